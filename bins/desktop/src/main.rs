@@ -1,0 +1,2 @@
+//! The desktop binary: arguments → config → compose → run.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What code that a node runs looks like, and what it may touch.

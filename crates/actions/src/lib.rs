@@ -1,0 +1,1 @@
+//! The built-in pure actions, and the metadata of control actions.

@@ -1,0 +1,39 @@
+//! The words that every other crate uses: ids, time, digests, sizes, parameter values.
+//!
+//! A [`ParamValue`] is what an author wrote for a parameter; [`Clock`] and [`Entropy`] are how the
+//! core learns the time and gets ids; [`Digest`] names content. Start reading at [`ParamValue::parse`].
+//!
+//! Does not know: expressions' grammar, storage, how anything runs.
+//!
+//! # Invariants
+//! - A literal stays a literal: only text with `{{ … }}` that an author wrote becomes an expression.
+//! - Two values with the same content have the same digest, whatever the order of their keys.
+//!
+//! ```
+//! use nebula_core::{Digest, ParamValue};
+//! use serde_json::json;
+//!
+//! let a = Digest::of_json(&json!({ "x": 1, "y": 2 }));
+//! assert_eq!(a, Digest::of_json(&json!({ "y": 2, "x": 1 })));
+//! assert!(ParamValue::parse(&json!("{{ $json.total }}")).unwrap().is_dynamic());
+//! ```
+
+mod clock;
+mod digest;
+mod entropy;
+mod id;
+mod offload;
+mod param;
+mod size;
+mod span;
+mod time;
+
+pub use clock::{BoxFuture, Clock};
+pub use digest::{Digest, canonical_json};
+pub use entropy::Entropy;
+pub use id::{ActionId, ExecutionId, IdError, MAX_ID_LEN, NodeId, TenantId, WorkflowId};
+pub use offload::{Job, Offload};
+pub use param::{ParamError, ParamValue, Segment, TemplateText};
+pub use size::{ByteSize, ByteSizeError};
+pub use span::{DurationError, duration_text, parse_duration, serde_duration};
+pub use time::{Timestamp, TimestampError};

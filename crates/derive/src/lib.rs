@@ -1,0 +1,1 @@
+//! Makes an action out of an async function or a struct.

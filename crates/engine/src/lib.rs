@@ -1,0 +1,1 @@
+//! Admits, starts, signals and recovers executions.

@@ -1,0 +1,1 @@
+//! Compiles a node's parameters and resolves them to JSON for one attempt.

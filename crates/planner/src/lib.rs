@@ -1,0 +1,1 @@
+//! Compiles a definition and a catalog into an execution plan.

@@ -1,0 +1,1 @@
+//! Knows which actions and versions exist.

@@ -1,0 +1,1 @@
+//! The worker: leases an execution, drives its machine, runs attempts, commits.

@@ -1,0 +1,1 @@
+//! Gives the host's clock, entropy, thread pool, folders and signals.

@@ -1,0 +1,1 @@
+//! Events projected from journals, and log output.

@@ -1,0 +1,1 @@
+//! Checks JSON values against JSON Schemas.

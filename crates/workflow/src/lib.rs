@@ -1,0 +1,1 @@
+//! Reads workflow definitions and reports every problem of them at once.

@@ -1,0 +1,1 @@
+//! Actions that read, write and list files.

@@ -1,0 +1,1 @@
+//! A bounded task queue in memory.

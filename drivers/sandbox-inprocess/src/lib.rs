@@ -1,0 +1,1 @@
+//! Runs first-party actions in the engine's own process.

@@ -1,0 +1,1 @@
+//! Keeps workflows and executions in one SQLite file.
