@@ -103,10 +103,6 @@ pub mod serde_duration {
         ///
         /// # Errors
         /// Those of the serializer.
-        #[expect(
-            clippy::ref_option,
-            reason = "serde calls it with a reference to the field"
-        )]
         pub fn serialize<S: Serializer>(
             duration: &Option<Duration>,
             serializer: S,
