@@ -1,0 +1,234 @@
+//! What an attempt is given beside its input: who it is, how long it may take, what it may touch.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use indexmap::IndexMap;
+use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Access, ActionError, Capability, Deferred, ErrorClass, Grants, normalize};
+
+/// Places that stay closed under any grant: the engine's data, its configuration, its keys.
+///
+/// A folder named `.git` is closed wherever it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Protected(Arc<[PathBuf]>);
+
+impl Protected {
+    /// Closes these paths and everything below them; each is absolute.
+    #[must_use]
+    pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self(paths.into_iter().map(|path| normalize(&path)).collect())
+    }
+
+    /// Whether `path` is closed. For a path that follows links, ask again with where it really leads.
+    #[must_use]
+    pub fn closes(&self, path: &Path) -> bool {
+        self.0.iter().any(|closed| path.starts_with(closed))
+            || path.components().any(|part| part.as_os_str() == ".git")
+    }
+}
+
+/// One attempt's identity, limits and gated handles.
+#[derive(Debug, Clone)]
+pub struct ActionContext {
+    /// Whose execution it is.
+    pub tenant: TenantId,
+    /// The execution.
+    pub execution: ExecutionId,
+    /// The node.
+    pub node: NodeId,
+    /// Which try of this instance it is, from 1.
+    pub attempt: u32,
+    /// The same for every attempt of an instance; send it along with every write.
+    pub idempotency_key: String,
+    /// The instance's journalled time: `$now`.
+    pub now: Timestamp,
+    /// The instance's seed: `$random`.
+    pub seed: u64,
+    /// The longest time that the attempt may take; the sandbox enforces it.
+    pub timeout: Duration,
+    /// Told when the attempt should stop.
+    pub cancellation: CancellationToken,
+    /// What the attempt may touch.
+    pub grants: Grants,
+    /// What it may not touch even so.
+    pub protected: Protected,
+    /// Where relative paths begin: the workflow's folder. Absolute.
+    pub folder: Arc<Path>,
+    /// Parameters that are programs over `$item` and `$index`, by their path: `condition`, `cases/high`.
+    pub deferred: IndexMap<String, Deferred>,
+}
+
+/// A path that was checked against the grants; only [`ActionContext::file`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantedPath {
+    root: PathBuf,
+    path: PathBuf,
+    protected: Protected,
+}
+
+impl GrantedPath {
+    /// The granted path that covers it; a driver opens this once and never leaves it.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The whole path, absolute, for messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The part below the root; empty if the grant names the path itself.
+    #[must_use]
+    pub fn relative(&self) -> &Path {
+        self.path.strip_prefix(&self.root).unwrap_or(Path::new(""))
+    }
+
+    /// Whether the engine keeps `real` closed, where links have been followed.
+    #[must_use]
+    pub fn closes(&self, real: &Path) -> bool {
+        self.protected.closes(real)
+    }
+}
+
+impl ActionContext {
+    /// Checks that the attempt may access `path`; a relative one begins at the workflow's folder.
+    ///
+    /// # Errors
+    /// Class `Denied`, with the capability that is missing or the reason that none would help.
+    pub fn file(&self, access: Access, path: &str) -> Result<GrantedPath, ActionError> {
+        if path.is_empty() || path.contains('\0') {
+            let message = "a path must have at least one character and no NUL";
+            return Err(ActionError::invalid_input("FILE_PATH", "/path", message));
+        }
+        let path = normalize(&self.folder.join(path));
+        if self.protected.closes(&path) {
+            return Err(closed(&path));
+        }
+        let Some(root) = self.grants.root_for(access, &path) else {
+            let capability = Capability::File(access, path.clone()).to_string();
+            let message = format!(
+                "node `{}` may not touch {}: the capability `{capability}` is missing",
+                self.node,
+                path.display()
+            );
+            return Err(ActionError::new(
+                "CAPABILITY_DENIED",
+                message,
+                ErrorClass::Denied { capability },
+            ));
+        };
+        Ok(GrantedPath {
+            root: root.to_path_buf(),
+            path,
+            protected: self.protected.clone(),
+        })
+    }
+
+    /// The program of a deferred parameter.
+    ///
+    /// # Errors
+    /// Class `InvalidInput`: the author gave none.
+    pub fn program(&self, path: &str) -> Result<&Deferred, ActionError> {
+        self.deferred.get(path).ok_or_else(|| {
+            let message = format!("`{path}` is missing; write an expression over `$item`");
+            ActionError::invalid_input("PARAMETER_MISSING", format!("/{path}"), message)
+        })
+    }
+}
+
+/// The error for a path that no grant opens.
+fn closed(path: &Path) -> ActionError {
+    ActionError::new(
+        "PATH_PROTECTED",
+        format!(
+            "{} belongs to the engine or to version control; no grant opens it",
+            path.display()
+        ),
+        ErrorClass::Denied {
+            capability: String::new(),
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(grants: &[&str]) -> ActionContext {
+        let grants = grants
+            .iter()
+            .map(|text| Capability::parse(text, Path::new("/")).unwrap());
+        ActionContext {
+            tenant: TenantId::local(),
+            execution: ExecutionId::from_bytes([0; 16]),
+            node: NodeId::new("n").unwrap(),
+            attempt: 1,
+            idempotency_key: String::new(),
+            now: Timestamp::default(),
+            seed: 0,
+            timeout: Duration::from_secs(1),
+            cancellation: CancellationToken::new(),
+            grants: Grants::new(grants),
+            protected: Protected::new([PathBuf::from("/data/nebula")]),
+            folder: Arc::from(Path::new("/home/ada/flows")),
+            deferred: IndexMap::new(),
+        }
+    }
+
+    fn check(grants: &[&str], path: &str, expected: &str) {
+        let shown = match context(grants).file(Access::Read, path) {
+            Ok(granted) => format!(
+                "{} + {}",
+                granted.root().display(),
+                granted.relative().display()
+            ),
+            Err(error) => match error.class {
+                ErrorClass::Denied { capability } => format!("{} {capability}", error.code),
+                _ => error.code.to_string(),
+            },
+        };
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_path_opens_only_below_a_grant() {
+        check(&["fs:read:/var/log"], "/var/log/a/b", "/var/log + a/b");
+        check(
+            &["fs:read:/var", "fs:read:/var/log"],
+            "/var/log/a",
+            "/var/log + a",
+        );
+        check(
+            &["fs:read:/home/ada/flows"],
+            "data/in.csv",
+            "/home/ada/flows + data/in.csv",
+        );
+        check(&[], "x", "CAPABILITY_DENIED fs:read:/home/ada/flows/x");
+        check(
+            &["fs:read:/var/log"],
+            "/var/log/../secret",
+            "CAPABILITY_DENIED fs:read:/var/secret",
+        );
+        check(
+            &["fs:write:/var/log"],
+            "/var/log/a",
+            "CAPABILITY_DENIED fs:read:/var/log/a",
+        );
+    }
+
+    #[test]
+    fn the_engines_own_places_stay_closed_under_any_grant() {
+        check(&["fs:read:/"], "/data/nebula/nebula.db", "PATH_PROTECTED ");
+        check(&["fs:read:/"], "/repo/.git/config", "PATH_PROTECTED ");
+        check(&["fs:read:/"], "/etc/hosts", "/ + etc/hosts");
+        check(&["fs:read:/"], "a\0b", "FILE_PATH");
+    }
+}

@@ -1,0 +1,117 @@
+//! What went wrong in an attempt, and what may be done about it.
+
+use std::time::Duration;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+/// Why an attempt gave no result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct ActionError {
+    /// Stable, upper case: `FILE_NOT_FOUND`.
+    pub code: CompactString,
+    /// What happened, to what, and what to do; never a secret or a whole payload.
+    pub message: String,
+    /// What may be done about it.
+    pub class: ErrorClass,
+}
+
+/// What may be done about an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// Trying again may help, not before `after` if the other side said so.
+    Retryable {
+        /// How long the other side asked to wait.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            with = "nebula_core::serde_duration::option"
+        )]
+        after: Option<Duration>,
+    },
+    /// Trying again gives the same error.
+    Fatal,
+    /// The attempt was told to stop and did.
+    Cancelled,
+    /// A capability is missing.
+    Denied {
+        /// Its text form, ready for `--grant`.
+        capability: String,
+    },
+    /// A parameter has a wrong value.
+    InvalidInput {
+        /// JSON pointer within the parameters.
+        pointer: String,
+    },
+    /// The deadline passed.
+    Timeout,
+    /// A named limit was reached.
+    LimitExceeded,
+    /// The outside may or may not have been changed.
+    Unknown,
+}
+
+impl ErrorClass {
+    /// The name in JSON and on screen.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Retryable { .. } => "retryable",
+            Self::Fatal => "fatal",
+            Self::Cancelled => "cancelled",
+            Self::Denied { .. } => "denied",
+            Self::InvalidInput { .. } => "invalid_input",
+            Self::Timeout => "timeout",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl ActionError {
+    /// An error of any class.
+    #[must_use]
+    pub fn new(code: &str, message: impl Into<String>, class: ErrorClass) -> Self {
+        Self {
+            code: code.into(),
+            message: message.into(),
+            class,
+        }
+    }
+
+    /// An error that comes again at every try.
+    #[must_use]
+    pub fn fatal(code: &str, message: impl Into<String>) -> Self {
+        Self::new(code, message, ErrorClass::Fatal)
+    }
+
+    /// An error that another try may get past.
+    #[must_use]
+    pub fn retryable(code: &str, message: impl Into<String>) -> Self {
+        Self::new(code, message, ErrorClass::Retryable { after: None })
+    }
+
+    /// A parameter at `pointer` has a wrong value.
+    #[must_use]
+    pub fn invalid_input(
+        code: &str,
+        pointer: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::new(
+            code,
+            message,
+            ErrorClass::InvalidInput {
+                pointer: pointer.into(),
+            },
+        )
+    }
+
+    /// A named limit was reached.
+    #[must_use]
+    pub fn limit(code: &str, message: impl Into<String>) -> Self {
+        Self::new(code, message, ErrorClass::LimitExceeded)
+    }
+}
