@@ -1,0 +1,140 @@
+//! How a node joins its inputs, tries again, and fails.
+
+use std::time::Duration;
+
+use nebula_core::serde_duration;
+use serde::{Deserialize, Serialize};
+
+/// When a node with several incoming connections runs.
+///
+/// In a definition: `all`, `any`, `each` or `{ count: 2, rest: absorb }`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinRule {
+    /// When one token came from every connection; runs if at least one of them is live.
+    #[default]
+    All,
+    /// With the first live token; the rest of the round is absorbed.
+    Any,
+    /// Once per live token.
+    Each,
+    /// With the `count`-th live token of a round.
+    Count {
+        /// How many live tokens it takes; at least 1.
+        count: u32,
+        /// What becomes of those that come later in the same round.
+        rest: JoinRest,
+    },
+}
+
+impl JoinRule {
+    /// How many live tokens start the node and what becomes of the rest; `None` for `all` and `each`.
+    #[must_use]
+    pub fn threshold(self) -> Option<(u32, JoinRest)> {
+        match self {
+            Self::All | Self::Each => None,
+            Self::Any => Some((1, JoinRest::Absorb)),
+            Self::Count { count, rest } => Some((count, rest)),
+        }
+    }
+}
+
+/// What becomes of the tokens that reach a counting join after it ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinRest {
+    /// They are taken and have no effect.
+    #[default]
+    Absorb,
+    /// They wait until a token came from every connection.
+    Block,
+    /// What would still send them is cancelled.
+    Cancel,
+}
+
+/// How often and after which delays a failed attempt is made again.
+///
+/// Defaults: 3 attempts, exponential from 1 s up to 30 s, full jitter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub struct RetryPolicy {
+    /// All attempts together, the first one included; 1 to [`RetryPolicy::MAX_ATTEMPTS`].
+    pub max_attempts: u32,
+    /// How the delay grows from attempt to attempt.
+    pub backoff: Backoff,
+    /// The delay before the second attempt.
+    #[serde(with = "serde_duration")]
+    pub initial: Duration,
+    /// No delay is longer than this.
+    #[serde(with = "serde_duration")]
+    pub max: Duration,
+    /// How the delays of many executions are spread.
+    pub jitter: Jitter,
+}
+
+impl RetryPolicy {
+    /// The most attempts that a node may ask for.
+    pub const MAX_ATTEMPTS: u32 = 1_000;
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            backoff: Backoff::Exponential,
+            initial: Duration::from_secs(1),
+            max: Duration::from_secs(30),
+            jitter: Jitter::Full,
+        }
+    }
+}
+
+/// How the delay between attempts grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backoff {
+    /// Always the initial delay.
+    Fixed,
+    /// The initial delay once more for each attempt.
+    Linear,
+    /// Twice the last delay.
+    #[default]
+    Exponential,
+}
+
+/// How delays are spread, so that what failed together does not come back together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Jitter {
+    /// The delay as computed.
+    None,
+    /// A random time between zero and the delay.
+    #[default]
+    Full,
+}
+
+/// What a node's final failure means for the execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// The execution fails.
+    #[default]
+    Fail,
+    /// The execution goes on; the node's result is undefined.
+    Continue,
+    /// The error goes out of the port `error`.
+    Route,
+}
+
+/// What happens when an attempt's outcome is unknown and repeating it could act twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnIndeterminate {
+    /// The other branches run on and the execution waits for a person.
+    #[default]
+    Park,
+    /// The node counts as failed: `on_error` decides.
+    Fail,
+    /// The attempt is made again: the author accepts that the effect may happen twice.
+    Retry,
+}

@@ -1,0 +1,168 @@
+//! The text of a definition, and how bytes become lines and columns.
+
+use std::ops::Range;
+
+/// How a definition is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// YAML 1.2, core schema.
+    Yaml,
+    /// JSON (RFC 8259).
+    Json,
+}
+
+/// A definition as text, with the name that diagnostics show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The file's name or path; gives the default of `id`.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
+    /// How it is written.
+    pub format: Format,
+}
+
+impl Source {
+    /// Takes a text whose format follows from the name's extension (`.json`, `.yaml`, `.yml`), else
+    /// from its first character: `{` or `[` is JSON.
+    #[must_use]
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        let (name, text) = (name.into(), text.into());
+        let extension = file_name(&name)
+            .rsplit_once('.')
+            .map(|(_, extension)| extension);
+        let format = match extension.map(str::to_ascii_lowercase).as_deref() {
+            Some("json") => Format::Json,
+            Some("yaml" | "yml") => Format::Yaml,
+            _ => {
+                let first = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+                if first.starts_with(['{', '[']) {
+                    Format::Json
+                } else {
+                    Format::Yaml
+                }
+            }
+        };
+        Self { name, text, format }
+    }
+
+    /// Bytes of a byte order mark at the beginning, which is no part of the definition.
+    pub(crate) fn bom_len(&self) -> usize {
+        if self.text.starts_with('\u{feff}') {
+            3
+        } else {
+            0
+        }
+    }
+
+    /// The default of `id`: the file's name without folders and extensions, as a slug.
+    #[must_use]
+    pub fn slug(&self) -> String {
+        let name = file_name(&self.name);
+        let stem = [".yaml", ".yml", ".json"]
+            .iter()
+            .find_map(|extension| {
+                let cut = name.len().checked_sub(extension.len())?;
+                let tail = name.get(cut..)?;
+                tail.eq_ignore_ascii_case(extension).then(|| &name[..cut])
+            })
+            .unwrap_or(name);
+        let mut slug = String::new();
+        for c in stem.chars() {
+            if c.is_ascii_alphanumeric() || (matches!(c, '_' | '.') && !slug.is_empty()) {
+                slug.push(c.to_ascii_lowercase());
+            } else if !slug.is_empty() && !slug.ends_with('-') {
+                slug.push('-');
+            }
+        }
+        slug.truncate(nebula_core::MAX_ID_LEN);
+        slug.trim_end_matches(['-', '.', '_']).to_owned()
+    }
+
+    /// Line and column of a byte, both from 1; columns count characters.
+    #[must_use]
+    pub fn line_column(&self, byte: usize) -> (usize, usize) {
+        let line_range = self.line_around(byte);
+        let line = self.text[..line_range.start]
+            .bytes()
+            .filter(|b| *b == b'\n')
+            .count()
+            + 1;
+        let mut start = line_range.start;
+        if start == 0 {
+            start = self.bom_len().min(byte);
+        }
+        let end = floor_boundary(&self.text, byte).max(start);
+        (line, self.text[start..end].chars().count() + 1)
+    }
+
+    /// The bytes of the line that holds `byte`, without its line end.
+    pub(crate) fn line_around(&self, byte: usize) -> Range<usize> {
+        let byte = floor_boundary(&self.text, byte);
+        let start = self.text[..byte].rfind('\n').map_or(0, |at| at + 1);
+        let end = self.text[byte..]
+            .find('\n')
+            .map_or(self.text.len(), |at| byte + at);
+        let end = if end > start && self.text.as_bytes()[end - 1] == b'\r' {
+            end - 1
+        } else {
+            end
+        };
+        start..end
+    }
+}
+
+/// The last part of a path, whichever way its slashes lean.
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+/// The nearest character boundary at or before `byte`.
+pub(crate) fn floor_boundary(text: &str, byte: usize) -> usize {
+    let mut byte = byte.min(text.len());
+    while !text.is_char_boundary(byte) {
+        byte -= 1;
+    }
+    byte
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_follows_from_the_name_or_the_text() {
+        let check = |name: &str, text: &str, expected| {
+            assert_eq!(Source::new(name, text).format, expected, "{name}");
+        };
+        check("a.json", "nodes: []", Format::Json);
+        check("dir.json/a.yml", "{}", Format::Yaml);
+        check("A.YAML", "{}", Format::Yaml);
+        check("-", " \u{feff}{}", Format::Json);
+        check("-", "nodes: []", Format::Yaml);
+    }
+
+    #[test]
+    fn the_id_is_the_file_name_as_a_slug() {
+        let check = |name: &str, expected: &str| {
+            assert_eq!(Source::new(name, "").slug(), expected, "{name}");
+        };
+        check("flows/Order intake.yaml", "order-intake");
+        check(r"C:\flows\a.b.json", "a.b");
+        check("übung--1.yml", "bung-1");
+        check("…", "");
+        check(".yaml", "");
+        check(&"x".repeat(300), &"x".repeat(128));
+    }
+
+    #[test]
+    fn columns_count_characters_from_one() {
+        let source = Source::new("a", "\u{feff}äb\r\ncd");
+        assert_eq!(source.line_column(3), (1, 1));
+        assert_eq!(source.line_column(5), (1, 2));
+        assert_eq!(source.line_column(8), (2, 1));
+        assert_eq!(source.line_column(99), (2, 3));
+        assert_eq!(source.line_around(9), 8..10);
+        assert_eq!(source.line_around(4), 0..6);
+    }
+}

@@ -1,0 +1,148 @@
+//! From a place in the definition to a place in the file.
+
+use std::ops::Range;
+
+use crate::{
+    Diagnostic, LocatedDiagnostic, Source,
+    tree::{Kind, Tree},
+};
+
+/// Knows where in the source each value and each key of a definition stands.
+///
+/// Later phases report by JSON pointer and byte range inside a string; this finds the bytes of the
+/// source to underline.
+#[derive(Debug, Clone, Default)]
+pub struct SourceMap {
+    root: Option<Tree>,
+}
+
+impl SourceMap {
+    pub(crate) fn new(root: Option<Tree>) -> Self {
+        Self { root }
+    }
+
+    /// The bytes of the value at a JSON pointer.
+    #[must_use]
+    pub fn value_span(&self, pointer: &str) -> Option<Range<usize>> {
+        let (tree, _, exact) = self.find(pointer)?;
+        exact.then(|| tree.span.clone())
+    }
+
+    /// The bytes of the key of the field at a JSON pointer.
+    #[must_use]
+    pub fn key_span(&self, pointer: &str) -> Option<Range<usize>> {
+        let (_, key, exact) = self.find(pointer)?;
+        if exact { key } else { None }
+    }
+
+    /// The bytes of the source that a diagnostic means; 0..0 if there is no source.
+    ///
+    /// A place that does not exist stands for the nearest one around it. A range inside a string
+    /// that has escapes or is folded stands for the whole string.
+    #[must_use]
+    pub fn locate(&self, diagnostic: &Diagnostic) -> Range<usize> {
+        if let Some(span) = &diagnostic.span {
+            return span.clone();
+        }
+        let range = diagnostic.range.as_ref();
+        self.place(&diagnostic.pointer, range, diagnostic.key)
+    }
+
+    pub(crate) fn place(
+        &self,
+        pointer: &str,
+        range: Option<&Range<usize>>,
+        key: bool,
+    ) -> Range<usize> {
+        let Some((tree, key_span, exact)) = self.find(pointer) else {
+            return 0..0;
+        };
+        if key
+            && exact
+            && let Some(key_span) = key_span
+        {
+            return key_span;
+        }
+        if let (Kind::Text(text), Some(range), true) = (&tree.kind, range, exact)
+            && let Some(start) = text.verbatim
+            && range.start <= range.end
+            && range.end <= text.value.len()
+        {
+            return start + range.start..start + range.end;
+        }
+        tree.span.clone()
+    }
+
+    /// The problems with file, line and column, sorted by place.
+    #[must_use]
+    pub fn locate_all(
+        &self,
+        diagnostics: &[Diagnostic],
+        source: &Source,
+    ) -> Vec<LocatedDiagnostic> {
+        let located = |diagnostic: &Diagnostic| {
+            let (line, column) = match &self.root {
+                None if diagnostic.span.is_none() && source.text.is_empty() => (0, 0),
+                _ => source.line_column(self.locate(diagnostic).start),
+            };
+            let mut hint = diagnostic.hint.clone();
+            if let Some(line) = &diagnostic.suggestion {
+                let text = hint.map_or_else(String::new, |hint| hint + "; ");
+                hint = Some(format!("{text}write: {}", line.trim()));
+            }
+            LocatedDiagnostic {
+                code: diagnostic.code,
+                severity: diagnostic.severity,
+                message: diagnostic.message.clone(),
+                file: source.name.clone(),
+                line,
+                column,
+                pointer: diagnostic.pointer.clone(),
+                hint,
+            }
+        };
+        self.sorted(diagnostics).into_iter().map(located).collect()
+    }
+
+    /// Orders problems by their place, then by weight and code.
+    pub(crate) fn sorted<'d>(&self, diagnostics: &'d [Diagnostic]) -> Vec<&'d Diagnostic> {
+        let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
+        sorted.sort_by_cached_key(|diagnostic| {
+            let span = self.locate(diagnostic);
+            (span.start, span.end, diagnostic.severity, diagnostic.code)
+        });
+        sorted
+    }
+
+    /// The value at a pointer or the nearest around it, its key, and whether it is the very one.
+    fn find(&self, pointer: &str) -> Option<(&Tree, Option<Range<usize>>, bool)> {
+        let mut tree = self.root.as_ref()?;
+        let mut key = None;
+        let tokens = pointer.strip_prefix('/').map(|rest| rest.split('/'));
+        for token in tokens.into_iter().flatten() {
+            let name = token.replace("~1", "/").replace("~0", "~");
+            let next = match &tree.kind {
+                Kind::Object(entries) => entries
+                    .get(&name)
+                    .map(|entry| (&entry.value, Some(entry.key.clone()))),
+                Kind::List(items) => name
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|index| items.get(index))
+                    .map(|item| (item, None)),
+                Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => None,
+            };
+            match next {
+                Some((value, value_key)) => (tree, key) = (value, value_key),
+                None => return Some((tree, key, false)),
+            }
+        }
+        Some((tree, key, true))
+    }
+}
+
+/// Appends a key or index to a JSON pointer (RFC 6901: `~` and `/` are escaped).
+#[must_use]
+pub fn pointer_join(pointer: &str, token: &str) -> String {
+    format!("{pointer}/{}", token.replace('~', "~0").replace('/', "~1"))
+}
