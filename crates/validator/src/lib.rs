@@ -1,1 +1,46 @@
 //! Checks JSON values against JSON Schemas.
+//!
+//! [`Schema::compile`] takes a JSON Schema (draft 2020-12 unless `$schema` says otherwise) within
+//! named limits; [`Schema::check`] gives every problem of a value with its place, and
+//! [`Schema::check_known`] those that hold whatever the parts turn out to be that are not known yet.
+//! [`Schema::coerce`] turns the text of `--input name=text` into what the schema asks for. Start
+//! reading at [`Schema`].
+//!
+//! Does not know: workflows, actions, where a schema or a value comes from.
+//!
+//! # Invariants
+//! - Nothing is fetched: a `$ref` leads into the same schema or is refused.
+//! - A message names types, sizes and the schema's own limits, never a value.
+//! - Patterns run in linear time; a pattern that needs look-around or back-references is refused.
+//!
+//! # Choices
+//! `format` is checked for the formats that JSON Schema defines, although the draft lets it be a
+//! mere note; unknown formats (`uint32`) are notes. `unevaluatedProperties` and `unevaluatedItems`
+//! work as the draft says, but count as unsure where parts of the value are not known.
+//!
+//! ```
+//! use nebula_validator::Schema;
+//! use serde_json::json;
+//!
+//! let schema = Schema::compile(&json!({
+//!     "type": "object",
+//!     "required": ["path"],
+//!     "properties": { "path": { "type": "string" }, "rows": { "type": "integer", "maximum": 10 } },
+//! })).unwrap();
+//! let problems = schema.check(&json!({ "rows": 11 }));
+//! assert_eq!(problems[0].to_string(), "`path` is missing");
+//! assert_eq!(problems[1].to_string(), "/rows: is more than 10");
+//! // `rows` holds an expression: nobody knows its value yet, but `path` is missing all the same.
+//! assert_eq!(schema.check_known(&json!({ "rows": null }), &["/rows"]).len(), 1);
+//! assert_eq!(schema.coerce("rows", "7"), Ok(json!(7)));
+//! ```
+
+mod coerce;
+mod message;
+mod pointer;
+mod problem;
+mod schema;
+
+pub use coerce::CoerceError;
+pub use problem::{MAX_PROBLEMS, Problem};
+pub use schema::{MAX_PATTERN_SIZE, MAX_SCHEMA_DEPTH, MAX_SCHEMA_SIZE, Schema, SchemaError};
