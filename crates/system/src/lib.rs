@@ -1,1 +1,35 @@
-//! Gives the host's clock, entropy, thread pool, folders and signals.
+//! Gives the host's clock, entropy, threads, environment, folders and shutdown signals.
+//!
+//! These are the facts that differ from machine to machine and from moment to moment. Everything
+//! else in the workspace gets them through a port or as an argument, so this crate is the one place
+//! where the calls that `clippy.toml` forbids are made. Start reading at [`SystemClock`].
+//!
+//! Does not know: workflows, settings, what the signals are for.
+//!
+//! # Invariants
+//! - [`SystemClock`]'s monotonic time never goes back, whatever happens to the wall clock.
+//! - A job that panics on [`ThreadPoolOffload`] takes nothing else down, and its caller is woken.
+//! - A folder is absolute, or there is none.
+//!
+//! ```
+//! use nebula_core::{Clock, Entropy};
+//! use nebula_system::{SystemClock, SystemEntropy};
+//!
+//! let (clock, entropy) = (SystemClock::default(), SystemEntropy);
+//! let (first, second) = (entropy.execution_id(clock.now()), entropy.execution_id(clock.now()));
+//! assert_ne!(first, second);
+//! ```
+
+mod clock;
+mod entropy;
+mod environment;
+mod folders;
+mod offload;
+mod shutdown;
+
+pub use clock::SystemClock;
+pub use entropy::SystemEntropy;
+pub use environment::{EnvironmentError, variable, variables};
+pub use folders::{Folders, FoldersError, HOME_VARIABLE, Platform};
+pub use offload::ThreadPoolOffload;
+pub use shutdown::{Shutdown, ShutdownRequest, ShutdownSignal, Urgency};
