@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use nebula_core::{NodeId, ParamValue, WorkflowId};
+use nebula_core::{Digest, NodeId, ParamValue, WorkflowId};
 use serde_json::{Map, Value};
 
-use crate::{Connection, NodeDefinition};
+use crate::{Connection, Diagnostic, NodeDefinition};
 
 /// The time zone of a workflow that names none.
 pub const DEFAULT_TIMEZONE: &str = "UTC";
 
 /// What an author defined: nodes, connections, triggers, limits.
 ///
-/// Short forms are expanded and defaults filled in.
+/// Short forms are expanded and defaults filled in. [`crate::parse`] makes one from a file,
+/// [`WorkflowDefinition::from_json`] from a stored value, and [`crate::to_json`] writes it again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkflowDefinition {
     /// Unique per tenant; default: the file's name.
@@ -62,6 +63,24 @@ pub struct TriggerDefinition {
 }
 
 impl WorkflowDefinition {
+    /// Reads a stored definition: the same rules as for a file, with diagnostics that have no line.
+    ///
+    /// # Errors
+    /// Every problem, at least one of which is an error.
+    pub fn from_json(value: &Value) -> Result<Self, Vec<Diagnostic>> {
+        crate::decode::from_json(value)
+    }
+
+    /// Names what the workflow does: the digest over its canonical JSON without `layout`.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut value = crate::to_json(self);
+        if let Value::Object(fields) = &mut value {
+            fields.shift_remove("layout");
+        }
+        Digest::of_json(&value)
+    }
+
     /// The node with this id at the top level.
     #[must_use]
     pub fn node(&self, id: &str) -> Option<&NodeDefinition> {

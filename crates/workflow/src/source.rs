@@ -16,7 +16,7 @@ pub enum Format {
 pub struct Source {
     /// The file's name or path; gives the default of `id`.
     pub name: String,
-    /// The whole text.
+    /// The whole text, without a byte order mark.
     pub text: String,
     /// How it is written.
     pub format: Format,
@@ -24,10 +24,13 @@ pub struct Source {
 
 impl Source {
     /// Takes a text whose format follows from the name's extension (`.json`, `.yaml`, `.yml`), else
-    /// from its first character: `{` or `[` is JSON.
+    /// from its first character: `{` or `[` is JSON. A byte order mark is cut off.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        let (name, text) = (name.into(), text.into());
+        let (name, mut text) = (name.into(), text.into());
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
         let extension = file_name(&name)
             .rsplit_once('.')
             .map(|(_, extension)| extension);
@@ -35,7 +38,7 @@ impl Source {
             Some("json") => Format::Json,
             Some("yaml" | "yml") => Format::Yaml,
             _ => {
-                let first = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']);
+                let first = text.trim_start_matches([' ', '\t', '\r', '\n']);
                 if first.starts_with(['{', '[']) {
                     Format::Json
                 } else {
@@ -44,15 +47,6 @@ impl Source {
             }
         };
         Self { name, text, format }
-    }
-
-    /// Bytes of a byte order mark at the beginning, which is no part of the definition.
-    pub(crate) fn bom_len(&self) -> usize {
-        if self.text.starts_with('\u{feff}') {
-            3
-        } else {
-            0
-        }
     }
 
     /// The default of `id`: the file's name without folders and extensions, as a slug.
@@ -82,34 +76,24 @@ impl Source {
     /// Line and column of a byte, both from 1; columns count characters.
     #[must_use]
     pub fn line_column(&self, byte: usize) -> (usize, usize) {
-        let line_range = self.line_around(byte);
-        let line = self.text[..line_range.start]
-            .bytes()
-            .filter(|b| *b == b'\n')
-            .count()
-            + 1;
-        let mut start = line_range.start;
-        if start == 0 {
-            start = self.bom_len().min(byte);
-        }
-        let end = floor_boundary(&self.text, byte).max(start);
+        let start = line_around(&self.text, byte).start;
+        let line = self.text[..start].bytes().filter(|b| *b == b'\n').count() + 1;
+        let end = floor_boundary(&self.text, byte);
         (line, self.text[start..end].chars().count() + 1)
     }
+}
 
-    /// The bytes of the line that holds `byte`, without its line end.
-    pub(crate) fn line_around(&self, byte: usize) -> Range<usize> {
-        let byte = floor_boundary(&self.text, byte);
-        let start = self.text[..byte].rfind('\n').map_or(0, |at| at + 1);
-        let end = self.text[byte..]
-            .find('\n')
-            .map_or(self.text.len(), |at| byte + at);
-        let end = if end > start && self.text.as_bytes()[end - 1] == b'\r' {
-            end - 1
-        } else {
-            end
-        };
-        start..end
-    }
+/// The bytes of the line that holds `byte`, without its line end.
+pub(crate) fn line_around(text: &str, byte: usize) -> Range<usize> {
+    let byte = floor_boundary(text, byte);
+    let start = text[..byte].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[byte..].find('\n').map_or(text.len(), |at| byte + at);
+    let end = if text[start..end].ends_with('\r') {
+        end - 1
+    } else {
+        end
+    };
+    start..end
 }
 
 /// The last part of a path, whichever way its slashes lean.
@@ -138,7 +122,7 @@ mod tests {
         check("a.json", "nodes: []", Format::Json);
         check("dir.json/a.yml", "{}", Format::Yaml);
         check("A.YAML", "{}", Format::Yaml);
-        check("-", " \u{feff}{}", Format::Json);
+        check("-", "\u{feff} {}", Format::Json);
         check("-", "nodes: []", Format::Yaml);
     }
 
@@ -158,11 +142,13 @@ mod tests {
     #[test]
     fn columns_count_characters_from_one() {
         let source = Source::new("a", "\u{feff}äb\r\ncd");
-        assert_eq!(source.line_column(3), (1, 1));
-        assert_eq!(source.line_column(5), (1, 2));
-        assert_eq!(source.line_column(8), (2, 1));
+        assert_eq!(source.text, "äb\r\ncd");
+        assert_eq!(source.line_column(0), (1, 1));
+        assert_eq!(source.line_column(1), (1, 1));
+        assert_eq!(source.line_column(2), (1, 2));
+        assert_eq!(source.line_column(5), (2, 1));
         assert_eq!(source.line_column(99), (2, 3));
-        assert_eq!(source.line_around(9), 8..10);
-        assert_eq!(source.line_around(4), 0..6);
+        assert_eq!(line_around(&source.text, 6), 5..7);
+        assert_eq!(line_around(&source.text, 1), 0..3);
     }
 }

@@ -57,18 +57,17 @@ impl SourceMap {
         let Some((tree, key_span, exact)) = self.find(pointer) else {
             return 0..0;
         };
-        if key
+        // A field without a value has no place of its own.
+        if (key || tree.span.is_empty())
             && exact
             && let Some(key_span) = key_span
         {
             return key_span;
         }
         if let (Kind::Text(text), Some(range), true) = (&tree.kind, range, exact)
-            && let Some(start) = text.verbatim
-            && range.start <= range.end
-            && range.end <= text.value.len()
+            && let Some(span) = text.place(range)
         {
-            return start + range.start..start + range.end;
+            return span;
         }
         tree.span.clone()
     }
@@ -114,6 +113,17 @@ impl SourceMap {
         sorted
     }
 
+    /// Gives a pointer to problems that were found by their place in the text.
+    pub(crate) fn name_places(&self, diagnostics: &mut [Diagnostic]) {
+        for diagnostic in diagnostics {
+            if let (Some(span), Some(root), true) =
+                (&diagnostic.span, &self.root, diagnostic.pointer.is_empty())
+            {
+                diagnostic.pointer = pointer_at(root, span.start);
+            }
+        }
+    }
+
     /// The value at a pointer or the nearest around it, its key, and whether it is the very one.
     fn find(&self, pointer: &str) -> Option<(&Tree, Option<Range<usize>>, bool)> {
         let mut tree = self.root.as_ref()?;
@@ -130,7 +140,7 @@ impl SourceMap {
                     .ok()
                     .and_then(|index| items.get(index))
                     .map(|item| (item, None)),
-                Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => None,
+                Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Broken => None,
             };
             match next {
                 Some((value, value_key)) => (tree, key) = (value, value_key),
@@ -145,4 +155,29 @@ impl SourceMap {
 #[must_use]
 pub fn pointer_join(pointer: &str, token: &str) -> String {
     format!("{pointer}/{}", token.replace('~', "~0").replace('/', "~1"))
+}
+
+/// The pointer of the innermost value, key included, that covers a byte of the source.
+fn pointer_at(root: &Tree, byte: usize) -> String {
+    let (mut tree, mut pointer) = (root, String::new());
+    loop {
+        let inner = match &tree.kind {
+            Kind::Object(entries) => entries.iter().find_map(|(name, entry)| {
+                let covers = (entry.key.start..entry.value.span.end).contains(&byte);
+                covers.then(|| (name.clone(), &entry.value))
+            }),
+            Kind::List(items) => items.iter().enumerate().find_map(|(index, item)| {
+                let covers = item.span.contains(&byte);
+                covers.then(|| (index.to_string(), item))
+            }),
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Broken => None,
+        };
+        match inner {
+            Some((token, value)) => {
+                pointer = pointer_join(&pointer, &token);
+                tree = value;
+            }
+            None => return pointer,
+        }
+    }
 }

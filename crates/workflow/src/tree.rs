@@ -21,15 +21,41 @@ pub(crate) enum Kind {
     Text(Text),
     List(Vec<Tree>),
     Object(IndexMap<String, Entry>),
+    /// What it is cannot be said; that is reported, and nothing more is said about it.
+    Broken,
 }
 
-/// A string and how it was written.
+/// A string and where its characters stand.
 #[derive(Debug, Clone)]
 pub(crate) struct Text {
     pub(crate) value: String,
-    /// The byte of the source at which the string stands character for character as it reads; `None`
-    /// if it has escapes or is folded, so that no place inside it can be told.
-    pub(crate) verbatim: Option<usize>,
+    /// Parts of the string that stand in the source character for character, in order. Escapes and
+    /// folded lines leave no part, so no place inside of them can be told.
+    pub(crate) pieces: Vec<Piece>,
+}
+
+/// A part of a string that reads as it is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Piece {
+    /// The byte of the string at which it begins.
+    pub(crate) at: usize,
+    /// The byte of the source at which it begins.
+    pub(crate) source: usize,
+    pub(crate) len: usize,
+}
+
+impl Text {
+    /// The bytes of the source where a range of the string stands.
+    pub(crate) fn place(&self, range: &Range<usize>) -> Option<Range<usize>> {
+        let find = |byte: usize| {
+            let next = self.pieces.partition_point(|piece| piece.at <= byte);
+            let piece = self.pieces.get(next.checked_sub(1)?)?;
+            let inside = byte - piece.at;
+            (inside <= piece.len).then_some(piece.source + inside)
+        };
+        let (start, end) = (find(range.start)?, find(range.end)?);
+        (start <= end).then_some(start..end)
+    }
 }
 
 /// A field of an object.
@@ -43,7 +69,7 @@ impl Tree {
     /// The same without places.
     pub(crate) fn to_value(&self) -> Value {
         match &self.kind {
-            Kind::Null => Value::Null,
+            Kind::Null | Kind::Broken => Value::Null,
             Kind::Bool(value) => Value::Bool(*value),
             Kind::Number(number) => Value::Number(number.clone()),
             Kind::Text(text) => Value::from(text.value.as_str()),
@@ -52,36 +78,34 @@ impl Tree {
         }
     }
 
-    /// Gives a value places that do not exist, for definitions that come from no file.
-    pub(crate) fn from_value(value: &Value) -> Self {
+    /// Gives a value places that do not exist, for definitions that come from no file; `None` if
+    /// the value is nested deeper than `depth`.
+    pub(crate) fn from_value(value: &Value, depth: usize) -> Option<Self> {
+        let inner = |value| Self::from_value(value, depth.checked_sub(1)?);
         let kind = match value {
             Value::Null => Kind::Null,
             Value::Bool(value) => Kind::Bool(*value),
             Value::Number(number) => Kind::Number(number.clone()),
             Value::String(text) => Kind::Text(Text {
                 value: text.clone(),
-                verbatim: None,
+                pieces: Vec::new(),
             }),
-            Value::Array(items) => Kind::List(items.iter().map(Self::from_value).collect()),
-            Value::Object(map) => Kind::Object(
-                map.iter()
-                    .map(|(key, value)| {
-                        let entry = Entry {
-                            key: 0..0,
-                            value: Self::from_value(value),
-                        };
-                        (key.clone(), entry)
-                    })
-                    .collect(),
-            ),
+            Value::Array(items) => Kind::List(items.iter().map(inner).collect::<Option<_>>()?),
+            Value::Object(map) => {
+                let entries = map.iter().map(|(key, value)| {
+                    let value = inner(value)?;
+                    Some((key.clone(), Entry { key: 0..0, value }))
+                });
+                Kind::Object(entries.collect::<Option<_>>()?)
+            }
         };
-        Self { kind, span: 0..0 }
+        Some(Self { kind, span: 0..0 })
     }
 
     /// What it is, in words for a message.
     pub(crate) fn describe(&self) -> String {
         match &self.kind {
-            Kind::Null => "nothing (null)".to_owned(),
+            Kind::Null | Kind::Broken => "nothing (null)".to_owned(),
             Kind::Bool(value) => format!("`{value}`"),
             Kind::Number(number) => format!("the number {number}"),
             Kind::Text(_) => "a string".to_owned(),
