@@ -1,2 +1,45 @@
-//! Developer commands: `cargo xtask`.
-fn main() {}
+//! Developer commands: `cargo xtask` lists them.
+//!
+//! [`test::run`] is the one that a continuous integration calls; it goes through its stages one
+//! after the other, each a [`stage::Stage`], and adds up what the test runner says in a
+//! [`tally::Tally`].
+//!
+//! Does not know: what any crate does; it calls cargo and reads what cargo prints.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a tool for developers talks to its terminal, reads its environment and measures time"
+)]
+
+mod stage;
+mod tally;
+mod test;
+
+use std::{env, process::ExitCode};
+
+const HELP: &str = "\
+Developer commands:
+
+  cargo xtask test    check formatting, lints, documentation and dependencies, then run every test
+
+Environment:
+  NEBULA_REQUIRE_BACKENDS=1    a tool or server that a test needs and that is not there is a failure
+  CI                           if set, what is missing may be installed with the system's packages
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        ["test"] => test::run(),
+        _ => {
+            eprintln!("no such command: {}\n\n{HELP}", arguments.join(" "));
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+//!
+//! One feature resolution serves all stages (`--workspace` everywhere), so that no dependency is
+//! built twice for the same purpose. Every stage runs, also after one has failed; the tests come
+//! last, so that their result is what stands at the end.
+
+use std::{
+    env,
+    process::{Command, ExitCode, Stdio},
+};
+
+use crate::{
+    stage::{Outcome, Stage, cargo, is_there, passes, passes_watched, shout},
+    tally::Tally,
+};
+
+pub(crate) fn run() -> ExitCode {
+    let mut tally = Tally::default();
+    let stages = [
+        Stage::run("needs", needs),
+        Stage::run("format", || passes(cargo("fmt --all --check"))),
+        Stage::run("clippy", || {
+            passes(cargo("clippy --workspace --all-targets -- -D warnings"))
+        }),
+        Stage::run("doc", || passes(cargo("doc --workspace --no-deps"))),
+        Stage::run("deny", deny),
+        Stage::run("test", || {
+            let command = cargo("test --workspace --no-fail-fast");
+            passes_watched(command, |line| tally.read(line))
+        }),
+    ];
+    let failed = stages.iter().any(|stage| stage.outcome == Outcome::Failed);
+    let summaries: Vec<_> = stages.iter().map(Stage::summary).collect();
+    println!("\n{}\n", summaries.join("\n"));
+    println!("{tally}");
+    if failed || tally.failed > 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Whether what tests need must be there.
+fn backends_required() -> bool {
+    env::var_os("NEBULA_REQUIRE_BACKENDS").is_some_and(|value| value == "1")
+}
+
+/// What tests need from outside the workspace. Node.js is the reference of the expression language.
+fn needs() -> Outcome {
+    if is_there("node", &["--version"]) || (may_install() && install("nodejs")) {
+        return Outcome::Ok;
+    }
+    shout(
+        "Node.js is not there: the expression language is not compared with it. Install `nodejs`.",
+    );
+    if backends_required() {
+        shout("NEBULA_REQUIRE_BACKENDS=1 makes this a failure.");
+        return Outcome::Failed;
+    }
+    Outcome::Skipped
+}
+
+/// A machine that somebody works on is left as it is.
+fn may_install() -> bool {
+    env::var_os("CI").is_some() && is_there("apt-get", &["--version"])
+}
+
+fn install(package: &str) -> bool {
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null());
+        println!("   $ apt-get {}", arguments.join(" "));
+        command.status().is_ok_and(|status| status.success())
+    };
+    apt(&["update", "-qq"]) && apt(&["install", "-y", "-qq", "--no-install-recommends", package])
+}
+
+/// Checks which dependencies and licences are allowed. To build the tool takes longer than all the
+/// other stages, so it is used where it is and never required.
+fn deny() -> Outcome {
+    if !is_there("cargo", &["deny", "--version"]) {
+        shout("cargo-deny is not there: bans, licences and sources are not checked.");
+        shout("Install it with `cargo install cargo-deny --locked`.");
+        return Outcome::Skipped;
+    }
+    shout(
+        "Advisories are not checked here: their database is not in the repository. Run `cargo deny check advisories`.",
+    );
+    passes(cargo(
+        "deny --workspace check --hide-inclusion-graph bans licenses sources",
+    ))
+}
