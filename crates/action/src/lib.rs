@@ -30,6 +30,7 @@ mod error;
 mod grants;
 mod metadata;
 mod path;
+mod typed;
 
 pub use action::{Action, ActionResult, Reconciled};
 pub use capability::{Access, Capability, CapabilityError};
@@ -50,4 +51,8 @@ pub use path::normalize;
 pub mod private {
     pub use async_trait::async_trait;
     pub use serde_json;
+
+    pub use crate::typed::{
+        decode, encode, encode_with_lineage, examples, schemas, schemas_with_lineage,
+    };
 }

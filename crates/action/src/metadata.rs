@@ -205,6 +205,9 @@ pub struct ActionMetadata {
         with = "nebula_core::serde_duration::option"
     )]
     pub timeout: Option<Duration>,
+    /// Whether [`crate::Action::reconcile`] can find out what became of a lost attempt.
+    #[serde(default)]
+    pub reconciles: bool,
     /// Uses of it; each one is a test.
     pub examples: Vec<Example>,
 }
@@ -234,6 +237,7 @@ impl ActionMetadata {
             effect,
             capabilities: Vec::new(),
             timeout: None,
+            reconciles: false,
             examples: Vec::new(),
         }
     }

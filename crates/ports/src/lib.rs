@@ -1,1 +1,40 @@
-//! What the core asks of the world.
+//! What the core asks of the world: traits, their error, their contracts.
+//!
+//! Each port is object-safe and used as `Arc<dyn …>`. The rules listed at a port are the tests of
+//! one conformance suite in `nebula-testkit`; a driver is done when it passes them, and the
+//! in-memory model there passes the same. Start reading at [`ExecutionRepo`], the only truth about
+//! executions.
+//!
+//! Does not know: any backend, who calls, what a plan means.
+//!
+//! # Invariants
+//! - Tenant is the first argument of every call that touches data.
+//! - An expected outcome is a named value; an error means that the port could not answer.
+//!
+//! ```
+//! use nebula_ports::{ErrorKind, PortError};
+//!
+//! let error = PortError::new(ErrorKind::Unavailable, "storage-sqlite", "step", "the disk is full");
+//! assert!(error.to_string().contains("storage-sqlite"));
+//! ```
+
+mod error;
+mod execution_repo;
+mod sandbox;
+mod step;
+mod task_queue;
+mod workflow_repo;
+
+pub use error::{ErrorKind, PortError, Result};
+pub use execution_repo::{
+    Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, Granted,
+    InboxItem, Incarnation, JournalPage, Lease, LeaseRequest, NewSignal, Page, PageToken, Renewed,
+    Runnable, RunnablePage, Signalled, Snapshot,
+};
+pub use nebula_core::{Clock, Entropy, Offload};
+pub use sandbox::{Code, Invocation, SandboxRunner};
+pub use step::{Delivery as InboxDelivery, Step, StepId, Stepped, WaitToken};
+pub use task_queue::{Delivery, Queued, Receipt, ReceiptOutcome, Task, TaskQueue};
+pub use workflow_repo::{
+    NewVersion, Published, Saved, StoredWorkflow, WorkflowFilter, WorkflowRepo, WorkflowSummary,
+};

@@ -1,0 +1,169 @@
+//! What is known of one activation of a node.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use compact_str::CompactString;
+use nebula_action::ActionError;
+use nebula_core::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use smallvec::SmallVec;
+
+use crate::{InstanceStatus, ItemOutcome};
+
+/// One activation of a node: where it stands and what it gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Activation {
+    /// Where it stands.
+    pub status: InstanceStatus,
+    /// When its inputs were complete: the instance's time, `$now`.
+    pub ready_at: Timestamp,
+    /// When its first attempt began, as far as the journal knows.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The highest attempt number that was used.
+    pub attempts: u32,
+    /// How many attempts count against the retry policy.
+    pub failures: u32,
+    /// When a retry or a timer is due.
+    pub due: Option<Timestamp>,
+    /// Until when an attempt that was started may still act outside.
+    pub deadline: Option<Timestamp>,
+    /// What it gave.
+    pub output: Option<Arc<Value>>,
+    /// The port it left by.
+    pub port: Option<CompactString>,
+    /// For a list: which element of the input each element came from.
+    pub lineage: Option<Vec<u32>>,
+    /// Its latest error.
+    pub error: Option<ActionError>,
+    /// The tokens that activated it: connection, and activation of the source.
+    pub tokens: SmallVec<[(u32, u32); 1]>,
+    /// The items of its `for_each`, from when their number is known until all have ended.
+    pub items: Option<Box<Items>>,
+}
+
+impl Activation {
+    /// An activation whose inputs are complete.
+    #[must_use]
+    pub(crate) fn new(
+        status: InstanceStatus,
+        at: Timestamp,
+        tokens: SmallVec<[(u32, u32); 1]>,
+    ) -> Self {
+        Self {
+            status,
+            ready_at: at,
+            started_at: None,
+            ended_at: (status == InstanceStatus::Skipped).then_some(at),
+            attempts: 0,
+            failures: 0,
+            due: None,
+            deadline: None,
+            output: None,
+            port: None,
+            lineage: None,
+            error: None,
+            tokens,
+            items: None,
+        }
+    }
+
+    /// Whether nothing more happens to it by itself.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(
+            self.status,
+            InstanceStatus::Succeeded
+                | InstanceStatus::Failed
+                | InstanceStatus::Skipped
+                | InstanceStatus::Cancelled
+                | InstanceStatus::Compensated
+        )
+    }
+
+    /// Its error as expressions see it: `{ code, message, class }`.
+    #[must_use]
+    pub fn error_value(&self) -> Option<Value> {
+        self.error.as_ref().map(error_value)
+    }
+}
+
+/// An error as expressions and the port `error` see it: `{ code, message, class }`.
+pub(crate) fn error_value(error: &ActionError) -> Value {
+    json!({ "code": error.code, "message": error.message, "class": error.class.as_str() })
+}
+
+/// The items of a `for_each` activation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Items {
+    /// How many there are.
+    pub count: u32,
+    /// How many have ended.
+    pub settled: u32,
+    /// What each gave, by index; absent while it has not ended.
+    pub outcomes: Vec<Option<ItemOutcome>>,
+    /// Those of which the journal knows more than nothing and less than the end.
+    pub open: BTreeMap<u32, OpenItem>,
+    /// The first item whose failure ends the whole activation.
+    pub failed: Option<(u32, ActionError)>,
+}
+
+/// An item between its first entry and its end.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct OpenItem {
+    /// The highest attempt number that was used.
+    pub attempts: u32,
+    /// How many attempts count against the retry policy.
+    pub failures: u32,
+    /// Whether an attempt was started that has not ended.
+    pub running: bool,
+    /// Whether nobody knows what an attempt did.
+    pub indeterminate: bool,
+    /// When a retry is due.
+    pub due: Option<Timestamp>,
+    /// Until when an attempt that was started may still act outside.
+    pub deadline: Option<Timestamp>,
+}
+
+impl Items {
+    pub(crate) fn new(count: u32) -> Self {
+        Self {
+            count,
+            outcomes: vec![None; count as usize],
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn settle(&mut self, item: u32, outcome: ItemOutcome) {
+        let slot = &mut self.outcomes[item as usize];
+        assert!(slot.is_none(), "item {item} ends twice");
+        *slot = Some(outcome);
+        self.settled += 1;
+        self.open.remove(&item);
+    }
+
+    /// Whether every item has ended.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.settled == self.count
+    }
+
+    /// The list of all results; a failed item stands as `{ "error": { code, message, class } }`, a
+    /// skipped one as null.
+    pub(crate) fn into_list(self) -> Value {
+        let value = |outcome: Option<ItemOutcome>| match outcome {
+            Some(ItemOutcome::Ok(value)) => Arc::unwrap_or_clone(value),
+            Some(ItemOutcome::Error(error)) => json!({ "error": error_value(&error) }),
+            Some(ItemOutcome::Skipped) | None => Value::Null,
+        };
+        self.outcomes.into_iter().map(value).collect()
+    }
+
+    /// The same without taking the items apart, for conditions on the result.
+    #[must_use]
+    pub fn list(&self) -> Value {
+        self.clone().into_list()
+    }
+}

@@ -1,0 +1,313 @@
+//! What the machine is told, and what it tells.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use nebula_action::ActionError;
+use nebula_core::{Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{Entry, InstanceId, Status, Taken, UnparkDecision};
+
+/// Something that happened. Conditions were evaluated before: an event carries what they gave.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A holder has the execution in its hands, from its journal so far.
+    Begin,
+    /// Time has passed.
+    Tick,
+    /// The parameters of a [`Command::Run`] with `journal_start` are resolved: the attempt is ready to start.
+    Starting {
+        /// Which instance.
+        instance: InstanceId,
+        /// What the attempt sends along.
+        key: String,
+        /// Digest of the resolved parameters.
+        input: Digest,
+        /// When the attempt is over at the latest.
+        deadline: Timestamp,
+    },
+    /// An attempt ended.
+    Finished {
+        /// Which instance.
+        instance: InstanceId,
+        /// How.
+        outcome: Outcome,
+        /// How long it took, in microseconds.
+        micros: u64,
+    },
+    /// The node's `when` is false.
+    Skipped {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// The list of a `for_each` is known.
+    Opened {
+        /// Which instance.
+        instance: InstanceId,
+        /// How many elements it has.
+        count: u32,
+    },
+    /// The connections of a `for_each` whose items have all ended were evaluated.
+    Collected {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which of them carry a live token.
+        taken: Taken,
+    },
+    /// A control action waits for a point in time.
+    Waits {
+        /// Which instance.
+        instance: InstanceId,
+        /// Until when.
+        due: Timestamp,
+    },
+    /// The connections of an instance whose timer is due were evaluated.
+    Fired {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which of them carry a live token.
+        taken: Taken,
+    },
+    /// `flow.stop` was reached.
+    Stopped {
+        /// Which instance.
+        instance: InstanceId,
+        /// What the execution gives.
+        output: Arc<Value>,
+    },
+    /// The action could not say what became of a lost attempt.
+    Unreconciled {
+        /// Which instance.
+        instance: InstanceId,
+        /// Why its outcome is unknown.
+        error: ActionError,
+        /// Which connections of the port by which a final failure leaves carry a live token.
+        taken: Taken,
+    },
+    /// Somebody outside said something.
+    Signalled {
+        /// What.
+        signal: Signal,
+        /// Which connections of the port that follows from an [`Signal::Unpark`] carry a live token.
+        taken: Taken,
+    },
+    /// The workflow's output was evaluated.
+    Output(Result<Value, ActionError>),
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// With a result.
+    Succeeded {
+        /// The result.
+        output: Arc<Value>,
+        /// The output port.
+        port: CompactString,
+        /// For a list: which element of the input each element came from.
+        lineage: Option<Vec<u32>>,
+        /// Which connections of the port carry a live token.
+        taken: Taken,
+    },
+    /// With an error.
+    Failed {
+        /// What went wrong.
+        error: ActionError,
+        /// Which connections of the port by which a final failure leaves carry a live token.
+        taken: Taken,
+    },
+}
+
+/// What the machine wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Make an attempt. With `journal_start`, resolve its parameters, say [`Event::Starting`], and
+    /// begin only on [`Command::Start`]; without, begin at once.
+    Run {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// Whether its start must be in the journal first.
+        journal_start: bool,
+    },
+    /// Begin the attempt, once every entry handed out so far is committed.
+    Start {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// Evaluate `when` and the list of a `for_each`, then say [`Event::Opened`].
+    Open {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// Evaluate the connections of a `for_each` whose items have ended, then say [`Event::Collected`];
+    /// or [`Event::Finished`] with `error`, if there is one.
+    Collect {
+        /// Which instance.
+        instance: InstanceId,
+        /// The error of the item that ended it.
+        error: Option<ActionError>,
+    },
+    /// Evaluate the connections of an instance whose timer is due, then say [`Event::Fired`].
+    Fire {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// Ask the action what became of a lost attempt, then say [`Event::Finished`] or [`Event::Unreconciled`].
+    Reconcile {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which try was lost.
+        attempt: u32,
+    },
+    /// Tell a running attempt to stop.
+    Abort {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// Evaluate the workflow's output, then say [`Event::Output`].
+    Output,
+}
+
+/// What follows from an event.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Decision {
+    /// What became true; already part of the machine's state.
+    pub entries: Vec<Entry>,
+    /// What is to be done.
+    pub commands: Vec<Command>,
+}
+
+/// Where the machine stands when nobody tells it anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Attempts are under way, or commands have not been answered.
+    Busy,
+    /// Nothing to do until then; `None`: until a signal comes.
+    Waiting {
+        /// When the next timer or retry is due.
+        due: Option<Timestamp>,
+    },
+    /// A person must decide; its own time limit may come first.
+    Parked {
+        /// When its time is up.
+        due: Option<Timestamp>,
+    },
+    /// It has ended.
+    Ended(Status),
+}
+
+/// Something that somebody outside says to an execution, through its inbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// End early.
+    Cancel {
+        /// What the one who asks says.
+        reason: String,
+    },
+    /// A person's decision about an effect whose outcome is unknown, or about poison.
+    Unpark {
+        /// About which instance; absent for poison.
+        instance: Option<InstanceId>,
+        /// What.
+        decision: UnparkDecision,
+    },
+}
+
+/// Why an inbox item is no signal.
+#[derive(Debug, thiserror::Error)]
+pub enum SignalError {
+    /// No signal has this kind.
+    #[error("no signal is of the kind `{0}`")]
+    Kind(String),
+    /// Its content does not fit its kind.
+    #[error("a signal of the kind `{kind}` cannot be read: {source}")]
+    Payload {
+        /// The kind.
+        kind: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+const CANCEL: &str = "cancel";
+const UNPARK: &str = "unpark";
+
+impl Signal {
+    /// Kind and payload, as an inbox keeps them.
+    #[must_use]
+    pub fn to_inbox(&self) -> (&'static str, Value) {
+        match self {
+            Self::Cancel { reason } => (CANCEL, json!({ "reason": reason })),
+            Self::Unpark { instance, decision } => (
+                UNPARK,
+                json!({ "instance": instance.as_ref().map(ToString::to_string), "decision": decision }),
+            ),
+        }
+    }
+
+    /// Reads what an inbox keeps.
+    ///
+    /// # Errors
+    /// [`SignalError`]: an unknown kind, or a payload that does not fit it.
+    pub fn from_inbox(kind: &str, payload: &Value) -> Result<Self, SignalError> {
+        #[derive(Deserialize)]
+        struct Cancel {
+            reason: String,
+        }
+        #[derive(Deserialize)]
+        struct Unpark {
+            instance: Option<String>,
+            decision: UnparkDecision,
+        }
+        let wrong = |source| SignalError::Payload {
+            kind: kind.to_owned(),
+            source,
+        };
+        match kind {
+            CANCEL => {
+                let Cancel { reason } = Cancel::deserialize(payload).map_err(wrong)?;
+                Ok(Self::Cancel { reason })
+            }
+            UNPARK => {
+                let Unpark { instance, decision } = Unpark::deserialize(payload).map_err(wrong)?;
+                let instance = instance.map(|text| text.parse()).transpose();
+                let instance = instance.map_err(|error| wrong(serde::de::Error::custom(error)))?;
+                Ok(Self::Unpark { instance, decision })
+            }
+            other => Err(SignalError::Kind(other.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_read_back_from_an_inbox() {
+        let signals = [
+            Signal::Cancel {
+                reason: "enough".to_owned(),
+            },
+            Signal::Unpark {
+                instance: None,
+                decision: UnparkDecision::Retry,
+            },
+            Signal::Unpark {
+                instance: Some("pay#2[1]".parse().unwrap()),
+                decision: UnparkDecision::Succeeded(Arc::new(json!({ "id": 7 }))),
+            },
+        ];
+        for signal in signals {
+            let (kind, payload) = signal.to_inbox();
+            assert_eq!(Signal::from_inbox(kind, &payload).unwrap(), signal);
+        }
+        assert!(Signal::from_inbox("dance", &json!({})).is_err());
+        assert!(Signal::from_inbox("cancel", &json!({})).is_err());
+    }
+}

@@ -1,0 +1,163 @@
+//! Which activation of which node.
+
+use std::{fmt, str::FromStr};
+
+use nebula_core::{Digest, ExecutionId, NodeId, TenantId};
+use serde::{Deserialize, Serialize};
+
+/// One activation of a node in an execution, or one item of a `for_each` activation.
+///
+/// Text form: `fetch`, `fetch#2` for the second activation, `price[3]` for an item.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InstanceId {
+    /// The node.
+    #[serde(rename = "n")]
+    pub node: NodeId,
+    /// Which activation, from 1.
+    #[serde(rename = "a", default = "first", skip_serializing_if = "is_first")]
+    pub activation: u32,
+    /// Which item of the node's `for_each`, from 0.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<u32>,
+}
+
+fn first() -> u32 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference to the field"
+)]
+fn is_first(activation: &u32) -> bool {
+    *activation == 1
+}
+
+impl InstanceId {
+    /// Activation `activation` of `node`.
+    #[must_use]
+    pub fn new(node: NodeId, activation: u32) -> Self {
+        Self {
+            node,
+            activation,
+            item: None,
+        }
+    }
+
+    /// Item `item` of this activation.
+    #[must_use]
+    pub fn of_item(&self, item: u32) -> Self {
+        Self {
+            item: Some(item),
+            ..self.clone()
+        }
+    }
+
+    /// The key that every attempt of this instance sends along, as 32 hex digits: derived from the
+    /// tenant, the execution in which the work began, the instance and the generation.
+    ///
+    /// A retry of a whole execution keeps `origin` and `generation`, so an outside effect is not
+    /// done twice; a restart by a person raises the generation of what it runs again.
+    #[must_use]
+    pub fn idempotency_key(
+        &self,
+        tenant: &TenantId,
+        origin: ExecutionId,
+        generation: u32,
+    ) -> String {
+        let mut key = self.digest(tenant, origin, generation).to_string();
+        key.truncate(32);
+        key
+    }
+
+    /// The seed of `$random` and of the jitter of retries: the same for every attempt.
+    #[must_use]
+    pub fn seed(&self, tenant: &TenantId, origin: ExecutionId, generation: u32) -> u64 {
+        self.digest(tenant, origin, generation).as_u64()
+    }
+
+    fn digest(&self, tenant: &TenantId, origin: ExecutionId, generation: u32) -> Digest {
+        Digest::of_parts(&[
+            tenant.as_str().as_bytes(),
+            origin.as_bytes(),
+            self.to_string().as_bytes(),
+            &generation.to_le_bytes(),
+        ])
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.node.as_str())?;
+        if self.activation != 1 {
+            write!(f, "#{}", self.activation)?;
+        }
+        if let Some(item) = self.item {
+            write!(f, "[{item}]")?;
+        }
+        Ok(())
+    }
+}
+
+/// The text names no instance.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` names no instance; write a node id, `node#2` for its second activation, `node[3]` for an item"
+)]
+pub struct InstanceIdError(String);
+
+impl FromStr for InstanceId {
+    type Err = InstanceIdError;
+
+    fn from_str(text: &str) -> Result<Self, InstanceIdError> {
+        let error = || InstanceIdError(text.chars().take(80).collect());
+        let (rest, item) = match text.strip_suffix(']') {
+            Some(rest) => {
+                let (rest, item) = rest.rsplit_once('[').ok_or_else(error)?;
+                (rest, Some(item.parse().map_err(|_| error())?))
+            }
+            None => (text, None),
+        };
+        let (node, activation) = match rest.split_once('#') {
+            Some((node, activation)) => (node, activation.parse().map_err(|_| error())?),
+            None => (rest, 1),
+        };
+        let node = NodeId::new(node).map_err(|_| error())?;
+        Ok(Self {
+            node,
+            activation,
+            item,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_form_reads_back() {
+        for text in ["fetch", "fetch#2", "price[3]", "price#2[0]"] {
+            assert_eq!(text.parse::<InstanceId>().unwrap().to_string(), text);
+        }
+        for bad in ["", "a#x", "a[", "a[]", "2x"] {
+            assert!(bad.parse::<InstanceId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_differ_between_instances_executions_and_generations() {
+        let (tenant, a, b) = (
+            TenantId::local(),
+            ExecutionId::from_bytes([1; 16]),
+            ExecutionId::from_bytes([2; 16]),
+        );
+        let id: InstanceId = "pay".parse().unwrap();
+        let key = id.idempotency_key(&tenant, a, 0);
+        assert_eq!(key.len(), 32);
+        assert_eq!(key, id.idempotency_key(&tenant, a, 0));
+        assert_ne!(key, id.idempotency_key(&tenant, b, 0));
+        assert_ne!(key, id.idempotency_key(&tenant, a, 1));
+        assert_ne!(key, id.of_item(0).idempotency_key(&tenant, a, 0));
+    }
+}

@@ -1,0 +1,366 @@
+//! The facts of an execution, in order: the only truth about it.
+
+use std::{path::PathBuf, sync::Arc};
+
+use compact_str::CompactString;
+use nebula_action::{ActionError, Grants};
+use nebula_core::{Digest, ExecutionId, NodeId, Timestamp, WorkflowId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::InstanceId;
+
+/// One fact and when it was decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The time of the event that led to it, from the Clock port.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+    /// What became true.
+    #[serde(rename = "f")]
+    pub fact: Fact,
+}
+
+/// An entry in its place: what a store gives back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEntry {
+    /// Its number in the execution's journal, from 1, without gaps.
+    pub seq: u64,
+    /// The epoch of the lease that wrote it; 0 for entries written at creation.
+    pub epoch: u64,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// Why an instance or an execution failed. It holds no payload and no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The error of the action, or of the engine where no action was reached.
+    pub error: ActionError,
+    /// The node that it came from, if it came from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeId>,
+}
+
+/// Which of the connections of the taken port carry a live token.
+///
+/// Branch decisions are in the journal, so that replay never evaluates a condition again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    /// All of them: none has a condition that is false.
+    #[default]
+    All,
+    /// Only these, named `target` or `target:input`.
+    Only(Vec<CompactString>),
+}
+
+impl Taken {
+    fn is_all(&self) -> bool {
+        *self == Self::All
+    }
+}
+
+/// How one item of a `for_each` ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemOutcome {
+    /// It gave this result.
+    Ok(Arc<Value>),
+    /// It failed, and the node goes on without it.
+    Error(ActionError),
+    /// Its `when` was false.
+    Skipped,
+}
+
+/// Who asked for an execution to end early.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// A person or program, with what they said.
+    Requested(String),
+    /// The execution's own time limit.
+    Timeout,
+}
+
+/// Why an execution needs a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParkReason {
+    /// These instances may or may not have changed the outside.
+    Indeterminate(Vec<InstanceId>),
+    /// So many leases in a row were granted and ended without any progress.
+    Poison {
+        /// How many.
+        grants: u32,
+    },
+}
+
+/// What a person decided about a parked execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnparkDecision {
+    /// The effect happened; this is the node's result.
+    Succeeded(Arc<Value>),
+    /// The effect did not happen, and shall not; the node failed.
+    Failed,
+    /// Do it again.
+    Retry,
+}
+
+/// What became true. Names of nodes, never dense indices, so that a journal can be read without its plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// The first entry of every journal.
+    ExecutionStarted(Box<Started>),
+    /// An attempt may have begun; committed before any external write.
+    AttemptStarted {
+        /// Of which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// What the attempt sends along.
+        key: String,
+        /// Digest of the resolved parameters.
+        input: Digest,
+        /// When the attempt is over at the latest.
+        deadline: Timestamp,
+    },
+    /// An attempt gave a result.
+    AttemptSucceeded {
+        /// Of which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// The result.
+        output: Arc<Value>,
+        /// The output port.
+        #[serde(default = "main_port", skip_serializing_if = "is_main")]
+        port: CompactString,
+        /// For a list: which element of the input each element came from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lineage: Option<Vec<u32>>,
+        /// Which connections of the port carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+        /// How long the attempt took, in microseconds.
+        #[serde(default)]
+        micros: u64,
+    },
+    /// An attempt gave an error.
+    AttemptFailed {
+        /// Of which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// What went wrong.
+        error: ActionError,
+        /// When the next attempt may begin; absent if there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_at: Option<Timestamp>,
+        /// Whether the try counts against the retry policy; one that was lost with its worker does not.
+        #[serde(default = "yes", skip_serializing_if = "is_true")]
+        counts: bool,
+        /// Which connections of the port `error`, or of `main` for `on_error: continue`, carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+    },
+    /// Nobody knows whether the attempt changed the outside.
+    AttemptIndeterminate {
+        /// Of which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// Why its outcome is unknown.
+        error: ActionError,
+    },
+    /// The node's `when` is false. Instances on dead paths need no entry: they follow from tokens.
+    InstanceSkipped {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+    },
+    /// A `for_each` knows its list.
+    ItemsOpened {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// How many items.
+        count: u32,
+    },
+    /// A run of items ended.
+    ItemsSettled {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// The first item's index.
+        from: u32,
+        /// One for each item from there.
+        outcomes: Vec<ItemOutcome>,
+    },
+    /// Every item ended; the result is the list of their results.
+    ItemsCompleted {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which connections of `main` carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+    },
+    /// An instance waits for a point in time.
+    TimerSet {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// When it is due.
+        due: Timestamp,
+    },
+    /// The point in time has come; the instance succeeded.
+    TimerFired {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which connections of `main` carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+    },
+    /// The execution is to end early.
+    CancellationRequested {
+        /// Why.
+        reason: EndReason,
+    },
+    /// `flow.stop` was reached: the execution completes with this output.
+    StopRequested {
+        /// The instance that asked.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// The output.
+        output: Arc<Value>,
+    },
+    /// A person must decide.
+    Parked {
+        /// Why.
+        reason: ParkReason,
+    },
+    /// A person decided.
+    Unparked {
+        /// About which instance; absent for poison.
+        #[serde(rename = "on", default, skip_serializing_if = "Option::is_none")]
+        instance: Option<InstanceId>,
+        /// What.
+        decision: UnparkDecision,
+        /// Which connections of the port that follows from the decision carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+    },
+    /// The end.
+    ExecutionCompleted {
+        /// The output.
+        output: Arc<Value>,
+    },
+    /// The end.
+    ExecutionFailed {
+        /// Why.
+        error: Failure,
+    },
+    /// The end.
+    ExecutionCancelled {
+        /// What the one who asked said.
+        reason: String,
+    },
+    /// The end.
+    ExecutionTimedOut,
+}
+
+/// What an execution began with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// Which workflow.
+    pub workflow: WorkflowId,
+    /// Which version of it.
+    pub version: u32,
+    /// Under which digest the plan is stored.
+    pub plan: Digest,
+    /// The input, checked against the workflow's schema.
+    pub input: Arc<Value>,
+    /// What the operator declared visible, as it was then.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub vars: Value,
+    /// What started it, for `$trigger`.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub trigger: Value,
+    /// The execution whose work this one continues; idempotency keys come from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<ExecutionId>,
+    /// What its nodes may touch at most.
+    #[serde(default)]
+    pub grants: Grants,
+    /// Where relative paths in its parameters begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+}
+
+impl Fact {
+    /// The instance that the fact is about.
+    #[must_use]
+    pub fn instance(&self) -> Option<&InstanceId> {
+        match self {
+            Self::AttemptStarted { instance, .. }
+            | Self::AttemptSucceeded { instance, .. }
+            | Self::AttemptFailed { instance, .. }
+            | Self::AttemptIndeterminate { instance, .. }
+            | Self::InstanceSkipped { instance }
+            | Self::ItemsOpened { instance, .. }
+            | Self::ItemsSettled { instance, .. }
+            | Self::ItemsCompleted { instance, .. }
+            | Self::TimerSet { instance, .. }
+            | Self::TimerFired { instance, .. }
+            | Self::StopRequested { instance, .. } => Some(instance),
+            Self::Unparked { instance, .. } => instance.as_ref(),
+            Self::ExecutionStarted(_)
+            | Self::CancellationRequested { .. }
+            | Self::Parked { .. }
+            | Self::ExecutionCompleted { .. }
+            | Self::ExecutionFailed { .. }
+            | Self::ExecutionCancelled { .. }
+            | Self::ExecutionTimedOut => None,
+        }
+    }
+
+    /// Whether nothing may follow.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Self::ExecutionCompleted { .. }
+                | Self::ExecutionFailed { .. }
+                | Self::ExecutionCancelled { .. }
+                | Self::ExecutionTimedOut
+        )
+    }
+}
+
+fn main_port() -> CompactString {
+    CompactString::const_new(nebula_action::PORT_MAIN)
+}
+
+fn is_main(port: &CompactString) -> bool {
+    port == nebula_action::PORT_MAIN
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference to the field"
+)]
+fn is_true(flag: &bool) -> bool {
+    *flag
+}

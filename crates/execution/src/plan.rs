@@ -1,0 +1,466 @@
+//! The compiled form of one workflow version.
+
+use std::{collections::HashMap, path::Path, time::Duration};
+
+use compact_str::CompactString;
+use nebula_action::{
+    ActionKind, Capability, CapabilityError, EffectClass, InterfaceVersion, PORT_ERROR, PORT_MAIN,
+};
+use nebula_core::{ActionId, Digest, NodeId, WorkflowId};
+use nebula_expression::{Context, Program, Root, Scope};
+use nebula_parameter::{ParamProgram, Parameters, ResolveError};
+use nebula_workflow::{JoinRule, OnError, OnIndeterminate, RetryPolicy};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The version of the stored form of plans.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// The compiled form of one workflow version: what will run, with dense indices and compiled
+/// expressions. Built before anything runs, stored by digest, never changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionPlan {
+    /// [`PLAN_FORMAT`] of the build that made it.
+    pub format: u32,
+    /// Which workflow.
+    pub workflow: WorkflowId,
+    /// Its name.
+    pub name: String,
+    /// Which version of it.
+    pub version: u32,
+    /// Digest of the definition.
+    pub definition: Digest,
+    /// IANA name of the zone for `$today` and local dates.
+    pub timezone: String,
+    /// JSON Schema of the input; null if there is none.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub input_schema: Value,
+    /// JSON Schema of the output; null if there is none.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub output_schema: Value,
+    /// The nodes; a node's index here is its dense index.
+    pub nodes: Vec<PlanNode>,
+    /// The connections, sorted by source node; a connection's index here is its dense index.
+    pub connections: Vec<PlanConnection>,
+    /// What the execution gives.
+    pub output: PlanOutput,
+    /// The most attempts at the same time, at least 1.
+    pub concurrency: u32,
+    /// The longest time from start to end.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "nebula_core::serde_duration::option"
+    )]
+    pub timeout: Option<Duration>,
+    #[serde(skip)]
+    graph: Graph,
+}
+
+/// One node of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanNode {
+    /// Its id.
+    pub id: NodeId,
+    /// The action it runs.
+    pub action: ActionId,
+    /// The exact interface that was found when the plan was made.
+    pub version: InterfaceVersion,
+    /// Who does the work.
+    pub kind: ActionKind,
+    /// What repeating an attempt does outside.
+    pub effect: EffectClass,
+    /// Whether the action can find out what became of a lost attempt.
+    #[serde(default)]
+    pub reconciles: bool,
+    /// What the action gets.
+    pub parameters: Parameters,
+    /// False: the node is skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Program>,
+    /// The list whose elements it runs for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<Program>,
+    /// Whether `$json` is the element.
+    #[serde(default)]
+    pub each_item: bool,
+    /// The most items at the same time; at least 1.
+    pub concurrency: u32,
+    /// How it joins its inputs.
+    pub join: JoinRule,
+    /// How often it is tried.
+    pub retry: RetryPolicy,
+    /// The longest time for one attempt.
+    #[serde(with = "nebula_core::serde_duration")]
+    pub timeout: Duration,
+    /// What its final failure means.
+    pub on_error: OnError,
+    /// What an unknown outcome means.
+    pub on_indeterminate: OnIndeterminate,
+    /// Replaces the derived idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<ParamProgram>,
+    /// It does nothing and passes `$json` on.
+    #[serde(default)]
+    pub disabled: bool,
+    /// A value that stands for its result, instead of running it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Value>,
+    /// Capabilities that its literal parameters imply or that it requires literally, as text;
+    /// relative paths begin at the workflow's folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// Capabilities that it requires by expressions over `$input`, resolved when an execution starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<ParamProgram>,
+    /// How many tokens reach it in each execution: 1 for everything that no `join: each` feeds.
+    pub rate: u32,
+    /// The number of nodes on the longest path from it to an end, itself included: what is ready
+    /// runs in the order of this.
+    pub priority: u32,
+}
+
+/// One connection of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanConnection {
+    /// Dense index of the source.
+    pub from: u32,
+    /// The output port it leaves by.
+    pub port: CompactString,
+    /// Dense index of the target.
+    pub to: u32,
+    /// The input it ends at.
+    pub input: CompactString,
+    /// False: its token is dead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Program>,
+    /// How journals name it among those of its port: `target` or `target:input`.
+    pub name: CompactString,
+}
+
+/// What an execution gives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanOutput {
+    /// What this program gives; null where it is undefined.
+    Program(ParamProgram),
+    /// The result of this node, the only one without outgoing connections.
+    Node(u32),
+    /// An object of the results of these nodes, by id, without those that gave none.
+    Nodes(Vec<u32>),
+}
+
+/// Adjacency as flat arrays: the connections of node `n` are `edges[offsets[n]..offsets[n + 1]]`.
+#[derive(Debug, Clone, Default)]
+struct Graph {
+    out_offsets: Vec<u32>,
+    in_offsets: Vec<u32>,
+    in_edges: Vec<u32>,
+    /// For each node: the nodes that its expressions and those of its connections read.
+    reads: Vec<Vec<u32>>,
+    /// For each node: whether one of them reads `$inputs`.
+    reads_inputs: Vec<bool>,
+    output_reads: Vec<u32>,
+    by_id: HashMap<NodeId, u32>,
+}
+
+/// Two plans are equal if what is stored of them is; the graph follows from that.
+impl PartialEq for Graph {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// Why bytes are not a plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A newer build made it.
+    #[error(
+        "the plan has format {found}; this build reads up to {PLAN_FORMAT}; use the build that made it, or a newer one"
+    )]
+    Format {
+        /// The version found.
+        found: u32,
+    },
+    /// The bytes are damaged.
+    #[error("the plan cannot be read: {0}")]
+    Damaged(#[from] serde_json::Error),
+    /// An index leads nowhere.
+    #[error("the plan contradicts itself: {0}")]
+    Contradiction(&'static str),
+}
+
+/// A capability that a node of an execution asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Dense index of the node.
+    pub node: u32,
+    /// What it asks for.
+    pub capability: Capability,
+}
+
+/// Why what a node asks for cannot be known.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// A `requires` expression has no value.
+    #[error("`requires` of node `{node}`: {error}")]
+    Resolve {
+        /// Which node.
+        node: NodeId,
+        /// What is wrong.
+        error: Box<ResolveError>,
+    },
+    /// A `requires` expression gave something that is no capability.
+    #[error("`requires` of node `{node}`: {error}")]
+    Capability {
+        /// Which node.
+        node: NodeId,
+        /// What is wrong.
+        error: CapabilityError,
+    },
+    /// A `requires` expression gave no text.
+    #[error(
+        "`requires` of node `{node}` gave no text; a capability is text such as fs:read:/var/log"
+    )]
+    NotText {
+        /// Which node.
+        node: NodeId,
+    },
+}
+
+impl ExecutionPlan {
+    /// Checks the indices, sorts the connections by source and builds the adjacency.
+    ///
+    /// # Errors
+    /// [`PlanError::Contradiction`]: an index leads nowhere, an id stands twice, a concurrency is zero.
+    pub fn seal(mut self) -> Result<Self, PlanError> {
+        let count = self.nodes.len();
+        let known = |index: u32| (index as usize) < count;
+        if !self
+            .connections
+            .iter()
+            .all(|c| known(c.from) && known(c.to))
+        {
+            return Err(PlanError::Contradiction(
+                "a connection leads to a node that is not there",
+            ));
+        }
+        let ends = match &self.output {
+            PlanOutput::Program(_) => &[][..],
+            PlanOutput::Node(node) => std::slice::from_ref(node),
+            PlanOutput::Nodes(nodes) => nodes,
+        };
+        if !ends.iter().all(|node| known(*node)) {
+            return Err(PlanError::Contradiction(
+                "the output names a node that is not there",
+            ));
+        }
+        if self.concurrency == 0 || self.nodes.iter().any(|node| node.concurrency == 0) {
+            return Err(PlanError::Contradiction("a concurrency is zero"));
+        }
+        self.connections.sort_by_key(|connection| connection.from);
+        let mut graph = Graph {
+            out_offsets: offsets(count, self.connections.iter().map(|c| c.from)),
+            in_offsets: offsets(count, self.connections.iter().map(|c| c.to)),
+            in_edges: vec![0; self.connections.len()],
+            reads: vec![Vec::new(); count],
+            reads_inputs: vec![false; count],
+            output_reads: Vec::new(),
+            by_id: HashMap::with_capacity(count),
+        };
+        let mut next = graph.in_offsets.clone();
+        for (edge, connection) in (0_u32..).zip(&self.connections) {
+            let slot = &mut next[connection.to as usize];
+            graph.in_edges[*slot as usize] = edge;
+            *slot += 1;
+        }
+        for (index, node) in (0_u32..).zip(&self.nodes) {
+            if graph.by_id.insert(node.id.clone(), index).is_some() {
+                return Err(PlanError::Contradiction("two nodes have the same id"));
+            }
+        }
+        for (index, node) in (0_u32..).zip(&self.nodes) {
+            let leaving = bounds(&graph.out_offsets, index);
+            let leaving = &self.connections[leaving.start as usize..leaving.end as usize];
+            let conditions = leaving
+                .iter()
+                .filter_map(|connection| connection.condition.as_ref());
+            for program in node.programs().into_iter().chain(conditions) {
+                graph.reads[index as usize].extend(read_by(program, &graph.by_id));
+                graph.reads_inputs[index as usize] |=
+                    program.report().roots.contains(&Root::Inputs);
+            }
+        }
+        match &self.output {
+            PlanOutput::Program(program) => program.each_use("", &mut |found| {
+                graph
+                    .output_reads
+                    .extend(read_by(found.program, &graph.by_id));
+            }),
+            PlanOutput::Node(node) => graph.output_reads.push(*node),
+            PlanOutput::Nodes(nodes) => graph.output_reads.extend(nodes),
+        }
+        for reads in graph.reads.iter_mut().chain([&mut graph.output_reads]) {
+            reads.sort_unstable();
+            reads.dedup();
+        }
+        self.graph = graph;
+        Ok(self)
+    }
+
+    /// Dense indices of the nodes that expressions of `node` and of its connections read.
+    #[must_use]
+    pub(crate) fn reads(&self, node: u32) -> &[u32] {
+        &self.graph.reads[node as usize]
+    }
+
+    /// Whether an expression of `node` or of its connections reads `$inputs`.
+    #[must_use]
+    pub(crate) fn reads_inputs(&self, node: u32) -> bool {
+        self.graph.reads_inputs[node as usize]
+    }
+
+    /// Dense indices of the nodes that the output reads.
+    #[must_use]
+    pub(crate) fn output_reads(&self) -> &[u32] {
+        &self.graph.output_reads
+    }
+
+    /// The stored form and its digest.
+    #[must_use]
+    pub fn encode(&self) -> (Vec<u8>, Digest) {
+        let bytes = serde_json::to_vec(self).expect("a plan has string keys and finite numbers");
+        let digest = Digest::of(&bytes);
+        (bytes, digest)
+    }
+
+    /// Reads the stored form; nothing is planned anew.
+    ///
+    /// # Errors
+    /// [`PlanError`]: an unknown format, damage, or a contradiction.
+    pub fn decode(bytes: &[u8]) -> Result<Self, PlanError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let head: Head = serde_json::from_slice(bytes)?;
+        if head.format != PLAN_FORMAT {
+            return Err(PlanError::Format { found: head.format });
+        }
+        serde_json::from_slice::<Self>(bytes)?.seal()
+    }
+
+    /// Dense indices of the connections that leave `node`, with the connections.
+    pub fn outgoing(&self, node: u32) -> impl Iterator<Item = (u32, &PlanConnection)> {
+        let range = bounds(&self.graph.out_offsets, node);
+        (range.start..).zip(&self.connections[range.start as usize..range.end as usize])
+    }
+
+    /// Dense indices of the connections that end at `node`, in the order of their definition.
+    #[must_use]
+    pub fn incoming(&self, node: u32) -> &[u32] {
+        let range = bounds(&self.graph.in_offsets, node);
+        &self.graph.in_edges[range.start as usize..range.end as usize]
+    }
+
+    /// The node with this dense index.
+    ///
+    /// # Panics
+    /// If the index is not of this plan.
+    #[must_use]
+    pub fn node(&self, index: u32) -> &PlanNode {
+        &self.nodes[index as usize]
+    }
+
+    /// The dense index of the node with this id.
+    #[must_use]
+    pub fn index_of(&self, id: &str) -> Option<u32> {
+        self.graph.by_id.get(id).copied()
+    }
+
+    /// The port by which `node` is left when it finally fails; `None` if the execution fails with it.
+    #[must_use]
+    pub fn failure_port(&self, node: u32) -> Option<&'static str> {
+        match self.node(node).on_error {
+            OnError::Fail => None,
+            OnError::Continue => Some(PORT_MAIN),
+            OnError::Route => Some(PORT_ERROR),
+        }
+    }
+
+    /// What each node asks for in an execution with this input; relative paths begin at `folder`.
+    ///
+    /// # Errors
+    /// [`RequestError`]: a `requires` gave no capability.
+    pub fn requests(&self, scope: &dyn Scope, folder: &Path) -> Result<Vec<Request>, RequestError> {
+        let mut requests = Vec::new();
+        for (index, node) in (0_u32..).zip(&self.nodes) {
+            let failed = |error| RequestError::Capability {
+                node: node.id.clone(),
+                error,
+            };
+            for text in &node.capabilities {
+                let capability = Capability::parse(text, folder).map_err(failed)?;
+                requests.push(Request {
+                    node: index,
+                    capability,
+                });
+            }
+            for program in &node.requires {
+                let value = program
+                    .resolve(scope, &Context::default())
+                    .map_err(|error| RequestError::Resolve {
+                        node: node.id.clone(),
+                        error: Box::new(error),
+                    })?;
+                let Some(Value::String(text)) = value else {
+                    return Err(RequestError::NotText {
+                        node: node.id.clone(),
+                    });
+                };
+                let capability = Capability::parse(&text, folder).map_err(failed)?;
+                requests.push(Request {
+                    node: index,
+                    capability,
+                });
+            }
+        }
+        Ok(requests)
+    }
+}
+
+impl PlanNode {
+    /// Every expression of the node that is evaluated when it runs.
+    fn programs(&self) -> Vec<&Program> {
+        let mut programs: Vec<_> = self.when.iter().chain(&self.for_each).collect();
+        self.parameters
+            .each_use(|found| programs.push(found.program));
+        if let Some(key) = &self.idempotency_key {
+            key.each_use("", &mut |found| programs.push(found.program));
+        }
+        programs
+    }
+}
+
+fn read_by(program: &Program, by_id: &HashMap<NodeId, u32>) -> impl Iterator<Item = u32> {
+    program
+        .report()
+        .nodes
+        .iter()
+        .filter_map(|reference| by_id.get(reference.node.as_str()).copied())
+}
+
+fn offsets(count: usize, nodes: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut offsets = vec![0; count + 1];
+    for node in nodes {
+        offsets[node as usize + 1] += 1;
+    }
+    for i in 0..count {
+        offsets[i + 1] += offsets[i];
+    }
+    offsets
+}
+
+fn bounds(offsets: &[u32], node: u32) -> std::ops::Range<u32> {
+    offsets[node as usize]..offsets[node as usize + 1]
+}

@@ -1,0 +1,253 @@
+//! What an expression of a node sees.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use compact_str::CompactString;
+use nebula_action::ActionError;
+use nebula_expression::{NodeView, Root, Scope};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Activation, ExecutionPlan, ExecutionState, InstanceId, InstanceStatus, activation::error_value,
+};
+
+/// What an expression of a node sees: shared values, taken once, so that it can outlive the state.
+#[derive(Debug, Clone, Default)]
+pub struct EvaluationScope {
+    json: Option<Arc<Value>>,
+    input: Option<Arc<Value>>,
+    inputs: Option<Value>,
+    trigger: Value,
+    vars: Value,
+    execution: Value,
+    workflow: Value,
+    item: Option<(Arc<Value>, Value)>,
+    nodes: Vec<(Arc<str>, NodeRecord)>,
+}
+
+/// What is seen of one node.
+#[derive(Debug, Clone)]
+struct NodeRecord {
+    result: Option<Arc<Value>>,
+    error: Option<Value>,
+    success: Option<bool>,
+    status: InstanceStatus,
+    port: Option<CompactString>,
+    attempts: u32,
+}
+
+impl EvaluationScope {
+    /// Only `$input`, as `requires` sees it before the start.
+    #[must_use]
+    pub fn of_input(input: Arc<Value>) -> Self {
+        Self {
+            input: Some(input),
+            ..Self::default()
+        }
+    }
+
+    /// What an instance's parameters see.
+    #[must_use]
+    pub fn of_instance(
+        plan: &ExecutionPlan,
+        state: &ExecutionState,
+        id: nebula_core::ExecutionId,
+        (node, number): (u32, u32),
+    ) -> Self {
+        let mut scope = Self::of_execution(plan, state, id);
+        if let Some(activation) = state.activation(node, number) {
+            scope.json = Some(state.json(plan, activation));
+            if plan.reads_inputs(node) {
+                let mut inputs = Map::new();
+                for (input, value) in state.inputs(plan, activation) {
+                    let list = inputs
+                        .entry(input.as_str())
+                        .or_insert_with(|| Value::Array(Vec::new()));
+                    if let Value::Array(list) = list {
+                        list.push(Arc::unwrap_or_clone(value));
+                    }
+                }
+                scope.inputs = Some(Value::Object(inputs));
+            }
+        }
+        for read in plan.reads(node) {
+            if let Some(activation) = visible(plan, state, (node, number), *read) {
+                scope.see(plan, *read, activation);
+            }
+        }
+        scope
+    }
+
+    /// What the workflow's output sees: every node.
+    #[must_use]
+    pub fn of_output(
+        plan: &ExecutionPlan,
+        state: &ExecutionState,
+        id: nebula_core::ExecutionId,
+    ) -> Self {
+        let mut scope = Self::of_execution(plan, state, id);
+        for read in plan.output_reads() {
+            if let Some(activation) = latest(state, *read) {
+                scope.see(plan, *read, activation);
+            }
+        }
+        scope
+    }
+
+    fn of_execution(
+        plan: &ExecutionPlan,
+        state: &ExecutionState,
+        id: nebula_core::ExecutionId,
+    ) -> Self {
+        let Some(started) = state.started() else {
+            return Self::default();
+        };
+        Self {
+            input: Some(started.input.clone()),
+            trigger: started.trigger.clone(),
+            vars: started.vars.clone(),
+            execution: json!({ "id": id.to_string(), "started_at": state.started_at().to_string() }),
+            workflow: json!({ "id": plan.workflow, "name": plan.name, "version": plan.version }),
+            ..Self::default()
+        }
+    }
+
+    /// The same, for one element of a `for_each`; with `as_json`, the element is `$json` as well.
+    #[must_use]
+    pub fn with_item(mut self, item: Arc<Value>, index: u32, as_json: bool) -> Self {
+        if as_json {
+            self.json = Some(item.clone());
+        }
+        self.item = Some((item, Value::from(index)));
+        self
+    }
+
+    /// What the conditions of an instance's connections see once it has a result: `$json` and its
+    /// own `$nodes.<id>.result` are that result.
+    #[must_use]
+    pub fn after_success(mut self, instance: &InstanceId, output: Arc<Value>, port: &str) -> Self {
+        self.json = Some(output.clone());
+        self.own(
+            instance,
+            NodeRecord {
+                result: Some(output),
+                error: None,
+                success: Some(true),
+                status: InstanceStatus::Succeeded,
+                port: Some(port.into()),
+                attempts: 1,
+            },
+        );
+        self
+    }
+
+    /// What the conditions of an instance's connections see once it has failed: `$json` and its own
+    /// `$nodes.<id>.error` are the error.
+    #[must_use]
+    pub fn after_failure(mut self, instance: &InstanceId, error: &ActionError, port: &str) -> Self {
+        let value = error_value(error);
+        self.json = Some(Arc::new(value.clone()));
+        self.own(
+            instance,
+            NodeRecord {
+                result: None,
+                error: Some(value),
+                success: Some(false),
+                status: InstanceStatus::Failed,
+                port: Some(port.into()),
+                attempts: 1,
+            },
+        );
+        self
+    }
+
+    fn own(&mut self, instance: &InstanceId, record: NodeRecord) {
+        self.nodes.retain(|(id, _)| **id != *instance.node.as_str());
+        self.nodes.push((Arc::from(instance.node.as_str()), record));
+    }
+
+    fn see(&mut self, plan: &ExecutionPlan, node: u32, activation: &Activation) {
+        let record = NodeRecord {
+            result: activation.output.clone(),
+            error: activation
+                .error_value()
+                .filter(|_| activation.status == InstanceStatus::Failed),
+            success: activation
+                .has_ended()
+                .then_some(activation.status == InstanceStatus::Succeeded),
+            status: activation.status,
+            port: activation.port.clone(),
+            attempts: activation.attempts,
+        };
+        self.nodes
+            .push((Arc::from(plan.node(node).id.as_str()), record));
+    }
+}
+
+impl Scope for EvaluationScope {
+    fn root(&self, root: Root) -> Option<&Value> {
+        match root {
+            Root::Input => self.input.as_deref(),
+            Root::Inputs => self.inputs.as_ref(),
+            Root::Json => self.json.as_deref(),
+            Root::Item => self.item.as_ref().map(|(item, _)| &**item),
+            Root::Index => self.item.as_ref().map(|(_, index)| index),
+            Root::Trigger => Some(&self.trigger),
+            Root::Execution => Some(&self.execution),
+            Root::Workflow => Some(&self.workflow),
+            Root::Vars => Some(&self.vars),
+            Root::Loop => None,
+        }
+    }
+
+    fn node(&self, _slot: usize, id: &str) -> Option<NodeView<'_>> {
+        let (_, record) = self.nodes.iter().find(|(node, _)| **node == *id)?;
+        Some(NodeView {
+            result: record.result.as_deref(),
+            success: record.success,
+            error: record.error.as_ref(),
+            status: record.status.as_str(),
+            port: record.port.as_deref(),
+            attempts: record.attempts,
+        })
+    }
+}
+
+/// The activation of `wanted` that an instance descends from; where it descends from none, the latest.
+fn visible<'a>(
+    plan: &ExecutionPlan,
+    state: &'a ExecutionState,
+    from: (u32, u32),
+    wanted: u32,
+) -> Option<&'a Activation> {
+    if state.activations(wanted).len() <= 1 {
+        return state.activations(wanted).first();
+    }
+    let mut queue = VecDeque::from([from]);
+    let mut seen = std::collections::BTreeSet::from([from]);
+    while let Some((node, number)) = queue.pop_front() {
+        if node == wanted && (node, number) != from {
+            return state.activation(node, number);
+        }
+        let Some(activation) = state.activation(node, number) else {
+            continue;
+        };
+        for (edge, source) in &activation.tokens {
+            let next = (plan.connections[*edge as usize].from, *source);
+            if seen.insert(next) {
+                queue.push_back(next);
+            }
+        }
+    }
+    latest(state, wanted)
+}
+
+/// The latest activation that was not skipped; else the latest.
+fn latest(state: &ExecutionState, node: u32) -> Option<&Activation> {
+    let activations = state.activations(node);
+    let ran = activations
+        .iter()
+        .rev()
+        .find(|activation| activation.status != InstanceStatus::Skipped);
+    ran.or(activations.last())
+}

@@ -1,0 +1,72 @@
+//! What is needed to create an execution.
+
+use std::{path::PathBuf, sync::Arc};
+
+use nebula_action::Grants;
+use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
+use serde_json::Value;
+
+use crate::{Entry, ExecutionPlan, Fact, Started};
+
+/// An execution that does not exist yet. The engine makes one for a start, a worker for a child.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewExecution {
+    /// Its id; from the Entropy port.
+    pub id: ExecutionId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which workflow, for listings.
+    pub workflow: WorkflowId,
+    /// Which version of it.
+    pub version: u32,
+    /// The first entries of its journal; the first of all is [`Fact::ExecutionStarted`].
+    pub entries: Vec<Entry>,
+}
+
+/// What the one who starts an execution decides beside plan and input.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StartOptions {
+    /// What its nodes may touch at most.
+    pub grants: Grants,
+    /// Where relative paths in its parameters begin.
+    pub folder: Option<PathBuf>,
+    /// `$vars`, pinned for the whole execution.
+    pub vars: Value,
+    /// `$trigger`.
+    pub trigger: Value,
+    /// The execution whose work this one continues.
+    pub origin: Option<ExecutionId>,
+}
+
+impl NewExecution {
+    /// An execution of `plan`, stored under `digest`, on `input`, which the caller has checked.
+    #[must_use]
+    pub fn new(
+        id: ExecutionId,
+        tenant: TenantId,
+        at: Timestamp,
+        (plan, digest): (&ExecutionPlan, Digest),
+        input: Value,
+        options: StartOptions,
+    ) -> Self {
+        let started = Started {
+            workflow: plan.workflow.clone(),
+            version: plan.version,
+            plan: digest,
+            input: Arc::new(input),
+            vars: options.vars,
+            trigger: options.trigger,
+            origin: options.origin,
+            grants: options.grants,
+            folder: options.folder,
+        };
+        let fact = Fact::ExecutionStarted(Box::new(started));
+        Self {
+            id,
+            tenant,
+            workflow: plan.workflow.clone(),
+            version: plan.version,
+            entries: vec![Entry { at, fact }],
+        }
+    }
+}

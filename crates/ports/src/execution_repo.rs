@@ -1,0 +1,397 @@
+//! The record of every execution.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_execution::{NewExecution, Status, StoredEntry};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{Result, Step, Stepped, WaitToken};
+
+/// One life of one process that holds leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Incarnation(pub Uuid);
+
+/// Recognises the second arrival of the same thing: a webhook delivery, a cron instant, a signal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DedupeKey(pub String);
+
+/// A timed, fenced right to write to one execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Whose execution.
+    pub tenant: TenantId,
+    /// Which execution.
+    pub execution: ExecutionId,
+    /// Who holds it.
+    pub holder: Incarnation,
+    /// Grows with every grant, also to the same holder; from 1.
+    pub epoch: u64,
+    /// How long it lasts from the grant or the last renewal, by the store's clock.
+    pub ttl: Duration,
+}
+
+/// Who wants a lease, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// Who.
+    pub holder: Incarnation,
+    /// How long.
+    pub ttl: Duration,
+}
+
+/// The machine's state after some entry, in the machine's own encoding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The last entry that is in it.
+    pub through: u64,
+    /// The encoded state.
+    pub state: Vec<u8>,
+}
+
+/// What became of a creation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Created {
+    /// It exists now, with a lease for its creator if one was asked for.
+    Created(Option<Lease>),
+    /// The dedupe key or the id was seen before; nothing was written.
+    Exists {
+        /// The execution that it began.
+        id: ExecutionId,
+        /// Whether its first entries carry the same workflow and input.
+        same_input: bool,
+    },
+}
+
+/// What became of a wish for a lease. All answers but `Granted` are acked to the queue: the sweep owns the rest.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Acquired {
+    /// The lease, with what is needed to go on; all read in the same transaction.
+    Granted(Box<Granted>),
+    /// Somebody else holds a valid lease.
+    Held,
+    /// There is nothing to do yet.
+    NotDue,
+    /// It has ended.
+    Terminal(Status),
+    /// There is no such execution.
+    Unknown,
+    /// Too many grants in a row brought no progress; the execution was parked just now.
+    Poisoned {
+        /// How many.
+        grants: u32,
+    },
+}
+
+/// What comes with a lease.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Granted {
+    /// The lease.
+    pub lease: Lease,
+    /// The status; a granted execution that was queued or waiting is running now.
+    pub status: Status,
+    /// Where its plan is stored.
+    pub plan: Digest,
+    /// The latest snapshot.
+    pub snapshot: Option<Snapshot>,
+    /// The number of the next entry.
+    pub next_seq: u64,
+    /// The last item of the inbox.
+    pub inbox_head: u64,
+    /// The last item of the inbox that is in the journal.
+    pub inbox_through: u64,
+    /// How many grants before this one brought no step; from 1 on, the start of every attempt is committed first.
+    pub grants_without_progress: u32,
+}
+
+/// What became of the renewal of one lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Renewed {
+    /// It lasts its whole time again.
+    Renewed {
+        /// The last item of the inbox.
+        inbox_head: u64,
+    },
+    /// A later holder has it, it was released, or the execution has ended.
+    Lost,
+}
+
+/// A part of a journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalPage {
+    /// Entries in order.
+    pub entries: Vec<StoredEntry>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<u64>,
+}
+
+/// A signal that is to go into an inbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSignal {
+    /// What kind.
+    pub kind: String,
+    /// Its content.
+    pub payload: Value,
+    /// Recognises a repetition.
+    pub dedupe: DedupeKey,
+}
+
+/// What became of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Signalled {
+    /// It is in the inbox at this place, and the execution is due.
+    Delivered {
+        /// Its number in the inbox, from 1.
+        seq: u64,
+    },
+    /// The same dedupe key was there before; nothing was written.
+    Duplicate {
+        /// The number of the first one.
+        seq: u64,
+    },
+    /// The execution has ended; nothing was written.
+    Terminal(Status),
+    /// There is no such execution.
+    Unknown,
+}
+
+/// A signal in an inbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InboxItem {
+    /// Its number in the inbox, from 1, without gaps.
+    pub seq: u64,
+    /// When it arrived, by the store's clock.
+    pub at: Timestamp,
+    /// What kind.
+    pub kind: String,
+    /// Its content.
+    pub payload: Value,
+}
+
+/// An execution that may have work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Runnable {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub execution: ExecutionId,
+}
+
+/// A part of what may have work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunnablePage {
+    /// Executions, tenants interleaved; each now counts as rung.
+    pub runnable: Vec<Runnable>,
+    /// When the next execution becomes due or the next lease ends, if nothing else happens; `None`: never.
+    pub next_due: Option<Timestamp>,
+    /// Whether there was more than the limit.
+    pub more: bool,
+}
+
+/// Where a listing goes on; opaque, from the page before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageToken(pub String);
+
+/// A part of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<PageToken>,
+}
+
+/// Which executions to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecutionFilter {
+    /// Only of this workflow.
+    pub workflow: Option<WorkflowId>,
+    /// Only in one of these statuses; empty is any.
+    pub statuses: Vec<Status>,
+}
+
+/// What a listing says of an execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutionSummary {
+    /// Which execution.
+    pub id: ExecutionId,
+    /// Of which workflow.
+    pub workflow: WorkflowId,
+    /// Of which version.
+    pub version: u32,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was created, by the store's clock.
+    pub created_at: Timestamp,
+    /// When its last step was applied, by the store's clock.
+    pub updated_at: Timestamp,
+    /// When it is due again.
+    pub wake_at: Option<Timestamp>,
+    /// The number of entries in its journal.
+    pub entries: u64,
+    /// Whether somebody holds a valid lease.
+    pub leased: bool,
+}
+
+/// The record of every execution: the only truth about its state.
+///
+/// Rules (each is a test of `nebula_testkit::execution_repo!`):
+///
+/// - **Create** is one transaction. A dedupe key seen before begins nothing and names the first
+///   execution; keys outlive their execution, for [`ExecutionRepo::DEDUPE_TTL`]. With a
+///   [`LeaseRequest`] the creator holds the first lease, epoch 1, without a second commit.
+/// - **Acquire** grants only what is due and unheld. The epoch grows on every grant, also to the same
+///   holder. Only the store's clock decides expiry. Grants without an applied step in between are
+///   counted durably; the one after `max_grants` parks the execution with a journalled
+///   [`nebula_execution::Fact::Parked`] instead.
+/// - **Step** checks in this order: the same step id at the same place → `Replayed`; terminal →
+///   `Terminal`; another epoch → `Fenced`; another place → `Conflict`. A lease that expired but
+///   that nobody took still writes, and is thereby renewed. Entries, status, wake-up, inbox mark,
+///   waits, children, deliveries, snapshot and release move together or not at all. The conflict
+///   of one step never fails its neighbours in a group commit.
+/// - **Waking**: a step that leaves inbox items unread is stored with `wake_at` at most now; a
+///   signal moves `wake_at` to at most now. So a signal that lands while the holder goes to sleep
+///   is not lost. A terminal execution has no wake-up.
+/// - **Signals** are numbered without gaps, deduplicated by key, kept in order, refused after the end.
+#[async_trait]
+pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
+    /// Creates an execution, and leases it to its creator if `lease` asks for it.
+    ///
+    /// # Errors
+    /// `Unavailable`: it may exist now; the same call again answers `Exists`.
+    async fn create(
+        &self,
+        tenant: &TenantId,
+        new: NewExecution,
+        dedupe: Option<DedupeKey>,
+        lease: Option<LeaseRequest>,
+    ) -> Result<Created>;
+
+    /// Leases an execution that is due and unheld; parks it after `max_grants` grants without progress.
+    ///
+    /// # Errors
+    /// `Unavailable`: a lease may have been granted, which nobody uses; it expires.
+    async fn acquire(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        lease: LeaseRequest,
+        max_grants: u32,
+    ) -> Result<Acquired>;
+
+    /// Renews leases; answers in the same order.
+    ///
+    /// # Errors
+    /// `Unavailable`: they may have been renewed.
+    async fn renew(&self, leases: &[Lease]) -> Result<Vec<Renewed>>;
+
+    /// Gives a lease back without a step; a later holder's lease is left alone. The execution is due at once.
+    ///
+    /// # Errors
+    /// `Unavailable`: the lease may still stand, until it expires.
+    async fn release(&self, lease: &Lease) -> Result<()>;
+
+    /// Appends `step` to the journal of the leased execution.
+    ///
+    /// # Errors
+    /// `Unavailable`: the outcome is unknown; the same step again answers `Replayed` if it was
+    /// applied. `Invalid`: the step contradicts itself; nothing was written.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still be applied.
+    async fn step(&self, lease: &Lease, step: Step) -> Result<Stepped>;
+
+    /// Entries from number `from` (at least 1), at most `limit` of them and at least one batch.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Format`: an entry cannot be read.
+    async fn journal(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        from: u64,
+        limit: usize,
+    ) -> Result<JournalPage>;
+
+    /// Inbox items after number `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn inbox(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<InboxItem>>;
+
+    /// Puts a signal into an inbox and makes the execution due.
+    ///
+    /// # Errors
+    /// `Unavailable`: it may be there; the same call again answers `Duplicate` then.
+    async fn signal(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        signal: NewSignal,
+    ) -> Result<Signalled>;
+
+    /// Which execution a wait token wakes; `None` if it was closed or never opened.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn waiting_on(&self, tenant: &TenantId, token: WaitToken) -> Result<Option<ExecutionId>>;
+
+    /// Non-terminal executions without a valid lease whose wake-up is due and that were not rung
+    /// since `rung_before`; of all tenants, interleaved; marks them as rung now. This is the one
+    /// call that looks across tenants: it belongs to the sweep and returns ids only.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage>;
+
+    /// What there is to say of one execution.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+    ) -> Result<Option<ExecutionSummary>>;
+
+    /// Executions, newest first.
+    ///
+    /// # Errors
+    /// `Invalid`: the token is not from a page before.
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+        after: Option<&PageToken>,
+        limit: usize,
+    ) -> Result<Page<ExecutionSummary>>;
+
+    /// Deletes executions that ended before `before`, oldest first, at most `limit`, and gives their
+    /// disk space back; says how many.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn delete_ended(
+        &self,
+        tenant: &TenantId,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<usize>;
+}
+
+impl dyn ExecutionRepo {
+    /// How long a dedupe key is remembered.
+    pub const DEDUPE_TTL: Duration = Duration::from_hours(7 * 24);
+}
