@@ -1,0 +1,252 @@
+//! The compiled form: one flat list of nodes that name each other by index.
+//!
+//! All names are resolved. A parameter of an arrow is a slot that is fixed at compile time: arrows
+//! are not values, so no arrow can be active twice at once, and no closure has to be made.
+
+use serde_json::Value;
+
+use crate::{
+    Root,
+    library::{Function, MethodSet},
+    syntax::ast::{BinaryOp, LogicOp, UnaryOp},
+};
+
+/// Index into [`Code::nodes`].
+pub(crate) type NodeId = u32;
+
+/// A run of entries in one of the lists of [`Code`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+}
+
+impl Run {
+    pub(crate) fn of<T>(self, list: &[T]) -> &[T] {
+        &list[self.start as usize..][..self.len as usize]
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Node {
+    Undefined,
+    Null,
+    Bool(bool),
+    Number(f64),
+    /// Index into [`Code::strings`].
+    Str(u32),
+    /// Index into [`Code::wides`].
+    Wide(u32),
+    Local(u16),
+    Root(Root),
+    /// A field of a node: slot, field, and whether the node may be missing.
+    NodeField(u16, NodeField, bool),
+    /// All fields of a node.
+    NodeWhole(u16, bool),
+    Now,
+    Today,
+    Random,
+    /// `steps` is a run of [`Code::steps`].
+    Chain {
+        base: NodeId,
+        steps: Run,
+    },
+    Binary(BinaryOp, NodeId, NodeId),
+    /// `rest` is a run of [`Code::folds`].
+    Fold {
+        first: NodeId,
+        rest: Run,
+    },
+    /// `items` is a run of [`Code::lists`].
+    Logic(LogicOp, Run),
+    Unary(UnaryOp, NodeId),
+    Conditional(NodeId, NodeId, NodeId),
+    /// A run of [`Code::lists`].
+    Template(Run),
+    /// A run of [`Code::elements`].
+    Array(Run),
+    /// A run of [`Code::properties`].
+    Object(Run),
+    /// A function of the library; the arguments are a run of [`Code::elements`].
+    Call(&'static Function, Run),
+    /// An arrow that is called where it is written: index into [`Code::callbacks`].
+    Inline(u32, Run),
+    /// An arrow or function on its way to a method: index into [`Code::callbacks`].
+    Callback(u32),
+}
+
+/// The fields of `$nodes.<id>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NodeField {
+    Result,
+    Success,
+    Error,
+    Status,
+    Port,
+    Attempts,
+}
+
+impl NodeField {
+    pub(crate) const ALL: [(&'static str, NodeField); 6] = [
+        ("result", NodeField::Result),
+        ("success", NodeField::Success),
+        ("error", NodeField::Error),
+        ("status", NodeField::Status),
+        ("port", NodeField::Port),
+        ("attempts", NodeField::Attempts),
+    ];
+}
+
+/// One step of a chain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step {
+    pub(crate) kind: StepKind,
+    pub(crate) optional: bool,
+    pub(crate) span: (u32, u32),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StepKind {
+    /// A key: index into [`Code::strings`].
+    Key(u32),
+    /// An index that is known; as a key, it is that entry of [`Code::strings`].
+    At(u32, u32),
+    /// A key or index that is computed.
+    Index(NodeId),
+    /// A method: index into [`Code::methods`], arguments; whether a missing method is undefined.
+    Method {
+        method: u32,
+        args: Run,
+        if_present: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Element {
+    pub(crate) spread: bool,
+    pub(crate) node: NodeId,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Property {
+    /// Index into [`Code::strings`], and the value.
+    Pair(u32, NodeId),
+    Computed(NodeId, NodeId),
+    Spread(NodeId),
+}
+
+/// What a method calls back.
+#[derive(Debug)]
+pub(crate) enum Callback {
+    Arrow(Arrow),
+    Function(&'static Function),
+}
+
+#[derive(Debug)]
+pub(crate) struct Arrow {
+    /// If all parameters are plain names: they take the slots from here on.
+    pub(crate) plain: Option<u16>,
+    pub(crate) params: Vec<Param>,
+    pub(crate) rest: Option<Pattern>,
+    pub(crate) body: NodeId,
+    pub(crate) span: (u32, u32),
+}
+
+#[derive(Debug)]
+pub(crate) struct Param {
+    pub(crate) pattern: Pattern,
+    pub(crate) default: Option<NodeId>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Pattern {
+    Slot(u16),
+    Object {
+        fields: Vec<(PatternKey, Param)>,
+        rest: Option<u16>,
+        span: (u32, u32),
+    },
+    Array {
+        items: Vec<Option<Param>>,
+        rest: Option<Box<Pattern>>,
+        span: (u32, u32),
+    },
+}
+
+#[derive(Debug)]
+pub(crate) enum PatternKey {
+    /// Index into [`Code::strings`].
+    Fixed(u32),
+    Computed(NodeId),
+}
+
+/// A compiled expression.
+#[derive(Debug, Default)]
+pub(crate) struct Code {
+    pub(crate) nodes: Vec<Node>,
+    /// The place of each node in the source.
+    pub(crate) spans: Vec<(u32, u32)>,
+    pub(crate) lists: Vec<NodeId>,
+    pub(crate) folds: Vec<(BinaryOp, NodeId)>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) elements: Vec<Element>,
+    pub(crate) properties: Vec<Property>,
+    pub(crate) strings: Vec<String>,
+    pub(crate) wides: Vec<Vec<u16>>,
+    pub(crate) methods: Vec<(&'static str, MethodSet)>,
+    pub(crate) callbacks: Vec<Callback>,
+    /// Node ids by slot.
+    pub(crate) node_ids: Vec<String>,
+    pub(crate) slots: u16,
+    pub(crate) root: NodeId,
+    /// If the expression is nothing but a path.
+    pub(crate) path: Option<Path>,
+}
+
+/// A path from a root or a node's result by fixed keys: evaluated without interpretation.
+#[derive(Debug)]
+pub(crate) struct Path {
+    pub(crate) from: PathRoot,
+    pub(crate) steps: Box<[PathStep]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PathRoot {
+    Root(Root),
+    /// The result of the node in that slot.
+    Result(u16),
+}
+
+#[derive(Debug)]
+pub(crate) enum PathStep {
+    Key(Box<str>),
+    At(usize),
+}
+
+impl Path {
+    /// The value at the end of the path; `None` where anything is out of the ordinary, for the
+    /// evaluator to say what.
+    #[inline]
+    pub(crate) fn follow<'v>(
+        &self,
+        scope: &'v dyn crate::Scope,
+        node_ids: &[String],
+    ) -> Option<&'v Value> {
+        let mut value = match self.from {
+            PathRoot::Root(root) => scope.root(root)?,
+            PathRoot::Result(slot) => {
+                scope
+                    .node(usize::from(slot), &node_ids[usize::from(slot)])?
+                    .result?
+            }
+        };
+        for step in &*self.steps {
+            value = match (step, value) {
+                (PathStep::Key(key), Value::Object(map)) => crate::value::lookup(map, key)?,
+                (PathStep::At(index), Value::Array(items)) => items.get(*index)?,
+                _ => return None,
+            };
+        }
+        Some(value)
+    }
+}

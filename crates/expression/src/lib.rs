@@ -1,0 +1,59 @@
+//! Computes values from JSON by a side-effect-free subset of JavaScript, within limits.
+//!
+//! [`Program::compile`] turns a field's text into a flat, resolved program once; evaluating it
+//! borrows the data of a [`Scope`] and allocates temporaries in an arena. A plain path is followed
+//! without interpretation. Start reading at [`Program`]; then `syntax` → `resolve` → `code` →
+//! `machine`, with `library` for what can be called and `value` for what values are.
+//!
+//! Does not know: the clock and the source of chance (both come with the [`Context`]), where the
+//! data is stored, what a workflow is, the `{{ }}` around an expression.
+//!
+//! # Invariants
+//! - The same program, scope and context give the same result, on every machine.
+//! - Every evaluation ends: nothing can recur, and every step and every byte is paid for first.
+//! - Values have no prototype and nothing changes one, so there is nothing to escape through.
+//! - An error names types and sizes, never a value.
+//!
+//! # Differences from JavaScript, and why
+//! - `constructor` and `__proto__` are ordinary keys: there are no prototypes.
+//! - Methods never change their receiver (`sort` gives a sorted copy): data is shared.
+//! - Integers of the data beyond 2^53 stay exact until something calculates with them, and two of
+//!   them compare exactly: ids must survive.
+//! - In strict mode a member of null or undefined is an error that says which key was missing.
+//!
+//! ```
+//! use nebula_expression::{CompileOptions, Context, JsonScope, Program};
+//! use serde_json::json;
+//!
+//! let program = Program::compile(
+//!     "$json.items.filter(i => i.price > 10).map(i => i.name).join(', ')",
+//!     &CompileOptions::default(),
+//! )
+//! .unwrap();
+//! let data = json!({ "json": { "items": [
+//!     { "name": "desk", "price": 120 },
+//!     { "name": "pen", "price": 2 },
+//!     { "name": "lamp", "price": 35.5 },
+//! ] } });
+//! let result = program.evaluate(&JsonScope(&data), &Context::default()).unwrap();
+//! assert_eq!(result, Some(json!("desk, lamp")));
+//! ```
+
+mod code;
+mod error;
+mod library;
+mod limits;
+mod machine;
+mod program;
+mod report;
+mod resolve;
+mod scope;
+mod suggest;
+mod syntax;
+mod value;
+
+pub use error::{ExpressionError, Phase};
+pub use limits::Limits;
+pub use program::{CompileOptions, Evaluated, Evaluator, Mode, Program};
+pub use report::{NodeReference, NodeSpan, Purity, Report, Root};
+pub use scope::{Context, Deadline, JsonScope, NodeView, Scope};

@@ -1,0 +1,224 @@
+//! What can be called: tables of methods per type, and of functions.
+//!
+//! A table is sorted by name. A row says which arguments may be callbacks and what runs; adding a
+//! method is adding a row. A method that allocates charges the machine before it does.
+
+mod array;
+mod callbacks;
+mod functions;
+mod global;
+mod json;
+mod json_parse;
+mod math;
+mod number;
+mod object;
+mod regroup;
+mod string;
+mod time;
+mod uri;
+
+use std::fmt;
+
+use crate::{Purity, error::Fault, machine::Machine, value::Val};
+
+pub(crate) use functions::{constant, function, function_names, is_namespace};
+
+/// What a call gives.
+pub(crate) type Outcome<'a> = Result<Val<'a>, Fault>;
+
+/// The code of a method: machine, receiver, arguments.
+pub(crate) type Native = for<'a, 'b> fn(&mut Machine<'a>, Val<'a>, Args<'a, 'b>) -> Outcome<'a>;
+
+/// Arguments; what is not there reads as undefined.
+#[derive(Clone, Copy)]
+pub(crate) struct Args<'a, 'b>(pub(crate) &'b [Val<'a>]);
+
+impl<'a> Args<'a, '_> {
+    pub(crate) fn get(self, index: usize) -> Val<'a> {
+        self.0.get(index).copied().unwrap_or(Val::Undefined)
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A row of a table of methods.
+#[derive(Clone, Copy)]
+pub(crate) struct Method {
+    pub(crate) name: &'static str,
+    /// Which arguments may be an arrow: bit 0 is the first.
+    pub(crate) callbacks: u8,
+    /// Changes its receiver in JavaScript; here it gives a changed copy, so it may not be called
+    /// on a name that is read again.
+    pub(crate) mutates: bool,
+    pub(crate) run: Native,
+}
+
+/// A row of the table of functions.
+pub(crate) struct Function {
+    /// As it is written: `Math.floor`, `parseInt`.
+    pub(crate) name: &'static str,
+    pub(crate) callbacks: u8,
+    pub(crate) purity: Purity,
+    pub(crate) run: for<'a, 'b> fn(&mut Machine<'a>, Args<'a, 'b>) -> Outcome<'a>,
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+const fn method(name: &'static str, run: Native) -> Method {
+    Method {
+        name,
+        callbacks: 0,
+        mutates: false,
+        run,
+    }
+}
+
+const fn with_callback(name: &'static str, run: Native) -> Method {
+    Method {
+        name,
+        callbacks: 1,
+        mutates: false,
+        run,
+    }
+}
+
+/// The types that have methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Receiver {
+    String,
+    Array,
+    Number,
+    Boolean,
+    Object,
+    Moment,
+}
+
+const RECEIVERS: [(Receiver, &[Method]); 6] = [
+    (Receiver::String, string::METHODS),
+    (Receiver::Array, array::METHODS),
+    (Receiver::Number, number::METHODS),
+    (Receiver::Boolean, global::BOOLEAN_METHODS),
+    (Receiver::Object, object::METHODS),
+    (Receiver::Moment, time::METHODS),
+];
+
+/// Methods of JavaScript that change their receiver and are not offered, with what to write.
+const MUTATORS: &[(&str, &str)] = &[
+    ("push", "write `[...list, item]`"),
+    ("unshift", "write `[item, ...list]`"),
+    ("splice", "write `[...list.slice(0, i), ...list.slice(j)]`"),
+    (
+        "pop",
+        "write `list.at(-1)`, or `list.slice(0, -1)` for the rest",
+    ),
+    ("shift", "write `list[0]`, or `list.slice(1)` for the rest"),
+    ("copyWithin", "build the list with `slice` and spread"),
+    ("fill", "write `Array.from({ length: n }, () => value)`"),
+];
+
+/// What to write instead of a mutator that is not offered.
+pub(crate) fn mutator_hint(name: &str) -> Option<&'static str> {
+    MUTATORS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, hint)| *hint)
+}
+
+/// The method of one name, per receiver.
+#[derive(Clone, Copy)]
+pub(crate) struct MethodSet([Option<&'static Method>; RECEIVERS.len()]);
+
+impl fmt::Debug for MethodSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|m| m.map(|m| m.name)))
+            .finish()
+    }
+}
+
+impl MethodSet {
+    /// The methods of that name; `None` if no type has one.
+    pub(crate) fn find(name: &str) -> Option<MethodSet> {
+        let set = RECEIVERS.map(|(_, table)| find(table, name));
+        set.iter().any(Option::is_some).then_some(MethodSet(set))
+    }
+
+    /// Which arguments may be an arrow, for any receiver.
+    pub(crate) fn callbacks(&self) -> u8 {
+        self.0
+            .iter()
+            .flatten()
+            .fold(0, |all, method| all | method.callbacks)
+    }
+
+    pub(crate) fn mutates(&self) -> bool {
+        self.0.iter().flatten().any(|method| method.mutates)
+    }
+
+    #[inline]
+    pub(crate) fn of(&self, receiver: Val<'_>) -> Option<&'static Method> {
+        self.0[receiver_of(receiver)? as usize]
+    }
+}
+
+fn find(table: &'static [Method], name: &str) -> Option<&'static Method> {
+    table
+        .binary_search_by(|row| row.name.cmp(name))
+        .ok()
+        .map(|at| &table[at])
+}
+
+fn receiver_of(value: Val<'_>) -> Option<Receiver> {
+    Some(match value {
+        Val::Str(_) | Val::Temp(_) | Val::Wide(_) => Receiver::String,
+        Val::JsonArray(_) | Val::Array(_) => Receiver::Array,
+        Val::Num(_) | Val::Exact(_) => Receiver::Number,
+        Val::Bool(_) => Receiver::Boolean,
+        Val::JsonObject(_) | Val::Object(_) => Receiver::Object,
+        Val::Moment(_) => Receiver::Moment,
+        Val::Undefined | Val::Null | Val::Callback(_) => return None,
+    })
+}
+
+/// The names of the methods of a value's type.
+pub(crate) fn methods_of(value: Val<'_>) -> impl Iterator<Item = &'static str> {
+    let receiver = receiver_of(value);
+    let table = RECEIVERS.iter().find(|(known, _)| Some(*known) == receiver);
+    table
+        .map_or(&[][..], |(_, table)| table)
+        .iter()
+        .map(|row| row.name)
+}
+
+/// The names of all methods; one that several types have comes several times.
+pub(crate) fn all_methods() -> impl Iterator<Item = &'static str> {
+    RECEIVERS
+        .iter()
+        .flat_map(|(_, table)| table.iter().map(|row| row.name))
+}
+
+/// Whether a value of this type has a method of that name.
+pub(crate) fn has_method(value: Val<'_>, name: &str) -> bool {
+    MethodSet::find(name).is_some_and(|set| set.of(value).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RECEIVERS, functions::FUNCTIONS};
+
+    #[test]
+    fn every_table_is_sorted_by_name() {
+        for (receiver, table) in RECEIVERS {
+            let names: Vec<_> = table.iter().map(|row| row.name).collect();
+            assert!(names.is_sorted(), "{receiver:?}: {names:?}");
+        }
+        let names: Vec<_> = FUNCTIONS.iter().map(|row| row.name).collect();
+        assert!(names.is_sorted(), "{names:?}");
+    }
+}

@@ -1,0 +1,3 @@
+//! x
+use super::Method;
+pub(super) const METHODS: &[Method] = &[];

@@ -1,0 +1,113 @@
+//! What an evaluation has spent, and when it must stop.
+
+use super::Machine;
+use crate::error::Fault;
+
+/// Operations that each element of a walked array adds to the budget.
+const PER_ELEMENT: u64 = 100;
+
+/// So many operations pass between two looks at the deadline.
+const DEADLINE_EVERY: u64 = 4_096;
+
+/// Bytes of text that cost one operation to look at.
+const BYTES_PER_OPERATION: usize = 64;
+
+impl Machine<'_> {
+    /// Spends `n` operations.
+    #[inline]
+    pub(crate) fn charge(&mut self, n: u64) -> Result<(), Fault> {
+        self.operations = self.operations.saturating_add(n);
+        if self.operations > self.look_at {
+            self.look()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Starts to walk an array of `len` elements: one operation for each, and an allowance.
+    pub(crate) fn walk(&mut self, len: usize) -> Result<(), Fault> {
+        let len = len as u64;
+        let ceiling = self.context.limits.operations_ceiling;
+        self.allowed = self
+            .allowed
+            .saturating_add(len.saturating_mul(PER_ELEMENT))
+            .min(ceiling);
+        self.set_look_at();
+        self.charge(len)
+    }
+
+    /// Pays for looking through `bytes` of text.
+    pub(crate) fn scan(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.charge((bytes / BYTES_PER_OPERATION) as u64)
+    }
+
+    /// Pays for `bytes` in the arena, before they are taken.
+    #[inline]
+    pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > self.context.limits.arena_bytes {
+            Err(self.arena_full())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Refuses a string of `bytes` that is too long to be made.
+    #[inline]
+    pub(crate) fn check_string(&self, bytes: usize) -> Result<(), Fault> {
+        let limit = self.context.limits.string_bytes;
+        if bytes > limit {
+            let message = format!("the expression makes a text longer than {limit} bytes");
+            return Err(Fault::new("LIMIT_STRING", message));
+        }
+        Ok(())
+    }
+
+    /// Refuses an array or object of `len` that is too long to be made.
+    #[inline]
+    pub(crate) fn check_array(&self, len: usize) -> Result<(), Fault> {
+        let limit = self.context.limits.array_len;
+        if len > limit {
+            let message = format!("the expression makes a list longer than {limit}");
+            return Err(Fault::new("LIMIT_ARRAY", message));
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_look_at(&mut self) {
+        self.look_at = match self.context.backstop {
+            Some(_) => self
+                .allowed
+                .min(self.operations.saturating_add(DEADLINE_EVERY)),
+            None => self.allowed,
+        };
+    }
+
+    #[cold]
+    fn look(&mut self) -> Result<(), Fault> {
+        if self.operations > self.allowed {
+            let message = format!("the expression takes more than {} operations", self.allowed);
+            return Err(Fault::new("LIMIT_OPERATIONS", message)
+                .hint("split the work over several nodes, or use `for_each`"));
+        }
+        if self
+            .context
+            .backstop
+            .as_ref()
+            .is_some_and(|deadline| deadline.passed())
+        {
+            let wall = self.context.limits.wall;
+            let message = format!("the expression takes longer than {wall:?}");
+            return Err(Fault::new("LIMIT_WALL", message));
+        }
+        self.set_look_at();
+        Ok(())
+    }
+
+    #[cold]
+    fn arena_full(&self) -> Fault {
+        let limit = self.context.limits.arena_bytes;
+        let message = format!("the expression makes more than {limit} bytes of values");
+        Fault::new("LIMIT_ARENA", message).hint("split the work over several nodes")
+    }
+}

@@ -1,0 +1,216 @@
+//! Chains: members, indices and methods, one after the other.
+
+use super::Machine;
+use crate::{
+    code::{Node, NodeId, Run, Step, StepKind},
+    error::Fault,
+    library::{Args, Outcome, has_method, methods_of},
+    suggest::did_you_mean,
+    value::{Text, Val, array_index, lookup},
+};
+
+impl<'a> Machine<'a> {
+    pub(super) fn chain(&mut self, base: NodeId, steps: Run) -> Outcome<'a> {
+        let code = self.code;
+        let steps = steps.of(&code.steps);
+        let mut value = self.eval(base)?;
+        // What the last step was taken from, to tell which key was missing.
+        let mut parent = Val::Undefined;
+        for (i, step) in steps.iter().enumerate() {
+            if value.is_nullish() {
+                if step.optional {
+                    return Ok(Val::Undefined);
+                }
+                if self.lenient {
+                    value = Val::Undefined;
+                    continue;
+                }
+                return Err(self.of_nullish(value, parent, base, steps, i).at(step.span));
+            }
+            self.charge(1)?;
+            let next = match step.kind {
+                StepKind::Key(key) => self.member(value, &code.strings[key as usize]),
+                StepKind::At(index, key) => match value.items() {
+                    Some(items) => Ok(items.get(index as usize).unwrap_or(Val::Undefined)),
+                    None => self.member(value, &code.strings[key as usize]),
+                },
+                StepKind::Index(index) => {
+                    let index = self.eval(index)?;
+                    self.index(value, index)
+                }
+                StepKind::Method {
+                    method,
+                    args,
+                    if_present,
+                } => {
+                    let (name, set) = &code.methods[method as usize];
+                    match set.of(value) {
+                        Some(found) => {
+                            let args = self.arguments(args)?;
+                            (found.run)(self, value, Args(&args))
+                        }
+                        None if if_present => return Ok(Val::Undefined),
+                        None => Err(no_method(value, name)),
+                    }
+                }
+            };
+            parent = value;
+            value = match next {
+                Ok(next) => next,
+                Err(fault) => return Err(fault.at(step.span)),
+            };
+        }
+        Ok(value)
+    }
+
+    /// A member by a fixed key.
+    #[inline]
+    fn member(&mut self, value: Val<'a>, key: &str) -> Outcome<'a> {
+        match value {
+            Val::JsonObject(map) => Ok(lookup(map, key).map_or(Val::Undefined, Val::from_json)),
+            Val::Object(object) => Ok(object.get(Text::Utf8(key)).unwrap_or(Val::Undefined)),
+            _ => self.member_of_other(value, key),
+        }
+    }
+
+    fn member_of_other(&mut self, value: Val<'a>, key: &str) -> Outcome<'a> {
+        if let Some(found) = self.own(value, Text::Utf8(key))? {
+            return Ok(found);
+        }
+        if !self.lenient && has_method(value, key) {
+            let message = format!("`{key}` of {} is a method, not a value", value.kind());
+            return Err(
+                Fault::new("TYPE_METHOD_NOT_CALLED", message).hint(format!("call it: `.{key}(…)`"))
+            );
+        }
+        Ok(Val::Undefined)
+    }
+
+    /// A member by a computed key.
+    pub(super) fn index(&mut self, value: Val<'a>, index: Val<'a>) -> Outcome<'a> {
+        if let (Val::Num(n), Some(items)) = (index, value.items()) {
+            // The cast saturates; what was cut does not compare equal.
+            let at = n as usize;
+            let found = if at as f64 == n { items.get(at) } else { None };
+            return Ok(found.unwrap_or(Val::Undefined));
+        }
+        let key = self.to_text(index)?;
+        match key {
+            Text::Utf8(key) => self.member(value, key),
+            Text::Wide(_) => Ok(self.own(value, key)?.unwrap_or(Val::Undefined)),
+        }
+    }
+
+    /// What a value holds under a key of its own.
+    pub(crate) fn own(&mut self, value: Val<'a>, key: Text<'_>) -> Result<Option<Val<'a>>, Fault> {
+        Ok(match (value, key) {
+            (Val::Object(object), key) => object.get(key),
+            (_, Text::Wide(_)) => None,
+            (Val::JsonObject(map), Text::Utf8(key)) => lookup(map, key).map(Val::from_json),
+            (_, Text::Utf8(key)) => match (value.items(), value.text()) {
+                (Some(items), _) if key == "length" => Some(Val::Num(items.len() as f64)),
+                (Some(items), _) => array_index(key).and_then(|at| items.get(at as usize)),
+                (_, Some(text)) if key == "length" => {
+                    self.scan(text.size())?;
+                    Some(Val::Num(text.len() as f64))
+                }
+                (_, Some(text)) => {
+                    self.scan(text.size())?;
+                    match array_index(key).and_then(|at| text.unit_at(at as usize)) {
+                        Some(unit) => Some(self.unit_value(unit)?),
+                        None => None,
+                    }
+                }
+                _ => None,
+            },
+        })
+    }
+
+    /// A member or method of null or undefined, in strict mode.
+    #[cold]
+    fn of_nullish(
+        &self,
+        value: Val<'a>,
+        parent: Val<'a>,
+        base: NodeId,
+        steps: &[Step],
+        at: usize,
+    ) -> Fault {
+        let what = match steps[at].kind {
+            StepKind::Key(key) | StepKind::At(_, key) => {
+                format!("read `{}`", self.code.strings[key as usize])
+            }
+            StepKind::Index(_) => "read an element".to_owned(),
+            StepKind::Method { method, .. } => {
+                format!("call `{}`", self.code.methods[method as usize].0)
+            }
+        };
+        let before = at.checked_sub(1).map(|last| steps[last].kind);
+        let missing = match before {
+            Some(StepKind::Key(key)) => Some(self.code.strings[key as usize].as_str()),
+            _ => None,
+        };
+        let root = match (before, self.code.nodes[base as usize]) {
+            (None, Node::Root(root)) if self.scope.root(root).is_none() => Some(root.name()),
+            _ => None,
+        };
+        let message = match (missing, root) {
+            (Some(key), _) => format!("cannot {what} of {}: that is what `{key}` is", value.kind()),
+            (_, Some(root)) => format!("cannot {what}: there is no `${root}` here"),
+            _ => format!("cannot {what} of {}", value.kind()),
+        };
+        let near = missing.and_then(|key| {
+            let keys: Vec<&str> = match parent {
+                Val::JsonObject(map) => map.keys().map(String::as_str).collect(),
+                Val::Object(object) => object
+                    .entries()
+                    .iter()
+                    .filter_map(|(key, _)| key.utf8())
+                    .collect(),
+                _ => return None,
+            };
+            if keys.contains(&key) {
+                return None;
+            }
+            did_you_mean(key, keys.iter().copied()).or_else(|| known_keys(&keys))
+        });
+        let optional = "write `?.` if it may be missing";
+        Fault::new("PATH_OF_NULLISH", message).hint(match near {
+            Some(near) => format!("{near} Else {optional}"),
+            None => optional.to_owned(),
+        })
+    }
+}
+
+/// The first keys of an object, for a hint.
+fn known_keys(keys: &[&str]) -> Option<String> {
+    const SHOWN: usize = 8;
+    if keys.is_empty() {
+        return None;
+    }
+    let shown: Vec<String> = keys
+        .iter()
+        .filter(|key| key.len() <= 40)
+        .take(SHOWN)
+        .map(|key| format!("`{key}`"))
+        .collect();
+    let more = if keys.len() > SHOWN { ", …" } else { "" };
+    Some(format!("there are {}{more}.", shown.join(", ")))
+}
+
+#[cold]
+fn no_method(value: Val<'_>, name: &str) -> Fault {
+    let message = format!("no method `{name}` on {}", value.kind());
+    let fault = Fault::new("TYPE_NO_METHOD", message);
+    let methods = methods_of(value).filter(|known| *known != name);
+    match crate::suggest::nearest(name, methods) {
+        Some(near) => fault.hint(format!("did you mean `{near}()`?")),
+        None if matches!(value, Val::JsonObject(_) | Val::Object(_)) => {
+            fault.hint("take `Object.keys(…)`, `Object.values(…)` or `Object.entries(…)` first")
+        }
+        None if matches!(value, Val::Num(_) | Val::Exact(_)) => {
+            fault.hint("write `String(…)` first")
+        }
+        None => fault,
+    }
+}

@@ -1,0 +1,283 @@
+//! One node of the program.
+
+use super::{Machine, TextBuilder};
+use crate::{
+    code::{Node, NodeField, NodeId, Property, Run},
+    error::Fault,
+    library::Outcome,
+    syntax::ast::{BinaryOp, LogicOp, UnaryOp},
+    value::{Entries, Moment, Text, Val, array_index, json_entries, to_int32},
+};
+
+impl<'a> Machine<'a> {
+    #[inline]
+    pub(super) fn eval(&mut self, id: NodeId) -> Outcome<'a> {
+        self.charge(1)?;
+        let code = self.code;
+        match code.nodes[id as usize] {
+            Node::Number(n) => Ok(Val::Num(n)),
+            Node::Local(slot) => Ok(self.slots[usize::from(slot)]),
+            Node::Root(root) => Ok(self.scope.root(root).map_or(Val::Undefined, Val::from_json)),
+            Node::Str(at) => Ok(Val::Str(&code.strings[at as usize])),
+            Node::Undefined => Ok(Val::Undefined),
+            Node::Null => Ok(Val::Null),
+            Node::Bool(b) => Ok(Val::Bool(b)),
+            node => match self.compound(node) {
+                Ok(value) => Ok(value),
+                Err(fault) => Err(fault.at(code.spans[id as usize])),
+            },
+        }
+    }
+
+    fn compound(&mut self, node: Node) -> Outcome<'a> {
+        let code = self.code;
+        match node {
+            Node::Chain { base, steps } => self.chain(base, steps),
+            Node::Binary(op, left, right) => {
+                let left = self.eval(left)?;
+                let right = self.eval(right)?;
+                self.binary(op, left, right)
+            }
+            Node::Fold { first, rest } => self.fold(first, rest),
+            Node::Logic(op, items) => self.logic(op, items),
+            Node::Unary(op, operand) => {
+                let operand = self.eval(operand)?;
+                self.unary(op, operand)
+            }
+            Node::Conditional(test, then, otherwise) => {
+                let test = self.eval(test)?;
+                self.eval(if test.truthy() { then } else { otherwise })
+            }
+            Node::Template(parts) => self.template(parts),
+            Node::Array(elements) => self.array_literal(elements),
+            Node::Object(properties) => self.object_literal(properties),
+            Node::Call(function, args) => {
+                let args = self.arguments(args)?;
+                (function.run)(self, crate::library::Args(&args))
+            }
+            Node::Inline(callback, args) => {
+                let args = self.arguments(args)?;
+                self.call(&code.callbacks[callback as usize], &args)
+            }
+            Node::Callback(callback) => Ok(Val::Callback(&code.callbacks[callback as usize])),
+            Node::NodeField(slot, field, optional) => self.node_field(slot, field, optional),
+            Node::NodeWhole(slot, optional) => self.node_whole(slot, optional),
+            Node::Wide(at) => {
+                let units: &'a [u16] = &code.wides[at as usize];
+                self.text_value(Text::Wide(units))
+            }
+            Node::Now => {
+                let moment = Moment::now(self.context.now_ms, &self.context.timezone)?;
+                self.moment(moment)
+            }
+            Node::Today => {
+                let moment = Moment::today(self.context.now_ms, &self.context.timezone)?;
+                self.moment(moment)
+            }
+            Node::Random => Ok(Val::Num(self.next_random())),
+            leaf => Err(Fault::new(
+                "TYPE_INTERNAL",
+                format!("{leaf:?} is no compound node"),
+            )),
+        }
+    }
+
+    pub(crate) fn moment(&mut self, moment: Moment) -> Outcome<'a> {
+        self.reserve(size_of::<Moment>())?;
+        Ok(Val::Moment(self.arena.alloc(moment)))
+    }
+
+    fn logic(&mut self, op: LogicOp, items: Run) -> Outcome<'a> {
+        let items = items.of(&self.code.lists);
+        let mut value = Val::Undefined;
+        for item in items {
+            value = self.eval(*item)?;
+            let goes_on = match op {
+                LogicOp::And => value.truthy(),
+                LogicOp::Or => !value.truthy(),
+                LogicOp::Coalesce => value.is_nullish(),
+            };
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(value)
+    }
+
+    /// Operators of one rank, left to right; a text that grows is built in one place.
+    fn fold(&mut self, first: NodeId, rest: Run) -> Outcome<'a> {
+        let mut value = self.eval(first)?;
+        let mut growing: Option<TextBuilder<'a>> = None;
+        for (op, right) in rest.of(&self.code.folds) {
+            let right = self.eval(*right)?;
+            if *op == BinaryOp::Add {
+                if let Some(text) = &mut growing {
+                    let right = self.to_primitive(right)?;
+                    text.push_value(self, right)?;
+                    continue;
+                }
+                if value.text().is_some() || right.text().is_some() {
+                    let (left, right) = (self.to_primitive(value)?, self.to_primitive(right)?);
+                    let mut text = self.text_builder(0)?;
+                    text.push_value(self, left)?;
+                    text.push_value(self, right)?;
+                    growing = Some(text);
+                    continue;
+                }
+            }
+            if let Some(text) = growing.take() {
+                value = text.finish(self)?;
+            }
+            value = self.binary(*op, value, right)?;
+        }
+        match growing {
+            Some(text) => text.finish(self),
+            None => Ok(value),
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, operand: Val<'a>) -> Outcome<'a> {
+        Ok(match op {
+            UnaryOp::Not => Val::Bool(!operand.truthy()),
+            UnaryOp::Negate => Val::Num(-self.to_number(operand)?),
+            UnaryOp::Plus => Val::Num(self.to_number(operand)?),
+            UnaryOp::BitNot => Val::Num(f64::from(!to_int32(self.to_number(operand)?))),
+            UnaryOp::Typeof => Val::Temp(operand.type_of()),
+            UnaryOp::Void => Val::Undefined,
+        })
+    }
+
+    fn template(&mut self, parts: Run) -> Outcome<'a> {
+        let mut text = self.text_builder(64)?;
+        for part in parts.of(&self.code.lists) {
+            let value = self.eval(*part)?;
+            text.push_value(self, value)?;
+        }
+        text.finish(self)
+    }
+
+    fn array_literal(&mut self, elements: Run) -> Outcome<'a> {
+        let elements = elements.of(&self.code.elements);
+        let mut list = self.list(elements.len())?;
+        for element in elements {
+            let value = self.eval(element.node)?;
+            if element.spread {
+                let items = self.iterate(value)?;
+                self.walk(items.len())?;
+                for item in items.iter() {
+                    list.push(self, item)?;
+                }
+            } else {
+                list.push(self, value)?;
+            }
+        }
+        self.array(list)
+    }
+
+    fn object_literal(&mut self, properties: Run) -> Outcome<'a> {
+        let code = self.code;
+        let mut entries = Entries::default();
+        for property in properties.of(&code.properties) {
+            match *property {
+                Property::Pair(key, value) => {
+                    let value = self.eval(value)?;
+                    self.reserve_entry(&entries)?;
+                    entries.push(Text::Utf8(&code.strings[key as usize]), value);
+                }
+                Property::Computed(key, value) => {
+                    let key = self.eval(key)?;
+                    let key = self.to_text(key)?;
+                    let value = self.eval(value)?;
+                    self.reserve_entry(&entries)?;
+                    entries.push(key, value);
+                }
+                Property::Spread(source) => {
+                    let source = self.eval(source)?;
+                    self.spread_entries(source, &mut entries)?;
+                }
+            }
+        }
+        self.object(entries)
+    }
+
+    /// Adds the own entries of a value, as `{ ...value }` does.
+    pub(crate) fn spread_entries(
+        &mut self,
+        source: Val<'a>,
+        entries: &mut Entries<'a>,
+    ) -> Result<(), Fault> {
+        match source {
+            Val::JsonObject(map) => {
+                self.walk(map.len())?;
+                for (key, value) in json_entries(map) {
+                    self.reserve_entry(entries)?;
+                    entries.push(Text::Utf8(key), Val::from_json(value));
+                }
+            }
+            Val::Object(object) => {
+                self.walk(object.entries().len())?;
+                for (key, value) in object.entries() {
+                    self.reserve_entry(entries)?;
+                    entries.push(*key, *value);
+                }
+            }
+            Val::JsonArray(_) | Val::Array(_) | Val::Str(_) | Val::Temp(_) | Val::Wide(_) => {
+                let items = match source.text() {
+                    Some(text) => self.units_of(text)?,
+                    None => self.iterate(source)?,
+                };
+                self.walk(items.len())?;
+                for (i, item) in items.iter().enumerate() {
+                    let key = self.copy_str(&i.to_string())?;
+                    debug_assert!(array_index(key).is_some());
+                    self.reserve_entry(entries)?;
+                    entries.push(Text::Utf8(key), item);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn node_field(&mut self, slot: u16, field: NodeField, optional: bool) -> Outcome<'a> {
+        let id = &self.code.node_ids[usize::from(slot)];
+        let Some(view) = self.scope.node(usize::from(slot), id) else {
+            return self.node_absent(optional);
+        };
+        Ok(match field {
+            NodeField::Result => view.result.map_or(Val::Undefined, Val::from_json),
+            NodeField::Success => view.success.map_or(Val::Undefined, Val::Bool),
+            NodeField::Error => view.error.map_or(Val::Undefined, Val::from_json),
+            NodeField::Status => self.text_value(Text::Utf8(view.status))?,
+            NodeField::Port => match view.port {
+                Some(port) => self.text_value(Text::Utf8(port))?,
+                None => Val::Undefined,
+            },
+            NodeField::Attempts => Val::Num(f64::from(view.attempts)),
+        })
+    }
+
+    fn node_absent(&self, optional: bool) -> Outcome<'a> {
+        if optional || self.lenient {
+            return Ok(Val::Undefined);
+        }
+        Err(Fault::new("PATH_NODE_ABSENT", "the node has not run")
+            .hint("write `?.` after the node's id if it need not have run"))
+    }
+
+    fn node_whole(&mut self, slot: u16, optional: bool) -> Outcome<'a> {
+        let id = &self.code.node_ids[usize::from(slot)];
+        if self.scope.node(usize::from(slot), id).is_none() {
+            return self.node_absent(optional);
+        }
+        let mut entries = Entries::default();
+        for (name, field) in NodeField::ALL {
+            let value = self.node_field(slot, field, optional)?;
+            if !matches!(value, Val::Undefined) {
+                self.reserve_entry(&entries)?;
+                entries.push(Text::Utf8(name), value);
+            }
+        }
+        self.object(entries)
+    }
+}

@@ -1,0 +1,93 @@
+//! The evaluator: walks the flat program over borrowed values.
+//!
+//! Every node costs an operation; every temporary is charged before the arena gives it. The stack
+//! is as deep as the source is nested, which the parser bounds.
+
+mod budget;
+mod build;
+mod call;
+mod chain;
+mod eval;
+mod operators;
+
+use bumpalo::Bump;
+
+use crate::{Context, ExpressionError, Mode, Scope, code::Code, error::Fault, value::Val};
+
+pub(crate) use build::{List, TextBuilder};
+
+/// One evaluation. Everything it makes lives in the arena and goes with it.
+pub(crate) struct Machine<'a> {
+    pub(super) arena: &'a Bump,
+    pub(super) code: &'a Code,
+    pub(super) scope: &'a dyn Scope,
+    pub(crate) context: &'a Context,
+    pub(crate) lenient: bool,
+    /// The values of the arrows' parameters.
+    slots: &'a mut [Val<'a>],
+    /// Operations so far.
+    operations: u64,
+    /// Operations that the walked elements allow.
+    allowed: u64,
+    /// At this many operations the budget and the deadline are looked at.
+    look_at: u64,
+    /// Bytes in the arena.
+    bytes: usize,
+    /// State of the seeded generator.
+    random: u64,
+}
+
+impl<'a> Machine<'a> {
+    pub(crate) fn new(
+        arena: &'a Bump,
+        code: &'a Code,
+        mode: Mode,
+        scope: &'a dyn Scope,
+        context: &'a Context,
+    ) -> Self {
+        let slots = if code.slots == 0 {
+            &mut []
+        } else {
+            arena.alloc_slice_fill_copy(usize::from(code.slots), Val::Undefined)
+        };
+        let mut machine = Self {
+            arena,
+            code,
+            scope,
+            context,
+            lenient: mode == Mode::Lenient,
+            slots,
+            operations: 0,
+            allowed: context
+                .limits
+                .operations
+                .min(context.limits.operations_ceiling),
+            look_at: 0,
+            bytes: 0,
+            random: context.seed,
+        };
+        machine.set_look_at();
+        machine
+    }
+
+    /// Evaluates the whole program.
+    pub(crate) fn run(&mut self) -> Result<Val<'a>, Fault> {
+        self.eval(self.code.root)
+    }
+
+    /// The public form of an error; `source_len` is the place of what has none.
+    pub(crate) fn error(fault: Fault, source_len: usize) -> ExpressionError {
+        fault.finish(source_len)
+    }
+
+    /// The next number of the seeded sequence, in `[0, 1)`: splitmix64 by Steele, Lea and Flood.
+    pub(crate) fn next_random(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        // 53 bits fill a double's mantissa.
+        (z >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}

@@ -1,0 +1,339 @@
+//! A compiled expression and the ways to evaluate it.
+
+use std::{fmt, sync::Arc};
+
+use bumpalo::Bump;
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Value;
+
+use crate::{
+    Context, ExpressionError, Limits, Phase, Report, Scope,
+    code::Code,
+    error::Fault,
+    machine::Machine,
+    resolve, syntax,
+    value::{Val, condition, owned},
+};
+
+/// How missing values are treated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// A member of null or undefined is an error; so is undefined in text, and a condition that is
+    /// not a boolean.
+    #[default]
+    Strict,
+    /// As imported workflows expect: a member of null or undefined is undefined, null and
+    /// undefined in text are empty, and conditions take what counts as true.
+    Lenient,
+}
+
+/// What a compilation is told beside the source.
+#[derive(Debug, Clone, Default)]
+pub struct CompileOptions<'a> {
+    /// How missing values are treated. Default: [`Mode::Strict`].
+    pub mode: Mode,
+    /// The ids that `$nodes.` may name; `None` (the default) accepts any.
+    pub nodes: Option<&'a [&'a str]>,
+    /// Bounds on source and nesting; the others count when evaluating, from [`Context::limits`].
+    pub limits: Limits,
+}
+
+/// A compiled expression.
+///
+/// A clone shares the program. Two programs are equal if source and mode are. Its portable form is
+/// its source: `{ "source": "$json.a + 1", "mode": "strict" }` compiles when it is read.
+#[derive(Clone)]
+pub struct Program(Arc<Compiled>);
+
+struct Compiled {
+    source: String,
+    mode: Mode,
+    code: Code,
+    report: Report,
+}
+
+/// A result that need not be a copy.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Evaluated<'v> {
+    /// There is no value.
+    Undefined,
+    /// A value of the scope itself: what a path gives, without any allocation.
+    Borrowed(&'v Value),
+    /// A value that was made.
+    Owned(Value),
+}
+
+impl Evaluated<'_> {
+    /// The value as one's own; `None` is undefined.
+    #[must_use]
+    pub fn into_owned(self) -> Option<Value> {
+        match self {
+            Evaluated::Undefined => None,
+            Evaluated::Borrowed(value) => Some(value.clone()),
+            Evaluated::Owned(value) => Some(value),
+        }
+    }
+}
+
+impl Program {
+    /// Compiles `source`, without the `{{ }}` around it.
+    ///
+    /// # Errors
+    /// Every problem of the source at once, in its order; at least one.
+    pub fn compile(
+        source: &str,
+        options: &CompileOptions<'_>,
+    ) -> Result<Program, Vec<ExpressionError>> {
+        let limit = options.limits.source_bytes.min(u32::MAX as usize);
+        if source.len() > limit {
+            return Err(vec![ExpressionError {
+                code: "LIMIT_SOURCE",
+                phase: Phase::Syntax,
+                message: format!(
+                    "the expression has {} bytes; {limit} are allowed",
+                    source.len()
+                ),
+                start: 0,
+                end: source.len(),
+                hint: Some("split it over several nodes".into()),
+            }]);
+        }
+        let (tree, mut errors) = syntax::parse(source, options.limits.ast_depth);
+        let resolved = resolve::resolve(&tree, options);
+        errors.extend(resolved.errors);
+        if !errors.is_empty() {
+            errors.sort_by_key(|error| (error.start, error.end));
+            return Err(errors);
+        }
+        Ok(Program(Arc::new(Compiled {
+            source: source.to_owned(),
+            mode: options.mode,
+            code: resolved.code,
+            report: resolved.report,
+        })))
+    }
+
+    /// The text that was compiled.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.0.source
+    }
+
+    /// The mode that it was compiled in.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.0.mode
+    }
+
+    /// What it reads and what its result depends on.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.0.report
+    }
+
+    /// Evaluates to JSON; `None` is undefined.
+    ///
+    /// NaN and infinities become null; undefined becomes null in arrays and is left out of
+    /// objects; moments become ISO text; lone surrogates become U+FFFD.
+    ///
+    /// # Errors
+    /// `PATH_…`, `TYPE_…` or `LIMIT_…`, with the place in the source.
+    pub fn evaluate(
+        &self,
+        scope: &dyn Scope,
+        context: &Context,
+    ) -> Result<Option<Value>, ExpressionError> {
+        self.evaluate_ref(scope, context).map(Evaluated::into_owned)
+    }
+
+    /// Evaluates to JSON like [`evaluate`](Program::evaluate), but a path gives the scope's own
+    /// value and allocates nothing.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Program::evaluate).
+    pub fn evaluate_ref<'v>(
+        &self,
+        scope: &'v dyn Scope,
+        context: &Context,
+    ) -> Result<Evaluated<'v>, ExpressionError> {
+        if let Some(value) = self.follow(scope) {
+            return Ok(Evaluated::Borrowed(value));
+        }
+        let made = self.with(&Bump::new(), scope, context, |_, value| {
+            owned(value, &context.limits).map_err(Fault::at_border)
+        })?;
+        Ok(made.map_or(Evaluated::Undefined, Evaluated::Owned))
+    }
+
+    /// Evaluates a condition: in strict mode it must give a boolean, in lenient mode it holds if
+    /// the value counts as true.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Program::evaluate), and `TYPE_NOT_BOOLEAN`.
+    pub fn evaluate_condition(
+        &self,
+        scope: &dyn Scope,
+        context: &Context,
+    ) -> Result<bool, ExpressionError> {
+        self.with(&Bump::new(), scope, context, |m, value| {
+            condition(value, m.lenient).map_err(Fault::at_border)
+        })
+    }
+
+    /// Evaluates one part of a text template.
+    ///
+    /// Arrays and objects become compact JSON, moments ISO text; NaN and infinities `null`. In
+    /// lenient mode undefined, null and NaN are empty.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Program::evaluate), and in strict mode `TYPE_UNDEFINED_TEXT`.
+    pub fn evaluate_text(
+        &self,
+        scope: &dyn Scope,
+        context: &Context,
+    ) -> Result<String, ExpressionError> {
+        self.with(&Bump::new(), scope, context, |m, value| {
+            m.border_text(value).map_err(Fault::at_border)
+        })
+    }
+
+    /// The value at the end of the path, if the program is nothing but one.
+    #[inline]
+    fn follow<'v>(&self, scope: &'v dyn Scope) -> Option<&'v Value> {
+        self.0
+            .code
+            .path
+            .as_ref()?
+            .follow(scope, &self.0.code.node_ids)
+    }
+
+    fn with<'a, T>(
+        &'a self,
+        arena: &'a Bump,
+        scope: &'a dyn Scope,
+        context: &'a Context,
+        leave: impl FnOnce(&mut Machine<'a>, Val<'a>) -> Result<T, Fault>,
+    ) -> Result<T, ExpressionError> {
+        let compiled = &*self.0;
+        let mut machine = Machine::new(arena, &compiled.code, compiled.mode, scope, context);
+        let result = machine.run();
+        result
+            .and_then(|value| leave(&mut machine, value))
+            .map_err(|fault| fault.finish(compiled.source.len()))
+    }
+}
+
+/// Evaluates one program many times; the arena's memory is kept between evaluations.
+///
+/// A list action uses this for a program over `$item`.
+#[derive(Debug)]
+pub struct Evaluator<'p> {
+    program: &'p Program,
+    arena: Bump,
+}
+
+impl<'p> Evaluator<'p> {
+    /// An evaluator of `program`.
+    #[must_use]
+    pub fn new(program: &'p Program) -> Self {
+        Self {
+            program,
+            arena: Bump::new(),
+        }
+    }
+
+    /// As [`Program::evaluate`].
+    ///
+    /// # Errors
+    /// As [`Program::evaluate`].
+    pub fn evaluate(
+        &mut self,
+        scope: &dyn Scope,
+        context: &Context,
+    ) -> Result<Option<Value>, ExpressionError> {
+        if let Some(value) = self.program.follow(scope) {
+            return Ok(Some(value.clone()));
+        }
+        self.run(scope, context, |_, value| {
+            owned(value, &context.limits).map_err(Fault::at_border)
+        })
+    }
+
+    /// As [`Program::evaluate_condition`].
+    ///
+    /// # Errors
+    /// As [`Program::evaluate_condition`].
+    pub fn evaluate_condition(
+        &mut self,
+        scope: &dyn Scope,
+        context: &Context,
+    ) -> Result<bool, ExpressionError> {
+        self.run(scope, context, |m, value| {
+            condition(value, m.lenient).map_err(Fault::at_border)
+        })
+    }
+
+    fn run<T>(
+        &mut self,
+        scope: &dyn Scope,
+        context: &Context,
+        leave: impl for<'a> FnOnce(&mut Machine<'a>, Val<'a>) -> Result<T, Fault>,
+    ) -> Result<T, ExpressionError> {
+        self.arena.reset();
+        self.program.with(&self.arena, scope, context, leave)
+    }
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("source", &self.0.source)
+            .field("mode", &self.0.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Program {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.mode == other.0.mode && self.0.source == other.0.source
+    }
+}
+
+impl Eq for Program {}
+
+/// The portable form of a [`Program`].
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Program", deny_unknown_fields)]
+struct Portable<S> {
+    source: S,
+    #[serde(default)]
+    mode: Mode,
+}
+
+impl Serialize for Program {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Portable {
+            source: self.source(),
+            mode: self.mode(),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Program {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Portable::<String> { source, mode } = Portable::deserialize(deserializer)?;
+        let options = CompileOptions {
+            mode,
+            ..CompileOptions::default()
+        };
+        Program::compile(&source, &options).map_err(|errors| {
+            let all: Vec<String> = errors
+                .iter()
+                .map(|error| format!("{}: {error}", error.code))
+                .collect();
+            de::Error::custom(all.join("; "))
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! Arrows: slots for their parameters, and their body.
+
+use super::{Resolver, length};
+use crate::{
+    code::{Arrow, Callback, Param, Pattern, PatternKey},
+    syntax::ast::{self, Cooked, Key, Span},
+};
+
+impl Resolver<'_> {
+    /// Resolves an arrow; gives its place in the program's callbacks.
+    pub(super) fn arrow(&mut self, arrow: &ast::Arrow, span: Span) -> u32 {
+        let outer = self.bindings.len();
+        let first = self.code.slots;
+        let plain = arrow.rest.is_none()
+            && arrow.params.iter().all(|param| {
+                param.default.is_none() && matches!(param.pattern, ast::Pattern::Name(..))
+            });
+        let params = arrow
+            .params
+            .iter()
+            .map(|param| self.param(param, outer))
+            .collect();
+        let rest = arrow.rest.as_ref().map(|rest| self.pattern(rest, outer));
+        let body = self.expr(&arrow.body);
+        self.bindings.truncate(outer);
+        let plain = plain.then_some(first);
+        let id = length(&self.code.callbacks);
+        let span = span.pair();
+        self.code.callbacks.push(Callback::Arrow(Arrow {
+            plain,
+            params,
+            rest,
+            body,
+            span,
+        }));
+        id
+    }
+
+    fn param(&mut self, param: &ast::Param, outer: usize) -> Param {
+        // A default sees the parameters before its own.
+        let default = param.default.as_ref().map(|default| self.expr(default));
+        Param {
+            pattern: self.pattern(&param.pattern, outer),
+            default,
+        }
+    }
+
+    fn pattern(&mut self, pattern: &ast::Pattern, outer: usize) -> Pattern {
+        match pattern {
+            ast::Pattern::Name(name, span) => Pattern::Slot(self.bind(name, *span, outer)),
+            ast::Pattern::Object { fields, rest, span } => {
+                let mut resolved = Vec::with_capacity(fields.len());
+                for (key, param) in fields {
+                    let key = match key {
+                        Key::Fixed(Cooked::Text(key)) => PatternKey::Fixed(self.string(key)),
+                        Key::Fixed(units) => PatternKey::Computed(self.text(units, *span)),
+                        Key::Computed(key) => PatternKey::Computed(self.expr(key)),
+                    };
+                    resolved.push((key, self.param(param, outer)));
+                }
+                let rest = rest
+                    .as_ref()
+                    .map(|(name, span)| self.bind(name, *span, outer));
+                Pattern::Object {
+                    fields: resolved,
+                    rest,
+                    span: span.pair(),
+                }
+            }
+            ast::Pattern::Array { items, rest, span } => {
+                let mut resolved = Vec::with_capacity(items.len());
+                for item in items {
+                    resolved.push(item.as_ref().map(|param| self.param(param, outer)));
+                }
+                let rest = rest
+                    .as_ref()
+                    .map(|rest| Box::new(self.pattern(rest, outer)));
+                Pattern::Array {
+                    items: resolved,
+                    rest,
+                    span: span.pair(),
+                }
+            }
+            ast::Pattern::Error => Pattern::Array {
+                items: Vec::new(),
+                rest: None,
+                span: (0, 0),
+            },
+        }
+    }
+
+    /// Gives a parameter its slot; `outer` is where the arrow's own names begin.
+    fn bind(&mut self, name: &str, span: Span, outer: usize) -> u16 {
+        if self.bindings[outer..]
+            .iter()
+            .any(|(known, _)| known == name)
+        {
+            let message = format!("two parameters are called `{name}`");
+            self.error("NAME_DUPLICATE", message, span, None);
+        }
+        if matches!(
+            name,
+            "true" | "false" | "null" | "this" | "new" | "typeof" | "in" | "void"
+        ) {
+            let message = format!("`{name}` cannot name a parameter");
+            self.error("SYNTAX_RESERVED", message, span, None);
+        }
+        let slot = self.code.slots;
+        // A source of 64 KiB cannot name 65,536 parameters.
+        self.code.slots = slot.saturating_add(1);
+        self.bindings.push((name.to_owned(), slot));
+        slot
+    }
+}

@@ -1,0 +1,466 @@
+//! Chains: nodes, functions and constants at their start; members and methods after.
+
+use super::{Resolver, append, length, literal_key};
+use crate::{
+    Root,
+    code::{Callback, Element, Node, NodeField, NodeId, Step, StepKind},
+    library::{
+        MethodSet, all_methods, constant, function, function_names, is_namespace, mutator_hint,
+    },
+    suggest::nearest,
+    syntax::ast::{self, Expr, ExprKind, Link, LinkKind, Span},
+    value::array_index,
+};
+
+/// What a chain starts with, how many links that takes, and how it is written if it is data.
+struct Head {
+    node: NodeId,
+    taken: usize,
+    path: Option<String>,
+}
+
+impl Resolver<'_> {
+    pub(super) fn chain(&mut self, base: &Expr, links: &[Link], span: Span) -> NodeId {
+        let head = self.head(base, links);
+        let links = &links[head.taken..];
+        let mut path = head.path;
+        let mut steps = Vec::with_capacity(links.len());
+        let mut i = 0;
+        while let Some(link) = links.get(i) {
+            let call = match links.get(i + 1) {
+                Some(Link {
+                    kind: LinkKind::Call(args),
+                    optional,
+                    span,
+                }) => Some((args, *optional, *span)),
+                _ => None,
+            };
+            let name = match &link.kind {
+                LinkKind::Member(name) => Some(name.clone()),
+                LinkKind::Index(index) => literal_key(index),
+                LinkKind::Call(_) => None,
+            };
+            let kind = match (&link.kind, name, call) {
+                (_, Some(name), Some((args, if_present, args_span))) => {
+                    path_ends(&mut path, &mut self.report.paths);
+                    i += 1;
+                    let bare_binding = steps.is_empty() && self.is_binding(base);
+                    let place = link.span.to(args_span);
+                    self.method(&name, args, if_present, bare_binding, place)
+                }
+                (LinkKind::Index(_), None, Some((args, _, args_span))) => {
+                    i += 1;
+                    self.elements(args, args_span);
+                    let hint = "write the method's name after a dot";
+                    let message = "a method cannot be chosen while running";
+                    let place = link.span.to(args_span);
+                    self.error(
+                        "UNSUPPORTED_DYNAMIC_CALL",
+                        message,
+                        place,
+                        Some(hint.into()),
+                    );
+                    None
+                }
+                (LinkKind::Call(args), ..) => {
+                    self.elements(args, link.span);
+                    if !matches!(base.kind, ExprKind::Error) {
+                        let hint = "values are not functions; a function is called by its name";
+                        let message = "this is not a function";
+                        self.error("UNSUPPORTED_CALL", message, link.span, Some(hint.into()));
+                    }
+                    None
+                }
+                (_, Some(name), None) => {
+                    path_goes_on(&mut path, &name);
+                    let key = self.string(&name);
+                    Some(array_index(&name).map_or(StepKind::Key(key), |at| StepKind::At(at, key)))
+                }
+                (LinkKind::Index(index), None, None) => {
+                    path_ends(&mut path, &mut self.report.paths);
+                    Some(StepKind::Index(self.expr(index)))
+                }
+                (LinkKind::Member(_), None, _) => None,
+            };
+            if let Some(kind) = kind {
+                // A method's place is its name with its arguments.
+                let end = links[i].span;
+                let span = link.span.to(end).pair();
+                steps.push(Step {
+                    kind,
+                    optional: link.optional,
+                    span,
+                });
+            }
+            i += 1;
+        }
+        path_ends(&mut path, &mut self.report.paths);
+        if steps.is_empty() {
+            return head.node;
+        }
+        let steps = append(&mut self.code.steps, steps);
+        self.push(
+            Node::Chain {
+                base: head.node,
+                steps,
+            },
+            span,
+        )
+    }
+
+    fn is_binding(&self, base: &Expr) -> bool {
+        matches!(&base.kind, ExprKind::Name(name) if self.binding(name).is_some())
+    }
+
+    fn head(&mut self, base: &Expr, links: &[Link]) -> Head {
+        match &base.kind {
+            ExprKind::Name(name) if self.binding(name).is_none() => {
+                self.named_head(name, base, links)
+            }
+            ExprKind::Arrow(arrow) => match &links[0].kind {
+                LinkKind::Call(args) => {
+                    let callback = self.arrow(arrow, base.span);
+                    let args = self.elements(args, links[0].span);
+                    let args = append(&mut self.code.elements, args);
+                    let span = base.span.to(links[0].span);
+                    Head {
+                        node: self.push(Node::Inline(callback, args), span),
+                        taken: 1,
+                        path: None,
+                    }
+                }
+                _ => Head {
+                    node: self.expr(base),
+                    taken: 0,
+                    path: None,
+                },
+            },
+            _ => Head {
+                node: self.expr(base),
+                taken: 0,
+                path: None,
+            },
+        }
+    }
+
+    fn named_head(&mut self, name: &str, base: &Expr, links: &[Link]) -> Head {
+        if name == "$nodes" {
+            return self.node_head(base, links);
+        }
+        if name == "$" {
+            let hint = "write `$nodes.<id>.result` for another node's result";
+            let message = "`$(…)` is not part of the language";
+            let node = self.error("UNSUPPORTED_CALL", message, base.span, Some(hint.into()));
+            return Head {
+                node,
+                taken: usize::from(matches!(links[0].kind, LinkKind::Call(_))),
+                path: None,
+            };
+        }
+        if let LinkKind::Call(args) = &links[0].kind {
+            let span = base.span.to(links[0].span);
+            return Head {
+                node: self.call(name, args, base.span, span),
+                taken: 1,
+                path: None,
+            };
+        }
+        if is_namespace(name) {
+            if let LinkKind::Member(member) = &links[0].kind {
+                return self.namespace_head(name, member, base, links);
+            }
+        }
+        let root = name.strip_prefix('$').and_then(Root::from_name);
+        let node = self.name(name, base.span);
+        if root.is_some() {
+            // The path is noted once it is whole.
+            self.report.paths.pop();
+        }
+        Head {
+            node,
+            taken: 0,
+            path: root.map(|_| name.to_owned()),
+        }
+    }
+
+    fn namespace_head(&mut self, name: &str, member: &str, base: &Expr, links: &[Link]) -> Head {
+        let full = format!("{name}.{member}");
+        let place = base.span.to(links[0].span);
+        if let Some(value) = constant(&full) {
+            return Head {
+                node: self.push(Node::Number(value), place),
+                taken: 1,
+                path: None,
+            };
+        }
+        if let Some(Link {
+            kind: LinkKind::Call(args),
+            span,
+            ..
+        }) = links.get(1)
+        {
+            let span = base.span.to(*span);
+            return Head {
+                node: self.call(&full, args, place, span),
+                taken: 2,
+                path: None,
+            };
+        }
+        let node = match function(&full) {
+            Some(_) => self.function_value(&full, place),
+            None => self.unknown_function(&full, place),
+        };
+        Head {
+            node,
+            taken: links.len(),
+            path: None,
+        }
+    }
+
+    fn call(&mut self, name: &str, args: &[ast::Element], name_span: Span, span: Span) -> NodeId {
+        let Some(function) = function(name) else {
+            self.arguments(args, u8::MAX, span);
+            return self.unknown_function(name, name_span);
+        };
+        self.depends_on(function.purity);
+        let args = self.arguments(args, function.callbacks, span);
+        let args = append(&mut self.code.elements, args);
+        self.push(Node::Call(function, args), span)
+    }
+
+    fn unknown_function(&mut self, name: &str, span: Span) -> NodeId {
+        if matches!(
+            name,
+            "RegExp" | "Date" | "Set" | "Map" | "Symbol" | "Function" | "eval"
+        ) {
+            let message = format!("`{name}(…)` is not part of the language");
+            return self.error("UNSUPPORTED_CALL", message, span, None);
+        }
+        if name.starts_with('$') || !name.contains('.') && !name.starts_with(char::is_alphabetic) {
+            return self.name(name, span);
+        }
+        let message = format!("there is no function `{name}`");
+        // Within a namespace only the member is compared; `Math.` alike would outweigh it.
+        let hint = match name.split_once('.') {
+            Some((space, member)) => {
+                let members = function_names()
+                    .filter_map(|known| known.strip_prefix(space)?.strip_prefix('.'));
+                nearest(member, members).map(|near| format!("did you mean `{space}.{near}()`?"))
+            }
+            None => nearest(name, function_names()).map(|near| format!("did you mean `{near}()`?")),
+        };
+        self.error("NAME_UNKNOWN_FUNCTION", message, span, hint)
+    }
+
+    fn method(
+        &mut self,
+        name: &str,
+        args: &[ast::Element],
+        if_present: bool,
+        bare_binding: bool,
+        span: Span,
+    ) -> Option<StepKind> {
+        let Some(set) = MethodSet::find(name) else {
+            self.arguments(args, u8::MAX, span);
+            self.unknown_method(name, span);
+            return None;
+        };
+        if set.mutates() && bare_binding {
+            let hint = match name {
+                "sort" => "write `toSorted(…)`",
+                "reverse" => "write `toReversed()`",
+                _ => "copy it first: `[...list]`",
+            };
+            let message = format!("`{name}` would change a named value, and values never change");
+            self.error("UNSUPPORTED_MUTATOR", message, span, Some(hint.into()));
+        }
+        let args = self.arguments(args, set.callbacks(), span);
+        let args = append(&mut self.code.elements, args);
+        // The name is needed for messages only; tables hold it for ever.
+        let known = all_methods().find(|known| *known == name)?;
+        let method = length(&self.code.methods);
+        self.code.methods.push((known, set));
+        Some(StepKind::Method {
+            method,
+            args,
+            if_present,
+        })
+    }
+
+    fn unknown_method(&mut self, name: &str, span: Span) {
+        if let Some(hint) = mutator_hint(name) {
+            let message = format!("`{name}` would change a value, and values never change");
+            self.error("UNSUPPORTED_MUTATOR", message, span, Some(hint.into()));
+            return;
+        }
+        let hint = nearest(name, all_methods()).map(|near| format!("did you mean `{near}()`?"));
+        self.error(
+            "NAME_UNKNOWN_METHOD",
+            format!("there is no method `{name}`"),
+            span,
+            hint,
+        );
+    }
+
+    /// Arguments; those whose bit is set may be an arrow or the name of a function.
+    fn arguments(&mut self, args: &[ast::Element], callbacks: u8, span: Span) -> Vec<Element> {
+        let mut resolved = Vec::with_capacity(args.len());
+        let mut spread_before = false;
+        for (i, arg) in args.iter().enumerate() {
+            let allowed = i < 8 && callbacks & (1 << i) != 0 && !spread_before && !arg.spread;
+            let callback = match &arg.value {
+                Some(value) if allowed => self.callback(value),
+                _ => None,
+            };
+            let node = match (&arg.value, callback) {
+                (Some(value), Some(callback)) => self.push(Node::Callback(callback), value.span),
+                (Some(value), None) => self.expr(value),
+                (None, _) => self.push(Node::Undefined, span),
+            };
+            spread_before |= arg.spread;
+            resolved.push(Element {
+                spread: arg.spread,
+                node,
+            });
+        }
+        resolved
+    }
+
+    /// What stands in the place of a callback, if it is an arrow or the name of a function.
+    fn callback(&mut self, value: &Expr) -> Option<u32> {
+        let name = match &value.kind {
+            ExprKind::Arrow(arrow) => return Some(self.arrow(arrow, value.span)),
+            ExprKind::Name(name) if self.binding(name).is_none() => name.clone(),
+            ExprKind::Chain { base, links } => match (&base.kind, &links[..]) {
+                (
+                    ExprKind::Name(name),
+                    [
+                        Link {
+                            kind: LinkKind::Member(member),
+                            ..
+                        },
+                    ],
+                ) if self.binding(name).is_none() => {
+                    format!("{name}.{member}")
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let function = function(&name)?;
+        self.depends_on(function.purity);
+        let id = length(&self.code.callbacks);
+        self.code.callbacks.push(Callback::Function(function));
+        Some(id)
+    }
+
+    /// `$nodes.<id>` and its field.
+    fn node_head(&mut self, base: &Expr, links: &[Link]) -> Head {
+        let id = match &links[0].kind {
+            LinkKind::Member(id) => Some((id.clone(), links[0].span)),
+            LinkKind::Index(index) => literal_key(index).map(|id| (id, index.span)),
+            LinkKind::Call(_) => None,
+        };
+        let Some((id, place)) = id else {
+            let node = self.name("$nodes", base.span);
+            return Head {
+                node,
+                taken: links.len(),
+                path: None,
+            };
+        };
+        // The id alone, without the dot before it or the quotes around it.
+        let len = u32::try_from(id.len()).unwrap_or(u32::MAX);
+        let id_span = match &links[0].kind {
+            LinkKind::Member(_) => Span {
+                start: place.end - len,
+                end: place.end,
+            },
+            _ if place.end - place.start == len + 2 => Span {
+                start: place.start + 1,
+                end: place.end - 1,
+            },
+            _ => place,
+        };
+        let optional = links[0].optional || links.get(1).is_some_and(|link| link.optional);
+        if let Some(known) = self.known_nodes {
+            if !known.contains(&id.as_str()) {
+                let hint = nearest(&id, known.iter().copied())
+                    .map(|near| format!("did you mean `{near}`?"));
+                let message = format!("there is no node `{id}`");
+                let node = self.error("NAME_UNKNOWN_NODE", message, id_span, hint);
+                return Head {
+                    node,
+                    taken: links.len(),
+                    path: None,
+                };
+            }
+        }
+        let slot = self.node_reference(&id, id_span, optional);
+        let field = match links.get(1).map(|link| &link.kind) {
+            Some(LinkKind::Member(field)) => field.clone(),
+            Some(LinkKind::Index(index)) => match literal_key(index) {
+                Some(field) => field,
+                None => return self.node_whole(slot, optional, &id, base.span.to(place)),
+            },
+            _ => return self.node_whole(slot, optional, &id, base.span.to(place)),
+        };
+        let span = base.span.to(links[1].span);
+        if let Some((_, known)) = NodeField::ALL.iter().find(|(name, _)| *name == field) {
+            let node = self.push(Node::NodeField(slot, *known, optional), span);
+            return Head {
+                node,
+                taken: 2,
+                path: Some(format!("$nodes.{id}.{field}")),
+            };
+        }
+        let node = if matches!(
+            field.as_str(),
+            "item" | "all" | "first" | "last" | "itemMatching"
+        ) {
+            let hint = "use `.result`, which is the latest activation's";
+            let message = format!("`.{field}` of a node is not part of the language");
+            self.error("UNSUPPORTED_LINEAGE", message, span, Some(hint.into()))
+        } else {
+            let fields = NodeField::ALL.map(|(name, _)| name);
+            let hint = nearest(&field, fields).map_or_else(
+                || format!("did you mean `$nodes.{id}.result.{field}`?"),
+                |near| format!("did you mean `{near}`?"),
+            );
+            let message = format!("a node has no field `{field}`");
+            self.error("NAME_UNKNOWN_FIELD", message, links[1].span, Some(hint))
+        };
+        Head {
+            node,
+            taken: links.len(),
+            path: None,
+        }
+    }
+
+    fn node_whole(&mut self, slot: u16, optional: bool, id: &str, span: Span) -> Head {
+        let node = self.push(Node::NodeWhole(slot, optional), span);
+        Head {
+            node,
+            taken: 1,
+            path: Some(format!("$nodes.{id}")),
+        }
+    }
+}
+
+fn path_goes_on(path: &mut Option<String>, key: &str) {
+    let Some(path) = path else { return };
+    let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    if array_index(key).is_some() {
+        path.push_str(&format!("[{key}]"));
+    } else if key.chars().all(plain) && !key.is_empty() {
+        path.push('.');
+        path.push_str(key);
+    } else {
+        // JSON quotes a key as JavaScript does.
+        path.push_str(&format!("[{}]", serde_json::Value::from(key)));
+    }
+}
+
+fn path_ends(path: &mut Option<String>, paths: &mut Vec<String>) {
+    paths.extend(path.take());
+}

@@ -1,0 +1,302 @@
+//! From tree to flat program: every name gets its meaning, or an error with what was meant.
+
+mod arrow;
+mod chain;
+mod names;
+
+use crate::{
+    CompileOptions, ExpressionError, NodeReference, Phase, Purity, Report, Root,
+    code::{Code, Element, Node, NodeId, Path, PathRoot, PathStep, Property, Run, StepKind},
+    syntax::ast::{self, Cooked, Expr, ExprKind, Key, LogicOp, Span, UnaryOp},
+    value::number_text,
+};
+
+/// Resolves a tree; the program means nothing if there are errors.
+pub(crate) fn resolve(expr: &Expr, options: &CompileOptions<'_>) -> Resolved {
+    let mut resolver = Resolver {
+        code: Code::default(),
+        report: Report::default(),
+        errors: Vec::new(),
+        known_nodes: options.nodes,
+        bindings: Vec::new(),
+    };
+    let root = resolver.expr(expr);
+    let Resolver {
+        mut code,
+        mut report,
+        errors,
+        ..
+    } = resolver;
+    code.root = root;
+    code.node_ids = report.nodes.iter().map(|node| node.node.clone()).collect();
+    code.path = path(&code);
+    report.roots.sort_unstable();
+    report.roots.dedup();
+    report.paths.sort_unstable();
+    report.paths.dedup();
+    Resolved {
+        code,
+        report,
+        errors,
+    }
+}
+
+pub(crate) struct Resolved {
+    pub(crate) code: Code,
+    pub(crate) report: Report,
+    pub(crate) errors: Vec<ExpressionError>,
+}
+
+struct Resolver<'o> {
+    code: Code,
+    report: Report,
+    errors: Vec<ExpressionError>,
+    known_nodes: Option<&'o [&'o str]>,
+    /// Names in sight, innermost last, and their slots.
+    bindings: Vec<(String, u16)>,
+}
+
+impl Resolver<'_> {
+    fn push(&mut self, node: Node, span: Span) -> NodeId {
+        let id = length(&self.code.nodes);
+        self.code.nodes.push(node);
+        self.code.spans.push(span.pair());
+        id
+    }
+
+    fn string(&mut self, text: &str) -> u32 {
+        let id = length(&self.code.strings);
+        self.code.strings.push(text.to_owned());
+        id
+    }
+
+    fn error(
+        &mut self,
+        code: &'static str,
+        message: impl Into<String>,
+        span: Span,
+        hint: Option<String>,
+    ) -> NodeId {
+        self.errors.push(ExpressionError {
+            code,
+            phase: Phase::Resolve,
+            message: message.into(),
+            start: span.start as usize,
+            end: span.end as usize,
+            hint,
+        });
+        self.push(Node::Undefined, span)
+    }
+
+    fn depends_on(&mut self, purity: Purity) {
+        self.report.purity = self.report.purity.max(purity);
+    }
+
+    fn expr(&mut self, expr: &Expr) -> NodeId {
+        let span = expr.span;
+        let node = match &expr.kind {
+            ExprKind::Error => Node::Undefined,
+            ExprKind::Null => Node::Null,
+            ExprKind::Bool(b) => Node::Bool(*b),
+            ExprKind::Number(n) => Node::Number(*n),
+            ExprKind::Str(text) => return self.text(text, span),
+            ExprKind::Name(name) => return self.name(name, span),
+            ExprKind::Chain { base, links } => return self.chain(base, links, span),
+            ExprKind::Arrow(_) => {
+                let hint = "an arrow stands as the argument of `map`, `filter` and the like";
+                return self.error(
+                    "UNSUPPORTED_FUNCTION_VALUE",
+                    "a function is not a value",
+                    span,
+                    Some(hint.into()),
+                );
+            }
+            ExprKind::Template { chunks, values } => {
+                let mut parts = Vec::with_capacity(chunks.len() + values.len());
+                for (i, chunk) in chunks.iter().enumerate() {
+                    if *chunk != Cooked::Text(String::new()) {
+                        parts.push(self.text(chunk, span));
+                    }
+                    if let Some(value) = values.get(i) {
+                        parts.push(self.expr(value));
+                    }
+                }
+                Node::Template(append(&mut self.code.lists, parts))
+            }
+            ExprKind::Array(elements) => {
+                let elements = self.elements(elements, span);
+                Node::Array(append(&mut self.code.elements, elements))
+            }
+            ExprKind::Object(properties) => self.object(properties),
+            ExprKind::Fold { first, rest } => {
+                let first = self.expr(first);
+                let rest: Vec<_> = rest
+                    .iter()
+                    .map(|(op, right)| (*op, self.expr(right)))
+                    .collect();
+                match rest[..] {
+                    [(op, right)] => Node::Binary(op, first, right),
+                    _ => Node::Fold {
+                        first,
+                        rest: append(&mut self.code.folds, rest),
+                    },
+                }
+            }
+            ExprKind::Logic { op, items } => self.logic(*op, items),
+            ExprKind::Unary { op, operand } => self.unary(*op, operand),
+            ExprKind::Conditional(parts) => {
+                let [test, then, otherwise] = &**parts;
+                Node::Conditional(self.expr(test), self.expr(then), self.expr(otherwise))
+            }
+        };
+        self.push(node, span)
+    }
+
+    fn text(&mut self, text: &Cooked, span: Span) -> NodeId {
+        let node = match text {
+            Cooked::Text(text) => Node::Str(self.string(text)),
+            Cooked::Units(units) => {
+                let id = length(&self.code.wides);
+                self.code.wides.push(units.clone());
+                Node::Wide(id)
+            }
+        };
+        self.push(node, span)
+    }
+
+    fn logic(&mut self, op: LogicOp, items: &[Expr]) -> Node {
+        let items: Vec<_> = items.iter().map(|item| self.expr(item)).collect();
+        Node::Logic(op, append(&mut self.code.lists, items))
+    }
+
+    fn unary(&mut self, op: UnaryOp, operand: &Expr) -> Node {
+        if op == UnaryOp::Typeof {
+            if let Some(kind) = self.typeof_name(operand) {
+                return Node::Str(self.string(kind));
+            }
+        }
+        if let (UnaryOp::Negate, ExprKind::Number(n)) = (op, &operand.kind) {
+            return Node::Number(-n);
+        }
+        Node::Unary(op, self.expr(operand))
+    }
+
+    fn elements(&mut self, elements: &[ast::Element], span: Span) -> Vec<Element> {
+        let resolve = |element: &ast::Element| Element {
+            spread: element.spread,
+            node: match &element.value {
+                Some(value) => self.expr(value),
+                None => self.push(Node::Undefined, span),
+            },
+        };
+        elements.iter().map(resolve).collect()
+    }
+
+    fn object(&mut self, properties: &[ast::Property]) -> Node {
+        let mut resolved = Vec::with_capacity(properties.len());
+        for property in properties {
+            resolved.push(match property {
+                ast::Property::Spread(source) => Property::Spread(self.expr(source)),
+                ast::Property::Pair {
+                    key: Key::Fixed(Cooked::Text(key)),
+                    value,
+                } => {
+                    let key = self.string(key);
+                    Property::Pair(key, self.expr(value))
+                }
+                ast::Property::Pair {
+                    key: Key::Fixed(units),
+                    value,
+                } => {
+                    let key = self.text(units, value.span);
+                    Property::Computed(key, self.expr(value))
+                }
+                ast::Property::Pair {
+                    key: Key::Computed(key),
+                    value,
+                } => {
+                    let key = self.expr(key);
+                    Property::Computed(key, self.expr(value))
+                }
+            });
+        }
+        Node::Object(append(&mut self.code.properties, resolved))
+    }
+
+    /// Notes that the source names a node, and gives its slot.
+    fn node_reference(&mut self, id: &str, span: Span, optional: bool) -> u16 {
+        let (start, end) = (span.start as usize, span.end as usize);
+        let mention = crate::NodeSpan {
+            start,
+            end,
+            optional,
+        };
+        if let Some(slot) = self.report.nodes.iter().position(|node| node.node == id) {
+            let node = &mut self.report.nodes[slot];
+            node.optional &= optional;
+            node.spans.push(mention);
+            return slot as u16;
+        }
+        let slot = self.report.nodes.len();
+        let node = id.to_owned();
+        self.report.nodes.push(NodeReference {
+            node,
+            start,
+            end,
+            optional,
+            spans: vec![mention],
+        });
+        // A source of 64 KiB cannot name 65,536 nodes.
+        u16::try_from(slot).unwrap_or(u16::MAX)
+    }
+
+    fn root_used(&mut self, root: Root) {
+        self.report.roots.push(root);
+    }
+}
+
+/// Appends to one of the program's lists.
+fn append<T>(list: &mut Vec<T>, more: Vec<T>) -> Run {
+    let run = Run {
+        start: length(list),
+        len: length(&more),
+    };
+    list.extend(more);
+    run
+}
+
+/// Lists have at most as many entries as the source has bytes.
+fn length<T>(list: &[T]) -> u32 {
+    u32::try_from(list.len()).unwrap_or(u32::MAX)
+}
+
+/// The key that a literal in brackets means.
+fn literal_key(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Str(Cooked::Text(text)) => Some(text.clone()),
+        ExprKind::Number(n) => Some(number_text(*n).as_str().to_owned()),
+        _ => None,
+    }
+}
+
+/// The program as a plain path, if it is one.
+fn path(code: &Code) -> Option<Path> {
+    let (base, steps) = match code.nodes[code.root as usize] {
+        Node::Chain { base, steps } => (code.nodes[base as usize], steps.of(&code.steps)),
+        base => (base, &[][..]),
+    };
+    let from = match base {
+        Node::Root(root) => PathRoot::Root(root),
+        Node::NodeField(slot, crate::code::NodeField::Result, _) => PathRoot::Result(slot),
+        _ => return None,
+    };
+    let plain = steps.iter().map(|step| match step.kind {
+        StepKind::Key(key) => Some(PathStep::Key(code.strings[key as usize].as_str().into())),
+        StepKind::At(index, _) => Some(PathStep::At(index as usize)),
+        StepKind::Index(_) | StepKind::Method { .. } => None,
+    });
+    Some(Path {
+        from,
+        steps: plain.collect::<Option<_>>()?,
+    })
+}

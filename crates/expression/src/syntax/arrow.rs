@@ -1,0 +1,266 @@
+//! Arrows: recognising one before it is read, its parameters, its body.
+
+use super::{
+    ast::{Arrow, Expr, ExprKind, Key, Param, Pattern, Span},
+    parser::Parser,
+    token::Kind,
+};
+
+impl Parser<'_> {
+    /// An arrow, if one starts at the current token.
+    pub(super) fn arrow(&mut self) -> Option<Expr> {
+        let start = self.token.span();
+        let (params, rest) = match self.token.kind {
+            Kind::Name if self.name_then_arrow() => {
+                let span = self.token.span();
+                let name = self.text().to_owned();
+                self.advance();
+                let pattern = Pattern::Name(name, span);
+                (
+                    vec![Param {
+                        pattern,
+                        default: None,
+                    }],
+                    None,
+                )
+            }
+            Kind::LeftParen if self.parens_then_arrow() => {
+                self.advance();
+                self.params()
+            }
+            Kind::Name if self.text() == "async" && self.async_arrow() => {
+                let hint = "every value is there already: leave `async` and `await` away";
+                self.unsupported("UNSUPPORTED_ASYNC", "an async arrow", start, hint);
+                self.advance();
+                return self.arrow();
+            }
+            _ => return None,
+        };
+        self.eat(Kind::FatArrow);
+        if self.token.kind == Kind::LeftBrace {
+            let span = self.token.span();
+            let hint = "write the value after `=>`; an object goes in parentheses: `x => ({ … })`";
+            self.unsupported(
+                "UNSUPPORTED_BLOCK",
+                "an arrow with a block body",
+                span,
+                hint,
+            );
+            self.skip_block();
+            let span = self.since(start);
+            return Some(Expr {
+                kind: ExprKind::Error,
+                span,
+                grouped: false,
+            });
+        }
+        let body = self.expression();
+        let kind = ExprKind::Arrow(Box::new(Arrow { params, rest, body }));
+        Some(Expr {
+            kind,
+            span: self.since(start),
+            grouped: false,
+        })
+    }
+
+    fn rest_of_source(&self, from: u32) -> &str {
+        &self.lexer.source[(from as usize).min(self.lexer.source.len())..]
+    }
+
+    fn name_then_arrow(&self) -> bool {
+        // Looking at the bytes first spares a copy of the lexer for nearly every name.
+        let rest = self.rest_of_source(self.token.end);
+        let plain = rest.trim_start();
+        plain.starts_with("=>")
+            || plain.starts_with('/') && {
+                let mut ahead = self.lexer.clone();
+                ahead.next().kind == Kind::FatArrow
+            }
+    }
+
+    fn async_arrow(&self) -> bool {
+        let mut ahead = self.lexer.clone();
+        let next = ahead.next();
+        match next.kind {
+            Kind::Name => ahead.next().kind == Kind::FatArrow,
+            Kind::LeftParen => arrow_after_parens(self.rest_of_source(next.start)),
+            _ => false,
+        }
+    }
+
+    fn parens_then_arrow(&self) -> bool {
+        arrow_after_parens(self.rest_of_source(self.token.start))
+    }
+
+    fn params(&mut self) -> (Vec<Param>, Option<Pattern>) {
+        let mut params = Vec::new();
+        loop {
+            if self.eat(Kind::RightParen) {
+                return (params, None);
+            }
+            if self.eat(Kind::Ellipsis) {
+                let rest = self.nested(Self::pattern);
+                self.eat(Kind::Comma);
+                self.close(Kind::RightParen, ")");
+                return (params, Some(rest));
+            }
+            let param = self.param();
+            params.push(param);
+            if !self.list_goes_on(Kind::RightParen, ")") {
+                return (params, None);
+            }
+        }
+    }
+
+    fn param(&mut self) -> Param {
+        let pattern = self.nested(Self::pattern);
+        let default = self.default_value();
+        Param { pattern, default }
+    }
+
+    fn default_value(&mut self) -> Option<Expr> {
+        if self.token.kind == Kind::Assign && self.text() == "=" {
+            self.advance();
+            return Some(self.expression());
+        }
+        None
+    }
+
+    fn binding_name(&mut self) -> Option<(String, Span)> {
+        if self.token.kind != Kind::Name {
+            self.expected("a name");
+            return None;
+        }
+        let span = self.token.span();
+        let name = self.text().to_owned();
+        self.advance();
+        Some((name, span))
+    }
+
+    fn pattern(&mut self) -> Pattern {
+        let start = self.token.span();
+        match self.token.kind {
+            Kind::LeftBrace => {
+                self.advance();
+                let (fields, rest) = self.pattern_fields();
+                Pattern::Object {
+                    fields,
+                    rest,
+                    span: self.since(start),
+                }
+            }
+            Kind::LeftBracket => {
+                self.advance();
+                let (items, rest) = self.pattern_items();
+                Pattern::Array {
+                    items,
+                    rest,
+                    span: self.since(start),
+                }
+            }
+            _ => match self.binding_name() {
+                Some((name, span)) => Pattern::Name(name, span),
+                None => Pattern::Error,
+            },
+        }
+    }
+
+    fn pattern_fields(&mut self) -> (Vec<(Key, Param)>, Option<(String, Span)>) {
+        let mut fields = Vec::new();
+        loop {
+            if self.eat(Kind::RightBrace) {
+                return (fields, None);
+            }
+            if self.eat(Kind::Ellipsis) {
+                let rest = self.binding_name();
+                self.close(Kind::RightBrace, "}");
+                return (fields, rest);
+            }
+            let span = self.token.span();
+            let shorthand = (self.token.kind == Kind::Name).then(|| self.text().to_owned());
+            let key = self.key();
+            let param = if self.eat(Kind::Colon) {
+                self.param()
+            } else {
+                let pattern = match shorthand {
+                    Some(name) => Pattern::Name(name, span),
+                    None => {
+                        self.expected("`:` and a name");
+                        Pattern::Error
+                    }
+                };
+                Param {
+                    pattern,
+                    default: self.default_value(),
+                }
+            };
+            fields.push((key, param));
+            if !self.list_goes_on(Kind::RightBrace, "}") {
+                return (fields, None);
+            }
+        }
+    }
+
+    fn pattern_items(&mut self) -> (Vec<Option<Param>>, Option<Box<Pattern>>) {
+        let mut items = Vec::new();
+        loop {
+            if self.eat(Kind::RightBracket) {
+                return (items, None);
+            }
+            if self.eat(Kind::Comma) {
+                items.push(None);
+                continue;
+            }
+            if self.eat(Kind::Ellipsis) {
+                let rest = self.nested(Self::pattern);
+                self.close(Kind::RightBracket, "]");
+                return (items, Some(Box::new(rest)));
+            }
+            let param = self.param();
+            items.push(Some(param));
+            if !self.list_goes_on(Kind::RightBracket, "]") {
+                return (items, None);
+            }
+        }
+    }
+}
+
+/// Whether `=>` follows the parenthesis that closes the one at the start of `text`.
+///
+/// Looks at bytes, over strings and comments. A pattern literal that holds a quote or bracket can
+/// mislead it, but then no `=>` follows, and the parenthesis is read as a group.
+fn arrow_after_parens(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let (mut open, mut i) = (0_usize, 0_usize);
+    while let Some(b) = bytes.get(i) {
+        i += 1;
+        match b {
+            b'(' | b'[' | b'{' => open += 1,
+            b')' | b']' | b'}' => {
+                open -= 1;
+                if open == 0 {
+                    break;
+                }
+            }
+            b'"' | b'\'' | b'`' => {
+                while let Some(c) = bytes.get(i) {
+                    i += 1 + usize::from(*c == b'\\');
+                    if c == b {
+                        break;
+                    }
+                }
+            }
+            b'/' if matches!(bytes.get(i), Some(b'*')) => {
+                i += text
+                    .get(i..)
+                    .and_then(|rest| rest.find("*/"))
+                    .map_or(0, |len| len + 2);
+            }
+            _ => {}
+        }
+    }
+    open == 0
+        && text
+            .get(i..)
+            .is_some_and(|rest| rest.trim_start().starts_with("=>"))
+}

@@ -1,0 +1,186 @@
+//! The syntax tree.
+//!
+//! Chains of members and calls, and operators of one rank side by side, are flat lists, so the
+//! depth of the tree is the nesting that a reader sees and is bounded by the parser.
+
+/// A place in the source, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    pub(crate) fn to(self, end: Span) -> Span {
+        Span {
+            start: self.start,
+            end: end.end,
+        }
+    }
+
+    pub(crate) fn pair(self) -> (u32, u32) {
+        (self.start, self.end)
+    }
+}
+
+/// A string literal's value: text, or UTF-16 units where a lone surrogate keeps it from being one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cooked {
+    Text(String),
+    Units(Vec<u16>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Expr {
+    pub(crate) kind: ExprKind,
+    pub(crate) span: Span,
+    /// Written in parentheses: ends an optional chain and allows `??` beside `||`.
+    pub(crate) grouped: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum ExprKind {
+    /// Something was wrong here and has been reported.
+    Error,
+    Null,
+    Bool(bool),
+    Number(f64),
+    Str(Cooked),
+    /// `chunks` has one more element than `values`.
+    Template {
+        chunks: Vec<Cooked>,
+        values: Vec<Expr>,
+    },
+    Name(String),
+    Array(Vec<Element>),
+    Object(Vec<Property>),
+    Chain {
+        base: Box<Expr>,
+        links: Vec<Link>,
+    },
+    /// Left-associative operators of one rank: `a + b - c`.
+    Fold {
+        first: Box<Expr>,
+        rest: Vec<(BinaryOp, Expr)>,
+    },
+    /// `a && b && c`, `a || b`, `a ?? b`.
+    Logic {
+        op: LogicOp,
+        items: Vec<Expr>,
+    },
+    Unary {
+        op: UnaryOp,
+        operand: Box<Expr>,
+    },
+    /// Test, then, otherwise.
+    Conditional(Box<[Expr; 3]>),
+    Arrow(Box<Arrow>),
+}
+
+/// An element of an array or an argument of a call.
+#[derive(Debug)]
+pub(crate) struct Element {
+    pub(crate) spread: bool,
+    /// `None` is an elision (`[1, , 2]`), which reads as undefined.
+    pub(crate) value: Option<Expr>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Property {
+    Pair { key: Key, value: Expr },
+    Spread(Expr),
+}
+
+#[derive(Debug)]
+pub(crate) enum Key {
+    Fixed(Cooked),
+    Computed(Expr),
+}
+
+/// One link of a chain.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) kind: LinkKind,
+    /// Written with `?.`.
+    pub(crate) optional: bool,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) enum LinkKind {
+    Member(String),
+    Index(Expr),
+    Call(Vec<Element>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Arrow {
+    pub(crate) params: Vec<Param>,
+    pub(crate) rest: Option<Pattern>,
+    pub(crate) body: Expr,
+}
+
+#[derive(Debug)]
+pub(crate) struct Param {
+    pub(crate) pattern: Pattern,
+    pub(crate) default: Option<Expr>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Pattern {
+    Name(String, Span),
+    Object {
+        fields: Vec<(Key, Param)>,
+        rest: Option<(String, Span)>,
+        span: Span,
+    },
+    Array {
+        items: Vec<Option<Param>>,
+        rest: Option<Box<Pattern>>,
+        span: Span,
+    },
+    /// Reported already.
+    Error,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogicOp {
+    And,
+    Or,
+    Coalesce,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnaryOp {
+    Not,
+    Negate,
+    Plus,
+    BitNot,
+    Typeof,
+    Void,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BinaryOp {
+    BitOr,
+    BitXor,
+    BitAnd,
+    Equal,
+    NotEqual,
+    StrictEqual,
+    StrictNotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    In,
+    ShiftLeft,
+    ShiftRight,
+    ShiftRightZero,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+    Power,
+}

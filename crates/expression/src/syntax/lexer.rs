@@ -1,0 +1,380 @@
+//! Text to tokens, one at a time, as the parser asks.
+//!
+//! Whether `/` divides or starts a pattern, and where a template goes on after `}`, only the
+//! parser knows; so it drives.
+
+use super::{
+    ast::Span,
+    token::{Kind, Token},
+};
+use crate::{ExpressionError, Phase};
+
+#[derive(Debug, Clone)]
+pub(super) struct Lexer<'s> {
+    pub(super) source: &'s str,
+    pub(super) pos: usize,
+    pub(super) errors: Vec<ExpressionError>,
+}
+
+/// How a chunk of a template ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChunkEnd {
+    /// At `${`.
+    Value,
+    /// At the closing back-tick.
+    Close,
+    /// At the end of the text; reported.
+    Missing,
+}
+
+impl<'s> Lexer<'s> {
+    pub(super) fn new(source: &'s str) -> Self {
+        Self {
+            source,
+            pos: 0,
+            errors: Vec::new(),
+        }
+    }
+
+    fn byte(&self, ahead: usize) -> u8 {
+        self.source
+            .as_bytes()
+            .get(self.pos + ahead)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    pub(super) fn slice(&self, span: Span) -> &'s str {
+        &self.source[span.start as usize..span.end as usize]
+    }
+
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        message: impl Into<String>,
+        span: Span,
+        hint: Option<String>,
+    ) {
+        self.errors.push(ExpressionError {
+            code,
+            phase: Phase::Syntax,
+            message: message.into(),
+            start: span.start as usize,
+            end: span.end as usize,
+            hint,
+        });
+    }
+
+    fn span_from(&self, start: usize) -> Span {
+        // Sources are at most `Limits::source_bytes` long; a larger limit than 4 GiB is cut there.
+        let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Span {
+            start: cut(start),
+            end: cut(self.pos),
+        }
+    }
+
+    fn token(&self, kind: Kind, start: usize) -> Token {
+        let span = self.span_from(start);
+        Token {
+            kind,
+            start: span.start,
+            end: span.end,
+        }
+    }
+
+    /// Skips white space and comments.
+    fn skip_blank(&mut self) {
+        loop {
+            match self.byte(0) {
+                b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => self.pos += 1,
+                b'/' if self.byte(1) == b'/' => {
+                    let rest = &self.source[self.pos..];
+                    let line_end = |c| matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}');
+                    self.pos += rest.find(line_end).unwrap_or(rest.len());
+                }
+                b'/' if self.byte(1) == b'*' => {
+                    let start = self.pos;
+                    match self.source[start + 2..].find("*/") {
+                        Some(len) => self.pos = start + 2 + len + 2,
+                        None => {
+                            self.pos = self.source.len();
+                            let span = self.span_from(start);
+                            let hint = Some("close it with `*/`".into());
+                            self.error("SYNTAX_UNCLOSED", "the comment has no end", span, hint);
+                        }
+                    }
+                }
+                0x80.. => match self.source[self.pos..].chars().next() {
+                    Some(c) if is_js_space(c) => self.pos += c.len_utf8(),
+                    _ => return,
+                },
+                _ => return,
+            }
+        }
+    }
+
+    /// The next token, where an operand may not start a pattern.
+    pub(super) fn next(&mut self) -> Token {
+        self.skip_blank();
+        let start = self.pos;
+        let Some(c) = self.source[start..].chars().next() else {
+            return self.token(Kind::Eof, start);
+        };
+        match c {
+            'a'..='z' | 'A'..='Z' | '_' | '$' => self.name(start),
+            '0'..='9' => self.number(start),
+            '.' if self.byte(1).is_ascii_digit() => self.number(start),
+            '"' | '\'' => self.string(start, c),
+            '`' => {
+                self.pos += 1;
+                self.token(Kind::Backtick, start)
+            }
+            c if c.is_ascii_punctuation() => self.punctuation(start),
+            c if c.is_alphabetic() => self.name(start),
+            _ => self.bad(start, c),
+        }
+    }
+
+    fn name(&mut self, start: usize) -> Token {
+        let part =
+            |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '\u{200c}' | '\u{200d}');
+        let rest = &self.source[start..];
+        self.pos = start + rest.find(|c| !part(c)).unwrap_or(rest.len());
+        self.token(Kind::Name, start)
+    }
+
+    /// Takes everything that a mistyped number would contain, so one mistake is one error.
+    fn number(&mut self, start: usize) -> Token {
+        let radix_prefix =
+            self.byte(0) == b'0' && matches!(self.byte(1) | 0x20, b'x' | b'o' | b'b');
+        let mut seen_dot = false;
+        loop {
+            let b = self.byte(0);
+            let exponent = !radix_prefix && matches!(b, b'e' | b'E');
+            if exponent && matches!(self.byte(1), b'+' | b'-') {
+                self.pos += 2;
+            } else if b == b'.' && !seen_dot && !radix_prefix {
+                seen_dot = true;
+                self.pos += 1;
+            } else if b.is_ascii_alphanumeric() || b == b'_' {
+                // After an exponent a dot is a member access on the number.
+                seen_dot |= exponent;
+                self.pos += 1;
+            } else {
+                return self.token(Kind::Number, start);
+            }
+        }
+    }
+
+    fn string(&mut self, start: usize, quote: char) -> Token {
+        self.pos += 1;
+        loop {
+            match self.byte(0) {
+                b'\\' => {
+                    self.pos += 1;
+                    self.pos += self.source[self.pos..]
+                        .chars()
+                        .next()
+                        .map_or(0, char::len_utf8);
+                }
+                b if b == quote as u8 => {
+                    self.pos += 1;
+                    return self.token(Kind::Str, start);
+                }
+                b'\n' | b'\r' => break,
+                _ if self.pos >= self.source.len() => break,
+                _ => self.pos += 1,
+            }
+        }
+        let span = self.span_from(start);
+        let hint = Some(format!("close it with {quote}"));
+        self.error("SYNTAX_UNCLOSED", "the string has no end", span, hint);
+        self.token(Kind::Bad, start)
+    }
+
+    /// Reads template text up to `${` or the closing back-tick; the span is of the raw text.
+    pub(super) fn chunk(&mut self) -> (Span, ChunkEnd) {
+        let start = self.pos;
+        loop {
+            match self.byte(0) {
+                b'\\' => {
+                    self.pos += 1;
+                    self.pos += self.source[self.pos..]
+                        .chars()
+                        .next()
+                        .map_or(0, char::len_utf8);
+                }
+                b'`' => {
+                    let span = self.span_from(start);
+                    self.pos += 1;
+                    return (span, ChunkEnd::Close);
+                }
+                b'$' if self.byte(1) == b'{' => {
+                    let span = self.span_from(start);
+                    self.pos += 2;
+                    return (span, ChunkEnd::Value);
+                }
+                _ if self.pos >= self.source.len() => {
+                    let span = self.span_from(start);
+                    let hint = Some("close it with a back-tick".into());
+                    self.error("SYNTAX_UNCLOSED", "the template has no end", span, hint);
+                    return (span, ChunkEnd::Missing);
+                }
+                _ => self.pos += 1,
+            }
+        }
+    }
+
+    /// Reads a pattern literal whose `/` is the token that starts at `start`.
+    pub(super) fn pattern(&mut self, start: u32) -> Token {
+        let start = start as usize;
+        self.pos = start + 1;
+        let mut in_class = false;
+        loop {
+            match self.byte(0) {
+                b'\\' => {
+                    self.pos += 1;
+                    self.pos += self.source[self.pos..]
+                        .chars()
+                        .next()
+                        .map_or(0, char::len_utf8);
+                }
+                b'/' if !in_class => {
+                    self.pos += 1;
+                    while self.byte(0).is_ascii_alphabetic() {
+                        self.pos += 1;
+                    }
+                    return self.token(Kind::Bad, start);
+                }
+                b'\n' | b'\r' => return self.token(Kind::Bad, start),
+                _ if self.pos >= self.source.len() => return self.token(Kind::Bad, start),
+                b => {
+                    in_class = (in_class || b == b'[') && b != b']';
+                    self.pos += 1;
+                }
+            }
+        }
+    }
+
+    fn bad(&mut self, start: usize, c: char) -> Token {
+        self.pos = start + c.len_utf8();
+        let span = self.span_from(start);
+        let hint = look_alike(c).map(|plain| format!("write `{plain}`"));
+        let message = format!("the character U+{:04X} starts nothing here", u32::from(c));
+        self.error("SYNTAX_CHARACTER", message, span, hint);
+        self.token(Kind::Bad, start)
+    }
+
+    fn punctuation(&mut self, start: usize) -> Token {
+        let rest = &self.source.as_bytes()[start..];
+        // Longest first within one starting character.
+        const TABLE: &[(&[u8], Kind)] = &[
+            (b">>>=", Kind::Assign),
+            (b"...", Kind::Ellipsis),
+            (b"===", Kind::StrictEqual),
+            (b"!==", Kind::StrictNotEqual),
+            (b">>>", Kind::ShiftRightZero),
+            (b"<<=", Kind::Assign),
+            (b">>=", Kind::Assign),
+            (b"**=", Kind::Assign),
+            (b"&&=", Kind::Assign),
+            (b"||=", Kind::Assign),
+            (b"??=", Kind::Assign),
+            (b"=>", Kind::FatArrow),
+            (b"==", Kind::Equal),
+            (b"!=", Kind::NotEqual),
+            (b"<=", Kind::LessEqual),
+            (b">=", Kind::GreaterEqual),
+            (b"&&", Kind::AndAnd),
+            (b"||", Kind::OrOr),
+            (b"??", Kind::Coalesce),
+            (b"<<", Kind::ShiftLeft),
+            (b">>", Kind::ShiftRight),
+            (b"**", Kind::StarStar),
+            (b"++", Kind::Step),
+            (b"--", Kind::Step),
+            (b"+=", Kind::Assign),
+            (b"-=", Kind::Assign),
+            (b"*=", Kind::Assign),
+            (b"/=", Kind::Assign),
+            (b"%=", Kind::Assign),
+            (b"&=", Kind::Assign),
+            (b"|=", Kind::Assign),
+            (b"^=", Kind::Assign),
+        ];
+        if rest.len() > 1 && !matches!(rest[0], b'(' | b')' | b'[' | b']' | b'{' | b'}' | b',') {
+            // `a?.5:1` is a ternary, not an optional member.
+            if rest.starts_with(b"?.") && !rest.get(2).is_some_and(u8::is_ascii_digit) {
+                self.pos += 2;
+                return self.token(Kind::QuestionDot, start);
+            }
+            if let Some((text, kind)) = TABLE.iter().find(|(text, _)| rest.starts_with(text)) {
+                self.pos += text.len();
+                return self.token(*kind, start);
+            }
+        }
+        let kind = match rest[0] {
+            b'(' => Kind::LeftParen,
+            b')' => Kind::RightParen,
+            b'[' => Kind::LeftBracket,
+            b']' => Kind::RightBracket,
+            b'{' => Kind::LeftBrace,
+            b'}' => Kind::RightBrace,
+            b'.' => Kind::Dot,
+            b'?' => Kind::Question,
+            b':' => Kind::Colon,
+            b',' => Kind::Comma,
+            b';' => Kind::Semicolon,
+            b'|' => Kind::Or,
+            b'&' => Kind::And,
+            b'^' => Kind::Caret,
+            b'<' => Kind::Less,
+            b'>' => Kind::Greater,
+            b'+' => Kind::Plus,
+            b'-' => Kind::Minus,
+            b'*' => Kind::Star,
+            b'/' => Kind::Slash,
+            b'%' => Kind::Percent,
+            b'!' => Kind::Bang,
+            b'~' => Kind::Tilde,
+            b'=' => Kind::Assign,
+            other => return self.bad(start, char::from(other)),
+        };
+        self.pos += 1;
+        self.token(kind, start)
+    }
+}
+
+/// White space and line ends as ECMA-262 has them.
+pub(crate) fn is_js_space(c: char) -> bool {
+    matches!(
+        c,
+        '\t' | '\n' | '\u{b}' | '\u{c}' | '\r' | ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'
+            ..='\u{200a}'
+                | '\u{2028}'
+                | '\u{2029}'
+                | '\u{202f}'
+                | '\u{205f}'
+                | '\u{3000}'
+                | '\u{feff}'
+    )
+}
+
+/// What a word processor or a foreign keyboard puts in place of a plain character.
+fn look_alike(c: char) -> Option<&'static str> {
+    Some(match c {
+        '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{2032}' => "'",
+        '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{ab}' | '\u{bb}' | '\u{2033}' => "\"",
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => "-",
+        '\u{d7}' => "*",
+        '\u{f7}' | '\u{2044}' | '\u{2215}' => "/",
+        '\u{2026}' => "...",
+        '\u{2264}' => "<=",
+        '\u{2265}' => ">=",
+        '\u{2260}' => "!=",
+        '\u{ff08}' => "(",
+        '\u{ff09}' => ")",
+        _ => return None,
+    })
+}

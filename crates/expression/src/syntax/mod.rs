@@ -1,0 +1,15 @@
+//! From text to tree: lexer, literals, Pratt parser, syntax tree.
+//!
+//! Nothing here knows what a name means; that is `resolve`.
+
+mod arrow;
+pub(crate) mod ast;
+mod lexer;
+mod literal;
+mod parser;
+mod primary;
+mod token;
+
+pub(crate) use lexer::is_js_space;
+pub(crate) use literal::{digits_value, radix_digits};
+pub(crate) use parser::parse;

@@ -1,0 +1,590 @@
+//! The Pratt parser: operators, chains, lists, recovery.
+//!
+//! A mistake inside a list, a template or parentheses is reported, skipped to the next `,` or
+//! closer, and the rest is read on, so that one look finds all of a field's mistakes. Nesting is
+//! bounded before the stack is.
+
+use super::{
+    ast::{BinaryOp, Element, Expr, ExprKind, Link, LinkKind, LogicOp, Span, UnaryOp},
+    lexer::Lexer,
+    token::{Kind, Token},
+};
+use crate::ExpressionError;
+
+/// Parses a whole field; the tree is there even if there are errors.
+pub(crate) fn parse(source: &str, max_depth: usize) -> (Expr, Vec<ExpressionError>) {
+    let mut parser = Parser::new(source, max_depth);
+    if parser.token.kind == Kind::Eof {
+        let hint = Some("write a value such as `$json.name`".into());
+        parser.lexer.error(
+            "SYNTAX_EMPTY",
+            "the expression is empty",
+            parser.token.span(),
+            hint,
+        );
+    }
+    let expr = parser.expression();
+    parser.end();
+    (expr, parser.lexer.errors)
+}
+
+pub(super) struct Parser<'s> {
+    pub(super) lexer: Lexer<'s>,
+    pub(super) token: Token,
+    /// Where the token before `token` ended.
+    pub(super) last_end: u32,
+    depth: usize,
+    max_depth: usize,
+    /// The place of the last complaint about grammar, so that one mistake is told once.
+    complained_at: Option<u32>,
+    /// Nesting went too deep; the rest of the text is not looked at.
+    aborted: bool,
+}
+
+/// What an infix token means: rank, and the operator.
+enum Infix {
+    Binary(u8, BinaryOp),
+    Logic(u8, LogicOp),
+    Instanceof,
+}
+
+const RANK_POWER: u8 = 12;
+
+impl<'s> Parser<'s> {
+    fn new(source: &'s str, max_depth: usize) -> Self {
+        let mut lexer = Lexer::new(source);
+        let token = lexer.next();
+        let complained_at = None;
+        Self {
+            lexer,
+            token,
+            last_end: 0,
+            depth: 0,
+            max_depth,
+            complained_at,
+            aborted: false,
+        }
+    }
+
+    // Tokens.
+
+    pub(super) fn advance(&mut self) -> Token {
+        let before = self.token;
+        self.last_end = before.end;
+        if !self.aborted {
+            self.token = self.lexer.next();
+        }
+        before
+    }
+
+    pub(super) fn eat(&mut self, kind: Kind) -> bool {
+        let found = self.token.kind == kind;
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    pub(super) fn text(&self) -> &'s str {
+        self.lexer.slice(self.token.span())
+    }
+
+    pub(super) fn at_name(&self, name: &str) -> bool {
+        self.token.kind == Kind::Name && self.text() == name
+    }
+
+    /// From `start` to the last token that was taken.
+    pub(super) fn since(&self, start: Span) -> Span {
+        Span {
+            start: start.start,
+            end: self.last_end.max(start.start),
+        }
+    }
+
+    // Complaints.
+
+    /// Reports that something else was expected at the current token, once per place.
+    pub(super) fn expected(&mut self, what: &str) {
+        let token = self.token;
+        // A bad token has been reported by the lexer.
+        if self.aborted || token.kind == Kind::Bad || self.complained_at == Some(token.start) {
+            return;
+        }
+        self.complained_at = Some(token.start);
+        let found = match token.kind {
+            Kind::Eof => "the text ends".to_owned(),
+            Kind::Str | Kind::Number | Kind::Backtick => "there is a literal".to_owned(),
+            _ => format!("there is `{}`", self.text()),
+        };
+        let message = format!("expected {what}, but {found}");
+        let code = if token.kind == Kind::Eof {
+            "SYNTAX_END"
+        } else {
+            "SYNTAX_UNEXPECTED"
+        };
+        self.lexer.error(code, message, token.span(), None);
+    }
+
+    pub(super) fn unsupported(
+        &mut self,
+        code: &'static str,
+        what: &str,
+        span: Span,
+        hint: &str,
+    ) -> ExprKind {
+        if !self.aborted {
+            let message = format!("{what} is not part of the language");
+            self.lexer.error(code, message, span, Some(hint.to_owned()));
+        }
+        ExprKind::Error
+    }
+
+    /// Counts one level of nesting around `parse`; too deep ends the whole parse.
+    pub(super) fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> T) -> T {
+        if self.depth >= self.max_depth && !self.aborted {
+            let message = format!("the expression is nested deeper than {}", self.max_depth);
+            let hint = Some("compute the inner part in a node of its own".into());
+            self.lexer
+                .error("LIMIT_DEPTH", message, self.token.span(), hint);
+            self.aborted = true;
+            self.lexer.pos = self.lexer.source.len();
+            let end = u32::try_from(self.lexer.pos).unwrap_or(u32::MAX);
+            self.token = Token {
+                kind: Kind::Eof,
+                start: end,
+                end,
+            };
+        }
+        self.depth += 1;
+        let result = parse(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// Skips to the next `,` or closer of the list that the parser is in, over whole brackets.
+    fn recover(&mut self) {
+        let mut open = 0_usize;
+        loop {
+            match self.token.kind {
+                Kind::Eof => return,
+                Kind::Comma | Kind::Colon if open == 0 => return,
+                Kind::RightParen | Kind::RightBracket | Kind::RightBrace => {
+                    if open == 0 {
+                        return;
+                    }
+                    open -= 1;
+                }
+                Kind::LeftParen | Kind::LeftBracket | Kind::LeftBrace => open += 1,
+                Kind::Backtick => self.skip_template(),
+                _ => {}
+            }
+            self.advance();
+        }
+    }
+
+    /// Expects `close`; otherwise complains and looks for it.
+    pub(super) fn close(&mut self, close: Kind, name: &str) {
+        if self.token.kind != close {
+            self.expected(&format!("`{name}`"));
+            self.recover();
+        }
+        self.eat(close);
+    }
+
+    /// After one element of a list: takes the comma, and says whether the list goes on.
+    pub(super) fn list_goes_on(&mut self, close: Kind, name: &str) -> bool {
+        if self.token.kind != Kind::Comma && self.token.kind != close {
+            self.expected(&format!("`,` or `{name}`"));
+            self.recover();
+        }
+        if self.eat(Kind::Comma) {
+            return self.token.kind != Kind::Eof;
+        }
+        self.eat(close);
+        false
+    }
+
+    /// The end of the field: what follows the expression.
+    fn end(&mut self) {
+        if self.aborted {
+            return;
+        }
+        match self.token.kind {
+            Kind::Eof => {}
+            Kind::Semicolon => {
+                let span = self.token.span();
+                let hint = "a field holds one expression: leave the `;` away";
+                self.unsupported("UNSUPPORTED_STATEMENT", "a statement", span, hint);
+            }
+            Kind::Comma => {
+                let span = self.token.span();
+                let hint = "a field holds one expression: write an array or an object";
+                self.unsupported("UNSUPPORTED_COMMA", "the comma operator", span, hint);
+                while self.eat(Kind::Comma) {
+                    self.expression();
+                }
+                self.end();
+            }
+            _ => self.expected("an operator or the end"),
+        }
+    }
+
+    // Expressions.
+
+    /// One expression of the rank that stands between commas.
+    pub(super) fn expression(&mut self) -> Expr {
+        self.nested(|p| {
+            if let Some(arrow) = p.arrow() {
+                return arrow;
+            }
+            let start = p.token.span();
+            let expr = p.conditional();
+            if p.token.kind == Kind::Assign {
+                let span = p.token.span();
+                let hint = if p.text() == "=" {
+                    "compare with `===`; a value is given a name in a node of its own"
+                } else {
+                    "write the operator without `=`"
+                };
+                p.unsupported("UNSUPPORTED_ASSIGNMENT", "assignment", span, hint);
+                p.advance();
+                p.expression();
+                let span = p.since(start);
+                return Expr {
+                    kind: ExprKind::Error,
+                    span,
+                    grouped: false,
+                };
+            }
+            expr
+        })
+    }
+
+    fn conditional(&mut self) -> Expr {
+        let test = self.binary(0);
+        if self.token.kind != Kind::Question {
+            return test;
+        }
+        let start = test.span;
+        self.advance();
+        let then = self.expression();
+        if !self.eat(Kind::Colon) {
+            self.expected("`:` and the value for the other case");
+        }
+        let otherwise = self.expression();
+        let kind = ExprKind::Conditional(Box::new([test, then, otherwise]));
+        Expr {
+            kind,
+            span: self.since(start),
+            grouped: false,
+        }
+    }
+
+    fn infix(&self) -> Option<Infix> {
+        use BinaryOp as B;
+        Some(match self.token.kind {
+            Kind::Coalesce => Infix::Logic(1, LogicOp::Coalesce),
+            Kind::OrOr => Infix::Logic(2, LogicOp::Or),
+            Kind::AndAnd => Infix::Logic(3, LogicOp::And),
+            Kind::Or => Infix::Binary(4, B::BitOr),
+            Kind::Caret => Infix::Binary(5, B::BitXor),
+            Kind::And => Infix::Binary(6, B::BitAnd),
+            Kind::Equal => Infix::Binary(7, B::Equal),
+            Kind::NotEqual => Infix::Binary(7, B::NotEqual),
+            Kind::StrictEqual => Infix::Binary(7, B::StrictEqual),
+            Kind::StrictNotEqual => Infix::Binary(7, B::StrictNotEqual),
+            Kind::Less => Infix::Binary(8, B::Less),
+            Kind::LessEqual => Infix::Binary(8, B::LessEqual),
+            Kind::Greater => Infix::Binary(8, B::Greater),
+            Kind::GreaterEqual => Infix::Binary(8, B::GreaterEqual),
+            Kind::Name if self.text() == "in" => Infix::Binary(8, B::In),
+            Kind::Name if self.text() == "instanceof" => Infix::Instanceof,
+            Kind::ShiftLeft => Infix::Binary(9, B::ShiftLeft),
+            Kind::ShiftRight => Infix::Binary(9, B::ShiftRight),
+            Kind::ShiftRightZero => Infix::Binary(9, B::ShiftRightZero),
+            Kind::Plus => Infix::Binary(10, B::Add),
+            Kind::Minus => Infix::Binary(10, B::Subtract),
+            Kind::Star => Infix::Binary(11, B::Multiply),
+            Kind::Slash => Infix::Binary(11, B::Divide),
+            Kind::Percent => Infix::Binary(11, B::Remainder),
+            Kind::StarStar => Infix::Binary(RANK_POWER, B::Power),
+            _ => return None,
+        })
+    }
+
+    /// Operators of at least this rank.
+    fn binary(&mut self, min_rank: u8) -> Expr {
+        let mut left = self.unary();
+        // The rank of the operator at the top of `left`, to lay equals side by side.
+        let mut left_rank = u8::MAX;
+        while let Some(infix) = self.infix() {
+            let start = left.span;
+            match infix {
+                Infix::Binary(rank, _) | Infix::Logic(rank, _) if rank < min_rank => break,
+                Infix::Instanceof if min_rank > 8 => break,
+                Infix::Instanceof => {
+                    let span = self.token.span();
+                    let hint = "use `typeof x === \"string\"` or `Array.isArray(x)`";
+                    self.unsupported("UNSUPPORTED_INSTANCEOF", "`instanceof`", span, hint);
+                    self.advance();
+                    self.binary(9);
+                    left = Expr {
+                        kind: ExprKind::Error,
+                        span: self.since(start),
+                        grouped: false,
+                    };
+                    left_rank = u8::MAX;
+                }
+                Infix::Binary(RANK_POWER, op) => {
+                    let sign = matches!(&left.kind, ExprKind::Unary { .. }) && !left.grouped;
+                    if sign {
+                        let hint = Some("write `(-a) ** b` or `-(a ** b)`".into());
+                        let message = "a sign before `**` is ambiguous";
+                        self.lexer.error("SYNTAX_POWER", message, left.span, hint);
+                    }
+                    self.advance();
+                    let right = self.nested(|p| p.binary(RANK_POWER));
+                    let kind = ExprKind::Fold {
+                        first: Box::new(left),
+                        rest: vec![(op, right)],
+                    };
+                    left = Expr {
+                        kind,
+                        span: self.since(start),
+                        grouped: false,
+                    };
+                    left_rank = u8::MAX;
+                }
+                Infix::Binary(rank, op) => {
+                    self.advance();
+                    let right = self.binary(rank + 1);
+                    left = match left {
+                        Expr {
+                            kind: ExprKind::Fold { first, mut rest },
+                            ..
+                        } if left_rank == rank => {
+                            rest.push((op, right));
+                            let kind = ExprKind::Fold { first, rest };
+                            Expr {
+                                kind,
+                                span: self.since(start),
+                                grouped: false,
+                            }
+                        }
+                        first => {
+                            let first = Box::new(first);
+                            let kind = ExprKind::Fold {
+                                first,
+                                rest: vec![(op, right)],
+                            };
+                            Expr {
+                                kind,
+                                span: self.since(start),
+                                grouped: false,
+                            }
+                        }
+                    };
+                    left_rank = rank;
+                }
+                Infix::Logic(rank, op) => {
+                    self.advance();
+                    let right = self.binary(rank + 1);
+                    left = self.logic(left, op, right, left_rank == rank, start);
+                    left_rank = rank;
+                }
+            }
+        }
+        left
+    }
+
+    fn logic(&mut self, left: Expr, op: LogicOp, right: Expr, same: bool, start: Span) -> Expr {
+        let mixes = |side: &Expr| match &side.kind {
+            ExprKind::Logic { op: inner, .. } if !side.grouped => {
+                (*inner == LogicOp::Coalesce) != (op == LogicOp::Coalesce)
+            }
+            _ => false,
+        };
+        let span = self.since(start);
+        if mixes(&left) || mixes(&right) {
+            let hint = Some("put one of them in parentheses".into());
+            let message = "`??` cannot stand beside `||` or `&&`";
+            self.lexer.error("SYNTAX_MIXED", message, span, hint);
+        }
+        let items = match left {
+            Expr {
+                kind: ExprKind::Logic { mut items, .. },
+                ..
+            } if same => {
+                items.push(right);
+                items
+            }
+            first => vec![first, right],
+        };
+        Expr {
+            kind: ExprKind::Logic { op, items },
+            span,
+            grouped: false,
+        }
+    }
+
+    fn unary(&mut self) -> Expr {
+        let start = self.token.span();
+        let op = match self.token.kind {
+            Kind::Bang => UnaryOp::Not,
+            Kind::Minus => UnaryOp::Negate,
+            Kind::Plus => UnaryOp::Plus,
+            Kind::Tilde => UnaryOp::BitNot,
+            Kind::Name if self.text() == "typeof" => UnaryOp::Typeof,
+            Kind::Name if self.text() == "void" => UnaryOp::Void,
+            Kind::Name if matches!(self.text(), "delete" | "await") => {
+                let (code, hint) = match self.text() {
+                    "delete" => (
+                        "UNSUPPORTED_DELETE",
+                        "build the object without the key: `(({ key, ...rest }) => rest)(object)`",
+                    ),
+                    _ => (
+                        "UNSUPPORTED_ASYNC",
+                        "every value is there already: leave it away",
+                    ),
+                };
+                let what = format!("`{}`", self.text());
+                self.unsupported(code, &what, start, hint);
+                self.advance();
+                self.nested(Self::unary);
+                return Expr {
+                    kind: ExprKind::Error,
+                    span: self.since(start),
+                    grouped: false,
+                };
+            }
+            Kind::Step => {
+                let hint = "write `x + 1` or `x - 1`";
+                self.unsupported("UNSUPPORTED_ASSIGNMENT", "counting in place", start, hint);
+                self.advance();
+                self.nested(Self::unary);
+                return Expr {
+                    kind: ExprKind::Error,
+                    span: self.since(start),
+                    grouped: false,
+                };
+            }
+            _ => return self.chain(),
+        };
+        self.advance();
+        let operand = Box::new(self.nested(Self::unary));
+        Expr {
+            kind: ExprKind::Unary { op, operand },
+            span: self.since(start),
+            grouped: false,
+        }
+    }
+
+    /// A primary with its members, indices and calls.
+    fn chain(&mut self) -> Expr {
+        let base = self.primary();
+        let start = base.span;
+        let mut links: Vec<Link> = Vec::new();
+        loop {
+            let optional = self.token.kind == Kind::QuestionDot;
+            let link_start = self.token.span();
+            if optional {
+                self.advance();
+            }
+            let kind = match self.token.kind {
+                Kind::Dot if !optional => {
+                    self.advance();
+                    self.member_name()
+                }
+                Kind::LeftBracket => {
+                    self.advance();
+                    let index = self.expression();
+                    self.close(Kind::RightBracket, "]");
+                    LinkKind::Index(index)
+                }
+                Kind::LeftParen => {
+                    self.advance();
+                    LinkKind::Call(self.elements(Kind::RightParen, ")"))
+                }
+                Kind::Backtick => {
+                    let hint = "call a function with the text as its argument";
+                    let span = self.token.span();
+                    self.unsupported(
+                        "UNSUPPORTED_TAGGED_TEMPLATE",
+                        "a tagged template",
+                        span,
+                        hint,
+                    );
+                    self.skip_template();
+                    self.advance();
+                    continue;
+                }
+                _ if optional => self.member_name(),
+                _ => break,
+            };
+            let span = self.since(link_start);
+            links.push(Link {
+                kind,
+                optional,
+                span,
+            });
+        }
+        if self.token.kind == Kind::Step {
+            let hint = "write `x + 1` or `x - 1`";
+            let span = self.token.span();
+            self.unsupported("UNSUPPORTED_ASSIGNMENT", "counting in place", span, hint);
+            self.advance();
+        }
+        if links.is_empty() {
+            return base;
+        }
+        let kind = ExprKind::Chain {
+            base: Box::new(base),
+            links,
+        };
+        Expr {
+            kind,
+            span: self.since(start),
+            grouped: false,
+        }
+    }
+
+    fn member_name(&mut self) -> LinkKind {
+        if self.token.kind == Kind::Name {
+            let name = self.text().to_owned();
+            self.advance();
+            return LinkKind::Member(name);
+        }
+        self.expected("a name after the dot");
+        LinkKind::Member(String::new())
+    }
+
+    /// Elements up to `close`, of an array or of the arguments of a call.
+    pub(super) fn elements(&mut self, close: Kind, name: &str) -> Vec<Element> {
+        let mut elements = Vec::new();
+        if self.eat(close) {
+            return elements;
+        }
+        loop {
+            if self.token.kind == close {
+                self.advance();
+                return elements;
+            }
+            if close == Kind::RightBracket && self.token.kind == Kind::Comma {
+                self.advance();
+                elements.push(Element {
+                    spread: false,
+                    value: None,
+                });
+                continue;
+            }
+            let spread = self.eat(Kind::Ellipsis);
+            elements.push(Element {
+                spread,
+                value: Some(self.expression()),
+            });
+            if !self.list_goes_on(close, name) {
+                return elements;
+            }
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! Operands: literals, names, groups, and the words that the language leaves out.
+
+use super::{
+    ast::{Cooked, Expr, ExprKind, Key, Property, Span},
+    lexer::ChunkEnd,
+    literal,
+    parser::Parser,
+    token::Kind,
+};
+
+impl Parser<'_> {
+    /// An operand without its chain.
+    pub(super) fn primary(&mut self) -> Expr {
+        let start = self.token.span();
+        let mut grouped = false;
+        let kind = match self.token.kind {
+            Kind::Number => {
+                let value = literal::number(self.text());
+                self.advance();
+                value.map_or_else(
+                    |message| {
+                        self.lexer
+                            .error("SYNTAX_NUMBER", message, start, big_integer(message));
+                        ExprKind::Error
+                    },
+                    ExprKind::Number,
+                )
+            }
+            Kind::Str => ExprKind::Str(self.string()),
+            Kind::Backtick => self.template(),
+            Kind::LeftParen => {
+                self.advance();
+                let mut inner = self.expression();
+                self.comma_inside();
+                self.close(Kind::RightParen, ")");
+                grouped = true;
+                inner.span = self.since(start);
+                inner.kind
+            }
+            Kind::LeftBracket => {
+                self.advance();
+                ExprKind::Array(self.elements(Kind::RightBracket, "]"))
+            }
+            Kind::LeftBrace => {
+                self.advance();
+                ExprKind::Object(self.properties())
+            }
+            Kind::Name => self.word(),
+            Kind::Slash | Kind::Assign if self.text().starts_with('/') => {
+                self.token = self.lexer.pattern(start.start);
+                let span = self.token.span();
+                self.advance();
+                let hint = "use `includes`, `startsWith`, `split` or `replaceAll` with a text";
+                self.unsupported("UNSUPPORTED_REGEX", "a regular expression", span, hint)
+            }
+            Kind::Bad => {
+                self.advance();
+                ExprKind::Error
+            }
+            _ => {
+                self.expected("a value");
+                // What closes or parts something is left for whoever opened it.
+                let closes = matches!(
+                    self.token.kind,
+                    Kind::Eof
+                        | Kind::RightParen
+                        | Kind::RightBracket
+                        | Kind::RightBrace
+                        | Kind::Comma
+                        | Kind::Colon
+                        | Kind::Semicolon
+                );
+                if !closes {
+                    self.advance();
+                }
+                ExprKind::Error
+            }
+        };
+        Expr {
+            kind,
+            span: self.since(start),
+            grouped,
+        }
+    }
+
+    fn comma_inside(&mut self) {
+        if self.token.kind == Kind::Comma {
+            let hint = "keep the last value only, or write an array";
+            let span = self.token.span();
+            self.unsupported("UNSUPPORTED_COMMA", "the comma operator", span, hint);
+            while self.eat(Kind::Comma) {
+                self.expression();
+            }
+        }
+    }
+
+    /// The value of the string token, which is taken.
+    pub(super) fn string(&mut self) -> Cooked {
+        let token = self.advance();
+        let span = Span {
+            start: token.start + 1,
+            end: token.end - 1,
+        };
+        self.cook(span, false)
+    }
+
+    fn cook(&mut self, span: Span, template: bool) -> Cooked {
+        literal::text(self.lexer.slice(span), template).unwrap_or_else(|wrong| {
+            let at = |offset: usize| span.start + u32::try_from(offset).unwrap_or(0);
+            let place = Span {
+                start: at(wrong.start),
+                end: at(wrong.end).min(span.end),
+            };
+            self.lexer
+                .error("SYNTAX_ESCAPE", wrong.message, place, None);
+            Cooked::Text(String::new())
+        })
+    }
+
+    fn template(&mut self) -> ExprKind {
+        let (mut chunks, mut values) = (Vec::new(), Vec::new());
+        loop {
+            let (span, end) = self.lexer.chunk();
+            chunks.push(self.cook(span, true));
+            if end == ChunkEnd::Value {
+                self.advance();
+                values.push(self.expression());
+                if self.token.kind == Kind::RightBrace {
+                    continue;
+                }
+                self.expected("`}`");
+                if self.find_brace() {
+                    continue;
+                }
+            }
+            if end == ChunkEnd::Value {
+                chunks.push(Cooked::Text(String::new()));
+            }
+            self.advance();
+            return ExprKind::Template { chunks, values };
+        }
+    }
+
+    /// Looks for the `}` that ends a template's value; the token is not taken, because text
+    /// follows it.
+    fn find_brace(&mut self) -> bool {
+        let mut open = 0_usize;
+        loop {
+            match self.token.kind {
+                Kind::Eof => return false,
+                Kind::RightBrace if open == 0 => return true,
+                Kind::LeftBrace => open += 1,
+                Kind::RightBrace => open -= 1,
+                Kind::Backtick => self.skip_template(),
+                _ => {}
+            }
+            self.advance();
+        }
+    }
+
+    /// With an opening back-tick as the token: reads to the closing one without building
+    /// anything. Braces inside are only counted, so this needs no stack.
+    pub(super) fn skip_template(&mut self) {
+        loop {
+            match self.lexer.chunk().1 {
+                ChunkEnd::Close | ChunkEnd::Missing => return,
+                ChunkEnd::Value => {
+                    let mut open = 0_usize;
+                    loop {
+                        let token = self.lexer.next();
+                        match token.kind {
+                            Kind::Eof => return,
+                            Kind::LeftBrace => open += 1,
+                            Kind::RightBrace if open == 0 => break,
+                            Kind::RightBrace => open -= 1,
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn properties(&mut self) -> Vec<Property> {
+        let mut properties = Vec::new();
+        loop {
+            if self.eat(Kind::RightBrace) {
+                return properties;
+            }
+            if self.eat(Kind::Ellipsis) {
+                properties.push(Property::Spread(self.expression()));
+            } else {
+                properties.push(self.property());
+            }
+            if !self.list_goes_on(Kind::RightBrace, "}") {
+                return properties;
+            }
+        }
+    }
+
+    fn property(&mut self) -> Property {
+        let start = self.token.span();
+        let shorthand = (self.token.kind == Kind::Name).then(|| self.text().to_owned());
+        let key = self.key();
+        if self.eat(Kind::Colon) {
+            return Property::Pair {
+                key,
+                value: self.expression(),
+            };
+        }
+        if self.token.kind == Kind::LeftParen {
+            let hint = "write the value: `key: value`";
+            self.unsupported("UNSUPPORTED_FUNCTION", "a method of an object", start, hint);
+            self.advance();
+            self.elements(Kind::RightParen, ")");
+            if self.token.kind == Kind::LeftBrace {
+                self.skip_block();
+            }
+            return Property::Spread(Expr {
+                kind: ExprKind::Error,
+                span: start,
+                grouped: false,
+            });
+        }
+        let Some(name) = shorthand else {
+            self.expected("`:` and a value");
+            return Property::Spread(Expr {
+                kind: ExprKind::Error,
+                span: start,
+                grouped: false,
+            });
+        };
+        if matches!(name.as_str(), "get" | "set" | "async") && self.token.kind == Kind::Name {
+            let hint = "write the value: `key: value`";
+            self.unsupported(
+                "UNSUPPORTED_FUNCTION",
+                "an accessor or async method",
+                start,
+                hint,
+            );
+            return Property::Spread(Expr {
+                kind: ExprKind::Error,
+                span: start,
+                grouped: false,
+            });
+        }
+        let kind = match name.as_str() {
+            "true" | "false" | "null" => {
+                self.expected("`:` and a value");
+                ExprKind::Error
+            }
+            _ => ExprKind::Name(name),
+        };
+        Property::Pair {
+            key,
+            value: Expr {
+                kind,
+                span: start,
+                grouped: false,
+            },
+        }
+    }
+
+    /// The key of a property or of a field in a pattern.
+    pub(super) fn key(&mut self) -> Key {
+        match self.token.kind {
+            Kind::Name => {
+                let name = self.text().to_owned();
+                self.advance();
+                Key::Fixed(Cooked::Text(name))
+            }
+            Kind::Str => Key::Fixed(self.string()),
+            Kind::Number => {
+                let span = self.token.span();
+                let value = literal::number(self.text()).unwrap_or_else(|message| {
+                    self.lexer
+                        .error("SYNTAX_NUMBER", message, span, big_integer(message));
+                    0.0
+                });
+                self.advance();
+                Key::Fixed(Cooked::Text(
+                    crate::value::number_text(value).as_str().to_owned(),
+                ))
+            }
+            Kind::LeftBracket => {
+                self.advance();
+                let key = self.expression();
+                self.close(Kind::RightBracket, "]");
+                Key::Computed(key)
+            }
+            _ => {
+                self.expected("a key");
+                Key::Fixed(Cooked::Text(String::new()))
+            }
+        }
+    }
+
+    /// A name, or a word that means something of its own.
+    fn word(&mut self) -> ExprKind {
+        let text = self.text();
+        let span = self.token.span();
+        let hint_node = "move this into a code node";
+        let (code, hint) = match text {
+            "null" | "true" | "false" => {
+                self.advance();
+                return match text {
+                    "null" => ExprKind::Null,
+                    word => ExprKind::Bool(word == "true"),
+                };
+            }
+            "new" => {
+                self.advance();
+                let what = format!("`new {}`", self.text());
+                let (code, hint) = match self.text() {
+                    "Date" => ("UNSUPPORTED_DATE", "use `$now`, `$today` or `Date.now()`"),
+                    "RegExp" => (
+                        "UNSUPPORTED_REGEX",
+                        "use `includes`, `split` or `replaceAll`",
+                    ),
+                    "Array" => (
+                        "UNSUPPORTED_NEW",
+                        "use `Array.from({ length: n })` or `[…]`",
+                    ),
+                    "Set" => (
+                        "UNSUPPORTED_NEW",
+                        "for distinct values use `list.filter((x, i, all) => all.indexOf(x) === i)`",
+                    ),
+                    _ => ("UNSUPPORTED_NEW", "use an object or array literal"),
+                };
+                self.eat(Kind::Name);
+                return self.unsupported(code, &what, span, hint);
+            }
+            "this" | "super" | "arguments" => (
+                "UNSUPPORTED_THIS",
+                "name the value, such as `$json` or an arrow's parameter",
+            ),
+            "function" => ("UNSUPPORTED_FUNCTION", "write an arrow: `(x) => value`"),
+            "class" | "yield" => ("UNSUPPORTED_FUNCTION", hint_node),
+            "async" | "import" => ("UNSUPPORTED_ASYNC", hint_node),
+            "if" | "switch" => ("UNSUPPORTED_STATEMENT", "write `condition ? value : other`"),
+            "for" | "while" | "do" => (
+                "UNSUPPORTED_STATEMENT",
+                "use `map`, `filter` or `reduce` of the list",
+            ),
+            "return" | "throw" | "try" | "var" | "let" | "const" | "with" | "debugger"
+            | "break" | "continue" => (
+                "UNSUPPORTED_STATEMENT",
+                "a field holds one expression, no statements",
+            ),
+            "case" | "catch" | "default" | "else" | "enum" | "export" | "extends" | "finally"
+            | "in" | "instanceof" => {
+                self.expected("a value");
+                self.advance();
+                return ExprKind::Error;
+            }
+            name => {
+                let name = name.to_owned();
+                self.advance();
+                return ExprKind::Name(name);
+            }
+        };
+        self.unsupported(code, &format!("`{text}`"), span, hint);
+        // `this.x`, `super.x` read on as a chain; a statement's inside would only mislead.
+        if matches!(text, "this" | "super" | "arguments" | "import") {
+            self.advance();
+        } else {
+            self.skip_all();
+        }
+        ExprKind::Error
+    }
+
+    /// Skips what cannot be read in a sensible way: to the end of the enclosing brackets.
+    fn skip_all(&mut self) {
+        let mut open = 0_usize;
+        loop {
+            match self.token.kind {
+                Kind::Eof => return,
+                Kind::LeftParen | Kind::LeftBracket | Kind::LeftBrace => open += 1,
+                Kind::RightParen | Kind::RightBracket | Kind::RightBrace => {
+                    if open == 0 {
+                        return;
+                    }
+                    open -= 1;
+                }
+                Kind::Backtick => self.skip_template(),
+                _ => {}
+            }
+            self.advance();
+        }
+    }
+
+    /// With `{` as the token: skips the block.
+    pub(super) fn skip_block(&mut self) {
+        self.advance();
+        self.skip_all();
+        self.eat(Kind::RightBrace);
+    }
+}
+
+fn big_integer(message: &str) -> Option<String> {
+    // The commonest number that is none: `10n`.
+    (message == "this is not a number").then(|| "write digits, such as `1000` or `2.5e3`".into())
+}

@@ -1,0 +1,141 @@
+//! Where values leave the language: JSON, conditions, text.
+
+use serde_json::{Map, Number, Value};
+
+use super::{MAX_NESTING, MAX_SAFE, Val};
+use crate::{Limits, error::Fault};
+
+/// What a JSON value costs beside its text.
+const VALUE_BYTES: usize = size_of::<Value>();
+
+/// The JSON value of a result; `None` is undefined.
+///
+/// Within arrays undefined becomes null, within objects it is left out; NaN and infinities are
+/// null; a moment is ISO text; lone surrogates become U+FFFD.
+pub(crate) fn owned(value: Val<'_>, limits: &Limits) -> Result<Option<Value>, Fault> {
+    match value {
+        Val::Undefined => Ok(None),
+        // Wholly what was read, so as large as what the caller holds already.
+        Val::JsonArray(items) => Ok(Some(Value::Array(items.clone()))),
+        Val::JsonObject(map) => Ok(Some(Value::Object(map.clone()))),
+        Val::Str(s) => Ok(Some(Value::String(s.clone()))),
+        made => Border {
+            left: limits.result_bytes,
+            limit: limits.result_bytes,
+        }
+        .json(made, 0)
+        .map(Some),
+    }
+}
+
+/// Whether a condition holds.
+pub(crate) fn condition(value: Val<'_>, lenient: bool) -> Result<bool, Fault> {
+    match value {
+        Val::Bool(b) => Ok(b),
+        value if lenient => Ok(value.truthy()),
+        value => Err(Fault::new(
+            "TYPE_NOT_BOOLEAN",
+            format!(
+                "a condition must be true or false, but this is {}",
+                value.kind()
+            ),
+        )
+        .hint("compare it (`… === …`, `… > 0`), or write `Boolean(…)` for what counts as true")),
+    }
+}
+
+/// Counts the bytes of a result: parts that are shared inside stand there once each time.
+struct Border {
+    left: usize,
+    limit: usize,
+}
+
+impl Border {
+    fn charge(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            Fault::new(
+                "LIMIT_RESULT",
+                format!("the result is larger than {} bytes", self.limit),
+            )
+            .hint("return only the parts that the next node needs")
+        })?;
+        Ok(())
+    }
+
+    fn json(&mut self, value: Val<'_>, depth: usize) -> Result<Value, Fault> {
+        if depth > MAX_NESTING {
+            return Err(too_nested());
+        }
+        self.charge(VALUE_BYTES)?;
+        Ok(match value {
+            Val::Undefined | Val::Null => Value::Null,
+            Val::Bool(b) => Value::Bool(b),
+            Val::Num(n) => json_number(n),
+            Val::Exact(n) => Value::Number(n.clone()),
+            Val::Str(_) | Val::Temp(_) | Val::Wide(_) => {
+                let Some(text) = value.text() else {
+                    return Ok(Value::Null);
+                };
+                self.charge(text.size())?;
+                Value::String(text.well_formed())
+            }
+            Val::JsonArray(items) => {
+                items.iter().try_for_each(|item| self.measure(item))?;
+                Value::Array(items.clone())
+            }
+            Val::JsonObject(map) => {
+                self.measure_map(map)?;
+                Value::Object(map.clone())
+            }
+            Val::Array(items) => {
+                let items = items.iter().map(|item| self.json(*item, depth + 1));
+                Value::Array(items.collect::<Result<_, _>>()?)
+            }
+            Val::Object(object) => {
+                let mut map = Map::with_capacity(object.entries().len());
+                for (key, value) in object.entries() {
+                    if !matches!(value, Val::Undefined) {
+                        self.charge(key.size() + VALUE_BYTES)?;
+                        map.insert(key.well_formed(), self.json(*value, depth + 1)?);
+                    }
+                }
+                Value::Object(map)
+            }
+            Val::Moment(moment) => Value::String(moment.iso()),
+            Val::Callback(_) => return Err(Fault::new("TYPE_FUNCTION", "a function is no result")),
+        })
+    }
+
+    /// Charges what a copy of data will take.
+    fn measure(&mut self, value: &Value) -> Result<(), Fault> {
+        self.charge(VALUE_BYTES)?;
+        match value {
+            Value::String(s) => self.charge(s.len()),
+            Value::Array(items) => items.iter().try_for_each(|item| self.measure(item)),
+            Value::Object(map) => self.measure_map(map),
+            _ => Ok(()),
+        }
+    }
+
+    fn measure_map(&mut self, map: &Map<String, Value>) -> Result<(), Fault> {
+        map.iter().try_for_each(|(key, value)| {
+            self.charge(key.len() + VALUE_BYTES)?;
+            self.measure(value)
+        })
+    }
+}
+
+/// Whole numbers that a double holds exactly are JSON integers; NaN and infinities are null.
+fn json_number(n: f64) -> Value {
+    if n.trunc() == n && n.abs() <= MAX_SAFE as f64 {
+        return Value::from(n as i64);
+    }
+    Number::from_f64(n).map_or(Value::Null, Value::Number)
+}
+
+pub(crate) fn too_nested() -> Fault {
+    Fault::new(
+        "LIMIT_NESTING",
+        format!("the value is nested deeper than {MAX_NESTING}"),
+    )
+}

@@ -1,0 +1,202 @@
+//! Values while an expression is evaluated.
+//!
+//! A [`Val`] is 16 bytes and copied freely: it borrows from the data, from the program, or from
+//! the arena of the evaluation. There is no prototype and no way to change what it points to.
+
+mod border;
+mod coerce;
+mod moment;
+mod number;
+mod object;
+mod text;
+
+use serde_json::{Map, Number, Value};
+
+pub(crate) use border::{condition, owned, too_nested};
+pub(crate) use coerce::{compare, loosely_equal, strictly_equal, to_int32, to_integer, trim};
+pub(crate) use moment::Moment;
+pub(crate) use number::{
+    fixed, number_text, parse_float, parse_int, parse_number, precise, radix_text,
+};
+pub(crate) use object::{Entries, Object, array_index, json_entries, lookup};
+pub(crate) use text::Text;
+
+use crate::code::Callback;
+
+/// Deepest nesting of arrays and objects that is turned into text or a result; one beyond is
+/// `LIMIT_NESTING`. It is what `serde_json` reads back.
+pub(crate) const MAX_NESTING: usize = 127;
+
+/// A value; see the module.
+#[derive(Clone, Copy)]
+pub(crate) enum Val<'a> {
+    Undefined,
+    Null,
+    Bool(bool),
+    Num(f64),
+    /// An integer of the data beyond 2^53, kept exact as long as nobody calculates with it.
+    Exact(&'a Number),
+    /// Text of the data or of the program.
+    Str(&'a String),
+    /// Text in the arena.
+    Temp(&'a &'a str),
+    /// Text with a lone surrogate, as UTF-16.
+    Wide(&'a &'a [u16]),
+    /// An array of the data.
+    JsonArray(&'a Vec<Value>),
+    /// An object of the data.
+    JsonObject(&'a Map<String, Value>),
+    /// An array that the expression made.
+    Array(&'a &'a [Val<'a>]),
+    /// An object that the expression made.
+    Object(&'a Object<'a>),
+    /// A moment in time with its zone's offset.
+    Moment(&'a Moment),
+    /// A callback on its way to the method that calls it; never seen by an expression.
+    Callback(&'a Callback),
+}
+
+const _: () = assert!(size_of::<Val<'_>>() == 16);
+
+/// Integers up to here are exact in a double.
+pub(crate) const MAX_SAFE: i64 = 9_007_199_254_740_991;
+
+impl<'a> Val<'a> {
+    pub(crate) const EMPTY: Val<'static> = Val::Temp(&"");
+
+    #[inline]
+    pub(crate) fn from_json(value: &'a Value) -> Self {
+        match value {
+            Value::Null => Val::Null,
+            Value::Bool(b) => Val::Bool(*b),
+            Value::Number(n) => Val::from_number(n),
+            Value::String(s) => Val::Str(s),
+            Value::Array(items) => Val::JsonArray(items),
+            Value::Object(map) => Val::JsonObject(map),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn from_number(number: &'a Number) -> Self {
+        if let Some(float) = number.as_f64() {
+            if float.abs() <= MAX_SAFE as f64 || number.is_f64() {
+                return Val::Num(float);
+            }
+        }
+        Val::Exact(number)
+    }
+
+    pub(crate) fn text(self) -> Option<Text<'a>> {
+        match self {
+            Val::Str(s) => Some(Text::Utf8(s)),
+            Val::Temp(s) => Some(Text::Utf8(s)),
+            Val::Wide(units) => Some(Text::Wide(units)),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_nullish(self) -> bool {
+        matches!(self, Val::Undefined | Val::Null)
+    }
+
+    #[inline]
+    pub(crate) fn truthy(self) -> bool {
+        match self {
+            Val::Undefined | Val::Null => false,
+            Val::Bool(b) => b,
+            Val::Num(n) => n != 0.0 && !n.is_nan(),
+            Val::Str(s) => !s.is_empty(),
+            Val::Temp(s) => !s.is_empty(),
+            _ => true,
+        }
+    }
+
+    pub(crate) fn is_array(self) -> bool {
+        matches!(self, Val::JsonArray(_) | Val::Array(_))
+    }
+
+    /// Neither null nor a primitive.
+    pub(crate) fn is_object(self) -> bool {
+        matches!(
+            self,
+            Val::JsonArray(_)
+                | Val::JsonObject(_)
+                | Val::Array(_)
+                | Val::Object(_)
+                | Val::Moment(_)
+                | Val::Callback(_)
+        )
+    }
+
+    pub(crate) fn items(self) -> Option<Items<'a>> {
+        match self {
+            Val::JsonArray(items) => Some(Items::Json(items)),
+            Val::Array(items) => Some(Items::Made(items)),
+            _ => None,
+        }
+    }
+
+    /// The word that messages use.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Val::Undefined => "undefined",
+            Val::Null => "null",
+            Val::Bool(_) => "boolean",
+            Val::Num(_) | Val::Exact(_) => "number",
+            Val::Str(_) | Val::Temp(_) | Val::Wide(_) => "string",
+            Val::JsonArray(_) | Val::Array(_) => "array",
+            Val::JsonObject(_) | Val::Object(_) => "object",
+            Val::Moment(_) => "date",
+            Val::Callback(_) => "function",
+        }
+    }
+
+    /// What `typeof` says.
+    pub(crate) fn type_of(self) -> &'static &'static str {
+        match self {
+            Val::Undefined => &"undefined",
+            Val::Bool(_) => &"boolean",
+            Val::Num(_) | Val::Exact(_) => &"number",
+            Val::Str(_) | Val::Temp(_) | Val::Wide(_) => &"string",
+            Val::Callback(_) => &"function",
+            _ => &"object",
+        }
+    }
+}
+
+/// The elements of an array, wherever they live.
+#[derive(Clone, Copy)]
+pub(crate) enum Items<'a> {
+    Json(&'a [Value]),
+    Made(&'a [Val<'a>]),
+}
+
+impl<'a> Items<'a> {
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Items::Json(items) => items.len(),
+            Items::Made(items) => items.len(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(self, index: usize) -> Option<Val<'a>> {
+        match self {
+            Items::Json(items) => items.get(index).map(Val::from_json),
+            Items::Made(items) => items.get(index).copied(),
+        }
+    }
+
+    pub(crate) fn slice(self, from: usize, to: usize) -> Items<'a> {
+        match self {
+            Items::Json(items) => Items::Json(&items[from..to]),
+            Items::Made(items) => Items::Made(&items[from..to]),
+        }
+    }
+
+    pub(crate) fn iter(self) -> impl DoubleEndedIterator<Item = Val<'a>> + ExactSizeIterator {
+        (0..self.len()).map(move |i| self.get(i).unwrap_or(Val::Undefined))
+    }
+}

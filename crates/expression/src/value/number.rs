@@ -1,0 +1,334 @@
+//! Numbers to text and back, as ECMA-262 has them.
+
+use std::fmt::{self, Write};
+
+use super::coerce::trim;
+use crate::syntax::{digits_value, radix_digits};
+
+/// A number's text, on the stack.
+#[derive(Clone, Copy)]
+pub(crate) struct NumberText {
+    bytes: [u8; 32],
+    len: u8,
+}
+
+impl NumberText {
+    const EMPTY: Self = Self {
+        bytes: [0; 32],
+        len: 0,
+    };
+
+    pub(crate) fn as_str(&self) -> &str {
+        // Only ASCII is ever written.
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+impl Write for NumberText {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        let start = usize::from(self.len);
+        let end = start + s.len();
+        self.bytes
+            .get_mut(start..end)
+            .ok_or(fmt::Error)?
+            .copy_from_slice(s.as_bytes());
+        // `end` is at most 32.
+        self.len = end as u8;
+        Ok(())
+    }
+}
+
+/// `Number::toString` in base 10.
+pub(crate) fn number_text(n: f64) -> NumberText {
+    let mut out = NumberText::EMPTY;
+    // The longest text (`-0.0000012345678901234567`) has 25 bytes, so writing cannot fail.
+    let _ = write_number(&mut out, n);
+    out
+}
+
+fn write_number(out: &mut NumberText, n: f64) -> fmt::Result {
+    if n.is_nan() {
+        return out.write_str("NaN");
+    }
+    if n.is_infinite() {
+        return out.write_str(if n > 0.0 { "Infinity" } else { "-Infinity" });
+    }
+    let size = n.abs();
+    if size < 1e15 && n.trunc() == n {
+        // Exact in an i64; also turns -0 into 0.
+        return write!(out, "{}", n as i64);
+    }
+    if (1e-6..1e21).contains(&size) {
+        return write!(out, "{n}");
+    }
+    let mut digits = NumberText::EMPTY;
+    write!(digits, "{n:e}")?;
+    match digits.as_str().split_once('e') {
+        Some((mantissa, exponent)) if !exponent.starts_with('-') => {
+            write!(out, "{mantissa}e+{exponent}")
+        }
+        _ => out.write_str(digits.as_str()),
+    }
+}
+
+/// `toFixed`: ties go away from zero, which Rust's formatting does not do.
+pub(crate) fn fixed(n: f64, digits: usize) -> String {
+    let text = if is_tie(n, digits) {
+        round_up_last(&format!("{n:.*}", digits + 1))
+    } else {
+        format!("{n:.digits$}")
+    };
+    // A negative number that rounds to zero keeps its sign, but -0 itself has none.
+    if n == 0.0 {
+        text.trim_start_matches('-').to_owned()
+    } else {
+        text
+    }
+}
+
+/// Whether the exact decimal expansion ends in a 5 just behind the digits that are kept.
+fn is_tie(n: f64, digits: usize) -> bool {
+    let bits = n.to_bits();
+    let exponent = (bits >> 52 & 0x7ff) as i32;
+    let mantissa = bits & ((1 << 52) - 1) | if exponent > 0 { 1 << 52 } else { 0 };
+    if mantissa == 0 {
+        return false;
+    }
+    // n = odd × 2^power; a fraction in base 2 has as many decimal digits as binary ones.
+    let power = exponent.max(1) - 1075 + mantissa.trailing_zeros() as i32;
+    power < 0 && usize::try_from(-power) == Ok(digits + 1)
+}
+
+/// Drops the last digit (a 5) and adds one to the digit before it.
+fn round_up_last(text: &str) -> String {
+    let mut bytes: Vec<u8> = text.bytes().take(text.len() - 1).collect();
+    if bytes.last() == Some(&b'.') {
+        bytes.pop();
+    }
+    for i in (0..bytes.len()).rev() {
+        match bytes[i] {
+            b'9' => bytes[i] = b'0',
+            b'0'..=b'8' => {
+                bytes[i] += 1;
+                return String::from_utf8(bytes).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    let first_digit = bytes.iter().position(u8::is_ascii_digit).unwrap_or(0);
+    bytes.insert(first_digit, b'1');
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// `toPrecision` (`exponential: false`) and `toExponential` with `digits` significant digits.
+pub(crate) fn precise(n: f64, digits: usize, exponential: bool) -> String {
+    let (mut mantissa, mut exponent) = split(n.abs(), digits);
+    if let Some(up) = tie_up(n.abs(), digits) {
+        (mantissa, exponent) = up;
+    }
+    let sign = if n < 0.0 { "-" } else { "" };
+    if exponential || exponent < -6 || exponent >= digits as i32 {
+        let point = if digits > 1 { "." } else { "" };
+        let mark = if exponent < 0 { '-' } else { '+' };
+        let size = exponent.abs();
+        return format!(
+            "{sign}{}{point}{}e{mark}{size}",
+            &mantissa[..1],
+            &mantissa[1..]
+        );
+    }
+    if exponent < 0 {
+        let zeros = "0".repeat((-exponent - 1) as usize);
+        return format!("{sign}0.{zeros}{mantissa}");
+    }
+    let whole = exponent as usize + 1;
+    if whole == digits {
+        return format!("{sign}{mantissa}");
+    }
+    format!("{sign}{}.{}", &mantissa[..whole], &mantissa[whole..])
+}
+
+/// Digits without a point, and the exponent of the first.
+fn split(n: f64, digits: usize) -> (String, i32) {
+    let text = format!("{n:.*e}", digits - 1);
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    (mantissa.replace('.', ""), exponent.parse().unwrap_or(0))
+}
+
+/// The digits rounded up, if what is cut off is exactly a half.
+fn tie_up(n: f64, digits: usize) -> Option<(String, i32)> {
+    // 1,100 digits hold every double exactly; only a 5 with nothing behind it is a tie.
+    let (one_more, exponent) = split(n, digits + 1);
+    let half = one_more.ends_with('5');
+    if !half || split(n, 1_100).0[digits + 1..].bytes().any(|b| b != b'0') {
+        return None;
+    }
+    let up = round_up_last(&one_more);
+    if up.len() > digits {
+        return Some((up[..digits].to_owned(), exponent + 1));
+    }
+    Some((up, exponent))
+}
+
+/// `toString(radix)` for a finite number and a base that is not 10.
+///
+/// Digits of the fraction are produced until they tell the number from its neighbours.
+pub(crate) fn radix_text(n: f64, radix: u32) -> String {
+    let base = f64::from(radix);
+    let (mut whole, mut fraction) = (n.abs().trunc(), n.abs().fract());
+    let mut delta = (0.5 * (n.abs().next_up() - n.abs())).max(f64::from_bits(1));
+    let mut places: Vec<u32> = Vec::new();
+    if fraction >= delta {
+        loop {
+            fraction *= base;
+            delta *= base;
+            let digit = fraction.trunc();
+            fraction -= digit;
+            places.push(digit as u32);
+            let half_up = fraction > 0.5 || fraction == 0.5 && digit as u32 & 1 == 1;
+            if half_up && fraction + delta > 1.0 {
+                // Round up, carrying through the highest digits.
+                while let Some(last) = places.pop() {
+                    if last + 1 < radix {
+                        places.push(last + 1);
+                        break;
+                    }
+                }
+                if places.is_empty() {
+                    whole += 1.0;
+                }
+                break;
+            }
+            if fraction < delta {
+                break;
+            }
+        }
+    }
+    let digit = |d: u32| char::from_digit(d, radix).unwrap_or('0');
+    let mut reversed = String::new();
+    // Beyond 2^53 the low digits are not known and are zero.
+    while whole >= 9_007_199_254_740_992.0 {
+        whole /= base;
+        reversed.push('0');
+    }
+    let mut whole = whole as u64;
+    loop {
+        reversed.push(digit((whole % u64::from(radix)) as u32));
+        whole /= u64::from(radix);
+        if whole == 0 {
+            break;
+        }
+    }
+    let mut out = String::with_capacity(reversed.len() + places.len() + 2);
+    if n < 0.0 {
+        out.push('-');
+    }
+    out.extend(reversed.chars().rev());
+    if !places.is_empty() {
+        out.push('.');
+        out.extend(places.into_iter().map(digit));
+    }
+    out
+}
+
+/// `Number(text)`: the whole text or NaN.
+pub(crate) fn parse_number(text: &str) -> f64 {
+    let text = trim(text);
+    if text.is_empty() {
+        return 0.0;
+    }
+    if let [b'0', kind, ..] = text.as_bytes() {
+        let radix = match kind | 0x20 {
+            b'x' => 16,
+            b'o' => 8,
+            b'b' => 2,
+            _ => 0,
+        };
+        if radix > 0 {
+            let digits = &text[2..];
+            return if digits.contains('_') {
+                None
+            } else {
+                radix_digits(digits, radix)
+            }
+            .unwrap_or(f64::NAN);
+        }
+    }
+    match decimal_prefix(text) {
+        Some((n, len)) if len == text.len() => n,
+        _ => f64::NAN,
+    }
+}
+
+/// `parseFloat(text)`: the longest start that is a number.
+pub(crate) fn parse_float(text: &str) -> f64 {
+    decimal_prefix(trim(text)).map_or(f64::NAN, |(n, _)| n)
+}
+
+/// The longest decimal number or `Infinity` at the start, and its length.
+fn decimal_prefix(text: &str) -> Option<(f64, usize)> {
+    let bytes = text.as_bytes();
+    let digits = |mut i: usize| {
+        while bytes.get(i).is_some_and(u8::is_ascii_digit) {
+            i += 1;
+        }
+        i
+    };
+    let sign = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
+    if text[sign..].starts_with("Infinity") {
+        let infinity = if bytes[0] == b'-' {
+            f64::NEG_INFINITY
+        } else {
+            f64::INFINITY
+        };
+        return Some((infinity, sign + "Infinity".len()));
+    }
+    let mut end = digits(sign);
+    let mut count = end - sign;
+    if bytes.get(end) == Some(&b'.') {
+        let after = digits(end + 1);
+        count += after - end - 1;
+        end = after;
+    }
+    if count == 0 {
+        return None;
+    }
+    if matches!(bytes.get(end), Some(b'e' | b'E')) {
+        let start = end + 1 + usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        let after = digits(start);
+        if after > start {
+            end = after;
+        }
+    }
+    text[..end].parse().ok().map(|n| (n, end))
+}
+
+/// `parseInt(text, radix)`.
+pub(crate) fn parse_int(text: &str, radix: i32) -> f64 {
+    let text = trim(text);
+    let negative = text.starts_with('-');
+    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let mut base = radix;
+    let prefixed = rest.starts_with("0x") || rest.starts_with("0X");
+    if prefixed && (base == 0 || base == 16) {
+        rest = &rest[2..];
+        base = 16;
+    }
+    if base == 0 {
+        base = 10;
+    }
+    if !(2..=36).contains(&base) {
+        return f64::NAN;
+    }
+    let base = base.unsigned_abs();
+    let digits: Vec<u32> = rest.chars().map_while(|c| c.to_digit(base)).collect();
+    if digits.is_empty() {
+        return f64::NAN;
+    }
+    let value = if base == 10 {
+        rest[..digits.len()].parse().unwrap_or(f64::NAN)
+    } else {
+        digits_value(&digits, base)
+    };
+    if negative { -value } else { value }
+}
