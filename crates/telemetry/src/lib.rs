@@ -1,1 +1,41 @@
-//! Events projected from journals, and log output.
+//! Shows what executions do: events for those who watch, log lines for those who operate.
+//!
+//! [`ExecutionEvent::project`] turns a journal entry into what a watcher may see of it, and a
+//! [`Bus`] carries events to every watcher in the process. [`init_logging`] sends log lines to
+//! standard error. Start reading at [`ExecutionEvent`].
+//!
+//! Does not know: how entries come about, where they are stored, who watches and why.
+//!
+//! # Invariants
+//! - Events are projections: losing one loses no work, and the journal can give it again.
+//! - An event holds no input, no output and no parameter of any node.
+//! - Publishing never waits. A watcher that is too slow is told how many events it lost.
+//!
+//! ```
+//! use nebula_core::{ExecutionId, TenantId, Timestamp};
+//! use nebula_execution::{Entry, Fact, Status};
+//! use nebula_telemetry::{Bus, EventKind, ExecutionEvent, Received};
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! # runtime.block_on(async {
+//! let bus = Bus::new(Bus::DEFAULT_CAPACITY);
+//! let mut watcher = bus.subscribe();
+//!
+//! let entry = Entry { at: Timestamp::from_millis(1), fact: Fact::ExecutionTimedOut };
+//! let id = ExecutionId::from_bytes([7; 16]);
+//! let event = ExecutionEvent::project(&TenantId::local(), id, 2, &entry);
+//! bus.publish(event);
+//!
+//! let Some(Received::Event(event)) = watcher.next().await else { panic!("it is there") };
+//! assert_eq!(event.kind, EventKind::Ended { status: Status::TimedOut, error: None });
+//! # });
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod bus;
+mod event;
+mod logging;
+
+pub use bus::{Bus, Received, Watcher};
+pub use event::{Decided, EventKind, ExecutionEvent, Parking};
+pub use logging::{LogError, LogFormat, LogOptions, init_logging};

@@ -1,0 +1,459 @@
+//! What a watcher may see of a journal.
+
+use nebula_action::ActionError;
+use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_execution::{Entry, Fact, InstanceId, ParkReason, Status, UnparkDecision};
+
+/// Something that became true in an execution, without the data that it was about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExecutionEvent {
+    /// Whose execution.
+    pub tenant: TenantId,
+    /// Which execution.
+    pub execution: ExecutionId,
+    /// The number of the journal entry; a watcher that reconnects goes on after the last one it saw.
+    pub seq: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What became true.
+    pub kind: EventKind,
+}
+
+/// What became true.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The execution began.
+    Started {
+        /// Of which workflow.
+        workflow: WorkflowId,
+        /// Of which version.
+        version: u32,
+    },
+    /// An attempt may have begun. Attempts that are free of effects have no such event.
+    NodeStarted {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+    },
+    /// An instance gave its result.
+    NodeSucceeded {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// An instance failed, and no retry is left.
+    NodeFailed {
+        /// Which instance.
+        instance: InstanceId,
+        /// Why.
+        error: ActionError,
+    },
+    /// An attempt failed, and there will be another.
+    NodeRetrying {
+        /// Which instance.
+        instance: InstanceId,
+        /// The try that failed, from 1.
+        attempt: u32,
+        /// Why.
+        error: ActionError,
+        /// When the next one may begin.
+        retry_at: Timestamp,
+    },
+    /// The instance's condition was false.
+    NodeSkipped {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// Nobody knows whether the attempt changed the outside.
+    NodeIndeterminate {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// Why its outcome is unknown.
+        error: ActionError,
+    },
+    /// An instance waits for a point in time.
+    NodeWaiting {
+        /// Which instance.
+        instance: InstanceId,
+        /// When it is due.
+        due: Timestamp,
+    },
+    /// An instance that runs once per item knows how many there are.
+    ItemsOpened {
+        /// Which instance.
+        instance: InstanceId,
+        /// How many items.
+        total: u32,
+    },
+    /// Items of an instance ended. A watcher adds them up.
+    ItemsSettled {
+        /// Which instance.
+        instance: InstanceId,
+        /// How many ended just now.
+        done: u32,
+    },
+    /// Somebody or the time limit asked for the end.
+    Cancelling,
+    /// A person must decide.
+    Parked {
+        /// About what.
+        about: Parking,
+    },
+    /// A person decided.
+    Unparked {
+        /// About which instance; `None` for poison.
+        instance: Option<InstanceId>,
+        /// What becomes of the instance.
+        decision: Decided,
+    },
+    /// The execution ended.
+    Ended {
+        /// How: one of the terminal statuses.
+        status: Status,
+        /// Why, if it failed.
+        error: Option<ActionError>,
+    },
+}
+
+/// What a person must decide about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parking {
+    /// These instances may or may not have changed the outside.
+    Indeterminate(Vec<InstanceId>),
+    /// So many leases in a row ended without progress.
+    Poison {
+        /// How many.
+        grants: u32,
+    },
+}
+
+/// What a person decided about an instance whose outcome was unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// It counts as done.
+    Succeeded,
+    /// It counts as failed.
+    Failed,
+    /// It runs again.
+    Retry,
+}
+
+impl ExecutionEvent {
+    /// What a watcher may see of entry number `seq`.
+    #[must_use]
+    pub fn project(tenant: &TenantId, execution: ExecutionId, seq: u64, entry: &Entry) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            execution,
+            seq,
+            at: entry.at,
+            kind: kind(&entry.fact),
+        }
+    }
+}
+
+/// Every fact is named here, so that a new one is a decision and not an omission.
+fn kind(fact: &Fact) -> EventKind {
+    let ended = |status, error| EventKind::Ended { status, error };
+    match fact {
+        Fact::ExecutionStarted(started) => EventKind::Started {
+            workflow: started.workflow.clone(),
+            version: started.version,
+        },
+        Fact::AttemptStarted {
+            instance, attempt, ..
+        } => EventKind::NodeStarted {
+            instance: instance.clone(),
+            attempt: *attempt,
+        },
+        Fact::AttemptSucceeded { instance, .. }
+        | Fact::ItemsCompleted { instance, .. }
+        | Fact::TimerFired { instance, .. }
+        | Fact::StopRequested { instance, .. } => EventKind::NodeSucceeded {
+            instance: instance.clone(),
+        },
+        Fact::AttemptFailed {
+            instance,
+            error,
+            retry_at: None,
+            ..
+        } => EventKind::NodeFailed {
+            instance: instance.clone(),
+            error: error.clone(),
+        },
+        Fact::AttemptFailed {
+            instance,
+            attempt,
+            error,
+            retry_at: Some(retry_at),
+            ..
+        } => EventKind::NodeRetrying {
+            instance: instance.clone(),
+            attempt: *attempt,
+            error: error.clone(),
+            retry_at: *retry_at,
+        },
+        Fact::AttemptIndeterminate {
+            instance,
+            attempt,
+            error,
+        } => EventKind::NodeIndeterminate {
+            instance: instance.clone(),
+            attempt: *attempt,
+            error: error.clone(),
+        },
+        Fact::InstanceSkipped { instance } => EventKind::NodeSkipped {
+            instance: instance.clone(),
+        },
+        Fact::ItemsOpened { instance, count } => EventKind::ItemsOpened {
+            instance: instance.clone(),
+            total: *count,
+        },
+        Fact::ItemsSettled {
+            instance, outcomes, ..
+        } => EventKind::ItemsSettled {
+            instance: instance.clone(),
+            done: u32::try_from(outcomes.len()).unwrap_or(u32::MAX),
+        },
+        Fact::TimerSet { instance, due } => EventKind::NodeWaiting {
+            instance: instance.clone(),
+            due: *due,
+        },
+        Fact::CancellationRequested { .. } => EventKind::Cancelling,
+        Fact::Parked { reason } => EventKind::Parked {
+            about: match reason {
+                ParkReason::Indeterminate(instances) => Parking::Indeterminate(instances.clone()),
+                ParkReason::Poison { grants } => Parking::Poison { grants: *grants },
+            },
+        },
+        Fact::Unparked {
+            instance, decision, ..
+        } => EventKind::Unparked {
+            instance: instance.clone(),
+            decision: match decision {
+                UnparkDecision::Succeeded(_) => Decided::Succeeded,
+                UnparkDecision::Failed => Decided::Failed,
+                UnparkDecision::Retry => Decided::Retry,
+            },
+        },
+        Fact::ExecutionCompleted { .. } => ended(Status::Completed, None),
+        Fact::ExecutionFailed { error } => ended(Status::Failed, Some(error.error.clone())),
+        Fact::ExecutionCancelled { .. } => ended(Status::Cancelled, None),
+        Fact::ExecutionTimedOut => ended(Status::TimedOut, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use nebula_action::ErrorClass;
+    use nebula_core::Digest;
+    use nebula_execution::{EndReason, Failure, ItemOutcome, Started, Taken};
+    use serde_json::json;
+
+    use super::*;
+
+    /// Stands in every payload of these tests.
+    const CANARY: &str = "canary-4711";
+
+    fn id(text: &str) -> InstanceId {
+        text.parse().unwrap()
+    }
+
+    fn error() -> ActionError {
+        ActionError::new("FILE_NOT_FOUND", "no such file", ErrorClass::Fatal)
+    }
+
+    fn payload() -> Arc<serde_json::Value> {
+        Arc::new(json!({ "secret": CANARY }))
+    }
+
+    /// Compares the event of a fact, and looks for payloads in it.
+    fn check(fact: Fact, expected: &EventKind) {
+        let at = Timestamp::from_millis(5);
+        let (tenant, execution) = (TenantId::local(), ExecutionId::from_bytes([1; 16]));
+        let event = ExecutionEvent::project(&tenant, execution, 3, &Entry { at, fact });
+        assert_eq!((event.seq, event.at, event.execution), (3, at, execution));
+        assert_eq!(event.kind, *expected);
+        assert!(!format!("{event:?}").contains(CANARY), "{event:?}");
+    }
+
+    #[test]
+    fn an_execution_begins_and_ends_without_its_data() {
+        let started = Started {
+            workflow: "intake".parse().unwrap(),
+            version: 4,
+            plan: Digest::of(b""),
+            input: payload(),
+            vars: json!(CANARY),
+            trigger: json!(CANARY),
+            origin: None,
+            grants: Default::default(),
+            folder: None,
+        };
+        let workflow = "intake".parse().unwrap();
+        check(
+            Fact::ExecutionStarted(Box::new(started)),
+            &EventKind::Started {
+                workflow,
+                version: 4,
+            },
+        );
+        let ended = |status, error| EventKind::Ended { status, error };
+        check(
+            Fact::ExecutionCompleted { output: payload() },
+            &ended(Status::Completed, None),
+        );
+        let failure = Failure {
+            error: error(),
+            node: None,
+        };
+        check(
+            Fact::ExecutionFailed { error: failure },
+            &ended(Status::Failed, Some(error())),
+        );
+        let reason = CANARY.to_owned();
+        check(
+            Fact::CancellationRequested {
+                reason: EndReason::Requested(reason.clone()),
+            },
+            &EventKind::Cancelling,
+        );
+        check(
+            Fact::ExecutionCancelled { reason },
+            &ended(Status::Cancelled, None),
+        );
+        check(Fact::ExecutionTimedOut, &ended(Status::TimedOut, None));
+    }
+
+    #[test]
+    fn a_result_is_seen_and_not_shown() {
+        let instance = id("fetch#2");
+        let succeeded = EventKind::NodeSucceeded {
+            instance: instance.clone(),
+        };
+        check(
+            Fact::AttemptSucceeded {
+                instance: instance.clone(),
+                attempt: 1,
+                output: payload(),
+                port: "main".into(),
+                lineage: None,
+                taken: Taken::All,
+                micros: 9,
+            },
+            &succeeded,
+        );
+        check(
+            Fact::ItemsCompleted {
+                instance: instance.clone(),
+                taken: Taken::All,
+            },
+            &succeeded,
+        );
+        check(
+            Fact::TimerFired {
+                instance: instance.clone(),
+                taken: Taken::All,
+            },
+            &succeeded,
+        );
+        check(
+            Fact::StopRequested {
+                instance,
+                output: payload(),
+            },
+            &succeeded,
+        );
+    }
+
+    #[test]
+    fn a_failure_says_whether_another_try_comes() {
+        let failed = |retry_at| Fact::AttemptFailed {
+            instance: id("fetch"),
+            attempt: 2,
+            error: error(),
+            retry_at,
+            counts: true,
+            taken: Taken::All,
+        };
+        check(
+            failed(None),
+            &EventKind::NodeFailed {
+                instance: id("fetch"),
+                error: error(),
+            },
+        );
+        let retry_at = Timestamp::from_millis(900);
+        check(
+            failed(Some(retry_at)),
+            &EventKind::NodeRetrying {
+                instance: id("fetch"),
+                attempt: 2,
+                error: error(),
+                retry_at,
+            },
+        );
+    }
+
+    #[test]
+    fn items_are_counted() {
+        let (instance, outcomes) = (
+            id("price"),
+            vec![ItemOutcome::Ok(payload()), ItemOutcome::Skipped],
+        );
+        check(
+            Fact::ItemsOpened {
+                instance: instance.clone(),
+                count: 9,
+            },
+            &EventKind::ItemsOpened {
+                instance: instance.clone(),
+                total: 9,
+            },
+        );
+        check(
+            Fact::ItemsSettled {
+                instance: instance.clone(),
+                from: 3,
+                outcomes,
+            },
+            &EventKind::ItemsSettled { instance, done: 2 },
+        );
+    }
+
+    #[test]
+    fn what_a_person_must_and_did_decide_is_seen() {
+        check(
+            Fact::Parked {
+                reason: ParkReason::Indeterminate(vec![id("pay")]),
+            },
+            &EventKind::Parked {
+                about: Parking::Indeterminate(vec![id("pay")]),
+            },
+        );
+        check(
+            Fact::Parked {
+                reason: ParkReason::Poison { grants: 6 },
+            },
+            &EventKind::Parked {
+                about: Parking::Poison { grants: 6 },
+            },
+        );
+        check(
+            Fact::Unparked {
+                instance: Some(id("pay")),
+                decision: UnparkDecision::Succeeded(payload()),
+                taken: Taken::All,
+            },
+            &EventKind::Unparked {
+                instance: Some(id("pay")),
+                decision: Decided::Succeeded,
+            },
+        );
+    }
+}
