@@ -1,1 +1,42 @@
-//! Conformance suites, in-memory models of every port.
+//! Conformance suites for drivers, and in-memory models of every port.
+//!
+//! A driver's test is one line per port: `execution_repo!`, `workflow_repo!`, `task_queue!`
+//! give each rule its own named test. The models pass the same suites, replace mocks in other
+//! crates' tests, and are the oracle for random operations. Start reading at [`ManualClock`] to
+//! test with, at `execution_repo` to write a driver.
+//!
+//! Does not know: any driver.
+//!
+//! # Invariants
+//! - Nothing here depends on the host's time, on randomness without a seed, or on scheduling.
+//! - Every rule names a guard; a model without that guard fails the rule.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use nebula_core::Clock;
+//! use nebula_testkit::{ManualClock, MemoryExecutionRepo, run_timed};
+//!
+//! let clock = ManualClock::default();
+//! let repo = MemoryExecutionRepo::new(Arc::new(clock.clone()));
+//! run_timed(&clock.clone(), async move {
+//!     clock.sleep(Duration::from_hours(24)).await; // no time passes outside
+//!     assert_eq!(clock.monotonic(), Duration::from_hours(24));
+//!     drop(repo);
+//! });
+//! ```
+
+mod clock;
+mod entropy;
+mod guard;
+mod memory;
+mod offload;
+mod run;
+
+pub use clock::{ManualClock, START};
+pub use entropy::SeededEntropy;
+pub use memory::{
+    ExecutionGuard, MemoryExecutionRepo, MemoryTaskQueue, MemoryWorkflowRepo, NEVER_ANSWERED,
+    QueueGuard, WorkflowGuard,
+};
+pub use offload::InlineOffload;
+pub use run::{run, run_timed};

@@ -1,0 +1,361 @@
+//! The model of the record of every execution.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
+use nebula_execution::NewExecution;
+use nebula_ports::{
+    Acquired, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo, ExecutionSummary,
+    InboxItem, JournalPage, Lease, LeaseRequest, NewSignal, Page, PageToken, PortError, Renewed,
+    Result, Runnable, RunnablePage, Signalled, Step, Stepped, WaitToken,
+};
+use parking_lot::Mutex;
+
+use super::{
+    ExecutionGuard as Guard,
+    record::{DRIVER, Record},
+    records::{Guards, Records},
+};
+
+/// An [`ExecutionRepo`] that is obviously right: every call works on a copy of everything, which
+/// takes the place of the old on success. The oracle for drivers, and the store of other crates' tests.
+///
+/// Entries are kept as the bytes of `nebula_execution::encode`, as in a database.
+pub struct MemoryExecutionRepo {
+    clock: Arc<dyn Clock>,
+    records: Mutex<Records>,
+}
+
+impl fmt::Debug for MemoryExecutionRepo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let executions = self.records.lock().rows.len();
+        f.debug_struct("MemoryExecutionRepo")
+            .field("executions", &executions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MemoryExecutionRepo {
+    /// An empty store; `clock` decides what is due and what has expired.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            records: Mutex::default(),
+        }
+    }
+
+    /// An empty store that lacks `guard`, to test the suite itself.
+    #[must_use]
+    pub fn without(clock: Arc<dyn Clock>, guard: Guard) -> Self {
+        let records = Records {
+            guards: Guards(Some(guard)),
+            ..Records::default()
+        };
+        Self {
+            clock,
+            records: Mutex::new(records),
+        }
+    }
+
+    /// All or nothing.
+    fn transact<T>(&self, work: impl FnOnce(&mut Records, Timestamp) -> Result<T>) -> Result<T> {
+        let mut records = self.records.lock();
+        let mut copy = records.clone();
+        let done = work(&mut copy, self.clock.now());
+        if done.is_ok() || !copy.keep(Guard::Rollback) {
+            *records = copy;
+        }
+        done
+    }
+
+    fn read<T>(
+        &self,
+        tenant: &TenantId,
+        id: ExecutionId,
+        read: impl FnOnce(&Record, Guards, Timestamp) -> T,
+    ) -> Option<T> {
+        let records = self.records.lock();
+        let owner = if records.keep(Guard::TenantReads) {
+            None
+        } else {
+            records.owner(id)
+        };
+        let row = records.get(owner.as_ref().unwrap_or(tenant), id)?;
+        Some(read(row, records.guards, self.clock.now()))
+    }
+}
+
+#[async_trait]
+impl ExecutionRepo for MemoryExecutionRepo {
+    async fn create(
+        &self,
+        tenant: &TenantId,
+        new: NewExecution,
+        dedupe: Option<DedupeKey>,
+        lease: Option<LeaseRequest>,
+    ) -> Result<Created> {
+        self.transact(|records, now| records.create(tenant, new, dedupe, lease, now))
+    }
+
+    async fn acquire(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        lease: LeaseRequest,
+        max_grants: u32,
+    ) -> Result<Acquired> {
+        self.transact(|records, now| Ok(records.acquire(tenant, execution, lease, max_grants, now)))
+    }
+
+    async fn renew(&self, leases: &[Lease]) -> Result<Vec<Renewed>> {
+        self.transact(|records, now| {
+            let mut renewed: Vec<_> = leases
+                .iter()
+                .map(|lease| records.renew(lease, now))
+                .collect();
+            if !records.keep(Guard::RenewOrder) {
+                renewed.reverse();
+            }
+            Ok(renewed)
+        })
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        self.transact(|records, now| {
+            records.release(lease, now);
+            Ok(())
+        })
+    }
+
+    async fn step(&self, lease: &Lease, step: Step) -> Result<Stepped> {
+        self.transact(|records, now| records.step(lease, step, now))
+    }
+
+    async fn journal(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        from: u64,
+        limit: usize,
+    ) -> Result<JournalPage> {
+        let page = self.read(tenant, execution, |row, guards, _| {
+            row.journal(guards, from, limit)
+        });
+        page.unwrap_or(Ok(JournalPage {
+            entries: Vec::new(),
+            next: None,
+        }))
+    }
+
+    async fn inbox(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<InboxItem>> {
+        let items = self.read(tenant, execution, |row, guards, _| {
+            row.inbox(guards, after, limit)
+        });
+        Ok(items.unwrap_or_default())
+    }
+
+    async fn signal(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        signal: NewSignal,
+    ) -> Result<Signalled> {
+        self.transact(|records, now| Ok(records.signal(tenant, execution, signal, now)))
+    }
+
+    async fn waiting_on(&self, tenant: &TenantId, token: WaitToken) -> Result<Option<ExecutionId>> {
+        let records = self.records.lock();
+        let mut waits = records.waits.iter();
+        let anybody = !records.keep(Guard::TenantReads);
+        let found =
+            waits.find(|((owner, open), _)| *open == token.0 && (owner == tenant || anybody));
+        Ok(found.map(|(_, id)| *id))
+    }
+
+    async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage> {
+        self.transact(|records, now| Ok(sweep(records, rung_before, limit, now)))
+    }
+
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+    ) -> Result<Option<ExecutionSummary>> {
+        Ok(self.read(tenant, execution, |row, guards, now| {
+            row.summary(guards, execution, now)
+        }))
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+        after: Option<&PageToken>,
+        limit: usize,
+    ) -> Result<Page<ExecutionSummary>> {
+        let records = self.records.lock();
+        let (guards, now) = (records.guards, self.clock.now());
+        let mut found: Vec<_> = records
+            .rows
+            .iter()
+            .filter(|((owner, _), _)| owner == tenant || !guards.keep(Guard::TenantLists))
+            .map(|((_, id), row)| row.summary(guards, *id, now))
+            .filter(|summary| matches(guards, filter, summary))
+            .collect();
+        found.sort_by_key(|summary| (summary.created_at, summary.id));
+        if guards.keep(Guard::NewestFirst) {
+            found.reverse();
+        }
+        page(guards, found, after, limit)
+    }
+
+    async fn delete_ended(
+        &self,
+        tenant: &TenantId,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<usize> {
+        self.transact(|records, _| Ok(records.delete_ended(tenant, before, limit)))
+    }
+}
+
+fn matches(guards: Guards, filter: &ExecutionFilter, summary: &ExecutionSummary) -> bool {
+    let workflow = filter
+        .workflow
+        .as_ref()
+        .is_none_or(|workflow| *workflow == summary.workflow);
+    let status = filter.statuses.is_empty() || filter.statuses.contains(&summary.status);
+    (workflow || !guards.keep(Guard::FilterWorkflow))
+        && (status || !guards.keep(Guard::FilterStatus))
+}
+
+/// Cuts a page out of `found`. A token is the last id of the page before.
+fn page(
+    guards: Guards,
+    mut found: Vec<ExecutionSummary>,
+    after: Option<&PageToken>,
+    limit: usize,
+) -> Result<Page<ExecutionSummary>> {
+    if let Some(PageToken(token)) = after {
+        let invalid = || {
+            PortError::new(
+                ErrorKind::Invalid,
+                DRIVER,
+                "list",
+                "the page token is not from a page before",
+            )
+        };
+        let last: Option<ExecutionId> = token.parse().ok();
+        if last.is_none() && guards.keep(Guard::TokenCheck) {
+            return Err(invalid());
+        }
+        // A token of an execution that was deleted since ends the listing; a driver may do better.
+        let seen = found
+            .iter()
+            .position(|summary| Some(summary.id) == last)
+            .map_or(found.len(), |at| at + 1);
+        let seen = if guards.keep(Guard::ListCursor) {
+            seen
+        } else {
+            limit
+        };
+        let seen = if guards.keep(Guard::ListPages) {
+            seen
+        } else {
+            seen + 1
+        };
+        found.drain(..seen.min(found.len()));
+    }
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|summary| PageToken(summary.id.to_string()));
+    Ok(Page { items: found, next })
+}
+
+/// What is due, tenants in turn, each tenant's longest due first.
+fn sweep(
+    records: &mut Records,
+    rung_before: Timestamp,
+    limit: usize,
+    now: Timestamp,
+) -> RunnablePage {
+    let guards = records.guards;
+    let mut lines: BTreeMap<TenantId, Vec<(Timestamp, ExecutionId)>> = BTreeMap::new();
+    for ((tenant, id), row) in &records.rows {
+        let rung = row
+            .rung_at
+            .is_some_and(|at| at >= rung_before || !guards.keep(Guard::RungAgain));
+        let since = row.due_since(guards, now);
+        let since = since.or_else(|| {
+            Some(now).filter(|_| row.is_held(guards, now) && !guards.keep(Guard::RunnableUnheld))
+        });
+        let live = !row.status.is_terminal() && !row.is_held(guards, now);
+        let since =
+            since.or_else(|| Some(now).filter(|_| live && !guards.keep(Guard::RunnableDue)));
+        if let Some(since) = since.filter(|_| !rung || !guards.keep(Guard::RungMark)) {
+            lines.entry(tenant.clone()).or_default().push((since, *id));
+        }
+    }
+    lines.values_mut().for_each(|line| line.sort());
+    let longest = lines.values().map(Vec::len).max().unwrap_or(0);
+    let turn = |(tenant, (_, execution)): (&TenantId, &(Timestamp, ExecutionId))| Runnable {
+        tenant: tenant.clone(),
+        execution: *execution,
+    };
+    let mut runnable: Vec<Runnable> = (0..longest)
+        .flat_map(|place| {
+            lines
+                .iter()
+                .filter_map(move |(tenant, line)| Some((tenant, line.get(place)?)))
+                .map(turn)
+        })
+        .collect();
+    if !guards.keep(Guard::Interleaved) {
+        runnable.sort_by(|a, b| a.tenant.cmp(&b.tenant));
+    }
+    let more = runnable.len() > limit && guards.keep(Guard::RunnableMore);
+    runnable.truncate(if guards.keep(Guard::RunnableLimit) {
+        limit
+    } else {
+        usize::MAX
+    });
+    for Runnable { tenant, execution } in &runnable {
+        if let Some(row) = records.get_mut(tenant, *execution) {
+            row.rung_at = Some(now);
+        }
+    }
+    RunnablePage {
+        runnable,
+        next_due: next_due(records, now),
+        more,
+    }
+}
+
+/// The earliest wake-up or end of a lease that is still to come.
+fn next_due(records: &Records, now: Timestamp) -> Option<Timestamp> {
+    let guards = records.guards;
+    let live = records
+        .rows
+        .values()
+        .filter(|row| !row.status.is_terminal());
+    let times = live.flat_map(|row| {
+        let wake = row.wake_at.filter(|_| guards.keep(Guard::NextDueWake));
+        let lease = row.lease.filter(|_| guards.keep(Guard::NextDueLease));
+        [wake, lease]
+    });
+    times
+        .flatten()
+        .filter(|time| *time > now || !guards.keep(Guard::NextDueFuture))
+        .min()
+}

@@ -1,0 +1,18 @@
+//! In-memory models of the ports: plain, slow, right.
+
+mod execution_guard;
+mod executions;
+mod queue;
+mod queue_guard;
+mod record;
+mod records;
+mod steps;
+mod workflow_guard;
+mod workflows;
+
+pub use execution_guard::ExecutionGuard;
+pub use executions::MemoryExecutionRepo;
+pub use queue::{MemoryTaskQueue, NEVER_ANSWERED};
+pub use queue_guard::QueueGuard;
+pub use workflow_guard::WorkflowGuard;
+pub use workflows::MemoryWorkflowRepo;

@@ -1,0 +1,460 @@
+//! Every execution of the model, and what each call does to them.
+//!
+//! Each function here is one transaction: the caller works on a copy and keeps it on success only.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, canonical_json};
+use nebula_execution::{Entry, Fact, NewExecution, ParkReason, Started, Status};
+use nebula_ports::{
+    Acquired, Created, DedupeKey, ErrorKind, ExecutionRepo, InboxItem, Lease, LeaseRequest,
+    NewSignal, PortError, Renewed, Result, Signalled,
+};
+
+use super::{
+    ExecutionGuard as Guard,
+    record::{DRIVER, Record},
+};
+
+/// Which guard is missing, if one is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Guards(pub(super) Option<Guard>);
+
+impl Guards {
+    pub(super) fn keep(self, guard: Guard) -> bool {
+        self.0 != Some(guard)
+    }
+}
+
+/// What a dedupe key began.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    id: ExecutionId,
+    fingerprint: Digest,
+    /// When it ended; the key's time begins then.
+    ended_at: Option<Timestamp>,
+    created_at: Timestamp,
+}
+
+/// Everything that the store knows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Records {
+    /// Shared with the copy that a transaction works on, until either changes.
+    pub(super) rows: BTreeMap<(TenantId, ExecutionId), Arc<Record>>,
+    pub(super) dedupe: BTreeMap<(TenantId, DedupeKey), Seen>,
+    pub(super) waits: BTreeMap<(TenantId, Digest), ExecutionId>,
+    pub(super) guards: Guards,
+    /// Set by a conflict where the guard against it is gone.
+    pub(super) tainted: bool,
+}
+
+impl Records {
+    pub(super) fn keep(&self, guard: Guard) -> bool {
+        self.guards.keep(guard)
+    }
+
+    pub(super) fn get(&self, tenant: &TenantId, id: ExecutionId) -> Option<&Record> {
+        self.rows.get(&(tenant.clone(), id)).map(Arc::as_ref)
+    }
+
+    pub(super) fn get_mut(&mut self, tenant: &TenantId, id: ExecutionId) -> Option<&mut Record> {
+        self.rows.get_mut(&(tenant.clone(), id)).map(Arc::make_mut)
+    }
+
+    pub(super) fn create(
+        &mut self,
+        tenant: &TenantId,
+        new: NewExecution,
+        dedupe: Option<DedupeKey>,
+        lease: Option<LeaseRequest>,
+        now: Timestamp,
+    ) -> Result<Created> {
+        let guards = self.guards;
+        let fingerprint = fingerprint(guards, &new)?;
+        let key_tenant = if guards.keep(Guard::DedupeTenant) {
+            tenant.clone()
+        } else {
+            TenantId::local()
+        };
+        let dedupe = dedupe.map(|key| (key_tenant, key));
+        self.forget_old_keys(now);
+        let by_key = dedupe
+            .as_ref()
+            .and_then(|key| self.dedupe.get(key))
+            .map(|seen| (seen.id, seen.fingerprint));
+        let by_id = self
+            .get(tenant, new.id)
+            .map(|row| (new.id, row.fingerprint));
+        let seen = by_key.filter(|_| guards.keep(Guard::Dedupe));
+        if let Some((id, first)) = seen.or(by_id.filter(|_| guards.keep(Guard::CreateOnce))) {
+            if let (Some(request), false) = (lease, guards.keep(Guard::ExistsWritesNothing)) {
+                let _ = self.acquire(tenant, id, request, u32::MAX, now);
+            }
+            let same_input = first == fingerprint || !guards.keep(Guard::SameInput);
+            return Ok(Created::Exists { id, same_input });
+        }
+        if let Some(key) = dedupe {
+            let seen = Seen {
+                id: new.id,
+                fingerprint,
+                ended_at: None,
+                created_at: now,
+            };
+            self.dedupe.insert(key, seen);
+        }
+        let id = new.id;
+        let row = self.insert(tenant, new, fingerprint, now)?;
+        let lease = lease
+            .filter(|_| guards.keep(Guard::CreatorsLease))
+            .map(|request| {
+                let lease = grant(guards, row, (tenant, id), request, now);
+                if !guards.keep(Guard::CreatorsGrantCounts) {
+                    row.grants = 0;
+                }
+                lease
+            });
+        Ok(Created::Created(lease))
+    }
+
+    /// Puts a new execution in its place: queued, due now, its first entries with epoch 0.
+    pub(super) fn insert(
+        &mut self,
+        tenant: &TenantId,
+        new: NewExecution,
+        fingerprint: Digest,
+        now: Timestamp,
+    ) -> Result<&mut Record> {
+        let guards = self.guards;
+        let plan = start_of(&new).map_or(Digest::of(b""), |started| started.plan);
+        let mut row = Record::new((new.workflow, new.version), plan, fingerprint, now);
+        if !guards.keep(Guard::CreatedIsDue) {
+            row.wake_at = None;
+        }
+        row.append(
+            guards,
+            u64::from(!guards.keep(Guard::CreationEpoch)),
+            &new.entries,
+        );
+        let key = (tenant.clone(), new.id);
+        self.rows.insert(key.clone(), Arc::new(row));
+        Ok(self
+            .rows
+            .get_mut(&key)
+            .map(Arc::make_mut)
+            .expect("it was inserted just now"))
+    }
+
+    fn forget_old_keys(&mut self, now: Timestamp) {
+        let guards = self.guards;
+        self.dedupe.retain(|_, seen| {
+            let from = match seen.ended_at {
+                Some(ended_at) => ended_at,
+                None if guards.keep(Guard::DedupeLivesOn) => return true,
+                None => seen.created_at,
+            };
+            now < from.plus(<dyn ExecutionRepo>::DEDUPE_TTL) || !guards.keep(Guard::DedupeExpires)
+        });
+    }
+
+    /// Lets the time of the keys that began this execution run.
+    pub(super) fn end_keys(&mut self, tenant: &TenantId, id: ExecutionId, now: Timestamp) {
+        let keys = self
+            .dedupe
+            .iter_mut()
+            .filter(|((owner, _), seen)| owner == tenant && seen.id == id);
+        keys.for_each(|(_, seen)| seen.ended_at = Some(now));
+    }
+
+    pub(super) fn acquire(
+        &mut self,
+        tenant: &TenantId,
+        id: ExecutionId,
+        request: LeaseRequest,
+        max_grants: u32,
+        now: Timestamp,
+    ) -> Acquired {
+        let guards = self.guards;
+        let found = if guards.keep(Guard::TenantWrites) {
+            Some(tenant.clone())
+        } else {
+            self.owner(id)
+        };
+        let Some(row) = found.and_then(|owner| self.get_mut(&owner, id)) else {
+            return if guards.keep(Guard::AcquireUnknown) {
+                Acquired::Unknown
+            } else {
+                Acquired::NotDue
+            };
+        };
+        if row.status.is_terminal() && guards.keep(Guard::AcquireTerminal) {
+            return Acquired::Terminal(row.status);
+        }
+        if row.is_held(guards, now) && guards.keep(Guard::HeldCheck) {
+            return Acquired::Held;
+        }
+        if row.due_since(guards, now).is_none()
+            && !row.is_held(guards, now)
+            && guards.keep(Guard::DueCheck)
+        {
+            return Acquired::NotDue;
+        }
+        if row.grants >= max_grants {
+            return poison(guards, row, now);
+        }
+        let before = row.grants;
+        let lease = grant(guards, row, (tenant, id), request, now);
+        let mut granted = row.granted(guards, lease);
+        granted.grants_without_progress = before;
+        Acquired::Granted(Box::new(granted))
+    }
+
+    /// Whose execution this is, without regard to who asks.
+    pub(super) fn owner(&self, id: ExecutionId) -> Option<TenantId> {
+        self.rows
+            .keys()
+            .find(|(_, other)| *other == id)
+            .map(|(tenant, _)| tenant.clone())
+    }
+
+    pub(super) fn renew(&mut self, lease: &Lease, now: Timestamp) -> Renewed {
+        let guards = self.guards;
+        let Some(row) = self.get_mut(&lease.tenant, lease.execution) else {
+            return Renewed::Lost;
+        };
+        let head = if guards.keep(Guard::RenewHead) {
+            row.inbox_head()
+        } else {
+            0
+        };
+        let mine = row.epoch == lease.epoch || !guards.keep(Guard::RenewEpoch);
+        let expired = row.lease.is_some() && !row.is_held(guards, now);
+        if row.lease.is_none() && !row.status.is_terminal() && !guards.keep(Guard::RenewReleased) {
+            return Renewed::Renewed { inbox_head: head };
+        }
+        match &mut row.lease {
+            Some(until) if mine && (!expired || guards.keep(Guard::RenewExpired)) => {
+                if guards.keep(Guard::RenewExtends) {
+                    *until = now.plus(lease.ttl);
+                }
+                if !guards.keep(Guard::RenewalIsNoProgress) {
+                    row.grants = 0;
+                }
+                Renewed::Renewed { inbox_head: head }
+            }
+            _ => Renewed::Lost,
+        }
+    }
+
+    pub(super) fn release(&mut self, lease: &Lease, now: Timestamp) {
+        let guards = self.guards;
+        let Some(row) = self.get_mut(&lease.tenant, lease.execution) else {
+            return;
+        };
+        let mine = row.epoch == lease.epoch || !guards.keep(Guard::ReleaseEpoch);
+        if row.lease.is_some() && mine {
+            row.lease = None;
+            if guards.keep(Guard::ReleaseIsDue) {
+                row.wake(guards, now);
+            }
+        }
+    }
+
+    pub(super) fn signal(
+        &mut self,
+        tenant: &TenantId,
+        id: ExecutionId,
+        signal: NewSignal,
+        now: Timestamp,
+    ) -> Signalled {
+        let guards = self.guards;
+        let per_inbox = guards.keep(Guard::SignalDedupePerInbox);
+        let elsewhere = self
+            .rows
+            .values()
+            .find_map(|row| row.signal_of(&signal.dedupe))
+            .filter(|_| !per_inbox);
+        let owner = if guards.keep(Guard::TenantWrites) {
+            Some(tenant.clone())
+        } else {
+            self.owner(id)
+        };
+        let Some(row) = owner.and_then(|owner| self.get_mut(&owner, id)) else {
+            let seq = 1;
+            return if guards.keep(Guard::SignalUnknown) {
+                Signalled::Unknown
+            } else {
+                Signalled::Delivered { seq }
+            };
+        };
+        let replay = guards.keep(Guard::SignalReplay) || !row.status.is_terminal();
+        let first = row.signal_of(&signal.dedupe).or(elsewhere);
+        if let Some(seq) = first.filter(|_| replay && guards.keep(Guard::SignalDedupe)) {
+            return Signalled::Duplicate { seq };
+        }
+        if row.status.is_terminal() && guards.keep(Guard::SignalTerminal) {
+            return Signalled::Terminal(row.status);
+        }
+        let seq = row.inbox_head()
+            + if guards.keep(Guard::InboxNumbers) {
+                1
+            } else {
+                2
+            };
+        let NewSignal {
+            kind,
+            payload,
+            dedupe,
+        } = signal;
+        row.put_signal(
+            dedupe,
+            InboxItem {
+                seq,
+                at: now,
+                kind,
+                payload,
+            },
+        );
+        if guards.keep(Guard::SignalWakes) {
+            row.wake(guards, now);
+        }
+        if !guards.keep(Guard::SignalOwnOrder) {
+            row.append(
+                guards,
+                row.epoch,
+                &[Entry {
+                    at: now,
+                    fact: Fact::ExecutionTimedOut,
+                }],
+            );
+        }
+        Signalled::Delivered { seq }
+    }
+
+    pub(super) fn delete_ended(
+        &mut self,
+        tenant: &TenantId,
+        before: Timestamp,
+        limit: usize,
+    ) -> usize {
+        let guards = self.guards;
+        let mut ended: Vec<_> = self
+            .rows
+            .iter()
+            .filter(|((owner, _), _)| owner == tenant || !guards.keep(Guard::TenantDeletes))
+            .filter_map(|(key, row)| {
+                let ended_at = match row.ended_at {
+                    None if !guards.keep(Guard::DeleteEnded) => row.updated_at,
+                    ended_at => ended_at?,
+                };
+                (ended_at < before || !guards.keep(Guard::DeleteBefore))
+                    .then(|| (ended_at, key.clone()))
+            })
+            .collect();
+        ended.sort();
+        if !guards.keep(Guard::DeleteOldest) {
+            ended.reverse();
+        }
+        ended.truncate(if guards.keep(Guard::DeleteLimit) {
+            limit
+        } else {
+            usize::MAX
+        });
+        for (_, key) in &ended {
+            if guards.keep(Guard::DeleteWhole) {
+                self.rows.remove(key);
+            }
+            if !guards.keep(Guard::DedupeOutlives) {
+                self.dedupe.retain(|_, seen| seen.id != key.1);
+            }
+        }
+        ended.len()
+    }
+}
+
+/// The start that every journal begins with.
+pub(super) fn start_of(new: &NewExecution) -> Option<&Started> {
+    match &new.entries.first()?.fact {
+        Fact::ExecutionStarted(started) => Some(started),
+        _ => None,
+    }
+}
+
+/// What two creations with one dedupe key should have in common.
+///
+/// # Errors
+/// `Invalid`: the first entry is not the start.
+pub(super) fn fingerprint(guards: Guards, new: &NewExecution) -> Result<Digest> {
+    match start_of(new) {
+        Some(started) => {
+            let parts = [started.workflow.as_str(), &canonical_json(&started.input)];
+            Ok(Digest::of_parts(&parts.map(str::as_bytes)))
+        }
+        None if guards.keep(Guard::StartsFirst) => {
+            let message = "the first entry of an execution is not its start";
+            Err(PortError::new(
+                ErrorKind::Invalid,
+                DRIVER,
+                "create",
+                message,
+            ))
+        }
+        None => Ok(Digest::of(b"")),
+    }
+}
+
+/// Leases an execution with a new epoch. The wake-up stays: whoever comes after the lease is due by it.
+fn grant(
+    guards: Guards,
+    row: &mut Record,
+    (tenant, execution): (&TenantId, ExecutionId),
+    request: LeaseRequest,
+    now: Timestamp,
+) -> Lease {
+    row.epoch += u64::from(guards.keep(Guard::EpochGrows) || row.epoch == 0);
+    row.lease = Some(now.plus(request.ttl));
+    row.grants += u32::from(guards.keep(Guard::GrantCounter));
+    let idle = matches!(row.status, Status::Queued | Status::Waiting);
+    if (idle && guards.keep(Guard::GrantRuns)) || (!idle && !guards.keep(Guard::GrantKeepsParked)) {
+        row.status = Status::Running;
+    }
+    if !guards.keep(Guard::GrantKeepsWake) {
+        row.wake_at = None;
+    }
+    if guards.keep(Guard::GrantAnswersRing) {
+        row.rung_at = None;
+    }
+    Lease {
+        tenant: tenant.clone(),
+        execution,
+        holder: request.holder,
+        epoch: row.epoch,
+        ttl: request.ttl,
+    }
+}
+
+/// Parks an execution whose holders all went away without a step.
+fn poison(guards: Guards, row: &mut Record, now: Timestamp) -> Acquired {
+    let grants = row.grants;
+    row.epoch += u64::from(guards.keep(Guard::PoisonEpoch));
+    if guards.keep(Guard::PoisonEntry) {
+        let fact = Fact::Parked {
+            reason: ParkReason::Poison { grants },
+        };
+        row.append(guards, row.epoch, &[Entry { at: now, fact }]);
+    }
+    if guards.keep(Guard::PoisonParks) {
+        row.status = Status::Parked;
+    }
+    if guards.keep(Guard::PoisonEpoch) {
+        row.lease = None;
+    }
+    if guards.keep(Guard::PoisonSleeps) {
+        row.wake_at = None;
+    }
+    if guards.keep(Guard::PoisonResets) {
+        row.grants = 0;
+    }
+    row.rung_at = None;
+    row.updated_at = now;
+    Acquired::Poisoned { grants }
+}

@@ -1,0 +1,353 @@
+//! The model of the versions of every workflow.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use nebula_core::{Clock, Digest, TenantId, Timestamp, WorkflowId};
+use nebula_ports::{
+    ErrorKind, NewVersion, Page, PageToken, PortError, Published, Result, Saved, StoredWorkflow,
+    WorkflowFilter, WorkflowRepo, WorkflowSummary,
+};
+use parking_lot::Mutex;
+
+use super::{WorkflowGuard as Guard, record::DRIVER};
+
+/// A [`WorkflowRepo`] in memory: the oracle for drivers, and the store of other crates' tests.
+pub struct MemoryWorkflowRepo {
+    clock: Arc<dyn Clock>,
+    removed: Option<Guard>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    workflows: BTreeMap<(TenantId, WorkflowId), Workflow>,
+    plans: BTreeMap<(TenantId, Digest), Vec<u8>>,
+}
+
+#[derive(Default)]
+struct Workflow {
+    /// Version n is at n - 1; with its name.
+    versions: Vec<(String, StoredWorkflow)>,
+    published: Option<u32>,
+    revision: u64,
+    archived: bool,
+}
+
+impl fmt::Debug for MemoryWorkflowRepo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let workflows = self.state.lock().workflows.len();
+        f.debug_struct("MemoryWorkflowRepo")
+            .field("workflows", &workflows)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MemoryWorkflowRepo {
+    /// An empty store; versions are stamped with the time of `clock`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            removed: None,
+            state: Mutex::default(),
+        }
+    }
+
+    /// An empty store that lacks `guard`, to test the suite itself.
+    #[must_use]
+    pub fn without(clock: Arc<dyn Clock>, guard: Guard) -> Self {
+        Self {
+            removed: Some(guard),
+            ..Self::new(clock)
+        }
+    }
+
+    fn keep(&self, guard: Guard) -> bool {
+        self.removed != Some(guard)
+    }
+
+    fn key(&self, tenant: &TenantId, id: &WorkflowId, guard: Guard) -> (TenantId, WorkflowId) {
+        let tenant = if self.keep(guard) {
+            tenant.clone()
+        } else {
+            TenantId::local()
+        };
+        (tenant, id.clone())
+    }
+
+    fn add(&self, workflow: &mut Workflow, new: NewVersion) -> Saved {
+        let before = u32::try_from(workflow.versions.len()).expect("a test saves few versions");
+        let version = match before {
+            0 if !self.keep(Guard::FirstVersion) => 0,
+            1.. if !self.keep(Guard::Numbering) => before + 2,
+            _ => before + 1,
+        };
+        let NewVersion {
+            id,
+            name,
+            definition,
+            digest,
+            ..
+        } = new;
+        let saved_at = if self.keep(Guard::StoreTime) {
+            self.clock.now()
+        } else {
+            Timestamp::default()
+        };
+        if !self.keep(Guard::Immutable) {
+            for (_, stored) in &mut workflow.versions {
+                stored.definition = definition.clone();
+            }
+        }
+        let stored = StoredWorkflow {
+            id,
+            version,
+            definition,
+            digest,
+            saved_at,
+        };
+        workflow.versions.push((name, stored));
+        workflow.revision += 1;
+        if !self.keep(Guard::SaveKeepsPointer) {
+            workflow.published = Some(version);
+        }
+        Saved::New {
+            version,
+            revision: workflow.revision,
+        }
+    }
+
+    fn summary(&self, id: &WorkflowId, workflow: &Workflow) -> Option<WorkflowSummary> {
+        let (name, latest) = workflow.versions.last()?;
+        let first = workflow.versions.first().map(|(name, _)| name);
+        Some(WorkflowSummary {
+            id: id.clone(),
+            name: first
+                .filter(|_| !self.keep(Guard::LatestName))
+                .unwrap_or(name)
+                .clone(),
+            latest: latest.version,
+            published: workflow.published,
+            revision: workflow.revision,
+            archived: workflow.archived,
+        })
+    }
+
+    fn wanted(&self, filter: &WorkflowFilter, summary: &WorkflowSummary) -> bool {
+        let fold = |text: &str| {
+            if self.keep(Guard::SearchCase) {
+                text.to_ascii_lowercase()
+            } else {
+                text.to_owned()
+            }
+        };
+        let found = filter.search.as_ref().is_none_or(|search| {
+            let by_id =
+                fold(summary.id.as_str()).contains(&fold(search)) && self.keep(Guard::SearchId);
+            by_id || fold(&summary.name).contains(&fold(search))
+        });
+        found && (filter.archived || !summary.archived || !self.keep(Guard::ArchivedHidden))
+    }
+}
+
+#[async_trait]
+impl WorkflowRepo for MemoryWorkflowRepo {
+    async fn save(&self, tenant: &TenantId, new: NewVersion) -> Result<Saved> {
+        let mut state = self.state.lock();
+        let key = self.key(tenant, &new.id, Guard::TenantWrites);
+        let known = state.workflows.get(&key);
+        let revision = known.map_or(u64::from(!self.keep(Guard::UnknownRevision)), |workflow| {
+            workflow.revision
+        });
+        let versions = known.map_or(&[][..], |workflow| &workflow.versions);
+        let from = if self.keep(Guard::AnyDigest) {
+            0
+        } else {
+            versions.len().saturating_sub(1)
+        };
+        let same = versions[from..]
+            .iter()
+            .find(|(_, stored)| stored.digest == new.digest);
+        let unchanged = same
+            .filter(|_| self.keep(Guard::SameDigest))
+            .map(|(_, stored)| Saved::Unchanged {
+                version: stored.version,
+                revision,
+            });
+        let other = match new.expected_revision {
+            Some(expected) => expected != revision && self.keep(Guard::SaveRevision),
+            None => revision > 0 && !self.keep(Guard::Override),
+        };
+        let told = if self.keep(Guard::ConflictTells) {
+            revision
+        } else {
+            0
+        };
+        let conflict = other.then_some(Saved::Conflict { revision: told });
+        let refused = if self.keep(Guard::DigestFirst) {
+            unchanged.or(conflict)
+        } else {
+            conflict.or(unchanged)
+        };
+        match refused {
+            Some(refused) => Ok(refused),
+            None => Ok(self.add(state.workflows.entry(key).or_default(), new)),
+        }
+    }
+
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        version: Option<u32>,
+    ) -> Result<Option<StoredWorkflow>> {
+        let state = self.state.lock();
+        let Some(workflow) = state
+            .workflows
+            .get(&self.key(tenant, id, Guard::TenantReads))
+        else {
+            return Ok(None);
+        };
+        if workflow.archived && !self.keep(Guard::ArchivedKept) {
+            return Ok(None);
+        }
+        let mut versions = workflow.versions.iter().map(|(_, stored)| stored);
+        let found = match version {
+            None if self.keep(Guard::LatestDefault) => versions.next_back(),
+            None => versions.next(),
+            Some(version) if self.keep(Guard::UnknownIsNone) => {
+                versions.find(|stored| stored.version == version)
+            }
+            Some(_) => versions.next_back(),
+        };
+        Ok(found.cloned())
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &WorkflowFilter,
+        after: Option<&PageToken>,
+        limit: usize,
+    ) -> Result<Page<WorkflowSummary>> {
+        let after = match after.map(|PageToken(token)| WorkflowId::new(token.as_str())) {
+            Some(Err(_)) if self.keep(Guard::TokenCheck) => {
+                let message = "the page token is not from a page before";
+                return Err(PortError::new(ErrorKind::Invalid, DRIVER, "list", message));
+            }
+            after => after.and_then(std::result::Result::ok),
+        };
+        let state = self.state.lock();
+        let mut items: Vec<_> = state
+            .workflows
+            .iter()
+            .filter(|((owner, _), _)| owner == tenant || !self.keep(Guard::TenantReads))
+            .filter_map(|((_, id), workflow)| self.summary(id, workflow))
+            .filter(|summary| self.wanted(filter, summary))
+            .filter(|summary| after.as_ref().is_none_or(|after| summary.id > *after))
+            .collect();
+        if !self.keep(Guard::ListOrder) {
+            items.reverse();
+        }
+        let more = items.len() > limit;
+        items.truncate(limit);
+        if !self.keep(Guard::ListPages) && after.is_some() {
+            items.pop();
+        }
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|last| PageToken(last.id.to_string()));
+        Ok(Page { items, next })
+    }
+
+    async fn publish(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        version: u32,
+        expected_revision: u64,
+    ) -> Result<Published> {
+        let mut state = self.state.lock();
+        let Some(workflow) = state
+            .workflows
+            .get_mut(&self.key(tenant, id, Guard::TenantWrites))
+        else {
+            return Ok(Published::Unknown);
+        };
+        let known = workflow
+            .versions
+            .iter()
+            .any(|(_, stored)| stored.version == version);
+        if !known && self.keep(Guard::PublishUnknown) {
+            return Ok(Published::Unknown);
+        }
+        if workflow.revision != expected_revision && self.keep(Guard::PublishRevision) {
+            return Ok(Published::Conflict {
+                revision: workflow.revision,
+            });
+        }
+        if self.keep(Guard::PublishMoves) {
+            workflow.published = Some(version);
+        }
+        workflow.revision += u64::from(self.keep(Guard::PublishRaises));
+        Ok(Published::Published {
+            revision: workflow.revision,
+        })
+    }
+
+    async fn archive(&self, tenant: &TenantId, id: &WorkflowId, archived: bool) -> Result<bool> {
+        let mut state = self.state.lock();
+        match state
+            .workflows
+            .get_mut(&self.key(tenant, id, Guard::TenantWrites))
+        {
+            Some(workflow) => {
+                workflow.archived = archived || !self.keep(Guard::Unarchive);
+                Ok(true)
+            }
+            None => Ok(!self.keep(Guard::ArchiveUnknown)),
+        }
+    }
+
+    async fn put_plan(&self, tenant: &TenantId, digest: Digest, plan: &[u8]) -> Result<()> {
+        let tenant = if self.keep(Guard::PlanTenant) {
+            tenant.clone()
+        } else {
+            TenantId::local()
+        };
+        let key = (
+            tenant,
+            if self.keep(Guard::Plans) {
+                digest
+            } else {
+                Digest::of(b"")
+            },
+        );
+        let mut state = self.state.lock();
+        if self.keep(Guard::PlanOnce) {
+            state.plans.entry(key).or_insert_with(|| plan.to_vec());
+        } else {
+            state.plans.entry(key).or_default().extend(plan);
+        }
+        Ok(())
+    }
+
+    async fn plan(&self, tenant: &TenantId, digest: Digest) -> Result<Option<Vec<u8>>> {
+        let tenant = if self.keep(Guard::PlanTenant) {
+            tenant.clone()
+        } else {
+            TenantId::local()
+        };
+        let key = (
+            tenant,
+            if self.keep(Guard::Plans) {
+                digest
+            } else {
+                Digest::of(b"")
+            },
+        );
+        Ok(self.state.lock().plans.get(&key).cloned())
+    }
+}
