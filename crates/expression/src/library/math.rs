@@ -1,1 +1,176 @@
-//! x
+//! `Math`.
+
+use std::f64::consts;
+
+use super::{Args, Function, Outcome, pure};
+use crate::{
+    Purity,
+    machine::{Machine, power},
+    value::{Val, to_int32},
+};
+
+/// The constants of `Math` and `Number`, and those without a namespace.
+pub(super) const CONSTANTS: &[(&str, f64)] = &[
+    ("Infinity", f64::INFINITY),
+    ("Math.E", consts::E),
+    ("Math.LN10", consts::LN_10),
+    ("Math.LN2", consts::LN_2),
+    ("Math.LOG10E", consts::LOG10_E),
+    ("Math.LOG2E", consts::LOG2_E),
+    ("Math.PI", consts::PI),
+    ("Math.SQRT1_2", consts::FRAC_1_SQRT_2),
+    ("Math.SQRT2", consts::SQRT_2),
+    ("NaN", f64::NAN),
+    ("Number.EPSILON", f64::EPSILON),
+    ("Number.MAX_SAFE_INTEGER", 9_007_199_254_740_991.0),
+    ("Number.MAX_VALUE", f64::MAX),
+    ("Number.MIN_SAFE_INTEGER", -9_007_199_254_740_991.0),
+    ("Number.MIN_VALUE", f64::from_bits(1)),
+    ("Number.NEGATIVE_INFINITY", f64::NEG_INFINITY),
+    ("Number.NaN", f64::NAN),
+    ("Number.POSITIVE_INFINITY", f64::INFINITY),
+];
+
+/// A function of one number, as a row.
+macro_rules! of_number {
+    ($name:literal, $run:expr) => {
+        pure($name, |m, args| {
+            let run: fn(f64) -> f64 = $run;
+            m.to_number(args.get(0)).map(|n| Val::Num(run(n)))
+        })
+    };
+}
+
+pub(super) const FUNCTIONS: [Function; 35] = [
+    of_number!("Math.abs", f64::abs),
+    of_number!("Math.acos", f64::acos),
+    of_number!("Math.acosh", f64::acosh),
+    of_number!("Math.asin", f64::asin),
+    of_number!("Math.asinh", f64::asinh),
+    of_number!("Math.atan", f64::atan),
+    pure("Math.atan2", |m, args| {
+        Ok(Val::Num(
+            m.to_number(args.get(0))?.atan2(m.to_number(args.get(1))?),
+        ))
+    }),
+    of_number!("Math.atanh", f64::atanh),
+    of_number!("Math.cbrt", f64::cbrt),
+    of_number!("Math.ceil", f64::ceil),
+    of_number!("Math.clz32", |n| f64::from(to_int32(n).leading_zeros())),
+    of_number!("Math.cos", f64::cos),
+    of_number!("Math.cosh", f64::cosh),
+    of_number!("Math.exp", f64::exp),
+    of_number!("Math.expm1", f64::exp_m1),
+    of_number!("Math.floor", f64::floor),
+    of_number!("Math.fround", |n| f64::from(n as f32)),
+    pure("Math.hypot", hypot),
+    pure("Math.imul", |m, args| {
+        let (a, b) = (
+            to_int32(m.to_number(args.get(0))?),
+            to_int32(m.to_number(args.get(1))?),
+        );
+        Ok(Val::Num(f64::from(a.wrapping_mul(b))))
+    }),
+    of_number!("Math.log", f64::ln),
+    of_number!("Math.log10", f64::log10),
+    of_number!("Math.log1p", f64::ln_1p),
+    of_number!("Math.log2", f64::log2),
+    pure("Math.max", |m, args| {
+        extreme(m, args, f64::NEG_INFINITY, |a, b| a > b)
+    }),
+    pure("Math.min", |m, args| {
+        extreme(m, args, f64::INFINITY, |a, b| a < b)
+    }),
+    pure("Math.pow", |m, args| {
+        Ok(Val::Num(power(
+            m.to_number(args.get(0))?,
+            m.to_number(args.get(1))?,
+        )))
+    }),
+    Function {
+        name: "Math.random",
+        callbacks: 0,
+        purity: Purity::Random,
+        run: |m, _| Ok(Val::Num(m.next_random())),
+    },
+    of_number!("Math.round", round),
+    of_number!("Math.sign", |n| if n == 0.0 || n.is_nan() {
+        n
+    } else {
+        n.signum()
+    }),
+    of_number!("Math.sin", f64::sin),
+    of_number!("Math.sinh", f64::sinh),
+    of_number!("Math.sqrt", f64::sqrt),
+    of_number!("Math.tan", f64::tan),
+    of_number!("Math.tanh", f64::tanh),
+    of_number!("Math.trunc", f64::trunc),
+];
+
+/// Halves go up, also below zero; a result of zero keeps the sign.
+fn round(n: f64) -> f64 {
+    let floor = n.floor();
+    let rounded = if n - floor >= 0.5 { floor + 1.0 } else { floor };
+    rounded.copysign(n)
+}
+
+/// The greatest or least; NaN if one is, and +0 counts above -0.
+fn extreme<'a>(
+    m: &mut Machine<'a>,
+    args: Args<'a, '_>,
+    start: f64,
+    beats: fn(f64, f64) -> bool,
+) -> Outcome<'a> {
+    let mut best = start;
+    for arg in args.0 {
+        let n = m.to_number(*arg)?;
+        let zeros = n == 0.0 && best == 0.0;
+        let signed = |n: f64| if n.is_sign_negative() { -1.0 } else { 1.0 };
+        if best.is_nan() {
+            continue;
+        }
+        if n.is_nan() || beats(n, best) || zeros && beats(signed(n), signed(best)) {
+            best = n;
+        }
+    }
+    Ok(Val::Num(best))
+}
+
+fn hypot<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
+    let (mut largest, mut unknown) = (0.0_f64, false);
+    let mut numbers: Vec<f64> = Vec::new();
+    m.reserve(args.len() * 8)?;
+    for arg in args.0 {
+        let n = m.to_number(*arg)?.abs();
+        unknown |= n.is_nan();
+        largest = largest.max(n);
+        numbers.push(n);
+    }
+    if largest.is_infinite() {
+        return Ok(Val::Num(f64::INFINITY));
+    }
+    if unknown {
+        return Ok(Val::Num(f64::NAN));
+    }
+    if largest == 0.0 {
+        return Ok(Val::Num(0.0));
+    }
+    // Scaled against overflow, and summed with the lost low parts (Kahan).
+    let (mut sum, mut lost) = (0.0, 0.0);
+    for n in numbers {
+        let scaled = n / largest;
+        let part = scaled * scaled - lost;
+        let next = sum + part;
+        lost = (next - sum) - part;
+        sum = next;
+    }
+    Ok(Val::Num(sum.sqrt() * largest))
+}
+
+/// The constant that is written so.
+pub(crate) fn constant(name: &str) -> Option<f64> {
+    CONSTANTS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| *value)
+}

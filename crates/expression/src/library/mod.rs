@@ -4,15 +4,16 @@
 //! method is adding a row. A method that allocates charges the machine before it does.
 
 mod array;
-mod callbacks;
+mod cut;
+mod each;
+mod find;
 mod functions;
-mod global;
 mod json;
 mod json_parse;
 mod math;
 mod number;
 mod object;
-mod regroup;
+mod order;
 mod string;
 mod time;
 mod uri;
@@ -21,7 +22,8 @@ use std::fmt;
 
 use crate::{Purity, error::Fault, machine::Machine, value::Val};
 
-pub(crate) use functions::{constant, function, function_names, is_namespace};
+pub(crate) use functions::{function, function_names, is_namespace};
+pub(crate) use math::constant;
 
 /// What a call gives.
 pub(crate) type Outcome<'a> = Result<Val<'a>, Fault>;
@@ -61,7 +63,7 @@ pub(crate) struct Function {
     pub(crate) name: &'static str,
     pub(crate) callbacks: u8,
     pub(crate) purity: Purity,
-    pub(crate) run: for<'a, 'b> fn(&mut Machine<'a>, Args<'a, 'b>) -> Outcome<'a>,
+    pub(crate) run: Run,
 }
 
 impl fmt::Debug for Function {
@@ -88,6 +90,21 @@ const fn with_callback(name: &'static str, run: Native) -> Method {
     }
 }
 
+type Run = for<'a, 'b> fn(&mut Machine<'a>, Args<'a, 'b>) -> Outcome<'a>;
+
+const fn pure(name: &'static str, run: Run) -> Function {
+    pure_with_callback(name, 0, run)
+}
+
+const fn pure_with_callback(name: &'static str, callbacks: u8, run: Run) -> Function {
+    Function {
+        name,
+        callbacks,
+        purity: Purity::Pure,
+        run,
+    }
+}
+
 /// The types that have methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Receiver {
@@ -103,7 +120,7 @@ const RECEIVERS: [(Receiver, &[Method]); 6] = [
     (Receiver::String, string::METHODS),
     (Receiver::Array, array::METHODS),
     (Receiver::Number, number::METHODS),
-    (Receiver::Boolean, global::BOOLEAN_METHODS),
+    (Receiver::Boolean, number::BOOLEAN_METHODS),
     (Receiver::Object, object::METHODS),
     (Receiver::Moment, time::METHODS),
 ];
@@ -113,13 +130,7 @@ const MUTATORS: &[(&str, &str)] = &[
     ("push", "write `[...list, item]`"),
     ("unshift", "write `[item, ...list]`"),
     ("splice", "write `[...list.slice(0, i), ...list.slice(j)]`"),
-    (
-        "pop",
-        "write `list.at(-1)`, or `list.slice(0, -1)` for the rest",
-    ),
-    ("shift", "write `list[0]`, or `list.slice(1)` for the rest"),
     ("copyWithin", "build the list with `slice` and spread"),
-    ("fill", "write `Array.from({ length: n }, () => value)`"),
 ];
 
 /// What to write instead of a mutator that is not offered.
@@ -210,7 +221,7 @@ pub(crate) fn has_method(value: Val<'_>, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{RECEIVERS, functions::FUNCTIONS};
+    use super::{RECEIVERS, functions};
 
     #[test]
     fn every_table_is_sorted_by_name() {
@@ -218,7 +229,9 @@ mod tests {
             let names: Vec<_> = table.iter().map(|row| row.name).collect();
             assert!(names.is_sorted(), "{receiver:?}: {names:?}");
         }
-        let names: Vec<_> = FUNCTIONS.iter().map(|row| row.name).collect();
-        assert!(names.is_sorted(), "{names:?}");
+        for group in functions::GROUPS {
+            let names: Vec<_> = group.iter().map(|row| row.name).collect();
+            assert!(names.is_sorted(), "{names:?}");
+        }
     }
 }

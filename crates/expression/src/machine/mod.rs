@@ -12,9 +12,10 @@ mod operators;
 
 use bumpalo::Bump;
 
-use crate::{Context, ExpressionError, Mode, Scope, code::Code, error::Fault, value::Val};
+use crate::{Context, Mode, Scope, code::Code, error::Fault, value::Val};
 
 pub(crate) use build::{List, TextBuilder};
+pub(crate) use operators::power;
 
 /// One evaluation. Everything it makes lives in the arena and goes with it.
 pub(crate) struct Machine<'a> {
@@ -73,11 +74,6 @@ impl<'a> Machine<'a> {
     /// Evaluates the whole program.
     pub(crate) fn run(&mut self) -> Result<Val<'a>, Fault> {
         self.eval(self.code.root)
-    }
-
-    /// The public form of an error; `source_len` is the place of what has none.
-    pub(crate) fn error(fault: Fault, source_len: usize) -> ExpressionError {
-        fault.finish(source_len)
     }
 
     /// The next number of the seeded sequence, in `[0, 1)`: splitmix64 by Steele, Lea and Flood.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::{MAX_NESTING, MAX_SAFE, Val};
+use super::{MAX_NESTING, Val};
 use crate::{Limits, error::Fault};
 
 /// What a JSON value costs beside its text.
@@ -125,12 +125,19 @@ impl Border {
     }
 }
 
-/// Whole numbers that a double holds exactly are JSON integers; NaN and infinities are null.
+/// Whole numbers are JSON integers where they fit one; NaN and infinities are null.
 fn json_number(n: f64) -> Value {
-    if n.trunc() == n && n.abs() <= MAX_SAFE as f64 {
-        return Value::from(n as i64);
+    // 2^63 and 2^64; every whole double below them casts exactly.
+    const I64_END: f64 = 9_223_372_036_854_775_808.0;
+    const U64_END: f64 = 18_446_744_073_709_551_616.0;
+    if n.trunc() != n {
+        return Number::from_f64(n).map_or(Value::Null, Value::Number);
     }
-    Number::from_f64(n).map_or(Value::Null, Value::Number)
+    match n {
+        _ if n.abs() < I64_END => Value::from(n as i64),
+        _ if n > 0.0 && n < U64_END => Value::from(n as u64),
+        _ => Number::from_f64(n).map_or(Value::Null, Value::Number),
+    }
 }
 
 pub(crate) fn too_nested() -> Fault {

@@ -6,7 +6,7 @@ use nebula_expression::{CompileOptions, Context, ExpressionError, JsonScope, Mod
 use serde_json::Value;
 
 /// Compiles and evaluates; the first error of either.
-pub fn run(expr: &str, data: &Value, mode: Mode) -> Result<Option<Value>, ExpressionError> {
+pub(crate) fn run(expr: &str, data: &Value, mode: Mode) -> Result<Option<Value>, ExpressionError> {
     let options = CompileOptions {
         mode,
         ..CompileOptions::default()
@@ -16,13 +16,13 @@ pub fn run(expr: &str, data: &Value, mode: Mode) -> Result<Option<Value>, Expres
 }
 
 /// The value in strict mode, or the error.
-pub fn value(expr: &str, data: &Value) -> Result<Option<Value>, ExpressionError> {
+pub(crate) fn value(expr: &str, data: &Value) -> Result<Option<Value>, ExpressionError> {
     run(expr, data, Mode::Strict)
 }
 
 /// Asserts the value in strict mode.
 #[track_caller]
-pub fn check(expr: &str, data: &Value, expected: &Value) {
+pub(crate) fn check(expr: &str, data: &Value, expected: &Value) {
     match value(expr, data) {
         Ok(found) => assert_eq!(found.as_ref(), Some(expected), "{expr}"),
         Err(error) => panic!("{expr}: {error:?}"),
@@ -31,7 +31,7 @@ pub fn check(expr: &str, data: &Value, expected: &Value) {
 
 /// Asserts the value in lenient mode.
 #[track_caller]
-pub fn check_lenient(expr: &str, data: &Value, expected: &Value) {
+pub(crate) fn check_lenient(expr: &str, data: &Value, expected: &Value) {
     match run(expr, data, Mode::Lenient) {
         Ok(found) => assert_eq!(found.as_ref(), Some(expected), "{expr}"),
         Err(error) => panic!("{expr}: {error:?}"),
@@ -40,7 +40,7 @@ pub fn check_lenient(expr: &str, data: &Value, expected: &Value) {
 
 /// The code of the first error in strict mode.
 #[track_caller]
-pub fn code_of(expr: &str, data: &Value) -> &'static str {
+pub(crate) fn code_of(expr: &str, data: &Value) -> &'static str {
     match value(expr, data) {
         Ok(found) => panic!("{expr}: gave {found:?}"),
         Err(error) => error.code,
@@ -48,7 +48,7 @@ pub fn code_of(expr: &str, data: &Value) -> &'static str {
 }
 
 /// All compile errors as `(code, the text they point at)`.
-pub fn problems(expr: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn problems(expr: &str) -> Vec<(&'static str, String)> {
     match Program::compile(expr, &CompileOptions::default()) {
         Ok(_) => Vec::new(),
         Err(errors) => errors

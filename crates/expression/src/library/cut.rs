@@ -1,0 +1,216 @@
+//! Parts of strings, by UTF-16 index.
+
+use super::{Args, Outcome, string::receiver};
+use crate::{
+    error::Fault,
+    machine::Machine,
+    syntax::is_js_space,
+    value::{Text, Val, to_integer},
+};
+
+impl<'a> Machine<'a> {
+    /// `ToIntegerOrInfinity`.
+    pub(crate) fn integer(&mut self, value: Val<'a>) -> Result<f64, Fault> {
+        Ok(to_integer(self.to_number(value)?))
+    }
+
+    /// An index that counts from the end if it is negative, cut to `0..=len`.
+    pub(crate) fn relative(
+        &mut self,
+        value: Val<'a>,
+        len: usize,
+        default: usize,
+    ) -> Result<usize, Fault> {
+        if matches!(value, Val::Undefined) {
+            return Ok(default);
+        }
+        let index = self.integer(value)?;
+        let index = if index < 0.0 {
+            index + len as f64
+        } else {
+            index
+        };
+        Ok(index.clamp(0.0, len as f64) as usize)
+    }
+
+    /// The units from `from` to `to`, which are in range and in order.
+    pub(crate) fn part(&mut self, text: Text<'a>, from: usize, to: usize) -> Outcome<'a> {
+        if from >= to {
+            return Ok(Val::EMPTY);
+        }
+        match text {
+            Text::Utf8(s) => match (byte_at(s, from), byte_at(s, to)) {
+                (Some(from), Some(to)) => self.text_value(Text::Utf8(&s[from..to])),
+                // A cut through the middle of a pair leaves half of it.
+                _ => {
+                    self.reserve((to - from) * 2)?;
+                    let units: Vec<u16> = s.encode_utf16().skip(from).take(to - from).collect();
+                    self.units_value(&units)
+                }
+            },
+            Text::Wide(units) => self.units_value(&units[from..to]),
+        }
+    }
+}
+
+/// The byte where the unit of that index begins; `None` inside a pair.
+pub(super) fn byte_at(s: &str, unit: usize) -> Option<usize> {
+    if s.len() <= unit || s.as_bytes()[..unit].is_ascii() {
+        return Some(unit.min(s.len()));
+    }
+    let mut units = 0;
+    for (byte, c) in s.char_indices() {
+        if units >= unit {
+            return (units == unit).then_some(byte);
+        }
+        units += c.len_utf16();
+    }
+    (units == unit).then_some(s.len())
+}
+
+pub(super) fn slice<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
+    let text = receiver(this);
+    m.scan(text.size())?;
+    let len = text.len();
+    let from = m.relative(args.get(0), len, 0)?;
+    let to = m.relative(args.get(1), len, len)?;
+    m.part(text, from, to)
+}
+
+pub(super) fn substring<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
+    let text = receiver(this);
+    m.scan(text.size())?;
+    let len = text.len();
+    let from = m.integer(args.get(0))?.clamp(0.0, len as f64) as usize;
+    let to = match args.get(1) {
+        Val::Undefined => len,
+        to => m.integer(to)?.clamp(0.0, len as f64) as usize,
+    };
+    m.part(text, from.min(to), from.max(to))
+}
+
+pub(super) fn substr<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
+    let text = receiver(this);
+    m.scan(text.size())?;
+    let len = text.len();
+    let from = m.relative(args.get(0), len, 0)?;
+    let count = match args.get(1) {
+        Val::Undefined => len - from,
+        count => m.integer(count)?.clamp(0.0, (len - from) as f64) as usize,
+    };
+    m.part(text, from, from + count)
+}
+
+/// The unit at an index that is taken as it is.
+fn unit<'a>(m: &mut Machine<'a>, this: Val<'a>, index: Val<'a>) -> Result<Option<u16>, Fault> {
+    let text = receiver(this);
+    m.scan(text.size())?;
+    let index = m.integer(index)?;
+    Ok(if index < 0.0 {
+        None
+    } else {
+        text.unit_at(index as usize)
+    })
+}
+
+pub(super) fn at<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
+    let text = receiver(this);
+    m.scan(text.size())?;
+    let index = m.integer(args.get(0))?;
+    let index = if index < 0.0 {
+        index + text.len() as f64
+    } else {
+        index
+    };
+    match if index < 0.0 {
+        None
+    } else {
+        text.unit_at(index as usize)
+    } {
+        Some(unit) => m.unit_value(unit),
+        None => Ok(Val::Undefined),
+    }
+}
+
+pub(super) fn char_at<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
+    match unit(m, this, args.get(0))? {
+        Some(unit) => m.unit_value(unit),
+        None => Ok(Val::EMPTY),
+    }
+}
+
+pub(super) fn char_code_at<'a>(
+    m: &mut Machine<'a>,
+    this: Val<'a>,
+    args: Args<'a, '_>,
+) -> Outcome<'a> {
+    Ok(Val::Num(
+        unit(m, this, args.get(0))?.map_or(f64::NAN, f64::from),
+    ))
+}
+
+pub(super) fn code_point_at<'a>(
+    m: &mut Machine<'a>,
+    this: Val<'a>,
+    args: Args<'a, '_>,
+) -> Outcome<'a> {
+    let Some(first) = unit(m, this, args.get(0))? else {
+        return Ok(Val::Undefined);
+    };
+    let next = m.integer(args.get(0))? + 1.0;
+    let second = unit(m, this, Val::Num(next))?;
+    let pair = [first, second.unwrap_or(0)];
+    let point = match char::decode_utf16(pair).next() {
+        Some(Ok(c)) => u32::from(c),
+        _ => u32::from(first),
+    };
+    Ok(Val::Num(f64::from(point)))
+}
+
+pub(super) fn trim_both<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) -> Outcome<'a> {
+    trimmed(m, this, true, true)
+}
+
+pub(super) fn trim_start<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) -> Outcome<'a> {
+    trimmed(m, this, true, false)
+}
+
+pub(super) fn trim_end<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) -> Outcome<'a> {
+    trimmed(m, this, false, true)
+}
+
+fn trimmed<'a>(m: &mut Machine<'a>, this: Val<'a>, start: bool, end: bool) -> Outcome<'a> {
+    let text = receiver(this);
+    m.scan(text.size())?;
+    match text {
+        Text::Utf8(whole) => {
+            let mut s = whole;
+            if start {
+                s = s.trim_start_matches(is_js_space);
+            }
+            if end {
+                s = s.trim_end_matches(is_js_space);
+            }
+            if s.len() == whole.len() {
+                Ok(this)
+            } else {
+                m.text_value(Text::Utf8(s))
+            }
+        }
+        Text::Wide(units) => {
+            let space = |unit: &u16| char::from_u32(u32::from(*unit)).is_some_and(is_js_space);
+            let len = units.len();
+            let from = if start {
+                units.iter().take_while(|u| space(u)).count()
+            } else {
+                0
+            };
+            let cut = if end {
+                units.iter().rev().take_while(|u| space(u)).count()
+            } else {
+                0
+            };
+            m.units_value(&units[from.min(len - cut)..len - cut])
+        }
+    }
+}

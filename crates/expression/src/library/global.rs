@@ -1,3 +1,0 @@
-//! x
-use super::Method;
-pub(super) const BOOLEAN_METHODS: &[Method] = &[];
