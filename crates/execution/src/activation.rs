@@ -150,13 +150,12 @@ impl Items {
         self.settled == self.count
     }
 
-    /// The list of all results; a failed item stands as `{ "error": { code, message, class } }`, a
-    /// skipped one as null.
+    /// The list of all results; a failed item stands as `{ "error": { code, message, class } }`.
     pub(crate) fn into_list(self) -> Value {
         let value = |outcome: Option<ItemOutcome>| match outcome {
             Some(ItemOutcome::Ok(value)) => Arc::unwrap_or_clone(value),
             Some(ItemOutcome::Error(error)) => json!({ "error": error_value(&error) }),
-            Some(ItemOutcome::Skipped) | None => Value::Null,
+            None => Value::Null,
         };
         self.outcomes.into_iter().map(value).collect()
     }

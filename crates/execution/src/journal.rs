@@ -69,8 +69,6 @@ pub enum ItemOutcome {
     Ok(Arc<Value>),
     /// It failed, and the node goes on without it.
     Error(ActionError),
-    /// Its `when` was false.
-    Skipped,
 }
 
 /// Who asked for an execution to end early.

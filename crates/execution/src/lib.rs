@@ -44,8 +44,8 @@ pub use journal::{
 };
 pub use machine::Machine;
 pub use plan::{
-    ExecutionPlan, PLAN_FORMAT, PlanConnection, PlanError, PlanNode, PlanOutput, Request,
-    RequestError,
+    ExecutionPlan, PLAN_FORMAT, PlanConnection, PlanError, PlanGraph, PlanNode, PlanOutput,
+    Request, RequestError,
 };
 pub use scope::EvaluationScope;
 pub use start::{NewExecution, StartOptions};

@@ -290,13 +290,8 @@ impl Machine {
                 micros,
             } => self.finished(instance, outcome, micros, turn),
             Event::Skipped { instance } => {
-                let key = self.key(&instance);
-                self.flights.remove(&key);
-                if key.2.is_some() {
-                    self.item_ended(key, crate::ItemOutcome::Skipped, turn);
-                } else {
-                    self.note(Fact::InstanceSkipped { instance }, turn);
-                }
+                self.flights.remove(&self.key(&instance));
+                self.note(Fact::InstanceSkipped { instance }, turn);
             }
             Event::Opened { instance, count } => {
                 let key = self.key(&instance);

@@ -53,8 +53,9 @@ pub struct ExecutionPlan {
         with = "nebula_core::serde_duration::option"
     )]
     pub timeout: Option<Duration>,
+    /// Adjacency; filled by [`ExecutionPlan::seal`].
     #[serde(skip)]
-    graph: Graph,
+    pub graph: PlanGraph,
 }
 
 /// One node of a plan.
@@ -152,7 +153,7 @@ pub enum PlanOutput {
 
 /// Adjacency as flat arrays: the connections of node `n` are `edges[offsets[n]..offsets[n + 1]]`.
 #[derive(Debug, Clone, Default)]
-struct Graph {
+pub struct PlanGraph {
     out_offsets: Vec<u32>,
     in_offsets: Vec<u32>,
     in_edges: Vec<u32>,
@@ -165,7 +166,7 @@ struct Graph {
 }
 
 /// Two plans are equal if what is stored of them is; the graph follows from that.
-impl PartialEq for Graph {
+impl PartialEq for PlanGraph {
     fn eq(&self, _: &Self) -> bool {
         true
     }
@@ -259,7 +260,7 @@ impl ExecutionPlan {
             return Err(PlanError::Contradiction("a concurrency is zero"));
         }
         self.connections.sort_by_key(|connection| connection.from);
-        let mut graph = Graph {
+        let mut graph = PlanGraph {
             out_offsets: offsets(count, self.connections.iter().map(|c| c.from)),
             in_offsets: offsets(count, self.connections.iter().map(|c| c.to)),
             in_edges: vec![0; self.connections.len()],

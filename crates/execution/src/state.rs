@@ -294,20 +294,8 @@ impl ExecutionState {
                 }
             }
             Fact::InstanceSkipped { instance } => {
-                let (node, number) = locate(plan, instance);
-                if let Some(item) = instance.item {
-                    open_items(self.open_activation(node, number))
-                        .settle(item, ItemOutcome::Skipped);
-                } else {
-                    self.leave(
-                        plan,
-                        (node, number),
-                        InstanceStatus::Skipped,
-                        None,
-                        at,
-                        fresh,
-                    );
-                }
+                let at_node = locate(plan, instance);
+                self.leave(plan, at_node, InstanceStatus::Skipped, None, at, fresh);
             }
             Fact::ItemsOpened { instance, count } => {
                 let (node, number) = locate(plan, instance);
@@ -423,7 +411,7 @@ impl ExecutionState {
                 self.finish(Status::Completed, Some(output.clone()), None, at);
             }
             Fact::ExecutionFailed { error } => {
-                self.finish(Status::Failed, None, Some(error.clone()), at)
+                self.finish(Status::Failed, None, Some(error.clone()), at);
             }
             Fact::ExecutionCancelled { .. } => self.finish(Status::Cancelled, None, None, at),
             Fact::ExecutionTimedOut => self.finish(Status::TimedOut, None, None, at),

@@ -269,7 +269,7 @@ mod tests {
         check(
             &json!({ "a": "x {{ 1 + }}", "condition": " 1 +", "l": ["{{ $oops }}"] }),
             &json!({}),
-            "/a 8..8 SYNTAX_EXPECTED_EXPRESSION, /condition 4..4 SYNTAX_EXPECTED_EXPRESSION, /l/0 3..8 NAME_UNKNOWN_ROOT",
+            "/a 8..8 SYNTAX_END, /condition 4..4 SYNTAX_END, /l/0 3..8 NAME_UNKNOWN_ROOT",
         );
     }
 }

@@ -1,0 +1,80 @@
+//! The codes of the planner's diagnostics.
+
+/// Every code that this crate reports, with what it means.
+#[must_use]
+pub fn codes() -> &'static [(&'static str, &'static str)] {
+    CODES
+}
+
+pub(crate) const UNKNOWN_ACTION: &str = "PLAN_UNKNOWN_ACTION";
+pub(crate) const UNKNOWN_VERSION: &str = "PLAN_UNKNOWN_VERSION";
+pub(crate) const UNKNOWN_PORT: &str = "PLAN_UNKNOWN_PORT";
+pub(crate) const UNKNOWN_INPUT: &str = "PLAN_UNKNOWN_INPUT";
+pub(crate) const CYCLE: &str = "PLAN_CYCLE";
+pub(crate) const UNEQUAL_RATES: &str = "PLAN_UNEQUAL_RATES";
+pub(crate) const RATE_LIMIT: &str = "PLAN_RATE_LIMIT";
+pub(crate) const JOIN_COUNT: &str = "PLAN_JOIN_COUNT";
+pub(crate) const NOT_UPSTREAM: &str = "PLAN_NOT_UPSTREAM";
+pub(crate) const NOT_CERTAIN: &str = "PLAN_NOT_CERTAIN";
+pub(crate) const SEVERAL_INPUTS: &str = "PLAN_SEVERAL_INPUTS";
+pub(crate) const ROOT_NOT_HERE: &str = "PLAN_ROOT_NOT_HERE";
+pub(crate) const PARAMETER: &str = "PLAN_PARAMETER";
+pub(crate) const SCHEMA: &str = "PLAN_SCHEMA";
+pub(crate) const CAPABILITY: &str = "PLAN_CAPABILITY";
+pub(crate) const PARAMETERS_ON_CREDENTIALS: &str = "PLAN_CREDENTIALS";
+pub(crate) const UNSUPPORTED: &str = "PLAN_UNSUPPORTED";
+pub(crate) const TRIGGERS: &str = "PLAN_TRIGGERS_NOT_FIRED";
+
+const CODES: &[(&str, &str)] = &[
+    (UNKNOWN_ACTION, "no action has this id"),
+    (
+        UNKNOWN_VERSION,
+        "the action exists, but not in this version",
+    ),
+    (UNKNOWN_PORT, "the node's action has no such output port"),
+    (UNKNOWN_INPUT, "the node's action has no such input"),
+    (CYCLE, "nodes wait for each other"),
+    (
+        UNEQUAL_RATES,
+        "a join would wait for tokens that never come, or leave some over",
+    ),
+    (RATE_LIMIT, "a node would be activated too often"),
+    (JOIN_COUNT, "a join counts to more than it has connections"),
+    (
+        NOT_UPSTREAM,
+        "an expression reads a node that does not run before this one",
+    ),
+    (
+        NOT_CERTAIN,
+        "an expression reads a node that may not have finished yet",
+    ),
+    (
+        SEVERAL_INPUTS,
+        "`$json` is read where several values can arrive",
+    ),
+    (
+        ROOT_NOT_HERE,
+        "an expression reads a root that does not exist at this place",
+    ),
+    (
+        PARAMETER,
+        "a literal parameter does not fit the action's schema",
+    ),
+    (SCHEMA, "a JSON Schema of the workflow is no schema"),
+    (
+        CAPABILITY,
+        "`requires` names something that is no capability",
+    ),
+    (
+        PARAMETERS_ON_CREDENTIALS,
+        "credentials are named, which this version cannot resolve",
+    ),
+    (
+        UNSUPPORTED,
+        "the field is part of the format, and this version cannot run it",
+    ),
+    (
+        TRIGGERS,
+        "triggers are kept, and this version does not fire them",
+    ),
+];

@@ -1,0 +1,103 @@
+//! Literal parameters against the action's schema.
+
+use indexmap::IndexMap;
+use nebula_action::{ActionMetadata, ExpressionMark, Literal};
+use nebula_core::ParamValue;
+use nebula_validator::Schema;
+use nebula_workflow::{Diagnostic, pointer_join};
+use serde_json::{Map, Value};
+
+use crate::codes;
+
+/// Reports what no choice of the dynamic parts could mend.
+pub(crate) fn check(
+    parameters: &IndexMap<String, ParamValue>,
+    metadata: &ActionMetadata,
+    pointer: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let schema = match Schema::compile(&metadata.parameters) {
+        Ok(schema) => schema,
+        Err(error) => {
+            let message = format!(
+                "the schema of action `{}` is no schema: {error}",
+                metadata.id
+            );
+            diagnostics.push(Diagnostic::error(codes::SCHEMA, pointer, message));
+            return;
+        }
+    };
+    let (mut known, mut unknown) = (Map::new(), Vec::new());
+    for (name, value) in parameters {
+        let at = pointer_join("", name);
+        let marked = metadata.expressions.iter().any(|mark| marks(mark, name));
+        known.insert(name.clone(), outline(value, &at, marked, &mut unknown));
+    }
+    for problem in schema.check_known(&Value::Object(known), &unknown) {
+        let at = format!("{pointer}{}", problem.pointer);
+        let mut diagnostic = Diagnostic::error(
+            codes::PARAMETER,
+            at,
+            format!("{} of action `{}`", problem.message, metadata.id),
+        );
+        if problem.keyword == "additionalProperties" || problem.keyword == "unevaluatedProperties" {
+            let wrong = problem.pointer.rsplit('/').next().unwrap_or_default();
+            let names = properties(&metadata.parameters);
+            diagnostic = diagnostic
+                .at_key()
+                .did_you_mean(nebula_workflow::nearest(wrong, names));
+        }
+        diagnostics.push(diagnostic);
+    }
+}
+
+/// What is known of a parameter before the run.
+pub(crate) fn known(parameters: &IndexMap<String, ParamValue>, name: &str) -> Literal {
+    match parameters.get(name) {
+        None => Literal::Absent,
+        Some(ParamValue::Literal(value)) => Literal::Known(value.clone()),
+        Some(_) => Literal::Dynamic,
+    }
+}
+
+fn marks(mark: &ExpressionMark, name: &str) -> bool {
+    mark.path == name || mark.path.strip_suffix("/*") == Some(name)
+}
+
+fn properties(schema: &Value) -> Vec<&str> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties
+        .map(|properties| properties.keys().map(String::as_str).collect())
+        .unwrap_or_default()
+}
+
+/// The value with null where it is dynamic; those places go to `unknown`. Of a parameter that is
+/// an expression by itself nothing is known.
+fn outline(value: &ParamValue, at: &str, marked: bool, unknown: &mut Vec<String>) -> Value {
+    match value {
+        ParamValue::Literal(Value::Object(map)) if marked => {
+            unknown.extend(map.keys().map(|key| pointer_join(at, key)));
+            Value::Object(map.clone())
+        }
+        ParamValue::Literal(value) if !marked => value.clone(),
+        ParamValue::Object(entries) => {
+            let entries = entries.iter().map(|(key, value)| {
+                (
+                    key.clone(),
+                    outline(value, &pointer_join(at, key), marked, unknown),
+                )
+            });
+            Value::Object(entries.collect())
+        }
+        ParamValue::Array(items) => {
+            let items = items.iter().enumerate();
+            items
+                .map(|(i, item)| outline(item, &pointer_join(at, &i.to_string()), marked, unknown))
+                .collect()
+        }
+        ParamValue::Literal(_) | ParamValue::Expression(_) | ParamValue::Template(_) => {
+            unknown.push(at.to_owned());
+            Value::Null
+        }
+    }
+}

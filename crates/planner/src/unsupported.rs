@@ -1,0 +1,100 @@
+//! Fields of the format that this version keeps and cannot run.
+
+use nebula_workflow::{Diagnostic, JoinRest, WorkflowDefinition};
+
+use crate::codes;
+
+/// Reports every use of them: a field that is silently ignored would be worse.
+pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagnostic>) {
+    let refuse = |pointer: String, what: &str, hint: &str| {
+        let message = format!("{what} cannot be run by this version");
+        Diagnostic::error(codes::UNSUPPORTED, pointer, message).hint(hint)
+    };
+    for (i, node) in definition.nodes.iter().enumerate() {
+        let at = |field: &str| format!("/nodes/{i}/{field}");
+        let fields = [
+            (
+                node.compensate.is_some(),
+                "compensate",
+                "undo the effect in a node behind the port `error`",
+            ),
+            (
+                node.cache.is_some(),
+                "cache",
+                "leave it out: the node then runs each time",
+            ),
+            (
+                node.artifact.is_some(),
+                "artifact",
+                "leave it out: the result stays in the journal",
+            ),
+            (
+                node.distribute,
+                "distribute",
+                "leave it out: the items then run on one worker",
+            ),
+            (
+                !node.runs_on.is_empty(),
+                "runs_on",
+                "leave it out: the node then runs on any worker",
+            ),
+            (
+                node.complete_when.is_some(),
+                "complete_when",
+                "filter the list before `for_each`",
+            ),
+            (
+                node.body.is_some(),
+                "body",
+                "write the nodes at the top level",
+            ),
+            (
+                node.limits.is_some(),
+                "limits",
+                "use `timeout` and `concurrency`",
+            ),
+        ];
+        for (used, field, hint) in fields {
+            if used {
+                diagnostics.push(refuse(at(field), &format!("`{field}`"), hint));
+            }
+        }
+        if node.each_item && node.for_each.is_some() {
+            diagnostics.push(refuse(
+                at("each_item"),
+                "`each_item` beside `for_each`",
+                "keep one of them",
+            ));
+        }
+        if node
+            .join
+            .threshold()
+            .is_some_and(|(_, rest)| rest == JoinRest::Cancel)
+        {
+            let hint = "write `rest: absorb`: the rest then runs on without effect";
+            diagnostics.push(refuse(at("join"), "`rest: cancel`", hint));
+        }
+        if !node.credentials.is_empty() {
+            let message = "credentials cannot be resolved by this version".to_owned();
+            diagnostics.push(Diagnostic::error(
+                codes::PARAMETERS_ON_CREDENTIALS,
+                at("credentials"),
+                message,
+            ));
+        }
+    }
+    for connection in &definition.connections {
+        if connection.closes_loop || connection.max_rounds.is_some() {
+            let pointer = connection.origin.pointer().to_owned();
+            let hint = "use `for_each` for a known list";
+            diagnostics.push(refuse(pointer, "a connection with `loop`", hint));
+        }
+    }
+    if !definition.triggers.is_empty() {
+        diagnostics.push(Diagnostic::lint(
+            codes::TRIGGERS,
+            "/triggers",
+            "triggers are kept, and this version does not fire them; start it with `nebula run`",
+        ));
+    }
+}
