@@ -14,7 +14,10 @@ pub const DEFAULT_TIMEZONE: &str = "UTC";
 ///
 /// Short forms are expanded and defaults filled in. [`crate::parse`] makes one from a file,
 /// [`WorkflowDefinition::from_json`] from a stored value, and [`crate::to_json`] writes it again.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Two definitions are equal if they say the same: their canonical forms are equal. Where in its
+/// braces an expression stands, and how a connection was written, does not count.
+#[derive(Debug, Clone)]
 pub struct WorkflowDefinition {
     /// Unique per tenant; default: the file's name.
     pub id: WorkflowId,
@@ -60,6 +63,12 @@ pub struct TriggerDefinition {
     pub input: Option<ParamValue>,
     /// The fields of this kind, as written.
     pub rest: Map<String, Value>,
+}
+
+impl PartialEq for WorkflowDefinition {
+    fn eq(&self, other: &Self) -> bool {
+        crate::to_json(self) == crate::to_json(other)
+    }
 }
 
 impl WorkflowDefinition {

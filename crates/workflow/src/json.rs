@@ -189,8 +189,12 @@ impl Reader<'_, '_> {
             self.problems
                 .push(problem.hint("quote it to keep it as text"));
         }
+        // serde_json reads fractions fast and off by the last bit; what is written must read back.
+        let exact = text.parse().ok().filter(|_| number.is_f64());
         self.at += len;
-        Ok(Kind::Number(number))
+        Ok(Kind::Number(
+            exact.and_then(Number::from_f64).unwrap_or(number),
+        ))
     }
 
     fn string(&mut self) -> Read<Text> {

@@ -21,7 +21,7 @@
 //! assert!(parsed.definition.is_none());
 //! let drawn = render(&parsed.diagnostics, &source, &parsed.map, false);
 //! assert!(drawn.contains("error[WORKFLOW_UNKNOWN_FIELD]: a node has no field `parametres`"));
-//! assert!(drawn.contains("greet.yaml:2:37"));
+//! assert!(drawn.contains("greet.yaml:2:36"));
 //! assert!(drawn.contains("did you mean `parameters`?"));
 //! ```
 
@@ -44,8 +44,10 @@ mod render;
 mod schema;
 mod source;
 mod source_map;
+mod table;
 mod tree;
 mod yaml;
+mod yaml_reader;
 mod yaml_scalar;
 mod yaml_trap;
 

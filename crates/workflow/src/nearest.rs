@@ -8,13 +8,13 @@ const MAX_NAME: usize = 64;
 /// Letters differ by case for free; up to a third of the name may be wrong, where one swap of
 /// neighbours counts as one error.
 pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let wanted: Vec<char> = name.chars().take(MAX_NAME + 1).collect();
+    let wanted = letters_of(name);
     if wanted.is_empty() || wanted.len() > MAX_NAME {
         return None;
     }
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
-        let letters: Vec<char> = candidate.chars().take(MAX_NAME + 1).collect();
+        let letters = letters_of(candidate);
         let allowed = (wanted.len().max(letters.len()) / 3).max(1);
         if letters.len() > MAX_NAME || letters.len().abs_diff(wanted.len()) > allowed {
             continue;
@@ -29,21 +29,30 @@ pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     best.map(|(_, candidate)| candidate)
 }
 
-/// Optimal string alignment distance, blind to case.
+/// The letters of a name in lower case; one too many if it is too long.
+fn letters_of(name: &str) -> Vec<char> {
+    let lower = name.chars().flat_map(char::to_lowercase);
+    lower.take(MAX_NAME + 1).collect()
+}
+
+/// Optimal string alignment distance.
 fn distance(a: &[char], b: &[char]) -> usize {
-    let same = |x: char, y: char| x == y || x.to_lowercase().eq(y.to_lowercase());
     let mut before: Vec<usize> = vec![0; b.len() + 1];
     let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut row = last.clone();
     for i in 0..a.len() {
-        let mut row = vec![i + 1; b.len() + 1];
+        row[0] = i + 1;
         for j in 0..b.len() {
-            let swap = usize::from(!same(a[i], b[j]));
-            row[j + 1] = (last[j] + swap).min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && same(a[i], b[j - 1]) && same(a[i - 1], b[j]) {
-                row[j + 1] = row[j + 1].min(before[j - 1] + 1);
+            let swap = usize::from(a[i] != b[j]);
+            let mut least = (last[j] + swap).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                least = least.min(before[j - 1] + 1);
             }
+            row[j + 1] = least;
         }
-        before = std::mem::replace(&mut last, row);
+        // The oldest row is the next one to be written.
+        std::mem::swap(&mut before, &mut last);
+        std::mem::swap(&mut last, &mut row);
     }
     last[b.len()]
 }

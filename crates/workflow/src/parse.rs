@@ -64,7 +64,7 @@ fn read(source: &Source, problems: &mut Problems) -> Option<Tree> {
         Format::Json => json::read(text, problems),
     };
     if tree.is_none() && before && problems.is_usable() {
-        problems.push(decode::empty());
+        problems.push(decode::empty().span(0..0));
     }
     tree
 }
@@ -86,5 +86,5 @@ fn too_large(bytes: u64) -> Diagnostic {
 
 /// Characters that YAML allows nowhere outside of escapes. (JSON's reader knows its own.)
 fn refused(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')) || c == '\u{feff}'
+    c < ' ' && !matches!(c, '\t' | '\n' | '\r')
 }

@@ -7,8 +7,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use crate::{
     Diagnostic, Severity, Source, SourceMap,
     limits::MAX_RENDERED,
-    problems::shown,
-    source::{floor_boundary, line_around},
+    problems::{shown, visible},
+    source::{Lines, floor_boundary, line_around},
 };
 
 /// A line of up to this many bytes is given to the renderer, which cuts it to the terminal. A longer
@@ -30,9 +30,10 @@ pub fn render(diagnostics: &[Diagnostic], source: &Source, map: &SourceMap, colo
     } else {
         Renderer::plain()
     };
+    let lines = Lines::new(&source.text);
     let mut out = String::new();
     for diagnostic in map.sorted(diagnostics).into_iter().take(MAX_RENDERED) {
-        out.push_str(&draw(diagnostic, source, map, &renderer));
+        out.push_str(&draw(diagnostic, source, map, &lines, &renderer));
         out.push_str("\n\n");
     }
     let more = diagnostics.len().saturating_sub(MAX_RENDERED);
@@ -44,7 +45,13 @@ pub fn render(diagnostics: &[Diagnostic], source: &Source, map: &SourceMap, colo
     out
 }
 
-fn draw(diagnostic: &Diagnostic, source: &Source, map: &SourceMap, renderer: &Renderer) -> String {
+fn draw(
+    diagnostic: &Diagnostic,
+    source: &Source,
+    map: &SourceMap,
+    lines: &Lines<'_>,
+    renderer: &Renderer,
+) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -55,12 +62,27 @@ fn draw(diagnostic: &Diagnostic, source: &Source, map: &SourceMap, renderer: &Re
         .id(diagnostic.code);
     let mut group = Group::with_title(title);
     let span = map.locate(diagnostic);
-    let (line, column) = source.line_column(span.start);
-    let path = if source.name.is_empty() {
+    let (line, column) = lines.line_column(span.start);
+    let name = if source.name.is_empty() {
         "definition"
     } else {
         &source.name
     };
+    if source.text.is_empty() && diagnostic.span.is_none() {
+        // A stored definition has no text; its pointers are all there is.
+        let place = format!("{name} at {}", visible(&diagnostic.pointer));
+        let place = if diagnostic.pointer.is_empty() {
+            name
+        } else {
+            &place
+        };
+        group = group.element(Origin::path(place.to_owned()));
+        if let Some(hint) = &diagnostic.hint {
+            group = group.element(Level::HELP.message(hint.as_str()));
+        }
+        return renderer.render(&[group]);
+    }
+    let path = name;
     let here = Excerpt::new(source, &span, line);
     // Without a line of source there is nothing to draw, as for an empty file; in a cut line the
     // renderer cannot count columns.
@@ -74,7 +96,7 @@ fn draw(diagnostic: &Diagnostic, source: &Source, map: &SourceMap, renderer: &Re
             Some(span) => span.clone(),
             None => map.place(&related.pointer, None, false),
         };
-        let line = source.line_column(span.start).0;
+        let line = lines.line_column(span.start).0;
         also.push((Excerpt::new(source, &span, line), related.label.as_str()));
     }
     if drawn {
@@ -95,7 +117,7 @@ fn draw(diagnostic: &Diagnostic, source: &Source, map: &SourceMap, renderer: &Re
         let text = if line.chars().count() > MAX_BEFORE + MAX_AFTER {
             format!("write `{}`", shown(line.trim()))
         } else {
-            format!("write `{}`", line.trim())
+            format!("write `{}`", visible(line.trim()))
         };
         group = group.element(Level::HELP.message(text));
     }
@@ -157,12 +179,4 @@ impl Excerpt {
             .line_start(self.line)
             .annotation(kind.span(self.span.clone()).label(label))
     }
-}
-
-/// The renderer makes most control characters visible; those from U+0080 on are left to us.
-fn visible(text: &str) -> String {
-    let c1 = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
-    text.chars()
-        .map(|c| if c1(c) { '\u{fffd}' } else { c })
-        .collect()
 }

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::fields::{Field, Shape, TABLES, Table, WORKFLOW};
+use crate::{
+    fields::{TABLES, WORKFLOW},
+    table::{Field, Shape, Table},
+};
 
 /// The JSON Schema (draft 2020-12) of a definition, for editors.
 ///
@@ -63,9 +66,7 @@ fn shape(shape: &Shape) -> Value {
     let text = || json!({ "type": "string" });
     match shape {
         Shape::Text => text(),
-        Shape::Name(pattern) => {
-            json!({ "type": "string", "pattern": pattern, "maxLength": nebula_core::MAX_ID_LEN })
-        }
+        Shape::Name(pattern) => json!({ "type": "string", "pattern": pattern }),
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::Count(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         // Units go from large to small, each at most once.

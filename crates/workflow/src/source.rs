@@ -76,10 +76,30 @@ impl Source {
     /// Line and column of a byte, both from 1; columns count characters.
     #[must_use]
     pub fn line_column(&self, byte: usize) -> (usize, usize) {
-        let start = line_around(&self.text, byte).start;
-        let line = self.text[..start].bytes().filter(|b| *b == b'\n').count() + 1;
-        let end = floor_boundary(&self.text, byte);
-        (line, self.text[start..end].chars().count() + 1)
+        Lines::new(&self.text).line_column(byte)
+    }
+}
+
+/// Where the lines of a text begin, for finding many places in it.
+#[derive(Debug)]
+pub(crate) struct Lines<'t> {
+    text: &'t str,
+    starts: Vec<usize>,
+}
+
+impl<'t> Lines<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        let starts = std::iter::once(0).chain(ends).collect();
+        Self { text, starts }
+    }
+
+    /// Line and column of a byte, both from 1; columns count characters.
+    pub(crate) fn line_column(&self, byte: usize) -> (usize, usize) {
+        let byte = floor_boundary(self.text, byte);
+        let line = self.starts.partition_point(|start| *start <= byte);
+        let start = self.starts[line - 1];
+        (line, self.text[start..byte].chars().count() + 1)
     }
 }
 

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use crate::{
     Diagnostic, LocatedDiagnostic, Source,
+    problems::visible,
+    source::Lines,
     tree::{Kind, Tree},
 };
 
@@ -79,15 +81,16 @@ impl SourceMap {
         diagnostics: &[Diagnostic],
         source: &Source,
     ) -> Vec<LocatedDiagnostic> {
+        let lines = Lines::new(&source.text);
         let located = |diagnostic: &Diagnostic| {
             let (line, column) = match &self.root {
                 None if diagnostic.span.is_none() && source.text.is_empty() => (0, 0),
-                _ => source.line_column(self.locate(diagnostic).start),
+                _ => lines.line_column(self.locate(diagnostic).start),
             };
             let mut hint = diagnostic.hint.clone();
             if let Some(line) = &diagnostic.suggestion {
                 let text = hint.map_or_else(String::new, |hint| hint + "; ");
-                hint = Some(format!("{text}write: {}", line.trim()));
+                hint = Some(format!("{text}write: {}", visible(line.trim())));
             }
             LocatedDiagnostic {
                 code: diagnostic.code,
@@ -162,14 +165,22 @@ fn pointer_at(root: &Tree, byte: usize) -> String {
     let (mut tree, mut pointer) = (root, String::new());
     loop {
         let inner = match &tree.kind {
-            Kind::Object(entries) => entries.iter().find_map(|(name, entry)| {
-                let covers = (entry.key.start..entry.value.span.end).contains(&byte);
-                covers.then(|| (name.clone(), &entry.value))
-            }),
-            Kind::List(items) => items.iter().enumerate().find_map(|(index, item)| {
-                let covers = item.span.contains(&byte);
-                covers.then(|| (index.to_string(), item))
-            }),
+            // Both stand in the order of the source.
+            Kind::Object(entries) => {
+                let next = entries
+                    .as_slice()
+                    .partition_point(|_, entry| entry.key.start <= byte);
+                next.checked_sub(1)
+                    .and_then(|index| entries.get_index(index))
+                    .filter(|(_, entry)| byte < entry.value.span.end.max(entry.key.end))
+                    .map(|(name, entry)| (name.clone(), &entry.value))
+            }
+            Kind::List(items) => {
+                let next = items.partition_point(|item| item.span.start <= byte);
+                next.checked_sub(1)
+                    .filter(|index| byte < items[*index].span.end)
+                    .map(|index| (index.to_string(), &items[index]))
+            }
             Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Broken => None,
         };
         match inner {

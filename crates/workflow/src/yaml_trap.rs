@@ -89,20 +89,36 @@ pub(crate) fn unquoted_at(text: &str, at: usize) -> Option<Trap> {
 
 /// The trap that a plain scalar fell into if it ends inside of an expression and a comment follows.
 pub(crate) fn comment_cut(text: &str, scalar: &str, span: &Range<usize>) -> Option<Trap> {
-    let open = scalar.rfind("{{")?;
-    if scalar[open..].contains("}}") {
-        return None;
-    }
     let rest = &text[span.end..];
     let comment = rest.trim_start_matches([' ', '\t']);
     if comment.len() == rest.len() || !comment.starts_with('#') {
         return None;
     }
     let line = line_around(text, span.end);
-    let end = value_end(text, span.start, line.end.max(span.end));
+    let braces = scalar.rfind("{{");
+    let end = if braces.is_some_and(|open| !scalar[open..].contains("}}")) {
+        value_end(text, span.start, line.end.max(span.end))
+    } else if scalar.starts_with('$')
+        && let Some(quote) = open_quote(scalar)
+        && text[span.end..line.end].contains(quote)
+    {
+        // `$json.tag == ' #x'`: YAML's quotes protect a whole value only.
+        line.end
+    } else {
+        return None;
+    };
     Some(Trap {
         value: span.start..end,
         kind: TrapKind::Comment,
+    })
+}
+
+/// The quote that an expression leaves open.
+fn open_quote(expression: &str) -> Option<char> {
+    expression.chars().fold(None, |open, c| match open {
+        Some(quote) if c == quote => None,
+        None if matches!(c, '"' | '\'' | '`') => Some(c),
+        open => open,
     })
 }
 

@@ -64,7 +64,7 @@ fn check_connection(connection: &str, expected: &[&str]) {
 fn a_file_without_a_definition_says_what_is_missing() {
     let smallest =
         "the smallest one is: nodes: [{ id: greet, action: data.set, parameters: { text: Hi } }]";
-    check("", &[&format!("WORKFLOW_EMPTY 0:0 ~ {smallest}")]);
+    check("", &[&format!("WORKFLOW_EMPTY 1:1 ~ {smallest}")]);
     check(
         "# nothing\n",
         &[&format!("WORKFLOW_EMPTY 1:1 ~ {smallest}")],
@@ -173,6 +173,14 @@ fn a_comment_that_cuts_an_expression_is_found() {
             "WORKFLOW_COMMENT_CUT 4:10 /nodes/0/notes ~ quote the value; write: notes: \"total {{ $a # b }} of it\"",
         ],
     );
+    check_node(
+        "when: $json.tag == ' #x' && $b",
+        &[
+            "WORKFLOW_COMMENT_CUT 4:9 /nodes/0/when ~ quote the value; write: when: \"$json.tag == ' #x' && $b\"",
+        ],
+    );
+    check_node("when: $json.tag == 'x' # it's b", &[]);
+    check_node("notes: it's $5 # don't", &[]);
     check_node("notes: total {{ $a }} # b", &[]);
     check_node("notes: no braces # {{ here", &[]);
 }

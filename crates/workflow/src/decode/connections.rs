@@ -12,7 +12,6 @@ use super::{
 use crate::{
     Connection, ConnectionOrigin, Diagnostic, MAIN, NodeDefinition, codes, fields,
     limits::{MAX_CONNECTIONS, MAX_NODES},
-    nearest,
     problems::{Problems, shown},
     tree::Kind,
 };
@@ -212,7 +211,7 @@ impl Level<'_, '_> {
         }
         if !self.nameless {
             let message = format!("there is no node `{}` here", shown(text));
-            let near = nearest(text, self.names.iter().copied());
+            let near = self.problems.nearest(text, self.names.iter().copied());
             let problem = place.error(codes::UNKNOWN_NODE, message).range(range);
             let problem = match near {
                 None if self.seen.ids.contains_key(text) => problem

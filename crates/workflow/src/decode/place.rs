@@ -8,10 +8,9 @@ use nebula_core::{ParamError, ParamValue, parse_duration};
 use serde_json::{Map, Value};
 
 use crate::{
-    BareExpression, Diagnostic, codes,
-    fields::{Shape, Table},
-    nearest, pointer_join,
+    BareExpression, Diagnostic, codes, pointer_join,
     problems::{Problems, shown},
+    table::{Shape, Table},
     tree::{Entry, Kind, Tree, object_value},
 };
 
@@ -120,7 +119,7 @@ impl<'t> Place<'t> {
             if table.open || table.fields.iter().any(|field| field.name == name) {
                 continue;
             }
-            let near = nearest(name, table.fields.iter().map(|field| field.name));
+            let near = problems.nearest(name, table.fields.iter().map(|field| field.name));
             let pointer = pointer_join(&self.pointer, name);
             let message = format!("{} has no field `{}`", table.what, shown(name));
             let problem = Diagnostic::error(codes::UNKNOWN_FIELD, pointer, message).at_key();
@@ -210,7 +209,8 @@ impl<'t> Place<'t> {
         if found.is_none() {
             let message = format!("`{}` is not one of {listed}", shown(text));
             let problem = self.error(codes::VALUE, message);
-            problems.push(problem.did_you_mean(nearest(text, names())));
+            let near = problems.nearest(text, names());
+            problems.push(problem.did_you_mean(near));
         }
         found.map(|(_, value)| *value)
     }

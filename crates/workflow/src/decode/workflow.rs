@@ -8,7 +8,6 @@ use nebula_core::WorkflowId;
 use super::{Seen, connections::graph, id_range, place::Place};
 use crate::{
     DEFAULT_TIMEZONE, TriggerDefinition, WorkflowDefinition, WorkflowLimits, codes, fields,
-    nearest,
     problems::{Problems, shown},
 };
 
@@ -87,7 +86,7 @@ fn timezone(place: &Place<'_>, problems: &mut Problems) -> Option<String> {
         return Some(text.to_owned());
     }
     let names: Vec<String> = zones.available().map(|name| name.to_string()).collect();
-    let near = nearest(text, names.iter().map(String::as_str));
+    let near = problems.nearest(text, names.iter().map(String::as_str));
     let message = format!("there is no time zone `{}`", shown(text));
     let problem = place.error(codes::VALUE, message);
     problems.push(match near {
