@@ -27,10 +27,12 @@
 
 mod clock;
 mod entropy;
+pub mod execution_repo;
 mod guard;
 mod memory;
 mod offload;
 mod run;
+mod suite;
 
 pub use clock::{ManualClock, START};
 pub use entropy::SeededEntropy;

@@ -1,0 +1,157 @@
+//! Rules of `runnable`, the safety net under every lost ring.
+
+use nebula_core::{Clock, ExecutionId, Timestamp};
+use nebula_execution::NewExecution;
+use nebula_ports::Step;
+
+use super::fixture::*;
+use crate::ManualClock;
+
+async fn rung(repo: &Repo, rung_before: Timestamp) -> Vec<ExecutionId> {
+    let page = repo.runnable(rung_before, 100).await.unwrap();
+    page.runnable
+        .into_iter()
+        .map(|found| found.execution)
+        .collect()
+}
+
+/// What somebody holds is not runnable, although it is due. Guard: `ExecutionGuard::RunnableUnheld`.
+pub async fn a_held_execution_is_not_runnable(repo: &Repo, clock: &ManualClock) {
+    let id = created(repo, clock, 1).await;
+    let _ = grant(repo, id, 1).await;
+    assert_eq!(due(repo).await, []);
+}
+
+/// What waits, is parked or has ended is not runnable. Guard: `ExecutionGuard::RunnableDue`.
+pub async fn only_what_is_due_is_runnable(repo: &Repo, clock: &ManualClock) {
+    let _ = (ended(repo, clock, 1).await, asleep(repo, clock, 2).await);
+    let (parked, later) = (driven(repo, clock, 3).await, driven(repo, clock, 4).await);
+    apply(repo, &parked, park(1, 2)).await;
+    apply(repo, &later, sleep(1, 2, Some(clock.now().plus(DAY)))).await;
+    assert_eq!(due(repo).await, []);
+    clock.advance(DAY);
+    assert_eq!(due(repo).await, [later.execution]);
+}
+
+/// What was rung since `rung_before` is left out. Guard: `ExecutionGuard::RungMark`.
+pub async fn what_was_rung_is_not_rung_again_at_once(repo: &Repo, clock: &ManualClock) {
+    let id = created(repo, clock, 1).await;
+    let before = clock.now();
+    assert_eq!(rung(repo, before).await, [id]);
+    assert_eq!(rung(repo, before).await, []);
+    clock.advance(SECOND);
+    assert_eq!(rung(repo, before).await, []);
+}
+
+/// A ring that nobody answered is rung again. Guard: `ExecutionGuard::RungAgain`.
+pub async fn what_was_rung_long_ago_is_rung_again(repo: &Repo, clock: &ManualClock) {
+    let id = created(repo, clock, 1).await;
+    assert_eq!(rung(repo, clock.now()).await, [id]);
+    clock.advance(SECOND * 60);
+    assert_eq!(rung(repo, clock.now()).await, [id]);
+}
+
+/// A grant answers the ring: the next reason to run is rung at once. Guard: `ExecutionGuard::GrantAnswersRing`.
+pub async fn a_grant_answers_the_ring(repo: &Repo, clock: &ManualClock) {
+    let id = created(repo, clock, 1).await;
+    let before = clock.now();
+    assert_eq!(rung(repo, before).await, [id]);
+    let granted = grant(repo, id, 1).await;
+    apply(
+        repo,
+        &granted.lease,
+        sleep(1, 2, Some(clock.now().plus(SECOND))),
+    )
+    .await;
+    clock.advance(SECOND);
+    assert_eq!(rung(repo, before).await, [id]);
+}
+
+/// One tenant's many executions do not push another's aside. Guard: `ExecutionGuard::Interleaved`.
+pub async fn tenants_take_turns_in_the_sweep(repo: &Repo, clock: &ManualClock) {
+    for n in 1..=6 {
+        let _ = created(repo, clock, n).await;
+    }
+    for n in 7..=8 {
+        let theirs = NewExecution {
+            tenant: other_tenant(),
+            ..new_execution(clock, n)
+        };
+        let _ = repo
+            .create(&other_tenant(), theirs, None, None)
+            .await
+            .unwrap();
+    }
+    let page = repo.runnable(clock.now(), 4).await.unwrap();
+    let theirs = page
+        .runnable
+        .iter()
+        .filter(|found| found.tenant == other_tenant())
+        .count();
+    assert_eq!((page.runnable.len(), theirs), (4, 2));
+}
+
+/// A page has at most its limit, says that there is more, and the next goes on. Guards: `ExecutionGuard::RunnableLimit`, `RunnableMore`.
+pub async fn a_sweep_goes_page_by_page(repo: &Repo, clock: &ManualClock) {
+    let mut expected = Vec::new();
+    for n in 1..=5 {
+        expected.push(created(repo, clock, n).await);
+    }
+    let (mut found, mut mores) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let page = repo.runnable(clock.now(), 2).await.unwrap();
+        found.extend(page.runnable.into_iter().map(|found| found.execution));
+        mores.push(page.more);
+    }
+    found.sort();
+    assert_eq!((found, mores), (expected, vec![true, true, false]));
+}
+
+/// The sweep learns when the next execution becomes due. Guards: `ExecutionGuard::NextDueWake`, `NextDueFuture`.
+pub async fn the_sweep_knows_when_to_look_again(repo: &Repo, clock: &ManualClock) {
+    assert_eq!(repo.runnable(clock.now(), 10).await.unwrap().next_due, None);
+    for (n, seconds) in [(1, 50), (2, 20), (3, 90)] {
+        let lease = driven(repo, clock, n).await;
+        apply(
+            repo,
+            &lease,
+            sleep(1, 2, Some(clock.now().plus(SECOND * seconds))),
+        )
+        .await;
+    }
+    let _ = (
+        asleep(repo, clock, 4).await,
+        ended(repo, clock, 5).await,
+        created(repo, clock, 6).await,
+    );
+    let next = clock.now().plus(SECOND * 20);
+    assert_eq!(
+        repo.runnable(clock.now(), 10).await.unwrap().next_due,
+        Some(next)
+    );
+    clock.advance(SECOND * 20);
+    let next = clock.now().plus(SECOND * 30);
+    assert_eq!(
+        repo.runnable(clock.now(), 10).await.unwrap().next_due,
+        Some(next)
+    );
+}
+
+/// The sweep learns when the next lease ends: its holder may have vanished. Guard: `ExecutionGuard::NextDueLease`.
+pub async fn the_sweep_knows_when_the_next_lease_ends(repo: &Repo, clock: &ManualClock) {
+    let lease = driven(repo, clock, 1).await;
+    apply(
+        repo,
+        &lease,
+        Step {
+            wake_at: Some(clock.now().plus(DAY)),
+            ..append(1, 2, 1)
+        },
+    )
+    .await;
+    let next = clock.now().plus(TTL);
+    assert_eq!(
+        repo.runnable(clock.now(), 10).await.unwrap().next_due,
+        Some(next)
+    );
+}
