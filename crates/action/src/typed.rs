@@ -50,20 +50,21 @@ fn without_value(message: &str) -> String {
     if message.starts_with("unknown field") {
         return format!("has a field that is not known; expected {expected}");
     }
-    const KINDS: [&str; 7] = [
-        "string",
-        "integer",
-        "floating point",
-        "boolean",
-        "null",
-        "map",
-        "sequence",
+    const KINDS: [(&str, &str); 7] = [
+        ("string", "a string"),
+        ("integer", "an integer"),
+        ("floating point", "a number"),
+        ("boolean", "a boolean"),
+        ("null", "null"),
+        ("map", "an object"),
+        ("sequence", "an array"),
     ];
-    let kind = message
-        .strip_prefix("invalid type: ")
-        .and_then(|rest| KINDS.into_iter().find(|kind| rest.starts_with(kind)));
+    let kind = message.strip_prefix("invalid type: ").and_then(|rest| {
+        let known = KINDS.into_iter().find(|(name, _)| rest.starts_with(name));
+        known.map(|(_, kind)| kind)
+    });
     match kind {
-        Some(kind) => format!("must be {expected}, not a {kind}"),
+        Some(kind) => format!("must be {expected}, not {kind}"),
         None => format!("must be {expected}"),
     }
 }

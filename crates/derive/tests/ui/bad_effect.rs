@@ -1,0 +1,7 @@
+use nebula_derive::action;
+
+fn main() {}
+
+/// Says something.
+#[action(id = "text.parse", version = "1.0", title = "Parse", effect = "harmless")]
+async fn parse(ctx: &ActionContext, input: u8) -> Result<u8, ActionError> {}

@@ -1,0 +1,6 @@
+use nebula_derive::action;
+
+fn main() {}
+
+#[action(id = "text.parse", version = "1.0", title = "Parse", effect = "pure")]
+async fn parse(ctx: &ActionContext, input: u8) -> Result<u8, ActionError> {}

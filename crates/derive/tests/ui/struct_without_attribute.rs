@@ -1,0 +1,7 @@
+use nebula_derive::Action;
+
+fn main() {}
+
+/// Says something.
+#[derive(Debug, Action)]
+struct Parse;
