@@ -1,0 +1,267 @@
+//! The actions of one composition.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
+
+use nebula_action::{
+    Action, ActionMetadata, Catalog, CatalogMiss, InterfaceVersion, VersionWanted,
+};
+use nebula_core::ActionId;
+use nebula_validator::Schema;
+
+use crate::{RegistryError, examples};
+
+/// An action with its compiled schemas.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    /// The action.
+    pub action: Arc<dyn Action>,
+    /// The schema of its parameters.
+    pub parameters: Schema,
+    /// The schema of its result.
+    pub output: Schema,
+}
+
+/// The actions of one composition, by id and version.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    actions: BTreeMap<ActionId, BTreeMap<InterfaceVersion, Registered>>,
+}
+
+impl Registry {
+    /// Takes an action under the id and version of its metadata.
+    ///
+    /// # Errors
+    /// [`RegistryError`]: the version is there already, a schema does not compile, an example does
+    /// not fit. Nothing was taken.
+    pub fn register(&mut self, action: Arc<dyn Action>) -> Result<(), RegistryError> {
+        let metadata = action.metadata();
+        let (id, version) = (metadata.id.clone(), metadata.version);
+        let compiled = |which, schema| {
+            Schema::compile(schema).map_err(|error| RegistryError::Schema {
+                id: metadata.id.clone(),
+                which,
+                error: Box::new(error),
+            })
+        };
+        let parameters = compiled("parameters", &metadata.parameters)?;
+        let output = compiled("output", &metadata.output)?;
+        examples::check(metadata, &parameters, &output)?;
+        match self.actions.entry(id.clone()).or_default().entry(version) {
+            Entry::Occupied(_) => Err(RegistryError::Duplicate { id, version }),
+            Entry::Vacant(place) => {
+                place.insert(Registered {
+                    action,
+                    parameters,
+                    output,
+                });
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes each action in turn.
+    ///
+    /// # Errors
+    /// The first one of [`Registry::register`]; the actions before it were taken.
+    pub fn register_all(
+        &mut self,
+        actions: impl IntoIterator<Item = Arc<dyn Action>>,
+    ) -> Result<(), RegistryError> {
+        actions
+            .into_iter()
+            .try_for_each(|action| self.register(action))
+    }
+
+    /// The code for an interface: the highest minor of its major that is at least its minor.
+    #[must_use]
+    pub fn get(&self, id: &ActionId, version: InterfaceVersion) -> Option<Arc<dyn Action>> {
+        self.registered(id, version)
+            .map(|registered| Arc::clone(&registered.action))
+    }
+
+    /// The same with the compiled schemas.
+    #[must_use]
+    pub fn registered(&self, id: &ActionId, version: InterfaceVersion) -> Option<&Registered> {
+        let newest = InterfaceVersion {
+            minor: u32::MAX,
+            ..version
+        };
+        let compatible = self.actions.get(id)?.range(version..=newest);
+        compatible.last().map(|(_, registered)| registered)
+    }
+
+    /// Every version of every action, sorted by id and then by version.
+    pub fn iter(&self) -> impl Iterator<Item = &Registered> {
+        self.actions.values().flat_map(BTreeMap::values)
+    }
+}
+
+impl Catalog for Registry {
+    fn find(&self, id: &ActionId, wanted: VersionWanted) -> Result<&ActionMetadata, CatalogMiss> {
+        let versions = self.actions.get(id).ok_or(CatalogMiss::Id)?;
+        let fitting = versions.iter().rev().find(|(version, _)| {
+            wanted.major.is_none_or(|major| major == version.major)
+                && wanted.minor.is_none_or(|minor| minor <= version.minor)
+        });
+        match fitting {
+            Some((_, registered)) => Ok(registered.action.metadata()),
+            None => Err(CatalogMiss::Version(versions.keys().copied().collect())),
+        }
+    }
+
+    fn ids(&self) -> Vec<&ActionId> {
+        self.actions.keys().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use nebula_action::{
+        ActionContext, ActionError, ActionResult, Effect, EffectClass, Example, ExpressionMark,
+    };
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Fake(ActionMetadata);
+
+    #[async_trait]
+    impl Action for Fake {
+        fn metadata(&self) -> &ActionMetadata {
+            &self.0
+        }
+
+        async fn execute(
+            &self,
+            _: &ActionContext,
+            input: Value,
+        ) -> Result<ActionResult, ActionError> {
+            Ok(ActionResult::output(input))
+        }
+    }
+
+    fn metadata(version: (u32, u32)) -> ActionMetadata {
+        ActionMetadata::new("test.fake", version, Effect::Fixed(EffectClass::Pure))
+    }
+
+    fn registry(versions: &[(u32, u32)]) -> Registry {
+        let mut registry = Registry::default();
+        let actions = versions
+            .iter()
+            .map(|version| Arc::new(Fake(metadata(*version))) as Arc<dyn Action>);
+        registry.register_all(actions).unwrap();
+        registry
+    }
+
+    fn find(registry: &Registry, major: Option<u32>, minor: Option<u32>) -> String {
+        let id = "test.fake".parse().unwrap();
+        match registry.find(&id, VersionWanted { major, minor }) {
+            Ok(found) => found.version.to_string(),
+            Err(CatalogMiss::Id) => "no such id".to_owned(),
+            Err(CatalogMiss::Version(known)) => {
+                let known: Vec<_> = known.iter().map(ToString::to_string).collect();
+                format!("only {}", known.join(" "))
+            }
+        }
+    }
+
+    #[test]
+    fn a_workflow_gets_the_highest_minor_of_the_major_that_it_names() {
+        let registry = registry(&[(1, 0), (1, 3), (2, 0), (2, 1)]);
+        assert_eq!(find(&registry, Some(1), None), "1.3");
+        assert_eq!(find(&registry, Some(1), Some(2)), "1.3");
+        assert_eq!(find(&registry, Some(1), Some(4)), "only 1.0 1.3 2.0 2.1");
+        assert_eq!(find(&registry, Some(3), None), "only 1.0 1.3 2.0 2.1");
+        assert_eq!(find(&registry, None, None), "2.1");
+        assert_eq!(find(&Registry::default(), None, None), "no such id");
+        assert_eq!(registry.ids().len(), 1);
+        assert_eq!(registry.iter().count(), 4);
+    }
+
+    #[test]
+    fn a_plan_gets_code_that_still_speaks_its_interface() {
+        let registry = registry(&[(1, 0), (1, 3), (2, 0)]);
+        let id = "test.fake".parse().unwrap();
+        let get = |major, minor| {
+            let action = registry.get(&id, InterfaceVersion { major, minor });
+            action.map(|action| action.metadata().version.to_string())
+        };
+        assert_eq!(get(1, 1).as_deref(), Some("1.3"));
+        assert_eq!(get(1, 4), None);
+        assert_eq!(get(3, 0), None);
+        let other = "test.other".parse().unwrap();
+        assert!(
+            registry
+                .get(&other, InterfaceVersion { major: 1, minor: 0 })
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_version_is_registered_once() {
+        let mut registry = registry(&[(1, 0)]);
+        let error = registry
+            .register(Arc::new(Fake(metadata((1, 0)))))
+            .unwrap_err();
+        assert!(matches!(error, RegistryError::Duplicate { .. }), "{error}");
+    }
+
+    fn refused(change: impl FnOnce(&mut ActionMetadata)) -> String {
+        let mut metadata = metadata((1, 0));
+        metadata.parameters = json!({ "type": "object", "properties": { "n": { "type": "integer" }, "by": { "type": "integer" } }, "required": ["n"], "additionalProperties": false });
+        metadata.output = json!({ "type": "string" });
+        metadata.expressions = vec![ExpressionMark {
+            path: "by".to_owned(),
+            deferred: true,
+        }];
+        metadata.examples = vec![Example {
+            title: "e".to_owned(),
+            parameters: json!({ "n": "{{ $json }}", "by": "$item" }),
+            json: Value::Null,
+            output: json!("x"),
+            port: "main".to_owned(),
+        }];
+        change(&mut metadata);
+        let mut registry = Registry::default();
+        match registry.register(Arc::new(Fake(metadata))) {
+            Ok(()) => "taken".to_owned(),
+            Err(error) => {
+                assert_eq!(registry.iter().count(), 0);
+                error.to_string()
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_its_own_metadata_is_refused() {
+        assert_eq!(refused(|_| {}), "taken");
+        let message = refused(|metadata| metadata.output = json!({ "type": "text" }));
+        assert!(
+            message.starts_with(
+                "the output schema of `test.fake` cannot be used: the schema is wrong at /type"
+            ),
+            "{message}"
+        );
+        assert_eq!(
+            refused(|metadata| metadata.examples[0].parameters = json!({ "n": "x" })),
+            "the example \"e\" of `test.fake` has wrong parameters: /n: must be an integer, not a string"
+        );
+        assert_eq!(
+            refused(|metadata| metadata.examples[0].parameters = json!({ "by": "$item" })),
+            "the example \"e\" of `test.fake` has wrong parameters: `n` is missing"
+        );
+        assert_eq!(
+            refused(|metadata| metadata.examples[0].output = json!(1)),
+            "the example \"e\" of `test.fake` has wrong output: must be a string, not an integer"
+        );
+        assert_eq!(
+            refused(|metadata| metadata.examples[0].port = "side".to_owned()),
+            "the example \"e\" of `test.fake` has wrong port: the action has no port `side` there"
+        );
+    }
+}
