@@ -1,0 +1,75 @@
+//! What is put into inboxes, by signals and by other executions' steps.
+
+use nebula_core::{ExecutionId, TenantId};
+use nebula_ports::Signalled;
+use rusqlite::{OptionalExtension, params};
+
+use crate::{
+    error::Fault,
+    row::{Row, number, stored},
+    writer::Tx,
+};
+
+/// A signal in the form in which it is stored.
+#[derive(Debug)]
+pub(crate) struct NewItem {
+    pub(crate) kind: String,
+    /// JSON text.
+    pub(crate) payload: String,
+    pub(crate) dedupe: String,
+}
+
+impl NewItem {
+    pub(crate) fn bytes(&self) -> usize {
+        self.kind.len() + self.payload.len() + self.dedupe.len()
+    }
+}
+
+/// Puts a signal into an inbox and makes the execution due.
+pub(crate) fn signal(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    execution: ExecutionId,
+    item: &NewItem,
+) -> Result<Signalled, Fault> {
+    let Some(mut row) = Row::load(tx.connection, tenant, execution)? else {
+        return Ok(Signalled::Unknown);
+    };
+    let signalled = put(tx, &mut row, item)?;
+    if matches!(signalled, Signalled::Delivered { .. }) {
+        row.store(tx.connection, tx.now)?;
+    }
+    Ok(signalled)
+}
+
+/// Puts an item into the inbox of `row`, which the caller stores afterwards.
+pub(crate) fn put(tx: &mut Tx<'_>, row: &mut Row, item: &NewItem) -> Result<Signalled, Fault> {
+    let mut find = tx
+        .connection
+        .prepare_cached("SELECT seq FROM inbox WHERE execution = ? AND dedupe = ?")?;
+    let first: Option<i64> = find
+        .query_row(params![row.n, item.dedupe], |found| found.get(0))
+        .optional()?;
+    if let Some(seq) = first {
+        return Ok(Signalled::Duplicate { seq: number(seq)? });
+    }
+    if row.status.is_terminal() {
+        return Ok(Signalled::Terminal(row.status));
+    }
+    let seq = row.inbox_head + 1;
+    let mut insert = tx.connection.prepare_cached(
+        "INSERT INTO inbox (execution, seq, at, kind, payload, dedupe) VALUES (?, ?, ?, ?, ?, ?)",
+    )?;
+    let at = tx.now.as_millis();
+    insert.execute(params![
+        row.n,
+        stored(seq)?,
+        at,
+        item.kind,
+        item.payload,
+        item.dedupe
+    ])?;
+    row.inbox_head = seq;
+    row.wake(tx.now);
+    Ok(Signalled::Delivered { seq })
+}

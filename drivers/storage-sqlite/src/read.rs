@@ -1,0 +1,276 @@
+//! What readers answer about executions; each function is one read transaction.
+
+use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_execution::{CodecError, Status, StoredEntry, decode};
+use nebula_ports::{
+    ErrorKind, ExecutionFilter, ExecutionSummary, InboxItem, JournalPage, Page, PageToken,
+    WaitToken,
+};
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, ToSql, params};
+
+use crate::{
+    error::Fault,
+    row::{number, status, stored},
+};
+
+/// The most bytes of entries that one page of a journal holds, unless its first batch is larger.
+pub(crate) const MAX_PAGE_BYTES: usize = 16 << 20;
+
+/// The columns of [`summary`].
+const SUMMARY: &str = "id, workflow, version, status, created_at, updated_at, wake_at, next_seq, \
+                       lease_until FROM executions";
+
+/// Whole batches from entry `from` on, as long as they fit into `limit`.
+pub(crate) fn journal(
+    connection: &Connection,
+    tenant: &TenantId,
+    execution: ExecutionId,
+    from: u64,
+    limit: usize,
+) -> Result<JournalPage, Fault> {
+    // The batch that holds `from` begins at or before it.
+    let mut find = connection.prepare_cached(
+        "SELECT first_seq, epoch, entries, count FROM executions JOIN journal ON execution = n
+         WHERE tenant = ?1 AND id = ?2 AND first_seq >= coalesce(
+             (SELECT max(first_seq) FROM journal WHERE execution = n AND first_seq <= ?3), 0)
+         ORDER BY first_seq",
+    )?;
+    let mut rows = find.query(params![
+        tenant.as_str(),
+        execution.as_bytes(),
+        stored(from)?
+    ])?;
+    let mut page = JournalPage {
+        entries: Vec::new(),
+        next: None,
+    };
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let (first, epoch) = (number(row.get(0)?)?, number(row.get(1)?)?);
+        let count = number(row.get(3)?)?;
+        let begin = first.max(from);
+        let Some(fitting) = (first + count)
+            .checked_sub(begin)
+            .filter(|fitting| *fitting > 0)
+        else {
+            continue;
+        };
+        let batch = row
+            .get_ref(2)?
+            .as_blob()
+            .map_err(|_| unreadable("a batch is no blob"))?;
+        bytes += batch.len();
+        let full = page.entries.len() as u64 + fitting > limit as u64 || bytes > MAX_PAGE_BYTES;
+        if full && !page.entries.is_empty() {
+            page.next = Some(begin);
+            break;
+        }
+        let entries = decode(batch).map_err(|error| codec(&error))?;
+        if entries.len() as u64 != count {
+            return Err(unreadable(
+                "a batch has another number of entries than it says",
+            ));
+        }
+        let stored = entries
+            .into_iter()
+            .zip(first..)
+            .filter(|(_, seq)| *seq >= begin);
+        page.entries
+            .extend(stored.map(|(entry, seq)| StoredEntry { seq, epoch, entry }));
+    }
+    Ok(page)
+}
+
+fn unreadable(message: &str) -> Fault {
+    Fault::corrupt(message)
+}
+
+fn codec(error: &CodecError) -> Fault {
+    match error {
+        CodecError::Format { .. } => Fault::new(ErrorKind::Format, error.to_string()),
+        CodecError::Empty => Fault::corrupt(error.to_string()),
+        // The decoder's own words may quote what it read.
+        CodecError::Damaged(cause) => Fault::corrupt(format!(
+            "a journal batch cannot be read at line {}, column {}",
+            cause.line(),
+            cause.column()
+        )),
+    }
+}
+
+/// Inbox items after number `after`.
+pub(crate) fn inbox(
+    connection: &Connection,
+    tenant: &TenantId,
+    execution: ExecutionId,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<InboxItem>, Fault> {
+    let mut find = connection.prepare_cached(
+        "SELECT seq, at, kind, payload FROM executions JOIN inbox ON execution = n
+         WHERE tenant = ? AND id = ? AND seq > ? ORDER BY seq LIMIT ?",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = find.query(params![
+        tenant.as_str(),
+        execution.as_bytes(),
+        stored(after)?,
+        limit
+    ])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        let payload = row
+            .get_ref(3)?
+            .as_str()
+            .map_err(|_| unreadable("a payload is no text"))?;
+        items.push(InboxItem {
+            seq: number(row.get(0)?)?,
+            at: Timestamp::from_millis(row.get(1)?),
+            kind: row.get(2)?,
+            payload: serde_json::from_str(payload)
+                .map_err(|_| unreadable("a payload cannot be read"))?,
+        });
+    }
+    Ok(items)
+}
+
+/// Which execution a token wakes.
+pub(crate) fn waiting_on(
+    connection: &Connection,
+    tenant: &TenantId,
+    token: WaitToken,
+) -> Result<Option<ExecutionId>, Fault> {
+    let mut find = connection.prepare_cached(
+        "SELECT id FROM waits JOIN executions ON n = execution
+         WHERE waits.tenant = ? AND token = ?",
+    )?;
+    let found = find
+        .query_row(params![tenant.as_str(), token.0.as_bytes()], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    Ok(found.map(ExecutionId::from_bytes))
+}
+
+/// What there is to say of one execution.
+pub(crate) fn get(
+    connection: &Connection,
+    tenant: &TenantId,
+    execution: ExecutionId,
+    now: Timestamp,
+) -> Result<Option<ExecutionSummary>, Fault> {
+    let sql = format!("SELECT {SUMMARY} WHERE tenant = ? AND id = ?");
+    let mut find = connection.prepare_cached(&sql)?;
+    let found = find
+        .query_row(params![tenant.as_str(), execution.as_bytes()], |row| {
+            Ok(summary(row, now))
+        })
+        .optional()?;
+    found.transpose()
+}
+
+fn summary(row: &SqlRow<'_>, now: Timestamp) -> Result<ExecutionSummary, Fault> {
+    let workflow: String = row.get(1)?;
+    let lease_until: Option<i64> = row.get(8)?;
+    Ok(ExecutionSummary {
+        id: ExecutionId::from_bytes(row.get(0)?),
+        workflow: WorkflowId::new(workflow).map_err(|error| Fault::corrupt(error.to_string()))?,
+        version: row.get(2)?,
+        status: status(row.get(3)?)?,
+        created_at: Timestamp::from_millis(row.get(4)?),
+        updated_at: Timestamp::from_millis(row.get(5)?),
+        wake_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_millis),
+        entries: number(row.get(7)?)?.saturating_sub(1),
+        leased: lease_until.is_some_and(|until| until > now.as_millis()),
+    })
+}
+
+/// A page of a listing, newest first.
+pub(crate) fn list(
+    connection: &Connection,
+    tenant: &TenantId,
+    filter: &ExecutionFilter,
+    after: Option<&PageToken>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Page<ExecutionSummary>, Fault> {
+    let after = after.map(place_of).transpose()?;
+    let wanted = limit.saturating_add(1);
+    let mut found = Vec::new();
+    // One status at a time is in the order of its index already.
+    if filter.statuses.is_empty() {
+        found = some(connection, tenant, filter, None, after, wanted, now)?;
+    }
+    let mut statuses = filter.statuses.clone();
+    statuses.sort_unstable();
+    statuses.dedup();
+    for one in statuses {
+        found.extend(some(
+            connection,
+            tenant,
+            filter,
+            Some(one),
+            after,
+            wanted,
+            now,
+        )?);
+    }
+    found.sort_by_key(|summary| std::cmp::Reverse((summary.created_at, summary.id)));
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(token_of);
+    Ok(Page { items: found, next })
+}
+
+/// The newest executions after a place, of one status or of all.
+fn some(
+    connection: &Connection,
+    tenant: &TenantId,
+    filter: &ExecutionFilter,
+    only: Option<Status>,
+    after: Option<(i64, ExecutionId)>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Vec<ExecutionSummary>, Fault> {
+    let mut sql = format!("SELECT {SUMMARY} WHERE tenant = ?");
+    let (tenant, limit) = (tenant.as_str(), i64::try_from(limit).unwrap_or(i64::MAX));
+    let workflow = filter.workflow.as_ref().map(WorkflowId::as_str);
+    let number = only.map(|status| status as u8);
+    let id = after.map(|(_, id)| *id.as_bytes());
+    let mut values: Vec<&dyn ToSql> = vec![&tenant];
+    if let Some(workflow) = &workflow {
+        sql.push_str(" AND workflow = ?");
+        values.push(workflow);
+    }
+    if let Some(number) = &number {
+        sql.push_str(" AND status = ?");
+        values.push(number);
+        if only != Some(Status::Completed) {
+            // Says to SQLite that the index over the other statuses holds the answer.
+            sql.push_str(" AND status <> 6");
+        }
+    }
+    if let (Some((at, _)), Some(id)) = (&after, &id) {
+        sql.push_str(" AND (created_at, id) < (?, ?)");
+        values.extend([at as &dyn ToSql, id]);
+    }
+    sql.push_str(" ORDER BY created_at DESC, id DESC LIMIT ?");
+    values.push(&limit);
+    let mut find = connection.prepare_cached(&sql)?;
+    let mut rows = find.query(&values[..])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(summary(row, now)?);
+    }
+    Ok(found)
+}
+
+fn token_of(last: &ExecutionSummary) -> PageToken {
+    PageToken(format!("{}.{}", last.created_at.as_millis(), last.id))
+}
+
+fn place_of(PageToken(token): &PageToken) -> Result<(i64, ExecutionId), Fault> {
+    let parts = token.split_once('.');
+    let place = parts.and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
+    place.ok_or_else(|| Fault::invalid("the page token is not from a page before"))
+}

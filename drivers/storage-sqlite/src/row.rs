@@ -1,0 +1,169 @@
+//! One execution's row: what a write compares and moves, and when it is due.
+
+use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
+use nebula_execution::Status;
+use nebula_ports::Incarnation;
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use uuid::Uuid;
+
+use crate::error::Fault;
+
+/// Stands for "never rung": before every moment that a clock shows.
+pub(crate) const NEVER_RUNG: i64 = -1;
+
+/// A lease that was not given back; it may have expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) holder: Incarnation,
+    pub(crate) until: Timestamp,
+}
+
+/// The columns of `executions` that writes move.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) n: i64,
+    pub(crate) plan: Digest,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) status: Status,
+    pub(crate) epoch: u64,
+    pub(crate) lease: Option<Held>,
+    pub(crate) next_seq: u64,
+    pub(crate) inbox_head: u64,
+    pub(crate) inbox_through: u64,
+    pub(crate) wake_at: Option<Timestamp>,
+    pub(crate) rung_at: i64,
+    /// Grants since the last progress.
+    pub(crate) grants: u32,
+    /// Steps without entries that are stored at `next_seq`.
+    pub(crate) empties: u64,
+    /// The dedupe key that began it.
+    pub(crate) dedupe: Option<String>,
+    /// What the status was when the row was loaded: its index moves only if it changed.
+    loaded: Status,
+}
+
+impl Row {
+    /// The row of `execution`, if it exists.
+    pub(crate) fn load(
+        connection: &Connection,
+        tenant: &TenantId,
+        execution: ExecutionId,
+    ) -> Result<Option<Self>, Fault> {
+        let mut statement = connection.prepare_cached(
+            "SELECT n, plan, updated_at, status, epoch, holder, lease_until, next_seq, inbox_head,
+                    inbox_through, wake_at, rung_at, grants, empties, dedupe
+             FROM executions WHERE tenant = ? AND id = ?",
+        )?;
+        let found = statement
+            .query_row(params![tenant.as_str(), execution.as_bytes()], |row| {
+                Ok(Self::read(row))
+            })
+            .optional()?;
+        found.transpose()
+    }
+
+    fn read(row: &SqlRow<'_>) -> Result<Self, Fault> {
+        let status = status(row.get(3)?)?;
+        let lease = match (
+            row.get::<_, Option<[u8; 16]>>(5)?,
+            row.get::<_, Option<i64>>(6)?,
+        ) {
+            (Some(holder), Some(until)) => Some(Held {
+                holder: Incarnation(Uuid::from_bytes(holder)),
+                until: Timestamp::from_millis(until),
+            }),
+            _ => None,
+        };
+        Ok(Self {
+            n: row.get(0)?,
+            plan: Digest::from(row.get::<_, [u8; 32]>(1)?),
+            updated_at: Timestamp::from_millis(row.get(2)?),
+            status,
+            epoch: number(row.get(4)?)?,
+            lease,
+            next_seq: number(row.get(7)?)?,
+            inbox_head: number(row.get(8)?)?,
+            inbox_through: number(row.get(9)?)?,
+            wake_at: row.get::<_, Option<i64>>(10)?.map(Timestamp::from_millis),
+            rung_at: row.get(11)?,
+            grants: row.get(12)?,
+            empties: number(row.get(13)?)?,
+            dedupe: row.get(14)?,
+            loaded: status,
+        })
+    }
+
+    /// Writes everything back.
+    pub(crate) fn store(&self, connection: &Connection, now: Timestamp) -> Result<(), Fault> {
+        // SQLite moves the entry of every index that names a column which is set, even to the same value.
+        let sql = if self.status == self.loaded {
+            "UPDATE executions SET updated_at = ?3, epoch = ?4, holder = ?5, lease_until = ?6,
+                next_seq = ?7, inbox_head = ?8, inbox_through = ?9, wake_at = ?10, rung_at = ?11,
+                ring_key = ?12, grants = ?13, empties = ?14, held_wake = ?15
+             WHERE n = ?1 AND status = ?2"
+        } else {
+            "UPDATE executions SET status = ?2, updated_at = ?3, epoch = ?4, holder = ?5,
+                lease_until = ?6, next_seq = ?7, inbox_head = ?8, inbox_through = ?9, wake_at = ?10,
+                rung_at = ?11, ring_key = ?12, grants = ?13, empties = ?14, held_wake = ?15
+             WHERE n = ?1"
+        };
+        let changed = connection.prepare_cached(sql)?.execute(params![
+            self.n,
+            self.status as u8,
+            self.updated_at.as_millis(),
+            stored(self.epoch)?,
+            self.lease.as_ref().map(|held| held.holder.0.as_bytes()),
+            self.lease.map(|held| held.until.as_millis()),
+            stored(self.next_seq)?,
+            stored(self.inbox_head)?,
+            stored(self.inbox_through)?,
+            self.wake_at.map(Timestamp::as_millis),
+            self.rung_at,
+            self.due().map(|due| due.as_millis().max(self.rung_at)),
+            self.grants,
+            stored(self.empties)?,
+            self.lease
+                .and(self.wake_at)
+                .filter(|at| *at > now)
+                .map(Timestamp::as_millis),
+        ])?;
+        assert_eq!(
+            changed, 1,
+            "a row that was loaded in this transaction is there"
+        );
+        Ok(())
+    }
+
+    /// When the execution may be driven by whoever comes, if nothing else happens: at the end of
+    /// its lease, without one at its wake-up.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        self.lease.map_or(self.wake_at, |held| Some(held.until))
+    }
+
+    /// Whether somebody holds a lease that has not expired.
+    pub(crate) fn is_held(&self, now: Timestamp) -> bool {
+        self.lease.is_some_and(|held| held.until > now)
+    }
+
+    /// Makes the execution due at `now`, if it is not due before.
+    pub(crate) fn wake(&mut self, now: Timestamp) {
+        self.wake_at = Some(self.wake_at.map_or(now, |at| at.min(now)));
+    }
+}
+
+/// A status from its number.
+pub(crate) fn status(number: u8) -> Result<Status, Fault> {
+    Status::all()
+        .nth(number.into())
+        .ok_or_else(|| Fault::corrupt(format!("{number} is no status")))
+}
+
+/// A count as SQLite stores it.
+pub(crate) fn stored(count: u64) -> Result<i64, Fault> {
+    i64::try_from(count).map_err(|_| Fault::invalid(format!("{count} is past what is stored")))
+}
+
+/// A count as it was stored.
+pub(crate) fn number(stored: i64) -> Result<u64, Fault> {
+    u64::try_from(stored).map_err(|_| Fault::corrupt(format!("{stored} is no count")))
+}

@@ -1,0 +1,268 @@
+//! One step: all its checks, then all its writes.
+
+use nebula_core::{ExecutionId, TenantId, Timestamp};
+use nebula_execution::{Status, encode};
+use nebula_ports::{ExecutionRepo, Lease, Snapshot, Step, Stepped, WaitToken};
+use rusqlite::params;
+
+use crate::{
+    create::{NewRow, append, create_child},
+    error::Fault,
+    inbox::{self, NewItem},
+    row::{Held, Row, stored},
+    writer::Tx,
+};
+
+/// A step in the form in which it is stored; made by the caller's thread, not by the writer.
+#[derive(Debug)]
+pub(crate) struct StoredStep {
+    id: [u8; 16],
+    expected_seq: u64,
+    count: u64,
+    entries: Vec<u8>,
+    to: Option<Status>,
+    wake_at: Option<Timestamp>,
+    inbox_through: u64,
+    waits_opened: Vec<WaitToken>,
+    waits_closed: Vec<WaitToken>,
+    children: Vec<NewRow>,
+    deliver: Vec<(ExecutionId, NewItem)>,
+    snapshot: Option<Snapshot>,
+    release: bool,
+}
+
+impl StoredStep {
+    /// Encodes `step`.
+    ///
+    /// # Errors
+    /// `Invalid`: the step contradicts itself, whatever is stored.
+    pub(crate) fn new(step: Step) -> Result<Self, Fault> {
+        check_shape(&step)?;
+        let children = step.children.iter().map(|child| NewRow::new(child, false));
+        let deliver = step.deliver.into_iter().map(|delivery| {
+            let item = NewItem {
+                kind: delivery.kind,
+                payload: delivery.payload.to_string(),
+                dedupe: delivery.dedupe.0,
+            };
+            (delivery.to, item)
+        });
+        Ok(Self {
+            id: *step.id.0.as_bytes(),
+            expected_seq: step.expected_seq,
+            count: step.entries.len() as u64,
+            entries: if step.entries.is_empty() {
+                Vec::new()
+            } else {
+                encode(&step.entries)
+            },
+            to: step.to,
+            wake_at: step.wake_at,
+            inbox_through: step.inbox_through,
+            waits_opened: step.waits_opened,
+            waits_closed: step.waits_closed,
+            children: children.collect::<Result<_, _>>()?,
+            deliver: deliver.collect(),
+            snapshot: step.snapshot,
+            release: step.release,
+        })
+    }
+
+    /// Everything that the step brings along.
+    pub(crate) fn bytes(&self) -> usize {
+        let children: usize = self.children.iter().map(NewRow::bytes).sum();
+        let deliver: usize = self.deliver.iter().map(|(_, item)| item.bytes()).sum();
+        let snapshot = self
+            .snapshot
+            .as_ref()
+            .map_or(0, |snapshot| snapshot.state.len());
+        self.entries.len() + children + deliver + snapshot
+    }
+}
+
+fn check_shape(step: &Step) -> Result<(), Fault> {
+    let ends = step.to.is_some_and(Status::is_terminal);
+    let (last, before) = match step.entries.split_last() {
+        Some((last, before)) => (last.fact.is_terminal(), before),
+        None => (false, &[][..]),
+    };
+    if step.expected_seq == 0 {
+        return Err(Fault::invalid(
+            "the first entry of a journal has the number 1",
+        ));
+    }
+    if ends != last {
+        return Err(Fault::invalid(
+            "a terminal status and a terminal last entry need each other",
+        ));
+    }
+    if before.iter().any(|entry| entry.fact.is_terminal()) {
+        return Err(Fault::invalid(
+            "a terminal entry is not the last of its step",
+        ));
+    }
+    Ok(())
+}
+
+/// Applies a step, or says why not; everything is checked before anything is written.
+pub(crate) fn step(tx: &mut Tx<'_>, lease: &Lease, step: &StoredStep) -> Result<Stepped, Fault> {
+    let (tenant, id) = (&lease.tenant, lease.execution);
+    let Some(mut row) = Row::load(tx.connection, tenant, id)? else {
+        return Err(Fault::invalid(format!("there is no execution {id}")));
+    };
+    if let Some(refused) = refusal(tx, &row, lease, step)? {
+        return Ok(refused);
+    }
+    if step.inbox_through > row.inbox_head || step.inbox_through < row.inbox_through {
+        return Err(Fault::invalid(format!(
+            "the inbox was read to {} and has {} items; it cannot be read to {} now",
+            row.inbox_through, row.inbox_head, step.inbox_through
+        )));
+    }
+    write_journal(tx, &mut row, step)?;
+    move_row(tx.now, &mut row, lease, step);
+    write_beside(tx, &row, tenant, step)?;
+    for child in &step.children {
+        create_child(tx, tenant, child)?;
+    }
+    for (to, item) in &step.deliver {
+        // Its own row is in hand; one loaded again would be overwritten below.
+        let _ = if *to == id {
+            inbox::put(tx, &mut row, item)?
+        } else {
+            inbox::signal(tx, tenant, *to, item)?
+        };
+    }
+    if row.inbox_through < row.inbox_head && !row.status.is_terminal() {
+        row.wake(tx.now);
+    }
+    row.store(tx.connection, tx.now)?;
+    tx.tally.steps += 1;
+    Ok(Stepped::Applied {
+        next_seq: row.next_seq,
+        inbox_head: row.inbox_head,
+    })
+}
+
+/// The checks, in the port's order: replayed, terminal, fenced, conflict.
+fn refusal(
+    tx: &Tx<'_>,
+    row: &Row,
+    lease: &Lease,
+    step: &StoredStep,
+) -> Result<Option<Stepped>, Fault> {
+    let (next_seq, inbox_head) = (row.next_seq, row.inbox_head);
+    Ok(if is_stored(tx, row, step)? {
+        Some(Stepped::Replayed {
+            next_seq,
+            inbox_head,
+        })
+    } else if row.status.is_terminal() {
+        Some(Stepped::Terminal(row.status))
+    } else if row.epoch != lease.epoch || row.lease.is_none() {
+        Some(Stepped::Fenced { current: row.epoch })
+    } else if step.expected_seq != next_seq {
+        Some(Stepped::Conflict { actual: next_seq })
+    } else {
+        None
+    })
+}
+
+/// Whether this very step was applied at this place. Costs nothing where the place is the
+/// journal's end and no step without entries is stored there.
+fn is_stored(tx: &Tx<'_>, row: &Row, step: &StoredStep) -> Result<bool, Fault> {
+    if step.expected_seq > row.next_seq || (step.expected_seq == row.next_seq && row.empties == 0) {
+        return Ok(false);
+    }
+    let place = stored(step.expected_seq)?;
+    let mut journal = tx.connection.prepare_cached(
+        "SELECT 1 FROM journal WHERE execution = ? AND first_seq = ? AND step = ?",
+    )?;
+    if journal.exists(params![row.n, place, step.id])? {
+        return Ok(true);
+    }
+    let mut empty = tx
+        .connection
+        .prepare_cached("SELECT 1 FROM empty_steps WHERE execution = ? AND seq = ? AND step = ?")?;
+    Ok(empty.exists(params![row.n, place, step.id])?)
+}
+
+fn write_journal(tx: &Tx<'_>, row: &mut Row, step: &StoredStep) -> Result<(), Fault> {
+    if step.count > 0 {
+        append(
+            tx,
+            row.n,
+            row.next_seq,
+            step.count,
+            row.epoch,
+            Some(&step.id),
+            &step.entries,
+        )?;
+        row.next_seq += step.count;
+        row.empties = 0;
+    } else {
+        let mut insert = tx
+            .connection
+            .prepare_cached("INSERT INTO empty_steps (execution, seq, step) VALUES (?, ?, ?)")?;
+        insert.execute(params![row.n, stored(row.next_seq)?, step.id])?;
+        row.empties += 1;
+    }
+    Ok(())
+}
+
+/// Moves what belongs to the execution itself.
+fn move_row(now: Timestamp, row: &mut Row, lease: &Lease, step: &StoredStep) {
+    let before = row.status;
+    row.status = step.to.unwrap_or(before);
+    let ended = row.status.is_terminal();
+    row.updated_at = now;
+    row.wake_at = step.wake_at.filter(|_| !ended);
+    row.inbox_through = step.inbox_through;
+    row.lease = match row.lease {
+        Some(held) if !step.release && !ended => Some(Held {
+            until: now.plus(lease.ttl),
+            ..held
+        }),
+        _ => None,
+    };
+    if step.count > 0 || row.status != before {
+        row.grants = 0;
+    }
+}
+
+/// Snapshot, waits and the time of the dedupe key.
+fn write_beside(tx: &Tx<'_>, row: &Row, tenant: &TenantId, step: &StoredStep) -> Result<(), Fault> {
+    if let Some(snapshot) = &step.snapshot {
+        let mut put = tx.connection.prepare_cached(
+            "INSERT OR REPLACE INTO snapshots (execution, through, state) VALUES (?, ?, ?)",
+        )?;
+        put.execute(params![row.n, stored(snapshot.through)?, snapshot.state])?;
+    }
+    for token in &step.waits_opened {
+        let mut open = tx.connection.prepare_cached(
+            "INSERT OR REPLACE INTO waits (tenant, token, execution) VALUES (?, ?, ?)",
+        )?;
+        open.execute(params![tenant.as_str(), token.0.as_bytes(), row.n])?;
+    }
+    for token in &step.waits_closed {
+        let mut close = tx
+            .connection
+            .prepare_cached("DELETE FROM waits WHERE tenant = ? AND token = ?")?;
+        close.execute(params![tenant.as_str(), token.0.as_bytes()])?;
+    }
+    if row.status.is_terminal() {
+        let mut close = tx
+            .connection
+            .prepare_cached("DELETE FROM waits WHERE execution = ?")?;
+        close.execute([row.n])?;
+        if let Some(key) = &row.dedupe {
+            let mut end = tx.connection.prepare_cached(
+                "UPDATE dedupe SET expires_at = ?4 WHERE tenant = ?1 AND key = ?2
+                 AND id = (SELECT id FROM executions WHERE n = ?3)",
+            )?;
+            let expires = tx.now.plus(<dyn ExecutionRepo>::DEDUPE_TTL);
+            end.execute(params![tenant.as_str(), key, row.n, expires.as_millis()])?;
+        }
+    }
+    Ok(())
+}
