@@ -184,6 +184,16 @@ impl Machine {
         }
     }
 
+    /// When the next timer, retry or time limit is due, also while attempts are under way.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        if self.state.ending().is_some() || self.state.end_status().is_some() {
+            return None;
+        }
+        let timer = self.timers.first().map(|(due, _)| *due);
+        timer.into_iter().chain(self.deadline()).min()
+    }
+
     /// When an instance's inputs were complete: its `$now`.
     #[must_use]
     pub fn ready_at(&self, instance: &InstanceId) -> Timestamp {

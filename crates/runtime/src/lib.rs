@@ -1,1 +1,25 @@
-//! The worker: leases an execution, drives its machine, runs attempts, commits.
+//! The worker: leases an execution, drives its machine, runs attempts, commits, acks.
+//!
+//! Start reading at [`Worker::run`], then `drive.rs`, which is the way of one execution while it
+//! is in memory. The machine decides; here it is done.
+//!
+//! Does not know: which drivers are behind the ports, how executions are admitted, any API.
+//!
+//! # Invariants
+//! - An external write begins only after its `AttemptStarted` is committed.
+//! - Nothing outside sees what depends on an outcome before the outcome is committed.
+//! - A delivery is acked only after what it led to is committed.
+//! - A holder that may have been overtaken stops its attempts and writes nothing more.
+//! - All work hangs on the future of [`Worker::run`]: dropping it stops everything.
+
+mod attempt;
+mod commit;
+mod config;
+mod drive;
+mod evaluate;
+mod grants;
+mod load;
+mod worker;
+
+pub use config::WorkerConfig;
+pub use worker::{Worker, WorkerPorts, WorkerStopped};

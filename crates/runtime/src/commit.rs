@@ -1,0 +1,107 @@
+//! From entries to steps.
+
+use std::time::Duration;
+
+use nebula_core::Timestamp;
+use nebula_execution::Status;
+use nebula_ports::{ErrorKind, PortError, Snapshot, Step, StepId, Stepped};
+use nebula_telemetry::ExecutionEvent;
+use tracing::warn;
+
+use crate::drive::{Drive, Stop};
+
+/// The first pause after a failed commit; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+impl Drive {
+    /// Commits what was decided; the execution stays in our hands.
+    pub(crate) async fn commit(&mut self) -> Result<(), Stop> {
+        let mut step = self.next_step();
+        let entries = self.next_seq + step.entries.len() as u64 - 1 - self.last_snapshot;
+        if entries >= self.shared.config.snapshot_entries {
+            let through = self.next_seq + step.entries.len() as u64 - 1;
+            step.snapshot = Some(Snapshot { through, state: self.machine.snapshot() });
+            self.last_snapshot = through;
+        }
+        self.write(step).await
+    }
+
+    /// Commits what was decided together with the status in which the execution is left.
+    pub(crate) async fn commit_last(&mut self, to: Status, wake_at: Option<Timestamp>) -> Result<(), Stop> {
+        let mut step = self.next_step();
+        step.to = Some(to);
+        step.wake_at = wake_at;
+        step.release = true;
+        self.write(step).await
+    }
+
+    /// Commits what was decided and gives the lease back; there is work left for the next holder.
+    pub(crate) async fn commit_release(&mut self) -> Result<(), Stop> {
+        let mut step = self.next_step();
+        step.wake_at = Some(self.shared.ports.clock.now());
+        step.release = true;
+        self.write(step).await
+    }
+
+    fn next_step(&mut self) -> Step {
+        let id = StepId(self.shared.ports.entropy.uuid());
+        let mut step = Step::append(id, self.next_seq, std::mem::take(&mut self.pending));
+        step.inbox_through = self.inbox_through;
+        // While we hold the lease, what is not done is due: if we vanish, somebody must look.
+        step.wake_at = Some(self.shared.ports.clock.now());
+        self.marked = false;
+        step
+    }
+
+    /// Writes a step until its outcome is known or the lease may be gone.
+    async fn write(&mut self, step: Step) -> Result<(), Stop> {
+        let clock = self.shared.ports.clock.clone();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let asked = clock.monotonic();
+            if asked >= self.lease_until && !self.attempts.is_empty() {
+                // Nobody may have taken it yet, but our attempts must not act any longer.
+                return Err(Stop::Lost);
+            }
+            match self.shared.ports.executions.step(&self.lease, step.clone()).await {
+                Ok(Stepped::Applied { next_seq, inbox_head } | Stepped::Replayed { next_seq, inbox_head }) => {
+                    self.publish(&step);
+                    self.next_seq = next_seq;
+                    self.inbox_head = self.inbox_head.max(inbox_head);
+                    self.renewed_at(asked);
+                    return Ok(());
+                }
+                Ok(Stepped::Fenced { .. } | Stepped::Terminal(_)) => return Err(Stop::Lost),
+                Ok(Stepped::Conflict { actual }) => {
+                    let message = format!(
+                        "the journal of {} goes on at {actual}, this holder expected {}",
+                        self.lease.execution, step.expected_seq
+                    );
+                    warn!("{message}");
+                    return Err(Stop::Lost);
+                }
+                // The same step again is safe: the store recognises it.
+                Err(error) if error.kind == ErrorKind::Unavailable && clock.monotonic() + pause < self.lease_until => {
+                    warn!(execution = %self.lease.execution, %error, "a commit failed; trying again");
+                    clock.sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(error) => return Err(self.gave_up(error)),
+            }
+        }
+    }
+
+    fn gave_up(&self, error: PortError) -> Stop {
+        for token in self.running.values() {
+            token.cancel();
+        }
+        Stop::Store(error)
+    }
+
+    fn publish(&self, step: &Step) {
+        for (seq, entry) in (step.expected_seq..).zip(&step.entries) {
+            let event = ExecutionEvent::project(&self.lease.tenant, self.lease.execution, seq, entry);
+            self.shared.bus.publish(event);
+        }
+    }
+}

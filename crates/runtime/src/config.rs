@@ -1,0 +1,59 @@
+//! The limits of a worker.
+
+use std::time::Duration;
+
+use nebula_core::{ByteSize, serde_duration};
+use serde::{Deserialize, Serialize};
+
+/// The limits of a worker. JSON: spans of time and sizes as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkerConfig {
+    /// The most executions in memory at the same time. Default 64.
+    pub executions: usize,
+    /// How long a lease lasts without renewal; it is renewed after a third of it. Default 10 s.
+    #[serde(with = "serde_duration")]
+    pub lease_ttl: Duration,
+    /// How long before the store lets a lease go this worker counts it as gone. Default 1 s.
+    #[serde(with = "serde_duration")]
+    pub lease_margin: Duration,
+    /// How many grants without progress park an execution as poison. Default 5.
+    pub max_grants: u32,
+    /// How long attempts may still run after they were told to stop. Default 5 s.
+    #[serde(with = "serde_duration")]
+    pub grace: Duration,
+    /// Up to this long an execution waits in memory for a timer or retry; longer, its lease is given back. Default 1 s.
+    #[serde(with = "serde_duration")]
+    pub wait_in_memory: Duration,
+    /// The largest result of an attempt, as compact JSON. Default 16 MiB.
+    pub max_output: ByteSize,
+    /// The most elements of a `for_each`. Default 100,000.
+    pub max_items: u32,
+    /// A step is committed at the latest when so many entries wait. Default 256.
+    pub flush_entries: usize,
+    /// A snapshot of the state is kept after so many entries. Default 2,000.
+    pub snapshot_entries: u64,
+    /// How many plans are kept in memory. Default 64.
+    pub plans: usize,
+    /// Whether a failure of the store itself stops the worker, rather than being tried again. Default false.
+    pub stop_on_store_failure: bool,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            executions: 64,
+            lease_ttl: Duration::from_secs(10),
+            lease_margin: Duration::from_secs(1),
+            max_grants: 5,
+            grace: Duration::from_secs(5),
+            wait_in_memory: Duration::from_secs(1),
+            max_output: ByteSize::mib(16),
+            max_items: 100_000,
+            flush_entries: 256,
+            snapshot_entries: 2_000,
+            plans: 64,
+            stop_on_store_failure: false,
+        }
+    }
+}

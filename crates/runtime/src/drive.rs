@@ -1,0 +1,396 @@
+//! The way of one execution while it is in memory.
+//!
+//! A round: do what the machine commands; read the inbox if something is there; commit what was
+//! decided; begin what had to wait for the commit; wait for whatever comes first. Pure work is done
+//! in place, so a chain of pure nodes is decided whole before its one commit.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use nebula_core::{BoxFuture, Timestamp};
+use nebula_execution::{Command, Entry, Event, InstanceId, Machine, Rest, Signal, Status, Taken, UnparkDecision};
+use nebula_ports::{Granted, Invocation, Lease, PortError, Renewed};
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::{attempt::Finished, evaluate, grants::NodeGrants, worker::Shared};
+
+/// How many inbox items are read at a time.
+const INBOX_PAGE: usize = 100;
+
+/// How an execution left the worker's hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Driven {
+    /// It has ended.
+    Ended,
+    /// Nothing to do until then, or until somebody rings.
+    Rests {
+        /// When.
+        due: Option<Timestamp>,
+    },
+    /// Somebody else has it, or nothing is to be done.
+    NotOurs,
+    /// The lease is gone, or may be.
+    Lost,
+}
+
+/// One execution in this worker's hands.
+pub(crate) struct Drive {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) machine: Machine,
+    pub(crate) lease: Lease,
+    pub(crate) next_seq: u64,
+    pub(crate) inbox_head: u64,
+    /// The last inbox item that is in the machine; committed with the next step.
+    pub(crate) inbox_through: u64,
+    /// The entries that wait for their commit.
+    pub(crate) pending: Vec<Entry>,
+    /// Whether something but entries waits for a commit: an inbox mark.
+    pub(crate) marked: bool,
+    /// By our own clock: until when the lease is certainly ours.
+    pub(crate) lease_until: Duration,
+    pub(crate) last_snapshot: u64,
+    commands: VecDeque<Command>,
+    pub(crate) attempts: FuturesUnordered<BoxFuture<'static, Finished>>,
+    pub(crate) running: BTreeMap<InstanceId, CancellationToken>,
+    /// Attempts that are resolved and begin once their start is committed.
+    pub(crate) prepared: BTreeMap<InstanceId, Invocation>,
+    pub(crate) cleared: Vec<InstanceId>,
+    /// Lists of open `for_each` instances: expressions give the same list again after a crash.
+    pub(crate) lists: BTreeMap<InstanceId, Arc<Value>>,
+    pub(crate) grants: NodeGrants,
+    bell: Arc<Notify>,
+    shutdown: CancellationToken,
+}
+
+/// What a drive waited for.
+enum Woken {
+    Attempt(Finished),
+    Rung,
+    Renew,
+    Due,
+    Shutdown,
+}
+
+/// Why a drive stops before its execution rests.
+pub(crate) enum Stop {
+    /// The lease is gone, or may be: nothing more is written.
+    Lost,
+    /// The store failed.
+    Store(PortError),
+}
+
+impl From<PortError> for Stop {
+    fn from(error: PortError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Drive {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        machine: Machine,
+        granted: Granted,
+        asked: Duration,
+        bell: Arc<Notify>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let grants = NodeGrants::new(machine.plan(), machine.state());
+        let mut drive = Self {
+            shared,
+            machine,
+            next_seq: granted.next_seq,
+            inbox_head: granted.inbox_head,
+            inbox_through: granted.inbox_through,
+            pending: Vec::new(),
+            marked: false,
+            lease_until: Duration::ZERO,
+            last_snapshot: granted.snapshot.map_or(0, |snapshot| snapshot.through),
+            lease: granted.lease,
+            commands: VecDeque::new(),
+            attempts: FuturesUnordered::new(),
+            running: BTreeMap::new(),
+            prepared: BTreeMap::new(),
+            cleared: Vec::new(),
+            lists: BTreeMap::new(),
+            grants,
+            bell,
+            shutdown,
+        };
+        drive.renewed_at(asked);
+        drive
+    }
+
+    /// Drives until the execution ends, rests, or is no longer ours.
+    pub(crate) async fn run(mut self) -> Result<Driven, PortError> {
+        match self.rounds().await {
+            Ok(driven) => Ok(driven),
+            Err(Stop::Lost) => {
+                debug!(execution = %self.lease.execution, "the lease is gone");
+                Ok(Driven::Lost)
+            }
+            Err(Stop::Store(error)) => Err(error),
+        }
+    }
+
+    async fn rounds(&mut self) -> Result<Driven, Stop> {
+        self.tell(Event::Begin);
+        loop {
+            self.work().await?;
+            if let Some(driven) = self.rest().await? {
+                return Ok(driven);
+            }
+            match self.wait().await {
+                Woken::Attempt(finished) => self.attempt_finished(finished),
+                Woken::Rung | Woken::Renew => self.renew().await?,
+                Woken::Due => self.tell(Event::Tick),
+                Woken::Shutdown => return self.drain().await,
+            }
+        }
+    }
+
+    /// Does everything that can be done now: commands, inbox, commit, and what the commit allows.
+    async fn work(&mut self) -> Result<(), Stop> {
+        loop {
+            while let Some(command) = self.commands.pop_front() {
+                self.execute(command).await;
+                if self.pending.len() >= self.shared.config.flush_entries {
+                    self.commit().await?;
+                }
+            }
+            if self.read_inbox().await? {
+                continue;
+            }
+            let resting = !matches!(self.machine.rest(), Rest::Busy) && self.attempts.is_empty();
+            if resting && self.cleared.is_empty() {
+                // The last step carries the status as well.
+                return Ok(());
+            }
+            if !self.pending.is_empty() || self.marked {
+                self.commit().await?;
+            }
+            if self.cleared.is_empty() {
+                return Ok(());
+            }
+            for instance in std::mem::take(&mut self.cleared) {
+                self.begin_prepared(&instance);
+            }
+        }
+    }
+
+    /// Commits the last step and gives the execution away, if there is nothing to do for a while.
+    async fn rest(&mut self) -> Result<Option<Driven>, Stop> {
+        let now = self.shared.ports.clock.now();
+        let (to, due) = match self.machine.rest() {
+            Rest::Busy => return Ok(None),
+            Rest::Ended(status) => (status, None),
+            Rest::Parked { due } => (Status::Parked, due),
+            Rest::Waiting { due } => (Status::Waiting, due),
+        };
+        if !self.attempts.is_empty() {
+            return Ok(None);
+        }
+        if let Some(due) = due
+            && due.since(now) <= self.shared.config.wait_in_memory
+            && to == Status::Waiting
+        {
+            if !self.pending.is_empty() || self.marked {
+                self.commit().await?;
+            }
+            return Ok(None);
+        }
+        self.commit_last(to, due).await?;
+        if to.is_terminal() {
+            return Ok(Some(Driven::Ended));
+        }
+        // What arrived meanwhile made it due at once.
+        let unread = self.inbox_head > self.inbox_through;
+        Ok(Some(Driven::Rests { due: if unread { Some(now) } else { due } }))
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let clock = self.shared.ports.clock.clone();
+        let due = self.machine.next_due();
+        let due = async {
+            match due {
+                // One millisecond more: a timer never fires early, also where clocks round down.
+                Some(due) => clock.sleep(due.since(clock.now()) + Duration::from_millis(1)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let renew_in = self.renew_in(clock.monotonic());
+        tokio::select! {
+            biased;
+            Some(finished) = self.attempts.next(), if !self.attempts.is_empty() => Woken::Attempt(finished),
+            () = self.bell.notified() => Woken::Rung,
+            () = self.shutdown.cancelled() => Woken::Shutdown,
+            () = clock.sleep(renew_in) => Woken::Renew,
+            () = due => Woken::Due,
+        }
+    }
+
+    /// Lets running attempts finish within the grace period, then gives the lease back.
+    async fn drain(&mut self) -> Result<Driven, Stop> {
+        let clock = self.shared.ports.clock.clone();
+        let grace = clock.sleep(self.shared.config.grace);
+        tokio::pin!(grace);
+        while !self.attempts.is_empty() {
+            tokio::select! {
+                biased;
+                Some(finished) = self.attempts.next() => {
+                    self.attempt_finished(finished);
+                    // What would follow is left to the next holder.
+                    self.commands.clear();
+                }
+                () = &mut grace => break,
+            }
+        }
+        for token in self.running.values() {
+            token.cancel();
+        }
+        while let (false, Some(finished)) = (self.attempts.is_empty(), self.ended_at_once()) {
+            self.attempt_finished(finished);
+            self.commands.clear();
+        }
+        if let Rest::Ended(status) = self.machine.rest() {
+            self.commit_last(status, None).await?;
+            return Ok(Driven::Ended);
+        }
+        self.commit_release().await?;
+        Ok(Driven::Rests { due: Some(clock.now()) })
+    }
+
+    fn ended_at_once(&mut self) -> Option<Finished> {
+        use futures_util::FutureExt;
+        self.attempts.next().now_or_never().flatten()
+    }
+
+    /// Tells the machine, takes its entries and commands.
+    pub(crate) fn tell(&mut self, event: Event) {
+        let at = self.shared.ports.clock.now().max(self.machine.state().started_at());
+        let decision = self.machine.decide(event, at);
+        self.pending.extend(decision.entries);
+        self.commands.extend(decision.commands);
+    }
+
+    async fn execute(&mut self, command: Command) {
+        match command {
+            Command::Run { instance, attempt, journal_start } => {
+                self.run_attempt(instance, attempt, journal_start).await;
+            }
+            Command::Start { instance } => self.cleared.push(instance),
+            Command::Open { instance } => self.open(&instance),
+            Command::Collect { instance, error } => self.collect(instance, error),
+            Command::Fire { instance } => self.fire(instance),
+            Command::Reconcile { instance, attempt } => self.reconcile(instance, attempt),
+            Command::Abort { instance } => {
+                if let Some(token) = self.running.get(&instance) {
+                    token.cancel();
+                }
+            }
+            Command::Output => self.evaluate_output(),
+        }
+    }
+
+    /// Reads what is in the inbox and not yet in the machine; says whether there was something.
+    async fn read_inbox(&mut self) -> Result<bool, Stop> {
+        if self.inbox_head <= self.inbox_through || self.machine.state().end_status().is_some() {
+            return Ok(false);
+        }
+        let repo = self.shared.ports.executions.clone();
+        let (tenant, id) = (&self.lease.tenant, self.lease.execution);
+        let items = repo.inbox(tenant, id, self.inbox_through, INBOX_PAGE).await?;
+        if items.is_empty() {
+            return Ok(false);
+        }
+        for item in items {
+            self.inbox_through = item.seq;
+            self.inbox_head = self.inbox_head.max(item.seq);
+            self.marked = true;
+            match Signal::from_inbox(&item.kind, &item.payload) {
+                Ok(signal) => self.signalled(signal),
+                Err(error) => warn!(execution = %id, %error, "a signal is passed over"),
+            }
+        }
+        Ok(true)
+    }
+
+    fn signalled(&mut self, signal: Signal) {
+        let taken = match &signal {
+            Signal::Unpark { instance: Some(instance), decision } => self.taken_by(instance, decision),
+            _ => Taken::All,
+        };
+        self.tell(Event::Signalled { signal, taken });
+    }
+
+    /// Which connections a person's decision about an instance takes.
+    fn taken_by(&self, instance: &InstanceId, decision: &UnparkDecision) -> Taken {
+        let plan = self.machine.plan();
+        let Some(node) = plan.index_of(instance.node.as_str()) else { return Taken::All };
+        let clock = &self.shared.ports.clock;
+        let taken = match decision {
+            UnparkDecision::Succeeded(output) => {
+                let main = nebula_action::PORT_MAIN;
+                evaluate::taken(&self.machine, instance, main, clock, |scope| {
+                    scope.after_success(instance, output.clone(), main)
+                })
+            }
+            UnparkDecision::Failed => match plan.failure_port(node) {
+                Some(port) => {
+                    let error = self.machine.state().activation(node, instance.activation);
+                    let error = error.and_then(|activation| activation.error.clone());
+                    let error = error.unwrap_or_else(|| nebula_action::ActionError::fatal("UNKNOWN", ""));
+                    evaluate::taken(&self.machine, instance, port, clock, |scope| {
+                        scope.after_failure(instance, &error, port)
+                    })
+                }
+                None => Ok(Taken::All),
+            },
+            UnparkDecision::Retry => Ok(Taken::All),
+        };
+        taken.unwrap_or_else(|error| {
+            warn!(%instance, %error, "no connection is taken after the decision");
+            Taken::Only(Vec::new())
+        })
+    }
+
+    /// Keeps the lease, and learns what is in the inbox.
+    async fn renew(&mut self) -> Result<(), Stop> {
+        let clock = self.shared.ports.clock.clone();
+        let asked = clock.monotonic();
+        match self.shared.ports.executions.renew(std::slice::from_ref(&self.lease)).await {
+            Ok(answers) => match answers.first() {
+                Some(Renewed::Renewed { inbox_head }) => {
+                    self.inbox_head = self.inbox_head.max(*inbox_head);
+                    self.renewed_at(asked);
+                    Ok(())
+                }
+                Some(Renewed::Lost) | None => Err(Stop::Lost),
+            },
+            Err(error) if clock.monotonic() < self.lease_until => {
+                warn!(execution = %self.lease.execution, %error, "could not renew the lease; trying again");
+                clock.sleep(self.shared.config.lease_ttl / 20).await;
+                Ok(())
+            }
+            Err(_) => Err(Stop::Lost),
+        }
+    }
+
+    /// The lease was granted or renewed by a call that began then, by our own clock.
+    pub(crate) fn renewed_at(&mut self, asked: Duration) {
+        let config = &self.shared.config;
+        self.lease_until = asked + config.lease_ttl.saturating_sub(config.lease_margin);
+    }
+
+    fn renew_in(&self, now: Duration) -> Duration {
+        let config = &self.shared.config;
+        let granted = self.lease_until.saturating_sub(config.lease_ttl.saturating_sub(config.lease_margin));
+        (granted + config.lease_ttl / 3).saturating_sub(now)
+    }
+}

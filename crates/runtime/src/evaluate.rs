@@ -1,0 +1,88 @@
+//! Evaluating what belongs to an instance: scope, context, conditions.
+
+use std::{sync::Arc, time::Duration};
+
+use compact_str::CompactString;
+use nebula_action::{ActionError, ErrorClass};
+use nebula_core::Clock;
+use nebula_execution::{EvaluationScope, ExecutionPlan, InstanceId, Machine, Taken};
+use nebula_expression::{Context, ExpressionError};
+use serde_json::Value;
+
+/// What an instance's expressions depend on beside the data.
+pub(crate) fn context(machine: &Machine, instance: &InstanceId, clock: &Arc<dyn Clock>) -> Context {
+    Context {
+        now_ms: machine.ready_at(instance).as_millis(),
+        seed: machine.seed(instance),
+        ..execution_context(machine, clock)
+    }
+}
+
+/// What the workflow's output depends on beside the data: the execution's start.
+pub(crate) fn execution_context(machine: &Machine, clock: &Arc<dyn Clock>) -> Context {
+    let mut context = Context {
+        now_ms: machine.state().started_at().as_millis(),
+        timezone: Arc::from(machine.plan().timezone.as_str()),
+        ..Context::default()
+    };
+    let (clock, start, wall): (_, _, Duration) = (clock.clone(), clock.monotonic(), context.limits.wall);
+    context.backstop = Some(Arc::new(move || clock.monotonic().saturating_sub(start) > wall));
+    context
+}
+
+/// What an instance's expressions see.
+pub(crate) fn scope(machine: &Machine, instance: &InstanceId, item: Option<Arc<Value>>) -> EvaluationScope {
+    let plan = machine.plan();
+    let node = node_of(plan, instance);
+    let scope = EvaluationScope::of_instance(plan, machine.state(), machine.id(), (node, instance.activation));
+    match (item, instance.item) {
+        (Some(item), Some(index)) => scope.with_item(item, index, plan.node(node).each_item),
+        _ => scope,
+    }
+}
+
+/// Dense index of an instance's node.
+pub(crate) fn node_of(plan: &ExecutionPlan, instance: &InstanceId) -> u32 {
+    plan.index_of(instance.node.as_str()).expect("the machine names only nodes of its plan")
+}
+
+/// Which connections of `port` carry a live token once the instance has ended as `ended` shows.
+///
+/// # Errors
+/// A condition has no value: it fails its source node.
+pub(crate) fn taken(
+    machine: &Machine,
+    instance: &InstanceId,
+    port: &str,
+    clock: &Arc<dyn Clock>,
+    ended: impl FnOnce(EvaluationScope) -> EvaluationScope,
+) -> Result<Taken, ActionError> {
+    let plan = machine.plan();
+    let of_port = || plan.outgoing(node_of(plan, instance)).map(|(_, c)| c).filter(|c| c.port == port);
+    if instance.item.is_some() || of_port().all(|connection| connection.condition.is_none()) {
+        return Ok(Taken::All);
+    }
+    let scope = ended(scope(machine, instance, None));
+    let context = context(machine, instance, clock);
+    let mut live: Vec<CompactString> = Vec::new();
+    let mut all = true;
+    for connection in of_port() {
+        let holds = match &connection.condition {
+            None => true,
+            Some(condition) => condition.evaluate_condition(&scope, &context).map_err(|error| {
+                failed(&format!("the condition of the connection to `{}`", connection.name), &error)
+            })?,
+        };
+        if holds {
+            live.push(connection.name.clone());
+        }
+        all &= holds;
+    }
+    Ok(if all { Taken::All } else { Taken::Only(live) })
+}
+
+/// An expression's error as that of its node.
+pub(crate) fn failed(what: &str, error: &ExpressionError) -> ActionError {
+    let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    ActionError::new(error.code, format!("{what}: {}{hint}", error.message), ErrorClass::Fatal)
+}

@@ -1,0 +1,80 @@
+//! From a lease to a machine.
+
+use std::sync::Arc;
+
+use nebula_core::{Digest, TenantId};
+use nebula_execution::{ExecutionPlan, Machine};
+use nebula_ports::{ErrorKind, Granted, PortError, Result};
+use tokio::sync::Mutex;
+
+use crate::worker::Shared;
+
+/// How many journal entries are read at a time.
+const PAGE: usize = 1_000;
+
+/// Plans that were used lately, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct PlanCache {
+    plans: Mutex<Vec<CachedPlan>>,
+}
+
+type CachedPlan = ((TenantId, Digest), Arc<ExecutionPlan>);
+
+impl Shared {
+    /// Reads plan, snapshot and journal, and folds them.
+    pub(crate) async fn load(&self, granted: &Granted) -> Result<Machine> {
+        let tenant = &granted.lease.tenant;
+        let plan = self.plan(tenant, granted.plan).await?;
+        let id = granted.lease.execution;
+        let (machine, mut from) = match &granted.snapshot {
+            Some(snapshot) => {
+                let machine = Machine::restore(plan, tenant.clone(), id, &snapshot.state).map_err(|error| {
+                    PortError::new(ErrorKind::Corrupt, "runtime", "read a snapshot", error.to_string())
+                })?;
+                (machine, snapshot.through + 1)
+            }
+            None => (Machine::new(plan, tenant.clone(), id), 1),
+        };
+        let mut machine = machine.careful(granted.grants_without_progress > 0);
+        while from < granted.next_seq {
+            let page = self.ports.executions.journal(tenant, id, from, PAGE).await?;
+            if page.entries.is_empty() {
+                let message = format!("the journal of {id} ends before entry {from}");
+                return Err(PortError::new(ErrorKind::Corrupt, "runtime", "read a journal", message));
+            }
+            for entry in &page.entries {
+                if entry.seq != from {
+                    let message = format!("the journal of {id} has entry {} where {from} should be", entry.seq);
+                    return Err(PortError::new(ErrorKind::Corrupt, "runtime", "read a journal", message));
+                }
+                machine.apply(entry);
+                from += 1;
+            }
+        }
+        Ok(machine)
+    }
+
+    async fn plan(&self, tenant: &TenantId, digest: Digest) -> Result<Arc<ExecutionPlan>> {
+        let key = (tenant.clone(), digest);
+        if let Some((_, plan)) = self.plans.plans.lock().await.iter().find(|(known, _)| *known == key) {
+            return Ok(plan.clone());
+        }
+        let failed = |kind, message: String| PortError::new(kind, "runtime", "load a plan", message);
+        let bytes = self.ports.workflows.plan(tenant, digest).await?;
+        let bytes = bytes.ok_or_else(|| failed(ErrorKind::Corrupt, format!("no plan is stored under {digest}")))?;
+        let plan = ExecutionPlan::decode(&bytes).map_err(|error| {
+            let kind = match error {
+                nebula_execution::PlanError::Format { .. } => ErrorKind::Format,
+                _ => ErrorKind::Corrupt,
+            };
+            failed(kind, error.to_string())
+        })?;
+        let plan = Arc::new(plan);
+        let mut plans = self.plans.plans.lock().await;
+        if plans.len() >= self.config.plans.max(1) {
+            plans.remove(0);
+        }
+        plans.push((key, plan.clone()));
+        Ok(plan)
+    }
+}
