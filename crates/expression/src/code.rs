@@ -40,9 +40,9 @@ pub(crate) enum Node {
     Local(u16),
     Root(Root),
     /// A field of a node: slot, field, and whether the node may be missing.
-    NodeField(u16, NodeField, bool),
+    StepField(u16, NodeField, bool),
     /// All fields of a node.
-    NodeWhole(u16, bool),
+    StepWhole(u16, bool),
     Now,
     Today,
     Random,

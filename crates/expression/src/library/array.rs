@@ -238,7 +238,7 @@ fn last_index_of<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> 
 fn join<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let separator = match args.get(0) {
         Val::Undefined => Text::Utf8(","),
-        separator => m.to_text(separator)?,
+        separator => m.text_of(separator)?,
     };
     let mut out = m.text_builder(0)?;
     out.push_joined(m, this, separator, 0)?;
@@ -246,7 +246,7 @@ fn join<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'
 }
 
 fn to_string<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) -> Outcome<'a> {
-    let text = m.to_text(this)?;
+    let text = m.text_of(this)?;
     m.text_value(text)
 }
 

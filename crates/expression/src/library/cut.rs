@@ -11,7 +11,7 @@ use crate::{
 impl<'a> Machine<'a> {
     /// `ToIntegerOrInfinity`.
     pub(crate) fn integer(&mut self, value: Val<'a>) -> Result<f64, Fault> {
-        Ok(to_integer(self.to_number(value)?))
+        Ok(to_integer(self.number_of(value)?))
     }
 
     /// An index that counts from the end if it is negative, cut to `0..=len`.

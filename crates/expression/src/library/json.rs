@@ -30,7 +30,7 @@ fn stringify<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
                 m.walk(items.len())?;
                 for item in items.iter() {
                     if matches!(item.kind(), "string" | "number") {
-                        let key = m.to_text(item)?;
+                        let key = m.text_of(item)?;
                         if !keys.contains(&key) {
                             m.charge(keys.len() as u64)?;
                             keys.push(key);
@@ -284,7 +284,7 @@ impl<'a> Machine<'a> {
                 write_json(self, &mut out, value)?;
                 Ok(out.finish_text(self)?.well_formed())
             }
-            value => Ok(self.to_text(value)?.well_formed()),
+            value => Ok(self.text_of(value)?.well_formed()),
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) const PARSE: Function = Function {
 };
 
 fn parse<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
-    let text = m.to_text(args.get(0))?;
+    let text = m.text_of(args.get(0))?;
     let Some(text) = text.utf8() else {
         return Err(Fault::new("TYPE_JSON", "the text is not JSON"));
     };

@@ -1,4 +1,6 @@
 //! `Math`.
+//!
+//! What IEEE 754 does not fix to the last bit comes from `libm`, which is the same everywhere.
 
 use std::f64::consts;
 
@@ -36,45 +38,45 @@ macro_rules! of_number {
     ($name:literal, $run:expr) => {
         pure($name, |m, args| {
             let run: fn(f64) -> f64 = $run;
-            m.to_number(args.get(0)).map(|n| Val::Num(run(n)))
+            m.number_of(args.get(0)).map(|n| Val::Num(run(n)))
         })
     };
 }
 
 pub(super) const FUNCTIONS: [Function; 35] = [
     of_number!("Math.abs", f64::abs),
-    of_number!("Math.acos", f64::acos),
-    of_number!("Math.acosh", f64::acosh),
-    of_number!("Math.asin", f64::asin),
-    of_number!("Math.asinh", f64::asinh),
-    of_number!("Math.atan", f64::atan),
+    of_number!("Math.acos", libm::acos),
+    of_number!("Math.acosh", libm::acosh),
+    of_number!("Math.asin", libm::asin),
+    of_number!("Math.asinh", libm::asinh),
+    of_number!("Math.atan", libm::atan),
     pure("Math.atan2", |m, args| {
         Ok(Val::Num(
-            m.to_number(args.get(0))?.atan2(m.to_number(args.get(1))?),
+            m.number_of(args.get(0))?.atan2(m.number_of(args.get(1))?),
         ))
     }),
-    of_number!("Math.atanh", f64::atanh),
-    of_number!("Math.cbrt", f64::cbrt),
+    of_number!("Math.atanh", libm::atanh),
+    of_number!("Math.cbrt", libm::cbrt),
     of_number!("Math.ceil", f64::ceil),
     of_number!("Math.clz32", |n| f64::from(to_int32(n).leading_zeros())),
-    of_number!("Math.cos", f64::cos),
-    of_number!("Math.cosh", f64::cosh),
-    of_number!("Math.exp", f64::exp),
-    of_number!("Math.expm1", f64::exp_m1),
+    of_number!("Math.cos", libm::cos),
+    of_number!("Math.cosh", libm::cosh),
+    of_number!("Math.exp", libm::exp),
+    of_number!("Math.expm1", libm::expm1),
     of_number!("Math.floor", f64::floor),
     of_number!("Math.fround", |n| f64::from(n as f32)),
     pure("Math.hypot", hypot),
     pure("Math.imul", |m, args| {
         let (a, b) = (
-            to_int32(m.to_number(args.get(0))?),
-            to_int32(m.to_number(args.get(1))?),
+            to_int32(m.number_of(args.get(0))?),
+            to_int32(m.number_of(args.get(1))?),
         );
         Ok(Val::Num(f64::from(a.wrapping_mul(b))))
     }),
-    of_number!("Math.log", f64::ln),
-    of_number!("Math.log10", f64::log10),
-    of_number!("Math.log1p", f64::ln_1p),
-    of_number!("Math.log2", f64::log2),
+    of_number!("Math.log", libm::log),
+    of_number!("Math.log10", libm::log10),
+    of_number!("Math.log1p", libm::log1p),
+    of_number!("Math.log2", libm::log2),
     pure("Math.max", |m, args| {
         extreme(m, args, f64::NEG_INFINITY, |a, b| a > b)
     }),
@@ -83,8 +85,8 @@ pub(super) const FUNCTIONS: [Function; 35] = [
     }),
     pure("Math.pow", |m, args| {
         Ok(Val::Num(power(
-            m.to_number(args.get(0))?,
-            m.to_number(args.get(1))?,
+            m.number_of(args.get(0))?,
+            m.number_of(args.get(1))?,
         )))
     }),
     Function {
@@ -99,11 +101,11 @@ pub(super) const FUNCTIONS: [Function; 35] = [
     } else {
         n.signum()
     }),
-    of_number!("Math.sin", f64::sin),
-    of_number!("Math.sinh", f64::sinh),
+    of_number!("Math.sin", libm::sin),
+    of_number!("Math.sinh", libm::sinh),
     of_number!("Math.sqrt", f64::sqrt),
-    of_number!("Math.tan", f64::tan),
-    of_number!("Math.tanh", f64::tanh),
+    of_number!("Math.tan", libm::tan),
+    of_number!("Math.tanh", libm::tanh),
     of_number!("Math.trunc", f64::trunc),
 ];
 
@@ -123,7 +125,7 @@ fn extreme<'a>(
 ) -> Outcome<'a> {
     let mut best = start;
     for arg in args.0 {
-        let n = m.to_number(*arg)?;
+        let n = m.number_of(*arg)?;
         let zeros = n == 0.0 && best == 0.0;
         let signed = |n: f64| if n.is_sign_negative() { -1.0 } else { 1.0 };
         if best.is_nan() {
@@ -141,7 +143,7 @@ fn hypot<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let mut numbers: Vec<f64> = Vec::new();
     m.reserve(args.len() * 8)?;
     for arg in args.0 {
-        let n = m.to_number(*arg)?.abs();
+        let n = m.number_of(*arg)?.abs();
         unknown |= n.is_nan();
         largest = largest.max(n);
         numbers.push(n);

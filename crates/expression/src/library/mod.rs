@@ -14,6 +14,7 @@ mod math;
 mod number;
 mod object;
 mod order;
+mod replace;
 mod string;
 mod time;
 mod uri;

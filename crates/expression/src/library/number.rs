@@ -24,7 +24,7 @@ pub(super) const BOOLEAN_METHODS: &[Method] = &[
 ];
 
 fn boolean_to_string<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) -> Outcome<'a> {
-    let text = m.to_text(this)?;
+    let text = m.text_of(this)?;
     m.text_value(text)
 }
 
@@ -41,7 +41,7 @@ fn digits<'a>(m: &mut Machine<'a>, value: Val<'a>, low: f64) -> Result<usize, Fa
 }
 
 fn to_fixed<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
-    let n = m.to_number(this)?;
+    let n = m.number_of(this)?;
     let digits = digits(m, args.get(0), 0.0)?;
     if n.is_nan() || n.abs() >= 1e21 {
         return m.copy_text(number_text(n).as_str());
@@ -50,7 +50,7 @@ fn to_fixed<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outco
 }
 
 fn to_precision<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
-    let n = m.to_number(this)?;
+    let n = m.number_of(this)?;
     if matches!(args.get(0), Val::Undefined) || !n.is_finite() {
         return m.copy_text(number_text(n).as_str());
     }
@@ -59,7 +59,7 @@ fn to_precision<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> O
 }
 
 fn to_exponential<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
-    let n = m.to_number(this)?;
+    let n = m.number_of(this)?;
     if !n.is_finite() {
         return m.copy_text(number_text(n).as_str());
     }
@@ -85,9 +85,9 @@ fn to_string<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outc
     if !(2.0..=36.0).contains(&radix) {
         return Err(Fault::new("TYPE_RANGE", "the base must be 2 to 36"));
     }
-    let n = m.to_number(this)?;
+    let n = m.number_of(this)?;
     if radix == 10.0 || !n.is_finite() {
-        let text = m.to_text(this)?;
+        let text = m.text_of(this)?;
         return m.text_value(text);
     }
     m.copy_text(&radix_text(n, radix as u32))
@@ -99,7 +99,7 @@ pub(super) const FUNCTIONS: [Function; 13] = [
         if args.len() == 0 {
             Ok(Val::Num(0.0))
         } else {
-            m.to_number(args.get(0)).map(Val::Num)
+            m.number_of(args.get(0)).map(Val::Num)
         }
     }),
     pure("Number.isFinite", |_, args| {
@@ -120,10 +120,10 @@ pub(super) const FUNCTIONS: [Function; 13] = [
     pure("Number.parseInt", int_of),
     pure("String", string_of),
     pure("isFinite", |m, args| {
-        Ok(Val::Bool(m.to_number(args.get(0))?.is_finite()))
+        Ok(Val::Bool(m.number_of(args.get(0))?.is_finite()))
     }),
     pure("isNaN", |m, args| {
-        Ok(Val::Bool(m.to_number(args.get(0))?.is_nan()))
+        Ok(Val::Bool(m.number_of(args.get(0))?.is_nan()))
     }),
     pure("parseFloat", float_of),
     pure("parseInt", int_of),
@@ -145,31 +145,26 @@ fn string_of<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     if args.get(0).text().is_some() {
         return Ok(args.get(0));
     }
-    let text = m.to_text(args.get(0))?;
+    let text = m.text_of(args.get(0))?;
     m.text_value(text)
 }
 
-/// Text for parsing; what follows a lone surrogate is never part of a number.
-fn start_of(text: Text<'_>) -> String {
-    text.well_formed()
-}
-
 fn float_of<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
-    let text = m.to_text(args.get(0))?;
+    let text = m.text_of(args.get(0))?;
     m.scan(text.size())?;
     Ok(Val::Num(match text {
         Text::Utf8(s) => parse_float(s),
-        wide => parse_float(&start_of(wide)),
+        Text::Wide(_) => parse_float(&text.well_formed()),
     }))
 }
 
 fn int_of<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
-    let text = m.to_text(args.get(0))?;
+    let text = m.text_of(args.get(0))?;
     m.scan(text.size())?;
     m.reserve(text.size())?;
-    let radix = to_int32(m.to_number(args.get(1))?);
+    let radix = to_int32(m.number_of(args.get(1))?);
     Ok(Val::Num(match text {
         Text::Utf8(s) => parse_int(s, radix),
-        wide => parse_int(&start_of(wide), radix),
+        Text::Wide(_) => parse_int(&text.well_formed(), radix),
     }))
 }

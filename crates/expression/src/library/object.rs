@@ -13,7 +13,7 @@ use crate::{
 pub(super) const METHODS: &[Method] = &[
     method("hasOwnProperty", has_own_property),
     method("toString", |m, this, _| {
-        let text = m.to_text(this)?;
+        let text = m.text_of(this)?;
         m.text_value(text)
     }),
     method("valueOf", itself),
@@ -41,7 +41,7 @@ pub(super) const FUNCTIONS: [Function; 12] = [
     pure_with_callback("Object.groupBy", 0b10, group_by),
     pure("Object.hasOwn", |m, args| {
         not_nullish(args.get(0))?;
-        let key = m.to_text(args.get(1))?;
+        let key = m.text_of(args.get(1))?;
         Ok(Val::Bool(m.own(args.get(0), key)?.is_some()))
     }),
     pure("Object.is", |_, args| {
@@ -64,7 +64,7 @@ pub(super) fn has_own_property<'a>(
     this: Val<'a>,
     args: Args<'a, '_>,
 ) -> Outcome<'a> {
-    let key = m.to_text(args.get(0))?;
+    let key = m.text_of(args.get(0))?;
     Ok(Val::Bool(m.own(this, key)?.is_some()))
 }
 
@@ -124,7 +124,7 @@ fn from_entries<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
         }
         let key = m.own(pair, Text::Utf8("0"))?.unwrap_or(Val::Undefined);
         let value = m.own(pair, Text::Utf8("1"))?.unwrap_or(Val::Undefined);
-        let key = m.to_text(key)?;
+        let key = m.text_of(key)?;
         m.reserve_entry(&entries)?;
         entries.push(key, value);
     }
@@ -140,7 +140,7 @@ fn group_by<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     for (i, item) in items.iter().enumerate() {
         m.reserve(size_of::<(Text<'a>, usize, Val<'a>)>())?;
         let key = m.call(callback, &[item, Val::Num(i as f64)])?;
-        keyed.push((m.to_text(key)?, i, item));
+        keyed.push((m.text_of(key)?, i, item));
     }
     keyed.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
     let mut groups: Vec<(usize, Text<'a>, Val<'a>)> = Vec::new();

@@ -26,7 +26,7 @@ pub(super) fn to_sorted<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '
             let mut values: Vec<Val<'a>> = items.iter().filter(known).collect();
             merge_sort(m, &mut values, &mut |m, a, b| {
                 let order = m.call(callback, &[a, b])?;
-                Ok(m.to_number(order)? > 0.0)
+                Ok(m.number_of(order)? > 0.0)
             })?;
             values
                 .into_iter()
@@ -35,7 +35,7 @@ pub(super) fn to_sorted<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '
         None => {
             let mut keyed: Vec<(Text<'a>, Val<'a>)> = Vec::with_capacity(items.len());
             for item in items.iter().filter(known) {
-                keyed.push((m.to_text(item)?, item));
+                keyed.push((m.text_of(item)?, item));
             }
             merge_sort(m, &mut keyed, &mut |m, a, b| {
                 m.charge(1 + (a.0.size().min(b.0.size()) / 64) as u64)?;

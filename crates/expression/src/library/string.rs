@@ -1,6 +1,6 @@
 //! Methods of strings: the table, and those that are neither cutting nor searching.
 
-use super::{Args, Method, Outcome, cut, find, method, object::has_own_property};
+use super::{Args, Method, Outcome, cut, find, method, object::has_own_property, replace};
 use crate::{
     error::Fault,
     machine::Machine,
@@ -26,13 +26,13 @@ pub(super) const METHODS: &[Method] = &[
         name: "replace",
         callbacks: 0b10,
         mutates: false,
-        run: find::replace,
+        run: replace::replace,
     },
     Method {
         name: "replaceAll",
         callbacks: 0b10,
         mutates: false,
-        run: find::replace_all,
+        run: replace::replace_all,
     },
     method("slice", cut::slice),
     method("split", find::split),
@@ -78,7 +78,7 @@ fn is_well_formed<'a>(_: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) -> Ou
 fn to_well_formed<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) -> Outcome<'a> {
     match receiver(this) {
         Text::Utf8(_) => Ok(this),
-        wide => {
+        wide @ Text::Wide(_) => {
             m.reserve(wide.size() * 2)?;
             m.copy_text(&wide.well_formed())
         }
@@ -103,7 +103,7 @@ fn pad<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>, start: bool) 
     }
     let filler = match args.get(1) {
         Val::Undefined => Text::Utf8(" "),
-        filler => m.to_text(filler)?,
+        filler => m.text_of(filler)?,
     };
     if filler.is_empty() {
         return Ok(this);
@@ -116,8 +116,8 @@ fn pad<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>, start: bool) 
     if !start {
         out.push(m, text)?;
     }
+    m.scan(missing)?;
     for _ in 0..missing / filler_len {
-        m.charge(1)?;
         out.push(m, filler)?;
     }
     let part = m.part(filler, 0, missing % filler_len)?;
@@ -139,8 +139,8 @@ fn repeat<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome
     }
     let bytes = (count as usize).saturating_mul(text.size());
     let mut out = m.text_builder(bytes)?;
+    m.scan(bytes)?;
     for _ in 0..count as usize {
-        m.charge(1)?;
         out.push(m, text)?;
     }
     out.finish(m)

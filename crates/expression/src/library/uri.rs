@@ -16,7 +16,7 @@ pub(super) const FUNCTIONS: [Function; 6] = [
     pure("String.fromCharCode", |m, args| {
         let mut units = Vec::with_capacity(args.len());
         for arg in args.0 {
-            units.push(to_int32(m.to_number(*arg)?) as u16);
+            units.push(to_int32(m.number_of(*arg)?) as u16);
         }
         m.units_value(&units)
     }),
@@ -30,7 +30,7 @@ pub(super) const FUNCTIONS: [Function; 6] = [
 fn from_code_point<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let mut out = m.text_builder(args.len())?;
     for arg in args.0 {
-        let n = m.to_number(*arg)?;
+        let n = m.number_of(*arg)?;
         if n.trunc() != n || !(0.0..=1_114_111.0).contains(&n) {
             return Err(Fault::new(
                 "TYPE_RANGE",
@@ -46,7 +46,7 @@ fn from_code_point<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
 }
 
 fn encode<'a>(m: &mut Machine<'a>, args: Args<'a, '_>, kept: &str) -> Outcome<'a> {
-    let text = m.to_text(args.get(0))?;
+    let text = m.text_of(args.get(0))?;
     m.scan(text.size())?;
     let Some(text) = text.utf8() else {
         return Err(Fault::new("TYPE_URI", "half a character cannot be encoded")
@@ -56,7 +56,6 @@ fn encode<'a>(m: &mut Machine<'a>, args: Args<'a, '_>, kept: &str) -> Outcome<'a
     let stays = |c: char| c.is_ascii_alphanumeric() || kept.contains(c);
     let mut rest = text;
     while let Some(at) = rest.find(|c| !stays(c)) {
-        m.charge(1)?;
         out.push_str(m, &rest[..at])?;
         let len = rest[at..].chars().next().map_or(1, char::len_utf8);
         for b in &rest.as_bytes()[at..at + len] {
@@ -78,16 +77,20 @@ fn encode<'a>(m: &mut Machine<'a>, args: Args<'a, '_>, kept: &str) -> Outcome<'a
 
 /// Decodes; what stands for a character of `kept` stays encoded.
 fn decode<'a>(m: &mut Machine<'a>, args: Args<'a, '_>, kept: &str) -> Outcome<'a> {
-    let text = m.to_text(args.get(0))?;
+    let text = m.text_of(args.get(0))?;
     m.scan(text.size())?;
     let malformed = || Fault::new("TYPE_URI", "the text holds a `%` that encodes nothing");
     let Some(text) = text.utf8() else {
-        return Err(malformed());
+        let encoded = text.units().any(|unit| unit == u16::from(b'%'));
+        return if encoded {
+            Err(malformed())
+        } else {
+            m.text_value(text)
+        };
     };
     let mut out = m.text_builder(text.len())?;
     let mut rest = text;
     while let Some(at) = rest.find('%') {
-        m.charge(1)?;
         out.push_str(m, &rest[..at])?;
         rest = &rest[at..];
         let byte = |i: usize| -> Option<u8> {

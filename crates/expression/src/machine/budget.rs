@@ -7,10 +7,10 @@ use crate::error::Fault;
 const PER_ELEMENT: u64 = 100;
 
 /// So many operations pass between two looks at the deadline.
-const DEADLINE_EVERY: u64 = 4_096;
+pub(super) const DEADLINE_EVERY: u64 = 4_096;
 
 /// Bytes of text that cost one operation to look at.
-const BYTES_PER_OPERATION: usize = 64;
+const BYTES_PER_OPERATION: usize = 512;
 
 impl Machine<'_> {
     /// Spends `n` operations.
@@ -76,9 +76,7 @@ impl Machine<'_> {
 
     pub(super) fn set_look_at(&mut self) {
         self.look_at = match self.context.backstop {
-            Some(_) => self
-                .allowed
-                .min(self.operations.saturating_add(DEADLINE_EVERY)),
+            Some(_) => self.allowed.min(self.deadline_at),
             None => self.allowed,
         };
     }
@@ -100,6 +98,7 @@ impl Machine<'_> {
             let message = format!("the expression takes longer than {wall:?}");
             return Err(Fault::new("LIMIT_WALL", message));
         }
+        self.deadline_at = self.operations.saturating_add(DEADLINE_EVERY);
         self.set_look_at();
         Ok(())
     }

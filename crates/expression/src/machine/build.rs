@@ -205,7 +205,10 @@ impl<'a> TextBuilder<'a> {
                 let len = self.text.len() + s.len();
                 if len > self.text.capacity() {
                     m.check_string(len)?;
-                    let room = len.max(self.text.capacity().saturating_mul(2)).max(32);
+                    // Room never goes beyond the limit, so what fits needs no look at it.
+                    let limit = m.context.limits.string_bytes;
+                    let twice = self.text.capacity().saturating_mul(2).max(32);
+                    let room = twice.min(limit).max(len);
                     m.reserve(room)?;
                     self.text.reserve_exact(room - self.text.len());
                 }

@@ -129,7 +129,7 @@ impl<'a> Machine<'a> {
 
     fn computed_key(&mut self, node: NodeId) -> Result<Text<'a>, Fault> {
         let key = self.eval(node)?;
-        self.to_text(key)
+        self.text_of(key)
     }
 
     fn bind_array(
@@ -215,10 +215,8 @@ impl<'a> Machine<'a> {
 
     /// A text's UTF-16 units, each as a string.
     pub(crate) fn units_of(&mut self, text: Text<'a>) -> Result<Items<'a>, Fault> {
-        if let Text::Utf8(s) = text {
-            if s.is_ascii() {
-                return self.code_points(text);
-            }
+        if matches!(text, Text::Utf8(s) if s.is_ascii()) {
+            return self.code_points(text);
         }
         let mut list = self.list(text.len())?;
         self.walk(text.len())?;

@@ -94,7 +94,7 @@ impl<'a> Machine<'a> {
             let found = if at as f64 == n { items.get(at) } else { None };
             return Ok(found.unwrap_or(Val::Undefined));
         }
-        let key = self.to_text(index)?;
+        let key = self.text_of(index)?;
         match key {
             Text::Utf8(key) => self.member(value, key),
             Text::Wide(_) => Ok(self.own(value, key)?.unwrap_or(Val::Undefined)),

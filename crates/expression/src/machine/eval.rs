@@ -60,8 +60,8 @@ impl<'a> Machine<'a> {
                 self.call(&code.callbacks[callback as usize], &args)
             }
             Node::Callback(callback) => Ok(Val::Callback(&code.callbacks[callback as usize])),
-            Node::NodeField(slot, field, optional) => self.node_field(slot, field, optional),
-            Node::NodeWhole(slot, optional) => self.node_whole(slot, optional),
+            Node::StepField(slot, field, optional) => self.node_field(slot, field, optional),
+            Node::StepWhole(slot, optional) => self.node_whole(slot, optional),
             Node::Wide(at) => {
                 let units: &'a [u16] = &code.wides[at as usize];
                 self.text_value(Text::Wide(units))
@@ -112,12 +112,12 @@ impl<'a> Machine<'a> {
             let right = self.eval(*right)?;
             if *op == BinaryOp::Add {
                 if let Some(text) = &mut growing {
-                    let right = self.to_primitive(right)?;
+                    let right = self.primitive(right)?;
                     text.push_value(self, right)?;
                     continue;
                 }
                 if value.text().is_some() || right.text().is_some() {
-                    let (left, right) = (self.to_primitive(value)?, self.to_primitive(right)?);
+                    let (left, right) = (self.primitive(value)?, self.primitive(right)?);
                     let mut text = self.text_builder(0)?;
                     text.push_value(self, left)?;
                     text.push_value(self, right)?;
@@ -139,9 +139,9 @@ impl<'a> Machine<'a> {
     fn unary(&mut self, op: UnaryOp, operand: Val<'a>) -> Outcome<'a> {
         Ok(match op {
             UnaryOp::Not => Val::Bool(!operand.truthy()),
-            UnaryOp::Negate => Val::Num(-self.to_number(operand)?),
-            UnaryOp::Plus => Val::Num(self.to_number(operand)?),
-            UnaryOp::BitNot => Val::Num(f64::from(!to_int32(self.to_number(operand)?))),
+            UnaryOp::Negate => Val::Num(-self.number_of(operand)?),
+            UnaryOp::Plus => Val::Num(self.number_of(operand)?),
+            UnaryOp::BitNot => Val::Num(f64::from(!to_int32(self.number_of(operand)?))),
             UnaryOp::Typeof => Val::Temp(operand.type_of()),
             UnaryOp::Void => Val::Undefined,
         })
@@ -186,7 +186,7 @@ impl<'a> Machine<'a> {
                 }
                 Property::Computed(key, value) => {
                     let key = self.eval(key)?;
-                    let key = self.to_text(key)?;
+                    let key = self.text_of(key)?;
                     let value = self.eval(value)?;
                     self.reserve_entry(&entries)?;
                     entries.push(key, value);

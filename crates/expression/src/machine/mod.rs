@@ -32,6 +32,8 @@ pub(crate) struct Machine<'a> {
     allowed: u64,
     /// At this many operations the budget and the deadline are looked at.
     look_at: u64,
+    /// At this many operations the deadline is asked next.
+    deadline_at: u64,
     /// Bytes in the arena.
     bytes: usize,
     /// State of the seeded generator.
@@ -64,6 +66,7 @@ impl<'a> Machine<'a> {
                 .operations
                 .min(context.limits.operations_ceiling),
             look_at: 0,
+            deadline_at: budget::DEADLINE_EVERY,
             bytes: 0,
             random: context.seed,
         };

@@ -7,7 +7,7 @@ use crate::{
     error::Fault,
     library::Outcome,
     syntax::ast::BinaryOp,
-    value::{Val, compare, loosely_equal, strictly_equal, to_int32},
+    value::{Text, Val, compare, loosely_equal, strictly_equal, to_int32},
 };
 
 impl<'a> Machine<'a> {
@@ -42,14 +42,14 @@ impl<'a> Machine<'a> {
             B::GreaterEqual => Val::Bool(compare(self, a, b)?.is_some_and(Ordering::is_ge)),
             B::In => return self.has_key(a, b),
             B::Add => return self.add(a, b),
-            B::Subtract => Val::Num(self.to_number(a)? - self.to_number(b)?),
-            B::Multiply => Val::Num(self.to_number(a)? * self.to_number(b)?),
-            B::Divide => Val::Num(self.to_number(a)? / self.to_number(b)?),
+            B::Subtract => Val::Num(self.number_of(a)? - self.number_of(b)?),
+            B::Multiply => Val::Num(self.number_of(a)? * self.number_of(b)?),
+            B::Divide => Val::Num(self.number_of(a)? / self.number_of(b)?),
             // Rust's `%` on doubles is C's `fmod`, as ECMA-262 asks.
-            B::Remainder => Val::Num(self.to_number(a)? % self.to_number(b)?),
-            B::Power => Val::Num(power(self.to_number(a)?, self.to_number(b)?)),
+            B::Remainder => Val::Num(self.number_of(a)? % self.number_of(b)?),
+            B::Power => Val::Num(power(self.number_of(a)?, self.number_of(b)?)),
             B::BitOr | B::BitXor | B::BitAnd | B::ShiftLeft | B::ShiftRight | B::ShiftRightZero => {
-                let (a, b) = (to_int32(self.to_number(a)?), to_int32(self.to_number(b)?));
+                let (a, b) = (to_int32(self.number_of(a)?), to_int32(self.number_of(b)?));
                 let by = b.cast_unsigned() & 31;
                 Val::Num(match op {
                     B::BitOr => f64::from(a | b),
@@ -72,11 +72,11 @@ impl<'a> Machine<'a> {
     }
 
     fn add(&mut self, a: Val<'a>, b: Val<'a>) -> Outcome<'a> {
-        let (a, b) = (self.to_primitive(a)?, self.to_primitive(b)?);
+        let (a, b) = (self.primitive(a)?, self.primitive(b)?);
         if a.text().is_none() && b.text().is_none() {
-            return Ok(Val::Num(self.to_number(a)? + self.to_number(b)?));
+            return Ok(Val::Num(self.number_of(a)? + self.number_of(b)?));
         }
-        let size = |v: Val<'_>| v.text().map_or(24, |text| text.size());
+        let size = |v: Val<'_>| v.text().map_or(24, Text::size);
         let mut text =
             self.text_builder((size(a) + size(b)).min(self.context.limits.string_bytes))?;
         text.push_value(self, a)?;
@@ -94,7 +94,7 @@ impl<'a> Machine<'a> {
                 Fault::new("TYPE_ARGUMENT", message).hint("use `includes` to look into a text")
             );
         }
-        let key = self.to_text(key)?;
+        let key = self.text_of(key)?;
         Ok(Val::Bool(self.own(object, key)?.is_some()))
     }
 }
@@ -104,5 +104,5 @@ pub(crate) fn power(base: f64, exponent: f64) -> f64 {
     if exponent.is_nan() || base.abs() == 1.0 && exponent.is_infinite() {
         return f64::NAN;
     }
-    base.powf(exponent)
+    libm::pow(base, exponent)
 }

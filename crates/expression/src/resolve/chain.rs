@@ -3,7 +3,7 @@
 use super::{Resolver, append, length, literal_key};
 use crate::{
     Root,
-    code::{Callback, Element, Node, NodeField, NodeId, Step, StepKind},
+    code::{Callback, Element, Node, NodeId, Step, StepKind},
     library::{
         MethodSet, all_methods, constant, function, function_names, is_namespace, mutator_hint,
     },
@@ -13,10 +13,10 @@ use crate::{
 };
 
 /// What a chain starts with, how many links that takes, and how it is written if it is data.
-struct Head {
-    node: NodeId,
-    taken: usize,
-    path: Option<String>,
+pub(super) struct Head {
+    pub(super) node: NodeId,
+    pub(super) taken: usize,
+    pub(super) path: Option<String>,
 }
 
 impl Resolver<'_> {
@@ -165,10 +165,10 @@ impl Resolver<'_> {
                 path: None,
             };
         }
-        if is_namespace(name) {
-            if let LinkKind::Member(member) = &links[0].kind {
-                return self.namespace_head(name, member, base, links);
-            }
+        if is_namespace(name)
+            && let LinkKind::Member(member) = &links[0].kind
+        {
+            return self.namespace_head(name, member, base, links);
         }
         let root = name.strip_prefix('$').and_then(Root::from_name);
         let node = self.name(name, base.span);
@@ -352,98 +352,6 @@ impl Resolver<'_> {
         let id = length(&self.code.callbacks);
         self.code.callbacks.push(Callback::Function(function));
         Some(id)
-    }
-
-    /// `$nodes.<id>` and its field.
-    fn node_head(&mut self, base: &Expr, links: &[Link]) -> Head {
-        let id = match &links[0].kind {
-            LinkKind::Member(id) => Some((id.clone(), links[0].span)),
-            LinkKind::Index(index) => literal_key(index).map(|id| (id, index.span)),
-            LinkKind::Call(_) => None,
-        };
-        let Some((id, place)) = id else {
-            let node = self.name("$nodes", base.span);
-            return Head {
-                node,
-                taken: links.len(),
-                path: None,
-            };
-        };
-        // The id alone, without the dot before it or the quotes around it.
-        let len = u32::try_from(id.len()).unwrap_or(u32::MAX);
-        let id_span = match &links[0].kind {
-            LinkKind::Member(_) => Span {
-                start: place.end - len,
-                end: place.end,
-            },
-            _ if place.end - place.start == len + 2 => Span {
-                start: place.start + 1,
-                end: place.end - 1,
-            },
-            _ => place,
-        };
-        let optional = links[0].optional || links.get(1).is_some_and(|link| link.optional);
-        if let Some(known) = self.known_nodes {
-            if !known.contains(&id.as_str()) {
-                let hint = nearest(&id, known.iter().copied())
-                    .map(|near| format!("did you mean `{near}`?"));
-                let message = format!("there is no node `{id}`");
-                let node = self.error("NAME_UNKNOWN_NODE", message, id_span, hint);
-                return Head {
-                    node,
-                    taken: links.len(),
-                    path: None,
-                };
-            }
-        }
-        let slot = self.node_reference(&id, id_span, optional);
-        let field = match links.get(1).map(|link| &link.kind) {
-            Some(LinkKind::Member(field)) => field.clone(),
-            Some(LinkKind::Index(index)) => match literal_key(index) {
-                Some(field) => field,
-                None => return self.node_whole(slot, optional, &id, base.span.to(place)),
-            },
-            _ => return self.node_whole(slot, optional, &id, base.span.to(place)),
-        };
-        let span = base.span.to(links[1].span);
-        if let Some((_, known)) = NodeField::ALL.iter().find(|(name, _)| *name == field) {
-            let node = self.push(Node::NodeField(slot, *known, optional), span);
-            return Head {
-                node,
-                taken: 2,
-                path: Some(format!("$nodes.{id}.{field}")),
-            };
-        }
-        let node = if matches!(
-            field.as_str(),
-            "item" | "all" | "first" | "last" | "itemMatching"
-        ) {
-            let hint = "use `.result`, which is the latest activation's";
-            let message = format!("`.{field}` of a node is not part of the language");
-            self.error("UNSUPPORTED_LINEAGE", message, span, Some(hint.into()))
-        } else {
-            let fields = NodeField::ALL.map(|(name, _)| name);
-            let hint = nearest(&field, fields).map_or_else(
-                || format!("did you mean `$nodes.{id}.result.{field}`?"),
-                |near| format!("did you mean `{near}`?"),
-            );
-            let message = format!("a node has no field `{field}`");
-            self.error("NAME_UNKNOWN_FIELD", message, links[1].span, Some(hint))
-        };
-        Head {
-            node,
-            taken: links.len(),
-            path: None,
-        }
-    }
-
-    fn node_whole(&mut self, slot: u16, optional: bool, id: &str, span: Span) -> Head {
-        let node = self.push(Node::NodeWhole(slot, optional), span);
-        Head {
-            node,
-            taken: 1,
-            path: Some(format!("$nodes.{id}")),
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod arrow;
 mod chain;
 mod names;
+mod node;
 
 use crate::{
     CompileOptions, ExpressionError, NodeReference, Phase, Purity, Report, Root,
@@ -170,10 +171,10 @@ impl Resolver<'_> {
     }
 
     fn unary(&mut self, op: UnaryOp, operand: &Expr) -> Node {
-        if op == UnaryOp::Typeof {
-            if let Some(kind) = self.typeof_name(operand) {
-                return Node::Str(self.string(kind));
-            }
+        if op == UnaryOp::Typeof
+            && let Some(kind) = self.typeof_name(operand)
+        {
+            return Node::Str(self.string(kind));
         }
         if let (UnaryOp::Negate, ExprKind::Number(n)) = (op, &operand.kind) {
             return Node::Number(-n);
@@ -287,7 +288,7 @@ fn path(code: &Code) -> Option<Path> {
     };
     let from = match base {
         Node::Root(root) => PathRoot::Root(root),
-        Node::NodeField(slot, crate::code::NodeField::Result, _) => PathRoot::Result(slot),
+        Node::StepField(slot, crate::code::NodeField::Result, _) => PathRoot::Result(slot),
         _ => return None,
     };
     let plain = steps.iter().map(|step| match step.kind {

@@ -6,6 +6,9 @@ use super::{
     token::Kind,
 };
 
+/// A name and its place.
+type Name = (String, Span);
+
 impl Parser<'_> {
     /// An arrow, if one starts at the current token.
     pub(super) fn arrow(&mut self) -> Option<Expr> {
@@ -126,7 +129,7 @@ impl Parser<'_> {
         None
     }
 
-    fn binding_name(&mut self) -> Option<(String, Span)> {
+    fn binding_name(&mut self) -> Option<Name> {
         if self.token.kind != Kind::Name {
             self.expected("a name");
             return None;
@@ -165,7 +168,7 @@ impl Parser<'_> {
         }
     }
 
-    fn pattern_fields(&mut self) -> (Vec<(Key, Param)>, Option<(String, Span)>) {
+    fn pattern_fields(&mut self) -> (Vec<(Key, Param)>, Option<Name>) {
         let mut fields = Vec::new();
         loop {
             if self.eat(Kind::RightBrace) {

@@ -61,11 +61,11 @@ pub(crate) fn loosely_equal<'a>(
     if a.is_object() == b.is_object() && (a.is_object() || a.kind() == b.kind()) {
         return Ok(strictly_equal(a, b));
     }
-    let (a, b) = (m.to_primitive(a)?, m.to_primitive(b)?);
+    let (a, b) = (m.primitive(a)?, m.primitive(b)?);
     if a.kind() == b.kind() {
         return Ok(strictly_equal(a, b));
     }
-    Ok(m.to_number(a)? == m.to_number(b)?)
+    Ok(m.number_of(a)? == m.number_of(b)?)
 }
 
 /// The order of two values as `<` has it; `None` if one is not a number.
@@ -85,17 +85,17 @@ pub(crate) fn compare<'a>(
             return Ok(Some(a.cmp(&b)));
         }
     }
-    let (a, b) = (m.to_primitive(a)?, m.to_primitive(b)?);
+    let (a, b) = (m.primitive(a)?, m.primitive(b)?);
     if let (Some(a), Some(b)) = (a.text(), b.text()) {
         m.scan(a.size().min(b.size()))?;
         return Ok(Some(a.cmp(&b)));
     }
-    Ok(m.to_number(a)?.partial_cmp(&m.to_number(b)?))
+    Ok(m.number_of(a)?.partial_cmp(&m.number_of(b)?))
 }
 
 impl<'a> Machine<'a> {
     /// `ToNumber`.
-    pub(crate) fn to_number(&mut self, value: Val<'a>) -> Result<f64, Fault> {
+    pub(crate) fn number_of(&mut self, value: Val<'a>) -> Result<f64, Fault> {
         Ok(match value {
             Val::Num(n) => n,
             Val::Undefined | Val::Callback(_) => f64::NAN,
@@ -110,7 +110,7 @@ impl<'a> Machine<'a> {
                 }
                 Some(Text::Wide(_)) => f64::NAN,
                 None => {
-                    let text = self.to_text(value)?;
+                    let text = self.text_of(value)?;
                     text.utf8().map_or(f64::NAN, parse_number)
                 }
             },
@@ -118,7 +118,7 @@ impl<'a> Machine<'a> {
     }
 
     /// `ToPrimitive` without a preferred type.
-    pub(crate) fn to_primitive(&mut self, value: Val<'a>) -> Result<Val<'a>, Fault> {
+    pub(crate) fn primitive(&mut self, value: Val<'a>) -> Result<Val<'a>, Fault> {
         match value {
             Val::Moment(moment) => Ok(Val::Num(moment.millis as f64)),
             Val::JsonArray(_)
@@ -126,7 +126,7 @@ impl<'a> Machine<'a> {
             | Val::JsonObject(_)
             | Val::Object(_)
             | Val::Callback(_) => {
-                let text = self.to_text(value)?;
+                let text = self.text_of(value)?;
                 self.text_value(text)
             }
             primitive => Ok(primitive),
@@ -134,7 +134,7 @@ impl<'a> Machine<'a> {
     }
 
     /// `ToString`.
-    pub(crate) fn to_text(&mut self, value: Val<'a>) -> Result<Text<'a>, Fault> {
+    pub(crate) fn text_of(&mut self, value: Val<'a>) -> Result<Text<'a>, Fault> {
         if let Some(text) = value.text() {
             return Ok(text);
         }

@@ -13,7 +13,7 @@ mod text;
 use serde_json::{Map, Number, Value};
 
 pub(crate) use border::{condition, owned, too_nested};
-pub(crate) use coerce::{compare, loosely_equal, strictly_equal, to_int32, to_integer, trim};
+pub(crate) use coerce::{compare, loosely_equal, strictly_equal, to_int32, to_integer};
 pub(crate) use moment::Moment;
 pub(crate) use number::{
     fixed, number_text, parse_float, parse_int, parse_number, precise, radix_text,
@@ -78,12 +78,10 @@ impl<'a> Val<'a> {
 
     #[inline]
     pub(crate) fn from_number(number: &'a Number) -> Self {
-        if let Some(float) = number.as_f64() {
-            if float.abs() <= MAX_SAFE as f64 || number.is_f64() {
-                return Val::Num(float);
-            }
+        match number.as_f64() {
+            Some(float) if float.abs() <= MAX_SAFE as f64 || number.is_f64() => Val::Num(float),
+            _ => Val::Exact(number),
         }
-        Val::Exact(number)
     }
 
     pub(crate) fn text(self) -> Option<Text<'a>> {

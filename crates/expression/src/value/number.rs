@@ -206,16 +206,16 @@ pub(crate) fn radix_text(n: f64, radix: u32) -> String {
     }
     let digit = |d: u32| char::from_digit(d, radix).unwrap_or('0');
     let mut reversed = String::new();
-    // Beyond 2^53 the low digits are not known and are zero.
-    while whole >= 9_007_199_254_740_992.0 {
+    // The low digits of so large a number are not known and are zero. The bound is V8's.
+    while whole >= 72_057_594_037_927_936.0 {
         whole /= base;
         reversed.push('0');
     }
-    let mut whole = whole as u64;
     loop {
-        reversed.push(digit((whole % u64::from(radix)) as u32));
-        whole /= u64::from(radix);
-        if whole == 0 {
+        let rest = whole % base;
+        reversed.push(digit(rest as u32));
+        whole = (whole - rest) / base;
+        if whole <= 0.0 {
             break;
         }
     }
