@@ -1,1 +1,76 @@
-//! Admits, starts, signals and recovers executions.
+//! Admits, starts, signals and recovers executions: all that is not running.
+//!
+//! Start reading at [`Engine::start`]; [`Engine::sweep`] is the safety net under everything, and
+//! [`Engine::outcome`] answers whoever waits.
+//!
+//! Does not know: the worker. Both meet at the ports: what is started here is found there through
+//! the queue, the sweep, or a lease that the caller hands over.
+//!
+//! # Invariants
+//! - What is refused is refused before anything is created.
+//! - The plan is stored before the execution that names it.
+//! - An answer to a waiting caller comes from the execution repository, never from an event.
+
+mod admission;
+mod config;
+mod install;
+mod outcome;
+mod report;
+mod signals;
+mod start;
+mod sweep;
+
+use std::sync::Arc;
+
+use nebula_core::{Clock, Entropy};
+use nebula_ports::{ExecutionRepo, TaskQueue, WorkflowRepo};
+use nebula_registry::Registry;
+use nebula_telemetry::Bus;
+
+pub use config::EngineConfig;
+pub use install::{InstallError, Installed};
+pub use outcome::Until;
+pub use report::{Report, ReportError, Waiting};
+pub use start::{StartError, Started};
+
+/// What an engine asks of the world.
+#[derive(Debug, Clone)]
+pub struct EnginePorts {
+    /// The record of every execution.
+    pub executions: Arc<dyn ExecutionRepo>,
+    /// Where workflows and plans are kept.
+    pub workflows: Arc<dyn WorkflowRepo>,
+    /// The doorbell.
+    pub queue: Arc<dyn TaskQueue>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Admits, starts, signals and recovers executions. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    ports: EnginePorts,
+    registry: Arc<Registry>,
+    bus: Bus,
+    config: EngineConfig,
+}
+
+impl Engine {
+    /// An engine over these ports.
+    #[must_use]
+    pub fn new(
+        ports: EnginePorts,
+        registry: Arc<Registry>,
+        bus: Bus,
+        config: EngineConfig,
+    ) -> Self {
+        Self {
+            ports,
+            registry,
+            bus,
+            config,
+        }
+    }
+}

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use nebula_action::{ActionContext, ActionError, ActionKind, ActionResult, Deferred, ErrorClass, PORT_MAIN, Reconciled};
+use nebula_action::{
+    ActionContext, ActionError, ActionKind, ActionResult, Deferred, ErrorClass, PORT_MAIN,
+    Reconciled,
+};
 use nebula_core::Digest;
 use nebula_execution::{
     EvaluationScope, Event, InstanceId, Outcome, PlanNode, PlanOutput, Taken,
@@ -33,12 +36,20 @@ enum End {
 
 impl Drive {
     /// Makes an attempt: in place if nothing outside is touched, else beside the others.
-    pub(crate) async fn run_attempt(&mut self, instance: InstanceId, attempt: u32, journal_start: bool) {
+    pub(crate) async fn run_attempt(
+        &mut self,
+        instance: InstanceId,
+        attempt: u32,
+        journal_start: bool,
+    ) {
         let plan = self.machine.plan().clone();
         let index = node_of(&plan, &instance);
         let node = plan.node(index);
         if node.disabled || node.pin.is_some() {
-            let output = node.pin.clone().map_or_else(|| self.json(&instance), Arc::new);
+            let output = node
+                .pin
+                .clone()
+                .map_or_else(|| self.json(&instance), Arc::new);
             self.succeeded(instance, output, PORT_MAIN, None, 0);
             return;
         }
@@ -61,14 +72,20 @@ impl Drive {
                 }
                 Ok(ControlOutcome::WaitUntil(due)) => self.tell(Event::Waits { instance, due }),
                 Ok(ControlOutcome::Stop(output)) => {
-                    self.tell(Event::Stopped { instance, output: Arc::new(output) });
+                    self.tell(Event::Stopped {
+                        instance,
+                        output: Arc::new(output),
+                    });
                 }
                 Err(error) => self.failed_with(instance, error, 0),
             }
             return;
         }
         let Some(action) = self.shared.registry.get(&node.action, node.version) else {
-            let message = format!("this worker has no action `{}@{}`", node.action, node.version);
+            let message = format!(
+                "this worker has no action `{}@{}`",
+                node.action, node.version
+            );
             return self.failed_with(instance, ActionError::fatal("ACTION_MISSING", message), 0);
         };
         let invocation = Invocation {
@@ -83,7 +100,12 @@ impl Drive {
             let key = invocation.context.idempotency_key.clone();
             let input = Digest::of_json(&invocation.input);
             self.prepared.insert(instance.clone(), invocation);
-            self.tell(Event::Starting { instance, key, input, deadline });
+            self.tell(Event::Starting {
+                instance,
+                key,
+                input,
+                deadline,
+            });
         } else if node.effect == nebula_action::EffectClass::Pure {
             let finished = self.attempt(instance, invocation).await;
             self.attempt_finished(finished);
@@ -100,7 +122,8 @@ impl Drive {
     }
 
     fn launch(&mut self, instance: InstanceId, invocation: Invocation) {
-        self.running.insert(instance.clone(), invocation.context.cancellation.clone());
+        self.running
+            .insert(instance.clone(), invocation.context.cancellation.clone());
         let attempt = self.attempt(instance, invocation);
         self.attempts.push(Box::pin(attempt));
     }
@@ -110,12 +133,19 @@ impl Drive {
         instance: InstanceId,
         invocation: Invocation,
     ) -> impl Future<Output = Finished> + Send + 'static {
-        let (sandbox, clock) = (self.shared.ports.sandbox.clone(), self.shared.ports.clock.clone());
+        let (sandbox, clock) = (
+            self.shared.ports.sandbox.clone(),
+            self.shared.ports.clock.clone(),
+        );
         async move {
             let start = clock.monotonic();
             let result = sandbox.run(invocation).await;
             let micros = clock.monotonic().saturating_sub(start).as_micros();
-            Finished { instance, micros: u64::try_from(micros).unwrap_or(u64::MAX), end: End::Result(result) }
+            Finished {
+                instance,
+                micros: u64::try_from(micros).unwrap_or(u64::MAX),
+                end: End::Result(result),
+            }
         }
     }
 
@@ -130,17 +160,25 @@ impl Drive {
         let item = self.item(instance)?;
         let scope = Arc::new(evaluate::scope(&self.machine, instance, item));
         let context = evaluate::context(&self.machine, instance, &self.shared.ports.clock);
-        let input = node.parameters.resolve(&*scope, &context).map_err(|error| {
-            let class = ErrorClass::InvalidInput { pointer: error.pointer.clone() };
-            ActionError::new(error.error.code, error.to_string(), class)
-        })?;
+        let input = node
+            .parameters
+            .resolve(&*scope, &context)
+            .map_err(|error| {
+                let class = ErrorClass::InvalidInput {
+                    pointer: error.pointer.clone(),
+                };
+                ActionError::new(error.error.code, error.to_string(), class)
+            })?;
         self.check_input(node, &input)?;
         let idempotency_key = match &node.idempotency_key {
             None => self.machine.idempotency_key(instance),
             Some(program) => own_key(program.resolve(&*scope, &context))?,
         };
         let deferred = node.parameters.deferred.iter().map(|(path, program)| {
-            (path.clone(), Deferred::new(program.clone(), scope.clone(), context.clone()))
+            (
+                path.clone(),
+                Deferred::new(program.clone(), scope.clone(), context.clone()),
+            )
         });
         let action_context = ActionContext {
             tenant: self.lease.tenant.clone(),
@@ -162,7 +200,12 @@ impl Drive {
 
     /// Checks resolved parameters against the action's schema, where they were not known to the planner.
     fn check_input(&self, node: &PlanNode, input: &Value) -> Result<(), ActionError> {
-        if node.parameters.resolved.values().all(|program| program.as_literal().is_some()) {
+        if node
+            .parameters
+            .resolved
+            .values()
+            .all(|program| program.as_literal().is_some())
+        {
             return Ok(());
         }
         let Some(registered) = self.shared.registry.registered(&node.action, node.version) else {
@@ -173,19 +216,26 @@ impl Drive {
             Some(problem) => Err(ActionError::invalid_input(
                 "PARAMETER_INVALID",
                 problem.pointer.clone(),
-                format!("parameter `{}` of `{}`: {}", problem.pointer, node.action, problem.message),
+                format!(
+                    "parameter `{}` of `{}`: {}",
+                    problem.pointer, node.action, problem.message
+                ),
             )),
         }
     }
 
     /// Evaluates `when`; where it is false or fails, the machine has been told.
     fn gate_open(&mut self, instance: &InstanceId, node: &PlanNode) -> bool {
-        let Some(when) = node.when.as_ref().filter(|_| instance.item.is_none()) else { return true };
+        let Some(when) = node.when.as_ref().filter(|_| instance.item.is_none()) else {
+            return true;
+        };
         let scope = evaluate::scope(&self.machine, instance, None);
         let context = evaluate::context(&self.machine, instance, &self.shared.ports.clock);
         match when.evaluate_condition(&scope, &context) {
             Ok(true) => return true,
-            Ok(false) => self.tell(Event::Skipped { instance: instance.clone() }),
+            Ok(false) => self.tell(Event::Skipped {
+                instance: instance.clone(),
+            }),
             Err(error) => self.failed_with(instance.clone(), failed("`when`", &error), 0),
         }
         false
@@ -201,7 +251,10 @@ impl Drive {
         match self.list(instance, node) {
             Ok(list) => {
                 let count = list.as_array().map_or(0, Vec::len) as u32;
-                self.tell(Event::Opened { instance: instance.clone(), count });
+                self.tell(Event::Opened {
+                    instance: instance.clone(),
+                    count,
+                });
             }
             Err(error) => self.failed_with(instance.clone(), error, 0),
         }
@@ -218,17 +271,27 @@ impl Drive {
             Some(program) => {
                 let scope = evaluate::scope(&self.machine, &whole, None);
                 let context = evaluate::context(&self.machine, &whole, &self.shared.ports.clock);
-                let value = program.evaluate(&scope, &context).map_err(|error| failed("`for_each`", &error))?;
+                let value = program
+                    .evaluate(&scope, &context)
+                    .map_err(|error| failed("`for_each`", &error))?;
                 Arc::new(value.unwrap_or(Value::Null))
             }
         };
         let Some(items) = list.as_array() else {
-            let message = format!("`for_each` of node `{}` gave {}, not a list", node.id, kind(&list));
+            let message = format!(
+                "`for_each` of node `{}` gave {}, not a list",
+                node.id,
+                kind(&list)
+            );
             return Err(ActionError::fatal("FOR_EACH_NOT_A_LIST", message));
         };
         let limit = self.shared.config.max_items as usize;
         if items.len() > limit {
-            let message = format!("`for_each` of node `{}` has {} elements; the limit is {limit}", node.id, items.len());
+            let message = format!(
+                "`for_each` of node `{}` has {} elements; the limit is {limit}",
+                node.id,
+                items.len()
+            );
             return Err(ActionError::limit("FOR_EACH_TOO_LONG", message));
         }
         self.lists.insert(whole, list.clone());
@@ -236,7 +299,9 @@ impl Drive {
     }
 
     fn item(&mut self, instance: &InstanceId) -> Result<Option<Arc<Value>>, ActionError> {
-        let Some(item) = instance.item else { return Ok(None) };
+        let Some(item) = instance.item else {
+            return Ok(None);
+        };
         let plan = self.machine.plan().clone();
         let list = self.list(instance, plan.node(node_of(&plan, instance)))?;
         Ok(list.get(item as usize).map(|value| Arc::new(value.clone())))
@@ -246,17 +311,29 @@ impl Drive {
         let plan = self.machine.plan();
         let state = self.machine.state();
         let activation = state.activation(node_of(plan, instance), instance.activation);
-        activation.map(|activation| state.json(plan, activation)).unwrap_or_default()
+        activation
+            .map(|activation| state.json(plan, activation))
+            .unwrap_or_default()
     }
 
     /// Tells the machine how an attempt ended.
     pub(crate) fn attempt_finished(&mut self, finished: Finished) {
-        let Finished { instance, micros, end } = finished;
+        let Finished {
+            instance,
+            micros,
+            end,
+        } = finished;
         self.running.remove(&instance);
         match end {
             End::Result(Ok(result)) => {
                 let port = result.port.unwrap_or_else(|| PORT_MAIN.to_owned());
-                self.succeeded(instance, Arc::new(result.value), &port, result.lineage, micros);
+                self.succeeded(
+                    instance,
+                    Arc::new(result.value),
+                    &port,
+                    result.lineage,
+                    micros,
+                );
             }
             End::Result(Err(error)) => self.failed_with(instance, error, micros),
             End::Reconciled(Ok(Reconciled::Happened(value))) => {
@@ -264,10 +341,15 @@ impl Drive {
             }
             End::Reconciled(Ok(Reconciled::NotHappened)) => {
                 let message = "the attempt was lost, and its effect did not happen";
-                self.failed_with(instance, ActionError::retryable("WORKER_LOST", message), micros);
+                self.failed_with(
+                    instance,
+                    ActionError::retryable("WORKER_LOST", message),
+                    micros,
+                );
             }
             End::Reconciled(Ok(Reconciled::Unknown)) => {
-                let message = "the attempt was lost, and the action cannot say whether its effect happened";
+                let message =
+                    "the attempt was lost, and the action cannot say whether its effect happened";
                 let error = ActionError::new("WORKER_LOST", message, ErrorClass::Unknown);
                 self.unreconciled(instance, error);
             }
@@ -289,8 +371,17 @@ impl Drive {
         });
         match taken {
             Ok(taken) => {
-                let outcome = Outcome::Succeeded { output, port: port.into(), lineage, taken };
-                self.tell(Event::Finished { instance, outcome, micros });
+                let outcome = Outcome::Succeeded {
+                    output,
+                    port: port.into(),
+                    lineage,
+                    taken,
+                };
+                self.tell(Event::Finished {
+                    instance,
+                    outcome,
+                    micros,
+                });
             }
             Err(error) => self.failed_with(instance, error, micros),
         }
@@ -298,18 +389,28 @@ impl Drive {
 
     fn failed_with(&mut self, instance: InstanceId, error: ActionError, micros: u64) {
         let (error, taken) = self.taken_on_failure(&instance, error);
-        self.tell(Event::Finished { instance, outcome: Outcome::Failed { error, taken }, micros });
+        self.tell(Event::Finished {
+            instance,
+            outcome: Outcome::Failed { error, taken },
+            micros,
+        });
     }
 
     fn unreconciled(&mut self, instance: InstanceId, error: ActionError) {
         let (error, taken) = self.taken_on_failure(&instance, error);
-        self.tell(Event::Unreconciled { instance, error, taken });
+        self.tell(Event::Unreconciled {
+            instance,
+            error,
+            taken,
+        });
     }
 
     /// Which connections a final failure takes; if their conditions fail too, none, and the error says so.
     fn taken_on_failure(&self, instance: &InstanceId, error: ActionError) -> (ActionError, Taken) {
         let plan = self.machine.plan();
-        let Some(port) = plan.failure_port(node_of(plan, instance)) else { return (error, Taken::All) };
+        let Some(port) = plan.failure_port(node_of(plan, instance)) else {
+            return (error, Taken::All);
+        };
         let clock = &self.shared.ports.clock;
         let taken = evaluate::taken(&self.machine, instance, port, clock, |scope| {
             scope.after_failure(instance, &error, port)
@@ -331,9 +432,13 @@ impl Drive {
         }
         let plan = self.machine.plan();
         let index = node_of(plan, &instance);
-        let conditions = plan.outgoing(index).any(|(_, connection)| connection.condition.is_some());
+        let conditions = plan
+            .outgoing(index)
+            .any(|(_, connection)| connection.condition.is_some());
         let items = self.machine.state().activation(index, instance.activation);
-        let list = items.and_then(|activation| activation.items.as_ref()).filter(|_| conditions);
+        let list = items
+            .and_then(|activation| activation.items.as_ref())
+            .filter(|_| conditions);
         let list = Arc::new(list.map(|items| items.list()).unwrap_or_default());
         let clock = &self.shared.ports.clock;
         let taken = evaluate::taken(&self.machine, &instance, PORT_MAIN, clock, |scope| {
@@ -363,7 +468,11 @@ impl Drive {
         let plan = self.machine.plan().clone();
         let index = node_of(&plan, &instance);
         let node = plan.node(index);
-        let action = self.shared.registry.get(&node.action, node.version).filter(|_| node.reconciles);
+        let action = self
+            .shared
+            .registry
+            .get(&node.action, node.version)
+            .filter(|_| node.reconciles);
         let prepared = self.prepare(&instance, attempt, index, node);
         let (Some(action), Ok((_, context, input))) = (action, prepared) else {
             let message = "the attempt was lost with its worker";
@@ -372,7 +481,11 @@ impl Drive {
         };
         self.attempts.push(Box::pin(async move {
             let reconciled = action.reconcile(&context, &input).await;
-            Finished { instance, micros: 0, end: End::Reconciled(reconciled) }
+            Finished {
+                instance,
+                micros: 0,
+                end: End::Reconciled(reconciled),
+            }
         }));
     }
 
@@ -382,10 +495,14 @@ impl Drive {
         let state = self.machine.state();
         let result = |node: u32| {
             let activations = state.activations(node).iter().rev();
-            activations.filter_map(|activation| activation.output.clone()).next()
+            activations
+                .filter_map(|activation| activation.output.clone())
+                .next()
         };
         let output = match &plan.output {
-            PlanOutput::Node(node) => Ok(result(*node).map(Arc::unwrap_or_clone).unwrap_or_default()),
+            PlanOutput::Node(node) => {
+                Ok(result(*node).map(Arc::unwrap_or_clone).unwrap_or_default())
+            }
             PlanOutput::Nodes(nodes) => {
                 let results = nodes.iter().filter_map(|node| {
                     let value = Arc::unwrap_or_clone(result(*node)?);
@@ -395,10 +512,18 @@ impl Drive {
             }
             PlanOutput::Program(program) => {
                 let scope = EvaluationScope::of_output(&plan, state, self.machine.id());
-                let context: Context = evaluate::execution_context(&self.machine, &self.shared.ports.clock);
-                program.resolve(&scope, &context).map(Option::unwrap_or_default).map_err(|error| {
-                    ActionError::new(error.error.code, format!("`output`: {error}"), ErrorClass::Fatal)
-                })
+                let context: Context =
+                    evaluate::execution_context(&self.machine, &self.shared.ports.clock);
+                program
+                    .resolve(&scope, &context)
+                    .map(Option::unwrap_or_default)
+                    .map_err(|error| {
+                        ActionError::new(
+                            error.error.code,
+                            format!("`output`: {error}"),
+                            ErrorClass::Fatal,
+                        )
+                    })
             }
         };
         self.tell(Event::Output(output));
@@ -408,11 +533,15 @@ impl Drive {
 fn own_key(
     resolved: Result<Option<Value>, nebula_parameter::ResolveError>,
 ) -> Result<String, ActionError> {
-    let wrong = |message: String| ActionError::invalid_input("IDEMPOTENCY_KEY", "/idempotency_key", message);
+    let wrong = |message: String| {
+        ActionError::invalid_input("IDEMPOTENCY_KEY", "/idempotency_key", message)
+    };
     match resolved {
         Ok(Some(Value::String(key))) if !key.is_empty() => Ok(key),
         Ok(Some(Value::Number(key))) => Ok(key.to_string()),
-        Ok(_) => Err(wrong("`idempotency_key` must give a text that is not empty".to_owned())),
+        Ok(_) => Err(wrong(
+            "`idempotency_key` must give a text that is not empty".to_owned(),
+        )),
         Err(error) => Err(wrong(error.to_string())),
     }
 }

@@ -20,14 +20,21 @@ impl Drive {
         let entries = self.next_seq + step.entries.len() as u64 - 1 - self.last_snapshot;
         if entries >= self.shared.config.snapshot_entries {
             let through = self.next_seq + step.entries.len() as u64 - 1;
-            step.snapshot = Some(Snapshot { through, state: self.machine.snapshot() });
+            step.snapshot = Some(Snapshot {
+                through,
+                state: self.machine.snapshot(),
+            });
             self.last_snapshot = through;
         }
         self.write(step).await
     }
 
     /// Commits what was decided together with the status in which the execution is left.
-    pub(crate) async fn commit_last(&mut self, to: Status, wake_at: Option<Timestamp>) -> Result<(), Stop> {
+    pub(crate) async fn commit_last(
+        &mut self,
+        to: Status,
+        wake_at: Option<Timestamp>,
+    ) -> Result<(), Stop> {
         let mut step = self.next_step();
         step.to = Some(to);
         step.wake_at = wake_at;
@@ -63,8 +70,23 @@ impl Drive {
                 // Nobody may have taken it yet, but our attempts must not act any longer.
                 return Err(Stop::Lost);
             }
-            match self.shared.ports.executions.step(&self.lease, step.clone()).await {
-                Ok(Stepped::Applied { next_seq, inbox_head } | Stepped::Replayed { next_seq, inbox_head }) => {
+            match self
+                .shared
+                .ports
+                .executions
+                .step(&self.lease, step.clone())
+                .await
+            {
+                Ok(
+                    Stepped::Applied {
+                        next_seq,
+                        inbox_head,
+                    }
+                    | Stepped::Replayed {
+                        next_seq,
+                        inbox_head,
+                    },
+                ) => {
                     self.publish(&step);
                     self.next_seq = next_seq;
                     self.inbox_head = self.inbox_head.max(inbox_head);
@@ -81,7 +103,10 @@ impl Drive {
                     return Err(Stop::Lost);
                 }
                 // The same step again is safe: the store recognises it.
-                Err(error) if error.kind == ErrorKind::Unavailable && clock.monotonic() + pause < self.lease_until => {
+                Err(error)
+                    if error.kind == ErrorKind::Unavailable
+                        && clock.monotonic() + pause < self.lease_until =>
+                {
                     warn!(execution = %self.lease.execution, %error, "a commit failed; trying again");
                     clock.sleep(pause).await;
                     pause *= 2;
@@ -100,7 +125,8 @@ impl Drive {
 
     fn publish(&self, step: &Step) {
         for (seq, entry) in (step.expected_seq..).zip(&step.entries) {
-            let event = ExecutionEvent::project(&self.lease.tenant, self.lease.execution, seq, entry);
+            let event =
+                ExecutionEvent::project(&self.lease.tenant, self.lease.execution, seq, entry);
             self.shared.bus.publish(event);
         }
     }

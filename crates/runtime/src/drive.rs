@@ -12,7 +12,9 @@ use std::{
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use nebula_core::{BoxFuture, Timestamp};
-use nebula_execution::{Command, Entry, Event, InstanceId, Machine, Rest, Signal, Status, Taken, UnparkDecision};
+use nebula_execution::{
+    Command, Entry, Event, InstanceId, Machine, Rest, Signal, Status, Taken, UnparkDecision,
+};
 use nebula_ports::{Granted, Invocation, Lease, PortError, Renewed};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -211,7 +213,9 @@ impl Drive {
         }
         // What arrived meanwhile made it due at once.
         let unread = self.inbox_head > self.inbox_through;
-        Ok(Some(Driven::Rests { due: if unread { Some(now) } else { due } }))
+        Ok(Some(Driven::Rests {
+            due: if unread { Some(now) } else { due },
+        }))
     }
 
     async fn wait(&mut self) -> Woken {
@@ -220,7 +224,11 @@ impl Drive {
         let due = async {
             match due {
                 // One millisecond more: a timer never fires early, also where clocks round down.
-                Some(due) => clock.sleep(due.since(clock.now()) + Duration::from_millis(1)).await,
+                Some(due) => {
+                    clock
+                        .sleep(due.since(clock.now()) + Duration::from_millis(1))
+                        .await
+                }
                 None => std::future::pending().await,
             }
         };
@@ -263,7 +271,9 @@ impl Drive {
             return Ok(Driven::Ended);
         }
         self.commit_release().await?;
-        Ok(Driven::Rests { due: Some(clock.now()) })
+        Ok(Driven::Rests {
+            due: Some(clock.now()),
+        })
     }
 
     fn ended_at_once(&mut self) -> Option<Finished> {
@@ -273,7 +283,12 @@ impl Drive {
 
     /// Tells the machine, takes its entries and commands.
     pub(crate) fn tell(&mut self, event: Event) {
-        let at = self.shared.ports.clock.now().max(self.machine.state().started_at());
+        let at = self
+            .shared
+            .ports
+            .clock
+            .now()
+            .max(self.machine.state().started_at());
         let decision = self.machine.decide(event, at);
         self.pending.extend(decision.entries);
         self.commands.extend(decision.commands);
@@ -281,7 +296,11 @@ impl Drive {
 
     async fn execute(&mut self, command: Command) {
         match command {
-            Command::Run { instance, attempt, journal_start } => {
+            Command::Run {
+                instance,
+                attempt,
+                journal_start,
+            } => {
                 self.run_attempt(instance, attempt, journal_start).await;
             }
             Command::Start { instance } => self.cleared.push(instance),
@@ -305,7 +324,9 @@ impl Drive {
         }
         let repo = self.shared.ports.executions.clone();
         let (tenant, id) = (&self.lease.tenant, self.lease.execution);
-        let items = repo.inbox(tenant, id, self.inbox_through, INBOX_PAGE).await?;
+        let items = repo
+            .inbox(tenant, id, self.inbox_through, INBOX_PAGE)
+            .await?;
         if items.is_empty() {
             return Ok(false);
         }
@@ -323,7 +344,10 @@ impl Drive {
 
     fn signalled(&mut self, signal: Signal) {
         let taken = match &signal {
-            Signal::Unpark { instance: Some(instance), decision } => self.taken_by(instance, decision),
+            Signal::Unpark {
+                instance: Some(instance),
+                decision,
+            } => self.taken_by(instance, decision),
             _ => Taken::All,
         };
         self.tell(Event::Signalled { signal, taken });
@@ -332,7 +356,9 @@ impl Drive {
     /// Which connections a person's decision about an instance takes.
     fn taken_by(&self, instance: &InstanceId, decision: &UnparkDecision) -> Taken {
         let plan = self.machine.plan();
-        let Some(node) = plan.index_of(instance.node.as_str()) else { return Taken::All };
+        let Some(node) = plan.index_of(instance.node.as_str()) else {
+            return Taken::All;
+        };
         let clock = &self.shared.ports.clock;
         let taken = match decision {
             UnparkDecision::Succeeded(output) => {
@@ -345,7 +371,8 @@ impl Drive {
                 Some(port) => {
                     let error = self.machine.state().activation(node, instance.activation);
                     let error = error.and_then(|activation| activation.error.clone());
-                    let error = error.unwrap_or_else(|| nebula_action::ActionError::fatal("UNKNOWN", ""));
+                    let error =
+                        error.unwrap_or_else(|| nebula_action::ActionError::fatal("UNKNOWN", ""));
                     evaluate::taken(&self.machine, instance, port, clock, |scope| {
                         scope.after_failure(instance, &error, port)
                     })
@@ -364,7 +391,13 @@ impl Drive {
     async fn renew(&mut self) -> Result<(), Stop> {
         let clock = self.shared.ports.clock.clone();
         let asked = clock.monotonic();
-        match self.shared.ports.executions.renew(std::slice::from_ref(&self.lease)).await {
+        match self
+            .shared
+            .ports
+            .executions
+            .renew(std::slice::from_ref(&self.lease))
+            .await
+        {
             Ok(answers) => match answers.first() {
                 Some(Renewed::Renewed { inbox_head }) => {
                     self.inbox_head = self.inbox_head.max(*inbox_head);
@@ -390,7 +423,9 @@ impl Drive {
 
     fn renew_in(&self, now: Duration) -> Duration {
         let config = &self.shared.config;
-        let granted = self.lease_until.saturating_sub(config.lease_ttl.saturating_sub(config.lease_margin));
+        let granted = self
+            .lease_until
+            .saturating_sub(config.lease_ttl.saturating_sub(config.lease_margin));
         (granted + config.lease_ttl / 3).saturating_sub(now)
     }
 }

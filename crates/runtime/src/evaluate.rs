@@ -25,16 +25,28 @@ pub(crate) fn execution_context(machine: &Machine, clock: &Arc<dyn Clock>) -> Co
         timezone: Arc::from(machine.plan().timezone.as_str()),
         ..Context::default()
     };
-    let (clock, start, wall): (_, _, Duration) = (clock.clone(), clock.monotonic(), context.limits.wall);
-    context.backstop = Some(Arc::new(move || clock.monotonic().saturating_sub(start) > wall));
+    let (clock, start, wall): (_, _, Duration) =
+        (clock.clone(), clock.monotonic(), context.limits.wall);
+    context.backstop = Some(Arc::new(move || {
+        clock.monotonic().saturating_sub(start) > wall
+    }));
     context
 }
 
 /// What an instance's expressions see.
-pub(crate) fn scope(machine: &Machine, instance: &InstanceId, item: Option<Arc<Value>>) -> EvaluationScope {
+pub(crate) fn scope(
+    machine: &Machine,
+    instance: &InstanceId,
+    item: Option<Arc<Value>>,
+) -> EvaluationScope {
     let plan = machine.plan();
     let node = node_of(plan, instance);
-    let scope = EvaluationScope::of_instance(plan, machine.state(), machine.id(), (node, instance.activation));
+    let scope = EvaluationScope::of_instance(
+        plan,
+        machine.state(),
+        machine.id(),
+        (node, instance.activation),
+    );
     match (item, instance.item) {
         (Some(item), Some(index)) => scope.with_item(item, index, plan.node(node).each_item),
         _ => scope,
@@ -43,7 +55,8 @@ pub(crate) fn scope(machine: &Machine, instance: &InstanceId, item: Option<Arc<V
 
 /// Dense index of an instance's node.
 pub(crate) fn node_of(plan: &ExecutionPlan, instance: &InstanceId) -> u32 {
-    plan.index_of(instance.node.as_str()).expect("the machine names only nodes of its plan")
+    plan.index_of(instance.node.as_str())
+        .expect("the machine names only nodes of its plan")
 }
 
 /// Which connections of `port` carry a live token once the instance has ended as `ended` shows.
@@ -58,7 +71,11 @@ pub(crate) fn taken(
     ended: impl FnOnce(EvaluationScope) -> EvaluationScope,
 ) -> Result<Taken, ActionError> {
     let plan = machine.plan();
-    let of_port = || plan.outgoing(node_of(plan, instance)).map(|(_, c)| c).filter(|c| c.port == port);
+    let of_port = || {
+        plan.outgoing(node_of(plan, instance))
+            .map(|(_, c)| c)
+            .filter(|c| c.port == port)
+    };
     if instance.item.is_some() || of_port().all(|connection| connection.condition.is_none()) {
         return Ok(Taken::All);
     }
@@ -69,9 +86,14 @@ pub(crate) fn taken(
     for connection in of_port() {
         let holds = match &connection.condition {
             None => true,
-            Some(condition) => condition.evaluate_condition(&scope, &context).map_err(|error| {
-                failed(&format!("the condition of the connection to `{}`", connection.name), &error)
-            })?,
+            Some(condition) => condition
+                .evaluate_condition(&scope, &context)
+                .map_err(|error| {
+                    failed(
+                        &format!("the condition of the connection to `{}`", connection.name),
+                        &error,
+                    )
+                })?,
         };
         if holds {
             live.push(connection.name.clone());
@@ -83,6 +105,14 @@ pub(crate) fn taken(
 
 /// An expression's error as that of its node.
 pub(crate) fn failed(what: &str, error: &ExpressionError) -> ActionError {
-    let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    ActionError::new(error.code, format!("{what}: {}{hint}", error.message), ErrorClass::Fatal)
+    let hint = error
+        .hint
+        .as_ref()
+        .map(|hint| format!(" ({hint})"))
+        .unwrap_or_default();
+    ActionError::new(
+        error.code,
+        format!("{what}: {}{hint}", error.message),
+        ErrorClass::Fatal,
+    )
 }

@@ -28,24 +28,48 @@ impl Shared {
         let id = granted.lease.execution;
         let (machine, mut from) = match &granted.snapshot {
             Some(snapshot) => {
-                let machine = Machine::restore(plan, tenant.clone(), id, &snapshot.state).map_err(|error| {
-                    PortError::new(ErrorKind::Corrupt, "runtime", "read a snapshot", error.to_string())
-                })?;
+                let machine = Machine::restore(plan, tenant.clone(), id, &snapshot.state).map_err(
+                    |error| {
+                        PortError::new(
+                            ErrorKind::Corrupt,
+                            "runtime",
+                            "read a snapshot",
+                            error.to_string(),
+                        )
+                    },
+                )?;
                 (machine, snapshot.through + 1)
             }
             None => (Machine::new(plan, tenant.clone(), id), 1),
         };
         let mut machine = machine.careful(granted.grants_without_progress > 0);
         while from < granted.next_seq {
-            let page = self.ports.executions.journal(tenant, id, from, PAGE).await?;
+            let page = self
+                .ports
+                .executions
+                .journal(tenant, id, from, PAGE)
+                .await?;
             if page.entries.is_empty() {
                 let message = format!("the journal of {id} ends before entry {from}");
-                return Err(PortError::new(ErrorKind::Corrupt, "runtime", "read a journal", message));
+                return Err(PortError::new(
+                    ErrorKind::Corrupt,
+                    "runtime",
+                    "read a journal",
+                    message,
+                ));
             }
             for entry in &page.entries {
                 if entry.seq != from {
-                    let message = format!("the journal of {id} has entry {} where {from} should be", entry.seq);
-                    return Err(PortError::new(ErrorKind::Corrupt, "runtime", "read a journal", message));
+                    let message = format!(
+                        "the journal of {id} has entry {} where {from} should be",
+                        entry.seq
+                    );
+                    return Err(PortError::new(
+                        ErrorKind::Corrupt,
+                        "runtime",
+                        "read a journal",
+                        message,
+                    ));
                 }
                 machine.apply(entry);
                 from += 1;
@@ -56,12 +80,25 @@ impl Shared {
 
     async fn plan(&self, tenant: &TenantId, digest: Digest) -> Result<Arc<ExecutionPlan>> {
         let key = (tenant.clone(), digest);
-        if let Some((_, plan)) = self.plans.plans.lock().await.iter().find(|(known, _)| *known == key) {
+        if let Some((_, plan)) = self
+            .plans
+            .plans
+            .lock()
+            .await
+            .iter()
+            .find(|(known, _)| *known == key)
+        {
             return Ok(plan.clone());
         }
-        let failed = |kind, message: String| PortError::new(kind, "runtime", "load a plan", message);
+        let failed =
+            |kind, message: String| PortError::new(kind, "runtime", "load a plan", message);
         let bytes = self.ports.workflows.plan(tenant, digest).await?;
-        let bytes = bytes.ok_or_else(|| failed(ErrorKind::Corrupt, format!("no plan is stored under {digest}")))?;
+        let bytes = bytes.ok_or_else(|| {
+            failed(
+                ErrorKind::Corrupt,
+                format!("no plan is stored under {digest}"),
+            )
+        })?;
         let plan = ExecutionPlan::decode(&bytes).map_err(|error| {
             let kind = match error {
                 nebula_execution::PlanError::Format { .. } => ErrorKind::Format,

@@ -12,8 +12,8 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use nebula_action::Protected;
 use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId};
 use nebula_ports::{
-    Acquired, Delivery, ExecutionRepo, Granted, Incarnation, Lease, LeaseRequest, PortError, Receipt,
-    SandboxRunner, Task, TaskQueue, WorkflowRepo,
+    Acquired, Delivery, ExecutionRepo, Granted, Incarnation, Lease, LeaseRequest, PortError,
+    Receipt, SandboxRunner, Task, TaskQueue, WorkflowRepo,
 };
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
@@ -114,13 +114,18 @@ impl Worker {
             adopt,
             adopted: Mutex::new(Some(adopted)),
         };
-        Self { shared: Arc::new(shared) }
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// What a creator asks for so that this worker can [`Worker::adopt`] what it creates.
     #[must_use]
     pub fn lease_request(&self) -> LeaseRequest {
-        LeaseRequest { holder: self.shared.incarnation, ttl: self.shared.config.lease_ttl }
+        LeaseRequest {
+            holder: self.shared.incarnation,
+            ttl: self.shared.config.lease_ttl,
+        }
     }
 
     /// Takes over the lease that a creator got with [`Worker::lease_request`]; waits while this
@@ -144,14 +149,21 @@ impl Worker {
     /// Dropping the future stops all attempts; what they did outside is settled by the next holder.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerStopped> {
         let shared = &self.shared;
-        let mut adopted = lock(&shared.adopted).take().ok_or(WorkerStopped::RunsAlready)?;
+        let mut adopted = lock(&shared.adopted)
+            .take()
+            .ok_or(WorkerStopped::RunsAlready)?;
         let mut drives: FuturesUnordered<BoxFuture<'_, Done>> = FuturesUnordered::new();
         // Kept over the rounds of the loop: a dropped call could lose what it has taken for a while.
         let mut call: Option<BoxFuture<'_, Result<Vec<Delivery>, PortError>>> = None;
         let result = loop {
             let room = shared.config.executions.saturating_sub(drives.len());
             if call.is_none() && room > 0 {
-                call = Some(shared.ports.queue.receive(room, RECEIVE_WAIT, self.visibility()));
+                call = Some(
+                    shared
+                        .ports
+                        .queue
+                        .receive(room, RECEIVE_WAIT, self.visibility()),
+                );
             }
             let receive = async {
                 match &mut call {
@@ -204,8 +216,14 @@ impl Worker {
     }
 
     /// A ring: for what is in our hands already it is a hint, else a new drive.
-    async fn answer<'a>(&'a self, delivery: Delivery, shutdown: &CancellationToken) -> Option<BoxFuture<'a, Done>> {
-        let bell = lock(&self.shared.live).get(&delivery.task.execution).cloned();
+    async fn answer<'a>(
+        &'a self,
+        delivery: Delivery,
+        shutdown: &CancellationToken,
+    ) -> Option<BoxFuture<'a, Done>> {
+        let bell = lock(&self.shared.live)
+            .get(&delivery.task.execution)
+            .cloned();
         if let Some(bell) = bell {
             bell.notify_one();
             self.ack(delivery.receipt).await;
@@ -214,7 +232,11 @@ impl Worker {
         Some(self.drive_delivered(delivery, shutdown.clone()))
     }
 
-    fn drive_delivered(&self, delivery: Delivery, shutdown: CancellationToken) -> BoxFuture<'_, Done> {
+    fn drive_delivered(
+        &self,
+        delivery: Delivery,
+        shutdown: CancellationToken,
+    ) -> BoxFuture<'_, Done> {
         let Delivery { task, receipt, .. } = delivery;
         let execution = task.execution;
         Box::pin(async move {
@@ -223,7 +245,10 @@ impl Worker {
                 // Asked before the call, so that our clock runs out before the store's.
                 let asked = self.shared.ports.clock.monotonic();
                 let max_grants = self.shared.config.max_grants;
-                match repo.acquire(&task.tenant, execution, self.lease_request(), max_grants).await? {
+                match repo
+                    .acquire(&task.tenant, execution, self.lease_request(), max_grants)
+                    .await?
+                {
                     Acquired::Granted(granted) => self.drive(*granted, asked, shutdown).await,
                     other => {
                         debug!(%execution, ?other, "nothing to do");
@@ -231,18 +256,34 @@ impl Worker {
                     }
                 }
             });
-            Done { execution, receipt: Some(receipt), driven: driven.await, task: task.clone() }
+            Done {
+                execution,
+                receipt: Some(receipt),
+                driven: driven.await,
+                task: task.clone(),
+            }
         })
     }
 
     fn drive_adopted(&self, lease: Lease, shutdown: CancellationToken) -> BoxFuture<'_, Done> {
         let execution = lease.execution;
-        let task = Task { tenant: lease.tenant.clone(), execution, priority: 0 };
+        let task = Task {
+            tenant: lease.tenant.clone(),
+            execution,
+            priority: 0,
+        };
         Box::pin(async move {
             let driven = self.caught(execution, async {
                 let asked = self.shared.ports.clock.monotonic();
-                let page = self.shared.ports.executions.journal(&lease.tenant, execution, 1, 1).await?;
-                let Some(started) = page.entries.first() else { return Ok(Driven::NotOurs) };
+                let page = self
+                    .shared
+                    .ports
+                    .executions
+                    .journal(&lease.tenant, execution, 1, 1)
+                    .await?;
+                let Some(started) = page.entries.first() else {
+                    return Ok(Driven::NotOurs);
+                };
                 let nebula_execution::Fact::ExecutionStarted(begun) = &started.entry.fact else {
                     return Ok(Driven::NotOurs);
                 };
@@ -258,7 +299,12 @@ impl Worker {
                 };
                 self.drive(granted, asked, shutdown).await
             });
-            Done { execution, receipt: None, driven: driven.await, task }
+            Done {
+                execution,
+                receipt: None,
+                driven: driven.await,
+                task,
+            }
         })
     }
 
@@ -272,12 +318,23 @@ impl Worker {
         let bell = Arc::new(Notify::new());
         let ours = Ours::new(&self.shared, execution, bell.clone());
         let machine = self.shared.load(&granted).await?;
-        let driven = Drive::new(self.shared.clone(), machine, granted, asked, bell.clone(), shutdown).run().await?;
+        let driven = Drive::new(
+            self.shared.clone(),
+            machine,
+            granted,
+            asked,
+            bell.clone(),
+            shutdown,
+        )
+        .run()
+        .await?;
         drop(ours);
         // A ring that came while it went to sleep was answered by its bell, and must not be lost.
         let rung = bell.notified().now_or_never().is_some();
         Ok(match driven {
-            Driven::Rests { .. } if rung => Driven::Rests { due: Some(self.shared.ports.clock.now()) },
+            Driven::Rests { .. } if rung => Driven::Rests {
+                due: Some(self.shared.ports.clock.now()),
+            },
             driven => driven,
         })
     }
@@ -300,7 +357,12 @@ impl Worker {
 
     /// Acks what is done with, and rings again for what is due later.
     async fn settle(&self, done: Done) -> Result<(), PortError> {
-        let Done { execution, receipt, task, driven } = done;
+        let Done {
+            execution,
+            receipt,
+            task,
+            driven,
+        } = done;
         match driven {
             Ok(Driven::Rests { due }) => {
                 if let Some(receipt) = receipt {
@@ -322,7 +384,12 @@ impl Worker {
             Err(error) => {
                 warn!(%execution, %error, "could not be driven");
                 if let Some(receipt) = receipt {
-                    let _ = self.shared.ports.queue.nack(&receipt, RETRY_AFTER, &error.message).await;
+                    let _ = self
+                        .shared
+                        .ports
+                        .queue
+                        .nack(&receipt, RETRY_AFTER, &error.message)
+                        .await;
                 }
                 if self.shared.config.stop_on_store_failure {
                     return Err(error);

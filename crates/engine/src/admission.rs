@@ -1,0 +1,120 @@
+//! What may start at all.
+
+use nebula_execution::ExecutionPlan;
+use nebula_validator::Schema;
+use serde_json::Value;
+
+use crate::{Engine, StartError};
+
+impl Engine {
+    /// The input with the defaults of the workflow's schema, checked against it.
+    ///
+    /// A default applies to a property at the top that is not given. An input that is not given at
+    /// all (null) counts as an empty object where the schema describes an object.
+    ///
+    /// # Errors
+    /// [`StartError::Input`], [`StartError::TooLarge`], [`StartError::TooDeep`].
+    pub fn input(&self, plan: &ExecutionPlan, input: Value) -> Result<Value, StartError> {
+        let depth = depth_within(&input, self.config.max_input_depth);
+        if !depth {
+            return Err(StartError::TooDeep {
+                limit: self.config.max_input_depth,
+            });
+        }
+        let bytes = serialized_len(&input);
+        if bytes > self.config.max_input.as_u64() {
+            return Err(StartError::TooLarge {
+                bytes,
+                limit: self.config.max_input,
+            });
+        }
+        if plan.input_schema.is_null() {
+            return Ok(input);
+        }
+        let input = with_defaults(&plan.input_schema, input);
+        let schema = Schema::compile(&plan.input_schema)
+            .map_err(|error| StartError::Schema(error.to_string()))?;
+        let problems = schema.check(&input);
+        if problems.is_empty() {
+            Ok(input)
+        } else {
+            Err(StartError::Input(problems))
+        }
+    }
+}
+
+fn with_defaults(schema: &Value, input: Value) -> Value {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let object = properties.is_some() || schema.get("type").is_some_and(|kind| kind == "object");
+    let mut input = if input.is_null() && object {
+        Value::Object(serde_json::Map::new())
+    } else {
+        input
+    };
+    if let (Some(given), Some(properties)) = (input.as_object_mut(), properties) {
+        for (name, property) in properties {
+            if let Some(default) = property
+                .get("default")
+                .filter(|_| !given.contains_key(name))
+            {
+                given.insert(name.clone(), default.clone());
+            }
+        }
+    }
+    input
+}
+
+/// Whether no list or object is nested deeper than `limit`; it stops at the limit itself.
+fn depth_within(value: &Value, limit: usize) -> bool {
+    match value {
+        Value::Array(_) | Value::Object(_) if limit == 0 => false,
+        Value::Array(items) => items.iter().all(|item| depth_within(item, limit - 1)),
+        Value::Object(map) => map.values().all(|item| depth_within(item, limit - 1)),
+        _ => true,
+    }
+}
+
+/// The length of the value as compact JSON, counted without building it.
+fn serialized_len(value: &Value) -> u64 {
+    struct Count(u64);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).map_or(u64::MAX, |()| count.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn defaults_fill_what_is_not_given() {
+        let schema = json!({ "properties": { "a": { "default": 1 }, "b": {} } });
+        assert_eq!(with_defaults(&schema, Value::Null), json!({ "a": 1 }));
+        assert_eq!(
+            with_defaults(&schema, json!({ "a": null })),
+            json!({ "a": null })
+        );
+        assert_eq!(
+            with_defaults(&json!({ "type": "array" }), Value::Null),
+            Value::Null
+        );
+    }
+
+    #[test]
+    fn depth_and_size_are_measured() {
+        assert!(depth_within(&json!([[1]]), 2));
+        assert!(!depth_within(&json!([[[]]]), 2));
+        assert_eq!(serialized_len(&json!({ "a": [1, "é"] })), 14);
+    }
+}

@@ -1,0 +1,56 @@
+//! The limits of an engine.
+
+use std::time::Duration;
+
+use nebula_core::{ByteSize, serde_duration};
+use nebula_planner::PlanSettings;
+use serde::{Deserialize, Serialize};
+
+/// The limits of an engine. JSON: spans of time and sizes as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineConfig {
+    /// The largest input of an execution, as compact JSON. Default 16 MiB.
+    pub max_input: ByteSize,
+    /// The deepest nesting of an input. Default 128.
+    pub max_input_depth: usize,
+    /// How often the sweep looks at least. Default 1 s.
+    #[serde(with = "serde_duration")]
+    pub sweep_interval: Duration,
+    /// How long after a ring an execution that nobody took is rung for again. Default 10 s.
+    #[serde(with = "serde_duration")]
+    pub ring_again: Duration,
+    /// How often a waiting caller looks at the store, beside listening to events. Default 250 ms.
+    #[serde(with = "serde_duration")]
+    pub outcome_interval: Duration,
+    /// The most attempts of one execution at the same time. Default 16.
+    pub concurrency: u32,
+    /// The longest time for an attempt where neither node nor action says anything. Default 5 minutes.
+    #[serde(with = "serde_duration")]
+    pub attempt_timeout: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        let plans = PlanSettings::default();
+        Self {
+            max_input: ByteSize::mib(16),
+            max_input_depth: 128,
+            sweep_interval: Duration::from_secs(1),
+            ring_again: Duration::from_secs(10),
+            outcome_interval: Duration::from_millis(250),
+            concurrency: plans.concurrency,
+            attempt_timeout: plans.attempt_timeout,
+        }
+    }
+}
+
+impl EngineConfig {
+    /// What every plan is bounded by.
+    pub(crate) fn plan_settings(&self) -> PlanSettings {
+        PlanSettings {
+            concurrency: self.concurrency,
+            attempt_timeout: self.attempt_timeout,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! From a definition to a stored version with its plan.
+
+use std::sync::Arc;
+
+use nebula_action::{Catalog, VersionWanted};
+use nebula_core::{Digest, TenantId, WorkflowId};
+use nebula_execution::ExecutionPlan;
+use nebula_planner::Planned;
+use nebula_ports::{ErrorKind, NewVersion, PortError, Saved};
+use nebula_workflow::{ActionVersion, Diagnostic, WorkflowDefinition, to_json};
+
+use crate::Engine;
+
+/// A version of a workflow whose plan is stored: ready to start.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    /// The plan.
+    pub plan: Arc<ExecutionPlan>,
+    /// Under which digest it is stored.
+    pub digest: Digest,
+}
+
+/// Why a definition could not be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// It has problems, at least one of which is an error.
+    #[error("the definition has {} problem(s)", .0.len())]
+    Diagnostics(Vec<Diagnostic>),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] PortError),
+}
+
+impl Engine {
+    /// Compiles a definition without storing anything; the plan has version 0.
+    #[must_use]
+    pub fn check(&self, definition: &WorkflowDefinition) -> Planned {
+        nebula_planner::plan(definition, 0, &*self.registry, &self.config.plan_settings())
+    }
+
+    /// Saves a definition as a version, unless it is there already, and stores its plan. Actions
+    /// without a version are pinned to the newest one that there is.
+    ///
+    /// # Errors
+    /// [`InstallError`]: nothing was started; a version may have been saved.
+    pub async fn install(
+        &self,
+        tenant: &TenantId,
+        definition: &WorkflowDefinition,
+    ) -> Result<Installed, InstallError> {
+        let definition = self.pinned(definition);
+        let Planned { plan, diagnostics } = self.check(&definition);
+        let Some(plan) = plan else {
+            return Err(InstallError::Diagnostics(diagnostics));
+        };
+        let new = NewVersion {
+            id: definition.id.clone(),
+            name: plan.name.clone(),
+            definition: to_json(&definition),
+            digest: definition.digest(),
+            expected_revision: None,
+        };
+        let version = match self.ports.workflows.save(tenant, new).await? {
+            Saved::New { version, .. } | Saved::Unchanged { version, .. } => version,
+            Saved::Conflict { .. } => {
+                let message = "a save without an expected revision was refused";
+                return Err(PortError::new(
+                    ErrorKind::Invalid,
+                    "engine",
+                    "save a workflow",
+                    message,
+                )
+                .into());
+            }
+        };
+        Ok(self
+            .store_plan(tenant, ExecutionPlan { version, ..plan })
+            .await?)
+    }
+
+    /// A version that was saved before; `None` for `version` is the latest. It is planned with the
+    /// actions that there are now.
+    ///
+    /// # Errors
+    /// [`InstallError`]: it cannot be planned any more, or the store failed.
+    pub async fn installed(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        version: Option<u32>,
+    ) -> Result<Option<Installed>, InstallError> {
+        let Some(stored) = self.ports.workflows.get(tenant, id, version).await? else {
+            return Ok(None);
+        };
+        let definition =
+            WorkflowDefinition::from_json(&stored.definition).map_err(InstallError::Diagnostics)?;
+        let Planned { plan, diagnostics } = self.check(&definition);
+        let plan = plan.ok_or(InstallError::Diagnostics(diagnostics))?;
+        Ok(Some(
+            self.store_plan(
+                tenant,
+                ExecutionPlan {
+                    version: stored.version,
+                    ..plan
+                },
+            )
+            .await?,
+        ))
+    }
+
+    async fn store_plan(
+        &self,
+        tenant: &TenantId,
+        plan: ExecutionPlan,
+    ) -> Result<Installed, PortError> {
+        let (bytes, digest) = plan.encode();
+        self.ports
+            .workflows
+            .put_plan(tenant, digest, &bytes)
+            .await?;
+        Ok(Installed {
+            plan: Arc::new(plan),
+            digest,
+        })
+    }
+
+    fn pinned(&self, definition: &WorkflowDefinition) -> WorkflowDefinition {
+        let mut definition = definition.clone();
+        for node in &mut definition.nodes {
+            if node.action.version.is_none()
+                && let Ok(metadata) = self
+                    .registry
+                    .find(&node.action.id, VersionWanted::default())
+            {
+                let version = metadata.version;
+                node.action.version = Some(ActionVersion {
+                    major: version.major,
+                    minor: Some(version.minor),
+                });
+            }
+        }
+        definition
+    }
+}

@@ -1,0 +1,116 @@
+//! Waiting for what becomes of an execution.
+
+use std::time::Duration;
+
+use nebula_core::{ExecutionId, TenantId};
+use nebula_execution::Status;
+use nebula_ports::{ExecutionFilter, ExecutionSummary, Page, PageToken, Result};
+use nebula_telemetry::{EventKind, Received};
+
+use crate::{Engine, Report};
+
+/// How many executions are listed at a time.
+const PAGE: usize = 500;
+
+/// What a caller waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// The execution has ended.
+    Ended,
+    /// It has ended, or needs a person before it can go on.
+    EndedOrParked,
+}
+
+impl Engine {
+    /// Waits until the execution is where the caller wants it, and says what it did; `None` if
+    /// there is no such execution. The answer comes from the store: events only shorten the wait.
+    /// After `deadline` it says where the execution stands then.
+    ///
+    /// # Errors
+    /// The store failed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn outcome(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        until: Until,
+        deadline: Option<Duration>,
+    ) -> Result<Option<Report>> {
+        let mut events = self.bus.subscribe();
+        let clock = &self.ports.clock;
+        let give_up = deadline.map(|deadline| clock.monotonic() + deadline);
+        loop {
+            let Some(summary) = self.ports.executions.get(tenant, execution).await? else {
+                return Ok(None);
+            };
+            let late = give_up.is_some_and(|give_up| clock.monotonic() >= give_up);
+            if late || settled(summary.status, until) {
+                return self.report(tenant, execution).await;
+            }
+            let look_again = clock.sleep(self.config.outcome_interval);
+            tokio::pin!(look_again);
+            loop {
+                tokio::select! {
+                    biased;
+                    event = events.next() => match event {
+                        Some(Received::Event(event)) if event.execution != execution => {}
+                        Some(Received::Event(event)) if !matches!(event.kind, EventKind::Ended { .. } | EventKind::Parked { .. }) => {}
+                        Some(_) => break,
+                        None => {
+                            look_again.as_mut().await;
+                            break;
+                        }
+                    },
+                    () = &mut look_again => break,
+                }
+            }
+        }
+    }
+
+    /// Executions, newest first.
+    ///
+    /// # Errors
+    /// The store failed, or the token is not from a page before.
+    pub async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+        after: Option<&PageToken>,
+        limit: usize,
+    ) -> Result<Page<ExecutionSummary>> {
+        self.ports
+            .executions
+            .list(tenant, filter, after, limit)
+            .await
+    }
+
+    /// Every execution that has not ended, oldest first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn unfinished(&self, tenant: &TenantId) -> Result<Vec<ExecutionSummary>> {
+        let statuses = Status::all()
+            .filter(|status| !status.is_terminal())
+            .collect();
+        let filter = ExecutionFilter {
+            workflow: None,
+            statuses,
+        };
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.list(tenant, &filter, after.as_ref(), PAGE).await?;
+            found.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                found.reverse();
+                return Ok(found);
+            }
+        }
+    }
+}
+
+fn settled(status: Status, until: Until) -> bool {
+    status.is_terminal() || (until == Until::EndedOrParked && status == Status::Parked)
+}

@@ -1,0 +1,219 @@
+//! What an execution did, folded from its journal.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
+use nebula_execution::{
+    Activation, ExecutionPlan, Fact, InstanceId, InstanceStatus, Machine, ParkReason, Status,
+};
+use nebula_ports::{ErrorKind, ExecutionSummary, PortError, Result};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::Engine;
+
+/// How many activations of a node are shown.
+const MAX_ACTIVATIONS: usize = 1_000;
+/// How many journal entries are read at a time.
+const PAGE: usize = 1_000;
+
+/// What an execution did. JSON: `{ "execution", "status", "output", "error", "nodes" }`, where
+/// `nodes` has for each node that was reached a list of `{ "activation", "status", "port",
+/// "output", "attempts", "started_at", "ended_at" }`; after 1,000 of them `{ "truncated": n }`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Which execution.
+    pub execution: ExecutionId,
+    /// Of which workflow.
+    pub workflow: WorkflowId,
+    /// Of which version.
+    pub version: u32,
+    /// Where it stands.
+    pub status: Status,
+    /// What it gave; null unless it completed.
+    pub output: Value,
+    /// Why it failed.
+    pub error: Option<ReportError>,
+    /// What each node did, by its id.
+    pub nodes: IndexMap<String, Vec<Value>>,
+    /// What it waits for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Waiting>,
+    /// When it is due again.
+    #[serde(skip)]
+    pub wake_at: Option<Timestamp>,
+    /// Whether somebody holds a valid lease.
+    #[serde(skip)]
+    pub leased: bool,
+}
+
+/// Why an execution failed, or a node did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReportError {
+    /// Stable code.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// The node that it came from.
+    pub node: Option<NodeId>,
+}
+
+/// Something that an execution waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "for", rename_all = "snake_case")]
+pub enum Waiting {
+    /// A point in time.
+    Time {
+        /// Which instance waits.
+        instance: String,
+        /// Until when.
+        due: String,
+    },
+    /// A person's decision about an effect whose outcome is unknown.
+    Decision {
+        /// Which instance.
+        instance: String,
+        /// Why it is unknown.
+        reason: String,
+    },
+    /// A person's decision about an execution that brings no progress.
+    Poison {
+        /// How many grants in a row brought none.
+        grants: u32,
+    },
+}
+
+impl Engine {
+    /// What an execution did so far; `None` if there is no such execution.
+    ///
+    /// # Errors
+    /// The store failed, or what it holds cannot be read.
+    pub async fn report(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+    ) -> Result<Option<Report>> {
+        let Some(summary) = self.ports.executions.get(tenant, execution).await? else {
+            return Ok(None);
+        };
+        let machine = self.fold(tenant, execution).await?;
+        Ok(Some(report(&summary, &machine)))
+    }
+
+    /// Folds the whole journal of an execution.
+    async fn fold(&self, tenant: &TenantId, execution: ExecutionId) -> Result<Machine> {
+        let corrupt = |message: String| {
+            PortError::new(ErrorKind::Corrupt, "engine", "read a journal", message)
+        };
+        let (mut machine, mut from) = (None, Some(1));
+        while let Some(next) = from {
+            let page = self
+                .ports
+                .executions
+                .journal(tenant, execution, next, PAGE)
+                .await?;
+            for entry in &page.entries {
+                if let Fact::ExecutionStarted(started) = &entry.entry.fact {
+                    let plan = self.ports.workflows.plan(tenant, started.plan).await?;
+                    let plan = plan.ok_or_else(|| {
+                        corrupt(format!("no plan is stored under {}", started.plan))
+                    })?;
+                    let plan =
+                        ExecutionPlan::decode(&plan).map_err(|error| corrupt(error.to_string()))?;
+                    machine = Some(Machine::new(Arc::new(plan), tenant.clone(), execution));
+                }
+                let machine = machine
+                    .as_mut()
+                    .ok_or_else(|| corrupt(format!("{execution} has no first entry")))?;
+                machine.apply(entry);
+            }
+            from = page.next;
+        }
+        machine.ok_or_else(|| corrupt(format!("{execution} has no journal")))
+    }
+}
+
+fn report(summary: &ExecutionSummary, machine: &Machine) -> Report {
+    let (plan, state) = (machine.plan(), machine.state());
+    let (mut nodes, mut waiting) = (IndexMap::new(), Vec::new());
+    for (index, node) in (0_u32..).zip(&plan.nodes) {
+        let activations = state.activations(index);
+        if activations.is_empty() {
+            continue;
+        }
+        let shown = (1..).zip(activations).take(MAX_ACTIVATIONS);
+        let mut list: Vec<Value> = shown
+            .map(|(number, activation)| activation_json(number, activation))
+            .collect();
+        if activations.len() > MAX_ACTIVATIONS {
+            list.push(json!({ "truncated": activations.len() - MAX_ACTIVATIONS }));
+        }
+        nodes.insert(node.id.to_string(), list);
+        for (number, activation) in (1..).zip(activations) {
+            if let (InstanceStatus::Waiting, Some(due)) = (activation.status, activation.due) {
+                let instance = InstanceId::new(node.id.clone(), number).to_string();
+                waiting.push(Waiting::Time {
+                    instance,
+                    due: due.to_string(),
+                });
+            }
+        }
+    }
+    if state.end_status().is_none() {
+        for instance in state.indeterminate(plan) {
+            let node = plan.index_of(instance.node.as_str());
+            let error =
+                node.and_then(|node| state.activation(node, instance.activation)?.error.clone());
+            let reason = error.map(|error| error.message).unwrap_or_default();
+            waiting.push(Waiting::Decision {
+                instance: instance.to_string(),
+                reason,
+            });
+        }
+        if let Some(ParkReason::Poison { grants }) = state.parked() {
+            waiting.push(Waiting::Poison { grants: *grants });
+        }
+    }
+    let error = state.failure().map(|failure| ReportError {
+        code: failure.error.code.to_string(),
+        message: failure.error.message.clone(),
+        node: failure.node.clone(),
+    });
+    Report {
+        execution: summary.id,
+        workflow: summary.workflow.clone(),
+        version: summary.version,
+        // The summary was read first: an end that came in between is in the journal.
+        status: state.end_status().unwrap_or(summary.status),
+        output: state
+            .output()
+            .map(|output| (**output).clone())
+            .unwrap_or_default(),
+        error,
+        nodes,
+        waiting,
+        wake_at: summary.wake_at,
+        leased: summary.leased,
+    }
+}
+
+fn activation_json(number: u32, activation: &Activation) -> Value {
+    let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    let mut shown = json!({
+        "activation": number,
+        "status": activation.status,
+        "port": activation.port,
+        "output": activation.output.as_deref(),
+        "attempts": activation.attempts,
+        "started_at": time(activation.started_at),
+        "ended_at": time(activation.ended_at),
+    });
+    if let Some(error) = activation.error_value() {
+        shown["error"] = error;
+    }
+    if let Some(items) = &activation.items {
+        shown["items"] = json!({ "count": items.count, "settled": items.settled });
+    }
+    shown
+}

@@ -1,0 +1,83 @@
+//! What people and programs say to executions.
+
+use std::time::Duration;
+
+use nebula_core::{ExecutionId, TenantId};
+use nebula_execution::{InstanceId, Signal, UnparkDecision};
+use nebula_ports::{DedupeKey, NewSignal, PortError, Signalled, Task};
+use tracing::debug;
+
+use crate::Engine;
+
+impl Engine {
+    /// Puts a signal into an execution's inbox and rings for it. Without a dedupe key every call counts.
+    ///
+    /// # Errors
+    /// The store failed; with a dedupe key the call can be repeated safely.
+    pub async fn signal(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        signal: &Signal,
+        dedupe: Option<DedupeKey>,
+    ) -> Result<Signalled, PortError> {
+        let (kind, payload) = signal.to_inbox();
+        let dedupe = dedupe.unwrap_or_else(|| DedupeKey(self.ports.entropy.uuid().to_string()));
+        let new = NewSignal {
+            kind: kind.to_owned(),
+            payload,
+            dedupe,
+        };
+        let signalled = self.ports.executions.signal(tenant, execution, new).await?;
+        if let Signalled::Delivered { .. } = signalled {
+            self.wake(tenant, execution).await;
+        }
+        Ok(signalled)
+    }
+
+    /// Asks an execution to end early.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn cancel(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        reason: String,
+    ) -> Result<Signalled, PortError> {
+        self.signal(tenant, execution, &Signal::Cancel { reason }, None)
+            .await
+    }
+
+    /// Tells a parked execution what a person decided: about one instance, or, without one, about poison.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn unpark(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        instance: Option<InstanceId>,
+        decision: UnparkDecision,
+    ) -> Result<Signalled, PortError> {
+        self.signal(
+            tenant,
+            execution,
+            &Signal::Unpark { instance, decision },
+            None,
+        )
+        .await
+    }
+
+    /// Rings for an execution. A ring that is lost costs time only: the sweep finds the work.
+    pub async fn wake(&self, tenant: &TenantId, execution: ExecutionId) {
+        let task = Task {
+            tenant: tenant.clone(),
+            execution,
+            priority: 0,
+        };
+        if let Err(error) = self.ports.queue.ring(task, Duration::ZERO).await {
+            debug!(%execution, %error, "could not ring");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Creating executions.
+
+use std::{path::Path, sync::Arc};
+
+use nebula_core::{ByteSize, ExecutionId, TenantId};
+use nebula_execution::{
+    EvaluationScope, ExecutionPlan, NewExecution, Request, RequestError, StartOptions,
+};
+use nebula_ports::{Created, DedupeKey, Lease, LeaseRequest, PortError};
+use nebula_validator::Problem;
+use serde_json::Value;
+
+use crate::{Engine, Installed};
+
+/// Why an execution was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The input does not fit the workflow's schema.
+    #[error("the input does not fit the workflow: {}", problems(.0))]
+    Input(Vec<Problem>),
+    /// The input is larger than [`crate::EngineConfig::max_input`].
+    #[error("the input has {bytes} bytes; the limit max_input is {limit}")]
+    TooLarge {
+        /// Its size as compact JSON.
+        bytes: u64,
+        /// The limit.
+        limit: ByteSize,
+    },
+    /// The input is nested deeper than [`crate::EngineConfig::max_input_depth`].
+    #[error("the input is nested deeper than max_input_depth, which is {limit}")]
+    TooDeep {
+        /// The limit.
+        limit: usize,
+    },
+    /// The workflow's own schema is no schema.
+    #[error("the workflow's input schema is no schema: {0}")]
+    Schema(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] PortError),
+}
+
+fn problems(problems: &[Problem]) -> String {
+    let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    shown.join("; ")
+}
+
+/// What became of a start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// The execution.
+    pub id: ExecutionId,
+    /// The creator's lease, if one was asked for and the execution is new.
+    pub lease: Option<Lease>,
+    /// Whether the same start had been seen before.
+    pub existed: bool,
+}
+
+impl Engine {
+    /// What each node asks for in an execution with this input; relative paths begin at `folder`.
+    ///
+    /// # Errors
+    /// [`RequestError`]: a `requires` gives no capability.
+    pub fn requests(
+        &self,
+        plan: &ExecutionPlan,
+        input: &Value,
+        folder: &Path,
+    ) -> Result<Vec<Request>, RequestError> {
+        plan.requests(&EvaluationScope::of_input(Arc::new(input.clone())), folder)
+    }
+
+    /// Creates an execution of `installed` on `input`. With `lease`, the creator holds the first
+    /// lease and drives it; else the bell is rung.
+    ///
+    /// # Errors
+    /// [`StartError`]: nothing was created, but for `Store` with `Unavailable`, where a start with a
+    /// dedupe key can be repeated safely.
+    pub async fn start(
+        &self,
+        tenant: &TenantId,
+        installed: &Installed,
+        input: Value,
+        options: StartOptions,
+        dedupe: Option<DedupeKey>,
+        lease: Option<LeaseRequest>,
+    ) -> Result<Started, StartError> {
+        let input = self.input(&installed.plan, input)?;
+        let now = self.ports.clock.now();
+        let id = self.ports.entropy.execution_id(now);
+        let plan = (&*installed.plan, installed.digest);
+        let new = NewExecution::new(id, tenant.clone(), now, plan, input, options);
+        let started = match self
+            .ports
+            .executions
+            .create(tenant, new, dedupe, lease)
+            .await?
+        {
+            Created::Created(lease) => Started {
+                id,
+                lease,
+                existed: false,
+            },
+            Created::Exists { id, .. } => Started {
+                id,
+                lease: None,
+                existed: true,
+            },
+        };
+        if started.lease.is_none() {
+            self.wake(tenant, started.id).await;
+        }
+        Ok(started)
+    }
+}

@@ -1,0 +1,70 @@
+//! The safety net: what may have work is rung for, whatever was lost before.
+
+use std::time::Duration;
+
+use nebula_core::Timestamp;
+use nebula_ports::{Queued, Task};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::Engine;
+
+/// How many executions are rung for at a time.
+const PAGE: usize = 256;
+
+impl Engine {
+    /// Rings for everything that may have work, again and again, until `shutdown`.
+    ///
+    /// This is also how the queue refills after a restart, page by page, and how work that another
+    /// process left or woke is found.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn sweep(&self, shutdown: CancellationToken) {
+        loop {
+            let pause = self.sweep_once().await;
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                () = self.ports.clock.sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Rings once for everything that is due; says when to look again.
+    async fn sweep_once(&self) -> Duration {
+        let interval = self.config.sweep_interval;
+        loop {
+            let now = self.ports.clock.now();
+            let again = i64::try_from(self.config.ring_again.as_millis()).unwrap_or(i64::MAX);
+            let rung_before = Timestamp::from_millis(now.as_millis().saturating_sub(again));
+            let page = match self.ports.executions.runnable(rung_before, PAGE).await {
+                Ok(page) => page,
+                Err(error) => {
+                    warn!(%error, "the sweep could not look; trying again");
+                    return interval;
+                }
+            };
+            for runnable in page.runnable {
+                let task = Task {
+                    tenant: runnable.tenant,
+                    execution: runnable.execution,
+                    priority: 0,
+                };
+                match self.ports.queue.ring(task, Duration::ZERO).await {
+                    Ok(Queued::Queued | Queued::Merged) => {}
+                    // The queue is full: those that are left keep until it has room.
+                    Ok(Queued::Dropped) => return interval,
+                    Err(error) => {
+                        warn!(%error, "the sweep could not ring; trying again");
+                        return interval;
+                    }
+                }
+            }
+            if !page.more {
+                let until_due = page.next_due.map_or(interval, |due| due.since(now));
+                return until_due.clamp(Duration::from_millis(1), interval);
+            }
+        }
+    }
+}

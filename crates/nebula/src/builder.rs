@@ -1,0 +1,155 @@
+//! Putting the parts together.
+
+use std::sync::Arc;
+
+use nebula_action::{Action, Protected};
+use nebula_core::{Clock, Entropy};
+use nebula_engine::{Engine, EngineConfig, EnginePorts};
+use nebula_ports::{ExecutionRepo, SandboxRunner, TaskQueue, WorkflowRepo};
+use nebula_registry::{Registry, RegistryError};
+use nebula_runtime::{Worker, WorkerConfig, WorkerPorts};
+use nebula_system::{SystemClock, SystemEntropy};
+use nebula_telemetry::Bus;
+
+use crate::Nebula;
+
+/// Collects what a [`Nebula`] is made of; from [`Nebula::builder`].
+#[derive(Debug)]
+#[must_use]
+pub struct NebulaBuilder {
+    executions: Arc<dyn ExecutionRepo>,
+    workflows: Arc<dyn WorkflowRepo>,
+    queue: Arc<dyn TaskQueue>,
+    sandbox: Arc<dyn SandboxRunner>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    actions: Vec<Arc<dyn Action>>,
+    worker: WorkerConfig,
+    engine: EngineConfig,
+    protected: Protected,
+    bus: Bus,
+}
+
+/// Why no engine could be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// An action cannot be registered.
+    #[error(transparent)]
+    Action(#[from] RegistryError),
+    /// A limit is zero.
+    #[error("`{0}` is zero; it must be at least 1")]
+    Zero(&'static str),
+}
+
+impl NebulaBuilder {
+    pub(crate) fn new(
+        executions: Arc<dyn ExecutionRepo>,
+        workflows: Arc<dyn WorkflowRepo>,
+        queue: Arc<dyn TaskQueue>,
+        sandbox: Arc<dyn SandboxRunner>,
+    ) -> Self {
+        Self {
+            executions,
+            workflows,
+            queue,
+            sandbox,
+            clock: Arc::new(SystemClock::default()),
+            entropy: Arc::new(SystemEntropy),
+            actions: Vec::new(),
+            worker: WorkerConfig::default(),
+            engine: EngineConfig::default(),
+            protected: Protected::default(),
+            bus: Bus::new(Bus::DEFAULT_CAPACITY),
+        }
+    }
+
+    /// Another clock than the host's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Another source of ids and randomness than the host's.
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// More actions beside the built-in ones.
+    pub fn actions(mut self, actions: impl IntoIterator<Item = Arc<dyn Action>>) -> Self {
+        self.actions.extend(actions);
+        self
+    }
+
+    /// The limits of the worker; default [`WorkerConfig::default`].
+    pub fn worker(mut self, config: WorkerConfig) -> Self {
+        self.worker = config;
+        self
+    }
+
+    /// The limits of starts and plans; default [`EngineConfig::default`].
+    pub fn engine(mut self, config: EngineConfig) -> Self {
+        self.engine = config;
+        self
+    }
+
+    /// Places that no grant opens; default none.
+    pub fn protected(mut self, protected: Protected) -> Self {
+        self.protected = protected;
+        self
+    }
+
+    /// A bus of yours, for events of several engines in one place.
+    pub fn bus(mut self, bus: Bus) -> Self {
+        self.bus = bus;
+        self
+    }
+
+    /// Checks everything and puts it together; nothing runs yet.
+    ///
+    /// # Errors
+    /// [`BuildError`]: an action that contradicts itself or another, or a limit of zero.
+    pub fn build(self) -> Result<Nebula, BuildError> {
+        let limits = [
+            ("executions", self.worker.executions == 0),
+            (
+                "lease_ttl",
+                self.worker.lease_ttl <= self.worker.lease_margin,
+            ),
+            ("max_grants", self.worker.max_grants == 0),
+            ("concurrency", self.engine.concurrency == 0),
+        ];
+        if let Some((name, _)) = limits.iter().find(|(_, zero)| *zero) {
+            return Err(BuildError::Zero(name));
+        }
+        let mut registry = Registry::default();
+        registry.register_all(nebula_actions::all())?;
+        registry.register_all(self.actions)?;
+        let registry = Arc::new(registry);
+        let worker_ports = WorkerPorts {
+            executions: self.executions.clone(),
+            workflows: self.workflows.clone(),
+            queue: self.queue.clone(),
+            sandbox: self.sandbox,
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+        };
+        let engine_ports = EnginePorts {
+            executions: self.executions,
+            workflows: self.workflows,
+            queue: self.queue,
+            clock: self.clock,
+            entropy: self.entropy,
+        };
+        let (registry_, bus) = (registry.clone(), self.bus.clone());
+        let worker = Worker::new(worker_ports, registry_, bus, self.worker, self.protected);
+        let engine = Engine::new(
+            engine_ports,
+            registry.clone(),
+            self.bus.clone(),
+            self.engine,
+        );
+        Ok(Nebula::from_parts(engine, worker, registry, self.bus))
+    }
+}

@@ -1,0 +1,110 @@
+//! An engine and a worker over the same ports.
+
+use std::sync::Arc;
+
+use nebula_core::{ExecutionId, TenantId};
+use nebula_engine::{Engine, Installed, StartError};
+use nebula_execution::StartOptions;
+use nebula_ports::{ExecutionRepo, SandboxRunner, TaskQueue, WorkflowRepo};
+use nebula_registry::Registry;
+use nebula_runtime::{Worker, WorkerStopped};
+use nebula_telemetry::Bus;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::NebulaBuilder;
+
+/// An engine and a worker over the same ports, in one process. Cheap to clone; all clones are the same.
+#[derive(Debug, Clone)]
+pub struct Nebula {
+    engine: Engine,
+    worker: Worker,
+    registry: Arc<Registry>,
+    bus: Bus,
+}
+
+impl Nebula {
+    /// Begins with what the engine cannot be without.
+    pub fn builder(
+        executions: Arc<dyn ExecutionRepo>,
+        workflows: Arc<dyn WorkflowRepo>,
+        queue: Arc<dyn TaskQueue>,
+        sandbox: Arc<dyn SandboxRunner>,
+    ) -> NebulaBuilder {
+        NebulaBuilder::new(executions, workflows, queue, sandbox)
+    }
+
+    pub(crate) fn from_parts(
+        engine: Engine,
+        worker: Worker,
+        registry: Arc<Registry>,
+        bus: Bus,
+    ) -> Self {
+        Self {
+            engine,
+            worker,
+            registry,
+            bus,
+        }
+    }
+
+    /// Drives executions and looks for work that was left, until `shutdown`; then attempts may
+    /// finish within the grace period.
+    ///
+    /// # Errors
+    /// [`WorkerStopped`]: it runs already, or the store failed and the configuration says to stop then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops all attempts; what they did outside is settled by the next holder.
+    pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerStopped> {
+        let sweep = self.engine.sweep(shutdown.clone());
+        let work = self.worker.run(shutdown);
+        tokio::pin!(sweep, work);
+        tokio::select! {
+            biased;
+            stopped = &mut work => stopped,
+            () = &mut sweep => work.await,
+        }
+    }
+
+    /// What admits, starts and answers.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What becomes true, for watchers.
+    #[must_use]
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// The actions that there are.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Starts an execution in this process: its worker gets the first lease with the creation, so
+    /// that no second commit is needed. It is driven while [`Nebula::run`] is polled.
+    ///
+    /// # Errors
+    /// [`StartError`]: nothing was created, but for `Store` with `Unavailable`.
+    pub async fn start(
+        &self,
+        tenant: &TenantId,
+        installed: &Installed,
+        input: Value,
+        options: StartOptions,
+    ) -> Result<ExecutionId, StartError> {
+        let lease = Some(self.worker.lease_request());
+        let started = self
+            .engine
+            .start(tenant, installed, input, options, None, lease)
+            .await?;
+        if let Some(lease) = started.lease {
+            self.worker.adopt(lease).await;
+        }
+        Ok(started.id)
+    }
+}
