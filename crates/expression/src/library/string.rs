@@ -116,7 +116,6 @@ fn pad<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>, start: bool) 
     if !start {
         out.push(m, text)?;
     }
-    m.scan(missing)?;
     for _ in 0..missing / filler_len {
         out.push(m, filler)?;
     }
@@ -139,7 +138,6 @@ fn repeat<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome
     }
     let bytes = (count as usize).saturating_mul(text.size());
     let mut out = m.text_builder(bytes)?;
-    m.scan(bytes)?;
     for _ in 0..count as usize {
         out.push(m, text)?;
     }
