@@ -29,6 +29,8 @@ pub(crate) enum Verdict {
     Damaged(String),
     /// It does not begin as any database does.
     NotADatabase,
+    /// It belongs to another program.
+    Foreign(Fault),
     /// Something else stands in the way.
     Failed(Fault),
 }
@@ -60,7 +62,7 @@ pub(crate) fn header(connection: &Connection, path: &Path) -> Result<(), Verdict
     if id == 0 && tables == 0 {
         return Ok(());
     }
-    Err(Verdict::Failed(Fault::new(
+    Err(Verdict::Foreign(Fault::new(
         ErrorKind::Format,
         format!(
             "`{}` is the database of another program; choose another path",

@@ -105,6 +105,8 @@ fn message_of(error: &rusqlite::Error) -> String {
         rusqlite::Error::IntegralValueOutOfRange(column, _) => {
             format!("column {column} of a row holds a number out of range")
         }
+        // Its own text quotes the whole statement.
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
         other => other.to_string(),
     }
 }

@@ -49,10 +49,14 @@ pub(crate) fn reader(path: &Path, config: &SqliteConfig) -> Result<Connection, F
 
 /// A connection that writes, to a file that exists.
 pub(crate) fn writer(path: &Path, config: &SqliteConfig) -> Result<Connection, Fault> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = connect(path)?;
     schema::prepare(&connection, config)?;
     Ok(connection)
+}
+
+fn connect(path: &Path) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Ok(Connection::open_with_flags(path, flags)?)
 }
 
 fn open_in_memory(config: &SqliteConfig, clock: &Arc<dyn Clock>) -> Result<Opened, Fault> {
@@ -91,7 +95,18 @@ fn open_file(path: &Path, config: &SqliteConfig, clock: &Arc<dyn Clock>) -> Resu
     let mut connection = match opened {
         Ok(connection) => connection,
         Err(Verdict::Failed(fault)) => return Err(fault),
-        Err(Verdict::NotADatabase) if !ours => return Err(check::not_a_database(path)),
+        Err(Verdict::Foreign(fault)) => {
+            if alone && !ours {
+                forget_folder(&folder);
+            }
+            return Err(fault);
+        }
+        Err(Verdict::NotADatabase) if !ours => {
+            if alone {
+                forget_folder(&folder);
+            }
+            return Err(check::not_a_database(path));
+        }
         Err(Verdict::NotADatabase) => {
             return Err(check::set_aside(
                 path,
@@ -199,25 +214,28 @@ fn open_checked(
     alone: bool,
 ) -> Result<Connection, Verdict> {
     let unclean = fs::metadata(beside(path, "-wal")).is_ok_and(|wal| wal.len() > 0);
-    let connection = writer(path, config)?;
+    let connection = connect(path)?;
+    // Until it is known to be sound, the file stays as it was found, with its log.
+    keep_log(&connection, unclean)?;
+    schema::prepare(&connection, config)?;
     if connection.is_readonly("main").map_err(Fault::from)? {
         return Err(Verdict::Failed(Fault::new(
             ErrorKind::ReadOnly,
             format!("`{}` may only be read", path.display()),
         )));
     }
-    let verdict = check::header(&connection, path).and_then(|()| {
-        if alone {
-            check::content(&connection, clock, unclean)
-        } else {
-            Ok(())
-        }
-    });
-    if verdict.is_err() {
-        // What is set aside stays as it was found.
-        let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    check::header(&connection, path)?;
+    if alone {
+        check::content(&connection, clock, unclean)?;
     }
-    verdict.map(|()| connection)
+    keep_log(&connection, false)?;
+    Ok(connection)
+}
+
+/// Whether closing the last connection leaves the write-ahead log as it is.
+fn keep_log(connection: &Connection, keep: bool) -> Result<(), Fault> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)?;
+    Ok(())
 }
 
 /// `path` with `suffix` after its file name.
@@ -235,6 +253,15 @@ fn make_folder(path: &Path, all: bool) -> Result<(), Fault> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(at(&error, path)),
         _ => Ok(()),
     }
+}
+
+/// Removes what was made beside a file that is not ours.
+fn forget_folder(folder: &Path) {
+    // What stays does no harm.
+    for name in ["guard", "open", "creating"] {
+        let _ = fs::remove_file(folder.join(name));
+    }
+    let _ = fs::remove_dir(folder);
 }
 
 fn at(error: &io::Error, path: &Path) -> Fault {

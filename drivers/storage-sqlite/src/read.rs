@@ -30,7 +30,7 @@ pub(crate) fn journal(
 ) -> Result<JournalPage, Fault> {
     // The batch that holds `from` begins at or before it.
     let mut find = connection.prepare_cached(
-        "SELECT first_seq, epoch, entries, count FROM executions JOIN journal ON execution = n
+        "SELECT first_seq, journal.epoch, entries, count FROM executions JOIN journal ON execution = n
          WHERE tenant = ?1 AND id = ?2 AND first_seq >= coalesce(
              (SELECT max(first_seq) FROM journal WHERE execution = n AND first_seq <= ?3), 0)
          ORDER BY first_seq",

@@ -96,7 +96,8 @@ impl Sqlite {
             sqlite.readers = Some(Readers::start(path, config)?);
             bell = Some(sqlite.start_checkpointer(path, config)?);
         }
-        let writer = Writer::new(opened, clock, counters, bell);
+        let mut writer = Writer::new(opened, clock, counters, bell);
+        writer.expire_dead();
         let work = move || writer.run(waiting);
         sqlite
             .threads

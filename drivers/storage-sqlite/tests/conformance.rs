@@ -1,0 +1,43 @@
+//! The rules of the ports, on a file and in memory.
+
+use std::{cell::RefCell, sync::Arc};
+
+use nebula_core::Clock;
+use nebula_storage_sqlite::{Sqlite, SqliteConfig};
+use nebula_testkit::ManualClock;
+use tempfile::TempDir;
+
+thread_local! {
+    /// The folder of this test's database; each test has a thread, and the folder ends with it.
+    static FOLDER: RefCell<Option<TempDir>> = const { RefCell::new(None) };
+}
+
+async fn open(config: SqliteConfig, clock: Arc<ManualClock>) -> Arc<Sqlite> {
+    let clock: Arc<dyn Clock> = clock;
+    Arc::new(
+        Sqlite::open(config, clock)
+            .await
+            .expect("nothing stands in the way"),
+    )
+}
+
+async fn on_file(clock: Arc<ManualClock>) -> Arc<Sqlite> {
+    let folder = tempfile::tempdir().expect("the temp folder can be written");
+    let config = SqliteConfig::file(folder.path().join("nebula.db"));
+    FOLDER.set(Some(folder));
+    open(config, clock).await
+}
+
+async fn in_memory(clock: Arc<ManualClock>) -> Arc<Sqlite> {
+    open(SqliteConfig::ephemeral(), clock).await
+}
+
+mod file {
+    use super::on_file;
+    nebula_testkit::execution_repo!(|clock| async move { on_file(clock).await as _ });
+}
+
+mod memory {
+    use super::in_memory;
+    nebula_testkit::execution_repo!(|clock| async move { in_memory(clock).await as _ });
+}

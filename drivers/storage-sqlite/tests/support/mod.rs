@@ -1,0 +1,141 @@
+//! What the driver's own tests share.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use nebula_action::Grants;
+use nebula_core::{Clock, Digest, ExecutionId, TenantId, WorkflowId};
+use nebula_execution::{Entry, Fact, NewExecution, Started, Status, StoredEntry};
+use nebula_ports::{
+    Acquired, Created, ExecutionRepo, Incarnation, Lease, LeaseRequest, Result, Step, StepId,
+};
+use nebula_storage_sqlite::{Sqlite, SqliteConfig};
+use nebula_testkit::{ManualClock, START};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub(crate) const TTL: Duration = Duration::from_secs(30);
+
+pub(crate) fn tenant() -> TenantId {
+    TenantId::local()
+}
+
+pub(crate) fn execution(n: u128) -> ExecutionId {
+    ExecutionId::from(Uuid::from_u128(n))
+}
+
+pub(crate) fn new_execution(n: u128) -> NewExecution {
+    let workflow = WorkflowId::new("test").unwrap();
+    let started = Started {
+        workflow: workflow.clone(),
+        version: 1,
+        plan: Digest::of(b"plan"),
+        input: Arc::new(json!({ "n": n.to_string() })),
+        vars: Value::Null,
+        trigger: Value::Null,
+        origin: None,
+        grants: Grants::default(),
+        folder: None,
+    };
+    let fact = Fact::ExecutionStarted(Box::new(started));
+    NewExecution {
+        id: execution(n),
+        tenant: tenant(),
+        workflow,
+        version: 1,
+        entries: vec![Entry { at: START, fact }],
+    }
+}
+
+pub(crate) fn request(holder: u128) -> LeaseRequest {
+    LeaseRequest {
+        holder: Incarnation(Uuid::from_u128(holder)),
+        ttl: TTL,
+    }
+}
+
+pub(crate) async fn open(path: &Path, clock: &ManualClock) -> Result<Sqlite> {
+    open_with(SqliteConfig::file(path), clock).await
+}
+
+pub(crate) async fn open_with(config: SqliteConfig, clock: &ManualClock) -> Result<Sqlite> {
+    let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+    Sqlite::open(config, clock).await
+}
+
+/// Creates an execution with a lease for `holder`.
+pub(crate) async fn leased(repo: &Sqlite, n: u128, holder: u128) -> Lease {
+    match repo
+        .create(&tenant(), new_execution(n), None, Some(request(holder)))
+        .await
+        .unwrap()
+    {
+        Created::Created(Some(lease)) => lease,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn acquired(repo: &Sqlite, n: u128, holder: u128) -> Acquired {
+    repo.acquire(&tenant(), execution(n), request(holder), 10)
+        .await
+        .unwrap()
+}
+
+/// A fact that holds `bytes` bytes of text.
+pub(crate) fn fact(bytes: usize) -> Fact {
+    Fact::Unparked {
+        instance: None,
+        decision: nebula_execution::UnparkDecision::Succeeded(Arc::new(Value::from(
+            "x".repeat(bytes),
+        ))),
+        taken: nebula_execution::Taken::All,
+    }
+}
+
+/// A step of `count` entries at `seq`, with an id of its own.
+pub(crate) fn step(seq: u64, id: u128, count: usize, bytes: usize) -> Step {
+    let entries = vec![
+        Entry {
+            at: START,
+            fact: fact(bytes)
+        };
+        count
+    ];
+    Step::append(StepId(Uuid::from_u128(id)), seq, entries)
+}
+
+/// The last step of an execution.
+pub(crate) fn end(seq: u64, id: u128) -> Step {
+    let fact = Fact::ExecutionCompleted {
+        output: Arc::new(Value::Null),
+    };
+    let mut step = Step::append(
+        StepId(Uuid::from_u128(id)),
+        seq,
+        vec![Entry { at: START, fact }],
+    );
+    step.to = Some(Status::Completed);
+    step
+}
+
+pub(crate) async fn journal(repo: &Sqlite, n: u128) -> Vec<StoredEntry> {
+    let (mut entries, mut from) = (Vec::new(), 1);
+    loop {
+        let page = repo
+            .journal(&tenant(), execution(n), from, 100)
+            .await
+            .unwrap();
+        entries.extend(page.entries);
+        match page.next {
+            Some(next) => from = next,
+            None => return entries,
+        }
+    }
+}
+
+/// The journal's numbers are 1, 2, 3, ….
+pub(crate) fn assert_contiguous(entries: &[StoredEntry]) {
+    for (entry, seq) in entries.iter().zip(1..) {
+        assert_eq!(entry.seq, seq);
+    }
+}
