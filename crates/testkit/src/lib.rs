@@ -37,7 +37,7 @@ mod suite;
 pub use clock::{ManualClock, START};
 pub use entropy::SeededEntropy;
 pub use memory::{
-    ExecutionGuard, MemoryExecutionRepo, MemoryTaskQueue, MemoryWorkflowRepo, NEVER_ANSWERED,
+    ExecutionGuard, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryWorkflowRepo, NEVER_ANSWERED,
     QueueGuard, WorkflowGuard,
 };
 pub use offload::InlineOffload;
