@@ -28,6 +28,8 @@ pub struct Activation {
     pub failures: u32,
     /// When a retry or a timer is due.
     pub due: Option<Timestamp>,
+    /// Whether `due` is the point in time that it waits for, rather than that of a retry.
+    pub timer: bool,
     /// Until when an attempt that was started may still act outside.
     pub deadline: Option<Timestamp>,
     /// What it gave.
@@ -60,6 +62,7 @@ impl Activation {
             attempts: 0,
             failures: 0,
             due: None,
+            timer: false,
             deadline: None,
             output: None,
             port: None,

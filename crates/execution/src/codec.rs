@@ -4,6 +4,9 @@
 //! that was ever written; fixtures of each stay in `tests/fixtures`. New optional fields and new
 //! facts keep the version; anything that an old reader would misread raises it.
 
+use nebula_action::ActionError;
+use serde_json::Value;
+
 use crate::Entry;
 
 /// The version that this build writes.
@@ -48,4 +51,34 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
         JOURNAL_FORMAT => serde_json::from_slice(body).map_err(CodecError::Damaged),
         found => Err(CodecError::Format { found }),
     }
+}
+
+/// How deep a value may be nested that goes into a journal: inputs, results, outputs, what a
+/// person says. Readers of JSON stop at 128 levels, and entries and snapshots add some of their own.
+pub const MAX_VALUE_DEPTH: usize = 100;
+
+/// Whether a value can be read back from a journal: it is nested no deeper than [`MAX_VALUE_DEPTH`].
+#[must_use]
+pub fn is_storable(value: &Value) -> bool {
+    is_storable_at(value, 0)
+}
+
+/// The same for a value with `around` levels around it.
+pub(crate) fn is_storable_at(value: &Value, around: usize) -> bool {
+    let mut open = vec![(value, around)];
+    while let Some((value, depth)) = open.pop() {
+        let inside = depth + 1;
+        match value {
+            Value::Array(_) | Value::Object(_) if inside > MAX_VALUE_DEPTH => return false,
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, inside))),
+            Value::Object(entries) => open.extend(entries.values().map(|item| (item, inside))),
+            _ => {}
+        }
+    }
+    true
+}
+
+pub(crate) fn too_deep(what: &str) -> ActionError {
+    let message = format!("{what} is nested deeper than {MAX_VALUE_DEPTH} levels");
+    ActionError::limit("VALUE_TOO_DEEP", message)
 }

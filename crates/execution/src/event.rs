@@ -8,7 +8,7 @@ use nebula_core::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Entry, InstanceId, Status, Taken, UnparkDecision};
+use crate::{Entry, InstanceId, MAX_VALUE_DEPTH, Status, Taken, UnparkDecision, is_storable};
 
 /// Something that happened. Conditions were evaluated before: an event carries what they gave.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,7 +138,8 @@ pub enum Command {
         /// Which instance.
         instance: InstanceId,
     },
-    /// Evaluate `when` and the list of a `for_each`, then say [`Event::Opened`].
+    /// Evaluate `when` and the list of a `for_each`, then say [`Event::Opened`], [`Event::Skipped`]
+    /// or [`Event::Finished`] with an error. The items themselves have no `when`.
     Open {
         /// Which instance.
         instance: InstanceId,
@@ -156,7 +157,10 @@ pub enum Command {
         /// Which instance.
         instance: InstanceId,
     },
-    /// Ask the action what became of a lost attempt, then say [`Event::Finished`] or [`Event::Unreconciled`].
+    /// Ask the action what became of a lost attempt, then say [`Event::Finished`] or
+    /// [`Event::Unreconciled`]. An error of class `Retryable` says that the effect did not happen
+    /// and the attempt may be made again; it does not count against the retry policy. An action that
+    /// cannot be asked is `Unreconciled`.
     Reconcile {
         /// Which instance.
         instance: InstanceId,
@@ -186,14 +190,15 @@ pub struct Decision {
 pub enum Rest {
     /// Attempts are under way, or commands have not been answered.
     Busy,
-    /// Nothing to do until then; `None`: until a signal comes.
+    /// Nothing to do until then.
     Waiting {
-        /// When the next timer or retry is due.
+        /// When the next timer or retry is due, or the execution's time is up. `None` only before
+        /// the first entry.
         due: Option<Timestamp>,
     },
-    /// A person must decide; its own time limit may come first.
+    /// A person must decide; timers of other branches and its own time limit may come first.
     Parked {
-        /// When its time is up.
+        /// When they do; `None`: only a signal wakes it.
         due: Option<Timestamp>,
     },
     /// It has ended.
@@ -275,6 +280,12 @@ impl Signal {
             }
             UNPARK => {
                 let Unpark { instance, decision } = Unpark::deserialize(payload).map_err(wrong)?;
+                if let UnparkDecision::Succeeded(value) = &decision
+                    && !is_storable(value)
+                {
+                    let message = format_args!("it is nested deeper than {MAX_VALUE_DEPTH} levels");
+                    return Err(wrong(serde::de::Error::custom(message)));
+                }
                 let instance = instance.map(|text| text.parse()).transpose();
                 let instance = instance.map_err(|error| wrong(serde::de::Error::custom(error)))?;
                 Ok(Self::Unpark { instance, decision })

@@ -114,12 +114,15 @@ impl FromStr for InstanceId {
         let (rest, item) = match text.strip_suffix(']') {
             Some(rest) => {
                 let (rest, item) = rest.rsplit_once('[').ok_or_else(error)?;
-                (rest, Some(item.parse().map_err(|_| error())?))
+                (rest, Some(number(item).ok_or_else(error)?))
             }
             None => (text, None),
         };
         let (node, activation) = match rest.split_once('#') {
-            Some((node, activation)) => (node, activation.parse().map_err(|_| error())?),
+            Some((node, activation)) => {
+                let activation = number(activation).filter(|activation| *activation > 0);
+                (node, activation.ok_or_else(error)?)
+            }
             None => (rest, 1),
         };
         let node = NodeId::new(node).map_err(|_| error())?;
@@ -131,6 +134,12 @@ impl FromStr for InstanceId {
     }
 }
 
+/// A number in its only spelling: no sign, no zero before it.
+fn number(text: &str) -> Option<u32> {
+    let plain = text == "0" || !text.starts_with(['0', '+']);
+    text.parse().ok().filter(|_| plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,7 +149,19 @@ mod tests {
         for text in ["fetch", "fetch#2", "price[3]", "price#2[0]"] {
             assert_eq!(text.parse::<InstanceId>().unwrap().to_string(), text);
         }
-        for bad in ["", "a#x", "a[", "a[]", "2x"] {
+        for bad in [
+            "",
+            "a#x",
+            "a[",
+            "a[]",
+            "2x",
+            "a#0",
+            "a#01",
+            "a#+2",
+            "a[+1]",
+            "a[01]",
+            "a[4294967296]",
+        ] {
             assert!(bad.parse::<InstanceId>().is_err(), "{bad}");
         }
     }

@@ -29,13 +29,14 @@ mod journal;
 mod machine;
 mod plan;
 mod scope;
+mod snapshot;
 mod start;
 mod state;
 mod status;
 mod tokens;
 
-pub use activation::{Activation, Items};
-pub use codec::{CodecError, JOURNAL_FORMAT, decode, encode};
+pub use activation::{Activation, Items, OpenItem};
+pub use codec::{CodecError, JOURNAL_FORMAT, MAX_VALUE_DEPTH, decode, encode, is_storable};
 pub use event::{Command, Decision, Event, Outcome, Rest, Signal, SignalError};
 pub use instance::{InstanceId, InstanceIdError};
 pub use journal::{
@@ -44,10 +45,11 @@ pub use journal::{
 };
 pub use machine::Machine;
 pub use plan::{
-    ExecutionPlan, PLAN_FORMAT, PlanConnection, PlanError, PlanGraph, PlanNode, PlanOutput,
+    ExecutionPlan, PLAN_FORMAT, PlanConnection, PlanError, PlanNode, PlanOutput, PlanParts,
     Request, RequestError,
 };
 pub use scope::EvaluationScope;
+pub use snapshot::{SNAPSHOT_FORMAT, SnapshotError};
 pub use start::{NewExecution, StartOptions};
 pub use state::{Ending, ExecutionState};
 pub use status::{InstanceStatus, Status, StatusError};

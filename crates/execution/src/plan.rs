@@ -1,25 +1,28 @@
 //! The compiled form of one workflow version.
 
-use std::{collections::HashMap, path::Path, time::Duration};
+mod graph;
+
+use std::{ops::Deref, path::Path, time::Duration};
 
 use compact_str::CompactString;
 use nebula_action::{
     ActionKind, Capability, CapabilityError, EffectClass, InterfaceVersion, PORT_ERROR, PORT_MAIN,
 };
 use nebula_core::{ActionId, Digest, NodeId, WorkflowId};
-use nebula_expression::{Context, Program, Root, Scope};
+use nebula_expression::{Context, Program, Scope};
 use nebula_parameter::{ParamProgram, Parameters, ResolveError};
 use nebula_workflow::{JoinRule, OnError, OnIndeterminate, RetryPolicy};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
+
+use graph::Graph;
 
 /// The version of the stored form of plans.
 pub const PLAN_FORMAT: u32 = 1;
 
-/// The compiled form of one workflow version: what will run, with dense indices and compiled
-/// expressions. Built before anything runs, stored by digest, never changed.
+/// What an [`ExecutionPlan`] is made of, and what is stored of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ExecutionPlan {
+pub struct PlanParts {
     /// [`PLAN_FORMAT`] of the build that made it.
     pub format: u32,
     /// Which workflow.
@@ -40,7 +43,7 @@ pub struct ExecutionPlan {
     pub output_schema: Value,
     /// The nodes; a node's index here is its dense index.
     pub nodes: Vec<PlanNode>,
-    /// The connections, sorted by source node; a connection's index here is its dense index.
+    /// The connections; in a plan sorted by source node, and a connection's index here is its dense index.
     pub connections: Vec<PlanConnection>,
     /// What the execution gives.
     pub output: PlanOutput,
@@ -53,9 +56,16 @@ pub struct ExecutionPlan {
         with = "nebula_core::serde_duration::option"
     )]
     pub timeout: Option<Duration>,
-    /// Adjacency; filled by [`ExecutionPlan::seal`].
-    #[serde(skip)]
-    pub graph: PlanGraph,
+}
+
+/// The compiled form of one workflow version: what will run, with dense indices and compiled
+/// expressions. Built before anything runs, stored by digest, never changed.
+///
+/// Its parts can be read through it: `plan.nodes`. Two plans are equal if their parts are.
+#[derive(Debug, Clone)]
+pub struct ExecutionPlan {
+    parts: PlanParts,
+    graph: Graph,
 }
 
 /// One node of a plan.
@@ -151,27 +161,6 @@ pub enum PlanOutput {
     Nodes(Vec<u32>),
 }
 
-/// Adjacency as flat arrays: the connections of node `n` are `edges[offsets[n]..offsets[n + 1]]`.
-#[derive(Debug, Clone, Default)]
-pub struct PlanGraph {
-    out_offsets: Vec<u32>,
-    in_offsets: Vec<u32>,
-    in_edges: Vec<u32>,
-    /// For each node: the nodes that its expressions and those of its connections read.
-    reads: Vec<Vec<u32>>,
-    /// For each node: whether one of them reads `$inputs`.
-    reads_inputs: Vec<bool>,
-    output_reads: Vec<u32>,
-    by_id: HashMap<NodeId, u32>,
-}
-
-/// Two plans are equal if what is stored of them is; the graph follows from that.
-impl PartialEq for PlanGraph {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
 /// Why bytes are not a plan.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -229,102 +218,54 @@ pub enum RequestError {
     },
 }
 
+impl Deref for ExecutionPlan {
+    type Target = PlanParts;
+
+    fn deref(&self) -> &PlanParts {
+        &self.parts
+    }
+}
+
+impl PartialEq for ExecutionPlan {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts == other.parts
+    }
+}
+
+impl Serialize for ExecutionPlan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.parts.serialize(serializer)
+    }
+}
+
 impl ExecutionPlan {
     /// Checks the indices, sorts the connections by source and builds the adjacency.
     ///
     /// # Errors
-    /// [`PlanError::Contradiction`]: an index leads nowhere, an id stands twice, a concurrency is zero.
-    pub fn seal(mut self) -> Result<Self, PlanError> {
-        let count = self.nodes.len();
-        let known = |index: u32| (index as usize) < count;
-        if !self
-            .connections
-            .iter()
-            .all(|c| known(c.from) && known(c.to))
-        {
-            return Err(PlanError::Contradiction(
-                "a connection leads to a node that is not there",
-            ));
-        }
-        let ends = match &self.output {
-            PlanOutput::Program(_) => &[][..],
-            PlanOutput::Node(node) => std::slice::from_ref(node),
-            PlanOutput::Nodes(nodes) => nodes,
-        };
-        if !ends.iter().all(|node| known(*node)) {
-            return Err(PlanError::Contradiction(
-                "the output names a node that is not there",
-            ));
-        }
-        if self.concurrency == 0 || self.nodes.iter().any(|node| node.concurrency == 0) {
+    /// [`PlanError::Contradiction`]: an index leads nowhere, an id stands twice, a concurrency is
+    /// zero, nodes wait for each other.
+    pub fn new(mut parts: PlanParts) -> Result<Self, PlanError> {
+        if parts.concurrency == 0 || parts.nodes.iter().any(|node| node.concurrency == 0) {
             return Err(PlanError::Contradiction("a concurrency is zero"));
         }
-        self.connections.sort_by_key(|connection| connection.from);
-        let mut graph = PlanGraph {
-            out_offsets: offsets(count, self.connections.iter().map(|c| c.from)),
-            in_offsets: offsets(count, self.connections.iter().map(|c| c.to)),
-            in_edges: vec![0; self.connections.len()],
-            reads: vec![Vec::new(); count],
-            reads_inputs: vec![false; count],
-            output_reads: Vec::new(),
-            by_id: HashMap::with_capacity(count),
-        };
-        let mut next = graph.in_offsets.clone();
-        for (edge, connection) in (0_u32..).zip(&self.connections) {
-            let slot = &mut next[connection.to as usize];
-            graph.in_edges[*slot as usize] = edge;
-            *slot += 1;
-        }
-        for (index, node) in (0_u32..).zip(&self.nodes) {
-            if graph.by_id.insert(node.id.clone(), index).is_some() {
-                return Err(PlanError::Contradiction("two nodes have the same id"));
-            }
-        }
-        for (index, node) in (0_u32..).zip(&self.nodes) {
-            let leaving = bounds(&graph.out_offsets, index);
-            let leaving = &self.connections[leaving.start as usize..leaving.end as usize];
-            let conditions = leaving
-                .iter()
-                .filter_map(|connection| connection.condition.as_ref());
-            for program in node.programs().into_iter().chain(conditions) {
-                graph.reads[index as usize].extend(read_by(program, &graph.by_id));
-                graph.reads_inputs[index as usize] |=
-                    program.report().roots.contains(&Root::Inputs);
-            }
-        }
-        match &self.output {
-            PlanOutput::Program(program) => program.each_use("", &mut |found| {
-                graph
-                    .output_reads
-                    .extend(read_by(found.program, &graph.by_id));
-            }),
-            PlanOutput::Node(node) => graph.output_reads.push(*node),
-            PlanOutput::Nodes(nodes) => graph.output_reads.extend(nodes),
-        }
-        for reads in graph.reads.iter_mut().chain([&mut graph.output_reads]) {
-            reads.sort_unstable();
-            reads.dedup();
-        }
-        self.graph = graph;
-        Ok(self)
+        parts.connections.sort_by_key(|connection| connection.from);
+        let graph = Graph::new(&parts).map_err(PlanError::Contradiction)?;
+        Ok(Self { parts, graph })
     }
 
     /// Dense indices of the nodes that expressions of `node` and of its connections read.
-    #[must_use]
     pub(crate) fn reads(&self, node: u32) -> &[u32] {
-        &self.graph.reads[node as usize]
+        self.graph.reads(node)
     }
 
     /// Whether an expression of `node` or of its connections reads `$inputs`.
-    #[must_use]
     pub(crate) fn reads_inputs(&self, node: u32) -> bool {
-        self.graph.reads_inputs[node as usize]
+        self.graph.reads_inputs(node)
     }
 
     /// Dense indices of the nodes that the output reads.
-    #[must_use]
     pub(crate) fn output_reads(&self) -> &[u32] {
-        &self.graph.output_reads
+        self.graph.output_reads()
     }
 
     /// The stored form and its digest.
@@ -348,20 +289,19 @@ impl ExecutionPlan {
         if head.format != PLAN_FORMAT {
             return Err(PlanError::Format { found: head.format });
         }
-        serde_json::from_slice::<Self>(bytes)?.seal()
+        Self::new(serde_json::from_slice(bytes)?)
     }
 
     /// Dense indices of the connections that leave `node`, with the connections.
     pub fn outgoing(&self, node: u32) -> impl Iterator<Item = (u32, &PlanConnection)> {
-        let range = bounds(&self.graph.out_offsets, node);
+        let range = self.graph.outgoing(node);
         (range.start..).zip(&self.connections[range.start as usize..range.end as usize])
     }
 
     /// Dense indices of the connections that end at `node`, in the order of their definition.
     #[must_use]
     pub fn incoming(&self, node: u32) -> &[u32] {
-        let range = bounds(&self.graph.in_offsets, node);
-        &self.graph.in_edges[range.start as usize..range.end as usize]
+        self.graph.incoming(node)
     }
 
     /// The node with this dense index.
@@ -376,7 +316,7 @@ impl ExecutionPlan {
     /// The dense index of the node with this id.
     #[must_use]
     pub fn index_of(&self, id: &str) -> Option<u32> {
-        self.graph.by_id.get(id).copied()
+        self.graph.index_of(id)
     }
 
     /// The port by which `node` is left when it finally fails; `None` if the execution fails with it.
@@ -441,27 +381,4 @@ impl PlanNode {
         }
         programs
     }
-}
-
-fn read_by(program: &Program, by_id: &HashMap<NodeId, u32>) -> impl Iterator<Item = u32> {
-    program
-        .report()
-        .nodes
-        .iter()
-        .filter_map(|reference| by_id.get(reference.node.as_str()).copied())
-}
-
-fn offsets(count: usize, nodes: impl Iterator<Item = u32>) -> Vec<u32> {
-    let mut offsets = vec![0; count + 1];
-    for node in nodes {
-        offsets[node as usize + 1] += 1;
-    }
-    for i in 0..count {
-        offsets[i + 1] += offsets[i];
-    }
-    offsets
-}
-
-fn bounds(offsets: &[u32], node: u32) -> std::ops::Range<u32> {
-    offsets[node as usize]..offsets[node as usize + 1]
 }

@@ -1,9 +1,13 @@
 //! What an expression of a node sees.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use compact_str::CompactString;
 use nebula_action::ActionError;
+use nebula_core::{ExecutionId, NodeId};
 use nebula_expression::{NodeView, Root, Scope};
 use serde_json::{Map, Value, json};
 
@@ -12,6 +16,9 @@ use crate::{
 };
 
 /// What an expression of a node sees: shared values, taken once, so that it can outlive the state.
+///
+/// Values are shared, not copied, except those of `$inputs`, which stand in lists of their own: a
+/// node pays for them only if one of its expressions reads `$inputs`.
 #[derive(Debug, Clone, Default)]
 pub struct EvaluationScope {
     json: Option<Arc<Value>>,
@@ -22,7 +29,9 @@ pub struct EvaluationScope {
     execution: Value,
     workflow: Value,
     item: Option<(Arc<Value>, Value)>,
-    nodes: Vec<(Arc<str>, NodeRecord)>,
+    nodes: BTreeMap<NodeId, NodeRecord>,
+    /// The attempt that is under way.
+    attempt: u32,
 }
 
 /// What is seen of one node.
@@ -51,12 +60,14 @@ impl EvaluationScope {
     pub fn of_instance(
         plan: &ExecutionPlan,
         state: &ExecutionState,
-        id: nebula_core::ExecutionId,
+        id: ExecutionId,
         (node, number): (u32, u32),
     ) -> Self {
         let mut scope = Self::of_execution(plan, state, id);
         if let Some(activation) = state.activation(node, number) {
             scope.json = Some(state.json(plan, activation));
+            let begun = activation.status == InstanceStatus::Running || activation.timer;
+            scope.attempt = activation.attempts + u32::from(!begun);
             if plan.reads_inputs(node) {
                 let mut inputs = Map::new();
                 for (input, value) in state.inputs(plan, activation) {
@@ -80,11 +91,7 @@ impl EvaluationScope {
 
     /// What the workflow's output sees: every node.
     #[must_use]
-    pub fn of_output(
-        plan: &ExecutionPlan,
-        state: &ExecutionState,
-        id: nebula_core::ExecutionId,
-    ) -> Self {
+    pub fn of_output(plan: &ExecutionPlan, state: &ExecutionState, id: ExecutionId) -> Self {
         let mut scope = Self::of_execution(plan, state, id);
         for read in plan.output_reads() {
             if let Some(activation) = latest(state, *read) {
@@ -94,11 +101,7 @@ impl EvaluationScope {
         scope
     }
 
-    fn of_execution(
-        plan: &ExecutionPlan,
-        state: &ExecutionState,
-        id: nebula_core::ExecutionId,
-    ) -> Self {
+    fn of_execution(plan: &ExecutionPlan, state: &ExecutionState, id: ExecutionId) -> Self {
         let Some(started) = state.started() else {
             return Self::default();
         };
@@ -135,7 +138,7 @@ impl EvaluationScope {
                 success: Some(true),
                 status: InstanceStatus::Succeeded,
                 port: Some(port.into()),
-                attempts: 1,
+                attempts: self.attempt.max(1),
             },
         );
         self
@@ -155,15 +158,14 @@ impl EvaluationScope {
                 success: Some(false),
                 status: InstanceStatus::Failed,
                 port: Some(port.into()),
-                attempts: 1,
+                attempts: self.attempt.max(1),
             },
         );
         self
     }
 
     fn own(&mut self, instance: &InstanceId, record: NodeRecord) {
-        self.nodes.retain(|(id, _)| **id != *instance.node.as_str());
-        self.nodes.push((Arc::from(instance.node.as_str()), record));
+        self.nodes.insert(instance.node.clone(), record);
     }
 
     fn see(&mut self, plan: &ExecutionPlan, node: u32, activation: &Activation) {
@@ -179,8 +181,7 @@ impl EvaluationScope {
             port: activation.port.clone(),
             attempts: activation.attempts,
         };
-        self.nodes
-            .push((Arc::from(plan.node(node).id.as_str()), record));
+        self.nodes.insert(plan.node(node).id.clone(), record);
     }
 }
 
@@ -201,7 +202,7 @@ impl Scope for EvaluationScope {
     }
 
     fn node(&self, _slot: usize, id: &str) -> Option<NodeView<'_>> {
-        let (_, record) = self.nodes.iter().find(|(node, _)| **node == *id)?;
+        let record = self.nodes.get(id)?;
         Some(NodeView {
             result: record.result.as_deref(),
             success: record.success,
@@ -224,7 +225,7 @@ fn visible<'a>(
         return state.activations(wanted).first();
     }
     let mut queue = VecDeque::from([from]);
-    let mut seen = std::collections::BTreeSet::from([from]);
+    let mut seen = BTreeSet::from([from]);
     while let Some((node, number)) = queue.pop_front() {
         if node == wanted && (node, number) != from {
             return state.activation(node, number);

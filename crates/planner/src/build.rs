@@ -7,7 +7,7 @@ use nebula_action::{
 };
 use nebula_core::ParamValue;
 use nebula_execution::{
-    ExecutionPlan, PLAN_FORMAT, PlanConnection, PlanGraph, PlanNode, PlanOutput,
+    ExecutionPlan, PLAN_FORMAT, PlanConnection, PlanNode, PlanOutput, PlanParts,
 };
 use nebula_parameter::{CompileScope, ParamProgram, Parameters, Use};
 use nebula_validator::Schema;
@@ -49,13 +49,15 @@ pub fn plan(
     let plan = builder.build(version, catalog);
     let mut diagnostics = builder.diagnostics;
     let failed = diagnostics.iter().any(Diagnostic::is_error);
-    let plan = plan.filter(|_| !failed).and_then(|plan| match plan.seal() {
-        Ok(plan) => Some(plan),
-        Err(error) => {
-            diagnostics.push(Diagnostic::error(codes::SCHEMA, "", error.to_string()));
-            None
-        }
-    });
+    let plan = plan
+        .filter(|_| !failed)
+        .and_then(|parts| match ExecutionPlan::new(parts) {
+            Ok(plan) => Some(plan),
+            Err(error) => {
+                diagnostics.push(Diagnostic::error(codes::SCHEMA, "", error.to_string()));
+                None
+            }
+        });
     Planned { plan, diagnostics }
 }
 
@@ -66,7 +68,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn build(&mut self, version: u32, catalog: &'a dyn Catalog) -> Option<ExecutionPlan> {
+    fn build(&mut self, version: u32, catalog: &'a dyn Catalog) -> Option<PlanParts> {
         let definition = self.definition;
         unsupported::check(definition, &mut self.diagnostics);
         for (schema, pointer) in [
@@ -115,7 +117,7 @@ impl<'a> Builder<'a> {
         let connections = self.connections(&edges, (&scope, &reads));
         let output = self.output(&graph, &scope);
         let limit = definition.limits.concurrency.unwrap_or(u32::MAX);
-        let plan = ExecutionPlan {
+        let plan = PlanParts {
             format: PLAN_FORMAT,
             workflow: definition.id.clone(),
             name: definition
@@ -132,7 +134,6 @@ impl<'a> Builder<'a> {
             output: output?,
             concurrency: self.settings.concurrency.min(limit).max(1),
             timeout: definition.limits.timeout,
-            graph: PlanGraph::default(),
         };
         (plan.nodes.len() == definition.nodes.len()).then_some(plan)
     }
@@ -425,7 +426,7 @@ impl<'a> Builder<'a> {
             return match ParamProgram::compile(output, scope) {
                 Ok(program) => {
                     program.each_use("", &mut |found| {
-                        Place::Output.check(&found, "/output", &mut self.diagnostics)
+                        Place::Output.check(&found, "/output", &mut self.diagnostics);
                     });
                     Some(PlanOutput::Program(program))
                 }

@@ -55,7 +55,7 @@ pub(crate) fn wanted(
                 match ParamProgram::compile(required, scope) {
                     Ok(program) => {
                         program.each_use("", &mut |found| {
-                            Place::Requires.check(&found, &pointer, diagnostics)
+                            Place::Requires.check(&found, &pointer, diagnostics);
                         });
                         wanted.dynamic.push(program);
                     }

@@ -1,58 +1,102 @@
 //! The items of a `for_each`: handed out within a window, settled in batches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Flight, Key, Machine, Turn};
+use super::{Key, Machine, Task, Turn};
 use crate::{Command, Fact, ItemOutcome};
 
 /// How many outcomes are settled by one entry at most.
 const SETTLE_BATCH: usize = 64;
 
 /// What a crash may forget of a `for_each` that is under way.
+///
+/// Every item is in exactly one place: not handed out yet (at or after `next`), out, waiting to be
+/// out `again`, ended (in `outcomes` or in the state), or indeterminate in the state.
 #[derive(Debug, Default)]
 pub(super) struct Hand {
     /// The first item that was not handed out yet.
     next: u32,
-    /// Items that are ready, under way or waiting for a retry.
-    pub(super) out: u32,
+    /// Items that are ready, under way or waiting for a retry; never more than the window.
+    out: u32,
+    /// Items that may be tried again once the window has room.
+    again: BTreeSet<u32>,
     /// Outcomes that are in no entry yet.
     outcomes: BTreeMap<u32, ItemOutcome>,
+    /// Whether an item's failure has stopped the others.
+    stopped: bool,
     /// Whether its end was commanded.
     collecting: bool,
 }
 
 impl Machine {
     /// Hands out items while the window has room; when nothing is out any more, ends the list.
-    pub(super) fn hand_out(&mut self, (node, number): (u32, u32), turn: &mut Turn) {
-        let window = self.plan.node(node).concurrency;
-        let Some(items) = self
-            .state
-            .activation(node, number)
-            .and_then(|activation| activation.items.as_deref())
-        else {
+    pub(super) fn hand_out(&mut self, of: (u32, u32), turn: &mut Turn) {
+        if self.items_failed((of.0, of.1, Some(0))) {
+            self.stop_items(of, turn);
+        } else if self.state.ending().is_none() {
+            self.fill_window(of);
+        }
+        self.collect(of, turn);
+    }
+
+    fn fill_window(&mut self, of: (u32, u32)) {
+        let window = self.plan.node(of.0).concurrency;
+        let activation = self.state.activation(of.0, of.1);
+        let items = activation.and_then(|activation| activation.items.as_deref());
+        let (Some(items), Some(hand)) = (items, self.hands.get_mut(&of)) else {
             return;
         };
-        let Some(hand) = self.hands.get_mut(&(node, number)) else {
-            return;
-        };
-        let failed = items.failed.is_some() || self.state.ending().is_some();
-        let mut handed = Vec::new();
-        while !failed && hand.out < window && hand.next < items.count {
+        let mut fresh = Vec::new();
+        while hand.out < window {
+            if let Some(item) = hand.again.pop_first() {
+                let due = items.open.get(&item).and_then(|open| open.due);
+                let key = (of.0, of.1, Some(item));
+                self.timers.insert((due.unwrap_or_default(), key));
+                hand.out += 1;
+                continue;
+            }
+            if hand.next >= items.count {
+                break;
+            }
             let item = hand.next;
             hand.next += 1;
-            let known = items.outcomes[item as usize].is_some()
-                || items.open.contains_key(&item)
-                || hand.outcomes.contains_key(&item);
+            let known = items.outcomes[item as usize].is_some() || items.open.contains_key(&item);
             if !known {
                 hand.out += 1;
-                handed.push((node, number, Some(item)));
+                fresh.push((of.0, of.1, Some(item)));
             }
         }
-        for key in handed {
+        for key in fresh {
             self.make_ready(key);
         }
-        self.abort_rest((node, number), turn);
-        self.collect((node, number), turn);
+    }
+
+    /// Takes up a list where an earlier holder left it; gives the attempts that it lost.
+    pub(super) fn take_up(&mut self, of: (u32, u32)) -> Vec<Key> {
+        let (mut hand, mut lost) = (Hand::default(), Vec::new());
+        let activation = self.state.activation(of.0, of.1);
+        let items = activation.and_then(|activation| activation.items.as_deref());
+        for (item, open) in items.into_iter().flat_map(|items| &items.open) {
+            let key = (of.0, of.1, Some(*item));
+            if open.indeterminate {
+                continue;
+            }
+            if open.running {
+                hand.out += 1;
+                lost.push(key);
+            } else {
+                hand.again.insert(*item);
+            }
+        }
+        self.hands.insert(of, hand);
+        lost
+    }
+
+    /// An item may be tried again, within the window.
+    pub(super) fn item_again(&mut self, of: (u32, u32), item: u32) {
+        if let Some(hand) = self.hands.get_mut(&of) {
+            hand.again.insert(item);
+        }
     }
 
     /// An item of an action that writes nothing ended: its outcome waits for its batch.
@@ -66,22 +110,18 @@ impl Machine {
                 self.settle((node, number), turn);
             }
         }
-        self.item_done((node, number), turn);
+        self.released(key, turn);
     }
 
-    /// One item fewer is out.
-    pub(super) fn item_done(&mut self, of: (u32, u32), turn: &mut Turn) {
-        if let Some(hand) = self.hands.get_mut(&of) {
+    /// An instance is no longer under way: if it is an item, the window has room for another.
+    pub(super) fn released(&mut self, key: Key, turn: &mut Turn) {
+        if key.2.is_none() {
+            return;
+        }
+        if let Some(hand) = self.hands.get_mut(&(key.0, key.1)) {
             hand.out -= 1;
         }
-        self.hand_out(of, turn);
-    }
-
-    /// An instance is no longer under way, without having ended.
-    pub(super) fn released(&mut self, key: Key, turn: &mut Turn) {
-        if key.2.is_some() {
-            self.item_done((key.0, key.1), turn);
-        }
+        self.hand_out((key.0, key.1), turn);
     }
 
     /// Whether some item's failure has ended the list that this instance belongs to.
@@ -92,6 +132,18 @@ impl Machine {
                 .activation(node, number)
                 .and_then(|activation| activation.items.as_deref())
                 .is_some_and(|items| items.failed.is_some())
+    }
+
+    /// Writes all outcomes that wait.
+    pub(super) fn settle_all(&mut self, turn: &mut Turn) {
+        let waiting = self
+            .hands
+            .iter()
+            .filter(|(_, hand)| !hand.outcomes.is_empty());
+        let waiting: Vec<_> = waiting.map(|(of, _)| *of).collect();
+        for of in waiting {
+            self.settle(of, turn);
+        }
     }
 
     /// Writes the outcomes that wait, one entry for each run of neighbours.
@@ -108,59 +160,55 @@ impl Machine {
         }
         let instance = self.instance((of.0, of.1, None));
         for (from, outcomes) in runs {
-            self.note(
-                Fact::ItemsSettled {
-                    instance: instance.clone(),
-                    from,
-                    outcomes,
-                },
-                turn,
-            );
+            let instance = instance.clone();
+            let fact = Fact::ItemsSettled {
+                instance,
+                from,
+                outcomes,
+            };
+            self.note(fact, turn);
         }
     }
 
-    /// After an item's final failure: what is ready is dropped, what runs is told to stop.
-    fn abort_rest(&mut self, of: (u32, u32), turn: &mut Turn) {
-        if !self.items_failed((of.0, of.1, Some(0))) {
-            return;
+    /// After an item's final failure: what is ready is dropped, what runs is told to stop. Lost
+    /// attempts that are still to be asked about stay: their effects must be known.
+    fn stop_items(&mut self, of: (u32, u32), turn: &mut Turn) {
+        match self.hands.get_mut(&of) {
+            Some(hand) if !hand.stopped => hand.stopped = true,
+            _ => return,
         }
         let ours = |key: &Key| (key.0, key.1) == of && key.2.is_some();
-        let mut dropped = 0;
-        self.ready.retain(|ready| {
-            let drop = ours(&ready.order.0);
-            dropped += u32::from(drop);
-            !drop
-        });
-        self.timers.retain(|(_, key)| {
-            let drop = ours(key);
-            dropped += u32::from(drop);
-            !drop
-        });
+        let before = self.ready.len() + self.timers.len();
+        self.ready.retain(|ready| !ours(&ready.order.0));
+        let timers = std::mem::take(&mut self.timers);
+        self.timers = timers
+            .into_iter()
+            .filter(|(_, key)| !ours(key) || self.lost_attempt(*key).is_some())
+            .collect();
+        let dropped = before - self.ready.len() - self.timers.len();
         if let Some(hand) = self.hands.get_mut(&of) {
-            hand.out -= dropped;
+            hand.out -= dropped as u32;
+            hand.again.clear();
         }
-        let running: Vec<_> = self.flights.keys().copied().filter(ours).collect();
+        let of_list = (of.0, of.1, Some(0))..=(of.0, of.1, Some(u32::MAX));
+        let running: Vec<_> = self.flights.range(of_list).map(|(key, _)| *key).collect();
         for key in running {
-            let flight = self.flights.entry(key).or_default();
-            if !std::mem::replace(&mut flight.aborted, true) {
-                let instance = self.instance(key);
-                turn.decision.commands.push(Command::Abort { instance });
-            }
+            self.abort(key, turn);
         }
     }
 
     /// Once no item is out: settles what waits, and commands the end of the list.
     fn collect(&mut self, of: (u32, u32), turn: &mut Turn) {
+        if self.state.ending().is_some() {
+            return;
+        }
         match self.hands.get(&of) {
-            Some(hand) if hand.out == 0 && !hand.collecting => {}
+            Some(hand) if hand.out == 0 && hand.again.is_empty() && !hand.collecting => {}
             _ => return,
         }
         self.settle(of, turn);
-        let Some(items) = self
-            .state
-            .activation(of.0, of.1)
-            .and_then(|activation| activation.items.as_deref())
-        else {
+        let activation = self.state.activation(of.0, of.1);
+        let Some(items) = activation.and_then(|activation| activation.items.as_deref()) else {
             return;
         };
         let error = items.failed.as_ref().map(|(item, error)| {
@@ -168,18 +216,24 @@ impl Machine {
             error.message = format!("item {item}: {}", error.message);
             error
         });
-        let unknown = items.open.values().any(|open| open.indeterminate);
-        if unknown || (error.is_none() && !items.is_complete()) {
+        if items.open.values().any(|open| open.indeterminate) {
             return;
         }
+        assert!(
+            error.is_some() || items.is_complete(),
+            "no item is out, and some have not ended"
+        );
         if let Some(hand) = self.hands.get_mut(&of) {
             hand.collecting = true;
         }
         let key = (of.0, of.1, None);
-        self.flights.insert(key, Flight::default());
         let instance = self.instance(key);
-        turn.decision
-            .commands
-            .push(Command::Collect { instance, error });
+        self.ask(
+            key,
+            Task::Collect,
+            1,
+            Command::Collect { instance, error },
+            turn,
+        );
     }
 }

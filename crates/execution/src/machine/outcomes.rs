@@ -1,68 +1,227 @@
 //! How attempts end: results, retries, unknown outcomes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use compact_str::CompactString;
 use nebula_action::{ActionError, EffectClass, ErrorClass};
-use nebula_core::Timestamp;
-use nebula_workflow::{Backoff, Jitter, OnError, OnIndeterminate, RetryPolicy};
+use nebula_core::{Digest, Timestamp};
+use nebula_workflow::{OnError, OnIndeterminate};
+use serde_json::Value;
 
-use super::{Key, Machine, Turn};
-use crate::{Fact, InstanceId, ItemOutcome, Outcome, Taken};
+use super::{Flight, Key, Machine, Task, Turn, backoff::delay};
+use crate::{Command, Fact, InstanceId, ItemOutcome, Outcome, Taken, codec};
+
+/// How often an instance may be lost with its worker, or interrupted, before that counts as its
+/// failure. Each loss is progress in the journal, so the store's count of grants without progress
+/// would never stop a node that takes its worker down.
+pub(super) const MAX_LOST_ATTEMPTS: u32 = 10;
 
 impl Machine {
-    pub(super) fn finished(
+    /// The parameters of an attempt are resolved: its start goes into the journal, then it begins.
+    pub(super) fn starting(
         &mut self,
         instance: InstanceId,
+        (key, input, deadline): (String, Digest, Timestamp),
+        turn: &mut Turn,
+    ) {
+        let at = self.key(&instance);
+        let ending = self.state.ending().is_some();
+        let Some(flight) = self.flights.get_mut(&at) else {
+            return;
+        };
+        if ending || flight.aborted {
+            // It was told to stop before it began: nothing of it is in the journal.
+            self.flights.remove(&at);
+            self.released(at, turn);
+            return;
+        }
+        flight.journalled = true;
+        let fact = Fact::AttemptStarted {
+            instance: instance.clone(),
+            attempt: flight.attempt,
+            key,
+            input,
+            deadline,
+        };
+        self.note(fact, turn);
+        turn.decision.commands.push(Command::Start { instance });
+    }
+
+    pub(super) fn finished(
+        &mut self,
+        instance: &InstanceId,
         outcome: Outcome,
         micros: u64,
         turn: &mut Turn,
     ) {
-        let key = self.key(&instance);
-        let Some(flight) = self.flights.remove(&key) else {
-            // The node gave up on this attempt before it ended.
+        let Some((key, flight)) = self.land(instance) else {
+            // The machine gave up on this attempt before it ended.
             return;
         };
         match outcome {
+            Outcome::Succeeded { output, taken, .. } if !self.fits(key, &output) => {
+                // Its connections were evaluated for a result that cannot be kept.
+                let taken = match self.plan.node(key.0).on_error {
+                    OnError::Continue => taken,
+                    OnError::Fail | OnError::Route => Taken::All,
+                };
+                self.failed_for_good(
+                    key,
+                    flight.attempt,
+                    codec::too_deep("the result"),
+                    taken,
+                    turn,
+                );
+            }
             Outcome::Succeeded {
                 output,
                 port,
                 lineage,
                 taken,
             } => {
-                let quiet = key.2.is_some() && !self.plan.node(key.0).effect.writes();
-                if quiet {
-                    self.item_ended(key, ItemOutcome::Ok(output), turn);
-                    return;
-                }
-                let attempt = flight.attempt.max(1);
-                let fact = Fact::AttemptSucceeded {
-                    instance,
-                    attempt,
-                    output,
-                    port,
-                    lineage,
-                    taken,
-                    micros,
-                };
-                self.note(fact, turn);
-                if key.2.is_some() {
-                    self.item_done((key.0, key.1), turn);
-                }
+                let result = (output, port, lineage, taken);
+                self.succeeded(key, flight, result, micros, turn);
             }
-            Outcome::Failed { error, taken } => {
-                let aborted = self.state.ending().is_some() || self.items_failed(key);
-                if aborted && error.class == ErrorClass::Cancelled && !flight.journalled {
-                    // Nothing of it is in the journal, and nothing needs to be.
-                    self.released(key, turn);
-                    return;
+            Outcome::Failed { error, taken } => match flight.task {
+                Task::Reconcile | Task::GiveUp => {
+                    self.asked_in_vain(key, flight, error, taken, turn);
                 }
-                self.failed(key, flight.attempt.max(1), error, taken, turn);
-            }
+                _ => self.failed(key, flight, error, taken, turn),
+            },
         }
+    }
+
+    /// Whether a result can be read back; that of an item stands in a list.
+    fn fits(&self, key: Key, output: &Value) -> bool {
+        codec::is_storable_at(output, usize::from(key.2.is_some()))
+    }
+
+    fn succeeded(
+        &mut self,
+        key: Key,
+        flight: Flight,
+        (output, port, lineage, taken): (Arc<Value>, CompactString, Option<Vec<u32>>, Taken),
+        micros: u64,
+        turn: &mut Turn,
+    ) {
+        if self.is_quiet(key, flight) {
+            self.item_ended(key, ItemOutcome::Ok(output), turn);
+            return;
+        }
+        let fact = Fact::AttemptSucceeded {
+            instance: self.instance(key),
+            attempt: flight.attempt,
+            output,
+            port,
+            lineage,
+            taken,
+            micros,
+        };
+        self.note(fact, turn);
+        self.released(key, turn);
+    }
+
+    /// Whether an item's outcome may wait for a batch: nothing outside hangs on it.
+    fn is_quiet(&self, key: Key, flight: Flight) -> bool {
+        key.2.is_some() && !flight.journalled && !self.plan.node(key.0).effect.writes()
     }
 
     /// An attempt ended with an error: again, indeterminate, or final.
     fn failed(
+        &mut self,
+        key: Key,
+        flight: Flight,
+        error: ActionError,
+        taken: Taken,
+        turn: &mut Turn,
+    ) {
+        if flight.task == Task::Collect {
+            // Items are tried again one by one, never the whole list.
+            self.failed_for_good(key, flight.attempt, error, taken, turn);
+            return;
+        }
+        if error.class == ErrorClass::Cancelled {
+            self.cancelled(key, flight, error, taken, turn);
+            return;
+        }
+        if self.is_unknown(key, flight, &error) {
+            self.indeterminate(key, flight.attempt, error, turn);
+            return;
+        }
+        if let Some(due) = self.retry_at(key, flight, &error, turn.at) {
+            self.try_again(key, flight.attempt, error, (due, true), turn);
+            return;
+        }
+        let goes_on = self.plan.node(key.0).on_error == OnError::Continue;
+        if goes_on && self.is_quiet(key, flight) && self.attempts(key) == 0 {
+            self.item_ended(key, ItemOutcome::Error(error), turn);
+            return;
+        }
+        self.failed_for_good(key, flight.attempt, error, taken, turn);
+    }
+
+    /// An attempt was told to stop, and did.
+    fn cancelled(
+        &mut self,
+        key: Key,
+        flight: Flight,
+        error: ActionError,
+        taken: Taken,
+        turn: &mut Turn,
+    ) {
+        let wanted = flight.aborted || self.is_hopeless(key);
+        if wanted && !flight.journalled {
+            // Nothing of it is in the journal, and nothing needs to be.
+            self.released(key, turn);
+        } else if wanted || self.lost_so_far(key) + 1 >= MAX_LOST_ATTEMPTS {
+            self.failed_for_good(key, flight.attempt, error, taken, turn);
+        } else if self.asks_a_person(key) && flight.journalled {
+            self.indeterminate(key, flight.attempt, error, turn);
+        } else {
+            // Not the machine told it so but its worker, which goes away: that is no failure.
+            self.try_again(key, flight.attempt, error, (turn.at, false), turn);
+        }
+    }
+
+    /// Whether an error leaves open if the outside was changed, and nobody but a person may say.
+    fn is_unknown(&self, key: Key, flight: Flight, error: &ActionError) -> bool {
+        let open = matches!(error.class, ErrorClass::Unknown | ErrorClass::Timeout);
+        open && flight.journalled && self.asks_a_person(key)
+    }
+
+    /// Whether a person must decide about unknown effects of this node.
+    fn asks_a_person(&self, key: Key) -> bool {
+        let node = self.plan.node(key.0);
+        node.effect == EffectClass::AtMostOnce && node.on_indeterminate == OnIndeterminate::Park
+    }
+
+    /// Whether nothing that this instance could still do has any use.
+    pub(super) fn is_hopeless(&self, key: Key) -> bool {
+        self.state.ending().is_some() || self.items_failed(key)
+    }
+
+    pub(super) fn try_again(
+        &mut self,
+        key: Key,
+        attempt: u32,
+        error: ActionError,
+        (due, counts): (Timestamp, bool),
+        turn: &mut Turn,
+    ) {
+        let fact = Fact::AttemptFailed {
+            instance: self.instance(key),
+            attempt,
+            error,
+            retry_at: Some(due),
+            counts,
+            taken: Taken::Only(Vec::new()),
+        };
+        self.note(fact, turn);
+        self.timers.insert((due, key));
+    }
+
+    /// Notes an instance's final failure.
+    pub(super) fn failed_for_good(
         &mut self,
         key: Key,
         attempt: u32,
@@ -70,67 +229,77 @@ impl Machine {
         taken: Taken,
         turn: &mut Turn,
     ) {
-        let node = self.plan.node(key.0);
+        let fact = Fact::AttemptFailed {
+            instance: self.instance(key),
+            attempt,
+            error,
+            retry_at: None,
+            counts: true,
+            taken,
+        };
+        self.note(fact, turn);
+        if key.2.is_none() {
+            self.hands.remove(&(key.0, key.1));
+        }
+        self.released(key, turn);
+    }
+
+    /// The outcome of an at-most-once attempt stays unknown: a person decides.
+    pub(super) fn indeterminate(
+        &mut self,
+        key: Key,
+        attempt: u32,
+        error: ActionError,
+        turn: &mut Turn,
+    ) {
         let instance = self.instance(key);
-        let unknown = matches!(error.class, ErrorClass::Unknown | ErrorClass::Timeout);
-        let at_most_once = node.effect == EffectClass::AtMostOnce;
-        if unknown && at_most_once && node.on_indeterminate == OnIndeterminate::Park {
-            self.note(
-                Fact::AttemptIndeterminate {
-                    instance,
-                    attempt,
-                    error,
-                },
-                turn,
-            );
-            self.released(key, turn);
-            return;
-        }
-        let retry_at = self.retry_at(key, &error, turn.at);
-        let last = retry_at.is_none();
-        let quiet = key.2.is_some() && !node.effect.writes() && node.on_error == OnError::Continue;
-        if last && quiet && self.attempts(key) == 0 {
-            self.item_ended(key, ItemOutcome::Error(error), turn);
-            return;
-        }
-        self.note(
-            Fact::AttemptFailed {
-                instance,
-                attempt,
-                error,
-                retry_at,
-                counts: true,
-                taken,
-            },
-            turn,
-        );
-        if let Some(due) = retry_at {
-            self.timers.insert((due, key));
-        } else if key.2.is_some() {
-            self.item_done((key.0, key.1), turn);
+        let fact = Fact::AttemptIndeterminate {
+            instance,
+            attempt,
+            error,
+        };
+        self.note(fact, turn);
+        self.released(key, turn);
+    }
+
+    /// How many attempts of an instance ended without counting as failures.
+    pub(super) fn lost_so_far(&self, key: Key) -> u32 {
+        let (attempts, failures) = self.tries(key);
+        attempts.saturating_sub(failures)
+    }
+
+    /// The attempts of an instance that were used, and those that count against its policy.
+    fn tries(&self, (node, number, item): Key) -> (u32, u32) {
+        let Some(activation) = self.state.activation(node, number) else {
+            return (0, 0);
+        };
+        match (item, &activation.items) {
+            (Some(item), Some(items)) => items
+                .open
+                .get(&item)
+                .map_or((0, 0), |open| (open.attempts, open.failures)),
+            _ => (activation.attempts, activation.failures),
         }
     }
 
     /// When the next attempt may begin; `None` if there is none.
-    fn retry_at(&self, key: Key, error: &ActionError, at: Timestamp) -> Option<Timestamp> {
-        if self.state.ending().is_some() || self.items_failed(key) {
+    fn retry_at(
+        &self,
+        key: Key,
+        flight: Flight,
+        error: &ActionError,
+        at: Timestamp,
+    ) -> Option<Timestamp> {
+        if self.is_hopeless(key) {
             return None;
         }
         let node = self.plan.node(key.0);
-        let activation = self.state.activation(key.0, key.1)?;
-        if key.2.is_none() && activation.items.is_some() {
-            // Items are tried again one by one, never the whole list.
-            return None;
-        }
-        let failures = match (key.2, &activation.items) {
-            (Some(item), Some(items)) => items.open.get(&item).map_or(0, |open| open.failures),
-            _ => activation.failures,
-        } + 1;
-        let at_most_once = node.effect == EffectClass::AtMostOnce;
+        let failures = self.tries(key).1 + 1;
+        let unknown = flight.journalled && node.effect == EffectClass::AtMostOnce;
         let (again, after) = match &error.class {
             ErrorClass::Retryable { after } => (true, *after),
             ErrorClass::Unknown | ErrorClass::Timeout => (
-                !at_most_once || node.on_indeterminate == OnIndeterminate::Retry,
+                !unknown || node.on_indeterminate == OnIndeterminate::Retry,
                 None,
             ),
             _ => (false, None),
@@ -141,66 +310,5 @@ impl Machine {
         let seed = self.seed(&self.instance(key));
         let delay = delay(&node.retry, failures, seed).max(after.unwrap_or(Duration::ZERO));
         Some(at.plus(delay))
-    }
-}
-
-/// How long to wait after the `failures`-th failed attempt.
-fn delay(policy: &RetryPolicy, failures: u32, seed: u64) -> Duration {
-    let initial = u64::try_from(policy.initial.as_millis()).unwrap_or(u64::MAX);
-    let max = u64::try_from(policy.max.as_millis()).unwrap_or(u64::MAX);
-    let millis = match policy.backoff {
-        Backoff::Fixed => initial,
-        Backoff::Linear => initial.saturating_mul(u64::from(failures)),
-        Backoff::Exponential => {
-            initial.saturating_mul(1_u64.checked_shl(failures - 1).unwrap_or(u64::MAX))
-        }
-    };
-    let millis = millis.min(max);
-    Duration::from_millis(match policy.jitter {
-        Jitter::None => millis,
-        // The instance's seed spreads what failed together; a replay spreads it the same way.
-        Jitter::Full => mix(seed ^ u64::from(failures)) % millis.saturating_add(1).max(1),
-    })
-}
-
-/// SplitMix64's finaliser: spreads the bits of a seed (Steele, Lea, Flood 2014).
-fn mix(mut bits: u64) -> u64 {
-    bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(backoff: Backoff, failures: u32, millis: u64) {
-        let policy = RetryPolicy {
-            max_attempts: 9,
-            backoff,
-            initial: Duration::from_millis(200),
-            max: Duration::from_secs(30),
-            jitter: Jitter::None,
-        };
-        assert_eq!(delay(&policy, failures, 0), Duration::from_millis(millis));
-        let spread = delay(
-            &RetryPolicy {
-                jitter: Jitter::Full,
-                ..policy
-            },
-            failures,
-            7,
-        );
-        assert!(spread <= Duration::from_millis(millis));
-    }
-
-    #[test]
-    fn delays_grow_as_the_policy_says_and_stay_under_its_maximum() {
-        check(Backoff::Fixed, 5, 200);
-        check(Backoff::Linear, 3, 600);
-        check(Backoff::Exponential, 1, 200);
-        check(Backoff::Exponential, 4, 1_600);
-        check(Backoff::Exponential, 90, 30_000);
     }
 }

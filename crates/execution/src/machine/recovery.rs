@@ -1,20 +1,21 @@
 //! Going on where an earlier holder stopped.
 
 use nebula_action::{ActionError, EffectClass, ErrorClass};
+use nebula_core::Timestamp;
 use nebula_workflow::OnIndeterminate;
 
-use super::{Flight, Hand, Key, Machine, Turn};
-use crate::{Command, Fact, InstanceId, InstanceStatus, ParkReason, Taken};
+use super::{Flight, Key, Machine, Task, Turn, outcomes::MAX_LOST_ATTEMPTS};
+use crate::{Command, InstanceId, InstanceStatus, Taken};
 
 impl Machine {
     /// Rebuilds from the state what a crash forgot, and settles attempts whose outcome was lost.
-    pub(super) fn begin(&mut self, turn: &mut Turn) {
+    pub(super) fn rebuild(&mut self, turn: &mut Turn) {
         self.ready.clear();
         self.flights.clear();
         self.timers.clear();
         self.hands.clear();
         self.asked_output = false;
-        if matches!(self.state.parked(), Some(ParkReason::Poison { .. })) {
+        if self.is_poisoned() && self.state.ending().is_none() {
             return;
         }
         let (mut lost, mut lists) = (Vec::new(), Vec::new());
@@ -30,29 +31,16 @@ impl Machine {
                         let due = activation.due.unwrap_or(turn.at);
                         self.timers.insert((due, key));
                     }
-                    InstanceStatus::Running => match &activation.items {
-                        None => lost.push(key),
-                        Some(items) => {
-                            let mut hand = Hand::default();
-                            for (item, open) in &items.open {
-                                let key = (node, number, Some(*item));
-                                if open.indeterminate {
-                                    continue;
-                                }
-                                hand.out += 1;
-                                if open.running {
-                                    lost.push(key);
-                                } else {
-                                    self.timers.insert((open.due.unwrap_or(turn.at), key));
-                                }
-                            }
-                            self.hands.insert((node, number), hand);
-                            lists.push((node, number));
-                        }
-                    },
+                    InstanceStatus::Running if activation.items.is_some() => {
+                        lists.push((node, number));
+                    }
+                    InstanceStatus::Running => lost.push(key),
                     _ => {}
                 }
             }
+        }
+        for list in &lists {
+            lost.extend(self.take_up(*list));
         }
         for key in lost {
             self.lost(key, turn);
@@ -62,70 +50,91 @@ impl Machine {
         }
     }
 
+    /// Whether the state says that an attempt was started of which no outcome is known: its number,
+    /// and until when it may still act.
+    pub(super) fn lost_attempt(
+        &self,
+        (node, number, item): Key,
+    ) -> Option<(u32, Option<Timestamp>)> {
+        let activation = self.state.activation(node, number)?;
+        match (item, &activation.items) {
+            (Some(item), Some(items)) => {
+                let open = items.open.get(&item).filter(|open| open.running)?;
+                Some((open.attempts, open.deadline))
+            }
+            (None, None) if activation.status == InstanceStatus::Running => {
+                Some((activation.attempts, activation.deadline))
+            }
+            _ => None,
+        }
+    }
+
     /// The holder went away while this attempt was under way.
     fn lost(&mut self, key: Key, turn: &mut Turn) {
         let node = self.plan.node(key.0);
         let Some((attempt, deadline)) = self.lost_attempt(key) else {
             return;
         };
-        if node.effect != EffectClass::AtMostOnce || node.on_indeterminate == OnIndeterminate::Retry
-        {
-            let retry_at =
-                (self.state.ending().is_none() && !self.items_failed(key)).then_some(turn.at);
-            self.settle_lost(key, attempt, retry_at, turn);
+        let fails = node.on_indeterminate == OnIndeterminate::Fail;
+        if self.may_repeat(key) {
+            if self.is_hopeless(key) {
+                self.failed_for_good(key, attempt, worker_lost(), none(), turn);
+            } else if self.lost_so_far(key) >= MAX_LOST_ATTEMPTS {
+                self.ask_about(key, Task::GiveUp, attempt, turn);
+            } else {
+                self.try_again(key, attempt, worker_lost(), (turn.at, false), turn);
+            }
+        } else if fails && self.is_hopeless(key) {
+            self.failed_for_good(key, attempt, worker_lost(), none(), turn);
         } else if self.state.ending().is_some() {
             self.indeterminate(key, attempt, worker_lost(), turn);
         } else if node.reconciles {
             // Until then the attempt may still act: its holder may only have been slow.
             let due = deadline.unwrap_or(turn.at);
             self.timers.insert((due, key));
-        } else if node.on_indeterminate == OnIndeterminate::Fail {
+        } else if fails {
             // The connections of its failure must be evaluated before it can fail.
-            self.reconcile(key, turn);
+            self.ask_about(key, Task::Reconcile, attempt, turn);
         } else {
             self.indeterminate(key, attempt, worker_lost(), turn);
         }
     }
 
-    fn settle_lost(
-        &mut self,
-        key: Key,
-        attempt: u32,
-        retry_at: Option<nebula_core::Timestamp>,
-        turn: &mut Turn,
-    ) {
-        let fact = Fact::AttemptFailed {
-            instance: self.instance(key),
-            attempt,
-            error: worker_lost(),
-            retry_at,
-            counts: false,
-            taken: Taken::Only(Vec::new()),
-        };
-        self.note(fact, turn);
-        match retry_at {
-            Some(due) => {
-                self.timers.insert((due, key));
-            }
-            None => self.released(key, turn),
-        }
+    /// Whether a lost attempt may be made again without asking anybody.
+    fn may_repeat(&self, key: Key) -> bool {
+        let node = self.plan.node(key.0);
+        node.effect != EffectClass::AtMostOnce || node.on_indeterminate == OnIndeterminate::Retry
     }
 
     /// Commands the question what became of a lost attempt.
-    pub(super) fn reconcile(&mut self, key: Key, turn: &mut Turn) {
-        if let Some((attempt, _)) = self.lost_attempt(key) {
-            self.flights.insert(
-                key,
-                Flight {
-                    attempt,
-                    journalled: true,
-                    aborted: false,
-                },
-            );
-            let instance = self.instance(key);
-            turn.decision
-                .commands
-                .push(Command::Reconcile { instance, attempt });
+    pub(super) fn ask_about(&mut self, key: Key, task: Task, attempt: u32, turn: &mut Turn) {
+        let instance = self.instance(key);
+        let command = Command::Reconcile { instance, attempt };
+        self.ask(key, task, attempt, command, turn);
+    }
+
+    /// The question was answered with an error: what that means depends on its class.
+    pub(super) fn asked_in_vain(
+        &mut self,
+        key: Key,
+        flight: Flight,
+        error: ActionError,
+        taken: Taken,
+        turn: &mut Turn,
+    ) {
+        match error.class {
+            // The effect did not happen: the attempt may be made again, and does not count.
+            ErrorClass::Retryable { .. }
+                if flight.task == Task::Reconcile
+                    && !self.is_hopeless(key)
+                    && self.lost_so_far(key) < MAX_LOST_ATTEMPTS =>
+            {
+                self.try_again(key, flight.attempt, error, (turn.at, false), turn);
+            }
+            ErrorClass::Unknown | ErrorClass::Timeout | ErrorClass::Cancelled => {
+                self.still_unknown(key, flight, error, taken, turn);
+            }
+            _ => self.failed_for_good(key, flight.attempt, error, taken, turn),
         }
     }
 
@@ -136,54 +145,47 @@ impl Machine {
         taken: Taken,
         turn: &mut Turn,
     ) {
-        let key = self.key(instance);
-        let Some(flight) = self.flights.remove(&key) else {
-            return;
-        };
-        let attempt = flight.attempt;
-        if self.plan.node(key.0).on_indeterminate == OnIndeterminate::Fail {
-            let instance = instance.clone();
-            self.note(
-                Fact::AttemptFailed {
-                    instance,
-                    attempt,
-                    error,
-                    retry_at: None,
-                    counts: true,
-                    taken,
-                },
-                turn,
-            );
-            self.released(key, turn);
-        } else {
-            self.indeterminate(key, attempt, error, turn);
+        if let Some((key, flight)) = self.land(instance) {
+            self.still_unknown(key, flight, error, taken, turn);
         }
     }
 
-    /// While the execution ends, lost attempts that were still to be asked about stay unknown.
+    /// Nobody can say what became of a lost attempt: the node's policy or a person decides.
+    fn still_unknown(
+        &mut self,
+        key: Key,
+        flight: Flight,
+        error: ActionError,
+        taken: Taken,
+        turn: &mut Turn,
+    ) {
+        let fails = self.plan.node(key.0).on_indeterminate == OnIndeterminate::Fail;
+        if fails || flight.task == Task::GiveUp {
+            self.failed_for_good(key, flight.attempt, error, taken, turn);
+        } else {
+            self.indeterminate(key, flight.attempt, error, turn);
+        }
+    }
+
+    /// While the execution ends, nothing is waited for; lost attempts that were still to be asked
+    /// about stay unknown.
     pub(super) fn give_up_questions(&mut self, turn: &mut Turn) {
-        let waiting: Vec<_> = self.timers.iter().map(|(_, key)| *key).collect();
-        for key in waiting {
-            if let Some((attempt, _)) = self.lost_attempt(key) {
-                self.timers.retain(|(_, other)| *other != key);
+        for (_, key) in std::mem::take(&mut self.timers) {
+            let Some((attempt, _)) = self.lost_attempt(key) else {
+                continue;
+            };
+            if self.plan.node(key.0).on_indeterminate == OnIndeterminate::Fail {
+                self.failed_for_good(key, attempt, worker_lost(), none(), turn);
+            } else {
                 self.indeterminate(key, attempt, worker_lost(), turn);
             }
         }
     }
+}
 
-    /// The outcome of an at-most-once attempt stays unknown: a person decides.
-    fn indeterminate(&mut self, key: Key, attempt: u32, error: ActionError, turn: &mut Turn) {
-        let instance = self.instance(key);
-        self.note(
-            Fact::AttemptIndeterminate {
-                instance,
-                attempt,
-                error,
-            },
-            turn,
-        );
-        self.released(key, turn);
-    }
+/// No connection: nothing that follows would run.
+fn none() -> Taken {
+    Taken::Only(Vec::new())
 }
 
 fn worker_lost() -> ActionError {

@@ -1,0 +1,66 @@
+//! How long a retry waits.
+
+use std::time::Duration;
+
+use nebula_workflow::{Backoff, Jitter, RetryPolicy};
+
+/// How long to wait after the `failures`-th failed attempt.
+pub(super) fn delay(policy: &RetryPolicy, failures: u32, seed: u64) -> Duration {
+    let initial = u64::try_from(policy.initial.as_millis()).unwrap_or(u64::MAX);
+    let max = u64::try_from(policy.max.as_millis()).unwrap_or(u64::MAX);
+    let millis = match policy.backoff {
+        Backoff::Fixed => initial,
+        Backoff::Linear => initial.saturating_mul(u64::from(failures)),
+        Backoff::Exponential => {
+            initial.saturating_mul(1_u64.checked_shl(failures - 1).unwrap_or(u64::MAX))
+        }
+    };
+    let millis = millis.min(max);
+    Duration::from_millis(match policy.jitter {
+        Jitter::None => millis,
+        // The instance's seed spreads what failed together; a replay spreads it the same way.
+        Jitter::Full => mix(seed ^ u64::from(failures)) % millis.saturating_add(1).max(1),
+    })
+}
+
+/// SplitMix64's finaliser: spreads the bits of a seed (Steele, Lea, Flood 2014).
+fn mix(mut bits: u64) -> u64 {
+    bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(backoff: Backoff, failures: u32, millis: u64) {
+        let policy = RetryPolicy {
+            max_attempts: 9,
+            backoff,
+            initial: Duration::from_millis(200),
+            max: Duration::from_secs(30),
+            jitter: Jitter::None,
+        };
+        assert_eq!(delay(&policy, failures, 0), Duration::from_millis(millis));
+        let spread = delay(
+            &RetryPolicy {
+                jitter: Jitter::Full,
+                ..policy
+            },
+            failures,
+            7,
+        );
+        assert!(spread <= Duration::from_millis(millis));
+    }
+
+    #[test]
+    fn delays_grow_as_the_policy_says_and_stay_under_its_maximum() {
+        check(Backoff::Fixed, 5, 200);
+        check(Backoff::Linear, 3, 600);
+        check(Backoff::Exponential, 1, 200);
+        check(Backoff::Exponential, 4, 1_600);
+        check(Backoff::Exponential, 90, 30_000);
+    }
+}

@@ -1,0 +1,162 @@
+//! What follows from the state as it is: launching, timers, parking, ending.
+
+use nebula_action::ActionKind;
+
+use super::{Key, Machine, Task, Turn};
+use crate::{Command, EndReason, Ending, Fact, InstanceStatus, ParkReason};
+
+impl Machine {
+    /// Everything that follows from the state as it is now.
+    pub(super) fn dispatch(&mut self, turn: &mut Turn) {
+        if self.state.end_status().is_some() || self.state.started().is_none() {
+            return;
+        }
+        self.time_out(turn);
+        if self.state.ending().is_some() {
+            self.wind_up(turn);
+            return;
+        }
+        if self.is_poisoned() {
+            return;
+        }
+        self.fire_timers(turn);
+        while self.flights.len() < self.plan.concurrency as usize
+            && let Some(ready) = self.ready.pop()
+        {
+            self.launch(ready.order.0, turn);
+        }
+        if !self.flights.is_empty() || !self.ready.is_empty() || self.asked_output {
+            return;
+        }
+        if self.state.open == 0 {
+            self.asked_output = true;
+            turn.decision.commands.push(Command::Output);
+            return;
+        }
+        // The holder may let go now; what was computed need not be computed again.
+        self.settle_all(turn);
+        self.park(turn);
+        assert!(
+            !self.timers.is_empty() || self.state.parked().is_some(),
+            "something is open, and nothing will ever wake it"
+        );
+    }
+
+    /// Ends the execution once its own time is up.
+    fn time_out(&mut self, turn: &mut Turn) {
+        let over = self.deadline().is_some_and(|deadline| turn.at >= deadline);
+        if !over || self.state.ending().is_some() {
+            return;
+        }
+        let reason = EndReason::Timeout;
+        self.note(Fact::CancellationRequested { reason }, turn);
+        if self.is_poisoned() {
+            // Nobody has looked yet at what was under way.
+            self.rebuild(turn);
+        }
+    }
+
+    /// Says that a person must decide, where that is so and was not said.
+    fn park(&mut self, turn: &mut Turn) {
+        let instances = self.state.indeterminate(&self.plan);
+        let said = match self.state.parked() {
+            Some(ParkReason::Indeterminate(said)) => *said == instances,
+            Some(ParkReason::Poison { .. }) => true,
+            None => instances.is_empty(),
+        };
+        if !said {
+            let reason = ParkReason::Indeterminate(instances);
+            self.note(Fact::Parked { reason }, turn);
+        }
+    }
+
+    fn fire_timers(&mut self, turn: &mut Turn) {
+        while let Some((due, key)) = self.timers.first().copied() {
+            if due > turn.at {
+                return;
+            }
+            self.timers.pop_first();
+            let activation = self.state.activation(key.0, key.1);
+            let timer =
+                activation.is_some_and(|it| it.timer && it.status == InstanceStatus::Waiting);
+            if let Some((attempt, _)) = self.lost_attempt(key) {
+                self.ask_about(key, Task::Reconcile, attempt, turn);
+            } else if timer {
+                let instance = self.instance(key);
+                self.ask(key, Task::Fire, 1, Command::Fire { instance }, turn);
+            } else {
+                self.make_ready(key);
+            }
+        }
+    }
+
+    fn launch(&mut self, key: Key, turn: &mut Turn) {
+        let node = self.plan.node(key.0);
+        let inert = node.disabled || node.pin.is_some();
+        let list = key.2.is_none() && (node.for_each.is_some() || node.each_item);
+        let code = node.kind == ActionKind::Code && !inert;
+        let journal_start = code && (self.careful || node.effect.writes());
+        let instance = self.instance(key);
+        let attempt = self.attempts(key) + 1;
+        if list && !inert {
+            self.ask(key, Task::Open, attempt, Command::Open { instance }, turn);
+            return;
+        }
+        let command = Command::Run {
+            instance,
+            attempt,
+            journal_start,
+        };
+        self.ask(key, Task::Run, attempt, command, turn);
+    }
+
+    /// The highest attempt number that an instance has used.
+    pub(super) fn attempts(&self, (node, number, item): Key) -> u32 {
+        let Some(activation) = self.state.activation(node, number) else {
+            return 0;
+        };
+        match (item, &activation.items) {
+            (Some(item), Some(items)) => items.open.get(&item).map_or(0, |open| open.attempts),
+            _ => activation.attempts,
+        }
+    }
+
+    /// Stops what runs; once nothing does, ends the execution.
+    fn wind_up(&mut self, turn: &mut Turn) {
+        self.asked_output = false;
+        self.ready.clear();
+        if !std::mem::replace(&mut self.winding_up, true) {
+            let running: Vec<_> = self.flights.keys().copied().collect();
+            for key in running {
+                self.abort(key, turn);
+            }
+        }
+        if !self.flights.is_empty() {
+            return;
+        }
+        self.give_up_questions(turn);
+        let by_person = matches!(self.state.ending(), Some(Ending::Cancel(_)));
+        if !by_person && !self.state.indeterminate(&self.plan).is_empty() {
+            self.park(turn);
+            return;
+        }
+        let fact = match self.state.ending().cloned() {
+            Some(Ending::Fail(error)) => Fact::ExecutionFailed { error },
+            Some(Ending::Cancel(reason)) => Fact::ExecutionCancelled { reason },
+            Some(Ending::Timeout) => Fact::ExecutionTimedOut,
+            Some(Ending::Stop(output)) => Fact::ExecutionCompleted { output },
+            None => return,
+        };
+        self.note(fact, turn);
+    }
+
+    /// Tells an attempt that is under way to stop, once.
+    pub(super) fn abort(&mut self, key: Key, turn: &mut Turn) {
+        let instance = self.instance(key);
+        if let Some(flight) = self.flights.get_mut(&key)
+            && !std::mem::replace(&mut flight.aborted, true)
+        {
+            turn.decision.commands.push(Command::Abort { instance });
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What people say to an execution. All of it is foreign input: what does not fit is passed over.
+
+use super::{Machine, Turn};
+use crate::{EndReason, Ending, Fact, InstanceId, Signal, Taken, UnparkDecision};
+
+impl Machine {
+    pub(super) fn signalled(&mut self, signal: Signal, taken: Taken, turn: &mut Turn) {
+        match signal {
+            Signal::Cancel { reason } => self.cancel(reason, turn),
+            Signal::Unpark {
+                instance: None,
+                decision,
+            } => self.unpark_poison(decision, taken, turn),
+            Signal::Unpark {
+                instance: Some(instance),
+                decision,
+            } => self.unpark(instance, decision, taken, turn),
+        }
+    }
+
+    /// Ends the execution early. Where it already ends and only a person's decision is missing,
+    /// this is that decision: it ends with the question open.
+    fn cancel(&mut self, reason: String, turn: &mut Turn) {
+        let news = match self.state.ending() {
+            None => true,
+            Some(Ending::Cancel(_)) => false,
+            Some(_) => self.state.parked().is_some(),
+        };
+        if !news {
+            return;
+        }
+        let reason = EndReason::Requested(reason);
+        self.note(Fact::CancellationRequested { reason }, turn);
+        if self.is_poisoned() {
+            // Nobody has looked yet at what was under way.
+            self.rebuild(turn);
+        }
+    }
+
+    fn unpark_poison(&mut self, decision: UnparkDecision, taken: Taken, turn: &mut Turn) {
+        if !self.is_poisoned() {
+            return;
+        }
+        match decision {
+            UnparkDecision::Retry => {}
+            UnparkDecision::Failed => {
+                let reason = "a person gave it up after it was parked".to_owned();
+                let reason = EndReason::Requested(reason);
+                self.note(Fact::CancellationRequested { reason }, turn);
+            }
+            // There is no one node whose result this could be.
+            UnparkDecision::Succeeded(_) => return,
+        }
+        let fact = Fact::Unparked {
+            instance: None,
+            decision,
+            taken,
+        };
+        self.note(fact, turn);
+        self.rebuild(turn);
+    }
+
+    fn unpark(
+        &mut self,
+        instance: InstanceId,
+        decision: UnparkDecision,
+        taken: Taken,
+        turn: &mut Turn,
+    ) {
+        // A decision about something that is no longer open has nothing to decide.
+        if !self.state.is_indeterminate(&self.plan, &instance) {
+            return;
+        }
+        let key = self.key(&instance);
+        let again = decision == UnparkDecision::Retry;
+        let fact = Fact::Unparked {
+            instance: Some(instance),
+            decision,
+            taken,
+        };
+        self.note(fact, turn);
+        if self.is_poisoned() {
+            // Nothing runs before somebody decides about that, too.
+            return;
+        }
+        match key {
+            (node, number, Some(item)) => {
+                if again {
+                    self.item_again((node, number), item);
+                }
+                self.hand_out((node, number), turn);
+            }
+            _ if again => {
+                self.timers.insert((turn.at, key));
+            }
+            _ => {}
+        }
+    }
+}

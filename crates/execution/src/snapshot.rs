@@ -1,0 +1,62 @@
+//! How a state becomes bytes: a shortcut to the end of a journal, never the truth itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ExecutionPlan, ExecutionState};
+
+/// The version of the stored form of snapshots.
+pub const SNAPSHOT_FORMAT: u32 = 1;
+
+/// Why bytes are not a snapshot of this execution.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// Another build made it, in a form that this one does not read.
+    #[error(
+        "the snapshot has format {found}; this build reads {SNAPSHOT_FORMAT}; read the journal from its beginning"
+    )]
+    Format {
+        /// The version found.
+        found: u32,
+    },
+    /// The bytes are damaged.
+    #[error("the snapshot cannot be read: {0}")]
+    Damaged(#[from] serde_json::Error),
+    /// It has other nodes or connections than the plan.
+    #[error("the snapshot is of another plan")]
+    OtherPlan,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    format: u32,
+    state: &'a ExecutionState,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    state: ExecutionState,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
+
+pub(crate) fn encode(state: &ExecutionState) -> Vec<u8> {
+    let format = SNAPSHOT_FORMAT;
+    serde_json::to_vec(&Written { format, state })
+        .expect("a state has string keys and finite numbers")
+}
+
+pub(crate) fn decode(bytes: &[u8], plan: &ExecutionPlan) -> Result<ExecutionState, SnapshotError> {
+    let Head { format: found } = serde_json::from_slice(bytes)?;
+    if found != SNAPSHOT_FORMAT {
+        return Err(SnapshotError::Format { found });
+    }
+    let Read { state } = serde_json::from_slice(bytes)?;
+    if state.fits(plan) {
+        Ok(state)
+    } else {
+        Err(SnapshotError::OtherPlan)
+    }
+}

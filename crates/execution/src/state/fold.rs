@@ -1,0 +1,519 @@
+//! The fold: what each fact makes of the state.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use compact_str::CompactString;
+use nebula_action::{ActionError, ErrorClass, PORT_MAIN};
+use nebula_core::Timestamp;
+use nebula_workflow::OnError;
+use serde_json::Value;
+
+use super::{End, Ending, ExecutionState, Fresh};
+use crate::{
+    Activation, EndReason, Entry, ExecutionPlan, Fact, Failure, InstanceId, InstanceStatus,
+    ItemOutcome, Items, OpenItem, ParkReason, Status, Taken, UnparkDecision, tokens,
+};
+
+const MAIN: CompactString = CompactString::const_new(PORT_MAIN);
+
+impl ExecutionState {
+    /// Takes one entry into the state; activations whose inputs it completes go to `fresh`.
+    ///
+    /// # Panics
+    /// If the entry cannot follow: a journal is written by the machine alone, so that would be a
+    /// defect of ours or a damaged store, and going on would make it worse.
+    pub(crate) fn apply(&mut self, plan: &ExecutionPlan, entry: &Entry, fresh: &mut Fresh) {
+        assert!(
+            self.end.is_none(),
+            "an entry follows the end of the execution"
+        );
+        assert_eq!(
+            self.started.is_none(),
+            matches!(entry.fact, Fact::ExecutionStarted(_)),
+            "an execution starts once, with its first entry"
+        );
+        let at = entry.at;
+        Fold {
+            state: self,
+            plan,
+            at,
+            fresh,
+        }
+        .take(&entry.fact);
+    }
+
+    /// Whether no token waits and no activation is open.
+    fn is_quiet(&self) -> bool {
+        self.open == 0
+            && self.queues.iter().all(VecDeque::is_empty)
+            && self.nodes.iter().all(|node| node.round.is_empty())
+    }
+}
+
+/// One entry on its way into the state.
+struct Fold<'a> {
+    state: &'a mut ExecutionState,
+    plan: &'a ExecutionPlan,
+    at: Timestamp,
+    fresh: &'a mut Fresh,
+}
+
+/// An attempt that gave an error.
+struct Failed<'a> {
+    attempt: u32,
+    error: &'a ActionError,
+    retry_at: Option<Timestamp>,
+    counts: bool,
+    taken: &'a Taken,
+}
+
+impl Fold<'_> {
+    fn take(&mut self, fact: &Fact) {
+        match fact {
+            Fact::ExecutionStarted(started) => {
+                self.state.started = Some(started.clone());
+                self.state.started_at = self.at;
+                tokens::start(self.state, self.plan, self.at, self.fresh);
+            }
+            Fact::AttemptStarted { .. }
+            | Fact::AttemptSucceeded { .. }
+            | Fact::AttemptFailed { .. }
+            | Fact::AttemptIndeterminate { .. } => self.attempt(fact),
+            Fact::ItemsOpened { .. } | Fact::ItemsSettled { .. } | Fact::ItemsCompleted { .. } => {
+                self.items(fact);
+            }
+            Fact::InstanceSkipped { instance } => {
+                let skipped = self.whole(instance);
+                self.leave(skipped, InstanceStatus::Skipped, None);
+            }
+            Fact::TimerSet { instance, due } => {
+                let (node, number) = self.whole(instance);
+                let activation = self.begun(node, number);
+                activation.status = InstanceStatus::Waiting;
+                activation.attempts = activation.attempts.max(1);
+                activation.due = Some(*due);
+                activation.timer = true;
+            }
+            Fact::TimerFired { instance, taken } => {
+                let (node, number) = self.whole(instance);
+                let json = self.state.json(self.plan, self.open(node, number));
+                self.open_mut(node, number).output = Some(json);
+                let through = Some((&MAIN, taken));
+                self.leave((node, number), InstanceStatus::Succeeded, through);
+            }
+            Fact::CancellationRequested { reason } => self.cancellation(reason),
+            Fact::StopRequested { instance, output } => {
+                let (node, number) = self.whole(instance);
+                let activation = self.begun(node, number);
+                activation.attempts = activation.attempts.max(1);
+                activation.output = Some(output.clone());
+                let stop = Ending::Stop(output.clone());
+                self.state.ending.get_or_insert(stop);
+                // Nothing that follows would run any more.
+                self.leave((node, number), InstanceStatus::Succeeded, None);
+            }
+            Fact::Parked { reason } => self.state.parked = Some(reason.clone()),
+            Fact::Unparked {
+                instance,
+                decision,
+                taken,
+            } => self.unparked(instance.as_ref(), decision, taken),
+            Fact::ExecutionCompleted { .. }
+            | Fact::ExecutionFailed { .. }
+            | Fact::ExecutionCancelled { .. }
+            | Fact::ExecutionTimedOut => self.end(fact),
+        }
+    }
+
+    fn attempt(&mut self, fact: &Fact) {
+        match fact {
+            Fact::AttemptStarted {
+                instance,
+                attempt,
+                deadline,
+                ..
+            } => self.attempt_started(instance, *attempt, *deadline),
+            Fact::AttemptSucceeded {
+                instance,
+                attempt,
+                output,
+                port,
+                lineage,
+                taken,
+                ..
+            } => {
+                let (node, number) = self.locate(instance);
+                let activation = self.begun(node, number);
+                if let Some(item) = instance.item {
+                    open_items(activation).settle(item, ItemOutcome::Ok(output.clone()));
+                    return;
+                }
+                activation.attempts = activation.attempts.max(*attempt);
+                activation.output = Some(output.clone());
+                activation.lineage.clone_from(lineage);
+                let through = Some((port, taken));
+                self.leave((node, number), InstanceStatus::Succeeded, through);
+            }
+            Fact::AttemptFailed {
+                instance,
+                attempt,
+                error,
+                retry_at,
+                counts,
+                taken,
+            } => self.failed(
+                instance,
+                &Failed {
+                    attempt: *attempt,
+                    error,
+                    retry_at: *retry_at,
+                    counts: *counts,
+                    taken,
+                },
+            ),
+            Fact::AttemptIndeterminate {
+                instance,
+                attempt,
+                error,
+            } => {
+                let (node, number) = self.locate(instance);
+                let activation = self.begun(node, number);
+                activation.error = Some(error.clone());
+                if let Some(item) = instance.item {
+                    let open = open_item(activation, item);
+                    open.attempts = open.attempts.max(*attempt);
+                    open.running = false;
+                    open.indeterminate = true;
+                } else {
+                    activation.attempts = activation.attempts.max(*attempt);
+                    activation.status = InstanceStatus::Indeterminate;
+                }
+            }
+            _ => unreachable!("the caller sorts facts"),
+        }
+    }
+
+    fn attempt_started(&mut self, instance: &InstanceId, attempt: u32, deadline: Timestamp) {
+        let (node, number) = self.locate(instance);
+        let activation = self.begun(node, number);
+        let used = match instance.item {
+            Some(item) => {
+                let open = open_item(activation, item);
+                open.running = true;
+                open.due = None;
+                open.deadline = Some(deadline);
+                &mut open.attempts
+            }
+            None => {
+                activation.status = InstanceStatus::Running;
+                activation.due = None;
+                activation.deadline = Some(deadline);
+                &mut activation.attempts
+            }
+        };
+        assert!(attempt > *used, "{instance} starts attempt {attempt} again");
+        *used = attempt;
+    }
+
+    fn items(&mut self, fact: &Fact) {
+        match fact {
+            Fact::ItemsOpened { instance, count } => {
+                let (node, number) = self.whole(instance);
+                let activation = self.begun(node, number);
+                assert!(
+                    activation.items.is_none(),
+                    "the items of {instance} are opened twice"
+                );
+                activation.items = Some(Box::new(Items::new(*count)));
+                activation.status = InstanceStatus::Running;
+            }
+            Fact::ItemsSettled {
+                instance,
+                from,
+                outcomes,
+            } => {
+                let (node, number) = self.whole(instance);
+                let items = open_items(self.open_mut(node, number));
+                for (item, outcome) in (*from..).zip(outcomes) {
+                    items.settle(item, outcome.clone());
+                }
+            }
+            Fact::ItemsCompleted { instance, taken } => {
+                let (node, number) = self.whole(instance);
+                let activation = self.open_mut(node, number);
+                let items = activation
+                    .items
+                    .take()
+                    .expect("items are completed after they are opened");
+                assert!(
+                    items.is_complete(),
+                    "{instance} is completed before its items"
+                );
+                activation.attempts = activation.attempts.max(1);
+                activation.output = Some(Arc::new(items.into_list()));
+                let through = Some((&MAIN, taken));
+                self.leave((node, number), InstanceStatus::Succeeded, through);
+            }
+            _ => unreachable!("the caller sorts facts"),
+        }
+    }
+
+    fn failed(&mut self, instance: &InstanceId, failed: &Failed<'_>) {
+        let (node, number) = self.locate(instance);
+        let on_error = self.plan.node(node).on_error;
+        let activation = self.begun(node, number);
+        if let Some(item) = instance.item {
+            let open = open_item(activation, item);
+            open.attempts = open.attempts.max(failed.attempt);
+            open.failures += u32::from(failed.counts);
+            open.running = false;
+            open.indeterminate = false;
+            open.due = failed.retry_at;
+            if failed.retry_at.is_none() {
+                let items = open_items(activation);
+                items.settle(item, ItemOutcome::Error(failed.error.clone()));
+                if on_error != OnError::Continue && items.failed.is_none() {
+                    items.failed = Some((item, failed.error.clone()));
+                }
+            }
+            return;
+        }
+        activation.attempts = activation.attempts.max(failed.attempt);
+        activation.failures += u32::from(failed.counts);
+        activation.error = Some(failed.error.clone());
+        activation.due = failed.retry_at;
+        activation.timer = false;
+        activation.items = None;
+        if failed.retry_at.is_some() {
+            activation.status = InstanceStatus::Waiting;
+            return;
+        }
+        self.failed_finally(instance, (node, number), failed);
+    }
+
+    fn failed_finally(&mut self, instance: &InstanceId, at: (u32, u32), failed: &Failed<'_>) {
+        if self.state.ending.is_some() {
+            // Nothing that follows would run any more.
+            let status = if failed.error.class == ErrorClass::Cancelled {
+                InstanceStatus::Cancelled
+            } else {
+                InstanceStatus::Failed
+            };
+            self.leave(at, status, None);
+        } else if let Some(port) = self.plan.failure_port(at.0) {
+            let port = CompactString::const_new(port);
+            let through = Some((&port, failed.taken));
+            self.leave(at, InstanceStatus::Failed, through);
+        } else {
+            self.state.ending = Some(Ending::Fail(Failure {
+                error: failed.error.clone(),
+                node: Some(instance.node.clone()),
+            }));
+            self.leave(at, InstanceStatus::Failed, None);
+        }
+    }
+
+    fn cancellation(&mut self, reason: &EndReason) {
+        let parked = self.state.parked.is_some();
+        match reason {
+            // The first reason stands; but where only a person can go on, a person may as well give up.
+            EndReason::Requested(text) if parked => {
+                self.state.ending = Some(Ending::Cancel(text.clone()));
+            }
+            EndReason::Requested(text) => {
+                self.state
+                    .ending
+                    .get_or_insert(Ending::Cancel(text.clone()));
+            }
+            EndReason::Timeout => {
+                self.state.ending.get_or_insert(Ending::Timeout);
+            }
+        }
+    }
+
+    fn unparked(&mut self, on: Option<&InstanceId>, decision: &UnparkDecision, taken: &Taken) {
+        let Some(instance) = on else {
+            self.state.parked = None;
+            return;
+        };
+        // Deciding about one node does not make a poisonous execution harmless.
+        if matches!(self.state.parked, Some(ParkReason::Indeterminate(_))) {
+            self.state.parked = None;
+        }
+        let (node, number) = self.locate(instance);
+        let at = self.at;
+        let activation = self.open_mut(node, number);
+        match (decision, instance.item) {
+            (UnparkDecision::Succeeded(output), Some(item)) => {
+                open_items(activation).settle(item, ItemOutcome::Ok(output.clone()));
+            }
+            (UnparkDecision::Succeeded(output), None) => {
+                activation.output = Some(output.clone());
+                activation.error = None;
+                let through = Some((&MAIN, taken));
+                self.leave((node, number), InstanceStatus::Succeeded, through);
+            }
+            (UnparkDecision::Failed, item) => {
+                let attempt = match item {
+                    Some(item) => open_item(activation, item).attempts,
+                    None => activation.attempts,
+                };
+                let failed = Failed {
+                    attempt,
+                    error: &ActionError::fatal(
+                        "EFFECT_DECLARED_FAILED",
+                        "a person decided that the effect did not happen",
+                    ),
+                    retry_at: None,
+                    counts: true,
+                    taken,
+                };
+                self.failed(instance, &failed);
+            }
+            (UnparkDecision::Retry, Some(item)) => {
+                let open = open_item(activation, item);
+                open.indeterminate = false;
+                open.due = Some(at);
+            }
+            (UnparkDecision::Retry, None) => {
+                activation.status = InstanceStatus::Waiting;
+                activation.due = Some(at);
+                activation.timer = false;
+            }
+        }
+    }
+
+    fn end(&mut self, fact: &Fact) {
+        match fact {
+            Fact::ExecutionCompleted { output } => {
+                let stopped = matches!(self.state.ending, Some(Ending::Stop(_)));
+                assert!(
+                    stopped || self.state.is_quiet(),
+                    "an execution completes while tokens are left"
+                );
+                self.finish(Status::Completed, Some(output.clone()), None);
+            }
+            Fact::ExecutionFailed { error } => {
+                self.finish(Status::Failed, None, Some(error.clone()));
+            }
+            Fact::ExecutionCancelled { .. } => self.finish(Status::Cancelled, None, None),
+            Fact::ExecutionTimedOut => self.finish(Status::TimedOut, None, None),
+            _ => unreachable!("the caller sorts facts"),
+        }
+    }
+
+    fn finish(&mut self, status: Status, output: Option<Arc<Value>>, failure: Option<Failure>) {
+        let nodes = self.state.nodes.iter_mut();
+        for activation in nodes.flat_map(|node| &mut node.activations) {
+            if activation.has_ended() {
+                continue;
+            }
+            let items = activation.items.take();
+            let unknown =
+                items.is_some_and(|items| items.open.values().any(|open| open.indeterminate));
+            // An effect that nobody knows about stays visible as such.
+            if activation.status == InstanceStatus::Indeterminate || unknown {
+                activation.status = InstanceStatus::Indeterminate;
+            } else {
+                activation.status = InstanceStatus::Cancelled;
+            }
+            activation.ended_at = Some(self.at);
+            activation.due = None;
+            activation.deadline = None;
+        }
+        self.state.open = 0;
+        self.state.parked = None;
+        self.state.end = Some(End {
+            status,
+            output,
+            failure,
+        });
+    }
+
+    /// Ends an activation and sends its tokens: live ones on the taken connections of the port,
+    /// dead ones on all others; without a port all are dead.
+    fn leave(
+        &mut self,
+        (node, number): (u32, u32),
+        status: InstanceStatus,
+        through: Option<(&CompactString, &Taken)>,
+    ) {
+        let at = self.at;
+        let activation = self.open_mut(node, number);
+        activation.status = status;
+        activation.ended_at = Some(at);
+        activation.due = None;
+        activation.deadline = None;
+        activation.port = through.map(|(port, _)| port.clone());
+        self.state.open -= 1;
+        tokens::emit(
+            self.state,
+            self.plan,
+            (node, number),
+            through,
+            at,
+            self.fresh,
+        );
+    }
+
+    /// Dense index and activation number of an instance.
+    fn locate(&self, instance: &InstanceId) -> (u32, u32) {
+        let node = self
+            .plan
+            .index_of(instance.node.as_str())
+            .expect("a journal names only nodes of its plan");
+        (node, instance.activation)
+    }
+
+    /// The same, of an instance that must not be an item.
+    fn whole(&self, instance: &InstanceId) -> (u32, u32) {
+        assert!(
+            instance.item.is_none(),
+            "the fact is about a whole instance, not about {instance}"
+        );
+        self.locate(instance)
+    }
+
+    fn open(&self, node: u32, number: u32) -> &Activation {
+        let activation = &self.state.nodes[node as usize].activations[number as usize - 1];
+        assert!(
+            !activation.has_ended(),
+            "an entry follows the end of an instance"
+        );
+        activation
+    }
+
+    fn open_mut(&mut self, node: u32, number: u32) -> &mut Activation {
+        let activation = &mut self.state.nodes[node as usize].activations[number as usize - 1];
+        assert!(
+            !activation.has_ended(),
+            "an entry follows the end of an instance"
+        );
+        activation
+    }
+
+    /// The same, begun now if it has not begun before.
+    fn begun(&mut self, node: u32, number: u32) -> &mut Activation {
+        let at = self.at;
+        let activation = self.open_mut(node, number);
+        activation.started_at.get_or_insert(at);
+        activation
+    }
+}
+
+fn open_items(activation: &mut Activation) -> &mut Items {
+    activation
+        .items
+        .as_deref_mut()
+        .expect("an item belongs to an open for_each")
+}
+
+/// An item that has not ended, remembered from now on.
+fn open_item(activation: &mut Activation, item: u32) -> &mut OpenItem {
+    let items = open_items(activation);
+    assert!(
+        items.outcomes[item as usize].is_none(),
+        "an entry follows the end of item {item}"
+    );
+    items.open.entry(item).or_default()
+}
