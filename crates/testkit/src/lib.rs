@@ -33,12 +33,14 @@ mod memory;
 mod offload;
 mod run;
 mod suite;
+pub mod task_queue;
+pub mod workflow_repo;
 
 pub use clock::{ManualClock, START};
 pub use entropy::SeededEntropy;
 pub use memory::{
-    ExecutionGuard, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryWorkflowRepo, NEVER_ANSWERED,
-    QueueGuard, WorkflowGuard,
+    ExecutionGuard, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryWorkflowRepo,
+    NEVER_ANSWERED, QueueGuard, WorkflowGuard,
 };
 pub use offload::InlineOffload;
 pub use run::{run, run_timed};

@@ -6,49 +6,51 @@ use std::{
     sync::Arc,
 };
 
-use nebula_testkit::{ExecutionGuard, MemoryExecutionRepo, execution_repo};
+use nebula_testkit::{
+    ExecutionGuard, MemoryExecutionRepo, MemoryTaskQueue, MemoryWorkflowRepo, QueueGuard,
+    WorkflowGuard, execution_repo,
+    task_queue::{self, CAPACITY, MAX_DELIVERIES},
+    workflow_repo,
+};
 
-/// Runs `rules` of the suite and gives back those that hold.
-fn holding(rules: &[&'static str], mut holds: impl FnMut(&str)) -> Vec<&'static str> {
-    let passed = rules
-        .iter()
-        .filter(|rule| catch_unwind(AssertUnwindSafe(|| holds(rule))).is_ok());
-    passed.copied().collect()
-}
-
-/// Each rule is named by a guard, and each guard names rules.
-fn named<'a>(
-    rules: impl Iterator<Item = &'a str>,
-    by: impl Iterator<Item = &'static [&'static str]>,
-) {
-    let rules: BTreeSet<_> = rules.collect();
-    let by: BTreeSet<_> = by.flatten().copied().collect();
-    assert_eq!(rules, by);
-}
-
-#[test]
-fn every_rule_of_the_execution_repo_fails_without_its_guard() {
-    let rules = execution_repo::RULES;
-    named(
-        rules.iter().map(|(name, _)| *name),
-        ExecutionGuard::ALL.iter().map(|guard| guard.rules()),
-    );
-    let mut blind = Vec::new();
-    for guard in ExecutionGuard::ALL {
-        let held = holding(guard.rules(), |name| {
-            let (_, rule) = rules
+/// Makes a test for one suite: each rule is named by a guard, each guard names rules, and each rule
+/// that a guard names fails on a model without it.
+macro_rules! every_rule_fails_without_its_guard {
+    ($name:ident: $suite:ident, $guard:ident, |$clock:ident, $missing:ident| $model:expr) => {
+        #[test]
+        fn $name() {
+            let rules: BTreeSet<_> = $suite::RULES.iter().map(|(name, _)| *name).collect();
+            let named: BTreeSet<_> = $guard::ALL
                 .iter()
-                .find(|(other, _)| *other == name)
-                .expect("a rule of the suite");
-            execution_repo::check(
-                |clock| async move { Arc::new(MemoryExecutionRepo::without(clock, *guard)) as Arc<_> },
-                *rule,
-            );
-        });
-        blind.extend(
-            held.into_iter()
-                .map(|rule| format!("{rule} does not see that {guard:?} is gone")),
-        );
-    }
-    assert!(blind.is_empty(), "{}", blind.join("\n"));
+                .flat_map(|guard| guard.rules())
+                .copied()
+                .collect();
+            assert_eq!(rules, named);
+            let mut blind = Vec::new();
+            for $missing in $guard::ALL.iter().copied() {
+                for (name, rule) in $suite::RULES
+                    .iter()
+                    .filter(|(name, _)| $missing.rules().contains(name))
+                {
+                    let held = catch_unwind(AssertUnwindSafe(|| {
+                        $suite::check(|$clock| async move { Arc::new($model) as Arc<_> }, *rule);
+                    }));
+                    if held.is_ok() {
+                        blind.push(format!("{name} does not see that {:?} is gone", $missing));
+                    }
+                }
+            }
+            assert!(blind.is_empty(), "{}", blind.join("\n"));
+        }
+    };
 }
+
+every_rule_fails_without_its_guard!(every_rule_of_the_execution_repo_fails_without_its_guard: execution_repo, ExecutionGuard, |clock, guard| {
+    MemoryExecutionRepo::without(clock, guard)
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_workflow_repo_fails_without_its_guard: workflow_repo, WorkflowGuard, |clock, guard| {
+    MemoryWorkflowRepo::without(clock, guard)
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_task_queue_fails_without_its_guard: task_queue, QueueGuard, |clock, guard| {
+    MemoryTaskQueue::without(clock, (usize::from(CAPACITY), MAX_DELIVERIES), guard)
+});

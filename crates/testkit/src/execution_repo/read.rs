@@ -19,7 +19,9 @@ pub async fn a_journal_is_read_in_pages(repo: &Repo, clock: &ManualClock) {
         seq = apply(repo, &lease, append(id, seq, 2)).await;
     }
     let (mut read, mut from) = (Vec::new(), Some(1));
-    while let Some(at) = from {
+    // Bounded: a store whose pages never end fails, too.
+    for _ in 0..41 {
+        let Some(at) = from else { break };
         let page = repo
             .journal(&tenant(), lease.execution, at, 5)
             .await
@@ -167,16 +169,13 @@ pub async fn pages_of_a_listing_join(repo: &Repo, clock: &ManualClock) {
     let mut ids = many(repo, clock, 7).await;
     ids.reverse();
     let (mut found, mut after) = (Vec::new(), None);
-    loop {
+    for page_size in [3, 3, 1] {
         let (page, next) = list(repo, &ExecutionFilter::default(), after.as_ref(), 3).await;
-        assert!((1..=3).contains(&page.len()));
+        assert_eq!(page.len(), page_size);
         found.extend(page);
         after = next;
-        if after.is_none() {
-            break;
-        }
     }
-    assert_eq!(found, ids);
+    assert_eq!((found, after), (ids, None));
 }
 
 /// What begins while somebody reads page by page shifts no page. Guard: `ExecutionGuard::ListCursor`.

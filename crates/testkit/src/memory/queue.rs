@@ -95,6 +95,7 @@ impl MemoryTaskQueue {
         let now = self.clock.monotonic();
         while let Some(index) = state.items.iter().position(|item| self.lapsed(item, now)) {
             state.items[index].in_hands = false;
+            state.items[index].due = state.items[index].due.min(now);
             if state.items[index].count >= self.max_deliveries && self.keep(Guard::DeadBySilence) {
                 let reason = state.items[index]
                     .reason
@@ -183,9 +184,9 @@ impl MemoryTaskQueue {
 
     /// The place of the task whose turn it is.
     fn next(&self, state: &State, now: Duration) -> Option<usize> {
-        let ready = |item: &&Item| {
-            (!item.in_hands || !self.keep(Guard::Invisible))
-                && (item.due <= now || !self.keep(Guard::Delay))
+        let ready = |item: &&Item| match item.in_hands {
+            true => !self.keep(Guard::Invisible),
+            false => item.due <= now || !self.keep(Guard::Delay),
         };
         let mut tenants: Vec<_> = state
             .items

@@ -25,9 +25,18 @@ impl MemorySandbox {
 #[async_trait]
 impl SandboxRunner for MemorySandbox {
     async fn run(&self, invocation: Invocation) -> Result<ActionResult, ActionError> {
-        let Invocation { code, context, input, max_output, grace } = invocation;
+        let Invocation {
+            code,
+            context,
+            input,
+            max_output,
+            grace,
+        } = invocation;
         let Code::Native(action) = code else {
-            return Err(ActionError::fatal("COMPONENT", "this sandbox runs native actions only"));
+            return Err(ActionError::fatal(
+                "COMPONENT",
+                "this sandbox runs native actions only",
+            ));
         };
         let abandoned = async {
             context.cancellation.cancelled().await;
@@ -43,9 +52,14 @@ impl SandboxRunner for MemorySandbox {
             }
             result = AssertUnwindSafe(action.execute(&context, input)).catch_unwind() => result,
         };
-        let result = result.unwrap_or_else(|_| Err(ActionError::fatal("ACTION_PANICKED", "the action panicked")))?;
+        let result = result.unwrap_or_else(|_| {
+            Err(ActionError::fatal("ACTION_PANICKED", "the action panicked"))
+        })?;
         if result.value.to_string().len() as u64 > max_output.as_u64() {
-            return Err(ActionError::limit("OUTPUT_TOO_LARGE", format!("the result is over {max_output}")));
+            return Err(ActionError::limit(
+                "OUTPUT_TOO_LARGE",
+                format!("the result is over {max_output}"),
+            ));
         }
         Ok(result)
     }

@@ -1,0 +1,130 @@
+//! What the rules begin with: tasks, deliveries.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use nebula_core::{Clock, ExecutionId, TenantId};
+use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Task, TaskQueue};
+
+use tokio::task::JoinSet;
+
+use crate::ManualClock;
+
+pub(super) type Queue = Arc<dyn TaskQueue>;
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+/// How long a delivery is invisible.
+pub(super) const VISIBILITY: Duration = Duration::from_secs(30);
+
+/// Task `n` of the tenant with this name.
+pub(super) fn task_of(tenant: &str, n: u8, priority: i16) -> Task {
+    let tenant = TenantId::new(tenant).unwrap();
+    Task {
+        tenant,
+        execution: ExecutionId::from_bytes([n; 16]),
+        priority,
+    }
+}
+
+pub(super) fn task(n: u8) -> Task {
+    task_of("local", n, 0)
+}
+
+pub(super) async fn ring(queue: &Queue, task: Task) -> Queued {
+    queue.ring(task, Duration::ZERO).await.unwrap()
+}
+
+/// What is there now.
+pub(super) async fn receive(queue: &Queue, max: usize) -> Vec<Delivery> {
+    queue
+        .receive(max, Duration::ZERO, VISIBILITY)
+        .await
+        .unwrap()
+}
+
+/// The one that is there now.
+pub(super) async fn one(queue: &Queue) -> Delivery {
+    let mut taken = receive(queue, 1).await;
+    assert_eq!(taken.len(), 1, "there is no task");
+    taken.remove(0)
+}
+
+/// The numbers of the tasks that are there now.
+pub(super) async fn numbers(queue: &Queue, max: usize) -> Vec<u8> {
+    receive(queue, max).await.iter().map(number).collect()
+}
+
+pub(super) fn number(delivery: &Delivery) -> u8 {
+    delivery.task.execution.as_bytes()[0]
+}
+
+pub(super) async fn ack(queue: &Queue, receipt: &Receipt) -> ReceiptOutcome {
+    let outcomes = queue.ack(std::slice::from_ref(receipt)).await.unwrap();
+    assert_eq!(outcomes.len(), 1);
+    outcomes[0]
+}
+
+/// Gives task `n` back until it is dead, with `reason` at last.
+pub(super) async fn kill(queue: &Queue, n: u8, reason: &str) {
+    let _ = ring(queue, task(n)).await;
+    for round in 1..=super::MAX_DELIVERIES {
+        let delivery = one(queue).await;
+        let reason = if round == super::MAX_DELIVERIES {
+            reason
+        } else {
+            "not yet"
+        };
+        let _ = queue
+            .nack(&delivery.receipt, Duration::ZERO, reason)
+            .await
+            .unwrap();
+    }
+}
+
+pub(super) async fn dead(queue: &Queue) -> Vec<(u8, String)> {
+    let dead = queue.dead(100).await.unwrap();
+    dead.into_iter()
+        .map(|(task, reason)| (task.execution.as_bytes()[0], reason))
+        .collect()
+}
+
+/// What each of so many receivers got, and when, who began to wait before `meanwhile`; an hour passes
+/// from sleeper to sleeper. `None` is one that still waits then.
+pub(super) async fn waiting(
+    queue: &Queue,
+    clock: &ManualClock,
+    receivers: usize,
+    meanwhile: impl Future<Output = ()>,
+) -> Vec<Option<(Duration, Vec<u8>)>> {
+    let hour = Duration::from_hours(1);
+    let mut tasks = JoinSet::new();
+    for index in 0..receivers {
+        let (queue, clock) = (Arc::clone(queue), clock.clone());
+        tasks.spawn(async move {
+            let taken = queue.receive(1, hour * 2, VISIBILITY).await.unwrap();
+            (index, clock.monotonic(), taken.iter().map(number).collect())
+        });
+    }
+    settle().await;
+    meanwhile.await;
+    settle().await;
+    while clock
+        .next_wake()
+        .is_some_and(|next| clock.monotonic() + next <= hour)
+    {
+        clock.advance_to_next();
+        settle().await;
+    }
+    let mut got = vec![None; receivers];
+    while let Some(done) = tasks.try_join_next() {
+        let (index, at, numbers) = done.unwrap();
+        got[index] = Some((at, numbers));
+    }
+    got
+}
+
+/// Lets every task run until it waits; a wake-up may lead to another, but not to many.
+pub(super) async fn settle() {
+    for _ in 0..16 {
+        tokio::task::yield_now().await;
+    }
+}
