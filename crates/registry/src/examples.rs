@@ -39,9 +39,14 @@ fn parameter_problem(
     schema: &Schema,
     written: &Value,
 ) -> Option<Problem> {
-    if !written.is_object() {
+    let Value::Object(own) = written else {
         return Some(problem("parameters are an object".to_owned()));
-    }
+    };
+    let defaults = metadata.defaults.as_object().into_iter().flatten();
+    let all = defaults
+        .chain(own)
+        .map(|(name, value)| (name.clone(), value.clone()));
+    let written = &all.collect::<Value>();
     let mut unknown = Vec::new();
     match ParamValue::parse(written) {
         Ok(parsed) => dynamic_places(&parsed, &mut String::new(), &mut unknown),

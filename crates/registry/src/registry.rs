@@ -10,6 +10,7 @@ use nebula_action::{
 };
 use nebula_core::ActionId;
 use nebula_validator::Schema;
+use serde_json::Value;
 
 use crate::{RegistryError, examples};
 
@@ -18,7 +19,8 @@ use crate::{RegistryError, examples};
 pub struct Registered {
     /// The action.
     pub action: Arc<dyn Action>,
-    /// The schema of its parameters.
+    /// The schema of its parameters as an attempt gets them: resolved, and without those that it gets
+    /// as programs, which the schema in the metadata may require of an author.
     pub parameters: Schema,
     /// The schema of its result.
     pub output: Schema,
@@ -39,16 +41,18 @@ impl Registry {
     pub fn register(&mut self, action: Arc<dyn Action>) -> Result<(), RegistryError> {
         let metadata = action.metadata();
         let (id, version) = (metadata.id.clone(), metadata.version);
-        let compiled = |which, schema| {
+        let compiled = |which, schema: &Value| {
             Schema::compile(schema).map_err(|error| RegistryError::Schema {
                 id: metadata.id.clone(),
                 which,
                 error: Box::new(error),
             })
         };
-        let parameters = compiled("parameters", &metadata.parameters)?;
+        let resolved = resolved(metadata);
+        let written = compiled("parameters", &metadata.parameters)?;
+        let parameters = compiled("parameters", &resolved)?;
         let output = compiled("output", &metadata.output)?;
-        examples::check(metadata, &parameters, &output)?;
+        examples::check(metadata, &written, &output)?;
         match self.actions.entry(id.clone()).or_default().entry(version) {
             Entry::Occupied(_) => Err(RegistryError::Duplicate { id, version }),
             Entry::Vacant(place) => {
@@ -99,6 +103,19 @@ impl Registry {
     }
 }
 
+/// The schema of the parameters without the demand for those that are handed over as programs.
+fn resolved(metadata: &ActionMetadata) -> Value {
+    let mut schema = metadata.parameters.clone();
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| {
+            let deferred = metadata.expressions.iter().filter(|mark| mark.deferred);
+            let mut names = deferred.map(|mark| mark.path.strip_suffix("/*").unwrap_or(&mark.path));
+            !names.any(|deferred| name == deferred)
+        });
+    }
+    schema
+}
+
 impl Catalog for Registry {
     fn find(&self, id: &ActionId, wanted: VersionWanted) -> Result<&ActionMetadata, CatalogMiss> {
         let versions = self.actions.get(id).ok_or(CatalogMiss::Id)?;
@@ -123,7 +140,7 @@ mod tests {
     use nebula_action::{
         ActionContext, ActionError, ActionResult, Effect, EffectClass, Example, ExpressionMark,
     };
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -209,6 +226,23 @@ mod tests {
             .register(Arc::new(Fake(metadata((1, 0)))))
             .unwrap_err();
         assert!(matches!(error, RegistryError::Duplicate { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_is_handed_over_as_a_program_is_asked_of_authors_and_not_of_attempts() {
+        let mut metadata = metadata((1, 0));
+        metadata.parameters = json!({ "type": "object", "required": ["n", "by", "cases"] });
+        let mark = |path: &str, deferred| ExpressionMark {
+            path: path.to_owned(),
+            deferred,
+        };
+        metadata.expressions = vec![mark("by", true), mark("cases/*", true), mark("n", false)];
+        let mut registry = Registry::default();
+        registry.register(Arc::new(Fake(metadata))).unwrap();
+        let registered = registry.iter().next().unwrap();
+        let problems = registered.parameters.check(&json!({}));
+        let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["`n` is missing"]);
     }
 
     fn refused(change: impl FnOnce(&mut ActionMetadata)) -> String {

@@ -117,6 +117,19 @@ pub(crate) fn no_branch(branches: &[Vec<ValidationError<'static>>], pointer: &st
     if let Some(options) = options {
         return one_of(options.iter().flatten());
     }
+    let missing: Option<Vec<_>> = branches
+        .iter()
+        .map(|branch| match branch.as_slice() {
+            [error] if error.instance_path().as_str() == pointer => match error.kind() {
+                Kind::Required { property } => property.as_str().map(|p| format!("`{}`", shown(p))),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    if let Some(missing) = missing {
+        return format!("one of {} is needed", list(&missing));
+    }
     let types: Option<Vec<_>> = branches
         .iter()
         .map(|branch| {
