@@ -1,0 +1,237 @@
+//! Control actions: the machine interprets them, here is what they take and give.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nebula_action::{
+    Action, ActionContext, ActionError, ActionKind, ActionMetadata, ActionResult, ControlKind,
+    Effect, EffectClass, Example, ExpressionMark, PORT_MAIN, Ports,
+};
+use serde_json::{Value, json};
+
+/// The code of `flow.fail` where the author gives none.
+pub const CODE_FLOW_FAIL: &str = "FLOW_FAIL";
+
+/// The metadata of an action that the machine itself interprets.
+#[derive(Debug)]
+struct ControlAction {
+    metadata: ActionMetadata,
+}
+
+#[async_trait]
+impl Action for ControlAction {
+    fn metadata(&self) -> &ActionMetadata {
+        &self.metadata
+    }
+
+    async fn execute(&self, _: &ActionContext, _: Value) -> Result<ActionResult, ActionError> {
+        let message = format!(
+            "`{}` is interpreted by the machine and never run; this is a fault of the engine",
+            self.metadata.id
+        );
+        Err(ActionError::fatal("CONTROL_NOT_EXECUTABLE", message))
+    }
+}
+
+/// The control actions, sorted by id.
+pub(crate) fn all() -> Vec<Arc<dyn Action>> {
+    [fail(), if_(), stop(), switch(), wait()]
+        .into_iter()
+        .map(|metadata| Arc::new(ControlAction { metadata }) as Arc<dyn Action>)
+        .collect()
+}
+
+fn control(kind: ControlKind, id: &str, title: &str, description: &str) -> ActionMetadata {
+    let mut metadata = ActionMetadata::new(id, (1, 0), Effect::Fixed(EffectClass::Pure));
+    metadata.kind = ActionKind::Control(kind);
+    metadata.title = title.to_owned();
+    metadata.description = description.to_owned();
+    metadata
+}
+
+fn example(title: &str, parameters: Value, json: Value, output: Value, port: &str) -> Example {
+    Example {
+        title: title.to_owned(),
+        parameters,
+        json,
+        output,
+        port: port.to_owned(),
+    }
+}
+
+fn if_() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::If,
+        "flow.if",
+        "If",
+        "Goes on by the port `true` or `false`, as the condition says. The result is `$json`.",
+    );
+    metadata.parameters = json!({
+        "type": "object",
+        "properties": {
+            "condition": { "type": "boolean", "description": "An expression that gives true or false." },
+        },
+        "required": ["condition"],
+        "additionalProperties": false,
+    });
+    metadata.expressions = vec![ExpressionMark {
+        path: "condition".to_owned(),
+        deferred: false,
+    }];
+    metadata.ports = Ports::Fixed(vec!["true".to_owned(), "false".to_owned()]);
+    let large = json!({ "condition": "$json.total > 100" });
+    metadata.examples = vec![
+        example(
+            "a large order",
+            large.clone(),
+            json!({ "total": 120 }),
+            json!({ "total": 120 }),
+            "true",
+        ),
+        example(
+            "a small order",
+            large,
+            json!({ "total": 20 }),
+            json!({ "total": 20 }),
+            "false",
+        ),
+    ];
+    metadata
+}
+
+fn switch() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::Switch,
+        "flow.switch",
+        "Switch",
+        "Goes on by the port of the first case whose condition holds, or by `default` if none does. \
+         The result is `$json`.",
+    );
+    metadata.parameters = json!({
+        "type": "object",
+        "properties": {
+            "cases": {
+                "type": "object",
+                "description": "Port → condition: an expression that gives true or false. Asked in this order.",
+                "minProperties": 1,
+                "maxProperties": 100,
+                "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "not": { "enum": ["default", "error", "main"] } },
+                "additionalProperties": { "type": ["string", "boolean"] },
+            },
+        },
+        "required": ["cases"],
+        "additionalProperties": false,
+    });
+    metadata.expressions = vec![ExpressionMark {
+        path: "cases/*".to_owned(),
+        deferred: true,
+    }];
+    metadata.ports = Ports::KeysOf {
+        parameter: "cases".to_owned(),
+        otherwise: "default".to_owned(),
+    };
+    let cases = json!({ "cases": { "large": "$json.total > 100", "some": "$json.total > 10" } });
+    metadata.examples = vec![
+        example(
+            "the first case that holds",
+            cases.clone(),
+            json!({ "total": 120 }),
+            json!({ "total": 120 }),
+            "large",
+        ),
+        example(
+            "no case holds",
+            cases,
+            json!({ "total": 1 }),
+            json!({ "total": 1 }),
+            "default",
+        ),
+    ];
+    metadata
+}
+
+fn wait() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::Wait,
+        "flow.wait",
+        "Wait",
+        "Waits for a span of time, or until a point in time, at no cost: nothing of the execution \
+         stays in memory. A point that has passed is no wait at all. The result is `$json`.",
+    );
+    metadata.parameters = json!({
+        "type": "object",
+        "properties": {
+            "for": {
+                "type": "string",
+                "description": "How long, such as `10s`, `1h30m` or `2d`.",
+                "pattern": "^\\s*([0-9]+\\s*(w|d|h|ms|m|s)\\s*)+$",
+            },
+            "until": {
+                "type": "string",
+                "description": "Until when, such as `2026-03-14T09:26:53Z` (RFC 3339).",
+                "format": "date-time",
+            },
+        },
+        "oneOf": [{ "required": ["for"] }, { "required": ["until"] }],
+        "additionalProperties": false,
+    });
+    metadata.examples = vec![example(
+        "ten seconds",
+        json!({ "for": "10s" }),
+        json!({ "n": 1 }),
+        json!({ "n": 1 }),
+        PORT_MAIN,
+    )];
+    metadata
+}
+
+fn fail() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::Fail,
+        "flow.fail",
+        "Fail",
+        "Fails with a message and a code of the author's own, as if an action had failed here: \
+         `on_error` and the port `error` apply.",
+    );
+    metadata.parameters = json!({
+        "type": "object",
+        "properties": {
+            "message": { "type": "string", "description": "What went wrong, for people.", "minLength": 1, "maxLength": 2000 },
+            "code": {
+                "type": "string",
+                "description": "A stable code, in capitals.",
+                "pattern": "^[A-Z][A-Z0-9_]*$",
+                "maxLength": 64,
+                "default": CODE_FLOW_FAIL,
+            },
+        },
+        "required": ["message"],
+        "additionalProperties": false,
+    });
+    metadata.defaults = json!({ "code": CODE_FLOW_FAIL });
+    metadata.output = json!(false);
+    metadata
+}
+
+fn stop() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::Stop,
+        "flow.stop",
+        "Stop",
+        "Completes the execution here, with `output` as its output; what else is running is \
+         cancelled. Without `output`, the workflow's own `output` applies.",
+    );
+    metadata.parameters = json!({
+        "type": "object",
+        "properties": { "output": { "description": "The output of the execution." } },
+        "additionalProperties": false,
+    });
+    metadata.examples = vec![example(
+        "an early answer",
+        json!({ "output": { "found": "{{ $json.id }}" } }),
+        json!({ "id": 7 }),
+        json!({ "found": 7 }),
+        PORT_MAIN,
+    )];
+    metadata
+}
