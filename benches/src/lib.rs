@@ -1,1 +1,31 @@
 //! Measures the engine against the floor of its store.
+//!
+//! A figure alone says little: disks differ tenfold, and the same disk within minutes. So every
+//! run is measured interleaved with a [`floor`] (the same statements and bytes by plain SQLite, a
+//! fixed number of executions per commit) and with a probe of the [`disk`]; what is compared over
+//! time are ratios. Start reading at `benches/storage.rs`.
+//!
+//! Does not know: what a good figure is.
+//!
+//! # Invariants
+//! - Floor and engine write the same entries, from [`chain`].
+//! - Nothing is measured on a database that an earlier measurement has filled.
+//!
+//! ```
+//! use nebula_benches::{Table, chain};
+//!
+//! let mut table = Table::new(["what", "bytes"]);
+//! table.row(["journal of a 10-node chain", &chain::of(10).bytes().to_string()]);
+//! assert!(table.to_string().contains("10-node"));
+//! ```
+
+pub mod chain;
+pub mod disk;
+pub mod floor;
+pub mod process;
+pub mod repo;
+mod stats;
+mod table;
+
+pub use stats::{Samples, median};
+pub use table::Table;

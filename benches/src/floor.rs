@@ -1,0 +1,116 @@
+//! What plain SQLite takes for the same work: the statements that the driver runs for one execution,
+//! with the same bytes, a fixed number of executions per commit, on one thread.
+
+use std::{path::Path, time::Duration};
+
+use nebula_core::{Clock, Digest};
+use nebula_execution::encode;
+use rusqlite::{Connection, params};
+
+use crate::chain::Chain;
+
+/// Executions of one commit.
+pub const EXECUTIONS_PER_COMMIT: u64 = 64;
+
+/// Frames of the write-ahead log between two checkpoints; the driver's are this far apart too.
+const CHECKPOINT_FRAMES: u32 = 4096;
+
+/// The driver's own tables.
+const SCHEMA: &str = include_str!("../../drivers/storage-sqlite/migrations/0001_first.sql");
+
+/// Writes `executions` executions of `chain` into a new database in `folder` and says how long that
+/// took, the closing checkpoint left out.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn run(
+    folder: &Path,
+    chain: &Chain,
+    executions: u64,
+    clock: &dyn Clock,
+) -> rusqlite::Result<Duration> {
+    let mut db = Connection::open(folder.join("floor.db"))?;
+    db.execute_batch(&format!(
+        "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;
+         PRAGMA cell_size_check = ON; PRAGMA wal_autocheckpoint = {CHECKPOINT_FRAMES};"
+    ))?;
+    db.execute_batch(SCHEMA)?;
+    let (start, end) = (encode(&chain.start), encode(&chain.end));
+    let begin = clock.monotonic();
+    let mut done = 0;
+    while done < executions {
+        let transaction = db.transaction()?;
+        let until = (done + EXECUTIONS_PER_COMMIT).min(executions);
+        for n in done..until {
+            one(&transaction, n, &start, &end, chain)?;
+        }
+        transaction.commit()?;
+        done = until;
+    }
+    Ok(clock.monotonic().saturating_sub(begin))
+}
+
+/// The statements of one execution: its creation with a lease, then its only step.
+fn one(db: &Connection, n: u64, start: &[u8], end: &[u8], chain: &Chain) -> rusqlite::Result<()> {
+    let at = 1_767_225_600_000_i64;
+    let mut id = [0_u8; 16];
+    id[..8].copy_from_slice(&n.to_be_bytes());
+    let plan = Digest::of(b"the plan of the chain");
+    let (holder, step) = ([7_u8; 16], id);
+
+    let mut find = db.prepare_cached(
+        "SELECT entries FROM executions JOIN journal ON execution = n AND first_seq = 1
+         WHERE tenant = ? AND id = ?",
+    )?;
+    assert!(!find.exists(params!["local", id])?, "every id is new");
+    let mut insert = db.prepare_cached(
+        "INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
+            status, epoch, holder, lease_until, next_seq, inbox_head, inbox_through, wake_at,
+            rung_at, ring_key, grants, empties, dedupe)
+         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5, 1, 1, ?6, ?7, 2, 0, 0, ?5, -1, ?7, 1, 0, NULL)",
+    )?;
+    insert.execute(params![
+        "local",
+        id,
+        "chain",
+        plan.as_bytes(),
+        at,
+        holder,
+        at + 30_000
+    ])?;
+    let n = db.last_insert_rowid();
+    let mut append = db.prepare_cached(
+        "INSERT INTO journal (execution, first_seq, count, epoch, step, entries)
+         VALUES (?, ?, ?, ?, ?, ?)",
+    )?;
+    append.execute(params![n, 1, 1, 0, None::<&[u8]>, start])?;
+
+    let mut load = db.prepare_cached(
+        "SELECT n, plan, updated_at, status, epoch, holder, lease_until, next_seq, inbox_head,
+                inbox_through, wake_at, rung_at, grants, empties, dedupe
+         FROM executions WHERE tenant = ? AND id = ?",
+    )?;
+    let next: i64 = load.query_row(params!["local", id], |row| row.get(7))?;
+    append.execute(params![
+        n,
+        next,
+        i64::try_from(chain.end.len()).unwrap_or(0),
+        1,
+        step,
+        end
+    ])?;
+    let mut close = db.prepare_cached("DELETE FROM waits WHERE execution = ?")?;
+    close.execute([n])?;
+    let mut store = db.prepare_cached(
+        "UPDATE executions SET status = 6, updated_at = ?2, epoch = 1, holder = NULL,
+            lease_until = NULL, next_seq = ?3, inbox_head = 0, inbox_through = 0, wake_at = NULL,
+            rung_at = -1, ring_key = NULL, grants = 0, empties = 0, held_wake = NULL WHERE n = ?1",
+    )?;
+    store.execute(params![
+        n,
+        at,
+        next + i64::try_from(chain.end.len()).unwrap_or(0)
+    ])?;
+    Ok(())
+}
