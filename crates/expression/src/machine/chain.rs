@@ -4,12 +4,13 @@ use super::Machine;
 use crate::{
     code::{Node, NodeId, Run, Step, StepKind},
     error::Fault,
-    library::{Args, Outcome, has_method, methods_of},
+    library::{Args, Method, Outcome, has_method, methods_of},
     suggest::did_you_mean,
     value::{Text, Val, array_index, lookup},
 };
 
 impl<'a> Machine<'a> {
+    #[inline(never)]
     pub(super) fn chain(&mut self, base: NodeId, steps: Run) -> Outcome<'a> {
         let code = self.code;
         let steps = steps.of(&code.steps);
@@ -45,10 +46,7 @@ impl<'a> Machine<'a> {
                 } => {
                     let (name, set) = &code.methods[method as usize];
                     match set.of(value) {
-                        Some(found) => {
-                            let args = self.arguments(args)?;
-                            (found.run)(self, value, Args(&args))
-                        }
+                        Some(found) => self.call_method(found, value, args),
                         None if if_present => return Ok(Val::Undefined),
                         None => Err(no_method(value, name)),
                     }
@@ -63,6 +61,12 @@ impl<'a> Machine<'a> {
         Ok(value)
     }
 
+    #[inline(never)]
+    fn call_method(&mut self, method: &Method, this: Val<'a>, args: Run) -> Outcome<'a> {
+        let args = self.arguments(args)?;
+        (method.run)(self, this, Args(&args))
+    }
+
     /// A member by a fixed key.
     #[inline]
     fn member(&mut self, value: Val<'a>, key: &str) -> Outcome<'a> {
@@ -73,6 +77,7 @@ impl<'a> Machine<'a> {
         }
     }
 
+    #[inline(never)]
     fn member_of_other(&mut self, value: Val<'a>, key: &str) -> Outcome<'a> {
         if let Some(found) = self.own(value, Text::Utf8(key))? {
             return Ok(found);

@@ -4,7 +4,7 @@ use super::{Machine, TextBuilder};
 use crate::{
     code::{Node, NodeField, NodeId, Property, Run},
     error::Fault,
-    library::Outcome,
+    library::{Args, Function, Outcome},
     syntax::ast::{BinaryOp, LogicOp, UnaryOp},
     value::{Entries, Moment, Text, Val, array_index, json_entries, to_int32},
 };
@@ -29,6 +29,8 @@ impl<'a> Machine<'a> {
         }
     }
 
+    // The rarer nodes have frames of their own: the compiler would otherwise make every level of
+    // recursion as large as the largest of them.
     fn compound(&mut self, node: Node) -> Outcome<'a> {
         let code = self.code;
         match node {
@@ -51,14 +53,8 @@ impl<'a> Machine<'a> {
             Node::Template(parts) => self.template(parts),
             Node::Array(elements) => self.array_literal(elements),
             Node::Object(properties) => self.object_literal(properties),
-            Node::Call(function, args) => {
-                let args = self.arguments(args)?;
-                (function.run)(self, crate::library::Args(&args))
-            }
-            Node::Inline(callback, args) => {
-                let args = self.arguments(args)?;
-                self.call(&code.callbacks[callback as usize], &args)
-            }
+            Node::Call(function, args) => self.call_function(function, args),
+            Node::Inline(callback, args) => self.call_inline(callback, args),
             Node::Callback(callback) => Ok(Val::Callback(&code.callbacks[callback as usize])),
             Node::StepField(slot, field, optional) => self.node_field(slot, field, optional),
             Node::StepWhole(slot, optional) => self.node_whole(slot, optional),
@@ -66,14 +62,7 @@ impl<'a> Machine<'a> {
                 let units: &'a [u16] = &code.wides[at as usize];
                 self.text_value(Text::Wide(units))
             }
-            Node::Now => {
-                let moment = Moment::now(self.context.now_ms, &self.context.timezone)?;
-                self.moment(moment)
-            }
-            Node::Today => {
-                let moment = Moment::today(self.context.now_ms, &self.context.timezone)?;
-                self.moment(moment)
-            }
+            Node::Now | Node::Today => self.time(matches!(node, Node::Today)),
             Node::Random => Ok(Val::Num(self.next_random())),
             leaf => Err(Fault::new(
                 "TYPE_INTERNAL",
@@ -82,11 +71,36 @@ impl<'a> Machine<'a> {
         }
     }
 
+    #[inline(never)]
+    fn call_function(&mut self, function: &'static Function, args: Run) -> Outcome<'a> {
+        let args = self.arguments(args)?;
+        (function.run)(self, Args(&args))
+    }
+
+    #[inline(never)]
+    fn call_inline(&mut self, callback: u32, args: Run) -> Outcome<'a> {
+        let args = self.arguments(args)?;
+        let code = self.code;
+        self.call(&code.callbacks[callback as usize], &args)
+    }
+
+    #[inline(never)]
+    fn time(&mut self, today: bool) -> Outcome<'a> {
+        let (millis, zone) = (self.context.now_ms, &*self.context.timezone);
+        let moment = if today {
+            Moment::today(millis, zone)?
+        } else {
+            Moment::now(millis, zone)?
+        };
+        self.moment(moment)
+    }
+
     pub(crate) fn moment(&mut self, moment: Moment) -> Outcome<'a> {
         self.reserve(size_of::<Moment>())?;
         Ok(Val::Moment(self.arena.alloc(moment)))
     }
 
+    #[inline(never)]
     fn logic(&mut self, op: LogicOp, items: Run) -> Outcome<'a> {
         let items = items.of(&self.code.lists);
         let mut value = Val::Undefined;
@@ -105,6 +119,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Operators of one rank, left to right; a text that grows is built in one place.
+    #[inline(never)]
     fn fold(&mut self, first: NodeId, rest: Run) -> Outcome<'a> {
         let mut value = self.eval(first)?;
         let mut growing: Option<TextBuilder<'a>> = None;
@@ -147,6 +162,7 @@ impl<'a> Machine<'a> {
         })
     }
 
+    #[inline(never)]
     fn template(&mut self, parts: Run) -> Outcome<'a> {
         let mut text = self.text_builder(64)?;
         for part in parts.of(&self.code.lists) {
@@ -156,6 +172,7 @@ impl<'a> Machine<'a> {
         text.finish(self)
     }
 
+    #[inline(never)]
     fn array_literal(&mut self, elements: Run) -> Outcome<'a> {
         let elements = elements.of(&self.code.elements);
         let mut list = self.list(elements.len())?;
@@ -174,6 +191,7 @@ impl<'a> Machine<'a> {
         self.array(list)
     }
 
+    #[inline(never)]
     fn object_literal(&mut self, properties: Run) -> Outcome<'a> {
         let code = self.code;
         let mut entries = Entries::default();
@@ -239,6 +257,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    #[inline(never)]
     fn node_field(&mut self, slot: u16, field: NodeField, optional: bool) -> Outcome<'a> {
         let id = &self.code.node_ids[usize::from(slot)];
         let Some(view) = self.scope.node(usize::from(slot), id) else {
@@ -265,6 +284,7 @@ impl<'a> Machine<'a> {
             .hint("write `?.` after the node's id if it need not have run"))
     }
 
+    #[inline(never)]
     fn node_whole(&mut self, slot: u16, optional: bool) -> Outcome<'a> {
         let id = &self.code.node_ids[usize::from(slot)];
         if self.scope.node(usize::from(slot), id).is_none() {

@@ -28,7 +28,12 @@ use crate::code::Callback;
 pub(crate) const MAX_NESTING: usize = 127;
 
 /// A value; see the module.
+///
+/// The tag fills a word, so that a copy is two whole words: with a tag of one byte the compiler
+/// moves the seven bytes beside it apart, and reading them back together stalls (measured: a
+/// filter over eight elements takes half as long this way).
 #[derive(Clone, Copy)]
+#[repr(u64)]
 pub(crate) enum Val<'a> {
     Undefined,
     Null,
@@ -57,6 +62,7 @@ pub(crate) enum Val<'a> {
 }
 
 const _: () = assert!(size_of::<Val<'_>>() == 16);
+const _: () = assert!(size_of::<Result<Val<'_>, crate::error::Fault>>() == 16);
 
 /// Integers up to here are exact in a double.
 pub(crate) const MAX_SAFE: i64 = 9_007_199_254_740_991;
