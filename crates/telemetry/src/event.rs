@@ -404,7 +404,7 @@ mod tests {
     fn items_are_counted() {
         let (instance, outcomes) = (
             id("price"),
-            vec![ItemOutcome::Ok(payload()), ItemOutcome::Skipped],
+            vec![ItemOutcome::Ok(payload()), ItemOutcome::Error(error())],
         );
         check(
             Fact::ItemsOpened {
