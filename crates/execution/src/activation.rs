@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use compact_str::CompactString;
 use nebula_action::ActionError;
 use nebula_core::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 
@@ -32,7 +32,12 @@ pub struct Activation {
     pub timer: bool,
     /// Until when an attempt that was started may still act outside.
     pub deadline: Option<Timestamp>,
-    /// What it gave.
+    /// What it gave; null is a result, too.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "there"
+    )]
     pub output: Option<Arc<Value>>,
     /// The port it left by.
     pub port: Option<CompactString>,
@@ -91,6 +96,13 @@ impl Activation {
     pub fn error_value(&self) -> Option<Value> {
         self.error.as_ref().map(error_value)
     }
+}
+
+/// Reads a value that is there: serde alone would take null for none.
+pub(crate) fn there<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Arc<Value>>, D::Error> {
+    Arc::deserialize(deserializer).map(Some)
 }
 
 /// An error as expressions and the port `error` see it: `{ code, message, class }`.

@@ -268,6 +268,13 @@ impl ExecutionPlan {
         self.graph.output_reads()
     }
 
+    /// The same plan as that of version `version`: the number is known once the definition is saved.
+    #[must_use]
+    pub fn at_version(mut self, version: u32) -> Self {
+        self.parts.version = version;
+        self
+    }
+
     /// The stored form and its digest.
     #[must_use]
     pub fn encode(&self) -> (Vec<u8>, Digest) {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     Activation, ExecutionPlan, Failure, InstanceId, InstanceStatus, ParkReason, Started, Status,
-    activation::error_value,
+    activation::{error_value, there},
     tokens::{Round, Token},
 };
 
@@ -59,6 +59,11 @@ pub enum Ending {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct End {
     status: Status,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "there"
+    )]
     output: Option<Arc<Value>>,
     failure: Option<Failure>,
 }

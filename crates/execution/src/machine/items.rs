@@ -92,9 +92,9 @@ impl Machine {
         lost
     }
 
-    /// An item may be tried again, within the window.
+    /// An item may be tried again, within the window; of a list that has failed, none is.
     pub(super) fn item_again(&mut self, of: (u32, u32), item: u32) {
-        if let Some(hand) = self.hands.get_mut(&of) {
+        if let Some(hand) = self.hands.get_mut(&of).filter(|hand| !hand.stopped) {
             hand.again.insert(item);
         }
     }

@@ -1,0 +1,359 @@
+//! A machine stepped by hand: plans from a terse text, and a journal whose invariants are checked
+//! after every decision.
+//!
+//! A plan is `connections; node: attributes; …`, such as `a -> b, a.error -> c; b: once, retry 2`.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+pub(crate) mod script;
+pub(crate) mod world;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use nebula_action::{ActionKind, ControlKind, EffectClass, InterfaceVersion};
+use nebula_core::{ActionId, Digest, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
+use nebula_execution::{
+    Command, Decision, Entry, Event, ExecutionPlan, Fact, InstanceId, Machine, NewExecution,
+    PLAN_FORMAT, PlanConnection, PlanNode, PlanOutput, PlanParts, Rest, StartOptions, StoredEntry,
+    UnparkDecision, decode, encode,
+};
+use nebula_expression::{CompileOptions, Program};
+use nebula_workflow::{Backoff, Jitter, JoinRest, JoinRule, OnError, OnIndeterminate, RetryPolicy};
+use serde_json::{Value, json};
+
+/// The time of the first entry.
+pub(crate) const START: Timestamp = Timestamp::from_millis(0);
+
+/// A node with every default: pure code, tried once.
+pub(crate) fn node(id: &str) -> PlanNode {
+    PlanNode {
+        id: NodeId::new(id).unwrap(),
+        action: ActionId::new("test.action").unwrap(),
+        version: InterfaceVersion { major: 1, minor: 0 },
+        kind: ActionKind::Code,
+        effect: EffectClass::Pure,
+        reconciles: false,
+        parameters: Default::default(),
+        when: None,
+        for_each: None,
+        each_item: false,
+        concurrency: 16,
+        join: JoinRule::All,
+        retry: RetryPolicy {
+            max_attempts: 1,
+            backoff: Backoff::Fixed,
+            initial: Duration::from_millis(100),
+            max: Duration::from_secs(3600),
+            jitter: Jitter::None,
+        },
+        timeout: Duration::from_secs(1),
+        on_error: OnError::Fail,
+        on_indeterminate: OnIndeterminate::Park,
+        idempotency_key: None,
+        disabled: false,
+        pin: None,
+        capabilities: Vec::new(),
+        requires: Vec::new(),
+        rate: 1,
+        priority: 1,
+    }
+}
+
+/// A connection between dense indices.
+pub(crate) fn connection(nodes: &[PlanNode], from: u32, port: &str, to: u32) -> PlanConnection {
+    PlanConnection {
+        from,
+        port: port.into(),
+        to,
+        input: "main".into(),
+        condition: None,
+        name: nodes[to as usize].id.as_str().into(),
+    }
+}
+
+/// A plan of these nodes and connections.
+pub(crate) fn plan_of(nodes: Vec<PlanNode>, connections: Vec<PlanConnection>) -> PlanParts {
+    PlanParts {
+        format: PLAN_FORMAT,
+        workflow: WorkflowId::new("test").unwrap(),
+        name: "test".to_owned(),
+        version: 1,
+        definition: Digest::of(b"test"),
+        timezone: "UTC".to_owned(),
+        input_schema: Value::Null,
+        output_schema: Value::Null,
+        nodes,
+        connections,
+        output: PlanOutput::Nodes(Vec::new()),
+        concurrency: 16,
+        timeout: None,
+    }
+}
+
+/// Reads the terse text of a plan.
+pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
+    let mut sections = text.split(';').map(str::trim);
+    let mut nodes: Vec<PlanNode> = Vec::new();
+    let mut connections = Vec::new();
+    let index = |nodes: &mut Vec<PlanNode>, id: &str| {
+        let found = nodes.iter().position(|node| node.id.as_str() == id);
+        found.unwrap_or_else(|| {
+            nodes.push(node(id));
+            nodes.len() - 1
+        }) as u32
+    };
+    for part in sections.next().unwrap().split(',').map(str::trim) {
+        let mut last: Option<(u32, String)> = None;
+        for end in part.split("->").map(str::trim) {
+            let (id, port) = end.split_once('.').unwrap_or((end, "main"));
+            let to = index(&mut nodes, id);
+            if let Some((from, port)) = last {
+                if port == "error" {
+                    nodes[from as usize].on_error = OnError::Route;
+                }
+                connections.push(connection(&nodes, from, &port, to));
+            }
+            last = Some((to, port.to_owned()));
+        }
+    }
+    let mut parts = plan_of(nodes, connections);
+    for section in sections.filter(|section| !section.is_empty()) {
+        let (id, attributes) = section.split_once(':').unwrap();
+        for attribute in attributes.split(',').map(str::trim) {
+            let mut words = attribute.split(' ');
+            let (word, number) = (words.next().unwrap(), words.next());
+            let number = || number.unwrap().parse::<u32>().unwrap();
+            if id == "*" {
+                match word {
+                    "limit" => parts.concurrency = number(),
+                    "timeout" => parts.timeout = Some(Duration::from_millis(number().into())),
+                    other => panic!("no attribute {other} of a plan"),
+                }
+                continue;
+            }
+            let node = parts.nodes.iter_mut().find(|node| node.id.as_str() == id);
+            let node = node.unwrap_or_else(|| panic!("no node {id}"));
+            match word {
+                "any" => node.join = JoinRule::Any,
+                "each" => node.join = JoinRule::Each,
+                "count" => {
+                    let rest = JoinRest::Absorb;
+                    node.join = JoinRule::Count {
+                        count: number(),
+                        rest,
+                    };
+                }
+                "read" => node.effect = EffectClass::Read,
+                "write" => node.effect = EffectClass::Idempotent,
+                "keyed" => node.effect = EffectClass::Keyed,
+                "once" => node.effect = EffectClass::AtMostOnce,
+                "retry" => node.retry.max_attempts = number(),
+                "continue" => node.on_error = OnError::Continue,
+                "repeats" => node.on_indeterminate = OnIndeterminate::Retry,
+                "fails" => node.on_indeterminate = OnIndeterminate::Fail,
+                "reconciles" => node.reconciles = true,
+                "items" => node.for_each = Some(program("$input")),
+                "window" => node.concurrency = number(),
+                "first" => node.priority = number(),
+                "wait" => node.kind = ActionKind::Control(ControlKind::Wait),
+                "stop" => node.kind = ActionKind::Control(ControlKind::Stop),
+                "disabled" => node.disabled = true,
+                "pinned" => node.pin = Some(json!(1)),
+                other => panic!("no attribute {other} of a node"),
+            }
+        }
+    }
+    Arc::new(ExecutionPlan::new(parts).unwrap())
+}
+
+pub(crate) fn program(source: &str) -> Program {
+    Program::compile(source, &CompileOptions::default()).unwrap()
+}
+
+pub(crate) fn id(text: &str) -> InstanceId {
+    text.parse().unwrap()
+}
+
+/// A machine with its journal.
+pub(crate) struct Rig {
+    pub(crate) plan: Arc<ExecutionPlan>,
+    pub(crate) machine: Machine,
+    pub(crate) journal: Vec<Entry>,
+    pub(crate) now: Timestamp,
+    /// What the journal says about the starts of each instance: attempts, keys, whether one is open.
+    starts: BTreeMap<InstanceId, Starts>,
+    /// How many entries the checks have seen.
+    checked: usize,
+}
+
+#[derive(Default)]
+struct Starts {
+    last: u32,
+    key: Option<String>,
+    /// An at-most-once attempt has begun, and nobody has said that it may be made again.
+    unresolved: bool,
+}
+
+impl Rig {
+    pub(crate) fn new(plan: Arc<ExecutionPlan>) -> Self {
+        let new = NewExecution::new(
+            execution(),
+            TenantId::local(),
+            START,
+            (&plan, Digest::of(b"plan")),
+            json!({ "n": 1 }),
+            StartOptions::default(),
+        );
+        let machine = replay(&plan, &new.entries);
+        let journal = new.entries;
+        let (now, starts, checked) = (START, BTreeMap::new(), 1);
+        Self {
+            plan,
+            machine,
+            journal,
+            now,
+            starts,
+            checked,
+        }
+    }
+
+    /// Tells the machine, and checks what must hold after every decision.
+    pub(crate) fn tell(&mut self, event: Event) -> Decision {
+        let had_ended = self.machine.state().end_status().is_some();
+        let was_ending = self.machine.state().ending().is_some();
+        let decision = self.machine.decide(event, self.now);
+        assert!(
+            !had_ended || decision == Decision::default(),
+            "a terminal state has no way out"
+        );
+        self.journal.extend(decision.entries.iter().cloned());
+        self.check_entries();
+        for command in &decision.commands {
+            self.check_command(command, was_ending);
+        }
+        let lived = self.machine.state();
+        assert_eq!(replay(&self.plan, &self.journal).state(), lived, "replay");
+        let bytes = self.machine.snapshot();
+        let restored = Machine::restore(self.plan.clone(), TenantId::local(), execution(), &bytes);
+        assert_eq!(restored.unwrap().state(), lived, "snapshot");
+        let coded = encode(&decision.entries);
+        assert_eq!(decode(&coded).unwrap(), decision.entries, "codec");
+        self.check_rest();
+        decision
+    }
+
+    fn check_entries(&mut self) {
+        for entry in &self.journal[self.checked..] {
+            let Some(instance) = entry.fact.instance() else {
+                continue;
+            };
+            let starts = self.starts.entry(instance.clone()).or_default();
+            let node = self
+                .plan
+                .node(self.plan.index_of(instance.node.as_str()).unwrap());
+            match &entry.fact {
+                Fact::AttemptStarted { attempt, key, .. } => {
+                    assert!(*attempt > starts.last, "{instance} starts {attempt} again");
+                    assert!(starts.key.as_ref().is_none_or(|known| known == key));
+                    assert!(
+                        !starts.unresolved,
+                        "{instance} may have acted, and starts again"
+                    );
+                    starts.last = *attempt;
+                    starts.key = Some(key.clone());
+                    starts.unresolved = node.effect == EffectClass::AtMostOnce;
+                }
+                // An error that says what happened, or the author's word that it may happen twice.
+                Fact::AttemptFailed { error, .. } => {
+                    let known = !matches!(error.class.as_str(), "unknown" | "timeout");
+                    let policy = node.on_indeterminate != OnIndeterminate::Park;
+                    starts.unresolved &= !(known || policy);
+                }
+                Fact::Unparked {
+                    decision: UnparkDecision::Retry,
+                    ..
+                } => starts.unresolved = false,
+                _ => {}
+            }
+        }
+        self.checked = self.journal.len();
+        let ends = self
+            .journal
+            .iter()
+            .filter(|entry| entry.fact.is_terminal())
+            .count();
+        assert_eq!(
+            ends,
+            usize::from(self.machine.state().end_status().is_some())
+        );
+    }
+
+    fn check_command(&self, command: &Command, was_ending: bool) {
+        match command {
+            Command::Run {
+                journal_start,
+                instance,
+                ..
+            } => {
+                assert!(!was_ending, "nothing runs once the execution ends");
+                let node = self
+                    .plan
+                    .node(self.plan.index_of(instance.node.as_str()).unwrap());
+                let writes = node.effect.writes() && !node.disabled && node.pin.is_none();
+                assert!(
+                    *journal_start || !writes,
+                    "an external write is journalled first"
+                );
+            }
+            Command::Start { instance } => {
+                assert!(!was_ending, "nothing starts once the execution ends");
+                let last = self
+                    .journal
+                    .iter()
+                    .rev()
+                    .find(|e| e.fact.instance() == Some(instance));
+                let started = last.map(|entry| &entry.fact);
+                assert!(
+                    matches!(started, Some(Fact::AttemptStarted { .. })),
+                    "commit first"
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn check_rest(&self) {
+        match self.machine.rest() {
+            Rest::Waiting { due } => assert!(due.is_some_and(|due| due > self.now), "no wake-up"),
+            Rest::Parked { due } => assert!(due.is_none_or(|due| due > self.now), "hot loop"),
+            Rest::Busy | Rest::Ended(_) => {}
+        }
+    }
+
+    /// The holder goes away; another one begins from the first `entries` entries.
+    pub(crate) fn crash_at(&mut self, entries: usize) -> Decision {
+        self.journal.truncate(entries);
+        self.machine = replay(&self.plan, &self.journal);
+        self.starts.clear();
+        self.checked = 1;
+        self.check_entries();
+        self.tell(Event::Begin)
+    }
+}
+
+pub(crate) fn execution() -> ExecutionId {
+    ExecutionId::from_bytes([7; 16])
+}
+
+/// A machine that has only read.
+pub(crate) fn replay(plan: &Arc<ExecutionPlan>, journal: &[Entry]) -> Machine {
+    let mut machine = Machine::new(plan.clone(), TenantId::local(), execution());
+    for (seq, entry) in (1..).zip(journal) {
+        let entry = entry.clone();
+        machine.apply(&StoredEntry {
+            seq,
+            epoch: 1,
+            entry,
+        });
+    }
+    machine
+}

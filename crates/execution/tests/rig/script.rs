@@ -1,0 +1,326 @@
+//! Scripts of outcomes, and traces as text.
+
+use std::sync::Arc;
+
+use nebula_action::{ActionError, ErrorClass};
+use nebula_core::{Digest, Timestamp};
+use nebula_execution::{
+    Command, Decision, EndReason, Entry, Event, Fact, Outcome, ParkReason, Rest, Signal, Taken,
+    UnparkDecision,
+};
+use serde_json::{Value, json};
+
+use super::{Rig, id, plan};
+
+/// Runs a script, a list of steps, and compares the trace: for each step `entries > commands`,
+/// then where the machine rests.
+pub(crate) fn check(text: &str, script: &str, expected: &str) {
+    let shown = trace(text, script);
+    assert_eq!(shown, expected, "\nplan: {text}\nscript: {script}\n");
+}
+
+/// Runs a script and compares the statuses of all activations.
+pub(crate) fn check_statuses(text: &str, script: &str, expected: &str) {
+    let mut rig = Rig::new(plan(text));
+    for step in script.split(',').map(str::trim) {
+        take(&mut rig, step);
+    }
+    let mut shown = Vec::new();
+    for (index, node) in (0..).zip(&rig.plan.nodes) {
+        for activation in rig.machine.state().activations(index) {
+            shown.push(format!("{} {}", node.id, activation.status.as_str()));
+        }
+    }
+    assert_eq!(
+        shown.join(", "),
+        expected,
+        "\nplan: {text}\nscript: {script}\n"
+    );
+}
+
+pub(crate) fn trace(text: &str, script: &str) -> String {
+    let mut rig = Rig::new(plan(text));
+    let mut shown = Vec::new();
+    for step in script.split(',').map(str::trim) {
+        let decision = take(&mut rig, step);
+        shown.push(show(&decision));
+    }
+    format!("{} = {}", shown.join(" | "), rest(&rig))
+}
+
+/// One step: `begin`, `@500` (a tick at that time), `a ok`, `a fail`, `cancel`, `crash`, …
+pub(crate) fn take(rig: &mut Rig, step: &str) -> Decision {
+    let words: Vec<_> = step.split(' ').collect();
+    match words.as_slice() {
+        ["begin"] => rig.tell(Event::Begin),
+        ["careful"] => {
+            let machine = super::replay(&rig.plan, &rig.journal);
+            rig.machine = machine.careful(true);
+            rig.tell(Event::Begin)
+        }
+        ["output"] => rig.tell(Event::Output(Ok(json!(null)))),
+        ["output", "fail"] => rig.tell(Event::Output(Err(error(ErrorClass::Fatal)))),
+        ["cancel"] => signal(
+            rig,
+            Signal::Cancel {
+                reason: "enough".to_owned(),
+            },
+        ),
+        ["crash"] => rig.crash_at(rig.journal.len()),
+        ["poison"] => {
+            let fact = Fact::Parked {
+                reason: ParkReason::Poison { grants: 5 },
+            };
+            rig.journal.push(Entry { at: rig.now, fact });
+            rig.crash_at(rig.journal.len())
+        }
+        ["unpark", on, decision] => {
+            let decision = match *decision {
+                "ok" => UnparkDecision::Succeeded(Arc::new(json!("decided"))),
+                "failed" => UnparkDecision::Failed,
+                "retry" => UnparkDecision::Retry,
+                other => panic!("no decision {other}"),
+            };
+            let instance = (*on != "-").then(|| id(on));
+            signal(rig, Signal::Unpark { instance, decision })
+        }
+        [time] if time.starts_with('@') => {
+            rig.now = Timestamp::from_millis(time[1..].parse().unwrap());
+            rig.tell(Event::Tick)
+        }
+        [on, rest @ ..] => {
+            let event = event(rig, on, rest);
+            rig.tell(event)
+        }
+        [] => panic!("an empty step"),
+    }
+}
+
+fn signal(rig: &mut Rig, signal: Signal) -> Decision {
+    let (kind, payload) = signal.to_inbox();
+    let signal = Signal::from_inbox(kind, &payload).unwrap();
+    rig.tell(Event::Signalled {
+        signal,
+        taken: Taken::All,
+    })
+}
+
+fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
+    let instance = id(on);
+    let output: Arc<Value> = Arc::new(json!(on));
+    let number = |text: &str| text.parse::<u32>().unwrap();
+    match rest {
+        ["start"] => Event::Starting {
+            key: rig.machine.idempotency_key(&instance),
+            input: Digest::of(on.as_bytes()),
+            deadline: rig.now.plus(std::time::Duration::from_secs(1)),
+            instance,
+        },
+        ["ok", more @ ..] => {
+            let (mut port, mut taken) = ("main", Taken::All);
+            match more {
+                ["via", name] => port = name,
+                ["to"] => taken = Taken::Only(Vec::new()),
+                ["to", names @ ..] => {
+                    taken = Taken::Only(names.iter().map(|name| (*name).into()).collect());
+                }
+                _ => {}
+            }
+            let outcome = Outcome::Succeeded {
+                output,
+                port: port.into(),
+                lineage: None,
+                taken,
+            };
+            Event::Finished {
+                instance,
+                outcome,
+                micros: 1,
+            }
+        }
+        ["skip"] => Event::Skipped { instance },
+        ["open", count] => Event::Opened {
+            instance,
+            count: number(count),
+        },
+        ["collect"] => Event::Collected {
+            instance,
+            taken: Taken::All,
+        },
+        ["waits", due] => {
+            let due = Timestamp::from_millis(number(due).into());
+            Event::Waits { instance, due }
+        }
+        ["fired"] => Event::Fired {
+            instance,
+            taken: Taken::All,
+        },
+        ["stop"] => Event::Stopped { instance, output },
+        ["unreconciled"] => Event::Unreconciled {
+            instance,
+            error: error(ErrorClass::Unknown),
+            taken: Taken::All,
+        },
+        [how] => {
+            let class = match *how {
+                "fail" => ErrorClass::Fatal,
+                "again" => ErrorClass::Retryable { after: None },
+                "later" => ErrorClass::Retryable {
+                    after: Some(std::time::Duration::from_millis(700)),
+                },
+                "late" => ErrorClass::Timeout,
+                "unknown" => ErrorClass::Unknown,
+                "cancelled" => ErrorClass::Cancelled,
+                other => panic!("no outcome {other}"),
+            };
+            let outcome = Outcome::Failed {
+                error: error(class),
+                taken: Taken::All,
+            };
+            Event::Finished {
+                instance,
+                outcome,
+                micros: 1,
+            }
+        }
+        _ => panic!("no step {rest:?}"),
+    }
+}
+
+pub(crate) fn error(class: ErrorClass) -> ActionError {
+    ActionError::new("TEST", "it went wrong", class)
+}
+
+fn show(decision: &Decision) -> String {
+    let entries: Vec<_> = decision
+        .entries
+        .iter()
+        .map(|entry| fact(&entry.fact))
+        .collect();
+    let commands: Vec<_> = decision.commands.iter().map(command).collect();
+    match (entries.is_empty(), commands.is_empty()) {
+        (_, true) if entries.is_empty() => "-".to_owned(),
+        (_, true) => entries.join(", "),
+        (true, _) => format!("> {}", commands.join(", ")),
+        _ => format!("{} > {}", entries.join(", "), commands.join(", ")),
+    }
+}
+
+/// A fact in a few words.
+pub(crate) fn fact(fact: &Fact) -> String {
+    match fact {
+        Fact::ExecutionStarted(_) => "began".to_owned(),
+        Fact::AttemptStarted {
+            instance, attempt, ..
+        } => format!("{instance} started/{attempt}"),
+        Fact::AttemptSucceeded {
+            instance, attempt, ..
+        } => format!("{instance} ok/{attempt}"),
+        Fact::AttemptFailed {
+            instance,
+            attempt,
+            retry_at,
+            counts,
+            ..
+        } => {
+            let what = if *counts { "failed" } else { "lost" };
+            let again = retry_at.map(|at| format!(" again@{}", at.as_millis()));
+            format!("{instance} {what}/{attempt}{}", again.unwrap_or_default())
+        }
+        Fact::AttemptIndeterminate {
+            instance, attempt, ..
+        } => {
+            format!("{instance} unknown/{attempt}")
+        }
+        Fact::InstanceSkipped { instance } => format!("{instance} skipped"),
+        Fact::ItemsOpened { instance, count } => format!("{instance} opened {count}"),
+        Fact::ItemsSettled {
+            instance,
+            from,
+            outcomes,
+        } => {
+            format!("{instance} settled {from}+{}", outcomes.len())
+        }
+        Fact::ItemsCompleted { instance, .. } => format!("{instance} complete"),
+        Fact::TimerSet { instance, due } => format!("{instance} waits@{}", due.as_millis()),
+        Fact::TimerFired { instance, .. } => format!("{instance} fired"),
+        Fact::CancellationRequested {
+            reason: EndReason::Timeout,
+        } => "time up".to_owned(),
+        Fact::CancellationRequested { .. } => "cancel".to_owned(),
+        Fact::StopRequested { instance, .. } => format!("{instance} stops"),
+        Fact::Parked {
+            reason: ParkReason::Poison { .. },
+        } => "poison".to_owned(),
+        Fact::Parked {
+            reason: ParkReason::Indeterminate(on),
+        } => {
+            let on: Vec<_> = on.iter().map(ToString::to_string).collect();
+            format!("parked on {}", on.join(" "))
+        }
+        Fact::Unparked {
+            instance, decision, ..
+        } => {
+            let on = instance
+                .as_ref()
+                .map_or("-".to_owned(), ToString::to_string);
+            let how = match decision {
+                UnparkDecision::Succeeded(_) => "ok",
+                UnparkDecision::Failed => "failed",
+                UnparkDecision::Retry => "retry",
+            };
+            format!("{on} unparked {how}")
+        }
+        Fact::ExecutionCompleted { .. } => "COMPLETED".to_owned(),
+        Fact::ExecutionFailed { .. } => "FAILED".to_owned(),
+        Fact::ExecutionCancelled { .. } => "CANCELLED".to_owned(),
+        Fact::ExecutionTimedOut => "TIMED OUT".to_owned(),
+    }
+}
+
+fn command(command: &Command) -> String {
+    match command {
+        Command::Run {
+            instance,
+            attempt,
+            journal_start,
+        } => {
+            let first = if *journal_start { "prepare" } else { "run" };
+            let attempt = if *attempt == 1 {
+                String::new()
+            } else {
+                format!("/{attempt}")
+            };
+            format!("{first} {instance}{attempt}")
+        }
+        Command::Start { instance } => format!("start {instance}"),
+        Command::Open { instance } => format!("open {instance}"),
+        Command::Collect {
+            instance,
+            error: None,
+        } => format!("collect {instance}"),
+        Command::Collect {
+            instance,
+            error: Some(error),
+        } => {
+            format!("collect {instance} ({})", error.message)
+        }
+        Command::Fire { instance } => format!("fire {instance}"),
+        Command::Reconcile { instance, attempt } => format!("ask {instance}/{attempt}"),
+        Command::Abort { instance } => format!("abort {instance}"),
+        Command::Output => "output".to_owned(),
+    }
+}
+
+fn rest(rig: &Rig) -> String {
+    let due = |due: Option<Timestamp>| {
+        due.map(|due| format!(" until {}", due.as_millis()))
+            .unwrap_or_default()
+    };
+    match rig.machine.rest() {
+        Rest::Busy => "busy".to_owned(),
+        Rest::Waiting { due: at } => format!("waiting{}", due(at)),
+        Rest::Parked { due: at } => format!("parked{}", due(at)),
+        Rest::Ended(status) => status.to_string(),
+    }
+}

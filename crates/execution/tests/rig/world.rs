@@ -1,0 +1,310 @@
+//! A world around a machine, seeded: it answers commands in any order, and knows what each attempt does.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use nebula_action::{ActionError, ErrorClass};
+use nebula_core::Digest;
+use nebula_execution::{
+    Command, Decision, Event, ExecutionPlan, InstanceId, Outcome, Rest, Signal, Status, Taken,
+    UnparkDecision,
+};
+use serde_json::{Value, json};
+
+use super::Rig;
+
+/// What an attempt does, by instance and number; the same whenever it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    Succeed,
+    Fail,
+    Again,
+    Late,
+}
+
+/// Decides what nodes do.
+pub(crate) trait Script {
+    fn act(&self, instance: &InstanceId, attempt: u32) -> Act;
+    /// Which of its connections of a port are taken.
+    fn taken(&self, plan: &ExecutionPlan, node: u32, port: &str) -> Taken;
+    fn items(&self, node: &str) -> u32;
+    fn skips(&self, node: &str) -> bool;
+    fn waits(&self, node: &str) -> bool;
+}
+
+/// A source of chance (SplitMix64) whose seed is printed.
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ (bits >> 31)) % limit.max(1) as u64) as usize
+    }
+}
+
+/// A machine, the commands that it waits for, and what happened outside.
+pub(crate) struct World<'s> {
+    pub(crate) rig: Rig,
+    script: &'s dyn Script,
+    chance: Chance,
+    /// Commands that are not answered, and attempts that wait for their start.
+    open: Vec<Command>,
+    prepared: BTreeMap<InstanceId, u32>,
+    aborted: Vec<InstanceId>,
+    /// A crash in so many decisions, now and then.
+    crashes: bool,
+    /// What a person says about unknown effects.
+    decision: UnparkDecision,
+}
+
+impl<'s> World<'s> {
+    pub(crate) fn new(plan: Arc<ExecutionPlan>, script: &'s dyn Script, seed: u64) -> Self {
+        Self {
+            rig: Rig::new(plan),
+            script,
+            chance: Chance(seed),
+            open: Vec::new(),
+            prepared: BTreeMap::new(),
+            aborted: Vec::new(),
+            crashes: false,
+            decision: UnparkDecision::Succeeded(Arc::new(json!("decided"))),
+        }
+    }
+
+    pub(crate) fn with_crashes(mut self, crashes: bool) -> Self {
+        self.crashes = crashes;
+        self
+    }
+
+    pub(crate) fn deciding(mut self, decision: UnparkDecision) -> Self {
+        self.decision = decision;
+        self
+    }
+
+    /// Runs to the end; a person decides what is parked.
+    pub(crate) fn run(&mut self) -> Status {
+        let decision = self.rig.tell(Event::Begin);
+        self.accept(decision);
+        self.go_on()
+    }
+
+    /// Runs for so many answers, is cancelled, and goes on to the end.
+    pub(crate) fn cancelled_after(&mut self, answers: usize) -> Status {
+        let decision = self.rig.tell(Event::Begin);
+        self.accept(decision);
+        for _ in 0..answers {
+            if self.rig.machine.rest() == Rest::Busy {
+                self.answer();
+            }
+        }
+        let signal = Signal::Cancel {
+            reason: "enough".to_owned(),
+        };
+        let decision = self.rig.tell(Event::Signalled {
+            signal,
+            taken: Taken::All,
+        });
+        self.accept(decision);
+        self.go_on()
+    }
+
+    /// Goes on to the end from where it stands.
+    pub(crate) fn go_on(&mut self) -> Status {
+        for _ in 0..100_000 {
+            if self.crashes && self.chance.below(15) == 0 {
+                let keep = self.rig.journal.len();
+                self.crash_at(keep);
+            }
+            match self.rig.machine.rest() {
+                Rest::Ended(status) => return status,
+                Rest::Busy => self.answer(),
+                Rest::Waiting { due } | Rest::Parked { due: due @ Some(_) } => {
+                    self.rig.now = due.expect("checked by the rig");
+                    let decision = self.rig.tell(Event::Tick);
+                    self.accept(decision);
+                }
+                Rest::Parked { due: None } => self.decide(),
+            }
+        }
+        panic!("the execution never ends");
+    }
+
+    pub(crate) fn crash_at(&mut self, entries: usize) {
+        self.open.clear();
+        self.prepared.clear();
+        self.aborted.clear();
+        let decision = self.rig.crash_at(entries);
+        self.accept(decision);
+    }
+
+    fn accept(&mut self, decision: Decision) {
+        for command in decision.commands {
+            match command {
+                Command::Abort { instance } => self.aborted.push(instance),
+                other => self.open.push(other),
+            }
+        }
+        let limit = self.rig.plan.concurrency as usize;
+        let attempts = self
+            .open
+            .iter()
+            .filter(|c| matches!(c, Command::Run { .. } | Command::Start { .. }));
+        assert!(attempts.count() <= limit, "more attempts than the limit");
+        for (index, node) in self.rig.plan.nodes.iter().enumerate() {
+            let of_node = |command: &&Command| {
+                matches!(command, Command::Run { instance, .. } | Command::Start { instance }
+                    if instance.item.is_some() && instance.node == node.id)
+            };
+            let rounds = self.rig.machine.state().activations(index as u32).len();
+            let out = self.open.iter().filter(of_node).count();
+            assert!(
+                out <= rounds * node.concurrency as usize,
+                "more items than the window"
+            );
+        }
+    }
+
+    fn decide(&mut self) {
+        let plan = self.rig.plan.clone();
+        let open = self.rig.machine.state().indeterminate(&plan);
+        let instance = Some(open[self.chance.below(open.len())].clone());
+        let decision = self.decision.clone();
+        let signal = Signal::Unpark { instance, decision };
+        let decision = self.rig.tell(Event::Signalled {
+            signal,
+            taken: Taken::All,
+        });
+        self.accept(decision);
+    }
+
+    /// Answers one of the open commands.
+    fn answer(&mut self) {
+        assert!(!self.open.is_empty(), "busy, and nothing is under way");
+        let which = self.chance.below(self.open.len());
+        let event = match self.open.remove(which) {
+            Command::Run {
+                instance,
+                attempt,
+                journal_start,
+            } => self.begin_attempt(instance, attempt, journal_start),
+            Command::Start { instance } => {
+                let attempt = self.prepared.remove(&instance).expect("prepared before");
+                self.end_attempt(instance, attempt)
+            }
+            Command::Open { instance } => {
+                if self.script.skips(instance.node.as_str()) {
+                    Event::Skipped { instance }
+                } else {
+                    let count = self.script.items(instance.node.as_str());
+                    Event::Opened { instance, count }
+                }
+            }
+            Command::Collect {
+                instance,
+                error: None,
+            } => {
+                let taken = self.taken(&instance, "main");
+                Event::Collected { instance, taken }
+            }
+            Command::Collect {
+                instance,
+                error: Some(error),
+            } => self.failed(instance, error),
+            Command::Fire { instance } => {
+                let taken = self.taken(&instance, "main");
+                Event::Fired { instance, taken }
+            }
+            Command::Reconcile { instance, attempt } => match self.script.act(&instance, attempt) {
+                Act::Succeed => self.succeeded(instance),
+                Act::Again => self.failed(instance, error(ErrorClass::Retryable { after: None })),
+                Act::Fail | Act::Late => {
+                    let taken = self.taken(&instance, "error");
+                    Event::Unreconciled {
+                        instance,
+                        error: error(ErrorClass::Unknown),
+                        taken,
+                    }
+                }
+            },
+            Command::Output => Event::Output(Ok(json!(null))),
+            Command::Abort { .. } => unreachable!("taken before"),
+        };
+        let decision = self.rig.tell(event);
+        self.accept(decision);
+    }
+
+    fn begin_attempt(&mut self, instance: InstanceId, attempt: u32, journal_start: bool) -> Event {
+        let name = instance.node.as_str();
+        if instance.item.is_none() && self.script.skips(name) {
+            return Event::Skipped { instance };
+        }
+        if self.script.waits(name) {
+            let due = self.rig.now.plus(Duration::from_millis(50));
+            return Event::Waits { instance, due };
+        }
+        if !journal_start {
+            return self.end_attempt(instance, attempt);
+        }
+        self.prepared.insert(instance.clone(), attempt);
+        Event::Starting {
+            key: self.rig.machine.idempotency_key(&instance),
+            input: Digest::of(b"input"),
+            deadline: self.rig.now.plus(Duration::from_secs(1)),
+            instance,
+        }
+    }
+
+    fn end_attempt(&mut self, instance: InstanceId, attempt: u32) -> Event {
+        let aborted = self.aborted.contains(&instance);
+        if aborted && self.chance.below(2) == 0 {
+            return self.failed(instance, error(ErrorClass::Cancelled));
+        }
+        match self.script.act(&instance, attempt) {
+            Act::Succeed => self.succeeded(instance),
+            Act::Fail => self.failed(instance, error(ErrorClass::Fatal)),
+            Act::Again => self.failed(instance, error(ErrorClass::Retryable { after: None })),
+            Act::Late => self.failed(instance, error(ErrorClass::Timeout)),
+        }
+    }
+
+    fn succeeded(&self, instance: InstanceId) -> Event {
+        let outcome = Outcome::Succeeded {
+            output: Arc::new(result_of(&instance)),
+            port: "main".into(),
+            lineage: None,
+            taken: self.taken(&instance, "main"),
+        };
+        Event::Finished {
+            instance,
+            outcome,
+            micros: 1,
+        }
+    }
+
+    fn failed(&self, instance: InstanceId, error: ActionError) -> Event {
+        let node = self.rig.plan.index_of(instance.node.as_str()).unwrap();
+        let port = self.rig.plan.failure_port(node).unwrap_or("main");
+        let taken = self.taken(&instance, port);
+        Event::Finished {
+            instance,
+            outcome: Outcome::Failed { error, taken },
+            micros: 1,
+        }
+    }
+
+    fn taken(&self, instance: &InstanceId, port: &str) -> Taken {
+        let node = self.rig.plan.index_of(instance.node.as_str()).unwrap();
+        self.script.taken(&self.rig.plan, node, port)
+    }
+}
+
+/// What an instance gives, whenever it succeeds.
+pub(crate) fn result_of(instance: &InstanceId) -> Value {
+    json!(instance.to_string())
+}
+
+fn error(class: ErrorClass) -> ActionError {
+    ActionError::new("WORLD", "it went wrong", class)
+}
