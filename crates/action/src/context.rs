@@ -204,7 +204,7 @@ mod tests {
         check(
             &["fs:read:/var", "fs:read:/var/log"],
             "/var/log/a",
-            "/var/log + a",
+            "/var + log/a",
         );
         check(
             &["fs:read:/home/ada/flows"],

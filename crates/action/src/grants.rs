@@ -27,7 +27,8 @@ impl Grants {
         self.0.iter().any(|held| held.covers(wanted))
     }
 
-    /// The granted path that covers `path`, the longest one if there are several.
+    /// The granted path that covers `path`; the widest one if there are several, because a grant must
+    /// never be worth less beside a narrower one.
     #[must_use]
     pub fn root_for(&self, access: Access, path: &Path) -> Option<&Path> {
         let roots = self.0.iter().filter_map(|held| match held {
@@ -36,7 +37,7 @@ impl Grants {
             }
             _ => None,
         });
-        roots.max_by_key(|root| root.components().count())
+        roots.min_by_key(|root| root.components().count())
     }
 
     /// What is held here and asked for there: each capability of `wanted` that `self` covers.

@@ -73,9 +73,7 @@ impl Engine {
                 .into());
             }
         };
-        Ok(self
-            .store_plan(tenant, ExecutionPlan { version, ..plan })
-            .await?)
+        Ok(self.store_plan(tenant, plan.at_version(version)).await?)
     }
 
     /// A version that was saved before; `None` for `version` is the latest. It is planned with the
@@ -97,14 +95,8 @@ impl Engine {
         let Planned { plan, diagnostics } = self.check(&definition);
         let plan = plan.ok_or(InstallError::Diagnostics(diagnostics))?;
         Ok(Some(
-            self.store_plan(
-                tenant,
-                ExecutionPlan {
-                    version: stored.version,
-                    ..plan
-                },
-            )
-            .await?,
+            self.store_plan(tenant, plan.at_version(stored.version))
+                .await?,
         ))
     }
 

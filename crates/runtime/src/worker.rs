@@ -149,9 +149,7 @@ impl Worker {
     /// Dropping the future stops all attempts; what they did outside is settled by the next holder.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerStopped> {
         let shared = &self.shared;
-        let mut adopted = lock(&shared.adopted)
-            .take()
-            .ok_or(WorkerStopped::RunsAlready)?;
+        let mut adopted = Adopted::take(shared)?;
         let mut drives: FuturesUnordered<BoxFuture<'_, Done>> = FuturesUnordered::new();
         // Kept over the rounds of the loop: a dropped call could lose what it has taken for a while.
         let mut call: Option<BoxFuture<'_, Result<Vec<Delivery>, PortError>>> = None;
@@ -179,7 +177,7 @@ impl Worker {
                         break Err(error.into());
                     }
                 }
-                Some(lease) = adopted.recv(), if room > 0 => {
+                Some(lease) = adopted.leases.recv(), if room > 0 => {
                     drives.push(self.drive_adopted(lease, shutdown.clone()));
                 }
                 deliveries = receive => match (deliveries, call = None).0 {
@@ -205,7 +203,6 @@ impl Worker {
                 }
             }
         }
-        *lock(&shared.adopted) = Some(adopted);
         result
     }
 
@@ -403,6 +400,30 @@ impl Worker {
         if let Err(error) = self.shared.ports.queue.ack(&[receipt]).await {
             info!(%error, "could not ack; the task comes again");
         }
+    }
+}
+
+/// The leases that are handed over, for as long as the worker runs; given back when it stops, also
+/// when its future is dropped, so that it can run again.
+struct Adopted<'a> {
+    shared: &'a Shared,
+    leases: mpsc::Receiver<Lease>,
+}
+
+impl<'a> Adopted<'a> {
+    fn take(shared: &'a Shared) -> Result<Self, WorkerStopped> {
+        let leases = lock(&shared.adopted)
+            .take()
+            .ok_or(WorkerStopped::RunsAlready)?;
+        Ok(Self { shared, leases })
+    }
+}
+
+impl Drop for Adopted<'_> {
+    fn drop(&mut self) {
+        let (_, closed) = mpsc::channel(1);
+        let leases = std::mem::replace(&mut self.leases, closed);
+        *lock(&self.shared.adopted) = Some(leases);
     }
 }
 

@@ -1,0 +1,484 @@
+//! The engine over models of every port: what it promises, whatever dies when.
+
+mod world;
+
+use std::sync::Arc;
+
+use nebula::{
+    core::Clock,
+    engine::Until,
+    execution::{StartOptions, Status, UnparkDecision},
+    ports::{ExecutionRepo, Signalled},
+};
+use nebula_testkit::run_timed;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use world::{LONG, Mortal, World, states, tenant};
+
+/// Runs a definition in a fresh world and compares status, output and node states.
+fn check(yaml: &str, input: Value, expected: &str) -> World {
+    let world = World::default();
+    let inside = world.clone();
+    let report = run_timed(&world.clock, async move { inside.run(yaml, input).await });
+    let error = report
+        .error
+        .as_ref()
+        .map(|error| format!(" {}", error.code))
+        .unwrap_or_default();
+    let shown = format!(
+        "{}{error} {} | {}",
+        report.status,
+        report.output,
+        states(&report)
+    );
+    assert_eq!(shown, expected);
+    world
+}
+
+#[test]
+fn a_chain_of_pure_nodes_gives_its_last_result() {
+    check(
+        r#"
+nodes:
+  - { id: a, action: data.set, parameters: { n: "{{ $input.n + 1 }}" } }
+  - { id: b, action: data.set, parameters: { n: "{{ $json.n * 2 }}", text: "was {{ $nodes.a.result.n }}" } }
+"#,
+        json!({ "n": 1 }),
+        r#"completed {"n":4,"text":"was 2"} | a:succeeded b:succeeded"#,
+    );
+}
+
+#[test]
+fn conditions_choose_and_dead_paths_are_skipped() {
+    check(
+        r#"
+nodes:
+  - { id: a, action: data.set, parameters: { n: 5 } }
+  - { id: big, action: data.set, parameters: { big: true } }
+  - { id: small, action: data.set, parameters: { big: false } }
+  - { id: end, action: data.set, parameters: { got: "{{ $inputs.main }}" } }
+connections:
+  - { from: a, to: big, condition: "$json.n > 3" }
+  - { from: a, to: small, condition: "$nodes.a.result.n <= 3" }
+  - big -> end
+  - small -> end
+"#,
+        Value::Null,
+        r#"completed {"got":[{"big":true}]} | a:succeeded big:succeeded small:skipped end:succeeded"#,
+    );
+}
+
+#[test]
+fn an_error_takes_its_own_path() {
+    check(
+        r#"
+nodes:
+  - { id: a, action: flow.fail, parameters: { message: no, code: NOPE } }
+  - { id: b, action: data.set, parameters: { code: "{{ $json.code }}" } }
+  - { id: c, action: data.set, parameters: { never: 1 } }
+connections: [ a.error -> b, a -> c ]
+output: "{{ $nodes.b.result }}"
+"#,
+        Value::Null,
+        r#"completed {"code":"NOPE"} | a:failed b:succeeded c:skipped"#,
+    );
+}
+
+#[test]
+fn a_failure_without_a_path_fails_the_execution() {
+    check(
+        "nodes: [ { id: a, action: flow.fail, parameters: { message: no, code: NOPE } }, { id: b, action: data.set } ]",
+        Value::Null,
+        "failed NOPE null | a:failed b:skipped",
+    );
+}
+
+#[test]
+fn switch_takes_the_first_case_that_holds() {
+    check(
+        r#"
+nodes:
+  - { id: s, action: flow.switch, parameters: { cases: { eu: "$json.r == 'eu'", us: "$json.r == 'us'" } } }
+  - { id: a, action: data.set, parameters: { is: eu } }
+  - { id: b, action: data.set, parameters: { is: us } }
+  - { id: c, action: data.set, parameters: { is: other } }
+connections: [ s.eu -> a, s.us -> b, s.default -> c ]
+"#,
+        json!({ "r": "us" }),
+        r#"completed {"b":{"is":"us"}} | s:succeeded a:skipped b:succeeded c:skipped"#,
+    );
+}
+
+#[test]
+fn for_each_keeps_the_order_of_its_list() {
+    check(
+        r#"
+nodes:
+  - { id: a, action: data.set, for_each: $input.list, concurrency: 2, parameters: { n: "{{ $item * 10 }}", i: "{{ $index }}" } }
+"#,
+        json!({ "list": [3, 1, 2] }),
+        r#"completed [{"n":30,"i":0},{"n":10,"i":1},{"n":20,"i":2}] | a:succeeded"#,
+    );
+}
+
+#[test]
+fn for_each_over_nothing_gives_an_empty_list() {
+    check(
+        "nodes: [ { id: a, action: data.set, for_each: $input.list, parameters: { x: 1 } } ]",
+        json!({ "list": [] }),
+        "completed [] | a:succeeded",
+    );
+}
+
+#[test]
+fn effects_of_a_for_each_happen_once_per_item_with_their_own_keys() {
+    let world = check(
+        r#"nodes: [ { id: a, action: test.keyed, for_each: "$input.list", parameters: { label: "{{ $item }}" } } ]
+output: "{{ $nodes.a.result.length }}""#,
+        json!({ "list": ["x", "y", "z"] }),
+        "completed 3 | a:succeeded",
+    );
+    let mut labels = world.ledger.labels();
+    labels.sort();
+    assert_eq!(labels, ["x", "y", "z"]);
+    assert_ne!(world.ledger.keys("x"), world.ledger.keys("y"));
+}
+
+#[test]
+fn a_wait_takes_its_time_and_costs_no_lease() {
+    let world = World::default();
+    let inside = world.clone();
+    let before = world.clock.now();
+    let report = run_timed(&world.clock, async move {
+        let yaml = "nodes: [ { id: w, action: flow.wait, parameters: { for: 1h } }, { id: a, action: data.set, parameters: { x: 1 } } ]";
+        inside.run(yaml, Value::Null).await
+    });
+    assert_eq!(report.status, Status::Completed);
+    let waited = world.clock.now().since(before);
+    assert!(waited >= LONG && waited < LONG * 2, "{waited:?}");
+}
+
+#[test]
+fn a_failed_attempt_is_made_again_with_the_same_key() {
+    let world = World::default();
+    world.ledger.fail_next("pay", 2);
+    let inside = world.clone();
+    let report = run_timed(&world.clock, async move {
+        let yaml = "nodes: [ { id: pay, action: test.keyed, parameters: { label: pay }, retry: { max_attempts: 3, initial: 20s } } ]";
+        inside.run(yaml, Value::Null).await
+    });
+    assert_eq!(
+        (report.status, &report.output["attempt"]),
+        (Status::Completed, &json!(3))
+    );
+    assert_eq!(world.ledger.labels(), ["pay"]);
+}
+
+#[test]
+fn retries_that_run_out_fail() {
+    let world = World::default();
+    world.ledger.fail_next("pay", 9);
+    let inside = world.clone();
+    let report = run_timed(&world.clock, async move {
+        let yaml = "nodes: [ { id: pay, action: test.keyed, parameters: { label: pay }, retry: { max_attempts: 3 } } ]";
+        inside.run(yaml, Value::Null).await
+    });
+    assert_eq!(
+        (report.status, report.nodes["pay"][0]["attempts"].clone()),
+        (Status::Failed, json!(3))
+    );
+}
+
+#[test]
+fn an_at_most_once_effect_that_times_out_parks_until_a_person_decides() {
+    let world = World::default();
+    let inside = world.clone();
+    run_timed(&world.clock.clone(), async move {
+        let yaml = r#"
+nodes:
+  - { id: pay, action: test.once, parameters: { label: pay, hang: true }, timeout: 5s }
+  - { id: next, action: data.set, parameters: { id: "{{ $json.id }}" } }
+"#;
+        let nebula = inside.process();
+        let installed = inside.install(&nebula, yaml).await;
+        let id = nebula
+            .start(&tenant(), &installed, Value::Null, StartOptions::default())
+            .await
+            .unwrap();
+        let report = inside.finish(&nebula, id).await;
+        assert_eq!(
+            (report.status, states(&report).as_str()),
+            (Status::Parked, "pay:indeterminate")
+        );
+        let decision = UnparkDecision::Succeeded(Arc::new(json!({ "id": 7 })));
+        let engine = nebula.engine();
+        let signalled = engine
+            .unpark(&tenant(), id, Some("pay".parse().unwrap()), decision)
+            .await
+            .unwrap();
+        assert_eq!(signalled, Signalled::Delivered { seq: 1 });
+        let tenant = tenant();
+        let outcome = engine.outcome(&tenant, id, Until::Ended, None);
+        let report = tokio::select! {
+            _ = nebula.run(CancellationToken::new()) => unreachable!(),
+            report = outcome => report.unwrap().unwrap(),
+        };
+        assert_eq!(
+            (report.status, report.output),
+            (Status::Completed, json!({ "id": 7 }))
+        );
+        assert_eq!(inside.ledger.labels(), ["pay"]);
+    });
+}
+
+#[test]
+fn a_cancelled_execution_stops_what_runs_and_ends() {
+    let world = World::default();
+    let inside = world.clone();
+    run_timed(&world.clock.clone(), async move {
+        let yaml =
+            "nodes: [ { id: a, action: test.idempotent, parameters: { label: a, hang: true } } ]";
+        let nebula = inside.process();
+        let installed = inside.install(&nebula, yaml).await;
+        let id = nebula
+            .start(&tenant(), &installed, Value::Null, StartOptions::default())
+            .await
+            .unwrap();
+        let cancel = async {
+            // The clock moves only when everything else waits: the attempt is under way.
+            inside
+                .clock
+                .sleep(std::time::Duration::from_millis(50))
+                .await;
+            let _ = nebula
+                .engine()
+                .cancel(&tenant(), id, "enough".to_owned())
+                .await
+                .unwrap();
+            nebula
+                .engine()
+                .outcome(&tenant(), id, Until::Ended, None)
+                .await
+                .unwrap()
+                .unwrap()
+        };
+        let report = tokio::select! {
+            _ = nebula.run(CancellationToken::new()) => unreachable!(),
+            report = cancel => report,
+        };
+        assert_eq!(
+            (report.status, states(&report).as_str()),
+            (Status::Cancelled, "a:cancelled")
+        );
+    });
+}
+
+#[test]
+fn a_time_limit_ends_an_execution() {
+    check(
+        "nodes: [ { id: w, action: flow.wait, parameters: { for: 2h } } ]\nlimits: { timeout: 1h }",
+        Value::Null,
+        "timed_out null | w:cancelled",
+    );
+}
+
+#[test]
+fn a_locally_started_chain_costs_two_commits() {
+    let world = World::default();
+    let inside = world.clone();
+    run_timed(&world.clock.clone(), async move {
+        let executions: Arc<dyn ExecutionRepo> = inside.executions.clone();
+        let counted = Mortal::new(executions, 0, false);
+        let nebula = inside.process_over(counted.clone());
+        let nodes: Vec<_> = (0..10)
+            .map(|i| format!("{{ id: n{i}, action: data.set, parameters: {{ n: {i} }} }}"))
+            .collect();
+        let installed = inside
+            .install(&nebula, &format!("nodes: [ {} ]", nodes.join(", ")))
+            .await;
+        let id = nebula
+            .start(&tenant(), &installed, Value::Null, StartOptions::default())
+            .await
+            .unwrap();
+        inside.finish(&nebula, id).await;
+        let summary = inside.executions.get(&tenant(), id).await.unwrap().unwrap();
+        let page = inside
+            .executions
+            .journal(&tenant(), id, 1, 100)
+            .await
+            .unwrap();
+        let epochs: Vec<_> = page.entries.iter().map(|entry| entry.epoch).collect();
+        assert_eq!(
+            (summary.entries, epochs.iter().max()),
+            (12, Some(&1)),
+            "start, ten nodes, end"
+        );
+    });
+}
+
+#[test]
+fn two_engines_run_side_by_side() {
+    let (one, two) = (World::default(), World::default());
+    let clock = one.clock.clone();
+    run_timed(&clock, async move {
+        let yaml = |label: &str| {
+            format!("nodes: [ {{ id: a, action: test.keyed, parameters: {{ label: {label} }} }} ]")
+        };
+        let (left, right) = (yaml("left"), yaml("right"));
+        let (a, b) = tokio::join!(one.run(&left, Value::Null), two.run(&right, Value::Null));
+        assert_eq!((a.status, b.status), (Status::Completed, Status::Completed));
+        assert_eq!(
+            (one.ledger.labels(), two.ledger.labels()),
+            (vec!["left".to_owned()], vec!["right".to_owned()])
+        );
+    });
+}
+
+/// Every construct of this version in one flow, with effects of every class that may be repeated.
+const EVERYTHING: &str = r#"
+nodes:
+  - { id: a, action: data.set, parameters: { list: [1, 2, 3], n: "{{ $input.n }}" } }
+  - { id: each, action: test.keyed, for_each: $nodes.a.result.list, concurrency: 2, parameters: { label: "item {{ $item }}" } }
+  - { id: bill, action: test.idempotent, parameters: { label: bill } }
+  - { id: flaky, action: test.keyed, parameters: { label: flaky }, retry: { max_attempts: 3, initial: 4s } }
+  - { id: gone, action: flow.fail, parameters: { message: gone, code: GONE } }
+  - { id: caught, action: test.read, parameters: { label: "{{ $json.code }}" } }
+  - { id: w, action: flow.wait, parameters: { for: 20s } }
+  - { id: never, action: test.keyed, when: "false", parameters: { label: never } }
+  - { id: end, action: data.set, join: all, parameters: { each: "{{ $nodes.each.result.map(r => r.label) }}", flaky: "{{ $nodes.flaky.result.label }}" } }
+connections:
+  - a -> each -> end
+  - a -> bill -> flaky -> end
+  - a -> gone
+  - gone.error -> caught -> end
+  - a -> w -> end
+  - a -> never -> end
+output: "{{ $nodes.end.result }}"
+"#;
+
+#[test]
+fn a_crash_at_any_call_changes_nothing_about_the_result() {
+    let undisturbed = check_everything(None);
+    let calls = undisturbed.1;
+    assert!(calls > 10, "the flow must make calls to die at: {calls}");
+    for dies_at in 1..=calls {
+        for after in [false, true] {
+            let (report, _) = check_everything(Some((dies_at, after)));
+            assert_eq!(
+                report, undisturbed.0,
+                "death at call {dies_at}, after: {after}"
+            );
+        }
+    }
+}
+
+/// Output and states, and the number of calls of the first process.
+fn check_everything(death: Option<(u32, bool)>) -> ((Status, Value, String), u32) {
+    let world = World::default();
+    world.ledger.fail_next("flaky", 1);
+    let inside = world.clone();
+    let (report, calls) = run_timed(&world.clock.clone(), async move {
+        let executions: Arc<dyn ExecutionRepo> = inside.executions.clone();
+        let (dies_at, after) = death.unwrap_or((0, false));
+        let mortal = Mortal::new(executions, dies_at, after);
+        let first = inside.process_over(mortal.clone());
+        let installed = inside.install(&first, EVERYTHING).await;
+        let options = StartOptions::default();
+        let life = async {
+            let id = first
+                .start(&tenant(), &installed, json!({ "n": 1 }), options.clone())
+                .await
+                .unwrap();
+            inside.finish(&first, id).await
+        };
+        let lived = tokio::select! {
+            biased;
+            report = life => Some(report),
+            () = mortal.death() => None,
+        };
+        let report = match lived {
+            Some(report) => report,
+            None => {
+                let second = inside.process();
+                let unfinished = second.engine().unfinished(&tenant()).await.unwrap();
+                let page = second
+                    .engine()
+                    .list(&tenant(), &Default::default(), None, 10)
+                    .await
+                    .unwrap();
+                let id = match page.items.first() {
+                    Some(summary) => summary.id,
+                    // It died before the execution was accepted: the caller starts again.
+                    None => second
+                        .start(&tenant(), &installed, json!({ "n": 1 }), options)
+                        .await
+                        .unwrap(),
+                };
+                drop(unfinished);
+                inside.finish(&second, id).await
+            }
+        };
+        (report, mortal.calls())
+    });
+    // What may be repeated may stand twice in the ledger, and never under two keys.
+    for label in ["item 1", "item 2", "item 3", "bill", "flaky"] {
+        let mut keys = world.ledger.keys(label);
+        assert!(!keys.is_empty(), "{label} never happened");
+        keys.dedup();
+        assert_eq!(keys.len(), 1, "{label} arrived under several keys");
+    }
+    assert!(world.ledger.keys("never").is_empty());
+    (
+        (report.status, report.output.clone(), states(&report)),
+        calls,
+    )
+}
+
+#[test]
+fn an_at_most_once_effect_never_happens_twice_whatever_dies_when() {
+    let yaml = "nodes: [ { id: a, action: test.once, parameters: { label: a } }, { id: b, action: test.once, parameters: { label: b } } ]";
+    for dies_at in 1..30 {
+        for after in [false, true] {
+            let world = World::default();
+            let inside = world.clone();
+            let status = run_timed(&world.clock.clone(), async move {
+                let executions: Arc<dyn ExecutionRepo> = inside.executions.clone();
+                let mortal = Mortal::new(executions, dies_at, after);
+                let first = inside.process_over(mortal.clone());
+                let installed = inside.install(&first, yaml).await;
+                let life = async {
+                    let id = first
+                        .start(&tenant(), &installed, Value::Null, StartOptions::default())
+                        .await
+                        .unwrap();
+                    inside.finish(&first, id).await
+                };
+                tokio::select! {
+                    biased;
+                    _ = life => {}
+                    () = mortal.death() => {}
+                }
+                let second = inside.process();
+                let page = second
+                    .engine()
+                    .list(&tenant(), &Default::default(), None, 10)
+                    .await
+                    .unwrap();
+                match page.items.first() {
+                    Some(summary) => inside.finish(&second, summary.id).await.status,
+                    None => Status::Completed,
+                }
+            });
+            assert!(
+                matches!(status, Status::Completed | Status::Parked),
+                "{status}"
+            );
+            for label in ["a", "b"] {
+                assert!(
+                    world.ledger.keys(label).len() <= 1,
+                    "{label} twice; death at {dies_at}, after: {after}"
+                );
+            }
+        }
+    }
+}
