@@ -6,6 +6,10 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::{error::Fault, writer::Tx};
 
+/// Executions among which those that are due longest go first. The index has those first that were
+/// never rung or not for the longest time; so a sweep over many pages reads each execution once.
+const WINDOW: usize = 1024;
+
 /// One execution that is due.
 struct Due {
     tenant: TenantId,
@@ -26,7 +30,7 @@ pub(crate) fn runnable(
     let tenants = tenants(tx)?;
     // An equal share each is enough unless some tenants have less: then the others give more.
     let wanted = limit.saturating_add(1);
-    let share = wanted.div_ceil(tenants.len().max(1));
+    let share = wanted.max(WINDOW).div_ceil(tenants.len().max(1));
     let mut lines = Vec::with_capacity(tenants.len());
     for tenant in &tenants {
         lines.push(due(tx, tenant, rung_before, share)?);
@@ -81,7 +85,7 @@ fn tenant(text: &str) -> Result<TenantId, Fault> {
     TenantId::new(text).map_err(|error| Fault::corrupt(error.to_string()))
 }
 
-/// The tenant's executions that are due, those first that were never rung and are due longest.
+/// The tenant's executions that are due, longest due first.
 fn due(
     tx: &Tx<'_>,
     tenant: &TenantId,

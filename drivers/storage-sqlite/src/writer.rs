@@ -222,6 +222,7 @@ impl Writer {
             return fail_all(works, error);
         }
         let (mut buried, mut tally) = (Vec::new(), Tally::default());
+        let untouched = self.connection.total_changes();
         for at in 0..works.len() {
             let before = self.connection.total_changes();
             let succeeded = self.run_one(&mut works[at], &mut buried, &mut tally);
@@ -244,7 +245,10 @@ impl Writer {
             return fail_all(works, error);
         }
         buried.into_iter().for_each(Dead::forget);
-        let commits = if self.in_memory { 1 } else { COMMITS.take() };
+        let commits = match self.in_memory {
+            true => u64::from(self.connection.total_changes() > untouched),
+            false => COMMITS.take(),
+        };
         self.counters.batch(commits, works.len(), tally);
         works.into_iter().for_each(Work::answer);
     }

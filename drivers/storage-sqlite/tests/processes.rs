@@ -122,5 +122,10 @@ fn a_lease_ends_with_the_handle_that_held_it() {
         assert_eq!(acquired(&four, 6, 8).await, Acquired::Held);
         clock.advance(TTL);
         assert!(matches!(acquired(&four, 6, 8).await, Acquired::Granted(_)));
+        drop((two, four));
+        let left = std::fs::read_dir(folder.path().join("a.db-holders")).unwrap();
+        let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["guard", "open"], "no file of a holder stays");
     });
 }
