@@ -1,17 +1,20 @@
 //! Putting the parts together.
 
-use std::sync::Arc;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use nebula_action::{Action, Protected};
-use nebula_core::{Clock, Entropy};
+use nebula_core::{Clock, Entropy, Offload};
 use nebula_engine::{Engine, EngineConfig, EnginePorts};
 use nebula_ports::{ExecutionRepo, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::{Registry, RegistryError};
 use nebula_runtime::{Worker, WorkerConfig, WorkerPorts};
-use nebula_system::{SystemClock, SystemEntropy};
+use nebula_system::{SystemClock, SystemEntropy, ThreadPoolOffload};
 use nebula_telemetry::Bus;
 
 use crate::Nebula;
+
+/// How many threads do long pure work where the builder is given no pool.
+pub const OFFLOAD_THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// Collects what a [`Nebula`] is made of; from [`Nebula::builder`].
 #[derive(Debug)]
@@ -23,6 +26,7 @@ pub struct NebulaBuilder {
     sandbox: Arc<dyn SandboxRunner>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    offload: Option<Arc<dyn Offload>>,
     actions: Vec<Arc<dyn Action>>,
     worker: WorkerConfig,
     engine: EngineConfig,
@@ -37,6 +41,9 @@ pub enum BuildError {
     /// An action cannot be registered.
     #[error(transparent)]
     Action(#[from] RegistryError),
+    /// The operating system gives no threads for long pure work.
+    #[error("there are no threads for long pure work: {0}")]
+    Threads(#[from] std::io::Error),
     /// A limit is zero.
     #[error("`{0}` is zero; it must be at least 1")]
     Zero(&'static str),
@@ -56,6 +63,7 @@ impl NebulaBuilder {
             sandbox,
             clock: Arc::new(SystemClock::default()),
             entropy: Arc::new(SystemEntropy),
+            offload: None,
             actions: Vec::new(),
             worker: WorkerConfig::default(),
             engine: EngineConfig::default(),
@@ -73,6 +81,12 @@ impl NebulaBuilder {
     /// Another source of ids and randomness than the host's.
     pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
         self.entropy = entropy;
+        self
+    }
+
+    /// Another pool for long pure work than one of [`OFFLOAD_THREADS`] threads.
+    pub fn offload(mut self, offload: Arc<dyn Offload>) -> Self {
+        self.offload = Some(offload);
         self
     }
 
@@ -127,6 +141,10 @@ impl NebulaBuilder {
         registry.register_all(nebula_actions::all())?;
         registry.register_all(self.actions)?;
         let registry = Arc::new(registry);
+        let offload = match self.offload {
+            Some(offload) => offload,
+            None => Arc::new(ThreadPoolOffload::new(OFFLOAD_THREADS)?),
+        };
         let worker_ports = WorkerPorts {
             executions: self.executions.clone(),
             workflows: self.workflows.clone(),
@@ -134,6 +152,7 @@ impl NebulaBuilder {
             sandbox: self.sandbox,
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
+            offload,
         };
         let engine_ports = EnginePorts {
             executions: self.executions,

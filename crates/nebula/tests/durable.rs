@@ -274,6 +274,18 @@ fn a_cancelled_execution_stops_what_runs_and_ends() {
 }
 
 #[test]
+fn large_pure_work_goes_through_the_pool_and_gives_the_same() {
+    let list: Vec<u32> = (0..20_000).collect();
+    check(
+        r#"
+nodes: [ { id: a, action: data.filter, parameters: { items: "{{ $input.list }}", condition: "$item >= 19999" } } ]
+"#,
+        json!({ "list": list }),
+        "completed [19999] | a:succeeded",
+    );
+}
+
+#[test]
 fn a_time_limit_ends_an_execution() {
     check(
         "nodes: [ { id: w, action: flow.wait, parameters: { for: 2h } } ]\nlimits: { timeout: 1h }",

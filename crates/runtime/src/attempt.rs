@@ -1,6 +1,9 @@
 //! What the machine commands, done: resolve, run, evaluate what follows.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    task::{self, Poll},
+};
 
 use indexmap::IndexMap;
 use nebula_action::{
@@ -107,7 +110,7 @@ impl Drive {
                 deadline,
             });
         } else if node.effect == nebula_action::EffectClass::Pure {
-            let finished = self.attempt(instance, invocation).await;
+            let finished = self.compute(instance, invocation).await;
             self.attempt_finished(finished);
         } else {
             self.launch(instance, invocation);
@@ -145,6 +148,43 @@ impl Drive {
                 instance,
                 micros: u64::try_from(micros).unwrap_or(u64::MAX),
                 end: End::Result(result),
+            }
+        }
+    }
+
+    /// Runs pure work: in place, or, if its input is large, on the offload pool.
+    ///
+    /// Pure actions never wait, so one poll there does the whole of the work.
+    async fn compute(&mut self, instance: InstanceId, invocation: Invocation) -> Finished {
+        let heavy = values_within(
+            &invocation.input,
+            &mut self.shared.config.offload_values.clone(),
+        )
+        .is_none();
+        let mut attempt = Box::pin(self.attempt(instance.clone(), invocation));
+        if !heavy {
+            return attempt.await;
+        }
+        let (give, take) = std::sync::mpsc::channel();
+        let job = Box::new(move || {
+            let polled = attempt
+                .as_mut()
+                .poll(&mut task::Context::from_waker(task::Waker::noop()));
+            // The receiver waits for the pool, so it is there.
+            let _ = give.send((polled, attempt));
+        });
+        self.shared.ports.offload.run(job).await;
+        match take.try_recv() {
+            Ok((Poll::Ready(finished), _)) => finished,
+            Ok((Poll::Pending, attempt)) => attempt.await,
+            Err(_) => {
+                let error =
+                    ActionError::fatal("ACTION_PANICKED", "the pool that ran the action lost it");
+                Finished {
+                    instance,
+                    micros: 0,
+                    end: End::Result(Err(error)),
+                }
             }
         }
     }
@@ -543,6 +583,16 @@ fn own_key(
             "`idempotency_key` must give a text that is not empty".to_owned(),
         )),
         Err(error) => Err(wrong(error.to_string())),
+    }
+}
+
+/// Counts the values of `value` off `left`; `None` as soon as there are more.
+fn values_within(value: &Value, left: &mut usize) -> Option<()> {
+    *left = left.checked_sub(1)?;
+    match value {
+        Value::Array(items) => items.iter().try_for_each(|item| values_within(item, left)),
+        Value::Object(map) => map.values().try_for_each(|item| values_within(item, left)),
+        _ => Some(()),
     }
 }
 

@@ -29,6 +29,8 @@ pub struct WorkerConfig {
     pub max_output: ByteSize,
     /// The most elements of a `for_each`. Default 100,000.
     pub max_items: u32,
+    /// Pure work on an input of more values than this leaves the async threads. Default 10,000.
+    pub offload_values: usize,
     /// A step is committed at the latest when so many entries wait. Default 256.
     pub flush_entries: usize,
     /// A snapshot of the state is kept after so many entries. Default 2,000.
@@ -50,6 +52,7 @@ impl Default for WorkerConfig {
             wait_in_memory: Duration::from_secs(1),
             max_output: ByteSize::mib(16),
             max_items: 100_000,
+            offload_values: 10_000,
             flush_entries: 256,
             snapshot_entries: 2_000,
             plans: 64,

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use nebula_action::Protected;
-use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId};
+use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId, Offload};
 use nebula_ports::{
     Acquired, Delivery, ExecutionRepo, Granted, Incarnation, Lease, LeaseRequest, PortError,
     Receipt, SandboxRunner, Task, TaskQueue, WorkflowRepo,
@@ -42,6 +42,8 @@ pub struct WorkerPorts {
     pub clock: Arc<dyn Clock>,
     /// Ids and randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Where long pure work runs.
+    pub offload: Arc<dyn Offload>,
 }
 
 /// Drives executions. Cheap to clone; all clones are the same worker.

@@ -107,7 +107,7 @@ impl Attempt {
         }
         let message = format!(
             "the result of `{}` is larger than {max_output}, the limit for one result; give less, \
-             or raise `limits.output` of the node",
+             or raise the worker's `max_output`",
             self.id
         );
         Err(ActionError::limit("OUTPUT_TOO_LARGE", message))

@@ -176,6 +176,7 @@ impl World {
         Nebula::builder(executions, self.workflows.clone(), queue, sandbox)
             .clock(clock)
             .entropy(Arc::new(SeededEntropy::new(life + 1)))
+            .offload(Arc::new(nebula_testkit::InlineOffload))
             .actions(effects(&self.ledger))
             .worker(WorkerConfig {
                 max_grants: 1_000,
