@@ -21,8 +21,9 @@ pub(crate) const ROOT_NOT_HERE: &str = "PLAN_ROOT_NOT_HERE";
 pub(crate) const PARAMETER: &str = "PLAN_PARAMETER";
 pub(crate) const SCHEMA: &str = "PLAN_SCHEMA";
 pub(crate) const CAPABILITY: &str = "PLAN_CAPABILITY";
-pub(crate) const PARAMETERS_ON_CREDENTIALS: &str = "PLAN_CREDENTIALS";
+pub(crate) const CREDENTIALS: &str = "PLAN_CREDENTIALS";
 pub(crate) const UNSUPPORTED: &str = "PLAN_UNSUPPORTED";
+pub(crate) const CONTRADICTION: &str = "PLAN_CONTRADICTION";
 pub(crate) const TRIGGERS: &str = "PLAN_TRIGGERS_NOT_FIRED";
 
 const CODES: &[(&str, &str)] = &[
@@ -66,12 +67,16 @@ const CODES: &[(&str, &str)] = &[
         "`requires` names something that is no capability",
     ),
     (
-        PARAMETERS_ON_CREDENTIALS,
+        CREDENTIALS,
         "credentials are named, which this version cannot resolve",
     ),
     (
         UNSUPPORTED,
         "the field is part of the format, and this version cannot run it",
+    ),
+    (
+        CONTRADICTION,
+        "the definition contradicts itself; its own reader would have refused it",
     ),
     (
         TRIGGERS,

@@ -1,10 +1,12 @@
 //! What an expression may read at its place.
 
+use std::collections::HashMap;
+
 use nebula_expression::Root;
-use nebula_parameter::{CompileScope, ExpressionProblem, Use, compile_expression};
+use nebula_parameter::{ExpressionProblem, Use, compile_expression};
 use nebula_workflow::{BareExpression, Diagnostic, JoinRule, WorkflowDefinition};
 
-use crate::{codes, graph::Ancestry};
+use crate::{build::Checks, codes, graph::Ancestry};
 
 /// Where an expression stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub(crate) struct Reads<'a> {
     pub(crate) ancestry: &'a Ancestry,
     /// For each node: how many connections end at its input `main`.
     pub(crate) main_inputs: &'a [usize],
+    pub(crate) by_id: &'a HashMap<&'a str, u32>,
 }
 
 impl Place {
@@ -78,57 +81,75 @@ impl Reads<'_> {
         diagnostics: &mut Vec<Diagnostic>,
     ) {
         place.check(found, at, diagnostics);
-        let pointer = format!("{at}{}", found.pointer);
         let (reader, own) = match place {
             Place::Gate(node) | Place::Parameter { node, .. } => (node, None),
             Place::Condition(node) => (node, Some(node)),
             Place::Requires | Place::Output => return,
         };
-        let nodes = &self.definition.nodes;
-        let report = found.program.report();
-        for reference in &report.nodes {
+        let pointer = format!("{at}{}", found.pointer);
+        for reference in &found.program.report().nodes {
             // The compiler has reported what does not exist.
-            let Some(read) = nodes
-                .iter()
-                .position(|node| node.id.as_str() == reference.node)
-            else {
-                continue;
-            };
-            let read = read as u32;
-            if own == Some(read) {
-                continue;
-            }
-            let (name, reader_id) = (&reference.node, &nodes[reader as usize].id);
-            if !self.ancestry.is_upstream(reader, read) {
-                let message =
-                    format!("node `{reader_id}` reads `{name}`, which does not run before it");
-                diagnostics.push(
-                    Diagnostic::error(codes::NOT_UPSTREAM, pointer.clone(), message).hint(format!(
-                        "connect `{name}` to `{reader_id}`, directly or through other nodes"
-                    )),
-                );
-            } else if !self.ancestry.is_certain(reader, read) && !reference.optional {
-                let message = format!(
-                    "node `{reader_id}` reads `{name}`, which may not have finished by then"
-                );
-                diagnostics.push(
-                    Diagnostic::error(codes::NOT_CERTAIN, pointer.clone(), message).hint(format!(
-                        "write `$nodes.{name}?.`, and say what holds without it"
-                    )),
-                );
+            let read = self.by_id.get(reference.node.as_str()).copied();
+            if let Some(read) = read.filter(|read| own != Some(*read)) {
+                self.node(reader, read, reference.optional, &pointer, diagnostics);
             }
         }
-        let joins =
-            nodes[reader as usize].join == JoinRule::All && self.main_inputs[reader as usize] > 1;
-        if joins && own.is_none() && report.roots.contains(&Root::Json) {
+        if own.is_none() && found.program.report().roots.contains(&Root::Json) {
+            self.json(reader, &pointer, diagnostics);
+        }
+    }
+
+    /// Reports a node that is read before it has certainly settled.
+    fn node(
+        &self,
+        reader: u32,
+        read: u32,
+        optional: bool,
+        pointer: &str,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let name = &self.definition.nodes[read as usize].id;
+        let reader_id = &self.definition.nodes[reader as usize].id;
+        let (code, message, hint) = if reader == read {
+            (
+                codes::NOT_UPSTREAM,
+                format!("node `{name}` reads its own result, which does not exist yet"),
+                "read it in a connection's condition, or in a node behind this one".to_owned(),
+            )
+        } else if !self.ancestry.is_upstream(reader, read) {
+            (
+                codes::NOT_UPSTREAM,
+                format!("node `{reader_id}` reads `{name}`, which does not run before it"),
+                format!("connect `{name}` to `{reader_id}`, directly or through other nodes"),
+            )
+        } else if !self.ancestry.is_certain(reader, read) && !optional {
+            (
+                codes::NOT_CERTAIN,
+                format!("node `{reader_id}` reads `{name}`, which may not have finished by then"),
+                format!("write `$nodes.{name}?.`, and say what holds without it"),
+            )
+        } else {
+            return;
+        };
+        diagnostics.push(Diagnostic::error(code, pointer, message).hint(hint));
+    }
+
+    /// Reports `$json` where several values can arrive.
+    pub(crate) fn json(&self, reader: u32, pointer: &str, diagnostics: &mut Vec<Diagnostic>) {
+        let node = &self.definition.nodes[reader as usize];
+        let inputs = self.main_inputs[reader as usize];
+        let together = match node.join {
+            JoinRule::All => inputs,
+            JoinRule::Count { count, .. } => inputs.min(count as usize),
+            JoinRule::Any | JoinRule::Each => 1,
+        };
+        if together > 1 {
             let message = format!(
-                "`$json` is read in node `{}`, where {} values can arrive",
-                nodes[reader as usize].id, self.main_inputs[reader as usize]
+                "`$json` is read in node `{}`, where {together} values can arrive",
+                node.id
             );
-            diagnostics.push(
-                Diagnostic::error(codes::SEVERAL_INPUTS, pointer, message)
-                    .hint("read `$inputs.main`, a list, or `$nodes.<id>.result`; or write `join: any` if only one comes"),
-            );
+            let hint = "read `$inputs.main`, a list, or `$nodes.<id>.result`; or write `join: any` if only one comes";
+            diagnostics.push(Diagnostic::error(codes::SEVERAL_INPUTS, pointer, message).hint(hint));
         }
     }
 }
@@ -149,16 +170,16 @@ pub(crate) fn bare(
     expression: &BareExpression,
     pointer: &str,
     place: Place,
-    (scope, reads): (&CompileScope<'_>, &Reads<'_>),
+    checks: Checks<'_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<nebula_expression::Program> {
-    match compile_expression(&expression.source, expression.offset, "", scope) {
+    match compile_expression(&expression.source, expression.offset, "", checks.scope) {
         Ok(program) => {
             let found = Use {
                 pointer: String::new(),
                 program: &program,
             };
-            reads.check(place, &found, pointer, diagnostics);
+            checks.reads.check(place, &found, pointer, diagnostics);
             Some(program)
         }
         Err(problems) => {

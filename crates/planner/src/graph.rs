@@ -1,34 +1,42 @@
 //! The shape of a workflow: order, rates, ancestors, priorities.
 
-use nebula_workflow::{Diagnostic, JoinRule, WorkflowDefinition};
+use nebula_action::PORT_ERROR;
+use nebula_workflow::{Connection, Diagnostic, JoinRule, WorkflowDefinition};
 
 use crate::codes;
 
 /// How often a node may be activated in one execution.
 const MAX_RATE: u32 = 10_000;
 
+/// How often all nodes together may be activated in one execution.
+const MAX_ACTIVATIONS: u64 = 1_000_000;
+
 /// Edges as dense indices, in the order of the definition.
 pub(crate) struct Graph {
-    pub(crate) incoming: Vec<Vec<u32>>,
+    incoming: Vec<Vec<u32>>,
     pub(crate) outgoing: Vec<Vec<u32>>,
+    /// Whether a connection leaves the node by its port `error`.
+    pub(crate) routes: Vec<bool>,
     /// Every node after all that lead to it.
-    pub(crate) order: Vec<u32>,
+    order: Vec<u32>,
 }
 
 impl Graph {
     /// Builds the graph; a cycle is reported and gives none.
     pub(crate) fn new(
         definition: &WorkflowDefinition,
-        edges: &[(u32, u32)],
+        edges: &[(u32, u32, &Connection)],
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         let count = definition.nodes.len();
         let mut graph = Self {
             incoming: vec![Vec::new(); count],
             outgoing: vec![Vec::new(); count],
+            routes: vec![false; count],
             order: Vec::new(),
         };
-        for (from, to) in edges {
+        for (from, to, connection) in edges {
+            graph.routes[*from as usize] |= connection.port == PORT_ERROR;
             graph.outgoing[*from as usize].push(*to);
             graph.incoming[*to as usize].push(*from);
         }
@@ -56,73 +64,114 @@ impl Graph {
     }
 
     /// How many tokens reach each node in an execution. Sources have rate 1; `all` and counting joins
-    /// need inputs of equal rate; `each` adds its inputs up. Unequal rates are reported.
+    /// need inputs of equal rate; `each` adds its inputs up. Unequal rates are reported where they
+    /// first meet; what follows from them is not.
     pub(crate) fn rates(
         &self,
         definition: &WorkflowDefinition,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Vec<u32> {
-        let mut rates = vec![1_u32; self.incoming.len()];
+        let mut rates: Vec<Option<u32>> = vec![Some(1); self.incoming.len()];
         for node in &self.order {
             let index = *node as usize;
-            let inputs = &self.incoming[index];
-            let Some(first) = inputs.first() else {
+            self.join_count(definition, index, diagnostics);
+            if self.incoming[index].is_empty() {
                 continue;
+            }
+            rates[index] = if definition.nodes[index].join == JoinRule::Each {
+                self.summed_rate(definition, index, &rates, diagnostics)
+            } else {
+                self.equal_rate(definition, index, &rates, diagnostics)
             };
-            let rule = definition.nodes[index].join;
-            let pointer = format!("/nodes/{index}/join");
-            if let Some((wanted, _)) = rule.threshold()
-                && wanted as usize > inputs.len()
-            {
-                let message = format!(
-                    "node `{}` waits for {wanted} live tokens, and has {} connections",
-                    definition.nodes[index].id,
-                    inputs.len()
-                );
-                diagnostics.push(Diagnostic::error(
-                    codes::JOIN_COUNT,
-                    pointer.clone(),
-                    message,
-                ));
-            }
-            if rule == JoinRule::Each {
-                let sum: u64 = inputs
-                    .iter()
-                    .map(|from| u64::from(rates[*from as usize]))
-                    .sum();
-                rates[index] = u32::try_from(sum).unwrap_or(u32::MAX).min(MAX_RATE);
-                if sum > u64::from(MAX_RATE) {
-                    let message = format!(
-                        "node `{}` would be activated {sum} times; the limit is {MAX_RATE}",
-                        definition.nodes[index].id
-                    );
-                    diagnostics.push(
-                        Diagnostic::error(codes::RATE_LIMIT, pointer, message)
-                            .hint("several `join: each` in a row multiply; use `join: any` or `all` in some of them"),
-                    );
-                }
-                continue;
-            }
-            let rate = rates[*first as usize];
-            rates[index] = rate;
-            if let Some(other) = inputs.iter().find(|from| rates[**from as usize] != rate) {
-                let id = |node: u32| &definition.nodes[node as usize].id;
-                let message = format!(
-                    "node `{}` joins `{}`, which sends {rate} token(s), with `{}`, which sends {}",
-                    id(*node),
-                    id(*first),
-                    id(*other),
-                    rates[*other as usize]
-                );
-                diagnostics.push(
-                    Diagnostic::error(codes::UNEQUAL_RATES, format!("/nodes/{index}"), message)
-                        .hint("write `join: each` here, or join both before the node that multiplies them")
-                        .related(format!("/nodes/{first}"), format!("sends {rate}"))
-                        .related(format!("/nodes/{other}"), format!("sends {}", rates[*other as usize])),
-                );
-            }
+        }
+        let rates: Vec<u32> = rates.into_iter().map(|rate| rate.unwrap_or(1)).collect();
+        let all: u64 = rates.iter().map(|rate| u64::from(*rate)).sum();
+        if all > MAX_ACTIVATIONS {
+            let message = format!(
+                "the nodes would be activated {all} times together; the limit is {MAX_ACTIVATIONS}"
+            );
+            diagnostics.push(
+                Diagnostic::error(codes::RATE_LIMIT, "/nodes", message).hint(
+                    "join before a long path with `join: all` or `any`, or run it with `for_each`",
+                ),
+            );
         }
         rates
+    }
+
+    fn join_count(
+        &self,
+        definition: &WorkflowDefinition,
+        index: usize,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let inputs = self.incoming[index].len();
+        if let JoinRule::Count { count, .. } = definition.nodes[index].join
+            && count as usize > inputs
+        {
+            let message = format!(
+                "node `{}` waits for {count} live tokens, and has {inputs} connections",
+                definition.nodes[index].id
+            );
+            let pointer = format!("/nodes/{index}/join");
+            diagnostics.push(Diagnostic::error(codes::JOIN_COUNT, pointer, message));
+        }
+    }
+
+    fn summed_rate(
+        &self,
+        definition: &WorkflowDefinition,
+        index: usize,
+        rates: &[Option<u32>],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<u32> {
+        let inputs = self.incoming[index].iter();
+        let rates: Option<Vec<u32>> = inputs.map(|from| rates[*from as usize]).collect();
+        let sum: u64 = rates?.into_iter().map(u64::from).sum();
+        if sum <= u64::from(MAX_RATE) {
+            return u32::try_from(sum).ok();
+        }
+        let message = format!(
+            "node `{}` would be activated {sum} times; the limit is {MAX_RATE}",
+            definition.nodes[index].id
+        );
+        let hint =
+            "several `join: each` in a row multiply; use `join: any` or `all` in some of them";
+        let pointer = format!("/nodes/{index}/join");
+        diagnostics.push(Diagnostic::error(codes::RATE_LIMIT, pointer, message).hint(hint));
+        None
+    }
+
+    fn equal_rate(
+        &self,
+        definition: &WorkflowDefinition,
+        index: usize,
+        rates: &[Option<u32>],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<u32> {
+        let inputs = self.incoming[index].iter();
+        let known: Option<Vec<(u32, u32)>> = inputs
+            .map(|from| rates[*from as usize].map(|rate| (*from, rate)))
+            .collect();
+        let known = known?;
+        let (first, rate) = known[0];
+        let Some((other, others)) = known.iter().copied().find(|(_, other)| *other != rate) else {
+            return Some(rate);
+        };
+        let id = |node: usize| &definition.nodes[node].id;
+        let message = format!(
+            "node `{}` joins `{}`, which sends {rate} token(s), with `{}`, which sends {others}",
+            id(index),
+            id(first as usize),
+            id(other as usize),
+        );
+        diagnostics.push(
+            Diagnostic::error(codes::UNEQUAL_RATES, format!("/nodes/{index}"), message)
+                .hint("write `join: each` here, or join both before the node that multiplies them")
+                .related(format!("/nodes/{first}"), format!("sends {rate}"))
+                .related(format!("/nodes/{other}"), format!("sends {others}")),
+        );
+        None
     }
 
     /// The number of nodes on the longest path from each node to an end, itself included.
@@ -151,16 +200,18 @@ impl Graph {
             for from in inputs {
                 ancestry.any.include(index, *from as usize);
             }
-            match definition.nodes[index].join {
-                JoinRule::All => {
-                    for from in inputs {
-                        ancestry.certain.include(index, *from as usize);
-                    }
+            let waits_for_all = match definition.nodes[index].join {
+                JoinRule::All => true,
+                JoinRule::Count { count, .. } => count as usize >= inputs.len(),
+                JoinRule::Any | JoinRule::Each => inputs.len() == 1,
+            };
+            if waits_for_all {
+                for from in inputs {
+                    ancestry.certain.include(index, *from as usize);
                 }
+            } else {
                 // Whichever token comes first: only what is behind all of them is certain.
-                JoinRule::Any | JoinRule::Each | JoinRule::Count { .. } => {
-                    ancestry.certain.include_common(index, inputs);
-                }
+                ancestry.certain.include_common(index, inputs);
             }
         }
         ancestry
@@ -237,7 +288,8 @@ fn cycle(definition: &WorkflowDefinition, graph: &Graph, waits: &[usize]) -> Dia
     // Every node that still waits has a predecessor that still waits: going back must come round.
     let start = waits.iter().position(|waits| *waits > 0).unwrap_or(0);
     let (mut path, mut node) = (Vec::new(), start);
-    while !path.contains(&node) {
+    let mut seen = vec![false; waits.len()];
+    while !std::mem::replace(&mut seen[node], true) {
         path.push(node);
         let before = graph.incoming[node]
             .iter()

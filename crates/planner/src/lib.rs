@@ -16,6 +16,8 @@ mod codes;
 mod expressions;
 mod graph;
 mod literals;
+mod lookup;
+mod nodes;
 mod settings;
 mod unsupported;
 

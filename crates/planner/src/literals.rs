@@ -1,31 +1,55 @@
 //! Literal parameters against the action's schema.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
-use nebula_action::{ActionMetadata, ExpressionMark, Literal};
-use nebula_core::ParamValue;
+use nebula_action::{ActionMetadata, ExpressionMark, InterfaceVersion, Literal};
+use nebula_core::{ActionId, ParamValue};
 use nebula_validator::Schema;
-use nebula_workflow::{Diagnostic, pointer_join};
+use nebula_workflow::{Diagnostic, nearest, pointer_join};
 use serde_json::{Map, Value};
 
 use crate::codes;
+
+/// The compiled schemas of actions: many nodes run the same one.
+#[derive(Debug, Default)]
+pub(crate) struct Schemas(BTreeMap<(ActionId, InterfaceVersion), Option<Schema>>);
+
+impl Schemas {
+    /// The schema of an action's parameters. One that is no schema is reported at its first node,
+    /// and takes everything.
+    fn of(
+        &mut self,
+        metadata: &ActionMetadata,
+        pointer: &str,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<&Schema> {
+        let key = (metadata.id.clone(), metadata.version);
+        let schema = self.0.entry(key).or_insert_with(|| {
+            Schema::compile(&metadata.parameters)
+                .map_err(|error| {
+                    let message = format!(
+                        "the schema of action `{}` is no schema: {error}",
+                        metadata.id
+                    );
+                    diagnostics.push(Diagnostic::error(codes::SCHEMA, pointer, message));
+                })
+                .ok()
+        });
+        schema.as_ref()
+    }
+}
 
 /// Reports what no choice of the dynamic parts could mend.
 pub(crate) fn check(
     parameters: &IndexMap<String, ParamValue>,
     metadata: &ActionMetadata,
     pointer: &str,
+    schemas: &mut Schemas,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let schema = match Schema::compile(&metadata.parameters) {
-        Ok(schema) => schema,
-        Err(error) => {
-            let message = format!(
-                "the schema of action `{}` is no schema: {error}",
-                metadata.id
-            );
-            diagnostics.push(Diagnostic::error(codes::SCHEMA, pointer, message));
-            return;
-        }
+    let Some(schema) = schemas.of(metadata, pointer, diagnostics) else {
+        return;
     };
     let (mut known, mut unknown) = (Map::new(), Vec::new());
     for (name, value) in parameters {
@@ -35,19 +59,21 @@ pub(crate) fn check(
     }
     for problem in schema.check_known(&Value::Object(known), &unknown) {
         let at = format!("{pointer}{}", problem.pointer);
-        let mut diagnostic = Diagnostic::error(
-            codes::PARAMETER,
-            at,
-            format!("{} of action `{}`", problem.message, metadata.id),
+        let (id, name) = (&metadata.id, problem.pointer.trim_start_matches('/'));
+        let strange = matches!(
+            problem.keyword.as_str(),
+            "additionalProperties" | "unevaluatedProperties"
         );
-        if problem.keyword == "additionalProperties" || problem.keyword == "unevaluatedProperties" {
-            let wrong = problem.pointer.rsplit('/').next().unwrap_or_default();
-            let names = properties(&metadata.parameters);
-            diagnostic = diagnostic
+        diagnostics.push(if strange && !name.contains('/') {
+            let message = format!("action `{id}` has no parameter `{name}`");
+            let near = nearest(name, properties(&metadata.parameters));
+            Diagnostic::error(codes::PARAMETER, at, message)
                 .at_key()
-                .did_you_mean(nebula_workflow::nearest(wrong, names));
-        }
-        diagnostics.push(diagnostic);
+                .did_you_mean(near)
+        } else {
+            let message = format!("action `{id}`: {}", problem.message);
+            Diagnostic::error(codes::PARAMETER, at, message)
+        });
     }
 }
 

@@ -76,11 +76,9 @@ pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagn
         }
         if !node.credentials.is_empty() {
             let message = "credentials cannot be resolved by this version".to_owned();
-            diagnostics.push(Diagnostic::error(
-                codes::PARAMETERS_ON_CREDENTIALS,
-                at("credentials"),
-                message,
-            ));
+            let hint = "leave them out; a secret in a parameter would stand in the journal";
+            diagnostics
+                .push(Diagnostic::error(codes::CREDENTIALS, at("credentials"), message).hint(hint));
         }
     }
     for connection in &definition.connections {

@@ -62,7 +62,7 @@ pub(crate) fn take(rig: &mut Rig, step: &str) -> Decision {
         ["output", "fail"] => rig.tell(Event::Output(Err(error(ErrorClass::Fatal)))),
         ["cancel"] => signal(
             rig,
-            Signal::Cancel {
+            &Signal::Cancel {
                 reason: "enough".to_owned(),
             },
         ),
@@ -82,7 +82,7 @@ pub(crate) fn take(rig: &mut Rig, step: &str) -> Decision {
                 other => panic!("no decision {other}"),
             };
             let instance = (*on != "-").then(|| id(on));
-            signal(rig, Signal::Unpark { instance, decision })
+            signal(rig, &Signal::Unpark { instance, decision })
         }
         [time] if time.starts_with('@') => {
             rig.now = Timestamp::from_millis(time[1..].parse().unwrap());
@@ -96,7 +96,7 @@ pub(crate) fn take(rig: &mut Rig, step: &str) -> Decision {
     }
 }
 
-fn signal(rig: &mut Rig, signal: Signal) -> Decision {
+fn signal(rig: &mut Rig, signal: &Signal) -> Decision {
     let (kind, payload) = signal.to_inbox();
     let signal = Signal::from_inbox(kind, &payload).unwrap();
     rig.tell(Event::Signalled {

@@ -1,0 +1,222 @@
+//! One node of a plan from its definition and its action.
+
+use indexmap::IndexMap;
+use nebula_action::{ActionKind, ActionMetadata, EffectClass};
+use nebula_core::ParamValue;
+use nebula_execution::PlanNode;
+use nebula_expression::Program;
+use nebula_parameter::{ParamProgram, Parameters, Use};
+use nebula_workflow::{
+    BareExpression, Diagnostic, NodeDefinition, OnError, RetryPolicy, pointer_join,
+};
+use serde_json::Value;
+
+use crate::{
+    build::{Builder, Checks},
+    capabilities, codes,
+    expressions::{self, Place},
+    literals,
+};
+
+/// Where a node stands in the graph.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) index: u32,
+    pub(crate) rate: u32,
+    pub(crate) priority: u32,
+    /// Whether a connection leaves by its port `error`.
+    pub(crate) routes: bool,
+}
+
+impl Builder<'_> {
+    /// Compiles a node; `None` if it has a problem, which is reported.
+    pub(crate) fn node(
+        &mut self,
+        shape: Shape,
+        metadata: &ActionMetadata,
+        checks: Checks<'_>,
+    ) -> Option<PlanNode> {
+        let node = &self.definition.nodes[shape.index as usize];
+        let pointer = format!("/nodes/{}", shape.index);
+        let before = self.diagnostics.len();
+        let list = node.for_each.is_some() || node.each_item;
+        if list && metadata.kind != ActionKind::Code {
+            let field = if node.each_item {
+                "each_item"
+            } else {
+                "for_each"
+            };
+            let message = format!(
+                "`{field}` with the control action `{}` cannot be run by this version",
+                metadata.id
+            );
+            let hint = "run a code action for each element, or filter the list with `data.filter`";
+            let at = pointer_join(&pointer, field);
+            self.diagnostics
+                .push(Diagnostic::error(codes::UNSUPPORTED, at, message).hint(hint));
+        }
+        if node.each_item {
+            // The list is `$json`, although nobody wrote it.
+            let at = pointer_join(&pointer, "each_item");
+            checks.reads.json(shape.index, &at, &mut self.diagnostics);
+        }
+        let written = with_defaults(&node.parameters, &metadata.defaults);
+        let parameters = self.parameters(shape.index, &written, metadata, checks);
+        let when = self.gate(shape.index, node.when.as_ref(), "when", checks);
+        let for_each = self.gate(shape.index, node.for_each.as_ref(), "for_each", checks);
+        let idempotency_key = self.key(shape.index, node, checks);
+        let wanted = capabilities::wanted(
+            node,
+            &pointer,
+            metadata,
+            checks.scope,
+            &mut self.diagnostics,
+        );
+        if self.diagnostics[before..].iter().any(Diagnostic::is_error) {
+            return None;
+        }
+        // What does not run touches nothing.
+        let inert = node.disabled || node.pin.is_some();
+        let effect = metadata
+            .effect
+            .class(|name| literals::known(&written, name));
+        Some(PlanNode {
+            id: node.id.clone(),
+            action: metadata.id.clone(),
+            version: metadata.version,
+            kind: metadata.kind,
+            effect: if inert { EffectClass::Pure } else { effect },
+            reconciles: metadata.reconciles && !inert,
+            parameters,
+            when,
+            for_each,
+            each_item: node.each_item,
+            concurrency: node
+                .concurrency
+                .unwrap_or(u32::MAX)
+                .min(self.concurrency())
+                .max(1),
+            join: node.join,
+            retry: node.retry.clone().unwrap_or(RetryPolicy {
+                max_attempts: 1,
+                ..RetryPolicy::default()
+            }),
+            timeout: node
+                .timeout
+                .or(metadata.timeout)
+                .unwrap_or(self.settings.attempt_timeout),
+            on_error: if shape.routes {
+                OnError::Route
+            } else {
+                node.on_error
+            },
+            on_indeterminate: node.on_indeterminate,
+            idempotency_key,
+            disabled: node.disabled,
+            pin: node.pin.clone(),
+            capabilities: if inert { Vec::new() } else { wanted.literal },
+            requires: if inert { Vec::new() } else { wanted.dynamic },
+            rate: shape.rate,
+            priority: shape.priority,
+        })
+    }
+
+    fn parameters(
+        &mut self,
+        node: u32,
+        written: &IndexMap<String, ParamValue>,
+        metadata: &ActionMetadata,
+        checks: Checks<'_>,
+    ) -> Parameters {
+        let definition = &self.definition.nodes[node as usize];
+        let at = format!("/nodes/{node}/parameters");
+        literals::check(
+            written,
+            metadata,
+            &at,
+            &mut self.schemas,
+            &mut self.diagnostics,
+        );
+        let parameters = match Parameters::compile(written, &metadata.expressions, checks.scope) {
+            Ok(parameters) => parameters,
+            Err(problems) => {
+                let problems = problems.iter();
+                self.diagnostics
+                    .extend(problems.map(|problem| expressions::diagnostic(problem, &at)));
+                return Parameters::default();
+            }
+        };
+        let item = definition.for_each.is_some() || definition.each_item;
+        let place = Place::Parameter { node, item };
+        for (name, program) in &parameters.resolved {
+            program.each_use(&pointer_join("", name), &mut |found| {
+                checks
+                    .reads
+                    .check(place, &found, &at, &mut self.diagnostics);
+            });
+        }
+        let place = Place::Parameter { node, item: true };
+        for (path, program) in &parameters.deferred {
+            let pointer = format!("/{path}");
+            let found = Use { pointer, program };
+            checks
+                .reads
+                .check(place, &found, &at, &mut self.diagnostics);
+        }
+        parameters
+    }
+
+    fn gate(
+        &mut self,
+        node: u32,
+        expression: Option<&BareExpression>,
+        field: &str,
+        checks: Checks<'_>,
+    ) -> Option<Program> {
+        let at = format!("/nodes/{node}/{field}");
+        let diagnostics = &mut self.diagnostics;
+        expressions::bare(expression?, &at, Place::Gate(node), checks, diagnostics)
+    }
+
+    fn key(
+        &mut self,
+        node: u32,
+        definition: &NodeDefinition,
+        checks: Checks<'_>,
+    ) -> Option<ParamProgram> {
+        let at = format!("/nodes/{node}/idempotency_key");
+        let item = definition.for_each.is_some() || definition.each_item;
+        let place = Place::Parameter { node, item };
+        match ParamProgram::compile(definition.idempotency_key.as_ref()?, checks.scope) {
+            Ok(program) => {
+                program.each_use("", &mut |found| {
+                    checks
+                        .reads
+                        .check(place, &found, &at, &mut self.diagnostics);
+                });
+                Some(program)
+            }
+            Err(problems) => {
+                let problems = problems.iter();
+                self.diagnostics
+                    .extend(problems.map(|problem| expressions::diagnostic(problem, &at)));
+                None
+            }
+        }
+    }
+}
+
+fn with_defaults(
+    written: &IndexMap<String, ParamValue>,
+    defaults: &Value,
+) -> IndexMap<String, ParamValue> {
+    let mut parameters = written.clone();
+    for (name, value) in defaults.as_object().into_iter().flatten() {
+        if !parameters.contains_key(name)
+            && let Ok(value) = ParamValue::parse(value)
+        {
+            parameters.insert(name.clone(), value);
+        }
+    }
+    parameters
+}

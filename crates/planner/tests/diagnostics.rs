@@ -1,0 +1,491 @@
+//! Every problem that the planner reports, with its place and hint.
+
+mod catalog;
+
+use std::collections::BTreeSet;
+
+use catalog::{actions, planned};
+use nebula_planner::{PlanSettings, codes, plan};
+use nebula_workflow::{Connection, Diagnostic, Source, parse};
+
+/// Compares every diagnostic: `code pointer: message (hint)`, one a line.
+#[track_caller]
+fn check(yaml: &str, expected: &[&str]) {
+    let planned = planned(yaml, &PlanSettings::default());
+    let shown: Vec<String> = planned.diagnostics.iter().map(show).collect();
+    assert_eq!(shown, expected, "\n{yaml}");
+    assert_eq!(
+        planned.plan.is_some(),
+        !planned.diagnostics.iter().any(Diagnostic::is_error)
+    );
+}
+
+fn show(diagnostic: &Diagnostic) -> String {
+    let hint = diagnostic.hint.as_ref().map(|hint| format!(" ({hint})"));
+    let hint = hint.unwrap_or_default();
+    format!(
+        "{} {}: {}{hint}",
+        diagnostic.code, diagnostic.pointer, diagnostic.message
+    )
+}
+
+#[test]
+fn an_unknown_action_has_a_hint() {
+    check(
+        "nodes: [{ id: a, action: data.sett }]",
+        &[
+            "PLAN_UNKNOWN_ACTION /nodes/0/action: there is no action `data.sett` (did you mean `data.set`?)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: mail.send }]",
+        &[
+            "PLAN_UNKNOWN_ACTION /nodes/0/action: there is no action `mail.send` (`nebula actions list` lists all actions)",
+        ],
+    );
+}
+
+#[test]
+fn an_unknown_version_lists_those_that_exist() {
+    check(
+        "nodes: [{ id: a, action: data.set@3 }]",
+        &[
+            "PLAN_UNKNOWN_VERSION /nodes/0/action: there is no version of `data.set` that satisfies `data.set@3` (there is @1.0, @1.3, @2.0)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set@1.4 }]",
+        &[
+            "PLAN_UNKNOWN_VERSION /nodes/0/action: there is no version of `data.set` that satisfies `data.set@1.4` (there is @1.0, @1.3, @2.0)",
+        ],
+    );
+}
+
+#[test]
+fn ports_and_inputs_must_exist() {
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }]\nconnections: [a.done -> b]",
+        &["PLAN_UNKNOWN_PORT /connections/0: node `a` has no output port `done` (it has `main`)"],
+    );
+    check(
+        r#"nodes: [{ id: a, action: flow.if, parameters: { condition: "true" } }, { id: b, action: data.set }]
+connections: [a.tru -> b]"#,
+        &[
+            "PLAN_UNKNOWN_PORT /connections/0: node `a` has no output port `tru` (did you mean `true`?)",
+        ],
+    );
+    check(
+        r#"nodes: [{ id: a, action: flow.switch, parameters: { cases: { high: "true" } } }, { id: b, action: data.set }]
+connections: [a.low -> b]"#,
+        &[
+            "PLAN_UNKNOWN_PORT /connections/0: node `a` has no output port `low` (it has `high`, `default`)",
+        ],
+    );
+    check(
+        r#"nodes: [{ id: a, action: data.set }, { id: b, action: data.merge }]
+connections: ["a -> b:lft"]"#,
+        &["PLAN_UNKNOWN_INPUT /connections/0: node `b` has no input `lft` (did you mean `left`?)"],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: b, action: data.merge }]\nconnections: [a -> b]",
+        &[
+            "PLAN_UNKNOWN_INPUT /connections/0: node `b` has no input `main` (it has `left`, `right`)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }]\nconnections: [a.error -> b]",
+        &[],
+    );
+}
+
+#[test]
+fn a_case_may_not_take_the_name_of_another_port() {
+    check(
+        r#"nodes: [{ id: a, action: flow.switch, parameters: { cases: { error: "true", default: "true" } } }]"#,
+        &[
+            "PLAN_PARAMETER /nodes/0/parameters/cases/error: `error` is the port of failures (give the case another name)",
+            "PLAN_PARAMETER /nodes/0/parameters/cases/default: `default` is the port of what no case takes (give the case another name)",
+        ],
+    );
+}
+
+#[test]
+fn a_cycle_is_named_once() {
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set }]\nconnections: [a -> b -> c -> b]",
+        &[
+            "PLAN_CYCLE /connections/0: nodes wait for each other: b → c → b (take one of these connections away; loops come with `loop: true` in a later version)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }]\nconnections: [a -> b, { from: b, to: a, loop: true }]",
+        &[
+            "PLAN_UNSUPPORTED /connections/1: a connection with `loop` cannot be run by this version (use `for_each` for a known list)",
+        ],
+    );
+}
+
+#[test]
+fn unequal_rates_name_the_nodes_where_they_meet() {
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, join: each }, { id: d, action: data.set }, { id: e, action: data.set }]\nconnections: [a -> c, b -> c, c -> d, a -> d, d -> e, a -> e]",
+        &[
+            "PLAN_UNEQUAL_RATES /nodes/3: node `d` joins `c`, which sends 2 token(s), with `a`, which sends 1 (write `join: each` here, or join both before the node that multiplies them)",
+        ],
+    );
+}
+
+#[test]
+fn a_join_counts_no_further_than_its_connections() {
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: b, action: data.set, join: { count: 2 } }]",
+        &["PLAN_JOIN_COUNT /nodes/1/join: node `b` waits for 2 live tokens, and has 1 connections"],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set, join: { count: 1 } }]\nconnections: []",
+        &["PLAN_JOIN_COUNT /nodes/0/join: node `a` waits for 1 live tokens, and has 0 connections"],
+    );
+}
+
+#[test]
+fn a_node_that_is_read_runs_before() {
+    check(
+        r#"nodes: [{ id: a, action: data.set, parameters: { x: "{{ $nodes.b.result }}" } }, { id: b, action: data.set }]"#,
+        &[
+            "PLAN_NOT_UPSTREAM /nodes/0/parameters/x: node `a` reads `b`, which does not run before it (connect `b` to `a`, directly or through other nodes)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: b, action: data.set, when: $nodes.a.success }]\nconnections: []",
+        &[
+            "PLAN_NOT_UPSTREAM /nodes/1/when: node `b` reads `a`, which does not run before it (connect `a` to `b`, directly or through other nodes)",
+        ],
+    );
+    check(
+        r#"nodes: [{ id: a, action: data.set }, { id: b, action: data.set, parameters: { x: "{{ $nodes.b.result }}" } }]"#,
+        &[
+            "PLAN_NOT_UPSTREAM /nodes/1/parameters/x: node `b` reads its own result, which does not exist yet (read it in a connection's condition, or in a node behind this one)",
+        ],
+    );
+    check(
+        r#"nodes: [{ id: a, action: data.set }, { id: b, action: data.set, parameters: { x: "{{ $nodes.aa.result }}" } }]"#,
+        &["NAME_UNKNOWN_NODE /nodes/1/parameters/x: there is no node `aa` (did you mean `a`?)"],
+    );
+}
+
+#[test]
+fn a_node_that_may_not_have_finished_is_read_with_a_question_mark() {
+    check(
+        r#"nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, join: any, parameters: { x: "{{ $nodes.a.result }}" } }]
+connections: [a -> c, b -> c]"#,
+        &[
+            "PLAN_NOT_CERTAIN /nodes/2/parameters/x: node `c` reads `a`, which may not have finished by then (write `$nodes.a?.`, and say what holds without it)",
+        ],
+    );
+    check(
+        r#"nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, join: any, parameters: { x: "{{ $nodes.a?.result ?? 1 }}" } }]
+connections: [a -> c, b -> c]"#,
+        &[],
+    );
+    check(
+        r#"nodes: [{ id: s, action: data.set }, { id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, join: any, parameters: { x: "{{ $nodes.s.result }}" } }]
+connections: [s -> a -> c, s -> b -> c]"#,
+        &[],
+    );
+    check(
+        r#"nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, join: { count: 2 }, parameters: { x: "{{ $nodes.a.result }}" } }]
+connections: [a -> c, b -> c]"#,
+        &[],
+    );
+}
+
+#[test]
+fn json_is_one_value() {
+    check(
+        r#"nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, parameters: { x: "{{ $json }}" } }]
+connections: [a -> c, b -> c]"#,
+        &[
+            "PLAN_SEVERAL_INPUTS /nodes/2/parameters/x: `$json` is read in node `c`, where 2 values can arrive (read `$inputs.main`, a list, or `$nodes.<id>.result`; or write `join: any` if only one comes)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.filter, parameters: { condition: $item.ok } }]\nconnections: [a -> c, b -> c]",
+        &[
+            "PLAN_SEVERAL_INPUTS /nodes/2/parameters/items: `$json` is read in node `c`, where 2 values can arrive (read `$inputs.main`, a list, or `$nodes.<id>.result`; or write `join: any` if only one comes)",
+        ],
+    );
+    check(
+        r#"nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, join: any, parameters: { x: "{{ $json }}" } }]
+connections: [a -> c, b -> c]"#,
+        &[],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, each_item: true }]\nconnections: [a -> c, b -> c]",
+        &[
+            "PLAN_SEVERAL_INPUTS /nodes/2/each_item: `$json` is read in node `c`, where 2 values can arrive (read `$inputs.main`, a list, or `$nodes.<id>.result`; or write `join: any` if only one comes)",
+        ],
+    );
+}
+
+#[test]
+fn roots_exist_at_their_places_only() {
+    check(
+        r#"nodes: [{ id: a, action: data.set, parameters: { x: "{{ $item }} {{ $item }}" } }]"#,
+        &[
+            "PLAN_ROOT_NOT_HERE /nodes/0/parameters/x: `$item` does not exist here: it is the element of a `for_each` or of a list action, and belongs into its parameters",
+        ],
+    );
+    check(
+        r#"nodes: [{ id: a, action: data.set, for_each: $item, parameters: { x: "{{ $index }}" } }]"#,
+        &[
+            "PLAN_ROOT_NOT_HERE /nodes/0/for_each: `$item` does not exist here: it is the element of a `for_each` or of a list action, and belongs into its parameters",
+        ],
+    );
+    check(
+        r#"nodes: [{ id: a, action: data.set, parameters: { x: "{{ $loop.index }}" } }]"#,
+        &[
+            "PLAN_ROOT_NOT_HERE /nodes/0/parameters/x: `$loop` does not exist here: there are no loops in this version",
+        ],
+    );
+    check(
+        r#"nodes: [{ id: a, action: data.set, requires: ["fs:read:{{ $json.dir }}"] }]"#,
+        &[
+            "PLAN_ROOT_NOT_HERE /nodes/0/requires/0: `$json` does not exist here: capabilities are settled before anything runs; only `$input` can be read",
+        ],
+    );
+    check(
+        r#"nodes: [{ id: a, action: data.set }, { id: b, action: data.set, requires: ["fs:read:{{ $nodes.a.result }}"] }]"#,
+        &[
+            "PLAN_ROOT_NOT_HERE /nodes/1/requires/0: `$nodes` does not exist here: capabilities are settled before anything runs (only `$input` can be read)",
+        ],
+    );
+    check(
+        r#"nodes: [{ id: a, action: data.set }]
+output: "{{ $json }}""#,
+        &[
+            "PLAN_ROOT_NOT_HERE /output: `$json` does not exist here: the output belongs to no node; read `$nodes.<id>.result`",
+        ],
+    );
+}
+
+#[test]
+fn literal_parameters_fit_the_schema_and_dynamic_ones_may() {
+    check(
+        "nodes: [{ id: a, action: file.write, parameters: { path: 1 } }]",
+        &[
+            "PLAN_PARAMETER /nodes/0/parameters/path: action `file.write`: must be a string, not an integer",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: file.write, parameters: { path: x, mod: append } }]",
+        &[
+            "PLAN_PARAMETER /nodes/0/parameters/mod: action `file.write` has no parameter `mod` (did you mean `mode`?)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: file.write, parameters: { content: x } }]",
+        &["PLAN_PARAMETER /nodes/0/parameters: action `file.write`: `path` is missing"],
+    );
+    check(
+        r#"nodes: [{ id: a, action: file.write, parameters: { path: x, mode: "{{ $json.mode }}", content: "n {{ $json.n }}" } }]"#,
+        &[],
+    );
+}
+
+#[test]
+fn schemas_must_be_schemas() {
+    check(
+        "input: { type: 5 }\noutput_schema: { minimum: x }\nnodes: [{ id: a, action: data.set }]",
+        &[
+            "PLAN_SCHEMA /input/type: must be one of \"array\", \"boolean\", \"integer\", \"null\", \"number\", \"object\", \"string\"",
+            "PLAN_SCHEMA /output_schema/minimum: must be a number, not a string",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: test.broken }, { id: b, action: test.broken }]",
+        &[
+            "PLAN_SCHEMA /nodes/0/parameters: the schema of action `test.broken` is no schema: the schema is wrong at /type: must be one of \"array\", \"boolean\", \"integer\", \"null\", \"number\", \"object\", \"string\"",
+        ],
+    );
+}
+
+#[test]
+fn capabilities_are_text_of_a_known_kind() {
+    check(
+        r#"nodes: [{ id: a, action: data.set, requires: ["files:read:/"] }]"#,
+        &[
+            "PLAN_CAPABILITY /nodes/0/requires/0: `files:read:/` is no capability; write fs:read:<dir>, fs:write:<dir>, net:<host>[:port], secret:<id>, process:<program>, env:<name>, workflow:<id>, llm:<model> or blob",
+        ],
+    );
+}
+
+#[test]
+fn what_this_version_cannot_run_is_refused() {
+    check(
+        "nodes: [{ id: a, action: data.set, credentials: { auth: key } }]",
+        &[
+            "PLAN_CREDENTIALS /nodes/0/credentials: credentials cannot be resolved by this version (leave them out; a secret in a parameter would stand in the journal)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set, cache: true, distribute: true }]",
+        &[
+            "PLAN_UNSUPPORTED /nodes/0/cache: `cache` cannot be run by this version (leave it out: the node then runs each time)",
+            "PLAN_UNSUPPORTED /nodes/0/distribute: `distribute` cannot be run by this version (leave it out: the items then run on one worker)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set, for_each: $input, each_item: true }]",
+        &[
+            "PLAN_UNSUPPORTED /nodes/0/each_item: `each_item` beside `for_each` cannot be run by this version (keep one of them)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: flow.wait, for_each: $input }]",
+        &[
+            "PLAN_UNSUPPORTED /nodes/0/for_each: `for_each` with the control action `flow.wait` cannot be run by this version (run a code action for each element, or filter the list with `data.filter`)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: b, action: data.set, join: { count: 1, rest: cancel } }]",
+        &[
+            "PLAN_UNSUPPORTED /nodes/1/join: `rest: cancel` cannot be run by this version (write `rest: absorb`: the rest then runs on without effect)",
+        ],
+    );
+    check(
+        r#"triggers: [{ id: t, type: cron, schedule: "0 3 * * *" }]
+nodes: [{ id: a, action: data.set }]"#,
+        &[
+            "PLAN_TRIGGERS_NOT_FIRED /triggers: triggers are kept, and this version does not fire them; start it with `nebula run`",
+        ],
+    );
+}
+
+#[test]
+fn every_expression_is_compiled_and_drawn_in_its_text() {
+    check(
+        r#"nodes: [{ id: a, action: data.set, when: "1 +", parameters: { x: "a {{ $oops }}" } }, { id: b, action: data.set }]
+connections: [{ from: a, to: b, condition: "$json." }]
+output: "{{ ) }}""#,
+        &[
+            "NAME_UNKNOWN_ROOT /nodes/0/parameters/x: there is no `$oops` (there are `$input`, `$inputs`, `$json`, `$item`, `$index`, `$loop`, `$trigger`, `$execution`, `$workflow`, `$vars`, `$nodes`, `$now`, `$today`, `$random`)",
+            "SYNTAX_END /nodes/0/when: expected a value, but the text ends",
+            "SYNTAX_END /connections/0/condition: expected a name after the dot, but the text ends",
+            "SYNTAX_UNEXPECTED /output: expected a value, but there is `)`",
+        ],
+    );
+    check(
+        r#"nodes: [{ id: a, action: data.set, idempotency_key: "{{ $nope }}" }]"#,
+        &[
+            "NAME_UNKNOWN_ROOT /nodes/0/idempotency_key: there is no `$nope` (there are `$input`, `$inputs`, `$json`, `$item`, `$index`, `$loop`, `$trigger`, `$execution`, `$workflow`, `$vars`, `$nodes`, `$now`, `$today`, `$random`)",
+        ],
+    );
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    check(
+        "nodes: [{ id: a, action: nope.nope }, { id: b, action: file.write, parameters: { path: 1 } }, { id: c, action: data.set@9 }]",
+        &[
+            "PLAN_UNKNOWN_ACTION /nodes/0/action: there is no action `nope.nope` (`nebula actions list` lists all actions)",
+            "PLAN_UNKNOWN_VERSION /nodes/2/action: there is no version of `data.set` that satisfies `data.set@9` (there is @1.0, @1.3, @2.0)",
+            "PLAN_PARAMETER /nodes/1/parameters/path: action `file.write`: must be a string, not an integer",
+        ],
+    );
+}
+
+/// Workflows that between them make every mistake.
+const MISTAKES: &[&str] = &[
+    "nodes: [{ id: a, action: data.sett }]",
+    "nodes: [{ id: a, action: data.set@3 }]",
+    "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }]\nconnections: [a.done -> b]",
+    "nodes: [{ id: a, action: data.set }, { id: b, action: data.merge }]\nconnections: [a -> b]",
+    "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }]\nconnections: [a -> b -> a]",
+    "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, join: each }, { id: d, action: data.set }]\nconnections: [a -> c, b -> c, c -> d, a -> d]",
+    "nodes: [{ id: a, action: data.set, join: { count: 1 } }]",
+    "nodes: [{ id: a, action: data.set, when: $nodes.b.success }, { id: b, action: data.set }]",
+    "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, join: any, when: $nodes.a.success }]\nconnections: [a -> c, b -> c]",
+    "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, when: $json.ok }]\nconnections: [a -> c, b -> c]",
+    "nodes: [{ id: a, action: data.set, when: $item.ok }]",
+    "nodes: [{ id: a, action: file.write, parameters: { path: 1 } }]",
+    "input: { type: 5 }\nnodes: [{ id: a, action: data.set }]",
+    "nodes: [{ id: a, action: data.set, requires: [nonsense] }]",
+    "nodes: [{ id: a, action: data.set, credentials: { auth: key } }]",
+    "nodes: [{ id: a, action: data.set, distribute: true }]",
+    "triggers: [{ id: t, type: cron }]\nnodes: [{ id: a, action: data.set }]",
+];
+
+#[test]
+fn every_code_is_reported_and_every_reported_code_is_listed() {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    for yaml in MISTAKES {
+        let planned = planned(yaml, &PlanSettings::default());
+        seen.extend(planned.diagnostics.iter().map(|diagnostic| diagnostic.code));
+    }
+    seen.extend(
+        too_many_activations()
+            .iter()
+            .map(|diagnostic| diagnostic.code),
+    );
+    seen.extend(contradictions().iter().map(|diagnostic| diagnostic.code));
+    let listed: BTreeSet<&str> = codes().iter().map(|(code, _)| *code).collect();
+    assert_eq!(seen, listed);
+    assert_eq!(
+        listed.len(),
+        codes().len(),
+        "a code stands twice in the table"
+    );
+}
+
+/// Fourteen joins in a row, each of which doubles its rate.
+fn too_many_activations() -> Vec<Diagnostic> {
+    let mut yaml = String::from("nodes:\n  - { id: s, action: data.set }\n");
+    let mut connections = String::from("connections:\n");
+    let mut last = "s".to_owned();
+    for stage in 0..14 {
+        for side in ["l", "r"] {
+            yaml += &format!("  - {{ id: {side}{stage}, action: data.set }}\n");
+            connections += &format!("  - {last} -> {side}{stage} -> j{stage}\n");
+        }
+        yaml += &format!("  - {{ id: j{stage}, action: data.set, join: each }}\n");
+        last = format!("j{stage}");
+    }
+    planned(&(yaml + &connections), &PlanSettings::default()).diagnostics
+}
+
+#[test]
+fn rates_that_multiply_reach_a_limit_once() {
+    let shown: Vec<_> = too_many_activations().iter().map(show).collect();
+    assert_eq!(
+        shown,
+        [
+            "PLAN_RATE_LIMIT /nodes/42/join: node `j13` would be activated 16384 times; the limit is 10000 (several `join: each` in a row multiply; use `join: any` or `all` in some of them)"
+        ]
+    );
+}
+
+/// A definition that no reader gave: it names a node that is not there.
+fn contradictions() -> Vec<Diagnostic> {
+    let yaml = "nodes: [{ id: a, action: data.set }]";
+    let mut definition = parse(&Source::new("test.yaml", yaml)).definition.unwrap();
+    let [a, ghost] = ["a", "ghost"].map(|id| id.parse().unwrap());
+    definition.connections.push(Connection::new(a, ghost));
+    plan(&definition, 1, &actions(), &PlanSettings::default()).diagnostics
+}
+
+#[test]
+fn a_definition_that_contradicts_itself_has_no_plan() {
+    let shown: Vec<_> = contradictions().iter().map(show).collect();
+    assert_eq!(
+        shown,
+        [
+            "PLAN_CONTRADICTION : a connection leads from `a` to `ghost`, and one of them is missing (read the definition with its own reader, which says which)"
+        ]
+    );
+    let yaml = "nodes: [{ id: a, action: data.set }]";
+    let mut definition = parse(&Source::new("test.yaml", yaml)).definition.unwrap();
+    definition.nodes.push(definition.nodes[0].clone());
+    let planned = plan(&definition, 1, &actions(), &PlanSettings::default());
+    assert!(planned.plan.is_none());
+    assert_eq!(planned.diagnostics[0].code, "PLAN_CONTRADICTION");
+}
