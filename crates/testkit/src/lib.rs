@@ -25,6 +25,7 @@
 //! });
 //! ```
 
+pub mod agree;
 mod clock;
 mod entropy;
 pub mod execution_repo;

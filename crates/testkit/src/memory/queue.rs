@@ -93,7 +93,7 @@ impl MemoryTaskQueue {
     fn now<T>(&self, work: impl FnOnce(&mut State, Duration) -> T) -> T {
         let mut state = self.state.lock();
         let now = self.clock.monotonic();
-        while let Some(index) = state.items.iter().position(|item| self.lapsed(item, now)) {
+        while let Some(index) = self.lapsed(&state, now) {
             state.items[index].in_hands = false;
             state.items[index].due = state.items[index].due.min(now);
             if state.items[index].count >= self.max_deliveries && self.keep(Guard::DeadBySilence) {
@@ -107,13 +107,21 @@ impl MemoryTaskQueue {
         work(&mut state, now)
     }
 
-    fn lapsed(&self, item: &Item, now: Duration) -> bool {
+    /// The task whose visibility was over first.
+    fn lapsed(&self, state: &State, now: Duration) -> Option<usize> {
         let early = if self.keep(Guard::VisibilityLasts) {
             Duration::ZERO
         } else {
             Duration::from_secs(2)
         };
-        item.in_hands && item.due.saturating_sub(early) <= now && self.keep(Guard::ComesAgain)
+        let held = state
+            .items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| item.in_hands && self.keep(Guard::ComesAgain));
+        let over = held.filter(|(_, item)| item.due.saturating_sub(early) <= now);
+        over.min_by_key(|(index, item)| (item.due, *index))
+            .map(|(index, _)| index)
     }
 
     fn bury(&self, state: &mut State, index: usize, reason: String, now: Duration) {

@@ -1,0 +1,257 @@
+//! What a random run knows of its executions, and the steps that it makes up.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use nebula_action::Grants;
+use nebula_core::{Clock, Digest, Entropy, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
+use nebula_execution::{Entry, Fact, InstanceId, NewExecution, Started, Status};
+use nebula_ports::{
+    DedupeKey, ExecutionSummary, InboxDelivery, Incarnation, Lease, LeaseRequest, Snapshot, Step,
+    StepId, WaitToken,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{ManualClock, SeededEntropy};
+
+/// How far a run looks back for leases and steps to use again.
+const MEMORY: usize = 32;
+
+/// How many wait tokens an execution has.
+pub(super) const TOKENS: u64 = 2;
+
+/// What the run has seen so far.
+pub(super) struct World {
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) random: SeededEntropy,
+    pub(super) executions: Vec<(TenantId, ExecutionId)>,
+    pub(super) leases: Vec<Lease>,
+    pub(super) steps: Vec<(Lease, Step)>,
+    /// Inbox head and mark of each execution.
+    pub(super) inboxes: BTreeMap<ExecutionId, (u64, u64)>,
+    /// The step that was applied last.
+    pub(super) last: BTreeMap<ExecutionId, StepId>,
+}
+
+impl World {
+    pub(super) fn new(clock: Arc<ManualClock>, seed: u64) -> Self {
+        Self {
+            clock,
+            random: SeededEntropy::new(seed),
+            executions: Vec::new(),
+            leases: Vec::new(),
+            steps: Vec::new(),
+            inboxes: BTreeMap::new(),
+            last: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn tenant(&self) -> TenantId {
+        TenantId::new(*self.random.pick(&["local", "local", "other"])).expect("an id")
+    }
+
+    /// One of the executions, a young one more likely; sometimes one that never was.
+    pub(super) fn execution(&self) -> (TenantId, ExecutionId) {
+        if self.executions.is_empty() || self.random.chance(2) {
+            return (self.tenant(), self.random.execution_id(self.clock.now()));
+        }
+        let young = self.executions.len().saturating_sub(6);
+        let from = if self.random.chance(70) { young } else { 0 };
+        self.random.pick(&self.executions[from..]).clone()
+    }
+
+    /// An execution to begin; sometimes one that exists.
+    pub(super) fn new_execution(&self, tenant: &TenantId) -> NewExecution {
+        let now = self.clock.now();
+        let mine: Vec<_> = self
+            .executions
+            .iter()
+            .filter(|(owner, _)| owner == tenant)
+            .collect();
+        let id = match mine.last() {
+            Some((_, id)) if self.random.chance(10) => *id,
+            _ => self.random.execution_id(now),
+        };
+        let workflow = WorkflowId::new(*self.random.pick(&["orders", "refunds"])).expect("an id");
+        let started = Started {
+            workflow: workflow.clone(),
+            version: 1,
+            plan: Digest::of(workflow.as_str().as_bytes()),
+            input: Arc::new(json!({ "n": self.random.below(2) })),
+            vars: Value::Null,
+            trigger: Value::Null,
+            origin: None,
+            grants: Grants::default(),
+            folder: None,
+        };
+        let entries = vec![Entry {
+            at: now,
+            fact: Fact::ExecutionStarted(Box::new(started)),
+        }];
+        NewExecution {
+            id,
+            tenant: tenant.clone(),
+            workflow,
+            version: 1,
+            entries,
+        }
+    }
+
+    pub(super) fn dedupe(&self) -> DedupeKey {
+        DedupeKey(format!("key {}", self.random.below(12)))
+    }
+
+    pub(super) fn request(&self) -> LeaseRequest {
+        let holder = Incarnation(Uuid::from_u128(u128::from(self.random.below(3))));
+        LeaseRequest {
+            holder,
+            ttl: Duration::from_secs(10),
+        }
+    }
+
+    /// A lease that was granted, the latest more likely; its holder may have lost it since.
+    pub(super) fn lease(&self) -> Option<Lease> {
+        let young = self.leases.len().saturating_sub(4);
+        let from = if self.random.chance(75) { young } else { 0 };
+        let choices = &self.leases[from..];
+        (!choices.is_empty()).then(|| self.random.pick(choices).clone())
+    }
+
+    pub(super) fn remember(&mut self, lease: Lease) {
+        self.leases.push(lease);
+        let old = self.leases.len().saturating_sub(MEMORY);
+        self.leases.drain(..old);
+    }
+
+    /// A step that was sent before and may be sent again.
+    ///
+    /// One without entries is recognised only until another is applied: later ones are not sent again.
+    pub(super) fn sent_before(&self) -> Option<(Lease, Step)> {
+        let known = |(lease, step): &&(Lease, Step)| {
+            !step.entries.is_empty() || self.last.get(&lease.execution) == Some(&step.id)
+        };
+        let choices: Vec<_> = self.steps.iter().filter(known).collect();
+        (!choices.is_empty()).then(|| (*self.random.pick(&choices)).clone())
+    }
+
+    pub(super) fn sent(&mut self, lease: Lease, step: Step) {
+        self.steps.push((lease, step));
+        let old = self.steps.len().saturating_sub(MEMORY);
+        self.steps.drain(..old);
+    }
+
+    pub(super) fn later(&self) -> Timestamp {
+        let now = self.clock.now();
+        let millis = i64::try_from(self.random.below(25_000)).expect("below 25,000") - 2_000;
+        Timestamp::from_millis(now.as_millis() + millis)
+    }
+
+    pub(super) fn token(&self, execution: ExecutionId, n: u8) -> WaitToken {
+        WaitToken(Digest::of_parts(&[execution.as_bytes(), &[n]]))
+    }
+
+    /// A step for an execution that the model describes like this; mostly right, sometimes not.
+    pub(super) fn step(&self, lease: &Lease, summary: Option<&ExecutionSummary>) -> Step {
+        let random = &self.random;
+        let (head, mark) = self
+            .inboxes
+            .get(&lease.execution)
+            .copied()
+            .unwrap_or_default();
+        let next_seq = summary.map_or(2, |summary| summary.entries + 1);
+        let expected_seq = if random.chance(90) {
+            next_seq
+        } else {
+            random.below(next_seq + 2)
+        };
+        let to = *random.pick(&[
+            None,
+            None,
+            None,
+            Some(Status::Running),
+            Some(Status::Waiting),
+            Some(Status::Waiting),
+            Some(Status::Paused),
+            Some(Status::Compensating),
+            Some(Status::Parked),
+            Some(Status::Failed),
+        ]);
+        let status = to
+            .or(summary.map(|summary| summary.status))
+            .unwrap_or(Status::Running);
+        let mut entries: Vec<_> = (0..random.below(4)).map(|_| self.entry()).collect();
+        if status.is_terminal() != random.chance(3) {
+            entries.push(Entry {
+                at: self.clock.now(),
+                fact: Fact::ExecutionTimedOut,
+            });
+        }
+        let inbox_through = match random.below(20) {
+            0 => mark.saturating_sub(1),
+            1 => head + 1,
+            2..10 => head,
+            _ => mark,
+        };
+        let at = expected_seq + entries.len() as u64;
+        let (waits_opened, waits_closed) = self.waits(lease);
+        Step {
+            id: StepId(random.uuid()),
+            expected_seq,
+            entries,
+            to,
+            wake_at: random.chance(60).then(|| self.later()),
+            inbox_through,
+            waits_opened,
+            waits_closed,
+            children: if random.chance(8) {
+                vec![self.new_execution(&lease.tenant)]
+            } else {
+                Vec::new()
+            },
+            deliver: self.deliveries(lease),
+            snapshot: random.chance(10).then(|| Snapshot {
+                through: at.saturating_sub(1),
+                state: vec![0, 1, 255],
+            }),
+            // Whether a lease that expires on what waits for a person makes it due is left open.
+            release: random.chance(30) || matches!(status, Status::Parked | Status::Paused),
+        }
+    }
+
+    fn entry(&self) -> Entry {
+        let node = NodeId::new(format!("node_{}", self.random.below(1_000))).expect("an id");
+        Entry {
+            at: self.clock.now(),
+            fact: Fact::InstanceSkipped {
+                instance: InstanceId::new(node, 1),
+            },
+        }
+    }
+
+    /// Tokens that a step opens and closes; never the same in one step, whose order is left open.
+    fn waits(&self, lease: &Lease) -> (Vec<WaitToken>, Vec<WaitToken>) {
+        let n = u8::try_from(self.random.below(TOKENS)).expect("a small number");
+        let token = self.token(lease.execution, n);
+        match self.random.below(10) {
+            0 => (vec![token], Vec::new()),
+            1 => (Vec::new(), vec![token]),
+            _ => (Vec::new(), Vec::new()),
+        }
+    }
+
+    fn deliveries(&self, lease: &Lease) -> Vec<InboxDelivery> {
+        if !self.random.chance(15) {
+            return Vec::new();
+        }
+        let (_, to) = self.execution();
+        let (dedupe, kind) = (self.dedupe(), "child".to_owned());
+        // What a step delivers to its own execution is left open.
+        let others = (to != lease.execution).then(|| InboxDelivery {
+            to,
+            dedupe,
+            kind,
+            payload: json!(1),
+        });
+        others.into_iter().collect()
+    }
+}

@@ -1,0 +1,379 @@
+//! Agreement of stores of executions.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use nebula_core::{Clock, ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_execution::{Status, StoredEntry};
+use nebula_ports::{
+    Acquired, Created, ExecutionFilter, ExecutionRepo, Lease, NewSignal, Result, Runnable,
+    RunnablePage, Step, Stepped,
+};
+use serde_json::json;
+
+use super::{
+    choice::{TOKENS, World},
+    log::Log,
+};
+use crate::{ManualClock, MemoryExecutionRepo, run};
+
+/// More than there is: where a page is cut is a store's own choice among equals.
+const ALL: usize = 100_000;
+
+/// Does `operations` random things to the store that `make` makes and to the model: creations, leases,
+/// steps with stale leases, wrong places and repeated ids, signals, sweeps, listings, deletions, time.
+///
+/// `make` is the expression of `execution_repo!`. In the end every journal and inbox is compared.
+///
+/// # Panics
+/// When an answer differs: with the seed and the operations on the execution in question.
+pub fn execution_repos<M: Future<Output = Arc<dyn ExecutionRepo>>>(
+    seed: u64,
+    operations: usize,
+    make: impl FnOnce(Arc<ManualClock>) -> M,
+) {
+    let clock = Arc::new(ManualClock::default());
+    let model = Arc::new(MemoryExecutionRepo::new(Arc::clone(&clock) as _));
+    run(async {
+        let driver = make(Arc::clone(&clock)).await;
+        let mut run = Run {
+            model,
+            driver,
+            world: World::new(clock, seed),
+            log: Log::new(seed),
+        };
+        for _ in 0..operations {
+            run.operation().await;
+        }
+        run.compare_all().await;
+    });
+}
+
+struct Run {
+    model: Arc<dyn ExecutionRepo>,
+    driver: Arc<dyn ExecutionRepo>,
+    world: World,
+    log: Log<ExecutionId>,
+}
+
+impl Run {
+    async fn operation(&mut self) {
+        match self.world.random.below(100) {
+            0..8 => self.create().await,
+            8..26 => self.acquire().await,
+            26..31 => self.renew().await,
+            31..34 => self.release().await,
+            34..62 => self.step().await,
+            62..68 => self.repeat().await,
+            68..77 => self.signal().await,
+            77..88 => self.advance(),
+            88..92 => self.sweep().await,
+            92..95 => self.list().await,
+            95..97 => self.wait_token().await,
+            97..99 => self.read().await,
+            _ => self.delete().await,
+        }
+    }
+
+    /// Notes an operation on an execution.
+    fn note(&mut self, about: ExecutionId, operation: &str) {
+        let now = self.world.clock.monotonic();
+        self.log
+            .note(Some(about), format!("at {now:?} {operation}"));
+    }
+
+    async fn create(&mut self) {
+        let tenant = self.world.tenant();
+        let new = self.world.new_execution(&tenant);
+        let dedupe = self.world.random.chance(40).then(|| self.world.dedupe());
+        let lease = self.world.random.chance(40).then(|| self.world.request());
+        let id = new.id;
+        self.note(id, &format!("create {new:?} {dedupe:?} {lease:?}"));
+        let model = self
+            .model
+            .create(&tenant, new.clone(), dedupe.clone(), lease)
+            .await;
+        let driver = self.driver.create(&tenant, new, dedupe, lease).await;
+        if let Some(Created::Created(lease)) = self.log.same(model, driver) {
+            self.world.executions.push((tenant.clone(), id));
+            lease
+                .into_iter()
+                .for_each(|lease| self.world.remember(lease));
+        }
+        self.look(&tenant, id).await;
+    }
+
+    async fn acquire(&mut self) {
+        let ((tenant, id), request) = (self.world.execution(), self.world.request());
+        self.note(id, &format!("acquire {request:?}"));
+        let model = self.model.acquire(&tenant, id, request, 3).await;
+        let driver = self.driver.acquire(&tenant, id, request, 3).await;
+        if let Some(Acquired::Granted(granted)) = self.log.same(model, driver) {
+            self.world
+                .inboxes
+                .insert(id, (granted.inbox_head, granted.inbox_through));
+            self.world.remember(granted.lease);
+        }
+        self.look(&tenant, id).await;
+    }
+
+    async fn renew(&mut self) {
+        let leases: Vec<_> = (0..self.world.random.below(4))
+            .filter_map(|_| self.world.lease())
+            .collect();
+        self.log.note(None, format!("renew {leases:?}"));
+        let _ = self.log.same(
+            self.model.renew(&leases).await,
+            self.driver.renew(&leases).await,
+        );
+    }
+
+    async fn release(&mut self) {
+        let Some(lease) = self.world.lease() else {
+            return;
+        };
+        self.note(lease.execution, &format!("release {lease:?}"));
+        let _ = self.log.same(
+            self.model.release(&lease).await,
+            self.driver.release(&lease).await,
+        );
+        self.look(&lease.tenant, lease.execution).await;
+    }
+
+    async fn step(&mut self) {
+        let Some(lease) = self.world.lease() else {
+            return;
+        };
+        let summary = self
+            .model
+            .get(&lease.tenant, lease.execution)
+            .await
+            .expect("the model answers");
+        let step = self.world.step(&lease, summary.as_ref());
+        self.send(lease, step).await;
+    }
+
+    async fn repeat(&mut self) {
+        if let Some((lease, step)) = self.world.sent_before() {
+            self.send(lease, step).await;
+        }
+    }
+
+    async fn send(&mut self, lease: Lease, step: Step) {
+        let id = lease.execution;
+        self.note(id, &format!("step {lease:?} {step:?}"));
+        let model = self.model.step(&lease, step.clone()).await;
+        let driver = self.driver.step(&lease, step.clone()).await;
+        if let Some(Stepped::Applied { inbox_head, .. }) = self.log.same(model, driver) {
+            self.world
+                .inboxes
+                .insert(id, (inbox_head, step.inbox_through));
+            self.world.last.insert(id, step.id);
+            for child in &step.children {
+                let known = self
+                    .world
+                    .executions
+                    .iter()
+                    .any(|(_, other)| *other == child.id);
+                if !known {
+                    self.world.executions.push((lease.tenant.clone(), child.id));
+                }
+                self.look(&lease.tenant, child.id).await;
+            }
+            for token in step.waits_opened.iter().chain(&step.waits_closed) {
+                self.note(id, &format!("waiting on {token:?}"));
+                let model = self.model.waiting_on(&lease.tenant, *token).await;
+                let driver = self.driver.waiting_on(&lease.tenant, *token).await;
+                let _ = self.log.same(model, driver);
+            }
+            for delivery in &step.deliver {
+                self.look(&lease.tenant, delivery.to).await;
+            }
+        }
+        self.look(&lease.tenant, id).await;
+        self.world.sent(lease, step);
+    }
+
+    async fn signal(&mut self) {
+        let ((tenant, id), dedupe) = (self.world.execution(), self.world.dedupe());
+        let signal = NewSignal {
+            kind: "poke".to_owned(),
+            payload: json!([dedupe.0]),
+            dedupe,
+        };
+        self.note(id, &format!("signal {signal:?}"));
+        let model = self.model.signal(&tenant, id, signal.clone()).await;
+        let _ = self
+            .log
+            .same(model, self.driver.signal(&tenant, id, signal).await);
+        self.look(&tenant, id).await;
+    }
+
+    fn advance(&mut self) {
+        let seconds = [0, 1, 4, 10, 10, 11, 30, 3_600, 40 * 3_600];
+        let by = Duration::from_secs(*self.world.random.pick(&seconds)) + Duration::from_millis(1);
+        self.log.note(None, format!("advance {by:?}"));
+        self.world.clock.advance(by);
+    }
+
+    async fn sweep(&mut self) {
+        let now = self.world.clock.now();
+        let ago = *self.world.random.pick(&[0, 5_000, 60_000]);
+        let rung_before = Timestamp::from_millis(now.as_millis() - ago);
+        self.log.note(None, format!("sweep {rung_before:?}"));
+        let model = self
+            .model
+            .runnable(rung_before, ALL)
+            .await
+            .map(|page| sorted(&page));
+        let driver = self.driver.runnable(rung_before, ALL).await;
+        if let Ok(page) = &driver {
+            fair(&self.log, &page.runnable);
+        }
+        let _ = self.log.same(model, driver.map(|page| sorted(&page)));
+    }
+
+    async fn list(&mut self) {
+        let tenant = self.world.tenant();
+        let workflow = self
+            .world
+            .random
+            .chance(30)
+            .then(|| WorkflowId::new("orders").expect("an id"));
+        let statuses = match self.world.random.below(3) {
+            0 => vec![],
+            1 => vec![Status::Waiting],
+            _ => vec![Status::Failed, Status::Parked, Status::Queued],
+        };
+        let filter = ExecutionFilter { workflow, statuses };
+        self.log.note(None, format!("list {tenant:?} {filter:?}"));
+        let by_id = |page: nebula_ports::Page<nebula_ports::ExecutionSummary>| {
+            let mut items = page.items;
+            // Newest first; which of those that began together comes first is a store's own choice.
+            assert!(
+                items.is_sorted_by_key(|item| std::cmp::Reverse(item.created_at)),
+                "{items:?}"
+            );
+            items.sort_by_key(|item| item.id);
+            (items, page.next)
+        };
+        let model = self
+            .model
+            .list(&tenant, &filter, None, ALL)
+            .await
+            .map(by_id);
+        let _ = self.log.same(
+            model,
+            self.driver
+                .list(&tenant, &filter, None, ALL)
+                .await
+                .map(by_id),
+        );
+    }
+
+    async fn wait_token(&mut self) {
+        let (tenant, id) = self.world.execution();
+        let n = u8::try_from(self.world.random.below(TOKENS)).expect("a small number");
+        let token = self.world.token(id, n);
+        self.note(id, &format!("token {n}"));
+        let model = self.model.waiting_on(&tenant, token).await;
+        let _ = self
+            .log
+            .same(model, self.driver.waiting_on(&tenant, token).await);
+    }
+
+    async fn delete(&mut self) {
+        let (tenant, now) = (self.world.tenant(), self.world.clock.now());
+        let before = Timestamp::from_millis(now.as_millis() - 4 * 3_600_000);
+        self.log.note(None, format!("delete {tenant:?} {before:?}"));
+        let model = self.model.delete_ended(&tenant, before, ALL).await;
+        let _ = self
+            .log
+            .same(model, self.driver.delete_ended(&tenant, before, ALL).await);
+    }
+
+    async fn read(&mut self) {
+        let (tenant, id) = self.world.execution();
+        self.compare(&tenant, id).await;
+    }
+
+    /// Compares what a listing says of an execution.
+    async fn look(&mut self, tenant: &TenantId, id: ExecutionId) {
+        self.note(id, "get");
+        let _ = self.log.same(
+            self.model.get(tenant, id).await,
+            self.driver.get(tenant, id).await,
+        );
+    }
+
+    /// Compares everything about an execution.
+    async fn compare(&mut self, tenant: &TenantId, id: ExecutionId) {
+        self.look(tenant, id).await;
+        self.note(id, "journal");
+        let size = *self.world.random.pick(&[1, 7, ALL]);
+        let model = journal(self.model.as_ref(), tenant, id, size).await;
+        let _ = self
+            .log
+            .same(model, journal(self.driver.as_ref(), tenant, id, size).await);
+        self.note(id, "inbox");
+        let model = self.model.inbox(tenant, id, 0, ALL).await;
+        let _ = self
+            .log
+            .same(model, self.driver.inbox(tenant, id, 0, ALL).await);
+    }
+
+    async fn compare_all(&mut self) {
+        for (tenant, id) in self.world.executions.clone() {
+            self.compare(&tenant, id).await;
+        }
+    }
+}
+
+/// A whole journal, page by page.
+async fn journal(
+    repo: &dyn ExecutionRepo,
+    tenant: &TenantId,
+    id: ExecutionId,
+    size: usize,
+) -> Result<Vec<StoredEntry>> {
+    let (mut entries, mut from) = (Vec::new(), Some(1));
+    while let Some(at) = from {
+        let page = repo.journal(tenant, id, at, size).await?;
+        assert!(
+            page.next.is_none_or(|next| next > at),
+            "a journal's page leads back"
+        );
+        entries.extend(page.entries);
+        from = page.next;
+    }
+    Ok(entries)
+}
+
+/// A page without its order, which is a store's own choice within a tenant.
+fn sorted(page: &RunnablePage) -> (Vec<(TenantId, ExecutionId)>, Option<Timestamp>, bool) {
+    let pair = |found: &Runnable| (found.tenant.clone(), found.execution);
+    let mut all: Vec<_> = page.runnable.iter().map(pair).collect();
+    all.sort();
+    (all, page.next_due, page.more)
+}
+
+/// Tenants take turns: as long as both have more, neither is two ahead.
+fn fair(log: &Log<ExecutionId>, runnable: &[Runnable]) {
+    let total = |tenant: &str| {
+        runnable
+            .iter()
+            .filter(|found| found.tenant.as_str() == tenant)
+            .count()
+    };
+    let shared = total("local").min(total("other"));
+    let first = &runnable[..2 * shared];
+    let local = first
+        .iter()
+        .filter(|found| found.tenant.as_str() == "local")
+        .count();
+    if local != shared {
+        log.fail(
+            &format!("{shared} of each tenant first"),
+            &format!("{runnable:?}"),
+        );
+    }
+}

@@ -1,0 +1,14 @@
+//! Random operations, done to a driver and to the model: every answer must be the same.
+//!
+//! A driver's test is one line per port and seed, such as
+//! `nebula_testkit::agree::execution_repos(seed, 1_000, |clock| async move { … })` with the expression of the
+//! driver's suite. On the first difference the test fails with the seed and with what was done to
+//! the thing in question until then; the same seed and number of operations fail again.
+
+mod choice;
+mod executions;
+mod log;
+mod queues;
+
+pub use executions::execution_repos;
+pub use queues::task_queues;

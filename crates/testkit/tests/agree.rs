@@ -1,0 +1,99 @@
+//! The comparison by random operations: it is silent where there is nothing to say, and only there.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use nebula_testkit::{
+    ExecutionGuard, MemoryExecutionRepo, MemoryTaskQueue, QueueGuard, agree,
+    task_queue::{CAPACITY, MAX_DELIVERIES},
+};
+
+#[test]
+fn the_model_of_executions_agrees_with_itself() {
+    for seed in 1..=4 {
+        agree::execution_repos(seed, 1_000, |clock| async move {
+            Arc::new(MemoryExecutionRepo::new(clock)) as Arc<_>
+        });
+    }
+}
+
+#[test]
+fn the_model_of_the_queue_agrees_with_itself() {
+    for seed in 1..=4 {
+        agree::task_queues(seed, 1_000, |clock| async move {
+            Arc::new(MemoryTaskQueue::new(
+                clock,
+                usize::from(CAPACITY),
+                MAX_DELIVERIES,
+            )) as Arc<_>
+        });
+    }
+}
+
+/// What random operations do not see: they are right about these or do not ask; the suite sees them.
+const UNSEEN_IN_STORES: &[ExecutionGuard] = &[
+    ExecutionGuard::StartsFirst,
+    ExecutionGuard::StepPlace,
+    ExecutionGuard::TerminalIsLast,
+    ExecutionGuard::InboxPages,
+    ExecutionGuard::ChildTenant,
+    ExecutionGuard::JournalPages,
+    ExecutionGuard::JournalFrom,
+    ExecutionGuard::ListPages,
+    ExecutionGuard::ListCursor,
+    ExecutionGuard::TokenCheck,
+    ExecutionGuard::RunnableLimit,
+    ExecutionGuard::RunnableMore,
+    ExecutionGuard::DeleteOldest,
+    ExecutionGuard::DeleteLimit,
+];
+
+/// The same for queues; one without `WaitEnds` would never answer.
+const UNSEEN_IN_QUEUES: &[QueueGuard] = &[
+    QueueGuard::AckOrder,
+    QueueGuard::ForeignReceipt,
+    QueueGuard::MergeTenant,
+    QueueGuard::WakeByRing,
+    QueueGuard::WakeByTime,
+    QueueGuard::WakeByNack,
+    QueueGuard::WakeAll,
+    QueueGuard::WaitEnds,
+];
+
+/// Whether one of a few seeds finds a difference.
+fn seen(run: impl Fn(u64)) -> bool {
+    (1..=3).any(|seed| catch_unwind(AssertUnwindSafe(|| run(seed))).is_err())
+}
+
+#[test]
+fn random_operations_see_a_store_without_a_guard() {
+    for guard in ExecutionGuard::ALL
+        .iter()
+        .filter(|guard| !UNSEEN_IN_STORES.contains(guard))
+    {
+        let seen = seen(|seed| {
+            agree::execution_repos(seed, 1_500, |clock| async move {
+                Arc::new(MemoryExecutionRepo::without(clock, *guard)) as Arc<_>
+            });
+        });
+        assert!(seen, "a store without {guard:?} agrees with the model");
+    }
+}
+
+#[test]
+fn random_operations_see_a_queue_without_a_guard() {
+    for guard in QueueGuard::ALL
+        .iter()
+        .filter(|guard| !UNSEEN_IN_QUEUES.contains(guard))
+    {
+        let seen = seen(|seed| {
+            agree::task_queues(seed, 1_500, |clock| async move {
+                let limits = (usize::from(CAPACITY), MAX_DELIVERIES);
+                Arc::new(MemoryTaskQueue::without(clock, limits, *guard)) as Arc<_>
+            });
+        });
+        assert!(seen, "a queue without {guard:?} agrees with the model");
+    }
+}

@@ -1,0 +1,126 @@
+//! The port over the line, with time and waiting.
+
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use nebula_core::Clock;
+use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{MemoryQueueConfig, line::Line};
+
+/// A [`TaskQueue`] in memory: bounded, fair between tenants, gone with its process.
+///
+/// Time is the monotonic one of the clock: a jump of wall time moves nothing.
+pub struct MemoryQueue {
+    clock: Arc<dyn Clock>,
+    line: Mutex<Line>,
+    /// Rung when the next task is due earlier than those who wait believe.
+    earlier: Notify,
+}
+
+impl fmt::Debug for MemoryQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryQueue")
+            .field("tasks", &self.line.lock().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl MemoryQueue {
+    /// An empty queue.
+    #[must_use]
+    pub fn new(config: MemoryQueueConfig, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            line: Mutex::new(Line::new(config)),
+            earlier: Notify::new(),
+        }
+    }
+
+    /// Works on the line as it is now, and wakes those who wait if something is due earlier than before.
+    ///
+    /// All of them: one that was woken alone might go away, and take the wake-up with it.
+    fn now<T>(&self, work: impl FnOnce(&mut Line, Duration) -> T) -> T {
+        let mut line = self.line.lock();
+        let now = self.clock.monotonic();
+        let before = line.next_due();
+        line.advance(now);
+        let done = work(&mut line, now);
+        let after = line.next_due();
+        drop(line);
+        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+            self.earlier.notify_waiters();
+        }
+        done
+    }
+}
+
+#[async_trait]
+impl TaskQueue for MemoryQueue {
+    async fn ring(&self, task: Task, delay: Duration) -> Result<Queued> {
+        Ok(self.now(|line, now| line.ring(task, now.saturating_add(delay), now)))
+    }
+
+    async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<Delivery>> {
+        let until = self.clock.monotonic().saturating_add(wait);
+        loop {
+            // Listens before it looks: what is rung in between is heard.
+            let mut earlier = pin!(self.earlier.notified());
+            earlier.as_mut().enable();
+            let (taken, now, due) = self.now(|line, now| {
+                let taken = line.take(max, now.saturating_add(visibility));
+                (taken, now, line.next_due())
+            });
+            if !taken.is_empty() || now >= until || max == 0 {
+                return Ok(taken);
+            }
+            let pause = due.map_or(until, |due| due.min(until)).saturating_sub(now);
+            tokio::select! {
+                biased;
+                () = earlier => {}
+                () = self.clock.sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn ack(&self, receipts: &[Receipt]) -> Result<Vec<ReceiptOutcome>> {
+        Ok(self.now(|line, now| {
+            receipts
+                .iter()
+                .map(|receipt| line.ack(receipt, now))
+                .collect()
+        }))
+    }
+
+    async fn nack(
+        &self,
+        receipt: &Receipt,
+        delay: Duration,
+        reason: &str,
+    ) -> Result<ReceiptOutcome> {
+        Ok(self.now(|line, now| line.nack(receipt, now.saturating_add(delay), reason, now)))
+    }
+
+    async fn extend(&self, receipt: &Receipt, by: Duration) -> Result<ReceiptOutcome> {
+        Ok(self.now(|line, now| line.extend(receipt, now.saturating_add(by))))
+    }
+
+    async fn dead(&self, limit: usize) -> Result<Vec<(Task, String)>> {
+        Ok(self.now(|line, _| line.dead(limit)))
+    }
+
+    async fn redrive(&self) -> Result<usize> {
+        Ok(self.now(Line::redrive))
+    }
+
+    fn dropped(&self) -> u64 {
+        self.line.lock().dropped()
+    }
+}
