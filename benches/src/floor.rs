@@ -13,7 +13,7 @@ use crate::chain::Chain;
 pub const EXECUTIONS_PER_COMMIT: u64 = 64;
 
 /// Frames of the write-ahead log between two checkpoints; the driver's are this far apart too.
-const CHECKPOINT_FRAMES: u32 = 4096;
+const CHECKPOINT_FRAMES: u32 = 16_384;
 
 /// The driver's own tables.
 const SCHEMA: &str = include_str!("../../drivers/storage-sqlite/migrations/0001_first.sql");

@@ -19,7 +19,7 @@ const PAGE_SIZE: u32 = 4096;
 const CACHE_KIB: i64 = 16 << 10;
 
 /// What is left of the write-ahead log once it begins anew.
-const WAL_KEPT_BYTES: i64 = 64 << 20;
+const WAL_KEPT_BYTES: i64 = 80 << 20;
 
 /// Prepared statements that each connection keeps; there are fewer.
 const STATEMENTS: usize = 96;
