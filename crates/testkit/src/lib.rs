@@ -1,9 +1,9 @@
 //! Conformance suites for drivers, and in-memory models of every port.
 //!
-//! A driver's test is one line per port: `execution_repo!`, `workflow_repo!`, `task_queue!`
+//! A driver's test is one line per port: [`execution_repo!`], [`workflow_repo!`], [`task_queue!`]
 //! give each rule its own named test. The models pass the same suites, replace mocks in other
-//! crates' tests, and are the oracle for random operations. Start reading at [`ManualClock`] to
-//! test with, at `execution_repo` to write a driver.
+//! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
+//! test with, at [`mod@execution_repo`] to write a driver.
 //!
 //! Does not know: any driver.
 //!
@@ -14,14 +14,15 @@
 //! ```
 //! use std::{sync::Arc, time::Duration};
 //! use nebula_core::Clock;
+//! use nebula_ports::ExecutionRepo;
 //! use nebula_testkit::{ManualClock, MemoryExecutionRepo, run_timed};
 //!
 //! let clock = ManualClock::default();
 //! let repo = MemoryExecutionRepo::new(Arc::new(clock.clone()));
 //! run_timed(&clock.clone(), async move {
 //!     clock.sleep(Duration::from_hours(24)).await; // no time passes outside
-//!     assert_eq!(clock.monotonic(), Duration::from_hours(24));
-//!     drop(repo);
+//!     let page = repo.runnable(clock.now(), 10).await.unwrap();
+//!     assert_eq!((page.runnable.len(), page.next_due), (0, None));
 //! });
 //! ```
 

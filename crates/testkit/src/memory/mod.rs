@@ -2,8 +2,10 @@
 
 mod execution_guard;
 mod executions;
+mod leases;
 mod queue;
 mod queue_guard;
+mod queue_list;
 mod record;
 mod records;
 mod sandbox;
