@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use nebula_benches::{Samples, Table, chain, disk, floor, median, process, repo};
+use nebula_benches::{Samples, Table, chain, disk, engine, floor, median, process, repo};
 use nebula_system::SystemClock;
 
 /// Nodes of the chain: W1.
@@ -36,13 +36,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let clock = SystemClock::default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .enable_time()
         .build()?;
     let chain = chain::of(NODES);
     let mut probes = Samples::default();
     let mut floors = Vec::new();
     let mut drivers: Vec<Vec<Figures>> = CLIENTS.iter().map(|_| Vec::new()).collect();
+    let mut engines: Vec<Vec<Figures>> = CLIENTS.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
-        for (figures, (clients, executions)) in drivers.iter_mut().zip(CLIENTS) {
+        for ((figures, whole), (clients, executions)) in
+            drivers.iter_mut().zip(&mut engines).zip(CLIENTS)
+        {
             let executions = executions / scale;
             let folder = tempfile::tempdir()?;
             probes.extend(disk::probe(
@@ -59,6 +63,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             figures.push(own);
 
             let before = process::usage();
+            let run = engine::run(folder.path(), NODES, executions, clients);
+            let outcome = runtime.block_on(run).map_err(|error| error.to_string())?;
+            let mut own = of(outcome.took, executions, before);
+            own.commits = outcome.stats.commits as f64;
+            own.latency = outcome.latency;
+            whole.push(own);
+
+            let before = process::usage();
             let took = floor::run(folder.path(), &chain, executions, &clock)?;
             // The driver's connections checkpoint and close within its measurement; so does the floor's.
             let mut own = of(took, executions, before);
@@ -68,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    print(&probes, &floors, &drivers, scale, chain.bytes())?;
+    print(&probes, &floors, (&drivers, &engines), scale, chain.bytes())?;
     Ok(())
 }
 
@@ -86,7 +98,7 @@ fn of(took: Duration, executions: u64, before: process::Usage) -> Figures {
 fn print(
     probes: &Samples,
     floors: &[Figures],
-    drivers: &[Vec<Figures>],
+    (drivers, engines): (&[Vec<Figures>], &[Vec<Figures>]),
     scale: u64,
     journal: usize,
 ) -> io::Result<()> {
@@ -120,6 +132,10 @@ fn print(
     row(&mut table, &name, floors, floor_rate, CLIENTS[2].1 / scale);
     for (figures, (clients, executions)) in drivers.iter().zip(CLIENTS) {
         let name = format!("storage-sqlite, {clients} clients: create → step to the end");
+        row(&mut table, &name, figures, floor_rate, executions / scale);
+    }
+    for (figures, (clients, executions)) in engines.iter().zip(CLIENTS) {
+        let name = format!("engine, {clients} clients: start → {NODES} nodes → outcome");
         row(&mut table, &name, figures, floor_rate, executions / scale);
     }
     writeln!(out, "{table}")

@@ -21,6 +21,7 @@
 
 pub mod chain;
 pub mod disk;
+pub mod engine;
 pub mod floor;
 pub mod process;
 pub mod repo;

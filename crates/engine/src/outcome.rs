@@ -38,6 +38,26 @@ impl Engine {
         until: Until,
         deadline: Option<Duration>,
     ) -> Result<Option<Report>> {
+        match self.wait(tenant, execution, until, deadline).await? {
+            Some(_) => self.report(tenant, execution).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The same for a caller who wants only the status: no journal is read.
+    ///
+    /// # Errors
+    /// The store failed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn wait(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        until: Until,
+        deadline: Option<Duration>,
+    ) -> Result<Option<Status>> {
         let mut events = self.bus.subscribe();
         let clock = &self.ports.clock;
         let give_up = deadline.map(|deadline| clock.monotonic() + deadline);
@@ -47,7 +67,7 @@ impl Engine {
             };
             let late = give_up.is_some_and(|give_up| clock.monotonic() >= give_up);
             if late || settled(summary.status, until) {
-                return self.report(tenant, execution).await;
+                return Ok(Some(summary.status));
             }
             let look_again = clock.sleep(self.config.outcome_interval);
             tokio::pin!(look_again);

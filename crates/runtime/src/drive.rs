@@ -227,7 +227,7 @@ impl Drive {
                 Some(due) => {
                     clock
                         .sleep(due.since(clock.now()) + Duration::from_millis(1))
-                        .await
+                        .await;
                 }
                 None => std::future::pending().await,
             }
