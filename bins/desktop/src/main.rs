@@ -1,2 +1,138 @@
-//! The desktop binary: arguments → config → compose → run.
-fn main() {}
+//! Runs workflows from the command line, over one SQLite file.
+//!
+//! Arguments → settings → composition → one command of [`commands`]. Start reading at [`main`];
+//! `compose.rs` alone names drivers, `session.rs` is the engine at work, `failure.rs` says what each
+//! exit code means, `console.rs` is the only writer to standard output and standard error.
+//!
+//! Does not know: how a workflow is read, planned or driven; it asks the crates that do.
+//!
+//! # Invariants
+//! - Results go to standard output and nothing else does; on a pipe they are JSON.
+//! - A definition, input or grant that is wrong is refused before the database is opened.
+//! - Every failure says what, where, why and what to do, and ends with the exit code that it means.
+
+mod arguments;
+mod commands;
+mod compose;
+mod console;
+mod definition;
+mod ending;
+mod failure;
+mod focus;
+mod grants;
+mod input;
+mod progress;
+mod remembered;
+mod session;
+mod settings;
+mod shell;
+mod table;
+mod waves;
+
+use std::{future::Future, io::IsTerminal as _, process::ExitCode};
+
+use clap::Parser as _;
+use nebula_telemetry::{LogOptions, init_logging};
+
+use crate::{
+    arguments::{Arguments, Command, Executions},
+    console::Console,
+    failure::{Exit, Failure},
+    settings::Loaded,
+};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let console = Console::new(&arguments.global);
+    let exit = dispatch(&arguments, &console).unwrap_or_else(|failure| {
+        console.failure(&failure);
+        failure.exit
+    });
+    ExitCode::from(exit.code())
+}
+
+/// Help and version go to standard output; anything else is wrong usage, exit code 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell if it cannot be written.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let asked = std::env::args_os().any(|word| word == "--json");
+    if asked || !std::io::stdout().is_terminal() {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let message = first.strip_prefix("error: ").unwrap_or(first);
+        let failure = Failure::invalid("USAGE", message);
+        let global = arguments::Global {
+            json: true,
+            quiet: false,
+            log: None,
+            no_color: true,
+        };
+        let _ = Console::new(&global).document(&failure.document());
+    }
+    ExitCode::from(Exit::Invalid.code())
+}
+
+fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
+    let global = &arguments.global;
+    let load = |database| {
+        let loaded = settings::load(global, database)?;
+        let options = LogOptions {
+            filter: loaded.settings.log.filter.clone(),
+            format: loaded.settings.log.format.into(),
+            colour: console.err.0,
+        };
+        init_logging(&options).map_err(|error| Failure::invalid("USAGE", error.to_string()))?;
+        Ok::<Loaded, Failure>(loaded)
+    };
+    match &arguments.command {
+        Command::Run(run) => {
+            let loaded = load(Some(&run.database))?;
+            block_on(commands::run::run(run, loaded, console))
+        }
+        Command::Resume(resume) => {
+            let loaded = load(Some(&resume.database))?;
+            block_on(commands::resume::run(resume, &loaded, console))
+        }
+        Command::Validate(validate) => {
+            let loaded = load(None)?;
+            block_on(commands::validate::run(validate, &loaded, console))
+        }
+        Command::Plan(plan) => {
+            let loaded = load(None)?;
+            block_on(commands::plan::run(plan, &loaded, console))
+        }
+        Command::Executions(command) => {
+            let database = match command {
+                Executions::List { database, .. }
+                | Executions::Show { database, .. }
+                | Executions::Cancel { database, .. } => database,
+                Executions::Unpark(unpark) => &unpark.database,
+            };
+            let loaded = load(Some(database))?;
+            block_on(commands::executions::run(command, &loaded, console))
+        }
+        Command::Expr(expr) => commands::expr::run(expr, console),
+        Command::Actions(actions) => {
+            let loaded = load(None)?;
+            block_on(commands::actions::run(actions, &loaded, console))
+        }
+        // It looks at the settings itself, also at those that cannot be read.
+        Command::Doctor(database) => block_on(commands::doctor::run(global, database, console)),
+        Command::Completions { shell } => commands::completions::run(*shell, console),
+    }
+}
+
+/// Runs a command on all cores.
+fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::environment("THREADS", format!("no threads: {error}")))?;
+    runtime.block_on(Box::pin(command))
+}

@@ -1,0 +1,232 @@
+//! What can be written on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs workflows on this machine. What ran, and how far, is kept in one SQLite file, so that a run
+/// survives being killed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nebula",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Exit codes: 0 completed · 1 failed, cancelled or timed out · 2 bad usage or an invalid definition ·\n\
+                  3 the environment (file, database, disk) · 4 waits for a person or is parked · 130 and 143 stopped by a signal"
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Give results as JSON; the default where standard output is no terminal
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing on standard error but errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Which log lines go to standard error: a level, or `warn,nebula_runtime=debug`
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// No colours; so does the variable NO_COLOR
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a workflow and wait for its end
+    Run(Run),
+    /// Go on with what has not ended: one execution, or everything in the database
+    Resume(Resume),
+    /// Check definitions and show every problem of them; nothing runs
+    Validate(Validate),
+    /// Show what would run, in which order, what it may touch and what can repeat
+    Plan(Plan),
+    /// Look at executions, and decide about them
+    #[command(subcommand)]
+    Executions(Executions),
+    /// Evaluate an expression
+    Expr(Expr),
+    /// Look at the actions that nodes can name
+    #[command(subcommand)]
+    Actions(Actions),
+    /// Check folders, database, disk, clock and settings
+    Doctor(Database),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which database.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Database {
+    /// The database file; default: nebula.db in your data folder
+    #[arg(long, value_name = "PATH")]
+    pub(crate) db: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// A definition in YAML or JSON, or the id of a workflow that ran before
+    #[arg(value_name = "FILE|ID")]
+    pub(crate) target: String,
+    /// One field of the input: `name=text`, read as the workflow's schema says, or `name:=JSON`, taken exactly
+    #[arg(long, value_name = "K=V")]
+    pub(crate) input: Vec<String>,
+    /// More fields, so that several may follow one `--input`
+    #[arg(value_name = "K=V", hide = true)]
+    pub(crate) more_input: Vec<String>,
+    /// The whole input: JSON, `@FILE`, or `-` for standard input
+    #[arg(long, value_name = "JSON|@FILE|-")]
+    pub(crate) input_json: Option<String>,
+    /// Grant a capability, such as `fs:read:/var/log`; relative paths begin at the current folder
+    #[arg(long, value_name = "CAPABILITY")]
+    pub(crate) grant: Vec<String>,
+    /// Grant everything that this workflow asks for
+    #[arg(long)]
+    pub(crate) grant_requested: bool,
+    #[command(flatten)]
+    pub(crate) database: Database,
+    /// Keep the database in memory only: nothing is left, and nothing can be resumed
+    #[arg(long, conflicts_with = "db")]
+    pub(crate) ephemeral: bool,
+    /// Hand the run over to a running engine and return at once
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// The execution; without one, everything that has not ended
+    pub(crate) id: Option<String>,
+    #[command(flatten)]
+    pub(crate) database: Database,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// Definitions in YAML or JSON
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// A definition in YAML or JSON
+    pub(crate) file: PathBuf,
+    /// How to show it; default: text on a terminal, else JSON
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<PlanFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For reading
+    Text,
+    /// For programs
+    Json,
+    /// A flowchart for Mermaid
+    Mermaid,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Executions {
+    /// List executions, newest first
+    List {
+        /// Only in this status; may be given several times
+        #[arg(long, value_name = "STATUS")]
+        status: Vec<String>,
+        /// Only of this workflow
+        #[arg(long, value_name = "ID")]
+        workflow: Option<String>,
+        /// At most so many, up to 1,000
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Show what an execution did
+    Show {
+        /// The execution
+        id: String,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Ask an execution to end early, and wait until it has
+    Cancel {
+        /// The execution
+        id: String,
+        /// Why, for the journal
+        #[arg(long, default_value = "cancelled from the command line")]
+        reason: String,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Decide about a parked execution, and go on with it
+    Unpark(Unpark),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unpark {
+    /// The execution
+    pub(crate) id: String,
+    /// Which instance the decision is about, such as `pay` or `pay[3]`; needed if several are open
+    #[arg(long, value_name = "INSTANCE")]
+    pub(crate) node: Option<String>,
+    /// What became of the effect, or what shall become of it
+    #[arg(long = "as", value_enum, value_name = "DECISION")]
+    pub(crate) decision: Decision,
+    /// The node's result, for `--as succeeded`; default: null
+    #[arg(long, value_name = "JSON")]
+    pub(crate) output: Option<String>,
+    #[command(flatten)]
+    pub(crate) database: Database,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Decision {
+    /// The effect happened; `--output` is the node's result
+    Succeeded,
+    /// The effect did not happen, and shall not: the node failed
+    Failed,
+    /// Do it again
+    Retry,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Expr {
+    /// The expression, without `{{ }}`
+    #[arg(required_unless_present = "batch", conflicts_with = "batch")]
+    pub(crate) expression: Option<String>,
+    /// What it sees: an object of roots without `$`, in a file or, with `-`, on standard input
+    #[arg(long, value_name = "FILE|-", conflicts_with = "batch")]
+    pub(crate) data: Option<String>,
+    /// A member of null or undefined is undefined, as imported workflows expect
+    #[arg(long, conflicts_with = "batch")]
+    pub(crate) lenient: bool,
+    /// Read `{ "expr", "data", "mode" }` per line from standard input and answer each with a line
+    #[arg(long)]
+    pub(crate) batch: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Actions {
+    /// List all actions
+    List,
+    /// Show what an action takes, gives and touches
+    Show {
+        /// The action, such as `file.read` or `file.read@1`
+        action: String,
+    },
+}

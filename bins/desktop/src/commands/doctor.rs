@@ -1,0 +1,255 @@
+//! `nebula doctor`: what this machine is like, and what is wrong with it.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nebula_core::{Clock as _, Timestamp};
+use nebula_system::SystemClock;
+use serde::Serialize;
+
+use crate::{
+    arguments::{Database, Global},
+    compose,
+    console::{Console, Paint},
+    failure::{Exit, Failure, reason},
+    settings::{self, FILE_NAME, Loaded, Place},
+};
+
+/// How often the disk is asked to sync.
+const SYNCS: usize = 8;
+/// A sync that takes longer makes every step of every execution slow.
+const SLOW_SYNC: Duration = Duration::from_millis(50);
+/// A clock before this is not set: 2025-01-01.
+const EARLIEST: Timestamp = Timestamp::from_millis(1_735_689_600_000);
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ok,
+    Warning,
+    Failed,
+}
+
+/// One line of the result. JSON: `{ "check", "verdict", "detail", "advice" }`.
+#[derive(Debug, Serialize)]
+struct Check {
+    check: &'static str,
+    verdict: Verdict,
+    detail: String,
+    advice: Option<String>,
+}
+
+/// JSON: `{ "healthy": true, "checks": [...] }`.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    healthy: bool,
+    checks: &'a [Check],
+}
+
+impl Check {
+    fn new(check: &'static str, verdict: Verdict, detail: impl Into<String>) -> Self {
+        Self {
+            check,
+            verdict,
+            detail: detail.into(),
+            advice: None,
+        }
+    }
+
+    fn ok(check: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(check, Verdict::Ok, detail)
+    }
+
+    fn failed(check: &'static str, failure: Failure) -> Self {
+        Self {
+            advice: failure.advice,
+            ..Self::new(check, Verdict::Failed, failure.message)
+        }
+    }
+
+    fn advice(mut self, advice: &str) -> Self {
+        self.advice = Some(advice.to_owned());
+        self
+    }
+}
+
+/// Runs `nebula doctor`. Exit code 3 if something is broken.
+pub(crate) async fn run(
+    global: &Global,
+    database: &Database,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let version = format!(
+        "nebula {}, {}-{}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        std::env::consts::OS
+    );
+    let mut checks = vec![Check::ok("version", version)];
+    let loaded = settings::load(global, Some(database));
+    match &loaded {
+        Ok(loaded) => checks.push(settings_file(loaded)),
+        Err(failure) => {
+            let advice = failure.advice.clone();
+            let check = Check::new("settings", Verdict::Failed, failure.message.clone());
+            checks.push(Check { advice, ..check });
+        }
+    }
+    if let Ok(loaded) = &loaded {
+        let folder = data_folder(loaded);
+        checks.push(folder_check(&folder));
+        checks.push(sync_check(&folder));
+        checks.push(database_check(loaded).await);
+    }
+    checks.push(clock_check());
+    let healthy = checks.iter().all(|check| check.verdict != Verdict::Failed);
+    if console.json {
+        let checks = &checks;
+        console.document(&Document { healthy, checks })?;
+    } else {
+        for check in &checks {
+            console.line(&line(check, console))?;
+        }
+    }
+    Ok(if healthy {
+        Exit::Completed
+    } else {
+        Exit::Environment
+    })
+}
+
+fn line(check: &Check, console: &Console) -> String {
+    let mark = match check.verdict {
+        Verdict::Ok => console.out.paint(Paint::Green, "✓"),
+        Verdict::Warning => console.out.paint(Paint::Yellow, "!"),
+        Verdict::Failed => console.out.paint(Paint::Red, "✗"),
+    };
+    let mut text = format!("{mark} {:<9} {}", check.check, check.detail);
+    if let Some(advice) = &check.advice {
+        let label = console.out.paint(Paint::Cyan, "what to do:");
+        text.push_str(&format!("\n            {label} {advice}"));
+    }
+    text
+}
+
+fn settings_file(loaded: &Loaded) -> Check {
+    let path = loaded.folders.config.join(FILE_NAME);
+    let shown = path.display();
+    if path.exists() {
+        Check::ok("settings", format!("{shown}"))
+    } else {
+        Check::ok(
+            "settings",
+            format!("{shown} is not there; every setting has its default"),
+        )
+    }
+}
+
+/// The folder of the database, or the nearest one around it that is there.
+fn data_folder(loaded: &Loaded) -> PathBuf {
+    let wanted = match &loaded.place {
+        Place::Named(path) | Place::Usual(path) => path.parent().unwrap_or(path),
+        Place::Memory => &loaded.folders.data,
+    };
+    let there = wanted.ancestors().find(|folder| folder.exists());
+    there.unwrap_or(Path::new("/")).to_owned()
+}
+
+fn folder_check(folder: &Path) -> Check {
+    match tempfile::NamedTempFile::new_in(folder) {
+        Ok(_) => Check::ok("folder", format!("{} can be written", folder.display())),
+        Err(error) => {
+            let detail = format!("{} cannot be written: {}", folder.display(), reason(&error));
+            Check::new("folder", Verdict::Failed, detail)
+                .advice("make it writable, or choose another database with --db")
+        }
+    }
+}
+
+/// Every commit waits for the disk: how long is that here?
+fn sync_check(folder: &Path) -> Check {
+    match sync_times(folder) {
+        Ok(times) => {
+            let (middle, slowest) = (times[times.len() / 2], times[times.len() - 1]);
+            let millis = |time: Duration| time.as_secs_f64() * 1_000.0;
+            let detail = format!(
+                "a sync takes {:.2} ms, the slowest of {SYNCS} {:.2} ms",
+                millis(middle),
+                millis(slowest)
+            );
+            if middle > SLOW_SYNC {
+                Check::new("disk", Verdict::Warning, detail)
+                    .advice("put the database on a faster disk: each step waits for a sync")
+            } else {
+                Check::ok("disk", detail)
+            }
+        }
+        Err(error) => {
+            let detail = format!("{} cannot be synced: {}", folder.display(), reason(&error));
+            Check::new("disk", Verdict::Failed, detail).advice("choose a disk that can, with --db")
+        }
+    }
+}
+
+fn sync_times(folder: &Path) -> std::io::Result<Vec<Duration>> {
+    let clock = SystemClock::default();
+    let mut file = tempfile::tempfile_in(folder)?;
+    let mut times = Vec::with_capacity(SYNCS);
+    for _ in 0..SYNCS {
+        file.write_all(&[0; 4096])?;
+        let begun = clock.monotonic();
+        file.sync_data()?;
+        times.push(clock.monotonic() - begun);
+    }
+    times.sort_unstable();
+    Ok(times)
+}
+
+/// Opening a database checks it; one that is not there is not made.
+async fn database_check(loaded: &Loaded) -> Check {
+    let Some(path) = loaded.place.path() else {
+        return Check::ok("database", "in memory");
+    };
+    let shown = path.display();
+    if !path.exists() {
+        return Check::ok(
+            "database",
+            format!("{shown} is not there yet; the first run makes it"),
+        );
+    }
+    let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
+    match compose::compose(loaded).await {
+        Ok(composed) => {
+            let tenant = nebula_core::TenantId::local();
+            match composed.nebula.engine().unfinished(&tenant).await {
+                Ok(left) => Check::ok(
+                    "database",
+                    format!(
+                        "{shown} is sound, {size} bytes, {} unfinished",
+                        crate::definition::counted(left.len(), "execution")
+                    ),
+                ),
+                Err(error) => Check::failed("database", error.into()),
+            }
+        }
+        Err(failure) => Check::failed("database", failure),
+    }
+}
+
+fn clock_check() -> Check {
+    let now = SystemClock::default().now();
+    if now < EARLIEST {
+        return Check::new(
+            "clock",
+            Verdict::Failed,
+            format!("it is {now}, which cannot be"),
+        )
+        .advice("set the machine's clock");
+    }
+    Check::ok("clock", now.to_string())
+}

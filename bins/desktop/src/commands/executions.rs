@@ -1,0 +1,283 @@
+//! `nebula executions`: look, cancel, decide.
+
+use std::time::Duration;
+
+use nebula_core::ExecutionId;
+use nebula_engine::{Report, Until};
+use nebula_execution::Status;
+use nebula_ports::{ExecutionFilter, ExecutionSummary, Signalled};
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::Executions,
+    commands::{run, unpark},
+    console::{Console, Paint},
+    ending,
+    failure::{Exit, Failure},
+    session::{self, Driven, Session},
+    settings::Loaded,
+    table::table,
+};
+
+/// How long `cancel` and `unpark` wait for another process that drives the execution.
+pub(crate) const HOLDER_WAIT: Duration = Duration::from_secs(30);
+
+/// Runs `nebula executions`.
+pub(crate) async fn run(
+    command: &Executions,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    match command {
+        Executions::List {
+            status,
+            workflow,
+            limit,
+            ..
+        } => {
+            let filter = filter(status, workflow.as_deref())?;
+            let session = Session::open_existing(loaded).await?;
+            list(session.as_ref(), &filter, usize::from(*limit), console).await
+        }
+        Executions::Show { id, .. } => {
+            let (session, id) = find(id, loaded).await?;
+            show(&session.report(id).await?, &session, console)
+        }
+        Executions::Cancel { id, reason, .. } => {
+            let (session, id) = find(id, loaded).await?;
+            cancel(&session, id, reason, console).await
+        }
+        Executions::Unpark(arguments) => {
+            let decision = unpark::decision(arguments)?;
+            let (session, id) = find(&arguments.id, loaded).await?;
+            unpark::run(arguments, decision, &session, id, console).await
+        }
+    }
+}
+
+async fn find(id: &str, loaded: &Loaded) -> Result<(Session, ExecutionId), Failure> {
+    let id = session::execution_id(id)?;
+    let session = Session::open_existing(loaded).await?;
+    Ok((session.ok_or_else(|| session::unknown(id))?, id))
+}
+
+fn filter(statuses: &[String], workflow: Option<&str>) -> Result<ExecutionFilter, Failure> {
+    let statuses = statuses.iter().map(|text| {
+        text.parse::<Status>().map_err(|error| {
+            let all: Vec<_> = Status::all().map(Status::as_str).collect();
+            Failure::invalid("USAGE", format!("--status: {error}"))
+                .advice(format!("give one of {}", all.join(", ")))
+        })
+    });
+    let workflow = workflow.map(|id| {
+        id.parse()
+            .map_err(|error| Failure::invalid("USAGE", format!("--workflow: {error}")))
+    });
+    Ok(ExecutionFilter {
+        statuses: statuses.collect::<Result<_, _>>()?,
+        workflow: workflow.transpose()?,
+    })
+}
+
+/// JSON: `{ "executions": [{ "execution", "workflow", "version", "status", "created_at", "updated_at",
+/// "wake_at", "entries", "leased" }], "more": false }`, newest first.
+async fn list(
+    session: Option<&Session>,
+    filter: &ExecutionFilter,
+    limit: usize,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let (found, more) = match session {
+        None => (Vec::new(), false),
+        Some(session) => {
+            let page = session
+                .engine()
+                .list(&session.tenant, filter, None, limit)
+                .await?;
+            (page.items, page.next.is_some())
+        }
+    };
+    if console.json {
+        let list: Vec<Value> = found.iter().map(summary_json).collect();
+        console.document(&json!({ "executions": list, "more": more }))?;
+        return Ok(Exit::Completed);
+    }
+    if found.is_empty() {
+        console.note("no executions");
+        return Ok(Exit::Completed);
+    }
+    let head = [
+        "EXECUTION",
+        "WORKFLOW",
+        "STATUS",
+        "CREATED",
+        "UPDATED",
+        "ENTRIES",
+        "NEXT",
+    ];
+    let rows: Vec<_> = found.iter().map(row).collect();
+    console.line(&table(&head, &rows))?;
+    if more {
+        console.note("there are more: raise --limit, or filter with --status and --workflow");
+    }
+    Ok(Exit::Completed)
+}
+
+fn summary_json(summary: &ExecutionSummary) -> Value {
+    json!({
+        "execution": summary.id,
+        "workflow": summary.workflow,
+        "version": summary.version,
+        "status": summary.status,
+        "created_at": summary.created_at.to_string(),
+        "updated_at": summary.updated_at.to_string(),
+        "wake_at": summary.wake_at.map(|at| at.to_string()),
+        "entries": summary.entries,
+        "leased": summary.leased,
+    })
+}
+
+fn row(summary: &ExecutionSummary) -> Vec<String> {
+    let next = match (summary.leased, summary.wake_at) {
+        _ if summary.status.is_terminal() => String::new(),
+        (true, _) => "driven now".to_owned(),
+        (false, Some(at)) if summary.status == Status::Waiting => at.to_string(),
+        (false, Some(_)) => "resume".to_owned(),
+        (false, None) if summary.status == Status::Parked => "unpark".to_owned(),
+        (false, None) => String::new(),
+    };
+    vec![
+        summary.id.to_string(),
+        format!("{}@{}", summary.workflow, summary.version),
+        ending::words(summary.status).to_owned(),
+        summary.created_at.to_string(),
+        summary.updated_at.to_string(),
+        summary.entries.to_string(),
+        next,
+    ]
+}
+
+fn show(report: &Report, session: &Session, console: &Console) -> Result<Exit, Failure> {
+    if console.json {
+        console.document(report)?;
+        return Ok(Exit::Completed);
+    }
+    ending::summary(report, None, &session.place, console);
+    let mut rows = Vec::new();
+    for (node, activations) in &report.nodes {
+        for activation in activations {
+            rows.push(activation_row(node, activation));
+        }
+    }
+    let head = [
+        "NODE", "STATUS", "PORT", "ATTEMPTS", "STARTED", "ENDED", "RESULT",
+    ];
+    console.line(&table(&head, &rows))?;
+    if !report.output.is_null() {
+        let label = console.out.paint(Paint::Bold, "output");
+        console.line(&format!("\n{label} {:#}", report.output))?;
+    }
+    Ok(Exit::Completed)
+}
+
+/// The longest result that is shown in a table, in characters.
+const MAX_SHOWN: usize = 60;
+
+fn activation_row(node: &str, activation: &Value) -> Vec<String> {
+    let text = |key: &str| match activation.get(key) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    if activation.get("truncated").is_some() {
+        let more = format!("… and {} more", text("truncated"));
+        return vec![node.to_owned(), more];
+    }
+    let name = match activation.get("activation").and_then(Value::as_u64) {
+        None | Some(1) => node.to_owned(),
+        Some(number) => format!("{node}#{number}"),
+    };
+    let result = match activation.get("error").filter(|error| !error.is_null()) {
+        Some(error) => {
+            let part = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
+            format!("{}: {}", part("code"), part("message"))
+        }
+        None => text("output"),
+    };
+    let mut shown: String = result.chars().take(MAX_SHOWN).collect();
+    shown = shown.replace(char::is_control, " ");
+    if result.chars().nth(MAX_SHOWN).is_some() {
+        shown.push('…');
+    }
+    vec![
+        name,
+        text("status"),
+        text("port"),
+        text("attempts"),
+        text("started_at"),
+        text("ended_at"),
+        shown,
+    ]
+}
+
+/// Asks for the end, and sees to it: whoever holds the execution ends it, else this process does.
+async fn cancel(
+    session: &Session,
+    id: ExecutionId,
+    reason: &str,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let leased = session.report(id).await?.leased;
+    let asked = session
+        .engine()
+        .cancel(&session.tenant, id, reason.to_owned())
+        .await?;
+    match asked {
+        Signalled::Delivered { .. } | Signalled::Duplicate { .. } => {}
+        Signalled::Unknown => return Err(session::unknown(id)),
+        Signalled::Terminal(status) => {
+            console.note(&format!("it had ended before: {}", ending::words(status)));
+            let report = session.report(id).await?;
+            return ended(&report, session, console);
+        }
+    }
+    if leased {
+        console.note("another process drives it; waiting until that one has heard");
+    }
+    session.composed.focus.on(id);
+    let driven = session
+        .drive(async {
+            let engine = session.engine();
+            engine.wake(&session.tenant, id).await;
+            let report = engine
+                .outcome(&session.tenant, id, Until::Ended, Some(HOLDER_WAIT))
+                .await?;
+            report.ok_or_else(|| session::unknown(id))
+        })
+        .await?;
+    match driven {
+        Driven::Done(report) if report.status.is_terminal() => ended(&report, session, console),
+        Driven::Done(report) => {
+            let seconds = HOLDER_WAIT.as_secs();
+            let message = format!(
+                "{id} is {} and did not end within {seconds} s; the wish to end it is saved",
+                ending::words(report.status)
+            );
+            Err(Failure::environment("HOLDER_SILENT", message)
+                .advice("look at the process that drives it; it ends when that one hears, or when it is stopped"))
+        }
+        Driven::Stopped(request) => run::interrupted(session, request, Some(id), console).await,
+    }
+}
+
+/// To have it cancelled is what was wanted; any other end is not.
+fn ended(report: &Report, session: &Session, console: &Console) -> Result<Exit, Failure> {
+    ending::summary(report, None, &session.place, console);
+    if console.json {
+        console.document(report)?;
+    }
+    Ok(match report.status {
+        Status::Cancelled => Exit::Completed,
+        _ => Exit::Ended,
+    })
+}

@@ -1,0 +1,90 @@
+//! A plan as a Mermaid flowchart.
+
+use nebula_action::{EffectClass, PORT_MAIN};
+use nebula_execution::ExecutionPlan;
+
+/// The longest condition in a label, in characters.
+const MAX_LABEL: usize = 80;
+
+/// The chart's text. Nodes are named `n0`, `n1`, …, so that no id can be a keyword of Mermaid.
+pub(super) fn flowchart(plan: &ExecutionPlan) -> String {
+    let mut lines = vec!["flowchart TD".to_owned()];
+    for (index, node) in plan.nodes.iter().enumerate() {
+        let each = if node.for_each.is_some() || node.each_item {
+            " for each"
+        } else {
+            ""
+        };
+        let label = format!(
+            "{}<br/>{}{each}",
+            escaped(node.id.as_str()),
+            escaped(&format!("{}@{}", node.action, node.version)),
+        );
+        lines.push(format!("    n{index}[\"{label}\"]"));
+    }
+    for connection in &plan.connections {
+        let mut parts = Vec::new();
+        if connection.port != PORT_MAIN {
+            parts.push(connection.port.to_string());
+        }
+        if let Some(condition) = &connection.condition {
+            parts.push(condition.source().to_owned());
+        }
+        if connection.input != PORT_MAIN {
+            parts.push(format!("→ {}", connection.input));
+        }
+        let label = if parts.is_empty() {
+            String::new()
+        } else {
+            format!("|\"{}\"|", escaped(&parts.join(": ")))
+        };
+        lines.push(format!(
+            "    n{} -->{label} n{}",
+            connection.from, connection.to
+        ));
+    }
+    lines.push("    classDef writes stroke-width:2px".to_owned());
+    lines.push("    classDef once stroke-width:3px,stroke-dasharray:6 3".to_owned());
+    for (class, chosen) in [("once", true), ("writes", false)] {
+        let members = (0..).zip(&plan.nodes).filter(|(_, node)| {
+            node.effect.writes() && (node.effect == EffectClass::AtMostOnce) == chosen
+        });
+        let names: Vec<String> = members
+            .map(|(index, _): (usize, _)| format!("n{index}"))
+            .collect();
+        if !names.is_empty() {
+            lines.push(format!("    class {} {class}", names.join(",")));
+        }
+    }
+    lines.join("\n")
+}
+
+/// Text inside a quoted label: everything that Mermaid or HTML would read is an entity.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars().take(MAX_LABEL) {
+        match c {
+            '"' | '#' | '&' | '<' | '>' | '`' | '|' | '\\' | ';' => {
+                out.push_str(&format!("#{};", u32::from(c)));
+            }
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    if text.chars().nth(MAX_LABEL).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_label_is_read_by_mermaid() {
+        assert_eq!(escaped("$a == \"x\" || b"), "$a == #34;x#34; #124;#124; b");
+        assert_eq!(escaped("a\n<b>"), "a #60;b#62;");
+        assert_eq!(escaped(&"x".repeat(100)).chars().count(), MAX_LABEL + 1);
+    }
+}

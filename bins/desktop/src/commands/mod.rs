@@ -1,0 +1,14 @@
+//! One module for each command.
+
+pub(crate) mod actions;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod executions;
+pub(crate) mod expr;
+mod mermaid;
+pub(crate) mod plan;
+mod plan_text;
+pub(crate) mod resume;
+pub(crate) mod run;
+mod unpark;
+pub(crate) mod validate;

@@ -1,0 +1,188 @@
+//! `nebula plan`: what would run, in which order, what it may touch, what can repeat.
+
+use std::path::Path;
+
+use nebula_action::{Capability, EffectClass};
+use nebula_core::{ParamValue, duration_text};
+use nebula_execution::{ExecutionPlan, PlanNode, PlanOutput};
+use nebula_expression::Program;
+use nebula_workflow::{JoinRule, OnIndeterminate, WorkflowDefinition};
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::{Plan, PlanFormat},
+    commands::{mermaid, plan_text},
+    compose,
+    console::Console,
+    definition,
+    failure::{Exit, Failure},
+    settings::Loaded,
+    waves::Waves,
+};
+
+/// Runs `nebula plan`.
+pub(crate) async fn run(
+    arguments: &Plan,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let offline = compose::offline(loaded).await?;
+    let checked = definition::check(&arguments.file, offline.nebula.engine(), console)?;
+    if !checked.drawn.is_empty() {
+        console.note(&checked.drawn);
+    }
+    let format = arguments.format.unwrap_or(if console.json {
+        PlanFormat::Json
+    } else {
+        PlanFormat::Text
+    });
+    let waves = Waves::of(&checked.plan);
+    let (plan, definition) = (&checked.plan, &checked.definition);
+    match format {
+        PlanFormat::Json => {
+            console.document(&document(plan, definition, &waves, &checked.folder))?;
+        }
+        PlanFormat::Mermaid => console.line(&mermaid::flowchart(plan))?,
+        PlanFormat::Text => {
+            let text = plan_text::text(plan, definition, &waves, &checked.folder, console.out);
+            console.line(&text)?;
+        }
+    }
+    Ok(Exit::Completed)
+}
+
+/// The plan as JSON; `bins/desktop/README.md` describes it.
+fn document(
+    plan: &ExecutionPlan,
+    definition: &WorkflowDefinition,
+    waves: &Waves,
+    folder: &Path,
+) -> Value {
+    let nodes: Vec<Value> = waves
+        .order
+        .iter()
+        .map(|index| node_json(plan, *index, waves, folder))
+        .collect();
+    let connections: Vec<Value> = plan
+        .connections
+        .iter()
+        .map(|connection| {
+            json!({
+                "from": plan.node(connection.from).id,
+                "port": connection.port,
+                "to": plan.node(connection.to).id,
+                "input": connection.input,
+                "condition": connection.condition.as_ref().map(Program::source),
+            })
+        })
+        .collect();
+    json!({
+        "workflow": plan.workflow,
+        "name": plan.name,
+        "digest": plan.definition,
+        "timezone": plan.timezone,
+        "input": plan.input_schema,
+        "concurrency": plan.concurrency,
+        "width": waves.width,
+        "timeout": plan.timeout.map(duration_text),
+        "nodes": nodes,
+        "connections": connections,
+        "output": output(plan, definition),
+    })
+}
+
+fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> Value {
+    let node = plan.node(index);
+    json!({
+        "id": node.id,
+        "action": format!("{}@{}", node.action, node.version),
+        "wave": waves.depth[index as usize] + 1,
+        "after": after(plan, index),
+        "effect": node.effect,
+        "repeats": repeats(node),
+        "capabilities": capabilities(node, folder),
+        "requires": requires(node),
+        "when": node.when.as_ref().map(Program::source),
+        "for_each": node.for_each.as_ref().map(Program::source),
+        "concurrency": node.concurrency,
+        "join": join(node.join),
+        "attempts": node.retry.max_attempts,
+        "timeout": duration_text(node.timeout),
+        "on_error": node.on_error,
+        "on_indeterminate": node.on_indeterminate,
+        "disabled": node.disabled,
+        "pinned": node.pin.is_some(),
+    })
+}
+
+/// The ids of the nodes from which connections lead here, each once.
+pub(super) fn after(plan: &ExecutionPlan, index: u32) -> Vec<String> {
+    let mut ids = Vec::new();
+    for edge in plan.incoming(index) {
+        let id = plan
+            .node(plan.connections[*edge as usize].from)
+            .id
+            .to_string();
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+/// What a crash in the middle of the node means.
+pub(super) fn repeats(node: &PlanNode) -> &'static str {
+    match node.effect {
+        EffectClass::Pure | EffectClass::Read => "freely",
+        EffectClass::Idempotent => "safely",
+        EffectClass::Keyed => "with the same key",
+        EffectClass::AtMostOnce => match node.on_indeterminate {
+            OnIndeterminate::Park => "never: a person decides",
+            OnIndeterminate::Fail => "never: it counts as failed",
+            OnIndeterminate::Retry => "yes: the author accepts that it acts twice",
+        },
+    }
+}
+
+/// What the node's literal parameters and `requires` ask for, with relative paths resolved.
+pub(super) fn capabilities(node: &PlanNode, folder: &Path) -> Vec<String> {
+    node.capabilities
+        .iter()
+        .map(|text| match Capability::parse(text, folder) {
+            Ok(capability) => capability.to_string(),
+            Err(_) => text.clone(),
+        })
+        .collect()
+}
+
+/// The expressions of `requires`, which need an input to become capabilities.
+pub(super) fn requires(node: &PlanNode) -> Vec<String> {
+    let mut sources = Vec::new();
+    for program in &node.requires {
+        program.each_use("", &mut |found| {
+            sources.push(found.program.source().to_owned());
+        });
+    }
+    sources
+}
+
+pub(super) fn join(join: JoinRule) -> Value {
+    serde_json::to_value(join).unwrap_or_default()
+}
+
+/// What the execution gives, as text.
+pub(super) fn output(plan: &ExecutionPlan, definition: &WorkflowDefinition) -> String {
+    match (&plan.output, &definition.output) {
+        (PlanOutput::Program(_), Some(ParamValue::Expression(segment))) => segment.source.clone(),
+        (PlanOutput::Program(_), Some(ParamValue::Template(template))) => template.raw.clone(),
+        (PlanOutput::Program(_), _) => "as written under `output`".to_owned(),
+        (PlanOutput::Node(node), _) => format!("$nodes.{}.result", plan.node(*node).id),
+        (PlanOutput::Nodes(nodes), _) => {
+            let ids: Vec<_> = nodes
+                .iter()
+                .map(|node| plan.node(*node).id.as_str())
+                .collect();
+            format!("the results of {}", ids.join(", "))
+        }
+    }
+}

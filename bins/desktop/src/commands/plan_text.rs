@@ -1,0 +1,242 @@
+//! A plan for reading.
+
+use std::path::Path;
+
+use nebula_action::EffectClass;
+use nebula_core::duration_text;
+use nebula_execution::{ExecutionPlan, PlanNode};
+use nebula_workflow::{JoinRule, OnError, WorkflowDefinition};
+use serde_json::Value;
+
+use crate::{
+    commands::plan::{after, capabilities, join, output, repeats, requires},
+    console::{Colours, Paint},
+    definition::counted,
+    table::table,
+    waves::Waves,
+};
+
+/// Order, width, effects, capabilities.
+pub(super) fn text(
+    plan: &ExecutionPlan,
+    definition: &WorkflowDefinition,
+    waves: &Waves,
+    folder: &Path,
+    colours: Colours,
+) -> String {
+    let bold = |text: &str| colours.paint(Paint::Bold, text);
+    let mut lines = vec![format!(
+        "{}  {}, {}",
+        bold(plan.workflow.as_str()),
+        counted(plan.nodes.len(), "node"),
+        counted(plan.connections.len(), "connection"),
+    )];
+    if plan.name != plan.workflow.as_str() {
+        lines.push(format!("{}       {}", bold("name"), plan.name));
+    }
+    lines.push(format!(
+        "{}      {}",
+        bold("input"),
+        input(&plan.input_schema)
+    ));
+    lines.push(format!(
+        "{}     {}",
+        bold("output"),
+        output(plan, definition)
+    ));
+    let side = match waves.width {
+        0 | 1 => "one node after the other".to_owned(),
+        width => format!("up to {width} nodes side by side"),
+    };
+    let timeout = match plan.timeout {
+        Some(timeout) => format!(", ends after {} at the latest", duration_text(timeout)),
+        None => String::new(),
+    };
+    lines.push(format!(
+        "{}      {side}, at most {} at a time{timeout}",
+        bold("width"),
+        counted(plan.concurrency as usize, "attempt"),
+    ));
+    lines.push(String::new());
+    let rows: Vec<Vec<String>> = waves
+        .order
+        .iter()
+        .map(|node| row(plan, *node, waves))
+        .collect();
+    let head = [
+        "WAVE", "NODE", "ACTION", "AFTER", "EFFECT", "TRIES", "TIMEOUT", "NOTES",
+    ];
+    let drawn = table(&head, &rows);
+    let (head, body) = drawn.split_once('\n').unwrap_or((&drawn, ""));
+    lines.push(colours.paint(Paint::Dim, head));
+    lines.push(body.to_owned());
+    lines.push(String::new());
+    lines.extend(touches(plan, folder, colours));
+    lines.extend(repetition(plan, colours));
+    lines.join("\n")
+}
+
+/// `customer (string, required), limit (integer)`.
+fn input(schema: &Value) -> String {
+    if schema.is_null() {
+        return "anything".to_owned();
+    }
+    let required = schema.get("required").and_then(Value::as_array);
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+        return schema
+            .get("type")
+            .map_or_else(|| "as its schema says".to_owned(), Value::to_string);
+    };
+    let shown = properties.iter().map(|(name, property)| {
+        let mut notes = Vec::new();
+        match property.get("type") {
+            Some(Value::String(kind)) => notes.push(kind.clone()),
+            Some(other) => notes.push(other.to_string()),
+            None => {}
+        }
+        if required.is_some_and(|required| required.iter().any(|wanted| wanted == name)) {
+            notes.push("required".to_owned());
+        }
+        if let Some(default) = property.get("default") {
+            notes.push(format!("default {default}"));
+        }
+        if notes.is_empty() {
+            name.clone()
+        } else {
+            format!("{name} ({})", notes.join(", "))
+        }
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+fn row(plan: &ExecutionPlan, index: u32, waves: &Waves) -> Vec<String> {
+    let node = plan.node(index);
+    let before = after(plan, index);
+    vec![
+        (waves.depth[index as usize] + 1).to_string(),
+        node.id.to_string(),
+        format!("{}@{}", node.action, node.version),
+        if before.is_empty() {
+            "start".to_owned()
+        } else {
+            shortened(&before)
+        },
+        node.effect.as_str().to_owned(),
+        node.retry.max_attempts.to_string(),
+        duration_text(node.timeout),
+        notes(plan, node, index),
+    ]
+}
+
+/// The first few of many names.
+fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let mut text = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
+    let mut notes = Vec::new();
+    if node.disabled {
+        notes.push("disabled".to_owned());
+    }
+    if node.pin.is_some() {
+        notes.push("pinned".to_owned());
+    }
+    if let Some(when) = &node.when {
+        notes.push(format!("when {}", when.source()));
+    }
+    if let Some(list) = &node.for_each {
+        notes.push(format!(
+            "for each of {}, {} at a time",
+            list.source(),
+            node.concurrency
+        ));
+    }
+    if node.each_item {
+        notes.push(format!("for each item, {} at a time", node.concurrency));
+    }
+    if plan.incoming(index).len() > 1 && node.join != JoinRule::All {
+        notes.push(match join(node.join) {
+            Value::String(rule) => format!("join {rule}"),
+            other => format!("join {other}"),
+        });
+    }
+    for edge in plan.incoming(index) {
+        if let Some(condition) = &plan.connections[*edge as usize].condition {
+            notes.push(format!("if {}", condition.source()));
+        }
+    }
+    match node.on_error {
+        OnError::Fail => {}
+        OnError::Continue => notes.push("an error does not stop it".to_owned()),
+        OnError::Route => notes.push("errors go to the port error".to_owned()),
+    }
+    notes.join("; ").replace(char::is_control, " ")
+}
+
+fn touches(plan: &ExecutionPlan, folder: &Path, colours: Colours) -> Vec<String> {
+    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    for node in &plan.nodes {
+        let dynamic = requires(node)
+            .into_iter()
+            .map(|source| format!("{{{{ {source} }}}}"));
+        for capability in capabilities(node, folder).into_iter().chain(dynamic) {
+            match rows.iter_mut().find(|(known, _)| *known == capability) {
+                Some((_, nodes)) => nodes.push(node.id.to_string()),
+                None => rows.push((capability, vec![node.id.to_string()])),
+            }
+        }
+    }
+    let head = colours.paint(Paint::Bold, "may touch");
+    if rows.is_empty() {
+        return vec![format!("{head}  nothing outside")];
+    }
+    let width = rows
+        .iter()
+        .map(|(capability, _)| capability.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut lines = vec![format!("{head}  only what is granted of")];
+    lines.extend(rows.into_iter().map(|(capability, mut nodes)| {
+        nodes.dedup();
+        let fill = " ".repeat(width - capability.chars().count());
+        format!("  {capability}{fill}  {}", shortened(&nodes))
+    }));
+    lines
+}
+
+/// What happens to each kind of node when the process dies in the middle of it.
+fn repetition(plan: &ExecutionPlan, colours: Colours) -> Vec<String> {
+    let mut groups: Vec<(&'static str, EffectClass, Vec<String>)> = Vec::new();
+    for node in plan.nodes.iter().filter(|node| node.effect.writes()) {
+        let how = repeats(node);
+        match groups
+            .iter_mut()
+            .find(|(known, class, _)| (*known, *class) == (how, node.effect))
+        {
+            Some((_, _, nodes)) => nodes.push(node.id.to_string()),
+            None => groups.push((how, node.effect, vec![node.id.to_string()])),
+        }
+    }
+    let head = colours.paint(Paint::Bold, "repeats");
+    if groups.is_empty() {
+        return vec![format!(
+            "{head}    every node, freely, after a crash in the middle of it"
+        )];
+    }
+    groups.sort_by_key(|(_, class, _)| *class);
+    let mut lines = vec![format!("{head}    after a crash in the middle of it")];
+    for (how, class, nodes) in groups {
+        lines.push(format!(
+            "  {}  {how}  ({})",
+            shortened(&nodes),
+            class.as_str()
+        ));
+    }
+    lines.push("  all others  freely".to_owned());
+    lines
+}

@@ -1,0 +1,142 @@
+//! `nebula resume`: go on with what has not ended.
+
+use std::cell::Cell;
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use nebula_core::ExecutionId;
+use nebula_ports::ExecutionSummary;
+use serde_json::json;
+
+use crate::{
+    arguments::Resume,
+    commands::run,
+    console::Console,
+    definition::counted,
+    ending,
+    failure::{Exit, Failure},
+    progress::Picture,
+    session::{self, Driven, Session},
+    settings::Loaded,
+};
+
+/// Runs `nebula resume`.
+pub(crate) async fn run(
+    arguments: &Resume,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let id = arguments
+        .id
+        .as_deref()
+        .map(session::execution_id)
+        .transpose()?;
+    let session = Session::open_existing(loaded).await?;
+    match (id, session) {
+        (Some(id), Some(session)) => one(id, &session, console).await,
+        (Some(id), None) => Err(session::unknown(id)),
+        (None, Some(session)) => all(&session, console).await,
+        (None, None) => {
+            console.note("nothing is left to do");
+            Ok(Exit::Completed)
+        }
+    }
+}
+
+async fn one(id: ExecutionId, session: &Session, console: &Console) -> Result<Exit, Failure> {
+    let before = session.report(id).await?;
+    if before.status.is_terminal() {
+        console.note("it has ended already");
+        return ending::settled(&before, None, &session.place, console);
+    }
+    held(before.leased, id, console);
+    session.composed.focus.on(id);
+    let picture = Picture::of_nodes(before.workflow.as_str());
+    let driven = session
+        .drive(async {
+            session.engine().wake(&session.tenant, id).await;
+            run::wait(session, id, picture, console).await
+        })
+        .await?;
+    match driven {
+        Driven::Done(report) => ending::settled(&report, None, &session.place, console),
+        Driven::Stopped(request) => run::interrupted(session, request, Some(id), console).await,
+    }
+}
+
+/// Everything that has not ended; one document a line, in the order in which they are settled.
+async fn all(session: &Session, console: &Console) -> Result<Exit, Failure> {
+    let unfinished = session.engine().unfinished(&session.tenant).await?;
+    if unfinished.is_empty() {
+        console.note("nothing is left to do");
+        return Ok(Exit::Completed);
+    }
+    console.note(&format!(
+        "going on with {}",
+        counted(unfinished.len(), "execution")
+    ));
+    for summary in &unfinished {
+        held(summary.leased, summary.id, console);
+        session.composed.focus.on(summary.id);
+    }
+    let exit = Cell::new(Exit::Completed);
+    let driven = session
+        .drive(async {
+            for summary in &unfinished {
+                session.engine().wake(&session.tenant, summary.id).await;
+            }
+            settle_each(&unfinished, session, console, &exit).await
+        })
+        .await?;
+    match driven {
+        Driven::Done(()) => Ok(exit.get()),
+        Driven::Stopped(request) => {
+            console.note(&format!(
+                "stopped; what was done is saved\n  what to do: go on with: nebula resume{}",
+                session.place.flag()
+            ));
+            Ok(request.signal.into())
+        }
+    }
+}
+
+async fn settle_each(
+    unfinished: &[ExecutionSummary],
+    session: &Session,
+    console: &Console,
+    exit: &Cell<Exit>,
+) -> Result<(), Failure> {
+    let mut waiting: FuturesUnordered<_> = unfinished
+        .iter()
+        .map(|summary| async { (summary.id, session.settled(summary.id).await) })
+        .collect();
+    while let Some((id, settled)) = waiting.next().await {
+        match settled {
+            Ok(report) => {
+                exit.set(exit.get().max(ending::exit_of(report.status)));
+                ending::summary(&report, None, &session.place, console);
+                if console.json {
+                    console.json_line(&report)?;
+                }
+            }
+            // One that cannot be read leaves the others alone.
+            Err(failure) => {
+                exit.set(exit.get().max(failure.exit));
+                let text = format!("error[{}]: {id}: {}", failure.code, failure.message);
+                console.error_text(&text);
+                if console.json {
+                    let error = json!({ "code": failure.code, "message": failure.message });
+                    console.json_line(&json!({ "execution": id, "error": error }))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn held(leased: bool, id: ExecutionId, console: &Console) {
+    if leased {
+        console.note(&format!(
+            "{id} is driven by another process; waiting for it"
+        ));
+    }
+}

@@ -1,0 +1,302 @@
+//! `nebula run`: check everything, start, wait for the end.
+
+use std::{cell::OnceCell, path::Path};
+
+use nebula_core::{ExecutionId, WorkflowId};
+use nebula_engine::{Engine, InstallError, Installed, Report, StartError};
+use nebula_execution::{ExecutionPlan, StartOptions};
+use nebula_system::Urgency;
+use nebula_workflow::{LocatedDiagnostic, Severity, Source, parse, render};
+use serde_json::Value;
+
+use crate::{
+    arguments::Run,
+    compose,
+    console::Console,
+    definition::{self, Checked},
+    ending,
+    failure::{Exit, Failure},
+    grants::{self, Asker, Given},
+    input,
+    progress::{self, Picture},
+    session::{Driven, Session},
+    settings::{Loaded, Place},
+};
+
+/// Runs `nebula run`.
+pub(crate) async fn run(
+    arguments: &Run,
+    mut loaded: Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    if arguments.detach {
+        let message = "--detach hands the run to a running engine, and none is there: this version has no server";
+        return Err(Failure::environment("NO_ENGINE", message)
+            .advice("run it without --detach; `nebula resume` goes on with what was stopped"));
+    }
+    if arguments.ephemeral {
+        loaded.place = Place::Memory;
+    }
+    let path = Path::new(&arguments.target);
+    match arguments.target.parse::<WorkflowId>() {
+        Ok(id) if !names_a_file(path) => run_installed(arguments, &id, &loaded, console).await,
+        _ => run_file(arguments, path, &loaded, console).await,
+    }
+}
+
+/// Whether the user means a file, be it there or not.
+fn names_a_file(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    path.components().count() > 1
+        || extension
+            .is_some_and(|e| ["yaml", "yml", "json"].contains(&e.to_ascii_lowercase().as_str()))
+        || path.exists()
+}
+
+/// Everything is checked before the database is opened, so that nothing is written for nothing.
+async fn run_file(
+    arguments: &Run,
+    path: &Path,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let offline = compose::offline(loaded).await?;
+    let engine = offline.nebula.engine();
+    let checked = definition::check(path, engine, console)?;
+    if !checked.drawn.is_empty() {
+        console.note(&checked.drawn);
+    }
+    let input = checked_input(arguments, &checked.plan, engine, loaded)?;
+    let options = options(
+        arguments,
+        &checked.plan,
+        &input,
+        (Some(&checked), &checked.folder),
+        (engine, loaded),
+        console,
+    )?;
+    drop(offline);
+
+    let session = Session::open(loaded).await?;
+    let installed = session
+        .engine()
+        .install(&session.tenant, &checked.definition)
+        .await
+        .map_err(not_installed)?;
+    start(&session, &installed, input, options, console).await
+}
+
+/// Runs the newest version of a workflow that ran before.
+async fn run_installed(
+    arguments: &Run,
+    id: &WorkflowId,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let absent = || {
+        let message = format!("there is neither a file nor an installed workflow `{id}`");
+        Failure::environment("UNKNOWN_WORKFLOW", message)
+            .advice("check the path, or run the workflow's file once")
+    };
+    let session = Session::open_existing(loaded).await?.ok_or_else(absent)?;
+    let found = session.engine().installed(&session.tenant, id, None).await;
+    let installed = found.map_err(not_installed)?.ok_or_else(absent)?;
+    let input = checked_input(arguments, &installed.plan, session.engine(), loaded)?;
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", &error))?;
+    let engine = (session.engine(), loaded);
+    let options = options(
+        arguments,
+        &installed.plan,
+        &input,
+        (None, &here),
+        engine,
+        console,
+    )?;
+    start(&session, &installed, input, options, console).await
+}
+
+fn checked_input(
+    arguments: &Run,
+    plan: &ExecutionPlan,
+    engine: &Engine,
+    loaded: &Loaded,
+) -> Result<Value, Failure> {
+    let limit = loaded.settings.engine.max_input.as_u64();
+    let fields: Vec<String> =
+        [arguments.input.as_slice(), arguments.more_input.as_slice()].concat();
+    let input = input::gather(arguments.input_json.as_deref(), &fields, plan, limit)?;
+    engine.input(plan, input).map_err(not_started)
+}
+
+/// Settles the grants and says where relative paths begin.
+fn options(
+    arguments: &Run,
+    plan: &ExecutionPlan,
+    input: &Value,
+    (checked, folder): (Option<&Checked>, &Path),
+    (engine, loaded): (&Engine, &Loaded),
+    console: &Console,
+) -> Result<StartOptions, Failure> {
+    let requests = engine.requests(plan, input, folder).map_err(|error| {
+        Failure::invalid("CAPABILITY_UNKNOWN", error.to_string())
+            .advice("look at `requires` of that node and at the input")
+    })?;
+    let asker = Asker {
+        workflow: &plan.workflow,
+        plan,
+        requests: &requests,
+        file: checked.map(|checked| checked.file.as_path()),
+        config: &loaded.folders.config,
+        protected: &compose::protected(loaded),
+        place: &|problems| match checked {
+            Some(checked) => (
+                checked.map.locate_all(problems, &checked.source),
+                render(problems, &checked.source, &checked.map, console.err.0),
+            ),
+            None => {
+                let source = Source::new(plan.workflow.as_str(), "");
+                (
+                    parse(&source).map.locate_all(problems, &source),
+                    String::new(),
+                )
+            }
+        },
+    };
+    let given = Given {
+        listed: &arguments.grant,
+        requested: arguments.grant_requested,
+    };
+    Ok(StartOptions {
+        grants: grants::settle(&asker, &given, console)?,
+        folder: Some(folder.to_owned()),
+        vars: Value::Object(loaded.settings.vars.clone().into_iter().collect()),
+        ..StartOptions::default()
+    })
+}
+
+/// Starts and waits until the execution has ended, needs a person, or a signal comes.
+async fn start(
+    session: &Session,
+    installed: &Installed,
+    input: Value,
+    options: StartOptions,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let nebula = &session.composed.nebula;
+    let clock = &session.composed.clock;
+    let (begun, id) = (clock.monotonic(), OnceCell::<ExecutionId>::new());
+    let driven = session
+        .drive(async {
+            let started = nebula
+                .start(&session.tenant, installed, input, options)
+                .await;
+            let started = started.map_err(not_started)?;
+            let execution = *id.get_or_init(|| started);
+            console.note(&format!("execution {execution}"));
+            session.composed.focus.on(execution);
+            wait(
+                session,
+                execution,
+                Picture::of_plan(&installed.plan),
+                console,
+            )
+            .await
+        })
+        .await?;
+    let elapsed = clock.monotonic() - begun;
+    match driven {
+        Driven::Done(report) => ending::settled(&report, Some(elapsed), &session.place, console),
+        Driven::Stopped(request) => interrupted(session, request, id.get().copied(), console).await,
+    }
+}
+
+/// Waits under the live picture.
+pub(crate) async fn wait(
+    session: &Session,
+    id: ExecutionId,
+    picture: Picture,
+    console: &Console,
+) -> Result<Report, Failure> {
+    let bus = session.composed.nebula.bus().clone();
+    let picture = progress::show(picture, id, bus, session.composed.clock.clone(), *console);
+    tokio::select! {
+        biased;
+        report = session.settled(id) => report,
+        () = picture => session.settled(id).await,
+    }
+}
+
+/// Says how far it came. What ended within the grace period has ended.
+pub(crate) async fn interrupted(
+    session: &Session,
+    request: nebula_system::ShutdownRequest,
+    id: Option<ExecutionId>,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let Some(execution) = id.filter(|_| request.urgency == Urgency::Graceful) else {
+        return Ok(ending::stopped(request, id, &session.place, console));
+    };
+    let report = session.report(execution).await?;
+    if report.status.is_terminal() {
+        return ending::settled(&report, None, &session.place, console);
+    }
+    let exit = ending::stopped(request, id, &session.place, console);
+    if console.json {
+        console.document(&report)?;
+    }
+    Ok(exit)
+}
+
+/// Why a definition that was checked could not be installed.
+fn not_installed(error: InstallError) -> Failure {
+    match error {
+        InstallError::Store(error) => error.into(),
+        InstallError::Diagnostics(problems) => {
+            let source = Source::new("", "");
+            let located = parse(&source).map.locate_all(&problems, &source);
+            let message = match problems.first() {
+                Some(first) => format!(
+                    "the installed workflow cannot run any more: {}",
+                    first.message
+                ),
+                None => "the installed workflow cannot run any more".to_owned(),
+            };
+            Failure::invalid("DEFINITION_INVALID", message)
+                .advice("correct its file and run that")
+                .diagnostics(located, String::new())
+        }
+    }
+}
+
+/// Why an execution was not started.
+fn not_started(error: StartError) -> Failure {
+    let message = error.to_string();
+    match error {
+        StartError::Store(error) => error.into(),
+        StartError::Input(problems) => {
+            let located = problems
+                .iter()
+                .map(|problem| LocatedDiagnostic {
+                    code: "INPUT_INVALID",
+                    severity: Severity::Error,
+                    message: problem.to_string(),
+                    file: "input".to_owned(),
+                    line: 0,
+                    column: 0,
+                    pointer: problem.pointer.clone(),
+                    hint: None,
+                })
+                .collect();
+            Failure::invalid("INPUT_INVALID", message)
+                .advice("give the input with --input name=value or --input-json; `nebula plan FILE` shows its schema")
+                .diagnostics(located, String::new())
+        }
+        StartError::TooLarge { .. } => Failure::invalid("INPUT_TOO_LARGE", message)
+            .advice("let the workflow read large data with file.read"),
+        StartError::TooDeep { .. } => {
+            Failure::invalid("INPUT_TOO_DEEP", message).advice("flatten it")
+        }
+        StartError::Schema(_) => Failure::invalid("INPUT_INVALID", message),
+    }
+}

@@ -1,0 +1,135 @@
+//! From a file to a definition with its plan, or to every problem of it.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use nebula_engine::Engine;
+use nebula_execution::ExecutionPlan;
+use nebula_workflow::{
+    Diagnostic, LocatedDiagnostic, MAX_DEFINITION_BYTES, Severity, Source, SourceMap,
+    WorkflowDefinition, check_size, parse, render,
+};
+
+use crate::{console::Console, failure::Failure};
+
+/// A definition that can run.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) source: Source,
+    pub(crate) map: SourceMap,
+    pub(crate) definition: WorkflowDefinition,
+    pub(crate) plan: ExecutionPlan,
+    /// Warnings and lints, with their places.
+    pub(crate) remarks: Vec<LocatedDiagnostic>,
+    /// The same, drawn; empty if there are none.
+    pub(crate) drawn: String,
+    /// The file, absolute and without links.
+    pub(crate) file: PathBuf,
+    /// Where relative paths in parameters begin.
+    pub(crate) folder: PathBuf,
+}
+
+/// Reads, parses and plans a file; nothing is stored.
+pub(crate) fn check(path: &Path, engine: &Engine, console: &Console) -> Result<Checked, Failure> {
+    let source = read(path, console)?;
+    let parsed = parse(&source);
+    let mut diagnostics = parsed.diagnostics;
+    let plan = parsed.definition.as_ref().and_then(|definition| {
+        let planned = engine.check(definition);
+        diagnostics.extend(planned.diagnostics);
+        planned.plan
+    });
+    let located = parsed.map.locate_all(&diagnostics, &source);
+    let drawn = if diagnostics.is_empty() {
+        String::new()
+    } else {
+        render(&diagnostics, &source, &parsed.map, console.err.0)
+    };
+    let (Some(definition), Some(plan)) = (parsed.definition, plan) else {
+        return Err(invalid(path, &diagnostics).diagnostics(located, drawn));
+    };
+    let file = path
+        .canonicalize()
+        .map_err(|error| Failure::file(path, "find", &error))?;
+    let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
+    Ok(Checked {
+        source,
+        map: parsed.map,
+        definition,
+        plan,
+        remarks: located,
+        drawn,
+        file,
+        folder,
+    })
+}
+
+/// The failure for a definition with these problems.
+fn invalid(path: &Path, diagnostics: &[Diagnostic]) -> Failure {
+    let errors = diagnostics.iter().filter(|d| d.is_error()).count();
+    let rest = diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Warning)
+        .count();
+    let mut counts = counted(errors, "error");
+    if rest > 0 {
+        counts.push_str(" and ");
+        counts.push_str(&counted(rest, "warning"));
+    }
+    let message = format!("{} has {counts}; nothing was run", path.display());
+    Failure::invalid("DEFINITION_INVALID", message)
+}
+
+/// `1 error`, `3 errors`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Reads a definition; one that is too large is refused by its length and never read.
+fn read(path: &Path, console: &Console) -> Result<Source, Failure> {
+    let unreadable = |error| Failure::file(path, "read", &error);
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    let name = path.to_string_lossy();
+    if metadata.is_dir() {
+        let message = format!("cannot read {name}: it is a folder");
+        return Err(Failure::environment("FILE_UNUSABLE", message)
+            .advice("name the definition in it, such as workflow.yaml"));
+    }
+    let refuse = |problem: Diagnostic| {
+        let source = Source::new(name.as_ref(), "");
+        let map = parse(&source).map;
+        let problems = [problem];
+        let located = map.locate_all(&problems, &source);
+        let drawn = render(&problems, &source, &map, console.err.0);
+        invalid(path, &problems).diagnostics(located, drawn)
+    };
+    if let Some(problem) = check_size(metadata.len()) {
+        return Err(refuse(problem));
+    }
+    // A pipe has no length beforehand, and a file may grow.
+    let mut bytes = Vec::new();
+    let mut limited = file.take(MAX_DEFINITION_BYTES as u64 + 1);
+    limited.read_to_end(&mut bytes).map_err(unreadable)?;
+    if let Some(problem) = check_size(bytes.len() as u64) {
+        return Err(refuse(problem));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Source::new(name, text)),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let line = error.as_bytes()[..at]
+                .iter()
+                .filter(|b| **b == b'\n')
+                .count()
+                + 1;
+            let message =
+                format!("{name} is not UTF-8: line {line} has a byte that is no character");
+            Err(Failure::invalid("DEFINITION_NOT_UTF8", message)
+                .advice("save the file as UTF-8 text"))
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What is said at the end of an execution, or of waiting for it.
+
+use std::time::Duration;
+
+use nebula_core::ExecutionId;
+use nebula_engine::{Report, Waiting};
+use nebula_execution::Status;
+use nebula_system::{ShutdownRequest, Urgency};
+use serde_json::Value;
+
+use crate::{
+    console::{Console, Paint},
+    failure::{Exit, Failure},
+    progress,
+    settings::Place,
+};
+
+/// The exit code that a status means.
+pub(crate) fn exit_of(status: Status) -> Exit {
+    match status {
+        Status::Completed => Exit::Completed,
+        Status::Failed | Status::Cancelled | Status::TimedOut => Exit::Ended,
+        Status::Queued
+        | Status::Running
+        | Status::Waiting
+        | Status::Paused
+        | Status::Compensating
+        | Status::Parked => Exit::Waits,
+    }
+}
+
+/// Says what became of an execution that was waited for.
+pub(crate) fn settled(
+    report: &Report,
+    elapsed: Option<Duration>,
+    place: &Place,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    summary(report, elapsed, place, console);
+    if console.json {
+        console.document(report)?;
+    } else {
+        output(&report.output, console)?;
+    }
+    Ok(exit_of(report.status))
+}
+
+/// The result itself, for people: text as it is, nothing for null.
+fn output(output: &Value, console: &Console) -> Result<(), Failure> {
+    match output {
+        Value::Null => Ok(()),
+        Value::String(text) => console.line(text),
+        other => console.line(&format!("{other:#}")),
+    }
+}
+
+/// A line on standard error for each thing to know: where it stands, why, what to do.
+pub(crate) fn summary(
+    report: &Report,
+    elapsed: Option<Duration>,
+    place: &Place,
+    console: &Console,
+) {
+    let (mark, paint) = match report.status {
+        Status::Completed => ("✓", Paint::Green),
+        Status::Failed | Status::Cancelled | Status::TimedOut => ("✗", Paint::Red),
+        Status::Queued
+        | Status::Running
+        | Status::Waiting
+        | Status::Paused
+        | Status::Compensating
+        | Status::Parked => ("◔", Paint::Yellow),
+    };
+    let head = console
+        .err
+        .paint(paint, format!("{mark} {}", words(report.status)));
+    let mut detail = format!("{} version {}", report.workflow, report.version);
+    if let Some(elapsed) = elapsed {
+        detail.push_str(&format!(", {}", progress::seconds(elapsed)));
+    }
+    let id = console.err.paint(Paint::Dim, report.execution.to_string());
+    console.note(&format!("{head}  {detail}  {id}"));
+    if let Some(error) = &report.error {
+        let at = match &error.node {
+            Some(node) => format!(" at node `{node}`"),
+            None => String::new(),
+        };
+        let code = console
+            .err
+            .paint(Paint::Red, format!("error[{}]", error.code));
+        console.note(&format!("  {code}{at}: {}", error.message));
+    }
+    let label = console.err.paint(Paint::Cyan, "what to do:");
+    match report.status {
+        Status::Failed | Status::TimedOut if !matches!(place, Place::Memory) => {
+            let command = format!(
+                "nebula executions show {}{}",
+                report.execution,
+                place.flag()
+            );
+            console.note(&format!("  {label} {command} shows each node"));
+        }
+        Status::Parked => decisions(report, place, console),
+        _ => {}
+    }
+}
+
+/// What a person must decide, and the commands that do.
+fn decisions(report: &Report, place: &Place, console: &Console) {
+    let label = console.err.paint(Paint::Cyan, "what to do:");
+    let (id, flag) = (report.execution, place.flag());
+    for waiting in &report.waiting {
+        match waiting {
+            Waiting::Time { .. } => {}
+            Waiting::Decision { instance, reason } => {
+                let reason = reason.trim_end_matches('.');
+                console.note(&format!(
+                    "  `{instance}` may or may not have acted: {reason}"
+                ));
+                console.note(&format!(
+                    "  {label} find out, then: nebula executions unpark {id} --node {} --as succeeded|failed|retry{flag}",
+                    crate::shell::quoted(instance)
+                ));
+            }
+            Waiting::Poison { grants } => {
+                console.note(&format!(
+                    "  {grants} attempts in a row to go on brought no progress"
+                ));
+                console.note(&format!(
+                    "  {label} look at the log, then: nebula executions unpark {id} --as retry{flag}"
+                ));
+            }
+        }
+    }
+}
+
+/// Says what a signal stopped, and how to go on.
+pub(crate) fn stopped(
+    request: ShutdownRequest,
+    id: Option<ExecutionId>,
+    place: &Place,
+    console: &Console,
+) -> Exit {
+    let how = match request.urgency {
+        Urgency::Graceful => "stopped",
+        Urgency::Now => "stopped at once",
+    };
+    let label = console.err.paint(Paint::Cyan, "what to do:");
+    match (id, place) {
+        (None, _) => console.note(&format!("{how}; nothing was started")),
+        (Some(_), Place::Memory) => {
+            console.note(&format!("{how}; the execution was in memory and is gone"));
+        }
+        (Some(id), _) => {
+            console.note(&format!("{how}; what was done is saved"));
+            console.note(&format!(
+                "  {label} go on with: nebula resume {id}{}",
+                place.flag()
+            ));
+        }
+    }
+    request.signal.into()
+}
+
+/// The status as people say it.
+pub(crate) fn words(status: Status) -> &'static str {
+    match status {
+        Status::TimedOut => "timed out",
+        other => other.as_str(),
+    }
+}

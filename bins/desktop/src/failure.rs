@@ -1,0 +1,188 @@
+//! Why a command ends without its result, and which exit code says so.
+
+use std::{fmt, path::Path};
+
+use nebula_ports::{ErrorKind, PortError};
+use nebula_system::ShutdownSignal;
+use nebula_workflow::LocatedDiagnostic;
+use serde::Serialize;
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// 0: done, completed.
+    Completed,
+    /// 1: failed, cancelled or timed out.
+    Ended,
+    /// 2: bad usage, an invalid definition, a grant that is missing.
+    Invalid,
+    /// 3: file, database, disk, or whatever else is around the program.
+    Environment,
+    /// 4: a person must decide.
+    Waits,
+    /// 130 or 143.
+    Signal(u8),
+}
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Completed => 0,
+            Self::Ended => 1,
+            Self::Invalid => 2,
+            Self::Environment => 3,
+            Self::Waits => 4,
+            Self::Signal(code) => code,
+        }
+    }
+}
+
+impl From<ShutdownSignal> for Exit {
+    fn from(signal: ShutdownSignal) -> Self {
+        Self::Signal(signal.exit_code())
+    }
+}
+
+/// Why a command gave no result: what, where, why, and what to do.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    /// Stable, upper case.
+    pub(crate) code: &'static str,
+    /// What happened, to what, and why: lower case, no full stop.
+    pub(crate) message: String,
+    /// What to do now.
+    pub(crate) advice: Option<String>,
+    /// Problems with their places, for programs.
+    pub(crate) diagnostics: Vec<LocatedDiagnostic>,
+    /// The same, drawn on the source for people; empty if there is nothing to draw.
+    pub(crate) drawn: String,
+}
+
+/// What programs read of a failure.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    execution: Option<&'a str>,
+    error: DocumentError<'a>,
+    diagnostics: &'a [LocatedDiagnostic],
+}
+
+#[derive(Debug, Serialize)]
+struct DocumentError<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
+impl Failure {
+    fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            code,
+            message: message.into(),
+            advice: None,
+            diagnostics: Vec::new(),
+            drawn: String::new(),
+        }
+    }
+
+    /// Exit code 2: what was asked for is wrong.
+    pub(crate) fn invalid(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Exit::Invalid, code, message)
+    }
+
+    /// Exit code 3: what is around the program is wrong.
+    pub(crate) fn environment(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Exit::Environment, code, message)
+    }
+
+    /// Exit code 3: `path` cannot be used for `what`.
+    pub(crate) fn file(path: &Path, what: &str, error: &std::io::Error) -> Self {
+        let message = format!("cannot {what} {}: {}", path.display(), reason(error));
+        let failure = Self::environment("FILE_UNUSABLE", message);
+        match error.kind() {
+            std::io::ErrorKind::NotFound => failure.advice("check the path and the current folder"),
+            std::io::ErrorKind::PermissionDenied => {
+                failure.advice("check who may read and write it")
+            }
+            std::io::ErrorKind::StorageFull => failure.advice("free some disk space"),
+            _ => failure,
+        }
+    }
+
+    /// Says what to do.
+    pub(crate) fn advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// Adds the problems, for programs and for people.
+    pub(crate) fn diagnostics(mut self, list: Vec<LocatedDiagnostic>, drawn: String) -> Self {
+        (self.diagnostics, self.drawn) = (list, drawn);
+        self
+    }
+
+    /// What programs read: `{ "execution": null, "error": { code, message }, "diagnostics": [] }`.
+    pub(crate) fn document(&self) -> impl Serialize {
+        Document {
+            execution: None,
+            error: DocumentError {
+                code: self.code,
+                message: &self.message,
+                hint: self.advice.as_deref(),
+            },
+            diagnostics: &self.diagnostics,
+        }
+    }
+}
+
+/// The operating system's reason without its number.
+pub(crate) fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((reason, _)) => reason.to_lowercase(),
+        None => text,
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        let code = match error.kind {
+            ErrorKind::Unavailable => "STORE_UNAVAILABLE",
+            ErrorKind::Full => "STORE_FULL",
+            ErrorKind::ReadOnly => "STORE_READ_ONLY",
+            ErrorKind::Corrupt => "STORE_CORRUPT",
+            ErrorKind::Format => "STORE_FORMAT",
+            ErrorKind::Invalid => "STORE_INVALID",
+            ErrorKind::Unsupported => "STORE_UNSUPPORTED",
+        };
+        Self::environment(code, error.to_string()).advice(error.kind.advice())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_exit_code_of_several_is_the_greatest_exit() {
+        let all = [
+            Exit::Completed,
+            Exit::Ended,
+            Exit::Invalid,
+            Exit::Environment,
+            Exit::Waits,
+            Exit::Signal(130),
+        ];
+        assert!(all.is_sorted_by(|a, b| a < b && a.code() < b.code()));
+    }
+}

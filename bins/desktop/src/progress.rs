@@ -1,0 +1,270 @@
+//! The live picture of one execution on a terminal.
+
+use std::{sync::Arc, time::Duration};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use nebula_core::{Clock, ExecutionId, Timestamp, duration_text};
+use nebula_execution::{ExecutionPlan, InstanceId};
+use nebula_telemetry::{Bus, EventKind, Received};
+
+use crate::console::{Colours, Console, Paint};
+
+/// The most nodes that are drawn; of a larger workflow those that are at work.
+const MAX_ROWS: usize = 20;
+/// How often the picture moves by itself.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Where a node stands, as far as events tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Open,
+    Running { attempt: u32 },
+    Retrying { attempt: u32, at: Timestamp },
+    Waiting { due: Timestamp },
+    Succeeded,
+    Failed,
+    Skipped,
+    Unknown,
+}
+
+#[derive(Debug)]
+struct Row {
+    id: String,
+    depth: usize,
+    state: State,
+    /// Items of a `for_each`: ended and all.
+    items: Option<(u32, u32)>,
+}
+
+/// What is known of an execution from its events.
+#[derive(Debug)]
+pub(crate) struct Picture {
+    title: String,
+    rows: Vec<Row>,
+}
+
+impl Picture {
+    /// Every node of `plan`, not yet begun, in the order in which they can run.
+    pub(crate) fn of_plan(plan: &ExecutionPlan) -> Self {
+        let waves = crate::waves::Waves::of(plan);
+        let rows = waves.order.iter().map(|node| Row {
+            id: plan.node(*node).id.to_string(),
+            depth: waves.depth[*node as usize].min(8),
+            state: State::Open,
+            items: None,
+        });
+        Self {
+            title: plan.workflow.to_string(),
+            rows: rows.collect(),
+        }
+    }
+
+    /// Nodes appear as events name them.
+    pub(crate) fn of_nodes(title: &str) -> Self {
+        Self {
+            title: title.to_owned(),
+            rows: Vec::new(),
+        }
+    }
+
+    fn row(&mut self, instance: &InstanceId) -> &mut Row {
+        let id = instance.node.as_str();
+        let at = self.rows.iter().position(|row| row.id == id);
+        let at = at.unwrap_or_else(|| {
+            self.rows.push(Row {
+                id: id.to_owned(),
+                depth: 0,
+                state: State::Open,
+                items: None,
+            });
+            self.rows.len() - 1
+        });
+        &mut self.rows[at]
+    }
+
+    fn apply(&mut self, kind: &EventKind) {
+        let (instance, state) = match kind {
+            EventKind::NodeStarted { instance, attempt } => {
+                (instance, State::Running { attempt: *attempt })
+            }
+            EventKind::NodeSucceeded { instance } => (instance, State::Succeeded),
+            EventKind::NodeFailed { instance, .. } => (instance, State::Failed),
+            EventKind::NodeRetrying {
+                instance,
+                attempt,
+                retry_at,
+                ..
+            } => {
+                let (attempt, at) = (*attempt, *retry_at);
+                (instance, State::Retrying { attempt, at })
+            }
+            EventKind::NodeSkipped { instance } => (instance, State::Skipped),
+            EventKind::NodeIndeterminate { instance, .. } => (instance, State::Unknown),
+            EventKind::NodeWaiting { instance, due } => (instance, State::Waiting { due: *due }),
+            EventKind::ItemsOpened { instance, total } => {
+                self.row(instance).items = Some((0, *total));
+                (instance, State::Running { attempt: 1 })
+            }
+            EventKind::ItemsSettled { instance, done } => {
+                if let Some((ended, _)) = &mut self.row(instance).items {
+                    *ended += done;
+                }
+                return;
+            }
+            _ => return,
+        };
+        // An item's own end is not its node's.
+        if instance.item.is_none() {
+            self.row(instance).state = state;
+        }
+    }
+
+    /// The lines to draw at `now`.
+    fn draw(&self, now: Timestamp, elapsed: Duration, colours: Colours) -> String {
+        let ended =
+            |row: &&Row| matches!(row.state, State::Succeeded | State::Failed | State::Skipped);
+        let done = self.rows.iter().filter(ended).count();
+        let mut text = format!(
+            "{}  {done} of {}  {}",
+            colours.paint(Paint::Bold, &self.title),
+            crate::definition::counted(self.rows.len(), "node"),
+            colours.paint(Paint::Dim, seconds(elapsed)),
+        );
+        let all = self.rows.len() <= MAX_ROWS;
+        let shown = self.rows.iter().filter(|row| {
+            all || !matches!(row.state, State::Open | State::Succeeded | State::Skipped)
+        });
+        for row in shown.take(MAX_ROWS) {
+            text.push('\n');
+            text.push_str(&row.draw(now, colours, all));
+        }
+        text
+    }
+}
+
+impl Row {
+    fn draw(&self, now: Timestamp, colours: Colours, indent: bool) -> String {
+        let until = |at: Timestamp| {
+            let left = at.since(now);
+            duration_text(Duration::from_secs(left.as_secs() + 1))
+        };
+        let (mark, paint, mut detail) = match &self.state {
+            State::Open => ("·", Paint::Dim, String::new()),
+            State::Running { attempt: 1 } => ("▶", Paint::Cyan, "running".to_owned()),
+            State::Running { attempt } => ("▶", Paint::Cyan, format!("running, attempt {attempt}")),
+            State::Retrying { attempt, at } => {
+                let detail = format!("attempt {attempt} failed, again in {}", until(*at));
+                ("↻", Paint::Yellow, detail)
+            }
+            State::Waiting { due } => ("◔", Paint::Yellow, format!("waits {}", until(*due))),
+            State::Succeeded => ("✓", Paint::Green, String::new()),
+            State::Failed => ("✗", Paint::Red, "failed".to_owned()),
+            State::Skipped => ("○", Paint::Dim, "skipped".to_owned()),
+            State::Unknown => (
+                "?",
+                Paint::Yellow,
+                "nobody knows whether it happened".to_owned(),
+            ),
+        };
+        if let Some((ended, total)) = self.items {
+            detail = format!("{ended} of {total} items  {detail}");
+        }
+        let indent = "  ".repeat(if indent { self.depth } else { 0 });
+        let mark = colours.paint(paint, mark);
+        let detail = colours.paint(Paint::Dim, detail.trim_end());
+        format!("  {indent}{mark} {}  {detail}", self.id)
+            .trim_end()
+            .to_owned()
+    }
+}
+
+/// `40 ms`, `12.0 s`, `3m5s`.
+pub(crate) fn seconds(elapsed: Duration) -> String {
+    if elapsed < Duration::from_millis(950) {
+        format!("{} ms", elapsed.as_millis())
+    } else if elapsed < Duration::from_secs(60) {
+        format!("{:.1} s", elapsed.as_secs_f64())
+    } else {
+        duration_text(Duration::from_secs(elapsed.as_secs()))
+    }
+}
+
+/// Keeps the picture of `execution` moving until the future is dropped, which leaves the terminal clean.
+pub(crate) async fn show(
+    mut picture: Picture,
+    execution: ExecutionId,
+    bus: Bus,
+    clock: Arc<dyn Clock>,
+    console: Console,
+) {
+    if !console.live {
+        return std::future::pending().await;
+    }
+    let mut events = bus.subscribe();
+    let begun = clock.monotonic();
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    bar.set_style(ProgressStyle::with_template("{msg}").expect("the template has one known key"));
+    let clear = ClearOnDrop(bar);
+    loop {
+        let drawn = picture.draw(clock.now(), clock.monotonic() - begun, console.err);
+        clear.0.set_message(drawn);
+        clear.0.tick();
+        let next = clock.sleep(TICK);
+        tokio::pin!(next);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut next => break,
+                event = events.next() => match event {
+                    Some(Received::Event(event)) if event.execution == execution => picture.apply(&event.kind),
+                    Some(_) => {}
+                    None => return std::future::pending().await,
+                },
+            }
+        }
+    }
+}
+
+/// Takes the picture off the terminal, however its future ends.
+struct ClearOnDrop(ProgressBar);
+
+impl Drop for ClearOnDrop {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_move_the_picture() {
+        let mut picture = Picture::of_nodes("w");
+        let instance = |text: &str| text.parse::<InstanceId>().unwrap();
+        picture.apply(&EventKind::NodeStarted {
+            instance: instance("a"),
+            attempt: 1,
+        });
+        picture.apply(&EventKind::ItemsOpened {
+            instance: instance("b"),
+            total: 3,
+        });
+        picture.apply(&EventKind::ItemsSettled {
+            instance: instance("b"),
+            done: 2,
+        });
+        picture.apply(&EventKind::NodeSucceeded {
+            instance: instance("a"),
+        });
+        let drawn = picture.draw(
+            Timestamp::from_millis(0),
+            Duration::from_millis(1_240),
+            Colours(false),
+        );
+        assert_eq!(
+            drawn,
+            "w  1 of 2 nodes  1.2 s\n  ✓ a\n  ▶ b  2 of 3 items  running"
+        );
+    }
+}

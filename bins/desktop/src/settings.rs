@@ -1,0 +1,214 @@
+//! The desktop preset's settings: its defaults < the user's file < the environment < flags.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use nebula_config::{Flag, Layers, Source, Sources};
+use nebula_core::{ByteSize, serde_duration};
+use nebula_engine::EngineConfig;
+use nebula_runtime::WorkerConfig;
+use nebula_system::{Folders, HOME_VARIABLE};
+use nebula_telemetry::LogFormat;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    arguments::{Database, Global},
+    failure::Failure,
+};
+
+/// Settings come from variables with this prefix: `NEBULA_DATABASE__PATH`.
+const PREFIX: &str = "NEBULA_";
+/// Variables with the prefix that are no settings.
+const RESERVED: &[&str] = &[HOME_VARIABLE, "NEBULA_REQUIRE_BACKENDS"];
+/// The settings file's name in the user's config folder.
+pub(crate) const FILE_NAME: &str = "nebula.toml";
+
+/// Every setting of the desktop binary.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Where executions are kept.
+    pub(crate) database: DatabaseSettings,
+    /// Limits of starts and plans.
+    pub(crate) engine: EngineConfig,
+    /// Limits of the worker.
+    pub(crate) worker: WorkerConfig,
+    /// What is logged.
+    pub(crate) log: LogSettings,
+    /// `$vars`: what workflows may see of the operator's values.
+    pub(crate) vars: BTreeMap<String, Value>,
+}
+
+/// Where executions are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DatabaseSettings {
+    /// The file; default: `nebula.db` in the user's data folder.
+    pub(crate) path: Option<PathBuf>,
+    /// How long a write waits for another process that writes.
+    #[serde(with = "serde_duration")]
+    pub(crate) busy_timeout: Duration,
+    /// The size that the database does not exceed; default: none but the disk.
+    pub(crate) max_size: Option<ByteSize>,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogSettings {
+    /// A level, or levels for parts of the program.
+    pub(crate) filter: String,
+    /// How lines look.
+    pub(crate) format: LogShape,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogShape {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl From<LogShape> for LogFormat {
+    fn from(shape: LogShape) -> Self {
+        match shape {
+            LogShape::Text => Self::Text,
+            LogShape::Json => Self::Json,
+        }
+    }
+}
+
+impl Default for Settings {
+    /// The preset: four attempts of an execution at a time, and a store that fails ends the command.
+    fn default() -> Self {
+        Self {
+            database: DatabaseSettings {
+                path: None,
+                busy_timeout: Duration::from_secs(5),
+                max_size: None,
+            },
+            engine: EngineConfig {
+                concurrency: 4,
+                ..EngineConfig::default()
+            },
+            worker: WorkerConfig {
+                stop_on_store_failure: true,
+                ..WorkerConfig::default()
+            },
+            log: LogSettings {
+                filter: "warn".to_owned(),
+                format: LogShape::Text,
+            },
+            vars: BTreeMap::new(),
+        }
+    }
+}
+
+/// Where the database of a command is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In a file that the user named.
+    Named(PathBuf),
+    /// In the usual file, whose folder is made when it is needed.
+    Usual(PathBuf),
+    /// In memory.
+    Memory,
+}
+
+impl Place {
+    /// The file, if there is one.
+    pub(crate) fn path(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Named(path) | Self::Usual(path) => Some(path),
+            Self::Memory => None,
+        }
+    }
+
+    /// The flag that names this database in a command for the user; empty where none is needed.
+    pub(crate) fn flag(&self) -> String {
+        match self {
+            Self::Named(path) => format!(" --db {}", crate::shell::quoted(&path.to_string_lossy())),
+            Self::Usual(_) | Self::Memory => String::new(),
+        }
+    }
+}
+
+/// The settings with their sources, and the user's folders.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    pub(crate) settings: Settings,
+    pub(crate) folders: Folders,
+    pub(crate) place: Place,
+}
+
+/// Reads every layer.
+pub(crate) fn load(global: &Global, database: Option<&Database>) -> Result<Loaded, Failure> {
+    let folders = folders()?;
+    let variables = nebula_system::variables(PREFIX)
+        .map_err(|error| Failure::invalid("SETTINGS", error.to_string()))?;
+    let mut layers = Layers::new(&Settings::default())
+        .optional_file(&folders.config.join(FILE_NAME))
+        .environment(PREFIX, RESERVED, variables);
+    if let Some(filter) = &global.log {
+        layers = layers.flag(Flag {
+            name: "--log",
+            key: "log.filter",
+            value: filter.clone(),
+        });
+    }
+    let (settings, sources) = layers.build::<Settings>().map_err(|error| {
+        Failure::invalid("SETTINGS", error.to_string()).advice(
+            "correct or remove what is named; every key is listed in bins/desktop/README.md",
+        )
+    })?;
+    let place = place(&settings, &sources, &folders, database)?;
+    Ok(Loaded {
+        settings,
+        folders,
+        place,
+    })
+}
+
+/// The user's folders.
+pub(crate) fn folders() -> Result<Folders, Failure> {
+    Folders::of_user().map_err(|error| {
+        Failure::environment("FOLDERS", error.to_string())
+            .advice(format!("set {HOME_VARIABLE} to an absolute path"))
+    })
+}
+
+fn place(
+    settings: &Settings,
+    sources: &Sources,
+    folders: &Folders,
+    database: Option<&Database>,
+) -> Result<Place, Failure> {
+    // The flag may hold any path, also one that is no text; so it does not pass through the layers.
+    if let Some(path) = database.and_then(|database| database.db.as_ref()) {
+        if path.as_os_str().is_empty() {
+            return Err(Failure::invalid("USAGE", "--db names no file"));
+        }
+        let path =
+            std::path::absolute(path).map_err(|error| Failure::file(path, "find", &error))?;
+        return Ok(Place::Named(path));
+    }
+    match &settings.database.path {
+        None => Ok(Place::Usual(folders.data.join("nebula.db"))),
+        Some(path) if path.is_absolute() => Ok(Place::Named(path.clone())),
+        Some(path) => {
+            let source = sources.of("database.path").map(Source::to_string);
+            Err(Failure::invalid(
+                "SETTINGS",
+                format!(
+                    "{}: `database.path` is the relative path {}, which would be another file in every folder",
+                    source.unwrap_or_default(),
+                    path.display()
+                ),
+            )
+            .advice("write an absolute path there, or give --db PATH"))
+        }
+    }
+}
