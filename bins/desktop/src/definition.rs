@@ -37,6 +37,10 @@ pub(crate) fn check(path: &Path, engine: &Engine, console: &Console) -> Result<C
     let source = read(path, console)?;
     let parsed = parse(&source);
     let mut diagnostics = parsed.diagnostics;
+    if let Some(rest) = &parsed.rest {
+        let more = engine.more_problems(rest, &diagnostics);
+        diagnostics.extend(more);
+    }
     let plan = parsed.definition.as_ref().and_then(|definition| {
         let planned = engine.check(definition);
         diagnostics.extend(planned.diagnostics);

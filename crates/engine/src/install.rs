@@ -38,6 +38,16 @@ impl Engine {
         nebula_planner::plan(definition, 0, &*self.registry, &self.config.plan_settings())
     }
 
+    /// What else is wrong with a definition of which only a part could be read.
+    #[must_use]
+    pub fn more_problems(
+        &self,
+        rest: &WorkflowDefinition,
+        known: &[Diagnostic],
+    ) -> Vec<Diagnostic> {
+        nebula_planner::more_problems(rest, &*self.registry, &self.config.plan_settings(), known)
+    }
+
     /// Saves a definition as a version, unless it is there already, and stores its plan. Actions
     /// without a version are pinned to the newest one that there is.
     ///

@@ -89,6 +89,17 @@ pub(crate) struct Checks<'c> {
 }
 
 impl<'a> Builder<'a> {
+    /// What is wrong beside a cycle: the problems of the same nodes without any connection, but
+    /// for those that are about connections.
+    fn beside_the_cycle(&mut self, catalog: &dyn Catalog) {
+        let definition = WorkflowDefinition {
+            connections: Vec::new(),
+            ..self.definition.clone()
+        };
+        let rest = crate::more_problems(&definition, catalog, self.settings, &self.diagnostics);
+        self.diagnostics.extend(rest);
+    }
+
     fn build(&mut self, version: u32, catalog: &'a dyn Catalog) -> Option<PlanParts> {
         let definition = self.definition;
         unsupported::check(definition, &mut self.diagnostics);
@@ -97,7 +108,10 @@ impl<'a> Builder<'a> {
             .map(|node| self.action(node, catalog))
             .collect();
         let edges = self.edges(&actions);
-        let graph = Graph::new(definition, &edges, &mut self.diagnostics)?;
+        let Some(graph) = Graph::new(definition, &edges, &mut self.diagnostics) else {
+            self.beside_the_cycle(catalog);
+            return None;
+        };
         let rates = graph.rates(definition, &mut self.diagnostics);
         let priorities = graph.priorities();
         let ancestry = graph.ancestry(definition);

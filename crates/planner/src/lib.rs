@@ -18,9 +18,11 @@ mod graph;
 mod literals;
 mod lookup;
 mod nodes;
+mod partial;
 mod settings;
 mod unsupported;
 
 pub use build::{Planned, plan};
 pub use codes::codes;
+pub use partial::more_problems;
 pub use settings::PlanSettings;

@@ -12,6 +12,8 @@ use crate::{
 pub struct Parsed {
     /// The definition, if no problem is an error.
     pub definition: Option<WorkflowDefinition>,
+    /// What could be read although some problem is an error: to find more problems with, never to run.
+    pub rest: Option<WorkflowDefinition>,
     /// Where its parts stand in the source, also when there is no definition.
     pub map: SourceMap,
     /// Every problem, sorted by place.
@@ -28,15 +30,18 @@ pub fn parse(source: &Source) -> Parsed {
         let default_id = WorkflowId::new(source.slug()).ok();
         definition = decode::decode(tree, default_id, &mut problems);
     }
-    if !problems.is_usable() {
-        definition = None;
-    }
+    let rest = if problems.is_usable() {
+        None
+    } else {
+        definition.take()
+    };
     let map = SourceMap::new(tree);
     let mut diagnostics = problems.finish();
     map.name_places(&mut diagnostics);
     let diagnostics = map.sorted(&diagnostics).into_iter().cloned().collect();
     Parsed {
         definition,
+        rest,
         map,
         diagnostics,
     }

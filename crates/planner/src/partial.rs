@@ -1,0 +1,74 @@
+//! More problems of a definition that has some already.
+
+use nebula_action::Catalog;
+use nebula_workflow::{Diagnostic, WorkflowDefinition};
+
+use crate::{PlanSettings, codes, plan};
+
+/// Codes that depend on the shape of the whole: where a part could not be read, they could be
+/// about a workflow that nobody wrote.
+const SHAPED: &[&str] = &[
+    codes::UNEQUAL_RATES,
+    codes::RATE_LIMIT,
+    codes::JOIN_COUNT,
+    codes::NOT_UPSTREAM,
+    codes::NOT_CERTAIN,
+    codes::SEVERAL_INPUTS,
+];
+
+/// What planning finds wrong with what could be read of a definition, beside the problems that are
+/// known of it: so that an author sees everything at once, and nothing that follows from the rest.
+#[must_use]
+pub fn more_problems(
+    rest: &WorkflowDefinition,
+    catalog: &dyn Catalog,
+    settings: &PlanSettings,
+    known: &[Diagnostic],
+) -> Vec<Diagnostic> {
+    let ids = known
+        .iter()
+        .any(|problem| is_about_ids(&problem.pointer) || problem.code == "WORKFLOW_MISSING_FIELD");
+    let inside = |pointer: &str| {
+        known
+            .iter()
+            .any(|problem| problem.pointer.starts_with(pointer))
+    };
+    let mut found = plan(rest, 0, catalog, settings).diagnostics;
+    found.retain(|problem| {
+        let follows = SHAPED.contains(&problem.code)
+            || (problem.code == "NAME_UNKNOWN_NODE" && ids)
+            || (problem.code == codes::PARAMETER && inside(parameters_of(&problem.pointer)));
+        !follows && !known.iter().any(|other| other.pointer == problem.pointer)
+    });
+    found
+}
+
+fn is_about_ids(pointer: &str) -> bool {
+    pointer.ends_with("/id") || !pointer.starts_with("/nodes/") && pointer.starts_with("/nodes")
+}
+
+/// `/nodes/3/parameters` of `/nodes/3/parameters/x/y`.
+fn parameters_of(pointer: &str) -> &str {
+    let end = pointer
+        .match_indices('/')
+        .nth(3)
+        .map_or(pointer.len(), |(at, _)| at);
+    &pointer[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_apart() {
+        assert_eq!(
+            parameters_of("/nodes/3/parameters/x/y"),
+            "/nodes/3/parameters"
+        );
+        assert_eq!(parameters_of("/nodes/3"), "/nodes/3");
+        assert!(is_about_ids("/nodes/0/id"));
+        assert!(is_about_ids("/nodes"));
+        assert!(!is_about_ids("/nodes/0/action"));
+    }
+}
