@@ -1,7 +1,8 @@
 //! Decides what happens next in one execution.
 //!
 //! A journal folds into an [`ExecutionState`]; the [`Machine`] turns an event into journal entries
-//! and commands. Start reading at [`Machine::decide`].
+//! and commands. Start reading at [`Machine::decide`]; then `state/fold` for what entries mean,
+//! `tokens` for joins, `machine/*` for what follows from events.
 //!
 //! Does not know: the clock (events carry their time), storage, how an action runs, how a
 //! condition is evaluated (events carry which connections were taken).
@@ -12,12 +13,46 @@
 //! - No external write is commanded before the entry that says so is handed out.
 //! - When an execution completes, no token is left over.
 //!
-//! ```
-//! use nebula_execution::{InstanceId, Status};
+//! - Every rest has a reason to wake: a timer, or a person's open decision.
+//! - No signal and no result of an action can break it; only a journal that is not its own can.
 //!
-//! let third: InstanceId = "price[2]".parse().unwrap();
-//! assert_eq!((third.node.as_str(), third.item), ("price", Some(2)));
-//! assert!(Status::TimedOut.is_terminal());
+//! ```
+//! # use std::sync::Arc;
+//! # use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
+//! use nebula_execution::{
+//!     Command, Event, ExecutionPlan, Machine, NewExecution, Outcome, Rest, StartOptions, Status,
+//!     StoredEntry, Taken,
+//! };
+//! use serde_json::json;
+//!
+//! // A stored plan: `fetch -> price -> report`.
+//! let plan = ExecutionPlan::decode(include_bytes!("../tests/fixtures/plan-v1.json")).unwrap();
+//! let (digest, now) = (plan.encode().1, Timestamp::from_millis(0));
+//! let (id, tenant) = (ExecutionId::from_bytes([1; 16]), TenantId::local());
+//! let options = StartOptions::default();
+//! let new = NewExecution::new(id, tenant.clone(), now, (&plan, digest), json!({}), options);
+//!
+//! // A holder folds the journal, begins, and does what it is told.
+//! let mut machine = Machine::new(Arc::new(plan), tenant, id);
+//! for (seq, entry) in (1..).zip(new.entries) {
+//!     machine.apply(&StoredEntry { seq, epoch: 0, entry });
+//! }
+//! let decision = machine.decide(Event::Begin, now);
+//! let [Command::Run { instance, .. }] = &decision.commands[..] else { panic!() };
+//! assert_eq!(instance.to_string(), "fetch");
+//!
+//! // Nothing is taken behind `fetch`: the rest is skipped, and the output is all that is left.
+//! let outcome = Outcome::Succeeded {
+//!     output: Arc::new(json!({ "ok": false })),
+//!     port: "main".into(),
+//!     lineage: None,
+//!     taken: Taken::Only(Vec::new()),
+//! };
+//! let instance = instance.clone();
+//! let decision = machine.decide(Event::Finished { instance, outcome, micros: 9 }, now);
+//! assert_eq!((decision.entries.len(), decision.commands), (1, vec![Command::Output]));
+//! machine.decide(Event::Output(Ok(json!("done"))), now);
+//! assert_eq!(machine.rest(), Rest::Ended(Status::Completed));
 //! ```
 
 mod activation;

@@ -27,5 +27,5 @@ mod parameters;
 mod program;
 
 pub use compile::{CompileScope, ExpressionProblem, compile_expression};
-pub use parameters::Parameters;
+pub use parameters::{Parameters, deferred_pointer};
 pub use program::{ParamProgram, ResolveError, TextProgram, Use};

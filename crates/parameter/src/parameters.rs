@@ -41,12 +41,23 @@ impl Parameters {
                 .iter()
                 .find(|mark| mark.path.strip_suffix("/*") == Some(name));
             if let Some(mark) = whole {
-                parameters.bare(name, value, &pointer, (mark, scope), &mut problems);
-            } else if let Some(mark) = each {
-                for (key, value) in entries(value) {
-                    let path = format!("{name}/{key}");
-                    let pointer = child(&pointer, &key);
-                    parameters.bare(&path, &value, &pointer, (mark, scope), &mut problems);
+                let found = bare(value, &pointer, (mark, scope), &mut problems);
+                parameters.keep(name.clone(), found);
+            } else if let Some((mark, entries)) = each.zip(entries(value)) {
+                let mut object = IndexMap::new();
+                for (key, value) in entries {
+                    let at = child(&pointer, key);
+                    match bare(&value, &at, (mark, scope), &mut problems) {
+                        Some(Bare::Resolved(program)) => {
+                            object.insert(key.to_owned(), program);
+                        }
+                        deferred => parameters.keep(format!("{name}/{key}"), deferred),
+                    }
+                }
+                if !object.is_empty() {
+                    parameters
+                        .resolved
+                        .insert(name.clone(), ParamProgram::Object(object));
                 }
             } else {
                 let program = compile(value, &pointer, scope, &mut problems);
@@ -60,39 +71,15 @@ impl Parameters {
         }
     }
 
-    /// Takes a parameter whose text is an expression, with or without braces around it. What is no
-    /// text keeps its value: `condition: true` is as good as `condition: "true"`.
-    fn bare(
-        &mut self,
-        path: &str,
-        value: &ParamValue,
-        pointer: &str,
-        (mark, scope): (&ExpressionMark, &CompileScope<'_>),
-        problems: &mut Vec<ExpressionProblem>,
-    ) {
-        let (source, offset) = match value {
-            ParamValue::Literal(Value::String(text)) => {
-                (text.trim().to_owned(), text.len() - text.trim_start().len())
+    fn keep(&mut self, path: String, found: Option<Bare>) {
+        match found {
+            Some(Bare::Deferred(program)) => {
+                self.deferred.insert(path, program);
             }
-            ParamValue::Expression(segment) => (segment.source.clone(), segment.offset),
-            ParamValue::Literal(other @ (Value::Bool(_) | Value::Number(_) | Value::Null)) => {
-                (other.to_string(), 0)
+            Some(Bare::Resolved(program)) => {
+                self.resolved.insert(path, program);
             }
-            _ => {
-                self.resolved
-                    .insert(path.to_owned(), compile(value, pointer, scope, problems));
-                return;
-            }
-        };
-        match compile_expression(&source, offset, pointer, scope) {
-            Ok(program) if mark.deferred => {
-                self.deferred.insert(path.to_owned(), program);
-            }
-            Ok(program) => {
-                self.resolved
-                    .insert(path.to_owned(), ParamProgram::Expression(program));
-            }
-            Err(found) => problems.extend(found),
+            None => {}
         }
     }
 
@@ -121,25 +108,72 @@ impl Parameters {
             program.each_use(&child("", name), &mut found);
         }
         for (path, program) in &self.deferred {
-            found(Use {
-                pointer: format!("/{path}"),
-                program,
-            });
+            let pointer = deferred_pointer(path);
+            found(Use { pointer, program });
         }
     }
 }
 
-fn entries(value: &ParamValue) -> Vec<(String, ParamValue)> {
+/// The JSON pointer of a deferred parameter: `cases/x` is the key `x` of the parameter `cases`.
+#[must_use]
+pub fn deferred_pointer(path: &str) -> String {
+    match path.split_once('/') {
+        Some((name, key)) => child(&child("", name), key),
+        None => child("", path),
+    }
+}
+
+/// A parameter whose text is an expression without braces.
+enum Bare {
+    Deferred(Program),
+    Resolved(ParamProgram),
+}
+
+/// Compiles a parameter whose text is an expression, with or without braces around it. What is no
+/// text keeps its value: `condition: true` is as good as `condition: "true"`.
+fn bare(
+    value: &ParamValue,
+    pointer: &str,
+    (mark, scope): (&ExpressionMark, &CompileScope<'_>),
+    problems: &mut Vec<ExpressionProblem>,
+) -> Option<Bare> {
+    let (source, offset) = match value {
+        ParamValue::Literal(Value::String(text)) => {
+            (text.trim().to_owned(), text.len() - text.trim_start().len())
+        }
+        ParamValue::Expression(segment) => (segment.source.clone(), segment.offset),
+        ParamValue::Literal(other @ (Value::Bool(_) | Value::Number(_) | Value::Null)) => {
+            (other.to_string(), 0)
+        }
+        _ => return Some(Bare::Resolved(compile(value, pointer, scope, problems))),
+    };
+    match compile_expression(&source, offset, pointer, scope) {
+        Ok(program) if mark.deferred => Some(Bare::Deferred(program)),
+        Ok(program) => Some(Bare::Resolved(ParamProgram::Expression(program))),
+        Err(found) => {
+            problems.extend(found);
+            None
+        }
+    }
+}
+
+/// The entries of an object; `None` of everything else.
+fn entries(value: &ParamValue) -> Option<Vec<(&str, ParamValue)>> {
     match value {
-        ParamValue::Literal(Value::Object(map)) => map
-            .iter()
-            .map(|(key, value)| (key.clone(), ParamValue::Literal(value.clone())))
-            .collect(),
-        ParamValue::Object(map) => map
-            .iter()
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect(),
-        _ => Vec::new(),
+        ParamValue::Literal(Value::Object(map)) => Some(
+            map.iter()
+                .map(|(key, value)| (key.as_str(), ParamValue::Literal(value.clone())))
+                .collect(),
+        ),
+        ParamValue::Object(map) => {
+            let entries = map.iter();
+            Some(
+                entries
+                    .map(|(key, value)| (key.as_str(), value.clone()))
+                    .collect(),
+            )
+        }
+        _ => None,
     }
 }
 
@@ -157,119 +191,4 @@ fn undefined(pointer: String, program: &ParamProgram) -> ResolveError {
         hint: Some("write `?? null` or another value for when it is missing".to_owned()),
     };
     ResolveError { pointer, error }
-}
-
-#[cfg(test)]
-mod tests {
-    use nebula_expression::JsonScope;
-    use serde_json::json;
-
-    use super::*;
-
-    fn written(value: &Value) -> IndexMap<String, ParamValue> {
-        let entries = value.as_object().unwrap().iter();
-        entries
-            .map(|(key, value)| (key.clone(), ParamValue::parse(value).unwrap()))
-            .collect()
-    }
-
-    fn check(parameters: &Value, data: &Value, expected: &str) {
-        let marks = [
-            ExpressionMark {
-                path: "condition".to_owned(),
-                deferred: false,
-            },
-            ExpressionMark {
-                path: "cases/*".to_owned(),
-                deferred: true,
-            },
-        ];
-        let shown =
-            match Parameters::compile(&written(parameters), &marks, &CompileScope::default()) {
-                Err(problems) => {
-                    let places = problems
-                        .iter()
-                        .map(|p| format!("{} {:?} {}", p.pointer, p.range, p.error.code));
-                    places.collect::<Vec<_>>().join(", ")
-                }
-                Ok(compiled) => {
-                    let stored = serde_json::to_string(&compiled).unwrap();
-                    assert_eq!(
-                        serde_json::from_str::<Parameters>(&stored).unwrap(),
-                        compiled
-                    );
-                    let deferred: Vec<_> = compiled.deferred.keys().cloned().collect();
-                    match compiled.resolve(&JsonScope(data), &Context::default()) {
-                        Ok(value) if deferred.is_empty() => value.to_string(),
-                        Ok(value) => format!("{value} + {}", deferred.join(" ")),
-                        Err(error) => format!("{} {}", error.pointer, error.error.code),
-                    }
-                }
-            };
-        assert_eq!(shown, expected, "{parameters}");
-    }
-
-    #[test]
-    fn parameters_resolve_at_any_depth_and_keep_their_types() {
-        let data = json!({ "json": { "n": 2, "list": [1], "name": "Ada" } });
-        check(
-            &json!({ "a": "{{ $json.n }}", "b": ["x {{ $json.name }}", { "c": "{{ $json.list }}" }], "d": 1 }),
-            &data,
-            r#"{"a":2,"b":["x Ada",{"c":[1]}],"d":1}"#,
-        );
-    }
-
-    #[test]
-    fn undefined_is_omitted_inside_and_an_error_as_a_whole() {
-        let data = json!({ "json": {} });
-        check(
-            &json!({ "o": { "x": "{{ $json.no }}", "y": 1 } }),
-            &data,
-            r#"{"o":{"y":1}}"#,
-        );
-        check(
-            &json!({ "l": ["{{ $json.no }}"] }),
-            &data,
-            r#"{"l":[null]}"#,
-        );
-        check(
-            &json!({ "x": "{{ $json.no }}" }),
-            &data,
-            "/x TYPE_UNDEFINED",
-        );
-    }
-
-    #[test]
-    fn marked_parameters_are_expressions_without_braces() {
-        let data = json!({ "json": { "n": 2 } });
-        check(
-            &json!({ "condition": "$json.n > 1" }),
-            &data,
-            r#"{"condition":true}"#,
-        );
-        check(
-            &json!({ "condition": "{{ $json.n > 1 }}" }),
-            &data,
-            r#"{"condition":true}"#,
-        );
-        check(
-            &json!({ "condition": true }),
-            &data,
-            r#"{"condition":true}"#,
-        );
-        check(
-            &json!({ "cases": { "a": "$item > 1", "b": "true" } }),
-            &data,
-            "{} + cases/a cases/b",
-        );
-    }
-
-    #[test]
-    fn every_problem_has_its_place() {
-        check(
-            &json!({ "a": "x {{ 1 + }}", "condition": " 1 +", "l": ["{{ $oops }}"] }),
-            &json!({}),
-            "/a 8..8 SYNTAX_END, /condition 4..4 SYNTAX_END, /l/0 3..8 NAME_UNKNOWN_ROOT",
-        );
-    }
 }

@@ -3,12 +3,45 @@
 //! Everything that can be known before a run is settled here, once per version, and every problem
 //! is reported at once. Start reading at [`plan`].
 //!
+//! From there: `lookup` finds what is named, `graph` settles order and rates, `nodes` compiles,
+//! `expressions` knows what may be read where, and `codes` lists every problem.
+//!
 //! Does not know: inputs, the folder of the workflow, what is granted, how anything runs.
 //!
 //! # Invariants
 //! - The same definition, catalog and settings give the same plan.
 //! - A plan that could wait for ever is refused: cycles, and joins of unequal rates.
 //! - No answer depends on a race: `$nodes.x` is certainly settled before it is read, or is written `?.`.
+//! - One mistake is one diagnostic, and there is a plan exactly if none is an error.
+//!
+//! ```
+//! use nebula_action::{ActionMetadata, Catalog, CatalogMiss, Effect, EffectClass, VersionWanted};
+//! use nebula_core::ActionId;
+//! use nebula_planner::{PlanSettings, plan};
+//! use nebula_workflow::{Source, parse};
+//!
+//! struct One(ActionMetadata);
+//!
+//! impl Catalog for One {
+//!     fn find(&self, id: &ActionId, _: VersionWanted) -> Result<&ActionMetadata, CatalogMiss> {
+//!         if *id == self.0.id { Ok(&self.0) } else { Err(CatalogMiss::Id) }
+//!     }
+//!     fn ids(&self) -> Vec<&ActionId> {
+//!         vec![&self.0.id]
+//!     }
+//! }
+//!
+//! let set = One(ActionMetadata::new("data.set", (1, 0), Effect::Fixed(EffectClass::Pure)));
+//! let planned = |text: &str| {
+//!     let definition = parse(&Source::new("greet.yaml", text)).definition.unwrap();
+//!     plan(&definition, 1, &set, &PlanSettings::default())
+//! };
+//! let good = planned("nodes: [{ id: a, action: data.set }, { id: b, action: data.set }]");
+//! assert_eq!(good.plan.unwrap().nodes[0].priority, 2);
+//! let bad = planned("nodes: [{ id: a, action: data.sett }]");
+//! assert_eq!(bad.diagnostics[0].code, "PLAN_UNKNOWN_ACTION");
+//! assert_eq!(bad.diagnostics[0].hint.as_deref(), Some("did you mean `data.set`?"));
+//! ```
 
 mod build;
 mod capabilities;

@@ -2,7 +2,7 @@
 
 use nebula_action::{ActionMetadata, Catalog, CatalogMiss, PORT_ERROR, Ports, VersionWanted};
 use nebula_core::ParamValue;
-use nebula_workflow::{Connection, Diagnostic, NodeDefinition, nearest};
+use nebula_workflow::{Connection, Diagnostic, NodeDefinition, nearest, pointer_join};
 use serde_json::Value;
 
 use crate::{build::Builder, codes};
@@ -127,7 +127,7 @@ impl<'a> Builder<'a> {
                 name if name == otherwise => "what no case takes",
                 _ => continue,
             };
-            let pointer = format!("/nodes/{index}/parameters/{parameter}/{name}");
+            let pointer = pointer_join(&format!("/nodes/{index}/parameters/{parameter}"), name);
             let message = format!("`{name}` is the port of {meaning}");
             self.diagnostics.push(
                 Diagnostic::error(codes::PARAMETER, pointer, message)

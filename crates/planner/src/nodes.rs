@@ -5,7 +5,7 @@ use nebula_action::{ActionKind, ActionMetadata, EffectClass};
 use nebula_core::ParamValue;
 use nebula_execution::PlanNode;
 use nebula_expression::Program;
-use nebula_parameter::{ParamProgram, Parameters, Use};
+use nebula_parameter::{ParamProgram, Parameters, Use, deferred_pointer};
 use nebula_workflow::{
     BareExpression, Diagnostic, NodeDefinition, OnError, RetryPolicy, pointer_join,
 };
@@ -157,7 +157,7 @@ impl Builder<'_> {
         }
         let place = Place::Parameter { node, item: true };
         for (path, program) in &parameters.deferred {
-            let pointer = format!("/{path}");
+            let pointer = deferred_pointer(path);
             let found = Use { pointer, program };
             checks
                 .reads

@@ -57,6 +57,7 @@ pub(crate) struct World<'s> {
     crashes: bool,
     /// What a person says about unknown effects.
     decision: UnparkDecision,
+    decided: u32,
 }
 
 impl<'s> World<'s> {
@@ -70,6 +71,7 @@ impl<'s> World<'s> {
             aborted: Vec::new(),
             crashes: false,
             decision: UnparkDecision::Succeeded(Arc::new(json!("decided"))),
+            decided: 0,
         }
     }
 
@@ -112,7 +114,7 @@ impl<'s> World<'s> {
 
     /// Goes on to the end from where it stands.
     pub(crate) fn go_on(&mut self) -> Status {
-        for _ in 0..100_000 {
+        for _ in 0..5_000 {
             if self.crashes && self.chance.below(15) == 0 {
                 let keep = self.rig.journal.len();
                 self.crash_at(keep);
@@ -170,7 +172,12 @@ impl<'s> World<'s> {
         let plan = self.rig.plan.clone();
         let open = self.rig.machine.state().indeterminate(&plan);
         let instance = Some(open[self.chance.below(open.len())].clone());
-        let decision = self.decision.clone();
+        // A person does not say "do it again" for ever.
+        self.decided += 1;
+        let decision = match (self.decided, &self.decision) {
+            (0..=20, decision) => decision.clone(),
+            _ => UnparkDecision::Failed,
+        };
         let signal = Signal::Unpark { instance, decision };
         let decision = self.rig.tell(Event::Signalled {
             signal,

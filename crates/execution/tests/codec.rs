@@ -1,0 +1,427 @@
+//! What was written once is read for ever; what is damaged is an error, never a panic.
+
+mod rig;
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+use nebula_action::{ActionError, Capability, ErrorClass, Grants};
+use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
+use nebula_execution::{
+    CodecError, EndReason, Entry, ExecutionPlan, Fact, Failure, ItemOutcome, JOURNAL_FORMAT,
+    MAX_VALUE_DEPTH, Machine, ParkReason, PlanError, Signal, SignalError, SnapshotError, Started,
+    Taken, UnparkDecision, decode, encode, is_storable,
+};
+use proptest::prelude::*;
+use rig::{execution, id};
+use serde_json::{Value, json};
+
+const JOURNAL_V1: &str = include_str!("fixtures/journal-v1.json");
+const PLAN_V1: &[u8] = include_bytes!("fixtures/plan-v1.json");
+const SNAPSHOT_V1: &[u8] = include_bytes!("fixtures/snapshot-v1.json");
+
+/// The entries of the fixture: every fact, with its optional fields and without them.
+fn entries() -> Vec<Entry> {
+    let at = Timestamp::from_millis;
+    let error = |class| ActionError::new("FILE_BUSY", "somebody else has it", class);
+    let later = Some(Duration::from_millis(1_500));
+    let one: Arc<Value> = Arc::new(json!({ "total": 0.1, "big": 9_007_199_254_740_993_u64 }));
+    let null: Arc<Value> = Arc::new(Value::Null);
+    let started = |full: bool| {
+        Fact::ExecutionStarted(Box::new(Started {
+            workflow: "order-intake".parse().unwrap(),
+            version: 3,
+            plan: Digest::of(b"plan"),
+            input: Arc::new(json!({ "customer": "ada" })),
+            vars: if full {
+                json!({ "region": "eu" })
+            } else {
+                Value::Null
+            },
+            trigger: if full {
+                json!({ "kind": "cron" })
+            } else {
+                Value::Null
+            },
+            origin: full.then(|| ExecutionId::from_bytes([9; 16])),
+            grants: if full {
+                Grants::new([Capability::Blob])
+            } else {
+                Grants::default()
+            },
+            folder: full.then(|| PathBuf::from("/srv/orders")),
+        }))
+    };
+    let only: Taken = Taken::Only(vec!["report".into(), "merge:left".into()]);
+    let facts = vec![
+        started(true),
+        started(false),
+        Fact::AttemptStarted {
+            instance: id("pay#2[4]"),
+            attempt: 2,
+            key: "00112233445566778899aabbccddeeff".to_owned(),
+            input: Digest::of(b"input"),
+            deadline: at(1_773_480_423_589),
+        },
+        Fact::AttemptSucceeded {
+            instance: id("fetch"),
+            attempt: 1,
+            output: one.clone(),
+            port: "main".into(),
+            lineage: None,
+            taken: Taken::All,
+            micros: 41,
+        },
+        Fact::AttemptSucceeded {
+            instance: id("split#2"),
+            attempt: 3,
+            output: null.clone(),
+            port: "high".into(),
+            lineage: Some(vec![2, 0]),
+            taken: only.clone(),
+            micros: 0,
+        },
+        Fact::AttemptFailed {
+            instance: id("pay"),
+            attempt: 1,
+            error: error(ErrorClass::Retryable { after: later }),
+            retry_at: Some(at(1_773_480_415_089)),
+            counts: false,
+            taken: Taken::Only(Vec::new()),
+        },
+        Fact::AttemptFailed {
+            instance: id("pay"),
+            attempt: 2,
+            error: error(ErrorClass::Denied {
+                capability: "fs:write:/etc".to_owned(),
+            }),
+            retry_at: None,
+            counts: true,
+            taken: Taken::All,
+        },
+        Fact::AttemptIndeterminate {
+            instance: id("pay[0]"),
+            attempt: 1,
+            error: error(ErrorClass::Unknown),
+        },
+        Fact::InstanceSkipped {
+            instance: id("alarm"),
+        },
+        Fact::ItemsOpened {
+            instance: id("price"),
+            count: 3,
+        },
+        Fact::ItemsSettled {
+            instance: id("price"),
+            from: 1,
+            outcomes: vec![
+                ItemOutcome::Ok(one.clone()),
+                ItemOutcome::Error(error(ErrorClass::Fatal)),
+            ],
+        },
+        Fact::ItemsCompleted {
+            instance: id("price"),
+            taken: only.clone(),
+        },
+        Fact::TimerSet {
+            instance: id("pause"),
+            due: at(1_773_480_500_000),
+        },
+        Fact::TimerFired {
+            instance: id("pause"),
+            taken: Taken::All,
+        },
+        Fact::CancellationRequested {
+            reason: EndReason::Requested("enough".to_owned()),
+        },
+        Fact::CancellationRequested {
+            reason: EndReason::Timeout,
+        },
+        Fact::StopRequested {
+            instance: id("done"),
+            output: null.clone(),
+        },
+        Fact::Parked {
+            reason: ParkReason::Indeterminate(vec![id("pay"), id("pay#2[4]")]),
+        },
+        Fact::Parked {
+            reason: ParkReason::Poison { grants: 5 },
+        },
+        Fact::Unparked {
+            instance: Some(id("pay")),
+            decision: UnparkDecision::Succeeded(one.clone()),
+            taken: only,
+        },
+        Fact::Unparked {
+            instance: Some(id("pay")),
+            decision: UnparkDecision::Failed,
+            taken: Taken::All,
+        },
+        Fact::Unparked {
+            instance: None,
+            decision: UnparkDecision::Retry,
+            taken: Taken::All,
+        },
+        Fact::ExecutionCompleted { output: one },
+        Fact::ExecutionFailed {
+            error: Failure {
+                error: error(ErrorClass::LimitExceeded),
+                node: Some("pay".parse().unwrap()),
+            },
+        },
+        Fact::ExecutionFailed {
+            error: Failure {
+                error: error(ErrorClass::Cancelled),
+                node: None,
+            },
+        },
+        Fact::ExecutionCancelled {
+            reason: "enough".to_owned(),
+        },
+        Fact::ExecutionTimedOut,
+    ];
+    let time = |seq: i64| at(1_773_480_413_589 + seq);
+    (0..)
+        .zip(facts)
+        .map(|(seq, fact)| Entry {
+            at: time(seq),
+            fact,
+        })
+        .collect()
+}
+
+/// The fixture as a store keeps it: the version, then the array without the white space.
+fn stored() -> Vec<u8> {
+    let entries: Value = serde_json::from_str(JOURNAL_V1).unwrap();
+    let mut bytes = vec![1];
+    bytes.extend(serde_json::to_vec(&entries).unwrap());
+    bytes
+}
+
+#[test]
+fn the_journal_of_version_1_is_read_for_ever() {
+    assert_eq!(decode(&stored()).unwrap(), entries());
+}
+
+#[test]
+fn this_build_writes_what_the_fixture_says() {
+    assert_eq!(
+        JOURNAL_FORMAT, 1,
+        "a new version needs a fixture of its own beside this one"
+    );
+    let written: Value = serde_json::from_slice(&encode(&entries())[1..]).unwrap();
+    assert_eq!(written, serde_json::from_str::<Value>(JOURNAL_V1).unwrap());
+}
+
+#[test]
+fn the_fixture_holds_every_fact() {
+    let written: Vec<Value> = serde_json::from_str(JOURNAL_V1).unwrap();
+    let names: BTreeSet<String> = written
+        .iter()
+        .map(|entry| match &entry["f"] {
+            Value::String(name) => name.clone(),
+            fact => fact.as_object().unwrap().keys().next().unwrap().clone(),
+        })
+        .collect();
+    // `Fact` cannot list its variants; whoever adds one raises this number and the fixture.
+    assert_eq!(names.len(), 19, "{names:?}");
+}
+
+#[test]
+fn a_stored_plan_of_version_1_is_read_for_ever() {
+    let plan = ExecutionPlan::decode(PLAN_V1).unwrap();
+    let ids: Vec<_> = plan.nodes.iter().map(|node| node.id.as_str()).collect();
+    assert_eq!(ids, ["fetch", "price", "report"]);
+    assert_eq!(
+        plan.nodes[1].for_each.as_ref().unwrap().source(),
+        "$nodes.fetch.result.items"
+    );
+    assert_eq!(
+        plan.connections[0].condition.as_ref().unwrap().source(),
+        "$json.ok"
+    );
+    assert_eq!(plan.timeout, Some(Duration::from_secs(3600)));
+    let written: Value = serde_json::from_slice(&plan.encode().0).unwrap();
+    assert_eq!(written, serde_json::from_slice::<Value>(PLAN_V1).unwrap());
+}
+
+#[test]
+fn a_snapshot_of_version_1_is_read_for_ever() {
+    let plan = Arc::new(ExecutionPlan::decode(PLAN_V1).unwrap());
+    let machine = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V1).unwrap();
+    let state = machine.state();
+    assert_eq!(
+        state.activations(0)[0].output.as_deref(),
+        Some(&json!({ "ok": true, "items": [1, 2] }))
+    );
+    let items = state.activations(1)[0].items.as_ref().unwrap();
+    assert_eq!(
+        (items.count, items.settled, items.open[&1].attempts),
+        (2, 1, 1)
+    );
+    let written: Value = serde_json::from_slice(&machine.snapshot()).unwrap();
+    assert_eq!(
+        written,
+        serde_json::from_slice::<Value>(SNAPSHOT_V1).unwrap()
+    );
+}
+
+#[test]
+fn a_newer_format_and_damage_are_told_apart() {
+    assert!(matches!(decode(b""), Err(CodecError::Empty)));
+    assert!(matches!(
+        decode(b"\x02[]"),
+        Err(CodecError::Format { found: 2 })
+    ));
+    assert!(matches!(decode(b"\x01[{"), Err(CodecError::Damaged(_))));
+    assert!(matches!(
+        decode(b"\x01[{\"t\":0,\"f\":\"dance\"}]"),
+        Err(CodecError::Damaged(_))
+    ));
+    assert!(matches!(
+        ExecutionPlan::decode(b"{\"format\":2}"),
+        Err(PlanError::Format { found: 2 })
+    ));
+    assert!(matches!(
+        ExecutionPlan::decode(b"{\"format\":1}"),
+        Err(PlanError::Damaged(_))
+    ));
+    let plan = rig::plan("a -> b");
+    let restore = |bytes: &[u8]| {
+        Machine::restore(plan.clone(), TenantId::local(), execution(), bytes).unwrap_err()
+    };
+    assert!(matches!(
+        restore(b"{\"format\":9}"),
+        SnapshotError::Format { found: 9 }
+    ));
+    assert!(matches!(
+        restore(b"{\"format\":1}"),
+        SnapshotError::Damaged(_)
+    ));
+    assert!(matches!(restore(SNAPSHOT_V1), SnapshotError::OtherPlan));
+}
+
+#[test]
+fn a_plan_that_contradicts_itself_is_refused() {
+    let check = |change: fn(&mut Value), expected: &str| {
+        let mut plan: Value = serde_json::from_slice(PLAN_V1).unwrap();
+        change(&mut plan);
+        let error = ExecutionPlan::decode(&serde_json::to_vec(&plan).unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("the plan contradicts itself: {expected}")
+        );
+    };
+    check(
+        |plan| plan["connections"][0]["to"] = json!(9),
+        "a connection leads to a node that is not there",
+    );
+    check(
+        |plan| plan["output"] = json!({ "node": 9 }),
+        "the output names a node that is not there",
+    );
+    check(
+        |plan| plan["concurrency"] = json!(0),
+        "a concurrency is zero",
+    );
+    check(
+        |plan| plan["nodes"][1]["id"] = json!("fetch"),
+        "two nodes have the same id",
+    );
+    check(
+        |plan| plan["connections"][1]["to"] = json!(0),
+        "nodes wait for each other",
+    );
+}
+
+fn nested(depth: usize) -> Value {
+    (0..depth).fold(json!(1), |inside, _| json!([inside]))
+}
+
+#[test]
+fn what_is_as_deep_as_allowed_reads_back_from_journal_and_snapshot() {
+    let deep = nested(MAX_VALUE_DEPTH);
+    assert!(is_storable(&deep) && !is_storable(&nested(MAX_VALUE_DEPTH + 1)));
+    let output = Arc::new(deep.clone());
+    let settled = Fact::ItemsSettled {
+        instance: id("a"),
+        from: 0,
+        outcomes: vec![ItemOutcome::Ok(output)],
+    };
+    let entry = Entry {
+        at: rig::START,
+        fact: settled,
+    };
+    assert_eq!(
+        decode(&encode(std::slice::from_ref(&entry))).unwrap(),
+        [entry]
+    );
+    let (kind, payload) = (
+        "unpark",
+        json!({ "instance": "a", "decision": { "succeeded": deep } }),
+    );
+    assert!(Signal::from_inbox(kind, &payload).is_ok());
+    let payload = json!({ "decision": { "succeeded": nested(MAX_VALUE_DEPTH + 1) } });
+    assert!(matches!(
+        Signal::from_inbox(kind, &payload),
+        Err(SignalError::Payload { .. })
+    ));
+}
+
+/// JSON as actions may give it: with numbers to the last bit.
+fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".*".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 4, |inside| {
+        prop_oneof![
+            proptest::collection::vec(inside.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::vec((".{0,4}", inside), 0..4)
+                .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_output_reads_back_to_the_last_bit(output in values(), at in 0..4_000_000_000_000_i64) {
+        let fact = Fact::ExecutionCompleted { output: Arc::new(output) };
+        let entry = Entry { at: Timestamp::from_millis(at), fact };
+        prop_assert_eq!(decode(&encode(std::slice::from_ref(&entry))).unwrap(), vec![entry]);
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode(&bytes);
+        let _ = ExecutionPlan::decode(&bytes);
+        let _ = Machine::restore(rig::plan("a"), TenantId::local(), execution(), &bytes);
+    }
+
+    #[test]
+    fn damage_anywhere_is_an_error_or_other_entries(at in any::<u16>(), with in any::<u8>(), cut in any::<bool>()) {
+        for mut bytes in [stored(), PLAN_V1.to_vec(), SNAPSHOT_V1.to_vec()] {
+            let at = usize::from(at) % bytes.len();
+            if cut { bytes.truncate(at) } else { bytes[at] = with }
+            if cut {
+                prop_assert!(decode(&bytes).is_err());
+            }
+            let _ = decode(&bytes);
+            let _ = ExecutionPlan::decode(&bytes);
+            let _ = Machine::restore(rig::plan("a"), TenantId::local(), execution(), &bytes);
+        }
+    }
+
+    #[test]
+    fn no_text_panics_as_an_instance(text in "[a-z0-9#\\[\\]+-]{0,12}") {
+        if let Ok(instance) = text.parse::<nebula_execution::InstanceId>() {
+            let again = instance.to_string().parse::<nebula_execution::InstanceId>();
+            prop_assert_eq!(again.unwrap(), instance);
+        }
+    }
+}
