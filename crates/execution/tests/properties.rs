@@ -337,9 +337,9 @@ fn tries(node: &Node, item: u32) -> bool {
     false
 }
 
+/// A failure prints its smallest case, seeds and all; `PROPTEST_CASES` asks for more than 256.
 fn settings() -> ProptestConfig {
     ProptestConfig {
-        cases: 300,
         failure_persistence: None,
         ..ProptestConfig::default()
     }

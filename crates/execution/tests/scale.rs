@@ -72,6 +72,7 @@ fn named(count: u32) -> Vec<nebula_execution::PlanNode> {
 /// Prints how long something took; a test measures nothing else.
 #[expect(
     clippy::disallowed_methods,
+    clippy::print_stdout,
     reason = "the figure is for people, not for a decision"
 )]
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
