@@ -163,7 +163,7 @@ fn refused(asker: &Asker<'_>, missing: &[Capability]) -> Failure {
         .map(|capability| format!(" --grant {}", shell::quoted(&capability.to_string())))
         .collect();
     let advice = format!(
-        "if you agree, run: {}\n              or grant everything that it asks for with --grant-requested",
+        "if you agree, run: {}; or grant everything that it asks for with --grant-requested",
         shell::again(&flags)
     );
     Failure::invalid("GRANTS_MISSING", message)

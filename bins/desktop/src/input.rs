@@ -14,7 +14,7 @@ use crate::failure::Failure;
 
 /// Puts the input together: the whole first, then single fields over it.
 ///
-/// No input at all is null. `limit` bounds what is read from a file or standard input, in bytes.
+/// `limit` bounds what is read from a file or standard input, in bytes.
 pub(crate) fn gather(
     whole: Option<&str>,
     fields: &[String],
@@ -23,7 +23,13 @@ pub(crate) fn gather(
 ) -> Result<Value, Failure> {
     let whole = whole.map(|text| read_whole(text, limit)).transpose()?;
     if fields.is_empty() {
-        return Ok(whole.unwrap_or(Value::Null));
+        // Without a schema an input has named fields, here none; with one, the schema says.
+        let none = if plan.input_schema.is_null() {
+            Value::Object(Map::new())
+        } else {
+            Value::Null
+        };
+        return Ok(whole.unwrap_or(none));
     }
     let mut input = match whole {
         None => Map::new(),

@@ -126,7 +126,7 @@ impl Picture {
         let done = self.rows.iter().filter(ended).count();
         let mut text = format!(
             "{}  {done} of {}  {}",
-            colours.paint(Paint::Bold, &self.title),
+            self.title,
             crate::definition::counted(self.rows.len(), "node"),
             colours.paint(Paint::Dim, seconds(elapsed)),
         );
@@ -200,6 +200,11 @@ pub(crate) async fn show(
     if !console.live {
         return std::future::pending().await;
     }
+    picture.title = format!(
+        "{}  {}",
+        console.err.paint(Paint::Bold, &picture.title),
+        console.err.paint(Paint::Dim, execution.to_string())
+    );
     let mut events = bus.subscribe();
     let begun = clock.monotonic();
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());

@@ -53,6 +53,9 @@ async fn one(id: ExecutionId, session: &Session, console: &Console) -> Result<Ex
     let picture = Picture::of_nodes(before.workflow.as_str());
     let driven = session
         .drive(async {
+            if !console.live {
+                console.note(&format!("execution {id}"));
+            }
             session.engine().wake(&session.tenant, id).await;
             run::wait(session, id, picture, console).await
         })

@@ -193,7 +193,9 @@ async fn start(
                 .await;
             let started = started.map_err(not_started)?;
             let execution = *id.get_or_init(|| started);
-            console.note(&format!("execution {execution}"));
+            if !console.live {
+                console.note(&format!("execution {execution}"));
+            }
             session.composed.focus.on(execution);
             wait(
                 session,

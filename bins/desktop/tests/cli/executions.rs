@@ -1,0 +1,116 @@
+//! Two processes on one database: one drives, the other looks and decides.
+
+use serde_json::json;
+
+use crate::{
+    killed::chain,
+    support::{User, WAITS, lines, wait_until},
+};
+
+#[test]
+fn one_process_drives_while_another_lists_and_cancels() {
+    let user = User::new();
+    user.write("chain.yaml", &chain(300));
+    let ledger = user.work().join("lines.txt");
+    let running = user.begin(&["run", "chain.yaml", "--grant-requested"]);
+    wait_until("the chain has begun", || lines(&ledger).len() >= 3);
+    let listed = user.nebula(&["executions", "list"]).exits(0).json();
+    let summary = &listed["executions"][0];
+    assert_eq!(summary["execution"], json!(running.id));
+    assert_eq!(summary["status"], "running");
+    assert_eq!(summary["leased"], true);
+    let shown = user
+        .nebula(&["executions", "show", &running.id])
+        .exits(0)
+        .json();
+    assert_eq!(shown["status"], "running");
+    let said = user
+        .nebula(&["executions", "cancel", &running.id, "--reason", "enough"])
+        .exits(0);
+    assert_eq!(said.json()["status"], "cancelled");
+    let driver = running.ends().exits(1);
+    assert_eq!(driver.json()["status"], "cancelled");
+    let written = lines(&ledger);
+    assert!(written.len() < 300, "it was cancelled in the middle");
+    let expected: Vec<String> = (0..written.len()).map(|n| n.to_string()).collect();
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn an_execution_that_nobody_drives_is_cancelled_all_the_same() {
+    let user = User::new();
+    user.write("w.yaml", WAITS);
+    let running = user.begin(&["run", "w.yaml"]);
+    let id = running.id.clone();
+    running.kill();
+    let said = user.nebula(&["executions", "cancel", &id]).exits(0);
+    assert_eq!(said.json()["status"], "cancelled");
+    // Again: it had ended, as was wanted.
+    user.nebula(&["executions", "cancel", &id])
+        .exits(0)
+        .says("it had ended before");
+    user.nebula(&["resume", &id]).exits(1);
+}
+
+#[test]
+fn a_driver_that_only_waits_hears_of_the_end() {
+    let user = User::new();
+    user.write("w.yaml", WAITS);
+    let running = user.begin(&["run", "w.yaml"]);
+    wait_until("it waits and holds nothing", || {
+        let listed = user.nebula(&["executions", "list"]).json();
+        let summary = &listed["executions"][0];
+        summary["status"] == "waiting" && summary["leased"] == false
+    });
+    user.nebula(&["executions", "cancel", &running.id]).exits(0);
+    assert_eq!(running.ends().exits(1).json()["status"], "cancelled");
+}
+
+#[test]
+fn lists_are_filtered_and_wrong_names_are_refused() {
+    let user = User::new();
+    assert_eq!(
+        user.nebula(&["executions", "list"]).exits(0).json(),
+        json!({ "executions": [], "more": false })
+    );
+    assert!(!user.home().exists());
+    user.write("ok.yaml", crate::support::SMALL);
+    user.write(
+        "no.yaml",
+        "nodes: [{ id: no, action: flow.fail, parameters: { message: no } }]\n",
+    );
+    for _ in 0..2 {
+        user.nebula(&["run", "ok.yaml"]).exits(0);
+    }
+    user.nebula(&["run", "no.yaml"]).exits(1);
+    let count = |arguments: &[&str]| {
+        let listed = user
+            .nebula(&[&["executions", "list"], arguments].concat())
+            .exits(0)
+            .json();
+        (
+            listed["executions"].as_array().unwrap().len(),
+            listed["more"].as_bool().unwrap(),
+        )
+    };
+    assert_eq!(count(&[]), (3, false));
+    assert_eq!(count(&["--limit", "2"]), (2, true));
+    assert_eq!(count(&["--status", "failed"]), (1, false));
+    assert_eq!(
+        count(&["--status", "failed", "--status", "completed"]),
+        (3, false)
+    );
+    assert_eq!(count(&["--workflow", "ok"]), (2, false));
+    user.nebula(&["executions", "list", "--status", "done"])
+        .exits(2);
+    user.nebula(&["executions", "show", "not-an-id"]).exits(2);
+    let unknown = "01a1fc38-5633-7236-9695-dcef079f585d";
+    for command in [
+        &["show", unknown][..],
+        &["cancel", unknown],
+        &["unpark", unknown, "--as", "retry"],
+    ] {
+        let said = user.nebula(&[&["executions"], command].concat()).exits(2);
+        assert_eq!(said.error_code(), "UNKNOWN_EXECUTION");
+    }
+}

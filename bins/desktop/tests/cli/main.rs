@@ -1,0 +1,12 @@
+//! The binary as its users meet it: arguments, files and signals in; documents, text and exit codes out.
+
+mod bad_input;
+mod executions;
+mod expr;
+mod grants;
+mod habits;
+mod killed;
+mod plan;
+mod run;
+mod settings;
+mod support;

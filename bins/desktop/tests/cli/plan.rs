@@ -1,0 +1,109 @@
+//! `plan` in its three forms, and `actions`.
+
+use serde_json::json;
+
+use crate::support::User;
+
+const FLOW: &str = r#"
+name: Report "daily"
+input: { type: object, required: [day], properties: { day: { type: string } } }
+nodes:
+  - { id: read, action: file.read, parameters: { path: logs/in.txt }, timeout: 10s, retry: { max_attempts: 2 } }
+  - { id: lines, action: text.parse, parameters: { text: "{{ $nodes.read.result.text }}", format: lines } }
+  - { id: side, action: data.set, parameters: { n: 1 }, requires: ["fs:read:{{ $input.day }}"] }
+  - { id: out, action: file.write, parameters: { path: out.txt, content: x, mode: append } }
+connections:
+  - { from: read, to: lines, condition: '$nodes.read.result.text != "<none>"' }
+  - read -> side
+  - lines -> out
+  - side -> out
+"#;
+
+#[test]
+fn the_json_form_says_what_runs_and_what_it_may_touch() {
+    let user = User::new();
+    user.write("w.yaml", FLOW);
+    let plan = user.nebula(&["plan", "w.yaml"]).exits(0).json();
+    assert_eq!(plan["workflow"], "w");
+    assert_eq!(plan["width"], 2);
+    assert_eq!(plan["concurrency"], 4);
+    let nodes = plan["nodes"].as_array().unwrap();
+    let column = |key: &str| {
+        nodes
+            .iter()
+            .map(|node| node[key].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(column("id"), ["read", "lines", "side", "out"]);
+    assert_eq!(column("wave"), [1, 2, 2, 3]);
+    assert_eq!(column("effect"), ["read", "pure", "pure", "at_most_once"]);
+    assert_eq!(nodes[3]["after"], json!(["lines", "side"]));
+    assert_eq!(nodes[0]["attempts"], 2);
+    assert_eq!(nodes[0]["timeout"], "10s");
+    let wanted = format!("fs:read:{}", user.work().join("logs/in.txt").display());
+    assert_eq!(nodes[0]["capabilities"], json!([wanted]));
+    assert_eq!(nodes[2]["requires"], json!(["$input.day"]));
+    assert_eq!(nodes[3]["repeats"], "never: a person decides");
+    assert_eq!(
+        plan["connections"][0]["condition"],
+        r#"$nodes.read.result.text != "<none>""#
+    );
+    assert!(!user.home().exists());
+}
+
+#[test]
+fn the_text_form_is_a_table() {
+    let user = User::new();
+    user.write("w.yaml", FLOW);
+    let said = user
+        .nebula(&["plan", "w.yaml", "--format", "text"])
+        .exits(0);
+    for part in [
+        "WAVE",
+        "up to 2 nodes side by side",
+        "at_most_once",
+        "fs:read:",
+        "never: a person decides",
+        "day (string, required)",
+    ] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    assert!(!said.out.contains('\u{1b}'));
+}
+
+#[test]
+fn the_mermaid_form_is_escaped() {
+    let user = User::new();
+    user.write("w.yaml", FLOW);
+    let said = user
+        .nebula(&["plan", "w.yaml", "--format", "mermaid"])
+        .exits(0);
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!(lines[0], "flowchart TD");
+    assert!(
+        lines.contains(&r#"    n0["read<br/>file.read@1.0"]"#),
+        "{}",
+        said.out
+    );
+    assert!(
+        lines.contains(&r#"    n0 -->|"$nodes.read.result.text != #34;#60;none#62;#34;"| n1"#),
+        "{}",
+        said.out
+    );
+    assert!(lines.contains(&"    class n3 once"), "{}", said.out);
+}
+
+#[test]
+fn actions_are_listed_and_shown() {
+    let user = User::new();
+    let all = user.nebula(&["actions", "list"]).exits(0).json();
+    assert!(all["actions"].as_array().unwrap().len() >= 15);
+    let one = user
+        .nebula(&["actions", "show", "file.write@1"])
+        .exits(0)
+        .json();
+    assert_eq!(one["id"], "file.write");
+    let said = user.nebula(&["actions", "show", "file.rite"]).exits(2);
+    assert_eq!(said.error_code(), "UNKNOWN_ACTION");
+    said.says("did you mean `file.write`?");
+}
