@@ -1079,6 +1079,15 @@ fn a_cancellation_while_a_list_is_collected() {
     );
 }
 
+#[test]
+fn the_output_is_asked_for_once() {
+    check(
+        "a",
+        "begin, a ok, @5, unpark a ok, output",
+        "> run a | a ok/1 > output | - | - | COMPLETED = completed",
+    );
+}
+
 // Where instances stand at the end.
 
 #[test]
