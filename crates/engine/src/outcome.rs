@@ -66,7 +66,7 @@ impl Engine {
                 return Ok(None);
             };
             let late = give_up.is_some_and(|give_up| clock.monotonic() >= give_up);
-            if late || settled(summary.status, until) {
+            if late || self.settled(&summary, until) {
                 return Ok(Some(summary.status));
             }
             let look_again = clock.sleep(self.config.outcome_interval);
@@ -129,8 +129,13 @@ impl Engine {
             }
         }
     }
-}
 
-fn settled(status: Status, until: Until) -> bool {
-    status.is_terminal() || (until == Until::EndedOrParked && status == Status::Parked)
+    /// A parked execution needs a person only once nobody drives it and nothing is due: a decision
+    /// that has just arrived makes it due before its holder has taken it in.
+    fn settled(&self, summary: &ExecutionSummary, until: Until) -> bool {
+        let now = self.ports.clock.now();
+        let rests = !summary.leased && summary.wake_at.is_none_or(|due| due > now);
+        summary.status.is_terminal()
+            || (until == Until::EndedOrParked && summary.status == Status::Parked && rests)
+    }
 }

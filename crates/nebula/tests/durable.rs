@@ -197,7 +197,9 @@ fn an_at_most_once_effect_that_times_out_parks_until_a_person_decides() {
         let yaml = r#"
 nodes:
   - { id: pay, action: test.once, parameters: { label: pay, hang: true }, timeout: 5s }
-  - { id: next, action: data.set, parameters: { id: "{{ $json.id }}" } }
+  - { id: next, action: test.idempotent, parameters: { label: next } }
+  - { id: slow, action: flow.wait, parameters: { for: 1h } }
+  - { id: last, action: data.set, parameters: { id: "{{ $nodes.pay.result.id }}" } }
 "#;
         let nebula = inside.process();
         let installed = inside.install(&nebula, yaml).await;
@@ -218,7 +220,7 @@ nodes:
             .unwrap();
         assert_eq!(signalled, Signalled::Delivered { seq: 1 });
         let tenant = tenant();
-        let outcome = engine.outcome(&tenant, id, Until::Ended, None);
+        let outcome = engine.outcome(&tenant, id, Until::EndedOrParked, None);
         let report = tokio::select! {
             _ = nebula.run(CancellationToken::new()) => unreachable!(),
             report = outcome => report.unwrap().unwrap(),
@@ -227,7 +229,7 @@ nodes:
             (report.status, report.output),
             (Status::Completed, json!({ "id": 7 }))
         );
-        assert_eq!(inside.ledger.labels(), ["pay"]);
+        assert_eq!(inside.ledger.labels(), ["pay", "next"]);
     });
 }
 

@@ -17,6 +17,11 @@ impl Drive {
     /// Commits what was decided; the execution stays in our hands.
     pub(crate) async fn commit(&mut self) -> Result<(), Stop> {
         let mut step = self.next_step();
+        // What a person has unparked is no longer parked while it runs on.
+        if self.status != Status::Running && self.machine.state().parked().is_none() {
+            step.to = Some(Status::Running);
+            self.status = Status::Running;
+        }
         let entries = self.next_seq + step.entries.len() as u64 - 1 - self.last_snapshot;
         if entries >= self.shared.config.snapshot_entries {
             let through = self.next_seq + step.entries.len() as u64 - 1;

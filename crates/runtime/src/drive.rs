@@ -47,6 +47,8 @@ pub(crate) struct Drive {
     pub(crate) shared: Arc<Shared>,
     pub(crate) machine: Machine,
     pub(crate) lease: Lease,
+    /// Where the store says that the execution stands.
+    pub(crate) status: Status,
     pub(crate) next_seq: u64,
     pub(crate) inbox_head: u64,
     /// The last inbox item that is in the machine; committed with the next step.
@@ -107,6 +109,7 @@ impl Drive {
         let mut drive = Self {
             shared,
             machine,
+            status: granted.status,
             next_seq: granted.next_seq,
             inbox_head: granted.inbox_head,
             inbox_through: granted.inbox_through,
