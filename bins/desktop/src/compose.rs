@@ -24,6 +24,7 @@ const FILE_THREADS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Composed {
     pub(crate) nebula: Nebula,
+    pub(crate) executions: Arc<dyn ExecutionRepo>,
     pub(crate) focus: Arc<Focus>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -68,7 +69,7 @@ fn assemble(
     let offload: Arc<dyn Offload> = Arc::new(ThreadPoolOffload::new(threads).map_err(|error| {
         Failure::environment("THREADS", format!("no threads for file work: {error}"))
     })?);
-    let nebula = Nebula::builder(executions, workflows, queue, sandbox)
+    let nebula = Nebula::builder(executions.clone(), workflows, queue, sandbox)
         .clock(Arc::clone(&clock))
         .actions(nebula_action_file::all(offload))
         .engine(loaded.settings.engine.clone())
@@ -78,6 +79,7 @@ fn assemble(
         .map_err(|error| Failure::invalid("SETTINGS", error.to_string()))?;
     Ok(Composed {
         nebula,
+        executions,
         focus,
         clock,
     })

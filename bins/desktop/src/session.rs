@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     compose::{self, Composed},
+    console::Console,
     failure::Failure,
     settings::{Loaded, Place},
 };
@@ -109,6 +110,7 @@ impl Session {
     /// The second stops it as it is.
     pub(crate) async fn drive<T>(
         &self,
+        console: &Console,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<Driven<T>, Failure> {
         let mut shutdown = Shutdown::listen().map_err(|error| {
@@ -128,6 +130,7 @@ impl Session {
                     if request.urgency == Urgency::Now {
                         return Ok(Driven::Stopped(request));
                     }
+                    console.note("stopping: what is under way may finish; the same again stops at once");
                     stop.cancel();
                     stopped_by = Some(request);
                 }

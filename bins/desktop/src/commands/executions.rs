@@ -246,7 +246,7 @@ async fn cancel(
     }
     session.composed.focus.on(id);
     let driven = session
-        .drive(async {
+        .drive(console, async {
             let engine = session.engine();
             engine.wake(&session.tenant, id).await;
             let report = engine

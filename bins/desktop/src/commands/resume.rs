@@ -52,7 +52,7 @@ async fn one(id: ExecutionId, session: &Session, console: &Console) -> Result<Ex
     session.composed.focus.on(id);
     let picture = Picture::of_nodes(before.workflow.as_str());
     let driven = session
-        .drive(async {
+        .drive(console, async {
             if !console.live {
                 console.note(&format!("execution {id}"));
             }
@@ -83,7 +83,7 @@ async fn all(session: &Session, console: &Console) -> Result<Exit, Failure> {
     }
     let exit = Cell::new(Exit::Completed);
     let driven = session
-        .drive(async {
+        .drive(console, async {
             for summary in &unfinished {
                 session.engine().wake(&session.tenant, summary.id).await;
             }

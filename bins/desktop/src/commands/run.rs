@@ -187,7 +187,7 @@ async fn start(
     let clock = &session.composed.clock;
     let (begun, id) = (clock.monotonic(), OnceCell::<ExecutionId>::new());
     let driven = session
-        .drive(async {
+        .drive(console, async {
             let started = nebula
                 .start(&session.tenant, installed, input, options)
                 .await;

@@ -1,10 +1,10 @@
 //! `nebula executions unpark`: a person's decision, and going on with it.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use nebula_core::ExecutionId;
 use nebula_engine::{Report, Waiting};
-use nebula_execution::{InstanceId, Status, UnparkDecision};
+use nebula_execution::{Fact, InstanceId, Status, UnparkDecision};
 use nebula_ports::Signalled;
 use serde_json::Value;
 
@@ -18,6 +18,9 @@ use crate::{
     progress::Picture,
     session::{self, Driven, Session},
 };
+
+/// How many journal entries are read at a time.
+const PAGE: usize = 1_000;
 
 /// Reads the decision.
 pub(crate) fn decision(arguments: &Unpark) -> Result<UnparkDecision, Failure> {
@@ -47,6 +50,8 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let before = session.report(id).await?;
     let instance = about(arguments, &before)?;
+    let summary = session.composed.executions.get(&session.tenant, id).await?;
+    let last = summary.ok_or_else(|| session::unknown(id))?.entries;
     let sent = session
         .engine()
         .unpark(&session.tenant, id, instance.clone(), decision)
@@ -62,9 +67,9 @@ pub(crate) async fn run(
     session.composed.focus.on(id);
     let picture = Picture::of_nodes(before.workflow.as_str());
     let driven = session
-        .drive(async {
+        .drive(console, async {
             session.engine().wake(&session.tenant, id).await;
-            if !heard(session, id, &before, instance.as_ref()).await? {
+            if !heard(session, id, instance.as_ref(), last).await? {
                 return Ok(None);
             }
             run::wait(session, id, picture, console).await.map(Some)
@@ -134,29 +139,29 @@ fn not_parked(id: ExecutionId, status: Status) -> Failure {
         .advice("`nebula executions show ID` says where it stands")
 }
 
-/// Waits until the decision is in the journal: until then the execution stands where it stood.
+/// Waits until the decision is in the journal after entry `last`: until then the execution stands
+/// where it stood, and after it the same question may be open again.
 async fn heard(
     session: &Session,
     id: ExecutionId,
-    before: &Report,
-    instance: Option<&InstanceId>,
+    about: Option<&InstanceId>,
+    last: u64,
 ) -> Result<bool, Failure> {
-    let about = instance.map(ToString::to_string);
-    let open = |report: &Report| {
-        report.waiting.iter().any(|waiting| match waiting {
-            Waiting::Decision { instance, .. } => Some(instance) == about.as_ref(),
-            Waiting::Poison { .. } => about.is_none(),
-            Waiting::Time { .. } => false,
-        })
-    };
-    debug_assert!(
-        open(before),
-        "the decision was looked up in this very report"
-    );
+    let executions = &session.composed.executions;
+    let next = Cell::new(last + 1);
     let heard = session
         .watch(HOLDER_WAIT, async || {
-            let report = session.report(id).await?;
-            Ok((report.status.is_terminal() || !open(&report)).then_some(()))
+            let page = executions
+                .journal(&session.tenant, id, next.get(), PAGE)
+                .await?;
+            if let Some(entry) = page.entries.last() {
+                next.set(entry.seq + 1);
+            }
+            let heard = page.entries.iter().any(|stored| match &stored.entry.fact {
+                Fact::Unparked { instance, .. } => instance.as_ref() == about,
+                fact => fact.is_terminal(),
+            });
+            Ok(heard.then_some(()))
         })
         .await?;
     Ok(heard.is_some())

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     killed::chain,
-    support::{User, WAITS, lines, wait_until},
+    support::{User, WAITS, in_doubt, lines, wait_until},
 };
 
 #[test]
@@ -113,4 +113,54 @@ fn lists_are_filtered_and_wrong_names_are_refused() {
         let said = user.nebula(&[&["executions"], command].concat()).exits(2);
         assert_eq!(said.error_code(), "UNKNOWN_EXECUTION");
     }
+}
+
+#[test]
+fn a_write_in_doubt_parks_until_a_person_decides() {
+    let user = User::new();
+    user.write("w.yaml", &in_doubt());
+    let park = || {
+        let said = user
+            .nebula(&["run", "w.yaml", "--grant-requested"])
+            .exits(4);
+        let document = said.json();
+        assert_eq!(document["status"], "parked");
+        assert_eq!(document["nodes"]["out"][0]["status"], "indeterminate");
+        let id = document["execution"].as_str().unwrap().to_owned();
+        said.says(&format!(
+            "nebula executions unpark {id} --node out --as succeeded|failed|retry"
+        ));
+        id
+    };
+    let unpark = |id: &str, more: &[&str]| {
+        let given = [&["executions", "unpark", id], more].concat();
+        user.nebula(&given)
+    };
+    let id = park();
+    // Waiting longer decides nothing, and neither do decisions about something else.
+    user.nebula(&["resume", &id]).exits(4);
+    user.nebula(&["resume"]).exits(4);
+    unpark(&id, &["--as", "done"]).exits(2);
+    unpark(&id, &["--as", "failed", "--output", "1"]).exits(2);
+    unpark(&id, &["--as", "succeeded", "--output", "{"]).exits(2);
+    let said = unpark(&id, &["--node", "big", "--as", "failed"]).exits(2);
+    assert_eq!(said.error_code(), "NOT_PARKED");
+    let said = unpark(&id, &["--as", "succeeded", "--output", "{\"bytes\": 9}"]).exits(0);
+    let document = said.json();
+    assert_eq!(document["status"], "completed");
+    assert_eq!(document["output"], json!({ "bytes": 9 }));
+    assert_eq!(
+        unpark(&id, &["--as", "retry"]).exits(2).error_code(),
+        "NOT_PARKED"
+    );
+
+    let id = park();
+    let said = unpark(&id, &["--node", "out", "--as", "failed"]).exits(1);
+    assert_eq!(said.json()["status"], "failed");
+
+    // Again it takes longer than it may.
+    let id = park();
+    unpark(&id, &["--as", "retry"]).exits(4);
+    let said = user.nebula(&["executions", "cancel", &id]).exits(0);
+    assert_eq!(said.json()["status"], "cancelled");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{SMALL, User, WAITS};
+use crate::support::{SLOW, SMALL, User, WAITS};
 
 #[test]
 fn the_document_of_a_run_is_the_contract() {
@@ -225,4 +225,20 @@ fn resume_goes_on_with_one_or_with_everything() {
         user.nebula(&["resume", unknown]).exits(2).error_code(),
         "UNKNOWN_EXECUTION"
     );
+}
+
+#[test]
+fn the_second_signal_stops_at_once() {
+    let user = User::new();
+    user.write("slow.yaml", SLOW);
+    let mut running = user.begin_with(&["run", "slow.yaml"], "NEBULA_WORKER__GRACE", "5m");
+    let id = running.id.clone();
+    running.signal("-INT");
+    assert!(running.next_line().starts_with("stopping"));
+    running.signal("-INT");
+    let said = running.ends().exits(130);
+    assert!(said.out.is_empty());
+    let said = said.says("stopped at once");
+    said.says(&format!("nebula resume {id}"));
+    user.nebula(&["executions", "cancel", &id]).exits(0);
 }

@@ -13,10 +13,7 @@ fn later_layers_win() {
     let (from_file, from_variable) = (user.work().join("file.db"), user.work().join("variable.db"));
     fs::write(
         config.join("nebula.toml"),
-        format!(
-            "[database]\npath = {:?}\n[vars]\nregion = \"north\"\n",
-            from_file
-        ),
+        format!("[database]\npath = {from_file:?}\n[vars]\nregion = \"north\"\n"),
     )
     .unwrap();
     user.nebula(&["run", "w.yaml"]).exits(0);

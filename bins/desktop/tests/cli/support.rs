@@ -123,7 +123,14 @@ impl User {
     /// Starts `run` or `resume`, and waits until it names its execution: it is driven from then on.
     #[track_caller]
     pub(crate) fn begin(&self, arguments: &[&str]) -> Running {
-        let mut child = self.command(arguments).spawn().unwrap();
+        self.begin_with(arguments, "LANG", "C")
+    }
+
+    /// The same with one more variable.
+    #[track_caller]
+    pub(crate) fn begin_with(&self, arguments: &[&str], variable: &str, value: &str) -> Running {
+        let mut command = self.command(arguments);
+        let mut child = command.env(variable, value).spawn().unwrap();
         let mut err = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         err.read_line(&mut line).unwrap();
@@ -157,6 +164,13 @@ impl Running {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args([name, &id]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// The next line on standard error.
+    pub(crate) fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.err.read_line(&mut line).unwrap();
+        line
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
@@ -204,3 +218,15 @@ pub(crate) const SMALL: &str = "nodes: [{ id: greet, action: data.set, parameter
 
 /// It waits for longer than any test runs.
 pub(crate) const WAITS: &str = "nodes:\n  - { id: first, action: data.set, parameters: { n: 1 } }\n  - { id: wait, action: flow.wait, parameters: { for: 1h } }\n";
+
+/// Pure work for minutes.
+pub(crate) const SLOW: &str = "nodes:\n  - id: slow\n    action: data.map\n    parameters:\n      items: \"{{ Array.from({ length: 90000 }, (_, i) => i) }}\"\n      value: \"Array.from({ length: 1500 }, (_, i) => i * $item).filter(n => n % 3 == 1).length\"\n";
+
+/// A write whose time is up before it can have ended: nobody knows whether it happened.
+pub(crate) fn in_doubt() -> String {
+    let content = "{{ $nodes.big.result.t }}".repeat(16);
+    format!(
+        "nodes:\n  - {{ id: big, action: data.set, parameters: {{ t: \"{{{{ 'x'.repeat(900000) }}}}\" }} }}\n  \
+         - {{ id: out, action: file.write, timeout: 1ms, parameters: {{ path: out.txt, mode: append, content: \"{content}\" }} }}\n"
+    )
+}
