@@ -1,6 +1,6 @@
 //! What may start at all.
 
-use nebula_execution::ExecutionPlan;
+use nebula_execution::{ExecutionPlan, MAX_VALUE_DEPTH};
 use nebula_validator::Schema;
 use serde_json::Value;
 
@@ -15,11 +15,9 @@ impl Engine {
     /// # Errors
     /// [`StartError::Input`], [`StartError::TooLarge`], [`StartError::TooDeep`].
     pub fn input(&self, plan: &ExecutionPlan, input: Value) -> Result<Value, StartError> {
-        let depth = depth_within(&input, self.config.max_input_depth);
-        if !depth {
-            return Err(StartError::TooDeep {
-                limit: self.config.max_input_depth,
-            });
+        let limit = self.config.max_input_depth.min(MAX_VALUE_DEPTH);
+        if !depth_within(&input, limit) {
+            return Err(StartError::TooDeep { limit });
         }
         let bytes = serialized_len(&input);
         if bytes > self.config.max_input.as_u64() {

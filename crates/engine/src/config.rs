@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nebula_core::{ByteSize, serde_duration};
+use nebula_execution::MAX_VALUE_DEPTH;
 use nebula_planner::PlanSettings;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct EngineConfig {
     /// The largest input of an execution, as compact JSON. Default 16 MiB.
     pub max_input: ByteSize,
-    /// The deepest nesting of an input. Default 128.
+    /// The deepest nesting of an input, at most [`MAX_VALUE_DEPTH`], which is the default.
     pub max_input_depth: usize,
     /// How often the sweep looks at least. Default 1 s.
     #[serde(with = "serde_duration")]
@@ -35,7 +36,7 @@ impl Default for EngineConfig {
         let plans = PlanSettings::default();
         Self {
             max_input: ByteSize::mib(16),
-            max_input_depth: 128,
+            max_input_depth: MAX_VALUE_DEPTH,
             sweep_interval: Duration::from_secs(1),
             ring_again: Duration::from_secs(10),
             outcome_interval: Duration::from_millis(250),

@@ -276,6 +276,46 @@ fn a_cancelled_execution_stops_what_runs_and_ends() {
 }
 
 #[test]
+fn what_no_journal_could_hold_is_an_error_of_its_node() {
+    check(
+        r#"nodes: [ { id: a, action: data.set, parameters: { x: "{{ JSON.parse('['.repeat(101) + ']'.repeat(101)) }}" } } ]"#,
+        Value::Null,
+        "failed OUTPUT_TOO_DEEP null | a:failed",
+    );
+}
+
+#[test]
+fn an_input_that_does_not_fit_begins_nothing() {
+    let world = World::default();
+    let inside = world.clone();
+    run_timed(&world.clock.clone(), async move {
+        let nebula = inside.process();
+        let yaml = "input: { type: object, required: [n], properties: { n: { type: integer } } }\nnodes: [ { id: a, action: data.set } ]";
+        let installed = inside.install(&nebula, yaml).await;
+        let deep = (0..101).fold(json!(1), |value, _| json!([value]));
+        for (input, refusal) in [
+            (json!({}), "Input"),
+            (json!({ "n": "x" }), "Input"),
+            (deep, "TooDeep"),
+        ] {
+            let refused = nebula
+                .start(&tenant(), &installed, input, StartOptions::default())
+                .await;
+            let shown = format!("{:?}", refused.unwrap_err());
+            assert!(shown.starts_with(refusal), "{shown}");
+        }
+        assert!(
+            nebula
+                .engine()
+                .unfinished(&tenant())
+                .await
+                .unwrap()
+                .is_empty()
+        );
+    });
+}
+
+#[test]
 fn large_pure_work_goes_through_the_pool_and_gives_the_same() {
     let list: Vec<u32> = (0..20_000).collect();
     check(

@@ -12,8 +12,9 @@ use nebula_action::{
 };
 use nebula_core::Digest;
 use nebula_execution::{
-    EvaluationScope, Event, InstanceId, Outcome, PlanNode, PlanOutput, Taken,
+    EvaluationScope, Event, InstanceId, MAX_VALUE_DEPTH, Outcome, PlanNode, PlanOutput, Taken,
     control::{self, ControlOutcome},
+    is_storable,
 };
 use nebula_expression::Context;
 use nebula_ports::{Code, Invocation};
@@ -405,6 +406,16 @@ impl Drive {
         lineage: Option<Vec<u32>>,
         micros: u64,
     ) {
+        if !is_storable(&output) {
+            let message = format!(
+                "the result is nested deeper than {MAX_VALUE_DEPTH}, which no journal can hold"
+            );
+            return self.failed_with(
+                instance,
+                ActionError::limit("OUTPUT_TOO_DEEP", message),
+                micros,
+            );
+        }
         let clock = &self.shared.ports.clock;
         let taken = evaluate::taken(&self.machine, &instance, port, clock, |scope| {
             scope.after_success(&instance, output.clone(), port)
