@@ -244,7 +244,7 @@ pub struct ExecutionSummary {
 /// Rules (each is a test of `nebula_testkit::execution_repo!`):
 ///
 /// - **Create** is one transaction. A dedupe key seen before begins nothing and names the first
-///   execution; keys outlive their execution, for [`ExecutionRepo::DEDUPE_TTL`]. With a
+///   execution; keys outlive their execution, for `DEDUPE_TTL` (seven days). With a
 ///   [`LeaseRequest`] the creator holds the first lease, epoch 1, without a second commit.
 /// - **Acquire** grants only what is due and unheld. The epoch grows on every grant, also to the same
 ///   holder. Only the store's clock decides expiry. Grants without an applied step in between are
