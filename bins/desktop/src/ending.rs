@@ -88,7 +88,8 @@ pub(crate) fn summary(
         let code = console
             .err
             .paint(Paint::Red, format!("error[{}]", error.code));
-        console.note(&format!("  {code}{at}: {}", error.message));
+        // Whoever asked for quiet still wants to know what went wrong.
+        console.error_text(&format!("  {code}{at}: {}", error.message));
     }
     let label = console.err.paint(Paint::Cyan, "what to do:");
     match report.status {
@@ -114,19 +115,19 @@ fn decisions(report: &Report, place: &Place, console: &Console) {
             Waiting::Time { .. } => {}
             Waiting::Decision { instance, reason } => {
                 let reason = reason.trim_end_matches('.');
-                console.note(&format!(
+                console.error_text(&format!(
                     "  `{instance}` may or may not have acted: {reason}"
                 ));
-                console.note(&format!(
+                console.error_text(&format!(
                     "  {label} find out, then: nebula executions unpark {id} --node {} --as succeeded|failed|retry{flag}",
                     crate::shell::quoted(instance)
                 ));
             }
             Waiting::Poison { grants } => {
-                console.note(&format!(
+                console.error_text(&format!(
                     "  {grants} attempts in a row to go on brought no progress"
                 ));
-                console.note(&format!(
+                console.error_text(&format!(
                     "  {label} look at the log, then: nebula executions unpark {id} --as retry{flag}"
                 ));
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nebula_core::ExecutionId;
+use nebula_core::{ExecutionId, Timestamp};
 use nebula_engine::{Report, Until};
 use nebula_execution::Status;
 use nebula_ports::{ExecutionFilter, ExecutionSummary, Signalled};
@@ -14,6 +14,7 @@ use crate::{
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
+    progress,
     session::{self, Driven, Session},
     settings::Loaded,
     table::table,
@@ -170,7 +171,7 @@ fn show(report: &Report, session: &Session, console: &Console) -> Result<Exit, F
         }
     }
     let head = [
-        "NODE", "STATUS", "PORT", "ATTEMPTS", "STARTED", "ENDED", "RESULT",
+        "NODE", "STATUS", "PORT", "ATTEMPTS", "STARTED", "TOOK", "RESULT",
     ];
     console.line(&table(&head, &rows))?;
     if !report.output.is_null() {
@@ -181,7 +182,7 @@ fn show(report: &Report, session: &Session, console: &Console) -> Result<Exit, F
 }
 
 /// The longest result that is shown in a table, in characters.
-const MAX_SHOWN: usize = 60;
+const MAX_SHOWN: usize = 50;
 
 fn activation_row(node: &str, activation: &Value) -> Vec<String> {
     let text = |key: &str| match activation.get(key) {
@@ -204,6 +205,9 @@ fn activation_row(node: &str, activation: &Value) -> Vec<String> {
         }
         None => text("output"),
     };
+    let time = |key: &str| text(key).parse::<Timestamp>().ok();
+    let took = time("started_at").zip(time("ended_at"));
+    let took = took.map(|(from, to)| progress::seconds(to.since(from)));
     let mut shown: String = result.chars().take(MAX_SHOWN).collect();
     shown = shown.replace(char::is_control, " ");
     if result.chars().nth(MAX_SHOWN).is_some() {
@@ -215,7 +219,7 @@ fn activation_row(node: &str, activation: &Value) -> Vec<String> {
         text("port"),
         text("attempts"),
         text("started_at"),
-        text("ended_at"),
+        took.unwrap_or_default(),
         shown,
     ]
 }

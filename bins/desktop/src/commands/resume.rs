@@ -73,6 +73,9 @@ async fn all(session: &Session, console: &Console) -> Result<Exit, Failure> {
         console.note("nothing is left to do");
         return Ok(Exit::Completed);
     }
+    if let ([only], false) = (unfinished.as_slice(), console.json) {
+        return one(only.id, session, console).await;
+    }
     console.note(&format!(
         "going on with {}",
         counted(unfinished.len(), "execution")

@@ -47,6 +47,13 @@ fn quiet_says_nothing_beside_results_and_errors() {
     assert_eq!(user.nebula(&["run", "w.yaml", "--quiet"]).exits(0).err, "");
     let said = user.nebula(&["-q", "run", "missing.yaml"]).exits(3);
     said.says("error[FILE_UNUSABLE]");
+    user.write(
+        "no.yaml",
+        "nodes: [{ id: no, action: flow.fail, parameters: { message: no } }]\n",
+    );
+    let said = user.nebula(&["-q", "run", "no.yaml"]).exits(1);
+    assert_eq!(said.err.lines().count(), 1, "{said:#?}");
+    said.says("error[FLOW_FAIL] at node `no`");
 }
 
 #[test]
