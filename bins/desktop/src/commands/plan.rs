@@ -116,7 +116,7 @@ fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> 
 }
 
 /// The ids of the nodes from which connections lead here, each once.
-pub(super) fn after(plan: &ExecutionPlan, index: u32) -> Vec<String> {
+fn after(plan: &ExecutionPlan, index: u32) -> Vec<String> {
     let mut ids = Vec::new();
     for edge in plan.incoming(index) {
         let id = plan

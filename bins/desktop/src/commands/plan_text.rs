@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use nebula_action::EffectClass;
+use nebula_action::{EffectClass, PORT_MAIN};
 use nebula_core::duration_text;
 use nebula_execution::{ExecutionPlan, PlanNode};
 use nebula_workflow::{JoinRule, OnError, WorkflowDefinition};
 use serde_json::Value;
 
 use crate::{
-    commands::plan::{after, capabilities, join, output, repeats, requires},
+    commands::plan::{capabilities, join, output, repeats, requires},
     console::{Colours, Paint},
     definition::counted,
     table::table,
@@ -111,7 +111,7 @@ fn input(schema: &Value) -> String {
 
 fn row(plan: &ExecutionPlan, index: u32, waves: &Waves) -> Vec<String> {
     let node = plan.node(index);
-    let before = after(plan, index);
+    let before = after_ports(plan, index);
     vec![
         (waves.depth[index as usize] + 1).to_string(),
         node.id.to_string(),
@@ -126,6 +126,24 @@ fn row(plan: &ExecutionPlan, index: u32, waves: &Waves) -> Vec<String> {
         duration_text(node.timeout),
         notes(plan, node, index),
     ]
+}
+
+/// What it comes after, with the port where that is not the usual one.
+fn after_ports(plan: &ExecutionPlan, index: u32) -> Vec<String> {
+    let mut names = Vec::new();
+    for edge in plan.incoming(index) {
+        let connection = &plan.connections[*edge as usize];
+        let id = &plan.node(connection.from).id;
+        let name = if connection.port == PORT_MAIN {
+            id.to_string()
+        } else {
+            format!("{id}.{}", connection.port)
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// The first few of many names.

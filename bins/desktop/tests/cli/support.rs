@@ -219,8 +219,8 @@ pub(crate) const SMALL: &str = "nodes: [{ id: greet, action: data.set, parameter
 /// It waits for longer than any test runs.
 pub(crate) const WAITS: &str = "nodes:\n  - { id: first, action: data.set, parameters: { n: 1 } }\n  - { id: wait, action: flow.wait, parameters: { for: 1h } }\n";
 
-/// Pure work for minutes.
-pub(crate) const SLOW: &str = "nodes:\n  - id: slow\n    action: data.map\n    parameters:\n      items: \"{{ Array.from({ length: 90000 }, (_, i) => i) }}\"\n      value: \"Array.from({ length: 1500 }, (_, i) => i * $item).filter(n => n % 3 == 1).length\"\n";
+/// It reads a large file for so long that signals come in the middle of it.
+pub(crate) const SLOW: &str = "nodes: [{ id: slow, action: file.read, parameters: { path: large.bin, encoding: base64, max_size: 256 MiB } }]\n";
 
 /// A write whose time is up before it can have ended: nobody knows whether it happened.
 pub(crate) fn in_doubt() -> String {
