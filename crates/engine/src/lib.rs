@@ -6,6 +6,15 @@
 //! Does not know: the worker. Both meet at the ports: what is started here is found there through
 //! the queue, the sweep, or a lease that the caller hands over.
 //!
+//! ```
+//! use nebula_engine::EngineConfig;
+//!
+//! let limits: EngineConfig = serde_json::from_str(r#"{ "ring_again": "30s" }"#)?;
+//! assert_eq!(limits.ring_again, std::time::Duration::from_secs(30));
+//! assert_eq!(limits.concurrency, EngineConfig::default().concurrency);
+//! # Ok::<_, serde_json::Error>(())
+//! ```
+//!
 //! # Invariants
 //! - What is refused is refused before anything is created.
 //! - The plan is stored before the execution that names it.

@@ -69,7 +69,9 @@ impl Engine {
             if late || self.settled(&summary, until) {
                 return Ok(Some(summary.status));
             }
-            let look_again = clock.sleep(self.config.outcome_interval);
+            let left = give_up.map(|give_up| give_up.saturating_sub(clock.monotonic()));
+            let pause = self.config.outcome_interval;
+            let look_again = clock.sleep(left.map_or(pause, |left| left.min(pause)));
             tokio::pin!(look_again);
             loop {
                 tokio::select! {

@@ -63,7 +63,7 @@ impl Engine {
             }
             if !page.more {
                 let until_due = page.next_due.map_or(interval, |due| due.since(now));
-                return until_due.clamp(Duration::from_millis(1), interval);
+                return until_due.min(interval).max(Duration::from_millis(1));
             }
         }
     }
