@@ -45,8 +45,11 @@ pub enum BuildError {
     #[error("there are no threads for long pure work: {0}")]
     Threads(#[from] std::io::Error),
     /// A limit is zero.
-    #[error("`{0}` is zero; it must be at least 1")]
+    #[error("`{0}` is zero; it must be more")]
     Zero(&'static str),
+    /// A lease would be over before it begins.
+    #[error("`lease_ttl` must be longer than `lease_margin`")]
+    Lease,
 }
 
 impl NebulaBuilder {
@@ -123,19 +126,20 @@ impl NebulaBuilder {
     /// Checks everything and puts it together; nothing runs yet.
     ///
     /// # Errors
-    /// [`BuildError`]: an action that contradicts itself or another, or a limit of zero.
+    /// [`BuildError`]: an action that contradicts itself or another, or limits that let nothing run.
     pub fn build(self) -> Result<Nebula, BuildError> {
         let limits = [
             ("executions", self.worker.executions == 0),
-            (
-                "lease_ttl",
-                self.worker.lease_ttl <= self.worker.lease_margin,
-            ),
             ("max_grants", self.worker.max_grants == 0),
             ("concurrency", self.engine.concurrency == 0),
+            ("sweep_interval", self.engine.sweep_interval.is_zero()),
+            ("outcome_interval", self.engine.outcome_interval.is_zero()),
         ];
         if let Some((name, _)) = limits.iter().find(|(_, zero)| *zero) {
             return Err(BuildError::Zero(name));
+        }
+        if self.worker.lease_ttl <= self.worker.lease_margin {
+            return Err(BuildError::Lease);
         }
         let mut registry = Registry::default();
         registry.register_all(nebula_actions::all())?;

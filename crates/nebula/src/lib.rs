@@ -6,6 +6,44 @@
 //!
 //! Does not know: any driver, any command line, any HTTP.
 //!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use nebula::{Nebula, core::TenantId, engine::Until, execution::StartOptions, workflow};
+//! use nebula_testkit::{
+//!     ManualClock, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryWorkflowRepo,
+//!     run_timed,
+//! };
+//! use serde_json::json;
+//! use tokio_util::sync::CancellationToken;
+//!
+//! let clock = ManualClock::default();
+//! let time = Arc::new(clock.clone());
+//! let nebula = Nebula::builder(
+//!     Arc::new(MemoryExecutionRepo::new(time.clone())),
+//!     Arc::new(MemoryWorkflowRepo::new(time.clone())),
+//!     Arc::new(MemoryTaskQueue::new(time.clone(), 100, 5)),
+//!     Arc::new(MemorySandbox::new(time.clone())),
+//! )
+//! .clock(time)
+//! .build()
+//! .unwrap();
+//!
+//! let text = "nodes: [ { id: twice, action: data.set, parameters: { n: '{{ $input.n * 2 }}' } } ]";
+//! let definition = workflow::parse(&workflow::Source::new("twice.yaml", text)).definition.unwrap();
+//! run_timed(&clock, async move {
+//!     let tenant = TenantId::local();
+//!     let installed = nebula.engine().install(&tenant, &definition).await.unwrap();
+//!     let options = StartOptions::default();
+//!     let id = nebula.start(&tenant, &installed, json!({ "n": 2 }), options).await.unwrap();
+//!     let outcome = nebula.engine().outcome(&tenant, id, Until::Ended, None);
+//!     tokio::select! {
+//!         stopped = nebula.run(CancellationToken::new()) => panic!("{stopped:?}"),
+//!         report = outcome => assert_eq!(report.unwrap().unwrap().output, json!({ "n": 4 })),
+//!     }
+//! });
+//! ```
+//!
 //! # Invariants
 //! - What is not given to the builder has a documented default; what the engine cannot be without
 //!   is an argument.
