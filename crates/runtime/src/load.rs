@@ -12,13 +12,23 @@ use crate::worker::Shared;
 /// How many journal entries are read at a time.
 const PAGE: usize = 1_000;
 
-/// Plans that were used lately, oldest first.
+/// Plans that were used lately, the last used last.
 #[derive(Debug, Default)]
 pub(crate) struct PlanCache {
     plans: Mutex<Vec<CachedPlan>>,
 }
 
 type CachedPlan = ((TenantId, Digest), Arc<ExecutionPlan>);
+
+impl PlanCache {
+    /// A plan that is kept, which from now on counts as used last.
+    async fn used(&self, key: &(TenantId, Digest)) -> Option<Arc<ExecutionPlan>> {
+        let mut plans = self.plans.lock().await;
+        let at = plans.iter().position(|(known, _)| known == key)?;
+        plans[at..].rotate_left(1);
+        plans.last().map(|(_, plan)| plan.clone())
+    }
+}
 
 impl Shared {
     /// Reads plan, snapshot and journal, and folds them.
@@ -80,15 +90,8 @@ impl Shared {
 
     async fn plan(&self, tenant: &TenantId, digest: Digest) -> Result<Arc<ExecutionPlan>> {
         let key = (tenant.clone(), digest);
-        if let Some((_, plan)) = self
-            .plans
-            .plans
-            .lock()
-            .await
-            .iter()
-            .find(|(known, _)| *known == key)
-        {
-            return Ok(plan.clone());
+        if let Some(plan) = self.plans.used(&key).await {
+            return Ok(plan);
         }
         let failed =
             |kind, message: String| PortError::new(kind, "runtime", "load a plan", message);
@@ -108,6 +111,8 @@ impl Shared {
         })?;
         let plan = Arc::new(plan);
         let mut plans = self.plans.plans.lock().await;
+        // Another drive may have loaded it meanwhile.
+        plans.retain(|(known, _)| *known != key);
         if plans.len() >= self.config.plans.max(1) {
             plans.remove(0);
         }
