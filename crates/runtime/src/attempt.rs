@@ -1,10 +1,12 @@
 //! What the machine commands, done: resolve, run, evaluate what follows.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     task::{self, Poll},
 };
 
+use futures_util::FutureExt;
 use indexmap::IndexMap;
 use nebula_action::{
     ActionContext, ActionError, ActionKind, ActionResult, Deferred, ErrorClass, PORT_MAIN,
@@ -22,7 +24,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    drive::Drive,
+    drive::{Drive, called_off},
     evaluate::{self, failed, node_of},
 };
 
@@ -120,7 +122,13 @@ impl Drive {
 
     /// Begins an attempt whose start is committed.
     pub(crate) fn begin_prepared(&mut self, instance: &InstanceId) {
-        if let Some(invocation) = self.prepared.remove(instance) {
+        let Some(invocation) = self.prepared.remove(instance) else {
+            return;
+        };
+        if invocation.context.cancellation.is_cancelled() {
+            // It was called off while its start was committed, and has done nothing.
+            self.failed_with(instance.clone(), called_off(), 0);
+        } else {
             self.launch(instance.clone(), invocation);
         }
     }
@@ -438,7 +446,7 @@ impl Drive {
         }
     }
 
-    fn failed_with(&mut self, instance: InstanceId, error: ActionError, micros: u64) {
+    pub(crate) fn failed_with(&mut self, instance: InstanceId, error: ActionError, micros: u64) {
         let (error, taken) = self.taken_on_failure(&instance, error);
         self.tell(Event::Finished {
             instance,
@@ -530,8 +538,24 @@ impl Drive {
             let error = ActionError::new("WORKER_LOST", message, ErrorClass::Unknown);
             return self.unreconciled(instance, error);
         };
+        self.running
+            .insert(instance.clone(), context.cancellation.clone());
+        let clock = self.shared.ports.clock.clone();
         self.attempts.push(Box::pin(async move {
-            let reconciled = action.reconcile(&context, &input).await;
+            let unknown = |message| Err(ActionError::new("WORKER_LOST", message, ErrorClass::Unknown));
+            let asked = AssertUnwindSafe(action.reconcile(&context, &input)).catch_unwind();
+            let reconciled = tokio::select! {
+                biased;
+                () = context.cancellation.cancelled() => {
+                    unknown("the attempt was lost, and nobody waited for what became of it")
+                }
+                () = clock.sleep(context.timeout) => {
+                    unknown("the attempt was lost, and the action did not say in time what became of it")
+                }
+                asked = asked => asked.unwrap_or_else(|_| {
+                    unknown("the attempt was lost, and the action panicked when asked what became of it")
+                }),
+            };
             Finished {
                 instance,
                 micros: 0,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nebula_core::Timestamp;
 use nebula_execution::Status;
-use nebula_ports::{ErrorKind, PortError, Snapshot, Step, StepId, Stepped};
+use nebula_ports::{ErrorKind, Snapshot, Step, StepId, Stepped};
 use nebula_telemetry::ExecutionEvent;
 use tracing::warn;
 
@@ -75,13 +75,10 @@ impl Drive {
                 // Nobody may have taken it yet, but our attempts must not act any longer.
                 return Err(Stop::Lost);
             }
-            match self
-                .shared
-                .ports
-                .executions
-                .step(&self.lease, step.clone())
-                .await
-            {
+            let repo = self.shared.ports.executions.clone();
+            let lease = self.lease.clone();
+            let stepped = self.within_lease(repo.step(&lease, step.clone()));
+            match stepped.await? {
                 Ok(
                     Stepped::Applied {
                         next_seq,
@@ -116,16 +113,9 @@ impl Drive {
                     clock.sleep(pause).await;
                     pause *= 2;
                 }
-                Err(error) => return Err(self.gave_up(error)),
+                Err(error) => return Err(Stop::Store(error)),
             }
         }
-    }
-
-    fn gave_up(&self, error: PortError) -> Stop {
-        for token in self.running.values() {
-            token.cancel();
-        }
-        Stop::Store(error)
     }
 
     fn publish(&self, step: &Step) {

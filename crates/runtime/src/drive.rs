@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{BoxFuture, Timestamp};
 use nebula_execution::{
     Command, Entry, Event, InstanceId, Machine, Rest, Signal, Status, Taken, UnparkDecision,
@@ -59,6 +60,8 @@ pub(crate) struct Drive {
     pub(crate) marked: bool,
     /// By our own clock: until when the lease is certainly ours.
     pub(crate) lease_until: Duration,
+    /// By our own clock: when it is to be renewed.
+    renew_at: Duration,
     pub(crate) last_snapshot: u64,
     commands: VecDeque<Command>,
     pub(crate) attempts: FuturesUnordered<BoxFuture<'static, Finished>>,
@@ -116,6 +119,7 @@ impl Drive {
             pending: Vec::new(),
             marked: false,
             lease_until: Duration::ZERO,
+            renew_at: Duration::ZERO,
             last_snapshot: granted.snapshot.map_or(0, |snapshot| snapshot.through),
             lease: granted.lease,
             commands: VecDeque::new(),
@@ -164,6 +168,7 @@ impl Drive {
     async fn work(&mut self) -> Result<(), Stop> {
         loop {
             while let Some(command) = self.commands.pop_front() {
+                self.hold().await?;
                 self.execute(command).await;
                 if self.pending.len() >= self.shared.config.flush_entries {
                     self.commit().await?;
@@ -179,10 +184,15 @@ impl Drive {
             }
             if !self.pending.is_empty() || self.marked {
                 self.commit().await?;
+                if self.inbox_head > self.inbox_through {
+                    // It may say that nothing more is to begin.
+                    continue;
+                }
             }
             if self.cleared.is_empty() {
                 return Ok(());
             }
+            self.hold().await?;
             for instance in std::mem::take(&mut self.cleared) {
                 self.begin_prepared(&instance);
             }
@@ -235,7 +245,7 @@ impl Drive {
                 None => std::future::pending().await,
             }
         };
-        let renew_in = self.renew_in(clock.monotonic());
+        let renew_in = self.renew_at.saturating_sub(clock.monotonic());
         tokio::select! {
             biased;
             Some(finished) = self.attempts.next(), if !self.attempts.is_empty() => Woken::Attempt(finished),
@@ -252,6 +262,7 @@ impl Drive {
         let grace = clock.sleep(self.shared.config.grace);
         tokio::pin!(grace);
         while !self.attempts.is_empty() {
+            let renew_in = self.renew_at.saturating_sub(clock.monotonic());
             tokio::select! {
                 biased;
                 Some(finished) = self.attempts.next() => {
@@ -260,6 +271,7 @@ impl Drive {
                     self.commands.clear();
                 }
                 () = &mut grace => break,
+                () = clock.sleep(renew_in) => self.renew().await?,
             }
         }
         for token in self.running.values() {
@@ -269,6 +281,8 @@ impl Drive {
             self.attempt_finished(finished);
             self.commands.clear();
         }
+        // What did not stop ends here: the outcomes of the others are worth a commit.
+        self.attempts.clear();
         if let Rest::Ended(status) = self.machine.rest() {
             self.commit_last(status, None).await?;
             return Ok(Driven::Ended);
@@ -304,7 +318,11 @@ impl Drive {
                 attempt,
                 journal_start,
             } => {
-                self.run_attempt(instance, attempt, journal_start).await;
+                if self.is_called_off(&instance) {
+                    self.failed_with(instance, called_off(), 0);
+                } else {
+                    self.run_attempt(instance, attempt, journal_start).await;
+                }
             }
             Command::Start { instance } => self.cleared.push(instance),
             Command::Open { instance } => self.open(&instance),
@@ -315,9 +333,20 @@ impl Drive {
                 if let Some(token) = self.running.get(&instance) {
                     token.cancel();
                 }
+                if let Some(invocation) = self.prepared.get(&instance) {
+                    invocation.context.cancellation.cancel();
+                }
             }
             Command::Output => self.evaluate_output(),
         }
+    }
+
+    /// Whether the machine has told this instance to stop since it told it to run.
+    fn is_called_off(&self, instance: &InstanceId) -> bool {
+        let mut commands = self.commands.iter();
+        commands.any(
+            |command| matches!(command, Command::Abort { instance: other } if other == instance),
+        )
     }
 
     /// Reads what is in the inbox and not yet in the machine; says whether there was something.
@@ -374,8 +403,7 @@ impl Drive {
                 Some(port) => {
                     let error = self.machine.state().activation(node, instance.activation);
                     let error = error.and_then(|activation| activation.error.clone());
-                    let error =
-                        error.unwrap_or_else(|| nebula_action::ActionError::fatal("UNKNOWN", ""));
+                    let error = error.unwrap_or_else(|| ActionError::fatal("UNKNOWN", ""));
                     evaluate::taken(&self.machine, instance, port, clock, |scope| {
                         scope.after_failure(instance, &error, port)
                     })
@@ -390,17 +418,29 @@ impl Drive {
         })
     }
 
+    /// Makes sure that the lease is ours before something begins: a slow answer of the store may
+    /// have outlasted it.
+    async fn hold(&mut self) -> Result<(), Stop> {
+        let clock = self.shared.ports.clock.clone();
+        if clock.monotonic() < self.lease_until {
+            return Ok(());
+        }
+        self.renew().await?;
+        if clock.monotonic() < self.lease_until {
+            Ok(())
+        } else {
+            Err(Stop::Lost)
+        }
+    }
+
     /// Keeps the lease, and learns what is in the inbox.
     async fn renew(&mut self) -> Result<(), Stop> {
         let clock = self.shared.ports.clock.clone();
         let asked = clock.monotonic();
-        match self
-            .shared
-            .ports
-            .executions
-            .renew(std::slice::from_ref(&self.lease))
-            .await
-        {
+        let repo = self.shared.ports.executions.clone();
+        let lease = self.lease.clone();
+        let answers = self.within_lease(repo.renew(std::slice::from_ref(&lease)));
+        match answers.await? {
             Ok(answers) => match answers.first() {
                 Some(Renewed::Renewed { inbox_head }) => {
                     self.inbox_head = self.inbox_head.max(*inbox_head);
@@ -410,11 +450,29 @@ impl Drive {
                 Some(Renewed::Lost) | None => Err(Stop::Lost),
             },
             Err(error) if clock.monotonic() < self.lease_until => {
-                warn!(execution = %self.lease.execution, %error, "could not renew the lease; trying again");
-                clock.sleep(self.shared.config.lease_ttl / 20).await;
+                warn!(execution = %lease.execution, %error, "could not renew the lease; trying again");
+                self.renew_at = clock.monotonic() + self.shared.config.lease_ttl / 20;
                 Ok(())
             }
             Err(_) => Err(Stop::Lost),
+        }
+    }
+
+    /// Waits for the store, but where attempts run, no longer than the lease is certainly ours:
+    /// then they must end, whatever the answer will be.
+    pub(crate) fn within_lease<T, C: Future<Output = T>>(
+        &self,
+        call: C,
+    ) -> impl Future<Output = Result<T, Stop>> + use<T, C> {
+        let clock = self.shared.ports.clock.clone();
+        let left = self.lease_until.saturating_sub(clock.monotonic());
+        let acting = !self.attempts.is_empty();
+        async move {
+            tokio::select! {
+                biased;
+                answer = call => Ok(answer),
+                () = clock.sleep(left), if acting => Err(Stop::Lost),
+            }
         }
     }
 
@@ -422,13 +480,24 @@ impl Drive {
     pub(crate) fn renewed_at(&mut self, asked: Duration) {
         let config = &self.shared.config;
         self.lease_until = asked + config.lease_ttl.saturating_sub(config.lease_margin);
+        self.renew_at = asked + config.lease_ttl / 3;
     }
+}
 
-    fn renew_in(&self, now: Duration) -> Duration {
-        let config = &self.shared.config;
-        let granted = self
-            .lease_until
-            .saturating_sub(config.lease_ttl.saturating_sub(config.lease_margin));
-        (granted + config.lease_ttl / 3).saturating_sub(now)
+impl Drop for Drive {
+    /// Attempts end with their drive; what they have begun elsewhere learns it here.
+    fn drop(&mut self) {
+        for token in self.running.values() {
+            token.cancel();
+        }
     }
+}
+
+/// What an attempt gives that was told to stop before it began.
+pub(crate) fn called_off() -> ActionError {
+    ActionError::new(
+        "CANCELLED",
+        "it was told to stop before it began",
+        ErrorClass::Cancelled,
+    )
 }

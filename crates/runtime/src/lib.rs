@@ -5,10 +5,21 @@
 //!
 //! Does not know: which drivers are behind the ports, how executions are admitted, any API.
 //!
+//! ```
+//! use nebula_runtime::WorkerConfig;
+//!
+//! let limits = r#"{ "executions": 8, "lease_ttl": "30s" }"#;
+//! let limits: WorkerConfig = serde_json::from_str(limits)?;
+//! assert_eq!(limits.lease_ttl, std::time::Duration::from_secs(30));
+//! assert_eq!(limits.grace, WorkerConfig::default().grace);
+//! # Ok::<_, serde_json::Error>(())
+//! ```
+//!
 //! # Invariants
 //! - An external write begins only after its `AttemptStarted` is committed.
 //! - Nothing outside sees what depends on an outcome before the outcome is committed.
 //! - A delivery is acked only after what it led to is committed.
+//! - Nothing begins once the lease may be over, or once a cancellation was read.
 //! - A holder that may have been overtaken stops its attempts and writes nothing more.
 //! - All work hangs on the future of [`Worker::run`]: dropping it stops everything.
 
