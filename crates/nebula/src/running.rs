@@ -97,13 +97,13 @@ impl Nebula {
         input: Value,
         options: StartOptions,
     ) -> Result<ExecutionId, StartError> {
-        let lease = Some(self.worker.lease_request());
+        let (request, asked) = self.worker.lease_request();
         let started = self
             .engine
-            .start(tenant, installed, input, options, None, lease)
+            .start(tenant, installed, input, options, None, Some(request))
             .await?;
         if let Some(lease) = started.lease {
-            self.worker.adopt(lease).await;
+            self.worker.adopt(lease, asked).await;
         }
         Ok(started.id)
     }

@@ -64,8 +64,8 @@ pub(crate) struct Shared {
     pub(crate) plans: PlanCache,
     /// Executions in this worker's hands, with the bell of each.
     live: Mutex<BTreeMap<ExecutionId, Arc<Notify>>>,
-    adopt: mpsc::Sender<Lease>,
-    adopted: Mutex<Option<mpsc::Receiver<Lease>>>,
+    adopt: mpsc::Sender<Handed>,
+    adopted: Mutex<Option<mpsc::Receiver<Handed>>>,
 }
 
 /// Why [`Worker::run`] came back.
@@ -78,6 +78,9 @@ pub enum WorkerStopped {
     #[error("this worker runs already")]
     RunsAlready,
 }
+
+/// A creator's lease, and when by our clock it was asked for.
+type Handed = (Lease, Duration);
 
 /// How one execution left the worker's hands.
 struct Done {
@@ -121,24 +124,48 @@ impl Worker {
         }
     }
 
-    /// What a creator asks for so that this worker can [`Worker::adopt`] what it creates.
+    /// What a creator asks for so that this worker can [`Worker::adopt`] what it creates, and the
+    /// time by this worker's clock: the lease lasts from no earlier than that.
     #[must_use]
-    pub fn lease_request(&self) -> LeaseRequest {
+    pub fn lease_request(&self) -> (LeaseRequest, Duration) {
+        (self.request(), self.shared.ports.clock.monotonic())
+    }
+
+    fn request(&self) -> LeaseRequest {
         LeaseRequest {
             holder: self.shared.incarnation,
             ttl: self.shared.config.lease_ttl,
         }
     }
 
-    /// Takes over the lease that a creator got with [`Worker::lease_request`]; waits while this
-    /// worker has its hands full. If the worker does not run, the lease expires and the sweep
-    /// finds the execution.
+    /// Takes over the lease that a creator got with [`Worker::lease_request`], at the time that it
+    /// said. Where as many as this worker may hold wait already, the lease is given back, and
+    /// whoever has room finds the execution. If the worker does not run, the lease expires and the
+    /// sweep finds the execution.
     ///
     /// # Cancel safety
     /// A dropped call leaves the lease to expire.
-    pub async fn adopt(&self, lease: Lease) {
-        // An error says that the worker has stopped; the execution is durable, its lease expires.
-        let _ = self.shared.adopt.send(lease).await;
+    pub async fn adopt(&self, lease: Lease, asked: Duration) {
+        let Err(mpsc::error::TrySendError::Full((lease, _))) =
+            self.shared.adopt.try_send((lease, asked))
+        else {
+            return;
+        };
+        self.give_back(lease).await;
+    }
+
+    /// Gives back a lease that was never used, and rings for its execution.
+    async fn give_back(&self, lease: Lease) {
+        if let Err(error) = self.shared.ports.executions.release(&lease).await {
+            debug!(execution = %lease.execution, %error, "could not release; the lease expires");
+            return;
+        }
+        let task = Task {
+            tenant: lease.tenant,
+            execution: lease.execution,
+            priority: 0,
+        };
+        self.ring(task, Duration::ZERO).await;
     }
 
     /// Drives executions until `shutdown`, then lets attempts finish within the grace period,
@@ -152,7 +179,9 @@ impl Worker {
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerStopped> {
         let shared = &self.shared;
         let mut adopted = Adopted::take(shared)?;
-        let mut drives: FuturesUnordered<BoxFuture<'_, Done>> = FuturesUnordered::new();
+        // The queue is answered in here too: while it is slow, the others must go on.
+        let mut drives: FuturesUnordered<BoxFuture<'_, Result<(), PortError>>> =
+            FuturesUnordered::new();
         // Kept over the rounds of the loop: a dropped call could lose what it has taken for a while.
         let mut call: Option<BoxFuture<'_, Result<Vec<Delivery>, PortError>>> = None;
         let result = loop {
@@ -174,38 +203,55 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break Ok(()),
-                Some(done) = drives.next(), if !drives.is_empty() => {
-                    if let Err(error) = self.settle(done).await {
+                Some(settled) = drives.next(), if !drives.is_empty() => {
+                    if let Err(error) = settled {
                         break Err(error.into());
                     }
                 }
-                Some(lease) = adopted.leases.recv(), if room > 0 => {
-                    drives.push(self.drive_adopted(lease, shutdown.clone()));
+                Some((lease, asked)) = adopted.leases.recv(), if room > 0 => {
+                    drives.push(self.drive_adopted(lease, asked, shutdown.clone()));
                 }
                 deliveries = receive => match (deliveries, call = None).0 {
                     Ok(deliveries) => {
-                        for delivery in deliveries {
-                            if let Some(drive) = self.answer(delivery, &shutdown).await {
-                                drives.push(drive);
-                            }
-                        }
+                        let answers = deliveries.into_iter();
+                        drives.extend(answers.map(|delivery| self.answer(delivery, &shutdown)));
                     }
                     Err(error) => {
                         warn!(%error, "the queue does not answer; trying again");
-                        shared.ports.clock.sleep(RETRY_AFTER).await;
+                        call = Some(self.receive_later(room));
                     }
                 },
             }
         };
+        drop(call);
         if result.is_ok() {
             debug!(executions = drives.len(), "the worker stops");
-            while let Some(done) = drives.next().await {
-                if let Err(error) = self.settle(done).await {
+            while let Ok((lease, _)) = adopted.leases.try_recv() {
+                drives.push(Box::pin(async move {
+                    self.give_back(lease).await;
+                    Ok(())
+                }));
+            }
+            while let Some(settled) = drives.next().await {
+                if let Err(error) = settled {
                     warn!(%error, "an execution was left to its next holder");
                 }
             }
         }
         result
+    }
+
+    /// Asks the queue again, after a pause.
+    fn receive_later(&self, room: usize) -> BoxFuture<'_, Result<Vec<Delivery>, PortError>> {
+        let ports = &self.shared.ports;
+        Box::pin(async move {
+            ports.clock.sleep(RETRY_AFTER).await;
+            let max = room.max(1);
+            ports
+                .queue
+                .receive(max, RECEIVE_WAIT, self.visibility())
+                .await
+        })
     }
 
     /// How long a delivery stays with this worker before the queue hands it to another: the lease
@@ -215,27 +261,27 @@ impl Worker {
     }
 
     /// A ring: for what is in our hands already it is a hint, else a new drive.
-    async fn answer<'a>(
-        &'a self,
+    fn answer(
+        &self,
         delivery: Delivery,
         shutdown: &CancellationToken,
-    ) -> Option<BoxFuture<'a, Done>> {
-        let bell = lock(&self.shared.live)
-            .get(&delivery.task.execution)
-            .cloned();
-        if let Some(bell) = bell {
-            bell.notify_one();
+    ) -> BoxFuture<'_, Result<(), PortError>> {
+        let live = lock(&self.shared.live);
+        let Some(bell) = live.get(&delivery.task.execution) else {
+            return self.drive_delivered(delivery, shutdown.clone());
+        };
+        bell.notify_one();
+        Box::pin(async move {
             self.ack(delivery.receipt).await;
-            return None;
-        }
-        Some(self.drive_delivered(delivery, shutdown.clone()))
+            Ok(())
+        })
     }
 
     fn drive_delivered(
         &self,
         delivery: Delivery,
         shutdown: CancellationToken,
-    ) -> BoxFuture<'_, Done> {
+    ) -> BoxFuture<'_, Result<(), PortError>> {
         let Delivery { task, receipt, .. } = delivery;
         let execution = task.execution;
         Box::pin(async move {
@@ -245,7 +291,7 @@ impl Worker {
                 let asked = self.shared.ports.clock.monotonic();
                 let max_grants = self.shared.config.max_grants;
                 match repo
-                    .acquire(&task.tenant, execution, self.lease_request(), max_grants)
+                    .acquire(&task.tenant, execution, self.request(), max_grants)
                     .await?
                 {
                     Acquired::Granted(granted) => self.drive(*granted, asked, shutdown).await,
@@ -255,16 +301,22 @@ impl Worker {
                     }
                 }
             });
-            Done {
+            let done = Done {
                 execution,
                 receipt: Some(receipt),
                 driven: driven.await,
                 task: task.clone(),
-            }
+            };
+            self.settle(done).await
         })
     }
 
-    fn drive_adopted(&self, lease: Lease, shutdown: CancellationToken) -> BoxFuture<'_, Done> {
+    fn drive_adopted(
+        &self,
+        lease: Lease,
+        asked: Duration,
+        shutdown: CancellationToken,
+    ) -> BoxFuture<'_, Result<(), PortError>> {
         let execution = lease.execution;
         let task = Task {
             tenant: lease.tenant.clone(),
@@ -273,7 +325,6 @@ impl Worker {
         };
         Box::pin(async move {
             let driven = self.caught(execution, async {
-                let asked = self.shared.ports.clock.monotonic();
                 let page = self
                     .shared
                     .ports
@@ -298,12 +349,13 @@ impl Worker {
                 };
                 self.drive(granted, asked, shutdown).await
             });
-            Done {
+            let done = Done {
                 execution,
                 receipt: None,
                 driven: driven.await,
                 task,
-            }
+            };
+            self.settle(done).await
         })
     }
 
@@ -369,10 +421,7 @@ impl Worker {
                 }
                 if let Some(due) = due {
                     let delay = due.since(self.shared.ports.clock.now());
-                    // A ring that is dropped costs time only: the sweep finds the work.
-                    if let Err(error) = self.shared.ports.queue.ring(task, delay).await {
-                        debug!(%error, "could not ring for later");
-                    }
+                    self.ring(task, delay).await;
                 }
             }
             Ok(Driven::Ended | Driven::NotOurs | Driven::Lost) => {
@@ -398,6 +447,13 @@ impl Worker {
         Ok(())
     }
 
+    /// A ring that is dropped costs time only: the sweep finds the work.
+    async fn ring(&self, task: Task, delay: Duration) {
+        if let Err(error) = self.shared.ports.queue.ring(task, delay).await {
+            debug!(%error, "could not ring");
+        }
+    }
+
     async fn ack(&self, receipt: Receipt) {
         if let Err(error) = self.shared.ports.queue.ack(&[receipt]).await {
             info!(%error, "could not ack; the task comes again");
@@ -409,7 +465,7 @@ impl Worker {
 /// when its future is dropped, so that it can run again.
 struct Adopted<'a> {
     shared: &'a Shared,
-    leases: mpsc::Receiver<Lease>,
+    leases: mpsc::Receiver<Handed>,
 }
 
 impl<'a> Adopted<'a> {
@@ -433,18 +489,30 @@ impl Drop for Adopted<'_> {
 struct Ours<'a> {
     shared: &'a Shared,
     execution: ExecutionId,
+    bell: Arc<Notify>,
 }
 
 impl<'a> Ours<'a> {
     fn new(shared: &'a Shared, execution: ExecutionId, bell: Arc<Notify>) -> Self {
-        lock(&shared.live).insert(execution, bell);
-        Self { shared, execution }
+        lock(&shared.live).insert(execution, bell.clone());
+        Self {
+            shared,
+            execution,
+            bell,
+        }
     }
 }
 
 impl Drop for Ours<'_> {
     fn drop(&mut self) {
-        lock(&self.shared.live).remove(&self.execution);
+        let mut live = lock(&self.shared.live);
+        // A later lease may have put its own bell there.
+        if live
+            .get(&self.execution)
+            .is_some_and(|bell| Arc::ptr_eq(bell, &self.bell))
+        {
+            live.remove(&self.execution);
+        }
     }
 }
 

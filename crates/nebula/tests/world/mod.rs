@@ -1,6 +1,9 @@
 //! A world to test the engine in: models of every port, a clock that tests move, and an outside
 //! that remembers what was done to it.
 
+// Each test file uses a part of it.
+#![allow(dead_code)]
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -12,12 +15,12 @@ use std::{
 
 use async_trait::async_trait;
 use nebula::{
-    Nebula,
+    Nebula, NebulaBuilder,
     action::{
         Action, ActionContext, ActionError, ActionMetadata, ActionResult, Effect, EffectClass,
-        ErrorClass,
+        ErrorClass, Reconciled,
     },
-    core::{Clock, ExecutionId, TenantId, Timestamp},
+    core::{Clock, Entropy, ExecutionId, TenantId, Timestamp},
     engine::{EngineConfig, Installed, Report, Until},
     execution::{NewExecution, StartOptions},
     ports::*,
@@ -68,11 +71,12 @@ impl Ledger {
     }
 }
 
-/// `test.<class>@1 { label, hang? }`: an effect in the ledger; `hang` never returns by itself.
+/// `test.<class>@1 { label, hang?, seconds? }`: an effect in the ledger; `hang` never returns by itself.
 #[derive(Debug)]
 struct EffectAction {
     metadata: ActionMetadata,
     ledger: Arc<Ledger>,
+    clock: ManualClock,
 }
 
 #[async_trait]
@@ -106,6 +110,9 @@ impl Action for EffectAction {
             .lock()
             .unwrap()
             .push((label.clone(), ctx.idempotency_key.clone()));
+        if let Some(seconds) = input["seconds"].as_f64() {
+            self.clock.sleep(Duration::from_secs_f64(seconds)).await;
+        }
         if input["hang"] == true {
             ctx.cancellation.cancelled().await;
             return Err(ActionError::new(
@@ -118,20 +125,30 @@ impl Action for EffectAction {
             json!({ "label": label, "attempt": ctx.attempt }),
         ))
     }
+
+    /// Never says anything.
+    async fn reconcile(&self, _: &ActionContext, _: &Value) -> Result<Reconciled, ActionError> {
+        std::future::pending().await
+    }
 }
 
-fn effects(ledger: &Arc<Ledger>) -> Vec<Arc<dyn Action>> {
+fn effects(ledger: &Arc<Ledger>, clock: &ManualClock) -> Vec<Arc<dyn Action>> {
     let classes = [
         ("test.read", EffectClass::Read),
         ("test.idempotent", EffectClass::Idempotent),
         ("test.keyed", EffectClass::Keyed),
         ("test.once", EffectClass::AtMostOnce),
+        ("test.reconciled", EffectClass::AtMostOnce),
     ];
     let action = |(id, class)| {
-        let metadata = ActionMetadata::new(id, (1, 0), Effect::Fixed(class));
+        let metadata = ActionMetadata {
+            reconciles: id == "test.reconciled",
+            ..ActionMetadata::new(id, (1, 0), Effect::Fixed(class))
+        };
         Arc::new(EffectAction {
             metadata,
             ledger: ledger.clone(),
+            clock: clock.clone(),
         }) as Arc<dyn Action>
     };
     classes.map(action).into()
@@ -167,24 +184,62 @@ impl World {
         self.process_over(self.executions.clone())
     }
 
-    /// The same, over a repository that may fail.
-    pub(crate) fn process_over(&self, executions: Arc<dyn ExecutionRepo>) -> Nebula {
+    /// What a process over nothing but models is built of.
+    pub(crate) fn builder(&self) -> NebulaBuilder {
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         let queue = Arc::new(MemoryTaskQueue::new(clock.clone(), 1_000, 100));
+        let sandbox = Arc::new(MemorySandbox::new(clock));
+        let workflows = self.workflows.clone();
+        Nebula::builder(self.executions.clone(), workflows, queue, sandbox)
+    }
+
+    /// The same, over a repository that may fail.
+    pub(crate) fn process_over(&self, executions: Arc<dyn ExecutionRepo>) -> Nebula {
+        self.process_with(executions, WorkerConfig::default())
+    }
+
+    /// The same with other limits.
+    pub(crate) fn process_with(
+        &self,
+        executions: Arc<dyn ExecutionRepo>,
+        config: WorkerConfig,
+    ) -> Nebula {
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let queue = Arc::new(MemoryTaskQueue::new(clock, 1_000, 100));
+        self.process_of(executions, queue, config)
+    }
+
+    /// The same with another queue.
+    pub(crate) fn process_of(
+        &self,
+        executions: Arc<dyn ExecutionRepo>,
+        queue: Arc<dyn TaskQueue>,
+        mut config: WorkerConfig,
+    ) -> Nebula {
+        // Tests kill more often than a poisoned execution may.
+        config.max_grants = 1_000;
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
         let sandbox = Arc::new(MemorySandbox::new(clock.clone()));
         let life = self.lives.fetch_add(1, Ordering::Relaxed);
         Nebula::builder(executions, self.workflows.clone(), queue, sandbox)
             .clock(clock)
             .entropy(Arc::new(SeededEntropy::new(life + 1)))
             .offload(Arc::new(nebula_testkit::InlineOffload))
-            .actions(effects(&self.ledger))
-            .worker(WorkerConfig {
-                max_grants: 1_000,
-                ..WorkerConfig::default()
-            })
+            .actions(effects(&self.ledger, &self.clock))
+            .worker(config)
             .engine(EngineConfig::default())
             .build()
             .unwrap()
+    }
+
+    /// Takes the lease of an execution whose own is over, as another worker does, and keeps it.
+    pub(crate) async fn seize(&self, id: ExecutionId) {
+        let request = LeaseRequest {
+            holder: Incarnation(SeededEntropy::new(u64::MAX).uuid()),
+            ttl: LONG,
+        };
+        let acquired = self.executions.acquire(&tenant(), id, request, 1_000).await;
+        assert!(matches!(acquired.unwrap(), Acquired::Granted(_)));
     }
 
     /// Installs a definition written in YAML.
@@ -197,6 +252,15 @@ impl World {
             Ok(installed) => installed,
             Err(error) => panic!("{error:#?}"),
         }
+    }
+
+    /// Starts an execution without input.
+    pub(crate) async fn start(&self, nebula: &Nebula, installed: &Installed) -> ExecutionId {
+        let options = StartOptions::default();
+        let started = nebula
+            .start(&tenant(), installed, Value::Null, options)
+            .await;
+        started.unwrap()
     }
 
     /// Starts a definition in a new process and lets it run to its end, or until it needs a person.
@@ -237,6 +301,7 @@ pub(crate) struct Mortal {
     dies_at: u32,
     after: bool,
     dead: CancellationToken,
+    late: Mutex<Option<(ManualClock, Duration)>>,
 }
 
 impl Mortal {
@@ -247,7 +312,13 @@ impl Mortal {
             dies_at,
             after,
             dead: CancellationToken::new(),
+            late: Mutex::default(),
         })
+    }
+
+    /// The answer to the next step comes so much later.
+    pub(crate) fn answer_step_after(&self, clock: &ManualClock, delay: Duration) {
+        *self.late.lock().unwrap() = Some((clock.clone(), delay));
     }
 
     /// Ends when the process has died.
@@ -310,7 +381,12 @@ impl ExecutionRepo for Mortal {
     }
 
     async fn step(&self, lease: &Lease, step: Step) -> Result<Stepped> {
-        self.call(self.inner.step(lease, step)).await
+        let stepped = self.call(self.inner.step(lease, step)).await;
+        let late = self.late.lock().unwrap().take();
+        if let Some((clock, delay)) = late {
+            clock.sleep(delay).await;
+        }
+        stepped
     }
 
     async fn journal(
