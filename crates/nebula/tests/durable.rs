@@ -285,6 +285,39 @@ fn what_no_journal_could_hold_is_an_error_of_its_node() {
 }
 
 #[test]
+fn an_output_that_breaks_its_schema_fails_the_execution() {
+    let yaml = "output_schema: { type: array }\nnodes: [ { id: a, action: data.set, parameters: { x: 1 } } ]";
+    check(
+        yaml,
+        Value::Null,
+        "failed OUTPUT_INVALID null | a:succeeded",
+    );
+}
+
+#[test]
+fn large_results_are_committed_in_several_steps() {
+    let nodes: Vec<_> = (0..6)
+        .map(|i| format!("{{ id: n{i}, action: data.set, parameters: {{ x: \"{{{{ 'y'.repeat(400000) }}}}\" }} }}"))
+        .collect();
+    let world = World::default();
+    let inside = world.clone();
+    run_timed(&world.clock.clone(), async move {
+        let executions: Arc<dyn ExecutionRepo> = inside.executions.clone();
+        let counted = Mortal::new(executions, 0, false);
+        let nebula = inside.process_over(counted.clone());
+        let installed = inside
+            .install(&nebula, &format!("nodes: [ {} ]", nodes.join(", ")))
+            .await;
+        let id = nebula
+            .start(&tenant(), &installed, Value::Null, StartOptions::default())
+            .await
+            .unwrap();
+        assert_eq!(inside.finish(&nebula, id).await.status, Status::Completed);
+        assert_eq!(counted.steps(), 3, "two of a megabyte, and the end");
+    });
+}
+
+#[test]
 fn an_input_that_does_not_fit_begins_nothing() {
     let world = World::default();
     let inside = world.clone();

@@ -44,7 +44,7 @@ pub struct Use<'a> {
 
 /// Why a parameter has no value in this attempt.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{} at `{}`: {}{}", error.code, display_pointer(pointer), error.message, hint(error))]
+#[error("{}{}{}", place(pointer), error.message, hint(error))]
 pub struct ResolveError {
     /// JSON pointer within the parameters.
     pub pointer: String,
@@ -52,8 +52,11 @@ pub struct ResolveError {
     pub error: ExpressionError,
 }
 
-fn display_pointer(pointer: &str) -> &str {
-    if pointer.is_empty() { "/" } else { pointer }
+fn place(pointer: &str) -> String {
+    match pointer {
+        "" => String::new(),
+        pointer => format!("`{pointer}`: "),
+    }
 }
 
 fn hint(error: &ExpressionError) -> String {

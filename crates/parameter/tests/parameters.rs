@@ -284,6 +284,6 @@ fn an_error_says_what_to_do() {
     };
     assert_eq!(
         error.to_string(),
-        "TYPE_UNDEFINED at `/x`: the value is undefined (write `?? null` or another value for when it is missing)"
+        "`/x`: the value is undefined (write `?? null` or another value for when it is missing)"
     );
 }

@@ -20,6 +20,7 @@ use nebula_execution::{
 };
 use nebula_expression::Context;
 use nebula_ports::{Code, Invocation};
+use nebula_validator::Schema;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -601,7 +602,23 @@ impl Drive {
                     })
             }
         };
+        let output = output.and_then(|output| self.fits_output_schema(output));
         self.tell(Event::Output(output));
+    }
+
+    /// Holds what the execution gives against the workflow's `output_schema`: callers rely on it.
+    fn fits_output_schema(&self, output: Value) -> Result<Value, ActionError> {
+        let schema = &self.machine.plan().output_schema;
+        if schema.is_null() {
+            return Ok(output);
+        }
+        let wrong =
+            |message: String| ActionError::fatal("OUTPUT_INVALID", format!("`output`: {message}"));
+        let schema = Schema::compile(schema).map_err(|error| wrong(error.to_string()))?;
+        match schema.check(&output).first() {
+            None => Ok(output),
+            Some(problem) => Err(wrong(problem.to_string())),
+        }
     }
 }
 

@@ -62,6 +62,7 @@ impl Drive {
         // While we hold the lease, what is not done is due: if we vanish, somebody must look.
         step.wake_at = Some(self.shared.ports.clock.now());
         self.marked = false;
+        self.pending_bytes = 0;
         step
     }
 

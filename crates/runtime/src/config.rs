@@ -33,6 +33,8 @@ pub struct WorkerConfig {
     pub offload_values: usize,
     /// A step is committed at the latest when so many entries wait. Default 256.
     pub flush_entries: usize,
+    /// Or when the results in them have about so many bytes. Default 1 MiB.
+    pub flush_bytes: ByteSize,
     /// A snapshot of the state is kept after so many entries. Default 2,000.
     pub snapshot_entries: u64,
     /// How many plans are kept in memory. Default 64.
@@ -54,6 +56,7 @@ impl Default for WorkerConfig {
             max_items: 100_000,
             offload_values: 10_000,
             flush_entries: 256,
+            flush_bytes: ByteSize::mib(1),
             snapshot_entries: 2_000,
             plans: 64,
             stop_on_store_failure: false,

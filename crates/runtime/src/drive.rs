@@ -14,7 +14,8 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{BoxFuture, Timestamp};
 use nebula_execution::{
-    Command, Entry, Event, InstanceId, Machine, Rest, Signal, Status, Taken, UnparkDecision,
+    Command, Entry, Event, Fact, InstanceId, ItemOutcome, Machine, Rest, Signal, Status, Taken,
+    UnparkDecision,
 };
 use nebula_ports::{Granted, Invocation, Lease, PortError, Renewed};
 use serde_json::Value;
@@ -56,6 +57,8 @@ pub(crate) struct Drive {
     pub(crate) inbox_through: u64,
     /// The entries that wait for their commit.
     pub(crate) pending: Vec<Entry>,
+    /// About how many bytes their results have.
+    pub(crate) pending_bytes: usize,
     /// Whether something but entries waits for a commit: an inbox mark.
     pub(crate) marked: bool,
     /// By our own clock: until when the lease is certainly ours.
@@ -117,6 +120,7 @@ impl Drive {
             inbox_head: granted.inbox_head,
             inbox_through: granted.inbox_through,
             pending: Vec::new(),
+            pending_bytes: 0,
             marked: false,
             lease_until: Duration::ZERO,
             renew_at: Duration::ZERO,
@@ -170,7 +174,7 @@ impl Drive {
             while let Some(command) = self.commands.pop_front() {
                 self.hold().await?;
                 self.execute(command).await;
-                if self.pending.len() >= self.shared.config.flush_entries {
+                if self.must_flush() {
                     self.commit().await?;
                 }
             }
@@ -298,6 +302,13 @@ impl Drive {
         self.attempts.next().now_or_never().flatten()
     }
 
+    /// Whether what waits has grown to what one step should hold.
+    fn must_flush(&self) -> bool {
+        let config = &self.shared.config;
+        self.pending.len() >= config.flush_entries
+            || self.pending_bytes >= config.flush_bytes.as_usize()
+    }
+
     /// Tells the machine, takes its entries and commands.
     pub(crate) fn tell(&mut self, event: Event) {
         let at = self
@@ -307,6 +318,11 @@ impl Drive {
             .now()
             .max(self.machine.state().started_at());
         let decision = self.machine.decide(event, at);
+        self.pending_bytes += decision
+            .entries
+            .iter()
+            .map(|entry| weight(&entry.fact))
+            .sum::<usize>();
         self.pending.extend(decision.entries);
         self.commands.extend(decision.commands);
     }
@@ -500,4 +516,31 @@ pub(crate) fn called_off() -> ActionError {
         "it was told to stop before it began",
         ErrorClass::Cancelled,
     )
+}
+
+/// About how many bytes the results in a fact have; what else is in it is small.
+fn weight(fact: &Fact) -> usize {
+    match fact {
+        Fact::AttemptSucceeded { output, .. } => value_weight(output),
+        Fact::ItemsSettled { outcomes, .. } => {
+            let results = outcomes.iter().map(|outcome| match outcome {
+                ItemOutcome::Ok(value) => value_weight(value),
+                ItemOutcome::Error(error) => error.message.len(),
+            });
+            results.sum()
+        }
+        _ => 0,
+    }
+}
+
+fn value_weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(value_weight).sum(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| key.len() + value_weight(value))
+            .sum(),
+        _ => 8,
+    }
 }

@@ -298,6 +298,7 @@ pub(crate) fn tenant() -> TenantId {
 pub(crate) struct Mortal {
     inner: Arc<dyn ExecutionRepo>,
     calls: AtomicU32,
+    steps: AtomicU32,
     dies_at: u32,
     after: bool,
     dead: CancellationToken,
@@ -309,6 +310,7 @@ impl Mortal {
         Arc::new(Self {
             inner,
             calls: AtomicU32::new(0),
+            steps: AtomicU32::new(0),
             dies_at,
             after,
             dead: CancellationToken::new(),
@@ -324,6 +326,11 @@ impl Mortal {
     /// Ends when the process has died.
     pub(crate) async fn death(&self) {
         self.dead.cancelled().await;
+    }
+
+    /// How many steps were written.
+    pub(crate) fn steps(&self) -> u32 {
+        self.steps.load(Ordering::Relaxed)
     }
 
     /// How many calls there were.
@@ -381,6 +388,7 @@ impl ExecutionRepo for Mortal {
     }
 
     async fn step(&self, lease: &Lease, step: Step) -> Result<Stepped> {
+        self.steps.fetch_add(1, Ordering::Relaxed);
         let stepped = self.call(self.inner.step(lease, step)).await;
         let late = self.late.lock().unwrap().take();
         if let Some((clock, delay)) = late {
