@@ -6,6 +6,7 @@ use nebula_action::{Capability, EffectClass};
 use nebula_core::{ParamValue, duration_text};
 use nebula_execution::{ExecutionPlan, PlanNode, PlanOutput};
 use nebula_expression::Program;
+use nebula_parameter::ParamProgram;
 use nebula_workflow::{JoinRule, OnIndeterminate, WorkflowDefinition};
 use serde_json::{Value, json};
 
@@ -155,15 +156,23 @@ pub(super) fn capabilities(node: &PlanNode, folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// The expressions of `requires`, which need an input to become capabilities.
+/// What `requires` asks for as it was written; an input makes capabilities of it.
 pub(super) fn requires(node: &PlanNode) -> Vec<String> {
-    let mut sources = Vec::new();
-    for program in &node.requires {
-        program.each_use("", &mut |found| {
-            sources.push(found.program.source().to_owned());
-        });
-    }
-    sources
+    let written = |program: &ParamProgram| match program {
+        ParamProgram::Text(text) => {
+            let mut whole = text.texts[0].clone();
+            for (program, after) in text.programs.iter().zip(&text.texts[1..]) {
+                whole.push_str(&format!("{{{{ {} }}}}{after}", program.source()));
+            }
+            whole
+        }
+        ParamProgram::Expression(program) => format!("{{{{ {} }}}}", program.source()),
+        other => other
+            .as_literal()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+    };
+    node.requires.iter().map(written).collect()
 }
 
 pub(super) fn join(join: JoinRule) -> Value {

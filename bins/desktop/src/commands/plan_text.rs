@@ -199,10 +199,7 @@ fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
 fn touches(plan: &ExecutionPlan, folder: &Path, colours: Colours) -> Vec<String> {
     let mut rows: Vec<(String, Vec<String>)> = Vec::new();
     for node in &plan.nodes {
-        let dynamic = requires(node)
-            .into_iter()
-            .map(|source| format!("{{{{ {source} }}}}"));
-        for capability in capabilities(node, folder).into_iter().chain(dynamic) {
+        for capability in capabilities(node, folder).into_iter().chain(requires(node)) {
             match rows.iter_mut().find(|(known, _)| *known == capability) {
                 Some((_, nodes)) => nodes.push(node.id.to_string()),
                 None => rows.push((capability, vec![node.id.to_string()])),

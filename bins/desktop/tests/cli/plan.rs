@@ -42,7 +42,7 @@ fn the_json_form_says_what_runs_and_what_it_may_touch() {
     assert_eq!(nodes[0]["timeout"], "10s");
     let wanted = format!("fs:read:{}", user.work().join("logs/in.txt").display());
     assert_eq!(nodes[0]["capabilities"], json!([wanted]));
-    assert_eq!(nodes[2]["requires"], json!(["$input.day"]));
+    assert_eq!(nodes[2]["requires"], json!(["fs:read:{{ $input.day }}"]));
     assert_eq!(nodes[3]["repeats"], "never: a person decides");
     assert_eq!(
         plan["connections"][0]["condition"],
