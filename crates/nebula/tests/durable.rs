@@ -421,7 +421,8 @@ fn two_engines_run_side_by_side() {
     });
 }
 
-/// Every construct of this version in one flow, with effects of every class that may be repeated.
+/// Data, `for_each`, retry, failure with its own path, wait, `when` and a join in one flow, with
+/// effects of every class that may be repeated.
 const EVERYTHING: &str = r#"
 nodes:
   - { id: a, action: data.set, parameters: { list: [1, 2, 3], n: "{{ $input.n }}" } }
