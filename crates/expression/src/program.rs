@@ -12,7 +12,7 @@ use crate::{
     error::Fault,
     machine::Machine,
     resolve, syntax,
-    value::{Val, condition, owned},
+    value::{Val, condition, notation, owned},
 };
 
 /// How missing values are treated.
@@ -195,6 +195,20 @@ impl Program {
     ) -> Result<String, ExpressionError> {
         self.with(&Bump::new(), scope, context, |m, value| {
             m.border_text(value).map_err(Fault::at_border)
+        })
+    }
+
+    /// Evaluates to text that keeps what JSON cannot: for comparisons with another implementation,
+    /// and for people.
+    ///
+    /// JSON without spaces, and beside it `undefined`, `NaN`, `Infinity`, `-0`, `Date(0)` with its
+    /// milliseconds, and lone surrogates as `\ud83d`.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Program::evaluate).
+    pub fn inspect(&self, scope: &dyn Scope, context: &Context) -> Result<String, ExpressionError> {
+        self.with(&Bump::new(), scope, context, |_, value| {
+            notation(value, &context.limits).map_err(Fault::at_border)
         })
     }
 

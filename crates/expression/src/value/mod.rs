@@ -6,6 +6,7 @@
 mod border;
 mod coerce;
 mod moment;
+mod notation;
 mod number;
 mod object;
 mod text;
@@ -15,6 +16,7 @@ use serde_json::{Map, Number, Value};
 pub(crate) use border::{condition, owned, too_nested};
 pub(crate) use coerce::{compare, loosely_equal, strictly_equal, to_int32, to_integer};
 pub(crate) use moment::Moment;
+pub(crate) use notation::notation;
 pub(crate) use number::{
     fixed, number_text, parse_float, parse_int, parse_number, precise, radix_text,
 };
