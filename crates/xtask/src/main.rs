@@ -2,9 +2,9 @@
 //!
 //! [`test::run`] is the one that a continuous integration calls; it goes through its stages one
 //! after the other, each a [`stage::Stage`], and adds up what the test runner says in a
-//! [`tally::Tally`].
+//! [`tally::Tally`]. [`conformance::run`] holds the expression language against test262.
 //!
-//! Does not know: what any crate does; it calls cargo and reads what cargo prints.
+//! Does not know: what any other crate does; it calls cargo and reads what cargo prints.
 
 #![expect(
     clippy::print_stdout,
@@ -13,6 +13,7 @@
     reason = "a tool for developers talks to its terminal, reads its environment and measures time"
 )]
 
+mod conformance;
 mod stage;
 mod tally;
 mod test;
@@ -23,6 +24,9 @@ const HELP: &str = "\
 Developer commands:
 
   cargo xtask test    check formatting, lints, documentation and dependencies, then run every test
+  cargo xtask expr-conformance [--cases PATH] [--refused]
+                      evaluate the cases of test262 and count right, wrong and refused ones;
+                      --refused shows those that are refused and not excluded
 
 Environment:
   NEBULA_REQUIRE_BACKENDS=1    a tool or server that a test needs and that is not there is a failure
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["test"] => test::run(),
+        ["expr-conformance", ref rest @ ..] => conformance::run(rest),
         _ => {
             eprintln!("no such command: {}\n\n{HELP}", arguments.join(" "));
             ExitCode::from(2)

@@ -143,7 +143,7 @@ fn could_not_start(command: &Command, error: &io::Error) -> Outcome {
 
 /// The workspace's root. Cargo says at run time where this package is, so that a target folder
 /// can be shared between checkouts.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let root = package.and_then(|package| package.ancestors().nth(2).map(PathBuf::from));
     root.unwrap_or_else(|| ".".into())

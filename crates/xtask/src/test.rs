@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    conformance,
     stage::{Outcome, Stage, cargo, is_there, passes, passes_watched, shout},
     tally::Tally,
 };
@@ -24,6 +25,7 @@ pub(crate) fn run() -> ExitCode {
         }),
         Stage::run("doc", || passes(cargo("doc --workspace --no-deps"))),
         Stage::run("deny", deny),
+        Stage::run("expr-conformance", conformance::stage),
         Stage::run("test", || {
             let command = cargo("test --workspace --no-fail-fast");
             passes_watched(command, |line| tally.read(line))
