@@ -55,6 +55,11 @@ fn grammar_mistakes_are_placed() {
     refuse("-2 ** 2", &["SYNTAX_POWER@-2"]);
     refuse("1 ?? 2 || 3", &["SYNTAX_MIXED@1 ?? 2 || 3"]);
     refuse("1 # 2", &["SYNTAX_CHARACTER@#"]);
+    refuse(
+        r"\u0031",
+        &[r"SYNTAX_CHARACTER@\", "SYNTAX_UNEXPECTED@u0031"],
+    );
+    refuse(r"tr\u0075e", &[r"SYNTAX_UNEXPECTED@tr\u0075e"]);
     refuse("“a”", &["SYNTAX_CHARACTER@“", "SYNTAX_UNEXPECTED@a"]);
     hint("1 – 2", "write `-`");
 }

@@ -65,6 +65,7 @@ pub(super) const METHODS: &[Method] = &[
     },
     method("toReversed", to_reversed),
     with_callback("toSorted", order::to_sorted),
+    method("toSpliced", to_spliced),
     method("toString", to_string),
     method("values", itself),
     method("with", with),
@@ -289,6 +290,26 @@ fn with<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'
             },
         )?;
     }
+    m.array(list)
+}
+
+fn to_spliced<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
+    let items = receiver(this);
+    let from = m.relative(args.get(0), items.len(), 0)?;
+    let rest = items.len() - from;
+    let removed = match args.len() {
+        0 => 0,
+        1 => rest,
+        // The cast saturates.
+        _ => rest.min(m.integer(args.get(1))?.max(0.0) as usize),
+    };
+    let mut list = m.list(items.len() - removed)?;
+    extend(m, &mut list, items.slice(0, from))?;
+    args.0
+        .iter()
+        .skip(2)
+        .try_for_each(|item| list.push(m, *item))?;
+    extend(m, &mut list, items.slice(from + removed, items.len()))?;
     m.array(list)
 }
 

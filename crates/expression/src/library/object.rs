@@ -19,7 +19,7 @@ pub(super) const METHODS: &[Method] = &[
     method("valueOf", itself),
 ];
 
-pub(super) const FUNCTIONS: [Function; 12] = [
+pub(super) const FUNCTIONS: [Function; 13] = [
     pure_with_callback("Array.from", 0b10, array_from),
     pure("Array.isArray", |_, args| {
         Ok(Val::Bool(args.get(0).is_array()))
@@ -38,6 +38,7 @@ pub(super) const FUNCTIONS: [Function; 12] = [
     }),
     pure("Object.freeze", |_, args| Ok(args.get(0))),
     pure("Object.fromEntries", from_entries),
+    pure("Object.getOwnPropertyNames", own_property_names),
     pure_with_callback("Object.groupBy", 0b10, group_by),
     pure("Object.hasOwn", |m, args| {
         not_nullish(args.get(0))?;
@@ -99,6 +100,22 @@ impl<'a> Machine<'a> {
         self.spread_entries(object, &mut entries)?;
         Ok(entries.finish().0)
     }
+}
+
+/// As `Object.keys`, and `length` of what has one.
+fn own_property_names<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
+    let object = args.get(0);
+    not_nullish(object)?;
+    let entries = m.own_entries(object)?;
+    let mut list = m.list(entries.len() + 1)?;
+    for (key, _) in entries {
+        let key = m.text_value(key)?;
+        list.push(m, key)?;
+    }
+    if object.is_array() || object.text().is_some() {
+        list.push(m, Val::Temp(&"length"))?;
+    }
+    m.array(list)
 }
 
 fn assign<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {

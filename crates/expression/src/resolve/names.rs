@@ -134,6 +134,7 @@ impl Resolver<'_> {
     pub(super) fn typeof_name(&self, operand: &Expr) -> Option<&'static str> {
         let free = |name: &str| self.binding(name).is_none();
         match &operand.kind {
+            ExprKind::Arrow(_) => Some("function"),
             ExprKind::Name(name) if free(name) && function(name).is_some() => Some("function"),
             ExprKind::Name(name) if free(name) && is_namespace(name) => {
                 Some(if matches!(name.as_str(), "Math" | "JSON") {

@@ -16,7 +16,7 @@ impl Parser<'_> {
         let (params, rest) = match self.token.kind {
             Kind::Name if self.name_then_arrow() => {
                 let span = self.token.span();
-                let name = self.text().to_owned();
+                let name = self.name();
                 self.advance();
                 let pattern = Pattern::Name(name, span);
                 (
@@ -135,7 +135,7 @@ impl Parser<'_> {
             return None;
         }
         let span = self.token.span();
-        let name = self.text().to_owned();
+        let name = self.name();
         self.advance();
         Some((name, span))
     }
@@ -180,7 +180,7 @@ impl Parser<'_> {
                 return (fields, rest);
             }
             let span = self.token.span();
-            let shorthand = (self.token.kind == Kind::Name).then(|| self.text().to_owned());
+            let shorthand = (self.token.kind == Kind::Name).then(|| self.name());
             let key = self.key();
             let param = if self.eat(Kind::Colon) {
                 self.param()

@@ -5,6 +5,7 @@
 
 use super::{
     ast::Span,
+    name,
     token::{Kind, Token},
 };
 use crate::{ExpressionError, Phase};
@@ -130,6 +131,7 @@ impl<'s> Lexer<'s> {
                 self.pos += 1;
                 self.token(Kind::Backtick, start)
             }
+            '\\' if name::length(&self.source[start..]) > 0 => self.name(start),
             c if c.is_ascii_punctuation() => self.punctuation(start),
             c if c.is_alphabetic() => self.name(start),
             _ => self.bad(start, c),
@@ -137,10 +139,7 @@ impl<'s> Lexer<'s> {
     }
 
     fn name(&mut self, start: usize) -> Token {
-        let part =
-            |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '\u{200c}' | '\u{200d}');
-        let rest = &self.source[start..];
-        self.pos = start + rest.find(|c| !part(c)).unwrap_or(rest.len());
+        self.pos = start + name::length(&self.source[start..]);
         self.token(Kind::Name, start)
     }
 

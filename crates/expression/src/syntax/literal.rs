@@ -174,7 +174,7 @@ fn hex(text: &str) -> Option<u32> {
 }
 
 /// The code point after `\u`, and how many bytes it takes.
-fn unicode(rest: &str) -> Option<(u32, usize)> {
+pub(super) fn unicode(rest: &str) -> Option<(u32, usize)> {
     if let Some(braced) = rest.strip_prefix('{') {
         let end = braced.find('}')?;
         let digits = braced[..end].trim_start_matches('0');

@@ -6,6 +6,7 @@ mod arrow;
 pub(crate) mod ast;
 mod lexer;
 mod literal;
+mod name;
 mod operators;
 mod parser;
 mod primary;

@@ -319,7 +319,7 @@ impl<'s> Parser<'s> {
 
     fn member_name(&mut self) -> LinkKind {
         if self.token.kind == Kind::Name {
-            let name = self.text().to_owned();
+            let name = self.name();
             self.advance();
             return LinkKind::Member(name);
         }

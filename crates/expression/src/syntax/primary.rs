@@ -200,7 +200,8 @@ impl Parser<'_> {
 
     fn property(&mut self) -> Property {
         let start = self.token.span();
-        let shorthand = (self.token.kind == Kind::Name).then(|| self.text().to_owned());
+        let shorthand = (self.token.kind == Kind::Name).then(|| self.name());
+        let hidden = self.hides_reserved_word();
         let key = self.key();
         if self.eat(Kind::Colon) {
             return Property::Pair {
@@ -245,6 +246,10 @@ impl Parser<'_> {
             });
         }
         let kind = match name.as_str() {
+            _ if hidden => {
+                self.expected("`:` and a value");
+                ExprKind::Error
+            }
             "true" | "false" | "null" => {
                 self.expected("`:` and a value");
                 ExprKind::Error
@@ -265,7 +270,7 @@ impl Parser<'_> {
     pub(super) fn key(&mut self) -> Key {
         match self.token.kind {
             Kind::Name => {
-                let name = self.text().to_owned();
+                let name = self.name();
                 self.advance();
                 Key::Fixed(Cooked::Text(name))
             }
@@ -353,8 +358,13 @@ impl Parser<'_> {
                 self.advance();
                 return ExprKind::Error;
             }
-            name => {
-                let name = name.to_owned();
+            _ if self.hides_reserved_word() => {
+                self.expected("a value");
+                self.advance();
+                return ExprKind::Error;
+            }
+            _ => {
+                let name = self.name();
                 self.advance();
                 return ExprKind::Name(name);
             }

@@ -18,8 +18,8 @@ pub(crate) struct Floors {
 
 /// What was reached; the goals are 99.5 and 95.
 pub(crate) const FLOORS: Floors = Floors {
-    of_others: 93.3,
-    of_all: 91.0,
+    of_others: 94.2,
+    of_all: 91.9,
 };
 
 /// Cases by their verdict.

@@ -1,0 +1,115 @@
+//! Names: which characters they have, and the escapes that may stand for them.
+
+use super::{literal, parser::Parser};
+
+/// Words that an escape does not turn into a name.
+const RESERVED: &[&str] = &[
+    "break",
+    "case",
+    "catch",
+    "class",
+    "const",
+    "continue",
+    "debugger",
+    "default",
+    "delete",
+    "do",
+    "else",
+    "enum",
+    "export",
+    "extends",
+    "false",
+    "finally",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "instanceof",
+    "new",
+    "null",
+    "return",
+    "super",
+    "switch",
+    "this",
+    "throw",
+    "true",
+    "try",
+    "typeof",
+    "var",
+    "void",
+    "while",
+    "with",
+];
+
+/// Length in bytes of the name that `text` starts with; 0 if it starts with none.
+pub(super) fn length(text: &str) -> usize {
+    // Nearly every name is ASCII without escapes; looking at bytes takes no decoding.
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$');
+    let bytes = text.as_bytes();
+    let end = bytes.iter().position(|b| !plain(b)).unwrap_or(bytes.len());
+    let ends = bytes.get(end).is_none_or(|b| b.is_ascii() && *b != b'\\');
+    if ends && !bytes.first().is_some_and(u8::is_ascii_digit) {
+        return end;
+    }
+    let mut len = 0;
+    while let Some(c) = text[len..].chars().next() {
+        let (c, bytes) = match c {
+            '\\' => match escape(&text[len..]) {
+                Some(found) => found,
+                None => break,
+            },
+            c => (c, c.len_utf8()),
+        };
+        let fits = match c {
+            '_' | '$' => true,
+            '\u{200c}' | '\u{200d}' => len > 0,
+            c if len == 0 => c.is_alphabetic(),
+            c => c.is_alphanumeric(),
+        };
+        if !fits {
+            break;
+        }
+        len += bytes;
+    }
+    len
+}
+
+/// The character of the escape at the start of `text`, and how many bytes it takes.
+fn escape(text: &str) -> Option<(char, usize)> {
+    let (code, len) = literal::unicode(text.strip_prefix("\\u")?)?;
+    Some((char::from_u32(code)?, len + 2))
+}
+
+/// The name that is written so.
+fn unescaped(text: &str) -> String {
+    let mut name = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        name.push_str(&rest[..at]);
+        let Some((c, len)) = escape(&rest[at..]) else {
+            break;
+        };
+        name.push(c);
+        rest = &rest[at + len..];
+    }
+    name.push_str(rest);
+    name
+}
+
+impl Parser<'_> {
+    /// The name that the current token is; any word, if it is the key of something.
+    pub(super) fn name(&self) -> String {
+        let text = self.text();
+        if text.contains('\\') {
+            unescaped(text)
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// Whether the current token is a reserved word that an escape hides.
+    pub(super) fn hides_reserved_word(&self) -> bool {
+        self.text().contains('\\') && RESERVED.contains(&self.name().as_str())
+    }
+}
