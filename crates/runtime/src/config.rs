@@ -35,6 +35,9 @@ pub struct WorkerConfig {
     pub flush_entries: usize,
     /// Or when the results in them have about so many bytes. Default 1 MiB.
     pub flush_bytes: ByteSize,
+    /// Or when the oldest of them has waited for so long, looked at between two attempts. Default 100 ms.
+    #[serde(with = "serde_duration")]
+    pub flush_after: Duration,
     /// A snapshot of the state is kept after so many entries. Default 2,000.
     pub snapshot_entries: u64,
     /// How many plans are kept in memory. Default 64.
@@ -57,6 +60,7 @@ impl Default for WorkerConfig {
             offload_values: 10_000,
             flush_entries: 256,
             flush_bytes: ByteSize::mib(1),
+            flush_after: Duration::from_millis(100),
             snapshot_entries: 2_000,
             plans: 64,
             stop_on_store_failure: false,

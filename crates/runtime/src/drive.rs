@@ -59,6 +59,8 @@ pub(crate) struct Drive {
     pub(crate) pending: Vec<Entry>,
     /// About how many bytes their results have.
     pub(crate) pending_bytes: usize,
+    /// By our own clock: when the oldest of them was decided.
+    pub(crate) pending_since: Duration,
     /// Whether something but entries waits for a commit: an inbox mark.
     pub(crate) marked: bool,
     /// By our own clock: until when the lease is certainly ours.
@@ -121,6 +123,7 @@ impl Drive {
             inbox_through: granted.inbox_through,
             pending: Vec::new(),
             pending_bytes: 0,
+            pending_since: Duration::ZERO,
             marked: false,
             lease_until: Duration::ZERO,
             renew_at: Duration::ZERO,
@@ -302,11 +305,23 @@ impl Drive {
         self.attempts.next().now_or_never().flatten()
     }
 
-    /// Whether what waits has grown to what one step should hold.
+    /// Whether what waits has grown to what one step should hold, or has waited for long enough: a
+    /// crash costs no more pure work than that.
     fn must_flush(&self) -> bool {
         let config = &self.shared.config;
+        if self.pending.is_empty() {
+            return false;
+        }
+        let age = || {
+            self.shared
+                .ports
+                .clock
+                .monotonic()
+                .saturating_sub(self.pending_since)
+        };
         self.pending.len() >= config.flush_entries
             || self.pending_bytes >= config.flush_bytes.as_usize()
+            || age() >= config.flush_after
     }
 
     /// Tells the machine, takes its entries and commands.
@@ -323,6 +338,9 @@ impl Drive {
             .iter()
             .map(|entry| weight(&entry.fact))
             .sum::<usize>();
+        if self.pending.is_empty() {
+            self.pending_since = self.shared.ports.clock.monotonic();
+        }
         self.pending.extend(decision.entries);
         self.commands.extend(decision.commands);
     }

@@ -71,7 +71,8 @@ impl Ledger {
     }
 }
 
-/// `test.<class>@1 { label, hang?, seconds? }`: an effect in the ledger; `hang` never returns by itself.
+/// `test.<class>@1 { label, hang?, seconds?, busy? }`: an effect in the ledger; `hang` never returns
+/// by itself, `seconds` waits and `busy` works for so long, in seconds.
 #[derive(Debug)]
 struct EffectAction {
     metadata: ActionMetadata,
@@ -110,6 +111,9 @@ impl Action for EffectAction {
             .lock()
             .unwrap()
             .push((label.clone(), ctx.idempotency_key.clone()));
+        if let Some(seconds) = input["busy"].as_f64() {
+            self.clock.advance(Duration::from_secs_f64(seconds));
+        }
         if let Some(seconds) = input["seconds"].as_f64() {
             self.clock.sleep(Duration::from_secs_f64(seconds)).await;
         }
@@ -134,6 +138,7 @@ impl Action for EffectAction {
 
 fn effects(ledger: &Arc<Ledger>, clock: &ManualClock) -> Vec<Arc<dyn Action>> {
     let classes = [
+        ("test.pure", EffectClass::Pure),
         ("test.read", EffectClass::Read),
         ("test.idempotent", EffectClass::Idempotent),
         ("test.keyed", EffectClass::Keyed),
