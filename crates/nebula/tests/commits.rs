@@ -2,11 +2,18 @@
 
 mod world;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use nebula::{execution::Status, ports::ExecutionRepo};
+use nebula::{
+    Nebula,
+    core::Clock,
+    execution::Status,
+    ports::{ErrorKind, ExecutionRepo},
+    runtime::{WorkerConfig, WorkerStopped},
+};
 use nebula_testkit::run_timed;
-use world::{Mortal, World};
+use tokio_util::sync::CancellationToken;
+use world::{LONG, Mortal, World};
 
 /// How many steps an execution of `yaml` writes.
 fn steps(yaml: String) -> u32 {
@@ -37,4 +44,54 @@ fn pure_work_that_takes_long_is_committed_on_the_way() {
     assert_eq!(steps(chain(0.0)), 1, "the chain and its end");
     // The first entry is as old as the limit once two more nodes have run.
     assert_eq!(steps(chain(0.05)), 4, "after every third node, and the end");
+}
+
+/// A process that stops when its store fails, over a store that may have no room.
+fn strict(world: &World) -> (Nebula, Arc<Mortal>) {
+    let executions: Arc<dyn ExecutionRepo> = world.executions.clone();
+    let store = Mortal::new(executions, 0, false);
+    let config = WorkerConfig {
+        stop_on_store_failure: true,
+        ..WorkerConfig::default()
+    };
+    (world.process_with(store.clone(), config), store)
+}
+
+const TWO_EFFECTS: &str = "nodes: [ { id: a, action: test.once, parameters: { label: a } }, { id: b, action: test.once, parameters: { label: b } } ]";
+
+#[test]
+fn a_store_that_is_given_room_in_time_holds_what_was_decided() {
+    let world = World::default();
+    let inside = world.clone();
+    run_timed(&world.clock.clone(), async move {
+        let (nebula, store) = strict(&inside);
+        let installed = inside.install(&nebula, TWO_EFFECTS).await;
+        let id = inside.start(&nebula, &installed).await;
+        store.full_for(&inside.clock, Duration::from_secs(5), None);
+        // It panics if the worker stops.
+        assert_eq!(inside.finish(&nebula, id).await.status, Status::Completed);
+        assert_eq!(inside.ledger.labels(), ["a", "b"]);
+    });
+}
+
+#[test]
+fn a_store_that_stays_full_ends_the_drive_before_its_lease_does() {
+    let world = World::default();
+    let inside = world.clone();
+    run_timed(&world.clock.clone(), async move {
+        let (nebula, store) = strict(&inside);
+        let installed = inside.install(&nebula, TWO_EFFECTS).await;
+        let _ = inside.start(&nebula, &installed).await;
+        store.full_for(&inside.clock, LONG, None);
+        let before = inside.clock.monotonic();
+        match nebula.run(CancellationToken::new()).await {
+            Err(WorkerStopped::Store(error)) => assert_eq!(error.kind, ErrorKind::Full),
+            other => panic!("{other:?}"),
+        }
+        let took = inside.clock.monotonic() - before;
+        let config = WorkerConfig::default();
+        let bound = config.lease_ttl - config.lease_margin;
+        assert!(took > bound / 2 && took < bound, "{took:?}");
+        assert!(inside.ledger.labels().is_empty(), "nothing was committed");
+    });
 }

@@ -12,6 +12,8 @@ use crate::drive::{Drive, Stop};
 
 /// The first pause after a failed commit; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl Drive {
     /// Commits what was decided; the execution stays in our hands.
@@ -66,7 +68,8 @@ impl Drive {
         step
     }
 
-    /// Writes a step until its outcome is known or the lease may be gone.
+    /// Writes a step until its outcome is known or the lease may be gone: a store that is away may
+    /// come back, and a full one may be given room. One that is read-only needs a person.
     async fn write(&mut self, step: Step) -> Result<(), Stop> {
         let clock = self.shared.ports.clock.clone();
         let mut pause = FIRST_PAUSE;
@@ -107,12 +110,14 @@ impl Drive {
                 }
                 // The same step again is safe: the store recognises it.
                 Err(error)
-                    if error.kind == ErrorKind::Unavailable
+                    if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Full)
                         && clock.monotonic() + pause < self.lease_until =>
                 {
-                    warn!(execution = %self.lease.execution, %error, "a commit failed; trying again");
+                    if pause == FIRST_PAUSE {
+                        warn!(execution = %self.lease.execution, %error, "a commit failed; trying again while the lease lasts");
+                    }
                     clock.sleep(pause).await;
-                    pause *= 2;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err(error) => return Err(Stop::Store(error)),
             }

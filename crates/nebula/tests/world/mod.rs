@@ -298,7 +298,8 @@ pub(crate) fn tenant() -> TenantId {
     TenantId::local()
 }
 
-/// A repository that lets its process die at one call: before it does anything, or after.
+/// A repository that lets its process die at one call: before it does anything, or after. It may
+/// also answer late, or have no room.
 #[derive(Debug)]
 pub(crate) struct Mortal {
     inner: Arc<dyn ExecutionRepo>,
@@ -308,6 +309,15 @@ pub(crate) struct Mortal {
     after: bool,
     dead: CancellationToken,
     late: Mutex<Option<(ManualClock, Duration)>>,
+    full: Mutex<Option<Full>>,
+}
+
+/// When a repository has no room, and for whose steps.
+#[derive(Debug)]
+struct Full {
+    clock: ManualClock,
+    until: Duration,
+    only: Option<ExecutionId>,
 }
 
 impl Mortal {
@@ -320,6 +330,24 @@ impl Mortal {
             after,
             dead: CancellationToken::new(),
             late: Mutex::default(),
+            full: Mutex::default(),
+        })
+    }
+
+    /// From now on, and for so long, there is no room for steps: of one execution, or of all.
+    pub(crate) fn full_for(&self, clock: &ManualClock, long: Duration, only: Option<ExecutionId>) {
+        let full = Full {
+            clock: clock.clone(),
+            until: clock.monotonic() + long,
+            only,
+        };
+        *self.full.lock().unwrap() = Some(full);
+    }
+
+    fn is_full_for(&self, id: ExecutionId) -> bool {
+        let full = self.full.lock().unwrap();
+        full.as_ref().is_some_and(|full| {
+            full.clock.monotonic() < full.until && full.only.is_none_or(|only| only == id)
         })
     }
 
@@ -394,6 +422,10 @@ impl ExecutionRepo for Mortal {
 
     async fn step(&self, lease: &Lease, step: Step) -> Result<Stepped> {
         self.steps.fetch_add(1, Ordering::Relaxed);
+        if self.is_full_for(lease.execution) {
+            let message = "there is no room left";
+            return Err(PortError::new(ErrorKind::Full, "test", "step", message));
+        }
         let stepped = self.call(self.inner.step(lease, step)).await;
         let late = self.late.lock().unwrap().take();
         if let Some((clock, delay)) = late {
