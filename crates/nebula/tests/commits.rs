@@ -95,3 +95,28 @@ fn a_store_that_stays_full_ends_the_drive_before_its_lease_does() {
         assert!(inside.ledger.labels().is_empty(), "nothing was committed");
     });
 }
+
+#[test]
+fn a_worker_that_stops_for_its_store_lets_the_attempts_of_others_finish() {
+    let world = World::default();
+    let inside = world.clone();
+    run_timed(&world.clock.clone(), async move {
+        let (nebula, store) = strict(&inside);
+        let slow =
+            "nodes: [ { id: slow, action: test.once, parameters: { label: slow, seconds: 11 } } ]";
+        let slow = inside.install(&nebula, slow).await;
+        let slow = inside.start(&nebula, &slow).await;
+        let other = inside.install(&nebula, TWO_EFFECTS).await;
+        let other = inside.start(&nebula, &other).await;
+        store.full_for(&inside.clock, LONG, Some(other));
+        let stopped = nebula.run(CancellationToken::new()).await;
+        assert!(
+            matches!(stopped, Err(WorkerStopped::Store(_))),
+            "{stopped:?}"
+        );
+        // Cut off, the attempt would need a person: nobody could say whether it happened.
+        let report = inside.finish(&inside.process(), slow).await;
+        assert_eq!(report.status, Status::Completed);
+        assert_eq!(inside.ledger.labels(), ["slow"]);
+    });
+}

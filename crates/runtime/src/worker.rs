@@ -173,12 +173,15 @@ impl Worker {
     ///
     /// # Errors
     /// [`WorkerStopped`]: the store failed and the configuration says to stop then; or it runs already.
+    /// After such a failure too, the attempts of the other executions may finish.
     ///
     /// # Cancel safety
     /// Dropping the future stops all attempts; what they did outside is settled by the next holder.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerStopped> {
         let shared = &self.shared;
         let mut adopted = Adopted::take(shared)?;
+        // Of the drives alone: a failure of the store stops them as a shutdown does.
+        let stop = shutdown.child_token();
         // The queue is answered in here too: while it is slow, the others must go on.
         let mut drives: FuturesUnordered<BoxFuture<'_, Result<(), PortError>>> =
             FuturesUnordered::new();
@@ -209,12 +212,12 @@ impl Worker {
                     }
                 }
                 Some((lease, asked)) = adopted.leases.recv(), if room > 0 => {
-                    drives.push(self.drive_adopted(lease, asked, shutdown.clone()));
+                    drives.push(self.drive_adopted(lease, asked, stop.clone()));
                 }
                 deliveries = receive => match (deliveries, call = None).0 {
                     Ok(deliveries) => {
                         let answers = deliveries.into_iter();
-                        drives.extend(answers.map(|delivery| self.answer(delivery, &shutdown)));
+                        drives.extend(answers.map(|delivery| self.answer(delivery, &stop)));
                     }
                     Err(error) => {
                         warn!(%error, "the queue does not answer; trying again");
@@ -224,18 +227,17 @@ impl Worker {
             }
         };
         drop(call);
-        if result.is_ok() {
-            debug!(executions = drives.len(), "the worker stops");
-            while let Ok((lease, _)) = adopted.leases.try_recv() {
-                drives.push(Box::pin(async move {
-                    self.give_back(lease).await;
-                    Ok(())
-                }));
-            }
-            while let Some(settled) = drives.next().await {
-                if let Err(error) = settled {
-                    warn!(%error, "an execution was left to its next holder");
-                }
+        stop.cancel();
+        debug!(executions = drives.len(), "the worker stops");
+        while let Ok((lease, _)) = adopted.leases.try_recv() {
+            drives.push(Box::pin(async move {
+                self.give_back(lease).await;
+                Ok(())
+            }));
+        }
+        while let Some(settled) = drives.next().await {
+            if let Err(error) = settled {
+                warn!(%error, "an execution was left to its next holder");
             }
         }
         result
