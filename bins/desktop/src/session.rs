@@ -3,8 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use nebula_core::{ExecutionId, TenantId};
-use nebula_engine::{Engine, Report, Until, Waiting};
-use nebula_execution::Status;
+use nebula_engine::{Engine, Report, Until};
 use nebula_runtime::WorkerStopped;
 use nebula_system::{Shutdown, ShutdownRequest, Urgency};
 use tokio::task::JoinSet;
@@ -72,17 +71,9 @@ impl Session {
 
     /// Waits until an execution has ended or needs a person.
     pub(crate) async fn settled(&self, id: ExecutionId) -> Result<Report, Failure> {
-        loop {
-            let until = Until::EndedOrParked;
-            let report = self.engine().outcome(&self.tenant, id, until, None).await?;
-            let report = report.ok_or_else(|| unknown(id))?;
-            // After a decision the status stays `parked` until the execution rests or ends; what
-            // still needs somebody has an open decision and nobody who drives it.
-            if report.status != Status::Parked || (needs_somebody(&report) && !report.leased) {
-                return Ok(report);
-            }
-            self.composed.clock.sleep(LOOK_AGAIN).await;
-        }
+        let until = Until::EndedOrParked;
+        let report = self.engine().outcome(&self.tenant, id, until, None).await?;
+        report.ok_or_else(|| unknown(id))
     }
 
     /// Looks again and again until `seen` gives something, for at most `bound`.
@@ -162,14 +153,6 @@ impl Session {
         }
         Ok(Driven::Done(done))
     }
-}
-
-/// Whether a person must decide something about it.
-fn needs_somebody(report: &Report) -> bool {
-    report.waiting.iter().any(|waiting| match waiting {
-        Waiting::Decision { .. } | Waiting::Poison { .. } => true,
-        Waiting::Time { .. } => false,
-    })
 }
 
 /// What the engine said when it ended.
