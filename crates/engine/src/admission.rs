@@ -1,6 +1,6 @@
 //! What may start at all.
 
-use nebula_execution::{ExecutionPlan, MAX_VALUE_DEPTH};
+use nebula_execution::{ExecutionPlan, MAX_VALUE_DEPTH, nests_within};
 use nebula_validator::Schema;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ impl Engine {
     /// [`StartError::Input`], [`StartError::TooLarge`], [`StartError::TooDeep`].
     pub fn input(&self, plan: &ExecutionPlan, input: Value) -> Result<Value, StartError> {
         let limit = self.config.max_input_depth.min(MAX_VALUE_DEPTH);
-        if !depth_within(&input, limit) {
+        if !nests_within(&input, limit) {
             return Err(StartError::TooDeep { limit });
         }
         let bytes = serialized_len(&input);
@@ -62,16 +62,6 @@ fn with_defaults(schema: &Value, input: Value) -> Value {
     input
 }
 
-/// Whether no list or object is nested deeper than `limit`; it stops at the limit itself.
-fn depth_within(value: &Value, limit: usize) -> bool {
-    match value {
-        Value::Array(_) | Value::Object(_) if limit == 0 => false,
-        Value::Array(items) => items.iter().all(|item| depth_within(item, limit - 1)),
-        Value::Object(map) => map.values().all(|item| depth_within(item, limit - 1)),
-        _ => true,
-    }
-}
-
 /// The length of the value as compact JSON, counted without building it.
 fn serialized_len(value: &Value) -> u64 {
     struct Count(u64);
@@ -110,9 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_and_size_are_measured() {
-        assert!(depth_within(&json!([[1]]), 2));
-        assert!(!depth_within(&json!([[[]]]), 2));
+    fn the_size_is_that_of_compact_json() {
         assert_eq!(serialized_len(&json!({ "a": [1, "é"] })), 14);
     }
 }

@@ -60,18 +60,20 @@ pub const MAX_VALUE_DEPTH: usize = 100;
 /// Whether a value can be read back from a journal: it is nested no deeper than [`MAX_VALUE_DEPTH`].
 #[must_use]
 pub fn is_storable(value: &Value) -> bool {
-    is_storable_at(value, 0)
+    nests_within(value, MAX_VALUE_DEPTH)
 }
 
-/// The same for a value with `around` levels around it.
-pub(crate) fn is_storable_at(value: &Value, around: usize) -> bool {
-    let mut open = vec![(value, around)];
-    while let Some((value, depth)) = open.pop() {
-        let inside = depth + 1;
+/// Whether no list or object of a value has more than `limit` of them on the way to it, itself
+/// counted: `[[1]]` nests within 2.
+#[must_use]
+pub fn nests_within(value: &Value, limit: usize) -> bool {
+    let mut open = vec![(value, 0)];
+    while let Some((value, around)) = open.pop() {
+        let depth = around + 1;
         match value {
-            Value::Array(_) | Value::Object(_) if inside > MAX_VALUE_DEPTH => return false,
-            Value::Array(items) => open.extend(items.iter().map(|item| (item, inside))),
-            Value::Object(entries) => open.extend(entries.values().map(|item| (item, inside))),
+            Value::Array(_) | Value::Object(_) if depth > limit => return false,
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth))),
+            Value::Object(entries) => open.extend(entries.values().map(|item| (item, depth))),
             _ => {}
         }
     }

@@ -71,7 +71,9 @@ mod status;
 mod tokens;
 
 pub use activation::{Activation, Items, OpenItem};
-pub use codec::{CodecError, JOURNAL_FORMAT, MAX_VALUE_DEPTH, decode, encode, is_storable};
+pub use codec::{
+    CodecError, JOURNAL_FORMAT, MAX_VALUE_DEPTH, decode, encode, is_storable, nests_within,
+};
 pub use event::{Command, Decision, Event, Outcome, Rest, Signal, SignalError};
 pub use instance::{InstanceId, InstanceIdError};
 pub use journal::{

@@ -9,7 +9,7 @@ use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{
     CodecError, EndReason, Entry, ExecutionPlan, Fact, Failure, ItemOutcome, JOURNAL_FORMAT,
     MAX_VALUE_DEPTH, Machine, ParkReason, PlanError, Signal, SignalError, SnapshotError, Started,
-    Taken, UnparkDecision, decode, encode, is_storable,
+    Taken, UnparkDecision, decode, encode, is_storable, nests_within,
 };
 use proptest::prelude::*;
 use rig::{execution, id};
@@ -335,6 +335,12 @@ fn a_plan_that_contradicts_itself_is_refused() {
 
 fn nested(depth: usize) -> Value {
     (0..depth).fold(json!(1), |inside, _| json!([inside]))
+}
+
+#[test]
+fn depth_counts_lists_and_objects() {
+    assert!(nests_within(&json!(1), 0) && !nests_within(&json!([]), 0));
+    assert!(nests_within(&json!([[1]]), 2) && !nests_within(&json!([{ "a": {} }]), 2));
 }
 
 #[test]

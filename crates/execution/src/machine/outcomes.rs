@@ -9,7 +9,7 @@ use nebula_workflow::{OnError, OnIndeterminate};
 use serde_json::Value;
 
 use super::{Flight, Key, Machine, Task, Turn, backoff::delay};
-use crate::{Command, Fact, InstanceId, ItemOutcome, Outcome, Taken, codec};
+use crate::{Command, Fact, InstanceId, ItemOutcome, MAX_VALUE_DEPTH, Outcome, Taken, codec};
 
 /// How often an instance may be lost with its worker, or interrupted, before that counts as its
 /// failure. Each loss is progress in the journal, so the store's count of grants without progress
@@ -93,7 +93,7 @@ impl Machine {
 
     /// Whether a result can be read back; that of an item stands in a list.
     fn fits(&self, key: Key, output: &Value) -> bool {
-        codec::is_storable_at(output, usize::from(key.2.is_some()))
+        codec::nests_within(output, MAX_VALUE_DEPTH - usize::from(key.2.is_some()))
     }
 
     fn succeeded(
