@@ -1,7 +1,8 @@
 //! Nanoseconds per evaluation and per compilation, beside the floor of the same run.
 //!
-//! `cargo bench -p nebula-expression-bench`, with `--features engines` for other engines too;
-//! without `--bench` (as in `cargo test --benches`) a short run.
+//! `cargo bench -p nebula-expression-bench`, with `--features engines` for other engines too; a
+//! word after `--` leaves only the expressions that contain it, for a profiler. Without `--bench`
+//! (as in `cargo test --benches`) a short run.
 
 use std::{
     error::Error,
@@ -11,8 +12,7 @@ use std::{
 
 use nebula_expression::{CompileOptions, Context, Program};
 use nebula_expression_bench::{
-    cases::{self, Json},
-    floor,
+    cases::{self, Case, Json},
     turns::{self, geometric_mean, median, ratio},
 };
 use serde_json::Value;
@@ -23,28 +23,34 @@ const ROUNDS: usize = 400;
 fn main() -> Result<(), Box<dyn Error>> {
     let whole = std::env::args().any(|argument| argument == "--bench");
     let rounds = if whole { ROUNDS } else { 2 };
-    let (document, sources) = (cases::document(), cases::sources());
-    check(&document, &sources)?;
+    let only = std::env::args()
+        .skip(1)
+        .find(|word| !word.starts_with("--"));
+    let chosen = |source: &String| only.as_ref().is_none_or(|word| source.contains(word));
+    let document = cases::document();
+    let mut cases = cases::all();
+    cases.retain(|case| chosen(&case.source));
+    check(&document, &cases)?;
     let mut out = io::stdout().lock();
     writeln!(
         out,
         "{} expressions over one document; both sides read a `serde_json::Value` with preserved \
          order of keys and give one that they own; medians of {rounds} interleaved turns\n",
-        sources.len()
+        cases.len()
     )?;
-    evaluation(&mut out, rounds, &document, &sources)?;
-    compilation(&mut out, rounds, &sources)?;
+    evaluation(&mut out, rounds, &document, &cases)?;
+    compilation(&mut out, rounds, &cases)?;
     #[cfg(feature = "engines")]
-    engines::compare(&mut out, rounds / 4 + 1, &document, &sources)?;
+    engines::compare(&mut out, rounds / 4 + 1, &document, &cases)?;
     Ok(())
 }
 
 /// Nothing is compared that does not give the same.
-fn check(document: &Value, sources: &[String]) -> Result<(), Box<dyn Error>> {
+fn check(document: &Value, cases: &[Case]) -> Result<(), Box<dyn Error>> {
     let (scope, context) = (Json(document), Context::default());
-    for (source, floor) in sources.iter().zip(floor::ALL) {
-        let ours = cases::compile(source).evaluate(&scope, &context)?;
-        assert_eq!(ours, Some(floor(document)), "{source}");
+    for case in cases {
+        let ours = cases::compile(&case.source).evaluate(&scope, &context)?;
+        assert_eq!(ours, Some((case.floor)(document)), "{}", case.source);
     }
     Ok(())
 }
@@ -53,7 +59,7 @@ fn evaluation(
     out: &mut dyn Write,
     rounds: usize,
     document: &Value,
-    sources: &[String],
+    cases: &[Case],
 ) -> io::Result<()> {
     let (scope, context) = (Json(document), Context::default());
     writeln!(
@@ -62,19 +68,19 @@ fn evaluation(
         "floor", "ours", "ratio", "by ref"
     )?;
     let (mut ratios, mut paths) = (Vec::new(), Vec::new());
-    for (source, floor) in sources.iter().zip(floor::ALL) {
-        let program = cases::compile(source);
+    for case in cases {
+        let program = cases::compile(&case.source);
         let nanos = turns::measure(
             rounds,
             &mut [
-                &mut || drop(black_box(floor(black_box(document)))),
+                &mut || drop(black_box((case.floor)(black_box(document)))),
                 &mut || drop(black_box(program.evaluate(black_box(&scope), &context))),
                 &mut || drop(black_box(program.evaluate_ref(black_box(&scope), &context))),
             ],
         );
         let of_floor = ratio(&nanos[1], &nanos[0]);
         ratios.push(of_floor);
-        let by_ref = if cases::is_path(source) {
+        let by_ref = if case.is_path() {
             paths.push(of_floor);
             format!("{:.1}", median(nanos[2].iter().copied()))
         } else {
@@ -85,7 +91,7 @@ fn evaluation(
             "{:>8.1} {:>8.1} {of_floor:>7.2} {by_ref:>8}  {}",
             median(nanos[0].iter().copied()),
             median(nanos[1].iter().copied()),
-            short(source)
+            case.short()
         )?;
     }
     writeln!(
@@ -96,26 +102,18 @@ fn evaluation(
     )
 }
 
-fn compilation(out: &mut dyn Write, rounds: usize, sources: &[String]) -> io::Result<()> {
+fn compilation(out: &mut dyn Write, rounds: usize, cases: &[Case]) -> io::Result<()> {
     writeln!(out, "{:>8}  compilation, ns", "ours")?;
     let options = CompileOptions::default();
     let mut all = Vec::new();
-    for source in sources {
-        let compile = || drop(black_box(Program::compile(black_box(source), &options)));
-        let nanos = median(turns::measure(rounds, &mut [&mut { compile }]).remove(0));
+    for case in cases {
+        let source = &case.source;
+        let mut compile = || drop(black_box(Program::compile(black_box(source), &options)));
+        let nanos = median(turns::measure(rounds, &mut [&mut compile]).remove(0));
         all.push(nanos);
-        writeln!(out, "{nanos:>8.0}  {}", short(source))?;
+        writeln!(out, "{nanos:>8.0}  {}", case.short())?;
     }
     writeln!(out, "median {:.0}\n", median(all))
-}
-
-/// The start of a long expression.
-fn short(source: &str) -> String {
-    const SHOWN: usize = 60;
-    match source.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}…", &source[..at]),
-        None => source.to_owned(),
-    }
 }
 
 #[cfg(feature = "engines")]
@@ -131,13 +129,14 @@ mod engines {
         out: &mut dyn Write,
         rounds: usize,
         document: &Value,
-        sources: &[String],
+        cases: &[Case],
     ) -> Result<(), Box<dyn Error>> {
         let mut engines = all(document)?;
         for engine in &mut engines {
-            for (i, floor) in floor::ALL.iter().enumerate() {
-                let result = engine.whole(i, document)?;
-                assert_eq!(result, floor(document), "{}: {}", engine.name(), sources[i]);
+            for case in cases {
+                let result = engine.whole(case.index, document)?;
+                let name = engine.name();
+                assert_eq!(result, (case.floor)(document), "{name}: {}", case.source);
             }
         }
         let (scope, context) = (Json(document), Context::default());
@@ -154,8 +153,8 @@ mod engines {
         )?;
         let mut slowest_lead = f64::INFINITY;
         let mut slowest_whole_lead = f64::INFINITY;
-        for (i, source) in sources.iter().enumerate() {
-            let program = cases::compile(source);
+        for case in cases {
+            let program = cases::compile(&case.source);
             let ours = |rounds| {
                 let nanos = turns::measure(
                     rounds,
@@ -167,20 +166,22 @@ mod engines {
             write!(out, "{own:>8.1}")?;
             let mut fastest = f64::INFINITY;
             for engine in &mut engines {
-                let nanos = median(turns::measure(rounds, &mut [&mut || engine.bare(i)]).remove(0));
+                let nanos = median(
+                    turns::measure(rounds, &mut [&mut || engine.bare(case.index)]).remove(0),
+                );
                 fastest = fastest.min(nanos);
                 write!(out, " {nanos:>9.0}")?;
             }
             slowest_lead = slowest_lead.min(fastest / own);
             let mut fastest = f64::INFINITY;
             for engine in &mut engines {
-                let mut whole = || drop(black_box(engine.whole(i, black_box(document))));
+                let mut whole = || drop(black_box(engine.whole(case.index, black_box(document))));
                 let nanos = median(turns::measure(rounds, &mut [&mut whole]).remove(0));
                 fastest = fastest.min(nanos);
                 write!(out, " {nanos:>9.0}")?;
             }
             slowest_whole_lead = slowest_whole_lead.min(fastest / own);
-            writeln!(out, "  {}", short(source))?;
+            writeln!(out, "  {}", case.short())?;
         }
         writeln!(
             out,

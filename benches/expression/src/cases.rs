@@ -3,6 +3,8 @@
 use nebula_expression::{CompileOptions, NodeView, Program, Root, Scope};
 use serde_json::Value;
 
+use crate::floor;
+
 /// The document that every expression sees as `$json`.
 ///
 /// # Panics
@@ -12,21 +14,58 @@ pub fn document() -> Value {
     serde_json::from_str(include_str!("../data/document.json")).expect("the document is JSON")
 }
 
-/// The expressions, in the order of the tables.
+/// One expression.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Its place in the lists of all sides.
+    pub index: usize,
+    /// Its text in our language.
+    pub source: String,
+    /// The same by hand.
+    pub floor: fn(&Value) -> Value,
+}
+
+/// Every expression, in the order of the tables.
 ///
 /// # Panics
 /// Never: the expressions are part of this package.
 #[must_use]
-pub fn sources() -> Vec<String> {
-    serde_json::from_str(include_str!("../data/expressions.json")).expect("a list of texts")
+pub fn all() -> Vec<Case> {
+    let sources: Vec<String> =
+        serde_json::from_str(include_str!("../data/expressions.json")).expect("a list of texts");
+    assert_eq!(
+        sources.len(),
+        floor::ALL.len(),
+        "every expression has its floor"
+    );
+    let cases = sources.into_iter().zip(floor::ALL).enumerate();
+    cases
+        .map(|(index, (source, floor))| Case {
+            index,
+            source,
+            floor,
+        })
+        .collect()
 }
 
-/// Whether an expression is nothing but a path, so that it can give the document's own value.
-#[must_use]
-pub fn is_path(source: &str) -> bool {
-    source
-        .chars()
-        .all(|c| c.is_alphanumeric() || matches!(c, '$' | '.' | '[' | ']'))
+impl Case {
+    /// Whether it is nothing but a path, so that it can give the document's own value.
+    #[must_use]
+    pub fn is_path(&self) -> bool {
+        self.source
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '$' | '.' | '[' | ']'))
+    }
+
+    /// The start of its text.
+    #[must_use]
+    pub fn short(&self) -> String {
+        const SHOWN: usize = 60;
+        match self.source.char_indices().nth(SHOWN) {
+            Some((at, _)) => format!("{}…", &self.source[..at]),
+            None => self.source.clone(),
+        }
+    }
 }
 
 /// Compiles an expression as a plan does.
@@ -57,21 +96,23 @@ mod tests {
     use nebula_expression::Context;
 
     use super::*;
-    use crate::floor;
 
     #[test]
     fn every_expression_gives_what_its_floor_gives() {
         let (document, context) = (document(), Context::default());
-        assert_eq!(sources().len(), floor::ALL.len());
-        for (source, floor) in sources().iter().zip(floor::ALL) {
-            let ours = compile(source).evaluate(&Json(&document), &context);
-            assert_eq!(ours.unwrap(), Some(floor(&document)), "{source}");
+        for case in all() {
+            let ours = compile(&case.source).evaluate(&Json(&document), &context);
+            assert_eq!(
+                ours.unwrap(),
+                Some((case.floor)(&document)),
+                "{}",
+                case.source
+            );
         }
     }
 
     #[test]
     fn two_of_the_expressions_are_paths() {
-        let paths = sources().iter().filter(|source| is_path(source)).count();
-        assert_eq!(paths, 2);
+        assert_eq!(all().iter().filter(|case| case.is_path()).count(), 2);
     }
 }

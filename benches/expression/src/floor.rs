@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-/// One function per expression, in the order of [`crate::cases::sources`].
+/// One function per expression, in the order of [`crate::cases::all`].
 pub const ALL: [fn(&Value) -> Value; 12] = [
     city, price, sum, condition, default, template, lower, first_name, count, names, total, object,
 ];

@@ -13,11 +13,11 @@
 //! - Every side starts from the same `serde_json::Value` and ends with one that it owns.
 //!
 //! ```
-//! use nebula_expression_bench::{cases, floor};
+//! use nebula_expression_bench::cases;
 //!
-//! let document = cases::document();
-//! assert_eq!(floor::ALL.len(), cases::sources().len());
-//! assert_eq!(floor::ALL[0](&document), "London");
+//! let first = &cases::all()[0];
+//! assert_eq!(first.source, "$json.customer.address.city");
+//! assert_eq!((first.floor)(&cases::document()), "London");
 //! ```
 
 pub mod cases;

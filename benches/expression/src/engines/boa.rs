@@ -16,8 +16,8 @@ impl Boa {
     pub(super) fn new(document: &Value) -> Result<Self, Failed> {
         let mut context = Context::default();
         let mut functions = Vec::new();
-        for source in cases::sources() {
-            let code = format!("(($json) => ({source}))");
+        for case in cases::all() {
+            let code = format!("(($json) => ({}))", case.source);
             let function = context
                 .eval(Source::from_bytes(&code))
                 .map_err(|error| error.to_string())?;

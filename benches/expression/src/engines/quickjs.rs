@@ -5,7 +5,7 @@ use rquickjs::{Context, Function, Persistent, Runtime, Value as JsValue};
 use serde_json::Value;
 
 use super::{Engine, Failed, whole_numbers};
-use crate::cases;
+use crate::cases::{self, Case};
 
 type Compiled = Persistent<Function<'static>>;
 
@@ -19,12 +19,13 @@ impl QuickJs {
     pub(super) fn new(document: &Value) -> Result<Self, Failed> {
         let context = Context::full(&Runtime::new()?)?;
         let (functions, document) = context.with(|ctx| {
-            let compile = |source: &String| {
-                let function: Function<'_> = ctx.eval(format!("($json) => ({source})"))?;
+            let compile = |case: Case| {
+                let code = format!("($json) => ({})", case.source);
+                let function: Function<'_> = ctx.eval(code)?;
                 Ok(Persistent::save(&ctx, function))
             };
             let functions: Result<Vec<Compiled>, rquickjs::Error> =
-                cases::sources().iter().map(compile).collect();
+                cases::all().into_iter().map(compile).collect();
             let document = ctx.json_parse(serde_json::to_vec(document)?)?;
             Ok::<_, Failed>((functions?, Persistent::save(&ctx, document)))
         })?;
