@@ -3,11 +3,10 @@
 //! All names are resolved. A parameter of an arrow is a slot that is fixed at compile time: arrows
 //! are not values, so no arrow can be active twice at once, and no closure has to be made.
 
-use serde_json::Value;
-
 use crate::{
     Root,
     library::{Function, MethodSet},
+    path::Path,
     syntax::ast::{BinaryOp, LogicOp, UnaryOp},
 };
 
@@ -48,6 +47,18 @@ pub(crate) enum Node {
     Random,
     /// `steps` is a run of [`Code::steps`].
     Chain {
+        base: NodeId,
+        steps: Run,
+    },
+    /// A chain that is a path: the same steps in another form.
+    Path {
+        path: u32,
+        base: NodeId,
+        steps: Run,
+    },
+    /// A chain that begins with a path, which stands for as many of its steps as it has.
+    PathChain {
+        path: u32,
         base: NodeId,
         steps: Run,
     },
@@ -199,54 +210,7 @@ pub(crate) struct Code {
     pub(crate) node_ids: Vec<String>,
     pub(crate) slots: u16,
     pub(crate) root: NodeId,
-    /// If the expression is nothing but a path.
-    pub(crate) path: Option<Path>,
-}
-
-/// A path from a root or a node's result by fixed keys: evaluated without interpretation.
-#[derive(Debug)]
-pub(crate) struct Path {
-    pub(crate) from: PathRoot,
-    pub(crate) steps: Box<[PathStep]>,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum PathRoot {
-    Root(Root),
-    /// The result of the node in that slot.
-    Result(u16),
-}
-
-#[derive(Debug)]
-pub(crate) enum PathStep {
-    Key(Box<str>),
-    At(usize),
-}
-
-impl Path {
-    /// The value at the end of the path; `None` where anything is out of the ordinary, for the
-    /// evaluator to say what.
-    #[inline]
-    pub(crate) fn follow<'v>(
-        &self,
-        scope: &'v dyn crate::Scope,
-        node_ids: &[String],
-    ) -> Option<&'v Value> {
-        let mut value = match self.from {
-            PathRoot::Root(root) => scope.root(root)?,
-            PathRoot::Result(slot) => {
-                scope
-                    .node(usize::from(slot), &node_ids[usize::from(slot)])?
-                    .result?
-            }
-        };
-        for step in &*self.steps {
-            value = match (step, value) {
-                (PathStep::Key(key), Value::Object(map)) => crate::value::lookup(map, key)?,
-                (PathStep::At(index), Value::Array(items)) => items.get(*index)?,
-                _ => return None,
-            };
-        }
-        Some(value)
-    }
+    pub(crate) paths: Vec<Path>,
+    /// If the expression is nothing but a path: index into `paths`.
+    pub(crate) path: Option<u32>,
 }

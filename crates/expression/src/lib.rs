@@ -44,6 +44,7 @@ mod error;
 mod library;
 mod limits;
 mod machine;
+mod path;
 mod program;
 mod report;
 mod resolve;

@@ -10,7 +10,7 @@ use crate::{
     Context, ExpressionError, Limits, Phase, Report, Scope,
     code::Code,
     error::Fault,
-    machine::Machine,
+    machine::{Arena, Machine},
     resolve, syntax,
     value::{Val, condition, notation, owned},
 };
@@ -144,7 +144,10 @@ impl Program {
         scope: &dyn Scope,
         context: &Context,
     ) -> Result<Option<Value>, ExpressionError> {
-        self.evaluate_ref(scope, context).map(Evaluated::into_owned)
+        match self.follow(scope) {
+            Some(value) => Ok(Some(value.clone())),
+            None => self.evaluate_in(&Arena::take(), scope, context),
+        }
     }
 
     /// Evaluates to JSON like [`evaluate`](Program::evaluate), but a path gives the scope's own
@@ -160,9 +163,7 @@ impl Program {
         if let Some(value) = self.follow(scope) {
             return Ok(Evaluated::Borrowed(value));
         }
-        let made = self.with(&Bump::new(), scope, context, |_, value| {
-            owned(value, &context.limits).map_err(Fault::at_border)
-        })?;
+        let made = self.evaluate_in(&Arena::take(), scope, context)?;
         Ok(made.map_or(Evaluated::Undefined, Evaluated::Owned))
     }
 
@@ -176,9 +177,7 @@ impl Program {
         scope: &dyn Scope,
         context: &Context,
     ) -> Result<bool, ExpressionError> {
-        self.with(&Bump::new(), scope, context, |m, value| {
-            condition(value, m.lenient).map_err(Fault::at_border)
-        })
+        self.condition_in(&Arena::take(), scope, context)
     }
 
     /// Evaluates one part of a text template.
@@ -193,8 +192,8 @@ impl Program {
         scope: &dyn Scope,
         context: &Context,
     ) -> Result<String, ExpressionError> {
-        self.with(&Bump::new(), scope, context, |m, value| {
-            m.border_text(value).map_err(Fault::at_border)
+        self.with(&Arena::take(), scope, context, |m, value| {
+            m.border_text(value).map_err(|fault| self.at_border(fault))
         })
     }
 
@@ -207,34 +206,59 @@ impl Program {
     /// # Errors
     /// As [`evaluate`](Program::evaluate).
     pub fn inspect(&self, scope: &dyn Scope, context: &Context) -> Result<String, ExpressionError> {
-        self.with(&Bump::new(), scope, context, |_, value| {
-            notation(value, &context.limits).map_err(Fault::at_border)
+        self.with(&Arena::take(), scope, context, |_, value| {
+            notation(value, &context.limits).map_err(|fault| self.at_border(fault))
         })
     }
 
     /// The value at the end of the path, if the program is nothing but one.
     #[inline]
     fn follow<'v>(&self, scope: &'v dyn Scope) -> Option<&'v Value> {
-        self.0
-            .code
-            .path
-            .as_ref()?
-            .follow(scope, &self.0.code.node_ids)
+        let code = &self.0.code;
+        code.paths[code.path? as usize].find(scope, &code.node_ids)
     }
 
+    fn evaluate_in(
+        &self,
+        arena: &Bump,
+        scope: &dyn Scope,
+        context: &Context,
+    ) -> Result<Option<Value>, ExpressionError> {
+        self.with(arena, scope, context, |_, value| {
+            owned(value, &context.limits, |fault| self.at_border(fault))
+        })
+    }
+
+    fn condition_in(
+        &self,
+        arena: &Bump,
+        scope: &dyn Scope,
+        context: &Context,
+    ) -> Result<bool, ExpressionError> {
+        self.with(arena, scope, context, |m, value| {
+            condition(value, m.lenient).map_err(|fault| self.at_border(fault))
+        })
+    }
+
+    #[inline]
     fn with<'a, T>(
         &'a self,
         arena: &'a Bump,
         scope: &'a dyn Scope,
         context: &'a Context,
-        leave: impl FnOnce(&mut Machine<'a>, Val<'a>) -> Result<T, Fault>,
+        leave: impl FnOnce(&mut Machine<'a>, Val<'a>) -> Result<T, ExpressionError>,
     ) -> Result<T, ExpressionError> {
         let compiled = &*self.0;
         let mut machine = Machine::new(arena, &compiled.code, compiled.mode, scope, context);
-        let result = machine.run();
-        result
-            .and_then(|value| leave(&mut machine, value))
-            .map_err(|fault| fault.finish(compiled.source.len()))
+        match machine.run() {
+            Ok(value) => leave(&mut machine, value),
+            Err(fault) => Err(fault.finish(compiled.source.len())),
+        }
+    }
+
+    #[cold]
+    fn at_border(&self, fault: Fault) -> ExpressionError {
+        fault.at_border().finish(self.0.source.len())
     }
 }
 
@@ -269,9 +293,8 @@ impl<'p> Evaluator<'p> {
         if let Some(value) = self.program.follow(scope) {
             return Ok(Some(value.clone()));
         }
-        self.run(scope, context, |_, value| {
-            owned(value, &context.limits).map_err(Fault::at_border)
-        })
+        self.arena.reset();
+        self.program.evaluate_in(&self.arena, scope, context)
     }
 
     /// As [`Program::evaluate_condition`].
@@ -283,19 +306,8 @@ impl<'p> Evaluator<'p> {
         scope: &dyn Scope,
         context: &Context,
     ) -> Result<bool, ExpressionError> {
-        self.run(scope, context, |m, value| {
-            condition(value, m.lenient).map_err(Fault::at_border)
-        })
-    }
-
-    fn run<T>(
-        &mut self,
-        scope: &dyn Scope,
-        context: &Context,
-        leave: impl for<'a> FnOnce(&mut Machine<'a>, Val<'a>) -> Result<T, Fault>,
-    ) -> Result<T, ExpressionError> {
         self.arena.reset();
-        self.program.with(&self.arena, scope, context, leave)
+        self.program.condition_in(&self.arena, scope, context)
     }
 }
 

@@ -17,7 +17,7 @@ impl<'a> Machine<'a> {
     pub(super) fn arguments(&mut self, args: Run) -> Result<Arguments<'a>, Fault> {
         let mut values = Arguments::new();
         for Element { spread, node } in args.of(&self.code.elements) {
-            let value = self.eval(*node)?;
+            let value = self.operand(*node)?;
             if !*spread {
                 values.push(value);
                 continue;
@@ -37,7 +37,7 @@ impl<'a> Machine<'a> {
         match callback {
             Callback::Arrow(arrow) => {
                 self.bind(arrow, args)?;
-                self.eval(arrow.body)
+                self.operand(arrow.body)
             }
             Callback::Function(function) => {
                 self.charge(1)?;

@@ -5,19 +5,58 @@ use crate::{
     code::{Node, NodeId, Run, Step, StepKind},
     error::Fault,
     library::{Args, Method, Outcome, has_method, methods_of},
+    path::{Path, PathRoot, walk, walk_from},
     suggest::did_you_mean,
     value::{Text, Val, array_index, lookup},
 };
 
 impl<'a> Machine<'a> {
+    /// A chain that begins with a path.
     #[inline(never)]
-    pub(super) fn chain(&mut self, base: NodeId, steps: Run) -> Outcome<'a> {
+    pub(super) fn path_chain(&mut self, path: u32, base: NodeId, steps: Run) -> Outcome<'a> {
+        let code = self.code;
+        let path = &code.paths[path as usize];
+        let len = path.steps.len();
+        match self.follow(path) {
+            // Of what is not there, the way from the start on knows more to tell.
+            Some(value) if !value.is_nullish() => self.chain(value, len, base, steps),
+            _ => {
+                let first = self.eval(base)?;
+                self.chain(first, 0, base, steps)
+            }
+        }
+    }
+
+    /// Follows a path and pays for its steps; `None` where it is unclear.
+    #[inline(always)]
+    pub(super) fn follow(&mut self, path: &'a Path) -> Option<Val<'a>> {
+        let found = match path.from {
+            PathRoot::Local(slot) => walk_from(&path.steps, self.slots[usize::from(slot)])?,
+            _ => {
+                let start = path.start(self.scope, &self.code.node_ids)?;
+                walk(&path.steps, start).value()?
+            }
+        };
+        // As the evaluator: the start and each step. It says so if that is too much.
+        self.charge(1 + path.steps.len() as u64).ok()?;
+        Some(found)
+    }
+
+    /// The steps of a chain from `value` on, which is where the step at `from` begins.
+    #[inline(never)]
+    pub(super) fn chain(
+        &mut self,
+        value: Val<'a>,
+        from: usize,
+        base: NodeId,
+        steps: Run,
+    ) -> Outcome<'a> {
         let code = self.code;
         let steps = steps.of(&code.steps);
-        let mut value = self.eval(base)?;
+        let mut value = value;
         // What the last step was taken from, to tell which key was missing.
         let mut parent = Val::Undefined;
-        for (i, step) in steps.iter().enumerate() {
+        for (i, step) in steps.iter().enumerate().skip(from) {
             if value.is_nullish() {
                 if step.optional {
                     return Ok(Val::Undefined);

@@ -10,15 +10,39 @@ use crate::{
 };
 
 impl<'a> Machine<'a> {
-    #[inline]
+    /// One node, for callers that evaluate it once.
+    #[inline(never)]
     pub(super) fn eval(&mut self, id: NodeId) -> Outcome<'a> {
+        self.operand(id)
+    }
+
+    /// One node, for callers that work with its value at once.
+    ///
+    /// The commonest leaves are evaluated in the caller's own frame: there their value stays in
+    /// registers, while a result that is handed over in memory is written in halves and read as a
+    /// whole, which stalls (measured: a third of the time of `$json.total * 1.2 + $json.tax`).
+    #[inline(always)]
+    pub(super) fn operand(&mut self, id: NodeId) -> Outcome<'a> {
         self.charge(1)?;
         let code = self.code;
         match code.nodes[id as usize] {
             Node::Number(n) => Ok(Val::Num(n)),
             Node::Local(slot) => Ok(self.slots[usize::from(slot)]),
-            Node::Root(root) => Ok(self.scope.root(root).map_or(Val::Undefined, Val::from_json)),
             Node::Str(at) => Ok(Val::Str(&code.strings[at as usize])),
+            Node::Path { path, .. } => match self.follow(&code.paths[path as usize]) {
+                Some(value) => Ok(value),
+                None => self.other(id),
+            },
+            _ => self.other(id),
+        }
+    }
+
+    /// A node that is paid for.
+    #[inline(never)]
+    fn other(&mut self, id: NodeId) -> Outcome<'a> {
+        let code = self.code;
+        match code.nodes[id as usize] {
+            Node::Root(root) => Ok(self.scope.root(root).map_or(Val::Undefined, Val::from_json)),
             Node::Undefined => Ok(Val::Undefined),
             Node::Null => Ok(Val::Null),
             Node::Bool(b) => Ok(Val::Bool(b)),
@@ -34,10 +58,14 @@ impl<'a> Machine<'a> {
     fn compound(&mut self, node: Node) -> Outcome<'a> {
         let code = self.code;
         match node {
-            Node::Chain { base, steps } => self.chain(base, steps),
+            Node::Chain { base, steps } | Node::Path { base, steps, .. } => {
+                let first = self.eval(base)?;
+                self.chain(first, 0, base, steps)
+            }
+            Node::PathChain { path, base, steps } => self.path_chain(path, base, steps),
             Node::Binary(op, left, right) => {
-                let left = self.eval(left)?;
-                let right = self.eval(right)?;
+                let left = self.operand(left)?;
+                let right = self.operand(right)?;
                 self.binary(op, left, right)
             }
             Node::Fold { first, rest } => self.fold(first, rest),
@@ -47,7 +75,7 @@ impl<'a> Machine<'a> {
                 self.unary(op, operand)
             }
             Node::Conditional(test, then, otherwise) => {
-                let test = self.eval(test)?;
+                let test = self.operand(test)?;
                 self.eval(if test.truthy() { then } else { otherwise })
             }
             Node::Template(parts) => self.template(parts),
@@ -105,7 +133,7 @@ impl<'a> Machine<'a> {
         let items = items.of(&self.code.lists);
         let mut value = Val::Undefined;
         for item in items {
-            value = self.eval(*item)?;
+            value = self.operand(*item)?;
             let goes_on = match op {
                 LogicOp::And => value.truthy(),
                 LogicOp::Or => !value.truthy(),
@@ -121,10 +149,10 @@ impl<'a> Machine<'a> {
     /// Operators of one rank, left to right; a text that grows is built in one place.
     #[inline(never)]
     fn fold(&mut self, first: NodeId, rest: Run) -> Outcome<'a> {
-        let mut value = self.eval(first)?;
+        let mut value = self.operand(first)?;
         let mut growing: Option<TextBuilder<'a>> = None;
         for (op, right) in rest.of(&self.code.folds) {
-            let right = self.eval(*right)?;
+            let right = self.operand(*right)?;
             if *op == BinaryOp::Add {
                 if let Some(text) = &mut growing {
                     let right = self.primitive(right)?;
@@ -166,7 +194,7 @@ impl<'a> Machine<'a> {
     fn template(&mut self, parts: Run) -> Outcome<'a> {
         let mut text = self.text_builder(64)?;
         for part in parts.of(&self.code.lists) {
-            let value = self.eval(*part)?;
+            let value = self.operand(*part)?;
             text.push_value(self, value)?;
         }
         text.finish(self)

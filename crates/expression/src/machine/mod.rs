@@ -3,6 +3,7 @@
 //! Every node costs an operation; every temporary is charged before the arena gives it. The stack
 //! is as deep as the source is nested, which the parser bounds.
 
+mod arena;
 mod budget;
 mod build;
 mod call;
@@ -14,6 +15,7 @@ use bumpalo::Bump;
 
 use crate::{Context, Mode, Scope, code::Code, error::Fault, value::Val};
 
+pub(crate) use arena::Arena;
 pub(crate) use build::{List, TextBuilder};
 pub(crate) use operators::power;
 
@@ -25,7 +27,7 @@ pub(crate) struct Machine<'a> {
     pub(crate) context: &'a Context,
     pub(crate) lenient: bool,
     /// The values of the arrows' parameters.
-    slots: &'a mut [Val<'a>],
+    pub(super) slots: &'a mut [Val<'a>],
     /// Operations so far.
     operations: u64,
     /// Operations that the walked elements allow.
@@ -41,6 +43,7 @@ pub(crate) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
+    #[inline]
     pub(crate) fn new(
         arena: &'a Bump,
         code: &'a Code,
@@ -75,6 +78,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Evaluates the whole program.
+    #[inline]
     pub(crate) fn run(&mut self) -> Result<Val<'a>, Fault> {
         self.eval(self.code.root)
     }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl<'a> Machine<'a> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn binary(&mut self, op: BinaryOp, a: Val<'a>, b: Val<'a>) -> Outcome<'a> {
         use BinaryOp as B;
         if let (Val::Num(a), Val::Num(b)) = (a, b) {
@@ -29,6 +29,7 @@ impl<'a> Machine<'a> {
         self.general(op, a, b)
     }
 
+    #[inline(never)]
     fn general(&mut self, op: BinaryOp, a: Val<'a>, b: Val<'a>) -> Outcome<'a> {
         use BinaryOp as B;
         Ok(match op {

@@ -1,12 +1,13 @@
 //! Chains: nodes, functions and constants at their start; members and methods after.
 
-use super::{Resolver, append, length, literal_key};
+use super::{Resolver, append, length, literal_key, path_root};
 use crate::{
     Root,
     code::{Callback, Element, Node, NodeId, Step, StepKind},
     library::{
         MethodSet, all_methods, constant, function, function_names, is_namespace, mutator_hint,
     },
+    path::{Key, Path, PathStep},
     suggest::nearest,
     syntax::ast::{self, Expr, ExprKind, Link, LinkKind, Span},
     value::array_index,
@@ -98,14 +99,34 @@ impl Resolver<'_> {
         if steps.is_empty() {
             return head.node;
         }
+        let base = head.node;
+        let path = self.path(base, &steps);
         let steps = append(&mut self.code.steps, steps);
-        self.push(
-            Node::Chain {
-                base: head.node,
-                steps,
-            },
-            span,
-        )
+        let node = match path {
+            Some(path) if self.code.paths[path as usize].steps.len() == steps.len as usize => {
+                Node::Path { path, base, steps }
+            }
+            Some(path) => Node::PathChain { path, base, steps },
+            None => Node::Chain { base, steps },
+        };
+        self.push(node, span)
+    }
+
+    /// The path that a chain begins with.
+    fn path(&mut self, base: NodeId, steps: &[Step]) -> Option<u32> {
+        let from = path_root(self.code.nodes[base as usize])?;
+        let plain = |step: &Step| match step.kind {
+            StepKind::Key(key) => Some(PathStep::Key(Key::new(&self.code.strings[key as usize]))),
+            StepKind::At(index, _) => Some(PathStep::At(index as usize)),
+            StepKind::Index(_) | StepKind::Method { .. } => None,
+        };
+        let steps: Box<[PathStep]> = steps.iter().map_while(plain).collect();
+        if steps.is_empty() {
+            return None;
+        }
+        let path = length(&self.code.paths);
+        self.code.paths.push(Path { from, steps });
+        Some(path)
     }
 
     fn is_binding(&self, base: &Expr) -> bool {

@@ -7,7 +7,8 @@ mod node;
 
 use crate::{
     CompileOptions, ExpressionError, NodeReference, Phase, Purity, Report, Root,
-    code::{Code, Element, Node, NodeId, Path, PathRoot, PathStep, Property, Run, StepKind},
+    code::{Code, Element, Node, NodeField, NodeId, Property, Run},
+    path::{Path, PathRoot},
     syntax::ast::{self, Cooked, Expr, ExprKind, Key, LogicOp, Span, UnaryOp},
     value::number_text,
 };
@@ -30,7 +31,7 @@ pub(crate) fn resolve(expr: &Expr, options: &CompileOptions<'_>) -> Resolved {
     } = resolver;
     code.root = root;
     code.node_ids = report.nodes.iter().map(|node| node.node.clone()).collect();
-    code.path = path(&code);
+    code.path = whole_path(&mut code);
     report.roots.sort_unstable();
     report.roots.dedup();
     report.paths.sort_unstable();
@@ -280,24 +281,26 @@ fn literal_key(expr: &Expr) -> Option<String> {
     }
 }
 
-/// The program as a plain path, if it is one.
-fn path(code: &Code) -> Option<Path> {
-    let (base, steps) = match code.nodes[code.root as usize] {
-        Node::Chain { base, steps } => (code.nodes[base as usize], steps.of(&code.steps)),
-        base => (base, &[][..]),
-    };
-    let from = match base {
-        Node::Root(root) => PathRoot::Root(root),
-        Node::StepField(slot, crate::code::NodeField::Result, _) => PathRoot::Result(slot),
-        _ => return None,
-    };
-    let plain = steps.iter().map(|step| match step.kind {
-        StepKind::Key(key) => Some(PathStep::Key(code.strings[key as usize].as_str().into())),
-        StepKind::At(index, _) => Some(PathStep::At(index as usize)),
-        StepKind::Index(_) | StepKind::Method { .. } => None,
-    });
-    Some(Path {
-        from,
-        steps: plain.collect::<Option<_>>()?,
-    })
+/// The program as a plain path, if it is one: an index into its paths.
+fn whole_path(code: &mut Code) -> Option<u32> {
+    match code.nodes[code.root as usize] {
+        Node::Path { path, .. } => Some(path),
+        node => {
+            let from = path_root(node)?;
+            let path = length(&code.paths);
+            let steps = Box::default();
+            code.paths.push(Path { from, steps });
+            Some(path)
+        }
+    }
+}
+
+/// What a path can start from.
+fn path_root(node: Node) -> Option<PathRoot> {
+    match node {
+        Node::Root(root) => Some(PathRoot::Root(root)),
+        Node::StepField(slot, NodeField::Result, _) => Some(PathRoot::Result(slot)),
+        Node::Local(slot) => Some(PathRoot::Local(slot)),
+        _ => None,
+    }
 }

@@ -12,19 +12,36 @@ const VALUE_BYTES: usize = size_of::<Value>();
 ///
 /// Within arrays undefined becomes null, within objects it is left out; NaN and infinities are
 /// null; a moment is ISO text; lone surrogates become U+FFFD.
-pub(crate) fn owned(value: Val<'_>, limits: &Limits) -> Result<Option<Value>, Fault> {
+///
+/// `fail` gives an error its last form. It is called here because a result that is handed from
+/// form to form is copied each time.
+#[inline]
+pub(crate) fn owned<E>(
+    value: Val<'_>,
+    limits: &Limits,
+    fail: impl FnOnce(Fault) -> E,
+) -> Result<Option<Value>, E> {
+    let fits = |bytes| VALUE_BYTES + bytes <= limits.result_bytes;
     match value {
         Val::Undefined => Ok(None),
+        Val::Null if fits(0) => Ok(Some(Value::Null)),
+        Val::Bool(b) if fits(0) => Ok(Some(Value::Bool(b))),
+        Val::Num(n) if fits(0) => Ok(Some(json_number(n))),
         // Wholly what was read, so as large as what the caller holds already.
         Val::JsonArray(items) => Ok(Some(Value::Array(items.clone()))),
         Val::JsonObject(map) => Ok(Some(Value::Object(map.clone()))),
         Val::Str(s) => Ok(Some(Value::String(s.clone()))),
-        made => Border {
-            left: limits.result_bytes,
-            limit: limits.result_bytes,
+        Val::Temp(s) if fits(s.len()) => Ok(Some(Value::String((**s).to_owned()))),
+        made => {
+            let mut border = Border {
+                left: limits.result_bytes,
+                limit: limits.result_bytes,
+            };
+            match border.json(made, 0) {
+                Ok(value) => Ok(Some(value)),
+                Err(fault) => Err(fail(fault)),
+            }
         }
-        .json(made, 0)
-        .map(Some),
     }
 }
 

@@ -1,0 +1,267 @@
+//! Paths by fixed keys, which are followed without interpretation.
+//!
+//! Most expressions are nothing else, and nearly every other one begins with one. A path gives what
+//! the evaluator would give, or leaves the case to it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Map, Value};
+
+use crate::{Root, Scope, value::Val};
+
+/// A path from a root, a node's result or a parameter.
+#[derive(Debug)]
+pub(crate) struct Path {
+    pub(crate) from: PathRoot,
+    pub(crate) steps: Box<[PathStep]>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PathRoot {
+    Root(Root),
+    /// The result of the node in that slot.
+    Result(u16),
+    /// The parameter in that slot.
+    Local(u16),
+}
+
+#[derive(Debug)]
+pub(crate) enum PathStep {
+    Key(Key),
+    At(usize),
+}
+
+/// Where a path ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum End<'v> {
+    /// At a value of the data.
+    At(&'v Value),
+    /// The last key or index is not there.
+    Nowhere,
+    /// Something on the way is out of the ordinary; the evaluator knows what to do.
+    Unclear,
+}
+
+impl Path {
+    /// The value at the end of the path from a root or a node, if there is one.
+    #[inline]
+    pub(crate) fn find<'v>(&self, scope: &'v dyn Scope, node_ids: &[String]) -> Option<&'v Value> {
+        match walk(&self.steps, self.start(scope, node_ids)?) {
+            End::At(value) => Some(value),
+            End::Nowhere | End::Unclear => None,
+        }
+    }
+
+    /// What a path starts from that does not start from a parameter.
+    #[inline]
+    pub(crate) fn start<'v>(&self, scope: &'v dyn Scope, node_ids: &[String]) -> Option<&'v Value> {
+        match self.from {
+            PathRoot::Root(root) => scope.root(root),
+            PathRoot::Result(slot) => {
+                scope
+                    .node(usize::from(slot), &node_ids[usize::from(slot)])?
+                    .result
+            }
+            PathRoot::Local(_) => None,
+        }
+    }
+}
+
+/// Follows the steps from a value of the data.
+#[inline]
+pub(crate) fn walk<'v>(steps: &[PathStep], start: &'v Value) -> End<'v> {
+    let mut value = start;
+    for (i, step) in steps.iter().enumerate() {
+        let next = match (step, value) {
+            (PathStep::Key(key), Value::Object(map)) => key.of(map),
+            (PathStep::At(index), Value::Array(items)) => items.get(*index),
+            _ => return End::Unclear,
+        };
+        value = match next {
+            Some(next) => next,
+            None if i + 1 == steps.len() => return End::Nowhere,
+            None => return End::Unclear,
+        };
+    }
+    End::At(value)
+}
+
+/// Follows the steps from a value of the evaluation; `None` where it is unclear.
+#[inline]
+pub(crate) fn walk_from<'v>(steps: &[PathStep], start: Val<'v>) -> Option<Val<'v>> {
+    let (first, rest) = steps.split_first()?;
+    let next = match (first, start) {
+        (PathStep::Key(key), Val::JsonObject(map)) => key.of(map),
+        (PathStep::At(index), Val::JsonArray(items)) => items.get(*index),
+        _ => return None,
+    };
+    match next {
+        Some(next) => walk(rest, next).value(),
+        None => rest.is_empty().then_some(Val::Undefined),
+    }
+}
+
+impl<'v> End<'v> {
+    /// As a value of the evaluation; `None` where it is unclear.
+    #[inline]
+    pub(crate) fn value(self) -> Option<Val<'v>> {
+        match self {
+            End::At(value) => Some(Val::from_json(value)),
+            End::Nowhere => Some(Val::Undefined),
+            End::Unclear => None,
+        }
+    }
+}
+
+/// A key that one place of a program asks objects for.
+///
+/// It remembers where it last stood: the objects of a list are mostly alike, and so are the objects
+/// that one place sees over time. The memory is a hint only, so threads may share it.
+#[derive(Debug)]
+pub(crate) struct Key {
+    text: Box<str>,
+    mark: Mark,
+    place: AtomicU32,
+}
+
+/// Up to this many entries are searched one by one; that is faster than hashing the key.
+const SMALL: usize = 16;
+
+/// Places from here on are not remembered: to get there takes as long as hashing.
+const FAR: usize = 32;
+
+impl Key {
+    pub(crate) fn new(text: &str) -> Self {
+        Self {
+            text: text.into(),
+            mark: Mark::of(text.as_bytes()),
+            place: AtomicU32::new(0),
+        }
+    }
+
+    /// What an object of the data has under this key.
+    #[inline]
+    pub(crate) fn of<'v>(&self, map: &'v Map<String, Value>) -> Option<&'v Value> {
+        let place = self.place.load(Ordering::Relaxed) as usize;
+        if place < FAR
+            && let Some((known, value)) = map.iter().nth(place)
+            && self.is(known)
+        {
+            return Some(value);
+        }
+        self.search(map, place)
+    }
+
+    #[inline(never)]
+    fn search<'v>(&self, map: &'v Map<String, Value>, place: usize) -> Option<&'v Value> {
+        // In a large object one search is tried, in the hope that the next ones are alike.
+        if map.len() > SMALL && place != 0 {
+            return map.get(&*self.text);
+        }
+        let mut entries = map.iter().enumerate().take(FAR);
+        let found = entries.find(|(_, (known, _))| self.is(known));
+        let place = match found {
+            Some((place, _)) => place,
+            None if map.len() > SMALL => FAR,
+            None => return None,
+        };
+        // At most `FAR`.
+        self.place.store(place as u32, Ordering::Relaxed);
+        match found {
+            Some((_, (_, value))) => Some(value),
+            None => map.get(&*self.text),
+        }
+    }
+
+    #[inline]
+    fn is(&self, known: &str) -> bool {
+        known.len() == self.text.len()
+            && Mark::of(known.as_bytes()) == self.mark
+            && (known.len() <= Mark::WHOLE || *known == *self.text)
+    }
+}
+
+/// The first and the last bytes of a text in two words; of a short text that is all of it, so that
+/// comparing needs no loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark(u64, u64);
+
+impl Mark {
+    /// Texts of one length up to this one are equal if their marks are.
+    const WHOLE: usize = 16;
+
+    #[inline]
+    fn of(bytes: &[u8]) -> Self {
+        if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            return Self(u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        }
+        if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            let word = |chunk: &[u8; 4]| u64::from(u32::from_le_bytes(*chunk));
+            return Self(word(first), word(last));
+        }
+        match *bytes {
+            [] => Self(0, 0),
+            [a] => Self(a.into(), 0),
+            [a, b] => Self(a.into(), b.into()),
+            [a, b, c, ..] => Self(a.into(), u64::from(b) << 8 | u64::from(c)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_wherever_it_stands_and_whatever_stood_there_before() {
+        let names = [
+            "",
+            "a",
+            "b",
+            "ab",
+            "ba",
+            "abc",
+            "abd",
+            "abcd",
+            "abce",
+            "abcdefg",
+            "abcdefgh",
+            "abcdefghi",
+            "xbcdefghi",
+            "sixteen_letters_",
+            "sixteen_letterz_",
+            "more than sixteen letters",
+            "more than sixteen lettarz",
+            "more then sixteen letters",
+        ];
+        let object = |from: usize, len: usize| {
+            let keys = names.iter().cycle().skip(from).take(len);
+            let map: Map<String, Value> = keys.map(|key| ((*key).to_owned(), json!(key))).collect();
+            map
+        };
+        for name in names {
+            let key = Key::new(name);
+            for from in 0..names.len() {
+                for len in 0..=names.len() {
+                    let map = object(from, len);
+                    assert_eq!(key.of(&map), map.get(name), "{name} of {from}..+{len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_far_behind_in_a_large_object_is_found() {
+        let map: Map<String, Value> = (0..500).map(|n| (format!("key_{n}"), json!(n))).collect();
+        for n in [0, 15, 16, 31, 32, 33, 499] {
+            let key = Key::new(&format!("key_{n}"));
+            for _ in 0..3 {
+                assert_eq!(key.of(&map), Some(&json!(n)));
+            }
+        }
+        let absent = Key::new("key_500");
+        assert_eq!((absent.of(&map), absent.of(&map)), (None, None));
+    }
+}
