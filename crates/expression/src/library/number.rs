@@ -5,8 +5,8 @@ use crate::{
     error::Fault,
     machine::Machine,
     value::{
-        MAX_SAFE, Text, Val, fixed, number_text, parse_float, parse_int, precise, radix_text,
-        to_int32,
+        MAX_SAFE, Text, Val, exponential_text, fixed, number_text, parse_float, parse_int, precise,
+        radix_text, to_int32,
     },
 };
 
@@ -63,18 +63,13 @@ fn to_exponential<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) ->
     if !n.is_finite() {
         return m.copy_text(number_text(n).as_str());
     }
-    let digits = match args.get(0) {
-        // As many as tell the number from its neighbours.
-        Val::Undefined => {
-            let text = format!("{:e}", n.abs());
-            text.bytes()
-                .take_while(|b| *b != b'e')
-                .filter(u8::is_ascii_digit)
-                .count()
+    match args.get(0) {
+        Val::Undefined => m.copy_text(exponential_text(n).as_str()),
+        value => {
+            let digits = digits(m, value, 0.0)? + 1;
+            m.copy_text(&precise(n, digits, true))
         }
-        value => digits(m, value, 0.0)? + 1,
-    };
-    m.copy_text(&precise(n, digits, true))
+    }
 }
 
 fn to_string<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {

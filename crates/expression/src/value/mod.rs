@@ -18,7 +18,7 @@ pub(crate) use coerce::{compare, loosely_equal, strictly_equal, to_int32, to_int
 pub(crate) use moment::Moment;
 pub(crate) use notation::notation;
 pub(crate) use number::{
-    fixed, number_text, parse_float, parse_int, parse_number, precise, radix_text,
+    exponential_text, fixed, number_text, parse_float, parse_int, parse_number, precise, radix_text,
 };
 pub(crate) use object::{Entries, Object, array_index, json_entries, lookup};
 pub(crate) use text::Text;

@@ -59,16 +59,66 @@ fn write_number(out: &mut NumberText, n: f64) -> fmt::Result {
         return write!(out, "{}", n as i64);
     }
     if (1e-6..1e21).contains(&size) {
-        return write!(out, "{n}");
+        write!(out, "{n}")?;
+        return ties_to_even(out, n);
     }
+    write_exponential(out, n)
+}
+
+/// `toExponential` with as many digits as tell the number from its neighbours.
+pub(crate) fn exponential_text(n: f64) -> NumberText {
+    let mut out = NumberText::EMPTY;
+    // As above; `-1.2345678901234567e-308` has 24 bytes.
+    let _ = write_exponential(&mut out, if n == 0.0 { 0.0 } else { n });
+    out
+}
+
+fn write_exponential(out: &mut NumberText, n: f64) -> fmt::Result {
     let mut digits = NumberText::EMPTY;
     write!(digits, "{n:e}")?;
+    ties_to_even(&mut digits, n)?;
     match digits.as_str().split_once('e') {
         Some((mantissa, exponent)) if !exponent.starts_with('-') => {
             write!(out, "{mantissa}e+{exponent}")
         }
         _ => out.write_str(digits.as_str()),
     }
+}
+
+/// Where two shortest texts are equally near to `n`, Rust takes the greater; JavaScript wants the
+/// one whose last digit is even.
+fn ties_to_even(text: &mut NumberText, n: f64) -> fmt::Result {
+    /// With fewer digits no other text of that length is read as the same number.
+    const TIES_FROM: usize = 16;
+    let written = text.as_str();
+    let mantissa = &written[..written.find('e').unwrap_or(written.len())];
+    let significant = mantissa.trim_start_matches(['-', '0', '.']);
+    let digits = significant.bytes().filter(u8::is_ascii_digit).count();
+    // A whole number may end in zeros that are no digits of its shortest text.
+    let zeros = if mantissa.contains('.') {
+        0
+    } else {
+        mantissa.len() - mantissa.trim_end_matches('0').len()
+    };
+    if digits < TIES_FROM + zeros {
+        return Ok(());
+    }
+    let (digits, last) = (digits - zeros, mantissa.len() - zeros - 1);
+    if written.as_bytes()[last].is_multiple_of(2) {
+        return Ok(());
+    }
+    // Exact, and half goes to even.
+    let mut nearest = NumberText::EMPTY;
+    write!(nearest, "{n:.0$e}", digits - 1)?;
+    let exact = nearest.as_str();
+    let even = exact[..exact.find('e').unwrap_or(exact.len())]
+        .as_bytes()
+        .last()
+        .copied();
+    if even == Some(written.as_bytes()[last] - 1) && exact.parse() == Ok(n) {
+        text.bytes[last] -= 1;
+    }
+    Ok(())
 }
 
 /// `toFixed`: ties go away from zero, which Rust's formatting does not do.

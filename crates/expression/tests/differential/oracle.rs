@@ -1,0 +1,106 @@
+//! Node.js as the judge: one process, one line per expression, one line per answer.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use nebula_expression::{CompileOptions, Context, JsonScope, Program};
+use serde_json::{Value, json};
+
+/// What a side made of an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The value, in the notation of [`Program::inspect`]. It keeps lone surrogates, so texts that
+    /// are equal here are equal after `toWellFormed()`, too.
+    Value(String),
+    /// The code of our error, or the name of theirs.
+    Error(String),
+}
+
+impl Answer {
+    /// Whether both sides say the same: any error stands for any other.
+    pub(crate) fn agrees_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Answer::Value(a), Answer::Value(b)) => a == b,
+            (Answer::Error(_), Answer::Error(_)) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What we make of it: the first error of the compilation, or of the evaluation.
+pub(crate) fn ours(source: &str, document: &Value) -> Answer {
+    let program = match Program::compile(source, &CompileOptions::default()) {
+        Ok(program) => program,
+        Err(errors) => return Answer::Error(errors[0].code.to_owned()),
+    };
+    let data = json!({ "json": document });
+    match program.inspect(&JsonScope(&data), &Context::default()) {
+        Ok(value) => Answer::Value(value),
+        Err(error) => Answer::Error(error.code.to_owned()),
+    }
+}
+
+/// A running Node.js; it ends when this is dropped.
+pub(crate) struct Node {
+    child: Child,
+    to: Option<ChildStdin>,
+    from: BufReader<ChildStdout>,
+}
+
+impl Node {
+    /// Starts it; `None`, said loudly, where there is none and none is required.
+    pub(crate) fn start(document: &Value) -> Option<Self> {
+        let started = Command::new("node")
+            .args(["-e", include_str!("oracle.js")])
+            .env("TZ", "UTC")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut child = match started {
+            Ok(child) => child,
+            Err(error) => {
+                skip(&error);
+                return None;
+            }
+        };
+        let mut to = child.stdin.take().unwrap();
+        let from = BufReader::new(child.stdout.take().unwrap());
+        writeln!(to, "{document}").unwrap();
+        let to = Some(to);
+        Some(Self { child, to, from })
+    }
+
+    pub(crate) fn judge(&mut self, source: &str) -> Answer {
+        let to = self.to.as_mut().unwrap();
+        writeln!(to, "{}", json!(source)).unwrap();
+        let mut line = String::new();
+        self.from.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("node ended at {source}: {error}"));
+        match (&answer["ok"], &answer["throws"]) {
+            (Value::String(value), _) => Answer::Value(value.clone()),
+            (_, Value::String(name)) => Answer::Error(name.clone()),
+            _ => panic!("{source}: {answer}"),
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It ends by itself at the end of its input.
+        self.to = None;
+        let _ = self.child.wait();
+    }
+}
+
+fn skip(error: &std::io::Error) {
+    #[expect(clippy::disallowed_methods, reason = "tests read what CI demands")]
+    let required = std::env::var("NEBULA_REQUIRE_BACKENDS").is_ok_and(|value| value == "1");
+    assert!(!required, "node is required but cannot be started: {error}");
+    #[expect(clippy::print_stderr, reason = "a skip must be seen")]
+    {
+        eprintln!("SKIPPED: node cannot be started ({error}); nothing was compared");
+    }
+}
