@@ -231,7 +231,7 @@ fn strings_arrays_and_bytes_are_paid_before_they_are_made() {
             "Array.from({ length: 1000 }).reduce(a => [a], 0).flat(Infinity)",
             "LIMIT_NESTING",
         ),
-        ("JSON.parse('['.repeat(100000))", "TYPE_JSON"),
+        ("JSON.parse('['.repeat(100000))", "LIMIT_NESTING"),
         (
             "JSON.parse('[' + '1,'.repeat(200000) + '1]')",
             "LIMIT_ARRAY",

@@ -14,6 +14,7 @@
 )]
 
 mod conformance;
+mod fuzz;
 mod stage;
 mod tally;
 mod test;
@@ -27,6 +28,8 @@ Developer commands:
   cargo xtask expr-conformance [--cases PATH] [--refused]
                       evaluate the cases of test262 and count right, wrong and refused ones;
                       --refused shows those that are refused and not excluded
+  cargo xtask expr-fuzz [--cases N] [--seed S]
+                      compare generated expressions with Node.js: 200,000, or N
 
 Environment:
   NEBULA_REQUIRE_BACKENDS=1    a tool or server that a test needs and that is not there is a failure
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         }
         ["test"] => test::run(),
         ["expr-conformance", ref rest @ ..] => conformance::run(rest),
+        ["expr-fuzz", ref rest @ ..] => fuzz::run(rest),
         _ => {
             eprintln!("no such command: {}\n\n{HELP}", arguments.join(" "));
             ExitCode::from(2)

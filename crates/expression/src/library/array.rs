@@ -67,6 +67,7 @@ pub(super) const METHODS: &[Method] = &[
     with_callback("toSorted", order::to_sorted),
     method("toSpliced", to_spliced),
     method("toString", to_string),
+    method("valueOf", itself),
     method("values", itself),
     method("with", with),
 ];

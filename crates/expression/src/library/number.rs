@@ -1,6 +1,8 @@
 //! Methods of numbers and booleans, `Number`, `Boolean` and their like.
 
-use super::{Args, Function, Method, Outcome, method, pure, string::itself};
+use super::{
+    Args, Function, Method, Outcome, method, object::has_own_property, pure, string::itself,
+};
 use crate::{
     error::Fault,
     machine::Machine,
@@ -11,6 +13,7 @@ use crate::{
 };
 
 pub(super) const METHODS: &[Method] = &[
+    method("hasOwnProperty", has_own_property),
     method("toExponential", to_exponential),
     method("toFixed", to_fixed),
     method("toPrecision", to_precision),
@@ -19,6 +22,7 @@ pub(super) const METHODS: &[Method] = &[
 ];
 
 pub(super) const BOOLEAN_METHODS: &[Method] = &[
+    method("hasOwnProperty", has_own_property),
     method("toString", boolean_to_string),
     method("valueOf", itself),
 ];

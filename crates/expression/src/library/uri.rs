@@ -3,7 +3,7 @@
 use super::{Args, Function, Outcome, pure};
 use crate::{
     error::Fault,
-    machine::Machine,
+    machine::{Machine, TextBuilder},
     value::{Text, to_int32},
 };
 
@@ -79,16 +79,36 @@ fn encode<'a>(m: &mut Machine<'a>, args: Args<'a, '_>, kept: &str) -> Outcome<'a
 fn decode<'a>(m: &mut Machine<'a>, args: Args<'a, '_>, kept: &str) -> Outcome<'a> {
     let text = m.text_of(args.get(0))?;
     m.scan(text.size())?;
-    let malformed = || Fault::new("TYPE_URI", "the text holds a `%` that encodes nothing");
-    let Some(text) = text.utf8() else {
-        let encoded = text.units().any(|unit| unit == u16::from(b'%'));
-        return if encoded {
-            Err(malformed())
-        } else {
-            m.text_value(text)
-        };
-    };
     let mut out = m.text_builder(text.len())?;
+    match text {
+        Text::Utf8(text) => decode_part(m, &mut out, text, kept)?,
+        // Half characters stay as they are.
+        Text::Wide(units) => {
+            m.reserve(text.size())?;
+            let mut part = String::new();
+            for c in char::decode_utf16(units.iter().copied()) {
+                match c {
+                    Ok(c) => part.push(c),
+                    Err(lone) => {
+                        decode_part(m, &mut out, &part, kept)?;
+                        part.clear();
+                        out.push(m, Text::Wide(&[lone.unpaired_surrogate()]))?;
+                    }
+                }
+            }
+            decode_part(m, &mut out, &part, kept)?;
+        }
+    }
+    out.finish(m)
+}
+
+fn decode_part<'a>(
+    m: &mut Machine<'a>,
+    out: &mut TextBuilder<'a>,
+    text: &str,
+    kept: &str,
+) -> Result<(), Fault> {
+    let malformed = || Fault::new("TYPE_URI", "the text holds a `%` that encodes nothing");
     let mut rest = text;
     while let Some(at) = rest.find('%') {
         out.push_str(m, &rest[..at])?;
@@ -117,6 +137,5 @@ fn decode<'a>(m: &mut Machine<'a>, args: Args<'a, '_>, kept: &str) -> Outcome<'a
         }
         rest = &rest[len * 3..];
     }
-    out.push_str(m, rest)?;
-    out.finish(m)
+    out.push_str(m, rest)
 }

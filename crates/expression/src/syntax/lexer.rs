@@ -152,6 +152,7 @@ impl<'s> Lexer<'s> {
             let b = self.byte(0);
             let exponent = !radix_prefix && matches!(b, b'e' | b'E');
             if exponent && matches!(self.byte(1), b'+' | b'-') {
+                seen_dot = true;
                 self.pos += 2;
             } else if b == b'.' && !seen_dot && !radix_prefix {
                 seen_dot = true;

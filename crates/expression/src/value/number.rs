@@ -111,8 +111,7 @@ fn ties_to_even(text: &mut NumberText, n: f64) -> fmt::Result {
     let mut nearest = NumberText::EMPTY;
     write!(nearest, "{n:.0$e}", digits - 1)?;
     let exact = nearest.as_str();
-    let even = exact[..exact.find('e').unwrap_or(exact.len())]
-        .as_bytes()
+    let even = exact.as_bytes()[..exact.find('e').unwrap_or(exact.len())]
         .last()
         .copied();
     if even == Some(written.as_bytes()[last] - 1) && exact.parse() == Ok(n) {

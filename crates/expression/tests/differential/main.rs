@@ -4,10 +4,15 @@
 //! Without `node` the tests say so and pass; with `NEBULA_REQUIRE_BACKENDS=1` they fail.
 
 mod crossed;
+mod grammar;
 mod oracle;
+mod shrink;
+mod tree;
 
-use oracle::{Node, ours};
+use grammar::Sort;
+use oracle::{Answer, Node, ours};
 use serde_json::{Value, json};
+use tree::{Choice, Maker, Tree};
 
 /// What both sides see as `$json`.
 fn document() -> Value {
@@ -58,4 +63,76 @@ fn written_cases_agree_with_node() {
         .map(str::to_owned)
         .collect();
     compare(&cases);
+}
+
+/// Cases of a run that asks for no number.
+const CASES: u64 = 5_000;
+/// Rules that stand inside each other in one expression.
+const DEPTH: usize = 4;
+/// So many disagreements are made small and shown; more tell nothing new.
+const SHOWN: usize = 10;
+
+/// A number from the environment, where `cargo xtask expr-fuzz` puts it.
+fn asked(name: &str) -> Option<u64> {
+    #[expect(clippy::disallowed_methods, reason = "a run on demand says how much")]
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {text}")),
+    )
+}
+
+fn generated(rules: &[(Sort, &'static str)], seed: u64, case: u64) -> Tree {
+    let mut choice = Choice::new(seed, case);
+    let depth = 1 + choice.below(DEPTH);
+    Maker::new(rules, &mut choice).tree(Sort::Any, depth)
+}
+
+#[test]
+fn generated_cases_agree_with_node() {
+    let document = document();
+    let Some(mut node) = Node::start(&document) else {
+        return;
+    };
+    let cases = asked("NEBULA_FUZZ_CASES").unwrap_or(CASES);
+    let seed = asked("NEBULA_FUZZ_SEED").unwrap_or(0);
+    let rules = grammar::rules();
+    let (mut values, mut errors, mut limits) = (0_u64, 0_u64, 0_u64);
+    let mut differ = Vec::new();
+    for case in 0..cases {
+        let tree = generated(&rules, seed, case);
+        let source = tree.text();
+        let (mine, theirs) = (ours(&source, &document), node.judge(&source));
+        match (&mine, &theirs) {
+            // JavaScript has none.
+            (Answer::Error(code), Answer::Value(_)) if code.starts_with("LIMIT_") => limits += 1,
+            _ if !mine.agrees_with(&theirs) => {
+                let small = shrink::shrink(tree, &mut node, &document).text();
+                let (mine, theirs) = (ours(&small, &document), node.judge(&small));
+                differ.push(format!(
+                    "seed {seed}, case {case}: {small}\n    node {theirs:?}\n    here {mine:?}\n    from {source}"
+                ));
+            }
+            (Answer::Value(_), _) => values += 1,
+            (Answer::Error(_), _) => errors += 1,
+        }
+        if differ.len() == SHOWN {
+            break;
+        }
+    }
+    #[expect(clippy::print_stderr, reason = "a seed must be seen")]
+    {
+        eprintln!(
+            "seed {seed}: {cases} cases, {values} values, {errors} errors on both sides, {limits} limits"
+        );
+    }
+    assert!(
+        differ.is_empty(),
+        "{} differ:\n{}",
+        differ.len(),
+        differ.join("\n")
+    );
+    // A grammar that mostly fails, or runs into limits, compares nothing.
+    assert!(values * 2 > cases, "{values} of {cases} have a value");
+    assert!(limits * 100 <= cases, "{limits} of {cases} run into limits");
 }
