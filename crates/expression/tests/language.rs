@@ -93,3 +93,10 @@ fn a_member_of_nothing_is_an_error_in_strict_mode_only() {
     check_lenient("$json.missing.a ?? 1", &document(), &json!(1));
     check_lenient("$json.missing.a.trim().length ?? 1", &document(), &json!(1));
 }
+
+#[test]
+fn comments_stand_anywhere_between_tokens() {
+    let data = serde_json::Value::Null;
+    check("((a, // it's )\n b = 2) => a + b)(1)", &data, &json!(3));
+    check("((a, /* ' */ b) => a + b)(1, 1)", &data, &json!(2));
+}

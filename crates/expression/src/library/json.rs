@@ -50,17 +50,19 @@ fn stringify<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     out.finish(m)
 }
 
-fn indent<'a>(m: &mut Machine<'a>, space: Val<'a>) -> Result<String, Fault> {
-    Ok(match space {
-        Val::Num(n) => " ".repeat(n.clamp(0.0, 10.0) as usize),
-        _ => match space.text() {
-            Some(text) => text.well_formed().chars().take(10).collect(),
-            None => {
-                m.charge(1)?;
-                String::new()
-            }
-        },
-    })
+/// Ten blanks or ten UTF-16 units at most.
+fn indent<'a>(m: &mut Machine<'a>, space: Val<'a>) -> Result<Text<'a>, Fault> {
+    const LONGEST: usize = 10;
+    const BLANKS: &str = "          ";
+    if let Val::Num(n) = space {
+        return Ok(Text::Utf8(&BLANKS[..n.clamp(0.0, LONGEST as f64) as usize]));
+    }
+    let Some(text) = space.text() else {
+        return Ok(Text::Utf8(""));
+    };
+    m.scan(text.size())?;
+    let part = m.part(text, 0, text.len().min(LONGEST))?;
+    Ok(part.text().unwrap_or(Text::Utf8("")))
 }
 
 /// Appends a value as compact JSON; undefined as `null`.
@@ -70,7 +72,7 @@ fn write_json<'a>(
     value: Val<'a>,
 ) -> Result<(), Fault> {
     Writer {
-        indent: String::new(),
+        indent: Text::Utf8(""),
         keys: None,
         replacer: None,
     }
@@ -78,7 +80,7 @@ fn write_json<'a>(
 }
 
 struct Writer<'a> {
-    indent: String,
+    indent: Text<'a>,
     keys: Option<Vec<Text<'a>>>,
     replacer: Option<&'a Callback>,
 }
@@ -128,7 +130,7 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         out.push_str(m, "\n")?;
-        (0..depth).try_for_each(|_| out.push_str(m, &self.indent))
+        (0..depth).try_for_each(|_| out.push(m, self.indent))
     }
 
     fn array(

@@ -253,6 +253,11 @@ fn arrow_after_parens(text: &str) -> bool {
                     }
                 }
             }
+            b'/' if matches!(bytes.get(i), Some(b'/')) => {
+                let line_end = |c| matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}');
+                let rest = text.get(i..).unwrap_or_default();
+                i += rest.find(line_end).unwrap_or(rest.len());
+            }
             b'/' if matches!(bytes.get(i), Some(b'*')) => {
                 i += text
                     .get(i..)

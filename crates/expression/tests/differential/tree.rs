@@ -1,6 +1,6 @@
 //! Expressions as trees of pieces of text, made from the grammar by a seed.
 
-use super::grammar::{LEAVES, Sort};
+use super::grammar::{LEAVES, Sort, UNITS};
 
 /// A reproducible source of choices: splitmix64 by Steele, Lea and Flood.
 pub(crate) struct Choice(u64);
@@ -32,6 +32,54 @@ impl Choice {
 
     fn of<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.below(list.len())]
+    }
+
+    /// A text literal of a few pieces.
+    fn text(&mut self) -> String {
+        let pieces: String = (0..self.below(6)).map(|_| self.of(UNITS)).collect();
+        format!("'{pieces}'")
+    }
+
+    /// A number literal of any size; negative ones are in parentheses, to stand before `**`.
+    fn number(&mut self) -> String {
+        let fraction = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
+        let number = match self.below(6) {
+            0 => f64::from_bits(self.next()),
+            1 => fraction * 10_f64.powi(self.below(40) as i32 - 20),
+            2 => (fraction * 1e6).round() / 100.0,
+            3 => (fraction * 2000.0).round() / 8.0,
+            4 => (fraction * 9_007_199_254_740_992.0).round(),
+            _ => (fraction * 300.0).round(),
+        };
+        if number.is_nan() {
+            return "NaN".to_owned();
+        }
+        if number.is_infinite() {
+            return "Infinity".to_owned();
+        }
+        if self.one_in(3) {
+            format!("(-{number:e})")
+        } else {
+            format!("{number:?}")
+        }
+    }
+
+    /// What may stand for a blank between two tokens.
+    fn blank(&mut self) -> &'static str {
+        if self.one_in(40) {
+            self.of(&[
+                "\n",
+                "\t",
+                " /* ) */ ",
+                "\u{a0}",
+                "\u{feff}",
+                " // '\n",
+                "\r\n",
+                "\u{2028}",
+            ])
+        } else {
+            " "
+        }
     }
 }
 
@@ -165,7 +213,7 @@ impl<'c> Maker<'c> {
         let mut rest = template;
         while let Some(at) = rest.find('#') {
             let (before, place) = rest.split_at(at);
-            tree.parts.push(Part::Text(before.to_owned()));
+            tree.parts.push(Part::Text(self.spaced(before)));
             let (mark, after) = place[1..].split_at(1);
             rest = after;
             if let Some(sort) = Sort::of(mark) {
@@ -188,11 +236,30 @@ impl<'c> Maker<'c> {
         tree
     }
 
+    /// A rule's text with other blanks; inside of literals, and before `=>`, they have a meaning.
+    fn spaced(&mut self, text: &str) -> String {
+        if text.contains(['\'', '`', '=']) {
+            return text.to_owned();
+        }
+        let mut words = text.split(' ');
+        let mut out = words.next().unwrap_or_default().to_owned();
+        for word in words {
+            out.push_str(self.choice.blank());
+            out.push_str(word);
+        }
+        out
+    }
+
     fn leaf(&mut self, sort: Sort) -> Tree {
         // A parameter may hold anything.
         if !self.names.is_empty() && self.choice.one_in(2) {
             let at = self.choice.below(self.names.len());
             return Tree::leaf(&self.names[at]);
+        }
+        match sort {
+            Sort::Text if self.choice.one_in(2) => return Tree::leaf(&self.choice.text()),
+            Sort::Number if self.choice.one_in(3) => return Tree::leaf(&self.choice.number()),
+            _ => {}
         }
         let sort = match sort {
             Sort::Any => self.choice.of(&Sort::PLAIN),
