@@ -92,7 +92,7 @@ async fn one(
     let Created::Created(Some(lease)) = created else {
         panic!("the id is new: {created:?}")
     };
-    let mut step = Step::append(StepId(SystemEntropy.uuid()), 2, chain.end.clone());
+    let mut step = Step::append(StepId(SystemEntropy.uuid()), 2, chain.end.clone(), 0);
     step.to = Some(Status::Completed);
     let stepped = repo.step(&lease, step).await?;
     assert!(

@@ -59,16 +59,16 @@ pub struct Step {
 }
 
 impl Step {
-    /// A step that appends `entries` and changes nothing else.
+    /// A step that appends `entries`, with the inbox read to `inbox_through`, and changes nothing else.
     #[must_use]
-    pub fn append(id: StepId, expected_seq: u64, entries: Vec<Entry>) -> Self {
+    pub fn append(id: StepId, expected_seq: u64, entries: Vec<Entry>, inbox_through: u64) -> Self {
         Self {
             id,
             expected_seq,
             entries,
             to: None,
             wake_at: None,
-            inbox_through: 0,
+            inbox_through,
             waits_opened: Vec::new(),
             waits_closed: Vec::new(),
             children: Vec::new(),

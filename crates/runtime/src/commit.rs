@@ -59,8 +59,8 @@ impl Drive {
 
     fn next_step(&mut self) -> Step {
         let id = StepId(self.shared.ports.entropy.uuid());
-        let mut step = Step::append(id, self.next_seq, std::mem::take(&mut self.pending));
-        step.inbox_through = self.inbox_through;
+        let entries = std::mem::take(&mut self.pending);
+        let mut step = Step::append(id, self.next_seq, entries, self.inbox_through);
         // While we hold the lease, what is not done is due: if we vanish, somebody must look.
         step.wake_at = Some(self.shared.ports.clock.now());
         self.marked = false;

@@ -112,7 +112,7 @@ impl Run {
                     };
                     usize::try_from(n / 4).unwrap()
                 ];
-                Step::append(StepId(Uuid::from_u128(id)), seq, entries)
+                Step::append(StepId(Uuid::from_u128(id)), seq, entries, 0)
             }
         };
         if self.one_in(4) && step.to.is_none() {

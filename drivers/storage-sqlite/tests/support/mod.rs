@@ -101,7 +101,7 @@ pub(crate) fn step(seq: u64, id: u128, count: usize, bytes: usize) -> Step {
         };
         count
     ];
-    Step::append(StepId(Uuid::from_u128(id)), seq, entries)
+    Step::append(StepId(Uuid::from_u128(id)), seq, entries, 0)
 }
 
 /// The last step of an execution.
@@ -113,6 +113,7 @@ pub(crate) fn end(seq: u64, id: u128) -> Step {
         StepId(Uuid::from_u128(id)),
         seq,
         vec![Entry { at: START, fact }],
+        0,
     );
     step.to = Some(Status::Completed);
     step
