@@ -8,7 +8,7 @@ use nebula_execution::{NewExecution, Status, StoredEntry};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Result, Step, Stepped, WaitToken};
+use crate::{Result, SlotHolder, SlotKey, Step, Stepped, WaitToken};
 
 /// One life of one process that holds leases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -133,11 +133,11 @@ pub struct JournalPage {
 /// A signal that is to go into an inbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewSignal {
-    /// What kind.
+    /// What kind; not one that begins with [`SLOT_PREFIX`](crate::SLOT_PREFIX).
     pub kind: String,
     /// Its content.
     pub payload: Value,
-    /// Recognises a repetition.
+    /// Recognises a repetition; not one that begins with [`SLOT_PREFIX`](crate::SLOT_PREFIX).
     pub dedupe: DedupeKey,
 }
 
@@ -259,6 +259,26 @@ pub struct ExecutionSummary {
 ///   signal moves `wake_at` to at most now. So a signal that lands while the holder goes to sleep
 ///   is not lost. A terminal execution has no wake-up.
 /// - **Signals** are numbered without gaps, deduplicated by key, kept in order, refused after the end.
+///   Kinds and keys that begin with [`SLOT_PREFIX`](crate::SLOT_PREFIX) are the store's own: a signal
+///   or a delivery with one is `Invalid`, so nobody can forge or hide a grant.
+///
+/// Rules of slots, by which executions take turns ([`SlotChanges`](crate::SlotChanges)):
+///
+/// - **A claim** is a row of its execution, in the queue of its key. It is granted when the granted rows
+///   of the key, counted, are fewer than its own capacity and no earlier claim waits. Whenever rows go,
+///   claims are granted from the head of the queue, as many as fit, never past one that does not.
+/// - **A grant** is an inbox item of kind [`SLOT_GRANTED`](crate::SLOT_GRANTED), written in the same
+///   transaction, and wakes like any signal; also in the claimant's own step, whose mark does not cover
+///   it. A claim of what is there, a free of what is not, and a replay change nothing.
+/// - **Slots stay** while their execution sleeps, and while a lease that expired is written with or
+///   renewed before anybody came. **The end** gives all back and withdraws what waits.
+/// - **An expired lease loses** the slots that are granted to its execution, each with an inbox item of
+///   kind [`SLOT_LOST`](crate::SLOT_LOST), and they go to the next in the queue, in one transaction: at
+///   `acquire` (also where it parks), at a claim that would wait behind it, at `runnable`, and when a
+///   claim of its own execution is granted. The last three raise the epoch and end the lease, so that the
+///   late holder is fenced; the new grant is then kept for whoever comes. Claims that wait stay.
+/// - **Left to callers**: executions that claim the same keys in opposite orders wait for each other for
+///   ever, and nobody here finds that; nor how many slots one execution claims over time.
 #[async_trait]
 pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
     /// Creates an execution, and leases it to its creator if `lease` asks for it.
@@ -334,13 +354,25 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
     /// Puts a signal into an inbox and makes the execution due.
     ///
     /// # Errors
-    /// `Unavailable`: it may be there; the same call again answers `Duplicate` then.
+    /// `Unavailable`: it may be there; the same call again answers `Duplicate` then. `Invalid`: its
+    /// kind or key is the store's own.
     async fn signal(
         &self,
         tenant: &TenantId,
         execution: ExecutionId,
         signal: NewSignal,
     ) -> Result<Signalled>;
+
+    /// The queue of a key, from its head on, at most `limit` places; what is granted comes before what waits.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn slots(
+        &self,
+        tenant: &TenantId,
+        key: &SlotKey,
+        limit: usize,
+    ) -> Result<Vec<SlotHolder>>;
 
     /// Which execution a wait token wakes; `None` if it was closed or never opened.
     ///
@@ -350,7 +382,8 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
 
     /// Non-terminal executions without a valid lease whose wake-up is due and that were not rung
     /// since `rung_before`; of all tenants, interleaved; marks them as rung now. This is the one
-    /// call that looks across tenants: it belongs to the sweep and returns ids only.
+    /// call that looks across tenants: it belongs to the sweep and returns ids only. Executions whose
+    /// lease expired with slots lose them first.
     ///
     /// # Errors
     /// `Unavailable`.

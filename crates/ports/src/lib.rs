@@ -21,6 +21,7 @@
 mod error;
 mod execution_repo;
 mod sandbox;
+mod slot;
 mod step;
 mod task_queue;
 mod workflow_repo;
@@ -33,6 +34,10 @@ pub use execution_repo::{
 };
 pub use nebula_core::{Clock, Entropy, Offload};
 pub use sandbox::{Code, Invocation, SandboxRunner};
+pub use slot::{
+    MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, MAX_SLOT_NAME, SLOT_GRANTED, SLOT_LOST, SLOT_PREFIX,
+    SlotChanges, SlotClaim, SlotHolder, SlotId, SlotKey, SlotOwner,
+};
 pub use step::{Delivery as InboxDelivery, Step, StepId, Stepped, WaitToken};
 pub use task_queue::{Delivery, Queued, Receipt, ReceiptOutcome, Task, TaskQueue};
 pub use workflow_repo::{

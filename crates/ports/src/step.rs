@@ -5,7 +5,7 @@ use nebula_execution::{Entry, NewExecution, Status};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{DedupeKey, Snapshot};
+use crate::{DedupeKey, SlotChanges, Snapshot};
 
 /// Names one step, so that a repeated call after a lost reply is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,9 +20,9 @@ pub struct WaitToken(pub Digest);
 pub struct Delivery {
     /// To whom; an execution that is unknown or has ended takes nothing, which is no error.
     pub to: ExecutionId,
-    /// Recognises a repetition.
+    /// Recognises a repetition; not one that begins with [`SLOT_PREFIX`](crate::SLOT_PREFIX).
     pub dedupe: DedupeKey,
-    /// What kind of signal.
+    /// What kind of signal; not one that begins with [`SLOT_PREFIX`](crate::SLOT_PREFIX).
     pub kind: String,
     /// Its content.
     pub payload: Value,
@@ -52,6 +52,8 @@ pub struct Step {
     pub children: Vec<NewExecution>,
     /// What goes into other executions' inboxes in the same transaction.
     pub deliver: Vec<Delivery>,
+    /// Slots that are freed and claimed in the same transaction; a terminal status claims none and frees all.
+    pub slots: SlotChanges,
     /// The state after this step's entries, so that loading need not read what is before.
     pub snapshot: Option<Snapshot>,
     /// Whether the lease ends with this step; a terminal status always ends it.
@@ -73,6 +75,7 @@ impl Step {
             waits_closed: Vec::new(),
             children: Vec::new(),
             deliver: Vec::new(),
+            slots: SlotChanges::default(),
             snapshot: None,
             release: false,
         }

@@ -64,11 +64,12 @@ const UNSEEN_IN_QUEUES: &[QueueGuard] = &[
 
 /// Whether one of a few seeds finds a difference.
 fn seen(run: impl Fn(u64)) -> bool {
-    (1..=3).any(|seed| catch_unwind(AssertUnwindSafe(|| run(seed))).is_err())
+    (1..=8).any(|seed| catch_unwind(AssertUnwindSafe(|| run(seed))).is_err())
 }
 
 #[test]
 fn random_operations_see_a_store_without_a_guard() {
+    let mut blind = Vec::new();
     for guard in ExecutionGuard::ALL
         .iter()
         .filter(|guard| !UNSEEN_IN_STORES.contains(guard))
@@ -78,8 +79,11 @@ fn random_operations_see_a_store_without_a_guard() {
                 Arc::new(MemoryExecutionRepo::without(clock, *guard)) as Arc<_>
             });
         });
-        assert!(seen, "a store without {guard:?} agrees with the model");
+        if !seen {
+            blind.push(guard);
+        }
     }
+    assert_eq!(blind, [&ExecutionGuard::Rollback; 0], "nobody sees these");
 }
 
 #[test]

@@ -6,14 +6,14 @@ use nebula_execution::NewExecution;
 use nebula_ports::{
     Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem,
     JournalPage, Lease, LeaseRequest, NewSignal, Page, PageToken, Renewed, Result, RunnablePage,
-    Signalled, Step, Stepped, WaitToken,
+    Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
 };
 
 use crate::{
     Sqlite,
     create::{self, NewRow},
     inbox::{self, NewItem},
-    lease, read, scan,
+    lease, read, scan, slots,
     space::{self, DELETE_AT_ONCE},
     step::{self, StoredStep},
 };
@@ -107,16 +107,23 @@ impl ExecutionRepo for Sqlite {
             payload,
             dedupe,
         } = signal;
-        let item = NewItem {
-            kind,
-            payload: payload.to_string(),
-            dedupe: dedupe.0,
-        };
+        let item = NewItem::new(kind, &payload, dedupe).map_err(|e| e.into_port("signal"))?;
         let (tenant, bytes) = (tenant.clone(), item.bytes());
         self.write("signal", bytes, move |tx| {
             inbox::signal(tx, &tenant, execution, &item)
         })
         .await
+    }
+
+    async fn slots(
+        &self,
+        tenant: &TenantId,
+        key: &SlotKey,
+        limit: usize,
+    ) -> Result<Vec<SlotHolder>> {
+        let (tenant, key) = (tenant.clone(), key.clone());
+        self.read("slots", move |db| slots::queue(db, &tenant, &key, limit))
+            .await
     }
 
     async fn waiting_on(&self, tenant: &TenantId, token: WaitToken) -> Result<Option<ExecutionId>> {

@@ -1,8 +1,9 @@
-//! What is put into inboxes, by signals and by other executions' steps.
+//! What is put into inboxes: by signals, by other executions' steps, and about slots.
 
 use nebula_core::{ExecutionId, TenantId};
-use nebula_ports::Signalled;
+use nebula_ports::{DedupeKey, SLOT_PREFIX, Signalled};
 use rusqlite::{OptionalExtension, params};
+use serde_json::Value;
 
 use crate::{
     error::Fault,
@@ -20,6 +21,27 @@ pub(crate) struct NewItem {
 }
 
 impl NewItem {
+    /// What somebody outside of the store sends.
+    ///
+    /// # Errors
+    /// `Invalid`: it looks like an item that only the store itself makes.
+    pub(crate) fn new(
+        kind: String,
+        payload: &Value,
+        DedupeKey(dedupe): DedupeKey,
+    ) -> Result<Self, Fault> {
+        if kind.starts_with(SLOT_PREFIX) || dedupe.starts_with(SLOT_PREFIX) {
+            return Err(Fault::invalid(format!(
+                "kinds and keys of inbox items that begin with `{SLOT_PREFIX}` are the store's own"
+            )));
+        }
+        Ok(Self {
+            kind,
+            payload: payload.to_string(),
+            dedupe,
+        })
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.kind.len() + self.payload.len() + self.dedupe.len()
     }

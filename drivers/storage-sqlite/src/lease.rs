@@ -9,6 +9,7 @@ use crate::{
     create::append,
     error::Fault,
     row::{Held, NEVER_RUNG, Row, number},
+    slots,
     writer::Tx,
 };
 
@@ -39,6 +40,10 @@ pub(crate) fn acquire(
     }
     if row.due().is_none_or(|due| due > tx.now) {
         return Ok(Acquired::NotDue);
+    }
+    // Whatever lease is left here has expired.
+    if row.lease.is_some() {
+        slots::lose_at_takeover(tx, &mut row)?;
     }
     if row.grants >= max_grants {
         return poison(tx, row);

@@ -50,6 +50,7 @@ mod readers;
 mod row;
 mod scan;
 mod schema;
+mod slots;
 mod space;
 mod sqlite;
 mod stats;

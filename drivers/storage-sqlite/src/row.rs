@@ -6,7 +6,7 @@ use nebula_ports::Incarnation;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use uuid::Uuid;
 
-use crate::error::Fault;
+use crate::{error::Fault, slots::Has};
 
 /// Stands for "never rung": before every moment that a clock shows.
 pub(crate) const NEVER_RUNG: i64 = -1;
@@ -38,8 +38,24 @@ pub(crate) struct Row {
     pub(crate) empties: u64,
     /// The dedupe key that began it.
     pub(crate) dedupe: Option<String>,
+    /// Whether it has or wants slots.
+    pub(crate) slots: Has,
     /// What the status was when the row was loaded: its index moves only if it changed.
     loaded: Status,
+    /// The same of the slots.
+    loaded_slots: Has,
+}
+
+/// What [`Row::read`] reads, of the rows that the condition names.
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT n, plan, updated_at, status, epoch, holder, lease_until, next_seq, inbox_head,
+                    inbox_through, wake_at, rung_at, grants, empties, dedupe, slots
+             FROM executions WHERE ",
+            $condition
+        )
+    };
 }
 
 impl Row {
@@ -49,11 +65,7 @@ impl Row {
         tenant: &TenantId,
         execution: ExecutionId,
     ) -> Result<Option<Self>, Fault> {
-        let mut statement = connection.prepare_cached(
-            "SELECT n, plan, updated_at, status, epoch, holder, lease_until, next_seq, inbox_head,
-                    inbox_through, wake_at, rung_at, grants, empties, dedupe
-             FROM executions WHERE tenant = ? AND id = ?",
-        )?;
+        let mut statement = connection.prepare_cached(select!("tenant = ? AND id = ?"))?;
         let found = statement
             .query_row(params![tenant.as_str(), execution.as_bytes()], |row| {
                 Ok(Self::read(row))
@@ -62,8 +74,17 @@ impl Row {
         found.transpose()
     }
 
+    /// The row with this number, if it exists.
+    pub(crate) fn load_by_number(connection: &Connection, n: i64) -> Result<Option<Self>, Fault> {
+        let mut statement = connection.prepare_cached(select!("n = ?"))?;
+        let found = statement
+            .query_row([n], |row| Ok(Self::read(row)))
+            .optional()?;
+        found.transpose()
+    }
+
     fn read(row: &SqlRow<'_>) -> Result<Self, Fault> {
-        let status = status(row.get(3)?)?;
+        let (status, slots) = (status(row.get(3)?)?, Has::from_number(row.get(15)?)?);
         let lease = match (
             row.get::<_, Option<[u8; 16]>>(5)?,
             row.get::<_, Option<i64>>(6)?,
@@ -89,7 +110,9 @@ impl Row {
             grants: row.get(12)?,
             empties: number(row.get(13)?)?,
             dedupe: row.get(14)?,
+            slots,
             loaded: status,
+            loaded_slots: slots,
         })
     }
 
@@ -131,6 +154,11 @@ impl Row {
             changed, 1,
             "a row that was loaded in this transaction is there"
         );
+        if self.slots != self.loaded_slots {
+            let mut slots =
+                connection.prepare_cached("UPDATE executions SET slots = ?2 WHERE n = ?1")?;
+            slots.execute(params![self.n, self.slots as u8])?;
+        }
         Ok(())
     }
 

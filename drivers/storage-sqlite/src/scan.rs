@@ -4,7 +4,7 @@ use nebula_core::{ExecutionId, TenantId, Timestamp};
 use nebula_ports::{Runnable, RunnablePage};
 use rusqlite::{OptionalExtension, params};
 
-use crate::{error::Fault, writer::Tx};
+use crate::{error::Fault, slots, writer::Tx};
 
 /// Executions among which those that are due longest go first. The index has those first that were
 /// never rung or not for the longest time; so a sweep over many pages reads each execution once.
@@ -27,6 +27,7 @@ pub(crate) fn runnable(
     for dead in tx.holders.all_dead() {
         tx.bury(dead)?;
     }
+    slots::take_from_expired(tx)?;
     let tenants = tenants(tx)?;
     // An equal share each is enough unless some tenants have less: then the others give more.
     let wanted = limit.saturating_add(1);

@@ -33,11 +33,19 @@ struct Migration {
 }
 
 /// Every change ever made, in order. A released one never changes.
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    opens_from: 1,
-    sql: include_str!("../migrations/0001_first.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        opens_from: 1,
+        sql: include_str!("../migrations/0001_first.sql"),
+    },
+    Migration {
+        version: 2,
+        // An older build would end executions and leave their slots to nobody.
+        opens_from: 2,
+        sql: include_str!("../migrations/0002_slots.sql"),
+    },
+];
 
 /// The newest schema that this build knows.
 fn known() -> i64 {

@@ -2,7 +2,7 @@
 
 use nebula_core::{ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Status, encode};
-use nebula_ports::{ExecutionRepo, Lease, Snapshot, Step, Stepped, WaitToken};
+use nebula_ports::{ExecutionRepo, Lease, SlotChanges, Snapshot, Step, Stepped, WaitToken};
 use rusqlite::params;
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     error::Fault,
     inbox::{self, NewItem},
     row::{Held, Row, stored},
+    slots::{self, Has},
     writer::Tx,
 };
 
@@ -27,6 +28,7 @@ pub(crate) struct StoredStep {
     waits_closed: Vec<WaitToken>,
     children: Vec<NewRow>,
     deliver: Vec<(ExecutionId, NewItem)>,
+    slots: SlotChanges,
     snapshot: Option<Snapshot>,
     release: bool,
 }
@@ -40,12 +42,8 @@ impl StoredStep {
         check_shape(&step)?;
         let children = step.children.iter().map(|child| NewRow::new(child, false));
         let deliver = step.deliver.into_iter().map(|delivery| {
-            let item = NewItem {
-                kind: delivery.kind,
-                payload: delivery.payload.to_string(),
-                dedupe: delivery.dedupe.0,
-            };
-            (delivery.to, item)
+            let item = NewItem::new(delivery.kind, &delivery.payload, delivery.dedupe)?;
+            Ok((delivery.to, item))
         });
         Ok(Self {
             id: *step.id.0.as_bytes(),
@@ -62,7 +60,8 @@ impl StoredStep {
             waits_opened: step.waits_opened,
             waits_closed: step.waits_closed,
             children: children.collect::<Result<_, _>>()?,
-            deliver: deliver.collect(),
+            deliver: deliver.collect::<Result<_, Fault>>()?,
+            slots: step.slots,
             snapshot: step.snapshot,
             release: step.release,
         })
@@ -76,7 +75,7 @@ impl StoredStep {
             .snapshot
             .as_ref()
             .map_or(0, |snapshot| snapshot.state.len());
-        self.entries.len() + children + deliver + snapshot
+        self.entries.len() + children + deliver + slots::bytes(&self.slots) + snapshot
     }
 }
 
@@ -101,7 +100,7 @@ fn check_shape(step: &Step) -> Result<(), Fault> {
             "a terminal entry is not the last of its step",
         ));
     }
-    Ok(())
+    slots::check(&step.slots)
 }
 
 /// Applies a step, or says why not; everything is checked before anything is written.
@@ -132,6 +131,9 @@ pub(crate) fn step(tx: &mut Tx<'_>, lease: &Lease, step: &StoredStep) -> Result<
         } else {
             inbox::signal(tx, tenant, *to, item)?
         };
+    }
+    if !step.slots.is_empty() || (row.status.is_terminal() && row.slots > Has::Nothing) {
+        slots::change(tx, tenant, &mut row, &step.slots)?;
     }
     if row.inbox_through < row.inbox_head && !row.status.is_terminal() {
         row.wake(tx.now);

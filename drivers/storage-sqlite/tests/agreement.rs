@@ -8,7 +8,8 @@ use nebula_core::{Clock, Digest, Entropy, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, Fact, Status};
 use nebula_ports::{
     Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, InboxDelivery, Incarnation,
-    Lease, LeaseRequest, NewSignal, Result, Snapshot, Step, StepId, WaitToken,
+    Lease, LeaseRequest, NewSignal, Result, SlotClaim, SlotId, SlotKey, SlotOwner, Snapshot, Step,
+    StepId, WaitToken,
 };
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_testkit::{ManualClock, MemoryExecutionRepo, START, SeededEntropy, run};
@@ -89,6 +90,13 @@ impl Run {
         DedupeKey(format!("key {}", self.below(12)))
     }
 
+    fn slot(&self) -> SlotId {
+        SlotId {
+            key: SlotKey::new(format!("key {}", self.below(3))).unwrap(),
+            owner: SlotOwner::new(format!("item {}", self.below(2))).unwrap(),
+        }
+    }
+
     async fn next_step(&self, lease: &Lease) -> Step {
         let known = self
             .model
@@ -159,6 +167,13 @@ impl Run {
                 through: seq,
                 state: vec![1, 2, 3],
             });
+        }
+        if self.one_in(3) {
+            let (id, capacity) = (self.slot(), u32::try_from(1 + self.below(2)).unwrap());
+            step.slots.claim.push(SlotClaim { id, capacity });
+        }
+        if self.one_in(4) {
+            step.slots.free.push(self.slot());
         }
         step.release = self.one_in(3);
         step
@@ -245,6 +260,8 @@ impl Run {
                 let token = self.token();
                 let _ = both!(self, what, |repo| repo.waiting_on(&tenant, token));
                 let _ = both!(self, what, |repo| repo.inbox(&tenant, id, 1, 3));
+                let key = self.slot().key;
+                let _ = both!(self, what, |repo| repo.slots(&tenant, &key, 9));
             }
             _ => {
                 let (from, limit) = (1 + self.below(6), usize::try_from(self.below(5)).unwrap());
@@ -322,4 +339,14 @@ fn ten_thousand_random_operations_agree_with_the_model() {
 fn random_operations_on_a_file_agree_with_the_model() {
     let folder = tempfile::tempdir().unwrap();
     agree(SqliteConfig::file(folder.path().join("a.db")), 77, 2000);
+}
+
+#[test]
+fn the_random_operations_of_the_test_kit_agree_too() {
+    for seed in 0..5 {
+        nebula_testkit::agree::execution_repos(seed, 1500, |clock| async move {
+            let opened = Sqlite::open(SqliteConfig::ephemeral(), clock).await;
+            Arc::new(opened.unwrap()) as Arc<_>
+        });
+    }
 }

@@ -463,6 +463,15 @@ impl ExecutionRepo for Mortal {
         self.call(self.inner.signal(tenant, id, signal)).await
     }
 
+    async fn slots(
+        &self,
+        tenant: &TenantId,
+        key: &SlotKey,
+        limit: usize,
+    ) -> Result<Vec<SlotHolder>> {
+        self.inner.slots(tenant, key, limit).await
+    }
+
     async fn waiting_on(&self, tenant: &TenantId, token: WaitToken) -> Result<Option<ExecutionId>> {
         self.call(self.inner.waiting_on(tenant, token)).await
     }

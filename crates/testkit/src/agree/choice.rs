@@ -6,8 +6,9 @@ use nebula_action::Grants;
 use nebula_core::{Clock, Digest, Entropy, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, InstanceId, NewExecution, Started, Status};
 use nebula_ports::{
-    DedupeKey, ExecutionSummary, InboxDelivery, Incarnation, Lease, LeaseRequest, Snapshot, Step,
-    StepId, WaitToken,
+    DedupeKey, ExecutionSummary, InboxDelivery, Incarnation, Lease, LeaseRequest,
+    MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, SLOT_LOST, SlotChanges, SlotClaim, SlotId, SlotKey,
+    SlotOwner, Snapshot, Step, StepId, WaitToken,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -16,6 +17,9 @@ use crate::{ManualClock, SeededEntropy};
 
 /// How far a run looks back for leases and steps to use again.
 const MEMORY: usize = 32;
+
+/// Whose the executions are; the first one's are more.
+pub(super) const TENANTS: [&str; 2] = ["local", "other"];
 
 /// How many wait tokens an execution has.
 pub(super) const TOKENS: u64 = 2;
@@ -47,7 +51,7 @@ impl World {
     }
 
     pub(super) fn tenant(&self) -> TenantId {
-        TenantId::new(*self.random.pick(&["local", "local", "other"])).expect("an id")
+        TenantId::new(*self.random.pick(&[TENANTS[0], TENANTS[0], TENANTS[1]])).expect("an id")
     }
 
     /// One of the executions, a young one more likely; sometimes one that never was.
@@ -209,6 +213,7 @@ impl World {
                 Vec::new()
             },
             deliver: self.deliveries(lease),
+            slots: self.slots(),
             snapshot: random.chance(10).then(|| Snapshot {
                 through: at.saturating_sub(1),
                 state: vec![0, 1, 255],
@@ -239,12 +244,53 @@ impl World {
         }
     }
 
+    /// The keys that executions share: few, so that they meet.
+    pub(super) fn slot_keys() -> impl Iterator<Item = SlotKey> {
+        ["a", "b", "c"]
+            .map(|name| SlotKey::new(name).expect("a name"))
+            .into_iter()
+    }
+
+    fn slot(&self) -> SlotId {
+        let keys: Vec<_> = Self::slot_keys().collect();
+        let owner = *self.random.pick(&["", "item 1"]);
+        SlotId {
+            key: self.random.pick(&keys).clone(),
+            owner: SlotOwner::new(owner).expect("a name"),
+        }
+    }
+
+    /// What a step does to slots: mostly nothing; seldom what no step may do.
+    fn slots(&self) -> SlotChanges {
+        let random = &self.random;
+        let claims = *random.pick(&[0, 0, 0, 1, 1, 2]);
+        let frees = *random.pick(&[0, 0, 0, 1, 2]);
+        let frees = if random.chance(1) {
+            MAX_SLOT_CHANGES + 1
+        } else {
+            frees
+        };
+        let claim = (0..claims).map(|_| SlotClaim {
+            id: self.slot(),
+            capacity: match random.below(60) {
+                0 => 0,
+                1 => MAX_SLOT_CAPACITY + 1,
+                n => *random.pick(&[1, 1, 2, 2 + u32::from(n > 30)]),
+            },
+        });
+        SlotChanges {
+            claim: claim.collect(),
+            free: (0..frees).map(|_| self.slot()).collect(),
+        }
+    }
+
     fn deliveries(&self, lease: &Lease) -> Vec<InboxDelivery> {
         if !self.random.chance(15) {
             return Vec::new();
         }
         let (_, to) = self.execution();
-        let (dedupe, kind) = (self.dedupe(), "child".to_owned());
+        let kinds = ["child", "child", "child", SLOT_LOST];
+        let (dedupe, kind) = (self.dedupe(), (*self.random.pick(&kinds)).to_owned());
         // What a step delivers to its own execution is left open.
         let others = (to != lease.execution).then(|| InboxDelivery {
             to,

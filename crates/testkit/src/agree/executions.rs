@@ -5,13 +5,13 @@ use std::{future::Future, sync::Arc, time::Duration};
 use nebula_core::{Clock, ExecutionId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Status, StoredEntry};
 use nebula_ports::{
-    Acquired, Created, ExecutionFilter, ExecutionRepo, Lease, NewSignal, Result, Runnable,
-    RunnablePage, Step, Stepped,
+    Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, Lease, NewSignal, Result,
+    Runnable, RunnablePage, SLOT_GRANTED, SLOT_PREFIX, Step, Stepped,
 };
 use serde_json::json;
 
 use super::{
-    choice::{TOKENS, World},
+    choice::{TENANTS, TOKENS, World},
     log::Log,
 };
 use crate::{ManualClock, MemoryExecutionRepo, run};
@@ -20,7 +20,7 @@ use crate::{ManualClock, MemoryExecutionRepo, run};
 const ALL: usize = 100_000;
 
 /// Does `operations` random things to the store that `make` makes and to the model: creations, leases,
-/// steps with stale leases, wrong places and repeated ids, signals, sweeps, listings, deletions, time.
+/// steps with stale leases, wrong places, repeated ids and slots, signals, sweeps, listings, deletions, time.
 ///
 /// `make` is the expression of `execution_repo!`. In the end every journal and inbox is compared.
 ///
@@ -104,9 +104,11 @@ impl Run {
 
     async fn acquire(&mut self) {
         let ((tenant, id), request) = (self.world.execution(), self.world.request());
-        self.note(id, &format!("acquire {request:?}"));
-        let model = self.model.acquire(&tenant, id, request, 3).await;
-        let driver = self.driver.acquire(&tenant, id, request, 3).await;
+        // One that is parked at once may hold something.
+        let max_grants = if self.world.random.chance(5) { 0 } else { 3 };
+        self.note(id, &format!("acquire {request:?} {max_grants}"));
+        let model = self.model.acquire(&tenant, id, request, max_grants).await;
+        let driver = self.driver.acquire(&tenant, id, request, max_grants).await;
         if let Some(Acquired::Granted(granted)) = self.log.same(model, driver) {
             self.world
                 .inboxes
@@ -114,6 +116,7 @@ impl Run {
             self.world.remember(granted.lease);
         }
         self.look(&tenant, id).await;
+        self.look_at_slots(&tenant).await;
     }
 
     async fn renew(&mut self) {
@@ -190,14 +193,21 @@ impl Run {
             }
         }
         self.look(&lease.tenant, id).await;
+        self.look_at_slots(&lease.tenant).await;
         self.world.sent(lease, step);
     }
 
     async fn signal(&mut self) {
         let ((tenant, id), dedupe) = (self.world.execution(), self.world.dedupe());
+        let payload = json!([dedupe.0]);
+        let (kind, dedupe) = match self.world.random.below(20) {
+            0 => (SLOT_GRANTED, dedupe),
+            1 => ("poke", DedupeKey(format!("{SLOT_PREFIX}1"))),
+            _ => ("poke", dedupe),
+        };
         let signal = NewSignal {
-            kind: "poke".to_owned(),
-            payload: json!([dedupe.0]),
+            kind: kind.to_owned(),
+            payload,
             dedupe,
         };
         self.note(id, &format!("signal {signal:?}"));
@@ -230,6 +240,10 @@ impl Run {
             fair(&self.log, &page.runnable);
         }
         let _ = self.log.same(model, driver.map(|page| sorted(&page)));
+        for tenant in TENANTS {
+            let tenant = TenantId::new(tenant).expect("an id");
+            self.look_at_slots(&tenant).await;
+        }
     }
 
     async fn list(&mut self) {
@@ -303,6 +317,19 @@ impl Run {
             self.model.get(tenant, id).await,
             self.driver.get(tenant, id).await,
         );
+    }
+
+    /// Compares who holds and who waits for the slots of a tenant.
+    async fn look_at_slots(&mut self, tenant: &TenantId) {
+        for key in World::slot_keys() {
+            let limit = *self.world.random.pick(&[1, ALL, ALL]);
+            self.log
+                .note(None, format!("slots {tenant:?} {key:?} {limit}"));
+            let _ = self.log.same(
+                self.model.slots(tenant, &key, limit).await,
+                self.driver.slots(tenant, &key, limit).await,
+            );
+        }
     }
 
     /// Compares everything about an execution.

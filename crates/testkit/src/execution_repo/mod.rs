@@ -25,6 +25,10 @@
 //! - Every applied step sets `wake_at`: to its own value, to now at most while inbox items are
 //!   unread, to none at the end. The end takes the lease and closes every wait token.
 //! - A repeated **signal** is a `Duplicate` also after the end. Deliveries share the inbox's keys.
+//! - A step changes **slots** after its deliveries: it removes everything that it frees, grants what
+//!   that lets pass, then claims one after the other. Where several keys move at once they go in their
+//!   order, and so do the `slot.lost` items of one loss. Items have kind `slot.…` and
+//!   `SlotId::payload`. What a terminal step says about slots does not count.
 //! - Children belong to their parent's tenant and begin before deliveries are made.
 //! - A **dedupe key** holds while its execution runs and `DEDUPE_TTL` after its end, deleted or not.
 //! - `runnable` takes tenants in turn; `next_due` is the earliest wake-up or end of a lease that is
@@ -45,6 +49,10 @@ mod poison;
 mod read;
 mod refuse;
 mod replay;
+mod slot_fixture;
+mod slot_lease;
+mod slot_refuse;
+mod slots;
 mod step;
 mod sweep;
 mod tenant;
@@ -57,6 +65,9 @@ pub use poison::*;
 pub use read::*;
 pub use refuse::*;
 pub use replay::*;
+pub use slot_lease::*;
+pub use slot_refuse::*;
+pub use slots::*;
 pub use step::*;
 pub use sweep::*;
 pub use tenant::*;
@@ -205,6 +216,46 @@ macro_rules! execution_repo_rules {
             only_what_ended_before_is_deleted,
             the_oldest_go_first,
             a_deleted_execution_leaves_nothing,
+            a_free_slot_is_granted_in_the_claimants_own_step,
+            a_grant_of_the_own_step_is_unread,
+            a_full_key_makes_a_claim_wait,
+            a_mutex_has_one_holder_whoever_comes_at_once,
+            each_claim_counts_against_its_own_capacity,
+            slots_are_granted_in_the_order_of_the_claims,
+            no_claim_passes_one_that_waits,
+            as_many_are_granted_as_fit,
+            a_grant_wakes_who_waits_for_it,
+            a_freed_slot_goes_to_the_next,
+            a_withdrawn_claim_lets_the_next_pass,
+            a_slot_that_is_claimed_again_is_told_again,
+            a_queue_tells_since_when,
+            a_repeated_claim_changes_nothing,
+            nobody_frees_what_belongs_to_others,
+            an_owner_frees_nothing_of_its_siblings,
+            a_step_frees_before_it_claims,
+            queues_belong_to_a_tenant,
+            a_queue_is_read_from_its_head_on,
+            a_sleeping_execution_keeps_its_slots,
+            a_released_lease_keeps_its_slots,
+            the_end_gives_every_slot_back,
+            the_end_withdraws_what_waits,
+            a_final_step_claims_nothing,
+            a_takeover_loses_what_the_expired_lease_held,
+            a_takeover_leaves_its_place_in_the_queue,
+            poison_loses_its_slots,
+            a_claim_takes_slots_from_an_expired_lease,
+            a_holder_whose_slots_were_taken_is_fenced,
+            a_sweep_takes_slots_from_expired_leases,
+            a_grant_over_an_expired_lease_is_for_the_next_holder,
+            an_expired_lease_that_writes_keeps_its_slots,
+            an_expired_lease_that_is_renewed_keeps_its_slots,
+            a_replayed_step_moves_no_slot,
+            a_refused_step_moves_no_slot,
+            nobody_forges_a_grant_by_a_signal,
+            nobody_hides_a_grant_behind_its_key,
+            nobody_forges_a_grant_by_a_delivery,
+            too_many_changes_of_slots_are_refused,
+            an_impossible_capacity_is_refused,
         }
     };
 }

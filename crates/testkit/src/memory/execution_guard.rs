@@ -278,5 +278,86 @@ guards! {
         DeleteLimit => [the_oldest_go_first],
         /// Nothing stays but the dedupe key.
         DeleteWhole => [a_deleted_execution_leaves_nothing],
+
+        /// A key has only so many slots.
+        SlotFull => [a_full_key_makes_a_claim_wait, a_mutex_has_one_holder_whoever_comes_at_once],
+        /// Each claim has a capacity of its own.
+        SlotOwnCapacity => [each_claim_counts_against_its_own_capacity],
+        /// The first of those that wait is the next.
+        SlotOrder => [slots_are_granted_in_the_order_of_the_claims],
+        /// Nobody passes a claim that waits.
+        SlotHeadBlocks => [no_claim_passes_one_that_waits],
+        /// Room for several is for several.
+        SlotGrantsAll => [as_many_are_granted_as_fit],
+        /// A grant is told in the inbox.
+        SlotGrantTold => [a_free_slot_is_granted_in_the_claimants_own_step, a_freed_slot_goes_to_the_next],
+        /// A step's mark does not cover its own grants.
+        SlotGrantUnread => [a_grant_of_the_own_step_is_unread],
+        /// A grant wakes.
+        SlotWakes => [a_grant_wakes_who_waits_for_it],
+        /// Each grant is told, also of the same slot.
+        SlotToldAgain => [a_slot_that_is_claimed_again_is_told_again],
+        /// A grant has its own time.
+        SlotSince => [a_queue_tells_since_when],
+        /// One claim for each execution, key and owner.
+        SlotClaimOnce => [a_repeated_claim_changes_nothing],
+        /// An execution frees only its own.
+        SlotFreeOwn => [nobody_frees_what_belongs_to_others],
+        /// An owner frees only its own.
+        SlotFreeOwner => [an_owner_frees_nothing_of_its_siblings],
+        /// What is freed goes to the next.
+        SlotFreeGrants => [a_freed_slot_goes_to_the_next, a_withdrawn_claim_lets_the_next_pass],
+        /// A step frees before it claims.
+        SlotFreeFirst => [a_step_frees_before_it_claims],
+        /// A step that sleeps keeps slots.
+        SlotSleepKeeps => [a_sleeping_execution_keeps_its_slots],
+        /// A release keeps slots.
+        SlotReleaseKeeps => [a_released_lease_keeps_its_slots],
+        /// The end gives slots back.
+        SlotEndFrees => [the_end_gives_every_slot_back],
+        /// The end withdraws claims.
+        SlotEndWithdraws => [the_end_withdraws_what_waits],
+        /// A final step claims nothing.
+        SlotFinalClaims => [a_final_step_claims_nothing],
+        /// A takeover loses slots.
+        SlotTakeoverLoses => [a_takeover_loses_what_the_expired_lease_held],
+        /// A loss is told.
+        SlotLostTold => [a_takeover_loses_what_the_expired_lease_held, a_claim_takes_slots_from_an_expired_lease],
+        /// Claims that wait outlive a lease.
+        SlotWaitingStays => [a_takeover_leaves_its_place_in_the_queue],
+        /// Poison loses slots.
+        SlotPoisonLoses => [poison_loses_its_slots],
+        /// A claim takes slots from expired leases.
+        SlotClaimTakes => [a_claim_takes_slots_from_an_expired_lease],
+        /// Whoever lost slots is fenced.
+        SlotTakingFences => [a_holder_whose_slots_were_taken_is_fenced],
+        /// A sweep takes slots from expired leases.
+        SlotSweepTakes => [a_sweep_takes_slots_from_expired_leases],
+        /// A grant ends an expired lease.
+        SlotGrantTakes => [a_grant_over_an_expired_lease_is_for_the_next_holder],
+        /// A step over an expired lease keeps slots.
+        SlotExpiredKeeps => [an_expired_lease_that_writes_keeps_its_slots],
+        /// A renewal of an expired lease keeps slots.
+        SlotRenewKeeps => [an_expired_lease_that_is_renewed_keeps_its_slots],
+        /// A replay moves no slot.
+        SlotReplay => [a_replayed_step_moves_no_slot],
+        /// A refused step moves no slot.
+        SlotRefusal => [a_refused_step_moves_no_slot],
+        /// Queues belong to a tenant.
+        SlotTenant => [queues_belong_to_a_tenant],
+        /// A signal cannot have the kind of a grant.
+        SlotKinds => [nobody_forges_a_grant_by_a_signal],
+        /// A signal cannot take the key of a grant.
+        SlotKeys => [nobody_hides_a_grant_behind_its_key],
+        /// A delivery cannot either.
+        SlotDeliveries => [nobody_forges_a_grant_by_a_delivery],
+        /// A step has only so many changes of slots.
+        SlotLimit => [too_many_changes_of_slots_are_refused],
+        /// A capacity has its range.
+        SlotCapacity => [an_impossible_capacity_is_refused],
+        /// A queue is read from its head on.
+        SlotReadOrder => [a_queue_is_read_from_its_head_on],
+        /// As much of it as is asked for.
+        SlotReadLimit => [a_queue_is_read_from_its_head_on],
     }
 }

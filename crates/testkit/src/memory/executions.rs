@@ -8,7 +8,8 @@ use nebula_execution::NewExecution;
 use nebula_ports::{
     Acquired, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo, ExecutionSummary,
     InboxItem, JournalPage, Lease, LeaseRequest, NewSignal, Page, PageToken, PortError, Renewed,
-    Result, Runnable, RunnablePage, Signalled, Step, Stepped, WaitToken,
+    Result, Runnable, RunnablePage, SLOT_PREFIX, Signalled, SlotHolder, SlotKey, Step, Stepped,
+    WaitToken,
 };
 use parking_lot::Mutex;
 
@@ -168,7 +169,19 @@ impl ExecutionRepo for MemoryExecutionRepo {
         execution: ExecutionId,
         signal: NewSignal,
     ) -> Result<Signalled> {
-        self.transact(|records, now| Ok(records.signal(tenant, execution, signal, now)))
+        self.transact(|records, now| {
+            check_signal(records.guards, &signal)?;
+            Ok(records.signal(tenant, execution, signal, now))
+        })
+    }
+
+    async fn slots(
+        &self,
+        tenant: &TenantId,
+        key: &SlotKey,
+        limit: usize,
+    ) -> Result<Vec<SlotHolder>> {
+        Ok(self.records.lock().queue(tenant, key, limit))
     }
 
     async fn waiting_on(&self, tenant: &TenantId, token: WaitToken) -> Result<Option<ExecutionId>> {
@@ -225,6 +238,22 @@ impl ExecutionRepo for MemoryExecutionRepo {
     ) -> Result<usize> {
         self.transact(|records, _| Ok(records.delete_ended(tenant, before, limit)))
     }
+}
+
+/// What only the store itself puts into an inbox.
+fn check_signal(guards: Guards, signal: &NewSignal) -> Result<()> {
+    let kind = signal.kind.starts_with(SLOT_PREFIX) && guards.keep(Guard::SlotKinds);
+    let key = signal.dedupe.0.starts_with(SLOT_PREFIX) && guards.keep(Guard::SlotKeys);
+    if kind || key {
+        let message = format!("a kind or a key of a signal begins with `{SLOT_PREFIX}`");
+        return Err(PortError::new(
+            ErrorKind::Invalid,
+            DRIVER,
+            "signal",
+            message,
+        ));
+    }
+    Ok(())
 }
 
 fn matches(guards: Guards, filter: &ExecutionFilter, summary: &ExecutionSummary) -> bool {
@@ -291,6 +320,9 @@ fn sweep(
     now: Timestamp,
 ) -> RunnablePage {
     let guards = records.guards;
+    if guards.keep(Guard::SlotSweepTakes) {
+        records.take_from_expired(now);
+    }
     let mut lines: BTreeMap<TenantId, Vec<(Timestamp, ExecutionId)>> = BTreeMap::new();
     for ((tenant, id), row) in &records.rows {
         let rung = row

@@ -25,7 +25,8 @@ impl Records {
         } else {
             self.owner(id)
         };
-        let Some(row) = found.and_then(|owner| self.get_mut(&owner, id)) else {
+        let owner = found.unwrap_or_else(|| tenant.clone());
+        let Some(row) = self.get_mut(&owner, id) else {
             return if guards.keep(Guard::AcquireUnknown) {
                 Acquired::Unknown
             } else {
@@ -44,7 +45,17 @@ impl Records {
         {
             return Acquired::NotDue;
         }
-        if row.grants >= max_grants {
+        let parks = row.grants >= max_grants;
+        let loses = if parks {
+            Guard::SlotPoisonLoses
+        } else {
+            Guard::SlotTakeoverLoses
+        };
+        if row.is_expired(guards, now) && guards.keep(loses) {
+            self.lose_at_takeover(&owner, id, now);
+        }
+        let row = self.get_mut(&owner, id).expect("it was there just now");
+        if parks {
             return poison(guards, row, now);
         }
         let before = row.grants;
@@ -69,7 +80,8 @@ impl Records {
         if row.lease.is_none() && !row.status.is_terminal() && !guards.keep(Guard::RenewReleased) {
             return Renewed::Renewed { inbox_head: head };
         }
-        match &mut row.lease {
+        let loses = expired && mine && !guards.keep(Guard::SlotRenewKeeps);
+        let renewed = match &mut row.lease {
             Some(until) if mine && (!expired || guards.keep(Guard::RenewExpired)) => {
                 if guards.keep(Guard::RenewExtends) {
                     *until = now.plus(lease.ttl);
@@ -80,7 +92,11 @@ impl Records {
                 Renewed::Renewed { inbox_head: head }
             }
             _ => Renewed::Lost,
+        };
+        if loses {
+            self.lose_at_takeover(&lease.tenant, lease.execution, now);
         }
+        renewed
     }
 
     pub(super) fn release(&mut self, lease: &Lease, now: Timestamp) {
@@ -93,6 +109,9 @@ impl Records {
             row.lease = None;
             if guards.keep(Guard::ReleaseIsDue) {
                 row.wake(guards, now);
+            }
+            if !guards.keep(Guard::SlotReleaseKeeps) {
+                self.lose_at_takeover(&lease.tenant, lease.execution, now);
             }
         }
     }

@@ -9,6 +9,7 @@ mod queue_list;
 mod record;
 mod records;
 mod sandbox;
+mod slots;
 mod steps;
 mod workflow_guard;
 mod workflows;

@@ -15,6 +15,7 @@ use super::{
     ExecutionGuard as Guard,
     leases::grant,
     record::{DRIVER, Record},
+    slots::{Place, Queue},
 };
 
 /// Which guard is missing, if one is.
@@ -44,6 +45,8 @@ pub(super) struct Records {
     pub(super) rows: BTreeMap<(TenantId, ExecutionId), Arc<Record>>,
     pub(super) dedupe: BTreeMap<(TenantId, DedupeKey), Seen>,
     pub(super) waits: BTreeMap<(TenantId, Digest), ExecutionId>,
+    /// Claims in the order in which they came; no queue is empty.
+    pub(super) slots: BTreeMap<Queue, Vec<Place>>,
     pub(super) guards: Guards,
     /// Set by a conflict where the guard against it is gone.
     pub(super) tainted: bool,

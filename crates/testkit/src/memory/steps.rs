@@ -3,7 +3,8 @@
 use nebula_core::Timestamp;
 use nebula_execution::{NewExecution, Status};
 use nebula_ports::{
-    ErrorKind, InboxDelivery, Lease, NewSignal, PortError, Result, Signalled, Step, Stepped,
+    ErrorKind, InboxDelivery, Lease, MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, NewSignal, PortError,
+    Result, SLOT_PREFIX, Signalled, Step, Stepped,
 };
 
 use super::{
@@ -34,6 +35,13 @@ impl Records {
             if replayed && !guards.keep(Guard::ReplayWritesNothing) {
                 self.deliver(lease, &step.deliver, now)?;
             }
+            let still = match refused {
+                Stepped::Replayed { .. } => guards.keep(Guard::SlotReplay),
+                _ => guards.keep(Guard::SlotRefusal),
+            };
+            if !still {
+                self.change_slots((tenant, id), &step.slots, false, now);
+            }
             return Ok(refused);
         }
         if tainted {
@@ -41,6 +49,7 @@ impl Records {
                 actual: row.next_seq(),
             });
         }
+        let loses = row.is_expired(guards, now) && !guards.keep(Guard::SlotExpiredKeeps);
         write(guards, row, lease, &step, now);
         let (head, through) = (row.inbox_head(), row.inbox_through);
         let ended = row.status.is_terminal();
@@ -51,6 +60,8 @@ impl Records {
         let Step {
             children,
             deliver,
+            slots,
+            release,
             inbox_through,
             ..
         } = step;
@@ -62,10 +73,17 @@ impl Records {
         if guards.keep(Guard::FinalDelivery) || !ended {
             self.deliver(lease, &deliver, now)?;
         }
+        self.change_slots((tenant, id), &slots, ended, now);
+        if loses || (release && !ended && !guards.keep(Guard::SlotSleepKeeps)) {
+            self.lose_at_takeover(tenant, id, now);
+        }
         // Checked last, so that the test of the suite can see a transaction that is not rolled back.
         check_mark(guards, inbox_through, (through, head))?;
         let row = self.get_mut(tenant, id).expect("it was there a moment ago");
         row.inbox_through = inbox_through;
+        if !slots.is_empty() && !guards.keep(Guard::SlotGrantUnread) {
+            row.inbox_through = row.inbox_head();
+        }
         let unread = row.inbox_through < row.inbox_head();
         let stay_awake = if guards.keep(Guard::ReadSleeps) {
             unread
@@ -187,6 +205,32 @@ fn check_shape(guards: Guards, step: &Step) -> Result<()> {
     }
     if before.iter().any(|entry| entry.fact.is_terminal()) && guards.keep(Guard::TerminalIsLast) {
         return Err(invalid("a terminal entry is not the last"));
+    }
+    check_slots(guards, step)
+}
+
+fn check_slots(guards: Guards, step: &Step) -> Result<()> {
+    let changes = step.slots.claim.len() + step.slots.free.len();
+    if changes > MAX_SLOT_CHANGES && guards.keep(Guard::SlotLimit) {
+        return Err(invalid(format!(
+            "{changes} changes of slots; the limit is {MAX_SLOT_CHANGES}"
+        )));
+    }
+    for claim in &step.slots.claim {
+        let capacity = claim.capacity;
+        if !(1..=MAX_SLOT_CAPACITY).contains(&capacity) && guards.keep(Guard::SlotCapacity) {
+            return Err(invalid(format!(
+                "a claim of a slot has the capacity {capacity}; it is from 1 to {MAX_SLOT_CAPACITY}"
+            )));
+        }
+    }
+    let own = |delivery: &InboxDelivery| {
+        delivery.kind.starts_with(SLOT_PREFIX) || delivery.dedupe.0.starts_with(SLOT_PREFIX)
+    };
+    if step.deliver.iter().any(own) && guards.keep(Guard::SlotDeliveries) {
+        return Err(invalid(format!(
+            "a kind or a key of a delivery begins with `{SLOT_PREFIX}`"
+        )));
     }
     Ok(())
 }
