@@ -68,7 +68,7 @@ impl Path {
 }
 
 /// Follows the steps from a value of the data.
-#[inline]
+#[inline(always)]
 pub(crate) fn walk<'v>(steps: &[PathStep], start: &'v Value) -> End<'v> {
     let mut value = start;
     for (i, step) in steps.iter().enumerate() {
@@ -87,7 +87,7 @@ pub(crate) fn walk<'v>(steps: &[PathStep], start: &'v Value) -> End<'v> {
 }
 
 /// Follows the steps from a value of the evaluation; `None` where it is unclear.
-#[inline]
+#[inline(always)]
 pub(crate) fn walk_from<'v>(steps: &[PathStep], start: Val<'v>) -> Option<Val<'v>> {
     let (first, rest) = steps.split_first()?;
     let next = match (first, start) {
@@ -103,7 +103,7 @@ pub(crate) fn walk_from<'v>(steps: &[PathStep], start: Val<'v>) -> Option<Val<'v
 
 impl<'v> End<'v> {
     /// As a value of the evaluation; `None` where it is unclear.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn value(self) -> Option<Val<'v>> {
         match self {
             End::At(value) => Some(Val::from_json(value)),

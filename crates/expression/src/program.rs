@@ -193,7 +193,7 @@ impl Program {
         context: &Context,
     ) -> Result<String, ExpressionError> {
         self.with(&Arena::take(), scope, context, |m, value| {
-            m.border_text(value).map_err(|fault| self.at_border(fault))
+            m.border_text(*value).map_err(|fault| self.at_border(fault))
         })
     }
 
@@ -207,7 +207,7 @@ impl Program {
     /// As [`evaluate`](Program::evaluate).
     pub fn inspect(&self, scope: &dyn Scope, context: &Context) -> Result<String, ExpressionError> {
         self.with(&Arena::take(), scope, context, |_, value| {
-            notation(value, &context.limits).map_err(|fault| self.at_border(fault))
+            notation(*value, &context.limits).map_err(|fault| self.at_border(fault))
         })
     }
 
@@ -236,7 +236,7 @@ impl Program {
         context: &Context,
     ) -> Result<bool, ExpressionError> {
         self.with(arena, scope, context, |m, value| {
-            condition(value, m.lenient).map_err(|fault| self.at_border(fault))
+            condition(*value, m.lenient).map_err(|fault| self.at_border(fault))
         })
     }
 
@@ -246,12 +246,13 @@ impl Program {
         arena: &'a Bump,
         scope: &'a dyn Scope,
         context: &'a Context,
-        leave: impl FnOnce(&mut Machine<'a>, Val<'a>) -> Result<T, ExpressionError>,
+        leave: impl FnOnce(&mut Machine<'a>, &Val<'a>) -> Result<T, ExpressionError>,
     ) -> Result<T, ExpressionError> {
         let compiled = &*self.0;
         let mut machine = Machine::new(arena, &compiled.code, compiled.mode, scope, context);
+        // The value is read where it lies: a copy of what has just been written would wait for it.
         match machine.run() {
-            Ok(value) => leave(&mut machine, value),
+            Ok(ref value) => leave(&mut machine, value),
             Err(fault) => Err(fault.finish(compiled.source.len())),
         }
     }

@@ -20,6 +20,7 @@ struct Each<'a> {
 
 impl<'a> Each<'a> {
     /// Pays for the walk; the receiver's length bounds the number of calls.
+    #[inline]
     fn new(m: &mut Machine<'a>, array: Val<'a>, args: Args<'a, '_>) -> Result<Self, Fault> {
         let items = receiver(array);
         m.walk(items.len())?;
@@ -30,11 +31,52 @@ impl<'a> Each<'a> {
         })
     }
 
-    /// The element and what the callback gives for it.
-    fn call(&self, m: &mut Machine<'a>, index: usize) -> Result<(Val<'a>, Val<'a>), Fault> {
-        let item = self.items.get(index).unwrap_or(Val::Undefined);
-        let result = m.call(self.callback, &[item, Val::Num(index as f64), self.array])?;
-        Ok((item, result))
+    /// Calls back for each element and hands the index, the element and the result on to `take`,
+    /// as long as that says true.
+    ///
+    /// Elements of the data and made ones have a loop each: were they one kind before the call,
+    /// every element would go through memory.
+    #[inline(always)]
+    fn run(
+        &self,
+        m: &mut Machine<'a>,
+        mut take: impl FnMut(&mut Machine<'a>, usize, Val<'a>, Val<'a>) -> Result<bool, Fault>,
+    ) -> Result<(), Fault> {
+        match self.items {
+            Items::Json(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    let item = Val::from_json(item);
+                    let result = m.call_each(self.callback, item, i, self.array)?;
+                    if !take(m, i, item, result)? {
+                        break;
+                    }
+                }
+            }
+            Items::Made(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    let result = m.call_each(self.callback, *item, i, self.array)?;
+                    if !take(m, i, *item, result)? {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As `run`, from the last element to the first.
+    fn run_back(
+        &self,
+        m: &mut Machine<'a>,
+        mut take: impl FnMut(&mut Machine<'a>, usize, Val<'a>, Val<'a>) -> Result<bool, Fault>,
+    ) -> Result<(), Fault> {
+        for (i, item) in self.items.iter().enumerate().rev() {
+            let result = m.call_each(self.callback, item, i, self.array)?;
+            if !take(m, i, item, result)? {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -52,51 +94,70 @@ pub(super) fn function(value: Val<'_>) -> Result<&Callback, Fault> {
 pub(super) fn map<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let each = Each::new(m, this, args)?;
     let mut list = m.list(each.items.len())?;
-    for i in 0..each.items.len() {
-        let (_, value) = each.call(m, i)?;
+    each.run(m, |m, _, _, value| {
         list.push(m, value)?;
-    }
+        Ok(true)
+    })?;
     m.array(list)
 }
 
 pub(super) fn flat_map<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let each = Each::new(m, this, args)?;
     let mut list = m.list(0)?;
-    for i in 0..each.items.len() {
-        let (_, value) = each.call(m, i)?;
+    each.run(m, |m, _, _, value| {
         match value.items() {
             Some(items) => extend(m, &mut list, items)?,
             None => list.push(m, value)?,
         }
-    }
+        Ok(true)
+    })?;
     m.array(list)
 }
 
 pub(super) fn filter<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
+    // Room for a few from the start; more would cost a long list that keeps little.
+    const FEW: usize = 16;
     let each = Each::new(m, this, args)?;
-    let mut list = m.list(0)?;
-    for i in 0..each.items.len() {
-        let (item, keep) = each.call(m, i)?;
+    let mut list = m.list(each.items.len().min(FEW))?;
+    each.run(m, |m, _, item, keep| {
         if keep.truthy() {
             list.push(m, item)?;
         }
-    }
+        Ok(true)
+    })?;
     m.array(list)
 }
 
-/// The first element, in this order of indices, for which the callback's result is as wanted.
+/// The first element for which the callback's result is as wanted.
 fn search<'a>(
     m: &mut Machine<'a>,
     each: &Each<'a>,
-    mut order: impl Iterator<Item = usize>,
     wanted: bool,
 ) -> Result<Option<(usize, Val<'a>)>, Fault> {
-    order
-        .find_map(|i| match each.call(m, i) {
-            Ok((item, found)) => (found.truthy() == wanted).then_some(Ok((i, item))),
-            Err(fault) => Some(Err(fault)),
-        })
-        .transpose()
+    let mut found = None;
+    each.run(m, |_, i, item, result| {
+        let here = result.truthy() == wanted;
+        if here {
+            found = Some((i, item));
+        }
+        Ok(!here)
+    })?;
+    Ok(found)
+}
+
+/// The last element for which the callback's result counts as true.
+fn search_back<'a>(
+    m: &mut Machine<'a>,
+    each: &Each<'a>,
+) -> Result<Option<(usize, Val<'a>)>, Fault> {
+    let mut found = None;
+    each.run_back(m, |_, i, item, result| {
+        if result.truthy() {
+            found = Some((i, item));
+        }
+        Ok(found.is_none())
+    })?;
+    Ok(found)
 }
 
 fn value_of(found: Option<(usize, Val<'_>)>) -> Val<'_> {
@@ -109,7 +170,7 @@ fn index_of(found: Option<(usize, Val<'_>)>) -> Val<'_> {
 
 pub(super) fn find<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let each = Each::new(m, this, args)?;
-    Ok(value_of(search(m, &each, 0..each.items.len(), true)?))
+    Ok(value_of(search(m, &each, true)?))
 }
 
 pub(super) fn find_index<'a>(
@@ -118,17 +179,12 @@ pub(super) fn find_index<'a>(
     args: Args<'a, '_>,
 ) -> Outcome<'a> {
     let each = Each::new(m, this, args)?;
-    Ok(index_of(search(m, &each, 0..each.items.len(), true)?))
+    Ok(index_of(search(m, &each, true)?))
 }
 
 pub(super) fn find_last<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let each = Each::new(m, this, args)?;
-    Ok(value_of(search(
-        m,
-        &each,
-        (0..each.items.len()).rev(),
-        true,
-    )?))
+    Ok(value_of(search_back(m, &each)?))
 }
 
 pub(super) fn find_last_index<'a>(
@@ -137,31 +193,35 @@ pub(super) fn find_last_index<'a>(
     args: Args<'a, '_>,
 ) -> Outcome<'a> {
     let each = Each::new(m, this, args)?;
-    Ok(index_of(search(
-        m,
-        &each,
-        (0..each.items.len()).rev(),
-        true,
-    )?))
+    Ok(index_of(search_back(m, &each)?))
 }
 
 pub(super) fn some<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let each = Each::new(m, this, args)?;
-    Ok(Val::Bool(
-        search(m, &each, 0..each.items.len(), true)?.is_some(),
-    ))
+    Ok(Val::Bool(search(m, &each, true)?.is_some()))
 }
 
 pub(super) fn every<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let each = Each::new(m, this, args)?;
-    Ok(Val::Bool(
-        search(m, &each, 0..each.items.len(), false)?.is_none(),
-    ))
+    Ok(Val::Bool(search(m, &each, false)?.is_none()))
 }
 
 pub(super) fn reduce<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
-    let len = receiver(this).len();
-    fold(m, this, args, 0..len)
+    let each = Each::new(m, this, args)?;
+    let (mut value, skip) = each.start(args, each.items.get(0))?;
+    match each.items {
+        Items::Json(items) => {
+            for (i, item) in items.iter().enumerate().skip(skip) {
+                value = m.call_fold(each.callback, value, Val::from_json(item), i, this)?;
+            }
+        }
+        Items::Made(items) => {
+            for (i, item) in items.iter().enumerate().skip(skip) {
+                value = m.call_fold(each.callback, value, *item, i, this)?;
+            }
+        }
+    }
+    Ok(value)
 }
 
 pub(super) fn reduce_right<'a>(
@@ -169,29 +229,24 @@ pub(super) fn reduce_right<'a>(
     this: Val<'a>,
     args: Args<'a, '_>,
 ) -> Outcome<'a> {
-    let len = receiver(this).len();
-    fold(m, this, args, (0..len).rev())
+    let each = Each::new(m, this, args)?;
+    let (mut value, skip) = each.start(args, each.items.iter().next_back())?;
+    for (i, item) in each.items.iter().enumerate().rev().skip(skip) {
+        value = m.call_fold(each.callback, value, item, i, this)?;
+    }
+    Ok(value)
 }
 
-fn fold<'a>(
-    m: &mut Machine<'a>,
-    this: Val<'a>,
-    args: Args<'a, '_>,
-    mut order: impl Iterator<Item = usize>,
-) -> Outcome<'a> {
-    let each = Each::new(m, this, args)?;
-    let item = |i: usize| each.items.get(i).unwrap_or(Val::Undefined);
-    let mut value = if args.len() > 1 {
-        args.get(1)
-    } else {
-        let first = order.next().ok_or_else(|| {
+impl<'a> Each<'a> {
+    /// What a fold starts from, and how many elements that takes.
+    fn start(&self, args: Args<'a, '_>, first: Option<Val<'a>>) -> Result<(Val<'a>, usize), Fault> {
+        if args.len() > 1 {
+            return Ok((args.get(1), 0));
+        }
+        let first = first.ok_or_else(|| {
             Fault::new("TYPE_EMPTY", "an empty list has nothing to start from")
                 .hint("give the start: `reduce((sum, x) => sum + x, 0)`")
         })?;
-        item(first)
-    };
-    for i in order {
-        value = m.call(each.callback, &[value, item(i), Val::Num(i as f64), this])?;
+        Ok((first, 1))
     }
-    Ok(value)
 }

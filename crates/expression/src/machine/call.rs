@@ -46,6 +46,49 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Calls back with an element of an array, its index and the array.
+    #[inline]
+    pub(crate) fn call_each(
+        &mut self,
+        callback: &'a Callback,
+        item: Val<'a>,
+        index: usize,
+        array: Val<'a>,
+    ) -> Outcome<'a> {
+        match callback {
+            // What an arrow does not take need not be passed.
+            Callback::Arrow(arrow) if arrow.plain.is_some() && arrow.params.len() <= 1 => {
+                if let (Some(slot), [_]) = (arrow.plain, &arrow.params[..]) {
+                    self.slots[usize::from(slot)] = item;
+                }
+                self.operand(arrow.body)
+            }
+            _ => self.call(callback, &[item, Val::Num(index as f64), array]),
+        }
+    }
+
+    /// Calls back with what has been gathered so far, an element, its index and its array.
+    #[inline]
+    pub(crate) fn call_fold(
+        &mut self,
+        callback: &'a Callback,
+        so_far: Val<'a>,
+        item: Val<'a>,
+        index: usize,
+        array: Val<'a>,
+    ) -> Outcome<'a> {
+        match callback {
+            Callback::Arrow(arrow) if arrow.plain.is_some() && arrow.params.len() == 2 => {
+                let first = usize::from(arrow.plain.unwrap_or_default());
+                if let [a, b] = &mut self.slots[first..][..2] {
+                    (*a, *b) = (so_far, item);
+                }
+                self.operand(arrow.body)
+            }
+            _ => self.call(callback, &[so_far, item, Val::Num(index as f64), array]),
+        }
+    }
+
     #[inline]
     fn bind(&mut self, arrow: &'a Arrow, args: &[Val<'a>]) -> Result<(), Fault> {
         if let Some(first) = arrow.plain {

@@ -19,7 +19,11 @@ impl<'a> Machine<'a> {
         let len = path.steps.len();
         match self.follow(path) {
             // Of what is not there, the way from the start on knows more to tell.
-            Some(value) if !value.is_nullish() => self.chain(value, len, base, steps),
+            Some(value) if !value.is_nullish() => {
+                // The start, and each step, as without a path.
+                self.charge(1 + len as u64)?;
+                self.chain(value, len, base, steps)
+            }
             _ => {
                 let first = self.eval(base)?;
                 self.chain(first, 0, base, steps)
@@ -27,19 +31,16 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Follows a path and pays for its steps; `None` where it is unclear.
+    /// Follows a path; `None` where it is unclear. The caller pays.
     #[inline(always)]
-    pub(super) fn follow(&mut self, path: &'a Path) -> Option<Val<'a>> {
-        let found = match path.from {
-            PathRoot::Local(slot) => walk_from(&path.steps, self.slots[usize::from(slot)])?,
+    pub(super) fn follow(&self, path: &'a Path) -> Option<Val<'a>> {
+        match path.from {
+            PathRoot::Local(slot) => walk_from(&path.steps, self.slots[usize::from(slot)]),
             _ => {
                 let start = path.start(self.scope, &self.code.node_ids)?;
-                walk(&path.steps, start).value()?
+                walk(&path.steps, start).value()
             }
-        };
-        // As the evaluator: the start and each step. It says so if that is too much.
-        self.charge(1 + path.steps.len() as u64).ok()?;
-        Some(found)
+        }
     }
 
     /// The steps of a chain from `value` on, which is where the step at `from` begins.
@@ -102,8 +103,21 @@ impl<'a> Machine<'a> {
 
     #[inline(never)]
     fn call_method(&mut self, method: &Method, this: Val<'a>, args: Run) -> Outcome<'a> {
-        let args = self.arguments(args)?;
-        (method.run)(self, this, Args(&args))
+        match args.of(&self.code.elements) {
+            [] => (method.run)(self, this, Args(&[])),
+            [one] if !one.spread => {
+                let one = self.operand(one.node)?;
+                (method.run)(self, this, Args(&[one]))
+            }
+            [one, two] if !one.spread && !two.spread => {
+                let args = [self.operand(one.node)?, self.operand(two.node)?];
+                (method.run)(self, this, Args(&args))
+            }
+            _ => {
+                let args = self.arguments(args)?;
+                (method.run)(self, this, Args(&args))
+            }
+        }
     }
 
     /// A member by a fixed key.

@@ -17,12 +17,12 @@ const VALUE_BYTES: usize = size_of::<Value>();
 /// form to form is copied each time.
 #[inline]
 pub(crate) fn owned<E>(
-    value: Val<'_>,
+    value: &Val<'_>,
     limits: &Limits,
     fail: impl FnOnce(Fault) -> E,
 ) -> Result<Option<Value>, E> {
     let fits = |bytes| VALUE_BYTES + bytes <= limits.result_bytes;
-    match value {
+    match *value {
         Val::Undefined => Ok(None),
         Val::Null if fits(0) => Ok(Some(Value::Null)),
         Val::Bool(b) if fits(0) => Ok(Some(Value::Bool(b))),
@@ -143,18 +143,25 @@ impl Border {
 }
 
 /// Whole numbers are JSON integers where they fit one; NaN and infinities are null.
+#[inline]
 fn json_number(n: f64) -> Value {
-    // 2^63 and 2^64; every whole double below them casts exactly.
+    // The cast saturates: what is no whole number does not compare equal, and both ends stand for
+    // what is beyond them too.
+    let whole = n as i64;
+    if whole as f64 == n && whole != i64::MAX && whole != i64::MIN {
+        return Value::from(whole);
+    }
+    large_or_broken(n)
+}
+
+fn large_or_broken(n: f64) -> Value {
+    // 2^63 and 2^64; every whole double between them casts exactly.
     const I64_END: f64 = 9_223_372_036_854_775_808.0;
     const U64_END: f64 = 18_446_744_073_709_551_616.0;
-    if n.trunc() != n {
-        return Number::from_f64(n).map_or(Value::Null, Value::Number);
+    if (I64_END..U64_END).contains(&n) {
+        return Value::from(n as u64);
     }
-    match n {
-        _ if n.abs() < I64_END => Value::from(n as i64),
-        _ if n > 0.0 && n < U64_END => Value::from(n as u64),
-        _ => Number::from_f64(n).map_or(Value::Null, Value::Number),
-    }
+    Number::from_f64(n).map_or(Value::Null, Value::Number)
 }
 
 pub(crate) fn too_nested() -> Fault {
