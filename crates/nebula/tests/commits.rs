@@ -7,13 +7,14 @@ use std::{sync::Arc, time::Duration};
 use nebula::{
     Nebula,
     core::Clock,
-    execution::Status,
+    execution::{StartOptions, Status},
     ports::{ErrorKind, ExecutionRepo},
     runtime::{WorkerConfig, WorkerStopped},
 };
 use nebula_testkit::run_timed;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use world::{LONG, Mortal, World};
+use world::{LONG, Mortal, World, tenant};
 
 /// How many steps an execution of `yaml` writes.
 fn steps(yaml: String) -> u32 {
@@ -118,5 +119,62 @@ fn a_worker_that_stops_for_its_store_lets_the_attempts_of_others_finish() {
         let report = inside.finish(&inside.process(), slow).await;
         assert_eq!(report.status, Status::Completed);
         assert_eq!(inside.ledger.labels(), ["slow"]);
+    });
+}
+
+#[test]
+fn large_results_are_committed_in_several_steps() {
+    let nodes: Vec<_> = (0..6)
+        .map(|i| format!("{{ id: n{i}, action: data.set, parameters: {{ x: \"{{{{ 'y'.repeat(400000) }}}}\" }} }}"))
+        .collect();
+    let world = World::default();
+    let inside = world.clone();
+    run_timed(&world.clock.clone(), async move {
+        let executions: Arc<dyn ExecutionRepo> = inside.executions.clone();
+        let counted = Mortal::new(executions, 0, false);
+        let nebula = inside.process_over(counted.clone());
+        let installed = inside
+            .install(&nebula, &format!("nodes: [ {} ]", nodes.join(", ")))
+            .await;
+        let id = nebula
+            .start(&tenant(), &installed, Value::Null, StartOptions::default())
+            .await
+            .unwrap();
+        assert_eq!(inside.finish(&nebula, id).await.status, Status::Completed);
+        assert_eq!(counted.steps(), 3, "two of a megabyte, and the end");
+    });
+}
+
+#[test]
+fn a_locally_started_chain_costs_two_commits() {
+    let world = World::default();
+    let inside = world.clone();
+    run_timed(&world.clock.clone(), async move {
+        let executions: Arc<dyn ExecutionRepo> = inside.executions.clone();
+        let counted = Mortal::new(executions, 0, false);
+        let nebula = inside.process_over(counted.clone());
+        let nodes: Vec<_> = (0..10)
+            .map(|i| format!("{{ id: n{i}, action: data.set, parameters: {{ n: {i} }} }}"))
+            .collect();
+        let installed = inside
+            .install(&nebula, &format!("nodes: [ {} ]", nodes.join(", ")))
+            .await;
+        let id = nebula
+            .start(&tenant(), &installed, Value::Null, StartOptions::default())
+            .await
+            .unwrap();
+        inside.finish(&nebula, id).await;
+        let summary = inside.executions.get(&tenant(), id).await.unwrap().unwrap();
+        let page = inside
+            .executions
+            .journal(&tenant(), id, 1, 100)
+            .await
+            .unwrap();
+        let epochs: Vec<_> = page.entries.iter().map(|entry| entry.epoch).collect();
+        assert_eq!(
+            (summary.entries, epochs.iter().max()),
+            (12, Some(&1)),
+            "start, ten nodes, end"
+        );
     });
 }
