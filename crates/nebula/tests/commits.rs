@@ -7,26 +7,20 @@ use std::{sync::Arc, time::Duration};
 use nebula::{
     Nebula,
     core::Clock,
-    execution::{StartOptions, Status},
+    execution::Status,
     ports::{ErrorKind, ExecutionRepo},
     runtime::{WorkerConfig, WorkerStopped},
 };
-use nebula_testkit::run_timed;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use world::{LONG, Mortal, World, tenant};
+use world::{LONG, Mortal, World, in_world, tenant};
 
 /// How many steps an execution of `yaml` writes.
-fn steps(yaml: String) -> u32 {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
-        let executions: Arc<dyn ExecutionRepo> = inside.executions.clone();
-        let counted = Mortal::new(executions, 0, false);
-        let nebula = inside.process_over(counted.clone());
-        let installed = inside.install(&nebula, &yaml).await;
-        let id = inside.start(&nebula, &installed).await;
-        assert_eq!(inside.finish(&nebula, id).await.status, Status::Completed);
+fn steps(yaml: &str) -> u32 {
+    in_world(async |world| {
+        let counted = world.mortal(None);
+        let nebula = world.process_over(counted.clone());
+        let id = world.begin(&nebula, yaml).await;
+        assert_eq!(world.finish(&nebula, id).await.status, Status::Completed);
         counted.steps()
     })
 }
@@ -42,15 +36,18 @@ fn pure_work_that_takes_long_is_committed_on_the_way() {
         let nodes: Vec<_> = (0..10).map(node).collect();
         format!("nodes: [ {} ]", nodes.join(", "))
     };
-    assert_eq!(steps(chain(0.0)), 1, "the chain and its end");
+    assert_eq!(steps(&chain(0.0)), 1, "the chain and its end");
     // The first entry is as old as the limit once two more nodes have run.
-    assert_eq!(steps(chain(0.05)), 4, "after every third node, and the end");
+    assert_eq!(
+        steps(&chain(0.05)),
+        4,
+        "after every third node, and the end"
+    );
 }
 
 /// A process that stops when its store fails, over a store that may have no room.
 fn strict(world: &World) -> (Nebula, Arc<Mortal>) {
-    let executions: Arc<dyn ExecutionRepo> = world.executions.clone();
-    let store = Mortal::new(executions, 0, false);
+    let store = world.mortal(None);
     let config = WorkerConfig {
         stop_on_store_failure: true,
         ..WorkerConfig::default()
@@ -62,63 +59,53 @@ const TWO_EFFECTS: &str = "nodes: [ { id: a, action: test.once, parameters: { la
 
 #[test]
 fn a_store_that_is_given_room_in_time_holds_what_was_decided() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
-        let (nebula, store) = strict(&inside);
-        let installed = inside.install(&nebula, TWO_EFFECTS).await;
-        let id = inside.start(&nebula, &installed).await;
-        store.full_for(&inside.clock, Duration::from_secs(5), None);
+    in_world(async |world| {
+        let (nebula, store) = strict(&world);
+        let id = world.begin(&nebula, TWO_EFFECTS).await;
+        store.full_for(&world.clock, Duration::from_secs(5), None);
         // It panics if the worker stops.
-        assert_eq!(inside.finish(&nebula, id).await.status, Status::Completed);
-        assert_eq!(inside.ledger.labels(), ["a", "b"]);
+        assert_eq!(world.finish(&nebula, id).await.status, Status::Completed);
+        assert_eq!(world.ledger.labels(), ["a", "b"]);
     });
 }
 
 #[test]
 fn a_store_that_stays_full_ends_the_drive_before_its_lease_does() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
-        let (nebula, store) = strict(&inside);
-        let installed = inside.install(&nebula, TWO_EFFECTS).await;
-        let _ = inside.start(&nebula, &installed).await;
-        store.full_for(&inside.clock, LONG, None);
-        let before = inside.clock.monotonic();
+    in_world(async |world| {
+        let (nebula, store) = strict(&world);
+        let _ = world.begin(&nebula, TWO_EFFECTS).await;
+        store.full_for(&world.clock, LONG, None);
+        let before = world.clock.monotonic();
         match nebula.run(CancellationToken::new()).await {
             Err(WorkerStopped::Store(error)) => assert_eq!(error.kind, ErrorKind::Full),
             other => panic!("{other:?}"),
         }
-        let took = inside.clock.monotonic() - before;
+        let took = world.clock.monotonic() - before;
         let config = WorkerConfig::default();
         let bound = config.lease_ttl - config.lease_margin;
         assert!(took > bound / 2 && took < bound, "{took:?}");
-        assert!(inside.ledger.labels().is_empty(), "nothing was committed");
+        assert!(world.ledger.labels().is_empty(), "nothing was committed");
     });
 }
 
 #[test]
 fn a_worker_that_stops_for_its_store_lets_the_attempts_of_others_finish() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
-        let (nebula, store) = strict(&inside);
+    in_world(async |world| {
+        let (nebula, store) = strict(&world);
         let slow =
             "nodes: [ { id: slow, action: test.once, parameters: { label: slow, seconds: 11 } } ]";
-        let slow = inside.install(&nebula, slow).await;
-        let slow = inside.start(&nebula, &slow).await;
-        let other = inside.install(&nebula, TWO_EFFECTS).await;
-        let other = inside.start(&nebula, &other).await;
-        store.full_for(&inside.clock, LONG, Some(other));
+        let slow = world.begin(&nebula, slow).await;
+        let other = world.begin(&nebula, TWO_EFFECTS).await;
+        store.full_for(&world.clock, LONG, Some(other));
         let stopped = nebula.run(CancellationToken::new()).await;
         assert!(
             matches!(stopped, Err(WorkerStopped::Store(_))),
             "{stopped:?}"
         );
         // Cut off, the attempt would need a person: nobody could say whether it happened.
-        let report = inside.finish(&inside.process(), slow).await;
+        let report = world.finish(&world.process(), slow).await;
         assert_eq!(report.status, Status::Completed);
-        assert_eq!(inside.ledger.labels(), ["slow"]);
+        assert_eq!(world.ledger.labels(), ["slow"]);
     });
 }
 
@@ -127,45 +114,25 @@ fn large_results_are_committed_in_several_steps() {
     let nodes: Vec<_> = (0..6)
         .map(|i| format!("{{ id: n{i}, action: data.set, parameters: {{ x: \"{{{{ 'y'.repeat(400000) }}}}\" }} }}"))
         .collect();
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
-        let executions: Arc<dyn ExecutionRepo> = inside.executions.clone();
-        let counted = Mortal::new(executions, 0, false);
-        let nebula = inside.process_over(counted.clone());
-        let installed = inside
-            .install(&nebula, &format!("nodes: [ {} ]", nodes.join(", ")))
-            .await;
-        let id = nebula
-            .start(&tenant(), &installed, Value::Null, StartOptions::default())
-            .await
-            .unwrap();
-        assert_eq!(inside.finish(&nebula, id).await.status, Status::Completed);
-        assert_eq!(counted.steps(), 3, "two of a megabyte, and the end");
-    });
+    let yaml = format!("nodes: [ {} ]", nodes.join(", "));
+    assert_eq!(steps(&yaml), 3, "two of a megabyte, and the end");
 }
 
 #[test]
 fn a_locally_started_chain_costs_two_commits() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
-        let executions: Arc<dyn ExecutionRepo> = inside.executions.clone();
-        let counted = Mortal::new(executions, 0, false);
-        let nebula = inside.process_over(counted.clone());
+    in_world(async |world| {
+        let counted = world.mortal(None);
+        let nebula = world.process_over(counted.clone());
         let nodes: Vec<_> = (0..10)
             .map(|i| format!("{{ id: n{i}, action: data.set, parameters: {{ n: {i} }} }}"))
             .collect();
-        let installed = inside
+        let installed = world
             .install(&nebula, &format!("nodes: [ {} ]", nodes.join(", ")))
             .await;
-        let id = nebula
-            .start(&tenant(), &installed, Value::Null, StartOptions::default())
-            .await
-            .unwrap();
-        inside.finish(&nebula, id).await;
-        let summary = inside.executions.get(&tenant(), id).await.unwrap().unwrap();
-        let page = inside
+        let id = world.start(&nebula, &installed).await;
+        world.finish(&nebula, id).await;
+        let summary = world.executions.get(&tenant(), id).await.unwrap().unwrap();
+        let page = world
             .executions
             .journal(&tenant(), id, 1, 100)
             .await

@@ -2,15 +2,9 @@
 
 mod world;
 
-use std::sync::Arc;
-
-use nebula::{
-    execution::{StartOptions, Status},
-    ports::ExecutionRepo,
-};
-use nebula_testkit::run_timed;
+use nebula::execution::{StartOptions, Status};
 use serde_json::{Value, json};
-use world::{Mortal, World, states, tenant};
+use world::{in_world, states, tenant};
 
 /// Data, `for_each`, retry, failure with its own path, wait, `when` and a join in one flow, with
 /// effects of every class that may be repeated.
@@ -53,22 +47,18 @@ fn a_crash_at_any_call_changes_nothing_about_the_result() {
 
 /// Output and states, and the number of calls of the first process.
 fn check_everything(death: Option<(u32, bool)>) -> ((Status, Value, String), u32) {
-    let world = World::default();
-    world.ledger.fail_next("flaky", 1);
-    let inside = world.clone();
-    let (report, calls) = run_timed(&world.clock.clone(), async move {
-        let executions: Arc<dyn ExecutionRepo> = inside.executions.clone();
-        let (dies_at, after) = death.unwrap_or((0, false));
-        let mortal = Mortal::new(executions, dies_at, after);
-        let first = inside.process_over(mortal.clone());
-        let installed = inside.install(&first, EVERYTHING).await;
+    let (world, report, calls) = in_world(async |world| {
+        world.ledger.fail_next("flaky", 1);
+        let mortal = world.mortal(death);
+        let first = world.process_over(mortal.clone());
+        let installed = world.install(&first, EVERYTHING).await;
         let options = StartOptions::default();
         let life = async {
             let id = first
                 .start(&tenant(), &installed, json!({ "n": 1 }), options.clone())
                 .await
                 .unwrap();
-            inside.finish(&first, id).await
+            world.finish(&first, id).await
         };
         let lived = tokio::select! {
             biased;
@@ -78,8 +68,7 @@ fn check_everything(death: Option<(u32, bool)>) -> ((Status, Value, String), u32
         let report = match lived {
             Some(report) => report,
             None => {
-                let second = inside.process();
-                let unfinished = second.engine().unfinished(&tenant()).await.unwrap();
+                let second = world.process();
                 let page = second
                     .engine()
                     .list(&tenant(), &Default::default(), None, 10)
@@ -93,11 +82,10 @@ fn check_everything(death: Option<(u32, bool)>) -> ((Status, Value, String), u32
                         .await
                         .unwrap(),
                 };
-                drop(unfinished);
-                inside.finish(&second, id).await
+                world.finish(&second, id).await
             }
         };
-        (report, mortal.calls())
+        (world, report, mortal.calls())
     });
     // What may be repeated may stand twice in the ledger, and never under two keys.
     for label in ["item 1", "item 2", "item 3", "bill", "flaky"] {
@@ -118,35 +106,29 @@ fn an_at_most_once_effect_never_happens_twice_whatever_dies_when() {
     let yaml = "nodes: [ { id: a, action: test.once, parameters: { label: a } }, { id: b, action: test.once, parameters: { label: b } } ]";
     for dies_at in 1..30 {
         for after in [false, true] {
-            let world = World::default();
-            let inside = world.clone();
-            let status = run_timed(&world.clock.clone(), async move {
-                let executions: Arc<dyn ExecutionRepo> = inside.executions.clone();
-                let mortal = Mortal::new(executions, dies_at, after);
-                let first = inside.process_over(mortal.clone());
-                let installed = inside.install(&first, yaml).await;
+            let (world, status) = in_world(async |world| {
+                let mortal = world.mortal(Some((dies_at, after)));
+                let first = world.process_over(mortal.clone());
                 let life = async {
-                    let id = first
-                        .start(&tenant(), &installed, Value::Null, StartOptions::default())
-                        .await
-                        .unwrap();
-                    inside.finish(&first, id).await
+                    let id = world.begin(&first, yaml).await;
+                    world.finish(&first, id).await
                 };
                 tokio::select! {
                     biased;
                     _ = life => {}
                     () = mortal.death() => {}
                 }
-                let second = inside.process();
+                let second = world.process();
                 let page = second
                     .engine()
                     .list(&tenant(), &Default::default(), None, 10)
                     .await
                     .unwrap();
-                match page.items.first() {
-                    Some(summary) => inside.finish(&second, summary.id).await.status,
+                let status = match page.items.first() {
+                    Some(summary) => world.finish(&second, summary.id).await.status,
                     None => Status::Completed,
-                }
+                };
+                (world, status)
             });
             assert!(
                 matches!(status, Status::Completed | Status::Parked),

@@ -10,16 +10,16 @@ use nebula::{
     execution::{StartOptions, Status, UnparkDecision},
     ports::Signalled,
 };
-use nebula_testkit::run_timed;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use world::{LONG, World, states, tenant};
+use world::{LONG, World, in_world, states, tenant};
 
 /// Runs a definition in a fresh world and compares status, output and node states.
 fn check(yaml: &str, input: Value, expected: &str) -> World {
-    let world = World::default();
-    let inside = world.clone();
-    let report = run_timed(&world.clock, async move { inside.run(yaml, input).await });
+    let (world, report) = in_world(async |world| {
+        let report = world.run(yaml, input).await;
+        (world, report)
+    });
     let error = report
         .error
         .as_ref()
@@ -146,54 +146,46 @@ output: "{{ $nodes.a.result.length }}""#,
 
 #[test]
 fn a_wait_takes_its_time_and_costs_no_lease() {
-    let world = World::default();
-    let inside = world.clone();
-    let before = world.clock.now();
-    let report = run_timed(&world.clock, async move {
+    in_world(async |world| {
+        let before = world.clock.now();
         let yaml = "nodes: [ { id: w, action: flow.wait, parameters: { for: 1h } }, { id: a, action: data.set, parameters: { x: 1 } } ]";
-        inside.run(yaml, Value::Null).await
+        let report = world.run(yaml, Value::Null).await;
+        assert_eq!(report.status, Status::Completed);
+        let waited = world.clock.now().since(before);
+        assert!(waited >= LONG && waited < LONG * 2, "{waited:?}");
     });
-    assert_eq!(report.status, Status::Completed);
-    let waited = world.clock.now().since(before);
-    assert!(waited >= LONG && waited < LONG * 2, "{waited:?}");
 }
 
 #[test]
 fn a_failed_attempt_is_made_again_with_the_same_key() {
-    let world = World::default();
-    world.ledger.fail_next("pay", 2);
-    let inside = world.clone();
-    let report = run_timed(&world.clock, async move {
+    in_world(async |world| {
+        world.ledger.fail_next("pay", 2);
         let yaml = "nodes: [ { id: pay, action: test.keyed, parameters: { label: pay }, retry: { max_attempts: 3, initial: 20s } } ]";
-        inside.run(yaml, Value::Null).await
+        let report = world.run(yaml, Value::Null).await;
+        assert_eq!(
+            (report.status, &report.output["attempt"]),
+            (Status::Completed, &json!(3))
+        );
+        assert_eq!(world.ledger.labels(), ["pay"]);
     });
-    assert_eq!(
-        (report.status, &report.output["attempt"]),
-        (Status::Completed, &json!(3))
-    );
-    assert_eq!(world.ledger.labels(), ["pay"]);
 }
 
 #[test]
 fn retries_that_run_out_fail() {
-    let world = World::default();
-    world.ledger.fail_next("pay", 9);
-    let inside = world.clone();
-    let report = run_timed(&world.clock, async move {
+    in_world(async |world| {
+        world.ledger.fail_next("pay", 9);
         let yaml = "nodes: [ { id: pay, action: test.keyed, parameters: { label: pay }, retry: { max_attempts: 3 } } ]";
-        inside.run(yaml, Value::Null).await
+        let report = world.run(yaml, Value::Null).await;
+        assert_eq!(
+            (report.status, report.nodes["pay"][0]["attempts"].clone()),
+            (Status::Failed, json!(3))
+        );
     });
-    assert_eq!(
-        (report.status, report.nodes["pay"][0]["attempts"].clone()),
-        (Status::Failed, json!(3))
-    );
 }
 
 #[test]
 fn an_at_most_once_effect_that_times_out_parks_until_a_person_decides() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
+    in_world(async |world| {
         let yaml = r#"
 nodes:
   - { id: pay, action: test.once, parameters: { label: pay, hang: true }, timeout: 5s }
@@ -201,13 +193,9 @@ nodes:
   - { id: slow, action: flow.wait, parameters: { for: 1h } }
   - { id: last, action: data.set, parameters: { id: "{{ $nodes.pay.result.id }}" } }
 "#;
-        let nebula = inside.process();
-        let installed = inside.install(&nebula, yaml).await;
-        let id = nebula
-            .start(&tenant(), &installed, Value::Null, StartOptions::default())
-            .await
-            .unwrap();
-        let report = inside.finish(&nebula, id).await;
+        let nebula = world.process();
+        let id = world.begin(&nebula, yaml).await;
+        let report = world.finish(&nebula, id).await;
         assert_eq!(
             (report.status, states(&report).as_str()),
             (Status::Parked, "pay:indeterminate")
@@ -229,26 +217,20 @@ nodes:
             (report.status, report.output),
             (Status::Completed, json!({ "id": 7 }))
         );
-        assert_eq!(inside.ledger.labels(), ["pay", "next"]);
+        assert_eq!(world.ledger.labels(), ["pay", "next"]);
     });
 }
 
 #[test]
 fn a_cancelled_execution_stops_what_runs_and_ends() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
+    in_world(async |world| {
         let yaml =
             "nodes: [ { id: a, action: test.idempotent, parameters: { label: a, hang: true } } ]";
-        let nebula = inside.process();
-        let installed = inside.install(&nebula, yaml).await;
-        let id = nebula
-            .start(&tenant(), &installed, Value::Null, StartOptions::default())
-            .await
-            .unwrap();
+        let nebula = world.process();
+        let id = world.begin(&nebula, yaml).await;
         let cancel = async {
             // The clock moves only when everything else waits: the attempt is under way.
-            inside
+            world
                 .clock
                 .sleep(std::time::Duration::from_millis(50))
                 .await;
@@ -296,12 +278,10 @@ fn an_output_that_breaks_its_schema_fails_the_execution() {
 
 #[test]
 fn an_input_that_does_not_fit_begins_nothing() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
-        let nebula = inside.process();
+    in_world(async |world| {
+        let nebula = world.process();
         let yaml = "input: { type: object, required: [n], properties: { n: { type: integer } } }\nnodes: [ { id: a, action: data.set } ]";
-        let installed = inside.install(&nebula, yaml).await;
+        let installed = world.install(&nebula, yaml).await;
         let deep = (0..101).fold(json!(1), |value, _| json!([value]));
         for (input, refusal) in [
             (json!({}), "Input"),
@@ -348,9 +328,8 @@ fn a_time_limit_ends_an_execution() {
 
 #[test]
 fn two_engines_run_side_by_side() {
-    let (one, two) = (World::default(), World::default());
-    let clock = one.clock.clone();
-    run_timed(&clock, async move {
+    in_world(async |one| {
+        let two = World::default();
         let yaml = |label: &str| {
             format!("nodes: [ {{ id: a, action: test.keyed, parameters: {{ label: {label} }} }} ]")
         };

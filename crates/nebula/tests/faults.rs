@@ -12,145 +12,126 @@ use nebula::{
     ports::*,
     runtime::WorkerConfig,
 };
-use nebula_testkit::run_timed;
 use tokio_util::sync::CancellationToken;
-use world::{LONG, Mortal, World, states, tenant};
+use world::{LONG, World, in_world, states, tenant};
 
 const ONE_EFFECT: &str = "nodes: [ { id: a, action: test.once, parameters: { label: a } } ]";
 
 #[test]
 fn what_is_cancelled_before_it_runs_begins_no_attempt() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
-        let nebula = inside.process();
-        let installed = inside.install(&nebula, ONE_EFFECT).await;
-        let id = inside.start(&nebula, &installed).await;
+    in_world(async |world| {
+        let nebula = world.process();
+        let id = world.begin(&nebula, ONE_EFFECT).await;
         let reason = "enough".to_owned();
         let cancelled = nebula.engine().cancel(&tenant(), id, reason).await.unwrap();
         assert_eq!(cancelled, Signalled::Delivered { seq: 1 });
-        let report = inside.finish(&nebula, id).await;
+        let report = world.finish(&nebula, id).await;
         assert_eq!(
             (report.status, states(&report).as_str()),
             (Status::Cancelled, "a:cancelled")
         );
-        assert!(inside.ledger.labels().is_empty());
+        assert!(world.ledger.labels().is_empty());
     });
 }
 
 #[test]
 fn starts_beyond_what_a_worker_holds_do_not_wait_for_it() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
+    in_world(async |world| {
         let config = WorkerConfig {
             executions: 1,
             ..WorkerConfig::default()
         };
-        let nebula = inside.process_with(inside.executions.clone(), config);
-        let installed = inside.install(&nebula, ONE_EFFECT).await;
+        let nebula = world.process_with(world.executions.clone(), config);
+        let installed = world.install(&nebula, ONE_EFFECT).await;
         let mut ids = Vec::new();
         for _ in 0..3 {
-            ids.push(inside.start(&nebula, &installed).await);
+            ids.push(world.start(&nebula, &installed).await);
         }
         for id in ids {
-            assert_eq!(inside.finish(&nebula, id).await.status, Status::Completed);
+            assert_eq!(world.finish(&nebula, id).await.status, Status::Completed);
         }
     });
 }
 
 #[test]
 fn a_lease_that_grew_old_before_it_was_adopted_begins_nothing_of_another_holder() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
-        let nebula = inside.process();
+    in_world(async |world| {
+        let nebula = world.process();
         let yaml = "nodes: [ { id: a, action: test.read, parameters: { label: a } } ]";
-        let installed = inside.install(&nebula, yaml).await;
-        let id = inside.start(&nebula, &installed).await;
+        let id = world.begin(&nebula, yaml).await;
         // Nobody drives it until its lease is over, and somebody else has it.
-        inside.clock.advance(Duration::from_secs(20));
-        inside.seize(id).await;
+        world.clock.advance(Duration::from_secs(20));
+        world.seize(id).await;
         tokio::select! {
             biased;
             _ = nebula.run(CancellationToken::new()) => unreachable!(),
-            () = inside.clock.sleep(Duration::from_secs(5)) => {}
+            () = world.clock.sleep(Duration::from_secs(5)) => {}
         };
-        assert!(inside.ledger.labels().is_empty());
+        assert!(world.ledger.labels().is_empty());
     });
 }
 
 #[test]
 fn no_attempt_begins_after_an_answer_that_outlasted_the_lease() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
-        let executions: Arc<dyn ExecutionRepo> = inside.executions.clone();
-        let late = Mortal::new(executions, 0, true);
-        late.answer_step_after(&inside.clock, Duration::from_secs(30));
-        let nebula = inside.process_over(late);
-        let installed = inside.install(&nebula, ONE_EFFECT).await;
-        let id = inside.start(&nebula, &installed).await;
+    in_world(async |world| {
+        let late = world.mortal(None);
+        late.answer_step_after(&world.clock, Duration::from_secs(30));
+        let nebula = world.process_over(late);
+        let id = world.begin(&nebula, ONE_EFFECT).await;
         let thief = async {
-            inside.clock.sleep(Duration::from_secs(15)).await;
-            inside.seize(id).await;
-            inside.clock.sleep(Duration::from_secs(16)).await;
+            world.clock.sleep(Duration::from_secs(15)).await;
+            world.seize(id).await;
+            world.clock.sleep(Duration::from_secs(16)).await;
         };
         tokio::select! {
             biased;
             _ = nebula.run(CancellationToken::new()) => unreachable!(),
             () = thief => {}
         }
-        assert!(inside.ledger.labels().is_empty());
+        assert!(world.ledger.labels().is_empty());
     });
 }
 
 #[test]
 fn a_worker_that_stops_keeps_its_lease_until_attempts_have_ended() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
+    in_world(async |world| {
         let config = WorkerConfig {
             grace: Duration::from_secs(60),
             ..WorkerConfig::default()
         };
-        let nebula = inside.process_with(inside.executions.clone(), config);
+        let nebula = world.process_with(world.executions.clone(), config);
         let yaml = "nodes: [ { id: a, action: test.once, parameters: { label: a, seconds: 30 } } ]";
-        let installed = inside.install(&nebula, yaml).await;
-        let id = inside.start(&nebula, &installed).await;
+        let id = world.begin(&nebula, yaml).await;
         let shutdown = CancellationToken::new();
         let watch = async {
-            inside.clock.sleep(Duration::from_secs(1)).await;
+            world.clock.sleep(Duration::from_secs(1)).await;
             shutdown.cancel();
-            inside.clock.sleep(Duration::from_secs(20)).await;
-            inside.executions.get(&tenant(), id).await.unwrap().unwrap()
+            world.clock.sleep(Duration::from_secs(20)).await;
+            world.executions.get(&tenant(), id).await.unwrap().unwrap()
         };
         let (stopped, summary) = tokio::join!(nebula.run(shutdown.clone()), watch);
         stopped.unwrap();
         assert!(summary.leased, "the lease lapsed while the attempt ran");
-        let report = inside.finish(&inside.process(), id).await;
+        let report = world.finish(&world.process(), id).await;
         assert_eq!(report.status, Status::Completed);
-        assert_eq!(inside.ledger.labels(), ["a"]);
+        assert_eq!(world.ledger.labels(), ["a"]);
     });
 }
 
 #[test]
 fn a_question_that_is_never_answered_stands_in_no_ones_way() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
+    in_world(async |world| {
         let yaml = "nodes: [ { id: a, action: test.reconciled, timeout: 5s, parameters: { label: a, hang: true } } ]";
-        let first = inside.process();
-        let installed = inside.install(&first, yaml).await;
-        let id = inside.start(&first, &installed).await;
+        let first = world.process();
+        let id = world.begin(&first, yaml).await;
         tokio::select! {
             biased;
             _ = first.run(CancellationToken::new()) => unreachable!(),
-            () = inside.clock.sleep(Duration::from_secs(1)) => {}
+            () = world.clock.sleep(Duration::from_secs(1)) => {}
         }
-        let second = inside.process();
+        let second = world.process();
         let tenant = tenant();
-        let waited = inside.clock.sleep(LONG);
+        let waited = world.clock.sleep(LONG);
         let outcome = second
             .engine()
             .outcome(&tenant, id, Until::EndedOrParked, None);
@@ -208,41 +189,36 @@ impl TaskQueue for DeadQueue {
 
 #[test]
 fn a_queue_that_is_away_slows_nothing_that_runs() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
+    in_world(async |world| {
         let queue = Arc::new(DeadQueue);
-        let nebula = inside.process_of(inside.executions.clone(), queue, WorkerConfig::default());
+        let nebula = world.process_of(world.executions.clone(), queue, WorkerConfig::default());
         let nodes: Vec<_> = (0..20)
             .map(|i| format!("{{ id: n{i}, action: test.read, parameters: {{ label: n{i}, seconds: 0.01 }} }}"))
             .collect();
         let yaml = format!("nodes: [ {} ]", nodes.join(", "));
-        let installed = inside.install(&nebula, &yaml).await;
-        let before = inside.clock.monotonic();
-        let id = inside.start(&nebula, &installed).await;
-        let report = inside.finish(&nebula, id).await;
+        let installed = world.install(&nebula, &yaml).await;
+        let before = world.clock.monotonic();
+        let id = world.start(&nebula, &installed).await;
+        let report = world.finish(&nebula, id).await;
         assert_eq!(report.status, Status::Completed);
-        let took = inside.clock.monotonic() - before;
+        let took = world.clock.monotonic() - before;
         assert!(took < Duration::from_secs(1), "{took:?}");
     });
 }
 
 #[test]
 fn a_caller_waits_no_longer_than_its_deadline() {
-    let world = World::default();
-    let inside = world.clone();
-    run_timed(&world.clock.clone(), async move {
-        let nebula = inside.process();
-        let installed = inside.install(&nebula, ONE_EFFECT).await;
-        let id = inside.start(&nebula, &installed).await;
+    in_world(async |world| {
+        let nebula = world.process();
+        let id = world.begin(&nebula, ONE_EFFECT).await;
         let deadline = Duration::from_millis(10);
-        let before = inside.clock.monotonic();
+        let before = world.clock.monotonic();
         let status = nebula
             .engine()
             .wait(&tenant(), id, Until::Ended, Some(deadline))
             .await;
         assert_eq!(status.unwrap(), Some(Status::Running));
-        assert_eq!(inside.clock.monotonic() - before, deadline);
+        assert_eq!(world.clock.monotonic() - before, deadline);
     });
 }
 

@@ -29,7 +29,7 @@ use nebula::{
 };
 use nebula_testkit::{
     ManualClock, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryWorkflowRepo,
-    SeededEntropy,
+    SeededEntropy, run_timed,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -237,6 +237,11 @@ impl World {
             .unwrap()
     }
 
+    /// The repository, for a process that dies at one of its calls: before it (false) or after.
+    pub(crate) fn mortal(&self, dies_at: Option<(u32, bool)>) -> Arc<Mortal> {
+        Mortal::new(self.executions.clone(), dies_at)
+    }
+
     /// Takes the lease of an execution whose own is over, as another worker does, and keeps it.
     pub(crate) async fn seize(&self, id: ExecutionId) {
         let request = LeaseRequest {
@@ -268,6 +273,12 @@ impl World {
         started.unwrap()
     }
 
+    /// Installs a definition and starts it without input.
+    pub(crate) async fn begin(&self, nebula: &Nebula, yaml: &str) -> ExecutionId {
+        let installed = self.install(nebula, yaml).await;
+        self.start(nebula, &installed).await
+    }
+
     /// Starts a definition in a new process and lets it run to its end, or until it needs a person.
     pub(crate) async fn run(&self, yaml: &str, input: Value) -> Report {
         let nebula = self.process();
@@ -291,6 +302,12 @@ impl World {
             report = outcome => report.unwrap().unwrap(),
         }
     }
+}
+
+/// Runs a test in a world of its own, whose clock moves whenever everything waits.
+pub(crate) fn in_world<T>(test: impl AsyncFnOnce(World) -> T) -> T {
+    let world = World::default();
+    run_timed(&world.clock.clone(), test(world))
 }
 
 /// The tenant of all tests.
@@ -321,7 +338,9 @@ struct Full {
 }
 
 impl Mortal {
-    pub(crate) fn new(inner: Arc<dyn ExecutionRepo>, dies_at: u32, after: bool) -> Arc<Self> {
+    fn new(inner: Arc<dyn ExecutionRepo>, dies_at: Option<(u32, bool)>) -> Arc<Self> {
+        // Calls are counted from 1.
+        let (dies_at, after) = dies_at.unwrap_or((0, false));
         Arc::new(Self {
             inner,
             calls: AtomicU32::new(0),
