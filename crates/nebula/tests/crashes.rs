@@ -3,102 +3,236 @@
 mod world;
 
 use nebula::execution::{StartOptions, Status};
-use serde_json::{Value, json};
+use serde_json::json;
 use world::{in_world, states, tenant};
 
-/// Data, `for_each`, retry, failure with its own path, wait, `when` and a join in one flow, with
-/// effects of every class that may be repeated.
-const EVERYTHING: &str = r#"
+/// A definition whose result no crash may change.
+struct Flow {
+    yaml: &'static str,
+    /// Its status, output and states.
+    gives: &'static str,
+    /// Labels of effects that fail so many times first.
+    failing: &'static [(&'static str, u32)],
+    /// Labels of effects that happen; those that may be repeated under one key each.
+    happen: &'static [&'static str],
+    /// Labels of effects that happen at most once.
+    once: &'static [&'static str],
+    /// Nodes that run when the execution ends: cancelled, or failed if their worker was lost then.
+    cut_off: &'static [&'static str],
+}
+
+/// Data, `for_each`, `each_item`, retry, failure with its own path or none, timeout, wait, gates,
+/// pins and a join of all in one flow, with effects of every class.
+const EVERYTHING: Flow = Flow {
+    yaml: r#"
 nodes:
   - { id: a, action: data.set, parameters: { list: [1, 2, 3], n: "{{ $input.n }}" } }
   - { id: each, action: test.keyed, for_each: $nodes.a.result.list, concurrency: 2, parameters: { label: "item {{ $item }}" } }
   - { id: bill, action: test.idempotent, parameters: { label: bill } }
-  - { id: flaky, action: test.keyed, parameters: { label: flaky }, retry: { max_attempts: 3, initial: 4s } }
+  - { id: flaky, action: test.keyed, idempotency_key: "order-{{ $input.n }}", parameters: { label: flaky }, retry: { max_attempts: 3, initial: 4s } }
   - { id: gone, action: flow.fail, parameters: { message: gone, code: GONE } }
   - { id: caught, action: test.read, parameters: { label: "{{ $json.code }}" } }
+  - { id: slow, action: test.idempotent, timeout: 3s, on_error: continue, parameters: { label: slow, hang: true } }
+  - { id: lost, action: test.once, timeout: 3s, on_indeterminate: fail, on_error: continue, parameters: { label: lost, hang: true } }
   - { id: w, action: flow.wait, parameters: { for: 20s } }
   - { id: never, action: test.keyed, when: "false", parameters: { label: never } }
-  - { id: end, action: data.set, join: all, parameters: { each: "{{ $nodes.each.result.map(r => r.label) }}", flaky: "{{ $nodes.flaky.result.label }}" } }
+  - { id: passed, action: test.keyed, disabled: true, parameters: { label: never } }
+  - { id: pinned, action: test.keyed, pin: [10, 20], parameters: { label: never } }
+  - { id: parts, action: test.read, each_item: true, parameters: { label: "part {{ $item }}" } }
+  - { id: end, action: data.set, join: all, parameters: { each: "{{ $nodes.each.result.map(r => r.label) }}", flaky: "{{ $nodes.flaky.result.label }}", parts: "{{ $nodes.parts.result.length }}", n: "{{ $nodes.passed.result.n }}" } }
 connections:
   - a -> each -> end
   - a -> bill -> flaky -> end
   - a -> gone
   - gone.error -> caught -> end
+  - a -> slow -> end
+  - a -> lost -> end
   - a -> w -> end
   - a -> never -> end
+  - a -> passed -> end
+  - a -> pinned -> parts -> end
 output: "{{ $nodes.end.result }}"
-"#;
+"#,
+    gives: r#"completed {"each":["item 1","item 2","item 3"],"flaky":"flaky","parts":2,"n":1} | a:succeeded each:succeeded bill:succeeded flaky:succeeded gone:failed caught:succeeded slow:failed lost:failed w:succeeded never:skipped passed:succeeded pinned:succeeded parts:succeeded end:succeeded"#,
+    failing: &[("flaky", 1)],
+    happen: &[
+        "item 1", "item 2", "item 3", "bill", "flaky", "GONE", "part 10", "part 20",
+    ],
+    once: &["lost"],
+    cut_off: &[],
+};
 
-#[test]
-fn a_crash_at_any_call_changes_nothing_about_the_result() {
-    let undisturbed = check_everything(None);
-    let calls = undisturbed.1;
-    assert!(calls > 10, "the flow must make calls to die at: {calls}");
-    for dies_at in 1..=calls {
-        for after in [false, true] {
-            let (report, _) = check_everything(Some((dies_at, after)));
-            assert_eq!(
-                report, undisturbed.0,
-                "death at call {dies_at}, after: {after}"
-            );
+/// Every way to part and to meet: conditions, `flow.if`, `flow.switch`, and joins of any, of a
+/// number and of each, whose rest is absorbed or blocked.
+const PATHS: Flow = Flow {
+    yaml: r#"
+nodes:
+  - { id: a, action: data.set, parameters: { n: "{{ $input.n }}" } }
+  - { id: i, action: flow.if, parameters: { condition: "$json.n > 0" } }
+  - { id: plus, action: test.keyed, parameters: { label: plus } }
+  - { id: minus, action: test.keyed, parameters: { label: never } }
+  - { id: met, action: test.keyed, join: any, parameters: { label: "met {{ $json.label }}" } }
+  - { id: s, action: flow.switch, parameters: { cases: { none: "$json.n == 0", one: "$json.n == 1" } } }
+  - { id: none, action: test.keyed, parameters: { label: never } }
+  - { id: one, action: test.keyed, parameters: { label: one } }
+  - { id: more, action: test.keyed, parameters: { label: never } }
+  - { id: p, action: data.set, parameters: { is: p } }
+  - { id: q, action: data.set, parameters: { is: q } }
+  - { id: late, action: flow.wait, parameters: { for: 20s } }
+  - { id: absorbs, action: test.keyed, join: { count: 2, rest: absorb }, parameters: { label: absorbs } }
+  - { id: blocks, action: test.keyed, join: { count: 2, rest: block }, parameters: { label: blocks } }
+  - { id: lacks, action: test.keyed, join: { count: 2, rest: absorb }, parameters: { label: never } }
+  - { id: every, action: test.keyed, join: each, parameters: { label: "every {{ $json.is }}" } }
+connections:
+  - a -> i
+  - i.true -> plus
+  - i.false -> minus
+  - plus -> met
+  - minus -> met
+  - a -> s
+  - s.none -> none
+  - s.one -> one
+  - s.default -> more
+  - { from: a, to: p, condition: "$json.n == 1" }
+  - a -> q
+  - a -> late
+  - p -> absorbs
+  - q -> absorbs
+  - late -> absorbs
+  - p -> blocks
+  - q -> blocks
+  - late -> blocks
+  - none -> lacks
+  - one -> lacks
+  - p -> every
+  - q -> every
+output: "{{ $nodes.met.result.label }}"
+"#,
+    gives: r#"completed "met plus" | a:succeeded i:succeeded plus:succeeded minus:skipped met:succeeded s:succeeded none:skipped one:succeeded more:skipped p:succeeded q:succeeded late:succeeded absorbs:succeeded blocks:succeeded lacks:skipped every:succeeded,succeeded"#,
+    failing: &[],
+    happen: &[
+        "plus", "met plus", "one", "absorbs", "blocks", "every p", "every q",
+    ],
+    once: &[],
+    cut_off: &[],
+};
+
+/// An early end, while something waits and something runs.
+const STOPS: Flow = Flow {
+    yaml: r#"
+nodes:
+  - { id: a, action: data.set, parameters: { n: "{{ $input.n }}" } }
+  - { id: bill, action: test.idempotent, parameters: { label: bill } }
+  - { id: w, action: flow.wait, parameters: { for: 20s } }
+  - { id: done, action: flow.stop, parameters: { output: { found: "{{ $nodes.bill.result.label }}" } } }
+  - { id: long, action: flow.wait, parameters: { for: 1h } }
+  - { id: hangs, action: test.idempotent, parameters: { label: hangs, hang: true } }
+  - { id: after, action: test.keyed, parameters: { label: never } }
+connections:
+  - a -> bill -> w -> done
+  - a -> long -> after
+  - a -> hangs
+"#,
+    gives: r#"completed {"found":"bill"} | a:succeeded bill:succeeded w:succeeded done:succeeded long:cancelled hangs:cancelled"#,
+    failing: &[],
+    happen: &["bill", "hangs"],
+    once: &[],
+    cut_off: &["hangs"],
+};
+
+impl Flow {
+    /// Compares what comes of it after a crash at each call of the store with what comes without.
+    fn check(&self) {
+        let (undisturbed, calls) = self.live(None);
+        assert_eq!(undisturbed, self.gives);
+        assert!(calls > 10, "it must make calls to die at: {calls}");
+        for dies_at in 1..=calls {
+            for after in [false, true] {
+                let (ended, _) = self.live(Some((dies_at, after)));
+                assert_eq!(ended, self.gives, "death at call {dies_at}, after: {after}");
+            }
         }
+    }
+
+    /// Status, output and states, and the number of calls of the first process.
+    fn live(&self, death: Option<(u32, bool)>) -> (String, u32) {
+        let (world, report, calls) = in_world(async |world| {
+            for (label, times) in self.failing {
+                world.ledger.fail_next(label, *times);
+            }
+            let mortal = world.mortal(death);
+            let first = world.process_over(mortal.clone());
+            let installed = world.install(&first, self.yaml).await;
+            let (input, options) = (json!({ "n": 1 }), StartOptions::default());
+            let life = async {
+                let id = first
+                    .start(&tenant(), &installed, input.clone(), options.clone())
+                    .await
+                    .unwrap();
+                world.finish(&first, id).await
+            };
+            let lived = tokio::select! {
+                biased;
+                report = life => Some(report),
+                () = mortal.death() => None,
+            };
+            let report = match lived {
+                Some(report) => report,
+                None => {
+                    let second = world.process();
+                    let page = second
+                        .engine()
+                        .list(&tenant(), &Default::default(), None, 10)
+                        .await
+                        .unwrap();
+                    let id = match page.items.first() {
+                        Some(summary) => summary.id,
+                        // It died before the execution was accepted: the caller starts again.
+                        None => second
+                            .start(&tenant(), &installed, input, options)
+                            .await
+                            .unwrap(),
+                    };
+                    world.finish(&second, id).await
+                }
+            };
+            (world, report, mortal.calls())
+        });
+        // What may be repeated may stand twice in the ledger, and never under two keys.
+        for label in self.happen {
+            let mut keys = world.ledger.keys(label);
+            assert!(!keys.is_empty(), "`{label}` never happened");
+            keys.dedup();
+            assert_eq!(keys.len(), 1, "`{label}` arrived under several keys");
+        }
+        for label in self.once {
+            assert!(world.ledger.keys(label).len() <= 1, "`{label}` twice");
+        }
+        assert!(world.ledger.keys("never").is_empty());
+        let mut states = states(&report);
+        for node in self.cut_off {
+            states = states.replace(&format!("{node}:failed"), &format!("{node}:cancelled"));
+        }
+        (
+            format!("{} {} | {states}", report.status, report.output),
+            calls,
+        )
     }
 }
 
-/// Output and states, and the number of calls of the first process.
-fn check_everything(death: Option<(u32, bool)>) -> ((Status, Value, String), u32) {
-    let (world, report, calls) = in_world(async |world| {
-        world.ledger.fail_next("flaky", 1);
-        let mortal = world.mortal(death);
-        let first = world.process_over(mortal.clone());
-        let installed = world.install(&first, EVERYTHING).await;
-        let options = StartOptions::default();
-        let life = async {
-            let id = first
-                .start(&tenant(), &installed, json!({ "n": 1 }), options.clone())
-                .await
-                .unwrap();
-            world.finish(&first, id).await
-        };
-        let lived = tokio::select! {
-            biased;
-            report = life => Some(report),
-            () = mortal.death() => None,
-        };
-        let report = match lived {
-            Some(report) => report,
-            None => {
-                let second = world.process();
-                let page = second
-                    .engine()
-                    .list(&tenant(), &Default::default(), None, 10)
-                    .await
-                    .unwrap();
-                let id = match page.items.first() {
-                    Some(summary) => summary.id,
-                    // It died before the execution was accepted: the caller starts again.
-                    None => second
-                        .start(&tenant(), &installed, json!({ "n": 1 }), options)
-                        .await
-                        .unwrap(),
-                };
-                world.finish(&second, id).await
-            }
-        };
-        (world, report, mortal.calls())
-    });
-    // What may be repeated may stand twice in the ledger, and never under two keys.
-    for label in ["item 1", "item 2", "item 3", "bill", "flaky"] {
-        let mut keys = world.ledger.keys(label);
-        assert!(!keys.is_empty(), "{label} never happened");
-        keys.dedup();
-        assert_eq!(keys.len(), 1, "{label} arrived under several keys");
-    }
-    assert!(world.ledger.keys("never").is_empty());
-    (
-        (report.status, report.output.clone(), states(&report)),
-        calls,
-    )
+#[test]
+fn a_crash_at_any_call_changes_nothing_about_the_result() {
+    EVERYTHING.check();
+}
+
+#[test]
+fn a_crash_at_any_call_changes_no_path() {
+    PATHS.check();
+}
+
+#[test]
+fn a_crash_at_any_call_keeps_an_early_end() {
+    STOPS.check();
 }
 
 #[test]
