@@ -80,7 +80,7 @@ impl Program {
     /// Compiles `source`, without the `{{ }}` around it.
     ///
     /// # Errors
-    /// Every problem of the source at once, in its order; at least one.
+    /// Every problem of the source at once, in its order; at least one, and at most the first 100.
     pub fn compile(
         source: &str,
         options: &CompileOptions<'_>,
@@ -104,6 +104,7 @@ impl Program {
         errors.extend(resolved.errors);
         if !errors.is_empty() {
             errors.sort_by_key(|error| (error.start, error.end));
+            errors.truncate(resolve::MAX_ERRORS);
             return Err(errors);
         }
         Ok(Program(Arc::new(Compiled {

@@ -16,15 +16,22 @@ pub(crate) fn nearest<'c>(
     let allowed = (plain.len() / 3).max(1);
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
-        if candidate.len() > LONGEST || candidate == word {
+        // What is that much shorter has more letters missing than may be wrong.
+        if candidate.len() > LONGEST || candidate.len() + allowed < plain.len() || candidate == word
+        {
             continue;
         }
         let other = self::plain(candidate);
-        let mut distance = distance(&plain, &other);
         // `toUpper` for `toUpperCase`: the start of a longer name, from three letters on.
-        if plain.len() >= 3 && other.starts_with(&plain) {
-            distance = distance.min(1);
-        }
+        let starts = plain.len() >= 3 && other.starts_with(&plain);
+        let distance = if other.len() <= plain.len() + allowed {
+            distance(&plain, &other)
+        } else if starts {
+            1
+        } else {
+            continue;
+        };
+        let distance = if starts { distance.min(1) } else { distance };
         if distance <= allowed && best.is_none_or(|(known, _)| distance < known) {
             best = Some((distance, candidate));
         }

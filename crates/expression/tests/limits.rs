@@ -7,7 +7,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use check::{code_of, value};
+use check::{code_of, problems, value};
 use nebula_expression::{CompileOptions, Context, JsonScope, Limits, Program};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -512,3 +512,11 @@ const METHODS: &[&str] = &[
     "hasOwnProperty",
     "valueOf",
 ];
+
+#[test]
+fn a_source_full_of_mistakes_tells_the_first_of_them() {
+    let source = format!("[{}]", "aa, ".repeat(10_000));
+    let found = problems(&source);
+    assert_eq!(found.len(), 100);
+    assert!(found.iter().all(|(code, _)| *code == "NAME_UNKNOWN"));
+}

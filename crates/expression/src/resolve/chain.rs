@@ -8,7 +8,6 @@ use crate::{
         MethodSet, all_methods, constant, function, function_names, is_namespace, mutator_hint,
     },
     path::{Key, Path, PathStep},
-    suggest::nearest,
     syntax::ast::{self, Expr, ExprKind, Link, LinkKind, Span},
     value::array_index,
 };
@@ -266,9 +265,12 @@ impl Resolver<'_> {
             Some((space, member)) => {
                 let members = function_names()
                     .filter_map(|known| known.strip_prefix(space)?.strip_prefix('.'));
-                nearest(member, members).map(|near| format!("did you mean `{space}.{near}()`?"))
+                self.nearest(member, members)
+                    .map(|near| format!("did you mean `{space}.{near}()`?"))
             }
-            None => nearest(name, function_names()).map(|near| format!("did you mean `{near}()`?")),
+            None => self
+                .nearest(name, function_names())
+                .map(|near| format!("did you mean `{near}()`?")),
         };
         self.error("NAME_UNKNOWN_FUNCTION", message, span, hint)
     }
@@ -314,7 +316,9 @@ impl Resolver<'_> {
             self.error("UNSUPPORTED_MUTATOR", message, span, Some(hint.into()));
             return;
         }
-        let hint = nearest(name, all_methods()).map(|near| format!("did you mean `{near}()`?"));
+        let hint = self
+            .nearest(name, all_methods())
+            .map(|near| format!("did you mean `{near}()`?"));
         self.error(
             "NAME_UNKNOWN_METHOD",
             format!("there is no method `{name}`"),

@@ -9,9 +9,13 @@ use crate::{
     CompileOptions, ExpressionError, NodeReference, Phase, Purity, Report, Root,
     code::{Code, Element, Node, NodeField, NodeId, Property, Run},
     path::{Path, PathRoot},
+    suggest,
     syntax::ast::{self, Cooked, Expr, ExprKind, Key, LogicOp, Span, UnaryOp},
     value::number_text,
 };
+
+/// Problems of one source that are told; nobody reads more.
+pub(crate) const MAX_ERRORS: usize = 100;
 
 /// Resolves a tree; the program means nothing if there are errors.
 pub(crate) fn resolve(expr: &Expr, options: &CompileOptions<'_>) -> Resolved {
@@ -59,6 +63,18 @@ struct Resolver<'o> {
 }
 
 impl Resolver<'_> {
+    /// What may have been meant; not asked for any more once enough mistakes are known.
+    fn nearest<'c>(
+        &self,
+        word: &str,
+        candidates: impl IntoIterator<Item = &'c str>,
+    ) -> Option<&'c str> {
+        if self.errors.len() >= MAX_ERRORS {
+            return None;
+        }
+        suggest::nearest(word, candidates)
+    }
+
     fn push(&mut self, node: Node, span: Span) -> NodeId {
         let id = length(&self.code.nodes);
         self.code.nodes.push(node);

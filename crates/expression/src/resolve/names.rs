@@ -5,7 +5,6 @@ use crate::{
     Purity, Root,
     code::{Node, NodeId},
     library::{constant, function, function_names, is_namespace},
-    suggest::{did_you_mean, nearest},
     syntax::ast::{Expr, ExprKind, LinkKind, Span},
 };
 
@@ -76,7 +75,11 @@ impl Resolver<'_> {
                 "Object",
                 "Array",
             ]);
-            did_you_mean(name, known).or_else(|| Some(format!("put text in quotes: `\"{name}\"`")))
+            let near = self.nearest(name, known);
+            Some(near.map_or_else(
+                || format!("put text in quotes: `\"{name}\"`"),
+                |near| format!("did you mean `{near}`?"),
+            ))
         };
         self.error("NAME_UNKNOWN", message, span, hint)
     }
@@ -119,7 +122,7 @@ impl Resolver<'_> {
             _ => {}
         }
         let known = Root::ALL.map(Root::name).into_iter().chain(OTHER_ROOTS);
-        let hint = nearest(name, known.clone()).map_or_else(
+        let hint = self.nearest(name, known.clone()).map_or_else(
             || {
                 let all: Vec<String> = known.map(|name| format!("`${name}`")).collect();
                 format!("there are {}", all.join(", "))

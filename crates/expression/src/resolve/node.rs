@@ -3,7 +3,6 @@
 use super::{Resolver, chain::Head, literal_key};
 use crate::{
     code::{Node, NodeField},
-    suggest::nearest,
     syntax::ast::{Expr, Link, LinkKind, Span},
 };
 
@@ -40,8 +39,9 @@ impl Resolver<'_> {
         if let Some(known) = self.known_nodes
             && !known.contains(&id.as_str())
         {
-            let hint =
-                nearest(&id, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            let hint = self
+                .nearest(&id, known.iter().copied())
+                .map(|near| format!("did you mean `{near}`?"));
             let message = format!("there is no node `{id}`");
             let node = self.error("NAME_UNKNOWN_NODE", message, id_span, hint);
             return Head {
@@ -77,7 +77,7 @@ impl Resolver<'_> {
             self.error("UNSUPPORTED_LINEAGE", message, span, Some(hint.into()))
         } else {
             let fields = NodeField::ALL.map(|(name, _)| name);
-            let hint = nearest(&field, fields).map_or_else(
+            let hint = self.nearest(&field, fields).map_or_else(
                 || format!("did you mean `$nodes.{id}.result.{field}`?"),
                 |near| format!("did you mean `{near}`?"),
             );
