@@ -26,6 +26,7 @@ pub(crate) fn run() -> ExitCode {
         Stage::run("doc", || passes(cargo("doc --workspace --no-deps"))),
         Stage::run("deny", deny),
         Stage::run("expr-conformance", conformance::stage),
+        Stage::run("fuzz targets", fuzz_targets),
         Stage::run("test", || {
             let command = cargo("test --workspace --no-fail-fast");
             passes_watched(command, |line| tally.read(line))
@@ -78,6 +79,18 @@ fn install(package: &str) -> bool {
         command.status().is_ok_and(|status| status.success())
     };
     apt(&["update", "-qq"]) && apt(&["install", "-y", "-qq", "--no-install-recommends", package])
+}
+
+/// Checks that the fuzz targets, which are a workspace of their own, still compile. Their bodies
+/// run as a test; to run the targets needs a nightly compiler and time.
+fn fuzz_targets() -> Outcome {
+    if !is_there("c++", &["--version"]) {
+        shout("a C++ compiler is not there: the fuzz targets are not compiled.");
+        return Outcome::Skipped;
+    }
+    passes(cargo(
+        "clippy --locked --manifest-path fuzz/Cargo.toml -- -D warnings",
+    ))
 }
 
 /// Checks which dependencies and licences are allowed. To build the tool takes longer than all the
