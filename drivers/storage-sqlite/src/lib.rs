@@ -50,6 +50,7 @@ mod readers;
 mod row;
 mod scan;
 mod schema;
+mod slot_sql;
 mod slots;
 mod space;
 mod sqlite;

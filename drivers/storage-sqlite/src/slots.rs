@@ -16,6 +16,7 @@ use crate::{
     error::Fault,
     inbox::{self, NewItem},
     row::Row,
+    slot_sql as sql,
     writer::Tx,
 };
 
@@ -108,10 +109,7 @@ pub(crate) fn lose_at_takeover(tx: &mut Tx<'_>, own: &mut Row) -> Result<(), Fau
 
 /// Takes their granted slots away from executions whose leases have expired.
 pub(crate) fn take_from_expired(tx: &mut Tx<'_>) -> Result<(), Fault> {
-    let mut find = tx.connection.prepare_cached(
-        "SELECT n FROM executions INDEXED BY executions_slots
-         WHERE slots = 2 AND lease_until <= ? ORDER BY lease_until LIMIT ?",
-    )?;
+    let mut find = tx.connection.prepare_cached(sql::EXPIRED)?;
     let found = find.query_map([tx.now.as_millis(), TAKEN_AT_ONCE], |row| row.get(0))?;
     let expired: Vec<i64> = found.collect::<Result<_, _>>()?;
     take_all(tx, &mut None, &expired)
@@ -124,10 +122,7 @@ pub(crate) fn queue(
     key: &SlotKey,
     limit: usize,
 ) -> Result<Vec<SlotHolder>, Fault> {
-    let mut find = connection.prepare_cached(
-        "SELECT id, owner, capacity, granted, since FROM slots JOIN executions ON n = execution
-         WHERE slots.tenant = ? AND key = ? ORDER BY place LIMIT ?",
-    )?;
+    let mut find = connection.prepare_cached(sql::QUEUE)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = find.query(params![tenant.as_str(), key.as_str(), limit])?;
     let mut places = Vec::new();
@@ -155,14 +150,10 @@ fn slot_id(key: String, owner: String) -> Result<SlotId, Fault> {
 
 /// Removes everything that an execution has or waits for.
 fn leave(tx: &Tx<'_>, own: &mut Row) -> Result<BTreeSet<Queue>, Fault> {
-    let mut find = tx
-        .connection
-        .prepare_cached("SELECT DISTINCT tenant, key FROM slots WHERE execution = ?")?;
+    let mut find = tx.connection.prepare_cached(sql::QUEUES_OF)?;
     let found = find.query_map([own.n], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let left = found.collect::<Result<_, _>>()?;
-    let mut delete = tx
-        .connection
-        .prepare_cached("DELETE FROM slots WHERE execution = ?")?;
+    let mut delete = tx.connection.prepare_cached(sql::LEAVE)?;
     delete.execute([own.n])?;
     own.slots = Has::Nothing;
     Ok(left)
@@ -175,9 +166,7 @@ fn free(
     own: &mut Row,
     ids: &[SlotId],
 ) -> Result<BTreeSet<Queue>, Fault> {
-    let mut delete = tx
-        .connection
-        .prepare_cached("DELETE FROM slots WHERE execution = ? AND key = ? AND owner = ?")?;
+    let mut delete = tx.connection.prepare_cached(sql::FREE)?;
     let mut freed = BTreeSet::new();
     for SlotId { key, owner } in ids {
         if delete.execute(params![own.n, key.as_str(), owner.as_str()])? > 0 {
@@ -197,12 +186,7 @@ fn claim(
     SlotClaim { id, capacity }: &SlotClaim,
 ) -> Result<(), Fault> {
     let (key, owner) = (id.key.as_str(), id.owner.as_str());
-    let mut insert = tx.connection.prepare_cached(
-        "INSERT INTO slots (tenant, key, place, execution, owner, capacity, granted, since)
-         VALUES (?1, ?2, (SELECT coalesce(max(place), 0) + 1 FROM slots WHERE tenant = ?1 AND key = ?2),
-            ?3, ?4, ?5, 0, ?6)
-         ON CONFLICT (execution, key, owner) DO NOTHING",
-    )?;
+    let mut insert = tx.connection.prepare_cached(sql::CLAIM)?;
     let (tenant, since) = (tenant.as_str(), tx.now.as_millis());
     if insert.execute(params![tenant, key, own.n, owner, capacity, since])? == 0 {
         return Ok(());
@@ -221,19 +205,12 @@ fn expired_ahead(
     own: &Row,
     (tenant, key, owner): (&str, &str, &str),
 ) -> Result<Vec<i64>, Fault> {
-    let mut waits = tx.connection.prepare_cached(
-        "SELECT 1 FROM slots WHERE execution = ? AND key = ? AND owner = ? AND granted = 0",
-    )?;
+    let mut waits = tx.connection.prepare_cached(sql::WAITS)?;
     if !waits.exists(params![own.n, key, owner])? {
         return Ok(Vec::new());
     }
     // What is in hand is not stored yet: its lease was renewed or given back by this very step.
-    let mut find = tx.connection.prepare_cached(
-        "SELECT DISTINCT execution FROM slots JOIN executions ON n = execution
-         WHERE slots.tenant = ?1 AND key = ?2
-           AND place < (SELECT min(place) FROM slots WHERE tenant = ?1 AND key = ?2 AND granted = 0)
-           AND lease_until <= ?3 AND n <> ?4",
-    )?;
+    let mut find = tx.connection.prepare_cached(sql::EXPIRED_AHEAD)?;
     let now = tx.now.as_millis();
     let found = find.query_map(params![tenant, key, now, own.n], |row| row.get(0))?;
     Ok(found.collect::<Result<_, _>>()?)
@@ -261,17 +238,12 @@ fn take(tx: &mut Tx<'_>, row: &mut Row) -> Result<BTreeSet<Queue>, Fault> {
 
 /// Removes the granted slots of an execution and tells it so; says which queues moved.
 fn lose(tx: &mut Tx<'_>, row: &mut Row) -> Result<BTreeSet<Queue>, Fault> {
-    let mut find = tx.connection.prepare_cached(
-        "SELECT tenant, key, owner FROM slots INDEXED BY slots_held
-         WHERE execution = ? AND granted = 1 ORDER BY key, place",
-    )?;
+    let mut find = tx.connection.prepare_cached(sql::HELD)?;
     let found = find.query_map([row.n], |lost| {
         Ok((lost.get(0)?, lost.get(1)?, lost.get(2)?))
     })?;
     let lost: Vec<(String, String, String)> = found.collect::<Result<_, _>>()?;
-    let mut delete = tx
-        .connection
-        .prepare_cached("DELETE FROM slots WHERE execution = ? AND granted = 1")?;
+    let mut delete = tx.connection.prepare_cached(sql::LOSE)?;
     delete.execute([row.n])?;
     drop((find, delete));
     row.slots = what_is_left(tx, row.n)?;
@@ -284,10 +256,7 @@ fn lose(tx: &mut Tx<'_>, row: &mut Row) -> Result<BTreeSet<Queue>, Fault> {
 }
 
 fn what_is_left(tx: &Tx<'_>, n: i64) -> Result<Has, Fault> {
-    let mut find = tx.connection.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM slots WHERE execution = ?1)
-              + EXISTS (SELECT 1 FROM slots WHERE execution = ?1 AND granted = 1)",
-    )?;
+    let mut find = tx.connection.prepare_cached(sql::LEFT)?;
     Has::from_number(find.query_row([n], |row| row.get(0))?)
 }
 
@@ -303,9 +272,7 @@ struct Head {
 fn advance(tx: &mut Tx<'_>, own: &mut Own<'_>, mut queues: BTreeSet<Queue>) -> Result<(), Fault> {
     while let Some((tenant, key)) = queues.pop_first() {
         while let Some(head) = fitting(tx, &tenant, &key)? {
-            let mut grant = tx.connection.prepare_cached(
-                "UPDATE slots SET granted = 1, since = ?4 WHERE tenant = ?1 AND key = ?2 AND place = ?3",
-            )?;
+            let mut grant = tx.connection.prepare_cached(sql::GRANT)?;
             let now = tx.now.as_millis();
             let id = slot_id(key.clone(), head.owner)?;
             with_row(tx, own, head.execution, |tx, row| {
@@ -324,10 +291,7 @@ fn advance(tx: &mut Tx<'_>, own: &mut Own<'_>, mut queues: BTreeSet<Queue>) -> R
 
 /// The head of a queue, if it fits: all rows before it are granted.
 fn fitting(tx: &Tx<'_>, tenant: &str, key: &str) -> Result<Option<Head>, Fault> {
-    let mut find = tx.connection.prepare_cached(
-        "SELECT place, execution, owner, capacity FROM slots INDEXED BY slots_waiting
-         WHERE tenant = ? AND key = ? AND granted = 0 ORDER BY place LIMIT 1",
-    )?;
+    let mut find = tx.connection.prepare_cached(sql::HEAD)?;
     let head = find
         .query_row([tenant, key], |row| {
             Ok(Head {
@@ -339,10 +303,7 @@ fn fitting(tx: &Tx<'_>, tenant: &str, key: &str) -> Result<Option<Head>, Fault> 
         })
         .optional()?;
     let Some(head) = head else { return Ok(None) };
-    let mut count = tx.connection.prepare_cached(
-        "SELECT count(*) FROM
-            (SELECT 1 FROM slots WHERE tenant = ? AND key = ? AND place < ? LIMIT ?)",
-    )?;
+    let mut count = tx.connection.prepare_cached(sql::COUNT)?;
     let granted: i64 = count.query_row(params![tenant, key, head.place, head.capacity], |row| {
         row.get(0)
     })?;
