@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Map, Value};
 
-use crate::{Root, Scope, value::Val};
+use crate::{Root, Scope, machine::Reg};
 
 /// A path from a root, a node's result or a parameter.
 #[derive(Debug)]
@@ -86,30 +86,12 @@ pub(crate) fn walk<'v>(steps: &[PathStep], start: &'v Value) -> End<'v> {
     End::At(value)
 }
 
-/// Follows the steps from a value of the evaluation; `None` where it is unclear.
+/// Follows the steps from a value of the evaluation.
 #[inline(always)]
-pub(crate) fn walk_from<'v>(steps: &[PathStep], start: Val<'v>) -> Option<Val<'v>> {
-    let (first, rest) = steps.split_first()?;
-    let next = match (first, start) {
-        (PathStep::Key(key), Val::JsonObject(map)) => key.of(map),
-        (PathStep::At(index), Val::JsonArray(items)) => items.get(*index),
-        _ => return None,
-    };
-    match next {
-        Some(next) => walk(rest, next).value(),
-        None => rest.is_empty().then_some(Val::Undefined),
-    }
-}
-
-impl<'v> End<'v> {
-    /// As a value of the evaluation; `None` where it is unclear.
-    #[inline(always)]
-    pub(crate) fn value(self) -> Option<Val<'v>> {
-        match self {
-            End::At(value) => Some(Val::from_json(value)),
-            End::Nowhere => Some(Val::Undefined),
-            End::Unclear => None,
-        }
+pub(crate) fn walk_from<'v>(steps: &[PathStep], start: Reg<'v>) -> End<'v> {
+    match start {
+        Reg::Data(value) => walk(steps, value),
+        _ => End::Unclear,
     }
 }
 

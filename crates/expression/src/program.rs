@@ -10,9 +10,9 @@ use crate::{
     Context, ExpressionError, Limits, Phase, Report, Scope,
     code::Code,
     error::Fault,
-    machine::{Arena, Machine},
+    machine::{Arena, Machine, Reg},
     resolve, syntax,
-    value::{Val, condition, notation, owned},
+    value::{condition, notation, owned},
 };
 
 /// How missing values are treated.
@@ -194,7 +194,8 @@ impl Program {
         context: &Context,
     ) -> Result<String, ExpressionError> {
         self.with(&Arena::take(), scope, context, |m, value| {
-            m.border_text(*value).map_err(|fault| self.at_border(fault))
+            m.border_text(value.val())
+                .map_err(|fault| self.at_border(fault))
         })
     }
 
@@ -208,7 +209,7 @@ impl Program {
     /// As [`evaluate`](Program::evaluate).
     pub fn inspect(&self, scope: &dyn Scope, context: &Context) -> Result<String, ExpressionError> {
         self.with(&Arena::take(), scope, context, |_, value| {
-            notation(*value, &context.limits).map_err(|fault| self.at_border(fault))
+            notation(value.val(), &context.limits).map_err(|fault| self.at_border(fault))
         })
     }
 
@@ -237,7 +238,7 @@ impl Program {
         context: &Context,
     ) -> Result<bool, ExpressionError> {
         self.with(arena, scope, context, |m, value| {
-            condition(*value, m.lenient).map_err(|fault| self.at_border(fault))
+            condition(value.val(), m.lenient).map_err(|fault| self.at_border(fault))
         })
     }
 
@@ -247,13 +248,12 @@ impl Program {
         arena: &'a Bump,
         scope: &'a dyn Scope,
         context: &'a Context,
-        leave: impl FnOnce(&mut Machine<'a>, &Val<'a>) -> Result<T, ExpressionError>,
+        leave: impl FnOnce(&mut Machine<'a>, Reg<'a>) -> Result<T, ExpressionError>,
     ) -> Result<T, ExpressionError> {
         let compiled = &*self.0;
         let mut machine = Machine::new(arena, &compiled.code, compiled.mode, scope, context);
-        // The value is read where it lies: a copy of what has just been written would wait for it.
         match machine.run() {
-            Ok(ref value) => leave(&mut machine, value),
+            Ok(value) => leave(&mut machine, value),
             Err(fault) => Err(fault.finish(compiled.source.len())),
         }
     }

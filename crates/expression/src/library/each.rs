@@ -7,7 +7,7 @@ use super::{
 use crate::{
     code::Callback,
     error::Fault,
-    machine::Machine,
+    machine::{Machine, Reg},
     value::{Items, Val},
 };
 
@@ -40,23 +40,26 @@ impl<'a> Each<'a> {
     fn run(
         &self,
         m: &mut Machine<'a>,
-        mut take: impl FnMut(&mut Machine<'a>, usize, Val<'a>, Val<'a>) -> Result<bool, Fault>,
+        mut take: impl FnMut(&mut Machine<'a>, usize, Reg<'a>, Reg<'a>) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
         match self.items {
             Items::Json(items) => {
                 for (i, item) in items.iter().enumerate() {
-                    let item = Val::from_json(item);
-                    let result = m.call_each(self.callback, item, i, self.array)?;
-                    if !take(m, i, item, result)? {
-                        break;
+                    let item = Reg::Data(item);
+                    match m.call_each(self.callback, item, i, self.array) {
+                        Ok(result) if take(m, i, item, result)? => {}
+                        Ok(_) => break,
+                        Err(stopped) => return Err(m.reason(stopped)),
                     }
                 }
             }
             Items::Made(items) => {
                 for (i, item) in items.iter().enumerate() {
-                    let result = m.call_each(self.callback, *item, i, self.array)?;
-                    if !take(m, i, *item, result)? {
-                        break;
+                    let item = Reg::of(item);
+                    match m.call_each(self.callback, item, i, self.array) {
+                        Ok(result) if take(m, i, item, result)? => {}
+                        Ok(_) => break,
+                        Err(stopped) => return Err(m.reason(stopped)),
                     }
                 }
             }
@@ -68,12 +71,14 @@ impl<'a> Each<'a> {
     fn run_back(
         &self,
         m: &mut Machine<'a>,
-        mut take: impl FnMut(&mut Machine<'a>, usize, Val<'a>, Val<'a>) -> Result<bool, Fault>,
+        mut take: impl FnMut(&mut Machine<'a>, usize, Reg<'a>, Reg<'a>) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
         for (i, item) in self.items.iter().enumerate().rev() {
-            let result = m.call_each(self.callback, item, i, self.array)?;
-            if !take(m, i, item, result)? {
-                break;
+            let item = Reg::of(&item);
+            match m.call_each(self.callback, item, i, self.array) {
+                Ok(result) if take(m, i, item, result)? => {}
+                Ok(_) => break,
+                Err(stopped) => return Err(m.reason(stopped)),
             }
         }
         Ok(())
@@ -95,7 +100,7 @@ pub(super) fn map<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) ->
     let each = Each::new(m, this, args)?;
     let mut list = m.list(each.items.len())?;
     each.run(m, |m, _, _, value| {
-        list.push(m, value)?;
+        list.push(m, value.val())?;
         Ok(true)
     })?;
     m.array(list)
@@ -105,6 +110,7 @@ pub(super) fn flat_map<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_
     let each = Each::new(m, this, args)?;
     let mut list = m.list(0)?;
     each.run(m, |m, _, _, value| {
+        let value = value.val();
         match value.items() {
             Some(items) => extend(m, &mut list, items)?,
             None => list.push(m, value)?,
@@ -121,7 +127,7 @@ pub(super) fn filter<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>)
     let mut list = m.list(each.items.len().min(FEW))?;
     each.run(m, |m, _, item, keep| {
         if keep.truthy() {
-            list.push(m, item)?;
+            list.push(m, item.val())?;
         }
         Ok(true)
     })?;
@@ -138,7 +144,7 @@ fn search<'a>(
     each.run(m, |_, i, item, result| {
         let here = result.truthy() == wanted;
         if here {
-            found = Some((i, item));
+            found = Some((i, item.val()));
         }
         Ok(!here)
     })?;
@@ -153,7 +159,7 @@ fn search_back<'a>(
     let mut found = None;
     each.run_back(m, |_, i, item, result| {
         if result.truthy() {
-            found = Some((i, item));
+            found = Some((i, item.val()));
         }
         Ok(found.is_none())
     })?;
@@ -208,20 +214,27 @@ pub(super) fn every<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) 
 
 pub(super) fn reduce<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let each = Each::new(m, this, args)?;
-    let (mut value, skip) = each.start(args, each.items.get(0))?;
+    let (first, skip) = each.start(args, each.items.get(0))?;
+    let mut value = Reg::of(&first);
     match each.items {
         Items::Json(items) => {
             for (i, item) in items.iter().enumerate().skip(skip) {
-                value = m.call_fold(each.callback, value, Val::from_json(item), i, this)?;
+                match m.call_fold(each.callback, value, Reg::Data(item), i, this) {
+                    Ok(next) => value = next,
+                    Err(stopped) => return Err(m.reason(stopped)),
+                }
             }
         }
         Items::Made(items) => {
             for (i, item) in items.iter().enumerate().skip(skip) {
-                value = m.call_fold(each.callback, value, *item, i, this)?;
+                match m.call_fold(each.callback, value, Reg::of(item), i, this) {
+                    Ok(next) => value = next,
+                    Err(stopped) => return Err(m.reason(stopped)),
+                }
             }
         }
     }
-    Ok(value)
+    Ok(value.val())
 }
 
 pub(super) fn reduce_right<'a>(
@@ -230,11 +243,15 @@ pub(super) fn reduce_right<'a>(
     args: Args<'a, '_>,
 ) -> Outcome<'a> {
     let each = Each::new(m, this, args)?;
-    let (mut value, skip) = each.start(args, each.items.iter().next_back())?;
+    let (first, skip) = each.start(args, each.items.iter().next_back())?;
+    let mut value = Reg::of(&first);
     for (i, item) in each.items.iter().enumerate().rev().skip(skip) {
-        value = m.call_fold(each.callback, value, item, i, this)?;
+        match m.call_fold(each.callback, value, Reg::of(&item), i, this) {
+            Ok(next) => value = next,
+            Err(stopped) => return Err(m.reason(stopped)),
+        }
     }
-    Ok(value)
+    Ok(value.val())
 }
 
 impl<'a> Each<'a> {

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Machine, build::ascii};
+use super::{Machine, Quick, Reg, build::ascii};
 use crate::{
     code::{Arrow, Callback, Element, NodeId, Param, Pattern, PatternKey, Run},
     error::Fault,
@@ -17,7 +17,7 @@ impl<'a> Machine<'a> {
     pub(super) fn arguments(&mut self, args: Run) -> Result<Arguments<'a>, Fault> {
         let mut values = Arguments::new();
         for Element { spread, node } in args.of(&self.code.elements) {
-            let value = self.operand(*node)?;
+            let value = self.eval(*node)?;
             if !*spread {
                 values.push(value);
                 continue;
@@ -37,7 +37,7 @@ impl<'a> Machine<'a> {
         match callback {
             Callback::Arrow(arrow) => {
                 self.bind(arrow, args)?;
-                self.operand(arrow.body)
+                self.eval(arrow.body)
             }
             Callback::Function(function) => {
                 self.charge(1)?;
@@ -47,45 +47,53 @@ impl<'a> Machine<'a> {
     }
 
     /// Calls back with an element of an array, its index and the array.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn call_each(
         &mut self,
         callback: &'a Callback,
-        item: Val<'a>,
+        item: Reg<'a>,
         index: usize,
         array: Val<'a>,
-    ) -> Outcome<'a> {
+    ) -> Quick<'a> {
         match callback {
             // What an arrow does not take need not be passed.
             Callback::Arrow(arrow) if arrow.plain.is_some() && arrow.params.len() <= 1 => {
                 if let (Some(slot), [_]) = (arrow.plain, &arrow.params[..]) {
                     self.slots[usize::from(slot)] = item;
                 }
-                self.operand(arrow.body)
+                self.node(arrow.body)
             }
-            _ => self.call(callback, &[item, Val::Num(index as f64), array]),
+            _ => {
+                let args = [item.val(), Val::Num(index as f64), array];
+                let outcome = self.call(callback, &args);
+                self.quick(outcome)
+            }
         }
     }
 
     /// Calls back with what has been gathered so far, an element, its index and its array.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn call_fold(
         &mut self,
         callback: &'a Callback,
-        so_far: Val<'a>,
-        item: Val<'a>,
+        so_far: Reg<'a>,
+        item: Reg<'a>,
         index: usize,
         array: Val<'a>,
-    ) -> Outcome<'a> {
+    ) -> Quick<'a> {
         match callback {
             Callback::Arrow(arrow) if arrow.plain.is_some() && arrow.params.len() == 2 => {
                 let first = usize::from(arrow.plain.unwrap_or_default());
                 if let [a, b] = &mut self.slots[first..][..2] {
                     (*a, *b) = (so_far, item);
                 }
-                self.operand(arrow.body)
+                self.node(arrow.body)
             }
-            _ => self.call(callback, &[so_far, item, Val::Num(index as f64), array]),
+            _ => {
+                let args = [so_far.val(), item.val(), Val::Num(index as f64), array];
+                let outcome = self.call(callback, &args);
+                self.quick(outcome)
+            }
         }
     }
 
@@ -94,7 +102,7 @@ impl<'a> Machine<'a> {
         if let Some(first) = arrow.plain {
             let slots = &mut self.slots[usize::from(first)..][..arrow.params.len()];
             for (i, slot) in slots.iter_mut().enumerate() {
-                *slot = args.get(i).copied().unwrap_or(Val::Undefined);
+                *slot = args.get(i).map_or(Reg::Undefined, Reg::of);
             }
             return Ok(());
         }
@@ -128,7 +136,7 @@ impl<'a> Machine<'a> {
     fn bind_pattern(&mut self, pattern: &'a Pattern, value: Val<'a>) -> Result<(), Fault> {
         match pattern {
             Pattern::Slot(slot) => {
-                self.slots[usize::from(*slot)] = value;
+                self.slots[usize::from(*slot)] = Reg::of(&value);
                 Ok(())
             }
             Pattern::Object { fields, rest, span } => self
@@ -165,7 +173,7 @@ impl<'a> Machine<'a> {
             let mut all = Entries::default();
             self.spread_entries(value, &mut all)?;
             all.retain(|key| !taken.contains(&key));
-            self.slots[usize::from(slot)] = self.object(all)?;
+            self.slots[usize::from(slot)] = Reg::of(&self.object(all)?);
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! Chains: members, indices and methods, one after the other.
 
-use super::Machine;
+use serde_json::Value;
+
+use super::{Machine, Quick, Reg};
 use crate::{
     code::{Node, NodeId, Run, Step, StepKind},
     error::Fault,
     library::{Args, Method, Outcome, has_method, methods_of},
-    path::{Path, PathRoot, walk, walk_from},
+    path::End,
     suggest::did_you_mean,
     value::{Text, Val, array_index, lookup},
 };
@@ -13,32 +15,20 @@ use crate::{
 impl<'a> Machine<'a> {
     /// A chain that begins with a path.
     #[inline(never)]
-    pub(super) fn path_chain(&mut self, path: u32, base: NodeId, steps: Run) -> Outcome<'a> {
+    pub(super) fn path_chain(&mut self, path: u32, base: NodeId, steps: Run) -> Quick<'a> {
         let code = self.code;
         let path = &code.paths[path as usize];
         let len = path.steps.len();
         match self.follow(path) {
             // Of what is not there, the way from the start on knows more to tell.
-            Some(value) if !value.is_nullish() => {
+            End::At(value) if !value.is_null() => {
                 // The start, and each step, as without a path.
-                self.charge(1 + len as u64)?;
-                self.chain(value, len, base, steps)
+                self.spend(1 + len as u64)?;
+                self.chain(Reg::Data(value), len, base, steps)
             }
             _ => {
-                let first = self.eval(base)?;
+                let first = self.node(base)?;
                 self.chain(first, 0, base, steps)
-            }
-        }
-    }
-
-    /// Follows a path; `None` where it is unclear. The caller pays.
-    #[inline(always)]
-    pub(super) fn follow(&self, path: &'a Path) -> Option<Val<'a>> {
-        match path.from {
-            PathRoot::Local(slot) => walk_from(&path.steps, self.slots[usize::from(slot)]),
-            _ => {
-                let start = path.start(self.scope, &self.code.node_ids)?;
-                walk(&path.steps, start).value()
             }
         }
     }
@@ -47,55 +37,68 @@ impl<'a> Machine<'a> {
     #[inline(never)]
     pub(super) fn chain(
         &mut self,
-        value: Val<'a>,
+        value: Reg<'a>,
         from: usize,
         base: NodeId,
         steps: Run,
-    ) -> Outcome<'a> {
+    ) -> Quick<'a> {
         let code = self.code;
         let steps = steps.of(&code.steps);
         let mut value = value;
         // What the last step was taken from, to tell which key was missing.
-        let mut parent = Val::Undefined;
+        let mut parent = Reg::Undefined;
         for (i, step) in steps.iter().enumerate().skip(from) {
             if value.is_nullish() {
                 if step.optional {
-                    return Ok(Val::Undefined);
+                    return Ok(Reg::Undefined);
                 }
                 if self.lenient {
-                    value = Val::Undefined;
+                    value = Reg::Undefined;
                     continue;
                 }
-                return Err(self.of_nullish(value, parent, base, steps, i).at(step.span));
+                let fault = self.of_nullish(value.val(), parent.val(), base, steps, i);
+                return Err(self.stop(fault.at(step.span)));
             }
-            self.charge(1)?;
+            self.spend(1)?;
             let next = match step.kind {
                 StepKind::Key(key) => self.member(value, &code.strings[key as usize]),
-                StepKind::At(index, key) => match value.items() {
-                    Some(items) => Ok(items.get(index as usize).unwrap_or(Val::Undefined)),
+                StepKind::At(index, key) => match value.val().items() {
+                    Some(items) => Ok(Reg::of(
+                        &items.get(index as usize).unwrap_or(Val::Undefined),
+                    )),
                     None => self.member(value, &code.strings[key as usize]),
                 },
-                StepKind::Index(index) => {
-                    let index = self.eval(index)?;
-                    self.index(value, index)
-                }
+                StepKind::Index(index) => match self.eval(index) {
+                    Ok(index) => {
+                        let outcome = self.index(value.val(), index);
+                        self.quick(outcome)
+                    }
+                    Err(fault) => Err(self.stop(fault)),
+                },
                 StepKind::Method {
                     method,
                     args,
                     if_present,
                 } => {
                     let (name, set) = &code.methods[method as usize];
-                    match set.of(value) {
-                        Some(found) => self.call_method(found, value, args),
-                        None if if_present => return Ok(Val::Undefined),
-                        None => Err(no_method(value, name)),
+                    let this = value.val();
+                    match set.of(this) {
+                        Some(found) => {
+                            let outcome = self.call_method(found, this, args);
+                            self.quick(outcome)
+                        }
+                        None if if_present => return Ok(Reg::Undefined),
+                        None => Err(self.stop(no_method(this, name))),
                     }
                 }
             };
             parent = value;
             value = match next {
                 Ok(next) => next,
-                Err(fault) => return Err(fault.at(step.span)),
+                Err(stopped) => {
+                    let fault = self.reason(stopped);
+                    return Err(self.stop(fault.at(step.span)));
+                }
             };
         }
         Ok(value)
@@ -106,11 +109,11 @@ impl<'a> Machine<'a> {
         match args.of(&self.code.elements) {
             [] => (method.run)(self, this, Args(&[])),
             [one] if !one.spread => {
-                let one = self.operand(one.node)?;
+                let one = self.argument(one.node)?;
                 (method.run)(self, this, Args(&[one]))
             }
             [one, two] if !one.spread && !two.spread => {
-                let args = [self.operand(one.node)?, self.operand(two.node)?];
+                let args = [self.argument(one.node)?, self.argument(two.node)?];
                 (method.run)(self, this, Args(&args))
             }
             _ => {
@@ -120,13 +123,31 @@ impl<'a> Machine<'a> {
         }
     }
 
+    #[inline(always)]
+    fn argument(&mut self, id: NodeId) -> Outcome<'a> {
+        let value = self.operand(id);
+        self.outcome(value)
+    }
+
     /// A member by a fixed key.
     #[inline]
-    fn member(&mut self, value: Val<'a>, key: &str) -> Outcome<'a> {
+    fn member(&mut self, value: Reg<'a>, key: &str) -> Quick<'a> {
         match value {
-            Val::JsonObject(map) => Ok(lookup(map, key).map_or(Val::Undefined, Val::from_json)),
-            Val::Object(object) => Ok(object.get(Text::Utf8(key)).unwrap_or(Val::Undefined)),
-            _ => self.member_of_other(value, key),
+            Reg::Data(Value::Object(map)) | Reg::JsonObject(map) => {
+                Ok(lookup(map, key).map_or(Reg::Undefined, Reg::Data))
+            }
+            Reg::Object(object) => {
+                let found = object.get(Text::Utf8(key));
+                Ok(found.map_or(Reg::Undefined, |value| Reg::of(&value)))
+            }
+            Reg::Data(Value::Array(items)) | Reg::JsonArray(items) if key == "length" => {
+                Ok(Reg::num(items.len() as f64))
+            }
+            Reg::Array(items) if key == "length" => Ok(Reg::num(items.len() as f64)),
+            _ => {
+                let outcome = self.member_of_other(value.val(), key);
+                self.quick(outcome)
+            }
         }
     }
 
@@ -154,7 +175,10 @@ impl<'a> Machine<'a> {
         }
         let key = self.text_of(index)?;
         match key {
-            Text::Utf8(key) => self.member(value, key),
+            Text::Utf8(key) => {
+                let found = self.member(Reg::of(&value), key);
+                self.outcome(found)
+            }
             Text::Wide(_) => Ok(self.own(value, key)?.unwrap_or(Val::Undefined)),
         }
     }

@@ -9,15 +9,18 @@ mod build;
 mod call;
 mod chain;
 mod eval;
+mod node;
 mod operators;
+mod register;
 
 use bumpalo::Bump;
 
-use crate::{Context, Mode, Scope, code::Code, error::Fault, value::Val};
+use crate::{Context, Mode, Scope, code::Code, error::Fault};
 
 pub(crate) use arena::Arena;
 pub(crate) use build::{List, TextBuilder};
 pub(crate) use operators::power;
+pub(crate) use register::{Quick, Reg};
 
 /// One evaluation. Everything it makes lives in the arena and goes with it.
 pub(crate) struct Machine<'a> {
@@ -27,7 +30,7 @@ pub(crate) struct Machine<'a> {
     pub(crate) context: &'a Context,
     pub(crate) lenient: bool,
     /// The values of the arrows' parameters.
-    pub(super) slots: &'a mut [Val<'a>],
+    pub(super) slots: &'a mut [Reg<'a>],
     /// Operations so far.
     operations: u64,
     /// Operations that the walked elements allow.
@@ -40,6 +43,8 @@ pub(crate) struct Machine<'a> {
     bytes: usize,
     /// State of the seeded generator.
     random: u64,
+    /// Why the evaluation has stopped.
+    fault: Option<Fault>,
 }
 
 impl<'a> Machine<'a> {
@@ -54,7 +59,7 @@ impl<'a> Machine<'a> {
         let slots = if code.slots == 0 {
             &mut []
         } else {
-            arena.alloc_slice_fill_copy(usize::from(code.slots), Val::Undefined)
+            arena.alloc_slice_fill_copy(usize::from(code.slots), Reg::Undefined)
         };
         let mut machine = Self {
             arena,
@@ -72,6 +77,7 @@ impl<'a> Machine<'a> {
             deadline_at: budget::DEADLINE_EVERY,
             bytes: 0,
             random: context.seed,
+            fault: None,
         };
         machine.set_look_at();
         machine
@@ -79,8 +85,11 @@ impl<'a> Machine<'a> {
 
     /// Evaluates the whole program.
     #[inline]
-    pub(crate) fn run(&mut self) -> Result<Val<'a>, Fault> {
-        self.eval(self.code.root)
+    pub(crate) fn run(&mut self) -> Result<Reg<'a>, Fault> {
+        match self.node(self.code.root) {
+            Ok(value) => Ok(value),
+            Err(stopped) => Err(self.reason(stopped)),
+        }
     }
 
     /// The next number of the seeded sequence, in `[0, 1)`: splitmix64 by Steele, Lea and Flood.

@@ -11,26 +11,8 @@ use crate::{
 };
 
 impl<'a> Machine<'a> {
-    #[inline(always)]
+    /// A binary operator whose operands are of any types.
     pub(super) fn binary(&mut self, op: BinaryOp, a: Val<'a>, b: Val<'a>) -> Outcome<'a> {
-        use BinaryOp as B;
-        if let (Val::Num(a), Val::Num(b)) = (a, b) {
-            match op {
-                B::Add => return Ok(Val::Num(a + b)),
-                B::Subtract => return Ok(Val::Num(a - b)),
-                B::Multiply => return Ok(Val::Num(a * b)),
-                B::Divide => return Ok(Val::Num(a / b)),
-                B::Less => return Ok(Val::Bool(a < b)),
-                B::Greater => return Ok(Val::Bool(a > b)),
-                B::StrictEqual | B::Equal => return Ok(Val::Bool(a == b)),
-                _ => {}
-            }
-        }
-        self.general(op, a, b)
-    }
-
-    #[inline(never)]
-    fn general(&mut self, op: BinaryOp, a: Val<'a>, b: Val<'a>) -> Outcome<'a> {
         use BinaryOp as B;
         Ok(match op {
             B::StrictEqual => Val::Bool(self.same(a, b)?),

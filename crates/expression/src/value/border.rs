@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::{MAX_NESTING, Val};
-use crate::{Limits, error::Fault};
+use crate::{Limits, error::Fault, machine::Reg};
 
 /// What a JSON value costs beside its text.
 const VALUE_BYTES: usize = size_of::<Value>();
@@ -17,27 +17,27 @@ const VALUE_BYTES: usize = size_of::<Value>();
 /// form to form is copied each time.
 #[inline]
 pub(crate) fn owned<E>(
-    value: &Val<'_>,
+    value: Reg<'_>,
     limits: &Limits,
     fail: impl FnOnce(Fault) -> E,
 ) -> Result<Option<Value>, E> {
     let fits = |bytes| VALUE_BYTES + bytes <= limits.result_bytes;
-    match *value {
-        Val::Undefined => Ok(None),
-        Val::Null if fits(0) => Ok(Some(Value::Null)),
-        Val::Bool(b) if fits(0) => Ok(Some(Value::Bool(b))),
-        Val::Num(n) if fits(0) => Ok(Some(json_number(n))),
+    match value {
+        Reg::Undefined => Ok(None),
+        Reg::Bool(b) if fits(0) => Ok(Some(Value::Bool(b != 0))),
+        Reg::Num(bits) if fits(0) => Ok(Some(json_number(f64::from_bits(bits)))),
+        Reg::Temp(s) if fits(s.len()) => Ok(Some(Value::String((**s).to_owned()))),
+        Reg::Data(value) if !value.is_number() => Ok(Some(value.clone())),
         // Wholly what was read, so as large as what the caller holds already.
-        Val::JsonArray(items) => Ok(Some(Value::Array(items.clone()))),
-        Val::JsonObject(map) => Ok(Some(Value::Object(map.clone()))),
-        Val::Str(s) => Ok(Some(Value::String(s.clone()))),
-        Val::Temp(s) if fits(s.len()) => Ok(Some(Value::String((**s).to_owned()))),
+        Reg::JsonArray(items) => Ok(Some(Value::Array(items.clone()))),
+        Reg::JsonObject(map) => Ok(Some(Value::Object(map.clone()))),
+        Reg::Str(s) => Ok(Some(Value::String(s.clone()))),
         made => {
             let mut border = Border {
                 left: limits.result_bytes,
                 limit: limits.result_bytes,
             };
-            match border.json(made, 0) {
+            match border.json(made.val(), 0) {
                 Ok(value) => Ok(Some(value)),
                 Err(fault) => Err(fail(fault)),
             }
