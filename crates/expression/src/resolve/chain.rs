@@ -1,6 +1,6 @@
 //! Chains: nodes, functions and constants at their start; members and methods after.
 
-use super::{Resolver, append, length, literal_key, path_root};
+use super::{Resolver, append, length, link_name, path_root};
 use crate::{
     Root,
     code::{Callback, Element, Node, NodeId, Step, StepKind},
@@ -35,11 +35,7 @@ impl Resolver<'_> {
                 }) => Some((args, *optional, *span)),
                 _ => None,
             };
-            let name = match &link.kind {
-                LinkKind::Member(name) => Some(name.clone()),
-                LinkKind::Index(index) => literal_key(index),
-                LinkKind::Call(_) => None,
-            };
+            let name = link_name(link);
             let kind = match (&link.kind, name, call) {
                 (_, Some(name), Some((args, if_present, args_span))) => {
                     path_ends(&mut path, &mut self.report.paths);
@@ -186,9 +182,9 @@ impl Resolver<'_> {
             };
         }
         if is_namespace(name)
-            && let LinkKind::Member(member) = &links[0].kind
+            && let Some(member) = link_name(&links[0])
         {
-            return self.namespace_head(name, member, base, links);
+            return self.namespace_head(name, &member, base, links);
         }
         let root = name.strip_prefix('$').and_then(Root::from_name);
         let node = self.name(name, base.span);

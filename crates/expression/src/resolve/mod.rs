@@ -10,7 +10,7 @@ use crate::{
     code::{Code, Element, Node, NodeField, NodeId, Property, Run},
     path::{Path, PathRoot},
     suggest,
-    syntax::ast::{self, Cooked, Expr, ExprKind, Key, LogicOp, Span, UnaryOp},
+    syntax::ast::{self, Cooked, Expr, ExprKind, Key, LinkKind, LogicOp, Span, UnaryOp},
     value::number_text,
 };
 
@@ -286,6 +286,15 @@ fn append<T>(list: &mut Vec<T>, more: Vec<T>) -> Run {
 /// Lists have at most as many entries as the source has bytes.
 fn length<T>(list: &[T]) -> u32 {
     u32::try_from(list.len()).unwrap_or(u32::MAX)
+}
+
+/// The name that a link takes, after a dot or as a literal in brackets.
+fn link_name(link: &ast::Link) -> Option<String> {
+    match &link.kind {
+        LinkKind::Member(name) => Some(name.clone()),
+        LinkKind::Index(index) => literal_key(index),
+        LinkKind::Call(_) => None,
+    }
 }
 
 /// The key that a literal in brackets means.

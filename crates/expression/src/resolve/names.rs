@@ -1,11 +1,11 @@
 //! Names that stand alone: bindings, roots, constants; and what was meant by the others.
 
-use super::Resolver;
+use super::{Resolver, link_name};
 use crate::{
     Purity, Root,
     code::{Node, NodeId},
     library::{constant, function, function_names, is_namespace},
-    syntax::ast::{Expr, ExprKind, LinkKind, Span},
+    syntax::ast::{Expr, ExprKind, Span},
 };
 
 /// What stands behind `$` beside the roots.
@@ -147,12 +147,13 @@ impl Resolver<'_> {
                 })
             }
             ExprKind::Chain { base, links } => match (&base.kind, &links[..]) {
-                (ExprKind::Name(name), [link]) if free(name) => match &link.kind {
-                    LinkKind::Member(member) => {
-                        function(&format!("{name}.{member}")).map(|_| "function")
+                (ExprKind::Name(name), [link]) if free(name) => {
+                    let full = format!("{name}.{}", link_name(link)?);
+                    match constant(&full) {
+                        Some(_) => Some("number"),
+                        None => function(&full).map(|_| "function"),
                     }
-                    _ => None,
-                },
+                }
                 _ => None,
             },
             _ => None,

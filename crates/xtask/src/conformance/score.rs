@@ -19,7 +19,7 @@ pub(crate) struct Floors {
 /// What was reached; the goals are 99.5 and 95.
 pub(crate) const FLOORS: Floors = Floors {
     of_others: 94.2,
-    of_all: 91.9,
+    of_all: 92.2,
 };
 
 /// Cases by their verdict.
