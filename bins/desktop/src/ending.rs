@@ -92,6 +92,15 @@ pub(crate) fn summary(
         console.error_text(&format!("  {code}{at}: {}", error.message));
     }
     let label = console.err.paint(Paint::Cyan, "what to do:");
+    if report
+        .error
+        .as_ref()
+        .is_some_and(|error| error.code == "CAPABILITY_DENIED")
+    {
+        console.note(&format!(
+            "  {label} once the node asks for it, grant it with --grant CAPABILITY or --grant-requested"
+        ));
+    }
     match report.status {
         Status::Failed | Status::TimedOut if !matches!(place, Place::Memory) => {
             let command = format!(

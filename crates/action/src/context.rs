@@ -113,17 +113,9 @@ impl ActionContext {
             return Err(closed(&path));
         }
         let Some(root) = self.grants.root_for(access, &path) else {
-            let capability = Capability::File(access, path.clone()).to_string();
-            let message = format!(
-                "node `{}` may not touch {}: the capability `{capability}` is missing",
-                self.node,
-                path.display()
-            );
-            return Err(ActionError::new(
-                "CAPABILITY_DENIED",
-                message,
-                ErrorClass::Denied { capability },
-            ));
+            let capability = Capability::File(access, path.clone());
+            let what = format!("node `{}` may not touch {}", self.node, path.display());
+            return Err(ActionError::denied(what, &capability));
         };
         Ok(GrantedPath {
             root: root.to_path_buf(),
@@ -191,7 +183,11 @@ mod tests {
                 granted.relative().display()
             ),
             Err(error) => match error.class {
-                ErrorClass::Denied { capability } => format!("{} {capability}", error.code),
+                ErrorClass::Denied { capability } => {
+                    let requires = format!("`requires: [\"{capability}\"]`");
+                    assert_eq!(error.message.contains(&requires), !capability.is_empty());
+                    format!("{} {capability}", error.code)
+                }
                 _ => error.code.to_string(),
             },
         };

@@ -1,9 +1,12 @@
 //! What went wrong in an attempt, and what may be done about it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Capability;
 
 /// Why an attempt gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -106,6 +109,23 @@ impl ActionError {
             ErrorClass::InvalidInput {
                 pointer: pointer.into(),
             },
+        )
+    }
+
+    /// `CAPABILITY_DENIED`: `what` may not be done without `capability`; the message says what to
+    /// write into the definition to ask for it.
+    #[must_use]
+    pub fn denied(what: impl fmt::Display, capability: &Capability) -> Self {
+        let capability = capability.to_string();
+        let asked = Value::from(capability.as_str());
+        let message = format!(
+            "{what}: the capability `{capability}` is missing; \
+             write `requires: [{asked}]` at the node, and grant that"
+        );
+        Self::new(
+            "CAPABILITY_DENIED",
+            message,
+            ErrorClass::Denied { capability },
         )
     }
 

@@ -10,7 +10,7 @@ use cap_std::{
     ambient_authority,
     fs::{Dir, File, OpenOptions},
 };
-use nebula_action::{Access, ActionError, Capability, ErrorClass, GrantedPath};
+use nebula_action::{Access, ActionError, Capability, GrantedPath};
 
 use crate::error;
 
@@ -205,13 +205,12 @@ pub(crate) fn make_folders(granted: &GrantedPath) -> Result<(), ActionError> {
         return Ok(());
     }
     let Ok(below) = folder.strip_prefix(granted.root()) else {
-        let capability = Capability::File(Access::Write, folder.to_path_buf()).to_string();
-        let message = format!(
-            "the folder {} is missing and may not be made: the capability `{capability}` is missing",
+        let capability = Capability::File(Access::Write, folder.to_path_buf());
+        let what = format!(
+            "the folder {} is missing and may not be made",
             folder.display()
         );
-        let class = ErrorClass::Denied { capability };
-        return Err(ActionError::new("CAPABILITY_DENIED", message, class));
+        return Err(ActionError::denied(what, &capability));
     };
     // The grant covers its root itself, so a missing root may be made; what is above it may not.
     match fs::create_dir(granted.root()) {

@@ -53,31 +53,33 @@ fn paths_in_grants_begin_here_and_paths_in_parameters_at_the_workflow() {
 }
 
 #[test]
-fn a_path_that_shows_only_at_run_time_is_denied_by_name() {
+fn a_path_that_shows_only_at_run_time_is_denied_with_what_to_add() {
     let user = User::new();
-    user.write(
-        "w.yaml",
-        "nodes: [{ id: read, action: file.read, parameters: { path: \"{{ $input.path }}\" } }]\n",
-    );
+    let reads = |requires: &str| {
+        let node = "id: read, action: file.read, parameters: { path: \"{{ $input.path }}\" }";
+        user.write("w.yaml", &format!("nodes: [{{ {node}{requires} }}]\n"));
+    };
     fs::create_dir(user.work().join("open")).unwrap();
     user.write("secret.txt", "s");
+    let path = "path=open/../secret.txt";
+    reads("");
     let said = user
-        .nebula(&[
-            "run",
-            "w.yaml",
-            "--grant",
-            "fs:read:open",
-            "--input",
-            "path=open/../secret.txt",
-        ])
-        .exits(1);
+        .nebula(&["run", "w.yaml", "--grant", "fs:read:open", "--input", path])
+        .exits(1)
+        .says("--grant-requested");
     let error = &said.json()["error"];
     assert_eq!(error["code"], "CAPABILITY_DENIED");
-    let wanted = format!("fs:read:{}", user.work().join("secret.txt").display());
+    let message = error["message"].as_str().unwrap();
+    let secret = user.work().join("secret.txt");
+    let wanted = format!("[\"fs:read:{}\"]", secret.display());
     assert!(
-        error["message"].as_str().unwrap().contains(&wanted),
+        message.contains(&format!("`requires: {wanted}`")),
         "{error}"
     );
+    // What it says helps.
+    reads(&format!(", requires: {wanted}"));
+    let run = ["run", "w.yaml", "--grant-requested", "--input", path];
+    assert_eq!(user.nebula(&run).exits(0).json()["output"]["text"], "s");
 }
 
 #[cfg(unix)]
