@@ -11,6 +11,7 @@ use nebula::{
     execution::Status,
     ports::*,
     runtime::WorkerConfig,
+    telemetry::{EventKind, Parking, Received},
 };
 use tokio_util::sync::CancellationToken;
 use world::{LONG, World, in_world, states, tenant};
@@ -140,6 +141,40 @@ fn a_question_that_is_never_answered_stands_in_no_ones_way() {
             _ = second.run(CancellationToken::new()) => unreachable!(),
             report = outcome => assert_eq!(report.unwrap().unwrap().status, Status::Parked),
             () = waited => panic!("it still asks"),
+        }
+    });
+}
+
+#[test]
+fn watchers_learn_that_an_execution_is_parked_as_poison() {
+    in_world(async |world| {
+        let id = world.begin(&world.process(), ONE_EFFECT).await;
+        for _ in 0..2 {
+            world.clock.advance(LONG * 2);
+            world.seize(id).await;
+        }
+        world.clock.advance(LONG * 2);
+        let config = WorkerConfig {
+            max_grants: 2,
+            ..WorkerConfig::default()
+        };
+        let clock = Arc::new(world.clock.clone());
+        let nebula = world.builder().clock(clock).worker(config).build().unwrap();
+        let mut events = nebula.bus().subscribe();
+        let parked = async {
+            let Some(Received::Event(event)) = events.next().await else {
+                panic!("there is no first event");
+            };
+            match &event.kind {
+                EventKind::Parked { about } => (event.execution, about.clone()),
+                other => panic!("{other:?}"),
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = nebula.run(CancellationToken::new()) => unreachable!(),
+            told = parked => assert_eq!(told, (id, Parking::Poison { grants: 3 })),
+            () = world.clock.sleep(LONG) => panic!("nobody told"),
         }
     });
 }

@@ -16,7 +16,7 @@ use nebula_ports::{
     Receipt, SandboxRunner, Task, TaskQueue, WorkflowRepo,
 };
 use nebula_registry::Registry;
-use nebula_telemetry::Bus;
+use nebula_telemetry::{Bus, EventKind, ExecutionEvent};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -297,6 +297,11 @@ impl Worker {
                     .await?
                 {
                     Acquired::Granted(granted) => self.drive(*granted, asked, shutdown).await,
+                    Acquired::Poisoned { grants } => {
+                        warn!(%execution, grants, "parked: nobody who had it made progress");
+                        self.tell_of_poison(&task).await;
+                        Ok(Driven::NotOurs)
+                    }
                     other => {
                         debug!(%execution, ?other, "nothing to do");
                         Ok(Driven::NotOurs)
@@ -447,6 +452,33 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Shows watchers the entry with which the store parked an execution. One that is missed costs
+    /// nothing but time, as with every event.
+    async fn tell_of_poison(&self, task: &Task) {
+        let Task {
+            tenant, execution, ..
+        } = task;
+        let repo = &self.shared.ports.executions;
+        let last = async {
+            let Some(summary) = repo.get(tenant, *execution).await? else {
+                return Ok(None);
+            };
+            let page = repo.journal(tenant, *execution, summary.entries, 1).await?;
+            Ok::<_, PortError>(page.entries.into_iter().next())
+        };
+        match last.await {
+            Ok(Some(stored)) => {
+                let event = ExecutionEvent::project(tenant, *execution, stored.seq, &stored.entry);
+                // A person may have decided already: then whoever drives it has told.
+                if matches!(event.kind, EventKind::Parked { .. }) {
+                    self.shared.bus.publish(event);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => debug!(%execution, %error, "could not read why it was parked"),
+        }
     }
 
     /// A ring that is dropped costs time only: the sweep finds the work.
