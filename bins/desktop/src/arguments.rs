@@ -108,7 +108,7 @@ pub(crate) struct Run {
 
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
-    /// The execution; without one, everything that has not ended
+    /// The execution, by its id or the beginning of it; without one, everything that has not ended
     pub(crate) id: Option<String>,
     #[command(flatten)]
     pub(crate) database: Database,
@@ -158,14 +158,14 @@ pub(crate) enum Executions {
     },
     /// Show what an execution did
     Show {
-        /// The execution
+        /// The execution, by its id or the beginning of it
         id: String,
         #[command(flatten)]
         database: Database,
     },
     /// Ask an execution to end early, and wait until it has
     Cancel {
-        /// The execution
+        /// The execution, by its id or the beginning of it
         id: String,
         /// Why, for the journal
         #[arg(long, default_value = "cancelled from the command line")]
@@ -179,7 +179,7 @@ pub(crate) enum Executions {
 
 #[derive(Debug, Args)]
 pub(crate) struct Unpark {
-    /// The execution
+    /// The execution, by its id or the beginning of it
     pub(crate) id: String,
     /// Which instance the decision is about, such as `pay` or `pay[3]`; needed if several are open
     #[arg(long, value_name = "INSTANCE")]

@@ -27,6 +27,7 @@ mod session;
 mod settings;
 mod shell;
 mod table;
+mod wanted;
 mod waves;
 
 use std::{future::Future, io::IsTerminal as _, process::ExitCode};

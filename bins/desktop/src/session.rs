@@ -181,12 +181,3 @@ pub(crate) fn unknown(id: ExecutionId) -> Failure {
     )
     .advice("`nebula executions list` shows what is there; check --db")
 }
-
-/// Reads an execution id.
-pub(crate) fn execution_id(text: &str) -> Result<ExecutionId, Failure> {
-    text.parse().map_err(|_| {
-        let shown: String = text.chars().take(80).collect();
-        Failure::invalid("USAGE", format!("`{shown}` is no execution id"))
-            .advice("`nebula executions list` shows the ids")
-    })
-}

@@ -18,6 +18,7 @@ use crate::{
     session::{self, Driven, Session},
     settings::Loaded,
     table::table,
+    wanted::Wanted,
 };
 
 /// How long `cancel` and `unpark` wait for another process that drives the execution.
@@ -41,25 +42,19 @@ pub(crate) async fn run(
             list(session.as_ref(), &filter, usize::from(*limit), console).await
         }
         Executions::Show { id, .. } => {
-            let (session, id) = find(id, loaded).await?;
+            let (session, id) = Wanted::parse(id)?.open(loaded).await?;
             show(&session.report(id).await?, &session, console)
         }
         Executions::Cancel { id, reason, .. } => {
-            let (session, id) = find(id, loaded).await?;
+            let (session, id) = Wanted::parse(id)?.open(loaded).await?;
             cancel(&session, id, reason, console).await
         }
         Executions::Unpark(arguments) => {
             let decision = unpark::decision(arguments)?;
-            let (session, id) = find(&arguments.id, loaded).await?;
+            let (session, id) = Wanted::parse(&arguments.id)?.open(loaded).await?;
             unpark::run(arguments, decision, &session, id, console).await
         }
     }
-}
-
-async fn find(id: &str, loaded: &Loaded) -> Result<(Session, ExecutionId), Failure> {
-    let id = session::execution_id(id)?;
-    let session = Session::open_existing(loaded).await?;
-    Ok((session.ok_or_else(|| session::unknown(id))?, id))
 }
 
 fn filter(statuses: &[String], workflow: Option<&str>) -> Result<ExecutionFilter, Failure> {

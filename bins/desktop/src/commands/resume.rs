@@ -15,8 +15,9 @@ use crate::{
     ending,
     failure::{Exit, Failure},
     progress::Picture,
-    session::{self, Driven, Session},
+    session::{Driven, Session},
     settings::Loaded,
+    wanted::Wanted,
 };
 
 /// Runs `nebula resume`.
@@ -25,17 +26,13 @@ pub(crate) async fn run(
     loaded: &Loaded,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let id = arguments
-        .id
-        .as_deref()
-        .map(session::execution_id)
-        .transpose()?;
-    let session = Session::open_existing(loaded).await?;
-    match (id, session) {
-        (Some(id), Some(session)) => one(id, &session, console).await,
-        (Some(id), None) => Err(session::unknown(id)),
-        (None, Some(session)) => all(&session, console).await,
-        (None, None) => {
+    if let Some(id) = &arguments.id {
+        let (session, id) = Wanted::parse(id)?.open(loaded).await?;
+        return one(id, &session, console).await;
+    }
+    match Session::open_existing(loaded).await? {
+        Some(session) => all(&session, console).await,
+        None => {
             console.note("nothing is left to do");
             Ok(Exit::Completed)
         }

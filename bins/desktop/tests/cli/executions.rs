@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     killed::chain,
-    support::{User, WAITS, in_doubt, lines, wait_until},
+    support::{SMALL, User, WAITS, in_doubt, lines, wait_until},
 };
 
 #[test]
@@ -74,7 +74,7 @@ fn lists_are_filtered_and_wrong_names_are_refused() {
         json!({ "executions": [], "more": false })
     );
     assert!(!user.home().exists());
-    user.write("ok.yaml", crate::support::SMALL);
+    user.write("ok.yaml", SMALL);
     user.write(
         "no.yaml",
         "nodes: [{ id: no, action: flow.fail, parameters: { message: no } }]\n",
@@ -113,6 +113,31 @@ fn lists_are_filtered_and_wrong_names_are_refused() {
         let said = user.nebula(&[&["executions"], command].concat()).exits(2);
         assert_eq!(said.error_code(), "UNKNOWN_EXECUTION");
     }
+}
+
+#[test]
+fn the_beginning_of_an_id_is_enough_where_it_is_the_only_one() {
+    let user = User::new();
+    user.write("w.yaml", SMALL);
+    let run = || {
+        let document = user.nebula(&["run", "w.yaml"]).exits(0).json();
+        document["execution"].as_str().unwrap().to_owned()
+    };
+    let (one, two) = (run(), run());
+    let same = one.chars().zip(two.chars()).take_while(|(a, b)| a == b);
+    let same = same.count();
+    let show = |id: &str| user.nebula(&["executions", "show", id]);
+    let shown = show(&one[..same + 1]).exits(0).json();
+    assert_eq!(shown["execution"], json!(one));
+    let resumed = user.nebula(&["resume", &two[..same + 1]]).exits(0).json();
+    assert_eq!(resumed["execution"], json!(two));
+    // Both were started within hours of each other, so they begin alike.
+    let said = show(&one[..6]).exits(2);
+    assert_eq!(said.error_code(), "AMBIGUOUS_EXECUTION");
+    let hint = said.json()["error"]["hint"].as_str().unwrap().to_owned();
+    assert!(hint.contains(&one) && hint.contains(&two), "{hint}");
+    assert_eq!(show("ffffff").exits(2).error_code(), "UNKNOWN_EXECUTION");
+    assert_eq!(show(&one[..5]).exits(2).error_code(), "USAGE");
 }
 
 #[test]
