@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use nebula_core::ExecutionId;
+use nebula_execution::Status;
 use nebula_ports::ExecutionSummary;
 use serde_json::json;
 
@@ -19,6 +20,9 @@ use crate::{
     settings::Loaded,
     wanted::Wanted,
 };
+
+/// The most executions that are listed before they are gone on with.
+const LISTED: usize = 20;
 
 /// Runs `nebula resume`.
 pub(crate) async fn run(
@@ -77,8 +81,17 @@ async fn all(session: &Session, console: &Console) -> Result<Exit, Failure> {
         "going on with {}",
         counted(unfinished.len(), "execution")
     ));
+    for summary in unfinished.iter().take(LISTED) {
+        console.note(&format!("  {}", stands(summary)));
+    }
+    if let Some(more) = unfinished
+        .len()
+        .checked_sub(LISTED)
+        .filter(|more| *more > 0)
+    {
+        console.note(&format!("  and {more} more"));
+    }
     for summary in &unfinished {
-        held(summary.leased, summary.id, console);
         session.composed.focus.on(summary.id);
     }
     let exit = Cell::new(Exit::Completed);
@@ -134,6 +147,18 @@ async fn settle_each(
         }
     }
     Ok(())
+}
+
+/// One line about an execution that is gone on with: which, and what it waits for.
+fn stands(summary: &ExecutionSummary) -> String {
+    let (id, workflow, version) = (summary.id, &summary.workflow, summary.version);
+    let what = match (summary.leased, summary.status, summary.wake_at) {
+        (true, ..) => "driven by another process; waiting for it".to_owned(),
+        (false, Status::Parked, None) => "a person must decide".to_owned(),
+        (false, Status::Waiting, Some(due)) => format!("waits until {due}"),
+        (false, status, _) => ending::words(status).to_owned(),
+    };
+    format!("{id}  {workflow} version {version}  {what}")
 }
 
 fn held(leased: bool, id: ExecutionId, console: &Console) {

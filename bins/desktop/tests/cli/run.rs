@@ -206,7 +206,16 @@ fn resume_goes_on_with_one_or_with_everything() {
             "{summary}"
         );
     }
-    let said = user.nebula(&["resume"]).exits(0);
+    let said = user
+        .nebula(&["resume"])
+        .exits(0)
+        .says("going on with 2 executions");
+    for id in &ids {
+        assert!(
+            said.err.contains(&format!("  {id}  w version 1  ")),
+            "{said:#?}"
+        );
+    }
     let documents: Vec<serde_json::Value> = said
         .out
         .lines()
