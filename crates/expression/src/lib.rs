@@ -19,7 +19,7 @@
 //! - Methods never change their receiver (`sort` gives a sorted copy): data is shared.
 //! - Integers of the data beyond 2^53 stay exact until something calculates with them, and two of
 //!   them compare exactly: ids must survive.
-//! - `Math.sin` and its like may differ in the last digit: they are computed alike on every machine,
+//! - `**`, `Math.sin` and their like may differ in the last digit: they are computed alike on every machine,
 //!   and ECMA-262 leaves that digit open.
 //! - In strict mode a member of null or undefined is an error that says which key was missing.
 //!
