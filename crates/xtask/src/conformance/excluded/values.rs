@@ -120,8 +120,9 @@ fn backtracks(pattern: &str) -> bool {
         }
         rest = &rest[len..];
     }
-    // Without that many groups, `\1` is a character by its number.
-    named || highest > 0 && groups >= highest
+    // Without that many groups, `\1` is a character by its number; without names, `\k` is a `k`.
+    let names = pattern.contains("(?<");
+    named && names || highest > 0 && groups >= highest
 }
 
 /// Row 9: a mutator on a name that stands there again.
