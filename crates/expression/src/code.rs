@@ -6,6 +6,7 @@
 use crate::{
     Root,
     library::{Function, MethodSet},
+    machine::Shape,
     path::Path,
     syntax::ast::{BinaryOp, LogicOp, UnaryOp},
 };
@@ -78,6 +79,9 @@ pub(crate) enum Node {
     Array(Run),
     /// A run of [`Code::properties`].
     Object(Run),
+    /// An object whose shape is known: index into [`Code::shapes`], and its properties, which are
+    /// pairs.
+    Record(u32, Run),
     /// A function of the library; the arguments are a run of [`Code::elements`].
     Call(&'static Function, Run),
     /// An arrow that is called where it is written: index into [`Code::callbacks`].
@@ -211,6 +215,7 @@ pub(crate) struct Code {
     pub(crate) slots: u16,
     pub(crate) root: NodeId,
     pub(crate) paths: Vec<Path>,
+    pub(crate) shapes: Vec<Shape>,
     /// If the expression is nothing but a path: index into `paths`.
     pub(crate) path: Option<u32>,
 }

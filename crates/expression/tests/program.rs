@@ -316,3 +316,37 @@ fn data_is_never_changed_and_has_no_prototype() {
     );
     check("typeof ({}).__proto__", &data, &json!("undefined"));
 }
+
+#[test]
+fn an_object_literal_gives_the_same_whatever_it_gave_before() {
+    let options = CompileOptions::default();
+    let program =
+        Program::compile("({ b: $json.x, a: [$json.y], c: { d: 1 } })", &options).unwrap();
+    for _ in 0..2 {
+        for (data, expected) in [
+            (json!({ "x": 1, "y": 2 }), r#"{"b":1,"a":[2],"c":{"d":1}}"#),
+            (json!({ "y": null }), r#"{"a":[null],"c":{"d":1}}"#),
+            (
+                json!({ "x": { "z": "t" } }),
+                r#"{"b":{"z":"t"},"a":[null],"c":{"d":1}}"#,
+            ),
+        ] {
+            let scope = json!({ "json": data });
+            let result = program.evaluate(&JsonScope(&scope), &Context::default());
+            assert_eq!(result.unwrap().unwrap().to_string(), expected);
+        }
+    }
+    for (source, expected) in [
+        ("({ a: 1, b: 2, a: 3 })", r#"{"a":3,"b":2}"#),
+        (
+            "({ 2: 'two', x: 0, 1: 'one' })",
+            r#"{"1":"one","2":"two","x":0}"#,
+        ),
+        ("({ a: 1, ['a']: 2 })", r#"{"a":2}"#),
+        ("({ '': 1, 'a.b': 2 })", r#"{"":1,"a.b":2}"#),
+    ] {
+        let program = Program::compile(source, &options).unwrap();
+        let result = program.evaluate(&JsonScope(&json!({})), &Context::default());
+        assert_eq!(result.unwrap().unwrap().to_string(), expected, "{source}");
+    }
+}

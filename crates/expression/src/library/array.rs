@@ -242,9 +242,21 @@ fn join<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'
         Val::Undefined => Text::Utf8(","),
         separator => m.text_of(separator)?,
     };
-    let mut out = m.text_builder(0)?;
+    let room = room(receiver(this), separator.size());
+    let mut out = m.text_builder(room.min(m.context.limits.string_bytes))?;
     out.push_joined(m, this, separator, 0)?;
     out.finish(m)
+}
+
+/// The bytes that a few texts take between separators, so that they need not move as they grow; of
+/// many elements nothing is known before the walk is paid for.
+fn room(items: Items<'_>, separator: usize) -> usize {
+    const FEW: usize = 64;
+    if items.len() > FEW {
+        return 0;
+    }
+    let size = |item: Val<'_>| item.text().map_or(0, Text::size) + separator;
+    items.iter().map(size).sum()
 }
 
 fn to_string<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) -> Outcome<'a> {

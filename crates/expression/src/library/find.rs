@@ -3,7 +3,7 @@
 use super::{Args, Outcome, cut::byte_at, string::receiver};
 use crate::{
     error::Fault,
-    machine::Machine,
+    machine::{List, Machine},
     value::{Text, Val},
 };
 
@@ -172,12 +172,11 @@ pub(super) fn split<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) 
         return m.copy_items(units.slice(0, units.len().min(limit)));
     }
     match Search::new(m, text, separator)? {
-        Search::Utf8(text, separator) => {
-            for part in text.split(separator).take(limit) {
-                let part = m.text_value(Text::Utf8(part))?;
-                list.push(m, part)?;
-            }
-        }
+        // For one byte there is no need to prepare a search.
+        Search::Utf8(text, separator) => match *separator.as_bytes() {
+            [byte] => push_parts(m, &mut list, text.split(char::from(byte)).take(limit))?,
+            _ => push_parts(m, &mut list, text.split(separator).take(limit))?,
+        },
         search @ Search::Units(..) => {
             let (len, mut from) = (text.len(), 0);
             while list.len() < limit {
@@ -192,4 +191,15 @@ pub(super) fn split<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) 
         }
     }
     m.array(list)
+}
+
+fn push_parts<'a>(
+    m: &mut Machine<'a>,
+    list: &mut List<'a>,
+    mut parts: impl Iterator<Item = &'a str>,
+) -> Result<(), Fault> {
+    parts.try_for_each(|part| {
+        let part = m.text_value(Text::Utf8(part))?;
+        list.push(m, part)
+    })
 }

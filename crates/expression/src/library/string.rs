@@ -145,11 +145,23 @@ fn repeat<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome
 }
 
 fn to_lower_case<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) -> Outcome<'a> {
-    change_case(m, receiver(this), str::to_lowercase)
+    match receiver(this) {
+        Text::Utf8(s) if s.is_ascii() => {
+            m.scan(s.len())?;
+            m.copy_ascii(s, str::make_ascii_lowercase)
+        }
+        text => change_case(m, text, str::to_lowercase),
+    }
 }
 
 fn to_upper_case<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) -> Outcome<'a> {
-    change_case(m, receiver(this), str::to_uppercase)
+    match receiver(this) {
+        Text::Utf8(s) if s.is_ascii() => {
+            m.scan(s.len())?;
+            m.copy_ascii(s, str::make_ascii_uppercase)
+        }
+        text => change_case(m, text, str::to_uppercase),
+    }
 }
 
 fn change_case<'a>(m: &mut Machine<'a>, text: Text<'a>, change: fn(&str) -> String) -> Outcome<'a> {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 const VAL_BYTES: usize = size_of::<Val<'_>>();
-const ENTRY_BYTES: usize = size_of::<(Text<'_>, Val<'_>)>();
+pub(super) const ENTRY_BYTES: usize = size_of::<(Text<'_>, Val<'_>)>();
 
 /// All ASCII characters, in order.
 const ASCII_TEXT: &str = {
@@ -75,6 +75,19 @@ impl<'a> Machine<'a> {
     pub(crate) fn copy_text(&mut self, text: &str) -> Result<Val<'a>, Fault> {
         let text = self.copy_str(text)?;
         self.text_value(Text::Utf8(text))
+    }
+
+    /// A string value for a copy of ASCII text, changed in its bytes.
+    pub(crate) fn copy_ascii(
+        &mut self,
+        text: &str,
+        change: fn(&mut str),
+    ) -> Result<Val<'a>, Fault> {
+        self.check_string(text.len())?;
+        self.reserve(text.len())?;
+        let copy = self.arena.alloc_str(text);
+        change(copy);
+        self.text_value(Text::Utf8(copy))
     }
 
     pub(crate) fn copy_str(&mut self, text: &str) -> Result<&'a str, Fault> {

@@ -23,6 +23,7 @@ impl<'a> Machine<'a> {
             Node::Template(parts) => self.template(parts),
             Node::Array(elements) => self.array_literal(elements),
             Node::Object(properties) => self.object_literal(properties),
+            Node::Record(shape, properties) => self.record(shape, properties),
             Node::Call(function, args) => self.call_function(function, args),
             Node::Inline(callback, args) => self.call_inline(callback, args),
             Node::StepField(slot, field, optional) => self.node_field(slot, field, optional),

@@ -11,6 +11,7 @@ mod chain;
 mod eval;
 mod node;
 mod operators;
+mod record;
 mod register;
 
 use bumpalo::Bump;
@@ -20,6 +21,7 @@ use crate::{Context, Mode, Scope, code::Code, error::Fault};
 pub(crate) use arena::Arena;
 pub(crate) use build::{List, TextBuilder};
 pub(crate) use operators::power;
+pub(crate) use record::Shape;
 pub(crate) use register::{Quick, Reg};
 
 /// One evaluation. Everything it makes lives in the arena and goes with it.

@@ -8,6 +8,7 @@ mod node;
 use crate::{
     CompileOptions, ExpressionError, NodeReference, Phase, Purity, Report, Root,
     code::{Code, Element, Node, NodeField, NodeId, Property, Run},
+    machine::Shape,
     path::{Path, PathRoot},
     suggest,
     syntax::ast::{self, Cooked, Expr, ExprKind, Key, LinkKind, LogicOp, Span, UnaryOp},
@@ -238,7 +239,16 @@ impl Resolver<'_> {
                 }
             });
         }
-        Node::Object(append(&mut self.code.properties, resolved))
+        let shape = Shape::of(&resolved, &self.code);
+        let properties = append(&mut self.code.properties, resolved);
+        match shape {
+            Some(shape) => {
+                let id = length(&self.code.shapes);
+                self.code.shapes.push(shape);
+                Node::Record(id, properties)
+            }
+            None => Node::Object(properties),
+        }
     }
 
     /// Notes that the source names a node, and gives its slot.

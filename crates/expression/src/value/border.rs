@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::{MAX_NESTING, Val};
+use super::{MAX_NESTING, Object, Val};
 use crate::{Limits, error::Fault, machine::Reg};
 
 /// What a JSON value costs beside its text.
@@ -79,48 +79,87 @@ impl Border {
         Ok(())
     }
 
+    /// Refuses what cannot be charged, before it takes memory.
+    fn check(&self, bytes: usize) -> Result<(), Fault> {
+        let mut trial = Border { ..*self };
+        trial.charge(bytes)
+    }
+
     fn json(&mut self, value: Val<'_>, depth: usize) -> Result<Value, Fault> {
+        let mut out = Value::Null;
+        self.write(&mut out, value, depth)?;
+        Ok(out)
+    }
+
+    /// Puts the JSON of a value where it belongs, rather than handing it from place to place.
+    fn write(&mut self, out: &mut Value, value: Val<'_>, depth: usize) -> Result<(), Fault> {
         if depth > MAX_NESTING {
             return Err(too_nested());
         }
         self.charge(VALUE_BYTES)?;
-        Ok(match value {
-            Val::Undefined | Val::Null => Value::Null,
-            Val::Bool(b) => Value::Bool(b),
-            Val::Num(n) => json_number(n),
-            Val::Exact(n) => Value::Number(n.clone()),
-            Val::Str(_) | Val::Temp(_) | Val::Wide(_) => {
-                let Some(text) = value.text() else {
-                    return Ok(Value::Null);
-                };
-                self.charge(text.size())?;
-                Value::String(text.well_formed())
+        match value {
+            Val::Undefined | Val::Null => *out = Value::Null,
+            Val::Bool(b) => *out = Value::Bool(b),
+            Val::Num(n) => *out = json_number(n),
+            Val::Exact(n) => *out = Value::Number(n.clone()),
+            Val::Str(s) => {
+                self.charge(s.len())?;
+                *out = Value::String(s.clone());
+            }
+            Val::Temp(_) | Val::Wide(_) => {
+                if let Some(text) = value.text() {
+                    self.charge(text.size())?;
+                    *out = Value::String(text.well_formed());
+                }
             }
             Val::JsonArray(items) => {
                 items.iter().try_for_each(|item| self.measure(item))?;
-                Value::Array(items.clone())
+                *out = Value::Array(items.clone());
             }
             Val::JsonObject(map) => {
                 self.measure_map(map)?;
-                Value::Object(map.clone())
+                *out = Value::Object(map.clone());
             }
             Val::Array(items) => {
-                let items = items.iter().map(|item| self.json(*item, depth + 1));
-                Value::Array(items.collect::<Result<_, _>>()?)
-            }
-            Val::Object(object) => {
-                let mut map = Map::with_capacity(object.entries().len());
-                for (key, value) in object.entries() {
-                    if !matches!(value, Val::Undefined) {
-                        self.charge(key.size() + VALUE_BYTES)?;
-                        map.insert(key.well_formed(), self.json(*value, depth + 1)?);
-                    }
+                self.check(items.len() * VALUE_BYTES)?;
+                let mut array = vec![Value::Null; items.len()];
+                for (out, item) in array.iter_mut().zip(*items) {
+                    self.write(out, *item, depth + 1)?;
                 }
-                Value::Object(map)
+                *out = Value::Array(array);
             }
-            Val::Moment(moment) => Value::String(moment.iso()),
+            Val::Object(object) => *out = Value::Object(self.map(object, depth)?),
+            Val::Moment(moment) => *out = Value::String(moment.iso()),
             Val::Callback(_) => return Err(Fault::new("TYPE_FUNCTION", "a function is no result")),
-        })
+        }
+        Ok(())
+    }
+
+    fn map(&mut self, object: &Object<'_>, depth: usize) -> Result<Map<String, Value>, Fault> {
+        let entries = object.entries();
+        let whole = !entries
+            .iter()
+            .any(|(_, value)| matches!(value, Val::Undefined));
+        let keys: usize = entries.iter().map(|(key, _)| key.size()).sum();
+        if whole {
+            self.charge(keys + entries.len() * VALUE_BYTES)?;
+            if let Some(mut map) = object.template() {
+                for (out, (_, value)) in map.values_mut().zip(entries) {
+                    self.write(out, *value, depth + 1)?;
+                }
+                return Ok(map);
+            }
+        }
+        let mut map = Map::with_capacity(entries.len());
+        for (key, value) in entries {
+            if !matches!(value, Val::Undefined) {
+                if !whole {
+                    self.charge(key.size() + VALUE_BYTES)?;
+                }
+                map.insert(key.well_formed(), self.json(*value, depth + 1)?);
+            }
+        }
+        Ok(map)
     }
 
     /// Charges what a copy of data will take.

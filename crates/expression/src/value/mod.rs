@@ -20,7 +20,7 @@ pub(crate) use notation::notation;
 pub(crate) use number::{
     exponential_text, fixed, number_text, parse_float, parse_int, parse_number, precise, radix_text,
 };
-pub(crate) use object::{Entries, Object, array_index, json_entries, lookup};
+pub(crate) use object::{Entries, Object, SMALL, array_index, json_entries, lookup};
 pub(crate) use text::Text;
 
 use crate::code::Callback;

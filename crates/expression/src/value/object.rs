@@ -3,9 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::{Text, Val};
+use crate::machine::Shape;
 
 /// Up to this many entries are searched one by one; that is faster than hashing the key.
-const SMALL: usize = 16;
+pub(crate) const SMALL: usize = 16;
 
 /// The value of `key` in an object of the data.
 #[inline]
@@ -24,12 +25,37 @@ pub(crate) struct Object<'a> {
     entries: &'a [(Text<'a>, Val<'a>)],
     /// Positions in the order of the keys, where there are more than a search likes.
     sorted: &'a [u32],
+    /// If a literal with a shape made it.
+    shape: Option<&'a Shape>,
 }
 
 impl<'a> Object<'a> {
     /// `entries` have distinct keys in their final order; `sorted` is empty for a small object.
     pub(crate) fn new(entries: &'a [(Text<'a>, Val<'a>)], sorted: &'a [u32]) -> Self {
-        Self { entries, sorted }
+        Self {
+            entries,
+            sorted,
+            shape: None,
+        }
+    }
+
+    /// An object of a literal; `entries` have the keys of that literal in their order.
+    pub(crate) fn shaped(entries: &'a [(Text<'a>, Val<'a>)], shape: &'a Shape) -> Self {
+        Self {
+            entries,
+            sorted: &[],
+            shape: Some(shape),
+        }
+    }
+
+    /// The JSON object with its keys and null for every value, if there is a cheap one.
+    pub(crate) fn template(&self) -> Option<Map<String, Value>> {
+        // The keys of a literal are UTF-8.
+        let keys = self
+            .entries
+            .iter()
+            .map(|(key, _)| key.utf8().unwrap_or_default());
+        self.shape.map(|shape| shape.template(keys))
     }
 
     pub(crate) fn get(&self, key: Text<'_>) -> Option<Val<'a>> {
