@@ -1,5 +1,6 @@
 // Reads one JSON text per line: first the document, then sources. Answers each source with one
-// line: { "ok": notation } or { "throws": name }. `$json` is a fresh copy for each source.
+// line: { "ok": notation, "border": JSON } or { "throws": name }; an undefined result has no border.
+// `$json` is a fresh copy for each source.
 const fs = require('fs');
 
 const text = (value) => JSON.stringify(value);
@@ -16,15 +17,36 @@ function write(value) {
   if (value === null) return 'null';
   if (Array.isArray(value)) return list('[', value, ']');
   if (value instanceof Date) return `Date(${value.getTime()})`;
+  if (value instanceof RegExp) return `RegExp(${text(value.source)},${text(value.flags)})`;
+  if (value instanceof Set) return list('Set[', value, ']');
+  if (value instanceof Map) return list('Map[', value, ']');
+  if (value instanceof URL) return `URL(${text(value.href)})`;
   // What JavaScript gives bit by bit is a list here.
   if (typeof value.next === 'function') return list('[', value, ']');
   return '{' + Object.entries(value).map(([key, item]) => text(key) + ':' + write(item)).join() + '}';
 }
 
+// What leaves the language: JSON, without half characters.
+function border(value) {
+  switch (typeof value) {
+    case 'number': return Number.isFinite(value) ? value : null;
+    case 'string': return value.toWellFormed();
+    case 'undefined': return null;
+    case 'object': break;
+    default: return value;
+  }
+  if (value === null || value instanceof Date) return value;
+  if (Array.isArray(value) || typeof value.next === 'function') return Array.from(value, border);
+  const kept = Object.entries(value).filter(([, item]) => item !== undefined);
+  return Object.fromEntries(kept.map(([key, item]) => [key.toWellFormed(), border(item)]));
+}
+
 function judge(document, source) {
   try {
     const run = new Function('$json', '"use strict"; return (' + source + '\n)');
-    return { ok: write(run(JSON.parse(document))) };
+    // Twice, because an iterator is used up by the first look at it.
+    const value = run(JSON.parse(document));
+    return { ok: write(run(JSON.parse(document))), border: value === undefined ? undefined : border(value) };
   } catch (error) {
     return { throws: String(error && error.name) };
   }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 /// What a side made of an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The value, in the notation of [`Program::inspect`]. It keeps lone surrogates, so texts that
-    /// are equal here are equal after `toWellFormed()`, too.
+    /// The value, in the notation of [`Program::inspect`], and behind it what leaves the language.
+    /// The notation keeps lone surrogates, so texts that are equal are so after `toWellFormed()`.
     Value(String),
     /// The code of our error, or the name of theirs.
     Error(String),
@@ -36,9 +36,32 @@ pub(crate) fn ours(source: &str, document: &Value) -> Answer {
         Err(errors) => return Answer::Error(errors[0].code.to_owned()),
     };
     let data = json!({ "json": document });
-    match program.inspect(&JsonScope(&data), &Context::default()) {
-        Ok(value) => Answer::Value(value),
-        Err(error) => Answer::Error(error.code.to_owned()),
+    let (scope, context) = (JsonScope(&data), Context::default());
+    let answer = program.inspect(&scope, &context).and_then(|notation| {
+        let result = program.evaluate(&scope, &context)?;
+        Ok(Answer::Value(both(&notation, result.as_ref())))
+    });
+    answer.unwrap_or_else(|error| Answer::Error(error.code.to_owned()))
+}
+
+/// The notation, and the result with its numbers written alike: 1 and 1.0 are one number. Its keys
+/// are sorted: an object of the data leaves as it is, and the notation shows their order.
+fn both(notation: &str, result: Option<&Value>) -> String {
+    format!("{notation} → {}", result.map_or_else(String::new, alike))
+}
+
+fn alike(value: &Value) -> String {
+    let list = |items: Vec<String>| items.join(",");
+    match value {
+        Value::Number(number) => format!("{:?}", number.as_f64().unwrap_or(f64::NAN) + 0.0),
+        Value::Array(items) => format!("[{}]", list(items.iter().map(alike).collect())),
+        Value::Object(map) => {
+            let entry = |(key, item)| format!("{}:{}", json!(key), alike(item));
+            let mut entries: Vec<String> = map.iter().map(entry).collect();
+            entries.sort();
+            format!("{{{}}}", list(entries))
+        }
+        other => other.to_string(),
     }
 }
 
@@ -80,7 +103,7 @@ impl Node {
         let answer: Value = serde_json::from_str(&line)
             .unwrap_or_else(|error| panic!("node ended at {source}: {error}"));
         match (&answer["ok"], &answer["throws"]) {
-            (Value::String(value), _) => Answer::Value(value.clone()),
+            (Value::String(value), _) => Answer::Value(both(value, answer.get("border"))),
             (_, Value::String(name)) => Answer::Error(name.clone()),
             _ => panic!("{source}: {answer}"),
         }

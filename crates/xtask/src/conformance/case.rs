@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nebula_expression::{CompileOptions, Context, JsonScope, Phase, Program};
+use nebula_expression::{CompileOptions, Context, JsonScope, Program};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ pub(crate) enum Verdict {
     Panicked(String),
 }
 
-/// Evaluates both sides, in the mode of imported workflows' opposite: strict, as new ones are.
+/// Evaluates both sides in strict mode, as new workflows are.
 pub(crate) fn judge(case: &Case, wall: Duration) -> Verdict {
     let sides = catch_unwind(AssertUnwindSafe(|| {
         (value(&case.expr, wall), value(&case.expect, wall))
@@ -93,7 +93,6 @@ fn value(source: &str, wall: Duration) -> Result<String, Verdict> {
     program
         .inspect(&JsonScope(&Value::Null), &context)
         .map_err(|error| {
-            debug_assert!(matches!(error.phase, Phase::Evaluate | Phase::Border));
             let text = format!("{}: {error}", error.code);
             // Which types have a method is seen only when it is called.
             match error.code {
