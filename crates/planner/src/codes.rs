@@ -24,6 +24,7 @@ pub(crate) const CAPABILITY: &str = "PLAN_CAPABILITY";
 pub(crate) const CREDENTIALS: &str = "PLAN_CREDENTIALS";
 pub(crate) const UNSUPPORTED: &str = "PLAN_UNSUPPORTED";
 pub(crate) const CONTRADICTION: &str = "PLAN_CONTRADICTION";
+pub(crate) const RETRY: &str = "PLAN_RETRY_POINTLESS";
 pub(crate) const TRIGGERS: &str = "PLAN_TRIGGERS_NOT_FIRED";
 
 const CODES: &[(&str, &str)] = &[
@@ -77,6 +78,10 @@ const CODES: &[(&str, &str)] = &[
     (
         CONTRADICTION,
         "the definition contradicts itself; its own reader would have refused it",
+    ),
+    (
+        RETRY,
+        "a pure action is tried again, which gives the same each time",
     ),
     (
         TRIGGERS,

@@ -80,6 +80,22 @@ impl Builder<'_> {
         let effect = metadata
             .effect
             .class(|name| literals::known(&written, name));
+        let again = node
+            .retry
+            .as_ref()
+            .is_some_and(|retry| retry.max_attempts > 1);
+        if again && !inert && metadata.kind == ActionKind::Code && effect == EffectClass::Pure {
+            let message = format!(
+                "`{}` touches nothing outside, so each attempt of `{}` gives the same",
+                metadata.id, node.id
+            );
+            let at = pointer_join(&pointer, "retry");
+            self.diagnostics.push(
+                Diagnostic::lint(codes::RETRY, at, message).hint(
+                    "leave `retry` out; handle the failure with `on_error` or the port `error`",
+                ),
+            );
+        }
         Some(PlanNode {
             id: node.id.clone(),
             action: metadata.id.clone(),

@@ -362,6 +362,23 @@ nodes: [{ id: a, action: data.set }]"#,
 }
 
 #[test]
+fn a_retry_that_cannot_help_is_pointed_out() {
+    check(
+        "nodes: [{ id: a, action: data.set, retry: { max_attempts: 3 } }]",
+        &[
+            "PLAN_RETRY_POINTLESS /nodes/0/retry: `data.set` touches nothing outside, so each attempt of `a` gives the same (leave `retry` out; handle the failure with `on_error` or the port `error`)",
+        ],
+    );
+    for fine in [
+        "id: a, action: data.set, retry: { max_attempts: 1 }",
+        "id: a, action: data.set, pin: 1, retry: { max_attempts: 3 }",
+        "id: a, action: file.write, parameters: { path: x, content: y }, retry: { max_attempts: 3 }",
+    ] {
+        check(&format!("nodes: [{{ {fine} }}]"), &[]);
+    }
+}
+
+#[test]
 fn every_expression_is_compiled_and_drawn_in_its_text() {
     check(
         r#"nodes: [{ id: a, action: data.set, when: "1 +", parameters: { x: "a {{ $oops }}" } }, { id: b, action: data.set }]
@@ -413,6 +430,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: data.set, credentials: { auth: key } }]",
     "nodes: [{ id: a, action: data.set, distribute: true }]",
     "triggers: [{ id: t, type: cron }]\nnodes: [{ id: a, action: data.set }]",
+    "nodes: [{ id: a, action: data.set, retry: { max_attempts: 3 } }]",
 ];
 
 #[test]
