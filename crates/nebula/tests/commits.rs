@@ -7,8 +7,9 @@ use std::{sync::Arc, time::Duration};
 use nebula::{
     Nebula,
     core::Clock,
+    engine::Until,
     execution::Status,
-    ports::{ErrorKind, ExecutionRepo},
+    ports::{ErrorKind, ExecutionRepo, Signalled},
     runtime::{WorkerConfig, WorkerStopped},
 };
 use tokio_util::sync::CancellationToken;
@@ -25,17 +26,17 @@ fn steps(yaml: &str) -> u32 {
     })
 }
 
+/// Ten pure nodes that work for so many seconds each.
+fn chain(busy: f64) -> String {
+    let node = |i| {
+        format!("{{ id: n{i}, action: test.pure, parameters: {{ label: n{i}, busy: {busy} }} }}")
+    };
+    let nodes: Vec<_> = (0..10).map(node).collect();
+    format!("nodes: [ {} ]", nodes.join(", "))
+}
+
 #[test]
 fn pure_work_that_takes_long_is_committed_on_the_way() {
-    let chain = |busy: f64| {
-        let node = |i| {
-            format!(
-                "{{ id: n{i}, action: test.pure, parameters: {{ label: n{i}, busy: {busy} }} }}"
-            )
-        };
-        let nodes: Vec<_> = (0..10).map(node).collect();
-        format!("nodes: [ {} ]", nodes.join(", "))
-    };
     assert_eq!(steps(&chain(0.0)), 1, "the chain and its end");
     // The first entry is as old as the limit once two more nodes have run.
     assert_eq!(
@@ -43,6 +44,32 @@ fn pure_work_that_takes_long_is_committed_on_the_way() {
         4,
         "after every third node, and the end"
     );
+}
+
+#[test]
+fn long_pure_work_hears_of_a_cancellation_on_the_way() {
+    in_world(async |world| {
+        let slow = world.mortal(None);
+        let nebula = world.process_over(slow.clone());
+        let id = world.begin(&nebula, &chain(0.05)).await;
+        // While the first step is on its way, somebody has had enough.
+        slow.answer_step_after(&world.clock, Duration::from_secs(2));
+        let (tenant, engine) = (tenant(), nebula.engine());
+        let cancel = async {
+            world.clock.sleep(Duration::from_secs(1)).await;
+            let asked = engine.cancel(&tenant, id, "enough".to_owned()).await;
+            assert_eq!(asked.unwrap(), Signalled::Delivered { seq: 1 });
+            engine.outcome(&tenant, id, Until::Ended, None).await
+        };
+        let report = tokio::select! {
+            biased;
+            _ = nebula.run(CancellationToken::new()) => unreachable!(),
+            report = cancel => report.unwrap().unwrap(),
+        };
+        assert_eq!(report.status, Status::Cancelled);
+        // Three before the first step, three before the second, which brings the news.
+        assert_eq!(world.ledger.labels().len(), 6);
+    });
 }
 
 /// A process that stops when its store fails, over a store that may have no room.

@@ -179,6 +179,8 @@ impl Drive {
                 self.execute(command).await;
                 if self.must_flush() {
                     self.commit().await?;
+                    // Long pure work hears of a cancellation here, not only at its end.
+                    self.read_inbox().await?;
                 }
             }
             if self.read_inbox().await? {
