@@ -136,3 +136,20 @@ fn generated_cases_agree_with_node() {
     assert!(values * 2 > cases, "{values} of {cases} have a value");
     assert!(limits * 100 <= cases, "{limits} of {cases} run into limits");
 }
+
+#[test]
+fn a_disagreement_is_made_small() {
+    let document = document();
+    let Some(mut node) = Node::start(&document) else {
+        return;
+    };
+    // A difference that the language wants: there are no prototypes.
+    let other = Tree::leaf("(0).constructor");
+    let inner = Tree::of(&["[", ", ", "]"], vec![Tree::leaf("'a' + 1"), other]);
+    let outer = Tree::of(
+        &["[", "].concat(", ", 7)"],
+        vec![Tree::leaf("{ a: 1 }"), inner],
+    );
+    let small = shrink::shrink(outer, &mut node, &document);
+    assert_eq!(small.text(), "(0).constructor");
+}

@@ -106,6 +106,20 @@ impl Tree {
         }
     }
 
+    /// A tree with these trees between the texts, which are one more.
+    pub(crate) fn of(texts: &[&str], trees: Vec<Tree>) -> Self {
+        let mut trees = trees.into_iter().map(Part::Tree);
+        let mut parts = Vec::new();
+        for text in texts {
+            parts.push(Part::Text((*text).to_owned()));
+            parts.extend(trees.next());
+        }
+        Self {
+            parts,
+            grouped: false,
+        }
+    }
+
     pub(crate) fn text(&self) -> String {
         let mut out = String::new();
         self.write(&mut out);

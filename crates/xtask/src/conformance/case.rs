@@ -101,3 +101,50 @@ fn value(source: &str, wall: Duration) -> Result<String, Verdict> {
             }
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Case, Verdict, judge};
+
+    fn verdict(expr: &str, expect: &str) -> Verdict {
+        let case = Case {
+            file: "a/b.js".into(),
+            expr: expr.into(),
+            expect: expect.into(),
+        };
+        judge(&case, Duration::from_secs(5))
+    }
+
+    #[test]
+    fn right_means_the_same_value_down_to_the_sign_of_zero() {
+        assert_eq!(verdict("0 / 0", "NaN"), Verdict::Right);
+        assert_eq!(verdict("[1, [-0]].flat()", "[1, -0]"), Verdict::Right);
+        let wrong = |expr, expect| matches!(verdict(expr, expect), Verdict::Wrong(_));
+        assert!(wrong("0", "-0"));
+        assert!(wrong("null", "undefined"));
+        assert!(wrong("1", "'1'"));
+        assert!(wrong("[1]", "[[1]]"));
+        assert!(wrong("null.a", "1"));
+    }
+
+    #[test]
+    fn what_the_language_does_not_have_is_refused() {
+        let refused = |expr| matches!(verdict(expr, "1"), Verdict::Refused(_));
+        assert!(refused("a = 1"));
+        assert!(refused("'a'.map(x => x)"));
+        assert!(refused("[1].map"));
+    }
+
+    #[test]
+    fn folders_are_counted_three_deep_at_most() {
+        let folder = |file: &str| {
+            let (expr, expect) = (String::new(), String::new());
+            let file = file.to_owned();
+            Case { file, expr, expect }.folder()
+        };
+        assert_eq!(folder("a/b/c/d/e.js"), "a/b/c");
+        assert_eq!(folder("a/e.js"), "a");
+    }
+}
