@@ -5,7 +5,7 @@
 
 use serde_json::Number;
 
-use super::{Args, Function, Outcome};
+use super::{Args, Function, Outcome, json_revive::revive};
 use crate::{
     Purity,
     error::Fault,
@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) const PARSE: Function = Function {
     name: "JSON.parse",
-    callbacks: 0,
+    callbacks: 0b10,
     purity: Purity::Pure,
     run: parse,
 };
@@ -39,7 +39,10 @@ fn parse<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     if reader.at < text.len() {
         return Err(reader.wrong());
     }
-    Ok(value)
+    match args.get(1) {
+        Val::Callback(reviver) => revive(m, reviver, Val::EMPTY, value),
+        _ => Ok(value),
+    }
 }
 
 /// The text with its lone surrogates as `\ud83d`.

@@ -10,6 +10,7 @@ mod find;
 mod functions;
 mod json;
 mod json_parse;
+mod json_revive;
 mod math;
 mod number;
 mod object;
