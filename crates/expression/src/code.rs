@@ -3,11 +3,13 @@
 //! All names are resolved. A parameter of an arrow is a slot that is fixed at compile time: arrows
 //! are not values, so no arrow can be active twice at once, and no closure has to be made.
 
+use compact_str::CompactString;
+
 use crate::{
     Root,
     library::{Function, MethodSet},
     machine::Shape,
-    path::Path,
+    path::{Path, PathStep},
     syntax::ast::{BinaryOp, LogicOp, UnaryOp},
 };
 
@@ -33,7 +35,7 @@ pub(crate) enum Node {
     Null,
     Bool(bool),
     Number(f64),
-    /// Index into [`Code::strings`].
+    /// Index into [`Code::texts`].
     Str(u32),
     /// Index into [`Code::wides`].
     Wide(u32),
@@ -206,15 +208,19 @@ pub(crate) struct Code {
     pub(crate) steps: Vec<Step>,
     pub(crate) elements: Vec<Element>,
     pub(crate) properties: Vec<Property>,
-    pub(crate) strings: Vec<String>,
+    /// Keys.
+    pub(crate) strings: Vec<CompactString>,
+    /// Texts that are values.
+    pub(crate) texts: Vec<String>,
     pub(crate) wides: Vec<Vec<u16>>,
-    pub(crate) methods: Vec<(&'static str, MethodSet)>,
+    pub(crate) methods: Vec<(&'static str, &'static MethodSet)>,
     pub(crate) callbacks: Vec<Callback>,
     /// Node ids by slot.
     pub(crate) node_ids: Vec<String>,
     pub(crate) slots: u16,
     pub(crate) root: NodeId,
     pub(crate) paths: Vec<Path>,
+    pub(crate) path_steps: Vec<PathStep>,
     pub(crate) shapes: Vec<Shape>,
     /// If the expression is nothing but a path: index into `paths`.
     pub(crate) path: Option<u32>,

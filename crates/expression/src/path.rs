@@ -5,15 +5,21 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use compact_str::CompactString;
 use serde_json::{Map, Value};
 
-use crate::{Root, Scope, machine::Reg};
+use crate::{
+    Root, Scope,
+    code::{Code, Run},
+    machine::Reg,
+};
 
 /// A path from a root, a node's result or a parameter.
 #[derive(Debug)]
 pub(crate) struct Path {
     pub(crate) from: PathRoot,
-    pub(crate) steps: Box<[PathStep]>,
+    /// A run of [`Code::path_steps`].
+    pub(crate) steps: Run,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +51,9 @@ pub(crate) enum End<'v> {
 impl Path {
     /// The value at the end of the path from a root or a node, if there is one.
     #[inline]
-    pub(crate) fn find<'v>(&self, scope: &'v dyn Scope, node_ids: &[String]) -> Option<&'v Value> {
-        match walk(&self.steps, self.start(scope, node_ids)?) {
+    pub(crate) fn find<'v>(&self, scope: &'v dyn Scope, code: &Code) -> Option<&'v Value> {
+        let steps = self.steps.of(&code.path_steps);
+        match walk(steps, self.start(scope, &code.node_ids)?) {
             End::At(value) => Some(value),
             End::Nowhere | End::Unclear => None,
         }
@@ -101,7 +108,7 @@ pub(crate) fn walk_from<'v>(steps: &[PathStep], start: Reg<'v>) -> End<'v> {
 /// that one place sees over time. The memory is a hint only, so threads may share it.
 #[derive(Debug)]
 pub(crate) struct Key {
-    text: Box<str>,
+    text: CompactString,
     mark: Mark,
     place: AtomicU32,
 }

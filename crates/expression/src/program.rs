@@ -217,7 +217,7 @@ impl Program {
     #[inline]
     fn follow<'v>(&self, scope: &'v dyn Scope) -> Option<&'v Value> {
         let code = &self.0.code;
-        code.paths[code.path? as usize].find(scope, &code.node_ids)
+        code.paths[code.path? as usize].find(scope, code)
     }
 
     fn evaluate_in(

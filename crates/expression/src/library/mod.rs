@@ -20,7 +20,7 @@ mod string;
 mod time;
 mod uri;
 
-use std::fmt;
+use std::{collections::HashMap, fmt, sync::LazyLock};
 
 use crate::{Purity, error::Fault, machine::Machine, value::Val};
 
@@ -156,10 +156,14 @@ impl fmt::Debug for MethodSet {
 }
 
 impl MethodSet {
-    /// The methods of that name; `None` if no type has one.
-    pub(crate) fn find(name: &str) -> Option<MethodSet> {
-        let set = RECEIVERS.map(|(_, table)| find(table, name));
-        set.iter().any(Option::is_some).then_some(MethodSet(set))
+    /// The name as the tables have it and the methods of that name; `None` if no type has one.
+    pub(crate) fn find(name: &str) -> Option<(&'static str, &'static MethodSet)> {
+        // One look-up rather than one per table.
+        static INDEX: LazyLock<HashMap<&str, MethodSet>> = LazyLock::new(|| {
+            let set = |name| MethodSet(RECEIVERS.map(|(_, table)| find(table, name)));
+            all_methods().map(|name| (name, set(name))).collect()
+        });
+        INDEX.get_key_value(name).map(|(name, set)| (*name, set))
     }
 
     /// Which arguments may be an arrow, for any receiver.
@@ -218,7 +222,7 @@ pub(crate) fn all_methods() -> impl Iterator<Item = &'static str> {
 
 /// Whether a value of this type has a method of that name.
 pub(crate) fn has_method(value: Val<'_>, name: &str) -> bool {
-    MethodSet::find(name).is_some_and(|set| set.of(value).is_some())
+    MethodSet::find(name).is_some_and(|(_, set)| set.of(value).is_some())
 }
 
 #[cfg(test)]

@@ -18,13 +18,13 @@ impl<'a> Machine<'a> {
     pub(super) fn path_chain(&mut self, path: u32, base: NodeId, steps: Run) -> Quick<'a> {
         let code = self.code;
         let path = &code.paths[path as usize];
-        let len = path.steps.len();
+        let len = path.steps.len;
         match self.follow(path) {
             // Of what is not there, the way from the start on knows more to tell.
             End::At(value) if !value.is_null() => {
                 // The start, and each step, as without a path.
-                self.spend(1 + len as u64)?;
-                self.chain(Reg::Data(value), len, base, steps)
+                self.spend(1 + u64::from(len))?;
+                self.chain(Reg::Data(value), len as usize, base, steps)
             }
             _ => {
                 let first = self.node(base)?;

@@ -29,7 +29,7 @@ impl<'a> Machine<'a> {
         let value = match code.nodes[id as usize] {
             Node::Number(n) => Reg::num(n),
             Node::Local(slot) => self.slots[usize::from(slot)],
-            Node::Str(at) => Reg::Str(&code.strings[at as usize]),
+            Node::Str(at) => Reg::Str(&code.texts[at as usize]),
             Node::Callback(callback) => Reg::Callback(&code.callbacks[callback as usize]),
             Node::Path { path, .. } => {
                 let path = &code.paths[path as usize];
@@ -39,7 +39,7 @@ impl<'a> Machine<'a> {
                     End::Unclear => return self.inner(id),
                 };
                 // The node, the start, and each step, as without a path.
-                self.spend(2 + path.steps.len() as u64)?;
+                self.spend(2 + u64::from(path.steps.len))?;
                 return Ok(value);
             }
             _ => return self.inner(id),
@@ -51,10 +51,11 @@ impl<'a> Machine<'a> {
     /// Where a path ends; the caller pays.
     #[inline(always)]
     pub(super) fn follow(&self, path: &'a Path) -> End<'a> {
+        let steps = path.steps.of(&self.code.path_steps);
         match path.from {
-            PathRoot::Local(slot) => walk_from(&path.steps, self.slots[usize::from(slot)]),
+            PathRoot::Local(slot) => walk_from(steps, self.slots[usize::from(slot)]),
             _ => match path.start(self.scope, &self.code.node_ids) {
-                Some(start) => walk(&path.steps, start),
+                Some(start) => walk(steps, start),
                 None => End::Unclear,
             },
         }

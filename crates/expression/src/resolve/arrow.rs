@@ -108,7 +108,7 @@ impl Resolver<'_> {
         let slot = self.code.slots;
         // A source of 64 KiB cannot name 65,536 parameters.
         self.code.slots = slot.saturating_add(1);
-        self.bindings.push((name.to_owned(), slot));
+        self.bindings.push((name.into(), slot));
         slot
     }
 }

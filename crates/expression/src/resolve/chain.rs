@@ -1,9 +1,11 @@
 //! Chains: nodes, functions and constants at their start; members and methods after.
 
-use super::{Resolver, append, length, link_name, path_root};
+use smallvec::SmallVec;
+
+use super::{Elements, Resolver, append, length, link_name, path_root};
 use crate::{
     Root,
-    code::{Callback, Element, Node, NodeId, Step, StepKind},
+    code::{Callback, Element, Node, NodeId, Run, Step, StepKind},
     library::{
         MethodSet, all_methods, constant, function, function_names, is_namespace, mutator_hint,
     },
@@ -24,7 +26,7 @@ impl Resolver<'_> {
         let head = self.head(base, links);
         let links = &links[head.taken..];
         let mut path = head.path;
-        let mut steps = Vec::with_capacity(links.len());
+        let mut steps: SmallVec<[Step; 8]> = SmallVec::new();
         let mut i = 0;
         while let Some(link) = links.get(i) {
             let call = match links.get(i + 1) {
@@ -98,7 +100,7 @@ impl Resolver<'_> {
         let path = self.path(base, &steps);
         let steps = append(&mut self.code.steps, steps);
         let node = match path {
-            Some(path) if self.code.paths[path as usize].steps.len() == steps.len as usize => {
+            Some(path) if self.code.paths[path as usize].steps.len == steps.len => {
                 Node::Path { path, base, steps }
             }
             Some(path) => Node::PathChain { path, base, steps },
@@ -115,11 +117,15 @@ impl Resolver<'_> {
             StepKind::At(index, _) => Some(PathStep::At(index as usize)),
             StepKind::Index(_) | StepKind::Method { .. } => None,
         };
-        let steps: Box<[PathStep]> = steps.iter().map_while(plain).collect();
-        if steps.is_empty() {
+        let start = length(&self.code.path_steps);
+        let steps = steps.iter().map_while(plain);
+        self.code.path_steps.extend(steps);
+        let len = length(&self.code.path_steps) - start;
+        if len == 0 {
             return None;
         }
         let path = length(&self.code.paths);
+        let steps = Run { start, len };
         self.code.paths.push(Path { from, steps });
         Some(path)
     }
@@ -186,16 +192,24 @@ impl Resolver<'_> {
         {
             return self.namespace_head(name, &member, base, links);
         }
-        let root = name.strip_prefix('$').and_then(Root::from_name);
-        let node = self.name(name, base.span);
-        if root.is_some() {
+        let (node, path) = match name.strip_prefix('$').and_then(Root::from_name) {
             // The path is noted once it is whole.
-            self.report.paths.pop();
-        }
+            Some(root) => {
+                self.root_used(root);
+                let members = links
+                    .iter()
+                    .take_while(|link| !matches!(link.kind, LinkKind::Call(_)));
+                let end = members.last().map_or(base.span.end, |link| link.span.end);
+                let mut path = String::with_capacity((end - base.span.start) as usize);
+                path.push_str(name);
+                (self.push(Node::Root(root), base.span), Some(path))
+            }
+            None => (self.name(name, base.span), None),
+        };
         Head {
             node,
             taken: 0,
-            path: root.map(|_| name.to_owned()),
+            path,
         }
     }
 
@@ -279,7 +293,7 @@ impl Resolver<'_> {
         bare_binding: bool,
         span: Span,
     ) -> Option<StepKind> {
-        let Some(set) = MethodSet::find(name) else {
+        let Some((known, set)) = MethodSet::find(name) else {
             self.arguments(args, u8::MAX, span);
             self.unknown_method(name, span);
             return None;
@@ -295,9 +309,8 @@ impl Resolver<'_> {
         }
         let args = self.arguments(args, set.callbacks(), span);
         let args = append(&mut self.code.elements, args);
-        // The name is needed for messages only; tables hold it for ever.
-        let known = all_methods().find(|known| *known == name)?;
         let method = length(&self.code.methods);
+        // The name is needed for messages only.
         self.code.methods.push((known, set));
         Some(StepKind::Method {
             method,
@@ -324,8 +337,8 @@ impl Resolver<'_> {
     }
 
     /// Arguments; those whose bit is set may be an arrow or the name of a function.
-    fn arguments(&mut self, args: &[ast::Element], callbacks: u8, span: Span) -> Vec<Element> {
-        let mut resolved = Vec::with_capacity(args.len());
+    fn arguments(&mut self, args: &[ast::Element], callbacks: u8, span: Span) -> Elements {
+        let mut resolved = Elements::new();
         let mut spread_before = false;
         for (i, arg) in args.iter().enumerate() {
             let allowed = i < 8 && callbacks & (1 << i) != 0 && !spread_before && !arg.spread;
@@ -351,7 +364,7 @@ impl Resolver<'_> {
     fn callback(&mut self, value: &Expr) -> Option<u32> {
         let name = match &value.kind {
             ExprKind::Arrow(arrow) => return Some(self.arrow(arrow, value.span)),
-            ExprKind::Name(name) if self.binding(name).is_none() => name.clone(),
+            ExprKind::Name(name) if self.binding(name).is_none() => name.to_string(),
             ExprKind::Chain { base, links } => match (&base.kind, &links[..]) {
                 (
                     ExprKind::Name(name),

@@ -5,6 +5,9 @@ mod chain;
 mod names;
 mod node;
 
+use compact_str::CompactString;
+use smallvec::SmallVec;
+
 use crate::{
     CompileOptions, ExpressionError, NodeReference, Phase, Purity, Report, Root,
     code::{Code, Element, Node, NodeField, NodeId, Property, Run},
@@ -20,8 +23,15 @@ pub(crate) const MAX_ERRORS: usize = 100;
 
 /// Resolves a tree; the program means nothing if there are errors.
 pub(crate) fn resolve(expr: &Expr, options: &CompileOptions<'_>) -> Resolved {
+    // So many nodes a source of that length mostly has.
+    let nodes = (expr.span.end - expr.span.start) as usize / 6 + 2;
+    let code = Code {
+        nodes: Vec::with_capacity(nodes),
+        spans: Vec::with_capacity(nodes),
+        ..Code::default()
+    };
     let mut resolver = Resolver {
-        code: Code::default(),
+        code,
         report: Report::default(),
         errors: Vec::new(),
         known_nodes: options.nodes,
@@ -54,13 +64,16 @@ pub(crate) struct Resolved {
     pub(crate) errors: Vec<ExpressionError>,
 }
 
+/// The elements of an array or the arguments of a call; most have few.
+type Elements = SmallVec<[Element; 4]>;
+
 struct Resolver<'o> {
     code: Code,
     report: Report,
     errors: Vec<ExpressionError>,
     known_nodes: Option<&'o [&'o str]>,
     /// Names in sight, innermost last, and their slots.
-    bindings: Vec<(String, u16)>,
+    bindings: Vec<(CompactString, u16)>,
 }
 
 impl Resolver<'_> {
@@ -85,8 +98,15 @@ impl Resolver<'_> {
 
     fn string(&mut self, text: &str) -> u32 {
         let id = length(&self.code.strings);
-        self.code.strings.push(text.to_owned());
+        self.code.strings.push(text.into());
         id
+    }
+
+    /// A text that is a value, as data has it.
+    fn literal(&mut self, text: &str) -> Node {
+        let id = length(&self.code.texts);
+        self.code.texts.push(text.to_owned());
+        Node::Str(id)
     }
 
     fn error(
@@ -133,7 +153,7 @@ impl Resolver<'_> {
             ExprKind::Template { chunks, values } => {
                 let mut parts = Vec::with_capacity(chunks.len() + values.len());
                 for (i, chunk) in chunks.iter().enumerate() {
-                    if *chunk != Cooked::Text(String::new()) {
+                    if *chunk != Cooked::Text(CompactString::default()) {
                         parts.push(self.text(chunk, span));
                     }
                     if let Some(value) = values.get(i) {
@@ -173,7 +193,7 @@ impl Resolver<'_> {
 
     fn text(&mut self, text: &Cooked, span: Span) -> NodeId {
         let node = match text {
-            Cooked::Text(text) => Node::Str(self.string(text)),
+            Cooked::Text(text) => self.literal(text),
             Cooked::Units(units) => {
                 let id = length(&self.code.wides);
                 self.code.wides.push(units.clone());
@@ -192,7 +212,7 @@ impl Resolver<'_> {
         if op == UnaryOp::Typeof
             && let Some(kind) = self.typeof_name(operand)
         {
-            return Node::Str(self.string(kind));
+            return self.literal(kind);
         }
         if let (UnaryOp::Negate, ExprKind::Number(n)) = (op, &operand.kind) {
             return Node::Number(-n);
@@ -200,7 +220,7 @@ impl Resolver<'_> {
         Node::Unary(op, self.expr(operand))
     }
 
-    fn elements(&mut self, elements: &[ast::Element], span: Span) -> Vec<Element> {
+    fn elements(&mut self, elements: &[ast::Element], span: Span) -> Elements {
         let resolve = |element: &ast::Element| Element {
             spread: element.spread,
             node: match &element.value {
@@ -284,13 +304,11 @@ impl Resolver<'_> {
 }
 
 /// Appends to one of the program's lists.
-fn append<T>(list: &mut Vec<T>, more: Vec<T>) -> Run {
-    let run = Run {
-        start: length(list),
-        len: length(&more),
-    };
+fn append<T>(list: &mut Vec<T>, more: impl IntoIterator<Item = T>) -> Run {
+    let start = length(list);
     list.extend(more);
-    run
+    let len = length(list) - start;
+    Run { start, len }
 }
 
 /// Lists have at most as many entries as the source has bytes.
@@ -299,7 +317,7 @@ fn length<T>(list: &[T]) -> u32 {
 }
 
 /// The name that a link takes, after a dot or as a literal in brackets.
-fn link_name(link: &ast::Link) -> Option<String> {
+fn link_name(link: &ast::Link) -> Option<CompactString> {
     match &link.kind {
         LinkKind::Member(name) => Some(name.clone()),
         LinkKind::Index(index) => literal_key(index),
@@ -308,10 +326,10 @@ fn link_name(link: &ast::Link) -> Option<String> {
 }
 
 /// The key that a literal in brackets means.
-fn literal_key(expr: &Expr) -> Option<String> {
+fn literal_key(expr: &Expr) -> Option<CompactString> {
     match &expr.kind {
         ExprKind::Str(Cooked::Text(text)) => Some(text.clone()),
-        ExprKind::Number(n) => Some(number_text(*n).as_str().to_owned()),
+        ExprKind::Number(n) => Some(number_text(*n).as_str().into()),
         _ => None,
     }
 }
@@ -323,7 +341,7 @@ fn whole_path(code: &mut Code) -> Option<u32> {
         node => {
             let from = path_root(node)?;
             let path = length(&code.paths);
-            let steps = Box::default();
+            let steps = append(&mut code.path_steps, []);
             code.paths.push(Path { from, steps });
             Some(path)
         }

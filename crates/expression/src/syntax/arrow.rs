@@ -1,5 +1,7 @@
 //! Arrows: recognising one before it is read, its parameters, its body.
 
+use compact_str::CompactString;
+
 use super::{
     ast::{Arrow, Expr, ExprKind, Key, Param, Pattern, Span},
     parser::Parser,
@@ -7,7 +9,7 @@ use super::{
 };
 
 /// A name and its place.
-type Name = (String, Span);
+type Name = (CompactString, Span);
 
 impl Parser<'_> {
     /// An arrow, if one starts at the current token.

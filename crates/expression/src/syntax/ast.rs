@@ -3,6 +3,8 @@
 //! Chains of members and calls, and operators of one rank side by side, are flat lists, so the
 //! depth of the tree is the nesting that a reader sees and is bounded by the parser.
 
+use compact_str::CompactString;
+
 /// A place in the source, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -26,7 +28,7 @@ impl Span {
 /// A string literal's value: text, or UTF-16 units where a lone surrogate keeps it from being one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cooked {
-    Text(String),
+    Text(CompactString),
     Units(Vec<u16>),
 }
 
@@ -51,7 +53,7 @@ pub(crate) enum ExprKind {
         chunks: Vec<Cooked>,
         values: Vec<Expr>,
     },
-    Name(String),
+    Name(CompactString),
     Array(Vec<Element>),
     Object(Vec<Property>),
     Chain {
@@ -108,7 +110,7 @@ pub(crate) struct Link {
 
 #[derive(Debug)]
 pub(crate) enum LinkKind {
-    Member(String),
+    Member(CompactString),
     Index(Expr),
     Call(Vec<Element>),
 }
@@ -128,10 +130,10 @@ pub(crate) struct Param {
 
 #[derive(Debug)]
 pub(crate) enum Pattern {
-    Name(String, Span),
+    Name(CompactString, Span),
     Object {
         fields: Vec<(Key, Param)>,
-        rest: Option<(String, Span)>,
+        rest: Option<(CompactString, Span)>,
         span: Span,
     },
     Array {

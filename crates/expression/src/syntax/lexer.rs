@@ -303,13 +303,26 @@ impl<'s> Lexer<'s> {
             (b"|=", Kind::Assign),
             (b"^=", Kind::Assign),
         ];
-        if rest.len() > 1 && !matches!(rest[0], b'(' | b')' | b'[' | b']' | b'{' | b'}' | b',') {
+        // What begins nothing longer, and a dot before anything but a second one, stands alone.
+        let alone = match rest {
+            [
+                b'(' | b')' | b'[' | b']' | b'{' | b'}' | b',' | b':' | b';' | b'~',
+                ..,
+            ]
+            | [_] => true,
+            [b'.', second, ..] => *second != b'.',
+            _ => false,
+        };
+        if !alone {
             // `a?.5:1` is a ternary, not an optional member.
             if rest.starts_with(b"?.") && !rest.get(2).is_some_and(u8::is_ascii_digit) {
                 self.pos += 2;
                 return self.token(Kind::QuestionDot, start);
             }
-            if let Some((text, kind)) = TABLE.iter().find(|(text, _)| rest.starts_with(text)) {
+            if let Some((text, kind)) = TABLE
+                .iter()
+                .find(|(text, _)| text[0] == rest[0] && rest.starts_with(text))
+            {
                 self.pos += text.len();
                 return self.token(*kind, start);
             }

@@ -106,7 +106,7 @@ pub(crate) fn digits_value(digits: &[u32], radix: u32) -> f64 {
 /// The value of the text between the quotes of a string or of a template chunk.
 pub(super) fn text(raw: &str, template: bool) -> Result<Cooked, Wrong> {
     if !raw.contains(['\\', '\r']) {
-        return Ok(Cooked::Text(raw.to_owned()));
+        return Ok(Cooked::Text(raw.into()));
     }
     let mut out = Out::default();
     let mut chars = raw.char_indices().peekable();
@@ -216,10 +216,10 @@ impl Out {
 
     fn finish(self) -> Cooked {
         match self.units {
-            None => Cooked::Text(self.text),
+            None => Cooked::Text(self.text.into()),
             // Two escapes may have made a whole pair.
             Some(units) => match String::from_utf16(&units) {
-                Ok(text) => Cooked::Text(text),
+                Ok(text) => Cooked::Text(text.into()),
                 Err(_) => Cooked::Units(units),
             },
         }

@@ -1,5 +1,7 @@
 //! Names: which characters they have, and the escapes that may stand for them.
 
+use compact_str::CompactString;
+
 use super::{literal, parser::Parser};
 
 /// Words that an escape does not turn into a name.
@@ -82,8 +84,8 @@ fn escape(text: &str) -> Option<(char, usize)> {
 }
 
 /// The name that is written so.
-fn unescaped(text: &str) -> String {
-    let mut name = String::with_capacity(text.len());
+fn unescaped(text: &str) -> CompactString {
+    let mut name = CompactString::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
         name.push_str(&rest[..at]);
@@ -99,12 +101,12 @@ fn unescaped(text: &str) -> String {
 
 impl Parser<'_> {
     /// The name that the current token is; any word, if it is the key of something.
-    pub(super) fn name(&self) -> String {
+    pub(super) fn name(&self) -> CompactString {
         let text = self.text();
         if text.contains('\\') {
             unescaped(text)
         } else {
-            text.to_owned()
+            text.into()
         }
     }
 

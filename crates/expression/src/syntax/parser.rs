@@ -4,6 +4,8 @@
 //! closer, and the rest is read on, so that one look finds all of a field's mistakes. Nesting is
 //! bounded before the stack is.
 
+use compact_str::CompactString;
+
 use super::{
     ast::{Element, Expr, ExprKind, Link, LinkKind, Span},
     lexer::Lexer,
@@ -324,7 +326,7 @@ impl<'s> Parser<'s> {
             return LinkKind::Member(name);
         }
         self.expected("a name after the dot");
-        LinkKind::Member(String::new())
+        LinkKind::Member(CompactString::default())
     }
 
     /// Elements up to `close`, of an array or of the arguments of a call.

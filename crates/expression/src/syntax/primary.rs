@@ -1,5 +1,7 @@
 //! Operands: literals, names, groups, and the words that the language leaves out.
 
+use compact_str::CompactString;
+
 use super::{
     ast::{Cooked, Expr, ExprKind, Key, Property, Span},
     lexer::ChunkEnd,
@@ -113,7 +115,7 @@ impl Parser<'_> {
             };
             self.lexer
                 .error("SYNTAX_ESCAPE", wrong.message, place, None);
-            Cooked::Text(String::new())
+            Cooked::Text(CompactString::default())
         })
     }
 
@@ -134,7 +136,7 @@ impl Parser<'_> {
                 }
             }
             if end == ChunkEnd::Value {
-                chunks.push(Cooked::Text(String::new()));
+                chunks.push(Cooked::Text(CompactString::default()));
             }
             self.advance();
             return ExprKind::Template { chunks, values };
@@ -284,7 +286,7 @@ impl Parser<'_> {
                 });
                 self.advance();
                 Key::Fixed(Cooked::Text(
-                    crate::value::number_text(value).as_str().to_owned(),
+                    crate::value::number_text(value).as_str().into(),
                 ))
             }
             Kind::LeftBracket => {
@@ -295,7 +297,7 @@ impl Parser<'_> {
             }
             _ => {
                 self.expected("a key");
-                Key::Fixed(Cooked::Text(String::new()))
+                Key::Fixed(Cooked::Text(CompactString::default()))
             }
         }
     }
