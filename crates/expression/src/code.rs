@@ -9,7 +9,7 @@ use crate::{
     Root,
     library::{Function, MethodSet},
     machine::Shape,
-    path::{Path, PathStep},
+    path::{Key, Path},
     syntax::ast::{BinaryOp, LogicOp, UnaryOp},
 };
 
@@ -124,9 +124,9 @@ pub(crate) struct Step {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum StepKind {
-    /// A key: index into [`Code::strings`].
+    /// A key: index into [`Code::keys`].
     Key(u32),
-    /// An index that is known; as a key, it is that entry of [`Code::strings`].
+    /// An index that is known; as a key, it is that entry of [`Code::keys`].
     At(u32, u32),
     /// A key or index that is computed.
     Index(NodeId),
@@ -208,7 +208,9 @@ pub(crate) struct Code {
     pub(crate) steps: Vec<Step>,
     pub(crate) elements: Vec<Element>,
     pub(crate) properties: Vec<Property>,
-    /// Keys.
+    /// The keys of steps.
+    pub(crate) keys: Vec<Key>,
+    /// The keys of objects and patterns.
     pub(crate) strings: Vec<CompactString>,
     /// Texts that are values.
     pub(crate) texts: Vec<String>,
@@ -220,7 +222,6 @@ pub(crate) struct Code {
     pub(crate) slots: u16,
     pub(crate) root: NodeId,
     pub(crate) paths: Vec<Path>,
-    pub(crate) path_steps: Vec<PathStep>,
     pub(crate) shapes: Vec<Shape>,
     /// If the expression is nothing but a path: index into `paths`.
     pub(crate) path: Option<u32>,

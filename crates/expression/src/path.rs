@@ -12,14 +12,15 @@ use crate::{
     Root, Scope,
     code::{Code, Run},
     machine::Reg,
+    value::array_index,
 };
 
 /// A path from a root, a node's result or a parameter.
 #[derive(Debug)]
 pub(crate) struct Path {
     pub(crate) from: PathRoot,
-    /// A run of [`Code::path_steps`].
-    pub(crate) steps: Run,
+    /// A run of [`Code::keys`].
+    pub(crate) keys: Run,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +30,6 @@ pub(crate) enum PathRoot {
     Result(u16),
     /// The parameter in that slot.
     Local(u16),
-}
-
-#[derive(Debug)]
-pub(crate) enum PathStep {
-    Key(Key),
-    At(usize),
 }
 
 /// Where a path ends.
@@ -52,8 +47,7 @@ impl Path {
     /// The value at the end of the path from a root or a node, if there is one.
     #[inline]
     pub(crate) fn find<'v>(&self, scope: &'v dyn Scope, code: &Code) -> Option<&'v Value> {
-        let steps = self.steps.of(&code.path_steps);
-        match walk(steps, self.start(scope, &code.node_ids)?) {
+        match walk(self.keys.of(&code.keys), self.start(scope, &code.node_ids)?) {
             End::At(value) => Some(value),
             End::Nowhere | End::Unclear => None,
         }
@@ -76,17 +70,17 @@ impl Path {
 
 /// Follows the steps from a value of the data.
 #[inline(always)]
-pub(crate) fn walk<'v>(steps: &[PathStep], start: &'v Value) -> End<'v> {
+pub(crate) fn walk<'v>(keys: &[Key], start: &'v Value) -> End<'v> {
     let mut value = start;
-    for (i, step) in steps.iter().enumerate() {
-        let next = match (step, value) {
-            (PathStep::Key(key), Value::Object(map)) => key.of(map),
-            (PathStep::At(index), Value::Array(items)) => items.get(*index),
+    for (i, key) in keys.iter().enumerate() {
+        let next = match value {
+            Value::Object(map) if key.index == NO_INDEX => key.of(map),
+            Value::Array(items) if key.index != NO_INDEX => items.get(key.index as usize),
             _ => return End::Unclear,
         };
         value = match next {
             Some(next) => next,
-            None if i + 1 == steps.len() => return End::Nowhere,
+            None if i + 1 == keys.len() => return End::Nowhere,
             None => return End::Unclear,
         };
     }
@@ -95,12 +89,15 @@ pub(crate) fn walk<'v>(steps: &[PathStep], start: &'v Value) -> End<'v> {
 
 /// Follows the steps from a value of the evaluation.
 #[inline(always)]
-pub(crate) fn walk_from<'v>(steps: &[PathStep], start: Reg<'v>) -> End<'v> {
+pub(crate) fn walk_from<'v>(keys: &[Key], start: Reg<'v>) -> End<'v> {
     match start {
-        Reg::Data(value) => walk(steps, value),
+        Reg::Data(value) => walk(keys, value),
         _ => End::Unclear,
     }
 }
+
+/// The key of arrays and texts that no path follows: it is a number, not a value of the data.
+pub(crate) const LENGTH: &str = "length";
 
 /// A key that one place of a program asks objects for.
 ///
@@ -110,8 +107,15 @@ pub(crate) fn walk_from<'v>(steps: &[PathStep], start: Reg<'v>) -> End<'v> {
 pub(crate) struct Key {
     text: CompactString,
     mark: Mark,
+    /// Bytes of the text, at hand.
+    len: usize,
+    /// The index that it means, if it means one.
+    index: u32,
     place: AtomicU32,
 }
+
+/// No array is so long that it has this index.
+const NO_INDEX: u32 = u32::MAX;
 
 /// Up to this many entries are searched one by one; that is faster than hashing the key.
 const SMALL: usize = 16;
@@ -124,8 +128,19 @@ impl Key {
         Self {
             text: text.into(),
             mark: Mark::of(text.as_bytes()),
+            len: text.len(),
+            index: array_index(text).unwrap_or(NO_INDEX),
             place: AtomicU32::new(0),
         }
+    }
+
+    /// The index that it means, if it means one.
+    pub(crate) fn index(&self) -> Option<u32> {
+        (self.index != NO_INDEX).then_some(self.index)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// What an object of the data has under this key.
@@ -164,7 +179,7 @@ impl Key {
 
     #[inline]
     fn is(&self, known: &str) -> bool {
-        known.len() == self.text.len()
+        known.len() == self.len
             && Mark::of(known.as_bytes()) == self.mark
             && (known.len() <= Mark::WHOLE || *known == *self.text)
     }

@@ -7,7 +7,7 @@ use crate::{
     code::{Node, NodeId, Run, Step, StepKind},
     error::Fault,
     library::{Args, Method, Outcome, has_method, methods_of},
-    path::End,
+    path::{End, Key, LENGTH},
     suggest::did_you_mean,
     value::{Text, Val, array_index, lookup},
 };
@@ -18,7 +18,7 @@ impl<'a> Machine<'a> {
     pub(super) fn path_chain(&mut self, path: u32, base: NodeId, steps: Run) -> Quick<'a> {
         let code = self.code;
         let path = &code.paths[path as usize];
-        let len = path.steps.len;
+        let len = path.keys.len;
         match self.follow(path) {
             // Of what is not there, the way from the start on knows more to tell.
             End::At(value) if !value.is_null() => {
@@ -61,12 +61,12 @@ impl<'a> Machine<'a> {
             }
             self.spend(1)?;
             let next = match step.kind {
-                StepKind::Key(key) => self.member(value, &code.strings[key as usize]),
+                StepKind::Key(key) => self.member(value, &code.keys[key as usize]),
                 StepKind::At(index, key) => match value.val().items() {
                     Some(items) => Ok(Reg::of(
                         &items.get(index as usize).unwrap_or(Val::Undefined),
                     )),
-                    None => self.member(value, &code.strings[key as usize]),
+                    None => self.member(value, &code.keys[key as usize]),
                 },
                 StepKind::Index(index) => match self.eval(index) {
                     Ok(index) => {
@@ -131,23 +131,28 @@ impl<'a> Machine<'a> {
 
     /// A member by a fixed key.
     #[inline]
-    fn member(&mut self, value: Reg<'a>, key: &str) -> Quick<'a> {
+    fn member(&mut self, value: Reg<'a>, key: &Key) -> Quick<'a> {
         match value {
             Reg::Data(Value::Object(map)) | Reg::JsonObject(map) => {
-                Ok(lookup(map, key).map_or(Reg::Undefined, Reg::Data))
+                Ok(key.of(map).map_or(Reg::Undefined, Reg::Data))
             }
-            Reg::Object(object) => {
-                let found = object.get(Text::Utf8(key));
-                Ok(found.map_or(Reg::Undefined, |value| Reg::of(&value)))
-            }
-            Reg::Data(Value::Array(items)) | Reg::JsonArray(items) if key == "length" => {
+            Reg::Data(Value::Array(items)) | Reg::JsonArray(items) if key.as_str() == LENGTH => {
                 Ok(Reg::num(items.len() as f64))
             }
-            Reg::Array(items) if key == "length" => Ok(Reg::num(items.len() as f64)),
+            Reg::Array(items) if key.as_str() == LENGTH => Ok(Reg::num(items.len() as f64)),
             _ => {
-                let outcome = self.member_of_other(value.val(), key);
+                let outcome = self.named_member(value.val(), key.as_str());
                 self.quick(outcome)
             }
+        }
+    }
+
+    /// A member by a key that no place of the program remembers.
+    fn named_member(&mut self, value: Val<'a>, key: &str) -> Outcome<'a> {
+        match value {
+            Val::JsonObject(map) => Ok(lookup(map, key).map_or(Val::Undefined, Val::from_json)),
+            Val::Object(object) => Ok(object.get(Text::Utf8(key)).unwrap_or(Val::Undefined)),
+            _ => self.member_of_other(value, key),
         }
     }
 
@@ -175,10 +180,7 @@ impl<'a> Machine<'a> {
         }
         let key = self.text_of(index)?;
         match key {
-            Text::Utf8(key) => {
-                let found = self.member(Reg::of(&value), key);
-                self.outcome(found)
-            }
+            Text::Utf8(key) => self.named_member(value, key),
             Text::Wide(_) => Ok(self.own(value, key)?.unwrap_or(Val::Undefined)),
         }
     }
@@ -220,7 +222,7 @@ impl<'a> Machine<'a> {
     ) -> Fault {
         let what = match steps[at].kind {
             StepKind::Key(key) | StepKind::At(_, key) => {
-                format!("read `{}`", self.code.strings[key as usize])
+                format!("read `{}`", self.code.keys[key as usize].as_str())
             }
             StepKind::Index(_) => "read an element".to_owned(),
             StepKind::Method { method, .. } => {
@@ -229,7 +231,7 @@ impl<'a> Machine<'a> {
         };
         let before = at.checked_sub(1).map(|last| steps[last].kind);
         let missing = match before {
-            Some(StepKind::Key(key)) => Some(self.code.strings[key as usize].as_str()),
+            Some(StepKind::Key(key)) => Some(self.code.keys[key as usize].as_str()),
             _ => None,
         };
         let root = match (before, self.code.nodes[base as usize]) {

@@ -39,7 +39,7 @@ impl<'a> Machine<'a> {
                     End::Unclear => return self.inner(id),
                 };
                 // The node, the start, and each step, as without a path.
-                self.spend(2 + u64::from(path.steps.len))?;
+                self.spend(2 + u64::from(path.keys.len))?;
                 return Ok(value);
             }
             _ => return self.inner(id),
@@ -51,11 +51,11 @@ impl<'a> Machine<'a> {
     /// Where a path ends; the caller pays.
     #[inline(always)]
     pub(super) fn follow(&self, path: &'a Path) -> End<'a> {
-        let steps = path.steps.of(&self.code.path_steps);
+        let keys = path.keys.of(&self.code.keys);
         match path.from {
-            PathRoot::Local(slot) => walk_from(steps, self.slots[usize::from(slot)]),
+            PathRoot::Local(slot) => walk_from(keys, self.slots[usize::from(slot)]),
             _ => match path.start(self.scope, &self.code.node_ids) {
-                Some(start) => walk(steps, start),
+                Some(start) => walk(keys, start),
                 None => End::Unclear,
             },
         }

@@ -9,7 +9,7 @@ use crate::{
     library::{
         MethodSet, all_methods, constant, function, function_names, is_namespace, mutator_hint,
     },
-    path::{Key, Path, PathStep},
+    path::{Key, LENGTH, Path},
     syntax::ast::{self, Expr, ExprKind, Link, LinkKind, Span},
     value::array_index,
 };
@@ -71,8 +71,13 @@ impl Resolver<'_> {
                 }
                 (_, Some(name), None) => {
                     path_goes_on(&mut path, &name);
-                    let key = self.string(&name);
-                    Some(array_index(&name).map_or(StepKind::Key(key), |at| StepKind::At(at, key)))
+                    let id = length(&self.code.keys);
+                    let key = Key::new(&name);
+                    let kind = key
+                        .index()
+                        .map_or(StepKind::Key(id), |at| StepKind::At(at, id));
+                    self.code.keys.push(key);
+                    Some(kind)
                 }
                 (LinkKind::Index(index), None, None) => {
                     path_ends(&mut path, &mut self.report.paths);
@@ -97,10 +102,10 @@ impl Resolver<'_> {
             return head.node;
         }
         let base = head.node;
-        let path = self.path(base, &steps);
         let steps = append(&mut self.code.steps, steps);
+        let path = self.path(base, steps);
         let node = match path {
-            Some(path) if self.code.paths[path as usize].steps.len == steps.len => {
+            Some(path) if self.code.paths[path as usize].keys.len == steps.len => {
                 Node::Path { path, base, steps }
             }
             Some(path) => Node::PathChain { path, base, steps },
@@ -110,23 +115,27 @@ impl Resolver<'_> {
     }
 
     /// The path that a chain begins with.
-    fn path(&mut self, base: NodeId, steps: &[Step]) -> Option<u32> {
+    fn path(&mut self, base: NodeId, steps: Run) -> Option<u32> {
         let from = path_root(self.code.nodes[base as usize])?;
+        let steps = steps.of(&self.code.steps);
         let plain = |step: &Step| match step.kind {
-            StepKind::Key(key) => Some(PathStep::Key(Key::new(&self.code.strings[key as usize]))),
-            StepKind::At(index, _) => Some(PathStep::At(index as usize)),
+            StepKind::Key(key) | StepKind::At(_, key) => Some(key),
             StepKind::Index(_) | StepKind::Method { .. } => None,
         };
-        let start = length(&self.code.path_steps);
-        let steps = steps.iter().map_while(plain);
-        self.code.path_steps.extend(steps);
-        let len = length(&self.code.path_steps) - start;
+        // The keys of steps side by side stand side by side.
+        let start = steps.first().and_then(plain)?;
+        let follows = |key: &u32| self.code.keys[*key as usize].as_str() != LENGTH;
+        let len = steps.iter().map_while(plain).take_while(follows).count();
         if len == 0 {
             return None;
         }
+        // At most as many as there are.
+        let keys = Run {
+            start,
+            len: len as u32,
+        };
         let path = length(&self.code.paths);
-        let steps = Run { start, len };
-        self.code.paths.push(Path { from, steps });
+        self.code.paths.push(Path { from, keys });
         Some(path)
     }
 

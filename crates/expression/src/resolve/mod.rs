@@ -5,6 +5,8 @@ mod chain;
 mod names;
 mod node;
 
+use std::borrow::Cow;
+
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
@@ -317,19 +319,19 @@ fn length<T>(list: &[T]) -> u32 {
 }
 
 /// The name that a link takes, after a dot or as a literal in brackets.
-fn link_name(link: &ast::Link) -> Option<CompactString> {
+fn link_name(link: &ast::Link) -> Option<Cow<'_, str>> {
     match &link.kind {
-        LinkKind::Member(name) => Some(name.clone()),
+        LinkKind::Member(name) => Some(Cow::Borrowed(name)),
         LinkKind::Index(index) => literal_key(index),
         LinkKind::Call(_) => None,
     }
 }
 
 /// The key that a literal in brackets means.
-fn literal_key(expr: &Expr) -> Option<CompactString> {
+fn literal_key(expr: &Expr) -> Option<Cow<'_, str>> {
     match &expr.kind {
-        ExprKind::Str(Cooked::Text(text)) => Some(text.clone()),
-        ExprKind::Number(n) => Some(number_text(*n).as_str().into()),
+        ExprKind::Str(Cooked::Text(text)) => Some(Cow::Borrowed(text)),
+        ExprKind::Number(n) => Some(Cow::Owned(number_text(*n).as_str().to_owned())),
         _ => None,
     }
 }
@@ -341,8 +343,8 @@ fn whole_path(code: &mut Code) -> Option<u32> {
         node => {
             let from = path_root(node)?;
             let path = length(&code.paths);
-            let steps = append(&mut code.path_steps, []);
-            code.paths.push(Path { from, steps });
+            let keys = append(&mut code.keys, []);
+            code.paths.push(Path { from, keys });
             Some(path)
         }
     }

@@ -1,5 +1,7 @@
 //! `$nodes.<id>`: which node is meant, and which of its fields.
 
+use std::borrow::Cow;
+
 use super::{Resolver, chain::Head, literal_key};
 use crate::{
     code::{Node, NodeField},
@@ -10,7 +12,7 @@ impl Resolver<'_> {
     /// `$nodes.<id>` and its field.
     pub(super) fn node_head(&mut self, base: &Expr, links: &[Link]) -> Head {
         let id = match &links[0].kind {
-            LinkKind::Member(id) => Some((id.clone(), links[0].span)),
+            LinkKind::Member(id) => Some((Cow::Borrowed(id.as_str()), links[0].span)),
             LinkKind::Index(index) => literal_key(index).map(|id| (id, index.span)),
             LinkKind::Call(_) => None,
         };
@@ -37,7 +39,7 @@ impl Resolver<'_> {
         };
         let optional = links[0].optional || links.get(1).is_some_and(|link| link.optional);
         if let Some(known) = self.known_nodes
-            && !known.contains(&id.as_str())
+            && !known.contains(&&*id)
         {
             let hint = self
                 .nearest(&id, known.iter().copied())
@@ -52,7 +54,7 @@ impl Resolver<'_> {
         }
         let slot = self.node_reference(&id, id_span, optional);
         let field = match links.get(1).map(|link| &link.kind) {
-            Some(LinkKind::Member(field)) => field.clone(),
+            Some(LinkKind::Member(field)) => Cow::Borrowed(field.as_str()),
             Some(LinkKind::Index(index)) => match literal_key(index) {
                 Some(field) => field,
                 None => return self.node_whole(slot, optional, &id, base.span.to(place)),
@@ -68,10 +70,7 @@ impl Resolver<'_> {
                 path: Some(format!("$nodes.{id}.{field}")),
             };
         }
-        let node = if matches!(
-            field.as_str(),
-            "item" | "all" | "first" | "last" | "itemMatching"
-        ) {
+        let node = if matches!(&*field, "item" | "all" | "first" | "last" | "itemMatching") {
             let hint = "use `.result`, which is the latest activation's";
             let message = format!("`.{field}` of a node is not part of the language");
             self.error("UNSUPPORTED_LINEAGE", message, span, Some(hint.into()))

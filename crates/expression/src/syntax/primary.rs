@@ -305,6 +305,11 @@ impl Parser<'_> {
     /// A name, or a word that means something of its own.
     fn word(&mut self) -> ExprKind {
         let text = self.text();
+        if !may_be_word(text) {
+            let name = self.name();
+            self.advance();
+            return ExprKind::Name(name);
+        }
         let span = self.token.span();
         let hint_node = "move this into a code node";
         let (code, hint) = match text {
@@ -407,6 +412,13 @@ impl Parser<'_> {
         self.skip_all();
         self.eat(Kind::RightBrace);
     }
+}
+
+/// Whether a name may be one of the words that mean something of their own, perhaps in disguise:
+/// they are short and in small letters, and most names are not.
+fn may_be_word(text: &str) -> bool {
+    let plain = (2..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase());
+    plain || text.contains('\\')
 }
 
 fn big_integer(message: &str) -> Option<String> {
