@@ -221,6 +221,8 @@ pub(crate) struct Code {
     pub(crate) node_ids: Vec<String>,
     pub(crate) slots: u16,
     pub(crate) root: NodeId,
+    /// No evaluation makes a text, an array or an object, unless data is of an unlikely type.
+    pub(crate) makes_nothing: bool,
     pub(crate) paths: Vec<Path>,
     pub(crate) shapes: Vec<Shape>,
     /// If the expression is nothing but a path: index into `paths`.

@@ -10,7 +10,7 @@ use crate::{
     Context, ExpressionError, Limits, Phase, Report, Scope,
     code::Code,
     error::Fault,
-    machine::{Arena, Machine, Reg},
+    machine::{Machine, Reg, lend},
     resolve, syntax,
     value::{condition, notation, owned},
 };
@@ -147,7 +147,7 @@ impl Program {
     ) -> Result<Option<Value>, ExpressionError> {
         match self.follow(scope) {
             Some(value) => Ok(Some(value.clone())),
-            None => self.evaluate_in(&Arena::take(), scope, context),
+            None => self.lent(|arena| self.evaluate_in(arena, scope, context)),
         }
     }
 
@@ -164,7 +164,7 @@ impl Program {
         if let Some(value) = self.follow(scope) {
             return Ok(Evaluated::Borrowed(value));
         }
-        let made = self.evaluate_in(&Arena::take(), scope, context)?;
+        let made = self.lent(|arena| self.evaluate_in(arena, scope, context))?;
         Ok(made.map_or(Evaluated::Undefined, Evaluated::Owned))
     }
 
@@ -178,7 +178,7 @@ impl Program {
         scope: &dyn Scope,
         context: &Context,
     ) -> Result<bool, ExpressionError> {
-        self.condition_in(&Arena::take(), scope, context)
+        self.lent(|arena| self.condition_in(arena, scope, context))
     }
 
     /// Evaluates one part of a text template.
@@ -193,9 +193,11 @@ impl Program {
         scope: &dyn Scope,
         context: &Context,
     ) -> Result<String, ExpressionError> {
-        self.with(&Arena::take(), scope, context, |m, value| {
-            m.border_text(value.val())
-                .map_err(|fault| self.at_border(fault))
+        self.lent(|arena| {
+            self.with(arena, scope, context, |m, value| {
+                m.border_text(value.val())
+                    .map_err(|fault| self.at_border(fault))
+            })
         })
     }
 
@@ -208,8 +210,10 @@ impl Program {
     /// # Errors
     /// As [`evaluate`](Program::evaluate).
     pub fn inspect(&self, scope: &dyn Scope, context: &Context) -> Result<String, ExpressionError> {
-        self.with(&Arena::take(), scope, context, |_, value| {
-            notation(value.val(), &context.limits).map_err(|fault| self.at_border(fault))
+        self.lent(|arena| {
+            self.with(arena, scope, context, |_, value| {
+                notation(value.val(), &context.limits).map_err(|fault| self.at_border(fault))
+            })
         })
     }
 
@@ -218,6 +222,16 @@ impl Program {
     fn follow<'v>(&self, scope: &'v dyn Scope) -> Option<&'v Value> {
         let code = &self.0.code;
         code.paths[code.path? as usize].find(scope, code)
+    }
+
+    /// An arena for one evaluation.
+    #[inline]
+    fn lent<T>(&self, work: impl FnOnce(&Bump) -> T) -> T {
+        if self.0.code.makes_nothing {
+            // An arena takes no memory before something is made.
+            return work(&Bump::new());
+        }
+        lend(work)
     }
 
     fn evaluate_in(

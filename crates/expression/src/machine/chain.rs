@@ -47,7 +47,9 @@ impl<'a> Machine<'a> {
         let mut value = value;
         // What the last step was taken from, to tell which key was missing.
         let mut parent = Reg::Undefined;
-        for (i, step) in steps.iter().enumerate().skip(from) {
+        let mut i = from;
+        while let Some(step) = steps.get(i) {
+            i += 1;
             if value.is_nullish() {
                 if step.optional {
                     return Ok(Reg::Undefined);
@@ -56,7 +58,7 @@ impl<'a> Machine<'a> {
                     value = Reg::Undefined;
                     continue;
                 }
-                let fault = self.of_nullish(value.val(), parent.val(), base, steps, i);
+                let fault = self.of_nullish(value.val(), parent.val(), base, steps, i - 1);
                 return Err(self.stop(fault.at(step.span)));
             }
             self.spend(1)?;
@@ -81,6 +83,17 @@ impl<'a> Machine<'a> {
                     if_present,
                 } => {
                     let (name, set) = &code.methods[method as usize];
+                    if let Some(Step {
+                        kind: StepKind::At(at, _),
+                        ..
+                    }) = steps.get(i)
+                        && let Some((text, separator)) = self.plain_split(value, name, args)
+                    {
+                        i += 1;
+                        parent = Reg::Undefined;
+                        value = self.split_part(text, separator, *at, step.span)?;
+                        continue;
+                    }
                     let this = value.val();
                     match set.of(this) {
                         Some(found) => {
@@ -102,6 +115,41 @@ impl<'a> Machine<'a> {
             };
         }
         Ok(value)
+    }
+
+    /// The text and the separator, if this is a call of `split` with a literal.
+    fn plain_split(&self, this: Reg<'a>, name: &str, args: Run) -> Option<(&'a str, &'a str)> {
+        let [one] = args.of(&self.code.elements) else {
+            return None;
+        };
+        match self.code.nodes[one.node as usize] {
+            Node::Str(at) if name == "split" && !one.spread => {
+                let separator = self.code.texts[at as usize].as_str();
+                (!separator.is_empty()).then_some((this.utf8()?, separator))
+            }
+            _ => None,
+        }
+    }
+
+    /// One part of a text that is split: the others need not be made.
+    #[inline(never)]
+    fn split_part(
+        &mut self,
+        text: &'a str,
+        separator: &str,
+        at: u32,
+        span: (u32, u32),
+    ) -> Quick<'a> {
+        // The argument and the index.
+        self.spend(2)?;
+        let outcome = self.scan(text.len()).and_then(|()| {
+            let found = match *separator.as_bytes() {
+                [byte] => text.split(char::from(byte)).nth(at as usize),
+                _ => text.split(separator).nth(at as usize),
+            };
+            found.map_or(Ok(Val::Undefined), |part| self.text_value(Text::Utf8(part)))
+        });
+        self.quick(outcome.map_err(|fault| fault.at(span)))
     }
 
     #[inline(never)]

@@ -18,7 +18,7 @@ use bumpalo::Bump;
 
 use crate::{Context, Mode, Scope, code::Code, error::Fault};
 
-pub(crate) use arena::Arena;
+pub(crate) use arena::lend;
 pub(crate) use build::{List, TextBuilder};
 pub(crate) use operators::power;
 pub(crate) use record::Shape;

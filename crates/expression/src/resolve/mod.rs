@@ -16,7 +16,7 @@ use crate::{
     machine::Shape,
     path::{Path, PathRoot},
     suggest,
-    syntax::ast::{self, Cooked, Expr, ExprKind, Key, LinkKind, LogicOp, Span, UnaryOp},
+    syntax::ast::{self, BinaryOp, Cooked, Expr, ExprKind, Key, LinkKind, LogicOp, Span, UnaryOp},
     value::number_text,
 };
 
@@ -48,6 +48,7 @@ pub(crate) fn resolve(expr: &Expr, options: &CompileOptions<'_>) -> Resolved {
     } = resolver;
     code.root = root;
     code.node_ids = report.nodes.iter().map(|node| node.node.clone()).collect();
+    code.makes_nothing = makes_nothing(&code);
     code.path = whole_path(&mut code);
     report.roots.sort_unstable();
     report.roots.dedup();
@@ -334,6 +335,20 @@ fn literal_key(expr: &Expr) -> Option<Cow<'_, str>> {
         ExprKind::Number(n) => Some(Cow::Owned(number_text(*n).as_str().to_owned())),
         _ => None,
     }
+}
+
+/// Whether the program only reads, calculates, compares and chooses. Adding texts makes one.
+fn makes_nothing(code: &Code) -> bool {
+    code.nodes.iter().all(|node| match node {
+        Node::Undefined | Node::Null | Node::Bool(_) | Node::Number(_) | Node::Root(_) => true,
+        Node::Path { .. } | Node::Logic(..) | Node::Conditional(..) => true,
+        Node::Str(_) => !code
+            .nodes
+            .iter()
+            .any(|node| matches!(node, Node::Binary(BinaryOp::Add, ..) | Node::Fold { .. })),
+        Node::Binary(..) | Node::Fold { .. } | Node::Unary(UnaryOp::Not, _) => true,
+        _ => false,
+    })
 }
 
 /// The program as a plain path, if it is one: an index into its paths.

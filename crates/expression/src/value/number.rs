@@ -18,6 +18,31 @@ impl NumberText {
         len: 0,
     };
 
+    /// Writes `digits / 10^places`, which takes at most 18 bytes.
+    fn write_decimal(&mut self, negative: bool, digits: u64, places: usize) {
+        let mut backwards = [0_u8; 24];
+        let (mut rest, mut len, mut written) = (digits, 0, 0);
+        // At least one digit before the point.
+        while rest > 0 || written <= places {
+            if written == places && places > 0 {
+                backwards[len] = b'.';
+                len += 1;
+            }
+            backwards[len] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            len += 1;
+            written += 1;
+        }
+        if negative {
+            backwards[len] = b'-';
+            len += 1;
+        }
+        for (byte, from) in self.bytes.iter_mut().zip(backwards[..len].iter().rev()) {
+            *byte = *from;
+        }
+        self.len = len as u8;
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         // Only ASCII is ever written.
         std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
@@ -54,15 +79,39 @@ fn write_number(out: &mut NumberText, n: f64) -> fmt::Result {
         return out.write_str(if n > 0.0 { "Infinity" } else { "-Infinity" });
     }
     let size = n.abs();
-    if size < 1e15 && n.trunc() == n {
-        // Exact in an i64; also turns -0 into 0.
-        return write!(out, "{}", n as i64);
+    if write_short(out, n) {
+        return Ok(());
     }
     if (1e-6..1e21).contains(&size) {
         write!(out, "{n}")?;
         return ties_to_even(out, n);
     }
     write_exponential(out, n)
+}
+
+/// Writes a number of at most 15 digits, at most six of them behind the point, as most are.
+///
+/// A decimal of so few digits is the only one of them that is read as its number, and dividing two
+/// exact doubles is how it is read: if `digits / 10^places` is `n`, then these are its digits, and
+/// the first that fit are the shortest.
+fn write_short(out: &mut NumberText, n: f64) -> bool {
+    const POWERS: [f64; 7] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
+    let size = n.abs();
+    for (places, power) in POWERS.into_iter().enumerate() {
+        let scaled = size * power;
+        // Also ends with what is infinite or not a number.
+        if !(scaled < 1e15) {
+            return false;
+        }
+        // The product is less than a quarter off, so this is the nearest whole number.
+        let digits = (scaled + 0.5) as u64;
+        if digits as f64 / power == size {
+            // -0 has no sign.
+            out.write_decimal(n < 0.0, digits, places);
+            return true;
+        }
+    }
+    false
 }
 
 /// `toExponential` with as many digits as tell the number from its neighbours.
@@ -380,4 +429,62 @@ pub(crate) fn parse_int(text: &str, radix: i32) -> f64 {
         digits_value(&digits, base)
     };
     if negative { -value } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_digits_are_written_as_all_would_be() {
+        let check = |n: f64, short: bool| {
+            let mut out = NumberText::EMPTY;
+            let written = write_short(&mut out, n);
+            assert!(written || !short, "{n:e}");
+            if written {
+                assert_eq!(out.as_str(), n.to_string(), "{n:e}");
+            }
+        };
+        // Steps that are no round numbers meet every length, before and behind the point.
+        let mut digits = 1_u64;
+        while digits < 20_000_000_000_000_000 {
+            for places in 0..=8 {
+                let n = digits as f64 / 10_f64.powi(places);
+                let short = digits < 1_000_000_000_000_000 && places <= 6;
+                check(n, short);
+                check(-n, short);
+                check(n.next_up(), false);
+                check(n.next_down(), false);
+            }
+            digits += digits / 97 + 1;
+        }
+        for n in [
+            0.1 + 0.2,
+            1.0 / 3.0,
+            1e15,
+            1e15 - 0.125,
+            0.000_000_1,
+            1e300,
+            5e-324,
+        ] {
+            check(n, false);
+        }
+    }
+
+    #[test]
+    fn numbers_have_the_text_that_javascript_gives_them() {
+        for (n, text) in [
+            (-0.0, "0"),
+            (100.0, "100"),
+            (249.9, "249.9"),
+            (-0.001, "-0.001"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1e21, "1e+21"),
+            (1.5e-7, "1.5e-7"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Infinity"),
+        ] {
+            assert_eq!(number_text(n).as_str(), text);
+        }
+    }
 }
