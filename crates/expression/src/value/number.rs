@@ -99,8 +99,7 @@ fn write_short(out: &mut NumberText, n: f64) -> bool {
     let size = n.abs();
     for (places, power) in POWERS.into_iter().enumerate() {
         let scaled = size * power;
-        // Also ends with what is infinite or not a number.
-        if !(scaled < 1e15) {
+        if scaled.is_nan() || scaled >= 1e15 {
             return false;
         }
         // The product is less than a quarter off, so this is the nearest whole number.
