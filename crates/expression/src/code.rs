@@ -135,6 +135,9 @@ pub(crate) enum StepKind {
         method: u32,
         args: Run,
         if_present: bool,
+        /// Called on a name, whose value must not change; which types would change it is known
+        /// only when the value is.
+        named: bool,
     },
 }
 

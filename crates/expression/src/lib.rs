@@ -17,6 +17,8 @@
 //! # Differences from JavaScript, and why
 //! - `constructor` and `__proto__` are ordinary keys: there are no prototypes.
 //! - Methods never change their receiver (`sort` gives a sorted copy): data is shared.
+//! - `keys()`, `values()` and `entries()` give lists, not iterators, and holes of a list are
+//!   undefined: nothing is computed later, and a list holds only values.
 //! - Integers of the data beyond 2^53 stay exact until something calculates with them, and two of
 //!   them compare exactly: ids must survive.
 //! - `**`, `Math.sin` and their like may differ in the last digit: they are computed alike on every machine,

@@ -328,7 +328,7 @@ fn to_spliced<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Out
 
 impl<'a> Machine<'a> {
     /// An array of two.
-    pub(super) fn pair(&mut self, first: Val<'a>, second: Val<'a>) -> Outcome<'a> {
+    pub(crate) fn pair(&mut self, first: Val<'a>, second: Val<'a>) -> Outcome<'a> {
         let mut list = self.list(2)?;
         list.push(self, first)?;
         list.push(self, second)?;

@@ -1,9 +1,10 @@
 //! The table of functions, and the namespaces that they make.
 
-use super::{Function, json, json_parse, math, number, object, time, uri};
+use super::{Function, construct, json, json_parse, math, number, object, time, uri};
 
 /// Each module's rows.
-pub(super) static GROUPS: [&[Function]; 5] = [
+pub(super) static GROUPS: &[&[Function]] = &[
+    &construct::FUNCTIONS,
     &math::FUNCTIONS,
     &number::FUNCTIONS,
     &object::FUNCTIONS,
@@ -13,7 +14,7 @@ pub(super) static GROUPS: [&[Function]; 5] = [
 
 /// The function that is written so.
 pub(crate) fn function(name: &str) -> Option<&'static Function> {
-    GROUPS.into_iter().find_map(|group| {
+    GROUPS.iter().find_map(|group| {
         group
             .binary_search_by(|row| row.name.cmp(name))
             .ok()
@@ -23,13 +24,13 @@ pub(crate) fn function(name: &str) -> Option<&'static Function> {
 
 /// The names of all functions.
 pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
-    GROUPS.into_iter().flatten().map(|row| row.name)
+    GROUPS.iter().copied().flatten().map(|row| row.name)
 }
 
 /// Whether functions or constants are written with that name before a dot.
 pub(crate) fn is_namespace(name: &str) -> bool {
     matches!(
         name,
-        "Array" | "Date" | "JSON" | "Math" | "Number" | "Object" | "String"
+        "Array" | "Date" | "JSON" | "Map" | "Math" | "Number" | "Object" | "Set" | "String"
     )
 }

@@ -111,6 +111,10 @@ impl<'a> Writer<'a> {
             Val::Num(n) => out.push_str(m, number_text(n).as_str()),
             Val::Exact(n) => out.push_str(m, &n.to_string()),
             Val::Moment(moment) => quote(m, out, Text::Utf8(&moment.iso())),
+            Val::Instance(instance) => match instance.json() {
+                Some(value) => self.write(m, out, value, depth + 1),
+                None => out.push_str(m, "{}"),
+            },
             Val::JsonArray(_) | Val::Array(_) => self.array(m, out, value, depth),
             Val::JsonObject(_) | Val::Object(_) => self.object(m, out, value, depth),
             Val::Str(_) | Val::Temp(_) | Val::Wide(_) => match value.text() {
@@ -286,6 +290,10 @@ impl<'a> Machine<'a> {
                 write_json(self, &mut out, value)?;
                 Ok(out.finish_text(self)?.well_formed())
             }
+            Val::Instance(instance) => Ok(match instance.border()? {
+                serde_json::Value::String(text) => text,
+                value => value.to_string(),
+            }),
             value => Ok(self.text_of(value)?.well_formed()),
         }
     }

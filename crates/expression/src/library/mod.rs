@@ -4,6 +4,8 @@
 //! method is adding a row. A method that allocates charges the machine before it does.
 
 mod array;
+mod collection;
+mod construct;
 mod cut;
 mod each;
 mod find;
@@ -83,6 +85,15 @@ const fn method(name: &'static str, run: Native) -> Method {
     }
 }
 
+const fn mutator(name: &'static str, run: Native) -> Method {
+    Method {
+        name,
+        callbacks: 0,
+        mutates: true,
+        run,
+    }
+}
+
 const fn with_callback(name: &'static str, run: Native) -> Method {
     Method {
         name,
@@ -116,15 +127,20 @@ pub(crate) enum Receiver {
     Boolean,
     Object,
     Moment,
+    Set,
+    Map,
 }
 
-const RECEIVERS: [(Receiver, &[Method]); 6] = [
+/// In the order of [`Receiver`].
+const RECEIVERS: &[(Receiver, &[Method])] = &[
     (Receiver::String, string::METHODS),
     (Receiver::Array, array::METHODS),
     (Receiver::Number, number::METHODS),
     (Receiver::Boolean, number::BOOLEAN_METHODS),
     (Receiver::Object, object::METHODS),
     (Receiver::Moment, time::METHODS),
+    (Receiver::Set, collection::SET_METHODS),
+    (Receiver::Map, collection::MAP_METHODS),
 ];
 
 /// Methods of JavaScript that change their receiver and are not offered, with what to write.
@@ -160,7 +176,7 @@ impl MethodSet {
     pub(crate) fn find(name: &str) -> Option<(&'static str, &'static MethodSet)> {
         // One look-up rather than one per table.
         static INDEX: LazyLock<HashMap<&str, MethodSet>> = LazyLock::new(|| {
-            let set = |name| MethodSet(RECEIVERS.map(|(_, table)| find(table, name)));
+            let set = |name| MethodSet(std::array::from_fn(|at| find(RECEIVERS[at].1, name)));
             all_methods().map(|name| (name, set(name))).collect()
         });
         INDEX.get_key_value(name).map(|(name, set)| (*name, set))
@@ -174,7 +190,13 @@ impl MethodSet {
             .fold(0, |all, method| all | method.callbacks)
     }
 
+    /// Whether it changes every receiver that has it.
     pub(crate) fn mutates(&self) -> bool {
+        self.0.iter().flatten().all(|method| method.mutates)
+    }
+
+    /// Whether it changes some receiver that has it.
+    pub(crate) fn may_mutate(&self) -> bool {
         self.0.iter().flatten().any(|method| method.mutates)
     }
 
@@ -199,6 +221,7 @@ fn receiver_of(value: Val<'_>) -> Option<Receiver> {
         Val::Bool(_) => Receiver::Boolean,
         Val::JsonObject(_) | Val::Object(_) => Receiver::Object,
         Val::Moment(_) => Receiver::Moment,
+        Val::Instance(instance) => instance.receiver(),
         Val::Undefined | Val::Null | Val::Callback(_) => return None,
     })
 }
@@ -230,8 +253,9 @@ mod tests {
     use super::{RECEIVERS, functions};
 
     #[test]
-    fn every_table_is_sorted_by_name() {
-        for (receiver, table) in RECEIVERS {
+    fn every_table_is_sorted_by_name_and_in_its_place() {
+        for (at, (receiver, table)) in RECEIVERS.iter().enumerate() {
+            assert_eq!(at, *receiver as usize);
             let names: Vec<_> = table.iter().map(|row| row.name).collect();
             assert!(names.is_sorted(), "{receiver:?}: {names:?}");
         }

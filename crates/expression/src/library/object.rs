@@ -132,15 +132,7 @@ fn from_entries<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     m.walk(pairs.len())?;
     let mut entries = Entries::default();
     for pair in pairs.iter() {
-        if !pair.is_object() {
-            let message = format!(
-                "every entry must be a list of key and value, not {}",
-                pair.kind()
-            );
-            return Err(Fault::new("TYPE_ARGUMENT", message));
-        }
-        let key = m.own(pair, Text::Utf8("0"))?.unwrap_or(Val::Undefined);
-        let value = m.own(pair, Text::Utf8("1"))?.unwrap_or(Val::Undefined);
+        let (key, value) = m.entry_of(pair)?;
         let key = m.text_of(key)?;
         m.reserve_entry(&entries)?;
         entries.push(key, value);
@@ -192,6 +184,10 @@ fn array_from<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
             // Saturates; refused below if it is too long.
             (None, length as usize)
         }
+        Val::Instance(instance) => match instance.iterate(m)? {
+            Some(items) => (Some(items), items.len()),
+            None => (None, 0),
+        },
         _ if source.text().is_some() || source.is_array() => {
             let items = m.iterate(source)?;
             (Some(items), items.len())

@@ -195,6 +195,14 @@ impl<'a> List<'a> {
         self.items.len()
     }
 
+    pub(crate) fn items(&self) -> &[Val<'a>] {
+        &self.items
+    }
+
+    pub(crate) fn items_mut(&mut self) -> &mut [Val<'a>] {
+        &mut self.items
+    }
+
     pub(crate) fn into_slice(self) -> &'a mut [Val<'a>] {
         self.items.into_bump_slice_mut()
     }
@@ -271,6 +279,7 @@ impl<'a> TextBuilder<'a> {
             Val::JsonArray(_) | Val::Array(_) => self.push_joined(m, value, Text::Utf8(","), depth),
             Val::JsonObject(_) | Val::Object(_) => self.push_str(m, "[object Object]"),
             Val::Moment(moment) => self.push_str(m, &moment.iso()),
+            Val::Instance(instance) => instance.push_text(m, self),
             Val::Callback(_) => Err(Fault::new("TYPE_FUNCTION", "a function has no text")),
         }
     }

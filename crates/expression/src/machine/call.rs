@@ -229,6 +229,11 @@ impl<'a> Machine<'a> {
         if let Some(text) = value.text() {
             return self.code_points(text);
         }
+        if let Val::Instance(instance) = value
+            && let Some(items) = instance.iterate(self)?
+        {
+            return Ok(items);
+        }
         let message = format!("{} cannot be walked like a list", value.kind());
         let fault = Fault::new("TYPE_NOT_ITERABLE", message);
         Err(match value {

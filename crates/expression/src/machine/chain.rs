@@ -81,6 +81,7 @@ impl<'a> Machine<'a> {
                     method,
                     args,
                     if_present,
+                    named,
                 } => {
                     let (name, set) = &code.methods[method as usize];
                     if let Some(Step {
@@ -96,6 +97,9 @@ impl<'a> Machine<'a> {
                     }
                     let this = value.val();
                     match set.of(this) {
+                        Some(found) if named && found.mutates => {
+                            Err(self.stop(changes_a_name(this, name)))
+                        }
                         Some(found) => {
                             let outcome = self.call_method(found, this, args);
                             self.quick(outcome)
@@ -238,6 +242,7 @@ impl<'a> Machine<'a> {
         Ok(match (value, key) {
             (Val::Object(object), key) => object.get(key),
             (_, Text::Wide(_)) => None,
+            (Val::Instance(instance), Text::Utf8(key)) => instance.get(key),
             (Val::JsonObject(map), Text::Utf8(key)) => lookup(map, key).map(Val::from_json),
             (_, Text::Utf8(key)) => match (value.items(), value.text()) {
                 (Some(items), _) if key == "length" => Some(Val::Num(items.len() as f64)),
@@ -328,6 +333,16 @@ fn known_keys(keys: &[&str]) -> Option<String> {
         .collect();
     let more = if keys.len() > SHOWN { ", …" } else { "" };
     Some(format!("there are {}{more}.", shown.join(", ")))
+}
+
+#[cold]
+fn changes_a_name(value: Val<'_>, name: &str) -> Fault {
+    let message = format!(
+        "`{name}` would change a named {}, and values never change",
+        value.kind()
+    );
+    Fault::new("UNSUPPORTED_MUTATOR", message)
+        .hint("make a new value, or call it where the value is made")
 }
 
 #[cold]

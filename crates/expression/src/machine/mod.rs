@@ -9,6 +9,7 @@ mod build;
 mod call;
 mod chain;
 mod eval;
+mod keyed;
 mod node;
 mod operators;
 mod record;
@@ -20,6 +21,7 @@ use crate::{Context, Mode, Scope, code::Code, error::Fault};
 
 pub(crate) use arena::lend;
 pub(crate) use build::{List, TextBuilder};
+pub(crate) use keyed::KeyedBuilder;
 pub(crate) use operators::power;
 pub(crate) use record::Shape;
 pub(crate) use register::{Quick, Reg};

@@ -24,6 +24,7 @@ impl<'a> Machine<'a> {
             B::LessEqual => Val::Bool(compare(self, a, b)?.is_some_and(Ordering::is_le)),
             B::GreaterEqual => Val::Bool(compare(self, a, b)?.is_some_and(Ordering::is_ge)),
             B::In => return self.has_key(a, b),
+            B::InstanceOf(class) => Val::Bool(class.holds(a)),
             B::Add => return self.add(a, b),
             B::Subtract => Val::Num(self.number_of(a)? - self.number_of(b)?),
             B::Multiply => Val::Num(self.number_of(a)? * self.number_of(b)?),

@@ -13,7 +13,7 @@ use crate::{
     code::Callback,
     error::Fault,
     library::Outcome,
-    value::{Moment, Object, Val},
+    value::{Instance, Moment, Object, Val},
 };
 
 /// A value in two registers: every variant of [`Val`], and data that nobody has looked at.
@@ -35,6 +35,7 @@ pub(crate) enum Reg<'a> {
     Array(&'a &'a [Val<'a>]),
     Object(&'a Object<'a>),
     Moment(&'a Moment),
+    Instance(&'a Instance<'a>),
     Callback(&'a Callback),
 }
 
@@ -63,6 +64,7 @@ impl<'a> Reg<'a> {
             Val::Array(items) => Reg::Array(items),
             Val::Object(object) => Reg::Object(object),
             Val::Moment(moment) => Reg::Moment(moment),
+            Val::Instance(instance) => Reg::Instance(instance),
             Val::Callback(callback) => Reg::Callback(callback),
         }
     }
@@ -84,6 +86,7 @@ impl<'a> Reg<'a> {
             Reg::Array(items) => Val::Array(items),
             Reg::Object(object) => Val::Object(object),
             Reg::Moment(moment) => Val::Moment(moment),
+            Reg::Instance(instance) => Val::Instance(instance),
             Reg::Callback(callback) => Val::Callback(callback),
         }
     }

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Elements, Resolver, append, length, link_name, path_root};
+use super::{Elements, Resolver, append, construct::constructor, length, link_name, path_root};
 use crate::{
     Root,
     code::{Callback, Element, Node, NodeId, Run, Step, StepKind},
@@ -273,7 +273,8 @@ impl Resolver<'_> {
             "RegExp" | "Date" | "Set" | "Map" | "Symbol" | "Function" | "eval"
         ) {
             let message = format!("`{name}(…)` is not part of the language");
-            return self.error("UNSUPPORTED_CALL", message, span, None);
+            let hint = constructor(name).map(|_| format!("write `new {name}(…)`"));
+            return self.error("UNSUPPORTED_CALL", message, span, hint);
         }
         if name.starts_with('$') || !name.contains('.') && !name.starts_with(char::is_alphabetic) {
             return self.name(name, span);
@@ -311,11 +312,14 @@ impl Resolver<'_> {
             let hint = match name {
                 "sort" => "write `toSorted(…)`",
                 "reverse" => "write `toReversed()`",
+                "add" | "delete" | "clear" => "make a new one: `new Set([...set, item])`",
+                "set" => "make a new one: `new Map([...map, [key, value]])`",
                 _ => "copy it first: `[...list]`",
             };
             let message = format!("`{name}` would change a named value, and values never change");
             self.error("UNSUPPORTED_MUTATOR", message, span, Some(hint.into()));
         }
+        let named = bare_binding && set.may_mutate();
         let args = self.arguments(args, set.callbacks(), span);
         let args = append(&mut self.code.elements, args);
         let method = length(&self.code.methods);
@@ -325,6 +329,7 @@ impl Resolver<'_> {
             method,
             args,
             if_present,
+            named,
         })
     }
 
@@ -332,6 +337,12 @@ impl Resolver<'_> {
         if let Some(hint) = mutator_hint(name) {
             let message = format!("`{name}` would change a value, and values never change");
             self.error("UNSUPPORTED_MUTATOR", message, span, Some(hint.into()));
+            return;
+        }
+        if name == "forEach" {
+            let message = "`forEach` gives nothing back, so it has no place in an expression";
+            let hint = "write `map`; of a Set or Map `[...set].map(…)`";
+            self.error("UNSUPPORTED_FOREACH", message, span, Some(hint.into()));
             return;
         }
         let hint = self
@@ -346,7 +357,12 @@ impl Resolver<'_> {
     }
 
     /// Arguments; those whose bit is set may be an arrow or the name of a function.
-    fn arguments(&mut self, args: &[ast::Element], callbacks: u8, span: Span) -> Elements {
+    pub(super) fn arguments(
+        &mut self,
+        args: &[ast::Element],
+        callbacks: u8,
+        span: Span,
+    ) -> Elements {
         let mut resolved = Elements::new();
         let mut spread_before = false;
         for (i, arg) in args.iter().enumerate() {

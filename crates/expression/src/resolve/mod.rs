@@ -2,6 +2,7 @@
 
 mod arrow;
 mod chain;
+mod construct;
 mod names;
 mod node;
 
@@ -144,6 +145,11 @@ impl Resolver<'_> {
             ExprKind::Str(text) => return self.text(text, span),
             ExprKind::Name(name) => return self.name(name, span),
             ExprKind::Chain { base, links } => return self.chain(base, links, span),
+            ExprKind::New {
+                name,
+                name_span,
+                args,
+            } => return self.construct(name, *name_span, args, span),
             ExprKind::Arrow(_) => {
                 let hint = "an arrow stands as the argument of `map`, `filter` and the like";
                 return self.error(
@@ -174,7 +180,7 @@ impl Resolver<'_> {
                 let first = self.expr(first);
                 let rest: Vec<_> = rest
                     .iter()
-                    .map(|(op, right)| (*op, self.expr(right)))
+                    .map(|(op, right)| (*op, self.right_side(*op, right)))
                     .collect();
                 match rest[..] {
                     [(op, right)] => Node::Binary(op, first, right),
@@ -192,6 +198,20 @@ impl Resolver<'_> {
             }
         };
         self.push(node, span)
+    }
+
+    /// The right side of an operator; that of `instanceof` only names the class.
+    fn right_side(&mut self, op: BinaryOp, right: &Expr) -> NodeId {
+        let BinaryOp::InstanceOf(_) = op else {
+            return self.expr(right);
+        };
+        if matches!(&right.kind, ExprKind::Name(name) if self.binding(name).is_some()) {
+            let hint = "give the parameter another name than the class";
+            let message = "`instanceof` needs a class, and this is a parameter";
+            let hint = Some(hint.into());
+            return self.error("UNSUPPORTED_INSTANCEOF", message, right.span, hint);
+        }
+        self.push(Node::Undefined, right.span)
     }
 
     fn text(&mut self, text: &Cooked, span: Span) -> NodeId {

@@ -1,6 +1,6 @@
 //! Names that stand alone: bindings, roots, constants; and what was meant by the others.
 
-use super::{Resolver, link_name};
+use super::{Resolver, construct::constructor, link_name};
 use crate::{
     Purity, Root,
     code::{Node, NodeId},
@@ -50,7 +50,9 @@ impl Resolver<'_> {
     /// A function where a value is wanted.
     pub(super) fn function_value(&mut self, name: &str, span: Span) -> NodeId {
         let message = format!("`{name}` is not a value");
-        let hint = if is_namespace(name) && function(name).is_none() {
+        let hint = if constructor(name).is_some() {
+            format!("write `new {name}(…)`")
+        } else if is_namespace(name) && function(name).is_none() {
             format!("take one of its functions or constants: `{name}.…`")
         } else {
             format!("call it: `{name}(…)`")

@@ -77,6 +77,12 @@ pub(crate) enum ExprKind {
     /// Test, then, otherwise.
     Conditional(Box<[Expr; 3]>),
     Arrow(Box<Arrow>),
+    /// `new Set(…)`; the name may have dots.
+    New {
+        name: CompactString,
+        name_span: Span,
+        args: Vec<Element>,
+    },
 }
 
 /// An element of an array or an argument of a call.
@@ -162,6 +168,53 @@ pub(crate) enum UnaryOp {
     Void,
 }
 
+/// What `instanceof` can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    Array,
+    Boolean,
+    Date,
+    DateTime,
+    Duration,
+    Error,
+    Function,
+    Interval,
+    Map,
+    Number,
+    Object,
+    RegExp,
+    Set,
+    String,
+    Url,
+    UrlSearchParams,
+}
+
+impl Class {
+    pub(crate) const ALL: [(&'static str, Class); 16] = [
+        ("Array", Class::Array),
+        ("Boolean", Class::Boolean),
+        ("Date", Class::Date),
+        ("DateTime", Class::DateTime),
+        ("Duration", Class::Duration),
+        ("Error", Class::Error),
+        ("Function", Class::Function),
+        ("Interval", Class::Interval),
+        ("Map", Class::Map),
+        ("Number", Class::Number),
+        ("Object", Class::Object),
+        ("RegExp", Class::RegExp),
+        ("Set", Class::Set),
+        ("String", Class::String),
+        ("URL", Class::Url),
+        ("URLSearchParams", Class::UrlSearchParams),
+    ];
+
+    pub(crate) fn from_name(name: &str) -> Option<Class> {
+        let found = Class::ALL.into_iter().find(|(known, _)| *known == name);
+        found.map(|(_, class)| class)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BinaryOp {
     BitOr,
@@ -176,6 +229,8 @@ pub(crate) enum BinaryOp {
     Greater,
     GreaterEqual,
     In,
+    /// The operand on the right only names the class.
+    InstanceOf(Class),
     ShiftLeft,
     ShiftRight,
     ShiftRightZero,

@@ -1,7 +1,7 @@
 //! Operators, by rank (Pratt's method): unary, infix, conditional.
 
 use super::{
-    ast::{BinaryOp, Expr, ExprKind, LogicOp, Span, UnaryOp},
+    ast::{BinaryOp, Class, Expr, ExprKind, LogicOp, Span, UnaryOp},
     parser::Parser,
     token::Kind,
 };
@@ -13,6 +13,8 @@ enum Infix {
     Instanceof,
 }
 
+/// Of `<`, `in` and `instanceof`.
+const RANK_RELATION: u8 = 8;
 const RANK_POWER: u8 = 12;
 
 impl Parser<'_> {
@@ -77,19 +79,9 @@ impl Parser<'_> {
             let start = left.span;
             match infix {
                 Infix::Binary(rank, _) | Infix::Logic(rank, _) if rank < min_rank => break,
-                Infix::Instanceof if min_rank > 8 => break,
+                Infix::Instanceof if min_rank > RANK_RELATION => break,
                 Infix::Instanceof => {
-                    let span = self.token.span();
-                    let hint = "use `typeof x === \"string\"` or `Array.isArray(x)`";
-                    self.unsupported("UNSUPPORTED_INSTANCEOF", "`instanceof`", span, hint);
-                    self.advance();
-                    self.binary(9);
-                    left = Expr {
-                        kind: ExprKind::Error,
-                        span: self.since(start),
-                        grouped: false,
-                    };
-                    left_rank = u8::MAX;
+                    (left, left_rank) = self.instance_of(left, left_rank);
                 }
                 Infix::Binary(RANK_POWER, op) => {
                     let sign = matches!(&left.kind, ExprKind::Unary { .. }) && !left.grouped;
@@ -114,32 +106,7 @@ impl Parser<'_> {
                 Infix::Binary(rank, op) => {
                     self.advance();
                     let right = self.binary(rank + 1);
-                    left = match left {
-                        Expr {
-                            kind: ExprKind::Fold { first, mut rest },
-                            ..
-                        } if left_rank == rank => {
-                            rest.push((op, right));
-                            let kind = ExprKind::Fold { first, rest };
-                            Expr {
-                                kind,
-                                span: self.since(start),
-                                grouped: false,
-                            }
-                        }
-                        first => {
-                            let first = Box::new(first);
-                            let kind = ExprKind::Fold {
-                                first,
-                                rest: vec![(op, right)],
-                            };
-                            Expr {
-                                kind,
-                                span: self.since(start),
-                                grouped: false,
-                            }
-                        }
-                    };
+                    left = self.fold(left, op, right, left_rank == rank);
                     left_rank = rank;
                 }
                 Infix::Logic(rank, op) => {
@@ -151,6 +118,57 @@ impl Parser<'_> {
             }
         }
         left
+    }
+
+    /// Lays an operator and its right side beside those of the same rank.
+    fn fold(&self, left: Expr, op: BinaryOp, right: Expr, same: bool) -> Expr {
+        let start = left.span;
+        let (first, rest) = match left.kind {
+            ExprKind::Fold { first, mut rest } if same => {
+                rest.push((op, right));
+                (first, rest)
+            }
+            _ => (Box::new(left), vec![(op, right)]),
+        };
+        Expr {
+            kind: ExprKind::Fold { first, rest },
+            span: self.since(start),
+            grouped: false,
+        }
+    }
+
+    /// With `instanceof` as the token: reads it and the class.
+    fn instance_of(&mut self, left: Expr, left_rank: u8) -> (Expr, u8) {
+        let place = self.token.span();
+        self.advance();
+        let right = self.binary(RANK_RELATION + 1);
+        let class = match &right.kind {
+            ExprKind::Name(name) => Class::from_name(name),
+            _ => None,
+        };
+        if let Some(class) = class {
+            let same = left_rank == RANK_RELATION;
+            let folded = self.fold(left, BinaryOp::InstanceOf(class), right, same);
+            return (folded, RANK_RELATION);
+        }
+        if !matches!(right.kind, ExprKind::Error) {
+            let names: Vec<String> = Class::ALL.map(|(name, _)| format!("`{name}`")).to_vec();
+            let hint = format!("there are {}", names.join(", "));
+            let what = "`instanceof` of anything but a known class";
+            let place = place.to(right.span);
+            self.unsupported("UNSUPPORTED_INSTANCEOF", what, place, &hint);
+        }
+        let kind = ExprKind::Error;
+        let span = self.since(left.span);
+        let grouped = false;
+        (
+            Expr {
+                kind,
+                span,
+                grouped,
+            },
+            u8::MAX,
+        )
     }
 
     fn logic(&mut self, left: Expr, op: LogicOp, right: Expr, same: bool, start: Span) -> Expr {

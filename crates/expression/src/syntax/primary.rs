@@ -320,28 +320,7 @@ impl Parser<'_> {
                     word => ExprKind::Bool(word == "true"),
                 };
             }
-            "new" => {
-                self.advance();
-                let what = format!("`new {}`", self.text());
-                let (code, hint) = match self.text() {
-                    "Date" => ("UNSUPPORTED_DATE", "use `$now`, `$today` or `Date.now()`"),
-                    "RegExp" => (
-                        "UNSUPPORTED_REGEX",
-                        "use `includes`, `split` or `replaceAll`",
-                    ),
-                    "Array" => (
-                        "UNSUPPORTED_NEW",
-                        "use `Array.from({ length: n })` or `[…]`",
-                    ),
-                    "Set" => (
-                        "UNSUPPORTED_NEW",
-                        "for distinct values use `list.filter((x, i, all) => all.indexOf(x) === i)`",
-                    ),
-                    _ => ("UNSUPPORTED_NEW", "use an object or array literal"),
-                };
-                self.eat(Kind::Name);
-                return self.unsupported(code, &what, span, hint);
-            }
+            "new" => return self.construct(),
             "this" | "super" | "arguments" => (
                 "UNSUPPORTED_THIS",
                 "name the value, such as `$json` or an arrow's parameter",

@@ -130,6 +130,11 @@ impl Border {
             }
             Val::Object(object) => *out = Value::Object(self.map(object, depth)?),
             Val::Moment(moment) => *out = Value::String(moment.iso()),
+            Val::Instance(instance) => {
+                let value = instance.border()?;
+                self.charge(value.as_str().map_or(0, str::len))?;
+                *out = value;
+            }
             Val::Callback(_) => return Err(Fault::new("TYPE_FUNCTION", "a function is no result")),
         }
         Ok(())

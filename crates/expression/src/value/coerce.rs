@@ -45,6 +45,7 @@ pub(crate) fn strictly_equal(a: Val<'_>, b: Val<'_>) -> bool {
         (Val::Array(a), Val::Array(b)) => std::ptr::eq(a, b),
         (Val::Object(a), Val::Object(b)) => std::ptr::eq(a, b),
         (Val::Moment(a), Val::Moment(b)) => std::ptr::eq(a, b),
+        (Val::Instance(a), Val::Instance(b)) => std::ptr::eq(a, b),
         _ => false,
     }
 }
@@ -103,6 +104,7 @@ impl<'a> Machine<'a> {
             Val::Bool(b) => f64::from(u8::from(b)),
             Val::Exact(n) => n.as_f64().unwrap_or(f64::NAN),
             Val::Moment(moment) => moment.millis as f64,
+            Val::Instance(instance) => instance.number(),
             _ => match value.text() {
                 Some(Text::Utf8(s)) => {
                     self.scan(s.len())?;
@@ -121,6 +123,7 @@ impl<'a> Machine<'a> {
     pub(crate) fn primitive(&mut self, value: Val<'a>) -> Result<Val<'a>, Fault> {
         match value {
             Val::Moment(moment) => Ok(Val::Num(moment.millis as f64)),
+            Val::Instance(instance) => instance.primitive(self),
             Val::JsonArray(_)
             | Val::Array(_)
             | Val::JsonObject(_)

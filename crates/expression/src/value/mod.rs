@@ -5,6 +5,8 @@
 
 mod border;
 mod coerce;
+mod instance;
+mod keyed;
 mod moment;
 mod notation;
 mod number;
@@ -15,6 +17,8 @@ use serde_json::{Map, Number, Value};
 
 pub(crate) use border::{condition, owned, too_nested};
 pub(crate) use coerce::{compare, loosely_equal, strictly_equal, to_int32, to_integer};
+pub(crate) use instance::{Instance, Shown};
+pub(crate) use keyed::{Keyed, Place, Slot, copy_index, find, hashed, occupy};
 pub(crate) use moment::Moment;
 pub(crate) use notation::notation;
 pub(crate) use number::{
@@ -59,6 +63,8 @@ pub(crate) enum Val<'a> {
     Object(&'a Object<'a>),
     /// A moment in time with its zone's offset.
     Moment(&'a Moment),
+    /// A value of a class: a `Set`, a `Map` and the like.
+    Instance(&'a Instance<'a>),
     /// A callback on its way to the method that calls it; never seen by an expression.
     Callback(&'a Callback),
 }
@@ -131,6 +137,7 @@ impl<'a> Val<'a> {
                 | Val::Array(_)
                 | Val::Object(_)
                 | Val::Moment(_)
+                | Val::Instance(_)
                 | Val::Callback(_)
         )
     }
@@ -154,6 +161,7 @@ impl<'a> Val<'a> {
             Val::JsonArray(_) | Val::Array(_) => "array",
             Val::JsonObject(_) | Val::Object(_) => "object",
             Val::Moment(_) => "date",
+            Val::Instance(instance) => instance.kind(),
             Val::Callback(_) => "function",
         }
     }

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::{MAX_NESTING, Text, Val, json_entries, number_text, too_nested};
+use super::{Instance, MAX_NESTING, Shown, Text, Val, json_entries, number_text, too_nested};
 use crate::{Limits, error::Fault};
 
 /// Writes a value so that different values have different texts.
 ///
 /// As JSON, and beside it `undefined`, `NaN`, `Infinity`, `-0`, and lone surrogates as `\ud83d`;
-/// a moment is `Date(…)` of its milliseconds.
+/// a moment is `Date(…)` of its milliseconds, and the others are their class with what they hold.
 pub(crate) fn notation(value: Val<'_>, limits: &Limits) -> Result<String, Fault> {
     let mut writer = Writer {
         text: String::new(),
@@ -66,7 +66,25 @@ impl Writer {
                 })
             }
             Val::Moment(moment) => self.push(&format!("Date({})", moment.millis)),
+            Val::Instance(instance) => self.instance(instance, depth),
             other => self.push(&format!("[{}]", other.kind())),
+        }
+    }
+
+    fn instance(&mut self, instance: &Instance<'_>, depth: usize) -> Result<(), Fault> {
+        self.push(instance.kind())?;
+        match instance.shown() {
+            Shown::List(items) => self.listed('[', ']', items.iter(), |writer, item| {
+                writer.value(*item, depth + 1)
+            }),
+            Shown::Pairs(keys, values) => {
+                self.listed('[', ']', keys.iter().zip(values), |writer, (key, value)| {
+                    let pair = [*key, *value];
+                    writer.listed('[', ']', pair.into_iter(), |writer, item| {
+                        writer.value(item, depth + 1)
+                    })
+                })
+            }
         }
     }
 

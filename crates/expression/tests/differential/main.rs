@@ -57,8 +57,13 @@ fn crossed_cases_agree_with_node() {
 
 #[test]
 fn written_cases_agree_with_node() {
-    let cases: Vec<String> = include_str!("../cases.txt")
-        .lines()
+    let files = [
+        include_str!("../cases.txt"),
+        include_str!("../cases/collections.txt"),
+    ];
+    let cases: Vec<String> = files
+        .iter()
+        .flat_map(|file| file.lines())
         .filter(|line| !line.trim().is_empty())
         .map(str::to_owned)
         .collect();

@@ -1,5 +1,6 @@
 // Reads one JSON text per line: first the document, then sources. Answers each source with one
-// line: { "ok": notation, "border": JSON } or { "throws": name }; an undefined result has no border.
+// line: { "ok": notation, "border": JSON } or { "throws": name }; an undefined result has no border,
+// and what is no result is "refused".
 // `$json` is a fresh copy for each source.
 const fs = require('fs');
 
@@ -26,6 +27,8 @@ function write(value) {
   return '{' + Object.entries(value).map(([key, item]) => text(key) + ':' + write(item)).join() + '}';
 }
 
+const REFUSED = {};
+
 // What leaves the language: JSON, without half characters.
 function border(value) {
   switch (typeof value) {
@@ -37,6 +40,7 @@ function border(value) {
   }
   if (value === null || value instanceof Date) return value;
   if (Array.isArray(value) || typeof value.next === 'function') return Array.from(value, border);
+  if ([Set, Map, RegExp].some((type) => value instanceof type)) throw REFUSED;
   const kept = Object.entries(value).filter(([, item]) => item !== undefined);
   return Object.fromEntries(kept.map(([key, item]) => [key.toWellFormed(), border(item)]));
 }
@@ -46,7 +50,13 @@ function judge(document, source) {
     const run = new Function('$json', '"use strict"; return (' + source + '\n)');
     // Twice, because an iterator is used up by the first look at it.
     const value = run(JSON.parse(document));
-    return { ok: write(run(JSON.parse(document))), border: value === undefined ? undefined : border(value) };
+    const ok = write(run(JSON.parse(document)));
+    try {
+      return { ok, border: value === undefined ? undefined : border(value) };
+    } catch (error) {
+      if (error === REFUSED) return { ok, refused: true };
+      throw error;
+    }
   } catch (error) {
     return { throws: String(error && error.name) };
   }

@@ -38,8 +38,11 @@ pub(crate) fn ours(source: &str, document: &Value) -> Answer {
     let data = json!({ "json": document });
     let (scope, context) = (JsonScope(&data), Context::default());
     let answer = program.inspect(&scope, &context).and_then(|notation| {
-        let result = program.evaluate(&scope, &context)?;
-        Ok(Answer::Value(both(&notation, result.as_ref())))
+        match program.evaluate(&scope, &context) {
+            Ok(result) => Ok(Answer::Value(both(&notation, result.as_ref()))),
+            Err(error) if error.code == "TYPE_RESULT" => Ok(refused(&notation)),
+            Err(error) => Err(error),
+        }
     });
     answer.unwrap_or_else(|error| Answer::Error(error.code.to_owned()))
 }
@@ -48,6 +51,11 @@ pub(crate) fn ours(source: &str, document: &Value) -> Answer {
 /// are sorted: an object of the data leaves as it is, and the notation shows their order.
 fn both(notation: &str, result: Option<&Value>) -> String {
     format!("{notation} → {}", result.map_or_else(String::new, alike))
+}
+
+/// A value of the language that is no result.
+fn refused(notation: &str) -> Answer {
+    Answer::Value(format!("{notation} → refused"))
 }
 
 fn alike(value: &Value) -> String {
@@ -103,6 +111,7 @@ impl Node {
         let answer: Value = serde_json::from_str(&line)
             .unwrap_or_else(|error| panic!("node ended at {source}: {error}"));
         match (&answer["ok"], &answer["throws"]) {
+            (Value::String(value), _) if answer["refused"] == true => refused(value),
             (Value::String(value), _) => Answer::Value(both(value, answer.get("border"))),
             (_, Value::String(name)) => Answer::Error(name.clone()),
             _ => panic!("{source}: {answer}"),
