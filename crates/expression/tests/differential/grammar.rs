@@ -347,6 +347,7 @@ pub(crate) const LEAVES: &[(&str, &[&str])] = &[
     ),
     ("V", &["undefined", "null", "$json.none", "$json.nothing"]),
     ("u", &["undefined", "null"]),
+    ("C", &["Set", "Map", "Object", "Array"]),
     ("+", &["+", "-", "*", "/", "%"]),
     ("&", &["&", "|", "^", "<<", ">>", ">>>"]),
     ("<", &["<", "<=", ">", ">="]),
