@@ -90,6 +90,27 @@ pub(crate) enum Node {
     Inline(u32, Run),
     /// An arrow or function on its way to a method: index into [`Code::callbacks`].
     Callback(u32),
+    /// The statements of an arrow's body: a run of [`Code::lists`].
+    Body(Run),
+    /// The statements of a block within a body: a run of [`Code::lists`].
+    Block(Run),
+    /// Gives a slot a value.
+    Let(u16, NodeId),
+    /// Takes a value apart: index into [`Code::patterns`].
+    Declare(u32, NodeId),
+    /// Tests and what each guards in turn, and at last what is left: a run of [`Code::lists`].
+    If(Run),
+    Return(NodeId),
+    /// Index into [`Code::tries`].
+    Try(u32),
+}
+
+/// `try`, with what follows it.
+#[derive(Debug)]
+pub(crate) struct Try {
+    pub(crate) block: NodeId,
+    pub(crate) catch: Option<(Option<Pattern>, NodeId)>,
+    pub(crate) finally: Option<NodeId>,
 }
 
 /// The fields of `$nodes.<id>`.
@@ -220,6 +241,9 @@ pub(crate) struct Code {
     pub(crate) wides: Vec<Vec<u16>>,
     pub(crate) methods: Vec<(&'static str, &'static MethodSet)>,
     pub(crate) callbacks: Vec<Callback>,
+    /// Patterns of declarations.
+    pub(crate) patterns: Vec<Pattern>,
+    pub(crate) tries: Vec<Try>,
     /// Node ids by slot.
     pub(crate) node_ids: Vec<String>,
     pub(crate) slots: u16,

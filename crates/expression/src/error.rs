@@ -76,6 +76,19 @@ impl Fault {
         self
     }
 
+    pub(crate) fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Whether `catch` sees it: a limit ends the evaluation, and so does a mistake of our own.
+    pub(crate) fn can_be_caught(&self) -> bool {
+        !self.0.code.starts_with("LIMIT_") && self.0.code != "TYPE_INTERNAL"
+    }
+
     #[cold]
     pub(crate) fn at_border(mut self) -> Self {
         self.0.phase = Phase::Border;

@@ -23,6 +23,9 @@
 //!   them compare exactly: ids must survive.
 //! - `**`, `Math.sin` and their like may differ in the last digit: they are computed alike on every machine,
 //!   and ECMA-262 leaves that digit open.
+//! - `catch (e)` sees `{ code, message, name }`, where `name` is JavaScript's class and `message` is
+//!   ours, which names no value; a limit is not caught.
+//! - A name is given once: there is no assignment, so a statement that is only a value is refused.
 //! - In strict mode a member of null or undefined is an error that says which key was missing.
 //!
 //! ```

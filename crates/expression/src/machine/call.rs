@@ -133,7 +133,11 @@ impl<'a> Machine<'a> {
         self.bind_pattern(&param.pattern, value)
     }
 
-    fn bind_pattern(&mut self, pattern: &'a Pattern, value: Val<'a>) -> Result<(), Fault> {
+    pub(super) fn bind_pattern(
+        &mut self,
+        pattern: &'a Pattern,
+        value: Val<'a>,
+    ) -> Result<(), Fault> {
         match pattern {
             Pattern::Slot(slot) => {
                 self.slots[usize::from(*slot)] = Reg::of(&value);
@@ -157,7 +161,7 @@ impl<'a> Machine<'a> {
         if value.is_nullish() && !self.lenient {
             let message = format!("cannot take {} apart", value.kind());
             return Err(Fault::new("PATH_OF_NULLISH", message)
-                .hint("give the parameter a default: `({ key } = {}) => …`"));
+                .hint("write `?? {}` after the value, or give the parameter a default: `({ key } = {}) => …`"));
         }
         let mut taken: Vec<Text<'a>> = Vec::new();
         for (key, param) in fields {

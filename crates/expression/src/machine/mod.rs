@@ -4,6 +4,7 @@
 //! is as deep as the source is nested, which the parser bounds.
 
 mod arena;
+mod block;
 mod budget;
 mod build;
 mod call;
@@ -47,6 +48,8 @@ pub(crate) struct Machine<'a> {
     bytes: usize,
     /// State of the seeded generator.
     random: u64,
+    /// The statement that was looked at last returns from its body; false while a value is made.
+    returned: bool,
     /// Why the evaluation has stopped.
     fault: Option<Fault>,
 }
@@ -81,6 +84,7 @@ impl<'a> Machine<'a> {
             deadline_at: budget::DEADLINE_EVERY,
             bytes: 0,
             random: context.seed,
+            returned: false,
             fault: None,
         };
         machine.set_look_at();

@@ -104,6 +104,13 @@ impl<'a> Machine<'a> {
                 self.chain(first, 0, base, steps)
             }
             Node::PathChain { path, base, steps } => self.path_chain(path, base, steps),
+            node @ (Node::Body(_)
+            | Node::Block(_)
+            | Node::Let(..)
+            | Node::Declare(..)
+            | Node::If(_)
+            | Node::Return(_)
+            | Node::Try(_)) => self.statement(node),
             node => {
                 let outcome = self.compound(node);
                 self.quick(outcome)

@@ -1,9 +1,12 @@
 //! Arrows: slots for their parameters, and their body.
 
-use super::{Resolver, length};
+use super::{Resolver, block::UNBOUND, length};
 use crate::{
     code::{Arrow, Callback, Param, Pattern, PatternKey},
-    syntax::ast::{self, Cooked, Key, Span},
+    syntax::{
+        ast::{self, Cooked, Key, Span},
+        is_reserved,
+    },
 };
 
 impl Resolver<'_> {
@@ -21,7 +24,10 @@ impl Resolver<'_> {
             .map(|param| self.param(param, outer))
             .collect();
         let rest = arrow.rest.as_ref().map(|rest| self.pattern(rest, outer));
-        let body = self.expr(&arrow.body);
+        let body = match &arrow.body.kind {
+            ast::ExprKind::Block(statements) => self.arrow_body(statements, outer, &arrow.body),
+            _ => self.expr(&arrow.body),
+        };
         self.bindings.truncate(outer);
         let plain = plain.then_some(first);
         let id = length(&self.code.callbacks);
@@ -45,7 +51,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn pattern(&mut self, pattern: &ast::Pattern, outer: usize) -> Pattern {
+    pub(super) fn pattern(&mut self, pattern: &ast::Pattern, outer: usize) -> Pattern {
         match pattern {
             ast::Pattern::Name(name, span) => Pattern::Slot(self.bind(name, *span, outer)),
             ast::Pattern::Object { fields, rest, span } => {
@@ -89,26 +95,33 @@ impl Resolver<'_> {
         }
     }
 
-    /// Gives a parameter its slot; `outer` is where the arrow's own names begin.
+    /// Gives a name its slot; `outer` is where the names of its arrow or block begin.
     fn bind(&mut self, name: &str, span: Span, outer: usize) -> u16 {
-        if self.bindings[outer..]
-            .iter()
-            .any(|(known, _)| known == name)
-        {
-            let message = format!("two parameters are called `{name}`");
-            self.error("NAME_DUPLICATE", message, span, None);
-        }
-        if matches!(
-            name,
-            "true" | "false" | "null" | "this" | "new" | "typeof" | "in" | "void"
-        ) {
-            let message = format!("`{name}` cannot name a parameter");
+        if is_reserved(name) {
+            let message = format!("`{name}` cannot name a value");
             self.error("SYNTAX_RESERVED", message, span, None);
         }
         let slot = self.code.slots;
-        // A source of 64 KiB cannot name 65,536 parameters.
-        self.code.slots = slot.saturating_add(1);
-        self.bindings.push((name.into(), slot));
+        if slot == UNBOUND {
+            // Only under a limit of the source that is far above the default.
+            let message = format!("the expression gives more than {UNBOUND} names");
+            self.error("LIMIT_NAMES", message, span, None);
+        } else {
+            self.code.slots = slot + 1;
+        }
+        let known = self.bindings[outer..]
+            .iter()
+            .position(|(known, _)| known == name);
+        match known.map(|at| &mut self.bindings[outer + at].1) {
+            // Declared in this block, and here is the declaration.
+            Some(waiting) if *waiting == UNBOUND => *waiting = slot,
+            Some(_) => {
+                let message = format!("`{name}` is given twice");
+                let hint = "give the second value a name of its own";
+                self.error("NAME_DUPLICATE", message, span, Some(hint.into()));
+            }
+            None => self.bindings.push((name.into(), slot)),
+        }
         slot
     }
 }

@@ -1,6 +1,7 @@
 //! From tree to flat program: every name gets its meaning, or an error with what was meant.
 
 mod arrow;
+mod block;
 mod chain;
 mod construct;
 mod names;
@@ -76,7 +77,7 @@ struct Resolver<'o> {
     report: Report,
     errors: Vec<ExpressionError>,
     known_nodes: Option<&'o [&'o str]>,
-    /// Names in sight, innermost last, and their slots.
+    /// Names in sight, innermost last, and their slots; [`block::UNBOUND`] before the declaration.
     bindings: Vec<(CompactString, u16)>,
 }
 
@@ -144,6 +145,7 @@ impl Resolver<'_> {
             ExprKind::Number(n) => Node::Number(*n),
             ExprKind::Str(text) => return self.text(text, span),
             ExprKind::Name(name) => return self.name(name, span),
+            ExprKind::Block(statements) => self.body(statements),
             ExprKind::Chain { base, links } => return self.chain(base, links, span),
             ExprKind::New {
                 name,

@@ -1,6 +1,6 @@
 //! Names that stand alone: bindings, roots, constants; and what was meant by the others.
 
-use super::{Resolver, construct::constructor, link_name};
+use super::{Resolver, block::UNBOUND, construct::constructor, link_name};
 use crate::{
     Purity, Root,
     code::{Node, NodeId},
@@ -22,6 +22,9 @@ impl Resolver<'_> {
 
     pub(super) fn name(&mut self, name: &str, span: Span) -> NodeId {
         if let Some(slot) = self.binding(name) {
+            if slot == UNBOUND {
+                return self.too_early(name, span);
+            }
             return self.push(Node::Local(slot), span);
         }
         if name == "undefined" {

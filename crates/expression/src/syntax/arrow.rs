@@ -41,25 +41,15 @@ impl Parser<'_> {
             }
             _ => return None,
         };
-        self.eat(Kind::FatArrow);
-        if self.token.kind == Kind::LeftBrace {
-            let span = self.token.span();
-            let hint = "write the value after `=>`; an object goes in parentheses: `x => ({ … })`";
-            self.unsupported(
-                "UNSUPPORTED_BLOCK",
-                "an arrow with a block body",
-                span,
-                hint,
-            );
-            self.skip_block();
-            let span = self.since(start);
-            return Some(Expr {
-                kind: ExprKind::Error,
-                span,
-                grouped: false,
-            });
+        if self.token.kind == Kind::FatArrow && self.after_line_end() {
+            self.expected("the arrow on the line of its parameters");
         }
-        let body = self.expression();
+        self.eat(Kind::FatArrow);
+        let body = if self.token.kind == Kind::LeftBrace {
+            self.body()
+        } else {
+            self.expression()
+        };
         let kind = ExprKind::Arrow(Box::new(Arrow { params, rest, body }));
         Some(Expr {
             kind,
@@ -142,7 +132,7 @@ impl Parser<'_> {
         Some((name, span))
     }
 
-    fn pattern(&mut self) -> Pattern {
+    pub(super) fn pattern(&mut self) -> Pattern {
         let start = self.token.span();
         match self.token.kind {
             Kind::LeftBrace => {

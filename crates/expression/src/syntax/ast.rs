@@ -83,6 +83,40 @@ pub(crate) enum ExprKind {
         name_span: Span,
         args: Vec<Element>,
     },
+    /// The statements of an arrow's body; stands nowhere else.
+    Block(Vec<Statement>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) kind: StatementKind,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) enum StatementKind {
+    /// Something was wrong here and has been reported.
+    Error,
+    Empty,
+    /// `const` or `let`: names and what they stand for.
+    Declare(Vec<(Pattern, Option<Expr>)>),
+    /// Tests in their order with what each guards; then what is left.
+    If {
+        branches: Vec<(Expr, Statement)>,
+        otherwise: Option<Box<Statement>>,
+    },
+    Return(Option<Expr>),
+    Block(Vec<Statement>),
+    Try(Box<Try>),
+    /// An expression whose value nobody takes, and whether a mistake in it has been reported.
+    Value(Expr, bool),
+}
+
+#[derive(Debug)]
+pub(crate) struct Try {
+    pub(crate) block: Vec<Statement>,
+    pub(crate) catch: Option<(Option<Pattern>, Vec<Statement>)>,
+    pub(crate) finally: Option<Vec<Statement>>,
 }
 
 /// An element of an array or an argument of a call.

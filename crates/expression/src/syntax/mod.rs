@@ -11,8 +11,10 @@ mod name;
 mod operators;
 mod parser;
 mod primary;
+mod statement;
 mod token;
 
 pub(crate) use lexer::is_js_space;
 pub(crate) use literal::{digits_value, radix_digits};
+pub(crate) use name::is_reserved;
 pub(crate) use parser::parse;

@@ -4,7 +4,7 @@ use compact_str::CompactString;
 
 use super::{literal, parser::Parser};
 
-/// Words that an escape does not turn into a name.
+/// Words that name nothing, also if they are written with escapes.
 const RESERVED: &[&str] = &[
     "break",
     "case",
@@ -43,6 +43,11 @@ const RESERVED: &[&str] = &[
     "while",
     "with",
 ];
+
+/// Whether a word can name no value.
+pub(crate) fn is_reserved(word: &str) -> bool {
+    RESERVED.contains(&word)
+}
 
 /// Length in bytes of the name that `text` starts with; 0 if it starts with none.
 pub(super) fn length(text: &str) -> usize {
@@ -112,6 +117,6 @@ impl Parser<'_> {
 
     /// Whether the current token is a reserved word that an escape hides.
     pub(super) fn hides_reserved_word(&self) -> bool {
-        self.text().contains('\\') && RESERVED.contains(&self.name().as_str())
+        self.text().contains('\\') && is_reserved(&self.name())
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Parser<'s> {
     max_depth: usize,
     /// The place of the last complaint about grammar, so that one mistake is told once.
     complained_at: Option<u32>,
+    /// Blocks of statements that are open, where a `;` ends what went wrong.
+    pub(super) blocks: usize,
     /// Nesting went too deep; the rest of the text is not looked at.
     aborted: bool,
 }
@@ -56,6 +58,7 @@ impl<'s> Parser<'s> {
             depth: 0,
             max_depth,
             complained_at,
+            blocks: 0,
             aborted: false,
         }
     }
@@ -158,6 +161,7 @@ impl<'s> Parser<'s> {
             match self.token.kind {
                 Kind::Eof => return,
                 Kind::Comma | Kind::Colon if open == 0 => return,
+                Kind::Semicolon if open == 0 && self.blocks > 0 => return,
                 Kind::RightParen | Kind::RightBracket | Kind::RightBrace => {
                     if open == 0 {
                         return;
@@ -232,7 +236,7 @@ impl<'s> Parser<'s> {
             if p.token.kind == Kind::Assign {
                 let span = p.token.span();
                 let hint = if p.text() == "=" {
-                    "compare with `===`; a value is given a name in a node of its own"
+                    "compare with `===`; a value gets a name by `const name = …` in a block"
                 } else {
                     "write the operator without `=`"
                 };

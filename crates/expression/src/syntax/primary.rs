@@ -85,7 +85,7 @@ impl Parser<'_> {
         }
     }
 
-    fn comma_inside(&mut self) {
+    pub(super) fn comma_inside(&mut self) {
         if self.token.kind == Kind::Comma {
             let hint = "keep the last value only, or write an array";
             let span = self.token.span();
@@ -336,7 +336,7 @@ impl Parser<'_> {
             "return" | "throw" | "try" | "var" | "let" | "const" | "with" | "debugger"
             | "break" | "continue" => (
                 "UNSUPPORTED_STATEMENT",
-                "a field holds one expression, no statements",
+                "statements stand in the body of an arrow: `(() => { … })()`",
             ),
             "case" | "catch" | "default" | "else" | "enum" | "export" | "extends" | "finally"
             | "in" | "instanceof" => {
@@ -365,7 +365,8 @@ impl Parser<'_> {
         ExprKind::Error
     }
 
-    /// Skips what cannot be read in a sensible way: to the end of the enclosing brackets.
+    /// Skips what cannot be read in a sensible way: to the end of the enclosing brackets or of the
+    /// statement.
     fn skip_all(&mut self) {
         let mut open = 0_usize;
         loop {
@@ -378,6 +379,7 @@ impl Parser<'_> {
                     }
                     open -= 1;
                 }
+                Kind::Semicolon if open == 0 && self.blocks > 0 => return,
                 Kind::Backtick => self.skip_template(),
                 _ => {}
             }
@@ -385,11 +387,13 @@ impl Parser<'_> {
         }
     }
 
-    /// With `{` as the token: skips the block.
+    /// With an opening bracket as the token: skips to the one that closes it, and takes that.
     pub(super) fn skip_block(&mut self) {
         self.advance();
+        let blocks = std::mem::take(&mut self.blocks);
         self.skip_all();
-        self.eat(Kind::RightBrace);
+        self.blocks = blocks;
+        self.advance();
     }
 }
 
