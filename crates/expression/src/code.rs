@@ -45,6 +45,8 @@ pub(crate) enum Node {
     StepField(u16, NodeField, bool),
     /// All fields of a node.
     StepWhole(u16, bool),
+    /// Items of a node's result.
+    StepItems(u16, Lineage, bool),
     Now,
     Today,
     Random,
@@ -133,6 +135,16 @@ impl NodeField {
         ("port", NodeField::Port),
         ("attempts", NodeField::Attempts),
     ];
+}
+
+/// Which items of `$nodes.<id>` are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lineage {
+    /// The one that the current item came from.
+    Item,
+    All,
+    First,
+    Last,
 }
 
 /// One step of a chain.

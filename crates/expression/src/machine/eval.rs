@@ -28,6 +28,7 @@ impl<'a> Machine<'a> {
             Node::Inline(callback, args) => self.call_inline(callback, args),
             Node::StepField(slot, field, optional) => self.node_field(slot, field, optional),
             Node::StepWhole(slot, optional) => self.node_whole(slot, optional),
+            Node::StepItems(slot, which, optional) => self.node_items(slot, which, optional),
             Node::Wide(at) => {
                 let units: &'a [u16] = &code.wides[at as usize];
                 self.text_value(Text::Wide(units))
@@ -238,7 +239,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    fn node_absent(&self, optional: bool) -> Outcome<'a> {
+    pub(super) fn node_absent(&self, optional: bool) -> Outcome<'a> {
         if optional || self.lenient {
             return Ok(Val::Undefined);
         }

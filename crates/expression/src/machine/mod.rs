@@ -11,6 +11,7 @@ mod call;
 mod chain;
 mod eval;
 mod keyed;
+mod lineage;
 mod node;
 mod operators;
 mod record;

@@ -4,6 +4,7 @@ mod arrow;
 mod block;
 mod chain;
 mod construct;
+mod lineage;
 mod names;
 mod node;
 

@@ -70,11 +70,10 @@ impl Resolver<'_> {
                 path: Some(format!("$nodes.{id}.{field}")),
             };
         }
-        let node = if matches!(&*field, "item" | "all" | "first" | "last" | "itemMatching") {
-            let hint = "use `.result`, which is the latest activation's";
-            let message = format!("`.{field}` of a node is not part of the language");
-            self.error("UNSUPPORTED_LINEAGE", message, span, Some(hint.into()))
-        } else {
+        if let Some(head) = self.lineage((slot, &id, optional), &field, links, base) {
+            return head;
+        }
+        let node = {
             let fields = NodeField::ALL.map(|(name, _)| name);
             let hint = self.nearest(&field, fields).map_or_else(
                 || format!("did you mean `$nodes.{id}.result.{field}`?"),

@@ -1,0 +1,69 @@
+//! `$nodes.<id>.item`, `.all()`, `.first()`, `.last()`: items of a node's result.
+
+use super::{Resolver, chain::Head};
+use crate::{
+    code::{Lineage, Node},
+    syntax::ast::{Expr, Link, LinkKind},
+};
+
+impl Resolver<'_> {
+    /// The items that `field` of a node means, if it is one of these names; the node is given by
+    /// its slot, its id and whether it may be missing.
+    pub(super) fn lineage(
+        &mut self,
+        (slot, id, optional): (u16, &str, bool),
+        field: &str,
+        links: &[Link],
+        base: &Expr,
+    ) -> Option<Head> {
+        let (which, is_call) = match field {
+            "item" => (Lineage::Item, false),
+            "all" => (Lineage::All, true),
+            "first" => (Lineage::First, true),
+            "last" => (Lineage::Last, true),
+            "itemMatching" => {
+                let span = base.span.to(links[1].span);
+                let hint = format!("write `$nodes.{id}.all()[index]`");
+                let message = format!("`.{field}` of a node is not part of the language");
+                let node = self.error("UNSUPPORTED_LINEAGE", message, span, Some(hint));
+                let (taken, path) = (links.len(), None);
+                return Some(Head { node, taken, path });
+            }
+            _ => return None,
+        };
+        let call = match links.get(2) {
+            Some(Link {
+                kind: LinkKind::Call(args),
+                span,
+                ..
+            }) => Some((args, *span)),
+            _ => None,
+        };
+        let taken = if call.is_some() { 3 } else { 2 };
+        let span = base.span.to(links[taken - 1].span);
+        let wrong = match call {
+            None if is_call => Some(format!("call it: `.{field}()`")),
+            Some(_) if !is_call => Some(format!("leave the parentheses away: `.{field}`")),
+            Some((args, _)) if !args.is_empty() => {
+                Some(format!("leave the arguments away: `.{field}()`"))
+            }
+            _ => None,
+        };
+        let node = match wrong {
+            Some(hint) => {
+                if let Some((args, span)) = call {
+                    self.elements(args, span);
+                }
+                let message = format!("`.{field}` of a node is not written so");
+                self.error("UNSUPPORTED_LINEAGE", message, span, Some(hint))
+            }
+            None => {
+                // What is read of the items is not told apart from the whole result.
+                self.report.paths.push(format!("$nodes.{id}.result"));
+                self.push(Node::StepItems(slot, which, optional), span)
+            }
+        };
+        let path = None;
+        Some(Head { node, taken, path })
+    }
+}
