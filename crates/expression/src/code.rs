@@ -24,6 +24,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    #[inline(always)]
     pub(crate) fn of<T>(self, list: &[T]) -> &[T] {
         &list[self.start as usize..][..self.len as usize]
     }

@@ -54,7 +54,7 @@ impl Path {
     }
 
     /// What a path starts from that does not start from a parameter.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn start<'v>(&self, scope: &'v dyn Scope, node_ids: &[String]) -> Option<&'v Value> {
         match self.from {
             PathRoot::Root(root) => scope.root(root),
@@ -144,7 +144,7 @@ impl Key {
     }
 
     /// What an object of the data has under this key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of<'v>(&self, map: &'v Map<String, Value>) -> Option<&'v Value> {
         let place = self.place.load(Ordering::Relaxed) as usize;
         if place < FAR
@@ -177,7 +177,7 @@ impl Key {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is(&self, known: &str) -> bool {
         known.len() == self.len
             && Mark::of(known.as_bytes()) == self.mark
@@ -194,7 +194,7 @@ impl Mark {
     /// Texts of one length up to this one are equal if their marks are.
     const WHOLE: usize = 16;
 
-    #[inline]
+    #[inline(always)]
     fn of(bytes: &[u8]) -> Self {
         if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
             return Self(u64::from_le_bytes(*first), u64::from_le_bytes(*last));

@@ -9,6 +9,9 @@ const PER_ELEMENT: u64 = 100;
 /// So many operations pass between two looks at the deadline.
 pub(super) const DEADLINE_EVERY: u64 = 4_096;
 
+/// Beyond any limit, and so far from the end of the word that steps can be added without a check.
+const FULL: u64 = 1 << 62;
+
 /// Bytes of text that cost one operation to look at.
 const BYTES_PER_OPERATION: usize = 512;
 
@@ -16,7 +19,7 @@ impl Machine<'_> {
     /// Spends `n` operations.
     #[inline]
     pub(crate) fn charge(&mut self, n: u64) -> Result<(), Fault> {
-        self.operations = self.operations.saturating_add(n);
+        self.operations = self.operations.saturating_add(n).min(FULL);
         if self.operations > self.look_at {
             self.look()
         } else {
@@ -82,7 +85,7 @@ impl Machine<'_> {
     }
 
     #[cold]
-    fn look(&mut self) -> Result<(), Fault> {
+    pub(super) fn look(&mut self) -> Result<(), Fault> {
         if self.operations > self.allowed {
             let message = format!("the expression takes more than {} operations", self.allowed);
             return Err(Fault::new("LIMIT_OPERATIONS", message)

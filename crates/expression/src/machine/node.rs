@@ -16,12 +16,6 @@ impl<'a> Machine<'a> {
         self.outcome(value)
     }
 
-    /// One node.
-    #[inline(never)]
-    pub(super) fn node(&mut self, id: NodeId) -> Quick<'a> {
-        self.operand(id)
-    }
-
     /// One node; leaves are evaluated in the caller's own frame.
     #[inline(always)]
     pub(super) fn operand(&mut self, id: NodeId) -> Quick<'a> {
@@ -36,13 +30,13 @@ impl<'a> Machine<'a> {
                 let value = match self.follow(path) {
                     End::At(value) => Reg::Data(value),
                     End::Nowhere => Reg::Undefined,
-                    End::Unclear => return self.inner(id),
+                    End::Unclear => return self.node(id),
                 };
                 // The node, the start, and each step, as without a path.
                 self.spend(2 + u64::from(path.keys.len))?;
                 return Ok(value);
             }
-            _ => return self.inner(id),
+            _ => return self.node(id),
         };
         self.spend(1)?;
         Ok(value)
@@ -61,9 +55,9 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A node that is no leaf. An error gets its place here, unless a deeper node gave it one.
+    /// One node. An error gets its place here, unless a deeper node gave it one.
     #[inline(never)]
-    fn inner(&mut self, id: NodeId) -> Quick<'a> {
+    pub(super) fn node(&mut self, id: NodeId) -> Quick<'a> {
         self.spend(1)?;
         match self.placeless(id) {
             Ok(value) => Ok(value),
@@ -76,7 +70,26 @@ impl<'a> Machine<'a> {
 
     #[inline(always)]
     fn placeless(&mut self, id: NodeId) -> Quick<'a> {
-        match self.code.nodes[id as usize] {
+        let code = self.code;
+        match code.nodes[id as usize] {
+            Node::Number(n) => Ok(Reg::num(n)),
+            Node::Local(slot) => Ok(self.slots[usize::from(slot)]),
+            Node::Str(at) => Ok(Reg::Str(&code.texts[at as usize])),
+            Node::Callback(callback) => Ok(Reg::Callback(&code.callbacks[callback as usize])),
+            Node::Path { path, base, steps } => {
+                let path = &code.paths[path as usize];
+                let value = match self.follow(path) {
+                    End::At(value) => Reg::Data(value),
+                    End::Nowhere => Reg::Undefined,
+                    End::Unclear => {
+                        let first = self.node(base)?;
+                        return self.chain(first, 0, base, steps);
+                    }
+                };
+                // The start, and each step, as without a path.
+                self.spend(1 + u64::from(path.keys.len))?;
+                Ok(value)
+            }
             Node::Root(root) => Ok(self.scope.root(root).map_or(Reg::Undefined, Reg::Data)),
             Node::Undefined => Ok(Reg::Undefined),
             Node::Null => Ok(Reg::Null),
@@ -99,7 +112,7 @@ impl<'a> Machine<'a> {
                 let operand = self.operand(operand)?;
                 Ok(Reg::bool(!operand.truthy()))
             }
-            Node::Chain { base, steps } | Node::Path { base, steps, .. } => {
+            Node::Chain { base, steps } => {
                 let first = self.node(base)?;
                 self.chain(first, 0, base, steps)
             }

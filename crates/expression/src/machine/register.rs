@@ -144,10 +144,12 @@ impl<'a> Machine<'a> {
     /// Spends `n` operations.
     #[inline(always)]
     pub(super) fn spend(&mut self, n: u64) -> Result<(), Stopped> {
-        match self.charge(n) {
-            Ok(()) => Ok(()),
-            Err(fault) => Err(self.stop(fault)),
+        // Few at a time, from `budget::FULL` at most: this cannot overflow.
+        self.operations += n;
+        if self.operations > self.look_at {
+            return self.look().map_err(|fault| self.stop(fault));
         }
+        Ok(())
     }
 
     /// Keeps the reason why the evaluation cannot go on.
