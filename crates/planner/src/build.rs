@@ -147,7 +147,10 @@ impl<'a> Builder<'a> {
                 priority: priorities[index as usize],
                 routes: graph.routes[index as usize],
             };
-            nodes.extend(metadata.and_then(|metadata| self.node(shape, metadata, checks)));
+            match metadata {
+                Some(metadata) => nodes.extend(self.node(shape, metadata, checks)),
+                None => self.node_of_no_action(index, checks),
+            }
         }
         let connections = self.connections(&edges, checks);
         let output = self.output(&graph, &scope)?;

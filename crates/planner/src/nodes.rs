@@ -137,6 +137,24 @@ impl Builder<'_> {
         })
     }
 
+    /// Reports what is wrong with the expressions of a node whose action is not known. Which of its
+    /// parameters would be programs over `$item` is not known either, so that root is let pass.
+    pub(crate) fn node_of_no_action(&mut self, index: u32, checks: Checks<'_>) {
+        let node = &self.definition.nodes[index as usize];
+        self.gate(index, node.when.as_ref(), "when", checks);
+        self.gate(index, node.for_each.as_ref(), "for_each", checks);
+        self.key(index, node, checks);
+        let at = format!("/nodes/{index}/parameters");
+        match Parameters::compile(&node.parameters, &[], checks.scope) {
+            Ok(parameters) => self.reads(index, true, &parameters, &at, checks),
+            Err(problems) => {
+                let problems = problems.iter();
+                self.diagnostics
+                    .extend(problems.map(|problem| expressions::diagnostic(problem, &at)));
+            }
+        }
+    }
+
     fn parameters(
         &mut self,
         node: u32,
@@ -163,14 +181,7 @@ impl Builder<'_> {
             }
         };
         let item = definition.for_each.is_some() || definition.each_item;
-        let place = Place::Parameter { node, item };
-        for (name, program) in &parameters.resolved {
-            program.each_use(&pointer_join("", name), &mut |found| {
-                checks
-                    .reads
-                    .check(place, &found, &at, &mut self.diagnostics);
-            });
-        }
+        self.reads(node, item, &parameters, &at, checks);
         let place = Place::Parameter { node, item: true };
         for (path, program) in &parameters.deferred {
             let pointer = deferred_pointer(path);
@@ -180,6 +191,23 @@ impl Builder<'_> {
                 .check(place, &found, &at, &mut self.diagnostics);
         }
         parameters
+    }
+
+    /// Checks what the parameters read that are computed before the action runs.
+    fn reads(
+        &mut self,
+        node: u32,
+        item: bool,
+        parameters: &Parameters,
+        at: &str,
+        checks: Checks<'_>,
+    ) {
+        let place = Place::Parameter { node, item };
+        for (name, program) in &parameters.resolved {
+            program.each_use(&pointer_join("", name), &mut |found| {
+                checks.reads.check(place, &found, at, &mut self.diagnostics);
+            });
+        }
     }
 
     fn gate(

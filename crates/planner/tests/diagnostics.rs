@@ -46,6 +46,18 @@ fn an_unknown_action_has_a_hint() {
 }
 
 #[test]
+fn a_node_of_an_unknown_action_hides_nothing_else() {
+    check(
+        "nodes: [{ id: a, action: data.sett, when: \"$nodes.b.result\", parameters: { x: \"{{ $json. }}\", y: \"{{ $nodes.b.result }}\", z: \"{{ $item.id }}\" } }, { id: b, action: data.set }]\nconnections: [a -> b]",
+        &[
+            "PLAN_UNKNOWN_ACTION /nodes/0/action: there is no action `data.sett` (did you mean `data.set`?)",
+            "PLAN_NOT_UPSTREAM /nodes/0/when: node `a` reads `b`, which does not run before it (connect `b` to `a`, directly or through other nodes)",
+            "SYNTAX_END /nodes/0/parameters/x: expected a name after the dot, but the text ends",
+        ],
+    );
+}
+
+#[test]
 fn an_unknown_version_lists_those_that_exist() {
     check(
         "nodes: [{ id: a, action: data.set@3 }]",
