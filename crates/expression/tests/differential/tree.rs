@@ -250,9 +250,10 @@ impl<'c> Maker<'c> {
         tree
     }
 
-    /// A rule's text with other blanks; inside of literals, and before `=>`, they have a meaning.
+    /// A rule's text with other blanks; inside of literals, before `=>` and after `return` they have
+    /// a meaning (a value on the next line is lost in JavaScript, and refused here).
     fn spaced(&mut self, text: &str) -> String {
-        if text.contains(['\'', '`', '=']) {
+        if text.contains(['\'', '`', '=']) || text.contains("return") {
             return text.to_owned();
         }
         let mut words = text.split(' ');
