@@ -92,6 +92,20 @@ pub(crate) fn walk<'v>(keys: &[Key], start: &'v Value) -> End<'v> {
 pub(crate) fn walk_from<'v>(keys: &[Key], start: Reg<'v>) -> End<'v> {
     match start {
         Reg::Data(value) => walk(keys, value),
+        Reg::JsonObject(map) => walk_from_object(keys, map),
+        _ => End::Unclear,
+    }
+}
+
+/// Follows the steps from an object of the data, as a list that was made holds it.
+#[inline(never)]
+fn walk_from_object<'v>(keys: &[Key], map: &'v Map<String, Value>) -> End<'v> {
+    match keys.split_first() {
+        Some((key, rest)) if key.index == NO_INDEX => match key.of(map) {
+            Some(value) => walk(rest, value),
+            None if rest.is_empty() => End::Nowhere,
+            None => End::Unclear,
+        },
         _ => End::Unclear,
     }
 }

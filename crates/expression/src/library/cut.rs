@@ -179,6 +179,27 @@ pub(super) fn trim_end<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) 
     trimmed(m, this, false, true)
 }
 
+/// Without white space at the start; nearly all of it is single bytes.
+fn trim_start_of(mut s: &str) -> &str {
+    while let Some(b' ' | b'\t'..=b'\r') = s.as_bytes().first() {
+        s = &s[1..];
+    }
+    match s.as_bytes().first() {
+        Some(byte) if !byte.is_ascii() => s.trim_start_matches(is_js_space),
+        _ => s,
+    }
+}
+
+fn trim_end_of(mut s: &str) -> &str {
+    while let Some(b' ' | b'\t'..=b'\r') = s.as_bytes().last() {
+        s = &s[..s.len() - 1];
+    }
+    match s.as_bytes().last() {
+        Some(byte) if !byte.is_ascii() => s.trim_end_matches(is_js_space),
+        _ => s,
+    }
+}
+
 fn trimmed<'a>(m: &mut Machine<'a>, this: Val<'a>, start: bool, end: bool) -> Outcome<'a> {
     let text = receiver(this);
     m.scan(text.size())?;
@@ -186,10 +207,10 @@ fn trimmed<'a>(m: &mut Machine<'a>, this: Val<'a>, start: bool, end: bool) -> Ou
         Text::Utf8(whole) => {
             let mut s = whole;
             if start {
-                s = s.trim_start_matches(is_js_space);
+                s = trim_start_of(s);
             }
             if end {
-                s = s.trim_end_matches(is_js_space);
+                s = trim_end_of(s);
             }
             if s.len() == whole.len() {
                 Ok(this)
