@@ -215,6 +215,9 @@ pub(crate) struct Expr {
     /// A member of null or undefined is undefined, as imported workflows expect
     #[arg(long, conflicts_with = "batch")]
     pub(crate) lenient: bool,
+    /// Do not evaluate it, but say what it reads, what it depends on and whether it is a constant
+    #[arg(long, conflicts_with_all = ["batch", "data"])]
+    pub(crate) explain: bool,
     /// Read `{ "expr", "data", "mode" }` per line from standard input and answer each with a line
     #[arg(long)]
     pub(crate) batch: bool,

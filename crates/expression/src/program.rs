@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use crate::{
-    Context, ExpressionError, Limits, Phase, Report, Scope,
+    Context, ExpressionError, JsonScope, Limits, Phase, Purity, Report, Scope,
     code::Code,
     error::Fault,
     machine::{Machine, Reg, lend},
@@ -62,6 +62,18 @@ pub enum Evaluated<'v> {
     Borrowed(&'v Value),
     /// A value that was made.
     Owned(Value),
+}
+
+/// What an evaluation took, in the units of [`Limits`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Operations; an evaluation that is stopped has the one that was too much.
+    pub operations: u64,
+    /// Bytes of temporary values, charged before they are taken.
+    pub bytes: usize,
+    /// Bytes that the arena took from the allocator: it takes them in blocks, each at most twice as
+    /// large as all before.
+    pub allocated: usize,
 }
 
 impl Evaluated<'_> {
@@ -131,6 +143,61 @@ impl Program {
     #[must_use]
     pub fn report(&self) -> &Report {
         &self.0.report
+    }
+
+    /// How many nodes the program has: values, operators, calls and the steps of chains.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.code.nodes.len() + self.0.code.steps.len()
+    }
+
+    /// What every evaluation gives, if the source reads no data, no clock and no seed; `None` if it
+    /// does, or if it takes more than 10,000 operations or 64 KiB of values to know.
+    ///
+    /// An error is what every evaluation would fail with.
+    #[must_use]
+    pub fn constant(&self) -> Option<Result<Option<Value>, ExpressionError>> {
+        const MAX_BYTES: usize = 64 * 1024;
+        let Report {
+            roots,
+            nodes,
+            paths: _,
+            purity,
+        } = &self.0.report;
+        if !roots.is_empty() || !nodes.is_empty() || *purity != Purity::Pure {
+            return None;
+        }
+        let limits = Limits::default();
+        let context = Context {
+            limits: Limits {
+                operations_ceiling: limits.operations,
+                arena_bytes: MAX_BYTES,
+                result_bytes: MAX_BYTES,
+                ..limits
+            },
+            ..Context::default()
+        };
+        match self.evaluate(&JsonScope(&Value::Null), &context) {
+            // The limits of an evaluation are wider.
+            Err(error) if error.code.starts_with("LIMIT_") => None,
+            known => Some(known),
+        }
+    }
+
+    /// Evaluates to JSON like [`evaluate`](Program::evaluate), and says what that took: for tests
+    /// of the limits and for people who make an expression cheaper.
+    pub fn evaluate_measured(
+        &self,
+        scope: &dyn Scope,
+        context: &Context,
+    ) -> (Result<Option<Value>, ExpressionError>, Spent) {
+        let (compiled, arena) = (&*self.0, Bump::new());
+        let mut machine = Machine::new(&arena, &compiled.code, compiled.mode, scope, context);
+        let result = match machine.run() {
+            Ok(value) => owned(value, &context.limits, |fault| self.at_border(fault)),
+            Err(fault) => Err(fault.finish(compiled.source.len())),
+        };
+        (result, machine.spent())
     }
 
     /// Evaluates to JSON; `None` is undefined.

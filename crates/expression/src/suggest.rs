@@ -28,6 +28,10 @@ pub(crate) fn nearest<'c>(
             distance(&plain, &other)
         } else if starts {
             1
+        } else if plain.len() >= 5 {
+            // `toUper` for `toUpperCase`: shortened and mistyped.
+            let start = |len: usize| 1 + distance(&plain, &other[..len]);
+            start(plain.len()).min(start(plain.len() + 1))
         } else {
             continue;
         };
@@ -84,6 +88,8 @@ mod tests {
         assert_eq!(nearest("toUpper", names), Some("toUpperCase"));
         assert_eq!(nearest("to_lower_case", names), Some("toLowerCase"));
         assert_eq!(nearest("fliter", names), Some("filter"));
+        assert_eq!(nearest("toUper", names), Some("toUpperCase"));
         assert_eq!(nearest("zzzzzz", names), None);
+        assert_eq!(nearest("trains", ["transformation"]), None);
     }
 }

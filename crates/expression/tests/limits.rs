@@ -284,7 +284,7 @@ fn large_objects_are_found_by_key() {
 
 #[test]
 fn limits_come_from_the_context() {
-    let program = Program::compile("'abc' + 'def'", &CompileOptions::default()).unwrap();
+    let program = Program::compile("'abc' + typeof $json", &CompileOptions::default()).unwrap();
     let limits = Limits {
         string_bytes: 5,
         ..Limits::default()

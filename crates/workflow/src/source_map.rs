@@ -6,7 +6,7 @@ use crate::{
     Diagnostic, LocatedDiagnostic, Source,
     problems::visible,
     source::Lines,
-    tree::{Kind, Tree},
+    tree::{Kind, Piece, Text, Tree},
 };
 
 /// Knows where in the source each value and each key of a definition stands.
@@ -21,6 +21,24 @@ pub struct SourceMap {
 impl SourceMap {
     pub(crate) fn new(root: Option<Tree>) -> Self {
         Self { root }
+    }
+
+    /// The map of a text that is one string by itself, such as an expression from a command line:
+    /// its pointer is empty, and ranges are bytes of it.
+    #[must_use]
+    pub fn of_text(text: &str) -> Self {
+        let whole = Piece {
+            at: 0,
+            source: 0,
+            len: text.len(),
+        };
+        Self::new(Some(Tree {
+            kind: Kind::Text(Text {
+                value: text.to_owned(),
+                pieces: vec![whole],
+            }),
+            span: 0..text.len(),
+        }))
     }
 
     /// The bytes of the value at a JSON pointer.

@@ -44,6 +44,49 @@ fn an_expression_that_is_wrong_says_where() {
 }
 
 #[test]
+fn all_mistakes_of_an_expression_are_drawn_on_it() {
+    let user = User::new();
+    let said = user.nebula(&["expr", "$jsn.a +\n  'b'.toUper()"]).exits(2);
+    for part in [
+        "error[NAME_UNKNOWN_ROOT]: there is no `$jsn`",
+        "--> expression:1:1",
+        "1 | $jsn.a +\n  | ^^^^",
+        "did you mean `$json`?",
+        "--> expression:2:6",
+        "2 |   'b'.toUper()\n  |      ^^^^^^^^^",
+        "did you mean `toUpperCase()`?",
+    ] {
+        assert!(said.err.contains(part), "{part:?} is not in\n{}", said.err);
+    }
+    assert_eq!(said.json()["error"]["code"], "NAME_UNKNOWN_ROOT");
+}
+
+#[test]
+fn an_expression_is_explained_without_being_evaluated() {
+    let user = User::new();
+    let explained = |expression: &str| {
+        let said = user.nebula(&["expr", "--explain", expression]).exits(0);
+        said.json()["explain"].clone()
+    };
+    let found = explained("$nodes.fetch?.result.body[0] + $json.n * 60 + $now");
+    assert_eq!(
+        found["paths"],
+        json!(["$json.n", "$nodes.fetch.result.body[0]"])
+    );
+    assert_eq!(found["roots"], json!(["json"]));
+    assert_eq!(found["nodes"][0]["node"], "fetch");
+    assert_eq!(found["nodes"][0]["optional"], true);
+    assert_eq!(found["purity"], "time");
+    assert_eq!(found["constant"], Value::Null);
+    let found = explained("24 * 60 * 60");
+    assert_eq!(found["constant"], json!({ "ok": 86_400 }));
+    assert_eq!(found["size"], 1);
+    let found = explained("null.x");
+    assert_eq!(found["constant"]["error"]["code"], "PATH_OF_NULLISH");
+    user.nebula(&["expr", "--explain", "1 +"]).exits(2);
+}
+
+#[test]
 fn a_batch_answers_each_line_with_a_line_and_survives_bad_ones() {
     let user = User::new();
     let input = [

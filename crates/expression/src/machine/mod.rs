@@ -19,7 +19,11 @@ mod register;
 
 use bumpalo::Bump;
 
-use crate::{Context, Mode, Scope, code::Code, error::Fault};
+use crate::{
+    Context, Mode, Scope, Spent,
+    code::{Code, NodeId},
+    error::Fault,
+};
 
 pub(crate) use arena::lend;
 pub(crate) use build::{List, TextBuilder};
@@ -95,9 +99,24 @@ impl<'a> Machine<'a> {
     /// Evaluates the whole program.
     #[inline]
     pub(crate) fn run(&mut self) -> Result<Reg<'a>, Fault> {
-        match self.node(self.code.root) {
+        self.evaluate(self.code.root)
+    }
+
+    /// Evaluates one node of the program.
+    #[inline]
+    pub(crate) fn evaluate(&mut self, id: NodeId) -> Result<Reg<'a>, Fault> {
+        match self.node(id) {
             Ok(value) => Ok(value),
             Err(stopped) => Err(self.reason(stopped)),
+        }
+    }
+
+    /// Operations and bytes so far.
+    pub(crate) fn spent(&self) -> Spent {
+        Spent {
+            operations: self.operations,
+            bytes: self.bytes,
+            allocated: self.arena.allocated_bytes(),
         }
     }
 

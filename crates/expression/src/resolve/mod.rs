@@ -5,6 +5,7 @@ mod block;
 mod chain;
 mod construct;
 mod lineage;
+mod fold;
 mod names;
 mod node;
 
@@ -139,6 +140,7 @@ impl Resolver<'_> {
 
     fn expr(&mut self, expr: &Expr) -> NodeId {
         let span = expr.span;
+        let mark = self.mark();
         let node = match &expr.kind {
             ExprKind::Error => Node::Undefined,
             ExprKind::Null => Node::Null,
@@ -200,6 +202,17 @@ impl Resolver<'_> {
                 Node::Conditional(self.expr(test), self.expr(then), self.expr(otherwise))
             }
         };
+        if matches!(
+            node,
+            Node::Template(_)
+                | Node::Binary(..)
+                | Node::Fold { .. }
+                | Node::Logic(..)
+                | Node::Unary(..)
+                | Node::Conditional(..)
+        ) {
+            return self.push_folded(mark, node, span);
+        }
         self.push(node, span)
     }
 

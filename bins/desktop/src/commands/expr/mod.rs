@@ -1,5 +1,7 @@
 //! `nebula expr`: one expression, or one per line.
 
+mod explain;
+
 use std::{
     io::{self, BufRead as _, Read as _},
     path::Path,
@@ -11,15 +13,19 @@ use nebula_expression::{
     CompileOptions, Context, ExpressionError, JsonScope, Limits, Mode, Phase, Program,
 };
 use nebula_system::{SystemClock, SystemEntropy};
+use nebula_workflow::{Diagnostic, Source, SourceMap, render};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Expr,
-    console::{Console, Paint},
+    console::Console,
     failure::{Exit, Failure},
     input,
 };
+
+/// What an expression is called where files have a name.
+const NAME: &str = "expression";
 
 /// The most data that an expression is given, and the longest line of a batch, in bytes.
 const MAX_DATA: u64 = 64 << 20;
@@ -45,6 +51,36 @@ pub(crate) fn run(arguments: &Expr, console: &Console) -> Result<Exit, Failure> 
 }
 
 fn one(expression: &str, arguments: &Expr, console: &Console) -> Result<Exit, Failure> {
+    let mode = if arguments.lenient {
+        Mode::Lenient
+    } else {
+        Mode::Strict
+    };
+    let failed = |errors: Vec<ExpressionError>| {
+        console.error_text(&drawn(expression, &errors, console.err.0));
+        let error = first(errors);
+        let exit = match error.phase {
+            Phase::Syntax | Phase::Resolve => Exit::Invalid,
+            _ => Exit::Ended,
+        };
+        if console.json {
+            console.document(&answer(Err(error)))?;
+        }
+        Ok(exit)
+    };
+    if arguments.explain {
+        return match compile(expression, mode) {
+            Ok(program) if console.json => {
+                console.document(&explain::document(&program))?;
+                Ok(Exit::Completed)
+            }
+            Ok(program) => {
+                console.line(explain::text(&program, console.out).trim_end())?;
+                Ok(Exit::Completed)
+            }
+            Err(errors) => failed(errors),
+        };
+    }
     let data = match arguments.data.as_deref() {
         None => Value::Null,
         Some("-") => {
@@ -53,11 +89,6 @@ fn one(expression: &str, arguments: &Expr, console: &Console) -> Result<Exit, Fa
             input::parse_bytes(&bytes, name)?
         }
         Some(path) => input::parse_bytes(&input::read_file(Path::new(path), MAX_DATA)?, path)?,
-    };
-    let mode = if arguments.lenient {
-        Mode::Lenient
-    } else {
-        Mode::Strict
     };
     match evaluate(expression, &data, mode, &Host::default()) {
         Ok(value) => {
@@ -68,17 +99,7 @@ fn one(expression: &str, arguments: &Expr, console: &Console) -> Result<Exit, Fa
             }
             Ok(Exit::Completed)
         }
-        Err(error) => {
-            console.error_text(&drawn(expression, &error, console));
-            let exit = match error.phase {
-                Phase::Syntax | Phase::Resolve => Exit::Invalid,
-                _ => Exit::Ended,
-            };
-            if console.json {
-                console.document(&answer(Err(error)))?;
-            }
-            Ok(exit)
-        }
+        Err(errors) => failed(errors),
     }
 }
 
@@ -111,7 +132,7 @@ fn line_value(text: &[u8], host: &Host) -> Result<Option<Value>, ExpressionError
         let message = format!("the line cannot be read: {error}");
         wrong_line("SYNTAX_LINE", message, text.len())
     })?;
-    evaluate(&line.expr, &line.data, line.mode, host)
+    evaluate(&line.expr, &line.data, line.mode, host).map_err(first)
 }
 
 fn wrong_line(code: &'static str, message: String, len: usize) -> ExpressionError {
@@ -159,12 +180,8 @@ fn evaluate(
     data: &Value,
     mode: Mode,
     host: &Host,
-) -> Result<Option<Value>, ExpressionError> {
-    let options = CompileOptions {
-        mode,
-        ..CompileOptions::default()
-    };
-    let program = Program::compile(expression, &options).map_err(first)?;
+) -> Result<Option<Value>, Vec<ExpressionError>> {
+    let program = compile(expression, mode)?;
     let limits = Limits::default();
     let (clock, end) = (
         Arc::clone(&host.clock),
@@ -177,44 +194,34 @@ fn evaluate(
         backstop: Some(Arc::new(move || clock.monotonic() >= end)),
         ..Context::default()
     };
-    program.evaluate(&JsonScope(data), &context)
+    let evaluated = program.evaluate(&JsonScope(data), &context);
+    evaluated.map_err(|error| vec![error])
+}
+
+fn compile(expression: &str, mode: Mode) -> Result<Program, Vec<ExpressionError>> {
+    let options = CompileOptions {
+        mode,
+        ..CompileOptions::default()
+    };
+    Program::compile(expression, &options)
 }
 
 fn first(errors: Vec<ExpressionError>) -> ExpressionError {
     let mut errors = errors.into_iter();
-    errors
-        .next()
-        .expect("a program that does not compile has an error")
+    errors.next().expect("what has no value has an error")
 }
 
-/// The error under the line of the expression that it is about.
-fn drawn(expression: &str, error: &ExpressionError, console: &Console) -> String {
-    let head = console
-        .err
-        .paint(Paint::Red, format!("error[{}]", error.code));
-    let mut text = format!("{head}: {}\n", error.message);
-    let start = floor(expression, error.start);
-    let from = expression[..start].rfind('\n').map_or(0, |at| at + 1);
-    let to = expression[start..]
-        .find('\n')
-        .map_or(expression.len(), |at| start + at);
-    let end = floor(expression, error.end).clamp(start, to);
-    let before = expression[from..start].chars().count();
-    let marks = expression[start..end].chars().count().max(1);
-    let shown = expression[from..to].replace(char::is_control, " ");
-    let marks = console.err.paint(Paint::Red, "^".repeat(marks));
-    text.push_str(&format!("  {shown}\n  {}{marks}\n", " ".repeat(before)));
-    if let Some(hint) = &error.hint {
-        let label = console.err.paint(Paint::Cyan, "what to do:");
-        text.push_str(&format!("  {label} {hint}\n"));
-    }
-    text
-}
-
-fn floor(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
+/// The errors on the lines of the expression that they are about, as those of a definition.
+pub(crate) fn drawn(expression: &str, errors: &[ExpressionError], colour: bool) -> String {
+    let problem = |error: &ExpressionError| {
+        let range = error.start..error.end;
+        let problem = Diagnostic::error(error.code, "", error.message.clone()).range(range);
+        match &error.hint {
+            Some(hint) => problem.hint(hint.clone()),
+            None => problem,
+        }
+    };
+    let problems: Vec<Diagnostic> = errors.iter().map(problem).collect();
+    let map = SourceMap::of_text(expression);
+    render(&problems, &Source::new(NAME, expression), &map, colour)
 }
