@@ -25,6 +25,7 @@ pub(crate) const CREDENTIALS: &str = "PLAN_CREDENTIALS";
 pub(crate) const UNSUPPORTED: &str = "PLAN_UNSUPPORTED";
 pub(crate) const CONTRADICTION: &str = "PLAN_CONTRADICTION";
 pub(crate) const RETRY: &str = "PLAN_RETRY_POINTLESS";
+pub(crate) const ALWAYS_FAILS: &str = "PLAN_ALWAYS_FAILS";
 pub(crate) const TRIGGERS: &str = "PLAN_TRIGGERS_NOT_FIRED";
 
 const CODES: &[(&str, &str)] = &[
@@ -82,6 +83,10 @@ const CODES: &[(&str, &str)] = &[
     (
         RETRY,
         "a pure action is tried again, which gives the same each time",
+    ),
+    (
+        ALWAYS_FAILS,
+        "an expression reads nothing and fails each time",
     ),
     (
         TRIGGERS,

@@ -37,6 +37,14 @@ impl Place {
     pub(crate) fn check(self, found: &Use<'_>, at: &str, diagnostics: &mut Vec<Diagnostic>) {
         let pointer = || format!("{at}{}", found.pointer);
         let report = found.program.report();
+        if let Some(Err(error)) = found.program.constant() {
+            let message = format!("this expression always fails: {}", error.message);
+            let problem = Diagnostic::warning(codes::ALWAYS_FAILS, pointer(), message);
+            diagnostics.push(match error.hint {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            });
+        }
         for root in &report.roots {
             if let Some(reason) = self.forbids(*root) {
                 let message = format!("`${}` does not exist here: {reason}", root.name());

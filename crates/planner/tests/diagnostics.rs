@@ -58,6 +58,25 @@ fn a_node_of_an_unknown_action_hides_nothing_else() {
 }
 
 #[test]
+fn an_expression_that_always_fails_is_pointed_out() {
+    check(
+        "nodes: [{ id: a, action: data.set, parameters: { n: \"{{ 1 + JSON.parse('[').n }}\" } }]",
+        &[
+            "PLAN_ALWAYS_FAILS /nodes/0/parameters/n: this expression always fails: the text is not JSON: line 1, column 2 of 1 bytes (check that it is text, and not an object or undefined already)",
+        ],
+    );
+    // What need not be reached, or depends on data, is left for the run.
+    for fine in ["true ? 1 : null.x", "null.x ?? $input", "24 * 60"] {
+        check(
+            &format!(
+                "nodes: [{{ id: a, action: data.set, parameters: {{ n: \"{{{{ {fine} }}}}\" }} }}]"
+            ),
+            &[],
+        );
+    }
+}
+
+#[test]
 fn an_unknown_version_lists_those_that_exist() {
     check(
         "nodes: [{ id: a, action: data.set@3 }]",
@@ -443,6 +462,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: data.set, distribute: true }]",
     "triggers: [{ id: t, type: cron }]\nnodes: [{ id: a, action: data.set }]",
     "nodes: [{ id: a, action: data.set, retry: { max_attempts: 3 } }]",
+    "nodes: [{ id: a, action: data.set, when: null.x }]",
 ];
 
 #[test]

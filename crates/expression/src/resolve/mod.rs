@@ -4,8 +4,8 @@ mod arrow;
 mod block;
 mod chain;
 mod construct;
-mod lineage;
 mod fold;
+mod lineage;
 mod names;
 mod node;
 
