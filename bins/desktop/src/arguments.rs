@@ -173,6 +173,23 @@ pub(crate) enum Executions {
         #[command(flatten)]
         database: Database,
     },
+    /// Let an execution start nothing new; what runs comes to its end
+    Pause {
+        /// The execution, by its id or the beginning of it
+        id: String,
+        /// Why, for the journal
+        #[arg(long, default_value = "paused from the command line")]
+        reason: String,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Let a paused execution go on, and go on with it
+    Unpause {
+        /// The execution, by its id or the beginning of it
+        id: String,
+        #[command(flatten)]
+        database: Database,
+    },
     /// Decide about a parked execution, and go on with it
     Unpark(Unpark),
 }

@@ -110,18 +110,21 @@ pub(crate) fn summary(
             );
             console.note(&format!("  {label} {command} shows each node"));
         }
-        Status::Parked => decisions(report, place, console),
+        Status::Parked | Status::Paused => decisions(report, place, console),
         _ => {}
     }
 }
 
-/// What a person must decide, and the commands that do.
+/// What somebody must say, and the commands that do.
 fn decisions(report: &Report, place: &Place, console: &Console) {
     let label = console.err.paint(Paint::Cyan, "what to do:");
     let (id, flag) = (report.execution, place.flag());
     for waiting in &report.waiting {
         match waiting {
             Waiting::Time { .. } => {}
+            Waiting::Unpause => console.error_text(&format!(
+                "  {label} let it go on with: nebula executions unpause {id}{flag}"
+            )),
             Waiting::Decision { instance, reason } => {
                 let reason = reason.trim_end_matches('.');
                 console.error_text(&format!(

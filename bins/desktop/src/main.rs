@@ -112,7 +112,9 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             let database = match command {
                 Executions::List { database, .. }
                 | Executions::Show { database, .. }
-                | Executions::Cancel { database, .. } => database,
+                | Executions::Cancel { database, .. }
+                | Executions::Pause { database, .. }
+                | Executions::Unpause { database, .. } => database,
                 Executions::Unpark(unpark) => &unpark.database,
             };
             let loaded = load(Some(database))?;

@@ -41,6 +41,7 @@ struct Row {
 pub(crate) struct Picture {
     title: String,
     rows: Vec<Row>,
+    paused: bool,
 }
 
 impl Picture {
@@ -56,6 +57,7 @@ impl Picture {
         Self {
             title: plan.workflow.to_string(),
             rows: rows.collect(),
+            paused: false,
         }
     }
 
@@ -64,6 +66,7 @@ impl Picture {
         Self {
             title: title.to_owned(),
             rows: Vec::new(),
+            paused: false,
         }
     }
 
@@ -111,6 +114,10 @@ impl Picture {
                 }
                 return;
             }
+            EventKind::Paused | EventKind::Resumed => {
+                self.paused = *kind == EventKind::Paused;
+                return;
+            }
             _ => return,
         };
         // An item's own end is not its node's.
@@ -130,6 +137,10 @@ impl Picture {
             crate::definition::counted(self.rows.len(), "node"),
             colours.paint(Paint::Dim, seconds(elapsed)),
         );
+        if self.paused {
+            text.push_str("  ");
+            text.push_str(&colours.paint(Paint::Yellow, "paused"));
+        }
         let all = self.rows.len() <= MAX_ROWS;
         let shown = self.rows.iter().filter(|row| {
             all || !matches!(row.state, State::Open | State::Succeeded | State::Skipped)
@@ -271,5 +282,13 @@ mod tests {
             drawn,
             "w  1 of 2 nodes  1.2 s\n  ✓ a\n  ▶ b  2 of 3 items  running"
         );
+        let head = |picture: &Picture| {
+            let drawn = picture.draw(Timestamp::from_millis(0), Duration::ZERO, Colours(false));
+            drawn.lines().next().unwrap().to_owned()
+        };
+        picture.apply(&EventKind::Paused);
+        assert_eq!(head(&picture), "w  1 of 2 nodes  0 ms  paused");
+        picture.apply(&EventKind::Resumed);
+        assert_eq!(head(&picture), "w  1 of 2 nodes  0 ms");
     }
 }

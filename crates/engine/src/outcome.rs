@@ -17,7 +17,7 @@ const PAGE: usize = 500;
 pub enum Until {
     /// The execution has ended.
     Ended,
-    /// It has ended, or needs a person before it can go on.
+    /// It has ended, or needs somebody before it can go on: it is parked or paused.
     EndedOrParked,
 }
 
@@ -78,7 +78,7 @@ impl Engine {
                     biased;
                     event = events.next() => match event {
                         Some(Received::Event(event)) if event.execution != execution => {}
-                        Some(Received::Event(event)) if !matches!(event.kind, EventKind::Ended { .. } | EventKind::Parked { .. }) => {}
+                        Some(Received::Event(event)) if !matches!(event.kind, EventKind::Ended { .. } | EventKind::Parked { .. } | EventKind::Paused) => {}
                         Some(_) => break,
                         None => {
                             look_again.as_mut().await;
@@ -132,12 +132,12 @@ impl Engine {
         }
     }
 
-    /// A parked execution needs a person only once nobody drives it and nothing is due: a decision
-    /// that has just arrived makes it due before its holder has taken it in.
+    /// An execution needs somebody only once nobody drives it and nothing is due: a signal that has
+    /// just arrived makes it due before its holder has taken it in.
     fn settled(&self, summary: &ExecutionSummary, until: Until) -> bool {
         let now = self.ports.clock.now();
         let rests = !summary.leased && summary.wake_at.is_none_or(|due| due > now);
-        summary.status.is_terminal()
-            || (until == Until::EndedOrParked && summary.status == Status::Parked && rests)
+        let held = matches!(summary.status, Status::Parked | Status::Paused);
+        summary.status.is_terminal() || (until == Until::EndedOrParked && held && rests)
     }
 }

@@ -77,6 +77,8 @@ pub enum Waiting {
         /// Why it is unknown.
         reason: String,
     },
+    /// Somebody who lets it go on after a pause.
+    Unpause,
     /// A person's decision about an execution that brings no progress.
     Poison {
         /// How many grants in a row brought none.
@@ -170,6 +172,9 @@ fn report(summary: &ExecutionSummary, machine: &Machine) -> Report {
                 instance: instance.to_string(),
                 reason,
             });
+        }
+        if state.is_paused() {
+            waiting.push(Waiting::Unpause);
         }
         if let Some(ParkReason::Poison { grants }) = state.parked() {
             waiting.push(Waiting::Poison { grants: *grants });

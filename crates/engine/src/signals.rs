@@ -49,6 +49,34 @@ impl Engine {
             .await
     }
 
+    /// Asks an execution to start nothing new until [`Engine::unpause`]. Attempts that run come to
+    /// their end and are committed; timers keep their time and fire after the pause; cancelling and
+    /// the execution's own time limit still end it.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn pause(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        reason: String,
+    ) -> Result<Signalled, PortError> {
+        self.signal(tenant, execution, &Signal::Pause { reason }, None)
+            .await
+    }
+
+    /// Lets a paused execution go on; one that is not paused passes it over.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn unpause(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+    ) -> Result<Signalled, PortError> {
+        self.signal(tenant, execution, &Signal::Unpause, None).await
+    }
+
     /// Tells a parked execution what a person decided: about one instance, or, without one, about poison.
     ///
     /// # Errors

@@ -37,6 +37,11 @@ pub enum Event {
         /// How long it took, in microseconds.
         micros: u64,
     },
+    /// The execution was paused before the attempt of a [`Command::Run`] began: it has done nothing.
+    Withheld {
+        /// Which instance.
+        instance: InstanceId,
+    },
     /// The node's `when` is false.
     Skipped {
         /// Which instance.
@@ -201,6 +206,11 @@ pub enum Rest {
         /// When they do; `None`: only a signal wakes it.
         due: Option<Timestamp>,
     },
+    /// Nothing new starts until somebody lets it go on.
+    Paused {
+        /// When its own time limit is up; `None`: only a signal wakes it.
+        due: Option<Timestamp>,
+    },
     /// It has ended.
     Ended(Status),
 }
@@ -214,6 +224,13 @@ pub enum Signal {
         /// What the one who asks says.
         reason: String,
     },
+    /// Start nothing new until [`Signal::Unpause`]; what runs comes to its end.
+    Pause {
+        /// What the one who asks says.
+        reason: String,
+    },
+    /// Go on after a pause.
+    Unpause,
     /// A person's decision about an effect whose outcome is unknown, or about poison.
     Unpark {
         /// About which instance; absent for poison.
@@ -240,6 +257,8 @@ pub enum SignalError {
 }
 
 const CANCEL: &str = "cancel";
+const PAUSE: &str = "pause";
+const UNPAUSE: &str = "unpause";
 const UNPARK: &str = "unpark";
 
 impl Signal {
@@ -248,6 +267,8 @@ impl Signal {
     pub fn to_inbox(&self) -> (&'static str, Value) {
         match self {
             Self::Cancel { reason } => (CANCEL, json!({ "reason": reason })),
+            Self::Pause { reason } => (PAUSE, json!({ "reason": reason })),
+            Self::Unpause => (UNPAUSE, json!({})),
             Self::Unpark { instance, decision } => (
                 UNPARK,
                 json!({ "instance": instance.as_ref().map(ToString::to_string), "decision": decision }),
@@ -261,7 +282,7 @@ impl Signal {
     /// [`SignalError`]: an unknown kind, or a payload that does not fit it.
     pub fn from_inbox(kind: &str, payload: &Value) -> Result<Self, SignalError> {
         #[derive(Deserialize)]
-        struct Cancel {
+        struct Reason {
             reason: String,
         }
         #[derive(Deserialize)]
@@ -275,9 +296,14 @@ impl Signal {
         };
         match kind {
             CANCEL => {
-                let Cancel { reason } = Cancel::deserialize(payload).map_err(wrong)?;
+                let Reason { reason } = Reason::deserialize(payload).map_err(wrong)?;
                 Ok(Self::Cancel { reason })
             }
+            PAUSE => {
+                let Reason { reason } = Reason::deserialize(payload).map_err(wrong)?;
+                Ok(Self::Pause { reason })
+            }
+            UNPAUSE => Ok(Self::Unpause),
             UNPARK => {
                 let Unpark { instance, decision } = Unpark::deserialize(payload).map_err(wrong)?;
                 if let UnparkDecision::Succeeded(value) = &decision
@@ -305,6 +331,10 @@ mod tests {
             Signal::Cancel {
                 reason: "enough".to_owned(),
             },
+            Signal::Pause {
+                reason: "an audit".to_owned(),
+            },
+            Signal::Unpause,
             Signal::Unpark {
                 instance: None,
                 decision: UnparkDecision::Retry,

@@ -227,6 +227,13 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Taken::is_all")]
         taken: Taken,
     },
+    /// Nothing new is to start until somebody says so.
+    PauseRequested {
+        /// What the one who asked said.
+        reason: String,
+    },
+    /// It may go on after a pause.
+    Resumed,
     /// The execution is to end early.
     CancellationRequested {
         /// Why.
@@ -321,6 +328,8 @@ impl Fact {
             | Self::StopRequested { instance, .. } => Some(instance),
             Self::Unparked { instance, .. } => instance.as_ref(),
             Self::ExecutionStarted(_)
+            | Self::PauseRequested { .. }
+            | Self::Resumed
             | Self::CancellationRequested { .. }
             | Self::Parked { .. }
             | Self::ExecutionCompleted { .. }

@@ -204,6 +204,8 @@ impl Machine {
         let due = self.next_due();
         if self.state.parked().is_some() {
             Rest::Parked { due }
+        } else if self.state.is_paused() {
+            Rest::Paused { due }
         } else {
             Rest::Waiting { due }
         }
@@ -216,7 +218,9 @@ impl Machine {
         if self.state.end_status().is_some() || self.state.ending().is_some() {
             return None;
         }
+        // Timers keep their time while the execution is paused, and fire after it.
         let timer = self.timers.first().map(|(due, _)| *due);
+        let timer = timer.filter(|_| !self.state.is_paused());
         timer.into_iter().chain(self.deadline()).min()
     }
 
@@ -339,6 +343,11 @@ impl Machine {
                 error,
                 taken,
             } => self.unreconciled(&instance, error, taken, turn),
+            Event::Withheld { instance } => {
+                if let Some((key, _)) = self.land(&instance) {
+                    self.make_ready(key);
+                }
+            }
             Event::Skipped { instance } => {
                 if self.land(&instance).is_some() {
                     self.note(Fact::InstanceSkipped { instance }, turn);

@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ExecutionPlan, ExecutionState};
 
-/// The version of the stored form of snapshots.
-pub const SNAPSHOT_FORMAT: u32 = 1;
+/// The version of the stored form of snapshots. Every earlier one is read as well; 2 brought the pause.
+pub const SNAPSHOT_FORMAT: u32 = 2;
 
 /// Why bytes are not a snapshot of this execution.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// Another build made it, in a form that this one does not read.
     #[error(
-        "the snapshot has format {found}; this build reads {SNAPSHOT_FORMAT}; read the journal from its beginning"
+        "the snapshot has format {found}; this build reads up to {SNAPSHOT_FORMAT}; read the journal from its beginning"
     )]
     Format {
         /// The version found.
@@ -50,7 +50,7 @@ pub(crate) fn encode(state: &ExecutionState) -> Vec<u8> {
 
 pub(crate) fn decode(bytes: &[u8], plan: &ExecutionPlan) -> Result<ExecutionState, SnapshotError> {
     let Head { format: found } = serde_json::from_slice(bytes)?;
-    if found != SNAPSHOT_FORMAT {
+    if !(1..=SNAPSHOT_FORMAT).contains(&found) {
         return Err(SnapshotError::Format { found });
     }
     let Read { state } = serde_json::from_slice(bytes)?;

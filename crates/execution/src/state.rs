@@ -28,6 +28,8 @@ pub struct ExecutionState {
     pub(crate) open: u32,
     ending: Option<Ending>,
     parked: Option<ParkReason>,
+    #[serde(default)]
+    paused: bool,
     end: Option<End>,
 }
 
@@ -104,6 +106,12 @@ impl ExecutionState {
     #[must_use]
     pub fn parked(&self) -> Option<&ParkReason> {
         self.parked.as_ref()
+    }
+
+    /// Whether nothing new is to start until somebody lets it go on.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// The status in which it ended.

@@ -369,6 +369,24 @@ proptest! {
     }
 
     #[test]
+    fn pauses_at_any_moment_change_no_outcome(case in cases(false), crashes in any::<bool>()) {
+        // A crash uses up attempt numbers, and with them what the world does.
+        let fixed = case.nodes.iter().all(|node| node.acts.len() == 1);
+        let mut paused = World::new(case.plan(), &case, case.seed)
+            .with_pauses(true)
+            .with_crashes(crashes);
+        let ended = paused.run();
+        prop_assert!(ended.is_terminal());
+        // A time limit runs on in a pause, and failures race with what they cut off.
+        let races = case.timeout.is_some()
+            || case.nodes.iter().any(|node| node.on_error == OnError::Fail);
+        if !races && (fixed || !crashes) {
+            let mut plain = World::new(case.plan(), &case, case.seed);
+            prop_assert_eq!(ended, plain.run());
+        }
+    }
+
+    #[test]
     fn a_cancellation_at_any_moment_ends_it(case in cases(false), after in 0..30_usize) {
         let mut world = World::new(case.plan(), &case, case.seed);
         prop_assert!(world.cancelled_after(after).is_terminal());

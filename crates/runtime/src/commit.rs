@@ -19,8 +19,10 @@ impl Drive {
     /// Commits what was decided; the execution stays in our hands.
     pub(crate) async fn commit(&mut self) -> Result<(), Stop> {
         let mut step = self.next_step();
-        // What a person has unparked is no longer parked while it runs on.
-        if self.status != Status::Running && self.machine.state().parked().is_none() {
+        // What a person has unparked or unpaused is no longer held while it runs on.
+        let state = self.machine.state();
+        let held = state.parked().is_some() || state.is_paused();
+        if self.status != Status::Running && !held {
             step.to = Some(Status::Running);
             self.status = Status::Running;
         }

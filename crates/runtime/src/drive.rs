@@ -157,6 +157,8 @@ impl Drive {
 
     async fn rounds(&mut self) -> Result<Driven, Stop> {
         self.tell(Event::Begin);
+        // Before anything begins: somebody may have said that nothing is to.
+        while self.read_inbox().await? {}
         loop {
             self.work().await?;
             if let Some(driven) = self.rest().await? {
@@ -215,6 +217,7 @@ impl Drive {
             Rest::Busy => return Ok(None),
             Rest::Ended(status) => (status, None),
             Rest::Parked { due } => (Status::Parked, due),
+            Rest::Paused { due } => (Status::Paused, due),
             Rest::Waiting { due } => (Status::Waiting, due),
         };
         if !self.attempts.is_empty() {
@@ -356,6 +359,8 @@ impl Drive {
             } => {
                 if self.is_called_off(&instance) {
                     self.failed_with(instance, called_off(), 0);
+                } else if self.machine.state().is_paused() {
+                    self.tell(Event::Withheld { instance });
                 } else {
                     self.run_attempt(instance, attempt, journal_start).await;
                 }

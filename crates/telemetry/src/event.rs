@@ -95,6 +95,10 @@ pub enum EventKind {
         /// How many ended just now.
         done: u32,
     },
+    /// Nothing new starts until somebody lets the execution go on.
+    Paused,
+    /// The execution goes on after a pause.
+    Resumed,
     /// Somebody or the time limit asked for the end.
     Cancelling,
     /// A person must decide.
@@ -222,6 +226,8 @@ fn kind(fact: &Fact) -> EventKind {
             instance: instance.clone(),
             due: *due,
         },
+        Fact::PauseRequested { .. } => EventKind::Paused,
+        Fact::Resumed => EventKind::Resumed,
         Fact::CancellationRequested { .. } => EventKind::Cancelling,
         Fact::Parked { reason } => EventKind::Parked {
             about: match reason {
@@ -323,6 +329,13 @@ mod tests {
             },
             &EventKind::Cancelling,
         );
+        check(
+            Fact::PauseRequested {
+                reason: CANARY.to_owned(),
+            },
+            &EventKind::Paused,
+        );
+        check(Fact::Resumed, &EventKind::Resumed);
         check(
             Fact::ExecutionCancelled { reason },
             &ended(Status::Cancelled, None),

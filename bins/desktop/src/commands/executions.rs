@@ -1,4 +1,4 @@
-//! `nebula executions`: look, cancel, decide.
+//! `nebula executions`: look, cancel, pause, decide.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Executions,
-    commands::{run, unpark},
+    commands::{pause, run, unpark},
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
@@ -21,7 +21,7 @@ use crate::{
     wanted::Wanted,
 };
 
-/// How long `cancel` and `unpark` wait for another process that drives the execution.
+/// How long `cancel`, `pause`, `unpause` and `unpark` wait for another process that drives the execution.
 pub(crate) const HOLDER_WAIT: Duration = Duration::from_secs(30);
 
 /// Runs `nebula executions`.
@@ -48,6 +48,14 @@ pub(crate) async fn run(
         Executions::Cancel { id, reason, .. } => {
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;
             cancel(&session, id, reason, console).await
+        }
+        Executions::Pause { id, reason, .. } => {
+            let (session, id) = Wanted::parse(id)?.open(loaded).await?;
+            pause::pause(&session, id, reason, console).await
+        }
+        Executions::Unpause { id, .. } => {
+            let (session, id) = Wanted::parse(id)?.open(loaded).await?;
+            pause::unpause(&session, id, console).await
         }
         Executions::Unpark(arguments) => {
             let decision = unpark::decision(arguments)?;
@@ -137,6 +145,7 @@ fn row(summary: &ExecutionSummary) -> Vec<String> {
     let next = match (summary.leased, summary.wake_at) {
         _ if summary.status.is_terminal() => String::new(),
         (true, _) => "driven now".to_owned(),
+        (false, _) if summary.status == Status::Paused => "unpause".to_owned(),
         (false, Some(at)) if summary.status == Status::Waiting => at.to_string(),
         (false, Some(_)) => "resume".to_owned(),
         (false, None) if summary.status == Status::Parked => "unpark".to_owned(),

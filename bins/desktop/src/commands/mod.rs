@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod executions;
 pub(crate) mod expr;
 mod mermaid;
+mod pause;
 pub(crate) mod plan;
 mod plan_text;
 pub(crate) mod resume;

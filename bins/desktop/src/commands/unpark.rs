@@ -69,7 +69,11 @@ pub(crate) async fn run(
     let driven = session
         .drive(console, async {
             session.engine().wake(&session.tenant, id).await;
-            if !heard(session, id, instance.as_ref(), last).await? {
+            let decided = |fact: &Fact| match fact {
+                Fact::Unparked { instance: on, .. } => *on == instance,
+                _ => false,
+            };
+            if !heard(session, id, last, decided).await? {
                 return Ok(None);
             }
             run::wait(session, id, picture, console).await.map(Some)
@@ -77,15 +81,17 @@ pub(crate) async fn run(
         .await?;
     match driven {
         Driven::Done(Some(report)) => ending::settled(&report, None, &session.place, console),
-        Driven::Done(None) => {
-            let seconds = HOLDER_WAIT.as_secs();
-            let message =
-                format!("nobody took the decision about {id} within {seconds} s; it is saved");
-            Err(Failure::environment("HOLDER_SILENT", message)
-                .advice("look at the process that drives it; it goes on when that one hears"))
-        }
+        Driven::Done(None) => Err(unheard(id)),
         Driven::Stopped(request) => run::interrupted(session, request, Some(id), console).await,
     }
+}
+
+/// What was said is in the inbox, and whoever drives the execution has not read it.
+pub(crate) fn unheard(id: ExecutionId) -> Failure {
+    let seconds = HOLDER_WAIT.as_secs();
+    let message = format!("nobody took what was said to {id} within {seconds} s; it is saved");
+    Failure::environment("HOLDER_SILENT", message)
+        .advice("look at the process that drives it; it goes on when that one hears")
 }
 
 /// Which open decision is meant; `None` is the one about poison.
@@ -96,7 +102,7 @@ fn about(arguments: &Unpark, report: &Report) -> Result<Option<InstanceId>, Fail
         .iter()
         .filter_map(|waiting| match waiting {
             Waiting::Decision { instance, .. } => Some(instance.as_str()),
-            Waiting::Time { .. } | Waiting::Poison { .. } => None,
+            Waiting::Time { .. } | Waiting::Unpause | Waiting::Poison { .. } => None,
         })
         .collect();
     let poison = report
@@ -139,13 +145,13 @@ fn not_parked(id: ExecutionId, status: Status) -> Failure {
         .advice("`nebula executions show ID` says where it stands")
 }
 
-/// Waits until the decision is in the journal after entry `last`: until then the execution stands
-/// where it stood, and after it the same question may be open again.
-async fn heard(
+/// Waits until what was said is in the journal after entry `last`, or the end: until then the
+/// execution stands where it stood, and after it the same question may be open again.
+pub(crate) async fn heard(
     session: &Session,
     id: ExecutionId,
-    about: Option<&InstanceId>,
     last: u64,
+    said: impl Fn(&Fact) -> bool,
 ) -> Result<bool, Failure> {
     let executions = &session.composed.executions;
     let next = Cell::new(last + 1);
@@ -157,10 +163,8 @@ async fn heard(
             if let Some(entry) = page.entries.last() {
                 next.set(entry.seq + 1);
             }
-            let heard = page.entries.iter().any(|stored| match &stored.entry.fact {
-                Fact::Unparked { instance, .. } => instance.as_ref() == about,
-                fact => fact.is_terminal(),
-            });
+            let mut facts = page.entries.iter().map(|stored| &stored.entry.fact);
+            let heard = facts.any(|fact| said(fact) || fact.is_terminal());
             Ok(heard.then_some(()))
         })
         .await?;

@@ -67,6 +67,39 @@ fn a_driver_that_only_waits_hears_of_the_end() {
 }
 
 #[test]
+fn one_process_drives_while_another_pauses_and_lets_it_go_on() {
+    let user = User::new();
+    user.write("chain.yaml", &chain(100));
+    let ledger = user.work().join("lines.txt");
+    let running = user.begin(&["run", "chain.yaml", "--grant-requested"]);
+    wait_until("the chain has begun", || lines(&ledger).len() >= 3);
+    let id = running.id.clone();
+    let said = user.nebula(&["executions", "pause", &id]).exits(0);
+    assert_eq!(said.json()["status"], "paused");
+    // The driver says what is to be done, and ends: it holds nothing.
+    let driver = running.ends().exits(4);
+    driver.says(&format!("nebula executions unpause {id}"));
+    let written = lines(&ledger).len();
+    assert!(written < 100, "it was paused in the middle");
+    user.nebula(&["resume", &id]).exits(4);
+    user.nebula(&["executions", "pause", &id])
+        .exits(0)
+        .says("it is paused already");
+    assert_eq!(lines(&ledger).len(), written);
+    let shown = user.nebula(&["executions", "show", &id]).exits(0).json();
+    assert_eq!(shown["waiting"], json!([{ "for": "unpause" }]));
+    let said = user.nebula(&["executions", "unpause", &id]).exits(0);
+    assert_eq!(said.json()["status"], "completed");
+    let expected: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+    assert_eq!(lines(&ledger), expected);
+    let again = user.nebula(&["executions", "unpause", &id]).exits(2);
+    assert_eq!(again.error_code(), "NOT_PAUSED");
+    user.nebula(&["executions", "pause", &id])
+        .exits(1)
+        .says("it had ended before");
+}
+
+#[test]
 fn lists_are_filtered_and_wrong_names_are_refused() {
     let user = User::new();
     assert_eq!(
@@ -108,6 +141,8 @@ fn lists_are_filtered_and_wrong_names_are_refused() {
     for command in [
         &["show", unknown][..],
         &["cancel", unknown],
+        &["pause", unknown],
+        &["unpause", unknown],
         &["unpark", unknown, "--as", "retry"],
     ] {
         let said = user.nebula(&[&["executions"], command].concat()).exits(2);

@@ -19,6 +19,10 @@ impl Machine {
         if self.is_poisoned() {
             return;
         }
+        if self.state.is_paused() {
+            self.pause_rests(turn);
+            return;
+        }
         self.fire_timers(turn);
         while self.flights.len() < self.plan.concurrency as usize
             && let Some(ready) = self.ready.pop()
@@ -40,6 +44,21 @@ impl Machine {
             !self.timers.is_empty() || self.state.parked().is_some(),
             "something is open, and nothing will ever wake it"
         );
+    }
+
+    /// While the execution is paused, nothing starts and no timer fires. What was under way comes
+    /// to its end; if nothing is left to do after it, so does the execution.
+    fn pause_rests(&mut self, turn: &mut Turn) {
+        if !self.flights.is_empty() || self.asked_output {
+            return;
+        }
+        if self.state.open == 0 {
+            self.asked_output = true;
+            turn.decision.commands.push(Command::Output);
+            return;
+        }
+        self.settle_all(turn);
+        self.park(turn);
     }
 
     /// Ends the execution once its own time is up.

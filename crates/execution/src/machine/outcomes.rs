@@ -35,6 +35,12 @@ impl Machine {
             self.released(at, turn);
             return;
         }
+        if self.state.is_paused() {
+            // It has done nothing yet, and is prepared anew after the pause.
+            self.flights.remove(&at);
+            self.make_ready(at);
+            return;
+        }
         flight.journalled = true;
         let fact = Fact::AttemptStarted {
             instance: instance.clone(),

@@ -7,6 +7,8 @@ impl Machine {
     pub(super) fn signalled(&mut self, signal: Signal, taken: Taken, turn: &mut Turn) {
         match signal {
             Signal::Cancel { reason } => self.cancel(reason, turn),
+            Signal::Pause { reason } => self.pause(reason, turn),
+            Signal::Unpause => self.unpause(turn),
             Signal::Unpark {
                 instance: None,
                 decision,
@@ -34,6 +36,19 @@ impl Machine {
         if self.is_poisoned() {
             // Nobody has looked yet at what was under way.
             self.rebuild(turn);
+        }
+    }
+
+    /// Nothing new starts from now on. An execution that is about to end goes on to its end.
+    fn pause(&mut self, reason: String, turn: &mut Turn) {
+        if !self.state.is_paused() {
+            self.note(Fact::PauseRequested { reason }, turn);
+        }
+    }
+
+    fn unpause(&mut self, turn: &mut Turn) {
+        if self.state.is_paused() {
+            self.note(Fact::Resumed, turn);
         }
     }
 

@@ -101,6 +101,8 @@ impl Fold<'_> {
                 let through = Some((&MAIN, taken));
                 self.leave((node, number), InstanceStatus::Succeeded, through);
             }
+            Fact::PauseRequested { .. } => self.state.paused = true,
+            Fact::Resumed => self.state.paused = false,
             Fact::CancellationRequested { reason } => self.cancellation(reason),
             Fact::StopRequested { instance, output } => {
                 let (node, number) = self.whole(instance);
@@ -423,6 +425,7 @@ impl Fold<'_> {
         }
         self.state.open = 0;
         self.state.parked = None;
+        self.state.paused = false;
         self.state.end = Some(End {
             status,
             output,

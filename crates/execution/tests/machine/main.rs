@@ -12,6 +12,7 @@ mod errors;
 mod items;
 mod joins;
 mod paths;
+mod pauses;
 mod poison;
 mod retries;
 mod statuses;

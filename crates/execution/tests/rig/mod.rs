@@ -220,6 +220,7 @@ impl Rig {
     pub(crate) fn tell(&mut self, event: Event) -> Decision {
         let had_ended = self.machine.state().end_status().is_some();
         let was_ending = self.machine.state().ending().is_some();
+        let was_paused = self.machine.state().is_paused() && event_keeps_pause(&event);
         let decision = self.machine.decide(event, self.now);
         assert!(
             !had_ended || decision == Decision::default(),
@@ -229,6 +230,11 @@ impl Rig {
         self.check_entries();
         for command in &decision.commands {
             self.check_command(command, was_ending);
+            let starts = matches!(
+                command,
+                Command::Run { .. } | Command::Open { .. } | Command::Fire { .. }
+            );
+            assert!(!(was_paused && starts), "nothing starts while paused");
         }
         let lived = self.machine.state();
         assert_eq!(replay(&self.plan, &self.journal).state(), lived, "replay");
@@ -324,7 +330,9 @@ impl Rig {
     fn check_rest(&self) {
         match self.machine.rest() {
             Rest::Waiting { due } => assert!(due.is_some_and(|due| due > self.now), "no wake-up"),
-            Rest::Parked { due } => assert!(due.is_none_or(|due| due > self.now), "hot loop"),
+            Rest::Parked { due } | Rest::Paused { due } => {
+                assert!(due.is_none_or(|due| due > self.now), "hot loop");
+            }
             Rest::Busy | Rest::Ended(_) => {}
         }
     }
@@ -338,6 +346,16 @@ impl Rig {
         self.check_entries();
         self.tell(Event::Begin)
     }
+}
+
+fn event_keeps_pause(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::Signalled {
+            signal: nebula_execution::Signal::Unpause,
+            ..
+        }
+    )
 }
 
 pub(crate) fn execution() -> ExecutionId {

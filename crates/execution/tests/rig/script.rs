@@ -66,6 +66,13 @@ pub(crate) fn take(rig: &mut Rig, step: &str) -> Decision {
                 reason: "enough".to_owned(),
             },
         ),
+        ["pause"] => signal(
+            rig,
+            &Signal::Pause {
+                reason: "an audit".to_owned(),
+            },
+        ),
+        ["unpause"] => signal(rig, &Signal::Unpause),
         ["crash"] => rig.crash_at(rig.journal.len()),
         ["poison"] => {
             let fact = Fact::Parked {
@@ -139,6 +146,7 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
             }
         }
         ["skip"] => Event::Skipped { instance },
+        ["withheld"] => Event::Withheld { instance },
         ["open", count] => Event::Opened {
             instance,
             count: number(count),
@@ -244,6 +252,8 @@ pub(crate) fn fact(fact: &Fact) -> String {
         Fact::ItemsCompleted { instance, .. } => format!("{instance} complete"),
         Fact::TimerSet { instance, due } => format!("{instance} waits@{}", due.as_millis()),
         Fact::TimerFired { instance, .. } => format!("{instance} fired"),
+        Fact::PauseRequested { .. } => "paused".to_owned(),
+        Fact::Resumed => "resumed".to_owned(),
         Fact::CancellationRequested {
             reason: EndReason::Timeout,
         } => "time up".to_owned(),
@@ -321,6 +331,7 @@ fn rest(rig: &Rig) -> String {
         Rest::Busy => "busy".to_owned(),
         Rest::Waiting { due: at } => format!("waiting{}", due(at)),
         Rest::Parked { due: at } => format!("parked{}", due(at)),
+        Rest::Paused { due: at } => format!("paused{}", due(at)),
         Rest::Ended(status) => status.to_string(),
     }
 }

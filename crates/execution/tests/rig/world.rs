@@ -55,6 +55,8 @@ pub(crate) struct World<'s> {
     aborted: Vec<InstanceId>,
     /// A crash in so many decisions, now and then.
     crashes: bool,
+    /// A pause in so many, now and then.
+    pauses: bool,
     /// What a person says about unknown effects.
     decision: UnparkDecision,
     decided: u32,
@@ -70,6 +72,7 @@ impl<'s> World<'s> {
             prepared: BTreeMap::new(),
             aborted: Vec::new(),
             crashes: false,
+            pauses: false,
             decision: UnparkDecision::Succeeded(Arc::new(json!("decided"))),
             decided: 0,
         }
@@ -77,6 +80,11 @@ impl<'s> World<'s> {
 
     pub(crate) fn with_crashes(mut self, crashes: bool) -> Self {
         self.crashes = crashes;
+        self
+    }
+
+    pub(crate) fn with_pauses(mut self, pauses: bool) -> Self {
+        self.pauses = pauses;
         self
     }
 
@@ -119,8 +127,24 @@ impl<'s> World<'s> {
                 let keep = self.rig.journal.len();
                 self.crash_at(keep);
             }
+            let ended = matches!(self.rig.machine.rest(), Rest::Ended(_));
+            if self.pauses && !ended && self.chance.below(12) == 0 {
+                let reason = "a look at it".to_owned();
+                self.say(Signal::Pause { reason });
+            }
             match self.rig.machine.rest() {
                 Rest::Ended(status) => return status,
+                Rest::Paused { due: Some(due) } if self.chance.below(4) == 0 => {
+                    self.rig.now = due;
+                    let decision = self.rig.tell(Event::Tick);
+                    self.accept(decision);
+                }
+                Rest::Paused { .. } => {
+                    // Timers become due meanwhile.
+                    let pause = Duration::from_millis(self.chance.below(200) as u64);
+                    self.rig.now = self.rig.now.plus(pause);
+                    self.say(Signal::Unpause);
+                }
                 Rest::Busy => self.answer(),
                 Rest::Waiting { due } | Rest::Parked { due: due @ Some(_) } => {
                     self.rig.now = due.expect("checked by the rig");
@@ -131,6 +155,14 @@ impl<'s> World<'s> {
             }
         }
         panic!("the execution never ends");
+    }
+
+    fn say(&mut self, signal: Signal) {
+        let decision = self.rig.tell(Event::Signalled {
+            signal,
+            taken: Taken::All,
+        });
+        self.accept(decision);
     }
 
     pub(crate) fn crash_at(&mut self, entries: usize) {
@@ -243,6 +275,9 @@ impl<'s> World<'s> {
     }
 
     fn begin_attempt(&mut self, instance: InstanceId, attempt: u32, journal_start: bool) -> Event {
+        if self.rig.machine.state().is_paused() && self.chance.below(2) == 0 {
+            return Event::Withheld { instance };
+        }
         let name = instance.node.as_str();
         if instance.item.is_none() && self.script.skips(name) {
             return Event::Skipped { instance };
