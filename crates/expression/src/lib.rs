@@ -58,6 +58,7 @@ mod resolve;
 mod scope;
 mod suggest;
 mod syntax;
+mod time;
 mod value;
 
 pub use error::{ExpressionError, Phase};

@@ -1,15 +1,16 @@
 //! The table of functions, and the namespaces that they make.
 
-use super::{Function, construct, json, json_parse, math, number, object, time, uri};
+use super::{Function, construct, date, json, json_parse, math, number, object, uri};
 
 /// Each module's rows.
 pub(super) static GROUPS: &[&[Function]] = &[
     &construct::FUNCTIONS,
+    &date::FUNCTIONS,
     &math::FUNCTIONS,
     &number::FUNCTIONS,
     &object::FUNCTIONS,
     &uri::FUNCTIONS,
-    &[time::NOW, json_parse::PARSE, json::STRINGIFY],
+    &[json_parse::PARSE, json::STRINGIFY],
 ];
 
 /// The function that is written so.

@@ -111,7 +111,7 @@ impl<'a> Writer<'a> {
             Val::Num(n) => out.push_str(m, number_text(n).as_str()),
             Val::Exact(n) => out.push_str(m, &n.to_string()),
             Val::Moment(moment) => quote(m, out, Text::Utf8(&moment.iso())),
-            Val::Instance(instance) => match instance.json() {
+            Val::Instance(instance) => match instance.json(m)? {
                 Some(value) => self.write(m, out, value, depth + 1),
                 None => out.push_str(m, "{}"),
             },

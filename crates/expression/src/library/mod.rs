@@ -7,6 +7,7 @@ mod array;
 mod collection;
 mod construct;
 mod cut;
+mod date;
 mod each;
 mod find;
 mod functions;
@@ -26,6 +27,7 @@ use std::{collections::HashMap, fmt, sync::LazyLock};
 
 use crate::{Purity, error::Fault, machine::Machine, value::Val};
 
+pub(crate) use date::date_json;
 pub(crate) use functions::{function, function_names, is_namespace};
 pub(crate) use math::constant;
 
@@ -129,6 +131,7 @@ pub(crate) enum Receiver {
     Moment,
     Set,
     Map,
+    Date,
 }
 
 /// In the order of [`Receiver`].
@@ -141,6 +144,7 @@ const RECEIVERS: &[(Receiver, &[Method])] = &[
     (Receiver::Moment, time::METHODS),
     (Receiver::Set, collection::SET_METHODS),
     (Receiver::Map, collection::MAP_METHODS),
+    (Receiver::Date, date::METHODS),
 ];
 
 /// Methods of JavaScript that change their receiver and are not offered, with what to write.

@@ -1,8 +1,7 @@
-//! Methods of moments, and `Date.now`.
+//! Methods of moments.
 
-use super::{Args, Function, Method, Outcome, method};
+use super::{Args, Method, Outcome, method};
 use crate::{
-    Purity,
     machine::Machine,
     value::{Moment, Val},
 };
@@ -19,13 +18,6 @@ pub(super) const METHODS: &[Method] = &[
     method("toString", iso),
     method("valueOf", millis),
 ];
-
-pub(super) const NOW: Function = Function {
-    name: "Date.now",
-    callbacks: 0,
-    purity: Purity::Time,
-    run: |m, _| Ok(Val::Num(m.context.now_ms as f64)),
-};
 
 /// The receiver; the table is only asked for moments.
 fn moment(this: Val<'_>) -> Moment {

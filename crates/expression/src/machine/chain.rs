@@ -242,7 +242,7 @@ impl<'a> Machine<'a> {
         Ok(match (value, key) {
             (Val::Object(object), key) => object.get(key),
             (_, Text::Wide(_)) => None,
-            (Val::Instance(instance), Text::Utf8(key)) => instance.get(key),
+            (Val::Instance(instance), Text::Utf8(key)) => instance.get(self, key)?,
             (Val::JsonObject(map), Text::Utf8(key)) => lookup(map, key).map(Val::from_json),
             (_, Text::Utf8(key)) => match (value.items(), value.text()) {
                 (Some(items), _) if key == "length" => Some(Val::Num(items.len() as f64)),

@@ -17,7 +17,12 @@ impl Resolver<'_> {
     ) -> NodeId {
         let first = name.split('.').next().unwrap_or(name);
         let free = self.binding(first).is_none();
-        let Some(function) = constructor(name).filter(|_| free) else {
+        // Only without arguments a date needs the clock.
+        let looked_up = match (name, args) {
+            ("Date", [first, ..]) if !first.spread => "Date(…)",
+            _ => name,
+        };
+        let Some(function) = constructor(looked_up).filter(|_| free) else {
             self.elements(args, span);
             return self.no_constructor(name, span.to(name_span));
         };
@@ -28,12 +33,12 @@ impl Resolver<'_> {
     }
 
     fn no_constructor(&mut self, name: &str, span: Span) -> NodeId {
-        let names = || function_names().filter_map(|name| name.strip_prefix("new "));
+        let names = || {
+            function_names()
+                .filter_map(|name| name.strip_prefix("new "))
+                .filter(|name| !name.contains('('))
+        };
         let (code, hint) = match name {
-            "Date" => (
-                "UNSUPPORTED_DATE",
-                "use `$now`, `$today` or `Date.now()`".to_owned(),
-            ),
             "RegExp" => (
                 "UNSUPPORTED_REGEX",
                 "use `includes`, `split` or `replaceAll`".to_owned(),

@@ -86,7 +86,7 @@ pub(crate) fn compare<'a>(
             return Ok(Some(a.cmp(&b)));
         }
     }
-    let (a, b) = (m.primitive(a)?, m.primitive(b)?);
+    let (a, b) = (m.ordered(a)?, m.ordered(b)?);
     if let (Some(a), Some(b)) = (a.text(), b.text()) {
         m.scan(a.size().min(b.size()))?;
         return Ok(Some(a.cmp(&b)));
@@ -133,6 +133,14 @@ impl<'a> Machine<'a> {
                 self.text_value(text)
             }
             primitive => Ok(primitive),
+        }
+    }
+
+    /// `ToPrimitive` with numbers preferred: a date is its time.
+    fn ordered(&mut self, value: Val<'a>) -> Result<Val<'a>, Fault> {
+        match value {
+            Val::Instance(instance) if instance.is_time() => Ok(Val::Num(instance.number())),
+            other => self.primitive(other),
         }
     }
 

@@ -5,10 +5,10 @@
 
 use serde_json::Value;
 
-use super::{Items, Keyed, Val};
+use super::{Items, Keyed, Val, number_text};
 use crate::{
     error::Fault,
-    library::{Outcome, Receiver},
+    library::{Outcome, Receiver, date_json},
     machine::{Machine, TextBuilder},
     syntax::ast::Class,
 };
@@ -16,12 +16,16 @@ use crate::{
 pub(crate) enum Instance<'a> {
     Set(Keyed<'a>),
     Map(Keyed<'a>),
+    /// Milliseconds since 1970; NaN is an invalid date.
+    Date(f64),
 }
 
 /// How [`notation`](super::notation) writes an instance: a name and what stands in it.
 pub(crate) enum Shown<'a> {
     List(&'a [Val<'a>]),
     Pairs(&'a [Val<'a>], &'a [Val<'a>]),
+    /// What stands between parentheses.
+    Text(String),
 }
 
 impl<'a> Instance<'a> {
@@ -30,6 +34,7 @@ impl<'a> Instance<'a> {
         match self {
             Instance::Set(_) => Receiver::Set,
             Instance::Map(_) => Receiver::Map,
+            Instance::Date(_) => Receiver::Date,
         }
     }
 
@@ -38,6 +43,7 @@ impl<'a> Instance<'a> {
         match self {
             Instance::Set(_) => "Set",
             Instance::Map(_) => "Map",
+            Instance::Date(_) => "Date",
         }
     }
 
@@ -45,6 +51,7 @@ impl<'a> Instance<'a> {
         match self {
             Instance::Set(_) => Class::Set,
             Instance::Map(_) => Class::Map,
+            Instance::Date(_) => Class::Date,
         }
     }
 
@@ -57,30 +64,44 @@ impl<'a> Instance<'a> {
         match self {
             Instance::Set(_) => out.push_str(m, "[object Set]"),
             Instance::Map(_) => out.push_str(m, "[object Map]"),
+            Instance::Date(time) => {
+                let text = m.date_text(*time)?;
+                out.push_str(m, &text)
+            }
         }
     }
 
     /// `ToPrimitive` without a preferred type.
     pub(crate) fn primitive(&'a self, m: &mut Machine<'a>) -> Outcome<'a> {
         match self {
-            Instance::Set(_) | Instance::Map(_) => {
+            Instance::Set(_) | Instance::Map(_) | Instance::Date(_) => {
                 let text = m.text_of(Val::Instance(self))?;
                 m.text_value(text)
             }
         }
     }
 
+    /// Whether it is compared by its number.
+    pub(crate) fn is_time(&self) -> bool {
+        matches!(self, Instance::Date(_))
+    }
+
     /// `ToNumber`.
     pub(crate) fn number(&self) -> f64 {
         match self {
             Instance::Set(_) | Instance::Map(_) => f64::NAN,
+            Instance::Date(time) => *time,
         }
     }
 
     /// What `JSON.stringify` writes in its place; `None` for an object without keys.
-    pub(crate) fn json(&self) -> Option<Val<'a>> {
+    pub(crate) fn json(&self, m: &mut Machine<'a>) -> Result<Option<Val<'a>>, Fault> {
         match self {
-            Instance::Set(_) | Instance::Map(_) => None,
+            Instance::Set(_) | Instance::Map(_) => Ok(None),
+            Instance::Date(_) => match date_json(self) {
+                Some(text) => m.copy_text(&text).map(Some),
+                None => Ok(Some(Val::Null)),
+            },
         }
     }
 
@@ -92,16 +113,18 @@ impl<'a> Instance<'a> {
                 "Map",
                 "make it an object or a list: `Object.fromEntries(map)`, `[...map]`",
             ),
+            Instance::Date(_) => return Ok(date_json(self).map_or(Value::Null, Value::String)),
         };
         Err(Fault::new("TYPE_RESULT", format!("a {what} is no result")).hint(hint))
     }
 
     /// A member that is no method.
-    pub(crate) fn get(&self, key: &str) -> Option<Val<'a>> {
+    pub(crate) fn get(&self, _: &mut Machine<'a>, key: &str) -> Result<Option<Val<'a>>, Fault> {
         match self {
             Instance::Set(keyed) | Instance::Map(keyed) => {
-                (key == "size").then_some(Val::Num(keyed.keys.len() as f64))
+                Ok((key == "size").then_some(Val::Num(keyed.keys.len() as f64)))
             }
+            Instance::Date(_) => Ok(None),
         }
     }
 
@@ -110,6 +133,7 @@ impl<'a> Instance<'a> {
         match self {
             Instance::Set(keyed) => Ok(Some(Items::Made(keyed.keys))),
             Instance::Map(keyed) => m.pairs(keyed.keys, keyed.values).map(Some),
+            Instance::Date(_) => Ok(None),
         }
     }
 
@@ -117,6 +141,7 @@ impl<'a> Instance<'a> {
         match self {
             Instance::Set(keyed) => Shown::List(keyed.keys),
             Instance::Map(keyed) => Shown::Pairs(keyed.keys, keyed.values),
+            Instance::Date(time) => Shown::Text(number_text(*time).as_str().to_owned()),
         }
     }
 }

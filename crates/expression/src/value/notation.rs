@@ -74,6 +74,7 @@ impl Writer {
     fn instance(&mut self, instance: &Instance<'_>, depth: usize) -> Result<(), Fault> {
         self.push(instance.kind())?;
         match instance.shown() {
+            Shown::Text(text) => self.push(&format!("({text})")),
             Shown::List(items) => self.listed('[', ']', items.iter(), |writer, item| {
                 writer.value(*item, depth + 1)
             }),

@@ -4,13 +4,14 @@
 //! Without `node` the tests say so and pass; with `NEBULA_REQUIRE_BACKENDS=1` they fail.
 
 mod crossed;
+mod dates;
 mod grammar;
 mod oracle;
 mod shrink;
 mod tree;
 
 use grammar::Sort;
-use oracle::{Answer, Node, ours};
+use oracle::{Answer, Node, ours, ours_in};
 use serde_json::{Value, json};
 use tree::{Choice, Maker, Tree};
 
@@ -29,13 +30,17 @@ fn document() -> Value {
 }
 
 fn compare(cases: &[String]) {
+    compare_in("UTC", cases);
+}
+
+fn compare_in(zone: &str, cases: &[String]) {
     let document = document();
-    let Some(mut node) = Node::start(&document) else {
+    let Some(mut node) = Node::start_in(zone, &document) else {
         return;
     };
     let mut differ = Vec::new();
     for case in cases {
-        let (theirs, ours) = (node.judge(case), ours(case, &document));
+        let (theirs, ours) = (node.judge(case), ours_in(zone, case, &document));
         if !ours.agrees_with(&theirs) {
             differ.push(format!("{case}\n    node {theirs:?}\n    here {ours:?}"));
         }
@@ -43,7 +48,7 @@ fn compare(cases: &[String]) {
     let shown = differ.iter().take(40).cloned().collect::<Vec<_>>();
     assert!(
         differ.is_empty(),
-        "{} of {} differ:\n{}",
+        "{} of {} differ in {zone}:\n{}",
         differ.len(),
         cases.len(),
         shown.join("\n")

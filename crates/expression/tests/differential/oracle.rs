@@ -31,12 +31,21 @@ impl Answer {
 
 /// What we make of it: the first error of the compilation, or of the evaluation.
 pub(crate) fn ours(source: &str, document: &Value) -> Answer {
+    ours_in("UTC", source, document)
+}
+
+/// The same, in a workflow of that zone.
+pub(crate) fn ours_in(zone: &str, source: &str, document: &Value) -> Answer {
     let program = match Program::compile(source, &CompileOptions::default()) {
         Ok(program) => program,
         Err(errors) => return Answer::Error(errors[0].code.to_owned()),
     };
     let data = json!({ "json": document });
-    let (scope, context) = (JsonScope(&data), Context::default());
+    let scope = JsonScope(&data);
+    let context = Context {
+        timezone: zone.into(),
+        ..Context::default()
+    };
     let answer = program.inspect(&scope, &context).and_then(|notation| {
         match program.evaluate(&scope, &context) {
             Ok(result) => Ok(Answer::Value(both(&notation, result.as_ref()))),
@@ -83,9 +92,14 @@ pub(crate) struct Node {
 impl Node {
     /// Starts it; `None`, said loudly, where there is none and none is required.
     pub(crate) fn start(document: &Value) -> Option<Self> {
+        Self::start_in("UTC", document)
+    }
+
+    /// The same, with that zone as the local one.
+    pub(crate) fn start_in(zone: &str, document: &Value) -> Option<Self> {
         let started = Command::new("node")
             .args(["-e", include_str!("oracle.js")])
-            .env("TZ", "UTC")
+            .env("TZ", zone)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
