@@ -58,13 +58,13 @@ pub(crate) enum Node {
     },
     /// A chain that is a path: the same steps in another form.
     Path {
-        path: u32,
+        path: Path,
         base: NodeId,
         steps: Run,
     },
     /// A chain that begins with a path, which stands for as many of its steps as it has.
     PathChain {
-        path: u32,
+        path: Path,
         base: NodeId,
         steps: Run,
     },
@@ -263,8 +263,7 @@ pub(crate) struct Code {
     pub(crate) root: NodeId,
     /// No evaluation makes a text, an array or an object, unless data is of an unlikely type.
     pub(crate) makes_nothing: bool,
-    pub(crate) paths: Vec<Path>,
     pub(crate) shapes: Vec<Shape>,
-    /// If the expression is nothing but a path: index into `paths`.
-    pub(crate) path: Option<u32>,
+    /// If the expression is nothing but a path.
+    pub(crate) path: Option<Path>,
 }

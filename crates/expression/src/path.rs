@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A path from a root, a node's result or a parameter.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Path {
     pub(crate) from: PathRoot,
     /// A run of [`Code::keys`].

@@ -288,7 +288,7 @@ impl Program {
     #[inline]
     fn follow<'v>(&self, scope: &'v dyn Scope) -> Option<&'v Value> {
         let code = &self.0.code;
-        code.paths[code.path? as usize].find(scope, code)
+        code.path?.find(scope, code)
     }
 
     /// An arena for one evaluation.

@@ -7,7 +7,7 @@ use crate::{
     code::{Node, NodeId, Run, Step, StepKind},
     error::Fault,
     library::{Args, Method, Outcome, has_method, methods_of},
-    path::{End, Key, LENGTH},
+    path::{End, Key, LENGTH, Path},
     suggest::did_you_mean,
     value::{Text, Val, array_index, lookup},
 };
@@ -15,11 +15,9 @@ use crate::{
 impl<'a> Machine<'a> {
     /// A chain that begins with a path.
     #[inline(never)]
-    pub(super) fn path_chain(&mut self, path: u32, base: NodeId, steps: Run) -> Quick<'a> {
-        let code = self.code;
-        let path = &code.paths[path as usize];
+    pub(super) fn path_chain(&mut self, path: Path, base: NodeId, steps: Run) -> Quick<'a> {
         let len = path.keys.len;
-        match self.follow(path) {
+        match self.follow(&path) {
             // Of what is not there, the way from the start on knows more to tell.
             End::At(value) if !value.is_null() => {
                 // The start, and each step, as without a path.

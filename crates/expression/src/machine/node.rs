@@ -25,8 +25,7 @@ impl<'a> Machine<'a> {
             Node::Local(slot) => self.slots[usize::from(slot)],
             Node::Str(at) => Reg::Str(&code.texts[at as usize]),
             Node::Callback(callback) => Reg::Callback(&code.callbacks[callback as usize]),
-            Node::Path { path, .. } => {
-                let path = &code.paths[path as usize];
+            Node::Path { ref path, .. } => {
                 let value = match self.follow(path) {
                     End::At(value) => Reg::Data(value),
                     End::Nowhere => Reg::Undefined,
@@ -44,7 +43,7 @@ impl<'a> Machine<'a> {
 
     /// Where a path ends; the caller pays.
     #[inline(always)]
-    pub(super) fn follow(&self, path: &'a Path) -> End<'a> {
+    pub(super) fn follow(&self, path: &Path) -> End<'a> {
         let keys = path.keys.of(&self.code.keys);
         match path.from {
             PathRoot::Local(slot) => walk_from(keys, self.slots[usize::from(slot)]),
@@ -76,8 +75,11 @@ impl<'a> Machine<'a> {
             Node::Local(slot) => Ok(self.slots[usize::from(slot)]),
             Node::Str(at) => Ok(Reg::Str(&code.texts[at as usize])),
             Node::Callback(callback) => Ok(Reg::Callback(&code.callbacks[callback as usize])),
-            Node::Path { path, base, steps } => {
-                let path = &code.paths[path as usize];
+            Node::Path {
+                ref path,
+                base,
+                steps,
+            } => {
                 let value = match self.follow(path) {
                     End::At(value) => Reg::Data(value),
                     End::Nowhere => Reg::Undefined,

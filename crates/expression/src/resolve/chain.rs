@@ -105,9 +105,7 @@ impl Resolver<'_> {
         let steps = append(&mut self.code.steps, steps);
         let path = self.path(base, steps);
         let node = match path {
-            Some(path) if self.code.paths[path as usize].keys.len == steps.len => {
-                Node::Path { path, base, steps }
-            }
+            Some(path) if path.keys.len == steps.len => Node::Path { path, base, steps },
             Some(path) => Node::PathChain { path, base, steps },
             None => Node::Chain { base, steps },
         };
@@ -115,7 +113,7 @@ impl Resolver<'_> {
     }
 
     /// The path that a chain begins with.
-    fn path(&mut self, base: NodeId, steps: Run) -> Option<u32> {
+    fn path(&self, base: NodeId, steps: Run) -> Option<Path> {
         let from = path_root(self.code.nodes[base as usize])?;
         let steps = steps.of(&self.code.steps);
         let plain = |step: &Step| match step.kind {
@@ -134,9 +132,7 @@ impl Resolver<'_> {
             start,
             len: len as u32,
         };
-        let path = length(&self.code.paths);
-        self.code.paths.push(Path { from, keys });
-        Some(path)
+        Some(Path { from, keys })
     }
 
     fn is_binding(&self, base: &Expr) -> bool {

@@ -387,16 +387,14 @@ fn makes_nothing(code: &Code) -> bool {
     })
 }
 
-/// The program as a plain path, if it is one: an index into its paths.
-fn whole_path(code: &mut Code) -> Option<u32> {
+/// The program as a plain path, if it is one.
+fn whole_path(code: &mut Code) -> Option<Path> {
     match code.nodes[code.root as usize] {
         Node::Path { path, .. } => Some(path),
         node => {
             let from = path_root(node)?;
-            let path = length(&code.paths);
             let keys = append(&mut code.keys, []);
-            code.paths.push(Path { from, keys });
-            Some(path)
+            Some(Path { from, keys })
         }
     }
 }
