@@ -26,6 +26,10 @@
 //! - `catch (e)` sees `{ code, message, name }`, where `name` is JavaScript's class and `message` is
 //!   ours, which names no value; a limit is not caught.
 //! - A name is given once: there is no assignment, so a statement that is only a value is refused.
+//! - `append`, `set`, `delete` and `sort` of new `URLSearchParams` give the changed parameters rather
+//!   than nothing: with values that never change, nothing would be of no use.
+//! - A `file:` URL loses empty segments, and `C|` stays: what else the standard says of it, servers
+//!   have no use for.
 //! - In strict mode a member of null or undefined is an error that says which key was missing.
 //!
 //! ```

@@ -1,6 +1,6 @@
 //! The table of functions, and the namespaces that they make.
 
-use super::{Function, construct, date, json, json_parse, math, number, object, uri};
+use super::{Function, construct, date, json, json_parse, math, number, object, uri, url};
 
 /// Each module's rows.
 pub(super) static GROUPS: &[&[Function]] = &[
@@ -10,6 +10,7 @@ pub(super) static GROUPS: &[&[Function]] = &[
     &number::FUNCTIONS,
     &object::FUNCTIONS,
     &uri::FUNCTIONS,
+    &url::FUNCTIONS,
     &[json_parse::PARSE, json::STRINGIFY],
 ];
 
@@ -32,6 +33,16 @@ pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
 pub(crate) fn is_namespace(name: &str) -> bool {
     matches!(
         name,
-        "Array" | "Date" | "JSON" | "Map" | "Math" | "Number" | "Object" | "Set" | "String"
+        "Array"
+            | "Date"
+            | "JSON"
+            | "Map"
+            | "Math"
+            | "Number"
+            | "Object"
+            | "Set"
+            | "String"
+            | "URL"
+            | "URLSearchParams"
     )
 }

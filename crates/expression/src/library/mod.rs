@@ -22,6 +22,7 @@ mod replace;
 mod string;
 mod time;
 mod uri;
+mod url;
 
 use std::{collections::HashMap, fmt, sync::LazyLock};
 
@@ -132,6 +133,8 @@ pub(crate) enum Receiver {
     Set,
     Map,
     Date,
+    Url,
+    Params,
 }
 
 /// In the order of [`Receiver`].
@@ -145,6 +148,8 @@ const RECEIVERS: &[(Receiver, &[Method])] = &[
     (Receiver::Set, collection::SET_METHODS),
     (Receiver::Map, collection::MAP_METHODS),
     (Receiver::Date, date::METHODS),
+    (Receiver::Url, url::METHODS),
+    (Receiver::Params, url::PARAMS_METHODS),
 ];
 
 /// Methods of JavaScript that change their receiver and are not offered, with what to write.

@@ -95,7 +95,10 @@ fn listed<'a>(
 
 impl<'a> Machine<'a> {
     /// Keys and values in JavaScript's order.
-    fn own_entries(&mut self, object: Val<'a>) -> Result<Vec<(Text<'a>, Val<'a>)>, Fault> {
+    pub(super) fn own_entries(
+        &mut self,
+        object: Val<'a>,
+    ) -> Result<Vec<(Text<'a>, Val<'a>)>, Fault> {
         let mut entries = Entries::default();
         self.spread_entries(object, &mut entries)?;
         Ok(entries.finish().0)

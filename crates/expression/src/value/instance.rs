@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{Items, Keyed, Val, number_text};
+use super::{Items, Keyed, Params, Url, Val, number_text};
 use crate::{
     error::Fault,
     library::{Outcome, Receiver, date_json},
@@ -18,6 +18,8 @@ pub(crate) enum Instance<'a> {
     Map(Keyed<'a>),
     /// Milliseconds since 1970; NaN is an invalid date.
     Date(f64),
+    Url(Url<'a>),
+    Params(Params<'a>),
 }
 
 /// How [`notation`](super::notation) writes an instance: a name and what stands in it.
@@ -26,6 +28,8 @@ pub(crate) enum Shown<'a> {
     Pairs(&'a [Val<'a>], &'a [Val<'a>]),
     /// What stands between parentheses.
     Text(String),
+    /// A text in quotes between parentheses.
+    Quoted(&'a str),
 }
 
 impl<'a> Instance<'a> {
@@ -35,6 +39,8 @@ impl<'a> Instance<'a> {
             Instance::Set(_) => Receiver::Set,
             Instance::Map(_) => Receiver::Map,
             Instance::Date(_) => Receiver::Date,
+            Instance::Url(_) => Receiver::Url,
+            Instance::Params(_) => Receiver::Params,
         }
     }
 
@@ -44,6 +50,8 @@ impl<'a> Instance<'a> {
             Instance::Set(_) => "Set",
             Instance::Map(_) => "Map",
             Instance::Date(_) => "Date",
+            Instance::Url(_) => "URL",
+            Instance::Params(_) => "URLSearchParams",
         }
     }
 
@@ -52,6 +60,8 @@ impl<'a> Instance<'a> {
             Instance::Set(_) => Class::Set,
             Instance::Map(_) => Class::Map,
             Instance::Date(_) => Class::Date,
+            Instance::Url(_) => Class::Url,
+            Instance::Params(_) => Class::UrlSearchParams,
         }
     }
 
@@ -68,13 +78,19 @@ impl<'a> Instance<'a> {
                 let text = m.date_text(*time)?;
                 out.push_str(m, &text)
             }
+            Instance::Url(url) => out.push_str(m, url.href),
+            Instance::Params(params) => params.push_text(m, out),
         }
     }
 
     /// `ToPrimitive` without a preferred type.
     pub(crate) fn primitive(&'a self, m: &mut Machine<'a>) -> Outcome<'a> {
         match self {
-            Instance::Set(_) | Instance::Map(_) | Instance::Date(_) => {
+            Instance::Set(_)
+            | Instance::Map(_)
+            | Instance::Date(_)
+            | Instance::Url(_)
+            | Instance::Params(_) => {
                 let text = m.text_of(Val::Instance(self))?;
                 m.text_value(text)
             }
@@ -89,15 +105,20 @@ impl<'a> Instance<'a> {
     /// `ToNumber`.
     pub(crate) fn number(&self) -> f64 {
         match self {
-            Instance::Set(_) | Instance::Map(_) => f64::NAN,
             Instance::Date(time) => *time,
+            // None of their texts is a number, but no parameters are nothing.
+            Instance::Params(params) if params.names.is_empty() => 0.0,
+            Instance::Set(_) | Instance::Map(_) | Instance::Url(_) | Instance::Params(_) => {
+                f64::NAN
+            }
         }
     }
 
     /// What `JSON.stringify` writes in its place; `None` for an object without keys.
-    pub(crate) fn json(&self, m: &mut Machine<'a>) -> Result<Option<Val<'a>>, Fault> {
+    pub(crate) fn json(&'a self, m: &mut Machine<'a>) -> Result<Option<Val<'a>>, Fault> {
         match self {
-            Instance::Set(_) | Instance::Map(_) => Ok(None),
+            Instance::Set(_) | Instance::Map(_) | Instance::Params(_) => Ok(None),
+            Instance::Url(url) => Ok(Some(Val::Temp(&url.href))),
             Instance::Date(_) => match date_json(self) {
                 Some(text) => m.copy_text(&text).map(Some),
                 None => Ok(Some(Val::Null)),
@@ -114,16 +135,22 @@ impl<'a> Instance<'a> {
                 "make it an object or a list: `Object.fromEntries(map)`, `[...map]`",
             ),
             Instance::Date(_) => return Ok(date_json(self).map_or(Value::Null, Value::String)),
+            Instance::Params(_) => (
+                "URLSearchParams",
+                "make it text or an object: `params.toString()`, `Object.fromEntries(params)`",
+            ),
+            Instance::Url(url) => return Ok(Value::String(url.href.to_owned())),
         };
         Err(Fault::new("TYPE_RESULT", format!("a {what} is no result")).hint(hint))
     }
 
     /// A member that is no method.
-    pub(crate) fn get(&self, _: &mut Machine<'a>, key: &str) -> Result<Option<Val<'a>>, Fault> {
+    pub(crate) fn get(&'a self, m: &mut Machine<'a>, key: &str) -> Result<Option<Val<'a>>, Fault> {
+        let size = |len: usize| (key == "size").then_some(Val::Num(len as f64));
         match self {
-            Instance::Set(keyed) | Instance::Map(keyed) => {
-                Ok((key == "size").then_some(Val::Num(keyed.keys.len() as f64)))
-            }
+            Instance::Set(keyed) | Instance::Map(keyed) => Ok(size(keyed.keys.len())),
+            Instance::Params(params) => Ok(size(params.names.len())),
+            Instance::Url(url) => url.get(m, key),
             Instance::Date(_) => Ok(None),
         }
     }
@@ -134,6 +161,8 @@ impl<'a> Instance<'a> {
             Instance::Set(keyed) => Ok(Some(Items::Made(keyed.keys))),
             Instance::Map(keyed) => m.pairs(keyed.keys, keyed.values).map(Some),
             Instance::Date(_) => Ok(None),
+            Instance::Params(params) => m.pairs(params.names, params.values).map(Some),
+            Instance::Url(_) => Ok(None),
         }
     }
 
@@ -142,6 +171,8 @@ impl<'a> Instance<'a> {
             Instance::Set(keyed) => Shown::List(keyed.keys),
             Instance::Map(keyed) => Shown::Pairs(keyed.keys, keyed.values),
             Instance::Date(time) => Shown::Text(number_text(*time).as_str().to_owned()),
+            Instance::Params(params) => Shown::Pairs(params.names, params.values),
+            Instance::Url(url) => Shown::Quoted(url.href),
         }
     }
 }

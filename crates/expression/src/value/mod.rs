@@ -12,6 +12,7 @@ mod notation;
 mod number;
 mod object;
 mod text;
+mod url;
 
 use serde_json::{Map, Number, Value};
 
@@ -26,6 +27,7 @@ pub(crate) use number::{
 };
 pub(crate) use object::{Entries, Object, SMALL, array_index, json_entries, lookup};
 pub(crate) use text::Text;
+pub(crate) use url::{Params, Url};
 
 use crate::code::Callback;
 

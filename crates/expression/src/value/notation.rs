@@ -78,6 +78,11 @@ impl Writer {
             Shown::List(items) => self.listed('[', ']', items.iter(), |writer, item| {
                 writer.value(*item, depth + 1)
             }),
+            Shown::Quoted(text) => {
+                self.push("(")?;
+                self.string(Text::Utf8(text))?;
+                self.push(")")
+            }
             Shown::Pairs(keys, values) => {
                 self.listed('[', ']', keys.iter().zip(values), |writer, (key, value)| {
                     let pair = [*key, *value];

@@ -65,6 +65,7 @@ fn written_cases_agree_with_node() {
     let files = [
         include_str!("../cases.txt"),
         include_str!("../cases/collections.txt"),
+        include_str!("../cases/urls.txt"),
         include_str!("../cases/blocks.txt"),
     ];
     let cases: Vec<String> = files

@@ -21,6 +21,7 @@ function write(value) {
   if (value instanceof RegExp) return `RegExp(${text(value.source)},${text(value.flags)})`;
   if (value instanceof Set) return list('Set[', value, ']');
   if (value instanceof Map) return list('Map[', value, ']');
+  if (value instanceof URLSearchParams) return list('URLSearchParams[', value, ']');
   if (value instanceof URL) return `URL(${text(value.href)})`;
   // What JavaScript gives bit by bit is a list here.
   if (typeof value.next === 'function') return list('[', value, ']');
@@ -40,7 +41,8 @@ function border(value) {
   }
   if (value === null || value instanceof Date) return value;
   if (Array.isArray(value) || typeof value.next === 'function') return Array.from(value, border);
-  if ([Set, Map, RegExp].some((type) => value instanceof type)) throw REFUSED;
+  if (value instanceof URL) return value.href;
+  if ([Set, Map, RegExp, URLSearchParams].some((type) => value instanceof type)) throw REFUSED;
   const kept = Object.entries(value).filter(([, item]) => item !== undefined);
   return Object.fromEntries(kept.map(([key, item]) => [key.toWellFormed(), border(item)]));
 }
