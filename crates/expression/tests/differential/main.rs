@@ -13,7 +13,7 @@ mod tree;
 use grammar::Sort;
 use oracle::{Answer, Node, ours, ours_in};
 use serde_json::{Value, json};
-use tree::{Choice, Maker, Tree};
+use tree::{Choice, Grammar, Maker, Tree};
 
 /// What both sides see as `$json`.
 fn document() -> Value {
@@ -94,10 +94,10 @@ fn asked(name: &str) -> Option<u64> {
     )
 }
 
-fn generated(rules: &[(Sort, &'static str)], seed: u64, case: u64) -> Tree {
+fn generated(grammar: &Grammar, seed: u64, case: u64) -> Tree {
     let mut choice = Choice::new(seed, case);
     let depth = 1 + choice.below(DEPTH);
-    Maker::new(rules, &mut choice).tree(Sort::Any, depth)
+    Maker::new(grammar, &mut choice).tree(Sort::Any, depth)
 }
 
 #[test]
@@ -108,11 +108,11 @@ fn generated_cases_agree_with_node() {
     };
     let cases = asked("NEBULA_FUZZ_CASES").unwrap_or(CASES);
     let seed = asked("NEBULA_FUZZ_SEED").unwrap_or(0);
-    let rules = grammar::rules();
+    let grammar = Grammar::read();
     let (mut values, mut errors, mut limits) = (0_u64, 0_u64, 0_u64);
     let mut differ = Vec::new();
     for case in 0..cases {
-        let tree = generated(&rules, seed, case);
+        let tree = generated(&grammar, seed, case);
         let source = tree.text();
         let (mine, theirs) = (ours(&source, &document), node.judge(&source));
         match (&mine, &theirs) {

@@ -1,6 +1,8 @@
 //! Expressions as trees of pieces of text, made from the grammar by a seed.
 
-use super::grammar::{LEAVES, Sort, UNITS};
+use std::collections::BTreeMap;
+
+use super::grammar::{Sort, UNITS, leaves, rules};
 
 /// A reproducible source of choices: splitmix64 by Steele, Lea and Flood.
 pub(crate) struct Choice(u64);
@@ -193,9 +195,29 @@ impl Tree {
     }
 }
 
+/// What trees are made of.
+pub(crate) struct Grammar {
+    rules: Vec<(Sort, &'static str)>,
+    leaves: BTreeMap<&'static str, Vec<&'static str>>,
+}
+
+impl Grammar {
+    pub(crate) fn read() -> Self {
+        Self {
+            rules: rules(),
+            leaves: leaves(),
+        }
+    }
+
+    fn leaves(&self, mark: &str) -> &[&'static str] {
+        let leaves = self.leaves.get(mark);
+        leaves.unwrap_or_else(|| panic!("no leaves for {mark}"))
+    }
+}
+
 /// Makes trees; it knows the names that are bound where it is.
 pub(crate) struct Maker<'c> {
-    rules: &'c [(Sort, &'static str)],
+    grammar: &'c Grammar,
     choice: &'c mut Choice,
     /// Names of parameters in reach.
     names: Vec<String>,
@@ -204,9 +226,9 @@ pub(crate) struct Maker<'c> {
 }
 
 impl<'c> Maker<'c> {
-    pub(crate) fn new(rules: &'c [(Sort, &'static str)], choice: &'c mut Choice) -> Self {
+    pub(crate) fn new(grammar: &'c Grammar, choice: &'c mut Choice) -> Self {
         Self {
-            rules,
+            grammar,
             choice,
             names: Vec::new(),
             given: 0,
@@ -218,7 +240,12 @@ impl<'c> Maker<'c> {
         if depth == 0 || self.choice.one_in(6) {
             return self.leaf(sort);
         }
-        let rules: Vec<_> = self.rules.iter().filter(|rule| rule.0 == sort).collect();
+        let rules: Vec<_> = self
+            .grammar
+            .rules
+            .iter()
+            .filter(|rule| rule.0 == sort)
+            .collect();
         let template = self.choice.of(&rules).1;
         let mut tree = Tree {
             parts: Vec::new(),
@@ -240,8 +267,7 @@ impl<'c> Maker<'c> {
             } else if let Some(body) = Sort::of(&mark.to_uppercase()) {
                 tree.parts.push(Part::Tree(self.arrow(body, depth - 1)));
             } else {
-                let texts = LEAVES.iter().find(|leaf| leaf.0 == mark);
-                let texts = texts.unwrap_or_else(|| panic!("no leaves for {mark}")).1;
+                let texts = self.grammar.leaves(mark);
                 tree.parts
                     .push(Part::Text(self.choice.of(texts).to_owned()));
             }
@@ -280,8 +306,7 @@ impl<'c> Maker<'c> {
             Sort::Any => self.choice.of(&Sort::PLAIN),
             sort => sort,
         };
-        let texts = LEAVES.iter().find(|leaf| leaf.0 == sort.mark());
-        Tree::leaf(self.choice.of(texts.map_or(&["null"][..], |leaf| leaf.1)))
+        Tree::leaf(self.choice.of(self.grammar.leaves(sort.mark())))
     }
 
     fn name(&mut self) -> String {
@@ -319,7 +344,7 @@ impl<'c> Maker<'c> {
             4 => {
                 let default = self.tree(Sort::Any, depth.min(1));
                 let (field, rest) = (self.name(), self.name());
-                let key = self.choice.of(LEAVES[0].1);
+                let key = self.choice.of(self.grammar.leaves("k"));
                 text(&mut tree, &format!("({{ {key}: {field} = "));
                 tree.parts.push(Part::Tree(default));
                 text(&mut tree, &format!(", ...{rest} }}) => "));
