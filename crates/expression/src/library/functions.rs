@@ -1,11 +1,14 @@
 //! The table of functions, and the namespaces that they make.
 
-use super::{Function, construct, date, json, json_parse, math, number, object, uri, url};
+use super::{
+    Function, construct, date, extension, json, json_parse, math, number, object, uri, url,
+};
 
 /// Each module's rows.
 pub(super) static GROUPS: &[&[Function]] = &[
     &construct::FUNCTIONS,
     &date::FUNCTIONS,
+    &extension::FUNCTIONS,
     &math::FUNCTIONS,
     &number::FUNCTIONS,
     &object::FUNCTIONS,

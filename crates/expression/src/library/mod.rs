@@ -9,6 +9,7 @@ mod construct;
 mod cut;
 mod date;
 mod each;
+pub(crate) mod extension;
 mod find;
 mod functions;
 mod json;
@@ -185,7 +186,12 @@ impl MethodSet {
     pub(crate) fn find(name: &str) -> Option<(&'static str, &'static MethodSet)> {
         // One look-up rather than one per table.
         static INDEX: LazyLock<HashMap<&str, MethodSet>> = LazyLock::new(|| {
-            let set = |name| MethodSet(std::array::from_fn(|at| find(RECEIVERS[at].1, name)));
+            let set = |name| {
+                MethodSet(std::array::from_fn(|at| {
+                    let (receiver, table) = RECEIVERS[at];
+                    find(table, name).or_else(|| find(extension::table(receiver), name))
+                }))
+            };
             all_methods().map(|name| (name, set(name))).collect()
         });
         INDEX.get_key_value(name).map(|(name, set)| (*name, set))
@@ -238,18 +244,20 @@ fn receiver_of(value: Val<'_>) -> Option<Receiver> {
 /// The names of the methods of a value's type.
 pub(crate) fn methods_of(value: Val<'_>) -> impl Iterator<Item = &'static str> {
     let receiver = receiver_of(value);
-    let table = RECEIVERS.iter().find(|(known, _)| Some(*known) == receiver);
-    table
-        .map_or(&[][..], |(_, table)| table)
-        .iter()
-        .map(|row| row.name)
+    method_names().filter_map(move |(known, name)| (Some(known) == receiver).then_some(name))
+}
+
+/// The names of all methods of each type.
+pub(crate) fn method_names() -> impl Iterator<Item = (Receiver, &'static str)> {
+    RECEIVERS.iter().flat_map(|(receiver, table)| {
+        let rows = table.iter().chain(extension::table(*receiver));
+        rows.map(|row| (*receiver, row.name))
+    })
 }
 
 /// The names of all methods; one that several types have comes several times.
 pub(crate) fn all_methods() -> impl Iterator<Item = &'static str> {
-    RECEIVERS
-        .iter()
-        .flat_map(|(_, table)| table.iter().map(|row| row.name))
+    method_names().map(|(_, name)| name)
 }
 
 /// Whether a value of this type has a method of that name.
@@ -259,7 +267,7 @@ pub(crate) fn has_method(value: Val<'_>, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{RECEIVERS, functions};
+    use super::{RECEIVERS, extension, functions};
 
     #[test]
     fn every_table_is_sorted_by_name_and_in_its_place() {
@@ -267,6 +275,13 @@ mod tests {
             assert_eq!(at, *receiver as usize);
             let names: Vec<_> = table.iter().map(|row| row.name).collect();
             assert!(names.is_sorted(), "{receiver:?}: {names:?}");
+            let more: Vec<_> = extension::table(*receiver)
+                .iter()
+                .map(|row| row.name)
+                .collect();
+            assert!(more.is_sorted(), "{receiver:?}: {more:?}");
+            let twice = more.iter().find(|name| names.contains(name));
+            assert_eq!(twice, None, "{receiver:?}: JavaScript has it");
         }
         for group in functions::GROUPS {
             let names: Vec<_> = group.iter().map(|row| row.name).collect();

@@ -6,7 +6,7 @@ use super::{Machine, Quick, Reg};
 use crate::{
     code::{Node, NodeId, Run, Step, StepKind},
     error::Fault,
-    library::{Args, Method, Outcome, has_method, methods_of},
+    library::{Args, Method, Outcome, extension::of_nothing, has_method, methods_of},
     path::{End, Key, LENGTH, Path},
     suggest::did_you_mean,
     value::{Text, Val, array_index, lookup},
@@ -51,6 +51,13 @@ impl<'a> Machine<'a> {
             if value.is_nullish() {
                 if step.optional {
                     return Ok(Reg::Undefined);
+                }
+                if let StepKind::Method { method, .. } = step.kind
+                    && let Some(answer) = of_nothing(code.methods[method as usize].0)
+                {
+                    parent = value;
+                    value = Reg::bool(answer);
+                    continue;
                 }
                 if self.lenient {
                     value = Reg::Undefined;

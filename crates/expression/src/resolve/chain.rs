@@ -4,10 +4,11 @@ use smallvec::SmallVec;
 
 use super::{Elements, Resolver, append, construct::constructor, length, link_name, path_root};
 use crate::{
-    Root,
+    Purity, Root,
     code::{Callback, Element, Node, NodeId, Run, Step, StepKind},
     library::{
-        MethodSet, all_methods, constant, function, function_names, is_namespace, mutator_hint,
+        MethodSet, all_methods, constant, extension::is_random, function, function_names,
+        is_namespace, mutator_hint,
     },
     path::{Key, LENGTH, Path},
     syntax::ast::{self, Expr, ExprKind, Link, LinkKind, Span},
@@ -257,10 +258,27 @@ impl Resolver<'_> {
             self.arguments(args, u8::MAX, span);
             return self.unknown_function(name, name_span);
         };
+        if let Some(node) = self.choice(name, args) {
+            return self.push(node, span);
+        }
         self.depends_on(function.purity);
         let args = self.arguments(args, function.callbacks, span);
         let args = append(&mut self.code.elements, args);
         self.push(Node::Call(function, args), span)
+    }
+
+    /// `$if(test, then, otherwise)`, which computes only what it gives.
+    fn choice(&mut self, name: &str, args: &[ast::Element]) -> Option<Node> {
+        if name != "$if" || args.iter().any(|arg| arg.spread) {
+            return None;
+        }
+        let values: Vec<&Expr> = args.iter().filter_map(|arg| arg.value.as_ref()).collect();
+        let [test, then, otherwise] = values[..] else {
+            return None;
+        };
+        let (test, then) = (self.expr(test), self.expr(then));
+        let otherwise = self.expr(otherwise);
+        Some(Node::Conditional(test, then, otherwise))
     }
 
     fn unknown_function(&mut self, name: &str, span: Span) -> NodeId {
@@ -316,6 +334,9 @@ impl Resolver<'_> {
             self.error("UNSUPPORTED_MUTATOR", message, span, Some(hint.into()));
         }
         let named = bare_binding && set.may_mutate();
+        if is_random(name) {
+            self.depends_on(Purity::Random);
+        }
         let args = self.arguments(args, set.callbacks(), span);
         let args = append(&mut self.code.elements, args);
         let method = length(&self.code.methods);
