@@ -19,6 +19,8 @@ mod math;
 mod number;
 mod object;
 mod order;
+#[cfg(test)]
+mod page;
 mod replace;
 mod string;
 mod time;

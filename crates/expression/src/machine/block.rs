@@ -131,7 +131,7 @@ impl<'a> Machine<'a> {
 fn class_name(code: &str) -> &'static str {
     match code {
         "TYPE_JSON" => "SyntaxError",
-        "TYPE_RANGE" => "RangeError",
+        "TYPE_RANGE" | "TYPE_OPTION" | "TYPE_ZONE" => "RangeError",
         "TYPE_URI" => "URIError",
         _ if code.starts_with("NAME_") => "ReferenceError",
         _ => "TypeError",
