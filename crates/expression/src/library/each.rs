@@ -44,9 +44,14 @@ impl<'a> Each<'a> {
     ) -> Result<(), Fault> {
         match self.items {
             Items::Json(items) => {
+                let keys = m.projection(self.callback);
                 for (i, item) in items.iter().enumerate() {
+                    let result = match keys {
+                        Some(keys) => m.project(self.callback, keys, item, i, self.array),
+                        None => m.call_each(self.callback, Reg::Data(item), i, self.array),
+                    };
                     let item = Reg::Data(item);
-                    match m.call_each(self.callback, item, i, self.array) {
+                    match result {
                         Ok(result) if take(m, i, item, result)? => {}
                         Ok(_) => break,
                         Err(stopped) => return Err(m.reason(stopped)),

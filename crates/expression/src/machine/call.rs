@@ -1,12 +1,14 @@
 //! Calls: arguments, callbacks, parameters, iteration.
 
+use serde_json::Value;
 use smallvec::SmallVec;
 
 use super::{Machine, Quick, Reg, build::ascii};
 use crate::{
-    code::{Arrow, Callback, Element, NodeId, Param, Pattern, PatternKey, Run},
+    code::{Arrow, Callback, Element, Node, NodeId, Param, Pattern, PatternKey, Run},
     error::Fault,
     library::{Args, Outcome},
+    path::{End, Key, PathRoot, walk},
     value::{Entries, Items, Text, Val},
 };
 
@@ -68,6 +70,45 @@ impl<'a> Machine<'a> {
                 let outcome = self.call(callback, &args);
                 self.quick(outcome)
             }
+        }
+    }
+
+    /// The keys of an arrow that only takes something out of its parameter: `x => x.a.b`.
+    #[inline]
+    pub(crate) fn projection(&self, callback: &'a Callback) -> Option<&'a [Key]> {
+        let Callback::Arrow(arrow) = callback else {
+            return None;
+        };
+        let [_] = arrow.params[..] else {
+            return None;
+        };
+        match &self.code.nodes[arrow.body as usize] {
+            Node::Path { path, .. } if Some(path.from) == arrow.plain.map(PathRoot::Local) => {
+                Some(path.keys.of(&self.code.keys))
+            }
+            _ => None,
+        }
+    }
+
+    /// Calls back an arrow with this projection, without giving its parameter a value.
+    #[inline(always)]
+    pub(crate) fn project(
+        &mut self,
+        callback: &'a Callback,
+        keys: &'a [Key],
+        item: &'a Value,
+        index: usize,
+        array: Val<'a>,
+    ) -> Quick<'a> {
+        let found = match walk(keys, item) {
+            End::At(value) => Reg::Data(value),
+            End::Nowhere => Reg::Undefined,
+            End::Unclear => return self.call_each(callback, Reg::Data(item), index, array),
+        };
+        // The body, its start, and each step; the body itself says that this is too much.
+        match self.spend(2 + keys.len() as u64) {
+            Ok(()) => Ok(found),
+            Err(_) => self.call_each(callback, Reg::Data(item), index, array),
         }
     }
 
