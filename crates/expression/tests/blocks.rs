@@ -216,6 +216,15 @@ fn a_name_is_given_once_and_before_it_is_used() {
         "(() => { const list = [2, 1]; return list.sort() })()",
         &["UNSUPPORTED_MUTATOR@.sort()"],
     );
+    refuse(
+        "(b => ((a = b, b) => a)(undefined, 1))(2)",
+        &["NAME_TOO_EARLY@b"],
+    );
+    refuse("((a = a) => a)()", &["NAME_TOO_EARLY@a"]);
+    refuse(
+        "(({ a = c }, [b] = [a], ...c) => b)({})",
+        &["NAME_TOO_EARLY@c"],
+    );
     hint("(() => { let a = 1; a = 2; return a })()", "const name");
 }
 
@@ -248,6 +257,7 @@ fn what_has_no_effect_or_is_left_out_is_refused_with_a_hint() {
         ("$json.push(1);", "UNSUPPORTED_MUTATOR", ".push(1)"),
         ("x = 1;", "UNSUPPORTED_ASSIGNMENT", "="),
         ("1, 2;", "UNSUPPORTED_COMMA", ","),
+        ("a: 1;", "UNSUPPORTED_STATEMENT", ":"),
     ] {
         let expr = format!("(() => {{ {statement} return zzz }})()");
         // What follows is read on.

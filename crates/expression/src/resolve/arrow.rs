@@ -18,6 +18,15 @@ impl Resolver<'_> {
             && arrow.params.iter().all(|param| {
                 param.default.is_none() && matches!(param.pattern, ast::Pattern::Name(..))
             });
+        if !plain {
+            // A default cannot see the parameters after its own, nor an outer name in their place.
+            for param in &arrow.params {
+                self.announce(&param.pattern, outer);
+            }
+            if let Some(rest) = &arrow.rest {
+                self.announce(rest, outer);
+            }
+        }
         let params = arrow
             .params
             .iter()

@@ -64,7 +64,8 @@ impl Resolver<'_> {
         nodes
     }
 
-    fn announce(&mut self, pattern: &Pattern, outer: usize) {
+    /// Brings the names of a pattern in sight, which have no value before their place.
+    pub(super) fn announce(&mut self, pattern: &Pattern, outer: usize) {
         match pattern {
             Pattern::Name(name, _) => self.announce_name(name, outer),
             Pattern::Object { fields, rest, .. } => {

@@ -101,6 +101,14 @@ impl Parser<'_> {
         let known = self.lexer.errors.len();
         let value = self.expression();
         self.comma_inside();
+        if self.token.kind == Kind::Colon {
+            // What stood before it is no name here, and need not be known.
+            let span = self.token.span();
+            let hint = "an object goes in parentheses: `x => ({ … })`";
+            self.unsupported("UNSUPPORTED_STATEMENT", "a label", span, hint);
+            self.skip_statement();
+            return StatementKind::Error;
+        }
         self.statement_ends();
         StatementKind::Value(value, self.lexer.errors.len() > known)
     }
