@@ -10,6 +10,7 @@ use crate::{
     library::{Function, MethodSet},
     machine::Shape,
     path::{Key, Path},
+    regex::Compiled,
     syntax::ast::{BinaryOp, LogicOp, UnaryOp},
 };
 
@@ -40,6 +41,8 @@ pub(crate) enum Node {
     Str(u32),
     /// Index into [`Code::wides`].
     Wide(u32),
+    /// Index into [`Code::regexes`].
+    Regex(u32),
     Local(u16),
     Root(Root),
     /// A field of a node: slot, field, and whether the node may be missing.
@@ -252,6 +255,7 @@ pub(crate) struct Code {
     /// Texts that are values.
     pub(crate) texts: Vec<String>,
     pub(crate) wides: Vec<Vec<u16>>,
+    pub(crate) regexes: Vec<Compiled>,
     pub(crate) methods: Vec<(&'static str, &'static MethodSet)>,
     pub(crate) callbacks: Vec<Callback>,
     /// Patterns of declarations.

@@ -30,6 +30,8 @@
 //!   than nothing: with values that never change, nothing would be of no use.
 //! - A `file:` URL loses empty segments, and `C|` stays: what else the standard says of it, servers
 //!   have no use for.
+//! - Regular expressions have no look-around, no back-references and no flag `v`: they take linear
+//!   time. They keep no state: every search begins at the start, and `lastIndex` is always 0.
 //! - In strict mode a member of null or undefined is an error that says which key was missing.
 //!
 //! ```
@@ -57,6 +59,7 @@ mod limits;
 mod machine;
 mod path;
 mod program;
+mod regex;
 mod report;
 mod resolve;
 mod scope;

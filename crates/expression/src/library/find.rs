@@ -1,6 +1,12 @@
 //! Searching strings: by plain text, by UTF-16 index.
 
-use super::{Args, Outcome, cut::byte_at, string::receiver};
+use super::{
+    Args, Outcome,
+    cut::byte_at,
+    regex::{no_pattern, pattern},
+    regex_split,
+    string::receiver,
+};
 use crate::{
     error::Fault,
     machine::{List, Machine},
@@ -103,6 +109,7 @@ fn searched<'a>(m: &mut Machine<'a>, this: Val<'a>, needle: Val<'a>) -> Result<S
 }
 
 pub(super) fn includes<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
+    no_pattern(args.get(0), "includes")?;
     let search = searched(m, this, args.get(0))?;
     let from = position(m, args.get(1), receiver(this).len(), 0)?;
     Ok(Val::Bool(search.first(from).is_some()))
@@ -135,12 +142,14 @@ pub(super) fn starts_with<'a>(
     this: Val<'a>,
     args: Args<'a, '_>,
 ) -> Outcome<'a> {
+    no_pattern(args.get(0), "startsWith")?;
     let search = searched(m, this, args.get(0))?;
     let at = position(m, args.get(1), receiver(this).len(), 0)?;
     Ok(Val::Bool(search.stands_at(at)))
 }
 
 pub(super) fn ends_with<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
+    no_pattern(args.get(0), "endsWith")?;
     let needle = m.text_of(args.get(0))?;
     let text = receiver(this);
     let search = Search::new(m, text, needle)?;
@@ -157,6 +166,9 @@ pub(super) fn split<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) 
         Val::Undefined => u32::MAX,
         limit => crate::value::to_int32(m.number_of(limit)?).cast_unsigned(),
     } as usize;
+    if let Some(pattern) = pattern(args.get(0)) {
+        return regex_split::split(m, this, pattern.regex(), limit);
+    }
     let text = receiver(this);
     let mut list = m.list(0)?;
     if limit == 0 {

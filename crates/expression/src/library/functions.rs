@@ -1,7 +1,7 @@
 //! The table of functions, and the namespaces that they make.
 
 use super::{
-    Function, construct, date, extension, json, json_parse, math, number, object, uri, url,
+    Function, construct, date, extension, json, json_parse, math, number, object, regex, uri, url,
 };
 
 /// Each module's rows.
@@ -9,6 +9,7 @@ pub(super) static GROUPS: &[&[Function]] = &[
     &construct::FUNCTIONS,
     &date::FUNCTIONS,
     &extension::FUNCTIONS,
+    &regex::FUNCTIONS,
     &math::FUNCTIONS,
     &number::FUNCTIONS,
     &object::FUNCTIONS,

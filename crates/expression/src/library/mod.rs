@@ -21,6 +21,10 @@ mod object;
 mod order;
 #[cfg(test)]
 mod page;
+mod regex;
+mod regex_match;
+mod regex_replace;
+mod regex_split;
 mod replace;
 mod string;
 mod time;
@@ -138,6 +142,7 @@ pub(crate) enum Receiver {
     Date,
     Url,
     Params,
+    Regex,
 }
 
 /// In the order of [`Receiver`].
@@ -153,6 +158,7 @@ const RECEIVERS: &[(Receiver, &[Method])] = &[
     (Receiver::Date, date::METHODS),
     (Receiver::Url, url::METHODS),
     (Receiver::Params, url::PARAMS_METHODS),
+    (Receiver::Regex, regex::METHODS),
 ];
 
 /// Methods of JavaScript that change their receiver and are not offered, with what to write.

@@ -1,6 +1,6 @@
 //! `replace` and `replaceAll` of plain text.
 
-use super::{Args, Outcome, find::Search, string::receiver};
+use super::{Args, Outcome, find::Search, regex::pattern, regex_replace, string::receiver};
 use crate::{
     code::Callback,
     error::Fault,
@@ -43,6 +43,9 @@ fn replaced<'a>(
     args: Args<'a, '_>,
     most: usize,
 ) -> Outcome<'a> {
+    if let Some(pattern) = pattern(args.get(0)) {
+        return regex_replace::replace(m, this, pattern.regex(), args, most > 1);
+    }
     let text = receiver(this);
     let needle = m.text_of(args.get(0))?;
     let replacement = match args.get(1) {

@@ -1,6 +1,8 @@
 //! Methods of strings: the table, and those that are neither cutting nor searching.
 
-use super::{Args, Method, Outcome, cut, find, method, object::has_own_property, replace};
+use super::{
+    Args, Method, Outcome, cut, find, method, object::has_own_property, regex_match, replace,
+};
 use crate::{
     error::Fault,
     machine::Machine,
@@ -19,6 +21,8 @@ pub(super) const METHODS: &[Method] = &[
     method("indexOf", find::index_of),
     method("isWellFormed", is_well_formed),
     method("lastIndexOf", find::last_index_of),
+    method("match", regex_match::match_),
+    method("matchAll", regex_match::match_all),
     method("padEnd", pad_end),
     method("padStart", pad_start),
     method("repeat", repeat),
@@ -34,6 +38,7 @@ pub(super) const METHODS: &[Method] = &[
         mutates: false,
         run: replace::replace_all,
     },
+    method("search", regex_match::search),
     method("slice", cut::slice),
     method("split", find::split),
     method("startsWith", find::starts_with),

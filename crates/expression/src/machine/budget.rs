@@ -1,7 +1,7 @@
 //! What an evaluation has spent, and when it must stop.
 
 use super::Machine;
-use crate::error::Fault;
+use crate::{error::Fault, regex::STEPS_PER_OPERATION};
 
 /// Operations that each element of a walked array adds to the budget.
 const PER_ELEMENT: u64 = 100;
@@ -37,6 +37,18 @@ impl Machine<'_> {
             .min(ceiling);
         self.set_look_at();
         self.charge(len)
+    }
+
+    /// Allows for one search of `bytes` of text with a pattern of so many states: each of them is
+    /// visited at most twice at each byte. The search pays for its steps as it takes them.
+    pub(crate) fn allow_search(&mut self, bytes: usize, states: usize) {
+        let steps = (bytes as u64).saturating_mul(2 * states as u64);
+        let ceiling = self.context.limits.operations_ceiling;
+        self.allowed = self
+            .allowed
+            .saturating_add(steps / STEPS_PER_OPERATION)
+            .min(ceiling);
+        self.set_look_at();
     }
 
     /// Pays for looking through `bytes` of text.

@@ -5,8 +5,9 @@ use crate::{
     code::{Node, NodeField, NodeId, Property, Run},
     error::Fault,
     library::{Args, Function, Outcome},
+    regex::Pattern,
     syntax::ast::{BinaryOp, UnaryOp},
-    value::{Entries, Moment, Text, Val, array_index, json_entries, to_int32},
+    value::{Entries, Instance, Moment, Text, Val, array_index, json_entries, to_int32},
 };
 
 impl<'a> Machine<'a> {
@@ -29,6 +30,7 @@ impl<'a> Machine<'a> {
             Node::StepField(slot, field, optional) => self.node_field(slot, field, optional),
             Node::StepWhole(slot, optional) => self.node_whole(slot, optional),
             Node::StepItems(slot, which, optional) => self.node_items(slot, which, optional),
+            Node::Regex(at) => self.regex_value(Pattern::Literal(&code.regexes[at as usize])),
             Node::Wide(at) => {
                 let units: &'a [u16] = &code.wides[at as usize];
                 self.text_value(Text::Wide(units))
@@ -213,6 +215,13 @@ impl<'a> Machine<'a> {
                     debug_assert!(array_index(key).is_some());
                     self.reserve_entry(entries)?;
                     entries.push(Text::Utf8(key), item);
+                }
+            }
+            Val::Instance(Instance::Match(found)) => {
+                self.spread_entries(found.array(), entries)?;
+                for (name, value) in found.properties() {
+                    self.reserve_entry(entries)?;
+                    entries.push(Text::Utf8(name), value);
                 }
             }
             _ => {}

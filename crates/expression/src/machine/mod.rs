@@ -14,6 +14,7 @@ mod keyed;
 mod lineage;
 mod node;
 mod operators;
+mod pattern;
 mod record;
 mod register;
 
@@ -29,6 +30,7 @@ pub(crate) use arena::lend;
 pub(crate) use build::{List, TextBuilder};
 pub(crate) use keyed::KeyedBuilder;
 pub(crate) use operators::power;
+pub(crate) use pattern::Searched;
 pub(crate) use record::Shape;
 pub(crate) use register::{Quick, Reg};
 
@@ -55,6 +57,8 @@ pub(crate) struct Machine<'a> {
     random: u64,
     /// The statement that was looked at last returns from its body; false while a value is made.
     returned: bool,
+    /// What searches with patterns need, once there was one.
+    patterns: Option<Box<pattern::Patterns<'a>>>,
     /// Why the evaluation has stopped.
     fault: Option<Fault>,
 }
@@ -90,6 +94,7 @@ impl<'a> Machine<'a> {
             bytes: 0,
             random: context.seed,
             returned: false,
+            patterns: None,
             fault: None,
         };
         machine.set_look_at();

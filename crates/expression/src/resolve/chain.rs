@@ -261,6 +261,11 @@ impl Resolver<'_> {
         if let Some(node) = self.choice(name, args) {
             return self.push(node, span);
         }
+        if name == "RegExp"
+            && let Some(node) = self.constant_regex(args, span)
+        {
+            return node;
+        }
         self.depends_on(function.purity);
         let args = self.arguments(args, function.callbacks, span);
         let args = append(&mut self.code.elements, args);
@@ -284,7 +289,7 @@ impl Resolver<'_> {
     fn unknown_function(&mut self, name: &str, span: Span) -> NodeId {
         if matches!(
             name,
-            "RegExp" | "Date" | "Set" | "Map" | "Symbol" | "Function" | "eval"
+            "Date" | "Set" | "Map" | "Symbol" | "Function" | "eval"
         ) {
             let message = format!("`{name}(…)` is not part of the language");
             let hint = constructor(name).map(|_| format!("write `new {name}(…)`"));

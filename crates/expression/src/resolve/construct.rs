@@ -26,6 +26,11 @@ impl Resolver<'_> {
             self.elements(args, span);
             return self.no_constructor(name, span.to(name_span));
         };
+        if name == "RegExp"
+            && let Some(node) = self.constant_regex(args, span)
+        {
+            return node;
+        }
         self.depends_on(function.purity);
         let args = self.arguments(args, function.callbacks, span);
         let args = append(&mut self.code.elements, args);
@@ -39,10 +44,6 @@ impl Resolver<'_> {
                 .filter(|name| !name.contains('('))
         };
         let (code, hint) = match name {
-            "RegExp" => (
-                "UNSUPPORTED_REGEX",
-                "use `includes`, `split` or `replaceAll`".to_owned(),
-            ),
             "Object" => ("UNSUPPORTED_NEW", "write `{}`".to_owned()),
             "String" | "Number" | "Boolean" => (
                 "UNSUPPORTED_NEW",

@@ -8,6 +8,7 @@ mod fold;
 mod lineage;
 mod names;
 mod node;
+mod regex;
 
 use std::borrow::Cow;
 
@@ -149,6 +150,12 @@ impl Resolver<'_> {
             ExprKind::Str(text) => return self.text(text, span),
             ExprKind::Name(name) => return self.name(name, span),
             ExprKind::Block(statements) => self.body(statements),
+            ExprKind::Regex {
+                source,
+                source_start,
+                flags,
+                flags_start,
+            } => self.regex_literal((source, *source_start), (flags, *flags_start)),
             ExprKind::Chain { base, links } => return self.chain(base, links, span),
             ExprKind::New {
                 name,

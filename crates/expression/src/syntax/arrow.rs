@@ -222,13 +222,19 @@ impl Parser<'_> {
 
 /// Whether `=>` follows the parenthesis that closes the one at the start of `text`.
 ///
-/// Looks at bytes, over strings and comments. A pattern literal that holds a quote or bracket can
-/// mislead it, but then no `=>` follows, and the parenthesis is read as a group.
+/// Looks at bytes, over strings, comments and pattern literals. One of these behind a word such as
+/// `typeof` can mislead it, but then no `=>` follows, and the parenthesis is read as a group.
 fn arrow_after_parens(text: &str) -> bool {
     let bytes = text.as_bytes();
     let (mut open, mut i) = (0_usize, 0_usize);
+    // The last byte that is no blank: behind an operand `/` divides.
+    let mut last = b'(';
     while let Some(b) = bytes.get(i) {
         i += 1;
+        let before = last;
+        if !b.is_ascii_whitespace() {
+            last = *b;
+        }
         match b {
             b'(' | b'[' | b'{' => open += 1,
             b')' | b']' | b'}' => {
@@ -255,6 +261,14 @@ fn arrow_after_parens(text: &str) -> bool {
                     .get(i..)
                     .and_then(|rest| rest.find("*/"))
                     .map_or(0, |len| len + 2);
+                last = before;
+            }
+            b'/' if !matches!(
+                before,
+                b')' | b']' | b'}' | b'"' | b'\'' | b'`' | b'_' | b'$' | 0x80..
+            ) && !before.is_ascii_alphanumeric() =>
+            {
+                i += pattern_length(&bytes[i..]);
             }
             _ => {}
         }
@@ -263,4 +277,21 @@ fn arrow_after_parens(text: &str) -> bool {
         && text
             .get(i..)
             .is_some_and(|rest| rest.trim_start().starts_with("=>"))
+}
+
+/// Bytes of a pattern behind its opening `/`, with the closing one; of none 0.
+fn pattern_length(bytes: &[u8]) -> usize {
+    let (mut i, mut in_class) = (0, false);
+    while let Some(b) = bytes.get(i) {
+        i += 1;
+        match b {
+            b'\\' => i += 1,
+            b'/' if !in_class => return i,
+            b'\n' | b'\r' => return 0,
+            b'[' => in_class = true,
+            b']' => in_class = false,
+            _ => {}
+        }
+    }
+    0
 }

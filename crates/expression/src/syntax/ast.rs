@@ -53,6 +53,13 @@ pub(crate) enum ExprKind {
         chunks: Vec<Cooked>,
         values: Vec<Expr>,
     },
+    /// A pattern literal: what stands between the slashes and behind them, and where each begins.
+    Regex {
+        source: CompactString,
+        source_start: u32,
+        flags: CompactString,
+        flags_start: u32,
+    },
     Name(CompactString),
     Array(Vec<Element>),
     Object(Vec<Property>),

@@ -226,35 +226,46 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    /// Reads a pattern literal whose `/` is the token that starts at `start`.
-    pub(super) fn pattern(&mut self, start: u32) -> Token {
+    /// Reads a pattern literal whose `/` is the token that starts at `start`: the places of the
+    /// pattern and of its flags.
+    pub(super) fn pattern(&mut self, start: u32) -> Option<(Span, Span)> {
         let start = start as usize;
         self.pos = start + 1;
         let mut in_class = false;
         loop {
-            match self.byte(0) {
-                b'\\' => {
+            let next = self.source[self.pos..].chars().next();
+            match next {
+                None | Some('\n' | '\r' | '\u{2028}' | '\u{2029}') => break,
+                Some('\\') => {
                     self.pos += 1;
-                    self.pos += self.source[self.pos..]
-                        .chars()
-                        .next()
+                    let escaped = self.source[self.pos..].chars().next();
+                    // A line end closes nothing, also behind a backslash.
+                    self.pos += escaped
+                        .filter(|c| !matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}'))
                         .map_or(0, char::len_utf8);
                 }
-                b'/' if !in_class => {
+                Some('/') if !in_class => {
+                    let pattern = self.span_from(start + 1);
                     self.pos += 1;
-                    while self.byte(0).is_ascii_alphabetic() {
-                        self.pos += 1;
-                    }
-                    return self.token(Kind::Bad, start);
+                    let flags = self.pos;
+                    self.pos += name::length(&self.source[flags..]);
+                    self.pos += self.source[self.pos..]
+                        .bytes()
+                        .take_while(u8::is_ascii_alphanumeric)
+                        .count();
+                    return Some((pattern, self.span_from(flags)));
                 }
-                b'\n' | b'\r' => return self.token(Kind::Bad, start),
-                _ if self.pos >= self.source.len() => return self.token(Kind::Bad, start),
-                b => {
-                    in_class = (in_class || b == b'[') && b != b']';
-                    self.pos += 1;
+                Some(c) => {
+                    in_class = (in_class || c == '[') && c != ']';
+                    self.pos += c.len_utf8();
                 }
             }
         }
+        let span = self.span_from(start);
+        let hint = Some("close it with `/`; within it a slash is written `\\/`".into());
+        let message = "the regular expression has no end";
+        self.error("SYNTAX_UNCLOSED", message, span, hint);
+        None
     }
 
     fn bad(&mut self, start: usize, c: char) -> Token {

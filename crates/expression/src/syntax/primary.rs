@@ -49,11 +49,16 @@ impl Parser<'_> {
             }
             Kind::Name => self.word(),
             Kind::Slash | Kind::Assign if self.text().starts_with('/') => {
-                self.token = self.lexer.pattern(start.start);
-                let span = self.token.span();
+                let places = self.lexer.pattern(start.start);
+                // What is read is now the token before the next one.
+                self.token.end = u32::try_from(self.lexer.pos).unwrap_or(u32::MAX);
                 self.advance();
-                let hint = "use `includes`, `startsWith`, `split` or `replaceAll` with a text";
-                self.unsupported("UNSUPPORTED_REGEX", "a regular expression", span, hint)
+                places.map_or(ExprKind::Error, |(pattern, flags)| ExprKind::Regex {
+                    source: self.lexer.slice(pattern).into(),
+                    source_start: pattern.start,
+                    flags: self.lexer.slice(flags).into(),
+                    flags_start: flags.start,
+                })
             }
             Kind::Bad => {
                 self.advance();

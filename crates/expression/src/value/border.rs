@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::{MAX_NESTING, Object, Val};
+use super::{Instance, MAX_NESTING, Object, Val};
 use crate::{Limits, error::Fault, machine::Reg};
 
 /// What a JSON value costs beside its text.
@@ -130,6 +130,9 @@ impl Border {
             }
             Val::Object(object) => *out = Value::Object(self.map(object, depth)?),
             Val::Moment(moment) => *out = Value::String(moment.iso()),
+            Val::Instance(Instance::Match(found)) => {
+                return self.write(out, found.array(), depth);
+            }
             Val::Instance(instance) => {
                 let value = instance.border()?;
                 self.charge(value.as_str().map_or(0, str::len))?;

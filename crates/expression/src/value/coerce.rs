@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Text, Val, parse_number};
+use super::{Instance, Text, Val, parse_number};
 use crate::{error::Fault, machine::Machine, syntax::is_js_space};
 
 /// Without JavaScript's white space at both ends.
@@ -104,6 +104,7 @@ impl<'a> Machine<'a> {
             Val::Bool(b) => f64::from(u8::from(b)),
             Val::Exact(n) => n.as_f64().unwrap_or(f64::NAN),
             Val::Moment(moment) => moment.millis as f64,
+            Val::Instance(Instance::Match(found)) => return self.number_of(found.array()),
             Val::Instance(instance) => instance.number(),
             _ => match value.text() {
                 Some(Text::Utf8(s)) => {

@@ -5,11 +5,12 @@
 
 use serde_json::Value;
 
-use super::{Items, Keyed, Params, Url, Val, number_text};
+use super::{Items, Keyed, Match, Params, Url, Val, number_text};
 use crate::{
     error::Fault,
     library::{Outcome, Receiver, date_json},
     machine::{Machine, TextBuilder},
+    regex::{Pattern, Regex},
     syntax::ast::Class,
 };
 
@@ -20,6 +21,8 @@ pub(crate) enum Instance<'a> {
     Date(f64),
     Url(Url<'a>),
     Params(Params<'a>),
+    Regex(Pattern<'a>),
+    Match(Match<'a>),
 }
 
 /// How [`notation`](super::notation) writes an instance: a name and what stands in it.
@@ -30,6 +33,7 @@ pub(crate) enum Shown<'a> {
     Text(String),
     /// A text in quotes between parentheses.
     Quoted(&'a str),
+    Pattern(Regex<'a>),
 }
 
 impl<'a> Instance<'a> {
@@ -41,6 +45,8 @@ impl<'a> Instance<'a> {
             Instance::Date(_) => Receiver::Date,
             Instance::Url(_) => Receiver::Url,
             Instance::Params(_) => Receiver::Params,
+            Instance::Regex(_) => Receiver::Regex,
+            Instance::Match(_) => Receiver::Array,
         }
     }
 
@@ -52,6 +58,8 @@ impl<'a> Instance<'a> {
             Instance::Date(_) => "Date",
             Instance::Url(_) => "URL",
             Instance::Params(_) => "URLSearchParams",
+            Instance::Regex(_) => "RegExp",
+            Instance::Match(_) => "array",
         }
     }
 
@@ -62,12 +70,14 @@ impl<'a> Instance<'a> {
             Instance::Date(_) => Class::Date,
             Instance::Url(_) => Class::Url,
             Instance::Params(_) => Class::UrlSearchParams,
+            Instance::Regex(_) => Class::RegExp,
+            Instance::Match(_) => Class::Array,
         }
     }
 
     /// Appends `ToString`.
     pub(crate) fn push_text(
-        &self,
+        &'a self,
         m: &mut Machine<'a>,
         out: &mut TextBuilder<'a>,
     ) -> Result<(), Fault> {
@@ -80,6 +90,14 @@ impl<'a> Instance<'a> {
             }
             Instance::Url(url) => out.push_str(m, url.href),
             Instance::Params(params) => params.push_text(m, out),
+            Instance::Regex(pattern) => {
+                let regex = pattern.regex();
+                for part in ["/", regex.source, "/", regex.letters] {
+                    out.push_str(m, part)?;
+                }
+                Ok(())
+            }
+            Instance::Match(found) => out.push_value(m, found.array()),
         }
     }
 
@@ -90,7 +108,9 @@ impl<'a> Instance<'a> {
             | Instance::Map(_)
             | Instance::Date(_)
             | Instance::Url(_)
-            | Instance::Params(_) => {
+            | Instance::Params(_)
+            | Instance::Regex(_)
+            | Instance::Match(_) => {
                 let text = m.text_of(Val::Instance(self))?;
                 m.text_value(text)
             }
@@ -102,9 +122,10 @@ impl<'a> Instance<'a> {
         matches!(self, Instance::Date(_))
     }
 
-    /// `ToNumber`.
+    /// `ToNumber`. A match is not asked: it is an array.
     pub(crate) fn number(&self) -> f64 {
         match self {
+            Instance::Regex(_) | Instance::Match(_) => f64::NAN,
             Instance::Date(time) => *time,
             // None of their texts is a number, but no parameters are nothing.
             Instance::Params(params) if params.names.is_empty() => 0.0,
@@ -117,8 +138,11 @@ impl<'a> Instance<'a> {
     /// What `JSON.stringify` writes in its place; `None` for an object without keys.
     pub(crate) fn json(&'a self, m: &mut Machine<'a>) -> Result<Option<Val<'a>>, Fault> {
         match self {
-            Instance::Set(_) | Instance::Map(_) | Instance::Params(_) => Ok(None),
+            Instance::Set(_) | Instance::Map(_) | Instance::Params(_) | Instance::Regex(_) => {
+                Ok(None)
+            }
             Instance::Url(url) => Ok(Some(Val::Temp(&url.href))),
+            Instance::Match(found) => Ok(Some(found.array())),
             Instance::Date(_) => match date_json(self) {
                 Some(text) => m.copy_text(&text).map(Some),
                 None => Ok(Some(Val::Null)),
@@ -126,7 +150,7 @@ impl<'a> Instance<'a> {
         }
     }
 
-    /// What it is as a result, which is a text or null.
+    /// What it is as a result, which is a text or null. A match is not asked: it is an array.
     pub(crate) fn border(&self) -> Result<Value, Fault> {
         let (what, hint) = match self {
             Instance::Set(_) => ("Set", "make it a list: `[...set]`"),
@@ -140,6 +164,8 @@ impl<'a> Instance<'a> {
                 "make it text or an object: `params.toString()`, `Object.fromEntries(params)`",
             ),
             Instance::Url(url) => return Ok(Value::String(url.href.to_owned())),
+            Instance::Regex(_) => ("RegExp", "make it a text: `String(pattern)`"),
+            Instance::Match(_) => ("match", "make it a list: `[...match]`"),
         };
         Err(Fault::new("TYPE_RESULT", format!("a {what} is no result")).hint(hint))
     }
@@ -152,6 +178,8 @@ impl<'a> Instance<'a> {
             Instance::Params(params) => Ok(size(params.names.len())),
             Instance::Url(url) => url.get(m, key),
             Instance::Date(_) => Ok(None),
+            Instance::Regex(pattern) => Ok(pattern.get(key)),
+            Instance::Match(found) => Ok(found.get(key)),
         }
     }
 
@@ -160,9 +188,9 @@ impl<'a> Instance<'a> {
         match self {
             Instance::Set(keyed) => Ok(Some(Items::Made(keyed.keys))),
             Instance::Map(keyed) => m.pairs(keyed.keys, keyed.values).map(Some),
-            Instance::Date(_) => Ok(None),
             Instance::Params(params) => m.pairs(params.names, params.values).map(Some),
-            Instance::Url(_) => Ok(None),
+            Instance::Date(_) | Instance::Url(_) | Instance::Regex(_) => Ok(None),
+            Instance::Match(found) => Ok(Some(Items::Made(found.items))),
         }
     }
 
@@ -173,6 +201,8 @@ impl<'a> Instance<'a> {
             Instance::Date(time) => Shown::Text(number_text(*time).as_str().to_owned()),
             Instance::Params(params) => Shown::Pairs(params.names, params.values),
             Instance::Url(url) => Shown::Quoted(url.href),
+            Instance::Regex(pattern) => Shown::Pattern(pattern.regex()),
+            Instance::Match(found) => Shown::List(found.items),
         }
     }
 }

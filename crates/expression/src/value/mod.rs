@@ -7,6 +7,7 @@ mod border;
 mod coerce;
 mod instance;
 mod keyed;
+mod matched;
 mod moment;
 mod notation;
 mod number;
@@ -20,6 +21,7 @@ pub(crate) use border::{condition, owned, too_nested};
 pub(crate) use coerce::{compare, loosely_equal, strictly_equal, to_int32, to_integer};
 pub(crate) use instance::{Instance, Shown};
 pub(crate) use keyed::{Keyed, Place, Slot, copy_index, find, hashed, occupy};
+pub(crate) use matched::Match;
 pub(crate) use moment::Moment;
 pub(crate) use notation::notation;
 pub(crate) use number::{
@@ -127,7 +129,10 @@ impl<'a> Val<'a> {
     }
 
     pub(crate) fn is_array(self) -> bool {
-        matches!(self, Val::JsonArray(_) | Val::Array(_))
+        matches!(
+            self,
+            Val::JsonArray(_) | Val::Array(_) | Val::Instance(Instance::Match(_))
+        )
     }
 
     /// Neither null nor a primitive.
@@ -148,6 +153,7 @@ impl<'a> Val<'a> {
         match self {
             Val::JsonArray(items) => Some(Items::Json(items)),
             Val::Array(items) => Some(Items::Made(items)),
+            Val::Instance(Instance::Match(found)) => Some(Items::Made(found.items)),
             _ => None,
         }
     }

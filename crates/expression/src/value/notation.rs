@@ -83,6 +83,10 @@ impl Writer {
                 self.string(Text::Utf8(text))?;
                 self.push(")")
             }
+            Shown::Pattern(regex) => {
+                let parts = [regex.source, regex.letters].map(Text::Utf8);
+                self.listed('(', ')', parts.into_iter(), Self::string)
+            }
             Shown::Pairs(keys, values) => {
                 self.listed('[', ']', keys.iter().zip(values), |writer, (key, value)| {
                     let pair = [*key, *value];
