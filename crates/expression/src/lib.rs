@@ -2,7 +2,7 @@
 //!
 //! [`Program::compile`] turns a field's text into a flat, resolved program once; evaluating it
 //! borrows the data of a [`Scope`] and allocates temporaries in an arena. A plain path is followed
-//! without interpretation. Start reading at [`Program`]; then `syntax` → `resolve` → `code` →
+//! without interpretation (`path`). Start reading at [`Program`]; then `syntax` → `resolve` → `code` →
 //! `machine`, with `library` for what can be called and `value` for what values are.
 //!
 //! Does not know: the clock and the source of chance (both come with the [`Context`]), where the
