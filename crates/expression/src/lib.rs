@@ -32,6 +32,7 @@
 //!   have no use for.
 //! - Regular expressions have no look-around, no back-references and no flag `v`: they take linear
 //!   time. They keep no state: every search begins at the start, and `lastIndex` is always 0.
+//! - `localeCompare` takes half a character for U+FFFD, so two different halves are equal.
 //! - In strict mode a member of null or undefined is an error that says which key was missing.
 //!
 //! ```

@@ -28,6 +28,7 @@ mod regex_split;
 mod replace;
 mod string;
 mod time;
+mod unicode;
 mod uri;
 mod url;
 

@@ -2,6 +2,7 @@
 
 use super::{
     Args, Method, Outcome, cut, find, method, object::has_own_property, regex_match, replace,
+    unicode,
 };
 use crate::{
     error::Fault,
@@ -21,8 +22,10 @@ pub(super) const METHODS: &[Method] = &[
     method("indexOf", find::index_of),
     method("isWellFormed", is_well_formed),
     method("lastIndexOf", find::last_index_of),
+    method("localeCompare", unicode::locale_compare),
     method("match", regex_match::match_),
     method("matchAll", regex_match::match_all),
+    method("normalize", unicode::normalize),
     method("padEnd", pad_end),
     method("padStart", pad_start),
     method("repeat", repeat),

@@ -67,6 +67,15 @@ impl Machine<'_> {
         }
     }
 
+    /// Does work that takes up to `bytes`, all of which are free again when it ends.
+    pub(crate) fn lent<T>(&mut self, bytes: usize, work: impl FnOnce() -> T) -> Result<T, Fault> {
+        let before = self.bytes;
+        self.reserve(bytes)?;
+        let result = work();
+        self.bytes = before;
+        Ok(result)
+    }
+
     /// Refuses a string of `bytes` that is too long to be made.
     #[inline]
     pub(crate) fn check_string(&self, bytes: usize) -> Result<(), Fault> {

@@ -19,6 +19,7 @@ use crate::{
     value::{Instance, Val},
 };
 
+pub(super) use options::choice;
 pub(crate) use text::date_json;
 
 /// All rows of the methods, sorted.
