@@ -6,6 +6,8 @@ mod options;
 mod set;
 mod text;
 
+pub(super) use options::locale_of;
+
 use super::{Args, Function, Method, Outcome, pure};
 use crate::{
     Purity,

@@ -6,6 +6,7 @@ mod case;
 mod coding;
 mod equal;
 mod find;
+mod format;
 mod list;
 mod markup;
 mod number;
@@ -21,6 +22,7 @@ use crate::{
     value::{Text, Val},
 };
 
+pub(super) use format::format;
 pub(super) use value::FUNCTIONS;
 
 /// The table of a type.
@@ -125,6 +127,7 @@ const NUMBER: &[Method] = &[
     method("abs", number::abs),
     method("ceil", number::ceil),
     method("floor", number::floor),
+    method("format", format),
     method("isEmpty", value::is_empty),
     method("isEven", number::is_even),
     method("isInteger", number::is_integer),
