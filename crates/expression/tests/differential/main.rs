@@ -7,6 +7,7 @@ mod crossed;
 mod dates;
 mod grammar;
 mod oracle;
+mod patterns;
 mod shrink;
 mod tree;
 
@@ -82,6 +83,8 @@ fn written_cases_agree_with_node() {
 
 /// Cases of a run that asks for no number.
 const CASES: u64 = 5_000;
+/// Patterns of a run that asks for no number; Node.js takes long for each.
+const PATTERN_CASES: u64 = 1_000;
 /// Rules that stand inside each other in one expression.
 const DEPTH: usize = 4;
 /// So many disagreements are made small and shown; more tell nothing new.
@@ -101,6 +104,14 @@ fn generated(grammar: &Grammar, seed: u64, case: u64) -> Tree {
     let mut choice = Choice::new(seed, case);
     let depth = 1 + choice.below(DEPTH);
     Maker::new(grammar, &mut choice).tree(Sort::Any, depth)
+}
+
+#[test]
+fn generated_patterns_agree_with_node() {
+    let cases = asked("NEBULA_FUZZ_CASES").unwrap_or(PATTERN_CASES);
+    let seed = asked("NEBULA_FUZZ_SEED").unwrap_or(0);
+    let all: Vec<_> = (0..cases).map(|case| patterns::case(seed, case)).collect();
+    compare(&all);
 }
 
 #[test]
