@@ -112,7 +112,7 @@ impl<'a> Writer<'a> {
             Val::Exact(n) => out.push_str(m, &n.to_string()),
             Val::Moment(moment) => quote(m, out, Text::Utf8(&moment.iso())),
             Val::Instance(instance) => match instance.json(m)? {
-                Some(value) => self.write(m, out, value, depth + 1),
+                Some(value) => self.write(m, out, value, depth),
                 None => out.push_str(m, "{}"),
             },
             Val::JsonArray(_) | Val::Array(_) => self.array(m, out, value, depth),
