@@ -298,7 +298,9 @@ fn nullable(part: &Part) -> bool {
 fn takes(part: &Part) -> bool {
     match part {
         Part::Empty | Part::Assert(_) => false,
-        Part::Char(_) | Part::Set(_) => true,
+        Part::Char(_) => true,
+        // An empty set makes no state either, so a repetition of it would never reach the limit.
+        Part::Set(set) => !set.ranges().is_empty(),
         Part::Seq(parts) | Part::Alt(parts) => parts.iter().any(takes),
         Part::Group(_, inner) => takes(inner),
         Part::Repeat(repeat) => takes(&repeat.part),

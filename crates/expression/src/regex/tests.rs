@@ -283,6 +283,15 @@ fn a_pattern_that_would_be_large_is_refused() {
 }
 
 #[test]
+fn a_repetition_that_makes_no_states_ends_at_once() {
+    check("[]{4000000000}", "", "a", "null");
+    check("(?:[]|){4000000000}a", "", "a", "a");
+    check("(?:[]{0,4000000000}){4000000000}a", "", "a", "a");
+    check("(?:\\b|[]){4000000000}a", "", "a", "a");
+    check("(?:(){4000000000}){4000000000}a", "", "a", "a|");
+}
+
+#[test]
 fn steps_grow_with_the_text_and_not_with_its_powers() {
     for pattern in [
         "(a+)+$",
