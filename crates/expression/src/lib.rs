@@ -53,8 +53,11 @@
 //! assert_eq!(result, Some(json!("desk, lamp")));
 //! ```
 
+#[cfg(test)]
+mod attacks;
 mod code;
 mod error;
+mod guard;
 mod library;
 mod limits;
 mod machine;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::{
     Root, Scope,
     code::{Code, Run},
+    guard::inherits,
     machine::Reg,
     value::array_index,
 };
@@ -80,7 +81,7 @@ pub(crate) fn walk<'v>(keys: &[Key], start: &'v Value) -> End<'v> {
         };
         value = match next {
             Some(next) => next,
-            None if i + 1 == keys.len() => return End::Nowhere,
+            None if i + 1 == keys.len() && !inherits(key.as_str()) => return End::Nowhere,
             None => return End::Unclear,
         };
     }
@@ -103,7 +104,7 @@ fn walk_from_object<'v>(keys: &[Key], map: &'v Map<String, Value>) -> End<'v> {
     match keys.split_first() {
         Some((key, rest)) if key.index == NO_INDEX => match key.of(map) {
             Some(value) => walk(rest, value),
-            None if rest.is_empty() => End::Nowhere,
+            None if rest.is_empty() && !inherits(key.as_str()) => End::Nowhere,
             None => End::Unclear,
         },
         _ => End::Unclear,

@@ -10,6 +10,7 @@ use crate::{
     Context, ExpressionError, JsonScope, Limits, Phase, Purity, Report, Scope,
     code::Code,
     error::Fault,
+    guard::{Guard, holds, reread},
     machine::{Machine, Reg, lend},
     resolve, syntax,
     value::{condition, notation, owned},
@@ -98,7 +99,7 @@ impl Program {
         options: &CompileOptions<'_>,
     ) -> Result<Program, Vec<ExpressionError>> {
         let limit = options.limits.source_bytes.min(u32::MAX as usize);
-        if source.len() > limit {
+        if source.len() > limit && holds(Guard::SourceLimit) {
             return Err(vec![ExpressionError {
                 code: "LIMIT_SOURCE",
                 phase: Phase::Syntax,
@@ -194,7 +195,7 @@ impl Program {
         let (compiled, arena) = (&*self.0, Bump::new());
         let mut machine = Machine::new(&arena, &compiled.code, compiled.mode, scope, context);
         let result = match machine.run() {
-            Ok(value) => owned(value, &context.limits, |fault| self.at_border(fault)),
+            Ok(value) => owned(value, &context.limits, |fault| self.at_border(fault)).map(reread),
             Err(fault) => Err(fault.finish(compiled.source.len())),
         };
         (result, machine.spent())
@@ -308,7 +309,7 @@ impl Program {
         context: &Context,
     ) -> Result<Option<Value>, ExpressionError> {
         self.with(arena, scope, context, |_, value| {
-            owned(value, &context.limits, |fault| self.at_border(fault))
+            owned(value, &context.limits, |fault| self.at_border(fault)).map(reread)
         })
     }
 

@@ -6,8 +6,9 @@ use super::{
 };
 use crate::{
     error::Fault,
+    guard::{Guard, holds},
     machine::{List, Machine},
-    value::{Items, MAX_NESTING, Text, Val, strictly_equal, too_nested},
+    value::{Items, Text, Val, is_too_nested, strictly_equal, too_nested},
 };
 
 pub(super) const METHODS: &[Method] = &[
@@ -176,7 +177,7 @@ fn flatten<'a>(
     depth: f64,
     nesting: usize,
 ) -> Result<(), Fault> {
-    if nesting > MAX_NESTING {
+    if is_too_nested(nesting) {
         return Err(too_nested());
     }
     m.walk(items.len())?;
@@ -287,7 +288,7 @@ fn with<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'
     } else {
         index
     };
-    if index < 0.0 || index >= items.len() as f64 {
+    if (index < 0.0 || index >= items.len() as f64) && holds(Guard::ArgumentRange) {
         let message = format!("the index is outside the list of {}", items.len());
         return Err(Fault::new("TYPE_RANGE", message));
     }

@@ -3,6 +3,7 @@
 use super::{Args, Function, Outcome, collection::map_group_by, pure, pure_with_callback};
 use crate::{
     error::Fault,
+    guard::{Guard, holds},
     machine::{KeyedBuilder, Machine},
     value::{Text, Val},
 };
@@ -28,7 +29,8 @@ fn array<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
         args.0.iter().try_for_each(|arg| list.push(m, *arg))?;
         return m.array(list);
     };
-    if !(0.0..=f64::from(u32::MAX)).contains(&len) || len.fract() != 0.0 {
+    let whole = (0.0..=f64::from(u32::MAX)).contains(&len) && len.fract() == 0.0;
+    if !whole && holds(Guard::ArgumentRange) {
         let message = "the length of a list must be a whole number from 0 on";
         return Err(Fault::new("TYPE_RANGE", message));
     }

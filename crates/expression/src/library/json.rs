@@ -6,7 +6,7 @@ use crate::{
     code::Callback,
     error::Fault,
     machine::{Machine, TextBuilder},
-    value::{MAX_NESTING, Text, Val, json_entries, number_text, too_nested},
+    value::{Text, Val, is_too_nested, json_entries, number_text, too_nested},
 };
 
 pub(super) const STRINGIFY: Function = Function {
@@ -101,7 +101,7 @@ impl<'a> Writer<'a> {
         value: Val<'a>,
         depth: usize,
     ) -> Result<(), Fault> {
-        if depth > MAX_NESTING {
+        if is_too_nested(depth) {
             return Err(too_nested());
         }
         match value {

@@ -10,7 +10,7 @@ use crate::{
     Purity,
     error::Fault,
     machine::{Machine, TextBuilder},
-    value::{Entries, MAX_NESTING, Text, Val, too_nested},
+    value::{Entries, Text, Val, is_too_nested, too_nested},
 };
 
 pub(super) const PARSE: Function = Function {
@@ -113,7 +113,7 @@ impl<'t> Reader<'t> {
         m.charge(1)?;
         self.blank();
         match self.byte() {
-            b'{' | b'[' if depth >= MAX_NESTING => Err(too_nested()),
+            b'{' | b'[' if is_too_nested(depth + 1) => Err(too_nested()),
             b'{' => self.object(m, depth + 1),
             b'[' => self.array(m, depth + 1),
             b'"' => {

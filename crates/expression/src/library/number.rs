@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     error::Fault,
+    guard::{Guard, holds},
     machine::Machine,
     value::{
         MAX_SAFE, Text, Val, exponential_text, fixed, number_text, parse_float, parse_int, precise,
@@ -37,7 +38,7 @@ fn boolean_to_string<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) ->
 /// How many digits are asked for; refused outside `low..=100`.
 fn digits<'a>(m: &mut Machine<'a>, value: Val<'a>, low: f64) -> Result<usize, Fault> {
     let digits = m.integer(value)?;
-    if !(low..=100.0).contains(&digits) {
+    if !(low..=100.0).contains(&digits) && holds(Guard::ArgumentRange) {
         return Err(Fault::new(
             "TYPE_RANGE",
             format!("the digits must be {low} to 100"),
@@ -83,7 +84,7 @@ fn to_string<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outc
         Val::Undefined => 10.0,
         radix => m.integer(radix)?,
     };
-    if !(2.0..=36.0).contains(&radix) {
+    if !(2.0..=36.0).contains(&radix) && holds(Guard::ArgumentRange) {
         return Err(Fault::new("TYPE_RANGE", "the base must be 2 to 36"));
     }
     let n = m.number_of(this)?;

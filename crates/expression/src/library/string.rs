@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     error::Fault,
+    guard::{Guard, holds},
     machine::Machine,
     value::{Text, Val},
 };
@@ -138,7 +139,7 @@ fn pad<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>, start: bool) 
 fn repeat<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let text = receiver(this);
     let count = m.integer(args.get(0))?;
-    if count < 0.0 || count.is_infinite() {
+    if (count < 0.0 || count.is_infinite()) && holds(Guard::ArgumentRange) {
         return Err(Fault::new("TYPE_RANGE", "`repeat` needs a count from 0 up"));
     }
     if text.is_empty() {

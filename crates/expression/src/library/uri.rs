@@ -3,6 +3,7 @@
 use super::{Args, Function, Outcome, pure};
 use crate::{
     error::Fault,
+    guard::{Guard, holds},
     machine::{Machine, TextBuilder},
     value::{Text, to_int32},
 };
@@ -31,7 +32,8 @@ fn from_code_point<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let mut out = m.text_builder(args.len())?;
     for arg in args.0 {
         let n = m.number_of(*arg)?;
-        if n.trunc() != n || !(0.0..=1_114_111.0).contains(&n) {
+        let whole = n.trunc() == n && (0.0..=1_114_111.0).contains(&n);
+        if !whole && holds(Guard::ArgumentRange) {
             return Err(Fault::new(
                 "TYPE_RANGE",
                 "a code point is a whole number up to 0x10FFFF",

@@ -1,7 +1,11 @@
 //! What an evaluation has spent, and when it must stop.
 
 use super::Machine;
-use crate::{error::Fault, regex::STEPS_PER_OPERATION};
+use crate::{
+    error::Fault,
+    guard::{Guard, holds},
+    regex::STEPS_PER_OPERATION,
+};
 
 /// Operations that each element of a walked array adds to the budget.
 const PER_ELEMENT: u64 = 100;
@@ -60,7 +64,7 @@ impl Machine<'_> {
     #[inline]
     pub(crate) fn reserve(&mut self, bytes: usize) -> Result<(), Fault> {
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > self.context.limits.arena_bytes {
+        if self.bytes > self.context.limits.arena_bytes && holds(Guard::ArenaLimit) {
             Err(self.arena_full())
         } else {
             Ok(())
@@ -80,7 +84,7 @@ impl Machine<'_> {
     #[inline]
     pub(crate) fn check_string(&self, bytes: usize) -> Result<(), Fault> {
         let limit = self.context.limits.string_bytes;
-        if bytes > limit {
+        if bytes > limit && holds(Guard::StringLimit) {
             let message = format!("the expression makes a text longer than {limit} bytes");
             return Err(Fault::new("LIMIT_STRING", message));
         }
@@ -91,7 +95,7 @@ impl Machine<'_> {
     #[inline]
     pub(crate) fn check_array(&self, len: usize) -> Result<(), Fault> {
         let limit = self.context.limits.array_len;
-        if len > limit {
+        if len > limit && holds(Guard::ArrayLimit) {
             let message = format!("the expression makes a list longer than {limit}");
             return Err(Fault::new("LIMIT_ARRAY", message));
         }
@@ -107,7 +111,7 @@ impl Machine<'_> {
 
     #[cold]
     pub(super) fn look(&mut self) -> Result<(), Fault> {
-        if self.operations > self.allowed {
+        if self.operations > self.allowed && holds(Guard::OperationsLimit) {
             let message = format!("the expression takes more than {} operations", self.allowed);
             return Err(Fault::new("LIMIT_OPERATIONS", message)
                 .hint("split the work over several nodes, or use `for_each`"));

@@ -7,7 +7,7 @@ use serde_json::Number;
 use super::Machine;
 use crate::{
     error::Fault,
-    value::{Entries, MAX_NESTING, Object, Text, Val, number_text},
+    value::{Entries, Object, Text, Val, is_too_nested, number_text},
 };
 
 const VAL_BYTES: usize = size_of::<Val<'_>>();
@@ -184,7 +184,9 @@ impl<'a> List<'a> {
     fn grow(&mut self, m: &mut Machine<'a>) -> Result<(), Fault> {
         let len = self.items.len();
         m.check_array(len + 1)?;
-        let more = len.max(4);
+        // Room never goes beyond the limit, so what fits needs no look at it.
+        let limit = m.context.limits.array_len;
+        let more = len.max(4).min(limit.saturating_sub(len)).max(1);
         // The old room is not given back before the evaluation ends.
         m.reserve((len + more) * VAL_BYTES)?;
         self.items.reserve_exact(more);
@@ -295,7 +297,7 @@ impl<'a> TextBuilder<'a> {
         let Some(items) = array.items() else {
             return Ok(());
         };
-        if depth > MAX_NESTING {
+        if is_too_nested(depth) {
             return Err(crate::value::too_nested());
         }
         m.walk(items.len())?;

@@ -6,11 +6,15 @@ use super::{Machine, Quick, Reg};
 use crate::{
     code::{Node, NodeId, Run, Step, StepKind},
     error::Fault,
+    guard::{Guard, holds, inherits},
     library::{Args, Method, Outcome, extension::of_nothing, has_method, methods_of},
     path::{End, Key, LENGTH, Path},
     suggest::did_you_mean,
     value::{Text, Val, array_index, lookup},
 };
+
+/// What a value would have from a prototype, if there were one.
+const INHERITED: Val<'static> = Val::Temp(&"inherited");
 
 impl<'a> Machine<'a> {
     /// A chain that begins with a path.
@@ -59,7 +63,7 @@ impl<'a> Machine<'a> {
                     value = Reg::bool(answer);
                     continue;
                 }
-                if self.lenient {
+                if self.lenient || !holds(Guard::StrictMembers) {
                     value = Reg::Undefined;
                     continue;
                 }
@@ -109,7 +113,9 @@ impl<'a> Machine<'a> {
                             let outcome = self.call_method(found, this, args);
                             self.quick(outcome)
                         }
-                        None if if_present => return Ok(Reg::Undefined),
+                        None if if_present || !holds(Guard::TypedReceiver) => {
+                            return Ok(Reg::Undefined);
+                        }
                         None => Err(self.stop(no_method(this, name))),
                     }
                 }
@@ -189,6 +195,9 @@ impl<'a> Machine<'a> {
     /// A member by a fixed key.
     #[inline]
     fn member(&mut self, value: Reg<'a>, key: &Key) -> Quick<'a> {
+        if inherits(key.as_str()) {
+            return Ok(Reg::of(&INHERITED));
+        }
         match value {
             Reg::Data(Value::Object(map)) | Reg::JsonObject(map) => {
                 Ok(key.of(map).map_or(Reg::Undefined, Reg::Data))
@@ -206,6 +215,9 @@ impl<'a> Machine<'a> {
 
     /// A member by a key that no place of the program remembers.
     fn named_member(&mut self, value: Val<'a>, key: &str) -> Outcome<'a> {
+        if inherits(key) {
+            return Ok(INHERITED);
+        }
         match value {
             Val::JsonObject(map) => Ok(lookup(map, key).map_or(Val::Undefined, Val::from_json)),
             Val::Object(object) => Ok(object.get(Text::Utf8(key)).unwrap_or(Val::Undefined)),
@@ -244,6 +256,9 @@ impl<'a> Machine<'a> {
 
     /// What a value holds under a key of its own.
     pub(crate) fn own(&mut self, value: Val<'a>, key: Text<'_>) -> Result<Option<Val<'a>>, Fault> {
+        if key.utf8().is_some_and(inherits) {
+            return Ok(Some(INHERITED));
+        }
         Ok(match (value, key) {
             (Val::Object(object), key) => object.get(key),
             (_, Text::Wide(_)) => None,

@@ -2,7 +2,10 @@
 
 use smallvec::SmallVec;
 
-use super::{Elements, Resolver, append, construct::constructor, length, link_name, path_root};
+use super::{
+    Elements, Resolver, append, construct::constructor, length, link_name, names::OTHER_ROOTS,
+    path_root,
+};
 use crate::{
     Purity, Root,
     code::{Callback, Element, Node, NodeId, Run, Step, StepKind},
@@ -294,6 +297,14 @@ impl Resolver<'_> {
             let message = format!("`{name}(…)` is not part of the language");
             let hint = constructor(name).map(|_| format!("write `new {name}(…)`"));
             return self.error("UNSUPPORTED_CALL", message, span, hint);
+        }
+        if name
+            .strip_prefix('$')
+            .is_some_and(|root| Root::from_name(root).is_some() || OTHER_ROOTS.contains(&root))
+        {
+            let message = format!("`{name}` is not a function");
+            let hint = format!("leave the `()` away: `{name}`");
+            return self.error("UNSUPPORTED_CALL", message, span, Some(hint));
         }
         if name.starts_with('$') || !name.contains('.') && !name.starts_with(char::is_alphabetic) {
             return self.name(name, span);

@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 use crate::{
     CompileOptions, ExpressionError, NodeReference, Phase, Purity, Report, Root,
     code::{Code, Element, Node, NodeField, NodeId, Property, Run},
+    guard,
     machine::Shape,
     path::{Path, PathRoot},
     suggest,
@@ -124,6 +125,9 @@ impl Resolver<'_> {
         span: Span,
         hint: Option<String>,
     ) -> NodeId {
+        if guard::lets_pass(code) {
+            return self.push(Node::Undefined, span);
+        }
         self.errors.push(ExpressionError {
             code,
             phase: Phase::Resolve,

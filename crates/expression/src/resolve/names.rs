@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What stands behind `$` beside the roots.
-const OTHER_ROOTS: [&str; 4] = ["nodes", "now", "today", "random"];
+pub(super) const OTHER_ROOTS: [&str; 4] = ["nodes", "now", "today", "random"];
 
 impl Resolver<'_> {
     pub(super) fn binding(&self, name: &str) -> Option<u16> {

@@ -8,7 +8,7 @@ use super::{
     name,
     token::{Kind, Token},
 };
-use crate::{ExpressionError, Phase};
+use crate::{ExpressionError, Phase, guard};
 
 #[derive(Debug, Clone)]
 pub(super) struct Lexer<'s> {
@@ -56,6 +56,9 @@ impl<'s> Lexer<'s> {
         span: Span,
         hint: Option<String>,
     ) {
+        if guard::lets_pass(code) {
+            return;
+        }
         self.errors.push(ExpressionError {
             code,
             phase: Phase::Syntax,

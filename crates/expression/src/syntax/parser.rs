@@ -11,7 +11,10 @@ use super::{
     lexer::Lexer,
     token::{Kind, Token},
 };
-use crate::ExpressionError;
+use crate::{
+    ExpressionError,
+    guard::{Guard, holds},
+};
 
 /// Parses a whole field; the tree is there even if there are errors.
 pub(crate) fn parse(source: &str, max_depth: usize) -> (Expr, Vec<ExpressionError>) {
@@ -134,7 +137,7 @@ impl<'s> Parser<'s> {
 
     /// Counts one level of nesting around `parse`; too deep ends the whole parse.
     pub(super) fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> T) -> T {
-        if self.depth >= self.max_depth && !self.aborted {
+        if self.depth >= self.max_depth && !self.aborted && holds(Guard::DepthLimit) {
             let message = format!("the expression is nested deeper than {}", self.max_depth);
             let hint = Some("compute the inner part in a node of its own".into());
             self.lexer

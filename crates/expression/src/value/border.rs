@@ -3,7 +3,12 @@
 use serde_json::{Map, Number, Value};
 
 use super::{Instance, MAX_NESTING, Object, Val};
-use crate::{Limits, error::Fault, machine::Reg};
+use crate::{
+    Limits,
+    error::Fault,
+    guard::{Guard, holds},
+    machine::Reg,
+};
 
 /// What a JSON value costs beside its text.
 const VALUE_BYTES: usize = size_of::<Value>();
@@ -69,6 +74,9 @@ struct Border {
 
 impl Border {
     fn charge(&mut self, bytes: usize) -> Result<(), Fault> {
+        if !holds(Guard::ResultLimit) {
+            return Ok(());
+        }
         self.left = self.left.checked_sub(bytes).ok_or_else(|| {
             Fault::new(
                 "LIMIT_RESULT",
@@ -93,7 +101,7 @@ impl Border {
 
     /// Puts the JSON of a value where it belongs, rather than handing it from place to place.
     fn write(&mut self, out: &mut Value, value: Val<'_>, depth: usize) -> Result<(), Fault> {
-        if depth > MAX_NESTING {
+        if is_too_nested(depth) {
             return Err(too_nested());
         }
         self.charge(VALUE_BYTES)?;
@@ -208,7 +216,19 @@ fn large_or_broken(n: f64) -> Value {
     if (I64_END..U64_END).contains(&n) {
         return Value::from(n as u64);
     }
-    Number::from_f64(n).map_or(Value::Null, Value::Number)
+    let number = Number::from_f64(n).map(Value::Number);
+    number.unwrap_or_else(|| {
+        if holds(Guard::FiniteResult) {
+            Value::Null
+        } else {
+            Value::String(n.to_string())
+        }
+    })
+}
+
+/// Whether a value inside of `depth` lists and objects is nested too deep.
+pub(crate) fn is_too_nested(depth: usize) -> bool {
+    depth > MAX_NESTING && holds(Guard::NestingLimit)
 }
 
 pub(crate) fn too_nested() -> Fault {

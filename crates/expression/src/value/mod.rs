@@ -17,7 +17,7 @@ mod url;
 
 use serde_json::{Map, Number, Value};
 
-pub(crate) use border::{condition, owned, too_nested};
+pub(crate) use border::{condition, is_too_nested, owned, too_nested};
 pub(crate) use coerce::{compare, loosely_equal, strictly_equal, to_int32, to_integer};
 pub(crate) use instance::{Instance, Shown};
 pub(crate) use keyed::{Keyed, Place, Slot, copy_index, find, hashed, occupy};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Instance, MAX_NESTING, Shown, Text, Val, json_entries, number_text, too_nested};
+use super::{Instance, Shown, Text, Val, is_too_nested, json_entries, number_text, too_nested};
 use crate::{Limits, error::Fault};
 
 /// Writes a value so that different values have different texts.
@@ -34,7 +34,7 @@ impl Writer {
     }
 
     fn value(&mut self, value: Val<'_>, depth: usize) -> Result<(), Fault> {
-        if depth > MAX_NESTING {
+        if is_too_nested(depth) {
             return Err(too_nested());
         }
         if let Some(text) = value.text() {

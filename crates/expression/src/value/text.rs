@@ -5,6 +5,8 @@
 
 use std::cmp::Ordering;
 
+use crate::guard::{Guard, holds};
+
 /// A string. `Wide` holds a lone surrogate somewhere; whatever does not is `Utf8`, so equal
 /// strings are equal in form.
 #[derive(Clone, Copy)]
@@ -65,7 +67,8 @@ impl<'a> Text<'a> {
     pub(crate) fn well_formed(self) -> String {
         match self {
             Text::Utf8(s) => s.to_owned(),
-            Text::Wide(units) => String::from_utf16_lossy(units),
+            Text::Wide(units) if holds(Guard::WellFormedResult) => String::from_utf16_lossy(units),
+            Text::Wide(units) => format!("{units:x?}"),
         }
     }
 }
