@@ -41,6 +41,8 @@ pub(crate) enum Guard {
     Characters,
     /// A source is one expression.
     Grammar,
+    /// Patterns are searched in linear time, and are of a bounded size.
+    LinearRegex,
     /// A member of null or undefined is an error.
     StrictMembers,
     /// Counts, digits and positions are within their ranges.
@@ -128,6 +130,8 @@ mod removable {
             "UNSUPPORTED_MUTATOR" | "UNSUPPORTED_ASSIGNMENT" | "UNSUPPORTED_DELETE" => {
                 Guard::NoMutation
             }
+            "LIMIT_REGEX" => Guard::LinearRegex,
+            code if code.starts_with("UNSUPPORTED_REGEX_") => Guard::LinearRegex,
             "UNSUPPORTED_NEW" => Guard::NoConstructors,
             "SYNTAX_CHARACTER" => Guard::Characters,
             code if code.starts_with("SYNTAX_") => Guard::Grammar,
