@@ -33,6 +33,10 @@
 //! - Regular expressions have no look-around, no back-references and no flag `v`: they take linear
 //!   time. They keep no state: every search begins at the start, and `lastIndex` is always 0.
 //! - `localeCompare` takes half a character for U+FFFD, so two different halves are equal.
+//! - `hour12: true` writes midnight as 12 (in Japanese 0), `hour12: false` as 0: newer engines do.
+//! - A locale that has no table is written as American English; zones' long names are English.
+//! - An invalid `DateTime`, `Duration` or `Interval` is inert inside, as in luxon, but an error as
+//!   a result: a missing date is found late in other nodes. An invalid `Date` is null.
 //! - In strict mode a member of null or undefined is an error that says which key was missing.
 //!
 //! ```

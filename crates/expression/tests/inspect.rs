@@ -20,7 +20,7 @@ fn what_json_loses_is_told_apart() {
     );
     check("{ a: undefined, b: [] }", r#"{"a":undefined,"b":[]}"#);
     check(r"'\ud83d' + 'a\n\u0001\\'", r#""\ud83da\n\u0001\\""#);
-    check("$now", "Date(0)");
+    check("$now", "DateTime(0)");
     check(
         "$json",
         r#"{"2":null,"b":[1,2.5],"id":12345678901234567890}"#,

@@ -1,13 +1,18 @@
 //! The table of functions, and the namespaces that they make.
 
 use super::{
-    Function, construct, date, extension, json, json_parse, math, number, object, regex, uri, url,
+    Function, construct, date, date_time, duration, extension, interval, json, json_parse, math,
+    number, object, regex, uri, url,
 };
 
 /// Each module's rows.
 pub(super) static GROUPS: &[&[Function]] = &[
     &construct::FUNCTIONS,
     &date::FUNCTIONS,
+    &date_time::FUNCTIONS,
+    &date_time::PRESETS,
+    &duration::FUNCTIONS,
+    &interval::FUNCTIONS,
     &extension::FUNCTIONS,
     &regex::FUNCTIONS,
     &math::FUNCTIONS,
@@ -39,6 +44,9 @@ pub(crate) fn is_namespace(name: &str) -> bool {
         name,
         "Array"
             | "Date"
+            | "DateTime"
+            | "Duration"
+            | "Interval"
             | "JSON"
             | "Map"
             | "Math"

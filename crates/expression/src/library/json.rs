@@ -110,7 +110,6 @@ impl<'a> Writer<'a> {
             Val::Num(n) if !n.is_finite() => out.push_str(m, "null"),
             Val::Num(n) => out.push_str(m, number_text(n).as_str()),
             Val::Exact(n) => out.push_str(m, &n.to_string()),
-            Val::Moment(moment) => quote(m, out, Text::Utf8(&moment.iso())),
             Val::Instance(instance) => match instance.json(m)? {
                 Some(value) => self.write(m, out, value, depth),
                 None => out.push_str(m, "{}"),

@@ -8,10 +8,13 @@ mod collection;
 mod construct;
 mod cut;
 mod date;
+mod date_time;
+mod duration;
 mod each;
 pub(crate) mod extension;
 mod find;
 mod functions;
+mod interval;
 mod json;
 mod json_parse;
 mod json_revive;
@@ -27,7 +30,6 @@ mod regex_replace;
 mod regex_split;
 mod replace;
 mod string;
-mod time;
 mod unicode;
 mod uri;
 mod url;
@@ -37,7 +39,10 @@ use std::{collections::HashMap, fmt, sync::LazyLock};
 use crate::{Purity, error::Fault, machine::Machine, value::Val};
 
 pub(crate) use date::date_json;
+pub(crate) use date_time::{date_time_json, date_time_text, get as date_time_get};
+pub(crate) use duration::{duration_get, duration_json};
 pub(crate) use functions::{function, function_names, is_namespace};
+pub(crate) use interval::{Interval, interval_get, interval_text};
 pub(crate) use math::constant;
 
 /// What a call gives.
@@ -137,13 +142,15 @@ pub(crate) enum Receiver {
     Number,
     Boolean,
     Object,
-    Moment,
+    DateTime,
     Set,
     Map,
     Date,
     Url,
     Params,
     Regex,
+    Duration,
+    Interval,
 }
 
 /// In the order of [`Receiver`].
@@ -153,13 +160,15 @@ const RECEIVERS: &[(Receiver, &[Method])] = &[
     (Receiver::Number, number::METHODS),
     (Receiver::Boolean, number::BOOLEAN_METHODS),
     (Receiver::Object, object::METHODS),
-    (Receiver::Moment, time::METHODS),
+    (Receiver::DateTime, date_time::METHODS),
     (Receiver::Set, collection::SET_METHODS),
     (Receiver::Map, collection::MAP_METHODS),
     (Receiver::Date, date::METHODS),
     (Receiver::Url, url::METHODS),
     (Receiver::Params, url::PARAMS_METHODS),
     (Receiver::Regex, regex::METHODS),
+    (Receiver::Duration, duration::METHODS),
+    (Receiver::Interval, interval::METHODS),
 ];
 
 /// Methods of JavaScript that change their receiver and are not offered, with what to write.
@@ -244,10 +253,14 @@ fn receiver_of(value: Val<'_>) -> Option<Receiver> {
         Val::Num(_) | Val::Exact(_) => Receiver::Number,
         Val::Bool(_) => Receiver::Boolean,
         Val::JsonObject(_) | Val::Object(_) => Receiver::Object,
-        Val::Moment(_) => Receiver::Moment,
         Val::Instance(instance) => instance.receiver(),
         Val::Undefined | Val::Null | Val::Callback(_) => return None,
     })
+}
+
+/// Whether a method of that name reads the clock.
+pub(crate) fn reads_clock(method: &str) -> bool {
+    date_time::READ_CLOCK.contains(&method)
 }
 
 /// The names of the methods of a value's type.

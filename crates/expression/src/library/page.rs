@@ -31,7 +31,9 @@ fn library() -> String {
     }
     let names: BTreeSet<&str> = functions::function_names()
         .chain(math::CONSTANTS.iter().map(|(name, _)| *name))
-        .filter(|name| !name.starts_with('$'))
+        .filter(|name| !name.starts_with('$') && !name.contains('…'))
+        // Constants that are made anew each time are functions inside.
+        .map(|name| name.strip_prefix("get ").unwrap_or(name))
         .collect();
     let space = |name: &str| name.split_once('.').map(|(space, _)| space.to_owned());
     let spaces: BTreeSet<String> = names.iter().filter_map(|name| space(name)).collect();

@@ -280,7 +280,6 @@ impl<'a> TextBuilder<'a> {
             Val::Wide(units) => self.push(m, Text::Wide(units)),
             Val::JsonArray(_) | Val::Array(_) => self.push_joined(m, value, Text::Utf8(","), depth),
             Val::JsonObject(_) | Val::Object(_) => self.push_str(m, "[object Object]"),
-            Val::Moment(moment) => self.push_str(m, &moment.iso()),
             Val::Instance(instance) => instance.push_text(m, self),
             Val::Callback(_) => Err(Fault::new("TYPE_FUNCTION", "a function has no text")),
         }

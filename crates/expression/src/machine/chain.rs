@@ -361,8 +361,11 @@ fn changes_a_name(value: Val<'_>, name: &str) -> Fault {
         "`{name}` would change a named {}, and values never change",
         value.kind()
     );
-    Fault::new("UNSUPPORTED_MUTATOR", message)
-        .hint("make a new value, or call it where the value is made")
+    let hint = match name {
+        "set" => "make a new one: `new Map([...map, [key, value]])`",
+        _ => "make a new value, or call it where the value is made",
+    };
+    Fault::new("UNSUPPORTED_MUTATOR", message).hint(hint)
 }
 
 #[cold]

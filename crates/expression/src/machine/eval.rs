@@ -7,7 +7,8 @@ use crate::{
     library::{Args, Function, Outcome},
     regex::Pattern,
     syntax::ast::{BinaryOp, UnaryOp},
-    value::{Entries, Instance, Moment, Text, Val, array_index, json_entries, to_int32},
+    time::duration::Unit,
+    value::{Entries, Instance, Text, Val, array_index, json_entries, to_int32},
 };
 
 impl<'a> Machine<'a> {
@@ -59,18 +60,13 @@ impl<'a> Machine<'a> {
 
     #[inline(never)]
     fn time(&mut self, today: bool) -> Outcome<'a> {
-        let (millis, zone) = (self.context.now_ms, &*self.context.timezone);
-        let moment = if today {
-            Moment::today(millis, zone)?
+        let now = self.now()?;
+        let time = if today {
+            now.start_of(Unit::Days, false)
         } else {
-            Moment::now(millis, zone)?
+            now
         };
-        self.moment(moment)
-    }
-
-    pub(crate) fn moment(&mut self, moment: Moment) -> Outcome<'a> {
-        self.reserve(size_of::<Moment>())?;
-        Ok(Val::Moment(self.arena.alloc(moment)))
+        self.date_time(time)
     }
 
     /// Operators of one rank, left to right, from one on whose operands are not both numbers; a

@@ -13,7 +13,7 @@ use crate::{
     code::Callback,
     error::Fault,
     library::Outcome,
-    value::{Instance, Moment, Object, Val},
+    value::{Instance, Object, Val},
 };
 
 /// A value in two registers: every variant of [`Val`], and data that nobody has looked at.
@@ -34,7 +34,6 @@ pub(crate) enum Reg<'a> {
     JsonObject(&'a Map<String, Value>),
     Array(&'a &'a [Val<'a>]),
     Object(&'a Object<'a>),
-    Moment(&'a Moment),
     Instance(&'a Instance<'a>),
     Callback(&'a Callback),
 }
@@ -63,7 +62,6 @@ impl<'a> Reg<'a> {
             Val::JsonObject(map) => Reg::JsonObject(map),
             Val::Array(items) => Reg::Array(items),
             Val::Object(object) => Reg::Object(object),
-            Val::Moment(moment) => Reg::Moment(moment),
             Val::Instance(instance) => Reg::Instance(instance),
             Val::Callback(callback) => Reg::Callback(callback),
         }
@@ -85,7 +83,6 @@ impl<'a> Reg<'a> {
             Reg::JsonObject(map) => Val::JsonObject(map),
             Reg::Array(items) => Val::Array(items),
             Reg::Object(object) => Val::Object(object),
-            Reg::Moment(moment) => Val::Moment(moment),
             Reg::Instance(instance) => Val::Instance(instance),
             Reg::Callback(callback) => Val::Callback(callback),
         }

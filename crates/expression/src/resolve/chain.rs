@@ -11,7 +11,7 @@ use crate::{
     code::{Callback, Element, Node, NodeId, Run, Step, StepKind},
     library::{
         MethodSet, all_methods, constant, extension::is_random, function, function_names,
-        is_namespace, mutator_hint,
+        is_namespace, mutator_hint, reads_clock,
     },
     path::{Key, LENGTH, Path},
     syntax::ast::{self, Expr, ExprKind, Link, LinkKind, Span},
@@ -225,6 +225,14 @@ impl Resolver<'_> {
     fn namespace_head(&mut self, name: &str, member: &str, base: &Expr, links: &[Link]) -> Head {
         let full = format!("{name}.{member}");
         let place = base.span.to(links[0].span);
+        if let Some(preset) = function(&format!("get {full}")) {
+            let none = append(&mut self.code.elements, Elements::new());
+            return Head {
+                node: self.push(Node::Call(preset, none), place),
+                taken: 1,
+                path: None,
+            };
+        }
         if let Some(value) = constant(&full) {
             return Head {
                 node: self.push(Node::Number(value), place),
@@ -350,6 +358,9 @@ impl Resolver<'_> {
             self.error("UNSUPPORTED_MUTATOR", message, span, Some(hint.into()));
         }
         let named = bare_binding && set.may_mutate();
+        if reads_clock(name) {
+            self.depends_on(Purity::Time);
+        }
         if is_random(name) {
             self.depends_on(Purity::Random);
         }

@@ -39,11 +39,8 @@ impl Resolver<'_> {
         if function(name).is_some() || is_namespace(name) {
             return self.function_value(name, span);
         }
-        if matches!(
-            name,
-            "DateTime" | "Duration" | "Interval" | "Intl" | "Temporal"
-        ) {
-            let hint = "use `$now`, `$today` or `Date.now()`";
+        if matches!(name, "Intl" | "Temporal") {
+            let hint = "use `DateTime`, or `toLocaleString` of a number or a date";
             let message = format!("`{name}` is not part of the language");
             return self.error("UNSUPPORTED_DATE", message, span, Some(hint.into()));
         }

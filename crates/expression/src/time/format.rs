@@ -131,13 +131,14 @@ pub(crate) fn parts(millis: i64, zone: Zone<'_>, locale: Locale, fields: &Fields
     parts
 }
 
-enum Letters<'p> {
+/// A piece of a pattern.
+pub(crate) enum Letters<'p> {
     Literal(char),
     Field(&'p str),
 }
 
 /// Walks a pattern: letters of one kind are a field, what stands in quotes is itself.
-fn each_letter(pattern: &str, mut see: impl FnMut(Letters<'_>)) {
+pub(crate) fn each_letter(pattern: &str, mut see: impl FnMut(Letters<'_>)) {
     let mut quoted = false;
     let mut rest = pattern;
     while let Some(c) = rest.chars().next() {
@@ -200,7 +201,8 @@ fn field(
     }
 }
 
-fn pattern(locale: Locale, fields: &Fields) -> String {
+/// The pattern of the fields, in CLDR's letters.
+pub(crate) fn pattern(locale: Locale, fields: &Fields) -> String {
     let line = |key: String| locale.line(&key).unwrap_or_default().to_owned();
     let style = |style: Style| match style {
         Style::Full => "full",

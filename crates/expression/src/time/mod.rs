@@ -2,14 +2,16 @@
 //!
 //! Does not know the machine: `library` charges, reads arguments and calls these.
 
-#[allow(dead_code, reason = "DateTime, which is next, uses the rest")]
 pub(crate) mod civil;
-#[allow(dead_code, reason = "DateTime, which is next, uses the rest")]
+pub(crate) mod date_time;
+pub(crate) mod duration;
+pub(crate) mod fields;
 pub(crate) mod format;
 pub(crate) mod js;
-#[allow(dead_code, reason = "DateTime, which is next, uses the rest")]
 pub(crate) mod locale;
-#[allow(dead_code, reason = "DateTime, which is next, uses the rest")]
-pub(crate) mod scan;
-#[allow(dead_code, reason = "DateTime, which is next, uses the rest")]
+pub(crate) mod luxon_iso;
+pub(crate) mod luxon_parse;
+pub(crate) mod parse_format;
+mod scan;
+pub(crate) mod tokens;
 pub(crate) mod zone;

@@ -137,7 +137,6 @@ impl Border {
                 *out = Value::Array(array);
             }
             Val::Object(object) => *out = Value::Object(self.map(object, depth)?),
-            Val::Moment(moment) => *out = Value::String(moment.iso()),
             Val::Instance(Instance::Match(found)) => {
                 return self.write(out, found.array(), depth);
             }

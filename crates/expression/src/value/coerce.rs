@@ -44,7 +44,6 @@ pub(crate) fn strictly_equal(a: Val<'_>, b: Val<'_>) -> bool {
         (Val::JsonObject(a), Val::JsonObject(b)) => std::ptr::eq(a, b),
         (Val::Array(a), Val::Array(b)) => std::ptr::eq(a, b),
         (Val::Object(a), Val::Object(b)) => std::ptr::eq(a, b),
-        (Val::Moment(a), Val::Moment(b)) => std::ptr::eq(a, b),
         (Val::Instance(a), Val::Instance(b)) => std::ptr::eq(a, b),
         _ => false,
     }
@@ -103,7 +102,6 @@ impl<'a> Machine<'a> {
             Val::Null => 0.0,
             Val::Bool(b) => f64::from(u8::from(b)),
             Val::Exact(n) => n.as_f64().unwrap_or(f64::NAN),
-            Val::Moment(moment) => moment.millis as f64,
             Val::Instance(Instance::Match(found)) => return self.number_of(found.array()),
             Val::Instance(instance) => instance.number(),
             _ => match value.text() {
@@ -123,7 +121,6 @@ impl<'a> Machine<'a> {
     /// `ToPrimitive` without a preferred type.
     pub(crate) fn primitive(&mut self, value: Val<'a>) -> Result<Val<'a>, Fault> {
         match value {
-            Val::Moment(moment) => Ok(Val::Num(moment.millis as f64)),
             Val::Instance(instance) => instance.primitive(self),
             Val::JsonArray(_)
             | Val::Array(_)

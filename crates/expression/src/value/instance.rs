@@ -8,10 +8,14 @@ use serde_json::Value;
 use super::{Items, Keyed, Match, Params, Url, Val, number_text};
 use crate::{
     error::Fault,
-    library::{Outcome, Receiver, date_json},
+    library::{
+        Interval, Outcome, Receiver, date_json, date_time_get, date_time_json, date_time_text,
+        duration_get, duration_json, interval_get, interval_text,
+    },
     machine::{Machine, TextBuilder},
     regex::{Pattern, Regex},
     syntax::ast::Class,
+    time::{date_time::DateTime, duration::Duration},
 };
 
 pub(crate) enum Instance<'a> {
@@ -23,6 +27,9 @@ pub(crate) enum Instance<'a> {
     Params(Params<'a>),
     Regex(Pattern<'a>),
     Match(Match<'a>),
+    DateTime(DateTime<'a>),
+    Duration(Duration),
+    Interval(Interval<'a>),
 }
 
 /// How [`notation`](super::notation) writes an instance: a name and what stands in it.
@@ -47,6 +54,9 @@ impl<'a> Instance<'a> {
             Instance::Params(_) => Receiver::Params,
             Instance::Regex(_) => Receiver::Regex,
             Instance::Match(_) => Receiver::Array,
+            Instance::DateTime(_) => Receiver::DateTime,
+            Instance::Duration(_) => Receiver::Duration,
+            Instance::Interval(_) => Receiver::Interval,
         }
     }
 
@@ -60,6 +70,9 @@ impl<'a> Instance<'a> {
             Instance::Params(_) => "URLSearchParams",
             Instance::Regex(_) => "RegExp",
             Instance::Match(_) => "array",
+            Instance::DateTime(_) => "DateTime",
+            Instance::Duration(_) => "Duration",
+            Instance::Interval(_) => "Interval",
         }
     }
 
@@ -72,6 +85,9 @@ impl<'a> Instance<'a> {
             Instance::Params(_) => Class::UrlSearchParams,
             Instance::Regex(_) => Class::RegExp,
             Instance::Match(_) => Class::Array,
+            Instance::DateTime(_) => Class::DateTime,
+            Instance::Duration(_) => Class::Duration,
+            Instance::Interval(_) => Class::Interval,
         }
     }
 
@@ -98,19 +114,27 @@ impl<'a> Instance<'a> {
                 Ok(())
             }
             Instance::Match(found) => out.push_value(m, found.array()),
+            Instance::DateTime(time) => out.push_str(m, &date_time_text(time)),
+            Instance::Duration(duration) => {
+                let text = duration_json(duration);
+                out.push_str(m, text.as_deref().unwrap_or("null"))
+            }
+            Instance::Interval(interval) => out.push_str(m, &interval_text(interval)),
         }
     }
 
     /// `ToPrimitive` without a preferred type.
     pub(crate) fn primitive(&'a self, m: &mut Machine<'a>) -> Outcome<'a> {
         match self {
+            Instance::DateTime(_) | Instance::Duration(_) => Ok(Val::Num(self.number())),
             Instance::Set(_)
             | Instance::Map(_)
             | Instance::Date(_)
             | Instance::Url(_)
             | Instance::Params(_)
             | Instance::Regex(_)
-            | Instance::Match(_) => {
+            | Instance::Match(_)
+            | Instance::Interval(_) => {
                 let text = m.text_of(Val::Instance(self))?;
                 m.text_value(text)
             }
@@ -125,13 +149,12 @@ impl<'a> Instance<'a> {
     /// `ToNumber`. A match is not asked: it is an array.
     pub(crate) fn number(&self) -> f64 {
         match self {
-            Instance::Regex(_) | Instance::Match(_) => f64::NAN,
             Instance::Date(time) => *time,
+            Instance::DateTime(time) => time.number(),
+            Instance::Duration(duration) => duration.millis(),
             // None of their texts is a number, but no parameters are nothing.
             Instance::Params(params) if params.names.is_empty() => 0.0,
-            Instance::Set(_) | Instance::Map(_) | Instance::Url(_) | Instance::Params(_) => {
-                f64::NAN
-            }
+            _ => f64::NAN,
         }
     }
 
@@ -143,10 +166,21 @@ impl<'a> Instance<'a> {
             }
             Instance::Url(url) => Ok(Some(Val::Temp(&url.href))),
             Instance::Match(found) => Ok(Some(found.array())),
-            Instance::Date(_) => match date_json(self) {
+            _ => match self.time_text() {
                 Some(text) => m.copy_text(&text).map(Some),
                 None => Ok(Some(Val::Null)),
             },
+        }
+    }
+
+    /// ISO 8601 of what is a time or made of times; `None` if it is invalid.
+    fn time_text(&self) -> Option<String> {
+        match self {
+            Instance::Date(_) => date_json(self),
+            Instance::DateTime(time) => date_time_json(time),
+            Instance::Duration(duration) => duration_json(duration),
+            Instance::Interval(interval) => interval.iso(),
+            _ => None,
         }
     }
 
@@ -166,8 +200,21 @@ impl<'a> Instance<'a> {
             Instance::Url(url) => return Ok(Value::String(url.href.to_owned())),
             Instance::Regex(_) => ("RegExp", "make it a text: `String(pattern)`"),
             Instance::Match(_) => ("match", "make it a list: `[...match]`"),
+            Instance::DateTime(_) | Instance::Duration(_) | Instance::Interval(_) => {
+                return match self.time_text() {
+                    Some(text) => Ok(Value::String(text)),
+                    None => Err(self.is_invalid()),
+                };
+            }
         };
         Err(Fault::new("TYPE_RESULT", format!("a {what} is no result")).hint(hint))
+    }
+
+    #[cold]
+    fn is_invalid(&self) -> Fault {
+        let message = format!("this {} is invalid, so it is no result", self.kind());
+        Fault::new("TYPE_INVALID_DATE", message)
+            .hint("look at `.isValid` and `.invalidReason`; a text needs its format")
     }
 
     /// A member that is no method.
@@ -180,6 +227,9 @@ impl<'a> Instance<'a> {
             Instance::Date(_) => Ok(None),
             Instance::Regex(pattern) => Ok(pattern.get(key)),
             Instance::Match(found) => Ok(found.get(key)),
+            Instance::DateTime(time) => date_time_get(m, time, key),
+            Instance::Duration(duration) => Ok(duration_get(duration, key)),
+            Instance::Interval(interval) => interval_get(m, interval, key),
         }
     }
 
@@ -189,8 +239,8 @@ impl<'a> Instance<'a> {
             Instance::Set(keyed) => Ok(Some(Items::Made(keyed.keys))),
             Instance::Map(keyed) => m.pairs(keyed.keys, keyed.values).map(Some),
             Instance::Params(params) => m.pairs(params.names, params.values).map(Some),
-            Instance::Date(_) | Instance::Url(_) | Instance::Regex(_) => Ok(None),
             Instance::Match(found) => Ok(Some(Items::Made(found.items))),
+            _ => Ok(None),
         }
     }
 
@@ -203,6 +253,10 @@ impl<'a> Instance<'a> {
             Instance::Url(url) => Shown::Quoted(url.href),
             Instance::Regex(pattern) => Shown::Pattern(pattern.regex()),
             Instance::Match(found) => Shown::List(found.items),
+            Instance::DateTime(_) | Instance::Duration(_) => {
+                Shown::Text(number_text(self.number()).as_str().to_owned())
+            }
+            Instance::Interval(interval) => Shown::Text(interval.iso().unwrap_or_default()),
         }
     }
 }
@@ -213,7 +267,6 @@ impl Class {
         match self {
             Class::Object => value.is_object(),
             Class::Array => value.is_array(),
-            Class::DateTime => matches!(value, Val::Moment(_)) || self.is_of(value),
             Class::Function => matches!(value, Val::Callback(_)),
             _ => self.is_of(value),
         }

@@ -80,7 +80,6 @@ pub(crate) fn hashed(m: &mut Machine<'_>, key: Val<'_>) -> Result<Hashed, Fault>
         Val::JsonObject(at) => (address(at), OBJECTS),
         Val::Array(at) => (address(at), OBJECTS),
         Val::Object(at) => (address(at), OBJECTS),
-        Val::Moment(at) => (address(at), OBJECTS),
         Val::Instance(at) => (address(at), OBJECTS),
         Val::Callback(at) => (address(at), OBJECTS),
     };

@@ -8,7 +8,6 @@ mod coerce;
 mod instance;
 mod keyed;
 mod matched;
-mod moment;
 mod notation;
 mod number;
 mod object;
@@ -22,7 +21,6 @@ pub(crate) use coerce::{compare, loosely_equal, strictly_equal, to_int32, to_int
 pub(crate) use instance::{Instance, Shown};
 pub(crate) use keyed::{Keyed, Place, Slot, copy_index, find, hashed, occupy};
 pub(crate) use matched::Match;
-pub(crate) use moment::Moment;
 pub(crate) use notation::notation;
 pub(crate) use number::{
     exponential_text, fixed, number_text, parse_float, parse_int, parse_number, precise, radix_text,
@@ -65,8 +63,6 @@ pub(crate) enum Val<'a> {
     Array(&'a &'a [Val<'a>]),
     /// An object that the expression made.
     Object(&'a Object<'a>),
-    /// A moment in time with its zone's offset.
-    Moment(&'a Moment),
     /// A value of a class: a `Set`, a `Map` and the like.
     Instance(&'a Instance<'a>),
     /// A callback on its way to the method that calls it; never seen by an expression.
@@ -143,7 +139,6 @@ impl<'a> Val<'a> {
                 | Val::JsonObject(_)
                 | Val::Array(_)
                 | Val::Object(_)
-                | Val::Moment(_)
                 | Val::Instance(_)
                 | Val::Callback(_)
         )
@@ -168,7 +163,6 @@ impl<'a> Val<'a> {
             Val::Str(_) | Val::Temp(_) | Val::Wide(_) => "string",
             Val::JsonArray(_) | Val::Array(_) => "array",
             Val::JsonObject(_) | Val::Object(_) => "object",
-            Val::Moment(_) => "date",
             Val::Instance(instance) => instance.kind(),
             Val::Callback(_) => "function",
         }

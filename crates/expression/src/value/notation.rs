@@ -65,7 +65,6 @@ impl Writer {
                     writer.entry(*key, *value, depth + 1)
                 })
             }
-            Val::Moment(moment) => self.push(&format!("Date({})", moment.millis)),
             Val::Instance(instance) => self.instance(instance, depth),
             other => self.push(&format!("[{}]", other.kind())),
         }

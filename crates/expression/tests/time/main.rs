@@ -83,14 +83,127 @@ fn only_what_reads_the_clock_depends_on_it() {
         let program = Program::compile(source, &CompileOptions::default()).unwrap();
         program.report().purity
     };
-    for source in ["new Date()", "new Date(...[])", "Date()", "Date.now()"] {
+    for source in [
+        "DateTime.now()",
+        "$json.at.toDateTime().diffNow()",
+        "new Date()",
+        "new Date(...[])",
+        "Date()",
+        "Date.now()",
+    ] {
         assert_eq!(purity(source), Purity::Time, "{source}");
     }
     for source in [
         "new Date(0)",
         "new Date('2026').getHours()",
         "Date.UTC(2026)",
+        "DateTime.fromMillis(0).plus(1)",
     ] {
         assert_eq!(purity(source), Purity::Pure, "{source}");
+    }
+}
+
+#[test]
+fn date_times_durations_and_intervals_agree_with_luxon() {
+    check(include_str!("luxon.txt"));
+}
+
+#[test]
+fn what_has_no_date_is_an_error_where_it_leaves() {
+    let code = |source| evaluate(source, "UTC").unwrap_err();
+    for source in [
+        "DateTime.fromISO('14.03.2026')",
+        "({ at: DateTime.fromISO('x') })",
+        "Duration.fromISO('x')",
+        "Interval.fromISO('x')",
+    ] {
+        assert!(code(source).starts_with("TYPE_INVALID_DATE"), "{source}");
+    }
+    for (source, expected) in [
+        ("'14.03.2026'.toDateTime()", "TYPE_DATE"),
+        ("new Date(NaN).toISOString()", "TYPE_RANGE"),
+        ("$now.startOf('moth')", "TYPE_ARGUMENT"),
+        ("$now.toLocaleString({ era: 'long' })", "TYPE_OPTION"),
+        ("$now.foo()", "NAME_UNKNOWN_METHOD"),
+        ("DateTime.fromIso('x')", "NAME_UNKNOWN_FUNCTION"),
+    ] {
+        assert!(
+            code(source).starts_with(expected),
+            "{source}: {}",
+            code(source)
+        );
+    }
+}
+
+#[test]
+fn lists_of_intervals_and_formats_end_at_limits() {
+    let year = "Interval.after(DateTime.fromMillis(0), { years: 100 })";
+    for (source, expected) in [
+        (format!("{year}.splitBy(1).length"), "LIMIT_"),
+        (format!("{year}.splitBy(1e-300).length"), "LIMIT_"),
+        (format!("{year}.divideEqually(1e9).length"), "TYPE_ARGUMENT"),
+        (
+            "$now.toFormat('y '.repeat(400000))".to_owned(),
+            "LIMIT_OPERATIONS",
+        ),
+        (
+            "DateTime.fromFormat('1', 'd '.repeat(100))".to_owned(),
+            "TYPE_ARGUMENT",
+        ),
+    ] {
+        let found = evaluate(&source, "UTC").unwrap_err();
+        assert!(found.starts_with(expected), "{source}: {found}");
+    }
+}
+
+#[test]
+fn the_forms_of_other_tools_work_on_every_kind_of_date() {
+    for (source, expected) in [
+        ("$now.plus(2, 'days').toISODate()", json!("2026-03-16")),
+        (
+            "$now.minus(1, 'month').format('dd.MM.yyyy')",
+            json!("14.02.2026"),
+        ),
+        ("$now.beginningOf('month').toISODate()", json!("2026-03-01")),
+        ("$now.endOfMonth().toISODate()", json!("2026-03-31")),
+        ("$now.extract('month')", json!(3)),
+        ("$now.extract()", json!(11)),
+        ("$now.isBetween($today, $now.plus(1))", json!(true)),
+        ("$now.inBetween('2027-01-01', '2028-01-01')", json!(false)),
+        ("$today.diffTo('2026-03-20', 'days')", json!(6)),
+        ("$now.toInt() === $now.toMillis()", json!(true)),
+        (
+            "new Date(0).plus(1, 'week').toISODate()",
+            json!("1970-01-08"),
+        ),
+        ("new Date(0).format('yyyy')", json!("1970")),
+        (
+            "'14.03.2026'.toDateTime('dd.MM.yyyy').toISODate()",
+            json!("2026-03-14"),
+        ),
+        ("'2026-03-14 09:26:53'.toDateTime().hour", json!(9)),
+        (
+            "'March 14, 2026'.toDateTime().weekdayLong",
+            json!("Saturday"),
+        ),
+        (
+            "'2026-03-14T09:26:53-05:00'.toDateTime().zoneName",
+            json!("UTC-5"),
+        ),
+        (
+            "(1773480413).toDateTime('s').toISODate()",
+            json!("2026-03-14"),
+        ),
+        (
+            "(46095).toDateTime('excel').toISODate()",
+            json!("2026-03-14"),
+        ),
+        ("$now.diffToNow('days')", json!(0)),
+    ] {
+        assert_eq!(
+            evaluate(source, "UTC").as_ref(),
+            Ok(&Some(expected)),
+            "{source}"
+        );
     }
 }

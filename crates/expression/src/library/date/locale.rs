@@ -9,8 +9,8 @@ use crate::{
     error::Fault,
     library::{Args, Outcome},
     machine::Machine,
-    time::format,
-    value::Val,
+    time::format::{self, Part},
+    value::{Entries, Text, Val},
 };
 
 pub(super) fn date<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
@@ -58,4 +58,21 @@ fn written<'a>(
         Some(at) => m.copy_text(&format::text(at, zone, locale, &fields)),
         None => m.copy_text(INVALID),
     }
+}
+
+/// A list of `{ type, value }`.
+pub(in crate::library) fn parts_value<'a>(m: &mut Machine<'a>, parts: &[Part]) -> Outcome<'a> {
+    let mut list = m.list(parts.len())?;
+    for part in parts {
+        let mut entries = Entries::default();
+        m.reserve_entry(&entries)?;
+        let kind = m.copy_text(part.kind)?;
+        entries.push(Text::Utf8("type"), kind);
+        m.reserve_entry(&entries)?;
+        let text = m.copy_text(&part.text)?;
+        entries.push(Text::Utf8("value"), text);
+        let object = m.object(entries)?;
+        list.push(m, object)?;
+    }
+    m.array(list)
 }

@@ -5,9 +5,6 @@ mod locale;
 mod options;
 mod set;
 mod text;
-
-pub(super) use options::locale_of;
-
 use super::{Args, Function, Method, Outcome, pure};
 use crate::{
     Purity,
@@ -21,7 +18,8 @@ use crate::{
     value::{Instance, Val},
 };
 
-pub(super) use options::choice;
+pub(super) use locale::parts_value;
+pub(super) use options::{choice, date_fields, locale_of, option};
 pub(crate) use text::date_json;
 
 /// All rows of the methods, sorted.

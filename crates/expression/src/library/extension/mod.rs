@@ -15,7 +15,7 @@ mod value;
 
 use std::borrow::Cow;
 
-use super::{Args, Function, Method, Outcome, Receiver, method};
+use super::{Args, Function, Method, Outcome, Receiver, date_time, method};
 use crate::{
     error::Fault,
     machine::Machine,
@@ -33,6 +33,7 @@ pub(super) fn table(receiver: Receiver) -> &'static [Method] {
         Receiver::Object => OBJECT,
         Receiver::Number => NUMBER,
         Receiver::Boolean => BOOLEAN,
+        Receiver::Date => DATE,
         _ => &[],
     }
 }
@@ -72,6 +73,7 @@ const STRING: &[Method] = &[
     method("replaceSpecialChars", case::replace_special_chars),
     method("toBoolean", value::to_boolean),
     method("toCamelCase", case::to_camel_case),
+    method("toDateTime", date_time::string_to_date_time),
     method("toFloat", value::to_float),
     method("toInt", value::to_int),
     method("toJsonString", value::to_json_string),
@@ -135,6 +137,7 @@ const NUMBER: &[Method] = &[
     method("isOdd", number::is_odd),
     method("round", number::round),
     method("toBoolean", value::to_boolean),
+    method("toDateTime", date_time::number_to_date_time),
     method("toFloat", value::to_number),
     method("toInt", value::to_int),
     method("toJsonString", value::to_json_string),
@@ -148,6 +151,19 @@ const BOOLEAN: &[Method] = &[
     method("toInt", value::to_number),
     method("toJsonString", value::to_json_string),
     method("toNumber", value::to_number),
+];
+
+/// These make a `DateTime` of it first.
+const DATE: &[Method] = &[
+    method("beginningOf", date_time::start_of),
+    method("endOfMonth", date_time::end_of_month),
+    method("extract", date_time::extract),
+    method("format", date_time::to_format),
+    method("inBetween", date_time::is_between),
+    method("isBetween", date_time::is_between),
+    method("minus", date_time::minus),
+    method("plus", date_time::plus),
+    method("toDateTime", date_time::date_to_date_time),
 ];
 
 /// Bytes of text that cost one operation to change.
