@@ -183,6 +183,8 @@ pub(crate) enum Executions {
         #[command(flatten)]
         database: Database,
     },
+    /// Send a signal that a node of an execution waits for, and go on with it
+    Signal(SendSignal),
     /// Let a paused execution go on, and go on with it
     Unpause {
         /// The execution, by its id or the beginning of it
@@ -192,6 +194,22 @@ pub(crate) enum Executions {
     },
     /// Decide about a parked execution, and go on with it
     Unpark(Unpark),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendSignal {
+    /// The execution, by its id or the beginning of it
+    pub(crate) id: String,
+    /// The signal's name, as `flow.wait` has it
+    pub(crate) name: String,
+    /// What the signal brings: the result of the node that takes it; default: null
+    #[arg(long, value_name = "JSON")]
+    pub(crate) payload: Option<String>,
+    /// Tells this signal from others of its name: a second one with the same has no effect
+    #[arg(long = "id", value_name = "ID")]
+    pub(crate) dedupe: Option<String>,
+    #[command(flatten)]
+    pub(crate) database: Database,
 }
 
 #[derive(Debug, Args)]

@@ -110,7 +110,7 @@ pub(crate) fn summary(
             );
             console.note(&format!("  {label} {command} shows each node"));
         }
-        Status::Parked | Status::Paused => decisions(report, place, console),
+        Status::Parked | Status::Paused | Status::Waiting => decisions(report, place, console),
         _ => {}
     }
 }
@@ -122,6 +122,18 @@ fn decisions(report: &Report, place: &Place, console: &Console) {
     for waiting in &report.waiting {
         match waiting {
             Waiting::Time { .. } => {}
+            Waiting::Signal {
+                instance,
+                name,
+                due,
+            } => {
+                let due = due.as_ref().map(|due| format!(" until {due}"));
+                let due = due.unwrap_or_default();
+                console.error_text(&format!("  `{instance}` waits for signal `{name}`{due}"));
+                console.error_text(&format!(
+                    "  {label} send it with: nebula executions signal {id} {name} --payload JSON{flag}"
+                ));
+            }
             Waiting::Unpause => console.error_text(&format!(
                 "  {label} let it go on with: nebula executions unpause {id}{flag}"
             )),

@@ -115,6 +115,7 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
                 | Executions::Cancel { database, .. }
                 | Executions::Pause { database, .. }
                 | Executions::Unpause { database, .. } => database,
+                Executions::Signal(signal) => &signal.database,
                 Executions::Unpark(unpark) => &unpark.database,
             };
             let loaded = load(Some(database))?;

@@ -21,6 +21,7 @@ enum State {
     Running { attempt: u32 },
     Retrying { attempt: u32, at: Timestamp },
     Waiting { due: Timestamp },
+    Listening { name: String },
     Succeeded,
     Failed,
     Skipped,
@@ -104,6 +105,10 @@ impl Picture {
             EventKind::NodeSkipped { instance } => (instance, State::Skipped),
             EventKind::NodeIndeterminate { instance, .. } => (instance, State::Unknown),
             EventKind::NodeWaiting { instance, due } => (instance, State::Waiting { due: *due }),
+            EventKind::NodeListening { instance, name, .. } => {
+                let name = name.clone();
+                (instance, State::Listening { name })
+            }
             EventKind::ItemsOpened { instance, total } => {
                 self.row(instance).items = Some((0, *total));
                 (instance, State::Running { attempt: 1 })
@@ -168,6 +173,7 @@ impl Row {
                 ("↻", Paint::Yellow, detail)
             }
             State::Waiting { due } => ("◔", Paint::Yellow, format!("waits {}", until(*due))),
+            State::Listening { name } => ("◔", Paint::Yellow, format!("waits for signal `{name}`")),
             State::Succeeded => ("✓", Paint::Green, String::new()),
             State::Failed => ("✗", Paint::Red, "failed".to_owned()),
             State::Skipped => ("○", Paint::Dim, "skipped".to_owned()),

@@ -80,8 +80,10 @@ pub enum ControlKind {
     If,
     /// One of many ports, by the first condition that holds.
     Switch,
-    /// Nothing, until a point in time.
+    /// Nothing, until a point in time or a signal.
     Wait,
+    /// A signal to another execution.
+    Signal,
     /// The node fails.
     Fail,
     /// The execution completes here.

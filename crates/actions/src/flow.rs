@@ -35,7 +35,7 @@ impl Action for ControlAction {
 
 /// The control actions, sorted by id.
 pub(crate) fn all() -> Vec<Arc<dyn Action>> {
-    [fail(), if_(), stop(), switch(), wait()]
+    [fail(), if_(), signal(), stop(), switch(), wait()]
         .into_iter()
         .map(|metadata| Arc::new(ControlAction { metadata }) as Arc<dyn Action>)
         .collect()
@@ -155,8 +155,10 @@ fn wait() -> ActionMetadata {
         ControlKind::Wait,
         "flow.wait",
         "Wait",
-        "Waits for a span of time, or until a point in time, at no cost: nothing of the execution \
-         stays in memory. A point that has passed is no wait at all. The result is `$json`.",
+        "Waits for a span of time, until a point in time, or for a signal, at no cost: nothing of \
+         the execution stays in memory. A point that has passed is no wait at all, and neither is a \
+         signal that came before. The result is `$json`, or what the signal brought; a signal that \
+         does not come within `timeout` is the error SIGNAL_TIMEOUT.",
     );
     metadata.parameters = json!({
         "type": "object",
@@ -164,15 +166,25 @@ fn wait() -> ActionMetadata {
             "for": {
                 "type": "string",
                 "description": "How long, such as `10s`, `1h30m` or `2d`.",
-                "pattern": "^\\s*([0-9]+\\s*(w|d|h|ms|m|s)\\s*)+$",
+                "pattern": SPAN,
             },
             "until": {
                 "type": "string",
                 "description": "Until when, such as `2026-03-14T09:26:53Z` (RFC 3339).",
                 "format": "date-time",
             },
+            "signal": signal_name("Which signal to wait for."),
+            "timeout": {
+                "type": "string",
+                "description": "How long to wait for the signal; without it, for ever.",
+                "pattern": SPAN,
+            },
         },
-        "oneOf": [{ "required": ["for"] }, { "required": ["until"] }],
+        "oneOf": [
+            { "required": ["for"], "not": { "required": ["timeout"] } },
+            { "required": ["until"], "not": { "required": ["timeout"] } },
+            { "required": ["signal"] },
+        ],
         "additionalProperties": false,
     });
     metadata.examples = vec![example(
@@ -180,6 +192,47 @@ fn wait() -> ActionMetadata {
         json!({ "for": "10s" }),
         json!({ "n": 1 }),
         json!({ "n": 1 }),
+        PORT_MAIN,
+    )];
+    metadata
+}
+
+/// A span of time such as `1h30m`.
+const SPAN: &str = "^\\s*([0-9]+\\s*(w|d|h|ms|m|s)\\s*)+$";
+
+fn signal_name(description: &str) -> Value {
+    json!({
+        "type": "string",
+        "description": description,
+        "pattern": "^[A-Za-z_][A-Za-z0-9_.-]*$",
+        "maxLength": 64,
+    })
+}
+
+fn signal() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::Signal,
+        "flow.signal",
+        "Signal",
+        "Sends a signal to another execution, together with the step that says so: once, whatever \
+         crashes. An execution that is unknown or has ended takes nothing, which is no error. The \
+         result is `$json`.",
+    );
+    metadata.parameters = json!({
+        "type": "object",
+        "properties": {
+            "execution": { "type": "string", "description": "The id of the execution.", "minLength": 1 },
+            "signal": signal_name("Which signal."),
+            "payload": { "description": "What it brings, up to 64 KiB of JSON.", "default": null },
+        },
+        "required": ["execution", "signal"],
+        "additionalProperties": false,
+    });
+    metadata.examples = vec![example(
+        "an order is paid",
+        json!({ "execution": "{{ $json.order }}", "signal": "paid", "payload": { "amount": 12 } }),
+        json!({ "order": "01a1fc38-5633-7236-9695-dcef079f585d" }),
+        json!({ "order": "01a1fc38-5633-7236-9695-dcef079f585d" }),
         PORT_MAIN,
     )];
     metadata

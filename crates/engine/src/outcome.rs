@@ -17,7 +17,8 @@ const PAGE: usize = 500;
 pub enum Until {
     /// The execution has ended.
     Ended,
-    /// It has ended, or needs somebody before it can go on: it is parked or paused.
+    /// It has ended, or needs somebody before it can go on: it is parked or paused, or only a signal
+    /// wakes it.
     EndedOrParked,
 }
 
@@ -78,7 +79,7 @@ impl Engine {
                     biased;
                     event = events.next() => match event {
                         Some(Received::Event(event)) if event.execution != execution => {}
-                        Some(Received::Event(event)) if !matches!(event.kind, EventKind::Ended { .. } | EventKind::Parked { .. } | EventKind::Paused) => {}
+                        Some(Received::Event(event)) if !matches!(event.kind, EventKind::Ended { .. } | EventKind::Parked { .. } | EventKind::Paused | EventKind::NodeListening { .. }) => {}
                         Some(_) => break,
                         None => {
                             look_again.as_mut().await;
@@ -137,7 +138,11 @@ impl Engine {
     fn settled(&self, summary: &ExecutionSummary, until: Until) -> bool {
         let now = self.ports.clock.now();
         let rests = !summary.leased && summary.wake_at.is_none_or(|due| due > now);
-        let held = matches!(summary.status, Status::Parked | Status::Paused);
+        let held = match summary.status {
+            Status::Parked | Status::Paused => true,
+            Status::Waiting => summary.wake_at.is_none(),
+            _ => false,
+        };
         summary.status.is_terminal() || (until == Until::EndedOrParked && held && rests)
     }
 }

@@ -77,6 +77,15 @@ pub enum Waiting {
         /// Why it is unknown.
         reason: String,
     },
+    /// A signal.
+    Signal {
+        /// Which instance waits.
+        instance: String,
+        /// The signal's name.
+        name: String,
+        /// When it gives up, if ever.
+        due: Option<String>,
+    },
     /// Somebody who lets it go on after a pause.
     Unpause,
     /// A person's decision about an execution that brings no progress.
@@ -153,6 +162,14 @@ fn report(summary: &ExecutionSummary, machine: &Machine) -> Report {
         }
         nodes.insert(node.id.to_string(), list);
         for (number, activation) in (1..).zip(activations) {
+            if let Some(name) = &activation.signal {
+                waiting.push(Waiting::Signal {
+                    instance: InstanceId::new(node.id.clone(), number).to_string(),
+                    name: name.to_string(),
+                    due: activation.due.map(|due| due.to_string()),
+                });
+                continue;
+            }
             if let (InstanceStatus::Waiting, Some(due)) = (activation.status, activation.due) {
                 let instance = InstanceId::new(node.id.clone(), number).to_string();
                 waiting.push(Waiting::Time {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nebula_core::{ExecutionId, TenantId};
-use nebula_execution::{InstanceId, Signal, UnparkDecision};
+use nebula_execution::{InstanceId, NamedSignal, Signal, UnparkDecision};
 use nebula_ports::{DedupeKey, NewSignal, PortError, Signalled, Task};
 use tracing::debug;
 
@@ -46,6 +46,22 @@ impl Engine {
         reason: String,
     ) -> Result<Signalled, PortError> {
         self.signal(tenant, execution, &Signal::Cancel { reason }, None)
+            .await
+    }
+
+    /// Sends an execution a signal that one of its nodes may wait for; one that comes before the
+    /// node waits is kept. The same name and id again is a duplicate.
+    ///
+    /// # Errors
+    /// The store failed; the call can be repeated safely.
+    pub async fn send(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        signal: NamedSignal,
+    ) -> Result<Signalled, PortError> {
+        let dedupe = DedupeKey(signal.dedupe());
+        self.signal(tenant, execution, &Signal::Named(signal), Some(dedupe))
             .await
     }
 

@@ -30,6 +30,9 @@ pub struct Activation {
     pub due: Option<Timestamp>,
     /// Whether `due` is the point in time that it waits for, rather than that of a retry.
     pub timer: bool,
+    /// The name of the signal that it waits for; `due` is then when it gives up.
+    #[serde(default)]
+    pub signal: Option<CompactString>,
     /// Until when an attempt that was started may still act outside.
     pub deadline: Option<Timestamp>,
     /// What it gave; null is a result, too.
@@ -68,6 +71,7 @@ impl Activation {
             failures: 0,
             due: None,
             timer: false,
+            signal: None,
             deadline: None,
             output: None,
             port: None,

@@ -3,8 +3,10 @@
 use compact_str::CompactString;
 use indexmap::IndexMap;
 use nebula_action::{ActionError, ControlKind, Deferred};
-use nebula_core::{Timestamp, parse_duration};
+use nebula_core::{ExecutionId, Timestamp, parse_duration};
 use serde_json::Value;
+
+use crate::is_signal_name;
 
 /// What a control action decided.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +18,22 @@ pub enum ControlOutcome {
     },
     /// Nothing happens before then.
     WaitUntil(Timestamp),
+    /// Nothing happens before a signal of this name comes.
+    AwaitSignal {
+        /// The signal's name.
+        name: CompactString,
+        /// When the node gives up.
+        due: Option<Timestamp>,
+    },
+    /// A signal goes to another execution, and `$json` goes on.
+    Send {
+        /// To which execution.
+        to: ExecutionId,
+        /// The signal's name.
+        name: CompactString,
+        /// What it brings.
+        payload: Value,
+    },
     /// The execution completes with this output.
     Stop(Value),
 }
@@ -56,7 +74,8 @@ pub fn decide(
             }
             Ok(pass("default"))
         }
-        ControlKind::Wait => wait(input, ready_at).map(ControlOutcome::WaitUntil),
+        ControlKind::Wait => wait(input, ready_at),
+        ControlKind::Signal => send(input),
         ControlKind::Fail => {
             let text = |key: &str| input.get(key).and_then(Value::as_str);
             let message = text("message").unwrap_or("the workflow failed here on purpose");
@@ -75,20 +94,55 @@ fn pass(port: &str) -> ControlOutcome {
     ControlOutcome::Pass { port: port.into() }
 }
 
-fn wait(input: &Value, ready_at: Timestamp) -> Result<Timestamp, ActionError> {
+fn wait(input: &Value, ready_at: Timestamp) -> Result<ControlOutcome, ActionError> {
     let wrong =
         |pointer: &str, message: String| ActionError::invalid_input("WAIT_TIME", pointer, message);
+    let after = |key: &str, span: &str| {
+        let span = parse_duration(span).map_err(|error| wrong(key, error.to_string()))?;
+        Ok(ready_at.plus(span))
+    };
+    if let Some(name) = input.get("signal") {
+        let due = match input.get("timeout") {
+            Some(Value::String(span)) => Some(after("/timeout", span)?),
+            _ => None,
+        };
+        let name = signal_name(name)?;
+        return Ok(ControlOutcome::AwaitSignal { name, due });
+    }
     match (input.get("for"), input.get("until")) {
-        (Some(Value::String(span)), None) => {
-            let span = parse_duration(span).map_err(|error| wrong("/for", error.to_string()))?;
-            Ok(ready_at.plus(span))
-        }
+        (Some(Value::String(span)), None) => after("/for", span).map(ControlOutcome::WaitUntil),
         (None, Some(Value::String(until))) => until
             .parse()
+            .map(ControlOutcome::WaitUntil)
             .map_err(|error: nebula_core::TimestampError| wrong("/until", error.to_string())),
         _ => Err(wrong(
             "",
-            "write either `for`, a span such as `10s`, or `until`, a point in time".to_owned(),
+            "write `for`, a span such as `10s`, or `until`, a point in time, or `signal`, a name"
+                .to_owned(),
+        )),
+    }
+}
+
+fn send(input: &Value) -> Result<ControlOutcome, ActionError> {
+    let to = input.get("execution").and_then(Value::as_str);
+    let to = to.and_then(|to| to.parse().ok()).ok_or_else(|| {
+        let message = "`execution` must be the id of an execution";
+        ActionError::invalid_input("SIGNAL_TARGET", "/execution", message)
+    })?;
+    Ok(ControlOutcome::Send {
+        to,
+        name: signal_name(input.get("signal").unwrap_or(&Value::Null))?,
+        payload: input.get("payload").cloned().unwrap_or(Value::Null),
+    })
+}
+
+fn signal_name(name: &Value) -> Result<CompactString, ActionError> {
+    match name.as_str().filter(|name| is_signal_name(name)) {
+        Some(name) => Ok(name.into()),
+        None => Err(ActionError::invalid_input(
+            "SIGNAL_NAME",
+            "/signal",
+            "`signal` must be a name of letters, digits, `_`, `-` and `.`, the first a letter or `_`",
         )),
     }
 }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use nebula_action::ActionError;
-use nebula_core::{Digest, Timestamp};
+use nebula_core::{Digest, ExecutionId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Entry, InstanceId, MAX_VALUE_DEPTH, Status, Taken, UnparkDecision, is_storable};
+use crate::{
+    Entry, InstanceId, MAX_VALUE_DEPTH, NamedSignal, NamedSignalError, Status, Taken,
+    UnparkDecision, is_storable,
+};
 
 /// Something that happened. Conditions were evaluated before: an event carries what they gave.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +76,33 @@ pub enum Event {
         /// Which instance.
         instance: InstanceId,
         /// Which of them carry a live token.
+        taken: Taken,
+    },
+    /// A control action waits for a signal.
+    Awaits {
+        /// Which instance.
+        instance: InstanceId,
+        /// The signal's name.
+        name: CompactString,
+        /// When it gives up.
+        due: Option<Timestamp>,
+    },
+    /// The connections of an instance that takes a signal were evaluated.
+    Took {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which of them carry a live token.
+        taken: Taken,
+    },
+    /// A control action sends a signal to another execution.
+    Sends {
+        /// Which instance.
+        instance: InstanceId,
+        /// To which execution.
+        to: ExecutionId,
+        /// What.
+        signal: NamedSignal,
+        /// Which of its connections carry a live token.
         taken: Taken,
     },
     /// `flow.stop` was reached.
@@ -162,6 +192,17 @@ pub enum Command {
         /// Which instance.
         instance: InstanceId,
     },
+    /// Evaluate the connections of an instance whose result is the first kept signal of the name
+    /// that it waits for, then say [`Event::Took`].
+    Take {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// Say [`Event::Finished`] with the error of a signal that did not come in time.
+    Expire {
+        /// Which instance.
+        instance: InstanceId,
+    },
     /// Ask the action what became of a lost attempt, then say [`Event::Finished`] or
     /// [`Event::Unreconciled`]. An error of class `Retryable` says that the effect did not happen
     /// and the attempt may be made again; it does not count against the retry policy. An action that
@@ -197,8 +238,8 @@ pub enum Rest {
     Busy,
     /// Nothing to do until then.
     Waiting {
-        /// When the next timer or retry is due, or the execution's time is up. `None` only before
-        /// the first entry.
+        /// When the next timer or retry is due, or the execution's time is up. `None`: only a signal
+        /// wakes it, or there is no first entry yet.
         due: Option<Timestamp>,
     },
     /// A person must decide; timers of other branches and its own time limit may come first.
@@ -231,6 +272,8 @@ pub enum Signal {
     },
     /// Go on after a pause.
     Unpause,
+    /// What a node may wait for, by its name.
+    Named(NamedSignal),
     /// A person's decision about an effect whose outcome is unknown, or about poison.
     Unpark {
         /// About which instance; absent for poison.
@@ -246,6 +289,9 @@ pub enum SignalError {
     /// No signal has this kind.
     #[error("no signal is of the kind `{0}`")]
     Kind(String),
+    /// It breaks a rule of signals with a name.
+    #[error(transparent)]
+    Named(#[from] NamedSignalError),
     /// Its content does not fit its kind.
     #[error("a signal of the kind `{kind}` cannot be read: {source}")]
     Payload {
@@ -259,6 +305,7 @@ pub enum SignalError {
 const CANCEL: &str = "cancel";
 const PAUSE: &str = "pause";
 const UNPAUSE: &str = "unpause";
+const NAMED: &str = "signal";
 const UNPARK: &str = "unpark";
 
 impl Signal {
@@ -269,6 +316,10 @@ impl Signal {
             Self::Cancel { reason } => (CANCEL, json!({ "reason": reason })),
             Self::Pause { reason } => (PAUSE, json!({ "reason": reason })),
             Self::Unpause => (UNPAUSE, json!({})),
+            Self::Named(signal) => (
+                NAMED,
+                json!({ "name": signal.name, "id": signal.id, "payload": signal.payload }),
+            ),
             Self::Unpark { instance, decision } => (
                 UNPARK,
                 json!({ "instance": instance.as_ref().map(ToString::to_string), "decision": decision }),
@@ -304,6 +355,11 @@ impl Signal {
                 Ok(Self::Pause { reason })
             }
             UNPAUSE => Ok(Self::Unpause),
+            NAMED => {
+                let NamedSignal { name, id, payload } =
+                    NamedSignal::deserialize(payload).map_err(wrong)?;
+                Ok(Self::Named(NamedSignal::new(&name, &id, payload)?))
+            }
             UNPARK => {
                 let Unpark { instance, decision } = Unpark::deserialize(payload).map_err(wrong)?;
                 if let UnparkDecision::Succeeded(value) = &decision
@@ -335,6 +391,7 @@ mod tests {
                 reason: "an audit".to_owned(),
             },
             Signal::Unpause,
+            Signal::Named(NamedSignal::new("paid", "7", Arc::new(json!(null))).unwrap()),
             Signal::Unpark {
                 instance: None,
                 decision: UnparkDecision::Retry,
@@ -350,5 +407,7 @@ mod tests {
         }
         assert!(Signal::from_inbox("dance", &json!({})).is_err());
         assert!(Signal::from_inbox("cancel", &json!({})).is_err());
+        let nameless = json!({ "name": "", "id": "7", "payload": null });
+        assert!(Signal::from_inbox("signal", &nameless).is_err());
     }
 }

@@ -8,7 +8,7 @@ use nebula_core::{Digest, ExecutionId, NodeId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::InstanceId;
+use crate::{InstanceId, NamedSignal};
 
 /// One fact and when it was decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -227,6 +227,50 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Taken::is_all")]
         taken: Taken,
     },
+    /// An instance waits for a signal.
+    SignalAwaited {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// The signal's name.
+        name: CompactString,
+        /// When it gives up; absent if never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due: Option<Timestamp>,
+    },
+    /// A signal arrived; it is kept until an instance takes it.
+    SignalReceived(NamedSignal),
+    /// A signal arrived and was not kept: too many are, which nobody has taken.
+    SignalRefused {
+        /// Its name.
+        name: CompactString,
+        /// Its id.
+        id: String,
+    },
+    /// An instance took the first signal of the name that it waits for: the payload is its result.
+    SignalTaken {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// The signal's id.
+        id: String,
+        /// Which connections of `main` carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+    },
+    /// An instance sent a signal to another execution, with the very step that holds this entry.
+    SignalSent {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// To which execution.
+        to: ExecutionId,
+        /// What.
+        signal: NamedSignal,
+        /// Which connections of `main` carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+    },
     /// Nothing new is to start until somebody says so.
     PauseRequested {
         /// What the one who asked said.
@@ -325,9 +369,14 @@ impl Fact {
             | Self::ItemsCompleted { instance, .. }
             | Self::TimerSet { instance, .. }
             | Self::TimerFired { instance, .. }
+            | Self::SignalAwaited { instance, .. }
+            | Self::SignalTaken { instance, .. }
+            | Self::SignalSent { instance, .. }
             | Self::StopRequested { instance, .. } => Some(instance),
             Self::Unparked { instance, .. } => instance.as_ref(),
             Self::ExecutionStarted(_)
+            | Self::SignalReceived(_)
+            | Self::SignalRefused { .. }
             | Self::PauseRequested { .. }
             | Self::Resumed
             | Self::CancellationRequested { .. }

@@ -13,7 +13,7 @@
 //! - No external write is commanded before the entry that says so is handed out.
 //! - When an execution completes, no token is left over.
 //!
-//! - Every rest has a reason to wake: a timer, or a person's open decision.
+//! - Every rest has a reason to wake: a timer, an awaited signal, or a person's open decision.
 //! - No signal and no result of an action can break it; only a journal that is not its own can.
 //!
 //! ```
@@ -64,6 +64,7 @@ mod journal;
 mod machine;
 mod plan;
 mod scope;
+mod signal;
 mod snapshot;
 mod start;
 mod state;
@@ -86,6 +87,10 @@ pub use plan::{
     Request, RequestError,
 };
 pub use scope::EvaluationScope;
+pub use signal::{
+    MAX_KEPT_SIGNALS, MAX_SIGNAL_BYTES, MAX_SIGNAL_ID, MAX_SIGNAL_NAME, NamedSignal,
+    NamedSignalError, is_signal_name,
+};
 pub use snapshot::{SNAPSHOT_FORMAT, SnapshotError};
 pub use start::{NewExecution, StartOptions};
 pub use state::{Ending, ExecutionState};

@@ -7,6 +7,7 @@
 mod backoff;
 mod dispatch;
 mod items;
+mod listening;
 mod outcomes;
 mod recovery;
 mod signals;
@@ -17,6 +18,7 @@ use std::{
     sync::Arc,
 };
 
+use compact_str::CompactString;
 use nebula_core::{ExecutionId, TenantId, Timestamp};
 
 use crate::{
@@ -38,6 +40,8 @@ pub struct Machine {
     ready: BinaryHeap<Ready>,
     flights: BTreeMap<Key, Flight>,
     timers: BTreeSet<(Timestamp, Key)>,
+    /// Who waits for a signal, by its name, in the order in which they began to.
+    listening: BTreeMap<CompactString, BTreeSet<(Timestamp, Key)>>,
     hands: BTreeMap<(u32, u32), Hand>,
     asked_output: bool,
     /// Whether [`Event::Begin`] was told.
@@ -60,6 +64,10 @@ enum Task {
     Collect,
     /// [`Command::Fire`].
     Fire,
+    /// [`Command::Take`].
+    Take,
+    /// [`Command::Expire`].
+    Expire,
     /// [`Command::Reconcile`], to learn what became of a lost attempt.
     Reconcile,
     /// [`Command::Reconcile`] of an instance that was lost too often: its last chance.
@@ -98,6 +106,7 @@ impl Machine {
             ready: BinaryHeap::new(),
             flights: BTreeMap::new(),
             timers: BTreeSet::new(),
+            listening: BTreeMap::new(),
             hands: BTreeMap::new(),
             asked_output: false,
             begun: false,
@@ -375,6 +384,28 @@ impl Machine {
             Event::Fired { instance, taken } => {
                 if self.land(&instance).is_some() {
                     self.note(Fact::TimerFired { instance, taken }, turn);
+                }
+            }
+            Event::Awaits {
+                instance,
+                name,
+                due,
+            } => self.awaits(instance, name, due, turn),
+            Event::Took { instance, taken } => self.took(instance, taken, turn),
+            Event::Sends {
+                instance,
+                to,
+                signal,
+                taken,
+            } => {
+                if self.land(&instance).is_some() && self.state.ending().is_none() {
+                    let fact = Fact::SignalSent {
+                        instance,
+                        to,
+                        signal,
+                        taken,
+                    };
+                    self.note(fact, turn);
                 }
             }
             Event::Stopped { instance, output } => {

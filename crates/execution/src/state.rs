@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Activation, ExecutionPlan, Failure, InstanceId, InstanceStatus, ParkReason, Started, Status,
+    Activation, ExecutionPlan, Failure, InstanceId, InstanceStatus, NamedSignal, ParkReason,
+    Started, Status,
     activation::{error_value, there},
     tokens::{Round, Token},
 };
@@ -30,6 +31,9 @@ pub struct ExecutionState {
     parked: Option<ParkReason>,
     #[serde(default)]
     paused: bool,
+    /// Signals that no instance has taken, in the order in which they came.
+    #[serde(default)]
+    signals: VecDeque<NamedSignal>,
     end: Option<End>,
 }
 
@@ -112,6 +116,18 @@ impl ExecutionState {
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.paused
+    }
+
+    /// Signals that no instance has taken, in the order in which they came.
+    #[must_use]
+    pub fn signals(&self) -> &VecDeque<NamedSignal> {
+        &self.signals
+    }
+
+    /// The signal that the next taker of this name gets.
+    #[must_use]
+    pub fn signal(&self, name: &str) -> Option<&NamedSignal> {
+        self.signals.iter().find(|signal| signal.name == name)
     }
 
     /// The status in which it ended.

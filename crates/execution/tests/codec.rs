@@ -8,8 +8,8 @@ use nebula_action::{ActionError, Capability, ErrorClass, Grants};
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{
     CodecError, EndReason, Entry, ExecutionPlan, Fact, Failure, ItemOutcome, JOURNAL_FORMAT,
-    MAX_VALUE_DEPTH, Machine, ParkReason, PlanError, Signal, SignalError, SnapshotError, Started,
-    Taken, UnparkDecision, decode, encode, is_storable, nests_within,
+    MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason, PlanError, Signal, SignalError,
+    SnapshotError, Started, Taken, UnparkDecision, decode, encode, is_storable, nests_within,
 };
 use proptest::prelude::*;
 use rig::{execution, id};
@@ -53,6 +53,7 @@ fn entries() -> Vec<Entry> {
         }))
     };
     let only: Taken = Taken::Only(vec!["report".into(), "merge:left".into()]);
+    let named = |payload| NamedSignal::new("paid", "order-7", payload).unwrap();
     let facts = vec![
         started(true),
         started(false),
@@ -150,7 +151,7 @@ fn entries() -> Vec<Entry> {
         Fact::Unparked {
             instance: Some(id("pay")),
             decision: UnparkDecision::Succeeded(one.clone()),
-            taken: only,
+            taken: only.clone(),
         },
         Fact::Unparked {
             instance: Some(id("pay")),
@@ -162,7 +163,9 @@ fn entries() -> Vec<Entry> {
             decision: UnparkDecision::Retry,
             taken: Taken::All,
         },
-        Fact::ExecutionCompleted { output: one },
+        Fact::ExecutionCompleted {
+            output: one.clone(),
+        },
         Fact::ExecutionFailed {
             error: Failure {
                 error: error(ErrorClass::LimitExceeded),
@@ -183,6 +186,32 @@ fn entries() -> Vec<Entry> {
             reason: "an audit".to_owned(),
         },
         Fact::Resumed,
+        Fact::SignalAwaited {
+            instance: id("paid"),
+            name: "paid".into(),
+            due: Some(at(1_773_480_500_000)),
+        },
+        Fact::SignalAwaited {
+            instance: id("paid"),
+            name: "paid".into(),
+            due: None,
+        },
+        Fact::SignalReceived(named(one)),
+        Fact::SignalRefused {
+            name: "paid".into(),
+            id: "order-8".to_owned(),
+        },
+        Fact::SignalTaken {
+            instance: id("paid"),
+            id: "order-7".to_owned(),
+            taken: only,
+        },
+        Fact::SignalSent {
+            instance: id("tell"),
+            to: ExecutionId::from_bytes([9; 16]),
+            signal: named(null),
+            taken: Taken::All,
+        },
     ];
     let time = |seq: i64| at(1_773_480_413_589 + seq);
     (0..)
@@ -228,7 +257,7 @@ fn the_fixture_holds_every_fact() {
         })
         .collect();
     // `Fact` cannot list its variants; whoever adds one raises this number and the fixture.
-    assert_eq!(names.len(), 21, "{names:?}");
+    assert_eq!(names.len(), 26, "{names:?}");
 }
 
 #[test]
@@ -270,6 +299,7 @@ fn this_build_writes_snapshots_of_version_2() {
     let plan = Arc::new(ExecutionPlan::decode(PLAN_V1).unwrap());
     let machine = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V2).unwrap();
     assert!(machine.state().is_paused());
+    assert_eq!(machine.state().signal("paid").unwrap().id, "order-7");
     let written: Value = serde_json::from_slice(&machine.snapshot()).unwrap();
     let fixture: Value = serde_json::from_slice(SNAPSHOT_V2).unwrap();
     assert_eq!(written, fixture);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use nebula_action::{ActionKind, ControlKind, EffectClass};
 use nebula_execution::{
-    ExecutionPlan, InstanceId, InstanceStatus, PlanConnection, PlanNode, Status, Taken,
+    ExecutionPlan, Fact, InstanceId, InstanceStatus, PlanConnection, PlanNode, Status, Taken,
     UnparkDecision,
 };
 use nebula_workflow::{JoinRest, JoinRule, OnError, OnIndeterminate};
@@ -384,6 +384,32 @@ proptest! {
             let mut plain = World::new(case.plan(), &case, case.seed);
             prop_assert_eq!(ended, plain.run());
         }
+    }
+
+    #[test]
+    fn signals_come_at_any_moment_and_are_taken_in_order(
+        mut case in cases(false),
+        crashes in any::<bool>(),
+        pauses in any::<bool>(),
+    ) {
+        for node in &mut case.nodes {
+            node.waits |= node.items.is_none() && node.window == 1;
+        }
+        let mut world = World::new(case.plan(), &case, case.seed)
+            .with_signals(true)
+            .with_pauses(pauses)
+            .with_crashes(crashes);
+        prop_assert!(world.run().is_terminal());
+        let taken: Vec<u32> = world
+            .rig
+            .journal
+            .iter()
+            .filter_map(|entry| match &entry.fact {
+                Fact::SignalTaken { id, .. } => Some(id.parse().unwrap()),
+                _ => None,
+            })
+            .collect();
+        prop_assert!(taken.is_sorted_by(|a, b| a < b), "{:?}", taken);
     }
 
     #[test]

@@ -14,7 +14,8 @@ use nebula_action::{
 };
 use nebula_core::Digest;
 use nebula_execution::{
-    EvaluationScope, Event, InstanceId, MAX_VALUE_DEPTH, Outcome, PlanNode, PlanOutput, Taken,
+    EvaluationScope, Event, InstanceId, MAX_VALUE_DEPTH, NamedSignal, Outcome, PlanNode,
+    PlanOutput, Taken,
     control::{self, ControlOutcome},
     is_storable,
 };
@@ -69,7 +70,7 @@ impl Drive {
         };
         let (scope, context, input) = prepared;
         if let ActionKind::Control(kind) = node.kind {
-            let context = context.deferred;
+            let (context, key) = (context.deferred, context.idempotency_key);
             let ready_at = self.machine.ready_at(&instance);
             let _ = scope;
             match control::decide(kind, &input, &context, ready_at) {
@@ -78,6 +79,15 @@ impl Drive {
                     self.succeeded(instance, output, &port, None, 0);
                 }
                 Ok(ControlOutcome::WaitUntil(due)) => self.tell(Event::Waits { instance, due }),
+                Ok(ControlOutcome::AwaitSignal { name, due }) => self.tell(Event::Awaits {
+                    instance,
+                    name,
+                    due,
+                }),
+                Ok(ControlOutcome::Send { to, name, payload }) => {
+                    let signal = NamedSignal::new(&name, &key, Arc::new(payload));
+                    self.send(instance, to, signal);
+                }
                 Ok(ControlOutcome::Stop(output)) => {
                     self.tell(Event::Stopped {
                         instance,
@@ -357,7 +367,7 @@ impl Drive {
         Ok(list.get(item as usize).map(|value| Arc::new(value.clone())))
     }
 
-    fn json(&self, instance: &InstanceId) -> Arc<Value> {
+    pub(crate) fn json(&self, instance: &InstanceId) -> Arc<Value> {
         let plan = self.machine.plan();
         let state = self.machine.state();
         let activation = state.activation(node_of(plan, instance), instance.activation);

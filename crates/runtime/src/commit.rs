@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use nebula_core::Timestamp;
 use nebula_execution::Status;
-use nebula_ports::{ErrorKind, Snapshot, Step, StepId, Stepped};
+use nebula_ports::{ErrorKind, Snapshot, Step, StepId, Stepped, Task};
 use nebula_telemetry::ExecutionEvent;
-use tracing::warn;
+use tracing::{debug, warn};
 
-use crate::drive::{Drive, Stop};
+use crate::{
+    drive::{Drive, Stop},
+    signals::delivery,
+};
 
 /// The first pause after a failed commit; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -62,9 +65,11 @@ impl Drive {
     fn next_step(&mut self) -> Step {
         let id = StepId(self.shared.ports.entropy.uuid());
         let entries = std::mem::take(&mut self.pending);
+        let deliver = entries.iter().filter_map(delivery).collect();
         let mut step = Step::append(id, self.next_seq, entries, self.inbox_through);
         // While we hold the lease, what is not done is due: if we vanish, somebody must look.
         step.wake_at = Some(self.shared.ports.clock.now());
+        step.deliver = deliver;
         self.marked = false;
         self.pending_bytes = 0;
         step
@@ -96,6 +101,7 @@ impl Drive {
                     },
                 ) => {
                     self.publish(&step);
+                    self.ring_receivers(&step).await;
                     self.next_seq = next_seq;
                     self.inbox_head = self.inbox_head.max(inbox_head);
                     self.renewed_at(asked);
@@ -122,6 +128,24 @@ impl Drive {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err(error) => return Err(Stop::Store(error)),
+            }
+        }
+    }
+
+    /// Rings for those whom a step sent something. A ring that is lost costs time only.
+    fn ring_receivers(&self, step: &Step) -> impl Future<Output = ()> + use<> {
+        let (queue, tenant) = (self.shared.ports.queue.clone(), self.lease.tenant.clone());
+        let receivers: Vec<_> = step.deliver.iter().map(|delivery| delivery.to).collect();
+        async move {
+            for execution in receivers {
+                let task = Task {
+                    tenant: tenant.clone(),
+                    execution,
+                    priority: 0,
+                };
+                if let Err(error) = queue.ring(task, Duration::ZERO).await {
+                    debug!(%execution, %error, "could not ring");
+                }
             }
         }
     }

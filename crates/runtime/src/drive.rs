@@ -369,6 +369,8 @@ impl Drive {
             Command::Open { instance } => self.open(&instance),
             Command::Collect { instance, error } => self.collect(instance, error),
             Command::Fire { instance } => self.fire(instance),
+            Command::Take { instance } => self.take(instance),
+            Command::Expire { instance } => self.expire(instance),
             Command::Reconcile { instance, attempt } => self.reconcile(instance, attempt),
             Command::Abort { instance } => {
                 if let Some(token) = self.running.get(&instance) {
@@ -547,6 +549,9 @@ pub(crate) fn called_off() -> ActionError {
 fn weight(fact: &Fact) -> usize {
     match fact {
         Fact::AttemptSucceeded { output, .. } => value_weight(output),
+        Fact::SignalReceived(signal) | Fact::SignalSent { signal, .. } => {
+            value_weight(&signal.payload)
+        }
         Fact::ItemsSettled { outcomes, .. } => {
             let results = outcomes.iter().map(|outcome| match outcome {
                 ItemOutcome::Ok(value) => value_weight(value),

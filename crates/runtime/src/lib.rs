@@ -30,6 +30,7 @@ mod drive;
 mod evaluate;
 mod grants;
 mod load;
+mod signals;
 mod worker;
 
 pub use config::WorkerConfig;

@@ -81,6 +81,25 @@ pub enum EventKind {
         /// When it is due.
         due: Timestamp,
     },
+    /// An instance waits for a signal.
+    NodeListening {
+        /// Which instance.
+        instance: InstanceId,
+        /// The signal's name.
+        name: String,
+        /// When it gives up, if ever.
+        due: Option<Timestamp>,
+    },
+    /// A signal arrived.
+    SignalReceived {
+        /// Its name.
+        name: String,
+    },
+    /// A signal arrived and was not kept: too many are, which nobody has taken.
+    SignalRefused {
+        /// Its name.
+        name: String,
+    },
     /// An instance that runs once per item knows how many there are.
     ItemsOpened {
         /// Which instance.
@@ -176,6 +195,8 @@ fn kind(fact: &Fact) -> EventKind {
         Fact::AttemptSucceeded { instance, .. }
         | Fact::ItemsCompleted { instance, .. }
         | Fact::TimerFired { instance, .. }
+        | Fact::SignalTaken { instance, .. }
+        | Fact::SignalSent { instance, .. }
         | Fact::StopRequested { instance, .. } => EventKind::NodeSucceeded {
             instance: instance.clone(),
         },
@@ -226,6 +247,21 @@ fn kind(fact: &Fact) -> EventKind {
             instance: instance.clone(),
             due: *due,
         },
+        Fact::SignalAwaited {
+            instance,
+            name,
+            due,
+        } => EventKind::NodeListening {
+            instance: instance.clone(),
+            name: name.to_string(),
+            due: *due,
+        },
+        Fact::SignalReceived(signal) => EventKind::SignalReceived {
+            name: signal.name.to_string(),
+        },
+        Fact::SignalRefused { name, .. } => EventKind::SignalRefused {
+            name: name.to_string(),
+        },
         Fact::PauseRequested { .. } => EventKind::Paused,
         Fact::Resumed => EventKind::Resumed,
         Fact::CancellationRequested { .. } => EventKind::Cancelling,
@@ -258,7 +294,7 @@ mod tests {
 
     use nebula_action::ErrorClass;
     use nebula_core::Digest;
-    use nebula_execution::{EndReason, Failure, ItemOutcome, Started, Taken};
+    use nebula_execution::{EndReason, Failure, ItemOutcome, NamedSignal, Started, Taken};
     use serde_json::json;
 
     use super::*;
@@ -336,6 +372,23 @@ mod tests {
             &EventKind::Paused,
         );
         check(Fact::Resumed, &EventKind::Resumed);
+        let signal = NamedSignal::new("paid", CANARY, payload()).unwrap();
+        check(
+            Fact::SignalReceived(signal.clone()),
+            &EventKind::SignalReceived {
+                name: "paid".to_owned(),
+            },
+        );
+        let (instance, to) = (id("tell"), ExecutionId::from_bytes([2; 16]));
+        check(
+            Fact::SignalSent {
+                instance: instance.clone(),
+                to,
+                signal,
+                taken: Taken::All,
+            },
+            &EventKind::NodeSucceeded { instance },
+        );
         check(
             Fact::ExecutionCancelled { reason },
             &ended(Status::Cancelled, None),

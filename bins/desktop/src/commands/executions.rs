@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Executions,
-    commands::{pause, run, unpark},
+    commands::{pause, run, signal, unpark},
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
@@ -52,6 +52,10 @@ pub(crate) async fn run(
         Executions::Pause { id, reason, .. } => {
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;
             pause::pause(&session, id, reason, console).await
+        }
+        Executions::Signal(arguments) => {
+            let (session, id) = Wanted::parse(&arguments.id)?.open(loaded).await?;
+            signal::run(arguments, &session, id, console).await
         }
         Executions::Unpause { id, .. } => {
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;
@@ -149,6 +153,7 @@ fn row(summary: &ExecutionSummary) -> Vec<String> {
         (false, Some(at)) if summary.status == Status::Waiting => at.to_string(),
         (false, Some(_)) => "resume".to_owned(),
         (false, None) if summary.status == Status::Parked => "unpark".to_owned(),
+        (false, None) if summary.status == Status::Waiting => "signal".to_owned(),
         (false, None) => String::new(),
     };
     vec![

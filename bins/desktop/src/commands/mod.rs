@@ -11,5 +11,6 @@ pub(crate) mod plan;
 mod plan_text;
 pub(crate) mod resume;
 pub(crate) mod run;
+mod signal;
 mod unpark;
 pub(crate) mod validate;

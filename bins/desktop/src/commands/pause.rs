@@ -110,7 +110,7 @@ fn is_paused(report: &Report) -> bool {
 }
 
 /// How many entries the journal has, so that later ones are told from earlier ones.
-async fn entries(session: &Session, id: ExecutionId) -> Result<u64, Failure> {
+pub(crate) async fn entries(session: &Session, id: ExecutionId) -> Result<u64, Failure> {
     let summary = session.composed.executions.get(&session.tenant, id).await?;
     Ok(summary.ok_or_else(|| session::unknown(id))?.entries)
 }

@@ -102,7 +102,10 @@ fn about(arguments: &Unpark, report: &Report) -> Result<Option<InstanceId>, Fail
         .iter()
         .filter_map(|waiting| match waiting {
             Waiting::Decision { instance, .. } => Some(instance.as_str()),
-            Waiting::Time { .. } | Waiting::Unpause | Waiting::Poison { .. } => None,
+            Waiting::Time { .. }
+            | Waiting::Signal { .. }
+            | Waiting::Unpause
+            | Waiting::Poison { .. } => None,
         })
         .collect();
     let poison = report

@@ -100,6 +100,63 @@ fn one_process_drives_while_another_pauses_and_lets_it_go_on() {
 }
 
 #[test]
+fn a_signal_lets_an_execution_go_on() {
+    let user = User::new();
+    user.write(
+        "w.yaml",
+        "nodes: [{ id: w, action: flow.wait, parameters: { signal: paid } }, { id: v, action: flow.wait, parameters: { signal: paid } }]\n",
+    );
+    let said = user.nebula(&["run", "w.yaml"]).exits(4);
+    let document = said.json();
+    assert_eq!(document["status"], "waiting");
+    let waits =
+        |node: &str| json!([{ "for": "signal", "instance": node, "name": "paid", "due": null }]);
+    assert_eq!(document["waiting"], waits("w"));
+    let id = document["execution"].as_str().unwrap().to_owned();
+    said.says(&format!(
+        "nebula executions signal {id} paid --payload JSON"
+    ));
+    let send = |more: &[&str]| {
+        let given = [&["executions", "signal", &id], more].concat();
+        user.nebula(&given)
+    };
+    assert_eq!(send(&["a b"]).exits(2).error_code(), "USAGE");
+    assert_eq!(
+        send(&["paid", "--payload", "{"]).exits(2).json()["execution"],
+        json!(null)
+    );
+    // Nobody waits for it.
+    let said = send(&["other"]).exits(4);
+    assert_eq!(said.json()["waiting"], waits("w"));
+    let said = send(&["paid", "--payload", "{\"n\": 1}", "--id", "7"]).exits(4);
+    assert_eq!(said.json()["waiting"], waits("v"));
+    let said = send(&["paid", "--payload", "{\"n\": 2}", "--id", "7"]).exits(4);
+    said.says("came before");
+    let said = send(&["paid", "--payload", "{\"n\": 3}"]).exits(0);
+    assert_eq!(said.json()["output"], json!({ "n": 3 }));
+    assert_eq!(send(&["paid"]).exits(2).error_code(), "EXECUTION_ENDED");
+}
+
+#[test]
+fn a_process_that_waits_hears_of_a_signal() {
+    let user = User::new();
+    user.write(
+        "w.yaml",
+        "nodes: [{ id: w, action: flow.wait, parameters: { signal: paid, timeout: 1h } }]\n",
+    );
+    let running = user.begin(&["run", "w.yaml"]);
+    let id = running.id.clone();
+    wait_until("it waits and holds nothing", || {
+        let listed = user.nebula(&["executions", "list"]).json();
+        let summary = &listed["executions"][0];
+        summary["status"] == "waiting" && summary["leased"] == false
+    });
+    user.nebula(&["executions", "signal", &id, "paid", "--payload", "5"])
+        .exits(0);
+    assert_eq!(running.ends().exits(0).json()["output"], json!(5));
+}
+
+#[test]
 fn lists_are_filtered_and_wrong_names_are_refused() {
     let user = User::new();
     assert_eq!(
@@ -143,6 +200,7 @@ fn lists_are_filtered_and_wrong_names_are_refused() {
         &["cancel", unknown],
         &["pause", unknown],
         &["unpause", unknown],
+        &["signal", unknown, "paid"],
         &["unpark", unknown, "--as", "retry"],
     ] {
         let said = user.nebula(&[&["executions"], command].concat()).exits(2);

@@ -25,6 +25,7 @@ fn every_action_is_taken_by_the_registry() {
             "data.sort",
             "flow.fail",
             "flow.if",
+            "flow.signal",
             "flow.stop",
             "flow.switch",
             "flow.wait",
@@ -97,7 +98,7 @@ fn interpret(kind: ControlKind, metadata: &ActionMetadata, example: &Example) ->
             });
             (port.to_owned(), json)
         }
-        ControlKind::Wait => ("main".to_owned(), json),
+        ControlKind::Wait | ControlKind::Signal => ("main".to_owned(), json),
         ControlKind::Stop => ("main".to_owned(), input["output"].clone()),
         ControlKind::Fail => panic!("a failure has no result"),
     }

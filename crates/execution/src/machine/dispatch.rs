@@ -23,6 +23,7 @@ impl Machine {
             self.pause_rests(turn);
             return;
         }
+        self.hand_signals(turn);
         self.fire_timers(turn);
         while self.flights.len() < self.plan.concurrency as usize
             && let Some(ready) = self.ready.pop()
@@ -41,7 +42,7 @@ impl Machine {
         self.settle_all(turn);
         self.park(turn);
         assert!(
-            !self.timers.is_empty() || self.state.parked().is_some(),
+            !self.timers.is_empty() || !self.listening.is_empty() || self.state.parked().is_some(),
             "something is open, and nothing will ever wake it"
         );
     }
@@ -100,6 +101,8 @@ impl Machine {
                 activation.is_some_and(|it| it.timer && it.status == InstanceStatus::Waiting);
             if let Some((attempt, _)) = self.lost_attempt(key) {
                 self.ask_about(key, Task::Reconcile, attempt, turn);
+            } else if self.awaited(key).is_some() {
+                self.expire(key, turn);
             } else if timer {
                 let instance = self.instance(key);
                 self.ask(key, Task::Fire, 1, Command::Fire { instance }, turn);

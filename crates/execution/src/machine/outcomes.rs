@@ -64,6 +64,10 @@ impl Machine {
             // The machine gave up on this attempt before it ended.
             return;
         };
+        if flight.task == Task::Expire {
+            self.expired(key, flight, outcome, turn);
+            return;
+        }
         match outcome {
             Outcome::Succeeded { output, taken, .. } if !self.fits(key, &output) => {
                 // Its connections were evaluated for a result that cannot be kept.
@@ -133,7 +137,7 @@ impl Machine {
     }
 
     /// An attempt ended with an error: again, indeterminate, or final.
-    fn failed(
+    pub(super) fn failed(
         &mut self,
         key: Key,
         flight: Flight,

@@ -13,6 +13,7 @@ impl Machine {
         self.ready.clear();
         self.flights.clear();
         self.timers.clear();
+        self.listening.clear();
         self.hands.clear();
         self.asked_output = false;
         if self.is_poisoned() && self.state.ending().is_none() {
@@ -27,6 +28,7 @@ impl Machine {
                 let key = (node, number, None);
                 match activation.status {
                     InstanceStatus::Ready => self.make_ready(key),
+                    InstanceStatus::Waiting if activation.signal.is_some() => self.listen(key),
                     InstanceStatus::Waiting => {
                         let due = activation.due.unwrap_or(turn.at);
                         self.timers.insert((due, key));

@@ -9,6 +9,7 @@ impl Machine {
             Signal::Cancel { reason } => self.cancel(reason, turn),
             Signal::Pause { reason } => self.pause(reason, turn),
             Signal::Unpause => self.unpause(turn),
+            Signal::Named(signal) => self.keep(signal, turn),
             Signal::Unpark {
                 instance: None,
                 decision,

@@ -1,5 +1,7 @@
 //! The fold: what each fact makes of the state.
 
+mod signals;
+
 use std::{collections::VecDeque, sync::Arc};
 
 use compact_str::CompactString;
@@ -101,6 +103,11 @@ impl Fold<'_> {
                 let through = Some((&MAIN, taken));
                 self.leave((node, number), InstanceStatus::Succeeded, through);
             }
+            Fact::SignalAwaited { .. }
+            | Fact::SignalReceived(_)
+            | Fact::SignalRefused { .. }
+            | Fact::SignalTaken { .. }
+            | Fact::SignalSent { .. } => self.signal(fact),
             Fact::PauseRequested { .. } => self.state.paused = true,
             Fact::Resumed => self.state.paused = false,
             Fact::CancellationRequested { reason } => self.cancellation(reason),
@@ -285,6 +292,7 @@ impl Fold<'_> {
         activation.error = Some(failed.error.clone());
         activation.due = failed.retry_at;
         activation.timer = false;
+        activation.signal = None;
         activation.items = None;
         if failed.retry_at.is_some() {
             activation.status = InstanceStatus::Waiting;
@@ -421,9 +429,11 @@ impl Fold<'_> {
             }
             activation.ended_at = Some(self.at);
             activation.due = None;
+            activation.signal = None;
             activation.deadline = None;
         }
         self.state.open = 0;
+        self.state.signals.clear();
         self.state.parked = None;
         self.state.paused = false;
         self.state.end = Some(End {
@@ -446,6 +456,7 @@ impl Fold<'_> {
         activation.status = status;
         activation.ended_at = Some(at);
         activation.due = None;
+        activation.signal = None;
         activation.deadline = None;
         activation.port = through.map(|(port, _)| port.clone());
         self.state.open -= 1;

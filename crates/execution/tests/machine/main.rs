@@ -15,6 +15,7 @@ mod paths;
 mod pauses;
 mod poison;
 mod retries;
+mod signals;
 mod statuses;
 mod unknown;
 mod waits;

@@ -155,6 +155,7 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
                 "window" => node.concurrency = number(),
                 "first" => node.priority = number(),
                 "wait" => node.kind = ActionKind::Control(ControlKind::Wait),
+                "signal" => node.kind = ActionKind::Control(ControlKind::Signal),
                 "stop" => node.kind = ActionKind::Control(ControlKind::Stop),
                 "disabled" => node.disabled = true,
                 "pinned" => node.pin = Some(json!(1)),
@@ -232,7 +233,11 @@ impl Rig {
             self.check_command(command, was_ending);
             let starts = matches!(
                 command,
-                Command::Run { .. } | Command::Open { .. } | Command::Fire { .. }
+                Command::Run { .. }
+                    | Command::Open { .. }
+                    | Command::Fire { .. }
+                    | Command::Take { .. }
+                    | Command::Expire { .. }
             );
             assert!(!(was_paused && starts), "nothing starts while paused");
         }
@@ -329,12 +334,20 @@ impl Rig {
 
     fn check_rest(&self) {
         match self.machine.rest() {
-            Rest::Waiting { due } => assert!(due.is_some_and(|due| due > self.now), "no wake-up"),
+            Rest::Waiting { due: Some(due) } => assert!(due > self.now, "hot loop"),
+            Rest::Waiting { due: None } => assert!(self.listens(), "no wake-up"),
             Rest::Parked { due } | Rest::Paused { due } => {
                 assert!(due.is_none_or(|due| due > self.now), "hot loop");
             }
             Rest::Busy | Rest::Ended(_) => {}
         }
+    }
+
+    /// Whether an instance waits for a signal.
+    pub(crate) fn listens(&self) -> bool {
+        let nodes = 0..self.plan.nodes.len() as u32;
+        let mut activations = nodes.flat_map(|node| self.machine.state().activations(node));
+        activations.any(|activation| activation.signal.is_some())
     }
 
     /// The holder goes away; another one begins from the first `entries` entries.

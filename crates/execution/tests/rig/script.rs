@@ -5,8 +5,8 @@ use std::sync::Arc;
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{Digest, Timestamp};
 use nebula_execution::{
-    Command, Decision, EndReason, Entry, Event, Fact, Outcome, ParkReason, Rest, Signal, Taken,
-    UnparkDecision,
+    Command, Decision, EndReason, Entry, Event, Fact, NamedSignal, Outcome, ParkReason, Rest,
+    Signal, Taken, UnparkDecision,
 };
 use serde_json::{Value, json};
 
@@ -72,6 +72,11 @@ pub(crate) fn take(rig: &mut Rig, step: &str) -> Decision {
                 reason: "an audit".to_owned(),
             },
         ),
+        ["signal", name, number] => {
+            let payload = Arc::new(json!(format!("{name}{number}")));
+            let named = NamedSignal::new(name, number, payload).unwrap();
+            signal(rig, &Signal::Named(named))
+        }
         ["unpause"] => signal(rig, &Signal::Unpause),
         ["crash"] => rig.crash_at(rig.journal.len()),
         ["poison"] => {
@@ -159,6 +164,26 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
             let due = Timestamp::from_millis(number(due).into());
             Event::Waits { instance, due }
         }
+        ["awaits", name] => Event::Awaits {
+            instance,
+            name: (*name).into(),
+            due: None,
+        },
+        ["awaits", name, due] => Event::Awaits {
+            instance,
+            name: (*name).into(),
+            due: Some(Timestamp::from_millis(number(due).into())),
+        },
+        ["took"] => Event::Took {
+            instance,
+            taken: Taken::All,
+        },
+        ["sends", name] => Event::Sends {
+            signal: NamedSignal::new(name, "1", output).unwrap(),
+            to: super::execution(),
+            instance,
+            taken: Taken::All,
+        },
         ["fired"] => Event::Fired {
             instance,
             taken: Taken::All,
@@ -252,6 +277,20 @@ pub(crate) fn fact(fact: &Fact) -> String {
         Fact::ItemsCompleted { instance, .. } => format!("{instance} complete"),
         Fact::TimerSet { instance, due } => format!("{instance} waits@{}", due.as_millis()),
         Fact::TimerFired { instance, .. } => format!("{instance} fired"),
+        Fact::SignalAwaited {
+            instance,
+            name,
+            due,
+        } => {
+            let due = due.map(|due| format!("@{}", due.as_millis()));
+            format!("{instance} awaits {name}{}", due.unwrap_or_default())
+        }
+        Fact::SignalReceived(signal) => format!("{}{} came", signal.name, signal.id),
+        Fact::SignalRefused { name, id } => format!("{name}{id} refused"),
+        Fact::SignalTaken { instance, id, .. } => format!("{instance} took {id}"),
+        Fact::SignalSent {
+            instance, signal, ..
+        } => format!("{instance} sent {}", signal.name),
         Fact::PauseRequested { .. } => "paused".to_owned(),
         Fact::Resumed => "resumed".to_owned(),
         Fact::CancellationRequested {
@@ -316,6 +355,8 @@ fn command(command: &Command) -> String {
             format!("collect {instance} ({})", error.message)
         }
         Command::Fire { instance } => format!("fire {instance}"),
+        Command::Take { instance } => format!("take {instance}"),
+        Command::Expire { instance } => format!("expire {instance}"),
         Command::Reconcile { instance, attempt } => format!("ask {instance}/{attempt}"),
         Command::Abort { instance } => format!("abort {instance}"),
         Command::Output => "output".to_owned(),

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::Digest;
 use nebula_execution::{
-    Command, Decision, Event, ExecutionPlan, InstanceId, Outcome, Rest, Signal, Status, Taken,
-    UnparkDecision,
+    Command, Decision, Event, ExecutionPlan, InstanceId, NamedSignal, Outcome, Rest, Signal,
+    Status, Taken, UnparkDecision,
 };
 use serde_json::{Value, json};
 
@@ -57,6 +57,9 @@ pub(crate) struct World<'s> {
     crashes: bool,
     /// A pause in so many, now and then.
     pauses: bool,
+    /// Waits are for signals, which come now and then, early, late or never.
+    signals: bool,
+    sent: u32,
     /// What a person says about unknown effects.
     decision: UnparkDecision,
     decided: u32,
@@ -73,6 +76,8 @@ impl<'s> World<'s> {
             aborted: Vec::new(),
             crashes: false,
             pauses: false,
+            signals: false,
+            sent: 0,
             decision: UnparkDecision::Succeeded(Arc::new(json!("decided"))),
             decided: 0,
         }
@@ -85,6 +90,11 @@ impl<'s> World<'s> {
 
     pub(crate) fn with_pauses(mut self, pauses: bool) -> Self {
         self.pauses = pauses;
+        self
+    }
+
+    pub(crate) fn with_signals(mut self, signals: bool) -> Self {
+        self.signals = signals;
         self
     }
 
@@ -132,8 +142,12 @@ impl<'s> World<'s> {
                 let reason = "a look at it".to_owned();
                 self.say(Signal::Pause { reason });
             }
+            if self.signals && !ended && self.chance.below(15) == 0 {
+                self.signal();
+            }
             match self.rig.machine.rest() {
                 Rest::Ended(status) => return status,
+                Rest::Waiting { due: None } => self.signal(),
                 Rest::Paused { due: Some(due) } if self.chance.below(4) == 0 => {
                     self.rig.now = due;
                     let decision = self.rig.tell(Event::Tick);
@@ -155,6 +169,13 @@ impl<'s> World<'s> {
             }
         }
         panic!("the execution never ends");
+    }
+
+    fn signal(&mut self) {
+        self.sent += 1;
+        let id = self.sent.to_string();
+        let named = NamedSignal::new("go", &id, Arc::new(json!(id))).unwrap();
+        self.say(Signal::Named(named));
     }
 
     fn say(&mut self, signal: Signal) {
@@ -255,6 +276,11 @@ impl<'s> World<'s> {
                 let taken = self.taken(&instance, "main");
                 Event::Fired { instance, taken }
             }
+            Command::Take { instance } => {
+                let taken = self.taken(&instance, "main");
+                Event::Took { instance, taken }
+            }
+            Command::Expire { instance } => self.failed(instance, error(ErrorClass::Timeout)),
             Command::Reconcile { instance, attempt } => match self.script.act(&instance, attempt) {
                 Act::Succeed => self.succeeded(instance),
                 Act::Again => self.failed(instance, error(ErrorClass::Retryable { after: None })),
@@ -284,6 +310,15 @@ impl<'s> World<'s> {
         }
         if self.script.waits(name) {
             let due = self.rig.now.plus(Duration::from_millis(50));
+            if self.signals {
+                let due = (self.chance.below(2) == 0).then_some(due);
+                let name = "go".into();
+                return Event::Awaits {
+                    instance,
+                    name,
+                    due,
+                };
+            }
             return Event::Waits { instance, due };
         }
         if !journal_start {

@@ -1,0 +1,96 @@
+//! `nebula executions signal`: something that a node waits for.
+
+use std::{cell::Cell, sync::Arc};
+
+use nebula_core::{Entropy as _, ExecutionId};
+use nebula_execution::{Fact, NamedSignal};
+use nebula_ports::Signalled;
+use nebula_system::SystemEntropy;
+use serde_json::Value;
+
+use crate::{
+    arguments::SendSignal,
+    commands::{
+        pause::entries,
+        run,
+        unpark::{heard, unheard},
+    },
+    console::Console,
+    ending,
+    failure::{Exit, Failure},
+    input,
+    progress::Picture,
+    session::{self, Driven, Session},
+};
+
+/// Sends the signal, then drives the execution on unless somebody else does.
+pub(crate) async fn run(
+    arguments: &SendSignal,
+    session: &Session,
+    id: ExecutionId,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let signal = signal(arguments)?;
+    let before = session.report(id).await?;
+    let last = entries(session, id).await?;
+    let engine = session.engine();
+    match engine.send(&session.tenant, id, signal.clone()).await? {
+        Signalled::Delivered { .. } => {}
+        Signalled::Duplicate { .. } => {
+            console.note("a signal of this name and id came before; this one has no effect");
+            return ending::settled(&before, None, &session.place, console);
+        }
+        Signalled::Unknown => return Err(session::unknown(id)),
+        Signalled::Terminal(status) => {
+            let message = format!("{id} has ended: {}", ending::words(status));
+            return Err(Failure::invalid("EXECUTION_ENDED", message)
+                .advice("`nebula executions list --status waiting` shows what waits"));
+        }
+    }
+    if before.leased {
+        console.note("another process drives it; waiting for that one");
+    }
+    session.composed.focus.on(id);
+    let picture = Picture::of_nodes(before.workflow.as_str());
+    let refused = Cell::new(false);
+    let driven = session
+        .drive(console, async {
+            engine.wake(&session.tenant, id).await;
+            let said = |fact: &Fact| match fact {
+                Fact::SignalReceived(found) => found.name == signal.name && found.id == signal.id,
+                Fact::SignalRefused { name, id } => {
+                    let ours = *name == signal.name && *id == signal.id;
+                    refused.set(refused.get() || ours);
+                    ours
+                }
+                // While it ends, nobody takes signals any more.
+                Fact::CancellationRequested { .. } => true,
+                _ => false,
+            };
+            if !heard(session, id, last, said).await? {
+                return Err(unheard(id));
+            }
+            if refused.get() {
+                let message = format!("{id} keeps too many signals that no node has taken");
+                return Err(Failure::invalid("SIGNALS_FULL", message)
+                    .advice("send it again once nodes have taken some, with another --id"));
+            }
+            run::wait(session, id, picture, console).await
+        })
+        .await?;
+    match driven {
+        Driven::Done(report) => ending::settled(&report, None, &session.place, console),
+        Driven::Stopped(request) => run::interrupted(session, request, Some(id), console).await,
+    }
+}
+
+fn signal(arguments: &SendSignal) -> Result<NamedSignal, Failure> {
+    let payload = match &arguments.payload {
+        None => Value::Null,
+        Some(text) => input::parse(text, "--payload")?,
+    };
+    let own = || SystemEntropy.uuid().to_string();
+    let id = arguments.dedupe.clone().unwrap_or_else(own);
+    NamedSignal::new(&arguments.name, &id, Arc::new(payload))
+        .map_err(|error| Failure::invalid("USAGE", error.to_string()))
+}

@@ -1,0 +1,132 @@
+//! Instances that wait for signals, and the signals that wait for them.
+
+use compact_str::CompactString;
+use nebula_core::Timestamp;
+
+use super::{Flight, Key, Machine, Task, Turn};
+use crate::{Command, Fact, InstanceId, MAX_KEPT_SIGNALS, NamedSignal, Outcome, Taken};
+
+impl Machine {
+    /// A signal came: it is kept for whoever waits for it, now or later.
+    pub(super) fn keep(&mut self, signal: NamedSignal, turn: &mut Turn) {
+        if self.state.ending().is_some() {
+            return;
+        }
+        let fact = if self.state.signals().len() < MAX_KEPT_SIGNALS {
+            Fact::SignalReceived(signal)
+        } else {
+            let NamedSignal { name, id, .. } = signal;
+            Fact::SignalRefused { name, id }
+        };
+        self.note(fact, turn);
+    }
+
+    pub(super) fn awaits(
+        &mut self,
+        instance: InstanceId,
+        name: CompactString,
+        due: Option<Timestamp>,
+        turn: &mut Turn,
+    ) {
+        let Some((key, _)) = self.land(&instance) else {
+            return;
+        };
+        let fact = Fact::SignalAwaited {
+            instance,
+            name,
+            due,
+        };
+        self.note(fact, turn);
+        self.listen(key);
+    }
+
+    /// Remembers that an instance waits for a signal, as the state says: after those that began to
+    /// wait before it.
+    pub(super) fn listen(&mut self, key: Key) {
+        let Some(activation) = self.state.activation(key.0, key.1) else {
+            return;
+        };
+        if let (Some(name), Some(since)) = (&activation.signal, activation.started_at) {
+            let listening = self.listening.entry(name.clone()).or_default();
+            listening.insert((since, key));
+            self.timers.extend(activation.due.map(|due| (due, key)));
+        }
+    }
+
+    /// The name of the signal that an instance waits for.
+    pub(super) fn awaited(&self, key: Key) -> Option<CompactString> {
+        self.state.activation(key.0, key.1)?.signal.clone()
+    }
+
+    /// Gives signals to those who wait for them, one at a time for each name.
+    pub(super) fn hand_signals(&mut self, turn: &mut Turn) {
+        let ready = self.listening.iter().filter_map(|(name, keys)| {
+            let (since, key) = keys.first()?;
+            (self.state.signal(name).is_some() && !self.is_taken(name)).then_some((*since, *key))
+        });
+        let mut ready: Vec<_> = ready.collect();
+        ready.sort_unstable();
+        for (_, key) in ready {
+            self.take(key, turn);
+        }
+    }
+
+    /// Whether somebody is about to take the first signal of this name.
+    fn is_taken(&self, name: &str) -> bool {
+        self.flights.iter().any(|(key, flight)| {
+            flight.task == Task::Take && self.awaited(*key).is_some_and(|awaited| awaited == name)
+        })
+    }
+
+    fn take(&mut self, key: Key, turn: &mut Turn) {
+        self.stop_listening(key);
+        let instance = self.instance(key);
+        self.ask(key, Task::Take, 1, Command::Take { instance }, turn);
+    }
+
+    /// Its time is up.
+    pub(super) fn expire(&mut self, key: Key, turn: &mut Turn) {
+        self.stop_listening(key);
+        let instance = self.instance(key);
+        self.ask(key, Task::Expire, 1, Command::Expire { instance }, turn);
+    }
+
+    fn stop_listening(&mut self, key: Key) {
+        self.listening.retain(|_, keys| {
+            keys.retain(|(_, listener)| *listener != key);
+            !keys.is_empty()
+        });
+        self.timers.retain(|(_, timer)| *timer != key);
+    }
+
+    /// The time of a wait is up; a signal that is here by now is taken all the same.
+    pub(super) fn expired(&mut self, key: Key, flight: Flight, outcome: Outcome, turn: &mut Turn) {
+        let Outcome::Failed { error, taken } = outcome else {
+            return;
+        };
+        let here = self
+            .awaited(key)
+            .is_some_and(|name| self.state.signal(&name).is_some() && !self.is_taken(&name));
+        if here && self.state.ending().is_none() && !self.state.is_paused() {
+            self.take(key, turn);
+        } else {
+            self.failed(key, flight, error, taken, turn);
+        }
+    }
+
+    pub(super) fn took(&mut self, instance: InstanceId, taken: Taken, turn: &mut Turn) {
+        let Some((key, _)) = self.land(&instance) else {
+            return;
+        };
+        let name = self.awaited(key);
+        if let Some(signal) = name.and_then(|name| self.state.signal(&name)) {
+            let id = signal.id.clone();
+            let fact = Fact::SignalTaken {
+                instance,
+                id,
+                taken,
+            };
+            self.note(fact, turn);
+        }
+    }
+}

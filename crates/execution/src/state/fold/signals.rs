@@ -1,0 +1,62 @@
+//! What facts about signals make of the state.
+
+use super::{Fold, MAIN};
+use crate::{Fact, InstanceStatus, MAX_KEPT_SIGNALS};
+
+impl Fold<'_> {
+    pub(super) fn signal(&mut self, fact: &Fact) {
+        match fact {
+            Fact::SignalAwaited {
+                instance,
+                name,
+                due,
+            } => {
+                let (node, number) = self.whole(instance);
+                let activation = self.begun(node, number);
+                activation.status = InstanceStatus::Waiting;
+                activation.attempts = activation.attempts.max(1);
+                activation.due = *due;
+                activation.timer = false;
+                activation.signal = Some(name.clone());
+            }
+            Fact::SignalReceived(signal) => {
+                let kept = &mut self.state.signals;
+                assert!(kept.len() < MAX_KEPT_SIGNALS, "too many signals are kept");
+                kept.push_back(signal.clone());
+            }
+            Fact::SignalRefused { .. } => {}
+            Fact::SignalTaken {
+                instance,
+                id,
+                taken,
+            } => {
+                let (node, number) = self.whole(instance);
+                let name = self.open(node, number).signal.clone();
+                let name = name.expect("an instance takes a signal that it waits for");
+                let kept = &mut self.state.signals;
+                let first = kept.iter().position(|signal| signal.name == name);
+                let signal = first.and_then(|first| kept.remove(first));
+                let signal = signal.expect("a signal is taken after it came");
+                assert_eq!(
+                    signal.id, *id,
+                    "signals are taken in the order in which they came"
+                );
+                self.open_mut(node, number).output = Some(signal.payload);
+                let through = Some((&MAIN, taken));
+                self.leave((node, number), InstanceStatus::Succeeded, through);
+            }
+            Fact::SignalSent {
+                instance, taken, ..
+            } => {
+                let (node, number) = self.whole(instance);
+                let activation = self.begun(node, number);
+                activation.attempts = activation.attempts.max(1);
+                let json = self.state.json(self.plan, self.open(node, number));
+                self.open_mut(node, number).output = Some(json);
+                let through = Some((&MAIN, taken));
+                self.leave((node, number), InstanceStatus::Succeeded, through);
+            }
+            _ => unreachable!("the caller sorts facts"),
+        }
+    }
+}

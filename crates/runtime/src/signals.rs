@@ -1,0 +1,83 @@
+//! Signals that nodes wait for and send.
+
+use nebula_action::{ActionError, ErrorClass, PORT_MAIN};
+use nebula_core::ExecutionId;
+use nebula_execution::{Entry, Event, Fact, InstanceId, NamedSignal, NamedSignalError, Signal};
+use nebula_ports::{DedupeKey, InboxDelivery};
+
+use crate::{
+    drive::Drive,
+    evaluate::{self, node_of},
+};
+
+impl Drive {
+    /// Evaluates the connections of an instance that takes a signal.
+    pub(crate) fn take(&mut self, instance: InstanceId) {
+        let (plan, state) = (self.machine.plan(), self.machine.state());
+        let activation = state.activation(node_of(plan, &instance), instance.activation);
+        let name = activation.and_then(|activation| activation.signal.as_ref());
+        let payload = name.and_then(|name| Some(state.signal(name)?.payload.clone()));
+        let payload = payload.unwrap_or_default();
+        let clock = &self.shared.ports.clock;
+        let taken = evaluate::taken(&self.machine, &instance, PORT_MAIN, clock, |scope| {
+            scope.after_success(&instance, payload, PORT_MAIN)
+        });
+        match taken {
+            Ok(taken) => self.tell(Event::Took { instance, taken }),
+            Err(error) => self.failed_with(instance, error, 0),
+        }
+    }
+
+    /// Says that a signal did not come in time.
+    pub(crate) fn expire(&mut self, instance: InstanceId) {
+        let message = "the signal did not come in time";
+        let error = ActionError::new("SIGNAL_TIMEOUT", message, ErrorClass::Timeout);
+        self.failed_with(instance, error, 0);
+    }
+
+    /// Sends a signal with the next step, and evaluates what follows from it.
+    pub(crate) fn send(
+        &mut self,
+        instance: InstanceId,
+        to: ExecutionId,
+        signal: Result<NamedSignal, NamedSignalError>,
+    ) {
+        let signal = match signal {
+            Ok(signal) => signal,
+            Err(error) => {
+                let error =
+                    ActionError::invalid_input("SIGNAL_INVALID", "/payload", error.to_string());
+                return self.failed_with(instance, error, 0);
+            }
+        };
+        let json = self.json(&instance);
+        let clock = &self.shared.ports.clock;
+        let taken = evaluate::taken(&self.machine, &instance, PORT_MAIN, clock, |scope| {
+            scope.after_success(&instance, json, PORT_MAIN)
+        });
+        match taken {
+            Ok(taken) => self.tell(Event::Sends {
+                instance,
+                to,
+                signal,
+                taken,
+            }),
+            Err(error) => self.failed_with(instance, error, 0),
+        }
+    }
+}
+
+/// What an entry puts into the inbox of another execution, in the very step that holds it.
+pub(crate) fn delivery(entry: &Entry) -> Option<InboxDelivery> {
+    let Fact::SignalSent { to, signal, .. } = &entry.fact else {
+        return None;
+    };
+    let dedupe = DedupeKey(signal.dedupe());
+    let (kind, payload) = Signal::Named(signal.clone()).to_inbox();
+    Some(InboxDelivery {
+        to: *to,
+        dedupe,
+        kind: kind.to_owned(),
+        payload,
+    })
+}
