@@ -210,11 +210,8 @@ impl Reader<'_, '_> {
                 .find(|c: char| matches!(c, '"' | '\\') || c < ' ')
                 .unwrap_or(rest.len());
             if plain > 0 {
-                text.pieces.push(Piece {
-                    at: text.value.len(),
-                    source: self.at,
-                    len: plain,
-                });
+                text.pieces
+                    .push(Piece::same(text.value.len(), self.at, plain));
                 text.value.push_str(&rest[..plain]);
                 self.at += plain;
             }
@@ -222,15 +219,21 @@ impl Reader<'_, '_> {
                 Some('"') => {
                     self.at += 1;
                     if text.value.is_empty() {
-                        text.pieces.push(Piece {
-                            at: 0,
-                            source: open + 1,
-                            len: 0,
-                        });
+                        text.pieces.push(Piece::same(0, open + 1, 0));
                     }
                     return Ok(text);
                 }
-                Some('\\') => text.value.push(self.escape()?),
+                Some('\\') => {
+                    let source = self.at;
+                    let c = self.escape()?;
+                    text.pieces.push(Piece {
+                        at: text.value.len(),
+                        len: c.len_utf8(),
+                        source,
+                        written: self.at - source,
+                    });
+                    text.value.push(c);
+                }
                 Some(_) => {
                     return Err(self.problem(
                         "a string has no line ends and control characters",

@@ -47,6 +47,7 @@ mod source_map;
 mod table;
 mod tree;
 mod yaml;
+mod yaml_places;
 mod yaml_reader;
 mod yaml_scalar;
 mod yaml_trap;

@@ -27,11 +27,7 @@ impl SourceMap {
     /// its pointer is empty, and ranges are bytes of it.
     #[must_use]
     pub fn of_text(text: &str) -> Self {
-        let whole = Piece {
-            at: 0,
-            source: 0,
-            len: text.len(),
-        };
+        let whole = Piece::same(0, 0, text.len());
         Self::new(Some(Tree {
             kind: Kind::Text(Text {
                 value: text.to_owned(),
@@ -57,8 +53,8 @@ impl SourceMap {
 
     /// The bytes of the source that a diagnostic means; 0..0 if there is no source.
     ///
-    /// A place that does not exist stands for the nearest one around it. A range inside a string
-    /// that has escapes or is folded stands for the whole string.
+    /// A place that does not exist stands for the nearest one around it. A range that begins or ends
+    /// inside of an escape covers it.
     #[must_use]
     pub fn locate(&self, diagnostic: &Diagnostic) -> Range<usize> {
         if let Some(span) = &diagnostic.span {

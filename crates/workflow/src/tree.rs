@@ -29,32 +29,71 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone)]
 pub(crate) struct Text {
     pub(crate) value: String,
-    /// Parts of the string that stand in the source character for character, in order. Escapes and
-    /// folded lines leave no part, so no place inside of them can be told.
+    /// Parts of the string with their places in the source, in order. Empty where the places are
+    /// not known.
     pub(crate) pieces: Vec<Piece>,
 }
 
-/// A part of a string that reads as it is written.
-#[derive(Debug, Clone, Copy)]
+/// A part of a string and where it is written. As many bytes here as there read character for
+/// character; any other number is an escape or a folded line end, and only meant as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Piece {
     /// The byte of the string at which it begins.
     pub(crate) at: usize,
+    pub(crate) len: usize,
     /// The byte of the source at which it begins.
     pub(crate) source: usize,
-    pub(crate) len: usize,
+    /// How many bytes of the source it takes.
+    pub(crate) written: usize,
+}
+
+impl Piece {
+    /// A part that reads as it is written.
+    pub(crate) fn same(at: usize, source: usize, len: usize) -> Self {
+        Self {
+            at,
+            len,
+            source,
+            written: len,
+        }
+    }
+
+    /// The byte of the source for a byte of the string in or at the end of this piece; inside of an
+    /// escape it is `inner`.
+    fn place(&self, byte: usize, inner: usize) -> Option<usize> {
+        let inside = byte - self.at;
+        match inside {
+            0 => Some(self.source),
+            _ if inside == self.len => Some(self.source + self.written),
+            _ if inside > self.len => None,
+            _ if self.len == self.written => Some(self.source + inside),
+            _ => Some(self.source + inner),
+        }
+    }
 }
 
 impl Text {
-    /// The bytes of the source where a range of the string stands.
+    /// The bytes of the source where a range of the string stands; escapes are covered whole.
     pub(crate) fn place(&self, range: &Range<usize>) -> Option<Range<usize>> {
-        let find = |byte: usize| {
-            let next = self.pieces.partition_point(|piece| piece.at <= byte);
-            let piece = self.pieces.get(next.checked_sub(1)?)?;
-            let inside = byte - piece.at;
-            (inside <= piece.len).then_some(piece.source + inside)
-        };
-        let (start, end) = (find(range.start)?, find(range.end)?);
+        let start = self.start(range.start)?;
+        if range.is_empty() {
+            return Some(start..start);
+        }
+        let next = self.pieces.partition_point(|piece| piece.at < range.end);
+        let before = next
+            .checked_sub(1)
+            .map(|index| self.pieces[index])
+            .and_then(|piece| piece.place(range.end, piece.written));
+        let end = before.or_else(|| {
+            let piece = self.pieces.get(next)?;
+            (piece.at == range.end).then_some(piece.source)
+        })?;
         (start <= end).then_some(start..end)
+    }
+
+    fn start(&self, byte: usize) -> Option<usize> {
+        let next = self.pieces.partition_point(|piece| piece.at <= byte);
+        self.pieces.get(next.checked_sub(1)?)?.place(byte, 0)
     }
 }
 

@@ -11,7 +11,8 @@ use crate::{
     limits::{MAX_DEPTH, MAX_VALUES},
     problems::{Problems, shown},
     tree::{Entry, Kind, Text, Tree},
-    yaml_scalar::{pieces, plain},
+    yaml_places::pieces,
+    yaml_scalar::plain,
     yaml_trap::{Trap, comment_cut, unquoted_at},
 };
 

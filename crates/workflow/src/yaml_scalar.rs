@@ -1,14 +1,8 @@
-//! What a YAML scalar is, by the core schema of YAML 1.2, and where its characters stand.
+//! What a YAML scalar is, by the core schema of YAML 1.2.
 
-use std::ops::Range;
-
-use saphyr_parser::ScalarStyle;
 use serde_json::Number;
 
-use crate::{
-    problems::shown,
-    tree::{Kind, Piece},
-};
+use crate::{problems::shown, tree::Kind};
 
 /// What a scalar without quotes is; `None` for text. `no`, `on`, `1:30` and dates are text.
 ///
@@ -74,70 +68,6 @@ fn number(text: &str) -> Result<Option<Number>, String> {
     }
     let value: f64 = text.parse().map_err(|_| too_large())?;
     Number::from_f64(value).map(Some).ok_or_else(too_large)
-}
-
-/// The parts of a scalar that stand in the source as they read.
-pub(crate) fn pieces(
-    source: &str,
-    value: &str,
-    style: ScalarStyle,
-    span: &Range<usize>,
-) -> Vec<Piece> {
-    let whole = |start: usize, end: usize| {
-        if start <= end && source.get(start..end) == Some(value) {
-            vec![Piece {
-                at: 0,
-                source: start,
-                len: value.len(),
-            }]
-        } else {
-            Vec::new()
-        }
-    };
-    match style {
-        ScalarStyle::Plain => whole(span.start, span.end),
-        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
-            whole(span.start + 1, span.end.saturating_sub(1))
-        }
-        ScalarStyle::Literal => literal(source, value, span),
-        ScalarStyle::Folded => Vec::new(),
-    }
-}
-
-/// A literal block keeps its lines: each is a piece behind its indentation.
-fn literal(source: &str, value: &str, span: &Range<usize>) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    // The header (`|`, `|-`) is the rest of the span's first line, unless the span begins behind it.
-    let block = &source[span.clone()];
-    let mut at_source = if block.starts_with('|') {
-        match block.find('\n') {
-            Some(header) => span.start + header + 1,
-            None => return pieces,
-        }
-    } else {
-        source[..span.start].rfind('\n').map_or(0, |at| at + 1)
-    };
-    let mut at_value = 0;
-    for line in value.split_inclusive('\n') {
-        let text = line.trim_end_matches('\n');
-        let end = source[at_source..]
-            .find('\n')
-            .map_or(source.len(), |len| at_source + len);
-        let written = source[at_source..end].trim_end_matches('\r');
-        if !text.is_empty() {
-            let Some(indent) = written.strip_suffix(text) else {
-                return pieces;
-            };
-            pieces.push(Piece {
-                at: at_value,
-                source: at_source + indent.len(),
-                len: text.len(),
-            });
-        }
-        at_value += line.len();
-        at_source = (end + 1).min(source.len());
-    }
-    pieces
 }
 
 #[cfg(test)]

@@ -604,17 +604,27 @@ fn places_hold_in_every_kind_of_text() {
         "\u{feff}nodes:\r\n- id: a\r\n  action: x\r\n  parameters:\r\n    t: 'b {{ x'\r\n",
         &[&unclosed("5:11")],
     );
-    // Lines of a block keep their places; a folded text is meant as a whole.
+    // Lines of a block keep their places, folded or not.
     check_node(
         "parameters:\n    t: |-\n      one\n\n        two {{ x",
         &[&unclosed("8:13")],
     );
-    check_node(
-        "parameters:\n    t: >-\n      one\n      two {{ x",
-        &[&unclosed("6:7")],
-    );
-    // So is a text with escapes, in YAML.
-    check_node(r#"parameters: { t: "\t {{ x" }"#, &[&unclosed("4:20")]);
+    for (text, place) in [
+        (">-\n      one\n      two {{ x", "7:11"),
+        (">\n\n      one\n        more\n\n      two {{ x\n", "10:11"),
+        (">- # comment\r\n      one\r\n\r\n      two {{ x", "8:11"),
+        // So do lines of a text without a block.
+        ("one\n\n      two {{ x", "7:11"),
+        ("'it''s\n      two {{ x'", "6:11"),
+        ("\"\\ttab \\x41\\u00e9\\U0001f600 \\\" {{ x\"", "5:39"),
+        (
+            "\"one \\\n      two \\\n\n      three\n\n\n      {{ x\"",
+            "11:7",
+        ),
+    ] {
+        check_node(&format!("parameters:\n    t: {text}"), &[&unclosed(place)]);
+    }
+    check_node(r#"parameters: { t: "\t {{ x" }"#, &[&unclosed("4:24")]);
     // Tabs count as one character.
     check_node("parameters: {\tt:\t\"a\t{{ x\" }", &[&unclosed("4:23")]);
     // JSON knows the places between its escapes.
