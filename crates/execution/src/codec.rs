@@ -2,15 +2,18 @@
 //!
 //! A batch is one byte of format version and a JSON array of entries. A reader knows every version
 //! that was ever written; fixtures of each stay in `tests/fixtures`. New optional fields and new
-//! facts keep the version; anything that an old reader would misread raises it.
+//! facts keep the version; anything that an old reader would misread raises it, where it stands.
 
 use nebula_action::ActionError;
 use serde_json::Value;
 
-use crate::Entry;
+use crate::{Entry, Fact};
 
-/// The version that this build writes.
-pub const JOURNAL_FORMAT: u8 = 1;
+/// The newest version that this build writes and reads.
+pub const JOURNAL_FORMAT: u8 = 2;
+/// The version of all batches but those that begin an execution which goes over another one again:
+/// a reader of version 1 would derive the keys of what was restarted without its generation.
+const PLAIN_FORMAT: u8 = 1;
 
 /// Why bytes are not journal entries.
 #[derive(Debug, thiserror::Error)]
@@ -35,10 +38,17 @@ pub enum CodecError {
 #[must_use]
 pub fn encode(entries: &[Entry]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(128 * entries.len());
-    bytes.push(JOURNAL_FORMAT);
+    bytes.push(format_of(entries));
     serde_json::to_writer(&mut bytes, entries)
         .expect("entries have string keys and a Vec takes every byte");
     bytes
+}
+
+fn format_of(entries: &[Entry]) -> u8 {
+    match entries.first().map(|entry| &entry.fact) {
+        Some(Fact::ExecutionStarted(started)) if started.repeats.is_some() => JOURNAL_FORMAT,
+        _ => PLAIN_FORMAT,
+    }
 }
 
 /// Reads a batch.
@@ -48,7 +58,7 @@ pub fn encode(entries: &[Entry]) -> Vec<u8> {
 pub fn decode(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
     let (version, body) = bytes.split_first().ok_or(CodecError::Empty)?;
     match *version {
-        JOURNAL_FORMAT => serde_json::from_slice(body).map_err(CodecError::Damaged),
+        PLAIN_FORMAT | JOURNAL_FORMAT => serde_json::from_slice(body).map_err(CodecError::Damaged),
         found => Err(CodecError::Format { found }),
     }
 }

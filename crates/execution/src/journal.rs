@@ -8,7 +8,7 @@ use nebula_core::{Digest, ExecutionId, NodeId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{InstanceId, NamedSignal};
+use crate::{InstanceId, NamedSignal, Repeats};
 
 /// One fact and when it was decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -352,6 +352,9 @@ pub struct Started {
     /// Where relative paths in its parameters begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
+    /// What it has from the execution that it goes over again; journals with it have format 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeats>,
 }
 
 impl Fact {

@@ -56,6 +56,7 @@
 //! ```
 
 mod activation;
+mod again;
 mod codec;
 pub mod control;
 mod event;
@@ -63,6 +64,7 @@ mod instance;
 mod journal;
 mod machine;
 mod plan;
+mod repeats;
 mod scope;
 mod signal;
 mod snapshot;
@@ -72,6 +74,7 @@ mod status;
 mod tokens;
 
 pub use activation::{Activation, Items, OpenItem};
+pub use again::{AgainError, Copying, MAX_COPIED_ENTRIES};
 pub use codec::{
     CodecError, JOURNAL_FORMAT, MAX_VALUE_DEPTH, decode, encode, is_storable, nests_within,
 };
@@ -86,6 +89,7 @@ pub use plan::{
     ExecutionPlan, PLAN_FORMAT, PlanConnection, PlanError, PlanNode, PlanOutput, PlanParts,
     Request, RequestError,
 };
+pub use repeats::{Again, Generation, Repeats};
 pub use scope::EvaluationScope;
 pub use signal::{
     MAX_KEPT_SIGNALS, MAX_SIGNAL_BYTES, MAX_SIGNAL_ID, MAX_SIGNAL_NAME, NamedSignal,

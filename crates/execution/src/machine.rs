@@ -22,8 +22,8 @@ use compact_str::CompactString;
 use nebula_core::{ExecutionId, TenantId, Timestamp};
 
 use crate::{
-    Command, Decision, Entry, Event, ExecutionPlan, ExecutionState, Fact, Failure, InstanceId,
-    ParkReason, Rest, SnapshotError, StoredEntry, codec, snapshot, state::Fresh,
+    Command, Decision, Entry, Event, ExecutionPlan, ExecutionState, Fact, Failure, Generation,
+    InstanceId, ParkReason, Rest, SnapshotError, StoredEntry, codec, snapshot, state::Fresh,
 };
 use items::Hand;
 
@@ -237,28 +237,38 @@ impl Machine {
     #[must_use]
     pub fn ready_at(&self, instance: &InstanceId) -> Timestamp {
         let (node, number, _) = self.key(instance);
-        self.state
+        let ready_at = self
+            .state
             .activation(node, number)
-            .map_or(self.state.started_at(), |activation| activation.ready_at)
+            .map_or(self.state.started_at(), |activation| activation.ready_at);
+        let restarted = self.generation(instance).map(|generation| generation.at);
+        restarted.map_or(ready_at, |at| at.max(ready_at))
     }
 
     /// The seed of an instance: its `$random`.
     #[must_use]
     pub fn seed(&self, instance: &InstanceId) -> u64 {
-        instance.seed(&self.tenant, self.origin(), 0)
+        let (origin, generation) = self.work(instance);
+        instance.seed(&self.tenant, origin, generation)
     }
 
     /// The key that every attempt of an instance sends along.
     #[must_use]
     pub fn idempotency_key(&self, instance: &InstanceId) -> String {
-        instance.idempotency_key(&self.tenant, self.origin(), 0)
+        let (origin, generation) = self.work(instance);
+        instance.idempotency_key(&self.tenant, origin, generation)
     }
 
-    fn origin(&self) -> ExecutionId {
-        self.state
-            .started()
-            .and_then(|started| started.origin)
-            .unwrap_or(self.id)
+    /// The execution in which the work of an instance began, and its generation.
+    fn work(&self, instance: &InstanceId) -> (ExecutionId, u32) {
+        let origin = self.state.started().and_then(|started| started.origin);
+        self.generation(instance)
+            .map_or((origin.unwrap_or(self.id), 0), |it| (it.since, it.number))
+    }
+
+    fn generation(&self, instance: &InstanceId) -> Option<&Generation> {
+        let started = self.state.started()?;
+        started.repeats.as_ref()?.generation(instance)
     }
 
     /// When the execution's own time is up.

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ExecutionPlan, ExecutionState};
 
-/// The version of the stored form of snapshots. Every earlier one is read as well; 2 brought the pause.
-pub const SNAPSHOT_FORMAT: u32 = 2;
+/// The version of the stored form of snapshots. Every earlier one is read as well; 2 brought the
+/// pause, 3 what an execution has from one that it goes over again.
+pub const SNAPSHOT_FORMAT: u32 = 3;
 
 /// Why bytes are not a snapshot of this execution.
 #[derive(Debug, thiserror::Error)]

@@ -59,6 +59,7 @@ impl NewExecution {
             origin: options.origin,
             grants: options.grants,
             folder: options.folder,
+            repeats: None,
         };
         let fact = Fact::ExecutionStarted(Box::new(started));
         Self {

@@ -7,16 +7,19 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use nebula_action::{ActionError, Capability, ErrorClass, Grants};
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{
-    CodecError, EndReason, Entry, ExecutionPlan, Fact, Failure, ItemOutcome, JOURNAL_FORMAT,
-    MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason, PlanError, Signal, SignalError,
-    SnapshotError, Started, Taken, UnparkDecision, decode, encode, is_storable, nests_within,
+    Again, CodecError, EndReason, Entry, ExecutionPlan, Fact, Failure, Generation, ItemOutcome,
+    JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason, PlanError, Repeats, Signal,
+    SignalError, SnapshotError, Started, Taken, UnparkDecision, decode, encode, is_storable,
+    nests_within,
 };
 use proptest::prelude::*;
 use rig::{execution, id};
 use serde_json::{Value, json};
 
 const JOURNAL_V1: &str = include_str!("fixtures/journal-v1.json");
+const JOURNAL_V2: &str = include_str!("fixtures/journal-v2.json");
 const PLAN_V1: &[u8] = include_bytes!("fixtures/plan-v1.json");
+const SNAPSHOT_V3: &[u8] = include_bytes!("fixtures/snapshot-v3.json");
 const SNAPSHOT_V2: &[u8] = include_bytes!("fixtures/snapshot-v2.json");
 const SNAPSHOT_V1: &[u8] = include_bytes!("fixtures/snapshot-v1.json");
 
@@ -50,6 +53,7 @@ fn entries() -> Vec<Entry> {
                 Grants::default()
             },
             folder: full.then(|| PathBuf::from("/srv/orders")),
+            repeats: None,
         }))
     };
     let only: Taken = Taken::Only(vec!["report".into(), "merge:left".into()]);
@@ -223,27 +227,74 @@ fn entries() -> Vec<Entry> {
         .collect()
 }
 
-/// The fixture as a store keeps it: the version, then the array without the white space.
-fn stored() -> Vec<u8> {
-    let entries: Value = serde_json::from_str(JOURNAL_V1).unwrap();
-    let mut bytes = vec![1];
-    bytes.extend(serde_json::to_vec(&entries).unwrap());
+/// Batches that need version 2: each begins an execution which goes over another one again.
+fn repetitions() -> Vec<Vec<Entry>> {
+    let first = entries().swap_remove(0);
+    let Fact::ExecutionStarted(started) = first.fact else {
+        panic!("a journal begins with the start");
+    };
+    let generation = |number| Generation {
+        number,
+        since: ExecutionId::from_bytes([number as u8; 16]),
+        at: Timestamp::from_millis(1_773_480_413_000),
+    };
+    let hows = [
+        (Again::Retry, None, vec![("pay", 2)]),
+        (Again::Restart { from: None }, Some(3), vec![]),
+        (
+            Again::Restart {
+                from: Some("fetch".parse().unwrap()),
+            },
+            None,
+            vec![("fetch", 1), ("pay", 2)],
+        ),
+    ];
+    hows.map(|(how, all, nodes)| {
+        let nodes = nodes.into_iter();
+        let repeats = Repeats {
+            of: ExecutionId::from_bytes([8; 16]),
+            how,
+            copied: 1,
+            began: Timestamp::from_millis(1_773_480_000_000),
+            all: all.map(generation),
+            nodes: nodes
+                .map(|(node, number)| (node.parse().unwrap(), generation(number)))
+                .collect(),
+        };
+        let mut started = started.clone();
+        started.repeats = Some(repeats);
+        let fact = Fact::ExecutionStarted(started);
+        vec![Entry { at: first.at, fact }, entries().swap_remove(3)]
+    })
+    .into()
+}
+
+/// A fixture as a store keeps it: the version, then the array without the white space.
+fn stored(version: u8, entries: &Value) -> Vec<u8> {
+    let mut bytes = vec![version];
+    bytes.extend(serde_json::to_vec(entries).unwrap());
     bytes
 }
 
 #[test]
 fn the_journal_of_version_1_is_read_for_ever() {
-    assert_eq!(decode(&stored()).unwrap(), entries());
+    let fixture: Value = serde_json::from_str(JOURNAL_V1).unwrap();
+    assert_eq!(decode(&stored(1, &fixture)).unwrap(), entries());
+    assert_eq!(encode(&entries()), stored(1, &fixture));
 }
 
 #[test]
-fn this_build_writes_what_the_fixture_says() {
+fn journals_that_repeat_an_execution_have_version_2_for_ever() {
     assert_eq!(
-        JOURNAL_FORMAT, 1,
+        JOURNAL_FORMAT, 2,
         "a new version needs a fixture of its own beside this one"
     );
-    let written: Value = serde_json::from_slice(&encode(&entries())[1..]).unwrap();
-    assert_eq!(written, serde_json::from_str::<Value>(JOURNAL_V1).unwrap());
+    let fixture: Vec<Value> = serde_json::from_str(JOURNAL_V2).unwrap();
+    assert_eq!(fixture.len(), repetitions().len());
+    for (fixture, entries) in fixture.iter().zip(repetitions()) {
+        assert_eq!(decode(&stored(2, fixture)).unwrap(), entries);
+        assert_eq!(encode(&entries), stored(2, fixture));
+    }
 }
 
 #[test]
@@ -295,13 +346,21 @@ fn a_snapshot_of_version_1_is_read_for_ever() {
 }
 
 #[test]
-fn this_build_writes_snapshots_of_version_2() {
+fn a_snapshot_of_version_2_is_read_for_ever() {
     let plan = Arc::new(ExecutionPlan::decode(PLAN_V1).unwrap());
     let machine = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V2).unwrap();
     assert!(machine.state().is_paused());
     assert_eq!(machine.state().signal("paid").unwrap().id, "order-7");
+}
+
+#[test]
+fn this_build_writes_snapshots_of_version_3() {
+    let plan = Arc::new(ExecutionPlan::decode(PLAN_V1).unwrap());
+    let machine = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V3).unwrap();
+    let repeats = machine.state().started().unwrap().repeats.clone();
+    assert_eq!(repeats.unwrap().generation(&id("price")).unwrap().number, 1);
     let written: Value = serde_json::from_slice(&machine.snapshot()).unwrap();
-    let fixture: Value = serde_json::from_slice(SNAPSHOT_V2).unwrap();
+    let fixture: Value = serde_json::from_slice(SNAPSHOT_V3).unwrap();
     assert_eq!(written, fixture);
 }
 
@@ -309,8 +368,8 @@ fn this_build_writes_snapshots_of_version_2() {
 fn a_newer_format_and_damage_are_told_apart() {
     assert!(matches!(decode(b""), Err(CodecError::Empty)));
     assert!(matches!(
-        decode(b"\x02[]"),
-        Err(CodecError::Format { found: 2 })
+        decode(b"\x03[]"),
+        Err(CodecError::Format { found: 3 })
     ));
     assert!(matches!(decode(b"\x01[{"), Err(CodecError::Damaged(_))));
     assert!(matches!(
@@ -451,7 +510,7 @@ proptest! {
 
     #[test]
     fn damage_anywhere_is_an_error_or_other_entries(at in any::<u16>(), with in any::<u8>(), cut in any::<bool>()) {
-        for mut bytes in [stored(), PLAN_V1.to_vec(), SNAPSHOT_V1.to_vec()] {
+        for mut bytes in [stored(1, &serde_json::from_str(JOURNAL_V1).unwrap()), PLAN_V1.to_vec(), SNAPSHOT_V1.to_vec()] {
             let at = usize::from(at) % bytes.len();
             if cut { bytes.truncate(at) } else { bytes[at] = with }
             if cut {

@@ -336,6 +336,7 @@ mod tests {
             origin: None,
             grants: Default::default(),
             folder: None,
+            repeats: None,
         };
         let workflow = "intake".parse().unwrap();
         check(

@@ -75,7 +75,8 @@ impl Fold<'_> {
             Fact::ExecutionStarted(started) => {
                 self.state.started = Some(started.clone());
                 self.state.started_at = self.at;
-                tokens::start(self.state, self.plan, self.at, self.fresh);
+                let began = started.repeats.as_ref().map_or(self.at, |it| it.began);
+                tokens::start(self.state, self.plan, began, self.fresh);
             }
             Fact::AttemptStarted { .. }
             | Fact::AttemptSucceeded { .. }

@@ -4,6 +4,7 @@
 //! A plan is `connections; node: attributes; …`, such as `a -> b, a.error -> c; b: once, retry 2`.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod case;
 pub(crate) mod script;
 pub(crate) mod world;
 
@@ -204,17 +205,21 @@ impl Rig {
             json!({ "n": 1 }),
             StartOptions::default(),
         );
-        let machine = replay(&plan, &new.entries);
-        let journal = new.entries;
-        let (now, starts, checked) = (START, BTreeMap::new(), 1);
-        Self {
+        Self::of(plan, new, START)
+    }
+
+    /// An execution that begins with more than one entry.
+    pub(crate) fn of(plan: Arc<ExecutionPlan>, new: NewExecution, now: Timestamp) -> Self {
+        let mut rig = Self {
+            machine: replay_as(&plan, new.id, &new.entries),
             plan,
-            machine,
-            journal,
+            journal: new.entries,
             now,
-            starts,
-            checked,
-        }
+            starts: BTreeMap::new(),
+            checked: 1,
+        };
+        rig.check_entries();
+        rig
     }
 
     /// Tells the machine, and checks what must hold after every decision.
@@ -242,7 +247,8 @@ impl Rig {
             assert!(!(was_paused && starts), "nothing starts while paused");
         }
         let lived = self.machine.state();
-        assert_eq!(replay(&self.plan, &self.journal).state(), lived, "replay");
+        let replayed = replay_as(&self.plan, self.machine.id(), &self.journal);
+        assert_eq!(replayed.state(), lived, "replay");
         let bytes = self.machine.snapshot();
         let restored = Machine::restore(self.plan.clone(), TenantId::local(), execution(), &bytes);
         assert_eq!(restored.unwrap().state(), lived, "snapshot");
@@ -353,7 +359,7 @@ impl Rig {
     /// The holder goes away; another one begins from the first `entries` entries.
     pub(crate) fn crash_at(&mut self, entries: usize) -> Decision {
         self.journal.truncate(entries);
-        self.machine = replay(&self.plan, &self.journal);
+        self.machine = replay_as(&self.plan, self.machine.id(), &self.journal);
         self.starts.clear();
         self.checked = 1;
         self.check_entries();
@@ -377,7 +383,12 @@ pub(crate) fn execution() -> ExecutionId {
 
 /// A machine that has only read.
 pub(crate) fn replay(plan: &Arc<ExecutionPlan>, journal: &[Entry]) -> Machine {
-    let mut machine = Machine::new(plan.clone(), TenantId::local(), execution());
+    replay_as(plan, execution(), journal)
+}
+
+/// The same, of another execution.
+pub(crate) fn replay_as(plan: &Arc<ExecutionPlan>, id: ExecutionId, journal: &[Entry]) -> Machine {
+    let mut machine = Machine::new(plan.clone(), TenantId::local(), id);
     for (seq, entry) in (1..).zip(journal) {
         let entry = entry.clone();
         machine.apply(&StoredEntry {

@@ -47,6 +47,8 @@ impl Chance {
 /// A machine, the commands that it waits for, and what happened outside.
 pub(crate) struct World<'s> {
     pub(crate) rig: Rig,
+    /// The instances whose actions did something, in order.
+    pub(crate) ran: Vec<InstanceId>,
     script: &'s dyn Script,
     chance: Chance,
     /// Commands that are not answered, and attempts that wait for their start.
@@ -67,8 +69,14 @@ pub(crate) struct World<'s> {
 
 impl<'s> World<'s> {
     pub(crate) fn new(plan: Arc<ExecutionPlan>, script: &'s dyn Script, seed: u64) -> Self {
+        Self::of(Rig::new(plan), script, seed)
+    }
+
+    /// A world around an execution that has begun.
+    pub(crate) fn of(rig: Rig, script: &'s dyn Script, seed: u64) -> Self {
         Self {
-            rig: Rig::new(plan),
+            rig,
+            ran: Vec::new(),
             script,
             chance: Chance(seed),
             open: Vec::new(),
@@ -293,7 +301,7 @@ impl<'s> World<'s> {
                     }
                 }
             },
-            Command::Output => Event::Output(Ok(json!(null))),
+            Command::Output => Event::Output(Ok(self.output())),
             Command::Abort { .. } => unreachable!("taken before"),
         };
         let decision = self.rig.tell(event);
@@ -338,6 +346,7 @@ impl<'s> World<'s> {
         if aborted && self.chance.below(2) == 0 {
             return self.failed(instance, error(ErrorClass::Cancelled));
         }
+        self.ran.push(instance.clone());
         match self.script.act(&instance, attempt) {
             Act::Succeed => self.succeeded(instance),
             Act::Fail => self.failed(instance, error(ErrorClass::Fatal)),
@@ -369,6 +378,17 @@ impl<'s> World<'s> {
             outcome: Outcome::Failed { error, taken },
             micros: 1,
         }
+    }
+
+    /// The latest results of all nodes, in their order.
+    fn output(&self) -> Value {
+        let state = self.rig.machine.state();
+        let nodes = 0..self.rig.plan.nodes.len() as u32;
+        let latest = nodes.map(|node| {
+            let output = state.activations(node).last()?.output.clone();
+            output.map(Arc::unwrap_or_clone)
+        });
+        latest.map(Option::unwrap_or_default).collect()
     }
 
     fn taken(&self, instance: &InstanceId, port: &str) -> Taken {

@@ -87,6 +87,7 @@ impl World {
             origin: None,
             grants: Grants::default(),
             folder: None,
+            repeats: None,
         };
         let entries = vec![Entry {
             at: now,

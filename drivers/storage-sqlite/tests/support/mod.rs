@@ -36,6 +36,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         origin: None,
         grants: Grants::default(),
         folder: None,
+        repeats: None,
     };
     let fact = Fact::ExecutionStarted(Box::new(started));
     NewExecution {

@@ -1,0 +1,443 @@
+//! Going over an ended execution again: which of its facts stay true in the new one.
+//!
+//! The new journal begins with its own [`Fact::ExecutionStarted`]. Then follow, in their order and
+//! with their times, the facts of the old one that a retry or a restart leaves true. What a fact
+//! says about an instance is copied only if everything before it about that instance is: so the
+//! fold takes the copies as it took the originals.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    mem,
+};
+
+use compact_str::CompactString;
+use nebula_action::{EffectClass, ErrorClass};
+use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp};
+use nebula_workflow::{OnError, OnIndeterminate, nearest};
+
+use crate::{
+    Again, Entry, ExecutionPlan, Fact, Generation, InstanceId, InstanceStatus, Machine,
+    NewExecution, Repeats, Status, StoredEntry, UnparkDecision,
+};
+
+/// How many entries a retry or a restart copies at most: they are written in one transaction.
+pub const MAX_COPIED_ENTRIES: usize = 100_000;
+
+/// Why an execution cannot be gone over again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgainError {
+    /// It may still do by itself what is asked for.
+    #[error("{execution} has not ended")]
+    NotEnded {
+        /// Which execution.
+        execution: ExecutionId,
+    },
+    /// There is nothing to retry.
+    #[error("{execution} completed: nothing of it failed")]
+    Completed {
+        /// Which execution.
+        execution: ExecutionId,
+    },
+    /// The workflow has no such node.
+    #[error("the workflow `{workflow}` has no node `{node}`")]
+    UnknownNode {
+        /// The workflow.
+        workflow: String,
+        /// What was asked for.
+        node: NodeId,
+        /// The node that has almost this name.
+        near: Option<String>,
+    },
+    /// The node did nothing that could be done again.
+    #[error("node `{node}` did not run in {execution}: nothing led to it")]
+    NotReached {
+        /// The node.
+        node: NodeId,
+        /// Which execution.
+        execution: ExecutionId,
+    },
+    /// Too much of it would have to be copied.
+    #[error(
+        "more than {MAX_COPIED_ENTRIES} entries of {execution} would have to be copied, which is the limit"
+    )]
+    TooMany {
+        /// Which execution.
+        execution: ExecutionId,
+    },
+}
+
+/// Reads the journal of an ended execution for the second time, and keeps what stays true.
+///
+/// ```
+/// # use nebula_execution::{Again, AgainError, Copying, Machine, NewExecution, StoredEntry};
+/// # use nebula_core::{ExecutionId, Timestamp};
+/// # fn again(ended: &Machine, journal: &[StoredEntry], id: ExecutionId, now: Timestamp)
+/// # -> Result<NewExecution, AgainError> {
+/// let mut copying = Copying::new(ended, Again::Retry)?;
+/// for entry in journal {
+///     copying.take(entry)?;
+/// }
+/// Ok(copying.finish(id, now))
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Copying<'m> {
+    ended: &'m Machine,
+    how: Again,
+    /// By dense index: whether a person wants the node to do its work once more.
+    restarted: Vec<bool>,
+    /// What was copied so far; none where it turned out not to stay true.
+    copied: Vec<Option<Entry>>,
+    /// Instances that did not end well, as far as they are known at this entry.
+    open: BTreeMap<InstanceId, Open>,
+    /// Where the signals are that nobody has taken at this entry, by name and id.
+    signals: BTreeMap<(CompactString, String), usize>,
+    /// The names of the signals that instances wait for at this entry.
+    awaited: BTreeMap<InstanceId, CompactString>,
+    /// Whether the old execution is about to end at this entry.
+    ending: bool,
+}
+
+/// An instance that may stay open.
+#[derive(Debug, Default)]
+struct Open {
+    /// The places of its copied entries.
+    places: Vec<usize>,
+    /// Whether an attempt may have changed the outside, which only a person can find out.
+    unknown: bool,
+}
+
+impl<'m> Copying<'m> {
+    /// Begins, over the state in which the old execution ended.
+    ///
+    /// # Errors
+    /// [`AgainError`]: it has not ended, or there is nothing to go over again.
+    pub fn new(ended: &'m Machine, how: Again) -> Result<Self, AgainError> {
+        let (plan, state, execution) = (ended.plan(), ended.state(), ended.id());
+        let status = state.end_status();
+        match (&how, status) {
+            (_, None) => return Err(AgainError::NotEnded { execution }),
+            (Again::Retry, Some(Status::Completed)) => {
+                return Err(AgainError::Completed { execution });
+            }
+            _ => {}
+        }
+        let restarted = match &how {
+            Again::Retry => vec![false; plan.nodes.len()],
+            Again::Restart { from: None } => vec![true; plan.nodes.len()],
+            Again::Restart { from: Some(node) } => {
+                let from = plan
+                    .index_of(node.as_str())
+                    .ok_or_else(|| unknown_node(plan, node))?;
+                let skipped = |status| status == InstanceStatus::Skipped;
+                let mut activations = state.activations(from).iter();
+                if activations.all(|activation| skipped(activation.status)) {
+                    let node = node.clone();
+                    return Err(AgainError::NotReached { node, execution });
+                }
+                downstream(plan, from)
+            }
+        };
+        Ok(Self {
+            ended,
+            how,
+            restarted,
+            copied: Vec::new(),
+            open: BTreeMap::new(),
+            signals: BTreeMap::new(),
+            awaited: BTreeMap::new(),
+            ending: false,
+        })
+    }
+
+    /// Takes the next entry of the old journal, from the first one on.
+    ///
+    /// # Errors
+    /// [`AgainError::TooMany`].
+    pub fn take(&mut self, entry: &StoredEntry) -> Result<(), AgainError> {
+        let entry = &entry.entry;
+        match &entry.fact {
+            Fact::SignalReceived(signal) => {
+                let key = (signal.name.clone(), signal.id.clone());
+                self.signals.insert(key, self.copied.len());
+                self.copy(entry.clone());
+            }
+            fact => {
+                if let Some(instance) = fact.instance() {
+                    self.about(instance, entry);
+                }
+            }
+        }
+        self.ending |= self.begins_the_end(&entry.fact);
+        if self.copied.len() > MAX_COPIED_ENTRIES {
+            let execution = self.ended.id();
+            return Err(AgainError::TooMany { execution });
+        }
+        Ok(())
+    }
+
+    /// The new execution: of the same version, on the same input, under the same grants.
+    #[must_use]
+    pub fn finish(mut self, id: ExecutionId, now: Timestamp) -> NewExecution {
+        for open in mem::take(&mut self.open).into_values() {
+            if !open.unknown {
+                self.forget(open.places);
+            }
+        }
+        let entries: Vec<Entry> = mem::take(&mut self.copied).into_iter().flatten().collect();
+        let state = self.ended.state();
+        let mut started = state
+            .started()
+            .expect("an execution that has ended has begun")
+            .clone();
+        let before = started.repeats.take();
+        started.origin = Some(started.origin.unwrap_or(self.ended.id()));
+        let mut repeats = Repeats {
+            of: self.ended.id(),
+            how: self.how.clone(),
+            copied: entries.len() as u64,
+            began: state.started_at(),
+            all: None,
+            nodes: BTreeMap::new(),
+        };
+        if let Some(before) = before {
+            repeats.began = before.began;
+            repeats.all = before.all;
+            repeats.nodes = before.nodes;
+        }
+        self.raise(&mut repeats, id, now);
+        started.repeats = Some(repeats);
+        let (workflow, version) = (started.workflow.clone(), started.version);
+        let fact = Fact::ExecutionStarted(Box::new(started));
+        let tenant: TenantId = self.ended.tenant().clone();
+        let first = Entry { at: now, fact };
+        NewExecution {
+            id,
+            tenant,
+            workflow,
+            version,
+            entries: [first].into_iter().chain(entries).collect(),
+        }
+    }
+
+    /// Gives what is restarted a generation of its own.
+    fn raise(&self, repeats: &mut Repeats, id: ExecutionId, now: Timestamp) {
+        let next = |number| Generation {
+            number,
+            since: id,
+            at: now,
+        };
+        match &self.how {
+            Again::Retry => {}
+            Again::Restart { from: None } => {
+                let known = repeats.nodes.values().chain(&repeats.all);
+                let highest = known.map(|known| known.number).max().unwrap_or(0);
+                repeats.began = now;
+                repeats.nodes.clear();
+                repeats.all = Some(next(highest + 1));
+            }
+            Again::Restart { from: Some(_) } => {
+                let nodes = self.ended.plan().nodes.iter().zip(&self.restarted);
+                for (node, _) in nodes.filter(|(_, restarted)| **restarted) {
+                    let before = repeats.generation_of(&node.id);
+                    let before = before.map_or(0, |generation| generation.number);
+                    repeats.nodes.insert(node.id.clone(), next(before + 1));
+                }
+            }
+        }
+    }
+
+    fn copy(&mut self, entry: Entry) {
+        self.copied.push(Some(entry));
+    }
+
+    fn forget(&mut self, places: impl IntoIterator<Item = usize>) {
+        for place in places {
+            self.copied[place] = None;
+        }
+    }
+
+    /// An entry about an instance.
+    fn about(&mut self, instance: &InstanceId, entry: &Entry) {
+        let node = self.node(instance);
+        let restarted = self.restarted[node as usize];
+        match &entry.fact {
+            Fact::SignalAwaited { name, .. } => {
+                self.awaited.insert(instance.clone(), name.clone());
+            }
+            Fact::SignalTaken { id, .. } => {
+                let name = self.awaited.remove(instance);
+                let taken = name.and_then(|name| self.signals.remove(&(name, id.clone())));
+                if restarted {
+                    // It was consumed, and stays so.
+                    self.forget(taken);
+                }
+            }
+            _ => {}
+        }
+        if restarted {
+            return;
+        }
+        if self.ended_well(node, instance.activation) {
+            self.copy(entry.clone());
+        } else {
+            self.unended(instance, node, entry);
+        }
+    }
+
+    /// An entry about an instance that failed with the execution or did not end. Of a list, the
+    /// items that ended are kept; of effects that nobody knows about, the question is.
+    fn unended(&mut self, instance: &InstanceId, node: u32, entry: &Entry) {
+        match &entry.fact {
+            Fact::ItemsOpened { .. } | Fact::ItemsSettled { .. } => self.copy(entry.clone()),
+            Fact::AttemptStarted { .. } => {
+                let asks = self.asks_a_person(node);
+                self.remember(instance, entry.clone(), asks);
+            }
+            Fact::AttemptSucceeded { .. } => self.settle(instance, entry.clone()),
+            Fact::AttemptFailed {
+                retry_at: Some(_),
+                error,
+                ..
+            } => {
+                let unknown = self.is_unknown(instance) && leaves_open(&error.class);
+                self.remember(instance, entry.clone(), unknown);
+            }
+            Fact::AttemptFailed { attempt, error, .. } => {
+                if self.is_handled(instance, node) && error.class != ErrorClass::Cancelled {
+                    self.settle(instance, entry.clone());
+                } else if self.is_unknown(instance) && leaves_open(&error.class) {
+                    // That it counts as failed ended with the execution; the question did not.
+                    let fact = Fact::AttemptIndeterminate {
+                        instance: instance.clone(),
+                        attempt: *attempt,
+                        error: error.clone(),
+                    };
+                    self.remember(instance, Entry { at: entry.at, fact }, true);
+                } else {
+                    self.drop(instance);
+                }
+            }
+            Fact::AttemptIndeterminate { .. } => self.remember(instance, entry.clone(), true),
+            Fact::Unparked { decision, .. } => match decision {
+                UnparkDecision::Succeeded(_) => self.settle(instance, entry.clone()),
+                UnparkDecision::Failed if self.is_handled(instance, node) => {
+                    self.settle(instance, entry.clone());
+                }
+                UnparkDecision::Failed => self.drop(instance),
+                UnparkDecision::Retry => self.remember(instance, entry.clone(), false),
+            },
+            // What waited waits again, counted from the same time; what stopped stops again.
+            _ => {}
+        }
+    }
+
+    /// Copies an entry that stays only if the instance turns out to be kept.
+    fn remember(&mut self, instance: &InstanceId, entry: Entry, unknown: bool) {
+        let open = self.open.entry(instance.clone()).or_default();
+        open.places.push(self.copied.len());
+        open.unknown = unknown;
+        self.copy(entry);
+    }
+
+    /// Copies the end of an item, and with it all before.
+    fn settle(&mut self, instance: &InstanceId, entry: Entry) {
+        self.open.remove(instance);
+        self.copy(entry);
+    }
+
+    /// The instance runs again as if it never had.
+    fn drop(&mut self, instance: &InstanceId) {
+        if let Some(open) = self.open.remove(instance) {
+            self.forget(open.places);
+        }
+    }
+
+    fn is_unknown(&self, instance: &InstanceId) -> bool {
+        self.open.get(instance).is_some_and(|open| open.unknown)
+    }
+
+    /// Whether an unknown outcome of this node may not be tried again without a person.
+    fn asks_a_person(&self, node: u32) -> bool {
+        let node = self.ended.plan().node(node);
+        node.effect == EffectClass::AtMostOnce && node.on_indeterminate != OnIndeterminate::Retry
+    }
+
+    /// Whether the failure of this item is a result that its list goes on with.
+    fn is_handled(&self, instance: &InstanceId, node: u32) -> bool {
+        let goes_on = self.ended.plan().node(node).on_error == OnError::Continue;
+        instance.item.is_some() && goes_on && !self.ending
+    }
+
+    /// Whether the activation ended by itself, and something could follow from it.
+    fn ended_well(&self, node: u32, number: u32) -> bool {
+        let activation = self.ended.state().activation(node, number);
+        activation.is_some_and(|activation| match activation.status {
+            InstanceStatus::Skipped => true,
+            // What failed with the execution, or stopped it, left by no port.
+            InstanceStatus::Succeeded | InstanceStatus::Failed => activation.port.is_some(),
+            _ => false,
+        })
+    }
+
+    /// Whether nothing that fails after this fact is handled.
+    fn begins_the_end(&self, fact: &Fact) -> bool {
+        match fact {
+            Fact::CancellationRequested { .. } | Fact::StopRequested { .. } => true,
+            Fact::AttemptFailed {
+                instance,
+                retry_at: None,
+                ..
+            }
+            | Fact::Unparked {
+                instance: Some(instance),
+                decision: UnparkDecision::Failed,
+                ..
+            } => {
+                let whole = instance.item.is_none();
+                whole && !self.ended_well(self.node(instance), instance.activation)
+            }
+            _ => false,
+        }
+    }
+
+    fn node(&self, instance: &InstanceId) -> u32 {
+        let plan = self.ended.plan();
+        plan.index_of(instance.node.as_str())
+            .expect("a journal names only nodes of its plan")
+    }
+}
+
+/// Whether an error of a started attempt leaves open what it did.
+fn leaves_open(class: &ErrorClass) -> bool {
+    matches!(
+        class,
+        ErrorClass::Unknown | ErrorClass::Timeout | ErrorClass::Cancelled
+    )
+}
+
+/// Which nodes can be reached from this one, itself included; by dense index.
+fn downstream(plan: &ExecutionPlan, from: u32) -> Vec<bool> {
+    let mut reached = vec![false; plan.nodes.len()];
+    reached[from as usize] = true;
+    let mut queue = VecDeque::from([from]);
+    while let Some(node) = queue.pop_front() {
+        let next: BTreeSet<u32> = plan.outgoing(node).map(|(_, edge)| edge.to).collect();
+        for node in next {
+            if !mem::replace(&mut reached[node as usize], true) {
+                queue.push_back(node);
+            }
+        }
+    }
+    reached
+}
+
+fn unknown_node(plan: &ExecutionPlan, node: &NodeId) -> AgainError {
+    let names = plan.nodes.iter().map(|node| node.id.as_str());
+    AgainError::UnknownNode {
+        workflow: plan.workflow.to_string(),
+        node: node.clone(),
+        near: nearest(node.as_str(), names).map(str::to_owned),
+    }
+}

@@ -1,0 +1,579 @@
+//! Retries and restarts of random executions that ended somehow.
+//!
+//! The rig checks the new executions as it checks all: their journals replay, and no effect that
+//! may have happened is repeated unless a person says so.
+
+mod rig;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use nebula_action::{EffectClass, ErrorClass};
+use nebula_core::{Digest, ExecutionId, TenantId};
+use nebula_execution::{
+    Again, AgainError, Copying, Entry, ExecutionPlan, Fact, InstanceId, InstanceStatus,
+    NewExecution, Rest, StartOptions, Status, StoredEntry, UnparkDecision,
+};
+use nebula_workflow::{OnError, OnIndeterminate};
+use proptest::prelude::*;
+use rig::{
+    Rig,
+    case::{Case, cases, settings},
+    execution, plan,
+    script::{fact, take},
+    world::{Act, World},
+};
+use serde_json::{Value, json};
+
+/// The execution number `number` after the first.
+fn later(number: u8) -> ExecutionId {
+    ExecutionId::from_bytes([100 + number; 16])
+}
+
+fn again(rig: &Rig, how: Again, id: ExecutionId) -> Result<Rig, AgainError> {
+    let mut copying = Copying::new(&rig.machine, how)?;
+    for (seq, entry) in (1..).zip(&rig.journal) {
+        let entry = entry.clone();
+        copying.take(&StoredEntry {
+            seq,
+            epoch: 1,
+            entry,
+        })?;
+    }
+    let now = rig.now.plus(std::time::Duration::from_secs(9));
+    Ok(Rig::of(rig.plan.clone(), copying.finish(id, now), now))
+}
+
+/// How many entries were copied.
+fn copied(rig: &Rig) -> usize {
+    let started = rig.machine.state().started().unwrap();
+    started.repeats.as_ref().unwrap().copied as usize
+}
+
+/// Whether `to` is `from` or comes after it.
+fn follows(plan: &ExecutionPlan, from: u32, to: u32) -> bool {
+    from == to
+        || plan
+            .outgoing(from)
+            .any(|(_, edge)| follows(plan, edge.to, to))
+}
+
+fn node_of(plan: &ExecutionPlan, instance: &InstanceId) -> u32 {
+    plan.index_of(instance.node.as_str()).unwrap()
+}
+
+/// The instances, items included, of which the journal has a result that something may follow from.
+fn succeeded(rig: &Rig) -> Vec<InstanceId> {
+    let results = rig.journal.iter().filter_map(|entry| match &entry.fact {
+        Fact::AttemptSucceeded { instance, .. } => Some(vec![instance.clone()]),
+        Fact::Unparked {
+            instance: Some(instance),
+            decision: UnparkDecision::Succeeded(_),
+            ..
+        } => Some(vec![instance.clone()]),
+        Fact::ItemsSettled {
+            instance,
+            from,
+            outcomes,
+        } => {
+            let items = *from..*from + outcomes.len() as u32;
+            Some(items.map(|item| instance.of_item(item)).collect())
+        }
+        _ => None,
+    });
+    results.flatten().collect()
+}
+
+/// The at-most-once effects of which nobody knows whether they happened, read from the journal alone.
+fn unknown(rig: &Rig) -> Vec<InstanceId> {
+    let mut open = BTreeMap::new();
+    for entry in &rig.journal {
+        let Some(instance) = entry.fact.instance() else {
+            continue;
+        };
+        let node = rig.plan.node(node_of(&rig.plan, instance));
+        let asks = node.effect == EffectClass::AtMostOnce
+            && node.on_indeterminate != OnIndeterminate::Retry;
+        let unknown = match &entry.fact {
+            Fact::AttemptStarted { .. } | Fact::AttemptIndeterminate { .. } => asks,
+            Fact::AttemptFailed { error, .. } => {
+                let leaves_open = matches!(
+                    error.class,
+                    ErrorClass::Unknown | ErrorClass::Timeout | ErrorClass::Cancelled
+                );
+                leaves_open && open.get(instance).copied().unwrap_or(false)
+            }
+            _ => false,
+        };
+        open.insert(instance.clone(), unknown);
+    }
+    let mut open: Vec<_> = open.into_iter().filter(|(_, open)| *open).collect();
+    // Whose failure was handled has ended.
+    open.retain(|(instance, _)| {
+        let state = rig.machine.state();
+        let whole = state.activation(node_of(&rig.plan, instance), instance.activation);
+        whole.unwrap().port.is_none()
+    });
+    open.into_iter().map(|(instance, _)| instance).collect()
+}
+
+/// What must hold of a new execution that was driven to its end, whatever the old one was.
+fn check_again(old: &Rig, new: &World<'_>, how: &Again) {
+    let plan = &old.plan;
+    let from = match how {
+        Again::Retry => None,
+        Again::Restart { from: Some(node) } => plan.index_of(node.as_str()),
+        Again::Restart { from: None } => unreachable!("not asked for here"),
+    };
+    let redone = |instance: &InstanceId| {
+        from.is_some_and(|from| follows(plan, from, node_of(plan, instance)))
+    };
+    for instance in succeeded(old) {
+        let again = new.ran.contains(&instance);
+        assert!(!again || redone(&instance), "{instance} runs again");
+        let before = old.machine.idempotency_key(&instance);
+        let after = new.rig.machine.idempotency_key(&instance);
+        assert_eq!(before != after, redone(&instance), "the key of {instance}");
+        let ready = (
+            old.machine.ready_at(&instance),
+            new.rig.machine.ready_at(&instance),
+        );
+        assert!(redone(&instance) || ready.0 == ready.1, "{instance}");
+    }
+    let after = &new.rig.journal[1 + copied(&new.rig)..];
+    for instance in unknown(old) {
+        let about = |entry: &&Entry| entry.fact.instance() == Some(&instance);
+        let first = after.iter().find(about).map(|entry| &entry.fact);
+        let starts = matches!(first, Some(Fact::AttemptStarted { .. }));
+        assert!(!starts || redone(&instance), "{instance} may have acted");
+    }
+    let started = new.rig.machine.state().started().unwrap();
+    assert_eq!(started.origin, Some(execution()));
+    let of = started.repeats.as_ref().unwrap().of;
+    assert_eq!(of, old.machine.id());
+}
+
+/// A way to go over it again; `None` where nothing led to the node.
+fn pick(rig: &Rig, pick: u16) -> Option<Again> {
+    if pick.is_multiple_of(2) {
+        return Some(Again::Retry).filter(|_| rig.machine.rest() != Rest::Ended(Status::Completed));
+    }
+    let node = u32::from(pick / 2) % rig.plan.nodes.len() as u32;
+    let activations = rig.machine.state().activations(node);
+    let ran = activations
+        .iter()
+        .any(|activation| activation.status != InstanceStatus::Skipped);
+    let from = Some(rig.plan.node(node).id.clone());
+    ran.then_some(Again::Restart { from })
+}
+
+/// What can be seen of every activation of every node.
+fn ends(rig: &Rig) -> Vec<Value> {
+    let nodes = 0..rig.plan.nodes.len() as u32;
+    let activations = nodes.flat_map(|node| rig.machine.state().activations(node));
+    let seen = activations.map(|it| json!([it.status, it.port, it.output]));
+    seen.collect()
+}
+
+proptest! {
+    #![proptest_config(settings())]
+
+    #[test]
+    fn whatever_it_was_what_succeeded_is_kept_and_unknown_effects_are_not_repeated(
+        case in cases(false),
+        cancelled in proptest::option::of(0..30_usize),
+        crashes in any::<bool>(),
+        picks in proptest::collection::vec(any::<u16>(), 1..4),
+    ) {
+        let mut world = World::new(case.plan(), &case, case.seed).with_crashes(crashes);
+        match cancelled {
+            Some(after) => world.cancelled_after(after),
+            None => world.run(),
+        };
+        let mut old = world.rig;
+        // Again, and what came of that again.
+        for (number, picked) in (0..).zip(picks) {
+            let Some(how) = pick(&old, picked) else {
+                continue;
+            };
+            let rig = again(&old, how.clone(), later(number)).unwrap();
+            let mut new = World::of(rig, &case, case.seed).with_crashes(crashes);
+            prop_assert!(new.run().is_terminal());
+            check_again(&old, &new, &how);
+            old = new.rig;
+        }
+    }
+
+    #[test]
+    fn it_ends_as_if_the_failure_had_not_happened(
+        mut case in cases(true),
+        cancelled in proptest::option::weighted(0.3, 0..30_usize),
+        picked in any::<u16>(),
+    ) {
+        for node in &mut case.nodes {
+            // Which token is first, and what a person says, may differ.
+            node.join = 0;
+            if node.effect == EffectClass::AtMostOnce {
+                node.effect = EffectClass::Keyed;
+            }
+        }
+        let mut healed: Case = case.clone();
+        for node in &mut healed.nodes {
+            if node.on_error == OnError::Fail {
+                node.acts = vec![Act::Succeed];
+            }
+        }
+        let mut smooth = World::new(healed.plan(), &healed, case.seed);
+        prop_assert_eq!(smooth.run(), Status::Completed);
+        let mut rough = World::new(case.plan(), &case, case.seed);
+        match cancelled {
+            Some(after) => rough.cancelled_after(after),
+            None => rough.run(),
+        };
+        let Some(how) = pick(&rough.rig, picked) else {
+            return Ok(());
+        };
+        let rig = again(&rough.rig, how.clone(), later(1)).unwrap();
+        let mut new = World::of(rig, &healed, case.seed.wrapping_add(1));
+        prop_assert_eq!(new.run(), Status::Completed);
+        check_again(&rough.rig, &new, &how);
+        prop_assert_eq!(ends(&new.rig), ends(&smooth.rig));
+        prop_assert_eq!(new.rig.machine.state().output(), smooth.rig.machine.state().output());
+        if let Again::Restart { from: Some(node) } = &how {
+            let from = new.rig.plan.index_of(node.as_str()).unwrap();
+            let plan = new.rig.plan.clone();
+            // Which items of a list begin before one of them ends it is chance.
+            let whole = |it: &&InstanceId| {
+                let node = node_of(&plan, it);
+                let activation = smooth.rig.machine.state().activation(node, it.activation);
+                follows(&plan, from, node)
+                    && activation.unwrap().status == InstanceStatus::Succeeded
+            };
+            let of = |ran: &[InstanceId]| {
+                let redone = ran.iter().filter(whole);
+                let mut redone: Vec<_> = redone.cloned().collect();
+                redone.sort();
+                redone
+            };
+            prop_assert_eq!(of(&new.ran), of(&smooth.ran), "all that follows runs as it does at first");
+        }
+    }
+}
+
+/// Runs a script to its end, then shows what a retry or a restart copies and does first.
+fn check(text: &str, script: &str, from: Option<&str>, expected: &str) -> Rig {
+    let mut old = Rig::new(plan(text));
+    for step in script.split(',').map(str::trim) {
+        take(&mut old, step);
+    }
+    let how = match from {
+        None => Again::Retry,
+        Some("*") => Again::Restart { from: None },
+        Some(node) => Again::Restart {
+            from: Some(node.parse().unwrap()),
+        },
+    };
+    let mut new = again(&old, how, later(1)).unwrap();
+    let shown: Vec<_> = new.journal[1..]
+        .iter()
+        .map(|entry| fact(&entry.fact))
+        .collect();
+    let begun = new.journal.len();
+    take(&mut new, "begin");
+    let after: Vec<_> = new.journal[begun..]
+        .iter()
+        .map(|entry| fact(&entry.fact))
+        .collect();
+    let rest = match new.machine.rest() {
+        Rest::Busy => "busy",
+        Rest::Parked { .. } => "parked",
+        Rest::Waiting { .. } => "waiting",
+        Rest::Paused { .. } => "paused",
+        Rest::Ended(_) => "ended",
+    };
+    let shown = format!("{} | {} = {rest}", shown.join(", "), after.join(", "));
+    assert_eq!(shown, expected, "\nplan: {text}\nscript: {script}\n");
+    new
+}
+
+#[test]
+fn a_known_failure_is_forgotten_and_an_unknown_effect_is_asked_about() {
+    check(
+        "a -> b; b: once",
+        "begin, a ok, b start, b fail",
+        None,
+        "a ok/1 |  = busy",
+    );
+    // Cancelled while a person was asked: the question stays.
+    check(
+        "a -> b; b: once",
+        "begin, a ok, b start, b unknown, cancel",
+        None,
+        "a ok/1, b started/1, b unknown/1 | parked on b = parked",
+    );
+    // By the node's own word the unknown effect counted as failed; a retry still may not repeat it.
+    check(
+        "a -> b; b: once, fails",
+        "begin, a ok, b start, b unknown",
+        None,
+        "a ok/1, b started/1, b unknown/1 | parked on b = parked",
+    );
+    check(
+        "a -> b; b: once, repeats",
+        "begin, a ok, b start, b unknown",
+        None,
+        "a ok/1 |  = busy",
+    );
+    // A person who restarts it wants it once more.
+    check(
+        "a -> b; b: once",
+        "begin, a ok, b start, b unknown, cancel",
+        Some("b"),
+        "a ok/1 |  = busy",
+    );
+    // A person said that it did not happen.
+    check(
+        "a -> b; b: once",
+        "begin, a ok, b start, b unknown, unpark b failed",
+        None,
+        "a ok/1 |  = busy",
+    );
+}
+
+#[test]
+fn handled_failures_and_their_tokens_are_kept() {
+    check(
+        "a.error -> c, c -> d",
+        "begin, a fail, c ok, d fail",
+        None,
+        "a failed/1, c ok/1 |  = busy",
+    );
+    check(
+        "a -> b; a: continue, retry 2",
+        "begin, a again, @100, a fail, b fail",
+        None,
+        "a failed/1 again@100, a failed/2 |  = busy",
+    );
+}
+
+#[test]
+fn what_came_in_while_it_ended_is_kept_if_it_succeeded() {
+    check(
+        "a -> c, b -> d; b: write",
+        "begin, b start, a fail, b ok",
+        None,
+        "b started/1, b ok/1 |  = busy",
+    );
+}
+
+#[test]
+fn items_that_ended_are_kept_and_the_others_run() {
+    let new = check(
+        "a; a: items, keyed, window 2",
+        "begin, a open 3, a[0] start, a[1] start, a[0] ok, a[2] start, a[1] fail, a[2] cancelled, a fail",
+        None,
+        "a opened 3, a[0] started/1, a[0] ok/1 |  = busy",
+    );
+    let items = new.machine.state().activations(0)[0]
+        .items
+        .as_ref()
+        .unwrap();
+    assert_eq!((items.count, items.settled), (3, 1));
+    // What is lost while the execution ends is no result that the list goes on with.
+    check(
+        "a; a: items, keyed, continue",
+        "begin, a open 3, a[0] start, a[1] start, a[1] ok, a[2] start, a[2] fail, cancel, crash",
+        None,
+        "a opened 3, a[1] started/1, a[1] ok/1, a[2] started/1, a[2] failed/1 |  = busy",
+    );
+}
+
+#[test]
+fn signals_that_were_taken_stay_taken() {
+    let script = "begin, signal go 1, signal go 2, w awaits go, w took, v fail";
+    let text = "w -> v; w: wait";
+    check(
+        text,
+        script,
+        None,
+        "go1 came, go2 came, w awaits go, w took 1 |  = busy",
+    );
+    check(text, script, Some("w"), "go2 came |  = busy");
+}
+
+#[test]
+fn waits_pauses_and_people_are_left_behind() {
+    check(
+        "a -> w, a -> b; w: wait",
+        "begin, a ok, w waits 900, pause, unpause, b fail",
+        None,
+        "a ok/1 |  = busy",
+    );
+    check(
+        "a -> b; b: stop",
+        "begin, a ok, b stop",
+        Some("a"),
+        " |  = busy",
+    );
+    check(
+        "a -> b; b: stop",
+        "begin, a ok, b stop",
+        Some("b"),
+        "a ok/1 |  = busy",
+    );
+    check(
+        "a -> b",
+        "begin, a ok, b ok, output",
+        Some("*"),
+        " |  = busy",
+    );
+}
+
+#[test]
+fn two_restarts_of_one_execution_have_keys_of_their_own() {
+    let mut old = Rig::new(plan("a -> b"));
+    for step in ["begin", "a ok", "b fail"] {
+        take(&mut old, step);
+    }
+    let from = |node: &str| Again::Restart {
+        from: Some(node.parse().unwrap()),
+    };
+    let key = |rig: &Rig, node: &str| rig.machine.idempotency_key(&rig::id(node));
+    let one = again(&old, from("b"), later(1)).unwrap();
+    let two = again(&old, from("b"), later(2)).unwrap();
+    let whole = again(&old, Again::Restart { from: None }, later(3)).unwrap();
+    let keys = [&old, &one, &two, &whole].map(|rig| key(rig, "b"));
+    for (index, one) in keys.iter().enumerate() {
+        assert!(!keys[index + 1..].contains(one), "{keys:?}");
+    }
+    assert_eq!(key(&old, "a"), key(&one, "a"));
+    assert_ne!(key(&old, "a"), key(&whole, "a"));
+    // Retrying a restart keeps what the restart began.
+    let mut one = one;
+    take(&mut one, "begin");
+    take(&mut one, "b fail");
+    let retried = again(&one, Again::Retry, later(4)).unwrap();
+    assert_eq!(key(&one, "b"), key(&retried, "b"));
+    let started = retried.machine.state().started().unwrap();
+    assert_eq!(started.origin, Some(execution()));
+    let number = |rig: &Rig| {
+        let started = rig.machine.state().started().unwrap();
+        started
+            .repeats
+            .as_ref()
+            .unwrap()
+            .generation(&rig::id("b"))
+            .unwrap()
+            .number
+    };
+    assert_eq!(number(&retried), 1);
+    take(&mut one, "output");
+    let third = again(&one, from("a"), later(5)).unwrap();
+    assert_eq!(number(&third), 2);
+}
+
+#[test]
+fn a_restarted_node_is_ready_now_and_a_retried_one_when_it_was() {
+    let mut old = Rig::new(plan("a -> b"));
+    take(&mut old, "begin");
+    take(&mut old, "@700");
+    take(&mut old, "a ok");
+    take(&mut old, "b fail");
+    let ready = |rig: &Rig, node: &str| rig.machine.ready_at(&rig::id(node)).as_millis();
+    let retried = again(&old, Again::Retry, later(1)).unwrap();
+    assert_eq!((ready(&retried, "a"), ready(&retried, "b")), (0, 700));
+    let from = Some("b".parse().unwrap());
+    let restarted = again(&old, Again::Restart { from }, later(1)).unwrap();
+    assert_eq!((ready(&restarted, "a"), ready(&restarted, "b")), (0, 9_700));
+    let whole = again(&old, Again::Restart { from: None }, later(1)).unwrap();
+    assert_eq!(ready(&whole, "a"), 9_700);
+}
+
+#[test]
+fn what_cannot_be_gone_over_again_is_refused() {
+    let mut rig = Rig::new(plan("a -> b, a.error -> c"));
+    let refused = |rig: &Rig, from: Option<&str>| {
+        let how = from.map_or(Again::Retry, |node| Again::Restart {
+            from: Some(node.parse().unwrap()),
+        });
+        again(rig, how, later(1))
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
+    };
+    let id = execution();
+    take(&mut rig, "begin");
+    assert_eq!(refused(&rig, None), format!("{id} has not ended"));
+    for step in ["a ok", "b ok", "output"] {
+        take(&mut rig, step);
+    }
+    assert_eq!(
+        refused(&rig, None),
+        format!("{id} completed: nothing of it failed")
+    );
+    assert_eq!(
+        refused(&rig, Some("x")),
+        "the workflow `test` has no node `x`"
+    );
+    assert_eq!(
+        refused(&rig, Some("c")),
+        format!("node `c` did not run in {id}: nothing led to it")
+    );
+}
+
+#[test]
+fn more_than_the_limit_is_not_copied() {
+    let mut rig = Rig::new(plan("a"));
+    take(&mut rig, "begin");
+    take(&mut rig, "a fail");
+    let mut copying = Copying::new(&rig.machine, Again::Retry).unwrap();
+    let signal = |number: usize| {
+        let named = nebula_execution::NamedSignal::new("go", &number.to_string(), Arc::default());
+        StoredEntry {
+            seq: number as u64,
+            epoch: 1,
+            entry: Entry {
+                at: rig.now,
+                fact: Fact::SignalReceived(named.unwrap()),
+            },
+        }
+    };
+    for number in 0..nebula_execution::MAX_COPIED_ENTRIES {
+        copying.take(&signal(number)).unwrap();
+    }
+    let over = copying.take(&signal(nebula_execution::MAX_COPIED_ENTRIES));
+    assert_eq!(
+        over,
+        Err(AgainError::TooMany {
+            execution: execution()
+        })
+    );
+}
+
+#[test]
+fn version_grants_folder_and_input_are_those_of_the_first() {
+    let plan = plan("a");
+    let options = StartOptions {
+        folder: Some("/srv/orders".into()),
+        vars: json!({ "region": "eu" }),
+        trigger: json!({ "kind": "cron" }),
+        ..StartOptions::default()
+    };
+    let digest = Digest::of(b"plan");
+    let (tenant, start) = (TenantId::local(), rig::START);
+    let new = NewExecution::new(
+        execution(),
+        tenant,
+        start,
+        (&plan, digest),
+        json!(7),
+        options,
+    );
+    let mut old = Rig::of(plan, new, start);
+    take(&mut old, "begin");
+    take(&mut old, "a fail");
+    let new = again(&old, Again::Retry, later(1)).unwrap();
+    let (before, after) = (old.machine.state().started(), new.machine.state().started());
+    let mut after = after.unwrap().clone();
+    (after.origin, after.repeats) = (None, None);
+    assert_eq!(before, Some(&after));
+}

@@ -1,0 +1,269 @@
+//! Random workflows, and all that their worlds decide.
+
+use std::sync::Arc;
+
+use nebula_action::{ActionKind, ControlKind, EffectClass};
+use nebula_execution::{ExecutionPlan, InstanceId, PlanConnection, PlanNode, Taken};
+use nebula_workflow::{JoinRest, JoinRule, OnError, OnIndeterminate};
+use proptest::prelude::*;
+
+use super::{
+    connection, node, plan_of, program,
+    world::{Act, Script},
+};
+
+/// A workflow and all that its world decides.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) edges: Vec<Edge>,
+    pub(crate) concurrency: u32,
+    pub(crate) timeout: Option<u64>,
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) effect: EffectClass,
+    pub(crate) join: u8,
+    pub(crate) on_error: OnError,
+    pub(crate) on_indeterminate: OnIndeterminate,
+    pub(crate) reconciles: bool,
+    pub(crate) retry: u32,
+    pub(crate) items: Option<u32>,
+    pub(crate) window: u32,
+    pub(crate) waits: bool,
+    pub(crate) skips: bool,
+    /// What its attempts do, one after the other; the last one for all that follow.
+    pub(crate) acts: Vec<Act>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Edge {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) error: bool,
+    pub(crate) taken: bool,
+}
+
+fn nodes(plain: bool) -> impl Strategy<Value = Node> {
+    let effect = prop_oneof![
+        Just(EffectClass::Pure),
+        Just(EffectClass::Read),
+        Just(EffectClass::Idempotent),
+        Just(EffectClass::Keyed),
+        Just(EffectClass::AtMostOnce),
+    ];
+    let on_error = prop_oneof![
+        Just(OnError::Fail),
+        Just(OnError::Continue),
+        Just(OnError::Route)
+    ];
+    let on_indeterminate = prop_oneof![
+        3 => Just(OnIndeterminate::Park),
+        1 => Just(OnIndeterminate::Fail),
+        1 => Just(OnIndeterminate::Retry),
+    ];
+    let act = prop_oneof![
+        6 => Just(Act::Succeed),
+        1 => Just(Act::Fail),
+        2 => Just(Act::Again),
+        1 => Just(Act::Late),
+    ];
+    let lone = (
+        effect,
+        0..6_u8,
+        on_error,
+        on_indeterminate,
+        any::<bool>(),
+        1..4_u32,
+    );
+    let rest = (
+        proptest::option::weighted(0.3, 0..5_u32),
+        1..4_u32,
+        proptest::bool::weighted(0.1),
+        proptest::bool::weighted(0.1),
+        proptest::collection::vec(act, 1..4),
+    );
+    (lone, rest).prop_map(move |(lone, rest)| {
+        let (effect, join, on_error, on_indeterminate, reconciles, retry) = lone;
+        let (items, window, waits, skips, acts) = rest;
+        let waits = waits && items.is_none();
+        let join = if plain { join % 2 * 5 } else { join };
+        Node {
+            effect,
+            join,
+            on_error,
+            on_indeterminate,
+            reconciles,
+            retry,
+            items,
+            window,
+            waits,
+            skips,
+            acts,
+        }
+    })
+}
+
+/// Workflows; plain ones have joins `all` and `any` and no time limit.
+pub(crate) fn cases(plain: bool) -> impl Strategy<Value = Case> {
+    let nodes = proptest::collection::vec(nodes(plain), 1..8);
+    let edges = proptest::collection::vec(
+        (any::<u16>(), any::<u16>(), any::<u8>(), any::<u8>()),
+        0..14,
+    );
+    let timeout = proptest::option::weighted(0.15, 1..400_u64);
+    (nodes, edges, 1..5_u32, timeout, any::<u64>()).prop_map(
+        move |(mut nodes, picks, concurrency, timeout, seed)| {
+            let count = nodes.len();
+            let mut edges: Vec<Edge> = Vec::new();
+            for (a, b, error, taken) in picks {
+                let (a, b) = (usize::from(a) % count, usize::from(b) % count);
+                let (from, to) = (a.min(b), a.max(b));
+                let error = error < 50 && nodes[from].on_error == OnError::Route;
+                let twice = edges
+                    .iter()
+                    .any(|e| (e.from, e.to, e.error) == (from, to, error));
+                if from != to && !twice {
+                    edges.push(Edge {
+                        from,
+                        to,
+                        error,
+                        taken: taken < 200,
+                    });
+                }
+            }
+            balance(&mut nodes, &edges);
+            let timeout = timeout.filter(|_| !plain);
+            Case {
+                nodes,
+                edges,
+                concurrency,
+                timeout,
+                seed,
+            }
+        },
+    )
+}
+
+/// Makes joins `each` where inputs of unequal rate meet, as the planner demands; and keeps rates small.
+fn balance(nodes: &mut [Node], edges: &[Edge]) {
+    let mut rates = vec![1_u32; nodes.len()];
+    for to in 0..nodes.len() {
+        let inputs: Vec<u32> = edges
+            .iter()
+            .filter(|e| e.to == to)
+            .map(|e| rates[e.from])
+            .collect();
+        let Some(first) = inputs.first() else {
+            continue;
+        };
+        let equal = inputs.iter().all(|rate| rate == first);
+        let each = nodes[to].join == 4 || !equal;
+        if each && inputs.iter().sum::<u32>() <= 6 || !equal {
+            nodes[to].join = 4;
+            rates[to] = inputs.iter().sum();
+        } else {
+            nodes[to].join = if nodes[to].join == 4 {
+                0
+            } else {
+                nodes[to].join
+            };
+            rates[to] = *first;
+        }
+    }
+}
+
+impl Case {
+    pub(crate) fn plan(&self) -> Arc<ExecutionPlan> {
+        let nodes: Vec<PlanNode> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(index, it)| {
+                let mut node = node(&format!("n{index}"));
+                let inputs = self.edges.iter().filter(|edge| edge.to == index).count() as u32;
+                node.effect = it.effect;
+                node.join = match it.join {
+                    1 => JoinRule::Any,
+                    2 | 3 => JoinRule::Count {
+                        count: (u32::from(it.join)).min(inputs.max(1)),
+                        rest: JoinRest::Absorb,
+                    },
+                    4 => JoinRule::Each,
+                    _ => JoinRule::All,
+                };
+                node.on_error = it.on_error;
+                node.on_indeterminate = it.on_indeterminate;
+                node.reconciles = it.reconciles;
+                node.retry.max_attempts = it.retry;
+                node.for_each = it.items.map(|_| program("$input"));
+                node.concurrency = it.window;
+                if it.waits {
+                    node.kind = ActionKind::Control(ControlKind::Wait);
+                    node.effect = EffectClass::Pure;
+                }
+                node
+            })
+            .collect();
+        let edges: Vec<PlanConnection> = self
+            .edges
+            .iter()
+            .map(|edge| {
+                let port = if edge.error { "error" } else { "main" };
+                connection(&nodes, edge.from as u32, port, edge.to as u32)
+            })
+            .collect();
+        let mut parts = plan_of(nodes, edges);
+        parts.concurrency = self.concurrency;
+        parts.timeout = self.timeout.map(std::time::Duration::from_millis);
+        Arc::new(ExecutionPlan::new(parts).unwrap())
+    }
+
+    pub(crate) fn of(&self, name: &str) -> (usize, &Node) {
+        let index = name[1..].parse().unwrap();
+        (index, &self.nodes[index])
+    }
+}
+
+impl Script for Case {
+    fn act(&self, instance: &InstanceId, attempt: u32) -> Act {
+        let (_, node) = self.of(instance.node.as_str());
+        let place = attempt as usize - 1 + instance.item.unwrap_or(0) as usize;
+        node.acts[place.min(node.acts.len() - 1)]
+    }
+
+    fn taken(&self, plan: &ExecutionPlan, node: u32, port: &str) -> Taken {
+        let leaving = self
+            .edges
+            .iter()
+            .filter(|e| e.from == node as usize && e.error == (port == "error"));
+        let taken = leaving.filter(|edge| edge.taken);
+        Taken::Only(
+            taken
+                .map(|edge| plan.node(edge.to as u32).id.as_str().into())
+                .collect(),
+        )
+    }
+
+    fn items(&self, node: &str) -> u32 {
+        self.of(node).1.items.unwrap_or(0)
+    }
+
+    fn skips(&self, node: &str) -> bool {
+        self.of(node).1.skips
+    }
+
+    fn waits(&self, node: &str) -> bool {
+        self.of(node).1.waits
+    }
+}
+
+/// A failure prints its smallest case, seeds and all; `PROPTEST_CASES` asks for more than 256.
+pub(crate) fn settings() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
