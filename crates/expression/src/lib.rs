@@ -80,6 +80,6 @@ mod value;
 pub use error::{ExpressionError, Phase};
 pub use limits::Limits;
 pub use program::{CompileOptions, Evaluated, Evaluator, Mode, Program, Spent};
-pub use rename::rename_node;
+pub use rename::{Edit, RenameError, rename_node};
 pub use report::{NodeReference, NodeSpan, Purity, Report, Root};
 pub use scope::{Context, Deadline, JsonScope, NodeView, Scope};

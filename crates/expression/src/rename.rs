@@ -1,73 +1,133 @@
 //! Renaming a node in the source of an expression.
 
-use crate::{CompileOptions, Limits, Mode, Program};
+use std::ops::Range;
 
-/// The source with every mention of the node `from` naming `to`; everything else stays as it is
-/// written. `None` if it does not compile or does not mention the node.
+use crate::{CompileOptions, ExpressionError, Limits, Mode, Program};
+
+/// What is to stand in the place of a part of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// The bytes that go.
+    pub range: Range<usize>,
+    /// What comes there.
+    pub text: String,
+}
+
+/// Why a node cannot be renamed in an expression.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RenameError {
+    /// It does not compile; every problem of it.
+    #[error("the expression does not compile")]
+    Source(Vec<ExpressionError>),
+    /// With these edits it would not say the same of the new name.
+    #[error("the mention of the node cannot be rewritten")]
+    Mention {
+        /// The bytes of the first mention.
+        range: Range<usize>,
+    },
+}
+
+impl Edit {
+    /// The source with the edits made, which are in the order of their places and do not overlap.
+    #[must_use]
+    pub fn apply(source: &str, edits: &[Self]) -> String {
+        let mut out = String::with_capacity(source.len() + 16);
+        let mut at = 0;
+        for edit in edits {
+            out.push_str(&source[at..edit.range.start]);
+            out.push_str(&edit.text);
+            at = edit.range.end;
+        }
+        out.push_str(&source[at..]);
+        out
+    }
+}
+
+/// The edits that make every mention of the node `from` name `to`, in the order of their places;
+/// none if there is no mention.
 ///
-/// `$nodes.a` becomes `$nodes["b-c"]` where the new id is no name, with the `quote` that the text
-/// around the expression leaves free.
+/// Only the id goes, so that its quotes stay as they are. `$nodes.a` becomes `$nodes["b-c"]` where
+/// the new id is no name, with the `quote` that the text around the expression leaves free.
+///
+/// # Errors
+/// The source does not compile, or a mention is written in a way that cannot be edited.
 ///
 /// ```
-/// use nebula_expression::rename_node;
+/// use nebula_expression::{Edit, rename_node};
 ///
-/// let renamed = rename_node("`${$nodes.fetch?.result}`", "fetch", "load", '"');
-/// assert_eq!(renamed.as_deref(), Some("`${$nodes.load?.result}`"));
+/// let source = "`${$nodes.fetch?.result}`";
+/// let edits = rename_node(source, "fetch", "load", '"').unwrap();
+/// assert_eq!(Edit::apply(source, &edits), "`${$nodes.load?.result}`");
 /// ```
-#[must_use]
-pub fn rename_node(source: &str, from: &str, to: &str, quote: char) -> Option<String> {
+pub fn rename_node(
+    source: &str,
+    from: &str,
+    to: &str,
+    quote: char,
+) -> Result<Vec<Edit>, RenameError> {
     let options = CompileOptions {
         mode: Mode::Lenient,
         nodes: None,
         limits: Limits::default(),
     };
-    let program = Program::compile(source, &options).ok()?;
-    let nodes = &program.report().nodes;
-    let reference = nodes.iter().find(|node| node.node == from)?;
-    let mut spans: Vec<_> = reference
-        .spans
-        .iter()
-        .map(|span| span.start..span.end)
-        .collect();
-    spans.sort_by_key(|span| span.start);
-    // A part of the source may be compiled twice.
-    spans.dedup();
-    let mut out = String::with_capacity(source.len() + 16);
-    let mut at = 0;
-    for span in spans {
-        let before = &source[at..span.start];
-        let written = &source[span.clone()];
-        if before.ends_with(['"', '\'', '`']) {
-            // The quotes stay: an id holds nothing that one would end at.
-            out.push_str(before);
-            out.push_str(to);
-        } else if written != from {
-            // The whole literal, because it is written with escapes or as a number.
-            out.push_str(before);
-            out.push_str(&format!("{quote}{to}{quote}"));
-        } else if is_name(to) {
-            out.push_str(before);
-            out.push_str(to);
-        } else {
-            // `?.` stays before a bracket, a plain dot does not.
-            let chain = before.trim_end();
-            let dot = chain.strip_suffix('.')?;
-            out.push_str(if dot.ends_with('?') { chain } else { dot });
-            out.push_str(&format!("[{quote}{to}{quote}]"));
-        }
-        at = span.end;
-    }
-    out.push_str(&source[at..]);
-    // Comments between the dot and the id, or an id that needs escapes, are not rewritten wrongly.
-    let again = Program::compile(&out, &options).ok()?;
-    let renamed = |program: &Program, id: &str| {
+    let program = Program::compile(source, &options).map_err(RenameError::Source)?;
+    let mentions = |program: &Program, id: &str| {
         let nodes = &program.report().nodes;
         let found = nodes.iter().find(|node| node.node == id);
-        found.map_or(0, |node| node.spans.len())
+        let spans = found.map(|node| node.spans.iter().map(|span| span.start..span.end));
+        let mut spans: Vec<_> = spans.into_iter().flatten().collect();
+        spans.sort_by_key(|span| span.start);
+        // A part of the source may be compiled twice.
+        spans.dedup();
+        spans
     };
-    let expected = renamed(&program, from) + renamed(&program, to);
-    (renamed(&again, from) == 0 && renamed(&again, to) == expected).then_some(out)
+    let spans = mentions(&program, from);
+    let Some(first) = spans.first().cloned() else {
+        return Ok(Vec::new());
+    };
+    let refused = || RenameError::Mention {
+        range: first.clone(),
+    };
+    let edits: Option<Vec<_>> = spans
+        .iter()
+        .map(|span| edit(source, span.clone(), (from, to), quote))
+        .collect();
+    let edits = edits.ok_or_else(refused)?;
+    // An id that needs escapes, or whatever else was not foreseen, is not rewritten wrongly.
+    let again = Program::compile(&Edit::apply(source, &edits), &options).map_err(|_| refused())?;
+    let expected = spans.len() + mentions(&program, to).len();
+    if mentions(&again, from).is_empty() && mentions(&again, to).len() == expected {
+        Ok(edits)
+    } else {
+        Err(refused())
+    }
 }
+
+/// The edit of one mention: the id alone, or a literal that is written with escapes or as a number.
+fn edit(source: &str, span: Range<usize>, (from, to): (&str, &str), quote: char) -> Option<Edit> {
+    let before = &source[..span.start];
+    let written = &source[span.clone()];
+    let (range, text) = if before.ends_with(QUOTES) {
+        // The quotes stay: an id holds nothing that one would end at.
+        (span, to.to_owned())
+    } else if written.len() > 2 && written.starts_with(QUOTES) {
+        (span.start + 1..span.end - 1, to.to_owned())
+    } else if written != from {
+        (span, format!("{quote}{to}{quote}"))
+    } else if is_name(to) {
+        (span, to.to_owned())
+    } else {
+        // `?.` stays before a bracket, a plain dot does not.
+        let chain = before.trim_end();
+        let dot = chain.strip_suffix('.')?;
+        let start = if dot.ends_with('?') { chain } else { dot }.len();
+        (start..span.end, format!("[{quote}{to}{quote}]"))
+    };
+    Some(Edit { range, text })
+}
+
+const QUOTES: [char; 3] = ['"', '\'', '`'];
 
 /// Whether an id can stand after a dot.
 fn is_name(id: &str) -> bool {

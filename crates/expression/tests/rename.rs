@@ -1,12 +1,17 @@
 //! Renaming a node rewrites its mentions and nothing else.
 
-use nebula_expression::{CompileOptions, Program, rename_node};
+use nebula_expression::{CompileOptions, Edit, Program, RenameError, rename_node};
 use proptest::prelude::*;
 
 #[track_caller]
+fn renamed(source: &str, from: &str, to: &str, quote: char) -> String {
+    let edits = rename_node(source, from, to, quote).unwrap();
+    Edit::apply(source, &edits)
+}
+
+#[track_caller]
 fn check(source: &str, to: &str, expected: &str) {
-    let renamed = rename_node(source, "a", to, '"');
-    assert_eq!(renamed.as_deref(), Some(expected), "{source}");
+    assert_eq!(renamed(source, "a", to, '"'), expected, "{source}");
 }
 
 #[test]
@@ -34,7 +39,15 @@ fn mentions_are_rewritten_wherever_they_stand() {
         "$nodes.b.result /* $nodes.a */ + 'a'",
     );
     check("$nodes. a . result", "b", "$nodes. b . result");
-    check(r"$nodes['\u0061'].result", "b", r#"$nodes["b"].result"#);
+    check(r"$nodes['\u0061'].result", "b", "$nodes['b'].result");
+    check("$nodes./* it */a.result", "b", "$nodes./* it */b.result");
+    check("$nodes.a.result", "null", "$nodes.null.result");
+    check("$nodes.a.result", "class", "$nodes.class.result");
+    check(
+        "(({ a }) => a.result + $nodes.a.result.a)($nodes.a)",
+        "b",
+        "(({ a }) => a.result + $nodes.b.result.a)($nodes.b)",
+    );
     check(
         "$nodes.aa.result + $nodes.a.result",
         "b",
@@ -48,19 +61,25 @@ fn an_id_that_is_no_name_is_quoted() {
     check("$nodes.a?.result", "b-c", r#"$nodes["b-c"]?.result"#);
     check("$nodes?.a.result", "1b", r#"$nodes?.["1b"].result"#);
     check("$nodes['a'].result", "b-c", "$nodes['b-c'].result");
-    let single = rename_node("$nodes.a.result", "a", "b-c", '\'');
-    assert_eq!(single.as_deref(), Some("$nodes['b-c'].result"));
+    let single = renamed("$nodes.a.result", "a", "b-c", '\'');
+    assert_eq!(single, "$nodes['b-c'].result");
+    // It would go with the bracket.
+    let refused = rename_node("$nodes. /* it */ a.result", "a", "b-c", '"');
+    assert_eq!(refused, Err(RenameError::Mention { range: 17..18 }));
 }
 
 #[test]
-fn what_does_not_mention_the_node_or_compile_is_left_alone() {
-    for source in [
-        "$json.a",
-        "'$nodes.a'",
-        "$nodes.b.result",
-        "$nodes.a.result +",
-    ] {
-        assert_eq!(rename_node(source, "a", "b", '"'), None, "{source}");
+fn what_does_not_mention_the_node_is_left_alone() {
+    for source in ["$json.a", "'$nodes.a'", "$nodes.b.result"] {
+        assert_eq!(rename_node(source, "a", "b", '"'), Ok(vec![]), "{source}");
+    }
+}
+
+#[test]
+fn what_does_not_compile_says_why() {
+    match rename_node("$nodes.a.result +", "a", "b", '"') {
+        Err(RenameError::Source(errors)) => assert_eq!(errors[0].code, "SYNTAX_END"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -81,7 +100,7 @@ proptest! {
     #[test]
     fn renaming_back_is_the_identity(parts in prop::collection::vec(prop::sample::select(PARTS), 1..6)) {
         let source = format!("$nodes.a.success && [{}]", parts.join(", "));
-        let there = rename_node(&source, "a", "zz", '"').unwrap();
+        let there = renamed(&source, "a", "zz", '"');
         let nodes = |source: &str| {
             let program = Program::compile(source, &CompileOptions::default()).unwrap();
             let nodes = program.report().nodes.iter();
@@ -91,6 +110,6 @@ proptest! {
             (if id == "a" { "zz".to_owned() } else { id }, spans, optional)
         }).collect();
         prop_assert_eq!(nodes(&there), expected);
-        prop_assert_eq!(rename_node(&there, "zz", "a", '"'), Some(source));
+        prop_assert_eq!(renamed(&there, "zz", "a", '"'), source);
     }
 }
