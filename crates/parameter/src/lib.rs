@@ -25,7 +25,9 @@
 mod compile;
 mod parameters;
 mod program;
+mod written;
 
 pub use compile::{CompileScope, ExpressionProblem, compile_expression};
 pub use parameters::{Parameters, deferred_pointer};
 pub use program::{ParamProgram, ResolveError, TextProgram, Use};
+pub use written::{Rewrite, Written, rewrite_parameters, rewrite_value};

@@ -36,10 +36,7 @@ impl Parameters {
         let (mut parameters, mut problems) = (Self::default(), Vec::new());
         for (name, value) in written {
             let pointer = child("", name);
-            let whole = marks.iter().find(|mark| mark.path == *name);
-            let each = marks
-                .iter()
-                .find(|mark| mark.path.strip_suffix("/*") == Some(name));
+            let (whole, each) = marks_of(marks, name);
             if let Some(mark) = whole {
                 let found = bare(value, &pointer, (mark, scope), &mut problems);
                 parameters.keep(name.clone(), found);
@@ -112,6 +109,18 @@ impl Parameters {
             found(Use { pointer, program });
         }
     }
+}
+
+/// The mark of a parameter as a whole, and the one of each of its entries.
+pub(crate) fn marks_of<'m>(
+    marks: &'m [ExpressionMark],
+    name: &str,
+) -> (Option<&'m ExpressionMark>, Option<&'m ExpressionMark>) {
+    let whole = marks.iter().find(|mark| mark.path == name);
+    let each = marks
+        .iter()
+        .find(|mark| mark.path.strip_suffix("/*") == Some(name));
+    (whole, each)
 }
 
 /// The JSON pointer of a deferred parameter: `cases/x` is the key `x` of the parameter `cases`.

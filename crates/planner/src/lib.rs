@@ -4,7 +4,8 @@
 //! is reported at once. Start reading at [`plan`].
 //!
 //! From there: `lookup` finds what is named, `graph` settles order and rates, `nodes` compiles,
-//! `expressions` knows what may be read where, and `codes` lists every problem.
+//! `expressions` knows what may be read where, and `codes` lists every problem. Because it knows which
+//! texts are expressions, [`rename_node`] is here too.
 //!
 //! Does not know: inputs, the folder of the workflow, what is granted, how anything runs.
 //!
@@ -52,10 +53,12 @@ mod literals;
 mod lookup;
 mod nodes;
 mod partial;
+mod rename;
 mod settings;
 mod unsupported;
 
 pub use build::{Planned, plan};
 pub use codes::codes;
 pub use partial::more_problems;
+pub use rename::{RenameError, Renamed, rename_node};
 pub use settings::PlanSettings;

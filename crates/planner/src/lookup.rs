@@ -2,10 +2,51 @@
 
 use nebula_action::{ActionMetadata, Catalog, CatalogMiss, PORT_ERROR, Ports, VersionWanted};
 use nebula_core::ParamValue;
-use nebula_workflow::{Connection, Diagnostic, NodeDefinition, nearest, pointer_join};
+use nebula_workflow::{ActionRef, Connection, Diagnostic, NodeDefinition, nearest, pointer_join};
 use serde_json::Value;
 
 use crate::{build::Builder, codes};
+
+/// The metadata of the action that the field at `pointer` names.
+///
+/// # Errors
+/// There is no such action or version, and which was probably meant.
+pub(crate) fn metadata<'a>(
+    catalog: &'a dyn Catalog,
+    action: &ActionRef,
+    pointer: &str,
+) -> Result<&'a ActionMetadata, Box<Diagnostic>> {
+    let wanted = VersionWanted {
+        major: action.version.map(|version| version.major),
+        minor: action.version.and_then(|version| version.minor),
+    };
+    catalog.find(&action.id, wanted).map_err(|miss| {
+        Box::new(match miss {
+            CatalogMiss::Id => {
+                let ids = catalog.ids();
+                let near = nearest(action.id.as_str(), ids.iter().map(|id| id.as_str()));
+                let diagnostic = Diagnostic::error(
+                    codes::UNKNOWN_ACTION,
+                    pointer,
+                    format!("there is no action `{}`", action.id),
+                );
+                match near {
+                    Some(_) => diagnostic.did_you_mean(near),
+                    None => diagnostic.hint("`nebula actions list` lists all actions"),
+                }
+            }
+            CatalogMiss::Version(there) => {
+                let there: Vec<_> = there.iter().map(|version| format!("@{version}")).collect();
+                let message = format!(
+                    "there is no version of `{}` that satisfies `{action}`",
+                    action.id
+                );
+                Diagnostic::error(codes::UNKNOWN_VERSION, pointer, message)
+                    .hint(format!("there is {}", there.join(", ")))
+            }
+        })
+    })
+}
 
 impl<'a> Builder<'a> {
     /// The metadata of a node's action.
@@ -15,44 +56,9 @@ impl<'a> Builder<'a> {
         catalog: &'a dyn Catalog,
     ) -> Option<&'a ActionMetadata> {
         let action = &self.definition.nodes[index].action;
-        let wanted = VersionWanted {
-            major: action.version.map(|version| version.major),
-            minor: action.version.and_then(|version| version.minor),
-        };
-        let pointer = format!("/nodes/{index}/action");
-        match catalog.find(&action.id, wanted) {
-            Ok(metadata) => Some(metadata),
-            Err(CatalogMiss::Id) => {
-                let ids = catalog.ids();
-                let near = nearest(action.id.as_str(), ids.iter().map(|id| id.as_str()));
-                let mut diagnostic = Diagnostic::error(
-                    codes::UNKNOWN_ACTION,
-                    pointer,
-                    format!("there is no action `{}`", action.id),
-                );
-                diagnostic = match near {
-                    Some(_) => diagnostic.did_you_mean(near),
-                    None => diagnostic.hint("`nebula actions list` lists all actions"),
-                };
-                self.diagnostics.push(diagnostic);
-                None
-            }
-            Err(CatalogMiss::Version(there)) => {
-                let there: Vec<_> = there.iter().map(|version| format!("@{version}")).collect();
-                self.diagnostics.push(
-                    Diagnostic::error(
-                        codes::UNKNOWN_VERSION,
-                        pointer,
-                        format!(
-                            "there is no version of `{}` that satisfies `{action}`",
-                            action.id
-                        ),
-                    )
-                    .hint(format!("there is {}", there.join(", "))),
-                );
-                None
-            }
-        }
+        metadata(catalog, action, &format!("/nodes/{index}/action"))
+            .map_err(|problem| self.diagnostics.push(*problem))
+            .ok()
     }
 
     /// The connections with dense indices, those with unknown ports or inputs reported. What closes

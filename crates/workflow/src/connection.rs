@@ -94,6 +94,8 @@ pub enum ConnectionOrigin {
         pointer: String,
         /// The bytes of the string from this step's first node to its second.
         range: Range<usize>,
+        /// The byte of the string at which the second node's id begins.
+        to: usize,
     },
 }
 

@@ -203,6 +203,7 @@ impl Reader<'_, '_> {
         let mut text = Text {
             value: String::new(),
             pieces: Vec::new(),
+            plain: false,
         };
         loop {
             let rest = &self.text[self.at..];

@@ -35,6 +35,7 @@ mod encode;
 mod fields;
 mod json;
 mod limits;
+mod mention;
 mod nearest;
 mod node;
 mod parse;
@@ -62,6 +63,7 @@ pub use limits::{
     MAX_CONNECTIONS, MAX_DEFINITION_BYTES, MAX_DEPTH, MAX_NODES, MAX_PROBLEMS, MAX_RENDERED,
     MAX_VALUES,
 };
+pub use mention::{Mention, MentionPart, Unplaced, write_name};
 pub use nearest::nearest;
 pub use node::{
     ActionRef, ActionRefError, ActionVersion, ArtifactDefinition, Body, CachePolicy, Compensation,

@@ -78,6 +78,14 @@ impl Source {
     pub fn line_column(&self, byte: usize) -> (usize, usize) {
         Lines::new(&self.text).line_column(byte)
     }
+
+    /// The same for many bytes, for which the lines are looked for once.
+    #[must_use]
+    pub fn line_columns(&self, bytes: impl IntoIterator<Item = usize>) -> Vec<(usize, usize)> {
+        let lines = Lines::new(&self.text);
+        let bytes = bytes.into_iter();
+        bytes.map(|byte| lines.line_column(byte)).collect()
+    }
 }
 
 /// Where the lines of a text begin, for finding many places in it.
@@ -168,6 +176,7 @@ mod tests {
         assert_eq!(source.line_column(2), (1, 2));
         assert_eq!(source.line_column(5), (2, 1));
         assert_eq!(source.line_column(99), (2, 3));
+        assert_eq!(source.line_columns([2, 5]), [(1, 2), (2, 1)]);
         assert_eq!(line_around(&source.text, 6), 5..7);
         assert_eq!(line_around(&source.text, 1), 0..3);
     }

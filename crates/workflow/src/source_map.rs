@@ -32,6 +32,7 @@ impl SourceMap {
             kind: Kind::Text(Text {
                 value: text.to_owned(),
                 pieces: vec![whole],
+                plain: false,
             }),
             span: 0..text.len(),
         }))
@@ -142,7 +143,7 @@ impl SourceMap {
     }
 
     /// The value at a pointer or the nearest around it, its key, and whether it is the very one.
-    fn find(&self, pointer: &str) -> Option<(&Tree, Option<Range<usize>>, bool)> {
+    pub(crate) fn find(&self, pointer: &str) -> Option<(&Tree, Option<Range<usize>>, bool)> {
         let mut tree = self.root.as_ref()?;
         let mut key = None;
         let tokens = pointer.strip_prefix('/').map(|rest| rest.split('/'));

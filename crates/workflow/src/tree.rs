@@ -32,6 +32,8 @@ pub(crate) struct Text {
     /// Parts of the string with their places in the source, in order. Empty where the places are
     /// not known.
     pub(crate) pieces: Vec<Piece>,
+    /// Whether it stands without quotes, so that it could be read as null, true, false or a number.
+    pub(crate) plain: bool,
 }
 
 /// A part of a string and where it is written. As many bytes here as there read character for
@@ -128,6 +130,7 @@ impl Tree {
             Value::String(text) => Kind::Text(Text {
                 value: text.clone(),
                 pieces: Vec::new(),
+                plain: false,
             }),
             Value::Array(items) => Kind::List(items.iter().map(inner).collect::<Option<_>>()?),
             Value::Object(map) => {

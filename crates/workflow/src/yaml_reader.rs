@@ -170,6 +170,7 @@ impl<'t, 'p> Reader<'t, 'p> {
         let text = Text {
             value: value.to_owned(),
             pieces: pieces(self.text, value, style, &span),
+            plain: style == ScalarStyle::Plain,
         };
         Ok(Tree {
             kind: Kind::Text(text),

@@ -196,6 +196,7 @@ fn connections_are_expanded_and_know_where_they_were_written() {
     let origin = ConnectionOrigin::Chain {
         pointer: "/connections/0".to_owned(),
         range: 10..21,
+        to: 20,
     };
     assert_eq!(listed[1].origin, origin);
     let at = |origin: &ConnectionOrigin| {

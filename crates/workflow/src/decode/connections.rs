@@ -253,6 +253,7 @@ impl Level<'_, '_> {
                 connection.origin = ConnectionOrigin::Chain {
                     pointer: place.pointer.clone(),
                     range: ends[0].range.start..ends[1].range.end,
+                    to: ends[1].range.start,
                 };
                 self.add(connection);
             }
