@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Validate(Validate),
     /// Show what would run, in which order, what it may touch and what can repeat
     Plan(Plan),
+    /// Give a node another id, everywhere in its definition
+    Rename(Rename),
     /// Look at executions, and decide about them
     #[command(subcommand)]
     Executions(Executions),
@@ -138,6 +140,22 @@ pub(crate) enum PlanFormat {
     Json,
     /// A flowchart for Mermaid
     Mermaid,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rename {
+    /// A definition in YAML or JSON
+    pub(crate) file: PathBuf,
+    /// The id that the node has
+    pub(crate) old: String,
+    /// The id that it gets
+    pub(crate) new: String,
+    /// Write nothing: say whether it can be done, and which places would change
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Leave the file alone and print the definition as it would be
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) stdout: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -23,6 +23,7 @@ mod grants;
 mod input;
 mod progress;
 mod remembered;
+mod replace;
 mod session;
 mod settings;
 mod shell;
@@ -107,6 +108,10 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
         Command::Plan(plan) => {
             let loaded = load(None)?;
             block_on(commands::plan::run(plan, &loaded, console))
+        }
+        Command::Rename(rename) => {
+            let loaded = load(None)?;
+            block_on(commands::rename::run(rename, &loaded, console))
         }
         Command::Executions(command) => {
             let database = match command {

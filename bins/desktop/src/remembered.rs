@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +9,7 @@ use nebula_action::{Capability, Grants};
 use nebula_core::WorkflowId;
 use serde::{Deserialize, Serialize};
 
-use crate::{failure::Failure, input};
+use crate::{failure::Failure, input, replace::replace};
 
 /// The file's name in the config folder.
 const FILE_NAME: &str = "grants.json";
@@ -117,15 +116,10 @@ fn write(path: &Path, remembered: &Remembered) -> Result<(), Failure> {
     let failed = |error| Failure::file(path, "write", &error);
     let folder = path.parent().unwrap_or(Path::new("."));
     make_private(folder).map_err(failed)?;
-    let text = serde_json::to_string_pretty(remembered)
+    let mut text = serde_json::to_string_pretty(remembered)
         .map_err(|error| Failure::environment("GRANTS_FILE", error.to_string()))?;
-    // Made with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.write_all(b"\n").map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    text.push('\n');
+    replace(path, text.as_bytes(), None).map_err(failed)
 }
 
 fn make_private(folder: &Path) -> std::io::Result<()> {

@@ -9,6 +9,7 @@ mod mermaid;
 mod pause;
 pub(crate) mod plan;
 mod plan_text;
+pub(crate) mod rename;
 pub(crate) mod resume;
 pub(crate) mod run;
 mod signal;

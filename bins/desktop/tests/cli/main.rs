@@ -8,6 +8,7 @@ mod grants;
 mod habits;
 mod killed;
 mod plan;
+mod rename;
 mod run;
 mod settings;
 mod support;
