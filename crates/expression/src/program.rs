@@ -112,8 +112,10 @@ impl Program {
                 hint: Some("split it over several nodes".into()),
             }]);
         }
-        let (tree, mut errors) = syntax::parse(source, options.limits.ast_depth);
-        let resolved = resolve::resolve(&tree, options);
+        let (resolved, mut errors) = lend(|arena| {
+            let (tree, errors) = syntax::parse(source, options.limits.ast_depth, arena);
+            (resolve::resolve(&tree, options, arena), errors)
+        });
         errors.extend(resolved.errors);
         if !errors.is_empty() {
             errors.sort_by_key(|error| (error.start, error.end));

@@ -9,9 +9,9 @@ use crate::{
     },
 };
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
     /// Resolves an arrow; gives its place in the program's callbacks.
-    pub(super) fn arrow(&mut self, arrow: &ast::Arrow, span: Span) -> u32 {
+    pub(super) fn arrow(&mut self, arrow: &ast::Arrow<'a>, span: Span) -> u32 {
         let outer = self.bindings.len();
         let first = self.code.slots;
         let plain = arrow.rest.is_none()
@@ -20,7 +20,7 @@ impl Resolver<'_> {
             });
         if !plain {
             // A default cannot see the parameters after its own, nor an outer name in their place.
-            for param in &arrow.params {
+            for param in arrow.params {
                 self.announce(&param.pattern, outer);
             }
             if let Some(rest) = &arrow.rest {
@@ -51,7 +51,7 @@ impl Resolver<'_> {
         id
     }
 
-    fn param(&mut self, param: &ast::Param, outer: usize) -> Param {
+    fn param(&mut self, param: &ast::Param<'a>, outer: usize) -> Param {
         // A default sees the parameters before its own.
         let default = param.default.as_ref().map(|default| self.expr(default));
         Param {
@@ -60,22 +60,20 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn pattern(&mut self, pattern: &ast::Pattern, outer: usize) -> Pattern {
-        match pattern {
-            ast::Pattern::Name(name, span) => Pattern::Slot(self.bind(name, *span, outer)),
+    pub(super) fn pattern(&mut self, pattern: &ast::Pattern<'a>, outer: usize) -> Pattern {
+        match *pattern {
+            ast::Pattern::Name(name, span) => Pattern::Slot(self.bind(name, span, outer)),
             ast::Pattern::Object { fields, rest, span } => {
                 let mut resolved = Vec::with_capacity(fields.len());
                 for (key, param) in fields {
                     let key = match key {
                         Key::Fixed(Cooked::Text(key)) => PatternKey::Fixed(self.string(key)),
-                        Key::Fixed(units) => PatternKey::Computed(self.text(units, *span)),
+                        Key::Fixed(units) => PatternKey::Computed(self.text(units, span)),
                         Key::Computed(key) => PatternKey::Computed(self.expr(key)),
                     };
                     resolved.push((key, self.param(param, outer)));
                 }
-                let rest = rest
-                    .as_ref()
-                    .map(|(name, span)| self.bind(name, *span, outer));
+                let rest = rest.map(|(name, span)| self.bind(name, span, outer));
                 Pattern::Object {
                     fields: resolved,
                     rest,
@@ -87,9 +85,7 @@ impl Resolver<'_> {
                 for item in items {
                     resolved.push(item.as_ref().map(|param| self.param(param, outer)));
                 }
-                let rest = rest
-                    .as_ref()
-                    .map(|rest| Box::new(self.pattern(rest, outer)));
+                let rest = rest.map(|rest| Box::new(self.pattern(rest, outer)));
                 Pattern::Array {
                     items: resolved,
                     rest,
@@ -105,7 +101,7 @@ impl Resolver<'_> {
     }
 
     /// Gives a name its slot; `outer` is where the names of its arrow or block begin.
-    fn bind(&mut self, name: &str, span: Span, outer: usize) -> u16 {
+    fn bind(&mut self, name: &'a str, span: Span, outer: usize) -> u16 {
         if is_reserved(name) {
             let message = format!("`{name}` cannot name a value");
             self.error("SYNTAX_RESERVED", message, span, None);
@@ -120,7 +116,7 @@ impl Resolver<'_> {
         }
         let known = self.bindings[outer..]
             .iter()
-            .position(|(known, _)| known == name);
+            .position(|(known, _)| *known == name);
         match known.map(|at| &mut self.bindings[outer + at].1) {
             // Declared in this block, and here is the declaration.
             Some(waiting) if *waiting == UNBOUND => *waiting = slot,
@@ -129,7 +125,7 @@ impl Resolver<'_> {
                 let hint = "give the second value a name of its own";
                 self.error("NAME_DUPLICATE", message, span, Some(hint.into()));
             }
-            None => self.bindings.push((name.into(), slot)),
+            None => self.bindings.push((name, slot)),
         }
         slot
     }

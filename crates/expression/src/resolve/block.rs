@@ -1,7 +1,5 @@
 //! Statements: the slots of what they declare, and the nodes that they become.
 
-use compact_str::CompactString;
-
 use super::{Resolver, append, length};
 use crate::{
     code::{Node, NodeId, Try},
@@ -11,13 +9,13 @@ use crate::{
 /// The slot of a name that its block declares further on.
 pub(super) const UNBOUND: u16 = u16::MAX;
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
     /// The body of an arrow whose own names begin at `outer`: it may not declare them again.
     pub(super) fn arrow_body(
         &mut self,
-        statements: &[Statement],
+        statements: &[Statement<'a>],
         outer: usize,
-        body: &Expr,
+        body: &Expr<'a>,
     ) -> NodeId {
         // A body that only returns is that value.
         if let [
@@ -35,23 +33,23 @@ impl Resolver<'_> {
     }
 
     /// A block where a value stands: the parser makes none.
-    pub(super) fn body(&mut self, statements: &[Statement]) -> Node {
+    pub(super) fn body(&mut self, statements: &[Statement<'a>]) -> Node {
         let outer = self.bindings.len();
         let nodes = self.block(statements, outer);
         Node::Body(append(&mut self.code.lists, nodes))
     }
 
     /// The statements of a block whose names begin at `outer` and end with it.
-    fn block(&mut self, statements: &[Statement], outer: usize) -> Vec<NodeId> {
+    fn block(&mut self, statements: &[Statement<'a>], outer: usize) -> Vec<NodeId> {
         let nodes = self.statements(statements, outer);
         self.bindings.truncate(outer);
         nodes
     }
 
-    fn statements(&mut self, statements: &[Statement], outer: usize) -> Vec<NodeId> {
+    fn statements(&mut self, statements: &[Statement<'a>], outer: usize) -> Vec<NodeId> {
         // A name means this block's from the block's start on, also before its declaration.
         for statement in statements {
-            if let StatementKind::Declare(bindings) = &statement.kind {
+            if let StatementKind::Declare(bindings) = statement.kind {
                 for (pattern, _) in bindings {
                     self.announce(pattern, outer);
                 }
@@ -65,8 +63,8 @@ impl Resolver<'_> {
     }
 
     /// Brings the names of a pattern in sight, which have no value before their place.
-    pub(super) fn announce(&mut self, pattern: &Pattern, outer: usize) {
-        match pattern {
+    pub(super) fn announce(&mut self, pattern: &Pattern<'a>, outer: usize) {
+        match *pattern {
             Pattern::Name(name, _) => self.announce_name(name, outer),
             Pattern::Object { fields, rest, .. } => {
                 for (_, param) in fields {
@@ -88,12 +86,12 @@ impl Resolver<'_> {
         }
     }
 
-    fn announce_name(&mut self, name: &CompactString, outer: usize) {
+    fn announce_name(&mut self, name: &'a str, outer: usize) {
         if !self.bindings[outer..]
             .iter()
-            .any(|(known, _)| known == name)
+            .any(|(known, _)| *known == name)
         {
-            self.bindings.push((name.clone(), UNBOUND));
+            self.bindings.push((name, UNBOUND));
         }
     }
 
@@ -104,8 +102,8 @@ impl Resolver<'_> {
     }
 
     /// Resolves a statement and adds what it becomes.
-    fn statement(&mut self, statement: &Statement, outer: usize, nodes: &mut Vec<NodeId>) {
-        let node = match &statement.kind {
+    fn statement(&mut self, statement: &Statement<'a>, outer: usize, nodes: &mut Vec<NodeId>) {
+        let node = match statement.kind {
             StatementKind::Error | StatementKind::Empty => return,
             StatementKind::Declare(bindings) => {
                 for (pattern, value) in bindings {
@@ -115,7 +113,7 @@ impl Resolver<'_> {
                 return;
             }
             StatementKind::Value(value, told) => {
-                return self.value_nobody_takes(value, *told, statement.span);
+                return self.value_nobody_takes(&value, told, statement.span);
             }
             StatementKind::If {
                 branches,
@@ -133,7 +131,7 @@ impl Resolver<'_> {
                 Node::If(append(&mut self.code.lists, parts))
             }
             StatementKind::Return(value) => Node::Return(match value {
-                Some(value) => self.expr(value),
+                Some(value) => self.expr(&value),
                 None => self.push(Node::Undefined, statement.span),
             }),
             StatementKind::Block(statements) => self.inner_block(statements),
@@ -149,7 +147,7 @@ impl Resolver<'_> {
     }
 
     /// A statement that stands alone after a condition.
-    fn one_statement(&mut self, statement: &Statement) -> NodeId {
+    fn one_statement(&mut self, statement: &Statement<'a>) -> NodeId {
         let outer = self.bindings.len();
         let mut nodes = Vec::new();
         self.statement(statement, outer, &mut nodes);
@@ -160,7 +158,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn inner_block(&mut self, statements: &[Statement]) -> Node {
+    fn inner_block(&mut self, statements: &[Statement<'a>]) -> Node {
         let outer = self.bindings.len();
         let nodes = self.block(statements, outer);
         Node::Block(append(&mut self.code.lists, nodes))
@@ -168,8 +166,8 @@ impl Resolver<'_> {
 
     fn declaration(
         &mut self,
-        pattern: &Pattern,
-        value: Option<&Expr>,
+        pattern: &Pattern<'a>,
+        value: Option<&Expr<'a>>,
         outer: usize,
         span: Span,
     ) -> NodeId {
@@ -188,7 +186,7 @@ impl Resolver<'_> {
         self.push(node, span)
     }
 
-    fn try_parts(&mut self, parts: &ast::Try, span: Span) -> Try {
+    fn try_parts(&mut self, parts: &ast::Try<'a>, span: Span) -> Try {
         let block = self.inner_block(&parts.block);
         let block = self.push(block, span);
         let catch = parts.catch.as_ref().map(|(pattern, statements)| {
@@ -210,7 +208,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn value_nobody_takes(&mut self, value: &Expr, told: bool, span: Span) {
+    fn value_nobody_takes(&mut self, value: &Expr<'a>, told: bool, span: Span) {
         let known = self.errors.len();
         self.expr(value);
         // What went wrong inside has been told, and is told once.

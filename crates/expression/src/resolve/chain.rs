@@ -25,8 +25,8 @@ pub(super) struct Head {
     pub(super) path: Option<String>,
 }
 
-impl Resolver<'_> {
-    pub(super) fn chain(&mut self, base: &Expr, links: &[Link], span: Span) -> NodeId {
+impl<'a> Resolver<'a> {
+    pub(super) fn chain(&mut self, base: &Expr<'a>, links: &[Link<'a>], span: Span) -> NodeId {
         let head = self.head(base, links);
         let links = &links[head.taken..];
         let mut path = head.path;
@@ -139,11 +139,11 @@ impl Resolver<'_> {
         Some(Path { from, keys })
     }
 
-    fn is_binding(&self, base: &Expr) -> bool {
+    fn is_binding(&self, base: &Expr<'a>) -> bool {
         matches!(&base.kind, ExprKind::Name(name) if self.binding(name).is_some())
     }
 
-    fn head(&mut self, base: &Expr, links: &[Link]) -> Head {
+    fn head(&mut self, base: &Expr<'a>, links: &[Link<'a>]) -> Head {
         match &base.kind {
             ExprKind::Name(name) if self.binding(name).is_none() => {
                 self.named_head(name, base, links)
@@ -174,7 +174,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn named_head(&mut self, name: &str, base: &Expr, links: &[Link]) -> Head {
+    fn named_head(&mut self, name: &str, base: &Expr<'a>, links: &[Link<'a>]) -> Head {
         if name == "$nodes" {
             return self.node_head(base, links);
         }
@@ -222,7 +222,13 @@ impl Resolver<'_> {
         }
     }
 
-    fn namespace_head(&mut self, name: &str, member: &str, base: &Expr, links: &[Link]) -> Head {
+    fn namespace_head(
+        &mut self,
+        name: &str,
+        member: &str,
+        base: &Expr<'a>,
+        links: &[Link<'a>],
+    ) -> Head {
         let full = format!("{name}.{member}");
         let place = base.span.to(links[0].span);
         if let Some(preset) = function(&format!("get {full}")) {
@@ -264,7 +270,13 @@ impl Resolver<'_> {
         }
     }
 
-    fn call(&mut self, name: &str, args: &[ast::Element], name_span: Span, span: Span) -> NodeId {
+    fn call(
+        &mut self,
+        name: &str,
+        args: &[ast::Element<'a>],
+        name_span: Span,
+        span: Span,
+    ) -> NodeId {
         let Some(function) = function(name) else {
             self.arguments(args, u8::MAX, span);
             return self.unknown_function(name, name_span);
@@ -284,11 +296,11 @@ impl Resolver<'_> {
     }
 
     /// `$if(test, then, otherwise)`, which computes only what it gives.
-    fn choice(&mut self, name: &str, args: &[ast::Element]) -> Option<Node> {
+    fn choice(&mut self, name: &str, args: &[ast::Element<'a>]) -> Option<Node> {
         if name != "$if" || args.iter().any(|arg| arg.spread) {
             return None;
         }
-        let values: Vec<&Expr> = args.iter().filter_map(|arg| arg.value.as_ref()).collect();
+        let values: Vec<&Expr<'a>> = args.iter().filter_map(|arg| arg.value.as_ref()).collect();
         let [test, then, otherwise] = values[..] else {
             return None;
         };
@@ -336,7 +348,7 @@ impl Resolver<'_> {
     fn method(
         &mut self,
         name: &str,
-        args: &[ast::Element],
+        args: &[ast::Element<'a>],
         if_present: bool,
         bare_binding: bool,
         span: Span,
@@ -403,7 +415,7 @@ impl Resolver<'_> {
     /// Arguments; those whose bit is set may be an arrow or the name of a function.
     pub(super) fn arguments(
         &mut self,
-        args: &[ast::Element],
+        args: &[ast::Element<'a>],
         callbacks: u8,
         span: Span,
     ) -> Elements {
@@ -430,7 +442,7 @@ impl Resolver<'_> {
     }
 
     /// What stands in the place of a callback, if it is an arrow or the name of a function.
-    fn callback(&mut self, value: &Expr) -> Option<u32> {
+    fn callback(&mut self, value: &Expr<'a>) -> Option<u32> {
         let name = match &value.kind {
             ExprKind::Arrow(arrow) => return Some(self.arrow(arrow, value.span)),
             ExprKind::Name(name) if self.binding(name).is_none() => name.to_string(),

@@ -4,17 +4,16 @@ use super::{Resolver, append};
 use crate::{
     code::{Node, NodeId},
     library::{function, function_names},
-    syntax::ast::{self, Span},
+    syntax::ast::{New, Span},
 };
 
-impl Resolver<'_> {
-    pub(super) fn construct(
-        &mut self,
-        name: &str,
-        name_span: Span,
-        args: &[ast::Element],
-        span: Span,
-    ) -> NodeId {
+impl<'a> Resolver<'a> {
+    pub(super) fn construct(&mut self, new: &New<'a>, span: Span) -> NodeId {
+        let New {
+            name,
+            name_span,
+            args,
+        } = *new;
         let first = name.split('.').next().unwrap_or(name);
         let free = self.binding(first).is_none();
         // Only without arguments a date needs the clock.

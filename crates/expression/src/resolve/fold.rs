@@ -10,7 +10,7 @@ use super::{Resolver, length};
 use crate::{
     Context, Limits, Mode, Root, Scope,
     code::{Node, NodeId},
-    machine::{Machine, lend},
+    machine::Machine,
     scope::NodeView,
     syntax::ast::Span,
     value::Val,
@@ -61,7 +61,7 @@ enum Made {
     Text(String),
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
     #[inline]
     pub(super) fn mark(&self) -> Mark {
         Mark {
@@ -85,9 +85,11 @@ impl Resolver<'_> {
 
     #[cold]
     fn fold(&mut self, mark: Mark, id: NodeId, span: Span) -> NodeId {
-        let Some(made) = self.evaluated(id) else {
-            return id;
-        };
+        // Literals read no slots, and there may be many.
+        let slots = std::mem::take(&mut self.code.slots);
+        let made = self.evaluated(id);
+        self.code.slots = slots;
+        let Some(made) = made else { return id };
         self.code.nodes.truncate(mark.nodes);
         self.code.spans.truncate(mark.nodes);
         self.code.texts.truncate(mark.texts);
@@ -102,19 +104,17 @@ impl Resolver<'_> {
     }
 
     fn evaluated(&self, id: NodeId) -> Option<Made> {
-        lend(|arena| {
-            // Literals and operators mean the same in both modes.
-            let mut machine = Machine::new(arena, &self.code, Mode::Strict, &Nothing, &CONTEXT);
-            let value = machine.evaluate(id).ok()?;
-            Some(match value.val() {
-                Val::Undefined => Made::Node(Node::Undefined),
-                Val::Null => Made::Node(Node::Null),
-                Val::Bool(b) => Made::Node(Node::Bool(b)),
-                Val::Num(n) => Made::Node(Node::Number(n)),
-                Val::Str(text) => Made::Text(text.clone()),
-                Val::Temp(text) => Made::Text((*text).to_owned()),
-                _ => return None,
-            })
+        // Literals and operators mean the same in both modes.
+        let mut machine = Machine::new(self.arena, &self.code, Mode::Strict, &Nothing, &CONTEXT);
+        let value = machine.evaluate(id).ok()?;
+        Some(match value.val() {
+            Val::Undefined => Made::Node(Node::Undefined),
+            Val::Null => Made::Node(Node::Null),
+            Val::Bool(b) => Made::Node(Node::Bool(b)),
+            Val::Num(n) => Made::Node(Node::Number(n)),
+            Val::Str(text) => Made::Text(text.clone()),
+            Val::Temp(text) => Made::Text((*text).to_owned()),
+            _ => return None,
         })
     }
 }

@@ -6,15 +6,15 @@ use crate::{
     syntax::ast::{Expr, Link, LinkKind},
 };
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
     /// The items that `field` of a node means, if it is one of these names; the node is given by
     /// its slot, its id and whether it may be missing.
     pub(super) fn lineage(
         &mut self,
         (slot, id, optional): (u16, &str, bool),
         field: &str,
-        links: &[Link],
-        base: &Expr,
+        links: &[Link<'a>],
+        base: &Expr<'a>,
     ) -> Option<Head> {
         let (which, is_call) = match field {
             "item" => (Lineage::Item, false),

@@ -12,7 +12,7 @@ mod regex;
 
 use std::borrow::Cow;
 
-use compact_str::CompactString;
+use bumpalo::Bump;
 use smallvec::SmallVec;
 
 use crate::{
@@ -22,7 +22,9 @@ use crate::{
     machine::Shape,
     path::{Path, PathRoot},
     suggest,
-    syntax::ast::{self, BinaryOp, Cooked, Expr, ExprKind, Key, LinkKind, LogicOp, Span, UnaryOp},
+    syntax::ast::{
+        self, BinaryOp, Cooked, Expr, ExprKind, Key, Link, LinkKind, LogicOp, Span, UnaryOp,
+    },
     value::number_text,
 };
 
@@ -30,7 +32,11 @@ use crate::{
 pub(crate) const MAX_ERRORS: usize = 100;
 
 /// Resolves a tree; the program means nothing if there are errors.
-pub(crate) fn resolve(expr: &Expr, options: &CompileOptions<'_>) -> Resolved {
+pub(crate) fn resolve<'a>(
+    expr: &Expr<'a>,
+    options: &CompileOptions<'a>,
+    arena: &'a Bump,
+) -> Resolved {
     // So many nodes a source of that length mostly has.
     let nodes = (expr.span.end - expr.span.start) as usize / 6 + 2;
     let code = Code {
@@ -39,6 +45,7 @@ pub(crate) fn resolve(expr: &Expr, options: &CompileOptions<'_>) -> Resolved {
         ..Code::default()
     };
     let mut resolver = Resolver {
+        arena,
         code,
         report: Report::default(),
         errors: Vec::new(),
@@ -76,16 +83,18 @@ pub(crate) struct Resolved {
 /// The elements of an array or the arguments of a call; most have few.
 type Elements = SmallVec<[Element; 4]>;
 
-struct Resolver<'o> {
+struct Resolver<'a> {
+    /// Of the tree; what is needed only while compiling stands there, too.
+    arena: &'a Bump,
     code: Code,
     report: Report,
     errors: Vec<ExpressionError>,
-    known_nodes: Option<&'o [&'o str]>,
+    known_nodes: Option<&'a [&'a str]>,
     /// Names in sight, innermost last, and their slots; [`block::UNBOUND`] before the declaration.
-    bindings: Vec<(CompactString, u16)>,
+    bindings: Vec<(&'a str, u16)>,
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
     /// What may have been meant; not asked for any more once enough mistakes are known.
     fn nearest<'c>(
         &self,
@@ -143,7 +152,7 @@ impl Resolver<'_> {
         self.report.purity = self.report.purity.max(purity);
     }
 
-    fn expr(&mut self, expr: &Expr) -> NodeId {
+    fn expr(&mut self, expr: &Expr<'a>) -> NodeId {
         let span = expr.span;
         let mark = self.mark();
         let node = match &expr.kind {
@@ -154,18 +163,9 @@ impl Resolver<'_> {
             ExprKind::Str(text) => return self.text(text, span),
             ExprKind::Name(name) => return self.name(name, span),
             ExprKind::Block(statements) => self.body(statements),
-            ExprKind::Regex {
-                source,
-                source_start,
-                flags,
-                flags_start,
-            } => self.regex_literal((source, *source_start), (flags, *flags_start)),
+            ExprKind::Regex(regex) => self.regex_literal(regex),
             ExprKind::Chain { base, links } => return self.chain(base, links, span),
-            ExprKind::New {
-                name,
-                name_span,
-                args,
-            } => return self.construct(name, *name_span, args, span),
+            ExprKind::New(new) => return self.construct(new, span),
             ExprKind::Arrow(_) => {
                 let hint = "an arrow stands as the argument of `map`, `filter` and the like";
                 return self.error(
@@ -175,10 +175,10 @@ impl Resolver<'_> {
                     Some(hint.into()),
                 );
             }
-            ExprKind::Template { chunks, values } => {
+            ExprKind::Template(ast::Template { chunks, values }) => {
                 let mut parts = Vec::with_capacity(chunks.len() + values.len());
                 for (i, chunk) in chunks.iter().enumerate() {
-                    if *chunk != Cooked::Text(CompactString::default()) {
+                    if *chunk != Cooked::Text("") {
                         parts.push(self.text(chunk, span));
                     }
                     if let Some(value) = values.get(i) {
@@ -228,7 +228,7 @@ impl Resolver<'_> {
     }
 
     /// The right side of an operator; that of `instanceof` only names the class.
-    fn right_side(&mut self, op: BinaryOp, right: &Expr) -> NodeId {
+    fn right_side(&mut self, op: BinaryOp, right: &Expr<'a>) -> NodeId {
         let BinaryOp::InstanceOf(_) = op else {
             return self.expr(right);
         };
@@ -241,24 +241,24 @@ impl Resolver<'_> {
         self.push(Node::Undefined, right.span)
     }
 
-    fn text(&mut self, text: &Cooked, span: Span) -> NodeId {
+    fn text(&mut self, text: &Cooked<'a>, span: Span) -> NodeId {
         let node = match text {
             Cooked::Text(text) => self.literal(text),
             Cooked::Units(units) => {
                 let id = length(&self.code.wides);
-                self.code.wides.push(units.clone());
+                self.code.wides.push(units.to_vec());
                 Node::Wide(id)
             }
         };
         self.push(node, span)
     }
 
-    fn logic(&mut self, op: LogicOp, items: &[Expr]) -> Node {
+    fn logic(&mut self, op: LogicOp, items: &[Expr<'a>]) -> Node {
         let items: Vec<_> = items.iter().map(|item| self.expr(item)).collect();
         Node::Logic(op, append(&mut self.code.lists, items))
     }
 
-    fn unary(&mut self, op: UnaryOp, operand: &Expr) -> Node {
+    fn unary(&mut self, op: UnaryOp, operand: &Expr<'a>) -> Node {
         if op == UnaryOp::Typeof
             && let Some(kind) = self.typeof_name(operand)
         {
@@ -270,8 +270,8 @@ impl Resolver<'_> {
         Node::Unary(op, self.expr(operand))
     }
 
-    fn elements(&mut self, elements: &[ast::Element], span: Span) -> Elements {
-        let resolve = |element: &ast::Element| Element {
+    fn elements(&mut self, elements: &[ast::Element<'a>], span: Span) -> Elements {
+        let resolve = |element: &ast::Element<'a>| Element {
             spread: element.spread,
             node: match &element.value {
                 Some(value) => self.expr(value),
@@ -281,7 +281,7 @@ impl Resolver<'_> {
         elements.iter().map(resolve).collect()
     }
 
-    fn object(&mut self, properties: &[ast::Property]) -> Node {
+    fn object(&mut self, properties: &[ast::Property<'a>]) -> Node {
         let mut resolved = Vec::with_capacity(properties.len());
         for property in properties {
             resolved.push(match property {
@@ -367,7 +367,7 @@ fn length<T>(list: &[T]) -> u32 {
 }
 
 /// The name that a link takes, after a dot or as a literal in brackets.
-fn link_name(link: &ast::Link) -> Option<Cow<'_, str>> {
+fn link_name<'a>(link: &Link<'a>) -> Option<Cow<'a, str>> {
     match &link.kind {
         LinkKind::Member(name) => Some(Cow::Borrowed(name)),
         LinkKind::Index(index) => literal_key(index),
@@ -376,7 +376,7 @@ fn link_name(link: &ast::Link) -> Option<Cow<'_, str>> {
 }
 
 /// The key that a literal in brackets means.
-fn literal_key(expr: &Expr) -> Option<Cow<'_, str>> {
+fn literal_key<'a>(expr: &Expr<'a>) -> Option<Cow<'a, str>> {
     match &expr.kind {
         ExprKind::Str(Cooked::Text(text)) => Some(Cow::Borrowed(text)),
         ExprKind::Number(n) => Some(Cow::Owned(number_text(*n).as_str().to_owned())),

@@ -11,12 +11,12 @@ use crate::{
 /// What stands behind `$` beside the roots.
 pub(super) const OTHER_ROOTS: [&str; 4] = ["nodes", "now", "today", "random"];
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
     pub(super) fn binding(&self, name: &str) -> Option<u16> {
         self.bindings
             .iter()
             .rev()
-            .find(|(known, _)| known == name)
+            .find(|(known, _)| *known == name)
             .map(|(_, slot)| *slot)
     }
 
@@ -66,7 +66,7 @@ impl Resolver<'_> {
             Some(format!("did you mean `${name}`?"))
         } else {
             let mut known: Vec<&str> = Vec::new();
-            known.extend(self.bindings.iter().map(|(name, _)| name.as_str()));
+            known.extend(self.bindings.iter().map(|(name, _)| *name));
             known.extend(function_names().map(|name| -> &str { name }));
             known.extend([
                 "undefined",
@@ -136,13 +136,13 @@ impl Resolver<'_> {
     }
 
     /// What `typeof` says of a function or namespace, which is no value otherwise.
-    pub(super) fn typeof_name(&self, operand: &Expr) -> Option<&'static str> {
+    pub(super) fn typeof_name(&self, operand: &Expr<'a>) -> Option<&'static str> {
         let free = |name: &str| self.binding(name).is_none();
         match &operand.kind {
             ExprKind::Arrow(_) => Some("function"),
             ExprKind::Name(name) if free(name) && function(name).is_some() => Some("function"),
             ExprKind::Name(name) if free(name) && is_namespace(name) => {
-                Some(if matches!(name.as_str(), "Math" | "JSON") {
+                Some(if matches!(*name, "Math" | "JSON") {
                     "object"
                 } else {
                     "function"

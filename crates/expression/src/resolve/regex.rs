@@ -5,15 +5,20 @@ use crate::{
     ExpressionError, Phase,
     code::{Node, NodeId},
     regex::{self, Flags, Wrong},
-    syntax::ast::{self, Cooked, ExprKind, Span},
+    syntax::ast::{Cooked, Element, ExprKind, Regex, Span},
 };
 
-impl Resolver<'_> {
-    /// A pattern literal: its text and its flags, and where in the source each begins.
-    pub(super) fn regex_literal(&mut self, source: (&str, u32), flags: (&str, u32)) -> Node {
-        let compiled = Flags::parse(flags.0)
-            .map_err(|wrong| (wrong, flags.1))
-            .and_then(|flags| regex::compile(source.0, flags).map_err(|wrong| (wrong, source.1)));
+impl<'a> Resolver<'a> {
+    pub(super) fn regex_literal(&mut self, literal: &Regex<'_>) -> Node {
+        let Regex {
+            source,
+            source_start,
+            flags,
+            flags_start,
+        } = *literal;
+        let compiled = Flags::parse(flags)
+            .map_err(|wrong| (wrong, flags_start))
+            .and_then(|flags| regex::compile(source, flags).map_err(|wrong| (wrong, source_start)));
         match compiled {
             Ok(compiled) => {
                 let id = length(&self.code.regexes);
@@ -30,13 +35,13 @@ impl Resolver<'_> {
     }
 
     /// `RegExp("…", "…")` with texts that are known; `None` if they are not.
-    pub(super) fn constant_regex(&mut self, args: &[ast::Element], span: Span) -> Option<NodeId> {
-        let text = |arg: &ast::Element| match &arg.value.as_ref()?.kind {
-            ExprKind::Str(Cooked::Text(text)) if !arg.spread => Some(text.clone()),
+    pub(super) fn constant_regex(&mut self, args: &[Element<'a>], span: Span) -> Option<NodeId> {
+        let text = |arg: &Element<'a>| match arg.value?.kind {
+            ExprKind::Str(Cooked::Text(text)) if !arg.spread => Some(text),
             _ => None,
         };
         let (pattern, letters) = match args {
-            [pattern] => (text(pattern)?, "".into()),
+            [pattern] => (text(pattern)?, ""),
             [pattern, flags] => (text(pattern)?, text(flags)?),
             _ => return None,
         };
@@ -44,8 +49,8 @@ impl Resolver<'_> {
             Some(value) => value.span,
             None => span,
         };
-        let source = regex::source_of(&pattern);
-        let compiled = Flags::parse(&letters)
+        let source = regex::source_of(pattern);
+        let compiled = Flags::parse(letters)
             .map_err(|wrong| (wrong, place(1)))
             .and_then(|flags| regex::compile(&source, flags).map_err(|wrong| (wrong, place(0))));
         let node = match compiled {

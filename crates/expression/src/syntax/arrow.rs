@@ -1,19 +1,19 @@
 //! Arrows: recognising one before it is read, its parameters, its body.
 
-use compact_str::CompactString;
+use std::slice;
 
 use super::{
     ast::{Arrow, Expr, ExprKind, Key, Param, Pattern, Span},
-    parser::Parser,
+    parser::{Few, Parser},
     token::Kind,
 };
 
 /// A name and its place.
-type Name = (CompactString, Span);
+type Name<'a> = (&'a str, Span);
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// An arrow, if one starts at the current token.
-    pub(super) fn arrow(&mut self) -> Option<Expr> {
+    pub(super) fn arrow(&mut self) -> Option<Expr<'a>> {
         let start = self.token.span();
         let (params, rest) = match self.token.kind {
             Kind::Name if self.name_then_arrow() => {
@@ -21,13 +21,9 @@ impl Parser<'_> {
                 let name = self.name();
                 self.advance();
                 let pattern = Pattern::Name(name, span);
-                (
-                    vec![Param {
-                        pattern,
-                        default: None,
-                    }],
-                    None,
-                )
+                let default = None;
+                let param = Param { pattern, default };
+                (slice::from_ref(self.keep(param)), None)
             }
             Kind::LeftParen if self.parens_then_arrow() => {
                 self.advance();
@@ -50,12 +46,8 @@ impl Parser<'_> {
         } else {
             self.expression()
         };
-        let kind = ExprKind::Arrow(Box::new(Arrow { params, rest, body }));
-        Some(Expr {
-            kind,
-            span: self.since(start),
-            grouped: false,
-        })
+        let kind = ExprKind::Arrow(self.keep(Arrow { params, rest, body }));
+        Some(Expr::new(kind, self.since(start)))
     }
 
     fn rest_of_source(&self, from: u32) -> &str {
@@ -87,33 +79,33 @@ impl Parser<'_> {
         arrow_after_parens(self.rest_of_source(self.token.start))
     }
 
-    fn params(&mut self) -> (Vec<Param>, Option<Pattern>) {
-        let mut params = Vec::new();
+    fn params(&mut self) -> (&'a [Param<'a>], Option<Pattern<'a>>) {
+        let mut params = Few::new();
         loop {
             if self.eat(Kind::RightParen) {
-                return (params, None);
+                return (self.keep_all(&params), None);
             }
             if self.eat(Kind::Ellipsis) {
                 let rest = self.nested(Self::pattern);
                 self.eat(Kind::Comma);
                 self.close(Kind::RightParen, ")");
-                return (params, Some(rest));
+                return (self.keep_all(&params), Some(rest));
             }
             let param = self.param();
             params.push(param);
             if !self.list_goes_on(Kind::RightParen, ")") {
-                return (params, None);
+                return (self.keep_all(&params), None);
             }
         }
     }
 
-    fn param(&mut self) -> Param {
+    fn param(&mut self) -> Param<'a> {
         let pattern = self.nested(Self::pattern);
         let default = self.default_value();
         Param { pattern, default }
     }
 
-    fn default_value(&mut self) -> Option<Expr> {
+    fn default_value(&mut self) -> Option<Expr<'a>> {
         if self.token.kind == Kind::Assign && self.text() == "=" {
             self.advance();
             return Some(self.expression());
@@ -121,7 +113,7 @@ impl Parser<'_> {
         None
     }
 
-    fn binding_name(&mut self) -> Option<Name> {
+    fn binding_name(&mut self) -> Option<Name<'a>> {
         if self.token.kind != Kind::Name {
             self.expected("a name");
             return None;
@@ -132,7 +124,7 @@ impl Parser<'_> {
         Some((name, span))
     }
 
-    pub(super) fn pattern(&mut self) -> Pattern {
+    pub(super) fn pattern(&mut self) -> Pattern<'a> {
         let start = self.token.span();
         match self.token.kind {
             Kind::LeftBrace => {
@@ -160,16 +152,16 @@ impl Parser<'_> {
         }
     }
 
-    fn pattern_fields(&mut self) -> (Vec<(Key, Param)>, Option<Name>) {
-        let mut fields = Vec::new();
+    fn pattern_fields(&mut self) -> (&'a [(Key<'a>, Param<'a>)], Option<Name<'a>>) {
+        let mut fields = Few::new();
         loop {
             if self.eat(Kind::RightBrace) {
-                return (fields, None);
+                return (self.keep_all(&fields), None);
             }
             if self.eat(Kind::Ellipsis) {
                 let rest = self.binding_name();
                 self.close(Kind::RightBrace, "}");
-                return (fields, rest);
+                return (self.keep_all(&fields), rest);
             }
             let span = self.token.span();
             let shorthand = (self.token.kind == Kind::Name).then(|| self.name());
@@ -191,16 +183,16 @@ impl Parser<'_> {
             };
             fields.push((key, param));
             if !self.list_goes_on(Kind::RightBrace, "}") {
-                return (fields, None);
+                return (self.keep_all(&fields), None);
             }
         }
     }
 
-    fn pattern_items(&mut self) -> (Vec<Option<Param>>, Option<Box<Pattern>>) {
-        let mut items = Vec::new();
+    fn pattern_items(&mut self) -> (&'a [Option<Param<'a>>], Option<&'a Pattern<'a>>) {
+        let mut items = Few::new();
         loop {
             if self.eat(Kind::RightBracket) {
-                return (items, None);
+                return (self.keep_all(&items), None);
             }
             if self.eat(Kind::Comma) {
                 items.push(None);
@@ -209,12 +201,12 @@ impl Parser<'_> {
             if self.eat(Kind::Ellipsis) {
                 let rest = self.nested(Self::pattern);
                 self.close(Kind::RightBracket, "]");
-                return (items, Some(Box::new(rest)));
+                return (self.keep_all(&items), Some(self.keep(rest)));
             }
             let param = self.param();
             items.push(Some(param));
             if !self.list_goes_on(Kind::RightBracket, "]") {
-                return (items, None);
+                return (self.keep_all(&items), None);
             }
         }
     }

@@ -1,9 +1,8 @@
-//! The syntax tree.
+//! The syntax tree: values in the arena of one compilation, which borrow the source.
 //!
+//! Nothing in it owns memory, so it is built without an allocator and left behind without a walk.
 //! Chains of members and calls, and operators of one rank side by side, are flat lists, so the
 //! depth of the tree is the nesting that a reader sees and is bounded by the parser.
-
-use compact_str::CompactString;
 
 /// A place in the source, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,166 +25,186 @@ impl Span {
 }
 
 /// A string literal's value: text, or UTF-16 units where a lone surrogate keeps it from being one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Cooked {
-    Text(CompactString),
-    Units(Vec<u16>),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cooked<'a> {
+    Text(&'a str),
+    Units(&'a [u16]),
 }
 
-#[derive(Debug)]
-pub(crate) struct Expr {
-    pub(crate) kind: ExprKind,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expr<'a> {
+    pub(crate) kind: ExprKind<'a>,
     pub(crate) span: Span,
     /// Written in parentheses: ends an optional chain and allows `??` beside `||`.
     pub(crate) grouped: bool,
 }
 
-#[derive(Debug)]
-pub(crate) enum ExprKind {
+impl<'a> Expr<'a> {
+    pub(crate) fn new(kind: ExprKind<'a>, span: Span) -> Self {
+        let grouped = false;
+        Self {
+            kind,
+            span,
+            grouped,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ExprKind<'a> {
     /// Something was wrong here and has been reported.
     Error,
     Null,
     Bool(bool),
     Number(f64),
-    Str(Cooked),
-    /// `chunks` has one more element than `values`.
-    Template {
-        chunks: Vec<Cooked>,
-        values: Vec<Expr>,
-    },
-    /// A pattern literal: what stands between the slashes and behind them, and where each begins.
-    Regex {
-        source: CompactString,
-        source_start: u32,
-        flags: CompactString,
-        flags_start: u32,
-    },
-    Name(CompactString),
-    Array(Vec<Element>),
-    Object(Vec<Property>),
+    Str(Cooked<'a>),
+    Template(&'a Template<'a>),
+    Regex(&'a Regex<'a>),
+    Name(&'a str),
+    Array(&'a [Element<'a>]),
+    Object(&'a [Property<'a>]),
     Chain {
-        base: Box<Expr>,
-        links: Vec<Link>,
+        base: &'a Expr<'a>,
+        links: &'a [Link<'a>],
     },
     /// Left-associative operators of one rank: `a + b - c`.
     Fold {
-        first: Box<Expr>,
-        rest: Vec<(BinaryOp, Expr)>,
+        first: &'a Expr<'a>,
+        rest: &'a [(BinaryOp, Expr<'a>)],
     },
     /// `a && b && c`, `a || b`, `a ?? b`.
     Logic {
         op: LogicOp,
-        items: Vec<Expr>,
+        items: &'a [Expr<'a>],
     },
     Unary {
         op: UnaryOp,
-        operand: Box<Expr>,
+        operand: &'a Expr<'a>,
     },
     /// Test, then, otherwise.
-    Conditional(Box<[Expr; 3]>),
-    Arrow(Box<Arrow>),
-    /// `new Set(…)`; the name may have dots.
-    New {
-        name: CompactString,
-        name_span: Span,
-        args: Vec<Element>,
-    },
+    Conditional(&'a [Expr<'a>; 3]),
+    Arrow(&'a Arrow<'a>),
+    New(&'a New<'a>),
     /// The statements of an arrow's body; stands nowhere else.
-    Block(Vec<Statement>),
+    Block(&'a [Statement<'a>]),
 }
 
-#[derive(Debug)]
-pub(crate) struct Statement {
-    pub(crate) kind: StatementKind,
+/// A text with values in it: one more chunk than values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Template<'a> {
+    pub(crate) chunks: &'a [Cooked<'a>],
+    pub(crate) values: &'a [Expr<'a>],
+}
+
+/// A pattern literal: what stands between the slashes and behind them, and where each begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Regex<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) source_start: u32,
+    pub(crate) flags: &'a str,
+    pub(crate) flags_start: u32,
+}
+
+/// `new Set(…)`; the name may have dots.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct New<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) name_span: Span,
+    pub(crate) args: &'a [Element<'a>],
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Statement<'a> {
+    pub(crate) kind: StatementKind<'a>,
     pub(crate) span: Span,
 }
 
-#[derive(Debug)]
-pub(crate) enum StatementKind {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StatementKind<'a> {
     /// Something was wrong here and has been reported.
     Error,
     Empty,
     /// `const` or `let`: names and what they stand for.
-    Declare(Vec<(Pattern, Option<Expr>)>),
+    Declare(&'a [(Pattern<'a>, Option<Expr<'a>>)]),
     /// Tests in their order with what each guards; then what is left.
     If {
-        branches: Vec<(Expr, Statement)>,
-        otherwise: Option<Box<Statement>>,
+        branches: &'a [(Expr<'a>, Statement<'a>)],
+        otherwise: Option<&'a Statement<'a>>,
     },
-    Return(Option<Expr>),
-    Block(Vec<Statement>),
-    Try(Box<Try>),
+    Return(Option<Expr<'a>>),
+    Block(&'a [Statement<'a>]),
+    Try(&'a Try<'a>),
     /// An expression whose value nobody takes, and whether a mistake in it has been reported.
-    Value(Expr, bool),
+    Value(Expr<'a>, bool),
 }
 
-#[derive(Debug)]
-pub(crate) struct Try {
-    pub(crate) block: Vec<Statement>,
-    pub(crate) catch: Option<(Option<Pattern>, Vec<Statement>)>,
-    pub(crate) finally: Option<Vec<Statement>>,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Try<'a> {
+    pub(crate) block: &'a [Statement<'a>],
+    pub(crate) catch: Option<(Option<Pattern<'a>>, &'a [Statement<'a>])>,
+    pub(crate) finally: Option<&'a [Statement<'a>]>,
 }
 
 /// An element of an array or an argument of a call.
-#[derive(Debug)]
-pub(crate) struct Element {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Element<'a> {
     pub(crate) spread: bool,
     /// `None` is an elision (`[1, , 2]`), which reads as undefined.
-    pub(crate) value: Option<Expr>,
+    pub(crate) value: Option<Expr<'a>>,
 }
 
-#[derive(Debug)]
-pub(crate) enum Property {
-    Pair { key: Key, value: Expr },
-    Spread(Expr),
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Property<'a> {
+    Pair { key: Key<'a>, value: Expr<'a> },
+    Spread(Expr<'a>),
 }
 
-#[derive(Debug)]
-pub(crate) enum Key {
-    Fixed(Cooked),
-    Computed(Expr),
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Key<'a> {
+    Fixed(Cooked<'a>),
+    Computed(Expr<'a>),
 }
 
 /// One link of a chain.
-#[derive(Debug)]
-pub(crate) struct Link {
-    pub(crate) kind: LinkKind,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link<'a> {
+    pub(crate) kind: LinkKind<'a>,
     /// Written with `?.`.
     pub(crate) optional: bool,
     pub(crate) span: Span,
 }
 
-#[derive(Debug)]
-pub(crate) enum LinkKind {
-    Member(CompactString),
-    Index(Expr),
-    Call(Vec<Element>),
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LinkKind<'a> {
+    Member(&'a str),
+    Index(Expr<'a>),
+    Call(&'a [Element<'a>]),
 }
 
-#[derive(Debug)]
-pub(crate) struct Arrow {
-    pub(crate) params: Vec<Param>,
-    pub(crate) rest: Option<Pattern>,
-    pub(crate) body: Expr,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrow<'a> {
+    pub(crate) params: &'a [Param<'a>],
+    pub(crate) rest: Option<Pattern<'a>>,
+    pub(crate) body: Expr<'a>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Param {
-    pub(crate) pattern: Pattern,
-    pub(crate) default: Option<Expr>,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Param<'a> {
+    pub(crate) pattern: Pattern<'a>,
+    pub(crate) default: Option<Expr<'a>>,
 }
 
-#[derive(Debug)]
-pub(crate) enum Pattern {
-    Name(CompactString, Span),
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pattern<'a> {
+    Name(&'a str, Span),
     Object {
-        fields: Vec<(Key, Param)>,
-        rest: Option<(CompactString, Span)>,
+        fields: &'a [(Key<'a>, Param<'a>)],
+        rest: Option<(&'a str, Span)>,
         span: Span,
     },
     Array {
-        items: Vec<Option<Param>>,
-        rest: Option<Box<Pattern>>,
+        items: &'a [Option<Param<'a>>],
+        rest: Option<&'a Pattern<'a>>,
         span: Span,
     },
     /// Reported already.

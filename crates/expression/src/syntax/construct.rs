@@ -1,11 +1,15 @@
 //! `new` and what it names.
 
-use super::{ast::ExprKind, parser::Parser, token::Kind};
+use super::{
+    ast::{ExprKind, New},
+    parser::Parser,
+    token::Kind,
+};
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// With `new` as the token: reads the name and the arguments, which may be missing. Which
     /// names there are is looked at when the program is resolved.
-    pub(super) fn construct(&mut self) -> ExprKind {
+    pub(super) fn construct(&mut self) -> ExprKind<'a> {
         let start = self.token.span();
         self.advance();
         let name_start = self.token.span();
@@ -21,8 +25,7 @@ impl Parser<'_> {
                 self.expected("a name after the dot");
                 return ExprKind::Error;
             }
-            name.push('.');
-            name.push_str(&self.name());
+            name = self.keep_text(&format!("{name}.{}", self.name()));
             self.advance();
         }
         let name_span = self.since(name_start);
@@ -32,12 +35,12 @@ impl Parser<'_> {
             if self.token.kind == Kind::QuestionDot {
                 self.expected("`(`");
             }
-            Vec::new()
+            &[]
         };
-        ExprKind::New {
+        ExprKind::New(self.keep(New {
             name,
             name_span,
             args,
-        }
+        }))
     }
 }

@@ -1,5 +1,7 @@
 //! The values of number and string literals.
 
+use bumpalo::Bump;
+
 use super::ast::Cooked;
 
 /// What is wrong with a literal: message and place within the literal's text.
@@ -104,9 +106,9 @@ pub(crate) fn digits_value(digits: &[u32], radix: u32) -> f64 {
 }
 
 /// The value of the text between the quotes of a string or of a template chunk.
-pub(super) fn text(raw: &str, template: bool) -> Result<Cooked, Wrong> {
+pub(super) fn text<'a>(raw: &'a str, template: bool, arena: &'a Bump) -> Result<Cooked<'a>, Wrong> {
     if !raw.contains(['\\', '\r']) {
-        return Ok(Cooked::Text(raw.into()));
+        return Ok(Cooked::Text(raw));
     }
     let mut out = Out::default();
     let mut chars = raw.char_indices().peekable();
@@ -156,7 +158,7 @@ pub(super) fn text(raw: &str, template: bool) -> Result<Cooked, Wrong> {
             other => out.push(other),
         }
     }
-    Ok(out.finish())
+    Ok(out.finish(arena))
 }
 
 fn wrong(message: &'static str, start: usize, len: usize) -> Wrong {
@@ -214,13 +216,13 @@ impl Out {
         }
     }
 
-    fn finish(self) -> Cooked {
+    fn finish(self, arena: &Bump) -> Cooked<'_> {
         match self.units {
-            None => Cooked::Text(self.text.into()),
+            None => Cooked::Text(arena.alloc_str(&self.text)),
             // Two escapes may have made a whole pair.
             Some(units) => match String::from_utf16(&units) {
-                Ok(text) => Cooked::Text(text.into()),
-                Err(_) => Cooked::Units(units),
+                Ok(text) => Cooked::Text(arena.alloc_str(&text)),
+                Err(_) => Cooked::Units(arena.alloc_slice_copy(&units)),
             },
         }
     }

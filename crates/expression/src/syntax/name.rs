@@ -1,7 +1,5 @@
 //! Names: which characters they have, and the escapes that may stand for them.
 
-use compact_str::CompactString;
-
 use super::{literal, parser::Parser};
 
 /// Words that name nothing, also if they are written with escapes.
@@ -89,8 +87,8 @@ fn escape(text: &str) -> Option<(char, usize)> {
 }
 
 /// The name that is written so.
-fn unescaped(text: &str) -> CompactString {
-    let mut name = CompactString::with_capacity(text.len());
+fn unescaped(text: &str) -> String {
+    let mut name = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
         name.push_str(&rest[..at]);
@@ -104,19 +102,19 @@ fn unescaped(text: &str) -> CompactString {
     name
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// The name that the current token is; any word, if it is the key of something.
-    pub(super) fn name(&self) -> CompactString {
+    pub(super) fn name(&self) -> &'a str {
         let text = self.text();
         if text.contains('\\') {
-            unescaped(text)
+            self.keep_text(&unescaped(text))
         } else {
-            text.into()
+            text
         }
     }
 
     /// Whether the current token is a reserved word that an escape hides.
     pub(super) fn hides_reserved_word(&self) -> bool {
-        self.text().contains('\\') && is_reserved(&self.name())
+        self.text().contains('\\') && is_reserved(self.name())
     }
 }

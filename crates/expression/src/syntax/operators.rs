@@ -1,8 +1,10 @@
 //! Operators, by rank (Pratt's method): unary, infix, conditional.
 
+use std::slice;
+
 use super::{
-    ast::{BinaryOp, Class, Expr, ExprKind, LogicOp, Span, UnaryOp},
-    parser::Parser,
+    ast::{BinaryOp, Class, Expr, ExprKind, LogicOp, UnaryOp},
+    parser::{Few, Parser},
     token::Kind,
 };
 
@@ -17,8 +19,8 @@ enum Infix {
 const RANK_RELATION: u8 = 8;
 const RANK_POWER: u8 = 12;
 
-impl Parser<'_> {
-    pub(super) fn conditional(&mut self) -> Expr {
+impl<'a> Parser<'a> {
+    pub(super) fn conditional(&mut self) -> Expr<'a> {
         let test = self.binary(0);
         if self.token.kind != Kind::Question {
             return test;
@@ -30,12 +32,8 @@ impl Parser<'_> {
             self.expected("`:` and the value for the other case");
         }
         let otherwise = self.expression();
-        let kind = ExprKind::Conditional(Box::new([test, then, otherwise]));
-        Expr {
-            kind,
-            span: self.since(start),
-            grouped: false,
-        }
+        let kind = ExprKind::Conditional(self.keep([test, then, otherwise]));
+        Expr::new(kind, self.since(start))
     }
 
     fn infix(&self) -> Option<Infix> {
@@ -71,74 +69,70 @@ impl Parser<'_> {
     }
 
     /// Operators of at least this rank.
-    fn binary(&mut self, min_rank: u8) -> Expr {
+    fn binary(&mut self, min_rank: u8) -> Expr<'a> {
         let mut left = self.unary();
-        // The rank of the operator at the top of `left`, to lay equals side by side.
-        let mut left_rank = u8::MAX;
         while let Some(infix) = self.infix() {
-            let start = left.span;
-            match infix {
+            left = match infix {
                 Infix::Binary(rank, _) | Infix::Logic(rank, _) if rank < min_rank => break,
-                Infix::Instanceof if min_rank > RANK_RELATION => break,
-                Infix::Instanceof => {
-                    (left, left_rank) = self.instance_of(left, left_rank);
-                }
-                Infix::Binary(RANK_POWER, op) => {
-                    let sign = matches!(&left.kind, ExprKind::Unary { .. }) && !left.grouped;
-                    if sign {
-                        let hint = Some("write `(-a) ** b` or `-(a ** b)`".into());
-                        let message = "a sign before `**` is ambiguous";
-                        self.lexer.error("SYNTAX_POWER", message, left.span, hint);
-                    }
-                    self.advance();
-                    let right = self.nested(|p| p.binary(RANK_POWER));
-                    let kind = ExprKind::Fold {
-                        first: Box::new(left),
-                        rest: vec![(op, right)],
-                    };
-                    left = Expr {
-                        kind,
-                        span: self.since(start),
-                        grouped: false,
-                    };
-                    left_rank = u8::MAX;
-                }
-                Infix::Binary(rank, op) => {
-                    self.advance();
-                    let right = self.binary(rank + 1);
-                    left = self.fold(left, op, right, left_rank == rank);
-                    left_rank = rank;
-                }
-                Infix::Logic(rank, op) => {
-                    self.advance();
-                    let right = self.binary(rank + 1);
-                    left = self.logic(left, op, right, left_rank == rank, start);
-                    left_rank = rank;
-                }
-            }
+                Infix::Instanceof if RANK_RELATION < min_rank => break,
+                Infix::Binary(RANK_POWER, op) => self.power(left, op),
+                Infix::Binary(rank, _) => self.fold(left, rank),
+                Infix::Instanceof => self.fold(left, RANK_RELATION),
+                Infix::Logic(rank, op) => self.logic(left, op, rank),
+            };
         }
         left
     }
 
-    /// Lays an operator and its right side beside those of the same rank.
-    fn fold(&self, left: Expr, op: BinaryOp, right: Expr, same: bool) -> Expr {
-        let start = left.span;
-        let (first, rest) = match left.kind {
-            ExprKind::Fold { first, mut rest } if same => {
-                rest.push((op, right));
-                (first, rest)
-            }
-            _ => (Box::new(left), vec![(op, right)]),
-        };
-        Expr {
-            kind: ExprKind::Fold { first, rest },
-            span: self.since(start),
-            grouped: false,
+    /// With `**` as the token: reads it and its right side.
+    fn power(&mut self, left: Expr<'a>, op: BinaryOp) -> Expr<'a> {
+        if matches!(left.kind, ExprKind::Unary { .. }) && !left.grouped {
+            let hint = Some("write `(-a) ** b` or `-(a ** b)`".into());
+            let message = "a sign before `**` is ambiguous";
+            self.lexer.error("SYNTAX_POWER", message, left.span, hint);
         }
+        self.advance();
+        let right = self.nested(|p| p.binary(RANK_POWER));
+        let kind = ExprKind::Fold {
+            first: self.keep(left),
+            rest: slice::from_ref(self.keep((op, right))),
+        };
+        Expr::new(kind, self.since(left.span))
+    }
+
+    /// Reads the operators of one rank that stand side by side, and lays them so.
+    fn fold(&mut self, mut first: Expr<'a>, rank: u8) -> Expr<'a> {
+        let start = first.span;
+        let mut rest = Few::new();
+        loop {
+            match self.infix() {
+                Some(Infix::Binary(same, op)) if same == rank => {
+                    self.advance();
+                    rest.push((op, self.binary(rank + 1)));
+                }
+                Some(Infix::Instanceof) if rank == RANK_RELATION => match self.class() {
+                    Some((class, right)) => rest.push((BinaryOp::InstanceOf(class), right)),
+                    // Reported; nothing is known of what stands before it.
+                    None => {
+                        first = Expr::new(ExprKind::Error, self.since(start));
+                        rest.clear();
+                    }
+                },
+                _ => break,
+            }
+        }
+        if rest.is_empty() {
+            return first;
+        }
+        let kind = ExprKind::Fold {
+            first: self.keep(first),
+            rest: self.keep_all(&rest),
+        };
+        Expr::new(kind, self.since(start))
     }
 
     /// With `instanceof` as the token: reads it and the class.
-    fn instance_of(&mut self, left: Expr, left_rank: u8) -> (Expr, u8) {
+    fn class(&mut self) -> Option<(Class, Expr<'a>)> {
         let place = self.token.span();
         self.advance();
         let right = self.binary(RANK_RELATION + 1);
@@ -146,62 +140,39 @@ impl Parser<'_> {
             ExprKind::Name(name) => Class::from_name(name),
             _ => None,
         };
-        if let Some(class) = class {
-            let same = left_rank == RANK_RELATION;
-            let folded = self.fold(left, BinaryOp::InstanceOf(class), right, same);
-            return (folded, RANK_RELATION);
-        }
-        if !matches!(right.kind, ExprKind::Error) {
+        if class.is_none() && !matches!(right.kind, ExprKind::Error) {
             let names: Vec<String> = Class::ALL.map(|(name, _)| format!("`{name}`")).to_vec();
             let hint = format!("there are {}", names.join(", "));
             let what = "`instanceof` of anything but a known class";
             let place = place.to(right.span);
             self.unsupported("UNSUPPORTED_INSTANCEOF", what, place, &hint);
         }
-        let kind = ExprKind::Error;
-        let span = self.since(left.span);
-        let grouped = false;
-        (
-            Expr {
-                kind,
-                span,
-                grouped,
-            },
-            u8::MAX,
-        )
+        class.map(|class| (class, right))
     }
 
-    fn logic(&mut self, left: Expr, op: LogicOp, right: Expr, same: bool, start: Span) -> Expr {
-        let mixes = |side: &Expr| match &side.kind {
-            ExprKind::Logic { op: inner, .. } if !side.grouped => {
-                (*inner == LogicOp::Coalesce) != (op == LogicOp::Coalesce)
+    /// Reads `&&`, `||` or `??` and those of its kind that follow, and lays them side by side.
+    fn logic(&mut self, left: Expr<'a>, op: LogicOp, rank: u8) -> Expr<'a> {
+        let start = left.span;
+        let mut items = Few::new();
+        items.push(left);
+        while matches!(self.infix(), Some(Infix::Logic(_, same)) if same == op) {
+            self.advance();
+            let right = self.binary(rank + 1);
+            // Two neighbours are told of once.
+            let first = items.len() == 1 && mixes(&left, op);
+            if first || mixes(&right, op) {
+                let hint = Some("put one of them in parentheses".into());
+                let message = "`??` cannot stand beside `||` or `&&`";
+                let span = self.since(start);
+                self.lexer.error("SYNTAX_MIXED", message, span, hint);
             }
-            _ => false,
-        };
-        let span = self.since(start);
-        if mixes(&left) || mixes(&right) {
-            let hint = Some("put one of them in parentheses".into());
-            let message = "`??` cannot stand beside `||` or `&&`";
-            self.lexer.error("SYNTAX_MIXED", message, span, hint);
+            items.push(right);
         }
-        let items = match left {
-            Expr {
-                kind: ExprKind::Logic { mut items, .. },
-                ..
-            } if same => {
-                items.push(right);
-                items
-            }
-            first => vec![first, right],
-        };
-        Expr {
-            kind: ExprKind::Logic { op, items },
-            span,
-            grouped: false,
-        }
+        let items = self.keep_all(&items);
+        Expr::new(ExprKind::Logic { op, items }, self.since(start))
     }
 
-    fn unary(&mut self) -> Expr {
+    fn unary(&mut self) -> Expr<'a> {
         let start = self.token.span();
         let op = match self.token.kind {
             Kind::Bang => UnaryOp::Not,
@@ -225,31 +196,30 @@ impl Parser<'_> {
                 self.unsupported(code, &what, start, hint);
                 self.advance();
                 self.nested(Self::unary);
-                return Expr {
-                    kind: ExprKind::Error,
-                    span: self.since(start),
-                    grouped: false,
-                };
+                return Expr::new(ExprKind::Error, self.since(start));
             }
             Kind::Step => {
                 let hint = "write `x + 1` or `x - 1`";
                 self.unsupported("UNSUPPORTED_ASSIGNMENT", "counting in place", start, hint);
                 self.advance();
                 self.nested(Self::unary);
-                return Expr {
-                    kind: ExprKind::Error,
-                    span: self.since(start),
-                    grouped: false,
-                };
+                return Expr::new(ExprKind::Error, self.since(start));
             }
             _ => return self.chain(),
         };
         self.advance();
-        let operand = Box::new(self.nested(Self::unary));
-        Expr {
-            kind: ExprKind::Unary { op, operand },
-            span: self.since(start),
-            grouped: false,
+        let operand = self.nested(Self::unary);
+        let operand = self.keep(operand);
+        Expr::new(ExprKind::Unary { op, operand }, self.since(start))
+    }
+}
+
+/// Whether the operator may not stand beside the one on top of this side.
+fn mixes(side: &Expr<'_>, op: LogicOp) -> bool {
+    match side.kind {
+        ExprKind::Logic { op: inner, .. } if !side.grouped => {
+            (inner == LogicOp::Coalesce) != (op == LogicOp::Coalesce)
         }
+        _ => false,
     }
 }

@@ -4,7 +4,8 @@
 //! closer, and the rest is read on, so that one look finds all of a field's mistakes. Nesting is
 //! bounded before the stack is.
 
-use compact_str::CompactString;
+use bumpalo::Bump;
+use smallvec::SmallVec;
 
 use super::{
     ast::{Element, Expr, ExprKind, Link, LinkKind, Span},
@@ -16,9 +17,13 @@ use crate::{
     guard::{Guard, holds},
 };
 
-/// Parses a whole field; the tree is there even if there are errors.
-pub(crate) fn parse(source: &str, max_depth: usize) -> (Expr, Vec<ExpressionError>) {
-    let mut parser = Parser::new(source, max_depth);
+/// Parses a whole field into `arena`; the tree is there even if there are errors.
+pub(crate) fn parse<'a>(
+    source: &'a str,
+    max_depth: usize,
+    arena: &'a Bump,
+) -> (Expr<'a>, Vec<ExpressionError>) {
+    let mut parser = Parser::new(source, max_depth, arena);
     if parser.token.kind == Kind::Eof {
         let hint = Some("write a value such as `$json.name`".into());
         parser.lexer.error(
@@ -34,8 +39,12 @@ pub(crate) fn parse(source: &str, max_depth: usize) -> (Expr, Vec<ExpressionErro
     (expr, parser.lexer.errors)
 }
 
-pub(super) struct Parser<'s> {
-    pub(super) lexer: Lexer<'s>,
+/// A list of the tree while it is read; most are short.
+pub(super) type Few<T> = SmallVec<[T; 4]>;
+
+pub(super) struct Parser<'a> {
+    pub(super) lexer: Lexer<'a>,
+    pub(super) arena: &'a Bump,
     pub(super) token: Token,
     /// Where the token before `token` ended.
     pub(super) last_end: u32,
@@ -49,13 +58,14 @@ pub(super) struct Parser<'s> {
     aborted: bool,
 }
 
-impl<'s> Parser<'s> {
-    fn new(source: &'s str, max_depth: usize) -> Self {
+impl<'a> Parser<'a> {
+    fn new(source: &'a str, max_depth: usize, arena: &'a Bump) -> Self {
         let mut lexer = Lexer::new(source);
         let token = lexer.next();
         let complained_at = None;
         Self {
             lexer,
+            arena,
             token,
             last_end: 0,
             depth: 0,
@@ -64,6 +74,22 @@ impl<'s> Parser<'s> {
             blocks: 0,
             aborted: false,
         }
+    }
+
+    // The tree.
+
+    /// Puts a part of the tree in its place.
+    pub(super) fn keep<T: Copy>(&self, part: T) -> &'a T {
+        self.arena.alloc(part)
+    }
+
+    /// Puts a list of the tree in its place.
+    pub(super) fn keep_all<T: Copy>(&self, list: &[T]) -> &'a [T] {
+        self.arena.alloc_slice_copy(list)
+    }
+
+    pub(super) fn keep_text(&self, text: &str) -> &'a str {
+        self.arena.alloc_str(text)
     }
 
     // Tokens.
@@ -85,7 +111,7 @@ impl<'s> Parser<'s> {
         found
     }
 
-    pub(super) fn text(&self) -> &'s str {
+    pub(super) fn text(&self) -> &'a str {
         self.lexer.slice(self.token.span())
     }
 
@@ -127,7 +153,7 @@ impl<'s> Parser<'s> {
         what: &str,
         span: Span,
         hint: &str,
-    ) -> ExprKind {
+    ) -> ExprKind<'a> {
         if !self.aborted {
             let message = format!("{what} is not part of the language");
             self.lexer.error(code, message, span, Some(hint.to_owned()));
@@ -229,7 +255,7 @@ impl<'s> Parser<'s> {
     // Expressions.
 
     /// One expression of the rank that stands between commas.
-    pub(super) fn expression(&mut self) -> Expr {
+    pub(super) fn expression(&mut self) -> Expr<'a> {
         self.nested(|p| {
             if let Some(arrow) = p.arrow() {
                 return arrow;
@@ -247,21 +273,17 @@ impl<'s> Parser<'s> {
                 p.advance();
                 p.expression();
                 let span = p.since(start);
-                return Expr {
-                    kind: ExprKind::Error,
-                    span,
-                    grouped: false,
-                };
+                return Expr::new(ExprKind::Error, span);
             }
             expr
         })
     }
 
     /// A primary with its members, indices and calls.
-    pub(super) fn chain(&mut self) -> Expr {
+    pub(super) fn chain(&mut self) -> Expr<'a> {
         let base = self.primary();
         let start = base.span;
-        let mut links: Vec<Link> = Vec::new();
+        let mut links: Few<Link<'a>> = Few::new();
         loop {
             let optional = self.token.kind == Kind::QuestionDot;
             let link_start = self.token.span();
@@ -316,36 +338,31 @@ impl<'s> Parser<'s> {
             return base;
         }
         let kind = ExprKind::Chain {
-            base: Box::new(base),
-            links,
+            base: self.keep(base),
+            links: self.keep_all(&links),
         };
-        Expr {
-            kind,
-            span: self.since(start),
-            grouped: false,
-        }
+        Expr::new(kind, self.since(start))
     }
 
-    fn member_name(&mut self) -> LinkKind {
+    fn member_name(&mut self) -> LinkKind<'a> {
         if self.token.kind == Kind::Name {
             let name = self.name();
             self.advance();
             return LinkKind::Member(name);
         }
         self.expected("a name after the dot");
-        LinkKind::Member(CompactString::default())
+        LinkKind::Member("")
     }
 
     /// Elements up to `close`, of an array or of the arguments of a call.
-    pub(super) fn elements(&mut self, close: Kind, name: &str) -> Vec<Element> {
-        let mut elements = Vec::new();
+    pub(super) fn elements(&mut self, close: Kind, name: &str) -> &'a [Element<'a>] {
         if self.eat(close) {
-            return elements;
+            return &[];
         }
+        let mut elements = Few::new();
         loop {
-            if self.token.kind == close {
-                self.advance();
-                return elements;
+            if self.eat(close) {
+                break;
             }
             if close == Kind::RightBracket && self.token.kind == Kind::Comma {
                 self.advance();
@@ -361,8 +378,9 @@ impl<'s> Parser<'s> {
                 value: Some(self.expression()),
             });
             if !self.list_goes_on(close, name) {
-                return elements;
+                break;
             }
         }
+        self.keep_all(&elements)
     }
 }

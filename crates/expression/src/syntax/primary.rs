@@ -1,18 +1,16 @@
 //! Operands: literals, names, groups, and the words that the language leaves out.
 
-use compact_str::CompactString;
-
 use super::{
-    ast::{Cooked, Expr, ExprKind, Key, Property, Span},
+    ast::{Cooked, Expr, ExprKind, Key, Property, Regex, Span, Template},
     lexer::ChunkEnd,
     literal,
-    parser::Parser,
+    parser::{Few, Parser},
     token::Kind,
 };
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// An operand without its chain.
-    pub(super) fn primary(&mut self) -> Expr {
+    pub(super) fn primary(&mut self) -> Expr<'a> {
         let start = self.token.span();
         let mut grouped = false;
         let kind = match self.token.kind {
@@ -53,11 +51,13 @@ impl Parser<'_> {
                 // What is read is now the token before the next one.
                 self.token.end = u32::try_from(self.lexer.pos).unwrap_or(u32::MAX);
                 self.advance();
-                places.map_or(ExprKind::Error, |(pattern, flags)| ExprKind::Regex {
-                    source: self.lexer.slice(pattern).into(),
-                    source_start: pattern.start,
-                    flags: self.lexer.slice(flags).into(),
-                    flags_start: flags.start,
+                places.map_or(ExprKind::Error, |(pattern, flags)| {
+                    ExprKind::Regex(self.keep(Regex {
+                        source: self.lexer.slice(pattern),
+                        source_start: pattern.start,
+                        flags: self.lexer.slice(flags),
+                        flags_start: flags.start,
+                    }))
                 })
             }
             Kind::Bad => {
@@ -102,7 +102,7 @@ impl Parser<'_> {
     }
 
     /// The value of the string token, which is taken.
-    pub(super) fn string(&mut self) -> Cooked {
+    pub(super) fn string(&mut self) -> Cooked<'a> {
         let token = self.advance();
         let span = Span {
             start: token.start + 1,
@@ -111,8 +111,9 @@ impl Parser<'_> {
         self.cook(span, false)
     }
 
-    fn cook(&mut self, span: Span, template: bool) -> Cooked {
-        literal::text(self.lexer.slice(span), template).unwrap_or_else(|wrong| {
+    fn cook(&mut self, span: Span, template: bool) -> Cooked<'a> {
+        let raw = self.lexer.slice(span);
+        literal::text(raw, template, self.arena).unwrap_or_else(|wrong| {
             let at = |offset: usize| span.start + u32::try_from(offset).unwrap_or(0);
             let place = Span {
                 start: at(wrong.start),
@@ -120,12 +121,12 @@ impl Parser<'_> {
             };
             self.lexer
                 .error("SYNTAX_ESCAPE", wrong.message, place, None);
-            Cooked::Text(CompactString::default())
+            Cooked::Text("")
         })
     }
 
-    fn template(&mut self) -> ExprKind {
-        let (mut chunks, mut values) = (Vec::new(), Vec::new());
+    fn template(&mut self) -> ExprKind<'a> {
+        let (mut chunks, mut values) = (Few::new(), Few::new());
         loop {
             let (span, end) = self.lexer.chunk();
             chunks.push(self.cook(span, true));
@@ -141,10 +142,11 @@ impl Parser<'_> {
                 }
             }
             if end == ChunkEnd::Value {
-                chunks.push(Cooked::Text(CompactString::default()));
+                chunks.push(Cooked::Text(""));
             }
             self.advance();
-            return ExprKind::Template { chunks, values };
+            let (chunks, values) = (self.keep_all(&chunks), self.keep_all(&values));
+            return ExprKind::Template(self.keep(Template { chunks, values }));
         }
     }
 
@@ -188,11 +190,11 @@ impl Parser<'_> {
         }
     }
 
-    fn properties(&mut self) -> Vec<Property> {
-        let mut properties = Vec::new();
+    fn properties(&mut self) -> &'a [Property<'a>] {
+        let mut properties = Few::new();
         loop {
             if self.eat(Kind::RightBrace) {
-                return properties;
+                return self.keep_all(&properties);
             }
             if self.eat(Kind::Ellipsis) {
                 properties.push(Property::Spread(self.expression()));
@@ -200,12 +202,12 @@ impl Parser<'_> {
                 properties.push(self.property());
             }
             if !self.list_goes_on(Kind::RightBrace, "}") {
-                return properties;
+                return self.keep_all(&properties);
             }
         }
     }
 
-    fn property(&mut self) -> Property {
+    fn property(&mut self) -> Property<'a> {
         let start = self.token.span();
         let shorthand = (self.token.kind == Kind::Name).then(|| self.name());
         let hidden = self.hides_reserved_word();
@@ -224,21 +226,13 @@ impl Parser<'_> {
             if self.token.kind == Kind::LeftBrace {
                 self.skip_block();
             }
-            return Property::Spread(Expr {
-                kind: ExprKind::Error,
-                span: start,
-                grouped: false,
-            });
+            return Property::Spread(Expr::new(ExprKind::Error, start));
         }
         let Some(name) = shorthand else {
             self.expected("`:` and a value");
-            return Property::Spread(Expr {
-                kind: ExprKind::Error,
-                span: start,
-                grouped: false,
-            });
+            return Property::Spread(Expr::new(ExprKind::Error, start));
         };
-        if matches!(name.as_str(), "get" | "set" | "async") && self.token.kind == Kind::Name {
+        if matches!(name, "get" | "set" | "async") && self.token.kind == Kind::Name {
             let hint = "write the value: `key: value`";
             self.unsupported(
                 "UNSUPPORTED_FUNCTION",
@@ -246,13 +240,9 @@ impl Parser<'_> {
                 start,
                 hint,
             );
-            return Property::Spread(Expr {
-                kind: ExprKind::Error,
-                span: start,
-                grouped: false,
-            });
+            return Property::Spread(Expr::new(ExprKind::Error, start));
         }
-        let kind = match name.as_str() {
+        let kind = match name {
             _ if hidden => {
                 self.expected("`:` and a value");
                 ExprKind::Error
@@ -265,16 +255,12 @@ impl Parser<'_> {
         };
         Property::Pair {
             key,
-            value: Expr {
-                kind,
-                span: start,
-                grouped: false,
-            },
+            value: Expr::new(kind, start),
         }
     }
 
     /// The key of a property or of a field in a pattern.
-    pub(super) fn key(&mut self) -> Key {
+    pub(super) fn key(&mut self) -> Key<'a> {
         match self.token.kind {
             Kind::Name => {
                 let name = self.name();
@@ -290,9 +276,8 @@ impl Parser<'_> {
                     0.0
                 });
                 self.advance();
-                Key::Fixed(Cooked::Text(
-                    crate::value::number_text(value).as_str().into(),
-                ))
+                let text = crate::value::number_text(value);
+                Key::Fixed(Cooked::Text(self.keep_text(text.as_str())))
             }
             Kind::LeftBracket => {
                 self.advance();
@@ -302,13 +287,13 @@ impl Parser<'_> {
             }
             _ => {
                 self.expected("a key");
-                Key::Fixed(Cooked::Text(CompactString::default()))
+                Key::Fixed(Cooked::Text(""))
             }
         }
     }
 
     /// A name, or a word that means something of its own.
-    fn word(&mut self) -> ExprKind {
+    fn word(&mut self) -> ExprKind<'a> {
         let text = self.text();
         if !may_be_word(text) {
             let name = self.name();

@@ -4,20 +4,16 @@
 
 use super::{
     ast::{Expr, ExprKind, Pattern, Span, Statement, StatementKind, Try},
-    parser::Parser,
+    parser::{Few, Parser},
     token::Kind,
 };
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// The body of an arrow, with `{` as the token.
-    pub(super) fn body(&mut self) -> Expr {
+    pub(super) fn body(&mut self) -> Expr<'a> {
         let start = self.token.span();
         let statements = self.nested(Self::block);
-        Expr {
-            kind: ExprKind::Block(statements),
-            span: self.since(start),
-            grouped: false,
-        }
+        Expr::new(ExprKind::Block(statements), self.since(start))
     }
 
     /// Whether a line ends between the last token and the current one.
@@ -31,12 +27,12 @@ impl Parser<'_> {
     }
 
     /// Statements in braces.
-    fn block(&mut self) -> Vec<Statement> {
-        let mut statements = Vec::new();
+    fn block(&mut self) -> &'a [Statement<'a>] {
         if !self.eat(Kind::LeftBrace) {
             self.expected("`{`");
-            return statements;
+            return &[];
         }
+        let mut statements = Few::new();
         self.blocks += 1;
         while !matches!(self.token.kind, Kind::RightBrace | Kind::Eof) {
             let before = self.token.start;
@@ -51,10 +47,10 @@ impl Parser<'_> {
         if !self.eat(Kind::RightBrace) {
             self.expected("`}`");
         }
-        statements
+        self.keep_all(&statements)
     }
 
-    fn statement(&mut self) -> Statement {
+    fn statement(&mut self) -> Statement<'a> {
         let start = self.token.span();
         let kind = match self.token.kind {
             Kind::Semicolon => {
@@ -97,7 +93,7 @@ impl Parser<'_> {
         matches!(self.token.kind, Kind::RightBrace | Kind::Eof) || self.after_line_end()
     }
 
-    fn value_statement(&mut self) -> StatementKind {
+    fn value_statement(&mut self) -> StatementKind<'a> {
         let known = self.lexer.errors.len();
         let value = self.expression();
         self.comma_inside();
@@ -113,7 +109,7 @@ impl Parser<'_> {
         StatementKind::Value(value, self.lexer.errors.len() > known)
     }
 
-    fn return_statement(&mut self) -> StatementKind {
+    fn return_statement(&mut self) -> StatementKind<'a> {
         self.advance();
         if self.token.kind == Kind::Semicolon || self.may_end() {
             self.eat(Kind::Semicolon);
@@ -125,10 +121,10 @@ impl Parser<'_> {
         StatementKind::Return(Some(value))
     }
 
-    fn declaration(&mut self) -> StatementKind {
+    fn declaration(&mut self) -> StatementKind<'a> {
         let constant = self.text() == "const";
         self.advance();
-        let mut bindings = Vec::new();
+        let mut bindings = Few::new();
         loop {
             let pattern = self.nested(Self::pattern);
             let value = if self.token.kind == Kind::Assign && self.text() == "=" {
@@ -146,42 +142,37 @@ impl Parser<'_> {
             }
         }
         self.statement_ends();
-        StatementKind::Declare(bindings)
+        StatementKind::Declare(self.keep_all(&bindings))
     }
 
     /// `if`, with every `else if` that follows at the same depth.
-    fn conditional_statement(&mut self) -> StatementKind {
-        let mut branches = Vec::new();
+    fn conditional_statement(&mut self) -> StatementKind<'a> {
+        let mut branches = Few::new();
         loop {
             self.advance();
             let test = self.test();
             branches.push((test, self.guarded()));
             if !self.eat_word("else") {
-                let otherwise = None;
                 return StatementKind::If {
-                    branches,
-                    otherwise,
+                    branches: self.keep_all(&branches),
+                    otherwise: None,
                 };
             }
             if !self.is_word("if") {
-                let otherwise = Some(Box::new(self.guarded()));
+                let otherwise = self.guarded();
                 return StatementKind::If {
-                    branches,
-                    otherwise,
+                    branches: self.keep_all(&branches),
+                    otherwise: Some(self.keep(otherwise)),
                 };
             }
         }
     }
 
-    fn test(&mut self) -> Expr {
+    fn test(&mut self) -> Expr<'a> {
         if !self.eat(Kind::LeftParen) {
             self.expected("`(` and a condition");
             let span = self.token.span();
-            return Expr {
-                kind: ExprKind::Error,
-                span,
-                grouped: false,
-            };
+            return Expr::new(ExprKind::Error, span);
         }
         let test = self.expression();
         self.comma_inside();
@@ -190,7 +181,7 @@ impl Parser<'_> {
     }
 
     /// The statement after a condition or `else`.
-    fn guarded(&mut self) -> Statement {
+    fn guarded(&mut self) -> Statement<'a> {
         let start = self.token.span();
         if self.is_word("const") || self.is_word("let") {
             self.expected("a block `{ … }` around the declaration");
@@ -208,7 +199,7 @@ impl Parser<'_> {
         self.nested(Self::statement)
     }
 
-    fn try_statement(&mut self) -> StatementKind {
+    fn try_statement(&mut self) -> StatementKind<'a> {
         self.advance();
         let block = self.nested(Self::block);
         let mut catch = None;
@@ -228,7 +219,7 @@ impl Parser<'_> {
         if catch.is_none() && finally.is_none() {
             self.expected("`catch` or `finally`");
         }
-        StatementKind::Try(Box::new(Try {
+        StatementKind::Try(self.keep(Try {
             block,
             catch,
             finally,
