@@ -112,22 +112,24 @@ impl Program {
                 hint: Some("split it over several nodes".into()),
             }]);
         }
-        let (resolved, mut errors) = lend(|arena| {
-            let (tree, errors) = syntax::parse(source, options.limits.ast_depth, arena);
-            (resolve::resolve(&tree, options, arena), errors)
+        let mut compiled = Compiled {
+            source: source.to_owned(),
+            mode: options.mode,
+            code: Code::default(),
+            report: Report::default(),
+        };
+        let Compiled { code, report, .. } = &mut compiled;
+        let mut errors = lend(|arena| {
+            let (tree, mut errors) = syntax::parse(source, options.limits.ast_depth, arena);
+            errors.extend(resolve::resolve(&tree, options, arena, code, report));
+            errors
         });
-        errors.extend(resolved.errors);
         if !errors.is_empty() {
             errors.sort_by_key(|error| (error.start, error.end));
             errors.truncate(resolve::MAX_ERRORS);
             return Err(errors);
         }
-        Ok(Program(Arc::new(Compiled {
-            source: source.to_owned(),
-            mode: options.mode,
-            code: resolved.code,
-            report: resolved.report,
-        })))
+        Ok(Program(Arc::new(compiled)))
     }
 
     /// The text that was compiled.

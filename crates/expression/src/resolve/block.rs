@@ -28,7 +28,7 @@ impl<'a> Resolver<'a> {
             return self.expr(value);
         }
         let nodes = self.statements(statements, outer);
-        let nodes = append(&mut self.code.lists, nodes);
+        let nodes = append(&mut self.code.lists, &nodes);
         self.push(Node::Body(nodes), body.span)
     }
 
@@ -36,7 +36,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn body(&mut self, statements: &[Statement<'a>]) -> Node {
         let outer = self.bindings.len();
         let nodes = self.block(statements, outer);
-        Node::Body(append(&mut self.code.lists, nodes))
+        Node::Body(append(&mut self.code.lists, &nodes))
     }
 
     /// The statements of a block whose names begin at `outer` and end with it.
@@ -128,7 +128,7 @@ impl<'a> Resolver<'a> {
                     Some(otherwise) => self.one_statement(otherwise),
                     None => self.push(Node::Undefined, statement.span),
                 });
-                Node::If(append(&mut self.code.lists, parts))
+                Node::If(append(&mut self.code.lists, &parts))
             }
             StatementKind::Return(value) => Node::Return(match value {
                 Some(value) => self.expr(&value),
@@ -161,7 +161,7 @@ impl<'a> Resolver<'a> {
     fn inner_block(&mut self, statements: &[Statement<'a>]) -> Node {
         let outer = self.bindings.len();
         let nodes = self.block(statements, outer);
-        Node::Block(append(&mut self.code.lists, nodes))
+        Node::Block(append(&mut self.code.lists, &nodes))
     }
 
     fn declaration(
@@ -194,7 +194,7 @@ impl<'a> Resolver<'a> {
             let pattern = pattern.as_ref().map(|pattern| self.pattern(pattern, outer));
             // The block may not declare the names of the pattern again.
             let nodes = self.block(statements, outer);
-            let nodes = append(&mut self.code.lists, nodes);
+            let nodes = append(&mut self.code.lists, &nodes);
             (pattern, self.push(Node::Block(nodes), span))
         });
         let finally = parts.finally.as_ref().map(|statements| {

@@ -106,7 +106,7 @@ impl<'a> Resolver<'a> {
             return head.node;
         }
         let base = head.node;
-        let steps = append(&mut self.code.steps, steps);
+        let steps = append(&mut self.code.steps, &steps);
         let path = self.path(base, steps);
         let node = match path {
             Some(path) if path.keys.len == steps.len => Node::Path { path, base, steps },
@@ -152,7 +152,7 @@ impl<'a> Resolver<'a> {
                 LinkKind::Call(args) => {
                     let callback = self.arrow(arrow, base.span);
                     let args = self.elements(args, links[0].span);
-                    let args = append(&mut self.code.elements, args);
+                    let args = append(&mut self.code.elements, &args);
                     let span = base.span.to(links[0].span);
                     Head {
                         node: self.push(Node::Inline(callback, args), span),
@@ -232,7 +232,7 @@ impl<'a> Resolver<'a> {
         let full = format!("{name}.{member}");
         let place = base.span.to(links[0].span);
         if let Some(preset) = function(&format!("get {full}")) {
-            let none = append(&mut self.code.elements, Elements::new());
+            let none = append(&mut self.code.elements, &[]);
             return Head {
                 node: self.push(Node::Call(preset, none), place),
                 taken: 1,
@@ -291,7 +291,7 @@ impl<'a> Resolver<'a> {
         }
         self.depends_on(function.purity);
         let args = self.arguments(args, function.callbacks, span);
-        let args = append(&mut self.code.elements, args);
+        let args = append(&mut self.code.elements, &args);
         self.push(Node::Call(function, args), span)
     }
 
@@ -377,7 +377,7 @@ impl<'a> Resolver<'a> {
             self.depends_on(Purity::Random);
         }
         let args = self.arguments(args, set.callbacks(), span);
-        let args = append(&mut self.code.elements, args);
+        let args = append(&mut self.code.elements, &args);
         let method = length(&self.code.methods);
         // The name is needed for messages only.
         self.code.methods.push((known, set));

@@ -32,7 +32,7 @@ impl<'a> Resolver<'a> {
         }
         self.depends_on(function.purity);
         let args = self.arguments(args, function.callbacks, span);
-        let args = append(&mut self.code.elements, args);
+        let args = append(&mut self.code.elements, &args);
         self.push(Node::Call(function, args), span)
     }
 

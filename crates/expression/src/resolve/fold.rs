@@ -105,7 +105,7 @@ impl<'a> Resolver<'a> {
 
     fn evaluated(&self, id: NodeId) -> Option<Made> {
         // Literals and operators mean the same in both modes.
-        let mut machine = Machine::new(self.arena, &self.code, Mode::Strict, &Nothing, &CONTEXT);
+        let mut machine = Machine::new(self.arena, self.code, Mode::Strict, &Nothing, &CONTEXT);
         let value = machine.evaluate(id).ok()?;
         Some(match value.val() {
             Val::Undefined => Made::Node(Node::Undefined),

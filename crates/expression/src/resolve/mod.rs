@@ -23,7 +23,8 @@ use crate::{
     path::{Path, PathRoot},
     suggest,
     syntax::ast::{
-        self, BinaryOp, Cooked, Expr, ExprKind, Key, Link, LinkKind, LogicOp, Span, UnaryOp,
+        self, BinaryOp, Cooked, Counts, Expr, ExprKind, Key, Link, LinkKind, LogicOp, Span, Tree,
+        UnaryOp,
     },
     value::number_text,
 };
@@ -31,63 +32,60 @@ use crate::{
 /// Problems of one source that are told; nobody reads more.
 pub(crate) const MAX_ERRORS: usize = 100;
 
-/// Resolves a tree; the program means nothing if there are errors.
+/// Resolves a tree into an empty program and its report, which mean nothing if there are errors.
 pub(crate) fn resolve<'a>(
-    expr: &Expr<'a>,
+    tree: &Tree<'a>,
     options: &CompileOptions<'a>,
     arena: &'a Bump,
-) -> Resolved {
-    // So many nodes a source of that length mostly has.
-    let nodes = (expr.span.end - expr.span.start) as usize / 6 + 2;
-    let code = Code {
-        nodes: Vec::with_capacity(nodes),
-        spans: Vec::with_capacity(nodes),
-        ..Code::default()
-    };
+    code: &'a mut Code,
+    report: &'a mut Report,
+) -> Vec<ExpressionError> {
+    let Counts {
+        exprs,
+        members,
+        calls,
+    } = tree.counts;
+    code.nodes.reserve_exact(exprs);
+    code.spans.reserve_exact(exprs);
+    // The name of a method is a member, too.
+    code.steps.reserve_exact(members);
+    code.keys.reserve_exact(members.saturating_sub(calls));
     let mut resolver = Resolver {
         arena,
         code,
-        report: Report::default(),
+        report,
         errors: Vec::new(),
         known_nodes: options.nodes,
         bindings: Vec::new(),
     };
-    let root = resolver.expr(expr);
+    let root = resolver.expr(&tree.root);
     let Resolver {
-        mut code,
-        mut report,
+        code,
+        report,
         errors,
         ..
     } = resolver;
     code.root = root;
     code.node_ids = report.nodes.iter().map(|node| node.node.clone()).collect();
-    code.makes_nothing = makes_nothing(&code);
-    code.path = whole_path(&mut code);
+    code.makes_nothing = makes_nothing(code);
+    code.path = whole_path(code);
     report.roots.sort_unstable();
-    report.roots.dedup();
     report.paths.sort_unstable();
     report.paths.dedup();
-    Resolved {
-        code,
-        report,
-        errors,
-    }
-}
-
-pub(crate) struct Resolved {
-    pub(crate) code: Code,
-    pub(crate) report: Report,
-    pub(crate) errors: Vec<ExpressionError>,
+    errors
 }
 
 /// The elements of an array or the arguments of a call; most have few.
 type Elements = SmallVec<[Element; 4]>;
 
+/// The nodes of a list.
+type Ids = SmallVec<[NodeId; 8]>;
+
 struct Resolver<'a> {
     /// Of the tree; what is needed only while compiling stands there, too.
     arena: &'a Bump,
-    code: Code,
-    report: Report,
+    code: &'a mut Code,
+    report: &'a mut Report,
     errors: Vec<ExpressionError>,
     known_nodes: Option<&'a [&'a str]>,
     /// Names in sight, innermost last, and their slots; [`block::UNBOUND`] before the declaration.
@@ -176,7 +174,7 @@ impl<'a> Resolver<'a> {
                 );
             }
             ExprKind::Template(ast::Template { chunks, values }) => {
-                let mut parts = Vec::with_capacity(chunks.len() + values.len());
+                let mut parts = Ids::new();
                 for (i, chunk) in chunks.iter().enumerate() {
                     if *chunk != Cooked::Text("") {
                         parts.push(self.text(chunk, span));
@@ -185,16 +183,16 @@ impl<'a> Resolver<'a> {
                         parts.push(self.expr(value));
                     }
                 }
-                Node::Template(append(&mut self.code.lists, parts))
+                Node::Template(append(&mut self.code.lists, &parts))
             }
             ExprKind::Array(elements) => {
                 let elements = self.elements(elements, span);
-                Node::Array(append(&mut self.code.elements, elements))
+                Node::Array(append(&mut self.code.elements, &elements))
             }
             ExprKind::Object(properties) => self.object(properties),
             ExprKind::Fold { first, rest } => {
                 let first = self.expr(first);
-                let rest: Vec<_> = rest
+                let rest: SmallVec<[_; 4]> = rest
                     .iter()
                     .map(|(op, right)| (*op, self.right_side(*op, right)))
                     .collect();
@@ -202,7 +200,7 @@ impl<'a> Resolver<'a> {
                     [(op, right)] => Node::Binary(op, first, right),
                     _ => Node::Fold {
                         first,
-                        rest: append(&mut self.code.folds, rest),
+                        rest: append(&mut self.code.folds, &rest),
                     },
                 }
             }
@@ -254,8 +252,8 @@ impl<'a> Resolver<'a> {
     }
 
     fn logic(&mut self, op: LogicOp, items: &[Expr<'a>]) -> Node {
-        let items: Vec<_> = items.iter().map(|item| self.expr(item)).collect();
-        Node::Logic(op, append(&mut self.code.lists, items))
+        let items: Ids = items.iter().map(|item| self.expr(item)).collect();
+        Node::Logic(op, append(&mut self.code.lists, &items))
     }
 
     fn unary(&mut self, op: UnaryOp, operand: &Expr<'a>) -> Node {
@@ -282,7 +280,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn object(&mut self, properties: &[ast::Property<'a>]) -> Node {
-        let mut resolved = Vec::with_capacity(properties.len());
+        let mut resolved: SmallVec<[Property; 8]> = SmallVec::new();
         for property in properties {
             resolved.push(match property {
                 ast::Property::Spread(source) => Property::Spread(self.expr(source)),
@@ -309,8 +307,8 @@ impl<'a> Resolver<'a> {
                 }
             });
         }
-        let shape = Shape::of(&resolved, &self.code);
-        let properties = append(&mut self.code.properties, resolved);
+        let shape = Shape::of(&resolved, self.code);
+        let properties = append(&mut self.code.properties, &resolved);
         match shape {
             Some(shape) => {
                 let id = length(&self.code.shapes);
@@ -349,15 +347,17 @@ impl<'a> Resolver<'a> {
     }
 
     fn root_used(&mut self, root: Root) {
-        self.report.roots.push(root);
+        if !self.report.roots.contains(&root) {
+            self.report.roots.push(root);
+        }
     }
 }
 
 /// Appends to one of the program's lists.
-fn append<T>(list: &mut Vec<T>, more: impl IntoIterator<Item = T>) -> Run {
+fn append<T: Copy>(list: &mut Vec<T>, more: &[T]) -> Run {
     let start = length(list);
-    list.extend(more);
-    let len = length(list) - start;
+    list.extend_from_slice(more);
+    let len = length(more);
     Run { start, len }
 }
 
@@ -399,12 +399,12 @@ fn makes_nothing(code: &Code) -> bool {
 }
 
 /// The program as a plain path, if it is one.
-fn whole_path(code: &mut Code) -> Option<Path> {
+fn whole_path(code: &Code) -> Option<Path> {
     match code.nodes[code.root as usize] {
         Node::Path { path, .. } => Some(path),
         node => {
             let from = path_root(node)?;
-            let keys = append(&mut code.keys, []);
+            let keys = Run { start: 0, len: 0 };
             Some(Path { from, keys })
         }
     }

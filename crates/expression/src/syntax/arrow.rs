@@ -47,7 +47,7 @@ impl<'a> Parser<'a> {
             self.expression()
         };
         let kind = ExprKind::Arrow(self.keep(Arrow { params, rest, body }));
-        Some(Expr::new(kind, self.since(start)))
+        Some(self.expr(kind, self.since(start)))
     }
 
     fn rest_of_source(&self, from: u32) -> &str {
@@ -55,14 +55,13 @@ impl<'a> Parser<'a> {
     }
 
     fn name_then_arrow(&self) -> bool {
-        // Looking at the bytes first spares a copy of the lexer for nearly every name.
+        // Looking at one byte first spares a copy of the lexer for nearly every name.
         let rest = self.rest_of_source(self.token.end);
-        let plain = rest.trim_start();
-        plain.starts_with("=>")
-            || plain.starts_with('/') && {
-                let mut ahead = self.lexer.clone();
-                ahead.next().kind == Kind::FatArrow
-            }
+        match rest.bytes().find(|b| !b.is_ascii_whitespace()) {
+            // Beside `=>` a comment or a space of another alphabet may stand here.
+            Some(b'=' | b'/' | 0x0b | 0x80..) => self.lexer.clone().next().kind == Kind::FatArrow,
+            _ => false,
+        }
     }
 
     fn async_arrow(&self) -> bool {

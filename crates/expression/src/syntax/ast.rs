@@ -24,6 +24,22 @@ impl Span {
     }
 }
 
+/// A field's tree, and how large its program will be, more or less.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tree<'a> {
+    pub(crate) root: Expr<'a>,
+    pub(crate) counts: Counts,
+}
+
+/// What a parser has read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub(crate) exprs: usize,
+    /// Members and indices.
+    pub(crate) members: usize,
+    pub(crate) calls: usize,
+}
+
 /// A string literal's value: text, or UTF-16 units where a lone surrogate keeps it from being one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cooked<'a> {
@@ -37,17 +53,6 @@ pub(crate) struct Expr<'a> {
     pub(crate) span: Span,
     /// Written in parentheses: ends an optional chain and allows `??` beside `||`.
     pub(crate) grouped: bool,
-}
-
-impl<'a> Expr<'a> {
-    pub(crate) fn new(kind: ExprKind<'a>, span: Span) -> Self {
-        let grouped = false;
-        Self {
-            kind,
-            span,
-            grouped,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -33,7 +33,7 @@ impl<'a> Parser<'a> {
         }
         let otherwise = self.expression();
         let kind = ExprKind::Conditional(self.keep([test, then, otherwise]));
-        Expr::new(kind, self.since(start))
+        self.expr(kind, self.since(start))
     }
 
     fn infix(&self) -> Option<Infix> {
@@ -97,7 +97,7 @@ impl<'a> Parser<'a> {
             first: self.keep(left),
             rest: slice::from_ref(self.keep((op, right))),
         };
-        Expr::new(kind, self.since(left.span))
+        self.expr(kind, self.since(left.span))
     }
 
     /// Reads the operators of one rank that stand side by side, and lays them so.
@@ -114,7 +114,7 @@ impl<'a> Parser<'a> {
                     Some((class, right)) => rest.push((BinaryOp::InstanceOf(class), right)),
                     // Reported; nothing is known of what stands before it.
                     None => {
-                        first = Expr::new(ExprKind::Error, self.since(start));
+                        first = self.expr(ExprKind::Error, self.since(start));
                         rest.clear();
                     }
                 },
@@ -128,7 +128,7 @@ impl<'a> Parser<'a> {
             first: self.keep(first),
             rest: self.keep_all(&rest),
         };
-        Expr::new(kind, self.since(start))
+        self.expr(kind, self.since(start))
     }
 
     /// With `instanceof` as the token: reads it and the class.
@@ -169,7 +169,7 @@ impl<'a> Parser<'a> {
             items.push(right);
         }
         let items = self.keep_all(&items);
-        Expr::new(ExprKind::Logic { op, items }, self.since(start))
+        self.expr(ExprKind::Logic { op, items }, self.since(start))
     }
 
     fn unary(&mut self) -> Expr<'a> {
@@ -179,38 +179,40 @@ impl<'a> Parser<'a> {
             Kind::Minus => UnaryOp::Negate,
             Kind::Plus => UnaryOp::Plus,
             Kind::Tilde => UnaryOp::BitNot,
-            Kind::Name if self.text() == "typeof" => UnaryOp::Typeof,
-            Kind::Name if self.text() == "void" => UnaryOp::Void,
-            Kind::Name if matches!(self.text(), "delete" | "await") => {
-                let (code, hint) = match self.text() {
-                    "delete" => (
-                        "UNSUPPORTED_DELETE",
-                        "build the object without the key: `(({ key, ...rest }) => rest)(object)`",
-                    ),
-                    _ => (
-                        "UNSUPPORTED_ASYNC",
-                        "every value is there already: leave it away",
-                    ),
-                };
-                let what = format!("`{}`", self.text());
-                self.unsupported(code, &what, start, hint);
-                self.advance();
-                self.nested(Self::unary);
-                return Expr::new(ExprKind::Error, self.since(start));
-            }
+            Kind::Name => match self.text() {
+                "typeof" => UnaryOp::Typeof,
+                "void" => UnaryOp::Void,
+                "delete" => {
+                    let hint =
+                        "build the object without the key: `(({ key, ...rest }) => rest)(object)`";
+                    return self.left_out("UNSUPPORTED_DELETE", "`delete`", hint);
+                }
+                "await" => {
+                    let hint = "every value is there already: leave it away";
+                    return self.left_out("UNSUPPORTED_ASYNC", "`await`", hint);
+                }
+                _ => return self.chain(),
+            },
             Kind::Step => {
                 let hint = "write `x + 1` or `x - 1`";
-                self.unsupported("UNSUPPORTED_ASSIGNMENT", "counting in place", start, hint);
-                self.advance();
-                self.nested(Self::unary);
-                return Expr::new(ExprKind::Error, self.since(start));
+                return self.left_out("UNSUPPORTED_ASSIGNMENT", "counting in place", hint);
             }
             _ => return self.chain(),
         };
         self.advance();
         let operand = self.nested(Self::unary);
         let operand = self.keep(operand);
-        Expr::new(ExprKind::Unary { op, operand }, self.since(start))
+        self.expr(ExprKind::Unary { op, operand }, self.since(start))
+    }
+
+    /// With an operator before its operand as the token, which is not part of the language: reads
+    /// both.
+    fn left_out(&mut self, code: &'static str, what: &str, hint: &str) -> Expr<'a> {
+        let start = self.token.span();
+        self.unsupported(code, what, start, hint);
+        self.advance();
+        self.nested(Self::unary);
+        self.expr(ExprKind::Error, self.since(start))
     }
 }
 

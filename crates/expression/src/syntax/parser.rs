@@ -8,7 +8,7 @@ use bumpalo::Bump;
 use smallvec::SmallVec;
 
 use super::{
-    ast::{Element, Expr, ExprKind, Link, LinkKind, Span},
+    ast::{Counts, Element, Expr, ExprKind, Link, LinkKind, Span, Tree},
     lexer::Lexer,
     token::{Kind, Token},
 };
@@ -22,7 +22,7 @@ pub(crate) fn parse<'a>(
     source: &'a str,
     max_depth: usize,
     arena: &'a Bump,
-) -> (Expr<'a>, Vec<ExpressionError>) {
+) -> (Tree<'a>, Vec<ExpressionError>) {
     let mut parser = Parser::new(source, max_depth, arena);
     if parser.token.kind == Kind::Eof {
         let hint = Some("write a value such as `$json.name`".into());
@@ -34,9 +34,10 @@ pub(crate) fn parse<'a>(
         );
         parser.complained_at = Some(parser.token.start);
     }
-    let expr = parser.expression();
+    let root = parser.expression();
     parser.end();
-    (expr, parser.lexer.errors)
+    let counts = parser.counts;
+    (Tree { root, counts }, parser.lexer.errors)
 }
 
 /// A list of the tree while it is read; most are short.
@@ -56,6 +57,7 @@ pub(super) struct Parser<'a> {
     pub(super) blocks: usize,
     /// Nesting went too deep; the rest of the text is not looked at.
     aborted: bool,
+    counts: Counts,
 }
 
 impl<'a> Parser<'a> {
@@ -73,10 +75,21 @@ impl<'a> Parser<'a> {
             complained_at,
             blocks: 0,
             aborted: false,
+            counts: Counts::default(),
         }
     }
 
     // The tree.
+
+    pub(super) fn expr(&mut self, kind: ExprKind<'a>, span: Span) -> Expr<'a> {
+        self.counts.exprs += 1;
+        let grouped = false;
+        Expr {
+            kind,
+            span,
+            grouped,
+        }
+    }
 
     /// Puts a part of the tree in its place.
     pub(super) fn keep<T: Copy>(&self, part: T) -> &'a T {
@@ -273,7 +286,7 @@ impl<'a> Parser<'a> {
                 p.advance();
                 p.expression();
                 let span = p.since(start);
-                return Expr::new(ExprKind::Error, span);
+                return p.expr(ExprKind::Error, span);
             }
             expr
         })
@@ -321,6 +334,10 @@ impl<'a> Parser<'a> {
                 _ if optional => self.member_name(),
                 _ => break,
             };
+            match kind {
+                LinkKind::Member(_) | LinkKind::Index(_) => self.counts.members += 1,
+                LinkKind::Call(_) => self.counts.calls += 1,
+            }
             let span = self.since(link_start);
             links.push(Link {
                 kind,
@@ -341,7 +358,7 @@ impl<'a> Parser<'a> {
             base: self.keep(base),
             links: self.keep_all(&links),
         };
-        Expr::new(kind, self.since(start))
+        self.expr(kind, self.since(start))
     }
 
     fn member_name(&mut self) -> LinkKind<'a> {

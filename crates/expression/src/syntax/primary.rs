@@ -83,11 +83,8 @@ impl<'a> Parser<'a> {
                 ExprKind::Error
             }
         };
-        Expr {
-            kind,
-            span: self.since(start),
-            grouped,
-        }
+        let expr = self.expr(kind, self.since(start));
+        Expr { grouped, ..expr }
     }
 
     pub(super) fn comma_inside(&mut self) {
@@ -226,11 +223,11 @@ impl<'a> Parser<'a> {
             if self.token.kind == Kind::LeftBrace {
                 self.skip_block();
             }
-            return Property::Spread(Expr::new(ExprKind::Error, start));
+            return Property::Spread(self.expr(ExprKind::Error, start));
         }
         let Some(name) = shorthand else {
             self.expected("`:` and a value");
-            return Property::Spread(Expr::new(ExprKind::Error, start));
+            return Property::Spread(self.expr(ExprKind::Error, start));
         };
         if matches!(name, "get" | "set" | "async") && self.token.kind == Kind::Name {
             let hint = "write the value: `key: value`";
@@ -240,7 +237,7 @@ impl<'a> Parser<'a> {
                 start,
                 hint,
             );
-            return Property::Spread(Expr::new(ExprKind::Error, start));
+            return Property::Spread(self.expr(ExprKind::Error, start));
         }
         let kind = match name {
             _ if hidden => {
@@ -255,7 +252,7 @@ impl<'a> Parser<'a> {
         };
         Property::Pair {
             key,
-            value: Expr::new(kind, start),
+            value: self.expr(kind, start),
         }
     }
 

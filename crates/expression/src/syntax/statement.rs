@@ -13,7 +13,7 @@ impl<'a> Parser<'a> {
     pub(super) fn body(&mut self) -> Expr<'a> {
         let start = self.token.span();
         let statements = self.nested(Self::block);
-        Expr::new(ExprKind::Block(statements), self.since(start))
+        self.expr(ExprKind::Block(statements), self.since(start))
     }
 
     /// Whether a line ends between the last token and the current one.
@@ -172,7 +172,7 @@ impl<'a> Parser<'a> {
         if !self.eat(Kind::LeftParen) {
             self.expected("`(` and a condition");
             let span = self.token.span();
-            return Expr::new(ExprKind::Error, span);
+            return self.expr(ExprKind::Error, span);
         }
         let test = self.expression();
         self.comma_inside();
