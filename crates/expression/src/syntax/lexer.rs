@@ -122,27 +122,28 @@ impl<'s> Lexer<'s> {
     pub(super) fn next(&mut self) -> Token {
         self.skip_blank();
         let start = self.pos;
-        let Some(c) = self.source[start..].chars().next() else {
-            return self.token(Kind::Eof, start);
-        };
-        match c {
-            'a'..='z' | 'A'..='Z' | '_' | '$' => self.name(start),
-            '0'..='9' => self.number(start),
-            '.' if self.byte(1).is_ascii_digit() => self.number(start),
-            '"' | '\'' => self.string(start, c),
-            '`' => {
+        match self.byte(0) {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' => self.name(start),
+            b'0'..=b'9' => self.number(start),
+            b'.' if self.byte(1).is_ascii_digit() => self.number(start),
+            quote @ (b'"' | b'\'') => self.string(start, quote),
+            b'`' => {
                 self.pos += 1;
                 self.token(Kind::Backtick, start)
             }
-            '\\' if name::length(&self.source[start..]) > 0 => self.name(start),
-            c if c.is_ascii_punctuation() => self.punctuation(start),
-            c if c.is_alphabetic() => self.name(start),
-            _ => self.bad(start, c),
+            b'\\' if name::length(&self.source[start..]) > 0 => self.name(start),
+            b if b.is_ascii_punctuation() => self.punctuation(start),
+            _ => match self.source[start..].chars().next() {
+                None => self.token(Kind::Eof, start),
+                Some(c) if c.is_alphabetic() => self.name(start),
+                Some(c) => self.bad(start, c),
+            },
         }
     }
 
     fn name(&mut self, start: usize) -> Token {
-        self.pos = start + name::length(&self.source[start..]);
+        let rest = &self.source[start..];
+        self.pos = start + name::plain_length(rest).unwrap_or_else(|| name::length(rest));
         self.token(Kind::Name, start)
     }
 
@@ -170,7 +171,7 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    fn string(&mut self, start: usize, quote: char) -> Token {
+    fn string(&mut self, start: usize, quote: u8) -> Token {
         self.pos += 1;
         loop {
             match self.byte(0) {
@@ -181,7 +182,7 @@ impl<'s> Lexer<'s> {
                         .next()
                         .map_or(0, char::len_utf8);
                 }
-                b if b == quote as u8 => {
+                b if b == quote => {
                     self.pos += 1;
                     return self.token(Kind::Str, start);
                 }
@@ -191,7 +192,7 @@ impl<'s> Lexer<'s> {
             }
         }
         let span = self.span_from(start);
-        let hint = Some(format!("close it with {quote}"));
+        let hint = Some(format!("close it with {}", char::from(quote)));
         self.error("SYNTAX_UNCLOSED", "the string has no end", span, hint);
         self.token(Kind::Bad, start)
     }
@@ -280,95 +281,67 @@ impl<'s> Lexer<'s> {
         self.token(Kind::Bad, start)
     }
 
+    /// The longest token that starts with this character.
     fn punctuation(&mut self, start: usize) -> Token {
-        let rest = &self.source.as_bytes()[start..];
-        // Longest first within one starting character.
-        const TABLE: &[(&[u8], Kind)] = &[
-            (b">>>=", Kind::Assign),
-            (b"...", Kind::Ellipsis),
-            (b"===", Kind::StrictEqual),
-            (b"!==", Kind::StrictNotEqual),
-            (b">>>", Kind::ShiftRightZero),
-            (b"<<=", Kind::Assign),
-            (b">>=", Kind::Assign),
-            (b"**=", Kind::Assign),
-            (b"&&=", Kind::Assign),
-            (b"||=", Kind::Assign),
-            (b"??=", Kind::Assign),
-            (b"=>", Kind::FatArrow),
-            (b"==", Kind::Equal),
-            (b"!=", Kind::NotEqual),
-            (b"<=", Kind::LessEqual),
-            (b">=", Kind::GreaterEqual),
-            (b"&&", Kind::AndAnd),
-            (b"||", Kind::OrOr),
-            (b"??", Kind::Coalesce),
-            (b"<<", Kind::ShiftLeft),
-            (b">>", Kind::ShiftRight),
-            (b"**", Kind::StarStar),
-            (b"++", Kind::Step),
-            (b"--", Kind::Step),
-            (b"+=", Kind::Assign),
-            (b"-=", Kind::Assign),
-            (b"*=", Kind::Assign),
-            (b"/=", Kind::Assign),
-            (b"%=", Kind::Assign),
-            (b"&=", Kind::Assign),
-            (b"|=", Kind::Assign),
-            (b"^=", Kind::Assign),
-        ];
-        // What begins nothing longer, and a dot before anything but a second one, stands alone.
-        let alone = match rest {
-            [
-                b'(' | b')' | b'[' | b']' | b'{' | b'}' | b',' | b':' | b';' | b'~',
-                ..,
-            ]
-            | [_] => true,
-            [b'.', second, ..] => *second != b'.',
-            _ => false,
-        };
-        if !alone {
+        let ahead = [self.byte(0), self.byte(1), self.byte(2), self.byte(3)];
+        let (len, kind) = match ahead {
+            [b'(', ..] => (1, Kind::LeftParen),
+            [b')', ..] => (1, Kind::RightParen),
+            [b'[', ..] => (1, Kind::LeftBracket),
+            [b']', ..] => (1, Kind::RightBracket),
+            [b'{', ..] => (1, Kind::LeftBrace),
+            [b'}', ..] => (1, Kind::RightBrace),
+            [b',', ..] => (1, Kind::Comma),
+            [b':', ..] => (1, Kind::Colon),
+            [b';', ..] => (1, Kind::Semicolon),
+            [b'~', ..] => (1, Kind::Tilde),
+            [b'.', b'.', b'.', _] => (3, Kind::Ellipsis),
+            [b'.', ..] => (1, Kind::Dot),
+            [b'?', b'?', b'=', _] => (3, Kind::Assign),
+            [b'?', b'?', ..] => (2, Kind::Coalesce),
             // `a?.5:1` is a ternary, not an optional member.
-            if rest.starts_with(b"?.") && !rest.get(2).is_some_and(u8::is_ascii_digit) {
-                self.pos += 2;
-                return self.token(Kind::QuestionDot, start);
-            }
-            if let Some((text, kind)) = TABLE
-                .iter()
-                .find(|(text, _)| text[0] == rest[0] && rest.starts_with(text))
-            {
-                self.pos += text.len();
-                return self.token(*kind, start);
-            }
-        }
-        let kind = match rest[0] {
-            b'(' => Kind::LeftParen,
-            b')' => Kind::RightParen,
-            b'[' => Kind::LeftBracket,
-            b']' => Kind::RightBracket,
-            b'{' => Kind::LeftBrace,
-            b'}' => Kind::RightBrace,
-            b'.' => Kind::Dot,
-            b'?' => Kind::Question,
-            b':' => Kind::Colon,
-            b',' => Kind::Comma,
-            b';' => Kind::Semicolon,
-            b'|' => Kind::Or,
-            b'&' => Kind::And,
-            b'^' => Kind::Caret,
-            b'<' => Kind::Less,
-            b'>' => Kind::Greater,
-            b'+' => Kind::Plus,
-            b'-' => Kind::Minus,
-            b'*' => Kind::Star,
-            b'/' => Kind::Slash,
-            b'%' => Kind::Percent,
-            b'!' => Kind::Bang,
-            b'~' => Kind::Tilde,
-            b'=' => Kind::Assign,
-            other => return self.bad(start, char::from(other)),
+            [b'?', b'.', b'0'..=b'9', _] => (1, Kind::Question),
+            [b'?', b'.', ..] => (2, Kind::QuestionDot),
+            [b'?', ..] => (1, Kind::Question),
+            [b'=', b'=', b'=', _] => (3, Kind::StrictEqual),
+            [b'=', b'=', ..] => (2, Kind::Equal),
+            [b'=', b'>', ..] => (2, Kind::FatArrow),
+            [b'=', ..] => (1, Kind::Assign),
+            [b'!', b'=', b'=', _] => (3, Kind::StrictNotEqual),
+            [b'!', b'=', ..] => (2, Kind::NotEqual),
+            [b'!', ..] => (1, Kind::Bang),
+            [b'<', b'<', b'=', _] => (3, Kind::Assign),
+            [b'<', b'<', ..] => (2, Kind::ShiftLeft),
+            [b'<', b'=', ..] => (2, Kind::LessEqual),
+            [b'<', ..] => (1, Kind::Less),
+            [b'>', b'>', b'>', b'='] => (4, Kind::Assign),
+            [b'>', b'>', b'>', _] => (3, Kind::ShiftRightZero),
+            [b'>', b'>', b'=', _] => (3, Kind::Assign),
+            [b'>', b'>', ..] => (2, Kind::ShiftRight),
+            [b'>', b'=', ..] => (2, Kind::GreaterEqual),
+            [b'>', ..] => (1, Kind::Greater),
+            [b'&', b'&', b'=', _] | [b'|', b'|', b'=', _] => (3, Kind::Assign),
+            [b'&', b'&', ..] => (2, Kind::AndAnd),
+            [b'|', b'|', ..] => (2, Kind::OrOr),
+            [b'*', b'*', b'=', _] => (3, Kind::Assign),
+            [b'*', b'*', ..] => (2, Kind::StarStar),
+            [b'+', b'+', ..] | [b'-', b'-', ..] => (2, Kind::Step),
+            [
+                b'+' | b'-' | b'*' | b'/' | b'%' | b'&' | b'|' | b'^',
+                b'=',
+                ..,
+            ] => (2, Kind::Assign),
+            [b'+', ..] => (1, Kind::Plus),
+            [b'-', ..] => (1, Kind::Minus),
+            [b'*', ..] => (1, Kind::Star),
+            [b'/', ..] => (1, Kind::Slash),
+            [b'%', ..] => (1, Kind::Percent),
+            [b'&', ..] => (1, Kind::And),
+            [b'|', ..] => (1, Kind::Or),
+            [b'^', ..] => (1, Kind::Caret),
+            [other, ..] => return self.bad(start, char::from(other)),
         };
-        self.pos += 1;
+        self.pos += len;
         self.token(kind, start)
     }
 }

@@ -1,5 +1,7 @@
 //! The values of number and string literals.
 
+use std::borrow::Cow;
+
 use bumpalo::Bump;
 
 use super::ast::Cooked;
@@ -14,10 +16,12 @@ pub(super) struct Wrong {
 /// The value of a number literal as ECMA-262 (strict mode) has it.
 pub(super) fn number(text: &str) -> Result<f64, &'static str> {
     let bytes = text.as_bytes();
-    if bytes.last() == Some(&b'_')
-        || text.contains("__")
-        || text.contains("_.")
-        || text.contains("._")
+    let separated = bytes.contains(&b'_');
+    if separated
+        && (text.ends_with('_')
+            || text.contains("__")
+            || text.contains("_.")
+            || text.contains("._"))
     {
         return Err("a digit separator must stand between two digits");
     }
@@ -38,7 +42,11 @@ pub(super) fn number(text: &str) -> Result<f64, &'static str> {
     if bytes.len() > 1 && bytes[0] == b'0' && (bytes[1].is_ascii_digit() || bytes[1] == b'_') {
         return Err("a number may not start with 0; write `0o` for octal");
     }
-    let plain: String = text.chars().filter(|c| *c != '_').collect();
+    let plain = if separated {
+        Cow::Owned(text.replace('_', ""))
+    } else {
+        Cow::Borrowed(text)
+    };
     let mut digits_before_exponent = false;
     for (i, b) in plain.bytes().enumerate() {
         match b {

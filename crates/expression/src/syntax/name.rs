@@ -47,16 +47,33 @@ pub(crate) fn is_reserved(word: &str) -> bool {
     RESERVED.contains(&word)
 }
 
+/// The bytes that a name may have without being decoded; nearly every name has no others.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut b = 0;
+    while b < plain.len() {
+        let c = b as u8;
+        plain[b] = c.is_ascii_alphanumeric() || c == b'_' || c == b'$';
+        b += 1;
+    }
+    plain
+};
+
+/// Length in bytes of the name that `text` starts with, whose first character is known to begin
+/// one; `None` if the name must be decoded.
+pub(super) fn plain_length(text: &str) -> Option<usize> {
+    let mut bytes = text.bytes();
+    match bytes.position(|b| !PLAIN[usize::from(b)]) {
+        None => Some(text.len()),
+        Some(end) => {
+            let b = text.as_bytes()[end];
+            (b.is_ascii() && b != b'\\').then_some(end)
+        }
+    }
+}
+
 /// Length in bytes of the name that `text` starts with; 0 if it starts with none.
 pub(super) fn length(text: &str) -> usize {
-    // Nearly every name is ASCII without escapes; looking at bytes takes no decoding.
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$');
-    let bytes = text.as_bytes();
-    let end = bytes.iter().position(|b| !plain(b)).unwrap_or(bytes.len());
-    let ends = bytes.get(end).is_none_or(|b| b.is_ascii() && *b != b'\\');
-    if ends && !bytes.first().is_some_and(u8::is_ascii_digit) {
-        return end;
-    }
     let mut len = 0;
     while let Some(c) = text[len..].chars().next() {
         let (c, bytes) = match c {
