@@ -34,8 +34,8 @@ impl<'a> Resolver<'a> {
             .collect();
         let rest = arrow.rest.as_ref().map(|rest| self.pattern(rest, outer));
         let body = match &arrow.body.kind {
-            ast::ExprKind::Block(statements) => self.arrow_body(statements, outer, &arrow.body),
-            _ => self.expr(&arrow.body),
+            ast::ExprKind::Block(statements) => self.arrow_body(statements, outer, arrow.body),
+            _ => self.expr(arrow.body),
         };
         self.bindings.truncate(outer);
         let plain = plain.then_some(first);

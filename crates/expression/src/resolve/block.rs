@@ -107,13 +107,13 @@ impl<'a> Resolver<'a> {
             StatementKind::Error | StatementKind::Empty => return,
             StatementKind::Declare(bindings) => {
                 for (pattern, value) in bindings {
-                    let node = self.declaration(pattern, value.as_ref(), outer, statement.span);
+                    let node = self.declaration(pattern, *value, outer, statement.span);
                     nodes.push(node);
                 }
                 return;
             }
             StatementKind::Value(value, told) => {
-                return self.value_nobody_takes(&value, told, statement.span);
+                return self.value_nobody_takes(value, told, statement.span);
             }
             StatementKind::If {
                 branches,
@@ -131,7 +131,7 @@ impl<'a> Resolver<'a> {
                 Node::If(append(&mut self.code.lists, &parts))
             }
             StatementKind::Return(value) => Node::Return(match value {
-                Some(value) => self.expr(&value),
+                Some(value) => self.expr(value),
                 None => self.push(Node::Undefined, statement.span),
             }),
             StatementKind::Block(statements) => self.inner_block(statements),
@@ -187,7 +187,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn try_parts(&mut self, parts: &ast::Try<'a>, span: Span) -> Try {
-        let block = self.inner_block(&parts.block);
+        let block = self.inner_block(parts.block);
         let block = self.push(block, span);
         let catch = parts.catch.as_ref().map(|(pattern, statements)| {
             let outer = self.bindings.len();

@@ -300,7 +300,7 @@ impl<'a> Resolver<'a> {
         if name != "$if" || args.iter().any(|arg| arg.spread) {
             return None;
         }
-        let values: Vec<&Expr<'a>> = args.iter().filter_map(|arg| arg.value.as_ref()).collect();
+        let values: Vec<&Expr<'a>> = args.iter().filter_map(|arg| arg.value).collect();
         let [test, then, otherwise] = values[..] else {
             return None;
         };

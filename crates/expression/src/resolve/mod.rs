@@ -58,7 +58,7 @@ pub(crate) fn resolve<'a>(
         known_nodes: options.nodes,
         bindings: Vec::new(),
     };
-    let root = resolver.expr(&tree.root);
+    let root = resolver.expr(tree.root);
     let Resolver {
         code,
         report,
@@ -207,7 +207,7 @@ impl<'a> Resolver<'a> {
             ExprKind::Logic { op, items } => self.logic(*op, items),
             ExprKind::Unary { op, operand } => self.unary(*op, operand),
             ExprKind::Conditional(parts) => {
-                let [test, then, otherwise] = &**parts;
+                let [test, then, otherwise] = *parts;
                 Node::Conditional(self.expr(test), self.expr(then), self.expr(otherwise))
             }
         };
@@ -251,7 +251,7 @@ impl<'a> Resolver<'a> {
         self.push(node, span)
     }
 
-    fn logic(&mut self, op: LogicOp, items: &[Expr<'a>]) -> Node {
+    fn logic(&mut self, op: LogicOp, items: &[&Expr<'a>]) -> Node {
         let items: Ids = items.iter().map(|item| self.expr(item)).collect();
         Node::Logic(op, append(&mut self.code.lists, &items))
     }

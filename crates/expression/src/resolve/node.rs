@@ -13,7 +13,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn node_head(&mut self, base: &Expr<'a>, links: &[Link<'a>]) -> Head {
         let id = match links[0].kind {
             LinkKind::Member(id) => Some((Cow::Borrowed(id), links[0].span)),
-            LinkKind::Index(index) => literal_key(&index).map(|id| (id, index.span)),
+            LinkKind::Index(index) => literal_key(index).map(|id| (id, index.span)),
             LinkKind::Call(_) => None,
         };
         let Some((id, place)) = id else {
@@ -55,7 +55,7 @@ impl<'a> Resolver<'a> {
         let slot = self.node_reference(&id, id_span, optional);
         let field = match links.get(1).map(|link| link.kind) {
             Some(LinkKind::Member(field)) => Cow::Borrowed(field),
-            Some(LinkKind::Index(index)) => match literal_key(&index) {
+            Some(LinkKind::Index(index)) => match literal_key(index) {
                 Some(field) => field,
                 None => return self.node_whole(slot, optional, &id, base.span.to(place)),
             },

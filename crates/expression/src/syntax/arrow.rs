@@ -13,7 +13,7 @@ type Name<'a> = (&'a str, Span);
 
 impl<'a> Parser<'a> {
     /// An arrow, if one starts at the current token.
-    pub(super) fn arrow(&mut self) -> Option<Expr<'a>> {
+    pub(super) fn arrow(&mut self) -> Option<&'a Expr<'a>> {
         let start = self.token.span();
         let (params, rest) = match self.token.kind {
             Kind::Name if self.name_then_arrow() => {
@@ -50,32 +50,31 @@ impl<'a> Parser<'a> {
         Some(self.expr(kind, self.since(start)))
     }
 
-    fn rest_of_source(&self, from: u32) -> &str {
-        &self.lexer.source[(from as usize).min(self.lexer.source.len())..]
+    fn rest_of_source(&self, from: usize) -> &str {
+        &self.lexer.source[from.min(self.lexer.source.len())..]
     }
 
     fn name_then_arrow(&self) -> bool {
         // Looking at one byte first spares a copy of the lexer for nearly every name.
-        let rest = self.rest_of_source(self.token.end);
+        let rest = self.rest_of_source(self.token.end as usize);
         match rest.bytes().find(|b| !b.is_ascii_whitespace()) {
             // Beside `=>` a comment or a space of another alphabet may stand here.
-            Some(b'=' | b'/' | 0x0b | 0x80..) => self.lexer.clone().next().kind == Kind::FatArrow,
+            Some(b'=' | b'/' | 0x0b | 0x80..) => self.lexer.clone().next() == Kind::FatArrow,
             _ => false,
         }
     }
 
     fn async_arrow(&self) -> bool {
         let mut ahead = self.lexer.clone();
-        let next = ahead.next();
-        match next.kind {
-            Kind::Name => ahead.next().kind == Kind::FatArrow,
-            Kind::LeftParen => arrow_after_parens(self.rest_of_source(next.start)),
+        match ahead.next() {
+            Kind::Name => ahead.next() == Kind::FatArrow,
+            Kind::LeftParen => arrow_after_parens(self.rest_of_source(ahead.start)),
             _ => false,
         }
     }
 
     fn parens_then_arrow(&self) -> bool {
-        arrow_after_parens(self.rest_of_source(self.token.start))
+        arrow_after_parens(self.rest_of_source(self.token.start as usize))
     }
 
     fn params(&mut self) -> (&'a [Param<'a>], Option<Pattern<'a>>) {
@@ -104,7 +103,7 @@ impl<'a> Parser<'a> {
         Param { pattern, default }
     }
 
-    fn default_value(&mut self) -> Option<Expr<'a>> {
+    fn default_value(&mut self) -> Option<&'a Expr<'a>> {
         if self.token.kind == Kind::Assign && self.text() == "=" {
             self.advance();
             return Some(self.expression());

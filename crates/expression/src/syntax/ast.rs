@@ -27,7 +27,7 @@ impl Span {
 /// A field's tree, and how large its program will be, more or less.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tree<'a> {
-    pub(crate) root: Expr<'a>,
+    pub(crate) root: &'a Expr<'a>,
     pub(crate) counts: Counts,
 }
 
@@ -75,19 +75,19 @@ pub(crate) enum ExprKind<'a> {
     /// Left-associative operators of one rank: `a + b - c`.
     Fold {
         first: &'a Expr<'a>,
-        rest: &'a [(BinaryOp, Expr<'a>)],
+        rest: &'a [(BinaryOp, &'a Expr<'a>)],
     },
     /// `a && b && c`, `a || b`, `a ?? b`.
     Logic {
         op: LogicOp,
-        items: &'a [Expr<'a>],
+        items: &'a [&'a Expr<'a>],
     },
     Unary {
         op: UnaryOp,
         operand: &'a Expr<'a>,
     },
     /// Test, then, otherwise.
-    Conditional(&'a [Expr<'a>; 3]),
+    Conditional([&'a Expr<'a>; 3]),
     Arrow(&'a Arrow<'a>),
     New(&'a New<'a>),
     /// The statements of an arrow's body; stands nowhere else.
@@ -98,7 +98,7 @@ pub(crate) enum ExprKind<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Template<'a> {
     pub(crate) chunks: &'a [Cooked<'a>],
-    pub(crate) values: &'a [Expr<'a>],
+    pub(crate) values: &'a [&'a Expr<'a>],
 }
 
 /// A pattern literal: what stands between the slashes and behind them, and where each begins.
@@ -130,17 +130,17 @@ pub(crate) enum StatementKind<'a> {
     Error,
     Empty,
     /// `const` or `let`: names and what they stand for.
-    Declare(&'a [(Pattern<'a>, Option<Expr<'a>>)]),
+    Declare(&'a [(Pattern<'a>, Option<&'a Expr<'a>>)]),
     /// Tests in their order with what each guards; then what is left.
     If {
-        branches: &'a [(Expr<'a>, Statement<'a>)],
+        branches: &'a [(&'a Expr<'a>, Statement<'a>)],
         otherwise: Option<&'a Statement<'a>>,
     },
-    Return(Option<Expr<'a>>),
+    Return(Option<&'a Expr<'a>>),
     Block(&'a [Statement<'a>]),
     Try(&'a Try<'a>),
     /// An expression whose value nobody takes, and whether a mistake in it has been reported.
-    Value(Expr<'a>, bool),
+    Value(&'a Expr<'a>, bool),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -155,19 +155,19 @@ pub(crate) struct Try<'a> {
 pub(crate) struct Element<'a> {
     pub(crate) spread: bool,
     /// `None` is an elision (`[1, , 2]`), which reads as undefined.
-    pub(crate) value: Option<Expr<'a>>,
+    pub(crate) value: Option<&'a Expr<'a>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Property<'a> {
-    Pair { key: Key<'a>, value: Expr<'a> },
-    Spread(Expr<'a>),
+    Pair { key: Key<'a>, value: &'a Expr<'a> },
+    Spread(&'a Expr<'a>),
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Key<'a> {
     Fixed(Cooked<'a>),
-    Computed(Expr<'a>),
+    Computed(&'a Expr<'a>),
 }
 
 /// One link of a chain.
@@ -182,7 +182,7 @@ pub(crate) struct Link<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum LinkKind<'a> {
     Member(&'a str),
-    Index(Expr<'a>),
+    Index(&'a Expr<'a>),
     Call(&'a [Element<'a>]),
 }
 
@@ -190,13 +190,13 @@ pub(crate) enum LinkKind<'a> {
 pub(crate) struct Arrow<'a> {
     pub(crate) params: &'a [Param<'a>],
     pub(crate) rest: Option<Pattern<'a>>,
-    pub(crate) body: Expr<'a>,
+    pub(crate) body: &'a Expr<'a>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Param<'a> {
     pub(crate) pattern: Pattern<'a>,
-    pub(crate) default: Option<Expr<'a>>,
+    pub(crate) default: Option<&'a Expr<'a>>,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -3,16 +3,15 @@
 //! Whether `/` divides or starts a pattern, and where a template goes on after `}`, only the
 //! parser knows; so it drives.
 
-use super::{
-    ast::Span,
-    name,
-    token::{Kind, Token},
-};
+use super::{ast::Span, name, token::Kind};
 use crate::{ExpressionError, Phase, guard};
 
 #[derive(Debug, Clone)]
 pub(super) struct Lexer<'s> {
     pub(super) source: &'s str,
+    /// Where the last token began.
+    pub(super) start: usize,
+    /// Where it ended, and the next one is looked for.
     pub(super) pos: usize,
     pub(super) errors: Vec<ExpressionError>,
 }
@@ -32,6 +31,7 @@ impl<'s> Lexer<'s> {
     pub(super) fn new(source: &'s str) -> Self {
         Self {
             source,
+            start: 0,
             pos: 0,
             errors: Vec::new(),
         }
@@ -70,20 +70,9 @@ impl<'s> Lexer<'s> {
     }
 
     fn span_from(&self, start: usize) -> Span {
-        // Sources are at most `Limits::source_bytes` long; a larger limit than 4 GiB is cut there.
-        let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Span {
             start: cut(start),
             end: cut(self.pos),
-        }
-    }
-
-    fn token(&self, kind: Kind, start: usize) -> Token {
-        let span = self.span_from(start);
-        Token {
-            kind,
-            start: span.start,
-            end: span.end,
         }
     }
 
@@ -119,36 +108,36 @@ impl<'s> Lexer<'s> {
     }
 
     /// The next token, where an operand may not start a pattern.
-    pub(super) fn next(&mut self) -> Token {
+    pub(super) fn next(&mut self) -> Kind {
         self.skip_blank();
-        let start = self.pos;
+        self.start = self.pos;
         match self.byte(0) {
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' => self.name(start),
-            b'0'..=b'9' => self.number(start),
-            b'.' if self.byte(1).is_ascii_digit() => self.number(start),
-            quote @ (b'"' | b'\'') => self.string(start, quote),
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' => self.name(),
+            b'0'..=b'9' => self.number(),
+            b'.' if self.byte(1).is_ascii_digit() => self.number(),
+            quote @ (b'"' | b'\'') => self.string(quote),
             b'`' => {
                 self.pos += 1;
-                self.token(Kind::Backtick, start)
+                Kind::Backtick
             }
-            b'\\' if name::length(&self.source[start..]) > 0 => self.name(start),
-            b if b.is_ascii_punctuation() => self.punctuation(start),
-            _ => match self.source[start..].chars().next() {
-                None => self.token(Kind::Eof, start),
-                Some(c) if c.is_alphabetic() => self.name(start),
-                Some(c) => self.bad(start, c),
+            b'\\' if name::length(&self.source[self.start..]) > 0 => self.name(),
+            b if b.is_ascii_punctuation() => self.punctuation(),
+            _ => match self.source[self.start..].chars().next() {
+                None => Kind::Eof,
+                Some(c) if c.is_alphabetic() => self.name(),
+                Some(c) => self.bad(c),
             },
         }
     }
 
-    fn name(&mut self, start: usize) -> Token {
-        let rest = &self.source[start..];
-        self.pos = start + name::plain_length(rest).unwrap_or_else(|| name::length(rest));
-        self.token(Kind::Name, start)
+    fn name(&mut self) -> Kind {
+        let rest = &self.source[self.start..];
+        self.pos += name::plain_length(rest).unwrap_or_else(|| name::length(rest));
+        Kind::Name
     }
 
     /// Takes everything that a mistyped number would contain, so one mistake is one error.
-    fn number(&mut self, start: usize) -> Token {
+    fn number(&mut self) -> Kind {
         let radix_prefix =
             self.byte(0) == b'0' && matches!(self.byte(1) | 0x20, b'x' | b'o' | b'b');
         let mut seen_dot = false;
@@ -166,12 +155,12 @@ impl<'s> Lexer<'s> {
                 seen_dot |= exponent;
                 self.pos += 1;
             } else {
-                return self.token(Kind::Number, start);
+                return Kind::Number;
             }
         }
     }
 
-    fn string(&mut self, start: usize, quote: u8) -> Token {
+    fn string(&mut self, quote: u8) -> Kind {
         self.pos += 1;
         loop {
             match self.byte(0) {
@@ -184,17 +173,17 @@ impl<'s> Lexer<'s> {
                 }
                 b if b == quote => {
                     self.pos += 1;
-                    return self.token(Kind::Str, start);
+                    return Kind::Str;
                 }
                 b'\n' | b'\r' => break,
                 _ if self.pos >= self.source.len() => break,
                 _ => self.pos += 1,
             }
         }
-        let span = self.span_from(start);
+        let span = self.span_from(self.start);
         let hint = Some(format!("close it with {}", char::from(quote)));
         self.error("SYNTAX_UNCLOSED", "the string has no end", span, hint);
-        self.token(Kind::Bad, start)
+        Kind::Bad
     }
 
     /// Reads template text up to `${` or the closing back-tick; the span is of the raw text.
@@ -272,17 +261,17 @@ impl<'s> Lexer<'s> {
         None
     }
 
-    fn bad(&mut self, start: usize, c: char) -> Token {
-        self.pos = start + c.len_utf8();
-        let span = self.span_from(start);
+    fn bad(&mut self, c: char) -> Kind {
+        self.pos += c.len_utf8();
+        let span = self.span_from(self.start);
         let hint = look_alike(c).map(|plain| format!("write `{plain}`"));
         let message = format!("the character U+{:04X} starts nothing here", u32::from(c));
         self.error("SYNTAX_CHARACTER", message, span, hint);
-        self.token(Kind::Bad, start)
+        Kind::Bad
     }
 
     /// The longest token that starts with this character.
-    fn punctuation(&mut self, start: usize) -> Token {
+    fn punctuation(&mut self) -> Kind {
         let ahead = [self.byte(0), self.byte(1), self.byte(2), self.byte(3)];
         let (len, kind) = match ahead {
             [b'(', ..] => (1, Kind::LeftParen),
@@ -339,11 +328,16 @@ impl<'s> Lexer<'s> {
             [b'&', ..] => (1, Kind::And),
             [b'|', ..] => (1, Kind::Or),
             [b'^', ..] => (1, Kind::Caret),
-            [other, ..] => return self.bad(start, char::from(other)),
+            [other, ..] => return self.bad(char::from(other)),
         };
         self.pos += len;
-        self.token(kind, start)
+        kind
     }
+}
+
+/// A place in the source; one of more than 4 GiB is cut there, however large its limit.
+pub(super) fn cut(pos: usize) -> u32 {
+    u32::try_from(pos).unwrap_or(u32::MAX)
 }
 
 /// White space and line ends as ECMA-262 has them.

@@ -20,7 +20,7 @@ const RANK_RELATION: u8 = 8;
 const RANK_POWER: u8 = 12;
 
 impl<'a> Parser<'a> {
-    pub(super) fn conditional(&mut self) -> Expr<'a> {
+    pub(super) fn conditional(&mut self) -> &'a Expr<'a> {
         let test = self.binary(0);
         if self.token.kind != Kind::Question {
             return test;
@@ -32,7 +32,7 @@ impl<'a> Parser<'a> {
             self.expected("`:` and the value for the other case");
         }
         let otherwise = self.expression();
-        let kind = ExprKind::Conditional(self.keep([test, then, otherwise]));
+        let kind = ExprKind::Conditional([test, then, otherwise]);
         self.expr(kind, self.since(start))
     }
 
@@ -69,7 +69,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Operators of at least this rank.
-    fn binary(&mut self, min_rank: u8) -> Expr<'a> {
+    fn binary(&mut self, min_rank: u8) -> &'a Expr<'a> {
         let mut left = self.unary();
         while let Some(infix) = self.infix() {
             left = match infix {
@@ -85,7 +85,7 @@ impl<'a> Parser<'a> {
     }
 
     /// With `**` as the token: reads it and its right side.
-    fn power(&mut self, left: Expr<'a>, op: BinaryOp) -> Expr<'a> {
+    fn power(&mut self, left: &'a Expr<'a>, op: BinaryOp) -> &'a Expr<'a> {
         if matches!(left.kind, ExprKind::Unary { .. }) && !left.grouped {
             let hint = Some("write `(-a) ** b` or `-(a ** b)`".into());
             let message = "a sign before `**` is ambiguous";
@@ -94,14 +94,14 @@ impl<'a> Parser<'a> {
         self.advance();
         let right = self.nested(|p| p.binary(RANK_POWER));
         let kind = ExprKind::Fold {
-            first: self.keep(left),
+            first: left,
             rest: slice::from_ref(self.keep((op, right))),
         };
         self.expr(kind, self.since(left.span))
     }
 
     /// Reads the operators of one rank that stand side by side, and lays them so.
-    fn fold(&mut self, mut first: Expr<'a>, rank: u8) -> Expr<'a> {
+    fn fold(&mut self, mut first: &'a Expr<'a>, rank: u8) -> &'a Expr<'a> {
         let start = first.span;
         let mut rest = Few::new();
         loop {
@@ -125,14 +125,14 @@ impl<'a> Parser<'a> {
             return first;
         }
         let kind = ExprKind::Fold {
-            first: self.keep(first),
+            first,
             rest: self.keep_all(&rest),
         };
         self.expr(kind, self.since(start))
     }
 
     /// With `instanceof` as the token: reads it and the class.
-    fn class(&mut self) -> Option<(Class, Expr<'a>)> {
+    fn class(&mut self) -> Option<(Class, &'a Expr<'a>)> {
         let place = self.token.span();
         self.advance();
         let right = self.binary(RANK_RELATION + 1);
@@ -151,7 +151,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads `&&`, `||` or `??` and those of its kind that follow, and lays them side by side.
-    fn logic(&mut self, left: Expr<'a>, op: LogicOp, rank: u8) -> Expr<'a> {
+    fn logic(&mut self, left: &'a Expr<'a>, op: LogicOp, rank: u8) -> &'a Expr<'a> {
         let start = left.span;
         let mut items = Few::new();
         items.push(left);
@@ -159,8 +159,8 @@ impl<'a> Parser<'a> {
             self.advance();
             let right = self.binary(rank + 1);
             // Two neighbours are told of once.
-            let first = items.len() == 1 && mixes(&left, op);
-            if first || mixes(&right, op) {
+            let first = items.len() == 1 && mixes(left, op);
+            if first || mixes(right, op) {
                 let hint = Some("put one of them in parentheses".into());
                 let message = "`??` cannot stand beside `||` or `&&`";
                 let span = self.since(start);
@@ -172,7 +172,7 @@ impl<'a> Parser<'a> {
         self.expr(ExprKind::Logic { op, items }, self.since(start))
     }
 
-    fn unary(&mut self) -> Expr<'a> {
+    fn unary(&mut self) -> &'a Expr<'a> {
         let start = self.token.span();
         let op = match self.token.kind {
             Kind::Bang => UnaryOp::Not,
@@ -201,13 +201,13 @@ impl<'a> Parser<'a> {
         };
         self.advance();
         let operand = self.nested(Self::unary);
-        let operand = self.keep(operand);
+
         self.expr(ExprKind::Unary { op, operand }, self.since(start))
     }
 
     /// With an operator before its operand as the token, which is not part of the language: reads
     /// both.
-    fn left_out(&mut self, code: &'static str, what: &str, hint: &str) -> Expr<'a> {
+    fn left_out(&mut self, code: &'static str, what: &str, hint: &str) -> &'a Expr<'a> {
         let start = self.token.span();
         self.unsupported(code, what, start, hint);
         self.advance();

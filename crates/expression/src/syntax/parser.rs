@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::{
     ast::{Counts, Element, Expr, ExprKind, Link, LinkKind, Span, Tree},
-    lexer::Lexer,
+    lexer::{Lexer, cut},
     token::{Kind, Token},
 };
 use crate::{
@@ -62,33 +62,32 @@ pub(super) struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     fn new(source: &'a str, max_depth: usize, arena: &'a Bump) -> Self {
-        let mut lexer = Lexer::new(source);
-        let token = lexer.next();
-        let complained_at = None;
-        Self {
-            lexer,
+        let mut parser = Self {
+            lexer: Lexer::new(source),
             arena,
-            token,
+            token: Token::default(),
             last_end: 0,
             depth: 0,
             max_depth,
-            complained_at,
+            complained_at: None,
             blocks: 0,
             aborted: false,
             counts: Counts::default(),
-        }
+        };
+        parser.advance();
+        parser
     }
 
     // The tree.
 
-    pub(super) fn expr(&mut self, kind: ExprKind<'a>, span: Span) -> Expr<'a> {
+    pub(super) fn expr(&mut self, kind: ExprKind<'a>, span: Span) -> &'a Expr<'a> {
         self.counts.exprs += 1;
         let grouped = false;
-        Expr {
+        self.keep(Expr {
             kind,
             span,
             grouped,
-        }
+        })
     }
 
     /// Puts a part of the tree in its place.
@@ -111,7 +110,9 @@ impl<'a> Parser<'a> {
         let before = self.token;
         self.last_end = before.end;
         if !self.aborted {
-            self.token = self.lexer.next();
+            let kind = self.lexer.next();
+            let (start, end) = (cut(self.lexer.start), cut(self.lexer.pos));
+            self.token = Token { kind, start, end };
         }
         before
     }
@@ -183,7 +184,7 @@ impl<'a> Parser<'a> {
                 .error("LIMIT_DEPTH", message, self.token.span(), hint);
             self.aborted = true;
             self.lexer.pos = self.lexer.source.len();
-            let end = u32::try_from(self.lexer.pos).unwrap_or(u32::MAX);
+            let end = cut(self.lexer.pos);
             self.token = Token {
                 kind: Kind::Eof,
                 start: end,
@@ -268,7 +269,7 @@ impl<'a> Parser<'a> {
     // Expressions.
 
     /// One expression of the rank that stands between commas.
-    pub(super) fn expression(&mut self) -> Expr<'a> {
+    pub(super) fn expression(&mut self) -> &'a Expr<'a> {
         self.nested(|p| {
             if let Some(arrow) = p.arrow() {
                 return arrow;
@@ -293,7 +294,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A primary with its members, indices and calls.
-    pub(super) fn chain(&mut self) -> Expr<'a> {
+    pub(super) fn chain(&mut self) -> &'a Expr<'a> {
         let base = self.primary();
         let start = base.span;
         let mut links: Few<Link<'a>> = Few::new();
@@ -355,7 +356,7 @@ impl<'a> Parser<'a> {
             return base;
         }
         let kind = ExprKind::Chain {
-            base: self.keep(base),
+            base,
             links: self.keep_all(&links),
         };
         self.expr(kind, self.since(start))

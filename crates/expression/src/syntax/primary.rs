@@ -2,7 +2,7 @@
 
 use super::{
     ast::{Cooked, Expr, ExprKind, Key, Property, Regex, Span, Template},
-    lexer::ChunkEnd,
+    lexer::{ChunkEnd, cut},
     literal,
     parser::{Few, Parser},
     token::Kind,
@@ -10,9 +10,8 @@ use super::{
 
 impl<'a> Parser<'a> {
     /// An operand without its chain.
-    pub(super) fn primary(&mut self) -> Expr<'a> {
+    pub(super) fn primary(&mut self) -> &'a Expr<'a> {
         let start = self.token.span();
-        let mut grouped = false;
         let kind = match self.token.kind {
             Kind::Number => {
                 let value = literal::number(self.text());
@@ -28,15 +27,7 @@ impl<'a> Parser<'a> {
             }
             Kind::Str => ExprKind::Str(self.string()),
             Kind::Backtick => self.template(),
-            Kind::LeftParen => {
-                self.advance();
-                let mut inner = self.expression();
-                self.comma_inside();
-                self.close(Kind::RightParen, ")");
-                grouped = true;
-                inner.span = self.since(start);
-                inner.kind
-            }
+            Kind::LeftParen => return self.group(),
             Kind::LeftBracket => {
                 self.advance();
                 ExprKind::Array(self.elements(Kind::RightBracket, "]"))
@@ -49,7 +40,7 @@ impl<'a> Parser<'a> {
             Kind::Slash | Kind::Assign if self.text().starts_with('/') => {
                 let places = self.lexer.pattern(start.start);
                 // What is read is now the token before the next one.
-                self.token.end = u32::try_from(self.lexer.pos).unwrap_or(u32::MAX);
+                self.token.end = cut(self.lexer.pos);
                 self.advance();
                 places.map_or(ExprKind::Error, |(pattern, flags)| {
                     ExprKind::Regex(self.keep(Regex {
@@ -83,8 +74,20 @@ impl<'a> Parser<'a> {
                 ExprKind::Error
             }
         };
-        let expr = self.expr(kind, self.since(start));
-        Expr { grouped, ..expr }
+        self.expr(kind, self.since(start))
+    }
+
+    fn group(&mut self) -> &'a Expr<'a> {
+        let start = self.token.span();
+        self.advance();
+        let inner = self.expression();
+        self.comma_inside();
+        self.close(Kind::RightParen, ")");
+        self.keep(Expr {
+            kind: inner.kind,
+            span: self.since(start),
+            grouped: true,
+        })
     }
 
     pub(super) fn comma_inside(&mut self) {
@@ -173,8 +176,7 @@ impl<'a> Parser<'a> {
                 ChunkEnd::Value => {
                     let mut open = 0_usize;
                     loop {
-                        let token = self.lexer.next();
-                        match token.kind {
+                        match self.lexer.next() {
                             Kind::Eof => return,
                             Kind::LeftBrace => open += 1,
                             Kind::RightBrace if open == 0 => break,

@@ -10,7 +10,7 @@ use super::{
 
 impl<'a> Parser<'a> {
     /// The body of an arrow, with `{` as the token.
-    pub(super) fn body(&mut self) -> Expr<'a> {
+    pub(super) fn body(&mut self) -> &'a Expr<'a> {
         let start = self.token.span();
         let statements = self.nested(Self::block);
         self.expr(ExprKind::Block(statements), self.since(start))
@@ -168,7 +168,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn test(&mut self) -> Expr<'a> {
+    fn test(&mut self) -> &'a Expr<'a> {
         if !self.eat(Kind::LeftParen) {
             self.expected("`(` and a condition");
             let span = self.token.span();

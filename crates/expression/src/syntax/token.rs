@@ -3,8 +3,9 @@
 use super::ast::Span;
 
 /// What kind of token stands somewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Kind {
+    #[default]
     Eof,
     /// A name or a reserved word; the parser tells them apart where it matters.
     Name,
@@ -61,7 +62,7 @@ pub(super) enum Kind {
 }
 
 /// One token and its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) start: u32,
