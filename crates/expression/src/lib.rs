@@ -64,6 +64,7 @@ mod error;
 mod guard;
 mod library;
 mod limits;
+mod locale;
 mod machine;
 mod path;
 mod program;

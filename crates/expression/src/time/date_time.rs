@@ -3,9 +3,9 @@
 use super::{
     civil::{Civil, MAX_TIME, days_in_month},
     duration::{Duration, Unit},
-    locale::Locale,
     zone::Zone,
 };
+use crate::locale::Locale;
 
 /// Why a `DateTime` is invalid, as luxon calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

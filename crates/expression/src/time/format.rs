@@ -1,10 +1,7 @@
 //! Dates in the words of a language: what `Intl.DateTimeFormat` writes.
 
-use super::{
-    civil::Civil,
-    locale::{Locale, zone_long, zone_short},
-    zone::Zone,
-};
+use super::{civil::Civil, zone::Zone};
+use crate::locale::{Locale, zone_long, zone_short};
 
 /// How a field is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

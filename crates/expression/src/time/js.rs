@@ -2,10 +2,10 @@
 
 use super::{
     civil::{Civil, DAY, days_of},
-    locale::{Locale, zone_long},
     scan::{Scan, milliseconds},
     zone::{OffsetForm, Zone, offset_text},
 };
+use crate::locale::{Locale, zone_long};
 
 /// `-271821-04-20T00:00:00.000Z`; the year has four digits, or six with a sign.
 pub(crate) fn iso(millis: i64) -> String {

@@ -2,10 +2,10 @@
 
 use super::{
     fields::{Field, Values},
-    locale::Locale,
     scan::{Scan, milliseconds},
     zone::Zone,
 };
+use crate::locale::Locale;
 
 /// The fields of a text, and the zone that it names.
 #[derive(Debug, Clone, Copy, Default)]

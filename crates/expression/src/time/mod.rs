@@ -8,7 +8,6 @@ pub(crate) mod duration;
 pub(crate) mod fields;
 pub(crate) mod format;
 pub(crate) mod js;
-pub(crate) mod locale;
 pub(crate) mod luxon_iso;
 pub(crate) mod luxon_parse;
 pub(crate) mod parse_format;

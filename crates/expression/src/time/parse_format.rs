@@ -8,11 +8,11 @@ use std::collections::HashSet;
 use super::{
     fields::Field,
     format::{Letters, each_letter, pattern},
-    locale::Locale,
     luxon_parse::{Named, Parsed, full_year},
     scan::milliseconds,
     tokens::{Token, macro_fields, split},
 };
+use crate::locale::Locale;
 
 /// A format of more pieces is refused.
 pub(crate) const MAX_TOKENS: usize = 128;

@@ -3,9 +3,9 @@
 use super::{
     date_time::DateTime,
     format::{self, Fields, Width},
-    locale::{Locale, zone_long, zone_short},
     zone::{OffsetForm, Zone, offset_text},
 };
+use crate::locale::{Locale, zone_long, zone_short};
 
 /// A piece of a format.
 #[derive(Debug, Clone, PartialEq, Eq)]

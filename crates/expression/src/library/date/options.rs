@@ -2,10 +2,10 @@
 
 use crate::{
     error::Fault,
+    locale::Locale,
     machine::Machine,
     time::{
         format::{Fields, Style, Width},
-        locale::Locale,
         zone::Zone,
     },
     value::{Text, Val},

@@ -3,13 +3,13 @@
 use crate::{
     error::Fault,
     library::{Args, date::option},
+    locale::Locale,
     machine::Machine,
     suggest,
     time::{
         date_time::{DateTime, Invalid},
         duration::{Duration, Unit},
         fields::{FIELDS, Field, Values},
-        locale::Locale,
         zone::Zone,
     },
     value::{Instance, Text, Val, json_entries},

@@ -7,11 +7,11 @@ use super::{
 use crate::{
     error::Fault,
     library::{Args, Outcome},
+    locale::Locale,
     machine::Machine,
     time::{
         date_time::{DateTime, Invalid},
         duration::Unit,
-        locale::Locale,
     },
     value::Val,
 };

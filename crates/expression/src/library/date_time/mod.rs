@@ -109,7 +109,7 @@ impl<'a> Machine<'a> {
     pub(crate) fn now(&self) -> Result<DateTime<'a>, Fault> {
         let zone = self.zone()?;
         let millis = self.context.now_ms as f64;
-        Ok(DateTime::new(millis, zone, crate::time::locale::Locale::En))
+        Ok(DateTime::new(millis, zone, crate::locale::Locale::En))
     }
 }
 

@@ -10,12 +10,12 @@ use crate::{
         Args, Outcome,
         date::{choice, date_fields},
     },
+    locale::Locale,
     machine::Machine,
     time::{
         date_time::DateTime,
         format::{self, Fields},
         js,
-        locale::Locale,
         luxon_iso::{self, IsoOptions},
         tokens,
         zone::Zone,

@@ -3,8 +3,8 @@
 use super::{super::date::locale_of, Args, Outcome};
 use crate::{
     error::Fault,
+    locale::Locale,
     machine::Machine,
-    time::locale::Locale,
     value::{Text, Val, number_text},
 };
 

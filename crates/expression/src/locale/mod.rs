@@ -1,5 +1,7 @@
 //! What languages write differently: names, the order of fields, what stands between them.
 //!
+//! Does not know: dates, numbers, the machine.
+//!
 //! The tables are texts of our own, one per language: a line is keys, a tab, a pattern (or names,
 //! with `|` between). The letters of a pattern are those of Unicode's CLDR. A pattern for fields of
 //! widths that have no line of their own is that of the plain widths, with the asked ones put in.
