@@ -33,8 +33,10 @@
 //! - Regular expressions have no look-around, no back-references and no flag `v`: they take linear
 //!   time. They keep no state: every search begins at the start, and `lastIndex` is always 0.
 //! - `localeCompare` takes half a character for U+FFFD, so two different halves are equal.
-//! - `hour12: true` writes midnight as 12 (in Japanese 0), `hour12: false` as 0: newer engines do.
-//! - A locale that has no table is written as American English; zones' long names are English.
+//! - `hour12: true` writes midnight as 12 (in Japanese 0), `hour12: false` as 0, and numbers have
+//!   up to 100 digits after the mark: newer engines do.
+//! - A locale whose words are not known, and an option that is not known, is an error: to write
+//!   something else silently would be wrong. `Intl.DateTimeFormat`'s `format` needs its date.
 //! - An invalid `DateTime`, `Duration` or `Interval` is inert inside, as in luxon, but an error as
 //!   a result: a missing date is found late in other nodes. An invalid `Date` is null.
 //! - In strict mode a member of null or undefined is an error that says which key was missing.
@@ -66,6 +68,7 @@ mod library;
 mod limits;
 mod locale;
 mod machine;
+mod numeral;
 mod path;
 mod program;
 mod regex;

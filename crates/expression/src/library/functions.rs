@@ -1,8 +1,8 @@
 //! The table of functions, and the namespaces that they make.
 
 use super::{
-    Function, construct, date, date_time, duration, extension, interval, json, json_parse, math,
-    number, object, regex, uri, url,
+    Function, construct, date, date_time, duration, extension, interval, intl, json, json_parse,
+    math, number, object, regex, uri, url,
 };
 
 /// Each module's rows.
@@ -13,6 +13,7 @@ pub(super) static GROUPS: &[&[Function]] = &[
     &date_time::PRESETS,
     &duration::FUNCTIONS,
     &interval::FUNCTIONS,
+    &intl::FUNCTIONS,
     &extension::FUNCTIONS,
     &regex::FUNCTIONS,
     &math::FUNCTIONS,
@@ -47,6 +48,7 @@ pub(crate) fn is_namespace(name: &str) -> bool {
             | "DateTime"
             | "Duration"
             | "Interval"
+            | "Intl"
             | "JSON"
             | "Map"
             | "Math"

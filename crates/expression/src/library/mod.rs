@@ -15,6 +15,7 @@ pub(crate) mod extension;
 mod find;
 mod functions;
 mod interval;
+mod intl;
 mod json;
 mod json_parse;
 mod json_revive;
@@ -43,6 +44,7 @@ pub(crate) use date_time::{date_time_json, date_time_text, get as date_time_get}
 pub(crate) use duration::{duration_get, duration_json};
 pub(crate) use functions::{function, function_names, is_namespace};
 pub(crate) use interval::{Interval, interval_get, interval_text};
+pub(crate) use intl::{DateFormat, NumberFormat};
 pub(crate) use math::constant;
 
 /// What a call gives.
@@ -151,6 +153,8 @@ pub(crate) enum Receiver {
     Regex,
     Duration,
     Interval,
+    NumberFormat,
+    DateTimeFormat,
 }
 
 /// In the order of [`Receiver`].
@@ -169,6 +173,8 @@ const RECEIVERS: &[(Receiver, &[Method])] = &[
     (Receiver::Regex, regex::METHODS),
     (Receiver::Duration, duration::METHODS),
     (Receiver::Interval, interval::METHODS),
+    (Receiver::NumberFormat, intl::NUMBER_METHODS),
+    (Receiver::DateTimeFormat, intl::DATE_METHODS),
 ];
 
 /// Methods of JavaScript that change their receiver and are not offered, with what to write.

@@ -1,8 +1,7 @@
 //! Methods of numbers and booleans, `Number`, `Boolean` and their like.
 
 use super::{
-    Args, Function, Method, Outcome, extension, method, object::has_own_property, pure,
-    string::itself,
+    Args, Function, Method, Outcome, intl, method, object::has_own_property, pure, string::itself,
 };
 use crate::{
     error::Fault,
@@ -18,7 +17,7 @@ pub(super) const METHODS: &[Method] = &[
     method("hasOwnProperty", has_own_property),
     method("toExponential", to_exponential),
     method("toFixed", to_fixed),
-    method("toLocaleString", extension::format),
+    method("toLocaleString", intl::to_locale_string),
     method("toPrecision", to_precision),
     method("toString", to_string),
     method("valueOf", itself),

@@ -35,7 +35,10 @@ fn library() -> String {
         // Constants that are made anew each time are functions inside.
         .map(|name| name.strip_prefix("get ").unwrap_or(name))
         .collect();
-    let space = |name: &str| name.split_once('.').map(|(space, _)| space.to_owned());
+    let space = |name: &str| {
+        let (space, _) = name.split_once('.')?;
+        (!space.contains(' ')).then(|| space.to_owned())
+    };
     let spaces: BTreeSet<String> = names.iter().filter_map(|name| space(name)).collect();
     for wanted in spaces {
         let names = names

@@ -13,7 +13,7 @@ use icu_normalizer::{
     properties::CanonicalCombiningClassMapBorrowed,
 };
 
-use super::{Args, Outcome, date::choice, string::receiver};
+use super::{Args, Outcome, intl::choice, string::receiver};
 use crate::{
     error::Fault,
     machine::{Machine, TextBuilder},

@@ -10,7 +10,7 @@ mod zone_name;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-pub(crate) use zone_name::{long as zone_long, short as zone_short};
+pub(crate) use zone_name::{long as zone_long, offset as zone_offset, short as zone_short};
 
 /// A language that dates and numbers can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,50 +24,83 @@ pub(crate) enum Locale {
     Zh,
 }
 
+/// The tags of each language, of which all regions write everything alike. One that is missing
+/// writes something else, and is not offered rather than written wrong.
+const TAGS: [(Locale, &str); 7] = [
+    (Locale::En, "en en-US en-AS en-GU en-PH en-PR en-UM en-VI"),
+    (Locale::EnGb, "en-GB"),
+    (Locale::De, "de de-DE de-BE de-LU"),
+    (
+        Locale::Fr,
+        "fr fr-FR fr-BF fr-BI fr-BJ fr-BL fr-CD fr-CF fr-CG fr-CI fr-GA fr-GF fr-GN fr-GP fr-GQ \
+         fr-HT fr-KM fr-MC fr-MF fr-MG fr-ML fr-MQ fr-MU fr-NC fr-NE fr-PF fr-PM fr-RE fr-RW \
+         fr-SC fr-SN fr-TG fr-WF fr-YT",
+    ),
+    (Locale::Es, "es es-ES es-EA es-IC"),
+    (Locale::Ja, "ja ja-JP"),
+    (Locale::Zh, "zh zh-CN zh-Hans zh-Hans-CN"),
+];
+
+/// Why there is no language for a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoLocale {
+    /// It is no tag.
+    NoTag,
+    /// It has no table.
+    NotOffered,
+}
+
+/// A piece of a date or a number that is written, and the name of what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) kind: &'static str,
+    pub(crate) text: String,
+}
+
+impl Part {
+    pub(crate) fn of(kind: &'static str, text: &str) -> Self {
+        let text = text.to_owned();
+        Self { kind, text }
+    }
+}
+
 type Table = HashMap<&'static str, &'static str>;
 
 static TABLES: [LazyLock<Table>; 7] = [
-    LazyLock::new(|| read(include_str!("en.txt"))),
-    LazyLock::new(|| read(include_str!("en-GB.txt"))),
-    LazyLock::new(|| read(include_str!("de.txt"))),
-    LazyLock::new(|| read(include_str!("fr.txt"))),
-    LazyLock::new(|| read(include_str!("es.txt"))),
-    LazyLock::new(|| read(include_str!("ja.txt"))),
-    LazyLock::new(|| read(include_str!("zh.txt"))),
+    LazyLock::new(|| read([include_str!("en.txt"), include_str!("en.numbers.txt")])),
+    LazyLock::new(|| read([include_str!("en-GB.txt"), include_str!("en-GB.numbers.txt")])),
+    LazyLock::new(|| read([include_str!("de.txt"), include_str!("de.numbers.txt")])),
+    LazyLock::new(|| read([include_str!("fr.txt"), include_str!("fr.numbers.txt")])),
+    LazyLock::new(|| read([include_str!("es.txt"), include_str!("es.numbers.txt")])),
+    LazyLock::new(|| read([include_str!("ja.txt"), include_str!("ja.numbers.txt")])),
+    LazyLock::new(|| read([include_str!("zh.txt"), include_str!("zh.numbers.txt")])),
 ];
 
-fn read(text: &'static str) -> Table {
-    let lines = text.lines().filter_map(|line| line.split_once('\t'));
+fn read(texts: [&'static str; 2]) -> Table {
+    let lines = texts.into_iter().flat_map(str::lines);
+    let lines = lines.filter_map(|line| line.split_once('\t'));
     lines
         .flat_map(|(keys, pattern)| keys.split(' ').map(move |key| (key, pattern)))
         .collect()
 }
 
 impl Locale {
-    /// The language of a tag: its region counts for English only. English, as in America, stands
-    /// for what is not known. `None` if it is no tag.
-    pub(crate) fn find(tag: &str) -> Option<Self> {
-        let mut parts = tag.split('-');
-        let language = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let fits = |part: &str| {
-            (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
-        };
-        let letters = language.bytes().all(|b| b.is_ascii_alphabetic());
-        if !(2..=8).contains(&language.len()) || !letters || !tag.split('-').all(fits) {
-            return None;
+    /// The language of a tag, and the tag in its usual letters.
+    pub(crate) fn tagged(tag: &str) -> Result<(Self, &'static str), NoLocale> {
+        let known = TAGS.iter().flat_map(|(locale, tags)| {
+            let tags = tags.split(' ');
+            tags.map(move |tag| (*locale, tag))
+        });
+        let mut known = known.filter(|(_, known)| known.eq_ignore_ascii_case(tag));
+        match known.next() {
+            Some(found) => Ok(found),
+            None if is_tag(tag) => Err(NoLocale::NotOffered),
+            None => Err(NoLocale::NoTag),
         }
-        Some(match language.as_str() {
-            "en" => match parts.find(|part| part.len() == 2) {
-                Some(region) if is_british(region) => Locale::EnGb,
-                _ => Locale::En,
-            },
-            "de" => Locale::De,
-            "fr" => Locale::Fr,
-            "es" => Locale::Es,
-            "ja" => Locale::Ja,
-            "zh" => Locale::Zh,
-            _ => Locale::En,
-        })
+    }
+
+    pub(crate) fn find(tag: &str) -> Result<Self, NoLocale> {
+        Self::tagged(tag).map(|(locale, _)| locale)
     }
 
     pub(crate) fn tag(self) -> &'static str {
@@ -82,8 +115,9 @@ impl Locale {
         }
     }
 
-    pub(crate) fn is_english(self) -> bool {
-        matches!(self, Locale::En | Locale::EnGb)
+    /// The keys of all its lines, in no order.
+    pub(crate) fn keys(self) -> impl Iterator<Item = &'static str> {
+        TABLES[self as usize].keys().copied()
     }
 
     /// The line of that key.
@@ -123,12 +157,14 @@ impl Locale {
     }
 }
 
-/// English that is written as in Britain: day, month, year.
-fn is_british(region: &str) -> bool {
-    const REGIONS: [&str; 6] = ["GB", "AU", "IE", "IN", "NZ", "ZA"];
-    REGIONS
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(region))
+/// Whether a text has the form of a language's tag.
+fn is_tag(tag: &str) -> bool {
+    let language = tag.split('-').next().unwrap_or_default();
+    let letters = language.bytes().all(|b| b.is_ascii_alphabetic());
+    let fits = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+    };
+    matches!(language.len(), 2 | 3 | 5..=8) && letters && tag.split('-').all(fits)
 }
 
 #[cfg(test)]
@@ -140,13 +176,13 @@ mod tests {
         for (locale, tag) in [
             (Locale::En, "en"),
             (Locale::EnGb, "en-GB"),
-            (Locale::De, "de-AT"),
+            (Locale::De, "de-de"),
             (Locale::Fr, "fr"),
-            (Locale::Es, "es-MX"),
+            (Locale::Es, "es-ES"),
             (Locale::Ja, "ja"),
             (Locale::Zh, "zh-Hans-CN"),
         ] {
-            assert_eq!(Locale::find(tag), Some(locale));
+            assert_eq!(Locale::find(tag), Ok(locale));
             for letters in ["MMM", "MMMM", "MMMMM", "LLL", "LLLL", "LLLLL"] {
                 assert_eq!(locale.names(letters).count(), 12, "{tag} {letters}");
             }
@@ -159,7 +195,8 @@ mod tests {
                 }
             }
         }
-        assert_eq!(Locale::find("tlh"), Some(Locale::En));
-        assert_eq!(Locale::find("no tag"), None);
+        assert_eq!(Locale::find("de-AT"), Err(NoLocale::NotOffered));
+        assert_eq!(Locale::find("it"), Err(NoLocale::NotOffered));
+        assert_eq!(Locale::find("no tag"), Err(NoLocale::NoTag));
     }
 }

@@ -1,4 +1,4 @@
-//! What zones are called. The long names are English; other languages get the offset instead.
+//! What zones are called.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -25,6 +25,12 @@ static NAMES: LazyLock<HashMap<String, Names>> = LazyLock::new(|| {
     names
 });
 
+/// The long names of the other languages, by the English one.
+static LONG: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
+    let lines = include_str!("zone-names.txt").lines();
+    lines.filter_map(|line| line.split_once('\t')).collect()
+});
+
 fn names_of(zone: Zone<'_>) -> Option<&'static Names> {
     match zone {
         Zone::Fixed(0) => NAMES.get("utc"),
@@ -42,9 +48,11 @@ pub(crate) fn short(zone: Zone<'_>, locale: Locale, millis: i64) -> String {
 
 /// `Central European Standard Time`, or `GMT+01:00`.
 pub(crate) fn long(zone: Zone<'_>, locale: Locale, millis: i64) -> String {
-    let named = names_of(zone)
-        .filter(|_| locale.is_english())
-        .and_then(|names| chosen(names.long, '|', zone.is_summer(millis)));
+    let english = names_of(zone).and_then(|names| chosen(names.long, '|', zone.is_summer(millis)));
+    let named = match (locale as usize).checked_sub(1) {
+        None => english,
+        Some(at) => english.and_then(|name| LONG.get(name)?.split('\t').nth(at)),
+    };
     named.map_or_else(|| offset(zone.offset(millis), locale, true), str::to_owned)
 }
 
@@ -56,14 +64,10 @@ fn chosen(pair: &'static str, separator: char, summer: bool) -> Option<&'static 
 }
 
 /// `GMT+1`, `GMT+5:30`, or in full `GMT+01:00`; French says `UTC−1`.
-fn offset(millis: i64, locale: Locale, full: bool) -> String {
+pub(crate) fn offset(millis: i64, locale: Locale, full: bool) -> String {
     let base = if locale == Locale::Fr { "UTC" } else { "GMT" };
     let minutes = millis.abs() / 60_000;
-    if minutes == 0 {
-        let zero = if locale == Locale::Fr { "+0" } else { "" };
-        return format!("{base}{zero}");
-    }
-    let sign = match (millis < 0, locale) {
+    let sign = match (millis <= -60_000, locale) {
         (false, _) => '+',
         (true, Locale::Fr) => '−',
         (true, _) => '-',

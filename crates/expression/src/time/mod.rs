@@ -11,6 +11,7 @@ pub(crate) mod js;
 pub(crate) mod luxon_iso;
 pub(crate) mod luxon_parse;
 pub(crate) mod parse_format;
+pub(crate) mod pattern;
 mod scan;
 pub(crate) mod tokens;
 pub(crate) mod zone;

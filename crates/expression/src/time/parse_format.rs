@@ -7,8 +7,8 @@ use std::collections::HashSet;
 
 use super::{
     fields::Field,
-    format::{Letters, each_letter, pattern},
     luxon_parse::{Named, Parsed, full_year},
+    pattern::{Letters, each_letter, pattern},
     scan::milliseconds,
     tokens::{Token, macro_fields, split},
 };

@@ -2,7 +2,7 @@
 
 use super::{
     date_time::DateTime,
-    format::{self, Fields, Width},
+    format::{self, Cycle, Fields, Width},
     zone::{OffsetForm, Zone, offset_text},
 };
 use crate::locale::{Locale, zone_long, zone_short};
@@ -86,7 +86,7 @@ pub(crate) fn macro_fields(letters: &str) -> Option<Fields> {
     let seconds = if width > 1 { N } else { None };
     let zone = [None, None, S, L][width - 1];
     let twenty_four = Fields {
-        twelve: Some(false),
+        cycle: Some(Cycle::H23),
         ..Fields::NONE
     };
     Some(match first {

@@ -9,8 +9,8 @@ use super::{Items, Keyed, Match, Params, Url, Val, number_text};
 use crate::{
     error::Fault,
     library::{
-        Interval, Outcome, Receiver, date_json, date_time_get, date_time_json, date_time_text,
-        duration_get, duration_json, interval_get, interval_text,
+        DateFormat, Interval, NumberFormat, Outcome, Receiver, date_json, date_time_get,
+        date_time_json, date_time_text, duration_get, duration_json, interval_get, interval_text,
     },
     machine::{Machine, TextBuilder},
     regex::{Pattern, Regex},
@@ -30,6 +30,8 @@ pub(crate) enum Instance<'a> {
     DateTime(DateTime<'a>),
     Duration(Duration),
     Interval(Interval<'a>),
+    NumberFormat(NumberFormat),
+    DateFormat(DateFormat<'a>),
 }
 
 /// How [`notation`](super::notation) writes an instance: a name and what stands in it.
@@ -57,6 +59,8 @@ impl<'a> Instance<'a> {
             Instance::DateTime(_) => Receiver::DateTime,
             Instance::Duration(_) => Receiver::Duration,
             Instance::Interval(_) => Receiver::Interval,
+            Instance::NumberFormat(_) => Receiver::NumberFormat,
+            Instance::DateFormat(_) => Receiver::DateTimeFormat,
         }
     }
 
@@ -73,6 +77,8 @@ impl<'a> Instance<'a> {
             Instance::DateTime(_) => "DateTime",
             Instance::Duration(_) => "Duration",
             Instance::Interval(_) => "Interval",
+            Instance::NumberFormat(_) => "NumberFormat",
+            Instance::DateFormat(_) => "DateTimeFormat",
         }
     }
 
@@ -88,6 +94,7 @@ impl<'a> Instance<'a> {
             Instance::DateTime(_) => Class::DateTime,
             Instance::Duration(_) => Class::Duration,
             Instance::Interval(_) => Class::Interval,
+            Instance::NumberFormat(_) | Instance::DateFormat(_) => Class::Object,
         }
     }
 
@@ -120,6 +127,8 @@ impl<'a> Instance<'a> {
                 out.push_str(m, text.as_deref().unwrap_or("null"))
             }
             Instance::Interval(interval) => out.push_str(m, &interval_text(interval)),
+            Instance::NumberFormat(_) => out.push_str(m, "[object Intl.NumberFormat]"),
+            Instance::DateFormat(_) => out.push_str(m, "[object Intl.DateTimeFormat]"),
         }
     }
 
@@ -134,7 +143,9 @@ impl<'a> Instance<'a> {
             | Instance::Params(_)
             | Instance::Regex(_)
             | Instance::Match(_)
-            | Instance::Interval(_) => {
+            | Instance::Interval(_)
+            | Instance::NumberFormat(_)
+            | Instance::DateFormat(_) => {
                 let text = m.text_of(Val::Instance(self))?;
                 m.text_value(text)
             }
@@ -161,9 +172,12 @@ impl<'a> Instance<'a> {
     /// What `JSON.stringify` writes in its place; `None` for an object without keys.
     pub(crate) fn json(&'a self, m: &mut Machine<'a>) -> Result<Option<Val<'a>>, Fault> {
         match self {
-            Instance::Set(_) | Instance::Map(_) | Instance::Params(_) | Instance::Regex(_) => {
-                Ok(None)
-            }
+            Instance::Set(_)
+            | Instance::Map(_)
+            | Instance::Params(_)
+            | Instance::Regex(_)
+            | Instance::NumberFormat(_)
+            | Instance::DateFormat(_) => Ok(None),
             Instance::Url(url) => Ok(Some(Val::Temp(&url.href))),
             Instance::Match(found) => Ok(Some(found.array())),
             _ => match self.time_text() {
@@ -200,6 +214,8 @@ impl<'a> Instance<'a> {
             Instance::Url(url) => return Ok(Value::String(url.href.to_owned())),
             Instance::Regex(_) => ("RegExp", "make it a text: `String(pattern)`"),
             Instance::Match(_) => ("match", "make it a list: `[...match]`"),
+            Instance::NumberFormat(_) => ("NumberFormat", "call it: `format.format(number)`"),
+            Instance::DateFormat(_) => ("DateTimeFormat", "call it: `format.format(date)`"),
             Instance::DateTime(_) | Instance::Duration(_) | Instance::Interval(_) => {
                 return match self.time_text() {
                     Some(text) => Ok(Value::String(text)),
@@ -224,7 +240,7 @@ impl<'a> Instance<'a> {
             Instance::Set(keyed) | Instance::Map(keyed) => Ok(size(keyed.keys.len())),
             Instance::Params(params) => Ok(size(params.names.len())),
             Instance::Url(url) => url.get(m, key),
-            Instance::Date(_) => Ok(None),
+            Instance::Date(_) | Instance::NumberFormat(_) | Instance::DateFormat(_) => Ok(None),
             Instance::Regex(pattern) => Ok(pattern.get(key)),
             Instance::Match(found) => Ok(found.get(key)),
             Instance::DateTime(time) => date_time_get(m, time, key),
@@ -257,6 +273,7 @@ impl<'a> Instance<'a> {
                 Shown::Text(number_text(self.number()).as_str().to_owned())
             }
             Instance::Interval(interval) => Shown::Text(interval.iso().unwrap_or_default()),
+            Instance::NumberFormat(_) | Instance::DateFormat(_) => Shown::Text(String::new()),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod crossed;
 mod dates;
 mod grammar;
+mod intl;
 mod oracle;
 mod patterns;
 mod shrink;

@@ -18,6 +18,8 @@ function write(value) {
   if (value === null) return 'null';
   if (Array.isArray(value)) return list('[', value, ']');
   if (value instanceof Date) return `Date(${value.getTime()})`;
+  if (value instanceof Intl.NumberFormat) return 'NumberFormat()';
+  if (value instanceof Intl.DateTimeFormat) return 'DateTimeFormat()';
   if (value instanceof RegExp) return `RegExp(${text(value.source)},${text(value.flags)})`;
   if (value instanceof Set) return list('Set[', value, ']');
   if (value instanceof Map) return list('Map[', value, ']');
@@ -42,7 +44,7 @@ function border(value) {
   if (value === null || value instanceof Date) return value;
   if (Array.isArray(value) || typeof value.next === 'function') return Array.from(value, border);
   if (value instanceof URL) return value.href;
-  if ([Set, Map, RegExp, URLSearchParams].some((type) => value instanceof type)) throw REFUSED;
+  if ([Set, Map, RegExp, URLSearchParams, Intl.NumberFormat, Intl.DateTimeFormat].some((type) => value instanceof type)) throw REFUSED;
   const kept = Object.entries(value).filter(([, item]) => item !== undefined);
   return Object.fromEntries(kept.map(([key, item]) => [key.toWellFormed(), border(item)]));
 }

@@ -1,16 +1,15 @@
 //! `toLocaleString` and its like.
 
-use super::{
-    millis,
-    options::{date_fields, locale_of},
-    text::INVALID,
-};
+use super::{millis, text::INVALID};
 use crate::{
     error::Fault,
-    library::{Args, Outcome},
+    library::{
+        Args, Outcome,
+        intl::{date_fields, locale_of},
+    },
     machine::Machine,
-    time::format::{self, Part},
-    value::{Entries, Text, Val},
+    time::format,
+    value::Val,
 };
 
 pub(super) fn date<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
@@ -35,7 +34,7 @@ fn written<'a>(
     time: bool,
 ) -> Outcome<'a> {
     let locale = locale_of(args.get(0))?;
-    let (mut fields, zone) = date_fields(m, args.get(1))?;
+    let (mut fields, zone) = date_fields(m, args.get(1), locale)?;
     let wrong_style = match (date, time) {
         (true, false) => fields.time_style.is_some(),
         (false, true) => fields.date_style.is_some(),
@@ -58,21 +57,4 @@ fn written<'a>(
         Some(at) => m.copy_text(&format::text(at, zone, locale, &fields)),
         None => m.copy_text(INVALID),
     }
-}
-
-/// A list of `{ type, value }`.
-pub(in crate::library) fn parts_value<'a>(m: &mut Machine<'a>, parts: &[Part]) -> Outcome<'a> {
-    let mut list = m.list(parts.len())?;
-    for part in parts {
-        let mut entries = Entries::default();
-        m.reserve_entry(&entries)?;
-        let kind = m.copy_text(part.kind)?;
-        entries.push(Text::Utf8("type"), kind);
-        m.reserve_entry(&entries)?;
-        let text = m.copy_text(&part.text)?;
-        entries.push(Text::Utf8("value"), text);
-        let object = m.object(entries)?;
-        list.push(m, object)?;
-    }
-    m.array(list)
 }

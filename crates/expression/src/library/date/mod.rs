@@ -2,7 +2,6 @@
 
 mod get;
 mod locale;
-mod options;
 mod set;
 mod text;
 use super::{Args, Function, Method, Outcome, pure};
@@ -18,8 +17,6 @@ use crate::{
     value::{Instance, Val},
 };
 
-pub(super) use locale::parts_value;
-pub(super) use options::{choice, date_fields, locale_of, option};
 pub(crate) use text::date_json;
 
 /// All rows of the methods, sorted.

@@ -2,7 +2,10 @@
 
 use crate::{
     error::Fault,
-    library::{Args, date::option},
+    library::{
+        Args,
+        intl::{no_locale, option},
+    },
     locale::Locale,
     machine::Machine,
     suggest,
@@ -200,10 +203,7 @@ pub(super) fn locale_option<'a>(
         return Ok(None);
     }
     match option(m, options, "locale")? {
-        Some(tag) => Locale::find(tag).map(Some).ok_or_else(|| {
-            Fault::new("TYPE_RANGE", "this is no locale")
-                .hint("write a tag such as `en-GB` or `de`")
-        }),
+        Some(tag) => Locale::find(tag).map(Some).map_err(no_locale),
         None => Ok(None),
     }
 }

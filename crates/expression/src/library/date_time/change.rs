@@ -117,7 +117,7 @@ pub(super) fn set_locale<'a>(
     this: Val<'a>,
     args: Args<'a, '_>,
 ) -> Outcome<'a> {
-    let locale = crate::library::date::locale_of(args.get(0))?;
+    let locale = crate::library::intl::locale_of(args.get(0))?;
     in_locale(m, this, Some(locale))
 }
 

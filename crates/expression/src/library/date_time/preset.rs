@@ -52,7 +52,7 @@ fn preset<'a, const ROW: usize>(m: &mut Machine<'a>, _: Args<'a, '_>) -> Outcome
         Width::TwoDigits => Val::Temp(&"2-digit"),
         Width::Short => Val::Temp(&"short"),
         Width::Long => Val::Temp(&"long"),
-        Width::Narrow => Val::Temp(&"narrow"),
+        Width::Narrow | Width::ShortOffset | Width::LongOffset => Val::Temp(&"narrow"),
     };
     let mut entries = Entries::default();
     for (key, width) in [
@@ -70,7 +70,7 @@ fn preset<'a, const ROW: usize>(m: &mut Machine<'a>, _: Args<'a, '_>) -> Outcome
             entries.push(Text::Utf8(key), word(width));
         }
     }
-    if fields.twelve.is_some() {
+    if fields.cycle.is_some() {
         m.reserve_entry(&entries)?;
         entries.push(Text::Utf8("hourCycle"), Val::Temp(&"h23"));
     }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::Fault,
-    library::{Args, Outcome, date::choice},
+    library::{Args, Outcome, intl::choice},
     machine::Machine,
     time::{
         date_time::DateTime,

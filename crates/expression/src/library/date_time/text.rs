@@ -8,7 +8,7 @@ use crate::{
     error::Fault,
     library::{
         Args, Outcome,
-        date::{choice, date_fields},
+        intl::{choice, date_fields},
     },
     locale::Locale,
     machine::Machine,
@@ -214,14 +214,15 @@ fn locale_fields<'a>(
     args: Args<'a, '_>,
 ) -> Result<(Fields, Zone<'a>, Locale), Fault> {
     let options = args.get(0);
-    let (mut fields, zone) = date_fields(m, options)?;
+    let locale = locale_option(m, args.get(1))?.or(locale_option(m, options)?);
+    let locale = locale.unwrap_or(time.locale);
+    let (mut fields, zone) = date_fields(m, options, locale)?;
     let own_zone = !options.is_nullish() && m.own(options, Text::Utf8("timeZone"))?.is_some();
     if !fields.has_date() && !fields.has_time() && !fields.has_style() {
         fields = fields.with_date();
     }
-    let locale = locale_option(m, args.get(1))?.or(locale_option(m, options)?);
     let zone = if own_zone { zone } else { time.zone };
-    Ok((fields, zone, locale.unwrap_or(time.locale)))
+    Ok((fields, zone, locale))
 }
 
 pub(super) fn to_locale_string<'a>(
@@ -249,7 +250,7 @@ pub(super) fn to_locale_parts<'a>(
     } else {
         Vec::new()
     };
-    crate::library::date::parts_value(m, &parts)
+    crate::library::intl::parts_value(m, &parts)
 }
 
 pub(super) fn to_text<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) -> Outcome<'a> {

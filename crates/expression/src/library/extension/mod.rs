@@ -6,7 +6,6 @@ mod case;
 mod coding;
 mod equal;
 mod find;
-mod format;
 mod list;
 mod markup;
 mod number;
@@ -15,14 +14,13 @@ mod value;
 
 use std::borrow::Cow;
 
-use super::{Args, Function, Method, Outcome, Receiver, date_time, method};
+use super::{Args, Function, Method, Outcome, Receiver, date_time, intl::to_locale_string, method};
 use crate::{
     error::Fault,
     machine::Machine,
     value::{Text, Val},
 };
 
-pub(super) use format::format;
 pub(super) use value::FUNCTIONS;
 
 /// The table of a type.
@@ -129,7 +127,7 @@ const NUMBER: &[Method] = &[
     method("abs", number::abs),
     method("ceil", number::ceil),
     method("floor", number::floor),
-    method("format", format),
+    method("format", to_locale_string),
     method("isEmpty", value::is_empty),
     method("isEven", number::is_even),
     method("isInteger", number::is_integer),
