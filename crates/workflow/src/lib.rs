@@ -2,7 +2,8 @@
 //!
 //! A [`Source`] in YAML or JSON becomes a [`WorkflowDefinition`] with its short forms expanded and
 //! its defaults filled in; each [`Diagnostic`] names its place by JSON pointer, and the [`SourceMap`]
-//! finds it in the file, also for the phases that come later. Start reading at [`parse`].
+//! finds it in the file, also for the phases that come later. Start reading at [`parse`]; [`diff()`]
+//! tells two definitions apart.
 //!
 //! Does not know: which actions exist, the grammar of expressions, whether the engine runs a
 //! construct. The planner does.
@@ -31,6 +32,7 @@ mod connection;
 mod decode;
 mod definition;
 mod diagnostic;
+mod diff;
 mod encode;
 mod fields;
 mod json;
@@ -58,6 +60,9 @@ pub use codes::codes;
 pub use connection::{Connection, ConnectionOrigin, ERROR_PORT, MAIN};
 pub use definition::{DEFAULT_TIMEZONE, TriggerDefinition, WorkflowDefinition, WorkflowLimits};
 pub use diagnostic::{Diagnostic, LocatedDiagnostic, Related, Severity};
+pub use diff::{
+    Changed, FieldChange, MAX_RENAME_PAIRS, Mentions, Part, Parts, Renamed, WorkflowDiff, diff,
+};
 pub use encode::to_json;
 pub use limits::{
     MAX_CONNECTIONS, MAX_DEFINITION_BYTES, MAX_DEPTH, MAX_NODES, MAX_PROBLEMS, MAX_RENDERED,
