@@ -41,5 +41,6 @@ pub use slot::{
 pub use step::{Delivery as InboxDelivery, Step, StepId, Stepped, WaitToken};
 pub use task_queue::{Delivery, Queued, Receipt, ReceiptOutcome, Task, TaskQueue};
 pub use workflow_repo::{
-    NewVersion, Published, Saved, StoredWorkflow, WorkflowFilter, WorkflowRepo, WorkflowSummary,
+    NewVersion, Published, Saved, StoredWorkflow, VersionSummary, WorkflowFilter, WorkflowRepo,
+    WorkflowSummary, WorkflowVersions,
 };

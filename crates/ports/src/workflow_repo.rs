@@ -107,6 +107,28 @@ pub struct WorkflowSummary {
     pub archived: bool,
 }
 
+/// What a listing says of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionSummary {
+    /// Its number.
+    pub version: u32,
+    /// The digest of its definition.
+    pub digest: Digest,
+    /// When it was saved, by the store's clock.
+    pub saved_at: Timestamp,
+}
+
+/// A workflow with a part of its versions, read at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowVersions {
+    /// The workflow.
+    pub workflow: WorkflowSummary,
+    /// Versions, newest first.
+    pub versions: Vec<VersionSummary>,
+    /// Where the next part goes on: below this version; `None` at the end.
+    pub next: Option<u32>,
+}
+
 /// The versions of every workflow, and the plans made from them.
 ///
 /// Rules (each is a test of `nebula_testkit::workflow_repo!`): versions are immutable and numbered
@@ -142,6 +164,19 @@ pub trait WorkflowRepo: fmt::Debug + Send + Sync + 'static {
         after: Option<&PageToken>,
         limit: usize,
     ) -> Result<Page<WorkflowSummary>>;
+
+    /// A workflow, archived or not, and at most `limit` of its versions below `before`, newest first;
+    /// `None` if there is no such workflow. With a limit of 0 it says only what the workflow is.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn versions(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Result<Option<WorkflowVersions>>;
 
     /// Moves the published pointer to `version`.
     ///

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use nebula_core::{Digest, TenantId, WorkflowId};
 use nebula_ports::{
     NewVersion, Page, PageToken, Published, Result, Saved, StoredWorkflow, WorkflowFilter,
-    WorkflowRepo, WorkflowSummary,
+    WorkflowRepo, WorkflowSummary, WorkflowVersions,
 };
 
 use crate::{
@@ -48,6 +48,20 @@ impl WorkflowRepo for Sqlite {
         let (tenant, filter, after) = (tenant.clone(), filter.clone(), after.cloned());
         self.read("list", move |db| {
             workflows::list(db, &tenant, &filter, after.as_ref(), limit)
+        })
+        .await
+    }
+
+    async fn versions(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Result<Option<WorkflowVersions>> {
+        let (tenant, id) = (tenant.clone(), id.clone());
+        self.read("versions", move |db| {
+            workflows::versions(db, &tenant, &id, before, limit)
         })
         .await
     }

@@ -2,9 +2,10 @@
 
 use nebula_core::{Digest, TenantId, Timestamp, WorkflowId};
 use nebula_ports::{
-    Page, PageToken, Published, Saved, StoredWorkflow, WorkflowFilter, WorkflowSummary,
+    Page, PageToken, Published, Saved, StoredWorkflow, VersionSummary, WorkflowFilter,
+    WorkflowSummary, WorkflowVersions,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
     error::Fault,
@@ -147,15 +148,7 @@ pub(crate) fn list(
     let mut rows = find.query(values)?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        let id: String = row.get(0)?;
-        items.push(WorkflowSummary {
-            id: WorkflowId::new(id).map_err(|error| Fault::corrupt(error.to_string()))?,
-            name: row.get(1)?,
-            latest: row.get(2)?,
-            published: row.get(3)?,
-            revision: number(row.get(4)?)?,
-            archived: row.get(5)?,
-        });
+        items.push(summary(row)?);
     }
     let more = items.len() > limit;
     items.truncate(limit);
@@ -164,6 +157,63 @@ pub(crate) fn list(
         .filter(|_| more)
         .map(|last| PageToken(last.id.to_string()));
     Ok(Page { items, next })
+}
+
+/// A row of `id, name, latest, published, revision, archived`.
+fn summary(row: &Row<'_>) -> Result<WorkflowSummary, Fault> {
+    let id: String = row.get(0)?;
+    Ok(WorkflowSummary {
+        id: WorkflowId::new(id).map_err(|error| Fault::corrupt(error.to_string()))?,
+        name: row.get(1)?,
+        latest: row.get(2)?,
+        published: row.get(3)?,
+        revision: number(row.get(4)?)?,
+        archived: row.get(5)?,
+    })
+}
+
+/// A workflow and a part of its versions: those that it had when it was read, since none ever changes.
+pub(crate) fn versions(
+    db: &Connection,
+    tenant: &TenantId,
+    id: &WorkflowId,
+    before: Option<u32>,
+    limit: usize,
+) -> Result<Option<WorkflowVersions>, Fault> {
+    let mut find = db.prepare_cached(
+        "SELECT id, name, latest, published, revision, archived FROM workflows
+         WHERE tenant = ? AND id = ?",
+    )?;
+    let mut rows = find.query([tenant.as_str(), id.as_str()])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let workflow = summary(row)?;
+    let mut find = db.prepare_cached(
+        "SELECT version, digest, saved_at FROM workflow_versions
+         WHERE tenant = ?1 AND id = ?2 AND version < ?3 ORDER BY version DESC LIMIT ?4",
+    )?;
+    let wanted = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+    let end = before
+        .unwrap_or(u32::MAX)
+        .min(workflow.latest.saturating_add(1));
+    let mut rows = find.query(params![tenant.as_str(), id.as_str(), end, wanted])?;
+    let mut versions = Vec::new();
+    while let Some(row) = rows.next()? {
+        versions.push(VersionSummary {
+            version: row.get(0)?,
+            digest: Digest::from(row.get::<_, [u8; 32]>(1)?),
+            saved_at: Timestamp::from_millis(row.get(2)?),
+        });
+    }
+    let more = versions.len() > limit;
+    versions.truncate(limit);
+    let next = versions.last().filter(|_| more).map(|last| last.version);
+    Ok(Some(WorkflowVersions {
+        workflow,
+        versions,
+        next,
+    }))
 }
 
 /// Moves the published pointer.

@@ -47,6 +47,16 @@ guards! {
         ListPages => [pages_of_workflows_join],
         /// The name is the latest one.
         LatestName => [a_listing_has_the_latest_name],
+        /// Versions are listed newest first.
+        VersionsOrder => [versions_are_listed_newest_first],
+        /// Parts of them join.
+        VersionsJoin => [parts_of_the_versions_join],
+        /// A workflow is told with its versions, from the same moment.
+        VersionsTell => [versions_come_with_their_workflow],
+        /// Also one that was archived.
+        VersionsArchived => [an_archived_workflow_has_its_versions],
+        /// What is not there has none.
+        VersionsUnknown => [an_unknown_workflow_has_no_versions],
         /// A search ignores case.
         SearchCase => [a_search_ignores_case],
         /// A search looks at ids too.

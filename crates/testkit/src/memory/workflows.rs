@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use nebula_core::{Clock, Digest, TenantId, Timestamp, WorkflowId};
 use nebula_ports::{
     ErrorKind, NewVersion, Page, PageToken, PortError, Published, Result, Saved, StoredWorkflow,
-    WorkflowFilter, WorkflowRepo, WorkflowSummary,
+    VersionSummary, WorkflowFilter, WorkflowRepo, WorkflowSummary, WorkflowVersions,
 };
 use parking_lot::Mutex;
 
@@ -131,6 +131,42 @@ impl MemoryWorkflowRepo {
             published: workflow.published,
             revision: workflow.revision,
             archived: workflow.archived,
+        })
+    }
+
+    fn part(
+        &self,
+        id: &WorkflowId,
+        workflow: &Workflow,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Option<WorkflowVersions> {
+        let below = before.filter(|_| self.keep(Guard::VersionsJoin));
+        let mut versions: Vec<_> = workflow
+            .versions
+            .iter()
+            .rev()
+            .filter(|(_, stored)| below.is_none_or(|below| stored.version < below))
+            .map(|(_, stored)| VersionSummary {
+                version: stored.version,
+                digest: stored.digest,
+                saved_at: stored.saved_at,
+            })
+            .collect();
+        let more = versions.len() > limit;
+        versions.truncate(limit);
+        let next = versions.last().filter(|_| more).map(|last| last.version);
+        if !self.keep(Guard::VersionsOrder) {
+            versions.reverse();
+        }
+        let mut workflow = self.summary(id, workflow)?;
+        if !self.keep(Guard::VersionsTell) {
+            workflow.published = None;
+        }
+        Some(WorkflowVersions {
+            workflow,
+            versions,
+            next,
         })
     }
 
@@ -260,6 +296,27 @@ impl WorkflowRepo for MemoryWorkflowRepo {
             .filter(|_| more)
             .map(|last| PageToken(last.id.to_string()));
         Ok(Page { items, next })
+    }
+
+    async fn versions(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Result<Option<WorkflowVersions>> {
+        let state = self.state.lock();
+        let key = self.key(tenant, id, Guard::TenantReads);
+        let found = state.workflows.get(&key).or_else(|| {
+            let any = state.workflows.values().next();
+            any.filter(|_| !self.keep(Guard::VersionsUnknown))
+        });
+        let Some(workflow) =
+            found.filter(|workflow| !workflow.archived || self.keep(Guard::VersionsArchived))
+        else {
+            return Ok(None);
+        };
+        Ok(self.part(id, workflow, before, limit))
     }
 
     async fn publish(

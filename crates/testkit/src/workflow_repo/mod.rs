@@ -21,10 +21,12 @@ mod fixture;
 mod listing;
 mod publish;
 mod version;
+mod versions;
 
 pub use listing::*;
 pub use publish::*;
 pub use version::*;
+pub use versions::*;
 
 /// Makes one test for each rule of [`WorkflowRepo`] on what the expression makes.
 #[macro_export]
@@ -70,6 +72,11 @@ macro_rules! workflow_repo_rules {
             workflows_are_listed_by_id,
             pages_of_workflows_join,
             a_listing_has_the_latest_name,
+            versions_are_listed_newest_first,
+            parts_of_the_versions_join,
+            versions_come_with_their_workflow,
+            an_archived_workflow_has_its_versions,
+            an_unknown_workflow_has_no_versions,
             a_search_ignores_case,
             a_search_looks_at_id_and_name,
             a_foreign_workflow_token_is_refused,
