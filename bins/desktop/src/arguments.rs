@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// Look at executions, and decide about them
     #[command(subcommand)]
     Executions(Executions),
+    /// Keep versions of workflows, compare and publish them
+    #[command(subcommand)]
+    Workflows(Workflows),
     /// Evaluate an expression
     Expr(Expr),
     /// Look at the actions that nodes can name
@@ -80,7 +83,8 @@ pub(crate) struct Database {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// A definition in YAML or JSON, or the id of a workflow that ran before
+    /// A definition in YAML or JSON, or the id of a saved workflow: its published version or, if it
+    /// has none, its draft; `ID@3`, `ID@draft` and `ID@published` name one
     #[arg(value_name = "FILE|ID")]
     pub(crate) target: String,
     /// One field of the input: `name=text`, read as the workflow's schema says, or `name:=JSON`, taken exactly
@@ -255,6 +259,73 @@ pub(crate) enum Decision {
     Failed,
     /// Do it again
     Retry,
+}
+
+/// A version is named `ID@3`, `ID@draft` (the latest) or `ID@published`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Workflows {
+    /// List workflows by id
+    List {
+        /// Only those whose id or name has this text
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+        /// At most so many, up to 1,000
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// List the versions of a workflow, newest first
+    Versions {
+        /// The workflow
+        id: String,
+        /// At most so many, up to 1,000
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Save a file as the newest version, its draft; nothing runs. The same definition again is no new version
+    Push {
+        /// A definition in YAML or JSON
+        file: PathBuf,
+        /// Save only if nobody saved or published since the workflow had this revision
+        #[arg(long, value_name = "REVISION")]
+        expect: Option<u64>,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Print a version as a definition in JSON; without a version, the draft
+    Pull {
+        /// The workflow, or one version of it
+        #[arg(value_name = "ID[@VERSION]")]
+        which: String,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Make a version the one that `run ID` takes; executions keep the one that they began with
+    Publish {
+        /// The version
+        #[arg(value_name = "ID@VERSION")]
+        which: String,
+        /// Publish only if nobody saved or published since the workflow had this revision
+        #[arg(long, value_name = "REVISION")]
+        expect: Option<u64>,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Show what differs between two definitions, without layout and formatting; renamed nodes are
+    /// found. Exits with 0 also where they differ
+    Diff {
+        /// A file, or a version; without a version, the draft
+        #[arg(value_name = "FILE|ID[@VERSION]")]
+        old: String,
+        /// What it is compared with
+        #[arg(value_name = "FILE|ID[@VERSION]")]
+        new: String,
+        #[command(flatten)]
+        database: Database,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -32,6 +32,17 @@ pub(crate) struct Checked {
     pub(crate) folder: PathBuf,
 }
 
+/// Reads and parses a file; whether it can run is not asked.
+pub(crate) fn parsed(path: &Path, console: &Console) -> Result<WorkflowDefinition, Failure> {
+    let source = read(path, console)?;
+    let parsed = parse(&source);
+    parsed.definition.ok_or_else(|| {
+        let located = parsed.map.locate_all(&parsed.diagnostics, &source);
+        let drawn = render(&parsed.diagnostics, &source, &parsed.map, console.err.0);
+        invalid(path, &parsed.diagnostics).diagnostics(located, drawn)
+    })
+}
+
 /// Reads, parses and plans a file; nothing is stored.
 pub(crate) fn check(path: &Path, engine: &Engine, console: &Console) -> Result<Checked, Failure> {
     let source = read(path, console)?;
@@ -90,6 +101,15 @@ fn invalid(path: &Path, diagnostics: &[Diagnostic]) -> Failure {
 /// `1 error`, `3 errors`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Whether the user means a file, be it there or not.
+pub(crate) fn names_a_file(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    path.components().count() > 1
+        || extension
+            .is_some_and(|e| ["yaml", "yml", "json"].contains(&e.to_ascii_lowercase().as_str()))
+        || path.exists()
 }
 
 /// Reads a definition; one that is too large is refused by its length and never read.

@@ -28,6 +28,7 @@ mod session;
 mod settings;
 mod shell;
 mod table;
+mod version;
 mod wanted;
 mod waves;
 
@@ -37,7 +38,7 @@ use clap::Parser as _;
 use nebula_telemetry::{LogOptions, init_logging};
 
 use crate::{
-    arguments::{Arguments, Command, Executions},
+    arguments::{Arguments, Command, Executions, Workflows},
     console::Console,
     failure::{Exit, Failure},
     settings::Loaded,
@@ -125,6 +126,18 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             };
             let loaded = load(Some(database))?;
             block_on(commands::executions::run(command, &loaded, console))
+        }
+        Command::Workflows(command) => {
+            let database = match command {
+                Workflows::List { database, .. }
+                | Workflows::Versions { database, .. }
+                | Workflows::Push { database, .. }
+                | Workflows::Pull { database, .. }
+                | Workflows::Publish { database, .. }
+                | Workflows::Diff { database, .. } => database,
+            };
+            let loaded = load(Some(database))?;
+            block_on(commands::workflows::run(command, &loaded, console))
         }
         Command::Expr(expr) => commands::expr::run(expr, console),
         Command::Actions(actions) => {

@@ -58,6 +58,45 @@ impl Engine {
         tenant: &TenantId,
         definition: &WorkflowDefinition,
     ) -> Result<Installed, InstallError> {
+        let (saved, plan) = self.save_planned(tenant, definition, None).await?;
+        match saved {
+            Saved::New { version, .. } | Saved::Unchanged { version, .. } => {
+                Ok(self.store_plan(tenant, plan.at_version(version)).await?)
+            }
+            Saved::Conflict { .. } => {
+                let message = "a save without an expected revision was refused";
+                let error =
+                    PortError::new(ErrorKind::Invalid, "engine", "save a workflow", message);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Saves a definition as the newest version and its plan with it, unless somebody saved or
+    /// published since the revision `expected`; without one it overrides whatever is there. A
+    /// version with the same digest stays the one that it is.
+    ///
+    /// # Errors
+    /// [`InstallError`]: a version may have been saved; the same call again answers `Unchanged` then.
+    pub async fn save(
+        &self,
+        tenant: &TenantId,
+        definition: &WorkflowDefinition,
+        expected: Option<u64>,
+    ) -> Result<Saved, InstallError> {
+        let (saved, plan) = self.save_planned(tenant, definition, expected).await?;
+        if let Saved::New { version, .. } | Saved::Unchanged { version, .. } = saved {
+            self.store_plan(tenant, plan.at_version(version)).await?;
+        }
+        Ok(saved)
+    }
+
+    async fn save_planned(
+        &self,
+        tenant: &TenantId,
+        definition: &WorkflowDefinition,
+        expected_revision: Option<u64>,
+    ) -> Result<(Saved, ExecutionPlan), InstallError> {
         let definition = self.pinned(definition);
         let Planned { plan, diagnostics } = self.check(&definition);
         let Some(plan) = plan else {
@@ -68,22 +107,9 @@ impl Engine {
             name: plan.name.clone(),
             definition: to_json(&definition),
             digest: definition.digest(),
-            expected_revision: None,
+            expected_revision,
         };
-        let version = match self.ports.workflows.save(tenant, new).await? {
-            Saved::New { version, .. } | Saved::Unchanged { version, .. } => version,
-            Saved::Conflict { .. } => {
-                let message = "a save without an expected revision was refused";
-                return Err(PortError::new(
-                    ErrorKind::Invalid,
-                    "engine",
-                    "save a workflow",
-                    message,
-                )
-                .into());
-            }
-        };
-        Ok(self.store_plan(tenant, plan.at_version(version)).await?)
+        Ok((self.ports.workflows.save(tenant, new).await?, plan))
     }
 
     /// A version that was saved before; `None` for `version` is the latest. It is planned with the
@@ -126,7 +152,7 @@ impl Engine {
         })
     }
 
-    fn pinned(&self, definition: &WorkflowDefinition) -> WorkflowDefinition {
+    pub(crate) fn pinned(&self, definition: &WorkflowDefinition) -> WorkflowDefinition {
         let mut definition = definition.clone();
         for node in &mut definition.nodes {
             if node.action.version.is_none()

@@ -28,6 +28,7 @@ mod report;
 mod signals;
 mod start;
 mod sweep;
+mod versions;
 
 use std::sync::Arc;
 

@@ -60,5 +60,5 @@ mod unsupported;
 pub use build::{Planned, plan};
 pub use codes::codes;
 pub use partial::more_problems;
-pub use rename::{RenameError, Renamed, rename_node};
+pub use rename::{RenameError, Renamed, rename_mentions, rename_node};
 pub use settings::PlanSettings;

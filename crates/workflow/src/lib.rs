@@ -61,7 +61,8 @@ pub use connection::{Connection, ConnectionOrigin, ERROR_PORT, MAIN};
 pub use definition::{DEFAULT_TIMEZONE, TriggerDefinition, WorkflowDefinition, WorkflowLimits};
 pub use diagnostic::{Diagnostic, LocatedDiagnostic, Related, Severity};
 pub use diff::{
-    Changed, FieldChange, MAX_RENAME_PAIRS, Mentions, Part, Parts, Renamed, WorkflowDiff, diff,
+    Changed, FieldChange, MAX_RENAME_PAIRS, MAX_RENAMES, Part, Parts, RenameNode, Renamed,
+    WorkflowDiff, diff,
 };
 pub use encode::to_json;
 pub use limits::{

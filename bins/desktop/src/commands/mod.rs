@@ -15,3 +15,4 @@ pub(crate) mod run;
 mod signal;
 mod unpark;
 pub(crate) mod validate;
+pub(crate) mod workflows;

@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, path::Path};
 
-use nebula_core::{ExecutionId, WorkflowId};
+use nebula_core::ExecutionId;
 use nebula_engine::{Engine, InstallError, Installed, Report, StartError};
 use nebula_execution::{ExecutionPlan, StartOptions};
 use nebula_system::Urgency;
@@ -21,6 +21,7 @@ use crate::{
     progress::{self, Picture},
     session::{Driven, Session},
     settings::{Loaded, Place},
+    version::{self, VersionWanted, Which},
 };
 
 /// Runs `nebula run`.
@@ -38,19 +39,12 @@ pub(crate) async fn run(
         loaded.place = Place::Memory;
     }
     let path = Path::new(&arguments.target);
-    match arguments.target.parse::<WorkflowId>() {
-        Ok(id) if !names_a_file(path) => run_installed(arguments, &id, &loaded, console).await,
+    match VersionWanted::parse(&arguments.target) {
+        Ok(wanted) if !definition::names_a_file(path) => {
+            run_installed(arguments, &wanted, &loaded, console).await
+        }
         _ => run_file(arguments, path, &loaded, console).await,
     }
-}
-
-/// Whether the user means a file, be it there or not.
-fn names_a_file(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    path.components().count() > 1
-        || extension
-            .is_some_and(|e| ["yaml", "yml", "json"].contains(&e.to_ascii_lowercase().as_str()))
-        || path.exists()
 }
 
 /// Everything is checked before the database is opened, so that nothing is written for nothing.
@@ -86,21 +80,39 @@ async fn run_file(
     start(&session, &installed, input, options, console).await
 }
 
-/// Runs the newest version of a workflow that ran before.
+/// Runs a version that was saved before; where none is named, the published one, or else the draft.
 async fn run_installed(
     arguments: &Run,
-    id: &WorkflowId,
+    wanted: &VersionWanted,
     loaded: &Loaded,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let absent = || {
-        let message = format!("there is neither a file nor an installed workflow `{id}`");
-        Failure::environment("UNKNOWN_WORKFLOW", message)
-            .advice("check the path, or run the workflow's file once")
+    let id = &wanted.id;
+    let absent = |failure: Failure| match failure.code {
+        "UNKNOWN_WORKFLOW" => {
+            let message = format!("there is neither a file nor a saved workflow `{id}`");
+            Failure::environment("UNKNOWN_WORKFLOW", message)
+                .advice("check the path, or run the workflow's file once")
+        }
+        _ => failure,
     };
-    let session = Session::open_existing(loaded).await?.ok_or_else(absent)?;
-    let found = session.engine().installed(&session.tenant, id, None).await;
-    let installed = found.map_err(not_installed)?.ok_or_else(absent)?;
+    let session = version::open(loaded, id).await.map_err(absent)?;
+    let found = wanted.find(&session, |workflow| {
+        workflow.published.unwrap_or(workflow.latest)
+    });
+    let (workflow, stored) = found.await.map_err(absent)?;
+    let version = stored.version;
+    if wanted.which == Which::Any && workflow.published.is_none() {
+        console.note(&format!(
+            "no version of `{id}` is published; this is its draft, version {version}"
+        ));
+    }
+    let installed = session
+        .engine()
+        .installed(&session.tenant, id, Some(version))
+        .await
+        .map_err(not_installed)?
+        .ok_or_else(|| version::unknown_version(id, version))?;
     let input = checked_input(arguments, &installed.plan, session.engine(), loaded)?;
     let here =
         std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", &error))?;
@@ -251,7 +263,7 @@ pub(crate) async fn interrupted(
 }
 
 /// Why a definition that was checked could not be installed.
-fn not_installed(error: InstallError) -> Failure {
+pub(crate) fn not_installed(error: InstallError) -> Failure {
     match error {
         InstallError::Store(error) => error.into(),
         InstallError::Diagnostics(problems) => {

@@ -12,3 +12,4 @@ mod rename;
 mod run;
 mod settings;
 mod support;
+mod workflows;

@@ -123,6 +123,17 @@ pub fn rename_node(
     }
 }
 
+/// Gives the node `from` the id `to` in a definition that is a value, as far as that can be: an
+/// expression that does not compile, or a mention that cannot be rewritten, stays as it is.
+pub fn rename_mentions(
+    definition: &mut WorkflowDefinition,
+    catalog: &dyn Catalog,
+    from: &NodeId,
+    to: &NodeId,
+) {
+    Walk::new(from.as_str(), to, catalog).workflow(definition);
+}
+
 /// What has the new id already.
 fn taken(
     definition: &WorkflowDefinition,

@@ -7,11 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Mentions,
     fields::fields,
-    pairs::renamed,
+    pairs::pairs,
     parts::{Named, connections, nodes, triggers},
-    rewrite::rewritten,
 };
 use crate::{WorkflowDefinition, to_json};
 
@@ -28,7 +26,7 @@ pub struct WorkflowDiff {
     pub triggers: Parts,
     /// By their ids, those of bodies included; a node that was renamed goes by its new one.
     pub nodes: Parts,
-    /// Nodes that have another id and are the same otherwise, or nearly so.
+    /// Nodes that have another id and are the same otherwise, or nearly so; in the old one's order.
     pub renamed: Vec<Renamed>,
     /// By their short form: `fetch.error -> alarm:left`.
     pub connections: Parts,
@@ -95,42 +93,36 @@ impl WorkflowDiff {
     }
 }
 
+/// Renames a node in a definition, wherever it is mentioned: `(definition, from, to)`.
+pub type RenameNode<'a> = dyn Fn(&mut WorkflowDefinition, &NodeId, &NodeId) + 'a;
+
 /// Compares two definitions by what they say: layout and writing do not count.
 ///
 /// A node that has another id is found by its content and its connections, and its mentions in
-/// expressions and connections are no changes of their own. Texts are compared as they are written.
+/// expressions and connections are no changes of their own. `rename` rewrites them, because this
+/// crate does not know the grammar of expressions; a mention that it leaves alone is a change.
+/// Texts are compared as they are written. At most [`MAX_RENAMES`](super::MAX_RENAMES) nodes are
+/// found to be renamed.
 #[must_use]
 pub fn diff(
     old: &WorkflowDefinition,
     new: &WorkflowDefinition,
-    mentions: &dyn Mentions,
+    rename: &RenameNode<'_>,
 ) -> WorkflowDiff {
-    let names = renamed(old, new, mentions);
-    let as_new = rewritten(old, &names, mentions);
+    let mut as_new = old.clone();
+    let renamed = pairs(&mut as_new, new, rename);
     let whole = fields(
         &top(to_json(&as_new)),
         &top(to_json(old)),
         &top(to_json(new)),
     );
-    let mut order: Vec<_> = names.into_iter().collect();
-    let place = |id: &NodeId| old_place(old, id);
-    order.sort_by_key(|(from, _)| place(from));
     WorkflowDiff {
         fields: whole,
         triggers: parts(&triggers(&as_new), &triggers(old), &triggers(new)),
         nodes: parts(&nodes(&as_new), &nodes(old), &nodes(new)),
         connections: parts(&connections(&as_new), &connections(old), &connections(new)),
-        renamed: order
-            .into_iter()
-            .map(|(from, to)| Renamed { from, to })
-            .collect(),
+        renamed,
     }
-}
-
-/// Where a node stands, those of bodies behind the node that they belong to.
-fn old_place(definition: &WorkflowDefinition, id: &NodeId) -> Option<usize> {
-    let listed = nodes(definition);
-    listed.iter().position(|node| node.name == id.as_str())
 }
 
 /// The workflow without what is compared by its names, or not at all.

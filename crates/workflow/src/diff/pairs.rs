@@ -1,20 +1,22 @@
 //! Which nodes of two definitions are the same one under another id.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use nebula_core::NodeId;
 use serde_json::Value;
 
 use super::{
-    Mentions,
+    RenameNode, Renamed,
     parts::{Named, each_connection, nodes},
-    rewrite::rewritten,
 };
 use crate::WorkflowDefinition;
 
 /// The most pairs of a node that went and one that came of which each is looked at; of more, only
 /// nodes whose content is the same are found to be renamed.
 pub const MAX_RENAME_PAIRS: usize = 10_000;
+
+/// The most nodes that are found to be renamed: each is looked for in the whole definition.
+pub const MAX_RENAMES: usize = 256;
 
 /// How often is looked again, because what was found tells more about its neighbours.
 const MAX_ROUNDS: usize = 8;
@@ -25,29 +27,35 @@ const ENOUGH: usize = 500;
 /// The likeness of nodes with the same content, whatever they lead to; what they share of that is added.
 const SAME: usize = 1_000;
 
-/// The ids that nodes have now, by those that they had.
-pub(super) fn renamed(
-    old: &WorkflowDefinition,
+/// Renames the nodes of `old` that have another id in `new`, and says which.
+pub(super) fn pairs(
+    old: &mut WorkflowDefinition,
     new: &WorkflowDefinition,
-    mentions: &dyn Mentions,
-) -> BTreeMap<NodeId, NodeId> {
+    rename: &RenameNode<'_>,
+) -> Vec<Renamed> {
     let (now, known) = (Side::of(new), Side::of(old));
-    let mut names = BTreeMap::new();
+    let mut all = Vec::new();
     for _ in 0..MAX_ROUNDS {
-        let before = Side::of(&rewritten(old, &names, mentions));
+        let before = Side::of(old);
         // A node that gave its id to another action may be there under another one.
         let went = before.names(|name| before.action(name) != now.action(name));
+        // No id that a node had: so the names can be given one after the other.
         let came = now.names(|name| !before.has(name) && !known.has(name));
-        let found = pairs((&before, &went), (&now, &came));
+        let found = best((&before, &went), (&now, &came));
         if found.is_empty() {
             break;
         }
-        for (from, to) in found {
+        let left = MAX_RENAMES - all.len();
+        for (from, to) in found.into_iter().take(left) {
             let id = |name: &str| NodeId::new(name).expect("it is the id of a node");
-            names.insert(id(from), id(to));
+            let (from, to) = (id(from), id(to));
+            rename(old, &from, &to);
+            all.push(Renamed { from, to });
         }
     }
-    names
+    let place: HashMap<_, _> = known.order.iter().zip(0..).collect();
+    all.sort_by_key(|renamed| place.get(&renamed.from.to_string()).copied());
+    all
 }
 
 /// The nodes of one definition, with what is said of them.
@@ -168,7 +176,7 @@ fn leaves(value: &Value, path: &str, found: &mut BTreeSet<String>) {
 
 /// The best pairs of a node that went and one that came; the surest ones alone if there are any,
 /// since they tell more about the others.
-fn pairs<'a>(
+fn best<'a>(
     (before, went): (&Side, &[&'a str]),
     (now, came): (&Side, &[&'a str]),
 ) -> Vec<(&'a str, &'a str)> {

@@ -1,0 +1,254 @@
+//! `nebula workflows`: versions, and which of them is published.
+
+mod changes;
+mod diff;
+
+use nebula_core::WorkflowId;
+use nebula_ports::{Published, Saved, WorkflowFilter, WorkflowSummary, WorkflowVersions};
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::Workflows,
+    commands::run::not_installed,
+    compose,
+    console::Console,
+    definition,
+    failure::{Exit, Failure},
+    session::Session,
+    settings::Loaded,
+    table::table,
+    version::{self, VersionWanted, Which},
+};
+
+/// How many hex digits of a digest people get.
+const DIGEST_SHOWN: usize = 12;
+
+/// Runs `nebula workflows`.
+pub(crate) async fn run(
+    command: &Workflows,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    match command {
+        Workflows::List { search, limit, .. } => {
+            let filter = WorkflowFilter {
+                search: search.clone(),
+                archived: false,
+            };
+            list(loaded, &filter, usize::from(*limit), console).await
+        }
+        Workflows::Versions { id, limit, .. } => {
+            let wanted = VersionWanted::parse(id)?;
+            if wanted.which != Which::Any {
+                let message = format!("`{id}` names a version; all versions are of a workflow");
+                return Err(Failure::invalid("USAGE", message)
+                    .advice(format!("write: nebula workflows versions {}", wanted.id)));
+            }
+            versions(loaded, &wanted.id, usize::from(*limit), console).await
+        }
+        Workflows::Push { file, expect, .. } => push(file, *expect, loaded, console).await,
+        Workflows::Pull { which, .. } => {
+            let wanted = VersionWanted::parse(which)?;
+            let session = version::open(loaded, &wanted.id).await?;
+            let (_, stored) = wanted.find(&session, |workflow| workflow.latest).await?;
+            console.line(&format!("{:#}", stored.definition))?;
+            Ok(Exit::Completed)
+        }
+        Workflows::Publish { which, expect, .. } => {
+            publish(&VersionWanted::parse(which)?, *expect, loaded, console).await
+        }
+        Workflows::Diff { old, new, .. } => diff::run([old, new], loaded, console).await,
+    }
+}
+
+/// JSON: `{ "workflows": [{ "workflow", "name", "draft", "published", "revision" }], "more" }`, by id.
+async fn list(
+    loaded: &Loaded,
+    filter: &WorkflowFilter,
+    limit: usize,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let (found, more) = match Session::open_existing(loaded).await? {
+        None => (Vec::new(), false),
+        Some(session) => {
+            let engine = session.engine();
+            let page = engine.workflows(&session.tenant, filter, None, limit);
+            let page = page.await?;
+            (page.items, page.next.is_some())
+        }
+    };
+    if console.json {
+        let list: Vec<_> = found.iter().map(summary_json).collect();
+        console.document(&json!({ "workflows": list, "more": more }))?;
+        return Ok(Exit::Completed);
+    }
+    if found.is_empty() {
+        console.note("no workflows");
+        return Ok(Exit::Completed);
+    }
+    let rows: Vec<_> = found
+        .iter()
+        .map(|workflow| {
+            vec![
+                workflow.id.to_string(),
+                workflow.latest.to_string(),
+                published(workflow),
+                workflow.revision.to_string(),
+                workflow.name.clone(),
+            ]
+        })
+        .collect();
+    let head = ["WORKFLOW", "DRAFT", "PUBLISHED", "REVISION", "NAME"];
+    console.line(&table(&head, &rows))?;
+    if more {
+        console.note("there are more: raise --limit, or filter with --search");
+    }
+    Ok(Exit::Completed)
+}
+
+fn summary_json(workflow: &WorkflowSummary) -> Value {
+    json!({
+        "workflow": workflow.id,
+        "name": workflow.name,
+        "draft": workflow.latest,
+        "published": workflow.published,
+        "revision": workflow.revision,
+    })
+}
+
+fn published(workflow: &WorkflowSummary) -> String {
+    let published = workflow.published;
+    published.map_or_else(|| "-".to_owned(), |version| version.to_string())
+}
+
+/// JSON: that of the workflow, with `"versions": [{ "version", "digest", "saved_at" }], "more"`.
+async fn versions(
+    loaded: &Loaded,
+    id: &WorkflowId,
+    limit: usize,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let session = version::open(loaded, id).await?;
+    let WorkflowVersions {
+        workflow,
+        versions,
+        next,
+    } = version::versions(&session, id, limit).await?;
+    if console.json {
+        let list: Vec<_> = versions
+            .iter()
+            .map(|version| {
+                json!({
+                    "version": version.version,
+                    "digest": version.digest,
+                    "saved_at": version.saved_at.to_string(),
+                })
+            })
+            .collect();
+        let mut document = summary_json(&workflow);
+        document["versions"] = Value::from(list);
+        document["more"] = next.is_some().into();
+        console.document(&document)?;
+        return Ok(Exit::Completed);
+    }
+    let rows: Vec<_> = versions
+        .iter()
+        .map(|version| {
+            let number = version.version;
+            let mut marks = Vec::new();
+            if number == workflow.latest {
+                marks.push("draft");
+            }
+            if Some(number) == workflow.published {
+                marks.push("published");
+            }
+            let digest = version.digest.to_string();
+            vec![
+                number.to_string(),
+                version.saved_at.to_string(),
+                digest.chars().take(DIGEST_SHOWN).collect(),
+                marks.join(", "),
+            ]
+        })
+        .collect();
+    console.line(&table(&["VERSION", "SAVED", "DIGEST", "STANDS FOR"], &rows))?;
+    console.note(&format!("{id} has revision {}", workflow.revision));
+    Ok(Exit::Completed)
+}
+
+/// JSON: `{ "workflow", "version", "revision", "new" }`; `new` is false where the version was there.
+async fn push(
+    file: &std::path::Path,
+    expect: Option<u64>,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let offline = compose::offline(loaded).await?;
+    let checked = definition::check(file, offline.nebula.engine(), console)?;
+    if !checked.drawn.is_empty() {
+        console.note(&checked.drawn);
+    }
+    drop(offline);
+    let session = Session::open(loaded).await?;
+    let definition = &checked.definition;
+    let saved = session.engine().save(&session.tenant, definition, expect);
+    let (version, revision, new) = match saved.await.map_err(not_installed)? {
+        Saved::New { version, revision } => (version, revision, true),
+        Saved::Unchanged { version, revision } => (version, revision, false),
+        Saved::Conflict { revision } => return Err(conflict(&definition.id, expect, revision)),
+    };
+    let id = &definition.id;
+    if console.json {
+        let document =
+            json!({ "workflow": id, "version": version, "revision": revision, "new": new });
+        console.document(&document)?;
+    } else {
+        let what = if new { "saved as" } else { "is there already:" };
+        console.line(&format!("{} {what} {id}@{version}", file.display()))?;
+    }
+    Ok(Exit::Completed)
+}
+
+/// JSON: `{ "workflow", "version", "revision" }`.
+async fn publish(
+    wanted: &VersionWanted,
+    expect: Option<u64>,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let id = &wanted.id;
+    if wanted.which == Which::Any {
+        return Err(
+            Failure::invalid("USAGE", format!("which version of `{id}`?"))
+                .advice(format!("write {id}@3, or {id}@draft for the latest")),
+        );
+    }
+    let session = version::open(loaded, id).await?;
+    let (workflow, stored) = wanted.find(&session, |workflow| workflow.latest).await?;
+    let expected = expect.unwrap_or(workflow.revision);
+    let engine = session.engine();
+    let published = engine.publish(&session.tenant, id, stored.version, expected);
+    let revision = match published.await? {
+        Published::Published { revision } => revision,
+        Published::Conflict { revision } => return Err(conflict(id, Some(expected), revision)),
+        Published::Unknown => return Err(version::unknown_version(id, stored.version)),
+    };
+    let version = stored.version;
+    if console.json {
+        let document = json!({ "workflow": id, "version": version, "revision": revision });
+        console.document(&document)?;
+    } else {
+        console.line(&format!("{id}@{version} is published"))?;
+    }
+    Ok(Exit::Completed)
+}
+
+/// Somebody was faster.
+fn conflict(id: &WorkflowId, expected: Option<u64>, revision: u64) -> Failure {
+    let expected = expected.map_or_else(|| "another".to_owned(), |revision| revision.to_string());
+    let message =
+        format!("`{id}` has revision {revision}, not {expected}: it was saved or published since");
+    Failure::invalid("WORKFLOW_CONFLICT", message).advice(format!(
+        "look at it with `nebula workflows versions {id}` and `nebula workflows diff`, then use --expect {revision}"
+    ))
+}
