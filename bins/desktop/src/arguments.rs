@@ -216,7 +216,31 @@ pub(crate) enum Executions {
     },
     /// Decide about a parked execution, and go on with it
     Unpark(Unpark),
+    /// Go over an ended execution again: what succeeded is kept, the rest runs under the same keys
+    #[command(after_help = RETRY_HELP)]
+    Retry {
+        /// The execution, by its id or the beginning of it
+        id: String,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Run an ended execution once more, from one node on or from the start, under new keys
+    #[command(after_help = RESTART_HELP)]
+    Restart {
+        /// The execution, by its id or the beginning of it
+        id: String,
+        /// The node that runs again, with all that follows from it; without it, every node
+        #[arg(long, value_name = "NODE")]
+        from: Option<String>,
+        #[command(flatten)]
+        database: Database,
+    },
 }
+
+const RETRY_HELP: &str = "A new execution begins with what stays true of the old one. Effects that may have happened keep their \
+     idempotency key, so that a receiver can tell; of at-most-once effects you are asked first.";
+const RESTART_HELP: &str = "A new execution shares what came before NODE. What runs again does so with new idempotency keys: \
+     what it did outside, it does once more.";
 
 #[derive(Debug, Args)]
 pub(crate) struct SendSignal {

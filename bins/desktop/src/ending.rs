@@ -80,6 +80,11 @@ pub(crate) fn summary(
     }
     let id = console.err.paint(Paint::Dim, report.execution.to_string());
     console.note(&format!("{head}  {detail}  {id}"));
+    if let Some(again) = &report.again {
+        let from = again.from.as_ref().map(|node| format!(" from `{node}`"));
+        let from = from.unwrap_or_default();
+        console.note(&format!("  {} of {}{from}", again.how, again.of));
+    }
     if let Some(error) = &report.error {
         let at = match &error.node {
             Some(node) => format!(" at node `{node}`"),
@@ -109,6 +114,14 @@ pub(crate) fn summary(
                 place.flag()
             );
             console.note(&format!("  {label} {command} shows each node"));
+            let command = format!(
+                "nebula executions retry {}{}",
+                report.execution,
+                place.flag()
+            );
+            console.note(&format!(
+                "  {label} {command} keeps what succeeded and runs the rest"
+            ));
         }
         Status::Parked | Status::Paused | Status::Waiting => decisions(report, place, console),
         _ => {}

@@ -120,7 +120,9 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
                 | Executions::Show { database, .. }
                 | Executions::Cancel { database, .. }
                 | Executions::Pause { database, .. }
-                | Executions::Unpause { database, .. } => database,
+                | Executions::Unpause { database, .. }
+                | Executions::Retry { database, .. }
+                | Executions::Restart { database, .. } => database,
                 Executions::Signal(signal) => &signal.database,
                 Executions::Unpark(unpark) => &unpark.database,
             };

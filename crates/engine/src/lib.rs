@@ -21,6 +21,7 @@
 //! - An answer to a waiting caller comes from the execution repository, never from an event.
 
 mod admission;
+mod again;
 mod config;
 mod install;
 mod outcome;
@@ -37,10 +38,11 @@ use nebula_ports::{ExecutionRepo, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
 
+pub use again::StartAgainError;
 pub use config::EngineConfig;
 pub use install::{InstallError, Installed};
 pub use outcome::Until;
-pub use report::{Report, ReportError, Waiting};
+pub use report::{Repeated, Report, ReportError, Waiting};
 pub use start::{StartError, Started};
 
 /// What an engine asks of the world.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
-    Activation, ExecutionPlan, Fact, InstanceId, InstanceStatus, Machine, ParkReason, Status,
+    Activation, Again, ExecutionPlan, Fact, InstanceId, InstanceStatus, Machine, ParkReason, Status,
 };
 use nebula_ports::{ErrorKind, ExecutionSummary, PortError, Result};
 use serde::Serialize;
@@ -37,6 +37,9 @@ pub struct Report {
     pub error: Option<ReportError>,
     /// What each node did, by its id.
     pub nodes: IndexMap<String, Vec<Value>>,
+    /// Which execution it goes over again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub again: Option<Repeated>,
     /// What it waits for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Waiting>,
@@ -57,6 +60,21 @@ pub struct ReportError {
     pub message: String,
     /// The node that it came from.
     pub node: Option<NodeId>,
+}
+
+/// Which execution another one goes over again. JSON: `{ "of", "how", "from", "origin" }`, where
+/// `how` is `retry` or `restart`, and `from` is there if a restart began at a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Repeated {
+    /// The one before it.
+    pub of: ExecutionId,
+    /// `retry` or `restart`.
+    pub how: &'static str,
+    /// The node from which it was restarted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<NodeId>,
+    /// The first one of all.
+    pub origin: Option<ExecutionId>,
 }
 
 /// Something that an execution waits for.
@@ -113,7 +131,7 @@ impl Engine {
     }
 
     /// Folds the whole journal of an execution.
-    async fn fold(&self, tenant: &TenantId, execution: ExecutionId) -> Result<Machine> {
+    pub(crate) async fn fold(&self, tenant: &TenantId, execution: ExecutionId) -> Result<Machine> {
         let corrupt = |message: String| {
             PortError::new(ErrorKind::Corrupt, "engine", "read a journal", message)
         };
@@ -202,6 +220,20 @@ fn report(summary: &ExecutionSummary, machine: &Machine) -> Report {
         message: failure.error.message.clone(),
         node: failure.node.clone(),
     });
+    let started = state.started();
+    let again = started.and_then(|started| {
+        let repeats = started.repeats.as_ref()?;
+        let (how, from) = match &repeats.how {
+            Again::Retry => ("retry", None),
+            Again::Restart { from } => ("restart", from.clone()),
+        };
+        Some(Repeated {
+            of: repeats.of,
+            how,
+            from,
+            origin: started.origin,
+        })
+    });
     Report {
         execution: summary.id,
         workflow: summary.workflow.clone(),
@@ -214,6 +246,7 @@ fn report(summary: &ExecutionSummary, machine: &Machine) -> Report {
             .unwrap_or_default(),
         error,
         nodes,
+        again,
         waiting,
         wake_at: summary.wake_at,
         leased: summary.leased,

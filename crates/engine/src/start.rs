@@ -90,12 +90,20 @@ impl Engine {
         let id = self.ports.entropy.execution_id(now);
         let plan = (&*installed.plan, installed.digest);
         let new = NewExecution::new(id, tenant.clone(), now, plan, input, options);
-        let started = match self
-            .ports
-            .executions
-            .create(tenant, new, dedupe, lease)
-            .await?
-        {
+        Ok(self.create(tenant, new, dedupe, lease).await?)
+    }
+
+    /// Writes a new execution, and rings for it unless its creator drives it.
+    pub(crate) async fn create(
+        &self,
+        tenant: &TenantId,
+        new: NewExecution,
+        dedupe: Option<DedupeKey>,
+        lease: Option<LeaseRequest>,
+    ) -> Result<Started, PortError> {
+        let id = new.id;
+        let repo = &self.ports.executions;
+        let started = match repo.create(tenant, new, dedupe, lease).await? {
             Created::Created(lease) => Started {
                 id,
                 lease,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use nebula_core::{ExecutionId, TenantId};
-use nebula_engine::{Engine, Installed, StartError};
-use nebula_execution::StartOptions;
+use nebula_engine::{Engine, Installed, StartAgainError, StartError};
+use nebula_execution::{Again, StartOptions};
 use nebula_ports::{ExecutionRepo, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
 use nebula_runtime::{Worker, WorkerStopped};
@@ -102,6 +102,26 @@ impl Nebula {
             .engine
             .start(tenant, installed, input, options, None, Some(request))
             .await?;
+        if let Some(lease) = started.lease {
+            self.worker.adopt(lease, asked).await;
+        }
+        Ok(started.id)
+    }
+
+    /// Goes over an ended execution again in this process, with a new execution whose first lease
+    /// its worker gets. It is driven while [`Nebula::run`] is polled.
+    ///
+    /// # Errors
+    /// [`StartAgainError`]: nothing was created, but for `Store` with `Unavailable`.
+    pub async fn again(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        how: Again,
+    ) -> Result<ExecutionId, StartAgainError> {
+        let (request, asked) = self.worker.lease_request();
+        let engine = &self.engine;
+        let started = engine.again(tenant, execution, how, Some(request)).await?;
         if let Some(lease) = started.lease {
             self.worker.adopt(lease, asked).await;
         }

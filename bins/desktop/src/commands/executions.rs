@@ -1,16 +1,16 @@
-//! `nebula executions`: look, cancel, pause, decide.
+//! `nebula executions`: look, cancel, pause, decide, go over again.
 
 use std::time::Duration;
 
 use nebula_core::{ExecutionId, Timestamp};
 use nebula_engine::{Report, Until};
-use nebula_execution::Status;
+use nebula_execution::{Again, Status};
 use nebula_ports::{ExecutionFilter, ExecutionSummary, Signalled};
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Executions,
-    commands::{pause, run, signal, unpark},
+    commands::{again, pause, run, signal, unpark},
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
@@ -65,6 +65,15 @@ pub(crate) async fn run(
             let decision = unpark::decision(arguments)?;
             let (session, id) = Wanted::parse(&arguments.id)?.open(loaded).await?;
             unpark::run(arguments, decision, &session, id, console).await
+        }
+        Executions::Retry { id, .. } => {
+            let (session, id) = Wanted::parse(id)?.open(loaded).await?;
+            again::run(Again::Retry, &session, id, console).await
+        }
+        Executions::Restart { id, from, .. } => {
+            let how = again::restart(from.as_deref())?;
+            let (session, id) = Wanted::parse(id)?.open(loaded).await?;
+            again::run(how, &session, id, console).await
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One module for each command.
 
 pub(crate) mod actions;
+pub(crate) mod again;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod executions;

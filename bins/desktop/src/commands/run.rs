@@ -187,7 +187,6 @@ fn options(
     })
 }
 
-/// Starts and waits until the execution has ended, needs a person, or a signal comes.
 async fn start(
     session: &Session,
     installed: &Installed,
@@ -196,26 +195,31 @@ async fn start(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let nebula = &session.composed.nebula;
+    let started = async {
+        let started = nebula.start(&session.tenant, installed, input, options);
+        started.await.map_err(not_started)
+    };
+    drive(session, Picture::of_plan(&installed.plan), started, console).await
+}
+
+/// Starts an execution and waits until it has ended, needs a person, or a signal comes.
+pub(crate) async fn drive(
+    session: &Session,
+    picture: Picture,
+    start: impl Future<Output = Result<ExecutionId, Failure>>,
+    console: &Console,
+) -> Result<Exit, Failure> {
     let clock = &session.composed.clock;
     let (begun, id) = (clock.monotonic(), OnceCell::<ExecutionId>::new());
     let driven = session
         .drive(console, async {
-            let started = nebula
-                .start(&session.tenant, installed, input, options)
-                .await;
-            let started = started.map_err(not_started)?;
+            let started = start.await?;
             let execution = *id.get_or_init(|| started);
             if !console.live {
                 console.note(&format!("execution {execution}"));
             }
             session.composed.focus.on(execution);
-            wait(
-                session,
-                execution,
-                Picture::of_plan(&installed.plan),
-                console,
-            )
-            .await
+            wait(session, execution, picture, console).await
         })
         .await?;
     let elapsed = clock.monotonic() - begun;

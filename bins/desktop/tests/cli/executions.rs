@@ -69,7 +69,7 @@ fn a_driver_that_only_waits_hears_of_the_end() {
 #[test]
 fn one_process_drives_while_another_pauses_and_lets_it_go_on() {
     let user = User::new();
-    user.write("chain.yaml", &chain(100));
+    user.write("chain.yaml", &chain(300));
     let ledger = user.work().join("lines.txt");
     let running = user.begin(&["run", "chain.yaml", "--grant-requested"]);
     wait_until("the chain has begun", || lines(&ledger).len() >= 3);
@@ -80,7 +80,7 @@ fn one_process_drives_while_another_pauses_and_lets_it_go_on() {
     let driver = running.ends().exits(4);
     driver.says(&format!("nebula executions unpause {id}"));
     let written = lines(&ledger).len();
-    assert!(written < 100, "it was paused in the middle");
+    assert!(written < 300, "it was paused in the middle");
     user.nebula(&["resume", &id]).exits(4);
     user.nebula(&["executions", "pause", &id])
         .exits(0)
@@ -90,7 +90,7 @@ fn one_process_drives_while_another_pauses_and_lets_it_go_on() {
     assert_eq!(shown["waiting"], json!([{ "for": "unpause" }]));
     let said = user.nebula(&["executions", "unpause", &id]).exits(0);
     assert_eq!(said.json()["status"], "completed");
-    let expected: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+    let expected: Vec<String> = (0..300).map(|n| n.to_string()).collect();
     assert_eq!(lines(&ledger), expected);
     let again = user.nebula(&["executions", "unpause", &id]).exits(2);
     assert_eq!(again.error_code(), "NOT_PAUSED");

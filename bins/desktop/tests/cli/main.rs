@@ -1,5 +1,6 @@
 //! The binary as its users meet it: arguments, files and signals in; documents, text and exit codes out.
 
+mod again;
 mod bad_input;
 mod examples;
 mod executions;
