@@ -2,19 +2,9 @@
 
 mod check;
 
-use check::{check, check_lenient, problems, value};
+use check::{check, check_lenient, problems, refuse, value};
 use nebula_expression::{CompileOptions, Context, JsonScope, Limits, Program};
 use serde_json::{Value, json};
-
-/// Asserts the problems of a source as `code@text`.
-#[track_caller]
-fn refuse(expr: &str, expected: &[&str]) {
-    let found: Vec<String> = problems(expr)
-        .into_iter()
-        .map(|(code, text)| format!("{code}@{text}"))
-        .collect();
-    assert_eq!(found, expected, "{expr}");
-}
 
 #[track_caller]
 fn hint(expr: &str, expected: &str) {

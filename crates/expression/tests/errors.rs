@@ -2,19 +2,9 @@
 
 mod check;
 
-use check::{code_of, problems, run};
+use check::{code_of, problems, refuse, run};
 use nebula_expression::{CompileOptions, ExpressionError, Mode, Program};
 use serde_json::json;
-
-/// Asserts the problems of a source as `code@text`.
-#[track_caller]
-fn refuse(expr: &str, expected: &[&str]) {
-    let found: Vec<String> = problems(expr)
-        .into_iter()
-        .map(|(code, text)| format!("{code}@{text}"))
-        .collect();
-    assert_eq!(found, expected, "{expr}");
-}
 
 #[track_caller]
 fn hint(expr: &str, expected: &str) {

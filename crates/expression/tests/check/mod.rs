@@ -57,3 +57,13 @@ pub(crate) fn problems(expr: &str) -> Vec<(&'static str, String)> {
             .collect(),
     }
 }
+
+/// Asserts the problems of a source as `code@text`.
+#[track_caller]
+pub(crate) fn refuse(expr: &str, expected: &[&str]) {
+    let found: Vec<String> = problems(expr)
+        .into_iter()
+        .map(|(code, text)| format!("{code}@{text}"))
+        .collect();
+    assert_eq!(found, expected, "{expr}");
+}
