@@ -70,32 +70,18 @@ pub(super) fn to_sentence_case<'a>(
 }
 
 /// Small letters and digits, with `mark` for spaces, dashes and underscores; the rest is removed.
-fn joined(text: &str, mark: char) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.trim().chars() {
-        if c.is_alphanumeric() {
-            out.extend(c.to_lowercase());
-        } else if (c.is_whitespace() || matches!(c, '-' | '_')) && !out.ends_with(mark) {
-            out.push(mark);
+pub(super) fn joined<'a>(m: &mut Machine<'a>, this: Val<'a>, mark: char) -> Outcome<'a> {
+    changed(m, this, LETTER, |text| {
+        let mut out = String::with_capacity(text.len());
+        for c in text.trim().chars() {
+            if c.is_alphanumeric() {
+                out.extend(c.to_lowercase());
+            } else if (c.is_whitespace() || matches!(c, '-' | '_')) && !out.ends_with(mark) {
+                out.push(mark);
+            }
         }
-    }
-    out
-}
-
-pub(super) fn to_snake_case<'a>(
-    m: &mut Machine<'a>,
-    this: Val<'a>,
-    _: Args<'a, '_>,
-) -> Outcome<'a> {
-    changed(m, this, LETTER, |text| joined(text, '_'))
-}
-
-pub(super) fn to_kebab_case<'a>(
-    m: &mut Machine<'a>,
-    this: Val<'a>,
-    _: Args<'a, '_>,
-) -> Outcome<'a> {
-    changed(m, this, LETTER, |text| joined(text, '-'))
+        out
+    })
 }
 
 /// Words without anything between them, each but the first with a capital. A word ends at what is

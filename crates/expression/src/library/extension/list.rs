@@ -177,30 +177,18 @@ pub(super) fn union<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) 
     m.array(list)
 }
 
-/// The distinct elements that the other list has, too.
-pub(super) fn intersection<'a>(
+/// The distinct elements that the other list has, too, or those that it does not have. `name` is
+/// that of the method.
+pub(super) fn compared<'a>(
     m: &mut Machine<'a>,
     this: Val<'a>,
     args: Args<'a, '_>,
+    (name, has): (&str, bool),
 ) -> Outcome<'a> {
-    let others = contents(m, other(args, "intersection")?)?;
+    let others = contents(m, other(args, name)?)?;
     let mut list = m.list(0)?;
     let mut seen = BTreeSet::new();
-    let wanted = |content: &str| others.contains(content);
-    push_distinct(m, &mut list, &mut seen, receiver(this), &[], wanted)?;
-    m.array(list)
-}
-
-/// The distinct elements that the other list does not have.
-pub(super) fn difference<'a>(
-    m: &mut Machine<'a>,
-    this: Val<'a>,
-    args: Args<'a, '_>,
-) -> Outcome<'a> {
-    let others = contents(m, other(args, "difference")?)?;
-    let mut list = m.list(0)?;
-    let mut seen = BTreeSet::new();
-    let wanted = |content: &str| !others.contains(content);
+    let wanted = |content: &str| others.contains(content) == has;
     push_distinct(m, &mut list, &mut seen, receiver(this), &[], wanted)?;
     m.array(list)
 }

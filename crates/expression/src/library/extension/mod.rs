@@ -75,10 +75,10 @@ const STRING: &[Method] = &[
     method("toFloat", value::to_float),
     method("toInt", value::to_int),
     method("toJsonString", value::to_json_string),
-    method("toKebabCase", case::to_kebab_case),
+    method("toKebabCase", |m, this, _| case::joined(m, this, '-')),
     method("toNumber", value::to_number),
     method("toSentenceCase", case::to_sentence_case),
-    method("toSnakeCase", case::to_snake_case),
+    method("toSnakeCase", |m, this, _| case::joined(m, this, '_')),
     method("toTitleCase", case::to_title_case),
     method("urlDecode", coding::url_decode),
     method("urlEncode", coding::url_encode),
@@ -88,9 +88,13 @@ const ARRAY: &[Method] = &[
     method("average", list::average),
     method("chunk", list::chunk),
     method("compact", list::compact),
-    method("difference", list::difference),
+    method("difference", |m, this, args| {
+        list::compared(m, this, args, ("difference", false))
+    }),
     method("first", list::first),
-    method("intersection", list::intersection),
+    method("intersection", |m, this, args| {
+        list::compared(m, this, args, ("intersection", true))
+    }),
     method("isEmpty", value::is_empty),
     method("isNotEmpty", value::is_not_empty),
     method("last", list::last),
