@@ -8,7 +8,7 @@ use nebula_ports::{ErrorKind, ExecutionRepo, PortError};
 use nebula_storage_sqlite::SqliteConfig;
 use nebula_testkit::{ManualClock, run};
 use rusqlite::Connection;
-use support::{end, execution, leased, open, open_with, step, tenant};
+use support::{end, execution, first_schema, leased, open, open_with, step, tenant};
 
 fn refused(path: &Path) -> PortError {
     run(async { open(path, &ManualClock::default()).await.unwrap_err() })
@@ -165,20 +165,7 @@ fn a_log_goes_with_the_file_that_is_set_aside() {
 fn a_newer_schema_is_refused_and_the_first_one_opens() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
-    // The first schema as it was released, with a row written by plain SQL.
-    let old = Connection::open(&path).unwrap();
-    old.execute_batch(include_str!("../migrations/0001_first.sql"))
-        .unwrap();
-    old.execute_batch(
-        "PRAGMA application_id = 1313161813; PRAGMA user_version = 1;
-         INSERT INTO schema_version VALUES (1, 1, 0);
-         INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
-            status, epoch, next_seq, inbox_head, inbox_through, wake_at, rung_at, ring_key, grants, empties)
-         VALUES ('local', x'00000000000000000000000000000007', 'old', 1, zeroblob(32), 5, 5,
-            0, 0, 1, 0, 0, 5, -1, 5, 0, 0);",
-    )
-    .unwrap();
-    drop(old);
+    first_schema(&path);
     run(async {
         let repo = open(&path, &ManualClock::default()).await.unwrap();
         let found = repo.get(&tenant(), execution(7)).await.unwrap().unwrap();

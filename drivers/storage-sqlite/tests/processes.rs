@@ -8,7 +8,9 @@ use nebula_core::Timestamp;
 use nebula_ports::{Acquired, DedupeKey, ExecutionRepo, NewSignal, Renewed, Stepped};
 use nebula_testkit::{ManualClock, run};
 use serde_json::Value;
-use support::{TTL, acquired, assert_contiguous, execution, journal, leased, open, step, tenant};
+use support::{
+    TTL, acquired, assert_contiguous, execution, journal, leased, open, step, tenant, two_handles,
+};
 use tokio::task::JoinSet;
 
 #[test]
@@ -17,10 +19,7 @@ fn two_handles_fence_each_other() {
     let path = folder.path().join("a.db");
     run(async {
         let clock = ManualClock::default();
-        let (one, two) = (
-            open(&path, &clock).await.unwrap(),
-            open(&path, &clock).await.unwrap(),
-        );
+        let (one, two) = two_handles(&path, &clock).await;
         let old = leased(&one, 1, 1).await;
         assert_eq!(acquired(&two, 1, 2).await, Acquired::Held);
         clock.advance(TTL);
@@ -95,10 +94,7 @@ fn a_lease_ends_with_the_handle_that_held_it() {
     let path = folder.path().join("a.db");
     run(async {
         let clock = ManualClock::default();
-        let (one, two) = (
-            open(&path, &clock).await.unwrap(),
-            open(&path, &clock).await.unwrap(),
-        );
+        let (one, two) = two_handles(&path, &clock).await;
         let _ = leased(&one, 1, 1).await;
         let nobody = two.runnable(Timestamp::MAX, 10).await.unwrap();
         assert!(nobody.runnable.is_empty());

@@ -10,7 +10,7 @@ use nebula_ports::{
 use nebula_storage_sqlite::Sqlite;
 use nebula_testkit::{ManualClock, run};
 use rusqlite::Connection;
-use support::{acquired, end, execution, leased, open, step, tenant};
+use support::{acquired, end, execution, first_schema, leased, open, step, tenant};
 
 fn slot(key: &str) -> SlotId {
     SlotId {
@@ -80,19 +80,7 @@ fn an_execution_without_slots_never_looks_for_any() {
 fn executions_of_the_first_schema_claim_slots_and_keep_them_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
-    let old = Connection::open(&path).unwrap();
-    old.execute_batch(include_str!("../migrations/0001_first.sql"))
-        .unwrap();
-    old.execute_batch(
-        "PRAGMA application_id = 1313161813; PRAGMA user_version = 1;
-         INSERT INTO schema_version VALUES (1, 1, 0);
-         INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
-            status, epoch, next_seq, inbox_head, inbox_through, wake_at, rung_at, ring_key, grants, empties)
-         VALUES ('local', x'00000000000000000000000000000007', 'old', 1, zeroblob(32), 5, 5,
-            0, 0, 1, 0, 0, 5, -1, 5, 0, 0);",
-    )
-    .unwrap();
-    drop(old);
+    first_schema(&path);
     run(async {
         let clock = ManualClock::default();
         let repo = open(&path, &clock).await.unwrap();
@@ -128,10 +116,7 @@ fn the_slots_of_the_dead_go_to_the_next() {
     let path = folder.path().join("a.db");
     run(async {
         let clock = ManualClock::default();
-        let (one, two) = (
-            open(&path, &clock).await.unwrap(),
-            open(&path, &clock).await.unwrap(),
-        );
+        let (one, two) = support::two_handles(&path, &clock).await;
         let dying = leased(&one, 1, 1).await;
         let _ = one.step(&dying, claiming(2, 1, "k")).await.unwrap();
         let living = leased(&two, 2, 2).await;

@@ -11,6 +11,7 @@ use nebula_ports::{
 };
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_testkit::{ManualClock, START};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -62,6 +63,29 @@ pub(crate) async fn open(path: &Path, clock: &ManualClock) -> Result<Sqlite> {
 pub(crate) async fn open_with(config: SqliteConfig, clock: &ManualClock) -> Result<Sqlite> {
     let clock: Arc<dyn Clock> = Arc::new(clock.clone());
     Sqlite::open(config, clock).await
+}
+
+/// Two handles on one file, as two processes have them.
+pub(crate) async fn two_handles(path: &Path, clock: &ManualClock) -> (Sqlite, Sqlite) {
+    let one = open(path, clock).await.unwrap();
+    (one, open(path, clock).await.unwrap())
+}
+
+/// Makes a database of the first schema, as it was released, with execution 7 of the workflow `old`
+/// written by plain SQL.
+pub(crate) fn first_schema(path: &Path) {
+    let old = Connection::open(path).unwrap();
+    old.execute_batch(include_str!("../../migrations/0001_first.sql"))
+        .unwrap();
+    old.execute_batch(
+        "PRAGMA application_id = 1313161813; PRAGMA user_version = 1;
+         INSERT INTO schema_version VALUES (1, 1, 0);
+         INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
+            status, epoch, next_seq, inbox_head, inbox_through, wake_at, rung_at, ring_key, grants, empties)
+         VALUES ('local', x'00000000000000000000000000000007', 'old', 1, zeroblob(32), 5, 5,
+            0, 0, 1, 0, 0, 5, -1, 5, 0, 0);",
+    )
+    .unwrap();
 }
 
 /// Creates an execution with a lease for `holder`.
