@@ -1,5 +1,7 @@
 //! Which execution a user means: by its id, or by enough of its beginning.
 
+use std::ops::RangeInclusive;
+
 use nebula_core::ExecutionId;
 use nebula_ports::{ExecutionFilter, ExecutionSummary};
 
@@ -66,19 +68,19 @@ impl Wanted {
             Self::Whole(id) => return Ok(*id),
             Self::Prefix(prefix) => prefix,
         };
+        let Some(ids) = ids_that_begin(prefix) else {
+            return Err(self.unknown());
+        };
+        let filter = ExecutionFilter {
+            ids: Some(ids),
+            ..ExecutionFilter::default()
+        };
         let (mut found, mut after) = (Vec::new(), None);
         loop {
-            let page = session
-                .engine()
-                .list(
-                    &session.tenant,
-                    &ExecutionFilter::default(),
-                    after.as_ref(),
-                    PAGE,
-                )
-                .await?;
-            let meant = |summary: &ExecutionSummary| summary.id.to_string().starts_with(prefix);
-            found.extend(page.items.into_iter().filter(meant));
+            let engine = session.engine();
+            let page = engine.list(&session.tenant, &filter, after.as_ref(), PAGE);
+            let page = page.await?;
+            found.extend(page.items);
             after = page.next;
             if after.is_none() {
                 break;
@@ -101,6 +103,18 @@ impl Wanted {
             .advice("`nebula executions list` shows what is there; check --db"),
         }
     }
+}
+
+/// The ids whose text begins so; `None` if no text of an id does.
+fn ids_that_begin(prefix: &str) -> Option<RangeInclusive<ExecutionId>> {
+    let id = |rest: &str| {
+        format!("{prefix}{}", rest.get(prefix.len()..)?)
+            .parse()
+            .ok()
+    };
+    let first = id("00000000-0000-0000-0000-000000000000")?;
+    let last = id("ffffffff-ffff-ffff-ffff-ffffffffffff")?;
+    Some(first..=last)
 }
 
 /// Names the newest candidates.
@@ -140,5 +154,32 @@ mod tests {
         check("", None);
         check("not-an-id", None);
         check(&format!("{id}0"), None);
+    }
+
+    #[test]
+    fn the_beginning_of_an_id_is_a_range_of_ids() {
+        let check = |prefix: &str, expected: Option<(&str, &str)>| {
+            let found = ids_that_begin(prefix);
+            let shown = found.map(|ids| (ids.start().to_string(), ids.end().to_string()));
+            let expected = expected.map(|(first, last)| (first.to_owned(), last.to_owned()));
+            assert_eq!(shown, expected, "{prefix}");
+        };
+        check(
+            "01a1fc",
+            Some((
+                "01a1fc00-0000-0000-0000-000000000000",
+                "01a1fcff-ffff-ffff-ffff-ffffffffffff",
+            )),
+        );
+        check(
+            "01a1fc38-5",
+            Some((
+                "01a1fc38-5000-0000-0000-000000000000",
+                "01a1fc38-5fff-ffff-ffff-ffffffffffff",
+            )),
+        );
+        // No id is written with dashes there, or without one where they belong.
+        check("01a1-fc", None);
+        check("01a1fc385633", None);
     }
 }

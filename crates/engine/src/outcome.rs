@@ -118,8 +118,8 @@ impl Engine {
             .filter(|status| !status.is_terminal())
             .collect();
         let filter = ExecutionFilter {
-            workflow: None,
             statuses,
+            ..ExecutionFilter::default()
         };
         let (mut found, mut after) = (Vec::new(), None);
         loop {

@@ -1,6 +1,6 @@
 //! The record of every execution.
 
-use std::{fmt, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use async_trait::async_trait;
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
@@ -214,6 +214,9 @@ pub struct ExecutionFilter {
     pub workflow: Option<WorkflowId>,
     /// Only in one of these statuses; empty is any.
     pub statuses: Vec<Status>,
+    /// Only with an id in this range, by the order of ids; so those with a common beginning are found
+    /// without listing the others.
+    pub ids: Option<RangeInclusive<ExecutionId>>,
 }
 
 /// What a listing says of an execution.

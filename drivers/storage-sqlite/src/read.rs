@@ -6,7 +6,9 @@ use nebula_ports::{
     ErrorKind, ExecutionFilter, ExecutionSummary, InboxItem, JournalPage, Page, PageToken,
     WaitToken,
 };
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, ToSql, params};
+use rusqlite::{
+    Connection, OptionalExtension, Row as SqlRow, params, params_from_iter, types::Value,
+};
 
 use crate::{
     error::Fault,
@@ -232,37 +234,55 @@ fn some(
     limit: usize,
     now: Timestamp,
 ) -> Result<Vec<ExecutionSummary>, Fault> {
-    let mut sql = format!("SELECT {SUMMARY} WHERE tenant = ?");
-    let (tenant, limit) = (tenant.as_str(), i64::try_from(limit).unwrap_or(i64::MAX));
-    let workflow = filter.workflow.as_ref().map(WorkflowId::as_str);
-    let number = only.map(|status| status as u8);
-    let id = after.map(|(_, id)| *id.as_bytes());
-    let mut values: Vec<&dyn ToSql> = vec![&tenant];
-    if let Some(workflow) = &workflow {
-        sql.push_str(" AND workflow = ?");
-        values.push(workflow);
-    }
-    if let Some(number) = &number {
-        sql.push_str(" AND status = ?");
-        values.push(number);
-        if only != Some(Status::Completed) {
-            // Says to SQLite that the index over the other statuses holds the answer.
-            sql.push_str(" AND status <> 6");
-        }
-    }
-    if let (Some((at, _)), Some(id)) = (&after, &id) {
-        sql.push_str(" AND (created_at, id) < (?, ?)");
-        values.extend([at as &dyn ToSql, id]);
-    }
-    sql.push_str(" ORDER BY created_at DESC, id DESC LIMIT ?");
-    values.push(&limit);
+    let (sql, values) = listing(tenant, filter, only, after, limit);
     let mut find = connection.prepare_cached(&sql)?;
-    let mut rows = find.query(&values[..])?;
+    let mut rows = find.query(params_from_iter(values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(summary(row, now)?);
     }
     Ok(found)
+}
+
+/// The statement of a listing with its values.
+fn listing(
+    tenant: &TenantId,
+    filter: &ExecutionFilter,
+    only: Option<Status>,
+    after: Option<(i64, ExecutionId)>,
+    limit: usize,
+) -> (String, Vec<Value>) {
+    let id = |id: &ExecutionId| Value::from(id.as_bytes().to_vec());
+    let mut sql = format!("SELECT {SUMMARY}");
+    if filter.ids.is_some() {
+        // With other filters or a place to go on from, another index would look as good to SQLite.
+        sql.push_str(" INDEXED BY executions_id");
+    }
+    sql.push_str(" WHERE tenant = ?");
+    let mut values = vec![Value::from(tenant.as_str().to_owned())];
+    if let Some(ids) = &filter.ids {
+        sql.push_str(" AND id BETWEEN ? AND ?");
+        values.extend([id(ids.start()), id(ids.end())]);
+    }
+    if let Some(workflow) = &filter.workflow {
+        sql.push_str(" AND workflow = ?");
+        values.push(Value::from(workflow.as_str().to_owned()));
+    }
+    if let Some(status) = only {
+        sql.push_str(" AND status = ?");
+        values.push(Value::from(status as u8));
+        if status != Status::Completed {
+            // Says to SQLite that the index over the other statuses holds the answer.
+            sql.push_str(" AND status <> 6");
+        }
+    }
+    if let Some((at, last)) = &after {
+        sql.push_str(" AND (created_at, id) < (?, ?)");
+        values.extend([Value::from(*at), id(last)]);
+    }
+    sql.push_str(" ORDER BY created_at DESC, id DESC LIMIT ?");
+    values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
+    (sql, values)
 }
 
 fn token_of(last: &ExecutionSummary) -> PageToken {
@@ -273,4 +293,60 @@ fn place_of(PageToken(token): &PageToken) -> Result<(i64, ExecutionId), Fault> {
     let parts = token.split_once('.');
     let place = parts.and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
     place.ok_or_else(|| Fault::invalid("the page token is not from a page before"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::query_plan;
+
+    /// The statement of a listing finds its rows by this index, and reads as many as it must.
+    #[track_caller]
+    fn check(filter: &ExecutionFilter, only: Option<Status>, expected: &str) {
+        for after in [None, Some((5, ExecutionId::from_bytes([7; 16])))] {
+            let (sql, values) = listing(&TenantId::local(), filter, only, after, 9);
+            assert_eq!(sql.matches('?').count(), values.len(), "{sql}");
+            let plan = query_plan(&sql);
+            assert!(plan[0].starts_with(expected), "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn every_listing_finds_its_rows_by_an_index() {
+        let all = ExecutionFilter::default();
+        check(
+            &all,
+            None,
+            "SEARCH executions USING INDEX executions_created (tenant=?",
+        );
+        let failed = Some(Status::Failed);
+        check(
+            &all,
+            failed,
+            "SEARCH executions USING INDEX executions_status (tenant=? AND status=?",
+        );
+        let workflow = ExecutionFilter {
+            workflow: Some(WorkflowId::new("w").unwrap()),
+            ..all.clone()
+        };
+        check(
+            &workflow,
+            None,
+            "SEARCH executions USING INDEX executions_workflow (tenant=? AND workflow=?",
+        );
+        let ids = Some(ExecutionId::from_bytes([1; 16])..=ExecutionId::from_bytes([2; 16]));
+        for filter in [all, workflow] {
+            let filter = ExecutionFilter {
+                ids: ids.clone(),
+                ..filter
+            };
+            for only in [None, failed, Some(Status::Completed)] {
+                check(
+                    &filter,
+                    only,
+                    "SEARCH executions USING INDEX executions_id (tenant=? AND id>? AND id<?)",
+                );
+            }
+        }
+    }
 }

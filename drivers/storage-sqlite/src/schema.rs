@@ -156,6 +156,25 @@ fn newer(connection: &Connection, found: i64) -> Result<(), Fault> {
     ))
 }
 
+/// How SQLite finds the rows of a statement in an empty database of the newest schema, step by step.
+#[cfg(test)]
+pub(crate) fn query_plan(sql: &str) -> Vec<String> {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrate(&mut connection, Timestamp::from_millis(1)).unwrap();
+    let mut explain = connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+        .unwrap();
+    for n in 1..=explain.parameter_count() {
+        explain.raw_bind_parameter(n, 1).unwrap();
+    }
+    let mut rows = explain.raw_query();
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        steps.push(row.get(3).unwrap());
+    }
+    steps
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

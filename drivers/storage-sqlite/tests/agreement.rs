@@ -284,6 +284,9 @@ impl Run {
         if self.one_in(2) {
             filter.statuses = Status::all().filter(|_| self.one_in(3)).collect();
         }
+        if self.one_in(3) {
+            filter.ids = Some(self.id()..=self.id());
+        }
         let limit = 1 + usize::try_from(self.below(3)).unwrap();
         let mut listings = Vec::new();
         for repo in [&self.model as &dyn ExecutionRepo, &self.driver] {

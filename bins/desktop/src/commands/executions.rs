@@ -93,6 +93,7 @@ fn filter(statuses: &[String], workflow: Option<&str>) -> Result<ExecutionFilter
     Ok(ExecutionFilter {
         statuses: statuses.collect::<Result<_, _>>()?,
         workflow: workflow.transpose()?,
+        ids: None,
     })
 }
 

@@ -258,7 +258,16 @@ impl Run {
             1 => vec![Status::Waiting],
             _ => vec![Status::Failed, Status::Parked, Status::Queued],
         };
-        let filter = ExecutionFilter { workflow, statuses };
+        let ids = self
+            .world
+            .random
+            .chance(30)
+            .then(|| self.world.execution().1..=self.world.execution().1);
+        let filter = ExecutionFilter {
+            workflow,
+            statuses,
+            ids,
+        };
         self.log.note(None, format!("list {tenant:?} {filter:?}"));
         let by_id = |page: nebula_ports::Page<nebula_ports::ExecutionSummary>| {
             let mut items = page.items;

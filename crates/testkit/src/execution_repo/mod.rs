@@ -199,6 +199,7 @@ macro_rules! execution_repo_rules {
             a_new_execution_shifts_no_page,
             a_listing_filters_by_workflow,
             a_listing_filters_by_status,
+            a_listing_filters_by_a_range_of_ids,
             a_foreign_token_is_refused,
             a_held_execution_is_not_runnable,
             only_what_is_due_is_runnable,

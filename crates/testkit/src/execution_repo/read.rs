@@ -196,7 +196,7 @@ pub async fn a_listing_filters_by_workflow(repo: &Repo, clock: &ManualClock) {
     let _ = repo.create(&tenant(), refund, None, None).await.unwrap();
     let filter = ExecutionFilter {
         workflow: Some(WorkflowId::new("refunds").unwrap()),
-        statuses: Vec::new(),
+        ..ExecutionFilter::default()
     };
     assert_eq!(list(repo, &filter, None, 10).await.0, [id]);
 }
@@ -209,8 +209,8 @@ pub async fn a_listing_filters_by_status(repo: &Repo, clock: &ManualClock) {
         asleep(repo, clock, 3).await,
     );
     let of = |statuses: &[Status]| ExecutionFilter {
-        workflow: None,
         statuses: statuses.to_vec(),
+        ..ExecutionFilter::default()
     };
     assert_eq!(
         list(repo, &of(&[Status::Completed]), None, 10).await.0,
@@ -222,6 +222,47 @@ pub async fn a_listing_filters_by_status(repo: &Repo, clock: &ManualClock) {
     both.sort();
     assert_eq!(both, [done, waits]);
     assert_eq!(list(repo, &of(&[Status::Failed]), None, 10).await.0, []);
+}
+
+/// A listing may be of a range of ids, both ends included. Guard: `ExecutionGuard::FilterIds`.
+pub async fn a_listing_filters_by_a_range_of_ids(repo: &Repo, clock: &ManualClock) {
+    let mut ids = many(repo, clock, 6).await;
+    let done = ended(repo, clock, 7).await.execution;
+    ids.push(done);
+    ids.sort();
+    let newest_first = |mut ids: Vec<_>| {
+        ids.reverse();
+        ids
+    };
+    let of = |from: usize, to: usize| ExecutionFilter {
+        ids: Some(ids[from]..=ids[to]),
+        ..ExecutionFilter::default()
+    };
+    let expected = newest_first(ids[1..=4].to_vec());
+    assert_eq!(
+        list(repo, &of(1, 4), None, 10).await,
+        (expected.clone(), None)
+    );
+    assert_eq!(list(repo, &of(2, 2), None, 10).await.0, [ids[2]]);
+    assert_eq!(list(repo, &of(4, 1), None, 10).await.0, []);
+    // Pages join within it, and the other filters hold too.
+    let (first, next) = list(repo, &of(1, 4), None, 3).await;
+    let (second, end) = list(repo, &of(1, 4), next.as_ref(), 3).await;
+    assert_eq!(([first, second].concat(), end), (expected, None));
+    let queued = ExecutionFilter {
+        workflow: Some(WorkflowId::new("orders").unwrap()),
+        statuses: vec![Status::Queued, Status::Completed],
+        ..of(5, 6)
+    };
+    assert_eq!(
+        list(repo, &queued, None, 10).await.0,
+        newest_first(ids[5..].to_vec())
+    );
+    let other = ExecutionFilter {
+        workflow: Some(WorkflowId::new("refunds").unwrap()),
+        ..of(0, 6)
+    };
+    assert_eq!(list(repo, &other, None, 10).await.0, []);
 }
 
 /// A token that no page gave is refused. Guard: `ExecutionGuard::TokenCheck`.

@@ -232,6 +232,8 @@ guards! {
         FilterWorkflow => [a_listing_filters_by_workflow],
         /// Listings filter by status.
         FilterStatus => [a_listing_filters_by_status],
+        /// Listings filter by a range of ids.
+        FilterIds => [a_listing_filters_by_a_range_of_ids],
         /// Tokens come from a page before.
         TokenCheck => [a_foreign_token_is_refused],
         /// A summary tells who is leased.

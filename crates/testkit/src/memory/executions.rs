@@ -262,8 +262,13 @@ fn matches(guards: Guards, filter: &ExecutionFilter, summary: &ExecutionSummary)
         .as_ref()
         .is_none_or(|workflow| *workflow == summary.workflow);
     let status = filter.statuses.is_empty() || filter.statuses.contains(&summary.status);
+    let id = filter
+        .ids
+        .as_ref()
+        .is_none_or(|ids| ids.contains(&summary.id));
     (workflow || !guards.keep(Guard::FilterWorkflow))
         && (status || !guards.keep(Guard::FilterStatus))
+        && (id || !guards.keep(Guard::FilterIds))
 }
 
 /// Cuts a page out of `found`. A token is the last id of the page before.
