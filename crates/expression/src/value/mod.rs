@@ -10,6 +10,7 @@ mod keyed;
 mod matched;
 mod notation;
 mod number;
+mod number_parse;
 mod object;
 mod text;
 mod url;
@@ -22,9 +23,8 @@ pub(crate) use instance::{Instance, Shown};
 pub(crate) use keyed::{Keyed, Place, Slot, copy_index, find, hashed, occupy};
 pub(crate) use matched::Match;
 pub(crate) use notation::notation;
-pub(crate) use number::{
-    exponential_text, fixed, number_text, parse_float, parse_int, parse_number, precise, radix_text,
-};
+pub(crate) use number::{exponential_text, fixed, number_text, precise, radix_text};
+pub(crate) use number_parse::{parse_float, parse_int, parse_number};
 pub(crate) use object::{Entries, Object, SMALL, array_index, json_entries, lookup};
 pub(crate) use text::Text;
 pub(crate) use url::{Params, Url};
