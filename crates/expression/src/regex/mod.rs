@@ -14,6 +14,7 @@ mod emit;
 mod escape;
 mod flags;
 mod fold;
+mod group;
 mod input;
 mod parse;
 mod program;
