@@ -2,12 +2,14 @@
 
 mod arrow;
 mod block;
+mod call;
 mod chain;
 mod construct;
 mod fold;
 mod lineage;
 mod names;
 mod node;
+mod path;
 mod regex;
 
 use std::borrow::Cow;
@@ -17,10 +19,9 @@ use smallvec::SmallVec;
 
 use crate::{
     CompileOptions, ExpressionError, NodeReference, Phase, Purity, Report, Root,
-    code::{Code, Element, Node, NodeField, NodeId, Property, Run},
+    code::{Code, Element, Node, NodeId, Property, Run},
     guard,
     machine::Shape,
-    path::{Path, PathRoot},
     suggest,
     syntax::ast::{
         self, BinaryOp, Cooked, Counts, Expr, ExprKind, Key, Link, LinkKind, LogicOp, Span, Tree,
@@ -68,7 +69,7 @@ pub(crate) fn resolve<'a>(
     code.root = root;
     code.node_ids = report.nodes.iter().map(|node| node.node.clone()).collect();
     code.makes_nothing = makes_nothing(code);
-    code.path = whole_path(code);
+    code.path = path::whole(code);
     report.roots.sort_unstable();
     report.paths.sort_unstable();
     report.paths.dedup();
@@ -396,26 +397,4 @@ fn makes_nothing(code: &Code) -> bool {
         Node::Binary(..) | Node::Fold { .. } | Node::Unary(UnaryOp::Not, _) => true,
         _ => false,
     })
-}
-
-/// The program as a plain path, if it is one.
-fn whole_path(code: &Code) -> Option<Path> {
-    match code.nodes[code.root as usize] {
-        Node::Path { path, .. } => Some(path),
-        node => {
-            let from = path_root(node)?;
-            let keys = Run { start: 0, len: 0 };
-            Some(Path { from, keys })
-        }
-    }
-}
-
-/// What a path can start from.
-fn path_root(node: Node) -> Option<PathRoot> {
-    match node {
-        Node::Root(root) => Some(PathRoot::Root(root)),
-        Node::StepField(slot, NodeField::Result, _) => Some(PathRoot::Result(slot)),
-        Node::Local(slot) => Some(PathRoot::Local(slot)),
-        _ => None,
-    }
 }
