@@ -4,6 +4,7 @@
 
 mod arrow;
 pub(crate) mod ast;
+mod chain;
 mod construct;
 mod lexer;
 mod literal;

@@ -1,4 +1,4 @@
-//! The parser: tokens, complaints and recovery, chains, lists. Operators have their own file.
+//! The parser: tokens, complaints and recovery, lists. What stands in them has files of its own.
 //!
 //! A mistake inside a list, a template or parentheses is reported, skipped to the next `,` or
 //! closer, and the rest is read on, so that one look finds all of a field's mistakes. Nesting is
@@ -8,7 +8,7 @@ use bumpalo::Bump;
 use smallvec::SmallVec;
 
 use super::{
-    ast::{Counts, Element, Expr, ExprKind, Link, LinkKind, Span, Tree},
+    ast::{Counts, Element, Expr, ExprKind, Span, Tree},
     lexer::{Lexer, cut},
     token::{Kind, Token},
 };
@@ -57,7 +57,7 @@ pub(super) struct Parser<'a> {
     pub(super) blocks: usize,
     /// Nesting went too deep; the rest of the text is not looked at.
     aborted: bool,
-    counts: Counts,
+    pub(super) counts: Counts,
 }
 
 impl<'a> Parser<'a> {
@@ -291,85 +291,6 @@ impl<'a> Parser<'a> {
             }
             expr
         })
-    }
-
-    /// A primary with its members, indices and calls.
-    pub(super) fn chain(&mut self) -> &'a Expr<'a> {
-        let base = self.primary();
-        let start = base.span;
-        let mut links: Few<Link<'a>> = Few::new();
-        loop {
-            let optional = self.token.kind == Kind::QuestionDot;
-            let link_start = self.token.span();
-            if optional {
-                self.advance();
-            }
-            let kind = match self.token.kind {
-                Kind::Dot if !optional => {
-                    self.advance();
-                    self.member_name()
-                }
-                Kind::LeftBracket => {
-                    self.advance();
-                    let index = self.expression();
-                    self.close(Kind::RightBracket, "]");
-                    LinkKind::Index(index)
-                }
-                Kind::LeftParen => {
-                    self.advance();
-                    LinkKind::Call(self.elements(Kind::RightParen, ")"))
-                }
-                Kind::Backtick => {
-                    let hint = "call a function with the text as its argument";
-                    let span = self.token.span();
-                    self.unsupported(
-                        "UNSUPPORTED_TAGGED_TEMPLATE",
-                        "a tagged template",
-                        span,
-                        hint,
-                    );
-                    self.skip_template();
-                    self.advance();
-                    continue;
-                }
-                _ if optional => self.member_name(),
-                _ => break,
-            };
-            match kind {
-                LinkKind::Member(_) | LinkKind::Index(_) => self.counts.members += 1,
-                LinkKind::Call(_) => self.counts.calls += 1,
-            }
-            let span = self.since(link_start);
-            links.push(Link {
-                kind,
-                optional,
-                span,
-            });
-        }
-        if self.token.kind == Kind::Step {
-            let hint = "write `x + 1` or `x - 1`";
-            let span = self.token.span();
-            self.unsupported("UNSUPPORTED_ASSIGNMENT", "counting in place", span, hint);
-            self.advance();
-        }
-        if links.is_empty() {
-            return base;
-        }
-        let kind = ExprKind::Chain {
-            base,
-            links: self.keep_all(&links),
-        };
-        self.expr(kind, self.since(start))
-    }
-
-    fn member_name(&mut self) -> LinkKind<'a> {
-        if self.token.kind == Kind::Name {
-            let name = self.name();
-            self.advance();
-            return LinkKind::Member(name);
-        }
-        self.expected("a name after the dot");
-        LinkKind::Member("")
     }
 
     /// Elements up to `close`, of an array or of the arguments of a call.
