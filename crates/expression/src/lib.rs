@@ -63,6 +63,7 @@
 mod attacks;
 mod code;
 mod error;
+mod evaluator;
 mod guard;
 mod library;
 mod limits;
@@ -70,6 +71,7 @@ mod locale;
 mod machine;
 mod numeral;
 mod path;
+mod portable;
 mod program;
 mod regex;
 mod rename;
@@ -82,8 +84,9 @@ mod time;
 mod value;
 
 pub use error::{ExpressionError, Phase};
+pub use evaluator::Evaluator;
 pub use limits::Limits;
-pub use program::{CompileOptions, Evaluated, Evaluator, Mode, Program, Spent};
+pub use program::{CompileOptions, Evaluated, Mode, Program, Spent};
 pub use rename::{Edit, RenameError, rename_node};
 pub use report::{NodeReference, NodeSpan, Purity, Report, Root};
 pub use scope::{Context, Deadline, JsonScope, NodeView, Scope};

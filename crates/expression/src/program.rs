@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use bumpalo::Bump;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -291,7 +291,7 @@ impl Program {
 
     /// The value at the end of the path, if the program is nothing but one.
     #[inline]
-    fn follow<'v>(&self, scope: &'v dyn Scope) -> Option<&'v Value> {
+    pub(crate) fn follow<'v>(&self, scope: &'v dyn Scope) -> Option<&'v Value> {
         let code = &self.0.code;
         code.path?.find(scope, code)
     }
@@ -306,7 +306,7 @@ impl Program {
         lend(work)
     }
 
-    fn evaluate_in(
+    pub(crate) fn evaluate_in(
         &self,
         arena: &Bump,
         scope: &dyn Scope,
@@ -317,7 +317,7 @@ impl Program {
         })
     }
 
-    fn condition_in(
+    pub(crate) fn condition_in(
         &self,
         arena: &Bump,
         scope: &dyn Scope,
@@ -350,55 +350,6 @@ impl Program {
     }
 }
 
-/// Evaluates one program many times; the arena's memory is kept between evaluations.
-///
-/// A list action uses this for a program over `$item`.
-#[derive(Debug)]
-pub struct Evaluator<'p> {
-    program: &'p Program,
-    arena: Bump,
-}
-
-impl<'p> Evaluator<'p> {
-    /// An evaluator of `program`.
-    #[must_use]
-    pub fn new(program: &'p Program) -> Self {
-        Self {
-            program,
-            arena: Bump::new(),
-        }
-    }
-
-    /// As [`Program::evaluate`].
-    ///
-    /// # Errors
-    /// As [`Program::evaluate`].
-    pub fn evaluate(
-        &mut self,
-        scope: &dyn Scope,
-        context: &Context,
-    ) -> Result<Option<Value>, ExpressionError> {
-        if let Some(value) = self.program.follow(scope) {
-            return Ok(Some(value.clone()));
-        }
-        self.arena.reset();
-        self.program.evaluate_in(&self.arena, scope, context)
-    }
-
-    /// As [`Program::evaluate_condition`].
-    ///
-    /// # Errors
-    /// As [`Program::evaluate_condition`].
-    pub fn evaluate_condition(
-        &mut self,
-        scope: &dyn Scope,
-        context: &Context,
-    ) -> Result<bool, ExpressionError> {
-        self.arena.reset();
-        self.program.condition_in(&self.arena, scope, context)
-    }
-}
-
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Program")
@@ -415,39 +366,3 @@ impl PartialEq for Program {
 }
 
 impl Eq for Program {}
-
-/// The portable form of a [`Program`].
-#[derive(Serialize, Deserialize)]
-#[serde(rename = "Program", deny_unknown_fields)]
-struct Portable<S> {
-    source: S,
-    #[serde(default)]
-    mode: Mode,
-}
-
-impl Serialize for Program {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Portable {
-            source: self.source(),
-            mode: self.mode(),
-        }
-        .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Program {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Portable::<String> { source, mode } = Portable::deserialize(deserializer)?;
-        let options = CompileOptions {
-            mode,
-            ..CompileOptions::default()
-        };
-        Program::compile(&source, &options).map_err(|errors| {
-            let all: Vec<String> = errors
-                .iter()
-                .map(|error| format!("{}: {error}", error.code))
-                .collect();
-            de::Error::custom(all.join("; "))
-        })
-    }
-}
