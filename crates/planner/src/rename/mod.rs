@@ -11,6 +11,7 @@ use nebula_workflow::{
 };
 
 use self::walk::Walk;
+use crate::{PlanSettings, plan};
 
 /// A definition in which a node has another id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +66,9 @@ pub enum RenameError {
 /// Gives the node `from` the id `to`, in the node itself and wherever the definition names it:
 /// connections, expressions and templates, bodies, `layout`.
 ///
-/// The old definition is renamed as a value too, and the edited text must read back as exactly that:
-/// so there is no answer that says something else. The catalog knows which parameters are
+/// The old definition is renamed as a value too, and the edited text must read back as exactly that,
+/// and planning must say of it what it said before: so there is no answer that says something else,
+/// or that leaves a mention behind. The catalog knows which parameters are
 /// expressions without braces. Prose (`name`, `notes`, comments) is left alone, and so are
 /// literals, `pin` and the fields that triggers have of their own.
 ///
@@ -115,12 +117,25 @@ pub fn rename_node(
         ..source.clone()
     };
     match parse(&edited).definition {
-        Some(read) if read == expected => Ok(Renamed {
-            text: edited.text,
-            places,
-        }),
+        Some(read)
+            if read == expected && problems(&read, catalog) == problems(definition, catalog) =>
+        {
+            Ok(Renamed {
+                text: edited.text,
+                places,
+            })
+        }
         _ => Err(RenameError::Unproved),
     }
+}
+
+/// What planning says of a definition, without the names in it: a mention that was overlooked is a
+/// problem more, because its node is not there.
+fn problems(definition: &WorkflowDefinition, catalog: &dyn Catalog) -> Vec<(&'static str, String)> {
+    let found = plan(definition, 0, catalog, &PlanSettings::default()).diagnostics;
+    let mut problems: Vec<_> = found.into_iter().map(|d| (d.code, d.pointer)).collect();
+    problems.sort_unstable();
+    problems
 }
 
 /// Gives the node `from` the id `to` in a definition that is a value, as far as that can be: an
