@@ -32,6 +32,9 @@ fn grammar_mistakes_are_placed() {
     refuse("", &["SYNTAX_EMPTY@"]);
     refuse("1 +", &["SYNTAX_END@"]);
     refuse("(1", &["SYNTAX_END@"]);
+    refuse("[1,", &["SYNTAX_END@"]);
+    refuse("Math.max(1,", &["SYNTAX_END@"]);
+    refuse("({ a: 1,", &["SYNTAX_END@"]);
     refuse("[1 2]", &["SYNTAX_UNEXPECTED@2"]);
     refuse("a b", &["NAME_UNKNOWN@a", "SYNTAX_UNEXPECTED@b"]);
     refuse("$json.", &["SYNTAX_END@"]);

@@ -235,7 +235,11 @@ impl<'a> Parser<'a> {
             self.recover();
         }
         if self.eat(Kind::Comma) {
-            return self.token.kind != Kind::Eof;
+            let ends = self.token.kind == Kind::Eof;
+            if ends {
+                self.expected(&format!("more or `{name}`"));
+            }
+            return !ends;
         }
         self.eat(close);
         false
