@@ -6,4 +6,7 @@
 #[path = "../../crates/expression/tests/robust/body.rs"]
 mod body;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| body::parse(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    body::parse(bytes);
+    body::complete(bytes);
+});

@@ -62,6 +62,7 @@
 #[cfg(test)]
 mod attacks;
 mod code;
+mod cursor;
 mod error;
 mod evaluator;
 mod guard;
@@ -70,6 +71,7 @@ mod limits;
 mod locale;
 mod machine;
 mod numeral;
+mod outline;
 mod path;
 mod portable;
 mod program;
@@ -82,11 +84,15 @@ mod suggest;
 mod syntax;
 mod time;
 mod value;
+mod words;
 
+pub use cursor::{Cursor, Member, Owner, Place, cursor, is_unfinished};
 pub use error::{ExpressionError, Phase};
 pub use evaluator::Evaluator;
 pub use limits::Limits;
+pub use outline::Outline;
 pub use program::{CompileOptions, Evaluated, Mode, Program, Spent};
 pub use rename::{Edit, RenameError, rename_node};
 pub use report::{NodeReference, NodeSpan, Purity, Report, Root};
 pub use scope::{Context, Deadline, JsonScope, NodeView, Scope};
+pub use words::{Word, WordKind, members_of, members_of_node, words};

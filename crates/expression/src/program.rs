@@ -298,7 +298,7 @@ impl Program {
 
     /// An arena for one evaluation.
     #[inline]
-    fn lent<T>(&self, work: impl FnOnce(&Bump) -> T) -> T {
+    pub(crate) fn lent<T>(&self, work: impl FnOnce(&Bump) -> T) -> T {
         if self.0.code.makes_nothing {
             // An arena takes no memory before something is made.
             return work(&Bump::new());
@@ -329,7 +329,7 @@ impl Program {
     }
 
     #[inline]
-    fn with<'a, T>(
+    pub(crate) fn with<'a, T>(
         &'a self,
         arena: &'a Bump,
         scope: &'a dyn Scope,
@@ -345,7 +345,7 @@ impl Program {
     }
 
     #[cold]
-    fn at_border(&self, fault: Fault) -> ExpressionError {
+    pub(crate) fn at_border(&self, fault: Fault) -> ExpressionError {
         fault.at_border().finish(self.0.source.len())
     }
 }

@@ -33,6 +33,11 @@ pub(super) const CONSTANTS: &[(&str, f64)] = &[
     ("Number.POSITIVE_INFINITY", f64::INFINITY),
 ];
 
+/// The names of these constants.
+pub(crate) fn numbers() -> impl Iterator<Item = &'static str> {
+    CONSTANTS.iter().map(|(name, _)| *name)
+}
+
 /// A function of one number, as a row.
 macro_rules! of_number {
     ($name:literal, $run:expr) => {

@@ -45,7 +45,7 @@ pub(crate) use duration::{duration_get, duration_json};
 pub(crate) use functions::{function, function_names, is_namespace};
 pub(crate) use interval::{Interval, interval_get, interval_text};
 pub(crate) use intl::{DateFormat, NumberFormat};
-pub(crate) use math::constant;
+pub(crate) use math::{constant, numbers};
 
 /// What a call gives.
 pub(crate) type Outcome<'a> = Result<Val<'a>, Fault>;
@@ -286,6 +286,19 @@ pub(crate) fn method_names() -> impl Iterator<Item = (Receiver, &'static str)> {
 /// The names of all methods; one that several types have comes several times.
 pub(crate) fn all_methods() -> impl Iterator<Item = &'static str> {
     method_names().map(|(_, name)| name)
+}
+
+/// The names of the methods and functions that take a callback.
+#[cfg(test)]
+pub(crate) fn names_with_callback() -> impl Iterator<Item = &'static str> {
+    let methods = RECEIVERS.iter().flat_map(|(_, table)| table.iter());
+    let methods = methods.filter(|row| row.callbacks != 0).map(|row| row.name);
+    let functions = functions::GROUPS.iter().copied().flatten();
+    methods.chain(
+        functions
+            .filter(|row| row.callbacks != 0)
+            .map(|row| row.name),
+    )
 }
 
 /// Whether a value of this type has a method of that name.

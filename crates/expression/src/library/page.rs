@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use super::{RECEIVERS, Receiver, extension, functions, math};
+use super::{RECEIVERS, Receiver, extension, functions};
+use crate::words::{self, WordKind};
 
 const START: &str = "<!-- library -->\n";
 const END: &str = "<!-- /library -->\n";
@@ -29,11 +30,12 @@ fn library() -> String {
         let names = table.iter().map(|row| row.name);
         out += &listed(&format!("{} methods", word(*receiver)), names);
     }
-    let names: BTreeSet<&str> = functions::function_names()
-        .chain(math::CONSTANTS.iter().map(|(name, _)| *name))
-        .filter(|name| !name.starts_with('$') && !name.contains('…'))
-        // Constants that are made anew each time are functions inside.
-        .map(|name| name.strip_prefix("get ").unwrap_or(name))
+    let names: BTreeSet<String> = words::library()
+        .filter(|(name, _)| !name.starts_with('$'))
+        .map(|(name, kind)| match kind {
+            WordKind::Class => format!("new {name}"),
+            _ => name.to_owned(),
+        })
         .collect();
     let space = |name: &str| {
         let (space, _) = name.split_once('.')?;
@@ -44,10 +46,10 @@ fn library() -> String {
         let names = names
             .iter()
             .filter(|name| space(name).as_ref() == Some(&wanted));
-        out += &listed(&wanted, names.copied());
+        out += &listed(&wanted, names.map(String::as_str));
     }
     let alone = names.iter().filter(|name| space(name).is_none());
-    out + &listed("alone", alone.copied())
+    out + &listed("alone", alone.map(String::as_str))
 }
 
 #[test]

@@ -6,6 +6,14 @@ use crate::{
     syntax::ast::{Expr, Link, LinkKind},
 };
 
+/// The members of a node that are items of its result, and which of them are called.
+pub(crate) const LINEAGE: [(&str, Lineage, bool); 4] = [
+    ("all", Lineage::All, true),
+    ("first", Lineage::First, true),
+    ("item", Lineage::Item, false),
+    ("last", Lineage::Last, true),
+];
+
 impl<'a> Resolver<'a> {
     /// The items that `field` of a node means, if it is one of these names; the node is given by
     /// its slot, its id and whether it may be missing.
@@ -16,12 +24,10 @@ impl<'a> Resolver<'a> {
         links: &[Link<'a>],
         base: &Expr<'a>,
     ) -> Option<Head> {
-        let (which, is_call) = match field {
-            "item" => (Lineage::Item, false),
-            "all" => (Lineage::All, true),
-            "first" => (Lineage::First, true),
-            "last" => (Lineage::Last, true),
-            "itemMatching" => {
+        let known = LINEAGE.iter().find(|(name, ..)| *name == field);
+        let (which, is_call) = match (known, field) {
+            (Some((_, which, is_call)), _) => (*which, *is_call),
+            (None, "itemMatching") => {
                 let span = base.span.to(links[1].span);
                 let hint = format!("write `$nodes.{id}.all()[index]`");
                 let message = format!("`.{field}` of a node is not part of the language");

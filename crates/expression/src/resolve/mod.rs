@@ -30,6 +30,9 @@ use crate::{
     value::number_text,
 };
 
+pub(crate) use lineage::LINEAGE;
+pub(crate) use names::OTHER_ROOTS;
+
 /// Problems of one source that are told; nobody reads more.
 pub(crate) const MAX_ERRORS: usize = 100;
 

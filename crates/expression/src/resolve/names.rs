@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What stands behind `$` beside the roots.
-pub(super) const OTHER_ROOTS: [&str; 4] = ["nodes", "now", "today", "random"];
+pub(crate) const OTHER_ROOTS: [&str; 4] = ["nodes", "now", "today", "random"];
 
 impl<'a> Resolver<'a> {
     pub(super) fn binding(&self, name: &str) -> Option<u16> {

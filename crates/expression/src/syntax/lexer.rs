@@ -14,6 +14,9 @@ pub(super) struct Lexer<'s> {
     /// Where it ended, and the next one is looked for.
     pub(super) pos: usize,
     pub(super) errors: Vec<ExpressionError>,
+    /// Where the complaint begins that the text ends in a template or a comment, which more text
+    /// could close.
+    pub(super) open: Option<usize>,
 }
 
 /// How a chunk of a template ended.
@@ -34,6 +37,7 @@ impl<'s> Lexer<'s> {
             start: 0,
             pos: 0,
             errors: Vec::new(),
+            open: None,
         }
     }
 
@@ -92,6 +96,7 @@ impl<'s> Lexer<'s> {
                         Some(len) => self.pos = start + 2 + len + 2,
                         None => {
                             self.pos = self.source.len();
+                            self.open = Some(start);
                             let span = self.span_from(start);
                             let hint = Some("close it with `*/`".into());
                             self.error("SYNTAX_UNCLOSED", "the comment has no end", span, hint);
@@ -210,6 +215,7 @@ impl<'s> Lexer<'s> {
                 }
                 _ if self.pos >= self.source.len() => {
                     let span = self.span_from(start);
+                    self.open = Some(start);
                     let hint = Some("close it with a back-tick".into());
                     self.error("SYNTAX_UNCLOSED", "the template has no end", span, hint);
                     return (span, ChunkEnd::Missing);

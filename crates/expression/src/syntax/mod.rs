@@ -18,4 +18,4 @@ mod token;
 pub(crate) use lexer::is_js_space;
 pub(crate) use literal::{digits_value, radix_digits};
 pub(crate) use name::is_reserved;
-pub(crate) use parser::parse;
+pub(crate) use parser::{is_unfinished, parse};

@@ -40,6 +40,20 @@ pub(crate) fn parse<'a>(
     (Tree { root, counts }, parser.lexer.errors)
 }
 
+/// Whether nothing is wrong before the end of the text, but something is missing there: a bracket, a
+/// template or a comment is open, or an operand has to follow.
+pub(crate) fn is_unfinished(source: &str, max_depth: usize) -> bool {
+    let arena = Bump::new();
+    let mut parser = Parser::new(source, max_depth, &arena);
+    if parser.token.kind != Kind::Eof {
+        parser.expression();
+        parser.end();
+    }
+    let (errors, open) = (&parser.lexer.errors, parser.lexer.open);
+    let first = errors.iter().min_by_key(|error| error.start);
+    first.is_some_and(|first| first.code == "SYNTAX_END" || open == Some(first.start))
+}
+
 /// A list of the tree while it is read; most are short.
 pub(super) type Few<T> = SmallVec<[T; 4]>;
 

@@ -4,7 +4,8 @@
 use std::sync::OnceLock;
 
 use nebula_expression::{
-    CompileOptions, Context, Evaluator, ExpressionError, JsonScope, Limits, Mode, Program,
+    CompileOptions, Context, Evaluator, ExpressionError, JsonScope, Limits, Mode, Place, Program,
+    cursor, is_unfinished,
 };
 use serde_json::{Value, json};
 
@@ -25,6 +26,7 @@ pub(crate) fn parse(bytes: &[u8]) {
         match compile(source, mode) {
             Ok(program) => {
                 assert_eq!(program.source(), source);
+                assert!(!is_unfinished(source), "{source}");
                 for node in &program.report().nodes {
                     for span in &node.spans {
                         assert!(source.get(span.start..span.end).is_some(), "{source}");
@@ -39,6 +41,24 @@ pub(crate) fn parse(bytes: &[u8]) {
                 assert!(errors.is_sorted_by_key(|error| (error.start, error.end)));
                 errors.iter().for_each(|error| placed(source, error));
             }
+        }
+    }
+}
+
+/// What is being written at any place lies in the text.
+pub(crate) fn complete(bytes: &[u8]) {
+    let source = &*String::from_utf8_lossy(bytes);
+    // Each place is parsed for anew; long texts are asked at their ends.
+    let places = (0..=source.len()).rev().take(8);
+    for at in places.chain((0..=source.len()).take(8)) {
+        let Some(found) = cursor(source, at) else {
+            continue;
+        };
+        assert_eq!(found.word.end, at, "{source}");
+        assert!(source.get(found.word.clone()).is_some(), "{source}");
+        if let Place::Member(member) = found.place {
+            assert!(member.link.start <= found.word.start, "{source}");
+            assert!(source.get(member.link).is_some(), "{source}");
         }
     }
 }
@@ -60,6 +80,13 @@ pub(crate) fn evaluate(bytes: &[u8]) {
         };
         let first = program.evaluate(&scope, &context);
         assert_eq!(first, program.evaluate(&scope, &context), "{source}");
+        match program.evaluate_outlined(&scope, &context) {
+            Ok((outline, result)) => {
+                assert_eq!(first, result, "{source}");
+                assert_eq!(Ok(outline), program.outline(&scope, &context), "{source}");
+            }
+            Err(error) => assert_eq!(first, Err(error), "{source}"),
+        }
         let mut evaluator = Evaluator::new(&program);
         assert_eq!(first, evaluator.evaluate(&scope, &context), "{source}");
         assert_eq!(first, evaluator.evaluate(&scope, &context), "{source}");

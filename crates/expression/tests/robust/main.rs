@@ -139,6 +139,7 @@ fn any_text_compiles_or_is_refused_and_what_compiles_ends() {
             change(&mut text, other, &mut chance);
         }
         body::parse(&text);
+        body::complete(&text);
         body::evaluate(&text);
     }
 }
@@ -151,6 +152,7 @@ fn bytes_without_any_meaning_are_refused() {
             .map(|_| chance.below(256) as u8)
             .collect();
         body::parse(&text);
+        body::complete(&text);
         body::evaluate(&text);
     }
 }
