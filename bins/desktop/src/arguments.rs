@@ -59,7 +59,7 @@ pub(crate) enum Command {
     /// Keep versions of workflows, compare and publish them
     #[command(subcommand)]
     Workflows(Workflows),
-    /// Evaluate an expression
+    /// Evaluate an expression, or many in a conversation
     Expr(Expr),
     /// Look at the actions that nodes can name
     #[command(subcommand)]
@@ -354,8 +354,8 @@ pub(crate) enum Workflows {
 
 #[derive(Debug, Args)]
 pub(crate) struct Expr {
-    /// The expression, without `{{ }}`
-    #[arg(required_unless_present = "batch", conflicts_with = "batch")]
+    /// The expression, without `{{ }}`; without one, on a terminal, expressions are asked for
+    #[arg(conflicts_with = "batch")]
     pub(crate) expression: Option<String>,
     /// What it sees: an object of roots without `$`, in a file or, with `-`, on standard input
     #[arg(long, value_name = "FILE|-", conflicts_with = "batch")]

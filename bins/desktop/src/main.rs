@@ -21,6 +21,7 @@ mod failure;
 mod focus;
 mod grants;
 mod input;
+mod private;
 mod progress;
 mod remembered;
 mod replace;

@@ -9,7 +9,7 @@ use nebula_action::{Capability, Grants};
 use nebula_core::WorkflowId;
 use serde::{Deserialize, Serialize};
 
-use crate::{failure::Failure, input, replace::replace};
+use crate::{failure::Failure, input, private::make_private, replace::replace};
 
 /// The file's name in the config folder.
 const FILE_NAME: &str = "grants.json";
@@ -120,18 +120,6 @@ fn write(path: &Path, remembered: &Remembered) -> Result<(), Failure> {
         .map_err(|error| Failure::environment("GRANTS_FILE", error.to_string()))?;
     text.push('\n');
     replace(path, text.as_bytes(), None).map_err(failed)
-}
-
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-
-        builder.mode(0o700);
-    }
-    builder.create(folder)
 }
 
 #[cfg(test)]

@@ -40,7 +40,21 @@ fn an_expression_that_is_wrong_says_where() {
     user.nebula(&["expr", "$json.a.b"]).exits(1);
     user.nebula(&["expr", "1", "--data", "missing.json"])
         .exits(3);
-    user.nebula(&["expr"]).exits(2);
+}
+
+#[test]
+fn without_an_expression_and_a_terminal_it_is_told_what_to_do() {
+    let user = User::new();
+    for arguments in [
+        &["expr"][..],
+        &["expr", "--explain"],
+        &["expr", "--data", "-"],
+    ] {
+        let said = user.nebula(arguments).exits(2);
+        assert_eq!(said.error_code(), "USAGE");
+        said.says("give EXPR, or --batch, or a terminal");
+    }
+    user.nebula(&["expr", "1", "--batch"]).exits(2);
 }
 
 #[test]

@@ -10,7 +10,11 @@ mod habits;
 mod killed;
 mod plan;
 mod rename;
+#[cfg(unix)]
+mod repl;
 mod run;
 mod settings;
 mod support;
+#[cfg(unix)]
+mod terminal;
 mod workflows;

@@ -91,7 +91,8 @@ fn purity(purity: Purity) -> &'static str {
     }
 }
 
-fn mode(mode: Mode) -> &'static str {
+/// The word for a mode.
+pub(super) fn mode(mode: Mode) -> &'static str {
     match mode {
         Mode::Strict => "strict",
         Mode::Lenient => "lenient",

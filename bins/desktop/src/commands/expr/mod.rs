@@ -1,19 +1,15 @@
-//! `nebula expr`: one expression, or one per line.
+//! `nebula expr`: one expression, one per line, or a conversation.
 
+mod evaluate;
 mod explain;
+mod repl;
 
 use std::{
-    io::{self, BufRead as _, Read as _},
+    io::{self, BufRead as _, IsTerminal as _, Read as _},
     path::Path,
-    sync::Arc,
 };
 
-use nebula_core::{Clock, Entropy as _};
-use nebula_expression::{
-    CompileOptions, Context, ExpressionError, JsonScope, Limits, Mode, Phase, Program,
-};
-use nebula_system::{SystemClock, SystemEntropy};
-use nebula_workflow::{Diagnostic, Source, SourceMap, render};
+use nebula_expression::{ExpressionError, Mode, Phase, Program};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -24,8 +20,8 @@ use crate::{
     input,
 };
 
-/// What an expression is called where files have a name.
-const NAME: &str = "expression";
+pub(crate) use evaluate::drawn;
+use evaluate::{Host, compile, evaluate, first};
 
 /// The most data that an expression is given, and the longest line of a batch, in bytes.
 const MAX_DATA: u64 = 64 << 20;
@@ -46,50 +42,71 @@ struct Line {
 pub(crate) fn run(arguments: &Expr, console: &Console) -> Result<Exit, Failure> {
     match &arguments.expression {
         Some(expression) => one(expression, arguments, console),
-        None => batch(console),
+        None if arguments.batch => batch(console),
+        None => converse(arguments, console),
     }
 }
 
-fn one(expression: &str, arguments: &Expr, console: &Console) -> Result<Exit, Failure> {
-    let mode = if arguments.lenient {
+/// Starts a conversation, which needs somebody who types and sees.
+fn converse(arguments: &Expr, console: &Console) -> Result<Exit, Failure> {
+    let without = |message: &str| {
+        let failure = Failure::invalid("USAGE", message);
+        Err(failure.advice("give EXPR, or --batch, or a terminal"))
+    };
+    if arguments.explain {
+        return without("--explain is about an expression, and none is given");
+    }
+    let streams = [
+        ("input", io::stdin().is_terminal()),
+        ("output", io::stdout().is_terminal()),
+        ("error", io::stderr().is_terminal()),
+    ];
+    if let Some((name, _)) = streams.iter().find(|(_, terminal)| !terminal) {
+        return without(&format!(
+            "no expression is given, and standard {name} is no terminal"
+        ));
+    }
+    if arguments.data.as_deref() == Some("-") {
+        return without("standard input cannot be both the data and the expressions");
+    }
+    let data = data_of(arguments)?;
+    repl::run(data, mode_of(arguments), console)
+}
+
+fn mode_of(arguments: &Expr) -> Mode {
+    if arguments.lenient {
         Mode::Lenient
     } else {
         Mode::Strict
-    };
-    let failed = |errors: Vec<ExpressionError>| {
-        console.error_text(&drawn(expression, &errors, console.err.0));
-        let error = first(errors);
-        let exit = match error.phase {
-            Phase::Syntax | Phase::Resolve => Exit::Invalid,
-            _ => Exit::Ended,
-        };
-        if console.json {
-            console.document(&answer(Err(error)))?;
-        }
-        Ok(exit)
-    };
-    if arguments.explain {
-        return match compile(expression, mode) {
-            Ok(program) if console.json => {
-                console.document(&explain::document(&program))?;
-                Ok(Exit::Completed)
-            }
-            Ok(program) => {
-                console.line(explain::text(&program, console.out).trim_end())?;
-                Ok(Exit::Completed)
-            }
-            Err(errors) => failed(errors),
-        };
     }
-    let data = match arguments.data.as_deref() {
-        None => Value::Null,
+}
+
+/// What `--data` names, read as JSON; null without it.
+fn data_of(arguments: &Expr) -> Result<Value, Failure> {
+    match arguments.data.as_deref() {
+        None => Ok(Value::Null),
         Some("-") => {
             let name = "standard input";
             let bytes = input::read_within(io::stdin().lock(), MAX_DATA, name, Path::new("-"))?;
-            input::parse_bytes(&bytes, name)?
+            input::parse_bytes(&bytes, name)
         }
-        Some(path) => input::parse_bytes(&input::read_file(Path::new(path), MAX_DATA)?, path)?,
-    };
+        Some(path) => data_file(path),
+    }
+}
+
+fn data_file(path: &str) -> Result<Value, Failure> {
+    input::parse_bytes(&input::read_file(Path::new(path), MAX_DATA)?, path)
+}
+
+fn one(expression: &str, arguments: &Expr, console: &Console) -> Result<Exit, Failure> {
+    let mode = mode_of(arguments);
+    if arguments.explain {
+        return match compile(expression, mode) {
+            Ok(program) => explained(&program, console).map(|()| Exit::Completed),
+            Err(errors) => failed(expression, errors, console),
+        };
+    }
+    let data = data_of(arguments)?;
     match evaluate(expression, &data, mode, &Host::default()) {
         Ok(value) => {
             match (&value, console.json) {
@@ -99,8 +116,34 @@ fn one(expression: &str, arguments: &Expr, console: &Console) -> Result<Exit, Fa
             }
             Ok(Exit::Completed)
         }
-        Err(errors) => failed(errors),
+        Err(errors) => failed(expression, errors, console),
     }
+}
+
+/// Prints what is known of a program before it is evaluated.
+fn explained(program: &Program, console: &Console) -> Result<(), Failure> {
+    if console.json {
+        return console.document(&explain::document(program));
+    }
+    console.line(explain::text(program, console.out).trim_end())
+}
+
+/// Draws what is wrong with an expression, and says how a command with it ends.
+fn failed(
+    expression: &str,
+    errors: Vec<ExpressionError>,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    console.error_text(&drawn(expression, &errors, console.err.0));
+    let error = first(errors);
+    let exit = match error.phase {
+        Phase::Syntax | Phase::Resolve => Exit::Invalid,
+        _ => Exit::Ended,
+    };
+    if console.json {
+        console.document(&answer(Err(error)))?;
+    }
+    Ok(exit)
 }
 
 /// Answers each line with a line, at once; a wrong line gets an error and the next one its turn.
@@ -159,69 +202,4 @@ fn answer(result: Result<Option<Value>, ExpressionError>) -> Value {
             "hint": error.hint,
         } }),
     }
-}
-
-/// The host's time and chance: an expression on the command line has no instance to take them from.
-#[derive(Debug)]
-struct Host {
-    clock: Arc<SystemClock>,
-}
-
-impl Default for Host {
-    fn default() -> Self {
-        Self {
-            clock: Arc::new(SystemClock::default()),
-        }
-    }
-}
-
-fn evaluate(
-    expression: &str,
-    data: &Value,
-    mode: Mode,
-    host: &Host,
-) -> Result<Option<Value>, Vec<ExpressionError>> {
-    let program = compile(expression, mode)?;
-    let limits = Limits::default();
-    let (clock, end) = (
-        Arc::clone(&host.clock),
-        host.clock.monotonic() + limits.wall,
-    );
-    let context = Context {
-        now_ms: host.clock.now().as_millis(),
-        seed: SystemEntropy.next_u64(),
-        limits,
-        backstop: Some(Arc::new(move || clock.monotonic() >= end)),
-        ..Context::default()
-    };
-    let evaluated = program.evaluate(&JsonScope(data), &context);
-    evaluated.map_err(|error| vec![error])
-}
-
-fn compile(expression: &str, mode: Mode) -> Result<Program, Vec<ExpressionError>> {
-    let options = CompileOptions {
-        mode,
-        ..CompileOptions::default()
-    };
-    Program::compile(expression, &options)
-}
-
-fn first(errors: Vec<ExpressionError>) -> ExpressionError {
-    let mut errors = errors.into_iter();
-    errors.next().expect("what has no value has an error")
-}
-
-/// The errors on the lines of the expression that they are about, as those of a definition.
-pub(crate) fn drawn(expression: &str, errors: &[ExpressionError], colour: bool) -> String {
-    let problem = |error: &ExpressionError| {
-        let range = error.start..error.end;
-        let problem = Diagnostic::error(error.code, "", error.message.clone()).range(range);
-        match &error.hint {
-            Some(hint) => problem.hint(hint.clone()),
-            None => problem,
-        }
-    };
-    let problems: Vec<Diagnostic> = errors.iter().map(problem).collect();
-    let map = SourceMap::of_text(expression);
-    render(&problems, &Source::new(NAME, expression), &map, colour)
 }
