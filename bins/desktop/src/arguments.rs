@@ -175,6 +175,9 @@ pub(crate) enum Executions {
         /// At most so many, up to 1,000
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
+        /// Only what has not ended, and what each of it waits for; reads their journals
+        #[arg(long)]
+        waiting: bool,
         #[command(flatten)]
         database: Database,
     },
@@ -216,6 +219,8 @@ pub(crate) enum Executions {
     },
     /// Decide about a parked execution, and go on with it
     Unpark(Unpark),
+    /// Go through an execution's journal step by step; nothing is run
+    Replay(Replay),
     /// Go over an ended execution again: what succeeded is kept, the rest runs under the same keys
     #[command(after_help = RETRY_HELP)]
     Retry {
@@ -235,6 +240,20 @@ pub(crate) enum Executions {
         #[command(flatten)]
         database: Database,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The execution, by its id or the beginning of it
+    pub(crate) id: String,
+    /// Show every node's status and value after this entry, instead of the entries
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) at: Option<u64>,
+    /// Only what is about this node
+    #[arg(long, value_name = "NODE")]
+    pub(crate) node: Option<String>,
+    #[command(flatten)]
+    pub(crate) database: Database,
 }
 
 const RETRY_HELP: &str = "A new execution begins with what stays true of the old one. Effects that may have happened keep their \

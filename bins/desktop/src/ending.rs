@@ -134,7 +134,7 @@ fn decisions(report: &Report, place: &Place, console: &Console) {
     let (id, flag) = (report.execution, place.flag());
     for waiting in &report.waiting {
         match waiting {
-            Waiting::Time { .. } => {}
+            Waiting::Time { .. } | Waiting::Retry { .. } => {}
             Waiting::Signal {
                 instance,
                 name,

@@ -125,6 +125,7 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
                 | Executions::Retry { database, .. }
                 | Executions::Restart { database, .. } => database,
                 Executions::Signal(signal) => &signal.database,
+                Executions::Replay(replay) => &replay.database,
                 Executions::Unpark(unpark) => &unpark.database,
             };
             let loaded = load(Some(database))?;

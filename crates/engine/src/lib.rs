@@ -25,11 +25,13 @@ mod again;
 mod config;
 mod install;
 mod outcome;
+mod replay;
 mod report;
 mod signals;
 mod start;
 mod sweep;
 mod versions;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -42,8 +44,10 @@ pub use again::StartAgainError;
 pub use config::EngineConfig;
 pub use install::{InstallError, Installed};
 pub use outcome::Until;
-pub use report::{Repeated, Report, ReportError, Waiting};
+pub use replay::{Moment, Replay, ReplayStep};
+pub use report::{Repeated, Report, ReportError};
 pub use start::{StartError, Started};
+pub use waiting::Waiting;
 
 /// What an engine asks of the world.
 #[derive(Debug, Clone)]

@@ -1,22 +1,16 @@
 //! What an execution did, folded from its journal.
 
-use std::sync::Arc;
-
 use indexmap::IndexMap;
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{
-    Activation, Again, ExecutionPlan, Fact, InstanceId, InstanceStatus, Machine, ParkReason, Status,
-};
-use nebula_ports::{ErrorKind, ExecutionSummary, PortError, Result};
+use nebula_execution::{Activation, Again, Machine, Status};
+use nebula_ports::{ExecutionSummary, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::Engine;
+use crate::{Engine, Waiting, waiting::waiting};
 
 /// How many activations of a node are shown.
 const MAX_ACTIVATIONS: usize = 1_000;
-/// How many journal entries are read at a time.
-const PAGE: usize = 1_000;
 
 /// What an execution did. JSON: `{ "execution", "status", "output", "error", "nodes" }`, where
 /// `nodes` has for each node that was reached a list of `{ "activation", "status", "port",
@@ -77,42 +71,6 @@ pub struct Repeated {
     pub origin: Option<ExecutionId>,
 }
 
-/// Something that an execution waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "for", rename_all = "snake_case")]
-pub enum Waiting {
-    /// A point in time.
-    Time {
-        /// Which instance waits.
-        instance: String,
-        /// Until when.
-        due: String,
-    },
-    /// A person's decision about an effect whose outcome is unknown.
-    Decision {
-        /// Which instance.
-        instance: String,
-        /// Why it is unknown.
-        reason: String,
-    },
-    /// A signal.
-    Signal {
-        /// Which instance waits.
-        instance: String,
-        /// The signal's name.
-        name: String,
-        /// When it gives up, if ever.
-        due: Option<String>,
-    },
-    /// Somebody who lets it go on after a pause.
-    Unpause,
-    /// A person's decision about an execution that brings no progress.
-    Poison {
-        /// How many grants in a row brought none.
-        grants: u32,
-    },
-}
-
 impl Engine {
     /// What an execution did so far; `None` if there is no such execution.
     ///
@@ -129,92 +87,10 @@ impl Engine {
         let machine = self.fold(tenant, execution).await?;
         Ok(Some(report(&summary, &machine)))
     }
-
-    /// Folds the whole journal of an execution.
-    pub(crate) async fn fold(&self, tenant: &TenantId, execution: ExecutionId) -> Result<Machine> {
-        let corrupt = |message: String| {
-            PortError::new(ErrorKind::Corrupt, "engine", "read a journal", message)
-        };
-        let (mut machine, mut from) = (None, Some(1));
-        while let Some(next) = from {
-            let page = self
-                .ports
-                .executions
-                .journal(tenant, execution, next, PAGE)
-                .await?;
-            for entry in &page.entries {
-                if let Fact::ExecutionStarted(started) = &entry.entry.fact {
-                    let plan = self.ports.workflows.plan(tenant, started.plan).await?;
-                    let plan = plan.ok_or_else(|| {
-                        corrupt(format!("no plan is stored under {}", started.plan))
-                    })?;
-                    let plan =
-                        ExecutionPlan::decode(&plan).map_err(|error| corrupt(error.to_string()))?;
-                    machine = Some(Machine::new(Arc::new(plan), tenant.clone(), execution));
-                }
-                let machine = machine
-                    .as_mut()
-                    .ok_or_else(|| corrupt(format!("{execution} has no first entry")))?;
-                machine.apply(entry);
-            }
-            from = page.next;
-        }
-        machine.ok_or_else(|| corrupt(format!("{execution} has no journal")))
-    }
 }
 
 fn report(summary: &ExecutionSummary, machine: &Machine) -> Report {
-    let (plan, state) = (machine.plan(), machine.state());
-    let (mut nodes, mut waiting) = (IndexMap::new(), Vec::new());
-    for (index, node) in (0_u32..).zip(&plan.nodes) {
-        let activations = state.activations(index);
-        if activations.is_empty() {
-            continue;
-        }
-        let shown = (1..).zip(activations).take(MAX_ACTIVATIONS);
-        let mut list: Vec<Value> = shown
-            .map(|(number, activation)| activation_json(number, activation))
-            .collect();
-        if activations.len() > MAX_ACTIVATIONS {
-            list.push(json!({ "truncated": activations.len() - MAX_ACTIVATIONS }));
-        }
-        nodes.insert(node.id.to_string(), list);
-        for (number, activation) in (1..).zip(activations) {
-            if let Some(name) = &activation.signal {
-                waiting.push(Waiting::Signal {
-                    instance: InstanceId::new(node.id.clone(), number).to_string(),
-                    name: name.to_string(),
-                    due: activation.due.map(|due| due.to_string()),
-                });
-                continue;
-            }
-            if let (InstanceStatus::Waiting, Some(due)) = (activation.status, activation.due) {
-                let instance = InstanceId::new(node.id.clone(), number).to_string();
-                waiting.push(Waiting::Time {
-                    instance,
-                    due: due.to_string(),
-                });
-            }
-        }
-    }
-    if state.end_status().is_none() {
-        for instance in state.indeterminate(plan) {
-            let node = plan.index_of(instance.node.as_str());
-            let error =
-                node.and_then(|node| state.activation(node, instance.activation)?.error.clone());
-            let reason = error.map(|error| error.message).unwrap_or_default();
-            waiting.push(Waiting::Decision {
-                instance: instance.to_string(),
-                reason,
-            });
-        }
-        if state.is_paused() {
-            waiting.push(Waiting::Unpause);
-        }
-        if let Some(ParkReason::Poison { grants }) = state.parked() {
-            waiting.push(Waiting::Poison { grants: *grants });
-        }
-    }
+    let state = machine.state();
     let error = state.failure().map(|failure| ReportError {
         code: failure.error.code.to_string(),
         message: failure.error.message.clone(),
@@ -245,12 +121,33 @@ fn report(summary: &ExecutionSummary, machine: &Machine) -> Report {
             .map(|output| (**output).clone())
             .unwrap_or_default(),
         error,
-        nodes,
+        nodes: nodes(machine),
         again,
-        waiting,
+        waiting: waiting(machine),
         wake_at: summary.wake_at,
         leased: summary.leased,
     }
+}
+
+/// What each node did that was reached, by its id.
+pub(crate) fn nodes(machine: &Machine) -> IndexMap<String, Vec<Value>> {
+    let (plan, state) = (machine.plan(), machine.state());
+    let mut nodes = IndexMap::new();
+    for (index, node) in (0_u32..).zip(&plan.nodes) {
+        let activations = state.activations(index);
+        if activations.is_empty() {
+            continue;
+        }
+        let shown = (1..).zip(activations).take(MAX_ACTIVATIONS);
+        let mut list: Vec<Value> = shown
+            .map(|(number, activation)| activation_json(number, activation))
+            .collect();
+        if activations.len() > MAX_ACTIVATIONS {
+            list.push(json!({ "truncated": activations.len() - MAX_ACTIVATIONS }));
+        }
+        nodes.insert(node.id.to_string(), list);
+    }
+    nodes
 }
 
 fn activation_json(number: u32, activation: &Activation) -> Value {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Executions,
-    commands::{again, pause, run, signal, unpark},
+    commands::{again, pause, replay, run, signal, unpark, waits},
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
@@ -35,11 +35,21 @@ pub(crate) async fn run(
             status,
             workflow,
             limit,
+            waiting,
             ..
         } => {
             let filter = filter(status, workflow.as_deref())?;
             let session = Session::open_existing(loaded).await?;
-            list(session.as_ref(), &filter, usize::from(*limit), console).await
+            let (session, limit) = (session.as_ref(), usize::from(*limit));
+            if *waiting {
+                waits::list(session, filter, limit, console).await
+            } else {
+                list(session, &filter, limit, console).await
+            }
+        }
+        Executions::Replay(arguments) => {
+            let (session, id) = Wanted::parse(&arguments.id)?.open(loaded).await?;
+            replay::run(arguments, &session, id, console).await
         }
         Executions::Show { id, .. } => {
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;
@@ -141,7 +151,7 @@ async fn list(
     Ok(Exit::Completed)
 }
 
-fn summary_json(summary: &ExecutionSummary) -> Value {
+pub(crate) fn summary_json(summary: &ExecutionSummary) -> Value {
     json!({
         "execution": summary.id,
         "workflow": summary.workflow,
@@ -200,10 +210,10 @@ fn show(report: &Report, session: &Session, console: &Console) -> Result<Exit, F
     Ok(Exit::Completed)
 }
 
-/// The longest result that is shown in a table, in characters.
+/// The longest value that is shown on one line, in characters.
 const MAX_SHOWN: usize = 50;
 
-fn activation_row(node: &str, activation: &Value) -> Vec<String> {
+pub(crate) fn activation_row(node: &str, activation: &Value) -> Vec<String> {
     let text = |key: &str| match activation.get(key) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
@@ -227,11 +237,6 @@ fn activation_row(node: &str, activation: &Value) -> Vec<String> {
     let time = |key: &str| text(key).parse::<Timestamp>().ok();
     let took = time("started_at").zip(time("ended_at"));
     let took = took.map(|(from, to)| progress::seconds(to.since(from)));
-    let mut shown: String = result.chars().take(MAX_SHOWN).collect();
-    shown = shown.replace(char::is_control, " ");
-    if result.chars().nth(MAX_SHOWN).is_some() {
-        shown.push('…');
-    }
     vec![
         name,
         text("status"),
@@ -239,8 +244,18 @@ fn activation_row(node: &str, activation: &Value) -> Vec<String> {
         text("attempts"),
         text("started_at"),
         took.unwrap_or_default(),
-        shown,
+        shortened(&result),
     ]
+}
+
+/// A text on one line, with as much of it as a table shows.
+pub(crate) fn shortened(text: &str) -> String {
+    let mut shown: String = text.chars().take(MAX_SHOWN).collect();
+    shown = shown.replace(char::is_control, " ");
+    if text.chars().nth(MAX_SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Asks for the end, and sees to it: whoever holds the execution ends it, else this process does.

@@ -103,6 +103,7 @@ fn about(arguments: &Unpark, report: &Report) -> Result<Option<InstanceId>, Fail
         .filter_map(|waiting| match waiting {
             Waiting::Decision { instance, .. } => Some(instance.as_str()),
             Waiting::Time { .. }
+            | Waiting::Retry { .. }
             | Waiting::Signal { .. }
             | Waiting::Unpause
             | Waiting::Poison { .. } => None,

@@ -12,6 +12,7 @@ mod plan;
 mod rename;
 #[cfg(unix)]
 mod repl;
+mod replay;
 mod run;
 mod settings;
 mod support;

@@ -1,0 +1,313 @@
+//! `nebula executions replay`: a journal step by step, and what was true at any moment.
+
+use nebula_core::ExecutionId;
+use nebula_engine::{Moment, ReplayStep};
+use nebula_execution::{
+    Again, EndReason, Fact, InstanceId, ItemOutcome, ParkReason, Repeats, UnparkDecision,
+};
+use nebula_workflow::nearest;
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::Replay,
+    commands::executions::{activation_row, shortened},
+    console::{Console, Paint},
+    ending,
+    failure::{Exit, Failure},
+    session::{self, Session},
+    table::table,
+};
+
+/// Runs `nebula executions replay`.
+pub(crate) async fn run(
+    arguments: &Replay,
+    session: &Session,
+    id: ExecutionId,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let known = session.composed.executions.get(&session.tenant, id).await?;
+    let summary = known.ok_or_else(|| session::unknown(id))?;
+    if let Some(at) = arguments.at.filter(|at| *at > summary.entries) {
+        let message = format!(
+            "{id} has {} entries, and none has number {at}",
+            summary.entries
+        );
+        return Err(Failure::invalid("UNKNOWN_ENTRY", message)
+            .advice("`nebula executions replay` without --at shows them all"));
+    }
+    let wanted = arguments.node.as_deref();
+    let mut replay = session.engine().replay(&session.tenant, id);
+    let mut checked = wanted.is_none();
+    while let Some(step) = replay.step().await? {
+        if let (Some(node), Some(machine), false) = (wanted, replay.machine(), checked) {
+            let ids = machine.plan().nodes.iter().map(|node| node.id.as_str());
+            is_there(node, ids)?;
+            checked = true;
+        }
+        match arguments.at {
+            Some(at) if step.entry.seq < at => {}
+            Some(_) => break,
+            None if !about(&step, wanted) => {}
+            None if console.json => console.json_line(&step_json(&step))?,
+            None => console.line(&line(&step, console))?,
+        }
+    }
+    if let Some(moment) = replay.moment().filter(|_| arguments.at.is_some()) {
+        show(moment, wanted, console)?;
+    }
+    Ok(Exit::Completed)
+}
+
+fn is_there<'n>(node: &str, ids: impl Iterator<Item = &'n str> + Clone) -> Result<(), Failure> {
+    if ids.clone().any(|id| id == node) {
+        return Ok(());
+    }
+    let shown = shortened(node);
+    let failure = Failure::invalid(
+        "UNKNOWN_NODE",
+        format!("the workflow of this execution has no node `{shown}`"),
+    );
+    Err(match nearest(node, ids) {
+        Some(near) => failure.advice(format!("did you mean `{near}`?")),
+        None => failure.advice("leave --node out to see all nodes"),
+    })
+}
+
+/// Whether an entry says something about the node, or something about it followed.
+fn about(step: &ReplayStep, node: Option<&str>) -> bool {
+    let Some(node) = node else {
+        return true;
+    };
+    let of = |instance: &InstanceId| instance.node.as_str() == node;
+    let fact = &step.entry.entry.fact;
+    fact.instance().is_some_and(of)
+        || fact.is_terminal()
+        || step.ready.iter().chain(&step.skipped).any(of)
+}
+
+fn names(instances: &[InstanceId]) -> Vec<String> {
+    instances.iter().map(ToString::to_string).collect()
+}
+
+/// JSON: `{ "seq", "at", "epoch", "fact", "ready", "skipped" }`.
+fn step_json(step: &ReplayStep) -> Value {
+    json!({
+        "seq": step.entry.seq,
+        "at": step.entry.entry.at.to_string(),
+        "epoch": step.entry.epoch,
+        "fact": step.entry.entry.fact,
+        "ready": names(&step.ready),
+        "skipped": names(&step.skipped),
+    })
+}
+
+fn line(step: &ReplayStep, console: &Console) -> String {
+    let entry = &step.entry.entry;
+    let number = console
+        .out
+        .paint(Paint::Dim, format!("{:>5}", step.entry.seq));
+    let mut text = format!("{number}  {}  {}", entry.at, words(&entry.fact));
+    for (what, instances) in [("ready", &step.ready), ("skipped", &step.skipped)] {
+        if !instances.is_empty() {
+            let list = shortened(&names(instances).join(", "));
+            text.push_str(&format!("; {what}: {list}"));
+        }
+    }
+    text
+}
+
+/// What a fact says, in a line.
+fn words(fact: &Fact) -> String {
+    let value = |value: &Value| shortened(&value.to_string());
+    match fact {
+        Fact::ExecutionStarted(started) => {
+            let before = started.repeats.as_ref().map(repeats).unwrap_or_default();
+            let (workflow, version) = (&started.workflow, started.version);
+            let input = value(&started.input);
+            format!("began: {workflow} version {version} on {input}{before}")
+        }
+        Fact::AttemptStarted {
+            instance,
+            attempt,
+            key,
+            ..
+        } => {
+            format!("{instance}: attempt {attempt} may have begun, under key {key}")
+        }
+        Fact::AttemptSucceeded {
+            instance,
+            output,
+            port,
+            ..
+        } => {
+            format!("{instance}: succeeded by `{port}` with {}", value(output))
+        }
+        Fact::AttemptFailed {
+            instance,
+            attempt,
+            error,
+            retry_at,
+            ..
+        } => {
+            let again = retry_at
+                .map(|at| format!("; again at {at}"))
+                .unwrap_or_default();
+            let message = shortened(&error.message);
+            format!(
+                "{instance}: attempt {attempt} failed: {}: {message}{again}",
+                error.code
+            )
+        }
+        Fact::AttemptIndeterminate {
+            instance,
+            attempt,
+            error,
+        } => {
+            let message = shortened(&error.message);
+            format!("{instance}: nobody knows what attempt {attempt} did: {message}")
+        }
+        Fact::InstanceSkipped { instance } => format!("{instance}: skipped, its `when` is false"),
+        Fact::ItemsOpened { instance, count } => format!("{instance}: has {count} items"),
+        Fact::ItemsSettled {
+            instance,
+            from,
+            outcomes,
+        } => {
+            let failed = outcomes
+                .iter()
+                .filter(|it| matches!(it, ItemOutcome::Error(_)))
+                .count();
+            let last = *from as usize + outcomes.len().saturating_sub(1);
+            format!("{instance}: items {from} to {last} ended, {failed} of them failed")
+        }
+        Fact::ItemsCompleted { instance, .. } => format!("{instance}: succeeded with its items"),
+        Fact::TimerSet { instance, due } => format!("{instance}: waits until {due}"),
+        Fact::TimerFired { instance, .. } => format!("{instance}: its time has come"),
+        Fact::SignalAwaited {
+            instance,
+            name,
+            due,
+        } => {
+            let due = due.map(|due| format!(" until {due}")).unwrap_or_default();
+            format!("{instance}: waits for signal `{name}`{due}")
+        }
+        Fact::SignalReceived(signal) => {
+            format!(
+                "signal `{}` came with {}",
+                signal.name,
+                value(&signal.payload)
+            )
+        }
+        Fact::SignalRefused { name, .. } => format!("signal `{name}` came and was refused"),
+        Fact::SignalTaken { instance, .. } => format!("{instance}: took its signal"),
+        Fact::SignalSent {
+            instance,
+            to,
+            signal,
+            ..
+        } => {
+            format!("{instance}: sent signal `{}` to {to}", signal.name)
+        }
+        Fact::StopRequested { instance, output } => {
+            format!("{instance}: stops the execution with {}", value(output))
+        }
+        other => of_all(other),
+    }
+}
+
+/// Facts about the whole execution.
+fn of_all(fact: &Fact) -> String {
+    match fact {
+        Fact::PauseRequested { reason } => format!("is to pause: {}", shortened(reason)),
+        Fact::Resumed => "may go on".to_owned(),
+        Fact::CancellationRequested {
+            reason: EndReason::Timeout,
+        } => "its time is up".to_owned(),
+        Fact::CancellationRequested {
+            reason: EndReason::Requested(reason),
+        } => {
+            format!("is to end: {}", shortened(reason))
+        }
+        Fact::Parked {
+            reason: ParkReason::Indeterminate(instances),
+        } => {
+            format!(
+                "parked: a person must decide about {}",
+                shortened(&names(instances).join(", "))
+            )
+        }
+        Fact::Parked {
+            reason: ParkReason::Poison { grants },
+        } => {
+            format!("parked: {grants} attempts in a row to go on brought no progress")
+        }
+        Fact::Unparked {
+            instance, decision, ..
+        } => {
+            let about = instance
+                .as_ref()
+                .map(|it| format!("{it}: "))
+                .unwrap_or_default();
+            let decision = match decision {
+                UnparkDecision::Succeeded(output) => {
+                    format!("it succeeded with {}", shortened(&output.to_string()))
+                }
+                UnparkDecision::Failed => "it failed".to_owned(),
+                UnparkDecision::Retry => "do it again".to_owned(),
+            };
+            format!("{about}a person decided: {decision}")
+        }
+        Fact::ExecutionCompleted { output } => {
+            format!("completed with {}", shortened(&output.to_string()))
+        }
+        Fact::ExecutionFailed { error } => {
+            format!(
+                "failed: {}: {}",
+                error.error.code,
+                shortened(&error.error.message)
+            )
+        }
+        Fact::ExecutionCancelled { reason } => format!("cancelled: {}", shortened(reason)),
+        Fact::ExecutionTimedOut => "timed out".to_owned(),
+        _ => unreachable!("the caller sorts facts"),
+    }
+}
+
+fn repeats(repeats: &Repeats) -> String {
+    let how = match &repeats.how {
+        Again::Retry => "retry".to_owned(),
+        Again::Restart { from: None } => "restart".to_owned(),
+        Again::Restart { from: Some(node) } => format!("restart from `{node}`"),
+    };
+    format!(
+        "; {how} of {}, {} entries copied",
+        repeats.of, repeats.copied
+    )
+}
+
+/// Shows the whole state, or that of one node.
+fn show(mut moment: Moment, node: Option<&str>, console: &Console) -> Result<(), Failure> {
+    if let Some(node) = node {
+        moment.nodes.retain(|id, _| id == node);
+    }
+    if console.json {
+        return console.document(&moment);
+    }
+    console.note(&format!(
+        "after entry {}, at {}: {}",
+        moment.at,
+        moment.time,
+        ending::words(moment.status)
+    ));
+    let mut rows = Vec::new();
+    for (node, activations) in &moment.nodes {
+        if activations.is_empty() {
+            rows.push(vec![node.clone(), "pending".to_owned()]);
+        }
+        rows.extend(activations.iter().map(|it| activation_row(node, it)));
+    }
+    let head = [
+        "NODE", "STATUS", "PORT", "ATTEMPTS", "STARTED", "TOOK", "RESULT",
+    ];
+    console.line(&table(&head, &rows))
+}

@@ -1,0 +1,137 @@
+//! `nebula executions list --waiting`: what each execution that has not ended waits for.
+
+use nebula_engine::{Report, Waiting};
+use nebula_execution::Status;
+use nebula_ports::{ExecutionFilter, ExecutionSummary};
+use serde_json::{Value, json};
+
+use crate::{
+    commands::executions::{shortened, summary_json},
+    console::Console,
+    ending,
+    failure::{Exit, Failure},
+    session::Session,
+    table::table,
+};
+
+/// JSON: as `executions list`, where each execution also has `waiting`, as its report has it.
+pub(crate) async fn list(
+    session: Option<&Session>,
+    mut filter: ExecutionFilter,
+    limit: usize,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    if filter.statuses.is_empty() {
+        let open = Status::all().filter(|status| !status.is_terminal());
+        filter.statuses = open.collect();
+    }
+    let (mut found, mut more) = (Vec::new(), false);
+    if let Some(session) = session {
+        let engine = session.engine();
+        let page = engine.list(&session.tenant, &filter, None, limit).await?;
+        more = page.next.is_some();
+        for summary in page.items {
+            // It may have ended, or be gone, since it was listed.
+            let report = engine.report(&session.tenant, summary.id).await?;
+            found.extend(
+                report
+                    .filter(|it| !it.status.is_terminal())
+                    .map(|it| (summary, it)),
+            );
+        }
+    }
+    if console.json {
+        let list = found.iter().map(|(summary, report)| {
+            let mut shown = summary_json(summary);
+            shown["waiting"] = json!(report.waiting);
+            shown
+        });
+        let list: Vec<Value> = list.collect();
+        console.document(&json!({ "executions": list, "more": more }))?;
+        return Ok(Exit::Completed);
+    }
+    if found.is_empty() {
+        console.note("nothing waits");
+        return Ok(Exit::Completed);
+    }
+    let rows: Vec<_> = found
+        .iter()
+        .flat_map(|(summary, report)| rows(summary, report))
+        .collect();
+    console.line(&table(
+        &["EXECUTION", "WORKFLOW", "STATUS", "NODE", "WAITS FOR"],
+        &rows,
+    ))?;
+    if more {
+        console.note("there are more: raise --limit, or filter with --status and --workflow");
+    }
+    Ok(Exit::Completed)
+}
+
+/// A row for each thing that an execution waits for; at least one.
+fn rows(summary: &ExecutionSummary, report: &Report) -> Vec<Vec<String>> {
+    let mut reasons: Vec<(String, String)> = report.waiting.iter().map(reason).collect();
+    if summary.leased {
+        reasons.insert(0, (String::new(), "somebody drives it now".to_owned()));
+    } else if reasons.is_empty() {
+        let what = match summary.wake_at {
+            Some(_) => "somebody who drives it: nebula resume",
+            None => "",
+        };
+        reasons.push((String::new(), what.to_owned()));
+    }
+    let cells = reasons
+        .into_iter()
+        .enumerate()
+        .map(|(place, (node, what))| {
+            let mut cells = match place {
+                0 => vec![
+                    summary.id.to_string(),
+                    format!("{}@{}", summary.workflow, summary.version),
+                    ending::words(report.status).to_owned(),
+                ],
+                _ => vec![String::new(); 3],
+            };
+            cells.extend([node, what]);
+            cells
+        });
+    cells.collect()
+}
+
+/// The instance that waits, and what for.
+fn reason(waiting: &Waiting) -> (String, String) {
+    let of_all = |what: String| (String::new(), what);
+    match waiting {
+        Waiting::Time { instance, due } => (instance.clone(), format!("the time {due}")),
+        Waiting::Retry {
+            instance,
+            due,
+            attempts,
+            reason,
+        } => {
+            let why = reason.as_deref().map(|why| format!(": {}", shortened(why)));
+            let why = why.unwrap_or_default();
+            let what = format!("attempt {} at {due}, after a failure{why}", attempts + 1);
+            (instance.clone(), what)
+        }
+        Waiting::Signal {
+            instance,
+            name,
+            due,
+        } => {
+            let due = due
+                .as_ref()
+                .map(|due| format!(" until {due}"))
+                .unwrap_or_default();
+            (instance.clone(), format!("signal `{name}`{due}"))
+        }
+        Waiting::Decision { instance, reason } => {
+            let what = format!("a person's decision (unpark): {}", shortened(reason));
+            (instance.clone(), what)
+        }
+        Waiting::Unpause => of_all("a person who lets it go on (unpause)".to_owned()),
+        Waiting::Poison { grants } => of_all(format!(
+            "a person's decision (unpark): {grants} attempts in a row to go on brought no progress"
+        )),
+    }
+}

@@ -1,0 +1,230 @@
+//! Going through a journal step by step.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_execution::{
+    ExecutionPlan, Fact, InstanceId, InstanceStatus, Machine, NamedSignal, Rest, Status,
+    StoredEntry,
+};
+use nebula_ports::{ErrorKind, PortError, Result};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{Engine, Waiting, report, waiting::waiting};
+
+/// How many journal entries are read at a time.
+const PAGE: usize = 1_000;
+
+/// One entry of a journal, and what followed from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplayStep {
+    /// The entry.
+    pub entry: StoredEntry,
+    /// Instances whose inputs it completed.
+    pub ready: Vec<InstanceId>,
+    /// Instances that no live token can reach any more.
+    pub skipped: Vec<InstanceId>,
+}
+
+/// Goes through the journal of an execution, entry by entry, with the fold that the worker uses.
+/// One page of the journal is in memory at a time. Made by [`Engine::replay`].
+#[derive(Debug)]
+pub struct Replay<'e> {
+    engine: &'e Engine,
+    tenant: TenantId,
+    execution: ExecutionId,
+    machine: Option<Machine>,
+    page: VecDeque<StoredEntry>,
+    from: Option<u64>,
+    /// How many activations each node had, by dense index.
+    seen: Vec<usize>,
+    last: Option<(u64, Timestamp)>,
+}
+
+/// The state of an execution after some entry. JSON: `{ "execution", "workflow", "version", "at",
+/// "time", "status", "output", "nodes", "waiting", "signals" }`, where `nodes` has every node of the
+/// plan, with an empty list where nothing reached it yet.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Moment {
+    /// Which execution.
+    pub execution: ExecutionId,
+    /// Of which workflow.
+    pub workflow: WorkflowId,
+    /// Of which version.
+    pub version: u32,
+    /// The number of the entry after which this was so.
+    pub at: u64,
+    /// When that was decided.
+    pub time: String,
+    /// Where it stood, as far as its journal says: who drove it is not in there.
+    pub status: Status,
+    /// What it gave; null unless it had completed.
+    pub output: Value,
+    /// What each node had done.
+    pub nodes: indexmap::IndexMap<String, Vec<Value>>,
+    /// What it waited for.
+    pub waiting: Vec<Waiting>,
+    /// Signals that nobody had taken.
+    pub signals: Vec<NamedSignal>,
+}
+
+impl Engine {
+    /// Begins to go through the journal of an execution; nothing is run.
+    #[must_use]
+    pub fn replay(&self, tenant: &TenantId, execution: ExecutionId) -> Replay<'_> {
+        Replay {
+            engine: self,
+            tenant: tenant.clone(),
+            execution,
+            machine: None,
+            page: VecDeque::new(),
+            from: Some(1),
+            seen: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Folds the whole journal of an execution.
+    pub(crate) async fn fold(&self, tenant: &TenantId, execution: ExecutionId) -> Result<Machine> {
+        let mut replay = self.replay(tenant, execution);
+        while replay.entry().await?.is_some() {}
+        let none = || corrupt(format!("{execution} has no journal"));
+        replay.machine.ok_or_else(none)
+    }
+}
+
+impl Replay<'_> {
+    /// The next entry, which is part of the state from now on; `None` at the end.
+    ///
+    /// # Errors
+    /// The store failed, or what it holds cannot be read.
+    pub async fn step(&mut self) -> Result<Option<ReplayStep>> {
+        let Some(entry) = self.entry().await? else {
+            return Ok(None);
+        };
+        let (mut ready, mut skipped) = (Vec::new(), Vec::new());
+        if let Some(machine) = &self.machine {
+            let (plan, state) = (machine.plan(), machine.state());
+            self.seen.resize(plan.nodes.len(), 0);
+            for ((index, node), seen) in (0_u32..).zip(&plan.nodes).zip(&mut self.seen) {
+                let activations = state.activations(index);
+                for (number, activation) in (1..).zip(activations).skip(*seen) {
+                    let instance = InstanceId::new(node.id.clone(), number);
+                    match activation.status {
+                        InstanceStatus::Skipped => skipped.push(instance),
+                        _ => ready.push(instance),
+                    }
+                }
+                *seen = activations.len();
+            }
+        }
+        Ok(Some(ReplayStep {
+            entry,
+            ready,
+            skipped,
+        }))
+    }
+
+    /// The machine as it stands after the last entry that was given; `None` before the first one.
+    #[must_use]
+    pub fn machine(&self) -> Option<&Machine> {
+        self.machine.as_ref()
+    }
+
+    /// The state after the last entry that was given; `None` before the first one.
+    #[must_use]
+    pub fn moment(&self) -> Option<Moment> {
+        let (machine, (at, time)) = (self.machine.as_ref()?, self.last?);
+        let plan = machine.plan();
+        let state = machine.state();
+        let mut nodes = report::nodes(machine);
+        for (place, node) in plan.nodes.iter().enumerate() {
+            if !nodes.contains_key(node.id.as_str()) {
+                nodes.shift_insert(place, node.id.to_string(), Vec::new());
+            }
+        }
+        Some(Moment {
+            execution: self.execution,
+            workflow: plan.workflow.clone(),
+            version: plan.version,
+            at,
+            time: time.to_string(),
+            status: stood(machine),
+            output: state
+                .output()
+                .map(|output| (**output).clone())
+                .unwrap_or_default(),
+            nodes,
+            waiting: waiting(machine),
+            signals: state.signals().iter().cloned().collect(),
+        })
+    }
+
+    async fn entry(&mut self) -> Result<Option<StoredEntry>> {
+        while self.page.is_empty() {
+            let Some(from) = self.from else {
+                return Ok(None);
+            };
+            let repo = &self.engine.ports.executions;
+            let page = repo
+                .journal(&self.tenant, self.execution, from, PAGE)
+                .await?;
+            self.from = page.next;
+            self.page = page.entries.into();
+        }
+        let Some(entry) = self.page.pop_front() else {
+            return Ok(None);
+        };
+        self.fold(&entry).await?;
+        self.last = Some((entry.seq, entry.entry.at));
+        Ok(Some(entry))
+    }
+
+    async fn fold(&mut self, entry: &StoredEntry) -> Result<()> {
+        if let Fact::ExecutionStarted(started) = &entry.entry.fact {
+            let workflows = &self.engine.ports.workflows;
+            let plan = workflows.plan(&self.tenant, started.plan).await?;
+            let none = || corrupt(format!("no plan is stored under {}", started.plan));
+            let plan = ExecutionPlan::decode(&plan.ok_or_else(none)?)
+                .map_err(|error| corrupt(error.to_string()))?;
+            let machine = Machine::new(Arc::new(plan), self.tenant.clone(), self.execution);
+            self.machine = Some(machine);
+        }
+        let execution = self.execution;
+        let machine = self.machine.as_mut();
+        machine
+            .ok_or_else(|| corrupt(format!("{execution} has no first entry")))?
+            .apply(entry);
+        Ok(())
+    }
+}
+
+/// The status that follows from the state alone.
+fn stood(machine: &Machine) -> Status {
+    let state = machine.state();
+    if let Rest::Ended(status) = machine.rest() {
+        return status;
+    }
+    let nodes = 0..machine.plan().nodes.len() as u32;
+    let mut activations = nodes.flat_map(|node| state.activations(node));
+    let works = activations.any(|activation| {
+        matches!(
+            activation.status,
+            InstanceStatus::Ready | InstanceStatus::Running
+        )
+    });
+    if state.parked().is_some() {
+        Status::Parked
+    } else if state.is_paused() {
+        Status::Paused
+    } else if works || waiting(machine).is_empty() {
+        Status::Running
+    } else {
+        Status::Waiting
+    }
+}
+
+fn corrupt(message: String) -> PortError {
+    PortError::new(ErrorKind::Corrupt, "engine", "read a journal", message)
+}

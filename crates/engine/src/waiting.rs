@@ -1,0 +1,125 @@
+//! What an execution waits for, read from its state.
+
+use nebula_core::Timestamp;
+use nebula_execution::{Activation, InstanceId, InstanceStatus, Machine, ParkReason};
+use serde::Serialize;
+
+/// The most items of one list whose retries are named.
+const MAX_ITEMS: usize = 10;
+
+/// Something that an execution waits for. JSON: `{ "for": "time", "instance": … }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "for", rename_all = "snake_case")]
+pub enum Waiting {
+    /// A point in time.
+    Time {
+        /// Which instance waits.
+        instance: String,
+        /// Until when.
+        due: String,
+    },
+    /// The next attempt of an instance that failed.
+    Retry {
+        /// Which instance.
+        instance: String,
+        /// When it begins.
+        due: String,
+        /// How many attempts there were.
+        attempts: u32,
+        /// What went wrong with the last one, if its journal says.
+        reason: Option<String>,
+    },
+    /// A person's decision about an effect whose outcome is unknown.
+    Decision {
+        /// Which instance.
+        instance: String,
+        /// Why it is unknown.
+        reason: String,
+    },
+    /// A signal.
+    Signal {
+        /// Which instance waits.
+        instance: String,
+        /// The signal's name.
+        name: String,
+        /// When it gives up, if ever.
+        due: Option<String>,
+    },
+    /// Somebody who lets it go on after a pause.
+    Unpause,
+    /// A person's decision about an execution that brings no progress.
+    Poison {
+        /// How many grants in a row brought none.
+        grants: u32,
+    },
+}
+
+/// What the execution waits for, in the order of its nodes; then what holds all of it.
+pub(crate) fn waiting(machine: &Machine) -> Vec<Waiting> {
+    let (plan, state) = (machine.plan(), machine.state());
+    let mut waiting = Vec::new();
+    if state.end_status().is_some() {
+        return waiting;
+    }
+    for (index, node) in (0_u32..).zip(&plan.nodes) {
+        for (number, activation) in (1..).zip(state.activations(index)) {
+            let instance = InstanceId::new(node.id.clone(), number);
+            waiting.extend(of_activation(&instance, activation));
+            waiting.extend(of_items(&instance, activation));
+        }
+    }
+    for instance in state.indeterminate(plan) {
+        let node = plan.index_of(instance.node.as_str());
+        let error =
+            node.and_then(|node| state.activation(node, instance.activation)?.error.clone());
+        let reason = error.map(|error| error.message).unwrap_or_default();
+        waiting.push(Waiting::Decision {
+            instance: instance.to_string(),
+            reason,
+        });
+    }
+    if state.is_paused() {
+        waiting.push(Waiting::Unpause);
+    }
+    if let Some(ParkReason::Poison { grants }) = state.parked() {
+        waiting.push(Waiting::Poison { grants: *grants });
+    }
+    waiting
+}
+
+fn of_activation(instance: &InstanceId, activation: &Activation) -> Option<Waiting> {
+    let instance = instance.to_string();
+    if let Some(name) = &activation.signal {
+        return Some(Waiting::Signal {
+            instance,
+            name: name.to_string(),
+            due: activation.due.as_ref().map(Timestamp::to_string),
+        });
+    }
+    let waits = activation.status == InstanceStatus::Waiting;
+    let due = activation.due.filter(|_| waits)?.to_string();
+    Some(if activation.timer {
+        Waiting::Time { instance, due }
+    } else {
+        Waiting::Retry {
+            instance,
+            due,
+            attempts: activation.attempts,
+            reason: activation.error.as_ref().map(|it| it.message.clone()),
+        }
+    })
+}
+
+/// Items whose next attempt has its time.
+fn of_items(instance: &InstanceId, activation: &Activation) -> Vec<Waiting> {
+    let open = activation.items.iter().flat_map(|items| &items.open);
+    let retries = open.filter_map(|(item, open)| {
+        Some(Waiting::Retry {
+            instance: instance.of_item(*item).to_string(),
+            due: open.due?.to_string(),
+            attempts: open.attempts,
+            reason: None,
+        })
+    });
+    retries.take(MAX_ITEMS).collect()
+}

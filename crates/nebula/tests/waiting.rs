@@ -1,0 +1,119 @@
+//! What is said of executions that wait, and of moments that are over.
+
+mod world;
+
+use nebula::{
+    core::Clock,
+    engine::Waiting,
+    execution::{Fact, Status},
+};
+use serde_json::{Value, json};
+use world::{LONG, in_world, tenant};
+
+const RETRIED: &str = r#"
+nodes:
+  - id: flaky
+    action: test.keyed
+    parameters: { label: flaky }
+    retry: { max_attempts: 3, backoff: fixed, initial: 1h, max: 1h, jitter: none }
+"#;
+
+#[test]
+fn a_retry_that_is_due_later_is_told_from_a_wait() {
+    in_world(async |world| {
+        world.ledger.fail_next("flaky", 1);
+        let nebula = world.process();
+        let id = world.begin(&nebula, RETRIED).await;
+        let engine = nebula.engine();
+        let (tenant, shutdown) = (tenant(), Default::default());
+        let look = async {
+            world.clock.sleep(LONG / 2).await;
+            let report = engine.report(&tenant, id).await.unwrap().unwrap();
+            assert_eq!(report.status, Status::Waiting);
+            let [
+                Waiting::Retry {
+                    instance,
+                    due,
+                    attempts,
+                    reason,
+                },
+            ] = &report.waiting[..]
+            else {
+                panic!("{:?}", report.waiting);
+            };
+            assert_eq!((instance.as_str(), *attempts), ("flaky", 1));
+            assert_eq!(*due, report.wake_at.unwrap().to_string());
+            assert_eq!(
+                reason.as_deref(),
+                Some("the test wants this attempt to fail")
+            );
+        };
+        tokio::select! {
+            biased;
+            stopped = nebula.run(shutdown) => panic!("the worker stopped: {stopped:?}"),
+            () = look => {}
+        }
+        let report = world.finish(&nebula, id).await;
+        assert_eq!(
+            (report.status, report.waiting.len()),
+            (Status::Completed, 0)
+        );
+    });
+}
+
+#[test]
+fn items_that_are_tried_again_are_named() {
+    in_world(async |world| {
+        let yaml = RETRIED.replace("label: flaky", "label: \"p{{ $item }}\"")
+            + "    for_each: \"[1, 2]\"\n";
+        world.ledger.fail_next("p2", 1);
+        let nebula = world.process();
+        let id = world.begin(&nebula, &yaml).await;
+        let look = async {
+            world.clock.sleep(LONG / 2).await;
+            let report = nebula.engine().report(&tenant(), id).await;
+            let report = report.unwrap().unwrap();
+            let [Waiting::Retry { instance, .. }] = &report.waiting[..] else {
+                panic!("{:?}", report.waiting);
+            };
+            assert_eq!(instance, "flaky[1]");
+        };
+        tokio::select! {
+            biased;
+            stopped = nebula.run(Default::default()) => panic!("the worker stopped: {stopped:?}"),
+            () = look => {}
+        }
+    });
+}
+
+#[test]
+fn every_moment_of_a_replay_is_one_that_was() {
+    in_world(async |world| {
+        world.ledger.fail_next("flaky", 2);
+        let report = world.run(RETRIED, Value::Null).await;
+        let nebula = world.process();
+        let tenant = tenant();
+        let mut replay = nebula.engine().replay(&tenant, report.execution);
+        assert!(replay.moment().is_none());
+        let (mut statuses, mut last) = (Vec::new(), None);
+        while let Some(step) = replay.step().await.unwrap() {
+            let moment = replay.moment().unwrap();
+            assert_eq!(moment.at, step.entry.seq);
+            if matches!(step.entry.entry.fact, Fact::AttemptFailed { .. }) {
+                assert!(matches!(moment.waiting[..], [Waiting::Retry { .. }]));
+            }
+            statuses.push(moment.status.as_str());
+            last = Some(moment);
+        }
+        // Begun; three times started and ended; the end.
+        let between = [
+            "running", "waiting", "running", "waiting", "running", "running",
+        ];
+        assert_eq!(statuses[0], "running");
+        assert_eq!(statuses[1..7], between);
+        assert_eq!(statuses[7..], ["completed"]);
+        let last = last.unwrap();
+        assert_eq!(last.nodes, report.nodes);
+        assert_eq!(last.output, json!({ "label": "flaky", "attempt": 3 }));
+    });
+}
