@@ -49,8 +49,8 @@ pub(crate) fn parse(bytes: &[u8]) {
 pub(crate) fn complete(bytes: &[u8]) {
     let source = &*String::from_utf8_lossy(bytes);
     // Each place is parsed for anew; long texts are asked at their ends.
-    let places = (0..=source.len()).rev().take(8);
-    for at in places.chain((0..=source.len()).take(8)) {
+    let places = (0..=source.len()).rev().take(3);
+    for at in places.chain((0..=source.len()).take(3)) {
         let Some(found) = cursor(source, at) else {
             continue;
         };

@@ -53,6 +53,28 @@ pub(super) fn complete(line: &str, at: usize, data: &Value) -> Vec<Candidate> {
     found
 }
 
+/// What all candidates begin with, and the bytes that it replaces: what is written there, if they have
+/// no more in common or do not stand in the same place. `None` if there are none.
+pub(super) fn common(line: &str, found: &[Candidate]) -> Option<(Range<usize>, String)> {
+    let (first, others) = found.split_first()?;
+    let written = line.get(first.span.clone())?;
+    let mut shared = first.text.as_str();
+    for other in others {
+        let same = shared
+            .chars()
+            .zip(other.text.chars())
+            .take_while(|(a, b)| a == b);
+        let len = same.map(|(c, _)| c.len_utf8()).sum();
+        shared = &shared[..len];
+    }
+    let together = others.iter().all(|other| other.span == first.span);
+    let more = together && shared.len() > written.len();
+    Some((
+        first.span.clone(),
+        if more { shared } else { written }.to_owned(),
+    ))
+}
+
 fn names(known: &[&str], before: &str, start: usize) -> Vec<Candidate> {
     let word = &before[start..];
     let known = known.iter().filter(|name| name.starts_with(word));
@@ -301,7 +323,7 @@ pub(super) fn roots(data: &Value) -> (Vec<&str>, Vec<&str>) {
 mod tests {
     use serde_json::json;
 
-    use super::{complete, roots};
+    use super::{common, complete, roots};
 
     /// The cursor is `|`; what is wanted is the line with each candidate in its place.
     #[track_caller]
@@ -490,6 +512,29 @@ mod tests {
             "Array.from({ length: 99999 }, (_, i) => i).map(i => 'x'.repeat(i)).|",
             &[],
         );
+    }
+
+    #[test]
+    fn what_candidates_have_in_common_is_written_at_once() {
+        let check = |line: &str, data: serde_json::Value, wanted: &str| {
+            let found = complete(line, line.len(), &data);
+            let (span, text) = common(line, &found).unwrap();
+            let mut written = line.to_owned();
+            written.replace_range(span, &text);
+            assert_eq!(written, wanted);
+        };
+        let data =
+            json!({ "json": { "name": 1, "names": 2, "e a": 3, "e b": 4, "éa": 5, "éb": 6 } });
+        check("$json.n", data.clone(), "$json.name");
+        check("$json.N", data.clone(), "$json.name");
+        check("$json.é", data.clone(), "$json.é");
+        check("$json[\"", data.clone(), "$json[\"");
+        check("$json[\"e", data.clone(), "$json[\"e ");
+        check("$json.e", data, "$json[\"e ");
+        // In two places, they have nothing in common.
+        let nodes = json!({ "nodes": { "fetch": {}, "f-all": {} } });
+        check("$nodes.f", nodes, "$nodes.f");
+        assert_eq!(common("", &[]), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 use nebula_expression::is_unfinished;
 use reedline::{
     Color, ColumnarMenu, Completer, CompletionResult, Emacs, Highlighter, InputMode, KeyCode,
-    KeyModifiers, MenuBuilder as _, Prompt, PromptEditMode, PromptHistorySearch, Reedline,
+    KeyModifiers, MenuBuilder as _, Partial, Prompt, PromptEditMode, PromptHistorySearch, Reedline,
     ReedlineEvent, ReedlineMenu, Signal, Span, StyledText, Suggestion, ValidationResult, Validator,
     default_emacs_keybindings,
 };
@@ -131,6 +131,10 @@ impl Completer for FromData {
     fn complete(&mut self, line: &str, at: usize) -> CompletionResult {
         let data = self.0.get();
         let found = complete::complete(line, at, &data);
+        let partial = complete::common(line, &found).map(|(span, insert)| Partial {
+            span: Span::new(span.start, span.end),
+            insert,
+        });
         let suggestion = |candidate: complete::Candidate| Suggestion {
             value: candidate.text,
             display_override: Some(candidate.shown),
@@ -138,7 +142,7 @@ impl Completer for FromData {
             ..Suggestion::default()
         };
         let suggestions: Vec<Suggestion> = found.into_iter().map(suggestion).collect();
-        CompletionResult::fresh(suggestions)
+        CompletionResult::fresh(suggestions).with_partial(partial)
     }
 }
 
