@@ -203,6 +203,8 @@ fn there_are_colours_unless_they_are_not_wanted() {
         terminal.keys(TAB);
         terminal.shows("items");
         terminal.shows("toJsonString()");
+        let marked = terminal.screen().contents().contains("\n>name ");
+        assert_eq!(marked, !wanted, "{variables:?}");
         assert_eq!(is_coloured(&terminal), wanted, "{variables:?}");
         terminal.keys(CTRL_C);
         terminal.asks(">");

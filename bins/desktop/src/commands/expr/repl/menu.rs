@@ -82,7 +82,12 @@ impl Menu for Candidates {
         if self.0.get_values().is_empty() {
             return NOTHING.to_owned();
         }
-        self.0.menu_string(available_lines, use_ansi_coloring)
+        let text = self.0.menu_string(available_lines, use_ansi_coloring);
+        if use_ansi_coloring {
+            text
+        } else {
+            as_written(text, self.0.get_values())
+        }
     }
 
     fn min_rows(&self) -> u16 {
@@ -99,5 +104,40 @@ impl Menu for Candidates {
 
     fn is_awaiting_first_answer(&self) -> bool {
         self.0.is_awaiting_first_answer()
+    }
+}
+
+/// Without colours the menu marks what is selected with `>` and writes it in capitals, though a key in
+/// capitals is another key: it is put back as it is written.
+fn as_written(mut text: String, values: &[Suggestion]) -> String {
+    let marked = |shown: &str| text.find(&format!(">{}", shown.to_ascii_uppercase()));
+    let shown = values.iter().map(Suggestion::display_value);
+    let found = shown.filter_map(|shown| Some((marked(shown)? + 1, shown)));
+    // One may be the beginning of another.
+    if let Some((at, shown)) = found.max_by_key(|(_, shown)| shown.len()) {
+        text.replace_range(at..at + shown.len(), shown);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use reedline::Suggestion;
+
+    use super::as_written;
+
+    #[test]
+    fn what_is_selected_is_shown_as_it_is_written() {
+        let value = |text: &str| Suggestion {
+            value: text.to_owned(),
+            ..Suggestion::default()
+        };
+        let values = ["name", "names", "größe"].map(value);
+        let check =
+            |text: &str, wanted: &str| assert_eq!(as_written(text.to_owned(), &values), wanted);
+        check(">NAME  names", ">name  names");
+        check("name  >NAMES", "name  >names");
+        check("name  >GRößE", "name  >größe");
+        check("name  names", "name  names");
     }
 }
