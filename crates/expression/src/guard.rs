@@ -69,6 +69,18 @@ pub(crate) enum Guard {
     WellFormedResult,
     /// What an expression gives is data, and is not read as source again.
     OnePass,
+    /// A date is within 275,760 years, or invalid.
+    DateRange,
+    /// An invalid `DateTime`, `Duration` or `Interval` is no result.
+    ValidDates,
+    /// A local time is one time by the rules of its zone, also if clocks skip it or show it twice.
+    OneTime,
+    /// A zone is one of the database.
+    KnownZones,
+    /// Options are those that are known.
+    KnownOptions,
+    /// Formats are of a bounded size.
+    FormatSize,
 }
 
 /// Whether a guard is in its place.

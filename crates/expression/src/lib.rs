@@ -70,6 +70,8 @@ mod library;
 mod limits;
 mod locale;
 mod machine;
+#[cfg(test)]
+mod natives;
 mod numeral;
 mod outline;
 mod path;

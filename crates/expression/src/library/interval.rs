@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Purity,
     error::Fault,
+    guard::{self, Guard},
     machine::Machine,
     time::{
         date_time::{DateTime, Invalid},
@@ -352,7 +353,7 @@ fn split<'a>(
     if !interval.is_valid() || !step.valid || millis == 0.0 {
         return m.array(list);
     }
-    if millis.is_nan() || millis < 0.0 {
+    if (millis.is_nan() || millis < 0.0) && guard::holds(Guard::ArgumentRange) {
         return Err(no_step());
     }
     let mut start = interval.start;

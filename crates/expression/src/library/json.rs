@@ -6,7 +6,7 @@ use crate::{
     code::Callback,
     error::Fault,
     machine::{Machine, TextBuilder},
-    value::{Text, Val, is_too_nested, json_entries, number_text, too_nested},
+    value::{Text, Val, is_too_nested, json_entries, json_entries_bytes, number_text, too_nested},
 };
 
 pub(super) const STRINGIFY: Function = Function {
@@ -203,6 +203,7 @@ impl<'a> Writer<'a> {
             }
             (Val::JsonObject(map), None) => {
                 m.walk(map.len())?;
+                m.reserve(json_entries_bytes(map))?;
                 for (key, value) in json_entries(map) {
                     entry(m, out, Text::Utf8(key), Val::from_json(value))?;
                 }
@@ -223,6 +224,7 @@ impl<'a> Writer<'a> {
 }
 
 fn quote<'a>(m: &mut Machine<'a>, out: &mut TextBuilder<'a>, text: Text<'_>) -> Result<(), Fault> {
+    m.scan(text.size())?;
     out.push_str(m, "\"")?;
     match text {
         Text::Utf8(s) => quote_str(m, out, s)?,

@@ -88,6 +88,7 @@ fn to_well_formed<'a>(m: &mut Machine<'a>, this: Val<'a>, _: Args<'a, '_>) -> Ou
     match receiver(this) {
         Text::Utf8(_) => Ok(this),
         wide @ Text::Wide(_) => {
+            m.scan(wide.size())?;
             m.reserve(wide.size() * 2)?;
             m.copy_text(&wide.well_formed())
         }

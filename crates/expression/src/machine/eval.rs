@@ -8,7 +8,9 @@ use crate::{
     regex::Pattern,
     syntax::ast::{BinaryOp, UnaryOp},
     time::duration::Unit,
-    value::{Entries, Instance, Text, Val, array_index, json_entries, to_int32},
+    value::{
+        Entries, Instance, Text, Val, array_index, json_entries, json_entries_bytes, to_int32,
+    },
 };
 
 impl<'a> Machine<'a> {
@@ -188,6 +190,7 @@ impl<'a> Machine<'a> {
         match source {
             Val::JsonObject(map) => {
                 self.walk(map.len())?;
+                self.reserve(json_entries_bytes(map))?;
                 for (key, value) in json_entries(map) {
                     self.reserve_entry(entries)?;
                     entries.push(Text::Utf8(key), Val::from_json(value));

@@ -59,7 +59,7 @@ impl Rounding {
                 least
             }
             Precision::Significant((least, most)) => {
-                n.round(n.magnitude() - signed(most) + 1, 1, self.mode);
+                n.round(n.magnitude().saturating_sub(signed(most)) + 1, 1, self.mode);
                 usize::try_from(signed(least) - 1 - n.magnitude()).unwrap_or(0)
             }
             Precision::Both {
@@ -99,7 +99,7 @@ impl Rounding {
 impl Decimal {
     /// Rounds to a multiple of `increment` times ten to the power of `at`.
     pub(super) fn round(&mut self, at: i32, increment: u32, mode: Mode) {
-        let kept = self.top - at + 1;
+        let kept = self.top.saturating_sub(at).saturating_add(1);
         let len = signed(self.digits.len());
         if self.is_zero() || increment == 1 && kept >= len {
             return;

@@ -47,7 +47,9 @@ pub(crate) fn parts(n: f64, exact: Option<Decimal>, format: &Format) -> Vec<Part
     // A unit follows the whole number, the word of its power of ten what stands before it.
     decimal.shift(exponent);
     let least = usize::try_from(exponent).map_or(least, |power| least.saturating_sub(power));
-    let one = is_one(format.locale, &decimal, least);
+    // French has a form of its own for powers beyond, which looks as that for more.
+    let beyond = format.locale == Locale::Fr && !(0..=5).contains(&exponent);
+    let one = !beyond && is_one(format.locale, &decimal, least);
     around(inner, sign, one, pattern, format)
 }
 

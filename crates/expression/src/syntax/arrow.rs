@@ -212,19 +212,21 @@ impl<'a> Parser<'a> {
 
 /// Whether `=>` follows the parenthesis that closes the one at the start of `text`.
 ///
-/// Looks at bytes, over strings, comments and pattern literals. One of these behind a word such as
-/// `typeof` can mislead it, but then no `=>` follows, and the parenthesis is read as a group.
+/// Looks at bytes, over strings, comments and pattern literals.
 fn arrow_after_parens(text: &str) -> bool {
     let bytes = text.as_bytes();
     let (mut open, mut i) = (0_usize, 0_usize);
     // The last byte that is no blank: behind an operand `/` divides.
     let mut last = b'(';
+    // How many were open where each template around opened its `${`.
+    let mut templates = Vec::new();
     while let Some(b) = bytes.get(i) {
         i += 1;
         let before = last;
         if !b.is_ascii_whitespace() {
             last = *b;
         }
+        let mut in_template = false;
         match b {
             b'(' | b'[' | b'{' => open += 1,
             b')' | b']' | b'}' => {
@@ -232,8 +234,13 @@ fn arrow_after_parens(text: &str) -> bool {
                 if open == 0 {
                     break;
                 }
+                if templates.last() == Some(&open) {
+                    templates.pop();
+                    in_template = true;
+                }
             }
-            b'"' | b'\'' | b'`' => {
+            b'`' => in_template = true,
+            b'"' | b'\'' => {
                 while let Some(c) = bytes.get(i) {
                     i += 1 + usize::from(*c == b'\\');
                     if c == b {
@@ -253,20 +260,54 @@ fn arrow_after_parens(text: &str) -> bool {
                     .map_or(0, |len| len + 2);
                 last = before;
             }
-            b'/' if !matches!(
-                before,
-                b')' | b']' | b'}' | b'"' | b'\'' | b'`' | b'_' | b'$' | 0x80..
-            ) && !before.is_ascii_alphanumeric() =>
+            b'/' if !matches!(before, b')' | b']' | b'}' | b'"' | b'\'' | b'`')
+                && (!is_word(before) || ends_in_operator(&bytes[..i - 1])) =>
             {
                 i += pattern_length(&bytes[i..]);
             }
             _ => {}
+        }
+        if in_template {
+            i += template_length(&bytes[i..]);
+            last = bytes[i - 1];
+            if last == b'{' {
+                templates.push(open);
+                open += 1;
+            }
         }
     }
     open == 0
         && text
             .get(i..)
             .is_some_and(|rest| rest.trim_start().starts_with("=>"))
+}
+
+/// Bytes of a template's text, with the mark that ends it or the `${` that interrupts it.
+fn template_length(bytes: &[u8]) -> usize {
+    let mut i = 0;
+    while let Some(b) = bytes.get(i) {
+        i += 1;
+        match b {
+            b'\\' => i += 1,
+            b'`' => break,
+            b'$' if bytes.get(i) == Some(&b'{') => return i + 1,
+            _ => {}
+        }
+    }
+    i.min(bytes.len())
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
+}
+
+/// Whether the last word is one that an operand follows, so that `/` behind it begins a pattern.
+fn ends_in_operator(text: &[u8]) -> bool {
+    const WORDS: [&[u8]; 6] = [b"else", b"in", b"instanceof", b"return", b"typeof", b"void"];
+    let text = text.trim_ascii_end();
+    let len = text.iter().rev().take_while(|byte| is_word(**byte)).count();
+    let (before, word) = text.split_at(text.len() - len);
+    WORDS.contains(&word) && before.trim_ascii_end().last() != Some(&b'.')
 }
 
 /// Bytes of a pattern behind its opening `/`, with the closing one; of none 0.

@@ -72,23 +72,22 @@ pub(super) fn number(text: &str) -> Result<f64, &'static str> {
 
 /// Digits in base 2, 8 or 16 to the nearest number; separators are allowed.
 pub(crate) fn radix_digits(text: &str, radix: u32) -> Option<f64> {
-    let digits: Vec<u32> = text
-        .chars()
-        .filter(|c| *c != '_')
-        .map(|c| c.to_digit(radix))
-        .collect::<Option<_>>()?;
-    if digits.is_empty() {
+    let digits = text.chars().filter(|c| *c != '_');
+    if digits.clone().next().is_none() || !digits.clone().all(|c| c.is_digit(radix)) {
         return None;
     }
-    Some(digits_value(&digits, radix))
+    Some(digits_value(
+        digits.filter_map(|c| c.to_digit(radix)),
+        radix,
+    ))
 }
 
 /// The value of digits in a base that is a power of two is rounded once, to even; in another
 /// base as ECMA-262 allows for `parseInt`.
-pub(crate) fn digits_value(digits: &[u32], radix: u32) -> f64 {
+pub(crate) fn digits_value(digits: impl Iterator<Item = u32>, radix: u32) -> f64 {
     if !radix.is_power_of_two() {
-        return digits.iter().fold(0.0, |value, digit| {
-            value * f64::from(radix) + f64::from(*digit)
+        return digits.fold(0.0, |value, digit| {
+            value * f64::from(radix) + f64::from(digit)
         });
     }
     let bits_per_digit = radix.trailing_zeros();

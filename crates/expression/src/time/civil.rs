@@ -1,5 +1,7 @@
 //! The proleptic Gregorian calendar, by hand: years go from -271821 to 275760, as in JavaScript.
 
+use crate::guard::{Guard, holds};
+
 /// Milliseconds of a day.
 pub(crate) const DAY: i64 = 86_400_000;
 
@@ -156,7 +158,7 @@ pub(crate) fn make_time(parts: [f64; 7]) -> f64 {
 
 /// ECMA-262's `TimeClip`: NaN beyond what a date can hold.
 pub(crate) fn clip(time: f64) -> f64 {
-    if time.is_finite() && time.abs() <= MAX_TIME {
+    if time.is_finite() && (time.abs() <= MAX_TIME || !holds(Guard::DateRange)) {
         // No negative zero.
         time.trunc() + 0.0
     } else {

@@ -189,6 +189,10 @@ impl DateTime<'_> {
         let Some(days) = days.filter(|_| fits) else {
             return Self::invalid(Invalid::Unit);
         };
+        // Twice of what a date can be; further away milliseconds have no room.
+        if days.abs() > 200_000_000 {
+            return Self::invalid(Invalid::Input);
+        }
         let local = days * DAY + ((hour * 60 + minute) * 60 + second) * 1_000 + milli;
         let made = now.at(now.zone.resolve(local, offset).0);
         let weekday = get(Field::Weekday).filter(|_| !by_week);

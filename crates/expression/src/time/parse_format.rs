@@ -12,7 +12,10 @@ use super::{
     scan::milliseconds,
     tokens::{Token, macro_fields, split},
 };
-use crate::locale::Locale;
+use crate::{
+    guard::{Guard, holds},
+    locale::Locale,
+};
 
 /// A format of more pieces is refused.
 pub(crate) const MAX_TOKENS: usize = 128;
@@ -56,7 +59,7 @@ pub(crate) fn read<'t>(
             Token::Literal(_) => tokens.push(token),
         }
     }
-    if tokens.len() > MAX_TOKENS {
+    if tokens.len() > MAX_TOKENS && holds(Guard::FormatSize) {
         return Err(BadFormat::TooLong);
     }
     let has = |letter| {

@@ -6,6 +6,7 @@ use jiff::{
 };
 
 use super::civil::DAY;
+use crate::guard::{Guard, holds};
 
 /// Days of 400 years, after which the calendar and the rules of a zone repeat.
 const CYCLE: i64 = 146_097 * DAY;
@@ -99,6 +100,9 @@ impl<'a> Zone<'a> {
     /// The time at which clocks show `local`, found from the guess that `offset` holds, and the
     /// offset then. Of a time that comes twice the guess decides; a skipped one moves on.
     pub(crate) fn resolve(self, local: i64, offset: i64) -> (i64, i64) {
+        if !holds(Guard::OneTime) {
+            return (local, 0);
+        }
         let guess = local - offset;
         let second = self.offset(guess);
         if second == offset {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Items, Keyed, Match, Params, Url, Val, number_text};
 use crate::{
     error::Fault,
+    guard::{Guard, holds},
     library::{
         DateFormat, Interval, NumberFormat, Outcome, Receiver, date_json, date_time_get,
         date_time_json, date_time_text, duration_get, duration_json, interval_get, interval_text,
@@ -219,7 +220,8 @@ impl<'a> Instance<'a> {
             Instance::DateTime(_) | Instance::Duration(_) | Instance::Interval(_) => {
                 return match self.time_text() {
                     Some(text) => Ok(Value::String(text)),
-                    None => Err(self.is_invalid()),
+                    None if holds(Guard::ValidDates) => Err(self.is_invalid()),
+                    None => Ok(Value::Null),
                 };
             }
         };

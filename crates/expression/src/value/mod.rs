@@ -25,7 +25,9 @@ pub(crate) use matched::Match;
 pub(crate) use notation::notation;
 pub(crate) use number::{exponential_text, fixed, number_text, precise, radix_text};
 pub(crate) use number_parse::{parse_float, parse_int, parse_number};
-pub(crate) use object::{Entries, Object, SMALL, array_index, json_entries, lookup};
+pub(crate) use object::{
+    Entries, Object, SMALL, array_index, json_entries, json_entries_bytes, lookup,
+};
 pub(crate) use text::Text;
 pub(crate) use url::{Params, Url};
 

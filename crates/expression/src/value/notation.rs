@@ -52,14 +52,11 @@ impl Writer {
             Val::Num(n) if n == 0.0 && n.is_sign_negative() => self.push("-0"),
             Val::Num(n) => self.push(number_text(n).as_str()),
             Val::Exact(n) => self.push(&n.to_string()),
-            Val::JsonObject(map) => self.listed(
-                '{',
-                '}',
-                json_entries(map).into_iter(),
-                |writer, (key, value)| {
+            Val::JsonObject(map) => {
+                self.listed('{', '}', json_entries(map), |writer, (key, value)| {
                     writer.entry(Text::Utf8(key), Val::from_json(value), depth + 1)
-                },
-            ),
+                })
+            }
             Val::Object(object) => {
                 self.listed('{', '}', object.entries().iter(), |writer, (key, value)| {
                     writer.entry(*key, *value, depth + 1)

@@ -93,14 +93,19 @@ pub(crate) fn parse_int(text: &str, radix: i32) -> f64 {
         return f64::NAN;
     }
     let base = base.unsigned_abs();
-    let digits: Vec<u32> = rest.chars().map_while(|c| c.to_digit(base)).collect();
+    // Only ASCII has digits.
+    let len = rest
+        .bytes()
+        .take_while(|b| char::from(*b).is_digit(base))
+        .count();
+    let digits = &rest[..len];
     if digits.is_empty() {
         return f64::NAN;
     }
     let value = if base == 10 {
-        rest[..digits.len()].parse().unwrap_or(f64::NAN)
+        digits.parse().unwrap_or(f64::NAN)
     } else {
-        digits_value(&digits, base)
+        digits_value(digits.chars().filter_map(|c| c.to_digit(base)), base)
     };
     if negative { -value } else { value }
 }

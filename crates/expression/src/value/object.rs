@@ -177,10 +177,31 @@ fn distinct<'a>(entries: &[(Text<'a>, Val<'a>)]) -> Vec<(Text<'a>, Val<'a>)> {
 }
 
 /// The keys and values of an object of the data, in JavaScript's order.
-pub(crate) fn json_entries(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
-    let mut entries: Vec<_> = map.iter().collect();
-    if map.keys().any(|key| array_index(key).is_some()) {
-        entries.sort_by_key(|(key, _)| array_index(key).unwrap_or(u32::MAX));
+///
+/// Keys that are indices come first, which takes a list of [`json_entries_bytes`].
+pub(crate) fn json_entries<'a>(
+    map: &'a Map<String, Value>,
+) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
+    let (mut sorted, mut plain) = (Vec::new(), None);
+    if has_indices(map) {
+        sorted = map.iter().collect();
+        sorted.sort_by_key(|(key, _)| array_index(key).unwrap_or(u32::MAX));
+    } else {
+        plain = Some(map.iter());
     }
-    entries
+    sorted.into_iter().chain(plain.into_iter().flatten())
+}
+
+/// Bytes that [`json_entries`] holds while it runs.
+pub(crate) fn json_entries_bytes(map: &Map<String, Value>) -> usize {
+    if has_indices(map) {
+        // The sort takes as much again.
+        2 * map.len() * size_of::<(&String, &Value)>()
+    } else {
+        0
+    }
+}
+
+fn has_indices(map: &Map<String, Value>) -> bool {
+    map.keys().any(|key| array_index(key).is_some())
 }

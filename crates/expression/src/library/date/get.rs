@@ -2,7 +2,7 @@
 
 use super::millis;
 use crate::{
-    library::{Args, Method, Outcome, method},
+    library::{Args, Method, Outcome, method, object::has_own_property},
     machine::Machine,
     time::civil::Civil,
     value::{Instance, Val},
@@ -33,6 +33,8 @@ pub(in crate::library) const METHODS: &[Method] = &[
     method("getUTCMinutes", |_, this, _| utc(this, |t| t.minute)),
     method("getUTCMonth", |_, this, _| utc(this, |t| t.month - 1)),
     method("getUTCSeconds", |_, this, _| utc(this, |t| t.second)),
+    // It has no keys.
+    method("hasOwnProperty", has_own_property),
 ];
 
 fn local<'a>(m: &mut Machine<'a>, this: Val<'a>, get: fn(&Civil) -> i64) -> Outcome<'a> {

@@ -33,6 +33,10 @@ fn written<'a>(
     date: bool,
     time: bool,
 ) -> Outcome<'a> {
+    // An invalid date is not asked how it should be written.
+    let Some(at) = millis(this) else {
+        return m.copy_text(INVALID);
+    };
     let locale = locale_of(args.get(0))?;
     let (mut fields, zone) = date_fields(m, args.get(1), locale)?;
     let wrong_style = match (date, time) {
@@ -53,8 +57,5 @@ fn written<'a>(
             fields = fields.with_time();
         }
     }
-    match millis(this) {
-        Some(at) => m.copy_text(&format::text(at, zone, locale, &fields)),
-        None => m.copy_text(INVALID),
-    }
+    m.copy_text(&format::text(at, zone, locale, &fields))
 }

@@ -15,7 +15,7 @@ use crate::{
         fields::{FIELDS, Field, Values},
         zone::Zone,
     },
-    value::{Instance, Text, Val, json_entries},
+    value::{Instance, Text, Val, json_entries, json_entries_bytes},
 };
 
 /// The keys and values of an object.
@@ -26,13 +26,14 @@ pub(in crate::library) fn entries<'a>(
     match object {
         Val::JsonObject(map) => {
             m.walk(map.len())?;
-            let entries = json_entries(map).into_iter();
-            Ok(entries
+            m.reserve(json_entries_bytes(map) + map.len() * size_of::<(Text<'_>, Val<'_>)>())?;
+            Ok(json_entries(map)
                 .map(|(key, value)| (Text::Utf8(key.as_str()), Val::from_json(value)))
                 .collect())
         }
         Val::Object(object) => {
             m.walk(object.entries().len())?;
+            m.reserve(size_of_val(object.entries()))?;
             Ok(object.entries().to_vec())
         }
         other => Err(Fault::new(

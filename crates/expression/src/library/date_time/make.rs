@@ -162,6 +162,8 @@ fn read<'a>(
 ) -> Outcome<'a> {
     let text = m.text_of(args.get(0))?;
     m.scan(text.size())?;
+    // Some forms are read from a copy.
+    m.reserve(text.size())?;
     let parsed = text.utf8().and_then(form).map(|parsed| (parsed, None));
     let time = interpret(m, parsed, args.get(1))?;
     m.date_time(time)
@@ -246,6 +248,7 @@ pub(super) fn any_form<'a>(
     text: &'a str,
 ) -> Result<Option<DateTime<'a>>, Fault> {
     m.scan(text.len())?;
+    m.reserve(text.len())?;
     let text = text.trim();
     let forms: [fn(&str) -> Option<Parsed<'_>>; 4] = [
         luxon_parse::iso,

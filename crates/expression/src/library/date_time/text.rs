@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     error::Fault,
+    guard::{Guard, holds},
     library::{
         Args, Outcome,
         intl::{choice, date_fields},
@@ -201,7 +202,7 @@ pub(in crate::library) fn to_format<'a>(
         return m.copy_text(INVALID);
     }
     let format = format.well_formed();
-    if format.len() * LONGEST > m.context.limits.string_bytes {
+    if format.len() * LONGEST > m.context.limits.string_bytes && holds(Guard::FormatSize) {
         return Err(Fault::new("TYPE_ARGUMENT", "the format is too long"));
     }
     m.copy_text(&tokens::write(&time, &format, locale))
@@ -231,10 +232,10 @@ pub(super) fn to_locale_string<'a>(
     args: Args<'a, '_>,
 ) -> Outcome<'a> {
     let time = receiver(this);
-    let (fields, zone, locale) = locale_fields(m, &time, args)?;
     if !time.is_valid() {
         return m.copy_text(INVALID);
     }
+    let (fields, zone, locale) = locale_fields(m, &time, args)?;
     m.copy_text(&format::text(time.millis, zone, locale, &fields))
 }
 
@@ -244,8 +245,8 @@ pub(super) fn to_locale_parts<'a>(
     args: Args<'a, '_>,
 ) -> Outcome<'a> {
     let time = receiver(this);
-    let (fields, zone, locale) = locale_fields(m, &time, args)?;
     let parts = if time.is_valid() {
+        let (fields, zone, locale) = locale_fields(m, &time, args)?;
         format::parts(time.millis, zone, locale, &fields)
     } else {
         Vec::new()

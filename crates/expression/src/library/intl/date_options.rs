@@ -3,6 +3,7 @@
 use super::options::{choice, fixed, only, option};
 use crate::{
     error::Fault,
+    guard::{Guard, holds},
     locale::Locale,
     machine::Machine,
     time::{
@@ -105,13 +106,17 @@ pub(in crate::library) fn date_fields<'a>(
         );
     }
     if let Some(name) = option(m, options, "timeZone")? {
-        zone = Zone::find(name).ok_or_else(|| {
-            Fault::new(
-                "TYPE_RANGE",
-                "the option `timeZone` names no zone that is known",
-            )
-            .hint("use an IANA name such as `Europe/Berlin`")
-        })?;
+        zone = match Zone::find(name) {
+            Some(zone) => zone,
+            None if holds(Guard::KnownZones) => return Err(no_zone()),
+            None => Zone::UTC,
+        };
     }
     Ok((fields, zone))
+}
+
+#[cold]
+fn no_zone() -> Fault {
+    let message = "the option `timeZone` names no zone that is known";
+    Fault::new("TYPE_RANGE", message).hint("use an IANA name such as `Europe/Berlin`")
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     error::Fault,
+    guard::{Guard, holds},
     locale::{Locale, NoLocale},
     machine::Machine,
     suggest,
@@ -49,7 +50,7 @@ pub(super) fn only<'a>(m: &mut Machine<'a>, options: Val<'a>, known: &[&str]) ->
     }
     for (key, value) in m.own_entries(options)? {
         let is_known = key.utf8().is_some_and(|key| known.contains(&key));
-        if !is_known && !matches!(value, Val::Undefined) {
+        if !is_known && !matches!(value, Val::Undefined) && holds(Guard::KnownOptions) {
             return Err(unknown(key, known));
         }
     }
