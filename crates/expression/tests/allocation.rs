@@ -1,4 +1,7 @@
-//! A path gives the scope's own value without a single allocation: an allocator counts.
+//! What takes memory and what does not: an allocator counts.
+//!
+//! A path gives the scope's own value without a single allocation, and compiling allocates what the
+//! program keeps, not what it is made from.
 
 // An allocator cannot be written otherwise; this one only counts and passes on.
 #![expect(unsafe_code, reason = "`GlobalAlloc` is an unsafe trait")]
@@ -82,6 +85,23 @@ fn a_path_that_yields_a_reference_takes_no_memory() {
         assert!(std::ptr::eq(value, expected), "{source}");
         assert_eq!(taken, 0, "{source}");
     }
+}
+
+#[test]
+fn compiling_takes_memory_for_the_program_alone() {
+    let check = |source: &str, takes: usize| {
+        let compile = || Program::compile(source, &CompileOptions::default()).unwrap();
+        // The thread's arena and the tables of the library are there from the first time on.
+        compile();
+        assert_eq!(counted(compile).0, takes, "{source}");
+    };
+    // The source, the nodes with their places, and the program that is shared.
+    check("1", 4);
+    check("(((1 + 2) * 3 ** (4 - 5)))", 4);
+    // The steps, their keys, and in the report the root, the path and the list that it stands in.
+    check("$json.total", 9);
+    check("((($json)['\\u0074otal']))", 9);
+    check("$json /* what is read here is not kept */ . total", 9);
 }
 
 #[test]

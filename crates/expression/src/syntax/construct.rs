@@ -25,7 +25,7 @@ impl<'a> Parser<'a> {
                 self.expected("a name after the dot");
                 return ExprKind::Error;
             }
-            name = self.keep_text(&format!("{name}.{}", self.name()));
+            name = bumpalo::format!(in self.arena, "{name}.{}", self.name()).into_bump_str();
             self.advance();
         }
         let name_span = self.since(name_start);

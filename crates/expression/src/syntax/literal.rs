@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use bumpalo::Bump;
+use bumpalo::{
+    Bump,
+    collections::{String as ArenaString, Vec as ArenaVec},
+};
 
 use super::ast::Cooked;
 
@@ -117,7 +120,10 @@ pub(super) fn text<'a>(raw: &'a str, template: bool, arena: &'a Bump) -> Result<
     if !raw.contains(['\\', '\r']) {
         return Ok(Cooked::Text(raw));
     }
-    let mut out = Out::default();
+    let mut out = Out {
+        text: ArenaString::new_in(arena),
+        units: None,
+    };
     let mut chars = raw.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         if c == '\r' && template {
@@ -165,7 +171,7 @@ pub(super) fn text<'a>(raw: &'a str, template: bool, arena: &'a Bump) -> Result<
             other => out.push(other),
         }
     }
-    Ok(out.finish(arena))
+    Ok(out.finish())
 }
 
 fn wrong(message: &'static str, start: usize, len: usize) -> Wrong {
@@ -197,13 +203,12 @@ pub(super) fn unicode(rest: &str) -> Option<(u32, usize)> {
 }
 
 /// A string under construction; turns to UTF-16 at the first surrogate escape.
-#[derive(Default)]
-struct Out {
-    text: String,
-    units: Option<Vec<u16>>,
+struct Out<'a> {
+    text: ArenaString<'a>,
+    units: Option<ArenaVec<'a, u16>>,
 }
 
-impl Out {
+impl<'a> Out<'a> {
     fn push(&mut self, c: char) {
         match &mut self.units {
             Some(units) => units.extend_from_slice(c.encode_utf16(&mut [0; 2])),
@@ -216,20 +221,21 @@ impl Out {
             (Some(units), _) => units.push(unit),
             (None, Some(c)) => self.text.push(c),
             (None, None) => {
-                let mut units: Vec<u16> = self.text.encode_utf16().collect();
+                let mut units = ArenaVec::new_in(self.text.bump());
+                units.extend(self.text.encode_utf16());
                 units.push(unit);
                 self.units = Some(units);
             }
         }
     }
 
-    fn finish(self, arena: &Bump) -> Cooked<'_> {
+    fn finish(self) -> Cooked<'a> {
         match self.units {
-            None => Cooked::Text(arena.alloc_str(&self.text)),
+            None => Cooked::Text(self.text.into_bump_str()),
             // Two escapes may have made a whole pair.
-            Some(units) => match String::from_utf16(&units) {
-                Ok(text) => Cooked::Text(arena.alloc_str(&text)),
-                Err(_) => Cooked::Units(arena.alloc_slice_copy(&units)),
+            Some(units) => match ArenaString::from_utf16_in(&units, self.text.bump()) {
+                Ok(text) => Cooked::Text(text.into_bump_str()),
+                Err(_) => Cooked::Units(units.into_bump_slice()),
             },
         }
     }

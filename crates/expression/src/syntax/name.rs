@@ -1,5 +1,7 @@
 //! Names: which characters they have, and the escapes that may stand for them.
 
+use bumpalo::{Bump, collections::String as ArenaString};
+
 use super::{literal, parser::Parser};
 
 /// Words that name nothing, also if they are written with escapes.
@@ -104,8 +106,8 @@ fn escape(text: &str) -> Option<(char, usize)> {
 }
 
 /// The name that is written so.
-fn unescaped(text: &str) -> String {
-    let mut name = String::with_capacity(text.len());
+fn unescaped<'a>(text: &str, arena: &'a Bump) -> &'a str {
+    let mut name = ArenaString::with_capacity_in(text.len(), arena);
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
         name.push_str(&rest[..at]);
@@ -116,7 +118,7 @@ fn unescaped(text: &str) -> String {
         rest = &rest[at + len..];
     }
     name.push_str(rest);
-    name
+    name.into_bump_str()
 }
 
 impl<'a> Parser<'a> {
@@ -124,7 +126,7 @@ impl<'a> Parser<'a> {
     pub(super) fn name(&self) -> &'a str {
         let text = self.text();
         if text.contains('\\') {
-            self.keep_text(&unescaped(text))
+            unescaped(text, self.arena)
         } else {
             text
         }

@@ -114,10 +114,6 @@ impl<'a> Parser<'a> {
         self.arena.alloc_slice_copy(list)
     }
 
-    pub(super) fn keep_text(&self, text: &str) -> &'a str {
-        self.arena.alloc_str(text)
-    }
-
     // Tokens.
 
     pub(super) fn advance(&mut self) -> Token {

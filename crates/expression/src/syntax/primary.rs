@@ -276,7 +276,7 @@ impl<'a> Parser<'a> {
                 });
                 self.advance();
                 let text = crate::value::number_text(value);
-                Key::Fixed(Cooked::Text(self.keep_text(text.as_str())))
+                Key::Fixed(Cooked::Text(self.arena.alloc_str(text.as_str())))
             }
             Kind::LeftBracket => {
                 self.advance();
