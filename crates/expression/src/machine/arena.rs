@@ -1,14 +1,14 @@
-//! The memory of an evaluation, handed on from one to the next on the same thread.
+//! The memory of an evaluation or a compilation, handed on from one to the next on the same thread.
 //!
-//! Most evaluations take less than a memory page; asking the system's allocator for it and giving
-//! it back would take longer than they do.
+//! Most of them take less than a memory page; asking the system's allocator for it and giving it
+//! back would take longer than they do.
 
 use std::cell::Cell;
 
 use bumpalo::Bump;
 
 /// An arena of more bytes is given back rather than kept: a thread holds at most this much for its
-/// next evaluation.
+/// next loan.
 const KEPT_BYTES: usize = 64 * 1024;
 
 thread_local! {
