@@ -38,11 +38,9 @@ impl Shape {
     }
 
     /// An object with these keys, which are the literal's, and null for every value.
-    pub(crate) fn template<'k>(&self, keys: impl Iterator<Item = &'k str>) -> Map<String, Value> {
-        let template = self
-            .template
-            .get_or_init(|| keys.map(|key| (key.to_owned(), Value::Null)).collect());
-        template.clone()
+    pub(crate) fn template<'k>(&self, keys: impl Iterator<Item = &'k str>) -> &Map<String, Value> {
+        self.template
+            .get_or_init(|| keys.map(|key| (key.to_owned(), Value::Null)).collect())
     }
 }
 

@@ -136,7 +136,12 @@ impl Border {
                 }
                 *out = Value::Array(array);
             }
-            Val::Object(object) => *out = Value::Object(self.map(object, depth)?),
+            Val::Object(object) => {
+                *out = Value::Object(Map::new());
+                if let Value::Object(map) = out {
+                    self.write_map(map, object, depth)?;
+                }
+            }
             Val::Instance(Instance::Match(found)) => {
                 return self.write(out, found.array(), depth);
             }
@@ -150,7 +155,13 @@ impl Border {
         Ok(())
     }
 
-    fn map(&mut self, object: &Object<'_>, depth: usize) -> Result<Map<String, Value>, Fault> {
+    /// Puts the entries of an object into an empty map.
+    fn write_map(
+        &mut self,
+        out: &mut Map<String, Value>,
+        object: &Object<'_>,
+        depth: usize,
+    ) -> Result<(), Fault> {
         let entries = object.entries();
         let whole = !entries
             .iter()
@@ -158,23 +169,24 @@ impl Border {
         let keys: usize = entries.iter().map(|(key, _)| key.size()).sum();
         if whole {
             self.charge(keys + entries.len() * VALUE_BYTES)?;
-            if let Some(mut map) = object.template() {
-                for (out, (_, value)) in map.values_mut().zip(entries) {
+            if let Some(template) = object.template() {
+                out.clone_from(template);
+                for (out, (_, value)) in out.values_mut().zip(entries) {
                     self.write(out, *value, depth + 1)?;
                 }
-                return Ok(map);
+                return Ok(());
             }
         }
-        let mut map = Map::with_capacity(entries.len());
+        *out = Map::with_capacity(entries.len());
         for (key, value) in entries {
             if !matches!(value, Val::Undefined) {
                 if !whole {
                     self.charge(key.size() + VALUE_BYTES)?;
                 }
-                map.insert(key.well_formed(), self.json(*value, depth + 1)?);
+                out.insert(key.well_formed(), self.json(*value, depth + 1)?);
             }
         }
-        Ok(map)
+        Ok(())
     }
 
     /// Charges what a copy of data will take.

@@ -49,7 +49,7 @@ impl<'a> Object<'a> {
     }
 
     /// The JSON object with its keys and null for every value, if there is a cheap one.
-    pub(crate) fn template(&self) -> Option<Map<String, Value>> {
+    pub(crate) fn template(&self) -> Option<&'a Map<String, Value>> {
         // The keys of a literal are UTF-8.
         let keys = self
             .entries
