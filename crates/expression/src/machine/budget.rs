@@ -135,6 +135,7 @@ impl Machine<'_> {
     fn arena_full(&self) -> Fault {
         let limit = self.context.limits.arena_bytes;
         let message = format!("the expression makes more than {limit} bytes of values");
-        Fault::new("LIMIT_ARENA", message).hint("split the work over several nodes")
+        Fault::new("LIMIT_ARENA", message)
+            .hint("split the work over several nodes; a text of many pieces is best made by `join`")
     }
 }

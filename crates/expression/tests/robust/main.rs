@@ -58,6 +58,24 @@ const PIECES: &[&str] = &[
     "Date",
     "RegExp(",
     "Set(",
+    "new Map(",
+    "new URL('http://a/')",
+    "new URLSearchParams(",
+    "new Date(8.64e15)",
+    "new Intl.NumberFormat('de', {",
+    "new Intl.DateTimeFormat('ja', {",
+    "dateStyle: 'full'",
+    "notation: 'compact'",
+    "maximumFractionDigits: 1e9",
+    "DateTime.fromISO('2026')",
+    ".plus({ days: 1e300 })",
+    ".setZone('Europe/Berlin')",
+    "Interval.after($now, 1e9)",
+    ".splitBy(1)",
+    ".toFormat('yyyy')",
+    ".toLocaleString()",
+    ".match(/(a*)*/g)",
+    "/(?<n>x)|[^y]{2,}?/giu",
     "async ",
     "function",
     "this",
@@ -125,12 +143,27 @@ fn change(text: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
     }
 }
 
+/// What the cases of other tests are: each begins with an expression.
+fn cases() -> Vec<&'static str> {
+    let files = [
+        include_str!("../cases.txt"),
+        include_str!("../cases/blocks.txt"),
+        include_str!("../cases/collections.txt"),
+        include_str!("../cases/numbers.txt"),
+        include_str!("../cases/regexes.txt"),
+        include_str!("../cases/unicode.txt"),
+        include_str!("../cases/urls.txt"),
+        include_str!("../time/locales.txt"),
+        include_str!("../time/luxon.txt"),
+    ];
+    let lines = files.into_iter().flat_map(str::lines);
+    let sources = lines.map(|line| line.split('\t').next().unwrap_or_default());
+    sources.filter(|line| !line.trim().is_empty()).collect()
+}
+
 #[test]
 fn any_text_compiles_or_is_refused_and_what_compiles_ends() {
-    let cases: Vec<&str> = include_str!("../cases.txt")
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let cases = cases();
     let mut chance = Chance(1);
     for _ in 0..TEXTS {
         let mut text = cases[chance.below(cases.len())].as_bytes().to_vec();

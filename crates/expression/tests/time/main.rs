@@ -108,6 +108,12 @@ fn date_times_durations_and_intervals_agree_with_luxon() {
     check(include_str!("luxon.txt"));
 }
 
+/// Formats of random tokens, in random languages and zones, written and read.
+#[test]
+fn random_formats_agree_with_luxon() {
+    check(include_str!("tokens.txt"));
+}
+
 #[test]
 fn what_has_no_date_is_an_error_where_it_leaves() {
     let code = |source| evaluate(source, "UTC").unwrap_err();

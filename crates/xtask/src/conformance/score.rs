@@ -18,8 +18,8 @@ pub(crate) struct Floors {
 
 /// What was reached; the goals are 99.5 and 95.
 pub(crate) const FLOORS: Floors = Floors {
-    of_others: 99.8,
-    of_all: 97.8,
+    of_others: 99.95,
+    of_all: 98.0,
 };
 
 /// Cases by their verdict.

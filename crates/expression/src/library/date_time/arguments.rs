@@ -143,6 +143,12 @@ pub(super) fn field_values<'a>(m: &mut Machine<'a>, object: Val<'a>) -> Result<V
         };
         values[field as usize] = Some(count(m, value)?);
     }
+    one_calendar(&values)?;
+    Ok(values)
+}
+
+/// Refuses a day that is named by fields of several calendars.
+pub(super) fn one_calendar(values: &Values) -> Result<(), Fault> {
     let has = |field: Field| values[field as usize].is_some();
     let week = [Field::WeekYear, Field::WeekNumber].into_iter().any(has);
     let month_day = [Field::Month, Field::Day].into_iter().any(has);
@@ -152,7 +158,7 @@ pub(super) fn field_values<'a>(m: &mut Machine<'a>, object: Val<'a>) -> Result<V
         return Err(Fault::new("TYPE_ARGUMENT", message)
             .hint("name a day by year, month, day, or by weekYear, weekNumber, weekday"));
     }
-    Ok(values)
+    Ok(())
 }
 
 /// A zone: a name, minutes, or the workflow's; `None` if there is no such zone.

@@ -1,6 +1,6 @@
 //! How a `DateTime` comes about.
 
-use super::arguments::{field_values, place, time_like};
+use super::arguments::{field_values, one_calendar, place, time_like};
 use crate::{
     Purity,
     error::Fault,
@@ -220,7 +220,12 @@ fn by_format<'a>(
         _ => Ok(None),
     };
     match read {
-        Ok(parsed) => interpret(m, parsed, options),
+        Ok(parsed) => {
+            if let Some((parsed, _)) = &parsed {
+                one_calendar(&parsed.values)?;
+            }
+            interpret(m, parsed, options)
+        }
         Err(BadFormat::TooLong) => Err(Fault::new(
             "TYPE_ARGUMENT",
             format!("the format has more than {MAX_TOKENS} parts"),
