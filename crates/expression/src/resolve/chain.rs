@@ -49,35 +49,17 @@ impl<'a> Resolver<'a> {
                 (LinkKind::Index(_), None, Some((args, _, args_span))) => {
                     i += 1;
                     self.elements(args, args_span);
-                    let hint = "write the method's name after a dot";
-                    let message = "a method cannot be chosen while running";
-                    let place = link.span.to(args_span);
-                    self.error(
-                        "UNSUPPORTED_DYNAMIC_CALL",
-                        message,
-                        place,
-                        Some(hint.into()),
-                    );
+                    self.dynamic_call(link.span.to(args_span));
                     None
                 }
                 (LinkKind::Call(args), ..) => {
                     self.elements(args, link.span);
-                    if !matches!(base.kind, ExprKind::Error) {
-                        let hint = "values are not functions; a function is called by its name";
-                        let message = "this is not a function";
-                        self.error("UNSUPPORTED_CALL", message, link.span, Some(hint.into()));
-                    }
+                    self.call_of_value(base, link.span);
                     None
                 }
                 (_, Some(name), None) => {
                     path_goes_on(&mut path, &name);
-                    let id = length(&self.code.keys);
-                    let key = Key::new(&name);
-                    let kind = key
-                        .index()
-                        .map_or(StepKind::Key(id), |at| StepKind::At(at, id));
-                    self.code.keys.push(key);
-                    Some(kind)
+                    Some(self.key(&name))
                 }
                 (LinkKind::Index(index), None, None) => {
                     path_ends(&mut path, &mut self.report.paths);
@@ -110,6 +92,29 @@ impl<'a> Resolver<'a> {
             None => Node::Chain { base, steps },
         };
         self.push(node, span)
+    }
+
+    fn key(&mut self, name: &str) -> StepKind {
+        let id = length(&self.code.keys);
+        let key = Key::new(name);
+        let index = key.index();
+        self.code.keys.push(key);
+        index.map_or(StepKind::Key(id), |at| StepKind::At(at, id))
+    }
+
+    fn dynamic_call(&mut self, span: Span) {
+        let hint = "write the method's name after a dot";
+        let message = "a method cannot be chosen while running";
+        self.error("UNSUPPORTED_DYNAMIC_CALL", message, span, Some(hint.into()));
+    }
+
+    fn call_of_value(&mut self, base: &Expr<'a>, span: Span) {
+        // What went wrong there has been told.
+        if !matches!(base.kind, ExprKind::Error) {
+            let hint = "values are not functions; a function is called by its name";
+            let message = "this is not a function";
+            self.error("UNSUPPORTED_CALL", message, span, Some(hint.into()));
+        }
     }
 
     fn is_binding(&self, base: &Expr<'a>) -> bool {

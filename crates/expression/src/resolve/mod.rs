@@ -18,7 +18,7 @@ use bumpalo::Bump;
 use smallvec::SmallVec;
 
 use crate::{
-    CompileOptions, ExpressionError, NodeReference, Phase, Purity, Report, Root,
+    CompileOptions, ExpressionError, Phase, Purity, Report, Root,
     code::{Code, Element, Node, NodeId, Property, Run},
     guard,
     machine::Shape,
@@ -321,33 +321,6 @@ impl<'a> Resolver<'a> {
             }
             None => Node::Object(properties),
         }
-    }
-
-    /// Notes that the source names a node, and gives its slot.
-    fn node_reference(&mut self, id: &str, span: Span, optional: bool) -> u16 {
-        let (start, end) = (span.start as usize, span.end as usize);
-        let mention = crate::NodeSpan {
-            start,
-            end,
-            optional,
-        };
-        if let Some(slot) = self.report.nodes.iter().position(|node| node.node == id) {
-            let node = &mut self.report.nodes[slot];
-            node.optional &= optional;
-            node.spans.push(mention);
-            return slot as u16;
-        }
-        let slot = self.report.nodes.len();
-        let node = id.to_owned();
-        self.report.nodes.push(NodeReference {
-            node,
-            start,
-            end,
-            optional,
-            spans: vec![mention],
-        });
-        // A source of 64 KiB cannot name 65,536 nodes.
-        u16::try_from(slot).unwrap_or(u16::MAX)
     }
 
     fn root_used(&mut self, root: Root) {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{Resolver, chain::Head, literal_key};
 use crate::{
+    NodeReference, NodeSpan,
     code::{Node, NodeField},
     syntax::ast::{Expr, Link, LinkKind, Span},
 };
@@ -96,5 +97,32 @@ impl<'a> Resolver<'a> {
             taken: 1,
             path: Some(format!("$nodes.{id}")),
         }
+    }
+
+    /// Notes that the source names a node, and gives its slot.
+    fn node_reference(&mut self, id: &str, span: Span, optional: bool) -> u16 {
+        let (start, end) = (span.start as usize, span.end as usize);
+        let mention = NodeSpan {
+            start,
+            end,
+            optional,
+        };
+        if let Some(slot) = self.report.nodes.iter().position(|node| node.node == id) {
+            let node = &mut self.report.nodes[slot];
+            node.optional &= optional;
+            node.spans.push(mention);
+            return slot as u16;
+        }
+        let slot = self.report.nodes.len();
+        let node = id.to_owned();
+        self.report.nodes.push(NodeReference {
+            node,
+            start,
+            end,
+            optional,
+            spans: vec![mention],
+        });
+        // A source of 64 KiB cannot name 65,536 nodes.
+        u16::try_from(slot).unwrap_or(u16::MAX)
     }
 }
