@@ -69,7 +69,9 @@ fn a_driver_that_only_waits_hears_of_the_end() {
 #[test]
 fn one_process_drives_while_another_pauses_and_lets_it_go_on() {
     let user = User::new();
-    user.write("chain.yaml", &chain(300));
+    // A wait in the middle: whoever pauses it is in time, however slow the machine.
+    let gate = "  - { id: gate, action: flow.wait, parameters: { for: 5s } }\n  - { id: n150,";
+    user.write("chain.yaml", &chain(300).replace("  - { id: n150,", gate));
     let ledger = user.work().join("lines.txt");
     let running = user.begin(&["run", "chain.yaml", "--grant-requested"]);
     wait_until("the chain has begun", || lines(&ledger).len() >= 3);
