@@ -119,6 +119,12 @@ impl Picture {
                 }
                 return;
             }
+            EventKind::BodyClosed { instance } if instance.item.is_some() => {
+                if let Some((ended, _)) = &mut self.row(instance).items {
+                    *ended += 1;
+                }
+                return;
+            }
             EventKind::Paused | EventKind::Resumed => {
                 self.paused = *kind == EventKind::Paused;
                 return;

@@ -88,6 +88,27 @@ pub enum ControlKind {
     Fail,
     /// The execution completes here.
     Stop,
+    /// The body once per element of a list.
+    ForEach,
+    /// The body again and again, while or until something holds.
+    Loop,
+    /// The body once, its branches side by side.
+    Parallel,
+    /// The body once, until its first branch has ended.
+    Race,
+    /// The body once, and what handles its failure.
+    Try,
+}
+
+impl ControlKind {
+    /// Whether it has a body.
+    #[must_use]
+    pub fn has_body(self) -> bool {
+        matches!(
+            self,
+            Self::ForEach | Self::Loop | Self::Parallel | Self::Race | Self::Try
+        )
+    }
 }
 
 /// A parameter whose text is an expression without braces around it.

@@ -1,5 +1,7 @@
 //! Control actions: the machine interprets them, here is what they take and give.
 
+mod body;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -35,8 +37,11 @@ impl Action for ControlAction {
 
 /// The control actions, sorted by id.
 pub(crate) fn all() -> Vec<Arc<dyn Action>> {
-    [fail(), if_(), signal(), stop(), switch(), wait()]
-        .into_iter()
+    let plain = [fail(), if_(), signal(), stop(), switch(), wait()];
+    let mut all: Vec<_> = body::all().into_iter().chain(plain).collect();
+    all.sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
+    let actions = all.into_iter();
+    actions
         .map(|metadata| Arc::new(ControlAction { metadata }) as Arc<dyn Action>)
         .collect()
 }

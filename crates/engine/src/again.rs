@@ -45,7 +45,7 @@ impl Engine {
         if !summary.status.is_terminal() {
             return Err(AgainError::NotEnded { execution }.into());
         }
-        let ended = self.fold(tenant, execution).await?;
+        let (ended, _) = self.fold(tenant, execution).await?;
         let mut copying = Copying::new(&ended, how)?;
         let mut from = Some(1);
         while let Some(next) = from {

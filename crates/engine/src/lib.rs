@@ -20,6 +20,7 @@
 //! - The plan is stored before the execution that names it.
 //! - An answer to a waiting caller comes from the execution repository, never from an event.
 
+mod activations;
 mod admission;
 mod again;
 mod config;

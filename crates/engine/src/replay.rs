@@ -1,6 +1,9 @@
 //! Going through a journal step by step.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
@@ -11,7 +14,7 @@ use nebula_ports::{ErrorKind, PortError, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Engine, Waiting, report, waiting::waiting};
+use crate::{Engine, Waiting, activations::Activations, waiting::waiting};
 
 /// How many journal entries are read at a time.
 const PAGE: usize = 1_000;
@@ -37,8 +40,10 @@ pub struct Replay<'e> {
     machine: Option<Machine>,
     page: VecDeque<StoredEntry>,
     from: Option<u64>,
-    /// How many activations each node had, by dense index.
-    seen: Vec<usize>,
+    /// How many activations each node had, by frame and dense index.
+    seen: BTreeMap<(u32, u32), u32>,
+    /// What the runs of bodies did that were closed.
+    closed: Activations,
     last: Option<(u64, Timestamp)>,
 }
 
@@ -80,17 +85,23 @@ impl Engine {
             machine: None,
             page: VecDeque::new(),
             from: Some(1),
-            seen: Vec::new(),
+            seen: BTreeMap::new(),
+            closed: Activations::default(),
             last: None,
         }
     }
 
-    /// Folds the whole journal of an execution.
-    pub(crate) async fn fold(&self, tenant: &TenantId, execution: ExecutionId) -> Result<Machine> {
+    /// Folds the whole journal of an execution; and gives what the state forgot: the runs of bodies
+    /// that were closed.
+    pub(crate) async fn fold(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+    ) -> Result<(Machine, Activations)> {
         let mut replay = self.replay(tenant, execution);
         while replay.entry().await?.is_some() {}
         let none = || corrupt(format!("{execution} has no journal"));
-        replay.machine.ok_or_else(none)
+        Ok((replay.machine.ok_or_else(none)?, replay.closed))
     }
 }
 
@@ -106,18 +117,22 @@ impl Replay<'_> {
         let (mut ready, mut skipped) = (Vec::new(), Vec::new());
         if let Some(machine) = &self.machine {
             let (plan, state) = (machine.plan(), machine.state());
-            self.seen.resize(plan.nodes.len(), 0);
-            for ((index, node), seen) in (0_u32..).zip(&plan.nodes).zip(&mut self.seen) {
-                let activations = state.activations(index);
-                for (number, activation) in (1..).zip(activations).skip(*seen) {
-                    let instance = InstanceId::new(node.id.clone(), number);
-                    match activation.status {
-                        InstanceStatus::Skipped => skipped.push(instance),
-                        _ => ready.push(instance),
-                    }
+            let mut open = BTreeSet::new();
+            for (at, activation) in state.all() {
+                open.insert(at.frame);
+                let seen = self.seen.entry((at.frame, at.node)).or_default();
+                if at.number <= *seen {
+                    continue;
                 }
-                *seen = activations.len();
+                *seen = at.number;
+                let instance = state.instance(plan, at.whole());
+                match activation.status {
+                    InstanceStatus::Skipped => skipped.push(instance),
+                    _ => ready.push(instance),
+                }
             }
+            // The number of a closed frame is used again.
+            self.seen.retain(|(frame, _), _| open.contains(frame));
         }
         Ok(Some(ReplayStep {
             entry,
@@ -138,8 +153,8 @@ impl Replay<'_> {
         let (machine, (at, time)) = (self.machine.as_ref()?, self.last?);
         let plan = machine.plan();
         let state = machine.state();
-        let mut nodes = report::nodes(machine);
-        for (place, node) in plan.nodes.iter().enumerate() {
+        let mut nodes = self.closed.clone().with_state(machine);
+        for (place, node) in plan.top_level().iter().enumerate() {
             if !nodes.contains_key(node.id.as_str()) {
                 nodes.shift_insert(place, node.id.to_string(), Vec::new());
             }
@@ -193,9 +208,9 @@ impl Replay<'_> {
         }
         let execution = self.execution;
         let machine = self.machine.as_mut();
-        machine
-            .ok_or_else(|| corrupt(format!("{execution} has no first entry")))?
-            .apply(entry);
+        let machine = machine.ok_or_else(|| corrupt(format!("{execution} has no first entry")))?;
+        self.closed.keep(machine, &entry.entry);
+        machine.apply(entry);
         Ok(())
     }
 }
@@ -206,13 +221,10 @@ fn stood(machine: &Machine) -> Status {
     if let Rest::Ended(status) = machine.rest() {
         return status;
     }
-    let nodes = 0..machine.plan().nodes.len() as u32;
-    let mut activations = nodes.flat_map(|node| state.activations(node));
-    let works = activations.any(|activation| {
-        matches!(
-            activation.status,
-            InstanceStatus::Ready | InstanceStatus::Running
-        )
+    let works = state.all().any(|(_, activation)| {
+        // What has a body runs as long as that does.
+        activation.status == InstanceStatus::Ready
+            || activation.status == InstanceStatus::Running && activation.runs.is_none()
     });
     if state.parked().is_some() {
         Status::Parked

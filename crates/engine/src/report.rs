@@ -2,19 +2,18 @@
 
 use indexmap::IndexMap;
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{Activation, Again, Machine, Status};
+use nebula_execution::{Again, Machine, Status};
 use nebula_ports::{ExecutionSummary, Result};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{Engine, Waiting, waiting::waiting};
-
-/// How many activations of a node are shown.
-const MAX_ACTIVATIONS: usize = 1_000;
+use crate::{Engine, Waiting, activations::Activations, waiting::waiting};
 
 /// What an execution did. JSON: `{ "execution", "status", "output", "error", "nodes" }`, where
 /// `nodes` has for each node that was reached a list of `{ "activation", "status", "port",
 /// "output", "attempts", "started_at", "ended_at" }`; after 1,000 of them `{ "truncated": n }`.
+/// A node of a body stands under the path of those in whose bodies it stands, `orders/price`, and
+/// says in `instance` of which run it was: `orders[3]/price`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Which execution.
@@ -29,7 +28,7 @@ pub struct Report {
     pub output: Value,
     /// Why it failed.
     pub error: Option<ReportError>,
-    /// What each node did, by its id.
+    /// What each node did, by its path.
     pub nodes: IndexMap<String, Vec<Value>>,
     /// Which execution it goes over again.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,12 +83,12 @@ impl Engine {
         let Some(summary) = self.ports.executions.get(tenant, execution).await? else {
             return Ok(None);
         };
-        let machine = self.fold(tenant, execution).await?;
-        Ok(Some(report(&summary, &machine)))
+        let (machine, closed) = self.fold(tenant, execution).await?;
+        Ok(Some(report(&summary, &machine, closed)))
     }
 }
 
-fn report(summary: &ExecutionSummary, machine: &Machine) -> Report {
+fn report(summary: &ExecutionSummary, machine: &Machine, closed: Activations) -> Report {
     let state = machine.state();
     let error = state.failure().map(|failure| ReportError {
         code: failure.error.code.to_string(),
@@ -121,51 +120,10 @@ fn report(summary: &ExecutionSummary, machine: &Machine) -> Report {
             .map(|output| (**output).clone())
             .unwrap_or_default(),
         error,
-        nodes: nodes(machine),
+        nodes: closed.with_state(machine),
         again,
         waiting: waiting(machine),
         wake_at: summary.wake_at,
         leased: summary.leased,
     }
-}
-
-/// What each node did that was reached, by its id.
-pub(crate) fn nodes(machine: &Machine) -> IndexMap<String, Vec<Value>> {
-    let (plan, state) = (machine.plan(), machine.state());
-    let mut nodes = IndexMap::new();
-    for (index, node) in (0_u32..).zip(&plan.nodes) {
-        let activations = state.activations(index);
-        if activations.is_empty() {
-            continue;
-        }
-        let shown = (1..).zip(activations).take(MAX_ACTIVATIONS);
-        let mut list: Vec<Value> = shown
-            .map(|(number, activation)| activation_json(number, activation))
-            .collect();
-        if activations.len() > MAX_ACTIVATIONS {
-            list.push(json!({ "truncated": activations.len() - MAX_ACTIVATIONS }));
-        }
-        nodes.insert(node.id.to_string(), list);
-    }
-    nodes
-}
-
-fn activation_json(number: u32, activation: &Activation) -> Value {
-    let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
-    let mut shown = json!({
-        "activation": number,
-        "status": activation.status,
-        "port": activation.port,
-        "output": activation.output.as_deref(),
-        "attempts": activation.attempts,
-        "started_at": time(activation.started_at),
-        "ended_at": time(activation.ended_at),
-    });
-    if let Some(error) = activation.error_value() {
-        shown["error"] = error;
-    }
-    if let Some(items) = &activation.items {
-        shown["items"] = json!({ "count": items.count, "settled": items.settled });
-    }
-    shown
 }

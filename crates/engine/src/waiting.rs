@@ -61,17 +61,15 @@ pub(crate) fn waiting(machine: &Machine) -> Vec<Waiting> {
     if state.end_status().is_some() {
         return waiting;
     }
-    for (index, node) in (0_u32..).zip(&plan.nodes) {
-        for (number, activation) in (1..).zip(state.activations(index)) {
-            let instance = InstanceId::new(node.id.clone(), number);
-            waiting.extend(of_activation(&instance, activation));
-            waiting.extend(of_items(&instance, activation));
-        }
+    for (at, activation) in state.all() {
+        let instance = state.instance(plan, at.whole());
+        waiting.extend(of_activation(&instance, activation));
+        waiting.extend(of_items(&instance, activation));
+        waiting.extend(of_rounds(&instance, activation));
     }
     for instance in state.indeterminate(plan) {
-        let node = plan.index_of(instance.node.as_str());
-        let error =
-            node.and_then(|node| state.activation(node, instance.activation)?.error.clone());
+        let at = state.find(plan, &instance);
+        let error = at.and_then(|at| state.get(at)?.error.clone());
         let reason = error.map(|error| error.message).unwrap_or_default();
         waiting.push(Waiting::Decision {
             instance: instance.to_string(),
@@ -107,6 +105,15 @@ fn of_activation(instance: &InstanceId, activation: &Activation) -> Option<Waiti
             attempts: activation.attempts,
             reason: activation.error.as_ref().map(|it| it.message.clone()),
         }
+    })
+}
+
+/// The next round of a loop, if it has its time.
+fn of_rounds(instance: &InstanceId, activation: &Activation) -> Option<Waiting> {
+    let runs = activation.runs.as_ref()?;
+    Some(Waiting::Time {
+        due: runs.due?.to_string(),
+        instance: instance.of_item(runs.done).to_string(),
     })
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 
-use crate::{InstanceStatus, ItemOutcome};
+use crate::{Failure, InstanceStatus, ItemOutcome};
 
 /// One activation of a node: where it stands and what it gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +52,27 @@ pub struct Activation {
     pub tokens: SmallVec<[(u32, u32); 1]>,
     /// The items of its `for_each`, from when their number is known until all have ended.
     pub items: Option<Box<Items>>,
+    /// The runs of its body, if it has one that does not run once per item.
+    #[serde(default)]
+    pub runs: Option<Box<Runs>>,
+}
+
+/// The runs of a body, one after the other: a single one, or the rounds of a loop.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Runs {
+    /// How many have ended.
+    pub done: u32,
+    /// What the last of them gave.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "there"
+    )]
+    pub last: Option<Arc<Value>>,
+    /// When the next may begin, if it has to wait.
+    pub due: Option<Timestamp>,
+    /// The failure that ended the last of them.
+    pub failed: Option<Failure>,
 }
 
 impl Activation {
@@ -79,6 +100,7 @@ impl Activation {
             error: None,
             tokens,
             items: None,
+            runs: None,
         }
     }
 
@@ -93,6 +115,16 @@ impl Activation {
                 | InstanceStatus::Cancelled
                 | InstanceStatus::Compensated
         )
+    }
+
+    /// What its items or runs have given so far, once all of them have ended.
+    #[must_use]
+    pub fn gathered(&self) -> Option<Arc<Value>> {
+        match (&self.items, &self.runs) {
+            (Some(items), _) => Some(Arc::new(items.list())),
+            (None, Some(runs)) => Some(runs.last.clone().unwrap_or_default()),
+            (None, None) => None,
+        }
     }
 
     /// Its error as expressions see it: `{ code, message, class }`.

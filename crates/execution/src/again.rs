@@ -57,6 +57,14 @@ pub enum AgainError {
         /// Which execution.
         execution: ExecutionId,
     },
+    /// What an unfinished body did outside must not be done twice, and cannot be copied alone.
+    #[error(
+        "node `{node}` may have acted outside in a body that did not end well, and must not act twice"
+    )]
+    ActedInBody {
+        /// The node in the body.
+        node: NodeId,
+    },
     /// Too much of it would have to be copied.
     #[error(
         "more than {MAX_COPIED_ENTRIES} entries of {execution} would have to be copied, which is the limit"
@@ -165,7 +173,7 @@ impl<'m> Copying<'m> {
             }
             fact => {
                 if let Some(instance) = fact.instance() {
-                    self.about(instance, entry);
+                    self.about(instance, entry)?;
                 }
             }
         }
@@ -259,7 +267,10 @@ impl<'m> Copying<'m> {
     }
 
     /// An entry about an instance.
-    fn about(&mut self, instance: &InstanceId, entry: &Entry) {
+    fn about(&mut self, instance: &InstanceId, entry: &Entry) -> Result<(), AgainError> {
+        if let Some(outer) = instance.enclosing().last() {
+            return self.inside(outer, instance, entry);
+        }
         let node = self.node(instance);
         let restarted = self.restarted[node as usize];
         match &entry.fact {
@@ -277,20 +288,49 @@ impl<'m> Copying<'m> {
             _ => {}
         }
         if restarted {
-            return;
+            return Ok(());
         }
         if self.ended_well(node, instance.activation) {
             self.copy(entry.clone());
         } else {
             self.unended(instance, node, entry);
         }
+        Ok(())
+    }
+
+    /// An entry about an instance in a body: it stays if the node at the top level that has it all
+    /// ended well; else the body begins again.
+    fn inside(
+        &mut self,
+        outer: &InstanceId,
+        instance: &InstanceId,
+        entry: &Entry,
+    ) -> Result<(), AgainError> {
+        let top = self.node(outer);
+        if self.restarted[top as usize] {
+            return Ok(());
+        }
+        if self.ended_well(top, outer.activation) {
+            self.copy(entry.clone());
+            return Ok(());
+        }
+        let started = matches!(entry.fact, Fact::AttemptStarted { .. });
+        if started && self.asks_a_person(self.node(instance)) {
+            let node = instance.node.clone();
+            return Err(AgainError::ActedInBody { node });
+        }
+        Ok(())
     }
 
     /// An entry about an instance that failed with the execution or did not end. Of a list, the
     /// items that ended are kept; of effects that nobody knows about, the question is.
     fn unended(&mut self, instance: &InstanceId, node: u32, entry: &Entry) {
         match &entry.fact {
-            Fact::ItemsOpened { .. } | Fact::ItemsSettled { .. } => self.copy(entry.clone()),
+            Fact::ItemsOpened { .. } | Fact::ItemsSettled { .. }
+                if self.ended.plan().body_of(node).is_none() =>
+            {
+                self.copy(entry.clone());
+            }
             Fact::AttemptStarted { .. } => {
                 let asks = self.asks_a_person(node);
                 self.remember(instance, entry.clone(), asks);
@@ -428,6 +468,12 @@ fn downstream(plan: &ExecutionPlan, from: u32) -> Vec<bool> {
             if !mem::replace(&mut reached[node as usize], true) {
                 queue.push_back(node);
             }
+        }
+    }
+    // A body stands behind its node.
+    for body in &plan.bodies {
+        if reached[body.owner as usize] {
+            reached[body.first as usize..(body.first + body.count) as usize].fill(true);
         }
     }
     reached

@@ -1,5 +1,9 @@
 //! What control actions decide, as pure functions of their parameters.
 
+mod body;
+
+pub use body::{DEFAULT_ROUNDS, MAX_ROUNDS, RoundOutcome, round};
+
 use compact_str::CompactString;
 use indexmap::IndexMap;
 use nebula_action::{ActionError, ControlKind, Deferred};
@@ -36,6 +40,15 @@ pub enum ControlOutcome {
     },
     /// The execution completes with this output.
     Stop(Value),
+    /// The body runs once per element of this list.
+    Items(Value),
+    /// The body runs in rounds.
+    Rounds,
+    /// The body runs once.
+    Body {
+        /// When it is given up.
+        due: Option<Timestamp>,
+    },
 }
 
 /// Decides for a control action whose parameters are resolved.
@@ -87,6 +100,12 @@ pub fn decide(
         ControlKind::Stop => Ok(ControlOutcome::Stop(
             input.get("output").cloned().unwrap_or(Value::Null),
         )),
+        ControlKind::ForEach => body::items(input),
+        ControlKind::Loop => Ok(ControlOutcome::Rounds),
+        ControlKind::Parallel | ControlKind::Race | ControlKind::Try => {
+            let due = body::timeout(input, ready_at)?;
+            Ok(ControlOutcome::Body { due })
+        }
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use nebula_action::ActionError;
-use nebula_core::{Digest, ExecutionId, Timestamp};
+use nebula_core::{Digest, ExecutionId, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    Entry, InstanceId, MAX_VALUE_DEPTH, NamedSignal, NamedSignalError, Status, Taken,
+    Entry, Failure, InstanceId, MAX_VALUE_DEPTH, NamedSignal, NamedSignalError, Status, Taken,
     UnparkDecision, is_storable,
 };
 
@@ -57,14 +57,42 @@ pub enum Event {
         /// How many elements it has.
         count: u32,
     },
-    /// The connections of a `for_each` whose items have all ended were evaluated.
+    /// The connections of an instance whose items or runs have all ended were evaluated.
     Collected {
         /// Which instance.
         instance: InstanceId,
         /// Which of them carry a live token.
         taken: Taken,
     },
-    /// A control action waits for a point in time.
+    /// A control action runs its body.
+    Enters {
+        /// Which instance.
+        instance: InstanceId,
+        /// Whether the body runs in rounds, one after the other, rather than once.
+        rounds: bool,
+        /// When a body that runs once is given up.
+        due: Option<Timestamp>,
+    },
+    /// What a run of a body begins with is known.
+    Entered {
+        /// Whose body: an item or a round.
+        instance: InstanceId,
+        /// `$json` of its start nodes.
+        json: Arc<Value>,
+    },
+    /// There is no further round.
+    RoundsOver {
+        /// The round that will not be.
+        instance: InstanceId,
+    },
+    /// It is known who handles the failure of a body.
+    Caught {
+        /// Whose body.
+        instance: InstanceId,
+        /// The node that handles it; `None` if nobody does.
+        handler: Option<NodeId>,
+    },
+    /// A control action waits for a point in time, or a round of its body does.
     Waits {
         /// Which instance.
         instance: InstanceId,
@@ -179,13 +207,27 @@ pub enum Command {
         /// Which instance.
         instance: InstanceId,
     },
-    /// Evaluate the connections of a `for_each` whose items have ended, then say [`Event::Collected`];
-    /// or [`Event::Finished`] with `error`, if there is one.
+    /// Evaluate the connections of an instance whose items or runs have ended, then say
+    /// [`Event::Collected`]; or [`Event::Finished`] with `error`, if there is one.
     Collect {
         /// Which instance.
         instance: InstanceId,
-        /// The error of the item that ended it.
+        /// The error of the item or run that ended it.
         error: Option<ActionError>,
+    },
+    /// Find out what a run of a body begins with, then say [`Event::Entered`], [`Event::Waits`] or
+    /// [`Event::RoundsOver`], or [`Event::Finished`] with an error.
+    Enter {
+        /// Whose body: an item or a round.
+        instance: InstanceId,
+    },
+    /// Find out who handles the failure of a body, then say [`Event::Caught`]; or
+    /// [`Event::Finished`] with an error.
+    Catch {
+        /// Whose body.
+        instance: InstanceId,
+        /// The failure.
+        failure: Failure,
     },
     /// Evaluate the connections of an instance whose timer is due, then say [`Event::Fired`].
     Fire {

@@ -1,24 +1,67 @@
 //! Which activation of which node.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use nebula_core::{Digest, ExecutionId, NodeId, TenantId};
 use serde::{Deserialize, Serialize};
 
-/// One activation of a node in an execution, or one item of a `for_each` activation.
+/// How deep bodies may stand in bodies.
+pub const MAX_NESTING: usize = 16;
+
+/// One activation of a node in an execution, or one item of it: of a `for_each`, or a round of a loop.
 ///
-/// Text form: `fetch`, `fetch#2` for the second activation, `price[3]` for an item.
+/// Text form: `fetch`, `fetch#2` for the second activation, `price[3]` for an item. A node of a body
+/// stands behind the instance whose body it is: `orders[3]/fetch`, `attempt/pay#2`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InstanceId {
+    /// The instance in whose body the node stands; `None` at the top level.
+    #[serde(
+        rename = "w",
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "as_text"
+    )]
+    pub within: Option<Arc<InstanceId>>,
     /// The node.
     #[serde(rename = "n")]
     pub node: NodeId,
     /// Which activation, from 1.
     #[serde(rename = "a", default = "first", skip_serializing_if = "is_first")]
     pub activation: u32,
-    /// Which item of the node's `for_each`, from 0.
+    /// Which item or round, from 0.
     #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
     pub item: Option<u32>,
+}
+
+/// The enclosing instance as text: a path of any length stays flat.
+mod as_text {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::InstanceId;
+
+    #[expect(
+        clippy::ref_option,
+        reason = "serde calls it with a reference to the field"
+    )]
+    pub(super) fn serialize<S: Serializer>(
+        within: &Option<Arc<InstanceId>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match within {
+            Some(within) => serializer.collect_str(within),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Arc<InstanceId>>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        let within = text.map(|text| text.parse().map(Arc::new).map_err(D::Error::custom));
+        within.transpose()
+    }
 }
 
 fn first() -> u32 {
@@ -34,13 +77,23 @@ fn is_first(activation: &u32) -> bool {
 }
 
 impl InstanceId {
-    /// Activation `activation` of `node`.
+    /// Activation `activation` of `node` at the top level.
     #[must_use]
     pub fn new(node: NodeId, activation: u32) -> Self {
         Self {
+            within: None,
             node,
             activation,
             item: None,
+        }
+    }
+
+    /// The activation that this is an item of; itself, if it is none.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        Self {
+            item: None,
+            ..self.clone()
         }
     }
 
@@ -51,6 +104,20 @@ impl InstanceId {
             item: Some(item),
             ..self.clone()
         }
+    }
+
+    /// Activation `activation` of `node` in the body of this instance.
+    #[must_use]
+    pub fn inner(&self, node: NodeId, activation: u32) -> Self {
+        Self {
+            within: Some(Arc::new(self.clone())),
+            ..Self::new(node, activation)
+        }
+    }
+
+    /// The instances in whose bodies this one stands, the nearest first.
+    pub fn enclosing(&self) -> impl Iterator<Item = &InstanceId> {
+        std::iter::successors(self.within.as_deref(), |outer| outer.within.as_deref())
     }
 
     /// The key that every attempt of this instance sends along, as 32 hex digits: derived from the
@@ -88,6 +155,9 @@ impl InstanceId {
 
 impl fmt::Display for InstanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(outer) = &self.within {
+            write!(f, "{outer}/")?;
+        }
         f.write_str(self.node.as_str())?;
         if self.activation != 1 {
             write!(f, "#{}", self.activation)?;
@@ -102,7 +172,7 @@ impl fmt::Display for InstanceId {
 /// The text names no instance.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` names no instance; write a node id, `node#2` for its second activation, `node[3]` for an item"
+    "`{0}` names no instance; write a node id, `node#2` for its second activation, `node[3]` for an item, `node[3]/inner` for a node of its body"
 )]
 pub struct InstanceIdError(String);
 
@@ -111,6 +181,16 @@ impl FromStr for InstanceId {
 
     fn from_str(text: &str) -> Result<Self, InstanceIdError> {
         let error = || InstanceIdError(text.chars().take(80).collect());
+        let (within, text) = match text.rsplit_once('/') {
+            Some((within, text)) => {
+                // Recursion is as deep as the text says: no deeper than bodies nest.
+                if within.matches('/').count() >= MAX_NESTING {
+                    return Err(error());
+                }
+                (Some(Arc::new(within.parse().map_err(|_| error())?)), text)
+            }
+            None => (None, text),
+        };
         let (rest, item) = match text.strip_suffix(']') {
             Some(rest) => {
                 let (rest, item) = rest.rsplit_once('[').ok_or_else(error)?;
@@ -127,6 +207,7 @@ impl FromStr for InstanceId {
         };
         let node = NodeId::new(node).map_err(|_| error())?;
         Ok(Self {
+            within,
             node,
             activation,
             item,
@@ -146,7 +227,14 @@ mod tests {
 
     #[test]
     fn the_text_form_reads_back() {
-        for text in ["fetch", "fetch#2", "price[3]", "price#2[0]"] {
+        for text in [
+            "fetch",
+            "fetch#2",
+            "price[3]",
+            "price#2[0]",
+            "orders[3]/price",
+            "a#2/b[0]/c#3[1]",
+        ] {
             assert_eq!(text.parse::<InstanceId>().unwrap().to_string(), text);
         }
         for bad in [
@@ -161,6 +249,10 @@ mod tests {
             "a[+1]",
             "a[01]",
             "a[4294967296]",
+            "/a",
+            "a/",
+            "a[1]/",
+            &"a/".repeat(40_000),
         ] {
             assert!(bad.parse::<InstanceId>().is_err(), "{bad}");
         }

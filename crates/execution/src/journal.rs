@@ -227,6 +227,52 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Taken::is_all")]
         taken: Taken,
     },
+    /// The body of an instance is going to run in rounds, one after the other.
+    RoundsOpened {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+    },
+    /// A run of a body began.
+    BodyOpened {
+        /// Whose body: an instance, or its item or round.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// `$json` of the nodes that it begins with.
+        json: Arc<Value>,
+        /// When it is given up; absent if never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due: Option<Timestamp>,
+    },
+    /// A run of a body took too long: it is given up.
+    BodyTimedOut {
+        /// Whose body.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+    },
+    /// A node of a body that was held back begins: a handler of its failure, or what runs in any case.
+    HandlerCalled {
+        /// Whose body.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which node.
+        node: NodeId,
+    },
+    /// A run of a body ended: with the results of its end nodes, or with the failure of one of its nodes.
+    BodyClosed {
+        /// Whose body.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+    },
+    /// Every run of an instance's body ended, and the instance succeeded with what the last one gave.
+    BodyCompleted {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which connections of `main` carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+    },
     /// An instance waits for a signal.
     SignalAwaited {
         /// Which instance.
@@ -372,6 +418,12 @@ impl Fact {
             | Self::ItemsCompleted { instance, .. }
             | Self::TimerSet { instance, .. }
             | Self::TimerFired { instance, .. }
+            | Self::RoundsOpened { instance }
+            | Self::BodyOpened { instance, .. }
+            | Self::BodyTimedOut { instance }
+            | Self::HandlerCalled { instance, .. }
+            | Self::BodyClosed { instance }
+            | Self::BodyCompleted { instance, .. }
             | Self::SignalAwaited { instance, .. }
             | Self::SignalTaken { instance, .. }
             | Self::SignalSent { instance, .. }

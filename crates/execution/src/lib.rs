@@ -73,21 +73,21 @@ mod state;
 mod status;
 mod tokens;
 
-pub use activation::{Activation, Items, OpenItem};
+pub use activation::{Activation, Items, OpenItem, Runs};
 pub use again::{AgainError, Copying, MAX_COPIED_ENTRIES};
 pub use codec::{
     CodecError, JOURNAL_FORMAT, MAX_VALUE_DEPTH, decode, encode, is_storable, nests_within,
 };
 pub use event::{Command, Decision, Event, Outcome, Rest, Signal, SignalError};
-pub use instance::{InstanceId, InstanceIdError};
+pub use instance::{InstanceId, InstanceIdError, MAX_NESTING};
 pub use journal::{
     EndReason, Entry, Fact, Failure, ItemOutcome, ParkReason, Started, StoredEntry, Taken,
     UnparkDecision,
 };
 pub use machine::Machine;
 pub use plan::{
-    ExecutionPlan, PLAN_FORMAT, PlanConnection, PlanError, PlanNode, PlanOutput, PlanParts,
-    Request, RequestError,
+    ExecutionPlan, PLAN_FORMAT, PlanBody, PlanConnection, PlanError, PlanHandler, PlanNode,
+    PlanOutput, PlanParts, Request, RequestError,
 };
 pub use repeats::{Again, Generation, Repeats};
 pub use scope::EvaluationScope;
@@ -97,5 +97,5 @@ pub use signal::{
 };
 pub use snapshot::{SNAPSHOT_FORMAT, SnapshotError};
 pub use start::{NewExecution, StartOptions};
-pub use state::{Ending, ExecutionState};
+pub use state::{At, Ending, ExecutionState, Key};
 pub use status::{InstanceStatus, Status, StatusError};

@@ -5,6 +5,7 @@
 //! rebuilt from the state by [`Event::Begin`].
 
 mod backoff;
+mod bodies;
 mod dispatch;
 mod items;
 mod listening;
@@ -22,8 +23,8 @@ use compact_str::CompactString;
 use nebula_core::{ExecutionId, TenantId, Timestamp};
 
 use crate::{
-    Command, Decision, Entry, Event, ExecutionPlan, ExecutionState, Fact, Failure, Generation,
-    InstanceId, ParkReason, Rest, SnapshotError, StoredEntry, codec, snapshot, state::Fresh,
+    At, Command, Decision, Entry, Event, ExecutionPlan, ExecutionState, Fact, Failure, Generation,
+    InstanceId, Key, ParkReason, Rest, SnapshotError, StoredEntry, codec, snapshot, state::Fresh,
 };
 use items::Hand;
 
@@ -42,16 +43,17 @@ pub struct Machine {
     timers: BTreeSet<(Timestamp, Key)>,
     /// Who waits for a signal, by its name, in the order in which they began to.
     listening: BTreeMap<CompactString, BTreeSet<(Timestamp, Key)>>,
-    hands: BTreeMap<(u32, u32), Hand>,
+    hands: BTreeMap<At, Hand>,
+    /// Frames of bodies in which something has come to an end.
+    stirred: BTreeSet<u32>,
+    /// Frames whose attempts were told to stop.
+    stopped: BTreeSet<u32>,
     asked_output: bool,
     /// Whether [`Event::Begin`] was told.
     begun: bool,
     /// Whether everything that runs was told to stop, because the execution ends.
     winding_up: bool,
 }
-
-/// Dense node index, activation number, item.
-type Key = (u32, u32, Option<u32>);
 
 /// What a command that has not been answered asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,10 @@ enum Task {
     Open,
     /// [`Command::Collect`].
     Collect,
+    /// [`Command::Enter`].
+    Enter,
+    /// [`Command::Catch`].
+    Catch,
     /// [`Command::Fire`].
     Fire,
     /// [`Command::Take`].
@@ -108,6 +114,8 @@ impl Machine {
             timers: BTreeSet::new(),
             listening: BTreeMap::new(),
             hands: BTreeMap::new(),
+            stirred: BTreeSet::new(),
+            stopped: BTreeSet::new(),
             asked_output: false,
             begun: false,
             winding_up: false,
@@ -236,10 +244,9 @@ impl Machine {
     /// When an instance's inputs were complete: its `$now`.
     #[must_use]
     pub fn ready_at(&self, instance: &InstanceId) -> Timestamp {
-        let (node, number, _) = self.key(instance);
-        let ready_at = self
-            .state
-            .activation(node, number)
+        let at = self.state.find(&self.plan, instance);
+        let ready_at = at
+            .and_then(|at| self.state.get(at))
             .map_or(self.state.started_at(), |activation| activation.ready_at);
         let restarted = self.generation(instance).map(|generation| generation.at);
         restarted.map_or(ready_at, |at| at.max(ready_at))
@@ -283,35 +290,33 @@ impl Machine {
         matches!(self.state.parked(), Some(ParkReason::Poison { .. }))
     }
 
-    fn key(&self, instance: &InstanceId) -> Key {
-        let node = self
-            .plan
-            .index_of(instance.node.as_str())
-            .expect("an event names a node of the plan");
-        (node, instance.activation, instance.item)
+    /// Where an instance is; `None` if its body was closed meanwhile.
+    fn key(&self, instance: &InstanceId) -> Option<Key> {
+        let at = self.state.find(&self.plan, instance)?;
+        let item = instance.item;
+        Some(Key { at, item })
     }
 
-    fn instance(&self, (node, number, item): Key) -> InstanceId {
-        InstanceId {
-            node: self.plan.node(node).id.clone(),
-            activation: number,
-            item,
-        }
+    fn instance(&self, key: Key) -> InstanceId {
+        self.state.instance(&self.plan, key)
     }
 
     /// Takes a new entry into the state and hands it out.
     fn note(&mut self, fact: Fact, turn: &mut Turn) {
+        if !self.plan.bodies.is_empty() {
+            self.stir(&fact);
+        }
         let entry = Entry { at: turn.at, fact };
         let mut fresh = Fresh::new();
         self.state.apply(&self.plan, &entry, &mut fresh);
-        for (node, number) in fresh {
-            self.make_ready((node, number, None));
+        for at in fresh {
+            self.make_ready(at.whole());
         }
         turn.decision.entries.push(entry);
     }
 
     fn make_ready(&mut self, key: Key) {
-        let priority = self.plan.node(key.0).priority;
+        let priority = self.plan.node(key.at.node).priority;
         self.ready.push(Ready {
             priority,
             order: Reverse(key),
@@ -333,8 +338,11 @@ impl Machine {
 
     /// Takes the command that is answered; `None` if nobody waits for this answer any more.
     fn land(&mut self, instance: &InstanceId) -> Option<(Key, Flight)> {
-        let key = self.key(instance);
-        self.flights.remove(&key).map(|flight| (key, flight))
+        let key = self.key(instance)?;
+        let flight = self.flights.remove(&key)?;
+        // What waited for it may go on.
+        self.stirred.insert(key.at.frame);
+        Some((key, flight))
     }
 
     fn handle(&mut self, event: Event, turn: &mut Turn) {
@@ -375,16 +383,19 @@ impl Machine {
             Event::Opened { instance, count } => {
                 if let Some((key, _)) = self.land(&instance) {
                     self.note(Fact::ItemsOpened { instance, count }, turn);
-                    self.hands.insert((key.0, key.1), Hand::default());
-                    self.hand_out((key.0, key.1), turn);
+                    self.hands.insert(key.at, Hand::default());
+                    self.hand_out(key.at, turn);
                 }
             }
-            Event::Collected { instance, taken } => {
-                if let Some((key, _)) = self.land(&instance) {
-                    self.hands.remove(&(key.0, key.1));
-                    self.note(Fact::ItemsCompleted { instance, taken }, turn);
-                }
-            }
+            Event::Collected { instance, taken } => self.collected(instance, taken, turn),
+            Event::Enters {
+                instance,
+                rounds,
+                due,
+            } => self.enters(instance, rounds, due, turn),
+            Event::Entered { instance, json } => self.entered(instance, json, turn),
+            Event::RoundsOver { instance } => self.rounds_over(&instance, turn),
+            Event::Caught { instance, handler } => self.caught(&instance, handler, turn),
             Event::Waits { instance, due } => {
                 if let Some((key, _)) = self.land(&instance) {
                     self.timers.insert((due, key));

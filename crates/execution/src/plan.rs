@@ -2,7 +2,11 @@
 
 mod graph;
 
-use std::{ops::Deref, path::Path, time::Duration};
+use std::{
+    ops::{Deref, Range},
+    path::Path,
+    time::Duration,
+};
 
 use compact_str::CompactString;
 use nebula_action::{
@@ -41,10 +45,14 @@ pub struct PlanParts {
     /// JSON Schema of the output; null if there is none.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub output_schema: Value,
-    /// The nodes; a node's index here is its dense index.
+    /// The nodes; a node's index here is its dense index. Those of the top level stand first, then
+    /// those of each body.
     pub nodes: Vec<PlanNode>,
     /// The connections; in a plan sorted by source node, and a connection's index here is its dense index.
     pub connections: Vec<PlanConnection>,
+    /// The bodies of nodes, in the order of their first nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bodies: Vec<PlanBody>,
     /// What the execution gives.
     pub output: PlanOutput,
     /// The most attempts at the same time, at least 1.
@@ -149,7 +157,43 @@ pub struct PlanConnection {
     pub name: CompactString,
 }
 
-/// What an execution gives.
+/// The body of a node: a part of the plan that runs as often as its node says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanBody {
+    /// Dense index of the node whose body it is; less than that of any node in it.
+    pub owner: u32,
+    /// Dense index of its first node; the others follow it.
+    pub first: u32,
+    /// How many nodes it has, at least 1; those of bodies in it are not among them.
+    pub count: u32,
+    /// Nodes that do not start with it, but are called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handlers: Vec<PlanHandler>,
+    /// What a run of it gives: the results of nodes of the body.
+    pub output: PlanOutput,
+}
+
+/// A node of a body that is held back until it is called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanHandler {
+    /// Dense index of the node.
+    pub node: u32,
+    /// Whether it is called in any case, at the end; else it handles failures.
+    #[serde(default)]
+    pub always: bool,
+    /// What the run gives instead if this handles its failure.
+    pub output: PlanOutput,
+}
+
+impl PlanBody {
+    /// What is known of a node that is held back.
+    #[must_use]
+    pub fn handler(&self, node: u32) -> Option<&PlanHandler> {
+        self.handlers.iter().find(|handler| handler.node == node)
+    }
+}
+
+/// What an execution gives, or a run of a body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanOutput {
@@ -309,6 +353,35 @@ impl ExecutionPlan {
     #[must_use]
     pub fn incoming(&self, node: u32) -> &[u32] {
         self.graph.incoming(node)
+    }
+
+    /// The part of the plan that a node stands in: 0 is the top level, `n + 1` the body number `n`.
+    #[must_use]
+    pub fn extent_of(&self, node: u32) -> u32 {
+        self.graph.extent_of(node)
+    }
+
+    /// Which body a node has.
+    #[must_use]
+    pub fn body_of(&self, owner: u32) -> Option<(u32, &PlanBody)> {
+        let body = self.graph.body_of(owner)?;
+        Some((body, &self.bodies[body as usize]))
+    }
+
+    /// The nodes that stand in no body.
+    #[must_use]
+    pub fn top_level(&self) -> &[PlanNode] {
+        &self.nodes[..self.graph.extent_nodes(0).end as usize]
+    }
+
+    /// The nodes of a part of the plan.
+    pub(crate) fn extent_nodes(&self, extent: u32) -> Range<u32> {
+        self.graph.extent_nodes(extent)
+    }
+
+    /// The connections of a part of the plan.
+    pub(crate) fn extent_edges(&self, extent: u32) -> Range<u32> {
+        self.graph.extent_edges(extent)
     }
 
     /// The node with this dense index.

@@ -6,13 +6,14 @@ use std::{
 };
 
 use compact_str::CompactString;
-use nebula_action::ActionError;
+use nebula_action::{ActionError, ActionKind, ControlKind};
 use nebula_core::{ExecutionId, NodeId};
 use nebula_expression::{NodeView, Root, Scope};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Activation, ExecutionPlan, ExecutionState, InstanceId, InstanceStatus, activation::error_value,
+    Activation, At, ExecutionPlan, ExecutionState, Failure, InstanceId, InstanceStatus,
+    activation::error_value, state::failure_value,
 };
 
 /// What an expression of a node sees: shared values, taken once, so that it can outlive the state.
@@ -29,6 +30,8 @@ pub struct EvaluationScope {
     execution: Value,
     workflow: Value,
     item: Option<(Arc<Value>, Value)>,
+    /// `$loop`.
+    round: Option<Value>,
     nodes: BTreeMap<NodeId, NodeRecord>,
     /// The attempt that is under way.
     attempt: u32,
@@ -61,16 +64,16 @@ impl EvaluationScope {
         plan: &ExecutionPlan,
         state: &ExecutionState,
         id: ExecutionId,
-        (node, number): (u32, u32),
+        at: At,
     ) -> Self {
         let mut scope = Self::of_execution(plan, state, id);
-        if let Some(activation) = state.activation(node, number) {
-            scope.json = Some(state.json(plan, activation));
+        if let Some(activation) = state.get(at) {
+            scope.json = Some(state.json(plan, at));
             let begun = activation.status == InstanceStatus::Running || activation.timer;
             scope.attempt = activation.attempts + u32::from(!begun);
-            if plan.reads_inputs(node) {
+            if plan.reads_inputs(at.node) {
                 let mut inputs = Map::new();
-                for (input, value) in state.inputs(plan, activation) {
+                for (input, value) in state.inputs(plan, at) {
                     let list = inputs
                         .entry(input.as_str())
                         .or_insert_with(|| Value::Array(Vec::new()));
@@ -81,12 +84,47 @@ impl EvaluationScope {
                 scope.inputs = Some(Value::Object(inputs));
             }
         }
-        for read in plan.reads(node) {
-            if let Some(activation) = visible(plan, state, (node, number), *read) {
+        scope.enclosed(plan, state, at);
+        for read in plan.reads(at.node) {
+            if let Some(activation) = visible(plan, state, at, *read) {
                 scope.see(plan, *read, activation);
             }
         }
         scope
+    }
+
+    /// `$item`, `$index` and `$loop` of the nearest bodies that an instance stands in.
+    fn enclosed(&mut self, plan: &ExecutionPlan, state: &ExecutionState, at: At) {
+        let mut frame = state.frames.get(at.frame);
+        while let Some((run, owner)) = frame.and_then(|run| Some((run, run.owner?))) {
+            let json = || run.json.clone().unwrap_or_default();
+            match (plan.node(owner.at.node).kind, owner.item) {
+                (ActionKind::Control(ControlKind::ForEach), Some(index)) => {
+                    self.item
+                        .get_or_insert_with(|| (json(), Value::from(index)));
+                }
+                (ActionKind::Control(ControlKind::Loop), Some(index)) => {
+                    let last = Some(json()).filter(|_| index > 0);
+                    self.round.get_or_insert_with(|| round(index, last));
+                }
+                _ => {}
+            }
+            frame = state.frames.get(owner.at.frame);
+        }
+    }
+
+    /// The same, for the round `index` of a loop, of which the one before gave `last`.
+    #[must_use]
+    pub fn with_round(mut self, index: u32, last: Option<Arc<Value>>) -> Self {
+        self.round = Some(round(index, last));
+        self
+    }
+
+    /// The same, for the handlers of a body's failure: `$json` is the failure.
+    #[must_use]
+    pub fn with_failure(mut self, failure: &Failure) -> Self {
+        self.json = Some(Arc::new(failure_value(failure)));
+        self
     }
 
     /// What the workflow's output sees: every node.
@@ -94,7 +132,7 @@ impl EvaluationScope {
     pub fn of_output(plan: &ExecutionPlan, state: &ExecutionState, id: ExecutionId) -> Self {
         let mut scope = Self::of_execution(plan, state, id);
         for read in plan.output_reads() {
-            if let Some(activation) = latest(state, *read) {
+            if let Some(activation) = latest(state.activations(*read)) {
                 scope.see(plan, *read, activation);
             }
         }
@@ -197,7 +235,7 @@ impl Scope for EvaluationScope {
             Root::Execution => Some(&self.execution),
             Root::Workflow => Some(&self.workflow),
             Root::Vars => Some(&self.vars),
-            Root::Loop => None,
+            Root::Loop => self.round.as_ref(),
         }
     }
 
@@ -214,38 +252,52 @@ impl Scope for EvaluationScope {
     }
 }
 
+/// `$loop`: `{ index, last }`.
+fn round(index: u32, last: Option<Arc<Value>>) -> Value {
+    json!({ "index": index, "last": last.map(Arc::unwrap_or_clone) })
+}
+
 /// The activation of `wanted` that an instance descends from; where it descends from none, the latest.
+///
+/// A node of an enclosing part of the plan is looked for from the node whose body it all stands in.
 fn visible<'a>(
     plan: &ExecutionPlan,
     state: &'a ExecutionState,
-    from: (u32, u32),
+    mut from: At,
     wanted: u32,
 ) -> Option<&'a Activation> {
-    if state.activations(wanted).len() <= 1 {
-        return state.activations(wanted).first();
+    while state.frames.get(from.frame)?.extent != plan.extent_of(wanted) {
+        from = state.frames.get(from.frame)?.owner?.at;
+    }
+    let activations = state.activations_in(from.frame, wanted);
+    if activations.len() <= 1 {
+        return activations.first();
     }
     let mut queue = VecDeque::from([from]);
     let mut seen = BTreeSet::from([from]);
-    while let Some((node, number)) = queue.pop_front() {
-        if node == wanted && (node, number) != from {
-            return state.activation(node, number);
+    while let Some(at) = queue.pop_front() {
+        if at.node == wanted && at != from {
+            return state.get(at);
         }
-        let Some(activation) = state.activation(node, number) else {
+        let Some(activation) = state.get(at) else {
             continue;
         };
         for (edge, source) in &activation.tokens {
-            let next = (plan.connections[*edge as usize].from, *source);
+            let next = At {
+                frame: at.frame,
+                node: plan.connections[*edge as usize].from,
+                number: *source,
+            };
             if seen.insert(next) {
                 queue.push_back(next);
             }
         }
     }
-    latest(state, wanted)
+    latest(activations)
 }
 
 /// The latest activation that was not skipped; else the latest.
-fn latest(state: &ExecutionState, node: u32) -> Option<&Activation> {
-    let activations = state.activations(node);
+fn latest(activations: &[Activation]) -> Option<&Activation> {
     let ran = activations
         .iter()
         .rev()

@@ -1,12 +1,13 @@
 //! How a state becomes bytes: a shortcut to the end of a journal, never the truth itself.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::{ExecutionPlan, ExecutionState};
 
 /// The version of the stored form of snapshots. Every earlier one is read as well; 2 brought the
-/// pause, 3 what an execution has from one that it goes over again.
-pub const SNAPSHOT_FORMAT: u32 = 3;
+/// pause, 3 what an execution has from one that it goes over again, 4 the frames of bodies.
+pub const SNAPSHOT_FORMAT: u32 = 4;
 
 /// Why bytes are not a snapshot of this execution.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum SnapshotError {
     #[error("the snapshot is of another plan")]
     OtherPlan,
 }
+
+/// The first format in which the top level is one frame of several.
+const FRAMES: u32 = 4;
 
 #[derive(Serialize)]
 struct Written<'a> {
@@ -54,10 +58,28 @@ pub(crate) fn decode(bytes: &[u8], plan: &ExecutionPlan) -> Result<ExecutionStat
     if !(1..=SNAPSHOT_FORMAT).contains(&found) {
         return Err(SnapshotError::Format { found });
     }
-    let Read { state } = serde_json::from_slice(bytes)?;
+    let Read { state } = if found < FRAMES {
+        serde_json::from_value(with_frames(serde_json::from_slice(bytes)?))?
+    } else {
+        serde_json::from_slice(bytes)?
+    };
     if state.fits(plan) {
         Ok(state)
     } else {
         Err(SnapshotError::OtherPlan)
     }
+}
+
+/// A snapshot without frames, with what it says of the top level in the one frame that there was.
+fn with_frames(mut snapshot: Value) -> Value {
+    if let Some(state) = snapshot.get_mut("state").and_then(Value::as_object_mut) {
+        let mut frame = json!({
+            "extent": 0, "owner": null, "first_node": 0, "first_edge": 0, "ending": null, "called": [],
+        });
+        for field in ["nodes", "queues", "open"] {
+            frame[field] = state.remove(field).unwrap_or_default();
+        }
+        state.insert("frames".to_owned(), json!([frame]));
+    }
+    snapshot
 }

@@ -1,6 +1,7 @@
 //! The state of an execution: a fold over its journal and nothing else.
 
 mod fold;
+mod frame;
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -14,19 +15,16 @@ use crate::{
     Activation, ExecutionPlan, Failure, InstanceId, InstanceStatus, NamedSignal, ParkReason,
     Started, Status,
     activation::{error_value, there},
-    tokens::{Round, Token},
 };
+pub use frame::{At, Key};
+pub(crate) use frame::{Called, Frame, FrameEnding, Frames, TOP};
 
 /// The state of an execution. Two are equal if nothing that follows can tell them apart.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExecutionState {
     started: Option<Box<Started>>,
     started_at: Timestamp,
-    pub(crate) nodes: Vec<NodeState>,
-    /// One queue of tokens for each connection.
-    pub(crate) queues: Vec<VecDeque<Token>>,
-    /// Activations that have not ended.
-    pub(crate) open: u32,
+    pub(crate) frames: Frames,
     ending: Option<Ending>,
     parked: Option<ParkReason>,
     #[serde(default)]
@@ -35,16 +33,6 @@ pub struct ExecutionState {
     #[serde(default)]
     signals: VecDeque<NamedSignal>,
     end: Option<End>,
-}
-
-/// What is known of one node.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct NodeState {
-    pub(crate) activations: Vec<Activation>,
-    /// How many of its incoming connections have a token that waits.
-    pub(crate) filled: u32,
-    /// What its join has seen, if it counts.
-    pub(crate) round: Round,
 }
 
 /// How an execution is going to end, once nothing runs any more.
@@ -74,16 +62,15 @@ struct End {
     failure: Option<Failure>,
 }
 
-/// Activations whose inputs have just become complete: dense node index and activation number.
-pub(crate) type Fresh = Vec<(u32, u32)>;
+/// Activations whose inputs have just become complete.
+pub(crate) type Fresh = Vec<At>;
 
 impl ExecutionState {
     /// The state before the first entry.
     #[must_use]
     pub fn new(plan: &ExecutionPlan) -> Self {
         Self {
-            nodes: vec![NodeState::default(); plan.nodes.len()],
-            queues: vec![VecDeque::new(); plan.connections.len()],
+            frames: Frames::new(plan),
             ..Self::default()
         }
     }
@@ -104,6 +91,28 @@ impl ExecutionState {
     #[must_use]
     pub fn ending(&self) -> Option<&Ending> {
         self.ending.as_ref()
+    }
+
+    /// Whether nothing new starts in this frame: its run, one around it or the execution is about to end.
+    pub(crate) fn is_ending(&self, frame: u32) -> bool {
+        if self.ending.is_some() {
+            return true;
+        }
+        let mut next = self.frames.get(frame);
+        while let Some(frame) = next {
+            if frame.ending.is_some() {
+                return true;
+            }
+            next = frame
+                .owner
+                .and_then(|owner| self.frames.get(owner.at.frame));
+        }
+        false
+    }
+
+    /// How many activations of the top level have not ended: as long as there is one, so has the execution not.
+    pub(crate) fn open(&self) -> u32 {
+        self.frames.get(TOP).map_or(0, |top| top.open)
     }
 
     /// Why it needs a person.
@@ -148,32 +157,116 @@ impl ExecutionState {
         self.end.as_ref()?.failure.as_ref()
     }
 
-    /// All activations of a node so far, by its dense index; number 1 first.
+    /// All activations so far of a node of the top level, by its dense index; number 1 first.
     #[must_use]
     pub fn activations(&self, node: u32) -> &[Activation] {
-        &self.nodes[node as usize].activations
+        self.activations_in(TOP, node)
     }
 
-    /// One activation, by dense node index and number.
+    /// One activation of a node of the top level, by dense node index and number.
     #[must_use]
     pub fn activation(&self, node: u32, number: u32) -> Option<&Activation> {
-        self.activations(node)
-            .get((number as usize).checked_sub(1)?)
+        self.get(At {
+            frame: TOP,
+            node,
+            number,
+        })
     }
 
-    /// The instances whose attempts may or may not have changed the outside, in order of nodes.
+    /// One activation; `None` if there is none, or its frame was closed.
+    #[must_use]
+    pub fn get(&self, at: At) -> Option<&Activation> {
+        self.frames.get(at.frame)?.activation(at.node, at.number)
+    }
+
+    /// All activations of a node in one frame.
+    pub(crate) fn activations_in(&self, frame: u32, node: u32) -> &[Activation] {
+        let frame = self.frames.get(frame);
+        frame.map_or(&[], |frame| frame.activations(node))
+    }
+
+    /// Every activation in an open frame, by frame, then in the order of the plan.
+    pub fn all(&self) -> impl Iterator<Item = (At, &Activation)> {
+        let frames = self.frames.iter();
+        frames.flat_map(|(frame, state)| {
+            state.nodes().flat_map(move |(node, state)| {
+                let activations = (1..).zip(&state.activations);
+                activations.map(move |(number, activation)| {
+                    let at = At {
+                        frame,
+                        node,
+                        number,
+                    };
+                    (at, activation)
+                })
+            })
+        })
+    }
+
+    /// Every activation in a run of a body and in those inside it, while it is open.
+    pub fn run(
+        &self,
+        plan: &ExecutionPlan,
+        owner: &InstanceId,
+    ) -> impl Iterator<Item = (At, &Activation)> {
+        let key = self.find(plan, owner).map(|at| Key {
+            at,
+            item: owner.item,
+        });
+        let run = key.and_then(|key| self.frames.of_owner(key));
+        let mut frames = run.map_or_else(Vec::new, |run| self.frames.inside(run));
+        frames.extend(run);
+        self.all().filter(move |(at, _)| frames.contains(&at.frame))
+    }
+
+    /// Where an instance is; `None` if it is of no node of the plan, or of a frame that is not open.
+    #[must_use]
+    pub fn find(&self, plan: &ExecutionPlan, instance: &InstanceId) -> Option<At> {
+        let frame = match &instance.within {
+            None => TOP,
+            Some(outer) => self.frames.of_owner(Key {
+                at: self.find(plan, outer)?,
+                item: outer.item,
+            })?,
+        };
+        let node = plan.index_of(instance.node.as_str())?;
+        let there = plan.extent_of(node) == self.frames.get(frame)?.extent;
+        there.then_some(At {
+            frame,
+            node,
+            number: instance.activation,
+        })
+    }
+
+    /// The id of an instance.
+    ///
+    /// # Panics
+    /// If its frame is not open.
+    #[must_use]
+    pub fn instance(&self, plan: &ExecutionPlan, Key { at, item }: Key) -> InstanceId {
+        let frame = self.frames.get(at.frame).expect("the frame is open");
+        let within = frame
+            .owner
+            .map(|owner| Arc::new(self.instance(plan, owner)));
+        InstanceId {
+            within,
+            node: plan.node(at.node).id.clone(),
+            activation: at.number,
+            item,
+        }
+    }
+
+    /// The instances whose attempts may or may not have changed the outside, by frame, then in
+    /// order of nodes.
     #[must_use]
     pub fn indeterminate(&self, plan: &ExecutionPlan) -> Vec<InstanceId> {
         let mut found = Vec::new();
-        for (node, state) in plan.nodes.iter().zip(&self.nodes) {
-            for (number, activation) in (1..).zip(&state.activations) {
-                let id = InstanceId::new(node.id.clone(), number);
-                if activation.status == InstanceStatus::Indeterminate {
-                    found.push(id);
-                } else if let Some(items) = &activation.items {
-                    let open = items.open.iter().filter(|(_, item)| item.indeterminate);
-                    found.extend(open.map(|(item, _)| id.of_item(*item)));
-                }
+        for (at, activation) in self.all() {
+            if activation.status == InstanceStatus::Indeterminate {
+                found.push(self.instance(plan, at.whole()));
+            } else if let Some(items) = &activation.items {
+                let open = items.open.iter().filter(|(_, item)| item.indeterminate);
+                found.extend(open.map(|(item, _)| self.instance(plan, at.item(*item))));
             }
         }
         found
@@ -182,10 +275,8 @@ impl ExecutionState {
     /// Whether a person's decision about this instance is missing. Any id may be asked about.
     #[must_use]
     pub fn is_indeterminate(&self, plan: &ExecutionPlan, instance: &InstanceId) -> bool {
-        let Some(node) = plan.index_of(instance.node.as_str()) else {
-            return false;
-        };
-        let Some(activation) = self.activation(node, instance.activation) else {
+        let at = self.find(plan, instance);
+        let Some(activation) = at.and_then(|at| self.get(at)) else {
             return false;
         };
         match (instance.item, &activation.items) {
@@ -199,44 +290,62 @@ impl ExecutionState {
 
     /// Whether it has the nodes and connections of this plan.
     pub(crate) fn fits(&self, plan: &ExecutionPlan) -> bool {
-        self.nodes.len() == plan.nodes.len() && self.queues.len() == plan.connections.len()
+        self.frames.get(TOP).is_some() && self.frames.iter().all(|(_, frame)| frame.fits(plan))
     }
 
     /// The values of the live tokens that activated an instance, with the input that each ended at.
     #[must_use]
-    pub fn inputs(
-        &self,
-        plan: &ExecutionPlan,
-        activation: &Activation,
-    ) -> Vec<(CompactString, Arc<Value>)> {
-        let tokens = activation.tokens.iter();
+    pub fn inputs(&self, plan: &ExecutionPlan, at: At) -> Vec<(CompactString, Arc<Value>)> {
+        let tokens = self
+            .get(at)
+            .into_iter()
+            .flat_map(|activation| &activation.tokens);
         let inputs = tokens.map(|(edge, source)| {
             let connection = &plan.connections[*edge as usize];
-            (
-                connection.input.clone(),
-                self.token_value(plan, *edge, *source),
-            )
+            let value = self.token_value(plan, at.frame, *edge, *source);
+            (connection.input.clone(), value)
         });
         inputs.collect()
     }
 
-    /// `$json` of an instance: the first live value on `main`, or the execution's input at a start node.
+    /// `$json` of an instance: the first live value on `main`, or what its frame began with at a
+    /// start node: at the top level the execution's input.
     #[must_use]
-    pub fn json(&self, plan: &ExecutionPlan, activation: &Activation) -> Arc<Value> {
-        let main = activation
-            .tokens
+    pub fn json(&self, plan: &ExecutionPlan, at: At) -> Arc<Value> {
+        let tokens = self
+            .get(at)
+            .map_or(&[][..], |activation| &activation.tokens);
+        let main = tokens
             .iter()
             .find(|(edge, _)| plan.connections[*edge as usize].input == PORT_MAIN);
         match (main, &self.started) {
-            (Some((edge, source)), _) => self.token_value(plan, *edge, *source),
-            (None, Some(started)) if activation.tokens.is_empty() => started.input.clone(),
-            _ => Arc::new(Value::Null),
+            (Some((edge, source)), _) => self.token_value(plan, at.frame, *edge, *source),
+            (None, _) if !tokens.is_empty() => Arc::default(),
+            (None, Some(started)) if at.frame == TOP => started.input.clone(),
+            _ => self.frame_json(at),
         }
     }
 
-    fn token_value(&self, plan: &ExecutionPlan, edge: u32, source: u32) -> Arc<Value> {
+    /// `$json` of a start node in a body: what the run began with, or the failure that it handles.
+    fn frame_json(&self, at: At) -> Arc<Value> {
+        let Some(frame) = self.frames.get(at.frame) else {
+            return Arc::default();
+        };
+        let called = frame.called.iter().find(|called| called.node == at.node);
+        match called.and_then(|called| called.failure.as_ref()) {
+            Some(failure) => Arc::new(failure_value(failure)),
+            None => frame.json.clone().unwrap_or_default(),
+        }
+    }
+
+    fn token_value(&self, plan: &ExecutionPlan, frame: u32, edge: u32, number: u32) -> Arc<Value> {
         let connection = &plan.connections[edge as usize];
-        let Some(source) = self.activation(connection.from, source) else {
+        let source = At {
+            frame,
+            node: connection.from,
+            number,
+        };
+        let Some(source) = self.get(source) else {
             return Arc::new(Value::Null);
         };
         if connection.port == PORT_ERROR {
@@ -244,4 +353,13 @@ impl ExecutionState {
         }
         source.output.clone().unwrap_or_default()
     }
+}
+
+/// A failure as its handler sees it: `{ code, message, class, node }`.
+pub(crate) fn failure_value(failure: &Failure) -> Value {
+    let mut value = error_value(&failure.error);
+    if let Some(node) = &failure.node {
+        value["node"] = Value::String(node.to_string());
+    }
+    value
 }

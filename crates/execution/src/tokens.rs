@@ -15,7 +15,10 @@ use nebula_workflow::JoinRule;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::{Activation, ExecutionPlan, ExecutionState, InstanceStatus, Taken, state::Fresh};
+use crate::{
+    Activation, At, ExecutionPlan, InstanceStatus, Taken,
+    state::{Frame, Fresh},
+};
 
 /// One token on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,44 +58,52 @@ enum Joined {
     Dead,
 }
 
-/// Activates every node without incoming connections.
+/// Activates every node of a frame without incoming connections that nothing holds back.
 pub(crate) fn start(
-    state: &mut ExecutionState,
+    frame: &mut Frame,
     plan: &ExecutionPlan,
+    number: u32,
     at: Timestamp,
     fresh: &mut Fresh,
 ) {
-    for node in 0..plan.nodes.len() as u32 {
-        if plan.incoming(node).is_empty() {
-            activate(state, node, Live::new(), at, fresh);
+    let body = frame.body(plan);
+    for node in plan.extent_nodes(frame.extent) {
+        let held = body.is_some_and(|body| body.handler(node).is_some());
+        if plan.incoming(node).is_empty() && !held {
+            activate(frame, number, node, Live::new(), at, fresh);
         }
     }
+}
+
+/// Activates a node that was held back.
+pub(crate) fn call(frame: &mut Frame, number: u32, node: u32, at: Timestamp, fresh: &mut Fresh) {
+    activate(frame, number, node, Live::new(), at, fresh);
 }
 
 /// Sends one token along every outgoing connection of an activation, and lets the joins that these
 /// reach fire or pass death on, as far as that goes.
 pub(crate) fn emit(
-    state: &mut ExecutionState,
+    frame: &mut Frame,
     plan: &ExecutionPlan,
-    from: (u32, u32),
+    from: At,
     through: Option<(&CompactString, &Taken)>,
     at: Timestamp,
     fresh: &mut Fresh,
 ) {
     // A queue rather than recursion: a dead path may be as long as the workflow.
     let mut arrived = VecDeque::new();
-    send(state, plan, from, through, &mut arrived);
+    send(frame, plan, (from.node, from.number), through, &mut arrived);
     while let Some(edge) = arrived.pop_front() {
         let node = plan.connections[edge as usize].to;
-        while let Some(joined) = join(state, plan, node, edge) {
+        while let Some(joined) = join(frame, plan, node, edge) {
             match joined {
-                Joined::Live(tokens) => activate(state, node, tokens, at, fresh),
+                Joined::Live(tokens) => activate(frame, from.frame, node, tokens, at, fresh),
                 Joined::Dead => {
                     let skipped = Activation::new(InstanceStatus::Skipped, at, Live::new());
-                    let activations = &mut state.nodes[node as usize].activations;
+                    let activations = &mut frame.node_mut(node).activations;
                     activations.push(skipped);
                     let number = activations.len() as u32;
-                    send(state, plan, (node, number), None, &mut arrived);
+                    send(frame, plan, (node, number), None, &mut arrived);
                 }
             }
         }
@@ -101,7 +112,7 @@ pub(crate) fn emit(
 
 /// Puts one token on every outgoing connection of an activation.
 fn send(
-    state: &mut ExecutionState,
+    frame: &mut Frame,
     plan: &ExecutionPlan,
     (node, number): (u32, u32),
     through: Option<(&CompactString, &Taken)>,
@@ -116,59 +127,71 @@ fn send(
             && names
                 .as_ref()
                 .is_none_or(|names| names.contains(connection.name.as_str()));
-        let queue = &mut state.queues[edge as usize];
-        if queue.is_empty() {
-            state.nodes[connection.to as usize].filled += 1;
-        }
+        let queue = frame.queue_mut(edge);
+        let first = queue.is_empty();
         queue.push_back(Token {
             live,
             source: number,
         });
+        if first {
+            frame.node_mut(connection.to).filled += 1;
+        }
         arrived.push_back(edge);
     }
 }
 
 /// Takes the next token off a connection to `node`.
-fn take(state: &mut ExecutionState, node: u32, edge: u32) -> Option<Token> {
-    let queue = &mut state.queues[edge as usize];
+fn take(frame: &mut Frame, node: u32, edge: u32) -> Option<Token> {
+    let queue = frame.queue_mut(edge);
     let token = queue.pop_front()?;
     if queue.is_empty() {
-        state.nodes[node as usize].filled -= 1;
+        frame.node_mut(node).filled -= 1;
     }
     Some(token)
 }
 
-fn activate(state: &mut ExecutionState, node: u32, tokens: Live, at: Timestamp, fresh: &mut Fresh) {
-    let activations = &mut state.nodes[node as usize].activations;
+fn activate(
+    frame: &mut Frame,
+    number: u32,
+    node: u32,
+    tokens: Live,
+    at: Timestamp,
+    fresh: &mut Fresh,
+) {
+    let activations = &mut frame.node_mut(node).activations;
     activations.push(Activation::new(InstanceStatus::Ready, at, tokens));
-    fresh.push((node, activations.len() as u32));
-    state.open += 1;
+    fresh.push(At {
+        frame: number,
+        node,
+        number: activations.len() as u32,
+    });
+    frame.open += 1;
 }
 
 /// What the join of `node` gives after a token arrived on `edge`; asked again until it gives nothing.
-fn join(state: &mut ExecutionState, plan: &ExecutionPlan, node: u32, edge: u32) -> Option<Joined> {
+fn join(frame: &mut Frame, plan: &ExecutionPlan, node: u32, edge: u32) -> Option<Joined> {
     match plan.node(node).join {
-        JoinRule::All => join_all(state, plan, node),
-        JoinRule::Each => take(state, node, edge).map(|token| {
+        JoinRule::All => join_all(frame, plan, node),
+        JoinRule::Each => take(frame, node, edge).map(|token| {
             if token.live {
                 Joined::Live(SmallVec::from_elem((edge, token.source), 1))
             } else {
                 Joined::Dead
             }
         }),
-        JoinRule::Any => join_counted(state, plan, node, edge, 1),
-        JoinRule::Count { count, .. } => join_counted(state, plan, node, edge, count as usize),
+        JoinRule::Any => join_counted(frame, plan, node, edge, 1),
+        JoinRule::Count { count, .. } => join_counted(frame, plan, node, edge, count as usize),
     }
 }
 
-fn join_all(state: &mut ExecutionState, plan: &ExecutionPlan, node: u32) -> Option<Joined> {
+fn join_all(frame: &mut Frame, plan: &ExecutionPlan, node: u32) -> Option<Joined> {
     let incoming = plan.incoming(node);
-    if (state.nodes[node as usize].filled as usize) < incoming.len() {
+    if (frame.node(node).filled as usize) < incoming.len() {
         return None;
     }
     let mut live = Live::new();
     for edge in incoming {
-        let token = take(state, node, *edge);
+        let token = take(frame, node, *edge);
         live.extend(
             token
                 .filter(|token| token.live)
@@ -186,7 +209,7 @@ fn join_all(state: &mut ExecutionState, plan: &ExecutionPlan, node: u32) -> Opti
 /// whether it is absorbed or blocked. A connection that has sent its token of this round keeps
 /// further ones until every other has sent its own.
 fn join_counted(
-    state: &mut ExecutionState,
+    frame: &mut Frame,
     plan: &ExecutionPlan,
     node: u32,
     edge: u32,
@@ -194,7 +217,7 @@ fn join_counted(
 ) -> Option<Joined> {
     let incoming = plan.incoming(node);
     loop {
-        let mut round = std::mem::take(&mut state.nodes[node as usize].round);
+        let mut round = std::mem::take(&mut frame.node_mut(node).round);
         let one = [edge];
         // Tokens may have gathered behind the last round.
         let edges = if round.is_empty() { incoming } else { &one };
@@ -203,7 +226,7 @@ fn join_counted(
             if round.seen.contains(edge) {
                 continue;
             }
-            let Some(token) = take(state, node, *edge) else {
+            let Some(token) = take(frame, node, *edge) else {
                 continue;
             };
             round.seen.insert(*edge);
@@ -218,7 +241,7 @@ fn join_counted(
         let over = round.seen.len() == incoming.len();
         let fired = round.fired;
         if !over {
-            state.nodes[node as usize].round = round;
+            frame.node_mut(node).round = round;
         }
         match gathered {
             Some(live) => return Some(Joined::Live(live)),

@@ -140,6 +140,63 @@ connections:
     cut_off: &["hangs"],
 };
 
+/// Every action with a body, in each other, with effects of every class, waits and failures.
+const BODIES: Flow = Flow {
+    yaml: r#"
+nodes:
+  - id: each
+    action: flow.for_each
+    concurrency: 2
+    parameters: { items: [1, 2, 3] }
+    body:
+      nodes:
+        - { id: bill, action: test.keyed, parameters: { label: "bill {{ $item }}" } }
+        - id: again
+          action: flow.loop
+          parameters: { until: "$loop.index >= 1", delay: 5s }
+          body: { nodes: [{ id: ask, action: test.idempotent, parameters: { label: "ask {{ $index }} {{ $loop.index }}" } }] }
+  - id: attempt
+    action: flow.try
+    parameters: { catch: { never: "$json.code == 'OTHER'", mend: "$json.code == 'GONE'" }, finally: note }
+    body:
+      nodes:
+        - { id: w, action: flow.wait, parameters: { for: 20s } }
+        - { id: gone, action: flow.fail, parameters: { message: gone, code: GONE } }
+        - { id: never, action: test.keyed, parameters: { label: never } }
+        - { id: mend, action: test.keyed, parameters: { label: mend } }
+        - { id: note, action: test.read, parameters: { label: note } }
+  - id: first
+    action: flow.race
+    parameters: { timeout: 1h }
+    body:
+      nodes:
+        - { id: slow, action: flow.wait, parameters: { for: 30m } }
+        - { id: quick, action: flow.wait, parameters: { for: 10s } }
+        - { id: hangs, action: test.idempotent, parameters: { label: hangs, hang: true } }
+      connections: []
+  - id: both
+    action: flow.parallel
+    on_error: continue
+    parameters: { timeout: 3s }
+    body:
+      nodes:
+        - { id: stays, action: test.keyed, parameters: { label: stays, hang: true } }
+        - { id: pay, action: test.once, on_indeterminate: fail, parameters: { label: pay } }
+      connections: []
+  - { id: end, action: data.set, parameters: { each: "{{ $nodes.each.result.map(r => r.label) }}", mend: "{{ $nodes.attempt.result.label }}", first: "{{ $nodes.first.result.winner }}" } }
+connections: [each -> end, attempt -> end, first -> end, both -> end]
+output: "{{ $nodes.end.result }}"
+"#,
+    gives: r#"completed {"each":["ask 0 1","ask 1 1","ask 2 1"],"mend":"mend","first":"quick"} | each:succeeded attempt:succeeded first:succeeded both:failed end:succeeded"#,
+    failing: &[],
+    happen: &[
+        "bill 1", "bill 2", "bill 3", "ask 0 0", "ask 1 0", "ask 2 0", "ask 0 1", "ask 1 1",
+        "ask 2 1", "mend", "note",
+    ],
+    once: &["pay"],
+    cut_off: &[],
+};
+
 impl Flow {
     /// Compares what comes of it after a crash at each call of the store with what comes without.
     fn check(&self) {
@@ -209,7 +266,13 @@ impl Flow {
             assert!(world.ledger.keys(label).len() <= 1, "`{label}` twice");
         }
         assert!(world.ledger.keys("never").is_empty());
-        let mut states = states(&report);
+        // When the runs of bodies end, beside each other, depends on when the process died.
+        let top = states(&report);
+        let states: Vec<_> = top
+            .split(' ')
+            .filter(|state| !state.contains('/'))
+            .collect();
+        let mut states = states.join(" ");
         for node in self.cut_off {
             states = states.replace(&format!("{node}:failed"), &format!("{node}:cancelled"));
         }
@@ -233,6 +296,11 @@ fn a_crash_at_any_call_changes_no_path() {
 #[test]
 fn a_crash_at_any_call_keeps_an_early_end() {
     STOPS.check();
+}
+
+#[test]
+fn a_crash_at_any_call_changes_nothing_about_bodies() {
+    BODIES.check();
 }
 
 #[test]

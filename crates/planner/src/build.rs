@@ -7,11 +7,12 @@ use nebula_action::{Catalog, PORT_MAIN};
 use nebula_execution::{ExecutionPlan, PLAN_FORMAT, PlanConnection, PlanOutput, PlanParts};
 use nebula_parameter::{CompileScope, ParamProgram};
 use nebula_validator::Schema;
-use nebula_workflow::{Connection, Diagnostic, WorkflowDefinition, pointer_join};
+use nebula_workflow::{Connection, Diagnostic, NodeDefinition, WorkflowDefinition, pointer_join};
 
 use crate::{
     PlanSettings, codes,
     expressions::{self, Place, Reads},
+    flat::Flat,
     graph::Graph,
     literals::Schemas,
     nodes::Shape,
@@ -38,13 +39,15 @@ pub fn plan(
     catalog: &dyn Catalog,
     settings: &PlanSettings,
 ) -> Planned {
+    let flat = Flat::new(definition);
     let mut builder = Builder {
         definition,
         settings,
         by_id: (0_u32..)
-            .zip(&definition.nodes)
+            .zip(&flat.nodes)
             .map(|(index, node)| (node.id.as_str(), index))
             .collect(),
+        flat,
         schemas: Schemas::default(),
         diagnostics: Vec::new(),
     };
@@ -71,9 +74,18 @@ pub fn plan(
     Planned { plan, diagnostics }
 }
 
+/// Takes every connection between the nodes of bodies away.
+fn disconnect(nodes: &mut [NodeDefinition]) {
+    for body in nodes.iter_mut().filter_map(|node| node.body.as_mut()) {
+        body.connections.clear();
+        disconnect(&mut body.nodes);
+    }
+}
+
 /// A plan on its way, and the problems found so far.
 pub(crate) struct Builder<'a> {
     pub(crate) definition: &'a WorkflowDefinition,
+    pub(crate) flat: Flat<'a>,
     pub(crate) settings: &'a PlanSettings,
     /// Only asked, never walked: its order reaches nothing.
     pub(crate) by_id: HashMap<&'a str, u32>,
@@ -92,45 +104,51 @@ impl<'a> Builder<'a> {
     /// What is wrong beside a cycle: the problems of the same nodes without any connection, but
     /// for those that are about connections.
     fn beside_the_cycle(&mut self, catalog: &dyn Catalog) {
-        let definition = WorkflowDefinition {
-            connections: Vec::new(),
-            ..self.definition.clone()
-        };
+        let mut definition = self.definition.clone();
+        definition.connections.clear();
+        disconnect(&mut definition.nodes);
         let rest = crate::more_problems(&definition, catalog, self.settings, &self.diagnostics);
         self.diagnostics.extend(rest);
     }
 
     fn build(&mut self, version: u32, catalog: &'a dyn Catalog) -> Option<PlanParts> {
         let definition = self.definition;
-        unsupported::check(definition, &mut self.diagnostics);
+        unsupported::check(&self.flat, definition, &mut self.diagnostics);
         self.schemas_of_workflow();
-        let actions: Vec<_> = (0..definition.nodes.len())
-            .map(|node| self.action(node, catalog))
-            .collect();
+        let count = self.flat.nodes.len();
+        let actions: Vec<_> = (0..count).map(|node| self.action(node, catalog)).collect();
+        self.bodies(&actions);
+        let held = self.held(&actions);
+        let apart: Vec<_> = held.iter().flatten().map(|held| held.node).collect();
+        self.flat.connections = self.flat.connections_beside(&apart);
         let edges = self.edges(&actions);
-        let Some(graph) = Graph::new(definition, &edges, &mut self.diagnostics) else {
+        let Some(graph) = Graph::new(&self.flat, &edges, &mut self.diagnostics) else {
             self.beside_the_cycle(catalog);
             return None;
         };
-        let rates = graph.rates(definition, &mut self.diagnostics);
-        let priorities = graph.priorities();
-        let ancestry = graph.ancestry(definition);
-        let mut main_inputs = vec![0; definition.nodes.len()];
+        let bodies = self.plan_bodies(&graph, &held);
+        let rates = graph.rates(&self.flat, &mut self.diagnostics);
+        let priorities = graph.priorities(&self.flat);
+        let ancestry = graph.ancestry(&self.flat, &held);
+        let mut main_inputs = vec![0; count];
         for (_, to, connection) in &edges {
             main_inputs[*to as usize] += usize::from(connection.input == PORT_MAIN);
         }
-        let ids: Vec<&str> = definition
-            .nodes
-            .iter()
-            .map(|node| node.id.as_str())
-            .collect();
+        let all = self.flat.nodes.clone();
+        let ids: Vec<&str> = all.iter().map(|node| node.id.as_str()).collect();
         let scope = CompileScope {
             nodes: Some(&ids),
             ..CompileScope::default()
         };
         let by_id = self.by_id.clone();
+        let flat = Flat::new(definition);
+        let kinds: Vec<_> = actions
+            .iter()
+            .map(|metadata| metadata.map(|it| it.kind))
+            .collect();
         let reads = Reads {
-            definition,
+            flat: &flat,
+            kinds: &kinds,
             ancestry: &ancestry,
             main_inputs: &main_inputs,
             by_id: &by_id,
@@ -139,7 +157,7 @@ impl<'a> Builder<'a> {
             scope: &scope,
             reads: &reads,
         };
-        let mut nodes = Vec::with_capacity(definition.nodes.len());
+        let mut nodes = Vec::with_capacity(count);
         for (index, metadata) in (0_u32..).zip(&actions) {
             let shape = Shape {
                 index,
@@ -153,8 +171,12 @@ impl<'a> Builder<'a> {
             }
         }
         let connections = self.connections(&edges, checks);
-        let output = self.output(&graph, &scope)?;
-        (nodes.len() == definition.nodes.len()).then(|| PlanParts {
+        let top = CompileScope {
+            nodes: Some(&ids[..definition.nodes.len()]),
+            ..CompileScope::default()
+        };
+        let output = self.output(&graph, &top)?;
+        (nodes.len() == count).then(|| PlanParts {
             format: PLAN_FORMAT,
             workflow: definition.id.clone(),
             name: definition
@@ -168,6 +190,7 @@ impl<'a> Builder<'a> {
             output_schema: definition.output_schema.clone().unwrap_or_default(),
             nodes,
             connections,
+            bodies,
             output,
             concurrency: self.concurrency(),
             timeout: definition.limits.timeout,
@@ -248,6 +271,7 @@ impl<'a> Builder<'a> {
         }
         let ends: Vec<_> = (0_u32..)
             .zip(&graph.outgoing)
+            .take(self.definition.nodes.len())
             .filter(|(_, out)| out.is_empty())
             .map(|(node, _)| node)
             .collect();

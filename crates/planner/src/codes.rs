@@ -26,6 +26,8 @@ pub(crate) const UNSUPPORTED: &str = "PLAN_UNSUPPORTED";
 pub(crate) const CONTRADICTION: &str = "PLAN_CONTRADICTION";
 pub(crate) const RETRY: &str = "PLAN_RETRY_POINTLESS";
 pub(crate) const ALWAYS_FAILS: &str = "PLAN_ALWAYS_FAILS";
+pub(crate) const BODY: &str = "PLAN_BODY";
+pub(crate) const HANDLER: &str = "PLAN_HANDLER";
 pub(crate) const TRIGGERS: &str = "PLAN_TRIGGERS_NOT_FIRED";
 
 const CODES: &[(&str, &str)] = &[
@@ -87,6 +89,14 @@ const CODES: &[(&str, &str)] = &[
     (
         ALWAYS_FAILS,
         "an expression reads nothing and fails each time",
+    ),
+    (
+        BODY,
+        "a body that nothing runs, an action without the body that it runs, or bodies too deep in each other",
+    ),
+    (
+        HANDLER,
+        "a handler is no node of the body, or is reached from elsewhere",
     ),
     (
         TRIGGERS,

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use nebula_action::{ActionKind, ControlKind};
 use nebula_expression::Root;
 use nebula_parameter::{ExpressionProblem, Use, compile_expression};
-use nebula_workflow::{BareExpression, Diagnostic, JoinRule, WorkflowDefinition};
+use nebula_workflow::{BareExpression, Diagnostic, JoinRule};
 
-use crate::{build::Checks, codes, graph::Ancestry};
+use crate::{build::Checks, codes, flat::Flat, graph::Ancestry};
 
 /// Where an expression stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +24,20 @@ pub(crate) enum Place {
     Output,
 }
 
+/// What the bodies that an expression stands in offer to it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Inside {
+    /// `$item` and `$index`.
+    item: bool,
+    /// `$loop`.
+    round: bool,
+}
+
 /// What the reads of expressions are checked against.
 pub(crate) struct Reads<'a> {
-    pub(crate) definition: &'a WorkflowDefinition,
+    pub(crate) flat: &'a Flat<'a>,
+    /// For each node: who does the work of its action.
+    pub(crate) kinds: &'a [Option<ActionKind>],
     pub(crate) ancestry: &'a Ancestry,
     /// For each node: how many connections end at its input `main`.
     pub(crate) main_inputs: &'a [usize],
@@ -35,6 +47,16 @@ pub(crate) struct Reads<'a> {
 impl Place {
     /// Checks the roots that `found` reads; `at` is the pointer to which its own is relative.
     pub(crate) fn check(self, found: &Use<'_>, at: &str, diagnostics: &mut Vec<Diagnostic>) {
+        self.check_inside(Inside::default(), found, at, diagnostics);
+    }
+
+    fn check_inside(
+        self,
+        inside: Inside,
+        found: &Use<'_>,
+        at: &str,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
         let pointer = || format!("{at}{}", found.pointer);
         let report = found.program.report();
         if let Some(Err(error)) = found.program.constant() {
@@ -46,7 +68,7 @@ impl Place {
             });
         }
         for root in &report.roots {
-            if let Some(reason) = self.forbids(*root) {
+            if let Some(reason) = self.forbids(*root, inside) {
                 let message = format!("`${}` does not exist here: {reason}", root.name());
                 diagnostics.push(Diagnostic::error(codes::ROOT_NOT_HERE, pointer(), message));
             }
@@ -61,10 +83,12 @@ impl Place {
         }
     }
 
-    fn forbids(self, root: Root) -> Option<&'static str> {
+    fn forbids(self, root: Root, inside: Inside) -> Option<&'static str> {
         let only_input = "capabilities are settled before anything runs; only `$input` can be read";
         match (self, root) {
-            (_, Root::Loop) => Some("there are no loops in this version"),
+            (_, Root::Loop) if inside.round => None,
+            (_, Root::Loop) => Some("it is the round of a `flow.loop`, and belongs into its body"),
+            (_, Root::Item | Root::Index) if inside.item => None,
             (Self::Requires, Root::Input) => None,
             (Self::Requires, _) => Some(only_input),
             (Self::Parameter { item: true, .. }, Root::Item | Root::Index) => None,
@@ -88,7 +112,7 @@ impl Reads<'_> {
         at: &str,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
-        place.check(found, at, diagnostics);
+        place.check_inside(self.inside(place), found, at, diagnostics);
         let (reader, own) = match place {
             Place::Gate(node) | Place::Parameter { node, .. } => (node, None),
             Place::Condition(node) => (node, Some(node)),
@@ -107,6 +131,32 @@ impl Reads<'_> {
         }
     }
 
+    /// What the bodies that a place stands in offer.
+    fn inside(&self, place: Place) -> Inside {
+        let (Place::Gate(node) | Place::Parameter { node, .. } | Place::Condition(node)) = place
+        else {
+            return Inside::default();
+        };
+        let is = |node: u32, kind| self.kinds[node as usize] == Some(ActionKind::Control(kind));
+        let mut owners = self.flat.owners(node);
+        Inside {
+            item: self
+                .flat
+                .owners(node)
+                .any(|owner| is(owner, ControlKind::ForEach)),
+            // Its own conditions are asked before each round.
+            round: is(node, ControlKind::Loop) || owners.any(|owner| is(owner, ControlKind::Loop)),
+        }
+    }
+
+    /// The node of `reader`'s way out to the part of the plan in which `read` stands: itself, or one
+    /// whose body it stands in; `None` if `read` stands in a body that `reader` does not.
+    fn seen_from(&self, reader: u32, read: u32) -> Option<u32> {
+        let there = self.flat.parts[read as usize];
+        let mut way = std::iter::once(reader).chain(self.flat.owners(reader));
+        way.find(|node| self.flat.parts[*node as usize] == there)
+    }
+
     /// Reports a node that is read before it has certainly settled.
     fn node(
         &self,
@@ -116,21 +166,39 @@ impl Reads<'_> {
         pointer: &str,
         diagnostics: &mut Vec<Diagnostic>,
     ) {
-        let name = &self.definition.nodes[read as usize].id;
-        let reader_id = &self.definition.nodes[reader as usize].id;
-        let (code, message, hint) = if reader == read {
+        let name = &self.flat.nodes[read as usize].id;
+        let reader_id = &self.flat.nodes[reader as usize].id;
+        let Some(from) = self.seen_from(reader, read) else {
+            let owner = self
+                .flat
+                .owner(read)
+                .map(|owner| &self.flat.nodes[owner as usize].id);
+            let owner = owner.map_or("another node", |owner| owner.as_str());
+            let message =
+                format!("node `{reader_id}` reads `{name}`, which stands in the body of `{owner}`");
+            let hint = format!("only what the body gives leaves it: read `$nodes.{owner}.result`");
+            diagnostics.push(Diagnostic::error(codes::NOT_UPSTREAM, pointer, message).hint(hint));
+            return;
+        };
+        let (code, message, hint) = if from == read && reader != read {
+            (
+                codes::NOT_UPSTREAM,
+                format!("node `{reader_id}` reads `{name}`, in whose body it stands"),
+                "read what the body begins with: `$json`, `$item` or `$loop`".to_owned(),
+            )
+        } else if reader == read {
             (
                 codes::NOT_UPSTREAM,
                 format!("node `{name}` reads its own result, which does not exist yet"),
                 "read it in a connection's condition, or in a node behind this one".to_owned(),
             )
-        } else if !self.ancestry.is_upstream(reader, read) {
+        } else if !self.ancestry.is_upstream(from, read) {
             (
                 codes::NOT_UPSTREAM,
                 format!("node `{reader_id}` reads `{name}`, which does not run before it"),
                 format!("connect `{name}` to `{reader_id}`, directly or through other nodes"),
             )
-        } else if !self.ancestry.is_certain(reader, read) && !optional {
+        } else if !self.ancestry.is_certain(from, read) && !optional {
             (
                 codes::NOT_CERTAIN,
                 format!("node `{reader_id}` reads `{name}`, which may not have finished by then"),
@@ -144,7 +212,7 @@ impl Reads<'_> {
 
     /// Reports `$json` where several values can arrive.
     pub(crate) fn json(&self, reader: u32, pointer: &str, diagnostics: &mut Vec<Diagnostic>) {
-        let node = &self.definition.nodes[reader as usize];
+        let node = self.flat.nodes[reader as usize];
         let inputs = self.main_inputs[reader as usize];
         let together = match node.join {
             JoinRule::All => inputs,

@@ -1,9 +1,9 @@
 //! The shape of a workflow: order, rates, ancestors, priorities.
 
 use nebula_action::PORT_ERROR;
-use nebula_workflow::{Connection, Diagnostic, JoinRule, WorkflowDefinition};
+use nebula_workflow::{Connection, Diagnostic, JoinRule, pointer_join};
 
-use crate::codes;
+use crate::{bodies::Held, codes, flat::Flat};
 
 /// How often a node may be activated in one execution.
 const MAX_RATE: u32 = 10_000;
@@ -24,11 +24,11 @@ pub(crate) struct Graph {
 impl Graph {
     /// Builds the graph; a cycle is reported and gives none.
     pub(crate) fn new(
-        definition: &WorkflowDefinition,
+        flat: &Flat<'_>,
         edges: &[(u32, u32, &Connection)],
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
-        let count = definition.nodes.len();
+        let count = flat.nodes.len();
         let mut graph = Self {
             incoming: vec![Vec::new(); count],
             outgoing: vec![Vec::new(); count],
@@ -59,29 +59,25 @@ impl Graph {
         if graph.order.len() == count {
             return Some(graph);
         }
-        diagnostics.push(cycle(definition, &graph, &waits));
+        diagnostics.push(cycle(flat, &graph, &waits));
         None
     }
 
     /// How many tokens reach each node in an execution. Sources have rate 1; `all` and counting joins
     /// need inputs of equal rate; `each` adds its inputs up. Unequal rates are reported where they
     /// first meet; what follows from them is not.
-    pub(crate) fn rates(
-        &self,
-        definition: &WorkflowDefinition,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Vec<u32> {
+    pub(crate) fn rates(&self, flat: &Flat<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<u32> {
         let mut rates: Vec<Option<u32>> = vec![Some(1); self.incoming.len()];
         for node in &self.order {
             let index = *node as usize;
-            self.join_count(definition, index, diagnostics);
+            self.join_count(flat, index, diagnostics);
             if self.incoming[index].is_empty() {
                 continue;
             }
-            rates[index] = if definition.nodes[index].join == JoinRule::Each {
-                self.summed_rate(definition, index, &rates, diagnostics)
+            rates[index] = if flat.nodes[index].join == JoinRule::Each {
+                self.summed_rate(flat, index, &rates, diagnostics)
             } else {
-                self.equal_rate(definition, index, &rates, diagnostics)
+                self.equal_rate(flat, index, &rates, diagnostics)
             };
         }
         let rates: Vec<u32> = rates.into_iter().map(|rate| rate.unwrap_or(1)).collect();
@@ -99,28 +95,23 @@ impl Graph {
         rates
     }
 
-    fn join_count(
-        &self,
-        definition: &WorkflowDefinition,
-        index: usize,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) {
+    fn join_count(&self, flat: &Flat<'_>, index: usize, diagnostics: &mut Vec<Diagnostic>) {
         let inputs = self.incoming[index].len();
-        if let JoinRule::Count { count, .. } = definition.nodes[index].join
+        if let JoinRule::Count { count, .. } = flat.nodes[index].join
             && count as usize > inputs
         {
             let message = format!(
                 "node `{}` waits for {count} live tokens, and has {inputs} connections",
-                definition.nodes[index].id
+                flat.nodes[index].id
             );
-            let pointer = format!("/nodes/{index}/join");
+            let pointer = pointer_join(&flat.pointers[index], "join");
             diagnostics.push(Diagnostic::error(codes::JOIN_COUNT, pointer, message));
         }
     }
 
     fn summed_rate(
         &self,
-        definition: &WorkflowDefinition,
+        flat: &Flat<'_>,
         index: usize,
         rates: &[Option<u32>],
         diagnostics: &mut Vec<Diagnostic>,
@@ -133,18 +124,18 @@ impl Graph {
         }
         let message = format!(
             "node `{}` would be activated {sum} times; the limit is {MAX_RATE}",
-            definition.nodes[index].id
+            flat.nodes[index].id
         );
         let hint =
             "several `join: each` in a row multiply; use `join: any` or `all` in some of them";
-        let pointer = format!("/nodes/{index}/join");
+        let pointer = pointer_join(&flat.pointers[index], "join");
         diagnostics.push(Diagnostic::error(codes::RATE_LIMIT, pointer, message).hint(hint));
         None
     }
 
     fn equal_rate(
         &self,
-        definition: &WorkflowDefinition,
+        flat: &Flat<'_>,
         index: usize,
         rates: &[Option<u32>],
         diagnostics: &mut Vec<Diagnostic>,
@@ -158,7 +149,7 @@ impl Graph {
         let Some((other, others)) = known.iter().copied().find(|(_, other)| *other != rate) else {
             return Some(rate);
         };
-        let id = |node: usize| &definition.nodes[node].id;
+        let id = |node: usize| &flat.nodes[node].id;
         let message = format!(
             "node `{}` joins `{}`, which sends {rate} token(s), with `{}`, which sends {others}",
             id(index),
@@ -166,16 +157,23 @@ impl Graph {
             id(other as usize),
         );
         diagnostics.push(
-            Diagnostic::error(codes::UNEQUAL_RATES, format!("/nodes/{index}"), message)
+            Diagnostic::error(codes::UNEQUAL_RATES, flat.pointers[index].as_str(), message)
                 .hint("write `join: each` here, or join both before the node that multiplies them")
-                .related(format!("/nodes/{first}"), format!("sends {rate}"))
-                .related(format!("/nodes/{other}"), format!("sends {others}")),
+                .related(
+                    flat.pointers[first as usize].clone(),
+                    format!("sends {rate}"),
+                )
+                .related(
+                    flat.pointers[other as usize].clone(),
+                    format!("sends {others}"),
+                ),
         );
         None
     }
 
-    /// The number of nodes on the longest path from each node to an end, itself included.
-    pub(crate) fn priorities(&self) -> Vec<u32> {
+    /// The number of nodes on the longest path from each node to an end, itself included; what
+    /// follows the node whose body it stands in counts as well.
+    pub(crate) fn priorities(&self, flat: &Flat<'_>) -> Vec<u32> {
         let mut priorities = vec![1_u32; self.outgoing.len()];
         for node in self.order.iter().rev() {
             let after = self.outgoing[*node as usize]
@@ -184,11 +182,16 @@ impl Graph {
                 .max();
             priorities[*node as usize] = after.unwrap_or(0) + 1;
         }
+        // A body stands behind its node, so what is added there is complete.
+        for node in 0..priorities.len() {
+            let owner = flat.owner(node as u32);
+            priorities[node] += owner.map_or(0, |owner| priorities[owner as usize]);
+        }
         priorities
     }
 
     /// What is known of the order in which nodes settle.
-    pub(crate) fn ancestry(&self, definition: &WorkflowDefinition) -> Ancestry {
+    pub(crate) fn ancestry(&self, flat: &Flat<'_>, held: &[Vec<Held>]) -> Ancestry {
         let count = self.incoming.len();
         let mut ancestry = Ancestry {
             any: Bits::new(count),
@@ -200,7 +203,7 @@ impl Graph {
             for from in inputs {
                 ancestry.any.include(index, *from as usize);
             }
-            let waits_for_all = match definition.nodes[index].join {
+            let waits_for_all = match flat.nodes[index].join {
                 JoinRule::All => true,
                 JoinRule::Count { count, .. } => count as usize >= inputs.len(),
                 JoinRule::Any | JoinRule::Each => inputs.len() == 1,
@@ -214,6 +217,7 @@ impl Graph {
                 ancestry.certain.include_common(index, inputs);
             }
         }
+        ancestry.before_handlers(flat, held);
         ancestry
     }
 }
@@ -225,6 +229,27 @@ pub(crate) struct Ancestry {
 }
 
 impl Ancestry {
+    /// What is held back comes after what its body begins with, whether or not that has finished;
+    /// and what runs in any case after everything else.
+    fn before_handlers(&mut self, flat: &Flat<'_>, held: &[Vec<Held>]) {
+        for (body, held) in flat.bodies.iter().zip(held) {
+            let nodes = body.first..body.first + body.count;
+            let follows = |node: u32| {
+                let mut held = held.iter();
+                let after = |held: &&Held| node == held.node || self.is_upstream(node, held.node);
+                held.find(after).map(|held| held.always)
+            };
+            let of: Vec<(u32, Option<bool>)> = nodes.map(|node| (node, follows(node))).collect();
+            for (node, always) in of.iter().filter_map(|(node, of)| Some((*node, (*of)?))) {
+                for (earlier, other) in &of {
+                    if other.is_none_or(|other| always && !other) {
+                        self.any.include(node as usize, *earlier as usize);
+                    }
+                }
+            }
+        }
+    }
+
     /// Whether some path leads from `ancestor` to `node`.
     pub(crate) fn is_upstream(&self, node: u32, ancestor: u32) -> bool {
         self.any.has(node as usize, ancestor as usize)
@@ -284,7 +309,7 @@ impl Bits {
 }
 
 /// Names the nodes of one cycle, in the order in which they wait for each other.
-fn cycle(definition: &WorkflowDefinition, graph: &Graph, waits: &[usize]) -> Diagnostic {
+fn cycle(flat: &Flat<'_>, graph: &Graph, waits: &[usize]) -> Diagnostic {
     // Every node that still waits has a predecessor that still waits: going back must come round.
     let start = waits.iter().position(|waits| *waits > 0).unwrap_or(0);
     let (mut path, mut node) = (Vec::new(), start);
@@ -307,13 +332,13 @@ fn cycle(definition: &WorkflowDefinition, graph: &Graph, waits: &[usize]) -> Dia
     round.push(round[0]);
     let names: Vec<_> = round
         .iter()
-        .map(|node| definition.nodes[*node].id.as_str())
+        .map(|node| flat.nodes[*node].id.as_str())
         .collect();
-    let closing = definition.connections.iter().find(|connection| {
+    let closing = flat.connections.iter().find(|connection| {
         connection.from.as_str() == names[names.len() - 2] && connection.to.as_str() == names[0]
     });
     let pointer = closing.map_or_else(
-        || format!("/nodes/{}", round[0]),
+        || flat.pointers[round[0]].clone(),
         |c| c.origin.pointer().to_owned(),
     );
     let mut diagnostic = Diagnostic::error(

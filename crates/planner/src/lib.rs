@@ -44,10 +44,12 @@
 //! assert_eq!(bad.diagnostics[0].hint.as_deref(), Some("did you mean `data.set`?"));
 //! ```
 
+mod bodies;
 mod build;
 mod capabilities;
 mod codes;
 mod expressions;
+mod flat;
 mod graph;
 mod literals;
 mod lookup;

@@ -55,10 +55,14 @@ impl<'a> Builder<'a> {
         index: usize,
         catalog: &'a dyn Catalog,
     ) -> Option<&'a ActionMetadata> {
-        let action = &self.definition.nodes[index].action;
-        metadata(catalog, action, &format!("/nodes/{index}/action"))
-            .map_err(|problem| self.diagnostics.push(*problem))
-            .ok()
+        let action = &self.flat.nodes[index].action;
+        metadata(
+            catalog,
+            action,
+            &pointer_join(&self.flat.pointers[index], "action"),
+        )
+        .map_err(|problem| self.diagnostics.push(*problem))
+        .ok()
     }
 
     /// The connections with dense indices, those with unknown ports or inputs reported. What closes
@@ -67,14 +71,14 @@ impl<'a> Builder<'a> {
         &mut self,
         actions: &[Option<&ActionMetadata>],
     ) -> Vec<(u32, u32, &'a Connection)> {
-        let definition = self.definition;
         for (index, metadata) in actions.iter().enumerate() {
             if let Some(metadata) = metadata {
                 self.case_names(index, metadata);
             }
         }
-        let mut edges = Vec::with_capacity(definition.connections.len());
-        for connection in definition.connections.iter().filter(|c| !c.closes_loop) {
+        let connections = self.flat.connections.clone();
+        let mut edges = Vec::with_capacity(connections.len());
+        for connection in connections.into_iter().filter(|c| !c.closes_loop) {
             let (from, to) = (&connection.from, &connection.to);
             let (Some(from), Some(to)) =
                 (self.by_id.get(from.as_str()), self.by_id.get(to.as_str()))
@@ -88,7 +92,7 @@ impl<'a> Builder<'a> {
             };
             let (from, to) = (*from, *to);
             if let Some(metadata) = actions[from as usize] {
-                self.port(metadata, &definition.nodes[from as usize], connection);
+                self.port(metadata, self.flat.nodes[from as usize], connection);
             }
             if let Some(metadata) = actions[to as usize]
                 && !metadata.inputs.contains(&connection.input)
@@ -127,13 +131,16 @@ impl<'a> Builder<'a> {
         else {
             return;
         };
-        for name in keys(self.definition.nodes[index].parameters.get(parameter)) {
+        for name in keys(self.flat.nodes[index].parameters.get(parameter)) {
             let meaning = match name {
                 PORT_ERROR => "failures",
                 name if name == otherwise => "what no case takes",
                 _ => continue,
             };
-            let pointer = pointer_join(&format!("/nodes/{index}/parameters/{parameter}"), name);
+            let pointer = pointer_join(
+                &format!("{}/parameters/{parameter}", self.flat.pointers[index]),
+                name,
+            );
             let message = format!("`{name}` is the port of {meaning}");
             self.diagnostics.push(
                 Diagnostic::error(codes::PARAMETER, pointer, message)
@@ -177,7 +184,7 @@ fn ports(metadata: &ActionMetadata, node: &NodeDefinition) -> Vec<String> {
 }
 
 /// The keys of a parameter that is an object.
-fn keys(parameter: Option<&ParamValue>) -> Vec<&str> {
+pub(crate) fn keys(parameter: Option<&ParamValue>) -> Vec<&str> {
     match parameter {
         Some(ParamValue::Object(entries)) => entries.keys().map(String::as_str).collect(),
         Some(ParamValue::Literal(Value::Object(entries))) => {

@@ -36,8 +36,8 @@ impl Builder<'_> {
         metadata: &ActionMetadata,
         checks: Checks<'_>,
     ) -> Option<PlanNode> {
-        let node = &self.definition.nodes[shape.index as usize];
-        let pointer = format!("/nodes/{}", shape.index);
+        let node = self.flat.nodes[shape.index as usize];
+        let pointer = self.flat.pointers[shape.index as usize].clone();
         let before = self.diagnostics.len();
         let list = node.for_each.is_some() || node.each_item;
         if list && metadata.kind != ActionKind::Code {
@@ -140,11 +140,11 @@ impl Builder<'_> {
     /// Reports what is wrong with the expressions of a node whose action is not known. Which of its
     /// parameters would be programs over `$item` is not known either, so that root is let pass.
     pub(crate) fn node_of_no_action(&mut self, index: u32, checks: Checks<'_>) {
-        let node = &self.definition.nodes[index as usize];
+        let node = self.flat.nodes[index as usize];
         self.gate(index, node.when.as_ref(), "when", checks);
         self.gate(index, node.for_each.as_ref(), "for_each", checks);
         self.key(index, node, checks);
-        let at = format!("/nodes/{index}/parameters");
+        let at = format!("{}/parameters", self.flat.pointers[index as usize]);
         match Parameters::compile(&node.parameters, &[], checks.scope) {
             Ok(parameters) => self.reads(index, true, &parameters, &at, checks),
             Err(problems) => {
@@ -162,8 +162,8 @@ impl Builder<'_> {
         metadata: &ActionMetadata,
         checks: Checks<'_>,
     ) -> Parameters {
-        let definition = &self.definition.nodes[node as usize];
-        let at = format!("/nodes/{node}/parameters");
+        let definition = self.flat.nodes[node as usize];
+        let at = format!("{}/parameters", self.flat.pointers[node as usize]);
         literals::check(
             written,
             metadata,
@@ -217,7 +217,7 @@ impl Builder<'_> {
         field: &str,
         checks: Checks<'_>,
     ) -> Option<Program> {
-        let at = format!("/nodes/{node}/{field}");
+        let at = pointer_join(&self.flat.pointers[node as usize], field);
         let diagnostics = &mut self.diagnostics;
         expressions::bare(expression?, &at, Place::Gate(node), checks, diagnostics)
     }
@@ -228,7 +228,7 @@ impl Builder<'_> {
         definition: &NodeDefinition,
         checks: Checks<'_>,
     ) -> Option<ParamProgram> {
-        let at = format!("/nodes/{node}/idempotency_key");
+        let at = pointer_join(&self.flat.pointers[node as usize], "idempotency_key");
         let item = definition.for_each.is_some() || definition.each_item;
         let place = Place::Parameter { node, item };
         match ParamProgram::compile(definition.idempotency_key.as_ref()?, checks.scope) {

@@ -47,13 +47,16 @@ fn is_about_ids(pointer: &str) -> bool {
     pointer.ends_with("/id") || !pointer.starts_with("/nodes/") && pointer.starts_with("/nodes")
 }
 
-/// `/nodes/3/parameters` of `/nodes/3/parameters/x/y`.
+/// `/nodes/3/parameters` of `/nodes/3/parameters/x/y`, also where the node stands in bodies.
 fn parameters_of(pointer: &str) -> &str {
-    let end = pointer
-        .match_indices('/')
-        .nth(3)
-        .map_or(pointer.len(), |(at, _)| at);
-    &pointer[..end]
+    let mut at = 0;
+    for word in pointer.split_inclusive('/') {
+        at += word.len();
+        if word.trim_end_matches('/') == "parameters" {
+            return pointer[..at].trim_end_matches('/');
+        }
+    }
+    pointer
 }
 
 #[cfg(test)]
@@ -67,6 +70,10 @@ mod tests {
             "/nodes/3/parameters"
         );
         assert_eq!(parameters_of("/nodes/3"), "/nodes/3");
+        assert_eq!(
+            parameters_of("/nodes/3/body/nodes/0/parameters/x"),
+            "/nodes/3/body/nodes/0/parameters"
+        );
         assert!(is_about_ids("/nodes/0/id"));
         assert!(is_about_ids("/nodes"));
         assert!(!is_about_ids("/nodes/0/action"));

@@ -2,16 +2,20 @@
 
 use nebula_workflow::{Diagnostic, JoinRest, WorkflowDefinition};
 
-use crate::codes;
+use crate::{codes, flat::Flat};
 
 /// Reports every use of them: a field that is silently ignored would be worse.
-pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagnostic>) {
+pub(crate) fn check(
+    flat: &Flat<'_>,
+    definition: &WorkflowDefinition,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let refuse = |pointer: String, what: &str, hint: &str| {
         let message = format!("{what} cannot be run by this version");
         Diagnostic::error(codes::UNSUPPORTED, pointer, message).hint(hint)
     };
-    for (i, node) in definition.nodes.iter().enumerate() {
-        let at = |field: &str| format!("/nodes/{i}/{field}");
+    for (node, pointer) in flat.nodes.iter().zip(&flat.pointers) {
+        let at = |field: &str| format!("{pointer}/{field}");
         let fields = [
             (
                 node.compensate.is_some(),
@@ -42,11 +46,6 @@ pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagn
                 node.complete_when.is_some(),
                 "complete_when",
                 "filter the list before `for_each`",
-            ),
-            (
-                node.body.is_some(),
-                "body",
-                "write the nodes at the top level",
             ),
             (
                 node.limits.is_some(),
@@ -81,7 +80,7 @@ pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagn
                 .push(Diagnostic::error(codes::CREDENTIALS, at("credentials"), message).hint(hint));
         }
     }
-    for connection in &definition.connections {
+    for connection in &flat.connections {
         if connection.closes_loop || connection.max_rounds.is_some() {
             let pointer = connection.origin.pointer().to_owned();
             let hint = "use `for_each` for a known list";

@@ -275,7 +275,7 @@ fn roots_exist_at_their_places_only() {
     check(
         r#"nodes: [{ id: a, action: data.set, parameters: { x: "{{ $loop.index }}" } }]"#,
         &[
-            "PLAN_ROOT_NOT_HERE /nodes/0/parameters/x: `$loop` does not exist here: there are no loops in this version",
+            "PLAN_ROOT_NOT_HERE /nodes/0/parameters/x: `$loop` does not exist here: it is the round of a `flow.loop`, and belongs into its body",
         ],
     );
     check(
@@ -463,6 +463,8 @@ const MISTAKES: &[&str] = &[
     "triggers: [{ id: t, type: cron }]\nnodes: [{ id: a, action: data.set }]",
     "nodes: [{ id: a, action: data.set, retry: { max_attempts: 3 } }]",
     "nodes: [{ id: a, action: data.set, when: null.x }]",
+    "nodes: [{ id: a, action: flow.parallel }]",
+    "nodes: [{ id: a, action: flow.try, parameters: { finally: b }, body: { nodes: [{ id: c, action: data.set }] } }]",
 ];
 
 #[test]

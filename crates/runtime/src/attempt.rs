@@ -9,13 +9,13 @@ use std::{
 use futures_util::FutureExt;
 use indexmap::IndexMap;
 use nebula_action::{
-    ActionContext, ActionError, ActionKind, ActionResult, Deferred, ErrorClass, PORT_MAIN,
-    Reconciled,
+    ActionContext, ActionError, ActionKind, ActionResult, ControlKind, Deferred, ErrorClass,
+    PORT_MAIN, Reconciled,
 };
 use nebula_core::Digest;
 use nebula_execution::{
-    EvaluationScope, Event, InstanceId, MAX_VALUE_DEPTH, NamedSignal, Outcome, PlanNode,
-    PlanOutput, Taken,
+    Activation, EvaluationScope, Event, InstanceId, MAX_VALUE_DEPTH, NamedSignal, Outcome,
+    PlanNode, PlanOutput, Taken,
     control::{self, ControlOutcome},
     is_storable,
 };
@@ -94,6 +94,17 @@ impl Drive {
                         output: Arc::new(output),
                     });
                 }
+                Ok(ControlOutcome::Items(list)) => self.opens(instance, list),
+                Ok(ControlOutcome::Rounds) => self.tell(Event::Enters {
+                    instance,
+                    rounds: true,
+                    due: None,
+                }),
+                Ok(ControlOutcome::Body { due }) => self.tell(Event::Enters {
+                    instance,
+                    rounds: false,
+                    due,
+                }),
                 Err(error) => self.failed_with(instance, error, 0),
             }
             return;
@@ -220,26 +231,12 @@ impl Drive {
         let item = self.item(instance)?;
         let scope = Arc::new(evaluate::scope(&self.machine, instance, item));
         let context = evaluate::context(&self.machine, instance, &self.shared.ports.clock);
-        let input = node
-            .parameters
-            .resolve(&*scope, &context)
-            .map_err(|error| {
-                let class = ErrorClass::InvalidInput {
-                    pointer: error.pointer.clone(),
-                };
-                ActionError::new(error.error.code, error.to_string(), class)
-            })?;
-        self.check_input(node, &input)?;
+        let input = self.resolve(node, &scope, &context)?;
         let idempotency_key = match &node.idempotency_key {
             None => self.machine.idempotency_key(instance),
             Some(program) => own_key(program.resolve(&*scope, &context))?,
         };
-        let deferred = node.parameters.deferred.iter().map(|(path, program)| {
-            (
-                path.clone(),
-                Deferred::new(program.clone(), scope.clone(), context.clone()),
-            )
-        });
+        let deferred = deferred(node, &scope, &context);
         let action_context = ActionContext {
             tenant: self.lease.tenant.clone(),
             execution: self.lease.execution,
@@ -253,9 +250,26 @@ impl Drive {
             grants: self.grants.of(index)?,
             protected: self.shared.protected.clone(),
             folder: self.grants.folder.clone(),
-            deferred: deferred.collect::<IndexMap<_, _>>(),
+            deferred,
         };
         Ok((scope, action_context, input))
+    }
+
+    /// The parameters of a node over a scope, checked against the action's schema.
+    pub(crate) fn resolve(
+        &self,
+        node: &PlanNode,
+        scope: &EvaluationScope,
+        context: &Context,
+    ) -> Result<Value, ActionError> {
+        let input = node.parameters.resolve(scope, context).map_err(|error| {
+            let class = ErrorClass::InvalidInput {
+                pointer: error.pointer.clone(),
+            };
+            ActionError::new(error.error.code, error.to_string(), class)
+        })?;
+        self.check_input(node, &input)?;
+        Ok(input)
     }
 
     /// Checks resolved parameters against the action's schema, where they were not known to the planner.
@@ -322,11 +336,14 @@ impl Drive {
 
     /// The list of a `for_each`: evaluated once while it is open.
     fn list(&mut self, instance: &InstanceId, node: &PlanNode) -> Result<Arc<Value>, ActionError> {
-        let whole = InstanceId::new(instance.node.clone(), instance.activation);
+        let whole = instance.whole();
         if let Some(list) = self.lists.get(&whole) {
             return Ok(list.clone());
         }
         let list = match &node.for_each {
+            None if node.kind == ActionKind::Control(ControlKind::ForEach) => {
+                self.elements(&whole)?
+            }
             None => self.json(&whole),
             Some(program) => {
                 let scope = evaluate::scope(&self.machine, &whole, None);
@@ -337,28 +354,35 @@ impl Drive {
                 Arc::new(value.unwrap_or(Value::Null))
             }
         };
+        self.keep_list(whole, list)
+    }
+
+    /// Keeps the list of an instance whose items run, if it is one, and not too long.
+    pub(crate) fn keep_list(
+        &mut self,
+        whole: InstanceId,
+        list: Arc<Value>,
+    ) -> Result<Arc<Value>, ActionError> {
+        let node = &whole.node;
         let Some(items) = list.as_array() else {
-            let message = format!(
-                "`for_each` of node `{}` gave {}, not a list",
-                node.id,
-                kind(&list)
-            );
+            let kind = kind(&list);
+            let message = format!("`for_each` of node `{node}` gave {kind}, not a list");
             return Err(ActionError::fatal("FOR_EACH_NOT_A_LIST", message));
         };
-        let limit = self.shared.config.max_items as usize;
-        if items.len() > limit {
-            let message = format!(
-                "`for_each` of node `{}` has {} elements; the limit is {limit}",
-                node.id,
-                items.len()
-            );
+        let (count, limit) = (items.len(), self.shared.config.max_items as usize);
+        if count > limit {
+            let message =
+                format!("`for_each` of node `{node}` has {count} elements; the limit is {limit}");
             return Err(ActionError::limit("FOR_EACH_TOO_LONG", message));
         }
         self.lists.insert(whole, list.clone());
         Ok(list)
     }
 
-    fn item(&mut self, instance: &InstanceId) -> Result<Option<Arc<Value>>, ActionError> {
+    pub(crate) fn item(
+        &mut self,
+        instance: &InstanceId,
+    ) -> Result<Option<Arc<Value>>, ActionError> {
         let Some(item) = instance.item else {
             return Ok(None);
         };
@@ -368,12 +392,9 @@ impl Drive {
     }
 
     pub(crate) fn json(&self, instance: &InstanceId) -> Arc<Value> {
-        let plan = self.machine.plan();
-        let state = self.machine.state();
-        let activation = state.activation(node_of(plan, instance), instance.activation);
-        activation
-            .map(|activation| state.json(plan, activation))
-            .unwrap_or_default()
+        let (plan, state) = (self.machine.plan(), self.machine.state());
+        let at = state.find(plan, instance);
+        at.map(|at| state.json(plan, at)).unwrap_or_default()
     }
 
     /// Tells the machine how an attempt ended.
@@ -505,11 +526,8 @@ impl Drive {
         let conditions = plan
             .outgoing(index)
             .any(|(_, connection)| connection.condition.is_some());
-        let items = self.machine.state().activation(index, instance.activation);
-        let list = items
-            .and_then(|activation| activation.items.as_ref())
-            .filter(|_| conditions);
-        let list = Arc::new(list.map(|items| items.list()).unwrap_or_default());
+        let ended = evaluate::activation(&self.machine, &instance).filter(|_| conditions);
+        let list = ended.and_then(Activation::gathered).unwrap_or_default();
         let clock = &self.shared.ports.clock;
         let taken = evaluate::taken(&self.machine, &instance, PORT_MAIN, clock, |scope| {
             scope.after_success(&instance, list, PORT_MAIN)
@@ -630,6 +648,19 @@ impl Drive {
             Some(problem) => Err(wrong(problem.to_string())),
         }
     }
+}
+
+/// The parameters of a node that are programs, ready to be asked over a scope.
+pub(crate) fn deferred(
+    node: &PlanNode,
+    scope: &Arc<EvaluationScope>,
+    context: &Context,
+) -> IndexMap<String, Deferred> {
+    let programs = node.parameters.deferred.iter().map(|(path, program)| {
+        let program = Deferred::new(program.clone(), scope.clone(), context.clone());
+        (path.clone(), program)
+    });
+    programs.collect()
 }
 
 fn own_key(

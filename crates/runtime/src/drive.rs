@@ -368,6 +368,8 @@ impl Drive {
             Command::Start { instance } => self.cleared.push(instance),
             Command::Open { instance } => self.open(&instance),
             Command::Collect { instance, error } => self.collect(instance, error),
+            Command::Enter { instance } => self.enter(instance),
+            Command::Catch { instance, failure } => self.catch(instance, &failure),
             Command::Fire { instance } => self.fire(instance),
             Command::Take { instance } => self.take(instance),
             Command::Expire { instance } => self.expire(instance),
@@ -444,7 +446,7 @@ impl Drive {
             }
             UnparkDecision::Failed => match plan.failure_port(node) {
                 Some(port) => {
-                    let error = self.machine.state().activation(node, instance.activation);
+                    let error = evaluate::activation(&self.machine, instance);
                     let error = error.and_then(|activation| activation.error.clone());
                     let error = error.unwrap_or_else(|| ActionError::fatal("UNKNOWN", ""));
                     evaluate::taken(&self.machine, instance, port, clock, |scope| {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use compact_str::CompactString;
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::Clock;
-use nebula_execution::{EvaluationScope, ExecutionPlan, InstanceId, Machine, Taken};
+use nebula_execution::{Activation, EvaluationScope, ExecutionPlan, InstanceId, Machine, Taken};
 use nebula_expression::{Context, ExpressionError};
 use serde_json::Value;
 
@@ -39,16 +39,13 @@ pub(crate) fn scope(
     instance: &InstanceId,
     item: Option<Arc<Value>>,
 ) -> EvaluationScope {
-    let plan = machine.plan();
-    let node = node_of(plan, instance);
-    let scope = EvaluationScope::of_instance(
-        plan,
-        machine.state(),
-        machine.id(),
-        (node, instance.activation),
-    );
+    let (plan, state) = (machine.plan(), machine.state());
+    let Some(at) = state.find(plan, instance) else {
+        return EvaluationScope::default();
+    };
+    let scope = EvaluationScope::of_instance(plan, state, machine.id(), at);
     match (item, instance.item) {
-        (Some(item), Some(index)) => scope.with_item(item, index, plan.node(node).each_item),
+        (Some(item), Some(index)) => scope.with_item(item, index, plan.node(at.node).each_item),
         _ => scope,
     }
 }
@@ -57,6 +54,15 @@ pub(crate) fn scope(
 pub(crate) fn node_of(plan: &ExecutionPlan, instance: &InstanceId) -> u32 {
     plan.index_of(instance.node.as_str())
         .expect("the machine names only nodes of its plan")
+}
+
+/// What is known of an instance, if it is still there.
+pub(crate) fn activation<'m>(
+    machine: &'m Machine,
+    instance: &InstanceId,
+) -> Option<&'m Activation> {
+    let state = machine.state();
+    state.get(state.find(machine.plan(), instance)?)
 }
 
 /// Which connections of `port` carry a live token once the instance has ended as `ended` shows.

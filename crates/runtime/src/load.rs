@@ -6,6 +6,7 @@ use nebula_core::{Digest, TenantId};
 use nebula_execution::{ExecutionPlan, Machine};
 use nebula_ports::{ErrorKind, Granted, PortError, Result};
 use tokio::sync::Mutex;
+use tracing::warn;
 
 use crate::worker::Shared;
 
@@ -36,22 +37,19 @@ impl Shared {
         let tenant = &granted.lease.tenant;
         let plan = self.plan(tenant, granted.plan).await?;
         let id = granted.lease.execution;
-        let (machine, mut from) = match &granted.snapshot {
-            Some(snapshot) => {
-                let machine = Machine::restore(plan, tenant.clone(), id, &snapshot.state).map_err(
-                    |error| {
-                        PortError::new(
-                            ErrorKind::Corrupt,
-                            "runtime",
-                            "read a snapshot",
-                            error.to_string(),
-                        )
-                    },
-                )?;
-                (machine, snapshot.through + 1)
+        let restored = granted.snapshot.as_ref().and_then(|snapshot| {
+            let machine = Machine::restore(plan.clone(), tenant.clone(), id, &snapshot.state);
+            match machine {
+                Ok(machine) => Some((machine, snapshot.through + 1)),
+                Err(error) => {
+                    // A snapshot is a shortcut: the journal says the same, and takes longer.
+                    warn!(execution = %id, %error, "a snapshot is passed over");
+                    None
+                }
             }
-            None => (Machine::new(plan, tenant.clone(), id), 1),
-        };
+        });
+        let (machine, mut from) =
+            restored.unwrap_or_else(|| (Machine::new(plan, tenant.clone(), id), 1));
         let mut machine = machine.careful(granted.grants_without_progress > 0);
         while from < granted.next_seq {
             let page = self

@@ -5,16 +5,13 @@ use nebula_core::ExecutionId;
 use nebula_execution::{Entry, Event, Fact, InstanceId, NamedSignal, NamedSignalError, Signal};
 use nebula_ports::{DedupeKey, InboxDelivery};
 
-use crate::{
-    drive::Drive,
-    evaluate::{self, node_of},
-};
+use crate::{drive::Drive, evaluate};
 
 impl Drive {
     /// Evaluates the connections of an instance that takes a signal.
     pub(crate) fn take(&mut self, instance: InstanceId) {
-        let (plan, state) = (self.machine.plan(), self.machine.state());
-        let activation = state.activation(node_of(plan, &instance), instance.activation);
+        let state = self.machine.state();
+        let activation = evaluate::activation(&self.machine, &instance);
         let name = activation.and_then(|activation| activation.signal.as_ref());
         let payload = name.and_then(|name| Some(state.signal(name)?.payload.clone()));
         let payload = payload.unwrap_or_default();

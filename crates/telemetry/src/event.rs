@@ -1,7 +1,7 @@
 //! What a watcher may see of a journal.
 
 use nebula_action::ActionError;
-use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, InstanceId, ParkReason, Status, UnparkDecision};
 
 /// Something that became true in an execution, without the data that it was about.
@@ -114,6 +114,28 @@ pub enum EventKind {
         /// How many ended just now.
         done: u32,
     },
+    /// A run of a body began.
+    BodyOpened {
+        /// Whose body: an instance, or its item or round.
+        instance: InstanceId,
+    },
+    /// A run of a body took longer than its node allows.
+    BodyTimedOut {
+        /// Whose body.
+        instance: InstanceId,
+    },
+    /// A node of a body that was held back begins.
+    HandlerCalled {
+        /// Whose body.
+        instance: InstanceId,
+        /// Which node.
+        node: NodeId,
+    },
+    /// A run of a body ended.
+    BodyClosed {
+        /// Whose body.
+        instance: InstanceId,
+    },
     /// Nothing new starts until somebody lets the execution go on.
     Paused,
     /// The execution goes on after a pause.
@@ -194,6 +216,7 @@ fn kind(fact: &Fact) -> EventKind {
         },
         Fact::AttemptSucceeded { instance, .. }
         | Fact::ItemsCompleted { instance, .. }
+        | Fact::BodyCompleted { instance, .. }
         | Fact::TimerFired { instance, .. }
         | Fact::SignalTaken { instance, .. }
         | Fact::SignalSent { instance, .. }
@@ -246,6 +269,23 @@ fn kind(fact: &Fact) -> EventKind {
         Fact::TimerSet { instance, due } => EventKind::NodeWaiting {
             instance: instance.clone(),
             due: *due,
+        },
+        Fact::RoundsOpened { instance } => EventKind::NodeStarted {
+            instance: instance.clone(),
+            attempt: 1,
+        },
+        Fact::BodyOpened { instance, .. } => EventKind::BodyOpened {
+            instance: instance.clone(),
+        },
+        Fact::BodyTimedOut { instance } => EventKind::BodyTimedOut {
+            instance: instance.clone(),
+        },
+        Fact::HandlerCalled { instance, node } => EventKind::HandlerCalled {
+            instance: instance.clone(),
+            node: node.clone(),
+        },
+        Fact::BodyClosed { instance } => EventKind::BodyClosed {
+            instance: instance.clone(),
         },
         Fact::SignalAwaited {
             instance,

@@ -24,10 +24,15 @@ fn every_action_is_taken_by_the_registry() {
             "data.set",
             "data.sort",
             "flow.fail",
+            "flow.for_each",
             "flow.if",
+            "flow.loop",
+            "flow.parallel",
+            "flow.race",
             "flow.signal",
             "flow.stop",
             "flow.switch",
+            "flow.try",
             "flow.wait",
             "text.format",
             "text.parse",
@@ -101,6 +106,7 @@ fn interpret(kind: ControlKind, metadata: &ActionMetadata, example: &Example) ->
         ControlKind::Wait | ControlKind::Signal => ("main".to_owned(), json),
         ControlKind::Stop => ("main".to_owned(), input["output"].clone()),
         ControlKind::Fail => panic!("a failure has no result"),
+        kind => panic!("{kind:?} has a body, which no example has"),
     }
 }
 

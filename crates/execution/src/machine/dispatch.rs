@@ -2,8 +2,8 @@
 
 use nebula_action::ActionKind;
 
-use super::{Key, Machine, Task, Turn};
-use crate::{Command, EndReason, Ending, Fact, InstanceStatus, ParkReason};
+use super::{Machine, Task, Turn};
+use crate::{Command, EndReason, Ending, Fact, InstanceStatus, Key, ParkReason, state::TOP};
 
 impl Machine {
     /// Everything that follows from the state as it is now.
@@ -25,6 +25,7 @@ impl Machine {
         }
         self.hand_signals(turn);
         self.fire_timers(turn);
+        self.close_bodies(turn);
         while self.flights.len() < self.plan.concurrency as usize
             && let Some(ready) = self.ready.pop()
         {
@@ -33,7 +34,7 @@ impl Machine {
         if !self.flights.is_empty() || !self.ready.is_empty() || self.asked_output {
             return;
         }
-        if self.state.open == 0 {
+        if self.state.open() == 0 {
             self.asked_output = true;
             turn.decision.commands.push(Command::Output);
             return;
@@ -53,7 +54,7 @@ impl Machine {
         if !self.flights.is_empty() || self.asked_output {
             return;
         }
-        if self.state.open == 0 {
+        if self.state.open() == 0 {
             self.asked_output = true;
             turn.decision.commands.push(Command::Output);
             return;
@@ -96,10 +97,12 @@ impl Machine {
                 return;
             }
             self.timers.pop_first();
-            let activation = self.state.activation(key.0, key.1);
+            let activation = self.state.get(key.at);
             let timer =
                 activation.is_some_and(|it| it.timer && it.status == InstanceStatus::Waiting);
-            if let Some((attempt, _)) = self.lost_attempt(key) {
+            if self.is_body(key) {
+                self.body_due(key, turn);
+            } else if let Some((attempt, _)) = self.lost_attempt(key) {
                 self.ask_about(key, Task::Reconcile, attempt, turn);
             } else if self.awaited(key).is_some() {
                 self.expire(key, turn);
@@ -113,9 +116,16 @@ impl Machine {
     }
 
     fn launch(&mut self, key: Key, turn: &mut Turn) {
-        let node = self.plan.node(key.0);
+        if key.at.frame != TOP && self.state.is_ending(key.at.frame) {
+            return;
+        }
+        if key.item.is_some() && self.plan.body_of(key.at.node).is_some() {
+            self.enter(key, turn);
+            return;
+        }
+        let node = self.plan.node(key.at.node);
         let inert = node.disabled || node.pin.is_some();
-        let list = key.2.is_none() && (node.for_each.is_some() || node.each_item);
+        let list = key.item.is_none() && (node.for_each.is_some() || node.each_item);
         let code = node.kind == ActionKind::Code && !inert;
         let journal_start = code && (self.careful || node.effect.writes());
         let instance = self.instance(key);
@@ -133,8 +143,8 @@ impl Machine {
     }
 
     /// The highest attempt number that an instance has used.
-    pub(super) fn attempts(&self, (node, number, item): Key) -> u32 {
-        let Some(activation) = self.state.activation(node, number) else {
+    pub(super) fn attempts(&self, Key { at, item }: Key) -> u32 {
+        let Some(activation) = self.state.get(at) else {
             return 0;
         };
         match (item, &activation.items) {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Key, Machine, Task, Turn};
-use crate::{Command, Fact, ItemOutcome};
+use super::{Machine, Turn};
+use crate::{At, Fact, ItemOutcome, Key};
 
 /// How many outcomes are settled by one entry at most.
 const SETTLE_BATCH: usize = 64;
@@ -30,18 +30,18 @@ pub(super) struct Hand {
 
 impl Machine {
     /// Hands out items while the window has room; when nothing is out any more, ends the list.
-    pub(super) fn hand_out(&mut self, of: (u32, u32), turn: &mut Turn) {
-        if self.items_failed((of.0, of.1, Some(0))) {
+    pub(super) fn hand_out(&mut self, of: At, turn: &mut Turn) {
+        if self.items_failed(of.item(0)) {
             self.stop_items(of, turn);
-        } else if self.state.ending().is_none() {
+        } else if !self.state.is_ending(of.frame) {
             self.fill_window(of);
         }
         self.collect(of, turn);
     }
 
-    fn fill_window(&mut self, of: (u32, u32)) {
-        let window = self.plan.node(of.0).concurrency;
-        let activation = self.state.activation(of.0, of.1);
+    fn fill_window(&mut self, of: At) {
+        let window = self.plan.node(of.node).concurrency;
+        let activation = self.state.get(of);
         let items = activation.and_then(|activation| activation.items.as_deref());
         let (Some(items), Some(hand)) = (items, self.hands.get_mut(&of)) else {
             return;
@@ -50,7 +50,7 @@ impl Machine {
         while hand.out < window {
             if let Some(item) = hand.again.pop_first() {
                 let due = items.open.get(&item).and_then(|open| open.due);
-                let key = (of.0, of.1, Some(item));
+                let key = of.item(item);
                 self.timers.insert((due.unwrap_or_default(), key));
                 hand.out += 1;
                 continue;
@@ -63,7 +63,7 @@ impl Machine {
             let known = items.outcomes[item as usize].is_some() || items.open.contains_key(&item);
             if !known {
                 hand.out += 1;
-                fresh.push((of.0, of.1, Some(item)));
+                fresh.push(of.item(item));
             }
         }
         for key in fresh {
@@ -72,13 +72,18 @@ impl Machine {
     }
 
     /// Takes up a list where an earlier holder left it; gives the attempts that it lost.
-    pub(super) fn take_up(&mut self, of: (u32, u32)) -> Vec<Key> {
+    pub(super) fn take_up(&mut self, of: At) -> Vec<Key> {
         let (mut hand, mut lost) = (Hand::default(), Vec::new());
-        let activation = self.state.activation(of.0, of.1);
+        let activation = self.state.get(of);
         let items = activation.and_then(|activation| activation.items.as_deref());
         for (item, open) in items.into_iter().flat_map(|items| &items.open) {
-            let key = (of.0, of.1, Some(*item));
+            let key = of.item(*item);
             if open.indeterminate {
+                continue;
+            }
+            if self.state.frames.of_owner(key).is_some() {
+                // Its body goes on by itself.
+                hand.out += 1;
                 continue;
             }
             if open.running {
@@ -93,7 +98,7 @@ impl Machine {
     }
 
     /// An item may be tried again, within the window; of a list that has failed, none is.
-    pub(super) fn item_again(&mut self, of: (u32, u32), item: u32) {
+    pub(super) fn item_again(&mut self, of: At, item: u32) {
         if let Some(hand) = self.hands.get_mut(&of).filter(|hand| !hand.stopped) {
             hand.again.insert(item);
         }
@@ -101,13 +106,13 @@ impl Machine {
 
     /// An item of an action that writes nothing ended: its outcome waits for its batch.
     pub(super) fn item_ended(&mut self, key: Key, outcome: ItemOutcome, turn: &mut Turn) {
-        let (node, number, Some(item)) = key else {
+        let Some(item) = key.item else {
             return;
         };
-        if let Some(hand) = self.hands.get_mut(&(node, number)) {
+        if let Some(hand) = self.hands.get_mut(&key.at) {
             hand.outcomes.insert(item, outcome);
             if hand.outcomes.len() >= SETTLE_BATCH {
-                self.settle((node, number), turn);
+                self.settle(key.at, turn);
             }
         }
         self.released(key, turn);
@@ -115,21 +120,21 @@ impl Machine {
 
     /// An instance is no longer under way: if it is an item, the window has room for another.
     pub(super) fn released(&mut self, key: Key, turn: &mut Turn) {
-        if key.2.is_none() {
+        if key.item.is_none() {
             return;
         }
-        if let Some(hand) = self.hands.get_mut(&(key.0, key.1)) {
+        if let Some(hand) = self.hands.get_mut(&key.at) {
             hand.out -= 1;
         }
-        self.hand_out((key.0, key.1), turn);
+        self.hand_out(key.at, turn);
     }
 
     /// Whether some item's failure has ended the list that this instance belongs to.
-    pub(super) fn items_failed(&self, (node, number, item): Key) -> bool {
+    pub(super) fn items_failed(&self, Key { at, item }: Key) -> bool {
         item.is_some()
             && self
                 .state
-                .activation(node, number)
+                .get(at)
                 .and_then(|activation| activation.items.as_deref())
                 .is_some_and(|items| items.failed.is_some())
     }
@@ -147,7 +152,7 @@ impl Machine {
     }
 
     /// Writes the outcomes that wait, one entry for each run of neighbours.
-    fn settle(&mut self, of: (u32, u32), turn: &mut Turn) {
+    fn settle(&mut self, of: At, turn: &mut Turn) {
         let Some(hand) = self.hands.get_mut(&of) else {
             return;
         };
@@ -158,7 +163,7 @@ impl Machine {
                 _ => runs.push((item, vec![outcome])),
             }
         }
-        let instance = self.instance((of.0, of.1, None));
+        let instance = self.instance(of.whole());
         for (from, outcomes) in runs {
             let instance = instance.clone();
             let fact = Fact::ItemsSettled {
@@ -172,12 +177,12 @@ impl Machine {
 
     /// After an item's final failure: what is ready is dropped, what runs is told to stop. Lost
     /// attempts that are still to be asked about stay: their effects must be known.
-    fn stop_items(&mut self, of: (u32, u32), turn: &mut Turn) {
+    fn stop_items(&mut self, of: At, turn: &mut Turn) {
         match self.hands.get_mut(&of) {
             Some(hand) if !hand.stopped => hand.stopped = true,
             _ => return,
         }
-        let ours = |key: &Key| (key.0, key.1) == of && key.2.is_some();
+        let ours = |key: &Key| key.at == of && key.item.is_some();
         let before = self.ready.len() + self.timers.len();
         self.ready.retain(|ready| !ours(&ready.order.0));
         let timers = std::mem::take(&mut self.timers);
@@ -190,16 +195,18 @@ impl Machine {
             hand.out -= dropped as u32;
             hand.again.clear();
         }
-        let of_list = (of.0, of.1, Some(0))..=(of.0, of.1, Some(u32::MAX));
+        let of_list = of.item(0)..=of.item(u32::MAX);
         let running: Vec<_> = self.flights.range(of_list).map(|(key, _)| *key).collect();
         for key in running {
             self.abort(key, turn);
         }
+        let runs: Vec<_> = self.state.frames.of_activation(of).collect();
+        self.stirred.extend(runs);
     }
 
     /// Once no item is out: settles what waits, and commands the end of the list.
-    fn collect(&mut self, of: (u32, u32), turn: &mut Turn) {
-        if self.state.ending().is_some() {
+    fn collect(&mut self, of: At, turn: &mut Turn) {
+        if self.state.is_ending(of.frame) {
             return;
         }
         match self.hands.get(&of) {
@@ -207,7 +214,7 @@ impl Machine {
             _ => return,
         }
         self.settle(of, turn);
-        let activation = self.state.activation(of.0, of.1);
+        let activation = self.state.get(of);
         let Some(items) = activation.and_then(|activation| activation.items.as_deref()) else {
             return;
         };
@@ -226,14 +233,6 @@ impl Machine {
         if let Some(hand) = self.hands.get_mut(&of) {
             hand.collecting = true;
         }
-        let key = (of.0, of.1, None);
-        let instance = self.instance(key);
-        self.ask(
-            key,
-            Task::Collect,
-            1,
-            Command::Collect { instance, error },
-            turn,
-        );
+        self.ask_collect(of, error, turn);
     }
 }

@@ -3,8 +3,8 @@
 use compact_str::CompactString;
 use nebula_core::Timestamp;
 
-use super::{Flight, Key, Machine, Task, Turn};
-use crate::{Command, Fact, InstanceId, MAX_KEPT_SIGNALS, NamedSignal, Outcome, Taken};
+use super::{Flight, Machine, Task, Turn};
+use crate::{Command, Fact, InstanceId, Key, MAX_KEPT_SIGNALS, NamedSignal, Outcome, Taken};
 
 impl Machine {
     /// A signal came: it is kept for whoever waits for it, now or later.
@@ -43,7 +43,7 @@ impl Machine {
     /// Remembers that an instance waits for a signal, as the state says: after those that began to
     /// wait before it.
     pub(super) fn listen(&mut self, key: Key) {
-        let Some(activation) = self.state.activation(key.0, key.1) else {
+        let Some(activation) = self.state.get(key.at) else {
             return;
         };
         if let (Some(name), Some(since)) = (&activation.signal, activation.started_at) {
@@ -55,7 +55,7 @@ impl Machine {
 
     /// The name of the signal that an instance waits for.
     pub(super) fn awaited(&self, key: Key) -> Option<CompactString> {
-        self.state.activation(key.0, key.1)?.signal.clone()
+        self.state.get(key.at)?.signal.clone()
     }
 
     /// Gives signals to those who wait for them, one at a time for each name.
@@ -107,7 +107,7 @@ impl Machine {
         let here = self
             .awaited(key)
             .is_some_and(|name| self.state.signal(&name).is_some() && !self.is_taken(&name));
-        if here && self.state.ending().is_none() && !self.state.is_paused() {
+        if here && !self.state.is_ending(key.at.frame) && !self.state.is_paused() {
             self.take(key, turn);
         } else {
             self.failed(key, flight, error, taken, turn);

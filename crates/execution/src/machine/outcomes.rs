@@ -8,8 +8,8 @@ use nebula_core::{Digest, Timestamp};
 use nebula_workflow::{OnError, OnIndeterminate};
 use serde_json::Value;
 
-use super::{Flight, Key, Machine, Task, Turn, backoff::delay};
-use crate::{Command, Fact, InstanceId, ItemOutcome, MAX_VALUE_DEPTH, Outcome, Taken, codec};
+use super::{Flight, Machine, Task, Turn, backoff::delay};
+use crate::{Command, Fact, InstanceId, ItemOutcome, Key, MAX_VALUE_DEPTH, Outcome, Taken, codec};
 
 /// How often an instance may be lost with its worker, or interrupted, before that counts as its
 /// failure. Each loss is progress in the journal, so the store's count of grants without progress
@@ -24,14 +24,17 @@ impl Machine {
         (key, input, deadline): (String, Digest, Timestamp),
         turn: &mut Turn,
     ) {
-        let at = self.key(&instance);
-        let ending = self.state.ending().is_some();
+        let Some(at) = self.key(&instance) else {
+            return;
+        };
+        let ending = self.state.is_ending(at.at.frame);
         let Some(flight) = self.flights.get_mut(&at) else {
             return;
         };
         if ending || flight.aborted {
             // It was told to stop before it began: nothing of it is in the journal.
             self.flights.remove(&at);
+            self.stirred.insert(at.at.frame);
             self.released(at, turn);
             return;
         }
@@ -71,7 +74,7 @@ impl Machine {
         match outcome {
             Outcome::Succeeded { output, taken, .. } if !self.fits(key, &output) => {
                 // Its connections were evaluated for a result that cannot be kept.
-                let taken = match self.plan.node(key.0).on_error {
+                let taken = match self.plan.node(key.at.node).on_error {
                     OnError::Continue => taken,
                     OnError::Fail | OnError::Route => Taken::All,
                 };
@@ -103,7 +106,7 @@ impl Machine {
 
     /// Whether a result can be read back; that of an item stands in a list.
     fn fits(&self, key: Key, output: &Value) -> bool {
-        codec::nests_within(output, MAX_VALUE_DEPTH - usize::from(key.2.is_some()))
+        codec::nests_within(output, MAX_VALUE_DEPTH - usize::from(key.item.is_some()))
     }
 
     fn succeeded(
@@ -133,7 +136,7 @@ impl Machine {
 
     /// Whether an item's outcome may wait for a batch: nothing outside hangs on it.
     fn is_quiet(&self, key: Key, flight: Flight) -> bool {
-        key.2.is_some() && !flight.journalled && !self.plan.node(key.0).effect.writes()
+        key.item.is_some() && !flight.journalled && !self.plan.node(key.at.node).effect.writes()
     }
 
     /// An attempt ended with an error: again, indeterminate, or final.
@@ -145,6 +148,10 @@ impl Machine {
         taken: Taken,
         turn: &mut Turn,
     ) {
+        if flight.task == Task::Enter {
+            self.not_entered(key, flight, error, turn);
+            return;
+        }
         if flight.task == Task::Collect {
             // Items are tried again one by one, never the whole list.
             self.failed_for_good(key, flight.attempt, error, taken, turn);
@@ -162,7 +169,7 @@ impl Machine {
             self.try_again(key, flight.attempt, error, (due, true), turn);
             return;
         }
-        let goes_on = self.plan.node(key.0).on_error == OnError::Continue;
+        let goes_on = self.plan.node(key.at.node).on_error == OnError::Continue;
         if goes_on && self.is_quiet(key, flight) && self.attempts(key) == 0 {
             self.item_ended(key, ItemOutcome::Error(error), turn);
             return;
@@ -201,13 +208,13 @@ impl Machine {
 
     /// Whether a person must decide about unknown effects of this node.
     fn asks_a_person(&self, key: Key) -> bool {
-        let node = self.plan.node(key.0);
+        let node = self.plan.node(key.at.node);
         node.effect == EffectClass::AtMostOnce && node.on_indeterminate == OnIndeterminate::Park
     }
 
     /// Whether nothing that this instance could still do has any use.
     pub(super) fn is_hopeless(&self, key: Key) -> bool {
-        self.state.ending().is_some() || self.items_failed(key)
+        self.state.is_ending(key.at.frame) || self.items_failed(key)
     }
 
     pub(super) fn try_again(
@@ -248,8 +255,8 @@ impl Machine {
             taken,
         };
         self.note(fact, turn);
-        if key.2.is_none() {
-            self.hands.remove(&(key.0, key.1));
+        if key.item.is_none() {
+            self.hands.remove(&key.at);
         }
         self.released(key, turn);
     }
@@ -279,8 +286,8 @@ impl Machine {
     }
 
     /// The attempts of an instance that were used, and those that count against its policy.
-    fn tries(&self, (node, number, item): Key) -> (u32, u32) {
-        let Some(activation) = self.state.activation(node, number) else {
+    fn tries(&self, Key { at, item }: Key) -> (u32, u32) {
+        let Some(activation) = self.state.get(at) else {
             return (0, 0);
         };
         match (item, &activation.items) {
@@ -303,7 +310,7 @@ impl Machine {
         if self.is_hopeless(key) {
             return None;
         }
-        let node = self.plan.node(key.0);
+        let node = self.plan.node(key.at.node);
         let failures = self.tries(key).1 + 1;
         let unknown = flight.journalled && node.effect == EffectClass::AtMostOnce;
         let (again, after) = match &error.class {

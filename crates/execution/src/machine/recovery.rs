@@ -4,8 +4,8 @@ use nebula_action::{ActionError, EffectClass, ErrorClass};
 use nebula_core::Timestamp;
 use nebula_workflow::OnIndeterminate;
 
-use super::{Flight, Key, Machine, Task, Turn, outcomes::MAX_LOST_ATTEMPTS};
-use crate::{Command, InstanceId, InstanceStatus, Taken};
+use super::{Flight, Machine, Task, Turn, outcomes::MAX_LOST_ATTEMPTS};
+use crate::{Command, InstanceId, InstanceStatus, Key, Taken};
 
 impl Machine {
     /// Rebuilds from the state what a crash forgot, and settles attempts whose outcome was lost.
@@ -15,30 +15,33 @@ impl Machine {
         self.timers.clear();
         self.listening.clear();
         self.hands.clear();
+        self.stopped.clear();
+        self.stirred = self.state.frames.iter().map(|(frame, _)| frame).collect();
         self.asked_output = false;
         if self.is_poisoned() && self.state.ending().is_none() {
             return;
         }
-        let (mut lost, mut lists) = (Vec::new(), Vec::new());
-        for node in 0..self.plan.nodes.len() as u32 {
-            for number in 1..=self.state.activations(node).len() as u32 {
-                let Some(activation) = self.state.activation(node, number) else {
-                    continue;
-                };
-                let key = (node, number, None);
-                match activation.status {
-                    InstanceStatus::Ready => self.make_ready(key),
-                    InstanceStatus::Waiting if activation.signal.is_some() => self.listen(key),
-                    InstanceStatus::Waiting => {
-                        let due = activation.due.unwrap_or(turn.at);
-                        self.timers.insert((due, key));
-                    }
-                    InstanceStatus::Running if activation.items.is_some() => {
-                        lists.push((node, number));
-                    }
-                    InstanceStatus::Running => lost.push(key),
-                    _ => {}
+        let (mut lost, mut lists, mut owners) = (Vec::new(), Vec::new(), Vec::new());
+        let open = self
+            .state
+            .all()
+            .filter(|(_, activation)| !activation.has_ended());
+        let open: Vec<_> = open.map(|(at, _)| at).collect();
+        for at in open {
+            let Some(activation) = self.state.get(at) else {
+                continue;
+            };
+            match activation.status {
+                InstanceStatus::Ready => self.make_ready(at.whole()),
+                InstanceStatus::Waiting if activation.signal.is_some() => self.listen(at.whole()),
+                InstanceStatus::Waiting => {
+                    let due = activation.due.unwrap_or(turn.at);
+                    self.timers.insert((due, at.whole()));
                 }
+                InstanceStatus::Running if activation.items.is_some() => lists.push(at),
+                InstanceStatus::Running if activation.runs.is_some() => owners.push(at),
+                InstanceStatus::Running => lost.push(at.whole()),
+                _ => {}
             }
         }
         for list in &lists {
@@ -50,21 +53,23 @@ impl Machine {
         for list in lists {
             self.hand_out(list, turn);
         }
+        for owner in owners {
+            self.go_on_with(owner, turn);
+        }
     }
 
     /// Whether the state says that an attempt was started of which no outcome is known: its number,
     /// and until when it may still act.
-    pub(super) fn lost_attempt(
-        &self,
-        (node, number, item): Key,
-    ) -> Option<(u32, Option<Timestamp>)> {
-        let activation = self.state.activation(node, number)?;
+    pub(super) fn lost_attempt(&self, Key { at, item }: Key) -> Option<(u32, Option<Timestamp>)> {
+        let activation = self.state.get(at)?;
         match (item, &activation.items) {
             (Some(item), Some(items)) => {
                 let open = items.open.get(&item).filter(|open| open.running)?;
                 Some((open.attempts, open.deadline))
             }
-            (None, None) if activation.status == InstanceStatus::Running => {
+            (None, None)
+                if activation.status == InstanceStatus::Running && activation.runs.is_none() =>
+            {
                 Some((activation.attempts, activation.deadline))
             }
             _ => None,
@@ -73,7 +78,7 @@ impl Machine {
 
     /// The holder went away while this attempt was under way.
     fn lost(&mut self, key: Key, turn: &mut Turn) {
-        let node = self.plan.node(key.0);
+        let node = self.plan.node(key.at.node);
         let Some((attempt, deadline)) = self.lost_attempt(key) else {
             return;
         };
@@ -88,7 +93,7 @@ impl Machine {
             }
         } else if fails && self.is_hopeless(key) {
             self.failed_for_good(key, attempt, worker_lost(), none(), turn);
-        } else if self.state.ending().is_some() {
+        } else if self.state.is_ending(key.at.frame) {
             self.indeterminate(key, attempt, worker_lost(), turn);
         } else if node.reconciles {
             // Until then the attempt may still act: its holder may only have been slow.
@@ -104,7 +109,7 @@ impl Machine {
 
     /// Whether a lost attempt may be made again without asking anybody.
     fn may_repeat(&self, key: Key) -> bool {
-        let node = self.plan.node(key.0);
+        let node = self.plan.node(key.at.node);
         node.effect != EffectClass::AtMostOnce || node.on_indeterminate == OnIndeterminate::Retry
     }
 
@@ -161,7 +166,7 @@ impl Machine {
         taken: Taken,
         turn: &mut Turn,
     ) {
-        let fails = self.plan.node(key.0).on_indeterminate == OnIndeterminate::Fail;
+        let fails = self.plan.node(key.at.node).on_indeterminate == OnIndeterminate::Fail;
         if fails || flight.task == Task::GiveUp {
             self.failed_for_good(key, flight.attempt, error, taken, turn);
         } else {
@@ -176,7 +181,7 @@ impl Machine {
             let Some((attempt, _)) = self.lost_attempt(key) else {
                 continue;
             };
-            if self.plan.node(key.0).on_indeterminate == OnIndeterminate::Fail {
+            if self.plan.node(key.at.node).on_indeterminate == OnIndeterminate::Fail {
                 self.failed_for_good(key, attempt, worker_lost(), none(), turn);
             } else {
                 self.indeterminate(key, attempt, worker_lost(), turn);

@@ -1,7 +1,7 @@
 //! What people say to an execution. All of it is foreign input: what does not fit is passed over.
 
 use super::{Machine, Turn};
-use crate::{EndReason, Ending, Fact, InstanceId, Signal, Taken, UnparkDecision};
+use crate::{EndReason, Ending, Fact, InstanceId, Key, Signal, Taken, UnparkDecision};
 
 impl Machine {
     pub(super) fn signalled(&mut self, signal: Signal, taken: Taken, turn: &mut Turn) {
@@ -87,7 +87,9 @@ impl Machine {
         if !self.state.is_indeterminate(&self.plan, &instance) {
             return;
         }
-        let key = self.key(&instance);
+        let Some(key) = self.key(&instance) else {
+            return;
+        };
         let again = decision == UnparkDecision::Retry;
         let fact = Fact::Unparked {
             instance: Some(instance),
@@ -100,11 +102,14 @@ impl Machine {
             return;
         }
         match key {
-            (node, number, Some(item)) => {
+            Key {
+                at,
+                item: Some(item),
+            } => {
                 if again {
-                    self.item_again((node, number), item);
+                    self.item_again(at, item);
                 }
-                self.hand_out((node, number), turn);
+                self.hand_out(at, turn);
             }
             _ if again => {
                 self.timers.insert((turn.at, key));

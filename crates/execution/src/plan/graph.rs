@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::Range};
 use nebula_core::NodeId;
 use nebula_expression::{Program, Root};
 
-use super::{PlanOutput, PlanParts};
+use super::{PlanConnection, PlanOutput, PlanParts};
 
 /// Adjacency as flat arrays: the connections of node `n` are `offsets[n]..offsets[n + 1]`.
 #[derive(Debug, Clone)]
@@ -18,6 +18,12 @@ pub(super) struct Graph {
     /// For each node: whether one of them reads `$inputs`.
     reads_inputs: Vec<bool>,
     output_reads: Vec<u32>,
+    /// For each part of the plan, the top level first: where its nodes begin; and where the last ends.
+    extents: Vec<u32>,
+    /// For each node: the part of the plan that it stands in.
+    extent_of: Vec<u32>,
+    /// For each node: the body that it has.
+    body_of: Vec<Option<u32>>,
     /// Only asked, never walked: its order reaches nothing.
     by_id: HashMap<NodeId, u32>,
 }
@@ -29,6 +35,10 @@ impl Graph {
         check_indices(parts)?;
         let count = parts.nodes.len();
         let edges = &parts.connections;
+        let extents = extents(parts)?;
+        let extent_of = (0_u32..)
+            .zip(extents.windows(2))
+            .flat_map(|(extent, ends)| std::iter::repeat_n(extent, (ends[1] - ends[0]) as usize));
         let mut graph = Self {
             out_offsets: offsets(count, edges.iter().map(|c| c.from)),
             in_offsets: offsets(count, edges.iter().map(|c| c.to)),
@@ -36,6 +46,9 @@ impl Graph {
             reads: vec![Vec::new(); count],
             reads_inputs: vec![false; count],
             output_reads: Vec::new(),
+            extent_of: extent_of.collect(),
+            extents,
+            body_of: vec![None; count],
             by_id: HashMap::with_capacity(count),
         };
         let mut next = graph.in_offsets.clone();
@@ -48,6 +61,17 @@ impl Graph {
             if graph.by_id.insert(node.id.clone(), index).is_some() {
                 return Err("two nodes have the same id");
             }
+        }
+        for (body, part) in (0_u32..).zip(&parts.bodies) {
+            if graph.body_of[part.owner as usize].replace(body).is_some() {
+                return Err("a node has two bodies");
+            }
+        }
+        let astray = |edge: &&PlanConnection| {
+            graph.extent_of[edge.from as usize] != graph.extent_of[edge.to as usize]
+        };
+        if edges.iter().find(astray).is_some() {
+            return Err("a connection leads into a body, or out of one");
         }
         graph.check_order(parts)?;
         graph.find_reads(parts);
@@ -63,6 +87,24 @@ impl Graph {
     pub(super) fn incoming(&self, node: u32) -> &[u32] {
         let range = self.in_offsets[node as usize]..self.in_offsets[node as usize + 1];
         &self.in_edges[range.start as usize..range.end as usize]
+    }
+
+    pub(super) fn extent_of(&self, node: u32) -> u32 {
+        self.extent_of[node as usize]
+    }
+
+    pub(super) fn body_of(&self, owner: u32) -> Option<u32> {
+        self.body_of[owner as usize]
+    }
+
+    pub(super) fn extent_nodes(&self, extent: u32) -> Range<u32> {
+        self.extents[extent as usize]..self.extents[extent as usize + 1]
+    }
+
+    /// Connections are sorted by source, and so those of a part stand together.
+    pub(super) fn extent_edges(&self, extent: u32) -> Range<u32> {
+        let nodes = self.extent_nodes(extent);
+        self.out_offsets[nodes.start as usize]..self.out_offsets[nodes.end as usize]
     }
 
     pub(super) fn index_of(&self, id: &str) -> Option<u32> {
@@ -148,13 +190,57 @@ fn reads_inputs(program: &Program) -> bool {
     program.report().roots.contains(&Root::Inputs)
 }
 
-fn check_indices(parts: &PlanParts) -> Result<(), &'static str> {
-    let known = |index: u32| (index as usize) < parts.nodes.len();
-    let ends = match &parts.output {
-        PlanOutput::Program(_) => &[][..],
+/// Where the nodes of the top level and of each body begin, and where the last body ends.
+fn extents(parts: &PlanParts) -> Result<Vec<u32>, &'static str> {
+    let count = parts.nodes.len() as u32;
+    let mut extents = vec![0];
+    for body in &parts.bodies {
+        let held_inside =
+            |held: &u32| (body.first..body.first.saturating_add(body.count)).contains(held);
+        let handlers = body.handlers.iter();
+        let outputs = handlers
+            .clone()
+            .map(|handler| &handler.output)
+            .chain([&body.output]);
+        let outputs_inside = outputs
+            .clone()
+            .all(|output| output_nodes(output).iter().all(held_inside));
+        let mut held = handlers.map(|handler| handler.node);
+        if body.count == 0 || body.owner >= body.first || !held.all(|held| held_inside(&held)) {
+            return Err("a body is empty, stands before its node, or holds what is not in it");
+        }
+        let mut programs = outputs.filter(|output| matches!(output, PlanOutput::Program(_)));
+        if !outputs_inside || programs.next().is_some() {
+            return Err("a body gives what is not in it");
+        }
+        extents.push(body.first);
+    }
+    extents.push(count);
+    let next = parts
+        .bodies
+        .iter()
+        .map(|body| body.first.saturating_add(body.count));
+    if !next.eq(extents.iter().skip(2).copied()) || !extents.is_sorted() {
+        return Err("the bodies do not stand one behind the other");
+    }
+    Ok(extents)
+}
+
+fn output_nodes(output: &PlanOutput) -> &[u32] {
+    match output {
+        PlanOutput::Program(_) => &[],
         PlanOutput::Node(node) => std::slice::from_ref(node),
         PlanOutput::Nodes(nodes) => nodes,
-    };
+    }
+}
+
+fn check_indices(parts: &PlanParts) -> Result<(), &'static str> {
+    let known = |index: u32| (index as usize) < parts.nodes.len();
+    let mut outputs = parts
+        .bodies
+        .iter()
+        .map(|body| &body.output)
+        .chain([&parts.output]);
     if !parts
         .connections
         .iter()
@@ -162,7 +248,7 @@ fn check_indices(parts: &PlanParts) -> Result<(), &'static str> {
     {
         return Err("a connection leads to a node that is not there");
     }
-    if !ends.iter().all(|node| known(*node)) {
+    if !outputs.all(|output| output_nodes(output).iter().all(|node| known(*node))) {
         return Err("the output names a node that is not there");
     }
     Ok(())

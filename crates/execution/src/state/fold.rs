@@ -1,8 +1,9 @@
 //! The fold: what each fact makes of the state.
 
+mod bodies;
 mod signals;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use compact_str::CompactString;
 use nebula_action::{ActionError, ErrorClass, PORT_MAIN};
@@ -10,10 +11,10 @@ use nebula_core::Timestamp;
 use nebula_workflow::OnError;
 use serde_json::Value;
 
-use super::{End, Ending, ExecutionState, Fresh};
+use super::{At, End, Ending, ExecutionState, Frame, FrameEnding, Fresh, TOP};
 use crate::{
     Activation, EndReason, Entry, ExecutionPlan, Fact, Failure, InstanceId, InstanceStatus,
-    ItemOutcome, Items, OpenItem, ParkReason, Status, Taken, UnparkDecision, tokens,
+    ItemOutcome, Items, OpenItem, ParkReason, Runs, Status, Taken, UnparkDecision, tokens,
 };
 
 const MAIN: CompactString = CompactString::const_new(PORT_MAIN);
@@ -43,13 +44,6 @@ impl ExecutionState {
         }
         .take(&entry.fact);
     }
-
-    /// Whether no token waits and no activation is open.
-    fn is_quiet(&self) -> bool {
-        self.open == 0
-            && self.queues.iter().all(VecDeque::is_empty)
-            && self.nodes.iter().all(|node| node.round.is_empty())
-    }
 }
 
 /// One entry on its way into the state.
@@ -76,7 +70,12 @@ impl Fold<'_> {
                 self.state.started = Some(started.clone());
                 self.state.started_at = self.at;
                 let began = started.repeats.as_ref().map_or(self.at, |it| it.began);
-                tokens::start(self.state, self.plan, began, self.fresh);
+                let top = self
+                    .state
+                    .frames
+                    .get_mut(TOP)
+                    .expect("the top level is open");
+                tokens::start(top, self.plan, TOP, began, self.fresh);
             }
             Fact::AttemptStarted { .. }
             | Fact::AttemptSucceeded { .. }
@@ -89,20 +88,30 @@ impl Fold<'_> {
                 let skipped = self.whole(instance);
                 self.leave(skipped, InstanceStatus::Skipped, None);
             }
+            Fact::RoundsOpened { .. }
+            | Fact::BodyOpened { .. }
+            | Fact::BodyTimedOut { .. }
+            | Fact::HandlerCalled { .. }
+            | Fact::BodyClosed { .. }
+            | Fact::BodyCompleted { .. } => self.body(fact),
+            Fact::TimerSet { instance, due } if instance.item.is_some() => {
+                let at = self.locate(instance);
+                runs(self.open_mut(at)).due = Some(*due);
+            }
             Fact::TimerSet { instance, due } => {
-                let (node, number) = self.whole(instance);
-                let activation = self.begun(node, number);
+                let at = self.whole(instance);
+                let activation = self.begun(at);
                 activation.status = InstanceStatus::Waiting;
                 activation.attempts = activation.attempts.max(1);
                 activation.due = Some(*due);
                 activation.timer = true;
             }
             Fact::TimerFired { instance, taken } => {
-                let (node, number) = self.whole(instance);
-                let json = self.state.json(self.plan, self.open(node, number));
-                self.open_mut(node, number).output = Some(json);
+                let at = self.whole(instance);
+                let json = self.state.json(self.plan, at);
+                self.open_mut(at).output = Some(json);
                 let through = Some((&MAIN, taken));
-                self.leave((node, number), InstanceStatus::Succeeded, through);
+                self.leave(at, InstanceStatus::Succeeded, through);
             }
             Fact::SignalAwaited { .. }
             | Fact::SignalReceived(_)
@@ -113,14 +122,14 @@ impl Fold<'_> {
             Fact::Resumed => self.state.paused = false,
             Fact::CancellationRequested { reason } => self.cancellation(reason),
             Fact::StopRequested { instance, output } => {
-                let (node, number) = self.whole(instance);
-                let activation = self.begun(node, number);
+                let at = self.whole(instance);
+                let activation = self.begun(at);
                 activation.attempts = activation.attempts.max(1);
                 activation.output = Some(output.clone());
                 let stop = Ending::Stop(output.clone());
                 self.state.ending.get_or_insert(stop);
                 // Nothing that follows would run any more.
-                self.leave((node, number), InstanceStatus::Succeeded, None);
+                self.leave(at, InstanceStatus::Succeeded, None);
             }
             Fact::Parked { reason } => self.state.parked = Some(reason.clone()),
             Fact::Unparked {
@@ -152,8 +161,8 @@ impl Fold<'_> {
                 taken,
                 ..
             } => {
-                let (node, number) = self.locate(instance);
-                let activation = self.begun(node, number);
+                let at = self.locate(instance);
+                let activation = self.begun(at);
                 if let Some(item) = instance.item {
                     open_items(activation).settle(item, ItemOutcome::Ok(output.clone()));
                     return;
@@ -162,7 +171,7 @@ impl Fold<'_> {
                 activation.output = Some(output.clone());
                 activation.lineage.clone_from(lineage);
                 let through = Some((port, taken));
-                self.leave((node, number), InstanceStatus::Succeeded, through);
+                self.leave(at, InstanceStatus::Succeeded, through);
             }
             Fact::AttemptFailed {
                 instance,
@@ -186,8 +195,8 @@ impl Fold<'_> {
                 attempt,
                 error,
             } => {
-                let (node, number) = self.locate(instance);
-                let activation = self.begun(node, number);
+                let at = self.locate(instance);
+                let activation = self.begun(at);
                 activation.error = Some(error.clone());
                 if let Some(item) = instance.item {
                     let open = open_item(activation, item);
@@ -204,8 +213,8 @@ impl Fold<'_> {
     }
 
     fn attempt_started(&mut self, instance: &InstanceId, attempt: u32, deadline: Timestamp) {
-        let (node, number) = self.locate(instance);
-        let activation = self.begun(node, number);
+        let at = self.locate(instance);
+        let activation = self.begun(at);
         let used = match instance.item {
             Some(item) => {
                 let open = open_item(activation, item);
@@ -228,8 +237,8 @@ impl Fold<'_> {
     fn items(&mut self, fact: &Fact) {
         match fact {
             Fact::ItemsOpened { instance, count } => {
-                let (node, number) = self.whole(instance);
-                let activation = self.begun(node, number);
+                let at = self.whole(instance);
+                let activation = self.begun(at);
                 assert!(
                     activation.items.is_none(),
                     "the items of {instance} are opened twice"
@@ -242,15 +251,15 @@ impl Fold<'_> {
                 from,
                 outcomes,
             } => {
-                let (node, number) = self.whole(instance);
-                let items = open_items(self.open_mut(node, number));
+                let at = self.whole(instance);
+                let items = open_items(self.open_mut(at));
                 for (item, outcome) in (*from..).zip(outcomes) {
                     items.settle(item, outcome.clone());
                 }
             }
             Fact::ItemsCompleted { instance, taken } => {
-                let (node, number) = self.whole(instance);
-                let activation = self.open_mut(node, number);
+                let at = self.whole(instance);
+                let activation = self.open_mut(at);
                 let items = activation
                     .items
                     .take()
@@ -262,16 +271,16 @@ impl Fold<'_> {
                 activation.attempts = activation.attempts.max(1);
                 activation.output = Some(Arc::new(items.into_list()));
                 let through = Some((&MAIN, taken));
-                self.leave((node, number), InstanceStatus::Succeeded, through);
+                self.leave(at, InstanceStatus::Succeeded, through);
             }
             _ => unreachable!("the caller sorts facts"),
         }
     }
 
     fn failed(&mut self, instance: &InstanceId, failed: &Failed<'_>) {
-        let (node, number) = self.locate(instance);
-        let on_error = self.plan.node(node).on_error;
-        let activation = self.begun(node, number);
+        let at = self.locate(instance);
+        let on_error = self.plan.node(at.node).on_error;
+        let activation = self.begun(at);
         if let Some(item) = instance.item {
             let open = open_item(activation, item);
             open.attempts = open.attempts.max(failed.attempt);
@@ -295,15 +304,16 @@ impl Fold<'_> {
         activation.timer = false;
         activation.signal = None;
         activation.items = None;
+        activation.runs = None;
         if failed.retry_at.is_some() {
             activation.status = InstanceStatus::Waiting;
             return;
         }
-        self.failed_finally(instance, (node, number), failed);
+        self.failed_finally(instance, at, failed);
     }
 
-    fn failed_finally(&mut self, instance: &InstanceId, at: (u32, u32), failed: &Failed<'_>) {
-        if self.state.ending.is_some() {
+    fn failed_finally(&mut self, instance: &InstanceId, at: At, failed: &Failed<'_>) {
+        if self.state.is_ending(at.frame) {
             // Nothing that follows would run any more.
             let status = if failed.error.class == ErrorClass::Cancelled {
                 InstanceStatus::Cancelled
@@ -311,15 +321,20 @@ impl Fold<'_> {
                 InstanceStatus::Failed
             };
             self.leave(at, status, None);
-        } else if let Some(port) = self.plan.failure_port(at.0) {
+        } else if let Some(port) = self.plan.failure_port(at.node) {
             let port = CompactString::const_new(port);
             let through = Some((&port, failed.taken));
             self.leave(at, InstanceStatus::Failed, through);
         } else {
-            self.state.ending = Some(Ending::Fail(Failure {
+            let failure = Failure {
                 error: failed.error.clone(),
                 node: Some(instance.node.clone()),
-            }));
+            };
+            if at.frame == TOP {
+                self.state.ending = Some(Ending::Fail(failure));
+            } else {
+                self.frame(at.frame).ending = Some(FrameEnding::Fail(failure));
+            }
             self.leave(at, InstanceStatus::Failed, None);
         }
     }
@@ -351,9 +366,9 @@ impl Fold<'_> {
         if matches!(self.state.parked, Some(ParkReason::Indeterminate(_))) {
             self.state.parked = None;
         }
-        let (node, number) = self.locate(instance);
-        let at = self.at;
-        let activation = self.open_mut(node, number);
+        let at = self.locate(instance);
+        let now = self.at;
+        let activation = self.open_mut(at);
         match (decision, instance.item) {
             (UnparkDecision::Succeeded(output), Some(item)) => {
                 open_items(activation).settle(item, ItemOutcome::Ok(output.clone()));
@@ -362,7 +377,7 @@ impl Fold<'_> {
                 activation.output = Some(output.clone());
                 activation.error = None;
                 let through = Some((&MAIN, taken));
-                self.leave((node, number), InstanceStatus::Succeeded, through);
+                self.leave(at, InstanceStatus::Succeeded, through);
             }
             (UnparkDecision::Failed, item) => {
                 let attempt = match item {
@@ -384,11 +399,11 @@ impl Fold<'_> {
             (UnparkDecision::Retry, Some(item)) => {
                 let open = open_item(activation, item);
                 open.indeterminate = false;
-                open.due = Some(at);
+                open.due = Some(now);
             }
             (UnparkDecision::Retry, None) => {
                 activation.status = InstanceStatus::Waiting;
-                activation.due = Some(at);
+                activation.due = Some(now);
                 activation.timer = false;
             }
         }
@@ -399,7 +414,7 @@ impl Fold<'_> {
             Fact::ExecutionCompleted { output } => {
                 let stopped = matches!(self.state.ending, Some(Ending::Stop(_)));
                 assert!(
-                    stopped || self.state.is_quiet(),
+                    stopped || self.state.frames.get(TOP).is_some_and(Frame::is_quiet),
                     "an execution completes while tokens are left"
                 );
                 self.finish(Status::Completed, Some(output.clone()), None);
@@ -414,26 +429,9 @@ impl Fold<'_> {
     }
 
     fn finish(&mut self, status: Status, output: Option<Arc<Value>>, failure: Option<Failure>) {
-        let nodes = self.state.nodes.iter_mut();
-        for activation in nodes.flat_map(|node| &mut node.activations) {
-            if activation.has_ended() {
-                continue;
-            }
-            let items = activation.items.take();
-            let unknown =
-                items.is_some_and(|items| items.open.values().any(|open| open.indeterminate));
-            // An effect that nobody knows about stays visible as such.
-            if activation.status == InstanceStatus::Indeterminate || unknown {
-                activation.status = InstanceStatus::Indeterminate;
-            } else {
-                activation.status = InstanceStatus::Cancelled;
-            }
-            activation.ended_at = Some(self.at);
-            activation.due = None;
-            activation.signal = None;
-            activation.deadline = None;
+        for frame in self.state.frames.iter_mut() {
+            cancel(frame, self.at);
         }
-        self.state.open = 0;
         self.state.signals.clear();
         self.state.parked = None;
         self.state.paused = false;
@@ -446,42 +444,33 @@ impl Fold<'_> {
 
     /// Ends an activation and sends its tokens: live ones on the taken connections of the port,
     /// dead ones on all others; without a port all are dead.
-    fn leave(
-        &mut self,
-        (node, number): (u32, u32),
-        status: InstanceStatus,
-        through: Option<(&CompactString, &Taken)>,
-    ) {
-        let at = self.at;
-        let activation = self.open_mut(node, number);
+    fn leave(&mut self, on: At, status: InstanceStatus, through: Option<(&CompactString, &Taken)>) {
+        let (plan, at) = (self.plan, self.at);
+        let activation = self.open_mut(on);
         activation.status = status;
         activation.ended_at = Some(at);
         activation.due = None;
         activation.signal = None;
         activation.deadline = None;
         activation.port = through.map(|(port, _)| port.clone());
-        self.state.open -= 1;
-        tokens::emit(
-            self.state,
-            self.plan,
-            (node, number),
-            through,
-            at,
-            self.fresh,
-        );
+        self.won(on, status);
+        let frame = self
+            .state
+            .frames
+            .get_mut(on.frame)
+            .expect("the frame is open");
+        frame.open -= 1;
+        tokens::emit(frame, plan, on, through, at, self.fresh);
     }
 
-    /// Dense index and activation number of an instance.
-    fn locate(&self, instance: &InstanceId) -> (u32, u32) {
-        let node = self
-            .plan
-            .index_of(instance.node.as_str())
-            .expect("a journal names only nodes of its plan");
-        (node, instance.activation)
+    /// Where an instance is.
+    fn locate(&self, instance: &InstanceId) -> At {
+        let at = self.state.find(self.plan, instance);
+        at.expect("a journal names only nodes of its plan, in bodies that are open")
     }
 
     /// The same, of an instance that must not be an item.
-    fn whole(&self, instance: &InstanceId) -> (u32, u32) {
+    fn whole(&self, instance: &InstanceId) -> At {
         assert!(
             instance.item.is_none(),
             "the fact is about a whole instance, not about {instance}"
@@ -489,8 +478,13 @@ impl Fold<'_> {
         self.locate(instance)
     }
 
-    fn open(&self, node: u32, number: u32) -> &Activation {
-        let activation = &self.state.nodes[node as usize].activations[number as usize - 1];
+    fn frame(&mut self, number: u32) -> &mut Frame {
+        let frame = self.state.frames.get_mut(number);
+        frame.expect("an activation is in an open frame")
+    }
+
+    fn open(&self, at: At) -> &Activation {
+        let activation = self.state.get(at).expect("an entry is about what began");
         assert!(
             !activation.has_ended(),
             "an entry follows the end of an instance"
@@ -498,8 +492,9 @@ impl Fold<'_> {
         activation
     }
 
-    fn open_mut(&mut self, node: u32, number: u32) -> &mut Activation {
-        let activation = &mut self.state.nodes[node as usize].activations[number as usize - 1];
+    fn open_mut(&mut self, at: At) -> &mut Activation {
+        let activations = &mut self.frame(at.frame).node_mut(at.node).activations;
+        let activation = &mut activations[at.number as usize - 1];
         assert!(
             !activation.has_ended(),
             "an entry follows the end of an instance"
@@ -508,12 +503,39 @@ impl Fold<'_> {
     }
 
     /// The same, begun now if it has not begun before.
-    fn begun(&mut self, node: u32, number: u32) -> &mut Activation {
-        let at = self.at;
-        let activation = self.open_mut(node, number);
-        activation.started_at.get_or_insert(at);
+    fn begun(&mut self, at: At) -> &mut Activation {
+        let now = self.at;
+        let activation = self.open_mut(at);
+        activation.started_at.get_or_insert(now);
         activation
     }
+}
+
+/// Ends everything that is open in a frame, as nothing of it will run any more.
+fn cancel(frame: &mut Frame, at: Timestamp) {
+    for activation in frame.open_mut() {
+        let items = activation.items.take();
+        activation.runs = None;
+        let unknown = items.is_some_and(|items| items.open.values().any(|open| open.indeterminate));
+        // An effect that nobody knows about stays visible as such.
+        if activation.status == InstanceStatus::Indeterminate || unknown {
+            activation.status = InstanceStatus::Indeterminate;
+        } else {
+            activation.status = InstanceStatus::Cancelled;
+        }
+        activation.ended_at = Some(at);
+        activation.due = None;
+        activation.signal = None;
+        activation.deadline = None;
+    }
+    frame.open = 0;
+}
+
+fn runs(activation: &mut Activation) -> &mut Runs {
+    activation
+        .runs
+        .as_deref_mut()
+        .expect("a round belongs to an instance whose body runs")
 }
 
 fn open_items(activation: &mut Activation) -> &mut Items {

@@ -14,8 +14,8 @@ use nebula_action::{ActionKind, ControlKind, EffectClass, InterfaceVersion};
 use nebula_core::{ActionId, Digest, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
     Command, Decision, Entry, Event, ExecutionPlan, Fact, InstanceId, Machine, NewExecution,
-    PLAN_FORMAT, PlanConnection, PlanNode, PlanOutput, PlanParts, Rest, StartOptions, StoredEntry,
-    UnparkDecision, decode, encode,
+    PLAN_FORMAT, PlanBody, PlanConnection, PlanHandler, PlanNode, PlanOutput, PlanParts, Rest,
+    StartOptions, StoredEntry, UnparkDecision, decode, encode,
 };
 use nebula_expression::{CompileOptions, Program};
 use nebula_workflow::{Backoff, Jitter, JoinRest, JoinRule, OnError, OnIndeterminate, RetryPolicy};
@@ -84,6 +84,7 @@ pub(crate) fn plan_of(nodes: Vec<PlanNode>, connections: Vec<PlanConnection>) ->
         output_schema: Value::Null,
         nodes,
         connections,
+        bodies: Vec::new(),
         output: PlanOutput::Nodes(Vec::new()),
         concurrency: 16,
         timeout: None,
@@ -102,22 +103,73 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
             nodes.len() - 1
         }) as u32
     };
-    for part in sections.next().unwrap().split(',').map(str::trim) {
-        let mut last: Option<(u32, String)> = None;
-        for end in part.split("->").map(str::trim) {
-            let (id, port) = end.split_once('.').unwrap_or((end, "main"));
-            let to = index(&mut nodes, id);
-            if let Some((from, port)) = last {
-                if port == "error" {
-                    nodes[from as usize].on_error = OnError::Route;
+    let mut graph = |nodes: &mut Vec<PlanNode>, text: &str| {
+        for part in text.split(',').map(str::trim) {
+            let mut last: Option<(u32, String)> = None;
+            for end in part.split("->").map(str::trim) {
+                let (id, port) = end.split_once('.').unwrap_or((end, "main"));
+                let to = index(nodes, id);
+                if let Some((from, port)) = last {
+                    if port == "error" {
+                        nodes[from as usize].on_error = OnError::Route;
+                    }
+                    connections.push(connection(nodes, from, &port, to));
                 }
-                connections.push(connection(&nodes, from, &port, to));
+                last = Some((to, port.to_owned()));
             }
-            last = Some((to, port.to_owned()));
         }
-    }
-    let mut parts = plan_of(nodes, connections);
+    };
+    graph(&mut nodes, sections.next().unwrap());
+    let (mut bodies, mut attributes) = (Vec::new(), Vec::new());
     for section in sections.filter(|section| !section.is_empty()) {
+        let Some((owner, body)) = section.split_once('{') else {
+            attributes.push(section);
+            continue;
+        };
+        let (owner, kind) = owner.trim().split_once(' ').unwrap();
+        let owner = nodes.iter().position(|node| node.id.as_str() == owner);
+        let owner = owner.unwrap() as u32;
+        nodes[owner as usize].kind = ActionKind::Control(kind_of_body(kind));
+        let (first, mut handlers) = (nodes.len(), Vec::new());
+        for (part, text) in body.trim_end_matches('}').split('|').enumerate() {
+            let at = nodes.len() as u32;
+            let always = text.trim().starts_with('!');
+            graph(&mut nodes, text.trim().trim_start_matches('!'));
+            if part > 0 {
+                handlers.push((at, always));
+            }
+        }
+        bodies.push((owner, first as u32, nodes.len() as u32, handlers));
+    }
+    let ends = |connections: &[PlanConnection], nodes: std::ops::Range<u32>| {
+        let ends = nodes.filter(|node| connections.iter().all(|edge| edge.from != *node));
+        match &ends.collect::<Vec<_>>()[..] {
+            [end] => PlanOutput::Node(*end),
+            ends => PlanOutput::Nodes(ends.to_vec()),
+        }
+    };
+    let bodies = bodies.into_iter().map(|(owner, first, end, handlers)| {
+        let mut starts: Vec<_> = handlers.iter().map(|(at, _)| *at).collect();
+        starts.push(end);
+        let handlers = handlers.iter().zip(&starts[1..]);
+        PlanBody {
+            owner,
+            first,
+            count: end - first,
+            output: ends(&connections, first..starts[0]),
+            handlers: handlers
+                .map(|((node, always), next)| PlanHandler {
+                    node: *node,
+                    always: *always,
+                    output: ends(&connections, *node..*next),
+                })
+                .collect(),
+        }
+    });
+    let bodies = bodies.collect();
+    let mut parts = plan_of(nodes, connections);
+    parts.bodies = bodies;
+    for section in attributes {
         let (id, attributes) = section.split_once(':').unwrap();
         for attribute in attributes.split(',').map(str::trim) {
             let mut words = attribute.split(' ');
@@ -165,6 +217,17 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
         }
     }
     Arc::new(ExecutionPlan::new(parts).unwrap())
+}
+
+fn kind_of_body(word: &str) -> ControlKind {
+    match word {
+        "each" => ControlKind::ForEach,
+        "loop" => ControlKind::Loop,
+        "both" => ControlKind::Parallel,
+        "race" => ControlKind::Race,
+        "try" => ControlKind::Try,
+        other => panic!("no body of kind {other}"),
+    }
 }
 
 pub(crate) fn program(source: &str) -> Program {
@@ -351,9 +414,8 @@ impl Rig {
 
     /// Whether an instance waits for a signal.
     pub(crate) fn listens(&self) -> bool {
-        let nodes = 0..self.plan.nodes.len() as u32;
-        let mut activations = nodes.flat_map(|node| self.machine.state().activations(node));
-        activations.any(|activation| activation.signal.is_some())
+        let mut activations = self.machine.state().all();
+        activations.any(|(_, activation)| activation.signal.is_some())
     }
 
     /// The holder goes away; another one begins from the first `entries` entries.

@@ -184,6 +184,34 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
             instance,
             taken: Taken::All,
         },
+        ["in"] => Event::Enters {
+            instance,
+            rounds: false,
+            due: None,
+        },
+        ["in", due] => Event::Enters {
+            instance,
+            rounds: false,
+            due: Some(Timestamp::from_millis(number(due).into())),
+        },
+        ["rounds"] => Event::Enters {
+            instance,
+            rounds: true,
+            due: None,
+        },
+        ["with", json] => Event::Entered {
+            instance,
+            json: Arc::new(json!(json)),
+        },
+        ["over"] => Event::RoundsOver { instance },
+        ["caught"] => Event::Caught {
+            instance,
+            handler: None,
+        },
+        ["caught", "by", node] => Event::Caught {
+            instance,
+            handler: Some(nebula_core::NodeId::new(*node).unwrap()),
+        },
         ["fired"] => Event::Fired {
             instance,
             taken: Taken::All,
@@ -277,6 +305,15 @@ pub(crate) fn fact(fact: &Fact) -> String {
         Fact::ItemsCompleted { instance, .. } => format!("{instance} complete"),
         Fact::TimerSet { instance, due } => format!("{instance} waits@{}", due.as_millis()),
         Fact::TimerFired { instance, .. } => format!("{instance} fired"),
+        Fact::RoundsOpened { instance } => format!("{instance} rounds"),
+        Fact::BodyOpened { instance, due, .. } => {
+            let due = due.map(|due| format!("@{}", due.as_millis()));
+            format!("{instance} in{}", due.unwrap_or_default())
+        }
+        Fact::BodyTimedOut { instance } => format!("{instance} too long"),
+        Fact::HandlerCalled { instance, node } => format!("{instance} calls {node}"),
+        Fact::BodyClosed { instance } => format!("{instance} out"),
+        Fact::BodyCompleted { instance, .. } => format!("{instance} done"),
         Fact::SignalAwaited {
             instance,
             name,
@@ -353,6 +390,11 @@ fn command(command: &Command) -> String {
             error: Some(error),
         } => {
             format!("collect {instance} ({})", error.message)
+        }
+        Command::Enter { instance } => format!("enter {instance}"),
+        Command::Catch { instance, failure } => {
+            let node = failure.node.as_ref().map_or("-", |node| node.as_str());
+            format!("catch {instance} ({node})")
         }
         Command::Fire { instance } => format!("fire {instance}"),
         Command::Take { instance } => format!("take {instance}"),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use nebula_action::{ActionError, ErrorClass};
+use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
 use nebula_core::Digest;
 use nebula_execution::{
     Command, Decision, Event, ExecutionPlan, InstanceId, NamedSignal, Outcome, Rest, Signal,
@@ -29,6 +29,10 @@ pub(crate) trait Script {
     fn items(&self, node: &str) -> u32;
     fn skips(&self, node: &str) -> bool;
     fn waits(&self, node: &str) -> bool;
+    /// Whether its handler takes a failure of its body.
+    fn catches(&self, _node: &str) -> bool {
+        true
+    }
 }
 
 /// A source of chance (SplitMix64) whose seed is printed.
@@ -280,6 +284,27 @@ impl<'s> World<'s> {
                 instance,
                 error: Some(error),
             } => self.failed(instance, error),
+            Command::Enter { instance } => {
+                let name = instance.node.as_str();
+                let node = self.rig.plan.index_of(name).expect("a node of the plan");
+                let rounds = kind_of(&self.rig.plan, node) == Some(ControlKind::Loop);
+                if rounds && instance.item.unwrap_or(0) >= self.script.items(name) {
+                    Event::RoundsOver { instance }
+                } else {
+                    let json = Arc::new(json!(instance.to_string()));
+                    Event::Entered { instance, json }
+                }
+            }
+            Command::Catch { instance, .. } => {
+                let node = self.rig.plan.index_of(instance.node.as_str());
+                let body = node.and_then(|node| self.rig.plan.body_of(node));
+                let handlers = body.into_iter().flat_map(|(_, body)| &body.handlers);
+                let mut handlers = handlers.filter(|handler| !handler.always);
+                let handler = handlers.next().map(|handler| handler.node);
+                let handler = handler.filter(|_| self.script.catches(instance.node.as_str()));
+                let handler = handler.map(|node| self.rig.plan.node(node).id.clone());
+                Event::Caught { instance, handler }
+            }
             Command::Fire { instance } => {
                 let taken = self.taken(&instance, "main");
                 Event::Fired { instance, taken }
@@ -328,6 +353,22 @@ impl<'s> World<'s> {
                 };
             }
             return Event::Waits { instance, due };
+        }
+        let node = self.rig.plan.index_of(name).expect("a node of the plan");
+        match kind_of(&self.rig.plan, node).filter(|kind| kind.has_body()) {
+            Some(ControlKind::ForEach) => {
+                let count = self.script.items(name);
+                return Event::Opened { instance, count };
+            }
+            Some(kind) => {
+                let rounds = kind == ControlKind::Loop;
+                return Event::Enters {
+                    instance,
+                    rounds,
+                    due: None,
+                };
+            }
+            None => {}
         }
         if !journal_start {
             return self.end_attempt(instance, attempt);
@@ -394,6 +435,13 @@ impl<'s> World<'s> {
     fn taken(&self, instance: &InstanceId, port: &str) -> Taken {
         let node = self.rig.plan.index_of(instance.node.as_str()).unwrap();
         self.script.taken(&self.rig.plan, node, port)
+    }
+}
+
+fn kind_of(plan: &ExecutionPlan, node: u32) -> Option<ControlKind> {
+    match plan.node(node).kind {
+        ActionKind::Control(kind) => Some(kind),
+        ActionKind::Code => None,
     }
 }
 

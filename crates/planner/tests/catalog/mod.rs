@@ -97,7 +97,15 @@ pub(crate) fn actions() -> Actions {
     let mut branch = control("flow.if", ControlKind::If);
     branch.expressions = vec![mark("condition", false)];
     branch.ports = Ports::Fixed(vec!["true".to_owned(), "false".to_owned()]);
+    let mut again = control("flow.loop", ControlKind::Loop);
+    again.expressions = vec![mark("while", true), mark("until", true)];
+    let mut attempt = control("flow.try", ControlKind::Try);
+    attempt.expressions = vec![mark("catch/*", true)];
     Actions(vec![
+        control("flow.parallel", ControlKind::Parallel),
+        control("flow.for_each", ControlKind::ForEach),
+        again,
+        attempt,
         ActionMetadata::new("data.set", (1, 0), fixed(EffectClass::Pure)),
         ActionMetadata::new("data.set", (1, 3), fixed(EffectClass::Pure)),
         ActionMetadata::new("data.set", (2, 0), fixed(EffectClass::Pure)),

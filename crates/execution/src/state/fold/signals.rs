@@ -11,8 +11,8 @@ impl Fold<'_> {
                 name,
                 due,
             } => {
-                let (node, number) = self.whole(instance);
-                let activation = self.begun(node, number);
+                let at = self.whole(instance);
+                let activation = self.begun(at);
                 activation.status = InstanceStatus::Waiting;
                 activation.attempts = activation.attempts.max(1);
                 activation.due = *due;
@@ -30,8 +30,8 @@ impl Fold<'_> {
                 id,
                 taken,
             } => {
-                let (node, number) = self.whole(instance);
-                let name = self.open(node, number).signal.clone();
+                let at = self.whole(instance);
+                let name = self.open(at).signal.clone();
                 let name = name.expect("an instance takes a signal that it waits for");
                 let kept = &mut self.state.signals;
                 let first = kept.iter().position(|signal| signal.name == name);
@@ -41,20 +41,20 @@ impl Fold<'_> {
                     signal.id, *id,
                     "signals are taken in the order in which they came"
                 );
-                self.open_mut(node, number).output = Some(signal.payload);
+                self.open_mut(at).output = Some(signal.payload);
                 let through = Some((&MAIN, taken));
-                self.leave((node, number), InstanceStatus::Succeeded, through);
+                self.leave(at, InstanceStatus::Succeeded, through);
             }
             Fact::SignalSent {
                 instance, taken, ..
             } => {
-                let (node, number) = self.whole(instance);
-                let activation = self.begun(node, number);
+                let at = self.whole(instance);
+                let activation = self.begun(at);
                 activation.attempts = activation.attempts.max(1);
-                let json = self.state.json(self.plan, self.open(node, number));
-                self.open_mut(node, number).output = Some(json);
+                let json = self.state.json(self.plan, at);
+                self.open_mut(at).output = Some(json);
                 let through = Some((&MAIN, taken));
-                self.leave((node, number), InstanceStatus::Succeeded, through);
+                self.leave(at, InstanceStatus::Succeeded, through);
             }
             _ => unreachable!("the caller sorts facts"),
         }

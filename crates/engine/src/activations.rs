@@ -1,0 +1,99 @@
+//! What nodes did, activation by activation, as reports show it.
+
+use indexmap::IndexMap;
+use nebula_core::Timestamp;
+use nebula_execution::{Activation, Entry, Fact, InstanceId, InstanceStatus, Machine};
+use serde_json::{Value, json};
+
+/// How many activations of a node are shown.
+const MAX_ACTIVATIONS: usize = 1_000;
+
+/// What activations did, by the path of their node: its id behind those in whose bodies it stands.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Activations(IndexMap<String, (Vec<Value>, usize)>);
+
+impl Activations {
+    /// Keeps what the state is about to forget with this entry: the run of a body that is closed.
+    pub(crate) fn keep(&mut self, machine: &Machine, entry: &Entry) {
+        let Fact::BodyClosed { instance } = &entry.fact else {
+            return;
+        };
+        let (plan, state) = (machine.plan(), machine.state());
+        for (at, activation) in state.run(plan, instance) {
+            let mut activation = activation.clone();
+            if !activation.has_ended() {
+                activation.status = InstanceStatus::Cancelled;
+                activation.ended_at = Some(entry.at);
+            }
+            self.add(&state.instance(plan, at.whole()), &activation);
+        }
+    }
+
+    /// These, and what the state knows: the top level, then bodies.
+    pub(crate) fn with_state(mut self, machine: &Machine) -> IndexMap<String, Vec<Value>> {
+        let (plan, state) = (machine.plan(), machine.state());
+        let mut top = Self::default();
+        for (at, activation) in state.all() {
+            let id = state.instance(plan, at.whole());
+            let shown = if id.within.is_none() {
+                &mut top
+            } else {
+                &mut self
+            };
+            shown.add(&id, activation);
+        }
+        let all = top.0.into_iter().chain(self.0);
+        let lists = all.map(|(id, (mut shown, more))| {
+            if more > 0 {
+                shown.push(json!({ "truncated": more }));
+            }
+            (id, shown)
+        });
+        lists.collect()
+    }
+
+    /// Shows one, if its node has not too many.
+    fn add(&mut self, instance: &InstanceId, activation: &Activation) {
+        let outer = instance.enclosing().map(|outer| outer.node.as_str());
+        let mut ids: Vec<_> = outer.collect();
+        ids.reverse();
+        ids.push(instance.node.as_str());
+        let (shown, more) = self.0.entry(ids.join("/")).or_default();
+        if shown.len() == MAX_ACTIVATIONS {
+            *more += 1;
+            return;
+        }
+        // In a body, the numbers of one run say little: what counts is which run it was.
+        let inside = instance.within.is_some();
+        let number = if inside {
+            shown.len() as u32 + 1
+        } else {
+            instance.activation
+        };
+        let mut json = activation_json(number, activation);
+        if inside {
+            json["instance"] = Value::String(instance.to_string());
+        }
+        shown.push(json);
+    }
+}
+
+fn activation_json(number: u32, activation: &Activation) -> Value {
+    let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    let mut shown = json!({
+        "activation": number,
+        "status": activation.status,
+        "port": activation.port,
+        "output": activation.output.as_deref(),
+        "attempts": activation.attempts,
+        "started_at": time(activation.started_at),
+        "ended_at": time(activation.ended_at),
+    });
+    if let Some(error) = activation.error_value() {
+        shown["error"] = error;
+    }
+    if let Some(items) = &activation.items {
+        shown["items"] = json!({ "count": items.count, "settled": items.settled });
+    }
+    shown
+}

@@ -1,0 +1,329 @@
+//! Random plans with bodies in bodies, driven by a seeded world: every one of them ends, whatever
+//! crashes, pauses or is cancelled. The rig checks replay, snapshots, starts and rests.
+
+mod rig;
+
+use std::sync::Arc;
+
+use nebula_action::{ActionKind, ControlKind, EffectClass};
+use nebula_execution::{
+    ExecutionPlan, InstanceId, PlanBody, PlanConnection, PlanHandler, PlanNode, PlanOutput, Status,
+    Taken, UnparkDecision,
+};
+use nebula_workflow::{OnError, OnIndeterminate};
+use proptest::prelude::*;
+use rig::{
+    connection, node, plan_of,
+    world::{Act, Script, World},
+};
+use serde_json::Value;
+
+/// What may become a node.
+#[derive(Debug, Clone)]
+struct Seedling {
+    /// Picks the node whose body it stands in, or the top level.
+    parent: u16,
+    /// Picks a node before it, in the same body, that leads to it.
+    before: Option<u16>,
+    kind: Option<ControlKind>,
+    /// In a body of `try`: a handler, or what runs in any case.
+    held: Option<bool>,
+    effect: EffectClass,
+    on_error: OnError,
+    on_indeterminate: OnIndeterminate,
+    items: u32,
+    window: u32,
+    waits: bool,
+    taken: bool,
+    catches: bool,
+    acts: Vec<Act>,
+}
+
+/// A workflow and all that its world decides.
+#[derive(Debug, Clone)]
+struct Tree {
+    nodes: Vec<Seedling>,
+    concurrency: u32,
+    seed: u64,
+}
+
+fn seedlings() -> impl Strategy<Value = Seedling> {
+    let kind = prop_oneof![
+        4 => Just(None),
+        1 => Just(Some(ControlKind::ForEach)),
+        1 => Just(Some(ControlKind::Loop)),
+        1 => Just(Some(ControlKind::Parallel)),
+        1 => Just(Some(ControlKind::Race)),
+        2 => Just(Some(ControlKind::Try)),
+    ];
+    let effect = prop_oneof![
+        Just(EffectClass::Pure),
+        Just(EffectClass::Read),
+        Just(EffectClass::Keyed),
+        Just(EffectClass::AtMostOnce),
+    ];
+    let on_error = prop_oneof![3 => Just(OnError::Fail), 1 => Just(OnError::Continue)];
+    let on_indeterminate = prop_oneof![
+        3 => Just(OnIndeterminate::Park),
+        1 => Just(OnIndeterminate::Fail),
+        1 => Just(OnIndeterminate::Retry),
+    ];
+    let act = prop_oneof![
+        8 => Just(Act::Succeed),
+        2 => Just(Act::Fail),
+        1 => Just(Act::Again),
+        1 => Just(Act::Late),
+    ];
+    let place = (
+        any::<u16>(),
+        proptest::option::weighted(0.6, any::<u16>()),
+        kind,
+        proptest::option::weighted(0.5, any::<bool>()),
+    );
+    let how = (
+        effect,
+        on_error,
+        on_indeterminate,
+        0..4_u32,
+        1..4_u32,
+        proptest::bool::weighted(0.15),
+        proptest::bool::weighted(0.8),
+        any::<bool>(),
+        proptest::collection::vec(act, 1..4),
+    );
+    (place, how).prop_map(|((parent, before, kind, held), how)| {
+        let (effect, on_error, on_indeterminate, items, window, waits, taken, catches, acts) = how;
+        Seedling {
+            parent,
+            before,
+            kind,
+            held,
+            effect,
+            on_error,
+            on_indeterminate,
+            items,
+            window,
+            waits,
+            taken,
+            catches,
+            acts,
+        }
+    })
+}
+
+fn trees() -> impl Strategy<Value = Tree> {
+    let nodes = proptest::collection::vec(seedlings(), 2..14);
+    (nodes, 1..5_u32, any::<u64>()).prop_map(|(nodes, concurrency, seed)| Tree {
+        nodes,
+        concurrency,
+        seed,
+    })
+}
+
+impl Tree {
+    /// In whose body each node stands; the top level is `None`.
+    fn parents(&self) -> Vec<Option<usize>> {
+        let parents = self.nodes.iter().enumerate().map(|(index, it)| {
+            let owners = (0..index).filter(|other| self.nodes[*other].kind.is_some());
+            let owners: Vec<_> = owners.collect();
+            let pick = usize::from(it.parent) % (owners.len() + 1);
+            (pick > 0).then(|| owners[pick - 1])
+        });
+        parents.collect()
+    }
+
+    fn plan(&self) -> Arc<ExecutionPlan> {
+        let parents = self.parents();
+        let children = |of: Option<usize>| {
+            let nodes = parents.iter().enumerate();
+            let nodes = nodes.filter(move |(_, parent)| **parent == of);
+            nodes.map(|(index, _)| index).collect::<Vec<_>>()
+        };
+        // As a plan has them: the top level, then each body in one piece.
+        let (mut order, mut bodies, mut next) = (children(None), Vec::new(), 0);
+        while let Some(owner) = order.get(next).copied() {
+            let inner = children(Some(owner));
+            if !inner.is_empty() {
+                bodies.push((owner, order.len(), inner.len()));
+                order.extend(inner);
+            }
+            next += 1;
+        }
+        let place = |of: usize| order.iter().position(|it| *it == of).unwrap() as u32;
+        let has_body = |of: usize| bodies.iter().any(|(owner, ..)| *owner == of);
+        let held = |of: usize| {
+            let inside = parents[of].map(|owner| self.nodes[owner].kind);
+            let first = children(parents[of])[0] == of;
+            self.nodes[of]
+                .held
+                .filter(|_| inside == Some(Some(ControlKind::Try)) && !first)
+        };
+        let nodes: Vec<PlanNode> = order
+            .iter()
+            .map(|index| {
+                let it = &self.nodes[*index];
+                let mut node = node(&format!("n{index}"));
+                node.on_error = it.on_error;
+                node.on_indeterminate = it.on_indeterminate;
+                node.concurrency = it.window;
+                match it.kind.filter(|_| has_body(*index)) {
+                    Some(kind) => node.kind = ActionKind::Control(kind),
+                    None if it.waits => node.kind = ActionKind::Control(ControlKind::Wait),
+                    None => node.effect = it.effect,
+                }
+                node
+            })
+            .collect();
+        let mut edges: Vec<PlanConnection> = Vec::new();
+        for (index, it) in self.nodes.iter().enumerate() {
+            let earlier = (0..index).filter(|other| parents[*other] == parents[index]);
+            let earlier: Vec<_> = earlier.filter(|other| held(*other).is_none()).collect();
+            if let (Some(pick), None, false) = (it.before, held(index), earlier.is_empty()) {
+                let from = earlier[usize::from(pick) % earlier.len()];
+                edges.push(connection(&nodes, place(from), "main", place(index)));
+            }
+        }
+        let ends = |nodes: Vec<u32>| {
+            let ends = nodes.into_iter();
+            PlanOutput::Nodes(
+                ends.filter(|it| edges.iter().all(|e| e.from != *it))
+                    .collect(),
+            )
+        };
+        let bodies = bodies.iter().map(|(owner, first, count)| {
+            let inner = &order[*first..first + count];
+            let (apart, main): (Vec<usize>, Vec<usize>) =
+                inner.iter().partition(|it| held(**it).is_some());
+            let handlers = apart.iter().map(|it| PlanHandler {
+                node: place(*it),
+                always: held(*it) == Some(true),
+                output: PlanOutput::Node(place(*it)),
+            });
+            PlanBody {
+                owner: place(*owner),
+                first: *first as u32,
+                count: *count as u32,
+                handlers: handlers.collect(),
+                output: ends(main.into_iter().map(place).collect()),
+            }
+        });
+        let bodies = bodies.collect();
+        let mut parts = plan_of(nodes, edges);
+        parts.concurrency = self.concurrency;
+        parts.bodies = bodies;
+        Arc::new(ExecutionPlan::new(parts).unwrap())
+    }
+
+    fn of(&self, name: &str) -> &Seedling {
+        &self.nodes[name[1..].parse::<usize>().unwrap()]
+    }
+
+    fn world(&self) -> World<'_> {
+        World::new(self.plan(), self, self.seed)
+    }
+}
+
+impl Script for Tree {
+    fn act(&self, instance: &InstanceId, attempt: u32) -> Act {
+        let acts = &self.of(instance.node.as_str()).acts;
+        let round: u32 = instance.enclosing().filter_map(|outer| outer.item).sum();
+        acts[((attempt - 1 + round) as usize).min(acts.len() - 1)]
+    }
+
+    fn taken(&self, plan: &ExecutionPlan, node: u32, _: &str) -> Taken {
+        let leaving = plan.outgoing(node).map(|(_, edge)| edge);
+        let taken = leaving.filter(|edge| self.of(plan.node(edge.to).id.as_str()).taken);
+        Taken::Only(taken.map(|edge| edge.name.clone()).collect())
+    }
+
+    fn items(&self, node: &str) -> u32 {
+        self.of(node).items
+    }
+
+    fn skips(&self, _: &str) -> bool {
+        false
+    }
+
+    fn waits(&self, node: &str) -> bool {
+        let it = self.of(node);
+        let index: usize = node[1..].parse().unwrap();
+        let has_body = it.kind.is_some() && self.parents().contains(&Some(index));
+        it.waits && !has_body
+    }
+
+    fn catches(&self, node: &str) -> bool {
+        self.of(node).catches
+    }
+}
+
+fn settings() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        max_shrink_iters: 400,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(settings())]
+
+    #[test]
+    fn every_execution_ends_and_replays_to_what_was_lived(tree in trees()) {
+        prop_assert!(tree.world().run().is_terminal());
+    }
+
+    #[test]
+    fn crashes_at_any_moment_lose_nothing(tree in trees(), how in 0..3_u8) {
+        let decision = match how {
+            0 => UnparkDecision::Retry,
+            1 => UnparkDecision::Failed,
+            _ => UnparkDecision::Succeeded(Arc::new(Value::Null)),
+        };
+        let mut world = tree.world().with_crashes(true).deciding(decision);
+        prop_assert!(world.run().is_terminal());
+    }
+
+    #[test]
+    fn pauses_signals_and_crashes_at_any_moment_lose_nothing(
+        tree in trees(),
+        crashes in any::<bool>(),
+        signals in any::<bool>(),
+    ) {
+        let world = tree.world().with_pauses(true).with_crashes(crashes);
+        prop_assert!(world.with_signals(signals).run().is_terminal());
+    }
+
+    #[test]
+    fn a_cancellation_at_any_moment_ends_it(tree in trees(), after in 0..40_usize) {
+        let ended = tree.world().cancelled_after(after);
+        prop_assert!(ended.is_terminal());
+    }
+
+    #[test]
+    fn a_cut_at_any_entry_goes_on_to_an_end(tree in trees(), cut in any::<u16>()) {
+        let mut world = tree.world();
+        world.run();
+        let entries = world.rig.journal.len();
+        world.crash_at(1 + usize::from(cut) % entries);
+        prop_assert!(world.go_on().is_terminal());
+    }
+
+    #[test]
+    fn without_failures_every_body_is_closed_and_a_crash_changes_no_output(mut tree in trees()) {
+        for node in &mut tree.nodes {
+            node.acts = vec![Act::Succeed];
+            node.on_indeterminate = OnIndeterminate::Retry;
+            if node.kind == Some(ControlKind::Race) {
+                node.kind = Some(ControlKind::Parallel);
+            }
+        }
+        let outputs = |crashes: bool| {
+            let mut world = tree.world().with_crashes(crashes);
+            assert_eq!(world.run(), Status::Completed);
+            let state = world.rig.machine.state();
+            let all = state.all().map(|(at, it)| (at, it.status, it.output.clone()));
+            all.collect::<Vec<_>>()
+        };
+        prop_assert_eq!(outputs(false), outputs(true));
+    }
+}

@@ -1,0 +1,225 @@
+//! Nodes with a body, over models of every port: what they give, undisturbed, and the examples of
+//! the page about control flow.
+
+mod world;
+
+use std::{sync::Arc, time::Duration};
+
+use nebula::{
+    core::Clock,
+    engine::Until,
+    execution::{NamedSignal, StartOptions, Status},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use world::{in_world, states, tenant};
+
+/// The example of the page about control flow with this id, so that what it shows is true.
+fn example(id: &str) -> String {
+    let page = include_str!("../../../docs/control-flow.md");
+    let mut blocks = page.split("```yaml\n").skip(1);
+    let block = blocks.find(|block| block.starts_with(&format!("id: {id}\n")));
+    let block = block.unwrap_or_else(|| panic!("the page has no example {id}"));
+    block.split("```").next().unwrap().to_owned()
+}
+
+#[track_caller]
+fn check(yaml: &str, input: Value, expected: &str) {
+    let report = in_world(async |world| world.run(yaml, input).await);
+    let error = report.error.as_ref();
+    let error = error.map(|error| format!(" {}: {}", error.code, error.message));
+    let (status, error) = (report.status, error.unwrap_or_default());
+    let shown = format!("{status}{error} {} | {}", report.output, states(&report));
+    assert_eq!(shown, expected, "\n{yaml}");
+}
+
+#[test]
+fn a_body_runs_once_per_element() {
+    check(
+        &example("price-orders"),
+        json!({ "orders": [{ "qty": 2, "price": 3 }, { "qty": 1, "price": 5 }] }),
+        r#"completed ["1: 6","2: 5"] | orders:succeeded orders/total:succeeded,succeeded orders/line:succeeded,succeeded"#,
+    );
+}
+
+#[test]
+fn a_body_runs_once_per_number_of_a_range() {
+    check(
+        "nodes: [{ id: e, action: flow.for_each, parameters: { range: { from: 10, to: 0, step: -4 } }, body: { nodes: [{ id: a, action: data.set, parameters: { n: '{{ $json }}' } }] } }]",
+        Value::Null,
+        r#"completed [{"n":10},{"n":6},{"n":2}] | e:succeeded e/a:succeeded,succeeded,succeeded"#,
+    );
+}
+
+#[test]
+fn a_failed_run_may_stand_in_the_list() {
+    let body = "body: { nodes: [{ id: f, action: flow.fail, when: '$item > 1', parameters: { message: no, code: NO } }, { id: a, action: data.set, parameters: { n: '{{ $item }}' } }], connections: [] }";
+    check(
+        &format!(
+            "nodes: [{{ id: e, action: flow.for_each, on_error: continue, parameters: {{ items: [1, 2] }}, {body} }}]"
+        ),
+        Value::Null,
+        r#"completed [{"a":{"n":1}},{"error":{"code":"NO","message":"no","class":"fatal"}}] | e:succeeded e/f:skipped,failed e/a:succeeded,cancelled"#,
+    );
+    check(
+        &format!(
+            "nodes: [{{ id: e, action: flow.for_each, concurrency: 1, parameters: {{ items: [1, 2, 3] }}, {body} }}]"
+        ),
+        Value::Null,
+        r#"failed NO: item 1: no null | e:failed e/f:skipped,failed e/a:succeeded,cancelled"#,
+    );
+}
+
+#[test]
+fn what_is_no_list_is_refused() {
+    check(
+        "nodes: [{ id: e, action: flow.for_each, parameters: { items: 7 }, body: { nodes: [{ id: a, action: data.set }] } }]",
+        Value::Null,
+        "failed FOR_EACH_NOT_A_LIST: `items` must give a list null | e:failed",
+    );
+}
+
+#[test]
+fn a_loop_goes_on_until_its_condition_holds() {
+    check(
+        &example("count-down"),
+        json!({ "n": 3 }),
+        r#"completed {"n":0} | down:succeeded down/less:succeeded,succeeded,succeeded"#,
+    );
+}
+
+#[test]
+fn a_loop_may_have_no_round_at_all() {
+    let body =
+        "body: { nodes: [{ id: a, action: data.set, parameters: { n: '{{ $loop.index }}' } }] }";
+    for stop in ["while: 'false'", "times: 0"] {
+        check(
+            &format!("nodes: [{{ id: l, action: flow.loop, parameters: {{ {stop} }}, {body} }}]"),
+            json!("as it came"),
+            "completed null | l:succeeded",
+        );
+    }
+    check(
+        &format!(
+            "nodes: [{{ id: l, action: flow.loop, parameters: {{ while: '$loop.index < 2' }}, {body} }}]"
+        ),
+        Value::Null,
+        r#"completed {"n":1} | l:succeeded l/a:succeeded,succeeded"#,
+    );
+}
+
+#[test]
+fn a_loop_that_never_ends_fails_at_its_limit() {
+    check(
+        "nodes: [{ id: l, action: flow.loop, parameters: { while: true, max_rounds: 3 }, body: { nodes: [{ id: a, action: data.set }] } }]",
+        Value::Null,
+        "failed LOOP_TOO_LONG: the loop goes on after 3 rounds; `max_rounds` allows no more null | l:failed l/a:succeeded,succeeded,succeeded",
+    );
+}
+
+#[test]
+fn a_body_gives_what_its_end_nodes_give() {
+    check(
+        &example("two-halves"),
+        json!({ "n": 8 }),
+        "completed 11 | both:succeeded both/left:succeeded both/right:succeeded",
+    );
+}
+
+#[test]
+fn a_body_that_takes_too_long_fails_its_node() {
+    check(
+        "nodes: [{ id: p, action: flow.parallel, parameters: { timeout: 5s }, body: { nodes: [{ id: a, action: test.keyed, parameters: { label: a, hang: true } }, { id: w, action: flow.wait, parameters: { for: 1h } }], connections: [] } }]",
+        Value::Null,
+        "failed BODY_TIMEOUT: the body took longer than its node allows null | p:failed p/a:cancelled p/w:cancelled",
+    );
+}
+
+#[test]
+fn a_failure_in_a_body_takes_the_error_path_of_its_node() {
+    check(
+        r#"
+nodes:
+  - id: p
+    action: flow.parallel
+    body: { nodes: [{ id: a, action: flow.fail, parameters: { message: no, code: NO } }, { id: b, action: data.set }] }
+  - { id: caught, action: data.set, parameters: { code: "{{ $json.code }}" } }
+  - { id: after, action: data.set }
+connections: [p -> after, p.error -> caught]
+"#,
+        Value::Null,
+        r#"completed {"caught":{"code":"NO"}} | p:failed caught:succeeded after:skipped p/a:failed p/b:skipped"#,
+    );
+}
+
+#[test]
+fn a_handler_takes_a_failure_and_what_is_last_runs_in_any_case() {
+    check(
+        &example("with-a-handler"),
+        Value::Null,
+        r#"completed "look failed" | attempt:succeeded attempt/look:failed attempt/mend:succeeded attempt/note:succeeded"#,
+    );
+}
+
+#[test]
+fn a_failure_that_no_handler_wants_is_that_of_its_node() {
+    check(
+        "nodes: [{ id: t, action: flow.try, parameters: { catch: { mend: \"$json.code == 'OTHER'\" }, finally: note }, body: { nodes: [{ id: look, action: flow.fail, parameters: { message: gone } }, { id: mend, action: data.set }, { id: note, action: data.set }] } }]",
+        Value::Null,
+        "failed FLOW_FAIL: `look`: gone null | t:failed t/look:failed t/note:succeeded",
+    );
+}
+
+#[test]
+fn the_first_of_several_decides() {
+    for (paid, winner) in [(true, "paid"), (false, "late")] {
+        in_world(async |world| {
+            let nebula = world.process();
+            let yaml = example("paid-or-late").replace("14d", "14m");
+            let id = world.begin(&nebula, &yaml).await;
+            let talk = async {
+                world.clock.sleep(Duration::from_secs(60)).await;
+                let engine = nebula.engine();
+                if paid {
+                    let signal = NamedSignal::new("paid", "1", Arc::new(json!({}))).unwrap();
+                    let _ = engine.send(&tenant(), id, signal).await.unwrap();
+                }
+                let report = engine.outcome(&tenant(), id, Until::Ended, None).await;
+                report.unwrap().unwrap()
+            };
+            let report = tokio::select! {
+                biased;
+                stopped = nebula.run(CancellationToken::new()) => panic!("{stopped:?}"),
+                report = talk => report,
+            };
+            assert_eq!(
+                (report.status, &report.output),
+                (Status::Completed, &json!(winner))
+            );
+            let others = if paid {
+                "paid:succeeded first/late:cancelled"
+            } else {
+                "paid:cancelled first/late:succeeded"
+            };
+            assert_eq!(states(&report), format!("first:succeeded first/{others}"));
+        });
+    }
+}
+
+#[test]
+fn effects_in_a_body_have_keys_of_their_own() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let yaml = "nodes: [{ id: e, action: flow.for_each, parameters: { items: [x, y] }, body: { nodes: [{ id: a, action: test.keyed, parameters: { label: '{{ $item }}' } }] } }]";
+        let installed = world.install(&nebula, yaml).await;
+        let options = StartOptions::default();
+        let id = nebula
+            .start(&tenant(), &installed, Value::Null, options)
+            .await
+            .unwrap();
+        let _ = world.finish(&nebula, id).await;
+        let (x, y) = (world.ledger.keys("x"), world.ledger.keys("y"));
+        assert_eq!((x.len(), y.len()), (1, 1));
+        assert_ne!(x, y);
+    });
+}

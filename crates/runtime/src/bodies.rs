@@ -1,0 +1,130 @@
+//! What the runs of a body begin with, and who handles their failures.
+
+use std::sync::Arc;
+
+use nebula_action::{ActionError, ActionKind, ControlKind};
+use nebula_execution::{
+    Event, Failure, InstanceId,
+    control::{self, ControlOutcome, RoundOutcome},
+};
+use serde_json::Value;
+use tracing::warn;
+
+use crate::{
+    attempt,
+    drive::Drive,
+    evaluate::{self, node_of},
+};
+
+impl Drive {
+    /// The list of an instance whose body runs per element is known.
+    pub(crate) fn opens(&mut self, instance: InstanceId, list: Value) {
+        match self.keep_list(instance.clone(), Arc::new(list)) {
+            Ok(list) => {
+                let count = list.as_array().map_or(0, Vec::len) as u32;
+                self.tell(Event::Opened { instance, count });
+            }
+            Err(error) => self.failed_with(instance, error, 0),
+        }
+    }
+
+    /// The list of an instance whose body runs per element: the same after a crash.
+    pub(crate) fn elements(&self, whole: &InstanceId) -> Result<Arc<Value>, ActionError> {
+        let plan = self.machine.plan();
+        let node = plan.node(node_of(plan, whole));
+        let scope = Arc::new(evaluate::scope(&self.machine, whole, None));
+        let context = evaluate::context(&self.machine, whole, &self.shared.ports.clock);
+        let input = self.resolve(node, &scope, &context)?;
+        let ready_at = self.machine.ready_at(whole);
+        let deferred = attempt::deferred(node, &scope, &context);
+        match control::decide(ControlKind::ForEach, &input, &deferred, ready_at)? {
+            ControlOutcome::Items(list) => Ok(Arc::new(list)),
+            _ => Ok(Arc::default()),
+        }
+    }
+
+    /// Finds out what the body of an item or round begins with.
+    pub(crate) fn enter(&mut self, instance: InstanceId) {
+        let plan = self.machine.plan();
+        let rounds =
+            plan.node(node_of(plan, &instance)).kind == ActionKind::Control(ControlKind::Loop);
+        let event = if rounds {
+            self.round(&instance)
+        } else {
+            self.item(&instance).map(|item| Event::Entered {
+                instance: instance.clone(),
+                json: item.unwrap_or_default(),
+            })
+        };
+        match event {
+            Ok(event) => self.tell(event),
+            Err(error) => self.failed_with(instance, error, 0),
+        }
+    }
+
+    /// Whether there is another round, now or later.
+    fn round(&self, instance: &InstanceId) -> Result<Event, ActionError> {
+        let plan = self.machine.plan();
+        let node = plan.node(node_of(plan, instance));
+        let whole = instance.whole();
+        let activation = evaluate::activation(&self.machine, &whole);
+        let runs = activation.and_then(|activation| activation.runs.as_deref());
+        let (index, last) = (
+            instance.item.unwrap_or(0),
+            runs.and_then(|runs| runs.last.clone()),
+        );
+        let waited = runs.is_some_and(|runs| runs.due.is_some());
+        let scope = evaluate::scope(&self.machine, &whole, None).with_round(index, last.clone());
+        let scope = Arc::new(scope);
+        let context = evaluate::context(&self.machine, &whole, &self.shared.ports.clock);
+        let input = self.resolve(node, &scope, &context)?;
+        let mut deferred = attempt::deferred(node, &scope, &context);
+        if let (Some(until), Some(ended)) = (deferred.get_mut("until"), index.checked_sub(1)) {
+            // It is asked about the round that has just ended.
+            let scope =
+                evaluate::scope(&self.machine, &whole, None).with_round(ended, last.clone());
+            *until = attempt::deferred(node, &Arc::new(scope), &context)
+                .shift_remove("until")
+                .unwrap_or_else(|| until.clone());
+        }
+        let instance = instance.clone();
+        Ok(match control::round(&input, &deferred, index, waited)? {
+            RoundOutcome::Over => Event::RoundsOver { instance },
+            RoundOutcome::Enter => Event::Entered {
+                json: last.unwrap_or_else(|| self.json(&whole)),
+                instance,
+            },
+            RoundOutcome::Delay(span) => Event::Waits {
+                instance,
+                due: self.shared.ports.clock.now().plus(span),
+            },
+        })
+    }
+
+    /// Finds out which handler takes the failure of a body: the first whose condition holds. One
+    /// whose condition has no value does not hold.
+    pub(crate) fn catch(&mut self, instance: InstanceId, failure: &Failure) {
+        let plan = self.machine.plan();
+        let node = plan.node(node_of(plan, &instance));
+        let scope = evaluate::scope(&self.machine, &instance, None).with_failure(failure);
+        let scope = Arc::new(scope);
+        let context = evaluate::context(&self.machine, &instance, &self.shared.ports.clock);
+        let mut handler = None;
+        for (path, condition) in attempt::deferred(node, &scope, &context) {
+            let Some(name) = path.strip_prefix("catch/") else {
+                continue;
+            };
+            match condition.holds(&Value::Null, 0) {
+                Ok(true) => {
+                    handler = plan.index_of(name).map(|node| plan.node(node).id.clone());
+                    break;
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    warn!(%instance, handler = name, %error, "a handler's condition has no value");
+                }
+            }
+        }
+        self.tell(Event::Caught { instance, handler });
+    }
+}
