@@ -73,6 +73,7 @@ impl Chain {
             workflow: workflow(),
             version: 1,
             entries: self.start.clone(),
+            slot: None,
         }
     }
 

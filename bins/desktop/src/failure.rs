@@ -1,7 +1,8 @@
 //! Why a command ends without its result, and which exit code says so.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, time::Duration};
 
+use nebula_core::duration_text;
 use nebula_ports::{ErrorKind, PortError};
 use nebula_system::ShutdownSignal;
 use nebula_workflow::LocatedDiagnostic;
@@ -53,10 +54,12 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// What to do now.
     pub(crate) advice: Option<String>,
+    /// When the same may be tried again, from now.
+    pub(crate) try_after: Option<Box<Duration>>,
     /// Problems with their places, for programs.
     pub(crate) diagnostics: Vec<LocatedDiagnostic>,
     /// The same, drawn on the source for people; empty if there is nothing to draw.
-    pub(crate) drawn: String,
+    pub(crate) drawn: Box<str>,
 }
 
 /// What programs read of a failure.
@@ -73,6 +76,9 @@ struct DocumentError<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
+    /// A span of time, as text: `5s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    try_after: Option<String>,
 }
 
 impl Failure {
@@ -82,8 +88,9 @@ impl Failure {
             code,
             message: message.into(),
             advice: None,
+            try_after: None,
             diagnostics: Vec::new(),
-            drawn: String::new(),
+            drawn: Box::default(),
         }
     }
 
@@ -117,9 +124,15 @@ impl Failure {
         self
     }
 
+    /// Says when the same may be tried again.
+    pub(crate) fn try_after(mut self, after: Duration) -> Self {
+        self.try_after = Some(Box::new(after));
+        self
+    }
+
     /// Adds the problems, for programs and for people.
     pub(crate) fn diagnostics(mut self, list: Vec<LocatedDiagnostic>, drawn: String) -> Self {
-        (self.diagnostics, self.drawn) = (list, drawn);
+        (self.diagnostics, self.drawn) = (list, drawn.into());
         self
     }
 
@@ -131,6 +144,7 @@ impl Failure {
                 code: self.code,
                 message: &self.message,
                 hint: self.advice.as_deref(),
+                try_after: self.try_after.as_deref().copied().map(duration_text),
             },
             diagnostics: &self.diagnostics,
         }

@@ -4,7 +4,7 @@ use nebula_core::{ExecutionId, TenantId};
 use nebula_execution::{Again, AgainError, Copying};
 use nebula_ports::{LeaseRequest, PortError};
 
-use crate::{Engine, Started};
+use crate::{AdmissionError, Engine, Started};
 
 /// How many journal entries are read at a time.
 const PAGE: usize = 1_000;
@@ -18,9 +18,21 @@ pub enum StartAgainError {
     /// It is none that can be gone over again.
     #[error(transparent)]
     Refused(#[from] AgainError),
+    /// The workflow's `admission` does not let it begin.
+    #[error(transparent)]
+    Admission(AdmissionError),
     /// The store failed, or has no room for so large a creation.
     #[error(transparent)]
     Store(#[from] PortError),
+}
+
+impl From<AdmissionError> for StartAgainError {
+    fn from(error: AdmissionError) -> Self {
+        match error {
+            AdmissionError::Store(error) => Self::Store(error),
+            error => Self::Admission(error),
+        }
+    }
 }
 
 impl Engine {
@@ -46,6 +58,7 @@ impl Engine {
             return Err(AgainError::NotEnded { execution }.into());
         }
         let (ended, _) = self.fold(tenant, execution).await?;
+        let plan = ended.plan().clone();
         let mut copying = Copying::new(&ended, how)?;
         let mut from = Some(1);
         while let Some(next) = from {
@@ -59,6 +72,6 @@ impl Engine {
         let now = self.ports.clock.now();
         let id = self.ports.entropy.execution_id(now);
         let new = copying.finish(id, now);
-        Ok(self.create(tenant, new, None, lease).await?)
+        Ok(self.admit(tenant, &plan, new, (None, lease)).await?)
     }
 }

@@ -24,6 +24,9 @@ pub struct EngineConfig {
     /// How often a waiting caller looks at the store, beside listening to events. Default 250 ms.
     #[serde(with = "serde_duration")]
     pub outcome_interval: Duration,
+    /// When a start that was refused because others run may be tried again. Default 5 s.
+    #[serde(with = "serde_duration")]
+    pub try_after: Duration,
     /// The most attempts of one execution at the same time. Default 16.
     pub concurrency: u32,
     /// The longest time for an attempt where neither node nor action says anything. Default 5 minutes.
@@ -40,6 +43,7 @@ impl Default for EngineConfig {
             sweep_interval: Duration::from_secs(1),
             ring_again: Duration::from_secs(10),
             outcome_interval: Duration::from_millis(250),
+            try_after: Duration::from_secs(5),
             concurrency: plans.concurrency,
             attempt_timeout: plans.attempt_timeout,
         }

@@ -31,6 +31,7 @@ mod report;
 mod signals;
 mod start;
 mod sweep;
+mod turns;
 mod versions;
 mod waiting;
 
@@ -48,6 +49,7 @@ pub use outcome::Until;
 pub use replay::{Moment, Replay, ReplayStep};
 pub use report::{Repeated, Report, ReportError};
 pub use start::{StartError, Started};
+pub use turns::AdmissionError;
 pub use waiting::Waiting;
 
 /// What an engine asks of the world.

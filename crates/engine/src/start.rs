@@ -6,11 +6,11 @@ use nebula_core::{ByteSize, ExecutionId, TenantId};
 use nebula_execution::{
     EvaluationScope, ExecutionPlan, NewExecution, Request, RequestError, StartOptions,
 };
-use nebula_ports::{Created, DedupeKey, Lease, LeaseRequest, PortError};
+use nebula_ports::{DedupeKey, Lease, LeaseRequest, PortError};
 use nebula_validator::Problem;
 use serde_json::Value;
 
-use crate::{Engine, Installed};
+use crate::{AdmissionError, Engine, Installed};
 
 /// Why an execution was not started.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +35,21 @@ pub enum StartError {
     /// The workflow's own schema is no schema.
     #[error("the workflow's input schema is no schema: {0}")]
     Schema(String),
+    /// The workflow's `admission` does not let it begin.
+    #[error(transparent)]
+    Admission(AdmissionError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
+}
+
+impl From<AdmissionError> for StartError {
+    fn from(error: AdmissionError) -> Self {
+        match error {
+            AdmissionError::Store(error) => Self::Store(error),
+            error => Self::Admission(error),
+        }
+    }
 }
 
 fn problems(problems: &[Problem]) -> String {
@@ -54,6 +66,10 @@ pub struct Started {
     pub lease: Option<Lease>,
     /// Whether the same start had been seen before.
     pub existed: bool,
+    /// How many wait before it, if it has to wait for its turn.
+    pub waits_behind: Option<u32>,
+    /// Executions that were asked to end so that this one can begin.
+    pub cancelled: Vec<ExecutionId>,
 }
 
 impl Engine {
@@ -90,34 +106,8 @@ impl Engine {
         let id = self.ports.entropy.execution_id(now);
         let plan = (&*installed.plan, installed.digest);
         let new = NewExecution::new(id, tenant.clone(), now, plan, input, options);
-        Ok(self.create(tenant, new, dedupe, lease).await?)
-    }
-
-    /// Writes a new execution, and rings for it unless its creator drives it.
-    pub(crate) async fn create(
-        &self,
-        tenant: &TenantId,
-        new: NewExecution,
-        dedupe: Option<DedupeKey>,
-        lease: Option<LeaseRequest>,
-    ) -> Result<Started, PortError> {
-        let id = new.id;
-        let repo = &self.ports.executions;
-        let started = match repo.create(tenant, new, dedupe, lease).await? {
-            Created::Created(lease) => Started {
-                id,
-                lease,
-                existed: false,
-            },
-            Created::Exists { id, .. } => Started {
-                id,
-                lease: None,
-                existed: true,
-            },
-        };
-        if started.lease.is_none() {
-            self.wake(tenant, started.id).await;
-        }
-        Ok(started)
+        Ok(self
+            .admit(tenant, &installed.plan, new, (dedupe, lease))
+            .await?)
     }
 }

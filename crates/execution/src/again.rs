@@ -226,6 +226,7 @@ impl<'m> Copying<'m> {
             workflow,
             version,
             entries: [first].into_iter().chain(entries).collect(),
+            slot: None,
         }
     }
 

@@ -86,8 +86,8 @@ pub use journal::{
 };
 pub use machine::Machine;
 pub use plan::{
-    ExecutionPlan, PLAN_FORMAT, PlanBody, PlanConnection, PlanError, PlanHandler, PlanNode,
-    PlanOutput, PlanParts, Request, RequestError,
+    AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanConnection,
+    PlanError, PlanHandler, PlanNode, PlanOutput, PlanParts, Request, RequestError,
 };
 pub use repeats::{Again, Generation, Repeats};
 pub use scope::EvaluationScope;
@@ -96,6 +96,6 @@ pub use signal::{
     NamedSignalError, is_signal_name,
 };
 pub use snapshot::{SNAPSHOT_FORMAT, SnapshotError};
-pub use start::{NewExecution, StartOptions};
+pub use start::{NewExecution, StartOptions, StartSlot};
 pub use state::{At, Ending, ExecutionState, Key};
 pub use status::{InstanceStatus, Status, StatusError};

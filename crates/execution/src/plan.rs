@@ -1,5 +1,6 @@
 //! The compiled form of one workflow version.
 
+mod admission;
 mod graph;
 
 use std::{
@@ -20,6 +21,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use graph::Graph;
+
+pub use admission::{AdmissionKeyError, PlanAdmission};
 
 /// The version of the stored form of plans.
 pub const PLAN_FORMAT: u32 = 1;
@@ -64,6 +67,9 @@ pub struct PlanParts {
         with = "nebula_core::serde_duration::option"
     )]
     pub timeout: Option<Duration>,
+    /// Which executions may run beside each other; all, if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<PlanAdmission>,
 }
 
 /// The compiled form of one workflow version: what will run, with dense indices and compiled

@@ -21,6 +21,20 @@ pub struct NewExecution {
     pub version: u32,
     /// The first entries of its journal; the first of all is [`Fact::ExecutionStarted`].
     pub entries: Vec<Entry>,
+    /// What it must hold from its start to its end, if anything.
+    pub slot: Option<StartSlot>,
+}
+
+/// A slot that an execution takes with its creation, or waits for before it begins, and holds to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartSlot {
+    /// Names what is shared, within the tenant.
+    pub key: String,
+    /// The slot is free while fewer executions than this hold one of the key; at least 1.
+    pub capacity: u32,
+    /// A creation is refused where so many wait already and it would have to wait, too. A child is
+    /// never refused.
+    pub max_waiting: u32,
 }
 
 /// What the one who starts an execution decides beside plan and input.
@@ -68,6 +82,7 @@ impl NewExecution {
             workflow: plan.workflow.clone(),
             version: plan.version,
             entries: vec![Entry { at, fact }],
+            slot: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nebula_core::{ExecutionId, TenantId};
-use nebula_engine::{Engine, Installed, StartAgainError, StartError};
+use nebula_engine::{Engine, Installed, StartAgainError, StartError, Started};
 use nebula_execution::{Again, StartOptions};
 use nebula_ports::{ExecutionRepo, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
@@ -97,15 +97,30 @@ impl Nebula {
         input: Value,
         options: StartOptions,
     ) -> Result<ExecutionId, StartError> {
+        let admitted = self.admit(tenant, installed, input, options).await?;
+        Ok(admitted.id)
+    }
+
+    /// The same for a caller who wants to know whether the execution has to wait for its turn.
+    ///
+    /// # Errors
+    /// [`StartError`]: nothing was created, but for `Store` with `Unavailable`.
+    pub async fn admit(
+        &self,
+        tenant: &TenantId,
+        installed: &Installed,
+        input: Value,
+        options: StartOptions,
+    ) -> Result<Started, StartError> {
         let (request, asked) = self.worker.lease_request();
-        let started = self
+        let mut started = self
             .engine
             .start(tenant, installed, input, options, None, Some(request))
             .await?;
-        if let Some(lease) = started.lease {
+        if let Some(lease) = started.lease.take() {
             self.worker.adopt(lease, asked).await;
         }
-        Ok(started.id)
+        Ok(started)
     }
 
     /// Goes over an ended execution again in this process, with a new execution whose first lease

@@ -4,10 +4,14 @@ use std::collections::HashMap;
 
 use compact_str::CompactString;
 use nebula_action::{Catalog, PORT_MAIN};
-use nebula_execution::{ExecutionPlan, PLAN_FORMAT, PlanConnection, PlanOutput, PlanParts};
+use nebula_execution::{
+    ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanConnection, PlanOutput, PlanParts,
+};
 use nebula_parameter::{CompileScope, ParamProgram};
 use nebula_validator::Schema;
-use nebula_workflow::{Connection, Diagnostic, NodeDefinition, WorkflowDefinition, pointer_join};
+use nebula_workflow::{
+    Admission, Connection, Diagnostic, NodeDefinition, WhenFull, WorkflowDefinition, pointer_join,
+};
 
 use crate::{
     PlanSettings, codes,
@@ -176,6 +180,7 @@ impl<'a> Builder<'a> {
             ..CompileScope::default()
         };
         let output = self.output(&graph, &top)?;
+        let admission = self.admission(checks);
         (nodes.len() == count).then(|| PlanParts {
             format: PLAN_FORMAT,
             workflow: definition.id.clone(),
@@ -194,6 +199,7 @@ impl<'a> Builder<'a> {
             output,
             concurrency: self.concurrency(),
             timeout: definition.limits.timeout,
+            admission,
         })
     }
 
@@ -201,6 +207,26 @@ impl<'a> Builder<'a> {
     pub(crate) fn concurrency(&self) -> u32 {
         let limit = self.definition.limits.concurrency.unwrap_or(u32::MAX);
         self.settings.concurrency.min(limit).max(1)
+    }
+
+    fn admission(&mut self, checks: Checks<'_>) -> Option<PlanAdmission> {
+        let admission = self.definition.admission.as_ref()?;
+        let key = admission.key.as_ref().and_then(|key| {
+            let at = "/admission/key";
+            expressions::bare(key, at, Place::AdmissionKey, checks, &mut self.diagnostics)
+        });
+        let queue = match admission.when_full {
+            WhenFull::Refuse => 0,
+            WhenFull::Queue | WhenFull::CancelOldest => {
+                admission.queue.unwrap_or(Admission::DEFAULT_QUEUE)
+            }
+        };
+        Some(PlanAdmission {
+            concurrency: admission.concurrency,
+            key: key.map(ParamProgram::Expression),
+            queue,
+            cancels_oldest: admission.when_full == WhenFull::CancelOldest,
+        })
     }
 
     fn schemas_of_workflow(&mut self) {

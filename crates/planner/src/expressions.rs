@@ -14,6 +14,8 @@ use crate::{build::Checks, codes, flat::Flat, graph::Ancestry};
 pub(crate) enum Place {
     /// In `requires`: known before anything runs.
     Requires,
+    /// In the key of the admission: decided before anything runs.
+    AdmissionKey,
     /// In `when` or `for_each` of a node.
     Gate(u32),
     /// In a parameter of a node that has `$item` or not.
@@ -73,9 +75,13 @@ impl Place {
                 diagnostics.push(Diagnostic::error(codes::ROOT_NOT_HERE, pointer(), message));
             }
         }
-        if self == Self::Requires && !report.nodes.is_empty() {
-            let message =
-                "`$nodes` does not exist here: capabilities are settled before anything runs";
+        let early = match self {
+            Self::Requires => Some("capabilities are settled before anything runs"),
+            Self::AdmissionKey => Some("admission is decided before anything runs"),
+            _ => None,
+        };
+        if let Some(early) = early.filter(|_| !report.nodes.is_empty()) {
+            let message = format!("`$nodes` does not exist here: {early}");
             diagnostics.push(
                 Diagnostic::error(codes::ROOT_NOT_HERE, pointer(), message)
                     .hint("only `$input` can be read"),
@@ -87,9 +93,12 @@ impl Place {
         let only_input = "capabilities are settled before anything runs; only `$input` can be read";
         match (self, root) {
             (_, Root::Loop) if inside.round => None,
+            (Self::Requires | Self::AdmissionKey, Root::Input) => None,
+            (Self::AdmissionKey, _) => {
+                Some("admission is decided before anything runs; only `$input` can be read")
+            }
             (_, Root::Loop) => Some("it is the round of a `flow.loop`, and belongs into its body"),
             (_, Root::Item | Root::Index) if inside.item => None,
-            (Self::Requires, Root::Input) => None,
             (Self::Requires, _) => Some(only_input),
             (Self::Parameter { item: true, .. }, Root::Item | Root::Index) => None,
             (_, Root::Item | Root::Index) => Some(
@@ -116,7 +125,7 @@ impl Reads<'_> {
         let (reader, own) = match place {
             Place::Gate(node) | Place::Parameter { node, .. } => (node, None),
             Place::Condition(node) => (node, Some(node)),
-            Place::Requires | Place::Output => return,
+            Place::Requires | Place::AdmissionKey | Place::Output => return,
         };
         let pointer = format!("{at}{}", found.pointer);
         for reference in &found.program.report().nodes {

@@ -541,3 +541,27 @@ fn a_definition_that_contradicts_itself_has_no_plan() {
     assert!(planned.plan.is_none());
     assert_eq!(planned.diagnostics[0].code, "PLAN_CONTRADICTION");
 }
+
+#[test]
+fn an_admission_is_decided_by_the_input_alone() {
+    let with = |key: &str| {
+        format!(
+            "admission: {{ concurrency: 1, key: {key} }}\nnodes: [{{ id: a, action: data.set, parameters: {{ x: 1 }} }}]"
+        )
+    };
+    check(&with("$input.customer"), &[]);
+    let only = "admission is decided before anything runs";
+    let here = "PLAN_ROOT_NOT_HERE /admission/key";
+    check(
+        &with("$vars.customer"),
+        &[&format!(
+            "{here}: `$vars` does not exist here: {only}; only `$input` can be read"
+        )],
+    );
+    check(
+        &with("$nodes.a.result.x"),
+        &[&format!(
+            "{here}: `$nodes` does not exist here: {only} (only `$input` can be read)"
+        )],
+    );
+}

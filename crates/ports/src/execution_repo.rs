@@ -55,8 +55,18 @@ pub struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Created {
-    /// It exists now, with a lease for its creator if one was asked for.
+    /// It exists now, with a lease for its creator if one was asked for; it holds its slot, if it needs one.
     Created(Option<Lease>),
+    /// It exists now and waits for its slot: queued, without a lease, due when the slot is granted.
+    Waits {
+        /// How many claims of the key wait before it.
+        ahead: u32,
+    },
+    /// It would have had to wait for its slot, and no more may; nothing was written.
+    Full {
+        /// How many wait, counted to the creation's own limit.
+        waiting: u32,
+    },
     /// The dedupe key or the id was seen before; nothing was written.
     Exists {
         /// The execution that it began.
@@ -280,14 +290,19 @@ pub struct ExecutionSummary {
 ///   `acquire` (also where it parks), at a claim that would wait behind it, at `runnable`, and when a
 ///   claim of its own execution is granted. The last three raise the epoch and end the lease, so that the
 ///   late holder is fenced; the new grant is then kept for whoever comes. Claims that wait stay.
+/// - **A start slot** is claimed in the transaction of the creation, for the execution as a whole. Where
+///   it is free, or taken from an expired lease, it is granted and told as any claim; else the creation
+///   gets no lease and is not due until the grant, or nothing is created because as many wait as may.
+///   A child claims with its parent's step and is never refused.
 /// - **Left to callers**: executions that claim the same keys in opposite orders wait for each other for
 ///   ever, and nobody here finds that; nor how many slots one execution claims over time.
 #[async_trait]
 pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
-    /// Creates an execution, and leases it to its creator if `lease` asks for it.
+    /// Creates an execution, and leases it to its creator if `lease` asks for it and it need not wait.
     ///
     /// # Errors
-    /// `Unavailable`: it may exist now; the same call again answers `Exists`.
+    /// `Unavailable`: it may exist now; the same call again answers `Exists`. `Invalid`: its first
+    /// entry is no start, or its slot has no name or an impossible capacity.
     async fn create(
         &self,
         tenant: &TenantId,

@@ -1,6 +1,7 @@
 //! Slots: places that executions take turns in, kept as rows.
 
 use nebula_core::{ExecutionId, Timestamp};
+use nebula_execution::StartSlot;
 use serde_json::{Value, json};
 
 use crate::{ErrorKind, PortError, Result};
@@ -109,6 +110,26 @@ pub struct SlotClaim {
     pub id: SlotId,
     /// Granted while fewer than so many slots of the key are, from 1 to [`MAX_SLOT_CAPACITY`]: 1 makes a mutex.
     pub capacity: u32,
+}
+
+impl SlotClaim {
+    /// The claim of an execution as a whole for the slot that it starts with.
+    ///
+    /// # Errors
+    /// `Invalid`: the key is empty or too long, or the capacity is not from 1 to [`MAX_SLOT_CAPACITY`].
+    pub fn of_start(slot: &StartSlot) -> Result<Self> {
+        let StartSlot { key, capacity, .. } = slot;
+        if !(1..=MAX_SLOT_CAPACITY).contains(capacity) {
+            return Err(invalid(format!(
+                "a start slot has the capacity {capacity}; it is from 1 to {MAX_SLOT_CAPACITY}"
+            )));
+        }
+        let (key, owner) = (SlotKey::new(key.as_str())?, SlotOwner::default());
+        Ok(Self {
+            id: SlotId { key, owner },
+            capacity: *capacity,
+        })
+    }
 }
 
 /// What a step does to slots: first it frees, then it claims, each in order.

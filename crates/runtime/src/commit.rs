@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nebula_core::Timestamp;
 use nebula_execution::Status;
-use nebula_ports::{ErrorKind, Snapshot, Step, StepId, Stepped, Task};
+use nebula_ports::{ErrorKind, SlotClaim, Snapshot, Step, StepId, Stepped, Task};
 use nebula_telemetry::ExecutionEvent;
 use tracing::{debug, warn};
 
@@ -59,6 +59,13 @@ impl Drive {
         let mut step = self.next_step();
         step.wake_at = Some(self.shared.ports.clock.now());
         step.release = true;
+        self.write(step).await
+    }
+
+    /// Commits what was decided together with a claim; the execution stays in our hands.
+    pub(crate) async fn commit_claim(&mut self, claim: &SlotClaim) -> Result<(), Stop> {
+        let mut step = self.next_step();
+        step.slots.claim.push(claim.clone());
         self.write(step).await
     }
 

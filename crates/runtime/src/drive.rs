@@ -17,7 +17,7 @@ use nebula_execution::{
     Command, Entry, Event, Fact, InstanceId, ItemOutcome, Machine, Rest, Signal, Status, Taken,
     UnparkDecision,
 };
-use nebula_ports::{Granted, Invocation, Lease, PortError, Renewed};
+use nebula_ports::{Granted, Invocation, Lease, PortError, Renewed, SLOT_PREFIX};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -159,6 +159,9 @@ impl Drive {
         self.tell(Event::Begin);
         // Before anything begins: somebody may have said that nothing is to.
         while self.read_inbox().await? {}
+        if let Some(driven) = self.wait_for_turn().await? {
+            return Ok(driven);
+        }
         loop {
             self.work().await?;
             if let Some(driven) = self.rest().await? {
@@ -411,6 +414,10 @@ impl Drive {
             self.inbox_through = item.seq;
             self.inbox_head = self.inbox_head.max(item.seq);
             self.marked = true;
+            if item.kind.starts_with(SLOT_PREFIX) {
+                // The queue of the key says who holds a slot; this only woke us.
+                continue;
+            }
             match Signal::from_inbox(&item.kind, &item.payload) {
                 Ok(signal) => self.signalled(signal),
                 Err(error) => warn!(execution = %id, %error, "a signal is passed over"),

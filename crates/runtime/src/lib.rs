@@ -32,6 +32,7 @@ mod evaluate;
 mod grants;
 mod load;
 mod signals;
+mod turn;
 mod worker;
 
 pub use config::WorkerConfig;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nebula_core::{Digest, NodeId, ParamValue, WorkflowId};
 use serde_json::{Map, Value};
 
-use crate::{Connection, Diagnostic, NodeDefinition};
+use crate::{Admission, Connection, Diagnostic, NodeDefinition};
 
 /// The time zone of a workflow that names none.
 pub const DEFAULT_TIMEZONE: &str = "UTC";
@@ -39,6 +39,8 @@ pub struct WorkflowDefinition {
     pub output: Option<ParamValue>,
     /// Bounds of one execution.
     pub limits: WorkflowLimits,
+    /// Which executions may run beside each other; default: all.
+    pub admission: Option<Admission>,
     /// Where editors draw the nodes; no part of the digest.
     pub layout: Option<Map<String, Value>>,
 }

@@ -5,9 +5,9 @@ use nebula_core::{ParamValue, duration_text};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    ArtifactDefinition, CachePolicy, Compensation, Connection, DEFAULT_TIMEZONE, JoinRule, MAIN,
-    NodeDefinition, OnError, OnIndeterminate, RetryPolicy, TriggerDefinition, WorkflowDefinition,
-    WorkflowLimits,
+    Admission, ArtifactDefinition, CachePolicy, Compensation, Connection, DEFAULT_TIMEZONE,
+    JoinRule, MAIN, NodeDefinition, OnError, OnIndeterminate, RetryPolicy, TriggerDefinition,
+    WhenFull, WorkflowDefinition, WorkflowLimits,
 };
 
 /// Writes a definition in its canonical form: reading it again gives an equal definition.
@@ -37,6 +37,7 @@ pub fn to_json(definition: &WorkflowDefinition) -> Value {
         limits.duration("timeout", definition.limits.timeout);
         out.put("limits", limits.0);
     }
+    out.some("admission", definition.admission.as_ref().map(admission));
     out.some("layout", definition.layout.clone());
     Value::Object(out.0)
 }
@@ -93,6 +94,17 @@ impl Fields {
             self.put("credentials", slots.collect::<Value>());
         }
     }
+}
+
+fn admission(admission: &Admission) -> Value {
+    let mut out = Fields::default();
+    out.put("concurrency", admission.concurrency);
+    out.some("key", admission.key.as_ref().map(|key| key.source.clone()));
+    if admission.when_full != WhenFull::default() {
+        out.put("when_full", json!(admission.when_full));
+    }
+    out.some("queue", admission.queue);
+    Value::Object(out.0)
 }
 
 fn trigger(trigger: &TriggerDefinition) -> Value {

@@ -1,7 +1,10 @@
 //! The fields of the format: one table per object. The decoder reads by them, "did you mean" looks
 //! into them, and the JSON Schema is made from them.
 
-use crate::table::{Shape, Table, closed, field, required};
+use crate::{
+    Admission,
+    table::{Shape, Table, closed, field, required},
+};
 
 const MAX_COUNT: u32 = 1_000_000;
 const NODE_ID: Shape = Shape::Name("^[A-Za-z_][A-Za-z0-9_]*$");
@@ -52,6 +55,11 @@ pub(crate) static WORKFLOW: Table = closed(
             "Bounds of one execution.",
         ),
         field(
+            "admission",
+            Shape::Part(&ADMISSION),
+            "Which executions may run beside each other; default: all.",
+        ),
+        field(
             "layout",
             Shape::Object,
             "Where editors draw the nodes; no part of the digest.",
@@ -72,6 +80,35 @@ pub(crate) static WORKFLOW_LIMITS: Table = closed(
             "timeout",
             Shape::Duration,
             "The longest time from start to end.",
+        ),
+    ],
+);
+
+pub(crate) const WHEN_FULL: &[&str] = &["queue", "refuse", "cancel_oldest"];
+
+pub(crate) static ADMISSION: Table = closed(
+    "admission",
+    "admission",
+    &[
+        required(
+            "concurrency",
+            Shape::Count(1, Admission::MAX_CONCURRENCY),
+            "The most executions at a time.",
+        ),
+        field(
+            "key",
+            Shape::Expression,
+            "Over `$input`: executions with another value do not count.",
+        ),
+        field(
+            "when_full",
+            Shape::Choice(WHEN_FULL),
+            "What becomes of a start while as many run as may; default: queue.",
+        ),
+        field(
+            "queue",
+            Shape::Count(1, Admission::MAX_QUEUE),
+            "How many wait at most; default: 1000.",
         ),
     ],
 );
@@ -363,6 +400,7 @@ pub(crate) static CONNECTION: Table = closed(
 pub(crate) static TABLES: &[&Table] = &[
     &WORKFLOW,
     &WORKFLOW_LIMITS,
+    &ADMISSION,
     &TRIGGER,
     &NODE,
     &JOIN,

@@ -76,7 +76,9 @@ pub use node::{
     NodeDefinition,
 };
 pub use parse::{Parsed, check_size, parse};
-pub use policy::{Backoff, Jitter, JoinRest, JoinRule, OnError, OnIndeterminate, RetryPolicy};
+pub use policy::{
+    Admission, Backoff, Jitter, JoinRest, JoinRule, OnError, OnIndeterminate, RetryPolicy, WhenFull,
+};
 pub use render::render;
 pub use schema::definition_schema;
 pub use source::{Format, Source};

@@ -5,6 +5,8 @@ use std::time::Duration;
 use nebula_core::serde_duration;
 use serde::{Deserialize, Serialize};
 
+use crate::BareExpression;
+
 /// When a node with several incoming connections runs.
 ///
 /// In a definition: `all`, `any`, `each` or `{ count: 2, rest: absorb }`.
@@ -111,6 +113,41 @@ pub enum Jitter {
     /// A random time between zero and the delay.
     #[default]
     Full,
+}
+
+/// Which executions of a workflow may run beside each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admission {
+    /// The most executions at a time, from 1 to [`Admission::MAX_CONCURRENCY`].
+    pub concurrency: u32,
+    /// An expression over `$input`: executions for which it gives another value do not count.
+    pub key: Option<BareExpression>,
+    /// What becomes of a start while as many run as may.
+    pub when_full: WhenFull,
+    /// How many wait at most, from 1 to [`Admission::MAX_QUEUE`]; default [`Admission::DEFAULT_QUEUE`].
+    pub queue: Option<u32>,
+}
+
+impl Admission {
+    /// The most executions that may run at a time.
+    pub const MAX_CONCURRENCY: u32 = 1_000;
+    /// The most executions that may wait.
+    pub const MAX_QUEUE: u32 = 10_000;
+    /// How many wait at most where nothing is said.
+    pub const DEFAULT_QUEUE: u32 = 1_000;
+}
+
+/// What becomes of a start while as many executions run as may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// It waits for its turn.
+    #[default]
+    Queue,
+    /// It is refused.
+    Refuse,
+    /// It waits, and the oldest are cancelled.
+    CancelOldest,
 }
 
 /// What a node's final failure means for the execution.

@@ -446,6 +446,23 @@ fn fields_are_checked_by_name_and_type() {
         "limits: { concurency: 1 }\nnodes: [{ id: a, action: x }]",
         &["WORKFLOW_UNKNOWN_FIELD 1:11 /limits/concurency ~ did you mean `concurrency`?"],
     );
+    let admission = |fields: &str| format!("admission: {fields}\nnodes: [{{ id: a, action: x }}]");
+    check(
+        &admission("{ key: $input.a }"),
+        &["WORKFLOW_MISSING_FIELD 1:12 /admission ~ The most executions at a time."],
+    );
+    check(
+        &admission("{ concurrency: 1001 }"),
+        &["WORKFLOW_VALUE 1:27 /admission/concurrency"],
+    );
+    check(
+        &admission("{ concurrency: 1, when_full: refuse, queue: 5 }"),
+        &["WORKFLOW_VALUE 1:56 /admission/queue ~ remove it, or write `when_full: queue`"],
+    );
+    check(
+        &admission("{ concurrency: 1, when_full: cancel }"),
+        &["WORKFLOW_VALUE 1:41 /admission/when_full"],
+    );
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId, canonical_json};
 use nebula_execution::{Entry, Fact, NewExecution, Started, Status, decode, encode};
-use nebula_ports::{Created, DedupeKey, Lease, LeaseRequest};
+use nebula_ports::{Created, DedupeKey, Lease, LeaseRequest, SlotClaim};
 use rusqlite::{OptionalExtension, params};
 
 use crate::{
     error::Fault,
     row::{NEVER_RUNG, stored},
+    slots,
     writer::Tx,
 };
 
@@ -21,6 +22,8 @@ pub(crate) struct NewRow {
     count: u64,
     entries: Vec<u8>,
     fingerprint: Option<Digest>,
+    slot: Option<SlotClaim>,
+    max_waiting: u32,
 }
 
 impl NewRow {
@@ -29,6 +32,7 @@ impl NewRow {
         let started = started(&new.entries).ok_or_else(|| {
             Fault::invalid("the first entry of a journal is not the execution's start")
         })?;
+        let slot = new.slot.as_ref().map(SlotClaim::of_start).transpose();
         Ok(Self {
             id: new.id,
             workflow: new.workflow.clone(),
@@ -37,11 +41,18 @@ impl NewRow {
             count: new.entries.len() as u64,
             entries: encode(&new.entries),
             fingerprint: with_fingerprint.then(|| fingerprint(started)),
+            slot: slot.map_err(|error| Fault::invalid(error.message))?,
+            max_waiting: new.slot.as_ref().map_or(0, |slot| slot.max_waiting),
         })
     }
 
     pub(crate) fn bytes(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Whether it starts with a slot: then its creation can change other executions.
+    pub(crate) fn has_slot(&self) -> bool {
+        self.slot.is_some()
     }
 }
 
@@ -83,7 +94,15 @@ pub(crate) fn create(
             same_input,
         });
     }
-    insert(tx, tenant, new, dedupe, lease)?;
+    let ahead = match &new.slot {
+        Some(slot) => slots::must_wait(tx, tenant, slot, new.max_waiting)?,
+        None => None,
+    };
+    if let Some(waiting) = ahead.filter(|waiting| *waiting >= new.max_waiting) {
+        return Ok(Created::Full { waiting });
+    }
+    let lease = lease.filter(|_| ahead.is_none());
+    insert(tx, tenant, new, dedupe, (lease, ahead.is_none()))?;
     if let (Some(key), Some(fingerprint)) = (dedupe, &new.fingerprint) {
         let mut remember = tx.connection.prepare_cached(
             "INSERT OR REPLACE INTO dedupe (tenant, key, id, input, expires_at)
@@ -91,6 +110,9 @@ pub(crate) fn create(
         )?;
         let (id, input) = (new.id.as_bytes(), fingerprint.as_bytes());
         remember.execute(params![tenant.as_str(), key.0, id, input])?;
+    }
+    if let Some(ahead) = ahead {
+        return Ok(Created::Waits { ahead });
     }
     Ok(Created::Created(lease.map(|wanted| Lease {
         tenant: tenant.clone(),
@@ -114,7 +136,11 @@ pub(crate) fn create_child(
         return Ok(());
     }
     drop(find);
-    insert(tx, tenant, child, None, None)
+    let ahead = match &child.slot {
+        Some(slot) => slots::must_wait(tx, tenant, slot, 1)?,
+        None => None,
+    };
+    insert(tx, tenant, child, None, (None, ahead.is_none()))
 }
 
 fn insert(
@@ -122,7 +148,7 @@ fn insert(
     tenant: &TenantId,
     new: &NewRow,
     dedupe: Option<&DedupeKey>,
-    lease: Option<LeaseRequest>,
+    (lease, due): (Option<LeaseRequest>, bool),
 ) -> Result<(), Fault> {
     if let Some(wanted) = lease {
         tx.holders.register(wanted.holder);
@@ -139,7 +165,7 @@ fn insert(
         "INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
             status, epoch, holder, lease_until, next_seq, inbox_head, inbox_through, wake_at,
             rung_at, ring_key, grants, empties, dedupe)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?6, ?12, ?13, ?8, 0, ?14)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?15, ?12, ?13, ?8, 0, ?14)",
     )?;
     insert.execute(params![
         tenant.as_str(),
@@ -154,13 +180,17 @@ fn insert(
         until.map(Timestamp::as_millis),
         stored(new.count + 1)?,
         NEVER_RUNG,
-        until.unwrap_or(now).as_millis(),
+        due.then(|| until.unwrap_or(now).as_millis()),
         dedupe.map(|key| key.0.as_str()),
+        due.then(|| now.as_millis()),
     ])?;
     let n = tx.connection.last_insert_rowid();
     append(tx, n, 1, new.count, 0, None, &new.entries)?;
     tx.tally.created += 1;
-    Ok(())
+    match &new.slot {
+        Some(slot) => slots::claim_start(tx, tenant, n, slot),
+        None => Ok(()),
+    }
 }
 
 /// Puts one batch of entries at the end of a journal.

@@ -36,6 +36,15 @@ statements! {
         AND place < (SELECT min(place) FROM slots INDEXED BY slots_waiting
             WHERE tenant = ?1 AND key = ?2 AND granted = 0)
         AND lease_until <= ?3 AND n <> ?4";
+    /// Those who hold a slot of a key and whose lease has expired.
+    EXPIRED_HOLDERS = "SELECT DISTINCT execution FROM slots CROSS JOIN executions ON n = execution
+        WHERE slots.tenant = ?1 AND key = ?2
+        AND place < coalesce((SELECT min(place) FROM slots INDEXED BY slots_waiting
+            WHERE tenant = ?1 AND key = ?2 AND granted = 0), 9223372036854775807)
+        AND lease_until <= ?3";
+    /// How many claims of a key wait, up to a limit.
+    WAITING = "SELECT count(*) FROM
+        (SELECT 1 FROM slots INDEXED BY slots_waiting WHERE tenant = ? AND key = ? AND granted = 0 LIMIT ?)";
     /// The granted slots of an execution, in the order of keys.
     HELD = "SELECT tenant, key, owner FROM slots INDEXED BY slots_held
         WHERE execution = ? AND granted = 1 ORDER BY key, place";

@@ -96,6 +96,54 @@ pub(crate) fn change(
     Ok(())
 }
 
+/// How many claims wait before a new one, counted to `most`, if it must wait. Who holds a slot of the
+/// key by an expired lease loses it.
+pub(crate) fn must_wait(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    wanted: &SlotClaim,
+    most: u32,
+) -> Result<Option<u32>, Fault> {
+    let (tenant, key) = (tenant.as_str(), wanted.id.key.as_str());
+    if ahead(tx, (tenant, key), wanted.capacity, most)?.is_none() {
+        return Ok(None);
+    }
+    let mut find = tx.connection.prepare_cached(sql::EXPIRED_HOLDERS)?;
+    let found = find.query_map(params![tenant, key, tx.now.as_millis()], |row| row.get(0))?;
+    let expired: Vec<i64> = found.collect::<Result<_, _>>()?;
+    drop(find);
+    take_all(tx, &mut None, &expired)?;
+    ahead(tx, (tenant, key), wanted.capacity, most)
+}
+
+fn ahead(
+    tx: &Tx<'_>,
+    (tenant, key): (&str, &str),
+    capacity: u32,
+    most: u32,
+) -> Result<Option<u32>, Fault> {
+    let mut count = tx.connection.prepare_cached(sql::WAITING)?;
+    // One at least: whether anybody waits at all decides.
+    let waiting: u32 = count.query_row(params![tenant, key, most.max(1)], |row| row.get(0))?;
+    if waiting > 0 {
+        return Ok(Some(waiting.min(most)));
+    }
+    let mut count = tx.connection.prepare_cached(sql::COUNT)?;
+    let all = params![tenant, key, i64::MAX, capacity];
+    let granted: u32 = count.query_row(all, |row| row.get(0))?;
+    Ok((granted >= capacity).then_some(0))
+}
+
+/// Claims the slot that a new execution starts with.
+pub(crate) fn claim_start(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    n: i64,
+    wanted: &SlotClaim,
+) -> Result<(), Fault> {
+    with_row(tx, &mut None, n, |tx, row| claim(tx, tenant, row, wanted))
+}
+
 /// Takes the granted slots of an execution whose lease has expired away, for whoever takes it over.
 pub(crate) fn lose_at_takeover(tx: &mut Tx<'_>, own: &mut Row) -> Result<(), Fault> {
     if own.slots < Has::Granted {

@@ -121,8 +121,18 @@ pub(crate) fn step(tx: &mut Tx<'_>, lease: &Lease, step: &StoredStep) -> Result<
     write_journal(tx, &mut row, step)?;
     move_row(tx.now, &mut row, lease, step);
     write_beside(tx, &row, tenant, step)?;
-    for child in &step.children {
-        create_child(tx, tenant, child)?;
+    if step.children.iter().any(NewRow::has_slot) {
+        // Their claims can change this row, too, so it is not only in hand.
+        row.store(tx.connection, tx.now)?;
+        for child in &step.children {
+            create_child(tx, tenant, child)?;
+        }
+        row = Row::load(tx.connection, tenant, id)?
+            .ok_or_else(|| Fault::corrupt("the row of a step has gone"))?;
+    } else {
+        for child in &step.children {
+            create_child(tx, tenant, child)?;
+        }
     }
     for (to, item) in &step.deliver {
         // Its own row is in hand; one loaded again would be overwritten below.

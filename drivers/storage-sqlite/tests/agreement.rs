@@ -5,7 +5,7 @@ mod support;
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use nebula_core::{Clock, Digest, Entropy, ExecutionId, TenantId, Timestamp};
-use nebula_execution::{Entry, Fact, Status};
+use nebula_execution::{Entry, Fact, StartSlot, Status};
 use nebula_ports::{
     Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, InboxDelivery, Incarnation,
     Lease, LeaseRequest, NewSignal, Result, SlotClaim, SlotId, SlotKey, SlotOwner, Snapshot, Step,
@@ -188,6 +188,11 @@ impl Run {
             1 | 2 => {
                 let mut new = new_execution(self.below(EXECUTIONS).into());
                 new.tenant = tenant.clone();
+                new.slot = self.one_in(3).then(|| StartSlot {
+                    key: self.slot().key.as_str().to_owned(),
+                    capacity: u32::try_from(1 + self.below(2)).unwrap(),
+                    max_waiting: u32::try_from(self.below(3)).unwrap(),
+                });
                 let dedupe = self.one_in(3).then(|| self.key());
                 let lease = self.one_in(2).then(|| self.request());
                 let created = both!(self, what, |repo| repo.create(

@@ -45,6 +45,7 @@ fn refused(error: StartAgainError, flag: &str) -> Failure {
     let error = match error {
         StartAgainError::Unknown(id) => return session::unknown(id),
         StartAgainError::Store(error) => return error.into(),
+        StartAgainError::Admission(error) => return run::not_admitted(&error),
         StartAgainError::Refused(error) => error,
     };
     match error {

@@ -174,6 +174,7 @@ fn row(summary: &ExecutionSummary) -> Vec<String> {
         (false, Some(_)) => "resume".to_owned(),
         (false, None) if summary.status == Status::Parked => "unpark".to_owned(),
         (false, None) if summary.status == Status::Waiting => "signal".to_owned(),
+        (false, None) if summary.status == Status::Queued => "its turn".to_owned(),
         (false, None) => String::new(),
     };
     vec![

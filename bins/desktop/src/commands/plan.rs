@@ -86,6 +86,12 @@ fn document(
         "concurrency": plan.concurrency,
         "width": waves.width,
         "timeout": plan.timeout.map(duration_text),
+        "admission": definition.admission.as_ref().map(|admission| json!({
+            "concurrency": admission.concurrency,
+            "key": admission.key.as_ref().map(|key| &key.source),
+            "when_full": admission.when_full,
+            "queue": plan.admission.as_ref().map(|admission| admission.queue),
+        })),
         "nodes": nodes,
         "connections": connections,
         "output": output(plan, definition),

@@ -2,8 +2,8 @@
 
 use std::{cell::OnceCell, path::Path};
 
-use nebula_core::ExecutionId;
-use nebula_engine::{Engine, InstallError, Installed, Report, StartError};
+use nebula_core::{ExecutionId, duration_text};
+use nebula_engine::{AdmissionError, Engine, InstallError, Installed, Report, StartError};
 use nebula_execution::{ExecutionPlan, StartOptions};
 use nebula_system::Urgency;
 use nebula_workflow::{LocatedDiagnostic, Severity, Source, parse, render};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{
     arguments::Run,
     compose,
-    console::Console,
+    console::{Console, Paint},
     definition::{self, Checked},
     ending,
     failure::{Exit, Failure},
@@ -196,10 +196,33 @@ async fn start(
 ) -> Result<Exit, Failure> {
     let nebula = &session.composed.nebula;
     let started = async {
-        let started = nebula.start(&session.tenant, installed, input, options);
-        started.await.map_err(not_started)
+        let started = nebula.admit(&session.tenant, installed, input, options);
+        let started = started.await.map_err(not_started)?;
+        if let Some(before) = started.waits_behind {
+            its_turn(session, before, console);
+        }
+        for execution in started.cancelled {
+            console.note(&format!("{execution} is asked to end for it"));
+            session.composed.focus.on(execution);
+            session.engine().wake(&session.tenant, execution).await;
+        }
+        Ok(started.id)
     };
     drive(session, Picture::of_plan(&installed.plan), started, console).await
+}
+
+/// Says that an execution has to wait for others of its workflow.
+fn its_turn(session: &Session, before: u32, console: &Console) {
+    let before = match before {
+        0 => String::new(),
+        before => format!(", behind {before} that wait"),
+    };
+    console.note(&format!("it begins when it is its turn{before}"));
+    let label = console.err.paint(Paint::Cyan, "what to do:");
+    let flag = session.place.flag();
+    console.note(&format!(
+        "  {label} nebula executions list{flag} shows what is before it; what was stopped goes on with nebula resume{flag}"
+    ));
 }
 
 /// Starts an execution and waits until it has ended, needs a person, or a signal comes.
@@ -287,6 +310,21 @@ pub(crate) fn not_installed(error: InstallError) -> Failure {
     }
 }
 
+/// Why `admission` lets no execution begin.
+pub(crate) fn not_admitted(error: &AdmissionError) -> Failure {
+    let message = error.to_string();
+    match error {
+        AdmissionError::Full { try_after, .. } => {
+            let after = duration_text(*try_after);
+            Failure::environment("ADMISSION_FULL", message)
+                .advice(format!("try again after {after}; `nebula executions list --status running` shows what runs"))
+                .try_after(*try_after)
+        }
+        _ => Failure::invalid("ADMISSION_KEY", message)
+            .advice("give the input that `admission.key` reads, or let it say `?? \"none\"`"),
+    }
+}
+
 /// Why an execution was not started.
 fn not_started(error: StartError) -> Failure {
     let message = error.to_string();
@@ -316,5 +354,6 @@ fn not_started(error: StartError) -> Failure {
             Failure::invalid("INPUT_TOO_DEEP", message).advice("flatten it")
         }
         StartError::Schema(_) => Failure::invalid("INPUT_INVALID", message),
+        StartError::Admission(error) => not_admitted(&error),
     }
 }

@@ -18,4 +18,5 @@ mod settings;
 mod support;
 #[cfg(unix)]
 mod terminal;
+mod turns;
 mod workflows;

@@ -88,6 +88,7 @@ pub(crate) fn plan_of(nodes: Vec<PlanNode>, connections: Vec<PlanConnection>) ->
         output: PlanOutput::Nodes(Vec::new()),
         concurrency: 16,
         timeout: None,
+        admission: None,
     }
 }
 

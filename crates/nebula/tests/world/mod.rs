@@ -39,9 +39,32 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Ledger {
     effects: Mutex<Vec<(String, String)>>,
     failures: Mutex<BTreeMap<String, u32>>,
+    /// How many attempts are under way, and the most that ever were.
+    busy: Mutex<(usize, usize)>,
+}
+
+/// One attempt under way, also if it is dropped.
+struct Busy<'a>(&'a Ledger);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.lock().unwrap().0 -= 1;
+    }
 }
 
 impl Ledger {
+    fn enter(&self) -> Busy<'_> {
+        let mut busy = self.busy.lock().unwrap();
+        busy.0 += 1;
+        busy.1 = busy.1.max(busy.0);
+        Busy(self)
+    }
+
+    /// The most attempts that were under way at the same time.
+    pub(crate) fn most_busy(&self) -> usize {
+        self.busy.lock().unwrap().1
+    }
+
     /// The labels of all effects, in order.
     pub(crate) fn labels(&self) -> Vec<String> {
         self.effects
@@ -91,6 +114,7 @@ impl Action for EffectAction {
         ctx: &ActionContext,
         input: Value,
     ) -> Result<ActionResult, ActionError> {
+        let _busy = self.ledger.enter();
         let label = input["label"].as_str().unwrap_or_default().to_owned();
         if let Some(left) = self
             .ledger
@@ -488,7 +512,7 @@ impl ExecutionRepo for Mortal {
         key: &SlotKey,
         limit: usize,
     ) -> Result<Vec<SlotHolder>> {
-        self.inner.slots(tenant, key, limit).await
+        self.call(self.inner.slots(tenant, key, limit)).await
     }
 
     async fn waiting_on(&self, tenant: &TenantId, token: WaitToken) -> Result<Option<ExecutionId>> {

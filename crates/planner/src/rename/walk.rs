@@ -9,9 +9,9 @@ use nebula_core::{NodeId, ParamValue};
 use nebula_expression::{Edit, RenameError, rename_node};
 use nebula_parameter::{ExpressionProblem, Written, rewrite_parameters, rewrite_value};
 use nebula_workflow::{
-    ActionRef, ArtifactDefinition, BareExpression, Body, CachePolicy, Compensation, Connection,
-    ConnectionOrigin, Diagnostic, Mention, MentionPart, NodeDefinition, TriggerDefinition,
-    WorkflowDefinition, pointer_join,
+    ActionRef, Admission, ArtifactDefinition, BareExpression, Body, CachePolicy, Compensation,
+    Connection, ConnectionOrigin, Diagnostic, Mention, MentionPart, NodeDefinition,
+    TriggerDefinition, WorkflowDefinition, pointer_join,
 };
 
 use crate::{expressions, lookup};
@@ -66,6 +66,7 @@ impl<'a> Walk<'a> {
             connections,
             output,
             limits: _,
+            admission,
             layout,
         } = workflow;
         for (index, trigger) in triggers.iter_mut().enumerate() {
@@ -79,6 +80,15 @@ impl<'a> Walk<'a> {
         }
         self.graph(nodes, connections, "/nodes");
         self.value(output.as_mut(), "/output");
+        if let Some(Admission {
+            concurrency: _,
+            key,
+            when_full: _,
+            queue: _,
+        }) = admission
+        {
+            self.bare(key, "/admission/key");
+        }
         if let Some(layout) = layout
             && layout.contains_key(self.from)
         {

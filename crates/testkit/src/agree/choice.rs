@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
 use nebula_core::{Clock, Digest, Entropy, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{Entry, Fact, InstanceId, NewExecution, Started, Status};
+use nebula_execution::{Entry, Fact, InstanceId, NewExecution, StartSlot, Started, Status};
 use nebula_ports::{
     DedupeKey, ExecutionSummary, InboxDelivery, Incarnation, Lease, LeaseRequest,
     MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, SLOT_LOST, SlotChanges, SlotClaim, SlotId, SlotKey,
@@ -99,6 +99,18 @@ impl World {
             workflow,
             version: 1,
             entries,
+            slot: self.random.chance(40).then(|| self.start_slot()),
+        }
+    }
+
+    /// A slot of one of the keys that steps claim, too.
+    fn start_slot(&self) -> StartSlot {
+        let keys: Vec<_> = Self::slot_keys().collect();
+        let below = |limit| u32::try_from(self.random.below(limit)).expect("it is small");
+        StartSlot {
+            key: self.random.pick(&keys).as_str().to_owned(),
+            capacity: 1 + below(2),
+            max_waiting: below(4),
         }
     }
 

@@ -93,19 +93,24 @@ impl Run {
             .create(&tenant, new.clone(), dedupe.clone(), lease)
             .await;
         let driver = self.driver.create(&tenant, new, dedupe, lease).await;
-        if let Some(Created::Created(lease)) = self.log.same(model, driver) {
-            self.world.executions.push((tenant.clone(), id));
-            lease
-                .into_iter()
-                .for_each(|lease| self.world.remember(lease));
+        match self.log.same(model, driver) {
+            Some(Created::Created(lease)) => {
+                self.world.executions.push((tenant.clone(), id));
+                lease
+                    .into_iter()
+                    .for_each(|lease| self.world.remember(lease));
+            }
+            Some(Created::Waits { .. }) => self.world.executions.push((tenant.clone(), id)),
+            Some(Created::Exists { .. } | Created::Full { .. }) | None => {}
         }
         self.look(&tenant, id).await;
+        self.look_at_slots(&tenant).await;
     }
 
     async fn acquire(&mut self) {
         let ((tenant, id), request) = (self.world.execution(), self.world.request());
         // One that is parked at once may hold something.
-        let max_grants = if self.world.random.chance(5) { 0 } else { 3 };
+        let max_grants = if self.world.random.chance(10) { 0 } else { 3 };
         self.note(id, &format!("acquire {request:?} {max_grants}"));
         let model = self.model.acquire(&tenant, id, request, max_grants).await;
         let driver = self.driver.acquire(&tenant, id, request, max_grants).await;

@@ -81,6 +81,7 @@ pub(super) fn execution_of(
         workflow,
         version: 7,
         entries,
+        slot: None,
     }
 }
 

@@ -52,6 +52,7 @@ mod replay;
 mod slot_fixture;
 mod slot_lease;
 mod slot_refuse;
+mod slot_start;
 mod slots;
 mod step;
 mod sweep;
@@ -67,6 +68,7 @@ pub use refuse::*;
 pub use replay::*;
 pub use slot_lease::*;
 pub use slot_refuse::*;
+pub use slot_start::*;
 pub use slots::*;
 pub use step::*;
 pub use sweep::*;
@@ -257,6 +259,15 @@ macro_rules! execution_repo_rules {
             nobody_forges_a_grant_by_a_delivery,
             too_many_changes_of_slots_are_refused,
             an_impossible_capacity_is_refused,
+            a_creation_takes_its_start_slot,
+            a_creation_that_waits_for_its_slot_gets_no_lease,
+            a_creation_that_waits_for_its_slot_is_not_due,
+            a_creation_is_told_who_waits_before_it,
+            a_creation_is_refused_where_as_many_wait_as_may,
+            a_refused_creation_leaves_nothing,
+            a_creation_takes_its_slot_from_an_expired_lease,
+            a_child_waits_for_its_start_slot,
+            an_impossible_start_slot_is_refused,
         }
     };
 }

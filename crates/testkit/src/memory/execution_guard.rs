@@ -281,6 +281,22 @@ guards! {
         /// Nothing stays but the dedupe key.
         DeleteWhole => [a_deleted_execution_leaves_nothing],
 
+        /// A creation claims its start slot.
+        StartSlotClaims => [a_creation_takes_its_start_slot, an_impossible_start_slot_is_refused],
+        /// Who waits for it gets no lease.
+        StartSlotLease => [a_creation_that_waits_for_its_slot_gets_no_lease],
+        /// And sleeps.
+        StartSlotSleeps => [a_creation_that_waits_for_its_slot_is_not_due],
+        /// It is told how many wait before it.
+        StartSlotAhead => [a_creation_is_told_who_waits_before_it],
+        /// Only so many wait.
+        StartSlotRefuses => [a_creation_is_refused_where_as_many_wait_as_may],
+        /// What was refused can be tried again.
+        StartSlotRefusalForgets => [a_refused_creation_leaves_nothing],
+        /// An expired lease holds no start slot against a creation.
+        StartSlotTakes => [a_creation_takes_its_slot_from_an_expired_lease],
+        /// A child has a start slot, too.
+        StartSlotOfChild => [a_child_waits_for_its_start_slot],
         /// A key has only so many slots.
         SlotFull => [a_full_key_makes_a_claim_wait, a_mutex_has_one_holder_whoever_comes_at_once],
         /// Each claim has a capacity of its own.

@@ -8,7 +8,7 @@ use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, canonical_json};
 use nebula_execution::{Entry, Fact, NewExecution, Started};
 use nebula_ports::{
     Created, DedupeKey, ErrorKind, ExecutionRepo, InboxItem, LeaseRequest, NewSignal, PortError,
-    Result, Signalled,
+    Result, Signalled, SlotClaim,
 };
 
 use super::{
@@ -97,6 +97,27 @@ impl Records {
             let same_input = first == fingerprint || !guards.keep(Guard::SameInput);
             return Ok(Created::Exists { id, same_input });
         }
+        let claim = new.slot.as_ref().map(SlotClaim::of_start).transpose()?;
+        let limit = new.slot.as_ref().map_or(0, |slot| slot.max_waiting);
+        let ahead = claim
+            .as_ref()
+            .and_then(|claim| self.must_wait(tenant, claim, now));
+        if let Some(waiting) = ahead.filter(|waiting| *waiting >= limit)
+            && guards.keep(Guard::StartSlotRefuses)
+        {
+            if let (Some(key), false) = (dedupe, guards.keep(Guard::StartSlotRefusalForgets)) {
+                let seen = Seen {
+                    id: new.id,
+                    fingerprint,
+                    ended_at: None,
+                    created_at: now,
+                };
+                self.dedupe.insert(key, seen);
+            }
+            return Ok(Created::Full {
+                waiting: waiting.min(limit),
+            });
+        }
         if let Some(key) = dedupe {
             let seen = Seen {
                 id: new.id,
@@ -107,7 +128,22 @@ impl Records {
             self.dedupe.insert(key, seen);
         }
         let id = new.id;
-        let row = self.insert(tenant, new, fingerprint, now)?;
+        self.insert(tenant, new, fingerprint, now)?;
+        if let Some(claim) = claim.filter(|_| guards.keep(Guard::StartSlotClaims)) {
+            self.claim_start((tenant, id), &claim, ahead.is_some(), now);
+        }
+        if let Some(ahead) = ahead
+            && guards.keep(Guard::StartSlotLease)
+        {
+            return Ok(Created::Waits {
+                ahead: if guards.keep(Guard::StartSlotAhead) {
+                    ahead
+                } else {
+                    0
+                },
+            });
+        }
+        let row = self.get_mut(tenant, id).expect("it was inserted just now");
         let lease = lease
             .filter(|_| guards.keep(Guard::CreatorsLease))
             .map(|request| {

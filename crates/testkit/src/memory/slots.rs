@@ -69,6 +69,46 @@ impl Records {
         }
     }
 
+    /// How many claims wait before a new one, if it must wait; who holds a slot by an expired lease loses it.
+    pub(super) fn must_wait(
+        &mut self,
+        tenant: &TenantId,
+        claim: &SlotClaim,
+        now: Timestamp,
+    ) -> Option<u32> {
+        let guards = self.guards;
+        let queue = queue_of(guards, tenant, &claim.id.key);
+        let look = |records: &Self| {
+            let places = records.slots.get(&queue).map_or(&[][..], Vec::as_slice);
+            let granted = places.iter().filter(|place| place.granted).count();
+            let waiting = places.len() - granted;
+            let fits = waiting == 0 && granted < claim.capacity as usize;
+            (!fits).then(|| u32::try_from(waiting).expect("a test has few executions"))
+        };
+        look(self)?;
+        if guards.keep(Guard::StartSlotTakes) {
+            let places = self.slots.get(&queue);
+            let victims = self.expired(places.into_iter().flatten(), now);
+            self.take_all(victims, now);
+        }
+        look(self)
+    }
+
+    /// Claims the slot that a new execution starts with; until it is granted, the execution sleeps.
+    pub(super) fn claim_start(
+        &mut self,
+        (tenant, id): (&TenantId, ExecutionId),
+        claim: &SlotClaim,
+        waits: bool,
+        now: Timestamp,
+    ) {
+        let sleeps = waits && self.guards.keep(Guard::StartSlotSleeps);
+        if let Some(row) = self.get_mut(tenant, id).filter(|_| sleeps) {
+            row.wake_at = None;
+        }
+        self.claim((tenant, id), claim, now);
+    }
+
     /// Takes the granted slots of an execution whose lease has expired away, for whoever takes it over.
     pub(super) fn lose_at_takeover(&mut self, tenant: &TenantId, id: ExecutionId, now: Timestamp) {
         let lost = self.lose(tenant, id, now);

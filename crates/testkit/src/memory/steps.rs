@@ -4,7 +4,7 @@ use nebula_core::Timestamp;
 use nebula_execution::{NewExecution, Status};
 use nebula_ports::{
     ErrorKind, InboxDelivery, Lease, MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, NewSignal, PortError,
-    Result, SLOT_PREFIX, Signalled, Step, Stepped,
+    Result, SLOT_PREFIX, Signalled, SlotClaim, Step, Stepped,
 };
 
 use super::{
@@ -135,7 +135,13 @@ impl Records {
         };
         let fingerprint = fingerprint(self.guards, &child)?;
         if self.get(&tenant, child.id).is_none() || !self.keep(Guard::ChildOnce) {
+            let claim = child.slot.as_ref().map(SlotClaim::of_start).transpose()?;
+            let id = child.id;
             self.insert(&tenant, child, fingerprint, now)?;
+            if let Some(claim) = claim.filter(|_| self.keep(Guard::StartSlotOfChild)) {
+                let waits = self.must_wait(&tenant, &claim, now).is_some();
+                self.claim_start((&tenant, id), &claim, waits, now);
+            }
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use nebula_core::WorkflowId;
 
 use super::{Seen, connections::graph, id_range, place::Place};
 use crate::{
-    DEFAULT_TIMEZONE, TriggerDefinition, WorkflowDefinition, WorkflowLimits, codes, fields,
+    Admission, DEFAULT_TIMEZONE, TriggerDefinition, WhenFull, WorkflowDefinition, WorkflowLimits,
+    codes, fields,
     problems::{Problems, shown},
 };
 
@@ -46,6 +47,9 @@ pub(super) fn workflow(
     let limits = fields
         .get("limits")
         .and_then(|place| limits(&place, problems));
+    let admission = fields
+        .get("admission")
+        .and_then(|place| admission(&place, problems));
     let layout = fields
         .get("layout")
         .and_then(|place| place.object(problems));
@@ -60,6 +64,7 @@ pub(super) fn workflow(
         connections,
         output,
         limits: limits.unwrap_or_default(),
+        admission,
         layout,
     })
 }
@@ -101,6 +106,39 @@ fn limits(place: &Place<'_>, problems: &mut Problems) -> Option<WorkflowLimits> 
     Some(WorkflowLimits {
         concurrency: fields.count("concurrency", problems),
         timeout: fields.duration("timeout", problems),
+    })
+}
+
+fn admission(place: &Place<'_>, problems: &mut Problems) -> Option<Admission> {
+    let fields = place.fields(&fields::ADMISSION, problems)?;
+    let words = [
+        (fields::WHEN_FULL[0], WhenFull::Queue),
+        (fields::WHEN_FULL[1], WhenFull::Refuse),
+        (fields::WHEN_FULL[2], WhenFull::CancelOldest),
+    ];
+    let when_full = fields
+        .get("when_full")
+        .and_then(|place| place.choice(&words, problems))
+        .unwrap_or_default();
+    if let Some(place) = fields.get("queue")
+        && when_full == WhenFull::Refuse
+    {
+        let message = "nothing waits where starts are refused, so `queue` limits nothing";
+        problems.push(
+            place
+                .error(codes::VALUE, message)
+                .hint("remove it, or write `when_full: queue`"),
+        );
+    }
+    let (key, queue) = (
+        fields.expression("key", problems),
+        fields.count("queue", problems),
+    );
+    Some(Admission {
+        concurrency: fields.count("concurrency", problems)?,
+        key,
+        when_full,
+        queue,
     })
 }
 

@@ -111,6 +111,7 @@ pub(crate) fn definition() -> impl Strategy<Value = Value> {
             value["timezone"] = json!("Asia/Tokyo");
             value["triggers"] = json!([{ "id": "t", "type": "cron", "schedule": "{{ not read }}" }]);
             value["limits"] = json!({ "concurrency": 2 });
+            value["admission"] = json!({ "concurrency": 2, "key": "$input.a", "when_full": "refuse" });
         }
         if listed {
             let mut seen = std::collections::BTreeSet::new();

@@ -46,6 +46,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         workflow,
         version: 1,
         entries: vec![Entry { at: START, fact }],
+        slot: None,
     }
 }
 

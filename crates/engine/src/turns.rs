@@ -1,0 +1,114 @@
+//! Taking turns: how many executions of a workflow run beside each other.
+
+use std::time::Duration;
+
+use nebula_core::{ExecutionId, TenantId};
+use nebula_execution::{AdmissionKeyError, ExecutionPlan, Fact, NewExecution, Signal, StartSlot};
+use nebula_ports::{Created, DedupeKey, LeaseRequest, PortError, SlotKey};
+
+use crate::{Engine, Started};
+
+/// Why admission lets no execution begin; nothing was created.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdmissionError {
+    /// As many executions run as may, and as many wait as may.
+    #[error("{}", full(*concurrency, *waiting))]
+    Full {
+        /// How many may run at a time.
+        concurrency: u32,
+        /// How many wait.
+        waiting: u32,
+        /// When to try again, from now: a guess, since nobody knows when one of them ends.
+        try_after: Duration,
+    },
+    /// It cannot be said with which executions it shares its turn.
+    #[error(transparent)]
+    Key(#[from] AdmissionKeyError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] PortError),
+}
+
+fn full(concurrency: u32, waiting: u32) -> String {
+    let running = if concurrency == 1 {
+        "one execution runs".to_owned()
+    } else {
+        format!("{concurrency} executions run")
+    };
+    match waiting {
+        0 => format!("{running}, and `admission.concurrency` allows no more"),
+        waiting => format!("{running} and {waiting} wait, and `admission` allows no more"),
+    }
+}
+
+impl Engine {
+    /// Writes a new execution with the slot that its plan asks for, and rings for it unless its
+    /// creator drives it or it has to wait.
+    pub(crate) async fn admit(
+        &self,
+        tenant: &TenantId,
+        plan: &ExecutionPlan,
+        mut new: NewExecution,
+        (dedupe, lease): (Option<DedupeKey>, Option<LeaseRequest>),
+    ) -> Result<Started, AdmissionError> {
+        if let Some(Fact::ExecutionStarted(started)) = new.entries.first().map(|e| &e.fact) {
+            new.slot = plan.start_slot(&started.input)?;
+        }
+        let (id, slot) = (new.id, new.slot.clone());
+        let repo = &self.ports.executions;
+        let mut started = Started {
+            id,
+            lease: None,
+            existed: false,
+            waits_behind: None,
+            cancelled: Vec::new(),
+        };
+        match repo.create(tenant, new, dedupe, lease).await? {
+            Created::Created(lease) => started.lease = lease,
+            Created::Waits { ahead } => started.waits_behind = Some(ahead),
+            Created::Exists { id, .. } => (started.id, started.existed) = (id, true),
+            Created::Full { waiting } => {
+                return Err(AdmissionError::Full {
+                    concurrency: slot.map_or(0, |slot| slot.capacity),
+                    waiting,
+                    try_after: self.config.try_after,
+                });
+            }
+        }
+        let cancels = plan.admission.as_ref().is_some_and(|a| a.cancels_oldest);
+        if let (Some(slot), true, Some(_)) = (slot, cancels, started.waits_behind) {
+            started.cancelled = self.cancel_oldest(tenant, &slot, id).await?;
+        }
+        if started.lease.is_none() && started.waits_behind.is_none() {
+            self.wake(tenant, started.id).await;
+        }
+        Ok(started)
+    }
+
+    /// Asks those to end that stand in the way of a new execution, the oldest first. Should this
+    /// process die before it has, the new one waits for its turn, and the next start asks again.
+    async fn cancel_oldest(
+        &self,
+        tenant: &TenantId,
+        slot: &StartSlot,
+        id: ExecutionId,
+    ) -> Result<Vec<ExecutionId>, PortError> {
+        let key = SlotKey::new(slot.key.as_str())?;
+        let most = (slot.capacity as usize).saturating_add(slot.max_waiting as usize);
+        let places = self.ports.executions.slots(tenant, &key, most).await?;
+        let before = places.iter().take_while(|place| place.execution != id);
+        let older: Vec<_> = before.map(|place| place.execution).collect();
+        let too_many = (older.len() + 1).saturating_sub(slot.capacity as usize);
+        let oldest = older[..too_many.min(older.len())].to_vec();
+        for execution in &oldest {
+            let reason = format!("execution {id} takes its place");
+            // One cancellation each, however many come.
+            let once = DedupeKey("admission.cancel_oldest".to_owned());
+            let cancel = Signal::Cancel { reason };
+            // What is not there any more, or has ended, is not in the way.
+            let _ = self.signal(tenant, *execution, &cancel, Some(once)).await?;
+        }
+        Ok(oldest)
+    }
+}

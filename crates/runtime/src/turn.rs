@@ -1,0 +1,67 @@
+//! Taking turns: an execution whose plan asks for a start slot begins only while it holds one.
+
+use std::sync::Arc;
+
+use nebula_execution::{Rest, Status};
+use nebula_ports::{ErrorKind, PortError, SlotClaim};
+
+use crate::drive::{Drive, Driven, Stop};
+
+impl Drive {
+    /// Makes sure that the execution holds the slot that its plan asks for. It can lack it for two
+    /// reasons: it was woken by a signal while it waits, or its last holder's lease expired and took
+    /// the slot along. Then it claims one, unless it does already, and sleeps until the grant.
+    ///
+    /// What has ended, is paused or parked needs no slot for that.
+    pub(crate) async fn wait_for_turn(&mut self) -> Result<Option<Driven>, Stop> {
+        if !matches!(self.machine.rest(), Rest::Busy | Rest::Waiting { .. }) {
+            return Ok(None);
+        }
+        let Some(claim) = self.start_claim()? else {
+            return Ok(None);
+        };
+        if self.holds(&claim).await? {
+            return Ok(None);
+        }
+        // Claiming what waits already changes nothing.
+        self.commit_claim(&claim).await?;
+        if self.holds(&claim).await? {
+            return Ok(None);
+        }
+        // The grant may come just now: then it is unread, and the store wakes the execution at once.
+        let due = self.machine.next_due();
+        self.commit_last(Status::Queued, due).await?;
+        let unread = self.inbox_head > self.inbox_through;
+        let now = self.shared.ports.clock.now();
+        Ok(Some(Driven::Rests {
+            due: if unread { Some(now) } else { due },
+        }))
+    }
+
+    fn start_claim(&self) -> Result<Option<SlotClaim>, PortError> {
+        let plan = self.machine.plan();
+        if plan.admission.is_none() {
+            return Ok(None);
+        }
+        let corrupt =
+            |why: String| PortError::new(ErrorKind::Corrupt, "runtime", "take a turn", why);
+        let started = self.machine.state().started();
+        let started = started.ok_or_else(|| corrupt("the execution has no start".to_owned()))?;
+        // The same input gave a slot when it was created.
+        let slot = plan
+            .start_slot(&Arc::clone(&started.input))
+            .map_err(|error| corrupt(error.to_string()))?;
+        slot.as_ref().map(SlotClaim::of_start).transpose()
+    }
+
+    /// Whether the slot is granted to this execution; those that are granted stand first.
+    async fn holds(&mut self, claim: &SlotClaim) -> Result<bool, PortError> {
+        let (tenant, id) = (&self.lease.tenant, self.lease.execution);
+        let most = nebula_ports::MAX_SLOT_CAPACITY as usize;
+        let repo = self.shared.ports.executions.clone();
+        let places = repo.slots(tenant, &claim.id.key, most).await?;
+        Ok(places
+            .iter()
+            .any(|place| place.granted && place.execution == id && place.owner == claim.id.owner))
+    }
+}
