@@ -107,6 +107,32 @@ pub(crate) struct Run {
     /// Keep the database in memory only: nothing is left, and nothing can be resumed
     #[arg(long, conflicts_with = "db")]
     pub(crate) ephemeral: bool,
+    /// Run only this node and what it needs, as a trial; its result is the output
+    #[arg(long, value_name = "NODE", help_heading = "Trials")]
+    pub(crate) until: Option<String>,
+    /// Run this node alone, as a trial: what feeds it and what it reads is pinned
+    #[arg(
+        long,
+        value_name = "NODE",
+        conflicts_with = "until",
+        help_heading = "Trials"
+    )]
+    pub(crate) only: Option<String>,
+    /// Let a value stand for a node's result; may be given several times
+    #[arg(long, value_name = "NODE=JSON", help_heading = "Trials")]
+    pub(crate) pin: Vec<String>,
+    /// Take the results of nodes from this execution, where --pin has none
+    #[arg(
+        long,
+        value_name = "EXECUTION",
+        help_heading = "Trials",
+        conflicts_with = "ephemeral"
+    )]
+    pub(crate) pin_from: Option<String>,
+    /// Touch nothing outside: nodes that would are answered by their pin, else by the example of their
+    /// action, else by null
+    #[arg(long, help_heading = "Trials")]
+    pub(crate) dry_run: bool,
     /// Hand the run over to a running engine and return at once
     #[arg(long)]
     pub(crate) detach: bool,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nebula_core::ExecutionId;
+use nebula_core::{ExecutionId, WorkflowId};
 use nebula_engine::{Report, Waiting};
 use nebula_execution::Status;
 use nebula_system::{ShutdownRequest, Urgency};
@@ -74,7 +74,10 @@ pub(crate) fn summary(
     let head = console
         .err
         .paint(paint, format!("{mark} {}", words(report.status)));
-    let mut detail = format!("{} version {}", report.workflow, report.version);
+    let mut detail = match &report.trial {
+        Some(_) => format!("a trial of {}", report.workflow),
+        None => format!("{} version {}", report.workflow, report.version),
+    };
     if let Some(elapsed) = elapsed {
         detail.push_str(&format!(", {}", progress::seconds(elapsed)));
     }
@@ -198,6 +201,14 @@ pub(crate) fn stopped(
         }
     }
     request.signal.into()
+}
+
+/// Which version of which workflow; a trial is of none.
+pub(crate) fn version(workflow: &WorkflowId, version: u32) -> String {
+    match version {
+        0 => format!("{workflow} (trial)"),
+        version => format!("{workflow}@{version}"),
+    }
 }
 
 /// The status as people say it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nebula_action::{Catalog, VersionWanted};
 use nebula_core::{Digest, TenantId, WorkflowId};
 use nebula_execution::ExecutionPlan;
-use nebula_planner::Planned;
+use nebula_planner::{Planned, Trial, TrialError, Tried};
 use nebula_ports::{ErrorKind, NewVersion, PortError, Saved};
 use nebula_workflow::{ActionVersion, Diagnostic, WorkflowDefinition, to_json};
 
@@ -110,6 +110,35 @@ impl Engine {
             expected_revision,
         };
         Ok((self.ports.workflows.save(tenant, new).await?, plan))
+    }
+
+    /// Makes a definition ready to start of which no version is saved: a trial. Its plan is stored
+    /// under its digest, so that the execution survives a crash as any other does, and has version
+    /// 0, which no saved one has: what is listed and published stays as it is.
+    ///
+    /// # Errors
+    /// [`InstallError`]: nothing but the plan may have been stored.
+    pub async fn unsaved(
+        &self,
+        tenant: &TenantId,
+        definition: &WorkflowDefinition,
+    ) -> Result<Installed, InstallError> {
+        let Planned { plan, diagnostics } = self.check(&self.pinned(definition));
+        let plan = plan.ok_or(InstallError::Diagnostics(diagnostics))?;
+        Ok(self.store_plan(tenant, plan).await?)
+    }
+
+    /// What of a checked definition is tried; `plan` is that of the whole definition.
+    ///
+    /// # Errors
+    /// [`TrialError`]: it has no such node, or a value is missing.
+    pub fn trial(
+        &self,
+        definition: &WorkflowDefinition,
+        plan: &ExecutionPlan,
+        wanted: &Trial,
+    ) -> Result<Tried, TrialError> {
+        nebula_planner::trial(definition, plan, &*self.registry, wanted)
     }
 
     /// A version that was saved before; `None` for `version` is the latest. It is planned with the

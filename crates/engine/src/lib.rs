@@ -42,6 +42,8 @@ use nebula_ports::{ExecutionRepo, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
 
+pub use nebula_planner::{Answer, Extent, Trial, TrialError, Tried};
+
 pub use again::StartAgainError;
 pub use config::EngineConfig;
 pub use install::{InstallError, Installed};

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{Again, Machine, Status};
+use nebula_execution::{Again, Machine, Status, Tries};
 use nebula_ports::{ExecutionSummary, Result};
 use serde::Serialize;
 use serde_json::Value;
@@ -33,6 +33,9 @@ pub struct Report {
     /// Which execution it goes over again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again: Option<Repeated>,
+    /// What of the workflow it tries, if it is no execution of a saved version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Tries>,
     /// What it waits for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Waiting>,
@@ -122,6 +125,7 @@ fn report(summary: &ExecutionSummary, machine: &Machine, closed: Activations) ->
         error,
         nodes: closed.with_state(machine),
         again,
+        trial: started.and_then(|started| started.trial.clone()),
         waiting: waiting(machine),
         wake_at: summary.wake_at,
         leased: summary.leased,

@@ -401,6 +401,25 @@ pub struct Started {
     /// What it has from the execution that it goes over again; journals with it have format 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<Repeats>,
+    /// What of the workflow it tries, if it is no execution of a saved version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Tries>,
+}
+
+/// What an execution tries of a workflow. Its version is 0: none was saved for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tries {
+    /// This node and what it needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<NodeId>,
+    /// This node alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<NodeId>,
+    /// Whether nothing outside is touched.
+    pub dry_run: bool,
+    /// The nodes whose results are values that were given.
+    pub pinned: Vec<NodeId>,
 }
 
 impl Fact {

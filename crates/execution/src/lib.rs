@@ -81,7 +81,7 @@ pub use codec::{
 pub use event::{Command, Decision, Event, Outcome, Rest, Signal, SignalError};
 pub use instance::{InstanceId, InstanceIdError, MAX_NESTING};
 pub use journal::{
-    EndReason, Entry, Fact, Failure, ItemOutcome, ParkReason, Started, StoredEntry, Taken,
+    EndReason, Entry, Fact, Failure, ItemOutcome, ParkReason, Started, StoredEntry, Taken, Tries,
     UnparkDecision,
 };
 pub use machine::Machine;

@@ -17,7 +17,7 @@ use nebula_core::{ActionId, Digest, NodeId, WorkflowId};
 use nebula_expression::{Context, Program, Scope};
 use nebula_parameter::{ParamProgram, Parameters, ResolveError};
 use nebula_workflow::{JoinRule, OnError, OnIndeterminate, RetryPolicy};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use graph::Graph;
@@ -128,8 +128,12 @@ pub struct PlanNode {
     /// It does nothing and passes `$json` on.
     #[serde(default)]
     pub disabled: bool,
-    /// A value that stands for its result, instead of running it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// A value that stands for its result, instead of running it; null is one, too.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "given"
+    )]
     pub pin: Option<Value>,
     /// Capabilities that its literal parameters imply or that it requires literally, as text;
     /// relative paths begin at the workflow's folder.
@@ -304,7 +308,8 @@ impl ExecutionPlan {
     }
 
     /// Dense indices of the nodes that expressions of `node` and of its connections read.
-    pub(crate) fn reads(&self, node: u32) -> &[u32] {
+    #[must_use]
+    pub fn reads(&self, node: u32) -> &[u32] {
         self.graph.reads(node)
     }
 
@@ -454,6 +459,11 @@ impl ExecutionPlan {
         }
         Ok(requests)
     }
+}
+
+/// Reads a value that is there: serde alone would take null for none, and run what is pinned to it.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 impl PlanNode {

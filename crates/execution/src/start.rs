@@ -6,7 +6,7 @@ use nebula_action::Grants;
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
 use serde_json::Value;
 
-use crate::{Entry, ExecutionPlan, Fact, Started};
+use crate::{Entry, ExecutionPlan, Fact, Started, Tries};
 
 /// An execution that does not exist yet. The engine makes one for a start, a worker for a child.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +50,8 @@ pub struct StartOptions {
     pub trigger: Value,
     /// The execution whose work this one continues.
     pub origin: Option<ExecutionId>,
+    /// What it tries, if it is no execution of a saved version.
+    pub trial: Option<Tries>,
 }
 
 impl NewExecution {
@@ -74,6 +76,7 @@ impl NewExecution {
             grants: options.grants,
             folder: options.folder,
             repeats: None,
+            trial: options.trial,
         };
         let fact = Fact::ExecutionStarted(Box::new(started));
         Self {

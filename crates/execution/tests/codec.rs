@@ -55,6 +55,7 @@ fn entries() -> Vec<Entry> {
             },
             folder: full.then(|| PathBuf::from("/srv/orders")),
             repeats: None,
+            trial: None,
         }))
     };
     let only: Taken = Taken::Only(vec!["report".into(), "merge:left".into()]);
@@ -355,6 +356,14 @@ fn a_stored_plan_of_version_1_is_read_for_ever() {
     assert_eq!(plan.timeout, Some(Duration::from_secs(3600)));
     let written: Value = serde_json::from_slice(&plan.encode().0).unwrap();
     assert_eq!(written, serde_json::from_slice::<Value>(PLAN_V1).unwrap());
+}
+
+#[test]
+fn a_node_that_is_pinned_to_null_stays_pinned() {
+    let mut node = rig::node("a");
+    node.pin = Some(Value::Null);
+    let plan = ExecutionPlan::new(rig::plan_of(vec![node], Vec::new())).unwrap();
+    assert_eq!(ExecutionPlan::decode(&plan.encode().0).unwrap(), plan);
 }
 
 #[test]

@@ -57,6 +57,7 @@ mod nodes;
 mod partial;
 mod rename;
 mod settings;
+mod trial;
 mod unsupported;
 
 pub use build::{Planned, plan};
@@ -64,3 +65,4 @@ pub use codes::codes;
 pub use partial::more_problems;
 pub use rename::{RenameError, Renamed, rename_mentions, rename_node};
 pub use settings::PlanSettings;
+pub use trial::{Answer, Extent, Trial, TrialError, Tried, trial};

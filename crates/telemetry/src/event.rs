@@ -377,6 +377,7 @@ mod tests {
             grants: Default::default(),
             folder: None,
             repeats: None,
+            trial: None,
         };
         let workflow = "intake".parse().unwrap();
         check(

@@ -179,7 +179,7 @@ fn row(summary: &ExecutionSummary) -> Vec<String> {
     };
     vec![
         summary.id.to_string(),
-        format!("{}@{}", summary.workflow, summary.version),
+        ending::version(&summary.workflow, summary.version),
         ending::words(summary.status).to_owned(),
         summary.created_at.to_string(),
         summary.updated_at.to_string(),

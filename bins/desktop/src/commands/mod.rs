@@ -15,6 +15,7 @@ pub(crate) mod replay;
 pub(crate) mod resume;
 pub(crate) mod run;
 mod signal;
+pub(crate) mod trial;
 mod unpark;
 pub(crate) mod validate;
 pub(crate) mod waits;

@@ -3,7 +3,7 @@
 use nebula_core::ExecutionId;
 use nebula_engine::{Moment, ReplayStep};
 use nebula_execution::{
-    Again, EndReason, Fact, InstanceId, ItemOutcome, ParkReason, Repeats, UnparkDecision,
+    Again, EndReason, Fact, InstanceId, ItemOutcome, ParkReason, Repeats, Tries, UnparkDecision,
 };
 use nebula_workflow::nearest;
 use serde_json::{Value, json};
@@ -123,8 +123,9 @@ fn words(fact: &Fact) -> String {
         Fact::ExecutionStarted(started) => {
             let before = started.repeats.as_ref().map(repeats).unwrap_or_default();
             let (workflow, version) = (&started.workflow, started.version);
+            let trial = started.trial.as_ref().map(tries).unwrap_or_default();
             let input = value(&started.input);
-            format!("began: {workflow} version {version} on {input}{before}")
+            format!("began: {workflow} version {version} on {input}{before}{trial}")
         }
         Fact::AttemptStarted {
             instance,
@@ -283,6 +284,19 @@ fn repeats(repeats: &Repeats) -> String {
         "; {how} of {}, {} entries copied",
         repeats.of, repeats.copied
     )
+}
+
+fn tries(tries: &Tries) -> String {
+    let mut text = "; a trial".to_owned();
+    if tries.dry_run {
+        text.push_str(", dry");
+    }
+    for (what, node) in [("until", &tries.until), ("only", &tries.only)] {
+        if let Some(node) = node {
+            text.push_str(&format!(", {what} `{node}`"));
+        }
+    }
+    text
 }
 
 /// Shows the whole state, or that of one node.

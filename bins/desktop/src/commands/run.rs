@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::{
     arguments::Run,
+    commands::trial,
     compose,
     console::{Console, Paint},
     definition::{self, Checked},
@@ -41,6 +42,11 @@ pub(crate) async fn run(
     let path = Path::new(&arguments.target);
     match VersionWanted::parse(&arguments.target) {
         Ok(wanted) if !definition::names_a_file(path) => {
+            if trial::is_wanted(arguments) {
+                let message = "a trial needs the workflow's file: it changes what is planned";
+                let advice = format!("write it with: nebula workflows pull {}", wanted.id);
+                return Err(Failure::invalid("USAGE", message).advice(advice));
+            }
             run_installed(arguments, &wanted, &loaded, console).await
         }
         _ => run_file(arguments, path, &loaded, console).await,
@@ -60,10 +66,16 @@ async fn run_file(
     if !checked.drawn.is_empty() {
         console.note(&checked.drawn);
     }
-    let input = checked_input(arguments, &checked.plan, engine, loaded)?;
-    let options = options(
+    let prepared = if trial::is_wanted(arguments) {
+        Some(trial::prepare(arguments, &checked, (engine, loaded), console).await?)
+    } else {
+        None
+    };
+    let plan = prepared.as_ref().map_or(&checked.plan, |it| &it.plan);
+    let input = checked_input(arguments, plan, engine, loaded)?;
+    let mut options = options(
         arguments,
-        &checked.plan,
+        plan,
         &input,
         (Some(&checked), &checked.folder),
         (engine, loaded),
@@ -72,11 +84,15 @@ async fn run_file(
     drop(offline);
 
     let session = Session::open(loaded).await?;
-    let installed = session
-        .engine()
-        .install(&session.tenant, &checked.definition)
-        .await
-        .map_err(not_installed)?;
+    let (engine, tenant) = (session.engine(), &session.tenant);
+    let installed = match prepared {
+        None => engine.install(tenant, &checked.definition).await,
+        Some(prepared) => {
+            options.trial = Some(prepared.tries);
+            engine.unsaved(tenant, &prepared.definition).await
+        }
+    };
+    let installed = installed.map_err(not_installed)?;
     start(&session, &installed, input, options, console).await
 }
 
@@ -150,13 +166,19 @@ fn options(
     (engine, loaded): (&Engine, &Loaded),
     console: &Console,
 ) -> Result<StartOptions, Failure> {
-    let requests = engine.requests(plan, input, folder).map_err(|error| {
+    let mut requests = engine.requests(plan, input, folder).map_err(|error| {
         Failure::invalid("CAPABILITY_UNKNOWN", error.to_string())
             .advice("look at `requires` of that node and at the input")
     })?;
+    // Places are those of the whole definition, of which a trial has a part.
+    let whole = checked.map_or(plan, |checked| &checked.plan);
+    for request in &mut requests {
+        let there = whole.index_of(plan.node(request.node).id.as_str());
+        request.node = there.unwrap_or(request.node);
+    }
     let asker = Asker {
         workflow: &plan.workflow,
-        plan,
+        plan: whole,
         requests: &requests,
         file: checked.map(|checked| checked.file.as_path()),
         config: &loaded.folders.config,

@@ -87,7 +87,7 @@ fn rows(summary: &ExecutionSummary, report: &Report) -> Vec<Vec<String>> {
             let mut cells = match place {
                 0 => vec![
                     summary.id.to_string(),
-                    format!("{}@{}", summary.workflow, summary.version),
+                    ending::version(&summary.workflow, summary.version),
                     ending::words(report.status).to_owned(),
                 ],
                 _ => vec![String::new(); 3],

@@ -18,5 +18,6 @@ mod settings;
 mod support;
 #[cfg(unix)]
 mod terminal;
+mod trial;
 mod turns;
 mod workflows;

@@ -74,6 +74,9 @@ pub(crate) fn actions() -> Actions {
         write.capabilities = vec![CapabilityRule::File { access, parameter }];
         write.timeout = Some(std::time::Duration::from_secs(20));
         write.reconciles = true;
+        let example =
+            json!({ "title": "a line", "parameters": { "path": "x" }, "output": { "bytes": 9 } });
+        write.examples = vec![serde_json::from_value(example).unwrap()];
         write
     };
     let mut filter = ActionMetadata::new("data.filter", (1, 0), fixed(EffectClass::Pure));
@@ -110,6 +113,7 @@ pub(crate) fn actions() -> Actions {
         ActionMetadata::new("data.set", (1, 3), fixed(EffectClass::Pure)),
         ActionMetadata::new("data.set", (2, 0), fixed(EffectClass::Pure)),
         write((1, 0)),
+        ActionMetadata::new("test.read", (1, 0), fixed(EffectClass::Read)),
         filter,
         merge,
         broken,

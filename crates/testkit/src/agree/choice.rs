@@ -88,6 +88,7 @@ impl World {
             grants: Grants::default(),
             folder: None,
             repeats: None,
+            trial: None,
         };
         let entries = vec![Entry {
             at: now,

@@ -70,6 +70,7 @@ pub(super) fn execution_of(
         grants: Grants::default(),
         folder: None,
         repeats: None,
+        trial: None,
     };
     let entries = vec![Entry {
         at: clock.now(),

@@ -38,6 +38,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         grants: Grants::default(),
         folder: None,
         repeats: None,
+        trial: None,
     };
     let fact = Fact::ExecutionStarted(Box::new(started));
     NewExecution {
