@@ -8,6 +8,7 @@ mod expr;
 mod grants;
 mod habits;
 mod killed;
+mod operating;
 mod plan;
 mod rename;
 #[cfg(unix)]
