@@ -65,6 +65,12 @@ pub enum AgainError {
         /// The node in the body.
         node: NodeId,
     },
+    /// A body begins again as a whole.
+    #[error("node `{node}` stands in a body, and runs again only with the node that has the body")]
+    InBody {
+        /// The node in the body.
+        node: NodeId,
+    },
     /// Too much of it would have to be copied.
     #[error(
         "more than {MAX_COPIED_ENTRIES} entries of {execution} would have to be copied, which is the limit"
@@ -138,6 +144,9 @@ impl<'m> Copying<'m> {
                 let from = plan
                     .index_of(node.as_str())
                     .ok_or_else(|| unknown_node(plan, node))?;
+                if plan.extent_of(from) != 0 {
+                    return Err(AgainError::InBody { node: node.clone() });
+                }
                 let skipped = |status| status == InstanceStatus::Skipped;
                 let mut activations = state.activations(from).iter();
                 if activations.all(|activation| skipped(activation.status)) {

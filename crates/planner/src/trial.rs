@@ -94,6 +94,12 @@ pub enum TrialError {
         /// What has no value.
         missing: Vec<NodeId>,
     },
+    /// The node runs as a part of another one.
+    #[error("`{node}` stands in a body, and runs only with the node that has the body")]
+    InBody {
+        /// The node.
+        node: NodeId,
+    },
     /// The node that is to run would not.
     #[error("`{node}` is to run, and a pin would stand for its result")]
     PinnedItself {
@@ -119,6 +125,7 @@ pub fn trial(
 ) -> Result<Tried, TrialError> {
     for node in trial.pins.keys() {
         there(plan, node)?;
+        at_the_top(definition, node)?;
     }
     let mut tried = Tried {
         definition: definition.clone(),
@@ -132,6 +139,7 @@ pub fn trial(
         Extent::All => pin_given(trial, &mut tried),
         Extent::Until(node) | Extent::Only(node) => {
             let index = there(plan, node)?;
+            at_the_top(definition, node)?;
             if trial.pins.contains_key(node) {
                 return Err(TrialError::PinnedItself { node: node.clone() });
             }
@@ -139,7 +147,9 @@ pub fn trial(
         }
     }
     if trial.dry_run {
-        answer(plan, catalog, trial, &mut tried);
+        let mut nodes = std::mem::take(&mut tried.definition.nodes);
+        answer(plan, catalog, trial, &mut nodes, &mut tried);
+        tried.definition.nodes = nodes;
     }
     Ok(tried)
 }
@@ -152,6 +162,13 @@ fn there(plan: &ExecutionPlan, node: &NodeId) -> Result<u32, TrialError> {
             near: nearest(node.as_str(), names).map(str::to_owned),
         }
     })
+}
+
+fn at_the_top(definition: &WorkflowDefinition, node: &NodeId) -> Result<(), TrialError> {
+    match definition.node(node.as_str()) {
+        Some(_) => Ok(()),
+        None => Err(TrialError::InBody { node: node.clone() }),
+    }
 }
 
 fn pin_given(trial: &Trial, tried: &mut Tried) {
@@ -194,7 +211,7 @@ impl<'t> Cut<'t> {
                 }
                 None if cut.runs.insert(next) => {
                     open.extend(cut.before(next));
-                    open.extend(plan.reads(next).iter().filter(|read| **read != next));
+                    open.extend(cut.read(next).into_iter().filter(|read| *read != next));
                 }
                 None => {}
             }
@@ -214,6 +231,19 @@ impl<'t> Cut<'t> {
     fn before(&self, node: u32) -> impl Iterator<Item = u32> {
         let edges = self.plan.incoming(node).iter();
         edges.map(|edge| self.plan.connections[*edge as usize].from)
+    }
+
+    /// The nodes at the top that expressions of this one and of its body read.
+    fn read(&self, node: u32) -> BTreeSet<u32> {
+        let (mut found, mut open) = (BTreeSet::new(), vec![node]);
+        let top = self.plan.top_level().len() as u32;
+        while let Some(next) = open.pop() {
+            found.extend(self.plan.reads(next).iter().filter(|read| **read < top));
+            if let Some((_, body)) = self.plan.body_of(next) {
+                open.extend(body.first..body.first + body.count);
+            }
+        }
+        found
     }
 
     fn keeps(&self, node: u32) -> bool {
@@ -328,9 +358,18 @@ fn stand_in(node: &NodeDefinition, pin: &Value) -> NodeDefinition {
     stand_in
 }
 
-/// Answers every node that would touch the outside, and lets none wait.
-fn answer(plan: &ExecutionPlan, catalog: &dyn Catalog, trial: &Trial, tried: &mut Tried) {
-    for node in &mut tried.definition.nodes {
+/// Answers every node that would touch the outside, those of bodies too, and lets none wait.
+fn answer(
+    plan: &ExecutionPlan,
+    catalog: &dyn Catalog,
+    trial: &Trial,
+    nodes: &mut [NodeDefinition],
+    tried: &mut Tried,
+) {
+    for node in nodes {
+        if let Some(body) = &mut node.body {
+            answer(plan, catalog, trial, &mut body.nodes, tried);
+        }
         let Some(index) = plan.index_of(node.id.as_str()) else {
             continue;
         };

@@ -216,3 +216,47 @@ fn a_dry_run_answers_what_touches_the_outside_and_waits_for_nothing() {
             .all(|node| !node.effect.writes() && node.capabilities.is_empty())
     );
 }
+
+#[test]
+fn bodies_are_answered_too_and_run_only_with_their_node() {
+    let yaml = r#"
+nodes:
+  - { id: rate, action: data.set, parameters: { n: 2 } }
+  - { id: list, action: data.set, parameters: { items: [1] } }
+  - id: each
+    action: flow.for_each
+    body:
+      nodes:
+        - { id: write, action: file.write, parameters: { path: x, content: "{{ $nodes.rate.result.n }}" } }
+"#;
+    let dry = Trial {
+        dry_run: true,
+        ..Trial::default()
+    };
+    let answered = tried(yaml, &dry).unwrap();
+    assert_eq!(answered.answered, [(node("write"), Answer::Example)]);
+    let body = answered
+        .definition
+        .node("each")
+        .unwrap()
+        .body
+        .as_ref()
+        .unwrap();
+    assert_eq!(body.nodes[0].pin, Some(json!({ "bytes": 9 })));
+    // What its body reads is needed.
+    let only = |id: &str| Trial {
+        extent: Extent::Only(node(id)),
+        ..Trial::default()
+    };
+    assert_eq!(
+        tried(yaml, &only("each")).unwrap_err(),
+        TrialError::Missing {
+            node: node("each"),
+            missing: vec![node("list"), node("rate")],
+        }
+    );
+    let inside = TrialError::InBody {
+        node: node("write"),
+    };
+    assert_eq!(tried(yaml, &only("write")).unwrap_err(), inside);
+}
