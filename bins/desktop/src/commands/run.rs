@@ -49,7 +49,7 @@ pub(crate) async fn run(
             }
             run_installed(arguments, &wanted, &loaded, console).await
         }
-        _ => run_file(arguments, path, &loaded, console).await,
+        _ => Box::pin(run_file(arguments, path, &loaded, console)).await,
     }
 }
 
