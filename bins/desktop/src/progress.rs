@@ -51,7 +51,7 @@ impl Picture {
         let waves = crate::waves::Waves::of(plan);
         let rows = waves.order.iter().map(|node| Row {
             id: plan.node(*node).id.to_string(),
-            depth: waves.depth[*node as usize].min(8),
+            depth: waves.indent[*node as usize].min(8),
             state: State::Open,
             items: None,
         });

@@ -29,7 +29,7 @@ impl Activations {
         }
     }
 
-    /// These, and what the state knows: the top level, then bodies.
+    /// These, and what the state knows: the top level, then bodies, in the order of the plan.
     pub(crate) fn with_state(mut self, machine: &Machine) -> IndexMap<String, Vec<Value>> {
         let (plan, state) = (machine.plan(), machine.state());
         let mut top = Self::default();
@@ -42,6 +42,9 @@ impl Activations {
             };
             shown.add(&id, activation);
         }
+        // Runs are closed in any order; the plan has one.
+        let place = |path: &String| plan.index_of(path.rsplit('/').next().unwrap_or(path));
+        self.0.sort_by_cached_key(|path, _| place(path));
         let all = top.0.into_iter().chain(self.0);
         let lists = all.map(|(id, (mut shown, more))| {
             if more > 0 {

@@ -1,5 +1,7 @@
 //! A plan as a Mermaid flowchart.
 
+use std::ops::Range;
+
 use nebula_action::{EffectClass, PORT_MAIN};
 use nebula_execution::ExecutionPlan;
 
@@ -9,19 +11,7 @@ const MAX_LABEL: usize = 80;
 /// The chart's text. Nodes are named `n0`, `n1`, …, so that no id can be a keyword of Mermaid.
 pub(super) fn flowchart(plan: &ExecutionPlan) -> String {
     let mut lines = vec!["flowchart TD".to_owned()];
-    for (index, node) in plan.nodes.iter().enumerate() {
-        let each = if node.for_each.is_some() || node.each_item {
-            " for each"
-        } else {
-            ""
-        };
-        let label = format!(
-            "{}<br/>{}{each}",
-            escaped(node.id.as_str()),
-            escaped(&format!("{}@{}", node.action, node.version)),
-        );
-        lines.push(format!("    n{index}[\"{label}\"]"));
-    }
+    part(plan, 0..plan.top_level().len() as u32, 1, &mut lines);
     for connection in &plan.connections {
         let mut parts = Vec::new();
         if connection.port != PORT_MAIN {
@@ -57,6 +47,33 @@ pub(super) fn flowchart(plan: &ExecutionPlan) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// The nodes of a part of the plan; those of a body stand in a box behind their node.
+fn part(plan: &ExecutionPlan, nodes: Range<u32>, depth: usize, lines: &mut Vec<String>) {
+    let indent = "    ".repeat(depth);
+    for index in nodes {
+        let node = plan.node(index);
+        let each = if node.for_each.is_some() || node.each_item {
+            " for each"
+        } else {
+            ""
+        };
+        let label = format!(
+            "{}<br/>{}{each}",
+            escaped(node.id.as_str()),
+            escaped(&format!("{}@{}", node.action, node.version)),
+        );
+        lines.push(format!("{indent}n{index}[\"{label}\"]"));
+        if let Some((_, body)) = plan.body_of(index) {
+            let title = escaped(node.id.as_str());
+            lines.push(format!("{indent}subgraph b{index}[\"body of {title}\"]"));
+            let nodes = body.first..body.first + body.count;
+            part(plan, nodes, depth + 1, lines);
+            lines.push(format!("{indent}end"));
+            lines.push(format!("{indent}n{index} -.- b{index}"));
+        }
+    }
 }
 
 /// Text inside a quoted label: everything that Mermaid or HTML would read is an entity.

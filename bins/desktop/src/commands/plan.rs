@@ -104,6 +104,8 @@ fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> 
         "id": node.id,
         "action": format!("{}@{}", node.action, node.version),
         "wave": waves.depth[index as usize] + 1,
+        "within": waves.owner[index as usize].map(|owner| &plan.node(owner).id),
+        "handler": handler(plan, index, waves),
         "after": after(plan, index),
         "effect": node.effect,
         "repeats": repeats(node),
@@ -120,6 +122,13 @@ fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> 
         "disabled": node.disabled,
         "pinned": node.pin.is_some(),
     })
+}
+
+/// When a node of a body begins that does not begin with it.
+pub(super) fn handler(plan: &ExecutionPlan, index: u32, waves: &Waves) -> Option<&'static str> {
+    let (_, body) = plan.body_of(waves.owner[index as usize]?)?;
+    let handler = body.handler(index)?;
+    Some(if handler.always { "finally" } else { "catch" })
 }
 
 /// The ids of the nodes from which connections lead here, each once.

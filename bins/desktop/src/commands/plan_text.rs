@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use nebula_action::{EffectClass, PORT_MAIN};
+use nebula_action::{ActionKind, ControlKind, EffectClass, PORT_MAIN};
 use nebula_core::duration_text;
 use nebula_execution::{ExecutionPlan, PlanNode};
 use nebula_workflow::{JoinRule, OnError, WorkflowDefinition};
 use serde_json::Value;
 
 use crate::{
-    commands::plan::{capabilities, join, output, repeats, requires},
+    commands::plan::{capabilities, handler, join, output, repeats, requires},
     console::{Colours, Paint},
     definition::counted,
     table::table,
@@ -113,13 +113,14 @@ fn row(plan: &ExecutionPlan, index: u32, waves: &Waves) -> Vec<String> {
     let node = plan.node(index);
     let before = after_ports(plan, index);
     vec![
-        (waves.depth[index as usize] + 1).to_string(),
+        waves.wave(index),
         node.id.to_string(),
         format!("{}@{}", node.action, node.version),
-        if before.is_empty() {
-            "start".to_owned()
-        } else {
-            shortened(&before)
+        match (handler(plan, index, waves), before.is_empty()) {
+            (Some("finally"), _) => "all else".to_owned(),
+            (Some(_), _) => "a failure".to_owned(),
+            (None, true) => "start".to_owned(),
+            (None, false) => shortened(&before),
         },
         node.effect.as_str().to_owned(),
         node.retry.max_attempts.to_string(),
@@ -173,6 +174,9 @@ fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
             list.source(),
             node.concurrency
         ));
+    }
+    if node.kind == ActionKind::Control(ControlKind::ForEach) {
+        notes.push(format!("{} at a time", node.concurrency));
     }
     if node.each_item {
         notes.push(format!("for each item, {} at a time", node.concurrency));

@@ -107,3 +107,94 @@ fn actions_are_listed_and_shown() {
     assert_eq!(said.error_code(), "UNKNOWN_ACTION");
     said.says("did you mean `file.write`?");
 }
+
+const BODIES: &str = r#"
+nodes:
+  - id: orders
+    action: flow.for_each
+    concurrency: 2
+    body:
+      nodes:
+        - id: careful
+          action: flow.try
+          parameters: { catch: { mend: true } }
+          body: { nodes: [{ id: work, action: data.set }, { id: mend, action: data.set }] }
+        - { id: done, action: data.set }
+  - { id: after, action: data.set }
+"#;
+
+#[test]
+fn bodies_stand_behind_their_nodes_in_every_form() {
+    let user = User::new();
+    user.write("w.yaml", BODIES);
+    let plan = user.nebula(&["plan", "w.yaml"]).exits(0).json();
+    let nodes = plan["nodes"].as_array().unwrap();
+    let shown = nodes
+        .iter()
+        .map(|it| json!([it["id"], it["within"], it["handler"]]));
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [
+            json!(["orders", null, null]),
+            json!(["careful", "orders", null]),
+            json!(["work", "careful", null]),
+            json!(["mend", "careful", "catch"]),
+            json!(["done", "orders", null]),
+            json!(["after", null, null]),
+        ]
+    );
+    let text = user
+        .nebula(&["plan", "w.yaml", "--format", "text"])
+        .exits(0);
+    let lines = text.out.lines().filter(|line| line.starts_with(['1', '2']));
+    let shown = lines.map(|line| {
+        line.split_whitespace()
+            .take(2)
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [
+            "1 orders",
+            "1.1 careful",
+            "1.1.1 work",
+            "1.1.1 mend",
+            "1.2 done",
+            "2 after"
+        ]
+    );
+    let chart = user
+        .nebula(&["plan", "w.yaml", "--format", "mermaid"])
+        .exits(0);
+    let boxes = chart
+        .out
+        .lines()
+        .filter(|line| line.contains("subgraph"))
+        .count();
+    assert_eq!(boxes, 2);
+}
+
+#[test]
+fn a_body_is_reported_by_the_path_of_its_nodes() {
+    let user = User::new();
+    user.write("w.yaml", BODIES);
+    let document = user
+        .nebula(&["run", "w.yaml", "--input-json", "[1, 2]"])
+        .exits(0)
+        .json();
+    let nodes = document["nodes"].as_object().unwrap();
+    let ids: Vec<_> = nodes.keys().map(String::as_str).collect();
+    assert_eq!(
+        ids,
+        [
+            "orders",
+            "after",
+            "orders/careful",
+            "orders/done",
+            "orders/careful/work"
+        ]
+    );
+    assert_eq!(nodes["orders/done"][1]["instance"], "orders[1]/done");
+    assert_eq!(nodes["orders/done"][1]["activation"], 2);
+}
