@@ -7,7 +7,7 @@ use nebula_core::{Digest, TenantId, WorkflowId};
 use nebula_execution::ExecutionPlan;
 use nebula_planner::{Planned, Trial, TrialError, Tried};
 use nebula_ports::{ErrorKind, NewVersion, PortError, Saved};
-use nebula_workflow::{ActionVersion, Diagnostic, WorkflowDefinition, to_json};
+use nebula_workflow::{ActionVersion, Diagnostic, NodeDefinition, WorkflowDefinition, to_json};
 
 use crate::Engine;
 
@@ -183,7 +183,13 @@ impl Engine {
 
     pub(crate) fn pinned(&self, definition: &WorkflowDefinition) -> WorkflowDefinition {
         let mut definition = definition.clone();
-        for node in &mut definition.nodes {
+        self.pin(&mut definition.nodes);
+        definition
+    }
+
+    /// Gives actions without a version the newest one, in bodies too.
+    fn pin(&self, nodes: &mut [NodeDefinition]) {
+        for node in nodes {
             if node.action.version.is_none()
                 && let Ok(metadata) = self
                     .registry
@@ -195,7 +201,9 @@ impl Engine {
                     minor: Some(version.minor),
                 });
             }
+            if let Some(body) = &mut node.body {
+                self.pin(&mut body.nodes);
+            }
         }
-        definition
     }
 }

@@ -9,6 +9,7 @@ use nebula::{
     core::Clock,
     engine::Until,
     execution::{NamedSignal, StartOptions, Status},
+    ports::WorkflowRepo,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -221,5 +222,18 @@ fn effects_in_a_body_have_keys_of_their_own() {
         let (x, y) = (world.ledger.keys("x"), world.ledger.keys("y"));
         assert_eq!((x.len(), y.len()), (1, 1));
         assert_ne!(x, y);
+    });
+}
+
+#[test]
+fn an_action_in_a_body_is_pinned_like_any_other() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let yaml = "nodes: [{ id: p, action: flow.parallel, body: { nodes: [{ id: q, action: flow.parallel, body: { nodes: [{ id: a, action: data.set }] } }] } }]";
+        let installed = world.install(&nebula, yaml).await;
+        let repo = world.workflows.clone();
+        let saved = repo.get(&tenant(), &installed.plan.workflow, Some(1)).await;
+        let text = saved.unwrap().unwrap().definition.to_string();
+        assert_eq!(text.matches("@1.0").count(), 3, "{text}");
     });
 }
