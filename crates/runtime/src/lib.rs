@@ -30,6 +30,7 @@ mod config;
 mod drive;
 mod evaluate;
 mod grants;
+mod items;
 mod load;
 mod signals;
 mod turn;
