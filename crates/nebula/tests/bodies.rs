@@ -12,8 +12,7 @@ use nebula::{
     ports::WorkflowRepo,
 };
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
-use world::{in_world, states, tenant};
+use world::{in_world, states, tenant, with};
 
 /// The example of the page about control flow with this id, so that what it shows is true.
 fn example(id: &str) -> String {
@@ -188,11 +187,7 @@ fn the_first_of_several_decides() {
                 let report = engine.outcome(&tenant(), id, Until::Ended, None).await;
                 report.unwrap().unwrap()
             };
-            let report = tokio::select! {
-                biased;
-                stopped = nebula.run(CancellationToken::new()) => panic!("{stopped:?}"),
-                report = talk => report,
-            };
+            let report = with(&nebula, talk).await;
             assert_eq!(
                 (report.status, &report.output),
                 (Status::Completed, &json!(winner))

@@ -10,8 +10,7 @@ use nebula::{
     engine::{Report, Until, Waiting},
     execution::Status,
 };
-use tokio_util::sync::CancellationToken;
-use world::{LONG, World, in_world, states, tenant};
+use world::{LONG, World, in_world, states, tenant, with};
 
 /// Something that runs for ten seconds, something that waits for twenty, and what follows both.
 const FLOW: &str = r#"
@@ -45,15 +44,6 @@ async fn ended(nebula: &Nebula, id: ExecutionId) -> Report {
         .outcome(&tenant(), id, Until::Ended, None)
         .await;
     report.unwrap().unwrap()
-}
-
-/// Lets a process work while a test talks to it.
-async fn with<T>(nebula: &Nebula, talk: impl Future<Output = T>) -> T {
-    tokio::select! {
-        biased;
-        stopped = nebula.run(CancellationToken::new()) => panic!("the worker stopped: {stopped:?}"),
-        done = talk => done,
-    }
 }
 
 #[test]

@@ -13,8 +13,7 @@ use nebula::{
     workflow::{Source, parse},
 };
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
-use world::{LONG, in_world, states, tenant};
+use world::{LONG, in_world, states, tenant, with};
 
 /// The example of the page about definitions, so that what it shows is true.
 fn example() -> String {
@@ -31,15 +30,6 @@ fn signal(name: &str, id: &str, payload: Value) -> NamedSignal {
 async fn until(nebula: &Nebula, id: ExecutionId, until: Until) -> Report {
     let report = nebula.engine().outcome(&tenant(), id, until, None).await;
     report.unwrap().unwrap()
-}
-
-/// Lets a process work while a test talks to it.
-async fn with<T>(nebula: &Nebula, talk: impl Future<Output = T>) -> T {
-    tokio::select! {
-        biased;
-        stopped = nebula.run(CancellationToken::new()) => panic!("the worker stopped: {stopped:?}"),
-        done = talk => done,
-    }
 }
 
 #[test]

@@ -547,6 +547,15 @@ impl ExecutionRepo for Mortal {
     }
 }
 
+/// Lets a process work while a test talks to it.
+pub(crate) async fn with<T>(nebula: &Nebula, talk: impl Future<Output = T>) -> T {
+    tokio::select! {
+        biased;
+        stopped = nebula.run(CancellationToken::new()) => panic!("the worker stopped: {stopped:?}"),
+        done = talk => done,
+    }
+}
+
 /// The states of all nodes, as `a:succeeded b:skipped`.
 pub(crate) fn states(report: &Report) -> String {
     let states = report.nodes.iter().map(|(id, activations)| {

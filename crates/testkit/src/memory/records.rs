@@ -97,6 +97,12 @@ impl Records {
             let same_input = first == fingerprint || !guards.keep(Guard::SameInput);
             return Ok(Created::Exists { id, same_input });
         }
+        let seen = Seen {
+            id: new.id,
+            fingerprint,
+            ended_at: None,
+            created_at: now,
+        };
         let claim = new.slot.as_ref().map(SlotClaim::of_start).transpose()?;
         let limit = new.slot.as_ref().map_or(0, |slot| slot.max_waiting);
         let ahead = claim
@@ -106,12 +112,6 @@ impl Records {
             && guards.keep(Guard::StartSlotRefuses)
         {
             if let (Some(key), false) = (dedupe, guards.keep(Guard::StartSlotRefusalForgets)) {
-                let seen = Seen {
-                    id: new.id,
-                    fingerprint,
-                    ended_at: None,
-                    created_at: now,
-                };
                 self.dedupe.insert(key, seen);
             }
             return Ok(Created::Full {
@@ -119,12 +119,6 @@ impl Records {
             });
         }
         if let Some(key) = dedupe {
-            let seen = Seen {
-                id: new.id,
-                fingerprint,
-                ended_at: None,
-                created_at: now,
-            };
             self.dedupe.insert(key, seen);
         }
         let id = new.id;
