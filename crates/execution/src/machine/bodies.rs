@@ -214,12 +214,7 @@ impl Machine {
     /// stay: their effects must be known.
     fn forget(&mut self, frame: u32) {
         let ours = |key: &Key| key.at.frame == frame;
-        self.ready.retain(|ready| !ours(&ready.order.0));
-        let timers = std::mem::take(&mut self.timers);
-        self.timers = timers
-            .into_iter()
-            .filter(|(_, key)| !ours(key) || self.lost_attempt(*key).is_some())
-            .collect();
+        self.drop_waiting(ours);
         self.listening.retain(|_, keys| {
             keys.retain(|(_, key)| !ours(key));
             !keys.is_empty()

@@ -182,15 +182,7 @@ impl Machine {
             Some(hand) if !hand.stopped => hand.stopped = true,
             _ => return,
         }
-        let ours = |key: &Key| key.at == of && key.item.is_some();
-        let before = self.ready.len() + self.timers.len();
-        self.ready.retain(|ready| !ours(&ready.order.0));
-        let timers = std::mem::take(&mut self.timers);
-        self.timers = timers
-            .into_iter()
-            .filter(|(_, key)| !ours(key) || self.lost_attempt(*key).is_some())
-            .collect();
-        let dropped = before - self.ready.len() - self.timers.len();
+        let dropped = self.drop_waiting(|key| key.at == of && key.item.is_some());
         if let Some(hand) = self.hands.get_mut(&of) {
             hand.out -= dropped as u32;
             hand.again.clear();
@@ -202,6 +194,19 @@ impl Machine {
         }
         let runs: Vec<_> = self.state.frames.of_activation(of).collect();
         self.stirred.extend(runs);
+    }
+
+    /// Drops what is ready or has its time, and gives how many. Lost attempts that are still to be
+    /// asked about stay: their effects must be known.
+    pub(super) fn drop_waiting(&mut self, ours: impl Fn(&Key) -> bool) -> usize {
+        let before = self.ready.len() + self.timers.len();
+        self.ready.retain(|ready| !ours(&ready.order.0));
+        let timers = std::mem::take(&mut self.timers);
+        self.timers = timers
+            .into_iter()
+            .filter(|(_, key)| !ours(key) || self.lost_attempt(*key).is_some())
+            .collect();
+        before - self.ready.len() - self.timers.len()
     }
 
     /// Once no item is out: settles what waits, and commands the end of the list.
