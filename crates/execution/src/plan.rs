@@ -24,13 +24,14 @@ use graph::Graph;
 
 pub use admission::{AdmissionKeyError, PlanAdmission};
 
-/// The version of the stored form of plans.
-pub const PLAN_FORMAT: u32 = 1;
+/// The newest version of the stored form of plans. 2 brought bodies and admission; a plan without
+/// them has version 1, which earlier builds read as well.
+pub const PLAN_FORMAT: u32 = 2;
 
 /// What an [`ExecutionPlan`] is made of, and what is stored of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanParts {
-    /// [`PLAN_FORMAT`] of the build that made it.
+    /// The version of its stored form, which follows from what it has: 1 to [`PLAN_FORMAT`].
     pub format: u32,
     /// Which workflow.
     pub workflow: WorkflowId,
@@ -303,6 +304,9 @@ impl ExecutionPlan {
             return Err(PlanError::Contradiction("a concurrency is zero"));
         }
         parts.connections.sort_by_key(|connection| connection.from);
+        // A build that knows nothing of these would run the plan without them.
+        let newer = !parts.bodies.is_empty() || parts.admission.is_some();
+        parts.format = if newer { 2 } else { 1 };
         let graph = Graph::new(&parts).map_err(PlanError::Contradiction)?;
         Ok(Self { parts, graph })
     }
@@ -348,7 +352,7 @@ impl ExecutionPlan {
             format: u32,
         }
         let head: Head = serde_json::from_slice(bytes)?;
-        if head.format != PLAN_FORMAT {
+        if !(1..=PLAN_FORMAT).contains(&head.format) {
             return Err(PlanError::Format { found: head.format });
         }
         Self::new(serde_json::from_slice(bytes)?)

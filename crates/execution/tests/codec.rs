@@ -367,6 +367,14 @@ fn a_node_that_is_pinned_to_null_stays_pinned() {
 }
 
 #[test]
+fn a_plan_has_the_version_that_its_readers_must_know() {
+    let format = |text: &str| rig::plan(text).format;
+    assert_eq!((format("a -> b"), format("p; p both { a }")), (1, 2));
+    let plan = rig::plan("p; p both { a }");
+    assert_eq!(ExecutionPlan::decode(&plan.encode().0).unwrap(), *plan);
+}
+
+#[test]
 fn a_snapshot_of_version_1_is_read_for_ever() {
     let plan = Arc::new(ExecutionPlan::decode(PLAN_V1).unwrap());
     let machine = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V1).unwrap();
@@ -426,8 +434,8 @@ fn a_newer_format_and_damage_are_told_apart() {
         Err(CodecError::Damaged(_))
     ));
     assert!(matches!(
-        ExecutionPlan::decode(b"{\"format\":2}"),
-        Err(PlanError::Format { found: 2 })
+        ExecutionPlan::decode(b"{\"format\":3}"),
+        Err(PlanError::Format { found: 3 })
     ));
     assert!(matches!(
         ExecutionPlan::decode(b"{\"format\":1}"),
