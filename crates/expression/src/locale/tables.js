@@ -48,6 +48,20 @@ function compact(lines, locale, key, options) {
   }
 }
 
+// The lines of a unit, from the widest on.
+function widths(locale, key, options, displays = ['long', 'short', 'narrow']) {
+  const lines = displays.map((unitDisplay) => {
+    const all = { style: 'unit', unitDisplay, ...options };
+    return [`${key}-${unitDisplay}\t`, forms(around(locale, all, 1), around(locale, all, 5))];
+  });
+  return lines.filter(([, line], i) => line !== lines[i - 1]?.[1]).map((line) => line.join(''));
+}
+
+// The sign of compact numbers, which is that of the table of units; other numbers have their own.
+function percent(locale) {
+  return widths(locale, 'percent-compact', { unit: 'percent', notation: 'compact' }, ['short', 'narrow']);
+}
+
 function numbers(locale) {
   const plain = (type, number, options = {}) => part(locale, options, number, type);
   const lines = [
@@ -55,7 +69,7 @@ function numbers(locale) {
     `decimal\t${plain('decimal', 0.5)}`,
     `least-grouped\t${plain('group', 1234) ? 4 : 5}`,
     `percent\t${around(locale, { style: 'percent' }, 2)}`,
-    `percent-compact\t${around(locale, { style: 'percent', notation: 'compact' }, 2)}`,
+    ...percent(locale),
     `currency\t${around(locale, { style: 'currency', currency: 'EUR' }, 2).replace('[€]', '[]')}`,
     `accounting\t${around(locale, { style: 'currency', currency: 'EUR', currencySign: 'accounting' }, -2).replace('[€]', '[]')}`,
     `currency-name\t${around(locale, { style: 'currency', currency: 'XYZ', currencyDisplay: 'name' }, 2).replace('[XYZ]', '[]')}`,
@@ -63,15 +77,7 @@ function numbers(locale) {
   compact(lines, locale, 'compact-short', { compactDisplay: 'short' });
   compact(lines, locale, 'compact-long', { compactDisplay: 'long' });
   compact(lines, locale, 'compact-currency', { style: 'currency', currency: 'EUR' });
-  for (const unit of [...Intl.supportedValuesOf('unit'), ...COMPOUND]) {
-    let before;
-    for (const unitDisplay of ['long', 'short', 'narrow']) {
-      const options = { style: 'unit', unit, unitDisplay };
-      const line = forms(around(locale, options, 1), around(locale, options, 5));
-      if (line !== before) lines.push(`${unit}-${unitDisplay}\t${line}`);
-      before = line;
-    }
-  }
+  for (const unit of [...Intl.supportedValuesOf('unit'), ...COMPOUND]) lines.push(...widths(locale, unit, { unit }));
   return lines.map((line) => `${line.replaceAll('[€]', '[]')}\n`).join('');
 }
 

@@ -198,7 +198,7 @@ fn around(
     match format.style {
         Style::Decimal => signed,
         Style::Percent if is_compact(format.notation) => {
-            filled(line("percent-compact"), signed, "unit", "")
+            filled(line("percent-compact-short"), signed, "unit", "")
         }
         Style::Percent => filled(line("percent"), signed, "percentSign", ""),
         Style::Currency(currency) => {
@@ -206,6 +206,15 @@ fn around(
             filled(line("currency-name"), signed, "compact", name)
         }
         Style::Unit { unit, width } => {
+            let unit = match (unit, width) {
+                // As a unit, the sign may stand otherwise than as a sign.
+                ("percent", UnitWidth::Short | UnitWidth::Narrow)
+                    if is_compact(format.notation) =>
+                {
+                    "percent-compact"
+                }
+                _ => unit,
+            };
             let unit = unit_line(format.locale, unit, width);
             filled(form(unit, one), signed, "unit", "")
         }
