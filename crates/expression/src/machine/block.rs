@@ -1,11 +1,11 @@
 //! Statements. Each gives nothing, or the value that the body returns: then `returned` is set.
 
-use super::{Machine, Quick, Reg};
+use super::{Machine, Quick, Reg, record::CAUGHT};
 use crate::{
     code::{Node, NodeId, Pattern, Run},
     error::Fault,
     library::Outcome,
-    value::{Entries, Text},
+    value::{Object, Text, Val},
 };
 
 impl<'a> Machine<'a> {
@@ -112,18 +112,19 @@ impl<'a> Machine<'a> {
 
     /// What `catch (e)` sees of an error.
     fn error_value(&mut self, fault: &Fault) -> Outcome<'a> {
-        let mut entries = Entries::default();
         let parts = [
             ("code", fault.code()),
             ("message", fault.message()),
             ("name", class_name(fault.code())),
         ];
-        for (key, text) in parts {
-            let text = self.copy_text(text)?;
-            self.reserve_entry(&entries)?;
-            entries.push(Text::Utf8(key), text);
+        let mut entries = [(Text::Utf8(""), Val::Undefined); 3];
+        for (entry, (key, text)) in entries.iter_mut().zip(parts) {
+            *entry = (Text::Utf8(key), self.copy_text(text)?);
         }
-        self.object(entries)
+        self.reserve(size_of_val(&entries) + size_of::<Object<'_>>())?;
+        let entries = self.arena.alloc_slice_copy(&entries);
+        let object = self.arena.alloc(Object::shaped(entries, &CAUGHT));
+        Ok(Val::Object(object))
     }
 }
 

@@ -12,14 +12,24 @@ use crate::{
     value::{Object, SMALL, Text, Val, array_index},
 };
 
-/// What all objects of one literal have in common.
+/// What all objects of one literal, or all caught errors, have in common.
 #[derive(Debug, Default)]
 pub(crate) struct Shape {
     /// The JSON object with these keys and null for every value. A copy of it needs no hashing.
     template: OnceLock<Map<String, Value>>,
 }
 
+/// The shape of what `catch` sees, by which `instanceof Error` knows it.
+pub(super) static CAUGHT: Shape = Shape {
+    template: OnceLock::new(),
+};
+
 impl Shape {
+    /// Whether its objects are errors that were caught.
+    pub(crate) fn is_of_errors(&self) -> bool {
+        std::ptr::eq(self, &CAUGHT)
+    }
+
     /// The shape of a literal with these properties, if it has one.
     pub(crate) fn of(properties: &[Property], code: &Code) -> Option<Self> {
         let key = |property: &Property| match property {

@@ -287,6 +287,7 @@ impl Class {
             Class::Object => value.is_object(),
             Class::Array => value.is_array(),
             Class::Function => matches!(value, Val::Callback(_)),
+            Class::Error => matches!(value, Val::Object(object) if object.is_error()),
             _ => self.is_of(value),
         }
     }

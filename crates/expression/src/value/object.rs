@@ -25,7 +25,7 @@ pub(crate) struct Object<'a> {
     entries: &'a [(Text<'a>, Val<'a>)],
     /// Positions in the order of the keys, where there are more than a search likes.
     sorted: &'a [u32],
-    /// If a literal with a shape made it.
+    /// If a literal with a shape made it, or `catch`.
     shape: Option<&'a Shape>,
 }
 
@@ -39,13 +39,18 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// An object of a literal; `entries` have the keys of that literal in their order.
+    /// An object of a literal or an error; `entries` have the keys of that shape in their order.
     pub(crate) fn shaped(entries: &'a [(Text<'a>, Val<'a>)], shape: &'a Shape) -> Self {
         Self {
             entries,
             sorted: &[],
             shape: Some(shape),
         }
+    }
+
+    /// Whether it is what `catch` gave a name; a copy of it is not.
+    pub(crate) fn is_error(&self) -> bool {
+        self.shape.is_some_and(Shape::is_of_errors)
     }
 
     /// The JSON object with its keys and null for every value, if there is a cheap one.
