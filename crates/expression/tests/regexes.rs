@@ -190,3 +190,20 @@ fn a_callback_that_searches_does_not_disturb_the_search_around_it() {
         &json!("xy"),
     );
 }
+
+/// Node.js finds `\B` inside the pair, at 2; ECMA-262's `RegExpBuiltinExec` never looks there.
+#[test]
+fn no_unicode_match_begins_between_the_halves_of_a_pair() {
+    let check = |source, expected| check(source, &Value::Null, &expected);
+    check("'x😀'.search(/\\B/u)", json!(3));
+    check("'x\\ud83d\\ude00'.search(/\\B/iu)", json!(3));
+    check(
+        "[...'ſ😀 '.matchAll(/\\B/giu)].map(m => m.index)",
+        json!([3, 4]),
+    );
+    check("'x😀'.search(/\\B/)", json!(2));
+    check(
+        "[...'  😀 '.matchAll(/\\B/giu)].map(m => m.index)",
+        json!([0, 1, 2, 4, 5]),
+    );
+}
