@@ -83,9 +83,10 @@ fn depth(plan: &ExecutionPlan) -> Vec<usize> {
         .map(|node| plan.incoming(node).len())
         .collect();
     let mut ready: Vec<u32> = nodes.filter(|node| open[*node as usize] == 0).collect();
-    // A plan has no cycles, so this reaches every node.
+    // A plan has no cycles but through what closes a loop, so this reaches every node.
     while let Some(node) = ready.pop() {
-        for (_, connection) in plan.outgoing(node) {
+        let leaving = plan.outgoing(node).filter(|(_, it)| !it.closes_loop);
+        for (_, connection) in leaving {
             let to = connection.to as usize;
             depth[to] = depth[to].max(depth[node as usize] + 1);
             open[to] -= 1;

@@ -87,7 +87,7 @@ pub use journal::{
 pub use machine::Machine;
 pub use plan::{
     AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanConnection,
-    PlanError, PlanHandler, PlanNode, PlanOutput, PlanParts, Request, RequestError,
+    PlanError, PlanHandler, PlanLoop, PlanNode, PlanOutput, PlanParts, Request, RequestError,
 };
 pub use repeats::{Again, Generation, Repeats};
 pub use scope::EvaluationScope;

@@ -24,7 +24,7 @@ use graph::Graph;
 
 pub use admission::{AdmissionKeyError, PlanAdmission};
 
-/// The newest version of the stored form of plans. 2 brought bodies and admission; a plan without
+/// The newest version of the stored form of plans. 2 brought bodies, loops and admission; a plan without
 /// them has version 1, which earlier builds read as well.
 pub const PLAN_FORMAT: u32 = 2;
 
@@ -57,6 +57,9 @@ pub struct PlanParts {
     /// The bodies of nodes, in the order of their first nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bodies: Vec<PlanBody>,
+    /// The loops of connections that go back, in the order of their first nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loops: Vec<PlanLoop>,
     /// What the execution gives.
     pub output: PlanOutput,
     /// The most attempts at the same time, at least 1.
@@ -143,7 +146,8 @@ pub struct PlanNode {
     /// Capabilities that it requires by expressions over `$input`, resolved when an execution starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<ParamProgram>,
-    /// How many tokens reach it in each execution: 1 for everything that no `join: each` feeds.
+    /// How many tokens reach it in each execution, or in each round of its loop: 1 for everything that
+    /// no `join: each` feeds.
     pub rate: u32,
     /// The number of nodes on the longest path from it to an end, itself included: what is ready
     /// runs in the order of this.
@@ -166,6 +170,23 @@ pub struct PlanConnection {
     pub condition: Option<Program>,
     /// How journals name it among those of its port: `target` or `target:input`.
     pub name: CompactString,
+    /// Whether it goes back to where its loop begins: a live token on it begins the next round.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closes_loop: bool,
+}
+
+/// Nodes that run again and again, as connections lead from the last of them back to the first.
+///
+/// Only its entry is reached from outside. Connections that leave it send one token each, once the
+/// last round is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanLoop {
+    /// Dense index of the node that each round begins with.
+    pub entry: u32,
+    /// Dense indices of all its nodes, rising, the entry among them.
+    pub nodes: Vec<u32>,
+    /// The most rounds, at least 1: where one more would begin, the entry fails instead.
+    pub max_rounds: u32,
 }
 
 /// The body of a node: a part of the plan that runs as often as its node says.
@@ -298,14 +319,15 @@ impl ExecutionPlan {
     ///
     /// # Errors
     /// [`PlanError::Contradiction`]: an index leads nowhere, an id stands twice, a concurrency is
-    /// zero, nodes wait for each other.
+    /// zero, nodes wait for each other, a loop is not one.
     pub fn new(mut parts: PlanParts) -> Result<Self, PlanError> {
         if parts.concurrency == 0 || parts.nodes.iter().any(|node| node.concurrency == 0) {
             return Err(PlanError::Contradiction("a concurrency is zero"));
         }
         parts.connections.sort_by_key(|connection| connection.from);
         // A build that knows nothing of these would run the plan without them.
-        let newer = !parts.bodies.is_empty() || parts.admission.is_some();
+        let newer =
+            !parts.bodies.is_empty() || !parts.loops.is_empty() || parts.admission.is_some();
         parts.format = if newer { 2 } else { 1 };
         let graph = Graph::new(&parts).map_err(PlanError::Contradiction)?;
         Ok(Self { parts, graph })
@@ -364,10 +386,22 @@ impl ExecutionPlan {
         (range.start..).zip(&self.connections[range.start as usize..range.end as usize])
     }
 
-    /// Dense indices of the connections that end at `node`, in the order of their definition.
+    /// Dense indices of the connections that end at `node`, in the order of their definition, without
+    /// those that close a loop.
     #[must_use]
     pub fn incoming(&self, node: u32) -> &[u32] {
         self.graph.incoming(node)
+    }
+
+    /// Which loop a node is in.
+    #[must_use]
+    pub fn loop_of(&self, node: u32) -> Option<u32> {
+        self.graph.loop_of(node)
+    }
+
+    /// Dense indices of the connections that leave a loop.
+    pub(crate) fn exits(&self, number: u32) -> &[u32] {
+        self.graph.exits(number)
     }
 
     /// The part of the plan that a node stands in: 0 is the top level, `n + 1` the body number `n`.

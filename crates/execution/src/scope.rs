@@ -257,7 +257,8 @@ fn round(index: u32, last: Option<Arc<Value>>) -> Value {
     json!({ "index": index, "last": last.map(Arc::unwrap_or_clone) })
 }
 
-/// The activation of `wanted` that an instance descends from; where it descends from none, the latest.
+/// The activation of `wanted` that an instance descends from in its round; where it descends from
+/// none, the latest.
 ///
 /// A node of an enclosing part of the plan is looked for from the node whose body it all stands in.
 fn visible<'a>(
@@ -273,6 +274,7 @@ fn visible<'a>(
     if activations.len() <= 1 {
         return activations.first();
     }
+    let within = plan.loop_of(wanted);
     let mut queue = VecDeque::from([from]);
     let mut seen = BTreeSet::from([from]);
     while let Some(at) = queue.pop_front() {
@@ -283,15 +285,26 @@ fn visible<'a>(
             continue;
         };
         for (edge, source) in &activation.tokens {
+            let connection = &plan.connections[*edge as usize];
+            let (node, number) = match connection.closes_loop {
+                false => (connection.from, *source),
+                // An earlier round is none of its own; what came before the loop is behind the first.
+                true if plan.loop_of(connection.to) == within => continue,
+                true => (connection.to, 1),
+            };
             let next = At {
                 frame: at.frame,
-                node: plan.connections[*edge as usize].from,
-                number: *source,
+                node,
+                number,
             };
             if seen.insert(next) {
                 queue.push_back(next);
             }
         }
+    }
+    // In a loop, what its round has skipped is not what an earlier one gave.
+    if within.is_some() && plan.loop_of(from.node) == within {
+        return activations.last();
     }
     latest(activations)
 }

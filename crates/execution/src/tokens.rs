@@ -7,6 +7,8 @@
 //! A token costs the same at a join of two and at a join of ten thousand connections: a join looks
 //! at all of its inputs only when it takes something from each.
 
+mod looping;
+
 use std::collections::{BTreeSet, VecDeque};
 
 use compact_str::CompactString;
@@ -19,6 +21,7 @@ use crate::{
     Activation, At, ExecutionPlan, InstanceStatus, Taken,
     state::{Frame, Fresh},
 };
+pub(crate) use looping::{Looping, is_beyond};
 
 /// One token on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,14 +73,20 @@ pub(crate) fn start(
     for node in plan.extent_nodes(frame.extent) {
         let held = body.is_some_and(|body| body.handler(node).is_some());
         if plan.incoming(node).is_empty() && !held {
-            activate(frame, number, node, Live::new(), at, fresh);
+            activate(frame, plan, (number, node), Live::new(), at, fresh);
         }
     }
 }
 
 /// Activates a node that was held back.
-pub(crate) fn call(frame: &mut Frame, number: u32, node: u32, at: Timestamp, fresh: &mut Fresh) {
-    activate(frame, number, node, Live::new(), at, fresh);
+pub(crate) fn call(
+    frame: &mut Frame,
+    plan: &ExecutionPlan,
+    (number, node): (u32, u32),
+    at: Timestamp,
+    fresh: &mut Fresh,
+) {
+    activate(frame, plan, (number, node), Live::new(), at, fresh);
 }
 
 /// Sends one token along every outgoing connection of an activation, and lets the joins that these
@@ -90,20 +99,58 @@ pub(crate) fn emit(
     at: Timestamp,
     fresh: &mut Fresh,
 ) {
-    // A queue rather than recursion: a dead path may be as long as the workflow.
-    let mut arrived = VecDeque::new();
-    send(frame, plan, (from.node, from.number), through, &mut arrived);
-    while let Some(edge) = arrived.pop_front() {
+    let mut moving = Moving {
+        number: from.frame,
+        at,
+        arrived: VecDeque::new(),
+        stirred: BTreeSet::new(),
+    };
+    if let Some(number) = plan.loop_of(from.node) {
+        looping::ended(frame, number);
+        moving.stirred.insert(number);
+    }
+    send(frame, plan, (from.node, from.number), through, &mut moving);
+    loop {
+        arrive(frame, plan, &mut moving, fresh);
+        // Only when everything else has come to rest: whatever a round may get, it has by then.
+        let Some(number) = moving.stirred.pop_first() else {
+            return;
+        };
+        looping::go_on(frame, plan, number, &mut moving, fresh);
+    }
+}
+
+/// Tokens on their way.
+struct Moving {
+    /// The number of the frame.
+    number: u32,
+    at: Timestamp,
+    /// Connections on which a token has arrived that no join has looked at. A queue rather than
+    /// recursion: a dead path may be as long as the workflow.
+    arrived: VecDeque<u32>,
+    /// Loops whose round may be over.
+    stirred: BTreeSet<u32>,
+}
+
+/// Lets the joins fire, or pass death on, that tokens have arrived at.
+fn arrive(frame: &mut Frame, plan: &ExecutionPlan, moving: &mut Moving, fresh: &mut Fresh) {
+    while let Some(edge) = moving.arrived.pop_front() {
         let node = plan.connections[edge as usize].to;
         while let Some(joined) = join(frame, plan, node, edge) {
             match joined {
-                Joined::Live(tokens) => activate(frame, from.frame, node, tokens, at, fresh),
+                Joined::Live(tokens) => {
+                    activate(frame, plan, (moving.number, node), tokens, moving.at, fresh);
+                }
                 Joined::Dead => {
-                    let skipped = Activation::new(InstanceStatus::Skipped, at, Live::new());
+                    let skipped = Activation::new(InstanceStatus::Skipped, moving.at, Live::new());
                     let activations = &mut frame.node_mut(node).activations;
                     activations.push(skipped);
                     let number = activations.len() as u32;
-                    send(frame, plan, (node, number), None, &mut arrived);
+                    if let Some(within) = plan.loop_of(node) {
+                        looping::begun(frame, within);
+                        moving.stirred.insert(within);
+                    }
+                    send(frame, plan, (node, number), None, moving);
                 }
             }
         }
@@ -116,7 +163,7 @@ fn send(
     plan: &ExecutionPlan,
     (node, number): (u32, u32),
     through: Option<(&CompactString, &Taken)>,
-    arrived: &mut VecDeque<u32>,
+    moving: &mut Moving,
 ) {
     let names: Option<BTreeSet<&str>> = match through {
         Some((_, Taken::Only(names))) => Some(names.iter().map(CompactString::as_str).collect()),
@@ -127,16 +174,26 @@ fn send(
             && names
                 .as_ref()
                 .is_none_or(|names| names.contains(connection.name.as_str()));
-        let queue = frame.queue_mut(edge);
-        let first = queue.is_empty();
-        queue.push_back(Token {
+        let token = Token {
             live,
             source: number,
-        });
-        if first {
-            frame.node_mut(connection.to).filled += 1;
+        };
+        if looping::keeps(frame, plan, edge, token) {
+            continue;
         }
-        arrived.push_back(edge);
+        put(frame, plan, edge, token);
+        moving.arrived.push_back(edge);
+    }
+}
+
+/// Puts a token on a connection.
+fn put(frame: &mut Frame, plan: &ExecutionPlan, edge: u32, token: Token) {
+    let queue = frame.queue_mut(edge);
+    let first = queue.is_empty();
+    queue.push_back(token);
+    if first {
+        let to = plan.connections[edge as usize].to;
+        frame.node_mut(to).filled += 1;
     }
 }
 
@@ -152,8 +209,8 @@ fn take(frame: &mut Frame, node: u32, edge: u32) -> Option<Token> {
 
 fn activate(
     frame: &mut Frame,
-    number: u32,
-    node: u32,
+    plan: &ExecutionPlan,
+    (number, node): (u32, u32),
     tokens: Live,
     at: Timestamp,
     fresh: &mut Fresh,
@@ -166,6 +223,9 @@ fn activate(
         number: activations.len() as u32,
     });
     frame.open += 1;
+    if let Some(within) = plan.loop_of(node) {
+        looping::begun(frame, within).open += 1;
+    }
 }
 
 /// What the join of `node` gives after a token arrived on `edge`; asked again until it gives nothing.

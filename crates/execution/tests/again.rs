@@ -5,7 +5,10 @@
 
 mod rig;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use nebula_action::{EffectClass, ErrorClass};
 use nebula_core::{Digest, ExecutionId, TenantId};
@@ -51,10 +54,12 @@ fn copied(rig: &Rig) -> usize {
 
 /// Whether `to` is `from` or comes after it.
 fn follows(plan: &ExecutionPlan, from: u32, to: u32) -> bool {
-    from == to
-        || plan
-            .outgoing(from)
-            .any(|(_, edge)| follows(plan, edge.to, to))
+    let (mut found, mut next) = (BTreeSet::from([from]), vec![from]);
+    while let Some(node) = next.pop() {
+        let leading = plan.outgoing(node).map(|(_, edge)| edge.to);
+        next.extend(leading.filter(|to| found.insert(*to)));
+    }
+    found.contains(&to)
 }
 
 fn node_of(plan: &ExecutionPlan, instance: &InstanceId) -> u32 {

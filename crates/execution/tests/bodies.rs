@@ -230,7 +230,8 @@ impl Script for Tree {
         acts[((attempt - 1 + round) as usize).min(acts.len() - 1)]
     }
 
-    fn taken(&self, plan: &ExecutionPlan, node: u32, _: &str) -> Taken {
+    fn taken(&self, plan: &ExecutionPlan, instance: &InstanceId, _: &str) -> Taken {
+        let node = plan.index_of(instance.node.as_str()).unwrap();
         let leaving = plan.outgoing(node).map(|(_, edge)| edge);
         let taken = leaving.filter(|edge| self.of(plan.node(edge.to).id.as_str()).taken);
         Taken::Only(taken.map(|edge| edge.name.clone()).collect())

@@ -89,6 +89,45 @@ fn a_loop_goes_on_until_its_condition_holds() {
 }
 
 #[test]
+fn a_connection_that_goes_back_begins_another_round() {
+    check(
+        &example("double-until"),
+        json!({ "n": 0 }),
+        "completed 30 | more:succeeded,succeeded,succeeded,succeeded double:succeeded,succeeded,succeeded,succeeded done:succeeded",
+    );
+}
+
+#[test]
+fn a_node_of_a_loop_sees_its_own_round() {
+    check(
+        r#"
+nodes:
+  - { id: a, action: data.set, parameters: { n: "{{ ($nodes.b?.result?.n ?? 0) + 1 }}" } }
+  - { id: odd, action: data.set, when: "$json.n % 2 == 1", parameters: { n: "{{ $json.n }}" } }
+  - { id: b, action: data.set, join: all, parameters: { n: "{{ $nodes.a.result.n }}", odd: "{{ $nodes.odd.result?.n ?? 'even' }}", list: "{{ ($nodes.c?.result?.list ?? []).concat([$nodes.odd.status]) }}" } }
+  - { id: c, action: data.set, parameters: { list: "{{ $json.list }}" } }
+  - { id: end, action: data.set, parameters: { list: "{{ $nodes.c.result.list }}", n: "{{ $nodes.odd.result?.n ?? 'none' }}" } }
+connections:
+  - a -> odd -> b
+  - a -> b
+  - b -> c -> end
+  - { from: c, to: a, loop: true, condition: "$nodes.a.result.n < 3" }
+"#,
+        Value::Null,
+        r#"completed {"list":["succeeded","skipped","succeeded"],"n":3} | a:succeeded,succeeded,succeeded odd:succeeded,skipped,succeeded b:succeeded,succeeded,succeeded c:succeeded,succeeded,succeeded end:succeeded"#,
+    );
+}
+
+#[test]
+fn a_loop_that_goes_on_too_long_fails_where_it_begins() {
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: z, action: data.set, parameters: { why: '{{ $json.code }}' } }]\nconnections: [{ from: a, to: a, loop: true, max_rounds: 2 }, a.error -> z]",
+        Value::Null,
+        r#"completed {"why":"LOOP_TOO_LONG"} | a:succeeded,succeeded,failed z:succeeded"#,
+    );
+}
+
+#[test]
 fn a_loop_may_have_no_round_at_all() {
     let body =
         "body: { nodes: [{ id: a, action: data.set, parameters: { n: '{{ $loop.index }}' } }] }";

@@ -197,6 +197,33 @@ output: "{{ $nodes.end.result }}"
     cut_off: &[],
 };
 
+/// Connections that go back: effects of every round, a wait in each, and a loop that is too long.
+const LOOPS: Flow = Flow {
+    yaml: r#"
+nodes:
+  - { id: a, action: data.set, parameters: { n: "{{ ($nodes.count?.result?.n ?? 0) + 1 }}" } }
+  - { id: bill, action: test.keyed, parameters: { label: "bill {{ $json.n }}" } }
+  - { id: w, action: flow.wait, parameters: { for: 20s } }
+  - { id: ask, action: test.idempotent, when: "$nodes.a.result.n != 2", parameters: { label: "ask {{ $nodes.a.result.n }}" } }
+  - { id: count, action: data.set, parameters: { n: "{{ $nodes.a.result.n }}" } }
+  - { id: long, action: data.set, on_error: continue }
+  - { id: end, action: test.keyed, parameters: { label: "end {{ $nodes.count.result.n }}" } }
+connections:
+  - a -> bill -> w -> count
+  - a -> ask -> count
+  - { from: count, to: a, loop: true, condition: "$json.n < 3" }
+  - { from: long, to: long, loop: true, max_rounds: 2 }
+  - count -> end
+  - long -> end
+output: "{{ $nodes.end.result.label }}"
+"#,
+    gives: r#"completed "end 3" | a:succeeded,succeeded,succeeded bill:succeeded,succeeded,succeeded w:succeeded,succeeded,succeeded ask:succeeded,skipped,succeeded count:succeeded,succeeded,succeeded long:succeeded,succeeded,failed end:succeeded"#,
+    failing: &[],
+    happen: &["bill 1", "bill 2", "bill 3", "ask 1", "ask 3", "end 3"],
+    once: &[],
+    cut_off: &[],
+};
+
 impl Flow {
     /// Compares what comes of it after a crash at each call of the store with what comes without.
     fn check(&self) {
@@ -301,6 +328,11 @@ fn a_crash_at_any_call_keeps_an_early_end() {
 #[test]
 fn a_crash_at_any_call_changes_nothing_about_bodies() {
     BODIES.check();
+}
+
+#[test]
+fn a_crash_at_any_call_changes_no_round() {
+    LOOPS.check();
 }
 
 #[test]

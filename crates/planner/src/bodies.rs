@@ -115,8 +115,7 @@ impl Builder<'_> {
             let ends = |section: usize| {
                 let nodes = body.first..body.first + body.count;
                 let ends = nodes.filter(|node| {
-                    sections[(node - body.first) as usize] == section
-                        && graph.outgoing[*node as usize].is_empty()
+                    sections[(node - body.first) as usize] == section && graph.is_end(*node)
                 });
                 match &ends.collect::<Vec<_>>()[..] {
                     [end] => PlanOutput::Node(*end),

@@ -15,7 +15,7 @@ use nebula_workflow::{
 
 use crate::{
     PlanSettings, codes,
-    expressions::{self, Place, Reads},
+    expressions::{self, MainInputs, Place, Reads},
     flat::Flat,
     graph::Graph,
     literals::Schemas,
@@ -134,9 +134,14 @@ impl<'a> Builder<'a> {
         let rates = graph.rates(&self.flat, &mut self.diagnostics);
         let priorities = graph.priorities(&self.flat);
         let ancestry = graph.ancestry(&self.flat, &held);
-        let mut main_inputs = vec![0; count];
-        for (_, to, connection) in &edges {
-            main_inputs[*to as usize] += usize::from(connection.input == PORT_MAIN);
+        let mut main_inputs = vec![MainInputs::default(); count];
+        for (from, to, connection) in &edges {
+            let inputs = &mut main_inputs[*to as usize];
+            match (connection.input == PORT_MAIN, connection.closes_loop) {
+                (false, _) => {}
+                (true, false) => inputs.forward += 1,
+                (true, true) => inputs.back += rates[*from as usize] as usize,
+            }
         }
         let all = self.flat.nodes.clone();
         let ids: Vec<&str> = all.iter().map(|node| node.id.as_str()).collect();
@@ -154,6 +159,8 @@ impl<'a> Builder<'a> {
             flat: &flat,
             kinds: &kinds,
             ancestry: &ancestry,
+            loops: &graph.loops,
+            rates: &rates,
             main_inputs: &main_inputs,
             by_id: &by_id,
         };
@@ -196,6 +203,7 @@ impl<'a> Builder<'a> {
             nodes,
             connections,
             bodies,
+            loops: graph.loops.parts.clone(),
             output,
             concurrency: self.concurrency(),
             timeout: definition.limits.timeout,
@@ -271,6 +279,7 @@ impl<'a> Builder<'a> {
                 input: connection.input.as_str().into(),
                 condition,
                 name,
+                closes_loop: connection.closes_loop,
             });
         }
         connections
@@ -296,10 +305,8 @@ impl<'a> Builder<'a> {
             };
         }
         let ends: Vec<_> = (0_u32..)
-            .zip(&graph.outgoing)
             .take(self.definition.nodes.len())
-            .filter(|(_, out)| out.is_empty())
-            .map(|(node, _)| node)
+            .filter(|node| graph.is_end(*node))
             .collect();
         Some(match ends.as_slice() {
             [node] => PlanOutput::Node(*node),

@@ -11,6 +11,7 @@ pub(crate) const UNKNOWN_VERSION: &str = "PLAN_UNKNOWN_VERSION";
 pub(crate) const UNKNOWN_PORT: &str = "PLAN_UNKNOWN_PORT";
 pub(crate) const UNKNOWN_INPUT: &str = "PLAN_UNKNOWN_INPUT";
 pub(crate) const CYCLE: &str = "PLAN_CYCLE";
+pub(crate) const LOOP: &str = "PLAN_LOOP";
 pub(crate) const UNEQUAL_RATES: &str = "PLAN_UNEQUAL_RATES";
 pub(crate) const RATE_LIMIT: &str = "PLAN_RATE_LIMIT";
 pub(crate) const JOIN_COUNT: &str = "PLAN_JOIN_COUNT";
@@ -39,6 +40,10 @@ const CODES: &[(&str, &str)] = &[
     (UNKNOWN_PORT, "the node's action has no such output port"),
     (UNKNOWN_INPUT, "the node's action has no such input"),
     (CYCLE, "nodes wait for each other"),
+    (
+        LOOP,
+        "a connection closes no loop, or a loop does not begin at one node, once, or has too many rounds",
+    ),
     (
         UNEQUAL_RATES,
         "a join would wait for tokens that never come, or leave some over",

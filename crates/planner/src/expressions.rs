@@ -7,7 +7,7 @@ use nebula_expression::Root;
 use nebula_parameter::{ExpressionProblem, Use, compile_expression};
 use nebula_workflow::{BareExpression, Diagnostic, JoinRule};
 
-use crate::{build::Checks, codes, flat::Flat, graph::Ancestry};
+use crate::{build::Checks, codes, flat::Flat, graph::Ancestry, loops::Loops};
 
 /// Where an expression stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +35,26 @@ struct Inside {
     round: bool,
 }
 
+/// What ends at the input `main` of a node.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct MainInputs {
+    /// Connections that close no loop.
+    pub(crate) forward: usize,
+    /// Tokens of a round on connections that close its loop.
+    pub(crate) back: usize,
+}
+
 /// What the reads of expressions are checked against.
 pub(crate) struct Reads<'a> {
     pub(crate) flat: &'a Flat<'a>,
     /// For each node: who does the work of its action.
     pub(crate) kinds: &'a [Option<ActionKind>],
     pub(crate) ancestry: &'a Ancestry,
-    /// For each node: how many connections end at its input `main`.
-    pub(crate) main_inputs: &'a [usize],
+    pub(crate) loops: &'a Loops,
+    /// For each node: how many tokens reach it, in a loop per round.
+    pub(crate) rates: &'a [u32],
+    /// For each node: what ends at its input `main`.
+    pub(crate) main_inputs: &'a [MainInputs],
     pub(crate) by_id: &'a HashMap<&'a str, u32>,
 }
 
@@ -201,6 +213,17 @@ impl Reads<'_> {
                 format!("node `{name}` reads its own result, which does not exist yet"),
                 "read it in a connection's condition, or in a node behind this one".to_owned(),
             )
+        } else if self.is_of_the_round_before(from, read) {
+            if optional {
+                return;
+            }
+            (
+                codes::NOT_CERTAIN,
+                format!("node `{reader_id}` reads `{name}`, which comes after it in their loop"),
+                format!(
+                    "write `$nodes.{name}?.`: it is that of the round before, and none in the first"
+                ),
+            )
         } else if !self.ancestry.is_upstream(from, read) {
             (
                 codes::NOT_UPSTREAM,
@@ -219,15 +242,30 @@ impl Reads<'_> {
         diagnostics.push(Diagnostic::error(code, pointer, message).hint(hint));
     }
 
+    /// Whether what `reader` sees of `read` is certainly of the round before: in each round of their
+    /// loop, `read` begins after `reader` has ended.
+    fn is_of_the_round_before(&self, reader: u32, read: u32) -> bool {
+        let within = self.loops.of[reader as usize];
+        within.is_some()
+            && within == self.loops.of[read as usize]
+            && self.rates[reader as usize] == 1
+            && self.ancestry.is_certain(read, reader)
+    }
+
     /// Reports `$json` where several values can arrive.
     pub(crate) fn json(&self, reader: u32, pointer: &str, diagnostics: &mut Vec<Diagnostic>) {
         let node = self.flat.nodes[reader as usize];
         let inputs = self.main_inputs[reader as usize];
+        let MainInputs {
+            forward: inputs,
+            back,
+        } = inputs;
         let together = match node.join {
             JoinRule::All => inputs,
             JoinRule::Count { count, .. } => inputs.min(count as usize),
             JoinRule::Any | JoinRule::Each => 1,
-        };
+        }
+        .max(back);
         if together > 1 {
             let message = format!(
                 "`$json` is read in node `{}`, where {together} values can arrive",

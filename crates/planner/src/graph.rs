@@ -3,15 +3,15 @@
 use nebula_action::PORT_ERROR;
 use nebula_workflow::{Connection, Diagnostic, JoinRule, pointer_join};
 
-use crate::{bodies::Held, codes, flat::Flat};
+use crate::{bodies::Held, codes, flat::Flat, loops::Loops};
 
 /// How often a node may be activated in one execution.
-const MAX_RATE: u32 = 10_000;
+pub(crate) const MAX_RATE: u32 = 10_000;
 
 /// How often all nodes together may be activated in one execution.
 const MAX_ACTIVATIONS: u64 = 1_000_000;
 
-/// Edges as dense indices, in the order of the definition.
+/// Edges as dense indices, in the order of the definition, without those that close a loop.
 pub(crate) struct Graph {
     incoming: Vec<Vec<u32>>,
     pub(crate) outgoing: Vec<Vec<u32>>,
@@ -19,6 +19,7 @@ pub(crate) struct Graph {
     pub(crate) routes: Vec<bool>,
     /// Every node after all that lead to it.
     order: Vec<u32>,
+    pub(crate) loops: Loops,
 }
 
 impl Graph {
@@ -34,9 +35,13 @@ impl Graph {
             outgoing: vec![Vec::new(); count],
             routes: vec![false; count],
             order: Vec::new(),
+            loops: Loops::default(),
         };
         for (from, to, connection) in edges {
             graph.routes[*from as usize] |= connection.port == PORT_ERROR;
+            if connection.closes_loop {
+                continue;
+            }
             graph.outgoing[*from as usize].push(*to);
             graph.incoming[*to as usize].push(*from);
         }
@@ -57,13 +62,24 @@ impl Graph {
             }
         }
         if graph.order.len() == count {
+            graph.loops = Loops::new(flat, edges, diagnostics);
             return Some(graph);
         }
         diagnostics.push(cycle(flat, &graph, &waits));
         None
     }
 
-    /// How many tokens reach each node in an execution. Sources have rate 1; `all` and counting joins
+    /// Whether nothing follows a node: no connection leaves it or its loop.
+    pub(crate) fn is_end(&self, node: u32) -> bool {
+        let leaves = |node: &u32| {
+            let mut leading = self.outgoing[*node as usize].iter();
+            leading.any(|to| self.loops.of[*to as usize] != self.loops.of[*node as usize])
+        };
+        self.outgoing[node as usize].is_empty()
+            && self.loops.nodes_with(node).iter().all(|node| !leaves(node))
+    }
+
+    /// How many tokens reach each node in an execution, in a loop per round. Sources have rate 1; `all` and counting joins
     /// need inputs of equal rate; `each` adds its inputs up. Unequal rates are reported where they
     /// first meet; what follows from them is not.
     pub(crate) fn rates(&self, flat: &Flat<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<u32> {
@@ -79,6 +95,12 @@ impl Graph {
             } else {
                 self.equal_rate(flat, index, &rates, diagnostics)
             };
+            if let Some(rate) = rates[index].filter(|rate| *rate != 1)
+                && self.loops.is_entry(*node)
+            {
+                diagnostics.push(crate::loops::begins_often(flat, index, rate));
+                rates[index] = None;
+            }
         }
         let rates: Vec<u32> = rates.into_iter().map(|rate| rate.unwrap_or(1)).collect();
         let all: u64 = rates.iter().map(|rate| u64::from(*rate)).sum();
@@ -117,7 +139,9 @@ impl Graph {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<u32> {
         let inputs = self.incoming[index].iter();
-        let rates: Option<Vec<u32>> = inputs.map(|from| rates[*from as usize]).collect();
+        let rates: Option<Vec<u32>> = inputs
+            .map(|from| self.sent(*from, index as u32, rates))
+            .collect();
         let sum: u64 = rates?.into_iter().map(u64::from).sum();
         if sum <= u64::from(MAX_RATE) {
             return u32::try_from(sum).ok();
@@ -133,6 +157,15 @@ impl Graph {
         None
     }
 
+    /// How many tokens a connection carries: one that leaves a loop, as many as its entry gets.
+    fn sent(&self, from: u32, to: u32, rates: &[Option<u32>]) -> Option<u32> {
+        let left = self.loops.of[from as usize];
+        match left.filter(|left| self.loops.of[to as usize] != Some(*left)) {
+            Some(left) => rates[self.loops.parts[left as usize].entry as usize],
+            None => rates[from as usize],
+        }
+    }
+
     fn equal_rate(
         &self,
         flat: &Flat<'_>,
@@ -142,7 +175,10 @@ impl Graph {
     ) -> Option<u32> {
         let inputs = self.incoming[index].iter();
         let known: Option<Vec<(u32, u32)>> = inputs
-            .map(|from| rates[*from as usize].map(|rate| (*from, rate)))
+            .map(|from| {
+                self.sent(*from, index as u32, rates)
+                    .map(|rate| (*from, rate))
+            })
             .collect();
         let known = known?;
         let (first, rate) = known[0];
@@ -202,6 +238,7 @@ impl Graph {
             let inputs = &self.incoming[index];
             for from in inputs {
                 ancestry.any.include(index, *from as usize);
+                self.behind_loop(&mut ancestry.any, *node, *from);
             }
             let waits_for_all = match flat.nodes[index].join {
                 JoinRule::All => true,
@@ -211,6 +248,7 @@ impl Graph {
             if waits_for_all {
                 for from in inputs {
                     ancestry.certain.include(index, *from as usize);
+                    self.behind_loop(&mut ancestry.certain, *node, *from);
                 }
             } else {
                 // Whichever token comes first: only what is behind all of them is certain.
@@ -219,6 +257,19 @@ impl Graph {
         }
         ancestry.before_handlers(flat, held);
         ancestry
+    }
+
+    /// What leaves a loop waits until all of it is at rest: `node` comes after all of the loop that
+    /// `from` is in. What comes before that comes before its entry.
+    fn behind_loop(&self, before: &mut Bits, node: u32, from: u32) {
+        let left = self.loops.of[from as usize];
+        if let Some(left) = left.filter(|left| self.loops.of[node as usize] != Some(*left)) {
+            let part = &self.loops.parts[left as usize];
+            before.include(node as usize, part.entry as usize);
+            for member in &part.nodes {
+                before.add(node as usize, *member as usize);
+            }
+        }
     }
 }
 
@@ -285,7 +336,12 @@ impl Bits {
         for word in 0..self.words {
             self.bits[row * self.words + word] |= self.bits[from * self.words + word];
         }
-        self.bits[row * self.words + from / 64] |= 1 << (from % 64);
+        self.add(row, from);
+    }
+
+    /// Adds one node to the set of `row`.
+    fn add(&mut self, row: usize, member: usize) {
+        self.bits[row * self.words + member / 64] |= 1 << (member % 64);
     }
 
     /// Adds what every one of `inputs`, each with itself, has in common.
@@ -346,7 +402,7 @@ fn cycle(flat: &Flat<'_>, graph: &Graph, waits: &[usize]) -> Diagnostic {
         pointer,
         format!("nodes wait for each other: {}", names.join(" → ")),
     )
-    .hint("take one of these connections away; loops come with `loop: true` in a later version");
+    .hint("take one of these connections away, or write `loop: true` at the one that goes back");
     if let Some(range) = closing.and_then(|connection| connection.origin.range()) {
         diagnostic = diagnostic.range(range);
     }

@@ -3,7 +3,8 @@
 //! Everything that can be known before a run is settled here, once per version, and every problem
 //! is reported at once. Start reading at [`plan`].
 //!
-//! From there: `lookup` finds what is named, `graph` settles order and rates, `nodes` compiles,
+//! From there: `lookup` finds what is named, `graph` settles order and rates, `loops` finds what
+//! comes round, `nodes` compiles,
 //! `expressions` knows what may be read where, and `codes` lists every problem. Because it knows which
 //! texts are expressions, [`rename_node`] is here too.
 //!
@@ -53,6 +54,7 @@ mod flat;
 mod graph;
 mod literals;
 mod lookup;
+mod loops;
 mod nodes;
 mod partial;
 mod rename;

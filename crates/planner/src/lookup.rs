@@ -65,8 +65,7 @@ impl<'a> Builder<'a> {
         .ok()
     }
 
-    /// The connections with dense indices, those with unknown ports or inputs reported. What closes
-    /// a loop is refused elsewhere, and would only be reported as a cycle once more.
+    /// The connections with dense indices, those with unknown ports or inputs reported.
     pub(crate) fn edges(
         &mut self,
         actions: &[Option<&ActionMetadata>],
@@ -78,7 +77,7 @@ impl<'a> Builder<'a> {
         }
         let connections = self.flat.connections.clone();
         let mut edges = Vec::with_capacity(connections.len());
-        for connection in connections.into_iter().filter(|c| !c.closes_loop) {
+        for connection in connections {
             let (from, to) = (&connection.from, &connection.to);
             let (Some(from), Some(to)) =
                 (self.by_id.get(from.as_str()), self.by_id.get(to.as_str()))

@@ -211,6 +211,7 @@ impl<'t> Cut<'t> {
                 }
                 None if cut.runs.insert(next) => {
                     open.extend(cut.before(next));
+                    open.extend(cut.loops_before(next));
                     open.extend(cut.read(next).into_iter().filter(|read| *read != next));
                 }
                 None => {}
@@ -231,6 +232,25 @@ impl<'t> Cut<'t> {
     fn before(&self, node: u32) -> impl Iterator<Item = u32> {
         let edges = self.plan.incoming(node).iter();
         edges.map(|edge| self.plan.connections[*edge as usize].from)
+    }
+
+    /// The nodes of the loops that lead to this one: they come to an end as a whole. A node that is to
+    /// run alone needs only what leads to it at once.
+    fn loops_before(&self, node: u32) -> Vec<u32> {
+        if matches!(self.trial.extent, Extent::Only(_)) {
+            return Vec::new();
+        }
+        let loops = self.before(node).filter_map(|from| self.plan.loop_of(from));
+        let left = loops.filter(|before| self.plan.loop_of(node) != Some(*before));
+        left.flat_map(|before| self.plan.loops[before as usize].nodes.clone())
+            .collect()
+    }
+
+    /// Whether all nodes of the loop that this one is in run.
+    fn comes_round(&self, node: u32) -> bool {
+        let within = self.plan.loop_of(node);
+        let part = within.map(|within| &self.plan.loops[within as usize]);
+        part.is_some_and(|part| part.nodes.iter().all(|node| self.runs.contains(node)))
     }
 
     /// The nodes at the top that expressions of this one and of its body read.
@@ -316,6 +336,10 @@ impl<'t> Cut<'t> {
                 continue;
             };
             if !self.runs.contains(&to) || !self.keeps(from) {
+                continue;
+            }
+            // A part of a loop has one round.
+            if connection.closes_loop && !self.comes_round(to) {
                 continue;
             }
             let mut connection = connection.clone();

@@ -80,13 +80,6 @@ pub(crate) fn check(
                 .push(Diagnostic::error(codes::CREDENTIALS, at("credentials"), message).hint(hint));
         }
     }
-    for connection in &flat.connections {
-        if connection.closes_loop || connection.max_rounds.is_some() {
-            let pointer = connection.origin.pointer().to_owned();
-            let hint = "use `for_each` for a known list";
-            diagnostics.push(refuse(pointer, "a connection with `loop`", hint));
-        }
-    }
     if !definition.triggers.is_empty() {
         diagnostics.push(Diagnostic::lint(
             codes::TRIGGERS,

@@ -145,13 +145,7 @@ fn a_cycle_is_named_once() {
     check(
         "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set }]\nconnections: [a -> b -> c -> b]",
         &[
-            "PLAN_CYCLE /connections/0: nodes wait for each other: b → c → b (take one of these connections away; loops come with `loop: true` in a later version)",
-        ],
-    );
-    check(
-        "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }]\nconnections: [a -> b, { from: b, to: a, loop: true }]",
-        &[
-            "PLAN_UNSUPPORTED /connections/1: a connection with `loop` cannot be run by this version (use `for_each` for a known list)",
+            "PLAN_CYCLE /connections/0: nodes wait for each other: b → c → b (take one of these connections away, or write `loop: true` at the one that goes back)",
         ],
     );
 }
@@ -449,6 +443,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }]\nconnections: [a.done -> b]",
     "nodes: [{ id: a, action: data.set }, { id: b, action: data.merge }]\nconnections: [a -> b]",
     "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }]\nconnections: [a -> b -> a]",
+    "nodes: [{ id: a, action: data.set }]\nconnections: [{ from: a, to: a, loop: true, max_rounds: 10001 }]",
     "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, join: each }, { id: d, action: data.set }]\nconnections: [a -> c, b -> c, c -> d, a -> d]",
     "nodes: [{ id: a, action: data.set, join: { count: 1 } }]",
     "nodes: [{ id: a, action: data.set, when: $nodes.b.success }, { id: b, action: data.set }]",

@@ -260,3 +260,18 @@ nodes:
     };
     assert_eq!(tried(yaml, &only("write")).unwrap_err(), inside);
 }
+
+#[test]
+fn a_loop_runs_whole_before_what_follows_it_and_a_part_of_it_once() {
+    let yaml = "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set }, { id: z, action: data.set }]\nconnections: [a -> b -> c, { from: c, to: a, loop: true }, b -> z]";
+    let until = |id: &str| {
+        let extent = Extent::Until(node(id));
+        let wanted = Trial {
+            extent,
+            ..Trial::default()
+        };
+        shown(&tried(yaml, &wanted).unwrap())
+    };
+    assert_eq!(until("z"), "a b c z | a->b b->c c->a b->z");
+    assert_eq!(until("b"), "a b | a->b");
+}

@@ -28,8 +28,14 @@ pub(super) fn flowchart(plan: &ExecutionPlan) -> String {
         } else {
             format!("|\"{}\"|", escaped(&parts.join(": ")))
         };
+        // What goes back is dotted.
+        let arrow = if connection.closes_loop {
+            "-.->"
+        } else {
+            "-->"
+        };
         lines.push(format!(
-            "    n{} -->{label} n{}",
+            "    n{} {arrow}{label} n{}",
             connection.from, connection.to
         ));
     }

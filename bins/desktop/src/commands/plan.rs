@@ -74,6 +74,7 @@ fn document(
                 "to": plan.node(connection.to).id,
                 "input": connection.input,
                 "condition": connection.condition.as_ref().map(Program::source),
+                "loop": connection.closes_loop,
             })
         })
         .collect();

@@ -1,9 +1,11 @@
 //! What follows from the state as it is: launching, timers, parking, ending.
 
-use nebula_action::ActionKind;
+use nebula_action::{ActionError, ActionKind};
 
 use super::{Machine, Task, Turn};
-use crate::{Command, EndReason, Ending, Fact, InstanceStatus, Key, ParkReason, state::TOP};
+use crate::{
+    At, Command, EndReason, Ending, Fact, InstanceStatus, Key, ParkReason, state::TOP, tokens,
+};
 
 impl Machine {
     /// Everything that follows from the state as it is now.
@@ -123,6 +125,10 @@ impl Machine {
             self.enter(key, turn);
             return;
         }
+        if let Some(error) = self.beyond_its_rounds(key.at) {
+            self.ask_collect(key.at, Some(error), turn);
+            return;
+        }
         let node = self.plan.node(key.at.node);
         let inert = node.disabled || node.pin.is_some();
         let list = key.item.is_none() && (node.for_each.is_some() || node.each_item);
@@ -140,6 +146,19 @@ impl Machine {
             journal_start,
         };
         self.ask(key, Task::Run, attempt, command, turn);
+    }
+
+    /// Why an activation may not run: its loop has had all of its rounds.
+    fn beyond_its_rounds(&self, at: At) -> Option<ActionError> {
+        let number = self.plan.loop_of(at.node)?;
+        let frame = self.state.frames.get(at.frame)?;
+        let most = self.plan.loops[number as usize].max_rounds;
+        let beyond = tokens::is_beyond(frame, &self.plan, at.node);
+        beyond.then(|| {
+            let message =
+                format!("the loop goes on after {most} rounds; `max_rounds` allows no more");
+            ActionError::limit("LOOP_TOO_LONG", message)
+        })
     }
 
     /// The highest attempt number that an instance has used.

@@ -5,7 +5,7 @@ use std::{collections::HashMap, ops::Range};
 use nebula_core::NodeId;
 use nebula_expression::{Program, Root};
 
-use super::{PlanConnection, PlanOutput, PlanParts};
+use super::{PlanConnection, PlanLoop, PlanOutput, PlanParts};
 
 /// Adjacency as flat arrays: the connections of node `n` are `offsets[n]..offsets[n + 1]`.
 #[derive(Debug, Clone)]
@@ -24,6 +24,10 @@ pub(super) struct Graph {
     extent_of: Vec<u32>,
     /// For each node: the body that it has.
     body_of: Vec<Option<u32>>,
+    /// For each node: the loop that it is in.
+    loop_of: Vec<Option<u32>>,
+    /// For each loop: the connections that leave it.
+    exits: Vec<Vec<u32>>,
     /// Only asked, never walked: its order reaches nothing.
     by_id: HashMap<NodeId, u32>,
 }
@@ -41,18 +45,20 @@ impl Graph {
             .flat_map(|(extent, ends)| std::iter::repeat_n(extent, (ends[1] - ends[0]) as usize));
         let mut graph = Self {
             out_offsets: offsets(count, edges.iter().map(|c| c.from)),
-            in_offsets: offsets(count, edges.iter().map(|c| c.to)),
-            in_edges: vec![0; edges.len()],
+            in_offsets: offsets(count, forward(edges).map(|(_, c)| c.to)),
+            in_edges: vec![0; forward(edges).count()],
             reads: vec![Vec::new(); count],
             reads_inputs: vec![false; count],
             output_reads: Vec::new(),
             extent_of: extent_of.collect(),
             extents,
             body_of: vec![None; count],
+            loop_of: vec![None; count],
+            exits: vec![Vec::new(); parts.loops.len()],
             by_id: HashMap::with_capacity(count),
         };
         let mut next = graph.in_offsets.clone();
-        for (edge, connection) in (0_u32..).zip(edges) {
+        for (edge, connection) in forward(edges) {
             let slot = &mut next[connection.to as usize];
             graph.in_edges[*slot as usize] = edge;
             *slot += 1;
@@ -74,6 +80,7 @@ impl Graph {
             return Err("a connection leads into a body, or out of one");
         }
         graph.check_order(parts)?;
+        graph.find_loops(parts)?;
         graph.find_reads(parts);
         Ok(graph)
     }
@@ -91,6 +98,14 @@ impl Graph {
 
     pub(super) fn extent_of(&self, node: u32) -> u32 {
         self.extent_of[node as usize]
+    }
+
+    pub(super) fn loop_of(&self, node: u32) -> Option<u32> {
+        self.loop_of[node as usize]
+    }
+
+    pub(super) fn exits(&self, number: u32) -> &[u32] {
+        &self.exits[number as usize]
     }
 
     pub(super) fn body_of(&self, owner: u32) -> Option<u32> {
@@ -123,7 +138,7 @@ impl Graph {
         &self.output_reads
     }
 
-    /// Tokens come to rest only if no path comes round.
+    /// Tokens come to rest only if no path comes round but through what closes a loop.
     fn check_order(&self, parts: &PlanParts) -> Result<(), &'static str> {
         let nodes = 0..parts.nodes.len() as u32;
         let mut waits: Vec<_> = nodes
@@ -135,7 +150,8 @@ impl Graph {
         while let Some(node) = ready.pop() {
             reached += 1;
             let range = self.outgoing(node);
-            for connection in &parts.connections[range.start as usize..range.end as usize] {
+            let leaving = &parts.connections[range.start as usize..range.end as usize];
+            for (_, connection) in forward(leaving) {
                 let waits = &mut waits[connection.to as usize];
                 *waits -= 1;
                 if *waits == 0 {
@@ -148,6 +164,40 @@ impl Graph {
         } else {
             Err("nodes wait for each other")
         }
+    }
+
+    /// Each node of a loop is reached from its entry, and only the entry from outside.
+    fn find_loops(&mut self, parts: &PlanParts) -> Result<(), &'static str> {
+        for (number, part) in (0_u32..).zip(&parts.loops) {
+            if part.max_rounds == 0 || !part.nodes.contains(&part.entry) {
+                return Err("a loop has no round, or no beginning");
+            }
+            for node in &part.nodes {
+                let before = self.loop_of[*node as usize].replace(number);
+                let inside = self.extent_of(*node) == self.extent_of(part.entry);
+                let reached = *node == part.entry || !self.incoming(*node).is_empty();
+                if before.is_some() || !inside || !reached {
+                    return Err("a node is in two loops, or a loop holds what it does not reach");
+                }
+            }
+        }
+        for (edge, connection) in (0_u32..).zip(&parts.connections) {
+            let (from, to) = (self.loop_of(connection.from), self.loop_of(connection.to));
+            let begins = |number: u32| parts.loops[number as usize].entry == connection.to;
+            let begins = to.is_some_and(begins);
+            let fits = match (from == to, connection.closes_loop) {
+                (true, true) => begins,
+                (true, false) => !begins,
+                (false, closes) => !closes && (to.is_none() || begins),
+            };
+            if !fits {
+                return Err("a loop begins elsewhere than at its entry");
+            }
+            if let Some(left) = from.filter(|_| from != to) {
+                self.exits[left as usize].push(edge);
+            }
+        }
+        Ok(())
     }
 
     fn find_reads(&mut self, parts: &PlanParts) {
@@ -184,6 +234,12 @@ impl Graph {
             .filter_map(|reference| self.index_of(&reference.node))
             .collect()
     }
+}
+
+/// The connections that close no loop, each with its index.
+fn forward(edges: &[PlanConnection]) -> impl Iterator<Item = (u32, &PlanConnection)> {
+    let edges = (0_u32..).zip(edges);
+    edges.filter(|(_, connection)| !connection.closes_loop)
 }
 
 fn reads_inputs(program: &Program) -> bool {
@@ -247,6 +303,10 @@ fn check_indices(parts: &PlanParts) -> Result<(), &'static str> {
         .all(|c| known(c.from) && known(c.to))
     {
         return Err("a connection leads to a node that is not there");
+    }
+    let in_loop = |part: &PlanLoop| part.nodes.iter().all(|node| known(*node));
+    if !parts.loops.iter().all(in_loop) {
+        return Err("a loop has a node that is not there");
     }
     if !outputs.all(|output| output_nodes(output).iter().all(|node| known(*node))) {
         return Err("the output names a node that is not there");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     Activation, ExecutionPlan, Failure, PlanBody, PlanOutput,
     activation::there,
-    tokens::{Round, Token},
+    tokens::{Looping, Round, Token},
 };
 
 /// The frame of the top level.
@@ -98,6 +98,9 @@ pub(crate) struct Frame {
     queues: Vec<VecDeque<Token>>,
     /// Activations that have not ended.
     pub(crate) open: u32,
+    /// Loops that have begun and are not over, by number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) loops: BTreeMap<u32, Looping>,
     /// `$json` of its start nodes; the top level has the input of the execution.
     #[serde(
         default,
@@ -185,6 +188,7 @@ impl Frame {
     /// Whether no token waits and no activation is open.
     pub(crate) fn is_quiet(&self) -> bool {
         self.open == 0
+            && self.loops.is_empty()
             && self.queues.iter().all(VecDeque::is_empty)
             && self.nodes.iter().all(|node| node.round.is_empty())
     }
@@ -219,6 +223,7 @@ impl Frame {
     /// Takes every token away, as nothing that they would start is to run.
     pub(crate) fn drop_tokens(&mut self) {
         self.queues.iter_mut().for_each(VecDeque::clear);
+        self.loops.clear();
         for node in &mut self.nodes {
             node.filled = 0;
             node.round = Round::default();

@@ -12,6 +12,7 @@ mod ending;
 mod errors;
 mod items;
 mod joins;
+mod loops;
 mod paths;
 mod pauses;
 mod poison;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use nebula_action::{ActionKind, ControlKind, EffectClass};
-use nebula_execution::{ExecutionPlan, InstanceId, PlanConnection, PlanNode, Taken};
+use nebula_execution::{ExecutionPlan, InstanceId, PlanConnection, PlanLoop, PlanNode, Taken};
 use nebula_workflow::{JoinRest, JoinRule, OnError, OnIndeterminate};
 use proptest::prelude::*;
 
 use super::{
-    connection, node, plan_of, program,
+    connection, loops_of, node, plan_of, program,
     world::{Act, Script},
 };
 
@@ -44,6 +44,8 @@ pub(crate) struct Edge {
     pub(crate) to: usize,
     pub(crate) error: bool,
     pub(crate) taken: bool,
+    /// It goes back to where its loop begins, in so many rounds.
+    pub(crate) back: Option<u32>,
 }
 
 fn nodes(plain: bool) -> impl Strategy<Value = Node> {
@@ -113,9 +115,13 @@ pub(crate) fn cases(plain: bool) -> impl Strategy<Value = Case> {
         (any::<u16>(), any::<u16>(), any::<u8>(), any::<u8>()),
         0..14,
     );
+    let back = proptest::collection::vec(
+        (any::<u16>(), any::<u16>(), any::<u8>(), 0..5_u32),
+        0..if plain { 1 } else { 4 },
+    );
     let timeout = proptest::option::weighted(0.15, 1..400_u64);
-    (nodes, edges, 1..5_u32, timeout, any::<u64>()).prop_map(
-        move |(mut nodes, picks, concurrency, timeout, seed)| {
+    (nodes, (edges, back), 1..5_u32, timeout, any::<u64>()).prop_map(
+        move |(mut nodes, (picks, back), concurrency, timeout, seed)| {
             let count = nodes.len();
             let mut edges: Vec<Edge> = Vec::new();
             for (a, b, error, taken) in picks {
@@ -131,7 +137,25 @@ pub(crate) fn cases(plain: bool) -> impl Strategy<Value = Case> {
                         to,
                         error,
                         taken: taken < 200,
+                        back: None,
                     });
+                }
+            }
+            for (a, b, error, rounds) in back {
+                let (a, b) = (usize::from(a) % count, usize::from(b) % count);
+                let edge = Edge {
+                    from: a.max(b),
+                    to: a.min(b),
+                    error: error < 50 && nodes[a.max(b)].on_error == OnError::Route,
+                    taken: true,
+                    back: Some(rounds),
+                };
+                let same = |e: &Edge| (e.from, e.to, e.error) == (edge.from, edge.to, edge.error);
+                if !edges.iter().any(same) {
+                    edges.push(edge);
+                    if !are_loops(&nodes, &edges) {
+                        edges.pop();
+                    }
                 }
             }
             balance(&mut nodes, &edges);
@@ -147,14 +171,52 @@ pub(crate) fn cases(plain: bool) -> impl Strategy<Value = Case> {
     )
 }
 
+/// The loops of edges; so short that some are too long.
+fn loops(edges: &[Edge]) -> Vec<PlanLoop> {
+    let ends = edges
+        .iter()
+        .map(|edge| (edge.from as u32, edge.to as u32, edge.back.is_some()));
+    let mut loops = loops_of(&ends.collect::<Vec<_>>());
+    loops.iter_mut().for_each(|part| part.max_rounds = 3);
+    loops
+}
+
+/// Whether every loop begins at one node, and once, as the planner demands.
+fn are_loops(nodes: &[Node], edges: &[Edge]) -> bool {
+    let loops = loops(edges);
+    let rates = balance(&mut nodes.to_vec(), edges);
+    let one_entry = |part: &PlanLoop| {
+        let inside = |node: usize| part.nodes.contains(&(node as u32));
+        let mut entered = edges.iter().filter(|e| inside(e.to) && !inside(e.from));
+        entered.all(|edge| edge.to == part.entry as usize)
+            && rates[part.entry as usize] == 1
+            && loops
+                .iter()
+                .all(|other| other == part || !inside(other.entry as usize))
+    };
+    let inside = |edge: &Edge, part: &PlanLoop| {
+        let ends = [edge.from as u32, edge.to as u32];
+        part.entry == ends[1] && ends.iter().all(|end| part.nodes.contains(end))
+    };
+    let mut back = edges.iter().filter(|edge| edge.back.is_some());
+    let closed = back.all(|edge| loops.iter().any(|part| inside(edge, part)));
+    closed && loops.iter().all(one_entry)
+}
+
 /// Makes joins `each` where inputs of unequal rate meet, as the planner demands; and keeps rates small.
-fn balance(nodes: &mut [Node], edges: &[Edge]) {
+fn balance(nodes: &mut [Node], edges: &[Edge]) -> Vec<u32> {
+    let loops = loops(edges);
+    let left = |from: usize, to: usize| {
+        let inside = |part: &&PlanLoop, node: usize| part.nodes.contains(&(node as u32));
+        let part = loops.iter().find(|part| inside(part, from))?;
+        (!inside(&part, to)).then_some(part.entry as usize)
+    };
     let mut rates = vec![1_u32; nodes.len()];
     for to in 0..nodes.len() {
         let inputs: Vec<u32> = edges
             .iter()
-            .filter(|e| e.to == to)
-            .map(|e| rates[e.from])
+            .filter(|e| e.to == to && e.back.is_none())
+            .map(|e| rates[left(e.from, to).unwrap_or(e.from)])
             .collect();
         let Some(first) = inputs.first() else {
             continue;
@@ -173,6 +235,7 @@ fn balance(nodes: &mut [Node], edges: &[Edge]) {
             rates[to] = *first;
         }
     }
+    rates
 }
 
 impl Case {
@@ -183,7 +246,8 @@ impl Case {
             .enumerate()
             .map(|(index, it)| {
                 let mut node = node(&format!("n{index}"));
-                let inputs = self.edges.iter().filter(|edge| edge.to == index).count() as u32;
+                let forward = self.edges.iter().filter(|edge| edge.back.is_none());
+                let inputs = forward.filter(|edge| edge.to == index).count() as u32;
                 node.effect = it.effect;
                 node.join = match it.join {
                     1 => JoinRule::Any,
@@ -212,10 +276,14 @@ impl Case {
             .iter()
             .map(|edge| {
                 let port = if edge.error { "error" } else { "main" };
-                connection(&nodes, edge.from as u32, port, edge.to as u32)
+                PlanConnection {
+                    closes_loop: edge.back.is_some(),
+                    ..connection(&nodes, edge.from as u32, port, edge.to as u32)
+                }
             })
             .collect();
         let mut parts = plan_of(nodes, edges);
+        parts.loops = loops(&self.edges);
         parts.concurrency = self.concurrency;
         parts.timeout = self.timeout.map(std::time::Duration::from_millis);
         Arc::new(ExecutionPlan::new(parts).unwrap())
@@ -234,12 +302,14 @@ impl Script for Case {
         node.acts[place.min(node.acts.len() - 1)]
     }
 
-    fn taken(&self, plan: &ExecutionPlan, node: u32, port: &str) -> Taken {
+    fn taken(&self, plan: &ExecutionPlan, instance: &InstanceId, port: &str) -> Taken {
+        let (node, _) = self.of(instance.node.as_str());
         let leaving = self
             .edges
             .iter()
-            .filter(|e| e.from == node as usize && e.error == (port == "error"));
-        let taken = leaving.filter(|edge| edge.taken);
+            .filter(|e| e.from == node && e.error == (port == "error"));
+        let goes_on = |rounds: u32| instance.activation <= rounds;
+        let taken = leaving.filter(|edge| edge.taken && edge.back.is_none_or(goes_on));
         Taken::Only(
             taken
                 .map(|edge| plan.node(edge.to as u32).id.as_str().into())

@@ -2,20 +2,25 @@
 //! after every decision.
 //!
 //! A plan is `connections; node: attributes; …`, such as `a -> b, a.error -> c; b: once, retry 2`.
+//! A connection to `^a` goes back to `a`, where its loop begins.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod case;
 pub(crate) mod script;
 pub(crate) mod world;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use nebula_action::{ActionKind, ControlKind, EffectClass, InterfaceVersion};
 use nebula_core::{ActionId, Digest, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
     Command, Decision, Entry, Event, ExecutionPlan, Fact, InstanceId, Machine, NewExecution,
-    PLAN_FORMAT, PlanBody, PlanConnection, PlanHandler, PlanNode, PlanOutput, PlanParts, Rest,
-    StartOptions, StoredEntry, UnparkDecision, decode, encode,
+    PLAN_FORMAT, PlanBody, PlanConnection, PlanHandler, PlanLoop, PlanNode, PlanOutput, PlanParts,
+    Rest, StartOptions, StoredEntry, UnparkDecision, decode, encode,
 };
 use nebula_expression::{CompileOptions, Program};
 use nebula_workflow::{Backoff, Jitter, JoinRest, JoinRule, OnError, OnIndeterminate, RetryPolicy};
@@ -68,6 +73,7 @@ pub(crate) fn connection(nodes: &[PlanNode], from: u32, port: &str, to: u32) -> 
         input: "main".into(),
         condition: None,
         name: nodes[to as usize].id.as_str().into(),
+        closes_loop: false,
     }
 }
 
@@ -85,6 +91,7 @@ pub(crate) fn plan_of(nodes: Vec<PlanNode>, connections: Vec<PlanConnection>) ->
         nodes,
         connections,
         bodies: Vec::new(),
+        loops: Vec::new(),
         output: PlanOutput::Nodes(Vec::new()),
         concurrency: 16,
         timeout: None,
@@ -109,12 +116,16 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
             let mut last: Option<(u32, String)> = None;
             for end in part.split("->").map(str::trim) {
                 let (id, port) = end.split_once('.').unwrap_or((end, "main"));
+                let (back, id) = (id.starts_with('^'), id.trim_start_matches('^'));
                 let to = index(nodes, id);
                 if let Some((from, port)) = last {
                     if port == "error" {
                         nodes[from as usize].on_error = OnError::Route;
                     }
-                    connections.push(connection(nodes, from, &port, to));
+                    connections.push(PlanConnection {
+                        closes_loop: back,
+                        ..connection(nodes, from, &port, to)
+                    });
                 }
                 last = Some((to, port.to_owned()));
             }
@@ -170,6 +181,9 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
     let bodies = bodies.collect();
     let mut parts = plan_of(nodes, connections);
     parts.bodies = bodies;
+    let edges = parts.connections.iter();
+    let edges = edges.map(|edge| (edge.from, edge.to, edge.closes_loop));
+    parts.loops = loops_of(&edges.collect::<Vec<_>>());
     for section in attributes {
         let (id, attributes) = section.split_once(':').unwrap();
         for attribute in attributes.split(',').map(str::trim) {
@@ -206,6 +220,11 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
                 "fails" => node.on_indeterminate = OnIndeterminate::Fail,
                 "reconciles" => node.reconciles = true,
                 "items" => node.for_each = Some(program("$input")),
+                "rounds" => {
+                    let (id, most) = (node.id.clone(), number());
+                    let begins = |part: &&mut PlanLoop| parts.nodes[part.entry as usize].id == id;
+                    parts.loops.iter_mut().find(begins).unwrap().max_rounds = most;
+                }
                 "window" => node.concurrency = number(),
                 "first" => node.priority = number(),
                 "wait" => node.kind = ActionKind::Control(ControlKind::Wait),
@@ -218,6 +237,33 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
         }
     }
     Arc::new(ExecutionPlan::new(parts).unwrap())
+}
+
+/// The loops of connections, each `(from, to, whether it goes back)`; the most rounds are the default.
+pub(crate) fn loops_of(connections: &[(u32, u32, bool)]) -> Vec<PlanLoop> {
+    let reached = |from: u32, forward: bool| {
+        let mut found = BTreeSet::from([from]);
+        let mut next = vec![from];
+        while let Some(node) = next.pop() {
+            for (from, to, _) in connections {
+                let (from, to) = if forward { (*from, *to) } else { (*to, *from) };
+                if from == node && found.insert(to) {
+                    next.push(to);
+                }
+            }
+        }
+        found
+    };
+    let entries = connections.iter().filter(|(_, _, back)| *back);
+    let entries: BTreeSet<u32> = entries.map(|(_, to, _)| *to).collect();
+    let loops = entries.into_iter().map(|entry| PlanLoop {
+        entry,
+        nodes: (&reached(entry, true) & &reached(entry, false))
+            .into_iter()
+            .collect(),
+        max_rounds: 1_000,
+    });
+    loops.collect()
 }
 
 fn kind_of_body(word: &str) -> ControlKind {

@@ -25,7 +25,7 @@ pub(crate) enum Act {
 pub(crate) trait Script {
     fn act(&self, instance: &InstanceId, attempt: u32) -> Act;
     /// Which of its connections of a port are taken.
-    fn taken(&self, plan: &ExecutionPlan, node: u32, port: &str) -> Taken;
+    fn taken(&self, plan: &ExecutionPlan, instance: &InstanceId, port: &str) -> Taken;
     fn items(&self, node: &str) -> u32;
     fn skips(&self, node: &str) -> bool;
     fn waits(&self, node: &str) -> bool;
@@ -433,8 +433,7 @@ impl<'s> World<'s> {
     }
 
     fn taken(&self, instance: &InstanceId, port: &str) -> Taken {
-        let node = self.rig.plan.index_of(instance.node.as_str()).unwrap();
-        self.script.taken(&self.rig.plan, node, port)
+        self.script.taken(&self.rig.plan, instance, port)
     }
 }
 

@@ -109,7 +109,7 @@ impl Fold<'_> {
     /// A node that was held back begins, after everything else of the run has come to rest or was
     /// given up.
     fn called(&mut self, number: u32, node: u32) {
-        let now = self.at;
+        let (plan, now) = (self.plan, self.at);
         for inner in self.state.frames.inside(number) {
             self.state.frames.close(inner);
         }
@@ -131,7 +131,7 @@ impl Fold<'_> {
             frame.drop_tokens();
         }
         frame.called.push(Called { node, failure });
-        tokens::call(frame, number, node, now, self.fresh);
+        tokens::call(frame, plan, (number, node), now, self.fresh);
     }
 
     fn run_closed(&mut self, number: u32) {
