@@ -30,6 +30,7 @@ pub fn of(nodes: u32) -> Chain {
         trigger: Value::Null,
         origin: None,
         repeats: None,
+        trial: None,
         grants: Grants::default(),
         folder: None,
     };
