@@ -1,6 +1,6 @@
 //! Digits, and what stands around them.
 
-use super::{Currency, Decimal, Format, Grouping, Notation, Shown, Sign, Style, UnitWidth};
+use super::{Decimal, Format, Grouping, Notation, Shown, Sign, Style, UnitWidth};
 use crate::locale::{Locale, Part};
 
 /// The whole text of a number; `None` is one that is not finite.
@@ -187,7 +187,9 @@ fn around(
     {
         let pattern = compact.unwrap_or_else(|| line("currency"));
         let parts = filled(pattern, inner, "compact", currency.name(format.locale, one));
-        return signed_amount(parts, sign, &currency, format.locale);
+        // The forms with a word of a power of ten have none for accounts.
+        let accounting = currency.accounting && compact.is_none();
+        return signed_amount(parts, sign, accounting, format.locale);
     }
     let inner = match compact {
         Some(pattern) => filled(pattern, inner, "compact", ""),
@@ -271,7 +273,7 @@ fn filled(pattern: &str, inner: Vec<Part>, kind: &'static str, currency: &str) -
 fn signed_amount(
     mut parts: Vec<Part>,
     sign: Option<Part>,
-    currency: &Currency,
+    accounting: bool,
     locale: Locale,
 ) -> Vec<Part> {
     if let [first, second, ..] = &parts[..]
@@ -287,7 +289,7 @@ fn signed_amount(
     let parentheses = locale
         .line("accounting")
         .is_some_and(|line| line.starts_with('('));
-    if currency.accounting && parentheses && sign.kind == "minusSign" {
+    if accounting && parentheses && sign.kind == "minusSign" {
         parts.insert(0, Part::of("literal", "("));
         parts.push(Part::of("literal", ")"));
     } else {
