@@ -3,7 +3,7 @@
 
 mod check;
 
-use check::{check, code_of, run, value};
+use check::{check, code_of, limited, run, value};
 use nebula_expression::{Context, JsonScope, Limits, Mode, Program};
 use serde_json::{Value, json};
 
@@ -150,17 +150,6 @@ fn what_new_and_instanceof_cannot_take_is_refused() {
         assert!(found.contains(hint), "{expr}: {found}");
     }
     assert_eq!(value("new Set([1]).foo", &Value::Null), Ok(None));
-}
-
-fn limited(expr: &str, data: &Value, limits: Limits) -> Result<Option<Value>, &'static str> {
-    let program = Program::compile(expr, &Default::default()).unwrap();
-    let context = Context {
-        limits,
-        ..Context::default()
-    };
-    program
-        .evaluate(&JsonScope(data), &context)
-        .map_err(|error| error.code)
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 mod check;
 
-use check::{check, code_of, run};
-use nebula_expression::{CompileOptions, Context, JsonScope, Limits, Mode, Program};
+use check::{check, code_of, limited, run};
+use nebula_expression::{Limits, Mode};
 use serde_json::{Value, json};
 
 #[test]
@@ -45,17 +45,6 @@ fn half_characters_are_kept_and_compare_as_unknown_ones() {
         &Value::Null,
         &json!(true),
     );
-}
-
-fn limited(expr: &str, data: &Value, limits: Limits) -> Result<Option<Value>, &'static str> {
-    let program = Program::compile(expr, &CompileOptions::default()).unwrap();
-    let context = Context {
-        limits,
-        ..Context::default()
-    };
-    program
-        .evaluate(&JsonScope(data), &context)
-        .map_err(|error| error.code)
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use nebula_expression::{CompileOptions, Context, ExpressionError, JsonScope, Mode, Program};
+use nebula_expression::{
+    CompileOptions, Context, ExpressionError, JsonScope, Limits, Mode, Program,
+};
 use serde_json::Value;
 
 /// Compiles and evaluates; the first error of either.
@@ -66,4 +68,20 @@ pub(crate) fn refuse(expr: &str, expected: &[&str]) {
         .map(|(code, text)| format!("{code}@{text}"))
         .collect();
     assert_eq!(found, expected, "{expr}");
+}
+
+/// What an expression gives within these limits, or the code of its error.
+pub(crate) fn limited(
+    expr: &str,
+    data: &Value,
+    limits: Limits,
+) -> Result<Option<Value>, &'static str> {
+    let program = Program::compile(expr, &CompileOptions::default()).unwrap();
+    let context = Context {
+        limits,
+        ..Context::default()
+    };
+    program
+        .evaluate(&JsonScope(data), &context)
+        .map_err(|error| error.code)
 }
