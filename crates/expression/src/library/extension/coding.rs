@@ -92,12 +92,17 @@ pub(super) fn url_encode<'a>(
     this: Val<'a>,
     args: Args<'a, '_>,
 ) -> Outcome<'a> {
-    let whole = args.get(0).truthy();
-    let name = if whole {
-        "encodeURI"
-    } else {
-        "encodeURIComponent"
-    };
+    of_uri(m, this, args, ["encodeURI", "encodeURIComponent"])
+}
+
+/// The first function for a whole address, if the argument is true; else the second, for a part.
+fn of_uri<'a>(
+    m: &mut Machine<'a>,
+    this: Val<'a>,
+    args: Args<'a, '_>,
+    [whole, part]: [&'static str; 2],
+) -> Outcome<'a> {
+    let name = if args.get(0).truthy() { whole } else { part };
     named(m, name, Args(&[this]))
 }
 
@@ -107,13 +112,7 @@ pub(super) fn url_decode<'a>(
     this: Val<'a>,
     args: Args<'a, '_>,
 ) -> Outcome<'a> {
-    let whole = args.get(0).truthy();
-    let name = if whole {
-        "decodeURI"
-    } else {
-        "decodeURIComponent"
-    };
-    named(m, name, Args(&[this]))
+    of_uri(m, this, args, ["decodeURI", "decodeURIComponent"])
 }
 
 /// The object's fields as the query of an address: `a=1&b=x+y`.
