@@ -1,13 +1,14 @@
 //! `cargo xtask expr-fuzz`: generated expressions here and in Node.js, as many as one likes.
 //!
-//! The generator, the comparison and the search for the smallest case are the test
-//! `generated_cases_agree_with_node` of `nebula-expression`; this tells it how many and from where.
+//! Generators and comparison are the tests of `nebula-expression` whose names begin with
+//! `generated_`: expressions, patterns, and numbers and dates in the words of languages. This tells
+//! each of them how many cases, and from which seed.
 
 use std::process::ExitCode;
 
 use crate::stage::{Outcome, cargo, passes, shout};
 
-/// Cases of a run that says no number.
+/// Cases of each generator in a run that says no number.
 const CASES: u64 = 200_000;
 
 /// Runs the command with its own arguments.
@@ -16,9 +17,8 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
         shout("usage: cargo xtask expr-fuzz [--cases N] [--seed S]");
         return ExitCode::from(2);
     };
-    let mut command = cargo(
-        "test --package nebula-expression --test differential generated_cases -- --nocapture",
-    );
+    let mut command =
+        cargo("test --package nebula-expression --test differential generated_ -- --nocapture");
     command
         .env("NEBULA_FUZZ_CASES", cases.to_string())
         .env("NEBULA_FUZZ_SEED", seed.to_string());

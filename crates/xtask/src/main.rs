@@ -29,7 +29,8 @@ Developer commands:
                       evaluate the cases of test262 and count right, wrong and refused ones;
                       --refused shows those that are refused and not excluded
   cargo xtask expr-fuzz [--cases N] [--seed S]
-                      compare generated expressions with Node.js: 200,000, or N
+                      compare generated expressions, patterns, numbers and dates with Node.js:
+                      200,000 of each, or N
 
 Environment:
   NEBULA_REQUIRE_BACKENDS=1    a tool or server that a test needs and that is not there is a failure

@@ -303,7 +303,7 @@ impl Maker {
 const CASES: u64 = 4_000;
 
 #[test]
-fn numbers_in_the_words_of_languages_agree_with_node() {
+fn generated_numbers_in_the_words_of_languages_agree_with_node() {
     let (cases, seed) = (
         asked("NEBULA_FUZZ_CASES").unwrap_or(CASES),
         asked("NEBULA_FUZZ_SEED").unwrap_or(0),
@@ -315,7 +315,7 @@ fn numbers_in_the_words_of_languages_agree_with_node() {
 }
 
 #[test]
-fn dates_in_the_words_of_languages_agree_with_node() {
+fn generated_dates_in_the_words_of_languages_agree_with_node() {
     let (cases, seed) = (
         asked("NEBULA_FUZZ_CASES").unwrap_or(CASES),
         asked("NEBULA_FUZZ_SEED").unwrap_or(0),
