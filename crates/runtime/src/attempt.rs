@@ -1,4 +1,4 @@
-//! What the machine commands, done: resolve, run, evaluate what follows.
+//! Attempts, from their parameters to their end.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -7,40 +7,20 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use indexmap::IndexMap;
-use nebula_action::{
-    ActionContext, ActionError, ActionKind, ActionResult, Deferred, ErrorClass, PORT_MAIN,
-    Reconciled,
-};
+use nebula_action::{ActionError, ActionKind, ErrorClass, PORT_MAIN};
 use nebula_core::Digest;
 use nebula_execution::{
-    EvaluationScope, Event, InstanceId, MAX_VALUE_DEPTH, NamedSignal, Outcome, PlanNode,
-    PlanOutput, Taken,
+    Event, InstanceId, NamedSignal,
     control::{self, ControlOutcome},
-    is_storable,
 };
-use nebula_expression::Context;
 use nebula_ports::{Code, Invocation};
-use nebula_validator::Schema;
-use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
+use serde_json::Value;
 
 use crate::{
     drive::{Drive, called_off},
-    evaluate::{self, failed, node_of},
+    evaluate::node_of,
+    finish::{End, Finished},
 };
-
-/// An attempt that has ended.
-pub(crate) struct Finished {
-    instance: InstanceId,
-    micros: u64,
-    end: End,
-}
-
-enum End {
-    Result(Result<ActionResult, ActionError>),
-    Reconciled(Result<Reconciled, ActionError>),
-}
 
 impl Drive {
     /// Makes an attempt: in place if nothing outside is touched, else beside the others.
@@ -220,238 +200,6 @@ impl Drive {
         }
     }
 
-    /// Resolves everything that an attempt gets.
-    fn prepare(
-        &mut self,
-        instance: &InstanceId,
-        attempt: u32,
-        index: u32,
-        node: &PlanNode,
-    ) -> Result<(Arc<EvaluationScope>, ActionContext, Value), ActionError> {
-        let item = self.item(instance)?;
-        let scope = Arc::new(evaluate::scope(&self.machine, instance, item));
-        let context = evaluate::context(&self.machine, instance, &self.shared.ports.clock);
-        let input = self.resolve(node, &scope, &context)?;
-        let idempotency_key = match &node.idempotency_key {
-            None => self.machine.idempotency_key(instance),
-            Some(program) => own_key(program.resolve(&*scope, &context))?,
-        };
-        let deferred = deferred(node, &scope, &context);
-        let action_context = ActionContext {
-            tenant: self.lease.tenant.clone(),
-            execution: self.lease.execution,
-            node: node.id.clone(),
-            attempt,
-            idempotency_key,
-            now: self.machine.ready_at(instance),
-            seed: self.machine.seed(instance),
-            timeout: node.timeout,
-            cancellation: CancellationToken::new(),
-            grants: self.grants.of(index)?,
-            protected: self.shared.protected.clone(),
-            folder: self.grants.folder.clone(),
-            deferred,
-        };
-        Ok((scope, action_context, input))
-    }
-
-    /// The parameters of a node over a scope, checked against the action's schema.
-    pub(crate) fn resolve(
-        &self,
-        node: &PlanNode,
-        scope: &EvaluationScope,
-        context: &Context,
-    ) -> Result<Value, ActionError> {
-        let input = node.parameters.resolve(scope, context).map_err(|error| {
-            let class = ErrorClass::InvalidInput {
-                pointer: error.pointer.clone(),
-            };
-            ActionError::new(error.error.code, error.to_string(), class)
-        })?;
-        self.check_input(node, &input)?;
-        Ok(input)
-    }
-
-    /// Checks resolved parameters against the action's schema, where they were not known to the planner.
-    fn check_input(&self, node: &PlanNode, input: &Value) -> Result<(), ActionError> {
-        if node
-            .parameters
-            .resolved
-            .values()
-            .all(|program| program.as_literal().is_some())
-        {
-            return Ok(());
-        }
-        let Some(registered) = self.shared.registry.registered(&node.action, node.version) else {
-            return Ok(());
-        };
-        match registered.parameters.check(input).first() {
-            None => Ok(()),
-            Some(problem) => Err(ActionError::invalid_input(
-                "PARAMETER_INVALID",
-                problem.pointer.clone(),
-                format!(
-                    "parameter `{}` of `{}`: {}",
-                    problem.pointer, node.action, problem.message
-                ),
-            )),
-        }
-    }
-
-    /// Evaluates `when`; where it is false or fails, the machine has been told.
-    pub(crate) fn gate_open(&mut self, instance: &InstanceId, node: &PlanNode) -> bool {
-        let Some(when) = node.when.as_ref().filter(|_| instance.item.is_none()) else {
-            return true;
-        };
-        let scope = evaluate::scope(&self.machine, instance, None);
-        let context = evaluate::context(&self.machine, instance, &self.shared.ports.clock);
-        match when.evaluate_condition(&scope, &context) {
-            Ok(true) => return true,
-            Ok(false) => self.tell(Event::Skipped {
-                instance: instance.clone(),
-            }),
-            Err(error) => self.failed_with(instance.clone(), failed("`when`", &error), 0),
-        }
-        false
-    }
-
-    pub(crate) fn json(&self, instance: &InstanceId) -> Arc<Value> {
-        let (plan, state) = (self.machine.plan(), self.machine.state());
-        let at = state.find(plan, instance);
-        at.map(|at| state.json(plan, at)).unwrap_or_default()
-    }
-
-    /// Tells the machine how an attempt ended.
-    pub(crate) fn attempt_finished(&mut self, finished: Finished) {
-        let Finished {
-            instance,
-            micros,
-            end,
-        } = finished;
-        self.running.remove(&instance);
-        match end {
-            End::Result(Ok(result)) => {
-                let port = result.port.unwrap_or_else(|| PORT_MAIN.to_owned());
-                self.succeeded(
-                    instance,
-                    Arc::new(result.value),
-                    &port,
-                    result.lineage,
-                    micros,
-                );
-            }
-            End::Result(Err(error)) => self.failed_with(instance, error, micros),
-            End::Reconciled(Ok(Reconciled::Happened(value))) => {
-                self.succeeded(instance, Arc::new(value), PORT_MAIN, None, micros);
-            }
-            End::Reconciled(Ok(Reconciled::NotHappened)) => {
-                let message = "the attempt was lost, and its effect did not happen";
-                self.failed_with(
-                    instance,
-                    ActionError::retryable("WORKER_LOST", message),
-                    micros,
-                );
-            }
-            End::Reconciled(Ok(Reconciled::Unknown)) => {
-                let message =
-                    "the attempt was lost, and the action cannot say whether its effect happened";
-                let error = ActionError::new("WORKER_LOST", message, ErrorClass::Unknown);
-                self.unreconciled(instance, error);
-            }
-            End::Reconciled(Err(error)) => self.unreconciled(instance, error),
-        }
-    }
-
-    fn succeeded(
-        &mut self,
-        instance: InstanceId,
-        output: Arc<Value>,
-        port: &str,
-        lineage: Option<Vec<u32>>,
-        micros: u64,
-    ) {
-        if !is_storable(&output) {
-            let message = format!(
-                "the result is nested deeper than {MAX_VALUE_DEPTH}, which no journal can hold"
-            );
-            return self.failed_with(
-                instance,
-                ActionError::limit("OUTPUT_TOO_DEEP", message),
-                micros,
-            );
-        }
-        let clock = &self.shared.ports.clock;
-        let taken = evaluate::taken(&self.machine, &instance, port, clock, |scope| {
-            scope.after_success(&instance, output.clone(), port)
-        });
-        match taken {
-            Ok(taken) => {
-                let outcome = Outcome::Succeeded {
-                    output,
-                    port: port.into(),
-                    lineage,
-                    taken,
-                };
-                self.tell(Event::Finished {
-                    instance,
-                    outcome,
-                    micros,
-                });
-            }
-            Err(error) => self.failed_with(instance, error, micros),
-        }
-    }
-
-    pub(crate) fn failed_with(&mut self, instance: InstanceId, error: ActionError, micros: u64) {
-        let (error, taken) = self.taken_on_failure(&instance, error);
-        self.tell(Event::Finished {
-            instance,
-            outcome: Outcome::Failed { error, taken },
-            micros,
-        });
-    }
-
-    fn unreconciled(&mut self, instance: InstanceId, error: ActionError) {
-        let (error, taken) = self.taken_on_failure(&instance, error);
-        self.tell(Event::Unreconciled {
-            instance,
-            error,
-            taken,
-        });
-    }
-
-    /// Which connections a final failure takes; if their conditions fail too, none, and the error says so.
-    fn taken_on_failure(&self, instance: &InstanceId, error: ActionError) -> (ActionError, Taken) {
-        let plan = self.machine.plan();
-        let Some(port) = plan.failure_port(node_of(plan, instance)) else {
-            return (error, Taken::All);
-        };
-        let clock = &self.shared.ports.clock;
-        let taken = evaluate::taken(&self.machine, instance, port, clock, |scope| {
-            scope.after_failure(instance, &error, port)
-        });
-        match taken {
-            Ok(taken) => (error, taken),
-            Err(condition) => {
-                let message = format!("{}; then {}", error.message, condition.message);
-                (ActionError { message, ..error }, Taken::Only(Vec::new()))
-            }
-        }
-    }
-
-    /// Evaluates the connections of an instance whose timer is due.
-    pub(crate) fn fire(&mut self, instance: InstanceId) {
-        let json = self.json(&instance);
-        let clock = &self.shared.ports.clock;
-        let taken = evaluate::taken(&self.machine, &instance, PORT_MAIN, clock, |scope| {
-            scope.after_success(&instance, json, PORT_MAIN)
-        });
-        match taken {
-            Ok(taken) => self.tell(Event::Fired { instance, taken }),
-            Err(error) => self.failed_with(instance, error, 0),
-        }
-    }
-
     /// Asks the action what became of an attempt that an earlier holder lost.
     pub(crate) fn reconcile(&mut self, instance: InstanceId, attempt: u32) {
         let plan = self.machine.plan().clone();
@@ -492,91 +240,6 @@ impl Drive {
                 end: End::Reconciled(reconciled),
             }
         }));
-    }
-
-    /// Evaluates what the execution gives.
-    pub(crate) fn evaluate_output(&mut self) {
-        let plan = self.machine.plan().clone();
-        let state = self.machine.state();
-        let result = |node: u32| {
-            let activations = state.activations(node).iter().rev();
-            activations
-                .filter_map(|activation| activation.output.clone())
-                .next()
-        };
-        let output = match &plan.output {
-            PlanOutput::Node(node) => {
-                Ok(result(*node).map(Arc::unwrap_or_clone).unwrap_or_default())
-            }
-            PlanOutput::Nodes(nodes) => {
-                let results = nodes.iter().filter_map(|node| {
-                    let value = Arc::unwrap_or_clone(result(*node)?);
-                    Some((plan.node(*node).id.to_string(), value))
-                });
-                Ok(Value::Object(results.collect::<Map<_, _>>()))
-            }
-            PlanOutput::Program(program) => {
-                let scope = EvaluationScope::of_output(&plan, state, self.machine.id());
-                let context: Context =
-                    evaluate::execution_context(&self.machine, &self.shared.ports.clock);
-                program
-                    .resolve(&scope, &context)
-                    .map(Option::unwrap_or_default)
-                    .map_err(|error| {
-                        ActionError::new(
-                            error.error.code,
-                            format!("`output`: {error}"),
-                            ErrorClass::Fatal,
-                        )
-                    })
-            }
-        };
-        let output = output.and_then(|output| self.fits_output_schema(output));
-        self.tell(Event::Output(output));
-    }
-
-    /// Holds what the execution gives against the workflow's `output_schema`: callers rely on it.
-    fn fits_output_schema(&self, output: Value) -> Result<Value, ActionError> {
-        let schema = &self.machine.plan().output_schema;
-        if schema.is_null() {
-            return Ok(output);
-        }
-        let wrong =
-            |message: String| ActionError::fatal("OUTPUT_INVALID", format!("`output`: {message}"));
-        let schema = Schema::compile(schema).map_err(|error| wrong(error.to_string()))?;
-        match schema.check(&output).first() {
-            None => Ok(output),
-            Some(problem) => Err(wrong(problem.to_string())),
-        }
-    }
-}
-
-/// The parameters of a node that are programs, ready to be asked over a scope.
-pub(crate) fn deferred(
-    node: &PlanNode,
-    scope: &Arc<EvaluationScope>,
-    context: &Context,
-) -> IndexMap<String, Deferred> {
-    let programs = node.parameters.deferred.iter().map(|(path, program)| {
-        let program = Deferred::new(program.clone(), scope.clone(), context.clone());
-        (path.clone(), program)
-    });
-    programs.collect()
-}
-
-fn own_key(
-    resolved: Result<Option<Value>, nebula_parameter::ResolveError>,
-) -> Result<String, ActionError> {
-    let wrong = |message: String| {
-        ActionError::invalid_input("IDEMPOTENCY_KEY", "/idempotency_key", message)
-    };
-    match resolved {
-        Ok(Some(Value::String(key))) if !key.is_empty() => Ok(key),
-        Ok(Some(Value::Number(key))) => Ok(key.to_string()),
-        Ok(_) => Err(wrong(
-            "`idempotency_key` must give a text that is not empty".to_owned(),
-        )),
-        Err(error) => Err(wrong(error.to_string())),
     }
 }
 

@@ -11,9 +11,9 @@ use serde_json::Value;
 use tracing::warn;
 
 use crate::{
-    attempt,
     drive::Drive,
     evaluate::{self, node_of},
+    prepare,
 };
 
 impl Drive {
@@ -36,7 +36,7 @@ impl Drive {
         let context = evaluate::context(&self.machine, whole, &self.shared.ports.clock);
         let input = self.resolve(node, &scope, &context)?;
         let ready_at = self.machine.ready_at(whole);
-        let deferred = attempt::deferred(node, &scope, &context);
+        let deferred = prepare::deferred(node, &scope, &context);
         match control::decide(ControlKind::ForEach, &input, &deferred, ready_at)? {
             ControlOutcome::Items(list) => Ok(Arc::new(list)),
             _ => Ok(Arc::default()),
@@ -78,12 +78,12 @@ impl Drive {
         let scope = Arc::new(scope);
         let context = evaluate::context(&self.machine, &whole, &self.shared.ports.clock);
         let input = self.resolve(node, &scope, &context)?;
-        let mut deferred = attempt::deferred(node, &scope, &context);
+        let mut deferred = prepare::deferred(node, &scope, &context);
         if let (Some(until), Some(ended)) = (deferred.get_mut("until"), index.checked_sub(1)) {
             // It is asked about the round that has just ended.
             let scope =
                 evaluate::scope(&self.machine, &whole, None).with_round(ended, last.clone());
-            *until = attempt::deferred(node, &Arc::new(scope), &context)
+            *until = prepare::deferred(node, &Arc::new(scope), &context)
                 .shift_remove("until")
                 .unwrap_or_else(|| until.clone());
         }
@@ -110,7 +110,7 @@ impl Drive {
         let scope = Arc::new(scope);
         let context = evaluate::context(&self.machine, &instance, &self.shared.ports.clock);
         let mut handler = None;
-        for (path, condition) in attempt::deferred(node, &scope, &context) {
+        for (path, condition) in prepare::deferred(node, &scope, &context) {
             let Some(name) = path.strip_prefix("catch/") else {
                 continue;
             };

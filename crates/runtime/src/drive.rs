@@ -13,20 +13,14 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{BoxFuture, Timestamp};
-use nebula_execution::{
-    Command, Entry, Event, Fact, InstanceId, ItemOutcome, Machine, Rest, Signal, Status, Taken,
-    UnparkDecision,
-};
-use nebula_ports::{Granted, Invocation, Lease, PortError, Renewed, SLOT_PREFIX};
+use nebula_execution::{Command, Entry, Event, InstanceId, Machine, Rest, Status};
+use nebula_ports::{Granted, Invocation, Lease, PortError};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::debug;
 
-use crate::{attempt::Finished, evaluate, grants::NodeGrants, worker::Shared};
-
-/// How many inbox items are read at a time.
-const INBOX_PAGE: usize = 100;
+use crate::{finish::Finished, flush::weight, grants::NodeGrants, worker::Shared};
 
 /// How an execution left the worker's hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +60,9 @@ pub(crate) struct Drive {
     /// By our own clock: until when the lease is certainly ours.
     pub(crate) lease_until: Duration,
     /// By our own clock: when it is to be renewed.
-    renew_at: Duration,
+    pub(crate) renew_at: Duration,
     pub(crate) last_snapshot: u64,
-    commands: VecDeque<Command>,
+    pub(crate) commands: VecDeque<Command>,
     pub(crate) attempts: FuturesUnordered<BoxFuture<'static, Finished>>,
     pub(crate) running: BTreeMap<InstanceId, CancellationToken>,
     /// Attempts that are resolved and begin once their start is committed.
@@ -271,67 +265,6 @@ impl Drive {
         }
     }
 
-    /// Lets running attempts finish within the grace period, then gives the lease back.
-    async fn drain(&mut self) -> Result<Driven, Stop> {
-        let clock = self.shared.ports.clock.clone();
-        let grace = clock.sleep(self.shared.config.grace);
-        tokio::pin!(grace);
-        while !self.attempts.is_empty() {
-            let renew_in = self.renew_at.saturating_sub(clock.monotonic());
-            tokio::select! {
-                biased;
-                Some(finished) = self.attempts.next() => {
-                    self.attempt_finished(finished);
-                    // What would follow is left to the next holder.
-                    self.commands.clear();
-                }
-                () = &mut grace => break,
-                () = clock.sleep(renew_in) => self.renew().await?,
-            }
-        }
-        for token in self.running.values() {
-            token.cancel();
-        }
-        while let (false, Some(finished)) = (self.attempts.is_empty(), self.ended_at_once()) {
-            self.attempt_finished(finished);
-            self.commands.clear();
-        }
-        // What did not stop ends here: the outcomes of the others are worth a commit.
-        self.attempts.clear();
-        if let Rest::Ended(status) = self.machine.rest() {
-            self.commit_last(status, None).await?;
-            return Ok(Driven::Ended);
-        }
-        self.commit_release().await?;
-        Ok(Driven::Rests {
-            due: Some(clock.now()),
-        })
-    }
-
-    fn ended_at_once(&mut self) -> Option<Finished> {
-        use futures_util::FutureExt;
-        self.attempts.next().now_or_never().flatten()
-    }
-
-    /// Whether what waits has grown to what one step should hold, or has waited for long enough: a
-    /// crash costs no more pure work than that.
-    fn must_flush(&self) -> bool {
-        let config = &self.shared.config;
-        if self.pending.is_empty() {
-            return false;
-        }
-        let age = || {
-            self.shared
-                .ports
-                .clock
-                .monotonic()
-                .saturating_sub(self.pending_since)
-        };
-        self.pending.len() >= config.flush_entries
-            || self.pending_bytes >= config.flush_bytes.as_usize()
-            || age() >= config.flush_after
-    }
-
     /// Tells the machine, takes its entries and commands.
     pub(crate) fn tell(&mut self, event: Event) {
         let at = self
@@ -396,144 +329,6 @@ impl Drive {
             |command| matches!(command, Command::Abort { instance: other } if other == instance),
         )
     }
-
-    /// Reads what is in the inbox and not yet in the machine; says whether there was something.
-    async fn read_inbox(&mut self) -> Result<bool, Stop> {
-        if self.inbox_head <= self.inbox_through || self.machine.state().end_status().is_some() {
-            return Ok(false);
-        }
-        let repo = self.shared.ports.executions.clone();
-        let (tenant, id) = (&self.lease.tenant, self.lease.execution);
-        let items = repo
-            .inbox(tenant, id, self.inbox_through, INBOX_PAGE)
-            .await?;
-        if items.is_empty() {
-            return Ok(false);
-        }
-        for item in items {
-            self.inbox_through = item.seq;
-            self.inbox_head = self.inbox_head.max(item.seq);
-            self.marked = true;
-            if item.kind.starts_with(SLOT_PREFIX) {
-                // The queue of the key says who holds a slot; this only woke us.
-                continue;
-            }
-            match Signal::from_inbox(&item.kind, &item.payload) {
-                Ok(signal) => self.signalled(signal),
-                Err(error) => warn!(execution = %id, %error, "a signal is passed over"),
-            }
-        }
-        Ok(true)
-    }
-
-    fn signalled(&mut self, signal: Signal) {
-        let taken = match &signal {
-            Signal::Unpark {
-                instance: Some(instance),
-                decision,
-            } => self.taken_by(instance, decision),
-            _ => Taken::All,
-        };
-        self.tell(Event::Signalled { signal, taken });
-    }
-
-    /// Which connections a person's decision about an instance takes.
-    fn taken_by(&self, instance: &InstanceId, decision: &UnparkDecision) -> Taken {
-        let plan = self.machine.plan();
-        let Some(node) = plan.index_of(instance.node.as_str()) else {
-            return Taken::All;
-        };
-        let clock = &self.shared.ports.clock;
-        let taken = match decision {
-            UnparkDecision::Succeeded(output) => {
-                let main = nebula_action::PORT_MAIN;
-                evaluate::taken(&self.machine, instance, main, clock, |scope| {
-                    scope.after_success(instance, output.clone(), main)
-                })
-            }
-            UnparkDecision::Failed => match plan.failure_port(node) {
-                Some(port) => {
-                    let error = evaluate::activation(&self.machine, instance);
-                    let error = error.and_then(|activation| activation.error.clone());
-                    let error = error.unwrap_or_else(|| ActionError::fatal("UNKNOWN", ""));
-                    evaluate::taken(&self.machine, instance, port, clock, |scope| {
-                        scope.after_failure(instance, &error, port)
-                    })
-                }
-                None => Ok(Taken::All),
-            },
-            UnparkDecision::Retry => Ok(Taken::All),
-        };
-        taken.unwrap_or_else(|error| {
-            warn!(%instance, %error, "no connection is taken after the decision");
-            Taken::Only(Vec::new())
-        })
-    }
-
-    /// Makes sure that the lease is ours before something begins: a slow answer of the store may
-    /// have outlasted it.
-    async fn hold(&mut self) -> Result<(), Stop> {
-        let clock = self.shared.ports.clock.clone();
-        if clock.monotonic() < self.lease_until {
-            return Ok(());
-        }
-        self.renew().await?;
-        if clock.monotonic() < self.lease_until {
-            Ok(())
-        } else {
-            Err(Stop::Lost)
-        }
-    }
-
-    /// Keeps the lease, and learns what is in the inbox.
-    async fn renew(&mut self) -> Result<(), Stop> {
-        let clock = self.shared.ports.clock.clone();
-        let asked = clock.monotonic();
-        let repo = self.shared.ports.executions.clone();
-        let lease = self.lease.clone();
-        let answers = self.within_lease(repo.renew(std::slice::from_ref(&lease)));
-        match answers.await? {
-            Ok(answers) => match answers.first() {
-                Some(Renewed::Renewed { inbox_head }) => {
-                    self.inbox_head = self.inbox_head.max(*inbox_head);
-                    self.renewed_at(asked);
-                    Ok(())
-                }
-                Some(Renewed::Lost) | None => Err(Stop::Lost),
-            },
-            Err(error) if clock.monotonic() < self.lease_until => {
-                warn!(execution = %lease.execution, %error, "could not renew the lease; trying again");
-                self.renew_at = clock.monotonic() + self.shared.config.lease_ttl / 20;
-                Ok(())
-            }
-            Err(_) => Err(Stop::Lost),
-        }
-    }
-
-    /// Waits for the store, but where attempts run, no longer than the lease is certainly ours:
-    /// then they must end, whatever the answer will be.
-    pub(crate) fn within_lease<T, C: Future<Output = T>>(
-        &self,
-        call: C,
-    ) -> impl Future<Output = Result<T, Stop>> + use<T, C> {
-        let clock = self.shared.ports.clock.clone();
-        let left = self.lease_until.saturating_sub(clock.monotonic());
-        let acting = !self.attempts.is_empty();
-        async move {
-            tokio::select! {
-                biased;
-                answer = call => Ok(answer),
-                () = clock.sleep(left), if acting => Err(Stop::Lost),
-            }
-        }
-    }
-
-    /// The lease was granted or renewed by a call that began then, by our own clock.
-    pub(crate) fn renewed_at(&mut self, asked: Duration) {
-        let config = &self.shared.config;
-        self.lease_until = asked + config.lease_ttl.saturating_sub(config.lease_margin);
-        self.renew_at = asked + config.lease_ttl / 3;
-    }
 }
 
 impl Drop for Drive {
@@ -552,34 +347,4 @@ pub(crate) fn called_off() -> ActionError {
         "it was told to stop before it began",
         ErrorClass::Cancelled,
     )
-}
-
-/// About how many bytes the results in a fact have; what else is in it is small.
-fn weight(fact: &Fact) -> usize {
-    match fact {
-        Fact::AttemptSucceeded { output, .. } => value_weight(output),
-        Fact::SignalReceived(signal) | Fact::SignalSent { signal, .. } => {
-            value_weight(&signal.payload)
-        }
-        Fact::ItemsSettled { outcomes, .. } => {
-            let results = outcomes.iter().map(|outcome| match outcome {
-                ItemOutcome::Ok(value) => value_weight(value),
-                ItemOutcome::Error(error) => error.message.len(),
-            });
-            results.sum()
-        }
-        _ => 0,
-    }
-}
-
-fn value_weight(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(value_weight).sum(),
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| key.len() + value_weight(value))
-            .sum(),
-        _ => 8,
-    }
 }

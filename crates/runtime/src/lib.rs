@@ -23,15 +23,24 @@
 //! - A holder that may have been overtaken stops its attempts and writes nothing more.
 //! - All work hangs on the future of [`Worker::run`]: dropping it stops everything.
 
+mod adopt;
 mod attempt;
 mod bodies;
 mod commit;
 mod config;
+mod drain;
 mod drive;
 mod evaluate;
+mod finish;
+mod flush;
 mod grants;
+mod hands;
+mod inbox;
 mod items;
+mod lease;
 mod load;
+mod output;
+mod prepare;
 mod signals;
 mod turn;
 mod worker;

@@ -3,29 +3,24 @@
 use std::{
     collections::BTreeMap,
     future::pending,
-    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use nebula_action::Protected;
 use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId, Offload};
 use nebula_ports::{
-    Acquired, Delivery, ExecutionRepo, Granted, Incarnation, Lease, LeaseRequest, PortError,
-    Receipt, SandboxRunner, Task, TaskQueue, WorkflowRepo,
+    Delivery, ExecutionRepo, Incarnation, Lease, LeaseRequest, PortError, SandboxRunner, TaskQueue,
+    WorkflowRepo,
 };
 use nebula_registry::Registry;
-use nebula_telemetry::{Bus, EventKind, ExecutionEvent};
+use nebula_telemetry::Bus;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, warn};
 
-use crate::{
-    WorkerConfig,
-    drive::{Drive, Driven},
-    load::PlanCache,
-};
+use crate::{WorkerConfig, adopt::Adopted, load::PlanCache};
 
 /// What a worker asks of the world.
 #[derive(Debug, Clone)]
@@ -49,7 +44,7 @@ pub struct WorkerPorts {
 /// Drives executions. Cheap to clone; all clones are the same worker.
 #[derive(Debug, Clone)]
 pub struct Worker {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// What all drives of a worker share.
@@ -63,9 +58,9 @@ pub(crate) struct Shared {
     pub(crate) incarnation: Incarnation,
     pub(crate) plans: PlanCache,
     /// Executions in this worker's hands, with the bell of each.
-    live: Mutex<BTreeMap<ExecutionId, Arc<Notify>>>,
-    adopt: mpsc::Sender<Handed>,
-    adopted: Mutex<Option<mpsc::Receiver<Handed>>>,
+    pub(crate) live: Mutex<BTreeMap<ExecutionId, Arc<Notify>>>,
+    pub(crate) adopt: mpsc::Sender<Handed>,
+    pub(crate) adopted: Mutex<Option<mpsc::Receiver<Handed>>>,
 }
 
 /// Why [`Worker::run`] came back.
@@ -80,18 +75,10 @@ pub enum WorkerStopped {
 }
 
 /// A creator's lease, and when by our clock it was asked for.
-type Handed = (Lease, Duration);
-
-/// How one execution left the worker's hands.
-struct Done {
-    execution: ExecutionId,
-    receipt: Option<Receipt>,
-    task: Task,
-    driven: Result<Driven, PortError>,
-}
+pub(crate) type Handed = (Lease, Duration);
 
 /// After a failure of the store, how long a delivery stays away.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long one call for tasks waits at most.
 const RECEIVE_WAIT: Duration = Duration::from_secs(3_600);
 
@@ -124,48 +111,11 @@ impl Worker {
         }
     }
 
-    /// What a creator asks for so that this worker can [`Worker::adopt`] what it creates, and the
-    /// time by this worker's clock: the lease lasts from no earlier than that.
-    #[must_use]
-    pub fn lease_request(&self) -> (LeaseRequest, Duration) {
-        (self.request(), self.shared.ports.clock.monotonic())
-    }
-
-    fn request(&self) -> LeaseRequest {
+    pub(crate) fn request(&self) -> LeaseRequest {
         LeaseRequest {
             holder: self.shared.incarnation,
             ttl: self.shared.config.lease_ttl,
         }
-    }
-
-    /// Takes over the lease that a creator got with [`Worker::lease_request`], at the time that it
-    /// said. Where as many as this worker may hold wait already, the lease is given back, and
-    /// whoever has room finds the execution. If the worker does not run, the lease expires and the
-    /// sweep finds the execution.
-    ///
-    /// # Cancel safety
-    /// A dropped call leaves the lease to expire.
-    pub async fn adopt(&self, lease: Lease, asked: Duration) {
-        let Err(mpsc::error::TrySendError::Full((lease, _))) =
-            self.shared.adopt.try_send((lease, asked))
-        else {
-            return;
-        };
-        self.give_back(lease).await;
-    }
-
-    /// Gives back a lease that was never used, and rings for its execution.
-    async fn give_back(&self, lease: Lease) {
-        if let Err(error) = self.shared.ports.executions.release(&lease).await {
-            debug!(execution = %lease.execution, %error, "could not release; the lease expires");
-            return;
-        }
-        let task = Task {
-            tenant: lease.tenant,
-            execution: lease.execution,
-            priority: 0,
-        };
-        self.ring(task, Duration::ZERO).await;
     }
 
     /// Drives executions until `shutdown`, then lets attempts finish within the grace period,
@@ -278,279 +228,9 @@ impl Worker {
             Ok(())
         })
     }
-
-    fn drive_delivered(
-        &self,
-        delivery: Delivery,
-        shutdown: CancellationToken,
-    ) -> BoxFuture<'_, Result<(), PortError>> {
-        let Delivery { task, receipt, .. } = delivery;
-        let execution = task.execution;
-        Box::pin(async move {
-            let driven = self.caught(execution, async {
-                let repo = &self.shared.ports.executions;
-                // Asked before the call, so that our clock runs out before the store's.
-                let asked = self.shared.ports.clock.monotonic();
-                let max_grants = self.shared.config.max_grants;
-                match repo
-                    .acquire(&task.tenant, execution, self.request(), max_grants)
-                    .await?
-                {
-                    Acquired::Granted(granted) => self.drive(*granted, asked, shutdown).await,
-                    Acquired::Poisoned { grants } => {
-                        warn!(%execution, grants, "parked: nobody who had it made progress");
-                        self.tell_of_poison(&task).await;
-                        Ok(Driven::NotOurs)
-                    }
-                    other => {
-                        debug!(%execution, ?other, "nothing to do");
-                        Ok(Driven::NotOurs)
-                    }
-                }
-            });
-            let done = Done {
-                execution,
-                receipt: Some(receipt),
-                driven: driven.await,
-                task: task.clone(),
-            };
-            self.settle(done).await
-        })
-    }
-
-    fn drive_adopted(
-        &self,
-        lease: Lease,
-        asked: Duration,
-        shutdown: CancellationToken,
-    ) -> BoxFuture<'_, Result<(), PortError>> {
-        let execution = lease.execution;
-        let task = Task {
-            tenant: lease.tenant.clone(),
-            execution,
-            priority: 0,
-        };
-        Box::pin(async move {
-            let driven = self.caught(execution, async {
-                let page = self
-                    .shared
-                    .ports
-                    .executions
-                    .journal(&lease.tenant, execution, 1, 1)
-                    .await?;
-                let Some(started) = page.entries.first() else {
-                    return Ok(Driven::NotOurs);
-                };
-                let nebula_execution::Fact::ExecutionStarted(begun) = &started.entry.fact else {
-                    return Ok(Driven::NotOurs);
-                };
-                let granted = Granted {
-                    status: nebula_execution::Status::Running,
-                    plan: begun.plan,
-                    snapshot: None,
-                    next_seq: 2,
-                    inbox_head: 0,
-                    inbox_through: 0,
-                    grants_without_progress: 0,
-                    lease,
-                };
-                self.drive(granted, asked, shutdown).await
-            });
-            let done = Done {
-                execution,
-                receipt: None,
-                driven: driven.await,
-                task,
-            };
-            self.settle(done).await
-        })
-    }
-
-    async fn drive(
-        &self,
-        granted: Granted,
-        asked: Duration,
-        shutdown: CancellationToken,
-    ) -> Result<Driven, PortError> {
-        let execution = granted.lease.execution;
-        let bell = Arc::new(Notify::new());
-        let ours = Ours::new(&self.shared, execution, bell.clone());
-        let machine = self.shared.load(&granted).await?;
-        let driven = Drive::new(
-            self.shared.clone(),
-            machine,
-            granted,
-            asked,
-            bell.clone(),
-            shutdown,
-        )
-        .run()
-        .await?;
-        drop(ours);
-        // A ring that came while it went to sleep was answered by its bell, and must not be lost.
-        let rung = bell.notified().now_or_never().is_some();
-        Ok(match driven {
-            Driven::Rests { .. } if rung => Driven::Rests {
-                due: Some(self.shared.ports.clock.now()),
-            },
-            driven => driven,
-        })
-    }
-
-    /// A panic of one drive must not take its neighbours along; the execution is tried again by its
-    /// next holder, and parked as poison if that does not help.
-    async fn caught(
-        &self,
-        execution: ExecutionId,
-        drive: impl Future<Output = Result<Driven, PortError>>,
-    ) -> Result<Driven, PortError> {
-        match AssertUnwindSafe(drive).catch_unwind().await {
-            Ok(driven) => driven,
-            Err(_) => {
-                error!(%execution, "driving it panicked; its lease expires");
-                Ok(Driven::Lost)
-            }
-        }
-    }
-
-    /// Acks what is done with, and rings again for what is due later.
-    async fn settle(&self, done: Done) -> Result<(), PortError> {
-        let Done {
-            execution,
-            receipt,
-            task,
-            driven,
-        } = done;
-        match driven {
-            Ok(Driven::Rests { due }) => {
-                if let Some(receipt) = receipt {
-                    self.ack(receipt).await;
-                }
-                if let Some(due) = due {
-                    let delay = due.since(self.shared.ports.clock.now());
-                    self.ring(task, delay).await;
-                }
-            }
-            Ok(Driven::Ended | Driven::NotOurs | Driven::Lost) => {
-                if let Some(receipt) = receipt {
-                    self.ack(receipt).await;
-                }
-            }
-            Err(error) => {
-                warn!(%execution, %error, "could not be driven");
-                if let Some(receipt) = receipt {
-                    let _ = self
-                        .shared
-                        .ports
-                        .queue
-                        .nack(&receipt, RETRY_AFTER, &error.message)
-                        .await;
-                }
-                if self.shared.config.stop_on_store_failure {
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Shows watchers the entry with which the store parked an execution. One that is missed costs
-    /// nothing but time, as with every event.
-    async fn tell_of_poison(&self, task: &Task) {
-        let Task {
-            tenant, execution, ..
-        } = task;
-        let repo = &self.shared.ports.executions;
-        let last = async {
-            let Some(summary) = repo.get(tenant, *execution).await? else {
-                return Ok(None);
-            };
-            let page = repo.journal(tenant, *execution, summary.entries, 1).await?;
-            Ok::<_, PortError>(page.entries.into_iter().next())
-        };
-        match last.await {
-            Ok(Some(stored)) => {
-                let event = ExecutionEvent::project(tenant, *execution, stored.seq, &stored.entry);
-                // A person may have decided already: then whoever drives it has told.
-                if matches!(event.kind, EventKind::Parked { .. }) {
-                    self.shared.bus.publish(event);
-                }
-            }
-            Ok(None) => {}
-            Err(error) => debug!(%execution, %error, "could not read why it was parked"),
-        }
-    }
-
-    /// A ring that is dropped costs time only: the sweep finds the work.
-    async fn ring(&self, task: Task, delay: Duration) {
-        if let Err(error) = self.shared.ports.queue.ring(task, delay).await {
-            debug!(%error, "could not ring");
-        }
-    }
-
-    async fn ack(&self, receipt: Receipt) {
-        if let Err(error) = self.shared.ports.queue.ack(&[receipt]).await {
-            info!(%error, "could not ack; the task comes again");
-        }
-    }
-}
-
-/// The leases that are handed over, for as long as the worker runs; given back when it stops, also
-/// when its future is dropped, so that it can run again.
-struct Adopted<'a> {
-    shared: &'a Shared,
-    leases: mpsc::Receiver<Handed>,
-}
-
-impl<'a> Adopted<'a> {
-    fn take(shared: &'a Shared) -> Result<Self, WorkerStopped> {
-        let leases = lock(&shared.adopted)
-            .take()
-            .ok_or(WorkerStopped::RunsAlready)?;
-        Ok(Self { shared, leases })
-    }
-}
-
-impl Drop for Adopted<'_> {
-    fn drop(&mut self) {
-        let (_, closed) = mpsc::channel(1);
-        let leases = std::mem::replace(&mut self.leases, closed);
-        *lock(&self.shared.adopted) = Some(leases);
-    }
-}
-
-/// Marks an execution as in this worker's hands, for as long as it lives.
-struct Ours<'a> {
-    shared: &'a Shared,
-    execution: ExecutionId,
-    bell: Arc<Notify>,
-}
-
-impl<'a> Ours<'a> {
-    fn new(shared: &'a Shared, execution: ExecutionId, bell: Arc<Notify>) -> Self {
-        lock(&shared.live).insert(execution, bell.clone());
-        Self {
-            shared,
-            execution,
-            bell,
-        }
-    }
-}
-
-impl Drop for Ours<'_> {
-    fn drop(&mut self) {
-        let mut live = lock(&self.shared.live);
-        // A later lease may have put its own bell there.
-        if live
-            .get(&self.execution)
-            .is_some_and(|bell| Arc::ptr_eq(bell, &self.bell))
-        {
-            live.remove(&self.execution);
-        }
-    }
 }
 
 /// The lock guards plain collections, which a panic cannot leave half changed.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,75 @@
+//! Executions that begin in the process that created them: their leases are handed over.
+
+use std::time::Duration;
+
+use nebula_ports::{Lease, LeaseRequest, Task};
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use crate::{
+    Worker, WorkerStopped,
+    worker::{Handed, Shared, lock},
+};
+
+impl Worker {
+    /// What a creator asks for so that this worker can [`Worker::adopt`] what it creates, and the
+    /// time by this worker's clock: the lease lasts from no earlier than that.
+    #[must_use]
+    pub fn lease_request(&self) -> (LeaseRequest, Duration) {
+        (self.request(), self.shared.ports.clock.monotonic())
+    }
+
+    /// Takes over the lease that a creator got with [`Worker::lease_request`], at the time that it
+    /// said. Where as many as this worker may hold wait already, the lease is given back, and
+    /// whoever has room finds the execution. If the worker does not run, the lease expires and the
+    /// sweep finds the execution.
+    ///
+    /// # Cancel safety
+    /// A dropped call leaves the lease to expire.
+    pub async fn adopt(&self, lease: Lease, asked: Duration) {
+        let Err(mpsc::error::TrySendError::Full((lease, _))) =
+            self.shared.adopt.try_send((lease, asked))
+        else {
+            return;
+        };
+        self.give_back(lease).await;
+    }
+
+    /// Gives back a lease that was never used, and rings for its execution.
+    pub(crate) async fn give_back(&self, lease: Lease) {
+        if let Err(error) = self.shared.ports.executions.release(&lease).await {
+            debug!(execution = %lease.execution, %error, "could not release; the lease expires");
+            return;
+        }
+        let task = Task {
+            tenant: lease.tenant,
+            execution: lease.execution,
+            priority: 0,
+        };
+        self.ring(task, Duration::ZERO).await;
+    }
+}
+
+/// The leases that are handed over, for as long as the worker runs; given back when it stops, also
+/// when its future is dropped, so that it can run again.
+pub(crate) struct Adopted<'a> {
+    shared: &'a Shared,
+    pub(crate) leases: mpsc::Receiver<Handed>,
+}
+
+impl<'a> Adopted<'a> {
+    pub(crate) fn take(shared: &'a Shared) -> Result<Self, WorkerStopped> {
+        let leases = lock(&shared.adopted)
+            .take()
+            .ok_or(WorkerStopped::RunsAlready)?;
+        Ok(Self { shared, leases })
+    }
+}
+
+impl Drop for Adopted<'_> {
+    fn drop(&mut self) {
+        let (_, closed) = mpsc::channel(1);
+        let leases = std::mem::replace(&mut self.leases, closed);
+        *lock(&self.shared.adopted) = Some(leases);
+    }
+}

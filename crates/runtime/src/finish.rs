@@ -1,0 +1,157 @@
+//! How attempts ended, as the machine is told.
+
+use std::sync::Arc;
+
+use nebula_action::{ActionError, ActionResult, ErrorClass, PORT_MAIN, Reconciled};
+use nebula_execution::{Event, InstanceId, MAX_VALUE_DEPTH, Outcome, Taken, is_storable};
+use serde_json::Value;
+
+use crate::{
+    drive::Drive,
+    evaluate::{self, node_of},
+};
+
+/// An attempt that has ended.
+pub(crate) struct Finished {
+    pub(crate) instance: InstanceId,
+    pub(crate) micros: u64,
+    pub(crate) end: End,
+}
+
+pub(crate) enum End {
+    Result(Result<ActionResult, ActionError>),
+    Reconciled(Result<Reconciled, ActionError>),
+}
+
+impl Drive {
+    /// Tells the machine how an attempt ended.
+    pub(crate) fn attempt_finished(&mut self, finished: Finished) {
+        let Finished {
+            instance,
+            micros,
+            end,
+        } = finished;
+        self.running.remove(&instance);
+        match end {
+            End::Result(Ok(result)) => {
+                let port = result.port.unwrap_or_else(|| PORT_MAIN.to_owned());
+                self.succeeded(
+                    instance,
+                    Arc::new(result.value),
+                    &port,
+                    result.lineage,
+                    micros,
+                );
+            }
+            End::Result(Err(error)) => self.failed_with(instance, error, micros),
+            End::Reconciled(Ok(Reconciled::Happened(value))) => {
+                self.succeeded(instance, Arc::new(value), PORT_MAIN, None, micros);
+            }
+            End::Reconciled(Ok(Reconciled::NotHappened)) => {
+                let message = "the attempt was lost, and its effect did not happen";
+                self.failed_with(
+                    instance,
+                    ActionError::retryable("WORKER_LOST", message),
+                    micros,
+                );
+            }
+            End::Reconciled(Ok(Reconciled::Unknown)) => {
+                let message =
+                    "the attempt was lost, and the action cannot say whether its effect happened";
+                let error = ActionError::new("WORKER_LOST", message, ErrorClass::Unknown);
+                self.unreconciled(instance, error);
+            }
+            End::Reconciled(Err(error)) => self.unreconciled(instance, error),
+        }
+    }
+
+    pub(crate) fn succeeded(
+        &mut self,
+        instance: InstanceId,
+        output: Arc<Value>,
+        port: &str,
+        lineage: Option<Vec<u32>>,
+        micros: u64,
+    ) {
+        if !is_storable(&output) {
+            let message = format!(
+                "the result is nested deeper than {MAX_VALUE_DEPTH}, which no journal can hold"
+            );
+            return self.failed_with(
+                instance,
+                ActionError::limit("OUTPUT_TOO_DEEP", message),
+                micros,
+            );
+        }
+        let clock = &self.shared.ports.clock;
+        let taken = evaluate::taken(&self.machine, &instance, port, clock, |scope| {
+            scope.after_success(&instance, output.clone(), port)
+        });
+        match taken {
+            Ok(taken) => {
+                let outcome = Outcome::Succeeded {
+                    output,
+                    port: port.into(),
+                    lineage,
+                    taken,
+                };
+                self.tell(Event::Finished {
+                    instance,
+                    outcome,
+                    micros,
+                });
+            }
+            Err(error) => self.failed_with(instance, error, micros),
+        }
+    }
+
+    pub(crate) fn failed_with(&mut self, instance: InstanceId, error: ActionError, micros: u64) {
+        let (error, taken) = self.taken_on_failure(&instance, error);
+        self.tell(Event::Finished {
+            instance,
+            outcome: Outcome::Failed { error, taken },
+            micros,
+        });
+    }
+
+    pub(crate) fn unreconciled(&mut self, instance: InstanceId, error: ActionError) {
+        let (error, taken) = self.taken_on_failure(&instance, error);
+        self.tell(Event::Unreconciled {
+            instance,
+            error,
+            taken,
+        });
+    }
+
+    /// Which connections a final failure takes; if their conditions fail too, none, and the error says so.
+    fn taken_on_failure(&self, instance: &InstanceId, error: ActionError) -> (ActionError, Taken) {
+        let plan = self.machine.plan();
+        let Some(port) = plan.failure_port(node_of(plan, instance)) else {
+            return (error, Taken::All);
+        };
+        let clock = &self.shared.ports.clock;
+        let taken = evaluate::taken(&self.machine, instance, port, clock, |scope| {
+            scope.after_failure(instance, &error, port)
+        });
+        match taken {
+            Ok(taken) => (error, taken),
+            Err(condition) => {
+                let message = format!("{}; then {}", error.message, condition.message);
+                (ActionError { message, ..error }, Taken::Only(Vec::new()))
+            }
+        }
+    }
+
+    /// Evaluates the connections of an instance whose timer is due.
+    pub(crate) fn fire(&mut self, instance: InstanceId) {
+        let json = self.json(&instance);
+        let clock = &self.shared.ports.clock;
+        let taken = evaluate::taken(&self.machine, &instance, PORT_MAIN, clock, |scope| {
+            scope.after_success(&instance, json, PORT_MAIN)
+        });
+        match taken {
+            Ok(taken) => self.tell(Event::Fired { instance, taken }),
+            Err(error) => self.failed_with(instance, error, 0),
+        }
+    }
+}

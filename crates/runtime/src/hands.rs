@@ -1,0 +1,273 @@
+//! One execution in the hands of the worker: from its delivery or hand-over to its ack.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use nebula_core::{BoxFuture, ExecutionId};
+use nebula_ports::{Acquired, Delivery, Granted, Lease, PortError, Receipt, Task};
+use nebula_telemetry::{EventKind, ExecutionEvent};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    Worker,
+    drive::{Drive, Driven},
+    worker::{RETRY_AFTER, Shared, lock},
+};
+
+/// How one execution left the worker's hands.
+struct Done {
+    execution: ExecutionId,
+    receipt: Option<Receipt>,
+    task: Task,
+    driven: Result<Driven, PortError>,
+}
+
+impl Worker {
+    pub(crate) fn drive_delivered(
+        &self,
+        delivery: Delivery,
+        shutdown: CancellationToken,
+    ) -> BoxFuture<'_, Result<(), PortError>> {
+        let Delivery { task, receipt, .. } = delivery;
+        let execution = task.execution;
+        Box::pin(async move {
+            let driven = self.caught(execution, async {
+                let repo = &self.shared.ports.executions;
+                // Asked before the call, so that our clock runs out before the store's.
+                let asked = self.shared.ports.clock.monotonic();
+                let max_grants = self.shared.config.max_grants;
+                match repo
+                    .acquire(&task.tenant, execution, self.request(), max_grants)
+                    .await?
+                {
+                    Acquired::Granted(granted) => self.drive(*granted, asked, shutdown).await,
+                    Acquired::Poisoned { grants } => {
+                        warn!(%execution, grants, "parked: nobody who had it made progress");
+                        self.tell_of_poison(&task).await;
+                        Ok(Driven::NotOurs)
+                    }
+                    other => {
+                        debug!(%execution, ?other, "nothing to do");
+                        Ok(Driven::NotOurs)
+                    }
+                }
+            });
+            let done = Done {
+                execution,
+                receipt: Some(receipt),
+                driven: driven.await,
+                task: task.clone(),
+            };
+            self.settle(done).await
+        })
+    }
+
+    pub(crate) fn drive_adopted(
+        &self,
+        lease: Lease,
+        asked: Duration,
+        shutdown: CancellationToken,
+    ) -> BoxFuture<'_, Result<(), PortError>> {
+        let execution = lease.execution;
+        let task = Task {
+            tenant: lease.tenant.clone(),
+            execution,
+            priority: 0,
+        };
+        Box::pin(async move {
+            let driven = self.caught(execution, async {
+                let page = self
+                    .shared
+                    .ports
+                    .executions
+                    .journal(&lease.tenant, execution, 1, 1)
+                    .await?;
+                let Some(started) = page.entries.first() else {
+                    return Ok(Driven::NotOurs);
+                };
+                let nebula_execution::Fact::ExecutionStarted(begun) = &started.entry.fact else {
+                    return Ok(Driven::NotOurs);
+                };
+                let granted = Granted {
+                    status: nebula_execution::Status::Running,
+                    plan: begun.plan,
+                    snapshot: None,
+                    next_seq: 2,
+                    inbox_head: 0,
+                    inbox_through: 0,
+                    grants_without_progress: 0,
+                    lease,
+                };
+                self.drive(granted, asked, shutdown).await
+            });
+            let done = Done {
+                execution,
+                receipt: None,
+                driven: driven.await,
+                task,
+            };
+            self.settle(done).await
+        })
+    }
+
+    async fn drive(
+        &self,
+        granted: Granted,
+        asked: Duration,
+        shutdown: CancellationToken,
+    ) -> Result<Driven, PortError> {
+        let execution = granted.lease.execution;
+        let bell = Arc::new(Notify::new());
+        let ours = Ours::new(&self.shared, execution, bell.clone());
+        let machine = self.shared.load(&granted).await?;
+        let driven = Drive::new(
+            self.shared.clone(),
+            machine,
+            granted,
+            asked,
+            bell.clone(),
+            shutdown,
+        )
+        .run()
+        .await?;
+        drop(ours);
+        // A ring that came while it went to sleep was answered by its bell, and must not be lost.
+        let rung = bell.notified().now_or_never().is_some();
+        Ok(match driven {
+            Driven::Rests { .. } if rung => Driven::Rests {
+                due: Some(self.shared.ports.clock.now()),
+            },
+            driven => driven,
+        })
+    }
+
+    /// A panic of one drive must not take its neighbours along; the execution is tried again by its
+    /// next holder, and parked as poison if that does not help.
+    async fn caught(
+        &self,
+        execution: ExecutionId,
+        drive: impl Future<Output = Result<Driven, PortError>>,
+    ) -> Result<Driven, PortError> {
+        match AssertUnwindSafe(drive).catch_unwind().await {
+            Ok(driven) => driven,
+            Err(_) => {
+                error!(%execution, "driving it panicked; its lease expires");
+                Ok(Driven::Lost)
+            }
+        }
+    }
+
+    /// Acks what is done with, and rings again for what is due later.
+    async fn settle(&self, done: Done) -> Result<(), PortError> {
+        let Done {
+            execution,
+            receipt,
+            task,
+            driven,
+        } = done;
+        match driven {
+            Ok(Driven::Rests { due }) => {
+                if let Some(receipt) = receipt {
+                    self.ack(receipt).await;
+                }
+                if let Some(due) = due {
+                    let delay = due.since(self.shared.ports.clock.now());
+                    self.ring(task, delay).await;
+                }
+            }
+            Ok(Driven::Ended | Driven::NotOurs | Driven::Lost) => {
+                if let Some(receipt) = receipt {
+                    self.ack(receipt).await;
+                }
+            }
+            Err(error) => {
+                warn!(%execution, %error, "could not be driven");
+                if let Some(receipt) = receipt {
+                    let _ = self
+                        .shared
+                        .ports
+                        .queue
+                        .nack(&receipt, RETRY_AFTER, &error.message)
+                        .await;
+                }
+                if self.shared.config.stop_on_store_failure {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows watchers the entry with which the store parked an execution. One that is missed costs
+    /// nothing but time, as with every event.
+    async fn tell_of_poison(&self, task: &Task) {
+        let Task {
+            tenant, execution, ..
+        } = task;
+        let repo = &self.shared.ports.executions;
+        let last = async {
+            let Some(summary) = repo.get(tenant, *execution).await? else {
+                return Ok(None);
+            };
+            let page = repo.journal(tenant, *execution, summary.entries, 1).await?;
+            Ok::<_, PortError>(page.entries.into_iter().next())
+        };
+        match last.await {
+            Ok(Some(stored)) => {
+                let event = ExecutionEvent::project(tenant, *execution, stored.seq, &stored.entry);
+                // A person may have decided already: then whoever drives it has told.
+                if matches!(event.kind, EventKind::Parked { .. }) {
+                    self.shared.bus.publish(event);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => debug!(%execution, %error, "could not read why it was parked"),
+        }
+    }
+
+    /// A ring that is dropped costs time only: the sweep finds the work.
+    pub(crate) async fn ring(&self, task: Task, delay: Duration) {
+        if let Err(error) = self.shared.ports.queue.ring(task, delay).await {
+            debug!(%error, "could not ring");
+        }
+    }
+
+    pub(crate) async fn ack(&self, receipt: Receipt) {
+        if let Err(error) = self.shared.ports.queue.ack(&[receipt]).await {
+            info!(%error, "could not ack; the task comes again");
+        }
+    }
+}
+
+/// Marks an execution as in this worker's hands, for as long as it lives.
+struct Ours<'a> {
+    shared: &'a Shared,
+    execution: ExecutionId,
+    bell: Arc<Notify>,
+}
+
+impl<'a> Ours<'a> {
+    fn new(shared: &'a Shared, execution: ExecutionId, bell: Arc<Notify>) -> Self {
+        lock(&shared.live).insert(execution, bell.clone());
+        Self {
+            shared,
+            execution,
+            bell,
+        }
+    }
+}
+
+impl Drop for Ours<'_> {
+    fn drop(&mut self) {
+        let mut live = lock(&self.shared.live);
+        // A later lease may have put its own bell there.
+        if live
+            .get(&self.execution)
+            .is_some_and(|bell| Arc::ptr_eq(bell, &self.bell))
+        {
+            live.remove(&self.execution);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What others want of an execution, taken into its machine.
+
+use nebula_action::ActionError;
+use nebula_execution::{Event, InstanceId, Signal, Taken, UnparkDecision};
+use nebula_ports::SLOT_PREFIX;
+use tracing::warn;
+
+use crate::{
+    drive::{Drive, Stop},
+    evaluate,
+};
+
+/// How many inbox items are read at a time.
+const INBOX_PAGE: usize = 100;
+
+impl Drive {
+    /// Reads what is in the inbox and not yet in the machine; says whether there was something.
+    pub(crate) async fn read_inbox(&mut self) -> Result<bool, Stop> {
+        if self.inbox_head <= self.inbox_through || self.machine.state().end_status().is_some() {
+            return Ok(false);
+        }
+        let repo = self.shared.ports.executions.clone();
+        let (tenant, id) = (&self.lease.tenant, self.lease.execution);
+        let items = repo
+            .inbox(tenant, id, self.inbox_through, INBOX_PAGE)
+            .await?;
+        if items.is_empty() {
+            return Ok(false);
+        }
+        for item in items {
+            self.inbox_through = item.seq;
+            self.inbox_head = self.inbox_head.max(item.seq);
+            self.marked = true;
+            if item.kind.starts_with(SLOT_PREFIX) {
+                // The queue of the key says who holds a slot; this only woke us.
+                continue;
+            }
+            match Signal::from_inbox(&item.kind, &item.payload) {
+                Ok(signal) => self.signalled(signal),
+                Err(error) => warn!(execution = %id, %error, "a signal is passed over"),
+            }
+        }
+        Ok(true)
+    }
+
+    fn signalled(&mut self, signal: Signal) {
+        let taken = match &signal {
+            Signal::Unpark {
+                instance: Some(instance),
+                decision,
+            } => self.taken_by(instance, decision),
+            _ => Taken::All,
+        };
+        self.tell(Event::Signalled { signal, taken });
+    }
+
+    /// Which connections a person's decision about an instance takes.
+    fn taken_by(&self, instance: &InstanceId, decision: &UnparkDecision) -> Taken {
+        let plan = self.machine.plan();
+        let Some(node) = plan.index_of(instance.node.as_str()) else {
+            return Taken::All;
+        };
+        let clock = &self.shared.ports.clock;
+        let taken = match decision {
+            UnparkDecision::Succeeded(output) => {
+                let main = nebula_action::PORT_MAIN;
+                evaluate::taken(&self.machine, instance, main, clock, |scope| {
+                    scope.after_success(instance, output.clone(), main)
+                })
+            }
+            UnparkDecision::Failed => match plan.failure_port(node) {
+                Some(port) => {
+                    let error = evaluate::activation(&self.machine, instance);
+                    let error = error.and_then(|activation| activation.error.clone());
+                    let error = error.unwrap_or_else(|| ActionError::fatal("UNKNOWN", ""));
+                    evaluate::taken(&self.machine, instance, port, clock, |scope| {
+                        scope.after_failure(instance, &error, port)
+                    })
+                }
+                None => Ok(Taken::All),
+            },
+            UnparkDecision::Retry => Ok(Taken::All),
+        };
+        taken.unwrap_or_else(|error| {
+            warn!(%instance, %error, "no connection is taken after the decision");
+            Taken::Only(Vec::new())
+        })
+    }
+}

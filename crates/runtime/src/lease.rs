@@ -1,0 +1,75 @@
+//! Holding the lease for as long as it is needed.
+
+use std::time::Duration;
+
+use nebula_ports::Renewed;
+use tracing::warn;
+
+use crate::drive::{Drive, Stop};
+
+impl Drive {
+    /// Makes sure that the lease is ours before something begins: a slow answer of the store may
+    /// have outlasted it.
+    pub(crate) async fn hold(&mut self) -> Result<(), Stop> {
+        let clock = self.shared.ports.clock.clone();
+        if clock.monotonic() < self.lease_until {
+            return Ok(());
+        }
+        self.renew().await?;
+        if clock.monotonic() < self.lease_until {
+            Ok(())
+        } else {
+            Err(Stop::Lost)
+        }
+    }
+
+    /// Keeps the lease, and learns what is in the inbox.
+    pub(crate) async fn renew(&mut self) -> Result<(), Stop> {
+        let clock = self.shared.ports.clock.clone();
+        let asked = clock.monotonic();
+        let repo = self.shared.ports.executions.clone();
+        let lease = self.lease.clone();
+        let answers = self.within_lease(repo.renew(std::slice::from_ref(&lease)));
+        match answers.await? {
+            Ok(answers) => match answers.first() {
+                Some(Renewed::Renewed { inbox_head }) => {
+                    self.inbox_head = self.inbox_head.max(*inbox_head);
+                    self.renewed_at(asked);
+                    Ok(())
+                }
+                Some(Renewed::Lost) | None => Err(Stop::Lost),
+            },
+            Err(error) if clock.monotonic() < self.lease_until => {
+                warn!(execution = %lease.execution, %error, "could not renew the lease; trying again");
+                self.renew_at = clock.monotonic() + self.shared.config.lease_ttl / 20;
+                Ok(())
+            }
+            Err(_) => Err(Stop::Lost),
+        }
+    }
+
+    /// Waits for the store, but where attempts run, no longer than the lease is certainly ours:
+    /// then they must end, whatever the answer will be.
+    pub(crate) fn within_lease<T, C: Future<Output = T>>(
+        &self,
+        call: C,
+    ) -> impl Future<Output = Result<T, Stop>> + use<T, C> {
+        let clock = self.shared.ports.clock.clone();
+        let left = self.lease_until.saturating_sub(clock.monotonic());
+        let acting = !self.attempts.is_empty();
+        async move {
+            tokio::select! {
+                biased;
+                answer = call => Ok(answer),
+                () = clock.sleep(left), if acting => Err(Stop::Lost),
+            }
+        }
+    }
+
+    /// The lease was granted or renewed by a call that began then, by our own clock.
+    pub(crate) fn renewed_at(&mut self, asked: Duration) {
+        let config = &self.shared.config;
+        self.lease_until = asked + config.lease_ttl.saturating_sub(config.lease_margin);
+        self.renew_at = asked + config.lease_ttl / 3;
+    }
+}

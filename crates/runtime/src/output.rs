@@ -1,0 +1,69 @@
+//! What an execution gives.
+
+use std::sync::Arc;
+
+use nebula_action::{ActionError, ErrorClass};
+use nebula_execution::{EvaluationScope, Event, PlanOutput};
+use nebula_expression::Context;
+use nebula_validator::Schema;
+use serde_json::{Map, Value};
+
+use crate::{drive::Drive, evaluate};
+
+impl Drive {
+    /// Evaluates what the execution gives.
+    pub(crate) fn evaluate_output(&mut self) {
+        let plan = self.machine.plan().clone();
+        let state = self.machine.state();
+        let result = |node: u32| {
+            let activations = state.activations(node).iter().rev();
+            activations
+                .filter_map(|activation| activation.output.clone())
+                .next()
+        };
+        let output = match &plan.output {
+            PlanOutput::Node(node) => {
+                Ok(result(*node).map(Arc::unwrap_or_clone).unwrap_or_default())
+            }
+            PlanOutput::Nodes(nodes) => {
+                let results = nodes.iter().filter_map(|node| {
+                    let value = Arc::unwrap_or_clone(result(*node)?);
+                    Some((plan.node(*node).id.to_string(), value))
+                });
+                Ok(Value::Object(results.collect::<Map<_, _>>()))
+            }
+            PlanOutput::Program(program) => {
+                let scope = EvaluationScope::of_output(&plan, state, self.machine.id());
+                let context: Context =
+                    evaluate::execution_context(&self.machine, &self.shared.ports.clock);
+                program
+                    .resolve(&scope, &context)
+                    .map(Option::unwrap_or_default)
+                    .map_err(|error| {
+                        ActionError::new(
+                            error.error.code,
+                            format!("`output`: {error}"),
+                            ErrorClass::Fatal,
+                        )
+                    })
+            }
+        };
+        let output = output.and_then(|output| self.fits_output_schema(output));
+        self.tell(Event::Output(output));
+    }
+
+    /// Holds what the execution gives against the workflow's `output_schema`: callers rely on it.
+    fn fits_output_schema(&self, output: Value) -> Result<Value, ActionError> {
+        let schema = &self.machine.plan().output_schema;
+        if schema.is_null() {
+            return Ok(output);
+        }
+        let wrong =
+            |message: String| ActionError::fatal("OUTPUT_INVALID", format!("`output`: {message}"));
+        let schema = Schema::compile(schema).map_err(|error| wrong(error.to_string()))?;
+        match schema.check(&output).first() {
+            None => Ok(output),
+            Some(problem) => Err(wrong(problem.to_string())),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What an attempt gets: its parameters, resolved and checked, and its context.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use nebula_action::{ActionContext, ActionError, Deferred, ErrorClass};
+use nebula_execution::{EvaluationScope, Event, InstanceId, PlanNode};
+use nebula_expression::Context;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    drive::Drive,
+    evaluate::{self, failed},
+};
+
+impl Drive {
+    /// Resolves everything that an attempt gets.
+    pub(crate) fn prepare(
+        &mut self,
+        instance: &InstanceId,
+        attempt: u32,
+        index: u32,
+        node: &PlanNode,
+    ) -> Result<(Arc<EvaluationScope>, ActionContext, Value), ActionError> {
+        let item = self.item(instance)?;
+        let scope = Arc::new(evaluate::scope(&self.machine, instance, item));
+        let context = evaluate::context(&self.machine, instance, &self.shared.ports.clock);
+        let input = self.resolve(node, &scope, &context)?;
+        let idempotency_key = match &node.idempotency_key {
+            None => self.machine.idempotency_key(instance),
+            Some(program) => own_key(program.resolve(&*scope, &context))?,
+        };
+        let deferred = deferred(node, &scope, &context);
+        let action_context = ActionContext {
+            tenant: self.lease.tenant.clone(),
+            execution: self.lease.execution,
+            node: node.id.clone(),
+            attempt,
+            idempotency_key,
+            now: self.machine.ready_at(instance),
+            seed: self.machine.seed(instance),
+            timeout: node.timeout,
+            cancellation: CancellationToken::new(),
+            grants: self.grants.of(index)?,
+            protected: self.shared.protected.clone(),
+            folder: self.grants.folder.clone(),
+            deferred,
+        };
+        Ok((scope, action_context, input))
+    }
+
+    /// The parameters of a node over a scope, checked against the action's schema.
+    pub(crate) fn resolve(
+        &self,
+        node: &PlanNode,
+        scope: &EvaluationScope,
+        context: &Context,
+    ) -> Result<Value, ActionError> {
+        let input = node.parameters.resolve(scope, context).map_err(|error| {
+            let class = ErrorClass::InvalidInput {
+                pointer: error.pointer.clone(),
+            };
+            ActionError::new(error.error.code, error.to_string(), class)
+        })?;
+        self.check_input(node, &input)?;
+        Ok(input)
+    }
+
+    /// Checks resolved parameters against the action's schema, where they were not known to the planner.
+    fn check_input(&self, node: &PlanNode, input: &Value) -> Result<(), ActionError> {
+        if node
+            .parameters
+            .resolved
+            .values()
+            .all(|program| program.as_literal().is_some())
+        {
+            return Ok(());
+        }
+        let Some(registered) = self.shared.registry.registered(&node.action, node.version) else {
+            return Ok(());
+        };
+        match registered.parameters.check(input).first() {
+            None => Ok(()),
+            Some(problem) => Err(ActionError::invalid_input(
+                "PARAMETER_INVALID",
+                problem.pointer.clone(),
+                format!(
+                    "parameter `{}` of `{}`: {}",
+                    problem.pointer, node.action, problem.message
+                ),
+            )),
+        }
+    }
+
+    /// Evaluates `when`; where it is false or fails, the machine has been told.
+    pub(crate) fn gate_open(&mut self, instance: &InstanceId, node: &PlanNode) -> bool {
+        let Some(when) = node.when.as_ref().filter(|_| instance.item.is_none()) else {
+            return true;
+        };
+        let scope = evaluate::scope(&self.machine, instance, None);
+        let context = evaluate::context(&self.machine, instance, &self.shared.ports.clock);
+        match when.evaluate_condition(&scope, &context) {
+            Ok(true) => return true,
+            Ok(false) => self.tell(Event::Skipped {
+                instance: instance.clone(),
+            }),
+            Err(error) => self.failed_with(instance.clone(), failed("`when`", &error), 0),
+        }
+        false
+    }
+
+    pub(crate) fn json(&self, instance: &InstanceId) -> Arc<Value> {
+        let (plan, state) = (self.machine.plan(), self.machine.state());
+        let at = state.find(plan, instance);
+        at.map(|at| state.json(plan, at)).unwrap_or_default()
+    }
+}
+
+/// The parameters of a node that are programs, ready to be asked over a scope.
+pub(crate) fn deferred(
+    node: &PlanNode,
+    scope: &Arc<EvaluationScope>,
+    context: &Context,
+) -> IndexMap<String, Deferred> {
+    let programs = node.parameters.deferred.iter().map(|(path, program)| {
+        let program = Deferred::new(program.clone(), scope.clone(), context.clone());
+        (path.clone(), program)
+    });
+    programs.collect()
+}
+
+fn own_key(
+    resolved: Result<Option<Value>, nebula_parameter::ResolveError>,
+) -> Result<String, ActionError> {
+    let wrong = |message: String| {
+        ActionError::invalid_input("IDEMPOTENCY_KEY", "/idempotency_key", message)
+    };
+    match resolved {
+        Ok(Some(Value::String(key))) if !key.is_empty() => Ok(key),
+        Ok(Some(Value::Number(key))) => Ok(key.to_string()),
+        Ok(_) => Err(wrong(
+            "`idempotency_key` must give a text that is not empty".to_owned(),
+        )),
+        Err(error) => Err(wrong(error.to_string())),
+    }
+}
