@@ -9,10 +9,7 @@ use std::{
 use futures_util::FutureExt;
 use nebula_action::{ActionError, ActionKind, ErrorClass, PORT_MAIN};
 use nebula_core::Digest;
-use nebula_execution::{
-    Event, InstanceId, NamedSignal,
-    control::{self, ControlOutcome},
-};
+use nebula_execution::{Event, InstanceId};
 use nebula_ports::{Code, Invocation};
 use serde_json::Value;
 
@@ -44,50 +41,12 @@ impl Drive {
         if node.for_each.is_none() && !self.gate_open(&instance, node) {
             return;
         }
-        let prepared = match self.prepare(&instance, attempt, index, node) {
+        let (context, input) = match self.prepare(&instance, attempt, index, node) {
             Ok(prepared) => prepared,
             Err(error) => return self.failed_with(instance, error, 0),
         };
-        let (scope, context, input) = prepared;
         if let ActionKind::Control(kind) = node.kind {
-            let (context, key) = (context.deferred, context.idempotency_key);
-            let ready_at = self.machine.ready_at(&instance);
-            let _ = scope;
-            match control::decide(kind, &input, &context, ready_at) {
-                Ok(ControlOutcome::Pass { port }) => {
-                    let output = self.json(&instance);
-                    self.succeeded(instance, output, &port, None, 0);
-                }
-                Ok(ControlOutcome::WaitUntil(due)) => self.tell(Event::Waits { instance, due }),
-                Ok(ControlOutcome::AwaitSignal { name, due }) => self.tell(Event::Awaits {
-                    instance,
-                    name,
-                    due,
-                }),
-                Ok(ControlOutcome::Send { to, name, payload }) => {
-                    let signal = NamedSignal::new(&name, &key, Arc::new(payload));
-                    self.send(instance, to, signal);
-                }
-                Ok(ControlOutcome::Stop(output)) => {
-                    self.tell(Event::Stopped {
-                        instance,
-                        output: Arc::new(output),
-                    });
-                }
-                Ok(ControlOutcome::Items(list)) => self.opens(instance, list),
-                Ok(ControlOutcome::Rounds) => self.tell(Event::Enters {
-                    instance,
-                    rounds: true,
-                    due: None,
-                }),
-                Ok(ControlOutcome::Body { due }) => self.tell(Event::Enters {
-                    instance,
-                    rounds: false,
-                    due,
-                }),
-                Err(error) => self.failed_with(instance, error, 0),
-            }
-            return;
+            return self.control(instance, kind, context, &input);
         }
         let Some(action) = self.shared.registry.get(&node.action, node.version) else {
             let message = format!(
@@ -211,7 +170,7 @@ impl Drive {
             .get(&node.action, node.version)
             .filter(|_| node.reconciles);
         let prepared = self.prepare(&instance, attempt, index, node);
-        let (Some(action), Ok((_, context, input))) = (action, prepared) else {
+        let (Some(action), Ok((context, input))) = (action, prepared) else {
             let message = "the attempt was lost with its worker";
             let error = ActionError::new("WORKER_LOST", message, ErrorClass::Unknown);
             return self.unreconciled(instance, error);

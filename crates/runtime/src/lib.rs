@@ -28,6 +28,7 @@ mod attempt;
 mod bodies;
 mod commit;
 mod config;
+mod control;
 mod drain;
 mod drive;
 mod evaluate;

@@ -22,7 +22,7 @@ impl Drive {
         attempt: u32,
         index: u32,
         node: &PlanNode,
-    ) -> Result<(Arc<EvaluationScope>, ActionContext, Value), ActionError> {
+    ) -> Result<(ActionContext, Value), ActionError> {
         let item = self.item(instance)?;
         let scope = Arc::new(evaluate::scope(&self.machine, instance, item));
         let context = evaluate::context(&self.machine, instance, &self.shared.ports.clock);
@@ -47,7 +47,7 @@ impl Drive {
             folder: self.grants.folder.clone(),
             deferred,
         };
-        Ok((scope, action_context, input))
+        Ok((action_context, input))
     }
 
     /// The parameters of a node over a scope, checked against the action's schema.

@@ -1,0 +1,60 @@
+//! Control actions: what the machine itself carries out.
+
+use std::sync::Arc;
+
+use nebula_action::{ActionContext, ControlKind};
+use nebula_execution::{
+    Event, InstanceId, NamedSignal,
+    control::{self, ControlOutcome},
+};
+use serde_json::Value;
+
+use crate::drive::Drive;
+
+impl Drive {
+    /// Tells the machine what a control action wants.
+    pub(crate) fn control(
+        &mut self,
+        instance: InstanceId,
+        kind: ControlKind,
+        context: ActionContext,
+        input: &Value,
+    ) {
+        let (context, key) = (context.deferred, context.idempotency_key);
+        let ready_at = self.machine.ready_at(&instance);
+        match control::decide(kind, input, &context, ready_at) {
+            Ok(ControlOutcome::Pass { port }) => {
+                let output = self.json(&instance);
+                self.succeeded(instance, output, &port, None, 0);
+            }
+            Ok(ControlOutcome::WaitUntil(due)) => self.tell(Event::Waits { instance, due }),
+            Ok(ControlOutcome::AwaitSignal { name, due }) => self.tell(Event::Awaits {
+                instance,
+                name,
+                due,
+            }),
+            Ok(ControlOutcome::Send { to, name, payload }) => {
+                let signal = NamedSignal::new(&name, &key, Arc::new(payload));
+                self.send(instance, to, signal);
+            }
+            Ok(ControlOutcome::Stop(output)) => {
+                self.tell(Event::Stopped {
+                    instance,
+                    output: Arc::new(output),
+                });
+            }
+            Ok(ControlOutcome::Items(list)) => self.opens(instance, list),
+            Ok(ControlOutcome::Rounds) => self.tell(Event::Enters {
+                instance,
+                rounds: true,
+                due: None,
+            }),
+            Ok(ControlOutcome::Body { due }) => self.tell(Event::Enters {
+                instance,
+                rounds: false,
+                due,
+            }),
+            Err(error) => self.failed_with(instance, error, 0),
+        }
+    }
+}
