@@ -1,7 +1,7 @@
 //! Conformance suites for drivers, and in-memory models of every port.
 //!
 //! A driver's test is one line per port: [`execution_repo!`], [`workflow_repo!`], [`task_queue!`]
-//! give each rule its own named test. The models pass the same suites, replace mocks in other
+//! give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store. The models pass the same suites, replace mocks in other
 //! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
 //! test with, at [`mod@execution_repo`] to write a driver.
 //!
@@ -33,7 +33,9 @@ pub mod execution_repo;
 mod guard;
 mod memory;
 mod offload;
+pub mod patterns;
 mod run;
+pub mod stage;
 mod suite;
 pub mod task_queue;
 pub mod workflow_repo;
@@ -45,4 +47,4 @@ pub use memory::{
     NEVER_ANSWERED, QueueGuard, WorkflowGuard,
 };
 pub use offload::InlineOffload;
-pub use run::{run, run_timed};
+pub use run::{run, run_timed, run_timed_unless};

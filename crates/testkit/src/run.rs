@@ -28,9 +28,25 @@ pub fn run<T>(future: impl Future<Output = T>) -> T {
 /// # Panics
 /// With whatever `future` panics, and when everything waits and nobody sleeps: it would wait for ever.
 pub fn run_timed<T>(clock: &ManualClock, future: impl Future<Output = T>) -> T {
+    run_timed_unless(clock, || false, future)
+}
+
+/// The same, and time stands still while `busy`: another thread works then, and its answer wakes a
+/// task.
+///
+/// # Panics
+/// As [`run_timed`].
+pub fn run_timed_unless<T>(
+    clock: &ManualClock,
+    busy: impl Fn() -> bool + Send + Sync + 'static,
+    future: impl Future<Output = T>,
+) -> T {
     let clock = clock.clone();
     let runtime = Builder::new_current_thread()
         .on_thread_park(move || {
+            if busy() {
+                return;
+            }
             assert!(
                 clock.advance_to_next(),
                 "everything waits, and no sleeper is left to wake anything"

@@ -1,0 +1,76 @@
+//! What depends on the world outside, and ending early: choices that it makes, signals, cancelling.
+
+use serde_json::{Value, json};
+
+use crate::stage::Stage;
+
+/// 16: several ways are open until the world takes one; then the others are withdrawn.
+pub async fn pattern_16_deferred_choice(stage: &Stage) {
+    let yaml = r#"
+nodes:
+  - id: first
+    action: flow.race
+    body:
+      nodes:
+        - { id: paid, action: flow.wait, parameters: { signal: paid } }
+        - { id: refused, action: flow.wait, parameters: { signal: refused } }
+        - { id: late, action: flow.wait, parameters: { for: 1h } }
+      connections: []
+  - { id: after, action: data.set, parameters: { was: "{{ $json.winner }}" } }
+"#;
+    let history = stage
+        .play_with(yaml, Value::Null, async |talk| {
+            talk.after(5).await;
+            talk.signal("refused", json!({ "why": "limit" })).await;
+        })
+        .await;
+    history.check(
+        "completed: after first first/refused, cancelled first/late first/paid",
+        "first/refused | first/paid, first/refused | first/late, first/refused < after, first/paid < after",
+    );
+    assert_eq!(history.output, json!({ "was": "refused" }));
+    let history = stage.play(yaml, Value::Null).await;
+    history.check(
+        "completed: after first first/late, cancelled first/paid first/refused",
+        "first/late | first/paid, first/late < after",
+    );
+}
+
+/// 20: a whole execution is taken back, with all that runs in it.
+pub async fn pattern_20_cancel_case(stage: &Stage) {
+    let yaml = r#"
+nodes:
+  - { id: a, action: data.set }
+  - { id: b, action: flow.wait, parameters: { for: 1h } }
+  - { id: c, action: flow.wait, parameters: { signal: never } }
+  - { id: d, action: data.set }
+connections: [a -> b -> d, a -> c -> d]
+"#;
+    let history = stage
+        .play_with(yaml, Value::Null, async |talk| {
+            talk.after(5).await;
+            talk.cancel().await;
+        })
+        .await;
+    history.check("cancelled: a, cancelled b c", "a < b, a < c, b | c");
+}
+
+/// 24: a signal that comes before anybody waits for it is kept until somebody does.
+pub async fn pattern_24_persistent_trigger(stage: &Stage) {
+    let yaml = r#"
+nodes:
+  - { id: before, action: flow.wait, parameters: { for: 20s } }
+  - { id: paid, action: flow.wait, parameters: { signal: paid, timeout: 1m } }
+  - { id: after, action: data.set, parameters: { amount: "{{ $json.amount }}" } }
+"#;
+    for (seconds, order) in [(2, "before < paid < after"), (40, "before < paid < after")] {
+        let history = stage
+            .play_with(yaml, Value::Null, async |talk| {
+                talk.after(seconds).await;
+                talk.signal("paid", json!({ "amount": 7 })).await;
+            })
+            .await;
+        history.check("completed: after before paid", order);
+        assert_eq!(history.output, json!({ "amount": 7 }));
+    }
+}

@@ -1,0 +1,105 @@
+//! Stores that say whether a call of theirs is under way, so that the clock stands still meanwhile.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_execution::NewExecution;
+use nebula_ports::*;
+
+/// Counts the calls that are under way. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Busy(Arc<AtomicUsize>);
+
+/// One call under way, also if it is dropped.
+struct Call<'b>(&'b Busy);
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A store whose calls are counted.
+#[derive(Debug)]
+struct Counted<P: ?Sized> {
+    inner: Arc<P>,
+    busy: Busy,
+}
+
+impl Busy {
+    /// Whether a call is under way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.0.load(Ordering::SeqCst) > 0
+    }
+
+    /// Counts `call` while it is under way.
+    pub async fn during<T>(&self, call: impl Future<Output = T>) -> T {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let _call = Call(self);
+        call.await
+    }
+}
+
+/// The same store, with its calls counted.
+pub(crate) trait Over<P: ?Sized> {
+    fn over(&self, inner: Arc<P>) -> Arc<P>;
+}
+
+impl Over<dyn ExecutionRepo> for Busy {
+    fn over(&self, inner: Arc<dyn ExecutionRepo>) -> Arc<dyn ExecutionRepo> {
+        let busy = self.clone();
+        Arc::new(Counted { inner, busy })
+    }
+}
+
+impl Over<dyn WorkflowRepo> for Busy {
+    fn over(&self, inner: Arc<dyn WorkflowRepo>) -> Arc<dyn WorkflowRepo> {
+        let busy = self.clone();
+        Arc::new(Counted { inner, busy })
+    }
+}
+
+/// Passes methods on, counted.
+macro_rules! counted {
+    ($port:ident { $(fn $name:ident($($argument:ident: $of:ty),*) -> $answer:ty;)+ }) => {
+        #[async_trait]
+        impl $port for Counted<dyn $port> {
+            $(async fn $name(&self, $($argument: $of),*) -> Result<$answer> {
+                self.busy.during(self.inner.$name($($argument),*)).await
+            })+
+        }
+    };
+}
+
+counted!(ExecutionRepo {
+    fn create(tenant: &TenantId, new: NewExecution, dedupe: Option<DedupeKey>, lease: Option<LeaseRequest>) -> Created;
+    fn acquire(tenant: &TenantId, id: ExecutionId, lease: LeaseRequest, max: u32) -> Acquired;
+    fn renew(leases: &[Lease]) -> Vec<Renewed>;
+    fn release(lease: &Lease) -> ();
+    fn step(lease: &Lease, step: Step) -> Stepped;
+    fn journal(tenant: &TenantId, id: ExecutionId, from: u64, limit: usize) -> JournalPage;
+    fn inbox(tenant: &TenantId, id: ExecutionId, after: u64, limit: usize) -> Vec<InboxItem>;
+    fn signal(tenant: &TenantId, id: ExecutionId, signal: NewSignal) -> Signalled;
+    fn slots(tenant: &TenantId, key: &SlotKey, limit: usize) -> Vec<SlotHolder>;
+    fn waiting_on(tenant: &TenantId, token: WaitToken) -> Option<ExecutionId>;
+    fn runnable(rung_before: Timestamp, limit: usize) -> RunnablePage;
+    fn get(tenant: &TenantId, id: ExecutionId) -> Option<ExecutionSummary>;
+    fn list(tenant: &TenantId, filter: &ExecutionFilter, after: Option<&PageToken>, limit: usize) -> Page<ExecutionSummary>;
+    fn delete_ended(tenant: &TenantId, before: Timestamp, limit: usize) -> usize;
+});
+
+counted!(WorkflowRepo {
+    fn save(tenant: &TenantId, new: NewVersion) -> Saved;
+    fn get(tenant: &TenantId, id: &WorkflowId, version: Option<u32>) -> Option<StoredWorkflow>;
+    fn list(tenant: &TenantId, filter: &WorkflowFilter, after: Option<&PageToken>, limit: usize) -> Page<WorkflowSummary>;
+    fn versions(tenant: &TenantId, id: &WorkflowId, before: Option<u32>, limit: usize) -> Option<WorkflowVersions>;
+    fn publish(tenant: &TenantId, id: &WorkflowId, version: u32, revision: u64) -> Published;
+    fn archive(tenant: &TenantId, id: &WorkflowId, archived: bool) -> bool;
+    fn put_plan(tenant: &TenantId, digest: Digest, plan: &[u8]) -> ();
+    fn plan(tenant: &TenantId, digest: Digest) -> Option<Vec<u8>>;
+});

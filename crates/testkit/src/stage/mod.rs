@@ -1,0 +1,222 @@
+//! The whole engine over the stores of a test: a definition is planned, started and worked off, and
+//! what comes of it is read from the journal.
+//!
+//! The clock moves whenever everything waits, whatever is behind the stores.
+
+mod busy;
+mod history;
+
+use std::{sync::Arc, time::Duration};
+
+use nebula::Nebula;
+use nebula_core::{Clock, ExecutionId, TenantId};
+use nebula_execution::{NamedSignal, StartOptions, Status};
+use nebula_ports::{ExecutionFilter, ExecutionRepo, Signalled, WorkflowRepo};
+use nebula_workflow::{Source, WorkflowDefinition, parse};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+pub use busy::Busy;
+use busy::Over as _;
+pub use history::{History, Lived};
+
+use crate::{
+    InlineOffload, ManualClock, MemorySandbox, MemoryTaskQueue, SeededEntropy, run_timed_unless,
+};
+
+/// The stores of a test.
+pub type Stores = (Arc<dyn ExecutionRepo>, Arc<dyn WorkflowRepo>);
+
+/// How long an execution may take, by the clock of the test.
+pub const PATIENCE: Duration = Duration::from_hours(24);
+
+/// How long a test waits between two looks, by its clock.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How many executions the queue has room for, and how often it delivers one.
+const QUEUE: (usize, u32) = (1_000, 100);
+
+/// An engine with its worker, over the stores of a test.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    clock: ManualClock,
+    executions: Arc<dyn ExecutionRepo>,
+    workflows: Arc<dyn WorkflowRepo>,
+    nebula: Nebula,
+}
+
+/// An execution on a stage, for whoever talks to it while it runs.
+#[derive(Debug)]
+pub struct Talk<'s> {
+    stage: &'s Stage,
+    /// Which one.
+    pub id: ExecutionId,
+}
+
+impl Stage {
+    /// Lets `test` play over the stores that `make` makes.
+    ///
+    /// # Panics
+    /// With whatever `test` panics, and when everything waits and nobody sleeps.
+    pub fn set<M: Future<Output = Stores>, T>(
+        make: impl FnOnce(Arc<ManualClock>) -> M,
+        test: impl AsyncFnOnce(Stage) -> T,
+    ) -> T {
+        let (clock, busy) = (ManualClock::default(), Busy::default());
+        let works = busy.clone();
+        run_timed_unless(&clock.clone(), move || works.is_busy(), async {
+            let (executions, workflows) = busy.during(make(Arc::new(clock.clone()))).await;
+            let stores = (busy.over(executions), busy.over(workflows));
+            test(Stage::over(clock, stores)).await
+        })
+    }
+
+    fn over(clock: ManualClock, (executions, workflows): Stores) -> Self {
+        let time: Arc<dyn Clock> = Arc::new(clock.clone());
+        let queue = Arc::new(MemoryTaskQueue::new(time.clone(), QUEUE.0, QUEUE.1));
+        let sandbox = Arc::new(MemorySandbox::new(time.clone()));
+        let nebula = Nebula::builder(executions.clone(), workflows.clone(), queue, sandbox)
+            .clock(time)
+            .entropy(Arc::new(SeededEntropy::new(1)))
+            .offload(Arc::new(InlineOffload))
+            .build()
+            .expect("the defaults fit each other");
+        Self {
+            clock,
+            executions,
+            workflows,
+            nebula,
+        }
+    }
+
+    /// Why a definition in YAML has no plan; empty if it has one.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    pub async fn problems(&self, yaml: &str) -> String {
+        let installed = self.nebula.engine().install(&tenant(), &read(yaml)).await;
+        installed.map_or_else(|error| format!("{error:?}"), |_| String::new())
+    }
+
+    /// Runs a definition in YAML on this input, to its end.
+    ///
+    /// # Panics
+    /// If it cannot be read, planned or started, or does not end within [`PATIENCE`].
+    pub async fn play(&self, yaml: &str, input: Value) -> History {
+        self.play_with(yaml, input, async |_| {}).await
+    }
+
+    /// The same while `talk` talks to it; it ends once both have.
+    ///
+    /// # Panics
+    /// As [`Stage::play`], and with whatever `talk` panics.
+    pub async fn play_with(
+        &self,
+        yaml: &str,
+        input: Value,
+        talk: impl AsyncFnOnce(Talk<'_>),
+    ) -> History {
+        let installed = self.nebula.engine().install(&tenant(), &read(yaml)).await;
+        let installed = installed.unwrap_or_else(|error| panic!("{error:#?}\n{yaml}"));
+        let options = StartOptions::default();
+        let started = self
+            .nebula
+            .start(&tenant(), &installed, input, options)
+            .await;
+        let id = started.expect("the store takes it");
+        let work = self.nebula.run(CancellationToken::new());
+        let ended = async {
+            talk(Talk { stage: self, id }).await;
+            self.ended(id, yaml).await
+        };
+        tokio::select! {
+            biased;
+            stopped = work => panic!("the worker stopped: {stopped:?}"),
+            history = ended => history,
+        }
+    }
+
+    async fn ended(&self, id: ExecutionId, yaml: &str) -> History {
+        let give_up = self.clock.monotonic() + PATIENCE;
+        loop {
+            let summary = self.executions.get(&tenant(), id).await;
+            let status = summary.expect("the store answers").map(|it| it.status);
+            if status.is_some_and(Status::is_terminal) {
+                return self.history(id).await;
+            }
+            assert!(
+                self.clock.monotonic() < give_up,
+                "{status:?} after {PATIENCE:?}: {}\n{yaml}",
+                self.history(id).await.shown()
+            );
+            self.clock.sleep(LOOK).await;
+        }
+    }
+
+    /// What an execution did so far.
+    ///
+    /// # Panics
+    /// If there is none of this id.
+    pub async fn history(&self, id: ExecutionId) -> History {
+        History::read(&*self.executions, &*self.workflows, id).await
+    }
+
+    /// Every execution of this stage, oldest first.
+    pub async fn executions(&self) -> Vec<ExecutionId> {
+        let (tenant, filter) = (tenant(), ExecutionFilter::default());
+        let listed = self.executions.list(&tenant, &filter, None, QUEUE.0).await;
+        let mut ids = listed.expect("the store answers").items;
+        ids.reverse();
+        ids.into_iter().map(|summary| summary.id).collect()
+    }
+}
+
+impl Talk<'_> {
+    /// Waits so many seconds, by the clock of the test.
+    pub async fn after(&self, seconds: u64) {
+        self.stage.clock.sleep(Duration::from_secs(seconds)).await;
+    }
+
+    /// Sends the execution a signal.
+    ///
+    /// # Panics
+    /// If it does not take it.
+    pub async fn signal(&self, name: &str, payload: Value) {
+        let signal = NamedSignal {
+            name: name.into(),
+            id: format!("{name} at {:?}", self.stage.clock.monotonic()),
+            payload: Arc::new(payload),
+        };
+        let engine = self.stage.nebula.engine();
+        let sent = engine.send(&tenant(), self.id, signal).await;
+        let sent = sent.expect("the store answers");
+        assert!(matches!(sent, Signalled::Delivered { .. }), "{sent:?}");
+    }
+
+    /// Asks the execution to end.
+    ///
+    /// # Panics
+    /// If the store fails.
+    pub async fn cancel(&self) {
+        let engine = self.stage.nebula.engine();
+        let reason = "asked to".to_owned();
+        let asked = engine.cancel(&tenant(), self.id, reason).await;
+        let _signalled = asked.expect("the store answers");
+    }
+
+    /// What it did so far.
+    pub async fn so_far(&self) -> History {
+        self.stage.history(self.id).await
+    }
+}
+
+fn tenant() -> TenantId {
+    TenantId::local()
+}
+
+fn read(yaml: &str) -> WorkflowDefinition {
+    let parsed = parse(&Source::new("pattern.yaml", yaml));
+    parsed
+        .definition
+        .unwrap_or_else(|| panic!("{:#?}\n{yaml}", parsed.diagnostics))
+}
