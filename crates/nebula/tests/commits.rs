@@ -8,7 +8,7 @@ use nebula::{
     Nebula,
     core::Clock,
     engine::Until,
-    execution::Status,
+    execution::{Fact, Status},
     ports::{ErrorKind, ExecutionRepo, Signalled},
     runtime::{WorkerConfig, WorkerStopped},
 };
@@ -69,6 +69,81 @@ fn long_pure_work_hears_of_a_cancellation_on_the_way() {
         assert_eq!(report.status, Status::Cancelled);
         // Three before the first step, three before the second, which brings the news.
         assert_eq!(world.ledger.labels().len(), 6);
+    });
+}
+
+#[test]
+fn a_worker_that_stops_leaves_long_pure_work_where_it_is() {
+    in_world(async |world| {
+        let slow = world.mortal(None);
+        let nebula = world.process_over(slow.clone());
+        let id = world.begin(&nebula, &chain(0.05)).await;
+        // The first step is on its way when the worker is told to stop.
+        slow.answer_step_after(&world.clock, Duration::from_secs(2));
+        let shutdown = CancellationToken::new();
+        let stop = async {
+            world.clock.sleep(Duration::from_secs(1)).await;
+            shutdown.cancel();
+        };
+        let (stopped, ()) = tokio::join!(nebula.run(shutdown.clone()), stop);
+        stopped.unwrap();
+        assert_eq!(world.ledger.labels().len(), 3, "what the step holds");
+        let report = world.finish(&world.process(), id).await;
+        assert_eq!(report.status, Status::Completed);
+        let nodes: Vec<_> = (0..10).map(|i| format!("n{i}")).collect();
+        assert_eq!(world.ledger.labels(), nodes, "nothing was done twice");
+    });
+}
+
+#[test]
+fn an_effect_whose_start_is_committed_does_not_wait_for_pure_work_beside_it() {
+    in_world(async |world| {
+        let links: Vec<_> = (0..10).map(|i| format!("n{i}")).collect();
+        let nodes = chain(0.05);
+        let nodes = nodes.trim_end_matches(" ]");
+        let yaml = format!(
+            "{nodes}, {{ id: pay, action: test.once, parameters: {{ label: pay }} }} ]\nconnections: [ {} ]",
+            links.join(" -> ")
+        );
+        let nebula = world.process();
+        let id = world.begin(&nebula, &yaml).await;
+        assert_eq!(world.finish(&nebula, id).await.status, Status::Completed);
+        let labels = world.ledger.labels();
+        let at = |label: &str| labels.iter().position(|other| other == label).unwrap();
+        assert!(at("pay") < at("n9"), "{labels:?}");
+    });
+}
+
+#[test]
+fn attempts_go_on_while_a_commit_is_on_its_way() {
+    in_world(async |world| {
+        let slow = world.mortal(None);
+        let nebula = world.process_over(slow.clone());
+        let yaml = r#"
+nodes:
+  - { id: ask, action: test.read, parameters: { label: ask, seconds: 1 } }
+  - { id: pay, action: test.once, parameters: { label: pay } }
+connections: []
+"#;
+        let id = world.begin(&nebula, yaml).await;
+        slow.answer_step_after(&world.clock, Duration::from_secs(5));
+        assert_eq!(world.finish(&nebula, id).await.status, Status::Completed);
+        let page = world.executions.journal(&tenant(), id, 1, 100).await;
+        let took = page
+            .unwrap()
+            .entries
+            .into_iter()
+            .find_map(|stored| match stored.entry.fact {
+                Fact::AttemptSucceeded {
+                    instance, micros, ..
+                } if instance.node.as_str() == "ask" => Some(micros),
+                _ => None,
+            });
+        assert_eq!(
+            took,
+            Some(1_000_000),
+            "and not until the commit was through"
+        );
     });
 }
 

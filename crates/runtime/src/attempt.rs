@@ -14,7 +14,7 @@ use nebula_ports::{Code, Invocation};
 use serde_json::Value;
 
 use crate::{
-    drive::{Drive, called_off},
+    drive::{Drive, Stop, called_off},
     evaluate::node_of,
     finish::{End, Finished},
 };
@@ -26,7 +26,7 @@ impl Drive {
         instance: InstanceId,
         attempt: u32,
         journal_start: bool,
-    ) {
+    ) -> Result<(), Stop> {
         let plan = self.machine.plan().clone();
         let index = node_of(&plan, &instance);
         let node = plan.node(index);
@@ -36,24 +36,29 @@ impl Drive {
                 .clone()
                 .map_or_else(|| self.json(&instance), Arc::new);
             self.succeeded(instance, output, PORT_MAIN, None, 0);
-            return;
+            return Ok(());
         }
         if node.for_each.is_none() && !self.gate_open(&instance, node) {
-            return;
+            return Ok(());
         }
         let (context, input) = match self.prepare(&instance, attempt, index, node) {
             Ok(prepared) => prepared,
-            Err(error) => return self.failed_with(instance, error, 0),
+            Err(error) => {
+                self.failed_with(instance, error, 0);
+                return Ok(());
+            }
         };
         if let ActionKind::Control(kind) = node.kind {
-            return self.control(instance, kind, context, &input);
+            self.control(instance, kind, context, &input);
+            return Ok(());
         }
         let Some(action) = self.shared.registry.get(&node.action, node.version) else {
             let message = format!(
                 "this worker has no action `{}@{}`",
                 node.action, node.version
             );
-            return self.failed_with(instance, ActionError::fatal("ACTION_MISSING", message), 0);
+            self.failed_with(instance, ActionError::fatal("ACTION_MISSING", message), 0);
+            return Ok(());
         };
         let invocation = Invocation {
             code: Code::Native(action),
@@ -74,11 +79,12 @@ impl Drive {
                 deadline,
             });
         } else if node.effect == nebula_action::EffectClass::Pure {
-            let finished = self.compute(instance, invocation).await;
+            let finished = self.compute(instance, invocation).await?;
             self.attempt_finished(finished);
         } else {
             self.launch(instance, invocation);
         }
+        Ok(())
     }
 
     /// Begins an attempt whose start is committed.
@@ -125,7 +131,11 @@ impl Drive {
     /// Runs pure work: in place, or, if its input is large, on the offload pool.
     ///
     /// Pure actions never wait, so one poll there does the whole of the work.
-    async fn compute(&mut self, instance: InstanceId, invocation: Invocation) -> Finished {
+    async fn compute(
+        &mut self,
+        instance: InstanceId,
+        invocation: Invocation,
+    ) -> Result<Finished, Stop> {
         let heavy = values_within(
             &invocation.input,
             &mut self.shared.config.offload_values.clone(),
@@ -133,7 +143,7 @@ impl Drive {
         .is_none();
         let mut attempt = Box::pin(self.attempt(instance.clone(), invocation));
         if !heavy {
-            return attempt.await;
+            return Ok(attempt.await);
         }
         let (give, take) = std::sync::mpsc::channel();
         let job = Box::new(move || {
@@ -143,8 +153,9 @@ impl Drive {
             // The receiver waits for the pool, so it is there.
             let _ = give.send((polled, attempt));
         });
-        self.shared.ports.offload.run(job).await;
-        match take.try_recv() {
+        let offload = self.shared.ports.offload.clone();
+        self.keeping_lease(offload.run(job)).await?;
+        Ok(match take.try_recv() {
             Ok((Poll::Ready(finished), _)) => finished,
             Ok((Poll::Pending, attempt)) => attempt.await,
             Err(_) => {
@@ -156,7 +167,7 @@ impl Drive {
                     end: End::Result(Err(error)),
                 }
             }
-        }
+        })
     }
 
     /// Asks the action what became of an attempt that an earlier holder lost.

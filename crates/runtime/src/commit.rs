@@ -95,8 +95,8 @@ impl Drive {
             }
             let repo = self.shared.ports.executions.clone();
             let lease = self.lease.clone();
-            let stepped = self.within_lease(repo.step(&lease, step.clone()));
-            match stepped.await? {
+            let stepped = repo.step(&lease, step.clone());
+            match self.within_lease(stepped).await? {
                 Ok(
                     Stepped::Applied {
                         next_seq,
@@ -108,7 +108,8 @@ impl Drive {
                     },
                 ) => {
                     self.publish(&step);
-                    self.ring_receivers(&step).await;
+                    let rung = self.ring_receivers(&step);
+                    self.within_lease(rung).await?;
                     self.next_seq = next_seq;
                     self.inbox_head = self.inbox_head.max(inbox_head);
                     self.renewed_at(asked);
@@ -131,7 +132,7 @@ impl Drive {
                     if pause == FIRST_PAUSE {
                         warn!(execution = %self.lease.execution, %error, "a commit failed; trying again while the lease lasts");
                     }
-                    clock.sleep(pause).await;
+                    self.within_lease(clock.sleep(pause)).await?;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err(error) => return Err(Stop::Store(error)),

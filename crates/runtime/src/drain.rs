@@ -3,10 +3,7 @@
 use futures_util::StreamExt;
 use nebula_execution::Rest;
 
-use crate::{
-    drive::{Drive, Driven, Stop},
-    finish::Finished,
-};
+use crate::drive::{Drive, Driven, Stop};
 
 impl Drive {
     /// Lets running attempts finish within the grace period, then gives the lease back.
@@ -14,15 +11,15 @@ impl Drive {
         let clock = self.shared.ports.clock.clone();
         let grace = clock.sleep(self.shared.config.grace);
         tokio::pin!(grace);
-        while !self.attempts.is_empty() {
+        loop {
+            self.take_finished();
+            if self.attempts.is_empty() {
+                break;
+            }
             let renew_in = self.renew_at.saturating_sub(clock.monotonic());
             tokio::select! {
                 biased;
-                Some(finished) = self.attempts.next() => {
-                    self.attempt_finished(finished);
-                    // What would follow is left to the next holder.
-                    self.commands.clear();
-                }
+                Some(finished) = self.attempts.next() => self.finished.push_back(finished),
                 () = &mut grace => break,
                 () = clock.sleep(renew_in) => self.renew().await?,
             }
@@ -30,10 +27,8 @@ impl Drive {
         for token in self.running.values() {
             token.cancel();
         }
-        while let (false, Some(finished)) = (self.attempts.is_empty(), self.ended_at_once()) {
-            self.attempt_finished(finished);
-            self.commands.clear();
-        }
+        self.let_attempts_go_on();
+        self.take_finished();
         // What did not stop ends here: the outcomes of the others are worth a commit.
         self.attempts.clear();
         if let Rest::Ended(status) = self.machine.rest() {
@@ -46,8 +41,11 @@ impl Drive {
         })
     }
 
-    fn ended_at_once(&mut self) -> Option<Finished> {
-        use futures_util::FutureExt;
-        self.attempts.next().now_or_never().flatten()
+    /// What would follow is left to the next holder.
+    fn take_finished(&mut self) {
+        while let Some(finished) = self.finished.pop_front() {
+            self.attempt_finished(finished);
+            self.commands.clear();
+        }
     }
 }

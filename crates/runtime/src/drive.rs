@@ -2,7 +2,8 @@
 //!
 //! A round: do what the machine commands; read the inbox if something is there; commit what was
 //! decided; begin what had to wait for the commit; wait for whatever comes first. Pure work is done
-//! in place, so a chain of pure nodes is decided whole before its one commit.
+//! in place, so a chain of pure nodes is decided whole before its one commit. Attempts that are under
+//! way go on whatever the drive waits for.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{BoxFuture, Timestamp};
 use nebula_execution::{Command, Entry, Event, InstanceId, Machine, Rest, Status};
@@ -64,6 +65,8 @@ pub(crate) struct Drive {
     pub(crate) last_snapshot: u64,
     pub(crate) commands: VecDeque<Command>,
     pub(crate) attempts: FuturesUnordered<BoxFuture<'static, Finished>>,
+    /// Attempts that ended while the drive waited for something else.
+    pub(crate) finished: VecDeque<Finished>,
     pub(crate) running: BTreeMap<InstanceId, CancellationToken>,
     /// Attempts that are resolved and begin once their start is committed.
     pub(crate) prepared: BTreeMap<InstanceId, Invocation>,
@@ -125,6 +128,7 @@ impl Drive {
             lease: granted.lease,
             commands: VecDeque::new(),
             attempts: FuturesUnordered::new(),
+            finished: VecDeque::new(),
             running: BTreeMap::new(),
             prepared: BTreeMap::new(),
             cleared: Vec::new(),
@@ -173,19 +177,22 @@ impl Drive {
     /// Does everything that can be done now: commands, inbox, commit, and what the commit allows.
     async fn work(&mut self) -> Result<(), Stop> {
         loop {
-            while let Some(command) = self.commands.pop_front() {
+            while let Some(command) = self.next_command() {
                 self.hold().await?;
-                self.execute(command).await;
+                self.execute(command).await?;
                 if self.must_flush() {
                     self.commit().await?;
                     // Long pure work hears of a cancellation here, not only at its end.
-                    self.read_inbox().await?;
+                    if !self.read_inbox().await? {
+                        self.begin_cleared().await?;
+                    }
+                    self.let_attempts_go_on();
                 }
             }
             if self.read_inbox().await? {
                 continue;
             }
-            let resting = !matches!(self.machine.rest(), Rest::Busy) && self.attempts.is_empty();
+            let resting = !matches!(self.machine.rest(), Rest::Busy) && !self.is_acting();
             if resting && self.cleared.is_empty() {
                 // The last step carries the status as well.
                 return Ok(());
@@ -200,11 +207,46 @@ impl Drive {
             if self.cleared.is_empty() {
                 return Ok(());
             }
-            self.hold().await?;
-            for instance in std::mem::take(&mut self.cleared) {
+            self.begin_cleared().await?;
+        }
+    }
+
+    /// The next thing to do. Of a worker that stops, only what the journal is to say of attempts
+    /// that begin: all else is left to the next holder.
+    fn next_command(&mut self) -> Option<Command> {
+        if self.shutdown.is_cancelled() {
+            self.commands
+                .retain(|command| matches!(command, Command::Start { .. } | Command::Abort { .. }));
+        }
+        self.commands.pop_front()
+    }
+
+    /// Begins what had to wait for its commit, but for what was told to stop meanwhile.
+    async fn begin_cleared(&mut self) -> Result<(), Stop> {
+        if self.cleared.is_empty() {
+            return Ok(());
+        }
+        self.hold().await?;
+        for instance in std::mem::take(&mut self.cleared) {
+            if self.is_called_off(&instance) {
+                self.cleared.push(instance);
+            } else {
                 self.begin_prepared(&instance);
             }
         }
+        Ok(())
+    }
+
+    /// Gives every attempt that can go on a chance to, without waiting for any.
+    pub(crate) fn let_attempts_go_on(&mut self) {
+        while let Some(Some(finished)) = self.attempts.next().now_or_never() {
+            self.finished.push_back(finished);
+        }
+    }
+
+    /// Whether attempts are under way, or have ended without the machine knowing.
+    pub(crate) fn is_acting(&self) -> bool {
+        !self.attempts.is_empty() || !self.finished.is_empty()
     }
 
     /// Commits the last step and gives the execution away, if there is nothing to do for a while.
@@ -217,7 +259,7 @@ impl Drive {
             Rest::Paused { due } => (Status::Paused, due),
             Rest::Waiting { due } => (Status::Waiting, due),
         };
-        if !self.attempts.is_empty() {
+        if self.is_acting() {
             return Ok(None);
         }
         if let Some(due) = due
@@ -241,6 +283,9 @@ impl Drive {
     }
 
     async fn wait(&mut self) -> Woken {
+        if let Some(finished) = self.finished.pop_front() {
+            return Woken::Attempt(finished);
+        }
         let clock = self.shared.ports.clock.clone();
         let due = self.machine.next_due();
         let due = async {
@@ -286,7 +331,7 @@ impl Drive {
         self.commands.extend(decision.commands);
     }
 
-    async fn execute(&mut self, command: Command) {
+    async fn execute(&mut self, command: Command) -> Result<(), Stop> {
         match command {
             Command::Run {
                 instance,
@@ -298,7 +343,7 @@ impl Drive {
                 } else if self.machine.state().is_paused() {
                     self.tell(Event::Withheld { instance });
                 } else {
-                    self.run_attempt(instance, attempt, journal_start).await;
+                    self.run_attempt(instance, attempt, journal_start).await?;
                 }
             }
             Command::Start { instance } => self.cleared.push(instance),
@@ -320,6 +365,7 @@ impl Drive {
             }
             Command::Output => self.evaluate_output(),
         }
+        Ok(())
     }
 
     /// Whether the machine has told this instance to stop since it told it to run.

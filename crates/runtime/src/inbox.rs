@@ -20,10 +20,9 @@ impl Drive {
             return Ok(false);
         }
         let repo = self.shared.ports.executions.clone();
-        let (tenant, id) = (&self.lease.tenant, self.lease.execution);
-        let items = repo
-            .inbox(tenant, id, self.inbox_through, INBOX_PAGE)
-            .await?;
+        let (tenant, id) = (self.lease.tenant.clone(), self.lease.execution);
+        let items = repo.inbox(&tenant, id, self.inbox_through, INBOX_PAGE);
+        let items = self.within_lease(items).await??;
         if items.is_empty() {
             return Ok(false);
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use nebula_ports::Renewed;
 use tracing::warn;
 
@@ -29,8 +30,8 @@ impl Drive {
         let asked = clock.monotonic();
         let repo = self.shared.ports.executions.clone();
         let lease = self.lease.clone();
-        let answers = self.within_lease(repo.renew(std::slice::from_ref(&lease)));
-        match answers.await? {
+        let answers = repo.renew(std::slice::from_ref(&lease));
+        match self.within_lease(answers).await? {
             Ok(answers) => match answers.first() {
                 Some(Renewed::Renewed { inbox_head }) => {
                     self.inbox_head = self.inbox_head.max(*inbox_head);
@@ -48,20 +49,45 @@ impl Drive {
         }
     }
 
-    /// Waits for the store, but where attempts run, no longer than the lease is certainly ours:
-    /// then they must end, whatever the answer will be.
-    pub(crate) fn within_lease<T, C: Future<Output = T>>(
-        &self,
-        call: C,
-    ) -> impl Future<Output = Result<T, Stop>> + use<T, C> {
+    /// Waits for the store while attempts go on, but where some run, no longer than the lease is
+    /// certainly ours: then they must end, whatever the answer will be.
+    pub(crate) async fn within_lease<T>(
+        &mut self,
+        call: impl Future<Output = T>,
+    ) -> Result<T, Stop> {
         let clock = self.shared.ports.clock.clone();
         let left = self.lease_until.saturating_sub(clock.monotonic());
         let acting = !self.attempts.is_empty();
-        async move {
+        let over = clock.sleep(left);
+        tokio::pin!(call, over);
+        loop {
             tokio::select! {
                 biased;
-                answer = call => Ok(answer),
-                () = clock.sleep(left), if acting => Err(Stop::Lost),
+                answer = &mut call => return Ok(answer),
+                () = &mut over, if acting => return Err(Stop::Lost),
+                Some(finished) = self.attempts.next(), if !self.attempts.is_empty() => {
+                    self.finished.push_back(finished);
+                }
+            }
+        }
+    }
+
+    /// Waits for long work of our own while attempts go on, and keeps the lease.
+    pub(crate) async fn keeping_lease(
+        &mut self,
+        work: impl Future<Output = ()>,
+    ) -> Result<(), Stop> {
+        let clock = self.shared.ports.clock.clone();
+        tokio::pin!(work);
+        loop {
+            let renew_in = self.renew_at.saturating_sub(clock.monotonic());
+            tokio::select! {
+                biased;
+                () = &mut work => return Ok(()),
+                Some(finished) = self.attempts.next(), if !self.attempts.is_empty() => {
+                    self.finished.push_back(finished);
+                }
+                () = clock.sleep(renew_in) => self.renew().await?,
             }
         }
     }

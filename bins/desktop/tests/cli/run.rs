@@ -182,6 +182,24 @@ fn a_signal_saves_and_says_how_to_go_on() {
 }
 
 #[test]
+fn a_signal_is_heard_in_the_middle_of_long_pure_work() {
+    let user = User::new();
+    let rounds = "nodes:
+  - id: spin
+    action: flow.loop
+    parameters: { times: 1000000 }
+    body: { nodes: [{ id: n, action: data.set, parameters: { n: \"{{ $loop.index }}\" } }] }
+";
+    user.write("w.yaml", rounds);
+    let running = user.begin(&["run", "w.yaml"]);
+    let id = running.id.clone();
+    running.signal("-TERM");
+    running.ends().exits(143).says("nebula resume");
+    let shown = user.nebula(&["executions", "show", &id]).exits(0).json();
+    assert_eq!(shown["status"], "running", "{shown}");
+}
+
+#[test]
 fn resume_goes_on_with_one_or_with_everything() {
     let user = User::new();
     user.write(
