@@ -14,7 +14,7 @@ use nebula::{
     telemetry::{EventKind, Parking, Received},
 };
 use tokio_util::sync::CancellationToken;
-use world::{LONG, World, in_world, states, tenant};
+use world::{LONG, World, in_world, states, tenant, with};
 
 const ONE_EFFECT: &str = "nodes: [ { id: a, action: test.once, parameters: { label: a } } ]";
 
@@ -52,6 +52,50 @@ fn starts_beyond_what_a_worker_holds_do_not_wait_for_it() {
             assert_eq!(world.finish(&nebula, id).await.status, Status::Completed);
         }
     });
+}
+
+/// Cancels an execution of one action that does not hear of it; says how long it took to end, and
+/// how it and its node did.
+fn cancelled_in_vain(action: &str) -> (Duration, String) {
+    in_world(async |world| {
+        let nebula = world.process();
+        let yaml = format!(
+            "nodes: [ {{ id: a, action: {action}, parameters: {{ label: a, deaf: true }}, retry: {{ max_attempts: 3 }} }} ]"
+        );
+        let id = world.begin(&nebula, &yaml).await;
+        let (tenant, engine, clock) = (tenant(), nebula.engine(), &world.clock);
+        let cancel = async {
+            clock.sleep(Duration::from_secs(1)).await;
+            let asked = clock.monotonic();
+            let _ = engine
+                .cancel(&tenant, id, "enough".to_owned())
+                .await
+                .unwrap();
+            let report = engine
+                .outcome(&tenant, id, Until::EndedOrParked, None)
+                .await;
+            (clock.monotonic() - asked, report.unwrap().unwrap())
+        };
+        let (took, report) = with(&nebula, cancel).await;
+        assert_eq!(world.ledger.labels(), ["a"]);
+        (took, format!("{} {}", report.status, states(&report)))
+    })
+}
+
+#[test]
+fn an_attempt_that_does_not_stop_is_abandoned_after_the_grace_period() {
+    let grace = WorkerConfig::default().grace;
+    for (action, ends) in [
+        ("test.read", "cancelled a:failed"),
+        ("test.idempotent", "cancelled a:failed"),
+        // Nobody knows whether it happened, and who cancels wants no question.
+        ("test.once", "cancelled a:indeterminate"),
+    ] {
+        let (took, end) = cancelled_in_vain(action);
+        assert_eq!(end, ends, "{action}");
+        let late = took.saturating_sub(grace);
+        assert!(took >= grace && late < grace / 2, "{action}: {took:?}");
+    }
 }
 
 #[test]

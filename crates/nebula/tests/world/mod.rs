@@ -94,8 +94,9 @@ impl Ledger {
     }
 }
 
-/// `test.<class>@1 { label, hang?, seconds?, busy? }`: an effect in the ledger; `hang` never returns
-/// by itself, `seconds` waits and `busy` works for so long, in seconds.
+/// `test.<class>@1 { label, hang?, deaf?, seconds?, busy? }`: an effect in the ledger; `hang` never
+/// returns by itself, `deaf` not even when it is told to stop, `seconds` waits and `busy` works for so
+/// long, in seconds.
 #[derive(Debug)]
 struct EffectAction {
     metadata: ActionMetadata,
@@ -140,6 +141,9 @@ impl Action for EffectAction {
         }
         if let Some(seconds) = input["seconds"].as_f64() {
             self.clock.sleep(Duration::from_secs_f64(seconds)).await;
+        }
+        if input["deaf"] == true {
+            std::future::pending::<()>().await;
         }
         if input["hang"] == true {
             ctx.cancellation.cancelled().await;
