@@ -299,6 +299,10 @@ pub(crate) struct SendSignal {
     /// Tells this signal from others of its name: a second one with the same has no effect
     #[arg(long = "id", value_name = "ID")]
     pub(crate) dedupe: Option<String>,
+    /// Whether it is kept until a node takes it; with `false` it is lost where no node waits for it
+    /// when it comes
+    #[arg(long, value_name = "true|false", default_value_t = true, action = clap::ArgAction::Set)]
+    pub(crate) keep: bool,
     #[command(flatten)]
     pub(crate) database: Database,
 }

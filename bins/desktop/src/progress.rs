@@ -4,10 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nebula_core::{Clock, ExecutionId, Timestamp, duration_text};
+use nebula_engine::Report;
 use nebula_execution::{ExecutionPlan, InstanceId};
-use nebula_telemetry::{Bus, EventKind, Received};
+use nebula_telemetry::{Bus, EventKind, ExecutionEvent, Received, Watcher};
+use serde_json::Value;
 
-use crate::console::{Colours, Console, Paint};
+use crate::{
+    commands::executions::shortened,
+    console::{Colours, Console, Paint},
+};
 
 /// The most nodes that are drawn; of a larger workflow those that are at work.
 const MAX_ROWS: usize = 20;
@@ -43,11 +48,15 @@ pub(crate) struct Picture {
     title: String,
     rows: Vec<Row>,
     paused: bool,
+    /// From when the picture was made on: nothing that begins after it is missed.
+    events: Watcher,
+    /// The number of the last entry whose event was said.
+    said: u64,
 }
 
 impl Picture {
     /// Every node of `plan`, not yet begun, in the order in which they can run.
-    pub(crate) fn of_plan(plan: &ExecutionPlan) -> Self {
+    pub(crate) fn of_plan(plan: &ExecutionPlan, bus: &Bus) -> Self {
         let waves = crate::waves::Waves::of(plan);
         let rows = waves.order.iter().map(|node| Row {
             id: plan.node(*node).id.to_string(),
@@ -59,15 +68,28 @@ impl Picture {
             title: plan.workflow.to_string(),
             rows: rows.collect(),
             paused: false,
+            events: bus.subscribe(),
+            said: 0,
         }
     }
 
     /// Nodes appear as events name them.
-    pub(crate) fn of_nodes(title: &str) -> Self {
+    pub(crate) fn of_nodes(title: &str, bus: &Bus) -> Self {
         Self {
             title: title.to_owned(),
             rows: Vec::new(),
             paused: false,
+            events: bus.subscribe(),
+            said: 0,
+        }
+    }
+
+    /// The same of an execution that has begun; what it emitted before is not said again.
+    pub(crate) fn of_report(before: &Report, bus: &Bus) -> Self {
+        let said = before.events.iter().rev().find_map(|it| it["seq"].as_u64());
+        Self {
+            said: said.unwrap_or(0),
+            ..Self::of_nodes(before.workflow.as_str(), bus)
         }
     }
 
@@ -91,7 +113,9 @@ impl Picture {
             EventKind::NodeStarted { instance, attempt } => {
                 (instance, State::Running { attempt: *attempt })
             }
-            EventKind::NodeSucceeded { instance } => (instance, State::Succeeded),
+            EventKind::NodeSucceeded { instance } | EventKind::Emitted { instance, .. } => {
+                (instance, State::Succeeded)
+            }
             EventKind::NodeFailed { instance, .. } => (instance, State::Failed),
             EventKind::NodeRetrying {
                 instance,
@@ -212,23 +236,65 @@ pub(crate) fn seconds(elapsed: Duration) -> String {
     }
 }
 
-/// Keeps the picture of `execution` moving until the future is dropped, which leaves the terminal clean.
+/// The line for something that the workflow emitted.
+fn emitted_line(name: &str, payload: &Value) -> String {
+    match payload {
+        Value::Null => format!("event {name}"),
+        payload => format!("event {name}  {}", shortened(&payload.to_string())),
+    }
+}
+
+/// The line for this event, if it is one that the workflow emitted and that was not said.
+fn emitted(picture: &mut Picture, event: &ExecutionEvent) -> Option<String> {
+    match &event.kind {
+        EventKind::Emitted { name, payload, .. } if event.seq > picture.said => {
+            picture.said = event.seq;
+            Some(emitted_line(name, payload))
+        }
+        _ => None,
+    }
+}
+
+/// Says what the workflow emits, where no picture can be drawn.
+async fn say(picture: &mut Picture, execution: ExecutionId, console: Console) {
+    while let Some(received) = picture.events.next().await {
+        if let Received::Event(event) = received
+            && event.execution == execution
+            && let Some(line) = emitted(picture, &event)
+        {
+            console.note(&line);
+        }
+    }
+    std::future::pending().await
+}
+
+/// Says what the workflow emitted and the bus had not brought when the execution came to rest: the
+/// report is the truth.
+pub(crate) fn say_rest(picture: &Picture, report: &Report, console: &Console) {
+    for event in &report.events {
+        if event["seq"].as_u64().is_some_and(|seq| seq > picture.said) {
+            let name = event["event"].as_str().unwrap_or_default();
+            console.note(&emitted_line(name, &event["payload"]));
+        }
+    }
+}
+
+/// Keeps the picture of `execution` moving until the future is dropped, which leaves the terminal
+/// clean. What the workflow emits is said above it, and stays.
 pub(crate) async fn show(
-    mut picture: Picture,
+    picture: &mut Picture,
     execution: ExecutionId,
-    bus: Bus,
     clock: Arc<dyn Clock>,
     console: Console,
 ) {
     if !console.live {
-        return std::future::pending().await;
+        return say(picture, execution, console).await;
     }
     picture.title = format!(
         "{}  {}",
         console.err.paint(Paint::Bold, &picture.title),
         console.err.paint(Paint::Dim, execution.to_string())
     );
-    let mut events = bus.subscribe();
     let begun = clock.monotonic();
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     bar.set_style(ProgressStyle::with_template("{msg}").expect("the template has one known key"));
@@ -243,8 +309,13 @@ pub(crate) async fn show(
             tokio::select! {
                 biased;
                 () = &mut next => break,
-                event = events.next() => match event {
-                    Some(Received::Event(event)) if event.execution == execution => picture.apply(&event.kind),
+                event = picture.events.next() => match event {
+                    Some(Received::Event(event)) if event.execution == execution => {
+                        if let Some(line) = emitted(picture, &event) {
+                            clear.0.println(line);
+                        }
+                        picture.apply(&event.kind);
+                    }
                     Some(_) => {}
                     None => return std::future::pending().await,
                 },
@@ -268,7 +339,7 @@ mod tests {
 
     #[test]
     fn events_move_the_picture() {
-        let mut picture = Picture::of_nodes("w");
+        let mut picture = Picture::of_nodes("w", &Bus::new(1));
         let instance = |text: &str| text.parse::<InstanceId>().unwrap();
         picture.apply(&EventKind::NodeStarted {
             instance: instance("a"),

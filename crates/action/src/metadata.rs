@@ -84,6 +84,8 @@ pub enum ControlKind {
     Wait,
     /// A signal to another execution.
     Signal,
+    /// An event for whoever watches.
+    Emit,
     /// The node fails.
     Fail,
     /// The execution completes here.

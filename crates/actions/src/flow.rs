@@ -37,7 +37,7 @@ impl Action for ControlAction {
 
 /// The control actions, sorted by id.
 pub(crate) fn all() -> Vec<Arc<dyn Action>> {
-    let plain = [fail(), if_(), signal(), stop(), switch(), wait()];
+    let plain = [emit(), fail(), if_(), signal(), stop(), switch(), wait()];
     let mut all: Vec<_> = body::all().into_iter().chain(plain).collect();
     all.sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
     let actions = all.into_iter();
@@ -229,6 +229,11 @@ fn signal() -> ActionMetadata {
             "execution": { "type": "string", "description": "The id of the execution.", "minLength": 1 },
             "signal": signal_name("Which signal."),
             "payload": { "description": "What it brings, up to 64 KiB of JSON.", "default": null },
+            "keep": {
+                "type": "boolean",
+                "description": "Whether it is kept until a node takes it; else it is lost where no node waits for it when it comes.",
+                "default": true,
+            },
         },
         "required": ["execution", "signal"],
         "additionalProperties": false,
@@ -238,6 +243,34 @@ fn signal() -> ActionMetadata {
         json!({ "execution": "{{ $json.order }}", "signal": "paid", "payload": { "amount": 12 } }),
         json!({ "order": "01a1fc38-5633-7236-9695-dcef079f585d" }),
         json!({ "order": "01a1fc38-5633-7236-9695-dcef079f585d" }),
+        PORT_MAIN,
+    )];
+    metadata
+}
+
+fn emit() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::Emit,
+        "flow.emit",
+        "Emit",
+        "Tells whoever watches the execution that something happened: once, when the step that says \
+         so is committed. The journal keeps it, and the report lists it. Nothing waits for an event, \
+         and nothing is ever driven by it. The result is `$json`.",
+    );
+    metadata.parameters = json!({
+        "type": "object",
+        "properties": {
+            "event": signal_name("What happened."),
+            "payload": { "description": "What there is to say of it, up to 64 KiB of JSON.", "default": null },
+        },
+        "required": ["event"],
+        "additionalProperties": false,
+    });
+    metadata.examples = vec![example(
+        "an order was shipped",
+        json!({ "event": "order.shipped", "payload": { "order": "{{ $json.order }}" } }),
+        json!({ "order": 7 }),
+        json!({ "order": 7 }),
         PORT_MAIN,
     )];
     metadata

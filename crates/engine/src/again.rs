@@ -57,7 +57,7 @@ impl Engine {
         if !summary.status.is_terminal() {
             return Err(AgainError::NotEnded { execution }.into());
         }
-        let (ended, _) = self.fold(tenant, execution).await?;
+        let ended = self.fold(tenant, execution).await?.machine;
         let plan = ended.plan().clone();
         let mut copying = Copying::new(&ended, how)?;
         let mut from = Some(1);

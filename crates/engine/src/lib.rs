@@ -24,6 +24,7 @@ mod activations;
 mod admission;
 mod again;
 mod config;
+mod emitted;
 mod install;
 mod outcome;
 mod replay;

@@ -14,7 +14,7 @@ use nebula_ports::{ErrorKind, PortError, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Engine, Waiting, activations::Activations, waiting::waiting};
+use crate::{Engine, Waiting, activations::Activations, emitted::Emitted, waiting::waiting};
 
 /// How many journal entries are read at a time.
 const PAGE: usize = 1_000;
@@ -44,6 +44,7 @@ pub struct Replay<'e> {
     seen: BTreeMap<(u32, u32), u32>,
     /// What the runs of bodies did that were closed.
     closed: Activations,
+    emitted: Emitted,
     last: Option<(u64, Timestamp)>,
 }
 
@@ -74,6 +75,17 @@ pub struct Moment {
     pub signals: Vec<NamedSignal>,
 }
 
+/// What a whole journal says.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    /// The state.
+    pub(crate) machine: Machine,
+    /// What the state forgot: the runs of bodies that were closed.
+    pub(crate) closed: Activations,
+    /// What watchers were told.
+    pub(crate) emitted: Emitted,
+}
+
 impl Engine {
     /// Begins to go through the journal of an execution; nothing is run.
     #[must_use]
@@ -87,21 +99,21 @@ impl Engine {
             from: Some(1),
             seen: BTreeMap::new(),
             closed: Activations::default(),
+            emitted: Emitted::default(),
             last: None,
         }
     }
 
-    /// Folds the whole journal of an execution; and gives what the state forgot: the runs of bodies
-    /// that were closed.
-    pub(crate) async fn fold(
-        &self,
-        tenant: &TenantId,
-        execution: ExecutionId,
-    ) -> Result<(Machine, Activations)> {
+    /// Folds the whole journal of an execution.
+    pub(crate) async fn fold(&self, tenant: &TenantId, execution: ExecutionId) -> Result<Folded> {
         let mut replay = self.replay(tenant, execution);
         while replay.entry().await?.is_some() {}
         let none = || corrupt(format!("{execution} has no journal"));
-        Ok((replay.machine.ok_or_else(none)?, replay.closed))
+        Ok(Folded {
+            machine: replay.machine.ok_or_else(none)?,
+            closed: replay.closed,
+            emitted: replay.emitted,
+        })
     }
 }
 
@@ -210,6 +222,7 @@ impl Replay<'_> {
         let machine = self.machine.as_mut();
         let machine = machine.ok_or_else(|| corrupt(format!("{execution} has no first entry")))?;
         self.closed.keep(machine, &entry.entry);
+        self.emitted.keep(entry);
         machine.apply(entry);
         Ok(())
     }

@@ -2,12 +2,12 @@
 
 use indexmap::IndexMap;
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{Again, Machine, Status, Tries};
+use nebula_execution::{Again, Status, Tries};
 use nebula_ports::{ExecutionSummary, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Engine, Waiting, activations::Activations, waiting::waiting};
+use crate::{Engine, Waiting, replay::Folded, waiting::waiting};
 
 /// What an execution did. JSON: `{ "execution", "status", "output", "error", "nodes" }`, where
 /// `nodes` has for each node that was reached a list of `{ "activation", "status", "port",
@@ -30,6 +30,10 @@ pub struct Report {
     pub error: Option<ReportError>,
     /// What each node did, by its path.
     pub nodes: IndexMap<String, Vec<Value>>,
+    /// What it told its watchers, as `{ "seq", "at", "instance", "event", "payload" }`; after 1,000 of
+    /// them `{ "truncated": n }`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Value>,
     /// Which execution it goes over again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again: Option<Repeated>,
@@ -86,12 +90,13 @@ impl Engine {
         let Some(summary) = self.ports.executions.get(tenant, execution).await? else {
             return Ok(None);
         };
-        let (machine, closed) = self.fold(tenant, execution).await?;
-        Ok(Some(report(&summary, &machine, closed)))
+        let folded = self.fold(tenant, execution).await?;
+        Ok(Some(report(&summary, folded)))
     }
 }
 
-fn report(summary: &ExecutionSummary, machine: &Machine, closed: Activations) -> Report {
+fn report(summary: &ExecutionSummary, folded: Folded) -> Report {
+    let machine = &folded.machine;
     let state = machine.state();
     let error = state.failure().map(|failure| ReportError {
         code: failure.error.code.to_string(),
@@ -123,7 +128,8 @@ fn report(summary: &ExecutionSummary, machine: &Machine, closed: Activations) ->
             .map(|output| (**output).clone())
             .unwrap_or_default(),
         error,
-        nodes: closed.with_state(machine),
+        nodes: folded.closed.with_state(machine),
+        events: folded.emitted.into_list(),
         again,
         trial: started.and_then(|started| started.trial.clone()),
         waiting: waiting(machine),

@@ -180,6 +180,10 @@ impl<'m> Copying<'m> {
                 self.signals.insert(key, self.copied.len());
                 self.copy(entry.clone());
             }
+            Fact::SignalMissed { name, id } => {
+                let missed = self.signals.remove(&(name.clone(), id.clone()));
+                self.forget(missed);
+            }
             fact => {
                 if let Some(instance) = fact.instance() {
                     self.about(instance, entry)?;

@@ -37,6 +37,15 @@ pub enum ControlOutcome {
         name: CompactString,
         /// What it brings.
         payload: Value,
+        /// Whether it is kept until a node takes it.
+        keep: bool,
+    },
+    /// Whoever watches is told, and `$json` goes on.
+    Emit {
+        /// The event's name.
+        name: CompactString,
+        /// What it says.
+        payload: Value,
     },
     /// The execution completes with this output.
     Stop(Value),
@@ -89,6 +98,10 @@ pub fn decide(
         }
         ControlKind::Wait => wait(input, ready_at),
         ControlKind::Signal => send(input),
+        ControlKind::Emit => Ok(ControlOutcome::Emit {
+            name: name_of(input, "event")?,
+            payload: input.get("payload").cloned().unwrap_or(Value::Null),
+        }),
         ControlKind::Fail => {
             let text = |key: &str| input.get(key).and_then(Value::as_str);
             let message = text("message").unwrap_or("the workflow failed here on purpose");
@@ -120,12 +133,12 @@ fn wait(input: &Value, ready_at: Timestamp) -> Result<ControlOutcome, ActionErro
         let span = parse_duration(span).map_err(|error| wrong(key, error.to_string()))?;
         Ok(ready_at.plus(span))
     };
-    if let Some(name) = input.get("signal") {
+    if input.get("signal").is_some() {
         let due = match input.get("timeout") {
             Some(Value::String(span)) => Some(after("/timeout", span)?),
             _ => None,
         };
-        let name = signal_name(name)?;
+        let name = name_of(input, "signal")?;
         return Ok(ControlOutcome::AwaitSignal { name, due });
     }
     match (input.get("for"), input.get("until")) {
@@ -150,18 +163,27 @@ fn send(input: &Value) -> Result<ControlOutcome, ActionError> {
     })?;
     Ok(ControlOutcome::Send {
         to,
-        name: signal_name(input.get("signal").unwrap_or(&Value::Null))?,
+        name: name_of(input, "signal")?,
         payload: input.get("payload").cloned().unwrap_or(Value::Null),
+        keep: input.get("keep").and_then(Value::as_bool).unwrap_or(true),
     })
 }
 
-fn signal_name(name: &Value) -> Result<CompactString, ActionError> {
-    match name.as_str().filter(|name| is_signal_name(name)) {
+/// The name of a signal or an event.
+fn name_of(input: &Value, parameter: &'static str) -> Result<CompactString, ActionError> {
+    let name = input.get(parameter).and_then(Value::as_str);
+    match name.filter(|name| is_signal_name(name)) {
         Some(name) => Ok(name.into()),
         None => Err(ActionError::invalid_input(
-            "SIGNAL_NAME",
-            "/signal",
-            "`signal` must be a name of letters, digits, `_`, `-` and `.`, the first a letter or `_`",
+            if parameter == "event" {
+                "EVENT_NAME"
+            } else {
+                "SIGNAL_NAME"
+            },
+            format!("/{parameter}"),
+            format!(
+                "`{parameter}` must be a name of letters, digits, `_`, `-` and `.`, the first a letter or `_`"
+            ),
         )),
     }
 }

@@ -133,6 +133,17 @@ pub enum Event {
         /// Which of its connections carry a live token.
         taken: Taken,
     },
+    /// A control action tells whoever watches.
+    Emits {
+        /// Which instance.
+        instance: InstanceId,
+        /// The event's name.
+        name: CompactString,
+        /// What it says.
+        payload: Arc<Value>,
+        /// Which of its connections carry a live token.
+        taken: Taken,
+    },
     /// `flow.stop` was reached.
     Stopped {
         /// Which instance.
@@ -358,10 +369,7 @@ impl Signal {
             Self::Cancel { reason } => (CANCEL, json!({ "reason": reason })),
             Self::Pause { reason } => (PAUSE, json!({ "reason": reason })),
             Self::Unpause => (UNPAUSE, json!({})),
-            Self::Named(signal) => (
-                NAMED,
-                json!({ "name": signal.name, "id": signal.id, "payload": signal.payload }),
-            ),
+            Self::Named(signal) => (NAMED, json!(signal)),
             Self::Unpark { instance, decision } => (
                 UNPARK,
                 json!({ "instance": instance.as_ref().map(ToString::to_string), "decision": decision }),
@@ -398,9 +406,12 @@ impl Signal {
             }
             UNPAUSE => Ok(Self::Unpause),
             NAMED => {
-                let NamedSignal { name, id, payload } =
-                    NamedSignal::deserialize(payload).map_err(wrong)?;
-                Ok(Self::Named(NamedSignal::new(&name, &id, payload)?))
+                let said = NamedSignal::deserialize(payload).map_err(wrong)?;
+                let signal = NamedSignal::new(&said.name, &said.id, said.payload)?;
+                Ok(Self::Named(match said.keep {
+                    true => signal,
+                    false => signal.transient(),
+                }))
             }
             UNPARK => {
                 let Unpark { instance, decision } = Unpark::deserialize(payload).map_err(wrong)?;
@@ -434,6 +445,11 @@ mod tests {
             },
             Signal::Unpause,
             Signal::Named(NamedSignal::new("paid", "7", Arc::new(json!(null))).unwrap()),
+            Signal::Named(
+                NamedSignal::new("paid", "8", Arc::new(json!(1)))
+                    .unwrap()
+                    .transient(),
+            ),
             Signal::Unpark {
                 instance: None,
                 decision: UnparkDecision::Retry,

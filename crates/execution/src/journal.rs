@@ -293,6 +293,13 @@ pub enum Fact {
         /// Its id.
         id: String,
     },
+    /// A signal that is not to be kept arrived, and no instance waited for it, or none does any more.
+    SignalMissed {
+        /// Its name.
+        name: CompactString,
+        /// Its id.
+        id: String,
+    },
     /// An instance took the first signal of the name that it waits for: the payload is its result.
     SignalTaken {
         /// Which instance.
@@ -313,6 +320,19 @@ pub enum Fact {
         to: ExecutionId,
         /// What.
         signal: NamedSignal,
+        /// Which connections of `main` carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+    },
+    /// An instance told whoever watches; the payload is for them alone.
+    EventEmitted {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// The event's name.
+        name: CompactString,
+        /// What it says.
+        payload: Arc<Value>,
         /// Which connections of `main` carry a live token.
         #[serde(default, skip_serializing_if = "Taken::is_all")]
         taken: Taken,
@@ -446,11 +466,13 @@ impl Fact {
             | Self::SignalAwaited { instance, .. }
             | Self::SignalTaken { instance, .. }
             | Self::SignalSent { instance, .. }
+            | Self::EventEmitted { instance, .. }
             | Self::StopRequested { instance, .. } => Some(instance),
             Self::Unparked { instance, .. } => instance.as_ref(),
             Self::ExecutionStarted(_)
             | Self::SignalReceived(_)
             | Self::SignalRefused { .. }
+            | Self::SignalMissed { .. }
             | Self::PauseRequested { .. }
             | Self::Resumed
             | Self::CancellationRequested { .. }
@@ -483,7 +505,7 @@ fn is_main(port: &CompactString) -> bool {
     port == nebula_action::PORT_MAIN
 }
 
-fn yes() -> bool {
+pub(crate) fn yes() -> bool {
     true
 }
 
@@ -491,6 +513,6 @@ fn yes() -> bool {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde calls it with a reference to the field"
 )]
-fn is_true(flag: &bool) -> bool {
+pub(crate) fn is_true(flag: &bool) -> bool {
     *flag
 }

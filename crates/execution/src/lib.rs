@@ -93,7 +93,7 @@ pub use repeats::{Again, Generation, Repeats};
 pub use scope::EvaluationScope;
 pub use signal::{
     MAX_KEPT_SIGNALS, MAX_SIGNAL_BYTES, MAX_SIGNAL_ID, MAX_SIGNAL_NAME, NamedSignal,
-    NamedSignalError, is_signal_name,
+    NamedSignalError, check_payload, is_signal_name,
 };
 pub use snapshot::{SNAPSHOT_FORMAT, SnapshotError};
 pub use start::{NewExecution, StartOptions, StartSlot};

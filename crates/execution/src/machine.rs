@@ -429,6 +429,22 @@ impl Machine {
                     self.note(fact, turn);
                 }
             }
+            Event::Emits {
+                instance,
+                name,
+                payload,
+                taken,
+            } => {
+                if self.land(&instance).is_some() && self.state.ending().is_none() {
+                    let fact = Fact::EventEmitted {
+                        instance,
+                        name,
+                        payload,
+                        taken,
+                    };
+                    self.note(fact, turn);
+                }
+            }
             Event::Stopped { instance, output } => {
                 if self.land(&instance).is_some() {
                     self.note(Fact::StopRequested { instance, output }, turn);

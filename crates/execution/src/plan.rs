@@ -11,7 +11,8 @@ use std::{
 
 use compact_str::CompactString;
 use nebula_action::{
-    ActionKind, Capability, CapabilityError, EffectClass, InterfaceVersion, PORT_ERROR, PORT_MAIN,
+    ActionKind, Capability, CapabilityError, ControlKind, EffectClass, InterfaceVersion,
+    PORT_ERROR, PORT_MAIN,
 };
 use nebula_core::{ActionId, Digest, NodeId, WorkflowId};
 use nebula_expression::{Context, Program, Scope};
@@ -24,9 +25,9 @@ use graph::Graph;
 
 pub use admission::{AdmissionKeyError, PlanAdmission};
 
-/// The newest version of the stored form of plans. 2 brought bodies, loops and admission; a plan without
-/// them has version 1, which earlier builds read as well.
-pub const PLAN_FORMAT: u32 = 2;
+/// The newest version of the stored form of plans. 2 brought bodies, loops and admission, 3 control
+/// actions that earlier builds do not know; a plan without them has the version that it had before.
+pub const PLAN_FORMAT: u32 = 3;
 
 /// What an [`ExecutionPlan`] is made of, and what is stored of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -294,6 +295,11 @@ pub enum RequestError {
     },
 }
 
+/// Whether builds that read formats 1 and 2 do not know this kind of action.
+fn is_newest(kind: ActionKind) -> bool {
+    matches!(kind, ActionKind::Control(ControlKind::Emit))
+}
+
 impl Deref for ExecutionPlan {
     type Target = PlanParts;
 
@@ -328,7 +334,12 @@ impl ExecutionPlan {
         // A build that knows nothing of these would run the plan without them.
         let newer =
             !parts.bodies.is_empty() || !parts.loops.is_empty() || parts.admission.is_some();
-        parts.format = if newer { 2 } else { 1 };
+        let newest = parts.nodes.iter().any(|node| is_newest(node.kind));
+        parts.format = match (newest, newer) {
+            (true, _) => 3,
+            (false, true) => 2,
+            (false, false) => 1,
+        };
         let graph = Graph::new(&parts).map_err(PlanError::Contradiction)?;
         Ok(Self { parts, graph })
     }

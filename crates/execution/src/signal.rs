@@ -6,7 +6,10 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::codec::{MAX_VALUE_DEPTH, is_storable};
+use crate::{
+    codec::{MAX_VALUE_DEPTH, is_storable},
+    journal::{is_true, yes},
+};
 
 /// How many signals that no node has taken an execution keeps; what comes beyond is refused, and
 /// the journal says so.
@@ -27,6 +30,9 @@ pub struct NamedSignal {
     pub id: String,
     /// What it brings: the result of the node that takes it.
     pub payload: Arc<Value>,
+    /// Whether it is kept until a node takes it; else it is lost where no node waits for it.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub keep: bool,
 }
 
 /// Why something is no signal.
@@ -43,13 +49,13 @@ pub enum NamedSignalError {
     )]
     Id,
     /// The payload is too large.
-    #[error("the payload of a signal has {found} bytes; the limit is {MAX_SIGNAL_BYTES}")]
+    #[error("the payload has {found} bytes; the limit is {MAX_SIGNAL_BYTES}")]
     Large {
         /// How many bytes it has.
         found: usize,
     },
     /// The payload is nested too deep.
-    #[error("the payload of a signal is nested deeper than {MAX_VALUE_DEPTH} levels")]
+    #[error("the payload is nested deeper than {MAX_VALUE_DEPTH} levels")]
     Deep,
 }
 
@@ -66,19 +72,20 @@ impl NamedSignal {
         if id.is_empty() || id.len() > MAX_SIGNAL_ID || id.chars().any(char::is_control) {
             return Err(NamedSignalError::Id);
         }
-        // Depth first: the count of bytes walks the value by recursion.
-        if !is_storable(&payload) {
-            return Err(NamedSignalError::Deep);
-        }
-        let found = payload.to_string().len();
-        if found > MAX_SIGNAL_BYTES {
-            return Err(NamedSignalError::Large { found });
-        }
+        check_payload(&payload)?;
         Ok(Self {
             name: name.into(),
             id: id.to_owned(),
             payload,
+            keep: true,
         })
+    }
+
+    /// The same signal, lost where no node waits for it when it comes.
+    #[must_use]
+    pub fn transient(mut self) -> Self {
+        self.keep = false;
+        self
     }
 
     /// Recognises a repetition in the inbox of one execution. No name holds a colon.
@@ -86,6 +93,22 @@ impl NamedSignal {
     pub fn dedupe(&self) -> String {
         format!("signal:{}:{}", self.name, self.id)
     }
+}
+
+/// Whether a signal or an event may bring this value.
+///
+/// # Errors
+/// [`NamedSignalError::Deep`] or [`NamedSignalError::Large`].
+pub fn check_payload(payload: &Value) -> Result<(), NamedSignalError> {
+    // Depth first: the count of bytes walks the value by recursion.
+    if !is_storable(payload) {
+        return Err(NamedSignalError::Deep);
+    }
+    let found = payload.to_string().len();
+    if found > MAX_SIGNAL_BYTES {
+        return Err(NamedSignalError::Large { found });
+    }
+    Ok(())
 }
 
 /// Whether a node may wait for a signal of this name.

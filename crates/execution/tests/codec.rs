@@ -245,6 +245,17 @@ fn entries() -> Vec<Entry> {
             instance: id("again"),
             taken: Taken::All,
         },
+        Fact::SignalReceived(named(Arc::default()).transient()),
+        Fact::SignalMissed {
+            name: "paid".into(),
+            id: "order-9".to_owned(),
+        },
+        Fact::EventEmitted {
+            instance: id("tell"),
+            name: "shipped".into(),
+            payload: Arc::new(json!({ "order": 7 })),
+            taken: Taken::All,
+        },
     ];
     let time = |seq: i64| at(1_773_480_413_589 + seq);
     (0..)
@@ -337,7 +348,7 @@ fn the_fixture_holds_every_fact() {
         })
         .collect();
     // `Fact` cannot list its variants; whoever adds one raises this number and the fixture.
-    assert_eq!(names.len(), 32, "{names:?}");
+    assert_eq!(names.len(), 34, "{names:?}");
 }
 
 #[test]
@@ -370,8 +381,11 @@ fn a_node_that_is_pinned_to_null_stays_pinned() {
 fn a_plan_has_the_version_that_its_readers_must_know() {
     let format = |text: &str| rig::plan(text).format;
     assert_eq!((format("a -> b"), format("p; p both { a }")), (1, 2));
-    let plan = rig::plan("p; p both { a }");
-    assert_eq!(ExecutionPlan::decode(&plan.encode().0).unwrap(), *plan);
+    assert_eq!(format("a -> b; a: emit"), 3);
+    for text in ["p; p both { a }", "a -> b; a: emit"] {
+        let plan = rig::plan(text);
+        assert_eq!(ExecutionPlan::decode(&plan.encode().0).unwrap(), *plan);
+    }
 }
 
 #[test]
@@ -434,8 +448,8 @@ fn a_newer_format_and_damage_are_told_apart() {
         Err(CodecError::Damaged(_))
     ));
     assert!(matches!(
-        ExecutionPlan::decode(b"{\"format\":3}"),
-        Err(PlanError::Format { found: 3 })
+        ExecutionPlan::decode(b"{\"format\":4}"),
+        Err(PlanError::Format { found: 4 })
     ));
     assert!(matches!(
         ExecutionPlan::decode(b"{\"format\":1}"),

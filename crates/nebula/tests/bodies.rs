@@ -271,3 +271,20 @@ fn an_action_in_a_body_is_pinned_like_any_other() {
         assert_eq!(text.matches("@1.0").count(), 3, "{text}");
     });
 }
+
+#[test]
+fn watchers_are_told_once() {
+    let report = in_world(async |world| world.run(&example("tells"), json!({ "order": 7 })).await);
+    assert_eq!(report.output, json!({ "order": 7 }));
+    let [event] = &report.events[..] else {
+        panic!("{:?}", report.events);
+    };
+    assert_eq!(
+        (&event["event"], &event["instance"], &event["payload"]),
+        (
+            &json!("order.packed"),
+            &json!("packed"),
+            &json!({ "order": 7 })
+        )
+    );
+}

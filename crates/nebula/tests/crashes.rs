@@ -224,6 +224,31 @@ output: "{{ $nodes.end.result.label }}"
     cut_off: &[],
 };
 
+/// What watchers are told, between effects, in a body, and once per element.
+const TOLD: Flow = Flow {
+    yaml: r#"
+nodes:
+  - { id: bill, action: test.keyed, parameters: { label: bill } }
+  - { id: billed, action: flow.emit, parameters: { event: billed, payload: { n: "{{ $json.label }}" } } }
+  - id: each
+    action: flow.for_each
+    parameters: { items: [1, 2] }
+    body:
+      nodes:
+        - { id: pack, action: test.idempotent, parameters: { label: "pack {{ $item }}" } }
+        - { id: packed, action: flow.emit, parameters: { event: packed, payload: "{{ $item }}" } }
+  - { id: w, action: flow.wait, parameters: { for: 20s } }
+  - { id: shipped, action: flow.emit, parameters: { event: order.shipped } }
+  - { id: end, action: test.keyed, parameters: { label: end } }
+output: "{{ $nodes.billed.result.label }}"
+"#,
+    gives: r#"completed "bill" | bill:succeeded billed:succeeded each:succeeded w:succeeded shipped:succeeded end:succeeded | billed packed packed order.shipped"#,
+    failing: &[],
+    happen: &["bill", "pack 1", "pack 2", "end"],
+    once: &[],
+    cut_off: &[],
+};
+
 impl Flow {
     /// Compares what comes of it after a crash at each call of the store with what comes without.
     fn check(&self) {
@@ -303,10 +328,13 @@ impl Flow {
         for node in self.cut_off {
             states = states.replace(&format!("{node}:failed"), &format!("{node}:cancelled"));
         }
-        (
-            format!("{} {} | {states}", report.status, report.output),
-            calls,
-        )
+        let mut ended = format!("{} {} | {states}", report.status, report.output);
+        let events = report.events.iter().map(|it| it["event"].as_str().unwrap());
+        let events: Vec<_> = events.collect();
+        if !events.is_empty() {
+            ended.push_str(&format!(" | {}", events.join(" ")));
+        }
+        (ended, calls)
     }
 }
 
@@ -333,6 +361,11 @@ fn a_crash_at_any_call_changes_nothing_about_bodies() {
 #[test]
 fn a_crash_at_any_call_changes_no_round() {
     LOOPS.check();
+}
+
+#[test]
+fn a_crash_at_any_call_tells_everything_once() {
+    TOLD.check();
 }
 
 #[test]

@@ -248,3 +248,29 @@ output: "{{ $nodes.hear.result }}"
         );
     });
 }
+
+#[test]
+fn a_signal_that_is_not_kept_is_lost_where_nobody_waits() {
+    in_world(async |world| {
+        let yaml = r#"
+nodes:
+  - { id: early, action: flow.signal, parameters: { execution: "{{ $execution.id }}", signal: go, payload: early, keep: false } }
+  - { id: between, action: test.keyed, parameters: { label: between } }
+  - { id: kept, action: flow.signal, parameters: { execution: "{{ $execution.id }}", signal: go, payload: kept } }
+  - { id: hear, action: flow.wait, parameters: { signal: go } }
+output: "{{ $nodes.hear.result }}"
+"#;
+        let report = world.run(yaml, Value::Null).await;
+        assert_eq!(report.output, json!("kept"));
+        let yaml = "nodes: [ { id: w, action: flow.wait, parameters: { signal: go } } ]";
+        let nebula = world.process();
+        let id = world.begin(&nebula, yaml).await;
+        let talk = async {
+            until(&nebula, id, Until::EndedOrParked).await;
+            let go = signal("go", "1", json!(1)).transient();
+            let _ = nebula.engine().send(&tenant(), id, go).await.unwrap();
+            until(&nebula, id, Until::EndedOrParked).await
+        };
+        assert_eq!(with(&nebula, talk).await.output, json!(1));
+    });
+}

@@ -404,7 +404,8 @@ fn answer(
             }
             continue;
         }
-        let holds = [ControlKind::Wait, ControlKind::Signal].map(ActionKind::Control);
+        let holds = [ControlKind::Wait, ControlKind::Signal, ControlKind::Emit];
+        let holds = holds.map(ActionKind::Control);
         if holds.contains(&planned.kind) {
             node.disabled = true;
             tried.answered.push((node.id.clone(), Answer::PassedOn));

@@ -33,10 +33,17 @@ impl Drive {
                 name,
                 due,
             }),
-            Ok(ControlOutcome::Send { to, name, payload }) => {
+            Ok(ControlOutcome::Send {
+                to,
+                name,
+                payload,
+                keep,
+            }) => {
                 let signal = NamedSignal::new(&name, &key, Arc::new(payload));
+                let signal = signal.map(|it| if keep { it } else { it.transient() });
                 self.send(instance, to, signal);
             }
+            Ok(ControlOutcome::Emit { name, payload }) => self.emit(instance, name, payload),
             Ok(ControlOutcome::Stop(output)) => {
                 self.tell(Event::Stopped {
                     instance,

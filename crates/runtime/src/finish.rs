@@ -144,12 +144,7 @@ impl Drive {
 
     /// Evaluates the connections of an instance whose timer is due.
     pub(crate) fn fire(&mut self, instance: InstanceId) {
-        let json = self.json(&instance);
-        let clock = &self.shared.ports.clock;
-        let taken = evaluate::taken(&self.machine, &instance, PORT_MAIN, clock, |scope| {
-            scope.after_success(&instance, json, PORT_MAIN)
-        });
-        match taken {
+        match self.passes_on(&instance) {
             Ok(taken) => self.tell(Event::Fired { instance, taken }),
             Err(error) => self.failed_with(instance, error, 0),
         }

@@ -33,6 +33,7 @@ pub(crate) fn weight(fact: &Fact) -> usize {
         Fact::SignalReceived(signal) | Fact::SignalSent { signal, .. } => {
             value_weight(&signal.payload)
         }
+        Fact::EventEmitted { payload, .. } => value_weight(payload),
         Fact::ItemsSettled { outcomes, .. } => {
             let results = outcomes.iter().map(|outcome| match outcome {
                 ItemOutcome::Ok(value) => value_weight(value),

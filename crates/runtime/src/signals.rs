@@ -1,9 +1,15 @@
 //! Signals that nodes wait for and send.
 
+use std::sync::Arc;
+
+use compact_str::CompactString;
 use nebula_action::{ActionError, ErrorClass, PORT_MAIN};
 use nebula_core::ExecutionId;
-use nebula_execution::{Entry, Event, Fact, InstanceId, NamedSignal, NamedSignalError, Signal};
+use nebula_execution::{
+    Entry, Event, Fact, InstanceId, NamedSignal, NamedSignalError, Signal, Taken, check_payload,
+};
 use nebula_ports::{DedupeKey, InboxDelivery};
+use serde_json::Value;
 
 use crate::{drive::Drive, evaluate};
 
@@ -47,12 +53,7 @@ impl Drive {
                 return self.failed_with(instance, error, 0);
             }
         };
-        let json = self.json(&instance);
-        let clock = &self.shared.ports.clock;
-        let taken = evaluate::taken(&self.machine, &instance, PORT_MAIN, clock, |scope| {
-            scope.after_success(&instance, json, PORT_MAIN)
-        });
-        match taken {
+        match self.passes_on(&instance) {
             Ok(taken) => self.tell(Event::Sends {
                 instance,
                 to,
@@ -61,6 +62,32 @@ impl Drive {
             }),
             Err(error) => self.failed_with(instance, error, 0),
         }
+    }
+
+    /// Tells whoever watches, once the next step is committed, and evaluates what follows from it.
+    pub(crate) fn emit(&mut self, instance: InstanceId, name: CompactString, payload: Value) {
+        if let Err(error) = check_payload(&payload) {
+            let error = ActionError::invalid_input("EVENT_INVALID", "/payload", error.to_string());
+            return self.failed_with(instance, error, 0);
+        }
+        match self.passes_on(&instance) {
+            Ok(taken) => self.tell(Event::Emits {
+                instance,
+                name,
+                payload: Arc::new(payload),
+                taken,
+            }),
+            Err(error) => self.failed_with(instance, error, 0),
+        }
+    }
+
+    /// Which connections an instance takes that gives what it got.
+    pub(crate) fn passes_on(&self, instance: &InstanceId) -> Result<Taken, ActionError> {
+        let json = self.json(instance);
+        let clock = &self.shared.ports.clock;
+        evaluate::taken(&self.machine, instance, PORT_MAIN, clock, |scope| {
+            scope.after_success(instance, json, PORT_MAIN)
+        })
     }
 }
 

@@ -19,6 +19,7 @@ impl Bus {
     /// A bus that keeps at least `capacity` events for watchers that are behind; at least one.
     ///
     /// The room is rounded up to a power of two and taken at once: a few dozen bytes for each event.
+    /// What a workflow emits is kept beside it until every watcher has seen it.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self {

@@ -1,10 +1,14 @@
 //! What a watcher may see of a journal.
 
+use std::sync::Arc;
+
 use nebula_action::ActionError;
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, InstanceId, ParkReason, Status, UnparkDecision};
+use serde_json::Value;
 
-/// Something that became true in an execution, without the data that it was about.
+/// Something that became true in an execution, without the data that it was about; but for what its
+/// workflow itself wants watchers to see.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExecutionEvent {
     /// Whose execution.
@@ -99,6 +103,20 @@ pub enum EventKind {
     SignalRefused {
         /// Its name.
         name: String,
+    },
+    /// A signal that is not kept arrived, and nobody waited for it.
+    SignalMissed {
+        /// Its name.
+        name: String,
+    },
+    /// An instance told whoever watches.
+    Emitted {
+        /// Which instance; it has given its result.
+        instance: InstanceId,
+        /// The event's name.
+        name: String,
+        /// What it says.
+        payload: Arc<Value>,
     },
     /// An instance that runs once per item knows how many there are.
     ItemsOpened {
@@ -302,6 +320,19 @@ fn kind(fact: &Fact) -> EventKind {
         Fact::SignalRefused { name, .. } => EventKind::SignalRefused {
             name: name.to_string(),
         },
+        Fact::SignalMissed { name, .. } => EventKind::SignalMissed {
+            name: name.to_string(),
+        },
+        Fact::EventEmitted {
+            instance,
+            name,
+            payload,
+            ..
+        } => EventKind::Emitted {
+            instance: instance.clone(),
+            name: name.to_string(),
+            payload: payload.clone(),
+        },
         Fact::PauseRequested { .. } => EventKind::Paused,
         Fact::Resumed => EventKind::Resumed,
         Fact::CancellationRequested { .. } => EventKind::Cancelling,
@@ -330,8 +361,6 @@ fn kind(fact: &Fact) -> EventKind {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use nebula_action::ErrorClass;
     use nebula_core::Digest;
     use nebula_execution::{EndReason, Failure, ItemOutcome, NamedSignal, Started, Taken};
@@ -421,6 +450,15 @@ mod tests {
                 name: "paid".to_owned(),
             },
         );
+        check(
+            Fact::SignalMissed {
+                name: "paid".into(),
+                id: CANARY.to_owned(),
+            },
+            &EventKind::SignalMissed {
+                name: "paid".to_owned(),
+            },
+        );
         let (instance, to) = (id("tell"), ExecutionId::from_bytes([2; 16]));
         check(
             Fact::SignalSent {
@@ -476,6 +514,24 @@ mod tests {
                 output: payload(),
             },
             &succeeded,
+        );
+    }
+
+    #[test]
+    fn what_a_workflow_tells_its_watchers_is_shown() {
+        let (instance, payload) = (id("tell"), Arc::new(json!({ "order": 7 })));
+        check(
+            Fact::EventEmitted {
+                instance: instance.clone(),
+                name: "shipped".into(),
+                payload: payload.clone(),
+                taken: Taken::All,
+            },
+            &EventKind::Emitted {
+                instance,
+                name: "shipped".to_owned(),
+                payload,
+            },
         );
     }
 

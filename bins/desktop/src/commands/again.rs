@@ -31,7 +31,7 @@ pub(crate) async fn run(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let before = session.report(id).await?;
-    let picture = Picture::of_nodes(before.workflow.as_str());
+    let picture = Picture::of_nodes(before.workflow.as_str(), session.composed.nebula.bus());
     let (nebula, place) = (&session.composed.nebula, &session.place);
     let start = async {
         let started = nebula.again(&session.tenant, id, how).await;

@@ -204,11 +204,30 @@ fn show(report: &Report, session: &Session, console: &Console) -> Result<Exit, F
         "NODE", "STATUS", "PORT", "ATTEMPTS", "STARTED", "TOOK", "RESULT",
     ];
     console.line(&table(&head, &rows))?;
+    events(report, console)?;
     if !report.output.is_null() {
         let label = console.out.paint(Paint::Bold, "output");
         console.line(&format!("\n{label} {:#}", report.output))?;
     }
     Ok(Exit::Completed)
+}
+
+/// What it told its watchers.
+fn events(report: &Report, console: &Console) -> Result<(), Failure> {
+    if report.events.is_empty() {
+        return Ok(());
+    }
+    let rows = report.events.iter().map(|event| {
+        if let Some(more) = event.get("truncated") {
+            return vec![String::new(), String::new(), format!("… and {more} more")];
+        }
+        let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        let payload = shortened(&event["payload"].to_string());
+        vec![text("at"), text("instance"), text("event"), payload]
+    });
+    let rows: Vec<_> = rows.collect();
+    let head = ["AT", "NODE", "EVENT", "PAYLOAD"];
+    console.line(&format!("\n{}", table(&head, &rows)))
 }
 
 /// The longest value that is shown on one line, in characters.

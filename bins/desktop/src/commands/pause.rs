@@ -89,7 +89,7 @@ pub(crate) async fn unpause(
         console.note("another process drives it; waiting for that one");
     }
     session.composed.focus.on(id);
-    let picture = Picture::of_nodes(before.workflow.as_str());
+    let picture = Picture::of_report(&before, session.composed.nebula.bus());
     let driven = session
         .drive(console, async {
             session.engine().wake(&session.tenant, id).await;

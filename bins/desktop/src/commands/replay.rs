@@ -200,6 +200,15 @@ fn words(fact: &Fact) -> String {
             )
         }
         Fact::SignalRefused { name, .. } => format!("signal `{name}` came and was refused"),
+        Fact::SignalMissed { name, .. } => {
+            format!("signal `{name}` came and was not kept: nobody waited for it")
+        }
+        Fact::EventEmitted {
+            instance,
+            name,
+            payload,
+            ..
+        } => format!("{instance}: emitted `{name}` with {}", value(payload)),
         Fact::SignalTaken { instance, .. } => format!("{instance}: took its signal"),
         Fact::SignalSent {
             instance,

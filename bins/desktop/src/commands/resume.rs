@@ -51,7 +51,7 @@ async fn one(id: ExecutionId, session: &Session, console: &Console) -> Result<Ex
     }
     held(before.leased, id, console);
     session.composed.focus.on(id);
-    let picture = Picture::of_nodes(before.workflow.as_str());
+    let picture = Picture::of_report(&before, session.composed.nebula.bus());
     let driven = session
         .drive(console, async {
             if !console.live {

@@ -230,7 +230,8 @@ async fn start(
         }
         Ok(started.id)
     };
-    drive(session, Picture::of_plan(&installed.plan), started, console).await
+    let picture = Picture::of_plan(&installed.plan, session.composed.nebula.bus());
+    drive(session, picture, started, console).await
 }
 
 /// Says that an execution has to wait for others of its workflow.
@@ -278,16 +279,17 @@ pub(crate) async fn drive(
 pub(crate) async fn wait(
     session: &Session,
     id: ExecutionId,
-    picture: Picture,
+    mut picture: Picture,
     console: &Console,
 ) -> Result<Report, Failure> {
-    let bus = session.composed.nebula.bus().clone();
-    let picture = progress::show(picture, id, bus, session.composed.clock.clone(), *console);
-    tokio::select! {
+    let clock = session.composed.clock.clone();
+    let report = tokio::select! {
         biased;
         report = session.settled(id) => report,
-        () = picture => session.settled(id).await,
-    }
+        () = progress::show(&mut picture, id, clock, *console) => session.settled(id).await,
+    }?;
+    progress::say_rest(&picture, &report, console);
+    Ok(report)
 }
 
 /// Says how far it came. What ended within the grace period has ended.

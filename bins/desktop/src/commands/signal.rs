@@ -51,8 +51,8 @@ pub(crate) async fn run(
         console.note("another process drives it; waiting for that one");
     }
     session.composed.focus.on(id);
-    let picture = Picture::of_nodes(before.workflow.as_str());
-    let refused = Cell::new(false);
+    let picture = Picture::of_report(&before, session.composed.nebula.bus());
+    let (refused, missed) = (Cell::new(false), Cell::new(false));
     let driven = session
         .drive(console, async {
             engine.wake(&session.tenant, id).await;
@@ -61,6 +61,11 @@ pub(crate) async fn run(
                 Fact::SignalRefused { name, id } => {
                     let ours = *name == signal.name && *id == signal.id;
                     refused.set(refused.get() || ours);
+                    ours
+                }
+                Fact::SignalMissed { name, id } => {
+                    let ours = *name == signal.name && *id == signal.id;
+                    missed.set(missed.get() || ours);
                     ours
                 }
                 // While it ends, nobody takes signals any more.
@@ -74,6 +79,9 @@ pub(crate) async fn run(
                 let message = format!("{id} keeps too many signals that no node has taken");
                 return Err(Failure::invalid("SIGNALS_FULL", message)
                     .advice("send it again once nodes have taken some, with another --id"));
+            }
+            if missed.get() {
+                console.note("nobody waited for this signal when it came, so it is lost");
             }
             run::wait(session, id, picture, console).await
         })
@@ -91,6 +99,10 @@ fn signal(arguments: &SendSignal) -> Result<NamedSignal, Failure> {
     };
     let own = || SystemEntropy.uuid().to_string();
     let id = arguments.dedupe.clone().unwrap_or_else(own);
-    NamedSignal::new(&arguments.name, &id, Arc::new(payload))
-        .map_err(|error| Failure::invalid("USAGE", error.to_string()))
+    let signal = NamedSignal::new(&arguments.name, &id, Arc::new(payload))
+        .map_err(|error| Failure::invalid("USAGE", error.to_string()))?;
+    Ok(match arguments.keep {
+        true => signal,
+        false => signal.transient(),
+    })
 }

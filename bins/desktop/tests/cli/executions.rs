@@ -140,6 +140,40 @@ fn a_signal_lets_an_execution_go_on() {
 }
 
 #[test]
+fn a_transient_signal_that_nobody_waits_for_is_lost_and_events_are_told() {
+    let user = User::new();
+    user.write(
+        "w.yaml",
+        "nodes: [{ id: w, action: flow.wait, parameters: { signal: paid } }, { id: t, action: flow.emit, parameters: { event: order.paid, payload: '{{ $json }}' } }, { id: v, action: flow.wait, parameters: { signal: go } }, { id: u, action: flow.emit, parameters: { event: gone } }]\n",
+    );
+    let id = user.nebula(&["run", "w.yaml"]).exits(4).json()["execution"].clone();
+    let send = |name: &str, more: &[&str]| {
+        let given = [&["executions", "signal", id.as_str().unwrap(), name], more].concat();
+        user.nebula(&given)
+    };
+    let lost = send("go", &["--keep", "false"]).exits(4);
+    lost.says("nobody waited for this signal");
+    let said = send("paid", &["--keep", "false", "--payload", "{\"n\": 1}"]).exits(4);
+    let document = said.json();
+    assert_eq!(document["waiting"][0]["name"], "go");
+    let event = &document["events"][0];
+    assert_eq!(
+        (&event["event"], &event["payload"], &event["instance"]),
+        (&json!("order.paid"), &json!({ "n": 1 }), &json!("t"))
+    );
+    said.says("event order.paid  {\"n\":1}");
+    let said = send("go", &["--keep", "true"]).exits(0);
+    assert_eq!(said.json()["events"].as_array().unwrap().len(), 2);
+    // What was told before is not told again.
+    assert!(!said.err.contains("order.paid"), "{said:#?}");
+    said.says("event gone");
+    assert_eq!(
+        send("go", &["--keep", "maybe"]).exits(2).error_code(),
+        "USAGE"
+    );
+}
+
+#[test]
 fn a_process_that_waits_hears_of_a_signal() {
     let user = User::new();
     user.write(

@@ -103,7 +103,7 @@ fn interpret(kind: ControlKind, metadata: &ActionMetadata, example: &Example) ->
             });
             (port.to_owned(), json)
         }
-        ControlKind::Wait | ControlKind::Signal => ("main".to_owned(), json),
+        ControlKind::Wait | ControlKind::Signal | ControlKind::Emit => ("main".to_owned(), json),
         ControlKind::Stop => ("main".to_owned(), input["output"].clone()),
         ControlKind::Fail => panic!("a failure has no result"),
         kind => panic!("{kind:?} has a body, which no example has"),

@@ -25,6 +25,7 @@ impl Machine {
             self.pause_rests(turn);
             return;
         }
+        self.drop_transient(turn);
         self.hand_signals(turn);
         self.fire_timers(turn);
         self.close_bodies(turn);

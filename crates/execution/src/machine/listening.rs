@@ -1,24 +1,67 @@
 //! Instances that wait for signals, and the signals that wait for them.
 
+use std::collections::BTreeMap;
+
 use compact_str::CompactString;
 use nebula_core::Timestamp;
 
 use super::{Flight, Machine, Task, Turn};
-use crate::{Command, Fact, InstanceId, Key, MAX_KEPT_SIGNALS, NamedSignal, Outcome, Taken};
+use crate::{
+    Activation, At, Command, Fact, InstanceId, Key, MAX_KEPT_SIGNALS, NamedSignal, Outcome, Taken,
+};
 
 impl Machine {
-    /// A signal came: it is kept for whoever waits for it, now or later.
+    /// A signal came: it is kept for whoever waits for it, now or later; one that is not to be kept,
+    /// only if somebody waits now.
     pub(super) fn keep(&mut self, signal: NamedSignal, turn: &mut Turn) {
         if self.state.ending().is_some() {
             return;
         }
-        let fact = if self.state.signals().len() < MAX_KEPT_SIGNALS {
+        let here = |it: &&NamedSignal| it.name == signal.name;
+        let before = self.state.signals().iter().filter(here).count();
+        let missed = !signal.keep && before >= self.waiters(&signal.name);
+        let fact = if missed {
+            let NamedSignal { name, id, .. } = signal;
+            Fact::SignalMissed { name, id }
+        } else if self.state.signals().len() < MAX_KEPT_SIGNALS {
             Fact::SignalReceived(signal)
         } else {
             let NamedSignal { name, id, .. } = signal;
             Fact::SignalRefused { name, id }
         };
         self.note(fact, turn);
+    }
+
+    /// How many instances wait for a signal of this name, as the state says.
+    fn waiters(&self, name: &str) -> usize {
+        let waits = |(at, it): &(At, &Activation)| {
+            let awaits = it.signal.as_ref().is_some_and(|awaited| awaited == name);
+            awaits && !it.has_ended() && !self.state.is_ending(at.frame)
+        };
+        self.state.all().filter(waits).count()
+    }
+
+    /// Lets go of signals that are not to be kept and whose taker is gone: its race was lost, or its
+    /// connections could not be evaluated.
+    pub(super) fn drop_transient(&mut self, turn: &mut Turn) {
+        if self.state.signals().iter().all(|signal| signal.keep) {
+            return;
+        }
+        let mut left = BTreeMap::new();
+        let mut missed = Vec::new();
+        for signal in self.state.signals() {
+            let name = &signal.name;
+            let left = left
+                .entry(name.clone())
+                .or_insert_with(|| self.waiters(name));
+            if *left == 0 && !signal.keep {
+                missed.push((name.clone(), signal.id.clone()));
+            }
+            *left = left.saturating_sub(1);
+        }
+        for (name, id) in missed {
+            self.note(Fact::SignalMissed { name, id }, turn);
+        }
     }
 
     pub(super) fn awaits(

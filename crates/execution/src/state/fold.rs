@@ -116,8 +116,10 @@ impl Fold<'_> {
             Fact::SignalAwaited { .. }
             | Fact::SignalReceived(_)
             | Fact::SignalRefused { .. }
+            | Fact::SignalMissed { .. }
             | Fact::SignalTaken { .. }
-            | Fact::SignalSent { .. } => self.signal(fact),
+            | Fact::SignalSent { .. }
+            | Fact::EventEmitted { .. } => self.signal(fact),
             Fact::PauseRequested { .. } => self.state.paused = true,
             Fact::Resumed => self.state.paused = false,
             Fact::CancellationRequested { reason } => self.cancellation(reason),

@@ -153,3 +153,55 @@ fn what_is_beyond_the_limit_is_refused_and_the_rest_is_kept() {
     });
     assert!(took);
 }
+
+#[test]
+fn a_transient_signal_is_taken_by_who_waits_and_lost_where_nobody_does() {
+    check(
+        "a -> b; a: wait; b: wait",
+        "begin, transient paid 1, a awaits paid, transient paid 2, a took, b awaits paid, transient other 3",
+        "> run a | paid1 missed | a awaits paid | paid2 came > take a | a took 2 > run b | b awaits paid | other3 missed = waiting",
+    );
+    // Of two that come for one who waits, the second is lost; one that is kept comes first.
+    check(
+        "a; a: wait",
+        "begin, a awaits paid, transient paid 1, transient paid 2, a took, output",
+        "> run a | a awaits paid | paid1 came > take a | paid2 missed | a took 1 > output | COMPLETED = completed",
+    );
+    check(
+        "a; a: wait",
+        "begin, signal paid 1, a awaits paid, transient paid 2, a took, output",
+        "> run a | paid1 came | a awaits paid > take a | paid2 missed | a took 1 > output | COMPLETED = completed",
+    );
+}
+
+#[test]
+fn a_transient_signal_waits_out_a_pause_and_a_crash_with_its_taker() {
+    check(
+        "a; a: wait",
+        "begin, a awaits paid, pause, transient paid 1, crash, unpause, a took, output",
+        "> run a | a awaits paid | paused | paid1 came | - | resumed > take a | a took 1 > output | COMPLETED = completed",
+    );
+}
+
+#[test]
+fn a_transient_signal_goes_with_its_taker() {
+    check(
+        "a, a.error -> b; a: wait; b: wait",
+        "begin, a awaits paid, transient paid 1, a fail, b awaits paid",
+        "> run a | a awaits paid | paid1 came > take a | a failed/1, paid1 missed > run b | b awaits paid = waiting",
+    );
+}
+
+#[test]
+fn an_event_is_emitted_once_and_its_node_passes_on_what_came() {
+    check(
+        "a -> b; a: emit",
+        "begin, a emits shipped, crash, b ok, output",
+        "> run a | a emitted shipped > run b | > run b | b ok/1 > output | COMPLETED = completed",
+    );
+    check(
+        "a; a: emit",
+        "begin, crash, a emits shipped, a emits shipped, output",
+        "> run a | > run a | a emitted shipped > output | - | COMPLETED = completed",
+    );
+}

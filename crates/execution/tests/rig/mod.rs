@@ -229,6 +229,7 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
                 "first" => node.priority = number(),
                 "wait" => node.kind = ActionKind::Control(ControlKind::Wait),
                 "signal" => node.kind = ActionKind::Control(ControlKind::Signal),
+                "emit" => node.kind = ActionKind::Control(ControlKind::Emit),
                 "stop" => node.kind = ActionKind::Control(ControlKind::Stop),
                 "disabled" => node.disabled = true,
                 "pinned" => node.pin = Some(json!(1)),

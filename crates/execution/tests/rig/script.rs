@@ -77,6 +77,11 @@ pub(crate) fn take(rig: &mut Rig, step: &str) -> Decision {
             let named = NamedSignal::new(name, number, payload).unwrap();
             signal(rig, &Signal::Named(named))
         }
+        ["transient", name, number] => {
+            let payload = Arc::new(json!(format!("{name}{number}")));
+            let named = NamedSignal::new(name, number, payload).unwrap();
+            signal(rig, &Signal::Named(named.transient()))
+        }
         ["unpause"] => signal(rig, &Signal::Unpause),
         ["crash"] => rig.crash_at(rig.journal.len()),
         ["poison"] => {
@@ -181,6 +186,12 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
         ["sends", name] => Event::Sends {
             signal: NamedSignal::new(name, "1", output).unwrap(),
             to: super::execution(),
+            instance,
+            taken: Taken::All,
+        },
+        ["emits", name] => Event::Emits {
+            name: (*name).into(),
+            payload: output,
             instance,
             taken: Taken::All,
         },
@@ -324,6 +335,8 @@ pub(crate) fn fact(fact: &Fact) -> String {
         }
         Fact::SignalReceived(signal) => format!("{}{} came", signal.name, signal.id),
         Fact::SignalRefused { name, id } => format!("{name}{id} refused"),
+        Fact::SignalMissed { name, id } => format!("{name}{id} missed"),
+        Fact::EventEmitted { instance, name, .. } => format!("{instance} emitted {name}"),
         Fact::SignalTaken { instance, id, .. } => format!("{instance} took {id}"),
         Fact::SignalSent {
             instance, signal, ..

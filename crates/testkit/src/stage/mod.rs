@@ -183,6 +183,7 @@ impl Talk<'_> {
     /// If it does not take it.
     pub async fn signal(&self, name: &str, payload: Value) {
         let signal = NamedSignal {
+            keep: true,
             name: name.into(),
             id: format!("{name} at {:?}", self.stage.clock.monotonic()),
             payload: Arc::new(payload),

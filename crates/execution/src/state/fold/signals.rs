@@ -25,6 +25,10 @@ impl Fold<'_> {
                 kept.push_back(signal.clone());
             }
             Fact::SignalRefused { .. } => {}
+            Fact::SignalMissed { name, id } => {
+                let kept = &mut self.state.signals;
+                kept.retain(|signal| signal.keep || signal.name != *name || signal.id != *id);
+            }
             Fact::SignalTaken {
                 instance,
                 id,
@@ -46,6 +50,9 @@ impl Fold<'_> {
                 self.leave(at, InstanceStatus::Succeeded, through);
             }
             Fact::SignalSent {
+                instance, taken, ..
+            }
+            | Fact::EventEmitted {
                 instance, taken, ..
             } => {
                 let at = self.whole(instance);
