@@ -147,9 +147,16 @@ impl Reads<'_> {
                 self.node(reader, read, reference.optional, &pointer, diagnostics);
             }
         }
-        if own.is_none() && found.program.report().roots.contains(&Root::Json) {
+        // What a handler's condition reads as `$json` is the failure.
+        let handler = self.is(reader, ControlKind::Try) && found.pointer.starts_with("/catch/");
+        let input = own.is_none() && !handler;
+        if input && found.program.report().roots.contains(&Root::Json) {
             self.json(reader, &pointer, diagnostics);
         }
+    }
+
+    fn is(&self, node: u32, kind: ControlKind) -> bool {
+        self.kinds[node as usize] == Some(ActionKind::Control(kind))
     }
 
     /// What the bodies that a place stands in offer.
@@ -158,7 +165,7 @@ impl Reads<'_> {
         else {
             return Inside::default();
         };
-        let is = |node: u32, kind| self.kinds[node as usize] == Some(ActionKind::Control(kind));
+        let is = |node: u32, kind| self.is(node, kind);
         let mut owners = self.flat.owners(node);
         Inside {
             item: self

@@ -52,6 +52,23 @@ fn the_nodes_of_bodies_stand_behind_those_of_the_top_level() {
 }
 
 #[test]
+fn the_condition_of_a_handler_reads_the_failure_however_many_inputs_there_are() {
+    refused(
+        r#"
+nodes:
+  - { id: a, action: data.set }
+  - { id: b, action: data.set }
+  - id: t
+    action: flow.try
+    parameters: { catch: { mend: "$json.code == 'X'" } }
+    body: { nodes: [{ id: fails, action: data.set }, { id: mend, action: data.set }] }
+connections: [a -> t, b -> t]
+"#,
+        &[],
+    );
+}
+
+#[test]
 fn handlers_stand_apart_and_give_results_of_their_own() {
     let plan = plan_of(
         r#"
