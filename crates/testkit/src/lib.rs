@@ -1,7 +1,8 @@
 //! Conformance suites for drivers, and in-memory models of every port.
 //!
 //! A driver's test is one line per port: [`execution_repo!`], [`workflow_repo!`], [`task_queue!`]
-//! give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store. The models pass the same suites, replace mocks in other
+//! give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, and [`naive`] says
+//! what a workflow must come to. The models pass the same suites, replace mocks in other
 //! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
 //! test with, at [`mod@execution_repo`] to write a driver.
 //!
@@ -32,6 +33,7 @@ mod entropy;
 pub mod execution_repo;
 mod guard;
 mod memory;
+pub mod naive;
 mod offload;
 pub mod patterns;
 mod run;

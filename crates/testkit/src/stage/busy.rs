@@ -9,17 +9,24 @@ use async_trait::async_trait;
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::NewExecution;
 use nebula_ports::*;
+use parking_lot::Mutex;
 
-/// Counts the calls that are under way. Clones count together.
+/// Counts the calls that are under way, and keeps the snapshots that pass. Clones count together.
 #[derive(Debug, Clone, Default)]
-pub struct Busy(Arc<AtomicUsize>);
+pub(super) struct Busy {
+    calls: Arc<AtomicUsize>,
+    snapshots: Snapshots,
+}
+
+/// The snapshots that workers wrote: each the state as it was lived.
+pub(super) type Snapshots = Arc<Mutex<Vec<(ExecutionId, Snapshot)>>>;
 
 /// One call under way, also if it is dropped.
 struct Call<'b>(&'b Busy);
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.calls.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -32,21 +39,25 @@ struct Counted<P: ?Sized> {
 
 impl Busy {
     /// Whether a call is under way.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.0.load(Ordering::SeqCst) > 0
+    pub(super) fn is_busy(&self) -> bool {
+        self.calls.load(Ordering::SeqCst) > 0
+    }
+
+    /// The snapshots that have passed.
+    pub(super) fn snapshots(&self) -> Snapshots {
+        self.snapshots.clone()
     }
 
     /// Counts `call` while it is under way.
-    pub async fn during<T>(&self, call: impl Future<Output = T>) -> T {
-        self.0.fetch_add(1, Ordering::SeqCst);
+    pub(super) async fn during<T>(&self, call: impl Future<Output = T>) -> T {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         let _call = Call(self);
         call.await
     }
 }
 
 /// The same store, with its calls counted.
-pub(crate) trait Over<P: ?Sized> {
+pub(super) trait Over<P: ?Sized> {
     fn over(&self, inner: Arc<P>) -> Arc<P>;
 }
 
@@ -64,11 +75,12 @@ impl Over<dyn WorkflowRepo> for Busy {
     }
 }
 
-/// Passes methods on, counted.
+/// Passes methods on, counted; beside those that are written out.
 macro_rules! counted {
-    ($port:ident { $(fn $name:ident($($argument:ident: $of:ty),*) -> $answer:ty;)+ }) => {
+    ($port:ident [$($own:tt)*] { $(fn $name:ident($($argument:ident: $of:ty),*) -> $answer:ty;)+ }) => {
         #[async_trait]
         impl $port for Counted<dyn $port> {
+            $($own)*
             $(async fn $name(&self, $($argument: $of),*) -> Result<$answer> {
                 self.busy.during(self.inner.$name($($argument),*)).await
             })+
@@ -76,12 +88,18 @@ macro_rules! counted {
     };
 }
 
-counted!(ExecutionRepo {
+counted!(ExecutionRepo [
+    async fn step(&self, lease: &Lease, step: Step) -> Result<Stepped> {
+        let snapshot = step.snapshot.clone();
+        let kept = snapshot.map(|snapshot| (lease.execution, snapshot));
+        self.busy.snapshots.lock().extend(kept);
+        self.busy.during(self.inner.step(lease, step)).await
+    }
+] {
     fn create(tenant: &TenantId, new: NewExecution, dedupe: Option<DedupeKey>, lease: Option<LeaseRequest>) -> Created;
     fn acquire(tenant: &TenantId, id: ExecutionId, lease: LeaseRequest, max: u32) -> Acquired;
     fn renew(leases: &[Lease]) -> Vec<Renewed>;
     fn release(lease: &Lease) -> ();
-    fn step(lease: &Lease, step: Step) -> Stepped;
     fn journal(tenant: &TenantId, id: ExecutionId, from: u64, limit: usize) -> JournalPage;
     fn inbox(tenant: &TenantId, id: ExecutionId, after: u64, limit: usize) -> Vec<InboxItem>;
     fn signal(tenant: &TenantId, id: ExecutionId, signal: NewSignal) -> Signalled;
@@ -93,7 +111,7 @@ counted!(ExecutionRepo {
     fn delete_ended(tenant: &TenantId, before: Timestamp, limit: usize) -> usize;
 });
 
-counted!(WorkflowRepo {
+counted!(WorkflowRepo [] {
     fn save(tenant: &TenantId, new: NewVersion) -> Saved;
     fn get(tenant: &TenantId, id: &WorkflowId, version: Option<u32>) -> Option<StoredWorkflow>;
     fn list(tenant: &TenantId, filter: &WorkflowFilter, after: Option<&PageToken>, limit: usize) -> Page<WorkflowSummary>;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use nebula_core::{ExecutionId, TenantId};
 use nebula_execution::{ExecutionPlan, Fact, InstanceStatus, Machine, Status, StoredEntry};
-use nebula_ports::{ExecutionRepo, WorkflowRepo};
+use nebula_ports::{ExecutionRepo, Snapshot, WorkflowRepo};
 use serde_json::Value;
 
 /// How many entries are read at a time.
@@ -28,6 +28,8 @@ pub struct History {
     pub status: Status,
     /// What it gave.
     pub output: Value,
+    /// The code of its failure.
+    pub failure: Option<String>,
     /// Every activation of every node, by the text form of its instance.
     pub lived: BTreeMap<String, Lived>,
 }
@@ -38,6 +40,7 @@ impl History {
         executions: &dyn ExecutionRepo,
         workflows: &dyn WorkflowRepo,
         id: ExecutionId,
+        snapshots: Vec<Snapshot>,
     ) -> Self {
         let (tenant, mut entries, mut next) = (TenantId::local(), Vec::new(), Some(1));
         while let Some(from) = next {
@@ -52,14 +55,26 @@ impl History {
         let plan = workflows.plan(&tenant, started.plan).await;
         let plan = plan.expect("the store answers").expect("it has the plan");
         let plan = ExecutionPlan::decode(&plan).expect("the plan can be read");
-        Self::folded(Machine::new(Arc::new(plan), tenant, id), &entries)
+        Self::folded(
+            Machine::new(Arc::new(plan), tenant, id),
+            &entries,
+            &snapshots,
+        )
     }
 
-    fn folded(mut machine: Machine, entries: &[StoredEntry]) -> Self {
+    fn folded(mut machine: Machine, entries: &[StoredEntry], snapshots: &[Snapshot]) -> Self {
         let mut lived = BTreeMap::new();
         for entry in entries {
             machine.apply(entry);
             observe(&machine, entry.seq, &mut lived);
+            for lived in snapshots.iter().filter(|it| it.through == entry.seq) {
+                let (lived, replayed) = (text(&lived.state), text(&machine.snapshot()));
+                assert_eq!(
+                    replayed, lived,
+                    "replayed, lived, after entry {}",
+                    entry.seq
+                );
+            }
         }
         let state = machine.state();
         Self {
@@ -68,6 +83,9 @@ impl History {
                 .output()
                 .map(|output| (**output).clone())
                 .unwrap_or_default(),
+            failure: state
+                .failure()
+                .map(|failure| failure.error.code.to_string()),
             lived,
         }
     }
@@ -169,4 +187,8 @@ fn has_ended(status: InstanceStatus) -> bool {
         status,
         Succeeded | Failed | Skipped | Cancelled | Compensated
     )
+}
+
+fn text(state: &[u8]) -> String {
+    String::from_utf8_lossy(state).into_owned()
 }

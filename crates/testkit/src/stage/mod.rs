@@ -1,14 +1,23 @@
 //! The whole engine over the stores of a test: a definition is planned, started and worked off, and
 //! what comes of it is read from the journal.
 //!
-//! The clock moves whenever everything waits, whatever is behind the stores.
+//! The clock moves whenever everything waits, whatever is behind the stores. The worker keeps a
+//! snapshot with every commit, and each must be the state that its journal folds into.
 
 mod busy;
+mod flaky;
 mod history;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
-use nebula::Nebula;
+use nebula::{Nebula, runtime::WorkerConfig};
+use nebula_action::Action;
 use nebula_core::{Clock, ExecutionId, TenantId};
 use nebula_execution::{NamedSignal, StartOptions, Status};
 use nebula_ports::{ExecutionFilter, ExecutionRepo, Signalled, WorkflowRepo};
@@ -16,8 +25,8 @@ use nebula_workflow::{Source, WorkflowDefinition, parse};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-pub use busy::Busy;
-use busy::Over as _;
+use busy::{Busy, Over as _, Snapshots};
+pub use flaky::FLAKY;
 pub use history::{History, Lived};
 
 use crate::{
@@ -30,8 +39,12 @@ pub type Stores = (Arc<dyn ExecutionRepo>, Arc<dyn WorkflowRepo>);
 /// How long an execution may take, by the clock of the test.
 pub const PATIENCE: Duration = Duration::from_hours(24);
 
-/// How long a test waits between two looks, by its clock.
+/// How long a test waits before its first look, by its clock; then twice as long each time, up to
+/// [`MAX_LOOK`].
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How long it waits at most.
+const MAX_LOOK: Duration = Duration::from_mins(10);
 
 /// How many executions the queue has room for, and how often it delivers one.
 const QUEUE: (usize, u32) = (1_000, 100);
@@ -42,6 +55,7 @@ pub struct Stage {
     clock: ManualClock,
     executions: Arc<dyn ExecutionRepo>,
     workflows: Arc<dyn WorkflowRepo>,
+    snapshots: Snapshots,
     nebula: Nebula,
 }
 
@@ -51,6 +65,8 @@ pub struct Talk<'s> {
     stage: &'s Stage,
     /// Which one.
     pub id: ExecutionId,
+    /// How many signals it was sent.
+    sent: AtomicU32,
 }
 
 impl Stage {
@@ -67,11 +83,16 @@ impl Stage {
         run_timed_unless(&clock.clone(), move || works.is_busy(), async {
             let (executions, workflows) = busy.during(make(Arc::new(clock.clone()))).await;
             let stores = (busy.over(executions), busy.over(workflows));
-            test(Stage::over(clock, stores)).await
+            test(Stage::over(clock, stores, busy.snapshots())).await
         })
     }
 
-    fn over(clock: ManualClock, (executions, workflows): Stores) -> Self {
+    fn over(clock: ManualClock, (executions, workflows): Stores, snapshots: Snapshots) -> Self {
+        let worker = WorkerConfig {
+            snapshot_entries: 1,
+            ..WorkerConfig::default()
+        };
+
         let time: Arc<dyn Clock> = Arc::new(clock.clone());
         let queue = Arc::new(MemoryTaskQueue::new(time.clone(), QUEUE.0, QUEUE.1));
         let sandbox = Arc::new(MemorySandbox::new(time.clone()));
@@ -79,12 +100,15 @@ impl Stage {
             .clock(time)
             .entropy(Arc::new(SeededEntropy::new(1)))
             .offload(Arc::new(InlineOffload))
+            .actions([Arc::new(flaky::Flaky::default()) as Arc<dyn Action>])
+            .worker(worker)
             .build()
             .expect("the defaults fit each other");
         Self {
             clock,
             executions,
             workflows,
+            snapshots,
             nebula,
         }
     }
@@ -126,7 +150,13 @@ impl Stage {
         let id = started.expect("the store takes it");
         let work = self.nebula.run(CancellationToken::new());
         let ended = async {
-            talk(Talk { stage: self, id }).await;
+            let sent = AtomicU32::new(0);
+            talk(Talk {
+                stage: self,
+                id,
+                sent,
+            })
+            .await;
             self.ended(id, yaml).await
         };
         tokio::select! {
@@ -137,7 +167,7 @@ impl Stage {
     }
 
     async fn ended(&self, id: ExecutionId, yaml: &str) -> History {
-        let give_up = self.clock.monotonic() + PATIENCE;
+        let (give_up, mut look) = (self.clock.monotonic() + PATIENCE, LOOK);
         loop {
             let summary = self.executions.get(&tenant(), id).await;
             let status = summary.expect("the store answers").map(|it| it.status);
@@ -149,16 +179,20 @@ impl Stage {
                 "{status:?} after {PATIENCE:?}: {}\n{yaml}",
                 self.history(id).await.shown()
             );
-            self.clock.sleep(LOOK).await;
+            self.clock.sleep(look).await;
+            look = (look * 2).min(MAX_LOOK);
         }
     }
 
     /// What an execution did so far.
     ///
     /// # Panics
-    /// If there is none of this id.
+    /// If there is none of this id, or a snapshot of it is not what its journal folds into.
     pub async fn history(&self, id: ExecutionId) -> History {
-        History::read(&*self.executions, &*self.workflows, id).await
+        let snapshots = self.snapshots.lock().clone();
+        let snapshots = snapshots.into_iter().filter(|(of, _)| *of == id);
+        let snapshots = snapshots.map(|(_, snapshot)| snapshot).collect();
+        History::read(&*self.executions, &*self.workflows, id, snapshots).await
     }
 
     /// Every execution of this stage, oldest first.
@@ -177,7 +211,7 @@ impl Talk<'_> {
         self.stage.clock.sleep(Duration::from_secs(seconds)).await;
     }
 
-    /// Sends the execution a signal.
+    /// Sends the execution a signal; one that has ended needs none.
     ///
     /// # Panics
     /// If it does not take it.
@@ -185,13 +219,16 @@ impl Talk<'_> {
         let signal = NamedSignal {
             keep: true,
             name: name.into(),
-            id: format!("{name} at {:?}", self.stage.clock.monotonic()),
+            id: self.sent.fetch_add(1, Ordering::Relaxed).to_string(),
             payload: Arc::new(payload),
         };
         let engine = self.stage.nebula.engine();
         let sent = engine.send(&tenant(), self.id, signal).await;
         let sent = sent.expect("the store answers");
-        assert!(matches!(sent, Signalled::Delivered { .. }), "{sent:?}");
+        assert!(
+            matches!(sent, Signalled::Delivered { .. } | Signalled::Terminal(_)),
+            "{sent:?}"
+        );
     }
 
     /// Asks the execution to end.

@@ -1,0 +1,508 @@
+//! Random workflows: a shape is what proptest makes and shrinks, and a definition is written from it.
+//!
+//! Whatever the shape says, the definition has a plan: what does not fit is left out.
+
+use proptest::{collection::vec, option, prelude::*, strategy::BoxedStrategy};
+use serde_json::{Value, json};
+
+/// Spans of waits, in seconds: sums of different ones are rarely equal.
+const SPANS: [u64; 8] = [2, 3, 7, 13, 29, 53, 97, 193];
+
+/// How often a node is activated at most.
+pub(crate) const MAX_RATE: u32 = 4;
+
+/// One node, or some that belong together.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    kind: Kind,
+    /// Which of the nodes before it lead to it: one bit each, the nearest first.
+    from: u8,
+    /// Which port, or which condition, of each of them.
+    ways: u8,
+    join: u8,
+    /// No `when`, or one that may hold; or `disabled`, or pinned.
+    gate: u8,
+    on_error: u8,
+    n: u8,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Set,
+    Wait(usize),
+    Signal {
+        sent: bool,
+    },
+    Flaky {
+        fails: u8,
+        tries: u8,
+        linear: bool,
+    },
+    Fail,
+    If,
+    Switch,
+    Items {
+        count: u8,
+        window: u8,
+        fails: u8,
+    },
+    Again {
+        rounds: u8,
+        most: Option<u8>,
+        inner: Box<Kind>,
+    },
+    ForEach {
+        count: u8,
+        window: u8,
+        body: Vec<Shape>,
+    },
+    Loop {
+        times: u8,
+        delay: bool,
+        until: bool,
+        body: Vec<Shape>,
+    },
+    Parallel {
+        timeout: Option<usize>,
+        body: Vec<Shape>,
+    },
+    Race {
+        timeout: Option<usize>,
+        body: Vec<Shape>,
+    },
+    Try {
+        catch: bool,
+        finally: Option<usize>,
+        timeout: Option<usize>,
+        body: Vec<Shape>,
+    },
+}
+
+fn simple() -> BoxedStrategy<Kind> {
+    prop_oneof![
+        3 => Just(Kind::Set),
+        4 => (0..SPANS.len()).prop_map(Kind::Wait),
+        1 => any::<bool>().prop_map(|sent| Kind::Signal { sent }),
+        2 => (0..4_u8, 1..4_u8, any::<bool>())
+            .prop_map(|(fails, tries, linear)| Kind::Flaky { fails, tries, linear }),
+        1 => Just(Kind::Fail),
+        1 => Just(Kind::If),
+        1 => Just(Kind::Switch),
+        1 => (0..4_u8, 1..3_u8, 0..3_u8)
+            .prop_map(|(count, window, fails)| Kind::Items { count, window, fails }),
+    ]
+    .boxed()
+}
+
+fn again() -> BoxedStrategy<Kind> {
+    (1..4_u8, option::weighted(0.2, 1..3_u8), simple())
+        .prop_map(|(rounds, most, inner)| Kind::Again {
+            rounds,
+            most,
+            inner: Box::new(inner),
+        })
+        .boxed()
+}
+
+fn kind(depth: u32) -> BoxedStrategy<Kind> {
+    if depth == 0 {
+        return simple();
+    }
+    let body = move || shapes(depth - 1, 4);
+    let span = || option::weighted(0.3, 0..SPANS.len());
+    prop_oneof![
+        8 => simple(),
+        1 => again(),
+        1 => (0..4_u8, 1..3_u8, body())
+            .prop_map(|(count, window, body)| Kind::ForEach { count, window, body }),
+        1 => (0..4_u8, any::<bool>(), any::<bool>(), body())
+            .prop_map(|(times, delay, until, body)| Kind::Loop { times, delay, until, body }),
+        1 => (span(), body()).prop_map(|(timeout, body)| Kind::Parallel { timeout, body }),
+        1 => (span(), body()).prop_map(|(timeout, body)| Kind::Race { timeout, body }),
+        1 => (any::<bool>(), span(), span(), body())
+            .prop_map(|(catch, finally, timeout, body)| Kind::Try { catch, finally, timeout, body }),
+    ]
+    .boxed()
+}
+
+/// Up to `most` nodes, with bodies `depth` deep.
+pub(crate) fn shapes(depth: u32, most: usize) -> BoxedStrategy<Vec<Shape>> {
+    let gate = prop_oneof![6 => Just(0_u8), 1 => 1..6_u8];
+    let shape = (
+        kind(depth),
+        any::<u8>(),
+        any::<u8>(),
+        0..8_u8,
+        gate,
+        0..4_u8,
+        any::<u8>(),
+    );
+    let shape = shape.prop_map(|(kind, from, ways, join, gate, on_error, n)| Shape {
+        kind,
+        from,
+        ways,
+        join,
+        gate,
+        on_error,
+        n,
+    });
+    vec(shape, 1..=most).boxed()
+}
+
+/// A definition, with the signals that are sent at its start.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    ids: u32,
+    /// How deep in bodies the text is.
+    depth: u32,
+    pub(crate) signals: Vec<String>,
+}
+
+/// A node that was written, for those after it.
+struct Exit {
+    id: String,
+    ports: Vec<&'static str>,
+    rate: u32,
+    /// Whether its result has a number `n`.
+    counts: bool,
+}
+
+fn span(of: usize) -> String {
+    format!("{}s", SPANS[of])
+}
+
+impl Written {
+    /// The definition of a workflow with these nodes.
+    pub(crate) fn workflow(&mut self, shapes: &[Shape]) -> Value {
+        let mut workflow = self.region(shapes);
+        workflow["id"] = json!("random");
+        workflow
+    }
+
+    fn id(&mut self) -> String {
+        self.ids += 1;
+        format!("n{}", self.ids)
+    }
+
+    fn body(&mut self, shapes: &[Shape]) -> Value {
+        self.depth += 1;
+        let body = self.region(shapes);
+        self.depth -= 1;
+        body
+    }
+
+    fn region(&mut self, shapes: &[Shape]) -> Value {
+        let (mut nodes, mut connections, mut exits) = (Vec::new(), Vec::new(), Vec::new());
+        for shape in shapes {
+            let exit = self.node(shape, &exits, &mut nodes, &mut connections);
+            exits.push(exit);
+        }
+        json!({ "nodes": nodes, "connections": connections })
+    }
+
+    /// Writes one shape: its nodes, and the connections that lead to it.
+    fn node(
+        &mut self,
+        shape: &Shape,
+        before: &[Exit],
+        nodes: &mut Vec<Value>,
+        connections: &mut Vec<Value>,
+    ) -> Exit {
+        let id = self.id();
+        let nearest = before.iter().rev().take(4).enumerate();
+        let mut from: Vec<(usize, &Exit)> = nearest
+            .filter(|(bit, _)| shape.from & (1 << bit) != 0)
+            .collect();
+        let again = matches!(shape.kind, Kind::Again { .. });
+        if again {
+            from.retain(|(_, exit)| exit.rate == 1);
+        }
+        let join = joined(shape.join, &mut from, again);
+        let rate = match join.as_str() {
+            Some("each") => from.iter().map(|(_, exit)| exit.rate).sum(),
+            _ => from.first().map_or(1, |(_, exit)| exit.rate),
+        };
+        for (bit, exit) in &from {
+            let way = (shape.ways >> (2 * bit)) & 3;
+            let port = exit.ports[usize::from(way) % exit.ports.len()];
+            let mut connection = json!({ "from": exit.id, "port": port, "to": id });
+            if way == 3 {
+                connection["condition"] = json!("($json?.n ?? 0) % 2 == 0");
+            }
+            connections.push(connection);
+        }
+        let mut node = json!({ "id": id, "join": join });
+        self.gate(shape, &mut node);
+        let reads = from.iter().find(|(_, exit)| {
+            exit.counts && exit.rate == 1 && rate == 1 && join.as_str() == Some("all")
+        });
+        let reads = reads.map(|(_, exit)| exit.id.clone());
+        // `$json` is the only value, where only one can come.
+        let several = from.len() > 1 && !matches!(join.as_str(), Some("each" | "any"));
+        let json = if several { "$inputs.main[0]" } else { "$json" };
+        let mut exit = self.act(shape, &mut node, (json, !from.is_empty(), reads));
+        exit.rate = rate;
+        if let Kind::Again {
+            rounds,
+            most,
+            inner,
+        } = &shape.kind
+        {
+            let group = (&id, *rounds, *most, &**inner);
+            exit.id = self.again(group, node, nodes, connections);
+            return exit;
+        }
+        nodes.push(node);
+        exit
+    }
+
+    /// A loop of connections that go back: `node` counts, something happens, and it comes round.
+    /// Gives the id of the node that leaves it.
+    fn again(
+        &mut self,
+        (entry, rounds, most, inner): (&String, u8, Option<u8>, &Kind),
+        mut node: Value,
+        nodes: &mut Vec<Value>,
+        connections: &mut Vec<Value>,
+    ) -> String {
+        let (middle, last) = (self.id(), self.id());
+        node["action"] = json!("data.set");
+        node["parameters"] =
+            json!({ "n": format!("{{{{ ($nodes.{last}?.result?.n ?? 0) + 1 }}}}") });
+        nodes.push(node);
+        let shape = Shape {
+            kind: inner.clone(),
+            from: 0,
+            ways: 0,
+            join: 0,
+            gate: 0,
+            on_error: 1,
+            n: 3,
+        };
+        let mut inner = json!({ "id": middle, "when": format!("$nodes.{entry}.result.n != 2") });
+        self.depth += 1;
+        let exit = self.act(&shape, &mut inner, ("$json", true, None));
+        self.depth -= 1;
+        nodes.push(inner);
+        nodes.push(json!({
+            "id": last,
+            "action": "data.set",
+            "parameters": { "n": format!("{{{{ $nodes.{entry}.result?.n ?? 9 }}}}") },
+        }));
+        let mut back = json!({ "from": last, "to": entry, "loop": true, "condition": format!("$json.n < {rounds}") });
+        if let Some(most) = most {
+            back["max_rounds"] = json!(most);
+        }
+        connections.extend([
+            json!({ "from": entry, "to": middle }),
+            json!({ "from": middle, "port": exit.ports[0], "to": last }),
+            json!({ "from": entry, "to": last }),
+            back,
+        ]);
+        last
+    }
+
+    fn gate(&self, shape: &Shape, node: &mut Value) {
+        match shape.gate {
+            1 => node["when"] = json!("true"),
+            2 => node["when"] = json!("false"),
+            3 => node["when"] = json!("($input.n ?? 0) > 0"),
+            4 if !matches!(shape.kind, Kind::If | Kind::Switch | Kind::Again { .. }) => {
+                node["disabled"] = json!(true);
+            }
+            5 if !matches!(shape.kind, Kind::If | Kind::Switch | Kind::Again { .. }) => {
+                node["pin"] = json!({ "n": shape.n });
+            }
+            _ => {}
+        }
+    }
+
+    /// What the node does; `ports` of the exit are those that it may leave by.
+    fn act(
+        &mut self,
+        shape: &Shape,
+        node: &mut Value,
+        (came, led, reads): (&str, bool, Option<String>),
+    ) -> Exit {
+        let mut ports = vec!["main"];
+        let mut fails = false;
+        let n = format!("{{{{ (({came}?.n ?? 0) * 3 + {}) % 1000 }}}}", shape.n);
+        let (action, parameters) = match &shape.kind {
+            Kind::Set | Kind::Again { .. } => {
+                let mut set = json!({ "n": n, "t": format!("v{{{{ {came}?.n ?? 'x' }}}}") });
+                if led {
+                    set["all"] = json!("{{ ($inputs.main ?? []).map(v => v?.n ?? -1) }}");
+                }
+                if let Some(read) = reads {
+                    set["read"] = json!(format!("{{{{ $nodes.{read}?.result?.n ?? -1 }}}}"));
+                }
+                ("data.set", set)
+            }
+            Kind::Wait(of) => ("flow.wait", json!({ "for": span(*of) })),
+            // A signal is for one node alone, and is taken once.
+            Kind::Signal { .. } if self.depth > 0 => ("flow.wait", json!({ "for": "5s" })),
+            Kind::Signal { sent } => {
+                fails = true;
+                let signal = format!("s{}", self.ids);
+                let wait = json!({ "signal": signal, "timeout": "11s" });
+                if *sent {
+                    self.signals.push(signal);
+                }
+                ("flow.wait", wait)
+            }
+            Kind::Flaky {
+                fails: times,
+                tries,
+                linear,
+            } => {
+                fails = true;
+                let backoff = if *linear { "linear" } else { "exponential" };
+                node["retry"] = json!({ "max_attempts": tries, "initial": "4s", "max": "6s", "backoff": backoff, "jitter": "none" });
+                ("test.flaky", json!({ "fails": times, "n": n }))
+            }
+            Kind::Fail => {
+                fails = true;
+                (
+                    "flow.fail",
+                    json!({ "message": "no", "code": format!("NO_{}", shape.n % 4) }),
+                )
+            }
+            Kind::If => {
+                ports = vec!["true", "false"];
+                (
+                    "flow.if",
+                    json!({ "condition": format!("({came}?.n ?? {}) % 2 == 0", shape.n) }),
+                )
+            }
+            Kind::Switch => {
+                ports = vec!["one", "two", "default"];
+                let one = format!("({came}?.n ?? 0) % 3 == 1");
+                let two = format!("({came}?.n ?? 0) % 3 != 0");
+                let cases = json!({ "one": one, "two": two });
+                ("flow.switch", json!({ "cases": cases }))
+            }
+            Kind::Items {
+                count,
+                window,
+                fails: times,
+            } => {
+                fails = true;
+                let list: Vec<u8> = (0..*count).collect();
+                node["for_each"] = json!(format!("{list:?}"));
+                node["concurrency"] = json!(window);
+                node["retry"] = json!({ "max_attempts": 2, "initial": "4s", "backoff": "fixed", "jitter": "none" });
+                (
+                    "test.flaky",
+                    json!({ "fails": format!("{{{{ $item == 1 ? {times} : 0 }}}}"), "n": "{{ $item }}" }),
+                )
+            }
+            kind => {
+                fails = true;
+                self.with_body(kind, node)
+            }
+        };
+        node["action"] = json!(action);
+        node["parameters"] = parameters;
+        match shape.on_error {
+            1 | 2 if fails => node["on_error"] = json!("continue"),
+            3 if fails => {
+                node["on_error"] = json!("route");
+                ports.push("error");
+            }
+            _ => {}
+        }
+        Exit {
+            id: node["id"].as_str().unwrap_or_default().to_owned(),
+            ports,
+            rate: 1,
+            counts: matches!(shape.kind, Kind::Set),
+        }
+    }
+
+    fn with_body(&mut self, kind: &Kind, node: &mut Value) -> (&'static str, Value) {
+        let timed = |timeout: &Option<usize>| match timeout {
+            Some(of) => json!({ "timeout": span(*of) }),
+            None => json!({}),
+        };
+        match kind {
+            Kind::ForEach {
+                count,
+                window,
+                body,
+            } => {
+                node["body"] = self.body(body);
+                node["concurrency"] = json!(window);
+                let items: Vec<Value> = (0..*count).map(|n| json!({ "n": n })).collect();
+                ("flow.for_each", json!({ "items": items }))
+            }
+            Kind::Loop {
+                times,
+                delay,
+                until,
+                body,
+            } => {
+                node["body"] = self.body(body);
+                let mut looped = json!({ "times": times });
+                if *delay {
+                    looped["delay"] = json!("5s");
+                }
+                if *until {
+                    looped["until"] = json!("($loop.last?.n ?? 0) % 2 == 1");
+                }
+                ("flow.loop", looped)
+            }
+            Kind::Parallel { timeout, body } => {
+                node["body"] = self.body(body);
+                ("flow.parallel", timed(timeout))
+            }
+            Kind::Race { timeout, body } => {
+                node["body"] = self.body(body);
+                ("flow.race", timed(timeout))
+            }
+            Kind::Try {
+                catch,
+                finally,
+                timeout,
+                body,
+            } => {
+                node["body"] = self.body(body);
+                let mut tried = timed(timeout);
+                let mut held = Vec::new();
+                if *catch {
+                    let (never, mend) = (self.id(), self.id());
+                    tried["catch"] =
+                        json!({ &never: "$json.code == 'NEVER'", &mend: "$json.code != 'NO_0'" });
+                    held.push(json!({ "id": never, "action": "data.set" }));
+                    let of = json!({ "n": 7, "code": "{{ $json.code }}" });
+                    held.push(json!({ "id": mend, "action": "data.set", "parameters": of }));
+                }
+                if let Some(of) = finally {
+                    let last = self.id();
+                    tried["finally"] = json!(last);
+                    held.push(json!({ "id": last, "action": "flow.wait", "parameters": { "for": span(*of) } }));
+                }
+                if let Value::Array(nodes) = &mut node["body"]["nodes"] {
+                    nodes.extend(held);
+                }
+                ("flow.try", tried)
+            }
+            _ => unreachable!("the caller sorts kinds"),
+        }
+    }
+}
+
+/// The join of a node to which these lead; those that cannot be joined are left out.
+fn joined(join: u8, from: &mut Vec<(usize, &Exit)>, once: bool) -> Value {
+    let sum: u32 = from.iter().map(|(_, exit)| exit.rate).sum();
+    if join == 1 && !once && sum <= MAX_RATE && from.len() > 1 {
+        return json!("each");
+    }
+    let rate = from.first().map(|(_, exit)| exit.rate);
+    from.retain(|(_, exit)| Some(exit.rate) == rate);
+    match join {
+        2 if from.len() > 1 => json!("any"),
+        3 if from.len() > 1 => json!({ "count": 2, "rest": "absorb" }),
+        4 if from.len() > 1 => json!({ "count": 2, "rest": "block" }),
+        _ => json!("all"),
+    }
+}
