@@ -46,7 +46,7 @@ impl Naive<'_> {
             "flow.parallel" => {
                 let due = span(&given, "timeout").map(|span| at + span);
                 let ran = self.run(&region, &once, json, at)?;
-                self.bounded(&region, ran, &once.path, due)?
+                self.bounded(&region, &ran, &once.path, due)?
             }
             "flow.try" => self.tried(&region, &once, (&given, json, seen), at)?,
             other => panic!("the interpreter does not know `{other}`"),
@@ -63,7 +63,7 @@ impl Naive<'_> {
     fn bounded(
         &mut self,
         region: &Region<'_>,
-        ran: Ran,
+        ran: &Ran,
         path: &str,
         due: Option<Time>,
     ) -> Result<Outcome> {
@@ -80,7 +80,7 @@ impl Naive<'_> {
                 self.cut(path, *at, &ran.failed_at);
                 Ok((*at, Err(failure.clone())))
             }
-            None => Ok((ran.over, Ok(region.output(&ran)))),
+            None => Ok((ran.over, Ok(region.output(ran)))),
         }
     }
 
@@ -109,7 +109,7 @@ impl Naive<'_> {
             around.roots.insert("item".to_owned(), list[index].clone());
             around.roots.insert("index".to_owned(), json!(index));
             let ran = naive.run(&region, &around, &list[index], at)?;
-            naive.bounded(&region, ran, &around.path, None)
+            naive.bounded(&region, &ran, &around.path, None)
         })?;
         if ended.list.is_err() {
             self.cut(&format!("{instance}["), ended.at, &[]);
@@ -205,7 +205,7 @@ impl Naive<'_> {
             around.roots.insert("loop".to_owned(), round(index, &last));
             let json = last.as_ref().unwrap_or(json);
             let ran = self.run(&region, &around, json, at)?;
-            let (ended, result) = self.bounded(&region, ran, &around.path, None)?;
+            let (ended, result) = self.bounded(&region, &ran, &around.path, None)?;
             at = ended;
             match result {
                 Ok(value) => last = Some(value),
@@ -224,21 +224,20 @@ impl Naive<'_> {
     ) -> Result<Outcome> {
         let due = span(given, "timeout").map(|span| at + span);
         let ran = self.run(region, around, json, at)?;
-        let Some((won, winner)) = ran.first.clone() else {
-            return self.bounded(region, ran, &around.path, due);
+        let Some(first) = ran.first.clone() else {
+            return self.bounded(region, &ran, &around.path, due);
         };
         let others = [due, ran.failure.as_ref().map(|(at, _)| *at)];
         let others: Vec<Time> = others.into_iter().flatten().collect();
-        if ran.tied || others.iter().any(|at| at.abs_diff(won) < SAME) {
+        if ran.tied || others.iter().any(|at| at.abs_diff(first.at) < SAME) {
             return Err(Ambiguous);
         }
-        if others.iter().any(|at| *at < won) {
-            return self.bounded(region, ran, &around.path, due);
+        if others.iter().any(|at| *at < first.at) {
+            return self.bounded(region, &ran, &around.path, due);
         }
-        // A node of a body without loops is activated once.
-        self.cut(&around.path, won, &[format!("{}{winner}", around.path)]);
-        let result = ran.results.get(&winner).map(|(_, value)| value);
-        Ok((won, Ok(json!({ "winner": winner, "result": result }))))
+        self.cut(&around.path, first.at, &[first.instance]);
+        let result = json!({ "winner": first.node, "result": first.value });
+        Ok((first.at, Ok(result)))
     }
 
     fn tried(
@@ -259,7 +258,7 @@ impl Naive<'_> {
         let held: Vec<_> = handlers.map(|handler| region.behind(handler)).collect();
         let plain = region.only(|id| !held.iter().any(|held| held.contains(id)));
         let ran = self.run(&plain, around, json, at)?;
-        let mut outcome = self.bounded(&plain, ran, &around.path, due)?;
+        let mut outcome = self.bounded(&plain, &ran, &around.path, due)?;
         let timed_out = due.is_some_and(|due| outcome.1.is_err() && outcome.0 == due);
         if let (at, Err(failure)) = &outcome {
             let mut asked = seen.clone();
@@ -274,7 +273,7 @@ impl Naive<'_> {
                 let part = region.only(|id| behind.contains(id));
                 let (json, at) = (caught(failure), *at);
                 let ran = self.run(&part, around, &json, at)?;
-                outcome = self.handled(&part, ran, around, due)?;
+                outcome = self.handled(&part, &ran, around, due)?;
             }
         }
         if let Some(last) = last {
@@ -288,7 +287,7 @@ impl Naive<'_> {
             // The time of the body counts for it as well, and is up once.
             let up = |failure: &Failure| failure.code == "BODY_TIMEOUT";
             let due = due.filter(|_| !timed_out && !outcome.1.as_ref().is_err_and(up));
-            let (at, ended) = self.handled(&part, ran, around, due)?;
+            let (at, ended) = self.handled(&part, &ran, around, due)?;
             outcome = (at, ended.and(outcome.1));
         }
         Ok(outcome)
@@ -298,7 +297,7 @@ impl Naive<'_> {
     fn handled(
         &mut self,
         part: &Region<'_>,
-        ran: Ran,
+        ran: &Ran,
         around: &Around,
         due: Option<Time>,
     ) -> Result<Outcome> {

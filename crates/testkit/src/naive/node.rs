@@ -126,6 +126,7 @@ impl Naive<'_> {
             }
             FLAKY => (at, Ok(main(json!({ "n": given["n"], "attempt": attempt })))),
             "flow.fail" => (at, Err(failure(text("code"), "fatal"))),
+            "flow.emit" => (at, Ok(main(json()))),
             "flow.if" => {
                 let holds = values::holds(text("condition"), seen);
                 (at, holds.map(|holds| (holds.to_string(), json())))

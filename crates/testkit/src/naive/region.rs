@@ -38,10 +38,19 @@ pub(super) struct Ran {
     pub(super) failure: Option<(Time, Failure)>,
     /// The instance that it came from.
     pub(super) failed_at: Vec<String>,
-    /// The first end node that gave a result: when, and which.
-    pub(super) first: Option<(Time, String)>,
+    /// The first result of an end node.
+    pub(super) first: Option<First>,
     /// Whether another one gave a result at the same time.
     pub(super) tied: bool,
+}
+
+/// The first result of an end node.
+#[derive(Debug, Clone)]
+pub(super) struct First {
+    pub(super) at: Time,
+    pub(super) node: String,
+    pub(super) instance: String,
+    pub(super) value: Value,
 }
 
 /// A region on its way.
@@ -188,7 +197,7 @@ impl Naive<'_> {
             let node = left[next];
             if within.is_empty() {
                 for activated in walk.activated(node, |it| !it.closes_loop)? {
-                    self.activate(&mut walk, node, activated, None)?;
+                    self.activate(&mut walk, node, &activated, None)?;
                 }
                 left.remove(next);
             } else {
@@ -227,7 +236,7 @@ impl Naive<'_> {
             };
             let too_long = (round > limit).then_some(too_long);
             let mut over = begins.at;
-            over = over.max(self.activate(walk, entry, begins, too_long)?);
+            over = over.max(self.activate(walk, entry, &begins, too_long)?);
             let mut left: Vec<_> = region.nodes.clone();
             left.retain(|it| within.contains(it.id.as_str()) && it.id != entry.id);
             while !left.is_empty() {
@@ -238,7 +247,7 @@ impl Naive<'_> {
                 let next = left.iter().position(|node| !waits(node));
                 let node = left.remove(next.expect("a round has no cycle"));
                 for activated in walk.activated(node, |it| !it.closes_loop)? {
-                    over = over.max(self.activate(walk, node, activated, None)?);
+                    over = over.max(self.activate(walk, node, &activated, None)?);
                 }
             }
             let mut again = Vec::new();
@@ -273,7 +282,7 @@ impl Naive<'_> {
         &mut self,
         walk: &mut Walk<'_, '_>,
         node: &NodeDefinition,
-        activated: Activated,
+        activated: &Activated,
         fails: Option<Failure>,
     ) -> Result<Time> {
         let id = node.id.as_str();
@@ -436,7 +445,7 @@ impl Walk<'_, '_> {
             Some(Ok((_, value))) => {
                 ran.results.insert(id.clone(), (done.at, value.clone()));
                 let leads = self.region.connections.iter().any(|it| it.from == node.id);
-                let first = ran.first.as_ref().map(|(at, _)| *at);
+                let first = ran.first.as_ref().map(|first| first.at);
                 if !leads {
                     ran.tied = match first {
                         Some(first) if first.abs_diff(done.at) < SAME => true,
@@ -444,7 +453,12 @@ impl Walk<'_, '_> {
                         _ => false,
                     };
                     if first.is_none_or(|first| done.at < first) {
-                        ran.first = Some((done.at, id));
+                        ran.first = Some(First {
+                            at: done.at,
+                            node: id,
+                            instance: instance.to_owned(),
+                            value: value.clone(),
+                        });
                     }
                 }
                 Ok(())

@@ -40,6 +40,7 @@ macro_rules! each_pattern {
             pattern_16_deferred_choice,
             pattern_20_cancel_case,
             pattern_21_structured_loop,
+            pattern_23_transient_trigger,
             pattern_24_persistent_trigger,
             pattern_28_blocking_discriminator,
             pattern_30_structured_partial_join,

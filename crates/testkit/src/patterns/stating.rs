@@ -55,22 +55,40 @@ connections: [a -> b -> d, a -> c -> d]
     history.check("cancelled: a, cancelled b c", "a < b, a < c, b | c");
 }
 
-/// 24: a signal that comes before anybody waits for it is kept until somebody does.
-pub async fn pattern_24_persistent_trigger(stage: &Stage) {
-    let yaml = r#"
+/// A node that waits for a signal, after a while.
+const PAID: &str = r#"
 nodes:
   - { id: before, action: flow.wait, parameters: { for: 20s } }
   - { id: paid, action: flow.wait, parameters: { signal: paid, timeout: 1m } }
   - { id: after, action: data.set, parameters: { amount: "{{ $json.amount }}" } }
 "#;
-    for (seconds, order) in [(2, "before < paid < after"), (40, "before < paid < after")] {
+
+/// 23: a signal that comes before anybody waits for it is lost.
+pub async fn pattern_23_transient_trigger(stage: &Stage) {
+    for (seconds, ended) in [
+        (2, "failed: before, failed paid, skipped after"),
+        (40, "completed: after before paid"),
+    ] {
         let history = stage
-            .play_with(yaml, Value::Null, async |talk| {
+            .play_with(PAID, Value::Null, async |talk| {
+                talk.after(seconds).await;
+                talk.fleeting("paid", json!({ "amount": 7 })).await;
+            })
+            .await;
+        history.check(ended, "before < paid");
+    }
+}
+
+/// 24: a signal that comes before anybody waits for it is kept until somebody does.
+pub async fn pattern_24_persistent_trigger(stage: &Stage) {
+    for seconds in [2, 40] {
+        let history = stage
+            .play_with(PAID, Value::Null, async |talk| {
                 talk.after(seconds).await;
                 talk.signal("paid", json!({ "amount": 7 })).await;
             })
             .await;
-        history.check("completed: after before paid", order);
+        history.check("completed: after before paid", "before < paid < after");
         assert_eq!(history.output, json!({ "amount": 7 }));
     }
 }

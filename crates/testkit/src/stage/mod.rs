@@ -216,8 +216,20 @@ impl Talk<'_> {
     /// # Panics
     /// If it does not take it.
     pub async fn signal(&self, name: &str, payload: Value) {
+        self.send(name, payload, true).await;
+    }
+
+    /// The same with a signal that is lost if nobody waits for it when it comes.
+    ///
+    /// # Panics
+    /// If the execution is unknown.
+    pub async fn fleeting(&self, name: &str, payload: Value) {
+        self.send(name, payload, false).await;
+    }
+
+    async fn send(&self, name: &str, payload: Value, keep: bool) {
         let signal = NamedSignal {
-            keep: true,
+            keep,
             name: name.into(),
             id: self.sent.fetch_add(1, Ordering::Relaxed).to_string(),
             payload: Arc::new(payload),

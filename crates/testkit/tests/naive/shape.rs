@@ -29,6 +29,7 @@ pub(crate) struct Shape {
 #[derive(Debug, Clone)]
 enum Kind {
     Set,
+    Emit,
     Wait(usize),
     Signal {
         sent: bool,
@@ -81,6 +82,7 @@ enum Kind {
 fn simple() -> BoxedStrategy<Kind> {
     prop_oneof![
         3 => Just(Kind::Set),
+        1 => Just(Kind::Emit),
         4 => (0..SPANS.len()).prop_map(Kind::Wait),
         1 => any::<bool>().prop_map(|sent| Kind::Signal { sent }),
         2 => (0..4_u8, 1..4_u8, any::<bool>())
@@ -338,6 +340,10 @@ impl Written {
                 }
                 ("data.set", set)
             }
+            Kind::Emit => (
+                "flow.emit",
+                json!({ "event": "tick", "payload": { "n": n } }),
+            ),
             Kind::Wait(of) => ("flow.wait", json!({ "for": span(*of) })),
             // A signal is for one node alone, and is taken once.
             Kind::Signal { .. } if self.depth > 0 => ("flow.wait", json!({ "for": "5s" })),
