@@ -236,6 +236,21 @@ pub(crate) enum Executions {
     },
     /// Send a signal that a node of an execution waits for, and go on with it
     Signal(SendSignal),
+    /// Approve what an execution asks, and go on with it
+    Approve(Vote),
+    /// Reject what an execution asks, and go on with it
+    Reject(Vote),
+    /// Put off what an execution asks, and go on with it if its workflow says how
+    Defer(Vote),
+    /// Print the tokens that let people vote; each is a secret for the one whose place it is
+    Tokens {
+        /// The execution, by its id or the beginning of it
+        id: String,
+        /// Only of this node, such as `sign` or `orders[3]/sign`
+        node: Option<String>,
+        #[command(flatten)]
+        database: Database,
+    },
     /// Let a paused execution go on, and go on with it
     Unpause {
         /// The execution, by its id or the beginning of it
@@ -303,6 +318,30 @@ pub(crate) struct SendSignal {
     /// when it comes
     #[arg(long, value_name = "true|false", default_value_t = true, action = clap::ArgAction::Set)]
     pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) database: Database,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Vote {
+    /// The execution, by its id or the beginning of it
+    #[arg(required_unless_present = "token", conflicts_with = "token")]
+    pub(crate) id: Option<String>,
+    /// Which node asks, such as `sign` or `orders[3]/sign`; needed if several do
+    pub(crate) node: Option<String>,
+    /// Who votes; default: whose place the token is for, else the name of the user
+    #[arg(long, value_name = "WHO")]
+    pub(crate) by: Option<String>,
+    /// Why, for the journal and the result
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) comment: Option<String>,
+    /// Vote with a token instead of naming the execution: the token, `@FILE`, or `-` for standard
+    /// input, where nobody else sees it
+    #[arg(long, value_name = "TOKEN|@FILE|-")]
+    pub(crate) token: Option<String>,
+    /// Tells this vote from others: a second one with the same has no effect
+    #[arg(long = "id", value_name = "ID")]
+    pub(crate) dedupe: Option<String>,
     #[command(flatten)]
     pub(crate) database: Database,
 }

@@ -5,6 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc};
 use nebula::Nebula;
 use nebula_action::Protected;
 use nebula_core::{Clock, Offload};
+use nebula_execution::ResumeKey;
 use nebula_ports::{ExecutionRepo, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
@@ -14,6 +15,7 @@ use nebula_system::{SystemClock, ThreadPoolOffload};
 use crate::{
     failure::Failure,
     focus::Focus,
+    resume_key,
     settings::{Loaded, Place, Settings},
 };
 
@@ -34,14 +36,15 @@ pub(crate) async fn compose(loaded: &Loaded) -> Result<Composed, Failure> {
     let config = storage(&loaded.settings, &loaded.place);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let sqlite = Arc::new(Sqlite::open(config, Arc::clone(&clock)).await?);
-    assemble(loaded, sqlite, clock)
+    let resume = resume_key::of(&loaded.place)?;
+    assemble(loaded, sqlite, clock, resume)
 }
 
 /// An engine that checks definitions and inputs; it leaves nothing on disk.
 pub(crate) async fn offline(loaded: &Loaded) -> Result<Composed, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let sqlite = Arc::new(Sqlite::open(SqliteConfig::ephemeral(), Arc::clone(&clock)).await?);
-    assemble(loaded, sqlite, clock)
+    assemble(loaded, sqlite, clock, resume_key::of(&Place::Memory)?)
 }
 
 fn storage(settings: &Settings, place: &Place) -> SqliteConfig {
@@ -58,6 +61,7 @@ fn assemble(
     loaded: &Loaded,
     sqlite: Arc<Sqlite>,
     clock: Arc<dyn Clock>,
+    resume: ResumeKey,
 ) -> Result<Composed, Failure> {
     let executions: Arc<dyn ExecutionRepo> = sqlite.clone();
     let workflows: Arc<dyn WorkflowRepo> = sqlite;
@@ -75,6 +79,7 @@ fn assemble(
         .engine(loaded.settings.engine.clone())
         .worker(loaded.settings.worker.clone())
         .protected(protected(loaded))
+        .resume_key(resume)
         .build()
         .map_err(|error| Failure::invalid("SETTINGS", error.to_string()))?;
     Ok(Composed {
@@ -90,7 +95,7 @@ fn assemble(
 pub(crate) fn protected(loaded: &Loaded) -> Protected {
     let mut closed: Vec<PathBuf> = vec![loaded.folders.data.clone(), loaded.folders.config.clone()];
     if let Some(path) = loaded.place.path() {
-        for suffix in ["", "-wal", "-shm", "-holders"] {
+        for suffix in ["", "-wal", "-shm", "-holders", resume_key::SUFFIX] {
             let mut name = path.clone().into_os_string();
             name.push(suffix);
             closed.push(name.into());

@@ -150,6 +150,24 @@ fn decisions(report: &Report, place: &Place, console: &Console) {
                     "  {label} send it with: nebula executions signal {id} {name} --payload JSON{flag}"
                 ));
             }
+            Waiting::Approval {
+                instance,
+                title,
+                due,
+                ..
+            } => {
+                let title = title
+                    .as_ref()
+                    .map(|it| format!(": {it}"))
+                    .unwrap_or_default();
+                let due = due.as_ref().map(|due| format!(" until {due}"));
+                let due = due.unwrap_or_default();
+                console.error_text(&format!("  `{instance}` asks for an approval{due}{title}"));
+                let node = crate::shell::quoted(instance);
+                console.error_text(&format!(
+                    "  {label} decide with: nebula executions approve|reject|defer {id} {node} --by WHO{flag}"
+                ));
+            }
             Waiting::Unpause => console.error_text(&format!(
                 "  {label} let it go on with: nebula executions unpause {id}{flag}"
             )),

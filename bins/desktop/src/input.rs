@@ -138,6 +138,25 @@ pub(crate) fn parse_bytes(bytes: &[u8], name: &str) -> Result<Value, Failure> {
     serde_json::from_slice(bytes).map_err(|error| not_json(&error, name))
 }
 
+/// Reads a short text that came with a flag: itself, what is in `@FILE`, or `-` for standard input; of
+/// those, at most `limit` bytes.
+pub(crate) fn text(text: &str, name: &str, limit: u64) -> Result<String, Failure> {
+    let (from, path): (Box<dyn Read>, _) = match (text, text.strip_prefix('@')) {
+        ("-", _) => (Box::new(io::stdin().lock()), Path::new("-")),
+        (_, Some(file)) => {
+            let path = Path::new(file);
+            let file = File::open(path).map_err(|error| Failure::file(path, "read", &error))?;
+            (Box::new(file), path)
+        }
+        (text, None) => return Ok(text.to_owned()),
+    };
+    let mut bytes = Vec::new();
+    let read = from.take(limit).read_to_end(&mut bytes);
+    read.map_err(|error| Failure::file(path, "read", &error))?;
+    let wrong = |_| Failure::invalid("USAGE", format!("{name}: what is there is no text"));
+    String::from_utf8(bytes).map_err(wrong)
+}
+
 /// Reads JSON that came with a flag.
 pub(crate) fn parse(text: &str, name: &str) -> Result<Value, Failure> {
     serde_json::from_str(text).map_err(|error| not_json(&error, name))

@@ -25,6 +25,7 @@ mod private;
 mod progress;
 mod remembered;
 mod replace;
+mod resume_key;
 mod session;
 mod settings;
 mod shell;
@@ -121,10 +122,14 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
                 | Executions::Show { database, .. }
                 | Executions::Cancel { database, .. }
                 | Executions::Pause { database, .. }
+                | Executions::Tokens { database, .. }
                 | Executions::Unpause { database, .. }
                 | Executions::Retry { database, .. }
                 | Executions::Restart { database, .. } => database,
                 Executions::Signal(signal) => &signal.database,
+                Executions::Approve(vote) | Executions::Reject(vote) | Executions::Defer(vote) => {
+                    &vote.database
+                }
                 Executions::Replay(replay) => &replay.database,
                 Executions::Unpark(unpark) => &unpark.database,
             };

@@ -27,6 +27,7 @@ enum State {
     Retrying { attempt: u32, at: Timestamp },
     Waiting { due: Timestamp },
     Listening { name: String },
+    Asking,
     Succeeded,
     Failed,
     Skipped,
@@ -133,6 +134,7 @@ impl Picture {
                 let name = name.clone();
                 (instance, State::Listening { name })
             }
+            EventKind::NodeAsking { instance, .. } => (instance, State::Asking),
             EventKind::ItemsOpened { instance, total } => {
                 self.row(instance).items = Some((0, *total));
                 (instance, State::Running { attempt: 1 })
@@ -204,6 +206,7 @@ impl Row {
             }
             State::Waiting { due } => ("◔", Paint::Yellow, format!("waits {}", until(*due))),
             State::Listening { name } => ("◔", Paint::Yellow, format!("waits for signal `{name}`")),
+            State::Asking => ("◔", Paint::Yellow, "waits for people to decide".to_owned()),
             State::Succeeded => ("✓", Paint::Green, String::new()),
             State::Failed => ("✗", Paint::Red, "failed".to_owned()),
             State::Skipped => ("○", Paint::Dim, "skipped".to_owned()),

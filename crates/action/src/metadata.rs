@@ -86,6 +86,8 @@ pub enum ControlKind {
     Signal,
     /// An event for whoever watches.
     Emit,
+    /// Nothing, until people have decided.
+    Approval,
     /// The node fails.
     Fail,
     /// The execution completes here.

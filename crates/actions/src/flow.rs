@@ -1,5 +1,6 @@
 //! Control actions: the machine interprets them, here is what they take and give.
 
+mod approval;
 mod body;
 
 use std::sync::Arc;
@@ -37,7 +38,16 @@ impl Action for ControlAction {
 
 /// The control actions, sorted by id.
 pub(crate) fn all() -> Vec<Arc<dyn Action>> {
-    let plain = [emit(), fail(), if_(), signal(), stop(), switch(), wait()];
+    let plain = [
+        approval::approval(),
+        emit(),
+        fail(),
+        if_(),
+        signal(),
+        stop(),
+        switch(),
+        wait(),
+    ];
     let mut all: Vec<_> = body::all().into_iter().chain(plain).collect();
     all.sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
     let actions = all.into_iter();

@@ -35,6 +35,22 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
+    /// The HMAC-SHA256 (RFC 2104) of a message under a key of up to 64 bytes.
+    ///
+    /// # Panics
+    /// If the key is longer.
+    #[must_use]
+    pub fn mac(key: &[u8], message: &[u8]) -> Self {
+        const BLOCK: usize = 64;
+        assert!(key.len() <= BLOCK, "a longer key would have to be hashed");
+        let mut block = [0; BLOCK];
+        block[..key.len()].copy_from_slice(key);
+        let (inner, outer) = (block.map(|byte| byte ^ 0x36), block.map(|byte| byte ^ 0x5c));
+        let inner = Sha256::new().chain_update(inner).chain_update(message);
+        let outer = Sha256::new().chain_update(outer);
+        Self(outer.chain_update(inner.finalize()).finalize().into())
+    }
+
     /// The 32 raw bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
@@ -146,6 +162,30 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// RFC 4231, test cases 1 to 3.
+    #[test]
+    fn a_mac_is_that_of_the_rfc() {
+        for (key, message, mac) in [
+            (
+                &[0x0b; 20][..],
+                &b"Hi There"[..],
+                "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+            ),
+            (
+                b"Jefe",
+                b"what do ya want for nothing?",
+                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+            ),
+            (
+                &[0xaa; 20],
+                &[0xdd; 50],
+                "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+            ),
+        ] {
+            assert_eq!(Digest::mac(key, message).to_string(), mac);
+        }
+    }
 
     #[test]
     fn a_digest_reads_back_from_its_text() {

@@ -23,6 +23,7 @@
 mod activations;
 mod admission;
 mod again;
+mod approvals;
 mod config;
 mod emitted;
 mod install;
@@ -39,6 +40,7 @@ mod waiting;
 use std::sync::Arc;
 
 use nebula_core::{Clock, Entropy};
+use nebula_execution::ResumeKey;
 use nebula_ports::{ExecutionRepo, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
@@ -46,6 +48,7 @@ use nebula_telemetry::Bus;
 pub use nebula_planner::{Answer, Extent, Trial, TrialError, Tried};
 
 pub use again::StartAgainError;
+pub use approvals::{OpenApproval, Redeemed, SeatToken, TokenError};
 pub use config::EngineConfig;
 pub use install::{InstallError, Installed};
 pub use outcome::Until;
@@ -68,6 +71,8 @@ pub struct EnginePorts {
     pub clock: Arc<dyn Clock>,
     /// Ids and randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// From which the tokens of approvals follow; the same as that of the workers.
+    pub resume: Option<ResumeKey>,
 }
 
 /// Admits, starts, signals and recovers executions. Cheap to clone.

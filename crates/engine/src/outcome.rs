@@ -79,7 +79,7 @@ impl Engine {
                     biased;
                     event = events.next() => match event {
                         Some(Received::Event(event)) if event.execution != execution => {}
-                        Some(Received::Event(event)) if !matches!(event.kind, EventKind::Ended { .. } | EventKind::Parked { .. } | EventKind::Paused | EventKind::NodeListening { .. }) => {}
+                        Some(Received::Event(event)) if !matches!(event.kind, EventKind::Ended { .. } | EventKind::Parked { .. } | EventKind::Paused | EventKind::NodeListening { .. } | EventKind::NodeAsking { .. }) => {}
                         Some(_) => break,
                         None => {
                             look_again.as_mut().await;

@@ -1,8 +1,11 @@
 //! What an execution waits for, read from its state.
 
 use nebula_core::Timestamp;
-use nebula_execution::{Activation, InstanceId, InstanceStatus, Machine, ParkReason};
+use nebula_execution::{
+    Activation, Approval, Choice, InstanceId, InstanceStatus, Machine, ParkReason,
+};
 use serde::Serialize;
+use serde_json::Value;
 
 /// The most items of one list whose retries are named.
 const MAX_ITEMS: usize = 10;
@@ -44,6 +47,31 @@ pub enum Waiting {
         name: String,
         /// When it gives up, if ever.
         due: Option<String>,
+    },
+    /// People's votes.
+    Approval {
+        /// Which instance asks.
+        instance: String,
+        /// What it asks.
+        title: Option<String>,
+        /// What it is about.
+        artifact: Option<Value>,
+        /// Who may vote; anybody, if nobody is named.
+        approvers: Vec<String>,
+        /// How many must approve.
+        quorum: u32,
+        /// How many must reject.
+        rejections: u32,
+        /// Who has approved.
+        approved: Vec<String>,
+        /// Who has rejected.
+        rejected: Vec<String>,
+        /// Who deferred last.
+        deferred: Option<String>,
+        /// When the time is over, if ever.
+        due: Option<String>,
+        /// What holds then; a failure, if there is none.
+        default: Option<Choice>,
     },
     /// Somebody who lets it go on after a pause.
     Unpause,
@@ -87,6 +115,9 @@ pub(crate) fn waiting(machine: &Machine) -> Vec<Waiting> {
 
 fn of_activation(instance: &InstanceId, activation: &Activation) -> Option<Waiting> {
     let instance = instance.to_string();
+    if let Some(approval) = &activation.approval {
+        return Some(of_approval(instance, approval));
+    }
     if let Some(name) = &activation.signal {
         return Some(Waiting::Signal {
             instance,
@@ -106,6 +137,24 @@ fn of_activation(instance: &InstanceId, activation: &Activation) -> Option<Waiti
             reason: activation.error.as_ref().map(|it| it.message.clone()),
         }
     })
+}
+
+fn of_approval(instance: String, approval: &Approval) -> Waiting {
+    let voters = |choice| approval.voters(choice).map(str::to_owned).collect();
+    let question = &approval.question;
+    Waiting::Approval {
+        instance,
+        title: question.title.clone(),
+        artifact: question.artifact.as_deref().cloned(),
+        approvers: question.approvers.clone(),
+        quorum: question.quorum,
+        rejections: question.rejections,
+        approved: voters(Choice::Approve),
+        rejected: voters(Choice::Reject),
+        deferred: approval.deferred.as_ref().map(|vote| vote.by.clone()),
+        due: question.due.as_ref().map(Timestamp::to_string),
+        default: question.default,
+    }
 }
 
 /// The next round of a loop, if it has its time.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 
-use crate::{Failure, InstanceStatus, ItemOutcome};
+use crate::{Approval, Failure, InstanceStatus, ItemOutcome};
 
 /// One activation of a node: where it stands and what it gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct Activation {
     /// The name of the signal that it waits for; `due` is then when it gives up.
     #[serde(default)]
     pub signal: Option<CompactString>,
+    /// What it asks people; `due` is then when their time is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Box<Approval>>,
     /// Until when an attempt that was started may still act outside.
     pub deadline: Option<Timestamp>,
     /// What it gave; null is a result, too.
@@ -93,6 +96,7 @@ impl Activation {
             due: None,
             timer: false,
             signal: None,
+            approval: None,
             deadline: None,
             output: None,
             port: None,

@@ -300,9 +300,7 @@ impl Approval {
         } else {
             named.collect()
         };
-        let seats = (0..)
-            .zip(seats)
-            .map(|(number, who)| Seat { number, who });
+        let seats = (0..).zip(seats).map(|(number, who)| Seat { number, who });
         seats.filter(free).collect()
     }
 
@@ -362,8 +360,7 @@ impl Question {
         let people = &self.approvers;
         let count = u32::try_from(people.len()).unwrap_or(u32::MAX);
         if count as usize > MAX_APPROVERS {
-            let message =
-                format!("`approvers` names {count} people; the limit is {MAX_APPROVERS}");
+            let message = format!("`approvers` names {count} people; the limit is {MAX_APPROVERS}");
             return Err(("/approvers", message));
         }
         for (place, who) in people.iter().enumerate() {

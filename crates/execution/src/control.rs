@@ -1,7 +1,9 @@
 //! What control actions decide, as pure functions of their parameters.
 
+mod approval;
 mod body;
 
+pub use approval::question;
 pub use body::{DEFAULT_ROUNDS, MAX_ROUNDS, RoundOutcome, round};
 
 use compact_str::CompactString;
@@ -10,7 +12,7 @@ use nebula_action::{ActionError, ControlKind, Deferred};
 use nebula_core::{ExecutionId, Timestamp, parse_duration};
 use serde_json::Value;
 
-use crate::is_signal_name;
+use crate::{Question, is_signal_name};
 
 /// What a control action decided.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +42,8 @@ pub enum ControlOutcome {
         /// Whether it is kept until a node takes it.
         keep: bool,
     },
+    /// People are asked, and nothing happens before they have decided.
+    Ask(Box<Question>),
     /// Whoever watches is told, and `$json` goes on.
     Emit {
         /// The event's name.
@@ -98,6 +102,9 @@ pub fn decide(
         }
         ControlKind::Wait => wait(input, ready_at),
         ControlKind::Signal => send(input),
+        ControlKind::Approval => {
+            question(input, ready_at).map(|question| ControlOutcome::Ask(Box::new(question)))
+        }
         ControlKind::Emit => Ok(ControlOutcome::Emit {
             name: name_of(input, "event")?,
             payload: input.get("payload").cloned().unwrap_or(Value::Null),

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    Entry, Failure, InstanceId, MAX_VALUE_DEPTH, NamedSignal, NamedSignalError, Status, Taken,
-    UnparkDecision, is_storable,
+    Ballot, BallotError, Entry, Failure, InstanceId, MAX_VALUE_DEPTH, NamedSignal,
+    NamedSignalError, Question, Status, Taken, UnparkDecision, is_storable,
 };
 
 /// Something that happened. Conditions were evaluated before: an event carries what they gave.
@@ -132,6 +132,13 @@ pub enum Event {
         signal: NamedSignal,
         /// Which of its connections carry a live token.
         taken: Taken,
+    },
+    /// A control action asks people.
+    Asks {
+        /// Which instance.
+        instance: InstanceId,
+        /// What, and whom.
+        question: Box<Question>,
     },
     /// A control action tells whoever watches.
     Emits {
@@ -256,6 +263,12 @@ pub enum Command {
         /// Which instance.
         instance: InstanceId,
     },
+    /// Say [`Event::Finished`] with what became of an approval that is decided, or whose time is over:
+    /// see [`Approval::outcome`](crate::Approval::outcome).
+    Settle {
+        /// Which instance.
+        instance: InstanceId,
+    },
     /// Ask the action what became of a lost attempt, then say [`Event::Finished`] or
     /// [`Event::Unreconciled`]. An error of class `Retryable` says that the effect did not happen
     /// and the attempt may be made again; it does not count against the retry policy. An action that
@@ -327,6 +340,8 @@ pub enum Signal {
     Unpause,
     /// What a node may wait for, by its name.
     Named(NamedSignal),
+    /// What somebody says about an approval.
+    Vote(Box<Ballot>),
     /// A person's decision about an effect whose outcome is unknown, or about poison.
     Unpark {
         /// About which instance; absent for poison.
@@ -345,6 +360,9 @@ pub enum SignalError {
     /// It breaks a rule of signals with a name.
     #[error(transparent)]
     Named(#[from] NamedSignalError),
+    /// It breaks a rule of votes.
+    #[error(transparent)]
+    Ballot(#[from] BallotError),
     /// Its content does not fit its kind.
     #[error("a signal of the kind `{kind}` cannot be read: {source}")]
     Payload {
@@ -359,6 +377,7 @@ const CANCEL: &str = "cancel";
 const PAUSE: &str = "pause";
 const UNPAUSE: &str = "unpause";
 const NAMED: &str = "signal";
+const VOTE: &str = "vote";
 const UNPARK: &str = "unpark";
 
 impl Signal {
@@ -370,6 +389,7 @@ impl Signal {
             Self::Pause { reason } => (PAUSE, json!({ "reason": reason })),
             Self::Unpause => (UNPAUSE, json!({})),
             Self::Named(signal) => (NAMED, json!(signal)),
+            Self::Vote(ballot) => (VOTE, json!(ballot)),
             Self::Unpark { instance, decision } => (
                 UNPARK,
                 json!({ "instance": instance.as_ref().map(ToString::to_string), "decision": decision }),
@@ -413,6 +433,11 @@ impl Signal {
                     false => signal.transient(),
                 }))
             }
+            VOTE => {
+                let ballot: Box<Ballot> = Box::deserialize(payload).map_err(wrong)?;
+                ballot.check()?;
+                Ok(Self::Vote(ballot))
+            }
             UNPARK => {
                 let Unpark { instance, decision } = Unpark::deserialize(payload).map_err(wrong)?;
                 if let UnparkDecision::Succeeded(value) = &decision
@@ -433,6 +458,7 @@ impl Signal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Choice;
 
     #[test]
     fn signals_read_back_from_an_inbox() {
@@ -450,6 +476,16 @@ mod tests {
                     .unwrap()
                     .transient(),
             ),
+            Signal::Vote(Box::new(Ballot {
+                instance: "each[2]/sign".parse().unwrap(),
+                round: 1,
+                id: "7".to_owned(),
+                by: "ada".to_owned(),
+                choice: Choice::Reject,
+                comment: Some("too much".to_owned()),
+                seat: Some(3),
+                at: None,
+            })),
             Signal::Unpark {
                 instance: None,
                 decision: UnparkDecision::Retry,
@@ -467,5 +503,10 @@ mod tests {
         assert!(Signal::from_inbox("cancel", &json!({})).is_err());
         let nameless = json!({ "name": "", "id": "7", "payload": null });
         assert!(Signal::from_inbox("signal", &nameless).is_err());
+        let nobody = json!({ "instance": { "n": "sign" }, "round": 0, "id": "7", "by": " ", "choice": "approve" });
+        assert!(matches!(
+            Signal::from_inbox("vote", &nobody),
+            Err(SignalError::Ballot(BallotError::Who))
+        ));
     }
 }

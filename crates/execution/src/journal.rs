@@ -8,7 +8,7 @@ use nebula_core::{Digest, ExecutionId, NodeId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{InstanceId, NamedSignal, Repeats};
+use crate::{InstanceId, NamedSignal, Question, Refusal, Repeats, Vote};
 
 /// One fact and when it was decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -337,6 +337,36 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Taken::is_all")]
         taken: Taken,
     },
+    /// An instance asks people.
+    ApprovalAsked {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// What, and whom.
+        question: Box<Question>,
+    },
+    /// Somebody voted on what an instance asks.
+    VoteCast {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// The vote's id.
+        id: String,
+        /// Who said what.
+        vote: Vote,
+    },
+    /// A vote came that does not count. Whether there is such an instance is not said.
+    VoteRefused {
+        /// What it was about.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// The vote's id.
+        id: String,
+        /// Who voted.
+        by: String,
+        /// Why it does not count.
+        why: Refusal,
+    },
     /// Nothing new is to start until somebody says so.
     PauseRequested {
         /// What the one who asked said.
@@ -467,12 +497,15 @@ impl Fact {
             | Self::SignalTaken { instance, .. }
             | Self::SignalSent { instance, .. }
             | Self::EventEmitted { instance, .. }
+            | Self::ApprovalAsked { instance, .. }
+            | Self::VoteCast { instance, .. }
             | Self::StopRequested { instance, .. } => Some(instance),
             Self::Unparked { instance, .. } => instance.as_ref(),
             Self::ExecutionStarted(_)
             | Self::SignalReceived(_)
             | Self::SignalRefused { .. }
             | Self::SignalMissed { .. }
+            | Self::VoteRefused { .. }
             | Self::PauseRequested { .. }
             | Self::Resumed
             | Self::CancellationRequested { .. }

@@ -57,6 +57,7 @@
 
 mod activation;
 mod again;
+mod approval;
 mod codec;
 pub mod control;
 mod event;
@@ -65,6 +66,7 @@ mod journal;
 mod machine;
 mod plan;
 mod repeats;
+mod resume;
 mod scope;
 mod signal;
 mod snapshot;
@@ -75,6 +77,10 @@ mod tokens;
 
 pub use activation::{Activation, Items, OpenItem, Runs};
 pub use again::{AgainError, Copying, MAX_COPIED_ENTRIES};
+pub use approval::{
+    Approval, Ballot, BallotError, Choice, MAX_APPROVERS, MAX_ARTIFACT_BYTES, MAX_COMMENT_BYTES,
+    MAX_QUORUM, MAX_TITLE_BYTES, MAX_WHO_BYTES, Question, Refusal, Seat, Vote, is_name_of_person,
+};
 pub use codec::{
     CodecError, JOURNAL_FORMAT, MAX_VALUE_DEPTH, decode, encode, is_storable, nests_within,
 };
@@ -90,6 +96,7 @@ pub use plan::{
     PlanError, PlanHandler, PlanLoop, PlanNode, PlanOutput, PlanParts, Request, RequestError,
 };
 pub use repeats::{Again, Generation, Repeats};
+pub use resume::{ResumeKey, ResumeToken, ResumeTokenError};
 pub use scope::EvaluationScope;
 pub use signal::{
     MAX_KEPT_SIGNALS, MAX_SIGNAL_BYTES, MAX_SIGNAL_ID, MAX_SIGNAL_NAME, NamedSignal,

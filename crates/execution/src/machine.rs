@@ -4,6 +4,7 @@
 //! what a crash may forget: which attempts are under way, what is ready, which timers run. That is
 //! rebuilt from the state by [`Event::Begin`].
 
+mod approvals;
 mod backoff;
 mod bodies;
 mod dispatch;
@@ -43,6 +44,8 @@ pub struct Machine {
     timers: BTreeSet<(Timestamp, Key)>,
     /// Who waits for a signal, by its name, in the order in which they began to.
     listening: BTreeMap<CompactString, BTreeSet<(Timestamp, Key)>>,
+    /// Whose approvals are open.
+    asking: BTreeSet<Key>,
     hands: BTreeMap<At, Hand>,
     /// Frames of bodies in which something has come to an end.
     stirred: BTreeSet<u32>,
@@ -74,6 +77,8 @@ enum Task {
     Take,
     /// [`Command::Expire`].
     Expire,
+    /// [`Command::Settle`].
+    Settle,
     /// [`Command::Reconcile`], to learn what became of a lost attempt.
     Reconcile,
     /// [`Command::Reconcile`] of an instance that was lost too often: its last chance.
@@ -113,6 +118,7 @@ impl Machine {
             flights: BTreeMap::new(),
             timers: BTreeSet::new(),
             listening: BTreeMap::new(),
+            asking: BTreeSet::new(),
             hands: BTreeMap::new(),
             stirred: BTreeSet::new(),
             stopped: BTreeSet::new(),
@@ -429,6 +435,7 @@ impl Machine {
                     self.note(fact, turn);
                 }
             }
+            Event::Asks { instance, question } => self.asks(instance, question, turn),
             Event::Emits {
                 instance,
                 name,

@@ -297,7 +297,10 @@ pub enum RequestError {
 
 /// Whether builds that read formats 1 and 2 do not know this kind of action.
 fn is_newest(kind: ActionKind) -> bool {
-    matches!(kind, ActionKind::Control(ControlKind::Emit))
+    matches!(
+        kind,
+        ActionKind::Control(ControlKind::Emit | ControlKind::Approval)
+    )
 }
 
 impl Deref for ExecutionPlan {

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Activation, ExecutionPlan, Failure, InstanceId, InstanceStatus, NamedSignal, ParkReason,
-    Started, Status,
+    Activation, Approval, ExecutionPlan, Failure, InstanceId, InstanceStatus, NamedSignal,
+    ParkReason, Started, Status,
     activation::{error_value, there},
 };
 pub use frame::{At, Key};
@@ -254,6 +254,19 @@ impl ExecutionState {
             activation: at.number,
             item,
         }
+    }
+
+    /// The approvals that are open, by frame, then in the order of the plan; none once the execution, or
+    /// the run of a body that they stand in, is about to end.
+    pub fn approvals<'s>(
+        &'s self,
+        plan: &'s ExecutionPlan,
+    ) -> impl Iterator<Item = (InstanceId, &'s Approval)> {
+        let open = self
+            .all()
+            .filter_map(|(at, it)| Some((at, it.approval.as_deref()?)));
+        let open = open.filter(|(at, _)| !self.is_ending(at.frame));
+        open.map(|(at, approval)| (self.instance(plan, at.whole()), approval))
     }
 
     /// The instances whose attempts may or may not have changed the outside, by frame, then in

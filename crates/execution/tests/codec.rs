@@ -7,10 +7,10 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use nebula_action::{ActionError, Capability, ErrorClass, Grants};
 use nebula_core::{Digest, ExecutionId, NodeId, TenantId, Timestamp};
 use nebula_execution::{
-    Again, CodecError, EndReason, Entry, ExecutionPlan, Fact, Failure, Generation, ItemOutcome,
-    JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason, PlanError, Repeats, Signal,
-    SignalError, SnapshotError, Started, Taken, UnparkDecision, decode, encode, is_storable,
-    nests_within,
+    Again, Choice, CodecError, EndReason, Entry, ExecutionPlan, Fact, Failure, Generation,
+    ItemOutcome, JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason, PlanError,
+    Question, Refusal, Repeats, Signal, SignalError, SnapshotError, Started, Taken, UnparkDecision,
+    Vote, decode, encode, is_storable, nests_within,
 };
 use proptest::prelude::*;
 use rig::{execution, id};
@@ -22,6 +22,7 @@ const PLAN_V1: &[u8] = include_bytes!("fixtures/plan-v1.json");
 const SNAPSHOT_V3: &[u8] = include_bytes!("fixtures/snapshot-v3.json");
 const SNAPSHOT_V2: &[u8] = include_bytes!("fixtures/snapshot-v2.json");
 const SNAPSHOT_V4: &[u8] = include_bytes!("fixtures/snapshot-v4.json");
+const SNAPSHOT_V5: &[u8] = include_bytes!("fixtures/snapshot-v5.json");
 const SNAPSHOT_V1: &[u8] = include_bytes!("fixtures/snapshot-v1.json");
 
 /// The entries of the fixture: every fact, with its optional fields and without them.
@@ -256,6 +257,60 @@ fn entries() -> Vec<Entry> {
             payload: Arc::new(json!({ "order": 7 })),
             taken: Taken::All,
         },
+        Fact::ApprovalAsked {
+            instance: id("sign"),
+            question: Box::new(Question {
+                title: Some("Pay?".to_owned()),
+                artifact: Some(Arc::new(json!({ "order": 7 }))),
+                approvers: vec!["ada".to_owned(), "bob".to_owned()],
+                quorum: 2,
+                rejections: 1,
+                due: Some(at(1_773_480_500_000)),
+                default: Some(Choice::Reject),
+                leaves_deferred: true,
+            }),
+        },
+        Fact::ApprovalAsked {
+            instance: id("each[1]/sign"),
+            question: Box::new(Question {
+                title: None,
+                artifact: None,
+                approvers: Vec::new(),
+                quorum: 1,
+                rejections: 1,
+                due: None,
+                default: None,
+                leaves_deferred: false,
+            }),
+        },
+        Fact::VoteCast {
+            instance: id("sign"),
+            id: "7".to_owned(),
+            vote: Vote {
+                by: "ada".to_owned(),
+                choice: Choice::Approve,
+                comment: Some("as agreed".to_owned()),
+                seat: Some(0),
+                at: at(1_773_480_420_000),
+            },
+        },
+        Fact::VoteCast {
+            instance: id("sign"),
+            id: "8".to_owned(),
+            vote: Vote {
+                by: "bob".to_owned(),
+                choice: Choice::Defer,
+                comment: None,
+                seat: None,
+                at: at(1_773_480_420_001),
+            },
+        },
+        Fact::VoteRefused {
+            instance: id("sign"),
+            id: "9".to_owned(),
+            by: "eve".to_owned(),
+            why: Refusal::NotAnApprover,
+        },
     ];
     let time = |seq: i64| at(1_773_480_413_589 + seq);
     (0..)
@@ -348,7 +403,7 @@ fn the_fixture_holds_every_fact() {
         })
         .collect();
     // `Fact` cannot list its variants; whoever adds one raises this number and the fixture.
-    assert_eq!(names.len(), 34, "{names:?}");
+    assert_eq!(names.len(), 37, "{names:?}");
 }
 
 #[test]
@@ -381,7 +436,10 @@ fn a_node_that_is_pinned_to_null_stays_pinned() {
 fn a_plan_has_the_version_that_its_readers_must_know() {
     let format = |text: &str| rig::plan(text).format;
     assert_eq!((format("a -> b"), format("p; p both { a }")), (1, 2));
-    assert_eq!(format("a -> b; a: emit"), 3);
+    assert_eq!(
+        (format("a -> b; a: emit"), format("a; a: approval")),
+        (3, 3)
+    );
     for text in ["p; p both { a }", "a -> b; a: emit"] {
         let plan = rig::plan(text);
         assert_eq!(ExecutionPlan::decode(&plan.encode().0).unwrap(), *plan);
@@ -421,7 +479,7 @@ fn a_snapshot_of_version_3_is_read_for_ever() {
 }
 
 #[test]
-fn this_build_writes_snapshots_of_version_4() {
+fn a_snapshot_of_version_4_is_read_for_ever() {
     let plan = rig::plan("a -> p -> z; p both { b -> e }; e each { c }");
     let machine = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V4).unwrap();
     let (state, plan) = (machine.state(), machine.plan());
@@ -430,9 +488,28 @@ fn this_build_writes_snapshots_of_version_4() {
         .map(|(at, _)| state.instance(plan, at.whole()).to_string())
         .collect();
     assert_eq!(ids, ["p", "p/e", "p/e[0]/c", "p/e[1]/c"]);
-    let written: Value = serde_json::from_slice(&machine.snapshot()).unwrap();
-    let fixture: Value = serde_json::from_slice(SNAPSHOT_V4).unwrap();
-    assert_eq!(written, fixture);
+}
+
+#[test]
+fn this_build_writes_snapshots_of_version_5() {
+    let mut rig = rig::Rig::new(rig::plan("a -> b, w; a: approval; w: wait"));
+    for step in [
+        "begin",
+        "a asks of ada+bob quorum 2 due 500 default reject",
+        "w awaits go",
+        "pause",
+        "transient go 1",
+        "vote a ada approve",
+        "vote a bob defer",
+    ] {
+        rig::script::take(&mut rig, step);
+    }
+    let written: Value = serde_json::from_slice(&rig.machine.snapshot()).unwrap();
+    let fixture: Value = serde_json::from_slice(SNAPSHOT_V5).unwrap();
+    assert_eq!(written, fixture, "{written:#}");
+    let plan = rig.plan.clone();
+    let machine = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V5).unwrap();
+    assert_eq!(machine.state(), rig.machine.state());
 }
 
 #[test]

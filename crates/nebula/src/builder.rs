@@ -5,6 +5,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use nebula_action::{Action, Protected};
 use nebula_core::{Clock, Entropy, Offload};
 use nebula_engine::{Engine, EngineConfig, EnginePorts};
+use nebula_execution::ResumeKey;
 use nebula_ports::{ExecutionRepo, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::{Registry, RegistryError};
 use nebula_runtime::{Worker, WorkerConfig, WorkerPorts};
@@ -32,6 +33,7 @@ pub struct NebulaBuilder {
     engine: EngineConfig,
     protected: Protected,
     bus: Bus,
+    resume: Option<ResumeKey>,
 }
 
 /// Why no engine could be built.
@@ -72,6 +74,7 @@ impl NebulaBuilder {
             engine: EngineConfig::default(),
             protected: Protected::default(),
             bus: Bus::new(Bus::DEFAULT_CAPACITY),
+            resume: None,
         }
     }
 
@@ -123,6 +126,13 @@ impl NebulaBuilder {
         self
     }
 
+    /// The secret from which the tokens of approvals follow: the same in every process that shares the
+    /// store, and kept elsewhere. Default: none, and then approvals have no tokens.
+    pub fn resume_key(mut self, key: ResumeKey) -> Self {
+        self.resume = Some(key);
+        self
+    }
+
     /// Checks everything and puts it together; nothing runs yet.
     ///
     /// # Errors
@@ -157,6 +167,7 @@ impl NebulaBuilder {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             offload,
+            resume: self.resume.clone(),
         };
         let engine_ports = EnginePorts {
             executions: self.executions,
@@ -164,6 +175,7 @@ impl NebulaBuilder {
             queue: self.queue,
             clock: self.clock,
             entropy: self.entropy,
+            resume: self.resume,
         };
         let (registry_, bus) = (registry.clone(), self.bus.clone());
         let worker = Worker::new(worker_ports, registry_, bus, self.worker, self.protected);

@@ -249,6 +249,45 @@ output: "{{ $nodes.billed.result.label }}"
     cut_off: &[],
 };
 
+/// Approvals that nobody decides in time, between effects and once per element.
+const ASKS: Flow = Flow {
+    yaml: r#"
+nodes:
+  - { id: bill, action: test.keyed, parameters: { label: bill } }
+  - { id: sign, action: flow.approval, parameters: { title: "Go on?", approvers: [ada, bob], quorum: 2, expires: 20s, default: approve } }
+  - { id: yes, action: test.keyed, parameters: { label: "yes by {{ $json.by.length }}" } }
+  - { id: no, action: test.keyed, parameters: { label: never } }
+  - id: each
+    action: flow.for_each
+    parameters: { items: [1, 2] }
+    body:
+      nodes:
+        - { id: ask, action: flow.approval, parameters: { expires: 30s, default: reject } }
+        - { id: said, action: test.idempotent, parameters: { label: "{{ $json.decision }} {{ $item }}" } }
+      connections: [ask.reject -> said]
+  - { id: late, action: flow.approval, parameters: { expires: 5s } }
+  - { id: end, action: test.keyed, parameters: { label: "{{ $json.code }}" } }
+connections:
+  - bill -> each -> late
+  - bill -> sign
+  - sign.approve -> yes
+  - sign.reject -> no
+  - late.error -> end
+output: "{{ $nodes.end.result.label }}"
+"#,
+    gives: r#"completed "APPROVAL_EXPIRED" | bill:succeeded sign:succeeded yes:succeeded no:skipped each:succeeded late:failed end:succeeded"#,
+    failing: &[],
+    happen: &[
+        "bill",
+        "yes by 0",
+        "reject 1",
+        "reject 2",
+        "APPROVAL_EXPIRED",
+    ],
+    once: &[],
+    cut_off: &[],
+};
+
 impl Flow {
     /// Compares what comes of it after a crash at each call of the store with what comes without.
     fn check(&self) {
@@ -366,6 +405,11 @@ fn a_crash_at_any_call_changes_no_round() {
 #[test]
 fn a_crash_at_any_call_tells_everything_once() {
     TOLD.check();
+}
+
+#[test]
+fn a_crash_at_any_call_settles_no_approval_in_another_way() {
+    ASKS.check();
 }
 
 #[test]

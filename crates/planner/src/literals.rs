@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use nebula_action::{ActionMetadata, ExpressionMark, InterfaceVersion, Literal};
-use nebula_core::{ActionId, ParamValue};
+use nebula_action::{
+    ActionKind, ActionMetadata, ControlKind, ErrorClass, ExpressionMark, InterfaceVersion, Literal,
+};
+use nebula_core::{ActionId, ParamValue, Timestamp};
+use nebula_execution::control::question;
 use nebula_validator::Schema;
 use nebula_workflow::{Diagnostic, nearest, pointer_join};
 use serde_json::{Map, Value};
@@ -57,7 +60,12 @@ pub(crate) fn check(
         let marked = metadata.expressions.iter().any(|mark| marks(mark, name));
         known.insert(name.clone(), outline(value, &at, marked, &mut unknown));
     }
-    for problem in schema.check_known(&Value::Object(known), &unknown) {
+    let known = Value::Object(known);
+    let problems = schema.check_known(&known, &unknown);
+    if problems.is_empty() && metadata.kind == ActionKind::Control(ControlKind::Approval) {
+        people(&known, &unknown, pointer, diagnostics);
+    }
+    for problem in problems {
         let at = format!("{pointer}{}", problem.pointer);
         let (id, name) = (&metadata.id, problem.pointer.trim_start_matches('/'));
         let strange = matches!(
@@ -74,6 +82,32 @@ pub(crate) fn check(
             let message = format!("action `{id}`: {}", problem.message);
             Diagnostic::error(codes::PARAMETER, at, message)
         });
+    }
+}
+
+/// Whether an approval can be decided at all, where that does not depend on values of the run.
+fn people(known: &Value, unknown: &[String], pointer: &str, diagnostics: &mut Vec<Diagnostic>) {
+    let (mut known, shown) = (known.clone(), ["/title", "/artifact"]);
+    let of = |place: &str, at: &String| *at == place || at.starts_with(&format!("{place}/"));
+    let about_people = |at: &&String| !shown.iter().any(|place| of(place, at));
+    if unknown.iter().any(|at| about_people(&at)) {
+        return;
+    }
+    if let Some(known) = known.as_object_mut() {
+        // Their limits are checked where their values are known.
+        known.retain(|name, _| !unknown.iter().any(|at| of(&format!("/{name}"), at)));
+    }
+    if let Err(error) = question(&known, Timestamp::default()) {
+        let at = match &error.class {
+            ErrorClass::InvalidInput { pointer } => pointer.as_str(),
+            _ => "",
+        };
+        let message = format!("action `flow.approval`: {}", error.message);
+        diagnostics.push(Diagnostic::error(
+            codes::PARAMETER,
+            format!("{pointer}{at}"),
+            message,
+        ));
     }
 }
 

@@ -411,11 +411,16 @@ fn answer(
             tried.answered.push((node.id.clone(), Answer::PassedOn));
             continue;
         }
-        if planned.effect == EffectClass::Pure {
+        let asks = planned.kind == ActionKind::Control(ControlKind::Approval);
+        if planned.effect == EffectClass::Pure && !asks {
             continue;
         }
         let metadata = metadata(catalog, &node.action, "").ok();
-        let example = metadata.and_then(|metadata| example_of(&metadata.examples));
+        let example = metadata.and_then(|metadata| match asks {
+            // It leaves by the port of its decision.
+            true => metadata.examples.first(),
+            false => example_of(&metadata.examples),
+        });
         let (pin, from) = match (trial.spare.get(&node.id), example) {
             (Some(spare), _) => (spare.clone(), Answer::Pin),
             (None, Some(example)) if planned.for_each.is_some() || planned.each_item => {

@@ -7,9 +7,9 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use nebula_action::{ActionError, ActionKind, ErrorClass, PORT_MAIN};
+use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass, PORT_MAIN};
 use nebula_core::Digest;
-use nebula_execution::{Event, InstanceId};
+use nebula_execution::{Choice, Event, InstanceId, PlanNode};
 use nebula_ports::{Code, Invocation};
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ impl Drive {
                 .pin
                 .clone()
                 .map_or_else(|| self.json(&instance), Arc::new);
-            self.succeeded(instance, output, PORT_MAIN, None, 0);
+            self.succeeded(instance, output, pinned_port(node), None, 0);
             return Ok(());
         }
         if node.for_each.is_none() && !self.gate_open(&instance, node) {
@@ -221,4 +221,15 @@ fn values_within(value: &Value, left: &mut usize) -> Option<()> {
         Value::Object(map) => map.values().try_for_each(|item| values_within(item, left)),
         _ => Some(()),
     }
+}
+
+/// By which port a pinned node leaves: an approval by that of its pinned decision.
+fn pinned_port(node: &PlanNode) -> &'static str {
+    let asks = node.kind == ActionKind::Control(ControlKind::Approval);
+    let Some(pin) = node.pin.as_ref().filter(|_| asks) else {
+        return PORT_MAIN;
+    };
+    let decision = pin.get("decision").and_then(Value::as_str);
+    let choice = decision.and_then(Choice::of);
+    choice.unwrap_or(Choice::Approve).as_str()
 }

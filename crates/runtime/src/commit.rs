@@ -77,6 +77,7 @@ impl Drive {
         // While we hold the lease, what is not done is due: if we vanish, somebody must look.
         step.wake_at = Some(self.shared.ports.clock.now());
         step.deliver = deliver;
+        self.move_waits(&mut step);
         self.marked = false;
         self.pending_bytes = 0;
         step

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use nebula_action::{ActionContext, ControlKind};
+use nebula_core::Timestamp;
 use nebula_execution::{
     Event, InstanceId, NamedSignal,
     control::{self, ControlOutcome},
 };
 use serde_json::Value;
 
-use crate::drive::Drive;
+use crate::{drive::Drive, evaluate};
 
 impl Drive {
     /// Tells the machine what a control action wants.
@@ -21,7 +22,7 @@ impl Drive {
         input: &Value,
     ) {
         let (context, key) = (context.deferred, context.idempotency_key);
-        let ready_at = self.machine.ready_at(&instance);
+        let ready_at = self.began(&instance);
         match control::decide(kind, input, &context, ready_at) {
             Ok(ControlOutcome::Pass { port }) => {
                 let output = self.json(&instance);
@@ -44,6 +45,7 @@ impl Drive {
                 self.send(instance, to, signal);
             }
             Ok(ControlOutcome::Emit { name, payload }) => self.emit(instance, name, payload),
+            Ok(ControlOutcome::Ask(question)) => self.tell(Event::Asks { instance, question }),
             Ok(ControlOutcome::Stop(output)) => {
                 self.tell(Event::Stopped {
                     instance,
@@ -62,6 +64,17 @@ impl Drive {
                 due,
             }),
             Err(error) => self.failed_with(instance, error, 0),
+        }
+    }
+
+    /// From when on an instance counts the time that it waits: when its inputs were complete, or, if
+    /// it failed before, now.
+    fn began(&self, instance: &InstanceId) -> Timestamp {
+        let activation = evaluate::activation(&self.machine, instance);
+        if activation.is_some_and(|activation| activation.failures > 0) {
+            self.shared.ports.clock.now()
+        } else {
+            self.machine.ready_at(instance)
         }
     }
 }

@@ -6,22 +6,24 @@
 //! way go on whatever the drive waits for.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use nebula_action::{ActionError, ErrorClass};
-use nebula_core::{BoxFuture, Timestamp};
-use nebula_execution::{Command, Entry, Event, InstanceId, Machine, Rest, Status};
+use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
+use nebula_core::{BoxFuture, Digest, Timestamp};
+use nebula_execution::{Command, Entry, Event, InstanceId, Machine, Rest, ResumeKey, Status};
 use nebula_ports::{Granted, Invocation, Lease, PortError};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::{finish::Finished, flush::weight, grants::NodeGrants, worker::Shared};
+use crate::{
+    approvals::waits, finish::Finished, flush::weight, grants::NodeGrants, worker::Shared,
+};
 
 /// How an execution left the worker's hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,10 @@ pub(crate) struct Drive {
     /// Lists of open `for_each` instances: expressions give the same list again after a crash.
     pub(crate) lists: BTreeMap<InstanceId, Arc<Value>>,
     pub(crate) grants: NodeGrants,
+    /// From which resume tokens follow; none where the plan asks nobody.
+    pub(crate) resume: Option<ResumeKey>,
+    /// The hashes of the resume tokens that the store waits on for this execution.
+    pub(crate) waits: BTreeSet<Digest>,
     bell: Arc<Notify>,
     shutdown: CancellationToken,
 }
@@ -111,6 +117,10 @@ impl Drive {
         shutdown: CancellationToken,
     ) -> Self {
         let grants = NodeGrants::new(machine.plan(), machine.state());
+        let approval = ActionKind::Control(ControlKind::Approval);
+        let asks = machine.plan().nodes.iter().any(|it| it.kind == approval);
+        let resume = shared.ports.resume.clone().filter(|_| asks);
+        let waits = resume.as_ref().map(|key| waits(key, &machine));
         let mut drive = Self {
             shared,
             machine,
@@ -134,6 +144,8 @@ impl Drive {
             cleared: Vec::new(),
             lists: BTreeMap::new(),
             grants,
+            resume,
+            waits: waits.unwrap_or_default(),
             bell,
             shutdown,
         };
@@ -354,6 +366,7 @@ impl Drive {
             Command::Fire { instance } => self.fire(instance),
             Command::Take { instance } => self.take(instance),
             Command::Expire { instance } => self.expire(instance),
+            Command::Settle { instance } => self.settle(instance),
             Command::Reconcile { instance, attempt } => self.reconcile(instance, attempt),
             Command::Abort { instance } => {
                 if let Some(token) = self.running.get(&instance) {

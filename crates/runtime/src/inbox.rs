@@ -35,6 +35,11 @@ impl Drive {
                 continue;
             }
             match Signal::from_inbox(&item.kind, &item.payload) {
+                Ok(Signal::Vote(mut ballot)) => {
+                    // Whether it came in time does not depend on when somebody reads it.
+                    ballot.at = Some(item.at);
+                    self.signalled(Signal::Vote(ballot));
+                }
                 Ok(signal) => self.signalled(signal),
                 Err(error) => warn!(execution = %id, %error, "a signal is passed over"),
             }

@@ -24,6 +24,7 @@
 //! - All work hangs on the future of [`Worker::run`]: dropping it stops everything.
 
 mod adopt;
+mod approvals;
 mod attempt;
 mod bodies;
 mod commit;

@@ -10,6 +10,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use nebula_action::Protected;
 use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId, Offload};
+use nebula_execution::ResumeKey;
 use nebula_ports::{
     Delivery, ExecutionRepo, Incarnation, Lease, LeaseRequest, PortError, SandboxRunner, TaskQueue,
     WorkflowRepo,
@@ -39,6 +40,8 @@ pub struct WorkerPorts {
     pub entropy: Arc<dyn Entropy>,
     /// Where long pure work runs.
     pub offload: Arc<dyn Offload>,
+    /// From which the tokens of approvals follow; without it there are none.
+    pub resume: Option<ResumeKey>,
 }
 
 /// Drives executions. Cheap to clone; all clones are the same worker.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use nebula_action::ActionError;
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{Entry, Fact, InstanceId, ParkReason, Status, UnparkDecision};
+use nebula_execution::{
+    Choice, Entry, Fact, InstanceId, ParkReason, Refusal, Status, UnparkDecision,
+};
 use serde_json::Value;
 
 /// Something that became true in an execution, without the data that it was about; but for what its
@@ -108,6 +110,25 @@ pub enum EventKind {
     SignalMissed {
         /// Its name.
         name: String,
+    },
+    /// An instance asks people.
+    NodeAsking {
+        /// Which instance.
+        instance: InstanceId,
+        /// When their time is over, if ever.
+        due: Option<Timestamp>,
+    },
+    /// Somebody voted on what an instance asks.
+    Voted {
+        /// Which instance.
+        instance: InstanceId,
+        /// What they said.
+        choice: Choice,
+    },
+    /// A vote came that does not count.
+    VoteRefused {
+        /// Why.
+        why: Refusal,
     },
     /// An instance told whoever watches.
     Emitted {
@@ -323,6 +344,15 @@ fn kind(fact: &Fact) -> EventKind {
         Fact::SignalMissed { name, .. } => EventKind::SignalMissed {
             name: name.to_string(),
         },
+        Fact::ApprovalAsked { instance, question } => EventKind::NodeAsking {
+            instance: instance.clone(),
+            due: question.due,
+        },
+        Fact::VoteCast { instance, vote, .. } => EventKind::Voted {
+            instance: instance.clone(),
+            choice: vote.choice,
+        },
+        Fact::VoteRefused { why, .. } => EventKind::VoteRefused { why: *why },
         Fact::EventEmitted {
             instance,
             name,
@@ -363,7 +393,9 @@ fn kind(fact: &Fact) -> EventKind {
 mod tests {
     use nebula_action::ErrorClass;
     use nebula_core::Digest;
-    use nebula_execution::{EndReason, Failure, ItemOutcome, NamedSignal, Started, Taken};
+    use nebula_execution::{
+        EndReason, Failure, ItemOutcome, NamedSignal, Question, Started, Taken, Vote,
+    };
     use serde_json::json;
 
     use super::*;
@@ -531,6 +563,60 @@ mod tests {
                 instance,
                 name: "shipped".to_owned(),
                 payload,
+            },
+        );
+    }
+
+    #[test]
+    fn a_vote_is_seen_without_what_it_is_about() {
+        let (instance, due) = (id("sign"), Some(Timestamp::from_millis(9)));
+        let question = Question {
+            title: Some(CANARY.to_owned()),
+            artifact: Some(payload()),
+            approvers: vec![CANARY.to_owned()],
+            quorum: 1,
+            rejections: 1,
+            due,
+            default: None,
+            leaves_deferred: false,
+        };
+        check(
+            Fact::ApprovalAsked {
+                instance: instance.clone(),
+                question: Box::new(question),
+            },
+            &EventKind::NodeAsking {
+                instance: instance.clone(),
+                due,
+            },
+        );
+        let vote = Vote {
+            by: CANARY.to_owned(),
+            choice: Choice::Reject,
+            comment: Some(CANARY.to_owned()),
+            seat: None,
+            at: Timestamp::from_millis(5),
+        };
+        check(
+            Fact::VoteCast {
+                instance: instance.clone(),
+                id: CANARY.to_owned(),
+                vote,
+            },
+            &EventKind::Voted {
+                instance: instance.clone(),
+                choice: Choice::Reject,
+            },
+        );
+        check(
+            Fact::VoteRefused {
+                instance,
+                id: CANARY.to_owned(),
+                by: CANARY.to_owned(),
+                why: Refusal::NotOpen,
+            },
+            &EventKind::VoteRefused {
+                why: Refusal::NotOpen,
             },
         );
     }

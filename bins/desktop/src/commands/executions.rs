@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use nebula_core::{ExecutionId, Timestamp};
 use nebula_engine::{Report, Until};
-use nebula_execution::{Again, Status};
+use nebula_execution::{Again, Choice, Status};
 use nebula_ports::{ExecutionFilter, ExecutionSummary, Signalled};
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Executions,
-    commands::{again, pause, replay, run, signal, unpark, waits},
+    commands::{again, pause, replay, run, signal, unpark, vote, waits},
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
@@ -66,6 +66,17 @@ pub(crate) async fn run(
         Executions::Signal(arguments) => {
             let (session, id) = Wanted::parse(&arguments.id)?.open(loaded).await?;
             signal::run(arguments, &session, id, console).await
+        }
+        Executions::Approve(arguments) => {
+            vote::run(arguments, Choice::Approve, loaded, console).await
+        }
+        Executions::Reject(arguments) => {
+            vote::run(arguments, Choice::Reject, loaded, console).await
+        }
+        Executions::Defer(arguments) => vote::run(arguments, Choice::Defer, loaded, console).await,
+        Executions::Tokens { id, node, .. } => {
+            let (session, id) = Wanted::parse(id)?.open(loaded).await?;
+            vote::tokens(&session, id, node.as_deref(), console).await
         }
         Executions::Unpause { id, .. } => {
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;
@@ -173,7 +184,7 @@ fn row(summary: &ExecutionSummary) -> Vec<String> {
         (false, Some(at)) if summary.status == Status::Waiting => at.to_string(),
         (false, Some(_)) => "resume".to_owned(),
         (false, None) if summary.status == Status::Parked => "unpark".to_owned(),
-        (false, None) if summary.status == Status::Waiting => "signal".to_owned(),
+        (false, None) if summary.status == Status::Waiting => "signal or vote".to_owned(),
         (false, None) if summary.status == Status::Queued => "its turn".to_owned(),
         (false, None) => String::new(),
     };

@@ -18,5 +18,6 @@ mod signal;
 pub(crate) mod trial;
 mod unpark;
 pub(crate) mod validate;
+pub(crate) mod vote;
 pub(crate) mod waits;
 pub(crate) mod workflows;

@@ -3,7 +3,8 @@
 use nebula_core::ExecutionId;
 use nebula_engine::{Moment, ReplayStep};
 use nebula_execution::{
-    Again, EndReason, Fact, InstanceId, ItemOutcome, ParkReason, Repeats, Tries, UnparkDecision,
+    Again, EndReason, Fact, InstanceId, ItemOutcome, ParkReason, Question, Refusal, Repeats, Tries,
+    UnparkDecision,
 };
 use nebula_workflow::nearest;
 use serde_json::{Value, json};
@@ -203,6 +204,28 @@ fn words(fact: &Fact) -> String {
         Fact::SignalMissed { name, .. } => {
             format!("signal `{name}` came and was not kept: nobody waited for it")
         }
+        Fact::ApprovalAsked { instance, question } => asked(instance, question),
+        Fact::VoteCast { instance, vote, .. } => {
+            let comment = vote
+                .comment
+                .as_deref()
+                .map(|it| format!(": {}", shortened(it)));
+            let (by, choice) = (&vote.by, vote.choice.as_str());
+            format!(
+                "{instance}: `{by}` says {choice}{}",
+                comment.unwrap_or_default()
+            )
+        }
+        Fact::VoteRefused {
+            instance, by, why, ..
+        } => {
+            let why = match why {
+                Refusal::NotOpen => "nothing is asked there",
+                Refusal::NotAnApprover => "others are asked",
+                Refusal::VotedBefore => "a person counts once",
+            };
+            format!("{instance}: a vote of `{by}` does not count: {why}")
+        }
         Fact::EventEmitted {
             instance,
             name,
@@ -223,6 +246,20 @@ fn words(fact: &Fact) -> String {
         }
         other => of_all(other),
     }
+}
+
+fn asked(instance: &InstanceId, question: &Question) -> String {
+    let whom = match question.approvers.as_slice() {
+        [] => "anybody".to_owned(),
+        names => shortened(&names.join(", ")),
+    };
+    let due = question.due.map(|due| format!(" until {due}"));
+    let title = question
+        .title
+        .as_deref()
+        .map(|it| format!(": {}", shortened(it)));
+    let (due, title) = (due.unwrap_or_default(), title.unwrap_or_default());
+    format!("{instance}: asks {whom}{due}{title}")
 }
 
 /// Facts about the whole execution.

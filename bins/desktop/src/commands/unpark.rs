@@ -105,6 +105,7 @@ fn about(arguments: &Unpark, report: &Report) -> Result<Option<InstanceId>, Fail
             Waiting::Time { .. }
             | Waiting::Retry { .. }
             | Waiting::Signal { .. }
+            | Waiting::Approval { .. }
             | Waiting::Unpause
             | Waiting::Poison { .. } => None,
         })

@@ -125,6 +125,31 @@ fn reason(waiting: &Waiting) -> (String, String) {
                 .unwrap_or_default();
             (instance.clone(), format!("signal `{name}`{due}"))
         }
+        Waiting::Approval {
+            instance,
+            title,
+            approvers,
+            quorum,
+            approved,
+            due,
+            ..
+        } => {
+            let title = title.as_deref().map(|it| format!(": {}", shortened(it)));
+            let whom = match approvers.as_slice() {
+                [] => "anybody".to_owned(),
+                names => shortened(&names.join(", ")),
+            };
+            let count = match quorum {
+                1 => String::new(),
+                quorum => format!(" ({} of {quorum} approved)", approved.len()),
+            };
+            let due = due.as_ref().map(|due| format!(" until {due}"));
+            let (title, due) = (title.unwrap_or_default(), due.unwrap_or_default());
+            (
+                instance.clone(),
+                format!("approval by {whom}{count}{due}{title}"),
+            )
+        }
         Waiting::Decision { instance, reason } => {
             let what = format!("a person's decision (unpark): {}", shortened(reason));
             (instance.clone(), what)

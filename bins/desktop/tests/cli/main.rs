@@ -1,6 +1,7 @@
 //! The binary as its users meet it: arguments, files and signals in; documents, text and exit codes out.
 
 mod again;
+mod approvals;
 mod bad_input;
 mod examples;
 mod executions;

@@ -104,6 +104,11 @@ fn interpret(kind: ControlKind, metadata: &ActionMetadata, example: &Example) ->
             (port.to_owned(), json)
         }
         ControlKind::Wait | ControlKind::Signal | ControlKind::Emit => ("main".to_owned(), json),
+        // What people say is in no parameter.
+        ControlKind::Approval => {
+            let decided = example.output["decision"].as_str().unwrap();
+            (decided.to_owned(), example.output.clone())
+        }
         ControlKind::Stop => ("main".to_owned(), input["output"].clone()),
         ControlKind::Fail => panic!("a failure has no result"),
         kind => panic!("{kind:?} has a body, which no example has"),

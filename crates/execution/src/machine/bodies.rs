@@ -219,6 +219,7 @@ impl Machine {
             keys.retain(|(_, key)| !ours(key));
             !keys.is_empty()
         });
+        self.asking.retain(|key| !ours(key));
         self.hands.retain(|at, _| at.frame != frame);
     }
 

@@ -27,6 +27,7 @@ impl Machine {
         }
         self.drop_transient(turn);
         self.hand_signals(turn);
+        self.take_decisions(turn);
         self.fire_timers(turn);
         self.close_bodies(turn);
         while self.flights.len() < self.plan.concurrency as usize
@@ -46,7 +47,10 @@ impl Machine {
         self.settle_all(turn);
         self.park(turn);
         assert!(
-            !self.timers.is_empty() || !self.listening.is_empty() || self.state.parked().is_some(),
+            !self.timers.is_empty()
+                || !self.listening.is_empty()
+                || !self.asking.is_empty()
+                || self.state.parked().is_some(),
             "something is open, and nothing will ever wake it"
         );
     }
@@ -107,6 +111,8 @@ impl Machine {
                 self.body_due(key, turn);
             } else if let Some((attempt, _)) = self.lost_attempt(key) {
                 self.ask_about(key, Task::Reconcile, attempt, turn);
+            } else if self.approval(key).is_some() {
+                self.conclude_votes(key, turn);
             } else if self.awaited(key).is_some() {
                 self.expire(key, turn);
             } else if timer {

@@ -14,6 +14,7 @@ impl Machine {
         self.flights.clear();
         self.timers.clear();
         self.listening.clear();
+        self.asking.clear();
         self.hands.clear();
         self.stopped.clear();
         self.stirred = self.state.frames.iter().map(|(frame, _)| frame).collect();
@@ -33,6 +34,9 @@ impl Machine {
             };
             match activation.status {
                 InstanceStatus::Ready => self.make_ready(at.whole()),
+                InstanceStatus::Waiting if activation.approval.is_some() => {
+                    self.await_votes(at.whole());
+                }
                 InstanceStatus::Waiting if activation.signal.is_some() => self.listen(at.whole()),
                 InstanceStatus::Waiting => {
                     let due = activation.due.unwrap_or(turn.at);

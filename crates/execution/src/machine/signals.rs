@@ -10,6 +10,7 @@ impl Machine {
             Signal::Pause { reason } => self.pause(reason, turn),
             Signal::Unpause => self.unpause(turn),
             Signal::Named(signal) => self.keep(signal, turn),
+            Signal::Vote(ballot) => self.vote(*ballot, turn),
             Signal::Unpark {
                 instance: None,
                 decision,

@@ -1,5 +1,6 @@
 //! The fold: what each fact makes of the state.
 
+mod approvals;
 mod bodies;
 mod signals;
 
@@ -120,6 +121,9 @@ impl Fold<'_> {
             | Fact::SignalTaken { .. }
             | Fact::SignalSent { .. }
             | Fact::EventEmitted { .. } => self.signal(fact),
+            Fact::ApprovalAsked { .. } | Fact::VoteCast { .. } | Fact::VoteRefused { .. } => {
+                self.approval(fact);
+            }
             Fact::PauseRequested { .. } => self.state.paused = true,
             Fact::Resumed => self.state.paused = false,
             Fact::CancellationRequested { reason } => self.cancellation(reason),
@@ -305,6 +309,7 @@ impl Fold<'_> {
         activation.due = failed.retry_at;
         activation.timer = false;
         activation.signal = None;
+        activation.approval = None;
         activation.items = None;
         activation.runs = None;
         if failed.retry_at.is_some() {
@@ -453,6 +458,7 @@ impl Fold<'_> {
         activation.ended_at = Some(at);
         activation.due = None;
         activation.signal = None;
+        activation.approval = None;
         activation.deadline = None;
         activation.port = through.map(|(port, _)| port.clone());
         self.won(on, status);
@@ -528,6 +534,7 @@ fn cancel(frame: &mut Frame, at: Timestamp) {
         activation.ended_at = Some(at);
         activation.due = None;
         activation.signal = None;
+        activation.approval = None;
         activation.deadline = None;
     }
     frame.open = 0;

@@ -7,6 +7,7 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod approvals;
 mod bodies;
 mod ending;
 mod errors;

@@ -229,6 +229,7 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
                 "first" => node.priority = number(),
                 "wait" => node.kind = ActionKind::Control(ControlKind::Wait),
                 "signal" => node.kind = ActionKind::Control(ControlKind::Signal),
+                "approval" => node.kind = ActionKind::Control(ControlKind::Approval),
                 "emit" => node.kind = ActionKind::Control(ControlKind::Emit),
                 "stop" => node.kind = ActionKind::Control(ControlKind::Stop),
                 "disabled" => node.disabled = true,
@@ -460,10 +461,10 @@ impl Rig {
         }
     }
 
-    /// Whether an instance waits for a signal.
+    /// Whether an instance waits for a signal or for votes.
     pub(crate) fn listens(&self) -> bool {
         let mut activations = self.machine.state().all();
-        activations.any(|(_, activation)| activation.signal.is_some())
+        activations.any(|(_, it)| it.signal.is_some() || it.approval.is_some())
     }
 
     /// The holder goes away; another one begins from the first `entries` entries.

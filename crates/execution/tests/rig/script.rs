@@ -5,8 +5,8 @@ use std::sync::Arc;
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{Digest, Timestamp};
 use nebula_execution::{
-    Command, Decision, EndReason, Entry, Event, Fact, NamedSignal, Outcome, ParkReason, Rest,
-    Signal, Taken, UnparkDecision,
+    Ballot, Choice, Command, Decision, EndReason, Entry, Event, Fact, NamedSignal, Outcome,
+    ParkReason, Question, Rest, Signal, Taken, UnparkDecision,
 };
 use serde_json::{Value, json};
 
@@ -81,6 +81,19 @@ pub(crate) fn take(rig: &mut Rig, step: &str) -> Decision {
             let payload = Arc::new(json!(format!("{name}{number}")));
             let named = NamedSignal::new(name, number, payload).unwrap();
             signal(rig, &Signal::Named(named.transient()))
+        }
+        ["vote", on, by, choice, more @ ..] => {
+            let ballot = Ballot {
+                instance: id(on),
+                round: more.first().map_or(0, |round| round.parse().unwrap()),
+                id: format!("{by} {choice}"),
+                by: (*by).to_owned(),
+                choice: Choice::of(choice).unwrap(),
+                comment: Some("a comment".to_owned()),
+                seat: more.get(1).map(|seat| seat.parse().unwrap()),
+                at: None,
+            };
+            signal(rig, &Signal::Vote(Box::new(ballot)))
         }
         ["unpause"] => signal(rig, &Signal::Unpause),
         ["crash"] => rig.crash_at(rig.journal.len()),
@@ -189,6 +202,32 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
             instance,
             taken: Taken::All,
         },
+        ["asks", more @ ..] => {
+            let mut question = Question {
+                title: None,
+                artifact: None,
+                approvers: Vec::new(),
+                quorum: 1,
+                rejections: 1,
+                due: None,
+                default: None,
+                leaves_deferred: false,
+            };
+            for pair in more.chunks(2) {
+                match pair {
+                    ["of", who] => question.approvers = who.split('+').map(str::to_owned).collect(),
+                    ["quorum", count] => question.quorum = number(count),
+                    ["rejections", count] => question.rejections = number(count),
+                    ["due", due] => {
+                        question.due = Some(Timestamp::from_millis(number(due).into()));
+                    }
+                    ["default", word] => question.default = Choice::of(word),
+                    other => panic!("no attribute {other:?} of a question"),
+                }
+            }
+            let question = Box::new(question);
+            Event::Asks { instance, question }
+        }
         ["emits", name] => Event::Emits {
             name: (*name).into(),
             payload: output,
@@ -336,6 +375,16 @@ pub(crate) fn fact(fact: &Fact) -> String {
         Fact::SignalReceived(signal) => format!("{}{} came", signal.name, signal.id),
         Fact::SignalRefused { name, id } => format!("{name}{id} refused"),
         Fact::SignalMissed { name, id } => format!("{name}{id} missed"),
+        Fact::ApprovalAsked { instance, question } => {
+            let due = question.due.map(|due| format!("@{}", due.as_millis()));
+            format!("{instance} asks{}", due.unwrap_or_default())
+        }
+        Fact::VoteCast { instance, vote, .. } => {
+            format!("{instance} {} by {}", vote.choice.as_str(), vote.by)
+        }
+        Fact::VoteRefused {
+            instance, by, why, ..
+        } => format!("{instance} not by {by}: {why:?}"),
         Fact::EventEmitted { instance, name, .. } => format!("{instance} emitted {name}"),
         Fact::SignalTaken { instance, id, .. } => format!("{instance} took {id}"),
         Fact::SignalSent {
@@ -412,6 +461,7 @@ fn command(command: &Command) -> String {
         Command::Fire { instance } => format!("fire {instance}"),
         Command::Take { instance } => format!("take {instance}"),
         Command::Expire { instance } => format!("expire {instance}"),
+        Command::Settle { instance } => format!("settle {instance}"),
         Command::Reconcile { instance, attempt } => format!("ask {instance}/{attempt}"),
         Command::Abort { instance } => format!("abort {instance}"),
         Command::Output => "output".to_owned(),

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
 use nebula_core::Digest;
 use nebula_execution::{
-    Command, Decision, Event, ExecutionPlan, InstanceId, NamedSignal, Outcome, Rest, Signal,
-    Status, Taken, UnparkDecision,
+    Ballot, Choice, Command, Decision, Event, ExecutionPlan, InstanceId, NamedSignal, Outcome,
+    Question, Rest, Signal, Status, Taken, UnparkDecision,
 };
 use serde_json::{Value, json};
 
@@ -188,6 +188,42 @@ impl<'s> World<'s> {
         let id = self.sent.to_string();
         let named = NamedSignal::new("go", &id, Arc::new(json!(id))).unwrap();
         self.say(Signal::Named(named));
+        self.vote();
+    }
+
+    /// Somebody votes on everything that is asked.
+    fn vote(&mut self) {
+        let state = self.rig.machine.state();
+        let open = state.approvals(&self.rig.plan);
+        let open: Vec<_> = open.map(|(instance, it)| (instance, it.round)).collect();
+        for (instance, round) in open {
+            let choices = [Choice::Approve, Choice::Reject, Choice::Defer];
+            let ballot = Ballot {
+                instance,
+                round,
+                id: self.sent.to_string(),
+                by: format!("p{}", self.sent),
+                choice: choices[self.chance.below(choices.len())],
+                comment: None,
+                seat: None,
+                at: None,
+            };
+            self.say(Signal::Vote(Box::new(ballot)));
+        }
+    }
+
+    /// What became of an approval.
+    fn settled(&self, instance: InstanceId) -> Event {
+        let state = self.rig.machine.state();
+        let approval = state.find(&self.rig.plan, &instance);
+        let approval = approval.and_then(|at| state.get(at)?.approval.as_ref());
+        match approval
+            .expect("an approval is settled while it is open")
+            .outcome()
+        {
+            Some(_) => self.succeeded(instance),
+            None => self.failed(instance, error(ErrorClass::Timeout)),
+        }
     }
 
     fn say(&mut self, signal: Signal) {
@@ -313,6 +349,7 @@ impl<'s> World<'s> {
                 let taken = self.taken(&instance, "main");
                 Event::Took { instance, taken }
             }
+            Command::Settle { instance } => self.settled(instance),
             Command::Expire { instance } => self.failed(instance, error(ErrorClass::Timeout)),
             Command::Reconcile { instance, attempt } => match self.script.act(&instance, attempt) {
                 Act::Succeed => self.succeeded(instance),
@@ -345,6 +382,20 @@ impl<'s> World<'s> {
             let due = self.rig.now.plus(Duration::from_millis(50));
             if self.signals {
                 let due = (self.chance.below(2) == 0).then_some(due);
+                if self.chance.below(3) == 0 {
+                    let question = Question {
+                        title: None,
+                        artifact: None,
+                        approvers: Vec::new(),
+                        quorum: 1 + self.chance.below(2) as u32,
+                        rejections: 1 + self.chance.below(2) as u32,
+                        due,
+                        default: due.and((self.chance.below(2) == 0).then_some(Choice::Reject)),
+                        leaves_deferred: false,
+                    };
+                    let question = Box::new(question);
+                    return Event::Asks { instance, question };
+                }
                 let name = "go".into();
                 return Event::Awaits {
                     instance,

@@ -22,7 +22,7 @@ use nebula::{
     },
     core::{Clock, Entropy, ExecutionId, TenantId, Timestamp},
     engine::{EngineConfig, Installed, Report, Until},
-    execution::{NewExecution, StartOptions},
+    execution::{NewExecution, ResumeKey, StartOptions, Status},
     ports::*,
     runtime::WorkerConfig,
     workflow::{Source, parse},
@@ -261,6 +261,7 @@ impl World {
             .actions(effects(&self.ledger, &self.clock))
             .worker(config)
             .engine(EngineConfig::default())
+            .resume_key(ResumeKey::new([7; ResumeKey::BYTES]))
             .build()
             .unwrap()
     }
@@ -316,6 +317,18 @@ impl World {
             .await
             .unwrap();
         self.finish(&nebula, id).await
+    }
+
+    /// Waits until an execution waits and nobody holds it; some process must run meanwhile.
+    pub(crate) async fn waits(&self, nebula: &Nebula, id: ExecutionId) -> Report {
+        loop {
+            let report = nebula.engine().report(&tenant(), id).await;
+            let report = report.unwrap().unwrap();
+            if report.status.is_terminal() || report.status == Status::Waiting && !report.leased {
+                return report;
+            }
+            self.clock.sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// Lets a process work until an execution has ended or needs a person.

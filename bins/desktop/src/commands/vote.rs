@@ -1,0 +1,347 @@
+//! `nebula executions approve`, `reject`, `defer` and `tokens`.
+
+use std::cell::Cell;
+
+use nebula_core::{Entropy as _, ExecutionId};
+use nebula_engine::{OpenApproval, Redeemed, Report, TokenError};
+use nebula_execution::{Ballot, Choice, Fact, Refusal, ResumeToken};
+use nebula_ports::Signalled;
+use nebula_system::SystemEntropy;
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::Vote,
+    commands::{
+        pause::entries,
+        run,
+        unpark::{heard, unheard},
+    },
+    console::Console,
+    ending,
+    failure::{Exit, Failure},
+    input,
+    progress::Picture,
+    session::{self, Driven, Session},
+    settings::Loaded,
+    table::table,
+    wanted::Wanted,
+};
+
+/// The longest token that is read, in bytes; it may have white space around it.
+const MAX_TOKEN_BYTES: u64 = 1_024;
+
+/// Casts the vote, then drives the execution on unless somebody else does.
+pub(crate) async fn run(
+    arguments: &Vote,
+    choice: Choice,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let (session, ballot, id) = match (&arguments.token, &arguments.id) {
+        (Some(token), _) => by_token(arguments, choice, token, loaded).await?,
+        (None, Some(id)) => {
+            let (session, id) = Wanted::parse(id)?.open(loaded).await?;
+            let open = find(arguments, &session, id).await?;
+            let own = || SystemEntropy.uuid().to_string();
+            let ballot = Ballot {
+                by: who(arguments)?,
+                id: arguments.dedupe.clone().unwrap_or_else(own),
+                ..blank(&open, choice, arguments)
+            };
+            possible(&open, &ballot, &session)?;
+            (session, ballot, id)
+        }
+        (None, None) => {
+            let message = "say which execution asks, or give a --token";
+            return Err(Failure::invalid("USAGE", message));
+        }
+    };
+    cast(ballot, &session, id, console).await
+}
+
+/// A vote of nobody yet.
+fn blank(open: &OpenApproval, choice: Choice, arguments: &Vote) -> Ballot {
+    Ballot {
+        instance: open.instance.clone(),
+        round: open.approval.round,
+        id: String::new(),
+        by: String::new(),
+        choice,
+        comment: arguments.comment.clone(),
+        seat: None,
+        at: None,
+    }
+}
+
+/// Who votes where no token says it.
+fn who(arguments: &Vote) -> Result<String, Failure> {
+    let user = || {
+        let mut names = ["USER", "LOGNAME", "USERNAME"].into_iter();
+        names.find_map(|name| nebula_system::variable(name)?.into_string().ok())
+    };
+    arguments.by.clone().or_else(user).ok_or_else(|| {
+        let message = "nobody knows who votes: this user has no name";
+        Failure::invalid("USAGE", message).advice("say it with --by NAME")
+    })
+}
+
+/// What a token lets its holder say.
+async fn by_token(
+    arguments: &Vote,
+    choice: Choice,
+    text: &str,
+    loaded: &Loaded,
+) -> Result<(Session, Ballot, ExecutionId), Failure> {
+    let text = input::text(text, "--token", MAX_TOKEN_BYTES)?;
+    let token: ResumeToken = text
+        .parse()
+        .map_err(|error| Failure::invalid("TOKEN_INVALID", format!("--token: {error}")))?;
+    let Some(session) = Session::open_existing(loaded).await? else {
+        return Err(invalid(TokenError::Invalid));
+    };
+    let redeemed = session.engine().redeem(&session.tenant, &token).await;
+    let Redeemed { open, seat } = redeemed.map_err(invalid)?;
+    let by = match (seat.who, &arguments.by) {
+        (Some(who), Some(by)) if who != *by => {
+            let message = format!("this token is for `{who}`, and --by says `{by}`");
+            return Err(Failure::invalid("NOT_AN_APPROVER", message).advice("leave --by out"));
+        }
+        (Some(who), _) => who,
+        (None, _) => who(arguments)?,
+    };
+    let ballot = Ballot {
+        by,
+        id: format!("token:{}", seat.number),
+        seat: Some(seat.number),
+        ..blank(&open, choice, arguments)
+    };
+    possible(&open, &ballot, &session)?;
+    Ok((session, ballot, open.execution))
+}
+
+fn invalid(error: TokenError) -> Failure {
+    match error {
+        TokenError::Store(error) => error.into(),
+        error => Failure::invalid("TOKEN_INVALID", error.to_string())
+            .advice("`nebula executions list --waiting` shows what is asked; `nebula executions tokens ID` gives the tokens that are valid"),
+    }
+}
+
+/// Which open approval is meant.
+async fn find(
+    arguments: &Vote,
+    session: &Session,
+    id: ExecutionId,
+) -> Result<OpenApproval, Failure> {
+    let open = session.engine().approvals(&session.tenant, id).await?;
+    let mut open = open.ok_or_else(|| session::unknown(id))?;
+    let names: Vec<String> = open.iter().map(|it| it.instance.to_string()).collect();
+    match (&arguments.node, names.as_slice()) {
+        (Some(node), _) => match names.iter().position(|name| name == node) {
+            Some(place) => Ok(open.swap_remove(place)),
+            None => Err(not_open(Some(node), &names, session, id).await?),
+        },
+        (None, [_]) => Ok(open.swap_remove(0)),
+        (None, []) => Err(not_open(None, &names, session, id).await?),
+        (None, _) => {
+            let message = format!("{id} asks several things");
+            Err(Failure::invalid("USAGE", message)
+                .advice(format!("name one of: {}", names.join(", "))))
+        }
+    }
+}
+
+/// Why nothing is asked there.
+async fn not_open(
+    node: Option<&str>,
+    open: &[String],
+    session: &Session,
+    id: ExecutionId,
+) -> Result<Failure, Failure> {
+    let report = session.report(id).await?;
+    if let Some(decided) = node.and_then(|node| decided(&report, node)) {
+        return Ok(decided);
+    }
+    if report.status.is_terminal() {
+        let message = format!("{id} has ended: {}", ending::words(report.status));
+        return Ok(Failure::invalid("EXECUTION_ENDED", message)
+            .advice("`nebula executions list --waiting` shows what is asked elsewhere"));
+    }
+    let what = node.map_or_else(|| id.to_string(), |node| format!("`{node}` of {id}"));
+    let failure = Failure::invalid("NO_APPROVAL", format!("{what} asks nobody"));
+    Ok(failure.advice(match open {
+        [] => "`nebula executions list --waiting` shows what waits for whom".to_owned(),
+        open => format!("open are: {}", open.join(", ")),
+    }))
+}
+
+/// What was decided at a node that asked before.
+fn decided(report: &Report, node: &str) -> Option<Failure> {
+    let instance: nebula_execution::InstanceId = node.parse().ok()?;
+    let outer = instance.enclosing().map(|outer| outer.node.as_str());
+    let mut path: Vec<_> = outer.collect();
+    path.reverse();
+    path.push(instance.node.as_str());
+    let shown = report.nodes.get(&path.join("/"))?.iter();
+    let ended = shown.filter(|it| match it.get("instance") {
+        Some(shown) => shown == node,
+        None => it["activation"] == json!(instance.activation),
+    });
+    let last = ended.last()?;
+    let (id, output) = (report.execution, &last["output"]);
+    let decision = output.get("decision")?.as_str()?;
+    let by = output["by"].as_array().into_iter().flatten();
+    let by: Vec<_> = by.filter_map(Value::as_str).collect();
+    let by = match by.as_slice() {
+        [] => "its default, when its time was over".to_owned(),
+        by => by.join(", "),
+    };
+    let at = output["at"].as_str().unwrap_or_default();
+    let message = format!("`{node}` of {id} was decided: {decision} by {by} at {at}");
+    Some(
+        Failure::invalid("ALREADY_DECIDED", message)
+            .advice("nothing is changed by saying it again"),
+    )
+}
+
+/// Whether the vote would count as things stand, so that nothing is written in vain.
+fn possible(open: &OpenApproval, ballot: &Ballot, session: &Session) -> Result<(), Failure> {
+    if let Err(error) = ballot.check() {
+        return Err(Failure::invalid("USAGE", error.to_string()));
+    }
+    let now = session.composed.clock.now();
+    match open.approval.refusal(ballot, now) {
+        None => Ok(()),
+        Some(why) => Err(refused(why, ballot, open)),
+    }
+}
+
+fn refused(why: Refusal, ballot: &Ballot, open: &OpenApproval) -> Failure {
+    let (node, id, by) = (&open.instance, open.execution, &ballot.by);
+    match why {
+        Refusal::NotOpen => {
+            let message = format!("`{node}` of {id} is decided, or its time is over");
+            Failure::invalid("ALREADY_DECIDED", message).advice(format!(
+                "`nebula executions show {id}` says what became of it"
+            ))
+        }
+        Refusal::NotAnApprover => {
+            let message = format!("`{by}` may not vote on `{node}` of {id}");
+            let names = open.approval.question.approvers.join(", ");
+            Failure::invalid("NOT_AN_APPROVER", message).advice(format!("those who may: {names}"))
+        }
+        Refusal::VotedBefore => {
+            let message = format!("`{by}` has voted on `{node}` of {id} before");
+            Failure::invalid("VOTED_BEFORE", message)
+                .advice("a person counts once; ask another one")
+        }
+    }
+}
+
+async fn cast(
+    ballot: Ballot,
+    session: &Session,
+    id: ExecutionId,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let before = session.report(id).await?;
+    let last = entries(session, id).await?;
+    let open = session.engine().approvals(&session.tenant, id).await?;
+    let open = open
+        .into_iter()
+        .flatten()
+        .find(|it| it.instance == ballot.instance);
+    let engine = session.engine();
+    match engine.vote(&session.tenant, id, ballot.clone()).await? {
+        Signalled::Delivered { .. } => {}
+        Signalled::Duplicate { .. } => {
+            console.note("a vote with this id came before; this one has no effect");
+            return ending::settled(&before, None, &session.place, console);
+        }
+        Signalled::Unknown => return Err(session::unknown(id)),
+        Signalled::Terminal(status) => {
+            let message = format!("{id} has ended: {}", ending::words(status));
+            return Err(Failure::invalid("EXECUTION_ENDED", message)
+                .advice("`nebula executions list --waiting` shows what is asked elsewhere"));
+        }
+    }
+    if before.leased {
+        console.note("another process drives it; waiting for that one");
+    }
+    session.composed.focus.on(id);
+    let picture = Picture::of_report(&before, session.composed.nebula.bus());
+    let refusal = Cell::new(None);
+    let driven = session
+        .drive(console, async {
+            engine.wake(&session.tenant, id).await;
+            let said = |fact: &Fact| match fact {
+                Fact::VoteCast { id, instance, .. } => {
+                    *id == ballot.id && *instance == ballot.instance
+                }
+                Fact::VoteRefused {
+                    id, instance, why, ..
+                } => {
+                    let ours = *id == ballot.id && *instance == ballot.instance;
+                    refusal.set(refusal.get().or(ours.then_some(*why)));
+                    ours
+                }
+                // While it ends, nobody takes votes any more.
+                Fact::CancellationRequested { .. } => true,
+                _ => false,
+            };
+            if !heard(session, id, last, said).await? {
+                return Err(unheard(id));
+            }
+            if let (Some(why), Some(open)) = (refusal.get(), &open) {
+                return Err(refused(why, &ballot, open));
+            }
+            run::wait(session, id, picture, console).await
+        })
+        .await?;
+    match driven {
+        Driven::Done(report) => ending::settled(&report, None, &session.place, console),
+        Driven::Stopped(request) => run::interrupted(session, request, Some(id), console).await,
+    }
+}
+
+/// Prints the tokens of the places that are free. JSON: `{ "tokens": [{ "instance", "seat", "who",
+/// "token" }] }`, where `who` is null if anybody may vote.
+pub(crate) async fn tokens(
+    session: &Session,
+    id: ExecutionId,
+    node: Option<&str>,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let engine = session.engine();
+    let open = engine.approvals(&session.tenant, id).await?;
+    let names = open.ok_or_else(|| session::unknown(id))?;
+    let names: Vec<String> = names.iter().map(|it| it.instance.to_string()).collect();
+    if names.is_empty() || node.is_some_and(|node| names.iter().all(|name| name != node)) {
+        return Err(not_open(node, &names, session, id).await?);
+    }
+    let tokens = engine.resume_tokens(&session.tenant, id).await;
+    let tokens = tokens.map_err(invalid)?.into_iter();
+    let wanted = tokens.filter(|it| node.is_none_or(|node| it.instance.to_string() == node));
+    let wanted: Vec<_> = wanted.collect();
+    if console.json {
+        let list = wanted.iter().map(|it| {
+            json!({
+                "instance": it.instance.to_string(),
+                "seat": it.seat.number,
+                "who": it.seat.who,
+                "token": it.token.reveal(),
+            })
+        });
+        let list: Vec<Value> = list.collect();
+        console.document(&json!({ "tokens": list }))?;
+        return Ok(Exit::Completed);
+    }
+    let rows = wanted.iter().map(|it| {
+        let who = it.seat.who.clone();
+        let who = who.unwrap_or_else(|| format!("anybody ({})", it.seat.number + 1));
+        vec![it.instance.to_string(), who, it.token.reveal()]
+    });
+    let rows: Vec<_> = rows.collect();
+    console.line(&table(&["NODE", "WHO", "TOKEN"], &rows))?;
+    Ok(Exit::Completed)
+}
