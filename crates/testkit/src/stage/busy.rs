@@ -10,6 +10,7 @@ use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::NewExecution;
 use nebula_ports::*;
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 /// Counts the calls that are under way, and keeps the snapshots that pass. Clones count together.
 #[derive(Debug, Clone, Default)]
@@ -30,11 +31,71 @@ impl Drop for Call<'_> {
     }
 }
 
-/// A store whose calls are counted.
+/// A store whose calls are counted; its process may die at one of them.
 #[derive(Debug)]
 struct Counted<P: ?Sized> {
     inner: Arc<P>,
     busy: Busy,
+    mortal: Option<Arc<Mortal>>,
+}
+
+/// A process that dies at one of its calls: before it does anything, or after.
+#[derive(Debug)]
+pub(super) struct Mortal {
+    calls: AtomicUsize,
+    dies_at: Option<Death>,
+    dead: CancellationToken,
+}
+
+/// When a process dies: the number of a call, from 1, and whether that does anything before.
+pub type Death = (usize, bool);
+
+impl Mortal {
+    pub(super) fn new(dies_at: Option<Death>) -> Arc<Self> {
+        Arc::new(Self {
+            calls: AtomicUsize::new(0),
+            dies_at,
+            dead: CancellationToken::new(),
+        })
+    }
+
+    /// How many calls there were.
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Ends when the process has died.
+    pub(super) async fn death(&self) {
+        self.dead.cancelled().await;
+    }
+
+    async fn call<T>(&self, call: impl Future<Output = T>) -> T {
+        let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        let dies = self.dies_at.filter(|(at, _)| *at == number);
+        match dies {
+            None => call.await,
+            Some((_, after)) => {
+                if after {
+                    call.await;
+                }
+                self.dead.cancel();
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+impl<P: ?Sized> Counted<P> {
+    async fn during<T>(&self, call: impl Future<Output = T>) -> T {
+        self.busy
+            .during(async {
+                match &self.mortal {
+                    Some(mortal) => mortal.call(call).await,
+                    None => call.await,
+                }
+            })
+            .await
+    }
 }
 
 impl Busy {
@@ -46,6 +107,18 @@ impl Busy {
     /// The snapshots that have passed.
     pub(super) fn snapshots(&self) -> Snapshots {
         self.snapshots.clone()
+    }
+
+    /// The store of a process that may die. Its calls are counted below it as well.
+    pub(super) fn mortal(
+        inner: Arc<dyn ExecutionRepo>,
+        mortal: Arc<Mortal>,
+    ) -> Arc<dyn ExecutionRepo> {
+        Arc::new(Counted {
+            inner,
+            busy: Self::default(),
+            mortal: Some(mortal),
+        })
     }
 
     /// Counts `call` while it is under way.
@@ -63,15 +136,21 @@ pub(super) trait Over<P: ?Sized> {
 
 impl Over<dyn ExecutionRepo> for Busy {
     fn over(&self, inner: Arc<dyn ExecutionRepo>) -> Arc<dyn ExecutionRepo> {
-        let busy = self.clone();
-        Arc::new(Counted { inner, busy })
+        Arc::new(Counted {
+            inner,
+            busy: self.clone(),
+            mortal: None,
+        })
     }
 }
 
 impl Over<dyn WorkflowRepo> for Busy {
     fn over(&self, inner: Arc<dyn WorkflowRepo>) -> Arc<dyn WorkflowRepo> {
-        let busy = self.clone();
-        Arc::new(Counted { inner, busy })
+        Arc::new(Counted {
+            inner,
+            busy: self.clone(),
+            mortal: None,
+        })
     }
 }
 
@@ -82,7 +161,7 @@ macro_rules! counted {
         impl $port for Counted<dyn $port> {
             $($own)*
             $(async fn $name(&self, $($argument: $of),*) -> Result<$answer> {
-                self.busy.during(self.inner.$name($($argument),*)).await
+                self.during(self.inner.$name($($argument),*)).await
             })+
         }
     };
@@ -93,7 +172,7 @@ counted!(ExecutionRepo [
         let snapshot = step.snapshot.clone();
         let kept = snapshot.map(|snapshot| (lease.execution, snapshot));
         self.busy.snapshots.lock().extend(kept);
-        self.busy.during(self.inner.step(lease, step)).await
+        self.during(self.inner.step(lease, step)).await
     }
 ] {
     fn create(tenant: &TenantId, new: NewExecution, dedupe: Option<DedupeKey>, lease: Option<LeaseRequest>) -> Created;

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use nebula::{Nebula, runtime::WorkerConfig};
+use nebula::{Nebula, engine::Installed, runtime::WorkerConfig};
 use nebula_action::Action;
 use nebula_core::{Clock, ExecutionId, TenantId};
 use nebula_execution::{NamedSignal, StartOptions, Status};
@@ -25,7 +25,9 @@ use nebula_workflow::{Source, WorkflowDefinition, parse};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use busy::{Busy, Over as _, Snapshots};
+use busy::{Busy, Mortal, Over as _, Snapshots};
+
+pub use busy::Death;
 pub use flaky::FLAKY;
 pub use history::{History, Lived};
 
@@ -88,28 +90,13 @@ impl Stage {
     }
 
     fn over(clock: ManualClock, (executions, workflows): Stores, snapshots: Snapshots) -> Self {
-        let worker = WorkerConfig {
-            snapshot_entries: 1,
-            ..WorkerConfig::default()
-        };
-
-        let time: Arc<dyn Clock> = Arc::new(clock.clone());
-        let queue = Arc::new(MemoryTaskQueue::new(time.clone(), QUEUE.0, QUEUE.1));
-        let sandbox = Arc::new(MemorySandbox::new(time.clone()));
-        let nebula = Nebula::builder(executions.clone(), workflows.clone(), queue, sandbox)
-            .clock(time)
-            .entropy(Arc::new(SeededEntropy::new(1)))
-            .offload(Arc::new(InlineOffload))
-            .actions([Arc::new(flaky::Flaky::default()) as Arc<dyn Action>])
-            .worker(worker)
-            .build()
-            .expect("the defaults fit each other");
+        let stores = (executions.clone(), workflows.clone());
         Self {
+            nebula: process(&clock, stores, 1),
             clock,
             executions,
             workflows,
             snapshots,
-            nebula,
         }
     }
 
@@ -140,30 +127,58 @@ impl Stage {
         input: Value,
         talk: impl AsyncFnOnce(Talk<'_>),
     ) -> History {
-        let installed = self.nebula.engine().install(&tenant(), &read(yaml)).await;
-        let installed = installed.unwrap_or_else(|error| panic!("{error:#?}\n{yaml}"));
-        let options = StartOptions::default();
-        let started = self
-            .nebula
-            .start(&tenant(), &installed, input, options)
-            .await;
-        let id = started.expect("the store takes it");
-        let work = self.nebula.run(CancellationToken::new());
+        let installed = install(&self.nebula, yaml).await;
+        let id = start(&self.nebula, &installed, input).await;
         let ended = async {
-            let sent = AtomicU32::new(0);
-            talk(Talk {
-                stage: self,
-                id,
-                sent,
-            })
-            .await;
+            talk(Talk::to(self, id)).await;
             self.ended(id, yaml).await
         };
-        tokio::select! {
+        work(&self.nebula, ended).await
+    }
+
+    /// Runs a definition in a process that dies at a call of its store, and in another one that
+    /// takes over; gives how many calls the first one made, too. Without a death it lives.
+    ///
+    /// # Panics
+    /// As [`Stage::play_with`]. Whatever `talk` had said is said again.
+    pub async fn play_killed(
+        &self,
+        yaml: &str,
+        input: Value,
+        death: Option<Death>,
+        talk: impl AsyncFn(Talk<'_>),
+    ) -> (History, usize) {
+        let mortal = Mortal::new(death);
+        let store = Busy::mortal(self.executions.clone(), mortal.clone());
+        let first = process(&self.clock, (store, self.workflows.clone()), 2);
+        let installed = install(&self.nebula, yaml).await;
+        let life = async {
+            let id = start(&first, &installed, input.clone()).await;
+            let ended = async {
+                talk(Talk::to(self, id)).await;
+                self.ended(id, yaml).await
+            };
+            work(&first, ended).await
+        };
+        let lived = tokio::select! {
             biased;
-            stopped = work => panic!("the worker stopped: {stopped:?}"),
-            history = ended => history,
+            history = life => Some(history),
+            () = mortal.death() => None,
+        };
+        if let Some(history) = lived {
+            return (history, mortal.calls());
         }
+        drop(first);
+        let id = match self.executions().await.first() {
+            Some(id) => *id,
+            // It died before the execution was accepted: the caller starts again.
+            None => start(&self.nebula, &installed, input).await,
+        };
+        let ended = async {
+            talk(Talk::to(self, id)).await;
+            self.ended(id, yaml).await
+        };
+        (work(&self.nebula, ended).await, mortal.calls())
     }
 
     async fn ended(&self, id: ExecutionId, yaml: &str) -> History {
@@ -205,7 +220,15 @@ impl Stage {
     }
 }
 
-impl Talk<'_> {
+impl<'s> Talk<'s> {
+    fn to(stage: &'s Stage, id: ExecutionId) -> Self {
+        Self {
+            stage,
+            id,
+            sent: AtomicU32::new(0),
+        }
+    }
+
     /// Waits so many seconds, by the clock of the test.
     pub async fn after(&self, seconds: u64) {
         self.stage.clock.sleep(Duration::from_secs(seconds)).await;
@@ -238,8 +261,9 @@ impl Talk<'_> {
         let sent = engine.send(&tenant(), self.id, signal).await;
         let sent = sent.expect("the store answers");
         assert!(
-            matches!(sent, Signalled::Delivered { .. } | Signalled::Terminal(_)),
-            "{sent:?}"
+            !matches!(sent, Signalled::Unknown),
+            "there is no {}",
+            self.id
         );
     }
 
@@ -257,6 +281,45 @@ impl Talk<'_> {
     /// What it did so far.
     pub async fn so_far(&self) -> History {
         self.stage.history(self.id).await
+    }
+}
+
+/// An engine with its worker over these stores; each has a seed of its own.
+fn process(clock: &ManualClock, (executions, workflows): Stores, seed: u64) -> Nebula {
+    let worker = WorkerConfig {
+        snapshot_entries: 1,
+        ..WorkerConfig::default()
+    };
+    let time: Arc<dyn Clock> = Arc::new(clock.clone());
+    let queue = Arc::new(MemoryTaskQueue::new(time.clone(), QUEUE.0, QUEUE.1));
+    let sandbox = Arc::new(MemorySandbox::new(time.clone()));
+    Nebula::builder(executions, workflows, queue, sandbox)
+        .clock(time)
+        .entropy(Arc::new(SeededEntropy::new(seed)))
+        .offload(Arc::new(InlineOffload))
+        .actions([Arc::new(flaky::Flaky::default()) as Arc<dyn Action>])
+        .worker(worker)
+        .build()
+        .expect("the defaults fit each other")
+}
+
+async fn install(nebula: &Nebula, yaml: &str) -> Installed {
+    let installed = nebula.engine().install(&tenant(), &read(yaml)).await;
+    installed.unwrap_or_else(|error| panic!("{error:#?}\n{yaml}"))
+}
+
+async fn start(nebula: &Nebula, installed: &Installed, input: Value) -> ExecutionId {
+    let options = StartOptions::default();
+    let started = nebula.start(&tenant(), installed, input, options).await;
+    started.expect("the store takes it")
+}
+
+/// Lets a process work until `ended`.
+async fn work<T>(nebula: &Nebula, ended: impl Future<Output = T>) -> T {
+    tokio::select! {
+        biased;
+        stopped = nebula.run(CancellationToken::new()) => panic!("the worker stopped: {stopped:?}"),
+        ended = ended => ended,
     }
 }
 

@@ -5,13 +5,17 @@
 
 mod shape;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    sync::Arc,
+};
 
 use nebula_execution::{InstanceStatus, Status};
 use nebula_testkit::{
     MemoryExecutionRepo, MemoryWorkflowRepo,
     naive::{Ended, Expected, interpret},
-    stage::{History, Stage},
+    stage::{Death, History, Stage, Talk},
 };
 use nebula_workflow::{Source, WorkflowDefinition, parse, to_json};
 use proptest::{
@@ -19,7 +23,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
 };
 use serde_json::{Value, json};
-use shape::{MAX_RATE, Written, shapes};
+use shape::{MAX_RATE, Shape, Written, shapes, timeless};
 
 /// How many workflows are tried by default.
 const CASES: u32 = 150;
@@ -45,7 +49,8 @@ fn written(definition: &Value) -> WorkflowDefinition {
         .unwrap_or_else(|| panic!("{:#?}\n{text}", parsed.diagnostics))
 }
 
-fn play(text: &str, input: &Value, signals: &BTreeMap<String, Value>) -> History {
+/// Runs a definition, in a process that may die; gives how many calls it made, too.
+fn play(tried: &Tried, death: Option<Death>) -> (History, usize) {
     let stores = async |clock: Arc<nebula_testkit::ManualClock>| {
         (
             Arc::new(MemoryExecutionRepo::new(clock.clone())) as Arc<_>,
@@ -53,15 +58,15 @@ fn play(text: &str, input: &Value, signals: &BTreeMap<String, Value>) -> History
         )
     };
     Stage::set(stores, async |stage| {
-        stage
-            .play_with(text, input.clone(), async |talk| {
-                for (name, payload) in signals {
-                    for _ in 0..MAX_RATE {
-                        talk.signal(name, payload.clone()).await;
-                    }
+        let talk = async |talk: Talk<'_>| {
+            for (name, payload) in &tried.signals {
+                for _ in 0..MAX_RATE {
+                    talk.signal(name, payload.clone()).await;
                 }
-            })
-            .await
+            }
+        };
+        let input = tried.input.clone();
+        stage.play_killed(&tried.text, input, death, talk).await
     })
 }
 
@@ -69,7 +74,10 @@ fn play(text: &str, input: &Value, signals: &BTreeMap<String, Value>) -> History
 fn without_messages(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let fields = fields.iter().filter(|(key, _)| *key != "message");
+            // How often something was tried depends on who died.
+            let fields = fields
+                .iter()
+                .filter(|(key, _)| !["message", "attempt"].contains(&key.as_str()));
             fields
                 .map(|(key, value)| (key.clone(), without_messages(value)))
                 .collect()
@@ -123,37 +131,55 @@ fn differences(history: &History, expected: &Expected) -> Vec<String> {
     found
 }
 
-/// Tries one workflow; says whether the definition leaves nothing open.
-fn check(shapes: &[shape::Shape], n: i64) -> Result<bool, TestCaseError> {
-    let mut text = Written::default();
-    let definition = text.workflow(shapes);
-    let signals = text
-        .signals
-        .iter()
-        .map(|name| (name.clone(), json!({ "n": 40 })));
-    let signals: BTreeMap<String, Value> = signals.collect();
-    let (read, input) = (written(&definition), json!({ "n": n }));
-    let text = serde_json::to_string(&to_json(&read)).unwrap();
-    let history = play(&text, &input, &signals);
-    let Ok(expected) = interpret(&read, &input, &signals) else {
-        return Ok(false);
-    };
-    let differences = differences(&history, &expected);
-    prop_assert!(
-        differences.is_empty(),
-        "{}\ninput {input}, signals {signals:?}, {}\n{text}",
-        differences.join("\n"),
-        history.shown()
-    );
-    Ok(true)
+/// A workflow, and what it runs on.
+struct Tried {
+    definition: WorkflowDefinition,
+    text: String,
+    input: Value,
+    signals: BTreeMap<String, Value>,
 }
 
-#[test]
-fn random_workflows_come_to_what_the_naive_interpreter_says() {
-    let (cases, seed) = (
-        setting("NEBULA_NAIVE_CASES", CASES),
-        setting("NEBULA_NAIVE_SEED", SEED),
-    );
+impl Tried {
+    fn new(shapes: &[Shape], n: i64) -> Self {
+        let mut text = Written::default();
+        let definition = written(&text.workflow(shapes));
+        let signals = text.signals.into_iter();
+        Self {
+            text: serde_json::to_string(&to_json(&definition)).unwrap(),
+            definition,
+            input: json!({ "n": n }),
+            signals: signals.map(|name| (name, json!({ "n": 40 }))).collect(),
+        }
+    }
+
+    /// Runs it; says whether the definition leaves nothing open, and how many calls it made.
+    fn check(&self, death: Option<Death>) -> Result<(bool, usize), TestCaseError> {
+        let (history, calls) = play(self, death);
+        let Ok(expected) = interpret(&self.definition, &self.input, &self.signals) else {
+            return Ok((false, calls));
+        };
+        let differences = differences(&history, &expected);
+        prop_assert!(
+            differences.is_empty(),
+            "{}\ninput {}, signals {:?}, death {death:?}, {}\n{}",
+            differences.join("\n"),
+            self.input,
+            self.signals,
+            history.shown(),
+            self.text
+        );
+        Ok((true, calls))
+    }
+}
+
+/// Tries `cases` of what `strategy` makes, from the seed that is set.
+fn run<S: Strategy>(
+    share: u32,
+    strategy: &S,
+    mut check: impl FnMut(S::Value) -> Result<bool, TestCaseError>,
+) {
+    let cases = setting("NEBULA_NAIVE_CASES", CASES) / share;
+    let seed = setting("NEBULA_NAIVE_SEED", SEED);
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = Config {
@@ -163,14 +189,16 @@ fn random_workflows_come_to_what_the_naive_interpreter_says() {
         ..Config::default()
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let mut runner = TestRunner::new_with_rng(config, rng);
-    let decided = std::cell::Cell::new(0);
-    let ran = runner.run(&(shapes(2, 7), -1..3_i64), |(shapes, n)| {
-        decided.set(decided.get() + u32::from(check(&shapes, n)?));
+    let decided = Cell::new(0);
+    let check = RefCell::new(&mut check);
+    let ran = TestRunner::new_with_rng(config, rng).run(strategy, |tried| {
+        let counts = (check.borrow_mut())(tried)?;
+        decided.set(decided.get() + u32::from(counts));
         Ok(())
     });
+    let all = cases * share;
     let again = format!(
-        "NEBULA_NAIVE_SEED={seed} NEBULA_NAIVE_CASES={cases} cargo test -p nebula-testkit --test naive"
+        "NEBULA_NAIVE_SEED={seed} NEBULA_NAIVE_CASES={all} cargo test -p nebula-testkit --test naive"
     );
     match ran {
         Ok(()) => {}
@@ -180,6 +208,29 @@ fn random_workflows_come_to_what_the_naive_interpreter_says() {
     let decided = decided.get();
     assert!(
         decided * 2 > cases,
-        "of {cases} definitions only {decided} say what comes of them"
+        "only {decided} of {cases} said anything"
+    );
+}
+
+#[test]
+fn random_workflows_come_to_what_the_naive_interpreter_says() {
+    run(1, &(shapes(2, 7), -1..3_i64), |(shapes, n)| {
+        let (decided, _) = Tried::new(&shapes, n).check(None)?;
+        Ok(decided)
+    });
+}
+
+#[test]
+fn random_workflows_come_to_the_same_whenever_their_process_dies() {
+    let deaths = (0..1_000_usize, any::<bool>());
+    run(
+        3,
+        &(shapes(2, 7), -1..3_i64, deaths),
+        |(shapes, n, (at, after))| {
+            let tried = Tried::new(&timeless(shapes), n);
+            let (_, calls) = tried.check(None)?;
+            let (decided, _) = tried.check(Some((1 + at % calls, after)))?;
+            Ok(decided)
+        },
     );
 }

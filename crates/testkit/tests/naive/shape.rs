@@ -151,6 +151,78 @@ pub(crate) fn shapes(depth: u32, most: usize) -> BoxedStrategy<Vec<Shape>> {
     vec(shape, 1..=most).boxed()
 }
 
+/// The same shapes without anything that depends on how long something takes, or on how often it
+/// was tried: no race, no time limit, no join that takes the first, and no failure that stops what
+/// runs beside it.
+pub(crate) fn timeless(shapes: Vec<Shape>) -> Vec<Shape> {
+    let shapes = shapes.into_iter().map(|shape| Shape {
+        join: 0,
+        on_error: shape.on_error.max(1),
+        kind: shape.kind.timeless(),
+        ..shape
+    });
+    shapes.collect()
+}
+
+impl Kind {
+    fn timeless(self) -> Self {
+        match self {
+            Self::Signal { .. } => Self::Signal { sent: true },
+            Self::Flaky { tries, linear, .. } => Self::Flaky {
+                fails: 0,
+                tries,
+                linear,
+            },
+            Self::Items { count, window, .. } => Self::Items {
+                count,
+                window,
+                fails: 0,
+            },
+            Self::Again { rounds, inner, .. } => Self::Again {
+                rounds,
+                most: None,
+                inner: Box::new(inner.timeless()),
+            },
+            Self::ForEach {
+                count,
+                window,
+                body,
+            } => Self::ForEach {
+                count,
+                window,
+                body: timeless(body),
+            },
+            Self::Loop {
+                times,
+                delay,
+                until,
+                body,
+            } => Self::Loop {
+                times,
+                delay,
+                until,
+                body: timeless(body),
+            },
+            Self::Parallel { body, .. } | Self::Race { body, .. } => Self::Parallel {
+                timeout: None,
+                body: timeless(body),
+            },
+            Self::Try {
+                catch,
+                finally,
+                body,
+                ..
+            } => Self::Try {
+                catch,
+                finally,
+                timeout: None,
+                body: timeless(body),
+            },
+            plain => plain,
+        }
+    }
+}
+
 /// A definition, with the signals that are sent at its start.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
