@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use nebula_action::Progress;
 use nebula_core::{Clock, ExecutionId, Timestamp, duration_text};
 use nebula_engine::Report;
 use nebula_execution::{ExecutionPlan, InstanceId};
@@ -41,6 +42,8 @@ struct Row {
     state: State,
     /// Items of a `for_each`: ended and all.
     items: Option<(u32, u32)>,
+    /// What its attempt said last.
+    said: String,
 }
 
 /// What is known of an execution from its events.
@@ -64,6 +67,7 @@ impl Picture {
             depth: waves.indent[*node as usize].min(8),
             state: State::Open,
             items: None,
+            said: String::new(),
         });
         Self {
             title: plan.workflow.to_string(),
@@ -103,6 +107,7 @@ impl Picture {
                 depth: 0,
                 state: State::Open,
                 items: None,
+                said: String::new(),
             });
             self.rows.len() - 1
         });
@@ -112,6 +117,14 @@ impl Picture {
     fn apply(&mut self, kind: &EventKind) {
         let (instance, state) = match kind {
             EventKind::NodeStarted { instance, attempt } => {
+                (instance, State::Running { attempt: *attempt })
+            }
+            EventKind::NodeProgress {
+                instance,
+                attempt,
+                progress,
+            } => {
+                self.row(instance).said = said(progress);
                 (instance, State::Running { attempt: *attempt })
             }
             EventKind::NodeSucceeded { instance } | EventKind::Emitted { instance, .. } => {
@@ -159,7 +172,11 @@ impl Picture {
         };
         // An item's own end is not its node's.
         if instance.item.is_none() {
-            self.row(instance).state = state;
+            let row = self.row(instance);
+            if !matches!(state, State::Running { .. }) {
+                row.said.clear();
+            }
+            row.state = state;
         }
     }
 
@@ -216,6 +233,9 @@ impl Row {
                 "nobody knows whether it happened".to_owned(),
             ),
         };
+        if !self.said.is_empty() && matches!(self.state, State::Running { .. }) {
+            detail = format!("{}  {detail}", self.said);
+        }
         if let Some((ended, total)) = self.items {
             detail = format!("{ended} of {total} items  {detail}");
         }
@@ -226,6 +246,19 @@ impl Row {
             .trim_end()
             .to_owned()
     }
+}
+
+/// `3 of 10 pages`, `3 entries`, `page 3`.
+fn said(progress: &Progress) -> String {
+    let count = match (progress.done, progress.total) {
+        (Some(done), Some(total)) => format!("{done} of {total}"),
+        (Some(done), None) => done.to_string(),
+        (None, Some(total)) => format!("of {total}"),
+        (None, None) => String::new(),
+    };
+    let text = format!("{count} {}", progress.note);
+    // It is drawn as it is: what a terminal would obey is taken out.
+    text.trim().replace(char::is_control, " ")
 }
 
 /// `40 ms`, `12.0 s`, `3m5s`.
@@ -356,6 +389,15 @@ mod tests {
             instance: instance("b"),
             done: 2,
         });
+        picture.apply(&EventKind::NodeProgress {
+            instance: instance("a"),
+            attempt: 1,
+            progress: Progress::of(3, 10).note("pages\u{1b}[2J"),
+        });
+        assert_eq!(
+            picture.draw(Timestamp::from_millis(0), Duration::ZERO, Colours(false)),
+            "w  0 of 2 nodes  0 ms\n  ▶ a  3 of 10 pages [2J  running\n  ▶ b  2 of 3 items  running"
+        );
         picture.apply(&EventKind::NodeSucceeded {
             instance: instance("a"),
         });

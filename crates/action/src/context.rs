@@ -10,7 +10,9 @@ use indexmap::IndexMap;
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Access, ActionError, Capability, Deferred, ErrorClass, Grants, normalize};
+use crate::{
+    Access, ActionError, Capability, Deferred, ErrorClass, Grants, Heartbeat, Progress, normalize,
+};
 
 /// Places that stay closed under any grant: the engine's data, its configuration, its keys.
 ///
@@ -52,8 +54,13 @@ pub struct ActionContext {
     pub seed: u64,
     /// The longest time that the attempt may take; the sandbox enforces it.
     pub timeout: Duration,
+    /// When the execution is over at the latest, and every body that the node stands in; what the
+    /// attempt asks of others should be given up by then.
+    pub deadline: Option<Timestamp>,
     /// Told when the attempt should stop.
     pub cancellation: CancellationToken,
+    /// Where its signs of life arrive.
+    pub heartbeat: Heartbeat,
     /// What the attempt may touch.
     pub grants: Grants,
     /// What it may not touch even so.
@@ -124,6 +131,12 @@ impl ActionContext {
         })
     }
 
+    /// Says that the attempt is alive, and how far it has come. Cheap: an attempt may say so in every
+    /// round of a loop. Watchers are shown it at most every [`Heartbeat::SHOWN_EVERY`].
+    pub fn heartbeat(&self, progress: Progress) {
+        self.heartbeat.progress(progress);
+    }
+
     /// The program of a deferred parameter.
     ///
     /// # Errors
@@ -167,7 +180,9 @@ mod tests {
             now: Timestamp::default(),
             seed: 0,
             timeout: Duration::from_secs(1),
+            deadline: None,
             cancellation: CancellationToken::new(),
+            heartbeat: Heartbeat::default(),
             grants: Grants::new(grants),
             protected: Protected::new([PathBuf::from("/data/nebula")]),
             folder: Arc::from(Path::new("/home/ada/flows")),

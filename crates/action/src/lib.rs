@@ -28,6 +28,7 @@ mod deferred;
 mod effect;
 mod error;
 mod grants;
+mod heartbeat;
 mod metadata;
 mod path;
 mod typed;
@@ -40,6 +41,7 @@ pub use deferred::{Deferred, ItemScope};
 pub use effect::{Effect, EffectClass, Literal};
 pub use error::{ActionError, ErrorClass};
 pub use grants::Grants;
+pub use heartbeat::{Heartbeat, Progress};
 pub use metadata::{
     ActionKind, ActionMetadata, CapabilityRule, ControlKind, Example, ExpressionMark, FileAccess,
     InterfaceVersion, InterfaceVersionError, PORT_ERROR, PORT_MAIN, Ports, schema_of,

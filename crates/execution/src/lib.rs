@@ -90,7 +90,7 @@ pub use journal::{
     EndReason, Entry, Fact, Failure, ItemOutcome, ParkReason, Started, StoredEntry, Taken, Tries,
     UnparkDecision,
 };
-pub use machine::Machine;
+pub use machine::{MAX_RETRY_AFTER, Machine};
 pub use plan::{
     AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanConnection,
     PlanError, PlanHandler, PlanLoop, PlanNode, PlanOutput, PlanParts, Request, RequestError,

@@ -29,6 +29,8 @@ use crate::{
 };
 use items::Hand;
 
+pub use backoff::MAX_RETRY_AFTER;
+
 /// Decides what happens next in one execution. It has no clock, no I/O and no randomness: events
 /// carry their time, and jitter follows from the instance.
 #[derive(Debug)]
@@ -282,6 +284,19 @@ impl Machine {
     fn generation(&self, instance: &InstanceId) -> Option<&Generation> {
         let started = self.state.started()?;
         started.repeats.as_ref()?.generation(instance)
+    }
+
+    /// When an instance is over at the latest, as the execution or a body that it stands in is.
+    #[must_use]
+    pub fn deadline_of(&self, instance: &InstanceId) -> Option<Timestamp> {
+        let mut earliest = self.deadline();
+        let mut frame = self.key(instance).map(|key| key.at.frame);
+        while let Some(owner) = frame.and_then(|it| self.state.frames.get(it)?.owner) {
+            let body = self.state.get(owner.at).filter(|it| it.runs.is_some());
+            earliest = earliest.into_iter().chain(body.and_then(|it| it.due)).min();
+            frame = Some(owner.at.frame);
+        }
+        earliest
     }
 
     /// When the execution's own time is up.

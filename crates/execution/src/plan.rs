@@ -26,7 +26,8 @@ use graph::Graph;
 pub use admission::{AdmissionKeyError, PlanAdmission};
 
 /// The newest version of the stored form of plans. 2 brought bodies, loops and admission, 3 control
-/// actions that earlier builds do not know; a plan without them has the version that it had before.
+/// actions that earlier builds do not know and the longest silence of an attempt; a plan without them
+/// has the version that it had before.
 pub const PLAN_FORMAT: u32 = 3;
 
 /// What an [`ExecutionPlan`] is made of, and what is stored of it.
@@ -123,6 +124,13 @@ pub struct PlanNode {
     /// The longest time for one attempt.
     #[serde(with = "nebula_core::serde_duration")]
     pub timeout: Duration,
+    /// The longest silence of one attempt.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "nebula_core::serde_duration::option"
+    )]
+    pub heartbeat_timeout: Option<Duration>,
     /// What its final failure means.
     pub on_error: OnError,
     /// What an unknown outcome means.
@@ -337,7 +345,10 @@ impl ExecutionPlan {
         // A build that knows nothing of these would run the plan without them.
         let newer =
             !parts.bodies.is_empty() || !parts.loops.is_empty() || parts.admission.is_some();
-        let newest = parts.nodes.iter().any(|node| is_newest(node.kind));
+        let newest = parts
+            .nodes
+            .iter()
+            .any(|node| is_newest(node.kind) || node.heartbeat_timeout.is_some());
         parts.format = match (newest, newer) {
             (true, _) => 3,
             (false, true) => 2,

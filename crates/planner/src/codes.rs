@@ -27,6 +27,7 @@ pub(crate) const UNSUPPORTED: &str = "PLAN_UNSUPPORTED";
 pub(crate) const CONTRADICTION: &str = "PLAN_CONTRADICTION";
 pub(crate) const RETRY: &str = "PLAN_RETRY_POINTLESS";
 pub(crate) const ALWAYS_FAILS: &str = "PLAN_ALWAYS_FAILS";
+pub(crate) const LIMIT_UNUSED: &str = "PLAN_LIMIT_UNUSED";
 pub(crate) const BODY: &str = "PLAN_BODY";
 pub(crate) const HANDLER: &str = "PLAN_HANDLER";
 pub(crate) const TRIGGERS: &str = "PLAN_TRIGGERS_NOT_FIRED";
@@ -94,6 +95,10 @@ const CODES: &[(&str, &str)] = &[
     (
         ALWAYS_FAILS,
         "an expression reads nothing and fails each time",
+    ),
+    (
+        LIMIT_UNUSED,
+        "a limit of attempts is given to an action that makes none",
     ),
     (
         BODY,

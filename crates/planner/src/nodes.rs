@@ -96,6 +96,7 @@ impl Builder<'_> {
                 ),
             );
         }
+        self.pointless_limits(shape.index, metadata);
         Some(PlanNode {
             id: node.id.clone(),
             action: metadata.id.clone(),
@@ -121,6 +122,7 @@ impl Builder<'_> {
                 .timeout
                 .or(metadata.timeout)
                 .unwrap_or(self.settings.attempt_timeout),
+            heartbeat_timeout: node.heartbeat_timeout,
             on_error: if shape.routes {
                 OnError::Route
             } else {
@@ -135,6 +137,37 @@ impl Builder<'_> {
             rate: shape.rate,
             priority: shape.priority,
         })
+    }
+
+    /// Reports limits of attempts on a node that makes none.
+    fn pointless_limits(&mut self, index: u32, metadata: &ActionMetadata) {
+        let ActionKind::Control(kind) = metadata.kind else {
+            return;
+        };
+        let (node, pointer) = (
+            self.flat.nodes[index as usize],
+            &self.flat.pointers[index as usize],
+        );
+        let limits = [
+            ("timeout", node.timeout),
+            ("heartbeat_timeout", node.heartbeat_timeout),
+        ];
+        for (field, limit) in limits {
+            if limit.is_some() {
+                let message = format!(
+                    "`{field}` bounds attempts, and `{}` of node `{}` makes none: it has no effect",
+                    metadata.id, node.id
+                );
+                let hint = if kind.has_body() {
+                    "give the nodes of its body a timeout, or put it into a flow.parallel with the parameter `timeout`"
+                } else {
+                    "leave it out; flow.wait for a signal has a parameter `timeout`"
+                };
+                let at = pointer_join(pointer, field);
+                let problem = Diagnostic::lint(codes::LIMIT_UNUSED, at, message);
+                self.diagnostics.push(problem.hint(hint));
+            }
+        }
     }
 
     /// Reports what is wrong with the expressions of a node whose action is not known. Which of its

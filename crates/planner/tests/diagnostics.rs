@@ -387,6 +387,22 @@ nodes: [{ id: a, action: data.set }]"#,
 }
 
 #[test]
+fn limits_of_attempts_on_what_makes_none_are_pointed_out() {
+    check(
+        "nodes: [{ id: a, action: flow.wait, parameters: { for: 1h }, timeout: 5s }]",
+        &[
+            "PLAN_LIMIT_UNUSED /nodes/0/timeout: `timeout` bounds attempts, and `flow.wait` of node `a` makes none: it has no effect (leave it out; flow.wait for a signal has a parameter `timeout`)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: flow.loop, parameters: { times: 2 }, heartbeat_timeout: 5s, body: { nodes: [{ id: b, action: data.set, heartbeat_timeout: 5s }] } }]",
+        &[
+            "PLAN_LIMIT_UNUSED /nodes/0/heartbeat_timeout: `heartbeat_timeout` bounds attempts, and `flow.loop` of node `a` makes none: it has no effect (give the nodes of its body a timeout, or put it into a flow.parallel with the parameter `timeout`)",
+        ],
+    );
+}
+
+#[test]
 fn a_retry_that_cannot_help_is_pointed_out() {
     check(
         "nodes: [{ id: a, action: data.set, retry: { max_attempts: 3 } }]",
@@ -457,6 +473,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: data.set, distribute: true }]",
     "triggers: [{ id: t, type: cron }]\nnodes: [{ id: a, action: data.set }]",
     "nodes: [{ id: a, action: data.set, retry: { max_attempts: 3 } }]",
+    "nodes: [{ id: a, action: flow.wait, parameters: { for: 1h }, timeout: 5s }]",
     "nodes: [{ id: a, action: data.set, when: null.x }]",
     "nodes: [{ id: a, action: flow.parallel }]",
     "nodes: [{ id: a, action: flow.try, parameters: { finally: b }, body: { nodes: [{ id: c, action: data.set }] } }]",

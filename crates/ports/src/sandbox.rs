@@ -33,8 +33,9 @@ pub struct Invocation {
 
 /// Runs one attempt under its grants, limits, deadline and cancellation.
 ///
-/// Rules: the deadline is `context.timeout` from the call on; a cancelled attempt is told, then
-/// abandoned after `grace`; an abandoned attempt of an action that may write is of class
+/// Rules: the deadline is `context.timeout` from the call on; an attempt whose heartbeat has no
+/// `time_left` is given up as `HEARTBEAT_TIMEOUT`, and its first sign of life is that it begins; a
+/// cancelled attempt is told, then abandoned after `grace`; an abandoned attempt of an action that may write is of class
 /// `Unknown`; a result over `max_output` is refused; a panic becomes an error; no error carries a value.
 #[async_trait]
 pub trait SandboxRunner: fmt::Debug + Send + Sync + 'static {

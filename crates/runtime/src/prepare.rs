@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use nebula_action::{ActionContext, ActionError, Deferred, ErrorClass};
+use nebula_action::{ActionContext, ActionError, Deferred, ErrorClass, Heartbeat};
 use nebula_execution::{EvaluationScope, Event, InstanceId, PlanNode};
 use nebula_expression::Context;
+use nebula_telemetry::{EventKind, ExecutionEvent};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -41,13 +42,36 @@ impl Drive {
             now: self.machine.ready_at(instance),
             seed: self.machine.seed(instance),
             timeout: node.timeout,
+            deadline: self.machine.deadline_of(instance),
             cancellation: CancellationToken::new(),
+            heartbeat: self.heartbeat(instance, attempt, node),
             grants: self.grants.of(index)?,
             protected: self.shared.protected.clone(),
             folder: self.grants.folder.clone(),
             deferred,
         };
         Ok((action_context, input))
+    }
+
+    /// Where the signs of life of an attempt arrive: what it says of its progress is shown to watchers.
+    fn heartbeat(&self, instance: &InstanceId, attempt: u32, node: &PlanNode) -> Heartbeat {
+        let clock = self.shared.ports.clock.clone();
+        let (bus, time) = (self.shared.bus.clone(), clock.clone());
+        let (tenant, execution) = (self.lease.tenant.clone(), self.lease.execution);
+        let instance = instance.clone();
+        Heartbeat::new(clock, node.heartbeat_timeout, move |progress| {
+            bus.publish(ExecutionEvent {
+                tenant: tenant.clone(),
+                execution,
+                seq: 0,
+                at: time.now(),
+                kind: EventKind::NodeProgress {
+                    instance: instance.clone(),
+                    attempt,
+                    progress,
+                },
+            });
+        })
     }
 
     /// The parameters of a node over a scope, checked against the action's schema.

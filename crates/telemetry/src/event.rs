@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nebula_action::ActionError;
+use nebula_action::{ActionError, Progress};
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
     Choice, Entry, Fact, InstanceId, ParkReason, Refusal, Status, UnparkDecision,
@@ -18,6 +18,7 @@ pub struct ExecutionEvent {
     /// Which execution.
     pub execution: ExecutionId,
     /// The number of the journal entry; a watcher that reconnects goes on after the last one it saw.
+    /// 0 for what stands in no journal: progress.
     pub seq: u64,
     /// When it was decided.
     pub at: Timestamp,
@@ -42,6 +43,15 @@ pub enum EventKind {
         instance: InstanceId,
         /// Which try, from 1.
         attempt: u32,
+    },
+    /// An attempt says how far it has come. This stands in no journal.
+    NodeProgress {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// How far.
+        progress: Progress,
     },
     /// An instance gave its result.
     NodeSucceeded {

@@ -148,6 +148,7 @@ fn node(node: &NodeDefinition) -> Value {
     }
     out.some("retry", node.retry.as_ref().map(retry));
     out.duration("timeout", node.timeout);
+    out.duration("heartbeat_timeout", node.heartbeat_timeout);
     if node.on_error != OnError::default() {
         out.put("on_error", json!(node.on_error));
     }

@@ -190,6 +190,11 @@ pub(crate) static NODE: Table = closed(
             "The longest time one attempt may take.",
         ),
         field(
+            "heartbeat_timeout",
+            Shape::Duration,
+            "The longest time for which one attempt may give no sign of life.",
+        ),
+        field(
             "on_error",
             Shape::Choice(ON_ERROR),
             "What a final failure means; default: fail.",

@@ -38,6 +38,9 @@ pub struct NodeDefinition {
     pub retry: Option<RetryPolicy>,
     /// The longest time one attempt may take; default: what the action says.
     pub timeout: Option<Duration>,
+    /// The longest silence of one attempt: one that gives no sign of life for so long has failed.
+    /// Default: it may be silent.
+    pub heartbeat_timeout: Option<Duration>,
     /// What its final failure means.
     pub on_error: OnError,
     /// What an unknown outcome means.
@@ -86,6 +89,7 @@ impl NodeDefinition {
             join: JoinRule::default(),
             retry: None,
             timeout: None,
+            heartbeat_timeout: None,
             on_error: OnError::default(),
             on_indeterminate: OnIndeterminate::default(),
             compensate: None,

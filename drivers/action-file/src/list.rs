@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::SystemTime};
 
 use cap_std::fs::{DirEntry, Metadata};
-use nebula_action::{Access, ActionContext, ActionError, ErrorClass, GrantedPath};
+use nebula_action::{
+    Access, ActionContext, ActionError, ErrorClass, GrantedPath, Heartbeat, Progress,
+};
 use nebula_core::{Offload, Timestamp};
 use nebula_derive::Action;
 use schemars::JsonSchema;
@@ -99,7 +101,8 @@ impl FileList {
                 message,
             ));
         }
-        let work = move || list(granted, input.pattern.as_deref(), max_entries);
+        let heartbeat = ctx.heartbeat.clone();
+        let work = move || list(granted, input.pattern.as_deref(), max_entries, &heartbeat);
         blocking::run(&*self.offload, ErrorClass::Fatal, work).await
     }
 }
@@ -108,6 +111,7 @@ fn list(
     granted: GrantedPath,
     pattern: Option<&str>,
     max_entries: usize,
+    heartbeat: &Heartbeat,
 ) -> Result<Vec<Entry>, ActionError> {
     let place = Place::of_folder(granted)?;
     let (dir, real) = place.folder()?;
@@ -115,6 +119,7 @@ fn list(
     let mut entries = Vec::new();
     let found = dir.entries().map_err(|error| place.error(&error, false))?;
     for (scanned, entry) in found.enumerate() {
+        heartbeat.progress(Progress::done(scanned as u64).note("entries"));
         let entry = entry.map_err(|error| place.error(&error, false))?;
         if scanned >= MAX_SCANNED {
             let message = format!("{} holds more than {MAX_SCANNED} entries", folder.display());

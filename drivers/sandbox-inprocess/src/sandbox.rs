@@ -1,10 +1,12 @@
 //! The port [`SandboxRunner`] for native actions.
 
-use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use nebula_action::{Action, ActionError, ActionResult, EffectClass, ErrorClass, Literal};
+use nebula_action::{
+    Action, ActionError, ActionResult, EffectClass, ErrorClass, Heartbeat, Literal,
+};
 use nebula_core::{ByteSize, Clock, duration_text};
 use nebula_ports::{Code, Invocation, SandboxRunner};
 use serde_json::Value;
@@ -54,9 +56,12 @@ impl SandboxRunner for InProcess {
             return Err(attempt_of.not_begun());
         }
         // A panic poisons nothing here: the attempt's state is dropped with it.
+        context.heartbeat.beat();
+        let heartbeat = context.heartbeat.clone();
         let attempt = AssertUnwindSafe(async { action.execute(&context, input).await });
         let mut attempt = pin!(attempt.catch_unwind());
         let mut deadline = self.clock.sleep(context.timeout);
+        let mut silence = pin!(self.silence(&heartbeat));
         tokio::select! {
             biased;
             ended = &mut attempt => return attempt_of.ended(ended.ok(), max_output),
@@ -64,6 +69,10 @@ impl SandboxRunner for InProcess {
             () = &mut deadline => {
                 told.cancel();
                 return Err(attempt_of.timed_out(&duration_text(context.timeout)));
+            }
+            () = &mut silence => {
+                told.cancel();
+                return Err(attempt_of.silent(heartbeat.longest()));
             }
         }
         let mut patience = self.clock.sleep(grace);
@@ -75,6 +84,19 @@ impl SandboxRunner for InProcess {
                 Err(attempt_of.timed_out(&duration_text(context.timeout)))
             }
         }
+    }
+}
+
+impl InProcess {
+    /// Ends when the attempt has been silent for too long.
+    async fn silence(&self, heartbeat: &Heartbeat) {
+        while let Some(left) = heartbeat.time_left() {
+            if left.is_zero() {
+                return;
+            }
+            self.clock.sleep(left).await;
+        }
+        std::future::pending::<()>().await;
     }
 }
 
@@ -132,6 +154,20 @@ impl Attempt {
             self.unknown_outcome()
         );
         ActionError::new("TIMEOUT", message, self.or_unknown(ErrorClass::Timeout))
+    }
+
+    fn silent(&self, longest: Option<Duration>) -> ActionError {
+        let message = format!(
+            "`{}` gave no sign of life for {}{}",
+            self.id,
+            duration_text(longest.unwrap_or_default()),
+            self.unknown_outcome()
+        );
+        ActionError::new(
+            "HEARTBEAT_TIMEOUT",
+            message,
+            self.or_unknown(ErrorClass::Timeout),
+        )
     }
 
     fn abandoned(&self, grace: &str) -> ActionError {

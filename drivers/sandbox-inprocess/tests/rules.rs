@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use nebula_action::{
     Action, ActionContext, ActionError, ActionMetadata, ActionResult, Effect, EffectClass,
-    ErrorClass, Grants, Protected,
+    ErrorClass, Grants, Heartbeat, Protected,
 };
 use nebula_core::{BoxFuture, ByteSize, Clock, Digest, ExecutionId, NodeId, TenantId, Timestamp};
 use nebula_ports::{Code, Invocation, SandboxRunner};
@@ -122,7 +122,9 @@ fn scene(behaviour: Behaviour, class: EffectClass) -> Scene {
         now: Timestamp::default(),
         seed: 0,
         timeout: TIMEOUT,
+        deadline: None,
         cancellation: cancellation.clone(),
+        heartbeat: Heartbeat::default(),
         grants: Grants::default(),
         protected: Protected::default(),
         folder: Arc::from(Path::new("/")),
@@ -218,6 +220,44 @@ async fn the_deadline_ends_the_attempt() {
     assert_eq!(
         error_of(Behaviour::Hangs, EffectClass::AtMostOnce, late).await,
         "TIMEOUT unknown"
+    );
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_silent_for_too_long_is_given_up() {
+    const LONGEST: Duration = Duration::from_secs(8);
+    let silent = async |class, beats: u32| {
+        let mut scene = scene(Behaviour::Hangs, class);
+        // It was made long before it begins, which is its first sign of life.
+        let heartbeat = Heartbeat::new(scene.clock.clone(), Some(LONGEST), |_| {});
+        scene.clock.advance(LONGEST);
+        scene.invocation.context.heartbeat = heartbeat.clone();
+        let script = async |clock: &Hands, _: &CancellationToken| {
+            for _ in 0..beats {
+                clock.advance(LONGEST / 2);
+                heartbeat.beat();
+                tokio::task::yield_now().await;
+            }
+            clock.advance(LONGEST);
+        };
+        let clock = scene.clock.clone();
+        let (result, dropped) = scene.play(script).await;
+        assert!(dropped);
+        let error = result.unwrap_err();
+        assert_eq!(clock.monotonic(), LONGEST * 2 + LONGEST / 2 * beats);
+        format!("{} {}", error.code, error.class.as_str())
+    };
+    assert_eq!(
+        silent(EffectClass::Read, 0).await,
+        "HEARTBEAT_TIMEOUT timeout"
+    );
+    assert_eq!(
+        silent(EffectClass::Read, 5).await,
+        "HEARTBEAT_TIMEOUT timeout"
+    );
+    assert_eq!(
+        silent(EffectClass::AtMostOnce, 0).await,
+        "HEARTBEAT_TIMEOUT unknown"
     );
 }
 

@@ -118,6 +118,7 @@ fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> 
         "join": join(node.join),
         "attempts": node.retry.max_attempts,
         "timeout": duration_text(node.timeout),
+        "heartbeat_timeout": node.heartbeat_timeout.map(duration_text),
         "on_error": node.on_error,
         "on_indeterminate": node.on_indeterminate,
         "disabled": node.disabled,

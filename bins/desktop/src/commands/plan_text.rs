@@ -175,6 +175,9 @@ fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
             node.concurrency
         ));
     }
+    if let Some(longest) = node.heartbeat_timeout {
+        notes.push(format!("silent for {} at most", duration_text(longest)));
+    }
     if node.kind == ActionKind::Control(ControlKind::ForEach) {
         notes.push(format!("{} at a time", node.concurrency));
     }

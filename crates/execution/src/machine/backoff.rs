@@ -4,8 +4,23 @@ use std::time::Duration;
 
 use nebula_workflow::{Backoff, Jitter, RetryPolicy};
 
+/// The longest wait that an error may ask for by itself, whatever the policy's `max` is: whoever was
+/// asked knows best when to ask again, and a wait without end is none.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
+
+/// How long to wait after the `failures`-th failed attempt, whose error asked for `after`.
+pub(super) fn delay_after(
+    policy: &RetryPolicy,
+    failures: u32,
+    seed: u64,
+    after: Option<Duration>,
+) -> Duration {
+    let asked = after.unwrap_or(Duration::ZERO).min(MAX_RETRY_AFTER);
+    delay(policy, failures, seed).max(asked)
+}
+
 /// How long to wait after the `failures`-th failed attempt.
-pub(super) fn delay(policy: &RetryPolicy, failures: u32, seed: u64) -> Duration {
+fn delay(policy: &RetryPolicy, failures: u32, seed: u64) -> Duration {
     let initial = u64::try_from(policy.initial.as_millis()).unwrap_or(u64::MAX);
     let max = u64::try_from(policy.max.as_millis()).unwrap_or(u64::MAX);
     let millis = match policy.backoff {
@@ -53,6 +68,25 @@ mod tests {
             7,
         );
         assert!(spread <= Duration::from_millis(millis));
+    }
+
+    #[test]
+    fn what_an_error_asks_for_counts_where_it_is_longer() {
+        let policy = RetryPolicy {
+            max_attempts: 9,
+            backoff: Backoff::Fixed,
+            initial: Duration::from_secs(10),
+            max: Duration::from_secs(30),
+            jitter: Jitter::None,
+        };
+        let check = |after: Option<u64>, seconds: u64| {
+            let delay = delay_after(&policy, 1, 0, after.map(Duration::from_secs));
+            assert_eq!(delay, Duration::from_secs(seconds));
+        };
+        check(None, 10);
+        check(Some(5), 10);
+        check(Some(3_600), 3_600);
+        check(Some(u64::MAX), 24 * 3_600);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How attempts end: results, retries, unknown outcomes.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use compact_str::CompactString;
 use nebula_action::{ActionError, EffectClass, ErrorClass};
@@ -8,7 +8,7 @@ use nebula_core::{Digest, Timestamp};
 use nebula_workflow::{OnError, OnIndeterminate};
 use serde_json::Value;
 
-use super::{Flight, Machine, Task, Turn, backoff::delay};
+use super::{Flight, Machine, Task, Turn, backoff::delay_after};
 use crate::{Command, Fact, InstanceId, ItemOutcome, Key, MAX_VALUE_DEPTH, Outcome, Taken, codec};
 
 /// How often an instance may be lost with its worker, or interrupted, before that counts as its
@@ -325,7 +325,6 @@ impl Machine {
             return None;
         }
         let seed = self.seed(&self.instance(key));
-        let delay = delay(&node.retry, failures, seed).max(after.unwrap_or(Duration::ZERO));
-        Some(at.plus(delay))
+        Some(at.plus(delay_after(&node.retry, failures, seed, after)))
     }
 }

@@ -52,6 +52,7 @@ pub(crate) fn node(id: &str) -> PlanNode {
             jitter: Jitter::None,
         },
         timeout: Duration::from_secs(1),
+        heartbeat_timeout: None,
         on_error: OnError::Fail,
         on_indeterminate: OnIndeterminate::Park,
         idempotency_key: None,

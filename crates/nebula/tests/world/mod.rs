@@ -18,7 +18,7 @@ use nebula::{
     Nebula, NebulaBuilder,
     action::{
         Action, ActionContext, ActionError, ActionMetadata, ActionResult, Effect, EffectClass,
-        ErrorClass, Reconciled,
+        ErrorClass, Progress, Reconciled,
     },
     core::{Clock, Entropy, ExecutionId, TenantId, Timestamp},
     engine::{EngineConfig, Installed, Report, Until},
@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     effects: Mutex<Vec<(String, String)>>,
-    failures: Mutex<BTreeMap<String, u32>>,
+    failures: Mutex<BTreeMap<String, (u32, Option<Duration>)>>,
     /// How many attempts are under way, and the most that ever were.
     busy: Mutex<(usize, usize)>,
 }
@@ -87,15 +87,19 @@ impl Ledger {
 
     /// The next `times` attempts with this label fail before they do anything.
     pub(crate) fn fail_next(&self, label: &str, times: u32) {
-        self.failures
-            .lock()
-            .unwrap()
-            .insert(label.to_owned(), times);
+        self.fail_next_for(label, times, None);
+    }
+
+    /// The same, and each of them asks not to be tried again before so long.
+    pub(crate) fn fail_next_for(&self, label: &str, times: u32, after: Option<Duration>) {
+        let mut failures = self.failures.lock().unwrap();
+        failures.insert(label.to_owned(), (times, after));
     }
 }
 
-/// `test.<class>@1 { label, hang?, deaf?, seconds?, busy? }`: an effect in the ledger; `hang` never
-/// returns by itself, `deaf` not even when it is told to stop, `seconds` waits and `busy` works for so
+/// `test.<class>@1 { label, hang?, deaf?, beats?, deadline?, seconds?, busy? }`: an effect in the ledger; `hang` never
+/// returns by itself, `deaf` not even when it is told to stop, `beats`
+/// says so often that it is alive, each second, `deadline` gives that of its context, `seconds` waits and `busy` works for so
 /// long, in seconds.
 #[derive(Debug)]
 struct EffectAction {
@@ -123,12 +127,13 @@ impl Action for EffectAction {
             .lock()
             .unwrap()
             .get_mut(&label)
-            .filter(|left| **left > 0)
+            .filter(|(left, _)| *left > 0)
         {
-            *left -= 1;
-            return Err(ActionError::retryable(
+            left.0 -= 1;
+            return Err(ActionError::new(
                 "TEST_FAILED",
                 "the test wants this attempt to fail",
+                ErrorClass::Retryable { after: left.1 },
             ));
         }
         self.ledger
@@ -138,6 +143,16 @@ impl Action for EffectAction {
             .push((label.clone(), ctx.idempotency_key.clone()));
         if let Some(seconds) = input["busy"].as_f64() {
             self.clock.advance(Duration::from_secs_f64(seconds));
+        }
+        if let Some(beats) = input["beats"].as_u64() {
+            for beat in 1..=beats {
+                ctx.heartbeat(Progress::of(beat, beats));
+                self.clock.sleep(Duration::from_secs(1)).await;
+            }
+        }
+        if input["deadline"] == true {
+            let deadline = ctx.deadline.map(|deadline| deadline.to_string());
+            return Ok(ActionResult::output(json!(deadline)));
         }
         if let Some(seconds) = input["seconds"].as_f64() {
             self.clock.sleep(Duration::from_secs_f64(seconds)).await;

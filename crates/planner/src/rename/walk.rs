@@ -130,6 +130,7 @@ impl<'a> Walk<'a> {
             join: _,
             retry: _,
             timeout: _,
+            heartbeat_timeout: _,
             on_error: _,
             on_indeterminate: _,
             compensate,

@@ -42,6 +42,16 @@ impl SandboxRunner for MemorySandbox {
             context.cancellation.cancelled().await;
             self.clock.sleep(grace).await;
         };
+        context.heartbeat.beat();
+        let silent = async {
+            loop {
+                match context.heartbeat.time_left() {
+                    None => std::future::pending().await,
+                    Some(left) if left.is_zero() => return,
+                    Some(left) => self.clock.sleep(left).await,
+                }
+            }
+        };
         let result = tokio::select! {
             biased;
             () = abandoned => {
@@ -49,6 +59,9 @@ impl SandboxRunner for MemorySandbox {
             }
             () = self.clock.sleep(context.timeout) => {
                 return Err(ActionError::new("TIMEOUT", "the attempt took too long", ErrorClass::Timeout));
+            }
+            () = silent => {
+                return Err(ActionError::new("HEARTBEAT_TIMEOUT", "the attempt gave no sign of life", ErrorClass::Timeout));
             }
             result = AssertUnwindSafe(action.execute(&context, input)).catch_unwind() => result,
         };

@@ -98,7 +98,8 @@ fn how(node: &mut NodeDefinition, fields: &Fields<'_>, problems: &mut Problems) 
     node.retry = fields
         .get("retry")
         .and_then(|place| retry(&place, problems));
-    node.timeout = timeout(fields, problems);
+    node.timeout = timeout(fields, "timeout", problems);
+    node.heartbeat_timeout = timeout(fields, "heartbeat_timeout", problems);
     if let Some(place) = fields.get("on_error") {
         let [fail, next, route] = three(fields::ON_ERROR);
         let words = [
@@ -203,10 +204,10 @@ fn action(place: &Place<'_>, problems: &mut Problems) -> Option<ActionRef> {
     }
 }
 
-fn timeout(fields: &Fields<'_>, problems: &mut Problems) -> Option<Duration> {
-    let timeout = fields.duration("timeout", problems)?;
+fn timeout(fields: &Fields<'_>, name: &str, problems: &mut Problems) -> Option<Duration> {
+    let timeout = fields.duration(name, problems)?;
     if timeout.is_zero()
-        && let Some(place) = fields.get("timeout")
+        && let Some(place) = fields.get(name)
     {
         problems.push(place.error(codes::VALUE, "a timeout of zero leaves no time to run"));
         return None;
@@ -314,7 +315,7 @@ fn compensation(place: &Place<'_>, problems: &mut Problems) -> Option<Compensati
     let retry = fields
         .get("retry")
         .and_then(|place| retry(&place, problems));
-    let timeout = timeout(&fields, problems);
+    let timeout = timeout(&fields, "timeout", problems);
     Some(Compensation {
         action: action?,
         parameters: parameters.unwrap_or_default(),

@@ -63,7 +63,7 @@ fn node_fields() -> impl Strategy<Value = Map<String, Value>> {
     let fixed = json!({
         "name": "N", "requires": ["fs:read:{{ $input.dir }}"], "for_each": "$json.items", "each_item": true,
         "concurrency": 3, "when": "$a && !$b", "join": { "count": 2, "rest": "block" },
-        "retry": { "max_attempts": 4, "backoff": "fixed", "initial": "2s" }, "timeout": "1m30s",
+        "retry": { "max_attempts": 4, "backoff": "fixed", "initial": "2s" }, "timeout": "1m30s", "heartbeat_timeout": "20s",
         "on_error": "continue", "on_indeterminate": "fail", "disabled": true, "credentials": { "auth": "k" },
         "compensate": { "action": "x@2", "parameters": { "a": "{{ $x }}" } }, "idempotency_key": "k-{{ $x }}",
         "cache": true, "artifact": { "name": "n" }, "distribute": true, "runs_on": ["a", "b"],
