@@ -32,6 +32,7 @@ enum State {
     Succeeded,
     Failed,
     Skipped,
+    Cancelled,
     Unknown,
 }
 
@@ -141,6 +142,23 @@ impl Picture {
                 (instance, State::Retrying { attempt, at })
             }
             EventKind::NodeSkipped { instance } => (instance, State::Skipped),
+            EventKind::NodeCancelled { instance } => (instance, State::Cancelled),
+            EventKind::NodesCancelled { instance, nodes } => {
+                for row in &mut self.rows {
+                    let named = nodes.iter().any(|node| node.as_str() == row.id);
+                    let waits = matches!(
+                        row.state,
+                        State::Open
+                            | State::Retrying { .. }
+                            | State::Waiting { .. }
+                            | State::Listening { .. }
+                    );
+                    if named && waits {
+                        row.state = State::Cancelled;
+                    }
+                }
+                (instance, State::Succeeded)
+            }
             EventKind::NodeIndeterminate { instance, .. } => (instance, State::Unknown),
             EventKind::NodeWaiting { instance, due } => (instance, State::Waiting { due: *due }),
             EventKind::NodeListening { instance, name, .. } => {
@@ -182,8 +200,12 @@ impl Picture {
 
     /// The lines to draw at `now`.
     fn draw(&self, now: Timestamp, elapsed: Duration, colours: Colours) -> String {
-        let ended =
-            |row: &&Row| matches!(row.state, State::Succeeded | State::Failed | State::Skipped);
+        let ended = |row: &&Row| {
+            matches!(
+                row.state,
+                State::Succeeded | State::Failed | State::Skipped | State::Cancelled
+            )
+        };
         let done = self.rows.iter().filter(ended).count();
         let mut text = format!(
             "{}  {done} of {}  {}",
@@ -197,7 +219,11 @@ impl Picture {
         }
         let all = self.rows.len() <= MAX_ROWS;
         let shown = self.rows.iter().filter(|row| {
-            all || !matches!(row.state, State::Open | State::Succeeded | State::Skipped)
+            let quiet = matches!(
+                row.state,
+                State::Open | State::Succeeded | State::Skipped | State::Cancelled
+            );
+            all || !quiet
         });
         for row in shown.take(MAX_ROWS) {
             text.push('\n');
@@ -227,6 +253,7 @@ impl Row {
             State::Succeeded => ("✓", Paint::Green, String::new()),
             State::Failed => ("✗", Paint::Red, "failed".to_owned()),
             State::Skipped => ("○", Paint::Dim, "skipped".to_owned()),
+            State::Cancelled => ("○", Paint::Dim, "cancelled".to_owned()),
             State::Unknown => (
                 "?",
                 Paint::Yellow,

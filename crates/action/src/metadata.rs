@@ -92,6 +92,8 @@ pub enum ControlKind {
     Fail,
     /// The execution completes here.
     Stop,
+    /// Other nodes are given up, or the execution is.
+    Cancel,
     /// The body once per element of a list.
     ForEach,
     /// The body again and again, while or until something holds.

@@ -40,6 +40,7 @@ impl Action for ControlAction {
 pub(crate) fn all() -> Vec<Arc<dyn Action>> {
     let plain = [
         approval::approval(),
+        cancel(),
         emit(),
         fail(),
         if_(),
@@ -311,6 +312,50 @@ fn fail() -> ActionMetadata {
     });
     metadata.defaults = json!({ "code": CODE_FLOW_FAIL });
     metadata.output = json!(false);
+    metadata
+}
+
+fn cancel() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::Cancel,
+        "flow.cancel",
+        "Cancel",
+        "Gives other nodes up, or the execution. What they have under way is told to stop, and what \
+         it did outside is known before they end; what has not begun never begins; what has ended \
+         stays. Nothing fails by it. The result is `$json`.",
+    );
+    metadata.parameters = json!({
+        "type": "object",
+        "properties": {
+            "nodes": {
+                "type": "array",
+                "description": "The ids of the nodes, as they stand in the definition: nodes beside this one, or around the body that it stands in. One that has a body is given up with it.",
+                "items": { "type": "string" },
+                "minItems": 1,
+                "maxItems": 1000,
+                "uniqueItems": true,
+            },
+            "execution": { "const": true, "description": "Everything: the execution ends as cancelled." },
+            "reason": {
+                "type": "string",
+                "description": "Why the execution is given up, for people.",
+                "minLength": 1,
+                "maxLength": 2000,
+            },
+        },
+        "oneOf": [
+            { "required": ["nodes"], "not": { "required": ["reason"] } },
+            { "required": ["execution"] },
+        ],
+        "additionalProperties": false,
+    });
+    metadata.examples = vec![example(
+        "a reminder that is not needed any more",
+        json!({ "nodes": ["remind"] }),
+        json!({ "paid": true }),
+        json!({ "paid": true }),
+        PORT_MAIN,
+    )];
     metadata
 }
 

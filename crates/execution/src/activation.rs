@@ -58,6 +58,9 @@ pub struct Activation {
     /// The runs of its body, if it has one that does not run once per item.
     #[serde(default)]
     pub runs: Option<Box<Runs>>,
+    /// Whether it was given up before it ended, by `flow.cancel` or by a join that cancels the rest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given_up: bool,
 }
 
 /// The runs of a body, one after the other: a single one, or the rounds of a loop.
@@ -90,7 +93,7 @@ impl Activation {
             status,
             ready_at: at,
             started_at: None,
-            ended_at: (status == InstanceStatus::Skipped).then_some(at),
+            ended_at: (status != InstanceStatus::Ready).then_some(at),
             attempts: 0,
             failures: 0,
             due: None,
@@ -105,6 +108,7 @@ impl Activation {
             tokens,
             items: None,
             runs: None,
+            given_up: status == InstanceStatus::Cancelled,
         }
     }
 
@@ -119,6 +123,30 @@ impl Activation {
                 | InstanceStatus::Cancelled
                 | InstanceStatus::Compensated
         )
+    }
+
+    /// Gives it up: it ends at once, and this says so, unless something is under way of which the
+    /// outcome must be known first.
+    pub(crate) fn give_up(&mut self, at: Timestamp) -> bool {
+        self.given_up = true;
+        let acting = matches!(
+            self.status,
+            InstanceStatus::Running | InstanceStatus::Indeterminate
+        );
+        if !acting {
+            self.end(InstanceStatus::Cancelled, at);
+        }
+        !acting
+    }
+
+    /// It ends so: nothing wakes it any more.
+    pub(crate) fn end(&mut self, status: InstanceStatus, at: Timestamp) {
+        self.status = status;
+        self.ended_at = Some(at);
+        self.due = None;
+        self.signal = None;
+        self.approval = None;
+        self.deadline = None;
     }
 
     /// What its items or runs have given so far, once all of them have ended.

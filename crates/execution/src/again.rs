@@ -428,6 +428,9 @@ impl<'m> Copying<'m> {
     fn ended_well(&self, node: u32, number: u32) -> bool {
         let activation = self.ended.state().activation(node, number);
         activation.is_some_and(|activation| match activation.status {
+            // It was given up, and a retry changes nothing about that; whether a restart does is
+            // seen when the node that asked for it runs again.
+            _ if activation.given_up => self.how == Again::Retry,
             InstanceStatus::Skipped => true,
             // What failed with the execution, or stopped it, left by no port.
             InstanceStatus::Succeeded | InstanceStatus::Failed => activation.port.is_some(),
@@ -438,7 +441,9 @@ impl<'m> Copying<'m> {
     /// Whether nothing that fails after this fact is handled.
     fn begins_the_end(&self, fact: &Fact) -> bool {
         match fact {
-            Fact::CancellationRequested { .. } | Fact::StopRequested { .. } => true,
+            Fact::CancellationRequested { .. }
+            | Fact::StopRequested { .. }
+            | Fact::QuitRequested { .. } => true,
             Fact::AttemptFailed {
                 instance,
                 retry_at: None,

@@ -9,7 +9,7 @@ pub use body::{DEFAULT_ROUNDS, MAX_ROUNDS, RoundOutcome, round};
 use compact_str::CompactString;
 use indexmap::IndexMap;
 use nebula_action::{ActionError, ControlKind, Deferred};
-use nebula_core::{ExecutionId, Timestamp, parse_duration};
+use nebula_core::{ExecutionId, NodeId, Timestamp, parse_duration};
 use serde_json::Value;
 
 use crate::{Question, is_signal_name};
@@ -53,6 +53,10 @@ pub enum ControlOutcome {
     },
     /// The execution completes with this output.
     Stop(Value),
+    /// These nodes are given up, and `$json` goes on.
+    Cancel(Vec<NodeId>),
+    /// The execution is given up, for this reason.
+    Quit(String),
     /// The body runs once per element of this list.
     Items(Value),
     /// The body runs in rounds.
@@ -120,6 +124,7 @@ pub fn decide(
         ControlKind::Stop => Ok(ControlOutcome::Stop(
             input.get("output").cloned().unwrap_or(Value::Null),
         )),
+        ControlKind::Cancel => cancel(input),
         ControlKind::ForEach => body::items(input),
         ControlKind::Loop => Ok(ControlOutcome::Rounds),
         ControlKind::Parallel | ControlKind::Race | ControlKind::Try => {
@@ -174,6 +179,24 @@ fn send(input: &Value) -> Result<ControlOutcome, ActionError> {
         payload: input.get("payload").cloned().unwrap_or(Value::Null),
         keep: input.get("keep").and_then(Value::as_bool).unwrap_or(true),
     })
+}
+
+/// Most of it the planner has checked: what is given up stands in the definition as it is.
+fn cancel(input: &Value) -> Result<ControlOutcome, ActionError> {
+    if input.get("execution") == Some(&Value::Bool(true)) {
+        let reason = input.get("reason").and_then(Value::as_str);
+        let reason = reason.unwrap_or("the workflow cancelled itself");
+        return Ok(ControlOutcome::Quit(reason.to_owned()));
+    }
+    let nodes = input.get("nodes").and_then(Value::as_array);
+    let nodes = nodes.into_iter().flatten().map(|node| {
+        let id = node.as_str().and_then(|node| NodeId::new(node).ok());
+        id.ok_or_else(|| {
+            let message = "`nodes` must list ids of nodes";
+            ActionError::invalid_input("CANCEL_TARGET", "/nodes", message)
+        })
+    });
+    Ok(ControlOutcome::Cancel(nodes.collect::<Result<_, _>>()?))
 }
 
 /// The name of a signal or an event.

@@ -158,6 +158,22 @@ pub enum Event {
         /// What the execution gives.
         output: Arc<Value>,
     },
+    /// A control action gives nodes up.
+    Cancels {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which nodes.
+        nodes: Vec<NodeId>,
+        /// Which of its connections carry a live token.
+        taken: Taken,
+    },
+    /// A control action gives the execution up.
+    Quits {
+        /// Which instance.
+        instance: InstanceId,
+        /// What its author says.
+        reason: String,
+    },
     /// The action could not say what became of a lost attempt.
     Unreconciled {
         /// Which instance.

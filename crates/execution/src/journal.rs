@@ -387,6 +387,31 @@ pub enum Fact {
         /// The output.
         output: Arc<Value>,
     },
+    /// `flow.cancel` was reached: these nodes are given up in its run and those around it.
+    NodesCancelled {
+        /// The instance that asked.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which nodes.
+        nodes: Vec<NodeId>,
+        /// Which connections of `main` carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+    },
+    /// Nothing of an instance that was given up is under way any more.
+    InstanceCancelled {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+    },
+    /// `flow.cancel` of the execution was reached: it ends as cancelled.
+    QuitRequested {
+        /// The instance that asked.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// What its author says.
+        reason: String,
+    },
     /// A person must decide.
     Parked {
         /// Why.
@@ -499,7 +524,10 @@ impl Fact {
             | Self::EventEmitted { instance, .. }
             | Self::ApprovalAsked { instance, .. }
             | Self::VoteCast { instance, .. }
-            | Self::StopRequested { instance, .. } => Some(instance),
+            | Self::StopRequested { instance, .. }
+            | Self::NodesCancelled { instance, .. }
+            | Self::InstanceCancelled { instance }
+            | Self::QuitRequested { instance, .. } => Some(instance),
             Self::Unparked { instance, .. } => instance.as_ref(),
             Self::ExecutionStarted(_)
             | Self::SignalReceived(_)

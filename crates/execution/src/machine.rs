@@ -7,6 +7,7 @@
 mod approvals;
 mod backoff;
 mod bodies;
+mod cancelling;
 mod dispatch;
 mod items;
 mod listening;
@@ -53,6 +54,8 @@ pub struct Machine {
     stirred: BTreeSet<u32>,
     /// Frames whose attempts were told to stop.
     stopped: BTreeSet<u32>,
+    /// What was given up and has not ended: something of it is under way.
+    cancelling: BTreeSet<At>,
     asked_output: bool,
     /// Whether [`Event::Begin`] was told.
     begun: bool,
@@ -124,6 +127,7 @@ impl Machine {
             hands: BTreeMap::new(),
             stirred: BTreeSet::new(),
             stopped: BTreeSet::new(),
+            cancelling: BTreeSet::new(),
             asked_output: false,
             begun: false,
             winding_up: false,
@@ -192,7 +196,7 @@ impl Machine {
     pub fn apply(&mut self, entry: &StoredEntry) {
         // Begin finds what is ready in the state.
         self.state
-            .apply(&self.plan, &entry.entry, &mut Fresh::new());
+            .apply(&self.plan, &entry.entry, &mut Fresh::default());
     }
 
     /// Decides what follows from `event`, which happened at `at`. The entries are part of the state
@@ -328,10 +332,13 @@ impl Machine {
             self.stir(&fact);
         }
         let entry = Entry { at: turn.at, fact };
-        let mut fresh = Fresh::new();
+        let mut fresh = Fresh::default();
         self.state.apply(&self.plan, &entry, &mut fresh);
-        for at in fresh {
+        for at in fresh.ready {
             self.make_ready(at.whole());
+        }
+        for at in fresh.cancelled {
+            self.give_up(at, turn);
         }
         turn.decision.entries.push(entry);
     }
@@ -363,6 +370,10 @@ impl Machine {
         let flight = self.flights.remove(&key)?;
         // What waited for it may go on.
         self.stirred.insert(key.at.frame);
+        if self.is_moot(key, flight) {
+            self.stirred.extend(self.state.frames.of_activation(key.at));
+            return None;
+        }
         Some((key, flight))
     }
 
@@ -472,6 +483,12 @@ impl Machine {
                     self.note(Fact::StopRequested { instance, output }, turn);
                 }
             }
+            Event::Cancels {
+                instance,
+                nodes,
+                taken,
+            } => self.cancels(instance, nodes, taken, turn),
+            Event::Quits { instance, reason } => self.quits(instance, reason, turn),
         }
     }
 

@@ -17,7 +17,7 @@ use nebula_action::{
 use nebula_core::{ActionId, Digest, NodeId, WorkflowId};
 use nebula_expression::{Context, Program, Scope};
 use nebula_parameter::{ParamProgram, Parameters, ResolveError};
-use nebula_workflow::{JoinRule, OnError, OnIndeterminate, RetryPolicy};
+use nebula_workflow::{JoinRest, JoinRule, OnError, OnIndeterminate, RetryPolicy};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -26,8 +26,8 @@ use graph::Graph;
 pub use admission::{AdmissionKeyError, PlanAdmission};
 
 /// The newest version of the stored form of plans. 2 brought bodies, loops and admission, 3 control
-/// actions that earlier builds do not know and the longest silence of an attempt; a plan without them
-/// has the version that it had before.
+/// actions, joins and limits that earlier builds do not know; a plan has the least version that has
+/// all of it, so that earlier builds read it where they can.
 pub const PLAN_FORMAT: u32 = 3;
 
 /// What an [`ExecutionPlan`] is made of, and what is stored of it.
@@ -307,7 +307,7 @@ pub enum RequestError {
 fn is_newest(kind: ActionKind) -> bool {
     matches!(
         kind,
-        ActionKind::Control(ControlKind::Emit | ControlKind::Approval)
+        ActionKind::Control(ControlKind::Emit | ControlKind::Approval | ControlKind::Cancel)
     )
 }
 
@@ -342,18 +342,7 @@ impl ExecutionPlan {
             return Err(PlanError::Contradiction("a concurrency is zero"));
         }
         parts.connections.sort_by_key(|connection| connection.from);
-        // A build that knows nothing of these would run the plan without them.
-        let newer =
-            !parts.bodies.is_empty() || !parts.loops.is_empty() || parts.admission.is_some();
-        let newest = parts
-            .nodes
-            .iter()
-            .any(|node| is_newest(node.kind) || node.heartbeat_timeout.is_some());
-        parts.format = match (newest, newer) {
-            (true, _) => 3,
-            (false, true) => 2,
-            (false, false) => 1,
-        };
+        parts.format = format_of(&parts);
         let graph = Graph::new(&parts).map_err(PlanError::Contradiction)?;
         Ok(Self { parts, graph })
     }
@@ -422,6 +411,29 @@ impl ExecutionPlan {
     #[must_use]
     pub fn loop_of(&self, node: u32) -> Option<u32> {
         self.graph.loop_of(node)
+    }
+
+    /// Dense indices of the nodes that are given up when the join of `node` has what it counts to,
+    /// rising: those that lead to it on all of their ways. None, unless it cancels the rest.
+    #[must_use]
+    pub fn cancelled_by(&self, node: u32) -> &[u32] {
+        self.graph.cancelled_by(node)
+    }
+
+    /// Dense indices of the nodes that a node gives up: a `flow.cancel`, or a join that cancels the rest.
+    #[must_use]
+    pub fn gives_up(&self, index: u32) -> Vec<u32> {
+        let node = self.node(index);
+        let named = match node.kind {
+            ActionKind::Control(ControlKind::Cancel) => node.parameters.resolved.get("nodes"),
+            _ => None,
+        };
+        let named = named.and_then(ParamProgram::as_literal);
+        let named = named.and_then(Value::as_array).into_iter().flatten();
+        let named = named.filter_map(|name| self.index_of(name.as_str()?));
+        named
+            .chain(self.cancelled_by(index).iter().copied())
+            .collect()
     }
 
     /// Dense indices of the connections that leave a loop.
@@ -521,6 +533,23 @@ impl ExecutionPlan {
             }
         }
         Ok(requests)
+    }
+}
+
+/// The least version of the stored form that has all of these parts: a build that knows nothing of
+/// them would run the plan without them.
+fn format_of(parts: &PlanParts) -> u32 {
+    let third = |node: &PlanNode| {
+        let cancels = |(_, rest)| rest == JoinRest::Cancel;
+        is_newest(node.kind)
+            || node.heartbeat_timeout.is_some()
+            || node.join.threshold().is_some_and(cancels)
+    };
+    let second = !parts.bodies.is_empty() || !parts.loops.is_empty() || parts.admission.is_some();
+    match (parts.nodes.iter().any(third), second) {
+        (true, _) => 3,
+        (false, true) => 2,
+        (false, false) => 1,
     }
 }
 

@@ -47,6 +47,8 @@ pub enum Ending {
     Timeout,
     /// `flow.stop` was reached.
     Stop(Arc<Value>),
+    /// `flow.cancel` of the execution was reached.
+    Quit(String),
 }
 
 /// How an execution ended.
@@ -62,8 +64,14 @@ struct End {
     failure: Option<Failure>,
 }
 
-/// Activations whose inputs have just become complete.
-pub(crate) type Fresh = Vec<At>;
+/// What an entry has just changed for the holder.
+#[derive(Debug, Default)]
+pub(crate) struct Fresh {
+    /// Activations whose inputs are complete.
+    pub(crate) ready: Vec<At>,
+    /// Activations that were given up after they had begun: ended, or with something under way.
+    pub(crate) cancelled: Vec<At>,
+}
 
 impl ExecutionState {
     /// The state before the first entry.

@@ -21,7 +21,7 @@ use crate::{
     Activation, At, ExecutionPlan, InstanceStatus, Taken,
     state::{Frame, Fresh},
 };
-pub(crate) use looping::{Looping, is_beyond};
+pub(crate) use looping::{Looping, is_beyond, round};
 
 /// One token on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,24 +99,37 @@ pub(crate) fn emit(
     at: Timestamp,
     fresh: &mut Fresh,
 ) {
-    let mut moving = Moving {
-        number: from.frame,
-        at,
-        arrived: VecDeque::new(),
-        stirred: BTreeSet::new(),
-    };
-    if let Some(number) = plan.loop_of(from.node) {
-        looping::ended(frame, number);
-        moving.stirred.insert(number);
-    }
+    let mut moving = Moving::new(from.frame, at);
+    moving.ended(frame, plan, from.node);
     send(frame, plan, (from.node, from.number), through, &mut moving);
+    come_to_rest(frame, plan, &mut moving, fresh);
+}
+
+/// Gives nodes of a frame up, each up to and including one of its activations: what is open of
+/// them ends, or is marked where an attempt, a body or a question is under way; what has not begun
+/// never does. Dead tokens follow.
+pub(crate) fn give_up(
+    frame: &mut Frame,
+    plan: &ExecutionPlan,
+    number: u32,
+    nodes: &[(u32, u32)],
+    at: Timestamp,
+    fresh: &mut Fresh,
+) {
+    let mut moving = Moving::new(number, at);
+    cancel(frame, plan, nodes, &mut moving, fresh);
+    come_to_rest(frame, plan, &mut moving, fresh);
+}
+
+/// Lets tokens move until each of them waits.
+fn come_to_rest(frame: &mut Frame, plan: &ExecutionPlan, moving: &mut Moving, fresh: &mut Fresh) {
     loop {
-        arrive(frame, plan, &mut moving, fresh);
+        arrive(frame, plan, moving, fresh);
         // Only when everything else has come to rest: whatever a round may get, it has by then.
         let Some(number) = moving.stirred.pop_first() else {
             return;
         };
-        looping::go_on(frame, plan, number, &mut moving, fresh);
+        looping::go_on(frame, plan, number, moving, fresh);
     }
 }
 
@@ -132,26 +145,122 @@ struct Moving {
     stirred: BTreeSet<u32>,
 }
 
+impl Moving {
+    fn new(number: u32, at: Timestamp) -> Self {
+        Self {
+            number,
+            at,
+            arrived: VecDeque::new(),
+            stirred: BTreeSet::new(),
+        }
+    }
+
+    /// An activation of a node has ended: with it, a round may be over.
+    fn ended(&mut self, frame: &mut Frame, plan: &ExecutionPlan, node: u32) {
+        if let Some(number) = plan.loop_of(node) {
+            looping::ended(frame, number);
+            self.stirred.insert(number);
+        }
+    }
+}
+
 /// Lets the joins fire, or pass death on, that tokens have arrived at.
 fn arrive(frame: &mut Frame, plan: &ExecutionPlan, moving: &mut Moving, fresh: &mut Fresh) {
     while let Some(edge) = moving.arrived.pop_front() {
         let node = plan.connections[edge as usize].to;
         while let Some(joined) = join(frame, plan, node, edge) {
             match joined {
-                Joined::Live(tokens) => {
-                    activate(frame, plan, (moving.number, node), tokens, moving.at, fresh);
-                }
+                Joined::Live(tokens) => arm(frame, plan, node, tokens, moving, fresh),
                 Joined::Dead => {
-                    let skipped = Activation::new(InstanceStatus::Skipped, moving.at, Live::new());
-                    let activations = &mut frame.node_mut(node).activations;
-                    activations.push(skipped);
-                    let number = activations.len() as u32;
-                    if let Some(within) = plan.loop_of(node) {
-                        looping::begun(frame, within);
-                        moving.stirred.insert(within);
-                    }
-                    send(frame, plan, (node, number), None, moving);
+                    pass_over(
+                        frame,
+                        plan,
+                        node,
+                        InstanceStatus::Skipped,
+                        Live::new(),
+                        moving,
+                    );
                 }
+            }
+        }
+    }
+}
+
+/// Activates a node that tokens have reached, unless it was given up. With a join that cancels the
+/// rest, what could only have brought it more is given up.
+fn arm(
+    frame: &mut Frame,
+    plan: &ExecutionPlan,
+    node: u32,
+    tokens: Live,
+    moving: &mut Moving,
+    fresh: &mut Fresh,
+) {
+    let number = frame.node(node).activations.len() as u32 + 1;
+    if frame.is_given_up(node, number) {
+        pass_over(frame, plan, node, InstanceStatus::Cancelled, tokens, moving);
+        return;
+    }
+    activate(frame, plan, (moving.number, node), tokens, moving.at, fresh);
+    let rest = plan.cancelled_by(node);
+    if !rest.is_empty() {
+        // In a loop, the activation of each node has the number of its round.
+        let within = plan.loop_of(node);
+        let of_round = |of: &u32| within.is_some() && plan.loop_of(*of) == within;
+        let last = |of: &u32| if of_round(of) { number } else { u32::MAX };
+        let rest: Vec<_> = rest.iter().map(|of| (*of, last(of))).collect();
+        cancel(frame, plan, &rest, moving, fresh);
+    }
+}
+
+/// An activation that ends as it begins: nothing lives that leads to it, or it was given up.
+fn pass_over(
+    frame: &mut Frame,
+    plan: &ExecutionPlan,
+    node: u32,
+    status: InstanceStatus,
+    tokens: Live,
+    moving: &mut Moving,
+) {
+    let activations = &mut frame.node_mut(node).activations;
+    activations.push(Activation::new(status, moving.at, tokens));
+    let number = activations.len() as u32;
+    if let Some(within) = plan.loop_of(node) {
+        looping::begun(frame, within);
+        moving.stirred.insert(within);
+    }
+    send(frame, plan, (node, number), None, moving);
+}
+
+/// Gives nodes up: see [`give_up`].
+fn cancel(
+    frame: &mut Frame,
+    plan: &ExecutionPlan,
+    nodes: &[(u32, u32)],
+    moving: &mut Moving,
+    fresh: &mut Fresh,
+) {
+    // All of them first: what one sends must begin none of the others.
+    for (node, last) in nodes {
+        let known = frame.given_up.entry(*node).or_default();
+        *known = (*known).max(*last);
+    }
+    for (node, last) in nodes {
+        let there = frame.node(*node).activations.len() as u32;
+        for number in 1..=there.min(*last) {
+            let activation = &mut frame.node_mut(*node).activations[number as usize - 1];
+            if activation.has_ended() || activation.given_up {
+                continue;
+            }
+            fresh.cancelled.push(At {
+                frame: moving.number,
+                node: *node,
+                number,
+            });
+            if activation.give_up(moving.at) {
+                frame.open -= 1;
+                moving.ended(frame, plan, *node);
+                send(frame, plan, (*node, number), None, moving);
             }
         }
     }
@@ -217,7 +326,7 @@ fn activate(
 ) {
     let activations = &mut frame.node_mut(node).activations;
     activations.push(Activation::new(InstanceStatus::Ready, at, tokens));
-    fresh.push(At {
+    fresh.ready.push(At {
         frame: number,
         node,
         number: activations.len() as u32,

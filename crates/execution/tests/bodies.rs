@@ -6,6 +6,7 @@ mod rig;
 use std::sync::Arc;
 
 use nebula_action::{ActionKind, ControlKind, EffectClass};
+use nebula_core::NodeId;
 use nebula_execution::{
     ExecutionPlan, InstanceId, PlanBody, PlanConnection, PlanHandler, PlanNode, PlanOutput, Status,
     Taken, UnparkDecision,
@@ -34,6 +35,8 @@ struct Seedling {
     items: u32,
     window: u32,
     waits: bool,
+    /// Picks nodes beside it or around it that it gives up.
+    cancels: Option<u16>,
     taken: bool,
     catches: bool,
     acts: Vec<Act>,
@@ -86,13 +89,17 @@ fn seedlings() -> impl Strategy<Value = Seedling> {
         on_indeterminate,
         0..4_u32,
         1..4_u32,
-        proptest::bool::weighted(0.15),
+        (
+            proptest::bool::weighted(0.15),
+            proptest::option::weighted(0.2, any::<u16>()),
+        ),
         proptest::bool::weighted(0.8),
         any::<bool>(),
         proptest::collection::vec(act, 1..4),
     );
     (place, how).prop_map(|((parent, before, kind, held), how)| {
-        let (effect, on_error, on_indeterminate, items, window, waits, taken, catches, acts) = how;
+        let (effect, on_error, on_indeterminate, items, window, how, taken, catches, acts) = how;
+        let (waits, cancels) = how;
         Seedling {
             parent,
             before,
@@ -104,6 +111,7 @@ fn seedlings() -> impl Strategy<Value = Seedling> {
             items,
             window,
             waits,
+            cancels,
             taken,
             catches,
             acts,
@@ -132,6 +140,35 @@ impl Tree {
         parents.collect()
     }
 
+    /// Whether a node is held back until it is called: what runs in any case, or a handler.
+    fn held(&self, parents: &[Option<usize>], of: usize) -> Option<bool> {
+        let inside = parents[of].map(|owner| self.nodes[owner].kind);
+        let first = parents.iter().position(|parent| *parent == parents[of]) == Some(of);
+        self.nodes[of]
+            .held
+            .filter(|_| inside == Some(Some(ControlKind::Try)) && !first)
+    }
+
+    /// The nodes that one gives up: none of those whose bodies it stands in, and no handler.
+    fn given_up_by(&self, parents: &[Option<usize>], of: usize) -> Vec<usize> {
+        let Some(pick) = self.nodes[of].cancels.map(usize::from) else {
+            return Vec::new();
+        };
+        let owners: Vec<_> = std::iter::successors(parents[of], |it| parents[*it]).collect();
+        let around = |it: &usize| {
+            let beside = parents[*it] == parents[of];
+            beside || owners.iter().any(|owner| parents[*it] == parents[*owner])
+        };
+        let apart = |it: &usize| *it == of || owners.contains(it);
+        let there = (0..self.nodes.len()).filter(|it| around(it) && !apart(it));
+        let there = there.filter(|it| self.held(parents, *it).is_none());
+        let there: Vec<_> = there.collect();
+        match there.len() {
+            0 => Vec::new(),
+            many => vec![there[pick % many], there[pick / 7 % many]],
+        }
+    }
+
     fn plan(&self) -> Arc<ExecutionPlan> {
         let parents = self.parents();
         let children = |of: Option<usize>| {
@@ -151,13 +188,7 @@ impl Tree {
         }
         let place = |of: usize| order.iter().position(|it| *it == of).unwrap() as u32;
         let has_body = |of: usize| bodies.iter().any(|(owner, ..)| *owner == of);
-        let held = |of: usize| {
-            let inside = parents[of].map(|owner| self.nodes[owner].kind);
-            let first = children(parents[of])[0] == of;
-            self.nodes[of]
-                .held
-                .filter(|_| inside == Some(Some(ControlKind::Try)) && !first)
-        };
+        let held = |of: usize| self.held(&parents, of);
         let nodes: Vec<PlanNode> = order
             .iter()
             .map(|index| {
@@ -168,6 +199,9 @@ impl Tree {
                 node.concurrency = it.window;
                 match it.kind.filter(|_| has_body(*index)) {
                     Some(kind) => node.kind = ActionKind::Control(kind),
+                    None if !self.given_up_by(&parents, *index).is_empty() => {
+                        node.kind = ActionKind::Control(ControlKind::Cancel);
+                    }
                     None if it.waits => node.kind = ActionKind::Control(ControlKind::Wait),
                     None => node.effect = it.effect,
                 }
@@ -249,7 +283,16 @@ impl Script for Tree {
         let it = self.of(node);
         let index: usize = node[1..].parse().unwrap();
         let has_body = it.kind.is_some() && self.parents().contains(&Some(index));
-        it.waits && !has_body
+        let cancels = !self.given_up_by(&self.parents(), index).is_empty();
+        it.waits && !has_body && !cancels
+    }
+
+    fn cancels(&self, node: &str) -> Vec<NodeId> {
+        let index: usize = node[1..].parse().unwrap();
+        let nodes = self.given_up_by(&self.parents(), index).into_iter();
+        nodes
+            .map(|it| NodeId::new(format!("n{it}")).unwrap())
+            .collect()
     }
 
     fn catches(&self, node: &str) -> bool {
@@ -313,6 +356,8 @@ proptest! {
     fn without_failures_every_body_is_closed_and_a_crash_changes_no_output(mut tree in trees()) {
         for node in &mut tree.nodes {
             node.acts = vec![Act::Succeed];
+            // What has begun by then depends on who comes first.
+            node.cancels = None;
             node.on_indeterminate = OnIndeterminate::Retry;
             if node.kind == Some(ControlKind::Race) {
                 node.kind = Some(ControlKind::Parallel);

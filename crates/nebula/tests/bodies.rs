@@ -288,3 +288,26 @@ fn watchers_are_told_once() {
         )
     );
 }
+
+#[test]
+fn nodes_are_given_up() {
+    check(
+        &example("remind-until-paid"),
+        Value::Null,
+        "completed false | paid:succeeded enough:succeeded remind:cancelled send:skipped done:succeeded",
+    );
+    check(
+        "nodes: [{ id: k, action: flow.cancel, parameters: { execution: true, reason: enough } }, { id: a, action: data.set }]\nconnections: []",
+        Value::Null,
+        "cancelled null | k:succeeded a:cancelled",
+    );
+}
+
+#[test]
+fn a_join_gives_the_rest_up() {
+    check(
+        &example("first-of-three"),
+        Value::Null,
+        r#"completed "cancelled" | north:cancelled south:succeeded west:cancelled take:succeeded"#,
+    );
+}

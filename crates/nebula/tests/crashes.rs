@@ -288,6 +288,49 @@ output: "{{ $nodes.end.result.label }}"
     cut_off: &[],
 };
 
+/// Nodes that are given up: before they begin, while they wait, while they act outside, with their
+/// bodies and lists; and by a join that has enough.
+const CANCELS: Flow = Flow {
+    yaml: r#"
+nodes:
+  - { id: a, action: data.set, parameters: { n: "{{ $input.n }}" } }
+  - { id: bill, action: test.idempotent, parameters: { label: bill } }
+  - { id: soon, action: flow.wait, parameters: { for: 10s } }
+  - { id: enough, action: flow.cancel, parameters: { nodes: [long, hangs, list, body, early] } }
+  - { id: long, action: flow.wait, parameters: { for: 1h } }
+  - { id: hangs, action: test.idempotent, parameters: { label: hangs, hang: true } }
+  - { id: list, action: test.keyed, for_each: "[1, 2, 3]", concurrency: 2, parameters: { label: "list {{ $item }}", hang: true } }
+  - id: body
+    action: flow.try
+    parameters: { finally: swept }
+    body:
+      nodes:
+        - { id: paid, action: test.keyed, parameters: { label: paid } }
+        - { id: far, action: flow.wait, parameters: { for: 1h } }
+        - { id: swept, action: test.keyed, parameters: { label: never } }
+  - { id: later, action: flow.wait, parameters: { for: 20s } }
+  - { id: early, action: test.keyed, parameters: { label: never } }
+  - { id: end, action: test.keyed, parameters: { label: end } }
+  - { id: slow, action: flow.wait, parameters: { for: 2h } }
+  - { id: won, action: data.set, join: { count: 1, rest: cancel }, parameters: { by: "{{ $json.label }}" } }
+connections:
+  - a -> bill -> soon -> enough -> end
+  - a -> long -> end
+  - a -> hangs -> end
+  - a -> list -> end
+  - a -> body -> end
+  - a -> later -> early -> end
+  - a -> slow -> won
+  - { from: soon, to: won }
+output: "{{ $nodes.end.result.label }}"
+"#,
+    gives: r#"completed "end" | a:succeeded bill:succeeded soon:succeeded enough:succeeded long:cancelled hangs:cancelled list:cancelled body:cancelled later:succeeded early:cancelled end:succeeded slow:cancelled won:succeeded"#,
+    failing: &[],
+    happen: &["bill", "hangs", "list 1", "list 2", "paid", "end"],
+    once: &[],
+    cut_off: &[],
+};
+
 impl Flow {
     /// Compares what comes of it after a crash at each call of the store with what comes without.
     fn check(&self) {
@@ -453,4 +496,9 @@ fn an_at_most_once_effect_never_happens_twice_whatever_dies_when() {
             }
         }
     }
+}
+
+#[test]
+fn a_crash_at_any_call_brings_back_nothing_that_was_given_up() {
+    CANCELS.check();
 }

@@ -14,7 +14,7 @@ use nebula_workflow::{
 };
 
 use crate::{
-    PlanSettings, codes,
+    PlanSettings, cancels, codes,
     expressions::{self, MainInputs, Place, Reads},
     flat::Flat,
     graph::Graph,
@@ -67,7 +67,10 @@ pub fn plan(
     let plan = plan
         .filter(|_| !failed)
         .and_then(|parts| match ExecutionPlan::new(parts) {
-            Ok(plan) => Some(plan),
+            Ok(plan) => {
+                cancels::idle(&Flat::new(definition), &plan, &mut diagnostics);
+                Some(plan)
+            }
             Err(error) => {
                 let hint = "read the definition with its own reader, which says where";
                 let problem = Diagnostic::error(codes::CONTRADICTION, "", error.to_string());
@@ -130,8 +133,10 @@ impl<'a> Builder<'a> {
             self.beside_the_cycle(catalog);
             return None;
         };
+        self.cancels(&actions, &held);
         let bodies = self.plan_bodies(&graph, &held);
         let rates = graph.rates(&self.flat, &mut self.diagnostics);
+        self.rests(&rates);
         let priorities = graph.priorities(&self.flat);
         let ancestry = graph.ancestry(&self.flat, &held);
         let mut main_inputs = vec![MainInputs::default(); count];

@@ -30,6 +30,7 @@ pub(crate) const ALWAYS_FAILS: &str = "PLAN_ALWAYS_FAILS";
 pub(crate) const LIMIT_UNUSED: &str = "PLAN_LIMIT_UNUSED";
 pub(crate) const BODY: &str = "PLAN_BODY";
 pub(crate) const HANDLER: &str = "PLAN_HANDLER";
+pub(crate) const CANCEL: &str = "PLAN_CANCEL";
 pub(crate) const TRIGGERS: &str = "PLAN_TRIGGERS_NOT_FIRED";
 
 const CODES: &[(&str, &str)] = &[
@@ -107,6 +108,10 @@ const CODES: &[(&str, &str)] = &[
     (
         HANDLER,
         "a handler is no node of the body, or is reached from elsewhere",
+    ),
+    (
+        CANCEL,
+        "a node cancels what it cannot, or a join cancels the rest and nothing is, or not clearly",
     ),
     (
         TRIGGERS,

@@ -47,6 +47,7 @@
 
 mod bodies;
 mod build;
+mod cancels;
 mod capabilities;
 mod codes;
 mod expressions;

@@ -17,7 +17,7 @@ use nebula_workflow::{
 };
 use serde_json::{Value, json};
 
-use crate::lookup::metadata;
+use crate::{cancels, lookup::metadata};
 
 /// The action that stands in the place of a node whose own parameters may read what is left out.
 const STAND_IN: &str = "data.set";
@@ -311,6 +311,12 @@ impl<'t> Cut<'t> {
         }
         let unused = |id: &&NodeId| index(id).is_none_or(|at| !self.pinned.contains_key(&at));
         tried.unused = self.trial.pins.keys().filter(unused).cloned().collect();
+        let kept = nodes.iter().map(|node| node.id.clone());
+        let kept = kept.chain(self.plan.nodes.iter().enumerate().filter_map(|(at, node)| {
+            (self.plan.extent_of(at as u32) != 0).then(|| node.id.clone())
+        }));
+        let kept = kept.collect();
+        cancels::leave_out(&mut nodes, self.plan, &kept);
         definition.nodes = nodes;
         definition.connections = connections;
         definition.output = Some(self.result());

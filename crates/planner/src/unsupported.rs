@@ -1,6 +1,6 @@
 //! Fields of the format that this version keeps and cannot run.
 
-use nebula_workflow::{Diagnostic, JoinRest, WorkflowDefinition};
+use nebula_workflow::{Diagnostic, WorkflowDefinition};
 
 use crate::{codes, flat::Flat};
 
@@ -64,14 +64,6 @@ pub(crate) fn check(
                 "`each_item` beside `for_each`",
                 "keep one of them",
             ));
-        }
-        if node
-            .join
-            .threshold()
-            .is_some_and(|(_, rest)| rest == JoinRest::Cancel)
-        {
-            let hint = "write `rest: absorb`: the rest then runs on without effect";
-            diagnostics.push(refuse(at("join"), "`rest: cancel`", hint));
         }
         if !node.credentials.is_empty() {
             let message = "credentials cannot be resolved by this version".to_owned();

@@ -372,12 +372,6 @@ fn what_this_version_cannot_run_is_refused() {
         ],
     );
     check(
-        "nodes: [{ id: a, action: data.set }, { id: b, action: data.set, join: { count: 1, rest: cancel } }]",
-        &[
-            "PLAN_UNSUPPORTED /nodes/1/join: `rest: cancel` cannot be run by this version (write `rest: absorb`: the rest then runs on without effect)",
-        ],
-    );
-    check(
         r#"triggers: [{ id: t, type: cron, schedule: "0 3 * * *" }]
 nodes: [{ id: a, action: data.set }]"#,
         &[
@@ -476,6 +470,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: flow.wait, parameters: { for: 1h }, timeout: 5s }]",
     "nodes: [{ id: a, action: data.set, when: null.x }]",
     "nodes: [{ id: a, action: flow.parallel }]",
+    "nodes: [{ id: a, action: flow.cancel, parameters: { nodes: [a] } }]",
     "nodes: [{ id: a, action: flow.try, parameters: { finally: b }, body: { nodes: [{ id: c, action: data.set }] } }]",
 ];
 

@@ -114,6 +114,38 @@ nodes:
 }
 
 #[test]
+fn actions_that_name_nodes_follow() {
+    check(
+        "
+nodes:
+- { id: «», action: data.set }
+- { id: fetched, action: data.set }
+- { id: k, action: flow.cancel, parameters: { nodes: [fetched, \"«»\"] } }
+- { id: l, action: data.set, parameters: { nodes: [fetch] } }
+",
+    );
+    check(
+        "
+nodes:
+- id: a
+  action: flow.try
+  parameters: { catch: { b: $json.code == 'fetch', «»: $json.code == 'B' }, finally: c }
+  body:
+    nodes: [{ id: «», action: data.set }, { id: b, action: data.set }, { id: c, action: data.set }, { id: d, action: data.set }]
+",
+    );
+    check(
+        "
+nodes:
+- id: a
+  action: flow.try
+  parameters: { finally: '«»' }
+  body: { nodes: [{ id: b, action: data.set }, { id: «», action: data.set }] }
+",
+    );
+}
+
+#[test]
 fn the_style_of_each_text_is_kept() {
     check(
         "

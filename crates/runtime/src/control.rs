@@ -52,6 +52,8 @@ impl Drive {
                     output: Arc::new(output),
                 });
             }
+            Ok(ControlOutcome::Cancel(nodes)) => self.cancel_nodes(instance, nodes),
+            Ok(ControlOutcome::Quit(reason)) => self.tell(Event::Quits { instance, reason }),
             Ok(ControlOutcome::Items(list)) => self.opens(instance, list),
             Ok(ControlOutcome::Rounds) => self.tell(Event::Enters {
                 instance,

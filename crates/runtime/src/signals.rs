@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use nebula_action::{ActionError, ErrorClass, PORT_MAIN};
-use nebula_core::ExecutionId;
+use nebula_core::{ExecutionId, NodeId};
 use nebula_execution::{
     Entry, Event, Fact, InstanceId, NamedSignal, NamedSignalError, Signal, Taken, check_payload,
 };
@@ -88,6 +88,18 @@ impl Drive {
         evaluate::taken(&self.machine, instance, PORT_MAIN, clock, |scope| {
             scope.after_success(instance, json, PORT_MAIN)
         })
+    }
+
+    /// Gives nodes up, and evaluates what follows from it.
+    pub(crate) fn cancel_nodes(&mut self, instance: InstanceId, nodes: Vec<NodeId>) {
+        match self.passes_on(&instance) {
+            Ok(taken) => self.tell(Event::Cancels {
+                instance,
+                nodes,
+                taken,
+            }),
+            Err(error) => self.failed_with(instance, error, 0),
+        }
     }
 }
 

@@ -81,6 +81,18 @@ pub enum EventKind {
         /// Which instance.
         instance: InstanceId,
     },
+    /// A node gave others up.
+    NodesCancelled {
+        /// The instance that did.
+        instance: InstanceId,
+        /// Which nodes.
+        nodes: Vec<NodeId>,
+    },
+    /// Nothing of an instance that was given up is under way any more.
+    NodeCancelled {
+        /// Which instance.
+        instance: InstanceId,
+    },
     /// Nobody knows whether the attempt changed the outside.
     NodeIndeterminate {
         /// Which instance.
@@ -269,7 +281,17 @@ fn kind(fact: &Fact) -> EventKind {
         | Fact::TimerFired { instance, .. }
         | Fact::SignalTaken { instance, .. }
         | Fact::SignalSent { instance, .. }
-        | Fact::StopRequested { instance, .. } => EventKind::NodeSucceeded {
+        | Fact::StopRequested { instance, .. }
+        | Fact::QuitRequested { instance, .. } => EventKind::NodeSucceeded {
+            instance: instance.clone(),
+        },
+        Fact::NodesCancelled {
+            instance, nodes, ..
+        } => EventKind::NodesCancelled {
+            instance: instance.clone(),
+            nodes: nodes.clone(),
+        },
+        Fact::InstanceCancelled { instance } => EventKind::NodeCancelled {
             instance: instance.clone(),
         },
         Fact::AttemptFailed {

@@ -39,6 +39,10 @@ pub(super) fn flowchart(plan: &ExecutionPlan) -> String {
             connection.from, connection.to
         ));
     }
+    for index in 0..plan.nodes.len() as u32 {
+        let cancels = plan.gives_up(index).into_iter();
+        lines.extend(cancels.map(|node| format!("    n{index} -. cancels .-> n{node}")));
+    }
     lines.push("    classDef writes stroke-width:2px".to_owned());
     lines.push("    classDef once stroke-width:3px,stroke-dasharray:6 3".to_owned());
     for (class, chosen) in [("once", true), ("writes", false)] {

@@ -116,6 +116,7 @@ fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> 
         "for_each": node.for_each.as_ref().map(Program::source),
         "concurrency": node.concurrency,
         "join": join(node.join),
+        "cancels": cancels(plan, index),
         "attempts": node.retry.max_attempts,
         "timeout": duration_text(node.timeout),
         "heartbeat_timeout": node.heartbeat_timeout.map(duration_text),
@@ -146,6 +147,12 @@ fn after(plan: &ExecutionPlan, index: u32) -> Vec<String> {
         }
     }
     ids
+}
+
+/// The ids of the nodes that this one gives up: a `flow.cancel`, or a join that cancels the rest.
+pub(super) fn cancels(plan: &ExecutionPlan, index: u32) -> Vec<&str> {
+    let nodes = plan.gives_up(index).into_iter();
+    nodes.map(|node| plan.node(node).id.as_str()).collect()
 }
 
 /// What a crash in the middle of the node means.

@@ -9,7 +9,7 @@ use nebula_workflow::{JoinRule, OnError, WorkflowDefinition};
 use serde_json::Value;
 
 use crate::{
-    commands::plan::{capabilities, handler, join, output, repeats, requires},
+    commands::plan::{cancels, capabilities, handler, join, output, repeats, requires},
     console::{Colours, Paint},
     definition::counted,
     table::table,
@@ -189,6 +189,11 @@ fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
             Value::String(rule) => format!("join {rule}"),
             other => format!("join {other}"),
         });
+    }
+    let cancels = cancels(plan, index);
+    if !cancels.is_empty() {
+        let cancels: Vec<_> = cancels.into_iter().map(str::to_owned).collect();
+        notes.push(format!("cancels {}", shortened(&cancels)));
     }
     for edge in plan.incoming(index) {
         if let Some(condition) = &plan.connections[*edge as usize].condition {

@@ -244,6 +244,16 @@ fn words(fact: &Fact) -> String {
         Fact::StopRequested { instance, output } => {
             format!("{instance}: stops the execution with {}", value(output))
         }
+        Fact::NodesCancelled {
+            instance, nodes, ..
+        } => {
+            let nodes: Vec<_> = nodes.iter().map(ToString::to_string).collect();
+            format!("{instance}: cancels {}", shortened(&nodes.join(", ")))
+        }
+        Fact::InstanceCancelled { instance } => format!("{instance}: is cancelled"),
+        Fact::QuitRequested { instance, reason } => {
+            format!("{instance}: cancels the execution: {}", shortened(reason))
+        }
         other => of_all(other),
     }
 }

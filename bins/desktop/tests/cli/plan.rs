@@ -198,3 +198,33 @@ fn a_body_is_reported_by_the_path_of_its_nodes() {
     assert_eq!(nodes["orders/done"][1]["instance"], "orders[1]/done");
     assert_eq!(nodes["orders/done"][1]["activation"], 2);
 }
+
+#[test]
+fn what_is_cancelled_is_shown() {
+    let user = User::new();
+    user.write(
+        "w.yaml",
+        "nodes:
+  - { id: quick, action: data.set }
+  - { id: slow, action: flow.wait, parameters: { for: 1h } }
+  - { id: enough, action: flow.cancel, parameters: { nodes: [slow] } }
+  - { id: first, action: data.set, join: { count: 1, rest: cancel } }
+connections: [quick -> enough, quick -> first, slow -> first]
+",
+    );
+    let plan = user.nebula(&["plan", "w.yaml"]).exits(0).json();
+    let nodes = plan["nodes"].as_array().unwrap();
+    let cancels = nodes.iter().map(|node| (&node["id"], &node["cancels"]));
+    let cancels: Vec<_> = cancels.filter(|(_, it)| **it != json!([])).collect();
+    let slow = json!(["slow"]);
+    let (enough, first) = (json!("enough"), json!("first"));
+    assert_eq!(cancels, [(&enough, &slow), (&first, &slow)]);
+    let text = user
+        .nebula(&["plan", "w.yaml", "--format", "text"])
+        .exits(0);
+    assert!(text.out.contains("cancels slow"), "{}", text.out);
+    let chart = user
+        .nebula(&["plan", "w.yaml", "--format", "mermaid"])
+        .exits(0);
+    assert!(chart.out.contains("n2 -. cancels .-> n1"), "{}", chart.out);
+}

@@ -23,6 +23,8 @@ fn every_action_is_taken_by_the_registry() {
             "data.map",
             "data.set",
             "data.sort",
+            "flow.cancel",
+            "flow.emit",
             "flow.fail",
             "flow.for_each",
             "flow.if",
@@ -103,7 +105,9 @@ fn interpret(kind: ControlKind, metadata: &ActionMetadata, example: &Example) ->
             });
             (port.to_owned(), json)
         }
-        ControlKind::Wait | ControlKind::Signal | ControlKind::Emit => ("main".to_owned(), json),
+        ControlKind::Wait | ControlKind::Signal | ControlKind::Emit | ControlKind::Cancel => {
+            ("main".to_owned(), json)
+        }
         // What people say is in no parameter.
         ControlKind::Approval => {
             let decided = example.output["decision"].as_str().unwrap();

@@ -144,10 +144,19 @@ impl Machine {
             let ending = self.outermost_ending(frame);
             match (ending, self.state.frames.get(frame)) {
                 (Some(ending), _) => self.stop_run(ending, turn),
-                (None, Some(run)) if frame != TOP && run.open == 0 => self.finish_run(frame, turn),
+                // What was given up may have ended before its attempts have said so.
+                (None, Some(run)) if frame != TOP && run.open == 0 && !self.has_flights(frame) => {
+                    self.finish_run(frame, turn);
+                }
                 _ => {}
             }
         }
+    }
+
+    /// Whether commands of instances in a frame have not been answered.
+    fn has_flights(&self, frame: u32) -> bool {
+        let keys = Key::of_frame(frame)..Key::of_frame(frame + 1);
+        self.flights.range(keys).next().is_some()
     }
 
     /// The outermost run that is about to end before its tokens have come to rest, of those that
@@ -186,7 +195,7 @@ impl Machine {
         let acting = |frame: &u32| {
             let keys = Key::of_frame(*frame)..Key::of_frame(*frame + 1);
             let asked = self.timers.iter().filter(|(_, key)| keys.contains(key));
-            self.flights.range(keys.clone()).next().is_some()
+            self.has_flights(*frame)
                 || asked
                     .clone()
                     .any(|(_, key)| self.lost_attempt(*key).is_some())
@@ -215,11 +224,7 @@ impl Machine {
     fn forget(&mut self, frame: u32) {
         let ours = |key: &Key| key.at.frame == frame;
         self.drop_waiting(ours);
-        self.listening.retain(|_, keys| {
-            keys.retain(|(_, key)| !ours(key));
-            !keys.is_empty()
-        });
-        self.asking.retain(|key| !ours(key));
+        self.unlisten(ours);
         self.hands.retain(|at, _| at.frame != frame);
     }
 
@@ -288,7 +293,11 @@ impl Machine {
         let (Some(owner), Some(body)) = (run.owner, run.body(&self.plan)) else {
             return;
         };
-        let mut always = body.handlers.iter().filter(|handler| handler.always);
+        let given_up = matches!(run.ending, Some(FrameEnding::Dropped));
+        let mut always = body
+            .handlers
+            .iter()
+            .filter(|handler| handler.always && !given_up);
         if let Some(last) = always.find(|handler| !run.was_called(handler.node)) {
             let node = self.plan.node(last.node).id.clone();
             self.call(frame, node, turn);
@@ -329,7 +338,7 @@ impl Machine {
         let Some(runs) = activation.and_then(|it| it.runs.as_deref()) else {
             return;
         };
-        if self.state.is_ending(at.frame) {
+        if self.state.is_ending(at.frame) || self.is_given_up(at) {
             return;
         }
         if self.state.frames.of_activation(at).next().is_some() {

@@ -30,6 +30,9 @@ impl Machine {
         self.take_decisions(turn);
         self.fire_timers(turn);
         self.close_bodies(turn);
+        while self.settle_given_up(turn) {
+            self.close_bodies(turn);
+        }
         while self.flights.len() < self.plan.concurrency as usize
             && let Some(ready) = self.ready.pop()
         {
@@ -200,7 +203,9 @@ impl Machine {
         }
         let fact = match self.state.ending().cloned() {
             Some(Ending::Fail(error)) => Fact::ExecutionFailed { error },
-            Some(Ending::Cancel(reason)) => Fact::ExecutionCancelled { reason },
+            Some(Ending::Cancel(reason) | Ending::Quit(reason)) => {
+                Fact::ExecutionCancelled { reason }
+            }
             Some(Ending::Timeout) => Fact::ExecutionTimedOut,
             Some(Ending::Stop(output)) => Fact::ExecutionCompleted { output },
             None => return,

@@ -134,11 +134,17 @@ impl Machine {
         self.ask(key, Task::Expire, 1, Command::Expire { instance }, turn);
     }
 
-    fn stop_listening(&mut self, key: Key) {
+    /// These wait for no signal any more.
+    pub(super) fn unlisten(&mut self, ours: impl Fn(&Key) -> bool) {
         self.listening.retain(|_, keys| {
-            keys.retain(|(_, listener)| *listener != key);
+            keys.retain(|(_, key)| !ours(key));
             !keys.is_empty()
         });
+        self.asking.retain(|key| !ours(key));
+    }
+
+    fn stop_listening(&mut self, key: Key) {
+        self.unlisten(|listener| *listener == key);
         self.timers.retain(|(_, timer)| *timer != key);
     }
 

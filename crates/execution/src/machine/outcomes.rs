@@ -214,7 +214,7 @@ impl Machine {
 
     /// Whether nothing that this instance could still do has any use.
     pub(super) fn is_hopeless(&self, key: Key) -> bool {
-        self.state.is_ending(key.at.frame) || self.items_failed(key)
+        self.state.is_ending(key.at.frame) || self.items_failed(key) || self.is_given_up(key.at)
     }
 
     pub(super) fn try_again(

@@ -17,6 +17,7 @@ impl Machine {
         self.asking.clear();
         self.hands.clear();
         self.stopped.clear();
+        self.cancelling.clear();
         self.stirred = self.state.frames.iter().map(|(frame, _)| frame).collect();
         self.asked_output = false;
         if self.is_poisoned() && self.state.ending().is_none() {
@@ -32,6 +33,9 @@ impl Machine {
             let Some(activation) = self.state.get(at) else {
                 continue;
             };
+            if activation.given_up {
+                self.cancelling.insert(at);
+            }
             match activation.status {
                 InstanceStatus::Ready => self.make_ready(at.whole()),
                 InstanceStatus::Waiting if activation.approval.is_some() => {
@@ -50,6 +54,9 @@ impl Machine {
         }
         for list in &lists {
             lost.extend(self.take_up(*list));
+            if self.is_given_up(*list) {
+                self.hands.remove(list);
+            }
         }
         for key in lost {
             self.lost(key, turn);

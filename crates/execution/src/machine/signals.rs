@@ -112,7 +112,7 @@ impl Machine {
                 }
                 self.hand_out(at, turn);
             }
-            _ if again => {
+            _ if again && !self.is_given_up(key.at) => {
                 self.timers.insert((turn.at, key));
             }
             _ => {}

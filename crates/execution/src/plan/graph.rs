@@ -1,9 +1,13 @@
 //! What follows from the parts of a plan: adjacency, order, who reads whom.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 use nebula_core::NodeId;
 use nebula_expression::{Program, Root};
+use nebula_workflow::JoinRest;
 
 use super::{PlanConnection, PlanLoop, PlanOutput, PlanParts};
 
@@ -28,7 +32,9 @@ pub(super) struct Graph {
     loop_of: Vec<Option<u32>>,
     /// For each loop: the connections that leave it.
     exits: Vec<Vec<u32>>,
-    /// Only asked, never walked: its order reaches nothing.
+    /// For each join that cancels the rest: the nodes that lead only to it.
+    cancelled_by: HashMap<u32, Vec<u32>>,
+    /// Like `cancelled_by`, only asked, never walked: its order reaches nothing.
     by_id: HashMap<NodeId, u32>,
 }
 
@@ -55,6 +61,7 @@ impl Graph {
             body_of: vec![None; count],
             loop_of: vec![None; count],
             exits: vec![Vec::new(); parts.loops.len()],
+            cancelled_by: HashMap::new(),
             by_id: HashMap::with_capacity(count),
         };
         let mut next = graph.in_offsets.clone();
@@ -81,6 +88,7 @@ impl Graph {
         }
         graph.check_order(parts)?;
         graph.find_loops(parts)?;
+        graph.find_cancelled(parts);
         graph.find_reads(parts);
         Ok(graph)
     }
@@ -106,6 +114,10 @@ impl Graph {
 
     pub(super) fn exits(&self, number: u32) -> &[u32] {
         &self.exits[number as usize]
+    }
+
+    pub(super) fn cancelled_by(&self, node: u32) -> &[u32] {
+        self.cancelled_by.get(&node).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn body_of(&self, owner: u32) -> Option<u32> {
@@ -198,6 +210,47 @@ impl Graph {
             }
         }
         Ok(())
+    }
+
+    /// For each join that cancels the rest: of the nodes that lead to it, those whose connections
+    /// all lead to the join or to another of these. What also leads elsewhere has a use beside it.
+    fn find_cancelled(&mut self, parts: &PlanParts) {
+        for (index, node) in (0_u32..).zip(&parts.nodes) {
+            let rest = node.join.threshold().map(|(_, rest)| rest);
+            if rest != Some(JoinRest::Cancel) {
+                continue;
+            }
+            let mut within = self.leading_to(parts, index);
+            loop {
+                let astray = |from: &u32| {
+                    let range = self.outgoing(*from);
+                    let leaving = &parts.connections[range.start as usize..range.end as usize];
+                    let mut leaving = leaving.iter();
+                    leaving.any(|edge| edge.to != index && !within.contains(&edge.to))
+                };
+                let kept: BTreeSet<u32> = within.iter().copied().filter(|it| !astray(it)).collect();
+                if kept.len() == within.len() {
+                    break;
+                }
+                within = kept;
+            }
+            self.cancelled_by
+                .insert(index, within.into_iter().collect());
+        }
+    }
+
+    /// The nodes from which a path leads to this one, without itself.
+    fn leading_to(&self, parts: &PlanParts, node: u32) -> BTreeSet<u32> {
+        let (mut found, mut next) = (BTreeSet::new(), vec![node]);
+        while let Some(to) = next.pop() {
+            for edge in self.incoming(to) {
+                let from = parts.connections[*edge as usize].from;
+                if found.insert(from) {
+                    next.push(from);
+                }
+            }
+        }
+        found
     }
 
     fn find_reads(&mut self, parts: &PlanParts) {

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod bodies;
+mod cancels;
 mod signals;
 
 use std::sync::Arc;
@@ -137,6 +138,9 @@ impl Fold<'_> {
                 // Nothing that follows would run any more.
                 self.leave(at, InstanceStatus::Succeeded, None);
             }
+            Fact::NodesCancelled { .. }
+            | Fact::InstanceCancelled { .. }
+            | Fact::QuitRequested { .. } => self.cancels(fact),
             Fact::Parked { reason } => self.state.parked = Some(reason.clone()),
             Fact::Unparked {
                 instance,
@@ -320,9 +324,10 @@ impl Fold<'_> {
     }
 
     fn failed_finally(&mut self, instance: &InstanceId, at: At, failed: &Failed<'_>) {
-        if self.state.is_ending(at.frame) {
+        let given_up = self.open(at).given_up;
+        if given_up || self.state.is_ending(at.frame) {
             // Nothing that follows would run any more.
-            let status = if failed.error.class == ErrorClass::Cancelled {
+            let status = if given_up || failed.error.class == ErrorClass::Cancelled {
                 InstanceStatus::Cancelled
             } else {
                 InstanceStatus::Failed
@@ -408,6 +413,9 @@ impl Fold<'_> {
                 open.indeterminate = false;
                 open.due = Some(now);
             }
+            (UnparkDecision::Retry, None) if activation.given_up => {
+                self.leave(at, InstanceStatus::Cancelled, None);
+            }
             (UnparkDecision::Retry, None) => {
                 activation.status = InstanceStatus::Waiting;
                 activation.due = Some(now);
@@ -454,12 +462,9 @@ impl Fold<'_> {
     fn leave(&mut self, on: At, status: InstanceStatus, through: Option<(&CompactString, &Taken)>) {
         let (plan, at) = (self.plan, self.at);
         let activation = self.open_mut(on);
-        activation.status = status;
-        activation.ended_at = Some(at);
-        activation.due = None;
-        activation.signal = None;
-        activation.approval = None;
-        activation.deadline = None;
+        activation.end(status, at);
+        // Nothing follows from what was given up.
+        let through = through.filter(|_| !activation.given_up);
         activation.port = through.map(|(port, _)| port.clone());
         self.won(on, status);
         let frame = self
@@ -468,7 +473,9 @@ impl Fold<'_> {
             .get_mut(on.frame)
             .expect("the frame is open");
         frame.open -= 1;
+        let before = self.fresh.cancelled.len();
         tokens::emit(frame, plan, on, through, at, self.fresh);
+        self.drop_runs(before);
     }
 
     /// Where an instance is.
@@ -526,16 +533,12 @@ fn cancel(frame: &mut Frame, at: Timestamp) {
         activation.runs = None;
         let unknown = items.is_some_and(|items| items.open.values().any(|open| open.indeterminate));
         // An effect that nobody knows about stays visible as such.
-        if activation.status == InstanceStatus::Indeterminate || unknown {
-            activation.status = InstanceStatus::Indeterminate;
+        let status = if activation.status == InstanceStatus::Indeterminate || unknown {
+            InstanceStatus::Indeterminate
         } else {
-            activation.status = InstanceStatus::Cancelled;
-        }
-        activation.ended_at = Some(at);
-        activation.due = None;
-        activation.signal = None;
-        activation.approval = None;
-        activation.deadline = None;
+            InstanceStatus::Cancelled
+        };
+        activation.end(status, at);
     }
     frame.open = 0;
 }

@@ -101,6 +101,9 @@ pub(crate) struct Frame {
     /// Loops that have begun and are not over, by number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) loops: BTreeMap<u32, Looping>,
+    /// Nodes that were given up, each with the last of its activations that never begins.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) given_up: BTreeMap<u32, u32>,
     /// `$json` of its start nodes; the top level has the input of the execution.
     #[serde(
         default,
@@ -228,6 +231,11 @@ impl Frame {
             node.filled = 0;
             node.round = Round::default();
         }
+    }
+
+    /// Whether this activation of a node was given up before it began.
+    pub(crate) fn is_given_up(&self, node: u32, number: u32) -> bool {
+        self.given_up.get(&node).is_some_and(|last| number <= *last)
     }
 
     /// Whether the node that this one is was called.

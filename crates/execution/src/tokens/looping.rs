@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Live, Moving, Token, activate, put};
+use super::{Live, Moving, Token, arm, put};
 use crate::{
     ExecutionPlan,
     state::{Frame, Fresh},
@@ -34,6 +34,11 @@ pub(crate) fn is_beyond(frame: &Frame, plan: &ExecutionPlan, node: u32) -> bool 
     let part = &plan.loops[number as usize];
     let looping = frame.loops.get(&number);
     part.entry == node && looping.is_some_and(|looping| looping.round > part.max_rounds)
+}
+
+/// Which round a loop is in, from 1; `None` if it has not begun or is over.
+pub(crate) fn round(frame: &Frame, number: u32) -> Option<u32> {
+    frame.loops.get(&number).map(|looping| looping.round)
 }
 
 /// The loop of a node that is activated or skipped: with its entry, it begins.
@@ -92,8 +97,7 @@ pub(super) fn go_on(
     if !tokens.is_empty() && looping.round <= part.max_rounds {
         tokens.sort_unstable();
         looping.round += 1;
-        let entry = (moving.number, part.entry);
-        activate(frame, plan, entry, tokens, moving.at, fresh);
+        arm(frame, plan, part.entry, tokens, moving, fresh);
         return;
     }
     let exits = std::mem::take(&mut looping.exits);

@@ -9,6 +9,7 @@ mod rig;
 
 mod approvals;
 mod bodies;
+mod cancels;
 mod ending;
 mod errors;
 mod items;

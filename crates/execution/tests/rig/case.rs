@@ -74,7 +74,7 @@ fn nodes(plain: bool) -> impl Strategy<Value = Node> {
     ];
     let lone = (
         effect,
-        0..6_u8,
+        0..8_u8,
         on_error,
         on_indeterminate,
         any::<bool>(),
@@ -240,6 +240,7 @@ fn balance(nodes: &mut [Node], edges: &[Edge]) -> Vec<u32> {
 
 impl Case {
     pub(crate) fn plan(&self) -> Arc<ExecutionPlan> {
+        let rates = balance(&mut self.nodes.clone(), &self.edges);
         let nodes: Vec<PlanNode> = self
             .nodes
             .iter()
@@ -254,6 +255,14 @@ impl Case {
                     2 | 3 => JoinRule::Count {
                         count: (u32::from(it.join)).min(inputs.max(1)),
                         rest: JoinRest::Absorb,
+                    },
+                    6 | 7 => JoinRule::Count {
+                        count: (u32::from(it.join) - 5).min(inputs.max(1)),
+                        // Where rounds run beside each other, the planner refuses to cancel.
+                        rest: match rates[index] {
+                            1 => JoinRest::Cancel,
+                            _ => JoinRest::Absorb,
+                        },
                     },
                     4 => JoinRule::Each,
                     _ => JoinRule::All,

@@ -204,8 +204,11 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
             match word {
                 "any" => node.join = JoinRule::Any,
                 "each" => node.join = JoinRule::Each,
-                "count" => {
-                    let rest = JoinRest::Absorb;
+                "count" | "first-of" => {
+                    let rest = match word {
+                        "count" => JoinRest::Absorb,
+                        _ => JoinRest::Cancel,
+                    };
                     node.join = JoinRule::Count {
                         count: number(),
                         rest,
@@ -233,6 +236,7 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
                 "approval" => node.kind = ActionKind::Control(ControlKind::Approval),
                 "emit" => node.kind = ActionKind::Control(ControlKind::Emit),
                 "stop" => node.kind = ActionKind::Control(ControlKind::Stop),
+                "cancel" => node.kind = ActionKind::Control(ControlKind::Cancel),
                 "disabled" => node.disabled = true,
                 "pinned" => node.pin = Some(json!(1)),
                 other => panic!("no attribute {other} of a node"),

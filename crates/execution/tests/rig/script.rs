@@ -234,6 +234,18 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
             instance,
             taken: Taken::All,
         },
+        ["cancels", nodes @ ..] => Event::Cancels {
+            instance,
+            nodes: nodes
+                .iter()
+                .map(|node| nebula_core::NodeId::new(*node).unwrap())
+                .collect(),
+            taken: Taken::All,
+        },
+        ["quits"] => Event::Quits {
+            instance,
+            reason: "enough".to_owned(),
+        },
         ["in"] => Event::Enters {
             instance,
             rounds: false,
@@ -397,6 +409,14 @@ pub(crate) fn fact(fact: &Fact) -> String {
         } => "time up".to_owned(),
         Fact::CancellationRequested { .. } => "cancel".to_owned(),
         Fact::StopRequested { instance, .. } => format!("{instance} stops"),
+        Fact::NodesCancelled {
+            instance, nodes, ..
+        } => {
+            let nodes: Vec<_> = nodes.iter().map(nebula_core::NodeId::as_str).collect();
+            format!("{instance} cancels {}", nodes.join(" "))
+        }
+        Fact::InstanceCancelled { instance } => format!("{instance} cancelled"),
+        Fact::QuitRequested { instance, .. } => format!("{instance} quits"),
         Fact::Parked {
             reason: ParkReason::Poison { .. },
         } => "poison".to_owned(),

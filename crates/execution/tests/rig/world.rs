@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
-use nebula_core::Digest;
+use nebula_core::{Digest, NodeId};
 use nebula_execution::{
     Ballot, Choice, Command, Decision, Event, ExecutionPlan, InstanceId, NamedSignal, Outcome,
     Question, Rest, Signal, Status, Taken, UnparkDecision,
@@ -29,6 +29,10 @@ pub(crate) trait Script {
     fn items(&self, node: &str) -> u32;
     fn skips(&self, node: &str) -> bool;
     fn waits(&self, node: &str) -> bool;
+    /// The nodes that it gives up, if it is a `flow.cancel`.
+    fn cancels(&self, _node: &str) -> Vec<NodeId> {
+        Vec::new()
+    }
     /// Whether its handler takes a failure of its body.
     fn catches(&self, _node: &str) -> bool {
         true
@@ -406,6 +410,15 @@ impl<'s> World<'s> {
             return Event::Waits { instance, due };
         }
         let node = self.rig.plan.index_of(name).expect("a node of the plan");
+        if kind_of(&self.rig.plan, node) == Some(ControlKind::Cancel) {
+            let nodes = self.script.cancels(name);
+            let taken = self.taken(&instance, "main");
+            return Event::Cancels {
+                instance,
+                nodes,
+                taken,
+            };
+        }
         match kind_of(&self.rig.plan, node).filter(|kind| kind.has_body()) {
             Some(ControlKind::ForEach) => {
                 let count = self.script.items(name);

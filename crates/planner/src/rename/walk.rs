@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use indexmap::IndexMap;
-use nebula_action::{Catalog, ExpressionMark};
+use nebula_action::{ActionKind, Catalog, ControlKind, ExpressionMark};
 use nebula_core::{NodeId, ParamValue};
 use nebula_expression::{Edit, RenameError, rename_node};
 use nebula_parameter::{ExpressionProblem, Written, rewrite_parameters, rewrite_value};
@@ -13,6 +13,8 @@ use nebula_workflow::{
     Connection, ConnectionOrigin, Diagnostic, Mention, MentionPart, NodeDefinition,
     TriggerDefinition, WorkflowDefinition, pointer_join,
 };
+
+use serde_json::Value;
 
 use crate::{expressions, lookup};
 
@@ -234,16 +236,78 @@ impl<'a> Walk<'a> {
         parameters: &mut IndexMap<String, ParamValue>,
         pointer: &str,
     ) {
-        let marks: &[ExpressionMark] =
-            match lookup::metadata(self.catalog, action, &pointer_join(pointer, "action")) {
-                Ok(metadata) => &metadata.expressions,
-                Err(problem) => {
-                    self.problems.push(*problem);
-                    &[]
-                }
-            };
         let at = pointer_join(pointer, "parameters");
+        let metadata = lookup::metadata(self.catalog, action, &pointer_join(pointer, "action"));
+        let (kind, marks): (_, &[ExpressionMark]) = match metadata {
+            Ok(metadata) => (Some(metadata.kind), &metadata.expressions),
+            Err(problem) => {
+                self.problems.push(*problem);
+                (None, &[])
+            }
+        };
         rewrite_parameters(parameters, marks, &at, &mut |written| self.written(written));
+        // Places are those of the text as it is, so what stands below a key comes before the key.
+        if let Some(ActionKind::Control(kind)) = kind {
+            self.named_by(kind, parameters, &at);
+        }
+    }
+
+    /// The parameters at `at` that name nodes by their ids: what is cancelled, and what handles.
+    fn named_by(
+        &mut self,
+        kind: ControlKind,
+        parameters: &mut IndexMap<String, ParamValue>,
+        at: &str,
+    ) {
+        match kind {
+            ControlKind::Cancel => {
+                if let Some(ParamValue::Literal(Value::Array(names))) = parameters.get_mut("nodes")
+                {
+                    for (index, name) in names.iter_mut().enumerate() {
+                        self.literal(name, format!("{at}/nodes/{index}"));
+                    }
+                }
+            }
+            ControlKind::Try => {
+                if let Some(ParamValue::Literal(name)) = parameters.get_mut("finally") {
+                    self.literal(name, pointer_join(at, "finally"));
+                }
+                let catch = pointer_join(at, "catch");
+                match parameters.get_mut("catch") {
+                    Some(ParamValue::Object(handlers)) => {
+                        let renamed = std::mem::take(handlers).into_iter();
+                        *handlers = renamed
+                            .map(|(key, value)| (self.key(key, &catch), value))
+                            .collect();
+                    }
+                    Some(ParamValue::Literal(Value::Object(handlers))) => {
+                        let renamed = std::mem::take(handlers).into_iter();
+                        *handlers = renamed
+                            .map(|(key, value)| (self.key(key, &catch), value))
+                            .collect();
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A text that is an id and nothing else.
+    fn literal(&mut self, name: &mut Value, pointer: String) {
+        if name.as_str() == Some(self.from) {
+            self.note(pointer, MentionPart::Text(0..self.from.len()));
+            *name = Value::String(self.to.to_string());
+        }
+    }
+
+    /// A key that may be an id, of the object at `pointer`.
+    fn key(&mut self, key: String, pointer: &str) -> String {
+        if key != self.from {
+            return key;
+        }
+        self.note(pointer_join(pointer, &key), MentionPart::Key);
+        self.to.to_string()
     }
 
     fn values(&mut self, values: &mut [ParamValue], pointer: &str) {

@@ -120,6 +120,7 @@ pub(crate) fn actions() -> Actions {
         switch,
         branch,
         control("flow.wait", ControlKind::Wait),
+        control("flow.cancel", ControlKind::Cancel),
     ])
 }
 

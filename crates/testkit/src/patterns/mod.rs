@@ -6,12 +6,14 @@
 //! why one is refused.
 
 mod branching;
+mod cancelling;
 mod iterating;
 mod joining;
 mod many;
 mod stating;
 
 pub use branching::*;
+pub use cancelling::*;
 pub use iterating::*;
 pub use joining::*;
 pub use many::*;
@@ -38,13 +40,18 @@ macro_rules! each_pattern {
             pattern_13_multiple_instances_known_at_design_time,
             pattern_14_multiple_instances_known_at_run_time,
             pattern_16_deferred_choice,
+            pattern_19_cancel_task,
             pattern_20_cancel_case,
             pattern_21_structured_loop,
             pattern_23_transient_trigger,
             pattern_24_persistent_trigger,
+            pattern_25_cancel_region,
+            pattern_26_cancel_multiple_instance_task,
             pattern_28_blocking_discriminator,
+            pattern_29_cancelling_discriminator,
             pattern_30_structured_partial_join,
             pattern_31_blocking_partial_join,
+            pattern_32_cancelling_partial_join,
             pattern_33_generalised_and_join,
             pattern_37_local_synchronizing_merge,
             pattern_38_general_synchronizing_merge,

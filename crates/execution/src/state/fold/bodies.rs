@@ -175,16 +175,14 @@ impl Fold<'_> {
             }
         }
         if items.failed.is_some() && !before {
-            let runs: Vec<_> = self.state.frames.of_activation(at).collect();
-            for run in runs {
-                self.frame(run).ending.get_or_insert(FrameEnding::Dropped);
-            }
+            self.drop_runs_of(at);
         }
     }
 
     /// In a race, the first end node that gives a result ends the others.
     pub(super) fn won(&mut self, on: At, status: InstanceStatus) {
-        if status != InstanceStatus::Succeeded {
+        let given_up = self.state.get(on).is_some_and(|it| it.given_up);
+        if status != InstanceStatus::Succeeded || given_up {
             return;
         }
         let plan = self.plan;
