@@ -94,6 +94,10 @@ pub enum ControlKind {
     Stop,
     /// Other nodes are given up, or the execution is.
     Cancel,
+    /// One token becomes several.
+    SplitTokens,
+    /// Several tokens become one.
+    MergeTokens,
     /// The body once per element of a list.
     ForEach,
     /// The body again and again, while or until something holds.

@@ -44,7 +44,9 @@ pub(crate) fn all() -> Vec<Arc<dyn Action>> {
         emit(),
         fail(),
         if_(),
+        merge_tokens(),
         signal(),
+        split_tokens(),
         stop(),
         switch(),
         wait(),
@@ -354,6 +356,58 @@ fn cancel() -> ActionMetadata {
         json!({ "nodes": ["remind"] }),
         json!({ "paid": true }),
         json!({ "paid": true }),
+        PORT_MAIN,
+    )];
+    metadata
+}
+
+/// How many tokens a node makes of one, or one of.
+fn tokens(description: &str) -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "count": { "type": "integer", "description": description, "minimum": 1, "maximum": 10_000 },
+        },
+        "required": ["count"],
+        "additionalProperties": false,
+    })
+}
+
+fn split_tokens() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::SplitTokens,
+        "flow.split_tokens",
+        "Split tokens",
+        "Sends `count` tokens along each of its connections, so that what is behind it runs as many \
+         times, up to a `flow.merge_tokens`. The result is `$json`.",
+    );
+    metadata.parameters = tokens("How many tokens, as a number that stands in the definition.");
+    metadata.examples = vec![example(
+        "three of the same",
+        json!({ "count": 3 }),
+        json!({ "seed": 7 }),
+        json!({ "seed": 7 }),
+        PORT_MAIN,
+    )];
+    metadata
+}
+
+fn merge_tokens() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::MergeTokens,
+        "flow.merge_tokens",
+        "Merge tokens",
+        "Runs once for `count` tokens that reach it, whichever connections they come by, if one of \
+         them is live. The result is the list of what the live ones brought, in the order in which \
+         they came by each connection.",
+    );
+    metadata.parameters = tokens("How many tokens, as a number that stands in the definition.");
+    metadata.output = json!({ "type": "array" });
+    metadata.examples = vec![example(
+        "what each of three gave",
+        json!({ "count": 3 }),
+        json!({ "n": 1 }),
+        json!([{ "n": 1 }]),
         PORT_MAIN,
     )];
     metadata

@@ -8,7 +8,7 @@ pub use body::{DEFAULT_ROUNDS, MAX_ROUNDS, RoundOutcome, round};
 
 use compact_str::CompactString;
 use indexmap::IndexMap;
-use nebula_action::{ActionError, ControlKind, Deferred};
+use nebula_action::{ActionError, ControlKind, Deferred, PORT_MAIN};
 use nebula_core::{ExecutionId, NodeId, Timestamp, parse_duration};
 use serde_json::Value;
 
@@ -57,6 +57,8 @@ pub enum ControlOutcome {
     Cancel(Vec<NodeId>),
     /// The execution is given up, for this reason.
     Quit(String),
+    /// The list of what came with the tokens goes on.
+    Merge,
     /// The body runs once per element of this list.
     Items(Value),
     /// The body runs in rounds.
@@ -125,6 +127,9 @@ pub fn decide(
             input.get("output").cloned().unwrap_or(Value::Null),
         )),
         ControlKind::Cancel => cancel(input),
+        // How many tokens go on or are taken stands in the plan.
+        ControlKind::SplitTokens => Ok(pass(PORT_MAIN)),
+        ControlKind::MergeTokens => Ok(ControlOutcome::Merge),
         ControlKind::ForEach => body::items(input),
         ControlKind::Loop => Ok(ControlOutcome::Rounds),
         ControlKind::Parallel | ControlKind::Race | ControlKind::Try => {

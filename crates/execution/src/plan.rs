@@ -155,8 +155,12 @@ pub struct PlanNode {
     /// Capabilities that it requires by expressions over `$input`, resolved when an execution starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<ParamProgram>,
-    /// How many tokens reach it in each execution, or in each round of its loop: 1 for everything that
-    /// no `join: each` feeds.
+    /// Into how many tokens `flow.split_tokens` splits one on each connection, or how many
+    /// `flow.merge_tokens` merges into one: also if it is disabled or pinned, as joins count on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u32>,
+    /// How often it is activated in each execution, or in each round of its loop: once, where no
+    /// `join: each` and no `flow.split_tokens` leads to it.
     pub rate: u32,
     /// The number of nodes on the longest path from it to an end, itself included: what is ready
     /// runs in the order of this.
@@ -335,9 +339,12 @@ impl ExecutionPlan {
     /// Checks the indices, sorts the connections by source and builds the adjacency.
     ///
     /// # Errors
-    /// [`PlanError::Contradiction`]: an index leads nowhere, an id stands twice, a concurrency is
-    /// zero, nodes wait for each other, a loop is not one.
+    /// [`PlanError::Contradiction`]: an index leads nowhere, an id stands twice, a concurrency or a
+    /// number of tokens is zero, nodes wait for each other, a loop is not one.
     pub fn new(mut parts: PlanParts) -> Result<Self, PlanError> {
+        if parts.nodes.iter().any(|node| node.tokens == Some(0)) {
+            return Err(PlanError::Contradiction("a node makes no tokens"));
+        }
         if parts.concurrency == 0 || parts.nodes.iter().any(|node| node.concurrency == 0) {
             return Err(PlanError::Contradiction("a concurrency is zero"));
         }
@@ -434,6 +441,21 @@ impl ExecutionPlan {
         named
             .chain(self.cancelled_by(index).iter().copied())
             .collect()
+    }
+
+    /// How many tokens an activation of a node sends along each connection.
+    pub(crate) fn splits(&self, node: u32) -> u32 {
+        let node = self.node(node);
+        let splits = node.kind == ActionKind::Control(ControlKind::SplitTokens);
+        node.tokens.filter(|_| splits).unwrap_or(1)
+    }
+
+    /// How many tokens a node takes for one activation, whichever connections they come by; `None` if
+    /// its join decides.
+    pub(crate) fn merges(&self, node: u32) -> Option<u32> {
+        let node = self.node(node);
+        let merges = node.kind == ActionKind::Control(ControlKind::MergeTokens);
+        node.tokens.filter(|_| merges)
     }
 
     /// Dense indices of the connections that leave a loop.
@@ -543,6 +565,7 @@ fn format_of(parts: &PlanParts) -> u32 {
         let cancels = |(_, rest)| rest == JoinRest::Cancel;
         is_newest(node.kind)
             || node.heartbeat_timeout.is_some()
+            || node.tokens.is_some()
             || node.join.threshold().is_some_and(cancels)
     };
     let second = !parts.bodies.is_empty() || !parts.loops.is_empty() || parts.admission.is_some();

@@ -287,11 +287,16 @@ fn send(
             live,
             source: number,
         };
-        if looping::keeps(frame, plan, edge, token) {
-            continue;
+        for _ in 0..plan.splits(node) {
+            if looping::keeps(frame, plan, edge, token) {
+                continue;
+            }
+            put(frame, plan, edge, token);
+            // What looks at it takes all that are there.
+            if moving.arrived.back() != Some(&edge) {
+                moving.arrived.push_back(edge);
+            }
         }
-        put(frame, plan, edge, token);
-        moving.arrived.push_back(edge);
     }
 }
 
@@ -339,6 +344,9 @@ fn activate(
 
 /// What the join of `node` gives after a token arrived on `edge`; asked again until it gives nothing.
 fn join(frame: &mut Frame, plan: &ExecutionPlan, node: u32, edge: u32) -> Option<Joined> {
+    if let Some(many) = plan.merges(node) {
+        return join_merged(frame, plan, node, many as usize);
+    }
     match plan.node(node).join {
         JoinRule::All => join_all(frame, plan, node),
         JoinRule::Each => take(frame, node, edge).map(|token| {
@@ -371,6 +379,28 @@ fn join_all(frame: &mut Frame, plan: &ExecutionPlan, node: u32) -> Option<Joined
         Joined::Dead
     } else {
         Joined::Live(live)
+    })
+}
+
+/// Takes so many tokens once there are as many, in the order of the connections.
+fn join_merged(frame: &mut Frame, plan: &ExecutionPlan, node: u32, many: usize) -> Option<Joined> {
+    let incoming = plan.incoming(node);
+    let there: usize = incoming.iter().map(|edge| frame.waiting(*edge)).sum();
+    if there < many {
+        return None;
+    }
+    let (mut live, mut left) = (Live::new(), many);
+    for edge in incoming {
+        while left > 0
+            && let Some(token) = take(frame, node, *edge)
+        {
+            left -= 1;
+            live.extend(token.live.then_some((*edge, token.source)));
+        }
+    }
+    Some(match live.is_empty() {
+        true => Joined::Dead,
+        false => Joined::Live(live),
     })
 }
 

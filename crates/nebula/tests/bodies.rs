@@ -311,3 +311,12 @@ fn a_join_gives_the_rest_up() {
         r#"completed "cancelled" | north:cancelled south:succeeded west:cancelled take:succeeded"#,
     );
 }
+
+#[test]
+fn tokens_are_split_and_merged() {
+    check(
+        &example("three-threads"),
+        json!({ "n": 2 }),
+        "completed 12 | body:succeeded body/three:succeeded body/draw:succeeded,succeeded,succeeded body/one:succeeded body/sum:succeeded",
+    );
+}

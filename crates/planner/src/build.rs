@@ -17,7 +17,7 @@ use crate::{
     PlanSettings, cancels, codes,
     expressions::{self, MainInputs, Place, Reads},
     flat::Flat,
-    graph::Graph,
+    graph::{Graph, Tokens},
     literals::Schemas,
     nodes::Shape,
     unsupported,
@@ -129,7 +129,8 @@ impl<'a> Builder<'a> {
         let apart: Vec<_> = held.iter().flatten().map(|held| held.node).collect();
         self.flat.connections = self.flat.connections_beside(&apart);
         let edges = self.edges(&actions);
-        let Some(graph) = Graph::new(&self.flat, &edges, &mut self.diagnostics) else {
+        let tokens = self.tokens(&actions);
+        let Some(graph) = Graph::new(&self.flat, &edges, tokens, &mut self.diagnostics) else {
             self.beside_the_cycle(catalog);
             return None;
         };
@@ -138,14 +139,21 @@ impl<'a> Builder<'a> {
         let rates = graph.rates(&self.flat, &mut self.diagnostics);
         self.rests(&rates);
         let priorities = graph.priorities(&self.flat);
-        let ancestry = graph.ancestry(&self.flat, &held);
+        let ancestry = graph.ancestry(&self.flat, &held, &rates);
         let mut main_inputs = vec![MainInputs::default(); count];
         for (from, to, connection) in &edges {
             let inputs = &mut main_inputs[*to as usize];
             match (connection.input == PORT_MAIN, connection.closes_loop) {
                 (false, _) => {}
                 (true, false) => inputs.forward += 1,
-                (true, true) => inputs.back += rates[*from as usize] as usize,
+                (true, true) => {
+                    inputs.back += (rates[*from as usize] * graph.split(*from)) as usize;
+                }
+            }
+        }
+        for (inputs, tokens) in main_inputs.iter_mut().zip(&graph.tokens) {
+            if let Tokens::Merge(many) = tokens {
+                inputs.forward = *many as usize;
             }
         }
         let all = self.flat.nodes.clone();
@@ -180,6 +188,7 @@ impl<'a> Builder<'a> {
                 rate: rates[index as usize],
                 priority: priorities[index as usize],
                 routes: graph.routes[index as usize],
+                tokens: graph.tokens[index as usize].number(),
             };
             match metadata {
                 Some(metadata) => nodes.extend(self.node(shape, metadata, checks)),

@@ -31,6 +31,7 @@ pub(crate) const LIMIT_UNUSED: &str = "PLAN_LIMIT_UNUSED";
 pub(crate) const BODY: &str = "PLAN_BODY";
 pub(crate) const HANDLER: &str = "PLAN_HANDLER";
 pub(crate) const CANCEL: &str = "PLAN_CANCEL";
+pub(crate) const TOKENS: &str = "PLAN_TOKENS";
 pub(crate) const TRIGGERS: &str = "PLAN_TRIGGERS_NOT_FIRED";
 
 const CODES: &[(&str, &str)] = &[
@@ -112,6 +113,10 @@ const CODES: &[(&str, &str)] = &[
     (
         CANCEL,
         "a node cancels what it cannot, or a join cancels the rest and nothing is, or not clearly",
+    ),
+    (
+        TOKENS,
+        "into how many tokens a node splits is not known, or it merges tokens and has a join as well",
     ),
     (
         TRIGGERS,

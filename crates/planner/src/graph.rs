@@ -11,12 +11,36 @@ pub(crate) const MAX_RATE: u32 = 10_000;
 /// How often all nodes together may be activated in one execution.
 const MAX_ACTIVATIONS: u64 = 1_000_000;
 
+/// What becomes of the tokens of a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Tokens {
+    /// Its join decides; each activation sends one.
+    #[default]
+    One,
+    /// Each activation sends so many.
+    Split(u32),
+    /// Each activation takes so many.
+    Merge(u32),
+}
+
+impl Tokens {
+    /// As a plan has it.
+    pub(crate) fn number(self) -> Option<u32> {
+        match self {
+            Self::One => None,
+            Self::Split(number) | Self::Merge(number) => Some(number),
+        }
+    }
+}
+
 /// Edges as dense indices, in the order of the definition, without those that close a loop.
 pub(crate) struct Graph {
     incoming: Vec<Vec<u32>>,
     pub(crate) outgoing: Vec<Vec<u32>>,
     /// Whether a connection leaves the node by its port `error`.
     pub(crate) routes: Vec<bool>,
+    /// For each node: what becomes of its tokens.
+    pub(crate) tokens: Vec<Tokens>,
     /// Every node after all that lead to it.
     order: Vec<u32>,
     pub(crate) loops: Loops,
@@ -27,6 +51,7 @@ impl Graph {
     pub(crate) fn new(
         flat: &Flat<'_>,
         edges: &[(u32, u32, &Connection)],
+        tokens: Vec<Tokens>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         let count = flat.nodes.len();
@@ -34,6 +59,7 @@ impl Graph {
             incoming: vec![Vec::new(); count],
             outgoing: vec![Vec::new(); count],
             routes: vec![false; count],
+            tokens,
             order: Vec::new(),
             loops: Loops::default(),
         };
@@ -80,17 +106,18 @@ impl Graph {
     }
 
     /// How many tokens reach each node in an execution, in a loop per round. Sources have rate 1; `all` and counting joins
-    /// need inputs of equal rate; `each` adds its inputs up. Unequal rates are reported where they
+    /// need inputs of equal rate; `each` adds its inputs up; splits multiply and merges divide. Unequal rates are reported where they
     /// first meet; what follows from them is not.
     pub(crate) fn rates(&self, flat: &Flat<'_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<u32> {
         let mut rates: Vec<Option<u32>> = vec![Some(1); self.incoming.len()];
         for node in &self.order {
             let index = *node as usize;
             self.join_count(flat, index, diagnostics);
-            if self.incoming[index].is_empty() {
-                continue;
-            }
-            rates[index] = if flat.nodes[index].join == JoinRule::Each {
+            rates[index] = if let Tokens::Merge(many) = self.tokens[index] {
+                self.merged_rate(flat, (index, many), &rates, diagnostics)
+            } else if self.incoming[index].is_empty() {
+                Some(1)
+            } else if flat.nodes[index].join == JoinRule::Each {
                 self.summed_rate(flat, index, &rates, diagnostics)
             } else {
                 self.equal_rate(flat, index, &rates, diagnostics)
@@ -99,6 +126,12 @@ impl Graph {
                 && self.loops.is_entry(*node)
             {
                 diagnostics.push(crate::loops::begins_often(flat, index, rate));
+                rates[index] = None;
+            }
+            if let (Tokens::Split(many), Some(rate)) = (self.tokens[index], rates[index])
+                && u64::from(rate) * u64::from(many) > MAX_RATE.into()
+            {
+                diagnostics.push(too_many(flat, index, (rate, many)));
                 rates[index] = None;
             }
         }
@@ -162,8 +195,59 @@ impl Graph {
         let left = self.loops.of[from as usize];
         match left.filter(|left| self.loops.of[to as usize] != Some(*left)) {
             Some(left) => rates[self.loops.parts[left as usize].entry as usize],
-            None => rates[from as usize],
+            None => Some(rates[from as usize]? * self.split(from)),
         }
+    }
+
+    /// How many tokens an activation of a node sends along each connection.
+    pub(crate) fn split(&self, node: u32) -> u32 {
+        match self.tokens[node as usize] {
+            Tokens::Split(many) => many,
+            Tokens::One | Tokens::Merge(_) => 1,
+        }
+    }
+
+    /// How often a node is activated that merges so many tokens each time; none may be left over.
+    fn merged_rate(
+        &self,
+        flat: &Flat<'_>,
+        (index, many): (usize, u32),
+        rates: &[Option<u32>],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<u32> {
+        let inputs = self.incoming[index].iter();
+        let inputs: Option<Vec<(u32, u32)>> = inputs
+            .map(|from| Some((*from, self.sent(*from, index as u32, rates)?)))
+            .collect();
+        let inputs = inputs?;
+        let sum: u64 = inputs.iter().map(|(_, rate)| u64::from(*rate)).sum();
+        let merged = u32::try_from(sum / u64::from(many)).ok();
+        if sum % u64::from(many) == 0 && merged.is_some_and(|merged| merged > 0) {
+            return merged;
+        }
+        let id = |node: u32| &flat.nodes[node as usize].id;
+        let from = inputs
+            .iter()
+            .map(|(from, rate)| format!("`{}` sends {rate}", id(*from)));
+        let from: Vec<_> = from.collect();
+        let from = match from.is_empty() {
+            true => "nothing leads to it".to_owned(),
+            false => from.join(", "),
+        };
+        let message = format!(
+            "node `{}` merges {many} tokens into one, and {sum} would come: {from}",
+            id(index as u32)
+        );
+        let mut problem =
+            Diagnostic::error(codes::UNEQUAL_RATES, flat.pointers[index].as_str(), message).hint(
+                format!("what comes must be a multiple of {many}: split into as many before it, or write another `count`"),
+            );
+        for (from, rate) in inputs {
+            let pointer = flat.pointers[from as usize].clone();
+            problem = problem.related(pointer, format!("sends {rate}"));
+        }
+        diagnostics.push(problem);
+        None
     }
 
     fn equal_rate(
@@ -227,7 +311,7 @@ impl Graph {
     }
 
     /// What is known of the order in which nodes settle.
-    pub(crate) fn ancestry(&self, flat: &Flat<'_>, held: &[Vec<Held>]) -> Ancestry {
+    pub(crate) fn ancestry(&self, flat: &Flat<'_>, held: &[Vec<Held>], rates: &[u32]) -> Ancestry {
         let count = self.incoming.len();
         let mut ancestry = Ancestry {
             any: Bits::new(count),
@@ -241,6 +325,10 @@ impl Graph {
                 self.behind_loop(&mut ancestry.any, *node, *from);
             }
             let waits_for_all = match flat.nodes[index].join {
+                // Of several connections, one alone may bring all that one activation merges.
+                _ if matches!(self.tokens[index], Tokens::Merge(_)) => {
+                    inputs.len() == 1 || rates[index] == 1
+                }
                 JoinRule::All => true,
                 JoinRule::Count { count, .. } => count as usize >= inputs.len(),
                 JoinRule::Any | JoinRule::Each => inputs.len() == 1,
@@ -271,6 +359,18 @@ impl Graph {
             }
         }
     }
+}
+
+/// A node that splits into more tokens than there may be.
+fn too_many(flat: &Flat<'_>, index: usize, (rate, many): (u32, u32)) -> Diagnostic {
+    let sent = u64::from(rate) * u64::from(many);
+    let message = format!(
+        "node `{}` would send {sent} tokens, {many} each time; the limit is {MAX_RATE}",
+        flat.nodes[index].id
+    );
+    let at = format!("{}/parameters/count", flat.pointers[index]);
+    Diagnostic::error(codes::RATE_LIMIT, at, message)
+        .hint("run what is behind it in a `flow.for_each`, whose number has no such limit")
 }
 
 /// Which nodes come before which.

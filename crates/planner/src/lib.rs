@@ -60,6 +60,7 @@ mod nodes;
 mod partial;
 mod rename;
 mod settings;
+mod splits;
 mod trial;
 mod unsupported;
 

@@ -24,6 +24,8 @@ pub(crate) struct Shape {
     pub(crate) index: u32,
     pub(crate) rate: u32,
     pub(crate) priority: u32,
+    /// Into how many tokens it splits one, or how many it merges into one.
+    pub(crate) tokens: Option<u32>,
     /// Whether a connection leaves by its port `error`.
     pub(crate) routes: bool,
 }
@@ -134,6 +136,7 @@ impl Builder<'_> {
             pin: node.pin.clone(),
             capabilities: if inert { Vec::new() } else { wanted.literal },
             requires: if inert { Vec::new() } else { wanted.dynamic },
+            tokens: shape.tokens,
             rate: shape.rate,
             priority: shape.priority,
         })

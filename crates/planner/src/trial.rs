@@ -11,7 +11,7 @@ use nebula_action::{
     ActionKind, Catalog, ControlKind, EffectClass, Example, PORT_ERROR, PORT_MAIN,
 };
 use nebula_core::{NodeId, ParamValue};
-use nebula_execution::ExecutionPlan;
+use nebula_execution::{ExecutionPlan, PlanNode};
 use nebula_workflow::{
     ActionRef, Connection, NodeDefinition, OnError, WorkflowDefinition, nearest,
 };
@@ -302,7 +302,7 @@ impl<'t> Cut<'t> {
                 }
                 Some(at) => {
                     if let Some(pin) = self.pinned.get(&at) {
-                        nodes.push(stand_in(node, pin));
+                        nodes.push(stand_in(node, self.plan.node(at), pin));
                         tried.pinned.push(node.id.clone());
                     }
                 }
@@ -378,8 +378,15 @@ impl<'t> Cut<'t> {
     }
 }
 
-/// A node that gives this value and reads nothing.
-fn stand_in(node: &NodeDefinition, pin: &Value) -> NodeDefinition {
+/// A node that gives this value and reads nothing. What splits or merges tokens still does: joins
+/// behind it count on that.
+fn stand_in(node: &NodeDefinition, planned: &PlanNode, pin: &Value) -> NodeDefinition {
+    if planned.tokens.is_some() {
+        let mut pinned = node.clone();
+        pinned.pin = Some(pin.clone());
+        pinned.when = None;
+        return pinned;
+    }
     let action: ActionRef = STAND_IN.parse().expect("the id of an action");
     let mut stand_in = NodeDefinition::new(node.id.clone(), action);
     stand_in.name.clone_from(&node.name);

@@ -471,6 +471,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: data.set, when: null.x }]",
     "nodes: [{ id: a, action: flow.parallel }]",
     "nodes: [{ id: a, action: flow.cancel, parameters: { nodes: [a] } }]",
+    "nodes: [{ id: a, action: flow.split_tokens, parameters: { count: $input.n } }, { id: b, action: flow.split_tokens, parameters: { count: '{{ $input.n }}' } }]",
     "nodes: [{ id: a, action: flow.try, parameters: { finally: b }, body: { nodes: [{ id: c, action: data.set }] } }]",
 ];
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nebula_action::{ActionContext, ControlKind};
+use nebula_action::{ActionContext, ControlKind, PORT_MAIN};
 use nebula_core::Timestamp;
 use nebula_execution::{
     Event, InstanceId, NamedSignal,
@@ -54,6 +54,10 @@ impl Drive {
             }
             Ok(ControlOutcome::Cancel(nodes)) => self.cancel_nodes(instance, nodes),
             Ok(ControlOutcome::Quit(reason)) => self.tell(Event::Quits { instance, reason }),
+            Ok(ControlOutcome::Merge) => {
+                let merged = Arc::new(self.inputs(&instance));
+                self.succeeded(instance, merged, PORT_MAIN, None, 0);
+            }
             Ok(ControlOutcome::Items(list)) => self.opens(instance, list),
             Ok(ControlOutcome::Rounds) => self.tell(Event::Enters {
                 instance,

@@ -134,6 +134,17 @@ impl Drive {
         false
     }
 
+    /// The values of the live tokens that activated an instance, as a list.
+    pub(crate) fn inputs(&self, instance: &InstanceId) -> Value {
+        let (plan, state) = (self.machine.plan(), self.machine.state());
+        let at = state.find(plan, instance);
+        let inputs = at.map(|at| state.inputs(plan, at)).unwrap_or_default();
+        let values = inputs.into_iter();
+        values
+            .map(|(_, value)| Arc::unwrap_or_clone(value))
+            .collect()
+    }
+
     pub(crate) fn json(&self, instance: &InstanceId) -> Arc<Value> {
         let (plan, state) = (self.machine.plan(), self.machine.state());
         let at = state.find(plan, instance);

@@ -117,6 +117,8 @@ fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> 
         "concurrency": node.concurrency,
         "join": join(node.join),
         "cancels": cancels(plan, index),
+        "tokens": node.tokens,
+        "activations": node.rate,
         "attempts": node.retry.max_attempts,
         "timeout": duration_text(node.timeout),
         "heartbeat_timeout": node.heartbeat_timeout.map(duration_text),

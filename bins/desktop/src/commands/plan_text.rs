@@ -190,6 +190,12 @@ fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
             other => format!("join {other}"),
         });
     }
+    if let Some(tokens) = node.tokens {
+        notes.push(match node.kind {
+            ActionKind::Control(ControlKind::MergeTokens) => format!("{tokens} tokens into one"),
+            _ => format!("one token into {tokens}"),
+        });
+    }
     let cancels = cancels(plan, index);
     if !cancels.is_empty() {
         let cancels: Vec<_> = cancels.into_iter().map(str::to_owned).collect();

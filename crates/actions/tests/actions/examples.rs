@@ -29,9 +29,11 @@ fn every_action_is_taken_by_the_registry() {
             "flow.for_each",
             "flow.if",
             "flow.loop",
+            "flow.merge_tokens",
             "flow.parallel",
             "flow.race",
             "flow.signal",
+            "flow.split_tokens",
             "flow.stop",
             "flow.switch",
             "flow.try",
@@ -105,9 +107,12 @@ fn interpret(kind: ControlKind, metadata: &ActionMetadata, example: &Example) ->
             });
             (port.to_owned(), json)
         }
-        ControlKind::Wait | ControlKind::Signal | ControlKind::Emit | ControlKind::Cancel => {
-            ("main".to_owned(), json)
-        }
+        ControlKind::MergeTokens => ("main".to_owned(), Value::Array(vec![json])),
+        ControlKind::Wait
+        | ControlKind::Signal
+        | ControlKind::Emit
+        | ControlKind::Cancel
+        | ControlKind::SplitTokens => ("main".to_owned(), json),
         // What people say is in no parameter.
         ControlKind::Approval => {
             let decided = example.output["decision"].as_str().unwrap();

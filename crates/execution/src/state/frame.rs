@@ -177,6 +177,11 @@ impl Frame {
         &mut self.queues[(edge - self.first_edge) as usize]
     }
 
+    /// How many tokens wait on a connection.
+    pub(crate) fn waiting(&self, edge: u32) -> usize {
+        self.queues[(edge - self.first_edge) as usize].len()
+    }
+
     /// Every node of it with its dense index.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = (u32, &NodeState)> {
         (self.first_node..).zip(&self.nodes)

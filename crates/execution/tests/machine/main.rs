@@ -21,5 +21,6 @@ mod poison;
 mod retries;
 mod signals;
 mod statuses;
+mod tokens;
 mod unknown;
 mod waits;

@@ -34,8 +34,20 @@ pub(crate) struct Node {
     pub(crate) window: u32,
     pub(crate) waits: bool,
     pub(crate) skips: bool,
+    pub(crate) tokens: Tokens,
     /// What its attempts do, one after the other; the last one for all that follow.
     pub(crate) acts: Vec<Act>,
+}
+
+/// What becomes of the tokens of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tokens {
+    One,
+    Split(u32),
+    /// Into one, however many come, as far as that goes.
+    Merge,
+    /// So many into one.
+    Merged(u32),
 }
 
 #[derive(Debug, Clone)]
@@ -72,6 +84,11 @@ fn nodes(plain: bool) -> impl Strategy<Value = Node> {
         2 => Just(Act::Again),
         1 => Just(Act::Late),
     ];
+    let tokens = prop_oneof![
+        8 => Just(Tokens::One),
+        1 => (2..4_u32).prop_map(Tokens::Split),
+        2 => Just(Tokens::Merge),
+    ];
     let lone = (
         effect,
         0..8_u8,
@@ -84,13 +101,15 @@ fn nodes(plain: bool) -> impl Strategy<Value = Node> {
         proptest::option::weighted(0.3, 0..5_u32),
         1..4_u32,
         proptest::bool::weighted(0.1),
-        proptest::bool::weighted(0.1),
+        (proptest::bool::weighted(0.1), tokens),
         proptest::collection::vec(act, 1..4),
     );
     (lone, rest).prop_map(move |(lone, rest)| {
         let (effect, join, on_error, on_indeterminate, reconciles, retry) = lone;
-        let (items, window, waits, skips, acts) = rest;
-        let waits = waits && items.is_none();
+        let (items, window, waits, (skips, tokens), acts) = rest;
+        let tokens = if plain { Tokens::One } else { tokens };
+        let items = items.filter(|_| tokens == Tokens::One);
+        let waits = waits && items.is_none() && tokens == Tokens::One;
         let join = if plain { join % 2 * 5 } else { join };
         Node {
             effect,
@@ -103,6 +122,7 @@ fn nodes(plain: bool) -> impl Strategy<Value = Node> {
             window,
             waits,
             skips,
+            tokens,
             acts,
         }
     })
@@ -203,7 +223,8 @@ fn are_loops(nodes: &[Node], edges: &[Edge]) -> bool {
     closed && loops.iter().all(one_entry)
 }
 
-/// Makes joins `each` where inputs of unequal rate meet, as the planner demands; and keeps rates small.
+/// Makes joins `each` where inputs of unequal rate meet, as the planner demands; lets merge only what
+/// leaves no token over; and keeps rates small.
 fn balance(nodes: &mut [Node], edges: &[Edge]) -> Vec<u32> {
     let loops = loops(edges);
     let left = |from: usize, to: usize| {
@@ -213,11 +234,26 @@ fn balance(nodes: &mut [Node], edges: &[Edge]) -> Vec<u32> {
     };
     let mut rates = vec![1_u32; nodes.len()];
     for to in 0..nodes.len() {
+        let sent = |e: &Edge| match (left(e.from, to), nodes[e.from].tokens) {
+            (Some(entry), _) => rates[entry],
+            (None, Tokens::Split(many)) => rates[e.from] * many,
+            (None, _) => rates[e.from],
+        };
         let inputs: Vec<u32> = edges
             .iter()
             .filter(|e| e.to == to && e.back.is_none())
-            .map(|e| rates[left(e.from, to).unwrap_or(e.from)])
+            .map(sent)
             .collect();
+        let sum: u32 = inputs.iter().sum();
+        if let Tokens::Merge | Tokens::Merged(_) = nodes[to].tokens {
+            let by = [2, 3].into_iter().find(|by| sum > 0 && sum % by == 0);
+            nodes[to].tokens = by.map_or(Tokens::One, Tokens::Merged);
+            if let Some(by) = by {
+                nodes[to].join = 0;
+                rates[to] = sum / by;
+                continue;
+            }
+        }
         let Some(first) = inputs.first() else {
             continue;
         };
@@ -234,8 +270,18 @@ fn balance(nodes: &mut [Node], edges: &[Edge]) -> Vec<u32> {
             };
             rates[to] = *first;
         }
+        if rates[to] > 2 && matches!(nodes[to].tokens, Tokens::Split(_)) {
+            nodes[to].tokens = Tokens::One;
+        }
     }
     rates
+}
+
+impl Node {
+    /// What splits or merges tokens waits for nothing.
+    fn waits(&self) -> bool {
+        self.waits && matches!(self.tokens, Tokens::One | Tokens::Merge)
+    }
 }
 
 impl Case {
@@ -273,7 +319,21 @@ impl Case {
                 node.retry.max_attempts = it.retry;
                 node.for_each = it.items.map(|_| program("$input"));
                 node.concurrency = it.window;
-                if it.waits {
+                match it.tokens {
+                    Tokens::One | Tokens::Merge => {}
+                    Tokens::Split(many) => {
+                        node.kind = ActionKind::Control(ControlKind::SplitTokens);
+                        node.tokens = Some(many);
+                    }
+                    Tokens::Merged(many) => {
+                        node.kind = ActionKind::Control(ControlKind::MergeTokens);
+                        node.tokens = Some(many);
+                    }
+                }
+                if node.tokens.is_some() {
+                    node.effect = EffectClass::Pure;
+                }
+                if it.waits() {
                     node.kind = ActionKind::Control(ControlKind::Wait);
                     node.effect = EffectClass::Pure;
                 }
@@ -335,7 +395,7 @@ impl Script for Case {
     }
 
     fn waits(&self, node: &str) -> bool {
-        self.of(node).1.waits
+        self.of(node).1.waits()
     }
 }
 

@@ -60,6 +60,7 @@ pub(crate) fn node(id: &str) -> PlanNode {
         pin: None,
         capabilities: Vec::new(),
         requires: Vec::new(),
+        tokens: None,
         rate: 1,
         priority: 1,
     }
@@ -236,6 +237,13 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
                 "approval" => node.kind = ActionKind::Control(ControlKind::Approval),
                 "emit" => node.kind = ActionKind::Control(ControlKind::Emit),
                 "stop" => node.kind = ActionKind::Control(ControlKind::Stop),
+                "split" | "merge" => {
+                    node.kind = ActionKind::Control(match word {
+                        "split" => ControlKind::SplitTokens,
+                        _ => ControlKind::MergeTokens,
+                    });
+                    node.tokens = Some(number());
+                }
                 "cancel" => node.kind = ActionKind::Control(ControlKind::Cancel),
                 "disabled" => node.disabled = true,
                 "pinned" => node.pin = Some(json!(1)),

@@ -121,6 +121,8 @@ pub(crate) fn actions() -> Actions {
         branch,
         control("flow.wait", ControlKind::Wait),
         control("flow.cancel", ControlKind::Cancel),
+        control("flow.split_tokens", ControlKind::SplitTokens),
+        control("flow.merge_tokens", ControlKind::MergeTokens),
     ])
 }
 

@@ -11,6 +11,7 @@ mod iterating;
 mod joining;
 mod many;
 mod stating;
+mod threads;
 
 pub use branching::*;
 pub use cancelling::*;
@@ -18,6 +19,7 @@ pub use iterating::*;
 pub use joining::*;
 pub use many::*;
 pub use stating::*;
+pub use threads::*;
 
 /// Calls `$then!` with `$head` and the names of all patterns.
 #[doc(hidden)]
@@ -55,6 +57,8 @@ macro_rules! each_pattern {
             pattern_33_generalised_and_join,
             pattern_37_local_synchronizing_merge,
             pattern_38_general_synchronizing_merge,
+            pattern_41_thread_merge,
+            pattern_42_thread_split,
             pattern_43_explicit_termination,
         }
     };
