@@ -381,6 +381,9 @@ pub(crate) enum Workflows {
         /// Only those whose id or name has this text
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
+        /// Also those that are archived
+        #[arg(long)]
+        archived: bool,
         /// At most so many, up to 1,000
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
@@ -423,6 +426,20 @@ pub(crate) enum Workflows {
         /// Publish only if nobody saved or published since the workflow had this revision
         #[arg(long, value_name = "REVISION")]
         expect: Option<u64>,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Archive a workflow: it is not listed by default, and nothing of it is started; executions go on
+    Archive {
+        /// The workflow
+        id: String,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Take an archived workflow back into use
+    Unarchive {
+        /// The workflow
+        id: String,
         #[command(flatten)]
         database: Database,
     },

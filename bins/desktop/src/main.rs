@@ -143,6 +143,8 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
                 | Workflows::Push { database, .. }
                 | Workflows::Pull { database, .. }
                 | Workflows::Publish { database, .. }
+                | Workflows::Archive { database, .. }
+                | Workflows::Unarchive { database, .. }
                 | Workflows::Diff { database, .. } => database,
             };
             let loaded = load(Some(database))?;

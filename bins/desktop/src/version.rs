@@ -101,7 +101,7 @@ pub(crate) async fn open(loaded: &Loaded, id: &WorkflowId) -> Result<Session, Fa
 }
 
 /// The failure for a workflow that nobody saved.
-fn unknown(id: &WorkflowId) -> Failure {
+pub(crate) fn unknown(id: &WorkflowId) -> Failure {
     let message = format!("there is no workflow `{id}` in this database");
     Failure::environment("UNKNOWN_WORKFLOW", message)
         .advice("`nebula workflows list` shows what is there; check --db, or push its file")

@@ -26,6 +26,9 @@ pub enum InstallError {
     /// It has problems, at least one of which is an error.
     #[error("the definition has {} problem(s)", .0.len())]
     Diagnostics(Vec<Diagnostic>),
+    /// The workflow is archived: nothing of it is started.
+    #[error("the workflow `{0}` is archived")]
+    Archived(WorkflowId),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
@@ -51,13 +54,16 @@ impl Engine {
     /// Saves a definition as a version, unless it is there already, and stores its plan. Actions
     /// without a version are pinned to the newest one that there is.
     ///
+    /// What is installed stays so when its workflow is archived later.
+    ///
     /// # Errors
-    /// [`InstallError`]: nothing was started; a version may have been saved.
+    /// [`InstallError`]: nothing was started; a version may have been saved, but for `Archived`.
     pub async fn install(
         &self,
         tenant: &TenantId,
         definition: &WorkflowDefinition,
     ) -> Result<Installed, InstallError> {
+        self.in_use(tenant, &definition.id).await?;
         let (saved, plan) = self.save_planned(tenant, definition, None).await?;
         match saved {
             Saved::New { version, .. } | Saved::Unchanged { version, .. } => {
@@ -145,7 +151,7 @@ impl Engine {
     /// actions that there are now.
     ///
     /// # Errors
-    /// [`InstallError`]: it cannot be planned any more, or the store failed.
+    /// [`InstallError`]: it cannot be planned any more, its workflow is archived, or the store failed.
     pub async fn installed(
         &self,
         tenant: &TenantId,
@@ -155,6 +161,7 @@ impl Engine {
         let Some(stored) = self.ports.workflows.get(tenant, id, version).await? else {
             return Ok(None);
         };
+        self.in_use(tenant, id).await?;
         let definition =
             WorkflowDefinition::from_json(&stored.definition).map_err(InstallError::Diagnostics)?;
         let Planned { plan, diagnostics } = self.check(&definition);
@@ -163,6 +170,15 @@ impl Engine {
             self.store_plan(tenant, plan.at_version(stored.version))
                 .await?,
         ))
+    }
+
+    /// Refuses a workflow that is archived.
+    async fn in_use(&self, tenant: &TenantId, id: &WorkflowId) -> Result<(), InstallError> {
+        let known = self.ports.workflows.versions(tenant, id, None, 0).await?;
+        match known.is_some_and(|known| known.workflow.archived) {
+            true => Err(InstallError::Archived(id.clone())),
+            false => Ok(()),
+        }
     }
 
     async fn store_plan(

@@ -1,4 +1,4 @@
-//! Looking at versions, comparing them, and publishing one.
+//! Looking at versions, comparing them, publishing one, and archiving a workflow.
 
 use nebula_core::{NodeId, TenantId, WorkflowId};
 use nebula_ports::{
@@ -68,6 +68,20 @@ impl Engine {
     ) -> Result<Published> {
         let repo = &self.ports.workflows;
         repo.publish(tenant, id, version, expected).await
+    }
+
+    /// Archives a workflow, or takes it back into use; says whether there is such a workflow. An
+    /// archived one is not listed by default and nothing of it is started; executions go on.
+    ///
+    /// # Errors
+    /// The store failed: it may be done; the same call again changes nothing then.
+    pub async fn archive(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        archived: bool,
+    ) -> Result<bool> {
+        self.ports.workflows.archive(tenant, id, archived).await
     }
 
     /// What differs between two definitions, as they would be saved: actions without a version

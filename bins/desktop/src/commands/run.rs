@@ -317,6 +317,11 @@ pub(crate) async fn interrupted(
 pub(crate) fn not_installed(error: InstallError) -> Failure {
     match error {
         InstallError::Store(error) => error.into(),
+        InstallError::Archived(id) => {
+            let message = format!("the workflow `{id}` is archived, so nothing of it is started");
+            Failure::invalid("WORKFLOW_ARCHIVED", message)
+                .advice(format!("take it back: nebula workflows unarchive {id}"))
+        }
         InstallError::Diagnostics(problems) => {
             let source = Source::new("", "");
             let located = parse(&source).map.locate_all(&problems, &source);

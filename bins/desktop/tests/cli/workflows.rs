@@ -50,7 +50,7 @@ fn a_push_makes_a_version_and_the_same_definition_again_does_not() {
         (&json!(2), &json!(true))
     );
     let listed = user.nebula(&["workflows", "list"]).exits(0).json();
-    let expected = json!({ "workflow": "greet", "name": "greet", "draft": 2, "published": null, "revision": 2 });
+    let expected = json!({ "workflow": "greet", "name": "greet", "draft": 2, "published": null, "revision": 2, "archived": false });
     assert_eq!(listed, json!({ "workflows": [expected], "more": false }));
     let versions = user
         .nebula(&["workflows", "versions", "greet"])
@@ -278,4 +278,55 @@ fn what_is_not_there_is_said_so() {
             "DEFINITION_INVALID"
         );
     }
+}
+
+#[test]
+fn an_archived_workflow_is_not_started_and_its_executions_go_on() {
+    let user = pushed(&["Hello"]);
+    let waits = "id: slow
+nodes: [{ id: w, action: flow.wait, parameters: { signal: go } }]
+";
+    user.write("slow.yaml", waits);
+    let begun = user.nebula(&["run", "slow.yaml"]).exits(4).json();
+    let id = begun["execution"].as_str().unwrap().to_owned();
+    let archive = |id: &str| user.nebula(&["workflows", "archive", id]);
+    let said = archive("slow").exits(0).json();
+    assert_eq!(said, json!({ "workflow": "slow", "archived": true }));
+    archive("slow").exits(0);
+
+    for target in ["slow.yaml", "slow", "slow@1"] {
+        let said = user.nebula(&["run", target]).exits(2);
+        assert_eq!(
+            said.json()["error"]["code"],
+            "WORKFLOW_ARCHIVED",
+            "{target}"
+        );
+    }
+    let ids = |arguments: &[&str]| {
+        let listed = user.nebula(arguments).exits(0).json();
+        let listed = listed["workflows"].as_array().unwrap().clone();
+        listed
+            .iter()
+            .map(|it| (it["workflow"].clone(), it["archived"].clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        ids(&["workflows", "list"]),
+        [(json!("greet"), json!(false))]
+    );
+    assert_eq!(
+        ids(&["workflows", "list", "--archived"]),
+        [(json!("greet"), json!(false)), (json!("slow"), json!(true))]
+    );
+
+    user.nebula(&["executions", "signal", &id, "go"]).exits(0);
+    let ended = user.nebula(&["resume", &id]).exits(0).json();
+    assert_eq!(ended["status"], "completed");
+
+    user.nebula(&["workflows", "unarchive", "slow"]).exits(0);
+    user.nebula(&["run", "slow"]).exits(4);
+    let said = archive("slwo").exits(3);
+    assert_eq!(said.error_code(), "UNKNOWN_WORKFLOW");
+    let said = archive("slow@1").exits(2);
+    assert_eq!(said.error_code(), "USAGE");
 }

@@ -30,21 +30,27 @@ pub(crate) async fn run(
     console: &Console,
 ) -> Result<Exit, Failure> {
     match command {
-        Workflows::List { search, limit, .. } => {
+        Workflows::List {
+            search,
+            archived,
+            limit,
+            ..
+        } => {
             let filter = WorkflowFilter {
                 search: search.clone(),
-                archived: false,
+                archived: *archived,
             };
             list(loaded, &filter, usize::from(*limit), console).await
         }
         Workflows::Versions { id, limit, .. } => {
-            let wanted = VersionWanted::parse(id)?;
-            if wanted.which != Which::Any {
-                let message = format!("`{id}` names a version; all versions are of a workflow");
-                return Err(Failure::invalid("USAGE", message)
-                    .advice(format!("write: nebula workflows versions {}", wanted.id)));
-            }
-            versions(loaded, &wanted.id, usize::from(*limit), console).await
+            let id = whole(id, "versions")?;
+            versions(loaded, &id, usize::from(*limit), console).await
+        }
+        Workflows::Archive { id, .. } => {
+            archive(loaded, &whole(id, "archive")?, true, console).await
+        }
+        Workflows::Unarchive { id, .. } => {
+            archive(loaded, &whole(id, "unarchive")?, false, console).await
         }
         Workflows::Push { file, expect, .. } => push(file, *expect, loaded, console).await,
         Workflows::Pull { which, .. } => {
@@ -61,7 +67,42 @@ pub(crate) async fn run(
     }
 }
 
-/// JSON: `{ "workflows": [{ "workflow", "name", "draft", "published", "revision" }], "more" }`, by id.
+/// A workflow, where one version of it has no meaning.
+fn whole(id: &str, command: &str) -> Result<WorkflowId, Failure> {
+    let wanted = VersionWanted::parse(id)?;
+    if wanted.which == Which::Any {
+        return Ok(wanted.id);
+    }
+    let message = format!("`{id}` names a version, and `{command}` is about a workflow");
+    Err(Failure::invalid("USAGE", message)
+        .advice(format!("write: nebula workflows {command} {}", wanted.id)))
+}
+
+/// JSON: `{ "workflow", "archived" }`.
+async fn archive(
+    loaded: &Loaded,
+    id: &WorkflowId,
+    archived: bool,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let session = version::open(loaded, id).await?;
+    let engine = session.engine();
+    if !engine.archive(&session.tenant, id, archived).await? {
+        return Err(version::unknown(id));
+    }
+    if console.json {
+        console.document(&json!({ "workflow": id, "archived": archived }))?;
+    } else if archived {
+        console.line(&format!(
+            "{id} is archived: executions of it go on, and none is started"
+        ))?;
+    } else {
+        console.line(&format!("{id} is in use again"))?;
+    }
+    Ok(Exit::Completed)
+}
+
+/// JSON: `{ "workflows": [{ "workflow", "name", "draft", "published", "revision", "archived" }], "more" }`, by id.
 async fn list(
     loaded: &Loaded,
     filter: &WorkflowFilter,
@@ -94,7 +135,10 @@ async fn list(
                 workflow.latest.to_string(),
                 published(workflow),
                 workflow.revision.to_string(),
-                workflow.name.clone(),
+                match workflow.archived {
+                    true => format!("{} (archived)", workflow.name),
+                    false => workflow.name.clone(),
+                },
             ]
         })
         .collect();
@@ -113,6 +157,7 @@ fn summary_json(workflow: &WorkflowSummary) -> Value {
         "draft": workflow.latest,
         "published": workflow.published,
         "revision": workflow.revision,
+        "archived": workflow.archived,
     })
 }
 
