@@ -262,6 +262,20 @@ pub(crate) enum Executions {
     Unpark(Unpark),
     /// Go through an execution's journal step by step; nothing is run
     Replay(Replay),
+    /// Move an execution that nobody drives to another version of its workflow, if what it did so far
+    /// could have come about under that one
+    Migrate {
+        /// The execution, by its id or the beginning of it
+        id: String,
+        /// The version
+        #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u32).range(1..))]
+        to: u32,
+        /// Only say whether it could be moved, and what would change
+        #[arg(long)]
+        check: bool,
+        #[command(flatten)]
+        database: Database,
+    },
     /// Go over an ended execution again: what succeeded is kept, the rest runs under the same keys
     #[command(after_help = RETRY_HELP)]
     Retry {

@@ -124,6 +124,7 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
                 | Executions::Pause { database, .. }
                 | Executions::Tokens { database, .. }
                 | Executions::Unpause { database, .. }
+                | Executions::Migrate { database, .. }
                 | Executions::Retry { database, .. }
                 | Executions::Restart { database, .. } => database,
                 Executions::Signal(signal) => &signal.database,

@@ -6,7 +6,7 @@ use nebula_action::{Catalog, VersionWanted};
 use nebula_core::{Digest, TenantId, WorkflowId};
 use nebula_execution::ExecutionPlan;
 use nebula_planner::{Planned, Trial, TrialError, Tried};
-use nebula_ports::{ErrorKind, NewVersion, PortError, Saved};
+use nebula_ports::{ErrorKind, NewVersion, PortError, Saved, StoredWorkflow};
 use nebula_workflow::{ActionVersion, Diagnostic, NodeDefinition, WorkflowDefinition, to_json};
 
 use crate::Engine;
@@ -162,14 +162,21 @@ impl Engine {
             return Ok(None);
         };
         self.in_use(tenant, id).await?;
+        Ok(Some(self.planned(tenant, &stored).await?))
+    }
+
+    /// A version as it was saved, planned with the actions that there are now.
+    pub(crate) async fn planned(
+        &self,
+        tenant: &TenantId,
+        stored: &StoredWorkflow,
+    ) -> Result<Installed, InstallError> {
         let definition =
             WorkflowDefinition::from_json(&stored.definition).map_err(InstallError::Diagnostics)?;
         let Planned { plan, diagnostics } = self.check(&definition);
         let plan = plan.ok_or(InstallError::Diagnostics(diagnostics))?;
-        Ok(Some(
-            self.store_plan(tenant, plan.at_version(stored.version))
-                .await?,
-        ))
+        let plan = plan.at_version(stored.version);
+        Ok(self.store_plan(tenant, plan).await?)
     }
 
     /// Refuses a workflow that is archived.

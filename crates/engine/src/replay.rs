@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
     ExecutionPlan, Fact, InstanceId, InstanceStatus, Machine, NamedSignal, Rest, Status,
     StoredEntry,
@@ -209,14 +209,10 @@ impl Replay<'_> {
     }
 
     async fn fold(&mut self, entry: &StoredEntry) -> Result<()> {
-        if let Fact::ExecutionStarted(started) = &entry.entry.fact {
-            let workflows = &self.engine.ports.workflows;
-            let plan = workflows.plan(&self.tenant, started.plan).await?;
-            let none = || corrupt(format!("no plan is stored under {}", started.plan));
-            let plan = ExecutionPlan::decode(&plan.ok_or_else(none)?)
-                .map_err(|error| corrupt(error.to_string()))?;
-            let machine = Machine::new(Arc::new(plan), self.tenant.clone(), self.execution);
-            self.machine = Some(machine);
+        match &entry.entry.fact {
+            Fact::ExecutionStarted(started) => self.begin(started.plan).await?,
+            Fact::Migrated { plan, .. } => self.over(*plan, entry.seq).await?,
+            _ => {}
         }
         let execution = self.execution;
         let machine = self.machine.as_mut();
@@ -224,6 +220,57 @@ impl Replay<'_> {
         self.closed.keep(machine, &entry.entry);
         self.emitted.keep(entry);
         machine.apply(entry);
+        Ok(())
+    }
+
+    /// A machine over a plan that has read nothing.
+    async fn begin(&mut self, digest: Digest) -> Result<()> {
+        let workflows = &self.engine.ports.workflows;
+        let plan = workflows.plan(&self.tenant, digest).await?;
+        let none = || corrupt(format!("no plan is stored under {digest}"));
+        let plan = ExecutionPlan::decode(&plan.ok_or_else(none)?)
+            .map_err(|error| corrupt(error.to_string()))?;
+        let machine = Machine::new(Arc::new(plan), self.tenant.clone(), self.execution);
+        self.machine = Some(machine);
+        self.closed = Activations::default();
+        Ok(())
+    }
+
+    /// Reads what is before entry `seq` once more, over the plan of another version: from there on
+    /// the execution has that one.
+    async fn over(&mut self, plan: Digest, seq: u64) -> Result<()> {
+        let names = |machine: &Machine| {
+            let (plan, state) = (machine.plan(), machine.state());
+            let all = state.all();
+            let all = all.map(|(at, _)| (state.instance(plan, at.whole()), at));
+            all.collect::<Vec<_>>()
+        };
+        let before: BTreeSet<InstanceId> = self
+            .machine
+            .as_ref()
+            .map(|machine| names(machine).into_iter().map(|(it, _)| it).collect())
+            .unwrap_or_default();
+        self.begin(plan).await?;
+        let mut from = Some(1);
+        while let Some(next) = from {
+            let repo = &self.engine.ports.executions;
+            let page = repo.journal(&self.tenant, self.execution, next, PAGE);
+            let page = page.await?;
+            from = page.next.filter(|next| *next < seq);
+            if let Some(machine) = &mut self.machine {
+                for entry in page.entries.iter().take_while(|entry| entry.seq < seq) {
+                    self.closed.keep(machine, &entry.entry);
+                    machine.apply(entry);
+                }
+            }
+        }
+        self.seen.clear();
+        for (instance, at) in self.machine.as_ref().map(names).unwrap_or_default() {
+            if before.contains(&instance) {
+                let seen = self.seen.entry((at.frame, at.node)).or_default();
+                *seen = (*seen).max(at.number);
+            }
+        }
         Ok(())
     }
 }

@@ -412,6 +412,14 @@ pub enum Fact {
         /// What its author says.
         reason: String,
     },
+    /// From here on the execution has another version of its workflow; what is before could have been
+    /// written under that one, too.
+    Migrated {
+        /// Which version.
+        version: u32,
+        /// Under which digest its plan is stored.
+        plan: Digest,
+    },
     /// A person must decide.
     Parked {
         /// Why.
@@ -537,11 +545,28 @@ impl Fact {
             | Self::PauseRequested { .. }
             | Self::Resumed
             | Self::CancellationRequested { .. }
+            | Self::Migrated { .. }
             | Self::Parked { .. }
             | Self::ExecutionCompleted { .. }
             | Self::ExecutionFailed { .. }
             | Self::ExecutionCancelled { .. }
             | Self::ExecutionTimedOut => None,
+        }
+    }
+
+    /// Which connections carry a live token, if it says so.
+    pub(crate) fn taken(&self) -> Option<&Taken> {
+        match self {
+            Self::AttemptSucceeded { taken, .. }
+            | Self::AttemptFailed { taken, .. }
+            | Self::ItemsCompleted { taken, .. }
+            | Self::TimerFired { taken, .. }
+            | Self::BodyCompleted { taken, .. }
+            | Self::SignalTaken { taken, .. }
+            | Self::SignalSent { taken, .. }
+            | Self::NodesCancelled { taken, .. }
+            | Self::Unparked { taken, .. } => Some(taken),
+            _ => None,
         }
     }
 

@@ -64,6 +64,7 @@ mod event;
 mod instance;
 mod journal;
 mod machine;
+mod migrate;
 mod plan;
 mod repeats;
 mod resume;
@@ -91,6 +92,7 @@ pub use journal::{
     UnparkDecision,
 };
 pub use machine::{MAX_RETRY_AFTER, Machine};
+pub use migrate::{MigrateError, Migrated, Migration};
 pub use plan::{
     AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanConnection,
     PlanError, PlanHandler, PlanLoop, PlanNode, PlanOutput, PlanParts, Request, RequestError,

@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use async_trait::async_trait;
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{NewExecution, Status, StoredEntry};
+use nebula_execution::{Entry, NewExecution, Status, StoredEntry};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -171,6 +171,28 @@ pub enum Signalled {
     Unknown,
 }
 
+/// What became of a move to another version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Moved {
+    /// Version, plan and journal moved together, and the execution is due.
+    Moved {
+        /// The number of the next entry.
+        next_seq: u64,
+    },
+    /// Somebody has a lease that was not given back; nothing was written.
+    Held,
+    /// The journal is elsewhere; nothing was written.
+    Conflict {
+        /// The number that the next entry would get.
+        actual: u64,
+    },
+    /// The execution has ended; nothing was written.
+    Terminal(Status),
+    /// There is no such execution.
+    Unknown,
+}
+
 /// A signal in an inbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InboxItem {
@@ -274,6 +296,11 @@ pub struct ExecutionSummary {
 /// - **Signals** are numbered without gaps, deduplicated by key, kept in order, refused after the end.
 ///   Kinds and keys that begin with [`SLOT_PREFIX`](crate::SLOT_PREFIX) are the store's own: a signal
 ///   or a delivery with one is `Invalid`, so nobody can forge or hide a grant.
+///
+/// - **Migrate** moves an execution to another version of its workflow: version, plan and the one entry
+///   that says so, in one transaction, and only if the journal is where the caller read it to, so that
+///   what was checked is what is moved. The snapshot, which is of the old plan, goes. It has an epoch
+///   of its own, and is refused while a lease is not given back, expired or not.
 ///
 /// Rules of slots, by which executions take turns ([`SlotChanges`](crate::SlotChanges)):
 ///
@@ -380,6 +407,20 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
         execution: ExecutionId,
         signal: NewSignal,
     ) -> Result<Signalled>;
+
+    /// Moves an execution that nobody drives to another version of its workflow: `entry`, a
+    /// [`nebula_execution::Fact::Migrated`], becomes entry number `expected_seq`.
+    ///
+    /// # Errors
+    /// `Unavailable`: it may be moved; the same call again answers `Conflict` then. `Invalid`: the
+    /// entry says nothing of a migration.
+    async fn migrate(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        expected_seq: u64,
+        entry: Entry,
+    ) -> Result<Moved>;
 
     /// The queue of a key, from its head on, at most `limit` places; what is granted comes before what waits.
     ///

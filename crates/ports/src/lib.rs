@@ -29,8 +29,8 @@ mod workflow_repo;
 pub use error::{ErrorKind, PortError, Result};
 pub use execution_repo::{
     Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, Granted,
-    InboxItem, Incarnation, JournalPage, Lease, LeaseRequest, NewSignal, Page, PageToken, Renewed,
-    Runnable, RunnablePage, Signalled, Snapshot,
+    InboxItem, Incarnation, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken,
+    Renewed, Runnable, RunnablePage, Signalled, Snapshot,
 };
 pub use nebula_core::{Clock, Entropy, Offload};
 pub use sandbox::{Code, Invocation, SandboxRunner};

@@ -203,6 +203,11 @@ pub enum EventKind {
     Resumed,
     /// Somebody or the time limit asked for the end.
     Cancelling,
+    /// The execution has another version of its workflow from now on.
+    Migrated {
+        /// Which.
+        version: u32,
+    },
     /// A person must decide.
     Parked {
         /// About what.
@@ -398,6 +403,7 @@ fn kind(fact: &Fact) -> EventKind {
         Fact::PauseRequested { .. } => EventKind::Paused,
         Fact::Resumed => EventKind::Resumed,
         Fact::CancellationRequested { .. } => EventKind::Cancelling,
+        Fact::Migrated { version, .. } => EventKind::Migrated { version: *version },
         Fact::Parked { reason } => EventKind::Parked {
             about: match reason {
                 ParkReason::Indeterminate(instances) => Parking::Indeterminate(instances.clone()),

@@ -2,18 +2,20 @@
 
 use async_trait::async_trait;
 use nebula_core::{ExecutionId, TenantId, Timestamp};
-use nebula_execution::NewExecution;
+use nebula_execution::{Entry, NewExecution};
 use nebula_ports::{
     Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem,
-    JournalPage, Lease, LeaseRequest, NewSignal, Page, PageToken, Renewed, Result, RunnablePage,
-    Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
+    JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, Renewed, Result,
+    RunnablePage, Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
 };
 
 use crate::{
     Sqlite,
     create::{self, NewRow},
     inbox::{self, NewItem},
-    lease, read, scan, slots,
+    lease,
+    migrate::{self, Moving},
+    read, scan, slots,
     space::{self, DELETE_AT_ONCE},
     step::{self, StoredStep},
 };
@@ -111,6 +113,21 @@ impl ExecutionRepo for Sqlite {
         let (tenant, bytes) = (tenant.clone(), item.bytes());
         self.write("signal", bytes, move |tx| {
             inbox::signal(tx, &tenant, execution, &item)
+        })
+        .await
+    }
+
+    async fn migrate(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        expected_seq: u64,
+        entry: Entry,
+    ) -> Result<Moved> {
+        let moving = Moving::new(expected_seq, entry).map_err(|e| e.into_port("migrate"))?;
+        let (tenant, bytes) = (tenant.clone(), moving.bytes());
+        self.write("migrate", bytes, move |tx| {
+            migrate::migrate(tx, &tenant, execution, &moving)
         })
         .await
     }

@@ -44,6 +44,7 @@ mod holders;
 mod inbox;
 mod known_plans;
 mod lease;
+mod migrate;
 mod opening;
 mod read;
 mod readers;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Executions,
-    commands::{again, pause, replay, run, signal, unpark, vote, waits},
+    commands::{again, migrate, pause, replay, run, signal, unpark, vote, waits},
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
@@ -77,6 +77,10 @@ pub(crate) async fn run(
         Executions::Tokens { id, node, .. } => {
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;
             vote::tokens(&session, id, node.as_deref(), console).await
+        }
+        Executions::Migrate { id, to, check, .. } => {
+            let (session, id) = Wanted::parse(id)?.open(loaded).await?;
+            migrate::run(&session, id, *to, *check, console).await
         }
         Executions::Unpause { id, .. } => {
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;

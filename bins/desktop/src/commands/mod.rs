@@ -7,6 +7,7 @@ pub(crate) mod doctor;
 pub(crate) mod executions;
 pub(crate) mod expr;
 mod mermaid;
+mod migrate;
 mod pause;
 pub(crate) mod plan;
 mod plan_text;

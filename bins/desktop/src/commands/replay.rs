@@ -285,6 +285,7 @@ fn of_all(fact: &Fact) -> String {
         } => {
             format!("is to end: {}", shortened(reason))
         }
+        Fact::Migrated { version, .. } => format!("has version {version} from here on"),
         Fact::Parked {
             reason: ParkReason::Indeterminate(instances),
         } => {

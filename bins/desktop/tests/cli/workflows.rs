@@ -330,3 +330,61 @@ nodes: [{ id: w, action: flow.wait, parameters: { signal: go } }]
     let said = archive("slow@1").exits(2);
     assert_eq!(said.error_code(), "USAGE");
 }
+
+#[test]
+fn an_execution_that_waits_moves_to_another_version_or_says_why_not() {
+    let user = User::new();
+    let version = |nodes: &str| {
+        user.write("flow.yaml", &format!("nodes:\n{nodes}"));
+    };
+    let first = "  - { id: a, action: data.set, parameters: { n: 1 } }
+  - { id: w, action: flow.wait, parameters: { signal: go } }
+  - { id: z, action: data.set, parameters: { n: 2 } }
+";
+    version(first);
+    let begun = user.nebula(&["run", "flow.yaml"]).exits(4).json();
+    let id = begun["execution"].as_str().unwrap().to_owned();
+    let push = || user.nebula(&["workflows", "push", "flow.yaml"]).exits(0);
+    version(&first.replace("id: a", "id: b"));
+    push();
+    version(&first.replace("n: 2", "n: '{{ $nodes.a.result.n + 2 }}'"));
+    push();
+
+    let migrate = |to: &str, more: &[&str]| {
+        let words = [&["executions", "migrate", &id, "--to", to], more].concat();
+        user.nebula(&words)
+    };
+    let said = migrate("2", &["--check"]).exits(2);
+    assert_eq!(said.error_code(), "MIGRATION_REFUSED");
+    said.says("`a` began, and version 2 has no such node in that place");
+    assert_eq!(migrate("9", &[]).exits(2).error_code(), "UNKNOWN_VERSION");
+    assert_eq!(migrate("1", &[]).exits(2).error_code(), "MIGRATION_REFUSED");
+
+    let checked = migrate("3", &["--check"]).exits(0).json();
+    assert_eq!(
+        (&checked["migrated"], &checked["from"]),
+        (&json!(false), &json!(1))
+    );
+    let listed = || user.nebula(&["executions", "list"]).json()["executions"][0].clone();
+    assert_eq!(listed()["version"], 1, "a check changes nothing");
+    let moved = migrate("3", &[]).exits(0).json();
+    assert_eq!(
+        (&moved["migrated"], &moved["to"]),
+        (&json!(true), &json!(3))
+    );
+    assert_eq!(listed()["version"], 3);
+
+    let ended = user
+        .nebula(&["executions", "signal", &id, "go"])
+        .exits(0)
+        .json();
+    assert_eq!(ended["output"], json!({ "n": 3 }));
+    let replay = user.nebula(&["executions", "replay", &id]).exits(0);
+    assert!(replay.out.contains("migrated"), "{}", replay.out);
+    assert_eq!(migrate("1", &[]).exits(2).error_code(), "EXECUTION_ENDED");
+    let again = user
+        .nebula(&["executions", "restart", &id, "--from", "z"])
+        .exits(0)
+        .json();
+    assert_eq!(again["output"], json!({ "n": 3 }));
+}

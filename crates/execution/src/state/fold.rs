@@ -141,6 +141,12 @@ impl Fold<'_> {
             Fact::NodesCancelled { .. }
             | Fact::InstanceCancelled { .. }
             | Fact::QuitRequested { .. } => self.cancels(fact),
+            Fact::Migrated { version, plan } => {
+                let started = self.state.started.as_mut();
+                let started = started.expect("the first entry is the start");
+                started.version = *version;
+                started.plan = *plan;
+            }
             Fact::Parked { reason } => self.state.parked = Some(reason.clone()),
             Fact::Unparked {
                 instance,

@@ -417,6 +417,7 @@ pub(crate) fn fact(fact: &Fact) -> String {
         }
         Fact::InstanceCancelled { instance } => format!("{instance} cancelled"),
         Fact::QuitRequested { instance, .. } => format!("{instance} quits"),
+        Fact::Migrated { version, .. } => format!("version {version}"),
         Fact::Parked {
             reason: ParkReason::Poison { .. },
         } => "poison".to_owned(),

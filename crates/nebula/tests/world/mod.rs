@@ -22,7 +22,7 @@ use nebula::{
     },
     core::{Clock, Entropy, ExecutionId, TenantId, Timestamp},
     engine::{EngineConfig, Installed, Report, Until},
-    execution::{NewExecution, ResumeKey, StartOptions, Status},
+    execution::{Entry, NewExecution, ResumeKey, StartOptions, Status},
     ports::*,
     runtime::WorkerConfig,
     workflow::{Source, parse},
@@ -536,6 +536,17 @@ impl ExecutionRepo for Mortal {
         signal: NewSignal,
     ) -> Result<Signalled> {
         self.call(self.inner.signal(tenant, id, signal)).await
+    }
+
+    async fn migrate(
+        &self,
+        tenant: &TenantId,
+        id: ExecutionId,
+        expected_seq: u64,
+        entry: Entry,
+    ) -> Result<Moved> {
+        self.call(self.inner.migrate(tenant, id, expected_seq, entry))
+            .await
     }
 
     async fn slots(

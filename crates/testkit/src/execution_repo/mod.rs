@@ -45,6 +45,7 @@ mod family;
 mod fixture;
 mod inbox;
 mod lease;
+mod migrate;
 mod poison;
 mod read;
 mod refuse;
@@ -62,6 +63,7 @@ pub use create::*;
 pub use family::*;
 pub use inbox::*;
 pub use lease::*;
+pub use migrate::*;
 pub use poison::*;
 pub use read::*;
 pub use refuse::*;
@@ -134,6 +136,15 @@ macro_rules! execution_repo_rules {
             poison_is_in_the_journal_with_its_own_epoch,
             a_holder_whose_execution_was_poisoned_is_fenced,
             a_signal_gives_a_poisoned_execution_new_grants,
+            a_migration_moves_version_plan_and_journal_together,
+            a_migration_forgets_the_snapshot,
+            a_migrated_execution_is_due,
+            a_migration_at_another_place_conflicts,
+            a_driven_execution_is_not_migrated,
+            an_ended_execution_is_not_migrated,
+            a_migration_stays_in_its_tenant,
+            an_entry_that_migrates_nothing_is_refused,
+
             status_and_journal_move_together,
             a_step_without_a_status_keeps_it,
             entries_are_numbered_without_gaps,

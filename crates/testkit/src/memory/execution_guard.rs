@@ -343,6 +343,31 @@ guards! {
         SlotLostTold => [a_takeover_loses_what_the_expired_lease_held, a_claim_takes_slots_from_an_expired_lease],
         /// Claims that wait outlive a lease.
         SlotWaitingStays => [a_takeover_leaves_its_place_in_the_queue],
+        /// A migration moves the version.
+        MigrateVersion => [a_migration_moves_version_plan_and_journal_together],
+        /// A migration moves the plan.
+        MigratePlan => [a_migration_moves_version_plan_and_journal_together],
+        /// A migration is journalled.
+        MigrateEntry => [a_migration_moves_version_plan_and_journal_together],
+        /// A migration has an epoch of its own.
+        MigrateEpoch => [a_migration_moves_version_plan_and_journal_together],
+        /// A snapshot is of the plan that made it.
+        MigrateSnapshot => [a_migration_forgets_the_snapshot],
+        /// What was moved is due.
+        MigrateWakes => [a_migrated_execution_is_due],
+        /// What was checked is what is moved.
+        MigratePlace => [a_migration_at_another_place_conflicts],
+        /// What somebody drives is not moved.
+        MigrateHeld => [a_driven_execution_is_not_migrated],
+        /// Nor what somebody drove who never gave it back.
+        MigrateExpired => [a_driven_execution_is_not_migrated],
+        /// What has ended is not moved.
+        MigrateTerminal => [an_ended_execution_is_not_migrated],
+        /// What is moved belongs to who moves it.
+        MigrateTenant => [a_migration_stays_in_its_tenant],
+        /// The journal says that it was moved.
+        MigrateFact => [an_entry_that_migrates_nothing_is_refused],
+
         /// Poison loses slots.
         SlotPoisonLoses => [poison_loses_its_slots],
         /// A claim takes slots from expired leases.

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
-use nebula_execution::NewExecution;
+use nebula_execution::{Entry, NewExecution};
 use nebula_ports::{
     Acquired, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo, ExecutionSummary,
-    InboxItem, JournalPage, Lease, LeaseRequest, NewSignal, Page, PageToken, PortError, Renewed,
-    Result, Runnable, RunnablePage, SLOT_PREFIX, Signalled, SlotHolder, SlotKey, Step, Stepped,
-    WaitToken,
+    InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, PortError,
+    Renewed, Result, Runnable, RunnablePage, SLOT_PREFIX, Signalled, SlotHolder, SlotKey, Step,
+    Stepped, WaitToken,
 };
 use parking_lot::Mutex;
 
@@ -173,6 +173,16 @@ impl ExecutionRepo for MemoryExecutionRepo {
             check_signal(records.guards, &signal)?;
             Ok(records.signal(tenant, execution, signal, now))
         })
+    }
+
+    async fn migrate(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        expected_seq: u64,
+        entry: Entry,
+    ) -> Result<Moved> {
+        self.transact(|records, now| records.migrate(tenant, execution, (expected_seq, entry), now))
     }
 
     async fn slots(

@@ -3,6 +3,7 @@
 mod execution_guard;
 mod executions;
 mod leases;
+mod migrations;
 mod queue;
 mod queue_guard;
 mod queue_list;

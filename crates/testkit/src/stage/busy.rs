@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::NewExecution;
+use nebula_execution::{Entry, NewExecution};
 use nebula_ports::*;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -182,6 +182,7 @@ counted!(ExecutionRepo [
     fn journal(tenant: &TenantId, id: ExecutionId, from: u64, limit: usize) -> JournalPage;
     fn inbox(tenant: &TenantId, id: ExecutionId, after: u64, limit: usize) -> Vec<InboxItem>;
     fn signal(tenant: &TenantId, id: ExecutionId, signal: NewSignal) -> Signalled;
+    fn migrate(tenant: &TenantId, id: ExecutionId, expected_seq: u64, entry: Entry) -> Moved;
     fn slots(tenant: &TenantId, key: &SlotKey, limit: usize) -> Vec<SlotHolder>;
     fn waiting_on(tenant: &TenantId, token: WaitToken) -> Option<ExecutionId>;
     fn runnable(rung_before: Timestamp, limit: usize) -> RunnablePage;
