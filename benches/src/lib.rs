@@ -23,6 +23,7 @@ pub mod chain;
 pub mod disk;
 pub mod engine;
 pub mod floor;
+pub mod lists;
 pub mod process;
 pub mod repo;
 mod stats;

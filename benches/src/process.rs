@@ -25,6 +25,21 @@ pub fn usage() -> Usage {
     }
 }
 
+/// The most memory that this process had at a time, in bytes; zero where there is no `/proc`.
+#[must_use]
+pub fn peak() -> u64 {
+    peak_of(&fs::read_to_string("/proc/self/status").unwrap_or_default())
+}
+
+/// `VmHWM` of `proc_pid_status(5)`, in KiB there.
+fn peak_of(status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB"));
+    kib.and_then(|kib| kib.trim().parse::<u64>().ok())
+        .unwrap_or(0)
+        * 1024
+}
+
 impl Usage {
     /// What was spent since `earlier`.
     #[must_use]
@@ -68,6 +83,10 @@ mod tests {
         let stat = "7 (a b) R 1 1 1 0 -1 0 0 0 0 0 150 25 0 0 20 0 1 0 5 1 1";
         assert_eq!(cpu(stat), Duration::from_millis(1750));
         assert_eq!(written("rchar: 1\nwrite_bytes: 4096\n"), 4096);
+        assert_eq!(
+            peak_of("VmPeak:\t 9 kB\nVmHWM:\t    2048 kB\n"),
+            2 * 1024 * 1024
+        );
         assert_eq!((cpu(""), written("")), (Duration::ZERO, 0));
     }
 }

@@ -1,8 +1,10 @@
 //! What nodes did, activation by activation, as reports show it.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use nebula_core::Timestamp;
-use nebula_execution::{Activation, Entry, Fact, InstanceId, InstanceStatus, Machine};
+use nebula_execution::{Activation, Entry, Fact, Given, InstanceId, InstanceStatus, Machine};
 use serde_json::{Value, json};
 
 /// How many activations of a node are shown.
@@ -83,15 +85,27 @@ impl Activations {
 
 fn activation_json(number: u32, activation: &Activation) -> Value {
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    let (output, more) = match activation.given() {
+        None => (None, 0),
+        Some(Given::Value(value)) => (Some(value), 0),
+        Some(Given::List(list)) => {
+            let first = list.segment(0);
+            let more = list.len() - first.len();
+            (Some(Arc::new(Value::Array(first))), more)
+        }
+    };
     let mut shown = json!({
         "activation": number,
         "status": activation.status,
         "port": activation.port,
-        "output": activation.output.as_deref(),
+        "output": output,
         "attempts": activation.attempts,
         "started_at": time(activation.started_at),
         "ended_at": time(activation.ended_at),
     });
+    if more > 0 {
+        shown["output_truncated"] = json!(more);
+    }
     if let Some(error) = activation.error_value() {
         shown["error"] = error;
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 
-use crate::{Approval, Failure, InstanceStatus, ItemOutcome};
+use crate::{Approval, Failure, Given, InstanceStatus, ItemOutcome, List, Outcomes};
 
 /// One activation of a node: where it stands and what it gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,10 @@ pub struct Activation {
         deserialize_with = "there"
     )]
     pub output: Option<Arc<Value>>,
+    /// The same, if it is a list of more than [`LIST_SEGMENT`](crate::LIST_SEGMENT) elements;
+    /// `output` is absent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<Arc<List>>,
     /// The port it left by.
     pub port: Option<CompactString>,
     /// For a list: which element of the input each element came from.
@@ -102,6 +106,7 @@ impl Activation {
             approval: None,
             deadline: None,
             output: None,
+            list: None,
             port: None,
             lineage: None,
             error: None,
@@ -149,12 +154,28 @@ impl Activation {
         self.deadline = None;
     }
 
+    pub(crate) fn give(&mut self, given: Given) {
+        match given {
+            Given::Value(value) => self.output = Some(value),
+            Given::List(list) => self.list = Some(list),
+        }
+    }
+
+    /// What it gave, if it gave something.
+    #[must_use]
+    pub fn given(&self) -> Option<Given> {
+        match &self.list {
+            Some(list) => Some(Given::List(list.clone())),
+            None => self.output.clone().map(Given::Value),
+        }
+    }
+
     /// What its items or runs have given so far, once all of them have ended.
     #[must_use]
-    pub fn gathered(&self) -> Option<Arc<Value>> {
+    pub fn gathered(&self) -> Option<Given> {
         match (&self.items, &self.runs) {
-            (Some(items), _) => Some(Arc::new(items.list())),
-            (None, Some(runs)) => Some(runs.last.clone().unwrap_or_default()),
+            (Some(items), _) => Some(items.list()),
+            (None, Some(runs)) => Some(Given::Value(runs.last.clone().unwrap_or_default())),
             (None, None) => None,
         }
     }
@@ -185,8 +206,8 @@ pub struct Items {
     pub count: u32,
     /// How many have ended.
     pub settled: u32,
-    /// What each gave, by index; absent while it has not ended.
-    pub outcomes: Vec<Option<ItemOutcome>>,
+    /// What each gave that has ended, by index.
+    pub outcomes: Outcomes,
     /// Those of which the journal knows more than nothing and less than the end.
     pub open: BTreeMap<u32, OpenItem>,
     /// The first item whose failure ends the whole activation.
@@ -214,15 +235,14 @@ impl Items {
     pub(crate) fn new(count: u32) -> Self {
         Self {
             count,
-            outcomes: vec![None; count as usize],
             ..Self::default()
         }
     }
 
     pub(crate) fn settle(&mut self, item: u32, outcome: ItemOutcome) {
-        let slot = &mut self.outcomes[item as usize];
-        assert!(slot.is_none(), "item {item} ends twice");
-        *slot = Some(outcome);
+        assert!(item < self.count, "there is no item {item}");
+        assert!(!self.outcomes.has(item), "item {item} ends twice");
+        self.outcomes.insert(item, outcome);
         self.settled += 1;
         self.open.remove(&item);
     }
@@ -234,18 +254,8 @@ impl Items {
     }
 
     /// The list of all results; a failed item stands as `{ "error": { code, message, class } }`.
-    pub(crate) fn into_list(self) -> Value {
-        let value = |outcome: Option<ItemOutcome>| match outcome {
-            Some(ItemOutcome::Ok(value)) => Arc::unwrap_or_clone(value),
-            Some(ItemOutcome::Error(error)) => json!({ "error": error_value(&error) }),
-            None => Value::Null,
-        };
-        self.outcomes.into_iter().map(value).collect()
-    }
-
-    /// The same without taking the items apart, for conditions on the result.
     #[must_use]
-    pub fn list(&self) -> Value {
-        self.clone().into_list()
+    pub fn list(&self) -> Given {
+        self.outcomes.list(self.count)
     }
 }

@@ -12,7 +12,7 @@ use nebula_action::{ActionError, ControlKind, Deferred, PORT_MAIN};
 use nebula_core::{ExecutionId, NodeId, Timestamp, parse_duration};
 use serde_json::Value;
 
-use crate::{Question, is_signal_name};
+use crate::{Elements, Question, is_signal_name};
 
 /// What a control action decided.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,8 +59,8 @@ pub enum ControlOutcome {
     Quit(String),
     /// The list of what came with the tokens goes on.
     Merge,
-    /// The body runs once per element of this list.
-    Items(Value),
+    /// The body runs once per element.
+    Items(Elements),
     /// The body runs in rounds.
     Rounds,
     /// The body runs once.

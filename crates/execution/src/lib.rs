@@ -63,6 +63,7 @@ pub mod control;
 mod event;
 mod instance;
 mod journal;
+mod list;
 mod machine;
 mod migrate;
 mod plan;
@@ -91,6 +92,7 @@ pub use journal::{
     EndReason, Entry, Fact, Failure, ItemOutcome, ParkReason, Started, StoredEntry, Taken, Tries,
     UnparkDecision,
 };
+pub use list::{Elements, Given, LIST_SEGMENT, List, Outcomes};
 pub use machine::{MAX_RETRY_AFTER, Machine};
 pub use migrate::{MigrateError, Migrated, Migration};
 pub use plan::{

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use compact_str::CompactString;
@@ -12,7 +12,7 @@ use nebula_expression::{NodeView, Root, Scope};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Activation, At, ExecutionPlan, ExecutionState, Failure, InstanceId, InstanceStatus,
+    Activation, At, ExecutionPlan, ExecutionState, Failure, Given, InstanceId, InstanceStatus,
     activation::error_value, state::failure_value,
 };
 
@@ -22,7 +22,7 @@ use crate::{
 /// node pays for them only if one of its expressions reads `$inputs`.
 #[derive(Debug, Clone, Default)]
 pub struct EvaluationScope {
-    json: Option<Arc<Value>>,
+    json: Option<Seen>,
     input: Option<Arc<Value>>,
     inputs: Option<Value>,
     trigger: Value,
@@ -37,10 +37,39 @@ pub struct EvaluationScope {
     attempt: u32,
 }
 
+/// What somebody gave; a long list becomes a value when an expression reads it.
+#[derive(Debug, Clone)]
+struct Seen {
+    given: Given,
+    value: OnceLock<Arc<Value>>,
+}
+
+impl Seen {
+    fn value(&self) -> &Value {
+        match &self.given {
+            Given::Value(value) => value,
+            given @ Given::List(_) => self.value.get_or_init(|| given.value()),
+        }
+    }
+}
+
+impl From<Given> for Seen {
+    fn from(given: Given) -> Self {
+        let value = OnceLock::new();
+        Self { given, value }
+    }
+}
+
+impl From<Arc<Value>> for Seen {
+    fn from(value: Arc<Value>) -> Self {
+        Given::Value(value).into()
+    }
+}
+
 /// What is seen of one node.
 #[derive(Debug, Clone)]
 struct NodeRecord {
-    result: Option<Arc<Value>>,
+    result: Option<Seen>,
     error: Option<Value>,
     success: Option<bool>,
     status: InstanceStatus,
@@ -68,7 +97,7 @@ impl EvaluationScope {
     ) -> Self {
         let mut scope = Self::of_execution(plan, state, id);
         if let Some(activation) = state.get(at) {
-            scope.json = Some(state.json(plan, at));
+            scope.json = Some(state.json(plan, at).into());
             let begun = activation.status == InstanceStatus::Running || activation.timer;
             scope.attempt = activation.attempts + u32::from(!begun);
             if plan.reads_inputs(at.node) {
@@ -78,7 +107,7 @@ impl EvaluationScope {
                         .entry(input.as_str())
                         .or_insert_with(|| Value::Array(Vec::new()));
                     if let Value::Array(list) = list {
-                        list.push(Arc::unwrap_or_clone(value));
+                        list.push(Arc::unwrap_or_clone(value.value()));
                     }
                 }
                 scope.inputs = Some(Value::Object(inputs));
@@ -123,7 +152,7 @@ impl EvaluationScope {
     /// The same, for the handlers of a body's failure: `$json` is the failure.
     #[must_use]
     pub fn with_failure(mut self, failure: &Failure) -> Self {
-        self.json = Some(Arc::new(failure_value(failure)));
+        self.json = Some(Arc::new(failure_value(failure)).into());
         self
     }
 
@@ -157,7 +186,7 @@ impl EvaluationScope {
     #[must_use]
     pub fn with_item(mut self, item: Arc<Value>, index: u32, as_json: bool) -> Self {
         if as_json {
-            self.json = Some(item.clone());
+            self.json = Some(item.clone().into());
         }
         self.item = Some((item, Value::from(index)));
         self
@@ -166,7 +195,13 @@ impl EvaluationScope {
     /// What the conditions of an instance's connections see once it has a result: `$json` and its
     /// own `$nodes.<id>.result` are that result.
     #[must_use]
-    pub fn after_success(mut self, instance: &InstanceId, output: Arc<Value>, port: &str) -> Self {
+    pub fn after_success(
+        mut self,
+        instance: &InstanceId,
+        output: impl Into<Given>,
+        port: &str,
+    ) -> Self {
+        let output = Seen::from(output.into());
         self.json = Some(output.clone());
         self.own(
             instance,
@@ -187,7 +222,7 @@ impl EvaluationScope {
     #[must_use]
     pub fn after_failure(mut self, instance: &InstanceId, error: &ActionError, port: &str) -> Self {
         let value = error_value(error);
-        self.json = Some(Arc::new(value.clone()));
+        self.json = Some(Arc::new(value.clone()).into());
         self.own(
             instance,
             NodeRecord {
@@ -208,7 +243,7 @@ impl EvaluationScope {
 
     fn see(&mut self, plan: &ExecutionPlan, node: u32, activation: &Activation) {
         let record = NodeRecord {
-            result: activation.output.clone(),
+            result: activation.given().map(Seen::from),
             error: activation
                 .error_value()
                 .filter(|_| activation.status == InstanceStatus::Failed),
@@ -228,7 +263,7 @@ impl Scope for EvaluationScope {
         match root {
             Root::Input => self.input.as_deref(),
             Root::Inputs => self.inputs.as_ref(),
-            Root::Json => self.json.as_deref(),
+            Root::Json => self.json.as_ref().map(Seen::value),
             Root::Item => self.item.as_ref().map(|(item, _)| &**item),
             Root::Index => self.item.as_ref().map(|(_, index)| index),
             Root::Trigger => Some(&self.trigger),
@@ -242,7 +277,7 @@ impl Scope for EvaluationScope {
     fn node(&self, _slot: usize, id: &str) -> Option<NodeView<'_>> {
         let record = self.nodes.get(id)?;
         Some(NodeView {
-            result: record.result.as_deref(),
+            result: record.result.as_ref().map(Seen::value),
             success: record.success,
             error: record.error.as_ref(),
             status: record.status.as_str(),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Activation, Approval, ExecutionPlan, Failure, InstanceId, InstanceStatus, NamedSignal,
+    Activation, Approval, ExecutionPlan, Failure, Given, InstanceId, InstanceStatus, NamedSignal,
     ParkReason, Started, Status,
     activation::{error_value, there},
 };
@@ -316,7 +316,7 @@ impl ExecutionState {
 
     /// The values of the live tokens that activated an instance, with the input that each ended at.
     #[must_use]
-    pub fn inputs(&self, plan: &ExecutionPlan, at: At) -> Vec<(CompactString, Arc<Value>)> {
+    pub fn inputs(&self, plan: &ExecutionPlan, at: At) -> Vec<(CompactString, Given)> {
         let tokens = self
             .get(at)
             .into_iter()
@@ -332,7 +332,7 @@ impl ExecutionState {
     /// `$json` of an instance: the first live value on `main`, or what its frame began with at a
     /// start node: at the top level the execution's input.
     #[must_use]
-    pub fn json(&self, plan: &ExecutionPlan, at: At) -> Arc<Value> {
+    pub fn json(&self, plan: &ExecutionPlan, at: At) -> Given {
         let tokens = self
             .get(at)
             .map_or(&[][..], |activation| &activation.tokens);
@@ -341,9 +341,9 @@ impl ExecutionState {
             .find(|(edge, _)| plan.connections[*edge as usize].input == PORT_MAIN);
         match (main, &self.started) {
             (Some((edge, source)), _) => self.token_value(plan, at.frame, *edge, *source),
-            (None, _) if !tokens.is_empty() => Arc::default(),
-            (None, Some(started)) if at.frame == TOP => started.input.clone(),
-            _ => self.frame_json(at),
+            (None, _) if !tokens.is_empty() => Given::default(),
+            (None, Some(started)) if at.frame == TOP => Given::Value(started.input.clone()),
+            _ => Given::Value(self.frame_json(at)),
         }
     }
 
@@ -359,7 +359,7 @@ impl ExecutionState {
         }
     }
 
-    fn token_value(&self, plan: &ExecutionPlan, frame: u32, edge: u32, number: u32) -> Arc<Value> {
+    fn token_value(&self, plan: &ExecutionPlan, frame: u32, edge: u32, number: u32) -> Given {
         let connection = &plan.connections[edge as usize];
         let source = At {
             frame,
@@ -367,12 +367,13 @@ impl ExecutionState {
             number,
         };
         let Some(source) = self.get(source) else {
-            return Arc::new(Value::Null);
+            return Given::default();
         };
         if connection.port == PORT_ERROR {
-            return Arc::new(source.error.as_ref().map_or(Value::Null, error_value));
+            let error = source.error.as_ref().map_or(Value::Null, error_value);
+            return Given::Value(Arc::new(error));
         }
-        source.output.clone().unwrap_or_default()
+        source.given().unwrap_or_default()
     }
 }
 

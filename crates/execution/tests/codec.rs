@@ -24,6 +24,7 @@ const SNAPSHOT_V2: &[u8] = include_bytes!("fixtures/snapshot-v2.json");
 const SNAPSHOT_V4: &[u8] = include_bytes!("fixtures/snapshot-v4.json");
 const SNAPSHOT_V5: &[u8] = include_bytes!("fixtures/snapshot-v5.json");
 const SNAPSHOT_V5_BODIES: &[u8] = include_bytes!("fixtures/snapshot-v5-bodies.json");
+const SNAPSHOT_V5: &[u8] = include_bytes!("fixtures/snapshot-v5.json");
 const SNAPSHOT_V1: &[u8] = include_bytes!("fixtures/snapshot-v1.json");
 
 /// The entries of the fixture: every fact, with its optional fields and without them.
@@ -507,6 +508,16 @@ fn a_snapshot_of_version_3_is_read_for_ever() {
 }
 
 #[test]
+fn this_build_writes_snapshots_of_version_5() {
+    let plan = rig::plan("a -> p -> z; p both { b -> e }; e each { c }");
+    let machine =
+        Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V5_BODIES).unwrap();
+    let written: Value = serde_json::from_slice(&machine.snapshot()).unwrap();
+    let fixture: Value = serde_json::from_slice(SNAPSHOT_V5_BODIES).unwrap();
+    assert_eq!(written, fixture);
+}
+
+#[test]
 fn a_snapshot_of_version_4_is_read_for_ever() {
     let plan = rig::plan("a -> p -> z; p both { b -> e }; e each { c }");
     let machine = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V4).unwrap();
@@ -524,9 +535,9 @@ fn this_build_writes_snapshots_of_version_5() {
         .map(|(at, _)| state.instance(plan, at.whole()).to_string())
         .collect();
     assert_eq!(ids, ["p", "p/e", "p/e[0]/c", "p/e[1]/c"]);
-    let written: Value = serde_json::from_slice(&machine.snapshot()).unwrap();
-    let fixture: Value = serde_json::from_slice(SNAPSHOT_V5_BODIES).unwrap();
-    assert_eq!(written, fixture);
+    let same =
+        Machine::restore(plan.clone(), TenantId::local(), execution(), SNAPSHOT_V5_BODIES).unwrap();
+    assert_eq!(state, same.state());
 }
 
 #[test]

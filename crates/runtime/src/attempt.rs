@@ -34,7 +34,7 @@ impl Drive {
             let output = node
                 .pin
                 .clone()
-                .map_or_else(|| self.json(&instance), Arc::new);
+                .map_or_else(|| self.json(&instance).value(), Arc::new);
             self.succeeded(instance, output, pinned_port(node), None, 0);
             return Ok(());
         }

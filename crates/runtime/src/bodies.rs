@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nebula_action::{ActionError, ActionKind, ControlKind};
 use nebula_execution::{
-    Event, Failure, InstanceId,
+    Elements, Event, Failure, Given, InstanceId,
     control::{self, ControlOutcome, RoundOutcome},
 };
 use serde_json::Value;
@@ -18,18 +18,15 @@ use crate::{
 
 impl Drive {
     /// The list of an instance whose body runs per element is known.
-    pub(crate) fn opens(&mut self, instance: InstanceId, list: Value) {
-        match self.keep_list(instance.clone(), Arc::new(list)) {
-            Ok(list) => {
-                let count = list.as_array().map_or(0, Vec::len) as u32;
-                self.tell(Event::Opened { instance, count });
-            }
+    pub(crate) fn opens(&mut self, instance: InstanceId, list: Elements) {
+        match self.keep_list(instance.clone(), list) {
+            Ok(count) => self.tell(Event::Opened { instance, count }),
             Err(error) => self.failed_with(instance, error, 0),
         }
     }
 
     /// The list of an instance whose body runs per element: the same after a crash.
-    pub(crate) fn elements(&self, whole: &InstanceId) -> Result<Arc<Value>, ActionError> {
+    pub(crate) fn elements_of_body(&self, whole: &InstanceId) -> Result<Elements, ActionError> {
         let plan = self.machine.plan();
         let node = plan.node(node_of(plan, whole));
         let scope = Arc::new(evaluate::scope(&self.machine, whole, None));
@@ -38,8 +35,8 @@ impl Drive {
         let ready_at = self.machine.ready_at(whole);
         let deferred = prepare::deferred(node, &scope, &context);
         match control::decide(ControlKind::ForEach, &input, &deferred, ready_at)? {
-            ControlOutcome::Items(list) => Ok(Arc::new(list)),
-            _ => Ok(Arc::default()),
+            ControlOutcome::Items(list) => Ok(list),
+            _ => Ok(Elements::Given(Given::default())),
         }
     }
 
@@ -91,7 +88,7 @@ impl Drive {
         Ok(match control::round(&input, &deferred, index, waited)? {
             RoundOutcome::Over => Event::RoundsOver { instance },
             RoundOutcome::Enter => Event::Entered {
-                json: last.unwrap_or_else(|| self.json(&whole)),
+                json: last.unwrap_or_else(|| self.json(&whole).value()),
                 instance,
             },
             RoundOutcome::Delay(span) => Event::Waits {

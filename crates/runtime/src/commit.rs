@@ -18,6 +18,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// About how many bytes an entry has beside the results in it.
+const ENTRY_BYTES: usize = 100;
+
 impl Drive {
     /// Commits what was decided; the execution stays in our hands.
     pub(crate) async fn commit(&mut self) -> Result<(), Stop> {
@@ -29,16 +32,24 @@ impl Drive {
             step.to = Some(Status::Running);
             self.status = Status::Running;
         }
-        let entries = self.next_seq + step.entries.len() as u64 - 1 - self.last_snapshot;
-        if entries >= self.shared.config.snapshot_entries {
-            let through = self.next_seq + step.entries.len() as u64 - 1;
-            step.snapshot = Some(Snapshot {
-                through,
-                state: self.machine.snapshot(),
-            });
+        let through = self.next_seq + step.entries.len() as u64 - 1;
+        if self.is_snapshot_due(through) {
+            let state = self.machine.snapshot();
             self.last_snapshot = through;
+            self.snapshot_bytes = state.len();
+            self.bytes_since_snapshot = 0;
+            step.snapshot = Some(Snapshot { through, state });
         }
         self.write(step).await
+    }
+
+    /// Whether enough has come since the last snapshot. A large state is written again only after
+    /// about as much has happened as it has bytes: so all snapshots together cost no more than a
+    /// few times the journal.
+    fn is_snapshot_due(&self, through: u64) -> bool {
+        let entries = through - self.last_snapshot;
+        entries >= self.shared.config.snapshot_entries
+            && self.bytes_since_snapshot + ENTRY_BYTES * entries as usize >= self.snapshot_bytes
     }
 
     /// Commits what was decided together with the status in which the execution is left.
@@ -79,6 +90,7 @@ impl Drive {
         step.deliver = deliver;
         self.move_waits(&mut step);
         self.marked = false;
+        self.bytes_since_snapshot += self.pending_bytes;
         self.pending_bytes = 0;
         step
     }

@@ -27,7 +27,7 @@ pub struct WorkerConfig {
     pub wait_in_memory: Duration,
     /// The largest result of an attempt, as compact JSON. Default 16 MiB.
     pub max_output: ByteSize,
-    /// The most elements of a `for_each`. Default 100,000.
+    /// The most elements of a `for_each`. Default 1,000,000.
     pub max_items: u32,
     /// Pure work on an input of more values than this leaves the async threads. Default 10,000.
     pub offload_values: usize,
@@ -56,7 +56,7 @@ impl Default for WorkerConfig {
             grace: Duration::from_secs(5),
             wait_in_memory: Duration::from_secs(1),
             max_output: ByteSize::mib(16),
-            max_items: 100_000,
+            max_items: 1_000_000,
             offload_values: 10_000,
             flush_entries: 256,
             flush_bytes: ByteSize::mib(1),

@@ -25,7 +25,7 @@ impl Drive {
         let ready_at = self.began(&instance);
         match control::decide(kind, input, &context, ready_at) {
             Ok(ControlOutcome::Pass { port }) => {
-                let output = self.json(&instance);
+                let output = self.json(&instance).value();
                 self.succeeded(instance, output, &port, None, 0);
             }
             Ok(ControlOutcome::WaitUntil(due)) => self.tell(Event::Waits { instance, due }),

@@ -14,9 +14,10 @@ use std::{
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
 use nebula_core::{BoxFuture, Digest, Timestamp};
-use nebula_execution::{Command, Entry, Event, InstanceId, Machine, Rest, ResumeKey, Status};
+use nebula_execution::{
+    Command, Elements, Entry, Event, InstanceId, Machine, Rest, ResumeKey, Status,
+};
 use nebula_ports::{Granted, Invocation, Lease, PortError};
-use serde_json::Value;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -65,6 +66,10 @@ pub(crate) struct Drive {
     /// By our own clock: when it is to be renewed.
     pub(crate) renew_at: Duration,
     pub(crate) last_snapshot: u64,
+    /// How many bytes it has.
+    pub(crate) snapshot_bytes: usize,
+    /// About how many bytes of results came into the journal after it.
+    pub(crate) bytes_since_snapshot: usize,
     pub(crate) commands: VecDeque<Command>,
     pub(crate) attempts: FuturesUnordered<BoxFuture<'static, Finished>>,
     /// Attempts that ended while the drive waited for something else.
@@ -74,7 +79,7 @@ pub(crate) struct Drive {
     pub(crate) prepared: BTreeMap<InstanceId, Invocation>,
     pub(crate) cleared: Vec<InstanceId>,
     /// Lists of open `for_each` instances: expressions give the same list again after a crash.
-    pub(crate) lists: BTreeMap<InstanceId, Arc<Value>>,
+    pub(crate) lists: BTreeMap<InstanceId, Elements>,
     pub(crate) grants: NodeGrants,
     /// From which resume tokens follow; none where the plan asks nobody.
     pub(crate) resume: Option<ResumeKey>,
@@ -134,6 +139,8 @@ impl Drive {
             marked: false,
             lease_until: Duration::ZERO,
             renew_at: Duration::ZERO,
+            snapshot_bytes: granted.snapshot.as_ref().map_or(0, |it| it.state.len()),
+            bytes_since_snapshot: 0,
             last_snapshot: granted.snapshot.map_or(0, |snapshot| snapshot.through),
             lease: granted.lease,
             commands: VecDeque::new(),

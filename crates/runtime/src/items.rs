@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nebula_action::{ActionError, ActionKind, ControlKind, PORT_MAIN};
-use nebula_execution::{Activation, Event, InstanceId, PlanNode};
+use nebula_execution::{Activation, Elements, Event, Given, InstanceId, PlanNode};
 use serde_json::Value;
 
 use crate::{
@@ -19,63 +19,67 @@ impl Drive {
         if !self.gate_open(instance, node) {
             return;
         }
-        match self.list(instance, node) {
-            Ok(list) => {
-                let count = list.as_array().map_or(0, Vec::len) as u32;
-                self.tell(Event::Opened {
-                    instance: instance.clone(),
-                    count,
-                });
-            }
+        match self.opened(instance, node) {
+            Ok(count) => self.tell(Event::Opened {
+                instance: instance.clone(),
+                count,
+            }),
             Err(error) => self.failed_with(instance.clone(), error, 0),
         }
     }
 
-    /// The list of a `for_each`: evaluated once while it is open.
-    fn list(&mut self, instance: &InstanceId, node: &PlanNode) -> Result<Arc<Value>, ActionError> {
-        let whole = instance.whole();
-        if let Some(list) = self.lists.get(&whole) {
-            return Ok(list.clone());
-        }
-        let list = match &node.for_each {
+    /// How many elements the list of a `for_each` has.
+    fn opened(&mut self, instance: &InstanceId, node: &PlanNode) -> Result<u32, ActionError> {
+        let list = self.elements(instance, node)?;
+        self.keep_list(instance.clone(), list)
+    }
+
+    /// The list of a `for_each`: an expression gives the same one again after a crash.
+    fn elements(&self, whole: &InstanceId, node: &PlanNode) -> Result<Elements, ActionError> {
+        match &node.for_each {
             None if node.kind == ActionKind::Control(ControlKind::ForEach) => {
-                self.elements(&whole)?
+                self.elements_of_body(whole)
             }
-            None => self.json(&whole),
+            None => Ok(Elements::Given(self.json(whole))),
             Some(program) => {
-                let scope = evaluate::scope(&self.machine, &whole, None);
-                let context = evaluate::context(&self.machine, &whole, &self.shared.ports.clock);
+                let scope = evaluate::scope(&self.machine, whole, None);
+                let context = evaluate::context(&self.machine, whole, &self.shared.ports.clock);
                 let value = program
                     .evaluate(&scope, &context)
                     .map_err(|error| failed("`for_each`", &error))?;
-                Arc::new(value.unwrap_or(Value::Null))
+                let value = Arc::new(value.unwrap_or(Value::Null));
+                Ok(Elements::Given(value.into()))
             }
-        };
-        self.keep_list(whole, list)
+        }
     }
 
-    /// Keeps the list of an instance whose items run, if it is one, and not too long.
+    /// Keeps the list of an instance whose items run, if it is one, and not too long; gives how
+    /// many elements it has.
     pub(crate) fn keep_list(
         &mut self,
         whole: InstanceId,
-        list: Arc<Value>,
-    ) -> Result<Arc<Value>, ActionError> {
+        list: Elements,
+    ) -> Result<u32, ActionError> {
         let node = &whole.node;
-        let Some(items) = list.as_array() else {
-            let kind = kind(&list);
+        let Some(count) = list.count() else {
+            let kind = match &list {
+                Elements::Given(Given::Value(value)) => kind(value),
+                Elements::Given(Given::List(_)) | Elements::Range { .. } => "a list",
+            };
             let message = format!("`for_each` of node `{node}` gave {kind}, not a list");
             return Err(ActionError::fatal("FOR_EACH_NOT_A_LIST", message));
         };
-        let (count, limit) = (items.len(), self.shared.config.max_items as usize);
-        if count > limit {
+        let limit = self.shared.config.max_items;
+        let Some(count) = u32::try_from(count).ok().filter(|count| *count <= limit) else {
             let message =
                 format!("`for_each` of node `{node}` has {count} elements; the limit is {limit}");
             return Err(ActionError::limit("FOR_EACH_TOO_LONG", message));
-        }
-        self.lists.insert(whole, list.clone());
-        Ok(list)
+        };
+        self.lists.insert(whole, list);
+        Ok(count)
     }
 
+    /// The element that an item stands for.
     pub(crate) fn item(
         &mut self,
         instance: &InstanceId,
@@ -83,9 +87,13 @@ impl Drive {
         let Some(item) = instance.item else {
             return Ok(None);
         };
-        let plan = self.machine.plan().clone();
-        let list = self.list(instance, plan.node(node_of(&plan, instance)))?;
-        Ok(list.get(item as usize).map(|value| Arc::new(value.clone())))
+        let whole = instance.whole();
+        if !self.lists.contains_key(&whole) {
+            let plan = self.machine.plan().clone();
+            self.opened(&whole, plan.node(node_of(&plan, instance)))?;
+        }
+        let list = self.lists.get(&whole);
+        Ok(list.and_then(|list| list.get(item)).map(Arc::new))
     }
 
     /// Evaluates the connections of a `for_each` whose items have ended.

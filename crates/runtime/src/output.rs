@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nebula_action::{ActionError, ErrorClass};
-use nebula_execution::{EvaluationScope, Event, PlanOutput};
+use nebula_execution::{Activation, EvaluationScope, Event, PlanOutput};
 use nebula_expression::Context;
 use nebula_validator::Schema;
 use serde_json::{Map, Value};
@@ -17,9 +17,8 @@ impl Drive {
         let state = self.machine.state();
         let result = |node: u32| {
             let activations = state.activations(node).iter().rev();
-            activations
-                .filter_map(|activation| activation.output.clone())
-                .next()
+            let given = activations.filter_map(Activation::given).next();
+            given.map(|given| given.value())
         };
         let output = match &plan.output {
             PlanOutput::Node(node) => {

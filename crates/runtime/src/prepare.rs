@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use nebula_action::{ActionContext, ActionError, Deferred, ErrorClass, Heartbeat};
-use nebula_execution::{EvaluationScope, Event, InstanceId, PlanNode};
+use nebula_execution::{EvaluationScope, Event, Given, InstanceId, PlanNode};
 use nebula_expression::Context;
 use nebula_telemetry::{EventKind, ExecutionEvent};
 use serde_json::Value;
@@ -145,7 +145,7 @@ impl Drive {
             .collect()
     }
 
-    pub(crate) fn json(&self, instance: &InstanceId) -> Arc<Value> {
+    pub(crate) fn json(&self, instance: &InstanceId) -> Given {
         let (plan, state) = (self.machine.plan(), self.machine.state());
         let at = state.find(plan, instance);
         at.map(|at| state.json(plan, at)).unwrap_or_default()

@@ -1,6 +1,6 @@
 //! What control actions with a body decide.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use nebula_action::{ActionError, Deferred};
@@ -8,9 +8,7 @@ use nebula_core::{Timestamp, parse_duration};
 use serde_json::Value;
 
 use super::ControlOutcome;
-
-/// The most numbers that a range may have.
-const MAX_RANGE: u64 = 10_000_000;
+use crate::{Elements, Given};
 
 /// The elements for which a body runs: a list as it is, or a range of whole numbers.
 pub(super) fn items(input: &Value) -> Result<ControlOutcome, ActionError> {
@@ -18,7 +16,10 @@ pub(super) fn items(input: &Value) -> Result<ControlOutcome, ActionError> {
         return Ok(ControlOutcome::Items(numbers(range)?));
     }
     match input.get("items") {
-        Some(items @ Value::Array(_)) => Ok(ControlOutcome::Items(items.clone())),
+        Some(items @ Value::Array(_)) => {
+            let items = Given::Value(Arc::new(items.clone()));
+            Ok(ControlOutcome::Items(Elements::Given(items)))
+        }
         _ => Err(ActionError::invalid_input(
             "FOR_EACH_NOT_A_LIST",
             "/items",
@@ -28,7 +29,7 @@ pub(super) fn items(input: &Value) -> Result<ControlOutcome, ActionError> {
 }
 
 /// The numbers from `from` up to `to`, without it, by `step`.
-fn numbers(range: &Value) -> Result<Value, ActionError> {
+fn numbers(range: &Value) -> Result<Elements, ActionError> {
     let wrong = |pointer: &str, message: &str| {
         ActionError::invalid_input("FOR_EACH_RANGE", format!("/range{pointer}"), message)
     };
@@ -46,12 +47,11 @@ fn numbers(range: &Value) -> Result<Value, ActionError> {
     let count = span.signum() * i128::from(step.signum()) * span.abs();
     let count = u64::try_from(count.max(0)).unwrap_or(u64::MAX);
     let count = count.div_ceil(step.unsigned_abs());
-    if count > MAX_RANGE {
-        let message = format!("the range has {count} numbers; the limit is {MAX_RANGE}");
-        return Err(ActionError::limit("FOR_EACH_TOO_LONG", message));
-    }
-    let numbers = (0..count as i64).map(|n| Value::from(from + n * step));
-    Ok(numbers.collect())
+    let count = u32::try_from(count).map_err(|_| {
+        let message = format!("the range has {count} numbers, more than any list may have");
+        ActionError::limit("FOR_EACH_TOO_LONG", message)
+    })?;
+    Ok(Elements::Range { from, step, count })
 }
 
 /// When a body is given up.

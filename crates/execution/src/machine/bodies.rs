@@ -40,7 +40,7 @@ impl Machine {
             self.enter(key.at.item(0), turn);
             return;
         }
-        let json = self.state.json(&self.plan, key.at);
+        let json = self.state.json(&self.plan, key.at).value();
         self.timers.extend(due.map(|due| (due, key)));
         let fact = Fact::BodyOpened {
             instance,

@@ -60,7 +60,7 @@ impl Machine {
             }
             let item = hand.next;
             hand.next += 1;
-            let known = items.outcomes[item as usize].is_some() || items.open.contains_key(&item);
+            let known = items.outcomes.has(item) || items.open.contains_key(&item);
             if !known {
                 hand.out += 1;
                 fresh.push(of.item(item));

@@ -111,7 +111,7 @@ impl Fold<'_> {
             Fact::TimerFired { instance, taken } => {
                 let at = self.whole(instance);
                 let json = self.state.json(self.plan, at);
-                self.open_mut(at).output = Some(json);
+                self.open_mut(at).give(json);
                 let through = Some((&MAIN, taken));
                 self.leave(at, InstanceStatus::Succeeded, through);
             }
@@ -285,7 +285,7 @@ impl Fold<'_> {
                     "{instance} is completed before its items"
                 );
                 activation.attempts = activation.attempts.max(1);
-                activation.output = Some(Arc::new(items.into_list()));
+                activation.give(items.list());
                 let through = Some((&MAIN, taken));
                 self.leave(at, InstanceStatus::Succeeded, through);
             }
@@ -567,7 +567,7 @@ fn open_items(activation: &mut Activation) -> &mut Items {
 fn open_item(activation: &mut Activation, item: u32) -> &mut OpenItem {
     let items = open_items(activation);
     assert!(
-        items.outcomes[item as usize].is_none(),
+        !items.outcomes.has(item),
         "an entry follows the end of item {item}"
     );
     items.open.entry(item).or_default()

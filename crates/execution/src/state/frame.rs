@@ -215,11 +215,10 @@ impl Frame {
     }
 
     /// What a node gave last.
-    fn result(&self, node: u32) -> Option<&Arc<Value>> {
-        let activations = self.node(node).activations.iter().rev();
-        activations
-            .filter_map(|activation| activation.output.as_ref())
-            .next()
+    fn result(&self, node: u32) -> Option<Arc<Value>> {
+        let mut activations = self.node(node).activations.iter().rev();
+        let given = activations.find_map(Activation::given);
+        given.map(|given| given.value())
     }
 
     /// The body that it is a run of; `None` for the top level.
@@ -259,7 +258,7 @@ impl Frame {
         match &self.ending {
             Some(FrameEnding::Fail(failure)) => return Err(failure.clone()),
             Some(FrameEnding::Won(node)) => {
-                let result = self.result(*node).map(|result| Value::clone(result));
+                let result = self.result(*node).map(Arc::unwrap_or_clone);
                 let winner = &plan.node(*node).id;
                 return Ok(Arc::new(json!({ "winner": winner, "result": result })));
             }
@@ -281,10 +280,10 @@ impl Frame {
     /// The results of the nodes that `output` names.
     fn output(&self, plan: &ExecutionPlan, output: &PlanOutput) -> Arc<Value> {
         match output {
-            PlanOutput::Node(node) => self.result(*node).cloned().unwrap_or_default(),
+            PlanOutput::Node(node) => self.result(*node).unwrap_or_default(),
             PlanOutput::Nodes(nodes) => {
                 let results = nodes.iter().filter_map(|node| {
-                    let value = Value::clone(self.result(*node)?);
+                    let value = Arc::unwrap_or_clone(self.result(*node)?);
                     Some((plan.node(*node).id.to_string(), value))
                 });
                 Arc::new(Value::Object(results.collect()))

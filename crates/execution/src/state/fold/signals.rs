@@ -59,7 +59,7 @@ impl Fold<'_> {
                 let activation = self.begun(at);
                 activation.attempts = activation.attempts.max(1);
                 let json = self.state.json(self.plan, at);
-                self.open_mut(at).output = Some(json);
+                self.open_mut(at).give(json);
                 let through = Some((&MAIN, taken));
                 self.leave(at, InstanceStatus::Succeeded, through);
             }

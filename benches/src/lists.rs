@@ -1,0 +1,67 @@
+//! A long list through the whole engine: what it takes in time, memory and bytes on disk.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use nebula::{
+    Nebula,
+    engine::Until,
+    execution::{StartOptions, Status},
+    workflow::{Source, parse},
+};
+use nebula_core::{Clock, TenantId};
+use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
+use nebula_sandbox_inprocess::InProcess;
+use nebula_storage_sqlite::{Sqlite, SqliteConfig};
+use nebula_system::SystemClock;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+/// What goes wrong before anything is measured.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the workflow `yaml` once in a new database in `folder`; gives how long that took and what
+/// the execution gave.
+///
+/// # Errors
+/// The database cannot be opened, or the definition is wrong.
+///
+/// # Panics
+/// When the execution does not complete.
+pub async fn run(folder: &Path, yaml: &str, input: Value) -> Result<(Duration, Value), Failed> {
+    let clock = Arc::new(SystemClock::default());
+    let store =
+        Arc::new(Sqlite::open(SqliteConfig::file(folder.join("lists.db")), clock.clone()).await?);
+    let queue = Arc::new(MemoryQueue::new(
+        MemoryQueueConfig::default(),
+        clock.clone(),
+    ));
+    let sandbox = Arc::new(InProcess::new(clock.clone()));
+    let nebula = Nebula::builder(store.clone(), store, queue, sandbox).build()?;
+    let tenant = TenantId::local();
+    let source = Source::new("bench-list.yaml", yaml);
+    let parsed = parse(&source);
+    let definition = parsed
+        .definition
+        .ok_or_else(|| format!("{:?}", parsed.diagnostics))?;
+    let installed = nebula.engine().install(&tenant, &definition).await?;
+    let shutdown = CancellationToken::new();
+    let (worker, stop) = (nebula.clone(), shutdown.clone());
+    let worker = tokio::spawn(async move { worker.run(stop).await });
+    let begin = clock.monotonic();
+    let id = nebula
+        .start(&tenant, &installed, input, StartOptions::default())
+        .await?;
+    let status = nebula
+        .engine()
+        .wait(&tenant, id, Until::Ended, None)
+        .await?;
+    let took = clock.monotonic().saturating_sub(begin);
+    let report = nebula.engine().report(&tenant, id).await?;
+    shutdown.cancel();
+    worker.await??;
+    let output = report
+        .map(|report| json!(report.output))
+        .unwrap_or_default();
+    assert_eq!(status, Some(Status::Completed), "{output}");
+    Ok((took, output))
+}

@@ -1,0 +1,460 @@
+//! What the items of a list gave: in segments, of which those that are full are kept as JSON text.
+//!
+//! A small object takes some 600 bytes as a value and some 15 as text, so a million of them fit
+//! into memory only as text. A segment is read when one of its elements is.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use nebula_action::ActionError;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::{Value, json, value::RawValue};
+
+use crate::{ItemOutcome, activation::error_value};
+
+/// How many elements a segment has; a list of no more than this is an ordinary value.
+pub const LIST_SEGMENT: u32 = 1_024;
+
+/// What an activation gave: a value, or a long list in segments. Both are shared, never copied.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Given {
+    /// A value.
+    Value(Arc<Value>),
+    /// A list of more than [`LIST_SEGMENT`] elements.
+    List(Arc<List>),
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Self::Value(Arc::default())
+    }
+}
+
+impl From<Arc<Value>> for Given {
+    fn from(value: Arc<Value>) -> Self {
+        Self::Value(value)
+    }
+}
+
+impl Given {
+    /// The whole of it as one value. Of a list, that is a copy of everything in it: some forty
+    /// times the size of its text, if its elements are small.
+    #[must_use]
+    pub fn value(&self) -> Arc<Value> {
+        match self {
+            Self::Value(value) => value.clone(),
+            Self::List(list) => Arc::new(list.to_value()),
+        }
+    }
+}
+
+/// What a node runs for, element by element.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Elements {
+    /// The elements of a list.
+    Given(Given),
+    /// Whole numbers: `from`, `from + step` and so on, `count` of them. None is kept.
+    Range {
+        /// The first.
+        from: i64,
+        /// From one to the next.
+        step: i64,
+        /// How many.
+        count: u32,
+    },
+}
+
+impl Elements {
+    /// How many there are; `None` if it is no list.
+    #[must_use]
+    pub fn count(&self) -> Option<usize> {
+        match self {
+            Self::Given(Given::Value(value)) => value.as_array().map(Vec::len),
+            Self::Given(Given::List(list)) => Some(list.len()),
+            Self::Range { count, .. } => Some(*count as usize),
+        }
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, index: u32) -> Option<Value> {
+        match self {
+            Self::Given(Given::Value(value)) => value.get(index as usize).cloned(),
+            Self::Given(Given::List(list)) => list.get(index as usize),
+            Self::Range { from, step, count } if index < *count => {
+                Some(Value::from(from + i64::from(index) * step))
+            }
+            Self::Range { .. } => None,
+        }
+    }
+}
+
+/// A list in segments of JSON text, readable by index and from end to end.
+///
+/// JSON: `{ "len": …, "segments": [[…], …] }`.
+#[derive(Clone, Serialize)]
+pub struct List {
+    len: u32,
+    segments: Vec<Text>,
+}
+
+/// The text of a JSON list.
+type Text = Arc<RawValue>;
+
+impl List {
+    /// How many elements it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether it has no element.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many bytes its text has.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.segments.iter().map(|text| text.get().len()).sum()
+    }
+
+    /// One element; its segment is read for it.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Value> {
+        let segment = LIST_SEGMENT as usize;
+        let mut elements = self.segment(index / segment);
+        (index % segment < elements.len()).then(|| elements.swap_remove(index % segment))
+    }
+
+    /// The elements from `number` times [`LIST_SEGMENT`] on, up to so many.
+    #[must_use]
+    pub fn segment(&self, number: usize) -> Vec<Value> {
+        self.segments
+            .get(number)
+            .map_or_else(Vec::new, |text| elements(text))
+    }
+
+    /// All elements in their order; one segment at a time is in memory.
+    pub fn iter(&self) -> impl Iterator<Item = Value> {
+        self.segments.iter().flat_map(|text| elements(text))
+    }
+
+    /// All of it as one value.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let mut all = Vec::with_capacity(self.len());
+        all.extend(self.iter());
+        Value::Array(all)
+    }
+}
+
+impl fmt::Debug for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (len, bytes) = (self.len, self.bytes());
+        write!(f, "List({len} elements, {bytes} bytes)")
+    }
+}
+
+impl PartialEq for List {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Text, &Text)| a.get() == b.get();
+        self.len == other.len
+            && self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(same)
+    }
+}
+
+impl<'de> Deserialize<'de> for List {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Read {
+            len: u32,
+            segments: Vec<Text>,
+        }
+        let Read { len, segments } = Read::deserialize(deserializer)?;
+        match segments.iter().all(is_list) && segments.len() == segments_of(len) {
+            true => Ok(Self { len, segments }),
+            false => Err(D::Error::custom("a list has other segments than it says")),
+        }
+    }
+}
+
+fn segments_of(len: u32) -> usize {
+    len.div_ceil(LIST_SEGMENT) as usize
+}
+
+/// The text is JSON already; what is left to know is which kind.
+fn is_list(text: &Text) -> bool {
+    text.get().starts_with('[')
+}
+
+fn elements(text: &Text) -> Vec<Value> {
+    serde_json::from_str(text.get()).expect("it was checked to be a list when it was read")
+}
+
+fn text_of(elements: &[Value]) -> Text {
+    let text = serde_json::value::to_raw_value(elements);
+    Arc::from(text.expect("values have string keys and finite numbers"))
+}
+
+/// What has become of the items of a list that ended, by index.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Outcomes {
+    /// Those of segments that are not full.
+    loose: BTreeMap<u32, ItemOutcome>,
+    /// Full segments, by number.
+    full: BTreeMap<u32, Full>,
+}
+
+/// A segment all of whose items have ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Full {
+    /// The list of results; null for what failed.
+    results: Text,
+    /// What failed, by index.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    errors: BTreeMap<u32, ActionError>,
+}
+
+impl PartialEq for Full {
+    fn eq(&self, other: &Self) -> bool {
+        self.results.get() == other.results.get() && self.errors == other.errors
+    }
+}
+
+impl Outcomes {
+    /// Whether an item has ended.
+    #[must_use]
+    pub fn has(&self, item: u32) -> bool {
+        self.full.contains_key(&(item / LIST_SEGMENT)) || self.loose.contains_key(&item)
+    }
+
+    /// What has become of an item that ended.
+    #[must_use]
+    pub fn get(&self, item: u32) -> Option<ItemOutcome> {
+        let Some(full) = self.full.get(&(item / LIST_SEGMENT)) else {
+            return self.loose.get(&item).cloned();
+        };
+        if let Some(error) = full.errors.get(&item) {
+            return Some(ItemOutcome::Error(error.clone()));
+        }
+        let mut results = elements(&full.results);
+        let at = (item % LIST_SEGMENT) as usize;
+        (at < results.len()).then(|| ItemOutcome::Ok(Arc::new(results.swap_remove(at))))
+    }
+
+    /// Takes in the end of an item that has not ended before.
+    pub(crate) fn insert(&mut self, item: u32, outcome: ItemOutcome) {
+        self.loose.insert(item, outcome);
+        let number = item / LIST_SEGMENT;
+        let first = number * LIST_SEGMENT;
+        let of_segment = first..first.saturating_add(LIST_SEGMENT);
+        if self.loose.len() < LIST_SEGMENT as usize
+            || self.loose.range(of_segment.clone()).count() < LIST_SEGMENT as usize
+        {
+            return;
+        }
+        let mut errors = BTreeMap::new();
+        let results: Vec<_> = of_segment
+            .map(|item| match self.loose.remove(&item) {
+                Some(ItemOutcome::Ok(value)) => Arc::unwrap_or_clone(value),
+                Some(ItemOutcome::Error(error)) => {
+                    errors.insert(item, error);
+                    Value::Null
+                }
+                None => Value::Null,
+            })
+            .collect();
+        let results = text_of(&results);
+        self.full.insert(number, Full { results, errors });
+    }
+
+    /// The list of what `count` items gave: a failed one stands in it as
+    /// `{ "error": { code, message, class } }`, one that has not ended as null.
+    #[must_use]
+    pub(crate) fn list(&self, count: u32) -> Given {
+        let segments = 0..segments_of(count) as u32;
+        if count <= LIST_SEGMENT {
+            let elements = segments.flat_map(|number| self.elements(number, count));
+            return Given::Value(Arc::new(elements.collect()));
+        }
+        // Most of a list that was complete early has not run.
+        let mut untouched: Option<Text> = None;
+        let segments = segments.map(|number| match self.full.get(&number) {
+            Some(full) if full.errors.is_empty() => full.results.clone(),
+            None if (number + 1) * LIST_SEGMENT <= count && !self.touches(number) => untouched
+                .get_or_insert_with(|| text_of(&vec![Value::Null; LIST_SEGMENT as usize]))
+                .clone(),
+            _ => text_of(&self.elements(number, count)),
+        });
+        Given::List(Arc::new(List {
+            len: count,
+            segments: segments.collect(),
+        }))
+    }
+
+    fn touches(&self, number: u32) -> bool {
+        let first = number * LIST_SEGMENT;
+        let last = first + (LIST_SEGMENT - 1);
+        self.loose.range(first..=last).next().is_some()
+    }
+
+    /// The elements of one segment of the list.
+    fn elements(&self, number: u32, count: u32) -> Vec<Value> {
+        let failed = |error: &ActionError| json!({ "error": error_value(error) });
+        let first = number * LIST_SEGMENT;
+        if let Some(full) = self.full.get(&number) {
+            let mut results = elements(&full.results);
+            for (item, error) in &full.errors {
+                results[(item - first) as usize] = failed(error);
+            }
+            return results;
+        }
+        let items = first..count.min(first.saturating_add(LIST_SEGMENT));
+        let element = |item| match self.loose.get(&item) {
+            Some(ItemOutcome::Ok(value)) => Value::clone(value),
+            Some(ItemOutcome::Error(error)) => failed(error),
+            None => Value::Null,
+        };
+        items.map(element).collect()
+    }
+}
+
+/// Up to format 4 of snapshots: a list with null for each item that has not ended.
+impl<'de> Deserialize<'de> for Outcomes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Forms;
+        impl<'de> Visitor<'de> for Forms {
+            type Value = Outcomes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("outcomes by index")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Outcomes, A::Error> {
+                let (mut read, mut item) = (Outcomes::default(), 0);
+                while let Some(outcome) = list.next_element::<Option<ItemOutcome>>()? {
+                    if let Some(outcome) = outcome {
+                        read.insert(item, outcome);
+                    }
+                    item += 1;
+                }
+                Ok(read)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Outcomes, A::Error> {
+                #[derive(Deserialize)]
+                struct Read {
+                    loose: BTreeMap<u32, ItemOutcome>,
+                    full: BTreeMap<u32, Full>,
+                }
+                let Read { loose, full } = Read::deserialize(MapAccessDeserializer::new(map))?;
+                if !full.values().all(|full| is_list(&full.results)) {
+                    return Err(A::Error::custom("a segment is no list"));
+                }
+                Ok(Outcomes { loose, full })
+            }
+        }
+        deserializer.deserialize_any(Forms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nebula_action::ErrorClass;
+
+    use super::*;
+
+    fn ok(n: u32) -> ItemOutcome {
+        ItemOutcome::Ok(Arc::new(json!({ "n": n })))
+    }
+
+    fn error() -> ItemOutcome {
+        ItemOutcome::Error(ActionError::new("NO", "no", ErrorClass::Fatal))
+    }
+
+    fn outcomes(items: impl IntoIterator<Item = u32>) -> Outcomes {
+        let mut outcomes = Outcomes::default();
+        for item in items {
+            outcomes.insert(item, if item == 7 { error() } else { ok(item) });
+        }
+        outcomes
+    }
+
+    #[test]
+    fn a_full_segment_is_kept_as_text_and_read_by_index() {
+        let outcomes = outcomes((0..LIST_SEGMENT + 2).rev());
+        assert_eq!((outcomes.loose.len(), outcomes.full.len()), (2, 1));
+        assert_eq!(outcomes.get(3), Some(ok(3)));
+        assert_eq!(outcomes.get(7), Some(error()));
+        assert_eq!(outcomes.get(LIST_SEGMENT + 1), Some(ok(LIST_SEGMENT + 1)));
+        assert_eq!(outcomes.get(LIST_SEGMENT + 2), None);
+        assert!(outcomes.has(0) && !outcomes.has(LIST_SEGMENT + 2));
+    }
+
+    #[test]
+    fn a_long_list_has_what_failed_and_what_did_not_run_in_its_place() {
+        let count = 4 * LIST_SEGMENT + 3;
+        let Given::List(list) = outcomes((0..LIST_SEGMENT + 1).chain([4_096])).list(count) else {
+            panic!("it is long");
+        };
+        let value = list.to_value();
+        assert_eq!(
+            (list.len(), value.as_array().unwrap().len()),
+            (4_099, 4_099)
+        );
+        for index in [0, 7, 1_024, 1_025, 3_000, 4_096, 4_098, 4_099] {
+            assert_eq!(list.get(index).as_ref(), value.get(index), "{index}");
+        }
+        assert_eq!(
+            value[7],
+            json!({ "error": { "code": "NO", "message": "no", "class": "fatal" } })
+        );
+        assert_eq!(
+            (&value[1_024], &value[3_000]),
+            (&json!({ "n": 1_024 }), &Value::Null)
+        );
+        assert_eq!(list.segment(1).len(), 1_024);
+    }
+
+    #[test]
+    fn a_short_list_is_a_value() {
+        let expected = json!([{ "n": 0 }, null, { "n": 2 }]);
+        assert_eq!(outcomes([2, 0]).list(3), Given::Value(Arc::new(expected)));
+        let Given::Value(list) = outcomes(0..LIST_SEGMENT).list(LIST_SEGMENT) else {
+            panic!("it is short");
+        };
+        assert_eq!(list[1_023], json!({ "n": 1_023 }));
+    }
+
+    #[test]
+    fn both_forms_read_back() {
+        let outcomes = outcomes((0..LIST_SEGMENT).chain([5_000]));
+        let text = serde_json::to_string(&outcomes).unwrap();
+        assert_eq!(serde_json::from_str::<Outcomes>(&text).unwrap(), outcomes);
+        let list = outcomes.list(6_000);
+        let Given::List(list) = list else {
+            panic!("it is long")
+        };
+        let text = serde_json::to_string(&list).unwrap();
+        assert_eq!(serde_json::from_str::<List>(&text).unwrap(), *list);
+        for damaged in [
+            r#"{"len":2,"segments":[{}]}"#,
+            r#"{"len":2,"segments":[[],[]]}"#,
+        ] {
+            assert!(serde_json::from_str::<List>(damaged).is_err(), "{damaged}");
+        }
+        let damaged = r#"{"loose":{},"full":{"0":{"results":7}}}"#;
+        assert!(serde_json::from_str::<Outcomes>(damaged).is_err());
+    }
+
+    #[test]
+    fn outcomes_of_earlier_snapshots_are_read() {
+        let read: Outcomes = serde_json::from_str(r#"[null,{"ok":{"n":1}}]"#).unwrap();
+        assert_eq!(read, outcomes([1]));
+    }
+}
