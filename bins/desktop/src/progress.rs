@@ -170,6 +170,12 @@ impl Picture {
                 self.row(instance).items = Some((0, *total));
                 (instance, State::Running { attempt: 1 })
             }
+            EventKind::ItemsAdded { instance, more } => {
+                if let Some((_, total)) = &mut self.row(instance).items {
+                    *total += more;
+                }
+                return;
+            }
             EventKind::ItemsSettled { instance, done } => {
                 if let Some((ended, _)) = &mut self.row(instance).items {
                     *ended += done;

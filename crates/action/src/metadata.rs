@@ -100,6 +100,8 @@ pub enum ControlKind {
     MergeTokens,
     /// The body once per element of a list.
     ForEach,
+    /// The parts of a list, one after the other.
+    Batches,
     /// The body again and again, while or until something holds.
     Loop,
     /// The body once, its branches side by side.

@@ -40,6 +40,7 @@ impl Action for ControlAction {
 pub(crate) fn all() -> Vec<Arc<dyn Action>> {
     let plain = [
         approval::approval(),
+        batches(),
         cancel(),
         emit(),
         fail(),
@@ -75,6 +76,35 @@ fn example(title: &str, parameters: Value, json: Value, output: Value, port: &st
         output,
         port: port.to_owned(),
     }
+}
+
+fn batches() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::Batches,
+        "flow.batches",
+        "Batches",
+        "Goes through a list in parts of `size` elements, one part per round: each leaves by the \
+         port `loop`, and a connection with `loop: true` leads back here when it is done. After the \
+         last one, the list of what came back from each round leaves by the port `done`.",
+    );
+    metadata.parameters = json!({
+        "type": "object",
+        "properties": {
+            "items": { "type": "array", "description": "The list. Without it, `$json`." },
+            "size": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 1_000_000,
+                "default": 1,
+                "description": "How many elements a part has; the last one may have fewer.",
+            },
+        },
+        "additionalProperties": false,
+    });
+    metadata.defaults = json!({ "items": "{{ $json }}", "size": 1 });
+    metadata.output = json!({ "type": "array" });
+    metadata.ports = Ports::Fixed(vec!["loop".to_owned(), "done".to_owned()]);
+    metadata
 }
 
 fn if_() -> ActionMetadata {

@@ -1,10 +1,11 @@
 //! What is known of one activation of a node.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use compact_str::CompactString;
 use nebula_action::ActionError;
 use nebula_core::Timestamp;
+use nebula_workflow::OnItemError;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use smallvec::SmallVec;
@@ -117,6 +118,17 @@ impl Activation {
         }
     }
 
+    /// Whether something of it may still run: it has not ended, or items run on after it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.has_ended() || self.absorbs()
+    }
+
+    /// Whether its result has left, and items of it run on without effect.
+    pub(crate) fn absorbs(&self) -> bool {
+        self.items.as_ref().is_some_and(|items| items.absorbs)
+    }
+
     /// Whether nothing more happens to it by itself.
     #[must_use]
     pub fn has_ended(&self) -> bool {
@@ -172,9 +184,9 @@ impl Activation {
 
     /// What its items or runs have given so far, once all of them have ended.
     #[must_use]
-    pub fn gathered(&self) -> Option<Given> {
+    pub fn gathered(&self, mode: Option<OnItemError>) -> Option<Given> {
         match (&self.items, &self.runs) {
-            (Some(items), _) => Some(items.list()),
+            (Some(items), _) => Some(items.result(mode)),
             (None, Some(runs)) => Some(Given::Value(runs.last.clone().unwrap_or_default())),
             (None, None) => None,
         }
@@ -208,10 +220,39 @@ pub struct Items {
     pub settled: u32,
     /// What each gave that has ended, by index.
     pub outcomes: Outcomes,
+    /// How many of them failed.
+    #[serde(default)]
+    pub errors: u32,
+    /// The one that ended last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<u32>,
+    /// Whether signals may still bring more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub grows: bool,
+    /// What signals have brought, as long as an item of it has not ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<Added>,
+    /// Whether it is complete before all of its items have ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub enough: bool,
+    /// Whether its result has left, and the rest runs on without effect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absorbs: bool,
     /// Those of which the journal knows more than nothing and less than the end.
     pub open: BTreeMap<u32, OpenItem>,
     /// The first item whose failure ends the whole activation.
     pub failed: Option<(u32, ActionError)>,
+}
+
+/// What a signal brought to a list that grows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Added {
+    /// The index of its first element.
+    pub first: u32,
+    /// How many items of it have not ended.
+    pub left: u32,
+    /// What the signal brought.
+    pub payload: Arc<Value>,
 }
 
 /// An item between its first entry and its end.
@@ -242,20 +283,108 @@ impl Items {
     pub(crate) fn settle(&mut self, item: u32, outcome: ItemOutcome) {
         assert!(item < self.count, "there is no item {item}");
         assert!(!self.outcomes.has(item), "item {item} ends twice");
+        self.errors += u32::from(matches!(outcome, ItemOutcome::Error(_)));
+        self.latest = Some(item);
         self.outcomes.insert(item, outcome);
         self.settled += 1;
         self.open.remove(&item);
+        if let Some(at) = self.added.iter().position(|it| it.items().contains(&item)) {
+            self.added[at].left -= 1;
+            if self.added[at].left == 0 {
+                self.added.remove(at);
+            }
+        }
     }
 
-    /// Whether every item has ended.
+    /// The item was stopped because the list needs it no more: it stands there as one that never ran.
+    pub(crate) fn give_up(&mut self, item: u32) {
+        self.open.remove(&item);
+    }
+
+    /// Whether nothing of it starts any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.failed.is_some() || self.enough && !self.absorbs
+    }
+
+    /// The element that a signal has brought for an item that has not ended.
+    #[must_use]
+    pub fn element(&self, item: u32) -> Option<&Value> {
+        let added = self
+            .added
+            .iter()
+            .find(|added| added.items().contains(&item))?;
+        elements_of(&added.payload)
+            .0
+            .get((item - added.first) as usize)
+    }
+
+    /// How far it is, as `complete_when` sees it: `{ total, done, succeeded, failed, last }`, where
+    /// `last` is `{ index, result }` or `{ index, error }` of the item that ended last.
+    #[must_use]
+    pub fn progress(&self) -> Value {
+        let last = self.latest.and_then(|item| {
+            Some(match self.outcomes.get(item)? {
+                ItemOutcome::Ok(value) => json!({ "index": item, "result": *value }),
+                ItemOutcome::Error(error) => json!({ "index": item, "error": error_value(&error) }),
+            })
+        });
+        json!({
+            "total": self.count,
+            "done": self.settled,
+            "succeeded": self.settled - self.errors,
+            "failed": self.errors,
+            "last": last,
+        })
+    }
+
+    /// Whether every item has ended, and no more come.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.settled == self.count
+        self.settled == self.count && !self.grows
     }
 
     /// The list of all results; a failed item stands as `{ "error": { code, message, class } }`.
     #[must_use]
     pub fn list(&self) -> Given {
         self.outcomes.list(self.count)
+    }
+
+    /// What the node gives, as its `on_item_error` says.
+    #[must_use]
+    pub fn result(&self, mode: Option<OnItemError>) -> Given {
+        match mode {
+            Some(OnItemError::Collect) => {
+                Given::Value(Arc::new(self.outcomes.collected(self.count)))
+            }
+            _ => self.list(),
+        }
+    }
+}
+
+impl Added {
+    /// The items whose elements it brought.
+    fn items(&self) -> Range<u32> {
+        self.first..self.first + elements_of(&self.payload).0.len() as u32
+    }
+}
+
+/// The elements that a signal brings to a list, and whether they are the last: a list is elements,
+/// `{ items, last }` says both, and anything else is one element.
+pub(crate) fn elements_of(payload: &Value) -> (&[Value], bool) {
+    let one = (std::slice::from_ref(payload), false);
+    match payload {
+        Value::Array(elements) => (elements, false),
+        Value::Object(fields) => {
+            let known = fields.keys().all(|key| key == "items" || key == "last");
+            match (fields.get("items"), fields.get("last")) {
+                (Some(Value::Array(elements)), None) if known => (elements, false),
+                (Some(Value::Array(elements)), Some(Value::Bool(last))) if known => {
+                    (elements, *last)
+                }
+                (None, Some(Value::Bool(last))) if known => (&[], *last),
+                _ => one,
+            }
+        }
+        _ => one,
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use compact_str::CompactString;
 use nebula_action::{EffectClass, ErrorClass};
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp};
-use nebula_workflow::{OnError, OnIndeterminate, nearest};
+use nebula_workflow::{OnIndeterminate, nearest};
 
 use crate::{
     Again, Entry, ExecutionPlan, Fact, Generation, InstanceId, InstanceStatus, Machine,
@@ -288,8 +288,19 @@ impl<'m> Copying<'m> {
         let node = self.node(instance);
         let restarted = self.restarted[node as usize];
         match &entry.fact {
-            Fact::SignalAwaited { name, .. } => {
+            Fact::SignalAwaited { name, .. }
+            | Fact::ItemsOpened {
+                more: Some(name), ..
+            } => {
                 self.awaited.insert(instance.clone(), name.clone());
+            }
+            Fact::ItemsAdded { id, .. } => {
+                let name = self.awaited.get(instance).cloned();
+                let taken = name.and_then(|name| self.signals.remove(&(name, id.clone())));
+                if restarted {
+                    // What it brought was consumed, and stays so.
+                    self.forget(taken);
+                }
             }
             Fact::SignalTaken { id, .. } => {
                 let name = self.awaited.remove(instance);
@@ -340,6 +351,10 @@ impl<'m> Copying<'m> {
     /// items that ended are kept; of effects that nobody knows about, the question is.
     fn unended(&mut self, instance: &InstanceId, node: u32, entry: &Entry) {
         match &entry.fact {
+            // What signals brought is brought once: the list has it, also if its body begins again.
+            Fact::ItemsOpened { more: Some(_), .. } | Fact::ItemsAdded { .. } => {
+                self.copy(entry.clone());
+            }
             Fact::ItemsOpened { .. } | Fact::ItemsSettled { .. }
                 if self.ended.plan().body_of(node).is_none() =>
             {
@@ -420,7 +435,7 @@ impl<'m> Copying<'m> {
 
     /// Whether the failure of this item is a result that its list goes on with.
     fn is_handled(&self, instance: &InstanceId, node: u32) -> bool {
-        let goes_on = self.ended.plan().node(node).on_error == OnError::Continue;
+        let goes_on = self.ended.plan().node(node).goes_on();
         instance.item.is_some() && goes_on && !self.ending
     }
 

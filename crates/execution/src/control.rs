@@ -1,9 +1,11 @@
 //! What control actions decide, as pure functions of their parameters.
 
 mod approval;
+mod batches;
 mod body;
 
 pub use approval::question;
+pub use batches::{Batch, MAX_BATCH, batch};
 pub use body::{DEFAULT_ROUNDS, MAX_ROUNDS, RoundOutcome, round};
 
 use compact_str::CompactString;
@@ -60,7 +62,14 @@ pub enum ControlOutcome {
     /// The list of what came with the tokens goes on.
     Merge,
     /// The body runs once per element.
-    Items(Elements),
+    Items {
+        /// The elements.
+        elements: Elements,
+        /// The name of the signals that bring more, if any does.
+        more: Option<CompactString>,
+    },
+    /// The next part of a list goes on, or what became of all parts: see [`batch`].
+    Batches,
     /// The body runs in rounds.
     Rounds,
     /// The body runs once.
@@ -130,7 +139,14 @@ pub fn decide(
         // How many tokens go on or are taken stands in the plan.
         ControlKind::SplitTokens => Ok(pass(PORT_MAIN)),
         ControlKind::MergeTokens => Ok(ControlOutcome::Merge),
-        ControlKind::ForEach => body::items(input),
+        ControlKind::ForEach => Ok(ControlOutcome::Items {
+            elements: body::items(input)?,
+            more: match input.get("more") {
+                Some(_) => Some(name_of(input, "more")?),
+                None => None,
+            },
+        }),
+        ControlKind::Batches => Ok(ControlOutcome::Batches),
         ControlKind::Loop => Ok(ControlOutcome::Rounds),
         ControlKind::Parallel | ControlKind::Race | ControlKind::Try => {
             let due = body::timeout(input, ready_at)?;

@@ -56,6 +56,15 @@ pub enum Event {
         instance: InstanceId,
         /// How many elements it has.
         count: u32,
+        /// The name of the signals that bring more; `None` if none does.
+        more: Option<CompactString>,
+    },
+    /// It is known whether a list is complete before all of its items have ended.
+    Weighed {
+        /// Which instance.
+        instance: InstanceId,
+        /// Whether it is; or why that cannot be said.
+        complete: Result<bool, ActionError>,
     },
     /// The connections of an instance whose items or runs have all ended were evaluated.
     Collected {
@@ -238,6 +247,12 @@ pub enum Command {
     /// Evaluate `when` and the list of a `for_each`, then say [`Event::Opened`], [`Event::Skipped`]
     /// or [`Event::Finished`] with an error. The items themselves have no `when`.
     Open {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// Evaluate `complete_when` over the progress of a list, then say [`Event::Weighed`]; before
+    /// anything else is done, so that it is asked about each item's end.
+    Weigh {
         /// Which instance.
         instance: InstanceId,
     },

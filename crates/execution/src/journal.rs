@@ -190,6 +190,39 @@ pub enum Fact {
         instance: InstanceId,
         /// How many items.
         count: u32,
+        /// The name of the signals that bring more; absent if none does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        more: Option<CompactString>,
+    },
+    /// A signal brought more items to a list that grows: the first kept one of the name that it
+    /// waits for.
+    ItemsAdded {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// The signal's id.
+        id: String,
+        /// How many items.
+        count: u32,
+        /// Whether no more come.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        last: bool,
+    },
+    /// The list needs no further item, or cannot have one: it is complete before all of its items
+    /// ran, or failed as a whole.
+    ItemsEnough {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Why it failed; absent if it is complete.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<ActionError>,
+    },
+    /// The items that ran on after their list was complete have all ended.
+    ItemsAbsorbed {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
     },
     /// A run of items ended.
     ItemsSettled {
@@ -516,6 +549,9 @@ impl Fact {
             | Self::AttemptIndeterminate { instance, .. }
             | Self::InstanceSkipped { instance }
             | Self::ItemsOpened { instance, .. }
+            | Self::ItemsAdded { instance, .. }
+            | Self::ItemsEnough { instance, .. }
+            | Self::ItemsAbsorbed { instance }
             | Self::ItemsSettled { instance, .. }
             | Self::ItemsCompleted { instance, .. }
             | Self::TimerSet { instance, .. }

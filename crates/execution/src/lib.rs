@@ -77,7 +77,7 @@ mod state;
 mod status;
 mod tokens;
 
-pub use activation::{Activation, Items, OpenItem, Runs};
+pub use activation::{Activation, Added, Items, OpenItem, Runs};
 pub use again::{AgainError, Copying, MAX_COPIED_ENTRIES};
 pub use approval::{
     Approval, Ballot, BallotError, Choice, MAX_APPROVERS, MAX_ARTIFACT_BYTES, MAX_COMMENT_BYTES,

@@ -297,6 +297,41 @@ impl Outcomes {
         }))
     }
 
+    /// The results and the errors of `count` items apart: `{ results, errors }`. What gave no result
+    /// is null among the results; an error is `{ index, code, message, class }`.
+    pub(crate) fn collected(&self, count: u32) -> Value {
+        let mut errors: BTreeMap<u32, &ActionError> = BTreeMap::new();
+        let (mut results, mut segment) = (Vec::new(), 0);
+        while segment * LIST_SEGMENT < count {
+            results.extend(match self.full.get(&segment) {
+                Some(full) => elements(&full.results),
+                None => self.elements(segment, count),
+            });
+            segment += 1;
+        }
+        for (item, outcome) in &self.loose {
+            if let ItemOutcome::Error(error) = outcome {
+                errors.insert(*item, error);
+                results[*item as usize] = Value::Null;
+            }
+        }
+        errors.extend(
+            self.full
+                .values()
+                .flat_map(|full| &full.errors)
+                .map(|(item, error)| (*item, error)),
+        );
+        let errors = errors.into_iter().map(|(item, error)| {
+            let mut value = json!({ "index": item });
+            if let (Value::Object(to), Value::Object(from)) = (&mut value, error_value(error)) {
+                to.extend(from);
+            }
+            value
+        });
+        let errors: Vec<_> = errors.collect();
+        json!({ "results": results, "errors": errors })
+    }
+
     fn touches(&self, number: u32) -> bool {
         let first = number * LIST_SEGMENT;
         let last = first + (LIST_SEGMENT - 1);

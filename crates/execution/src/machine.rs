@@ -70,6 +70,8 @@ enum Task {
     Run,
     /// [`Command::Open`].
     Open,
+    /// [`Command::Weigh`].
+    Weigh,
     /// [`Command::Collect`].
     Collect,
     /// [`Command::Enter`].
@@ -412,13 +414,12 @@ impl Machine {
                     self.note(Fact::InstanceSkipped { instance }, turn);
                 }
             }
-            Event::Opened { instance, count } => {
-                if let Some((key, _)) = self.land(&instance) {
-                    self.note(Fact::ItemsOpened { instance, count }, turn);
-                    self.hands.insert(key.at, Hand::default());
-                    self.hand_out(key.at, turn);
-                }
-            }
+            Event::Opened {
+                instance,
+                count,
+                more,
+            } => self.opened(instance, count, more, turn),
+            Event::Weighed { instance, complete } => self.weighed(instance, complete, turn),
             Event::Collected { instance, taken } => self.collected(instance, taken, turn),
             Event::Enters {
                 instance,

@@ -17,7 +17,9 @@ use nebula_action::{
 use nebula_core::{ActionId, Digest, NodeId, WorkflowId};
 use nebula_expression::{Context, Program, Scope};
 use nebula_parameter::{ParamProgram, Parameters, ResolveError};
-use nebula_workflow::{JoinRest, JoinRule, OnError, OnIndeterminate, RetryPolicy};
+use nebula_workflow::{
+    ItemsRest, JoinRest, JoinRule, OnError, OnIndeterminate, OnItemError, RetryPolicy,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -26,8 +28,8 @@ use graph::Graph;
 pub use admission::{AdmissionKeyError, PlanAdmission};
 
 /// The newest version of the stored form of plans. 2 brought bodies, loops and admission, 3 control
-/// actions, joins and limits that earlier builds do not know; a plan has the least version that has
-/// all of it, so that earlier builds read it where they can.
+/// actions, joins, limits and lists that earlier builds do not know; a plan has the least version
+/// that has all of it, so that earlier builds read it where they can.
 pub const PLAN_FORMAT: u32 = 3;
 
 /// What an [`ExecutionPlan`] is made of, and what is stored of it.
@@ -115,6 +117,16 @@ pub struct PlanNode {
     /// Whether `$json` is the element.
     #[serde(default)]
     pub each_item: bool,
+    /// When its list is complete before all items have ended: after so many successes, or once it
+    /// holds; `$json` is the progress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete_when: Option<Program>,
+    /// What then becomes of the rest.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rest: ItemsRest,
+    /// What the failure of one item means; absent: as `on_error` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_item_error: Option<OnItemError>,
     /// The most items at the same time; at least 1.
     pub concurrency: u32,
     /// How it joins its inputs.
@@ -309,10 +321,13 @@ pub enum RequestError {
 
 /// Whether builds that read formats 1 and 2 do not know this kind of action.
 fn is_newest(kind: ActionKind) -> bool {
-    matches!(
-        kind,
-        ActionKind::Control(ControlKind::Emit | ControlKind::Approval | ControlKind::Cancel)
-    )
+    let newest = [
+        ControlKind::Emit,
+        ControlKind::Approval,
+        ControlKind::Cancel,
+        ControlKind::Batches,
+    ];
+    newest.iter().any(|it| kind == ActionKind::Control(*it))
 }
 
 impl Deref for ExecutionPlan {
@@ -563,7 +578,7 @@ impl ExecutionPlan {
 fn format_of(parts: &PlanParts) -> u32 {
     let third = |node: &PlanNode| {
         let cancels = |(_, rest)| rest == JoinRest::Cancel;
-        is_newest(node.kind)
+        node.is_newest()
             || node.heartbeat_timeout.is_some()
             || node.tokens.is_some()
             || node.join.threshold().is_some_and(cancels)
@@ -581,10 +596,33 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D:
     Value::deserialize(deserializer).map(Some)
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl PlanNode {
+    /// Whether its list goes on after an item has failed.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        match self.on_item_error {
+            Some(mode) => mode != OnItemError::Stop,
+            None => self.on_error == OnError::Continue,
+        }
+    }
+
+    /// Whether builds that read formats 1 and 2 do not know how to run it.
+    fn is_newest(&self) -> bool {
+        let each = self.kind == ActionKind::Control(ControlKind::ForEach);
+        is_newest(self.kind)
+            || self.complete_when.is_some()
+            || self.on_item_error.is_some()
+            || each && self.parameters.resolved.contains_key("more")
+    }
+
     /// Every expression of the node that is evaluated when it runs.
     fn programs(&self) -> Vec<&Program> {
-        let mut programs: Vec<_> = self.when.iter().chain(&self.for_each).collect();
+        let own = self.when.iter().chain(&self.for_each);
+        let mut programs: Vec<_> = own.chain(&self.complete_when).collect();
         self.parameters
             .each_use(|found| programs.push(found.program));
         if let Some(key) = &self.idempotency_key {

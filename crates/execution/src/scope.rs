@@ -149,6 +149,13 @@ impl EvaluationScope {
         self
     }
 
+    /// The same, for `complete_when`: `$json` is the progress of a list.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Value) -> Self {
+        self.json = Some(Arc::new(progress).into());
+        self
+    }
+
     /// The same, for the handlers of a body's failure: `$json` is the failure.
     #[must_use]
     pub fn with_failure(mut self, failure: &Failure) -> Self {

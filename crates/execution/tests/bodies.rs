@@ -11,10 +11,10 @@ use nebula_execution::{
     ExecutionPlan, InstanceId, PlanBody, PlanConnection, PlanHandler, PlanNode, PlanOutput, Status,
     Taken, UnparkDecision,
 };
-use nebula_workflow::{OnError, OnIndeterminate};
+use nebula_workflow::{ItemsRest, OnError, OnIndeterminate};
 use proptest::prelude::*;
 use rig::{
-    connection, node, plan_of,
+    connection, node, plan_of, program,
     world::{Act, Script, World},
 };
 use serde_json::Value;
@@ -39,6 +39,8 @@ struct Seedling {
     cancels: Option<u16>,
     taken: bool,
     catches: bool,
+    /// Of a list: after how many items it is complete, whether the rest runs on, whether it grows.
+    list: (Option<u32>, bool, bool),
     acts: Vec<Act>,
 }
 
@@ -92,6 +94,11 @@ fn seedlings() -> impl Strategy<Value = Seedling> {
         (
             proptest::bool::weighted(0.15),
             proptest::option::weighted(0.2, any::<u16>()),
+            (
+                proptest::option::weighted(0.4, 1..3_u32),
+                any::<bool>(),
+                proptest::bool::weighted(0.3),
+            ),
         ),
         proptest::bool::weighted(0.8),
         any::<bool>(),
@@ -99,7 +106,7 @@ fn seedlings() -> impl Strategy<Value = Seedling> {
     );
     (place, how).prop_map(|((parent, before, kind, held), how)| {
         let (effect, on_error, on_indeterminate, items, window, how, taken, catches, acts) = how;
-        let (waits, cancels) = how;
+        let (waits, cancels, list) = how;
         Seedling {
             parent,
             before,
@@ -114,6 +121,7 @@ fn seedlings() -> impl Strategy<Value = Seedling> {
             cancels,
             taken,
             catches,
+            list,
             acts,
         }
     })
@@ -198,7 +206,15 @@ impl Tree {
                 node.on_indeterminate = it.on_indeterminate;
                 node.concurrency = it.window;
                 match it.kind.filter(|_| has_body(*index)) {
-                    Some(kind) => node.kind = ActionKind::Control(kind),
+                    Some(kind) => {
+                        node.kind = ActionKind::Control(kind);
+                        if kind == ControlKind::ForEach && it.list.0.is_some() {
+                            node.complete_when = Some(program("$json.done > 0"));
+                        }
+                        if it.list.1 {
+                            node.rest = ItemsRest::Absorb;
+                        }
+                    }
                     None if !self.given_up_by(&parents, *index).is_empty() => {
                         node.kind = ActionKind::Control(ControlKind::Cancel);
                     }
@@ -273,6 +289,14 @@ impl Script for Tree {
 
     fn items(&self, node: &str) -> u32 {
         self.of(node).items
+    }
+
+    fn enough(&self, node: &str) -> u32 {
+        self.of(node).list.0.unwrap_or(u32::MAX)
+    }
+
+    fn grows(&self, node: &str) -> bool {
+        self.of(node).list.2
     }
 
     fn skips(&self, _: &str) -> bool {
@@ -359,6 +383,8 @@ proptest! {
             // What has begun by then depends on who comes first.
             node.cancels = None;
             node.on_indeterminate = OnIndeterminate::Retry;
+            // What an early end leaves out depends on who is first.
+            node.list = (None, false, false);
             if node.kind == Some(ControlKind::Race) {
                 node.kind = Some(ControlKind::Parallel);
             }

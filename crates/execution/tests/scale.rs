@@ -49,6 +49,7 @@ fn run(plan: ExecutionPlan, items: u32) -> usize {
             Command::Open { instance } => Event::Opened {
                 instance,
                 count: items,
+                more: None,
             },
             Command::Collect { instance, .. } => Event::Collected {
                 instance,

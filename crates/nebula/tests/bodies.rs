@@ -320,3 +320,120 @@ fn tokens_are_split_and_merged() {
         "completed 12 | body:succeeded body/three:succeeded body/draw:succeeded,succeeded,succeeded body/one:succeeded body/sum:succeeded",
     );
 }
+
+#[test]
+fn errors_of_items_may_be_collected() {
+    check(
+        &example("check-all"),
+        json!({ "numbers": [4, -1, 9] }),
+        r#"completed {"good":2,"bad":[1]} | checks:succeeded checks/negative:skipped,failed,skipped checks/root:succeeded,cancelled,succeeded"#,
+    );
+}
+
+#[test]
+fn a_list_may_be_complete_before_all_of_it_has_run() {
+    check(
+        &example("first-in-budget"),
+        json!({ "prices": [9, 4, 7], "budget": 5 }),
+        r#"completed [{"price":9},{"price":4},null] | offers:succeeded offers/offer:succeeded,succeeded"#,
+    );
+    check(
+        "nodes: [{ id: a, action: data.set, for_each: $input, concurrency: 1, complete_when: 2, parameters: { n: '{{ $item }}' } }]",
+        json!([7, 8, 9]),
+        r#"completed [{"n":7},{"n":8},null] | a:succeeded"#,
+    );
+    check(
+        "nodes: [{ id: a, action: data.set, for_each: $input, concurrency: 1, complete_when: $json.last, parameters: { n: '{{ $item }}' } }]",
+        json!([7, 8]),
+        "failed COMPLETE_WHEN: item 0: `complete_when` of node `a` gave an object; it must give a number of successes, or true or false null | a:failed",
+    );
+}
+
+#[test]
+fn the_rest_of_a_list_may_run_on_while_others_go_on() {
+    in_world(async |world| {
+        let yaml = r#"
+nodes:
+  - { id: a, action: test.keyed, for_each: "[1, 2, 3]", concurrency: 1, complete_when: 1, rest: absorb, parameters: { label: "a {{ $item }}" } }
+  - { id: b, action: data.set, parameters: { list: "{{ $json }}" } }
+connections: [a -> b]
+"#;
+        let report = world.run(yaml, Value::Null).await;
+        assert_eq!(states(&report), "a:succeeded b:succeeded");
+        let list = &report.output["list"];
+        assert_eq!(
+            (&list[0]["label"], &list[1], &list[2]),
+            (&json!("a 1"), &Value::Null, &Value::Null)
+        );
+        for label in ["a 1", "a 2", "a 3"] {
+            assert_eq!(world.ledger.keys(label).len(), 1, "{label}");
+        }
+    });
+}
+
+#[test]
+fn signals_bring_elements_to_a_list() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let id = world.begin(&nebula, &example("count-votes")).await;
+        let talk = async {
+            let engine = nebula.engine();
+            let payloads = [
+                json!([{ "for": "x" }, { "for": "y" }]),
+                json!({ "for": "z" }),
+                json!({ "items": [{ "for": "x" }], "last": true }),
+            ];
+            for (number, payload) in payloads.into_iter().enumerate() {
+                world.clock.sleep(Duration::from_secs(60)).await;
+                let report = engine.report(&tenant(), id).await.unwrap().unwrap();
+                let waits = serde_json::to_value(&report.waiting).unwrap();
+                let expected =
+                    json!([{ "for": "signal", "instance": "votes", "name": "vote", "due": null }]);
+                assert_eq!((report.status, waits), (Status::Waiting, expected));
+                let signal = NamedSignal::new("vote", &number.to_string(), Arc::new(payload));
+                let _ = engine.send(&tenant(), id, signal.unwrap()).await.unwrap();
+            }
+            let report = engine.outcome(&tenant(), id, Until::Ended, None).await;
+            report.unwrap().unwrap()
+        };
+        let report = with(&nebula, talk).await;
+        assert_eq!(report.output, json!(["x", "y", "z", "x"]));
+    });
+}
+
+#[test]
+fn a_list_goes_on_in_parts() {
+    check(
+        &example("sums-of-two"),
+        json!({ "list": [1, 2, 3, 4, 5] }),
+        "completed [3,7,5] | parts:succeeded,succeeded,succeeded,succeeded sum:succeeded,succeeded,succeeded,skipped all:succeeded",
+    );
+    check(
+        &example("sums-of-two"),
+        json!({ "list": [] }),
+        "completed [] | parts:succeeded sum:skipped all:succeeded",
+    );
+    check(
+        &example("sums-of-two"),
+        json!({ "list": 7 }),
+        "failed PARAMETER_INVALID: parameter `/items` of `flow.batches`: must be an array, not an integer null | parts:failed sum:skipped all:skipped",
+    );
+}
+
+#[test]
+fn a_long_list_is_read_by_what_follows() {
+    check(
+        r#"
+nodes:
+  - { id: n, action: flow.for_each, parameters: { range: { to: 3000 } }, body: { nodes: [{ id: a, action: data.set, parameters: { n: "{{ $item }}" } }] } }
+  - { id: m, action: data.set, for_each: $nodes.n.result, parameters: { n: "{{ $item.n * 2 }}" } }
+  - { id: j, action: data.set, parameters: { last: "{{ $json[2999].n }}" } }
+output: "{{ [$nodes.n.result.length, $nodes.n.result[2999].n, $nodes.j.result.last] }}"
+"#,
+        Value::Null,
+        &format!(
+            "completed [3000,2999,5998] | n:succeeded m:succeeded j:succeeded n/a:{}",
+            ["succeeded"; 1_000].join(",") + ",?"
+        ),
+    );
+}

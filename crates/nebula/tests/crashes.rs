@@ -331,6 +331,53 @@ output: "{{ $nodes.end.result.label }}"
     cut_off: &[],
 };
 
+/// Lists that are complete early, whose rest is cancelled or runs on, whose errors are collected,
+/// that grow, and that go on in parts.
+const LISTS: Flow = Flow {
+    yaml: r#"
+nodes:
+  - { id: early, action: test.keyed, for_each: "[1, 2, 3]", concurrency: 1, complete_when: 2, parameters: { label: "early {{ $item }}" } }
+  - { id: rests, action: test.keyed, for_each: "[1, 2, 3]", concurrency: 1, complete_when: "$json.last.result.label == 'rests 1'", rest: absorb, parameters: { label: "rests {{ $item }}" } }
+  - { id: after, action: test.idempotent, parameters: { label: "after {{ $json[0].label }}" } }
+  - id: gather
+    action: flow.for_each
+    on_item_error: collect
+    parameters: { range: { from: 1, to: 4 } }
+    body:
+      nodes:
+        - { id: odd, action: flow.fail, when: "$item == 2", parameters: { message: it is two } }
+        - { id: bill, action: test.keyed, join: any, parameters: { label: "gather {{ $item }}" } }
+      connections: [odd -> bill]
+  - id: votes
+    action: flow.for_each
+    concurrency: 1
+    parameters: { items: [0], more: vote }
+    body: { nodes: [{ id: vote, action: test.keyed, parameters: { label: "vote {{ $item }}" } }] }
+  - { id: tell, action: flow.signal, parameters: { execution: "{{ $execution.id }}", signal: vote, payload: { items: [1, 2], last: true } } }
+  - { id: parts, action: flow.batches, parameters: { items: [1, 2, 3], size: 2 } }
+  - { id: part, action: test.keyed, parameters: { label: "part {{ $json.length }}" } }
+  - { id: end, action: data.set, parameters: { early: "{{ $nodes.early.result.map(r => r?.label) }}", after: "{{ $nodes.after.result.label }}", errors: "{{ $nodes.gather.result.errors.map(e => e.index) }}", votes: "{{ $nodes.votes.result.map(r => r.label) }}", parts: "{{ $nodes.parts.result.map(r => r.label) }}" } }
+connections:
+  - early -> end
+  - rests -> after -> end
+  - gather -> end
+  - votes -> end
+  - tell -> end
+  - parts.loop -> part
+  - { from: part, to: parts, loop: true }
+  - parts.done -> end
+output: "{{ $nodes.end.result }}"
+"#,
+    gives: r#"completed {"early":["early 1","early 2",null],"after":"after rests 1","errors":[1],"votes":["vote 0","vote 1","vote 2"],"parts":["part 2","part 1"]} | early:succeeded rests:succeeded after:succeeded gather:succeeded votes:succeeded tell:succeeded parts:succeeded,succeeded,succeeded part:succeeded,succeeded,skipped end:succeeded"#,
+    failing: &[],
+    happen: &[
+        "early 1", "early 2", "rests 1", "rests 2", "rests 3", "gather 1", "gather 3", "vote 0",
+        "vote 1", "vote 2", "part 2", "part 1",
+    ],
+    once: &[],
+    cut_off: &[],
+};
+
 impl Flow {
     /// Compares what comes of it after a crash at each call of the store with what comes without.
     fn check(&self) {
@@ -418,6 +465,11 @@ impl Flow {
         }
         (ended, calls)
     }
+}
+
+#[test]
+fn a_crash_at_any_call_changes_nothing_about_lists() {
+    LISTS.check();
 }
 
 #[test]

@@ -135,6 +135,7 @@ impl<'a> Builder<'a> {
             return None;
         };
         self.cancels(&actions, &held);
+        self.lists(&actions, &graph.loops);
         let bodies = self.plan_bodies(&graph, &held);
         let rates = graph.rates(&self.flat, &mut self.diagnostics);
         self.rests(&rates);

@@ -32,6 +32,8 @@ pub(crate) const BODY: &str = "PLAN_BODY";
 pub(crate) const HANDLER: &str = "PLAN_HANDLER";
 pub(crate) const CANCEL: &str = "PLAN_CANCEL";
 pub(crate) const TOKENS: &str = "PLAN_TOKENS";
+pub(crate) const LIST: &str = "PLAN_LIST";
+pub(crate) const BATCHES: &str = "PLAN_BATCHES";
 pub(crate) const TRIGGERS: &str = "PLAN_TRIGGERS_NOT_FIRED";
 
 const CODES: &[(&str, &str)] = &[
@@ -117,6 +119,14 @@ const CODES: &[(&str, &str)] = &[
     (
         TOKENS,
         "into how many tokens a node splits is not known, or it merges tokens and has a join as well",
+    ),
+    (
+        LIST,
+        "a field is about the items of a list, and the node has none",
+    ),
+    (
+        BATCHES,
+        "no connection leads back to a `flow.batches`, so it would stop after its first part",
     ),
     (
         TRIGGERS,

@@ -18,6 +18,8 @@ pub(crate) enum Place {
     AdmissionKey,
     /// In `when` or `for_each` of a node.
     Gate(u32),
+    /// In `complete_when` of a node: `$json` is the progress of its list.
+    Progress(u32),
     /// In a parameter of a node that has `$item` or not.
     Parameter { node: u32, item: bool },
     /// On a connection that leaves a node: it sees what that node gave.
@@ -113,6 +115,9 @@ impl Place {
             (_, Root::Item | Root::Index) if inside.item => None,
             (Self::Requires, _) => Some(only_input),
             (Self::Parameter { item: true, .. }, Root::Item | Root::Index) => None,
+            (Self::Progress(_), Root::Item | Root::Index) => {
+                Some("it is the element of one item; the item that ended last is `$json.last`")
+            }
             (_, Root::Item | Root::Index) => Some(
                 "it is the element of a `for_each` or of a list action, and belongs into its parameters",
             ),
@@ -135,7 +140,9 @@ impl Reads<'_> {
     ) {
         place.check_inside(self.inside(place), found, at, diagnostics);
         let (reader, own) = match place {
-            Place::Gate(node) | Place::Parameter { node, .. } => (node, None),
+            Place::Gate(node) | Place::Parameter { node, .. } | Place::Progress(node) => {
+                (node, None)
+            }
             Place::Condition(node) => (node, Some(node)),
             Place::Requires | Place::AdmissionKey | Place::Output => return,
         };
@@ -149,7 +156,8 @@ impl Reads<'_> {
         }
         // What a handler's condition reads as `$json` is the failure.
         let handler = self.is(reader, ControlKind::Try) && found.pointer.starts_with("/catch/");
-        let input = own.is_none() && !handler;
+        let progress = matches!(place, Place::Progress(_));
+        let input = own.is_none() && !handler && !progress;
         if input && found.program.report().roots.contains(&Root::Json) {
             self.json(reader, &pointer, diagnostics);
         }
@@ -161,7 +169,10 @@ impl Reads<'_> {
 
     /// What the bodies that a place stands in offer.
     fn inside(&self, place: Place) -> Inside {
-        let (Place::Gate(node) | Place::Parameter { node, .. } | Place::Condition(node)) = place
+        let (Place::Gate(node)
+        | Place::Progress(node)
+        | Place::Parameter { node, .. }
+        | Place::Condition(node)) = place
         else {
             return Inside::default();
         };

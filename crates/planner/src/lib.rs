@@ -53,6 +53,7 @@ mod codes;
 mod expressions;
 mod flat;
 mod graph;
+mod lists;
 mod literals;
 mod lookup;
 mod loops;

@@ -58,11 +58,14 @@ impl Loops {
             for node in &nodes {
                 loops.of[*node as usize] = Some(number);
             }
+            // One round per part, and one to say that there is none: what the list has is known later.
+            let batches = is_batches(flat, back[0].1);
+            let rounds = if batches { MAX_RATE } else { DEFAULT_ROUNDS };
             let wanted = back.iter().filter_map(|(_, _, it)| it.max_rounds);
             loops.parts.push(PlanLoop {
                 entry: back[0].1,
                 nodes,
-                max_rounds: wanted.min().unwrap_or(DEFAULT_ROUNDS),
+                max_rounds: wanted.min().unwrap_or(rounds),
             });
         }
         for edge in edges {
@@ -134,6 +137,10 @@ impl Loops {
         let hint = format!("write a number from 1 to {MAX_RATE}");
         Some(Diagnostic::error(codes::LOOP, at, message).hint(hint))
     }
+}
+
+fn is_batches(flat: &Flat<'_>, node: u32) -> bool {
+    flat.nodes[node as usize].action.id.as_str() == "flow.batches"
 }
 
 /// A loop whose entry gets more than one token.

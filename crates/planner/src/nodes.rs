@@ -66,6 +66,7 @@ impl Builder<'_> {
         let parameters = self.parameters(shape.index, &written, metadata, checks);
         let when = self.gate(shape.index, node.when.as_ref(), "when", checks);
         let for_each = self.gate(shape.index, node.for_each.as_ref(), "for_each", checks);
+        let complete_when = self.complete_when(shape.index, checks);
         let idempotency_key = self.key(shape.index, node, checks);
         let wanted = capabilities::wanted(
             node,
@@ -110,6 +111,9 @@ impl Builder<'_> {
             when,
             for_each,
             each_item: node.each_item,
+            complete_when,
+            rest: node.rest.unwrap_or_default(),
+            on_item_error: node.on_item_error,
             concurrency: node
                 .concurrency
                 .unwrap_or(u32::MAX)
@@ -179,6 +183,7 @@ impl Builder<'_> {
         let node = self.flat.nodes[index as usize];
         self.gate(index, node.when.as_ref(), "when", checks);
         self.gate(index, node.for_each.as_ref(), "for_each", checks);
+        self.complete_when(index, checks);
         self.key(index, node, checks);
         let at = format!("{}/parameters", self.flat.pointers[index as usize]);
         match Parameters::compile(&node.parameters, &[], checks.scope) {
@@ -256,6 +261,14 @@ impl Builder<'_> {
         let at = pointer_join(&self.flat.pointers[node as usize], field);
         let diagnostics = &mut self.diagnostics;
         expressions::bare(expression?, &at, Place::Gate(node), checks, diagnostics)
+    }
+
+    fn complete_when(&mut self, node: u32, checks: Checks<'_>) -> Option<Program> {
+        let expression = self.flat.nodes[node as usize].complete_when.as_ref();
+        let at = pointer_join(&self.flat.pointers[node as usize], "complete_when");
+        let diagnostics = &mut self.diagnostics;
+        let place = Place::Progress(node);
+        expressions::bare(expression?, &at, place, checks, diagnostics)
     }
 
     fn key(

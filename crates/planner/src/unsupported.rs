@@ -43,11 +43,6 @@ pub(crate) fn check(
                 "leave it out: the node then runs on any worker",
             ),
             (
-                node.complete_when.is_some(),
-                "complete_when",
-                "filter the list before `for_each`",
-            ),
-            (
                 node.limits.is_some(),
                 "limits",
                 "use `timeout` and `concurrency`",

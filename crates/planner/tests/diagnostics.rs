@@ -345,6 +345,43 @@ fn capabilities_are_text_of_a_known_kind() {
 }
 
 #[test]
+fn what_is_about_items_needs_a_list() {
+    check(
+        "nodes: [{ id: a, action: data.set, complete_when: 2, rest: absorb, on_item_error: collect }]",
+        &[
+            "PLAN_LIST /nodes/0/complete_when: `complete_when` is about the items of a list, and node `a` has none (it belongs to `for_each`, `each_item` or flow.for_each)",
+            "PLAN_LIST /nodes/0/on_item_error: `on_item_error` is about the items of a list, and node `a` has none (it belongs to `for_each`, `each_item` or flow.for_each)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set, for_each: $input, rest: absorb }]",
+        &[
+            "PLAN_LIST /nodes/0/rest: `rest` of node `a` says what becomes of the rest of a list that is complete early, and it never is (add `complete_when`, or leave `rest` out)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set, for_each: $input, complete_when: $item > 1 }]",
+        &[
+            "PLAN_ROOT_NOT_HERE /nodes/0/complete_when: `$item` does not exist here: it is the element of one item; the item that ended last is `$json.last`",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set, for_each: $input, complete_when: '$json.succeeded >= 2 || $json.last.result.ok' }]",
+        &[],
+    );
+}
+
+#[test]
+fn batches_need_a_connection_that_goes_back() {
+    check(
+        "nodes: [{ id: b, action: flow.batches }, { id: a, action: data.set }]\nconnections: [b.loop -> a]",
+        &[
+            "PLAN_BATCHES /nodes/0: no connection leads back to `b`, which goes on with the next part then (end the nodes behind its port `loop` with { from: …, to: b, loop: true })",
+        ],
+    );
+}
+
+#[test]
 fn what_this_version_cannot_run_is_refused() {
     check(
         "nodes: [{ id: a, action: data.set, credentials: { auth: key } }]",
@@ -472,6 +509,8 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: flow.parallel }]",
     "nodes: [{ id: a, action: flow.cancel, parameters: { nodes: [a] } }]",
     "nodes: [{ id: a, action: flow.split_tokens, parameters: { count: $input.n } }, { id: b, action: flow.split_tokens, parameters: { count: '{{ $input.n }}' } }]",
+    "nodes: [{ id: a, action: data.set, complete_when: 1 }]",
+    "nodes: [{ id: a, action: flow.batches }]",
     "nodes: [{ id: a, action: flow.try, parameters: { finally: b }, body: { nodes: [{ id: c, action: data.set }] } }]",
 ];
 

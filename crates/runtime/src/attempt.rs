@@ -41,6 +41,10 @@ impl Drive {
         if node.for_each.is_none() && !self.gate_open(&instance, node) {
             return Ok(());
         }
+        if node.kind == ActionKind::Control(ControlKind::Batches) {
+            self.batch(instance);
+            return Ok(());
+        }
         let (context, input) = match self.prepare(&instance, attempt, index, node) {
             Ok(prepared) => prepared,
             Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use nebula_action::{ActionError, ActionKind, ControlKind};
 use nebula_execution::{
     Elements, Event, Failure, Given, InstanceId,
@@ -18,9 +19,18 @@ use crate::{
 
 impl Drive {
     /// The list of an instance whose body runs per element is known.
-    pub(crate) fn opens(&mut self, instance: InstanceId, list: Elements) {
+    pub(crate) fn opens(
+        &mut self,
+        instance: InstanceId,
+        list: Elements,
+        more: Option<CompactString>,
+    ) {
         match self.keep_list(instance.clone(), list) {
-            Ok(count) => self.tell(Event::Opened { instance, count }),
+            Ok(count) => self.tell(Event::Opened {
+                instance,
+                count,
+                more,
+            }),
             Err(error) => self.failed_with(instance, error, 0),
         }
     }
@@ -35,7 +45,7 @@ impl Drive {
         let ready_at = self.machine.ready_at(whole);
         let deferred = prepare::deferred(node, &scope, &context);
         match control::decide(ControlKind::ForEach, &input, &deferred, ready_at)? {
-            ControlOutcome::Items(list) => Ok(list),
+            ControlOutcome::Items { elements, .. } => Ok(elements),
             _ => Ok(Elements::Given(Given::default())),
         }
     }

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use nebula_action::{ActionContext, ControlKind, PORT_MAIN};
+use nebula_action::{ActionContext, ActionError, ControlKind, PORT_MAIN};
 use nebula_core::Timestamp;
 use nebula_execution::{
     Event, InstanceId, NamedSignal,
-    control::{self, ControlOutcome},
+    control::{self, Batch, ControlOutcome},
 };
 use serde_json::Value;
 
-use crate::{drive::Drive, evaluate};
+use crate::{
+    drive::Drive,
+    evaluate::{self, node_of},
+};
 
 impl Drive {
     /// Tells the machine what a control action wants.
@@ -58,7 +61,8 @@ impl Drive {
                 let merged = Arc::new(self.inputs(&instance));
                 self.succeeded(instance, merged, PORT_MAIN, None, 0);
             }
-            Ok(ControlOutcome::Items(list)) => self.opens(instance, list),
+            Ok(ControlOutcome::Items { elements, more }) => self.opens(instance, elements, more),
+            Ok(ControlOutcome::Batches) => self.batch(instance),
             Ok(ControlOutcome::Rounds) => self.tell(Event::Enters {
                 instance,
                 rounds: true,
@@ -82,5 +86,41 @@ impl Drive {
         } else {
             self.machine.ready_at(instance)
         }
+    }
+
+    /// Hands on the next part of a list, or what the rounds gave for all of them.
+    pub(crate) fn batch(&mut self, instance: InstanceId) {
+        let (port, output) = match self.next_batch(&instance) {
+            Ok(Batch::Next(part)) => ("loop", part),
+            Ok(Batch::Done) => ("done", self.rounds_before(&instance)),
+            Err(error) => return self.failed_with(instance, error, 0),
+        };
+        self.succeeded(instance, Arc::new(output), port, None, 0);
+    }
+
+    /// The parameters are those of the first round: what leads back has another `$json`.
+    fn next_batch(&self, instance: &InstanceId) -> Result<Batch, ActionError> {
+        let plan = self.machine.plan();
+        let node = plan.node(node_of(plan, instance));
+        let first = of_round(instance, 1);
+        let scope = evaluate::scope(&self.machine, &first, None);
+        let context = evaluate::context(&self.machine, &first, &self.shared.ports.clock);
+        let input = self.resolve(node, &scope, &context)?;
+        control::batch(&input, instance.activation)
+    }
+
+    /// What came back from each round before this one, in their order.
+    fn rounds_before(&self, instance: &InstanceId) -> Value {
+        let rounds = 2..=instance.activation;
+        let values = rounds.map(|round| self.json(&of_round(instance, round)).value());
+        values.map(Arc::unwrap_or_clone).collect()
+    }
+}
+
+/// The activation of the same node in another round of its loop.
+fn of_round(instance: &InstanceId, activation: u32) -> InstanceId {
+    InstanceId {
+        activation,
+        ..instance.clone()
     }
 }

@@ -347,7 +347,13 @@ impl Drive {
             self.pending_since = self.shared.ports.clock.monotonic();
         }
         self.pending.extend(decision.entries);
-        self.commands.extend(decision.commands);
+        for command in decision.commands {
+            match command {
+                // It is asked about each end by itself, before anything that was commanded earlier.
+                weigh @ Command::Weigh { .. } => self.commands.push_front(weigh),
+                other => self.commands.push_back(other),
+            }
+        }
     }
 
     async fn execute(&mut self, command: Command) -> Result<(), Stop> {
@@ -367,6 +373,7 @@ impl Drive {
             }
             Command::Start { instance } => self.cleared.push(instance),
             Command::Open { instance } => self.open(&instance),
+            Command::Weigh { instance } => self.weigh(instance),
             Command::Collect { instance, error } => self.collect(instance, error),
             Command::Enter { instance } => self.enter(instance),
             Command::Catch { instance, failure } => self.catch(instance, &failure),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nebula_action::{ActionError, ActionKind, ControlKind, PORT_MAIN};
-use nebula_execution::{Activation, Elements, Event, Given, InstanceId, PlanNode};
+use nebula_execution::{Elements, Event, Given, InstanceId, PlanNode};
 use serde_json::Value;
 
 use crate::{
@@ -23,6 +23,7 @@ impl Drive {
             Ok(count) => self.tell(Event::Opened {
                 instance: instance.clone(),
                 count,
+                more: None,
             }),
             Err(error) => self.failed_with(instance.clone(), error, 0),
         }
@@ -92,8 +93,47 @@ impl Drive {
             let plan = self.machine.plan().clone();
             self.opened(&whole, plan.node(node_of(&plan, instance)))?;
         }
-        let list = self.lists.get(&whole);
-        Ok(list.and_then(|list| list.get(item)).map(Arc::new))
+        let list = self.lists.get(&whole).and_then(|list| list.get(item));
+        let element = list.or_else(|| {
+            let activation = evaluate::activation(&self.machine, &whole)?;
+            activation.items.as_ref()?.element(item).cloned()
+        });
+        Ok(element.map(Arc::new))
+    }
+
+    /// Evaluates whether a list is complete before all of its items have ended.
+    pub(crate) fn weigh(&mut self, instance: InstanceId) {
+        let complete = self.is_complete(&instance);
+        self.tell(Event::Weighed { instance, complete });
+    }
+
+    fn is_complete(&self, instance: &InstanceId) -> Result<bool, ActionError> {
+        let plan = self.machine.plan();
+        let node = plan.node(node_of(plan, instance));
+        let activation = evaluate::activation(&self.machine, instance);
+        let items = activation.and_then(|activation| activation.items.as_deref());
+        let (Some(program), Some(items)) = (&node.complete_when, items) else {
+            return Ok(false);
+        };
+        let scope = evaluate::scope(&self.machine, instance, None);
+        let scope = scope.with_progress(items.progress());
+        let context = evaluate::context(&self.machine, instance, &self.shared.ports.clock);
+        let value = program.evaluate(&scope, &context);
+        match value.map_err(|error| failed("`complete_when`", &error))? {
+            Some(Value::Bool(complete)) => Ok(complete),
+            Some(Value::Number(wanted)) => {
+                let succeeded = f64::from(items.settled - items.errors);
+                Ok(wanted.as_f64().is_some_and(|wanted| succeeded >= wanted))
+            }
+            other => {
+                let kind = other.as_ref().map_or("undefined", kind);
+                let message = format!(
+                    "`complete_when` of node `{}` gave {kind}; it must give a number of successes, or true or false",
+                    node.id
+                );
+                Err(ActionError::fatal("COMPLETE_WHEN", message))
+            }
+        }
     }
 
     /// Evaluates the connections of a `for_each` whose items have ended.
@@ -108,7 +148,10 @@ impl Drive {
             .outgoing(index)
             .any(|(_, connection)| connection.condition.is_some());
         let ended = evaluate::activation(&self.machine, &instance).filter(|_| conditions);
-        let list = ended.and_then(Activation::gathered).unwrap_or_default();
+        let mode = plan.node(index).on_item_error;
+        let list = ended
+            .and_then(|ended| ended.gathered(mode))
+            .unwrap_or_default();
         let clock = &self.shared.ports.clock;
         let taken = evaluate::taken(&self.machine, &instance, PORT_MAIN, clock, |scope| {
             scope.after_success(&instance, list, PORT_MAIN)

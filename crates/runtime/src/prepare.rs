@@ -141,7 +141,7 @@ impl Drive {
         let inputs = at.map(|at| state.inputs(plan, at)).unwrap_or_default();
         let values = inputs.into_iter();
         values
-            .map(|(_, value)| Arc::unwrap_or_clone(value))
+            .map(|(_, value)| Arc::unwrap_or_clone(value.value()))
             .collect()
     }
 

@@ -168,6 +168,23 @@ pub enum EventKind {
         /// How many items.
         total: u32,
     },
+    /// A signal brought more items to an instance.
+    ItemsAdded {
+        /// Which instance.
+        instance: InstanceId,
+        /// How many more.
+        more: u32,
+    },
+    /// An instance needs no further item.
+    ItemsEnough {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// The items that ran on after an instance have ended.
+    ItemsAbsorbed {
+        /// Which instance.
+        instance: InstanceId,
+    },
     /// Items of an instance ended. A watcher adds them up.
     ItemsSettled {
         /// Which instance.
@@ -332,9 +349,23 @@ fn kind(fact: &Fact) -> EventKind {
         Fact::InstanceSkipped { instance } => EventKind::NodeSkipped {
             instance: instance.clone(),
         },
-        Fact::ItemsOpened { instance, count } => EventKind::ItemsOpened {
+        Fact::ItemsOpened {
+            instance, count, ..
+        } => EventKind::ItemsOpened {
             instance: instance.clone(),
             total: *count,
+        },
+        Fact::ItemsAdded {
+            instance, count, ..
+        } => EventKind::ItemsAdded {
+            instance: instance.clone(),
+            more: *count,
+        },
+        Fact::ItemsEnough { instance, .. } => EventKind::ItemsEnough {
+            instance: instance.clone(),
+        },
+        Fact::ItemsAbsorbed { instance } => EventKind::ItemsAbsorbed {
+            instance: instance.clone(),
         },
         Fact::ItemsSettled {
             instance, outcomes, ..
@@ -449,7 +480,7 @@ mod tests {
         ActionError::new("FILE_NOT_FOUND", "no such file", ErrorClass::Fatal)
     }
 
-    fn payload() -> Arc<serde_json::Value> {
+    fn payload() -> Arc<Value> {
         Arc::new(json!({ "secret": CANARY }))
     }
 
@@ -698,10 +729,23 @@ mod tests {
             Fact::ItemsOpened {
                 instance: instance.clone(),
                 count: 9,
+                more: None,
             },
             &EventKind::ItemsOpened {
                 instance: instance.clone(),
                 total: 9,
+            },
+        );
+        check(
+            Fact::ItemsAdded {
+                instance: instance.clone(),
+                id: "7".to_owned(),
+                count: 2,
+                last: true,
+            },
+            &EventKind::ItemsAdded {
+                instance: instance.clone(),
+                more: 2,
             },
         );
         check(

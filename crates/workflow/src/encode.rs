@@ -171,6 +171,8 @@ fn node(node: &NodeDefinition) -> Value {
         node.runs_on.iter().map(|label| Value::from(label.as_str())),
     );
     out.some("complete_when", expression(&node.complete_when));
+    out.some("rest", node.rest.map(|rest| json!(rest)));
+    out.some("on_item_error", node.on_item_error.map(|it| json!(it)));
     if let Some(body) = &node.body {
         let fields =
             json!({ "nodes": nodes(&body.nodes), "connections": connections(&body.connections) });

@@ -243,8 +243,18 @@ pub(crate) static NODE: Table = closed(
         field("runs_on", Shape::Texts, "Labels that a worker must have."),
         field(
             "complete_when",
-            Shape::Expression,
-            "True: complete before all of it has run.",
+            Shape::CountOrExpression(1, MAX_COUNT),
+            "When a list is complete before all of it has run: a number of successes, or a condition on the progress.",
+        ),
+        field(
+            "rest",
+            Shape::Choice(ITEMS_RESTS),
+            "What becomes of the rest of a list that is complete early; default: cancel.",
+        ),
+        field(
+            "on_item_error",
+            Shape::Choice(ON_ITEM_ERROR),
+            "What the failure of one item means; default: stop, with `on_error: continue` continue.",
         ),
         field(
             "body",
@@ -258,6 +268,8 @@ pub(crate) static NODE: Table = closed(
 pub(crate) const JOINS: &[&str] = &["all", "any", "each"];
 pub(crate) const RESTS: &[&str] = &["absorb", "block", "cancel"];
 pub(crate) const ON_ERROR: &[&str] = &["fail", "continue", "route"];
+pub(crate) const ITEMS_RESTS: &[&str] = &["cancel", "absorb"];
+pub(crate) const ON_ITEM_ERROR: &[&str] = &["stop", "continue", "collect"];
 pub(crate) const ON_INDETERMINATE: &[&str] = &["park", "fail", "retry"];
 pub(crate) const BACKOFFS: &[&str] = &["fixed", "linear", "exponential"];
 pub(crate) const JITTERS: &[&str] = &["none", "full"];

@@ -77,7 +77,8 @@ pub use node::{
 };
 pub use parse::{Parsed, check_size, parse};
 pub use policy::{
-    Admission, Backoff, Jitter, JoinRest, JoinRule, OnError, OnIndeterminate, RetryPolicy, WhenFull,
+    Admission, Backoff, ItemsRest, Jitter, JoinRest, JoinRule, OnError, OnIndeterminate,
+    OnItemError, RetryPolicy, WhenFull,
 };
 pub use render::render;
 pub use schema::definition_schema;

@@ -7,7 +7,10 @@ use nebula_core::{ActionId, IdError, NodeId, ParamValue};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Map, Value};
 
-use crate::{BareExpression, Connection, JoinRule, OnError, OnIndeterminate, RetryPolicy};
+use crate::{
+    BareExpression, Connection, ItemsRest, JoinRule, OnError, OnIndeterminate, OnItemError,
+    RetryPolicy,
+};
 
 /// One step of a workflow: an action with its parameters and how it runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +68,10 @@ pub struct NodeDefinition {
     pub runs_on: Vec<String>,
     /// True: its `for_each` or body is complete before all of it has run.
     pub complete_when: Option<BareExpression>,
+    /// What then becomes of the rest.
+    pub rest: Option<ItemsRest>,
+    /// What the failure of one item means; default: as `on_error` says.
+    pub on_item_error: Option<OnItemError>,
     /// The nodes inside a control action.
     pub body: Option<Body>,
     /// What the author wants readers to know.
@@ -102,6 +109,8 @@ impl NodeDefinition {
             distribute: false,
             runs_on: Vec::new(),
             complete_when: None,
+            rest: None,
+            on_item_error: None,
             body: None,
             notes: None,
         }

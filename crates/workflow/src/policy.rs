@@ -163,6 +163,29 @@ pub enum OnError {
     Route,
 }
 
+/// What the final failure of one item means for the list that it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnItemError {
+    /// The others are stopped, and the node fails.
+    Stop,
+    /// The others run on; the error stands in the list.
+    Continue,
+    /// The others run on; the result is `{ results, errors }`.
+    Collect,
+}
+
+/// What becomes of the items that have not ended when a list is complete early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemsRest {
+    /// Those that run are stopped, the others never begin.
+    #[default]
+    Cancel,
+    /// They run on, without effect on what follows.
+    Absorb,
+}
+
 /// What happens when an attempt's outcome is unknown and repeating it could act twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -75,6 +75,10 @@ fn shape(shape: &Shape) -> Value {
             "pattern": "^\\s*(?=[0-9])([0-9]+w\\s*)?([0-9]+d\\s*)?([0-9]+h\\s*)?([0-9]+m\\s*)?([0-9]+s\\s*)?([0-9]+ms\\s*)?$",
         }),
         Shape::Expression => json!({ "type": "string", "minLength": 1 }),
+        Shape::CountOrExpression(min, max) => json!({ "anyOf": [
+            { "type": "integer", "minimum": min, "maximum": max },
+            { "type": "string", "minLength": 1 },
+        ] }),
         Shape::Param | Shape::Any => json!({}),
         Shape::Params | Shape::Object => json!({ "type": "object" }),
         Shape::Templates => json!({ "type": "array", "items": text() }),

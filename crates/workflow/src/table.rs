@@ -35,6 +35,8 @@ pub(crate) enum Shape {
     Duration,
     /// An expression without braces.
     Expression,
+    /// A whole number between two bounds, or an expression without braces.
+    CountOrExpression(u32, u32),
     /// Anything, with expressions inside.
     Param,
     /// An object of anything, with expressions inside.

@@ -101,7 +101,7 @@ fn document(
 
 fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> Value {
     let node = plan.node(index);
-    json!({
+    let mut shown = json!({
         "id": node.id,
         "action": format!("{}@{}", node.action, node.version),
         "wave": waves.depth[index as usize] + 1,
@@ -126,7 +126,15 @@ fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> 
         "on_indeterminate": node.on_indeterminate,
         "disabled": node.disabled,
         "pinned": node.pin.is_some(),
-    })
+    });
+    if let Some(complete) = &node.complete_when {
+        shown["complete_when"] = json!(complete.source());
+        shown["rest"] = json!(node.rest);
+    }
+    if let Some(mode) = node.on_item_error {
+        shown["on_item_error"] = json!(mode);
+    }
+    shown
 }
 
 /// When a node of a body begins that does not begin with it.

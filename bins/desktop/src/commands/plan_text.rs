@@ -5,7 +5,7 @@ use std::path::Path;
 use nebula_action::{ActionKind, ControlKind, EffectClass, PORT_MAIN};
 use nebula_core::duration_text;
 use nebula_execution::{ExecutionPlan, PlanNode};
-use nebula_workflow::{JoinRule, OnError, WorkflowDefinition};
+use nebula_workflow::{ItemsRest, JoinRule, OnError, OnItemError, WorkflowDefinition};
 use serde_json::Value;
 
 use crate::{
@@ -184,6 +184,7 @@ fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
     if node.each_item {
         notes.push(format!("for each item, {} at a time", node.concurrency));
     }
+    notes.extend(of_items(node));
     if plan.incoming(index).len() > 1 && node.join != JoinRule::All {
         notes.push(match join(node.join) {
             Value::String(rule) => format!("join {rule}"),
@@ -212,6 +213,25 @@ fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
         OnError::Route => notes.push("errors go to the port error".to_owned()),
     }
     notes.join("; ").replace(char::is_control, " ")
+}
+
+/// What is said about the items of a list.
+fn of_items(node: &PlanNode) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(complete) = &node.complete_when {
+        let rest = match node.rest {
+            ItemsRest::Cancel => "the rest is cancelled",
+            ItemsRest::Absorb => "the rest runs on",
+        };
+        notes.push(format!("complete when {}, {rest}", complete.source()));
+    }
+    match node.on_item_error {
+        None => {}
+        Some(OnItemError::Stop) => notes.push("an item's error stops the others".to_owned()),
+        Some(OnItemError::Continue) => notes.push("an item's error stands in the list".to_owned()),
+        Some(OnItemError::Collect) => notes.push("items' errors are collected".to_owned()),
+    }
+    notes
 }
 
 fn touches(plan: &ExecutionPlan, folder: &Path, colours: Colours) -> Vec<String> {

@@ -169,7 +169,36 @@ fn words(fact: &Fact) -> String {
             format!("{instance}: nobody knows what attempt {attempt} did: {message}")
         }
         Fact::InstanceSkipped { instance } => format!("{instance}: skipped, its `when` is false"),
-        Fact::ItemsOpened { instance, count } => format!("{instance}: has {count} items"),
+        Fact::ItemsOpened {
+            instance,
+            count,
+            more,
+        } => match more {
+            None => format!("{instance}: has {count} items"),
+            Some(name) => format!("{instance}: has {count} items, more with signal `{name}`"),
+        },
+        Fact::ItemsAdded {
+            instance,
+            count,
+            last,
+            ..
+        } => {
+            let last = if *last { ", and no more come" } else { "" };
+            format!("{instance}: its signal brought {count} items{last}")
+        }
+        Fact::ItemsEnough {
+            instance,
+            error: None,
+        } => format!("{instance}: is complete, whatever its other items do"),
+        Fact::ItemsEnough {
+            instance,
+            error: Some(error),
+        } => format!(
+            "{instance}: failed: {}: {}",
+            error.code,
+            shortened(&error.message)
+        ),
+        Fact::ItemsAbsorbed { instance } => format!("{instance}: the rest of its items ended"),
         Fact::ItemsSettled {
             instance,
             from,

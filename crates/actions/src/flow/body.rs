@@ -3,7 +3,7 @@
 use nebula_action::{ActionMetadata, ControlKind, ExpressionMark};
 use serde_json::{Value, json};
 
-use super::{SPAN, control};
+use super::{SPAN, control, signal_name};
 
 /// The control actions with a body, sorted by id.
 pub(super) fn all() -> [ActionMetadata; 5] {
@@ -30,7 +30,9 @@ fn for_each() -> ActionMetadata {
          `$item` is the element, `$index` its number from 0, and `$json` of the nodes that the body \
          begins with is the element as well. The result is the list of what the runs gave, in the \
          order of the elements. If a run fails, the others are stopped and the node fails; with \
-         `on_error: continue` it stands in the list as `{ error }`.",
+         `on_error: continue` it stands in the list as `{ error }`, and with `on_item_error: collect` \
+         the result is `{ results, errors }`. With `complete_when`, the list is complete before all \
+         runs have ended.",
     );
     metadata.parameters = json!({
         "type": "object",
@@ -47,6 +49,10 @@ fn for_each() -> ActionMetadata {
                 "required": ["to"],
                 "additionalProperties": false,
             },
+            "more": signal_name(
+                "The name of signals that bring more elements while the node runs: a list, \
+                 `{ items, last }`, or a single element. The list is complete after `last: true`.",
+            ),
         },
         "additionalProperties": false,
     });

@@ -25,6 +25,8 @@ fn every_action_is_taken_by_the_registry() {
             "data.sort",
             "flow.cancel",
             "flow.emit",
+            "flow.batches",
+            "flow.emit",
             "flow.fail",
             "flow.for_each",
             "flow.if",

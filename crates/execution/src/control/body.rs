@@ -7,19 +7,15 @@ use nebula_action::{ActionError, Deferred};
 use nebula_core::{Timestamp, parse_duration};
 use serde_json::Value;
 
-use super::ControlOutcome;
 use crate::{Elements, Given};
 
 /// The elements for which a body runs: a list as it is, or a range of whole numbers.
-pub(super) fn items(input: &Value) -> Result<ControlOutcome, ActionError> {
+pub(super) fn items(input: &Value) -> Result<Elements, ActionError> {
     if let Some(range) = input.get("range") {
-        return Ok(ControlOutcome::Items(numbers(range)?));
+        return numbers(range);
     }
     match input.get("items") {
-        Some(items @ Value::Array(_)) => {
-            let items = Given::Value(Arc::new(items.clone()));
-            Ok(ControlOutcome::Items(Elements::Given(items)))
-        }
+        Some(items @ Value::Array(_)) => Ok(Elements::Given(Given::Value(Arc::new(items.clone())))),
         _ => Err(ActionError::invalid_input(
             "FOR_EACH_NOT_A_LIST",
             "/items",

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Flight, Machine, Task, Turn};
 use crate::{
-    At, Command, Fact, Failure, InstanceId, InstanceStatus, Key, Taken,
+    Activation, At, Command, Fact, Failure, InstanceId, InstanceStatus, Key, Taken,
     state::{Frame, FrameEnding, TOP},
 };
 
@@ -108,7 +108,6 @@ impl Machine {
         let Some((key, _)) = self.land(&instance) else {
             return;
         };
-        self.hands.remove(&key.at);
         let runs = self.state.get(key.at).is_some_and(|it| it.runs.is_some());
         let fact = if runs {
             Fact::BodyCompleted { instance, taken }
@@ -116,6 +115,13 @@ impl Machine {
             Fact::ItemsCompleted { instance, taken }
         };
         self.note(fact, turn);
+        let open = self.state.get(key.at).is_some_and(Activation::is_open);
+        if open {
+            // The rest runs on; it may have ended by now.
+            self.collect(key.at, turn);
+        } else {
+            self.hands.remove(&key.at);
+        }
     }
 
     /// Whether a timer is that of a body: its own time, or the delay before a round.
@@ -324,7 +330,7 @@ impl Machine {
             self.go_on_with(owner.at, turn);
             return;
         }
-        let failed = self.items_failed(owner);
+        let failed = self.items_over(owner);
         self.released(owner, turn);
         if failed {
             let runs: Vec<_> = self.state.frames.of_activation(owner.at).collect();

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Machine, Turn};
-use crate::{At, Fact, ItemOutcome, Key};
+use compact_str::CompactString;
+use nebula_action::ActionError;
+
+use super::{Machine, Task, Turn};
+use crate::{At, Command, Fact, InstanceId, ItemOutcome, Items, Key};
 
 /// How many outcomes are settled by one entry at most.
 const SETTLE_BATCH: usize = 64;
@@ -24,14 +27,116 @@ pub(super) struct Hand {
     outcomes: BTreeMap<u32, ItemOutcome>,
     /// Whether an item's failure has stopped the others.
     stopped: bool,
+    /// How many items had ended when it was last asked whether the list is complete.
+    weighed: u32,
+    /// Whether that question is open.
+    weighing: bool,
     /// Whether its end was commanded.
     collecting: bool,
 }
 
 impl Machine {
+    /// The list of a `for_each` is known.
+    pub(super) fn opened(
+        &mut self,
+        instance: InstanceId,
+        count: u32,
+        more: Option<CompactString>,
+        turn: &mut Turn,
+    ) {
+        let Some((key, _)) = self.land(&instance) else {
+            return;
+        };
+        let grows = more.is_some();
+        let fact = Fact::ItemsOpened {
+            instance,
+            count,
+            more,
+        };
+        self.note(fact, turn);
+        if grows {
+            self.listen(key);
+        }
+        self.hands.insert(key.at, Hand::default());
+        self.hand_out(key.at, turn);
+    }
+
+    /// Asks whether the list is complete, if that may have changed; says whether the answer is open.
+    fn weigh(&mut self, of: At, turn: &mut Turn) -> bool {
+        let asks = self.plan.node(of.node).complete_when.is_some();
+        if !asks || self.state.is_ending(of.frame) {
+            return false;
+        }
+        let activation = self.state.get(of);
+        let items = activation.and_then(|activation| activation.items.as_deref());
+        let (Some(items), Some(hand)) = (items, self.hands.get_mut(&of)) else {
+            return false;
+        };
+        if items.enough || items.failed.is_some() {
+            return false;
+        }
+        if hand.weighing {
+            return true;
+        }
+        if hand.weighed == items.settled {
+            return false;
+        }
+        hand.weighed = items.settled;
+        hand.weighing = true;
+        let instance = self.instance(of.whole());
+        let command = Command::Weigh { instance };
+        self.ask(of.whole(), Task::Weigh, 1, command, turn);
+        true
+    }
+
+    /// It is known whether a list is complete before all of its items have ended.
+    pub(super) fn weighed(
+        &mut self,
+        instance: InstanceId,
+        complete: Result<bool, ActionError>,
+        turn: &mut Turn,
+    ) {
+        let Some((key, _)) = self.land(&instance) else {
+            return;
+        };
+        if let Some(hand) = self.hands.get_mut(&key.at) {
+            hand.weighing = false;
+        }
+        match complete {
+            Ok(false) => {}
+            Ok(true) => self.enough(key.at, None, turn),
+            Err(error) => self.enough(key.at, Some(error), turn),
+        }
+        self.hand_out(key.at, turn);
+    }
+
+    /// The list needs no further item, or cannot have one.
+    pub(super) fn enough(&mut self, of: At, error: Option<ActionError>, turn: &mut Turn) {
+        if self.state.is_ending(of.frame) || self.items_over(of.item(0)) {
+            return;
+        }
+        self.stop_listening(of.whole());
+        let instance = self.instance(of.whole());
+        self.note(Fact::ItemsEnough { instance, error }, turn);
+    }
+
+    /// The end of a list could not be evaluated: if items of it still run, they are stopped first.
+    pub(super) fn not_collected(&mut self, of: At, error: &ActionError, turn: &mut Turn) -> bool {
+        match self.hands.get_mut(&of) {
+            Some(hand) if hand.out > 0 || !hand.again.is_empty() => hand.collecting = false,
+            _ => return false,
+        }
+        self.enough(of, Some(error.clone()), turn);
+        self.hand_out(of, turn);
+        true
+    }
+
     /// Hands out items while the window has room; when nothing is out any more, ends the list.
     pub(super) fn hand_out(&mut self, of: At, turn: &mut Turn) {
-        if self.items_failed(of.item(0)) {
+        if self.weigh(of, turn) {
+            return;
+        }
+        if self.items_over(of.item(0)) {
             self.stop_items(of, turn);
         } else if !self.state.is_ending(of.frame) {
             self.fill_window(of);
@@ -111,7 +216,8 @@ impl Machine {
         };
         if let Some(hand) = self.hands.get_mut(&key.at) {
             hand.outcomes.insert(item, outcome);
-            if hand.outcomes.len() >= SETTLE_BATCH {
+            let weighs = self.plan.node(key.at.node).complete_when.is_some();
+            if weighs || hand.outcomes.len() >= SETTLE_BATCH {
                 self.settle(key.at, turn);
             }
         }
@@ -129,14 +235,15 @@ impl Machine {
         self.hand_out(key.at, turn);
     }
 
-    /// Whether some item's failure has ended the list that this instance belongs to.
-    pub(super) fn items_failed(&self, Key { at, item }: Key) -> bool {
+    /// Whether the list that this instance belongs to has failed or is complete, so that the rest of
+    /// it is stopped.
+    pub(super) fn items_over(&self, Key { at, item }: Key) -> bool {
         item.is_some()
             && self
                 .state
                 .get(at)
                 .and_then(|activation| activation.items.as_deref())
-                .is_some_and(|items| items.failed.is_some())
+                .is_some_and(Items::is_over)
     }
 
     /// Writes all outcomes that wait.
@@ -175,13 +282,14 @@ impl Machine {
         }
     }
 
-    /// After an item's final failure: what is ready is dropped, what runs is told to stop. Lost
+    /// After an item's final failure, or once the list is complete: what is ready is dropped, what runs is told to stop. Lost
     /// attempts that are still to be asked about stay: their effects must be known.
     fn stop_items(&mut self, of: At, turn: &mut Turn) {
         match self.hands.get_mut(&of) {
             Some(hand) if !hand.stopped => hand.stopped = true,
             _ => return,
         }
+        self.stop_listening(of.whole());
         let dropped = self.drop_waiting(|key| key.at == of && key.item.is_some());
         if let Some(hand) = self.hands.get_mut(&of) {
             hand.out -= dropped as u32;
@@ -209,30 +317,50 @@ impl Machine {
         before - self.ready.len() - self.timers.len()
     }
 
-    /// Once no item is out: settles what waits, and commands the end of the list.
-    fn collect(&mut self, of: At, turn: &mut Turn) {
+    /// Once no item is out: settles what waits, and commands the end of the list. One that is
+    /// complete while the rest runs on ends at once, and the rest after it.
+    pub(super) fn collect(&mut self, of: At, turn: &mut Turn) {
         if self.state.is_ending(of.frame) {
             return;
         }
-        match self.hands.get(&of) {
-            Some(hand) if hand.out == 0 && hand.again.is_empty() && !hand.collecting => {}
-            _ => return,
+        let activation = self.state.get(of);
+        let items = activation.and_then(|activation| activation.items.as_deref());
+        let (Some(activation), Some(items), Some(hand)) = (activation, items, self.hands.get(&of))
+        else {
+            return;
+        };
+        let (left, absorbs) = (activation.has_ended(), items.absorbs);
+        let idle = hand.out == 0 && hand.again.is_empty();
+        if hand.weighing || hand.collecting && !left || !idle && (left || !absorbs) {
+            return;
         }
         self.settle(of, turn);
         let activation = self.state.get(of);
         let Some(items) = activation.and_then(|activation| activation.items.as_deref()) else {
             return;
         };
+        if left {
+            if items.is_complete() {
+                self.hands.remove(&of);
+                let instance = self.instance(of.whole());
+                self.note(Fact::ItemsAbsorbed { instance }, turn);
+            }
+            return;
+        }
+        if items.grows && !items.is_over() {
+            // It waits for more.
+            return;
+        }
         let error = items.failed.as_ref().map(|(item, error)| {
             let mut error = error.clone();
             error.message = format!("item {item}: {}", error.message);
             error
         });
-        if items.open.values().any(|open| open.indeterminate) {
+        if !absorbs && items.open.values().any(|open| open.indeterminate) {
             return;
         }
         assert!(
-            error.is_some() || items.is_complete(),
+            error.is_some() || items.enough || items.is_complete(),
             "no item is out, and some have not ended"
         );
         if let Some(hand) = self.hands.get_mut(&of) {

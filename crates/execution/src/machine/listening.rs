@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 
 use compact_str::CompactString;
+use nebula_action::ActionError;
 use nebula_core::Timestamp;
 
 use super::{Flight, Machine, Task, Turn};
 use crate::{
     Activation, At, Command, Fact, InstanceId, Key, MAX_KEPT_SIGNALS, NamedSignal, Outcome, Taken,
+    activation::elements_of,
 };
+
+/// The most items of a list that grows.
+const MAX_GROWN_ITEMS: u32 = 1_000_000;
 
 impl Machine {
     /// A signal came: it is kept for whoever waits for it, now or later; one that is not to be kept,
@@ -98,20 +103,66 @@ impl Machine {
 
     /// The name of the signal that an instance waits for.
     pub(super) fn awaited(&self, key: Key) -> Option<CompactString> {
+        // An item waits for nothing that its list waits for.
+        if key.item.is_some() {
+            return None;
+        }
         self.state.get(key.at)?.signal.clone()
     }
 
     /// Gives signals to those who wait for them, one at a time for each name.
     pub(super) fn hand_signals(&mut self, turn: &mut Turn) {
-        let ready = self.listening.iter().filter_map(|(name, keys)| {
-            let (since, key) = keys.first()?;
-            (self.state.signal(name).is_some() && !self.is_taken(name)).then_some((*since, *key))
-        });
-        let mut ready: Vec<_> = ready.collect();
-        ready.sort_unstable();
-        for (_, key) in ready {
-            self.take(key, turn);
+        loop {
+            let ready = self.listening.iter().filter_map(|(name, keys)| {
+                let (since, key) = keys.first()?;
+                let signal = self.state.signal(name).is_some() && !self.is_taken(name);
+                signal.then_some((*since, *key))
+            });
+            let mut ready: Vec<_> = ready.collect();
+            ready.sort_unstable();
+            if ready.is_empty() {
+                return;
+            }
+            for (_, key) in ready {
+                match self.state.get(key.at) {
+                    Some(activation) if activation.items.is_some() => self.grow(key, turn),
+                    _ => self.take(key, turn),
+                }
+            }
         }
+    }
+
+    /// A list takes in what the first signal of its name brings.
+    fn grow(&mut self, key: Key, turn: &mut Turn) {
+        let signal = self.awaited(key);
+        let signal = signal.and_then(|name| self.state.signal(&name));
+        let activation = self.state.get(key.at);
+        let items = activation.and_then(|activation| activation.items.as_deref());
+        let (Some(signal), Some(items)) = (signal, items) else {
+            self.stop_listening(key);
+            return;
+        };
+        let (elements, last) = elements_of(&signal.payload);
+        let count = elements.len() as u32;
+        if items.count.saturating_add(count) > MAX_GROWN_ITEMS {
+            let message = format!(
+                "the list would grow to more than {MAX_GROWN_ITEMS} elements, which is the limit"
+            );
+            let error = ActionError::limit("FOR_EACH_TOO_LONG", message);
+            self.enough(key.at, Some(error), turn);
+        } else {
+            let fact = Fact::ItemsAdded {
+                instance: self.instance(key),
+                id: signal.id.clone(),
+                count,
+                last,
+            };
+            self.note(fact, turn);
+            if last {
+                self.stop_listening(key);
+            }
+        }
+        self.hand_out(key.at, turn);
     }
 
     /// Whether somebody is about to take the first signal of this name.
@@ -143,7 +194,7 @@ impl Machine {
         self.asking.retain(|key| !ours(key));
     }
 
-    fn stop_listening(&mut self, key: Key) {
+    pub(super) fn stop_listening(&mut self, key: Key) {
         self.unlisten(|listener| *listener == key);
         self.timers.retain(|(_, timer)| *timer != key);
     }

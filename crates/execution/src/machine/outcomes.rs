@@ -153,6 +153,9 @@ impl Machine {
             return;
         }
         if flight.task == Task::Collect {
+            if self.not_collected(key.at, &error, turn) {
+                return;
+            }
             // Items are tried again one by one, never the whole list.
             self.failed_for_good(key, flight.attempt, error, taken, turn);
             return;
@@ -169,7 +172,7 @@ impl Machine {
             self.try_again(key, flight.attempt, error, (due, true), turn);
             return;
         }
-        let goes_on = self.plan.node(key.at.node).on_error == OnError::Continue;
+        let goes_on = self.plan.node(key.at.node).goes_on();
         if goes_on && self.is_quiet(key, flight) && self.attempts(key) == 0 {
             self.item_ended(key, ItemOutcome::Error(error), turn);
             return;
@@ -214,7 +217,7 @@ impl Machine {
 
     /// Whether nothing that this instance could still do has any use.
     pub(super) fn is_hopeless(&self, key: Key) -> bool {
-        self.state.is_ending(key.at.frame) || self.items_failed(key) || self.is_given_up(key.at)
+        self.state.is_ending(key.at.frame) || self.items_over(key) || self.is_given_up(key.at)
     }
 
     pub(super) fn try_again(

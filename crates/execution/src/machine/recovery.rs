@@ -27,7 +27,7 @@ impl Machine {
         let open = self
             .state
             .all()
-            .filter(|(_, activation)| !activation.has_ended());
+            .filter(|(_, activation)| activation.is_open());
         let open: Vec<_> = open.map(|(at, _)| at).collect();
         for at in open {
             let Some(activation) = self.state.get(at) else {
@@ -46,7 +46,10 @@ impl Machine {
                     let due = activation.due.unwrap_or(turn.at);
                     self.timers.insert((due, at.whole()));
                 }
-                InstanceStatus::Running if activation.items.is_some() => lists.push(at),
+                _ if activation.items.is_some() => {
+                    lists.push(at);
+                    self.listen(at.whole());
+                }
                 InstanceStatus::Running if activation.runs.is_some() => owners.push(at),
                 InstanceStatus::Running => lost.push(at.whole()),
                 _ => {}

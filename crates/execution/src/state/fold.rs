@@ -3,6 +3,7 @@
 mod approvals;
 mod bodies;
 mod cancels;
+mod items;
 mod signals;
 
 use std::sync::Arc;
@@ -10,7 +11,6 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use nebula_action::{ActionError, ErrorClass, PORT_MAIN};
 use nebula_core::Timestamp;
-use nebula_workflow::OnError;
 use serde_json::Value;
 
 use super::{At, End, Ending, ExecutionState, Frame, FrameEnding, Fresh, TOP};
@@ -83,9 +83,12 @@ impl Fold<'_> {
             | Fact::AttemptSucceeded { .. }
             | Fact::AttemptFailed { .. }
             | Fact::AttemptIndeterminate { .. } => self.attempt(fact),
-            Fact::ItemsOpened { .. } | Fact::ItemsSettled { .. } | Fact::ItemsCompleted { .. } => {
-                self.items(fact);
-            }
+            Fact::ItemsOpened { .. }
+            | Fact::ItemsAdded { .. }
+            | Fact::ItemsSettled { .. }
+            | Fact::ItemsEnough { .. }
+            | Fact::ItemsCompleted { .. }
+            | Fact::ItemsAbsorbed { .. } => self.items(fact),
             Fact::InstanceSkipped { instance } => {
                 let skipped = self.whole(instance);
                 self.leave(skipped, InstanceStatus::Skipped, None);
@@ -250,52 +253,8 @@ impl Fold<'_> {
         *used = attempt;
     }
 
-    fn items(&mut self, fact: &Fact) {
-        match fact {
-            Fact::ItemsOpened { instance, count } => {
-                let at = self.whole(instance);
-                let activation = self.begun(at);
-                assert!(
-                    activation.items.is_none(),
-                    "the items of {instance} are opened twice"
-                );
-                activation.items = Some(Box::new(Items::new(*count)));
-                activation.status = InstanceStatus::Running;
-            }
-            Fact::ItemsSettled {
-                instance,
-                from,
-                outcomes,
-            } => {
-                let at = self.whole(instance);
-                let items = open_items(self.open_mut(at));
-                for (item, outcome) in (*from..).zip(outcomes) {
-                    items.settle(item, outcome.clone());
-                }
-            }
-            Fact::ItemsCompleted { instance, taken } => {
-                let at = self.whole(instance);
-                let activation = self.open_mut(at);
-                let items = activation
-                    .items
-                    .take()
-                    .expect("items are completed after they are opened");
-                assert!(
-                    items.is_complete(),
-                    "{instance} is completed before its items"
-                );
-                activation.attempts = activation.attempts.max(1);
-                activation.give(items.list());
-                let through = Some((&MAIN, taken));
-                self.leave(at, InstanceStatus::Succeeded, through);
-            }
-            _ => unreachable!("the caller sorts facts"),
-        }
-    }
-
     fn failed(&mut self, instance: &InstanceId, failed: &Failed<'_>) {
         let at = self.locate(instance);
-        let on_error = self.plan.node(at.node).on_error;
         let activation = self.begun(at);
         if let Some(item) = instance.item {
             let open = open_item(activation, item);
@@ -305,11 +264,7 @@ impl Fold<'_> {
             open.indeterminate = false;
             open.due = failed.retry_at;
             if failed.retry_at.is_none() {
-                let items = open_items(activation);
-                items.settle(item, ItemOutcome::Error(failed.error.clone()));
-                if on_error != OnError::Continue && items.failed.is_none() {
-                    items.failed = Some((item, failed.error.clone()));
-                }
+                self.item_failed(at, item, failed.error);
             }
             return;
         }
@@ -472,13 +427,15 @@ impl Fold<'_> {
         // Nothing follows from what was given up.
         let through = through.filter(|_| !activation.given_up);
         activation.port = through.map(|(port, _)| port.clone());
+        let absorbs = activation.absorbs();
         self.won(on, status);
         let frame = self
             .state
             .frames
             .get_mut(on.frame)
             .expect("the frame is open");
-        frame.open -= 1;
+        // What runs on after it counts as open until it has ended.
+        frame.open -= u32::from(!absorbs);
         let before = self.fresh.cancelled.len();
         tokens::emit(frame, plan, on, through, at, self.fresh);
         self.drop_runs(before);
@@ -507,7 +464,7 @@ impl Fold<'_> {
     fn open(&self, at: At) -> &Activation {
         let activation = self.state.get(at).expect("an entry is about what began");
         assert!(
-            !activation.has_ended(),
+            activation.is_open(),
             "an entry follows the end of an instance"
         );
         activation
@@ -517,7 +474,7 @@ impl Fold<'_> {
         let activations = &mut self.frame(at.frame).node_mut(at.node).activations;
         let activation = &mut activations[at.number as usize - 1];
         assert!(
-            !activation.has_ended(),
+            activation.is_open(),
             "an entry follows the end of an instance"
         );
         activation
@@ -536,6 +493,10 @@ impl Fold<'_> {
 fn cancel(frame: &mut Frame, at: Timestamp) {
     for activation in frame.open_mut() {
         let items = activation.items.take();
+        if activation.has_ended() {
+            // Its result has left; only what would have been absorbed ends here.
+            continue;
+        }
         activation.runs = None;
         let unknown = items.is_some_and(|items| items.open.values().any(|open| open.indeterminate));
         // An effect that nobody knows about stays visible as such.

@@ -190,7 +190,7 @@ impl Frame {
     /// All activations that have not ended.
     pub(crate) fn open_mut(&mut self) -> impl Iterator<Item = &mut Activation> {
         let activations = self.nodes.iter_mut().flat_map(|node| &mut node.activations);
-        activations.filter(|activation| !activation.has_ended())
+        activations.filter(|activation| activation.is_open())
     }
 
     /// Whether no token waits and no activation is open.

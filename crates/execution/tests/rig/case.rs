@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nebula_action::{ActionKind, ControlKind, EffectClass};
 use nebula_execution::{ExecutionPlan, InstanceId, PlanConnection, PlanLoop, PlanNode, Taken};
-use nebula_workflow::{JoinRest, JoinRule, OnError, OnIndeterminate};
+use nebula_workflow::{ItemsRest, JoinRest, JoinRule, OnError, OnIndeterminate, OnItemError};
 use proptest::prelude::*;
 
 use super::{
@@ -32,6 +32,9 @@ pub(crate) struct Node {
     pub(crate) retry: u32,
     pub(crate) items: Option<u32>,
     pub(crate) window: u32,
+    /// After how many ended items its list is complete, and whether the rest runs on.
+    pub(crate) enough: Option<(u32, bool)>,
+    pub(crate) mode: Option<OnItemError>,
     pub(crate) waits: bool,
     pub(crate) skips: bool,
     pub(crate) tokens: Tokens,
@@ -103,12 +106,20 @@ fn nodes(plain: bool) -> impl Strategy<Value = Node> {
         proptest::bool::weighted(0.1),
         (proptest::bool::weighted(0.1), tokens),
         proptest::collection::vec(act, 1..4),
+        proptest::option::weighted(0.5, (1..4_u32, any::<bool>())),
+        prop_oneof![
+            Just(None),
+            Just(Some(OnItemError::Stop)),
+            Just(Some(OnItemError::Continue)),
+            Just(Some(OnItemError::Collect)),
+        ],
     );
     (lone, rest).prop_map(move |(lone, rest)| {
         let (effect, join, on_error, on_indeterminate, reconciles, retry) = lone;
-        let (items, window, waits, (skips, tokens), acts) = rest;
+        let (items, window, waits, (skips, tokens), acts, enough, mode) = rest;
         let tokens = if plain { Tokens::One } else { tokens };
         let items = items.filter(|_| tokens == Tokens::One);
+        let (enough, mode) = (enough.filter(|_| !plain), mode.filter(|_| !plain));
         let waits = waits && items.is_none() && tokens == Tokens::One;
         let join = if plain { join % 2 * 5 } else { join };
         Node {
@@ -120,6 +131,8 @@ fn nodes(plain: bool) -> impl Strategy<Value = Node> {
             retry,
             items,
             window,
+            enough,
+            mode,
             waits,
             skips,
             tokens,
@@ -333,6 +346,15 @@ impl Case {
                 if node.tokens.is_some() {
                     node.effect = EffectClass::Pure;
                 }
+                if let Some((_, absorbs)) = it.enough.filter(|_| it.items.is_some()) {
+                    node.complete_when = Some(program("$json.done > 0"));
+                    node.rest = if absorbs {
+                        ItemsRest::Absorb
+                    } else {
+                        ItemsRest::Cancel
+                    };
+                }
+                node.on_item_error = it.mode.filter(|_| it.items.is_some());
                 if it.waits() {
                     node.kind = ActionKind::Control(ControlKind::Wait);
                     node.effect = EffectClass::Pure;
@@ -388,6 +410,13 @@ impl Script for Case {
 
     fn items(&self, node: &str) -> u32 {
         self.of(node).1.items.unwrap_or(0)
+    }
+
+    fn enough(&self, node: &str) -> u32 {
+        self.of(node)
+            .1
+            .enough
+            .map_or(u32::MAX, |(enough, _)| enough)
     }
 
     fn skips(&self, node: &str) -> bool {

@@ -23,7 +23,10 @@ use nebula_execution::{
     Rest, StartOptions, StoredEntry, UnparkDecision, decode, encode,
 };
 use nebula_expression::{CompileOptions, Program};
-use nebula_workflow::{Backoff, Jitter, JoinRest, JoinRule, OnError, OnIndeterminate, RetryPolicy};
+use nebula_workflow::{
+    Backoff, ItemsRest, Jitter, JoinRest, JoinRule, OnError, OnIndeterminate, OnItemError,
+    RetryPolicy,
+};
 use serde_json::{Value, json};
 
 /// The time of the first entry.
@@ -42,6 +45,9 @@ pub(crate) fn node(id: &str) -> PlanNode {
         when: None,
         for_each: None,
         each_item: false,
+        complete_when: None,
+        rest: ItemsRest::Cancel,
+        on_item_error: None,
         concurrency: 16,
         join: JoinRule::All,
         retry: RetryPolicy {
@@ -225,6 +231,10 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
                 "fails" => node.on_indeterminate = OnIndeterminate::Fail,
                 "reconciles" => node.reconciles = true,
                 "items" => node.for_each = Some(program("$input")),
+                "weighs" => node.complete_when = Some(program("$json.done > 0")),
+                "absorbs" => node.rest = ItemsRest::Absorb,
+                "collects" => node.on_item_error = Some(OnItemError::Collect),
+                "goes" => node.on_item_error = Some(OnItemError::Continue),
                 "rounds" => {
                     let (id, most) = (node.id.clone(), number());
                     let begins = |part: &&mut PlanLoop| parts.nodes[part.entry as usize].id == id;

@@ -22,7 +22,7 @@ pub(crate) fn check(text: &str, script: &str, expected: &str) {
 /// Runs a script and compares the statuses of all activations.
 pub(crate) fn check_statuses(text: &str, script: &str, expected: &str) {
     let mut rig = Rig::new(plan(text));
-    for step in script.split(',').map(str::trim) {
+    for step in script.split(", ").map(str::trim) {
         take(&mut rig, step);
     }
     let mut shown = Vec::new();
@@ -41,7 +41,7 @@ pub(crate) fn check_statuses(text: &str, script: &str, expected: &str) {
 pub(crate) fn trace(text: &str, script: &str) -> String {
     let mut rig = Rig::new(plan(text));
     let mut shown = Vec::new();
-    for step in script.split(',').map(str::trim) {
+    for step in script.split(", ").map(str::trim) {
         let decision = take(&mut rig, step);
         shown.push(show(&decision));
     }
@@ -72,6 +72,11 @@ pub(crate) fn take(rig: &mut Rig, step: &str) -> Decision {
                 reason: "an audit".to_owned(),
             },
         ),
+        ["signal", name, number, "with", payload] => {
+            let payload = Arc::new(serde_json::from_str(payload).unwrap());
+            let named = NamedSignal::new(name, number, payload).unwrap();
+            signal(rig, &Signal::Named(named))
+        }
         ["signal", name, number] => {
             let payload = Arc::new(json!(format!("{name}{number}")));
             let named = NamedSignal::new(name, number, payload).unwrap();
@@ -173,6 +178,20 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
         ["open", count] => Event::Opened {
             instance,
             count: number(count),
+            more: None,
+        },
+        ["open", count, "more", name] => Event::Opened {
+            instance,
+            count: number(count),
+            more: Some((*name).into()),
+        },
+        ["weighed", answer] => Event::Weighed {
+            instance,
+            complete: match *answer {
+                "no" => Ok(false),
+                "yes" => Ok(true),
+                _ => Err(error(ErrorClass::Fatal)),
+            },
         },
         ["collect"] => Event::Collected {
             instance,
@@ -356,7 +375,30 @@ pub(crate) fn fact(fact: &Fact) -> String {
             format!("{instance} unknown/{attempt}")
         }
         Fact::InstanceSkipped { instance } => format!("{instance} skipped"),
-        Fact::ItemsOpened { instance, count } => format!("{instance} opened {count}"),
+        Fact::ItemsOpened {
+            instance,
+            count,
+            more,
+        } => {
+            let more = more.as_ref().map(|name| format!(" more {name}"));
+            format!("{instance} opened {count}{}", more.unwrap_or_default())
+        }
+        Fact::ItemsAdded {
+            instance,
+            count,
+            last,
+            ..
+        } => format!(
+            "{instance} added {count}{}",
+            if *last { " last" } else { "" }
+        ),
+        Fact::ItemsEnough { instance, error } => {
+            format!(
+                "{instance} {}",
+                if error.is_some() { "broken" } else { "enough" }
+            )
+        }
+        Fact::ItemsAbsorbed { instance } => format!("{instance} absorbed"),
         Fact::ItemsSettled {
             instance,
             from,
@@ -474,6 +516,7 @@ fn command(command: &Command) -> String {
         } => {
             format!("collect {instance} ({})", error.message)
         }
+        Command::Weigh { instance } => format!("weigh {instance}"),
         Command::Enter { instance } => format!("enter {instance}"),
         Command::Catch { instance, failure } => {
             let node = failure.node.as_ref().map_or("-", |node| node.as_str());

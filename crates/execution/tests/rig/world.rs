@@ -27,6 +27,14 @@ pub(crate) trait Script {
     /// Which of its connections of a port are taken.
     fn taken(&self, plan: &ExecutionPlan, instance: &InstanceId, port: &str) -> Taken;
     fn items(&self, node: &str) -> u32;
+    /// After how many ended items its list is complete.
+    fn enough(&self, _node: &str) -> u32 {
+        u32::MAX
+    }
+    /// Whether signals bring more items to its list.
+    fn grows(&self, _node: &str) -> bool {
+        false
+    }
     fn skips(&self, node: &str) -> bool;
     fn waits(&self, node: &str) -> bool;
     /// The nodes that it gives up, if it is a `flow.cancel`.
@@ -190,7 +198,13 @@ impl<'s> World<'s> {
     fn signal(&mut self) {
         self.sent += 1;
         let id = self.sent.to_string();
-        let named = NamedSignal::new("go", &id, Arc::new(json!(id))).unwrap();
+        // For a list that grows, one in three is the last.
+        let payload = match self.sent % 3 {
+            0 => json!({ "last": true }),
+            1 => json!([id, id]),
+            _ => json!(id),
+        };
+        let named = NamedSignal::new("go", &id, Arc::new(payload)).unwrap();
         self.say(Signal::Named(named));
         self.vote();
     }
@@ -310,7 +324,23 @@ impl<'s> World<'s> {
                     Event::Skipped { instance }
                 } else {
                     let count = self.script.items(instance.node.as_str());
-                    Event::Opened { instance, count }
+                    let more = None;
+                    Event::Opened {
+                        instance,
+                        count,
+                        more,
+                    }
+                }
+            }
+            Command::Weigh { instance } => {
+                let at = self.rig.machine.state().find(&self.rig.plan, &instance);
+                let activation = at.and_then(|at| self.rig.machine.state().get(at));
+                let items = activation.and_then(|it| it.items.as_deref());
+                let done = items.map_or(0, |items| items.settled);
+                let complete = done >= self.script.enough(instance.node.as_str());
+                Event::Weighed {
+                    instance,
+                    complete: Ok(complete),
                 }
             }
             Command::Collect {
@@ -422,7 +452,12 @@ impl<'s> World<'s> {
         match kind_of(&self.rig.plan, node).filter(|kind| kind.has_body()) {
             Some(ControlKind::ForEach) => {
                 let count = self.script.items(name);
-                return Event::Opened { instance, count };
+                let more = self.script.grows(name).then(|| "go".into());
+                return Event::Opened {
+                    instance,
+                    count,
+                    more,
+                };
             }
             Some(kind) => {
                 let rounds = kind == ControlKind::Loop;

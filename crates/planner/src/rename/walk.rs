@@ -145,6 +145,8 @@ impl<'a> Walk<'a> {
             distribute: _,
             runs_on: _,
             complete_when,
+            rest: _,
+            on_item_error: _,
             body,
             notes: _,
         } = node;

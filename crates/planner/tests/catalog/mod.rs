@@ -100,6 +100,8 @@ pub(crate) fn actions() -> Actions {
     let mut branch = control("flow.if", ControlKind::If);
     branch.expressions = vec![mark("condition", false)];
     branch.ports = Ports::Fixed(vec!["true".to_owned(), "false".to_owned()]);
+    let mut batches = control("flow.batches", ControlKind::Batches);
+    batches.ports = Ports::Fixed(vec!["loop".to_owned(), "done".to_owned()]);
     let mut again = control("flow.loop", ControlKind::Loop);
     again.expressions = vec![mark("while", true), mark("until", true)];
     let mut attempt = control("flow.try", ControlKind::Try);
@@ -107,6 +109,7 @@ pub(crate) fn actions() -> Actions {
     Actions(vec![
         control("flow.parallel", ControlKind::Parallel),
         control("flow.for_each", ControlKind::ForEach),
+        batches,
         again,
         attempt,
         ActionMetadata::new("data.set", (1, 0), fixed(EffectClass::Pure)),

@@ -11,9 +11,9 @@ use super::{
     place::{Fields, Place},
 };
 use crate::{
-    ActionRef, ActionRefError, ArtifactDefinition, Backoff, Body, CachePolicy, Compensation,
-    Jitter, JoinRest, JoinRule, NodeDefinition, OnError, OnIndeterminate, RetryPolicy, codes,
-    fields,
+    ActionRef, ActionRefError, ArtifactDefinition, Backoff, BareExpression, Body, CachePolicy,
+    Compensation, ItemsRest, Jitter, JoinRest, JoinRule, NodeDefinition, OnError, OnIndeterminate,
+    OnItemError, RetryPolicy, codes, fields,
     problems::{Problems, shown},
     tree::Kind,
 };
@@ -122,7 +122,30 @@ fn how(node: &mut NodeDefinition, fields: &Fields<'_>, problems: &mut Problems) 
         .get("idempotency_key")
         .filter(|place| place.text("a string", problems).is_some())
         .and_then(|place| place.param(problems));
-    node.complete_when = fields.expression("complete_when", problems);
+    if let Some(place) = fields.get("complete_when") {
+        node.complete_when = match place.is_number() {
+            true => fields
+                .count("complete_when", problems)
+                .map(|count| BareExpression::new(count.to_string())),
+            false => place.expression(problems),
+        };
+    }
+    if let Some(place) = fields.get("rest") {
+        let [cancel, absorb] = fields::ITEMS_RESTS else {
+            unreachable!("the table has two words");
+        };
+        let words = [(*cancel, ItemsRest::Cancel), (*absorb, ItemsRest::Absorb)];
+        node.rest = place.choice(&words, problems);
+    }
+    if let Some(place) = fields.get("on_item_error") {
+        let [stop, next, collect] = three(fields::ON_ITEM_ERROR);
+        let words = [
+            (stop, OnItemError::Stop),
+            (next, OnItemError::Continue),
+            (collect, OnItemError::Collect),
+        ];
+        node.on_item_error = place.choice(&words, problems);
+    }
 }
 
 /// What belongs to constructs beyond a single attempt.

@@ -47,7 +47,7 @@ impl<'t> Fields<'t> {
     fn bounds(&self, name: &str) -> (u32, u32) {
         let shape = self.table.fields.iter().find(|field| field.name == name);
         match shape.map(|field| &field.shape) {
-            Some(Shape::Count(min, max)) => (*min, *max),
+            Some(Shape::Count(min, max) | Shape::CountOrExpression(min, max)) => (*min, *max),
             _ => (0, u32::MAX),
         }
     }
@@ -213,6 +213,10 @@ impl<'t> Place<'t> {
             problems.push(problem.did_you_mean(near));
         }
         found.map(|(_, value)| *value)
+    }
+
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self.tree.kind, Kind::Number(_))
     }
 
     /// An expression without braces; braces around the whole are accepted with a lint.

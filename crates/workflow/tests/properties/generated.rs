@@ -67,7 +67,7 @@ fn node_fields() -> impl Strategy<Value = Map<String, Value>> {
         "on_error": "continue", "on_indeterminate": "fail", "disabled": true, "credentials": { "auth": "k" },
         "compensate": { "action": "x@2", "parameters": { "a": "{{ $x }}" } }, "idempotency_key": "k-{{ $x }}",
         "cache": true, "artifact": { "name": "n" }, "distribute": true, "runs_on": ["a", "b"],
-        "complete_when": "$done", "notes": "n", "pin": null, "limits": { "memory": "1 MB" },
+        "complete_when": "$done", "rest": "absorb", "on_item_error": "collect", "notes": "n", "pin": null, "limits": { "memory": "1 MB" },
         "body": { "nodes": [{ "id": "inner", "action": "x" }] },
     });
     let fixed: Vec<(String, Value)> = fixed.as_object().unwrap().clone().into_iter().collect();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
-use nebula_workflow::OnError;
 
 use super::{Fold, MAIN, open_item, open_items, runs};
 use crate::{
@@ -162,20 +161,9 @@ impl Fold<'_> {
     }
 
     fn item_closed(&mut self, at: At, item: u32, result: Result<Arc<serde_json::Value>, Failure>) {
-        let goes_on = self.plan.node(at.node).on_error == OnError::Continue;
-        let items = open_items(self.open_mut(at));
-        let before = items.failed.is_some();
         match result {
-            Ok(value) => items.settle(item, ItemOutcome::Ok(value)),
-            Err(failure) => {
-                if !goes_on && items.failed.is_none() {
-                    items.failed = Some((item, failure.error.clone()));
-                }
-                items.settle(item, ItemOutcome::Error(failure.error));
-            }
-        }
-        if items.failed.is_some() && !before {
-            self.drop_runs_of(at);
+            Ok(value) => open_items(self.open_mut(at)).settle(item, ItemOutcome::Ok(value)),
+            Err(failure) => self.item_failed(at, item, &failure.error),
         }
     }
 

@@ -45,7 +45,7 @@ impl Fold<'_> {
 
     /// `$json` is the result of a control action.
     fn passed_on(&mut self, at: At) {
-        let json = self.state.json(self.plan, at);
+        let json = self.state.json(self.plan, at).value();
         let activation = self.begun(at);
         activation.attempts = activation.attempts.max(1);
         activation.output = Some(json);

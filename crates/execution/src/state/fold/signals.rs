@@ -1,5 +1,9 @@
 //! What facts about signals make of the state.
 
+use std::sync::Arc;
+
+use serde_json::Value;
+
 use super::{Fold, MAIN};
 use crate::{Fact, InstanceStatus, MAX_KEPT_SIGNALS};
 
@@ -37,15 +41,8 @@ impl Fold<'_> {
                 let at = self.whole(instance);
                 let name = self.open(at).signal.clone();
                 let name = name.expect("an instance takes a signal that it waits for");
-                let kept = &mut self.state.signals;
-                let first = kept.iter().position(|signal| signal.name == name);
-                let signal = first.and_then(|first| kept.remove(first));
-                let signal = signal.expect("a signal is taken after it came");
-                assert_eq!(
-                    signal.id, *id,
-                    "signals are taken in the order in which they came"
-                );
-                self.open_mut(at).output = Some(signal.payload);
+                let payload = self.take_signal(&name, id);
+                self.open_mut(at).output = Some(payload);
                 let through = Some((&MAIN, taken));
                 self.leave(at, InstanceStatus::Succeeded, through);
             }
@@ -65,5 +62,18 @@ impl Fold<'_> {
             }
             _ => unreachable!("the caller sorts facts"),
         }
+    }
+
+    /// Takes the first kept signal of a name.
+    pub(super) fn take_signal(&mut self, name: &str, id: &str) -> Arc<Value> {
+        let kept = &mut self.state.signals;
+        let first = kept.iter().position(|signal| signal.name == name);
+        let signal = first.and_then(|first| kept.remove(first));
+        let signal = signal.expect("a signal is taken after it came");
+        assert_eq!(
+            signal.id, id,
+            "signals are taken in the order in which they came"
+        );
+        signal.payload
     }
 }
