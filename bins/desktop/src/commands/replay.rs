@@ -283,6 +283,27 @@ fn words(fact: &Fact) -> String {
         Fact::QuitRequested { instance, reason } => {
             format!("{instance}: cancels the execution: {}", shortened(reason))
         }
+        other => of_body(other),
+    }
+}
+
+/// Facts about the runs of bodies.
+fn of_body(fact: &Fact) -> String {
+    match fact {
+        Fact::RoundsOpened { instance } => format!("{instance}: runs in rounds"),
+        Fact::BodyOpened {
+            instance,
+            json,
+            due,
+        } => {
+            let due = due.map(|due| format!(", until {due}")).unwrap_or_default();
+            let json = shortened(&json.to_string());
+            format!("{instance}: its body begins with {json}{due}")
+        }
+        Fact::BodyTimedOut { instance } => format!("{instance}: its body took too long"),
+        Fact::HandlerCalled { instance, node } => format!("{instance}: `{node}` is called"),
+        Fact::BodyClosed { instance } => format!("{instance}: its body ended"),
+        Fact::BodyCompleted { instance, .. } => format!("{instance}: succeeded with its body"),
         other => of_all(other),
     }
 }
