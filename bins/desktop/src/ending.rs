@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nebula_core::{ExecutionId, WorkflowId};
-use nebula_engine::{Report, Waiting};
+use nebula_engine::{CompensationStatus, Report, Waiting};
 use nebula_execution::Status;
 use nebula_system::{ShutdownRequest, Urgency};
 use serde_json::Value;
@@ -14,6 +14,9 @@ use crate::{
     progress,
     settings::Place,
 };
+
+/// The most instances of which it is said by name that they were undone.
+const MAX_UNDONE: usize = 10;
 
 /// The exit code that a status means.
 pub(crate) fn exit_of(status: Status) -> Exit {
@@ -99,6 +102,7 @@ pub(crate) fn summary(
         // Whoever asked for quiet still wants to know what went wrong.
         console.error_text(&format!("  {code}{at}: {}", error.message));
     }
+    compensations(report, console);
     let label = console.err.paint(Paint::Cyan, "what to do:");
     if report
         .error
@@ -131,13 +135,47 @@ pub(crate) fn summary(
     }
 }
 
+/// What was undone, and what was not.
+fn compensations(report: &Report, console: &Console) {
+    for status in [
+        CompensationStatus::Compensated,
+        CompensationStatus::GivenUp,
+        CompensationStatus::Pending,
+    ] {
+        let these = report.compensations.iter().filter(|it| it.status == status);
+        let these: Vec<_> = these.map(|it| format!("`{}`", it.instance)).collect();
+        if these.is_empty() {
+            continue;
+        }
+        let shown = these[..these.len().min(MAX_UNDONE)].join(", ");
+        let more = match these.len().saturating_sub(MAX_UNDONE) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let what = match status {
+            CompensationStatus::Compensated => "undone",
+            CompensationStatus::GivenUp => "given up, and not undone",
+            _ => "still to be undone",
+        };
+        console.note(&format!("  {what}: {shown}{more}"));
+    }
+}
+
 /// What somebody must say, and the commands that do.
 fn decisions(report: &Report, place: &Place, console: &Console) {
     let label = console.err.paint(Paint::Cyan, "what to do:");
     let (id, flag) = (report.execution, place.flag());
     for waiting in &report.waiting {
         match waiting {
-            Waiting::Time { .. } | Waiting::Retry { .. } => {}
+            Waiting::Time { .. } | Waiting::Retry { .. } | Waiting::Compensation { .. } => {}
+            Waiting::CompensationDecision { instance, reason } => {
+                let reason = reason.trim_end_matches('.');
+                console.error_text(&format!("  `{instance}` could not be undone: {reason}"));
+                console.error_text(&format!(
+                    "  {label} undo it by hand, then: nebula executions unpark {id} --node {} --as succeeded{flag}; or --as retry, or --as failed to leave it",
+                    crate::shell::quoted(instance)
+                ));
+            }
             Waiting::Signal {
                 instance,
                 name,

@@ -34,6 +34,10 @@ enum State {
     Skipped,
     Cancelled,
     Unknown,
+    Undoing { attempt: u32 },
+    UndoingAgain { attempt: u32, at: Timestamp },
+    NotUndone,
+    Compensated,
 }
 
 #[derive(Debug)]
@@ -141,6 +145,20 @@ impl Picture {
                 let (attempt, at) = (*attempt, *retry_at);
                 (instance, State::Retrying { attempt, at })
             }
+            EventKind::CompensationStarted { instance, attempt } => {
+                (instance, State::Undoing { attempt: *attempt })
+            }
+            EventKind::NodeCompensated { instance } => (instance, State::Compensated),
+            EventKind::CompensationFailed {
+                instance,
+                attempt,
+                retry_at,
+                ..
+            } => {
+                let attempt = *attempt;
+                let state = retry_at.map(|at| State::UndoingAgain { attempt, at });
+                (instance, state.unwrap_or(State::NotUndone))
+            }
             EventKind::NodeSkipped { instance } => (instance, State::Skipped),
             EventKind::NodeCancelled { instance } => (instance, State::Cancelled),
             EventKind::NodesCancelled { instance, nodes } => {
@@ -209,7 +227,11 @@ impl Picture {
         let ended = |row: &&Row| {
             matches!(
                 row.state,
-                State::Succeeded | State::Failed | State::Skipped | State::Cancelled
+                State::Succeeded
+                    | State::Failed
+                    | State::Skipped
+                    | State::Cancelled
+                    | State::Compensated
             )
         };
         let done = self.rows.iter().filter(ended).count();
@@ -260,6 +282,20 @@ impl Row {
             State::Failed => ("✗", Paint::Red, "failed".to_owned()),
             State::Skipped => ("○", Paint::Dim, "skipped".to_owned()),
             State::Cancelled => ("○", Paint::Dim, "cancelled".to_owned()),
+            State::Undoing { attempt: 1 } => ("↶", Paint::Cyan, "is being undone".to_owned()),
+            State::Undoing { attempt } => {
+                let detail = format!("is being undone, attempt {attempt}");
+                ("↶", Paint::Cyan, detail)
+            }
+            State::UndoingAgain { attempt, at } => {
+                let detail = format!(
+                    "attempt {attempt} to undo it failed, again in {}",
+                    until(*at)
+                );
+                ("↶", Paint::Yellow, detail)
+            }
+            State::NotUndone => ("?", Paint::Yellow, "could not be undone".to_owned()),
+            State::Compensated => ("↶", Paint::Green, "compensated".to_owned()),
             State::Unknown => (
                 "?",
                 Paint::Yellow,
@@ -447,6 +483,34 @@ mod tests {
             let drawn = picture.draw(Timestamp::from_millis(0), Duration::ZERO, Colours(false));
             drawn.lines().next().unwrap().to_owned()
         };
+        for (event, row) in [
+            (
+                EventKind::CompensationStarted {
+                    instance: instance("a"),
+                    attempt: 1,
+                },
+                "  ↶ a  is being undone",
+            ),
+            (
+                EventKind::CompensationFailed {
+                    instance: instance("a"),
+                    attempt: 1,
+                    error: nebula_action::ActionError::fatal("X", "x"),
+                    retry_at: None,
+                },
+                "  ? a  could not be undone",
+            ),
+            (
+                EventKind::NodeCompensated {
+                    instance: instance("a"),
+                },
+                "  ↶ a  compensated",
+            ),
+        ] {
+            picture.apply(&event);
+            let drawn = picture.draw(Timestamp::from_millis(0), Duration::ZERO, Colours(false));
+            assert_eq!(drawn.lines().nth(1), Some(row));
+        }
         picture.apply(&EventKind::Paused);
         assert_eq!(head(&picture), "w  1 of 2 nodes  0 ms  paused");
         picture.apply(&EventKind::Resumed);

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use nebula_core::Timestamp;
-use nebula_execution::{Activation, Entry, Fact, Given, InstanceId, InstanceStatus, Machine};
+use nebula_execution::{
+    Activation, Entry, Fact, Given, InstanceId, InstanceStatus, Machine, OpenCompensation,
+    UnparkDecision,
+};
 use serde_json::{Value, json};
 
 /// How many activations of a node are shown.
@@ -17,8 +20,19 @@ pub(crate) struct Activations(IndexMap<String, (Vec<Value>, usize)>);
 impl Activations {
     /// Keeps what the state is about to forget with this entry: the run of a body that is closed.
     pub(crate) fn keep(&mut self, machine: &Machine, entry: &Entry) {
-        let Fact::BodyClosed { instance } = &entry.fact else {
-            return;
+        let instance = match &entry.fact {
+            Fact::BodyClosed { instance } => instance,
+            Fact::CompensationSucceeded { instance, .. } => {
+                return self.compensated(machine, instance);
+            }
+            Fact::Unparked {
+                instance: Some(instance),
+                decision: UnparkDecision::Succeeded(_),
+                ..
+            } if machine.state().compensations().get(instance).is_some() => {
+                return self.compensated(machine, instance);
+            }
+            _ => return,
         };
         let (plan, state) = (machine.plan(), machine.state());
         for (at, activation) in state.run(plan, instance) {
@@ -28,6 +42,26 @@ impl Activations {
                 activation.ended_at = Some(entry.at);
             }
             self.add(&state.instance(plan, at.whole()), &activation);
+        }
+    }
+
+    /// The effect of an instance in a body that is closed was undone.
+    fn compensated(&mut self, machine: &Machine, instance: &InstanceId) {
+        let whole = instance.whole();
+        let of_the_same =
+            |it: &OpenCompensation| it.instance != *instance && it.instance.whole() == whole;
+        let mut open = machine.state().compensations().open().iter();
+        if instance.item.is_some() && open.any(of_the_same) {
+            // An activation with items is undone with the last of them.
+            return;
+        }
+        let Some((shown, _)) = self.0.get_mut(&path(instance)) else {
+            return;
+        };
+        let whole = whole.to_string();
+        let kept = shown.iter_mut().find(|it| it["instance"] == *whole);
+        if let Some(kept) = kept.filter(|it| it["status"] == "succeeded") {
+            kept["status"] = json!(InstanceStatus::Compensated);
         }
     }
 
@@ -59,11 +93,7 @@ impl Activations {
 
     /// Shows one, if its node has not too many.
     fn add(&mut self, instance: &InstanceId, activation: &Activation) {
-        let outer = instance.enclosing().map(|outer| outer.node.as_str());
-        let mut ids: Vec<_> = outer.collect();
-        ids.reverse();
-        ids.push(instance.node.as_str());
-        let (shown, more) = self.0.entry(ids.join("/")).or_default();
+        let (shown, more) = self.0.entry(path(instance)).or_default();
         if shown.len() == MAX_ACTIVATIONS {
             *more += 1;
             return;
@@ -81,6 +111,15 @@ impl Activations {
         }
         shown.push(json);
     }
+}
+
+/// The path of an instance's node: its id behind those in whose bodies it stands.
+fn path(instance: &InstanceId) -> String {
+    let outer = instance.enclosing().map(|outer| outer.node.as_str());
+    let mut ids: Vec<_> = outer.collect();
+    ids.reverse();
+    ids.push(instance.node.as_str());
+    ids.join("/")
 }
 
 fn activation_json(number: u32, activation: &Activation) -> Value {

@@ -7,7 +7,9 @@ use nebula_core::{Digest, TenantId, WorkflowId};
 use nebula_execution::ExecutionPlan;
 use nebula_planner::{Planned, Trial, TrialError, Tried};
 use nebula_ports::{ErrorKind, NewVersion, PortError, Saved, StoredWorkflow};
-use nebula_workflow::{ActionVersion, Diagnostic, NodeDefinition, WorkflowDefinition, to_json};
+use nebula_workflow::{
+    ActionRef, ActionVersion, Diagnostic, NodeDefinition, WorkflowDefinition, to_json,
+};
 
 use crate::Engine;
 
@@ -213,20 +215,25 @@ impl Engine {
     /// Gives actions without a version the newest one, in bodies too.
     fn pin(&self, nodes: &mut [NodeDefinition]) {
         for node in nodes {
-            if node.action.version.is_none()
-                && let Ok(metadata) = self
-                    .registry
-                    .find(&node.action.id, VersionWanted::default())
-            {
-                let version = metadata.version;
-                node.action.version = Some(ActionVersion {
-                    major: version.major,
-                    minor: Some(version.minor),
-                });
+            self.pin_action(&mut node.action);
+            if let Some(compensate) = &mut node.compensate {
+                self.pin_action(&mut compensate.action);
             }
             if let Some(body) = &mut node.body {
                 self.pin(&mut body.nodes);
             }
+        }
+    }
+
+    fn pin_action(&self, action: &mut ActionRef) {
+        let newest = || self.registry.find(&action.id, VersionWanted::default());
+        if action.version.is_none()
+            && let Ok(metadata) = newest()
+        {
+            action.version = Some(ActionVersion {
+                major: metadata.version.major,
+                minor: Some(metadata.version.minor),
+            });
         }
     }
 }

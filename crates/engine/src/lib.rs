@@ -55,7 +55,7 @@ pub use install::{InstallError, Installed};
 pub use migrate::{MigrationError, Migrations};
 pub use outcome::Until;
 pub use replay::{Moment, Replay, ReplayStep};
-pub use report::{Repeated, Report, ReportError};
+pub use report::{Compensated, CompensationStatus, Repeated, Report, ReportError};
 pub use start::{StartError, Started};
 pub use turns::AdmissionError;
 pub use waiting::Waiting;

@@ -290,6 +290,8 @@ fn stood(machine: &Machine) -> Status {
         Status::Parked
     } else if state.is_paused() {
         Status::Paused
+    } else if state.is_compensating() {
+        Status::Compensating
     } else if works || waiting(machine).is_empty() {
         Status::Running
     } else {

@@ -2,12 +2,51 @@
 
 use indexmap::IndexMap;
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{Again, Status, Tries};
+use nebula_execution::{Again, Ending, Machine, Status, Tries};
 use nebula_ports::{ExecutionSummary, Result};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::{Engine, Waiting, replay::Folded, waiting::waiting};
+
+/// What became of an effect that is undone. JSON: `{ "instance", "status" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Compensated {
+    /// Whose effect.
+    pub instance: String,
+    /// How far that is.
+    pub status: CompensationStatus,
+}
+
+/// How far an effect is undone. JSON: snake case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompensationStatus {
+    /// It was undone.
+    Compensated,
+    /// A person gave that up: the effect stands.
+    GivenUp,
+    /// Somebody has begun to undo it.
+    Running,
+    /// A person must decide.
+    Parked,
+    /// Its turn comes.
+    Pending,
+}
+
+impl CompensationStatus {
+    /// The name in JSON and on screen.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Compensated => "compensated",
+            Self::GivenUp => "given_up",
+            Self::Running => "running",
+            Self::Parked => "parked",
+            Self::Pending => "pending",
+        }
+    }
+}
 
 /// What an execution did. JSON: `{ "execution", "status", "output", "error", "nodes" }`, where
 /// `nodes` has for each node that was reached a list of `{ "activation", "status", "port",
@@ -40,6 +79,9 @@ pub struct Report {
     /// What of the workflow it tries, if it is no execution of a saved version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trial: Option<Tries>,
+    /// Whose effects were undone, or are to be before it ends: the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub compensations: Vec<Compensated>,
     /// What it waits for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Waiting>,
@@ -95,6 +137,32 @@ impl Engine {
     }
 }
 
+/// What was undone, and, of an execution that is about to end, what still is to be.
+fn compensations(machine: &Machine) -> Vec<Compensated> {
+    let state = machine.state();
+    let known = state.compensations();
+    let settled = known.settled().iter().map(|it| Compensated {
+        instance: it.instance.to_string(),
+        status: match it.given_up {
+            true => CompensationStatus::GivenUp,
+            false => CompensationStatus::Compensated,
+        },
+    });
+    let ends = state.ending().is_some_and(Ending::compensates);
+    let open = known.open().iter().rev();
+    let open = open
+        .filter(|it| ends || it.has_begun())
+        .map(|it| Compensated {
+            instance: it.instance.to_string(),
+            status: match (it.stuck, it.has_begun()) {
+                (true, _) => CompensationStatus::Parked,
+                (false, true) => CompensationStatus::Running,
+                (false, false) => CompensationStatus::Pending,
+            },
+        });
+    settled.chain(open).collect()
+}
+
 fn report(summary: &ExecutionSummary, folded: Folded) -> Report {
     let machine = &folded.machine;
     let state = machine.state();
@@ -132,6 +200,7 @@ fn report(summary: &ExecutionSummary, folded: Folded) -> Report {
         events: folded.emitted.into_list(),
         again,
         trial: started.and_then(|started| started.trial.clone()),
+        compensations: compensations(machine),
         waiting: waiting(machine),
         wake_at: summary.wake_at,
         leased: summary.leased,

@@ -2,7 +2,7 @@
 
 use nebula_core::Timestamp;
 use nebula_execution::{
-    Activation, Approval, Choice, InstanceId, InstanceStatus, Machine, ParkReason,
+    Activation, Approval, Choice, InstanceId, InstanceStatus, Machine, OpenCompensation, ParkReason,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -37,6 +37,24 @@ pub enum Waiting {
         /// Which instance.
         instance: String,
         /// Why it is unknown.
+        reason: String,
+    },
+    /// The next attempt to undo the effect of an instance.
+    Compensation {
+        /// Whose effect.
+        instance: String,
+        /// When it begins.
+        due: String,
+        /// How many attempts there were.
+        attempts: u32,
+        /// What went wrong with the last one.
+        reason: Option<String>,
+    },
+    /// A person's decision about an effect that could not be undone.
+    CompensationDecision {
+        /// Whose effect.
+        instance: String,
+        /// Why it could not.
         reason: String,
     },
     /// A signal.
@@ -95,6 +113,14 @@ pub(crate) fn waiting(machine: &Machine) -> Vec<Waiting> {
         waiting.extend(of_items(&instance, activation));
         waiting.extend(of_rounds(&instance, activation));
     }
+    waiting.extend(
+        state
+            .compensations()
+            .open()
+            .iter()
+            .rev()
+            .filter_map(undoing),
+    );
     for instance in state.indeterminate(plan) {
         let at = state.find(plan, &instance);
         let error = at.and_then(|at| state.get(at)?.error.clone());
@@ -111,6 +137,22 @@ pub(crate) fn waiting(machine: &Machine) -> Vec<Waiting> {
         waiting.push(Waiting::Poison { grants: *grants });
     }
     waiting
+}
+
+/// What an effect waits for that somebody has begun to undo.
+fn undoing(open: &OpenCompensation) -> Option<Waiting> {
+    let instance = open.instance.to_string();
+    let reason = open.error.as_ref().map(|error| error.message.clone());
+    if open.stuck {
+        let reason = reason.unwrap_or_default();
+        return Some(Waiting::CompensationDecision { instance, reason });
+    }
+    Some(Waiting::Compensation {
+        instance,
+        due: open.due?.to_string(),
+        attempts: open.attempts,
+        reason,
+    })
 }
 
 fn of_activation(instance: &InstanceId, activation: &Activation) -> Option<Waiting> {

@@ -65,6 +65,14 @@ pub enum AgainError {
         /// The node in the body.
         node: NodeId,
     },
+    /// What follows from an undone effect runs again, and this must not.
+    #[error(
+        "node `{node}` acted outside behind what was undone, and must not act twice: give it `compensate`, or restart the execution"
+    )]
+    ActedBehind {
+        /// The node.
+        node: NodeId,
+    },
     /// A body begins again as a whole.
     #[error("node `{node}` stands in a body, and runs again only with the node that has the body")]
     InBody {
@@ -101,6 +109,15 @@ pub struct Copying<'m> {
     how: Again,
     /// By dense index: whether a person wants the node to do its work once more.
     restarted: Vec<bool>,
+    /// By dense index: whether the node runs again under its old keys, because an effect that it
+    /// follows from was undone.
+    redone: Vec<bool>,
+    /// Instances whose effect was settled while the execution went on.
+    early: BTreeSet<InstanceId>,
+    /// Instances about whose compensation a person must decide at this entry.
+    stuck: BTreeSet<InstanceId>,
+    /// At-most-once attempts of what will run again that are not known to have done nothing.
+    acted: BTreeSet<InstanceId>,
     /// What was copied so far; none where it turned out not to stay true.
     copied: Vec<Option<Entry>>,
     /// Instances that did not end well, as far as they are known at this entry.
@@ -160,6 +177,14 @@ impl<'m> Copying<'m> {
             ended,
             how,
             restarted,
+            redone: behind_the_undone(ended),
+            early: {
+                let settled = state.compensations().settled().iter();
+                let early = settled.filter(|it| it.early);
+                early.map(|it| it.instance.clone()).collect()
+            },
+            stuck: BTreeSet::new(),
+            acted: BTreeSet::new(),
             copied: Vec::new(),
             open: BTreeMap::new(),
             signals: BTreeMap::new(),
@@ -171,7 +196,7 @@ impl<'m> Copying<'m> {
     /// Takes the next entry of the old journal, from the first one on.
     ///
     /// # Errors
-    /// [`AgainError::TooMany`].
+    /// [`AgainError`]: too much would have to be copied, or what must not act twice would.
     pub fn take(&mut self, entry: &StoredEntry) -> Result<(), AgainError> {
         let entry = &entry.entry;
         match &entry.fact {
@@ -186,9 +211,16 @@ impl<'m> Copying<'m> {
             }
             fact => {
                 if let Some(instance) = fact.instance() {
-                    self.about(instance, entry)?;
+                    if self.is_compensation(fact, instance) {
+                        self.compensation(instance, entry);
+                    } else {
+                        self.about(instance, entry);
+                    }
                 }
             }
+        }
+        if entry.fact.is_terminal() {
+            self.nothing_acts_twice()?;
         }
         self.ending |= self.begins_the_end(&entry.fact);
         if self.copied.len() > MAX_COPIED_ENTRIES {
@@ -221,11 +253,13 @@ impl<'m> Copying<'m> {
             began: state.started_at(),
             all: None,
             nodes: BTreeMap::new(),
+            undone: Vec::new(),
         };
         if let Some(before) = before {
             repeats.began = before.began;
             repeats.all = before.all;
             repeats.nodes = before.nodes;
+            repeats.undone = before.undone;
         }
         self.raise(&mut repeats, id, now);
         started.repeats = Some(repeats);
@@ -250,6 +284,8 @@ impl<'m> Copying<'m> {
             since: id,
             at: now,
         };
+        let undone = repeats.undone.iter().map(|it| it.generation.number);
+        let of_undone = undone.max().unwrap_or(0);
         match &self.how {
             Again::Retry => {}
             Again::Restart { from: None } => {
@@ -257,17 +293,98 @@ impl<'m> Copying<'m> {
                 let highest = known.map(|known| known.number).max().unwrap_or(0);
                 repeats.began = now;
                 repeats.nodes.clear();
-                repeats.all = Some(next(highest + 1));
+                repeats.undone.clear();
+                repeats.all = Some(next(highest.max(of_undone) + 1));
+                return;
             }
             Again::Restart { from: Some(_) } => {
                 let nodes = self.ended.plan().nodes.iter().zip(&self.restarted);
                 for (node, _) in nodes.filter(|(_, restarted)| **restarted) {
                     let before = repeats.generation_of(&node.id);
                     let before = before.map_or(0, |generation| generation.number);
-                    repeats.nodes.insert(node.id.clone(), next(before + 1));
+                    let generation = next(before.max(of_undone) + 1);
+                    repeats.nodes.insert(node.id.clone(), generation);
+                    repeats.undone.retain(|it| it.instance.node != node.id);
                 }
             }
         }
+        let settled = self.ended.state().compensations().settled().iter();
+        for undone in settled.filter(|it| !it.given_up) {
+            let node = self.node(&undone.instance);
+            if !self.restarted[node as usize] {
+                let before = repeats.generation(&undone.instance);
+                let before = before.map_or(0, |generation| generation.number);
+                repeats.undo(undone.instance.clone(), next(before + 1));
+            }
+        }
+    }
+
+    /// Whether a fact is about undoing the effect of this instance.
+    fn is_compensation(&mut self, fact: &Fact, instance: &InstanceId) -> bool {
+        match fact {
+            Fact::CompensationRegistered { .. }
+            | Fact::CompensationStarted { .. }
+            | Fact::CompensationSucceeded { .. } => true,
+            Fact::CompensationFailed { retry_at, .. } => {
+                if retry_at.is_none() {
+                    self.stuck.insert(instance.clone());
+                }
+                true
+            }
+            Fact::Unparked { .. } => self.stuck.remove(instance),
+            _ => false,
+        }
+    }
+
+    /// What was undone in a body whose node then went on stays part of that body. What else was
+    /// registered is no longer this one's to undo: it was undone, or its effect stands.
+    fn compensation(&mut self, instance: &InstanceId, entry: &Entry) {
+        let outer = instance.enclosing().last();
+        let Some(outer) = outer.filter(|_| self.early.contains(instance)) else {
+            return;
+        };
+        let top = self.node(outer);
+        if !self.runs_again(top) && self.ended_well(top, outer.activation) {
+            self.copy(entry.clone());
+        }
+    }
+
+    /// Whether all activations of a node of the top level run again.
+    fn runs_again(&self, node: u32) -> bool {
+        self.restarted[node as usize] || self.redone[node as usize]
+    }
+
+    /// Remembers of an instance that will run again whether it may have acted, and must not twice.
+    fn may_have_acted(&mut self, instance: &InstanceId, fact: &Fact) {
+        match fact {
+            Fact::AttemptStarted { .. } if self.asks_a_person(self.node(instance)) => {
+                self.acted.insert(instance.clone());
+            }
+            Fact::AttemptFailed { error, .. } if leaves_open(&error.class) => {}
+            Fact::AttemptFailed { .. }
+            | Fact::Unparked {
+                decision: UnparkDecision::Failed | UnparkDecision::Retry,
+                ..
+            } => {
+                self.acted.remove(instance);
+            }
+            _ => {}
+        }
+    }
+
+    fn nothing_acts_twice(&mut self) -> Result<(), AgainError> {
+        let settled = self.ended.state().compensations().settled().iter();
+        for undone in settled.filter(|it| !it.given_up) {
+            self.acted.remove(&undone.instance);
+        }
+        let Some(instance) = self.acted.first() else {
+            return Ok(());
+        };
+        let node = instance.node.clone();
+        Err(match instance.within {
+            Some(_) => AgainError::ActedInBody { node },
+            None => AgainError::ActedBehind { node },
+        })
     }
 
     fn copy(&mut self, entry: Entry) {
@@ -281,9 +398,10 @@ impl<'m> Copying<'m> {
     }
 
     /// An entry about an instance.
-    fn about(&mut self, instance: &InstanceId, entry: &Entry) -> Result<(), AgainError> {
+    fn about(&mut self, instance: &InstanceId, entry: &Entry) {
         if let Some(outer) = instance.enclosing().last() {
-            return self.inside(outer, instance, entry);
+            self.inside(outer, instance, entry);
+            return;
         }
         let node = self.node(instance);
         let restarted = self.restarted[node as usize];
@@ -313,38 +431,32 @@ impl<'m> Copying<'m> {
             _ => {}
         }
         if restarted {
-            return Ok(());
+            return;
+        }
+        if self.redone[node as usize] {
+            // A signal that it had taken is there to be taken again.
+            self.may_have_acted(instance, &entry.fact);
+            return;
         }
         if self.ended_well(node, instance.activation) {
             self.copy(entry.clone());
         } else {
             self.unended(instance, node, entry);
         }
-        Ok(())
     }
 
     /// An entry about an instance in a body: it stays if the node at the top level that has it all
     /// ended well; else the body begins again.
-    fn inside(
-        &mut self,
-        outer: &InstanceId,
-        instance: &InstanceId,
-        entry: &Entry,
-    ) -> Result<(), AgainError> {
+    fn inside(&mut self, outer: &InstanceId, instance: &InstanceId, entry: &Entry) {
         let top = self.node(outer);
         if self.restarted[top as usize] {
-            return Ok(());
+            return;
         }
-        if self.ended_well(top, outer.activation) {
+        if !self.redone[top as usize] && self.ended_well(top, outer.activation) {
             self.copy(entry.clone());
-            return Ok(());
+        } else {
+            self.may_have_acted(instance, &entry.fact);
         }
-        let started = matches!(entry.fact, Fact::AttemptStarted { .. });
-        if started && self.asks_a_person(self.node(instance)) {
-            let node = instance.node.clone();
-            return Err(AgainError::ActedInBody { node });
-        }
-        Ok(())
     }
 
     /// An entry about an instance that failed with the execution or did not end. Of a list, the
@@ -489,6 +601,27 @@ fn leaves_open(class: &ErrorClass) -> bool {
         class,
         ErrorClass::Unknown | ErrorClass::Timeout | ErrorClass::Cancelled
     )
+}
+
+/// Which nodes run again because effects were undone when the execution ended: those with such
+/// effects, and all that follows from them; by dense index.
+fn behind_the_undone(ended: &Machine) -> Vec<bool> {
+    let plan = ended.plan();
+    let mut redone = vec![false; plan.nodes.len()];
+    let settled = ended.state().compensations().settled().iter();
+    for undone in settled.filter(|it| !it.given_up && !it.early) {
+        let outermost = undone.instance.enclosing().last();
+        let node = &outermost.unwrap_or(&undone.instance).node;
+        let node = plan.index_of(node.as_str());
+        let node = node.expect("a journal names only nodes of its plan");
+        if !redone[node as usize] {
+            let reached = downstream(plan, node);
+            for (redone, reached) in redone.iter_mut().zip(reached) {
+                *redone |= reached;
+            }
+        }
+    }
+    redone
 }
 
 /// Which nodes can be reached from this one, itself included; by dense index.

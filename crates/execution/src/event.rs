@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    Ballot, BallotError, Entry, Failure, InstanceId, MAX_VALUE_DEPTH, NamedSignal,
-    NamedSignalError, Question, Status, Taken, UnparkDecision, is_storable,
+    Ballot, BallotError, CompensationInput, Entry, Failure, InstanceId, MAX_VALUE_DEPTH,
+    NamedSignal, NamedSignalError, Question, Status, Taken, UnparkDecision, is_storable,
 };
 
 /// Something that happened. Conditions were evaluated before: an event carries what they gave.
@@ -192,12 +192,23 @@ pub enum Event {
         /// Which connections of the port by which a final failure leaves carry a live token.
         taken: Taken,
     },
+    /// An attempt to undo the effect of an instance ended.
+    Compensated {
+        /// Whose effect.
+        instance: InstanceId,
+        /// What the compensating action gave, or what went wrong.
+        outcome: Result<Arc<Value>, ActionError>,
+        /// How long it took, in microseconds.
+        micros: u64,
+    },
     /// Somebody outside said something.
     Signalled {
         /// What.
         signal: Signal,
         /// Which connections of the port that follows from an [`Signal::Unpark`] carry a live token.
         taken: Taken,
+        /// What undoes the effect that a person says has happened, if its node has a compensation.
+        undo: Option<CompensationInput>,
     },
     /// The workflow's output was evaluated.
     Output(Result<Value, ActionError>),
@@ -216,6 +227,8 @@ pub enum Outcome {
         lineage: Option<Vec<u32>>,
         /// Which connections of the port carry a live token.
         taken: Taken,
+        /// What undoes the effect, if the node has a compensation.
+        undo: Option<CompensationInput>,
     },
     /// With an error.
     Failed {
@@ -223,6 +236,9 @@ pub enum Outcome {
         error: ActionError,
         /// Which connections of the port by which a final failure leaves carry a live token.
         taken: Taken,
+        /// What undoes the effect, if it is there all the same and the node has a compensation: what
+        /// failed came after it.
+        undo: Option<CompensationInput>,
     },
 }
 
@@ -303,11 +319,21 @@ pub enum Command {
     /// Ask the action what became of a lost attempt, then say [`Event::Finished`] or
     /// [`Event::Unreconciled`]. An error of class `Retryable` says that the effect did not happen
     /// and the attempt may be made again; it does not count against the retry policy. An action that
-    /// cannot be asked is `Unreconciled`.
+    /// cannot be asked is `Unreconciled`. Where the lost attempt was one to compensate
+    /// ([`Machine::compensates`](crate::Machine::compensates)), the answer is [`Event::Compensated`].
     Reconcile {
         /// Which instance.
         instance: InstanceId,
         /// Which try was lost.
+        attempt: u32,
+    },
+    /// Undo the effect of an instance: prepare the compensating action over what was registered, say
+    /// [`Event::Starting`], begin on [`Command::Start`], then say [`Event::Compensated`]; or say that
+    /// with an error, or [`Event::Withheld`].
+    Compensate {
+        /// Whose effect.
+        instance: InstanceId,
+        /// Which try, from 1.
         attempt: u32,
     },
     /// Tell a running attempt to stop.
@@ -349,6 +375,11 @@ pub enum Rest {
         /// When its own time limit is up; `None`: only a signal wakes it.
         due: Option<Timestamp>,
     },
+    /// It is about to end, and the next attempt to undo something has its time.
+    Compensating {
+        /// When.
+        due: Option<Timestamp>,
+    },
     /// It has ended.
     Ended(Status),
 }
@@ -373,7 +404,8 @@ pub enum Signal {
     Named(NamedSignal),
     /// What somebody says about an approval.
     Vote(Box<Ballot>),
-    /// A person's decision about an effect whose outcome is unknown, or about poison.
+    /// A person's decision about an effect whose outcome is unknown, about a compensation that
+    /// failed, or about poison.
     Unpark {
         /// About which instance; absent for poison.
         instance: Option<InstanceId>,

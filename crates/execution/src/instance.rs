@@ -137,10 +137,44 @@ impl InstanceId {
         key
     }
 
+    /// The key that every attempt to compensate the effect of this instance sends along.
+    #[must_use]
+    pub fn compensation_key(
+        &self,
+        tenant: &TenantId,
+        origin: ExecutionId,
+        generation: u32,
+    ) -> String {
+        let mut key = self.compensation(tenant, origin, generation).to_string();
+        key.truncate(32);
+        key
+    }
+
+    /// The seed of its compensation, for the jitter of retries and for the action.
+    #[must_use]
+    pub fn compensation_seed(
+        &self,
+        tenant: &TenantId,
+        origin: ExecutionId,
+        generation: u32,
+    ) -> u64 {
+        self.compensation(tenant, origin, generation).as_u64()
+    }
+
     /// The seed of `$random` and of the jitter of retries: the same for every attempt.
     #[must_use]
     pub fn seed(&self, tenant: &TenantId, origin: ExecutionId, generation: u32) -> u64 {
         self.digest(tenant, origin, generation).as_u64()
+    }
+
+    fn compensation(&self, tenant: &TenantId, origin: ExecutionId, generation: u32) -> Digest {
+        Digest::of_parts(&[
+            b"compensation",
+            tenant.as_str().as_bytes(),
+            origin.as_bytes(),
+            self.to_string().as_bytes(),
+            &generation.to_le_bytes(),
+        ])
     }
 
     fn digest(&self, tenant: &TenantId, origin: ExecutionId, generation: u32) -> Digest {

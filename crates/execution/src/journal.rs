@@ -8,7 +8,7 @@ use nebula_core::{Digest, ExecutionId, NodeId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{InstanceId, NamedSignal, Question, Refusal, Repeats, Vote};
+use crate::{CompensationInput, InstanceId, NamedSignal, Question, Refusal, Repeats, Vote};
 
 /// One fact and when it was decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +87,8 @@ pub enum EndReason {
 pub enum ParkReason {
     /// These instances may or may not have changed the outside.
     Indeterminate(Vec<InstanceId>),
+    /// The effects of these instances could not be undone.
+    Compensation(Vec<InstanceId>),
     /// So many leases in a row were granted and ended without any progress.
     Poison {
         /// How many.
@@ -98,11 +100,12 @@ pub enum ParkReason {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnparkDecision {
-    /// The effect happened; this is the node's result.
+    /// The effect happened; this is the node's result. About a compensation: it was undone by hand.
     Succeeded(Arc<Value>),
-    /// The effect did not happen, and shall not; the node failed.
+    /// The effect did not happen, and shall not; the node failed. About a compensation: it is given
+    /// up, and the effect stands.
     Failed,
-    /// Do it again.
+    /// Do it again. A compensation has its whole retry policy before it.
     Retry,
 }
 
@@ -400,6 +403,58 @@ pub enum Fact {
         /// Why it does not count.
         why: Refusal,
     },
+    /// An instance that has a compensation has succeeded: this undoes its effect, should the
+    /// execution not complete.
+    CompensationRegistered {
+        /// Whose effect.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// What the compensating action gets.
+        input: CompensationInput,
+    },
+    /// An attempt to undo an effect may have begun; committed before any external write.
+    CompensationStarted {
+        /// Whose effect.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// What the attempt sends along.
+        key: String,
+        /// Digest of what the compensating action gets.
+        input: Digest,
+        /// When the attempt is over at the latest.
+        deadline: Timestamp,
+    },
+    /// An effect was undone.
+    CompensationSucceeded {
+        /// Whose effect.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// What the compensating action gave.
+        output: Arc<Value>,
+        /// How long the attempt took, in microseconds.
+        #[serde(default)]
+        micros: u64,
+    },
+    /// An attempt to undo an effect gave an error, or nobody knows what it did.
+    CompensationFailed {
+        /// Whose effect.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// What went wrong.
+        error: ActionError,
+        /// When the next attempt may begin; absent if a person must decide.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_at: Option<Timestamp>,
+        /// Whether the try counts against the retry policy; one that was lost with its worker does not.
+        #[serde(default = "yes", skip_serializing_if = "is_true")]
+        counts: bool,
+    },
     /// Nothing new is to start until somebody says so.
     PauseRequested {
         /// What the one who asked said.
@@ -568,6 +623,10 @@ impl Fact {
             | Self::EventEmitted { instance, .. }
             | Self::ApprovalAsked { instance, .. }
             | Self::VoteCast { instance, .. }
+            | Self::CompensationRegistered { instance, .. }
+            | Self::CompensationStarted { instance, .. }
+            | Self::CompensationSucceeded { instance, .. }
+            | Self::CompensationFailed { instance, .. }
             | Self::StopRequested { instance, .. }
             | Self::NodesCancelled { instance, .. }
             | Self::InstanceCancelled { instance }

@@ -47,6 +47,7 @@
 //!     port: "main".into(),
 //!     lineage: None,
 //!     taken: Taken::Only(Vec::new()),
+//!     undo: None,
 //! };
 //! let instance = instance.clone();
 //! let decision = machine.decide(Event::Finished { instance, outcome, micros: 9 }, now);
@@ -59,6 +60,7 @@ mod activation;
 mod again;
 mod approval;
 mod codec;
+mod compensation;
 pub mod control;
 mod event;
 mod instance;
@@ -86,6 +88,10 @@ pub use approval::{
 pub use codec::{
     CodecError, JOURNAL_FORMAT, MAX_VALUE_DEPTH, decode, encode, is_storable, nests_within,
 };
+pub use compensation::{
+    CompensationInput, Compensations, MAX_COMPENSATION_BYTES, MAX_COMPENSATION_INPUT,
+    MAX_COMPENSATIONS, OpenCompensation, SettledCompensation,
+};
 pub use event::{Command, Decision, Event, Outcome, Rest, Signal, SignalError};
 pub use instance::{InstanceId, InstanceIdError, MAX_NESTING};
 pub use journal::{
@@ -96,10 +102,11 @@ pub use list::{Elements, Given, LIST_SEGMENT, List, Outcomes};
 pub use machine::{MAX_RETRY_AFTER, Machine};
 pub use migrate::{MigrateError, Migrated, Migration};
 pub use plan::{
-    AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanConnection,
-    PlanError, PlanHandler, PlanLoop, PlanNode, PlanOutput, PlanParts, Request, RequestError,
+    AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanCompensation,
+    PlanConnection, PlanError, PlanHandler, PlanLoop, PlanNode, PlanOutput, PlanParts, Request,
+    RequestError,
 };
-pub use repeats::{Again, Generation, Repeats};
+pub use repeats::{Again, Generation, Repeats, Undone};
 pub use resume::{ResumeKey, ResumeToken, ResumeTokenError};
 pub use scope::EvaluationScope;
 pub use signal::{

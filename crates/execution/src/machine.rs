@@ -8,6 +8,7 @@ mod approvals;
 mod backoff;
 mod bodies;
 mod cancelling;
+mod compensation;
 mod dispatch;
 mod items;
 mod listening;
@@ -28,6 +29,7 @@ use crate::{
     At, Command, Decision, Entry, Event, ExecutionPlan, ExecutionState, Fact, Failure, Generation,
     InstanceId, Key, ParkReason, Rest, SnapshotError, StoredEntry, codec, snapshot, state::Fresh,
 };
+use compensation::Undoing;
 use items::Hand;
 
 pub use backoff::MAX_RETRY_AFTER;
@@ -50,6 +52,12 @@ pub struct Machine {
     /// Whose approvals are open.
     asking: BTreeSet<Key>,
     hands: BTreeMap<At, Hand>,
+    /// Attempts to undo an effect that have not been answered.
+    compensating: BTreeMap<InstanceId, Undoing>,
+    /// When an attempt to undo an effect may be made, or a lost one be asked about.
+    compensation_due: BTreeMap<InstanceId, Timestamp>,
+    /// Frames of bodies that have failed and are undone before that is handled.
+    unwinding: BTreeSet<u32>,
     /// Frames of bodies in which something has come to an end.
     stirred: BTreeSet<u32>,
     /// Frames whose attempts were told to stop.
@@ -127,6 +135,9 @@ impl Machine {
             listening: BTreeMap::new(),
             asking: BTreeSet::new(),
             hands: BTreeMap::new(),
+            compensating: BTreeMap::new(),
+            compensation_due: BTreeMap::new(),
+            unwinding: BTreeSet::new(),
             stirred: BTreeSet::new(),
             stopped: BTreeSet::new(),
             cancelling: BTreeSet::new(),
@@ -229,7 +240,7 @@ impl Machine {
         if let Some(status) = self.state.end_status() {
             return Rest::Ended(status);
         }
-        if !self.flights.is_empty() || self.asked_output {
+        if self.is_busy() || self.asked_output {
             return Rest::Busy;
         }
         let due = self.next_due();
@@ -237,6 +248,8 @@ impl Machine {
             Rest::Parked { due }
         } else if self.state.is_paused() {
             Rest::Paused { due }
+        } else if self.state.is_compensating() {
+            Rest::Compensating { due }
         } else {
             Rest::Waiting { due }
         }
@@ -246,13 +259,16 @@ impl Machine {
     /// retry, a timer, or the execution's own time limit.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        if self.state.end_status().is_some() || self.state.ending().is_some() {
+        if self.state.end_status().is_some() {
             return None;
         }
+        let (ending, paused) = (self.state.ending().is_some(), self.state.is_paused());
         // Timers keep their time while the execution is paused, and fire after it.
         let timer = self.timers.first().map(|(due, _)| *due);
-        let timer = timer.filter(|_| !self.state.is_paused());
-        timer.into_iter().chain(self.deadline()).min()
+        let timer = timer.filter(|_| !paused && !ending);
+        let undoing = self.next_compensation().filter(|_| !paused);
+        let deadline = self.deadline().filter(|_| !ending);
+        timer.into_iter().chain(undoing).chain(deadline).min()
     }
 
     /// When an instance's inputs were complete: its `$now`.
@@ -285,6 +301,20 @@ impl Machine {
         let origin = self.state.started().and_then(|started| started.origin);
         self.generation(instance)
             .map_or((origin.unwrap_or(self.id), 0), |it| (it.since, it.number))
+    }
+
+    /// The key that every attempt to undo the effect of an instance sends along.
+    #[must_use]
+    pub fn compensation_key(&self, instance: &InstanceId) -> String {
+        let (origin, generation) = self.work(instance);
+        instance.compensation_key(&self.tenant, origin, generation)
+    }
+
+    /// The seed of what undoes the effect of an instance.
+    #[must_use]
+    pub fn compensation_seed(&self, instance: &InstanceId) -> u64 {
+        let (origin, generation) = self.work(instance);
+        instance.compensation_seed(&self.tenant, origin, generation)
     }
 
     fn generation(&self, instance: &InstanceId) -> Option<&Generation> {
@@ -386,7 +416,16 @@ impl Machine {
                 self.rebuild(turn);
             }
             Event::Tick => {}
-            Event::Signalled { signal, taken } => self.signalled(signal, taken, turn),
+            Event::Compensated {
+                instance,
+                outcome,
+                micros,
+            } => self.compensated(instance, outcome, micros, turn),
+            Event::Signalled {
+                signal,
+                taken,
+                undo,
+            } => self.signalled(signal, taken, undo, turn),
             Event::Output(result) => self.output(result, turn),
             Event::Starting {
                 instance,
@@ -405,6 +444,7 @@ impl Machine {
                 taken,
             } => self.unreconciled(&instance, error, taken, turn),
             Event::Withheld { instance } => {
+                self.compensating.remove(&instance);
                 if let Some((key, _)) = self.land(&instance) {
                     self.make_ready(key);
                 }

@@ -1,6 +1,7 @@
 //! The compiled form of one workflow version.
 
 mod admission;
+mod compensation;
 mod graph;
 
 use std::{
@@ -26,10 +27,11 @@ use serde_json::Value;
 use graph::Graph;
 
 pub use admission::{AdmissionKeyError, PlanAdmission};
+pub use compensation::PlanCompensation;
 
 /// The newest version of the stored form of plans. 2 brought bodies, loops and admission, 3 control
-/// actions, joins, limits and lists that earlier builds do not know; a plan has the least version
-/// that has all of it, so that earlier builds read it where they can.
+/// actions, joins, limits, lists and compensations that earlier builds do not know; a plan has the
+/// least version that has all of it, so that earlier builds read it where they can.
 pub const PLAN_FORMAT: u32 = 3;
 
 /// What an [`ExecutionPlan`] is made of, and what is stored of it.
@@ -147,6 +149,9 @@ pub struct PlanNode {
     pub on_error: OnError,
     /// What an unknown outcome means.
     pub on_indeterminate: OnIndeterminate,
+    /// What undoes its effect if the execution does not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensation: Option<Box<PlanCompensation>>,
     /// Replaces the derived idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<ParamProgram>,
@@ -228,6 +233,9 @@ pub struct PlanBody {
     pub handlers: Vec<PlanHandler>,
     /// What a run of it gives: the results of nodes of the body.
     pub output: PlanOutput,
+    /// Whether a run that fails is undone before its failure is handled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compensates: bool,
 }
 
 /// A node of a body that is held back until it is called.
@@ -288,6 +296,8 @@ pub struct Request {
     pub node: u32,
     /// What it asks for.
     pub capability: Capability,
+    /// Whether its compensation asks for it, rather than the node itself.
+    pub compensates: bool,
 }
 
 /// Why what a node asks for cannot be known.
@@ -539,34 +549,17 @@ impl ExecutionPlan {
     pub fn requests(&self, scope: &dyn Scope, folder: &Path) -> Result<Vec<Request>, RequestError> {
         let mut requests = Vec::new();
         for (index, node) in (0_u32..).zip(&self.nodes) {
-            let failed = |error| RequestError::Capability {
-                node: node.id.clone(),
-                error,
-            };
-            for text in &node.capabilities {
-                let capability = Capability::parse(text, folder).map_err(failed)?;
-                requests.push(Request {
-                    node: index,
-                    capability,
-                });
-            }
-            for program in &node.requires {
-                let value = program
-                    .resolve(scope, &Context::default())
-                    .map_err(|error| RequestError::Resolve {
-                        node: node.id.clone(),
-                        error: Box::new(error),
-                    })?;
-                let Some(Value::String(text)) = value else {
-                    return Err(RequestError::NotText {
-                        node: node.id.clone(),
+            let own = (&node.capabilities, &node.requires, false);
+            let undoing = node.compensation.as_deref();
+            let undoing = undoing.map(|it| (&it.capabilities, &it.requires, true));
+            for (literal, dynamic, compensates) in [own].into_iter().chain(undoing) {
+                for capability in node.asks_for(literal, dynamic, scope, folder)? {
+                    requests.push(Request {
+                        node: index,
+                        capability,
+                        compensates,
                     });
-                };
-                let capability = Capability::parse(&text, folder).map_err(failed)?;
-                requests.push(Request {
-                    node: index,
-                    capability,
-                });
+                }
             }
         }
         Ok(requests)
@@ -581,10 +574,12 @@ fn format_of(parts: &PlanParts) -> u32 {
         node.is_newest()
             || node.heartbeat_timeout.is_some()
             || node.tokens.is_some()
+            || node.compensation.is_some()
             || node.join.threshold().is_some_and(cancels)
     };
     let second = !parts.bodies.is_empty() || !parts.loops.is_empty() || parts.admission.is_some();
-    match (parts.nodes.iter().any(third), second) {
+    let third = parts.nodes.iter().any(third) || parts.bodies.iter().any(|body| body.compensates);
+    match (third, second) {
         (true, _) => 3,
         (false, true) => 2,
         (false, false) => 1,
@@ -619,6 +614,36 @@ impl PlanNode {
             || each && self.parameters.resolved.contains_key("more")
     }
 
+    /// The capabilities that texts and programs of the node name.
+    fn asks_for(
+        &self,
+        literal: &[String],
+        dynamic: &[ParamProgram],
+        scope: &dyn Scope,
+        folder: &Path,
+    ) -> Result<Vec<Capability>, RequestError> {
+        let failed = |error| RequestError::Capability {
+            node: self.id.clone(),
+            error,
+        };
+        let literal = literal.iter().map(|text| Capability::parse(text, folder));
+        let mut asked = literal.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        for program in dynamic {
+            let value = program.resolve(scope, &Context::default());
+            let value = value.map_err(|error| RequestError::Resolve {
+                node: self.id.clone(),
+                error: Box::new(error),
+            })?;
+            let Some(Value::String(text)) = value else {
+                return Err(RequestError::NotText {
+                    node: self.id.clone(),
+                });
+            };
+            asked.push(Capability::parse(&text, folder).map_err(failed)?);
+        }
+        Ok(asked)
+    }
+
     /// Every expression of the node that is evaluated when it runs.
     fn programs(&self) -> Vec<&Program> {
         let own = self.when.iter().chain(&self.for_each);
@@ -627,6 +652,9 @@ impl PlanNode {
             .each_use(|found| programs.push(found.program));
         if let Some(key) = &self.idempotency_key {
             key.each_use("", &mut |found| programs.push(found.program));
+        }
+        if let Some(compensation) = &self.compensation {
+            compensation.programs(&mut programs);
         }
         programs
     }

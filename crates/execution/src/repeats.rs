@@ -39,6 +39,20 @@ pub struct Repeats {
     /// The generations of nodes that were restarted by themselves.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<NodeId, Generation>,
+    /// The generations of instances whose effect was undone, by instance, each once: it is made anew,
+    /// under a new key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<Undone>,
+}
+
+/// An instance whose effect was undone, and the generation that it has since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undone {
+    /// Which instance.
+    #[serde(rename = "on")]
+    pub instance: InstanceId,
+    /// Its generation.
+    pub generation: Generation,
 }
 
 /// One more time that a person wanted a node to do its work.
@@ -56,7 +70,28 @@ impl Repeats {
     /// The generation of an instance; `None` for the first one.
     #[must_use]
     pub fn generation(&self, instance: &InstanceId) -> Option<&Generation> {
-        self.generation_of(&instance.node)
+        match self.place(instance) {
+            Ok(place) => Some(&self.undone[place].generation),
+            Err(_) => self.generation_of(&instance.node),
+        }
+    }
+
+    /// From now on the instance has this generation.
+    pub(crate) fn undo(&mut self, instance: InstanceId, generation: Generation) {
+        match self.place(&instance) {
+            Ok(place) => self.undone[place].generation = generation,
+            Err(place) => {
+                let undone = Undone {
+                    instance,
+                    generation,
+                };
+                self.undone.insert(place, undone);
+            }
+        }
+    }
+
+    fn place(&self, instance: &InstanceId) -> Result<usize, usize> {
+        self.undone.binary_search_by(|it| it.instance.cmp(instance))
     }
 
     pub(crate) fn generation_of(&self, node: &NodeId) -> Option<&Generation> {

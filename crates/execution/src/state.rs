@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Activation, Approval, ExecutionPlan, Failure, Given, InstanceId, InstanceStatus, NamedSignal,
-    ParkReason, Started, Status,
+    Activation, Approval, Compensations, ExecutionPlan, Failure, Given, InstanceId, InstanceStatus,
+    NamedSignal, ParkReason, Started, Status,
     activation::{error_value, there},
 };
 pub use frame::{At, Key};
@@ -32,6 +32,9 @@ pub struct ExecutionState {
     /// Signals that no instance has taken, in the order in which they came.
     #[serde(default)]
     signals: VecDeque<NamedSignal>,
+    /// What has to be undone if it does not complete, and what was.
+    #[serde(default, skip_serializing_if = "Compensations::is_empty")]
+    compensations: Compensations,
     end: Option<End>,
 }
 
@@ -49,6 +52,14 @@ pub enum Ending {
     Stop(Arc<Value>),
     /// `flow.cancel` of the execution was reached.
     Quit(String),
+}
+
+impl Ending {
+    /// Whether effects are undone before it.
+    #[must_use]
+    pub fn compensates(&self) -> bool {
+        !matches!(self, Self::Stop(_))
+    }
 }
 
 /// How an execution ended.
@@ -145,6 +156,21 @@ impl ExecutionState {
     #[must_use]
     pub fn signal(&self, name: &str) -> Option<&NamedSignal> {
         self.signals.iter().find(|signal| signal.name == name)
+    }
+
+    /// What has to be undone if it does not complete, and what was undone.
+    #[must_use]
+    pub fn compensations(&self) -> &Compensations {
+        &self.compensations
+    }
+
+    /// Whether it is about to end, and effects are being undone.
+    #[must_use]
+    pub fn is_compensating(&self) -> bool {
+        let undoes = self.ending.as_ref().is_some_and(Ending::compensates);
+        let (open, settled) = (self.compensations.open(), self.compensations.settled());
+        let begun = open.last().is_some_and(|newest| newest.has_begun());
+        undoes && !open.is_empty() && (begun || settled.iter().any(|it| !it.early))
     }
 
     /// The status in which it ended.

@@ -21,7 +21,7 @@ use proptest::prelude::*;
 use rig::{
     Rig,
     case::{Case, cases, settings},
-    execution, plan,
+    execution, id, plan,
     script::{fact, take},
     world::{Act, World},
 };
@@ -293,6 +293,7 @@ fn check(text: &str, script: &str, from: Option<&str>, expected: &str) -> Rig {
         Rest::Parked { .. } => "parked",
         Rest::Waiting { .. } => "waiting",
         Rest::Paused { .. } => "paused",
+        Rest::Compensating { .. } => "compensating",
         Rest::Ended(_) => "ended",
     };
     let shown = format!("{} | {} = {rest}", shown.join(", "), after.join(", "));
@@ -434,6 +435,126 @@ fn waits_pauses_and_people_are_left_behind() {
 }
 
 #[test]
+fn what_was_undone_runs_again_with_all_that_follows_from_it() {
+    // `x` stands beside it and is kept; `b` follows from what was undone, and runs again.
+    let new = check(
+        "a -> b -> c, x; a: write, undo write",
+        "begin, a start, x ok, a ok, b ok, c fail, a start, a undone",
+        None,
+        "x ok/1 |  = busy",
+    );
+    let old = |text: &str| id(text).idempotency_key(&TenantId::local(), execution(), 0);
+    assert_ne!(new.machine.idempotency_key(&id("a")), old("a"));
+    assert_eq!(new.machine.idempotency_key(&id("b")), old("b"));
+    let undoing = id("a").compensation_key(&TenantId::local(), execution(), 0);
+    assert_ne!(new.machine.compensation_key(&id("a")), undoing);
+    assert_eq!(new.machine.ready_at(&id("a")), new.now);
+}
+
+#[test]
+fn what_was_given_up_is_kept_and_no_longer_this_ones_to_undo() {
+    check(
+        "a -> b; a: undo write",
+        "begin, a ok, b fail, a start, a undo fail, unpark a failed",
+        None,
+        "a ok/1 |  = busy",
+    );
+}
+
+#[test]
+fn what_a_completed_execution_did_is_not_undone_by_its_restart() {
+    let mut new = check(
+        "a -> b; a: undo write",
+        "begin, a ok, b ok, output",
+        Some("b"),
+        "a ok/1 |  = busy",
+    );
+    take(&mut new, "b fail");
+    assert_eq!(new.machine.rest(), Rest::Ended(Status::Failed));
+}
+
+#[test]
+fn a_restart_behind_what_was_undone_makes_that_anew_too() {
+    let new = check(
+        "a -> b -> c; a: undo write",
+        "begin, a ok, b ok, c fail, a start, a undone",
+        Some("c"),
+        " |  = busy",
+    );
+    let keys = ["a", "b", "c"].map(|node| {
+        let old = id(node).idempotency_key(&TenantId::local(), execution(), 0);
+        new.machine.idempotency_key(&id(node)) == old
+    });
+    assert_eq!(keys, [false, true, false]);
+}
+
+#[test]
+fn a_second_retry_raises_what_was_undone_twice() {
+    let mut once = check(
+        "a -> b; a: undo write",
+        "begin, a ok, b fail, a start, a undone",
+        None,
+        " |  = busy",
+    );
+    for step in ["a ok", "b fail", "a start", "a undone"] {
+        take(&mut once, step);
+    }
+    let twice = again(&once, Again::Retry, later(2)).unwrap();
+    let started = twice.machine.state().started().unwrap();
+    let undone = &started.repeats.as_ref().unwrap().undone;
+    assert_eq!(undone.len(), 1);
+    assert_eq!(
+        (undone[0].generation.number, undone[0].generation.since),
+        (2, later(2))
+    );
+    let all = again(&once, Again::Restart { from: None }, later(3)).unwrap();
+    let started = all.machine.state().started().unwrap();
+    let repeats = started.repeats.as_ref().unwrap();
+    assert_eq!((repeats.undone.len(), repeats.all.unwrap().number), (0, 2));
+}
+
+#[test]
+fn a_body_with_an_undone_effect_begins_again() {
+    check(
+        "p -> z; p both { a -> b }; a: undo write; b: once",
+        "begin, p in, p/a ok, p/b start, p/b fail, p fail, p/a start, p/a undone",
+        None,
+        " |  = busy",
+    );
+    // It ended well and acted at most once, behind what was undone.
+    let mut old = Rig::new(plan("p -> z; p both { a -> b }; a: undo write; b: once"));
+    let script = "begin, p in, p/a ok, p/b start, p/b ok, p collect, z fail, p/a start, p/a undone";
+    for step in script.split(", ") {
+        take(&mut old, step);
+    }
+    let refused = again(&old, Again::Retry, later(1)).map(|_| ()).unwrap_err();
+    assert!(
+        matches!(refused, AgainError::ActedInBody { .. }),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_body_that_was_undone_before_its_handler_ran_stays_as_it_is() {
+    check(
+        "t -> z; t try { a -> b | h }; a: undo write; t: unwinds",
+        "begin, t in, t/a ok, t/b fail, t/a start, t/a undo fail, unpark t/a ok, t caught by h, t/h ok, t collect, z fail",
+        None,
+        "t in, t/a ok/1, t/a undoable, t/b failed/1, t/a undo/1, t/a undo failed/1, t/a unparked ok, t calls h, t/h ok/1, t out, t done |  = busy",
+    );
+}
+
+#[test]
+fn a_signal_that_was_taken_behind_the_undone_is_there_again() {
+    check(
+        "a -> w -> z; a: undo write; w: wait",
+        "begin, a ok, w awaits paid, signal paid 1, w took, z fail, a start, a undone",
+        None,
+        "paid1 came |  = busy",
+    );
+}
+
+#[test]
 fn two_restarts_of_one_execution_have_keys_of_their_own() {
     let mut old = Rig::new(plan("a -> b"));
     for step in ["begin", "a ok", "b fail"] {
@@ -442,7 +563,7 @@ fn two_restarts_of_one_execution_have_keys_of_their_own() {
     let from = |node: &str| Again::Restart {
         from: Some(node.parse().unwrap()),
     };
-    let key = |rig: &Rig, node: &str| rig.machine.idempotency_key(&rig::id(node));
+    let key = |rig: &Rig, node: &str| rig.machine.idempotency_key(&id(node));
     let one = again(&old, from("b"), later(1)).unwrap();
     let two = again(&old, from("b"), later(2)).unwrap();
     let whole = again(&old, Again::Restart { from: None }, later(3)).unwrap();
@@ -466,7 +587,7 @@ fn two_restarts_of_one_execution_have_keys_of_their_own() {
             .repeats
             .as_ref()
             .unwrap()
-            .generation(&rig::id("b"))
+            .generation(&id("b"))
             .unwrap()
             .number
     };
@@ -483,7 +604,7 @@ fn a_restarted_node_is_ready_now_and_a_retried_one_when_it_was() {
     take(&mut old, "@700");
     take(&mut old, "a ok");
     take(&mut old, "b fail");
-    let ready = |rig: &Rig, node: &str| rig.machine.ready_at(&rig::id(node)).as_millis();
+    let ready = |rig: &Rig, node: &str| rig.machine.ready_at(&id(node)).as_millis();
     let retried = again(&old, Again::Retry, later(1)).unwrap();
     assert_eq!((ready(&retried, "a"), ready(&retried, "b")), (0, 700));
     let from = Some("b".parse().unwrap());

@@ -3,13 +3,13 @@
 
 mod rig;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use nebula_action::{ActionKind, ControlKind, EffectClass};
 use nebula_core::NodeId;
 use nebula_execution::{
-    ExecutionPlan, InstanceId, PlanBody, PlanConnection, PlanHandler, PlanNode, PlanOutput, Status,
-    Taken, UnparkDecision,
+    ExecutionPlan, Fact, InstanceId, PlanBody, PlanConnection, PlanHandler, PlanNode, PlanOutput,
+    Status, Taken, UnparkDecision,
 };
 use nebula_workflow::{ItemsRest, OnError, OnIndeterminate};
 use proptest::prelude::*;
@@ -255,6 +255,7 @@ impl Tree {
                 count: *count as u32,
                 handlers: handlers.collect(),
                 output: ends(main.into_iter().map(place).collect()),
+                compensates: false,
             }
         });
         let bodies = bodies.collect();
@@ -359,6 +360,46 @@ proptest! {
     ) {
         let world = tree.world().with_pauses(true).with_crashes(crashes);
         prop_assert!(world.with_signals(signals).run().is_terminal());
+    }
+
+    #[test]
+    fn effects_in_bodies_are_undone_unless_it_completes(
+        tree in trees(),
+        pick in any::<u64>(),
+        how in 0..3_u8,
+        crashes in any::<bool>(),
+    ) {
+        let decision = match how {
+            0 => UnparkDecision::Retry,
+            1 => UnparkDecision::Failed,
+            _ => UnparkDecision::Succeeded(Arc::new(Value::Null)),
+        };
+        let plan = rig::undoable(&tree.plan(), pick);
+        let mut world = World::new(plan, &tree, tree.seed).with_crashes(crashes).deciding(decision);
+        let status = world.run();
+        let open = world.rig.machine.state().compensations();
+        prop_assert!(open.open().is_empty());
+        let (mut effects, mut stuck) = (BTreeSet::new(), BTreeSet::new());
+        for entry in &world.rig.journal {
+            match &entry.fact {
+                Fact::CompensationRegistered { instance, .. } => {
+                    prop_assert!(effects.insert(instance.clone()));
+                }
+                Fact::CompensationSucceeded { instance, .. } => {
+                    prop_assert!(effects.remove(instance), "{instance} is undone once");
+                }
+                Fact::CompensationFailed { instance, retry_at: None, .. } => {
+                    stuck.insert(instance.clone());
+                }
+                Fact::Unparked { instance: Some(instance), decision, .. } => {
+                    if stuck.remove(instance) && *decision != UnparkDecision::Retry {
+                        effects.remove(instance);
+                    }
+                }
+                _ => {}
+            }
+        }
+        prop_assert!(status == Status::Completed || effects.is_empty());
     }
 
     #[test]

@@ -7,10 +7,10 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use nebula_action::{ActionError, Capability, ErrorClass, Grants};
 use nebula_core::{Digest, ExecutionId, NodeId, TenantId, Timestamp};
 use nebula_execution::{
-    Again, Choice, CodecError, EndReason, Entry, ExecutionPlan, Fact, Failure, Generation,
-    ItemOutcome, JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason, PlanError,
-    Question, Refusal, Repeats, Signal, SignalError, SnapshotError, Started, Taken, UnparkDecision,
-    Vote, decode, encode, is_storable, nests_within,
+    Again, Choice, CodecError, CompensationInput, EndReason, Entry, ExecutionPlan, Fact, Failure,
+    Generation, ItemOutcome, JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason,
+    PlanError, Question, Refusal, Repeats, Signal, SignalError, SnapshotError, Started, Taken,
+    UnparkDecision, Vote, decode, encode, is_storable, nests_within,
 };
 use proptest::prelude::*;
 use rig::{execution, id};
@@ -23,6 +23,7 @@ const SNAPSHOT_V3: &[u8] = include_bytes!("fixtures/snapshot-v3.json");
 const SNAPSHOT_V2: &[u8] = include_bytes!("fixtures/snapshot-v2.json");
 const SNAPSHOT_V4: &[u8] = include_bytes!("fixtures/snapshot-v4.json");
 const SNAPSHOT_V5: &[u8] = include_bytes!("fixtures/snapshot-v5.json");
+const SNAPSHOT_V5_UNDO: &[u8] = include_bytes!("fixtures/snapshot-v5-undo.json");
 const SNAPSHOT_V5_BODIES: &[u8] = include_bytes!("fixtures/snapshot-v5-bodies.json");
 const SNAPSHOT_V1: &[u8] = include_bytes!("fixtures/snapshot-v1.json");
 
@@ -358,6 +359,44 @@ fn entries() -> Vec<Entry> {
         Fact::ItemsAbsorbed {
             instance: id("votes"),
         },
+        Fact::CompensationRegistered {
+            instance: id("pay"),
+            input: CompensationInput::Parameters(Arc::new(json!({ "charge": 7 }))),
+        },
+        Fact::CompensationRegistered {
+            instance: id("orders[3]/book"),
+            input: CompensationInput::Error(error(ErrorClass::Fatal)),
+        },
+        Fact::CompensationStarted {
+            instance: id("pay"),
+            attempt: 1,
+            key: "ffeeddccbbaa99887766554433221100".to_owned(),
+            input: Digest::of(b"undo"),
+            deadline: at(1_773_480_423_589),
+        },
+        Fact::CompensationFailed {
+            instance: id("pay"),
+            attempt: 1,
+            error: error(ErrorClass::Timeout),
+            retry_at: Some(at(1_773_480_500_000)),
+            counts: false,
+        },
+        Fact::CompensationFailed {
+            instance: id("pay"),
+            attempt: 2,
+            error: error(ErrorClass::Fatal),
+            retry_at: None,
+            counts: true,
+        },
+        Fact::CompensationSucceeded {
+            instance: id("pay"),
+            attempt: 3,
+            output: Arc::new(json!({ "refund": 9 })),
+            micros: 41,
+        },
+        Fact::Parked {
+            reason: ParkReason::Compensation(vec![id("orders[3]/book")]),
+        },
     ];
     let time = |seq: i64| at(1_773_480_413_589 + seq);
     (0..)
@@ -402,6 +441,7 @@ fn repetitions() -> Vec<Vec<Entry>> {
             nodes: nodes
                 .map(|(node, number)| (node.parse().unwrap(), generation(number)))
                 .collect(),
+            undone: Vec::new(),
         };
         let mut started = started.clone();
         started.repeats = Some(repeats);
@@ -450,7 +490,7 @@ fn the_fixture_holds_every_fact() {
         })
         .collect();
     // `Fact` cannot list its variants; whoever adds one raises this number and the fixture.
-    assert_eq!(names.len(), 41, "{names:?}");
+    assert_eq!(names.len(), 45, "{names:?}");
 }
 
 #[test]
@@ -499,6 +539,10 @@ fn a_plan_has_the_version_that_its_readers_must_know() {
         (format("a; a: items"), format("a; a: items, weighs")),
         (1, 3)
     );
+    assert_eq!(format("a -> b; a: undo write"), 3);
+    let undone = rig::plan("a -> b; a: undo once, undoasks");
+    assert_eq!(ExecutionPlan::decode(&undone.encode().0).unwrap(), *undone);
+    assert_eq!(format("t; t try { a }; t: unwinds"), 3);
 }
 
 #[test]
@@ -554,15 +598,21 @@ fn a_snapshot_of_version_4_is_read_for_ever() {
 #[test]
 fn a_snapshot_of_version_5_has_what_is_open() {
     let plan = rig::plan("a -> p -> z; p both { b -> e }; e each { c }");
-    let machine = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V5_BODIES).unwrap();
+    let machine =
+        Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V5_BODIES).unwrap();
     let (state, plan) = (machine.state(), machine.plan());
     let open = state.all().filter(|(_, it)| !it.has_ended());
     let ids: Vec<_> = open
         .map(|(at, _)| state.instance(plan, at.whole()).to_string())
         .collect();
     assert_eq!(ids, ["p", "p/e", "p/e[0]/c", "p/e[1]/c"]);
-    let same =
-        Machine::restore(plan.clone(), TenantId::local(), execution(), SNAPSHOT_V5_BODIES).unwrap();
+    let same = Machine::restore(
+        plan.clone(),
+        TenantId::local(),
+        execution(),
+        SNAPSHOT_V5_BODIES,
+    )
+    .unwrap();
     assert_eq!(state, same.state());
 }
 
@@ -586,6 +636,28 @@ fn this_build_writes_approvals_into_snapshots_of_version_5() {
     let plan = rig.plan.clone();
     let machine = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V5).unwrap();
     assert_eq!(machine.state(), rig.machine.state());
+}
+
+#[test]
+fn this_build_writes_what_has_to_be_undone_into_snapshots_of_version_5() {
+    let plan = rig::plan("a -> b -> c -> d; a: undo write; b: undo write; c: undo once");
+    let machine = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V5_UNDO).unwrap();
+    let known = machine.state().compensations();
+    let open: Vec<_> = known
+        .open()
+        .iter()
+        .map(|it| it.instance.to_string())
+        .collect();
+    let given_up: Vec<_> = known.settled().iter().map(|it| it.given_up).collect();
+    assert_eq!(
+        (open, given_up),
+        (vec!["a".to_owned(), "b".to_owned()], vec![true])
+    );
+    assert_eq!(known.open()[1].due, Some(Timestamp::from_millis(100)));
+    assert!(machine.state().is_compensating());
+    let written: Value = serde_json::from_slice(&machine.snapshot()).unwrap();
+    let fixture: Value = serde_json::from_slice(SNAPSHOT_V5_UNDO).unwrap();
+    assert_eq!(written, fixture);
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn run(plan: ExecutionPlan, items: u32) -> usize {
                     port,
                     lineage: None,
                     taken,
+                    undo: None,
                 };
                 Event::Finished {
                     instance,

@@ -17,6 +17,8 @@ struct Flow {
     happen: &'static [&'static str],
     /// Labels of effects that happen at most once.
     once: &'static [&'static str],
+    /// Labels of effects that begin one after the other, in this order.
+    in_order: &'static [&'static str],
     /// Nodes that run when the execution ends: cancelled, or failed if their worker was lost then.
     cut_off: &'static [&'static str],
 }
@@ -59,6 +61,7 @@ output: "{{ $nodes.end.result }}"
         "item 1", "item 2", "item 3", "bill", "flaky", "GONE", "part 10", "part 20",
     ],
     once: &["lost"],
+    in_order: &[],
     cut_off: &[],
 };
 
@@ -114,6 +117,7 @@ output: "{{ $nodes.met.result.label }}"
         "plus", "met plus", "one", "absorbs", "blocks", "every p", "every q",
     ],
     once: &[],
+    in_order: &[],
     cut_off: &[],
 };
 
@@ -137,6 +141,7 @@ connections:
     failing: &[],
     happen: &["bill", "hangs"],
     once: &[],
+    in_order: &[],
     cut_off: &["hangs"],
 };
 
@@ -194,6 +199,7 @@ output: "{{ $nodes.end.result }}"
         "ask 2 1", "mend", "note",
     ],
     once: &["pay"],
+    in_order: &[],
     cut_off: &[],
 };
 
@@ -221,6 +227,59 @@ output: "{{ $nodes.end.result.label }}"
     failing: &[],
     happen: &["bill 1", "bill 2", "bill 3", "ask 1", "ask 3", "end 3"],
     once: &[],
+    in_order: &[],
+    cut_off: &[],
+};
+
+/// Effects that are undone when the last node fails: of the top level, of bodies that are closed, of
+/// one that is undone before its failure is handled; and one that is not undone at once.
+const UNDOES: Flow = Flow {
+    yaml: r#"
+nodes:
+  - { id: book, action: test.keyed, parameters: { label: book }, compensate: { action: test.keyed, parameters: { label: "undo {{ $json.label }}" } } }
+  - id: orders
+    action: flow.for_each
+    concurrency: 1
+    parameters: { items: [1, 2] }
+    body: { nodes: [{ id: bill, action: test.idempotent, parameters: { label: "bill {{ $item }}" }, compensate: { action: test.idempotent, parameters: { label: "undo bill {{ $item }}" }, retry: { max_attempts: 3, initial: 4s } } }] }
+  - id: attempt
+    action: flow.try
+    parameters: { compensate: true, catch: { mend: "true" } }
+    body:
+      nodes:
+        - { id: hold, action: test.keyed, parameters: { label: hold }, compensate: { action: test.keyed, parameters: { label: undo hold } } }
+        - { id: gone, action: flow.fail, parameters: { message: gone, code: GONE } }
+        - { id: mend, action: test.keyed, parameters: { label: mend }, compensate: { action: test.keyed, parameters: { label: undo mend } } }
+  - { id: w, action: flow.wait, parameters: { for: 20s } }
+  - { id: end, action: flow.fail, parameters: { message: no, code: "NO" } }
+"#,
+    gives: r#"failed null | book:compensated orders:succeeded attempt:succeeded w:succeeded end:failed"#,
+    failing: &[("undo bill 2", 1)],
+    happen: &[
+        "book",
+        "bill 1",
+        "bill 2",
+        "hold",
+        "undo hold",
+        "mend",
+        "undo mend",
+        "undo bill 2",
+        "undo bill 1",
+        "undo book",
+    ],
+    once: &[],
+    in_order: &[
+        "book",
+        "bill 1",
+        "bill 2",
+        "hold",
+        "undo hold",
+        "mend",
+        "undo mend",
+        "undo bill 2",
+        "undo bill 1",
+        "undo book",
+    ],
     cut_off: &[],
 };
 
@@ -246,6 +305,7 @@ output: "{{ $nodes.billed.result.label }}"
     failing: &[],
     happen: &["bill", "pack 1", "pack 2", "end"],
     once: &[],
+    in_order: &[],
     cut_off: &[],
 };
 
@@ -286,6 +346,7 @@ output: "{{ $nodes.end.result.label }}"
     ],
     once: &[],
     cut_off: &[],
+    in_order: &[],
 };
 
 /// Nodes that are given up: before they begin, while they wait, while they act outside, with their
@@ -329,6 +390,7 @@ output: "{{ $nodes.end.result.label }}"
     happen: &["bill", "hangs", "list 1", "list 2", "paid", "end"],
     once: &[],
     cut_off: &[],
+    in_order: &[],
 };
 
 /// Lists that are complete early, whose rest is cancelled or runs on, whose errors are collected,
@@ -376,6 +438,7 @@ output: "{{ $nodes.end.result }}"
     ],
     once: &[],
     cut_off: &[],
+    in_order: &[],
 };
 
 impl Flow {
@@ -446,6 +509,11 @@ impl Flow {
         for label in self.once {
             assert!(world.ledger.keys(label).len() <= 1, "`{label}` twice");
         }
+        if !self.in_order.is_empty() {
+            let mut labels = world.ledger.labels();
+            labels.dedup();
+            assert_eq!(labels, self.in_order, "death at {death:?}");
+        }
         assert!(world.ledger.keys("never").is_empty());
         // When the runs of bodies end, beside each other, depends on when the process died.
         let top = states(&report);
@@ -505,6 +573,11 @@ fn a_crash_at_any_call_tells_everything_once() {
 #[test]
 fn a_crash_at_any_call_settles_no_approval_in_another_way() {
     ASKS.check();
+}
+
+#[test]
+fn a_crash_at_any_call_undoes_every_effect_once_and_in_reverse() {
+    UNDOES.check();
 }
 
 #[test]

@@ -128,6 +128,7 @@ impl Builder<'_> {
                 output: ends(index + 1),
             });
             PlanBody {
+                compensates: self.compensates(body.owner),
                 owner: body.owner,
                 first: body.first,
                 count: body.count,

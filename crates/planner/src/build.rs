@@ -191,8 +191,9 @@ impl<'a> Builder<'a> {
                 routes: graph.routes[index as usize],
                 tokens: graph.tokens[index as usize].number(),
             };
+            let compensation = self.compensation(index, *metadata, catalog, checks);
             match metadata {
-                Some(metadata) => nodes.extend(self.node(shape, metadata, checks)),
+                Some(metadata) => nodes.extend(self.node(shape, metadata, compensation, checks)),
                 None => self.node_of_no_action(index, checks),
             }
         }

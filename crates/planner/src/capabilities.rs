@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use indexmap::IndexMap;
 use nebula_action::{Access, ActionMetadata, Capability, CapabilityRule};
 use nebula_core::ParamValue;
 use nebula_parameter::{CompileScope, ParamProgram};
-use nebula_workflow::{Diagnostic, NodeDefinition};
+use nebula_workflow::Diagnostic;
 use serde_json::Value;
 
 use crate::{codes, expressions::Place};
@@ -16,9 +17,9 @@ pub(crate) struct Wanted {
     pub(crate) dynamic: Vec<ParamProgram>,
 }
 
-/// Collects what `node` asks for; relative paths stay relative until an execution starts.
+/// Collects what an action asks for with these parameters and `requires`; relative paths stay relative until an execution starts.
 pub(crate) fn wanted(
-    node: &NodeDefinition,
+    (parameters, requires): (&IndexMap<String, ParamValue>, &[ParamValue]),
     pointer: &str,
     metadata: &ActionMetadata,
     scope: &CompileScope<'_>,
@@ -30,7 +31,7 @@ pub(crate) fn wanted(
     };
     for rule in &metadata.capabilities {
         let CapabilityRule::File { access, parameter } = rule;
-        if let Some(path) = node.parameters.get(parameter).and_then(implied_path) {
+        if let Some(path) = parameters.get(parameter).and_then(implied_path) {
             let access = match Access::from(*access) {
                 Access::Read => "read",
                 Access::Write => "write",
@@ -38,7 +39,7 @@ pub(crate) fn wanted(
             wanted.literal.push(format!("fs:{access}:{path}"));
         }
     }
-    for (i, required) in node.requires.iter().enumerate() {
+    for (i, required) in requires.iter().enumerate() {
         let pointer = format!("{pointer}/requires/{i}");
         match required {
             ParamValue::Literal(Value::String(text)) => {

@@ -34,6 +34,8 @@ pub(crate) const CANCEL: &str = "PLAN_CANCEL";
 pub(crate) const TOKENS: &str = "PLAN_TOKENS";
 pub(crate) const LIST: &str = "PLAN_LIST";
 pub(crate) const BATCHES: &str = "PLAN_BATCHES";
+pub(crate) const COMPENSATE: &str = "PLAN_COMPENSATE";
+pub(crate) const COMPENSATE_POINTLESS: &str = "PLAN_COMPENSATE_POINTLESS";
 pub(crate) const TRIGGERS: &str = "PLAN_TRIGGERS_NOT_FIRED";
 
 const CODES: &[(&str, &str)] = &[
@@ -127,6 +129,14 @@ const CODES: &[(&str, &str)] = &[
     (
         BATCHES,
         "no connection leads back to a `flow.batches`, so it would stop after its first part",
+    ),
+    (
+        COMPENSATE,
+        "`compensate` stands at a node that has no effect, or names an action that cannot undo one",
+    ),
+    (
+        COMPENSATE_POINTLESS,
+        "`compensate` undoes what changes nothing outside, or changes nothing itself",
     ),
     (
         TRIGGERS,

@@ -24,6 +24,8 @@ pub(crate) enum Place {
     Parameter { node: u32, item: bool },
     /// On a connection that leaves a node: it sees what that node gave.
     Condition(u32),
+    /// In a parameter of what undoes a node: it sees what that node saw and gave.
+    Compensation { node: u32, item: bool },
     /// The workflow's output: everything has settled.
     Output,
 }
@@ -114,7 +116,10 @@ impl Place {
             (_, Root::Loop) => Some("it is the round of a `flow.loop`, and belongs into its body"),
             (_, Root::Item | Root::Index) if inside.item => None,
             (Self::Requires, _) => Some(only_input),
-            (Self::Parameter { item: true, .. }, Root::Item | Root::Index) => None,
+            (
+                Self::Parameter { item: true, .. } | Self::Compensation { item: true, .. },
+                Root::Item | Root::Index,
+            ) => None,
             (Self::Progress(_), Root::Item | Root::Index) => {
                 Some("it is the element of one item; the item that ended last is `$json.last`")
             }
@@ -143,7 +148,7 @@ impl Reads<'_> {
             Place::Gate(node) | Place::Parameter { node, .. } | Place::Progress(node) => {
                 (node, None)
             }
-            Place::Condition(node) => (node, Some(node)),
+            Place::Condition(node) | Place::Compensation { node, .. } => (node, Some(node)),
             Place::Requires | Place::AdmissionKey | Place::Output => return,
         };
         let pointer = format!("{at}{}", found.pointer);
@@ -172,6 +177,7 @@ impl Reads<'_> {
         let (Place::Gate(node)
         | Place::Progress(node)
         | Place::Parameter { node, .. }
+        | Place::Compensation { node, .. }
         | Place::Condition(node)) = place
         else {
             return Inside::default();

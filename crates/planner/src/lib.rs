@@ -50,6 +50,7 @@ mod build;
 mod cancels;
 mod capabilities;
 mod codes;
+mod compensation;
 mod expressions;
 mod flat;
 mod graph;

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use nebula_action::{ActionKind, ActionMetadata, EffectClass};
 use nebula_core::ParamValue;
-use nebula_execution::PlanNode;
+use nebula_execution::{PlanCompensation, PlanNode};
 use nebula_expression::Program;
 use nebula_parameter::{ParamProgram, Parameters, Use, deferred_pointer};
 use nebula_workflow::{
@@ -36,6 +36,7 @@ impl Builder<'_> {
         &mut self,
         shape: Shape,
         metadata: &ActionMetadata,
+        compensation: Option<PlanCompensation>,
         checks: Checks<'_>,
     ) -> Option<PlanNode> {
         let node = self.flat.nodes[shape.index as usize];
@@ -69,7 +70,7 @@ impl Builder<'_> {
         let complete_when = self.complete_when(shape.index, checks);
         let idempotency_key = self.key(shape.index, node, checks);
         let wanted = capabilities::wanted(
-            node,
+            (&node.parameters, &node.requires),
             &pointer,
             metadata,
             checks.scope,
@@ -135,6 +136,7 @@ impl Builder<'_> {
                 node.on_error
             },
             on_indeterminate: node.on_indeterminate,
+            compensation: compensation.filter(|_| !inert).map(Box::new),
             idempotency_key,
             disabled: node.disabled,
             pin: node.pin.clone(),
@@ -299,7 +301,7 @@ impl Builder<'_> {
     }
 }
 
-fn with_defaults(
+pub(crate) fn with_defaults(
     written: &IndexMap<String, ParamValue>,
     defaults: &Value,
 ) -> IndexMap<String, ParamValue> {

@@ -407,6 +407,8 @@ fn answer(
         if let Some(body) = &mut node.body {
             answer(plan, catalog, trial, &mut body.nodes, tried);
         }
+        // Nothing is done that would have to be undone.
+        node.compensate = None;
         let Some(index) = plan.index_of(node.id.as_str()) else {
             continue;
         };

@@ -18,11 +18,6 @@ pub(crate) fn check(
         let at = |field: &str| format!("{pointer}/{field}");
         let fields = [
             (
-                node.compensate.is_some(),
-                "compensate",
-                "undo the effect in a node behind the port `error`",
-            ),
-            (
                 node.cache.is_some(),
                 "cache",
                 "leave it out: the node then runs each time",

@@ -511,6 +511,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: flow.split_tokens, parameters: { count: $input.n } }, { id: b, action: flow.split_tokens, parameters: { count: '{{ $input.n }}' } }]",
     "nodes: [{ id: a, action: data.set, complete_when: 1 }]",
     "nodes: [{ id: a, action: flow.batches }]",
+    "nodes: [{ id: a, action: flow.wait, compensate: { action: test.read } }]",
     "nodes: [{ id: a, action: flow.try, parameters: { finally: b }, body: { nodes: [{ id: c, action: data.set }] } }]",
 ];
 
@@ -610,5 +611,115 @@ fn an_admission_is_decided_by_the_input_alone() {
         &[&format!(
             "{here}: `$nodes` does not exist here: {only} (only `$input` can be read)"
         )],
+    );
+}
+
+#[test]
+fn what_cannot_undo_or_be_undone_is_pointed_out() {
+    check(
+        "nodes: [{ id: a, action: flow.wait, compensate: { action: file.write, parameters: { path: x } } }]",
+        &[
+            "PLAN_COMPENSATE /nodes/0/compensate: `flow.wait` has no effect of its own, so `a` has nothing to undo (write `compensate` at the nodes that act: in its body, or before it)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set, compensate: { action: file.write, parameters: { path: x } } }]",
+        &[
+            "PLAN_COMPENSATE_POINTLESS /nodes/0/compensate: `data.set` changes nothing outside, and what undoes `a` would run all the same (leave `compensate` out, or write it at the node that acts)",
+        ],
+    );
+    let undone_by = |compensate: &str| {
+        format!(
+            "nodes: [{{ id: a, action: file.write, parameters: {{ path: x }}, compensate: {compensate} }}]"
+        )
+    };
+    check(
+        &undone_by("{ action: flow.wait }"),
+        &[
+            "PLAN_COMPENSATE /nodes/0/compensate/action: `flow.wait` cannot undo anything: it is carried out by the engine itself (name an action that does something outside, such as `file.write`)",
+        ],
+    );
+    check(
+        &undone_by("{ action: data.filter, parameters: { condition: \"$item\" } }"),
+        &[
+            "PLAN_COMPENSATE /nodes/0/compensate/action: `data.filter` cannot undo anything: it takes expressions that it evaluates itself (name an action that does something outside, such as `file.write`)",
+            "PLAN_COMPENSATE_POINTLESS /nodes/0/compensate/action: `data.filter` changes nothing outside, so it undoes nothing (name an action that takes the effect back)",
+        ],
+    );
+    check(
+        &undone_by("{ action: test.read }"),
+        &[
+            "PLAN_COMPENSATE_POINTLESS /nodes/0/compensate/action: `test.read` changes nothing outside, so it undoes nothing (name an action that takes the effect back)",
+        ],
+    );
+    check(
+        &undone_by("{ action: file.wirte }"),
+        &[
+            "PLAN_UNKNOWN_ACTION /nodes/0/compensate/action: there is no action `file.wirte` (did you mean `file.write`?)",
+        ],
+    );
+    check(
+        &undone_by("{ action: file.write@7, credentials: { auth: key } }"),
+        &[
+            "PLAN_UNKNOWN_VERSION /nodes/0/compensate/action: there is no version of `file.write` that satisfies `file.write@7` (there is @1.0)",
+        ],
+    );
+    check(
+        &undone_by(
+            "{ action: file.write, parameters: { path: x, mode: prepend, contents: y }, credentials: { auth: key }, requires: [everything] }",
+        ),
+        &[
+            "PLAN_PARAMETER /nodes/0/compensate/parameters/mode: action `file.write`: must be one of \"overwrite\", \"append\"",
+            "PLAN_PARAMETER /nodes/0/compensate/parameters/contents: action `file.write` has no parameter `contents` (did you mean `content`?)",
+            "PLAN_CAPABILITY /nodes/0/compensate/requires/0: `everything` is no capability; write fs:read:<dir>, fs:write:<dir>, net:<host>[:port], secret:<id>, process:<program>, env:<name>, workflow:<id>, llm:<model> or blob",
+            "PLAN_CREDENTIALS /nodes/0/compensate/credentials: credentials cannot be resolved by this version (leave them out; a secret in a parameter would stand in the journal)",
+        ],
+    );
+}
+
+#[test]
+fn a_compensation_reads_what_its_node_saw_and_gave() {
+    let undone_by = |path: &str| {
+        format!(
+            "nodes: [{{ id: b, action: data.set }}, {{ id: a, action: file.write, for_each: $json, parameters: {{ path: x }}, compensate: {{ action: file.write, parameters: {{ path: \"{{{{ {path} }}}}\" }} }} }}, {{ id: c, action: data.set }}]"
+        )
+    };
+    for good in [
+        "$json.path",
+        "$nodes.a.result.path",
+        "$item",
+        "$index",
+        "$nodes.b.result.x",
+        "$input.x",
+    ] {
+        check(&undone_by(good), &[]);
+    }
+    check(
+        &undone_by("$nodes.c.result.x"),
+        &[
+            "PLAN_NOT_UPSTREAM /nodes/1/compensate/parameters/path: node `a` reads `c`, which does not run before it (connect `c` to `a`, directly or through other nodes)",
+        ],
+    );
+    check(
+        &undone_by("$loop.index"),
+        &[
+            "PLAN_ROOT_NOT_HERE /nodes/1/compensate/parameters/path: `$loop` does not exist here: it is the round of a `flow.loop`, and belongs into its body",
+        ],
+    );
+    check(
+        &undone_by("$nodes.d.result.x"),
+        &[
+            "NAME_UNKNOWN_NODE /nodes/1/compensate/parameters/path: there is no node `d` (did you mean `b`?)",
+        ],
+    );
+}
+
+#[test]
+fn whether_a_body_is_undone_is_settled_before() {
+    check(
+        "nodes: [{ id: t, action: flow.try, parameters: { compensate: \"{{ $input.x }}\" }, body: { nodes: [{ id: a, action: data.set }] } }]",
+        &[
+            "PLAN_PARAMETER /nodes/0/parameters/compensate: `compensate` is settled when the plan is made: it cannot be computed (write `true` or `false`)",
+        ],
     );
 }

@@ -204,3 +204,52 @@ limits: { concurrency: 8, timeout: 1h }
 "#;
     insta::assert_json_snapshot!(plan_of(yaml));
 }
+
+#[test]
+fn a_compensation_has_what_its_action_and_the_defaults_say() {
+    let undone = |node: &nebula_execution::PlanNode| match node.compensation.as_deref() {
+        None => "stays".to_owned(),
+        Some(it) => format!(
+            "{}@{} {} {} {}s {} {:?}",
+            it.action,
+            it.version,
+            it.effect.as_str(),
+            it.retry.max_attempts,
+            it.timeout.as_secs(),
+            it.reconciles,
+            it.capabilities
+        ),
+    };
+    let yaml = r#"nodes:
+  - { id: a, action: file.write, parameters: { path: x }, compensate: { action: file.write, parameters: { path: y } } }
+  - { id: b, action: file.write, parameters: { path: x }, compensate: { action: file.write@1, parameters: { path: y, mode: append }, requires: ["fs:read:z"], retry: { max_attempts: 7 }, timeout: 3s } }
+  - { id: c, action: file.write, parameters: { path: x }, pin: 1, compensate: { action: file.write, parameters: { path: y } } }
+  - { id: d, action: file.write, parameters: { path: x }, disabled: true, compensate: { action: file.write, parameters: { path: y } } }
+"#;
+    check(
+        yaml,
+        undone,
+        r#"a file.write@1.0 idempotent 3 20s true ["fs:write:y"], b file.write@1.0 at_most_once 7 3s true ["fs:write:y", "fs:read:z"], c stays, d stays"#,
+    );
+    let plan = plan_of(yaml);
+    assert_eq!(plan.format, 3);
+    let of_a: Vec<_> = plan.nodes[0].capabilities.iter().collect();
+    assert_eq!(
+        of_a,
+        ["fs:write:x"],
+        "what undoes it is granted to that alone"
+    );
+}
+
+#[test]
+fn a_try_says_whether_its_body_is_undone() {
+    let compensates = |parameters: &str| {
+        let yaml = format!(
+            "nodes: [{{ id: t, action: flow.try, parameters: {parameters}, body: {{ nodes: [{{ id: a, action: data.set }}] }} }}]"
+        );
+        plan_of(&yaml).bodies[0].compensates
+    };
+    assert!(compensates("{ compensate: true }"));
+    assert!(!compensates("{ compensate: false }"));
+    assert!(!compensates("{}"));
+}

@@ -275,3 +275,25 @@ fn a_loop_runs_whole_before_what_follows_it_and_a_part_of_it_once() {
     assert_eq!(until("z"), "a b c z | a->b b->c c->a b->z");
     assert_eq!(until("b"), "a b | a->b");
 }
+
+#[test]
+fn a_dry_run_undoes_nothing() {
+    let yaml = r#"nodes:
+  - { id: a, action: data.set, compensate: { action: file.write, parameters: { path: x } } }
+  - { id: p, action: flow.parallel, body: { nodes: [{ id: b, action: file.write, parameters: { path: x }, compensate: { action: file.write, parameters: { path: y } } }] } }
+"#;
+    let dry = Trial {
+        dry_run: true,
+        ..Trial::default()
+    };
+    let tried = tried(yaml, &dry).unwrap();
+    let nodes = &tried.definition.nodes;
+    assert!(nodes[0].compensate.is_none());
+    assert!(
+        nodes[1].body.as_ref().unwrap().nodes[0]
+            .compensate
+            .is_none()
+    );
+    let wet = self::tried(yaml, &Trial::default()).unwrap();
+    assert!(wet.definition.nodes[0].compensate.is_some());
+}

@@ -176,6 +176,9 @@ impl Drive {
 
     /// Asks the action what became of an attempt that an earlier holder lost.
     pub(crate) fn reconcile(&mut self, instance: InstanceId, attempt: u32) {
+        if self.machine.compensates(&instance) {
+            return self.reconcile_compensation(instance, attempt);
+        }
         let plan = self.machine.plan().clone();
         let index = node_of(&plan, &instance);
         let node = plan.node(index);

@@ -28,9 +28,13 @@ impl Drive {
         // What a person has unparked or unpaused is no longer held while it runs on.
         let state = self.machine.state();
         let held = state.parked().is_some() || state.is_paused();
-        if self.status != Status::Running && !held {
-            step.to = Some(Status::Running);
-            self.status = Status::Running;
+        let stands = match state.is_compensating() {
+            true => Status::Compensating,
+            false => Status::Running,
+        };
+        if self.status != stands && !held {
+            step.to = Some(stands);
+            self.status = stands;
         }
         let through = self.next_seq + step.entries.len() as u64 - 1;
         if self.is_snapshot_due(through) {

@@ -277,13 +277,14 @@ impl Drive {
             Rest::Parked { due } => (Status::Parked, due),
             Rest::Paused { due } => (Status::Paused, due),
             Rest::Waiting { due } => (Status::Waiting, due),
+            Rest::Compensating { due } => (Status::Compensating, due),
         };
         if self.is_acting() {
             return Ok(None);
         }
         if let Some(due) = due
             && due.since(now) <= self.shared.config.wait_in_memory
-            && to == Status::Waiting
+            && matches!(to, Status::Waiting | Status::Compensating)
         {
             if !self.pending.is_empty() || self.marked {
                 self.commit().await?;
@@ -381,6 +382,13 @@ impl Drive {
             Command::Take { instance } => self.take(instance),
             Command::Expire { instance } => self.expire(instance),
             Command::Settle { instance } => self.settle(instance),
+            Command::Compensate { instance, attempt } => {
+                if self.machine.state().is_paused() {
+                    self.tell(Event::Withheld { instance });
+                } else {
+                    self.compensate(instance, attempt);
+                }
+            }
             Command::Reconcile { instance, attempt } => self.reconcile(instance, attempt),
             Command::Abort { instance } => {
                 if let Some(token) = self.running.get(&instance) {

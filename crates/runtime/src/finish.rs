@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use nebula_action::{ActionError, ActionResult, ErrorClass, PORT_MAIN, Reconciled};
-use nebula_execution::{Event, InstanceId, MAX_VALUE_DEPTH, Outcome, Taken, is_storable};
+use nebula_execution::{
+    CompensationInput, Event, InstanceId, MAX_VALUE_DEPTH, Outcome, Taken, is_storable,
+};
 use serde_json::Value;
 
 use crate::{
@@ -32,6 +34,9 @@ impl Drive {
             end,
         } = finished;
         self.running.remove(&instance);
+        if self.machine.compensates(&instance) {
+            return self.compensation_finished(instance, end, micros);
+        }
         match end {
             End::Result(Ok(result)) => {
                 let port = result.port.unwrap_or_else(|| PORT_MAIN.to_owned());
@@ -73,15 +78,13 @@ impl Drive {
         lineage: Option<Vec<u32>>,
         micros: u64,
     ) {
+        let undo = self.undo_of(&instance, &output, port);
         if !is_storable(&output) {
             let message = format!(
                 "the result is nested deeper than {MAX_VALUE_DEPTH}, which no journal can hold"
             );
-            return self.failed_with(
-                instance,
-                ActionError::limit("OUTPUT_TOO_DEEP", message),
-                micros,
-            );
+            let error = ActionError::limit("OUTPUT_TOO_DEEP", message);
+            return self.failed_behind(instance, error, (undo, micros));
         }
         let clock = &self.shared.ports.clock;
         let taken = evaluate::taken(&self.machine, &instance, port, clock, |scope| {
@@ -94,6 +97,7 @@ impl Drive {
                     port: port.into(),
                     lineage,
                     taken,
+                    undo,
                 };
                 self.tell(Event::Finished {
                     instance,
@@ -101,15 +105,25 @@ impl Drive {
                     micros,
                 });
             }
-            Err(error) => self.failed_with(instance, error, micros),
+            // The effect is there: what failed came after it.
+            Err(error) => self.failed_behind(instance, error, (undo, micros)),
         }
     }
 
     pub(crate) fn failed_with(&mut self, instance: InstanceId, error: ActionError, micros: u64) {
+        self.failed_behind(instance, error, (None, micros));
+    }
+
+    fn failed_behind(
+        &mut self,
+        instance: InstanceId,
+        error: ActionError,
+        (undo, micros): (Option<CompensationInput>, u64),
+    ) {
         let (error, taken) = self.taken_on_failure(&instance, error);
         self.tell(Event::Finished {
             instance,
-            outcome: Outcome::Failed { error, taken },
+            outcome: Outcome::Failed { error, taken, undo },
             micros,
         });
     }

@@ -1,6 +1,6 @@
 //! When what was decided has to be committed.
 
-use nebula_execution::{Fact, ItemOutcome};
+use nebula_execution::{CompensationInput, Fact, ItemOutcome};
 use serde_json::Value;
 
 use crate::drive::Drive;
@@ -29,7 +29,13 @@ impl Drive {
 /// About how many bytes the results in a fact have; what else is in it is small.
 pub(crate) fn weight(fact: &Fact) -> usize {
     match fact {
-        Fact::AttemptSucceeded { output, .. } => value_weight(output),
+        Fact::AttemptSucceeded { output, .. } | Fact::CompensationSucceeded { output, .. } => {
+            value_weight(output)
+        }
+        Fact::CompensationRegistered {
+            input: CompensationInput::Parameters(input),
+            ..
+        } => value_weight(input),
         Fact::SignalReceived(signal) | Fact::SignalSent { signal, .. } => {
             value_weight(&signal.payload)
         }

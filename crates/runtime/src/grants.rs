@@ -10,7 +10,14 @@ use nebula_execution::{EvaluationScope, ExecutionPlan, ExecutionState};
 pub(crate) struct NodeGrants {
     pub(crate) folder: Arc<Path>,
     /// By dense index of the node.
-    by_node: Result<Vec<Grants>, String>,
+    by_node: Result<Vec<Narrowed>, String>,
+}
+
+/// What a node may touch, and what undoing its effect may.
+#[derive(Debug, Clone, Default)]
+struct Narrowed {
+    own: Grants,
+    compensation: Grants,
 }
 
 impl NodeGrants {
@@ -23,10 +30,12 @@ impl NodeGrants {
             };
         };
         let folder: Arc<Path> = Arc::from(started.folder.as_deref().unwrap_or(Path::new("/")));
-        let asks = plan
-            .nodes
-            .iter()
-            .any(|node| !node.capabilities.is_empty() || !node.requires.is_empty());
+        let asks = plan.nodes.iter().any(|node| {
+            let undoing = node.compensation.as_deref();
+            !node.capabilities.is_empty()
+                || !node.requires.is_empty()
+                || undoing.is_some_and(|it| !it.capabilities.is_empty() || !it.requires.is_empty())
+        });
         if !asks {
             return Self {
                 folder,
@@ -38,20 +47,34 @@ impl NodeGrants {
             .requests(&scope, &folder)
             .map_err(|error| error.to_string())
             .map(|requests| {
-                let mut wanted: Vec<Vec<Capability>> = vec![Vec::new(); plan.nodes.len()];
+                let none = (Vec::new(), Vec::new());
+                let mut wanted: Vec<(Vec<Capability>, Vec<Capability>)> =
+                    vec![none; plan.nodes.len()];
                 for request in requests {
-                    wanted[request.node as usize].push(request.capability);
+                    let (own, undoing) = &mut wanted[request.node as usize];
+                    let wanted = if request.compensates { undoing } else { own };
+                    wanted.push(request.capability);
                 }
-                wanted
-                    .iter()
-                    .map(|wanted| started.grants.narrowed_to(wanted))
-                    .collect()
+                let narrowed = wanted.iter().map(|(own, undoing)| Narrowed {
+                    own: started.grants.narrowed_to(own),
+                    compensation: started.grants.narrowed_to(undoing),
+                });
+                narrowed.collect()
             });
         Self { folder, by_node }
     }
 
     /// What this node may touch.
     pub(crate) fn of(&self, node: u32) -> Result<Grants, ActionError> {
+        Ok(self.narrowed(node)?.own)
+    }
+
+    /// What undoing the effect of this node may touch.
+    pub(crate) fn of_compensation(&self, node: u32) -> Result<Grants, ActionError> {
+        Ok(self.narrowed(node)?.compensation)
+    }
+
+    fn narrowed(&self, node: u32) -> Result<Narrowed, ActionError> {
         match &self.by_node {
             Ok(by_node) => Ok(by_node.get(node as usize).cloned().unwrap_or_default()),
             Err(reason) => Err(ActionError::new(

@@ -55,7 +55,25 @@ impl Drive {
             } => self.taken_by(instance, decision),
             _ => Taken::All,
         };
-        self.tell(Event::Signalled { signal, taken });
+        let undo = match &signal {
+            Signal::Unpark {
+                instance: Some(instance),
+                decision: UnparkDecision::Succeeded(output),
+            } if self.is_unknown(instance) => {
+                self.undo_of(instance, output, nebula_action::PORT_MAIN)
+            }
+            _ => None,
+        };
+        self.tell(Event::Signalled {
+            signal,
+            taken,
+            undo,
+        });
+    }
+
+    fn is_unknown(&self, instance: &InstanceId) -> bool {
+        let (plan, state) = (self.machine.plan(), self.machine.state());
+        state.is_indeterminate(plan, instance)
     }
 
     /// Which connections a person's decision about an instance takes.

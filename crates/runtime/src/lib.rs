@@ -19,7 +19,7 @@
 //! - An external write begins only after its `AttemptStarted` is committed.
 //! - Nothing outside sees what depends on an outcome before the outcome is committed.
 //! - A delivery is acked only after what it led to is committed.
-//! - Nothing begins once the lease may be over, or once a cancellation was read.
+//! - Nothing begins once the lease may be over, or once a cancellation was read, but compensations.
 //! - A holder that may have been overtaken stops its attempts and writes nothing more.
 //! - All work hangs on the future of [`Worker::run`]: dropping it stops everything.
 
@@ -28,6 +28,7 @@ mod approvals;
 mod attempt;
 mod bodies;
 mod commit;
+mod compensation;
 mod config;
 mod control;
 mod drain;

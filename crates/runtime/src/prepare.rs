@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use nebula_action::{ActionContext, ActionError, Deferred, ErrorClass, Heartbeat};
+use nebula_action::{
+    ActionContext, ActionError, Deferred, ErrorClass, Heartbeat, InterfaceVersion,
+};
+use nebula_core::ActionId;
 use nebula_execution::{EvaluationScope, Event, Given, InstanceId, PlanNode};
 use nebula_expression::Context;
+use nebula_parameter::Parameters;
 use nebula_telemetry::{EventKind, ExecutionEvent};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -81,27 +85,42 @@ impl Drive {
         scope: &EvaluationScope,
         context: &Context,
     ) -> Result<Value, ActionError> {
-        let input = node.parameters.resolve(scope, context).map_err(|error| {
+        let (action, version) = (&node.action, node.version);
+        self.resolve_for(action, version, &node.parameters, scope, context)
+    }
+
+    /// Parameters over a scope, checked against the schema of their action.
+    pub(crate) fn resolve_for(
+        &self,
+        action: &ActionId,
+        version: InterfaceVersion,
+        parameters: &Parameters,
+        scope: &EvaluationScope,
+        context: &Context,
+    ) -> Result<Value, ActionError> {
+        let input = parameters.resolve(scope, context).map_err(|error| {
             let class = ErrorClass::InvalidInput {
                 pointer: error.pointer.clone(),
             };
             ActionError::new(error.error.code, error.to_string(), class)
         })?;
-        self.check_input(node, &input)?;
+        self.check_input(action, version, parameters, &input)?;
         Ok(input)
     }
 
     /// Checks resolved parameters against the action's schema, where they were not known to the planner.
-    fn check_input(&self, node: &PlanNode, input: &Value) -> Result<(), ActionError> {
-        if node
-            .parameters
-            .resolved
-            .values()
-            .all(|program| program.as_literal().is_some())
-        {
+    fn check_input(
+        &self,
+        action: &ActionId,
+        version: InterfaceVersion,
+        parameters: &Parameters,
+        input: &Value,
+    ) -> Result<(), ActionError> {
+        let mut programs = parameters.resolved.values();
+        if programs.all(|program| program.as_literal().is_some()) {
             return Ok(());
         }
-        let Some(registered) = self.shared.registry.registered(&node.action, node.version) else {
+        let Some(registered) = self.shared.registry.registered(action, version) else {
             return Ok(());
         };
         match registered.parameters.check(input).first() {
@@ -110,8 +129,8 @@ impl Drive {
                 "PARAMETER_INVALID",
                 problem.pointer.clone(),
                 format!(
-                    "parameter `{}` of `{}`: {}",
-                    problem.pointer, node.action, problem.message
+                    "parameter `{}` of `{action}`: {}",
+                    problem.pointer, problem.message
                 ),
             )),
         }

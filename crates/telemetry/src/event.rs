@@ -214,6 +214,34 @@ pub enum EventKind {
         /// Whose body.
         instance: InstanceId,
     },
+    /// An effect is undone if the execution does not complete.
+    CompensationRegistered {
+        /// Whose effect.
+        instance: InstanceId,
+    },
+    /// An attempt to undo an effect may have begun.
+    CompensationStarted {
+        /// Whose effect.
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+    },
+    /// An effect was undone.
+    NodeCompensated {
+        /// Whose effect.
+        instance: InstanceId,
+    },
+    /// An attempt to undo an effect failed.
+    CompensationFailed {
+        /// Whose effect.
+        instance: InstanceId,
+        /// The try that failed, from 1.
+        attempt: u32,
+        /// Why.
+        error: ActionError,
+        /// When the next one may begin; `None` if a person must decide.
+        retry_at: Option<Timestamp>,
+    },
     /// Nothing new starts until somebody lets the execution go on.
     Paused,
     /// The execution goes on after a pause.
@@ -251,6 +279,8 @@ pub enum EventKind {
 pub enum Parking {
     /// These instances may or may not have changed the outside.
     Indeterminate(Vec<InstanceId>),
+    /// The effects of these instances could not be undone.
+    Compensation(Vec<InstanceId>),
     /// So many leases in a row ended without progress.
     Poison {
         /// How many.
@@ -431,6 +461,10 @@ fn kind(fact: &Fact) -> EventKind {
             name: name.to_string(),
             payload: payload.clone(),
         },
+        Fact::CompensationRegistered { .. }
+        | Fact::CompensationStarted { .. }
+        | Fact::CompensationSucceeded { .. }
+        | Fact::CompensationFailed { .. } => compensation(fact),
         Fact::PauseRequested { .. } => EventKind::Paused,
         Fact::Resumed => EventKind::Resumed,
         Fact::CancellationRequested { .. } => EventKind::Cancelling,
@@ -438,6 +472,7 @@ fn kind(fact: &Fact) -> EventKind {
         Fact::Parked { reason } => EventKind::Parked {
             about: match reason {
                 ParkReason::Indeterminate(instances) => Parking::Indeterminate(instances.clone()),
+                ParkReason::Compensation(instances) => Parking::Compensation(instances.clone()),
                 ParkReason::Poison { grants } => Parking::Poison { grants: *grants },
             },
         },
@@ -458,12 +493,44 @@ fn kind(fact: &Fact) -> EventKind {
     }
 }
 
+/// Facts about undoing effects.
+fn compensation(fact: &Fact) -> EventKind {
+    match fact {
+        Fact::CompensationRegistered { instance, .. } => EventKind::CompensationRegistered {
+            instance: instance.clone(),
+        },
+        Fact::CompensationStarted {
+            instance, attempt, ..
+        } => EventKind::CompensationStarted {
+            instance: instance.clone(),
+            attempt: *attempt,
+        },
+        Fact::CompensationSucceeded { instance, .. } => EventKind::NodeCompensated {
+            instance: instance.clone(),
+        },
+        Fact::CompensationFailed {
+            instance,
+            attempt,
+            error,
+            retry_at,
+            ..
+        } => EventKind::CompensationFailed {
+            instance: instance.clone(),
+            attempt: *attempt,
+            error: error.clone(),
+            retry_at: *retry_at,
+        },
+        _ => unreachable!("the caller sorts facts"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use nebula_action::ErrorClass;
     use nebula_core::Digest;
     use nebula_execution::{
-        EndReason, Failure, ItemOutcome, NamedSignal, Question, Started, Taken, Vote,
+        CompensationInput, EndReason, Failure, ItemOutcome, NamedSignal, Question, Started, Taken,
+        Vote,
     };
     use serde_json::json;
 
@@ -715,6 +782,65 @@ mod tests {
                 attempt: 2,
                 error: error(),
                 retry_at,
+            },
+        );
+    }
+
+    #[test]
+    fn undoing_is_seen_without_what_undoes() {
+        let (instance, attempt) = (id("pay"), 2);
+        check(
+            Fact::CompensationRegistered {
+                instance: instance.clone(),
+                input: CompensationInput::Parameters(payload()),
+            },
+            &EventKind::CompensationRegistered {
+                instance: instance.clone(),
+            },
+        );
+        check(
+            Fact::CompensationStarted {
+                instance: instance.clone(),
+                attempt,
+                key: CANARY.to_owned(),
+                input: Digest::of(b""),
+                deadline: Timestamp::from_millis(9),
+            },
+            &EventKind::CompensationStarted {
+                instance: instance.clone(),
+                attempt,
+            },
+        );
+        check(
+            Fact::CompensationFailed {
+                instance: instance.clone(),
+                attempt,
+                error: error(),
+                retry_at: None,
+                counts: true,
+            },
+            &EventKind::CompensationFailed {
+                instance: instance.clone(),
+                attempt,
+                error: error(),
+                retry_at: None,
+            },
+        );
+        check(
+            Fact::CompensationSucceeded {
+                instance: instance.clone(),
+                attempt,
+                output: payload(),
+                micros: 1,
+            },
+            &EventKind::NodeCompensated { instance },
+        );
+        check(
+            Fact::Parked {
+                reason: ParkReason::Compensation(vec![id("pay")]),
+            },
+            &EventKind::Parked {
+                about: Parking::Compensation(vec![id("pay")]),
             },
         );
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use nebula_core::{ExecutionId, Timestamp};
-use nebula_engine::{Report, Until};
-use nebula_execution::{Again, Choice, Status};
+use nebula_engine::{Report, Waiting};
+use nebula_execution::{Again, Choice, Fact, Status};
 use nebula_ports::{ExecutionFilter, ExecutionSummary, Signalled};
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::{
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
-    progress,
+    progress::{self, Picture},
     session::{self, Driven, Session},
     settings::Loaded,
     table::table,
@@ -185,7 +185,9 @@ fn row(summary: &ExecutionSummary) -> Vec<String> {
         _ if summary.status.is_terminal() => String::new(),
         (true, _) => "driven now".to_owned(),
         (false, _) if summary.status == Status::Paused => "unpause".to_owned(),
-        (false, Some(at)) if summary.status == Status::Waiting => at.to_string(),
+        (false, Some(at)) if matches!(summary.status, Status::Waiting | Status::Compensating) => {
+            at.to_string()
+        }
         (false, Some(_)) => "resume".to_owned(),
         (false, None) if summary.status == Status::Parked => "unpark".to_owned(),
         (false, None) if summary.status == Status::Waiting => "signal or vote".to_owned(),
@@ -300,7 +302,15 @@ async fn cancel(
     reason: &str,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let leased = session.report(id).await?.leased;
+    let before = session.report(id).await?;
+    let decides = |waiting: &Waiting| matches!(waiting, Waiting::CompensationDecision { .. });
+    if !before.status.is_terminal() && before.waiting.iter().any(decides) {
+        console.note("it ends anyway, once a person has decided about what could not be undone");
+        return ending::settled(&before, None, &session.place, console);
+    }
+    let leased = before.leased;
+    let summary = session.composed.executions.get(&session.tenant, id).await?;
+    let last = summary.ok_or_else(|| session::unknown(id))?.entries;
     let asked = session
         .engine()
         .cancel(&session.tenant, id, reason.to_owned())
@@ -322,14 +332,21 @@ async fn cancel(
         .drive(console, async {
             let engine = session.engine();
             engine.wake(&session.tenant, id).await;
-            let report = engine
-                .outcome(&session.tenant, id, Until::Ended, Some(HOLDER_WAIT))
-                .await?;
-            report.ok_or_else(|| session::unknown(id))
+            let asked = |fact: &Fact| matches!(fact, Fact::CancellationRequested { .. });
+            if !unpark::heard(session, id, last, asked).await? {
+                return session.report(id).await;
+            }
+            // What was done is undone before the end, which may take its time or need a person.
+            let bus = session.composed.nebula.bus();
+            let picture = Picture::of_report(&before, bus);
+            run::wait(session, id, picture, console).await
         })
         .await?;
     match driven {
         Driven::Done(report) if report.status.is_terminal() => ended(&report, session, console),
+        Driven::Done(report) if !report.compensations.is_empty() => {
+            ending::settled(&report, None, &session.place, console)
+        }
         Driven::Done(report) => {
             let seconds = HOLDER_WAIT.as_secs();
             let message = format!(

@@ -75,6 +75,12 @@ fn part(plan: &ExecutionPlan, nodes: Range<u32>, depth: usize, lines: &mut Vec<S
             escaped(&format!("{}@{}", node.action, node.version)),
         );
         lines.push(format!("{indent}n{index}[\"{label}\"]"));
+        if let Some(undoing) = &node.compensation {
+            // Round, and on a thick line: it runs only if the execution does not complete.
+            let label = escaped(&format!("{}@{}", undoing.action, undoing.version));
+            lines.push(format!("{indent}u{index}([\"undone by<br/>{label}\"])"));
+            lines.push(format!("{indent}n{index} === u{index}"));
+        }
         if let Some((_, body)) = plan.body_of(index) {
             let title = escaped(node.id.as_str());
             lines.push(format!("{indent}subgraph b{index}[\"body of {title}\"]"));

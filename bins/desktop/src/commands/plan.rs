@@ -124,6 +124,14 @@ fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> 
         "heartbeat_timeout": node.heartbeat_timeout.map(duration_text),
         "on_error": node.on_error,
         "on_indeterminate": node.on_indeterminate,
+        "compensate": node.compensation.as_deref().map(|it| json!({
+            "action": format!("{}@{}", it.action, it.version),
+            "effect": it.effect,
+            "capabilities": resolved(&it.capabilities, folder),
+            "requires": written(&it.requires),
+            "attempts": it.retry.max_attempts,
+            "timeout": duration_text(it.timeout),
+        })),
         "disabled": node.disabled,
         "pinned": node.pin.is_some(),
     });
@@ -181,7 +189,12 @@ pub(super) fn repeats(node: &PlanNode) -> &'static str {
 
 /// What the node's literal parameters and `requires` ask for, with relative paths resolved.
 pub(super) fn capabilities(node: &PlanNode, folder: &Path) -> Vec<String> {
-    node.capabilities
+    resolved(&node.capabilities, folder)
+}
+
+/// Capabilities as text, with relative paths resolved.
+pub(super) fn resolved(capabilities: &[String], folder: &Path) -> Vec<String> {
+    capabilities
         .iter()
         .map(|text| match Capability::parse(text, folder) {
             Ok(capability) => capability.to_string(),
@@ -192,6 +205,10 @@ pub(super) fn capabilities(node: &PlanNode, folder: &Path) -> Vec<String> {
 
 /// What `requires` asks for as it was written; an input makes capabilities of it.
 pub(super) fn requires(node: &PlanNode) -> Vec<String> {
+    written(&node.requires)
+}
+
+pub(super) fn written(requires: &[ParamProgram]) -> Vec<String> {
     let written = |program: &ParamProgram| match program {
         ParamProgram::Text(text) => {
             let mut whole = text.texts[0].clone();
@@ -206,7 +223,7 @@ pub(super) fn requires(node: &PlanNode) -> Vec<String> {
             .map(ToString::to_string)
             .unwrap_or_default(),
     };
-    node.requires.iter().map(written).collect()
+    requires.iter().map(written).collect()
 }
 
 pub(super) fn join(join: JoinRule) -> Value {

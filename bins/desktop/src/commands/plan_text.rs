@@ -9,7 +9,9 @@ use nebula_workflow::{ItemsRest, JoinRule, OnError, OnItemError, WorkflowDefinit
 use serde_json::Value;
 
 use crate::{
-    commands::plan::{cancels, capabilities, handler, join, output, repeats, requires},
+    commands::plan::{
+        cancels, capabilities, handler, join, output, repeats, requires, resolved, written,
+    },
     console::{Colours, Paint},
     definition::counted,
     table::table,
@@ -207,6 +209,9 @@ fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
             notes.push(format!("if {}", condition.source()));
         }
     }
+    if let Some(undoing) = &node.compensation {
+        notes.push(format!("undone by {}@{}", undoing.action, undoing.version));
+    }
     match node.on_error {
         OnError::Fail => {}
         OnError::Continue => notes.push("an error does not stop it".to_owned()),
@@ -236,12 +241,23 @@ fn of_items(node: &PlanNode) -> Vec<String> {
 
 fn touches(plan: &ExecutionPlan, folder: &Path, colours: Colours) -> Vec<String> {
     let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    let mut touches = |capability: String, who: String| match rows
+        .iter_mut()
+        .find(|(known, _)| *known == capability)
+    {
+        Some((_, nodes)) => nodes.push(who),
+        None => rows.push((capability, vec![who])),
+    };
     for node in &plan.nodes {
         for capability in capabilities(node, folder).into_iter().chain(requires(node)) {
-            match rows.iter_mut().find(|(known, _)| *known == capability) {
-                Some((_, nodes)) => nodes.push(node.id.to_string()),
-                None => rows.push((capability, vec![node.id.to_string()])),
-            }
+            touches(capability, node.id.to_string());
+        }
+        let Some(undoing) = &node.compensation else {
+            continue;
+        };
+        let own = resolved(&undoing.capabilities, folder);
+        for capability in own.into_iter().chain(written(&undoing.requires)) {
+            touches(capability, undo(node));
         }
     }
     let head = colours.paint(Paint::Bold, "may touch");
@@ -262,6 +278,11 @@ fn touches(plan: &ExecutionPlan, folder: &Path, colours: Colours) -> Vec<String>
     lines
 }
 
+/// How undoing the effect of a node is named.
+fn undo(node: &PlanNode) -> String {
+    format!("{} (undo)", node.id)
+}
+
 /// What happens to each kind of node when the process dies in the middle of it.
 fn repetition(plan: &ExecutionPlan, colours: Colours) -> Vec<String> {
     let mut groups: Vec<(&'static str, EffectClass, Vec<String>)> = Vec::new();
@@ -273,6 +294,23 @@ fn repetition(plan: &ExecutionPlan, colours: Colours) -> Vec<String> {
         {
             Some((_, _, nodes)) => nodes.push(node.id.to_string()),
             None => groups.push((how, node.effect, vec![node.id.to_string()])),
+        }
+    }
+    for node in &plan.nodes {
+        let Some(undoing) = node.compensation.as_deref().filter(|it| it.effect.writes()) else {
+            continue;
+        };
+        let how = match undoing.effect {
+            EffectClass::AtMostOnce => "never: a person decides",
+            EffectClass::Keyed => "with the same key",
+            _ => "safely",
+        };
+        let of_group = |(known, class, _): &&mut (&str, EffectClass, Vec<String>)| {
+            (*known, *class) == (how, undoing.effect)
+        };
+        match groups.iter_mut().find(of_group) {
+            Some((_, _, nodes)) => nodes.push(undo(node)),
+            None => groups.push((how, undoing.effect, vec![undo(node)])),
         }
     }
     let head = colours.paint(Paint::Bold, "repeats");

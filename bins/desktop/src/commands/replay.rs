@@ -3,8 +3,8 @@
 use nebula_core::ExecutionId;
 use nebula_engine::{Moment, ReplayStep};
 use nebula_execution::{
-    Again, EndReason, Fact, InstanceId, ItemOutcome, ParkReason, Question, Refusal, Repeats, Tries,
-    UnparkDecision,
+    Again, CompensationInput, EndReason, Fact, InstanceId, ItemOutcome, ParkReason, Question,
+    Refusal, Repeats, Tries, UnparkDecision,
 };
 use nebula_workflow::nearest;
 use serde_json::{Value, json};
@@ -270,6 +270,44 @@ fn words(fact: &Fact) -> String {
         } => {
             format!("{instance}: sent signal `{}` to {to}", signal.name)
         }
+        Fact::CompensationRegistered { instance, input } => match input {
+            CompensationInput::Parameters(input) => {
+                format!("{instance}: would be undone with {}", value(input))
+            }
+            CompensationInput::Error(error) => {
+                let message = shortened(&error.message);
+                format!("{instance}: only a person could undo it: {message}")
+            }
+        },
+        Fact::CompensationStarted {
+            instance,
+            attempt,
+            key,
+            ..
+        } => {
+            format!("{instance}: attempt {attempt} to undo it may have begun, under key {key}")
+        }
+        Fact::CompensationSucceeded {
+            instance, output, ..
+        } => {
+            format!("{instance}: undone, which gave {}", value(output))
+        }
+        Fact::CompensationFailed {
+            instance,
+            attempt,
+            error,
+            retry_at,
+            ..
+        } => {
+            let again = retry_at
+                .map(|at| format!("; again at {at}"))
+                .unwrap_or_default();
+            let message = shortened(&error.message);
+            format!(
+                "{instance}: attempt {attempt} to undo it failed: {}: {message}{again}",
+                error.code
+            )
+        }
         Fact::StopRequested { instance, output } => {
             format!("{instance}: stops the execution with {}", value(output))
         }
@@ -341,6 +379,14 @@ fn of_all(fact: &Fact) -> String {
         } => {
             format!(
                 "parked: a person must decide about {}",
+                shortened(&names(instances).join(", "))
+            )
+        }
+        Fact::Parked {
+            reason: ParkReason::Compensation(instances),
+        } => {
+            format!(
+                "parked: a person must decide about {}, which could not be undone",
                 shortened(&names(instances).join(", "))
             )
         }

@@ -156,6 +156,7 @@ fn stands(summary: &ExecutionSummary) -> String {
         (true, ..) => "driven by another process; waiting for it".to_owned(),
         (false, Status::Parked, None) => "a person must decide".to_owned(),
         (false, Status::Waiting, Some(due)) => format!("waits until {due}"),
+        (false, Status::Compensating, Some(due)) => format!("goes on being undone at {due}"),
         (false, status, _) => ending::words(status).to_owned(),
     };
     format!("{id}  {workflow} version {version}  {what}")

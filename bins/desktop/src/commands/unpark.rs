@@ -101,9 +101,12 @@ fn about(arguments: &Unpark, report: &Report) -> Result<Option<InstanceId>, Fail
         .waiting
         .iter()
         .filter_map(|waiting| match waiting {
-            Waiting::Decision { instance, .. } => Some(instance.as_str()),
+            Waiting::Decision { instance, .. } | Waiting::CompensationDecision { instance, .. } => {
+                Some(instance.as_str())
+            }
             Waiting::Time { .. }
             | Waiting::Retry { .. }
+            | Waiting::Compensation { .. }
             | Waiting::Signal { .. }
             | Waiting::Approval { .. }
             | Waiting::Unpause

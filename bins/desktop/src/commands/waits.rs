@@ -154,6 +154,23 @@ fn reason(waiting: &Waiting) -> (String, String) {
             let what = format!("a person's decision (unpark): {}", shortened(reason));
             (instance.clone(), what)
         }
+        Waiting::Compensation {
+            instance,
+            due,
+            attempts,
+            reason,
+        } => {
+            let why = reason.as_deref().map(|why| format!(": {}", shortened(why)));
+            let why = why.unwrap_or_default();
+            let next = attempts + 1;
+            let what = format!("attempt {next} to undo it at {due}, after a failure{why}");
+            (instance.clone(), what)
+        }
+        Waiting::CompensationDecision { instance, reason } => {
+            let why = shortened(reason);
+            let what = format!("a person's decision (unpark): it could not be undone: {why}");
+            (instance.clone(), what)
+        }
         Waiting::Unpause => of_all("a person who lets it go on (unpause)".to_owned()),
         Waiting::Poison { grants } => of_all(format!(
             "a person's decision (unpark): {grants} attempts in a row to go on brought no progress"

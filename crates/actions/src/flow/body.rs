@@ -146,7 +146,8 @@ fn try_() -> ActionMetadata {
          handler whose condition holds runs instead: `catch` has the id of a node of the body for \
          each condition, in which `$json` is the failure, `{ code, message, class, node }`. The \
          handler begins with the failure as its `$json`, and what it and the nodes behind it give \
-         is the result. `finally` names a node of the body that runs at the end, whatever happened.",
+         is the result. `finally` names a node of the body that runs at the end, whatever happened. \
+         With `compensate`, what a failed body has done is undone before that is handled.",
     );
     metadata.parameters = json!({
         "type": "object",
@@ -158,6 +159,7 @@ fn try_() -> ActionMetadata {
                 "additionalProperties": { "type": ["string", "boolean"] },
             },
             "finally": { "type": "string", "description": "Id of the node of the body that runs at the end in any case." },
+            "compensate": { "type": "boolean", "description": "Whether nodes of a body that failed which have `compensate` are undone, the newest first, before a handler runs." },
             "timeout": span("How long the body may take, its handlers included."),
         },
         "additionalProperties": false,

@@ -146,6 +146,13 @@ impl Machine {
 
     /// Closes every body that has come to its end, from the inside out.
     pub(super) fn close_bodies(&mut self, turn: &mut Turn) {
+        self.close_stirred(turn);
+        while self.unwind(turn) {
+            self.close_stirred(turn);
+        }
+    }
+
+    fn close_stirred(&mut self, turn: &mut Turn) {
         while let Some(frame) = self.stirred.pop_last() {
             let ending = self.outermost_ending(frame);
             match (ending, self.state.frames.get(frame)) {
@@ -208,6 +215,10 @@ impl Machine {
         };
         let owner = self.state.frames.get(frame).and_then(|run| run.owner);
         let asked = owner.is_some_and(|owner| self.flights.contains_key(&owner));
+        let unwinds = |inner: &u32| *inner != frame && self.unwinding.contains(inner);
+        if frames.iter().any(unwinds) {
+            return;
+        }
         if !asked && !frames.iter().any(acting) && !frames.iter().any(|it| self.has_unknown(*it)) {
             self.finish_run(frame, turn);
         }
@@ -244,6 +255,15 @@ impl Machine {
             return;
         };
         let catches = body.handlers.iter().any(|handler| !handler.always);
+        let failed = matches!(run.ending, Some(FrameEnding::Fail(_)));
+        if failed && body.compensates {
+            let instance = self.instance(owner);
+            let open = self.state.compensations();
+            if open.newest(Some(&instance)).is_some() {
+                self.unwinding.insert(frame);
+                return;
+            }
+        }
         match &run.ending {
             Some(FrameEnding::Fail(failure)) if catches && run.called.is_empty() => {
                 let failure = failure.clone();
@@ -282,6 +302,7 @@ impl Machine {
         };
         for inner in self.state.frames.inside(frame) {
             self.forget(inner);
+            self.unwinding.remove(&inner);
             self.stopped.remove(&inner);
         }
         // What came to wait while it was stopped waits in vain.
@@ -313,6 +334,7 @@ impl Machine {
         frames.push(frame);
         for frame in frames {
             self.forget(frame);
+            self.unwinding.remove(&frame);
             self.stopped.remove(&frame);
         }
         let keys = (owner, self.instance(owner));

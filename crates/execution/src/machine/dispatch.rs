@@ -33,12 +33,12 @@ impl Machine {
         while self.settle_given_up(turn) {
             self.close_bodies(turn);
         }
-        while self.flights.len() < self.plan.concurrency as usize
+        while self.flights.len() + self.compensating.len() < self.plan.concurrency as usize
             && let Some(ready) = self.ready.pop()
         {
             self.launch(ready.order.0, turn);
         }
-        if !self.flights.is_empty() || !self.ready.is_empty() || self.asked_output {
+        if self.is_busy() || !self.ready.is_empty() || self.asked_output {
             return;
         }
         if self.state.open() == 0 {
@@ -53,6 +53,7 @@ impl Machine {
             !self.timers.is_empty()
                 || !self.listening.is_empty()
                 || !self.asking.is_empty()
+                || !self.unwinding.is_empty()
                 || self.state.parked().is_some(),
             "something is open, and nothing will ever wake it"
         );
@@ -61,7 +62,7 @@ impl Machine {
     /// While the execution is paused, nothing starts and no timer fires. What was under way comes
     /// to its end; if nothing is left to do after it, so does the execution.
     fn pause_rests(&mut self, turn: &mut Turn) {
-        if !self.flights.is_empty() || self.asked_output {
+        if self.is_busy() || self.asked_output {
             return;
         }
         if self.state.open() == 0 {
@@ -88,17 +89,34 @@ impl Machine {
     }
 
     /// Says that a person must decide, where that is so and was not said.
-    fn park(&mut self, turn: &mut Turn) {
-        let instances = self.state.indeterminate(&self.plan);
-        let said = match self.state.parked() {
-            Some(ParkReason::Indeterminate(said)) => *said == instances,
-            Some(ParkReason::Poison { .. }) => true,
-            None => instances.is_empty(),
+    pub(super) fn park(&mut self, turn: &mut Turn) {
+        let unknown = match self.ends_by_person() {
+            // Whoever cancels leaves these questions open.
+            true => Vec::new(),
+            false => self.state.indeterminate(&self.plan),
+        };
+        let reason = match unknown.is_empty() {
+            true => ParkReason::Compensation(self.state.compensations().stuck()),
+            false => ParkReason::Indeterminate(unknown),
+        };
+        let said = match (self.state.parked(), &reason) {
+            (Some(ParkReason::Poison { .. }), _) => true,
+            (Some(said), reason) => said == reason,
+            (None, ParkReason::Compensation(stuck)) => stuck.is_empty(),
+            (None, _) => false,
         };
         if !said {
-            let reason = ParkReason::Indeterminate(instances);
             self.note(Fact::Parked { reason }, turn);
         }
+    }
+
+    /// Whether a command has not been answered.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.flights.is_empty() || !self.compensating.is_empty()
+    }
+
+    fn ends_by_person(&self) -> bool {
+        matches!(self.state.ending(), Some(Ending::Cancel(_)))
     }
 
     fn fire_timers(&mut self, turn: &mut Turn) {
@@ -137,6 +155,13 @@ impl Machine {
         }
         if let Some(error) = self.beyond_its_rounds(key.at) {
             self.ask_collect(key.at, Some(error), turn);
+            return;
+        }
+        if let Some(error) = self.beyond_undoing(key) {
+            let instance = self.instance(key);
+            let (attempt, error) = (self.attempts(key) + 1, Some(error));
+            let command = Command::Collect { instance, error };
+            self.ask(key, Task::Collect, attempt, command, turn);
             return;
         }
         let node = self.plan.node(key.at.node);
@@ -182,7 +207,7 @@ impl Machine {
         }
     }
 
-    /// Stops what runs; once nothing does, ends the execution.
+    /// Stops what runs; once nothing does, undoes what is to be undone, and ends the execution.
     fn wind_up(&mut self, turn: &mut Turn) {
         self.asked_output = false;
         self.ready.clear();
@@ -196,9 +221,17 @@ impl Machine {
             return;
         }
         self.give_up_questions(turn);
-        let by_person = matches!(self.state.ending(), Some(Ending::Cancel(_)));
-        if !by_person && !self.state.indeterminate(&self.plan).is_empty() {
+        if !self.ends_by_person() && !self.state.indeterminate(&self.plan).is_empty() {
             self.park(turn);
+            return;
+        }
+        let undoes = self.state.ending().is_some_and(Ending::compensates);
+        if undoes && !self.compensate(None, turn) {
+            self.park_compensation(turn);
+            return;
+        }
+        if self.is_busy() {
+            // What has begun to be undone comes to its end, also where an early end keeps the rest.
             return;
         }
         let fact = match self.state.ending().cloned() {

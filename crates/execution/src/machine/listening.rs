@@ -201,7 +201,7 @@ impl Machine {
 
     /// The time of a wait is up; a signal that is here by now is taken all the same.
     pub(super) fn expired(&mut self, key: Key, flight: Flight, outcome: Outcome, turn: &mut Turn) {
-        let Outcome::Failed { error, taken } = outcome else {
+        let Outcome::Failed { error, taken, .. } = outcome else {
             return;
         };
         let here = self

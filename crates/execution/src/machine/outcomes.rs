@@ -9,7 +9,10 @@ use nebula_workflow::{OnError, OnIndeterminate};
 use serde_json::Value;
 
 use super::{Flight, Machine, Task, Turn, backoff::delay_after};
-use crate::{Command, Fact, InstanceId, ItemOutcome, Key, MAX_VALUE_DEPTH, Outcome, Taken, codec};
+use crate::{
+    Command, CompensationInput, Fact, InstanceId, ItemOutcome, Key, MAX_VALUE_DEPTH, Outcome,
+    Taken, codec,
+};
 
 /// How often an instance may be lost with its worker, or interrupted, before that counts as its
 /// failure. Each loss is progress in the journal, so the store's count of grants without progress
@@ -24,6 +27,10 @@ impl Machine {
         (key, input, deadline): (String, Digest, Timestamp),
         turn: &mut Turn,
     ) {
+        if self.compensates(&instance) {
+            self.compensation_starting(instance, (key, input, deadline), turn);
+            return;
+        }
         let Some(at) = self.key(&instance) else {
             return;
         };
@@ -72,7 +79,12 @@ impl Machine {
             return;
         }
         match outcome {
-            Outcome::Succeeded { output, taken, .. } if !self.fits(key, &output) => {
+            Outcome::Succeeded {
+                output,
+                taken,
+                undo,
+                ..
+            } if !self.fits(key, &output) => {
                 // Its connections were evaluated for a result that cannot be kept.
                 let taken = match self.plan.node(key.at.node).on_error {
                     OnError::Continue => taken,
@@ -85,22 +97,27 @@ impl Machine {
                     taken,
                     turn,
                 );
+                self.register(instance, undo, turn);
             }
             Outcome::Succeeded {
                 output,
                 port,
                 lineage,
                 taken,
+                undo,
             } => {
                 let result = (output, port, lineage, taken);
-                self.succeeded(key, flight, result, micros, turn);
+                self.succeeded(key, flight, result, (undo, micros), turn);
             }
-            Outcome::Failed { error, taken } => match flight.task {
-                Task::Reconcile | Task::GiveUp => {
-                    self.asked_in_vain(key, flight, error, taken, turn);
+            Outcome::Failed { error, taken, undo } => {
+                match flight.task {
+                    Task::Reconcile | Task::GiveUp => {
+                        self.asked_in_vain(key, flight, error, taken, turn);
+                    }
+                    _ => self.failed(key, flight, error, taken, turn),
                 }
-                _ => self.failed(key, flight, error, taken, turn),
-            },
+                self.register(instance, undo, turn);
+            }
         }
     }
 
@@ -114,15 +131,16 @@ impl Machine {
         key: Key,
         flight: Flight,
         (output, port, lineage, taken): (Arc<Value>, CompactString, Option<Vec<u32>>, Taken),
-        micros: u64,
+        (undo, micros): (Option<CompensationInput>, u64),
         turn: &mut Turn,
     ) {
         if self.is_quiet(key, flight) {
             self.item_ended(key, ItemOutcome::Ok(output), turn);
             return;
         }
+        let instance = self.instance(key);
         let fact = Fact::AttemptSucceeded {
-            instance: self.instance(key),
+            instance: instance.clone(),
             attempt: flight.attempt,
             output,
             port,
@@ -131,12 +149,15 @@ impl Machine {
             micros,
         };
         self.note(fact, turn);
+        self.register(&instance, undo, turn);
         self.released(key, turn);
     }
 
     /// Whether an item's outcome may wait for a batch: nothing outside hangs on it.
     fn is_quiet(&self, key: Key, flight: Flight) -> bool {
-        key.item.is_some() && !flight.journalled && !self.plan.node(key.at.node).effect.writes()
+        let node = self.plan.node(key.at.node);
+        let effect = node.effect.writes() || node.compensation.is_some();
+        key.item.is_some() && !flight.journalled && !effect
     }
 
     /// An attempt ended with an error: again, indeterminate, or final.

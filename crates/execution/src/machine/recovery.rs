@@ -18,11 +18,15 @@ impl Machine {
         self.hands.clear();
         self.stopped.clear();
         self.cancelling.clear();
+        self.unwinding.clear();
         self.stirred = self.state.frames.iter().map(|(frame, _)| frame).collect();
         self.asked_output = false;
+        self.compensating.clear();
+        self.compensation_due.clear();
         if self.is_poisoned() && self.state.ending().is_none() {
             return;
         }
+        self.take_up_compensations(turn);
         let (mut lost, mut lists, mut owners) = (Vec::new(), Vec::new(), Vec::new());
         let open = self
             .state
@@ -209,7 +213,7 @@ fn none() -> Taken {
     Taken::Only(Vec::new())
 }
 
-fn worker_lost() -> ActionError {
+pub(super) fn worker_lost() -> ActionError {
     ActionError::new(
         "WORKER_LOST",
         "the worker went away while the attempt was under way",

@@ -1,10 +1,19 @@
 //! What people say to an execution. All of it is foreign input: what does not fit is passed over.
 
 use super::{Machine, Turn};
-use crate::{EndReason, Ending, Fact, InstanceId, Key, Signal, Taken, UnparkDecision};
+use crate::{
+    CompensationInput, EndReason, Ending, Fact, InstanceId, Key, ParkReason, Signal, Taken,
+    UnparkDecision,
+};
 
 impl Machine {
-    pub(super) fn signalled(&mut self, signal: Signal, taken: Taken, turn: &mut Turn) {
+    pub(super) fn signalled(
+        &mut self,
+        signal: Signal,
+        taken: Taken,
+        undo: Option<CompensationInput>,
+        turn: &mut Turn,
+    ) {
         match signal {
             Signal::Cancel { reason } => self.cancel(reason, turn),
             Signal::Pause { reason } => self.pause(reason, turn),
@@ -18,24 +27,30 @@ impl Machine {
             Signal::Unpark {
                 instance: Some(instance),
                 decision,
-            } => self.unpark(instance, decision, taken, turn),
+            } => self.unpark(instance, decision, (taken, undo), turn),
         }
     }
 
     /// Ends the execution early. Where it already ends and only a person's decision is missing,
     /// this is that decision: it ends with the question open.
     fn cancel(&mut self, reason: String, turn: &mut Turn) {
-        let news = match self.state.ending() {
-            None => true,
-            Some(Ending::Cancel(_)) => false,
-            Some(_) => self.state.parked().is_some(),
+        let news = match (self.state.ending(), self.state.parked()) {
+            (None, _) => true,
+            (Some(Ending::Cancel(_)), _) => false,
+            // Undoing goes on until it is done.
+            (Some(_), Some(ParkReason::Compensation(_)) | None) => false,
+            (Some(_), Some(_)) => true,
         };
         if !news {
             return;
         }
+        if self.state.is_paused() && !self.state.compensations().open().is_empty() {
+            // Whoever wants it to end wants what belongs to that.
+            self.note(Fact::Resumed, turn);
+        }
         let reason = EndReason::Requested(reason);
         self.note(Fact::CancellationRequested { reason }, turn);
-        if self.is_poisoned() {
+        if self.is_poisoned() && !self.is_busy() {
             // Nobody has looked yet at what was under way.
             self.rebuild(turn);
         }
@@ -74,16 +89,23 @@ impl Machine {
             taken,
         };
         self.note(fact, turn);
-        self.rebuild(turn);
+        if !self.is_busy() {
+            self.rebuild(turn);
+        }
     }
 
     fn unpark(
         &mut self,
         instance: InstanceId,
         decision: UnparkDecision,
-        taken: Taken,
+        (taken, undo): (Taken, Option<CompensationInput>),
         turn: &mut Turn,
     ) {
+        let open = self.state.compensations().get(&instance);
+        if open.is_some_and(|open| open.stuck) {
+            self.compensation_unparked(instance, decision, turn);
+            return;
+        }
         // A decision about something that is no longer open has nothing to decide.
         if !self.state.is_indeterminate(&self.plan, &instance) {
             return;
@@ -92,12 +114,14 @@ impl Machine {
             return;
         };
         let again = decision == UnparkDecision::Retry;
+        let happened = matches!(decision, UnparkDecision::Succeeded(_));
         let fact = Fact::Unparked {
-            instance: Some(instance),
+            instance: Some(instance.clone()),
             decision,
             taken,
         };
         self.note(fact, turn);
+        self.register(&instance, undo.filter(|_| happened), turn);
         if self.is_poisoned() {
             // Nothing runs before somebody decides about that, too.
             return;

@@ -3,6 +3,7 @@
 mod approvals;
 mod bodies;
 mod cancels;
+mod compensations;
 mod items;
 mod signals;
 
@@ -128,6 +129,10 @@ impl Fold<'_> {
             Fact::ApprovalAsked { .. } | Fact::VoteCast { .. } | Fact::VoteRefused { .. } => {
                 self.approval(fact);
             }
+            Fact::CompensationRegistered { .. }
+            | Fact::CompensationStarted { .. }
+            | Fact::CompensationSucceeded { .. }
+            | Fact::CompensationFailed { .. } => self.compensation(fact),
             Fact::PauseRequested { .. } => self.state.paused = true,
             Fact::Resumed => self.state.paused = false,
             Fact::CancellationRequested { reason } => self.cancellation(reason),
@@ -336,8 +341,11 @@ impl Fold<'_> {
             return;
         };
         // Deciding about one node does not make a poisonous execution harmless.
-        if matches!(self.state.parked, Some(ParkReason::Indeterminate(_))) {
+        if !matches!(self.state.parked, Some(ParkReason::Poison { .. })) {
             self.state.parked = None;
+        }
+        if self.compensation_decided(instance, decision) {
+            return;
         }
         let at = self.locate(instance);
         let now = self.at;
@@ -409,6 +417,7 @@ impl Fold<'_> {
             cancel(frame, self.at);
         }
         self.state.signals.clear();
+        self.state.compensations.close();
         self.state.parked = None;
         self.state.paused = false;
         self.state.end = Some(End {

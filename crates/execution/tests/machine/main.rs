@@ -10,6 +10,7 @@ mod rig;
 mod approvals;
 mod bodies;
 mod cancels;
+mod compensations;
 mod ending;
 mod errors;
 mod items;

@@ -19,8 +19,8 @@ use nebula_action::{ActionKind, ControlKind, EffectClass, InterfaceVersion};
 use nebula_core::{ActionId, Digest, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
     Command, Decision, Entry, Event, ExecutionPlan, Fact, InstanceId, Machine, NewExecution,
-    PLAN_FORMAT, PlanBody, PlanConnection, PlanHandler, PlanLoop, PlanNode, PlanOutput, PlanParts,
-    Rest, StartOptions, StoredEntry, UnparkDecision, decode, encode,
+    PLAN_FORMAT, PlanBody, PlanCompensation, PlanConnection, PlanHandler, PlanLoop, PlanNode,
+    PlanOutput, PlanParts, Rest, StartOptions, StoredEntry, UnparkDecision, decode, encode,
 };
 use nebula_expression::{CompileOptions, Program};
 use nebula_workflow::{
@@ -61,6 +61,7 @@ pub(crate) fn node(id: &str) -> PlanNode {
         heartbeat_timeout: None,
         on_error: OnError::Fail,
         on_indeterminate: OnIndeterminate::Park,
+        compensation: None,
         idempotency_key: None,
         disabled: false,
         pin: None,
@@ -70,6 +71,48 @@ pub(crate) fn node(id: &str) -> PlanNode {
         rate: 1,
         priority: 1,
     }
+}
+
+/// What undoes an effect, of this class: tried once.
+pub(crate) fn compensation(effect: &str) -> PlanCompensation {
+    let like = node("undo");
+    PlanCompensation {
+        action: like.action,
+        version: like.version,
+        effect: match effect {
+            "write" => EffectClass::Idempotent,
+            "keyed" => EffectClass::Keyed,
+            "once" => EffectClass::AtMostOnce,
+            other => panic!("no effect {other}"),
+        },
+        reconciles: false,
+        parameters: Default::default(),
+        retry: like.retry,
+        timeout: like.timeout,
+        capabilities: Vec::new(),
+        requires: Vec::new(),
+    }
+}
+
+/// The same plan with compensations for some of its nodes that do something, and some bodies that
+/// are undone when they fail; `pick` says which.
+pub(crate) fn undoable(plan: &ExecutionPlan, pick: u64) -> Arc<ExecutionPlan> {
+    let mut parts = PlanParts::clone(plan);
+    let effects = ["write", "keyed", "once"];
+    for (index, node) in (0_u32..).zip(&mut parts.nodes) {
+        let bits = pick >> (index * 4 % 60);
+        if node.kind == ActionKind::Code && bits & 3 != 0 {
+            let mut undo = compensation(effects[(bits & 3) as usize - 1]);
+            undo.reconciles = bits & 4 != 0;
+            undo.retry.max_attempts = 1 + (bits >> 3 & 1) as u32;
+            node.compensation = Some(Box::new(undo));
+        }
+    }
+    for (index, body) in (0_u32..).zip(&mut parts.bodies) {
+        let tries = parts.nodes[body.owner as usize].kind == ActionKind::Control(ControlKind::Try);
+        body.compensates = tries && pick >> (index % 60) & 1 == 1;
+    }
+    Arc::new(ExecutionPlan::new(parts).unwrap())
 }
 
 /// A connection between dense indices.
@@ -177,6 +220,7 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
             first,
             count: end - first,
             output: ends(&connections, first..starts[0]),
+            compensates: false,
             handlers: handlers
                 .map(|((node, always), next)| PlanHandler {
                     node: *node,
@@ -196,14 +240,20 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
         let (id, attributes) = section.split_once(':').unwrap();
         for attribute in attributes.split(',').map(str::trim) {
             let mut words = attribute.split(' ');
-            let (word, number) = (words.next().unwrap(), words.next());
-            let number = || number.unwrap().parse::<u32>().unwrap();
+            let (word, more) = (words.next().unwrap(), words.next());
+            let number = || more.unwrap().parse::<u32>().unwrap();
             if id == "*" {
                 match word {
                     "limit" => parts.concurrency = number(),
                     "timeout" => parts.timeout = Some(Duration::from_millis(number().into())),
                     other => panic!("no attribute {other} of a plan"),
                 }
+                continue;
+            }
+            if word == "unwinds" {
+                let owner =
+                    |body: &&mut PlanBody| parts.nodes[body.owner as usize].id.as_str() == id;
+                parts.bodies.iter_mut().find(owner).unwrap().compensates = true;
                 continue;
             }
             let node = parts.nodes.iter_mut().find(|node| node.id.as_str() == id);
@@ -226,6 +276,9 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
                 "keyed" => node.effect = EffectClass::Keyed,
                 "once" => node.effect = EffectClass::AtMostOnce,
                 "retry" => node.retry.max_attempts = number(),
+                "undo" => node.compensation = Some(Box::new(compensation(more.unwrap()))),
+                "undoretry" => node.compensation.as_mut().unwrap().retry.max_attempts = number(),
+                "undoasks" => node.compensation.as_mut().unwrap().reconciles = true,
                 "continue" => node.on_error = OnError::Continue,
                 "repeats" => node.on_indeterminate = OnIndeterminate::Retry,
                 "fails" => node.on_indeterminate = OnIndeterminate::Fail,
@@ -318,6 +371,10 @@ pub(crate) struct Rig {
     pub(crate) now: Timestamp,
     /// What the journal says about the starts of each instance: attempts, keys, whether one is open.
     starts: BTreeMap<InstanceId, Starts>,
+    /// The effects that are to be undone, as the journal says: the oldest first.
+    effects: Vec<InstanceId>,
+    /// The key of each compensation that was ever begun.
+    undone_under: BTreeMap<InstanceId, String>,
     /// How many entries the checks have seen.
     checked: usize,
 }
@@ -351,6 +408,8 @@ impl Rig {
             journal: new.entries,
             now,
             starts: BTreeMap::new(),
+            effects: Vec::new(),
+            undone_under: BTreeMap::new(),
             checked: 1,
         };
         rig.check_entries();
@@ -378,6 +437,7 @@ impl Rig {
                     | Command::Fire { .. }
                     | Command::Take { .. }
                     | Command::Expire { .. }
+                    | Command::Compensate { .. }
             );
             assert!(!(was_paused && starts), "nothing starts while paused");
         }
@@ -398,6 +458,25 @@ impl Rig {
             let Some(instance) = entry.fact.instance() else {
                 continue;
             };
+            match &entry.fact {
+                Fact::CompensationRegistered { .. } => self.effects.push(instance.clone()),
+                Fact::CompensationStarted { key, .. } => {
+                    let known = self.undone_under.insert(instance.clone(), key.clone());
+                    assert!(known.is_none_or(|known| known == *key), "a key changed");
+                    // In a body that is undone there may be newer effects outside.
+                    let inside = |it: &&InstanceId| {
+                        instance.within.is_none() || it.within == instance.within
+                    };
+                    let newest = self.effects.iter().rev().find(inside);
+                    assert_eq!(newest, Some(instance), "the newest effect is undone first");
+                }
+                Fact::CompensationSucceeded { .. } => self.effects.retain(|it| it != instance),
+                Fact::Unparked {
+                    decision: UnparkDecision::Succeeded(_) | UnparkDecision::Failed,
+                    ..
+                } => self.effects.retain(|it| it != instance),
+                _ => {}
+            }
             let starts = self.starts.entry(instance.clone()).or_default();
             let node = self
                 .plan
@@ -456,6 +535,11 @@ impl Rig {
                     "an external write is journalled first"
                 );
             }
+            Command::Start { instance } if self.machine.compensates(instance) => {
+                let last = self.journal.last().map(|entry| &entry.fact);
+                let started = matches!(last, Some(Fact::CompensationStarted { instance: on, .. }) if on == instance);
+                assert!(started, "commit first");
+            }
             Command::Start { instance } => {
                 assert!(!was_ending, "nothing starts once the execution ends");
                 let last = self
@@ -480,6 +564,12 @@ impl Rig {
             Rest::Parked { due } | Rest::Paused { due } => {
                 assert!(due.is_none_or(|due| due > self.now), "hot loop");
             }
+            Rest::Compensating { due } => {
+                assert!(
+                    due.is_some_and(|due| due > self.now),
+                    "hot loop, or no wake-up"
+                );
+            }
             Rest::Busy | Rest::Ended(_) => {}
         }
     }
@@ -495,6 +585,8 @@ impl Rig {
         self.journal.truncate(entries);
         self.machine = replay_as(&self.plan, self.machine.id(), &self.journal);
         self.starts.clear();
+        self.effects.clear();
+        self.undone_under.clear();
         self.checked = 1;
         self.check_entries();
         self.tell(Event::Begin)
@@ -505,7 +597,7 @@ fn event_keeps_pause(event: &Event) -> bool {
     !matches!(
         event,
         Event::Signalled {
-            signal: nebula_execution::Signal::Unpause,
+            signal: nebula_execution::Signal::Unpause | nebula_execution::Signal::Cancel { .. },
             ..
         }
     )

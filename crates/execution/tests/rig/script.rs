@@ -5,8 +5,8 @@ use std::sync::Arc;
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{Digest, Timestamp};
 use nebula_execution::{
-    Ballot, Choice, Command, Decision, EndReason, Entry, Event, Fact, NamedSignal, Outcome,
-    ParkReason, Question, Rest, Signal, Taken, UnparkDecision,
+    Ballot, Choice, Command, CompensationInput, Decision, EndReason, Entry, Event, Fact,
+    InstanceId, NamedSignal, Outcome, ParkReason, Question, Rest, Signal, Taken, UnparkDecision,
 };
 use serde_json::{Value, json};
 
@@ -134,10 +134,26 @@ pub(crate) fn take(rig: &mut Rig, step: &str) -> Decision {
 fn signal(rig: &mut Rig, signal: &Signal) -> Decision {
     let (kind, payload) = signal.to_inbox();
     let signal = Signal::from_inbox(kind, &payload).unwrap();
+    let undo = match &signal {
+        Signal::Unpark {
+            instance: Some(instance),
+            decision: UnparkDecision::Succeeded(_),
+        } => undo(rig, instance),
+        _ => None,
+    };
     rig.tell(Event::Signalled {
         signal,
         taken: Taken::All,
+        undo,
     })
+}
+
+/// What undoes the effect of an instance, if its node has a compensation.
+pub(crate) fn undo(rig: &Rig, instance: &InstanceId) -> Option<CompensationInput> {
+    let node = rig.plan.index_of(instance.node.as_str())?;
+    rig.plan.node(node).compensation.as_ref()?;
+    let input = Arc::new(json!(instance.to_string()));
+    Some(CompensationInput::Parameters(input))
 }
 
 fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
@@ -146,7 +162,10 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
     let number = |text: &str| text.parse::<u32>().unwrap();
     match rest {
         ["start"] => Event::Starting {
-            key: rig.machine.idempotency_key(&instance),
+            key: match rig.machine.compensates(&instance) {
+                true => rig.machine.compensation_key(&instance),
+                false => rig.machine.idempotency_key(&instance),
+            },
             input: Digest::of(on.as_bytes()),
             deadline: rig.now.plus(std::time::Duration::from_secs(1)),
             instance,
@@ -166,6 +185,7 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
                 port: port.into(),
                 lineage: None,
                 taken,
+                undo: undo(rig, &instance),
             };
             Event::Finished {
                 instance,
@@ -173,6 +193,36 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
                 micros: 1,
             }
         }
+        ["ok-without-undo"] => Event::Finished {
+            outcome: Outcome::Succeeded {
+                output,
+                port: "main".into(),
+                lineage: None,
+                taken: Taken::All,
+                undo: Some(CompensationInput::Error(error(ErrorClass::Fatal))),
+            },
+            instance,
+            micros: 1,
+        },
+        ["ok-and-fails"] => Event::Finished {
+            outcome: Outcome::Failed {
+                error: error(ErrorClass::Fatal),
+                taken: Taken::All,
+                undo: undo(rig, &instance),
+            },
+            instance,
+            micros: 1,
+        },
+        ["undone"] => Event::Compensated {
+            instance,
+            outcome: Ok(output),
+            micros: 1,
+        },
+        ["undo", how] => Event::Compensated {
+            instance,
+            outcome: Err(error(class(how))),
+            micros: 1,
+        },
         ["skip"] => Event::Skipped { instance },
         ["withheld"] => Event::Withheld { instance },
         ["open", count] => Event::Opened {
@@ -304,20 +354,10 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
             taken: Taken::All,
         },
         [how] => {
-            let class = match *how {
-                "fail" => ErrorClass::Fatal,
-                "again" => ErrorClass::Retryable { after: None },
-                "later" => ErrorClass::Retryable {
-                    after: Some(std::time::Duration::from_millis(700)),
-                },
-                "late" => ErrorClass::Timeout,
-                "unknown" => ErrorClass::Unknown,
-                "cancelled" => ErrorClass::Cancelled,
-                other => panic!("no outcome {other}"),
-            };
             let outcome = Outcome::Failed {
-                error: error(class),
+                error: error(class(how)),
                 taken: Taken::All,
+                undo: None,
             };
             Event::Finished {
                 instance,
@@ -326,6 +366,20 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
             }
         }
         _ => panic!("no step {rest:?}"),
+    }
+}
+
+fn class(how: &str) -> ErrorClass {
+    match how {
+        "fail" => ErrorClass::Fatal,
+        "again" => ErrorClass::Retryable { after: None },
+        "later" => ErrorClass::Retryable {
+            after: Some(std::time::Duration::from_millis(700)),
+        },
+        "late" => ErrorClass::Timeout,
+        "unknown" => ErrorClass::Unknown,
+        "cancelled" => ErrorClass::Cancelled,
+        other => panic!("no outcome {other}"),
     }
 }
 
@@ -444,6 +498,23 @@ pub(crate) fn fact(fact: &Fact) -> String {
         Fact::SignalSent {
             instance, signal, ..
         } => format!("{instance} sent {}", signal.name),
+        Fact::CompensationRegistered { instance, .. } => format!("{instance} undoable"),
+        Fact::CompensationStarted {
+            instance, attempt, ..
+        } => format!("{instance} undo/{attempt}"),
+        Fact::CompensationSucceeded { instance, .. } => format!("{instance} undone"),
+        Fact::CompensationFailed {
+            instance,
+            attempt,
+            retry_at,
+            counts,
+            ..
+        } => {
+            let what = if *counts { "failed" } else { "lost" };
+            let again = retry_at.map(|at| format!(" again@{}", at.as_millis()));
+            let again = again.unwrap_or_default();
+            format!("{instance} undo {what}/{attempt}{again}")
+        }
         Fact::PauseRequested { .. } => "paused".to_owned(),
         Fact::Resumed => "resumed".to_owned(),
         Fact::CancellationRequested {
@@ -468,6 +539,12 @@ pub(crate) fn fact(fact: &Fact) -> String {
         } => {
             let on: Vec<_> = on.iter().map(ToString::to_string).collect();
             format!("parked on {}", on.join(" "))
+        }
+        Fact::Parked {
+            reason: ParkReason::Compensation(on),
+        } => {
+            let on: Vec<_> = on.iter().map(ToString::to_string).collect();
+            format!("parked on undoing {}", on.join(" "))
         }
         Fact::Unparked {
             instance, decision, ..
@@ -527,6 +604,7 @@ fn command(command: &Command) -> String {
         Command::Expire { instance } => format!("expire {instance}"),
         Command::Settle { instance } => format!("settle {instance}"),
         Command::Reconcile { instance, attempt } => format!("ask {instance}/{attempt}"),
+        Command::Compensate { instance, attempt } => format!("undo {instance}/{attempt}"),
         Command::Abort { instance } => format!("abort {instance}"),
         Command::Output => "output".to_owned(),
     }
@@ -542,6 +620,7 @@ fn rest(rig: &Rig) -> String {
         Rest::Waiting { due: at } => format!("waiting{}", due(at)),
         Rest::Parked { due: at } => format!("parked{}", due(at)),
         Rest::Paused { due: at } => format!("paused{}", due(at)),
+        Rest::Compensating { due: at } => format!("compensating{}", due(at)),
         Rest::Ended(status) => status.to_string(),
     }
 }

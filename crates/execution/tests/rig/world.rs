@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
 use nebula_core::{Digest, NodeId};
 use nebula_execution::{
-    Ballot, Choice, Command, Decision, Event, ExecutionPlan, InstanceId, NamedSignal, Outcome,
-    Question, Rest, Signal, Status, Taken, UnparkDecision,
+    Ballot, Choice, Command, Decision, Ending, Event, ExecutionPlan, InstanceId, NamedSignal,
+    Outcome, Question, Rest, Signal, Status, Taken, UnparkDecision,
 };
 use serde_json::{Value, json};
 
-use super::Rig;
+use super::{Rig, script::undo};
 
 /// What an attempt does, by instance and number; the same whenever it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,10 @@ pub(crate) trait Script {
     /// The nodes that it gives up, if it is a `flow.cancel`.
     fn cancels(&self, _node: &str) -> Vec<NodeId> {
         Vec::new()
+    }
+    /// What an attempt to undo its effect does.
+    fn undoes(&self, _instance: &InstanceId, _attempt: u32) -> Act {
+        Act::Succeed
     }
     /// Whether its handler takes a failure of its body.
     fn catches(&self, _node: &str) -> bool {
@@ -149,6 +153,7 @@ impl<'s> World<'s> {
         let decision = self.rig.tell(Event::Signalled {
             signal,
             taken: Taken::All,
+            undo: None,
         });
         self.accept(decision);
         self.go_on()
@@ -184,7 +189,9 @@ impl<'s> World<'s> {
                     self.say(Signal::Unpause);
                 }
                 Rest::Busy => self.answer(),
-                Rest::Waiting { due } | Rest::Parked { due: due @ Some(_) } => {
+                Rest::Waiting { due }
+                | Rest::Compensating { due }
+                | Rest::Parked { due: due @ Some(_) } => {
                     self.rig.now = due.expect("checked by the rig");
                     let decision = self.rig.tell(Event::Tick);
                     self.accept(decision);
@@ -248,6 +255,7 @@ impl<'s> World<'s> {
         let decision = self.rig.tell(Event::Signalled {
             signal,
             taken: Taken::All,
+            undo: None,
         });
         self.accept(decision);
     }
@@ -289,18 +297,29 @@ impl<'s> World<'s> {
 
     fn decide(&mut self) {
         let plan = self.rig.plan.clone();
-        let open = self.rig.machine.state().indeterminate(&plan);
-        let instance = Some(open[self.chance.below(open.len())].clone());
+        let state = self.rig.machine.state();
+        let mut open = state.compensations().stuck();
+        if state
+            .ending()
+            .is_none_or(|ending| !matches!(ending, Ending::Cancel(_)))
+        {
+            open.extend(state.indeterminate(&plan));
+        }
+        let instance = open[self.chance.below(open.len())].clone();
         // A person does not say "do it again" for ever.
         self.decided += 1;
         let decision = match (self.decided, &self.decision) {
             (0..=20, decision) => decision.clone(),
             _ => UnparkDecision::Failed,
         };
+        let happened = matches!(decision, UnparkDecision::Succeeded(_));
+        let undo = undo(&self.rig, &instance).filter(|_| happened);
+        let instance = Some(instance);
         let signal = Signal::Unpark { instance, decision };
         let decision = self.rig.tell(Event::Signalled {
             signal,
             taken: Taken::All,
+            undo,
         });
         self.accept(decision);
     }
@@ -315,6 +334,30 @@ impl<'s> World<'s> {
                 attempt,
                 journal_start,
             } => self.begin_attempt(instance, attempt, journal_start),
+            Command::Compensate { instance, attempt } => {
+                let paused = self.rig.machine.state().is_paused();
+                if paused && self.chance.below(2) == 0 {
+                    Event::Withheld { instance }
+                } else if self.chance.below(20) == 0 {
+                    // It could not even be prepared.
+                    self.undone(instance, attempt, Some(Act::Again))
+                } else {
+                    self.prepared.insert(instance.clone(), attempt);
+                    Event::Starting {
+                        key: self.rig.machine.compensation_key(&instance),
+                        input: Digest::of(b"undo"),
+                        deadline: self.rig.now.plus(Duration::from_secs(1)),
+                        instance,
+                    }
+                }
+            }
+            Command::Start { instance } if self.rig.machine.compensates(&instance) => {
+                let attempt = self.prepared.remove(&instance).expect("prepared before");
+                self.undone(instance, attempt, None)
+            }
+            Command::Reconcile { instance, attempt } if self.rig.machine.compensates(&instance) => {
+                self.undone(instance, attempt, None)
+            }
             Command::Start { instance } => {
                 let attempt = self.prepared.remove(&instance).expect("prepared before");
                 self.end_attempt(instance, attempt)
@@ -495,12 +538,27 @@ impl<'s> World<'s> {
         }
     }
 
+    fn undone(&self, instance: InstanceId, attempt: u32, act: Option<Act>) -> Event {
+        let outcome = match act.unwrap_or_else(|| self.script.undoes(&instance, attempt)) {
+            Act::Succeed => Ok(Arc::new(result_of(&instance))),
+            Act::Fail => Err(error(ErrorClass::Fatal)),
+            Act::Again => Err(error(ErrorClass::Retryable { after: None })),
+            Act::Late => Err(error(ErrorClass::Timeout)),
+        };
+        Event::Compensated {
+            instance,
+            outcome,
+            micros: 1,
+        }
+    }
+
     fn succeeded(&self, instance: InstanceId) -> Event {
         let outcome = Outcome::Succeeded {
             output: Arc::new(result_of(&instance)),
             port: "main".into(),
             lineage: None,
             taken: self.taken(&instance, "main"),
+            undo: undo(&self.rig, &instance),
         };
         Event::Finished {
             instance,
@@ -515,7 +573,11 @@ impl<'s> World<'s> {
         let taken = self.taken(&instance, port);
         Event::Finished {
             instance,
-            outcome: Outcome::Failed { error, taken },
+            outcome: Outcome::Failed {
+                error,
+                taken,
+                undo: None,
+            },
             micros: 1,
         }
     }

@@ -5,9 +5,7 @@ use nebula_workflow::ItemsRest;
 
 use super::{Fold, MAIN, open_items};
 use crate::{
-    Added, Fact, InstanceId, InstanceStatus, ItemOutcome, Items,
-    activation::elements_of,
-    state::At,
+    Added, Fact, InstanceId, InstanceStatus, ItemOutcome, Items, activation::elements_of, state::At,
 };
 
 impl Fold<'_> {
