@@ -1,7 +1,7 @@
 //! What may start at all.
 
 use nebula_execution::{ExecutionPlan, MAX_VALUE_DEPTH, nests_within};
-use nebula_validator::Schema;
+use nebula_validator::{Schema, with_defaults};
 use serde_json::Value;
 
 use crate::{Engine, StartError};
@@ -41,27 +41,6 @@ impl Engine {
     }
 }
 
-fn with_defaults(schema: &Value, input: Value) -> Value {
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let object = properties.is_some() || schema.get("type").is_some_and(|kind| kind == "object");
-    let mut input = if input.is_null() && object {
-        Value::Object(serde_json::Map::new())
-    } else {
-        input
-    };
-    if let (Some(given), Some(properties)) = (input.as_object_mut(), properties) {
-        for (name, property) in properties {
-            if let Some(default) = property
-                .get("default")
-                .filter(|_| !given.contains_key(name))
-            {
-                given.insert(name.clone(), default.clone());
-            }
-        }
-    }
-    input
-}
-
 /// The length of the value as compact JSON, counted without building it.
 fn serialized_len(value: &Value) -> u64 {
     struct Count(u64);
@@ -84,20 +63,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn defaults_fill_what_is_not_given() {
-        let schema = json!({ "properties": { "a": { "default": 1 }, "b": {} } });
-        assert_eq!(with_defaults(&schema, Value::Null), json!({ "a": 1 }));
-        assert_eq!(
-            with_defaults(&schema, json!({ "a": null })),
-            json!({ "a": null })
-        );
-        assert_eq!(
-            with_defaults(&json!({ "type": "array" }), Value::Null),
-            Value::Null
-        );
-    }
 
     #[test]
     fn the_size_is_that_of_compact_json() {

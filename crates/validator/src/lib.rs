@@ -3,8 +3,8 @@
 //! [`Schema::compile`] takes a JSON Schema (draft 2020-12 unless `$schema` says otherwise) within
 //! named limits; [`Schema::check`] gives every problem of a value with its place, and
 //! [`Schema::check_known`] those that hold whatever the parts turn out to be that are not known yet.
-//! [`Schema::coerce`] turns the text of `--input name=text` into what the schema asks for. Start
-//! reading at [`Schema`].
+//! [`Schema::coerce`] turns the text of `--input name=text` into what the schema asks for, and
+//! [`with_defaults`] fills in what was not given. Start reading at [`Schema`].
 //!
 //! Does not know: workflows, actions, where a schema or a value comes from.
 //!
@@ -36,11 +36,13 @@
 //! ```
 
 mod coerce;
+mod defaults;
 mod message;
 mod pointer;
 mod problem;
 mod schema;
 
 pub use coerce::CoerceError;
+pub use defaults::with_defaults;
 pub use problem::{MAX_PROBLEMS, Problem};
 pub use schema::{MAX_PATTERN_SIZE, MAX_SCHEMA_DEPTH, MAX_SCHEMA_SIZE, Schema, SchemaError};
