@@ -29,6 +29,7 @@ pub fn of(nodes: u32) -> Chain {
         vars: Value::Null,
         trigger: Value::Null,
         origin: None,
+        parent: None,
         repeats: None,
         trial: None,
         grants: Grants::default(),

@@ -66,7 +66,7 @@ fn assemble(
     let executions: Arc<dyn ExecutionRepo> = sqlite.clone();
     let workflows: Arc<dyn WorkflowRepo> = sqlite;
     let bell = MemoryQueue::new(MemoryQueueConfig::default(), Arc::clone(&clock));
-    let focus = Arc::new(Focus::new(Arc::new(bell)));
+    let focus = Arc::new(Focus::new(Arc::new(bell), executions.clone()));
     let queue: Arc<dyn TaskQueue> = focus.clone();
     let sandbox: Arc<dyn SandboxRunner> = Arc::new(InProcess::new(Arc::clone(&clock)));
     let threads = NonZeroUsize::new(FILE_THREADS).expect("the number is not zero");

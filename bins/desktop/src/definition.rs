@@ -6,14 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nebula_engine::Engine;
+use nebula_engine::{Callees, Engine};
 use nebula_execution::ExecutionPlan;
 use nebula_workflow::{
     Diagnostic, LocatedDiagnostic, MAX_DEFINITION_BYTES, Severity, Source, SourceMap,
     WorkflowDefinition, check_size, parse, render,
 };
 
-use crate::{console::Console, failure::Failure};
+use crate::{console::Console, failure::Failure, session::Session, settings::Loaded};
 
 /// A definition that can run.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Checked {
     pub(crate) map: SourceMap,
     pub(crate) definition: WorkflowDefinition,
     pub(crate) plan: ExecutionPlan,
+    /// What is known of the workflows that it calls.
+    pub(crate) callees: Callees,
     /// Warnings and lints, with their places.
     pub(crate) remarks: Vec<LocatedDiagnostic>,
     /// The same, drawn; empty if there are none.
@@ -43,17 +45,27 @@ pub(crate) fn parsed(path: &Path, console: &Console) -> Result<WorkflowDefinitio
     })
 }
 
-/// Reads, parses and plans a file; nothing is stored.
-pub(crate) fn check(path: &Path, engine: &Engine, console: &Console) -> Result<Checked, Failure> {
+/// Reads, parses and plans a file; nothing is stored. What it calls is looked up in the command's
+/// database, if there is one.
+pub(crate) async fn check(
+    path: &Path,
+    (engine, loaded): (&Engine, &Loaded),
+    console: &Console,
+) -> Result<Checked, Failure> {
     let source = read(path, console)?;
     let parsed = parse(&source);
     let mut diagnostics = parsed.diagnostics;
+    let read = parsed.definition.as_ref().or(parsed.rest.as_ref());
+    let callees = match read {
+        Some(definition) => callees(definition, loaded).await?,
+        None => Callees::default(),
+    };
     if let Some(rest) = &parsed.rest {
-        let more = engine.more_problems(rest, &diagnostics);
+        let more = engine.more_problems(rest, &callees, &diagnostics);
         diagnostics.extend(more);
     }
     let plan = parsed.definition.as_ref().and_then(|definition| {
-        let planned = engine.check(definition);
+        let planned = engine.check(definition, &callees);
         diagnostics.extend(planned.diagnostics);
         planned.plan
     });
@@ -75,11 +87,23 @@ pub(crate) fn check(path: &Path, engine: &Engine, console: &Console) -> Result<C
         map: parsed.map,
         definition,
         plan,
+        callees,
         remarks: located,
         drawn,
         file,
         folder,
     })
+}
+
+/// Looks up what a definition calls. A database that is not there yet knows nothing.
+async fn callees(definition: &WorkflowDefinition, loaded: &Loaded) -> Result<Callees, Failure> {
+    let there = loaded.place.path().is_some_and(|path| path.exists());
+    if !there || nebula_planner::calls(definition).is_empty() {
+        return Ok(Callees::default());
+    }
+    let session = Session::open(loaded).await?;
+    let callees = session.engine().callees(&session.tenant, definition);
+    Ok(callees.await?)
 }
 
 /// The failure for a definition with these problems.

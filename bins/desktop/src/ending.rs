@@ -86,6 +86,12 @@ pub(crate) fn summary(
     }
     let id = console.err.paint(Paint::Dim, report.execution.to_string());
     console.note(&format!("{head}  {detail}  {id}"));
+    if let Some(parent) = &report.parent {
+        console.note(&format!(
+            "  called by `{}` of {}",
+            parent.instance, parent.execution
+        ));
+    }
     if let Some(again) = &report.again {
         let from = again.from.as_ref().map(|node| format!(" from `{node}`"));
         let from = from.unwrap_or_default();
@@ -204,6 +210,16 @@ fn decisions(report: &Report, place: &Place, console: &Console) {
                 let node = crate::shell::quoted(instance);
                 console.error_text(&format!(
                     "  {label} decide with: nebula executions approve|reject|defer {id} {node} --by WHO{flag}"
+                ));
+            }
+            Waiting::Child {
+                instance,
+                execution,
+                ..
+            } => {
+                console.error_text(&format!("  `{instance}` waits for execution {execution}"));
+                console.error_text(&format!(
+                    "  {label} see what that one waits for: nebula executions show {execution}{flag}"
                 ));
             }
             Waiting::Unpause => console.error_text(&format!(

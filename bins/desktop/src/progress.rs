@@ -24,18 +24,36 @@ const TICK: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Open,
-    Running { attempt: u32 },
-    Retrying { attempt: u32, at: Timestamp },
-    Waiting { due: Timestamp },
-    Listening { name: String },
+    Running {
+        attempt: u32,
+    },
+    Retrying {
+        attempt: u32,
+        at: Timestamp,
+    },
+    Waiting {
+        due: Timestamp,
+    },
+    Listening {
+        name: String,
+    },
     Asking,
+    Calling {
+        workflow: String,
+        child: ExecutionId,
+    },
     Succeeded,
     Failed,
     Skipped,
     Cancelled,
     Unknown,
-    Undoing { attempt: u32 },
-    UndoingAgain { attempt: u32, at: Timestamp },
+    Undoing {
+        attempt: u32,
+    },
+    UndoingAgain {
+        attempt: u32,
+        at: Timestamp,
+    },
     NotUndone,
     Compensated,
 }
@@ -184,6 +202,14 @@ impl Picture {
                 (instance, State::Listening { name })
             }
             EventKind::NodeAsking { instance, .. } => (instance, State::Asking),
+            EventKind::NodeCalling {
+                instance,
+                workflow,
+                child,
+            } => {
+                let (workflow, child) = (workflow.to_string(), *child);
+                (instance, State::Calling { workflow, child })
+            }
             EventKind::ItemsOpened { instance, total } => {
                 self.row(instance).items = Some((0, *total));
                 (instance, State::Running { attempt: 1 })
@@ -278,6 +304,11 @@ impl Row {
             State::Waiting { due } => ("◔", Paint::Yellow, format!("waits {}", until(*due))),
             State::Listening { name } => ("◔", Paint::Yellow, format!("waits for signal `{name}`")),
             State::Asking => ("◔", Paint::Yellow, "waits for people to decide".to_owned()),
+            State::Calling { workflow, child } => (
+                "▷",
+                Paint::Cyan,
+                format!("calls {workflow}, execution {child}"),
+            ),
             State::Succeeded => ("✓", Paint::Green, String::new()),
             State::Failed => ("✗", Paint::Red, "failed".to_owned()),
             State::Skipped => ("○", Paint::Dim, "skipped".to_owned()),

@@ -88,6 +88,8 @@ pub enum ControlKind {
     Emit,
     /// Nothing, until people have decided.
     Approval,
+    /// Another workflow runs, as an execution of its own.
+    Call,
     /// The node fails.
     Fail,
     /// The execution completes here.

@@ -2,6 +2,7 @@
 
 mod approval;
 mod body;
+mod call;
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Action>> {
     let plain = [
         approval::approval(),
         batches(),
+        call::call(),
         cancel(),
         emit(),
         fail(),

@@ -19,8 +19,7 @@ pub trait Entropy: fmt::Debug + Send + Sync + 'static {
         let mut random = [0_u8; 10];
         random[..8].copy_from_slice(&high.to_le_bytes());
         random[8..].copy_from_slice(&low.to_le_bytes()[..2]);
-        let millis = u64::try_from(now.as_millis()).unwrap_or(0);
-        ExecutionId::from(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+        ExecutionId::at(now, &random)
     }
 
     /// A random identity, such as that of one worker process.

@@ -6,6 +6,8 @@ use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use uuid::Uuid;
 
+use crate::Timestamp;
+
 /// The longest id, in bytes.
 pub const MAX_ID_LEN: usize = 128;
 
@@ -171,6 +173,13 @@ impl ExecutionId {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+
+    /// The id that begins with a time, to the millisecond, and goes on with 74 of these bits.
+    #[must_use]
+    pub fn at(time: Timestamp, random: &[u8; 10]) -> Self {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid())
     }
 
     /// The id with these raw bytes.

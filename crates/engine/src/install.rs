@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nebula_action::{Catalog, VersionWanted};
 use nebula_core::{Digest, TenantId, WorkflowId};
 use nebula_execution::ExecutionPlan;
-use nebula_planner::{Planned, Trial, TrialError, Tried};
+use nebula_planner::{Callees, Planned, Trial, TrialError, Tried, pin_calls};
 use nebula_ports::{ErrorKind, NewVersion, PortError, Saved, StoredWorkflow};
 use nebula_workflow::{
     ActionRef, ActionVersion, Diagnostic, NodeDefinition, WorkflowDefinition, to_json,
@@ -37,10 +37,12 @@ pub enum InstallError {
 }
 
 impl Engine {
-    /// Compiles a definition without storing anything; the plan has version 0.
+    /// Compiles a definition without storing anything; the plan has version 0. `callees` comes from
+    /// [`Engine::callees`].
     #[must_use]
-    pub fn check(&self, definition: &WorkflowDefinition) -> Planned {
-        nebula_planner::plan(definition, 0, &*self.registry, &self.config.plan_settings())
+    pub fn check(&self, definition: &WorkflowDefinition, callees: &Callees) -> Planned {
+        let known = (&*self.registry as &dyn Catalog, callees);
+        nebula_planner::plan_calling(definition, 0, known, &self.config.plan_settings())
     }
 
     /// What else is wrong with a definition of which only a part could be read.
@@ -48,13 +50,16 @@ impl Engine {
     pub fn more_problems(
         &self,
         rest: &WorkflowDefinition,
+        callees: &Callees,
         known: &[Diagnostic],
     ) -> Vec<Diagnostic> {
-        nebula_planner::more_problems(rest, &*self.registry, &self.config.plan_settings(), known)
+        let catalog = (&*self.registry as &dyn Catalog, callees);
+        nebula_planner::more_problems(rest, catalog, &self.config.plan_settings(), known)
     }
 
     /// Saves a definition as a version, unless it is there already, and stores its plan. Actions
-    /// without a version are pinned to the newest one that there is.
+    /// without a version are pinned to the newest one that there is, and calls to the published
+    /// version of the workflow, or else to its newest.
     ///
     /// What is installed stays so when its workflow is archived later.
     ///
@@ -105,11 +110,7 @@ impl Engine {
         definition: &WorkflowDefinition,
         expected_revision: Option<u64>,
     ) -> Result<(Saved, ExecutionPlan), InstallError> {
-        let definition = self.pinned(definition);
-        let Planned { plan, diagnostics } = self.check(&definition);
-        let Some(plan) = plan else {
-            return Err(InstallError::Diagnostics(diagnostics));
-        };
+        let (definition, plan) = self.planned(tenant, definition).await?;
         let new = NewVersion {
             id: definition.id.clone(),
             name: plan.name.clone(),
@@ -131,8 +132,7 @@ impl Engine {
         tenant: &TenantId,
         definition: &WorkflowDefinition,
     ) -> Result<Installed, InstallError> {
-        let Planned { plan, diagnostics } = self.check(&self.pinned(definition));
-        let plan = plan.ok_or(InstallError::Diagnostics(diagnostics))?;
+        let (_, plan) = self.planned(tenant, definition).await?;
         Ok(self.store_plan(tenant, plan).await?)
     }
 
@@ -164,19 +164,18 @@ impl Engine {
             return Ok(None);
         };
         self.in_use(tenant, id).await?;
-        Ok(Some(self.planned(tenant, &stored).await?))
+        Ok(Some(self.installed_from(tenant, &stored).await?))
     }
 
     /// A version as it was saved, planned with the actions that there are now.
-    pub(crate) async fn planned(
+    pub(crate) async fn installed_from(
         &self,
         tenant: &TenantId,
         stored: &StoredWorkflow,
     ) -> Result<Installed, InstallError> {
         let definition =
             WorkflowDefinition::from_json(&stored.definition).map_err(InstallError::Diagnostics)?;
-        let Planned { plan, diagnostics } = self.check(&definition);
-        let plan = plan.ok_or(InstallError::Diagnostics(diagnostics))?;
+        let (_, plan) = self.planned(tenant, &definition).await?;
         let plan = plan.at_version(stored.version);
         Ok(self.store_plan(tenant, plan).await?)
     }
@@ -188,6 +187,27 @@ impl Engine {
             true => Err(InstallError::Archived(id.clone())),
             false => Ok(()),
         }
+    }
+
+    /// A definition with its versions pinned, and its plan; the plans of what it calls are stored.
+    async fn planned(
+        &self,
+        tenant: &TenantId,
+        definition: &WorkflowDefinition,
+    ) -> Result<(WorkflowDefinition, ExecutionPlan), InstallError> {
+        let mut definition = self.pinned(definition);
+        let callees = self.callees(tenant, &definition).await?;
+        pin_calls(&mut definition, &callees);
+        // Pinned, a call has another name.
+        let callees = callees.pinned();
+        let Planned { plan, diagnostics } = self.check(&definition, &callees);
+        let plan = plan.ok_or(InstallError::Diagnostics(diagnostics))?;
+        for (digest, plan) in callees.plans() {
+            let (bytes, _) = plan.encode();
+            let workflows = &self.ports.workflows;
+            workflows.put_plan(tenant, digest, &bytes).await?;
+        }
+        Ok((definition, plan))
     }
 
     async fn store_plan(

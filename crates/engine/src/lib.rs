@@ -24,6 +24,7 @@ mod activations;
 mod admission;
 mod again;
 mod approvals;
+mod callees;
 mod config;
 mod emitted;
 mod install;
@@ -46,7 +47,7 @@ use nebula_ports::{ExecutionRepo, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
 
-pub use nebula_planner::{Answer, Extent, Trial, TrialError, Tried};
+pub use nebula_planner::{Answer, Callees, Extent, Trial, TrialError, Tried};
 
 pub use again::StartAgainError;
 pub use approvals::{OpenApproval, Redeemed, SeatToken, TokenError};
@@ -55,7 +56,7 @@ pub use install::{InstallError, Installed};
 pub use migrate::{MigrationError, Migrations};
 pub use outcome::Until;
 pub use replay::{Moment, Replay, ReplayStep};
-pub use report::{Compensated, CompensationStatus, Repeated, Report, ReportError};
+pub use report::{CalledBy, Compensated, CompensationStatus, Repeated, Report, ReportError};
 pub use start::{StartError, Started};
 pub use turns::AdmissionError;
 pub use waiting::Waiting;

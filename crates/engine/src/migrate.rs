@@ -113,7 +113,7 @@ impl Engine {
                 workflow: known.workflow.to_string(),
                 version,
             })?;
-        let installed = self.planned(tenant, &stored).await;
+        let installed = self.installed_from(tenant, &stored).await;
         let installed = installed.map_err(MigrationError::Plan)?;
         let machine = self.fold(tenant, execution).await?.machine;
         let plans = (installed.plan.clone(), installed.digest);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use nebula_core::{ExecutionId, TenantId};
-use nebula_execution::Status;
+use nebula_core::{BoxFuture, ExecutionId, TenantId};
+use nebula_execution::{MAX_CALL_DEPTH, Status};
 use nebula_ports::{ExecutionFilter, ExecutionSummary, Page, PageToken, Result};
 use nebula_telemetry::{EventKind, Received};
 
-use crate::{Engine, Report};
+use crate::{Engine, Report, Waiting};
 
 /// How many executions are listed at a time.
 const PAGE: usize = 500;
@@ -67,7 +67,7 @@ impl Engine {
                 return Ok(None);
             };
             let late = give_up.is_some_and(|give_up| clock.monotonic() >= give_up);
-            if late || self.settled(&summary, until) {
+            if late || self.settled(tenant, &summary, until).await? {
                 return Ok(Some(summary.status));
             }
             let left = give_up.map(|give_up| give_up.saturating_sub(clock.monotonic()));
@@ -135,7 +135,52 @@ impl Engine {
 
     /// An execution needs somebody only once nobody drives it and nothing is due: a signal that has
     /// just arrived makes it due before its holder has taken it in.
-    fn settled(&self, summary: &ExecutionSummary, until: Until) -> bool {
+    async fn settled(
+        &self,
+        tenant: &TenantId,
+        summary: &ExecutionSummary,
+        until: Until,
+    ) -> Result<bool> {
+        if summary.status.is_terminal() || until == Until::Ended {
+            return Ok(summary.status.is_terminal());
+        }
+        Ok(self.is_held(summary) && self.children_are_held(tenant, summary, 0).await?)
+    }
+
+    /// Whether nothing but somebody wakes the children that it waits for, or theirs.
+    fn children_are_held<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        summary: &'a ExecutionSummary,
+        depth: u32,
+    ) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            if summary.status != Status::Waiting || depth > MAX_CALL_DEPTH {
+                return Ok(true);
+            }
+            let report = self.report(tenant, summary.id).await?;
+            let waiting = report.map(|report| report.waiting).unwrap_or_default();
+            for waiting in waiting {
+                let Waiting::Child { execution, .. } = waiting else {
+                    continue;
+                };
+                let child = self.ports.executions.get(tenant, execution).await?;
+                let held = match &child {
+                    Some(child) => {
+                        self.is_held(child)
+                            && self.children_are_held(tenant, child, depth + 1).await?
+                    }
+                    None => true,
+                };
+                if !held {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    fn is_held(&self, summary: &ExecutionSummary) -> bool {
         let now = self.ports.clock.now();
         let rests = !summary.leased && summary.wake_at.is_none_or(|due| due > now);
         let held = match summary.status {
@@ -143,6 +188,6 @@ impl Engine {
             Status::Waiting => summary.wake_at.is_none(),
             _ => false,
         };
-        summary.status.is_terminal() || (until == Until::EndedOrParked && held && rests)
+        held && rests
     }
 }

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{Again, Ending, Machine, Status, Tries};
+use nebula_execution::{Again, Ending, Fact, Machine, Parent, Status, Tries};
 use nebula_ports::{ExecutionSummary, Result};
 use serde::Serialize;
 use serde_json::Value;
@@ -73,6 +73,9 @@ pub struct Report {
     /// them `{ "truncated": n }`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Value>,
+    /// Who called it, if a node of another execution did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<CalledBy>,
     /// Which execution it goes over again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again: Option<Repeated>,
@@ -102,6 +105,27 @@ pub struct ReportError {
     pub message: String,
     /// The node that it came from.
     pub node: Option<NodeId>,
+}
+
+/// Who called an execution. JSON: `{ "execution", "instance", "waits" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CalledBy {
+    /// The execution whose node called it.
+    pub execution: ExecutionId,
+    /// Which instance of it.
+    pub instance: String,
+    /// Whether that one waits for its end.
+    pub waits: bool,
+}
+
+impl CalledBy {
+    fn new(parent: &Parent) -> Self {
+        Self {
+            execution: parent.execution,
+            instance: parent.instance.to_string(),
+            waits: parent.waits,
+        }
+    }
 }
 
 /// Which execution another one goes over again. JSON: `{ "of", "how", "from", "origin" }`, where
@@ -134,6 +158,26 @@ impl Engine {
         };
         let folded = self.fold(tenant, execution).await?;
         Ok(Some(report(&summary, folded)))
+    }
+
+    /// Who called an execution; `None` if nobody did, or there is no such execution.
+    ///
+    /// # Errors
+    /// The store failed, or what it holds cannot be read.
+    pub async fn called_by(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+    ) -> Result<Option<CalledBy>> {
+        let page = self
+            .ports
+            .executions
+            .journal(tenant, execution, 1, 1)
+            .await?;
+        Ok(match page.entries.first().map(|first| &first.entry.fact) {
+            Some(Fact::ExecutionStarted(started)) => started.parent.as_deref().map(CalledBy::new),
+            _ => None,
+        })
     }
 }
 
@@ -198,6 +242,7 @@ fn report(summary: &ExecutionSummary, folded: Folded) -> Report {
         error,
         nodes: folded.closed.with_state(machine),
         events: folded.emitted.into_list(),
+        parent: started.and_then(|it| it.parent.as_deref().map(CalledBy::new)),
         again,
         trial: started.and_then(|started| started.trial.clone()),
         compensations: compensations(machine),

@@ -1,6 +1,6 @@
 //! What an execution waits for, read from its state.
 
-use nebula_core::Timestamp;
+use nebula_core::{ExecutionId, Timestamp, WorkflowId};
 use nebula_execution::{
     Activation, Approval, Choice, InstanceId, InstanceStatus, Machine, OpenCompensation, ParkReason,
 };
@@ -91,6 +91,15 @@ pub enum Waiting {
         /// What holds then; a failure, if there is none.
         default: Option<Choice>,
     },
+    /// The end of a child.
+    Child {
+        /// Which instance called it.
+        instance: String,
+        /// Which execution it waits for.
+        execution: ExecutionId,
+        /// Of which workflow.
+        workflow: Option<WorkflowId>,
+    },
     /// Somebody who lets it go on after a pause.
     Unpause,
     /// A person's decision about an execution that brings no progress.
@@ -109,6 +118,11 @@ pub(crate) fn waiting(machine: &Machine) -> Vec<Waiting> {
     }
     for (at, activation) in state.all() {
         let instance = state.instance(plan, at.whole());
+        waiting.extend(activation.child.map(|execution| Waiting::Child {
+            instance: instance.to_string(),
+            execution,
+            workflow: plan.call_of(at.node).map(|call| call.workflow.clone()),
+        }));
         waiting.extend(of_activation(&instance, activation));
         waiting.extend(of_items(&instance, activation));
         waiting.extend(of_rounds(&instance, activation));

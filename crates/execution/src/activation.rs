@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use compact_str::CompactString;
 use nebula_action::ActionError;
-use nebula_core::Timestamp;
+use nebula_core::{ExecutionId, Timestamp};
 use nebula_workflow::OnItemError;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -37,6 +37,9 @@ pub struct Activation {
     /// What it asks people; `due` is then when their time is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Box<Approval>>,
+    /// The child that it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<ExecutionId>,
     /// Until when an attempt that was started may still act outside.
     pub deadline: Option<Timestamp>,
     /// What it gave; null is a result, too.
@@ -105,6 +108,7 @@ impl Activation {
             timer: false,
             signal: None,
             approval: None,
+            child: None,
             deadline: None,
             output: None,
             list: None,
@@ -150,6 +154,8 @@ impl Activation {
             self.status,
             InstanceStatus::Running | InstanceStatus::Indeterminate
         );
+        // A child does not outlive the one that waits for it.
+        let acting = acting || self.child.is_some();
         if !acting {
             self.end(InstanceStatus::Cancelled, at);
         }
@@ -163,6 +169,7 @@ impl Activation {
         self.due = None;
         self.signal = None;
         self.approval = None;
+        self.child = None;
         self.deadline = None;
     }
 

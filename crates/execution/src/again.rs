@@ -17,7 +17,7 @@ use nebula_workflow::{OnIndeterminate, nearest};
 
 use crate::{
     Again, Entry, ExecutionPlan, Fact, Generation, InstanceId, InstanceStatus, Machine,
-    NewExecution, Repeats, Status, StoredEntry, UnparkDecision,
+    NewExecution, Repeats, Status, StoredEntry, UnfinishedChild, UnparkDecision,
 };
 
 /// How many entries a retry or a restart copies at most: they are written in one transaction.
@@ -126,6 +126,8 @@ pub struct Copying<'m> {
     signals: BTreeMap<(CompactString, String), usize>,
     /// The names of the signals that instances wait for at this entry.
     awaited: BTreeMap<InstanceId, CompactString>,
+    /// The children that did not complete, by who called them.
+    children: BTreeMap<InstanceId, ExecutionId>,
     /// Whether the old execution is about to end at this entry.
     ending: bool,
 }
@@ -189,6 +191,7 @@ impl<'m> Copying<'m> {
             open: BTreeMap::new(),
             signals: BTreeMap::new(),
             awaited: BTreeMap::new(),
+            children: known_children(ended),
             ending: false,
         })
     }
@@ -245,6 +248,8 @@ impl<'m> Copying<'m> {
             .expect("an execution that has ended has begun")
             .clone();
         let before = started.repeats.take();
+        // Whoever called the old one has been told of its end.
+        started.parent = None;
         started.origin = Some(started.origin.unwrap_or(self.ended.id()));
         let mut repeats = Repeats {
             of: self.ended.id(),
@@ -254,6 +259,7 @@ impl<'m> Copying<'m> {
             all: None,
             nodes: BTreeMap::new(),
             undone: Vec::new(),
+            children: self.unfinished(),
         };
         if let Some(before) = before {
             repeats.began = before.began;
@@ -275,6 +281,19 @@ impl<'m> Copying<'m> {
             entries: [first].into_iter().chain(entries).collect(),
             slot: None,
         }
+    }
+
+    /// The children of what runs again, unless it is restarted.
+    fn unfinished(&mut self) -> Vec<UnfinishedChild> {
+        let mut children = mem::take(&mut self.children);
+        children.retain(|instance, _| {
+            let outer = instance.enclosing().last().unwrap_or(instance);
+            let node = self.node(outer);
+            !self.restarted[node as usize] && !self.ended_well(node, outer.activation)
+        });
+        let children = children.into_iter();
+        let children = children.map(|(instance, child)| UnfinishedChild { instance, child });
+        children.collect()
     }
 
     /// Gives what is restarted a generation of its own.
@@ -357,7 +376,9 @@ impl<'m> Copying<'m> {
     /// Remembers of an instance that will run again whether it may have acted, and must not twice.
     fn may_have_acted(&mut self, instance: &InstanceId, fact: &Fact) {
         match fact {
-            Fact::AttemptStarted { .. } if self.asks_a_person(self.node(instance)) => {
+            Fact::AttemptStarted { .. } | Fact::ChildStarted { .. }
+                if self.asks_a_person(self.node(instance)) =>
+            {
                 self.acted.insert(instance.clone());
             }
             Fact::AttemptFailed { error, .. } if leaves_open(&error.class) => {}
@@ -441,6 +462,7 @@ impl<'m> Copying<'m> {
         if self.ended_well(node, instance.activation) {
             self.copy(entry.clone());
         } else {
+            self.child(instance, &entry.fact);
             self.unended(instance, node, entry);
         }
     }
@@ -457,6 +479,7 @@ impl<'m> Copying<'m> {
         } else {
             self.may_have_acted(instance, &entry.fact);
         }
+        self.child(instance, &entry.fact);
     }
 
     /// An entry about an instance that failed with the execution or did not end. Of a list, the
@@ -510,6 +533,26 @@ impl<'m> Copying<'m> {
                 UnparkDecision::Retry => self.remember(instance, entry.clone(), false),
             },
             // What waited waits again, counted from the same time; what stopped stops again.
+            _ => {}
+        }
+    }
+
+    /// Remembers which child an instance has called last, for as long as it did not complete.
+    fn child(&mut self, instance: &InstanceId, fact: &Fact) {
+        match fact {
+            Fact::ChildStarted {
+                child,
+                detached: false,
+                ..
+            } => {
+                self.children.insert(instance.clone(), *child);
+            }
+            Fact::ChildEnded {
+                status: Status::Completed,
+                ..
+            } => {
+                self.children.remove(instance);
+            }
             _ => {}
         }
     }
@@ -593,6 +636,13 @@ impl<'m> Copying<'m> {
         plan.index_of(instance.node.as_str())
             .expect("a journal names only nodes of its plan")
     }
+}
+
+/// The children that this execution would itself have gone over again.
+fn known_children(ended: &Machine) -> BTreeMap<InstanceId, ExecutionId> {
+    let repeats = ended.state().started().and_then(|it| it.repeats.as_ref());
+    let children = repeats.into_iter().flat_map(|repeats| &repeats.children);
+    children.map(|it| (it.instance.clone(), it.child)).collect()
 }
 
 /// Whether an error of a started attempt leaves open what it did.

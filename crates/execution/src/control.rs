@@ -6,6 +6,8 @@ mod body;
 
 pub use approval::question;
 pub use batches::{Batch, MAX_BATCH, batch};
+use std::time::Duration;
+
 pub use body::{DEFAULT_ROUNDS, MAX_ROUNDS, RoundOutcome, round};
 
 use compact_str::CompactString;
@@ -52,6 +54,15 @@ pub enum ControlOutcome {
         name: CompactString,
         /// What it says.
         payload: Value,
+    },
+    /// Another workflow runs on this input.
+    Call {
+        /// Its input.
+        input: Value,
+        /// Whether the node waits for its end.
+        waits: bool,
+        /// How long it waits at most.
+        timeout: Option<Duration>,
     },
     /// The execution completes with this output.
     Stop(Value),
@@ -124,6 +135,7 @@ pub fn decide(
             name: name_of(input, "event")?,
             payload: input.get("payload").cloned().unwrap_or(Value::Null),
         }),
+        ControlKind::Call => call(input),
         ControlKind::Fail => {
             let text = |key: &str| input.get(key).and_then(Value::as_str);
             let message = text("message").unwrap_or("the workflow failed here on purpose");
@@ -218,6 +230,20 @@ fn cancel(input: &Value) -> Result<ControlOutcome, ActionError> {
         })
     });
     Ok(ControlOutcome::Cancel(nodes.collect::<Result<_, _>>()?))
+}
+
+fn call(input: &Value) -> Result<ControlOutcome, ActionError> {
+    let timeout = match input.get("timeout") {
+        Some(Value::String(span)) => Some(parse_duration(span).map_err(|error| {
+            ActionError::invalid_input("CALL_TIMEOUT", "/timeout", error.to_string())
+        })?),
+        _ => None,
+    };
+    Ok(ControlOutcome::Call {
+        input: input.get("input").cloned().unwrap_or_default(),
+        waits: input.get("wait").and_then(Value::as_bool).unwrap_or(true),
+        timeout,
+    })
 }
 
 /// The name of a signal or an event.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use nebula_action::ActionError;
-use nebula_core::{Digest, ExecutionId, NodeId, Timestamp};
+use nebula_core::{Digest, ExecutionId, NodeId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    Ballot, BallotError, CompensationInput, Entry, Failure, InstanceId, MAX_VALUE_DEPTH,
+    Ballot, BallotError, ChildEnd, CompensationInput, Entry, Failure, InstanceId, MAX_VALUE_DEPTH,
     NamedSignal, NamedSignalError, Question, Status, Taken, UnparkDecision, is_storable,
 };
 
@@ -159,6 +159,32 @@ pub enum Event {
         payload: Arc<Value>,
         /// Which of its connections carry a live token.
         taken: Taken,
+    },
+    /// A control action calls another workflow, and the child is ready to begin with the next step.
+    Calls {
+        /// Which instance.
+        instance: InstanceId,
+        /// The execution that begins.
+        child: ExecutionId,
+        /// Of which workflow.
+        workflow: WorkflowId,
+        /// Of which version.
+        version: u32,
+        /// Whether nobody waits for its end.
+        detached: bool,
+        /// If so, which connections carry a live token.
+        taken: Taken,
+    },
+    /// A child has ended.
+    ChildEnded {
+        /// Which instance called it.
+        instance: InstanceId,
+        /// Which execution ended.
+        child: ExecutionId,
+        /// How.
+        status: Status,
+        /// What that means for the instance.
+        outcome: Outcome,
     },
     /// `flow.stop` was reached.
     Stopped {
@@ -341,6 +367,11 @@ pub enum Command {
         /// Which instance.
         instance: InstanceId,
     },
+    /// Ask the child that an instance waits for to end, with the next step. Asked again after a crash.
+    CancelChild {
+        /// Which execution.
+        child: ExecutionId,
+    },
     /// Evaluate the workflow's output, then say [`Event::Output`].
     Output,
 }
@@ -404,6 +435,8 @@ pub enum Signal {
     Named(NamedSignal),
     /// What somebody says about an approval.
     Vote(Box<Ballot>),
+    /// A child that a node waits for has ended.
+    ChildEnded(Box<ChildEnd>),
     /// A person's decision about an effect whose outcome is unknown, about a compensation that
     /// failed, or about poison.
     Unpark {
@@ -441,6 +474,7 @@ const PAUSE: &str = "pause";
 const UNPAUSE: &str = "unpause";
 const NAMED: &str = "signal";
 const VOTE: &str = "vote";
+const CHILD: &str = "child";
 const UNPARK: &str = "unpark";
 
 impl Signal {
@@ -453,6 +487,10 @@ impl Signal {
             Self::Unpause => (UNPAUSE, json!({})),
             Self::Named(signal) => (NAMED, json!(signal)),
             Self::Vote(ballot) => (VOTE, json!(ballot)),
+            Self::ChildEnded(end) => (
+                CHILD,
+                serde_json::to_value(end).expect("an end has string keys"),
+            ),
             Self::Unpark { instance, decision } => (
                 UNPARK,
                 json!({ "instance": instance.as_ref().map(ToString::to_string), "decision": decision }),
@@ -501,6 +539,18 @@ impl Signal {
                 ballot.check()?;
                 Ok(Self::Vote(ballot))
             }
+            CHILD => {
+                let end = ChildEnd::deserialize(payload).map_err(wrong)?;
+                if end
+                    .output
+                    .as_deref()
+                    .is_some_and(|value| !is_storable(value))
+                {
+                    let message = format_args!("it is nested deeper than {MAX_VALUE_DEPTH} levels");
+                    return Err(wrong(serde::de::Error::custom(message)));
+                }
+                Ok(Self::ChildEnded(Box::new(end)))
+            }
             UNPARK => {
                 let Unpark { instance, decision } = Unpark::deserialize(payload).map_err(wrong)?;
                 if let UnparkDecision::Succeeded(value) = &decision
@@ -548,6 +598,13 @@ mod tests {
                 comment: Some("too much".to_owned()),
                 seat: Some(3),
                 at: None,
+            })),
+            Signal::ChildEnded(Box::new(ChildEnd {
+                child: ExecutionId::from_bytes([7; 16]),
+                instance: "each[3]/bill".parse().unwrap(),
+                status: Status::Completed,
+                output: Some(Arc::new(Value::Null)),
+                failure: None,
             })),
             Signal::Unpark {
                 instance: None,

@@ -8,7 +8,10 @@ use nebula_core::{Digest, ExecutionId, NodeId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{CompensationInput, InstanceId, NamedSignal, Question, Refusal, Repeats, Vote};
+use crate::{
+    CompensationInput, InstanceId, NamedSignal, Parent, Question, Refusal, Repeats, Status, Vote,
+    activation::there,
+};
 
 /// One fact and when it was decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -455,6 +458,47 @@ pub enum Fact {
         #[serde(default = "yes", skip_serializing_if = "is_true")]
         counts: bool,
     },
+    /// An instance called another workflow: the child began with the very step that holds this entry.
+    ChildStarted {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// The execution that began.
+        child: ExecutionId,
+        /// Of which workflow.
+        workflow: WorkflowId,
+        /// Of which version.
+        version: u32,
+        /// Whether nobody waits for its end: the instance has succeeded, and its id is the result.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        detached: bool,
+        /// If so, which connections of `main` carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+    },
+    /// The child that an instance waited for has ended. With an output, the instance has succeeded;
+    /// else the failure that it means for the instance follows.
+    ChildEnded {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// The execution that ended.
+        child: ExecutionId,
+        /// How.
+        status: Status,
+        /// What it gave, and the instance gives.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "there"
+        )]
+        output: Option<Arc<Value>>,
+        /// Which connections of `main` carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+    },
     /// Nothing new is to start until somebody says so.
     PauseRequested {
         /// What the one who asked said.
@@ -569,6 +613,9 @@ pub struct Started {
     /// Where relative paths in its parameters begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
+    /// Who called it, if a node of another execution did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Box<Parent>>,
     /// What it has from the execution that it goes over again; journals with it have format 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<Repeats>,
@@ -627,6 +674,8 @@ impl Fact {
             | Self::CompensationStarted { instance, .. }
             | Self::CompensationSucceeded { instance, .. }
             | Self::CompensationFailed { instance, .. }
+            | Self::ChildStarted { instance, .. }
+            | Self::ChildEnded { instance, .. }
             | Self::StopRequested { instance, .. }
             | Self::NodesCancelled { instance, .. }
             | Self::InstanceCancelled { instance }

@@ -59,6 +59,7 @@
 mod activation;
 mod again;
 mod approval;
+mod call;
 mod codec;
 mod compensation;
 pub mod control;
@@ -85,6 +86,7 @@ pub use approval::{
     Approval, Ballot, BallotError, Choice, MAX_APPROVERS, MAX_ARTIFACT_BYTES, MAX_COMMENT_BYTES,
     MAX_QUORUM, MAX_TITLE_BYTES, MAX_WHO_BYTES, Question, Refusal, Seat, Vote, is_name_of_person,
 };
+pub use call::{ChildEnd, MAX_CALL_DEPTH, Parent};
 pub use codec::{
     CodecError, JOURNAL_FORMAT, MAX_VALUE_DEPTH, decode, encode, is_storable, nests_within,
 };
@@ -102,11 +104,11 @@ pub use list::{Elements, Given, LIST_SEGMENT, List, Outcomes};
 pub use machine::{MAX_RETRY_AFTER, Machine};
 pub use migrate::{MigrateError, Migrated, Migration};
 pub use plan::{
-    AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanCompensation,
-    PlanConnection, PlanError, PlanHandler, PlanLoop, PlanNode, PlanOutput, PlanParts, Request,
-    RequestError,
+    AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanCall, PlanCallee,
+    PlanCompensation, PlanConnection, PlanError, PlanHandler, PlanLoop, PlanNode, PlanOutput,
+    PlanParts, Request, RequestError,
 };
-pub use repeats::{Again, Generation, Repeats, Undone};
+pub use repeats::{Again, Generation, Repeats, Undone, UnfinishedChild};
 pub use resume::{ResumeKey, ResumeToken, ResumeTokenError};
 pub use scope::EvaluationScope;
 pub use signal::{

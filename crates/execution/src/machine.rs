@@ -7,6 +7,7 @@
 mod approvals;
 mod backoff;
 mod bodies;
+mod calls;
 mod cancelling;
 mod compensation;
 mod dispatch;
@@ -51,6 +52,8 @@ pub struct Machine {
     listening: BTreeMap<CompactString, BTreeSet<(Timestamp, Key)>>,
     /// Whose approvals are open.
     asking: BTreeSet<Key>,
+    /// The children that instances wait for.
+    calls: BTreeMap<Key, ExecutionId>,
     hands: BTreeMap<At, Hand>,
     /// Attempts to undo an effect that have not been answered.
     compensating: BTreeMap<InstanceId, Undoing>,
@@ -134,6 +137,7 @@ impl Machine {
             timers: BTreeSet::new(),
             listening: BTreeMap::new(),
             asking: BTreeSet::new(),
+            calls: BTreeMap::new(),
             hands: BTreeMap::new(),
             compensating: BTreeMap::new(),
             compensation_due: BTreeMap::new(),
@@ -335,12 +339,14 @@ impl Machine {
         earliest
     }
 
-    /// When the execution's own time is up.
-    fn deadline(&self) -> Option<Timestamp> {
-        self.state.started()?;
-        self.plan
-            .timeout
-            .map(|timeout| self.state.started_at().plus(timeout))
+    /// When the execution's time is up: its own, or that of the one that waits for it.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let started = self.state.started()?;
+        let own = self.plan.timeout;
+        let own = own.map(|timeout| self.state.started_at().plus(timeout));
+        let parent = started.parent.as_ref().and_then(|parent| parent.deadline);
+        own.into_iter().chain(parent).min()
     }
 
     fn is_poisoned(&self) -> bool {
@@ -519,6 +525,13 @@ impl Machine {
                     self.note(fact, turn);
                 }
             }
+            Event::Calls { .. } => self.calls(event, turn),
+            Event::ChildEnded {
+                instance,
+                child,
+                status,
+                outcome,
+            } => self.child_ended(instance, (child, status), outcome, turn),
             Event::Stopped { instance, output } => {
                 if self.land(&instance).is_some() {
                     self.note(Fact::StopRequested { instance, output }, turn);

@@ -66,6 +66,9 @@ pub struct PlanParts {
     /// The loops of connections that go back, in the order of their first nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loops: Vec<PlanLoop>,
+    /// What nodes call, in the order of the nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<PlanCall>,
     /// What the execution gives.
     pub output: PlanOutput,
     /// The most attempts at the same time, at least 1.
@@ -258,6 +261,27 @@ impl PlanBody {
     }
 }
 
+/// Which workflow a node calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanCall {
+    /// Dense index of the node.
+    pub node: u32,
+    /// Which workflow.
+    pub workflow: WorkflowId,
+    /// Which plan of it; absent if it is the very plan that this stands in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callee: Option<PlanCallee>,
+}
+
+/// A version of a workflow that is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanCallee {
+    /// Its number; 0 if it is a trial.
+    pub version: u32,
+    /// Under which digest its plan is stored.
+    pub plan: Digest,
+}
+
 /// What an execution gives, or a run of a body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -334,6 +358,7 @@ fn is_newest(kind: ActionKind) -> bool {
     let newest = [
         ControlKind::Emit,
         ControlKind::Approval,
+        ControlKind::Call,
         ControlKind::Cancel,
         ControlKind::Batches,
     ];
@@ -375,6 +400,13 @@ impl ExecutionPlan {
         }
         parts.connections.sort_by_key(|connection| connection.from);
         parts.format = format_of(&parts);
+        parts.calls.sort_by_key(|call| call.node);
+        let last = parts.calls.last();
+        if last.is_some_and(|call| call.node as usize >= parts.nodes.len()) {
+            return Err(PlanError::Contradiction(
+                "a call is of a node that is not there",
+            ));
+        }
         let graph = Graph::new(&parts).map_err(PlanError::Contradiction)?;
         Ok(Self { parts, graph })
     }
@@ -499,6 +531,13 @@ impl ExecutionPlan {
     pub fn body_of(&self, owner: u32) -> Option<(u32, &PlanBody)> {
         let body = self.graph.body_of(owner)?;
         Some((body, &self.bodies[body as usize]))
+    }
+
+    /// What a node calls, if it does.
+    #[must_use]
+    pub fn call_of(&self, node: u32) -> Option<&PlanCall> {
+        let found = self.calls.binary_search_by_key(&node, |call| call.node);
+        found.ok().map(|at| &self.calls[at])
     }
 
     /// The nodes that stand in no body.

@@ -43,6 +43,9 @@ pub struct Repeats {
     /// under a new key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undone: Vec<Undone>,
+    /// The children that did not complete: whoever called them calls for a retry of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<UnfinishedChild>,
 }
 
 /// An instance whose effect was undone, and the generation that it has since.
@@ -53,6 +56,16 @@ pub struct Undone {
     pub instance: InstanceId,
     /// Its generation.
     pub generation: Generation,
+}
+
+/// A child that did not complete, and who had called it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnfinishedChild {
+    /// Which instance.
+    #[serde(rename = "on")]
+    pub instance: InstanceId,
+    /// Which execution; of several attempts, the last one.
+    pub child: ExecutionId,
 }
 
 /// One more time that a person wanted a node to do its work.
@@ -92,6 +105,13 @@ impl Repeats {
 
     fn place(&self, instance: &InstanceId) -> Result<usize, usize> {
         self.undone.binary_search_by(|it| it.instance.cmp(instance))
+    }
+
+    /// The child that an instance had called, and that did not complete.
+    #[must_use]
+    pub fn unfinished(&self, instance: &InstanceId) -> Option<ExecutionId> {
+        let found = self.children.iter().find(|it| it.instance == *instance);
+        found.map(|it| it.child)
     }
 
     pub(crate) fn generation_of(&self, node: &NodeId) -> Option<&Generation> {

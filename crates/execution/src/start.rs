@@ -6,7 +6,7 @@ use nebula_action::Grants;
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
 use serde_json::Value;
 
-use crate::{Entry, ExecutionPlan, Fact, Started, Tries};
+use crate::{Entry, ExecutionPlan, Fact, Parent, Started, Tries};
 
 /// An execution that does not exist yet. The engine makes one for a start, a worker for a child.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +50,8 @@ pub struct StartOptions {
     pub trigger: Value,
     /// The execution whose work this one continues.
     pub origin: Option<ExecutionId>,
+    /// Who calls it, if a node of another execution does.
+    pub parent: Option<Parent>,
     /// What it tries, if it is no execution of a saved version.
     pub trial: Option<Tries>,
 }
@@ -75,6 +77,7 @@ impl NewExecution {
             origin: options.origin,
             grants: options.grants,
             folder: options.folder,
+            parent: options.parent.map(Box::new),
             repeats: None,
             trial: options.trial,
         };

@@ -169,7 +169,7 @@ impl ExecutionState {
     pub fn is_compensating(&self) -> bool {
         let undoes = self.ending.as_ref().is_some_and(Ending::compensates);
         let (open, settled) = (self.compensations.open(), self.compensations.settled());
-        let begun = open.last().is_some_and(|newest| newest.has_begun());
+        let begun = open.last().is_some_and(crate::OpenCompensation::has_begun);
         undoes && !open.is_empty() && (begun || settled.iter().any(|it| !it.early))
     }
 

@@ -545,6 +545,16 @@ fn a_body_that_was_undone_before_its_handler_ran_stays_as_it_is() {
 }
 
 #[test]
+fn a_body_that_begins_again_leaves_behind_what_was_undone_in_it_before() {
+    check(
+        "t -> z; t try { a -> b | h }; a: undo write; h: undo write; t: unwinds",
+        "begin, t in, t/a ok, t/b fail, t/a start, t/a undone, t caught by h, t/h ok, t collect, z fail, t/h start, t/h undone",
+        None,
+        " |  = busy",
+    );
+}
+
+#[test]
 fn a_signal_that_was_taken_behind_the_undone_is_there_again() {
     check(
         "a -> w -> z; a: undo write; w: wait",

@@ -9,8 +9,8 @@ use nebula_core::{Digest, ExecutionId, NodeId, TenantId, Timestamp};
 use nebula_execution::{
     Again, Choice, CodecError, CompensationInput, EndReason, Entry, ExecutionPlan, Fact, Failure,
     Generation, ItemOutcome, JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason,
-    PlanError, Question, Refusal, Repeats, Signal, SignalError, SnapshotError, Started, Taken,
-    UnparkDecision, Vote, decode, encode, is_storable, nests_within,
+    PlanCall, PlanError, Question, Refusal, Repeats, Signal, SignalError, SnapshotError, Started,
+    Taken, UnparkDecision, Vote, decode, encode, is_storable, nests_within,
 };
 use proptest::prelude::*;
 use rig::{execution, id};
@@ -23,6 +23,7 @@ const SNAPSHOT_V3: &[u8] = include_bytes!("fixtures/snapshot-v3.json");
 const SNAPSHOT_V2: &[u8] = include_bytes!("fixtures/snapshot-v2.json");
 const SNAPSHOT_V4: &[u8] = include_bytes!("fixtures/snapshot-v4.json");
 const SNAPSHOT_V5: &[u8] = include_bytes!("fixtures/snapshot-v5.json");
+const SNAPSHOT_V5_CALLS: &[u8] = include_bytes!("fixtures/snapshot-v5-calls.json");
 const SNAPSHOT_V5_UNDO: &[u8] = include_bytes!("fixtures/snapshot-v5-undo.json");
 const SNAPSHOT_V5_BODIES: &[u8] = include_bytes!("fixtures/snapshot-v5-bodies.json");
 const SNAPSHOT_V1: &[u8] = include_bytes!("fixtures/snapshot-v1.json");
@@ -57,6 +58,7 @@ fn entries() -> Vec<Entry> {
                 Grants::default()
             },
             folder: full.then(|| PathBuf::from("/srv/orders")),
+            parent: None,
             repeats: None,
             trial: None,
         }))
@@ -442,6 +444,7 @@ fn repetitions() -> Vec<Vec<Entry>> {
                 .map(|(node, number)| (node.parse().unwrap(), generation(number)))
                 .collect(),
             undone: Vec::new(),
+            children: Vec::new(),
         };
         let mut started = started.clone();
         started.repeats = Some(repeats);
@@ -490,7 +493,7 @@ fn the_fixture_holds_every_fact() {
         })
         .collect();
     // `Fact` cannot list its variants; whoever adds one raises this number and the fixture.
-    assert_eq!(names.len(), 45, "{names:?}");
+    assert_eq!(names.len(), 47, "{names:?}");
 }
 
 #[test]
@@ -543,6 +546,16 @@ fn a_plan_has_the_version_that_its_readers_must_know() {
     let undone = rig::plan("a -> b; a: undo once, undoasks");
     assert_eq!(ExecutionPlan::decode(&undone.encode().0).unwrap(), *undone);
     assert_eq!(format("t; t try { a }; t: unwinds"), 3);
+    let mut parts = rig::plan_of(vec![rig::node("a")], Vec::new());
+    parts.calls = vec![PlanCall {
+        node: 0,
+        workflow: "callee".parse().unwrap(),
+        callee: None,
+    }];
+    parts.nodes[0].kind = nebula_action::ActionKind::Control(nebula_action::ControlKind::Call);
+    assert_eq!(ExecutionPlan::new(parts.clone()).unwrap().format, 3);
+    parts.calls[0].node = 1;
+    assert!(ExecutionPlan::new(parts).is_err());
 }
 
 #[test]
@@ -614,6 +627,18 @@ fn a_snapshot_of_version_5_has_what_is_open() {
     )
     .unwrap();
     assert_eq!(state, same.state());
+}
+
+#[test]
+fn this_build_writes_calls_into_snapshots_of_version_5() {
+    let plan = rig::plan("a -> p -> z; p both { b -> e }; e each { c }");
+    let machine =
+        Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V5_CALLS).unwrap();
+    let children = machine.state().all().filter_map(|(_, it)| it.child);
+    assert_eq!(children.count(), 1);
+    let written: Value = serde_json::from_slice(&machine.snapshot()).unwrap();
+    let fixture: Value = serde_json::from_slice(SNAPSHOT_V5_CALLS).unwrap();
+    assert_eq!(written, fixture, "{written}");
 }
 
 #[test]

@@ -140,6 +140,7 @@ fn one_effect_too_many_is_not_begun() {
     note(Fact::ItemsOpened {
         instance: rig::id("a"),
         count,
+        more: None,
     });
     for item in 1..count {
         let (instance, nothing) = (rig::id("a").of_item(item), Arc::new(Value::Null));

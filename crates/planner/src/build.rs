@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use compact_str::CompactString;
 use nebula_action::{Catalog, PORT_MAIN};
 use nebula_execution::{
-    ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanConnection, PlanOutput, PlanParts,
+    ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanCall, PlanConnection, PlanOutput, PlanParts,
 };
 use nebula_parameter::{CompileScope, ParamProgram};
 use nebula_validator::Schema;
@@ -14,7 +14,7 @@ use nebula_workflow::{
 };
 
 use crate::{
-    PlanSettings, cancels, codes,
+    Callees, PlanSettings, cancels, codes,
     expressions::{self, MainInputs, Place, Reads},
     flat::Flat,
     graph::{Graph, Tokens},
@@ -43,10 +43,28 @@ pub fn plan(
     catalog: &dyn Catalog,
     settings: &PlanSettings,
 ) -> Planned {
+    plan_calling(
+        definition,
+        version,
+        (catalog, &Callees::default()),
+        settings,
+    )
+}
+
+/// The same for a definition that calls workflows, of which `callees` knows.
+#[must_use]
+pub fn plan_calling(
+    definition: &WorkflowDefinition,
+    version: u32,
+    (catalog, callees): (&dyn Catalog, &Callees),
+    settings: &PlanSettings,
+) -> Planned {
     let flat = Flat::new(definition);
     let mut builder = Builder {
         definition,
         settings,
+        callees,
+        calls: Vec::new(),
         by_id: (0_u32..)
             .zip(&flat.nodes)
             .map(|(index, node)| (node.id.as_str(), index))
@@ -94,6 +112,10 @@ pub(crate) struct Builder<'a> {
     pub(crate) definition: &'a WorkflowDefinition,
     pub(crate) flat: Flat<'a>,
     pub(crate) settings: &'a PlanSettings,
+    /// What is known of the workflows that nodes call.
+    pub(crate) callees: &'a Callees,
+    /// What nodes call, as far as they are compiled.
+    pub(crate) calls: Vec<PlanCall>,
     /// Only asked, never walked: its order reaches nothing.
     pub(crate) by_id: HashMap<&'a str, u32>,
     pub(crate) schemas: Schemas,
@@ -114,7 +136,12 @@ impl<'a> Builder<'a> {
         let mut definition = self.definition.clone();
         definition.connections.clear();
         disconnect(&mut definition.nodes);
-        let rest = crate::more_problems(&definition, catalog, self.settings, &self.diagnostics);
+        let rest = crate::more_problems(
+            &definition,
+            (catalog, self.callees),
+            self.settings,
+            &self.diagnostics,
+        );
         self.diagnostics.extend(rest);
     }
 
@@ -197,6 +224,7 @@ impl<'a> Builder<'a> {
                 None => self.node_of_no_action(index, checks),
             }
         }
+        self.settle_calls_of_itself(&mut nodes);
         let connections = self.connections(&edges, checks);
         let top = CompileScope {
             nodes: Some(&ids[..definition.nodes.len()]),
@@ -220,6 +248,7 @@ impl<'a> Builder<'a> {
             connections,
             bodies,
             loops: graph.loops.parts.clone(),
+            calls: std::mem::take(&mut self.calls),
             output,
             concurrency: self.concurrency(),
             timeout: definition.limits.timeout,

@@ -36,6 +36,8 @@ pub(crate) const LIST: &str = "PLAN_LIST";
 pub(crate) const BATCHES: &str = "PLAN_BATCHES";
 pub(crate) const COMPENSATE: &str = "PLAN_COMPENSATE";
 pub(crate) const COMPENSATE_POINTLESS: &str = "PLAN_COMPENSATE_POINTLESS";
+pub(crate) const CALL: &str = "PLAN_CALL";
+pub(crate) const CALL_INPUT: &str = "PLAN_CALL_INPUT";
 pub(crate) const TRIGGERS: &str = "PLAN_TRIGGERS_NOT_FIRED";
 
 const CODES: &[(&str, &str)] = &[
@@ -137,6 +139,14 @@ const CODES: &[(&str, &str)] = &[
     (
         COMPENSATE_POINTLESS,
         "`compensate` undoes what changes nothing outside, or changes nothing itself",
+    ),
+    (
+        CALL,
+        "a call of a workflow that is not there, is computed, or may touch what nobody asks for",
+    ),
+    (
+        CALL_INPUT,
+        "the literal input of a call does not fit the schema of the workflow",
     ),
     (
         TRIGGERS,

@@ -47,6 +47,7 @@
 
 mod bodies;
 mod build;
+mod calls;
 mod cancels;
 mod capabilities;
 mod codes;
@@ -66,7 +67,8 @@ mod splits;
 mod trial;
 mod unsupported;
 
-pub use build::{Planned, plan};
+pub use build::{Planned, plan, plan_calling};
+pub use calls::{CallMiss, CallTarget, Callee, Callees, calls, pin_calls};
 pub use codes::codes;
 pub use partial::more_problems;
 pub use rename::{RenameError, Renamed, rename_mentions, rename_node};

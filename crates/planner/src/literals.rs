@@ -133,7 +133,12 @@ fn properties(schema: &Value) -> Vec<&str> {
 
 /// The value with null where it is dynamic; those places go to `unknown`. Of a parameter that is
 /// an expression by itself nothing is known.
-fn outline(value: &ParamValue, at: &str, marked: bool, unknown: &mut Vec<String>) -> Value {
+pub(crate) fn outline(
+    value: &ParamValue,
+    at: &str,
+    marked: bool,
+    unknown: &mut Vec<String>,
+) -> Value {
     match value {
         ParamValue::Literal(Value::Object(map)) if marked => {
             unknown.extend(map.keys().map(|key| pointer_join(at, key)));

@@ -76,14 +76,20 @@ impl Builder<'_> {
             checks.scope,
             &mut self.diagnostics,
         );
+        let called = self.called(shape.index, metadata);
         if self.diagnostics[before..].iter().any(Diagnostic::is_error) {
             return None;
         }
+        self.calls.extend(called.call);
         // What does not run touches nothing.
         let inert = node.disabled || node.pin.is_some();
         let effect = metadata
             .effect
             .class(|name| literals::known(&written, name));
+        let effect = called.effect.unwrap_or(effect);
+        let mut capabilities = wanted.literal;
+        let beyond = called.capabilities.into_iter();
+        capabilities.extend(beyond.filter(|it| !node.requires.contains(&text(it))));
         let again = node
             .retry
             .as_ref()
@@ -140,7 +146,7 @@ impl Builder<'_> {
             idempotency_key,
             disabled: node.disabled,
             pin: node.pin.clone(),
-            capabilities: if inert { Vec::new() } else { wanted.literal },
+            capabilities: if inert { Vec::new() } else { capabilities },
             requires: if inert { Vec::new() } else { wanted.dynamic },
             tokens: shape.tokens,
             rate: shape.rate,
@@ -299,6 +305,10 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+fn text(text: &str) -> ParamValue {
+    ParamValue::Literal(Value::String(text.to_owned()))
 }
 
 pub(crate) fn with_defaults(

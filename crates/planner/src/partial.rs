@@ -3,7 +3,7 @@
 use nebula_action::Catalog;
 use nebula_workflow::{Diagnostic, WorkflowDefinition};
 
-use crate::{PlanSettings, codes, plan};
+use crate::{Callees, PlanSettings, codes, plan_calling};
 
 /// Codes that depend on the shape of the whole: where a part could not be read, they could be
 /// about a workflow that nobody wrote.
@@ -21,7 +21,7 @@ const SHAPED: &[&str] = &[
 #[must_use]
 pub fn more_problems(
     rest: &WorkflowDefinition,
-    catalog: &dyn Catalog,
+    (catalog, callees): (&dyn Catalog, &Callees),
     settings: &PlanSettings,
     known: &[Diagnostic],
 ) -> Vec<Diagnostic> {
@@ -33,7 +33,7 @@ pub fn more_problems(
             .iter()
             .any(|problem| problem.pointer.starts_with(pointer))
     };
-    let mut found = plan(rest, 0, catalog, settings).diagnostics;
+    let mut found = plan_calling(rest, 0, (catalog, callees), settings).diagnostics;
     found.retain(|problem| {
         let follows = SHAPED.contains(&problem.code)
             || (problem.code == "NAME_UNKNOWN_NODE" && ids)

@@ -427,7 +427,9 @@ fn answer(
             continue;
         }
         let asks = planned.kind == ActionKind::Control(ControlKind::Approval);
-        if planned.effect == EffectClass::Pure && !asks {
+        // A call is answered, whatever it would do: nothing begins beside a dry run.
+        let calls = planned.kind == ActionKind::Control(ControlKind::Call);
+        if planned.effect == EffectClass::Pure && !asks && !calls {
             continue;
         }
         let metadata = metadata(catalog, &node.action, "").ok();

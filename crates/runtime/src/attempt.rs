@@ -53,8 +53,9 @@ impl Drive {
             }
         };
         if let ActionKind::Control(kind) = node.kind {
-            self.control(instance, kind, context, &input);
-            return Ok(());
+            return self
+                .control(instance, attempt, (kind, context), &input)
+                .await;
         }
         let Some(action) = self.shared.registry.get(&node.action, node.version) else {
             let message = format!(

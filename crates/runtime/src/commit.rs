@@ -87,12 +87,16 @@ impl Drive {
     fn next_step(&mut self) -> Step {
         let id = StepId(self.shared.ports.entropy.uuid());
         let entries = std::mem::take(&mut self.pending);
-        let deliver = entries.iter().filter_map(delivery).collect();
+        let mut deliver = std::mem::take(&mut self.deliver);
+        deliver.extend(entries.iter().filter_map(delivery));
+        deliver.extend(self.tells_parent(&entries));
+        let children = self.children_of(&entries);
         let mut step = Step::append(id, self.next_seq, entries, self.inbox_through);
         // While we hold the lease, what is not done is due: if we vanish, somebody must look.
         step.wake_at = Some(self.shared.ports.clock.now());
         step.deliver = deliver;
         self.move_waits(&mut step);
+        step.children = children;
         self.marked = false;
         self.bytes_since_snapshot += self.pending_bytes;
         self.pending_bytes = 0;
@@ -157,10 +161,13 @@ impl Drive {
         }
     }
 
-    /// Rings for those whom a step sent something. A ring that is lost costs time only.
+    /// Rings for those whom a step sent something, and for those that began with it. A ring that is
+    /// lost costs time only.
     fn ring_receivers(&self, step: &Step) -> impl Future<Output = ()> + use<> {
         let (queue, tenant) = (self.shared.ports.queue.clone(), self.lease.tenant.clone());
-        let receivers: Vec<_> = step.deliver.iter().map(|delivery| delivery.to).collect();
+        let told = step.deliver.iter().map(|delivery| delivery.to);
+        let begun = step.children.iter().map(|child| child.id);
+        let receivers: Vec<_> = begun.chain(told).collect();
         async move {
             for execution in receivers {
                 let task = Task {

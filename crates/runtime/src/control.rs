@@ -11,22 +11,22 @@ use nebula_execution::{
 use serde_json::Value;
 
 use crate::{
-    drive::Drive,
+    calls::Wanted,
+    drive::{Drive, Stop},
     evaluate::{self, node_of},
 };
 
 impl Drive {
     /// Tells the machine what a control action wants.
-    pub(crate) fn control(
+    pub(crate) async fn control(
         &mut self,
         instance: InstanceId,
-        kind: ControlKind,
-        context: ActionContext,
+        attempt: u32,
+        (kind, context): (ControlKind, ActionContext),
         input: &Value,
-    ) {
-        let (context, key) = (context.deferred, context.idempotency_key);
+    ) -> Result<(), Stop> {
         let ready_at = self.began(&instance);
-        match control::decide(kind, input, &context, ready_at) {
+        match control::decide(kind, input, &context.deferred, ready_at) {
             Ok(ControlOutcome::Pass { port }) => {
                 let output = self.json(&instance).value();
                 self.succeeded(instance, output, &port, None, 0);
@@ -43,12 +43,24 @@ impl Drive {
                 payload,
                 keep,
             }) => {
-                let signal = NamedSignal::new(&name, &key, Arc::new(payload));
+                let signal = NamedSignal::new(&name, &context.idempotency_key, Arc::new(payload));
                 let signal = signal.map(|it| if keep { it } else { it.transient() });
                 self.send(instance, to, signal);
             }
             Ok(ControlOutcome::Emit { name, payload }) => self.emit(instance, name, payload),
             Ok(ControlOutcome::Ask(question)) => self.tell(Event::Asks { instance, question }),
+            Ok(ControlOutcome::Call {
+                input,
+                waits,
+                timeout,
+            }) => {
+                let wanted = Wanted {
+                    input,
+                    waits,
+                    timeout,
+                };
+                self.call(instance, attempt, wanted, &context).await?;
+            }
             Ok(ControlOutcome::Stop(output)) => {
                 self.tell(Event::Stopped {
                     instance,
@@ -75,6 +87,7 @@ impl Drive {
             }),
             Err(error) => self.failed_with(instance, error, 0),
         }
+        Ok(())
     }
 
     /// From when on an instance counts the time that it waits: when its inputs were complete, or, if

@@ -13,11 +13,11 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
-use nebula_core::{BoxFuture, Digest, Timestamp};
+use nebula_core::{BoxFuture, Digest, ExecutionId, Timestamp};
 use nebula_execution::{
-    Command, Elements, Entry, Event, InstanceId, Machine, Rest, ResumeKey, Status,
+    Command, Elements, Entry, Event, InstanceId, Machine, NewExecution, Rest, ResumeKey, Status,
 };
-use nebula_ports::{Granted, Invocation, Lease, PortError};
+use nebula_ports::{Granted, InboxDelivery, Invocation, Lease, PortError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -78,6 +78,10 @@ pub(crate) struct Drive {
     /// Attempts that are resolved and begin once their start is committed.
     pub(crate) prepared: BTreeMap<InstanceId, Invocation>,
     pub(crate) cleared: Vec<InstanceId>,
+    /// Children that are ready and begin with the step that says so.
+    pub(crate) children: BTreeMap<ExecutionId, NewExecution>,
+    /// What goes into other inboxes with the next step and follows from no entry.
+    pub(crate) deliver: Vec<InboxDelivery>,
     /// Lists of open `for_each` instances: expressions give the same list again after a crash.
     pub(crate) lists: BTreeMap<InstanceId, Elements>,
     pub(crate) grants: NodeGrants,
@@ -149,6 +153,8 @@ impl Drive {
             running: BTreeMap::new(),
             prepared: BTreeMap::new(),
             cleared: Vec::new(),
+            children: BTreeMap::new(),
+            deliver: Vec::new(),
             lists: BTreeMap::new(),
             grants,
             resume,
@@ -398,6 +404,7 @@ impl Drive {
                     invocation.context.cancellation.cancel();
                 }
             }
+            Command::CancelChild { child } => self.cancel_child(child),
             Command::Output => self.evaluate_output(),
         }
         Ok(())

@@ -138,7 +138,11 @@ impl Drive {
     }
 
     /// Which connections a final failure takes; if their conditions fail too, none, and the error says so.
-    fn taken_on_failure(&self, instance: &InstanceId, error: ActionError) -> (ActionError, Taken) {
+    pub(crate) fn taken_on_failure(
+        &self,
+        instance: &InstanceId,
+        error: ActionError,
+    ) -> (ActionError, Taken) {
         let plan = self.machine.plan();
         let Some(port) = plan.failure_port(node_of(plan, instance)) else {
             return (error, Taken::All);

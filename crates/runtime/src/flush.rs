@@ -29,9 +29,12 @@ impl Drive {
 /// About how many bytes the results in a fact have; what else is in it is small.
 pub(crate) fn weight(fact: &Fact) -> usize {
     match fact {
-        Fact::AttemptSucceeded { output, .. } | Fact::CompensationSucceeded { output, .. } => {
-            value_weight(output)
-        }
+        Fact::AttemptSucceeded { output, .. }
+        | Fact::CompensationSucceeded { output, .. }
+        | Fact::ChildEnded {
+            output: Some(output),
+            ..
+        } => value_weight(output),
         Fact::CompensationRegistered {
             input: CompensationInput::Parameters(input),
             ..
@@ -51,7 +54,7 @@ pub(crate) fn weight(fact: &Fact) -> usize {
     }
 }
 
-fn value_weight(value: &Value) -> usize {
+pub(crate) fn value_weight(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
         Value::Array(items) => items.iter().map(value_weight).sum(),

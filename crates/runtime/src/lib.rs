@@ -27,6 +27,8 @@ mod adopt;
 mod approvals;
 mod attempt;
 mod bodies;
+mod calls;
+mod child_again;
 mod commit;
 mod compensation;
 mod config;

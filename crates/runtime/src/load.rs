@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::worker::Shared;
 
 /// How many journal entries are read at a time.
-const PAGE: usize = 1_000;
+pub(crate) const PAGE: usize = 1_000;
 
 /// Plans that were used lately, the last used last.
 #[derive(Debug, Default)]
@@ -86,7 +86,11 @@ impl Shared {
         Ok(machine)
     }
 
-    async fn plan(&self, tenant: &TenantId, digest: Digest) -> Result<Arc<ExecutionPlan>> {
+    pub(crate) async fn plan(
+        &self,
+        tenant: &TenantId,
+        digest: Digest,
+    ) -> Result<Arc<ExecutionPlan>> {
         let key = (tenant.clone(), digest);
         if let Some(plan) = self.plans.used(&key).await {
             return Ok(plan);

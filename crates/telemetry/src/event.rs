@@ -118,6 +118,15 @@ pub enum EventKind {
         /// When it gives up, if ever.
         due: Option<Timestamp>,
     },
+    /// An instance has called another workflow, and waits for its end.
+    NodeCalling {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which workflow.
+        workflow: WorkflowId,
+        /// The execution that began.
+        child: ExecutionId,
+    },
     /// A signal arrived.
     SignalReceived {
         /// Its name.
@@ -160,6 +169,15 @@ pub enum EventKind {
         name: String,
         /// What it says.
         payload: Arc<Value>,
+    },
+    /// A child has ended without a result; what that means for its node is said next.
+    ChildEnded {
+        /// Which instance had called it.
+        instance: InstanceId,
+        /// Which execution ended.
+        child: ExecutionId,
+        /// How: one of the terminal statuses.
+        status: Status,
     },
     /// An instance that runs once per item knows how many there are.
     ItemsOpened {
@@ -465,6 +483,35 @@ fn kind(fact: &Fact) -> EventKind {
         | Fact::CompensationStarted { .. }
         | Fact::CompensationSucceeded { .. }
         | Fact::CompensationFailed { .. } => compensation(fact),
+        Fact::ChildStarted {
+            instance,
+            workflow,
+            child,
+            detached: false,
+            ..
+        } => EventKind::NodeCalling {
+            instance: instance.clone(),
+            workflow: workflow.clone(),
+            child: *child,
+        },
+        Fact::ChildStarted { instance, .. }
+        | Fact::ChildEnded {
+            instance,
+            output: Some(_),
+            ..
+        } => EventKind::NodeSucceeded {
+            instance: instance.clone(),
+        },
+        Fact::ChildEnded {
+            instance,
+            child,
+            status,
+            ..
+        } => EventKind::ChildEnded {
+            instance: instance.clone(),
+            child: *child,
+            status: *status,
+        },
         Fact::PauseRequested { .. } => EventKind::Paused,
         Fact::Resumed => EventKind::Resumed,
         Fact::CancellationRequested { .. } => EventKind::Cancelling,
@@ -573,6 +620,7 @@ mod tests {
             origin: None,
             grants: Default::default(),
             folder: None,
+            parent: None,
             repeats: None,
             trial: None,
         };

@@ -123,7 +123,8 @@ fn filter(statuses: &[String], workflow: Option<&str>) -> Result<ExecutionFilter
 }
 
 /// JSON: `{ "executions": [{ "execution", "workflow", "version", "status", "created_at", "updated_at",
-/// "wake_at", "entries", "leased" }], "more": false }`, newest first.
+/// "wake_at", "entries", "leased", "parent" }], "more": false }`, newest first; `parent` says who
+/// called it.
 async fn list(
     session: Option<&Session>,
     filter: &ExecutionFilter,
@@ -140,8 +141,20 @@ async fn list(
             (page.items, page.next.is_some())
         }
     };
+    let mut parents = Vec::with_capacity(found.len());
+    if let Some(session) = session {
+        for summary in &found {
+            let engine = session.engine();
+            parents.push(engine.called_by(&session.tenant, summary.id).await?);
+        }
+    }
     if console.json {
-        let list: Vec<Value> = found.iter().map(summary_json).collect();
+        let list = found.iter().zip(&parents).map(|(summary, parent)| {
+            let mut shown = summary_json(summary);
+            shown["parent"] = json!(parent);
+            shown
+        });
+        let list: Vec<Value> = list.collect();
         console.document(&json!({ "executions": list, "more": more }))?;
         return Ok(Exit::Completed);
     }
@@ -149,7 +162,7 @@ async fn list(
         console.note("no executions");
         return Ok(Exit::Completed);
     }
-    let head = [
+    let mut head = vec![
         "EXECUTION",
         "WORKFLOW",
         "STATUS",
@@ -158,7 +171,15 @@ async fn list(
         "ENTRIES",
         "NEXT",
     ];
-    let rows: Vec<_> = found.iter().map(row).collect();
+    let mut rows: Vec<_> = found.iter().map(row).collect();
+    if parents.iter().any(Option::is_some) {
+        head.push("CALLED BY");
+        for (row, parent) in rows.iter_mut().zip(&parents) {
+            row.push(parent.as_ref().map_or_else(String::new, |parent| {
+                format!("{} of {}", parent.instance, parent.execution)
+            }));
+        }
+    }
     console.line(&table(&head, &rows))?;
     if more {
         console.note("there are more: raise --limit, or filter with --status and --workflow");
@@ -190,7 +211,7 @@ fn row(summary: &ExecutionSummary) -> Vec<String> {
         }
         (false, Some(_)) => "resume".to_owned(),
         (false, None) if summary.status == Status::Parked => "unpark".to_owned(),
-        (false, None) if summary.status == Status::Waiting => "signal or vote".to_owned(),
+        (false, None) if summary.status == Status::Waiting => "signal, vote or call".to_owned(),
         (false, None) if summary.status == Status::Queued => "its turn".to_owned(),
         (false, None) => String::new(),
     };

@@ -5,6 +5,8 @@ use std::ops::Range;
 use nebula_action::{EffectClass, PORT_MAIN};
 use nebula_execution::ExecutionPlan;
 
+use crate::commands::plan::called;
+
 /// The longest condition in a label, in characters.
 const MAX_LABEL: usize = 80;
 
@@ -74,7 +76,16 @@ fn part(plan: &ExecutionPlan, nodes: Range<u32>, depth: usize, lines: &mut Vec<S
             escaped(node.id.as_str()),
             escaped(&format!("{}@{}", node.action, node.version)),
         );
-        lines.push(format!("{indent}n{index}[\"{label}\"]"));
+        // What is called stands in a box with two walls.
+        match called(plan, index) {
+            Some(called) => {
+                let called = escaped(&called);
+                lines.push(format!(
+                    "{indent}n{index}[[\"{label}<br/>calls {called}\"]]"
+                ));
+            }
+            None => lines.push(format!("{indent}n{index}[\"{label}\"]")),
+        }
         if let Some(undoing) = &node.compensation {
             // Round, and on a thick line: it runs only if the execution does not complete.
             let label = escaped(&format!("{}@{}", undoing.action, undoing.version));

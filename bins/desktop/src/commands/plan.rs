@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nebula_action::{Capability, EffectClass};
+use nebula_action::{ActionKind, Capability, ControlKind, EffectClass};
 use nebula_core::{ParamValue, duration_text};
 use nebula_execution::{ExecutionPlan, PlanNode, PlanOutput};
 use nebula_expression::Program;
@@ -28,7 +28,8 @@ pub(crate) async fn run(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let offline = compose::offline(loaded).await?;
-    let checked = definition::check(&arguments.file, offline.nebula.engine(), console)?;
+    let checked =
+        definition::check(&arguments.file, (offline.nebula.engine(), loaded), console).await?;
     if !checked.drawn.is_empty() {
         console.note(&checked.drawn);
     }
@@ -108,6 +109,7 @@ fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> 
         "within": waves.owner[index as usize].map(|owner| &plan.node(owner).id),
         "handler": handler(plan, index, waves),
         "after": after(plan, index),
+        "calls": called(plan, index),
         "effect": node.effect,
         "repeats": repeats(node),
         "capabilities": capabilities(node, folder),
@@ -173,8 +175,20 @@ pub(super) fn cancels(plan: &ExecutionPlan, index: u32) -> Vec<&str> {
     nodes.map(|node| plan.node(node).id.as_str()).collect()
 }
 
+/// The version of the workflow that a node calls; `NAME (itself)` for its own.
+pub(super) fn called(plan: &ExecutionPlan, index: u32) -> Option<String> {
+    let call = plan.call_of(index)?;
+    Some(match &call.callee {
+        Some(callee) => format!("{}@{}", call.workflow, callee.version),
+        None => format!("{} (itself)", call.workflow),
+    })
+}
+
 /// What a crash in the middle of the node means.
 pub(super) fn repeats(node: &PlanNode) -> &'static str {
+    if node.kind == ActionKind::Control(ControlKind::Call) {
+        return "never: the call goes on, as its own plan says";
+    }
     match node.effect {
         EffectClass::Pure | EffectClass::Read => "freely",
         EffectClass::Idempotent => "safely",

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     commands::plan::{
-        cancels, capabilities, handler, join, output, repeats, requires, resolved, written,
+        called, cancels, capabilities, handler, join, output, repeats, requires, resolved, written,
     },
     console::{Colours, Paint},
     definition::counted,
@@ -166,6 +166,9 @@ fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
     }
     if node.pin.is_some() {
         notes.push("pinned".to_owned());
+    }
+    if let Some(called) = called(plan, index) {
+        notes.push(format!("calls {called}"));
     }
     if let Some(when) = &node.when {
         notes.push(format!("when {}", when.source()));

@@ -46,7 +46,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let offline = compose::offline(loaded).await?;
     let Rename { file, old, new, .. } = arguments;
-    let checked = definition::check(file, offline.nebula.engine(), console)?;
+    let checked = definition::check(file, (offline.nebula.engine(), loaded), console).await?;
     let renamed = rename_node(&checked.source, offline.nebula.registry(), old, new)
         .map_err(|error| refused(error, arguments, &checked, console))?;
     if arguments.stdout {

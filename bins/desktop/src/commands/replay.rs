@@ -125,8 +125,12 @@ fn words(fact: &Fact) -> String {
             let before = started.repeats.as_ref().map(repeats).unwrap_or_default();
             let (workflow, version) = (&started.workflow, started.version);
             let trial = started.trial.as_ref().map(tries).unwrap_or_default();
+            let parent = started.parent.as_deref();
+            let parent =
+                parent.map(|it| format!(", called by {} of {}", it.instance, it.execution));
+            let parent = parent.unwrap_or_default();
             let input = value(&started.input);
-            format!("began: {workflow} version {version} on {input}{before}{trial}")
+            format!("began: {workflow} version {version} on {input}{before}{trial}{parent}")
         }
         Fact::AttemptStarted {
             instance,
@@ -307,6 +311,31 @@ fn words(fact: &Fact) -> String {
                 "{instance}: attempt {attempt} to undo it failed: {}: {message}{again}",
                 error.code
             )
+        }
+        Fact::ChildStarted {
+            instance,
+            child,
+            workflow,
+            version,
+            detached,
+            ..
+        } => {
+            let what = if *detached { "started" } else { "called" };
+            let workflow = ending::version(workflow, *version);
+            format!("{instance}: {what} {workflow}, execution {child}")
+        }
+        Fact::ChildEnded {
+            instance,
+            child,
+            status,
+            output,
+            ..
+        } => {
+            let gave = output
+                .as_deref()
+                .map(|output| format!(" with {}", value(output)));
+            let gave = gave.unwrap_or_default();
+            format!("{instance}: execution {child} has ended: {status}{gave}")
         }
         Fact::StopRequested { instance, output } => {
             format!("{instance}: stops the execution with {}", value(output))

@@ -62,7 +62,7 @@ async fn run_file(
 ) -> Result<Exit, Failure> {
     let offline = compose::offline(loaded).await?;
     let engine = offline.nebula.engine();
-    let checked = definition::check(path, engine, console)?;
+    let checked = definition::check(path, (engine, loaded), console).await?;
     if !checked.drawn.is_empty() {
         console.note(&checked.drawn);
     }

@@ -70,7 +70,7 @@ pub(crate) async fn prepare(
         // What feeds the node is pinned; who gives no input need not give a right one.
         tried.definition.input = None;
     }
-    let planned = engine.check(&tried.definition);
+    let planned = engine.check(&tried.definition, &checked.callees);
     let plan = planned.plan.ok_or_else(|| {
         let first = planned
             .diagnostics

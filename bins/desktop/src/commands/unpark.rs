@@ -109,6 +109,7 @@ fn about(arguments: &Unpark, report: &Report) -> Result<Option<InstanceId>, Fail
             | Waiting::Compensation { .. }
             | Waiting::Signal { .. }
             | Waiting::Approval { .. }
+            | Waiting::Child { .. }
             | Waiting::Unpause
             | Waiting::Poison { .. } => None,
         })

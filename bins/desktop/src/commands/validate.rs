@@ -46,7 +46,7 @@ pub(crate) async fn run(
     let mut files = Vec::new();
     for path in &arguments.files {
         let file = path.display().to_string();
-        match definition::check(path, offline.nebula.engine(), console) {
+        match definition::check(path, (offline.nebula.engine(), loaded), console).await {
             Ok(checked) => {
                 if !checked.drawn.is_empty() {
                     console.note(&checked.drawn);

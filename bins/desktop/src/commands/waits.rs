@@ -171,6 +171,15 @@ fn reason(waiting: &Waiting) -> (String, String) {
             let what = format!("a person's decision (unpark): it could not be undone: {why}");
             (instance.clone(), what)
         }
+        Waiting::Child {
+            instance,
+            execution,
+            workflow,
+        } => {
+            let of = workflow.as_ref().map(|id| format!(" of {id}"));
+            let what = format!("the end of {execution}{}", of.unwrap_or_default());
+            (instance.clone(), what)
+        }
         Waiting::Unpause => of_all("a person who lets it go on (unpause)".to_owned()),
         Waiting::Poison { grants } => of_all(format!(
             "a person's decision (unpark): {grants} attempts in a row to go on brought no progress"

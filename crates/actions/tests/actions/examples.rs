@@ -27,6 +27,8 @@ fn every_action_is_taken_by_the_registry() {
             "flow.emit",
             "flow.batches",
             "flow.emit",
+            "flow.call",
+            "flow.emit",
             "flow.fail",
             "flow.for_each",
             "flow.if",

@@ -166,10 +166,10 @@ impl Machine {
         }
     }
 
-    /// Whether commands of instances in a frame have not been answered.
+    /// Whether commands of instances in a frame have not been answered, or children have not ended.
     fn has_flights(&self, frame: u32) -> bool {
         let keys = Key::of_frame(frame)..Key::of_frame(frame + 1);
-        self.flights.range(keys).next().is_some()
+        self.flights.range(keys).next().is_some() || self.children_in(frame).next().is_some()
     }
 
     /// The outermost run that is about to end before its tokens have come to rest, of those that
@@ -204,6 +204,7 @@ impl Machine {
                     self.abort(key, turn);
                 }
             }
+            self.cancel_children(frames.iter().copied(), turn);
         }
         let acting = |frame: &u32| {
             let keys = Key::of_frame(*frame)..Key::of_frame(*frame + 1);

@@ -6,7 +6,7 @@
 use nebula_core::NodeId;
 
 use super::{Flight, Machine, Turn};
-use crate::{Activation, At, Fact, InstanceId, InstanceStatus, Key, Taken};
+use crate::{Activation, At, Command, Fact, InstanceId, InstanceStatus, Key, Taken};
 
 impl Machine {
     /// A control action gives nodes up.
@@ -51,6 +51,9 @@ impl Machine {
         for key in running {
             self.abort(key, turn);
         }
+        let child = self.calls.get(&at.whole()).copied();
+        let told = child.map(|child| Command::CancelChild { child });
+        turn.decision.commands.extend(told);
         self.stirred.extend(self.state.frames.of_activation(at));
         self.cancelling.insert(at);
     }
@@ -98,6 +101,7 @@ impl Machine {
             .iter()
             .flat_map(|items| items.open.values());
         self.flights.range(keys).next().is_some()
+            || self.calls.contains_key(&at.whole())
             || self.state.frames.of_activation(at).next().is_some()
             || self.lost_attempt(at.whole()).is_some()
             || activation.status == InstanceStatus::Indeterminate

@@ -53,6 +53,7 @@ impl Machine {
             !self.timers.is_empty()
                 || !self.listening.is_empty()
                 || !self.asking.is_empty()
+                || !self.calls.is_empty()
                 || !self.unwinding.is_empty()
                 || self.state.parked().is_some(),
             "something is open, and nothing will ever wake it"
@@ -216,8 +217,11 @@ impl Machine {
             for key in running {
                 self.abort(key, turn);
             }
+            let frames: Vec<_> = self.state.frames.iter().map(|(frame, _)| frame).collect();
+            self.cancel_children(frames, turn);
         }
-        if !self.flights.is_empty() {
+        // A child does not outlive the one that waits for it.
+        if !self.flights.is_empty() || !self.calls.is_empty() {
             return;
         }
         self.give_up_questions(turn);

@@ -15,6 +15,7 @@ impl Machine {
         self.timers.clear();
         self.listening.clear();
         self.asking.clear();
+        self.calls.clear();
         self.hands.clear();
         self.stopped.clear();
         self.cancelling.clear();
@@ -46,6 +47,10 @@ impl Machine {
                     self.await_votes(at.whole());
                 }
                 InstanceStatus::Waiting if activation.signal.is_some() => self.listen(at.whole()),
+                InstanceStatus::Waiting if activation.child.is_some() => {
+                    self.calls
+                        .extend(activation.child.map(|it| (at.whole(), it)));
+                }
                 InstanceStatus::Waiting => {
                     let due = activation.due.unwrap_or(turn.at);
                     self.timers.insert((due, at.whole()));

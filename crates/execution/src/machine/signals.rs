@@ -20,6 +20,8 @@ impl Machine {
             Signal::Unpause => self.unpause(turn),
             Signal::Named(signal) => self.keep(signal, turn),
             Signal::Vote(ballot) => self.vote(*ballot, turn),
+            // Its connections were evaluated: it comes as an event of its own.
+            Signal::ChildEnded(_) => {}
             Signal::Unpark {
                 instance: None,
                 decision,

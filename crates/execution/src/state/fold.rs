@@ -2,6 +2,7 @@
 
 mod approvals;
 mod bodies;
+mod calls;
 mod cancels;
 mod compensations;
 mod items;
@@ -133,6 +134,7 @@ impl Fold<'_> {
             | Fact::CompensationStarted { .. }
             | Fact::CompensationSucceeded { .. }
             | Fact::CompensationFailed { .. } => self.compensation(fact),
+            Fact::ChildStarted { .. } | Fact::ChildEnded { .. } => self.call(fact),
             Fact::PauseRequested { .. } => self.state.paused = true,
             Fact::Resumed => self.state.paused = false,
             Fact::CancellationRequested { reason } => self.cancellation(reason),
@@ -280,6 +282,7 @@ impl Fold<'_> {
         activation.timer = false;
         activation.signal = None;
         activation.approval = None;
+        activation.child = None;
         activation.items = None;
         activation.runs = None;
         if failed.retry_at.is_some() {

@@ -9,6 +9,7 @@ mod rig;
 
 mod approvals;
 mod bodies;
+mod calls;
 mod cancels;
 mod compensations;
 mod ending;

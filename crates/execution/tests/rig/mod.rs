@@ -143,6 +143,7 @@ pub(crate) fn plan_of(nodes: Vec<PlanNode>, connections: Vec<PlanConnection>) ->
         connections,
         bodies: Vec::new(),
         loops: Vec::new(),
+        calls: Vec::new(),
         output: PlanOutput::Nodes(Vec::new()),
         concurrency: 16,
         timeout: None,
@@ -296,6 +297,7 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
                 "window" => node.concurrency = number(),
                 "first" => node.priority = number(),
                 "wait" => node.kind = ActionKind::Control(ControlKind::Wait),
+                "call" => node.kind = ActionKind::Control(ControlKind::Call),
                 "signal" => node.kind = ActionKind::Control(ControlKind::Signal),
                 "approval" => node.kind = ActionKind::Control(ControlKind::Approval),
                 "emit" => node.kind = ActionKind::Control(ControlKind::Emit),
@@ -560,7 +562,9 @@ impl Rig {
     fn check_rest(&self) {
         match self.machine.rest() {
             Rest::Waiting { due: Some(due) } => assert!(due > self.now, "hot loop"),
-            Rest::Waiting { due: None } => assert!(self.listens(), "no wake-up"),
+            Rest::Waiting { due: None } => {
+                assert!(self.listens() || self.calls(), "no wake-up");
+            }
             Rest::Parked { due } | Rest::Paused { due } => {
                 assert!(due.is_none_or(|due| due > self.now), "hot loop");
             }
@@ -578,6 +582,12 @@ impl Rig {
     pub(crate) fn listens(&self) -> bool {
         let mut activations = self.machine.state().all();
         activations.any(|(_, it)| it.signal.is_some() || it.approval.is_some())
+    }
+
+    /// Whether an instance waits for a child.
+    pub(crate) fn calls(&self) -> bool {
+        let mut activations = self.machine.state().all();
+        activations.any(|(_, activation)| activation.child.is_some())
     }
 
     /// The holder goes away; another one begins from the first `entries` entries.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use nebula_action::{ActionError, ErrorClass};
-use nebula_core::{Digest, Timestamp};
+use nebula_core::{Digest, ExecutionId, Timestamp, WorkflowId};
 use nebula_execution::{
     Ballot, Choice, Command, CompensationInput, Decision, EndReason, Entry, Event, Fact,
-    InstanceId, NamedSignal, Outcome, ParkReason, Question, Rest, Signal, Taken, UnparkDecision,
+    InstanceId, NamedSignal, Outcome, ParkReason, Question, Rest, Signal, Status, Taken,
+    UnparkDecision,
 };
 use serde_json::{Value, json};
 
@@ -315,6 +316,39 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
             instance,
             reason: "enough".to_owned(),
         },
+        ["calls", child] => calls(instance, child, false),
+        ["starts", child] => calls(instance, child, true),
+        ["child", child, "ok"] => Event::ChildEnded {
+            child: child_id(child),
+            status: Status::Completed,
+            outcome: Outcome::Succeeded {
+                undo: None,
+                output,
+                port: "main".into(),
+                lineage: None,
+                taken: Taken::All,
+            },
+            instance,
+        },
+        ["child", child, how] => {
+            let (status, class) = match *how {
+                "failed" => (Status::Failed, ErrorClass::Fatal),
+                "again" => (Status::Failed, ErrorClass::Retryable { after: None }),
+                "late" => (Status::TimedOut, ErrorClass::Timeout),
+                "cancelled" => (Status::Cancelled, ErrorClass::Fatal),
+                other => panic!("no end {other}"),
+            };
+            Event::ChildEnded {
+                child: child_id(child),
+                status,
+                outcome: Outcome::Failed {
+                    undo: None,
+                    error: error(class),
+                    taken: Taken::All,
+                },
+                instance,
+            }
+        }
         ["in"] => Event::Enters {
             instance,
             rounds: false,
@@ -381,6 +415,26 @@ fn class(how: &str) -> ErrorClass {
         "cancelled" => ErrorClass::Cancelled,
         other => panic!("no outcome {other}"),
     }
+}
+
+fn calls(instance: InstanceId, child: &str, detached: bool) -> Event {
+    Event::Calls {
+        instance,
+        child: child_id(child),
+        workflow: WorkflowId::new("callee").unwrap(),
+        version: 3,
+        detached,
+        taken: Taken::All,
+    }
+}
+
+/// A child that is named by a letter.
+fn child_id(name: &str) -> ExecutionId {
+    ExecutionId::from_bytes([name.as_bytes()[0]; 16])
+}
+
+fn child_name(child: ExecutionId) -> char {
+    char::from(child.as_bytes()[0])
 }
 
 pub(crate) fn error(class: ErrorClass) -> ActionError {
@@ -515,6 +569,24 @@ pub(crate) fn fact(fact: &Fact) -> String {
             let again = again.unwrap_or_default();
             format!("{instance} undo {what}/{attempt}{again}")
         }
+        Fact::ChildStarted {
+            instance,
+            attempt,
+            child,
+            detached,
+            ..
+        } => {
+            let what = if *detached { "starts" } else { "calls" };
+            format!("{instance} {what} {}/{attempt}", child_name(*child))
+        }
+        Fact::ChildEnded {
+            instance,
+            child,
+            status,
+            ..
+        } => {
+            format!("{instance} {} {status}", child_name(*child))
+        }
         Fact::PauseRequested { .. } => "paused".to_owned(),
         Fact::Resumed => "resumed".to_owned(),
         Fact::CancellationRequested {
@@ -606,6 +678,7 @@ fn command(command: &Command) -> String {
         Command::Reconcile { instance, attempt } => format!("ask {instance}/{attempt}"),
         Command::Compensate { instance, attempt } => format!("undo {instance}/{attempt}"),
         Command::Abort { instance } => format!("abort {instance}"),
+        Command::CancelChild { child } => format!("cancel {}", child_name(*child)),
         Command::Output => "output".to_owned(),
     }
 }

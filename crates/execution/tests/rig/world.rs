@@ -442,6 +442,7 @@ impl<'s> World<'s> {
             },
             Command::Output => Event::Output(Ok(self.output())),
             Command::Abort { .. } => unreachable!("taken before"),
+            Command::CancelChild { .. } => unreachable!("nothing here calls"),
         };
         let decision = self.rig.tell(event);
         self.accept(decision);

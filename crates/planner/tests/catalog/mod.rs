@@ -126,6 +126,7 @@ pub(crate) fn actions() -> Actions {
         control("flow.cancel", ControlKind::Cancel),
         control("flow.split_tokens", ControlKind::SplitTokens),
         control("flow.merge_tokens", ControlKind::MergeTokens),
+        control("flow.call", ControlKind::Call),
     ])
 }
 

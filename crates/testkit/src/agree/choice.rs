@@ -87,6 +87,7 @@ impl World {
             origin: None,
             grants: Grants::default(),
             folder: None,
+            parent: None,
             repeats: None,
             trial: None,
         };

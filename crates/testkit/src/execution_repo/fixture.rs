@@ -69,6 +69,7 @@ pub(super) fn execution_of(
         origin: None,
         grants: Grants::default(),
         folder: None,
+        parent: None,
         repeats: None,
         trial: None,
     };

@@ -68,3 +68,20 @@ nodes:
         "failed"
     );
 }
+
+/// 22: a workflow calls itself.
+pub async fn pattern_22_recursion(stage: &Stage) {
+    let yaml = r#"
+id: sum
+nodes:
+  - { id: more, action: flow.if, parameters: { condition: "$input.n > 0" } }
+  - { id: rest, action: flow.call, parameters: { workflow: sum, input: { n: "{{ $input.n - 1 }}" } } }
+  - { id: total, action: data.set, join: any, parameters: { sum: "{{ $input.n + ($nodes.rest?.result?.sum ?? 0) }}" } }
+connections: [more.true -> rest -> total, more.false -> total]
+output: "{{ $nodes.total.result }}"
+"#;
+    let history = stage.play(yaml, json!({ "n": 4 })).await;
+    history.check("completed: more rest total", "more < rest < total");
+    assert_eq!(history.output, json!({ "sum": 10 }));
+    assert_eq!(stage.executions().await.len(), 5);
+}

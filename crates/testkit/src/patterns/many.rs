@@ -29,6 +29,44 @@ async fn three(stage: &Stage, yaml: &str) {
     assert_eq!(history.output, json!({ "ns": [30, 10, 20] }));
 }
 
+/// 12: instances of another workflow begin, and nobody waits for them.
+pub async fn pattern_12_multiple_instances_without_synchronization(stage: &Stage) {
+    let one = "{ id: one, nodes: [{ id: w, action: flow.wait, parameters: { for: 30s } }] }";
+    assert_eq!(stage.problems(one).await, "");
+    let yaml = r#"
+id: many
+nodes:
+  - id: each
+    action: flow.for_each
+    parameters: { items: [1, 2, 3] }
+    body: { nodes: [{ id: start, action: flow.call, parameters: { workflow: one, wait: false } }] }
+  - { id: after, action: data.set, parameters: { started: "{{ $json.length }}" } }
+"#;
+    let history = stage
+        .play_with(yaml, Value::Null, async |talk| {
+            talk.after(10).await;
+            // The one that began them has ended by now, and none of them has.
+            let (mut ended, mut under_way) = (0, 0);
+            for id in stage.executions().await {
+                match stage.history(id).await.status.is_terminal() {
+                    true => ended += 1,
+                    false => under_way += 1,
+                }
+            }
+            assert_eq!((ended, under_way), (1, 3));
+            talk.after(60).await;
+            for id in stage.executions().await {
+                assert!(stage.history(id).await.status.is_terminal());
+            }
+        })
+        .await;
+    history.check(
+        "completed: after each each[0]/start each[1]/start each[2]/start",
+        "each[0]/start < after, each[1]/start < after, each[2]/start < after",
+    );
+    assert_eq!(history.output, json!({ "started": 3 }));
+}
+
 /// 13: how many instances there are stands in the definition.
 pub async fn pattern_13_multiple_instances_known_at_design_time(stage: &Stage) {
     three(stage, &each("[30, 10, 20]")).await;

@@ -37,6 +37,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         origin: None,
         grants: Grants::default(),
         folder: None,
+        parent: None,
         repeats: None,
         trial: None,
     };

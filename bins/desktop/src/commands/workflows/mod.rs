@@ -229,7 +229,7 @@ async fn push(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let offline = compose::offline(loaded).await?;
-    let checked = definition::check(file, offline.nebula.engine(), console)?;
+    let checked = definition::check(file, (offline.nebula.engine(), loaded), console).await?;
     if !checked.drawn.is_empty() {
         console.note(&checked.drawn);
     }
