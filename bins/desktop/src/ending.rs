@@ -173,7 +173,10 @@ fn decisions(report: &Report, place: &Place, console: &Console) {
     let (id, flag) = (report.execution, place.flag());
     for waiting in &report.waiting {
         match waiting {
-            Waiting::Time { .. } | Waiting::Retry { .. } | Waiting::Compensation { .. } => {}
+            Waiting::Time { .. }
+            | Waiting::Retry { .. }
+            | Waiting::Slot { .. }
+            | Waiting::Compensation { .. } => {}
             Waiting::CompensationDecision { instance, reason } => {
                 let reason = reason.trim_end_matches('.');
                 console.error_text(&format!("  `{instance}` could not be undone: {reason}"));

@@ -38,6 +38,9 @@ enum State {
         name: String,
     },
     Asking,
+    Queueing {
+        key: String,
+    },
     Calling {
         workflow: String,
         child: ExecutionId,
@@ -210,6 +213,11 @@ impl Picture {
                 let (workflow, child) = (workflow.to_string(), *child);
                 (instance, State::Calling { workflow, child })
             }
+            EventKind::NodeQueueing { instance, key } => {
+                let key = key.clone();
+                (instance, State::Queueing { key })
+            }
+            EventKind::SlotGranted { instance } => (instance, State::Running { attempt: 1 }),
             EventKind::ItemsOpened { instance, total } => {
                 self.row(instance).items = Some((0, *total));
                 (instance, State::Running { attempt: 1 })
@@ -309,6 +317,7 @@ impl Row {
                 Paint::Cyan,
                 format!("calls {workflow}, execution {child}"),
             ),
+            State::Queueing { key } => ("◔", Paint::Yellow, format!("waits for `{key}`")),
             State::Succeeded => ("✓", Paint::Green, String::new()),
             State::Failed => ("✗", Paint::Red, "failed".to_owned()),
             State::Skipped => ("○", Paint::Dim, "skipped".to_owned()),

@@ -112,6 +112,10 @@ pub enum ControlKind {
     Race,
     /// The body once, and what handles its failure.
     Try,
+    /// The body once, while nobody else runs one of the same name.
+    Mutex,
+    /// The body once, while no more than so many run one of the same name.
+    Semaphore,
 }
 
 impl ControlKind {
@@ -120,7 +124,13 @@ impl ControlKind {
     pub fn has_body(self) -> bool {
         matches!(
             self,
-            Self::ForEach | Self::Loop | Self::Parallel | Self::Race | Self::Try
+            Self::ForEach
+                | Self::Loop
+                | Self::Parallel
+                | Self::Race
+                | Self::Try
+                | Self::Mutex
+                | Self::Semaphore
         )
     }
 }

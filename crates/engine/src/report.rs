@@ -157,7 +157,10 @@ impl Engine {
             return Ok(None);
         };
         let folded = self.fold(tenant, execution).await?;
-        Ok(Some(report(&summary, folded)))
+        let mut waiting = waiting(&folded.machine);
+        self.look_into_queues(tenant, execution, &folded.machine, &mut waiting)
+            .await?;
+        Ok(Some(report(&summary, folded, waiting)))
     }
 
     /// Who called an execution; `None` if nobody did, or there is no such execution.
@@ -207,7 +210,7 @@ fn compensations(machine: &Machine) -> Vec<Compensated> {
     settled.chain(open).collect()
 }
 
-fn report(summary: &ExecutionSummary, folded: Folded) -> Report {
+fn report(summary: &ExecutionSummary, folded: Folded, waiting: Vec<Waiting>) -> Report {
     let machine = &folded.machine;
     let state = machine.state();
     let error = state.failure().map(|failure| ReportError {
@@ -246,7 +249,7 @@ fn report(summary: &ExecutionSummary, folded: Folded) -> Report {
         again,
         trial: started.and_then(|started| started.trial.clone()),
         compensations: compensations(machine),
-        waiting: waiting(machine),
+        waiting,
         wake_at: summary.wake_at,
         leased: summary.leased,
     }

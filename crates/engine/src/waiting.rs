@@ -1,14 +1,21 @@
 //! What an execution waits for, read from its state.
 
-use nebula_core::{ExecutionId, Timestamp, WorkflowId};
+use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
-    Activation, Approval, Choice, InstanceId, InstanceStatus, Machine, OpenCompensation, ParkReason,
+    Activation, Approval, Choice, ClaimStatus, InstanceId, InstanceStatus, Machine,
+    OpenCompensation, ParkReason,
 };
+use nebula_ports::{Result, SlotKey};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::Engine;
+
 /// The most items of one list whose retries are named.
 const MAX_ITEMS: usize = 10;
+
+/// How many places of a queue are looked at, to find one that waits.
+const MAX_PLACES: usize = 2_000;
 
 /// Something that an execution waits for. JSON: `{ "for": "time", "instance": … }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -100,6 +107,18 @@ pub enum Waiting {
         /// Of which workflow.
         workflow: Option<WorkflowId>,
     },
+    /// A slot: the turn of a mutex or a semaphore, or that of the whole execution.
+    Slot {
+        /// Which instance waits; absent for the execution as a whole.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        instance: Option<String>,
+        /// Of which key.
+        key: String,
+        /// How many claims of the key wait before it, if that is known.
+        ahead: Option<u32>,
+        /// When it gives up, if ever.
+        due: Option<String>,
+    },
     /// Somebody who lets it go on after a pause.
     Unpause,
     /// A person's decision about an execution that brings no progress.
@@ -169,10 +188,73 @@ fn undoing(open: &OpenCompensation) -> Option<Waiting> {
     })
 }
 
+impl Engine {
+    /// What only the queues know: whether the execution waits for its turn, and how many wait before it.
+    pub(crate) async fn look_into_queues(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        machine: &Machine,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<()> {
+        let started = machine.state().started();
+        let start = started.and_then(|it| machine.plan().start_slot(&it.input).ok()?);
+        let ends = machine.state().end_status().is_some();
+        if let Some(start) = start.filter(|_| !ends) {
+            let ahead = self.ahead(tenant, execution, &start.key).await?;
+            waiting.extend(ahead.map(|ahead| Waiting::Slot {
+                instance: None,
+                key: start.key,
+                ahead: Some(ahead),
+                due: None,
+            }));
+        }
+        for waits in waiting {
+            if let Waiting::Slot {
+                instance: Some(_),
+                key,
+                ahead,
+                ..
+            } = waits
+            {
+                *ahead = self.ahead(tenant, execution, key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many wait in the queue of a key before this execution does, as far as they are looked at.
+    async fn ahead(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        key: &str,
+    ) -> Result<Option<u32>> {
+        let key = SlotKey::new(key)?;
+        let places = &self
+            .ports
+            .executions
+            .slots(tenant, &key, MAX_PLACES)
+            .await?;
+        let mut waiting = places.iter().filter(|place| !place.granted);
+        let ahead = waiting.position(|place| place.execution == execution);
+        Ok(ahead.and_then(|ahead| u32::try_from(ahead).ok()))
+    }
+}
+
 fn of_activation(instance: &InstanceId, activation: &Activation) -> Option<Waiting> {
     let instance = instance.to_string();
     if let Some(approval) = &activation.approval {
         return Some(of_approval(instance, approval));
+    }
+    if let Some(claim) = &activation.claim {
+        let waits = claim.status != ClaimStatus::Held;
+        return waits.then(|| Waiting::Slot {
+            instance: Some(instance),
+            key: claim.wanted.key.to_string(),
+            ahead: None,
+            due: claim.due().as_ref().map(Timestamp::to_string),
+        });
     }
     if let Some(name) = &activation.signal {
         return Some(Waiting::Signal {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 
-use crate::{Approval, Failure, Given, InstanceStatus, ItemOutcome, List, Outcomes};
+use crate::{Approval, Claim, Failure, Given, InstanceStatus, ItemOutcome, List, Outcomes};
 
 /// One activation of a node: where it stands and what it gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,6 +69,9 @@ pub struct Activation {
     /// Whether it was given up before it ended, by `flow.cancel` or by a join that cancels the rest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_up: bool,
+    /// Its claim for the slot that it holds while its body runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Box<Claim>>,
 }
 
 /// The runs of a body, one after the other: a single one, or the rounds of a loop.
@@ -119,6 +122,7 @@ impl Activation {
             items: None,
             runs: None,
             given_up: status == InstanceStatus::Cancelled,
+            claim: None,
         }
     }
 
@@ -169,6 +173,7 @@ impl Activation {
         self.due = None;
         self.signal = None;
         self.approval = None;
+        self.claim = None;
         self.child = None;
         self.deadline = None;
     }

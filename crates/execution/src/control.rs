@@ -3,6 +3,7 @@
 mod approval;
 mod batches;
 mod body;
+mod lock;
 
 pub use approval::question;
 pub use batches::{Batch, MAX_BATCH, batch};
@@ -16,7 +17,7 @@ use nebula_action::{ActionError, ControlKind, Deferred, PORT_MAIN};
 use nebula_core::{ExecutionId, NodeId, Timestamp, parse_duration};
 use serde_json::Value;
 
-use crate::{Elements, Question, is_signal_name};
+use crate::{Elements, Question, SlotWanted, is_signal_name};
 
 /// What a control action decided.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +84,8 @@ pub enum ControlOutcome {
     Batches,
     /// The body runs in rounds.
     Rounds,
+    /// The body runs once, while a slot is held.
+    Claim(SlotWanted),
     /// The body runs once.
     Body {
         /// When it is given up.
@@ -160,6 +163,8 @@ pub fn decide(
         }),
         ControlKind::Batches => Ok(ControlOutcome::Batches),
         ControlKind::Loop => Ok(ControlOutcome::Rounds),
+        ControlKind::Mutex => lock::mutex(input),
+        ControlKind::Semaphore => lock::semaphore(input),
         ControlKind::Parallel | ControlKind::Race | ControlKind::Try => {
             let due = body::timeout(input, ready_at)?;
             Ok(ControlOutcome::Body { due })

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::{
     Ballot, BallotError, ChildEnd, CompensationInput, Entry, Failure, InstanceId, MAX_VALUE_DEPTH,
-    NamedSignal, NamedSignalError, Question, Status, Taken, UnparkDecision, is_storable,
+    NamedSignal, NamedSignalError, Question, SlotWanted, Status, Taken, UnparkDecision,
+    is_storable,
 };
 
 /// Something that happened. Conditions were evaluated before: an event carries what they gave.
@@ -115,6 +116,32 @@ pub enum Event {
         /// Which of them carry a live token.
         taken: Taken,
     },
+    /// A control action runs its body while it holds a slot.
+    Claims {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which slot.
+        wanted: SlotWanted,
+    },
+    /// The store has granted a slot that an instance waits for.
+    SlotGranted {
+        /// Of which key.
+        key: String,
+        /// To which owner.
+        owner: String,
+    },
+    /// The store has given a slot to others, since the lease under which it was held had expired.
+    SlotLost {
+        /// Of which key.
+        key: String,
+        /// Of which owner.
+        owner: String,
+    },
+    /// The execution holds its start slot, or needs none, and has heard of every slot that is lost.
+    /// Before, it claims none again: who holds one must not wait for its turn, nor for one around it.
+    Admitted,
+    /// The execution has no start slot and waits for one. So it gives every other slot up until then.
+    Queued,
     /// A control action waits for a signal.
     Awaits {
         /// Which instance.
@@ -331,7 +358,7 @@ pub enum Command {
         /// Which instance.
         instance: InstanceId,
     },
-    /// Say [`Event::Finished`] with the error of a signal that did not come in time.
+    /// Say [`Event::Finished`] with the error of a signal or a slot that did not come in time.
     Expire {
         /// Which instance.
         instance: InstanceId,

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    CompensationInput, InstanceId, NamedSignal, Parent, Question, Refusal, Repeats, Status, Vote,
-    activation::there,
+    CompensationInput, InstanceId, NamedSignal, Parent, Question, Refusal, Repeats, SlotWanted,
+    Status, Vote, activation::there,
 };
 
 /// One fact and when it was decided.
@@ -311,6 +311,36 @@ pub enum Fact {
         /// Which connections of `main` carry a live token.
         #[serde(default, skip_serializing_if = "Taken::is_all")]
         taken: Taken,
+    },
+    /// An instance waits for a slot, with which its body begins; or again for one that was lost,
+    /// without which its body does not go on. The claim moves with the very step that holds this entry.
+    SlotClaimed {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// What it wants.
+        wanted: SlotWanted,
+    },
+    /// An instance holds the slot that it waited for.
+    SlotGranted {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+    },
+    /// An instance neither holds its slot nor waits for it any longer, since the worker that had the
+    /// execution was lost, and perhaps the execution's turn with it.
+    SlotLost {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+    },
+    /// A body is given up whose slot was lost.
+    SlotGivenUp {
+        /// Whose body.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Why.
+        error: ActionError,
     },
     /// An instance waits for a signal.
     SignalAwaited {
@@ -664,6 +694,10 @@ impl Fact {
             | Self::HandlerCalled { instance, .. }
             | Self::BodyClosed { instance }
             | Self::BodyCompleted { instance, .. }
+            | Self::SlotClaimed { instance, .. }
+            | Self::SlotGranted { instance }
+            | Self::SlotLost { instance }
+            | Self::SlotGivenUp { instance, .. }
             | Self::SignalAwaited { instance, .. }
             | Self::SignalTaken { instance, .. }
             | Self::SignalSent { instance, .. }

@@ -60,6 +60,7 @@ mod activation;
 mod again;
 mod approval;
 mod call;
+mod claim;
 mod codec;
 mod compensation;
 pub mod control;
@@ -87,6 +88,10 @@ pub use approval::{
     MAX_QUORUM, MAX_TITLE_BYTES, MAX_WHO_BYTES, Question, Refusal, Seat, Vote, is_name_of_person,
 };
 pub use call::{ChildEnd, MAX_CALL_DEPTH, Parent};
+pub use claim::{
+    Claim, ClaimStatus, ClaimedSlot, MAX_CLAIMS, MAX_LOCK_NAME, MAX_PERMITS, SlotScope, SlotWanted,
+    WhenLost,
+};
 pub use codec::{
     CodecError, JOURNAL_FORMAT, MAX_VALUE_DEPTH, decode, encode, is_storable, nests_within,
 };

@@ -9,6 +9,7 @@ mod backoff;
 mod bodies;
 mod calls;
 mod cancelling;
+mod claims;
 mod compensation;
 mod dispatch;
 mod items;
@@ -61,6 +62,14 @@ pub struct Machine {
     compensation_due: BTreeMap<InstanceId, Timestamp>,
     /// Frames of bodies that have failed and are undone before that is handled.
     unwinding: BTreeSet<u32>,
+    /// Who holds a slot or waits for one; some may be over.
+    claims: BTreeSet<Key>,
+    /// What is ready in bodies whose slot is not held.
+    held_back: BTreeSet<Key>,
+    /// Timers that were due in such bodies.
+    late: BTreeSet<(Timestamp, Key)>,
+    /// Whether lost slots may be claimed again: it is known what is lost, and it is the execution's turn.
+    admitted: bool,
     /// Frames of bodies in which something has come to an end.
     stirred: BTreeSet<u32>,
     /// Frames whose attempts were told to stop.
@@ -127,6 +136,7 @@ impl Machine {
     pub fn new(plan: Arc<ExecutionPlan>, tenant: TenantId, id: ExecutionId) -> Self {
         let state = ExecutionState::new(&plan);
         Self {
+            admitted: false,
             plan,
             tenant,
             id,
@@ -142,6 +152,9 @@ impl Machine {
             compensating: BTreeMap::new(),
             compensation_due: BTreeMap::new(),
             unwinding: BTreeSet::new(),
+            claims: BTreeSet::new(),
+            held_back: BTreeSet::new(),
+            late: BTreeSet::new(),
             stirred: BTreeSet::new(),
             stopped: BTreeSet::new(),
             cancelling: BTreeSet::new(),
@@ -486,6 +499,11 @@ impl Machine {
                     self.note(Fact::TimerFired { instance, taken }, turn);
                 }
             }
+            Event::Claims { instance, wanted } => self.claims(&instance, wanted, turn),
+            Event::SlotGranted { key, owner } => self.slot_granted(&key, &owner, turn),
+            Event::SlotLost { key, owner } => self.slot_lost(&key, &owner, turn),
+            Event::Admitted => self.admitted = true,
+            Event::Queued => self.queued(turn),
             Event::Awaits {
                 instance,
                 name,

@@ -93,6 +93,7 @@ pub struct PlanParts {
 pub struct ExecutionPlan {
     parts: PlanParts,
     graph: Graph,
+    takes_slots: bool,
 }
 
 /// One node of a plan.
@@ -361,6 +362,8 @@ fn is_newest(kind: ActionKind) -> bool {
         ControlKind::Call,
         ControlKind::Cancel,
         ControlKind::Batches,
+        ControlKind::Mutex,
+        ControlKind::Semaphore,
     ];
     newest.iter().any(|it| kind == ActionKind::Control(*it))
 }
@@ -407,8 +410,19 @@ impl ExecutionPlan {
                 "a call is of a node that is not there",
             ));
         }
+        let takes_slots = parts.nodes.iter().any(PlanNode::takes_slot);
         let graph = Graph::new(&parts).map_err(PlanError::Contradiction)?;
-        Ok(Self { parts, graph })
+        Ok(Self {
+            parts,
+            graph,
+            takes_slots,
+        })
+    }
+
+    /// Whether bodies of it run while a slot is held.
+    #[must_use]
+    pub fn takes_slots(&self) -> bool {
+        self.takes_slots
     }
 
     /// Dense indices of the nodes that expressions of `node` and of its connections read.
@@ -681,6 +695,14 @@ impl PlanNode {
             asked.push(Capability::parse(&text, folder).map_err(failed)?);
         }
         Ok(asked)
+    }
+
+    /// Whether its body runs while it holds a slot.
+    fn takes_slot(&self) -> bool {
+        let kinds = [ControlKind::Mutex, ControlKind::Semaphore];
+        kinds
+            .iter()
+            .any(|kind| self.kind == ActionKind::Control(*kind))
     }
 
     /// Every expression of the node that is evaluated when it runs.

@@ -8,7 +8,7 @@ use crate::{ExecutionPlan, ExecutionState};
 /// The version of the stored form of snapshots. Every earlier one is read as well; 2 brought the
 /// pause, 3 what an execution has from one that it goes over again, 4 the frames of bodies, 5
 /// approvals, signals that are not kept, what was given up, lists in segments, what has to be undone,
-/// and calls.
+/// calls, and claims for slots.
 pub const SNAPSHOT_FORMAT: u32 = 5;
 
 /// Why bytes are not a snapshot of this execution.

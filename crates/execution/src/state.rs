@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Activation, Approval, Compensations, ExecutionPlan, Failure, Given, InstanceId, InstanceStatus,
-    NamedSignal, ParkReason, Started, Status,
+    Activation, Approval, Claim, ClaimStatus, Compensations, ExecutionPlan, Failure, Given,
+    InstanceId, InstanceStatus, NamedSignal, ParkReason, Started, Status,
     activation::{error_value, there},
 };
 pub use frame::{At, Key};
@@ -35,7 +35,18 @@ pub struct ExecutionState {
     /// What has to be undone if it does not complete, and what was.
     #[serde(default, skip_serializing_if = "Compensations::is_empty")]
     compensations: Compensations,
+    /// How many slots were claimed so far.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    claimed: u32,
     end: Option<End>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference to the field"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// How an execution is going to end, once nothing runs any more.
@@ -301,6 +312,25 @@ impl ExecutionState {
             .filter_map(|(at, it)| Some((at, it.approval.as_deref()?)));
         let open = open.filter(|(at, _)| !self.is_ending(at.frame));
         open.map(|(at, approval)| (self.instance(plan, at.whole()), approval))
+    }
+
+    /// Every claim for a slot, with its instance's place.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = (At, &Claim)> {
+        self.all()
+            .filter_map(|(at, activation)| Some((at, activation.claim.as_deref()?)))
+    }
+
+    /// Whether a slot that the body of this frame, or one around it, must hold is not held now.
+    pub(crate) fn lacks_slot(&self, frame: u32) -> bool {
+        let mut next = self.frames.get(frame);
+        while let Some(owner) = next.and_then(|frame| frame.owner) {
+            let claim = self.get(owner.at).and_then(|it| it.claim.as_deref());
+            if claim.is_some_and(|claim| claim.status != ClaimStatus::Held) {
+                return true;
+            }
+            next = self.frames.get(owner.at.frame);
+        }
+        false
     }
 
     /// The instances whose attempts may or may not have changed the outside, by frame, then in

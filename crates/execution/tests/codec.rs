@@ -9,8 +9,9 @@ use nebula_core::{Digest, ExecutionId, NodeId, TenantId, Timestamp};
 use nebula_execution::{
     Again, Choice, CodecError, CompensationInput, EndReason, Entry, ExecutionPlan, Fact, Failure,
     Generation, ItemOutcome, JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason,
-    PlanCall, PlanError, Question, Refusal, Repeats, Signal, SignalError, SnapshotError, Started,
-    Taken, UnparkDecision, Vote, decode, encode, is_storable, nests_within,
+    PlanCall, PlanError, Question, Refusal, Repeats, Signal, SignalError, SlotScope, SlotWanted,
+    SnapshotError, Started, Taken, UnparkDecision, Vote, WhenLost, decode, encode, is_storable,
+    nests_within,
 };
 use proptest::prelude::*;
 use rig::{execution, id};
@@ -24,6 +25,7 @@ const SNAPSHOT_V2: &[u8] = include_bytes!("fixtures/snapshot-v2.json");
 const SNAPSHOT_V4: &[u8] = include_bytes!("fixtures/snapshot-v4.json");
 const SNAPSHOT_V5: &[u8] = include_bytes!("fixtures/snapshot-v5.json");
 const SNAPSHOT_V5_CALLS: &[u8] = include_bytes!("fixtures/snapshot-v5-calls.json");
+const SNAPSHOT_V5_SLOTS: &[u8] = include_bytes!("fixtures/snapshot-v5-slots.json");
 const SNAPSHOT_V5_UNDO: &[u8] = include_bytes!("fixtures/snapshot-v5-undo.json");
 const SNAPSHOT_V5_BODIES: &[u8] = include_bytes!("fixtures/snapshot-v5-bodies.json");
 const SNAPSHOT_V1: &[u8] = include_bytes!("fixtures/snapshot-v1.json");
@@ -399,6 +401,38 @@ fn entries() -> Vec<Entry> {
         Fact::Parked {
             reason: ParkReason::Compensation(vec![id("orders[3]/book")]),
         },
+        Fact::SlotClaimed {
+            instance: id("till"),
+            wanted: SlotWanted {
+                key: "mutex/till".into(),
+                permits: 1,
+                scope: SlotScope::Tenant,
+                wait: Duration::from_hours(1),
+                timeout: None,
+                when_lost: WhenLost::Wait,
+            },
+        },
+        Fact::SlotClaimed {
+            instance: id("orders[2]/db"),
+            wanted: SlotWanted {
+                key: "semaphore/db".into(),
+                permits: 3,
+                scope: SlotScope::Execution,
+                wait: Duration::from_secs(10),
+                timeout: Some(Duration::from_mins(1)),
+                when_lost: WhenLost::Fail,
+            },
+        },
+        Fact::SlotGranted {
+            instance: id("till"),
+        },
+        Fact::SlotLost {
+            instance: id("till"),
+        },
+        Fact::SlotGivenUp {
+            instance: id("till"),
+            error: error(ErrorClass::Timeout),
+        },
     ];
     let time = |seq: i64| at(1_773_480_413_589 + seq);
     (0..)
@@ -493,7 +527,7 @@ fn the_fixture_holds_every_fact() {
         })
         .collect();
     // `Fact` cannot list its variants; whoever adds one raises this number and the fixture.
-    assert_eq!(names.len(), 47, "{names:?}");
+    assert_eq!(names.len(), 51, "{names:?}");
 }
 
 #[test]
@@ -531,6 +565,7 @@ fn a_plan_has_the_version_that_its_readers_must_know() {
         "a; a: approval",
         "k, a; k: cancel",
         "a -> b; b: first-of 1",
+        "p; p both { m }; m mutex { a }",
     ] {
         assert_eq!(format(text), 3);
     }
@@ -636,9 +671,24 @@ fn this_build_writes_calls_into_snapshots_of_version_5() {
         Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V5_CALLS).unwrap();
     let children = machine.state().all().filter_map(|(_, it)| it.child);
     assert_eq!(children.count(), 1);
+}
+
+#[test]
+fn this_build_writes_slots_into_snapshots_of_version_5() {
+    let plan = rig::plan("a -> p -> z; p both { b -> m }; m mutex { c }");
+    let machine =
+        Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V5_SLOTS).unwrap();
+    let (state, plan) = (machine.state(), machine.plan());
+    let open = state.all().filter(|(_, it)| !it.has_ended());
+    let ids: Vec<_> = open
+        .map(|(at, _)| state.instance(plan, at.whole()).to_string())
+        .collect();
+    assert_eq!(ids, ["p", "p/m", "p/m/c"]);
+    let slots: Vec<_> = machine.slots().into_iter().map(|slot| slot.owner).collect();
+    assert_eq!(slots, ["p/m~1"]);
     let written: Value = serde_json::from_slice(&machine.snapshot()).unwrap();
-    let fixture: Value = serde_json::from_slice(SNAPSHOT_V5_CALLS).unwrap();
-    assert_eq!(written, fixture, "{written}");
+    let fixture: Value = serde_json::from_slice(SNAPSHOT_V5_SLOTS).unwrap();
+    assert_eq!(written, fixture);
 }
 
 #[test]

@@ -437,3 +437,17 @@ output: "{{ [$nodes.n.result.length, $nodes.n.result[2999].n, $nodes.j.result.la
         ),
     );
 }
+
+#[test]
+fn a_body_runs_while_it_has_its_turn() {
+    check(
+        &example("one-at-the-till"),
+        json!({ "shop": 7, "amount": 12 }),
+        "completed 12 | till:succeeded till/book:succeeded",
+    );
+    check(
+        &example("in-any-order"),
+        Value::Null,
+        r#"completed ["blood","lungs"] | blood:succeeded lungs:succeeded blood/test_blood:succeeded lungs/test_lungs:succeeded"#,
+    );
+}

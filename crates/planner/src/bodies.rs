@@ -34,7 +34,7 @@ impl Builder<'_> {
                 self.diagnostics.push(problem.hint(hint));
             } else if !wants && node.body.is_some() {
                 let message = format!("`{action}` does not run the body of node `{id}`");
-                let hint = "bodies belong to flow.for_each, flow.loop, flow.parallel, flow.race and flow.try";
+                let hint = "bodies belong to flow.for_each, flow.loop, flow.mutex, flow.parallel, flow.race, flow.semaphore and flow.try";
                 self.diagnostics
                     .push(Diagnostic::error(codes::BODY, at, message).hint(hint));
             }

@@ -152,6 +152,7 @@ impl<'a> Builder<'a> {
         let count = self.flat.nodes.len();
         let actions: Vec<_> = (0..count).map(|node| self.action(node, catalog)).collect();
         self.bodies(&actions);
+        self.locks(&actions);
         let held = self.held(&actions);
         let apart: Vec<_> = held.iter().flatten().map(|held| held.node).collect();
         self.flat.connections = self.flat.connections_beside(&apart);

@@ -29,6 +29,7 @@ pub(crate) const RETRY: &str = "PLAN_RETRY_POINTLESS";
 pub(crate) const ALWAYS_FAILS: &str = "PLAN_ALWAYS_FAILS";
 pub(crate) const LIMIT_UNUSED: &str = "PLAN_LIMIT_UNUSED";
 pub(crate) const BODY: &str = "PLAN_BODY";
+pub(crate) const LOCK: &str = "PLAN_LOCK";
 pub(crate) const HANDLER: &str = "PLAN_HANDLER";
 pub(crate) const CANCEL: &str = "PLAN_CANCEL";
 pub(crate) const TOKENS: &str = "PLAN_TOKENS";
@@ -111,6 +112,10 @@ const CODES: &[(&str, &str)] = &[
     (
         BODY,
         "a body that nothing runs, an action without the body that it runs, or bodies too deep in each other",
+    ),
+    (
+        LOCK,
+        "bodies would wait for slots that are held around them, or a semaphore has two sizes",
     ),
     (
         HANDLER,

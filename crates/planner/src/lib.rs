@@ -57,6 +57,7 @@ mod flat;
 mod graph;
 mod lists;
 mod literals;
+mod locks;
 mod lookup;
 mod loops;
 mod nodes;

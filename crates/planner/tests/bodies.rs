@@ -101,7 +101,7 @@ fn a_body_needs_an_action_that_runs_it() {
     refused(
         "nodes: [{ id: a, action: data.set, body: { nodes: [{ id: b, action: data.set }] } }]",
         &[
-            "PLAN_BODY /nodes/0/body: `data.set` does not run the body of node `a` (bodies belong to flow.for_each, flow.loop, flow.parallel, flow.race and flow.try)",
+            "PLAN_BODY /nodes/0/body: `data.set` does not run the body of node `a` (bodies belong to flow.for_each, flow.loop, flow.mutex, flow.parallel, flow.race, flow.semaphore and flow.try)",
         ],
     );
     refused(
@@ -179,4 +179,59 @@ fn bodies_stand_in_each_other_as_deep_as_allowed() {
     };
     assert!(nested(16).is_empty());
     assert_eq!(nested(17)[0].code, "PLAN_BODY");
+}
+
+/// A node that holds `outer` while its body holds `inner`.
+fn nest(id: &str, outer: &str, inner: &str) -> String {
+    format!(
+        "{{ id: {id}, action: {outer}, body: {{ nodes: [{{ id: {id}i, action: {inner}, body: {{ nodes: [{{ id: {id}n, action: data.set }}] }} }}] }} }}"
+    )
+}
+
+#[test]
+fn what_would_wait_for_itself_is_refused() {
+    let (x, y, z) = (
+        "flow.mutex, parameters: { name: x }",
+        "flow.mutex, parameters: { name: y }",
+        "flow.semaphore, parameters: { name: z, permits: 2 }",
+    );
+    refused(
+        &format!("nodes: [{}]", nest("a", x, x)),
+        &[
+            "PLAN_LOCK /nodes/0/body/nodes/0/parameters/name: node `ai` takes the mutex `x`, which `a` holds, in whose body it stands (take the inner one away: the outer one is enough)",
+        ],
+    );
+    refused(
+        &format!(
+            "nodes: [{}, {}, {}]",
+            nest("a", x, y),
+            nest("b", y, z),
+            nest("c", z, x)
+        ),
+        &[
+            "PLAN_LOCK /nodes/2/body/nodes/0/parameters/name: node `ci` takes the mutex `x` while the semaphore `z` is held, and `bi` the other way round: they would wait for each other (nest them in one order everywhere)",
+        ],
+    );
+    let wider = z.replace('2', "3");
+    refused(
+        &format!("nodes: [{}, {}]", nest("a", x, z), nest("b", x, &wider)),
+        &[
+            "PLAN_LOCK /nodes/1/body/nodes/0/parameters/permits: the semaphore `z` has 3 permits in node `bi` and 2 in `ai` (write the same number everywhere, or give one of them another name)",
+        ],
+    );
+    // Another scope, another kind and a name that is not known yet are nobody's way.
+    for (outer, inner) in [
+        (x, "flow.mutex, parameters: { name: x, scope: execution }"),
+        (x, "flow.semaphore, parameters: { name: x, permits: 1 }"),
+        (x, "flow.mutex, parameters: { name: '{{ $input.x }}' }"),
+        ("flow.mutex, disabled: true, parameters: { name: x }", x),
+    ] {
+        let yaml = format!("nodes: [{}, {}]", nest("a", outer, inner), nest("b", x, y));
+        assert!(
+            planned(&yaml, &PlanSettings::default())
+                .diagnostics
+                .is_empty(),
+            "{yaml}"
+        );
+    }
 }

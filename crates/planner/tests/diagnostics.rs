@@ -512,6 +512,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: data.set, complete_when: 1 }]",
     "nodes: [{ id: a, action: flow.batches }]",
     "nodes: [{ id: a, action: flow.wait, compensate: { action: test.read } }]",
+    "nodes: [{ id: a, action: flow.mutex, parameters: { name: x }, body: { nodes: [{ id: b, action: flow.mutex, parameters: { name: x }, body: { nodes: [{ id: c, action: data.set }] } }] } }]",
     "nodes: [{ id: a, action: flow.try, parameters: { finally: b }, body: { nodes: [{ id: c, action: data.set }] } }]",
 ];
 

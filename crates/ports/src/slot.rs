@@ -20,7 +20,7 @@ pub const SLOT_LOST: &str = "slot.lost";
 pub const MAX_SLOT_NAME: usize = 256;
 
 /// The most claims and frees of one step, together.
-pub const MAX_SLOT_CHANGES: usize = 64;
+pub const MAX_SLOT_CHANGES: usize = 256;
 
 /// The largest capacity that a claim may name: granted rows are counted, and this bounds the count.
 pub const MAX_SLOT_CAPACITY: u32 = 1_000;

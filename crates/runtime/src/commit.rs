@@ -97,6 +97,7 @@ impl Drive {
         step.deliver = deliver;
         self.move_waits(&mut step);
         step.children = children;
+        step.slots = self.slot_changes();
         self.marked = false;
         self.bytes_since_snapshot += self.pending_bytes;
         self.pending_bytes = 0;
@@ -131,6 +132,8 @@ impl Drive {
                     self.publish(&step);
                     let rung = self.ring_receivers(&step);
                     self.within_lease(rung).await?;
+                    let next = self.ring_next_holders(&step);
+                    self.within_lease(next).await?;
                     self.next_seq = next_seq;
                     self.inbox_head = self.inbox_head.max(inbox_head);
                     self.renewed_at(asked);

@@ -80,6 +80,7 @@ impl Drive {
                 rounds: true,
                 due: None,
             }),
+            Ok(ControlOutcome::Claim(wanted)) => self.claims(instance, wanted),
             Ok(ControlOutcome::Body { due }) => self.tell(Event::Enters {
                 instance,
                 rounds: false,

@@ -15,7 +15,8 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
 use nebula_core::{BoxFuture, Digest, ExecutionId, Timestamp};
 use nebula_execution::{
-    Command, Elements, Entry, Event, InstanceId, Machine, NewExecution, Rest, ResumeKey, Status,
+    ClaimedSlot, Command, Elements, Entry, Event, InstanceId, Machine, NewExecution, Rest,
+    ResumeKey, Status,
 };
 use nebula_ports::{Granted, InboxDelivery, Invocation, Lease, PortError};
 use tokio::sync::Notify;
@@ -89,6 +90,8 @@ pub(crate) struct Drive {
     pub(crate) resume: Option<ResumeKey>,
     /// The hashes of the resume tokens that the store waits on for this execution.
     pub(crate) waits: BTreeSet<Digest>,
+    /// The slots of bodies that the store has for the execution.
+    pub(crate) slots: BTreeSet<ClaimedSlot>,
     bell: Arc<Notify>,
     shutdown: CancellationToken,
 }
@@ -130,6 +133,7 @@ impl Drive {
         let asks = machine.plan().nodes.iter().any(|it| it.kind == approval);
         let resume = shared.ports.resume.clone().filter(|_| asks);
         let waits = resume.as_ref().map(|key| waits(key, &machine));
+        let slots = machine.slots();
         let mut drive = Self {
             shared,
             machine,
@@ -159,6 +163,7 @@ impl Drive {
             grants,
             resume,
             waits: waits.unwrap_or_default(),
+            slots,
             bell,
             shutdown,
         };
@@ -185,6 +190,7 @@ impl Drive {
         if let Some(driven) = self.wait_for_turn().await? {
             return Ok(driven);
         }
+        self.tell(Event::Admitted);
         loop {
             self.work().await?;
             if let Some(driven) = self.rest().await? {
@@ -218,13 +224,14 @@ impl Drive {
                 continue;
             }
             let resting = !matches!(self.machine.rest(), Rest::Busy) && !self.is_acting();
-            if resting && self.cleared.is_empty() {
+            // A slot that is free comes with the step that claims it.
+            if resting && self.cleared.is_empty() && !self.claims_slot() {
                 // The last step carries the status as well.
                 return Ok(());
             }
             if !self.pending.is_empty() || self.marked {
                 self.commit().await?;
-                if self.inbox_head > self.inbox_through {
+                if resting || self.inbox_head > self.inbox_through {
                     // It may say that nothing more is to begin.
                     continue;
                 }
@@ -372,7 +379,7 @@ impl Drive {
             } => {
                 if self.is_called_off(&instance) {
                     self.failed_with(instance, called_off(), 0);
-                } else if self.machine.state().is_paused() {
+                } else if self.machine.state().is_paused() || self.machine.lacks_slot(&instance) {
                     self.tell(Event::Withheld { instance });
                 } else {
                     self.run_attempt(instance, attempt, journal_start).await?;

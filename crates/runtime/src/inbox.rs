@@ -31,7 +31,7 @@ impl Drive {
             self.inbox_head = self.inbox_head.max(item.seq);
             self.marked = true;
             if item.kind.starts_with(SLOT_PREFIX) {
-                // The queue of the key says who holds a slot; this only woke us.
+                self.slot_told(&item.kind, &item.payload);
                 continue;
             }
             match Signal::from_inbox(&item.kind, &item.payload) {

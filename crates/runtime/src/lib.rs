@@ -47,6 +47,7 @@ mod load;
 mod output;
 mod prepare;
 mod signals;
+mod slots;
 mod turn;
 mod worker;
 

@@ -6,7 +6,8 @@ use compact_str::CompactString;
 use nebula_action::{ActionError, ErrorClass, PORT_MAIN};
 use nebula_core::{ExecutionId, NodeId};
 use nebula_execution::{
-    Entry, Event, Fact, InstanceId, NamedSignal, NamedSignalError, Signal, Taken, check_payload,
+    Claim, Entry, Event, Fact, InstanceId, NamedSignal, NamedSignalError, Signal, Taken,
+    check_payload,
 };
 use nebula_ports::{DedupeKey, InboxDelivery};
 use serde_json::Value;
@@ -31,10 +32,17 @@ impl Drive {
         }
     }
 
-    /// Says that a signal did not come in time.
+    /// Says that a signal or a slot did not come in time.
     pub(crate) fn expire(&mut self, instance: InstanceId) {
-        let message = "the signal did not come in time";
-        let error = ActionError::new("SIGNAL_TIMEOUT", message, ErrorClass::Timeout);
+        let activation = evaluate::activation(&self.machine, &instance);
+        let claim = activation.and_then(|activation| activation.claim.as_deref());
+        let error = claim.map_or_else(
+            || {
+                let message = "the signal did not come in time";
+                ActionError::new("SIGNAL_TIMEOUT", message, ErrorClass::Timeout)
+            },
+            Claim::timed_out,
+        );
         self.failed_with(instance, error, 0);
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nebula_execution::{Rest, Status};
+use nebula_execution::{Event, Rest, Status};
 use nebula_ports::{ErrorKind, PortError, SlotClaim};
 
 use crate::drive::{Drive, Driven, Stop};
@@ -23,9 +23,12 @@ impl Drive {
         if self.holds(&claim).await? {
             return Ok(None);
         }
+        self.tell(Event::Queued);
         // Claiming what waits already changes nothing.
         self.commit_claim(&claim).await?;
         if self.holds(&claim).await? {
+            // Also what came for slots that it has given up.
+            while self.read_inbox().await? {}
             return Ok(None);
         }
         // The grant may come just now: then it is unread, and the store wakes the execution at once.

@@ -127,6 +127,30 @@ pub enum EventKind {
         /// The execution that began.
         child: ExecutionId,
     },
+    /// An instance waits for a slot of this key.
+    NodeQueueing {
+        /// Which instance.
+        instance: InstanceId,
+        /// The key.
+        key: String,
+    },
+    /// An instance holds the slot that it waited for.
+    SlotGranted {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// An instance holds its slot no longer, since its worker was lost.
+    SlotLost {
+        /// Which instance.
+        instance: InstanceId,
+    },
+    /// A body is given up whose slot was lost.
+    SlotGivenUp {
+        /// Whose body.
+        instance: InstanceId,
+        /// Why.
+        error: ActionError,
+    },
     /// A signal arrived.
     SignalReceived {
         /// Its name.
@@ -441,6 +465,20 @@ fn kind(fact: &Fact) -> EventKind {
         },
         Fact::BodyClosed { instance } => EventKind::BodyClosed {
             instance: instance.clone(),
+        },
+        Fact::SlotClaimed { instance, wanted } => EventKind::NodeQueueing {
+            instance: instance.clone(),
+            key: wanted.key.to_string(),
+        },
+        Fact::SlotGranted { instance } => EventKind::SlotGranted {
+            instance: instance.clone(),
+        },
+        Fact::SlotLost { instance } => EventKind::SlotLost {
+            instance: instance.clone(),
+        },
+        Fact::SlotGivenUp { instance, error } => EventKind::SlotGivenUp {
+            instance: instance.clone(),
+            error: error.clone(),
         },
         Fact::SignalAwaited {
             instance,

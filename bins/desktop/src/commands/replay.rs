@@ -1,6 +1,6 @@
 //! `nebula executions replay`: a journal step by step, and what was true at any moment.
 
-use nebula_core::ExecutionId;
+use nebula_core::{ExecutionId, duration_text};
 use nebula_engine::{Moment, ReplayStep};
 use nebula_execution::{
     Again, CompensationInput, EndReason, Fact, InstanceId, ItemOutcome, ParkReason, Question,
@@ -218,6 +218,21 @@ fn words(fact: &Fact) -> String {
         Fact::ItemsCompleted { instance, .. } => format!("{instance}: succeeded with its items"),
         Fact::TimerSet { instance, due } => format!("{instance}: waits until {due}"),
         Fact::TimerFired { instance, .. } => format!("{instance}: its time has come"),
+        Fact::SlotClaimed { instance, wanted } => {
+            let (key, wait) = (&wanted.key, duration_text(wanted.wait));
+            format!("{instance}: waits for `{key}` for up to {wait}")
+        }
+        Fact::SlotGranted { instance } => format!("{instance}: holds its slot"),
+        Fact::SlotLost { instance } => {
+            format!("{instance}: lost its slot with the worker that had it")
+        }
+        Fact::SlotGivenUp { instance, error } => {
+            let message = shortened(&error.message);
+            format!(
+                "{instance}: its body is given up: {}: {message}",
+                error.code
+            )
+        }
         Fact::SignalAwaited {
             instance,
             name,

@@ -107,6 +107,7 @@ fn about(arguments: &Unpark, report: &Report) -> Result<Option<InstanceId>, Fail
             Waiting::Time { .. }
             | Waiting::Retry { .. }
             | Waiting::Compensation { .. }
+            | Waiting::Slot { .. }
             | Waiting::Signal { .. }
             | Waiting::Approval { .. }
             | Waiting::Child { .. }

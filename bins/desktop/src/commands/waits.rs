@@ -150,6 +150,24 @@ fn reason(waiting: &Waiting) -> (String, String) {
                 format!("approval by {whom}{count}{due}{title}"),
             )
         }
+        Waiting::Slot {
+            instance,
+            key,
+            ahead,
+            due,
+        } => {
+            let ahead = match ahead {
+                None => String::new(),
+                Some(0) => ", next in line".to_owned(),
+                Some(1) => ", behind 1 other".to_owned(),
+                Some(ahead) => format!(", behind {ahead} others"),
+            };
+            let due = due.as_ref().map(|due| format!(" until {due}"));
+            let what = if instance.is_some() { "" } else { "its turn: " };
+            let due = due.unwrap_or_default();
+            let node = instance.clone().unwrap_or_default();
+            (node, format!("{what}`{key}`{due}{ahead}"))
+        }
         Waiting::Decision { instance, reason } => {
             let what = format!("a person's decision (unpark): {}", shortened(reason));
             (instance.clone(), what)

@@ -11,6 +11,7 @@ mod expr;
 mod grants;
 mod habits;
 mod killed;
+mod locks;
 mod operating;
 mod plan;
 mod rename;

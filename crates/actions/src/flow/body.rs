@@ -6,8 +6,16 @@ use serde_json::{Value, json};
 use super::{SPAN, control, signal_name};
 
 /// The control actions with a body, sorted by id.
-pub(super) fn all() -> [ActionMetadata; 5] {
-    [for_each(), loop_(), parallel(), race(), try_()]
+pub(super) fn all() -> [ActionMetadata; 7] {
+    [
+        for_each(),
+        loop_(),
+        mutex(),
+        parallel(),
+        race(),
+        semaphore(),
+        try_(),
+    ]
 }
 
 fn mark(path: &str) -> ExpressionMark {
@@ -165,5 +173,68 @@ fn try_() -> ActionMetadata {
         "additionalProperties": false,
     });
     metadata.expressions = vec![mark("catch/*")];
+    metadata
+}
+
+/// The parameters of a body that runs while a slot is held.
+fn lock(name: &str) -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "name": {
+                "type": "string",
+                "description": name,
+                "minLength": 1,
+                "maxLength": 200,
+            },
+            "scope": {
+                "enum": ["tenant", "execution"],
+                "description": "Who takes turns: all executions (`tenant`), or the bodies of one execution (`execution`).",
+                "default": "tenant",
+            },
+            "lock_timeout": span("How long to wait, from 1s; then the node fails with LOCK_TIMEOUT. Default 1h."),
+            "timeout": span("How long the body may take, once it has begun."),
+            "when_lost": {
+                "enum": ["wait", "fail"],
+                "description": "What the body does when its turn was lost with its worker: wait for the next one and go on where it was, or fail with LOCK_LOST.",
+                "default": "wait",
+            },
+        },
+        "required": ["name"],
+        "additionalProperties": false,
+    })
+}
+
+fn mutex() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::Mutex,
+        "flow.mutex",
+        "Mutex",
+        "Runs its body once, while no other body with a mutex of the same name runs: of any \
+         execution, or, with `scope: execution`, of this one. Those that wait begin in the order in \
+         which they came. The result is what the body gives. The turn ends with the body, however \
+         it ends, and lasts also while the body waits or is parked.",
+    );
+    metadata.parameters = lock("Which mutex.");
+    metadata
+}
+
+fn semaphore() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::Semaphore,
+        "flow.semaphore",
+        "Semaphore",
+        "Runs its body once, while fewer than `permits` other bodies with a semaphore of the same \
+         name run. Otherwise it is like `flow.mutex`.",
+    );
+    let mut parameters = lock("Which semaphore.");
+    parameters["properties"]["permits"] = json!({
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 1000,
+        "description": "How many run at a time. Each waits by its own number, so write the same one everywhere.",
+    });
+    parameters["required"] = json!(["name", "permits"]);
+    metadata.parameters = parameters;
     metadata
 }

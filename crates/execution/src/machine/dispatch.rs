@@ -33,6 +33,7 @@ impl Machine {
         while self.settle_given_up(turn) {
             self.close_bodies(turn);
         }
+        self.see_to_claims(turn);
         while self.flights.len() + self.compensating.len() < self.plan.concurrency as usize
             && let Some(ready) = self.ready.pop()
         {
@@ -55,6 +56,7 @@ impl Machine {
                 || !self.asking.is_empty()
                 || !self.calls.is_empty()
                 || !self.unwinding.is_empty()
+                || self.claims_later()
                 || self.state.parked().is_some(),
             "something is open, and nothing will ever wake it"
         );
@@ -126,6 +128,13 @@ impl Machine {
                 return;
             }
             self.timers.pop_first();
+            if self.claim_due(key, turn) {
+                continue;
+            }
+            if self.lost_attempt(key).is_none() && self.is_held_back(key) {
+                self.late.insert((due, key));
+                continue;
+            }
             let activation = self.state.get(key.at);
             let timer =
                 activation.is_some_and(|it| it.timer && it.status == InstanceStatus::Waiting);
@@ -146,8 +155,17 @@ impl Machine {
         }
     }
 
+    /// Whether a slot is not held without which this must not start.
+    fn is_held_back(&self, key: Key) -> bool {
+        !self.claims.is_empty() && self.state.lacks_slot(key.at.frame)
+    }
+
     fn launch(&mut self, key: Key, turn: &mut Turn) {
         if key.at.frame != TOP && self.state.is_ending(key.at.frame) {
+            return;
+        }
+        if self.is_held_back(key) {
+            self.held_back.insert(key);
             return;
         }
         if key.item.is_some() && self.plan.body_of(key.at.node).is_some() {

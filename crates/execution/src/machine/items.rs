@@ -307,14 +307,20 @@ impl Machine {
     /// Drops what is ready or has its time, and gives how many. Lost attempts that are still to be
     /// asked about stay: their effects must be known.
     pub(super) fn drop_waiting(&mut self, ours: impl Fn(&Key) -> bool) -> usize {
-        let before = self.ready.len() + self.timers.len();
+        let waiting = |machine: &Self| {
+            let held_back = machine.held_back.len() + machine.late.len();
+            machine.ready.len() + machine.timers.len() + held_back
+        };
+        let before = waiting(self);
         self.ready.retain(|ready| !ours(&ready.order.0));
+        self.held_back.retain(|key| !ours(key));
+        self.late.retain(|(_, key)| !ours(key));
         let timers = std::mem::take(&mut self.timers);
         self.timers = timers
             .into_iter()
             .filter(|(_, key)| !ours(key) || self.lost_attempt(*key).is_some())
             .collect();
-        before - self.ready.len() - self.timers.len()
+        before - waiting(self)
     }
 
     /// Once no item is out: settles what waits, and commands the end of the list. One that is

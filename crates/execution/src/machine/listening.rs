@@ -201,6 +201,10 @@ impl Machine {
 
     /// The time of a wait is up; a signal that is here by now is taken all the same.
     pub(super) fn expired(&mut self, key: Key, flight: Flight, outcome: Outcome, turn: &mut Turn) {
+        if self.state.get(key.at).is_some_and(|it| it.claim.is_some()) {
+            self.claim_expired(key, flight, outcome, turn);
+            return;
+        }
         let Outcome::Failed { error, taken, .. } = outcome else {
             return;
         };

@@ -17,6 +17,9 @@ impl Machine {
         self.asking.clear();
         self.calls.clear();
         self.hands.clear();
+        self.claims.clear();
+        self.held_back.clear();
+        self.late.clear();
         self.stopped.clear();
         self.cancelling.clear();
         self.unwinding.clear();
@@ -41,6 +44,13 @@ impl Machine {
             if activation.given_up {
                 self.cancelling.insert(at);
             }
+            let (claims, runs) = (activation.claim.is_some(), activation.runs.is_some());
+            if claims {
+                self.remember_claim(at.whole());
+            }
+            let Some(activation) = self.state.get(at).filter(|_| !claims || runs) else {
+                continue;
+            };
             match activation.status {
                 InstanceStatus::Ready => self.make_ready(at.whole()),
                 InstanceStatus::Waiting if activation.approval.is_some() => {

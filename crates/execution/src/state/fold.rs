@@ -4,6 +4,7 @@ mod approvals;
 mod bodies;
 mod calls;
 mod cancels;
+mod claims;
 mod compensations;
 mod items;
 mod signals;
@@ -120,6 +121,10 @@ impl Fold<'_> {
                 let through = Some((&MAIN, taken));
                 self.leave(at, InstanceStatus::Succeeded, through);
             }
+            Fact::SlotClaimed { .. }
+            | Fact::SlotGranted { .. }
+            | Fact::SlotLost { .. }
+            | Fact::SlotGivenUp { .. } => self.claim(fact),
             Fact::SignalAwaited { .. }
             | Fact::SignalReceived(_)
             | Fact::SignalRefused { .. }
@@ -285,6 +290,7 @@ impl Fold<'_> {
         activation.child = None;
         activation.items = None;
         activation.runs = None;
+        activation.claim = None;
         if failed.retry_at.is_some() {
             activation.status = InstanceStatus::Waiting;
             return;
@@ -510,6 +516,7 @@ fn cancel(frame: &mut Frame, at: Timestamp) {
             continue;
         }
         activation.runs = None;
+        activation.claim = None;
         let unknown = items.is_some_and(|items| items.open.values().any(|open| open.indeterminate));
         // An effect that nobody knows about stays visible as such.
         let status = if activation.status == InstanceStatus::Indeterminate || unknown {

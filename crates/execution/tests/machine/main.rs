@@ -11,6 +11,7 @@ mod approvals;
 mod bodies;
 mod calls;
 mod cancels;
+mod claims;
 mod compensations;
 mod ending;
 mod errors;

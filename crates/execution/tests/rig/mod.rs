@@ -18,9 +18,10 @@ use std::{
 use nebula_action::{ActionKind, ControlKind, EffectClass, InterfaceVersion};
 use nebula_core::{ActionId, Digest, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
-    Command, Decision, Entry, Event, ExecutionPlan, Fact, InstanceId, Machine, NewExecution,
-    PLAN_FORMAT, PlanBody, PlanCompensation, PlanConnection, PlanHandler, PlanLoop, PlanNode,
-    PlanOutput, PlanParts, Rest, StartOptions, StoredEntry, UnparkDecision, decode, encode,
+    ClaimStatus, Command, Decision, Entry, Event, ExecutionPlan, Fact, InstanceId, Machine,
+    NewExecution, PLAN_FORMAT, PlanBody, PlanCompensation, PlanConnection, PlanHandler, PlanLoop,
+    PlanNode, PlanOutput, PlanParts, Rest, StartOptions, StoredEntry, UnparkDecision, decode,
+    encode,
 };
 use nebula_expression::{CompileOptions, Program};
 use nebula_workflow::{
@@ -353,6 +354,8 @@ fn kind_of_body(word: &str) -> ControlKind {
         "both" => ControlKind::Parallel,
         "race" => ControlKind::Race,
         "try" => ControlKind::Try,
+        "mutex" => ControlKind::Mutex,
+        "semaphore" => ControlKind::Semaphore,
         other => panic!("no body of kind {other}"),
     }
 }
@@ -578,10 +581,14 @@ impl Rig {
         }
     }
 
-    /// Whether an instance waits for a signal or for votes.
+    /// Whether an instance waits for a signal, for votes, or for the turn of the execution.
     pub(crate) fn listens(&self) -> bool {
         let mut activations = self.machine.state().all();
-        activations.any(|(_, it)| it.signal.is_some() || it.approval.is_some())
+        activations.any(|(_, it)| {
+            let claim = it.claim.as_ref();
+            let lost = claim.is_some_and(|claim| claim.status == ClaimStatus::Lost);
+            it.signal.is_some() || it.approval.is_some() || lost
+        })
     }
 
     /// Whether an instance waits for a child.

@@ -1,13 +1,13 @@
 //! Scripts of outcomes, and traces as text.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{Digest, ExecutionId, Timestamp, WorkflowId};
 use nebula_execution::{
     Ballot, Choice, Command, CompensationInput, Decision, EndReason, Entry, Event, Fact,
-    InstanceId, NamedSignal, Outcome, ParkReason, Question, Rest, Signal, Status, Taken,
-    UnparkDecision,
+    InstanceId, NamedSignal, Outcome, ParkReason, Question, Rest, Signal, SlotWanted,
+    StatusSlotScope, Taken, UnparkDecision, WhenLost,
 };
 use serde_json::{Value, json};
 
@@ -102,6 +102,8 @@ pub(crate) fn take(rig: &mut Rig, step: &str) -> Decision {
             signal(rig, &Signal::Vote(Box::new(ballot)))
         }
         ["unpause"] => signal(rig, &Signal::Unpause),
+        ["queued"] => rig.tell(Event::Queued),
+        ["admitted"] => rig.tell(Event::Admitted),
         ["crash"] => rig.crash_at(rig.journal.len()),
         ["poison"] => {
             let fact = Fact::Parked {
@@ -158,7 +160,7 @@ pub(crate) fn undo(rig: &Rig, instance: &InstanceId) -> Option<CompensationInput
 }
 
 fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
-    let instance = id(on);
+    let instance = id(on.split('~').next().unwrap());
     let output: Arc<Value> = Arc::new(json!(on));
     let number = |text: &str| text.parse::<u32>().unwrap();
     match rest {
@@ -168,7 +170,7 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
                 false => rig.machine.idempotency_key(&instance),
             },
             input: Digest::of(on.as_bytes()),
-            deadline: rig.now.plus(std::time::Duration::from_secs(1)),
+            deadline: rig.now.plus(Duration::from_secs(1)),
             instance,
         },
         ["ok", more @ ..] => {
@@ -261,6 +263,18 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
             instance,
             name: (*name).into(),
             due: Some(Timestamp::from_millis(number(due).into())),
+        },
+        ["claims", key, terms @ ..] => Event::Claims {
+            instance,
+            wanted: wanted(key, terms),
+        },
+        ["granted", key] => Event::SlotGranted {
+            key: (*key).to_owned(),
+            owner: owner(rig, on),
+        },
+        ["lost", key] => Event::SlotLost {
+            key: (*key).to_owned(),
+            owner: owner(rig, on),
         },
         ["took"] => Event::Took {
             instance,
@@ -437,6 +451,35 @@ fn child_name(child: ExecutionId) -> char {
     char::from(child.as_bytes()[0])
 }
 
+/// The owner of a slot: the latest claim of an instance, unless it says which.
+fn owner(rig: &Rig, on: &str) -> String {
+    let claimed = rig.machine.slots().into_iter().map(|slot| slot.owner);
+    let mut ours = claimed.filter(|owner| owner.split('~').next() == Some(on));
+    ours.next_back().unwrap_or_else(|| on.to_owned())
+}
+
+/// A slot of one permit for which one waits a second, but for what the terms say.
+fn wanted(key: &str, terms: &[&str]) -> SlotWanted {
+    let mut wanted = SlotWanted {
+        key: key.into(),
+        permits: 1,
+        scope: SlotScope::Tenant,
+        wait: Duration::from_secs(1),
+        timeout: None,
+        when_lost: WhenLost::Wait,
+    };
+    for term in terms {
+        match *term {
+            "own" => wanted.scope = SlotScope::Execution,
+            "two" => wanted.permits = 2,
+            "fails" => wanted.when_lost = WhenLost::Fail,
+            "briefly" => wanted.timeout = Some(Duration::from_millis(300)),
+            other => panic!("no term {other}"),
+        }
+    }
+    wanted
+}
+
 pub(crate) fn error(class: ErrorClass) -> ActionError {
     ActionError::new("TEST", "it went wrong", class)
 }
@@ -526,6 +569,10 @@ pub(crate) fn fact(fact: &Fact) -> String {
         Fact::HandlerCalled { instance, node } => format!("{instance} calls {node}"),
         Fact::BodyClosed { instance } => format!("{instance} out"),
         Fact::BodyCompleted { instance, .. } => format!("{instance} done"),
+        Fact::SlotClaimed { instance, wanted } => format!("{instance} claims {}", wanted.key),
+        Fact::SlotGranted { instance } => format!("{instance} granted"),
+        Fact::SlotLost { instance } => format!("{instance} lost its slot"),
+        Fact::SlotGivenUp { instance, error } => format!("{instance} given up {}", error.code),
         Fact::SignalAwaited {
             instance,
             name,

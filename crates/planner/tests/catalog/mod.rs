@@ -110,6 +110,8 @@ pub(crate) fn actions() -> Actions {
         control("flow.parallel", ControlKind::Parallel),
         control("flow.for_each", ControlKind::ForEach),
         batches,
+        control("flow.mutex", ControlKind::Mutex),
+        control("flow.semaphore", ControlKind::Semaphore),
         again,
         attempt,
         ActionMetadata::new("data.set", (1, 0), fixed(EffectClass::Pure)),

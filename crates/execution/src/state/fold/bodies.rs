@@ -76,7 +76,7 @@ impl Fold<'_> {
     }
 
     /// The number of the frame of an owner's run.
-    fn run_of(&self, instance: &crate::InstanceId) -> u32 {
+    pub(super) fn run_of(&self, instance: &crate::InstanceId) -> u32 {
         let owner = Key {
             at: self.locate(instance),
             item: instance.item,
@@ -150,6 +150,8 @@ impl Fold<'_> {
         match owner.item {
             Some(item) if activation.items.is_some() => self.item_closed(owner.at, item, result),
             _ => {
+                // The slot is given back with the run that needed it.
+                activation.claim = None;
                 let runs = runs(activation);
                 runs.done += 1;
                 match result {
