@@ -195,7 +195,7 @@ impl Machine {
     ) {
         let claim = self.state.get(key.at).and_then(|it| it.claim.as_deref());
         let held = claim.is_some_and(|claim| claim.status == ClaimStatus::Held);
-        if let (Outcome::Failed { error, taken }, false) = (outcome, held) {
+        if let (Outcome::Failed { error, taken, .. }, false) = (outcome, held) {
             self.failed(key, flight, error, taken, turn);
         }
     }
@@ -286,7 +286,7 @@ impl Machine {
         }
         let timeout = self.wanted(key).and_then(|wanted| wanted.timeout);
         let due = timeout.map(|timeout| turn.at.plus(timeout));
-        let json = self.state.json(&self.plan, key.at);
+        let json = self.state.json(&self.plan, key.at).value();
         self.timers.extend(due.map(|due| (due, key)));
         let fact = Fact::BodyOpened {
             instance: self.instance(key),

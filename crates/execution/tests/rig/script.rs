@@ -6,8 +6,8 @@ use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{Digest, ExecutionId, Timestamp, WorkflowId};
 use nebula_execution::{
     Ballot, Choice, Command, CompensationInput, Decision, EndReason, Entry, Event, Fact,
-    InstanceId, NamedSignal, Outcome, ParkReason, Question, Rest, Signal, SlotWanted,
-    StatusSlotScope, Taken, UnparkDecision, WhenLost,
+    InstanceId, NamedSignal, Outcome, ParkReason, Question, Rest, Signal, SlotScope, SlotWanted,
+    Status, Taken, UnparkDecision, WhenLost,
 };
 use serde_json::{Value, json};
 
@@ -422,7 +422,7 @@ fn class(how: &str) -> ErrorClass {
         "fail" => ErrorClass::Fatal,
         "again" => ErrorClass::Retryable { after: None },
         "later" => ErrorClass::Retryable {
-            after: Some(std::time::Duration::from_millis(700)),
+            after: Some(Duration::from_millis(700)),
         },
         "late" => ErrorClass::Timeout,
         "unknown" => ErrorClass::Unknown,

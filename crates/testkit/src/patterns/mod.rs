@@ -7,6 +7,7 @@
 
 mod branching;
 mod cancelling;
+mod excluding;
 mod iterating;
 mod joining;
 mod many;
@@ -15,6 +16,7 @@ mod threads;
 
 pub use branching::*;
 pub use cancelling::*;
+pub use excluding::*;
 pub use iterating::*;
 pub use joining::*;
 pub use many::*;
@@ -44,6 +46,7 @@ macro_rules! each_pattern {
             pattern_14_multiple_instances_known_at_run_time,
             pattern_16_deferred_choice,
             pattern_19_cancel_task,
+            pattern_17_interleaved_parallel_routing,
             pattern_20_cancel_case,
             pattern_21_structured_loop,
             pattern_23_transient_trigger,
@@ -61,6 +64,8 @@ macro_rules! each_pattern {
             pattern_38_general_synchronizing_merge,
             pattern_41_thread_merge,
             pattern_42_thread_split,
+            pattern_39_critical_section,
+            pattern_40_interleaved_routing,
             pattern_43_explicit_termination,
         }
     };
