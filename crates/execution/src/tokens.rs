@@ -90,18 +90,33 @@ pub(crate) fn call(
 }
 
 /// Sends one token along every outgoing connection of an activation, and lets the joins that these
-/// reach fire or pass death on, as far as that goes.
+/// reach fire or pass death on, as far as that goes. What `runs_on` after it is open until [`rest_ended`].
 pub(crate) fn emit(
     frame: &mut Frame,
     plan: &ExecutionPlan,
-    from: At,
+    (from, runs_on): (At, bool),
     through: Option<(&CompactString, &Taken)>,
     at: Timestamp,
     fresh: &mut Fresh,
 ) {
     let mut moving = Moving::new(from.frame, at);
-    moving.ended(frame, plan, from.node);
+    if !runs_on {
+        moving.ended(frame, plan, from.node);
+    }
     send(frame, plan, (from.node, from.number), through, &mut moving);
+    come_to_rest(frame, plan, &mut moving, fresh);
+}
+
+/// What ran on after an activation had sent its tokens has ended: with it, a round may be over.
+pub(crate) fn rest_ended(
+    frame: &mut Frame,
+    plan: &ExecutionPlan,
+    from: At,
+    at: Timestamp,
+    fresh: &mut Fresh,
+) {
+    let mut moving = Moving::new(from.frame, at);
+    moving.ended(frame, plan, from.node);
     come_to_rest(frame, plan, &mut moving, fresh);
 }
 
@@ -157,6 +172,7 @@ impl Moving {
 
     /// An activation of a node has ended: with it, a round may be over.
     fn ended(&mut self, frame: &mut Frame, plan: &ExecutionPlan, node: u32) {
+        frame.open -= 1;
         if let Some(number) = plan.loop_of(node) {
             looping::ended(frame, number);
             self.stirred.insert(number);
@@ -258,7 +274,6 @@ fn cancel(
                 number,
             });
             if activation.give_up(moving.at) {
-                frame.open -= 1;
                 moving.ended(frame, plan, *node);
                 send(frame, plan, (*node, number), None, moving);
             }

@@ -445,17 +445,16 @@ impl Fold<'_> {
         // Nothing follows from what was given up.
         let through = through.filter(|_| !activation.given_up);
         activation.port = through.map(|(port, _)| port.clone());
-        let absorbs = activation.absorbs();
+        // What runs on after it counts as open until it has ended.
+        let runs_on = activation.absorbs();
         self.won(on, status);
         let frame = self
             .state
             .frames
             .get_mut(on.frame)
             .expect("the frame is open");
-        // What runs on after it counts as open until it has ended.
-        frame.open -= u32::from(!absorbs);
         let before = self.fresh.cancelled.len();
-        tokens::emit(frame, plan, on, through, at, self.fresh);
+        tokens::emit(frame, plan, (on, runs_on), through, at, self.fresh);
         self.drop_runs(before);
     }
 

@@ -57,6 +57,15 @@ fn a_round_is_over_when_nothing_of_it_is_open() {
 }
 
 #[test]
+fn a_round_is_over_when_the_rest_of_its_lists_has_ended() {
+    check(
+        "a -> b -> ^a; a: items, weighs, absorbs, window 2",
+        "begin, a open 2, a[0] ok, a weighed yes, a collect, b ok, a[1] ok, a#2 open 0, a#2 collect, b#2 ok to, output",
+        "> open a | a opened 2 > run a[0], run a[1] | a settled 0+1 > weigh a | a enough > collect a | a complete > run b | b ok/1 | a settled 1+1, a absorbed > open a#2 | a#2 opened 0 > collect a#2 | a#2 complete > run b#2 | b#2 ok/1 > output | COMPLETED = completed",
+    );
+}
+
+#[test]
 fn joins_in_a_loop_work_per_round() {
     check(
         "a -> b, a -> c, b -> d, c -> d, d -> ^a; d: any",

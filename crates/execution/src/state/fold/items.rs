@@ -5,7 +5,8 @@ use nebula_workflow::ItemsRest;
 
 use super::{Fold, MAIN, open_items};
 use crate::{
-    Added, Fact, InstanceId, InstanceStatus, ItemOutcome, Items, activation::elements_of, state::At,
+    Added, Fact, InstanceId, InstanceStatus, ItemOutcome, Items, activation::elements_of,
+    state::At, tokens,
 };
 
 impl Fold<'_> {
@@ -69,7 +70,11 @@ impl Fold<'_> {
                     items.is_some_and(|items| items.absorbs && items.is_complete()),
                     "items of {instance} still run"
                 );
-                self.frame(at.frame).open -= 1;
+                let (plan, now, before) = (self.plan, self.at, self.fresh.cancelled.len());
+                let frame = self.state.frames.get_mut(at.frame);
+                let frame = frame.expect("an activation is in an open frame");
+                tokens::rest_ended(frame, plan, at, now, self.fresh);
+                self.drop_runs(before);
             }
             _ => unreachable!("the caller sorts facts"),
         }
