@@ -223,7 +223,7 @@ fn only_versions_of_one_workflow_and_what_has_not_ended() {
         "a",
         "begin, a ok, output",
         "a",
-        "01010101-0101-0101-0101-010101010101 has ended",
+        "07070707-0707-0707-0707-070707070707 has ended",
     );
     let mut rig = Rig::new(plan("w; w: wait"));
     take(&mut rig, "begin");

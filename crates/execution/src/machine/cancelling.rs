@@ -67,7 +67,7 @@ impl Machine {
     /// nothing outside hangs on what it says.
     pub(super) fn is_moot(&self, key: Key, flight: Flight) -> bool {
         let activation = self.state.get(key.at);
-        activation.is_none_or(|it| it.has_ended() || it.given_up && !flight.journalled)
+        activation.is_none_or(|it| !it.is_open() || it.given_up && !flight.journalled)
     }
 
     /// Ends what was given up and has nothing under way any more; says whether there was any.
