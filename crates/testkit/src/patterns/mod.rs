@@ -7,6 +7,7 @@
 
 mod branching;
 mod cancelling;
+mod enough;
 mod excluding;
 mod iterating;
 mod joining;
@@ -16,6 +17,7 @@ mod threads;
 
 pub use branching::*;
 pub use cancelling::*;
+pub use enough::*;
 pub use excluding::*;
 pub use iterating::*;
 pub use joining::*;
@@ -44,28 +46,33 @@ macro_rules! each_pattern {
             pattern_12_multiple_instances_without_synchronization,
             pattern_13_multiple_instances_known_at_design_time,
             pattern_14_multiple_instances_known_at_run_time,
+            pattern_15_multiple_instances_not_known_at_run_time,
             pattern_16_deferred_choice,
-            pattern_19_cancel_task,
             pattern_17_interleaved_parallel_routing,
+            pattern_19_cancel_task,
             pattern_20_cancel_case,
             pattern_21_structured_loop,
-            pattern_23_transient_trigger,
             pattern_22_recursion,
+            pattern_23_transient_trigger,
             pattern_24_persistent_trigger,
             pattern_25_cancel_region,
             pattern_26_cancel_multiple_instance_task,
+            pattern_27_complete_multiple_instance_task,
             pattern_28_blocking_discriminator,
             pattern_29_cancelling_discriminator,
             pattern_30_structured_partial_join,
             pattern_31_blocking_partial_join,
             pattern_32_cancelling_partial_join,
             pattern_33_generalised_and_join,
+            pattern_34_static_partial_join_for_multiple_instances,
+            pattern_35_cancelling_partial_join_for_multiple_instances,
+            pattern_36_dynamic_partial_join_for_multiple_instances,
             pattern_37_local_synchronizing_merge,
             pattern_38_general_synchronizing_merge,
-            pattern_41_thread_merge,
-            pattern_42_thread_split,
             pattern_39_critical_section,
             pattern_40_interleaved_routing,
+            pattern_41_thread_merge,
+            pattern_42_thread_split,
             pattern_43_explicit_termination,
         }
     };
