@@ -2,8 +2,8 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use nebula_core::{Clock, ExecutionId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{Status, StoredEntry};
+use nebula_core::{Clock, Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_execution::{Entry, Fact, Status, StoredEntry};
 use nebula_ports::{
     Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, Lease, NewSignal, Result,
     Runnable, RunnablePage, SLOT_GRANTED, SLOT_PREFIX, Step, Stepped,
@@ -20,7 +20,8 @@ use crate::{ManualClock, MemoryExecutionRepo, run};
 const ALL: usize = 100_000;
 
 /// Does `operations` random things to the store that `make` makes and to the model: creations, leases,
-/// steps with stale leases, wrong places, repeated ids and slots, signals, sweeps, listings, deletions, time.
+/// steps with stale leases, wrong places, repeated ids and slots, signals, migrations, sweeps,
+/// listings, deletions, time.
 ///
 /// `make` is the expression of `execution_repo!`. In the end every journal and inbox is compared.
 ///
@@ -67,9 +68,10 @@ impl Run {
             68..77 => self.signal().await,
             77..88 => self.advance(),
             88..92 => self.sweep().await,
-            92..95 => self.list().await,
-            95..97 => self.wait_token().await,
-            97..99 => self.read().await,
+            92..94 => self.list().await,
+            94..96 => self.wait_token().await,
+            96..98 => self.read().await,
+            98 => self.migrate().await,
             _ => self.delete().await,
         }
     }
@@ -158,6 +160,36 @@ impl Run {
             .expect("the model answers");
         let step = self.world.step(&lease, summary.as_ref());
         self.send(lease, step).await;
+    }
+
+    /// Moves an execution to another version; sometimes of another tenant, at another place, or by
+    /// an entry that moves nothing.
+    async fn migrate(&mut self) {
+        let (owner, id) = self.world.execution();
+        let random = &self.world.random;
+        let tenant = if random.chance(10) {
+            self.world.tenant()
+        } else {
+            owner.clone()
+        };
+        let summary = self.model.get(&owner, id).await.expect("the model answers");
+        let place = summary.map_or(1, |summary| summary.entries + 1) + u64::from(random.chance(15));
+        let version = 2 + u32::try_from(random.below(3)).expect("a small number");
+        let plan = Digest::of(&version.to_le_bytes());
+        let moves = Fact::Migrated { version, plan };
+        let entry = Entry {
+            at: self.world.clock.now(),
+            fact: if random.chance(10) {
+                Fact::Resumed
+            } else {
+                moves
+            },
+        };
+        self.note(id, &format!("migrate {tenant:?} {place} {entry:?}"));
+        let model = self.model.migrate(&tenant, id, place, entry.clone()).await;
+        let driver = self.driver.migrate(&tenant, id, place, entry).await;
+        let _ = self.log.same(model, driver);
+        self.compare(&owner, id).await;
     }
 
     async fn repeat(&mut self) {
