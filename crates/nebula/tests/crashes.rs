@@ -408,8 +408,8 @@ nodes:
     body:
       nodes:
         - { id: odd, action: flow.fail, when: "$item == 2", parameters: { message: it is two } }
-        - { id: bill, action: test.keyed, join: any, parameters: { label: "gather {{ $item }}" } }
-      connections: [odd -> bill]
+        - { id: bill, action: test.keyed, when: "$item != 2", parameters: { label: "gather {{ $item }}" } }
+      connections: []
   - id: votes
     action: flow.for_each
     concurrency: 1

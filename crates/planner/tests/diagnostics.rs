@@ -507,6 +507,8 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: flow.wait, parameters: { for: 1h }, timeout: 5s }]",
     "nodes: [{ id: a, action: data.set, when: null.x }]",
     "nodes: [{ id: a, action: flow.parallel }]",
+    "nodes: [{ id: a, action: flow.call, parameters: { workflow: nobody } }]",
+    "id: me\ninput: { type: object, properties: { n: { type: integer } } }\nnodes: [{ id: a, action: flow.call, parameters: { workflow: me, input: { n: x } } }]",
     "nodes: [{ id: a, action: flow.cancel, parameters: { nodes: [a] } }]",
     "nodes: [{ id: a, action: flow.split_tokens, parameters: { count: $input.n } }, { id: b, action: flow.split_tokens, parameters: { count: '{{ $input.n }}' } }]",
     "nodes: [{ id: a, action: data.set, complete_when: 1 }]",

@@ -56,7 +56,7 @@ fn every_command_of_the_page_does_what_it_says() {
             }
         }
     }
-    assert_eq!((commands, outputs.len()), (18, 10));
+    assert_eq!((commands, outputs.len()), (23, 11));
     let ledger = lines(&user.work().join("ledger.txt"));
     let restarted = ["6 letters.", "begun.", "6 letters."];
     assert_eq!(
