@@ -2,6 +2,11 @@
 //!
 //! `cargo bench -p nebula-benches --bench lists`; without `--bench` a short run.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a bench runs itself once per case, and reads the environment for which"
+)]
+
 use std::{
     error::Error,
     io::{self, Write},

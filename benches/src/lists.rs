@@ -46,7 +46,8 @@ pub async fn run(folder: &Path, yaml: &str, input: Value) -> Result<(Duration, V
     let installed = nebula.engine().install(&tenant, &definition).await?;
     let shutdown = CancellationToken::new();
     let (worker, stop) = (nebula.clone(), shutdown.clone());
-    let worker = tokio::spawn(async move { worker.run(stop).await });
+    let mut workers = tokio::task::JoinSet::new();
+    workers.spawn(async move { worker.run(stop).await });
     let begin = clock.monotonic();
     let id = nebula
         .start(&tenant, &installed, input, StartOptions::default())
@@ -58,7 +59,9 @@ pub async fn run(folder: &Path, yaml: &str, input: Value) -> Result<(Duration, V
     let took = clock.monotonic().saturating_sub(begin);
     let report = nebula.engine().report(&tenant, id).await?;
     shutdown.cancel();
-    worker.await??;
+    while let Some(stopped) = workers.join_next().await {
+        stopped??;
+    }
     let output = report
         .map(|report| json!(report.output))
         .unwrap_or_default();

@@ -410,7 +410,7 @@ async fn say(picture: &mut Picture, execution: ExecutionId, console: Console) {
             console.note(&line);
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Says what the workflow emitted and the bus had not brought when the execution came to rest: the

@@ -133,14 +133,12 @@ impl List {
     /// The elements from `number` times [`LIST_SEGMENT`] on, up to so many.
     #[must_use]
     pub fn segment(&self, number: usize) -> Vec<Value> {
-        self.segments
-            .get(number)
-            .map_or_else(Vec::new, |text| elements(text))
+        self.segments.get(number).map_or_else(Vec::new, elements)
     }
 
     /// All elements in their order; one segment at a time is in memory.
     pub fn iter(&self) -> impl Iterator<Item = Value> {
-        self.segments.iter().flat_map(|text| elements(text))
+        self.segments.iter().flat_map(elements)
     }
 
     /// All of it as one value.

@@ -478,7 +478,7 @@ impl Machine {
                 count,
                 more,
             } => self.opened(instance, count, more, turn),
-            Event::Weighed { instance, complete } => self.weighed(instance, complete, turn),
+            Event::Weighed { instance, complete } => self.weighed(&instance, complete, turn),
             Event::Collected { instance, taken } => self.collected(instance, taken, turn),
             Event::Enters {
                 instance,

@@ -391,10 +391,10 @@ proptest! {
                 Fact::CompensationFailed { instance, retry_at: None, .. } => {
                     stuck.insert(instance.clone());
                 }
-                Fact::Unparked { instance: Some(instance), decision, .. } => {
-                    if stuck.remove(instance) && *decision != UnparkDecision::Retry {
-                        effects.remove(instance);
-                    }
+                Fact::Unparked { instance: Some(instance), decision, .. }
+                    if stuck.remove(instance) && *decision != UnparkDecision::Retry =>
+                {
+                    effects.remove(instance);
                 }
                 _ => {}
             }

@@ -222,7 +222,7 @@ impl Graph {
         let inputs = inputs?;
         let sum: u64 = inputs.iter().map(|(_, rate)| u64::from(*rate)).sum();
         let merged = u32::try_from(sum / u64::from(many)).ok();
-        if sum % u64::from(many) == 0 && merged.is_some_and(|merged| merged > 0) {
+        if sum.is_multiple_of(u64::from(many)) && merged.is_some_and(|merged| merged > 0) {
             return merged;
         }
         let id = |node: u32| &flat.nodes[node as usize].id;

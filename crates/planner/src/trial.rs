@@ -312,10 +312,9 @@ impl<'t> Cut<'t> {
         let unused = |id: &&NodeId| index(id).is_none_or(|at| !self.pinned.contains_key(&at));
         tried.unused = self.trial.pins.keys().filter(unused).cloned().collect();
         let kept = nodes.iter().map(|node| node.id.clone());
-        let kept = kept.chain(self.plan.nodes.iter().enumerate().filter_map(|(at, node)| {
-            (self.plan.extent_of(at as u32) != 0).then(|| node.id.clone())
-        }));
-        let kept = kept.collect();
+        let inner = self.plan.nodes.iter().enumerate();
+        let inner = inner.filter(|(at, _)| self.plan.extent_of(*at as u32) != 0);
+        let kept = kept.chain(inner.map(|(_, node)| node.id.clone())).collect();
         cancels::leave_out(&mut nodes, self.plan, &kept);
         definition.nodes = nodes;
         definition.connections = connections;

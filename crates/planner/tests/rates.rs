@@ -135,12 +135,12 @@ fn leaves_some(kinds: &[Kind], edges: &[(usize, usize)]) -> bool {
             let leaving = (0..edges.len()).filter(|edge| edges[*edge].0 == node);
             leaving.for_each(|edge| waiting[edge] += sent);
         }
-        for node in 0..kinds.len() {
+        for (node, kind) in kinds.iter().enumerate() {
             let into: Vec<_> = (0..edges.len())
                 .filter(|edge| edges[*edge].1 == node)
                 .collect();
             let there: u32 = into.iter().map(|edge| waiting[*edge]).sum();
-            let mut take = match kinds[node] {
+            let mut take = match *kind {
                 Kind::Each => u32::from(there > 0),
                 Kind::Merge(many) => many * u32::from(there >= many),
                 _ if into.iter().all(|edge| waiting[*edge] > 0) => {

@@ -57,7 +57,7 @@ impl Worker {
             let done = Done {
                 execution,
                 receipt: Some(receipt),
-                driven: driven.await,
+                driven: Box::pin(driven).await,
                 task: task.clone(),
             };
             self.settle(done).await
@@ -105,7 +105,7 @@ impl Worker {
             let done = Done {
                 execution,
                 receipt: None,
-                driven: driven.await,
+                driven: Box::pin(driven).await,
                 task,
             };
             self.settle(done).await

@@ -37,7 +37,7 @@ pub(crate) async fn run(
         let started = nebula.again(&session.tenant, id, how).await;
         started.map_err(|error| refused(error, &place.flag()))
     };
-    run::drive(session, picture, start, console).await
+    Box::pin(run::drive(session, picture, start, console)).await
 }
 
 fn refused(error: StartAgainError, flag: &str) -> Failure {

@@ -93,12 +93,12 @@ pub(crate) async fn run(
         }
         Executions::Retry { id, .. } => {
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;
-            again::run(Again::Retry, &session, id, console).await
+            Box::pin(again::run(Again::Retry, &session, id, console)).await
         }
         Executions::Restart { id, from, .. } => {
             let how = again::restart(from.as_deref())?;
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;
-            again::run(how, &session, id, console).await
+            Box::pin(again::run(how, &session, id, console)).await
         }
     }
 }

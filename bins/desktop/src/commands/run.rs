@@ -47,7 +47,7 @@ pub(crate) async fn run(
                 let advice = format!("write it with: nebula workflows pull {}", wanted.id);
                 return Err(Failure::invalid("USAGE", message).advice(advice));
             }
-            run_installed(arguments, &wanted, &loaded, console).await
+            Box::pin(run_installed(arguments, &wanted, &loaded, console)).await
         }
         _ => Box::pin(run_file(arguments, path, &loaded, console)).await,
     }

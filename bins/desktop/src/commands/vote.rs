@@ -183,11 +183,11 @@ fn decided(report: &Report, node: &str) -> Option<Failure> {
     path.reverse();
     path.push(instance.node.as_str());
     let shown = report.nodes.get(&path.join("/"))?.iter();
-    let ended = shown.filter(|it| match it.get("instance") {
+    let mut ended = shown.filter(|it| match it.get("instance") {
         Some(shown) => shown == node,
         None => it["activation"] == json!(instance.activation),
     });
-    let last = ended.last()?;
+    let last = ended.next_back()?;
     let (id, output) = (report.execution, &last["output"]);
     let decision = output.get("decision")?.as_str()?;
     let by = output["by"].as_array().into_iter().flatten();

@@ -45,8 +45,8 @@ mod tests {
 
     use super::*;
 
-    fn check(input: Value, number: u32, expected: &str) {
-        let shown = match batch(&input, number) {
+    fn check(input: &Value, number: u32, expected: &str) {
+        let shown = match batch(input, number) {
             Ok(Batch::Next(part)) => part.to_string(),
             Ok(Batch::Done) => "done".to_owned(),
             Err(error) => error.message,
@@ -58,22 +58,22 @@ mod tests {
     fn a_list_goes_on_in_parts_of_its_size() {
         let list = json!({ "items": [1, 2, 3, 4, 5], "size": 2 });
         for (number, expected) in [(1, "[1,2]"), (2, "[3,4]"), (3, "[5]"), (4, "done")] {
-            check(list.clone(), number, expected);
+            check(&list, number, expected);
         }
-        check(json!({ "items": [], "size": 2 }), 1, "done");
+        check(&json!({ "items": [], "size": 2 }), 1, "done");
     }
 
     #[test]
     fn what_is_no_list_and_no_size_is_refused() {
         check(
-            json!({ "items": 7, "size": 2 }),
+            &json!({ "items": 7, "size": 2 }),
             1,
             "`items` must give a list",
         );
         for size in [json!(0), json!(1.5), json!("2"), json!(1_000_001)] {
             let input = json!({ "items": [], "size": size });
             check(
-                input,
+                &input,
                 1,
                 "`size` must be a whole number from 1 to 1,000,000",
             );

@@ -92,11 +92,11 @@ impl Machine {
     /// It is known whether a list is complete before all of its items have ended.
     pub(super) fn weighed(
         &mut self,
-        instance: InstanceId,
+        instance: &InstanceId,
         complete: Result<bool, ActionError>,
         turn: &mut Turn,
     ) {
-        let Some((key, _)) = self.land(&instance) else {
+        let Some((key, _)) = self.land(instance) else {
             return;
         };
         if let Some(hand) = self.hands.get_mut(&key.at) {

@@ -259,7 +259,9 @@ fn balance(nodes: &mut [Node], edges: &[Edge]) -> Vec<u32> {
             .collect();
         let sum: u32 = inputs.iter().sum();
         if let Tokens::Merge | Tokens::Merged(_) = nodes[to].tokens {
-            let by = [2, 3].into_iter().find(|by| sum > 0 && sum % by == 0);
+            let by = [2, 3]
+                .into_iter()
+                .find(|by| sum > 0 && sum.is_multiple_of(*by));
             nodes[to].tokens = by.map_or(Tokens::One, Tokens::Merged);
             if let Some(by) = by {
                 nodes[to].join = 0;
