@@ -83,6 +83,8 @@ fn report(text: &str, traps: &[Trap], found: Problems, problems: &mut Problems) 
 }
 
 fn syntax(text: &str, at: usize, open: Option<usize>, info: &str) -> Diagnostic {
+    // The place is one in the mended text, and may be within a character of this one.
+    let at = text.floor_char_boundary(at);
     // The scanner has a limit of its own, which brackets without an end reach first.
     if info.contains("recursion limit") {
         return too_deep(at..at);

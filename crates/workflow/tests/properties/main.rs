@@ -105,6 +105,12 @@ const PIECES: &[&str] = &[
     "$",
 ];
 
+/// The scanner stops in a text that was mended, in the middle of a character of this one.
+#[test]
+fn a_place_within_a_character_is_drawn() {
+    read_and_draw("\"\n\u{e4}{{nodes\"{");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
