@@ -1,7 +1,5 @@
 //! `nebula executions`: look, cancel, pause, decide, go over again.
 
-use std::time::Duration;
-
 use nebula_core::{ExecutionId, Timestamp};
 use nebula_engine::{Report, Waiting};
 use nebula_execution::{Again, Choice, Fact, Status};
@@ -10,7 +8,11 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Executions,
-    commands::{again, migrate, pause, replay, run, signal, unpark, vote, waits},
+    commands::{
+        again, migrate, pause, replay, run,
+        saying::{HOLDER_WAIT, Saying},
+        signal, unpark, vote, waits,
+    },
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
@@ -20,9 +22,6 @@ use crate::{
     table::table,
     wanted::Wanted,
 };
-
-/// How long `cancel`, `pause`, `unpause` and `unpark` wait for another process that drives the execution.
-pub(crate) const HOLDER_WAIT: Duration = Duration::from_secs(30);
 
 /// Runs `nebula executions`.
 pub(crate) async fn run(
@@ -323,15 +322,13 @@ async fn cancel(
     reason: &str,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let before = session.report(id).await?;
+    let saying = Saying::to(session, id, console).await?;
+    let before = &saying.before;
     let decides = |waiting: &Waiting| matches!(waiting, Waiting::CompensationDecision { .. });
     if !before.status.is_terminal() && before.waiting.iter().any(decides) {
         console.note("it ends anyway, once a person has decided about what could not be undone");
-        return ending::settled(&before, None, &session.place, console);
+        return ending::settled(before, None, &session.place, console);
     }
-    let leased = before.leased;
-    let summary = session.composed.executions.get(&session.tenant, id).await?;
-    let last = summary.ok_or_else(|| session::unknown(id))?.entries;
     let asked = session
         .engine()
         .cancel(&session.tenant, id, reason.to_owned())
@@ -345,21 +342,16 @@ async fn cancel(
             return ended(&report, session, console);
         }
     }
-    if leased {
-        console.note("another process drives it; waiting until that one has heard");
-    }
-    session.composed.focus.on(id);
+    saying.begin("waiting until that one has heard");
     let driven = session
         .drive(console, async {
-            let engine = session.engine();
-            engine.wake(&session.tenant, id).await;
             let asked = |fact: &Fact| matches!(fact, Fact::CancellationRequested { .. });
-            if !unpark::heard(session, id, last, asked).await? {
+            if !saying.heard(asked).await? {
                 return session.report(id).await;
             }
             // What was done is undone before the end, which may take its time or need a person.
             let bus = session.composed.nebula.bus();
-            let picture = Picture::of_report(&before, bus);
+            let picture = Picture::of_report(before, bus);
             run::wait(session, id, picture, console).await
         })
         .await?;

@@ -15,6 +15,7 @@ pub(crate) mod rename;
 pub(crate) mod replay;
 pub(crate) mod resume;
 pub(crate) mod run;
+mod saying;
 mod signal;
 pub(crate) mod trial;
 mod unpark;

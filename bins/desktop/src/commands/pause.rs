@@ -7,14 +7,12 @@ use nebula_ports::Signalled;
 
 use crate::{
     commands::{
-        executions::HOLDER_WAIT,
         run,
-        unpark::{heard, unheard},
+        saying::{HOLDER_WAIT, Saying, unheard},
     },
     console::Console,
     ending,
     failure::{Exit, Failure},
-    progress::Picture,
     session::{self, Driven, Session},
 };
 
@@ -26,12 +24,11 @@ pub(crate) async fn pause(
     reason: &str,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let before = session.report(id).await?;
-    if is_paused(&before) {
+    let saying = Saying::to(session, id, console).await?;
+    if is_paused(&saying.before) {
         console.note("it is paused already");
-        return paused(&before, session, console);
+        return paused(&saying.before, session, console);
     }
-    let last = entries(session, id).await?;
     let sent = session
         .engine()
         .pause(&session.tenant, id, reason.to_owned())
@@ -44,20 +41,16 @@ pub(crate) async fn pause(
             return paused(&session.report(id).await?, session, console);
         }
     }
-    if before.leased {
-        console.note("another process drives it; waiting until that one has heard");
-    }
-    session.composed.focus.on(id);
+    saying.begin("waiting until that one has heard");
     let driven = session
         .drive(console, async {
-            let engine = session.engine();
-            engine.wake(&session.tenant, id).await;
             let said = |fact: &Fact| matches!(fact, Fact::PauseRequested { .. });
-            if !heard(session, id, last, said).await? {
+            if !saying.heard(said).await? {
                 return Err(unheard(id));
             }
             let until = Until::EndedOrParked;
-            let report = engine
+            let report = session
+                .engine()
                 .outcome(&session.tenant, id, until, Some(HOLDER_WAIT))
                 .await?;
             report.ok_or_else(|| session::unknown(id))
@@ -75,44 +68,21 @@ pub(crate) async fn unpause(
     id: ExecutionId,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let before = session.report(id).await?;
-    if !is_paused(&before) {
-        return Err(not_paused(id, before.status));
+    let saying = Saying::to(session, id, console).await?;
+    if !is_paused(&saying.before) {
+        return Err(not_paused(id, saying.before.status));
     }
-    let last = entries(session, id).await?;
     match session.engine().unpause(&session.tenant, id).await? {
         Signalled::Delivered { .. } | Signalled::Duplicate { .. } => {}
         Signalled::Unknown => return Err(session::unknown(id)),
         Signalled::Terminal(status) => return Err(not_paused(id, status)),
     }
-    if before.leased {
-        console.note("another process drives it; waiting for that one");
-    }
-    session.composed.focus.on(id);
-    let picture = Picture::of_report(&before, session.composed.nebula.bus());
-    let driven = session
-        .drive(console, async {
-            session.engine().wake(&session.tenant, id).await;
-            if !heard(session, id, last, |fact| *fact == Fact::Resumed).await? {
-                return Err(unheard(id));
-            }
-            run::wait(session, id, picture, console).await
-        })
-        .await?;
-    match driven {
-        Driven::Done(report) => ending::settled(&report, None, &session.place, console),
-        Driven::Stopped(request) => run::interrupted(session, request, Some(id), console).await,
-    }
+    let said = |fact: &Fact| *fact == Fact::Resumed;
+    saying.drive_on(said, || Ok(())).await
 }
 
 fn is_paused(report: &Report) -> bool {
     report.waiting.contains(&Waiting::Unpause)
-}
-
-/// How many entries the journal has, so that later ones are told from earlier ones.
-pub(crate) async fn entries(session: &Session, id: ExecutionId) -> Result<u64, Failure> {
-    let summary = session.composed.executions.get(&session.tenant, id).await?;
-    Ok(summary.ok_or_else(|| session::unknown(id))?.entries)
 }
 
 fn not_paused(id: ExecutionId, status: Status) -> Failure {

@@ -10,17 +10,12 @@ use serde_json::Value;
 
 use crate::{
     arguments::SendSignal,
-    commands::{
-        pause::entries,
-        run,
-        unpark::{heard, unheard},
-    },
+    commands::saying::Saying,
     console::Console,
     ending,
     failure::{Exit, Failure},
     input,
-    progress::Picture,
-    session::{self, Driven, Session},
+    session::{self, Session},
 };
 
 /// Sends the signal, then drives the execution on unless somebody else does.
@@ -31,14 +26,13 @@ pub(crate) async fn run(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let signal = signal(arguments)?;
-    let before = session.report(id).await?;
-    let last = entries(session, id).await?;
+    let saying = Saying::to(session, id, console).await?;
     let engine = session.engine();
     match engine.send(&session.tenant, id, signal.clone()).await? {
         Signalled::Delivered { .. } => {}
         Signalled::Duplicate { .. } => {
             console.note("a signal of this name and id came before; this one has no effect");
-            return ending::settled(&before, None, &session.place, console);
+            return ending::settled(&saying.before, None, &session.place, console);
         }
         Signalled::Unknown => return Err(session::unknown(id)),
         Signalled::Terminal(status) => {
@@ -47,49 +41,35 @@ pub(crate) async fn run(
                 .advice("`nebula executions list --status waiting` shows what waits"));
         }
     }
-    if before.leased {
-        console.note("another process drives it; waiting for that one");
-    }
-    session.composed.focus.on(id);
-    let picture = Picture::of_report(&before, session.composed.nebula.bus());
     let (refused, missed) = (Cell::new(false), Cell::new(false));
-    let driven = session
-        .drive(console, async {
-            engine.wake(&session.tenant, id).await;
-            let said = |fact: &Fact| match fact {
-                Fact::SignalReceived(found) => found.name == signal.name && found.id == signal.id,
-                Fact::SignalRefused { name, id } => {
-                    let ours = *name == signal.name && *id == signal.id;
-                    refused.set(refused.get() || ours);
-                    ours
-                }
-                Fact::SignalMissed { name, id } => {
-                    let ours = *name == signal.name && *id == signal.id;
-                    missed.set(missed.get() || ours);
-                    ours
-                }
-                // While it ends, nobody takes signals any more.
-                Fact::CancellationRequested { .. } => true,
-                _ => false,
-            };
-            if !heard(session, id, last, said).await? {
-                return Err(unheard(id));
-            }
-            if refused.get() {
-                let message = format!("{id} keeps too many signals that no node has taken");
-                return Err(Failure::invalid("SIGNALS_FULL", message)
-                    .advice("send it again once nodes have taken some, with another --id"));
-            }
-            if missed.get() {
-                console.note("nobody waited for this signal when it came, so it is lost");
-            }
-            run::wait(session, id, picture, console).await
-        })
-        .await?;
-    match driven {
-        Driven::Done(report) => ending::settled(&report, None, &session.place, console),
-        Driven::Stopped(request) => run::interrupted(session, request, Some(id), console).await,
-    }
+    let said = |fact: &Fact| match fact {
+        Fact::SignalReceived(found) => found.name == signal.name && found.id == signal.id,
+        Fact::SignalRefused { name, id } => {
+            let ours = *name == signal.name && *id == signal.id;
+            refused.set(refused.get() || ours);
+            ours
+        }
+        Fact::SignalMissed { name, id } => {
+            let ours = *name == signal.name && *id == signal.id;
+            missed.set(missed.get() || ours);
+            ours
+        }
+        // While it ends, nobody takes signals any more.
+        Fact::CancellationRequested { .. } => true,
+        _ => false,
+    };
+    let answer = || {
+        if refused.get() {
+            let message = format!("{id} keeps too many signals that no node has taken");
+            return Err(Failure::invalid("SIGNALS_FULL", message)
+                .advice("send it again once nodes have taken some, with another --id"));
+        }
+        if missed.get() {
+            console.note("nobody waited for this signal when it came, so it is lost");
+        }
+        Ok(())
+    };
+    saying.drive_on(said, answer).await
 }
 
 fn signal(arguments: &SendSignal) -> Result<NamedSignal, Failure> {

@@ -1,6 +1,6 @@
 //! `nebula executions unpark`: a person's decision, and going on with it.
 
-use std::{cell::Cell, sync::Arc};
+use std::sync::Arc;
 
 use nebula_core::ExecutionId;
 use nebula_engine::{Report, Waiting};
@@ -10,17 +10,13 @@ use serde_json::Value;
 
 use crate::{
     arguments::{Decision, Unpark},
-    commands::{executions::HOLDER_WAIT, run},
+    commands::saying::Saying,
     console::Console,
     ending,
     failure::{Exit, Failure},
     input,
-    progress::Picture,
-    session::{self, Driven, Session},
+    session::{self, Session},
 };
-
-/// How many journal entries are read at a time.
-const PAGE: usize = 1_000;
 
 /// Reads the decision.
 pub(crate) fn decision(arguments: &Unpark) -> Result<UnparkDecision, Failure> {
@@ -48,10 +44,8 @@ pub(crate) async fn run(
     id: ExecutionId,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let before = session.report(id).await?;
-    let instance = about(arguments, &before)?;
-    let summary = session.composed.executions.get(&session.tenant, id).await?;
-    let last = summary.ok_or_else(|| session::unknown(id))?.entries;
+    let saying = Saying::to(session, id, console).await?;
+    let instance = about(arguments, &saying.before)?;
     let sent = session
         .engine()
         .unpark(&session.tenant, id, instance.clone(), decision)
@@ -61,37 +55,9 @@ pub(crate) async fn run(
         Signalled::Unknown => return Err(session::unknown(id)),
         Signalled::Terminal(status) => return Err(not_parked(id, status)),
     }
-    if before.leased {
-        console.note("another process drives it; waiting for that one");
-    }
-    session.composed.focus.on(id);
-    let picture = Picture::of_report(&before, session.composed.nebula.bus());
-    let driven = session
-        .drive(console, async {
-            session.engine().wake(&session.tenant, id).await;
-            let decided = |fact: &Fact| match fact {
-                Fact::Unparked { instance: on, .. } => *on == instance,
-                _ => false,
-            };
-            if !heard(session, id, last, decided).await? {
-                return Ok(None);
-            }
-            run::wait(session, id, picture, console).await.map(Some)
-        })
-        .await?;
-    match driven {
-        Driven::Done(Some(report)) => ending::settled(&report, None, &session.place, console),
-        Driven::Done(None) => Err(unheard(id)),
-        Driven::Stopped(request) => run::interrupted(session, request, Some(id), console).await,
-    }
-}
-
-/// What was said is in the inbox, and whoever drives the execution has not read it.
-pub(crate) fn unheard(id: ExecutionId) -> Failure {
-    let seconds = HOLDER_WAIT.as_secs();
-    let message = format!("nobody took what was said to {id} within {seconds} s; it is saved");
-    Failure::environment("HOLDER_SILENT", message)
-        .advice("look at the process that drives it; it goes on when that one hears")
+    let decided =
+        |fact: &Fact| matches!(fact, Fact::Unparked { instance: on, .. } if *on == instance);
+    saying.drive_on(decided, || Ok(())).await
 }
 
 /// Which open decision is meant; `None` is the one about poison.
@@ -153,30 +119,4 @@ fn not_parked(id: ExecutionId, status: Status) -> Failure {
     );
     Failure::invalid("NOT_PARKED", message)
         .advice("`nebula executions show ID` says where it stands")
-}
-
-/// Waits until what was said is in the journal after entry `last`, or the end: until then the
-/// execution stands where it stood, and after it the same question may be open again.
-pub(crate) async fn heard(
-    session: &Session,
-    id: ExecutionId,
-    last: u64,
-    said: impl Fn(&Fact) -> bool,
-) -> Result<bool, Failure> {
-    let executions = &session.composed.executions;
-    let next = Cell::new(last + 1);
-    let heard = session
-        .watch(HOLDER_WAIT, async || {
-            let page = executions
-                .journal(&session.tenant, id, next.get(), PAGE)
-                .await?;
-            if let Some(entry) = page.entries.last() {
-                next.set(entry.seq + 1);
-            }
-            let mut facts = page.entries.iter().map(|stored| &stored.entry.fact);
-            let heard = facts.any(|fact| said(fact) || fact.is_terminal());
-            Ok(heard.then_some(()))
-        })
-        .await?;
-    Ok(heard.is_some())
 }

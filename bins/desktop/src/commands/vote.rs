@@ -11,17 +11,12 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Vote,
-    commands::{
-        pause::entries,
-        run,
-        unpark::{heard, unheard},
-    },
+    commands::saying::Saying,
     console::Console,
     ending,
     failure::{Exit, Failure},
     input,
-    progress::Picture,
-    session::{self, Driven, Session},
+    session::{self, Session},
     settings::Loaded,
     table::table,
     wanted::Wanted,
@@ -244,8 +239,7 @@ async fn cast(
     id: ExecutionId,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let before = session.report(id).await?;
-    let last = entries(session, id).await?;
+    let saying = Saying::to(session, id, console).await?;
     let open = session.engine().approvals(&session.tenant, id).await?;
     let open = open
         .into_iter()
@@ -256,7 +250,7 @@ async fn cast(
         Signalled::Delivered { .. } => {}
         Signalled::Duplicate { .. } => {
             console.note("a vote with this id came before; this one has no effect");
-            return ending::settled(&before, None, &session.place, console);
+            return ending::settled(&saying.before, None, &session.place, console);
         }
         Signalled::Unknown => return Err(session::unknown(id)),
         Signalled::Terminal(status) => {
@@ -265,43 +259,25 @@ async fn cast(
                 .advice("`nebula executions list --waiting` shows what is asked elsewhere"));
         }
     }
-    if before.leased {
-        console.note("another process drives it; waiting for that one");
-    }
-    session.composed.focus.on(id);
-    let picture = Picture::of_report(&before, session.composed.nebula.bus());
     let refusal = Cell::new(None);
-    let driven = session
-        .drive(console, async {
-            engine.wake(&session.tenant, id).await;
-            let said = |fact: &Fact| match fact {
-                Fact::VoteCast { id, instance, .. } => {
-                    *id == ballot.id && *instance == ballot.instance
-                }
-                Fact::VoteRefused {
-                    id, instance, why, ..
-                } => {
-                    let ours = *id == ballot.id && *instance == ballot.instance;
-                    refusal.set(refusal.get().or(ours.then_some(*why)));
-                    ours
-                }
-                // While it ends, nobody takes votes any more.
-                Fact::CancellationRequested { .. } => true,
-                _ => false,
-            };
-            if !heard(session, id, last, said).await? {
-                return Err(unheard(id));
-            }
-            if let (Some(why), Some(open)) = (refusal.get(), &open) {
-                return Err(refused(why, &ballot, open));
-            }
-            run::wait(session, id, picture, console).await
-        })
-        .await?;
-    match driven {
-        Driven::Done(report) => ending::settled(&report, None, &session.place, console),
-        Driven::Stopped(request) => run::interrupted(session, request, Some(id), console).await,
-    }
+    let said = |fact: &Fact| match fact {
+        Fact::VoteCast { id, instance, .. } => *id == ballot.id && *instance == ballot.instance,
+        Fact::VoteRefused {
+            id, instance, why, ..
+        } => {
+            let ours = *id == ballot.id && *instance == ballot.instance;
+            refusal.set(refusal.get().or(ours.then_some(*why)));
+            ours
+        }
+        // While it ends, nobody takes votes any more.
+        Fact::CancellationRequested { .. } => true,
+        _ => false,
+    };
+    let answer = || match (refusal.get(), &open) {
+        (Some(why), Some(open)) => Err(refused(why, &ballot, open)),
+        _ => Ok(()),
+    };
+    saying.drive_on(said, answer).await
 }
 
 /// Prints the tokens of the places that are free. JSON: `{ "tokens": [{ "instance", "seat", "who",
