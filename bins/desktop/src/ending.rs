@@ -171,6 +171,12 @@ fn compensations(report: &Report, console: &Console) {
 fn decisions(report: &Report, place: &Place, console: &Console) {
     let label = console.err.paint(Paint::Cyan, "what to do:");
     let (id, flag) = (report.execution, place.flag());
+    let expires = |waiting: &Waiting| {
+        let (Waiting::Signal { due, .. } | Waiting::Approval { due, .. }) = waiting else {
+            return false;
+        };
+        due.is_some()
+    };
     for waiting in &report.waiting {
         match waiting {
             Waiting::Time { .. }
@@ -247,6 +253,11 @@ fn decisions(report: &Report, place: &Place, console: &Console) {
                 ));
             }
         }
+    }
+    if report.status == Status::Waiting && report.waiting.iter().any(expires) {
+        console.error_text(&format!(
+            "  {label} or let its time come, and then: nebula resume {id}{flag}"
+        ));
     }
 }
 

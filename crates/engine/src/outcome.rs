@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nebula_core::{BoxFuture, ExecutionId, TenantId};
+use nebula_core::{BoxFuture, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{MAX_CALL_DEPTH, Status};
 use nebula_ports::{ExecutionFilter, ExecutionSummary, Page, PageToken, Result};
 use nebula_telemetry::{EventKind, Received};
@@ -17,10 +17,31 @@ const PAGE: usize = 500;
 pub enum Until {
     /// The execution has ended.
     Ended,
-    /// It has ended, or needs somebody before it can go on: it is parked or paused, or only a signal
-    /// wakes it.
+    /// It has ended, or needs somebody before it can go on: it is parked or paused, or waits for
+    /// nothing but people, signals and the turns of others. An approval that expires within
+    /// [`EXPIRY_IS_NEAR`], and a signal whose time is over within [`SIGNAL_IS_NEAR`], are waited for.
     EndedOrParked,
 }
+
+/// How near the expiry of an approval must be to be waited for: people answer in their own time, and
+/// whoever starts an execution wants to be told that it asks.
+pub const EXPIRY_IS_NEAR: Duration = Duration::from_secs(10);
+
+/// How near the timeout of a wait for a signal must be to be waited for: signals come from programs,
+/// which are quick.
+pub const SIGNAL_IS_NEAR: Duration = Duration::from_hours(1);
+
+/// What moves an execution that waits.
+#[derive(Debug)]
+enum Mover {
+    /// A time of its own, whatever anybody does.
+    Time,
+    /// People, signals, the turns of others, and the ends of these children.
+    Somebody(Vec<ExecutionId>),
+}
+
+/// What moves an execution, as of this many entries: its journal is read again only when it grew.
+type Looked = Option<(u64, Mover)>;
 
 impl Engine {
     /// Waits until the execution is where the caller wants it, and says what it did; `None` if
@@ -61,13 +82,14 @@ impl Engine {
     ) -> Result<Option<Status>> {
         let mut events = self.bus.subscribe();
         let clock = &self.ports.clock;
+        let mut looked = None;
         let give_up = deadline.map(|deadline| clock.monotonic() + deadline);
         loop {
             let Some(summary) = self.ports.executions.get(tenant, execution).await? else {
                 return Ok(None);
             };
             let late = give_up.is_some_and(|give_up| clock.monotonic() >= give_up);
-            if late || self.settled(tenant, &summary, until).await? {
+            if late || self.settled(tenant, &summary, until, &mut looked).await? {
                 return Ok(Some(summary.status));
             }
             let left = give_up.map(|give_up| give_up.saturating_sub(clock.monotonic()));
@@ -140,39 +162,52 @@ impl Engine {
         tenant: &TenantId,
         summary: &ExecutionSummary,
         until: Until,
+        looked: &mut Looked,
     ) -> Result<bool> {
         if summary.status.is_terminal() || until == Until::Ended {
             return Ok(summary.status.is_terminal());
         }
-        Ok(self.is_held(summary) && self.children_are_held(tenant, summary, 0).await?)
+        self.is_held(tenant, summary, 0, looked).await
     }
 
-    /// Whether nothing but somebody wakes the children that it waits for, or theirs.
-    fn children_are_held<'a>(
+    /// Whether nothing but somebody moves it on, or the children that it waits for.
+    fn is_held<'a>(
         &'a self,
         tenant: &'a TenantId,
         summary: &'a ExecutionSummary,
         depth: u32,
+        looked: &'a mut Looked,
     ) -> BoxFuture<'a, Result<bool>> {
         Box::pin(async move {
-            if summary.status != Status::Waiting || depth > MAX_CALL_DEPTH {
+            let now = self.ports.clock.now();
+            let due_by = |time| summary.wake_at.is_some_and(|due| due <= time);
+            if summary.leased || due_by(now) {
+                return Ok(false);
+            }
+            match summary.status {
+                Status::Parked | Status::Paused => return Ok(true),
+                Status::Waiting if due_by(now.plus(EXPIRY_IS_NEAR)) => return Ok(false),
+                Status::Waiting => {}
+                _ => return Ok(false),
+            }
+            if depth > MAX_CALL_DEPTH {
                 return Ok(true);
             }
-            let report = self.report(tenant, summary.id).await?;
-            let waiting = report.map(|report| report.waiting).unwrap_or_default();
-            for waiting in waiting {
-                let Waiting::Child { execution, .. } = waiting else {
-                    continue;
-                };
-                let child = self.ports.executions.get(tenant, execution).await?;
-                let held = match &child {
-                    Some(child) => {
-                        self.is_held(child)
-                            && self.children_are_held(tenant, child, depth + 1).await?
-                    }
-                    None => true,
-                };
-                if !held {
+            let known = looked.take().filter(|it| it.0 == summary.entries);
+            let mover = match known {
+                Some((_, mover)) => mover,
+                None => self.mover(tenant, summary).await?,
+            };
+            let (_, mover) = looked.insert((summary.entries, mover));
+            let Mover::Somebody(children) = mover else {
+                return Ok(false);
+            };
+            for child in children {
+                let child = self.ports.executions.get(tenant, *child).await?;
+                // The end of one that has ended is on its way to its parent.
+                if let Some(child) = child
+                    && !self.is_held(tenant, &child, depth + 1, &mut None).await?
+                {
                     return Ok(false);
                 }
             }
@@ -180,14 +215,32 @@ impl Engine {
         })
     }
 
-    fn is_held(&self, summary: &ExecutionSummary) -> bool {
-        let now = self.ports.clock.now();
-        let rests = !summary.leased && summary.wake_at.is_none_or(|due| due > now);
-        let held = match summary.status {
-            Status::Parked | Status::Paused => true,
-            Status::Waiting => summary.wake_at.is_none(),
-            _ => false,
-        };
-        held && rests
+    async fn mover(&self, tenant: &TenantId, summary: &ExecutionSummary) -> Result<Mover> {
+        let report = self.report(tenant, summary.id).await?;
+        let waiting = report.map(|report| report.waiting).unwrap_or_default();
+        if waiting.is_empty() && summary.wake_at.is_some() {
+            return Ok(Mover::Time);
+        }
+        let soon = self.ports.clock.now().plus(SIGNAL_IS_NEAR);
+        let soon = |due: &str| due.parse::<Timestamp>().is_ok_and(|due| due <= soon);
+        let mut children = Vec::new();
+        for waiting in waiting {
+            match waiting {
+                Waiting::Time { .. }
+                | Waiting::Retry { .. }
+                | Waiting::Compensation { .. }
+                | Waiting::Slot { due: Some(_), .. } => return Ok(Mover::Time),
+                Waiting::Signal { due: Some(due), .. } if soon(&due) => return Ok(Mover::Time),
+                Waiting::Child { execution, .. } => children.push(execution),
+                Waiting::Slot { due: None, .. }
+                | Waiting::Signal { .. }
+                | Waiting::Approval { .. }
+                | Waiting::Decision { .. }
+                | Waiting::CompensationDecision { .. }
+                | Waiting::Unpause
+                | Waiting::Poison { .. } => {}
+            }
+        }
+        Ok(Mover::Somebody(children))
     }
 }

@@ -274,3 +274,50 @@ output: "{{ $nodes.hear.result }}"
         assert_eq!(with(&nebula, talk).await.output, json!(1));
     });
 }
+
+#[test]
+fn whoever_waits_is_told_of_people_but_not_of_times_that_come_by_themselves() {
+    let asks = "{ id: ask, action: flow.approval, parameters: { expires: 3d, default: reject } }";
+    let flow =
+        |nodes: &str| format!("nodes: [{nodes}]\nconnections: []\nlimits: {{ timeout: 9d }}");
+    let cases = [
+        // Where it stands when the caller hears of it, and after how much time.
+        (flow(asks), Status::Waiting, LONG),
+        (
+            flow(&format!(
+                "{asks}, {{ id: w, action: flow.wait, parameters: {{ for: 1d }} }}"
+            )),
+            Status::Waiting,
+            Duration::from_hours(24) + LONG,
+        ),
+        (
+            flow(&asks.replace("3d", "9s")),
+            Status::Completed,
+            Duration::from_secs(9) + LONG,
+        ),
+        (
+            flow("{ id: w, action: flow.wait, parameters: { signal: go, timeout: 8d } }"),
+            Status::Waiting,
+            LONG,
+        ),
+        (
+            flow("{ id: w, action: flow.wait, parameters: { signal: go, timeout: 1h } }"),
+            Status::Failed,
+            Duration::from_hours(1) + LONG,
+        ),
+    ];
+    for (yaml, status, latest) in cases {
+        in_world(async |world| {
+            let nebula = world.process();
+            let id = world.begin(&nebula, &yaml).await;
+            let before = world.clock.now();
+            let report = with(&nebula, until(&nebula, id, Until::EndedOrParked)).await;
+            assert_eq!(report.status, status, "{yaml}");
+            let waited = world.clock.now().since(before);
+            assert!(
+                waited <= latest && latest - waited <= LONG,
+                "{yaml}: {waited:?}"
+            );
+        });
+    }
+}

@@ -164,3 +164,38 @@ fn a_dry_run_answers_an_approval_and_a_pin_decides_it() {
     let no = r#"sign={"decision":"reject","comment":"never"}"#;
     assert_eq!(dry(&["--pin", no]), json!({ "kept": { "why": "never" } }));
 }
+
+#[test]
+fn an_expiry_in_days_keeps_no_terminal_waiting() {
+    let user = User::new();
+    let asks = "{ id: sign, action: flow.approval, parameters: { approvers: [ada, bob], quorum: 2, expires: 3d, default: reject } }";
+    user.write(
+        "far.yaml",
+        &format!("nodes: [{asks}]\nlimits: {{ timeout: 9d }}\n"),
+    );
+    user.write(
+        "near.yaml",
+        &format!("nodes: [{}]\n", asks.replace("3d", "1s")),
+    );
+    user.write(
+        "calls.yaml",
+        "nodes: [{ id: call, action: flow.call, parameters: { workflow: far } }]\n",
+    );
+    let said = user.nebula(&["run", "far.yaml"]).exits(4);
+    let id = said.json()["execution"].as_str().unwrap().to_owned();
+    said.says("`sign` asks for an approval until ")
+        .says(&format!("let its time come, and then: nebula resume {id}"));
+    let vote = ["executions", "approve", &id, "--by"];
+    let vote = |who| user.nebula(&[vote.as_slice(), &[who]].concat());
+    assert_eq!(
+        vote("ada").exits(4).json()["waiting"][0]["approved"],
+        json!(["ada"])
+    );
+    user.nebula(&["resume", &id]).exits(4);
+    let voted = vote("bob").exits(0);
+    assert_eq!(voted.json()["status"], "completed");
+    let expired = user.nebula(&["run", "near.yaml"]).exits(0);
+    assert_eq!(expired.json()["output"]["decision"], "reject");
+    let called = user.nebula(&["run", "calls.yaml"]).exits(4);
+    called.says("`call` waits for execution ");
+}

@@ -346,12 +346,24 @@ impl World {
         }
     }
 
-    /// Lets a process work until an execution has ended or needs a person.
+    /// Lets a process work until an execution has ended or needs a person. Time costs nothing here:
+    /// an expiry in days is waited for.
     pub(crate) async fn finish(&self, nebula: &Nebula, id: ExecutionId) -> Report {
         let (shutdown, tenant) = (CancellationToken::new(), tenant());
-        let outcome = nebula
-            .engine()
-            .outcome(&tenant, id, Until::EndedOrParked, None);
+        let until = Until::EndedOrParked;
+        let outcome = async {
+            loop {
+                let report = nebula.engine().outcome(&tenant, id, until, None).await;
+                match report {
+                    Ok(Some(Report {
+                        status: Status::Waiting,
+                        wake_at: Some(due),
+                        ..
+                    })) => self.clock.sleep(due.since(self.clock.now())).await,
+                    report => break report,
+                }
+            }
+        };
         tokio::select! {
             biased;
             stopped = nebula.run(shutdown.clone()) => panic!("the worker stopped: {stopped:?}"),
