@@ -10,10 +10,18 @@ use crate::{
 #[test]
 fn one_process_drives_while_another_lists_and_cancels() {
     let user = User::new();
-    user.write("chain.yaml", &chain(300));
+    // So many writes that whoever cancels is in time, however slow the machine.
+    let writes = "nodes:
+  - id: many
+    action: flow.for_each
+    parameters: { range: { from: 0, to: 1000000 } }
+    concurrency: 1
+    body: { nodes: [{ id: w, action: file.write, parameters: { path: lines.txt, content: \"n{{ $item }}\\n\", mode: append } }] }
+";
+    user.write("many.yaml", writes);
     let ledger = user.work().join("lines.txt");
-    let running = user.begin(&["run", "chain.yaml", "--grant-requested"]);
-    wait_until("the chain has begun", || lines(&ledger).len() >= 3);
+    let running = user.begin(&["run", "many.yaml", "--grant-requested"]);
+    wait_until("it has begun to write", || lines(&ledger).len() >= 3);
     let listed = user.nebula(&["executions", "list"]).exits(0).json();
     let summary = &listed["executions"][0];
     assert_eq!(summary["execution"], json!(running.id));
@@ -31,8 +39,7 @@ fn one_process_drives_while_another_lists_and_cancels() {
     let driver = running.ends().exits(1);
     assert_eq!(driver.json()["status"], "cancelled");
     let written = lines(&ledger);
-    assert!(written.len() < 300, "it was cancelled in the middle");
-    let expected: Vec<String> = (0..written.len()).map(|n| n.to_string()).collect();
+    let expected: Vec<String> = (0..written.len()).map(|n| format!("n{n}")).collect();
     assert_eq!(written, expected);
 }
 
@@ -89,7 +96,9 @@ fn one_process_drives_while_another_pauses_and_lets_it_go_on() {
         .says("it is paused already");
     assert_eq!(lines(&ledger).len(), written);
     let shown = user.nebula(&["executions", "show", &id]).exits(0).json();
-    assert_eq!(shown["waiting"], json!([{ "for": "unpause" }]));
+    // A time may be open beside it, if it was paused at the gate.
+    let waiting = shown["waiting"].as_array().unwrap();
+    assert_eq!(waiting.last(), Some(&json!({ "for": "unpause" })));
     let said = user.nebula(&["executions", "unpause", &id]).exits(0);
     assert_eq!(said.json()["status"], "completed");
     let expected: Vec<String> = (0..300).map(|n| n.to_string()).collect();
