@@ -182,6 +182,7 @@ fn decisions(report: &Report, place: &Place, console: &Console) {
             Waiting::Time { .. }
             | Waiting::Retry { .. }
             | Waiting::Slot { .. }
+            | Waiting::Milestone { .. }
             | Waiting::Compensation { .. } => {}
             Waiting::CompensationDecision { instance, reason } => {
                 let reason = reason.trim_end_matches('.');

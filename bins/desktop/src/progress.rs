@@ -38,6 +38,9 @@ enum State {
         name: String,
     },
     Asking,
+    Heeding {
+        reached: String,
+    },
     Queueing {
         key: String,
     },
@@ -213,6 +216,10 @@ impl Picture {
                 let (workflow, child) = (workflow.to_string(), *child);
                 (instance, State::Calling { workflow, child })
             }
+            EventKind::NodeHeeding { instance, reached } => {
+                let reached = reached.to_string();
+                (instance, State::Heeding { reached })
+            }
             EventKind::NodeQueueing { instance, key } => {
                 let key = key.clone();
                 (instance, State::Queueing { key })
@@ -317,6 +324,10 @@ impl Row {
                 Paint::Cyan,
                 format!("calls {workflow}, execution {child}"),
             ),
+            State::Heeding { reached } => {
+                let what = format!("waits until `{reached}` succeeds");
+                ("◔", Paint::Yellow, what)
+            }
             State::Queueing { key } => ("◔", Paint::Yellow, format!("waits for `{key}`")),
             State::Succeeded => ("✓", Paint::Green, String::new()),
             State::Failed => ("✗", Paint::Red, "failed".to_owned()),

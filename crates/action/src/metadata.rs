@@ -100,6 +100,8 @@ pub enum ControlKind {
     SplitTokens,
     /// Several tokens become one.
     MergeTokens,
+    /// One of two ports: whether the execution is between the ends of two nodes, once that is known.
+    Milestone,
     /// The body once per element of a list.
     ForEach,
     /// The parts of a list, one after the other.

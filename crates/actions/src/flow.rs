@@ -48,6 +48,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Action>> {
         fail(),
         if_(),
         merge_tokens(),
+        milestone(),
         signal(),
         split_tokens(),
         stop(),
@@ -388,6 +389,36 @@ fn cancel() -> ActionMetadata {
         json!({ "nodes": ["remind"] }),
         json!({ "paid": true }),
         json!({ "paid": true }),
+        PORT_MAIN,
+    )];
+    metadata
+}
+
+fn milestone() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::Milestone,
+        "flow.milestone",
+        "Milestone",
+        "Goes on by `main` while the execution is between the success of one node and the end of \
+         another. Before, it waits; if that is over, or will never be, it goes on by `expired`. The \
+         result is `$json`.",
+    );
+    let node = |description: &str| json!({ "type": "string", "description": description });
+    metadata.parameters = json!({
+        "type": "object",
+        "properties": {
+            "reached": node("The id of the node whose success begins it, as it stands in the definition: a node beside this one, or around the body that it stands in. Without it, it is reached from the start."),
+            "until": node("The id of such a node, whose end is its end, unless it is skipped. Without it, it is never over."),
+        },
+        "minProperties": 1,
+        "additionalProperties": false,
+    });
+    metadata.ports = Ports::Fixed(vec![PORT_MAIN.to_owned(), "expired".to_owned()]);
+    metadata.examples = vec![example(
+        "a change that comes before the order is shipped",
+        json!({ "reached": "ordered", "until": "shipped" }),
+        json!({ "change": "blue" }),
+        json!({ "change": "blue" }),
         PORT_MAIN,
     )];
     metadata

@@ -232,7 +232,9 @@ impl Engine {
                 | Waiting::Slot { due: Some(_), .. } => return Ok(Mover::Time),
                 Waiting::Signal { due: Some(due), .. } if soon(&due) => return Ok(Mover::Time),
                 Waiting::Child { execution, .. } => children.push(execution),
-                Waiting::Slot { due: None, .. }
+                // What a milestone waits for waits for something itself.
+                Waiting::Milestone { .. }
+                | Waiting::Slot { due: None, .. }
                 | Waiting::Signal { .. }
                 | Waiting::Approval { .. }
                 | Waiting::Decision { .. }

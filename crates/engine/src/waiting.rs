@@ -2,7 +2,7 @@
 
 use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
-    Activation, Approval, Choice, ClaimStatus, InstanceId, InstanceStatus, Machine,
+    Activation, Approval, Choice, ClaimStatus, ExecutionPlan, InstanceId, InstanceStatus, Machine,
     OpenCompensation, ParkReason,
 };
 use nebula_ports::{Result, SlotKey};
@@ -107,6 +107,16 @@ pub enum Waiting {
         /// Of which workflow.
         workflow: Option<WorkflowId>,
     },
+    /// A milestone.
+    Milestone {
+        /// Which instance waits.
+        instance: String,
+        /// The node that has not succeeded yet.
+        reached: String,
+        /// The node whose end would be too early, if one is named.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<String>,
+    },
     /// A slot: the turn of a mutex or a semaphore, or that of the whole execution.
     Slot {
         /// Which instance waits; absent for the execution as a whole.
@@ -142,6 +152,7 @@ pub(crate) fn waiting(machine: &Machine) -> Vec<Waiting> {
             execution,
             workflow: plan.call_of(at.node).map(|call| call.workflow.clone()),
         }));
+        waiting.extend(of_milestone(plan, at.node, &instance, activation));
         waiting.extend(of_activation(&instance, activation));
         waiting.extend(of_items(&instance, activation));
         waiting.extend(of_rounds(&instance, activation));
@@ -240,6 +251,22 @@ impl Engine {
         let ahead = waiting.position(|place| place.execution == execution);
         Ok(ahead.and_then(|ahead| u32::try_from(ahead).ok()))
     }
+}
+
+/// The milestone that an instance waits for: what it lies between stands in the plan.
+fn of_milestone(
+    plan: &ExecutionPlan,
+    node: u32,
+    instance: &InstanceId,
+    activation: &Activation,
+) -> Option<Waiting> {
+    let milestone = plan.node(node).milestone.filter(|_| activation.heeds)?;
+    let id = |node: u32| plan.node(node).id.to_string();
+    Some(Waiting::Milestone {
+        instance: instance.to_string(),
+        reached: milestone.reached.map(id)?,
+        until: milestone.until.map(id),
+    })
 }
 
 fn of_activation(instance: &InstanceId, activation: &Activation) -> Option<Waiting> {

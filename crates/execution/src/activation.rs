@@ -72,6 +72,9 @@ pub struct Activation {
     /// Its claim for the slot that it holds while its body runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Box<Claim>>,
+    /// Whether it waits until its milestone is reached, or will never be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub heeds: bool,
 }
 
 /// The runs of a body, one after the other: a single one, or the rounds of a loop.
@@ -123,6 +126,7 @@ impl Activation {
             runs: None,
             given_up: status == InstanceStatus::Cancelled,
             claim: None,
+            heeds: false,
         }
     }
 
@@ -174,6 +178,7 @@ impl Activation {
         self.signal = None;
         self.approval = None;
         self.claim = None;
+        self.heeds = false;
         self.child = None;
         self.deadline = None;
     }

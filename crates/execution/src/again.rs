@@ -17,7 +17,7 @@ use nebula_workflow::{OnIndeterminate, nearest};
 
 use crate::{
     Again, Entry, ExecutionPlan, Fact, Generation, InstanceId, InstanceStatus, Machine,
-    NewExecution, Repeats, Status, StoredEntry, UnfinishedChild, UnparkDecision,
+    NewExecution, PlanMilestone, Repeats, Status, StoredEntry, UnfinishedChild, UnparkDecision,
 };
 
 /// How many entries a retry or a restart copies at most: they are written in one transaction.
@@ -678,9 +678,12 @@ fn behind_the_undone(ended: &Machine) -> Vec<bool> {
 fn downstream(plan: &ExecutionPlan, from: u32) -> Vec<bool> {
     let mut reached = vec![false; plan.nodes.len()];
     reached[from as usize] = true;
+    let asking = asking(plan);
     let mut queue = VecDeque::from([from]);
     while let Some(node) = queue.pop_front() {
-        let next: BTreeSet<u32> = plan.outgoing(node).map(|(_, edge)| edge.to).collect();
+        let mut next: BTreeSet<u32> = plan.outgoing(node).map(|(_, edge)| edge.to).collect();
+        let asks = asking.iter().filter(|(asked, _)| *asked == node);
+        next.extend(asks.map(|(_, asker)| *asker));
         for node in next {
             if !mem::replace(&mut reached[node as usize], true) {
                 queue.push_back(node);
@@ -694,6 +697,22 @@ fn downstream(plan: &ExecutionPlan, from: u32) -> Vec<bool> {
         }
     }
     reached
+}
+
+/// The nodes whose ends a milestone lies between, each with the one beside it that asks, or that has
+/// the asking one in its body: what that one does follows from those ends as well.
+fn asking(plan: &ExecutionPlan) -> Vec<(u32, u32)> {
+    let mut asking = Vec::new();
+    for (index, node) in (0_u32..).zip(&plan.nodes) {
+        for asked in node.milestone.into_iter().flat_map(PlanMilestone::nodes) {
+            let mut asker = index;
+            while plan.extent_of(asker) != plan.extent_of(asked) {
+                asker = plan.bodies[plan.extent_of(asker) as usize - 1].owner;
+            }
+            asking.push((asked, asker));
+        }
+    }
+    asking
 }
 
 fn unknown_node(plan: &ExecutionPlan, node: &NodeId) -> AgainError {

@@ -73,6 +73,8 @@ pub enum ControlOutcome {
     Quit(String),
     /// The list of what came with the tokens goes on.
     Merge,
+    /// `$json` goes on by the port that says where the node's milestone stands, once that is known.
+    Milestone,
     /// The body runs once per element.
     Items {
         /// The elements.
@@ -154,6 +156,8 @@ pub fn decide(
         // How many tokens go on or are taken stands in the plan.
         ControlKind::SplitTokens => Ok(pass(PORT_MAIN)),
         ControlKind::MergeTokens => Ok(ControlOutcome::Merge),
+        // Between which nodes it lies stands in the plan.
+        ControlKind::Milestone => Ok(ControlOutcome::Milestone),
         ControlKind::ForEach => Ok(ControlOutcome::Items {
             elements: body::items(input)?,
             more: match input.get("more") {

@@ -116,6 +116,11 @@ pub enum Event {
         /// Which of them carry a live token.
         taken: Taken,
     },
+    /// A control action waits until its milestone is reached, or will never be.
+    Heeds {
+        /// Which instance.
+        instance: InstanceId,
+    },
     /// A control action runs its body while it holds a slot.
     Claims {
         /// Which instance.

@@ -312,6 +312,14 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Taken::is_all")]
         taken: Taken,
     },
+    /// An instance waits until its milestone is reached, or will never be.
+    MilestoneAwaited {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// The node that is to succeed.
+        reached: NodeId,
+    },
     /// An instance waits for a slot, with which its body begins; or again for one that was lost,
     /// without which its body does not go on. The claim moves with the very step that holds this entry.
     SlotClaimed {
@@ -694,6 +702,7 @@ impl Fact {
             | Self::HandlerCalled { instance, .. }
             | Self::BodyClosed { instance }
             | Self::BodyCompleted { instance, .. }
+            | Self::MilestoneAwaited { instance, .. }
             | Self::SlotClaimed { instance, .. }
             | Self::SlotGranted { instance }
             | Self::SlotLost { instance }

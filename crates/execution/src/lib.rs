@@ -70,6 +70,7 @@ mod journal;
 mod list;
 mod machine;
 mod migrate;
+mod milestone;
 mod plan;
 mod repeats;
 mod resume;
@@ -108,10 +109,11 @@ pub use journal::{
 pub use list::{Elements, Given, LIST_SEGMENT, List, Outcomes};
 pub use machine::{MAX_RETRY_AFTER, Machine};
 pub use migrate::{MigrateError, Migrated, Migration};
+pub use milestone::MilestoneStatus;
 pub use plan::{
     AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanCall, PlanCallee,
-    PlanCompensation, PlanConnection, PlanError, PlanHandler, PlanLoop, PlanNode, PlanOutput,
-    PlanParts, Request, RequestError,
+    PlanCompensation, PlanConnection, PlanError, PlanHandler, PlanLoop, PlanMilestone, PlanNode,
+    PlanOutput, PlanParts, Request, RequestError,
 };
 pub use repeats::{Again, Generation, Repeats, Undone, UnfinishedChild};
 pub use resume::{ResumeKey, ResumeToken, ResumeTokenError};

@@ -14,6 +14,7 @@ mod compensation;
 mod dispatch;
 mod items;
 mod listening;
+mod milestones;
 mod outcomes;
 mod recovery;
 mod signals;
@@ -53,6 +54,10 @@ pub struct Machine {
     listening: BTreeMap<CompactString, BTreeSet<(Timestamp, Key)>>,
     /// Whose approvals are open.
     asking: BTreeSet<Key>,
+    /// Who waits for a milestone, by the activations whose ends it lies between.
+    heeding: BTreeMap<At, BTreeSet<Key>>,
+    /// Who is ready to ask for its milestone, and comes before all else.
+    inquiring: BTreeSet<Key>,
     /// The children that instances wait for.
     calls: BTreeMap<Key, ExecutionId>,
     hands: BTreeMap<At, Hand>,
@@ -147,6 +152,8 @@ impl Machine {
             timers: BTreeSet::new(),
             listening: BTreeMap::new(),
             asking: BTreeSet::new(),
+            heeding: BTreeMap::new(),
+            inquiring: BTreeSet::new(),
             calls: BTreeMap::new(),
             hands: BTreeMap::new(),
             compensating: BTreeMap::new(),
@@ -395,7 +402,12 @@ impl Machine {
     }
 
     fn make_ready(&mut self, key: Key) {
-        let priority = self.plan.node(key.at.node).priority;
+        let node = self.plan.node(key.at.node);
+        if node.milestone.is_some() {
+            self.inquiring.insert(key);
+            return;
+        }
+        let priority = node.priority;
         self.ready.push(Ready {
             priority,
             order: Reverse(key),
@@ -499,6 +511,7 @@ impl Machine {
                     self.note(Fact::TimerFired { instance, taken }, turn);
                 }
             }
+            Event::Heeds { instance } => self.heeds(instance, turn),
             Event::Claims { instance, wanted } => self.claims(&instance, wanted, turn),
             Event::SlotGranted { key, owner } => self.slot_granted(&key, &owner, turn),
             Event::SlotLost { key, owner } => self.slot_lost(&key, &owner, turn),

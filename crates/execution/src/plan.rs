@@ -3,6 +3,7 @@
 mod admission;
 mod compensation;
 mod graph;
+mod milestone;
 
 use std::{
     ops::{Deref, Range},
@@ -28,6 +29,7 @@ use graph::Graph;
 
 pub use admission::{AdmissionKeyError, PlanAdmission};
 pub use compensation::PlanCompensation;
+pub use milestone::PlanMilestone;
 
 /// The newest version of the stored form of plans. 2 brought bodies, loops and admission, 3 control
 /// actions, joins, limits, lists and compensations that earlier builds do not know; a plan has the
@@ -180,6 +182,9 @@ pub struct PlanNode {
     /// `flow.merge_tokens` merges into one: also if it is disabled or pinned, as joins count on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u32>,
+    /// Between the ends of which nodes it lets through, if it is a `flow.milestone` that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milestone: Option<PlanMilestone>,
     /// How often it is activated in each execution, or in each round of its loop: once, where no
     /// `join: each` and no `flow.split_tokens` leads to it.
     pub rate: u32,
@@ -362,6 +367,7 @@ fn is_newest(kind: ActionKind) -> bool {
         ControlKind::Call,
         ControlKind::Cancel,
         ControlKind::Batches,
+        ControlKind::Milestone,
         ControlKind::Mutex,
         ControlKind::Semaphore,
     ];

@@ -15,6 +15,7 @@ use crate::{
     Activation, Approval, Claim, ClaimStatus, Compensations, ExecutionPlan, Failure, Given,
     InstanceId, InstanceStatus, NamedSignal, ParkReason, Started, Status,
     activation::{error_value, there},
+    tokens,
 };
 pub use frame::{At, Key};
 pub(crate) use frame::{Called, Frame, FrameEnding, Frames, TOP};
@@ -318,6 +319,31 @@ impl ExecutionState {
     pub(crate) fn claims(&self) -> impl Iterator<Item = (At, &Claim)> {
         self.all()
             .filter_map(|(at, activation)| Some((at, activation.claim.as_deref()?)))
+    }
+
+    /// The activation of `from`'s way out in the part of the plan in which `node` stands: itself, or
+    /// one whose body it stands in.
+    pub(crate) fn way_out(&self, plan: &ExecutionPlan, mut from: At, node: u32) -> At {
+        while plan.extent_of(from.node) != plan.extent_of(node) {
+            let frame = self.frames.get(from.frame);
+            let owner = frame.and_then(|frame| frame.owner);
+            from = owner.expect("a node names only what stands around it").at;
+        }
+        from
+    }
+
+    /// The activation that `from` means by `node`, which stands beside it or around it: in a loop
+    /// that both are in that of this round, else the first.
+    pub(crate) fn seen_from(&self, plan: &ExecutionPlan, from: At, node: u32) -> At {
+        let beside = self.way_out(plan, from, node);
+        let within = plan.loop_of(node);
+        let within = within.filter(|_| plan.loop_of(beside.node) == within);
+        let round = within.and_then(|within| tokens::round(self.frames.get(beside.frame)?, within));
+        At {
+            node,
+            number: round.unwrap_or(1),
+            ..beside
+        }
     }
 
     /// Whether a slot that the body of this frame, or one around it, must hold is not held now.

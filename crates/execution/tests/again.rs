@@ -713,3 +713,30 @@ fn version_grants_folder_and_input_are_those_of_the_first() {
     (after.origin, after.repeats) = (None, None);
     assert_eq!(before, Some(&after));
 }
+
+#[test]
+fn whoever_asks_for_a_milestone_asks_again_when_a_node_that_it_names_runs_again() {
+    let asks = "a -> b -> c, m -> x, m.expired -> y; m: milestone a/b";
+    let failed = "begin, m heeds, a ok, m ok, x ok, b ok, c fail";
+    // `m` has its answer; but it asks about `b`, which runs again.
+    check(asks, failed, Some("b"), "a ok/1 |  = busy");
+    check(
+        asks,
+        failed,
+        Some("c"),
+        "m heeds a, a ok/1, m ok/1, x ok/1, b ok/1 |  = busy",
+    );
+    check(
+        asks,
+        failed,
+        None,
+        "m heeds a, a ok/1, m ok/1, x ok/1, b ok/1 |  = busy",
+    );
+    // So does the node in whose body it asks.
+    check(
+        "a -> b, p; p both { m -> x, m.expired -> y }; m: milestone a/b",
+        "begin, p in, p/m heeds, a ok, p/m ok, p/x ok, p collect, b fail",
+        Some("a"),
+        " |  = busy",
+    );
+}

@@ -25,6 +25,7 @@ const SNAPSHOT_V2: &[u8] = include_bytes!("fixtures/snapshot-v2.json");
 const SNAPSHOT_V4: &[u8] = include_bytes!("fixtures/snapshot-v4.json");
 const SNAPSHOT_V5: &[u8] = include_bytes!("fixtures/snapshot-v5.json");
 const SNAPSHOT_V5_CALLS: &[u8] = include_bytes!("fixtures/snapshot-v5-calls.json");
+const SNAPSHOT_V5_MILESTONE: &[u8] = include_bytes!("fixtures/snapshot-v5-milestone.json");
 const SNAPSHOT_V5_SLOTS: &[u8] = include_bytes!("fixtures/snapshot-v5-slots.json");
 const SNAPSHOT_V5_UNDO: &[u8] = include_bytes!("fixtures/snapshot-v5-undo.json");
 const SNAPSHOT_V5_BODIES: &[u8] = include_bytes!("fixtures/snapshot-v5-bodies.json");
@@ -433,6 +434,10 @@ fn entries() -> Vec<Entry> {
             instance: id("till"),
             error: error(ErrorClass::Timeout),
         },
+        Fact::MilestoneAwaited {
+            instance: id("orders[2]/late"),
+            reached: NodeId::new("ordered").unwrap(),
+        },
     ];
     let time = |seq: i64| at(1_773_480_413_589 + seq);
     (0..)
@@ -527,7 +532,7 @@ fn the_fixture_holds_every_fact() {
         })
         .collect();
     // `Fact` cannot list its variants; whoever adds one raises this number and the fixture.
-    assert_eq!(names.len(), 52, "{names:?}");
+    assert_eq!(names.len(), 53, "{names:?}");
 }
 
 #[test]
@@ -662,6 +667,20 @@ fn a_snapshot_of_version_5_has_what_is_open() {
     )
     .unwrap();
     assert_eq!(state, same.state());
+}
+
+#[test]
+fn this_build_writes_milestones_into_snapshots_of_version_5() {
+    let plan = rig::plan("a, m -> x; m: milestone a/-");
+    let mut lived = rig::Rig::new(plan.clone());
+    for step in ["begin", "m heeds"] {
+        rig::script::take(&mut lived, step);
+    }
+    let fixture: Value = serde_json::from_slice(SNAPSHOT_V5_MILESTONE).unwrap();
+    let written: Value = serde_json::from_slice(&lived.machine.snapshot()).unwrap();
+    assert_eq!(written, fixture, "{written:#}");
+    let read = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V5_MILESTONE);
+    assert_eq!(read.unwrap().state(), lived.machine.state());
 }
 
 #[test]

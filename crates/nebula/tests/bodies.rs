@@ -451,3 +451,29 @@ fn a_body_runs_while_it_has_its_turn() {
         r#"completed ["blood","lungs"] | blood:succeeded lungs:succeeded blood/test_blood:succeeded lungs/test_lungs:succeeded"#,
     );
 }
+
+#[test]
+fn a_milestone_is_passed_while_it_holds() {
+    for (after, gives) in [
+        (
+            "1h",
+            r#"completed "changed" | ordered:succeeded shipped:succeeded asked:succeeded in_time:succeeded change:succeeded regret:skipped"#,
+        ),
+        (
+            "3d",
+            r#"completed "too late" | ordered:succeeded shipped:succeeded asked:succeeded in_time:succeeded change:skipped regret:succeeded"#,
+        ),
+    ] {
+        let input = json!({ "order": 7, "after": after });
+        check(&example("change-before-shipping"), input, gives);
+    }
+}
+
+#[test]
+fn a_body_asks_again_and_again_about_what_is_around_it() {
+    check(
+        &example("change-until-shipped"),
+        Value::Null,
+        r#"completed 2 | ordered:succeeded shipped:succeeded changes:succeeded changes/asked:succeeded,succeeded,succeeded changes/in_time:succeeded,succeeded,succeeded changes/change:succeeded,succeeded,skipped changes/regret:skipped,skipped,succeeded"#,
+    );
+}

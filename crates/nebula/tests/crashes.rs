@@ -441,6 +441,44 @@ output: "{{ $nodes.end.result }}"
     in_order: &[],
 };
 
+/// Questions about what others have reached: before, while and after, and from a body.
+const REACHES: Flow = Flow {
+    yaml: r#"
+nodes:
+  - { id: order, action: test.keyed, parameters: { label: order } }
+  - { id: early, action: flow.milestone, parameters: { reached: order, until: ship } }
+  - { id: change, action: test.keyed, parameters: { label: change } }
+  - { id: pack, action: flow.wait, parameters: { for: 20s } }
+  - { id: ship, action: test.idempotent, parameters: { label: ship } }
+  - { id: broken, action: flow.fail, on_error: continue, parameters: { message: gone } }
+  - { id: hopeless, action: flow.milestone, parameters: { reached: broken } }
+  - { id: lost, action: test.keyed, parameters: { label: never } }
+  - id: later
+    action: flow.for_each
+    parameters: { items: [1, 2] }
+    body:
+      nodes:
+        - { id: after, action: flow.milestone, parameters: { reached: ship } }
+        - { id: bill, action: test.keyed, parameters: { label: "bill {{ $item }}" } }
+  - { id: late, action: flow.milestone, parameters: { reached: order, until: ship } }
+  - { id: wrong, action: test.keyed, parameters: { label: never } }
+  - { id: regret, action: test.keyed, parameters: { label: regret } }
+connections:
+  - order -> pack -> ship
+  - early -> change -> ship
+  - hopeless -> lost
+  - later -> late -> wrong
+  - late.expired -> regret
+output: "{{ [$nodes.change.result.label, $nodes.regret.result.label] }}"
+"#,
+    gives: r#"completed ["change","regret"] | order:succeeded early:succeeded change:succeeded pack:succeeded ship:succeeded broken:failed hopeless:succeeded lost:skipped later:succeeded late:succeeded wrong:skipped regret:succeeded"#,
+    failing: &[],
+    happen: &["order", "change", "ship", "bill 1", "bill 2", "regret"],
+    once: &[],
+    in_order: &[],
+    cut_off: &[],
+};
+
 impl Flow {
     /// Compares what comes of it after a crash at each call of the store with what comes without.
     fn check(&self) {
@@ -626,4 +664,9 @@ fn an_at_most_once_effect_never_happens_twice_whatever_dies_when() {
 #[test]
 fn a_crash_at_any_call_brings_back_nothing_that_was_given_up() {
     CANCELS.check();
+}
+
+#[test]
+fn a_crash_at_any_call_changes_no_answer_of_a_milestone() {
+    REACHES.check();
 }

@@ -19,6 +19,7 @@ use crate::{
     flat::Flat,
     graph::{Graph, Tokens},
     literals::Schemas,
+    milestones::Order,
     nodes::Shape,
     unsupported,
 };
@@ -169,6 +170,15 @@ impl<'a> Builder<'a> {
         self.rests(&rates);
         let priorities = graph.priorities(&self.flat);
         let ancestry = graph.ancestry(&self.flat, &held, &rates);
+        let milestones = self.milestones(
+            &actions,
+            Order {
+                graph: &graph,
+                rates: &rates,
+                ancestry: &ancestry,
+                held: &held,
+            },
+        );
         let mut main_inputs = vec![MainInputs::default(); count];
         for (from, to, connection) in &edges {
             let inputs = &mut main_inputs[*to as usize];
@@ -218,6 +228,7 @@ impl<'a> Builder<'a> {
                 priority: priorities[index as usize],
                 routes: graph.routes[index as usize],
                 tokens: graph.tokens[index as usize].number(),
+                milestone: milestones[index as usize],
             };
             let compensation = self.compensation(index, *metadata, catalog, checks);
             match metadata {

@@ -149,7 +149,7 @@ fn cancels_rest(node: &NodeDefinition) -> bool {
 }
 
 /// Whether `node` stands where `asker` does, or around it.
-fn around(flat: &Flat<'_>, asker: u32, node: u32) -> bool {
+pub(crate) fn around(flat: &Flat<'_>, asker: u32, node: u32) -> bool {
     let there = flat.parts[node as usize];
     let mut way = std::iter::once(asker).chain(flat.owners(asker));
     way.any(|node| flat.parts[node as usize] == there)

@@ -30,6 +30,7 @@ pub(crate) const ALWAYS_FAILS: &str = "PLAN_ALWAYS_FAILS";
 pub(crate) const LIMIT_UNUSED: &str = "PLAN_LIMIT_UNUSED";
 pub(crate) const BODY: &str = "PLAN_BODY";
 pub(crate) const LOCK: &str = "PLAN_LOCK";
+pub(crate) const MILESTONE: &str = "PLAN_MILESTONE";
 pub(crate) const HANDLER: &str = "PLAN_HANDLER";
 pub(crate) const CANCEL: &str = "PLAN_CANCEL";
 pub(crate) const TOKENS: &str = "PLAN_TOKENS";
@@ -112,6 +113,10 @@ const CODES: &[(&str, &str)] = &[
     (
         BODY,
         "a body that nothing runs, an action without the body that it runs, or bodies too deep in each other",
+    ),
+    (
+        MILESTONE,
+        "a milestone names what it cannot ask about, never holds, or could be waited for for ever",
     ),
     (
         LOCK,

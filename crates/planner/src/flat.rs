@@ -92,6 +92,15 @@ impl<'a> Flat<'a> {
         std::iter::successors(self.owner(node), |owner| self.owner(*owner))
     }
 
+    /// The node on `node`'s way out that stands where `other` does: itself, or one whose body it stands
+    /// in; itself, if there is none.
+    pub(crate) fn beside(&self, node: u32, other: u32) -> u32 {
+        let mut way = std::iter::once(node).chain(self.owners(node));
+        let part = self.parts[other as usize];
+        way.find(|it| self.parts[*it as usize] == part)
+            .unwrap_or(node)
+    }
+
     /// The connections without those that only the order of the nodes implies and that lead to or
     /// from a node of `apart`, which has a beginning of its own.
     pub(crate) fn connections_beside(&self, apart: &[u32]) -> Vec<&'a Connection> {

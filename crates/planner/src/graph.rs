@@ -35,7 +35,7 @@ impl Tokens {
 
 /// Edges as dense indices, in the order of the definition, without those that close a loop.
 pub(crate) struct Graph {
-    incoming: Vec<Vec<u32>>,
+    pub(crate) incoming: Vec<Vec<u32>>,
     pub(crate) outgoing: Vec<Vec<u32>>,
     /// Whether a connection leaves the node by its port `error`.
     pub(crate) routes: Vec<bool>,

@@ -60,6 +60,7 @@ mod literals;
 mod locks;
 mod lookup;
 mod loops;
+mod milestones;
 mod nodes;
 mod partial;
 mod rename;

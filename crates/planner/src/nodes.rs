@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use nebula_action::{ActionKind, ActionMetadata, EffectClass};
 use nebula_core::ParamValue;
-use nebula_execution::{PlanCompensation, PlanNode};
+use nebula_execution::{PlanCompensation, PlanMilestone, PlanNode};
 use nebula_expression::Program;
 use nebula_parameter::{ParamProgram, Parameters, Use, deferred_pointer};
 use nebula_workflow::{
@@ -26,6 +26,8 @@ pub(crate) struct Shape {
     pub(crate) priority: u32,
     /// Into how many tokens it splits one, or how many it merges into one.
     pub(crate) tokens: Option<u32>,
+    /// Between the ends of which nodes it lets through.
+    pub(crate) milestone: Option<PlanMilestone>,
     /// Whether a connection leaves by its port `error`.
     pub(crate) routes: bool,
 }
@@ -149,6 +151,7 @@ impl Builder<'_> {
             capabilities: if inert { Vec::new() } else { capabilities },
             requires: if inert { Vec::new() } else { wanted.dynamic },
             tokens: shape.tokens,
+            milestone: shape.milestone,
             rate: shape.rate,
             priority: shape.priority,
         })

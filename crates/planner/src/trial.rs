@@ -17,7 +17,7 @@ use nebula_workflow::{
 };
 use serde_json::{Value, json};
 
-use crate::{cancels, lookup::metadata};
+use crate::{cancels, lookup::metadata, milestones};
 
 /// The action that stands in the place of a node whose own parameters may read what is left out.
 const STAND_IN: &str = "data.set";
@@ -259,6 +259,10 @@ impl<'t> Cut<'t> {
         let top = self.plan.top_level().len() as u32;
         while let Some(next) = open.pop() {
             found.extend(self.plan.reads(next).iter().filter(|read| **read < top));
+            // What begins a milestone is waited for; what ends it need not happen.
+            let milestone = self.plan.node(next).milestone;
+            let reached = milestone.and_then(|milestone| milestone.reached);
+            found.extend(reached.filter(|reached| *reached < top));
             if let Some((_, body)) = self.plan.body_of(next) {
                 open.extend(body.first..body.first + body.count);
             }
@@ -316,6 +320,7 @@ impl<'t> Cut<'t> {
         let inner = inner.filter(|(at, _)| self.plan.extent_of(*at as u32) != 0);
         let kept = kept.chain(inner.map(|(_, node)| node.id.clone())).collect();
         cancels::leave_out(&mut nodes, self.plan, &kept);
+        milestones::leave_out(&mut nodes, self.plan, &kept);
         definition.nodes = nodes;
         definition.connections = connections;
         definition.output = Some(self.result());
@@ -418,7 +423,12 @@ fn answer(
             }
             continue;
         }
-        let holds = [ControlKind::Wait, ControlKind::Signal, ControlKind::Emit];
+        let holds = [
+            ControlKind::Wait,
+            ControlKind::Signal,
+            ControlKind::Emit,
+            ControlKind::Milestone,
+        ];
         let holds = holds.map(ActionKind::Control);
         if holds.contains(&planned.kind) {
             node.disabled = true;

@@ -510,6 +510,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: flow.call, parameters: { workflow: nobody } }]",
     "id: me\ninput: { type: object, properties: { n: { type: integer } } }\nnodes: [{ id: a, action: flow.call, parameters: { workflow: me, input: { n: x } } }]",
     "nodes: [{ id: a, action: flow.cancel, parameters: { nodes: [a] } }]",
+    "nodes: [{ id: a, action: flow.milestone, parameters: { reached: a } }]",
     "nodes: [{ id: a, action: flow.split_tokens, parameters: { count: $input.n } }, { id: b, action: flow.split_tokens, parameters: { count: '{{ $input.n }}' } }]",
     "nodes: [{ id: a, action: data.set, complete_when: 1 }]",
     "nodes: [{ id: a, action: flow.batches }]",

@@ -121,6 +121,8 @@ nodes:
 - { id: «», action: data.set }
 - { id: fetched, action: data.set }
 - { id: k, action: flow.cancel, parameters: { nodes: [fetched, \"«»\"] } }
+- { id: m, action: flow.milestone, parameters: { reached: «», until: fetched } }
+- { id: n, action: flow.milestone, parameters: { reached: fetched, until: «» } }
 - { id: l, action: data.set, parameters: { nodes: [fetch] } }
 ",
     );

@@ -297,3 +297,37 @@ fn a_dry_run_undoes_nothing() {
     let wet = self::tried(yaml, &Trial::default()).unwrap();
     assert!(wet.definition.nodes[0].compensate.is_some());
 }
+
+#[test]
+fn what_begins_a_milestone_belongs_to_it_and_what_ends_it_does_not() {
+    let yaml = r#"
+nodes:
+  - { id: ordered, action: data.set, parameters: { n: 1 } }
+  - { id: shipped, action: flow.wait, parameters: { for: 2d } }
+  - { id: in_time, action: flow.milestone, parameters: { reached: ordered, until: shipped } }
+  - { id: change, action: data.set, parameters: { n: 2 } }
+connections: [ordered -> shipped, in_time -> change]
+"#;
+    let until = |extent: Extent, dry_run: bool| Trial {
+        extent,
+        dry_run,
+        ..Trial::default()
+    };
+    let part = tried(yaml, &until(Extent::Until(node("change")), false)).unwrap();
+    assert_eq!(shown(&part), "ordered in_time change | in_time->change");
+    let written = nebula_workflow::to_json(&part.definition);
+    assert_eq!(
+        written["nodes"][1]["parameters"],
+        json!({ "reached": "ordered" })
+    );
+    let alone = tried(yaml, &until(Extent::Only(node("in_time")), false)).unwrap_err();
+    assert_eq!(
+        alone.to_string(),
+        "`in_time` needs the results of `ordered`, which have no pin"
+    );
+    let dry = tried(yaml, &until(Extent::All, true)).unwrap();
+    assert_eq!(
+        shown(&dry),
+        "ordered (shipped) (in_time) change | ordered->shipped in_time->change"
+    );
+}

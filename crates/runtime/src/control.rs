@@ -27,10 +27,7 @@ impl Drive {
     ) -> Result<(), Stop> {
         let ready_at = self.began(&instance);
         match control::decide(kind, input, &context.deferred, ready_at) {
-            Ok(ControlOutcome::Pass { port }) => {
-                let output = self.json(&instance).value();
-                self.succeeded(instance, output, &port, None, 0);
-            }
+            Ok(ControlOutcome::Pass { port }) => self.pass(instance, &port),
             Ok(ControlOutcome::WaitUntil(due)) => self.tell(Event::Waits { instance, due }),
             Ok(ControlOutcome::AwaitSignal { name, due }) => self.tell(Event::Awaits {
                 instance,
@@ -73,6 +70,10 @@ impl Drive {
                 let merged = Arc::new(self.inputs(&instance));
                 self.succeeded(instance, merged, PORT_MAIN, None, 0);
             }
+            Ok(ControlOutcome::Milestone) => match self.machine.milestone(&instance).port() {
+                Some(port) => self.pass(instance, port),
+                None => self.tell(Event::Heeds { instance }),
+            },
             Ok(ControlOutcome::Items { elements, more }) => self.opens(instance, elements, more),
             Ok(ControlOutcome::Batches) => self.batch(instance),
             Ok(ControlOutcome::Rounds) => self.tell(Event::Enters {
@@ -89,6 +90,12 @@ impl Drive {
             Err(error) => self.failed_with(instance, error, 0),
         }
         Ok(())
+    }
+
+    /// `$json` goes on by a port.
+    fn pass(&mut self, instance: InstanceId, port: &str) {
+        let output = self.json(&instance).value();
+        self.succeeded(instance, output, port, None, 0);
     }
 
     /// From when on an instance counts the time that it waits: when its inputs were complete, or, if

@@ -127,6 +127,13 @@ pub enum EventKind {
         /// The execution that began.
         child: ExecutionId,
     },
+    /// An instance waits until a node succeeds, or never will.
+    NodeHeeding {
+        /// Which instance.
+        instance: InstanceId,
+        /// Until which.
+        reached: NodeId,
+    },
     /// An instance waits for a slot of this key.
     NodeQueueing {
         /// Which instance.
@@ -465,6 +472,10 @@ fn kind(fact: &Fact) -> EventKind {
         },
         Fact::BodyClosed { instance } => EventKind::BodyClosed {
             instance: instance.clone(),
+        },
+        Fact::MilestoneAwaited { instance, reached } => EventKind::NodeHeeding {
+            instance: instance.clone(),
+            reached: reached.clone(),
         },
         Fact::SlotClaimed { instance, wanted } => EventKind::NodeQueueing {
             instance: instance.clone(),

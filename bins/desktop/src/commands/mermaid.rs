@@ -43,6 +43,10 @@ pub(super) fn flowchart(plan: &ExecutionPlan) -> String {
     }
     for index in 0..plan.nodes.len() as u32 {
         let cancels = plan.gives_up(index).into_iter();
+        let milestone = plan.node(index).milestone.into_iter();
+        let asks = milestone.flat_map(|it| [("reached", it.reached), ("until", it.until)]);
+        let asks = asks.filter_map(|(what, node)| Some((what, node?)));
+        lines.extend(asks.map(|(what, node)| format!("    n{index} -. {what} .-> n{node}")));
         lines.extend(cancels.map(|node| format!("    n{index} -. cancels .-> n{node}")));
     }
     lines.push("    classDef writes stroke-width:2px".to_owned());

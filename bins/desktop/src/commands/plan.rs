@@ -141,6 +141,11 @@ fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> 
         shown["complete_when"] = json!(complete.source());
         shown["rest"] = json!(node.rest);
     }
+    if let Some(milestone) = node.milestone {
+        let id = |node: Option<u32>| node.map(|node| plan.node(node).id.as_str());
+        shown["milestone"] =
+            json!({ "reached": id(milestone.reached), "until": id(milestone.until) });
+    }
     if let Some(mode) = node.on_item_error {
         shown["on_item_error"] = json!(mode);
     }

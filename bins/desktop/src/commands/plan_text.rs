@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nebula_action::{ActionKind, ControlKind, EffectClass, PORT_MAIN};
 use nebula_core::duration_text;
-use nebula_execution::{ExecutionPlan, PlanNode};
+use nebula_execution::{ExecutionPlan, PlanMilestone, PlanNode};
 use nebula_workflow::{ItemsRest, JoinRule, OnError, OnItemError, WorkflowDefinition};
 use serde_json::Value;
 
@@ -202,6 +202,7 @@ fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
             _ => format!("one token into {tokens}"),
         });
     }
+    notes.extend(node.milestone.map(|milestone| between(plan, milestone)));
     let cancels = cancels(plan, index);
     if !cancels.is_empty() {
         let cancels: Vec<_> = cancels.into_iter().map(str::to_owned).collect();
@@ -221,6 +222,19 @@ fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
         OnError::Route => notes.push("errors go to the port error".to_owned()),
     }
     notes.join("; ").replace(char::is_control, " ")
+}
+
+/// What is said about a milestone.
+fn between(plan: &ExecutionPlan, milestone: PlanMilestone) -> String {
+    let id = |node: u32| &plan.node(node).id;
+    match (milestone.reached, milestone.until) {
+        (Some(reached), Some(until)) => {
+            format!("between the ends of {} and {}", id(reached), id(until))
+        }
+        (Some(reached), None) => format!("once {} has succeeded", id(reached)),
+        (None, Some(until)) => format!("until {} has ended", id(until)),
+        (None, None) => "always".to_owned(),
+    }
 }
 
 /// What is said about the items of a list.

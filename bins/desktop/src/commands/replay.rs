@@ -218,6 +218,9 @@ fn words(fact: &Fact) -> String {
         Fact::ItemsCompleted { instance, .. } => format!("{instance}: succeeded with its items"),
         Fact::TimerSet { instance, due } => format!("{instance}: waits until {due}"),
         Fact::TimerFired { instance, .. } => format!("{instance}: its time has come"),
+        Fact::MilestoneAwaited { instance, reached } => {
+            format!("{instance}: waits until `{reached}` succeeds")
+        }
         Fact::SlotClaimed { instance, wanted } => {
             let (key, wait) = (&wanted.key, duration_text(wanted.wait));
             format!("{instance}: waits for `{key}` for up to {wait}")

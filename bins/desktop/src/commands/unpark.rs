@@ -74,6 +74,7 @@ fn about(arguments: &Unpark, report: &Report) -> Result<Option<InstanceId>, Fail
             | Waiting::Retry { .. }
             | Waiting::Compensation { .. }
             | Waiting::Slot { .. }
+            | Waiting::Milestone { .. }
             | Waiting::Signal { .. }
             | Waiting::Approval { .. }
             | Waiting::Child { .. }

@@ -150,6 +150,9 @@ fn reason(waiting: &Waiting) -> (String, String) {
                 format!("approval by {whom}{count}{due}{title}"),
             )
         }
+        Waiting::Milestone {
+            instance, reached, ..
+        } => (instance.clone(), format!("the success of `{reached}`")),
         Waiting::Slot {
             instance,
             key,

@@ -12,6 +12,7 @@ mod grants;
 mod habits;
 mod killed;
 mod locks;
+mod milestones;
 mod operating;
 mod plan;
 mod rename;

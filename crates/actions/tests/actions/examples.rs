@@ -33,6 +33,7 @@ fn every_action_is_taken_by_the_registry() {
             "flow.if",
             "flow.loop",
             "flow.merge_tokens",
+            "flow.milestone",
             "flow.mutex",
             "flow.parallel",
             "flow.race",
@@ -117,6 +118,7 @@ fn interpret(kind: ControlKind, metadata: &ActionMetadata, example: &Example) ->
         | ControlKind::Signal
         | ControlKind::Emit
         | ControlKind::Cancel
+        | ControlKind::Milestone
         | ControlKind::SplitTokens => ("main".to_owned(), json),
         // What people say is in no parameter.
         ControlKind::Approval => {

@@ -243,6 +243,7 @@ impl Machine {
         let ours = |key: &Key| key.at.frame == frame;
         self.drop_waiting(ours);
         self.unlisten(ours);
+        self.unheed(ours);
         self.hands.retain(|at, _| at.frame != frame);
     }
 

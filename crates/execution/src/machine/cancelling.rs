@@ -42,6 +42,7 @@ impl Machine {
         let ours = |key: &Key| key.at == at;
         self.drop_waiting(ours);
         self.unlisten(ours);
+        self.unheed(ours);
         self.hands.remove(&at);
         let running: Vec<_> = self
             .flights

@@ -28,12 +28,14 @@ impl Machine {
         self.drop_transient(turn);
         self.hand_signals(turn);
         self.take_decisions(turn);
+        self.see_to_milestones(turn);
         self.fire_timers(turn);
         self.close_bodies(turn);
         while self.settle_given_up(turn) {
             self.close_bodies(turn);
         }
         self.see_to_claims(turn);
+        self.see_to_milestones(turn);
         while self.flights.len() + self.compensating.len() < self.plan.concurrency as usize
             && let Some(ready) = self.ready.pop()
         {
@@ -160,7 +162,7 @@ impl Machine {
         !self.claims.is_empty() && self.state.lacks_slot(key.at.frame)
     }
 
-    fn launch(&mut self, key: Key, turn: &mut Turn) {
+    pub(super) fn launch(&mut self, key: Key, turn: &mut Turn) {
         if key.at.frame != TOP && self.state.is_ending(key.at.frame) {
             return;
         }
@@ -230,6 +232,7 @@ impl Machine {
     fn wind_up(&mut self, turn: &mut Turn) {
         self.asked_output = false;
         self.ready.clear();
+        self.inquiring.clear();
         if !std::mem::replace(&mut self.winding_up, true) {
             let running: Vec<_> = self.flights.keys().copied().collect();
             for key in running {

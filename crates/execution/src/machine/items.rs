@@ -309,10 +309,12 @@ impl Machine {
     pub(super) fn drop_waiting(&mut self, ours: impl Fn(&Key) -> bool) -> usize {
         let waiting = |machine: &Self| {
             let held_back = machine.held_back.len() + machine.late.len();
-            machine.ready.len() + machine.timers.len() + held_back
+            let ready = machine.ready.len() + machine.inquiring.len();
+            ready + machine.timers.len() + held_back
         };
         let before = waiting(self);
         self.ready.retain(|ready| !ours(&ready.order.0));
+        self.inquiring.retain(|key| !ours(key));
         self.held_back.retain(|key| !ours(key));
         self.late.retain(|(_, key)| !ours(key));
         let timers = std::mem::take(&mut self.timers);

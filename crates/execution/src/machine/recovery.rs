@@ -15,6 +15,8 @@ impl Machine {
         self.timers.clear();
         self.listening.clear();
         self.asking.clear();
+        self.heeding.clear();
+        self.inquiring.clear();
         self.calls.clear();
         self.hands.clear();
         self.claims.clear();
@@ -56,6 +58,7 @@ impl Machine {
                 InstanceStatus::Waiting if activation.approval.is_some() => {
                     self.await_votes(at.whole());
                 }
+                InstanceStatus::Waiting if activation.heeds => self.heed(at.whole()),
                 InstanceStatus::Waiting if activation.signal.is_some() => self.listen(at.whole()),
                 InstanceStatus::Waiting if activation.child.is_some() => {
                     self.calls

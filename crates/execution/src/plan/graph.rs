@@ -9,7 +9,7 @@ use nebula_core::NodeId;
 use nebula_expression::{Program, Root};
 use nebula_workflow::JoinRest;
 
-use super::{PlanConnection, PlanLoop, PlanOutput, PlanParts};
+use super::{PlanConnection, PlanLoop, PlanMilestone, PlanOutput, PlanParts};
 
 /// Adjacency as flat arrays: the connections of node `n` are `offsets[n]..offsets[n + 1]`.
 #[derive(Debug, Clone)]
@@ -86,11 +86,31 @@ impl Graph {
         if edges.iter().find(astray).is_some() {
             return Err("a connection leads into a body, or out of one");
         }
+        graph.check_milestones(parts)?;
         graph.check_order(parts)?;
         graph.find_loops(parts)?;
         graph.find_cancelled(parts);
         graph.find_reads(parts);
         Ok(graph)
+    }
+
+    /// A milestone names only what stands beside it, or around a body that it stands in.
+    fn check_milestones(&self, parts: &PlanParts) -> Result<(), &'static str> {
+        let around = |mut from: u32, node: u32| {
+            while self.extent_of[from as usize] != self.extent_of[node as usize] {
+                let body = self.extent_of[from as usize].checked_sub(1)?;
+                from = parts.bodies[body as usize].owner;
+            }
+            Some(())
+        };
+        for (index, node) in (0_u32..).zip(&parts.nodes) {
+            for named in node.milestone.into_iter().flat_map(PlanMilestone::nodes) {
+                if named as usize >= parts.nodes.len() || around(index, named).is_none() {
+                    return Err("a milestone names a node that it does not see");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The range of connections that leave `node`.

@@ -121,6 +121,12 @@ impl Fold<'_> {
                 let through = Some((&MAIN, taken));
                 self.leave(at, InstanceStatus::Succeeded, through);
             }
+            Fact::MilestoneAwaited { instance, .. } => {
+                let at = self.whole(instance);
+                let activation = self.begun(at);
+                activation.status = InstanceStatus::Waiting;
+                activation.heeds = true;
+            }
             Fact::SlotClaimed { .. }
             | Fact::SlotGranted { .. }
             | Fact::SlotLost { .. }

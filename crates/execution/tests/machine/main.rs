@@ -18,6 +18,7 @@ mod errors;
 mod items;
 mod joins;
 mod loops;
+mod milestones;
 mod paths;
 mod pauses;
 mod poison;

@@ -20,8 +20,8 @@ use nebula_core::{ActionId, Digest, ExecutionId, NodeId, TenantId, Timestamp, Wo
 use nebula_execution::{
     ClaimStatus, Command, Decision, Entry, Event, ExecutionPlan, Fact, InstanceId, Machine,
     NewExecution, PLAN_FORMAT, PlanBody, PlanCompensation, PlanConnection, PlanHandler, PlanLoop,
-    PlanNode, PlanOutput, PlanParts, Rest, StartOptions, StoredEntry, UnparkDecision, decode,
-    encode,
+    PlanMilestone, PlanNode, PlanOutput, PlanParts, Rest, StartOptions, StoredEntry,
+    UnparkDecision, decode, encode,
 };
 use nebula_expression::{CompileOptions, Program};
 use nebula_workflow::{
@@ -69,6 +69,7 @@ pub(crate) fn node(id: &str) -> PlanNode {
         capabilities: Vec::new(),
         requires: Vec::new(),
         tokens: None,
+        milestone: None,
         rate: 1,
         priority: 1,
     }
@@ -258,6 +259,15 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
                 parts.bodies.iter_mut().find(owner).unwrap().compensates = true;
                 continue;
             }
+            let index = |id: &str| {
+                let at = parts.nodes.iter().position(|node| node.id.as_str() == id);
+                at.map(|at| at as u32)
+            };
+            let ends = more.and_then(|ends| ends.split_once('/'));
+            let milestone = ends.map(|(reached, until)| PlanMilestone {
+                reached: index(reached),
+                until: index(until),
+            });
             let node = parts.nodes.iter_mut().find(|node| node.id.as_str() == id);
             let node = node.unwrap_or_else(|| panic!("no node {id}"));
             match word {
@@ -297,6 +307,10 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
                 }
                 "window" => node.concurrency = number(),
                 "first" => node.priority = number(),
+                "milestone" => {
+                    node.kind = ActionKind::Control(ControlKind::Milestone);
+                    node.milestone = milestone;
+                }
                 "wait" => node.kind = ActionKind::Control(ControlKind::Wait),
                 "call" => node.kind = ActionKind::Control(ControlKind::Call),
                 "signal" => node.kind = ActionKind::Control(ControlKind::Signal),

@@ -264,6 +264,7 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
             name: (*name).into(),
             due: Some(Timestamp::from_millis(number(due).into())),
         },
+        ["heeds"] => Event::Heeds { instance },
         ["claims", key, terms @ ..] => Event::Claims {
             instance,
             wanted: wanted(key, terms),
@@ -569,6 +570,7 @@ pub(crate) fn fact(fact: &Fact) -> String {
         Fact::HandlerCalled { instance, node } => format!("{instance} calls {node}"),
         Fact::BodyClosed { instance } => format!("{instance} out"),
         Fact::BodyCompleted { instance, .. } => format!("{instance} done"),
+        Fact::MilestoneAwaited { instance, reached } => format!("{instance} heeds {reached}"),
         Fact::SlotClaimed { instance, wanted } => format!("{instance} claims {}", wanted.key),
         Fact::SlotGranted { instance } => format!("{instance} granted"),
         Fact::SlotLost { instance } => format!("{instance} lost its slot"),

@@ -254,7 +254,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The parameters at `at` that name nodes by their ids: what is cancelled, and what handles.
+    /// The parameters at `at` that name nodes by their ids: what is cancelled, what a milestone lies
+    /// between, and what handles.
     fn named_by(
         &mut self,
         kind: ControlKind,
@@ -267,6 +268,13 @@ impl<'a> Walk<'a> {
                 {
                     for (index, name) in names.iter_mut().enumerate() {
                         self.literal(name, format!("{at}/nodes/{index}"));
+                    }
+                }
+            }
+            ControlKind::Milestone => {
+                for field in ["reached", "until"] {
+                    if let Some(ParamValue::Literal(name)) = parameters.get_mut(field) {
+                        self.literal(name, pointer_join(at, field));
                     }
                 }
             }

@@ -111,6 +111,7 @@ pub(crate) fn actions() -> Actions {
         control("flow.for_each", ControlKind::ForEach),
         batches,
         control("flow.mutex", ControlKind::Mutex),
+        control("flow.milestone", ControlKind::Milestone),
         control("flow.semaphore", ControlKind::Semaphore),
         again,
         attempt,

@@ -2,8 +2,7 @@
 //! engine: from the definition to the store.
 //!
 //! A pattern has a file section by its meaning and a number in its name. It checks how every node
-//! ended and in which partial order. `docs/patterns.md` says what a definition writes for each, and
-//! why one is refused.
+//! ended and in which partial order. `docs/patterns.md` says what a definition writes for each.
 
 mod branching;
 mod cancelling;
@@ -49,6 +48,7 @@ macro_rules! each_pattern {
             pattern_15_multiple_instances_not_known_at_run_time,
             pattern_16_deferred_choice,
             pattern_17_interleaved_parallel_routing,
+            pattern_18_milestone,
             pattern_19_cancel_task,
             pattern_20_cancel_case,
             pattern_21_structured_loop,

@@ -36,6 +36,46 @@ nodes:
     );
 }
 
+/// 18: something is enabled only while a point of the process is reached and not passed; to ask
+/// changes nothing.
+pub async fn pattern_18_milestone(stage: &Stage) {
+    let yaml = |asked: u32| {
+        format!(
+            r"
+nodes:
+  - {{ id: before, action: flow.wait, parameters: {{ for: 10s }} }}
+  - {{ id: passed, action: flow.wait, parameters: {{ for: 10s }} }}
+  - {{ id: asked, action: flow.wait, parameters: {{ for: {asked}s }} }}
+  - {{ id: m, action: flow.milestone, parameters: {{ reached: before, until: passed }} }}
+  - {{ id: enabled, action: data.set }}
+  - {{ id: expired, action: data.set }}
+connections: [before -> passed, asked -> m -> enabled, m.expired -> expired]
+"
+        )
+    };
+    for (asked, ended, order) in [
+        // Before it is reached, it is waited for.
+        (
+            5,
+            "completed: asked before enabled m passed, skipped expired",
+            "before < enabled, enabled | passed",
+        ),
+        (
+            15,
+            "completed: asked before enabled m passed, skipped expired",
+            "before < enabled, enabled | passed",
+        ),
+        (
+            25,
+            "completed: asked before expired m passed, skipped enabled",
+            "passed < expired",
+        ),
+    ] {
+        let history = stage.play(&yaml(asked), Value::Null).await;
+        history.check(ended, order);
+    }
+}
+
 /// 20: a whole execution is taken back, with all that runs in it.
 pub async fn pattern_20_cancel_case(stage: &Stage) {
     let yaml = r#"

@@ -57,7 +57,7 @@ impl Fold<'_> {
         for id in nodes {
             let node = self.plan.index_of(id.as_str());
             let node = node.expect("a journal names only nodes of its plan");
-            let asker = self.seen_from(from, node);
+            let asker = self.state.way_out(self.plan, from, node);
             let last = self.last_of_round(asker, node);
             frames.entry(asker.frame).or_default().push((node, last));
         }
@@ -68,17 +68,6 @@ impl Fold<'_> {
             tokens::give_up(frame, plan, number, &nodes, at, self.fresh);
         }
         self.drop_runs(before);
-    }
-
-    /// The activation of `from`'s way out in the part of the plan in which `node` stands: itself, or
-    /// one whose body it stands in.
-    fn seen_from(&self, mut from: At, node: u32) -> At {
-        while self.plan.extent_of(from.node) != self.plan.extent_of(node) {
-            let frame = self.state.frames.get(from.frame);
-            let owner = frame.and_then(|frame| frame.owner);
-            from = owner.expect("what is given up stands around who asks").at;
-        }
-        from
     }
 
     /// The last activation of a node that is given up: in the loop of who asks, that of this round.
