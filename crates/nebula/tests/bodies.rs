@@ -460,7 +460,7 @@ fn a_milestone_is_passed_while_it_holds() {
             r#"completed "changed" | ordered:succeeded shipped:succeeded asked:succeeded in_time:succeeded change:succeeded regret:skipped"#,
         ),
         (
-            "3d",
+            "3h",
             r#"completed "too late" | ordered:succeeded shipped:succeeded asked:succeeded in_time:succeeded change:skipped regret:succeeded"#,
         ),
     ] {
