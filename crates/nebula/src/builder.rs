@@ -28,6 +28,7 @@ pub struct NebulaBuilder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     offload: Option<Arc<dyn Offload>>,
+    registry: Option<Registry>,
     actions: Vec<Arc<dyn Action>>,
     worker: WorkerConfig,
     engine: EngineConfig,
@@ -69,6 +70,7 @@ impl NebulaBuilder {
             clock: Arc::new(SystemClock::default()),
             entropy: Arc::new(SystemEntropy),
             offload: None,
+            registry: None,
             actions: Vec::new(),
             worker: WorkerConfig::default(),
             engine: EngineConfig::default(),
@@ -93,6 +95,14 @@ impl NebulaBuilder {
     /// Another pool for long pure work than one of [`OFFLOAD_THREADS`] threads.
     pub fn offload(mut self, offload: Arc<dyn Offload>) -> Self {
         self.offload = Some(offload);
+        self
+    }
+
+    /// The actions of another engine ([`Nebula::registry`]), which has checked them, instead of the
+    /// built-in ones, which each engine checks by itself otherwise: that takes longer than all else
+    /// that makes an engine.
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = Some(registry);
         self
     }
 
@@ -151,8 +161,14 @@ impl NebulaBuilder {
         if self.worker.lease_ttl <= self.worker.lease_margin {
             return Err(BuildError::Lease);
         }
-        let mut registry = Registry::default();
-        registry.register_all(nebula_actions::all())?;
+        let mut registry = match self.registry {
+            Some(registry) => registry,
+            None => {
+                let mut registry = Registry::default();
+                registry.register_all(nebula_actions::all())?;
+                registry
+            }
+        };
         registry.register_all(self.actions)?;
         let registry = Arc::new(registry);
         let offload = match self.offload {

@@ -57,6 +57,7 @@ pub use nebula_core as core;
 pub use nebula_engine as engine;
 pub use nebula_execution as execution;
 pub use nebula_ports as ports;
+pub use nebula_registry as registry;
 pub use nebula_runtime as runtime;
 pub use nebula_telemetry as telemetry;
 pub use nebula_workflow as workflow;
