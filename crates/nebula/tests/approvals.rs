@@ -13,7 +13,7 @@ use nebula::{
     workflow::{Source, parse},
 };
 use serde_json::{Value, json};
-use world::{World, in_world, states, tenant, with};
+use world::{Death, Saved, World, dies_at_each, in_world, states, tenant, with};
 
 /// The example of the page about control flow, so that what it shows is true.
 fn example() -> String {
@@ -323,78 +323,32 @@ fn a_vote_that_came_in_time_counts_however_late_it_is_read() {
 
 #[test]
 fn a_vote_counts_once_whatever_dies_when() {
-    let live = |death: Option<(u32, bool)>| {
-        in_world(async |world| {
-            let mortal = world.mortal(death);
-            let first = world.process_over(mortal.clone());
-            let installed = world.install(&first, SIGN).await;
-            let start = async |nebula: &Nebula| {
-                let options = StartOptions::default();
-                nebula
-                    .start(&tenant(), &installed, Value::Null, options)
-                    .await
-                    .unwrap()
+    let saved = Saved::new(&[SIGN]);
+    let live = |death: Death| {
+        saved.in_world(async |world| {
+            let act = async |nebula: &Nebula| {
+                let input = Value::Null;
+                let id = world.taken_up(nebula, &saved.installed, input).await;
+                let decide = async {
+                    world.waits(nebula, id).await;
+                    if let Some(open) = open(nebula, id).await.pop() {
+                        let _ = vote(nebula, ballot(&open, "ada", Choice::Approve), id).await;
+                    }
+                    until(nebula, id, Until::Ended).await
+                };
+                with(nebula, decide).await
             };
-            let decide = async |nebula: &Nebula, id: ExecutionId| {
-                world.waits(nebula, id).await;
-                if let Some(open) = open(nebula, id).await.pop() {
-                    let _ = vote(nebula, ballot(&open, "ada", Choice::Approve), id).await;
-                }
-                until(nebula, id, Until::Ended).await
-            };
-            let life = async {
-                let id = start(&first).await;
-                with(&first, decide(&first, id)).await
-            };
-            let lived = tokio::select! {
-                biased;
-                report = life => Some(report),
-                () = mortal.death() => None,
-            };
-            let report = match lived {
-                Some(report) => report,
-                None => {
-                    let second = world.process();
-                    let page = second
-                        .engine()
-                        .list(&tenant(), &Default::default(), None, 10)
-                        .await;
-                    let id = match page.unwrap().items.first() {
-                        Some(summary) => summary.id,
-                        None => start(&second).await,
-                    };
-                    with(&second, decide(&second, id)).await
-                }
-            };
+            let (report, calls) = world.through(death, act).await;
             let mut keys = world.ledger.keys("ada");
             keys.dedup();
-            let shown = format!(
-                "{} {} | {} keys",
-                report.output,
-                states(&report),
-                keys.len()
-            );
-            (shown, votes(&world, report.execution).await, mortal.calls())
+            let ended = format!("{} {}", report.output, states(&report));
+            let said = votes(&world, report.execution).await;
+            ((ended, keys.len(), said), calls)
         })
     };
-    let (undisturbed, said, calls) = live(None);
-    let expected = r#""approve" sign:succeeded yes:succeeded no:skipped | 1 keys"#;
-    assert_eq!(
-        (undisturbed.as_str(), &said[..]),
-        (expected, &["ada Approve".to_owned()][..])
-    );
-    assert!(calls > 8, "it must make calls to die at: {calls}");
-    for dies_at in 1..=calls {
-        for after in [false, true] {
-            let (ended, said, _) = live(Some((dies_at, after)));
-            assert_eq!(ended, expected, "death at call {dies_at}, after: {after}");
-            assert_eq!(
-                said,
-                ["ada Approve"],
-                "death at call {dies_at}, after: {after}"
-            );
-        }
-    }
+    let ended = r#""approve" sign:succeeded yes:succeeded no:skipped"#;
+    let said = vec!["ada Approve".to_owned()];
+    dies_at_each(1, &(ended.to_owned(), 1, said), live);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use nebula::{
     workflow::{Source, parse},
 };
 use serde_json::{Value, json};
-use world::{LONG, World, in_world, states, tenant, with};
+use world::{Death, LONG, Saved, World, dies_at_each, in_world, states, tenant, with};
 
 /// Doubles a number.
 const DOUBLE: &str = r#"
@@ -640,53 +640,21 @@ nodes:
 
 /// Output and states of the caller, how its children ended, and the number of calls of the first
 /// process, which dies at one of them.
-fn live(death: Option<(u32, bool)>) -> (String, u32) {
-    let (world, shown, calls) = in_world(async |world| {
+fn live(saved: &Saved, death: Death) -> (String, u32) {
+    let (world, shown, calls) = saved.in_world(async |world| {
         world.ledger.fail_next("tried", 1);
-        let mortal = world.mortal(death);
-        let first = world.process_over(mortal.clone());
-        for yaml in CALLEES {
-            world.install(&first, yaml).await;
-        }
-        let installed = world.install(&first, CALLER).await;
-        let life = async {
-            let id = world.start(&first, &installed).await;
-            world.finish(&first, id).await
+        let act = async |nebula: &Nebula| {
+            let id = world.taken_up(nebula, &saved.installed, Value::Null).await;
+            let report = world.finish(nebula, id).await;
+            (report, ends(&world, nebula).await)
         };
-        let lived = tokio::select! {
-            biased;
-            report = life => Some(report),
-            () = mortal.death() => None,
-        };
-        let second = world.process();
-        let report = match lived {
-            Some(report) => report,
-            None => {
-                let id = match of(&second, "caller").await.first() {
-                    Some(summary) => summary.id,
-                    // It died before the execution was accepted: the caller starts again.
-                    None => world.start(&second, &installed).await,
-                };
-                world.finish(&second, id).await
-            }
-        };
-        let mut ends = Vec::new();
-        for workflow in ["bill", "flaky", "breaks", "hangs"] {
-            for child in of(&second, workflow).await {
-                let ended = world.finish(&second, child.id).await;
-                // An attempt that was lost with its process has used up what lets it fail.
-                if workflow == "flaky" && ended.status == Status::Failed {
-                    continue;
-                }
-                ends.push(format!("{workflow}:{}", ended.status));
-            }
-        }
-        ends.sort_unstable();
+        let ((report, ends), calls) = world.through(death, act).await;
         let top = states(&report);
-        let top: Vec<_> = top.split(' ').filter(|it| !it.contains('/')).collect();
+        let mut top: Vec<_> = top.split(' ').filter(|it| !it.contains('/')).collect();
+        top.sort_unstable();
         let (top, ends) = (top.join(" "), ends.join(" "));
         let shown = format!("{} {} | {top} | {ends}", report.status, report.output);
-        (world, shown, mortal.calls())
+        (world, shown, calls)
     });
     for label in [
         "pay works",
@@ -706,27 +674,26 @@ fn live(death: Option<(u32, bool)>) -> (String, u32) {
     (shown, calls)
 }
 
-#[test]
-fn a_crash_at_any_call_changes_nothing_about_calls() {
-    let expected = r#"completed {"works":"ship works","each":["ship 1","ship 2"],"first":"quick"} | works:succeeded again:succeeded fails:failed first:succeeded alone:succeeded each:succeeded mend:succeeded end:succeeded | bill:completed bill:completed bill:completed bill:completed breaks:failed flaky:completed hangs:cancelled"#;
-    let sorted = |shown: &str| {
-        let (head, rest) = shown.split_once(" | ").unwrap();
-        let (top, ends) = rest.split_once(" | ").unwrap();
-        let mut top: Vec<_> = top.split(' ').collect();
-        top.sort_unstable();
-        format!("{head} | {} | {ends}", top.join(" "))
-    };
-    let (undisturbed, calls) = live(None);
-    assert_eq!(sorted(&undisturbed), sorted(expected));
-    assert!(calls > 50, "it must make calls to die at: {calls}");
-    for dies_at in 1..=calls {
-        for after in [false, true] {
-            let (ended, _) = live(Some((dies_at, after)));
-            assert_eq!(
-                sorted(&ended),
-                sorted(expected),
-                "death at call {dies_at}, after: {after}"
-            );
+/// How the children ended.
+async fn ends(world: &World, nebula: &Nebula) -> Vec<String> {
+    let mut ends = Vec::new();
+    for workflow in ["bill", "flaky", "breaks", "hangs"] {
+        for child in of(nebula, workflow).await {
+            let ended = world.finish(nebula, child.id).await;
+            // An attempt that was lost with its process has used up what lets it fail.
+            if workflow == "flaky" && ended.status == Status::Failed {
+                continue;
+            }
+            ends.push(format!("{workflow}:{}", ended.status));
         }
     }
+    ends.sort_unstable();
+    ends
+}
+
+#[test]
+fn a_crash_at_any_call_changes_nothing_about_calls() {
+    let saved = Saved::new(&[&CALLEES[..], &[CALLER]].concat());
+    let expected = r#"completed {"works":"ship works","each":["ship 1","ship 2"],"first":"quick"} | again:succeeded alone:succeeded each:succeeded end:succeeded fails:failed first:succeeded mend:succeeded works:succeeded | bill:completed bill:completed bill:completed bill:completed breaks:failed flaky:completed hangs:cancelled"#;
+    dies_at_each(1, &expected.to_owned(), |death| live(&saved, death));
 }

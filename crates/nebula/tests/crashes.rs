@@ -2,9 +2,9 @@
 
 mod world;
 
-use nebula::execution::{StartOptions, Status};
-use serde_json::json;
-use world::{in_world, states, tenant};
+use nebula::{Nebula, execution::Status};
+use serde_json::{Value, json};
+use world::{Death, Saved, dies_at_each, states};
 
 /// A definition whose result no crash may change.
 struct Flow {
@@ -482,60 +482,23 @@ output: "{{ [$nodes.change.result.label, $nodes.regret.result.label] }}"
 impl Flow {
     /// Compares what comes of it after a crash at each call of the store with what comes without.
     fn check(&self) {
-        let (undisturbed, calls) = self.live(None);
-        assert_eq!(undisturbed, self.gives);
-        assert!(calls > 10, "it must make calls to die at: {calls}");
-        for dies_at in 1..=calls {
-            for after in [false, true] {
-                let (ended, _) = self.live(Some((dies_at, after)));
-                assert_eq!(ended, self.gives, "death at call {dies_at}, after: {after}");
-            }
-        }
+        let saved = Saved::new(&[self.yaml]);
+        dies_at_each(1, &self.gives.to_owned(), |death| self.live(&saved, death));
     }
 
     /// Status, output and states, and the number of calls of the first process.
-    fn live(&self, death: Option<(u32, bool)>) -> (String, u32) {
-        let (world, report, calls) = in_world(async |world| {
+    fn live(&self, saved: &Saved, death: Death) -> (String, u32) {
+        let (world, report, calls) = saved.in_world(async |world| {
             for (label, times) in self.failing {
                 world.ledger.fail_next(label, *times);
             }
-            let mortal = world.mortal(death);
-            let first = world.process_over(mortal.clone());
-            let installed = world.install(&first, self.yaml).await;
-            let (input, options) = (json!({ "n": 1 }), StartOptions::default());
-            let life = async {
-                let id = first
-                    .start(&tenant(), &installed, input.clone(), options.clone())
-                    .await
-                    .unwrap();
-                world.finish(&first, id).await
+            let act = async |nebula: &Nebula| {
+                let input = json!({ "n": 1 });
+                let id = world.taken_up(nebula, &saved.installed, input).await;
+                world.finish(nebula, id).await
             };
-            let lived = tokio::select! {
-                biased;
-                report = life => Some(report),
-                () = mortal.death() => None,
-            };
-            let report = match lived {
-                Some(report) => report,
-                None => {
-                    let second = world.process();
-                    let page = second
-                        .engine()
-                        .list(&tenant(), &Default::default(), None, 10)
-                        .await
-                        .unwrap();
-                    let id = match page.items.first() {
-                        Some(summary) => summary.id,
-                        // It died before the execution was accepted: the caller starts again.
-                        None => second
-                            .start(&tenant(), &installed, input, options)
-                            .await
-                            .unwrap(),
-                    };
-                    world.finish(&second, id).await
-                }
-            };
-            (world, report, mortal.calls())
+            let (report, calls) = world.through(death, act).await;
+            (world, report, calls)
         });
         // What may be repeated may stand twice in the ledger, and never under two keys.
         for label in self.happen {
@@ -621,44 +584,25 @@ fn a_crash_at_any_call_undoes_every_effect_once_and_in_reverse() {
 #[test]
 fn an_at_most_once_effect_never_happens_twice_whatever_dies_when() {
     let yaml = "nodes: [ { id: a, action: test.once, parameters: { label: a } }, { id: b, action: test.once, parameters: { label: b } } ]";
-    for dies_at in 1..30 {
-        for after in [false, true] {
-            let (world, status) = in_world(async |world| {
-                let mortal = world.mortal(Some((dies_at, after)));
-                let first = world.process_over(mortal.clone());
-                let life = async {
-                    let id = world.begin(&first, yaml).await;
-                    world.finish(&first, id).await
-                };
-                tokio::select! {
-                    biased;
-                    _ = life => {}
-                    () = mortal.death() => {}
-                }
-                let second = world.process();
-                let page = second
-                    .engine()
-                    .list(&tenant(), &Default::default(), None, 10)
-                    .await
-                    .unwrap();
-                let status = match page.items.first() {
-                    Some(summary) => world.finish(&second, summary.id).await.status,
-                    None => Status::Completed,
-                };
-                (world, status)
-            });
-            assert!(
-                matches!(status, Status::Completed | Status::Parked),
-                "{status}"
-            );
-            for label in ["a", "b"] {
-                assert!(
-                    world.ledger.keys(label).len() <= 1,
-                    "{label} twice; death at {dies_at}, after: {after}"
-                );
-            }
+    let saved = Saved::new(&[yaml]);
+    let live = |death: Death| {
+        let (world, status, calls) = saved.in_world(async |world| {
+            let act = async |nebula: &Nebula| {
+                let id = world.taken_up(nebula, &saved.installed, Value::Null).await;
+                world.finish(nebula, id).await.status
+            };
+            let (status, calls) = world.through(death, act).await;
+            (world, status, calls)
+        });
+        let fits = matches!(status, Status::Completed | Status::Parked);
+        assert!(fits, "{status}; {death:?}");
+        for label in ["a", "b"] {
+            let times = world.ledger.keys(label).len();
+            assert!(times <= 1, "{label} twice; {death:?}");
         }
-    }
+        ((), calls)
+    };
+    dies_at_each(1, &(), live);
 }
 
 #[test]

@@ -6,13 +6,12 @@ mod world;
 use nebula::{
     Nebula,
     core::{Clock, ExecutionId},
-    engine::{Until, Waiting},
+    engine::{Installed, Until, Waiting},
     execution::{StartOptions, Status},
-    ports::ExecutionFilter,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use world::{LONG, World, in_world, states, tenant};
+use world::{Death, LONG, Saved, World, dies_at_each, in_world, states, tenant};
 
 /// A body that works for ten seconds while it holds what `lock` says, and one node behind it.
 fn works(lock: &str) -> String {
@@ -33,12 +32,16 @@ const MUTEX: &str = "action: flow.mutex\n    parameters: { name: till }";
 /// Starts `count` executions.
 async fn started(world: &World, nebula: &Nebula, yaml: &str, count: usize) -> Vec<ExecutionId> {
     let installed = world.install(nebula, yaml).await;
+    starts(nebula, &installed, count).await
+}
+
+async fn starts(nebula: &Nebula, installed: &Installed, count: usize) -> Vec<ExecutionId> {
     let mut ids = Vec::new();
     for n in 0..count {
         let (input, options) = (json!({ "n": n }), StartOptions::default());
         ids.push(
             nebula
-                .start(&tenant(), &installed, input, options)
+                .start(&tenant(), installed, input, options)
                 .await
                 .unwrap(),
         );
@@ -271,58 +274,39 @@ fn what_nobody_could_lock_is_refused() {
     }
 }
 
-/// Starts three executions with a critical section in a process that dies at one call of its store,
-/// and lets a second one finish what is there; the number of calls of the first.
-fn live(yaml: &str, death: Option<(u32, bool)>) -> u32 {
-    in_world(async |world| {
-        let mortal = world.mortal(death);
-        let first = world.process_over(mortal.clone());
-        let life = async {
-            let ids = started(&world, &first, yaml, 3).await;
-            finished(&first, &ids).await
-        };
-        tokio::select! {
-            biased;
-            statuses = life => assert_eq!(statuses, [Status::Completed; 3]),
-            () = mortal.death() => {
-                let second = world.process();
-                let (tenant, any) = (tenant(), ExecutionFilter::default());
-                let listed = second.engine().list(&tenant, &any, None, 10).await;
-                let ids: Vec<_> = listed.unwrap().items.iter().map(|found| found.id).collect();
-                let statuses = finished(&second, &ids).await;
-                for id in &ids {
-                    let report = second.engine().report(&tenant, *id).await.unwrap().unwrap();
-                    assert_eq!(report.error, None, "{death:?}");
+/// Lets three executions with a critical section end, over a first process that dies at every
+/// `each`-th call of its store.
+fn die_at(yaml: &str, each: usize) {
+    let saved = Saved::new(&[yaml]);
+    let live = |death: Death| {
+        saved.in_world(async |world| {
+            let act = async |nebula: &Nebula| {
+                let mut ids = world.of(nebula, &saved.installed).await;
+                if ids.is_empty() {
+                    ids = starts(nebula, &saved.installed, 3).await;
                 }
+                let statuses = finished(nebula, &ids).await;
                 assert_eq!(statuses, vec![Status::Completed; ids.len()], "{death:?}");
                 for id in ids {
-                    let report = second.engine().report(&tenant, id).await.unwrap().unwrap();
+                    let report = nebula.engine().report(&tenant(), id).await;
+                    let report = report.unwrap().unwrap();
+                    assert_eq!(report.error, None, "{death:?}");
                     let shown = states(&report);
                     assert!(shown.contains("m:succeeded"), "{death:?}: {shown}");
                 }
+            };
+            let ((), calls) = world.through(death, act).await;
+            assert!(world.ledger.most_busy() <= 1, "{death:?}");
+            for n in 0..3 {
+                let mut keys = world.ledger.keys(&format!("a{n}"));
+                keys.dedup();
+                let often = keys.len();
+                assert!(often <= 1, "`a{n}` arrived under several keys, {death:?}");
             }
-        }
-        assert!(world.ledger.most_busy() <= 1, "{death:?}");
-        for n in 0..3 {
-            let mut keys = world.ledger.keys(&format!("a{n}"));
-            keys.dedup();
-            assert!(
-                keys.len() <= 1,
-                "`a{n}` arrived under several keys, {death:?}"
-            );
-        }
-        mortal.calls()
-    })
-}
-
-/// Lets the first process die at every `each`-th call of its store.
-fn die_at(yaml: &str, each: usize) {
-    let calls = live(yaml, None);
-    assert!(calls > 10, "it must make calls to die at: {calls}");
-    for dies_at in (1..=calls).step_by(each) {
-        live(yaml, Some((dies_at, false)));
-        live(yaml, Some((dies_at, true)));
-    }
+            ((), calls)
+        })
+    };
+    dies_at_each(each, &(), live);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use nebula::{
     engine::{Report, Until, Waiting},
     execution::Status,
 };
-use world::{LONG, World, in_world, states, tenant, with};
+use world::{Death, LONG, Saved, World, dies_at_each, in_world, states, tenant, with};
 
 /// Something that runs for ten seconds, something that waits for twenty, and what follows both.
 const FLOW: &str = r#"
@@ -134,63 +134,33 @@ fn a_pause_that_comes_before_the_holder_is_heard_before_anything_starts() {
 
 #[test]
 fn a_crash_at_any_call_keeps_a_pause_and_what_follows_it() {
-    let live = |death: Option<(u32, bool)>| {
-        in_world(async |world| {
-            let mortal = world.mortal(death);
-            let first = world.process_over(mortal.clone());
-            let installed = world.install(&first, FLOW).await;
-            let life = async {
-                let id = world.start(&first, &installed).await;
+    let saved = Saved::new(&[FLOW]);
+    let live = |death: Death| {
+        saved.in_world(async |world| {
+            let act = async |nebula: &Nebula| {
+                let input = serde_json::Value::Null;
+                let id = world.taken_up(nebula, &saved.installed, input).await;
                 let talk = async {
-                    assert_eq!(pause(&world, &first, id).await.status, Status::Paused);
+                    let paused = pause(&world, nebula, id).await;
+                    // After a death it may have ended before.
+                    assert!(death.is_some() || paused.status == Status::Paused);
                     // Not longer: every look of the sweep is a call to die at.
                     world.clock.sleep(Duration::from_secs(20)).await;
-                    let _ = first.engine().unpause(&tenant(), id).await.unwrap();
-                    ended(&first, id).await
+                    let _ = nebula.engine().unpause(&tenant(), id).await.unwrap();
+                    ended(nebula, id).await
                 };
-                with(&first, talk).await
+                with(nebula, talk).await
             };
-            let lived = tokio::select! {
-                biased;
-                report = life => Some(report),
-                () = mortal.death() => None,
-            };
-            let report = match lived {
-                Some(report) => report,
-                None => {
-                    let second = world.process();
-                    let engine = second.engine();
-                    let page = engine.list(&tenant(), &Default::default(), None, 10).await;
-                    let id = match page.unwrap().items.first() {
-                        Some(summary) => summary.id,
-                        None => world.start(&second, &installed).await,
-                    };
-                    let talk = async {
-                        pause(&world, &second, id).await;
-                        // It may be paused, or have ended before.
-                        let _ = engine.unpause(&tenant(), id).await.unwrap();
-                        ended(&second, id).await
-                    };
-                    with(&second, talk).await
-                }
-            };
+            let (report, calls) = world.through(death, act).await;
             for label in ["a", "b"] {
                 let mut keys = world.ledger.keys(label);
                 keys.dedup();
                 assert_eq!(keys.len(), 1, "`{label}` {death:?}");
             }
             let shown = format!("{} {} {}", report.status, report.output, states(&report));
-            (shown, mortal.calls())
+            (shown, calls)
         })
     };
-    let (undisturbed, calls) = live(None);
     let expected = r#"completed {"got":"b"} a:succeeded b:succeeded w:succeeded end:succeeded"#;
-    assert_eq!(undisturbed, expected);
-    assert!(calls > 10, "it must make calls to die at: {calls}");
-    for dies_at in 1..=calls {
-        for after in [false, true] {
-            let (ended, _) = live(Some((dies_at, after)));
-            assert_eq!(ended, expected, "death at call {dies_at}, after: {after}");
-        }
-    }
+    dies_at_each(1, &expected.to_owned(), live);
 }

@@ -13,7 +13,7 @@ use nebula::{
     workflow::{Source, parse},
 };
 use serde_json::{Value, json};
-use world::{LONG, in_world, states, tenant, with};
+use world::{Death, LONG, dies_at_each, in_world, states, tenant, with};
 
 /// The example of the page about definitions, so that what it shows is true.
 fn example() -> String {
@@ -123,47 +123,29 @@ nodes:
 
 #[test]
 fn executions_tell_each_other_once_whatever_dies_when() {
-    let live = |death: Option<(u32, bool)>| {
+    let live = |death: Death| {
         in_world(async |world| {
-            let mortal = world.mortal(death);
-            let first = world.process_over(mortal.clone());
             let hearer = world.begin(&world.process(), HEARS).await;
-            let teller = world.install(&first, TELLS).await;
-            let input = json!({ "to": hearer });
-            let tell = async |nebula: &Nebula| {
-                let options = StartOptions::default();
-                let started = nebula
-                    .start(&tenant(), &teller, input.clone(), options)
-                    .await;
-                started.unwrap()
+            let teller = world.install(&world.process(), TELLS).await;
+            let act = async |nebula: &Nebula| {
+                let engine = nebula.engine();
+                let page = engine.list(&tenant(), &Default::default(), None, 10).await;
+                let mut items = page.unwrap().items.into_iter();
+                let teller = match items.find(|summary| summary.id != hearer) {
+                    Some(summary) => summary.id,
+                    None => {
+                        let (input, options) = (json!({ "to": hearer }), StartOptions::default());
+                        let started = nebula.start(&tenant(), &teller, input, options).await;
+                        started.unwrap()
+                    }
+                };
+                let both = async {
+                    let told = until(nebula, teller, Until::Ended).await;
+                    (told, until(nebula, hearer, Until::Ended).await)
+                };
+                with(nebula, both).await
             };
-            let both = async |nebula: &Nebula, teller: ExecutionId| {
-                let told = until(nebula, teller, Until::Ended).await;
-                (told, until(nebula, hearer, Until::Ended).await)
-            };
-            let life = async {
-                let teller = tell(&first).await;
-                with(&first, both(&first, teller)).await
-            };
-            let lived = tokio::select! {
-                biased;
-                reports = life => Some(reports),
-                () = mortal.death() => None,
-            };
-            let (told, heard) = match lived {
-                Some(reports) => reports,
-                None => {
-                    let second = world.process();
-                    let engine = second.engine();
-                    let page = engine.list(&tenant(), &Default::default(), None, 10).await;
-                    let mut items = page.unwrap().items.into_iter();
-                    let teller = match items.find(|summary| summary.id != hearer) {
-                        Some(summary) => summary.id,
-                        None => tell(&second).await,
-                    };
-                    with(&second, both(&second, teller)).await
-                }
-            };
+            let ((told, heard), calls) = world.through(death, act).await;
             let shown = format!(
                 "{} {} | {} {} {}",
                 told.status,
@@ -172,19 +154,11 @@ fn executions_tell_each_other_once_whatever_dies_when() {
                 states(&heard),
                 heard.output
             );
-            (shown, mortal.calls())
+            (shown, calls)
         })
     };
-    let (undisturbed, calls) = live(None);
     let expected = r#"completed work:succeeded tell:succeeded twice:succeeded after:succeeded | completed first:succeeded second:succeeded end:succeeded {"first":{"got":"work"},"second":2}"#;
-    assert_eq!(undisturbed, expected);
-    assert!(calls > 10, "it must make calls to die at: {calls}");
-    for dies_at in 1..=calls {
-        for after in [false, true] {
-            let (ended, _) = live(Some((dies_at, after)));
-            assert_eq!(ended, expected, "death at call {dies_at}, after: {after}");
-        }
-    }
+    dies_at_each(1, &expected.to_owned(), live);
 }
 
 #[test]

@@ -7,11 +7,10 @@ use nebula::{
     core::ExecutionId,
     engine::{AdmissionError, Installed, StartError, Started, Until},
     execution::{StartOptions, Status},
-    ports::ExecutionFilter,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use world::{in_world, tenant};
+use world::{Death, Saved, dies_at_each, in_world, tenant};
 
 /// A workflow whose one node works for ten seconds, with this admission.
 fn works(admission: &str) -> String {
@@ -210,41 +209,23 @@ fn what_waits_for_its_turn_can_be_paused() {
     });
 }
 
-/// Starts three executions that exclude each other in a process that dies at one call of its store,
-/// and lets a second one finish what is there; the number of calls of the first.
-fn live(death: Option<(u32, bool)>) -> u32 {
-    in_world(async |world| {
-        let mortal = world.mortal(death);
-        let first = world.process_over(mortal.clone());
-        let installed = world.install(&first, &works("{ concurrency: 1 }")).await;
-        let life = async {
-            let ids = started(&first, &installed, &numbered(3)).await;
-            finished(&first, &ids).await
-        };
-        tokio::select! {
-            biased;
-            statuses = life => assert_eq!(statuses, [Status::Completed; 3]),
-            () = mortal.death() => {
-                let second = world.process();
-                let (tenant, any) = (tenant(), ExecutionFilter::default());
-                let listed = second.engine().list(&tenant, &any, None, 10).await;
-                let ids: Vec<_> = listed.unwrap().items.iter().map(|found| found.id).collect();
-                let statuses = finished(&second, &ids).await;
-                assert_eq!(statuses, vec![Status::Completed; ids.len()], "{death:?}");
-            }
-        }
-        assert!(world.ledger.most_busy() <= 1, "{death:?}");
-        mortal.calls()
-    })
-}
-
 #[test]
 fn a_crash_at_any_call_lets_no_two_run_and_leaves_none_behind() {
-    let calls = live(None);
-    assert!(calls > 10, "it must make calls to die at: {calls}");
-    for dies_at in 1..=calls {
-        for after in [false, true] {
-            live(Some((dies_at, after)));
-        }
-    }
+    let saved = Saved::new(&[&works("{ concurrency: 1 }")]);
+    let live = |death: Death| {
+        saved.in_world(async |world| {
+            let act = async |nebula: &Nebula| {
+                let mut ids = world.of(nebula, &saved.installed).await;
+                if ids.is_empty() {
+                    ids = started(nebula, &saved.installed, &numbered(3)).await;
+                }
+                let statuses = finished(nebula, &ids).await;
+                assert_eq!(statuses, vec![Status::Completed; ids.len()], "{death:?}");
+            };
+            let ((), calls) = world.through(death, act).await;
+            assert!(world.ledger.most_busy() <= 1, "{death:?}");
+            ((), calls)
+        })
+    };
+    dies_at_each(1, &(), live);
 }

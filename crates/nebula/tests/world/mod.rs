@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -24,6 +24,7 @@ use nebula::{
     engine::{EngineConfig, Installed, Report, Until},
     execution::{Entry, NewExecution, ResumeKey, StartOptions, Status},
     ports::*,
+    registry::Registry,
     runtime::WorkerConfig,
     workflow::{Source, parse},
 };
@@ -33,6 +34,19 @@ use nebula_testkit::{
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+mod lives;
+
+#[allow(unused_imports)]
+pub(crate) use lives::{Death, Saved, dies_at_each};
+
+/// The built-in actions, checked once: that would be most of the work of a short test.
+static BUILT_IN: LazyLock<Registry> = LazyLock::new(|| {
+    let mut registry = Registry::default();
+    let taken = registry.register_all(nebula_actions::all());
+    taken.expect("the built-in actions are fit to be registered");
+    registry
+});
 
 /// What was done to the outside, in order: label and idempotency key.
 #[derive(Debug, Default)]
@@ -273,6 +287,7 @@ impl World {
             .clock(clock)
             .entropy(Arc::new(SeededEntropy::new(life + 1)))
             .offload(Arc::new(nebula_testkit::InlineOffload))
+            .registry(BUILT_IN.clone())
             .actions(effects(&self.ledger, &self.clock))
             .worker(config)
             .engine(EngineConfig::default())
