@@ -266,6 +266,8 @@ impl Machine {
                 return;
             }
         }
+        // Whoever gave the node up has no use for what a handler would say.
+        let catches = catches && !self.is_given_up(owner.at);
         match &run.ending {
             Some(FrameEnding::Fail(failure)) if catches && run.called.is_empty() => {
                 let failure = failure.clone();
@@ -322,7 +324,8 @@ impl Machine {
         let (Some(owner), Some(body)) = (run.owner, run.body(&self.plan)) else {
             return;
         };
-        let given_up = matches!(run.ending, Some(FrameEnding::Dropped));
+        let dropped = matches!(run.ending, Some(FrameEnding::Dropped));
+        let given_up = dropped || self.is_given_up(owner.at);
         let mut always = body
             .handlers
             .iter()

@@ -151,6 +151,15 @@ fn what_runs_in_any_case_does_not_when_its_node_is_given_up() {
 }
 
 #[test]
+fn a_body_that_has_failed_is_given_up_before_anybody_handles_it() {
+    check(
+        "k, t; t try { a | h | !f }; k: cancel",
+        "begin, t in, t/a fail, k cancels t, t caught by h, output",
+        "> run k, run t | t in > run t/a | t/a failed/1 > catch t (a) | k cancels t > abort t | t out, t cancelled > output | COMPLETED = completed",
+    );
+}
+
+#[test]
 fn the_items_of_a_list_are_given_up() {
     check(
         "k, l -> z; k: cancel; l: items, write, window 2",
