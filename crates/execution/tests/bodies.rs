@@ -3,13 +3,13 @@
 
 mod rig;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use nebula_action::{ActionKind, ControlKind, EffectClass};
 use nebula_core::NodeId;
 use nebula_execution::{
     ExecutionPlan, Fact, InstanceId, PlanBody, PlanConnection, PlanHandler, PlanNode, PlanOutput,
-    Status, Taken, UnparkDecision,
+    SlotScope, SlotWanted, Status, Taken, UnparkDecision, WhenLost,
 };
 use nebula_workflow::{ItemsRest, OnError, OnIndeterminate};
 use proptest::prelude::*;
@@ -35,6 +35,9 @@ struct Seedling {
     items: u32,
     window: u32,
     waits: bool,
+    leaf: Leaf,
+    /// Of a body that needs a slot: which, with whom it is shared, and on which terms.
+    slot: (u8, bool, bool, bool),
     /// Picks nodes beside it or around it that it gives up.
     cancels: Option<u16>,
     taken: bool,
@@ -42,6 +45,14 @@ struct Seedling {
     /// Of a list: after how many items it is complete, whether the rest runs on, whether it grows.
     list: (Option<u32>, bool, bool),
     acts: Vec<Act>,
+}
+
+/// What a node without a body does that is no code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaf {
+    Code,
+    Asks,
+    Calls { detached: bool },
 }
 
 /// A workflow and all that its world decides.
@@ -60,7 +71,15 @@ fn seedlings() -> impl Strategy<Value = Seedling> {
         1 => Just(Some(ControlKind::Parallel)),
         1 => Just(Some(ControlKind::Race)),
         2 => Just(Some(ControlKind::Try)),
+        1 => Just(Some(ControlKind::Mutex)),
+        1 => Just(Some(ControlKind::Semaphore)),
     ];
+    let leaf = prop_oneof![
+        6 => Just(Leaf::Code),
+        1 => Just(Leaf::Asks),
+        2 => any::<bool>().prop_map(|detached| Leaf::Calls { detached }),
+    ];
+    let slot = (0..2_u8, any::<bool>(), any::<bool>(), any::<bool>());
     let effect = prop_oneof![
         Just(EffectClass::Pure),
         Just(EffectClass::Read),
@@ -84,6 +103,7 @@ fn seedlings() -> impl Strategy<Value = Seedling> {
         proptest::option::weighted(0.6, any::<u16>()),
         kind,
         proptest::option::weighted(0.5, any::<bool>()),
+        (leaf, slot),
     );
     let how = (
         effect,
@@ -104,7 +124,7 @@ fn seedlings() -> impl Strategy<Value = Seedling> {
         any::<bool>(),
         proptest::collection::vec(act, 1..4),
     );
-    (place, how).prop_map(|((parent, before, kind, held), how)| {
+    (place, how).prop_map(|((parent, before, kind, held, (leaf, slot)), how)| {
         let (effect, on_error, on_indeterminate, items, window, how, taken, catches, acts) = how;
         let (waits, cancels, list) = how;
         Seedling {
@@ -118,6 +138,8 @@ fn seedlings() -> impl Strategy<Value = Seedling> {
             items,
             window,
             waits,
+            leaf,
+            slot,
             cancels,
             taken,
             catches,
@@ -219,7 +241,11 @@ impl Tree {
                         node.kind = ActionKind::Control(ControlKind::Cancel);
                     }
                     None if it.waits => node.kind = ActionKind::Control(ControlKind::Wait),
-                    None => node.effect = it.effect,
+                    None => match it.leaf {
+                        Leaf::Code => node.effect = it.effect,
+                        Leaf::Asks => node.kind = ActionKind::Control(ControlKind::Approval),
+                        Leaf::Calls { .. } => node.kind = ActionKind::Control(ControlKind::Call),
+                    },
                 }
                 node
             })
@@ -265,6 +291,18 @@ impl Tree {
         Arc::new(ExecutionPlan::new(parts).unwrap())
     }
 
+    /// A node that has no body and gives nothing up.
+    fn leaf(&self, name: &str) -> Option<&Seedling> {
+        let index = name[1..].parse().unwrap();
+        let plain = !self.has_body(name) && self.given_up_by(&self.parents(), index).is_empty();
+        plain.then(|| self.of(name))
+    }
+
+    fn has_body(&self, name: &str) -> bool {
+        let index = name[1..].parse().unwrap();
+        self.of(name).kind.is_some() && self.parents().contains(&Some(index))
+    }
+
     fn of(&self, name: &str) -> &Seedling {
         &self.nodes[name[1..].parse::<usize>().unwrap()]
     }
@@ -305,11 +343,43 @@ impl Script for Tree {
     }
 
     fn waits(&self, node: &str) -> bool {
+        self.leaf(node).is_some_and(|it| it.waits)
+    }
+
+    fn asks(&self, node: &str) -> bool {
+        self.leaf(node).is_some_and(|it| it.leaf == Leaf::Asks)
+    }
+
+    fn calls(&self, node: &str) -> Option<bool> {
+        match self.leaf(node)?.leaf {
+            Leaf::Calls { detached } => Some(detached),
+            _ => None,
+        }
+    }
+
+    fn wants(&self, node: &str) -> Option<SlotWanted> {
         let it = self.of(node);
-        let index: usize = node[1..].parse().unwrap();
-        let has_body = it.kind.is_some() && self.parents().contains(&Some(index));
-        let cancels = !self.given_up_by(&self.parents(), index).is_empty();
-        it.waits && !has_body && !cancels
+        let kind = it.kind.filter(|_| self.has_body(node))?;
+        let (which, own, short, fails) = it.slot;
+        let (name, permits) = match kind {
+            ControlKind::Mutex => ("mutex", 1),
+            ControlKind::Semaphore => ("semaphore", 2),
+            _ => return None,
+        };
+        Some(SlotWanted {
+            key: format!("{name}/{which}").into(),
+            permits,
+            scope: match own {
+                true => SlotScope::Execution,
+                false => SlotScope::Tenant,
+            },
+            wait: Duration::from_millis(if short { 40 } else { 10_000 }),
+            timeout: (which == 0 && short).then(|| Duration::from_millis(200)),
+            when_lost: match fails {
+                true => WhenLost::Fail,
+                false => WhenLost::Wait,
+            },
+        })
     }
 
     fn cancels(&self, node: &str) -> Vec<NodeId> {
@@ -419,8 +489,16 @@ proptest! {
 
     #[test]
     fn without_failures_every_body_is_closed_and_a_crash_changes_no_output(mut tree in trees()) {
-        for node in &mut tree.nodes {
+        for (place, node) in (0..).zip(&mut tree.nodes) {
             node.acts = vec![Act::Succeed];
+            // Nobody votes for the same thing twice, and nobody waits for itself, or too long.
+            node.leaf = match node.leaf {
+                Leaf::Asks => Leaf::Code,
+                // The id of a child that nobody waits for comes from the time when it was called.
+                Leaf::Calls { .. } => Leaf::Calls { detached: false },
+                Leaf::Code => Leaf::Code,
+            };
+            node.slot = (place, node.slot.1, false, false);
             // What has begun by then depends on who comes first.
             node.cancels = None;
             node.on_indeterminate = OnIndeterminate::Retry;

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod case;
+mod outside;
 pub(crate) mod script;
 pub(crate) mod world;
 

@@ -1,16 +1,24 @@
 //! A world around a machine, seeded: it answers commands in any order, and knows what each attempt does.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
-use nebula_core::{Digest, NodeId};
+use nebula_core::{Digest, NodeId, WorkflowId};
 use nebula_execution::{
-    Ballot, Choice, Command, Decision, Ending, Event, ExecutionPlan, InstanceId, NamedSignal,
-    Outcome, Question, Rest, Signal, Status, Taken, UnparkDecision,
+    Ballot, Choice, Command, Decision, Ending, Event, ExecutionPlan, Fact, InstanceId, NamedSignal,
+    Outcome, Rest, Signal, SlotWanted, Status, Taken, UnparkDecision,
 };
 use serde_json::{Value, json};
 
-use super::{Rig, script::undo};
+use super::{
+    Rig,
+    outside::{Outside, children, question},
+    script::undo,
+};
 
 /// What an attempt does, by instance and number; the same whenever it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +48,18 @@ pub(crate) trait Script {
     /// The nodes that it gives up, if it is a `flow.cancel`.
     fn cancels(&self, _node: &str) -> Vec<NodeId> {
         Vec::new()
+    }
+    /// Whether it asks people.
+    fn asks(&self, _node: &str) -> bool {
+        false
+    }
+    /// Whether it calls a workflow; and if so, whether nobody waits for its end.
+    fn calls(&self, _node: &str) -> Option<bool> {
+        None
+    }
+    /// The slot that its body needs.
+    fn wants(&self, _node: &str) -> Option<SlotWanted> {
+        None
     }
     /// What an attempt to undo its effect does.
     fn undoes(&self, _instance: &InstanceId, _attempt: u32) -> Act {
@@ -75,6 +95,7 @@ pub(crate) struct World<'s> {
     open: Vec<Command>,
     prepared: BTreeMap<InstanceId, u32>,
     aborted: Vec<InstanceId>,
+    outside: Outside,
     /// A crash in so many decisions, now and then.
     crashes: bool,
     /// A pause in so many, now and then.
@@ -102,6 +123,7 @@ impl<'s> World<'s> {
             open: Vec::new(),
             prepared: BTreeMap::new(),
             aborted: Vec::new(),
+            outside: Outside::default(),
             crashes: false,
             pauses: false,
             signals: false,
@@ -133,15 +155,23 @@ impl<'s> World<'s> {
 
     /// Runs to the end; a person decides what is parked.
     pub(crate) fn run(&mut self) -> Status {
-        let decision = self.rig.tell(Event::Begin);
-        self.accept(decision);
+        self.begin();
         self.go_on()
+    }
+
+    fn begin(&mut self) {
+        self.hear(Event::Begin);
+        self.hear(Event::Admitted);
+    }
+
+    fn hear(&mut self, event: Event) {
+        let decision = self.rig.tell(event);
+        self.accept(decision);
     }
 
     /// Runs for so many answers, is cancelled, and goes on to the end.
     pub(crate) fn cancelled_after(&mut self, answers: usize) -> Status {
-        let decision = self.rig.tell(Event::Begin);
-        self.accept(decision);
+        self.begin();
         for _ in 0..answers {
             if self.rig.machine.rest() == Rest::Busy {
                 self.answer();
@@ -174,13 +204,26 @@ impl<'s> World<'s> {
             if self.signals && !ended && self.chance.below(15) == 0 {
                 self.signal();
             }
+            self.outside.follow(&self.rig.machine);
+            if self.chance.below(3) == 0 {
+                self.grant();
+            }
+            if self.chance.below(6) == 0 {
+                self.end_child();
+            }
             match self.rig.machine.rest() {
-                Rest::Ended(status) => return status,
-                Rest::Waiting { due: None } => self.signal(),
+                Rest::Ended(status) => {
+                    self.check_children();
+                    return status;
+                }
+                Rest::Waiting { due: None } | Rest::Compensating { due: None } => {
+                    if !self.end_child() {
+                        self.signal();
+                    }
+                }
                 Rest::Paused { due: Some(due) } if self.chance.below(4) == 0 => {
                     self.rig.now = due;
-                    let decision = self.rig.tell(Event::Tick);
-                    self.accept(decision);
+                    self.hear(Event::Tick);
                 }
                 Rest::Paused { .. } => {
                     // Timers become due meanwhile.
@@ -189,17 +232,21 @@ impl<'s> World<'s> {
                     self.say(Signal::Unpause);
                 }
                 Rest::Busy => self.answer(),
+                // What others do is done long before somebody gives it up.
+                Rest::Waiting { due: Some(due) }
+                    if due > self.rig.now.plus(Duration::from_secs(1))
+                        && (self.grant() || self.end_child()) => {}
                 Rest::Waiting { due }
                 | Rest::Compensating { due }
                 | Rest::Parked { due: due @ Some(_) } => {
                     self.rig.now = due.expect("checked by the rig");
-                    let decision = self.rig.tell(Event::Tick);
-                    self.accept(decision);
+                    self.hear(Event::Tick);
                 }
                 Rest::Parked { due: None } => self.decide(),
             }
         }
-        panic!("the execution never ends");
+        let (rest, open) = (self.rig.machine.rest(), &self.open);
+        panic!("the execution never ends: {rest:?}, not answered: {open:?}");
     }
 
     fn signal(&mut self) {
@@ -242,10 +289,8 @@ impl<'s> World<'s> {
         let state = self.rig.machine.state();
         let approval = state.find(&self.rig.plan, &instance);
         let approval = approval.and_then(|at| state.get(at)?.approval.as_ref());
-        match approval
-            .expect("an approval is settled while it is open")
-            .outcome()
-        {
+        // It may have been given up meanwhile; then no answer matters.
+        match approval.and_then(|approval| approval.outcome()) {
             Some(_) => self.succeeded(instance),
             None => self.failed(instance, error(ErrorClass::Timeout)),
         }
@@ -266,12 +311,80 @@ impl<'s> World<'s> {
         self.aborted.clear();
         let decision = self.rig.crash_at(entries);
         self.accept(decision);
+        if let Rest::Ended(_) = self.rig.machine.rest() {
+            return;
+        }
+        for told in self.outside.lost(&self.rig.machine, &mut self.chance) {
+            self.hear(told);
+        }
+        self.hear(Event::Admitted);
+    }
+
+    /// The store grants a slot, if one is free that it waits for.
+    fn grant(&mut self) -> bool {
+        let granted = self.outside.grant();
+        let found = granted.is_some();
+        if let Some(granted) = granted {
+            self.hear(granted);
+        }
+        found
+    }
+
+    /// One of the children that it waits for ends.
+    fn end_child(&mut self) -> bool {
+        let children = children(&self.rig.plan, &self.rig.machine);
+        if children.is_empty() {
+            return false;
+        }
+        let (instance, child) = children[self.chance.below(children.len())].clone();
+        let attempt = self.rig.machine.state().find(&self.rig.plan, &instance);
+        let attempt = attempt.and_then(|at| self.rig.machine.state().get(at));
+        let attempt = attempt.map_or(1, |it| it.attempts);
+        let heard = self.outside.is_cancelled(child) && self.chance.below(4) > 0;
+        let act = self.script.act(&instance, attempt);
+        let (status, outcome) = match act {
+            _ if heard => (Status::Cancelled, Err(ErrorClass::Fatal)),
+            Act::Succeed => (Status::Completed, Ok(())),
+            Act::Fail => (Status::Failed, Err(ErrorClass::Fatal)),
+            Act::Again => (Status::Failed, Err(ErrorClass::Retryable { after: None })),
+            Act::Late => (Status::TimedOut, Err(ErrorClass::Timeout)),
+        };
+        let event = match outcome {
+            Ok(()) => self.succeeded(instance.clone()),
+            Err(class) => self.failed(instance.clone(), error(class)),
+        };
+        let Event::Finished { outcome, .. } = event else {
+            unreachable!("it says how it ended");
+        };
+        self.hear(Event::ChildEnded {
+            instance,
+            child,
+            status,
+            outcome,
+        });
+        true
+    }
+
+    /// No child outlives an execution that waits for it.
+    fn check_children(&self) {
+        let mut open = BTreeSet::new();
+        for entry in &self.rig.journal {
+            match &entry.fact {
+                Fact::ChildStarted {
+                    child, detached, ..
+                } if !detached => assert!(open.insert(*child), "a child began twice"),
+                Fact::ChildEnded { child, .. } => assert!(open.remove(child), "nobody waits"),
+                _ => {}
+            }
+        }
+        assert!(open.is_empty(), "children are left: {open:?}");
     }
 
     fn accept(&mut self, decision: Decision) {
         for command in decision.commands {
             match command {
                 Command::Abort { instance } => self.aborted.push(instance),
+                Command::CancelChild { child } => self.outside.cancel(child),
                 other => self.open.push(other),
             }
         }
@@ -304,6 +417,11 @@ impl<'s> World<'s> {
             .is_none_or(|ending| !matches!(ending, Ending::Cancel(_)))
         {
             open.extend(state.indeterminate(&plan));
+        }
+        if open.is_empty() {
+            // It ends once its children have, whatever was unknown before.
+            assert!(self.end_child(), "parked, and nobody can say anything");
+            return;
         }
         let instance = open[self.chance.below(open.len())].clone();
         // A person does not say "do it again" for ever.
@@ -441,8 +559,7 @@ impl<'s> World<'s> {
                 }
             },
             Command::Output => Event::Output(Ok(self.output())),
-            Command::Abort { .. } => unreachable!("taken before"),
-            Command::CancelChild { .. } => unreachable!("nothing here calls"),
+            Command::Abort { .. } | Command::CancelChild { .. } => unreachable!("taken before"),
         };
         let decision = self.rig.tell(event);
         self.accept(decision);
@@ -461,17 +578,7 @@ impl<'s> World<'s> {
             if self.signals {
                 let due = (self.chance.below(2) == 0).then_some(due);
                 if self.chance.below(3) == 0 {
-                    let question = Question {
-                        title: None,
-                        artifact: None,
-                        approvers: Vec::new(),
-                        quorum: 1 + self.chance.below(2) as u32,
-                        rejections: 1 + self.chance.below(2) as u32,
-                        due,
-                        default: due.and((self.chance.below(2) == 0).then_some(Choice::Reject)),
-                        leaves_deferred: false,
-                    };
-                    let question = Box::new(question);
+                    let question = question(&mut self.chance, due);
                     return Event::Asks { instance, question };
                 }
                 let name = "go".into();
@@ -482,6 +589,29 @@ impl<'s> World<'s> {
                 };
             }
             return Event::Waits { instance, due };
+        }
+        if self.script.asks(name) {
+            let due = self.rig.now.plus(Duration::from_millis(80));
+            let due = (self.chance.below(2) == 0).then_some(due);
+            let question = question(&mut self.chance, due);
+            return Event::Asks { instance, question };
+        }
+        if let Some(detached) = self.script.calls(name) {
+            let (child, _) = self.rig.machine.child(&instance, attempt, self.rig.now);
+            return Event::Calls {
+                child,
+                workflow: WorkflowId::new("called").unwrap(),
+                version: 1,
+                detached,
+                taken: self.taken(&instance, "main"),
+                instance,
+            };
+        }
+        if let Some(wanted) = self.script.wants(name) {
+            return match self.rig.machine.refuses_claim(&instance, &wanted) {
+                Some(error) => self.failed(instance, error),
+                None => Event::Claims { instance, wanted },
+            };
         }
         let node = self.rig.plan.index_of(name).expect("a node of the plan");
         if kind_of(&self.rig.plan, node) == Some(ControlKind::Cancel) {
