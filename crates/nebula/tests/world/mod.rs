@@ -361,28 +361,24 @@ impl World {
         }
     }
 
-    /// Lets a process work until an execution has ended or needs a person. Time costs nothing here:
-    /// an expiry in days is waited for.
+    /// Lets a process work until an execution has ended or needs a person.
     pub(crate) async fn finish(&self, nebula: &Nebula, id: ExecutionId) -> Report {
-        let (shutdown, tenant) = (CancellationToken::new(), tenant());
-        let until = Until::EndedOrParked;
-        let outcome = async {
-            loop {
-                let report = nebula.engine().outcome(&tenant, id, until, None).await;
-                match report {
-                    Ok(Some(Report {
-                        status: Status::Waiting,
-                        wake_at: Some(due),
-                        ..
-                    })) => self.clock.sleep(due.since(self.clock.now())).await,
-                    report => break report,
+        with(nebula, self.settled(nebula, id)).await
+    }
+
+    /// Waits until an execution has ended or needs a person; some process must run meanwhile. Time
+    /// costs nothing here: an expiry in days is waited for.
+    pub(crate) async fn settled(&self, nebula: &Nebula, id: ExecutionId) -> Report {
+        let (until, tenant) = (Until::EndedOrParked, tenant());
+        loop {
+            let report = nebula.engine().outcome(&tenant, id, until, None).await;
+            let report = report.unwrap().unwrap();
+            match report.wake_at {
+                Some(due) if report.status == Status::Waiting => {
+                    self.clock.sleep(due.since(self.clock.now())).await;
                 }
+                _ => return report,
             }
-        };
-        tokio::select! {
-            biased;
-            stopped = nebula.run(shutdown.clone()) => panic!("the worker stopped: {stopped:?}"),
-            report = outcome => report.unwrap().unwrap(),
         }
     }
 }
