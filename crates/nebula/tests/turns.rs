@@ -191,6 +191,21 @@ fn what_waits_for_its_turn_can_be_cancelled() {
 }
 
 #[test]
+fn what_is_cancelled_while_it_waits_ends_before_its_turn() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let installed = world.install(&nebula, &works("{ concurrency: 1 }")).await;
+        let ids = started(&nebula, &installed, &numbered(2)).await;
+        let (tenant, reason) = (tenant(), "not needed".to_owned());
+        let cancelled = nebula.engine().cancel(&tenant, ids[1], reason).await;
+        let _ = cancelled.unwrap();
+        assert_eq!(finished(&nebula, &ids[1..]).await, [Status::Cancelled]);
+        let first = nebula.engine().report(&tenant, ids[0]).await;
+        assert_eq!(first.unwrap().unwrap().status, Status::Running);
+    });
+}
+
+#[test]
 fn what_waits_for_its_turn_can_be_paused() {
     in_world(async |world| {
         let nebula = world.process();

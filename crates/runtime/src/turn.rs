@@ -17,6 +17,13 @@ impl Drive {
         if !matches!(self.machine.rest(), Rest::Busy | Rest::Waiting { .. }) {
             return Ok(None);
         }
+        // Of what is paused or about to end nothing begins, so it needs no turn either, unless effects
+        // are undone.
+        let state = self.machine.state();
+        let ends = state.ending().is_some() && state.compensations().open().is_empty();
+        if ends || state.is_paused() {
+            return Ok(None);
+        }
         let Some(claim) = self.start_claim()? else {
             return Ok(None);
         };
