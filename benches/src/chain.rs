@@ -76,6 +76,7 @@ impl Chain {
             version: 1,
             entries: self.start.clone(),
             slot: None,
+            rate: None,
         }
     }
 

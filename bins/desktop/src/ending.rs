@@ -183,6 +183,7 @@ fn decisions(report: &Report, place: &Place, console: &Console) {
             | Waiting::Retry { .. }
             | Waiting::Slot { .. }
             | Waiting::Milestone { .. }
+            | Waiting::Start { .. }
             | Waiting::Compensation { .. } => {}
             Waiting::CompensationDecision { instance, reason } => {
                 let reason = reason.trim_end_matches('.');

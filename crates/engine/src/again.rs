@@ -18,7 +18,7 @@ pub enum StartAgainError {
     /// It is none that can be gone over again.
     #[error(transparent)]
     Refused(#[from] AgainError),
-    /// The workflow's `admission` does not let it begin.
+    /// The workflow's `admission` or `rate_limit` does not let it begin.
     #[error(transparent)]
     Admission(AdmissionError),
     /// The store failed, or has no room for so large a creation.

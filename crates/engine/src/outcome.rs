@@ -227,6 +227,7 @@ impl Engine {
         for waiting in waiting {
             match waiting {
                 Waiting::Time { .. }
+                | Waiting::Start { .. }
                 | Waiting::Retry { .. }
                 | Waiting::Compensation { .. }
                 | Waiting::Slot { due: Some(_), .. } => return Ok(Mover::Time),

@@ -160,6 +160,10 @@ impl Engine {
         let mut waiting = waiting(&folded.machine);
         self.look_into_queues(tenant, execution, &folded.machine, &mut waiting)
             .await?;
+        if let Some(begins_at) = summary.begins_at {
+            let due = begins_at.to_string();
+            waiting.insert(0, Waiting::Start { due });
+        }
         Ok(Some(report(&summary, folded, waiting)))
     }
 

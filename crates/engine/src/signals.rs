@@ -115,12 +115,22 @@ impl Engine {
 
     /// Rings for an execution. A ring that is lost costs time only: the sweep finds the work.
     pub async fn wake(&self, tenant: &TenantId, execution: ExecutionId) {
+        self.wake_after(tenant, execution, Duration::ZERO).await;
+    }
+
+    /// Rings for an execution that is due after `delay`.
+    pub(crate) async fn wake_after(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        delay: Duration,
+    ) {
         let task = Task {
             tenant: tenant.clone(),
             execution,
             priority: 0,
         };
-        if let Err(error) = self.ports.queue.ring(task, Duration::ZERO).await {
+        if let Err(error) = self.ports.queue.ring(task, delay).await {
             debug!(%execution, %error, "could not ring");
         }
     }

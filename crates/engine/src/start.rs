@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use nebula_core::{ByteSize, ExecutionId, TenantId};
+use nebula_core::{ByteSize, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{
     EvaluationScope, ExecutionPlan, NewExecution, Request, RequestError, StartOptions,
 };
@@ -35,7 +35,7 @@ pub enum StartError {
     /// The workflow's own schema is no schema.
     #[error("the workflow's input schema is no schema: {0}")]
     Schema(String),
-    /// The workflow's `admission` does not let it begin.
+    /// The workflow's `admission` or `rate_limit` does not let it begin.
     #[error(transparent)]
     Admission(AdmissionError),
     /// The store failed.
@@ -68,6 +68,8 @@ pub struct Started {
     pub existed: bool,
     /// How many wait before it, if it has to wait for its turn.
     pub waits_behind: Option<u32>,
+    /// When its workflow's `rate_limit` lets it begin, if not at once.
+    pub begins_at: Option<Timestamp>,
     /// Executions that were asked to end so that this one can begin.
     pub cancelled: Vec<ExecutionId>,
 }

@@ -1,8 +1,8 @@
-//! Taking turns: how many executions of a workflow run beside each other.
+//! Taking turns: how many executions of a workflow run beside each other, and how often they begin.
 
 use std::time::Duration;
 
-use nebula_core::{ExecutionId, TenantId};
+use nebula_core::{ExecutionId, TenantId, duration_text};
 use nebula_execution::{AdmissionKeyError, ExecutionPlan, Fact, NewExecution, Signal, StartSlot};
 use nebula_ports::{Created, DedupeKey, LeaseRequest, PortError, SlotKey};
 
@@ -20,6 +20,18 @@ pub enum AdmissionError {
         /// How many wait.
         waiting: u32,
         /// When to try again, from now: a guess, since nobody knows when one of them ends.
+        try_after: Duration,
+    },
+    /// As many have begun as may in this time, and as many wait as may.
+    #[error("{}", limited(*limit, *per, *waiting))]
+    Limited {
+        /// How many may begin in each span of time.
+        limit: u32,
+        /// The span of time.
+        per: Duration,
+        /// How many wait.
+        waiting: u32,
+        /// When there is room again, from now.
         try_after: Duration,
     },
     /// It cannot be said with which executions it shares its turn.
@@ -42,6 +54,15 @@ fn full(concurrency: u32, waiting: u32) -> String {
     }
 }
 
+fn limited(limit: u32, per: Duration, waiting: u32) -> String {
+    let per = duration_text(per);
+    let begun = format!("`rate_limit` allows {limit} starts in {per}");
+    match waiting {
+        0 => format!("{begun}, and no more now"),
+        waiting => format!("{begun}, and {waiting} wait, which is as many as may"),
+    }
+}
+
 impl Engine {
     /// Writes a new execution with the slot that its plan asks for, and rings for it unless its
     /// creator drives it or it has to wait.
@@ -54,19 +75,25 @@ impl Engine {
     ) -> Result<Started, AdmissionError> {
         if let Some(Fact::ExecutionStarted(started)) = new.entries.first().map(|e| &e.fact) {
             new.slot = plan.start_slot(&started.input)?;
+            // A dry run touches nothing that the rate could be there for.
+            let dry_run = started.trial.as_ref().is_some_and(|trial| trial.dry_run);
+            let rate = plan.start_rate(&started.input)?;
+            new.rate = rate.filter(|_| !dry_run);
         }
-        let (id, slot) = (new.id, new.slot.clone());
+        let (id, slot, rate) = (new.id, new.slot.clone(), new.rate.clone());
         let repo = &self.ports.executions;
         let mut started = Started {
             id,
             lease: None,
             existed: false,
             waits_behind: None,
+            begins_at: None,
             cancelled: Vec::new(),
         };
         match repo.create(tenant, new, dedupe, lease).await? {
             Created::Created(lease) => started.lease = lease,
             Created::Waits { ahead } => started.waits_behind = Some(ahead),
+            Created::Later { begins_at, .. } => started.begins_at = Some(begins_at),
             Created::Exists { id, .. } => (started.id, started.existed) = (id, true),
             Created::Full { waiting } => {
                 return Err(AdmissionError::Full {
@@ -75,6 +102,20 @@ impl Engine {
                     try_after: self.config.try_after,
                 });
             }
+            Created::Limited { waiting, try_after } => {
+                let (limit, per) = rate.map_or((0, Duration::ZERO), |it| (it.limit, it.per));
+                return Err(AdmissionError::Limited {
+                    limit,
+                    per,
+                    waiting,
+                    try_after,
+                });
+            }
+        }
+        if let Some(begins_at) = started.begins_at {
+            let delay = begins_at.since(self.ports.clock.now());
+            self.wake_after(tenant, started.id, delay).await;
+            return Ok(started);
         }
         let cancels = plan.admission.as_ref().is_some_and(|a| a.cancels_oldest);
         if let (Some(slot), true, Some(_)) = (slot, cancels, started.waits_behind) {

@@ -129,6 +129,11 @@ pub enum Waiting {
         /// When it gives up, if ever.
         due: Option<String>,
     },
+    /// The time from which its workflow's `rate_limit` lets it begin.
+    Start {
+        /// When that is.
+        due: String,
+    },
     /// Somebody who lets it go on after a pause.
     Unpause,
     /// A person's decision about an execution that brings no progress.

@@ -280,6 +280,7 @@ impl<'m> Copying<'m> {
             version,
             entries: [first].into_iter().chain(entries).collect(),
             slot: None,
+            rate: None,
         }
     }
 

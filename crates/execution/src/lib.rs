@@ -113,7 +113,7 @@ pub use milestone::MilestoneStatus;
 pub use plan::{
     AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanCall, PlanCallee,
     PlanCompensation, PlanConnection, PlanError, PlanHandler, PlanLoop, PlanMilestone, PlanNode,
-    PlanOutput, PlanParts, Request, RequestError,
+    PlanOutput, PlanParts, PlanRateLimit, Request, RequestError,
 };
 pub use repeats::{Again, Generation, Repeats, Undone, UnfinishedChild};
 pub use resume::{ResumeKey, ResumeToken, ResumeTokenError};
@@ -123,6 +123,6 @@ pub use signal::{
     NamedSignalError, check_payload, is_signal_name,
 };
 pub use snapshot::{SNAPSHOT_FORMAT, SnapshotError};
-pub use start::{NewExecution, StartOptions, StartSlot};
+pub use start::{NewExecution, StartOptions, StartRate, StartSlot};
 pub use state::{At, Ending, ExecutionState, Key};
 pub use status::{InstanceStatus, Status, StatusError};

@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use graph::Graph;
 
-pub use admission::{AdmissionKeyError, PlanAdmission};
+pub use admission::{AdmissionKeyError, PlanAdmission, PlanRateLimit};
 pub use compensation::PlanCompensation;
 pub use milestone::PlanMilestone;
 
@@ -85,6 +85,9 @@ pub struct PlanParts {
     /// Which executions may run beside each other; all, if nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<PlanAdmission>,
+    /// How often executions may begin; as often as they are started, if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<PlanRateLimit>,
 }
 
 /// The compiled form of one workflow version: what will run, with dense indices and compiled
@@ -637,7 +640,9 @@ fn format_of(parts: &PlanParts) -> u32 {
             || node.join.threshold().is_some_and(cancels)
     };
     let second = !parts.bodies.is_empty() || !parts.loops.is_empty() || parts.admission.is_some();
-    let third = parts.nodes.iter().any(third) || parts.bodies.iter().any(|body| body.compensates);
+    let third = parts.nodes.iter().any(third)
+        || parts.bodies.iter().any(|body| body.compensates)
+        || parts.rate_limit.is_some();
     match (third, second) {
         (true, _) => 3,
         (false, true) => 2,

@@ -1,6 +1,6 @@
 //! What is needed to create an execution.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
@@ -23,6 +23,25 @@ pub struct NewExecution {
     pub entries: Vec<Entry>,
     /// What it must hold from its start to its end, if anything.
     pub slot: Option<StartSlot>,
+    /// How often it and others may begin, if anything bounds that.
+    pub rate: Option<StartRate>,
+}
+
+/// A bucket of tokens, of which an execution takes one when it is created. Where there is none, it
+/// begins when one has come back that nobody has been promised before, or is not created at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartRate {
+    /// Names the bucket, within the tenant.
+    pub key: String,
+    /// How many tokens come back in each `per`, evenly; at least 1.
+    pub limit: u32,
+    /// The span of time.
+    pub per: Duration,
+    /// How many tokens there are at most; at least 1.
+    pub burst: u32,
+    /// A creation is refused where so many wait already and it would have to wait, too. A child is
+    /// never refused.
+    pub max_waiting: u32,
 }
 
 /// A slot that an execution takes with its creation, or waits for before it begins, and holds to its end.
@@ -89,6 +108,7 @@ impl NewExecution {
             version: plan.version,
             entries: vec![Entry { at, fact }],
             slot: None,
+            rate: None,
         }
     }
 }

@@ -9,9 +9,9 @@ use nebula_core::{Digest, ExecutionId, NodeId, TenantId, Timestamp};
 use nebula_execution::{
     Again, Choice, CodecError, CompensationInput, EndReason, Entry, ExecutionPlan, Fact, Failure,
     Generation, ItemOutcome, JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason,
-    PlanCall, PlanError, Question, Refusal, Repeats, Signal, SignalError, SlotScope, SlotWanted,
-    SnapshotError, Started, Taken, UnparkDecision, Vote, WhenLost, decode, encode, is_storable,
-    nests_within,
+    PlanCall, PlanError, PlanRateLimit, Question, Refusal, Repeats, Signal, SignalError, SlotScope,
+    SlotWanted, SnapshotError, Started, Taken, UnparkDecision, Vote, WhenLost, decode, encode,
+    is_storable, nests_within,
 };
 use proptest::prelude::*;
 use rig::{execution, id};
@@ -587,6 +587,17 @@ fn a_plan_has_the_version_that_its_readers_must_know() {
     assert_eq!(ExecutionPlan::decode(&undone.encode().0).unwrap(), *undone);
     assert_eq!(format("t; t try { a }; t: unwinds"), 3);
     let mut parts = rig::plan_of(vec![rig::node("a")], Vec::new());
+    parts.rate_limit = Some(PlanRateLimit {
+        limit: 1,
+        per: Duration::from_secs(60),
+        burst: 1,
+        key: None,
+        queue: 0,
+    });
+    let rated = ExecutionPlan::new(parts.clone()).unwrap();
+    assert_eq!(rated.format, 3);
+    assert_eq!(ExecutionPlan::decode(&rated.encode().0).unwrap(), rated);
+    parts.rate_limit = None;
     parts.calls = vec![PlanCall {
         node: 0,
         workflow: "callee".parse().unwrap(),

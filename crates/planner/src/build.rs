@@ -6,11 +6,13 @@ use compact_str::CompactString;
 use nebula_action::{Catalog, PORT_MAIN};
 use nebula_execution::{
     ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanCall, PlanConnection, PlanOutput, PlanParts,
+    PlanRateLimit,
 };
 use nebula_parameter::{CompileScope, ParamProgram};
 use nebula_validator::Schema;
 use nebula_workflow::{
-    Admission, Connection, Diagnostic, NodeDefinition, WhenFull, WorkflowDefinition, pointer_join,
+    Admission, BareExpression, Connection, Diagnostic, NodeDefinition, RateFull, WhenFull,
+    WorkflowDefinition, pointer_join,
 };
 
 use crate::{
@@ -243,7 +245,7 @@ impl<'a> Builder<'a> {
             ..CompileScope::default()
         };
         let output = self.output(&graph, &top)?;
-        let admission = self.admission(checks);
+        let (admission, rate_limit) = (self.admission(checks), self.rate_limit(checks));
         (nodes.len() == count).then(|| PlanParts {
             format: PLAN_FORMAT,
             workflow: definition.id.clone(),
@@ -265,6 +267,7 @@ impl<'a> Builder<'a> {
             concurrency: self.concurrency(),
             timeout: definition.limits.timeout,
             admission,
+            rate_limit,
         })
     }
 
@@ -276,10 +279,7 @@ impl<'a> Builder<'a> {
 
     fn admission(&mut self, checks: Checks<'_>) -> Option<PlanAdmission> {
         let admission = self.definition.admission.as_ref()?;
-        let key = admission.key.as_ref().and_then(|key| {
-            let at = "/admission/key";
-            expressions::bare(key, at, Place::AdmissionKey, checks, &mut self.diagnostics)
-        });
+        let key = self.key_of_start(admission.key.as_ref(), "/admission/key", checks);
         let queue = match admission.when_full {
             WhenFull::Refuse => 0,
             WhenFull::Queue | WhenFull::CancelOldest => {
@@ -288,10 +288,37 @@ impl<'a> Builder<'a> {
         };
         Some(PlanAdmission {
             concurrency: admission.concurrency,
-            key: key.map(ParamProgram::Expression),
+            key,
             queue,
             cancels_oldest: admission.when_full == WhenFull::CancelOldest,
         })
+    }
+
+    fn rate_limit(&mut self, checks: Checks<'_>) -> Option<PlanRateLimit> {
+        let rate = self.definition.rate_limit.as_ref()?;
+        let key = self.key_of_start(rate.key.as_ref(), "/rate_limit/key", checks);
+        Some(PlanRateLimit {
+            limit: rate.limit,
+            per: rate.per,
+            burst: rate.burst.unwrap_or(rate.limit),
+            key,
+            queue: match rate.when_full {
+                RateFull::Refuse => 0,
+                RateFull::Queue => rate.queue.unwrap_or(Admission::DEFAULT_QUEUE),
+            },
+        })
+    }
+
+    /// What tells starts apart that count together from the others.
+    fn key_of_start(
+        &mut self,
+        key: Option<&BareExpression>,
+        at: &str,
+        checks: Checks<'_>,
+    ) -> Option<ParamProgram> {
+        let place = Place::AdmissionKey;
+        let key = expressions::bare(key?, at, place, checks, &mut self.diagnostics);
+        key.map(ParamProgram::Expression)
     }
 
     fn schemas_of_workflow(&mut self) {

@@ -619,6 +619,27 @@ fn an_admission_is_decided_by_the_input_alone() {
 }
 
 #[test]
+fn a_rate_is_decided_by_the_input_alone_too() {
+    let with = |key: &str| {
+        format!(
+            "rate_limit: {{ limit: 1, per: 1m, key: {key} }}\nnodes: [{{ id: a, action: data.set, parameters: {{ x: 1 }} }}]"
+        )
+    };
+    check(&with("$input.customer"), &[]);
+    let here = "PLAN_ROOT_NOT_HERE /rate_limit/key";
+    check(
+        &with("$vars.customer"),
+        &[&format!(
+            "{here}: `$vars` does not exist here: admission is decided before anything runs; only `$input` can be read"
+        )],
+    );
+    check(
+        &with("$input."),
+        &["SYNTAX_END /rate_limit/key: expected a name after the dot, but the text ends"],
+    );
+}
+
+#[test]
 fn what_cannot_undo_or_be_undone_is_pointed_out() {
     check(
         "nodes: [{ id: a, action: flow.wait, compensate: { action: file.write, parameters: { path: x } } }]",

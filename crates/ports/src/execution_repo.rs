@@ -62,10 +62,25 @@ pub enum Created {
         /// How many claims of the key wait before it.
         ahead: u32,
     },
+    /// It exists now and begins later, because of its rate: queued, without a lease and without its
+    /// slot, due then.
+    Later {
+        /// When it may begin, by the store's clock.
+        begins_at: Timestamp,
+        /// How many of the rate wait before it.
+        ahead: u32,
+    },
     /// It would have had to wait for its slot, and no more may; nothing was written.
     Full {
         /// How many wait, counted to the creation's own limit.
         waiting: u32,
+    },
+    /// It would have had to wait because of its rate, and no more may; nothing was written.
+    Limited {
+        /// How many wait.
+        waiting: u32,
+        /// When there is room again, from now.
+        try_after: Duration,
     },
     /// The dedupe key or the id was seen before; nothing was written.
     Exists {
@@ -116,6 +131,9 @@ pub struct Granted {
     pub inbox_through: u64,
     /// How many grants before this one brought no step; from 1 on, the start of every attempt is committed first.
     pub grants_without_progress: u32,
+    /// Before when it must not begin, because of its rate, if that is still to come by the store's
+    /// clock: it was woken by a signal meanwhile.
+    pub begins_at: Option<Timestamp>,
 }
 
 /// What became of the renewal of one lease.
@@ -272,6 +290,8 @@ pub struct ExecutionSummary {
     pub entries: u64,
     /// Whether somebody holds a valid lease.
     pub leased: bool,
+    /// When its rate lets it begin, if that is still to come by the store's clock.
+    pub begins_at: Option<Timestamp>,
 }
 
 /// The record of every execution: the only truth about its state.
@@ -321,6 +341,12 @@ pub struct ExecutionSummary {
 ///   it is free, or taken from an expired lease, it is granted and told as any claim; else the creation
 ///   gets no lease and is not due until the grant, or nothing is created because as many wait as may.
 ///   A child claims with its parent's step and is never refused.
+/// - **A rate** ([`Rate`](crate::Rate)) bounds how often executions begin, whoever creates them: its
+///   token is taken in the transaction of the creation, after what is repeated and what is refused for its
+///   slot have been told apart. Where there is none left, the creation is queued and due when the token
+///   comes that nobody before it was promised, or nothing is created because as many wait as may. It claims
+///   its slot then, not before. A token that was promised is used up by the end of who waits, too. A child
+///   is never refused.
 /// - **Left to callers**: executions that claim the same keys in opposite orders wait for each other for
 ///   ever, and nobody here finds that; nor how many slots one execution claims over time.
 #[async_trait]

@@ -20,6 +20,7 @@
 
 mod error;
 mod execution_repo;
+mod rate;
 mod sandbox;
 mod slot;
 mod step;
@@ -33,6 +34,7 @@ pub use execution_repo::{
     Renewed, Runnable, RunnablePage, Signalled, Snapshot,
 };
 pub use nebula_core::{Clock, Entropy, Offload};
+pub use rate::{FullAt, MAX_RATE_LIMIT, MAX_RATE_NAME, MAX_RATE_SPAN, Rate, RateTurn};
 pub use sandbox::{Code, Invocation, SandboxRunner};
 pub use slot::{
     MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, MAX_SLOT_NAME, SLOT_GRANTED, SLOT_LOST, SLOT_PREFIX,

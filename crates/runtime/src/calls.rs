@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use nebula_action::{ActionContext, ActionError, PORT_MAIN};
 use nebula_core::{ByteSize, Digest, ExecutionId};
 use nebula_execution::{
-    ChildEnd, Entry, EvaluationScope, Event, ExecutionPlan, Fact, InstanceId, MAX_CALL_DEPTH,
-    MAX_VALUE_DEPTH, NewExecution, Outcome, Parent, PlanCall, Signal, StartOptions, Started, Taken,
-    is_storable,
+    AdmissionKeyError, ChildEnd, Entry, EvaluationScope, Event, ExecutionPlan, Fact, InstanceId,
+    MAX_CALL_DEPTH, MAX_VALUE_DEPTH, NewExecution, Outcome, Parent, PlanCall, Signal, StartOptions,
+    Started, Taken, is_storable,
 };
 use nebula_ports::{DedupeKey, InboxDelivery};
 use nebula_validator::{Schema, with_defaults};
@@ -115,10 +115,11 @@ impl Drive {
             );
             return Err(ActionError::denied(what, &missing.capability));
         }
-        let slot = callee.plan.start_slot(&input);
-        let slot = slot.map_err(|error| {
+        let no_key = |error: AdmissionKeyError| {
             ActionError::fatal("CALL_ADMISSION_KEY", in_callee(&callee.plan, &error))
-        })?;
+        };
+        let slot = callee.plan.start_slot(&input).map_err(no_key)?;
+        let rate = callee.plan.start_rate(&input).map_err(no_key)?;
         let timeout = wanted.timeout.map(|span| now.plus(span));
         // What nobody waits for may outlive this execution.
         let own = self.machine.deadline().filter(|_| wanted.waits);
@@ -130,19 +131,22 @@ impl Drive {
             deadline: timeout.into_iter().chain(own).min(),
         };
         let (id, origin) = self.machine.child(instance, attempt, now);
+        let tries = trial(started, callee);
+        let dry_run = tries.as_ref().is_some_and(|tries| tries.dry_run);
         let options = StartOptions {
             grants,
             folder: started.folder.clone(),
             vars: started.vars.clone(),
             origin: (id != origin).then_some(origin),
             parent: Some(parent),
-            trial: trial(started, callee),
+            trial: tries,
             ..StartOptions::default()
         };
         let (tenant, plan) = (self.lease.tenant.clone(), (&*callee.plan, callee.digest));
         let input = Arc::unwrap_or_clone(input);
         let mut child = NewExecution::new(id, tenant, now, plan, input, options);
         child.slot = slot;
+        child.rate = rate.filter(|_| !dry_run);
         Ok(child)
     }
 

@@ -62,7 +62,7 @@ impl Drive {
         }
         let now = self.shared.ports.clock.now();
         let mut again = copying.finish(child.id, now);
-        again.slot = child.slot;
+        (again.slot, again.rate) = (child.slot, child.rate);
         let fresh = child.entries.into_iter().next().map(|entry| entry.fact);
         if let Some(Fact::ExecutionStarted(fresh)) = fresh
             && let Some(Fact::ExecutionStarted(started)) =

@@ -90,6 +90,8 @@ pub(crate) struct Drive {
     pub(crate) resume: Option<ResumeKey>,
     /// The hashes of the resume tokens that the store waits on for this execution.
     pub(crate) waits: BTreeSet<Digest>,
+    /// Before when it must not begin.
+    pub(crate) begins_at: Option<Timestamp>,
     /// The slots of bodies that the store has for the execution.
     pub(crate) slots: BTreeSet<ClaimedSlot>,
     bell: Arc<Notify>,
@@ -138,6 +140,7 @@ impl Drive {
             shared,
             machine,
             status: granted.status,
+            begins_at: granted.begins_at,
             next_seq: granted.next_seq,
             inbox_head: granted.inbox_head,
             inbox_through: granted.inbox_through,

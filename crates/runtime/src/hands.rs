@@ -98,6 +98,8 @@ impl Worker {
                     inbox_head: 0,
                     inbox_through: 0,
                     grants_without_progress: 0,
+                    // Who has to wait for its time gets no lease with its creation.
+                    begins_at: None,
                     lease,
                 };
                 self.drive(granted, asked, shutdown).await

@@ -1,16 +1,18 @@
-//! Taking turns: an execution whose plan asks for a start slot begins only while it holds one.
+//! Taking turns: an execution begins when its rate lets it, and, where its plan asks for a start slot,
+//! only while it holds one.
 
 use std::sync::Arc;
 
+use nebula_core::Timestamp;
 use nebula_execution::{Event, Rest, Status};
 use nebula_ports::{ErrorKind, PortError, SlotClaim};
 
 use crate::drive::{Drive, Driven, Stop};
 
 impl Drive {
-    /// Makes sure that the execution holds the slot that its plan asks for. It can lack it for two
-    /// reasons: it was woken by a signal while it waits, or its last holder's lease expired and took
-    /// the slot along. Then it claims one, unless it does already, and sleeps until the grant.
+    /// Makes sure that the execution may begin by its rate, and that it holds the slot that its plan
+    /// asks for. It can lack it for three reasons: it had to wait for its time before; it was woken by
+    /// a signal while it waits; or its last holder's lease expired and took the slot along. Then it claims one, unless it does already, and sleeps until the grant.
     ///
     /// What has ended, is paused or parked needs no slot for that.
     pub(crate) async fn wait_for_turn(&mut self) -> Result<Option<Driven>, Stop> {
@@ -23,6 +25,9 @@ impl Drive {
         let ends = state.ending().is_some() && state.compensations().open().is_empty();
         if ends || state.is_paused() {
             return Ok(None);
+        }
+        if let Some(at) = self.begins_at {
+            return self.wait_for_time(at).await.map(Some);
         }
         let Some(claim) = self.start_claim()? else {
             return Ok(None);
@@ -46,6 +51,19 @@ impl Drive {
         Ok(Some(Driven::Rests {
             due: if unread { Some(now) } else { due },
         }))
+    }
+
+    /// Somebody has woken the execution before its rate lets it begin. It hears what there is to hear,
+    /// and sleeps on.
+    async fn wait_for_time(&mut self, at: Timestamp) -> Result<Driven, Stop> {
+        self.tell(Event::Queued);
+        let due = self.machine.next_due().map_or(at, |due| due.min(at));
+        self.commit_last(Status::Queued, Some(due)).await?;
+        let unread = self.inbox_head > self.inbox_through;
+        let now = self.shared.ports.clock.now();
+        Ok(Driven::Rests {
+            due: Some(if unread { now } else { due }),
+        })
     }
 
     fn start_claim(&self) -> Result<Option<SlotClaim>, PortError> {

@@ -1,5 +1,6 @@
 //! From the tree to the definition: short forms expanded, defaults filled in, every problem reported.
 
+mod admission;
 mod connections;
 mod node;
 mod place;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nebula_core::{Digest, NodeId, ParamValue, WorkflowId};
 use serde_json::{Map, Value};
 
-use crate::{Admission, Connection, Diagnostic, NodeDefinition};
+use crate::{Admission, Connection, Diagnostic, NodeDefinition, RateLimit};
 
 /// The time zone of a workflow that names none.
 pub const DEFAULT_TIMEZONE: &str = "UTC";
@@ -41,6 +41,8 @@ pub struct WorkflowDefinition {
     pub limits: WorkflowLimits,
     /// Which executions may run beside each other; default: all.
     pub admission: Option<Admission>,
+    /// How often executions may begin; default: as often as they are started.
+    pub rate_limit: Option<RateLimit>,
     /// Where editors draw the nodes; no part of the digest.
     pub layout: Option<Map<String, Value>>,
 }

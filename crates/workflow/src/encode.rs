@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Admission, ArtifactDefinition, CachePolicy, Compensation, Connection, DEFAULT_TIMEZONE,
-    JoinRule, MAIN, NodeDefinition, OnError, OnIndeterminate, RetryPolicy, TriggerDefinition,
-    WhenFull, WorkflowDefinition, WorkflowLimits,
+    JoinRule, MAIN, NodeDefinition, OnError, OnIndeterminate, RateFull, RateLimit, RetryPolicy,
+    TriggerDefinition, WhenFull, WorkflowDefinition, WorkflowLimits,
 };
 
 /// Writes a definition in its canonical form: reading it again gives an equal definition.
@@ -38,6 +38,7 @@ pub fn to_json(definition: &WorkflowDefinition) -> Value {
         out.put("limits", limits.0);
     }
     out.some("admission", definition.admission.as_ref().map(admission));
+    out.some("rate_limit", definition.rate_limit.as_ref().map(rate_limit));
     out.some("layout", definition.layout.clone());
     Value::Object(out.0)
 }
@@ -104,6 +105,19 @@ fn admission(admission: &Admission) -> Value {
         out.put("when_full", json!(admission.when_full));
     }
     out.some("queue", admission.queue);
+    Value::Object(out.0)
+}
+
+fn rate_limit(rate: &RateLimit) -> Value {
+    let mut out = Fields::default();
+    out.put("limit", rate.limit);
+    out.put("per", duration_text(rate.per));
+    out.some("burst", rate.burst);
+    out.some("key", rate.key.as_ref().map(|key| key.source.clone()));
+    if rate.when_full != RateFull::default() {
+        out.put("when_full", json!(rate.when_full));
+    }
+    out.some("queue", rate.queue);
     Value::Object(out.0)
 }
 

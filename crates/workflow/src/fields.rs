@@ -2,7 +2,7 @@
 //! into them, and the JSON Schema is made from them.
 
 use crate::{
-    Admission,
+    Admission, RateLimit,
     table::{Shape, Table, closed, field, required},
 };
 
@@ -60,6 +60,11 @@ pub(crate) static WORKFLOW: Table = closed(
             "Which executions may run beside each other; default: all.",
         ),
         field(
+            "rate_limit",
+            Shape::Part(&RATE_LIMIT),
+            "How often executions may begin; default: as often as they are started.",
+        ),
+        field(
             "layout",
             Shape::Object,
             "Where editors draw the nodes; no part of the digest.",
@@ -104,6 +109,41 @@ pub(crate) static ADMISSION: Table = closed(
             "when_full",
             Shape::Choice(WHEN_FULL),
             "What becomes of a start while as many run as may; default: queue.",
+        ),
+        field(
+            "queue",
+            Shape::Count(1, Admission::MAX_QUEUE),
+            "How many wait at most; default: 1000.",
+        ),
+    ],
+);
+
+pub(crate) const RATE_FULL: &[&str] = &["queue", "refuse"];
+
+pub(crate) static RATE_LIMIT: Table = closed(
+    "rate_limit",
+    "rate_limit",
+    &[
+        required(
+            "limit",
+            Shape::Count(1, RateLimit::MAX_LIMIT),
+            "How many executions may begin in each `per`.",
+        ),
+        required("per", Shape::Duration, "The span of time, from 1s to 31d."),
+        field(
+            "burst",
+            Shape::Count(1, RateLimit::MAX_LIMIT),
+            "How many may begin at once; default: `limit`.",
+        ),
+        field(
+            "key",
+            Shape::Expression,
+            "Over `$input`: executions with another value do not count.",
+        ),
+        field(
+            "when_full",
+            Shape::Choice(RATE_FULL),
+            "What becomes of a start that would be one too many; default: queue.",
         ),
         field(
             "queue",
@@ -418,6 +458,7 @@ pub(crate) static TABLES: &[&Table] = &[
     &WORKFLOW,
     &WORKFLOW_LIMITS,
     &ADMISSION,
+    &RATE_LIMIT,
     &TRIGGER,
     &NODE,
     &JOIN,

@@ -78,7 +78,7 @@ pub use node::{
 pub use parse::{Parsed, check_size, parse};
 pub use policy::{
     Admission, Backoff, ItemsRest, Jitter, JoinRest, JoinRule, OnError, OnIndeterminate,
-    OnItemError, RetryPolicy, WhenFull,
+    OnItemError, RateFull, RateLimit, RetryPolicy, WhenFull,
 };
 pub use render::render;
 pub use schema::definition_schema;

@@ -137,6 +137,45 @@ impl Admission {
     pub const DEFAULT_QUEUE: u32 = 1_000;
 }
 
+/// How often executions of a workflow may begin: as a bucket of `burst` tokens, of which each start
+/// takes one, and into which `limit` come back in each span of time, evenly.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RateLimit {
+    /// How many begin in each span of time, from 1 to [`RateLimit::MAX_LIMIT`].
+    pub limit: u32,
+    /// The span of time, from [`RateLimit::MIN_PER`] to [`RateLimit::MAX_PER`].
+    pub per: Duration,
+    /// How many may begin at once, from 1 to [`RateLimit::MAX_LIMIT`]; default: `limit`.
+    pub burst: Option<u32>,
+    /// An expression over `$input`: each of its values has a bucket of its own.
+    pub key: Option<BareExpression>,
+    /// What becomes of a start for which there is no token.
+    pub when_full: RateFull,
+    /// How many wait for theirs at most, from 1 to [`Admission::MAX_QUEUE`]; default
+    /// [`Admission::DEFAULT_QUEUE`].
+    pub queue: Option<u32>,
+}
+
+impl RateLimit {
+    /// The most that may begin in one span of time, or at once.
+    pub const MAX_LIMIT: u32 = 1_000_000;
+    /// The shortest span of time.
+    pub const MIN_PER: Duration = Duration::from_secs(1);
+    /// The longest span of time.
+    pub const MAX_PER: Duration = Duration::from_hours(31 * 24);
+}
+
+/// What becomes of a start that would be one too many in its span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateFull {
+    /// It begins when its time has come.
+    #[default]
+    Queue,
+    /// It is refused.
+    Refuse,
+}
+
 /// What becomes of a start while as many executions run as may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -466,6 +466,47 @@ fn fields_are_checked_by_name_and_type() {
 }
 
 #[test]
+fn a_rate_has_a_limit_and_a_span() {
+    let rate = |fields: &str| format!("rate_limit: {fields}\nnodes: [{{ id: a, action: x }}]");
+    check(
+        &rate("{ limit: 100, per: 1m, burst: 5, key: $input.a, queue: 9 }"),
+        &[],
+    );
+    check(
+        &rate("{ per: 1m }"),
+        &["WORKFLOW_MISSING_FIELD 1:13 /rate_limit ~ How many executions may begin in each `per`."],
+    );
+    check(
+        &rate("{ limit: 0, per: 1m }"),
+        &["WORKFLOW_VALUE 1:22 /rate_limit/limit"],
+    );
+    check(
+        &rate("{ limit: 1, per: 999ms }"),
+        &["WORKFLOW_VALUE 1:30 /rate_limit/per ~ count what begins in `1s` instead"],
+    );
+    check(
+        &rate("{ limit: 1, per: 32d }"),
+        &["WORKFLOW_VALUE 1:30 /rate_limit/per ~ write a shorter span with a smaller `limit`"],
+    );
+    check(
+        &rate("{ limit: 1, per: 1m, burst: 0 }"),
+        &["WORKFLOW_VALUE 1:41 /rate_limit/burst"],
+    );
+    check(
+        &rate("{ limit: 1, per: 1m, when_full: cancel_oldest }"),
+        &["WORKFLOW_VALUE 1:45 /rate_limit/when_full"],
+    );
+    check(
+        &rate("{ limit: 1, per: 1m, when_full: refuse, queue: 5 }"),
+        &["WORKFLOW_VALUE 1:60 /rate_limit/queue ~ remove it, or write `when_full: queue`"],
+    );
+    check(
+        &rate("{ limit: 1, per: 1m }\nadmission: { concurrency: 1, when_full: cancel_oldest }"),
+        &["WORKFLOW_VALUE 1:13 /rate_limit ~ write `when_full: refuse` here"],
+    );
+}
+
+#[test]
 fn ids_are_checked_once_and_for_all() {
     check(
         "nodes:\n- { id: a-b, action: x }\n",

@@ -2,11 +2,12 @@
 
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId, canonical_json};
 use nebula_execution::{Entry, Fact, NewExecution, Started, Status, decode, encode};
-use nebula_ports::{Created, DedupeKey, Lease, LeaseRequest, SlotClaim};
+use nebula_ports::{Created, DedupeKey, Lease, LeaseRequest, Rate, RateTurn, SlotClaim};
 use rusqlite::{OptionalExtension, params};
 
 use crate::{
     error::Fault,
+    rates,
     row::{NEVER_RUNG, stored},
     slots,
     writer::Tx,
@@ -24,6 +25,18 @@ pub(crate) struct NewRow {
     fingerprint: Option<Digest>,
     slot: Option<SlotClaim>,
     max_waiting: u32,
+    rate: Option<Rate>,
+}
+
+/// When an execution begins.
+#[derive(Debug, Clone, Copy)]
+enum Begins {
+    /// At once, with a lease for its creator if that asked for one.
+    Now(Option<LeaseRequest>),
+    /// When it is granted its slot.
+    WithItsSlot,
+    /// Then, and claims its slot only then.
+    At(Timestamp),
 }
 
 impl NewRow {
@@ -33,6 +46,7 @@ impl NewRow {
             Fault::invalid("the first entry of a journal is not the execution's start")
         })?;
         let slot = new.slot.as_ref().map(SlotClaim::of_start).transpose();
+        let rate = new.rate.as_ref().map(Rate::of_start).transpose();
         Ok(Self {
             id: new.id,
             workflow: new.workflow.clone(),
@@ -43,6 +57,7 @@ impl NewRow {
             fingerprint: with_fingerprint.then(|| fingerprint(started)),
             slot: slot.map_err(|error| Fault::invalid(error.message))?,
             max_waiting: new.slot.as_ref().map_or(0, |slot| slot.max_waiting),
+            rate: rate.map_err(|error| Fault::invalid(error.message))?,
         })
     }
 
@@ -101,8 +116,21 @@ pub(crate) fn create(
     if let Some(waiting) = ahead.filter(|waiting| *waiting >= new.max_waiting) {
         return Ok(Created::Full { waiting });
     }
-    let lease = lease.filter(|_| ahead.is_none());
-    insert(tx, tenant, new, dedupe, (lease, ahead.is_none()))?;
+    let later = match take_of_rate(tx, tenant, new.rate.clone())? {
+        Some(RateTurn::Full { waiting, try_after }) => {
+            return Ok(Created::Limited { waiting, try_after });
+        }
+        Some(RateTurn::Later {
+            begins_at, ahead, ..
+        }) => Some((begins_at, ahead)),
+        Some(RateTurn::Now { .. }) | None => None,
+    };
+    let begins = match (later, ahead) {
+        (Some((begins_at, _)), _) => Begins::At(begins_at),
+        (None, Some(_)) => Begins::WithItsSlot,
+        (None, None) => Begins::Now(lease),
+    };
+    insert(tx, tenant, new, dedupe, begins)?;
     if let (Some(key), Some(fingerprint)) = (dedupe, &new.fingerprint) {
         let mut remember = tx.connection.prepare_cached(
             "INSERT OR REPLACE INTO dedupe (tenant, key, id, input, expires_at)
@@ -110,6 +138,9 @@ pub(crate) fn create(
         )?;
         let (id, input) = (new.id.as_bytes(), fingerprint.as_bytes());
         remember.execute(params![tenant.as_str(), key.0, id, input])?;
+    }
+    if let Some((begins_at, ahead)) = later {
+        return Ok(Created::Later { begins_at, ahead });
     }
     if let Some(ahead) = ahead {
         return Ok(Created::Waits { ahead });
@@ -136,11 +167,27 @@ pub(crate) fn create_child(
         return Ok(());
     }
     drop(find);
-    let ahead = match &child.slot {
-        Some(slot) => slots::must_wait(tx, tenant, slot, 1)?,
-        None => None,
+    let rate = child.rate.clone().map(Rate::never_full);
+    let begins = match (take_of_rate(tx, tenant, rate)?, &child.slot) {
+        (Some(RateTurn::Later { begins_at, .. }), _) => Begins::At(begins_at),
+        (_, Some(slot)) if slots::must_wait(tx, tenant, slot, 1)?.is_some() => Begins::WithItsSlot,
+        _ => Begins::Now(None),
     };
-    insert(tx, tenant, child, None, (None, ahead.is_none()))
+    insert(tx, tenant, child, None, begins)
+}
+
+/// Takes what one start takes of its rate, unless that refuses it.
+fn take_of_rate(
+    tx: &Tx<'_>,
+    tenant: &TenantId,
+    rate: Option<Rate>,
+) -> Result<Option<RateTurn>, Fault> {
+    let Some(rate) = rate else { return Ok(None) };
+    let turn = rates::turn(tx, tenant, &rate)?;
+    if let RateTurn::Now { full_at } | RateTurn::Later { full_at, .. } = turn {
+        rates::keep(tx, tenant, &rate, full_at)?;
+    }
+    Ok(Some(turn))
 }
 
 fn insert(
@@ -148,12 +195,17 @@ fn insert(
     tenant: &TenantId,
     new: &NewRow,
     dedupe: Option<&DedupeKey>,
-    (lease, due): (Option<LeaseRequest>, bool),
+    begins: Begins,
 ) -> Result<(), Fault> {
+    let now = tx.now;
+    let (lease, wake_at) = match begins {
+        Begins::Now(lease) => (lease, Some(now)),
+        Begins::WithItsSlot => (None, None),
+        Begins::At(at) => (None, Some(at)),
+    };
     if let Some(wanted) = lease {
         tx.holders.register(wanted.holder);
     }
-    let now = tx.now;
     let until = lease.map(|wanted| now.plus(wanted.ttl));
     let status = if lease.is_some() {
         Status::Running
@@ -164,8 +216,9 @@ fn insert(
     let mut insert = tx.connection.prepare_cached(
         "INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
             status, epoch, holder, lease_until, next_seq, inbox_head, inbox_through, wake_at,
-            rung_at, ring_key, grants, empties, dedupe)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?15, ?12, ?13, ?8, 0, ?14)",
+            rung_at, ring_key, grants, empties, dedupe, begins_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?15, ?12, ?13, ?8, 0, ?14,
+            ?16)",
     )?;
     insert.execute(params![
         tenant.as_str(),
@@ -180,16 +233,22 @@ fn insert(
         until.map(Timestamp::as_millis),
         stored(new.count + 1)?,
         NEVER_RUNG,
-        due.then(|| until.unwrap_or(now).as_millis()),
+        until.or(wake_at).map(Timestamp::as_millis),
         dedupe.map(|key| key.0.as_str()),
-        due.then(|| now.as_millis()),
+        wake_at.map(Timestamp::as_millis),
+        match begins {
+            Begins::At(at) => Some(at.as_millis()),
+            Begins::Now(_) | Begins::WithItsSlot => None,
+        },
     ])?;
     let n = tx.connection.last_insert_rowid();
     append(tx, n, 1, new.count, 0, None, &new.entries)?;
     tx.tally.created += 1;
-    match &new.slot {
-        Some(slot) => slots::claim_start(tx, tenant, n, slot),
-        None => Ok(()),
+    match (&new.slot, begins) {
+        (Some(slot), Begins::Now(_) | Begins::WithItsSlot) => {
+            slots::claim_start(tx, tenant, n, slot)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -76,6 +76,7 @@ pub(crate) fn acquire(
         inbox_head: row.inbox_head,
         inbox_through: row.inbox_through,
         grants_without_progress: before,
+        begins_at: row.begins_at.filter(|at| *at > tx.now),
     })))
 }
 

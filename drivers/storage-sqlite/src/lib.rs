@@ -46,6 +46,7 @@ mod known_plans;
 mod lease;
 mod migrate;
 mod opening;
+mod rates;
 mod read;
 mod readers;
 mod row;

@@ -20,7 +20,7 @@ pub(crate) const MAX_PAGE_BYTES: usize = 16 << 20;
 
 /// The columns of [`summary`].
 const SUMMARY: &str = "id, workflow, version, status, created_at, updated_at, wake_at, next_seq, \
-                       lease_until FROM executions";
+                       lease_until, begins_at FROM executions";
 
 /// Whole batches from entry `from` on, as long as they fit into `limit`.
 pub(crate) fn journal(
@@ -184,6 +184,10 @@ fn summary(row: &SqlRow<'_>, now: Timestamp) -> Result<ExecutionSummary, Fault> 
         wake_at: row.get::<_, Option<i64>>(6)?.map(Timestamp::from_millis),
         entries: number(row.get(7)?)?.saturating_sub(1),
         leased: lease_until.is_some_and(|until| until > now.as_millis()),
+        begins_at: row
+            .get::<_, Option<i64>>(9)?
+            .map(Timestamp::from_millis)
+            .filter(|at| *at > now),
     })
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Row {
     pub(crate) dedupe: Option<String>,
     /// Whether it has or wants slots.
     pub(crate) slots: Has,
+    /// When its rate lets it begin.
+    pub(crate) begins_at: Option<Timestamp>,
     /// What the status was when the row was loaded: its index moves only if it changed.
     loaded: Status,
     /// The same of the slots.
@@ -51,7 +53,8 @@ macro_rules! select {
     ($condition:literal) => {
         concat!(
             "SELECT n, plan, updated_at, status, epoch, holder, lease_until, next_seq, inbox_head,
-                    inbox_through, wake_at, rung_at, grants, empties, dedupe, slots
+                    inbox_through, wake_at, rung_at, grants, empties, dedupe, slots,
+                    begins_at
              FROM executions WHERE ",
             $condition
         )
@@ -111,6 +114,7 @@ impl Row {
             empties: number(row.get(13)?)?,
             dedupe: row.get(14)?,
             slots,
+            begins_at: row.get::<_, Option<i64>>(16)?.map(Timestamp::from_millis),
             loaded: status,
             loaded_slots: slots,
         })

@@ -4,7 +4,7 @@ use nebula_core::{ExecutionId, TenantId, Timestamp};
 use nebula_ports::{Runnable, RunnablePage};
 use rusqlite::{OptionalExtension, params};
 
-use crate::{error::Fault, slots, writer::Tx};
+use crate::{error::Fault, rates, slots, writer::Tx};
 
 /// Executions among which those that are due longest go first. The index has those first that were
 /// never rung or not for the longest time; so a sweep over many pages reads each execution once.
@@ -177,5 +177,6 @@ pub(crate) fn delete_ended(
         .connection
         .prepare_cached("DELETE FROM dedupe WHERE expires_at IS NOT NULL AND expires_at <= ?")?;
     forget.execute([tx.now.as_millis()])?;
+    rates::forget(tx, limit)?;
     Ok(ended.len())
 }

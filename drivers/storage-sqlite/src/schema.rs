@@ -45,6 +45,12 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 2,
         sql: include_str!("../migrations/0002_slots.sql"),
     },
+    Migration {
+        version: 3,
+        // An older build would begin executions more often than their rates allow.
+        opens_from: 3,
+        sql: include_str!("../migrations/0003_rates.sql"),
+    },
 ];
 
 /// The newest schema that this build knows.

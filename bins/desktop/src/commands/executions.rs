@@ -194,6 +194,7 @@ pub(crate) fn summary_json(summary: &ExecutionSummary) -> Value {
         "status": summary.status,
         "created_at": summary.created_at.to_string(),
         "updated_at": summary.updated_at.to_string(),
+        "begins_at": summary.begins_at.map(|at| at.to_string()),
         "wake_at": summary.wake_at.map(|at| at.to_string()),
         "entries": summary.entries,
         "leased": summary.leased,
@@ -204,6 +205,11 @@ fn row(summary: &ExecutionSummary) -> Vec<String> {
     let next = match (summary.leased, summary.wake_at) {
         _ if summary.status.is_terminal() => String::new(),
         (true, _) => "driven now".to_owned(),
+        (false, Some(_)) if summary.begins_at.is_some() && summary.status == Status::Queued => {
+            summary
+                .begins_at
+                .map_or_else(String::new, |at| at.to_string())
+        }
         (false, _) if summary.status == Status::Paused => "unpause".to_owned(),
         (false, Some(at)) if matches!(summary.status, Status::Waiting | Status::Compensating) => {
             at.to_string()

@@ -5,6 +5,7 @@ use std::path::Path;
 use nebula_action::{ActionKind, ControlKind, EffectClass, PORT_MAIN};
 use nebula_core::duration_text;
 use nebula_execution::{ExecutionPlan, PlanMilestone, PlanNode};
+use nebula_parameter::ParamProgram;
 use nebula_workflow::{ItemsRest, JoinRule, OnError, OnItemError, WorkflowDefinition};
 use serde_json::Value;
 
@@ -59,6 +60,9 @@ pub(super) fn text(
         bold("width"),
         counted(plan.concurrency as usize, "attempt"),
     ));
+    if let Some(starts) = starts(plan) {
+        lines.push(format!("{}     {starts}", bold("starts")));
+    }
     lines.push(String::new());
     let rows: Vec<Vec<String>> = waves
         .order
@@ -76,6 +80,28 @@ pub(super) fn text(
     lines.extend(touches(plan, folder, colours));
     lines.extend(repetition(plan, colours));
     lines.join("\n")
+}
+
+/// `at most 5 beside each other per $input.customer; 100 in 1m, up to 10 at once`.
+fn starts(plan: &ExecutionPlan) -> Option<String> {
+    let per = |key: &Option<ParamProgram>| match key {
+        Some(ParamProgram::Expression(key)) => format!(" per {}", key.source()),
+        Some(_) => " per key".to_owned(),
+        None => String::new(),
+    };
+    let beside = plan.admission.as_ref().map(|admission| {
+        let key = per(&admission.key);
+        format!("at most {} beside each other{key}", admission.concurrency)
+    });
+    let often = plan.rate_limit.as_ref().map(|rate| {
+        let (span, key) = (duration_text(rate.per), per(&rate.key));
+        format!(
+            "{} in {span}{key}, up to {} at once",
+            rate.limit, rate.burst
+        )
+    });
+    let starts: Vec<_> = beside.into_iter().chain(often).collect();
+    (!starts.is_empty()).then(|| starts.join("; "))
 }
 
 /// `customer (string, required), limit (integer)`.

@@ -223,6 +223,10 @@ async fn start(
         if let Some(before) = started.waits_behind {
             its_turn(session, before, console);
         }
+        if let Some(at) = started.begins_at {
+            console.note(&format!("it begins at {at}, when `rate_limit` lets it"));
+            go_on_later(session, console);
+        }
         for execution in started.cancelled {
             console.note(&format!("{execution} is asked to end for it"));
             session.composed.focus.on(execution);
@@ -231,7 +235,7 @@ async fn start(
         Ok(started.id)
     };
     let picture = Picture::of_plan(&installed.plan, session.composed.nebula.bus());
-    drive(session, picture, started, console).await
+    Box::pin(drive(session, picture, started, console)).await
 }
 
 /// Says that an execution has to wait for others of its workflow.
@@ -241,6 +245,11 @@ fn its_turn(session: &Session, before: u32, console: &Console) {
         before => format!(", behind {before} that wait"),
     };
     console.note(&format!("it begins when it is its turn{before}"));
+    go_on_later(session, console);
+}
+
+/// Says how to see what is before an execution that waits for its begin, and how it goes on.
+fn go_on_later(session: &Session, console: &Console) {
     let label = console.err.paint(Paint::Cyan, "what to do:");
     let flag = session.place.flag();
     console.note(&format!(
@@ -349,8 +358,17 @@ pub(crate) fn not_admitted(error: &AdmissionError) -> Failure {
                 .advice(format!("try again after {after}; `nebula executions list --status running` shows what runs"))
                 .try_after(*try_after)
         }
-        _ => Failure::invalid("ADMISSION_KEY", message)
-            .advice("give the input that `admission.key` reads, or let it say `?? \"none\"`"),
+        AdmissionError::Limited { try_after, .. } => {
+            let after = duration_text(*try_after);
+            Failure::environment("RATE_LIMITED", message)
+                .advice(format!("try again after {after}"))
+                .try_after(*try_after)
+        }
+        AdmissionError::Key(error) => Failure::invalid("ADMISSION_KEY", message).advice(format!(
+            "give the input that `{}` reads, or let it say `?? \"none\"`",
+            error.field()
+        )),
+        _ => Failure::invalid("ADMISSION_KEY", message),
     }
 }
 

@@ -75,6 +75,7 @@ fn about(arguments: &Unpark, report: &Report) -> Result<Option<InstanceId>, Fail
             | Waiting::Compensation { .. }
             | Waiting::Slot { .. }
             | Waiting::Milestone { .. }
+            | Waiting::Start { .. }
             | Waiting::Signal { .. }
             | Waiting::Approval { .. }
             | Waiting::Child { .. }

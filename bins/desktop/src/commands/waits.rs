@@ -201,6 +201,7 @@ fn reason(waiting: &Waiting) -> (String, String) {
             let what = format!("the end of {execution}{}", of.unwrap_or_default());
             (instance.clone(), what)
         }
+        Waiting::Start { due } => of_all(format!("its time to begin, by its rate: {due}")),
         Waiting::Unpause => of_all("a person who lets it go on (unpause)".to_owned()),
         Waiting::Poison { grants } => of_all(format!(
             "a person's decision (unpark): {grants} attempts in a row to go on brought no progress"

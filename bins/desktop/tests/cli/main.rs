@@ -15,6 +15,7 @@ mod locks;
 mod milestones;
 mod operating;
 mod plan;
+mod rates;
 mod rename;
 #[cfg(unix)]
 mod repl;

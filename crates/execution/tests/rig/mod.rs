@@ -151,6 +151,7 @@ pub(crate) fn plan_of(nodes: Vec<PlanNode>, connections: Vec<PlanConnection>) ->
         concurrency: 16,
         timeout: None,
         admission: None,
+        rate_limit: None,
     }
 }
 

@@ -10,7 +10,7 @@ use nebula_expression::{Edit, RenameError, rename_node};
 use nebula_parameter::{ExpressionProblem, Written, rewrite_parameters, rewrite_value};
 use nebula_workflow::{
     ActionRef, Admission, ArtifactDefinition, BareExpression, Body, CachePolicy, Compensation,
-    Connection, ConnectionOrigin, Diagnostic, Mention, MentionPart, NodeDefinition,
+    Connection, ConnectionOrigin, Diagnostic, Mention, MentionPart, NodeDefinition, RateLimit,
     TriggerDefinition, WorkflowDefinition, pointer_join,
 };
 
@@ -69,6 +69,7 @@ impl<'a> Walk<'a> {
             output,
             limits: _,
             admission,
+            rate_limit,
             layout,
         } = workflow;
         for (index, trigger) in triggers.iter_mut().enumerate() {
@@ -90,6 +91,17 @@ impl<'a> Walk<'a> {
         }) = admission
         {
             self.bare(key, "/admission/key");
+        }
+        if let Some(RateLimit {
+            limit: _,
+            per: _,
+            burst: _,
+            key,
+            when_full: _,
+            queue: _,
+        }) = rate_limit
+        {
+            self.bare(key, "/rate_limit/key");
         }
         if let Some(layout) = layout
             && layout.contains_key(self.from)

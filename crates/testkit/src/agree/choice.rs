@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
 use nebula_core::{Clock, Digest, Entropy, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{Entry, Fact, InstanceId, NewExecution, StartSlot, Started, Status};
+use nebula_execution::{
+    Entry, Fact, InstanceId, NewExecution, StartRate, StartSlot, Started, Status,
+};
 use nebula_ports::{
     DedupeKey, ExecutionSummary, InboxDelivery, Incarnation, Lease, LeaseRequest,
     MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, SLOT_LOST, SlotChanges, SlotClaim, SlotId, SlotKey,
@@ -102,6 +104,19 @@ impl World {
             version: 1,
             entries,
             slot: self.random.chance(40).then(|| self.start_slot()),
+            rate: self.random.chance(45).then(|| self.start_rate()),
+        }
+    }
+
+    /// One of two buckets.
+    fn start_rate(&self) -> StartRate {
+        let below = |limit| u32::try_from(self.random.below(limit)).expect("it is small");
+        StartRate {
+            key: (*self.random.pick(&["slow", "fast"])).to_owned(),
+            limit: 1 + below(7),
+            per: Duration::from_secs(*self.random.pick(&[1, 3_600, 3_600])),
+            burst: 1 + below(2),
+            max_waiting: below(9),
         }
     }
 

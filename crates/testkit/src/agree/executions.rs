@@ -102,8 +102,11 @@ impl Run {
                     .into_iter()
                     .for_each(|lease| self.world.remember(lease));
             }
-            Some(Created::Waits { .. }) => self.world.executions.push((tenant.clone(), id)),
-            Some(Created::Exists { .. } | Created::Full { .. }) | None => {}
+            Some(Created::Waits { .. } | Created::Later { .. }) => {
+                self.world.executions.push((tenant.clone(), id));
+            }
+            Some(Created::Exists { .. } | Created::Full { .. } | Created::Limited { .. })
+            | None => {}
         }
         self.look(&tenant, id).await;
         self.look_at_slots(&tenant).await;

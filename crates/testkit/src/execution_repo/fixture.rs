@@ -84,6 +84,7 @@ pub(super) fn execution_of(
         version: 7,
         entries,
         slot: None,
+        rate: None,
     }
 }
 

@@ -47,6 +47,7 @@ mod inbox;
 mod lease;
 mod migrate;
 mod poison;
+mod rate;
 mod read;
 mod refuse;
 mod replay;
@@ -65,6 +66,7 @@ pub use inbox::*;
 pub use lease::*;
 pub use migrate::*;
 pub use poison::*;
+pub use rate::*;
 pub use read::*;
 pub use refuse::*;
 pub use replay::*;
@@ -279,6 +281,19 @@ macro_rules! execution_repo_rules {
             a_creation_takes_its_slot_from_an_expired_lease,
             a_child_waits_for_its_start_slot,
             an_impossible_start_slot_is_refused,
+
+            a_rate_lets_its_burst_begin_at_once,
+            a_start_beyond_its_rate_begins_later,
+            a_rate_comes_back_with_time,
+            each_key_of_a_rate_counts_for_itself,
+            rates_belong_to_a_tenant,
+            a_start_that_its_rate_refuses_leaves_nothing,
+            a_repeated_creation_takes_nothing_of_its_rate,
+            a_start_that_is_refused_for_its_slot_takes_nothing_of_its_rate,
+            a_start_beyond_its_rate_claims_no_slot_yet,
+            a_grant_before_its_time_says_so,
+            a_child_beyond_its_rate_begins_later,
+            an_impossible_rate_is_refused,
         }
     };
 }

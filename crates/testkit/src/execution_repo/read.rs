@@ -148,6 +148,7 @@ pub async fn a_summary_tells_what_there_is(repo: &Repo, clock: &ManualClock) {
         wake_at: Some(clock.now().plus(DAY)),
         entries: 3,
         leased: true,
+        begins_at: None,
     };
     assert_eq!(summary(repo, lease.execution).await, expected);
     clock.advance(TTL);

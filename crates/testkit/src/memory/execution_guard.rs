@@ -281,6 +281,29 @@ guards! {
         /// Nothing stays but the dedupe key.
         DeleteWhole => [a_deleted_execution_leaves_nothing],
 
+        /// A bucket has only so many tokens.
+        Rate => [a_rate_lets_its_burst_begin_at_once, a_start_beyond_its_rate_begins_later, an_impossible_rate_is_refused],
+        /// Tokens come back.
+        RateComesBack => [a_rate_comes_back_with_time],
+        /// Each key has a bucket of its own.
+        RateKey => [each_key_of_a_rate_counts_for_itself],
+        /// Each tenant, too.
+        RateTenant => [rates_belong_to_a_tenant],
+        /// Who begins later sleeps until then.
+        RateSleeps => [a_start_beyond_its_rate_begins_later],
+        /// What is refused takes no token and is not remembered.
+        RateRefusalForgets => [a_start_that_its_rate_refuses_leaves_nothing],
+        /// A repetition takes no token.
+        RateOnce => [a_repeated_creation_takes_nothing_of_its_rate],
+        /// What is refused for its slot takes no token.
+        RateAfterSlot => [a_start_that_is_refused_for_its_slot_takes_nothing_of_its_rate],
+        /// Who begins later claims its slot later.
+        RateBeforeSlot => [a_start_beyond_its_rate_claims_no_slot_yet],
+        /// A grant tells who was woken early that it is.
+        RateGrantTells => [a_grant_before_its_time_says_so],
+        /// A child takes a token, too.
+        RateOfChild => [a_child_beyond_its_rate_begins_later],
+
         /// A creation claims its start slot.
         StartSlotClaims => [a_creation_takes_its_start_slot, an_impossible_start_slot_is_refused],
         /// Who waits for it gets no lease.

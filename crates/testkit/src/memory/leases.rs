@@ -62,6 +62,9 @@ impl Records {
         let lease = grant(guards, row, (tenant, id), request, now);
         let mut granted = row.granted(guards, lease);
         granted.grants_without_progress = before;
+        granted.begins_at = row
+            .begins_later(now)
+            .filter(|_| guards.keep(Guard::RateGrantTells));
         Acquired::Granted(Box::new(granted))
     }
 

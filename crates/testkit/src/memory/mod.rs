@@ -7,6 +7,7 @@ mod migrations;
 mod queue;
 mod queue_guard;
 mod queue_list;
+mod rates;
 mod record;
 mod records;
 mod sandbox;

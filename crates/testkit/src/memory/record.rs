@@ -36,6 +36,8 @@ pub(super) struct Record {
     pub(super) ended_at: Option<Timestamp>,
     pub(super) status: Status,
     pub(super) wake_at: Option<Timestamp>,
+    /// When its rate lets it begin.
+    pub(super) begins_at: Option<Timestamp>,
     pub(super) rung_at: Option<Timestamp>,
     pub(super) epoch: u64,
     /// When the lease ends that was not given back; it may be over.
@@ -68,6 +70,7 @@ impl Record {
             ended_at: None,
             status: Status::Queued,
             wake_at: Some(now),
+            begins_at: None,
             rung_at: None,
             epoch: 0,
             lease: None,
@@ -106,6 +109,11 @@ impl Record {
         let expired = self.lease.filter(|_| guards.keep(Guard::ExpiredIsDue));
         let woken = self.wake_at.filter(|wake_at| *wake_at <= now);
         expired.into_iter().chain(woken).min()
+    }
+
+    /// When its rate lets it begin, if that is still to come.
+    pub(super) fn begins_later(&self, now: Timestamp) -> Option<Timestamp> {
+        self.begins_at.filter(|at| *at > now)
     }
 
     /// Makes the execution due at `now`, if it is not due before.
@@ -228,6 +236,7 @@ impl Record {
             inbox_head: if marks { self.inbox_head() } else { 0 },
             inbox_through: if marks { self.inbox_through } else { 0 },
             grants_without_progress: self.grants,
+            begins_at: None,
         }
     }
 
@@ -247,6 +256,7 @@ impl Record {
             wake_at: self.wake_at,
             entries: self.next_seq() - 1,
             leased: self.is_held(guards, now) && guards.keep(Guard::LeasedFlag),
+            begins_at: self.begins_later(now),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, canonical_json};
 use nebula_execution::{Entry, Fact, NewExecution, Started};
 use nebula_ports::{
-    Created, DedupeKey, ErrorKind, ExecutionRepo, InboxItem, LeaseRequest, NewSignal, PortError,
-    Result, Signalled, SlotClaim,
+    Created, DedupeKey, ErrorKind, ExecutionRepo, FullAt, InboxItem, LeaseRequest, NewSignal,
+    PortError, Rate, RateTurn, Result, Signalled, SlotClaim,
 };
 
 use super::{
@@ -47,6 +47,8 @@ pub(super) struct Records {
     pub(super) waits: BTreeMap<(TenantId, Digest), ExecutionId>,
     /// Claims in the order in which they came; no queue is empty.
     pub(super) slots: BTreeMap<Queue, Vec<Place>>,
+    /// When each bucket is full again that is not.
+    pub(super) rates: BTreeMap<(TenantId, String), FullAt>,
     pub(super) guards: Guards,
     /// Set by a conflict where the guard against it is gone.
     pub(super) tainted: bool,
@@ -89,6 +91,10 @@ impl Records {
         let by_id = self
             .get(tenant, new.id)
             .map(|row| (new.id, row.fingerprint));
+        let rate = new.rate.as_ref().map(Rate::of_start).transpose()?;
+        if let Some(rate) = rate.as_ref().filter(|_| !guards.keep(Guard::RateOnce)) {
+            let _ = self.take_of_rate(tenant, rate, now);
+        }
         let seen = by_key.filter(|_| guards.keep(Guard::Dedupe));
         if let Some((id, first)) = seen.or(by_id.filter(|_| guards.keep(Guard::CreateOnce))) {
             if let (Some(request), false) = (lease, guards.keep(Guard::ExistsWritesNothing)) {
@@ -114,15 +120,38 @@ impl Records {
             if let (Some(key), false) = (dedupe, guards.keep(Guard::StartSlotRefusalForgets)) {
                 self.dedupe.insert(key, seen);
             }
+            if let Some(rate) = rate.filter(|_| !guards.keep(Guard::RateAfterSlot)) {
+                let _ = self.take_of_rate(tenant, &rate, now);
+            }
             return Ok(Created::Full {
                 waiting: waiting.min(limit),
             });
+        }
+        let turn = rate.and_then(|rate| self.take_of_rate(tenant, &rate, now));
+        if let Some(RateTurn::Full { waiting, try_after }) = turn {
+            if let (Some(key), false) = (dedupe, guards.keep(Guard::RateRefusalForgets)) {
+                self.dedupe.insert(key, seen);
+            }
+            return Ok(Created::Limited { waiting, try_after });
         }
         if let Some(key) = dedupe {
             self.dedupe.insert(key, seen);
         }
         let id = new.id;
         self.insert(tenant, new, fingerprint, now)?;
+        if let Some(RateTurn::Later {
+            begins_at,
+            ahead: before,
+            ..
+        }) = turn
+        {
+            self.begin_later((tenant, id), begins_at);
+            if let Some(claim) = claim.filter(|_| !guards.keep(Guard::RateBeforeSlot)) {
+                self.claim_start((tenant, id), &claim, ahead.is_some(), now);
+            }
+            let ahead = before;
+            return Ok(Created::Later { begins_at, ahead });
+        }
         if let Some(claim) = claim.filter(|_| guards.keep(Guard::StartSlotClaims)) {
             self.claim_start((tenant, id), &claim, ahead.is_some(), now);
         }

@@ -4,7 +4,7 @@ use nebula_core::Timestamp;
 use nebula_execution::{NewExecution, Status};
 use nebula_ports::{
     ErrorKind, InboxDelivery, Lease, MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, NewSignal, PortError,
-    Result, SLOT_PREFIX, Signalled, SlotClaim, Step, Stepped,
+    Rate, RateTurn, Result, SLOT_PREFIX, Signalled, SlotClaim, Step, Stepped,
 };
 
 use super::{
@@ -137,7 +137,14 @@ impl Records {
         if self.get(&tenant, child.id).is_none() || !self.keep(Guard::ChildOnce) {
             let claim = child.slot.as_ref().map(SlotClaim::of_start).transpose()?;
             let id = child.id;
+            let rate = child.rate.as_ref().map(Rate::of_start).transpose()?;
+            let rate = rate.filter(|_| self.keep(Guard::RateOfChild));
             self.insert(&tenant, child, fingerprint, now)?;
+            let turn = rate.and_then(|it| self.take_of_rate(&tenant, &it.never_full(), now));
+            if let Some(RateTurn::Later { begins_at, .. }) = turn {
+                self.begin_later((&tenant, id), begins_at);
+                return Ok(());
+            }
             if let Some(claim) = claim.filter(|_| self.keep(Guard::StartSlotOfChild)) {
                 let waits = self.must_wait(&tenant, &claim, now).is_some();
                 self.claim_start((&tenant, id), &claim, waits, now);

@@ -5,10 +5,15 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZoneDatabase;
 use nebula_core::WorkflowId;
 
-use super::{Seen, connections::graph, id_range, place::Place};
+use super::{
+    Seen,
+    admission::{admission, check_both, rate_limit},
+    connections::graph,
+    id_range,
+    place::Place,
+};
 use crate::{
-    Admission, DEFAULT_TIMEZONE, TriggerDefinition, WhenFull, WorkflowDefinition, WorkflowLimits,
-    codes, fields,
+    DEFAULT_TIMEZONE, TriggerDefinition, WorkflowDefinition, WorkflowLimits, codes, fields,
     problems::{Problems, shown},
 };
 
@@ -50,6 +55,11 @@ pub(super) fn workflow(
     let admission = fields
         .get("admission")
         .and_then(|place| admission(&place, problems));
+    let rate_limit = fields
+        .get("rate_limit")
+        .and_then(|place| rate_limit(&place, problems));
+    let place = fields.get("rate_limit");
+    check_both(admission.as_ref(), rate_limit.as_ref().zip(place), problems);
     let layout = fields
         .get("layout")
         .and_then(|place| place.object(problems));
@@ -65,6 +75,7 @@ pub(super) fn workflow(
         output,
         limits: limits.unwrap_or_default(),
         admission,
+        rate_limit,
         layout,
     })
 }
@@ -106,39 +117,6 @@ fn limits(place: &Place<'_>, problems: &mut Problems) -> Option<WorkflowLimits> 
     Some(WorkflowLimits {
         concurrency: fields.count("concurrency", problems),
         timeout: fields.duration("timeout", problems),
-    })
-}
-
-fn admission(place: &Place<'_>, problems: &mut Problems) -> Option<Admission> {
-    let fields = place.fields(&fields::ADMISSION, problems)?;
-    let words = [
-        (fields::WHEN_FULL[0], WhenFull::Queue),
-        (fields::WHEN_FULL[1], WhenFull::Refuse),
-        (fields::WHEN_FULL[2], WhenFull::CancelOldest),
-    ];
-    let when_full = fields
-        .get("when_full")
-        .and_then(|place| place.choice(&words, problems))
-        .unwrap_or_default();
-    if let Some(place) = fields.get("queue")
-        && when_full == WhenFull::Refuse
-    {
-        let message = "nothing waits where starts are refused, so `queue` limits nothing";
-        problems.push(
-            place
-                .error(codes::VALUE, message)
-                .hint("remove it, or write `when_full: queue`"),
-        );
-    }
-    let (key, queue) = (
-        fields.expression("key", problems),
-        fields.count("queue", problems),
-    );
-    Some(Admission {
-        concurrency: fields.count("concurrency", problems)?,
-        key,
-        when_full,
-        queue,
     })
 }
 

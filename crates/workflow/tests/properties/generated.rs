@@ -112,6 +112,7 @@ pub(crate) fn definition() -> impl Strategy<Value = Value> {
             value["triggers"] = json!([{ "id": "t", "type": "cron", "schedule": "{{ not read }}" }]);
             value["limits"] = json!({ "concurrency": 2 });
             value["admission"] = json!({ "concurrency": 2, "key": "$input.a", "when_full": "refuse" });
+            value["rate_limit"] = json!({ "limit": 3, "per": "1m", "key": "$input.a", "queue": 7 });
         }
         if listed {
             let mut seen = std::collections::BTreeSet::new();

@@ -49,6 +49,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         version: 1,
         entries: vec![Entry { at: START, fact }],
         slot: None,
+        rate: None,
     }
 }
 
