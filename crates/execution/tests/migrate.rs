@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use nebula_core::{Digest, TenantId};
 use nebula_execution::{
-    Event, ExecutionPlan, Machine, MigrateError, Migrated, Migration, Rest, StoredEntry,
+    Command, Event, ExecutionPlan, Machine, MigrateError, Migrated, Migration, Rest, StoredEntry,
 };
-use rig::{Rig, START, execution, plan, replay, script::take};
+use rig::{Rig, START, execution, id, plan, replay, script::take};
 
 fn second(text: &str) -> Arc<ExecutionPlan> {
     Arc::new(ExecutionPlan::clone(&plan(text)).at_version(2))
@@ -205,6 +205,28 @@ fn rounds_and_lists_go_on() {
         "a -> w -> b; w: wait",
         "`a` began when nothing would have led to it in version 2",
     );
+}
+
+#[test]
+fn whoever_waits_for_a_milestone_asks_about_the_nodes_of_the_new_version() {
+    let mut rig = Rig::new(plan("a, b, m -> x; a: wait; m: milestone a/-"));
+    for step in ["begin", "m heeds", "a waits 500", "b ok"] {
+        take(&mut rig, step);
+    }
+    let begins = |new: &str| {
+        let new = second(new);
+        let mut journal = rig.journal.clone();
+        journal.push(migrate(&rig, &new).unwrap().entry);
+        let mut machine: Machine = replay(&new, &journal);
+        let decision = machine.decide(Event::Begin, START);
+        let runs =
+            |it: &Command| matches!(it, Command::Run { instance, .. } if *instance == id("m"));
+        decision.commands.iter().any(runs)
+    };
+    assert!(!begins("a, b, m -> x; a: wait; m: milestone a/x"));
+    assert!(begins("a, b, m -> x; a: wait; m: milestone a/b"));
+    assert!(begins("a, b, m -> x; a: wait; m: milestone b/-"));
+    assert!(begins("a, b, m -> x; a: wait; m: milestone -/a"));
 }
 
 #[test]

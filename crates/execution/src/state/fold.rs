@@ -297,6 +297,7 @@ impl Fold<'_> {
         activation.items = None;
         activation.runs = None;
         activation.claim = None;
+        activation.heeds = false;
         if failed.retry_at.is_some() {
             activation.status = InstanceStatus::Waiting;
             return;
