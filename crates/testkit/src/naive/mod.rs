@@ -12,6 +12,7 @@
 mod body;
 mod cut;
 mod join;
+mod milestone;
 mod node;
 mod region;
 mod values;
@@ -100,6 +101,8 @@ struct Around {
     roots: Map<String, Value>,
     /// What is known of nodes that have ended, by id.
     nodes: Map<String, Value>,
+    /// How and when they ended, for those that run once.
+    ends: BTreeMap<String, (Time, Ended)>,
 }
 
 /// One interpretation.

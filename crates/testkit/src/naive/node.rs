@@ -6,7 +6,7 @@ use nebula_core::{ParamValue, parse_duration};
 use nebula_workflow::{Backoff, MAIN, NodeDefinition, OnError, RetryPolicy};
 use serde_json::{Map, Value, json};
 
-use super::{Around, Failure, Naive, Result, Time, region::Done, values};
+use super::{Around, Failure, Naive, Result, Time, milestone::milestone, region::Done, values};
 use crate::stage::FLAKY;
 
 /// What one attempt gave, by its port, and when.
@@ -41,6 +41,10 @@ impl Naive<'_> {
         }
         if let Some(pin) = &node.pin {
             return Ok(done((at, Ok(main(pin.clone())))));
+        }
+        if node.action.id.as_str() == "flow.milestone" {
+            let (at, port) = milestone(node, &around.ends, at)?;
+            return Ok(done((at, Ok((port.to_owned(), json.clone())))));
         }
         if node.body.is_some() {
             return Ok(done(self.body(

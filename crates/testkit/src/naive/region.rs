@@ -333,6 +333,8 @@ impl Naive<'_> {
             ended,
         };
         self.log.insert(instance.clone(), lived);
+        let ends = &mut walk.around.ends;
+        ends.insert(id.to_owned(), (done.at, ended));
         walk.settle(node, &instance, &done)?;
         let at = done.at;
         self.send(walk, node, &json, &inputs, done);

@@ -42,6 +42,11 @@ enum Kind {
     Fail,
     If,
     Switch,
+    /// Which of the nodes that may be asked about begins it, and which ends it.
+    Milestone {
+        reached: Option<u8>,
+        until: Option<u8>,
+    },
     Items {
         count: u8,
         window: u8,
@@ -90,6 +95,8 @@ fn simple() -> BoxedStrategy<Kind> {
         1 => Just(Kind::Fail),
         1 => Just(Kind::If),
         1 => Just(Kind::Switch),
+        2 => (option::weighted(0.8, any::<u8>()), option::weighted(0.7, any::<u8>()))
+            .prop_map(|(reached, until)| Kind::Milestone { reached, until }),
         1 => (0..4_u8, 1..3_u8, 0..3_u8)
             .prop_map(|(count, window, fails)| Kind::Items { count, window, fails }),
     ]
@@ -178,6 +185,10 @@ impl Kind {
                 window,
                 fails: 0,
             },
+            Self::Milestone { reached, .. } => Self::Milestone {
+                reached: reached.or(Some(0)),
+                until: None,
+            },
             Self::Again { rounds, inner, .. } => Self::Again {
                 rounds,
                 most: None,
@@ -229,6 +240,8 @@ pub(crate) struct Written {
     ids: u32,
     /// How deep in bodies the text is.
     depth: u32,
+    /// The nodes before and around it that run once: what a milestone may ask about.
+    asked: Vec<String>,
     pub(crate) signals: Vec<String>,
 }
 
@@ -260,7 +273,9 @@ impl Written {
 
     fn body(&mut self, shapes: &[Shape]) -> Value {
         self.depth += 1;
+        let around = self.asked.len();
         let body = self.region(shapes);
+        self.asked.truncate(around);
         self.depth -= 1;
         body
     }
@@ -269,6 +284,9 @@ impl Written {
         let (mut nodes, mut connections, mut exits) = (Vec::new(), Vec::new(), Vec::new());
         for shape in shapes {
             let exit = self.node(shape, &exits, &mut nodes, &mut connections);
+            let comes_round = matches!(shape.kind, Kind::Again { .. });
+            let once = exit.rate == 1 && !comes_round;
+            self.asked.extend(once.then(|| exit.id.clone()));
             exits.push(exit);
         }
         json!({ "nodes": nodes, "connections": connections })
@@ -459,6 +477,13 @@ impl Written {
                 let cases = json!({ "one": one, "two": two });
                 ("flow.switch", json!({ "cases": cases }))
             }
+            Kind::Milestone { reached, until } => match self.between(*reached, *until) {
+                Some(between) => {
+                    ports = vec!["main", "expired"];
+                    ("flow.milestone", between)
+                }
+                None => ("data.set", json!({ "n": n })),
+            },
             Kind::Items {
                 count,
                 window,
@@ -495,6 +520,23 @@ impl Written {
             rate: 1,
             counts: matches!(shape.kind, Kind::Set),
         }
+    }
+
+    /// Between the ends of which nodes a milestone lies; `None` if there are none to ask about.
+    fn between(&self, reached: Option<u8>, until: Option<u8>) -> Option<Value> {
+        let count = self.asked.len();
+        let asked = |number: u8| Some(&self.asked[usize::from(number).checked_rem(count)?]);
+        let reached = reached.and_then(asked);
+        let until = until
+            .and_then(asked)
+            .filter(|until| Some(*until) != reached);
+        let mut between = json!({});
+        for (field, node) in [("reached", reached), ("until", until)] {
+            if let Some(node) = node {
+                between[field] = json!(node);
+            }
+        }
+        (between != json!({})).then_some(between)
     }
 
     fn with_body(&mut self, kind: &Kind, node: &mut Value) -> (&'static str, Value) {
