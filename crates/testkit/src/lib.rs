@@ -37,6 +37,7 @@ pub mod naive;
 mod offload;
 pub mod patterns;
 mod run;
+pub mod simulation;
 pub mod stage;
 mod suite;
 pub mod task_queue;

@@ -1,0 +1,256 @@
+//! The plot of a simulation: processes begin, then faults, healing, and the wait for the end.
+//! `clients.rs` talks to the engine meanwhile, and `nemesis.rs` disturbs it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use nebula::{Nebula, engine::Installed};
+use nebula_core::{BoxFuture, Clock, ExecutionId, TenantId};
+use nebula_execution::Status;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::{
+    checks,
+    flows::{CALLEES, Flow, callee},
+    process::{Process, planner, queue},
+    scheduler::{Life, Order, Owner},
+    swarm::{Fault, Swarm},
+    world::{World, tenants},
+};
+use crate::{ManualClock, MemoryTaskQueue, MemoryWorkflowRepo, SeededEntropy};
+
+/// How long an execution may take once nothing goes wrong any more, by the world's clock.
+pub(super) const BOUND: Duration = Duration::from_mins(30);
+
+/// How long somebody waits for a process that may stand still.
+pub(super) const GIVES_UP: Duration = Duration::from_secs(20);
+
+/// Who runs the processes of a world.
+pub(super) struct Director {
+    pub(super) world: Arc<World>,
+    pub(super) processes: Mutex<BTreeMap<u64, Process>>,
+    queue: Option<Arc<MemoryTaskQueue>>,
+    /// What is started: by workflow and tenant, which is decided before anything else.
+    flows: Vec<Vec<(Flow, Installed)>>,
+    /// How many starts there are.
+    expected: usize,
+    /// Which executions the seed's starts became, by their number.
+    pub(super) started: Mutex<BTreeMap<u64, ExecutionId>>,
+    pub(super) cancelled: Mutex<Vec<ExecutionId>>,
+    lives: Mutex<u64>,
+}
+
+impl Director {
+    /// Sets everything going; the simulation finishes by itself.
+    pub(super) fn begin(
+        world: &Arc<World>,
+        prepared: &Prepared,
+        only: Option<BTreeSet<u64>>,
+    ) -> Arc<Self> {
+        let numbers = only.unwrap_or_else(|| (0..world.swarm.executions).collect());
+        let shared = (world.swarm.shared == 1).then(|| queue(world));
+        let director = Arc::new(Self {
+            world: world.clone(),
+            processes: Mutex::default(),
+            queue: shared,
+            flows: prepared.flows.clone(),
+            expected: numbers.len(),
+            started: Mutex::default(),
+            cancelled: Mutex::default(),
+            lives: Mutex::new(0),
+        });
+        for installed in &prepared.plans {
+            let mut oracle = world.oracle.lock();
+            oracle.know(installed.digest, installed.plan.clone());
+        }
+        world.oracle.lock().jumps = world.swarm.has(Fault::ClockJump);
+        world.begin();
+        for place in 0..world.swarm.processes {
+            director.start_process(place);
+        }
+        for number in numbers {
+            let mine = director.clone();
+            world
+                .board
+                .spawn(Owner::World, async move { mine.client(number).await });
+        }
+        let (nemesis, keeper, plot) = (director.clone(), director.clone(), director.clone());
+        world
+            .board
+            .spawn(Owner::World, async move { nemesis.nemesis().await });
+        world
+            .board
+            .spawn(Owner::World, async move { keeper.keep().await });
+        world
+            .board
+            .spawn(Owner::World, async move { plot.plot().await });
+        director
+    }
+
+    /// What the starts of the seed came to: status and output, by their number; those that somebody
+    /// cancelled are left out.
+    pub(super) fn results(&self) -> BTreeMap<u64, (Status, Value)> {
+        let (oracle, cancelled) = (self.world.oracle.lock(), self.cancelled.lock());
+        let started = self.started.lock();
+        let ended = started.iter().filter(|(number, id)| {
+            let (flow, _) = self.flow(**number);
+            flow.decided && !cancelled.contains(id)
+        });
+        ended
+            .filter_map(|(number, id)| {
+                let state = oracle.machine(*id)?.state();
+                let output = state
+                    .output()
+                    .map_or(Value::Null, |output| (**output).clone());
+                let failed = state.failure().map(|failure| json!(failure.error.code));
+                Some((*number, (state.end_status()?, failed.unwrap_or(output))))
+            })
+            .collect()
+    }
+
+    /// What the start of this number starts.
+    pub(super) fn flow(&self, number: u64) -> &(Flow, Installed) {
+        let of_tenants = &self.flows[(number % self.world.swarm.workflows) as usize];
+        &of_tenants[number as usize % of_tenants.len()]
+    }
+
+    pub(super) fn start_process(&self, place: u64) {
+        let life = {
+            let mut lives = self.lives.lock();
+            *lives += 1;
+            Life(*lives)
+        };
+        let own = self.queue.clone().unwrap_or_else(|| queue(&self.world));
+        let process = Process::start(&self.world, life, own);
+        self.processes.lock().insert(place, process);
+    }
+
+    pub(super) fn process(&self, chance: &SeededEntropy) -> Process {
+        let processes = self.processes.lock();
+        let place = chance.below(processes.len() as u64);
+        processes[&place].clone()
+    }
+
+    /// Lets a process work for a client; `None` if it died meanwhile, or does not answer.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        process: &Process,
+        work: impl FnOnce(Nebula) -> BoxFuture<'static, T>,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let work = work(process.nebula.clone());
+        self.world
+            .board
+            .spawn(Owner::Process(process.life), async move {
+                let _ = answer.send(work.await);
+            });
+        tokio::select! {
+            biased;
+            answer = answered => answer.ok(),
+            () = self.world.clock.sleep(GIVES_UP) => None,
+        }
+    }
+
+    /// Faults, then none, then the end.
+    async fn plot(&self) {
+        let world = &self.world;
+        if !world.swarm.faults.is_empty() {
+            world
+                .clock
+                .sleep(Duration::from_millis(world.swarm.safety))
+                .await;
+        }
+        world.heal();
+        world.note("healed", "");
+        for process in self.processes.lock().values() {
+            process.clock.set_right();
+        }
+        let give_up = world.clock.monotonic() + BOUND;
+        loop {
+            world.clock.sleep(Duration::from_secs(1)).await;
+            let begun = self.started.lock().len() == self.expected;
+            let late = world.clock.monotonic() > give_up;
+            if late && !begun {
+                let begun = self.started.lock().len();
+                world.complain(checks::ENDS, format!("only {begun} executions could begin"));
+            }
+            if late {
+                world.oracle.lock().close(BOUND);
+            }
+            if late || (begun && world.oracle.lock().all_ended()) {
+                world.board.order(Order::Finish);
+                return;
+            }
+        }
+    }
+
+    pub(super) async fn sleep_up_to(&self, chance: &SeededEntropy, millis: u64) {
+        let long = Duration::from_millis(chance.below(millis.max(1)));
+        self.world.clock.sleep(long).await;
+    }
+}
+
+/// What is started in a world, decided before anything else happens: it is the same undisturbed.
+#[derive(Clone)]
+pub(super) struct Prepared {
+    pub(super) workflows: Arc<MemoryWorkflowRepo>,
+    /// By workflow and tenant.
+    flows: Vec<Vec<(Flow, Installed)>>,
+    /// Everything that may run.
+    plans: Vec<Installed>,
+}
+
+impl Prepared {
+    /// Makes up what is started and what that calls, and saves it for every tenant.
+    pub(super) fn of(swarm: &Swarm) -> Self {
+        let time: Arc<dyn Clock> = Arc::new(ManualClock::default());
+        let workflows = Arc::new(MemoryWorkflowRepo::new(time));
+        let engine = planner(workflows.clone());
+        let mut plans = Vec::new();
+        let mut save = |flow: &Flow, tenant: &TenantId| {
+            let saved = engine
+                .engine()
+                .install(tenant, &flow.definition)
+                .now_or_never();
+            let installed = saved
+                .expect("the model answers at once")
+                .unwrap_or_else(|error| {
+                    let definition = nebula_workflow::to_json(&flow.definition);
+                    panic!("what was made up has no plan: {error:?}\n{definition:#}")
+                });
+            plans.push(installed.clone());
+            installed
+        };
+        let flow = |number| {
+            Flow::make(
+                &format!("flow-{number}"),
+                true,
+                &swarm.chance(1_000 + number),
+            )
+        };
+        let made: Vec<_> = (0..swarm.workflows).map(flow).collect();
+        let tenants = tenants(swarm);
+        for number in (0..CALLEES).filter(|_| made.iter().any(|flow| flow.calls)) {
+            let flow = Flow::make(&callee(number), false, &swarm.chance(500 + number));
+            tenants.iter().for_each(|tenant| drop(save(&flow, tenant)));
+        }
+        let mut install = |flow: Flow| {
+            let saved = tenants
+                .iter()
+                .map(|tenant| (flow.clone(), save(&flow, tenant)));
+            saved.collect::<Vec<_>>()
+        };
+        let flows = made.into_iter().map(&mut install).collect();
+        Self {
+            workflows,
+            flows,
+            plans,
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! Definitions that a seed makes up: connections, joins, bodies, waits, signals, calls and effects of
+//! every class. Whatever the seed, the definition has a plan.
+
+use nebula_workflow::{Source, WorkflowDefinition, parse};
+use serde_json::{Map, Value, json};
+
+use super::outside::ACTIONS;
+use crate::SeededEntropy;
+
+/// The most nodes of a definition, those in bodies not counted, and of a body.
+const MAX_NODES: (u64, u64) = (7, 3);
+
+/// How deep bodies are.
+const MAX_DEPTH: u64 = 2;
+
+/// How many workflows there are that others call.
+pub(super) const CALLEES: u64 = 3;
+
+/// A definition, and what somebody outside has to say so that it ends.
+#[derive(Debug, Clone)]
+pub(super) struct Flow {
+    pub(super) definition: WorkflowDefinition,
+    /// Names of the signals that it waits for.
+    pub(super) signals: Vec<String>,
+    /// Whether its result follows from its input alone.
+    pub(super) decided: bool,
+    /// Whether it calls others.
+    pub(super) calls: bool,
+}
+
+/// What signals of this name bring: the same in every world.
+pub(super) fn payload(name: &str) -> Value {
+    json!({ "v": name.len() * 7 })
+}
+
+/// The id of a workflow that others call.
+pub(super) fn callee(number: u64) -> String {
+    format!("callee-{number}")
+}
+
+struct Maker<'e> {
+    chance: &'e SeededEntropy,
+    ids: u64,
+    depth: u64,
+    /// Whether it may call others, and wait for signals.
+    caller: bool,
+    /// Whether it stands in a body that holds a lock.
+    locked: bool,
+    decided: bool,
+    calls: bool,
+    signals: Vec<String>,
+}
+
+impl Flow {
+    /// A definition with this id; what is called itself calls nobody and waits for nobody.
+    pub(super) fn make(id: &str, caller: bool, chance: &SeededEntropy) -> Self {
+        let mut maker = Maker {
+            chance,
+            ids: 0,
+            depth: 0,
+            caller,
+            locked: false,
+            decided: true,
+            calls: false,
+            signals: Vec::new(),
+        };
+        let mut definition = maker.region(1 + chance.below(MAX_NODES.0));
+        let ids: Vec<_> = nodes_of(&definition);
+        let output: Map<_, _> = ids
+            .iter()
+            .map(|id| (id.clone(), json!(format!("{{{{ $nodes.{id}?.result }}}}"))))
+            .collect();
+        definition["id"] = json!(id);
+        definition["output"] = json!(output);
+        definition["limits"] = json!({ "concurrency": 1 + chance.below(4) });
+        if chance.chance(15) {
+            definition["admission"] =
+                json!({ "concurrency": 1 + chance.below(2), "when_full": "queue", "queue": 1_000 });
+        }
+        let parsed = parse(&Source::new("flow.json", definition.to_string()));
+        let definition = parsed
+            .definition
+            .unwrap_or_else(|| panic!("{:#?}\n{definition:#}", parsed.diagnostics));
+        Self {
+            definition,
+            signals: maker.signals,
+            decided: maker.decided,
+            calls: maker.calls,
+        }
+    }
+}
+
+fn nodes_of(region: &Value) -> Vec<String> {
+    let nodes = region["nodes"].as_array().into_iter().flatten();
+    nodes
+        .filter_map(|node| Some(node["id"].as_str()?.to_owned()))
+        .collect()
+}
+
+/// The number that a value stands for, whatever it is.
+fn number_of(value: &str) -> String {
+    format!("({value}?.v ?? JSON.stringify({value} ?? 0).length)")
+}
+
+/// What a node may be.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Set,
+    Wait,
+    Signal,
+    Effect,
+    Items,
+    Emit,
+    If,
+    Fail,
+    Again,
+    Call,
+    Approval,
+    Body(&'static str),
+}
+
+/// Bodies by how often they come.
+const BODIES: &[&str] = &[
+    "flow.for_each",
+    "flow.for_each",
+    "flow.loop",
+    "flow.parallel",
+    "flow.race",
+    "flow.try",
+    "flow.try",
+    "flow.mutex",
+    "flow.semaphore",
+];
+
+impl Maker<'_> {
+    fn id(&mut self) -> String {
+        self.ids += 1;
+        format!("n{}", self.ids)
+    }
+
+    /// Nodes and the connections between them.
+    fn region(&mut self, count: u64) -> Value {
+        let (mut nodes, mut connections) = (Vec::<Value>::new(), Vec::<Value>::new());
+        // Those that nodes after them may lead from, with their ports.
+        let mut exits: Vec<(String, Vec<&'static str>)> = Vec::new();
+        for _ in 0..count {
+            let kind = self.kind();
+            let id = self.id();
+            let mut before: Vec<usize> = Vec::new();
+            if !exits.is_empty() {
+                for _ in 0..*self.chance.pick(&[0, 1, 1, 1, 2, 3]) {
+                    before.push(self.below(exits.len()));
+                }
+                before.sort_unstable();
+                before.dedup();
+            }
+            if matches!(kind, Kind::Again) {
+                before.truncate(1);
+            }
+            for from in &before {
+                let (from, ports) = &exits[*from];
+                let port = self.chance.pick(ports);
+                let mut connection = json!({ "from": from, "port": port, "to": id });
+                if self.chance.chance(15) {
+                    connection["condition"] = json!(format!("{} % 2 == 0", number_of("$json")));
+                }
+                connections.push(connection);
+            }
+            let came: Vec<_> = before.iter().map(|from| exits[*from].0.as_str()).collect();
+            let sum = self.sum(&came);
+            let mut node = json!({ "id": id });
+            if before.len() > 1 && self.chance.chance(15) {
+                // Which comes first is chance.
+                self.decided = false;
+                node["join"] = match self.chance.below(3) {
+                    0 => json!("any"),
+                    1 => json!({ "count": 2, "rest": "absorb" }),
+                    _ => json!({ "count": 1, "rest": "cancel" }),
+                };
+            }
+            let ports = self.node(&mut node, kind, &sum, (&mut nodes, &mut connections));
+            let last = nodes.last().expect("it was written just now")["id"].clone();
+            exits.push((last.as_str().unwrap_or_default().to_owned(), ports));
+        }
+        json!({ "nodes": nodes, "connections": connections })
+    }
+
+    fn below(&self, length: usize) -> usize {
+        usize::try_from(self.chance.below(length as u64)).expect("below a length")
+    }
+
+    /// The sum of what came, or what the region begins with.
+    fn sum(&self, came: &[&str]) -> String {
+        if came.is_empty() {
+            let begins = if self.depth == 0 { "$input.n" } else { "$json" };
+            return number_of(begins);
+        }
+        let values = came
+            .iter()
+            .map(|id| number_of(&format!("$nodes.{id}?.result")));
+        values.collect::<Vec<_>>().join(" + ")
+    }
+
+    fn kind(&self) -> Kind {
+        let top = self.depth == 0;
+        match self.chance.below(100) {
+            0..14 => Kind::Set,
+            14..22 => Kind::Wait,
+            22..26 if top && self.caller => Kind::Signal,
+            26..58 => Kind::Effect,
+            58..63 => Kind::Items,
+            63..66 => Kind::Emit,
+            66..70 => Kind::If,
+            70..73 => Kind::Fail,
+            73..76 if top => Kind::Again,
+            76..81 if self.caller && !self.locked => Kind::Call,
+            81..83 if top && self.caller => Kind::Approval,
+            83..100 if self.depth < MAX_DEPTH => {
+                let body = self.chance.pick(BODIES);
+                let locks = matches!(*body, "flow.mutex" | "flow.semaphore");
+                if locks && (self.locked || !self.caller) {
+                    Kind::Effect
+                } else {
+                    Kind::Body(body)
+                }
+            }
+            _ => Kind::Effect,
+        }
+    }
+
+    /// Writes a node; gives the ports by which it may be left.
+    fn node(
+        &mut self,
+        node: &mut Value,
+        kind: Kind,
+        sum: &str,
+        (nodes, connections): (&mut Vec<Value>, &mut Vec<Value>),
+    ) -> Vec<&'static str> {
+        let chance = self.chance;
+        let id = node["id"].as_str().unwrap_or_default().to_owned();
+        let mut ports = vec!["main"];
+        match kind {
+            Kind::Set => {
+                node["action"] = json!("data.set");
+                node["parameters"] =
+                    json!({ "v": format!("{{{{ ({sum} + {}) % 1000 }}}}", self.ids) });
+            }
+            Kind::Wait => {
+                let millis = *chance.pick(&[50, 500, 900, 3_000, 20_000]) + chance.below(50);
+                node["action"] = json!("flow.wait");
+                node["parameters"] = json!({ "for": format!("{millis}ms") });
+            }
+            Kind::Signal => {
+                let name = format!("s_{id}");
+                node["action"] = json!("flow.wait");
+                node["parameters"] = json!({ "signal": name });
+                self.signals.push(name);
+            }
+            Kind::Effect => self.effect(node, sum, false),
+            Kind::Items => {
+                self.effect(node, "{{ $item }}", true);
+                node["for_each"] = json!(format!("[1, 2, 3, 4].map(k => k + {sum})"));
+                node["concurrency"] = json!(1 + chance.below(3));
+            }
+            Kind::Emit => {
+                node["action"] = json!("flow.emit");
+                node["parameters"] =
+                    json!({ "event": "tick", "payload": { "v": format!("{{{{ {sum} }}}}") } });
+            }
+            Kind::If => {
+                ports = vec!["true", "false"];
+                node["action"] = json!("flow.if");
+                node["parameters"] = json!({ "condition": format!("({sum}) % 2 == 0") });
+            }
+            Kind::Fail => {
+                node["action"] = json!("flow.fail");
+                node["parameters"] = json!({ "message": "no", "code": "SIM_NO" });
+                self.failure(node, &mut ports, 20);
+            }
+            Kind::Again => return self.again(node, &id, (nodes, connections)),
+            Kind::Call => {
+                let wait = chance.chance(75);
+                self.calls = true;
+                node["action"] = json!("flow.call");
+                let input = json!({ "n": format!("{{{{ ({sum}) % 50 }}}}") });
+                node["parameters"] = json!({ "workflow": callee(chance.below(CALLEES)), "input": input, "wait": wait });
+                // What a callee comes to may be chance, and the id of a detached one is.
+                self.decided = false;
+                self.failure(node, &mut ports, 40);
+            }
+            Kind::Approval => {
+                ports = vec!["approve"];
+                node["action"] = json!("flow.approval");
+                node["parameters"] = json!({ "title": "may it?", "quorum": 1 + chance.below(2) });
+                // Who says so when is in the result.
+                self.decided = false;
+            }
+            Kind::Body(action) => {
+                self.body(node, action);
+                self.failure(node, &mut ports, 40);
+            }
+        }
+        nodes.push(node.clone());
+        ports
+    }
+
+    /// What follows from a failure of a node: `percent` times in a hundred that of the whole region.
+    fn failure(&mut self, node: &mut Value, ports: &mut Vec<&'static str>, percent: u64) {
+        if self.chance.chance(percent) {
+            // What runs beside it is stopped, as far as it has come.
+            self.decided = false;
+        } else if self.chance.chance(50) {
+            node["on_error"] = json!("continue");
+        } else {
+            node["on_error"] = json!("route");
+            ports.push("error");
+        }
+    }
+
+    fn effect(&mut self, node: &mut Value, sum: &str, list: bool) {
+        let chance = self.chance;
+        let (action, ..) = chance.pick(ACTIONS);
+        node["action"] = json!(action);
+        let input = if list {
+            sum.to_owned()
+        } else {
+            format!("{{{{ {sum} }}}}")
+        };
+        let mut parameters = json!({
+            "label": node["id"],
+            "input": input,
+            "millis": *chance.pick(&[0, 0, 0, 5, 200, 900, 4_000, 15_000]),
+            "late": chance.chance(30),
+        });
+        if chance.chance(25) {
+            parameters["fails"] = json!(1 + chance.below(2));
+        }
+        if chance.chance(8) {
+            parameters["hangs"] = json!(1);
+            // What is not hung ends within the time limit.
+            parameters["millis"] = json!(*chance.pick(&[0, 5, 4_000]));
+            node["timeout"] = json!("12s");
+        }
+        node["retry"] = json!({ "max_attempts": 50, "backoff": "exponential", "initial": "100ms", "max": "5s", "jitter": "full" });
+        node["parameters"] = parameters;
+        if *action != "sim.read" && chance.chance(20) {
+            let (undo, ..) = chance.pick(&ACTIONS[1..]);
+            node["compensate"] = json!({
+                "action": undo,
+                "parameters": {
+                    "label": format!("undo {}", node["id"].as_str().unwrap_or_default()),
+                    "input": format!("{{{{ {} }}}}", number_of("$json")),
+                    "millis": *chance.pick(&[0, 100, 2_000]),
+                    "fails": chance.below(2),
+                },
+                "retry": { "max_attempts": 5, "initial": "200ms" },
+            });
+        }
+    }
+
+    /// A loop of connections that go back: it counts, something happens outside, and it comes round.
+    fn again(
+        &mut self,
+        node: &mut Value,
+        entry: &str,
+        (nodes, connections): (&mut Vec<Value>, &mut Vec<Value>),
+    ) -> Vec<&'static str> {
+        let (middle, last) = (self.id(), self.id());
+        node["action"] = json!("data.set");
+        node["parameters"] =
+            json!({ "v": format!("{{{{ ($nodes.{last}?.result?.v ?? 0) + 1 }}}}") });
+        nodes.push(node.clone());
+        let mut inner = json!({ "id": middle });
+        self.effect(&mut inner, "$json.v", false);
+        nodes.push(inner);
+        nodes.push(json!({
+            "id": last,
+            "action": "data.set",
+            "parameters": { "v": format!("{{{{ $nodes.{entry}.result.v }}}}") },
+        }));
+        let rounds = 2 + self.chance.below(3);
+        connections.extend([
+            json!({ "from": entry, "to": middle }),
+            json!({ "from": middle, "to": last }),
+            json!({ "from": last, "to": entry, "loop": true, "condition": format!("$json.v < {rounds}"), "max_rounds": 20 }),
+        ]);
+        vec!["main"]
+    }
+
+    fn body(&mut self, node: &mut Value, action: &str) {
+        let chance = self.chance;
+        let locks = matches!(action, "flow.mutex" | "flow.semaphore");
+        let mut timed = json!({});
+        if chance.chance(10) {
+            timed["timeout"] = json!(format!("{}s", 2 + chance.below(20)));
+        }
+        self.depth += 1;
+        self.locked |= locks;
+        let mut body = self.region(1 + chance.below(MAX_NODES.1));
+        let parameters = match action {
+            "flow.for_each" => {
+                node["concurrency"] = json!(1 + chance.below(3));
+                if chance.chance(30) {
+                    node["on_item_error"] = json!("collect");
+                }
+                json!({ "items": (0..chance.below(5)).collect::<Vec<_>>() })
+            }
+            "flow.loop" => {
+                let mut looped = json!({ "times": 1 + chance.below(3) });
+                if chance.chance(40) {
+                    looped["delay"] = json!("700ms");
+                }
+                looped
+            }
+            "flow.try" => {
+                let (mend, last) = (self.id(), self.id());
+                let mut held =
+                    vec![json!({ "id": mend, "action": "data.set", "parameters": { "v": 7 } })];
+                timed["catch"] = json!({ &mend: "$json.code != 'NEVER'" });
+                if chance.chance(50) {
+                    timed["finally"] = json!(last);
+                    let mut inner = json!({ "id": last });
+                    self.effect(&mut inner, "1", false);
+                    held.push(inner);
+                }
+                timed["compensate"] = json!(chance.chance(25));
+                if let Value::Array(nodes) = &mut body["nodes"] {
+                    nodes.extend(held);
+                }
+                timed.clone()
+            }
+            "flow.mutex" => {
+                json!({ "name": format!("m{}", chance.below(2)), "when_lost": *chance.pick(&["wait", "wait", "fail"]) })
+            }
+            "flow.semaphore" => json!({ "name": "pool", "permits": 2 }),
+            _ => timed.clone(),
+        };
+        let timeless = parameters.get("timeout").is_none() && parameters["when_lost"] != "fail";
+        if action == "flow.race" || !timeless {
+            self.decided = false;
+        }
+        self.depth -= 1;
+        self.locked &= !locks;
+        node["action"] = json!(action);
+        node["parameters"] = parameters;
+        node["body"] = body;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_one_definition_and_definitions_differ() {
+        let text = |seed| {
+            let flow = Flow::make("x", true, &SeededEntropy::new(seed));
+            format!("{:?}", flow.definition)
+        };
+        assert_eq!(text(1), text(1));
+        assert_ne!(text(1), text(2));
+    }
+}

@@ -1,0 +1,123 @@
+//! What the outside sees of attempts.
+
+use nebula_action::{ActionContext, EffectClass};
+use nebula_core::{Digest, Timestamp};
+use nebula_execution::ClaimedSlot;
+
+use super::{Oracle, journal::UNDO};
+use crate::simulation::{checks, scheduler::Life};
+
+/// Effects that arrived under one key.
+#[derive(Debug, Default)]
+pub(super) struct Arrived {
+    times: u32,
+    /// How often a person said that it shall be done again.
+    pub(super) again: u32,
+}
+
+/// An attempt that acts.
+pub(in crate::simulation) struct Effect<'e> {
+    pub(in crate::simulation) ctx: &'e ActionContext,
+    pub(in crate::simulation) class: EffectClass,
+    pub(in crate::simulation) input: Digest,
+    /// Whose process runs it.
+    pub(in crate::simulation) life: Life,
+    /// Under which lock it says that it acts, and whether the store agrees.
+    pub(in crate::simulation) locked: Option<bool>,
+}
+
+impl Oracle {
+    /// An action is called; say when it has come back, or was given up.
+    pub(in crate::simulation) fn begins(
+        &mut self,
+        ctx: &ActionContext,
+        life: Life,
+        now: Timestamp,
+    ) {
+        self.touched(&ctx.tenant, ctx.execution);
+        if !self.holds(ctx.execution, life, now) {
+            let what = format!("{} {} by {life}", ctx.execution, ctx.node);
+            self.complain(checks::LEASED_START, what);
+        }
+        let undoes = self.undoes(ctx);
+        let Some(watched) = self.executions.get_mut(&ctx.execution) else {
+            return self.complain(checks::KNOWN_ONLY, ctx.execution.to_string());
+        };
+        if undoes {
+            // One at a time, beside whatever runs outside of the body that is undone.
+            return;
+        }
+        let limit = watched.machine.plan().concurrency;
+        let acting = watched.acting.entry(life).or_default();
+        *acting += 1;
+        if *acting > limit {
+            let what = format!("{}: {acting} at a time, {limit} may", ctx.execution);
+            self.complain(checks::CONCURRENCY, what);
+        }
+    }
+
+    /// Whether an attempt undoes what another did.
+    fn undoes(&self, ctx: &ActionContext) -> bool {
+        let of = self.keys.get(&ctx.idempotency_key);
+        of.is_some_and(|(_, instance)| instance.starts_with(UNDO))
+    }
+
+    pub(in crate::simulation) fn came_back(&mut self, ctx: &ActionContext, life: Life) {
+        if self.undoes(ctx) {
+            return;
+        }
+        let watched = self.executions.get_mut(&ctx.execution);
+        if let Some(acting) = watched.and_then(|watched| watched.acting.get_mut(&life)) {
+            *acting -= 1;
+        }
+    }
+
+    /// The locks of bodies in which an attempt stands; none where there are none.
+    pub(in crate::simulation) fn locks(&self, ctx: &ActionContext) -> Option<Vec<ClaimedSlot>> {
+        let (owner, instance) = self.keys.get(&ctx.idempotency_key)?;
+        if instance.starts_with(UNDO) {
+            return None;
+        }
+        let slots = self.executions[owner].machine.slots().into_iter();
+        let around = |slot: &ClaimedSlot| {
+            let rest = instance.strip_prefix(slot.owner.as_str());
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        let slots: Vec<_> = slots.filter(around).collect();
+        (!slots.is_empty()).then_some(slots)
+    }
+
+    /// An action acts.
+    pub(in crate::simulation) fn effect(&mut self, effect: &Effect<'_>, now: Timestamp) {
+        let Effect { ctx, class, .. } = effect;
+        let (execution, attempt, key) = (ctx.execution, ctx.attempt, &ctx.idempotency_key);
+        let valid = self.holds(execution, effect.life, now);
+        if effect.locked == Some(false) && valid {
+            self.complain(checks::LOCKED, format!("{execution} {}", ctx.node));
+        }
+        if !class.writes() {
+            return;
+        }
+        let arrived = self.effects.entry(key.clone()).or_default();
+        arrived.times += 1;
+        let (times, again) = (arrived.times, arrived.again);
+        if *class == EffectClass::AtMostOnce && times > 1 + again {
+            let what = format!("{execution} {} {key}: {times} times", ctx.node);
+            self.complain(checks::AT_MOST_ONCE, what);
+        }
+        let what = format!("{execution} {} {key}: attempt {attempt}", ctx.node);
+        let Some((owner, instance)) = self.keys.get(key) else {
+            return self.complain(checks::STARTED_FIRST, what);
+        };
+        let seen = &self.executions[owner].instances[instance];
+        let (committed, done) = (seen.attempts.get(&attempt).copied(), seen.done);
+        match committed {
+            Some(_) if *owner != execution => self.complain(checks::STARTED_FIRST, what),
+            None => self.complain(checks::STARTED_FIRST, what),
+            Some(input) if input != effect.input => self.complain(checks::INPUTS_FIRST, what),
+            // Who was overtaken may have begun long ago.
+            Some(_) if done && valid => self.complain(checks::ENDED_RESTS, what),
+            Some(_) => {}
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! What must be true after every step, whatever went wrong.
+//!
+//! The oracle keeps a picture of its own: it folds each committed entry into a machine that nobody
+//! drives, keeps its own account of leases by the store's time, and holds what happens against both.
+//! Here are executions and their leases; `journal.rs` looks at entries, `effects.rs` at the outside,
+//! `end.rs` at what is left when all is over.
+
+mod effects;
+mod end;
+mod journal;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
+use nebula_execution::{ExecutionPlan, Fact, Machine, NewExecution, Rest, Status, StoredEntry};
+use nebula_ports::{Lease, Renewed, Step, Stepped};
+
+use super::{
+    checks::{self, Check, Violation},
+    scheduler::Life,
+};
+use effects::Arrived;
+pub(super) use effects::Effect;
+use journal::Seen;
+
+/// A lease, as the store's clock sees it.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    epoch: u64,
+    life: Life,
+    until: Timestamp,
+    /// Given back, or over with its execution.
+    over: bool,
+}
+
+/// What is known of one execution.
+#[derive(Debug)]
+struct Watched {
+    tenant: TenantId,
+    plan: Digest,
+    machine: Machine,
+    /// What was committed, as it was.
+    entries: Vec<StoredEntry>,
+    epoch: u64,
+    held: Option<Held>,
+    /// Grants since the last progress.
+    grants: u32,
+    /// Whether that may be none.
+    unsure: bool,
+    cancelled: bool,
+    ended: bool,
+    instances: BTreeMap<String, Seen>,
+    /// Signals with a name, in the order in which they came into the inbox.
+    inbox: Vec<(String, String)>,
+    /// How many of them are in the journal.
+    read: usize,
+    /// Ids of signals in the journal.
+    signals: BTreeSet<(String, String)>,
+    /// Attempts that act now, by whose they are.
+    acting: BTreeMap<Life, u32>,
+}
+
+/// Sees everything, and complains.
+#[derive(Debug, Default)]
+pub(super) struct Oracle {
+    plans: BTreeMap<Digest, Arc<ExecutionPlan>>,
+    executions: BTreeMap<ExecutionId, Watched>,
+    /// Key → the instance that it belongs to.
+    keys: BTreeMap<String, (ExecutionId, String)>,
+    effects: BTreeMap<String, Arrived>,
+    /// How many executions have not ended.
+    open: usize,
+    /// Whether wall clocks jump: then what began in time may be written down as too early.
+    pub(super) jumps: bool,
+    violations: Vec<Violation>,
+}
+
+/// After so many complaints nothing new is learned.
+const MAX_VIOLATIONS: usize = 20;
+
+impl Oracle {
+    pub(super) fn complain(&mut self, check: Check, what: impl Into<String>) {
+        if self.violations.len() < MAX_VIOLATIONS {
+            let what = what.into();
+            self.violations.push(Violation { check, what });
+        }
+    }
+
+    pub(super) fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    pub(super) fn know(&mut self, digest: Digest, plan: Arc<ExecutionPlan>) {
+        self.plans.insert(digest, plan);
+    }
+
+    /// Executions that were accepted.
+    pub(super) fn accepted(&self) -> impl Iterator<Item = (ExecutionId, &Machine)> {
+        let all = self.executions.iter();
+        all.map(|(id, watched)| (*id, &watched.machine))
+    }
+
+    pub(super) fn machine(&self, id: ExecutionId) -> Option<&Machine> {
+        self.executions.get(&id).map(|watched| &watched.machine)
+    }
+
+    /// How many entries of an execution are known.
+    pub(super) fn entries(&self, id: ExecutionId) -> u64 {
+        self.executions
+            .get(&id)
+            .map_or(0, |watched| watched.entries.len() as u64)
+    }
+
+    pub(super) fn all_ended(&self) -> bool {
+        self.open == 0
+    }
+
+    /// What a call names must belong to its tenant.
+    pub(super) fn touched(&mut self, tenant: &TenantId, id: ExecutionId) {
+        if let Some(watched) = self.executions.get(&id)
+            && watched.tenant != *tenant
+        {
+            let what = format!("{id} of {}, named by {tenant}", watched.tenant);
+            self.complain(checks::TENANT, what);
+        }
+    }
+
+    pub(super) fn created(&mut self, tenant: &TenantId, new: &NewExecution) {
+        let Some(Fact::ExecutionStarted(started)) = new.entries.first().map(|entry| &entry.fact)
+        else {
+            return self.complain(checks::BEGINS, new.id.to_string());
+        };
+        let Some(plan) = self.plans.get(&started.plan).cloned() else {
+            return self.complain(checks::PLAN_FIRST, new.id.to_string());
+        };
+        let watched = Watched {
+            tenant: tenant.clone(),
+            plan: started.plan,
+            machine: Machine::new(plan, tenant.clone(), new.id),
+            entries: Vec::new(),
+            epoch: 0,
+            held: None,
+            grants: 0,
+            unsure: false,
+            cancelled: false,
+            ended: false,
+            instances: BTreeMap::new(),
+            inbox: Vec::new(),
+            read: 0,
+            signals: BTreeSet::new(),
+            acting: BTreeMap::new(),
+        };
+        if self.executions.insert(new.id, watched).is_some() {
+            self.complain(checks::CREATED_ONCE, new.id.to_string());
+        }
+        self.open += 1;
+        self.append(new.id, 0, &new.entries);
+    }
+
+    /// A lease was granted; `told` is what the store said of plan and grants without progress.
+    pub(super) fn granted(
+        &mut self,
+        lease: &Lease,
+        told: Option<(Digest, u32)>,
+        (life, max_grants): (Life, u32),
+        now: Timestamp,
+    ) {
+        let id = lease.execution;
+        let Some(watched) = self.executions.get_mut(&id) else {
+            return self.complain(checks::KNOWN_ONLY, id.to_string());
+        };
+        let before = watched.held.replace(Held {
+            epoch: lease.epoch,
+            life,
+            until: now.plus(lease.ttl),
+            over: false,
+        });
+        let (epoch, ended, pinned) = (watched.epoch, watched.ended, watched.plan);
+        watched.epoch = epoch.max(lease.epoch);
+        if std::mem::take(&mut watched.unsure) {
+            watched.grants = told.map_or(watched.grants, |(_, before)| before.min(watched.grants));
+        }
+        watched.grants += 1;
+        let grants = watched.grants;
+        if let Some(held) = before.filter(|held| !held.over && held.until > now) {
+            let what = format!(
+                "{id}: epoch {} to {life:?} while {} of {:?} holds until {}",
+                lease.epoch, held.epoch, held.life, held.until
+            );
+            self.complain(checks::ONE_LEASE, what);
+        }
+        if lease.epoch <= epoch {
+            let what = format!("{id}: {} after {epoch}", lease.epoch);
+            self.complain(checks::EPOCHS_GROW, what);
+        }
+        if ended {
+            self.complain(checks::ENDED_UNLEASED, id.to_string());
+        }
+        if told.is_some_and(|(plan, _)| plan != pinned) {
+            self.complain(checks::PINNED, id.to_string());
+        }
+        if grants > max_grants || told.is_some_and(|(_, before)| before + 1 != grants) {
+            let what = format!("{id}: grant {grants} of {max_grants}, told {told:?}");
+            self.complain(checks::POISON, what);
+        }
+    }
+
+    pub(super) fn renewed(&mut self, lease: &Lease, answer: &Renewed, now: Timestamp) {
+        let Some(watched) = self.executions.get_mut(&lease.execution) else {
+            return;
+        };
+        let Renewed::Renewed { .. } = answer else {
+            return;
+        };
+        match watched.held.as_mut() {
+            Some(held) if held.epoch == lease.epoch && !held.over => {
+                held.until = now.plus(lease.ttl);
+            }
+            held => {
+                let what = format!("{}: {}, and {held:?}", lease.execution, lease.epoch);
+                self.complain(checks::LATEST_RENEWED, what);
+            }
+        }
+    }
+
+    pub(super) fn released(&mut self, lease: &Lease) {
+        let watched = self.executions.get_mut(&lease.execution);
+        let held = watched.and_then(|watched| watched.held.as_mut());
+        if let Some(held) = held.filter(|held| held.epoch == lease.epoch) {
+            held.over = true;
+        }
+    }
+
+    /// A signal with a name came into an inbox.
+    pub(super) fn signalled(&mut self, id: ExecutionId, name: String, signal: String) {
+        if let Some(watched) = self.executions.get_mut(&id) {
+            watched.inbox.push((name, signal));
+        }
+    }
+
+    /// Whether this life's lease of an execution is valid by the store's clock.
+    pub(super) fn holds(&self, id: ExecutionId, life: Life, now: Timestamp) -> bool {
+        let watched = self.executions.get(&id);
+        let held = watched.and_then(|watched| watched.held);
+        held.is_some_and(|held| held.life == life && !held.over && held.until > now)
+    }
+
+    pub(super) fn stepped(
+        &mut self,
+        lease: &Lease,
+        step: &Step,
+        answer: &Stepped,
+        (status, wake_at): (Option<Status>, Option<Timestamp>),
+        now: Timestamp,
+    ) {
+        let Stepped::Applied { next_seq, .. } = answer else {
+            return;
+        };
+        let id = lease.execution;
+        let Some(watched) = self.executions.get_mut(&id) else {
+            return self.complain(checks::KNOWN_ONLY, id.to_string());
+        };
+        let (epoch, ended) = (watched.epoch, watched.ended);
+        let entries = watched.entries.len() as u64;
+        if !step.entries.is_empty() {
+            watched.grants = 0;
+        } else if step.to.is_some() {
+            // Progress, if the status was another one; the store says so with the next grant.
+            watched.unsure = true;
+        }
+        if let Some(held) = watched.held.as_mut().filter(|it| it.epoch == lease.epoch) {
+            held.until = now.plus(lease.ttl);
+            held.over = step.release || step.to.is_some_and(Status::is_terminal);
+        }
+        if lease.epoch != epoch {
+            let what = format!("{id}: epoch {} wrote, {epoch} holds", lease.epoch);
+            self.complain(checks::HOLDER_WRITES, what);
+        }
+        if step.expected_seq != entries + 1 || *next_seq != entries + 1 + step.entries.len() as u64
+        {
+            let at = step.expected_seq;
+            let what = format!("{id}: {entries} entries, written at {at}, next {next_seq}");
+            self.complain(checks::NO_GAPS, what);
+        }
+        if ended {
+            self.complain(checks::NOTHING_FOLLOWS, id.to_string());
+        }
+        for child in &step.children {
+            if !self.executions.contains_key(&child.id) {
+                self.created(&lease.tenant, child);
+            }
+        }
+        self.append(id, lease.epoch, &step.entries);
+        self.compare(id, step, (status, wake_at));
+    }
+
+    /// Holds what the holder thinks against what its journal says.
+    fn compare(
+        &mut self,
+        id: ExecutionId,
+        step: &Step,
+        (status, wake_at): (Option<Status>, Option<Timestamp>),
+    ) {
+        let machine = &self.executions[&id].machine;
+        let rest = machine.rest();
+        if let Some(snapshot) = &step.snapshot
+            && (snapshot.state != machine.snapshot()
+                || snapshot.through != self.executions[&id].entries.len() as u64)
+        {
+            self.complain(checks::SAME_STATE, id.to_string());
+        }
+        let end = match rest {
+            Rest::Ended(end) => Some(end),
+            _ => None,
+        };
+        if end != status.filter(|status| status.is_terminal()) {
+            let what = format!("{id} has the status {status:?}, and {rest:?}");
+            return self.complain(checks::ONE_END, what);
+        }
+        if !step.release {
+            return;
+        }
+        // A sleeping execution must be woken for everything that it waits for.
+        let due = match rest {
+            Rest::Ended(_) => return,
+            Rest::Busy => {
+                if wake_at.is_none() && status != Some(Status::Queued) {
+                    let what = format!("{id} is busy, was left, and nothing wakes it");
+                    self.complain(checks::WAKES, what);
+                }
+                return;
+            }
+            Rest::Waiting { due }
+            | Rest::Parked { due }
+            | Rest::Paused { due }
+            | Rest::Compensating { due } => due,
+        };
+        if let Some(due) = due
+            && wake_at.is_none_or(|at| at > due)
+        {
+            let what = format!("{id} is due at {due} and wakes at {wake_at:?}");
+            self.complain(checks::WAKES, what);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Defects that are put in on purpose: a simulation that does not find them proves nothing.
+//!
+//! Those of the store are guards that its model lacks then, and need no build of their own. Those of
+//! engine, runtime and machine exist only under `--cfg sim_bug`, where `nebula_core::sim_bug` wakes them.
+
+use crate::ExecutionGuard as Guard;
+
+/// A defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bug {
+    /// How it is called.
+    pub name: &'static str,
+    /// What the store lacks then; `None` for a defect of the engine.
+    pub(super) store: Option<Guard>,
+}
+
+const fn engine(name: &'static str) -> Bug {
+    Bug { name, store: None }
+}
+
+const fn store(name: &'static str, guard: Guard) -> Bug {
+    Bug {
+        name,
+        store: Some(guard),
+    }
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        engine("ack-before-commit"),
+        engine("attempt-number-is-reused"),
+        engine("backoff-is-skipped"),
+        engine("begins-though-cancelled"),
+        engine("dead-token-is-dropped"),
+        engine("end-of-a-child-is-lost"),
+        engine("inbox-item-is-lost"),
+        engine("input-is-not-that-of-the-start"),
+        engine("key-changes-on-retry"),
+        engine("late-write-is-repeated"),
+        engine("lease-is-not-given-back"),
+        engine("lease-is-not-watched"),
+        engine("lock-is-not-taken-again"),
+        engine("lost-write-is-repeated"),
+        engine("one-attempt-too-many"),
+        engine("rings-for-another-tenant"),
+        engine("sleeps-for-ever"),
+        engine("snapshot-is-misplaced"),
+        engine("sweep-rings-for-nobody"),
+        engine("timer-fires-early"),
+        engine("undoing-is-forgotten"),
+        engine("write-before-its-start"),
+        store("store-answers-a-repeated-step-anew", Guard::StepId),
+        store("store-begins-a-known-start-anew", Guard::Dedupe),
+        store("store-counts-no-grants", Guard::GrantCounter),
+        store(
+            "store-forgets-deliveries-of-the-last-step",
+            Guard::FinalDelivery,
+        ),
+        store("store-gives-a-held-lease-away", Guard::HeldCheck),
+        store("store-keeps-the-epoch", Guard::EpochGrows),
+        store("store-lets-unread-items-sleep", Guard::UnreadWakes),
+        store("store-skips-the-epoch", Guard::Epoch),
+        store("store-skips-the-place", Guard::ExpectedSeq),
+        store("store-takes-a-signal-twice", Guard::SignalDedupe),
+        store("store-wakes-nobody-for-a-signal", Guard::SignalWakes),
+    ];
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|bug| bug.name == name).copied()
+    }
+
+    /// Whether this build has it.
+    #[must_use]
+    pub fn is_there(self) -> bool {
+        self.store.is_some() || cfg!(sim_bug)
+    }
+}
+
+/// Wakes the defect of the engine that is wanted on this thread, and lets any other sleep.
+pub(super) fn wake(bug: Option<Bug>) {
+    #[cfg(sim_bug)]
+    nebula_core::sim_bug::wake(
+        bug.filter(|bug| bug.store.is_none())
+            .map_or("", |bug| bug.name),
+    );
+    #[cfg(not(sim_bug))]
+    let _ = bug;
+}

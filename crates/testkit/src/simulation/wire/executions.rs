@@ -1,0 +1,305 @@
+//! The way to the record of every execution; what comes of each call is told to the oracle.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
+use nebula_execution::{Entry, NewExecution, Signal};
+use nebula_ports::{
+    Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem,
+    JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, Renewed, Result,
+    RunnablePage, Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
+};
+
+use super::Wire;
+use crate::simulation::swarm::Recovery;
+
+/// The kinds of facts, for the trace.
+struct Facts<'e>(&'e [Entry]);
+
+impl fmt::Display for Facts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for entry in self.0 {
+            let fact = format!("{:?}", entry.fact);
+            let kind = fact.split([' ', '(']).next().unwrap_or_default();
+            write!(f, " {kind}")?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ExecutionRepo for Wire {
+    async fn create(
+        &self,
+        tenant: &TenantId,
+        new: NewExecution,
+        dedupe: Option<DedupeKey>,
+        lease: Option<LeaseRequest>,
+    ) -> Result<Created> {
+        let tenant = tenant.clone();
+        self.call("create", true, move |world, life| {
+            let created = world.ask(world.store.create(&tenant, new.clone(), dedupe, lease))?;
+            match &created {
+                Created::Created(lease) => {
+                    let mut oracle = world.oracle.lock();
+                    oracle.created(&tenant, &new);
+                    if let Some(lease) = lease {
+                        oracle.granted(lease, None, (life, u32::MAX), world.clock.now());
+                    }
+                    world.counts.lock().executions += 1;
+                }
+                Created::Waits { .. } | Created::Later { .. } => {
+                    world.oracle.lock().created(&tenant, &new);
+                    world.counts.lock().executions += 1;
+                }
+                Created::Exists { .. } => world.recovered(Recovery::StartRepeated),
+                Created::Full { .. } | Created::Limited { .. } => {}
+            }
+            Ok(created)
+        })
+        .await
+    }
+
+    async fn acquire(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        lease: LeaseRequest,
+        max_grants: u32,
+    ) -> Result<Acquired> {
+        let tenant = tenant.clone();
+        let leading = self.only_receipt(execution);
+        self.call("acquire", false, move |world, life| {
+            world.oracle.lock().touched(&tenant, execution);
+            let acquired = world.ask(world.store.acquire(&tenant, execution, lease, max_grants))?;
+            match &acquired {
+                Acquired::Granted(granted) => {
+                    let now = world.clock.now();
+                    let told = Some((granted.plan, granted.grants_without_progress));
+                    let epoch = granted.lease.epoch;
+                    world.note("granted", format_args!("{life} {execution} epoch {epoch}"));
+                    let mut oracle = world.oracle.lock();
+                    oracle.granted(&granted.lease, told, (life, max_grants), now);
+                    drop(oracle);
+                    if let Some(receipt) = leading {
+                        let mut hands = world.hands.lock();
+                        let hands = hands.entry((life, execution)).or_default();
+                        hands.leading = Some((receipt, epoch));
+                    }
+                    if granted.grants_without_progress > 0 {
+                        world.recovered(Recovery::TakenOver);
+                    }
+                    if granted.snapshot.is_some() {
+                        world.recovered(Recovery::SnapshotLoaded);
+                    }
+                }
+                Acquired::Poisoned { .. } => {
+                    world.recovered(Recovery::PoisonParked);
+                    world.catch_up(&tenant, execution);
+                }
+                _ => {}
+            }
+            Ok(acquired)
+        })
+        .await
+    }
+
+    async fn renew(&self, leases: &[Lease]) -> Result<Vec<Renewed>> {
+        leases.iter().for_each(|lease| self.goes_on(lease));
+        let leases = leases.to_vec();
+        self.call("renew", false, move |world, _| {
+            let renewed = world.ask(world.store.renew(&leases))?;
+            for (lease, answer) in leases.iter().zip(&renewed) {
+                let now = world.clock.now();
+                world.oracle.lock().renewed(lease, answer, now);
+                if *answer == Renewed::Lost {
+                    world.recovered(Recovery::LeaseLost);
+                }
+            }
+            Ok(renewed)
+        })
+        .await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        let lease = lease.clone();
+        self.call("release", false, move |world, _| {
+            world.ask(world.store.release(&lease))?;
+            world.oracle.lock().released(&lease);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn step(&self, lease: &Lease, step: Step) -> Result<Stepped> {
+        self.goes_on(lease);
+        let lease = lease.clone();
+        self.call("step", true, move |world, life| {
+            let (tenant, id) = (&lease.tenant, lease.execution);
+            world.oracle.lock().touched(tenant, id);
+            let stepped = world.ask(world.store.step(&lease, step.clone()))?;
+            let stands = world.stands(tenant, id);
+            let facts = Facts(&step.entries);
+            let (epoch, at) = (lease.epoch, step.expected_seq);
+            world.note(
+                "step",
+                format_args!("{life} {id} epoch {epoch} at {at}:{facts} → {stepped:?}"),
+            );
+            let now = world.clock.now();
+            let mut oracle = world.oracle.lock();
+            oracle.stepped(&lease, &step, &stepped, stands, now);
+            drop(oracle);
+            match &stepped {
+                Stepped::Fenced { .. } => world.recovered(Recovery::Fenced),
+                Stepped::Replayed { .. } => world.recovered(Recovery::Replayed),
+                Stepped::Applied { .. } => world.count_entries(&step),
+                Stepped::Conflict { .. } | Stepped::Terminal(_) => {}
+            }
+            Ok(stepped)
+        })
+        .await
+    }
+
+    async fn journal(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        from: u64,
+        limit: usize,
+    ) -> Result<JournalPage> {
+        if self.world.dies_at_load(execution) {
+            self.world.kill(self.life);
+            std::future::pending::<()>().await;
+        }
+        let tenant = tenant.clone();
+        self.call("journal", false, move |world, _| {
+            world.ask(world.store.journal(&tenant, execution, from, limit))
+        })
+        .await
+    }
+
+    async fn inbox(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<InboxItem>> {
+        let tenant = tenant.clone();
+        self.call("inbox", false, move |world, _| {
+            world.ask(world.store.inbox(&tenant, execution, after, limit))
+        })
+        .await
+    }
+
+    async fn signal(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        signal: NewSignal,
+    ) -> Result<Signalled> {
+        let tenant = tenant.clone();
+        self.call("signal", false, move |world, _| {
+            let named = match Signal::from_inbox(&signal.kind, &signal.payload) {
+                Ok(Signal::Named(signal)) => Some((signal.name.to_string(), signal.id)),
+                _ => None,
+            };
+            let signalled = world.ask(world.store.signal(&tenant, execution, signal))?;
+            match (signalled, named) {
+                (Signalled::Duplicate { .. }, _) => world.recovered(Recovery::SignalRepeated),
+                (Signalled::Delivered { .. }, Some((name, id))) => {
+                    world.oracle.lock().signalled(execution, name, id);
+                }
+                _ => {}
+            }
+            Ok(signalled)
+        })
+        .await
+    }
+
+    async fn migrate(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        expected_seq: u64,
+        entry: Entry,
+    ) -> Result<Moved> {
+        let tenant = tenant.clone();
+        self.call("migrate", true, move |world, _| {
+            world.ask(world.store.migrate(&tenant, execution, expected_seq, entry))
+        })
+        .await
+    }
+
+    async fn slots(
+        &self,
+        tenant: &TenantId,
+        key: &SlotKey,
+        limit: usize,
+    ) -> Result<Vec<SlotHolder>> {
+        let (tenant, key) = (tenant.clone(), key.clone());
+        self.call("slots", false, move |world, _| {
+            world.ask(world.store.slots(&tenant, &key, limit))
+        })
+        .await
+    }
+
+    async fn waiting_on(&self, tenant: &TenantId, token: WaitToken) -> Result<Option<ExecutionId>> {
+        let tenant = tenant.clone();
+        self.call("waiting on", false, move |world, _| {
+            world.ask(world.store.waiting_on(&tenant, token))
+        })
+        .await
+    }
+
+    async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage> {
+        self.call("runnable", false, move |world, _| {
+            let page = world.ask(world.store.runnable(rung_before, limit))?;
+            for _ in &page.runnable {
+                world.recovered(Recovery::Swept);
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+    ) -> Result<Option<ExecutionSummary>> {
+        let tenant = tenant.clone();
+        self.call("get", false, move |world, _| {
+            world.ask(world.store.get(&tenant, execution))
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &ExecutionFilter,
+        after: Option<&PageToken>,
+        limit: usize,
+    ) -> Result<Page<ExecutionSummary>> {
+        let (tenant, filter, after) = (tenant.clone(), filter.clone(), after.cloned());
+        self.call("list", false, move |world, _| {
+            world.ask(world.store.list(&tenant, &filter, after.as_ref(), limit))
+        })
+        .await
+    }
+
+    async fn delete_ended(
+        &self,
+        tenant: &TenantId,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<usize> {
+        let tenant = tenant.clone();
+        self.call("delete ended", true, move |world, _| {
+            world.ask(world.store.delete_ended(&tenant, before, limit))
+        })
+        .await
+    }
+}
