@@ -15,6 +15,7 @@
 
 mod conformance;
 mod fuzz;
+mod simulate;
 mod stage;
 mod tally;
 mod test;
@@ -31,6 +32,12 @@ Developer commands:
   cargo xtask expr-fuzz [--cases N] [--seed S]
                       compare generated expressions, patterns, numbers and dates with Node.js:
                       200,000 of each, or N
+  cargo xtask simulate [--seeds N] [--seed S] [--minutes M]
+                      let N worlds live (1,000) from seed S on, in which everything goes wrong that can
+  cargo xtask simulate --world 'seed=S …' [--trace]
+                      let one world live, or show all that happens in it
+  cargo xtask simulate --planted
+                      put defects in, and see that each is found
 
 Environment:
   NEBULA_REQUIRE_BACKENDS=1    a tool or server that a test needs and that is not there is a failure
@@ -39,6 +46,9 @@ Environment:
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
+    if let Some(compiled) = simulate::compile(&arguments) {
+        return compiled;
+    }
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -47,6 +57,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["expr-conformance", ref rest @ ..] => conformance::run(rest),
         ["expr-fuzz", ref rest @ ..] => fuzz::run(rest),
+        ["simulate", ref rest @ ..] => simulate::run(rest),
         _ => {
             eprintln!("no such command: {}\n\n{HELP}", arguments.join(" "));
             ExitCode::from(2)

@@ -6,10 +6,7 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use crate::stage::{Outcome, cargo, passes, root};
-
-/// How many worlds live before a change lands.
-const SEEDS: u64 = 10_000;
+use crate::stage::{cargo, root};
 
 /// Set where this program stands between cargo and the compiler.
 const WITH_BUGS: &str = "NEBULA_XTASK_WITH_BUGS";
@@ -34,12 +31,6 @@ pub(crate) fn run(rest: &[&str]) -> ExitCode {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
-}
-
-pub(crate) fn stage() -> Outcome {
-    let mut command = cargo(&format!("{BINARY} --seeds {SEEDS}"));
-    command.arg("--regressions").arg(list());
-    passes(command)
 }
 
 /// Where worlds that failed are remembered.
