@@ -24,6 +24,8 @@ mod entropy;
 mod id;
 mod offload;
 mod param;
+#[cfg(sim_bug)]
+pub mod sim_bug;
 mod size;
 mod span;
 mod time;

@@ -46,6 +46,10 @@ impl Engine {
                 }
             };
             for runnable in page.runnable {
+                #[cfg(sim_bug)]
+                if nebula_core::sim_bug::is_awake("sweep-rings-for-nobody") {
+                    continue;
+                }
                 let task = Task {
                     tenant: runnable.tenant,
                     execution: runnable.execution,

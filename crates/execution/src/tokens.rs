@@ -302,6 +302,10 @@ fn send(
             live,
             source: number,
         };
+        #[cfg(sim_bug)]
+        if !live && nebula_core::sim_bug::is_awake("dead-token-is-dropped") {
+            continue;
+        }
         for _ in 0..plan.splits(node) {
             if looping::keeps(frame, plan, edge, token) {
                 continue;

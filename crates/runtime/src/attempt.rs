@@ -72,6 +72,9 @@ impl Drive {
             grace: self.shared.config.grace,
             context,
         };
+        #[cfg(sim_bug)]
+        let journal_start =
+            journal_start && !nebula_core::sim_bug::is_awake("write-before-its-start");
         if journal_start {
             let deadline = self.shared.ports.clock.now().plus(node.timeout);
             let key = invocation.context.idempotency_key.clone();
@@ -96,6 +99,14 @@ impl Drive {
     pub(crate) fn begin_prepared(&mut self, instance: &InstanceId) {
         let Some(invocation) = self.prepared.remove(instance) else {
             return;
+        };
+        #[cfg(sim_bug)]
+        let invocation = match nebula_core::sim_bug::is_awake("input-is-not-that-of-the-start") {
+            true => Invocation {
+                input: serde_json::json!({ "label": "another", "input": 1 }),
+                ..invocation
+            },
+            false => invocation,
         };
         if invocation.context.cancellation.is_cancelled() {
             // It was called off while its start was committed, and has done nothing.

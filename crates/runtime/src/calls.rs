@@ -270,6 +270,10 @@ impl Drive {
     /// What the end of this execution puts into the inbox of the one that waits for it.
     pub(crate) fn tells_parent(&self, entries: &[Entry]) -> Option<InboxDelivery> {
         let started = self.machine.state().started()?;
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("end-of-a-child-is-lost") {
+            return None;
+        }
         let parent = started.parent.as_deref()?;
         let end = ChildEnd::of(self.lease.execution, parent, &entries.last()?.fact)?;
         let dedupe = DedupeKey(end.dedupe());

@@ -39,6 +39,11 @@ impl Drive {
         let through = self.next_seq + step.entries.len() as u64 - 1;
         if self.is_snapshot_due(through) {
             let state = self.machine.snapshot();
+            #[cfg(sim_bug)]
+            let through = match nebula_core::sim_bug::is_awake("snapshot-is-misplaced") {
+                true => through - 1,
+                false => through,
+            };
             self.last_snapshot = through;
             self.snapshot_bytes = state.len();
             self.bytes_since_snapshot = 0;
@@ -66,6 +71,13 @@ impl Drive {
         step.to = Some(to);
         step.wake_at = wake_at;
         step.release = true;
+        #[cfg(sim_bug)]
+        {
+            step.release = !nebula_core::sim_bug::is_awake("lease-is-not-given-back");
+            if nebula_core::sim_bug::is_awake("sleeps-for-ever") {
+                step.wake_at = None;
+            }
+        }
         self.write(step).await
     }
 
@@ -91,6 +103,10 @@ impl Drive {
         deliver.extend(entries.iter().filter_map(delivery));
         deliver.extend(self.tells_parent(&entries));
         let children = self.children_of(&entries);
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("inbox-item-is-lost") {
+            self.inbox_through = self.inbox_head;
+        }
         let mut step = Step::append(id, self.next_seq, entries, self.inbox_through);
         // While we hold the lease, what is not done is due: if we vanish, somebody must look.
         step.wake_at = Some(self.shared.ports.clock.now());

@@ -33,6 +33,8 @@ impl Worker {
         let Delivery { task, receipt, .. } = delivery;
         let execution = task.execution;
         Box::pin(async move {
+            #[cfg(sim_bug)]
+            let early = receipt.clone();
             let driven = self.caught(execution, async {
                 let repo = &self.shared.ports.executions;
                 // Asked before the call, so that our clock runs out before the store's.
@@ -42,6 +44,13 @@ impl Worker {
                     .acquire(&task.tenant, execution, self.request(), max_grants)
                     .await?
                 {
+                    #[cfg(sim_bug)]
+                    Acquired::Granted(granted)
+                        if nebula_core::sim_bug::is_awake("ack-before-commit") =>
+                    {
+                        self.ack(early.clone()).await;
+                        self.drive(*granted, asked, shutdown).await
+                    }
                     Acquired::Granted(granted) => self.drive(*granted, asked, shutdown).await,
                     Acquired::Poisoned { grants } => {
                         warn!(%execution, grants, "parked: nobody who had it made progress");
@@ -231,6 +240,14 @@ impl Worker {
 
     /// A ring that is dropped costs time only: the sweep finds the work.
     pub(crate) async fn ring(&self, task: Task, delay: Duration) {
+        #[cfg(sim_bug)]
+        let task = match nebula_core::sim_bug::is_awake("rings-for-another-tenant") {
+            true => Task {
+                tenant: nebula_core::TenantId::local(),
+                ..task
+            },
+            false => task,
+        };
         if let Err(error) = self.shared.ports.queue.ring(task, delay).await {
             debug!(%error, "could not ring");
         }

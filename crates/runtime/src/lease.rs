@@ -13,6 +13,10 @@ impl Drive {
     /// have outlasted it.
     pub(crate) async fn hold(&mut self) -> Result<(), Stop> {
         let clock = self.shared.ports.clock.clone();
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("lease-is-not-watched") {
+            return Ok(());
+        }
         if clock.monotonic() < self.lease_until {
             return Ok(());
         }

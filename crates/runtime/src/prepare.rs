@@ -36,6 +36,11 @@ impl Drive {
             None => self.machine.idempotency_key(instance),
             Some(program) => own_key(program.resolve(&*scope, &context))?,
         };
+        #[cfg(sim_bug)]
+        let idempotency_key = match nebula_core::sim_bug::is_awake("key-changes-on-retry") {
+            true => format!("{idempotency_key}-{attempt}"),
+            false => idempotency_key,
+        };
         let deferred = deferred(node, &scope, &context);
         let action_context = ActionContext {
             tenant: self.lease.tenant.clone(),

@@ -53,6 +53,10 @@ impl Machine {
     /// Whether nothing of an instance may start, since a slot is not held that it needs.
     #[must_use]
     pub fn lacks_slot(&self, instance: &InstanceId) -> bool {
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("lock-is-not-taken-again") {
+            return false;
+        }
         self.plan.takes_slots()
             && self
                 .key(instance)

@@ -54,6 +54,8 @@ impl Machine {
         undo: Option<CompensationInput>,
         turn: &mut Turn,
     ) {
+        #[cfg(sim_bug)]
+        let undo = undo.filter(|_| !nebula_core::sim_bug::is_awake("undoing-is-forgotten"));
         if let Some(input) = undo {
             let fact = Fact::CompensationRegistered {
                 instance: instance.clone(),

@@ -36,7 +36,12 @@ impl Machine {
         }
         self.see_to_claims(turn);
         self.see_to_milestones(turn);
-        while self.flights.len() + self.compensating.len() < self.plan.concurrency as usize
+        #[cfg(not(sim_bug))]
+        let limit = self.plan.concurrency as usize;
+        #[cfg(sim_bug)]
+        let limit = self.plan.concurrency as usize
+            + usize::from(nebula_core::sim_bug::is_awake("one-attempt-too-many"));
+        while self.flights.len() + self.compensating.len() < limit
             && let Some(ready) = self.ready.pop()
         {
             self.launch(ready.order.0, turn);
@@ -126,6 +131,11 @@ impl Machine {
 
     fn fire_timers(&mut self, turn: &mut Turn) {
         while let Some((due, key)) = self.timers.first().copied() {
+            #[cfg(sim_bug)]
+            let due = match nebula_core::sim_bug::is_awake("timer-fires-early") {
+                true => nebula_core::Timestamp::from_millis(due.as_millis() - 5_000),
+                false => due,
+            };
             if due > turn.at {
                 return;
             }
@@ -159,6 +169,10 @@ impl Machine {
 
     /// Whether a slot is not held without which this must not start.
     fn is_held_back(&self, key: Key) -> bool {
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("lock-is-not-taken-again") {
+            return false;
+        }
         !self.claims.is_empty() && self.state.lacks_slot(key.at.frame)
     }
 
@@ -192,6 +206,11 @@ impl Machine {
         let journal_start = code && (self.careful || node.effect.writes());
         let instance = self.instance(key);
         let attempt = self.attempts(key) + 1;
+        #[cfg(sim_bug)]
+        let attempt = match nebula_core::sim_bug::is_awake("attempt-number-is-reused") {
+            true => self.attempts(key).max(1),
+            false => attempt,
+        };
         if list && !inert {
             self.ask(key, Task::Open, attempt, Command::Open { instance }, turn);
             return;

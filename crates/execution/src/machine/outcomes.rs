@@ -38,7 +38,11 @@ impl Machine {
         let Some(flight) = self.flights.get_mut(&at) else {
             return;
         };
-        if ending || flight.aborted {
+        #[cfg(sim_bug)]
+        let asleep = !nebula_core::sim_bug::is_awake("begins-though-cancelled");
+        #[cfg(not(sim_bug))]
+        let asleep = true;
+        if asleep && (ending || flight.aborted) {
             // It was told to stop before it began: nothing of it is in the journal.
             self.flights.remove(&at);
             self.stirred.insert(at.at.frame);
@@ -226,6 +230,10 @@ impl Machine {
 
     /// Whether an error leaves open if the outside was changed, and nobody but a person may say.
     fn is_unknown(&self, key: Key, flight: Flight, error: &ActionError) -> bool {
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("late-write-is-repeated") {
+            return false;
+        }
         let open = matches!(error.class, ErrorClass::Unknown | ErrorClass::Timeout);
         open && flight.journalled && self.asks_a_person(key)
     }
@@ -258,6 +266,11 @@ impl Machine {
             taken: Taken::Only(Vec::new()),
         };
         self.note(fact, turn);
+        #[cfg(sim_bug)]
+        let due = match nebula_core::sim_bug::is_awake("backoff-is-skipped") {
+            true => turn.at,
+            false => due,
+        };
         self.timers.insert((due, key));
     }
 
@@ -337,6 +350,8 @@ impl Machine {
         let node = self.plan.node(key.at.node);
         let failures = self.tries(key).1 + 1;
         let unknown = flight.journalled && node.effect == EffectClass::AtMostOnce;
+        #[cfg(sim_bug)]
+        let unknown = unknown && !nebula_core::sim_bug::is_awake("late-write-is-repeated");
         let (again, after) = match &error.class {
             ErrorClass::Retryable { after } => (true, *after),
             ErrorClass::Unknown | ErrorClass::Timeout => (

@@ -145,6 +145,10 @@ impl Machine {
 
     /// Whether a lost attempt may be made again without asking anybody.
     fn may_repeat(&self, key: Key) -> bool {
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("lost-write-is-repeated") {
+            return true;
+        }
         let node = self.plan.node(key.at.node);
         node.effect != EffectClass::AtMostOnce || node.on_indeterminate == OnIndeterminate::Retry
     }
