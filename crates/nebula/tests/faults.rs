@@ -8,11 +8,13 @@ use async_trait::async_trait;
 use nebula::{
     core::Clock,
     engine::{EngineConfig, Until},
-    execution::Status,
+    execution::{StartOptions, Status},
     ports::*,
     runtime::WorkerConfig,
     telemetry::{EventKind, Parking, Received},
 };
+use nebula_testkit::MemoryTaskQueue;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use world::{LONG, World, in_world, states, tenant, with};
 
@@ -282,6 +284,29 @@ fn a_queue_that_is_away_slows_nothing_that_runs() {
         assert_eq!(report.status, Status::Completed);
         let took = world.clock.monotonic() - before;
         assert!(took < Duration::from_secs(1), "{took:?}");
+    });
+}
+
+#[test]
+fn what_waits_for_long_keeps_no_place_in_the_queue() {
+    in_world(async |world| {
+        let queue = MemoryTaskQueue::new(Arc::new(world.clock.clone()), 1, 100);
+        let executions = world.executions.clone();
+        let nebula = world.process_of(executions, Arc::new(queue), WorkerConfig::default());
+        let slow = "{ id: slow, nodes: [ { id: a, action: flow.wait, parameters: { for: 1h } } ] }";
+        let quick = "{ id: quick, nodes: [ { id: a, action: data.set } ] }";
+        let (slow, quick) = (
+            world.install(&nebula, slow).await,
+            world.install(&nebula, quick).await,
+        );
+        world.start(&nebula, &slow).await;
+        let (tenant, options) = (tenant(), StartOptions::default());
+        let engine = nebula.engine();
+        let quick = engine.start(&tenant, &quick, Value::Null, options, None, None);
+        let quick = quick.await.unwrap().id;
+        let report = world.finish(&nebula, quick).await;
+        assert_eq!(report.status, Status::Completed);
+        assert!(world.clock.monotonic() < Duration::from_mins(1));
     });
 }
 

@@ -16,6 +16,10 @@ use crate::{
     worker::{RETRY_AFTER, Shared, lock},
 };
 
+/// A ring that waits takes a place in the queue, so nobody rings for what is due later than this: the
+/// sweep finds it when it is.
+const RING_AHEAD: Duration = Duration::from_secs(10);
+
 /// How one execution left the worker's hands.
 struct Done {
     execution: ExecutionId,
@@ -183,8 +187,9 @@ impl Worker {
                 if let Some(receipt) = receipt {
                     self.ack(receipt).await;
                 }
-                if let Some(due) = due {
-                    let delay = due.since(self.shared.ports.clock.now());
+                let now = self.shared.ports.clock.now();
+                let delay = due.map(|due| due.since(now));
+                if let Some(delay) = delay.filter(|delay| *delay <= RING_AHEAD) {
                     self.ring(task, delay).await;
                 }
             }

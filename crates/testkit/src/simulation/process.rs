@@ -124,7 +124,9 @@ fn template() -> Nebula {
 
 /// An engine that plans and saves, and runs nothing.
 pub(super) fn planner(workflows: Arc<MemoryWorkflowRepo>) -> Nebula {
-    let made = idle(workflows).registry(template().registry().clone()).build();
+    let made = idle(workflows)
+        .registry(template().registry().clone())
+        .build();
     made.expect("the limits fit each other")
 }
 
