@@ -137,6 +137,10 @@ impl Worker {
         let bell = Arc::new(Notify::new());
         let ours = Ours::new(&self.shared, execution, bell.clone());
         let machine = self.shared.load(&granted).await?;
+        if machine.state().end_status().is_some() {
+            // To load took longer than the lease, and somebody else has brought it to its end.
+            return Ok(Driven::Lost);
+        }
         let driven = Drive::new(
             self.shared.clone(),
             machine,
