@@ -14,6 +14,7 @@
 )]
 
 mod conformance;
+mod expr_fuzz;
 mod fuzz;
 mod simulate;
 mod stage;
@@ -38,6 +39,9 @@ Developer commands:
                       let one world live, or show all that happens in it
   cargo xtask simulate --planted
                       put defects in, and see that each is found
+  cargo xtask fuzz [--seconds S] [--target NAME]
+                      drive the fuzz targets by coverage, each for 20 seconds, or S; needs a
+                      nightly compiler
 
 Environment:
   NEBULA_REQUIRE_BACKENDS=1    a tool or server that a test needs and that is not there is a failure
@@ -56,8 +60,9 @@ fn main() -> ExitCode {
         }
         ["test"] => test::run(),
         ["expr-conformance", ref rest @ ..] => conformance::run(rest),
-        ["expr-fuzz", ref rest @ ..] => fuzz::run(rest),
         ["simulate", ref rest @ ..] => simulate::run(rest),
+        ["expr-fuzz", ref rest @ ..] => expr_fuzz::run(rest),
+        ["fuzz", ref rest @ ..] => fuzz::run(rest),
         _ => {
             eprintln!("no such command: {}\n\n{HELP}", arguments.join(" "));
             ExitCode::from(2)
