@@ -29,13 +29,7 @@ pub fn run(
     executions: u64,
     clock: &dyn Clock,
 ) -> rusqlite::Result<Duration> {
-    let mut db = Connection::open(folder.join("floor.db"))?;
-    db.execute_batch(&format!(
-        "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;
-         PRAGMA cell_size_check = ON; PRAGMA wal_autocheckpoint = {CHECKPOINT_FRAMES};"
-    ))?;
-    db.execute_batch(SCHEMA)?;
+    let mut db = open(&folder.join("floor.db"))?;
     let (start, end) = (encode(&chain.start), encode(&chain.end));
     let begin = clock.monotonic();
     let mut done = 0;
@@ -51,13 +45,102 @@ pub fn run(
     Ok(clock.monotonic().saturating_sub(begin))
 }
 
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open(path)?;
+    db.execute_batch(&format!(
+        "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;
+         PRAGMA cell_size_check = ON; PRAGMA wal_autocheckpoint = {CHECKPOINT_FRAMES};"
+    ))?;
+    db.execute_batch(SCHEMA)?;
+    Ok(db)
+}
+
+/// Wakes `executions` executions that wait and ends each: the statements of finding it due, leasing
+/// it, reading its journal, and its last step. Says how long that took; that they were created and
+/// put to sleep is left out. The database is new and is removed again.
+///
+/// # Errors
+/// Those of SQLite and of the file system.
+pub fn wake(
+    folder: &Path,
+    executions: u64,
+    clock: &dyn Clock,
+) -> Result<Duration, Box<dyn std::error::Error + Send + Sync>> {
+    let folder = tempfile::tempdir_in(folder)?;
+    let mut db = open(&folder.path().join("floor.db"))?;
+    let (asleep, chain) = (encode(&crate::chain::of(1).start), crate::chain::of(2));
+    let end = encode(&chain.end);
+    let transaction = db.transaction()?;
+    for n in 0..executions {
+        one(&transaction, n, &encode(&chain.start), &asleep, &chain)?;
+    }
+    transaction.execute("UPDATE executions SET status = 2, ring_key = 0", [])?;
+    transaction.commit()?;
+    let begin = clock.monotonic();
+    let mut done = 0;
+    while done < executions {
+        let transaction = db.transaction()?;
+        let until = (done + EXECUTIONS_PER_COMMIT).min(executions);
+        for n in done..until {
+            wake_one(&transaction, n, &end, &chain)?;
+        }
+        transaction.commit()?;
+        done = until;
+    }
+    Ok(clock.monotonic().saturating_sub(begin))
+}
+
+/// The statements of one execution that is due: rung, leased, read, ended.
+fn wake_one(db: &Connection, n: u64, end: &[u8], chain: &Chain) -> rusqlite::Result<()> {
+    let at = 1_767_225_600_000_i64;
+    let (id, row) = (id(n), i64::try_from(n).unwrap_or(0) + 1);
+    let mut ring = db.prepare_cached(
+        "UPDATE executions SET rung_at = ?2, ring_key = max(ring_key, ?2) WHERE n = ?1",
+    )?;
+    ring.execute([row, at])?;
+    let mut lease = db.prepare_cached(
+        "UPDATE executions SET status = 1, epoch = 2, holder = ?2, lease_until = ?3, rung_at = -1,
+            ring_key = ?3, grants = 1 WHERE n = ?1",
+    )?;
+    assert!(load(db, &id)? > 0, "it is there");
+    lease.execute(params![row, [7_u8; 16], at + 30_000])?;
+    let mut journal = db.prepare_cached(
+        "SELECT first_seq, journal.epoch, entries, count FROM executions JOIN journal ON execution = n
+         WHERE tenant = ?1 AND id = ?2 ORDER BY first_seq",
+    )?;
+    let mut bytes = 0;
+    let mut batches = journal.query(params!["local", id])?;
+    while let Some(batch) = batches.next()? {
+        bytes += batch.get_ref(2)?.as_blob()?.len();
+    }
+    assert!(bytes > 0, "its journal is there");
+    let next = load(db, &id)?;
+    finish(db, row, next, &id, end, chain)
+}
+
+/// Where the journal of an execution goes on, from the row that a write compares.
+fn load(db: &Connection, id: &[u8; 16]) -> rusqlite::Result<i64> {
+    let mut load = db.prepare_cached(
+        "SELECT n, plan, updated_at, status, epoch, holder, lease_until, next_seq, inbox_head,
+                inbox_through, wake_at, rung_at, grants, empties, dedupe
+         FROM executions WHERE tenant = ? AND id = ?",
+    )?;
+    load.query_row(params!["local", id], |row| row.get(7))
+}
+
+fn id(n: u64) -> [u8; 16] {
+    let mut id = [0_u8; 16];
+    id[..8].copy_from_slice(&n.to_be_bytes());
+    id
+}
+
 /// The statements of one execution: its creation with a lease, then its only step.
 fn one(db: &Connection, n: u64, start: &[u8], end: &[u8], chain: &Chain) -> rusqlite::Result<()> {
     let at = 1_767_225_600_000_i64;
-    let mut id = [0_u8; 16];
-    id[..8].copy_from_slice(&n.to_be_bytes());
+    let id = id(n);
     let plan = Digest::of(b"the plan of the chain");
-    let (holder, step) = ([7_u8; 16], id);
+    let holder = [7_u8; 16];
 
     let mut find = db.prepare_cached(
         "SELECT entries FROM executions JOIN journal ON execution = n AND first_seq = 1
@@ -86,20 +169,28 @@ fn one(db: &Connection, n: u64, start: &[u8], end: &[u8], chain: &Chain) -> rusq
     )?;
     append.execute(params![n, 1, 1, 0, None::<&[u8]>, start])?;
 
-    let mut load = db.prepare_cached(
-        "SELECT n, plan, updated_at, status, epoch, holder, lease_until, next_seq, inbox_head,
-                inbox_through, wake_at, rung_at, grants, empties, dedupe
-         FROM executions WHERE tenant = ? AND id = ?",
-    )?;
-    let next: i64 = load.query_row(params!["local", id], |row| row.get(7))?;
-    append.execute(params![
-        n,
-        next,
+    let next = load(db, &id)?;
+    finish(db, n, next, &id, end, chain)
+}
+
+/// The statements of a last step.
+fn finish(
+    db: &Connection,
+    n: i64,
+    next: i64,
+    step: &[u8; 16],
+    end: &[u8],
+    chain: &Chain,
+) -> rusqlite::Result<()> {
+    let (at, count) = (
+        1_767_225_600_000_i64,
         i64::try_from(chain.end.len()).unwrap_or(0),
-        1,
-        step,
-        end
-    ])?;
+    );
+    let mut append = db.prepare_cached(
+        "INSERT INTO journal (execution, first_seq, count, epoch, step, entries)
+         VALUES (?, ?, ?, ?, ?, ?)",
+    )?;
+    append.execute(params![n, next, count, 1, step, end])?;
     let mut close = db.prepare_cached("DELETE FROM waits WHERE execution = ?")?;
     close.execute([n])?;
     let mut store = db.prepare_cached(
@@ -107,10 +198,6 @@ fn one(db: &Connection, n: u64, start: &[u8], end: &[u8], chain: &Chain) -> rusq
             lease_until = NULL, next_seq = ?3, inbox_head = 0, inbox_through = 0, wake_at = NULL,
             rung_at = -1, ring_key = NULL, grants = 0, empties = 0, held_wake = NULL WHERE n = ?1",
     )?;
-    store.execute(params![
-        n,
-        at,
-        next + i64::try_from(chain.end.len()).unwrap_or(0)
-    ])?;
+    store.execute(params![n, at, next + count])?;
     Ok(())
 }

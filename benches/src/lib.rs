@@ -3,7 +3,8 @@
 //! A figure alone says little: disks differ tenfold, and the same disk within minutes. So every
 //! run is measured interleaved with a [`floor`] (the same statements and bytes by plain SQLite, a
 //! fixed number of executions per commit) and with a probe of the [`disk`]; what is compared over
-//! time are ratios. Start reading at `benches/storage.rs`.
+//! time are ratios. Start reading at `benches/storage.rs`
+//! and `benches/waiting.rs`.
 //!
 //! Does not know: what a good figure is.
 //!
@@ -28,6 +29,7 @@ pub mod process;
 pub mod repo;
 mod stats;
 mod table;
+pub mod waiting;
 
 pub use stats::{Samples, median};
 pub use table::Table;

@@ -28,12 +28,24 @@ pub fn usage() -> Usage {
 /// The most memory that this process had at a time, in bytes; zero where there is no `/proc`.
 #[must_use]
 pub fn peak() -> u64 {
-    peak_of(&fs::read_to_string("/proc/self/status").unwrap_or_default())
+    memory(
+        "VmHWM:",
+        &fs::read_to_string("/proc/self/status").unwrap_or_default(),
+    )
 }
 
-/// `VmHWM` of `proc_pid_status(5)`, in KiB there.
-fn peak_of(status: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+/// The memory of this process that is in use now, in bytes; zero where there is no `/proc`.
+#[must_use]
+pub fn rss() -> u64 {
+    memory(
+        "VmRSS:",
+        &fs::read_to_string("/proc/self/status").unwrap_or_default(),
+    )
+}
+
+/// A line of `proc_pid_status(5)`, which is in KiB there.
+fn memory(name: &str, status: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().strip_suffix("kB"));
     kib.and_then(|kib| kib.trim().parse::<u64>().ok())
         .unwrap_or(0)
@@ -83,10 +95,10 @@ mod tests {
         let stat = "7 (a b) R 1 1 1 0 -1 0 0 0 0 0 150 25 0 0 20 0 1 0 5 1 1";
         assert_eq!(cpu(stat), Duration::from_millis(1750));
         assert_eq!(written("rchar: 1\nwrite_bytes: 4096\n"), 4096);
-        assert_eq!(
-            peak_of("VmPeak:\t 9 kB\nVmHWM:\t    2048 kB\n"),
-            2 * 1024 * 1024
-        );
+        let status = "VmPeak:\t 9 kB\nVmHWM:\t    2048 kB\nVmRSS:\t    1234 kB\n";
+        assert_eq!(memory("VmHWM:", status), 2048 * 1024);
+        assert_eq!(memory("VmRSS:", status), 1234 * 1024);
         assert_eq!((cpu(""), written("")), (Duration::ZERO, 0));
+        assert_eq!(memory("VmRSS:", ""), 0);
     }
 }

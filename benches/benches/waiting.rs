@@ -1,0 +1,136 @@
+//! What executions cost that wait, and how long it takes until many that are due have ended.
+//!
+//! `cargo bench -p nebula-benches --bench waiting`; without `--bench` a short run.
+
+use std::{
+    error::Error,
+    io::{self, Write},
+    time::Duration,
+};
+
+use nebula_benches::{
+    Samples, Table, disk, floor, median, process,
+    waiting::{Sleepers, Woken},
+};
+use nebula_core::Clock;
+use nebula_system::SystemClock;
+
+/// Executions that wait for a day while all else is measured.
+const ASLEEP: u64 = 100_000;
+
+/// In how many portions they are started: the memory is read after each.
+const PORTIONS: u64 = 4;
+
+/// Executions that are due at the same moment.
+const DUE: u64 = 10_000;
+
+/// How often so many are woken.
+const WAVES: usize = 5;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let whole = std::env::args().any(|argument| argument == "--bench");
+    let (waves, scale) = if whole { (WAVES, 1) } else { (1, 100) };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()?;
+    let folder = tempfile::tempdir()?;
+    let measured = runtime.block_on(measure(folder.path(), waves, scale));
+    measured.map_err(|error| error.to_string().into())
+}
+
+async fn measure(
+    folder: &std::path::Path,
+    waves: usize,
+    scale: u64,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let clock = SystemClock::default();
+    let sleepers = Sleepers::open(folder).await?;
+    let (asleep, due) = (ASLEEP / scale, DUE / scale);
+    let tomorrow = clock.now().plus(DAY);
+    let mut table = Table::new(["executions that wait", "RSS", "more each", "on disk each"]);
+    let (first_rss, first_bytes) = (process::rss(), sleepers.bytes()?);
+    row(&mut table, 0, (0, 0), 0);
+    let (mut last, mut rate) = (first_rss, Duration::ZERO);
+    for portion in 1..=PORTIONS {
+        let count = asleep / PORTIONS;
+        rate = sleepers.start(count, tomorrow).await? / u32::try_from(count)?;
+        let rss = process::rss();
+        let each = (
+            rss.saturating_sub(last) / count,
+            (sleepers.bytes()? - first_bytes) / (portion * count),
+        );
+        row(&mut table, portion * count, each, rss - first_rss);
+        last = rss;
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "{table}")?;
+    drop(out);
+
+    let mut table = Table::new([
+        "wave",
+        "took",
+        "executions/s",
+        "floor took",
+        "of floor",
+        "executions/commit",
+        "p50",
+        "disk p50",
+    ]);
+    let mut all = Vec::new();
+    // Starting them goes on until they are due, with room for a machine that has other work too.
+    let mut ahead = rate * u32::try_from(due)? * 3 + Duration::from_secs(2);
+    while all.len() < waves {
+        let probe = disk::probe(folder, 200, &clock)?;
+        let Some(woken) = sleepers.wake(due, ahead).await? else {
+            ahead *= 2;
+            continue;
+        };
+        let floor = floor::wake(folder, due, &clock)?;
+        wave(&mut table, all.len() + 1, &woken, floor, &probe, due);
+        all.push(woken.took.as_secs_f64());
+    }
+    sleepers.stop().await?;
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "{due} due at one moment, {asleep} others wait\n{table}"
+    )?;
+    writeln!(out, "median {:.2} s", median(all))?;
+    Ok(())
+}
+
+fn row(table: &mut Table, count: u64, (memory, disk): (u64, u64), rss: u64) {
+    let cells = [
+        count.to_string(),
+        format!("+{:.1} MB", rss as f64 / 1e6),
+        format!("{memory} B"),
+        format!("{disk} B"),
+    ];
+    table.row(cells.iter().map(String::as_str));
+}
+
+fn wave(
+    table: &mut Table,
+    number: usize,
+    woken: &Woken,
+    floor: Duration,
+    disk: &Samples,
+    due: u64,
+) {
+    let (before, after) = woken.stats;
+    let commits = after.commits.saturating_sub(before.commits).max(1);
+    let cells = [
+        number.to_string(),
+        format!("{:.2?}", woken.took),
+        format!("{:.0}", due as f64 / woken.took.as_secs_f64()),
+        format!("{floor:.2?}"),
+        format!("{:.2}", floor.as_secs_f64() / woken.took.as_secs_f64()),
+        format!("{:.1}", due as f64 / commits as f64),
+        format!("{:.2?}", woken.latency.percentile(50)),
+        format!("{:.0?}", disk.percentile(50)),
+    ];
+    table.row(cells.iter().map(String::as_str));
+}

@@ -1,0 +1,217 @@
+//! Executions that wait: what they cost while nothing happens, and how long it takes until many of
+//! them that are due at the same moment have ended.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use nebula::{
+    Nebula,
+    engine::Installed,
+    execution::{StartOptions, Status},
+    ports::ExecutionFilter,
+    telemetry::{Bus, EventKind, Received, Watcher},
+    workflow::{Source, parse},
+};
+use nebula_core::{Clock, TenantId, Timestamp};
+use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
+use nebula_sandbox_inprocess::InProcess;
+use nebula_storage_sqlite::{Sqlite, SqliteConfig, SqliteStats};
+use nebula_system::SystemClock;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::Samples;
+
+/// What goes wrong before anything is measured.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// How many callers start executions at the same time.
+const CLIENTS: u64 = 64;
+
+/// Room for every event of one wave: a watcher that is behind must lose none.
+const BUS: usize = 1 << 18;
+
+/// How often one looks whether everything waits.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// An engine over a new database, with its worker and its sweep running.
+#[derive(Debug)]
+pub struct Sleepers {
+    nebula: Nebula,
+    installed: Installed,
+    clock: Arc<SystemClock>,
+    store: Arc<Sqlite>,
+    path: PathBuf,
+    shutdown: CancellationToken,
+    worker: JoinSet<()>,
+}
+
+/// What waking many at once gave.
+#[derive(Debug)]
+pub struct Woken {
+    /// From the moment at which all were due to the end of the last.
+    pub took: Duration,
+    /// From that moment to the end of each.
+    pub latency: Samples,
+    /// What the driver had done at the end, and at that moment.
+    pub stats: (SqliteStats, SqliteStats),
+}
+
+impl Sleepers {
+    /// An engine with the settings that it has where nobody gives any.
+    ///
+    /// # Errors
+    /// The database cannot be opened.
+    ///
+    /// # Panics
+    /// When the definition is wrong.
+    pub async fn open(folder: &Path) -> Result<Self, Failed> {
+        let clock = Arc::new(SystemClock::default());
+        let path = folder.join("waiting.db");
+        let store = Arc::new(Sqlite::open(SqliteConfig::file(&path), clock.clone()).await?);
+        let queue = Arc::new(MemoryQueue::new(
+            MemoryQueueConfig::default(),
+            clock.clone(),
+        ));
+        let sandbox = Arc::new(InProcess::new(clock.clone()));
+        let nebula = Nebula::builder(store.clone(), store.clone(), queue, sandbox)
+            .bus(Bus::new(BUS))
+            .build()?;
+        let definition = json!({ "nodes": [
+            { "id": "wait", "action": "flow.wait", "parameters": { "until": "{{ $input.until }}" } },
+            { "id": "done", "action": "data.set", "parameters": { "customer": "{{ $input.customer }}" } },
+        ] });
+        let source = Source::new("bench-waiting.json", definition.to_string());
+        let definition = parse(&source).definition.expect("the definition is right");
+        let tenant = TenantId::local();
+        let installed = nebula.engine().install(&tenant, &definition).await?;
+        let shutdown = CancellationToken::new();
+        let (running, stop) = (nebula.clone(), shutdown.clone());
+        let mut worker = JoinSet::new();
+        worker.spawn(async move {
+            running.run(stop).await.expect("the store does not fail");
+        });
+        Ok(Self {
+            nebula,
+            installed,
+            clock,
+            store,
+            path,
+            shutdown,
+            worker,
+        })
+    }
+
+    /// Starts `count` executions that wait until `until`, and comes back when all of them wait and
+    /// nobody holds them; says how long that took.
+    ///
+    /// # Errors
+    /// The store failed.
+    ///
+    /// # Panics
+    /// When an execution is refused.
+    pub async fn start(&self, count: u64, until: Timestamp) -> Result<Duration, Failed> {
+        let begin = self.clock.monotonic();
+        let mut clients = JoinSet::new();
+        for client in 0..CLIENTS.min(count) {
+            let (nebula, installed) = (self.nebula.clone(), self.installed.clone());
+            let mine = count / CLIENTS + u64::from(client < count % CLIENTS);
+            clients.spawn(async move {
+                let tenant = TenantId::local();
+                for _ in 0..mine {
+                    let input = json!({ "customer": "c-1024", "until": until.to_string() });
+                    let options = StartOptions::default();
+                    let started = nebula.start(&tenant, &installed, input, options);
+                    started.await.expect("it starts");
+                }
+            });
+        }
+        while let Some(client) = clients.join_next().await {
+            client?;
+        }
+        while self.any(&[Status::Queued, Status::Running]).await? {
+            self.clock.sleep(LOOK).await;
+        }
+        Ok(self.clock.monotonic().saturating_sub(begin))
+    }
+
+    async fn any(&self, statuses: &[Status]) -> Result<bool, Failed> {
+        let filter = ExecutionFilter {
+            statuses: statuses.to_vec(),
+            ..ExecutionFilter::default()
+        };
+        let engine = self.nebula.engine();
+        let page = engine.list(&TenantId::local(), &filter, None, 1).await?;
+        Ok(!page.items.is_empty())
+    }
+
+    /// Starts `count` executions that are all due at one moment, `ahead` from now, and waits for
+    /// the end of all. `None` if not all of them were asleep at that moment.
+    ///
+    /// # Errors
+    /// The store failed, or events were lost.
+    pub async fn wake(&self, count: u64, ahead: Duration) -> Result<Option<Woken>, Failed> {
+        let due = self.clock.now().plus(ahead);
+        let mut watcher = self.nebula.bus().subscribe();
+        self.start(count, due).await?;
+        let now = self.clock.now();
+        if now >= due {
+            return Ok(None);
+        }
+        self.clock.sleep(due.since(now)).await;
+        let before = self.store.stats();
+        let (begin, mut latency, mut last) =
+            (self.clock.monotonic(), Samples::default(), Duration::ZERO);
+        for _ in 0..count {
+            next_end(&mut watcher).await?;
+            last = self.clock.monotonic().saturating_sub(begin);
+            latency.add(last);
+        }
+        Ok(Some(Woken {
+            took: last,
+            latency,
+            stats: (before, self.store.stats()),
+        }))
+    }
+
+    /// The bytes of the database's pages, whether they stand in its file or still in its log.
+    ///
+    /// # Errors
+    /// Those of SQLite.
+    pub fn bytes(&self) -> rusqlite::Result<u64> {
+        let db = rusqlite::Connection::open(&self.path)?;
+        let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let pages = pragma("page_count")? - pragma("freelist_count")?;
+        Ok(u64::try_from(pages * pragma("page_size")?).unwrap_or(0))
+    }
+
+    /// Stops the worker.
+    ///
+    /// # Errors
+    /// It panicked.
+    pub async fn stop(mut self) -> Result<(), Failed> {
+        self.shutdown.cancel();
+        while let Some(stopped) = self.worker.join_next().await {
+            stopped?;
+        }
+        Ok(())
+    }
+}
+
+async fn next_end(watcher: &mut Watcher) -> Result<(), Failed> {
+    loop {
+        match watcher.next().await {
+            Some(Received::Event(event)) => {
+                if matches!(event.kind, EventKind::Ended { .. }) {
+                    return Ok(());
+                }
+            }
+            Some(Received::Lost(lost)) => return Err(format!("{lost} events were lost").into()),
+            None => return Err("the engine is gone".into()),
+        }
+    }
+}
