@@ -154,6 +154,20 @@ pub enum Fact {
         #[serde(default)]
         micros: u64,
     },
+    /// An instance passed `$json` on, which is large: it stands where it came from, and not again here.
+    JsonPassed {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// The output port.
+        #[serde(default = "main_port", skip_serializing_if = "is_main")]
+        port: CompactString,
+        /// Which connections of the port carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+    },
     /// An attempt gave an error.
     AttemptFailed {
         /// Of which instance.
@@ -685,6 +699,7 @@ impl Fact {
         match self {
             Self::AttemptStarted { instance, .. }
             | Self::AttemptSucceeded { instance, .. }
+            | Self::JsonPassed { instance, .. }
             | Self::AttemptFailed { instance, .. }
             | Self::AttemptIndeterminate { instance, .. }
             | Self::InstanceSkipped { instance }
@@ -745,6 +760,7 @@ impl Fact {
     pub(crate) fn taken(&self) -> Option<&Taken> {
         match self {
             Self::AttemptSucceeded { taken, .. }
+            | Self::JsonPassed { taken, .. }
             | Self::AttemptFailed { taken, .. }
             | Self::ItemsCompleted { taken, .. }
             | Self::TimerFired { taken, .. }

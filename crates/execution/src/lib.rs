@@ -65,6 +65,7 @@ mod codec;
 mod compensation;
 pub mod control;
 mod event;
+mod footprint;
 mod instance;
 mod journal;
 mod list;
@@ -101,6 +102,7 @@ pub use compensation::{
     MAX_COMPENSATIONS, OpenCompensation, SettledCompensation,
 };
 pub use event::{Command, Decision, Event, Outcome, Rest, Signal, SignalError};
+pub use footprint::{Footprint, footprint};
 pub use instance::{InstanceId, InstanceIdError, MAX_NESTING};
 pub use journal::{
     EndReason, Entry, Fact, Failure, ItemOutcome, ParkReason, Started, StoredEntry, Taken, Tries,

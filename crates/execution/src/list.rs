@@ -122,6 +122,11 @@ impl List {
         self.segments.iter().map(|text| text.get().len()).sum()
     }
 
+    /// The text of each segment.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().map(|text| text.get())
+    }
+
     /// One element; its segment is read for it.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Value> {
@@ -243,6 +248,16 @@ impl Outcomes {
         let mut results = elements(&full.results);
         let at = (item % LIST_SEGMENT) as usize;
         (at < results.len()).then(|| ItemOutcome::Ok(Arc::new(results.swap_remove(at))))
+    }
+
+    /// The ends that are kept as values.
+    pub(crate) fn loose(&self) -> impl Iterator<Item = &ItemOutcome> {
+        self.loose.values()
+    }
+
+    /// The texts of the segments that are full.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.full.values().map(|full| full.results.get())
     }
 
     /// Takes in the end of an item that has not ended before.

@@ -219,7 +219,7 @@ fn entries() -> Vec<Entry> {
         Fact::SignalTaken {
             instance: id("paid"),
             id: "order-7".to_owned(),
-            taken: only,
+            taken: only.clone(),
         },
         Fact::SignalSent {
             instance: id("tell"),
@@ -438,6 +438,18 @@ fn entries() -> Vec<Entry> {
             instance: id("orders[2]/late"),
             reached: NodeId::new("ordered").unwrap(),
         },
+        Fact::JsonPassed {
+            instance: id("route"),
+            attempt: 1,
+            port: "high".into(),
+            taken: only,
+        },
+        Fact::JsonPassed {
+            instance: id("archive"),
+            attempt: 2,
+            port: "main".into(),
+            taken: Taken::All,
+        },
     ];
     let time = |seq: i64| at(1_773_480_413_589 + seq);
     (0..)
@@ -532,7 +544,7 @@ fn the_fixture_holds_every_fact() {
         })
         .collect();
     // `Fact` cannot list its variants; whoever adds one raises this number and the fixture.
-    assert_eq!(names.len(), 53, "{names:?}");
+    assert_eq!(names.len(), 54, "{names:?}");
 }
 
 #[test]

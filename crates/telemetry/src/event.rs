@@ -377,6 +377,7 @@ fn kind(fact: &Fact) -> EventKind {
             attempt: *attempt,
         },
         Fact::AttemptSucceeded { instance, .. }
+        | Fact::JsonPassed { instance, .. }
         | Fact::ItemsCompleted { instance, .. }
         | Fact::BodyCompleted { instance, .. }
         | Fact::TimerFired { instance, .. }

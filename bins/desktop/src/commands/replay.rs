@@ -148,6 +148,9 @@ fn words(fact: &Fact) -> String {
         } => {
             format!("{instance}: succeeded by `{port}` with {}", value(output))
         }
+        Fact::JsonPassed { instance, port, .. } => {
+            format!("{instance}: succeeded by `{port}` with its $json")
+        }
         Fact::AttemptFailed {
             instance,
             attempt,

@@ -24,7 +24,9 @@ impl Copying<'_> {
                 let asks = self.asks_a_person(node);
                 self.remember(instance, entry.clone(), asks);
             }
-            Fact::AttemptSucceeded { .. } => self.settle(instance, entry.clone()),
+            Fact::AttemptSucceeded { .. } | Fact::JsonPassed { .. } => {
+                self.settle(instance, entry.clone());
+            }
             Fact::AttemptFailed {
                 retry_at: Some(_),
                 error,

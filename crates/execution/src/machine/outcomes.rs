@@ -10,9 +10,13 @@ use serde_json::Value;
 
 use super::{Flight, Machine, Task, Turn, backoff::delay_after};
 use crate::{
-    Command, CompensationInput, Fact, InstanceId, ItemOutcome, Key, MAX_VALUE_DEPTH, Outcome,
-    Taken, codec,
+    Command, CompensationInput, Fact, Given, InstanceId, ItemOutcome, Key, MAX_VALUE_DEPTH,
+    Outcome, Taken, codec, footprint,
 };
+
+/// Up to about so many bytes of memory, `$json` that is passed on stands in the journal again: an
+/// entry that can be read alone is worth more than they are.
+const SMALL_JSON: usize = 4 * 1024;
 
 /// How often an instance may be lost with its worker, or interrupted, before that counts as its
 /// failure. Each loss is progress in the journal, so the store's count of grants without progress
@@ -143,18 +147,36 @@ impl Machine {
             return;
         }
         let instance = self.instance(key);
-        let fact = Fact::AttemptSucceeded {
-            instance: instance.clone(),
-            attempt: flight.attempt,
-            output,
-            port,
-            lineage,
-            taken,
-            micros,
+        let fact = if lineage.is_none() && self.passes_on(key, &output) {
+            Fact::JsonPassed {
+                instance: instance.clone(),
+                attempt: flight.attempt,
+                port,
+                taken,
+            }
+        } else {
+            Fact::AttemptSucceeded {
+                instance: instance.clone(),
+                attempt: flight.attempt,
+                output,
+                port,
+                lineage,
+                taken,
+                micros,
+            }
         };
         self.note(fact, turn);
         self.register(&instance, undo, turn);
         self.released(key, turn);
+    }
+
+    /// Whether a result is the `$json` of its instance, not an equal one, and so large that the
+    /// journal does not have it twice.
+    fn passes_on(&self, key: Key, output: &Arc<Value>) -> bool {
+        let json = || self.state.json(&self.plan, key.at);
+        key.item.is_none()
+            && matches!(json(), Given::Value(json) if Arc::ptr_eq(&json, output))
+            && footprint(output) > SMALL_JSON
     }
 
     /// Whether an item's outcome may wait for a batch: nothing outside hangs on it.

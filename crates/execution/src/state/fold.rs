@@ -84,6 +84,7 @@ impl Fold<'_> {
             }
             Fact::AttemptStarted { .. }
             | Fact::AttemptSucceeded { .. }
+            | Fact::JsonPassed { .. }
             | Fact::AttemptFailed { .. }
             | Fact::AttemptIndeterminate { .. } => self.attempt(fact),
             Fact::ItemsOpened { .. }
@@ -209,6 +210,19 @@ impl Fold<'_> {
                 activation.lineage.clone_from(lineage);
                 let through = Some((port, taken));
                 self.leave(at, InstanceStatus::Succeeded, through);
+            }
+            Fact::JsonPassed {
+                instance,
+                attempt,
+                port,
+                taken,
+            } => {
+                let at = self.whole(instance);
+                let json = self.state.json(self.plan, at);
+                let activation = self.begun(at);
+                activation.attempts = activation.attempts.max(*attempt);
+                activation.give(json);
+                self.leave(at, InstanceStatus::Succeeded, Some((port, taken)));
             }
             Fact::AttemptFailed {
                 instance,

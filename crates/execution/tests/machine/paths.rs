@@ -91,3 +91,23 @@ fn a_pinned_for_each_is_not_opened() {
         "> run a | a ok/1 > output | COMPLETED = completed",
     );
 }
+
+#[test]
+fn a_large_value_that_is_passed_on_is_no_entry_again() {
+    check(
+        "a -> b, b.high -> c, c -> d",
+        "begin, a ok-large, b ok-passes via high, c ok-passes, d ok",
+        "> run a | a ok/1 > run b | b passed/1 > run c | c passed/1 > run d | d ok/1 > output = busy",
+    );
+    // A small one can be read where it stands, and a list of results is no one value.
+    check(
+        "a -> b",
+        "begin, a ok, b ok-passes",
+        "> run a | a ok/1 > run b | b ok/1 > output = busy",
+    );
+    check(
+        "a -> b; b: each 1",
+        "begin, a ok-large, b open 1, b[0] ok-passes, b collect",
+        "> run a | a ok/1 > run b | b opened 1 > run b[0] | b settled 0+1 > collect b | b complete > output = busy",
+    );
+}

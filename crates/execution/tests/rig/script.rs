@@ -196,6 +196,26 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
                 micros: 1,
             }
         }
+        // About 10 kB, and `$json` itself.
+        ["ok-large" | "ok-passes", more @ ..] => {
+            let at = rig.machine.state().find(&rig.plan, &instance).unwrap();
+            let output = match rest[0] {
+                "ok-large" => Arc::new(json!("x".repeat(10_000))),
+                _ => rig.machine.state().json(&rig.plan, at).value(),
+            };
+            let outcome = Outcome::Succeeded {
+                output,
+                port: (*more.last().unwrap_or(&"main")).into(),
+                lineage: None,
+                taken: Taken::All,
+                undo: None,
+            };
+            Event::Finished {
+                instance,
+                outcome,
+                micros: 1,
+            }
+        }
         ["ok-without-undo"] => Event::Finished {
             outcome: Outcome::Succeeded {
                 output,
@@ -510,6 +530,9 @@ pub(crate) fn fact(fact: &Fact) -> String {
         Fact::AttemptSucceeded {
             instance, attempt, ..
         } => format!("{instance} ok/{attempt}"),
+        Fact::JsonPassed {
+            instance, attempt, ..
+        } => format!("{instance} passed/{attempt}"),
         Fact::AttemptFailed {
             instance,
             attempt,
