@@ -151,6 +151,11 @@ impl NebulaBuilder {
         let limits = [
             ("executions", self.worker.executions == 0),
             ("max_grants", self.worker.max_grants == 0),
+            (
+                "execution_memory",
+                self.worker.execution_memory.as_u64() == 0,
+            ),
+            ("memory", self.worker.memory.as_u64() == 0),
             ("concurrency", self.engine.concurrency == 0),
             ("sweep_interval", self.engine.sweep_interval.is_zero()),
             ("outcome_interval", self.engine.outcome_interval.is_zero()),

@@ -243,7 +243,12 @@ impl Drive {
         });
     }
 
-    fn child_gave(&self, instance: &InstanceId, output: Arc<Value>) -> Outcome {
+    fn child_gave(&mut self, instance: &InstanceId, output: Arc<Value>) -> Outcome {
+        if let Err(error) = self.has_room_for(instance, &output) {
+            let (error, taken) = self.taken_on_failure(instance, error);
+            let undo = None;
+            return Outcome::Failed { error, taken, undo };
+        }
         let clock = &self.shared.ports.clock;
         let taken = evaluate::taken(&self.machine, instance, PORT_MAIN, clock, |scope| {
             scope.after_success(instance, output.clone(), PORT_MAIN)

@@ -27,6 +27,14 @@ pub struct WorkerConfig {
     pub wait_in_memory: Duration,
     /// The largest result of an attempt, as compact JSON. Default 16 MiB.
     pub max_output: ByteSize,
+    /// About how much memory the values of one execution take at most: its input, results, lists and
+    /// signals; shared ones count once. A node whose result or list passes it fails with
+    /// MEMORY_LIMIT. Attempts under way are not counted. Default 1 GiB.
+    pub execution_memory: ByteSize,
+    /// About how much memory the values of all executions in this worker's hands take before it takes
+    /// no other one: that one waits until some of them end or rest. Those in its hands go on, each up
+    /// to its own limit, and one alone is always taken. Default 2 GiB.
+    pub memory: ByteSize,
     /// The most elements of a `for_each`. Default 1,000,000.
     pub max_items: u32,
     /// Pure work on an input of more values than this leaves the async threads. Default 10,000.
@@ -56,6 +64,8 @@ impl Default for WorkerConfig {
             grace: Duration::from_secs(5),
             wait_in_memory: Duration::from_secs(1),
             max_output: ByteSize::mib(16),
+            execution_memory: ByteSize::mib(1024),
+            memory: ByteSize::mib(2048),
             max_items: 1_000_000,
             offload_values: 10_000,
             flush_entries: 256,

@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
-    approvals::waits, finish::Finished, flush::weight, grants::NodeGrants, worker::Shared,
+    approvals::waits, finish::Finished, flush::weight, grants::NodeGrants, memory::Held,
+    worker::Shared,
 };
 
 /// How an execution left the worker's hands.
@@ -85,6 +86,8 @@ pub(crate) struct Drive {
     pub(crate) deliver: Vec<InboxDelivery>,
     /// Lists of open `for_each` instances: expressions give the same list again after a crash.
     pub(crate) lists: BTreeMap<InstanceId, Elements>,
+    /// What it holds in memory.
+    pub(crate) held: Held,
     pub(crate) grants: NodeGrants,
     /// From which resume tokens follow; none where the plan asks nobody.
     pub(crate) resume: Option<ResumeKey>,
@@ -136,8 +139,10 @@ impl Drive {
         let resume = shared.ports.resume.clone().filter(|_| asks);
         let waits = resume.as_ref().map(|key| waits(key, &machine));
         let slots = machine.slots();
+        let held = Held::new(shared.clone(), &machine);
         let mut drive = Self {
             shared,
+            held,
             machine,
             status: granted.status,
             begins_at: granted.begins_at,
@@ -355,11 +360,10 @@ impl Drive {
             .now()
             .max(self.machine.state().started_at());
         let decision = self.machine.decide(event, at);
-        self.pending_bytes += decision
-            .entries
-            .iter()
-            .map(|entry| weight(&entry.fact))
-            .sum::<usize>();
+        for entry in &decision.entries {
+            self.pending_bytes += weight(&entry.fact);
+            self.counts(&entry.fact);
+        }
         if self.pending.is_empty() {
             self.pending_since = self.shared.ports.clock.monotonic();
         }

@@ -86,6 +86,9 @@ impl Drive {
             let error = ActionError::limit("OUTPUT_TOO_DEEP", message);
             return self.failed_behind(instance, error, (undo, micros));
         }
+        if let Err(error) = self.has_room_for(&instance, &output) {
+            return self.failed_behind(instance, error, (undo, micros));
+        }
         let clock = &self.shared.ports.clock;
         let taken = evaluate::taken(&self.machine, &instance, port, clock, |scope| {
             scope.after_success(&instance, output.clone(), port)

@@ -28,29 +28,34 @@ impl Drive {
 
 /// About how many bytes the results in a fact have; what else is in it is small.
 pub(crate) fn weight(fact: &Fact) -> usize {
+    let mut bytes = 0;
+    each_value(fact, &mut |value| bytes += value_weight(value));
+    bytes
+}
+
+/// Calls `found` for every value in a fact that may be large.
+pub(crate) fn each_value(fact: &Fact, found: &mut impl FnMut(&Value)) {
     match fact {
         Fact::AttemptSucceeded { output, .. }
         | Fact::CompensationSucceeded { output, .. }
         | Fact::ChildEnded {
             output: Some(output),
             ..
-        } => value_weight(output),
+        } => found(output),
         Fact::CompensationRegistered {
             input: CompensationInput::Parameters(input),
             ..
-        } => value_weight(input),
-        Fact::SignalReceived(signal) | Fact::SignalSent { signal, .. } => {
-            value_weight(&signal.payload)
-        }
-        Fact::EventEmitted { payload, .. } => value_weight(payload),
+        } => found(input),
+        Fact::SignalReceived(signal) | Fact::SignalSent { signal, .. } => found(&signal.payload),
+        Fact::EventEmitted { payload, .. } => found(payload),
         Fact::ItemsSettled { outcomes, .. } => {
-            let results = outcomes.iter().map(|outcome| match outcome {
-                ItemOutcome::Ok(value) => value_weight(value),
-                ItemOutcome::Error(error) => error.message.len(),
-            });
-            results.sum()
+            for outcome in outcomes {
+                if let ItemOutcome::Ok(value) = outcome {
+                    found(value);
+                }
+            }
         }
-        _ => 0,
+        _ => {}
     }
 }
 

@@ -76,6 +76,7 @@ impl Drive {
                 format!("`for_each` of node `{node}` has {count} elements; the limit is {limit}");
             return Err(ActionError::limit("FOR_EACH_TOO_LONG", message));
         };
+        self.has_room_for_list(&whole, &list)?;
         self.lists.insert(whole, list);
         Ok(count)
     }

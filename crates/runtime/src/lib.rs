@@ -44,6 +44,7 @@ mod inbox;
 mod items;
 mod lease;
 mod load;
+mod memory;
 mod output;
 mod prepare;
 mod signals;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     future::pending,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) plans: PlanCache,
     /// Executions in this worker's hands, with the bell of each.
     pub(crate) live: Mutex<BTreeMap<ExecutionId, Arc<Notify>>>,
+    /// About how many bytes of memory they hold.
+    pub(crate) held: AtomicUsize,
     pub(crate) adopt: mpsc::Sender<Handed>,
     pub(crate) adopted: Mutex<Option<mpsc::Receiver<Handed>>>,
 }
@@ -106,6 +108,7 @@ impl Worker {
             incarnation,
             plans: PlanCache::default(),
             live: Mutex::default(),
+            held: AtomicUsize::new(0),
             adopt,
             adopted: Mutex::new(Some(adopted)),
         };
@@ -142,7 +145,7 @@ impl Worker {
         let mut call: Option<BoxFuture<'_, Result<Vec<Delivery>, PortError>>> = None;
         let result = loop {
             let room = shared.config.executions.saturating_sub(drives.len());
-            if call.is_none() && room > 0 {
+            if call.is_none() && room > 0 && !shared.is_full() {
                 call = Some(
                     shared
                         .ports
@@ -165,7 +168,10 @@ impl Worker {
                     }
                 }
                 Some((lease, asked)) = adopted.leases.recv(), if room > 0 => {
-                    drives.push(self.drive_adopted(lease, asked, stop.clone()));
+                    drives.push(match shared.is_full() {
+                        true => self.give_back_for_now(lease),
+                        false => self.drive_adopted(lease, asked, stop.clone()),
+                    });
                 }
                 deliveries = receive => match (deliveries, call = None).0 {
                     Ok(deliveries) => {
@@ -223,10 +229,33 @@ impl Worker {
     ) -> BoxFuture<'_, Result<(), PortError>> {
         let live = lock(&self.shared.live);
         let Some(bell) = live.get(&delivery.task.execution) else {
+            if self.shared.is_full() {
+                return self.answer_later(delivery);
+            }
             return self.drive_delivered(delivery, shutdown.clone());
         };
         bell.notify_one();
         Box::pin(async move {
+            self.ack(delivery.receipt).await;
+            Ok(())
+        })
+    }
+}
+
+impl Worker {
+    /// Gives back what was handed over while there is no memory for it; it is delivered then.
+    fn give_back_for_now(&self, lease: Lease) -> BoxFuture<'_, Result<(), PortError>> {
+        Box::pin(async move {
+            self.give_back(lease).await;
+            Ok(())
+        })
+    }
+
+    /// Rings again for what was delivered while there is no memory for it: it is asked for as often
+    /// as it takes, so it does not count as tried.
+    fn answer_later(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), PortError>> {
+        Box::pin(async move {
+            self.ring(delivery.task, RETRY_AFTER).await;
             self.ack(delivery.receipt).await;
             Ok(())
         })

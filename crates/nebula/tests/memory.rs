@@ -1,0 +1,134 @@
+//! What executions hold in memory: the limits for it, and what is not kept twice.
+
+mod world;
+
+use std::time::Duration;
+
+use nebula::{
+    core::{ByteSize, Clock},
+    engine::Report,
+    execution::{Fact, Status},
+    ports::ExecutionRepo,
+    runtime::WorkerConfig,
+};
+use world::{World, in_world, states, tenant, with};
+
+/// A node that gives about 600 kB.
+fn large(id: &str) -> String {
+    format!(
+        "{{ id: {id}, action: data.set, parameters: {{ text: \"{{{{ 'x'.repeat(600000) }}}}\" }} }}"
+    )
+}
+
+/// Runs a workflow where an execution may hold 1 MiB.
+async fn run(world: &World, yaml: &str) -> Report {
+    let config = WorkerConfig {
+        execution_memory: ByteSize::mib(1),
+        ..WorkerConfig::default()
+    };
+    let nebula = world.process_with(world.executions.clone(), config);
+    let id = world.begin(&nebula, yaml).await;
+    world.finish(&nebula, id).await
+}
+
+fn error(report: &Report) -> String {
+    let error = report.error.as_ref().expect("it failed");
+    format!("{}: {}", error.code, error.message)
+}
+
+#[test]
+fn a_result_that_the_execution_cannot_hold_fails_its_node() {
+    in_world(async |world| {
+        let pass = "{ id: same, action: data.set, disabled: true }";
+        let yaml = format!("nodes: [{}, {pass}, {}]", large("one"), large("two"));
+        let report = run(&world, &yaml).await;
+        assert_eq!(states(&report), "one:succeeded same:succeeded two:failed");
+        let error = error(&report);
+        assert!(error.starts_with("MEMORY_LIMIT: the result of `two` takes about 587 KiB of memory, and the execution holds 587 KiB already; the limit is 1 MiB; "), "{error}");
+    });
+}
+
+#[test]
+fn results_of_items_count_until_their_list_is_dropped() {
+    in_world(async |world| {
+        let each = |more: &str| {
+            let list = "action: flow.for_each, concurrency: 1, parameters: { items: [1, 2, 3] }";
+            format!(
+                "nodes: [{{ id: e, {list}, body: {{ nodes: [{}{more}] }} }}]",
+                large("a")
+            )
+        };
+        let report = run(&world, &each("")).await;
+        assert!(error(&report).starts_with("MEMORY_LIMIT: "));
+        // What a run does not give is dropped with it.
+        let last = ", { id: b, action: data.set, parameters: { n: 1 } }";
+        let report = run(&world, &each(last)).await;
+        assert_eq!(report.status, Status::Completed, "{report:?}");
+    });
+}
+
+#[test]
+fn a_list_that_the_execution_cannot_hold_fails_its_node() {
+    in_world(async |world| {
+        let yaml = "nodes: [{ id: e, action: flow.for_each, parameters: { items: \"{{ 'x,'.repeat(20000).split(',') }}\" }, body: { nodes: [{ id: a, action: data.set }] } }]";
+        let report = run(&world, yaml).await;
+        let error = error(&report);
+        assert!(
+            error.starts_with("MEMORY_LIMIT: the list of `e` "),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn executions_wait_until_there_is_memory_and_one_alone_goes_on() {
+    in_world(async |world| {
+        let config = WorkerConfig {
+            memory: ByteSize::kib(100),
+            ..WorkerConfig::default()
+        };
+        let nebula = world.process_with(world.executions.clone(), config);
+        let busy = "{ id: b, action: test.keyed, parameters: { label: b, seconds: 2 } }";
+        let yaml = format!("nodes: [{}, {busy}]", large("a"));
+        let installed = world.install(&nebula, &yaml).await;
+        let ids = with(&nebula, async {
+            let mut ids = vec![world.start(&nebula, &installed).await];
+            world.clock.sleep(Duration::from_secs(1)).await;
+            for _ in 0..2 {
+                ids.push(world.start(&nebula, &installed).await);
+                world.clock.sleep(Duration::from_secs(3)).await;
+            }
+            ids
+        })
+        .await;
+        for id in ids {
+            assert_eq!(world.finish(&nebula, id).await.status, Status::Completed);
+        }
+        assert_eq!(world.ledger.labels().len(), 3);
+        assert_eq!(world.ledger.most_busy(), 1);
+    });
+}
+
+#[test]
+fn a_large_value_that_is_passed_on_stands_in_the_journal_once() {
+    in_world(async |world| {
+        let pass = "{ id: p, action: data.set, disabled: true }, { id: q, action: flow.if, parameters: { condition: 'true' } }, { id: z, action: data.set, parameters: { n: '{{ $json.text.length }}' } }";
+        let yaml = format!(
+            "{{ nodes: [{}, {pass}], connections: [a -> p -> q, q.true -> z] }}",
+            large("a")
+        );
+        let report = run(&world, &yaml).await;
+        assert_eq!(report.output["n"], 600_000, "{report:?}");
+        let page = world
+            .executions
+            .journal(&tenant(), report.execution, 1, 100)
+            .await
+            .unwrap();
+        let entries = page.entries.iter();
+        let passed = entries.filter_map(|stored| match &stored.entry.fact {
+            Fact::JsonPassed { instance, port, .. } => Some(format!("{instance} by {port}")),
+            _ => None,
+        });
+        assert_eq!(passed.collect::<Vec<_>>(), ["p by main", "q by true"]);
+    });
+}

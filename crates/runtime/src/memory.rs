@@ -1,0 +1,148 @@
+//! What executions hold in memory, and the limits for it.
+//!
+//! The values of a state are counted: exactly when an execution comes into the worker's hands and
+//! when an estimate passes the limit, by estimate between. What is shared counts once.
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
+
+use nebula_action::ActionError;
+use nebula_core::ByteSize;
+use nebula_execution::{Elements, Fact, Footprint, InstanceId, Machine, footprint};
+use serde_json::Value;
+
+use crate::{drive::Drive, flush::each_value, worker::Shared};
+
+/// What one execution in the worker's hands counts of the worker's memory, until it is dropped.
+pub(crate) struct Held {
+    shared: Arc<Shared>,
+    bytes: usize,
+}
+
+impl Held {
+    pub(crate) fn new(shared: Arc<Shared>, machine: &Machine) -> Self {
+        let mut held = Self { shared, bytes: 0 };
+        let mut all = Footprint::default();
+        all.state(machine.state());
+        held.set(all.bytes());
+        held
+    }
+
+    /// More, by estimate.
+    pub(crate) fn add(&mut self, bytes: usize) {
+        self.set(self.bytes.saturating_add(bytes));
+    }
+
+    fn set(&mut self, bytes: usize) {
+        let all = &self.shared.held;
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => all.fetch_add(more, Ordering::Relaxed),
+            None => all.fetch_sub(self.bytes - bytes, Ordering::Relaxed),
+        };
+        self.bytes = bytes;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Held({} bytes)", self.bytes)
+    }
+}
+
+impl Shared {
+    /// Whether the executions in this worker's hands leave no room for another one. Where there is
+    /// none, there is room: an execution alone goes on up to its own limit.
+    pub(crate) fn is_full(&self) -> bool {
+        let held = self.held.load(Ordering::Relaxed);
+        held > 0 && held >= self.config.memory.as_usize()
+    }
+}
+
+impl Drive {
+    /// Counts what an entry brings.
+    pub(crate) fn counts(&mut self, fact: &Fact) {
+        let mut more = 0;
+        each_value(fact, &mut |value| more += footprint(value));
+        self.held.add(more);
+    }
+
+    /// Whether the execution can hold what a node gave.
+    ///
+    /// # Errors
+    /// `MEMORY_LIMIT`.
+    pub(crate) fn has_room_for(
+        &mut self,
+        instance: &InstanceId,
+        output: &Arc<Value>,
+    ) -> Result<(), ActionError> {
+        // Somebody has it already.
+        if Arc::strong_count(output) > 1 {
+            return Ok(());
+        }
+        self.has_room(instance, "the result", footprint(output))
+    }
+
+    /// Whether the execution can hold a list while a node runs for its elements.
+    ///
+    /// # Errors
+    /// `MEMORY_LIMIT`.
+    pub(crate) fn has_room_for_list(
+        &mut self,
+        instance: &InstanceId,
+        list: &Elements,
+    ) -> Result<(), ActionError> {
+        let mut bytes = Footprint::default();
+        if let Elements::Given(given) = list {
+            bytes.given(given);
+        }
+        self.has_room(instance, "the list", bytes.bytes())?;
+        self.held.add(bytes.bytes());
+        Ok(())
+    }
+
+    fn has_room(
+        &mut self,
+        instance: &InstanceId,
+        what: &str,
+        more: usize,
+    ) -> Result<(), ActionError> {
+        let limit = self.shared.config.execution_memory;
+        let fits = |held: &Held| held.bytes.saturating_add(more) <= limit.as_usize();
+        if fits(&self.held) {
+            return Ok(());
+        }
+        self.measure();
+        if fits(&self.held) {
+            return Ok(());
+        }
+        let size = |bytes: usize| ByteSize::kib((bytes as u64).div_ceil(1024));
+        let message = format!(
+            "{what} of `{instance}` takes about {} of memory, and the execution holds {} already; \
+             the limit is {limit}; give less, put parts of the work into bodies or called \
+             workflows, or raise the worker's `execution_memory`",
+            size(more),
+            size(self.held.bytes),
+        );
+        Err(ActionError::limit("MEMORY_LIMIT", message))
+    }
+
+    /// Counts what the execution holds now.
+    fn measure(&mut self) {
+        let mut all = Footprint::default();
+        all.state(self.machine.state());
+        for list in self.lists.values() {
+            if let Elements::Given(given) = list {
+                all.given(given);
+            }
+        }
+        self.held.set(all.bytes());
+    }
+}
