@@ -1,4 +1,5 @@
-//! Long lists and large values: time, peak memory and bytes on disk, each in a process of its own.
+//! Long lists and large values: time, peak memory, all memory that was asked for, and bytes on disk,
+//! each in a process of its own.
 //!
 //! `cargo bench -p nebula-benches --bench lists`; without `--bench` a short run.
 
@@ -13,21 +14,36 @@ use std::{
     process::Command,
 };
 
-use nebula_benches::{Table, lists, process};
+use nebula_benches::{
+    Table,
+    allocated::{self, Counting},
+    lists, process,
+};
 use serde_json::{Value, json};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// Says to a process of this bench which case it is.
 const CASE: &str = "NEBULA_BENCH_LIST";
+
+/// How many bytes the large value has: one text. A short run has a hundredth.
+const LARGE: usize = 20_000_000;
 
 /// One workflow, with `COUNT` for the number of elements.
 struct Case {
     name: &'static str,
     yaml: &'static str,
+    /// What comes behind it, so often with so many names: `NAME`.
+    more: Option<(u32, &'static str)>,
+    /// Whether its input is the large value, in `text`.
+    large: bool,
 }
 
-const CASES: &[Case] = &[Case {
-    name: "flow.for_each over a range, a body of one node",
-    yaml: "
+const CASES: &[Case] = &[
+    Case {
+        name: "flow.for_each over a range, a body of one node",
+        yaml: "
 nodes:
   - id: numbers
     action: flow.for_each
@@ -35,15 +51,98 @@ nodes:
     body: { nodes: [{ id: twice, action: data.set, parameters: { n: '{{ $item * 2 }}' } }] }
 output: '{{ $nodes.numbers.success }}'
 ",
-}];
+        more: None,
+        large: false,
+    },
+    Case {
+        name: "flow.for_each over the results of another",
+        yaml: "
+nodes:
+  - id: numbers
+    action: flow.for_each
+    parameters: { range: { to: COUNT } }
+    body: { nodes: [{ id: twice, action: data.set, parameters: { n: '{{ $item * 2 }}' } }] }
+  - id: again
+    action: flow.for_each
+    body: { nodes: [{ id: half, action: data.set, parameters: { n: '{{ $item.n / 2 }}' } }] }
+output: '{{ $nodes.again.success }}'
+",
+        more: None,
+        large: false,
+    },
+    Case {
+        name: "a value of 20 MB as input, and nothing else",
+        yaml: "
+nodes:
+  - { id: first, action: data.set, parameters: { n: 1 } }
+output: '{{ $nodes.first.success }}'
+",
+        more: None,
+        large: true,
+    },
+    Case {
+        name: "the same, read by ten nodes",
+        yaml: "
+nodes:
+  - { id: first, action: data.set, parameters: { n: '{{ $input.text.length }}' } }
+",
+        more: Some((
+            9,
+            "  - { id: NAME, action: data.set, parameters: { n: '{{ $input.text.length }}' } }\n",
+        )),
+        large: true,
+    },
+    Case {
+        name: "the same, passed on by ten nodes",
+        yaml: "
+nodes:
+  - { id: first, action: data.set, disabled: true }
+",
+        more: Some((9, "  - { id: NAME, action: data.set, disabled: true }\n")),
+        large: true,
+    },
+    Case {
+        name: "the same, given again by ten nodes",
+        yaml: "
+nodes:
+  - { id: first, action: data.set, parameters: { text: '{{ $json.text }}' } }
+",
+        more: Some((
+            9,
+            "  - { id: NAME, action: data.set, parameters: { text: '{{ $json.text }}' } }\n",
+        )),
+        large: true,
+    },
+];
+
+impl Case {
+    fn yaml(&self, count: u32) -> String {
+        let mut yaml = self.yaml.replace("COUNT", &count.to_string());
+        let (times, more) = self.more.unwrap_or_default();
+        for number in 0..times {
+            yaml += &more.replace("NAME", &format!("node_{number}"));
+        }
+        if times > 0 {
+            yaml += "output: '{{ $nodes.first.success }}'\n";
+        }
+        yaml
+    }
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let whole = std::env::args().any(|argument| argument == "--bench");
     let count: u32 = if whole { 1_000_000 } else { 10_000 };
     if let Ok(case) = std::env::var(CASE) {
-        return one(&CASES[case.parse::<usize>()?], count);
+        return one(&CASES[case.parse::<usize>()?], count, whole);
     }
-    let mut table = Table::new(["what", "items", "s", "items/s", "peak RSS MB", "MB on disk"]);
+    let mut table = Table::new([
+        "what",
+        "items",
+        "s",
+        "peak RSS MB",
+        "MB asked for",
+        "MB on disk",
+    ]);
     for (index, case) in CASES.iter().enumerate() {
         let output = Command::new(std::env::current_exe()?)
             .args(whole.then_some("--bench"))
@@ -54,10 +153,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let number = |key: &str| figures[key].as_f64().unwrap_or(0.0);
         let cells = [
             case.name.to_owned(),
-            count.to_string(),
-            format!("{:.1}", number("seconds")),
-            format!("{:.0}", f64::from(count) / number("seconds")),
+            if case.large {
+                String::new()
+            } else {
+                count.to_string()
+            },
+            format!("{:.2}", number("seconds")),
             format!("{:.0}", number("peak") / 1e6),
+            format!("{:.0}", number("allocated") / 1e6),
             format!("{:.0}", number("disk") / 1e6),
         ];
         table.row(cells.iter().map(String::as_str));
@@ -66,20 +169,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn one(case: &Case, count: u32) -> Result<(), Box<dyn Error>> {
+fn one(case: &Case, count: u32, whole: bool) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_time()
         .build()?;
     let folder = tempfile::tempdir()?;
-    let yaml = case.yaml.replace("COUNT", &count.to_string());
-    let run = lists::run(folder.path(), &yaml, Value::Null);
+    let large = if whole { LARGE } else { LARGE / 100 };
+    let input = match case.large {
+        true => json!({ "text": "x".repeat(large) }),
+        false => Value::Null,
+    };
+    let before = allocated::bytes();
+    let yaml = case.yaml(count);
+    let run = lists::run(folder.path(), &yaml, input);
     let (took, _) = runtime.block_on(run).map_err(|error| error.to_string())?;
+    let allocated = allocated::bytes() - before;
     let mut disk = 0;
     for file in std::fs::read_dir(folder.path())? {
         disk += file?.metadata()?.len();
     }
-    let figures = json!({ "seconds": took.as_secs_f64(), "peak": process::peak(), "disk": disk });
+    let figures = json!({
+        "seconds": took.as_secs_f64(),
+        "peak": process::peak(),
+        "allocated": allocated,
+        "disk": disk,
+    });
     writeln!(io::stdout().lock(), "{figures}")?;
     Ok(())
 }

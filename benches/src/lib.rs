@@ -20,6 +20,7 @@
 //! assert!(table.to_string().contains("10-node"));
 //! ```
 
+pub mod allocated;
 pub mod chain;
 pub mod disk;
 pub mod engine;

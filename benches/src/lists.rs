@@ -1,20 +1,24 @@
-//! A long list through the whole engine: what it takes in time, memory and bytes on disk.
+//! A long list or a large value through the whole engine: what it takes in time, memory and bytes on disk.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use nebula::{
     Nebula,
-    engine::Until,
+    engine::{EngineConfig, Until},
     execution::{StartOptions, Status},
+    runtime::WorkerConfig,
     workflow::{Source, parse},
 };
-use nebula_core::{Clock, TenantId};
+use nebula_core::{ByteSize, Clock, TenantId};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::SystemClock;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+/// Room for the large values, which is more than there is where nobody asks for it.
+const MAX_SIZE: ByteSize = ByteSize::mib(64);
 
 /// What goes wrong before anything is measured.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -36,7 +40,17 @@ pub async fn run(folder: &Path, yaml: &str, input: Value) -> Result<(Duration, V
         clock.clone(),
     ));
     let sandbox = Arc::new(InProcess::new(clock.clone()));
-    let nebula = Nebula::builder(store.clone(), store, queue, sandbox).build()?;
+    let worker = WorkerConfig {
+        max_output: MAX_SIZE,
+        ..WorkerConfig::default()
+    };
+    let nebula = Nebula::builder(store.clone(), store, queue, sandbox)
+        .worker(worker)
+        .engine(EngineConfig {
+            max_input: MAX_SIZE,
+            ..EngineConfig::default()
+        })
+        .build()?;
     let tenant = TenantId::local();
     let source = Source::new("bench-list.yaml", yaml);
     let parsed = parse(&source);
