@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
-    approvals::waits, finish::Finished, flush::weight, grants::NodeGrants, memory::Held,
-    worker::Shared,
+    approvals::waits, finish::Finished, flush::weight, grants::NodeGrants, items::Segment,
+    memory::Held, worker::Shared,
 };
 
 /// How an execution left the worker's hands.
@@ -86,6 +86,8 @@ pub(crate) struct Drive {
     pub(crate) deliver: Vec<InboxDelivery>,
     /// Lists of open `for_each` instances: expressions give the same list again after a crash.
     pub(crate) lists: BTreeMap<InstanceId, Elements>,
+    /// The part of a long one that was read last.
+    pub(crate) segment: Option<Segment>,
     /// What it holds in memory.
     pub(crate) held: Held,
     pub(crate) grants: NodeGrants,
@@ -168,6 +170,7 @@ impl Drive {
             children: BTreeMap::new(),
             deliver: Vec::new(),
             lists: BTreeMap::new(),
+            segment: None,
             grants,
             resume,
             waits: waits.unwrap_or_default(),

@@ -3,13 +3,20 @@
 use std::sync::Arc;
 
 use nebula_action::{ActionError, ActionKind, ControlKind, PORT_MAIN};
-use nebula_execution::{Elements, Event, Given, InstanceId, PlanNode};
+use nebula_execution::{Elements, Event, Given, InstanceId, LIST_SEGMENT, PlanNode};
 use serde_json::Value;
 
 use crate::{
     drive::Drive,
     evaluate::{self, failed, node_of},
 };
+
+/// The segment of a long list that was read last.
+pub(crate) struct Segment {
+    whole: InstanceId,
+    number: u32,
+    elements: Vec<Value>,
+}
 
 impl Drive {
     /// Evaluates `when` and the list of a `for_each`.
@@ -77,6 +84,7 @@ impl Drive {
             return Err(ActionError::limit("FOR_EACH_TOO_LONG", message));
         };
         self.has_room_for_list(&whole, &list)?;
+        self.segment = None;
         self.lists.insert(whole, list);
         Ok(count)
     }
@@ -94,12 +102,29 @@ impl Drive {
             let plan = self.machine.plan().clone();
             self.opened(&whole, plan.node(node_of(&plan, instance)))?;
         }
-        let list = self.lists.get(&whole).and_then(|list| list.get(item));
-        let element = list.or_else(|| {
+        let element = self.element(&whole, item).or_else(|| {
             let activation = evaluate::activation(&self.machine, &whole)?;
             activation.items.as_ref()?.element(item).cloned()
         });
         Ok(element.map(Arc::new))
+    }
+
+    /// An element of a list that is kept. A segment of a long one is read once for its neighbours,
+    /// which are asked for next.
+    fn element(&mut self, whole: &InstanceId, item: u32) -> Option<Value> {
+        let list = self.lists.get(whole)?;
+        let Elements::Given(Given::List(long)) = list else {
+            return list.get(item);
+        };
+        let (number, place) = (item / LIST_SEGMENT, (item % LIST_SEGMENT) as usize);
+        let read = self.segment.take();
+        let read = read.filter(|read| read.number == number && read.whole == *whole);
+        let read = self.segment.insert(read.unwrap_or_else(|| Segment {
+            whole: whole.clone(),
+            number,
+            elements: long.segment(number as usize),
+        }));
+        read.elements.get(place).cloned()
     }
 
     /// Evaluates whether a list is complete before all of its items have ended.
@@ -140,6 +165,7 @@ impl Drive {
     /// Evaluates the connections of a `for_each` whose items have ended.
     pub(crate) fn collect(&mut self, instance: InstanceId, error: Option<ActionError>) {
         self.lists.remove(&instance);
+        self.segment = None;
         if let Some(error) = error {
             return self.failed_with(instance, error, 0);
         }
