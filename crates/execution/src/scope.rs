@@ -281,10 +281,19 @@ impl Scope for EvaluationScope {
         }
     }
 
-    fn node(&self, _slot: usize, id: &str) -> Option<NodeView<'_>> {
+    fn node(&self, slot: usize, id: &str) -> Option<NodeView<'_>> {
+        let result = &self.nodes.get(id)?.result;
+        let view = self.node_without_result(slot, id)?;
+        Some(NodeView {
+            result: result.as_ref().map(Seen::value),
+            ..view
+        })
+    }
+
+    fn node_without_result(&self, _slot: usize, id: &str) -> Option<NodeView<'_>> {
         let record = self.nodes.get(id)?;
         Some(NodeView {
-            result: record.result.as_ref().map(Seen::value),
+            result: None,
             success: record.success,
             error: record.error.as_ref(),
             status: record.status.as_str(),
@@ -358,4 +367,41 @@ fn latest(activations: &[Activation]) -> Option<&Activation> {
         .rev()
         .find(|activation| activation.status != InstanceStatus::Skipped);
     ran.or(activations.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use nebula_expression::{CompileOptions, Context, Program};
+
+    use super::*;
+    use crate::{LIST_SEGMENT, Outcomes};
+
+    #[test]
+    fn a_long_list_becomes_a_value_only_where_it_is_read() {
+        let count = 2 * LIST_SEGMENT;
+        let record = NodeRecord {
+            result: Some(Outcomes::default().list(count).into()),
+            error: None,
+            success: Some(true),
+            status: InstanceStatus::Succeeded,
+            port: None,
+            attempts: 1,
+        };
+        let id = NodeId::new("list").unwrap();
+        let mut scope = EvaluationScope::default();
+        scope.nodes.insert(id.clone(), record);
+        let evaluate = |source: &str| {
+            let program = Program::compile(source, &CompileOptions::default()).unwrap();
+            program.evaluate(&scope, &Context::default()).unwrap()
+        };
+        let is_value = || {
+            let result = scope.nodes[&id].result.as_ref();
+            result.is_some_and(|seen| seen.value.get().is_some())
+        };
+        assert_eq!(evaluate("$nodes.list.success"), Some(json!(true)));
+        assert_eq!(evaluate("$nodes.list.attempts"), Some(json!(1)));
+        assert!(!is_value());
+        assert_eq!(evaluate("$nodes.list.result.length"), Some(json!(count)));
+        assert!(is_value());
+    }
 }

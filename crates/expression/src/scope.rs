@@ -14,6 +14,12 @@ pub trait Scope {
     /// The node in that slot of [`Report::nodes`](crate::Report::nodes), whose id is `id`; `None`
     /// if it has no instance that this place can see.
     fn node(&self, slot: usize, id: &str) -> Option<NodeView<'_>>;
+
+    /// The same where its result is not asked for: that may be `None` then, so that nobody has to
+    /// make a value of it.
+    fn node_without_result(&self, slot: usize, id: &str) -> Option<NodeView<'_>> {
+        self.node(slot, id)
+    }
 }
 
 /// What an expression can see of one node.

@@ -231,7 +231,11 @@ impl<'a> Machine<'a> {
     #[inline(never)]
     fn node_field(&mut self, slot: u16, field: NodeField, optional: bool) -> Outcome<'a> {
         let id = &self.code.node_ids[usize::from(slot)];
-        let Some(view) = self.scope.node(usize::from(slot), id) else {
+        let view = match field {
+            NodeField::Result => self.scope.node(usize::from(slot), id),
+            _ => self.scope.node_without_result(usize::from(slot), id),
+        };
+        let Some(view) = view else {
             return self.node_absent(optional);
         };
         Ok(match field {
@@ -258,7 +262,8 @@ impl<'a> Machine<'a> {
     #[inline(never)]
     fn node_whole(&mut self, slot: u16, optional: bool) -> Outcome<'a> {
         let id = &self.code.node_ids[usize::from(slot)];
-        if self.scope.node(usize::from(slot), id).is_none() {
+        let view = self.scope.node_without_result(usize::from(slot), id);
+        if view.is_none() {
             return self.node_absent(optional);
         }
         let mut entries = Entries::default();
