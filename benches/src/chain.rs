@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nebula_action::Grants;
-use nebula_core::{Digest, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, NodeId, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, InstanceId, NewExecution, Started, Taken, encode};
 use serde_json::{Value, json};
 
@@ -32,6 +32,7 @@ pub fn of(nodes: u32) -> Chain {
         parent: None,
         repeats: None,
         trial: None,
+        priority: Priority::Normal,
         grants: Grants::default(),
         folder: None,
     };

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use nebula_core::Priority;
 
 /// Runs workflows on this machine. What ran, and how far, is kept in one SQLite file, so that a run
 /// survives being killed.
@@ -102,6 +103,9 @@ pub(crate) struct Run {
     /// Grant everything that this workflow asks for
     #[arg(long)]
     pub(crate) grant_requested: bool,
+    /// How urgent it is beside others: lowest, low, normal, high or highest; default: as the workflow says
+    #[arg(long)]
+    pub(crate) priority: Option<Priority>,
     #[command(flatten)]
     pub(crate) database: Database,
     /// Keep the database in memory only: nothing is left, and nothing can be resumed

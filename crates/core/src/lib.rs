@@ -24,6 +24,7 @@ mod entropy;
 mod id;
 mod offload;
 mod param;
+mod priority;
 #[cfg(sim_bug)]
 pub mod sim_bug;
 mod size;
@@ -36,6 +37,7 @@ pub use entropy::Entropy;
 pub use id::{ActionId, ExecutionId, IdError, MAX_ID_LEN, NodeId, TenantId, WorkflowId};
 pub use offload::{Job, Offload};
 pub use param::{ParamError, ParamValue, Segment, TemplateText};
+pub use priority::{Priority, PriorityError};
 pub use size::{ByteSize, ByteSizeError};
 pub use span::{DurationError, duration_text, parse_duration, serde_duration};
 pub use time::{Timestamp, TimestampError};

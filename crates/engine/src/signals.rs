@@ -115,21 +115,24 @@ impl Engine {
 
     /// Rings for an execution. A ring that is lost costs time only: the sweep finds the work.
     pub async fn wake(&self, tenant: &TenantId, execution: ExecutionId) {
-        self.wake_after(tenant, execution, Duration::ZERO).await;
+        match self.ports.executions.get(tenant, execution).await {
+            Ok(Some(summary)) => {
+                let task = Task {
+                    tenant: tenant.clone(),
+                    execution,
+                    workflow: summary.workflow,
+                    priority: summary.priority,
+                };
+                self.ring(task, Duration::ZERO).await;
+            }
+            Ok(None) => {}
+            Err(error) => debug!(%execution, %error, "could not look for whom to ring"),
+        }
     }
 
-    /// Rings for an execution that is due after `delay`.
-    pub(crate) async fn wake_after(
-        &self,
-        tenant: &TenantId,
-        execution: ExecutionId,
-        delay: Duration,
-    ) {
-        let task = Task {
-            tenant: tenant.clone(),
-            execution,
-            priority: 0,
-        };
+    /// Rings for what is due after `delay`.
+    pub(crate) async fn ring(&self, task: Task, delay: Duration) {
+        let execution = task.execution;
         if let Err(error) = self.ports.queue.ring(task, delay).await {
             debug!(%execution, %error, "could not ring");
         }

@@ -53,7 +53,8 @@ impl Engine {
                 let task = Task {
                     tenant: runnable.tenant,
                     execution: runnable.execution,
-                    priority: 0,
+                    workflow: runnable.workflow,
+                    priority: runnable.priority,
                 };
                 match self.ports.queue.ring(task, Duration::ZERO).await {
                     Ok(Queued::Queued | Queued::Merged) => {}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nebula_core::{ExecutionId, TenantId, duration_text};
 use nebula_execution::{AdmissionKeyError, ExecutionPlan, Fact, NewExecution, Signal, StartSlot};
-use nebula_ports::{Created, DedupeKey, LeaseRequest, PortError, SlotKey};
+use nebula_ports::{Created, DedupeKey, LeaseRequest, PortError, SlotKey, Task};
 
 use crate::{Engine, Started};
 
@@ -80,6 +80,13 @@ impl Engine {
             let rate = plan.start_rate(&started.input)?;
             new.rate = rate.filter(|_| !dry_run);
         }
+        let (workflow, priority) = (new.workflow.clone(), new.priority());
+        let task = |execution| Task {
+            tenant: tenant.clone(),
+            execution,
+            workflow: workflow.clone(),
+            priority,
+        };
         let (id, slot, rate) = (new.id, new.slot.clone(), new.rate.clone());
         let repo = &self.ports.executions;
         let mut started = Started {
@@ -114,7 +121,7 @@ impl Engine {
         }
         if let Some(begins_at) = started.begins_at {
             let delay = begins_at.since(self.ports.clock.now());
-            self.wake_after(tenant, started.id, delay).await;
+            self.ring(task(started.id), delay).await;
             return Ok(started);
         }
         let cancels = plan.admission.as_ref().is_some_and(|a| a.cancels_oldest);
@@ -122,7 +129,7 @@ impl Engine {
             started.cancelled = self.cancel_oldest(tenant, &slot, id).await?;
         }
         if started.lease.is_none() && started.waits_behind.is_none() {
-            self.wake(tenant, started.id).await;
+            self.ring(task(started.id), Duration::ZERO).await;
         }
         Ok(started)
     }

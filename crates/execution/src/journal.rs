@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use compact_str::CompactString;
 use nebula_action::{ActionError, Grants};
-use nebula_core::{Digest, ExecutionId, NodeId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, NodeId, Priority, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -674,6 +674,14 @@ pub struct Started {
     /// What of the workflow it tries, if it is no execution of a saved version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Tries>,
+    /// How urgent it is beside others.
+    #[serde(default, skip_serializing_if = "is_normal")]
+    pub priority: Priority,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_normal(priority: &Priority) -> bool {
+    *priority == Priority::Normal
 }
 
 /// What an execution tries of a workflow. Its version is 0: none was saved for it.

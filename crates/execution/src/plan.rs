@@ -16,7 +16,7 @@ use nebula_action::{
     ActionKind, Capability, CapabilityError, ControlKind, EffectClass, InterfaceVersion,
     PORT_ERROR, PORT_MAIN,
 };
-use nebula_core::{ActionId, Digest, NodeId, WorkflowId};
+use nebula_core::{ActionId, Digest, NodeId, Priority, WorkflowId};
 use nebula_expression::{Context, Program, Scope};
 use nebula_parameter::{ParamProgram, Parameters, ResolveError};
 use nebula_workflow::{
@@ -88,6 +88,9 @@ pub struct PlanParts {
     /// How often executions may begin; as often as they are started, if nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<PlanRateLimit>,
+    /// How urgent executions are that nobody says more of.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub priority: Priority,
 }
 
 /// The compiled form of one workflow version: what will run, with dense indices and compiled

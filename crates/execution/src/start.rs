@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
-use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
 use serde_json::Value;
 
 use crate::{Entry, ExecutionPlan, Fact, Parent, Started, Tries};
@@ -73,9 +73,20 @@ pub struct StartOptions {
     pub parent: Option<Parent>,
     /// What it tries, if it is no execution of a saved version.
     pub trial: Option<Tries>,
+    /// How urgent it is, if not as its workflow says.
+    pub priority: Option<Priority>,
 }
 
 impl NewExecution {
+    /// How urgent it is; by its first entry.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        match self.entries.first().map(|first| &first.fact) {
+            Some(Fact::ExecutionStarted(started)) => started.priority,
+            _ => Priority::default(),
+        }
+    }
+
     /// An execution of `plan`, stored under `digest`, on `input`, which the caller has checked.
     #[must_use]
     pub fn new(
@@ -99,6 +110,7 @@ impl NewExecution {
             parent: options.parent.map(Box::new),
             repeats: None,
             trial: options.trial,
+            priority: options.priority.unwrap_or(plan.priority),
         };
         let fact = Fact::ExecutionStarted(Box::new(started));
         Self {

@@ -5,7 +5,7 @@ mod rig;
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use nebula_action::{ActionError, Capability, ErrorClass, Grants};
-use nebula_core::{Digest, ExecutionId, NodeId, TenantId, Timestamp};
+use nebula_core::{Digest, ExecutionId, NodeId, Priority, TenantId, Timestamp};
 use nebula_execution::{
     Again, Choice, CodecError, CompensationInput, EndReason, Entry, ExecutionPlan, Fact, Failure,
     Generation, ItemOutcome, JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason,
@@ -64,6 +64,7 @@ fn entries() -> Vec<Entry> {
             parent: None,
             repeats: None,
             trial: None,
+            priority: Priority::Normal,
         }))
     };
     let only: Taken = Taken::Only(vec!["report".into(), "merge:left".into()]);

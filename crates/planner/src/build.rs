@@ -268,6 +268,7 @@ impl<'a> Builder<'a> {
             timeout: definition.limits.timeout,
             admission,
             rate_limit,
+            priority: definition.priority,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use async_trait::async_trait;
-use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, NewExecution, Status, StoredEntry};
 use serde_json::Value;
 use uuid::Uuid;
@@ -231,12 +231,17 @@ pub struct Runnable {
     pub tenant: TenantId,
     /// Which.
     pub execution: ExecutionId,
+    /// Of which workflow.
+    pub workflow: WorkflowId,
+    /// How urgent it is.
+    pub priority: Priority,
 }
 
 /// A part of what may have work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunnablePage {
-    /// Executions, tenants interleaved; each now counts as rung.
+    /// Executions in the order of [`Lines`](crate::Lines), within a line the longest due first; each
+    /// now counts as rung.
     pub runnable: Vec<Runnable>,
     /// When the next execution becomes due or the next lease ends, if nothing else happens; `None`: never.
     pub next_due: Option<Timestamp>,
@@ -278,6 +283,8 @@ pub struct ExecutionSummary {
     pub workflow: WorkflowId,
     /// Of which version.
     pub version: u32,
+    /// How urgent it is.
+    pub priority: Priority,
     /// Where it stands.
     pub status: Status,
     /// When it was created, by the store's clock.
@@ -466,7 +473,8 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
     async fn waiting_on(&self, tenant: &TenantId, token: WaitToken) -> Result<Option<ExecutionId>>;
 
     /// Non-terminal executions without a valid lease whose wake-up is due and that were not rung
-    /// since `rung_before`; of all tenants, interleaved; marks them as rung now. This is the one
+    /// since `rung_before`; of all tenants, priorities and workflows in their turns, so that one with
+    /// many holds up nobody; marks them as rung now. This is the one
     /// call that looks across tenants: it belongs to the sweep and returns ids only. Executions whose
     /// lease expired with slots lose them first.
     ///

@@ -25,6 +25,7 @@ mod sandbox;
 mod slot;
 mod step;
 mod task_queue;
+mod turns;
 mod workflow_repo;
 
 pub use error::{ErrorKind, PortError, Result};
@@ -42,6 +43,7 @@ pub use slot::{
 };
 pub use step::{Delivery as InboxDelivery, Step, StepId, Stepped, WaitToken};
 pub use task_queue::{Delivery, Queued, Receipt, ReceiptOutcome, Task, TaskQueue};
+pub use turns::{Lines, Turns};
 pub use workflow_repo::{
     NewVersion, Published, Saved, StoredWorkflow, VersionSummary, WorkflowFilter, WorkflowRepo,
     WorkflowSummary, WorkflowVersions,

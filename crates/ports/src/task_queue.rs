@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-use nebula_core::{ExecutionId, TenantId};
+use nebula_core::{ExecutionId, Priority, TenantId, WorkflowId};
 
 use crate::Result;
 
@@ -14,8 +14,10 @@ pub struct Task {
     pub tenant: TenantId,
     /// Which.
     pub execution: ExecutionId,
-    /// Higher goes first among the tasks of a tenant.
-    pub priority: i16,
+    /// Of which workflow: those of one priority take turns.
+    pub workflow: WorkflowId,
+    /// Higher goes first among the tasks of a tenant, as long as the patience of the others lasts.
+    pub priority: Priority,
 }
 
 /// What became of a ring.
@@ -61,7 +63,8 @@ pub enum ReceiptOutcome {
 /// neither acked nor extended within its visibility comes again with a higher count; a superseded
 /// receipt changes nothing; rings for one execution are merged while one waits; a ring that comes
 /// while its execution is in somebody's hands is delivered after the answer; a full queue drops
-/// and counts; tenants take turns; what was delivered `max_deliveries` times goes to the dead
+/// and counts; tenants take turns, and within a tenant priorities, by [`Turns`](crate::Turns), and
+/// within a priority workflows, so that nobody's many tasks hold up another's single one; what was delivered `max_deliveries` times goes to the dead
 /// letters, where it can be seen and sent again.
 #[async_trait]
 pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use nebula_ports::{Lease, LeaseRequest, Task};
+use nebula_ports::{Lease, LeaseRequest};
 use tokio::sync::mpsc;
 use tracing::debug;
 
 use crate::{
     Worker, WorkerStopped,
+    ring::Bell,
     worker::{Handed, Shared, lock},
 };
 
@@ -41,12 +42,8 @@ impl Worker {
             debug!(execution = %lease.execution, %error, "could not release; the lease expires");
             return;
         }
-        let task = Task {
-            tenant: lease.tenant,
-            execution: lease.execution,
-            priority: 0,
-        };
-        self.ring(task, Duration::ZERO).await;
+        let bell = Bell::new(&self.shared.ports);
+        bell.ring(&lease.tenant, lease.execution).await;
     }
 }
 

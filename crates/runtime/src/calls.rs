@@ -140,6 +140,8 @@ impl Drive {
             origin: (id != origin).then_some(origin),
             parent: Some(parent),
             trial: tries,
+            // What somebody waits for is as urgent as whoever waits.
+            priority: Some(started.priority),
             ..StartOptions::default()
         };
         let (tenant, plan) = (self.lease.tenant.clone(), (&*callee.plan, callee.digest));

@@ -71,6 +71,7 @@ impl Drive {
             // Whose child it is, and what it may touch, is what this execution says.
             started.parent = fresh.parent;
             started.grants = fresh.grants;
+            started.priority = fresh.priority;
         }
         Ok(Ok(again))
     }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use nebula_core::Timestamp;
 use nebula_execution::Status;
-use nebula_ports::{ErrorKind, SlotClaim, Snapshot, Step, StepId, Stepped, Task};
+use nebula_ports::{ErrorKind, SlotClaim, Snapshot, Step, StepId, Stepped};
 use nebula_telemetry::ExecutionEvent;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::{
     drive::{Drive, Stop},
+    ring::Bell,
     signals::delivery,
 };
 
@@ -183,20 +184,13 @@ impl Drive {
     /// Rings for those whom a step sent something, and for those that began with it. A ring that is
     /// lost costs time only.
     fn ring_receivers(&self, step: &Step) -> impl Future<Output = ()> + use<> {
-        let (queue, tenant) = (self.shared.ports.queue.clone(), self.lease.tenant.clone());
+        let (bell, tenant) = (Bell::new(&self.shared.ports), self.lease.tenant.clone());
         let told = step.deliver.iter().map(|delivery| delivery.to);
         let begun = step.children.iter().map(|child| child.id);
         let receivers: Vec<_> = begun.chain(told).collect();
         async move {
             for execution in receivers {
-                let task = Task {
-                    tenant: tenant.clone(),
-                    execution,
-                    priority: 0,
-                };
-                if let Err(error) = queue.ring(task, Duration::ZERO).await {
-                    debug!(%execution, %error, "could not ring");
-                }
+                bell.ring(&tenant, execution).await;
             }
         }
     }

@@ -4,6 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use nebula_core::{BoxFuture, ExecutionId};
+use nebula_execution::{Fact, Status};
 use nebula_ports::{Acquired, Delivery, Granted, Lease, PortError, Receipt, Task};
 use nebula_telemetry::{EventKind, ExecutionEvent};
 use tokio::sync::Notify;
@@ -24,7 +25,8 @@ const RING_AHEAD: Duration = Duration::from_secs(10);
 struct Done {
     execution: ExecutionId,
     receipt: Option<Receipt>,
-    task: Task,
+    /// What to ring for; unknown of what was never driven.
+    task: Option<Task>,
     driven: Result<Driven, PortError>,
 }
 
@@ -71,7 +73,7 @@ impl Worker {
                 execution,
                 receipt: Some(receipt),
                 driven: Box::pin(driven).await,
-                task: task.clone(),
+                task: Some(task.clone()),
             };
             self.settle(done).await
         })
@@ -84,27 +86,23 @@ impl Worker {
         shutdown: CancellationToken,
     ) -> BoxFuture<'_, Result<(), PortError>> {
         let execution = lease.execution;
-        let task = Task {
-            tenant: lease.tenant.clone(),
-            execution,
-            priority: 0,
-        };
         Box::pin(async move {
+            let mut task = None;
             let driven = self.caught(execution, async {
-                let page = self
-                    .shared
-                    .ports
-                    .executions
-                    .journal(&lease.tenant, execution, 1, 1)
-                    .await?;
-                let Some(started) = page.entries.first() else {
+                let repo = &self.shared.ports.executions;
+                let page = repo.journal(&lease.tenant, execution, 1, 1).await?;
+                let first = page.entries.first().map(|first| &first.entry.fact);
+                let Some(Fact::ExecutionStarted(begun)) = first else {
                     return Ok(Driven::NotOurs);
                 };
-                let nebula_execution::Fact::ExecutionStarted(begun) = &started.entry.fact else {
-                    return Ok(Driven::NotOurs);
-                };
+                task = Some(Task {
+                    tenant: lease.tenant.clone(),
+                    execution,
+                    workflow: begun.workflow.clone(),
+                    priority: begun.priority,
+                });
                 let granted = Granted {
-                    status: nebula_execution::Status::Running,
+                    status: Status::Running,
                     plan: begun.plan,
                     snapshot: None,
                     next_seq: 2,
@@ -117,10 +115,11 @@ impl Worker {
                 };
                 self.drive(granted, asked, shutdown).await
             });
+            let driven = Box::pin(driven).await;
             let done = Done {
                 execution,
                 receipt: None,
-                driven: Box::pin(driven).await,
+                driven,
                 task,
             };
             self.settle(done).await
@@ -193,7 +192,8 @@ impl Worker {
                 }
                 let now = self.shared.ports.clock.now();
                 let delay = due.map(|due| due.since(now));
-                if let Some(delay) = delay.filter(|delay| *delay <= RING_AHEAD) {
+                let delay = delay.filter(|delay| *delay <= RING_AHEAD);
+                if let (Some(delay), Some(task)) = (delay, task) {
                     self.ring(task, delay).await;
                 }
             }

@@ -47,6 +47,7 @@ mod load;
 mod memory;
 mod output;
 mod prepare;
+mod ring;
 mod signals;
 mod slots;
 mod turn;

@@ -1,17 +1,15 @@
 //! Slots that bodies hold: rows of the store, which move with the steps that say so.
 
-use std::time::Duration;
-
 use nebula_core::ExecutionId;
 use nebula_execution::{ClaimedSlot, Event, InstanceId, SlotScope, SlotWanted};
 use nebula_ports::{
     MAX_SLOT_CAPACITY, SLOT_GRANTED, SLOT_LOST, SlotChanges, SlotClaim, SlotHolder, SlotId,
-    SlotKey, SlotOwner, Step, Task,
+    SlotKey, SlotOwner, Step,
 };
 use serde_json::Value;
 use tracing::debug;
 
-use crate::drive::Drive;
+use crate::{drive::Drive, ring::Bell};
 
 impl Drive {
     /// A control action wants a slot for its body. A dry run keeps nobody else waiting.
@@ -74,7 +72,7 @@ impl Drive {
     /// Rings for those who have just got what a step gave back. Without it the sweep finds them.
     pub(crate) fn ring_next_holders(&self, step: &Step) -> impl Future<Output = ()> + use<> {
         let ports = &self.shared.ports;
-        let (repo, queue) = (ports.executions.clone(), ports.queue.clone());
+        let (repo, bell) = (ports.executions.clone(), Bell::new(ports));
         let (tenant, own) = (self.lease.tenant.clone(), self.lease.execution);
         let freed = step.slots.free.clone();
         async move {
@@ -85,14 +83,7 @@ impl Drive {
                     Vec::new()
                 });
                 for execution in latest(&places).filter(|execution| *execution != own) {
-                    let task = Task {
-                        tenant: tenant.clone(),
-                        execution,
-                        priority: 0,
-                    };
-                    if let Err(error) = queue.ring(task, Duration::ZERO).await {
-                        debug!(%execution, %error, "could not ring");
-                    }
+                    bell.ring(&tenant, execution).await;
                 }
             }
         }

@@ -673,6 +673,7 @@ mod tests {
             parent: None,
             repeats: None,
             trial: None,
+            priority: nebula_core::Priority::Normal,
         };
         let workflow = "intake".parse().unwrap();
         check(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nebula_core::{Digest, NodeId, ParamValue, WorkflowId};
+use nebula_core::{Digest, NodeId, ParamValue, Priority, WorkflowId};
 use serde_json::{Map, Value};
 
 use crate::{Admission, Connection, Diagnostic, NodeDefinition, RateLimit};
@@ -43,6 +43,8 @@ pub struct WorkflowDefinition {
     pub admission: Option<Admission>,
     /// How often executions may begin; default: as often as they are started.
     pub rate_limit: Option<RateLimit>,
+    /// How urgent executions are beside others of the tenant.
+    pub priority: Priority,
     /// Where editors draw the nodes; no part of the digest.
     pub layout: Option<Map<String, Value>>,
 }

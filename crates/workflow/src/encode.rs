@@ -1,7 +1,7 @@
 //! The canonical form: short forms written out, defaults left out.
 
 use indexmap::IndexMap;
-use nebula_core::{ParamValue, duration_text};
+use nebula_core::{ParamValue, Priority, duration_text};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -39,6 +39,9 @@ pub fn to_json(definition: &WorkflowDefinition) -> Value {
     }
     out.some("admission", definition.admission.as_ref().map(admission));
     out.some("rate_limit", definition.rate_limit.as_ref().map(rate_limit));
+    if definition.priority != Priority::default() {
+        out.put("priority", definition.priority.name());
+    }
     out.some("layout", definition.layout.clone());
     Value::Object(out.0)
 }

@@ -65,6 +65,11 @@ pub(crate) static WORKFLOW: Table = closed(
             "How often executions may begin; default: as often as they are started.",
         ),
         field(
+            "priority",
+            Shape::Choice(PRIORITY),
+            "How urgent executions are beside others; default: normal.",
+        ),
+        field(
             "layout",
             Shape::Object,
             "Where editors draw the nodes; no part of the digest.",
@@ -88,6 +93,8 @@ pub(crate) static WORKFLOW_LIMITS: Table = closed(
         ),
     ],
 );
+
+pub(crate) const PRIORITY: &[&str] = &["lowest", "low", "normal", "high", "highest"];
 
 pub(crate) const WHEN_FULL: &[&str] = &["queue", "refuse", "cancel_oldest"];
 

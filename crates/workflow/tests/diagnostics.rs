@@ -466,6 +466,19 @@ fn fields_are_checked_by_name_and_type() {
 }
 
 #[test]
+fn a_priority_is_one_of_five_words() {
+    let urgent = |word: &str| format!("priority: {word}\nnodes: [{{ id: a, action: x }}]");
+    for word in ["lowest", "low", "normal", "high", "highest"] {
+        check(&urgent(word), &[]);
+    }
+    check(
+        &urgent("hihg"),
+        &["WORKFLOW_VALUE 1:11 /priority ~ did you mean `high`?"],
+    );
+    check(&urgent("5"), &["WORKFLOW_TYPE 1:11 /priority"]);
+}
+
+#[test]
 fn a_rate_has_a_limit_and_a_span() {
     let rate = |fields: &str| format!("rate_limit: {fields}\nnodes: [{{ id: a, action: x }}]");
     check(

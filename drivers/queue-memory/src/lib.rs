@@ -12,7 +12,7 @@
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
-//! use nebula_core::{ExecutionId, TenantId};
+//! use nebula_core::{ExecutionId, Priority, TenantId, WorkflowId};
 //! use nebula_ports::{Task, TaskQueue};
 //! use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 //! use nebula_testkit::{ManualClock, run};
@@ -20,7 +20,12 @@
 //! let queue = MemoryQueue::new(MemoryQueueConfig::default(), Arc::new(ManualClock::default()));
 //! let execution = ExecutionId::from_bytes([7; 16]);
 //! run(async {
-//!     let task = Task { tenant: TenantId::local(), execution, priority: 0 };
+//!     let task = Task {
+//!         tenant: TenantId::local(),
+//!         execution,
+//!         workflow: WorkflowId::new("orders").unwrap(),
+//!         priority: Priority::Normal,
+//!     };
 //!     let _ = queue.ring(task.clone(), Duration::ZERO).await.unwrap();
 //!     let taken = queue.receive(1, Duration::ZERO, Duration::from_secs(30)).await.unwrap();
 //!     assert_eq!(taken[0].task, task);

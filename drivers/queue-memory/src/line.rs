@@ -1,14 +1,13 @@
 //! The tasks of a queue and their order, without a clock: every call is told the time.
 
 use std::{
-    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
     time::Duration,
 };
 
-use nebula_core::{ExecutionId, TenantId};
-use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Task};
+use nebula_core::{ExecutionId, Priority, TenantId, WorkflowId};
+use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Task, Turns};
 
 use crate::MemoryQueueConfig;
 
@@ -17,8 +16,18 @@ const NEVER_ANSWERED: &str = "it was not answered within its visibility";
 
 type Key = (TenantId, ExecutionId);
 
-/// Where a task stands among the ready tasks of its tenant.
-type Place = (Reverse<i16>, Duration, u64, ExecutionId);
+/// Where a task stands among the ready tasks of its tenant, priority and workflow.
+type Place = (Duration, u64, ExecutionId);
+
+/// The ready tasks of a tenant: of each priority, by workflow; no line is empty.
+type Levels = BTreeMap<Priority, BTreeMap<WorkflowId, BTreeSet<Place>>>;
+
+/// Who had the last turns of a tenant.
+#[derive(Debug, Default)]
+struct Served {
+    turns: Turns,
+    workflows: BTreeMap<Priority, WorkflowId>,
+}
 
 /// Everything that is waiting, ready, in somebody's hands or dead.
 #[derive(Debug)]
@@ -26,7 +35,7 @@ pub(crate) struct Line {
     config: MemoryQueueConfig,
     tasks: BTreeMap<Key, Entry>,
     /// What may be received now, by tenant; no tenant without a task.
-    ready: BTreeMap<TenantId, BTreeSet<Place>>,
+    ready: BTreeMap<TenantId, Levels>,
     /// What is due later: a delay that is not over, a visibility that is not.
     later: BTreeSet<(Duration, u64, Key)>,
     /// What an open receipt answers for.
@@ -34,6 +43,8 @@ pub(crate) struct Line {
     dead: BTreeMap<u64, (Task, String)>,
     dead_at: BTreeMap<Key, u64>,
     last_served: Option<TenantId>,
+    /// Of tenants with tasks.
+    served: BTreeMap<TenantId, Served>,
     dropped: u64,
     /// Grows with every ring, delivery and death: places and receipts are cut from it.
     serial: u64,
@@ -75,6 +86,7 @@ impl Line {
             dead: BTreeMap::new(),
             dead_at: BTreeMap::new(),
             last_served: None,
+            served: BTreeMap::new(),
             dropped: 0,
             serial: 0,
         }
@@ -159,7 +171,7 @@ impl Line {
         }
     }
 
-    /// Takes up to `max` ready tasks, one tenant after the other.
+    /// Takes up to `max` ready tasks in their turns.
     pub(crate) fn take(&mut self, max: usize, until: Duration) -> Vec<Delivery> {
         let mut taken = Vec::new();
         while taken.len() < max {
@@ -187,28 +199,28 @@ impl Line {
         taken
     }
 
-    /// The first task of the tenant whose turn it is.
-    fn next(&self) -> Option<Key> {
-        let after = self
-            .last_served
-            .as_ref()
-            .map_or(Bound::Unbounded, Bound::Excluded);
-        let following = self
-            .ready
-            .range::<TenantId, _>((after, Bound::Unbounded))
-            .next();
-        let (tenant, line) = following.or_else(|| self.ready.first_key_value())?;
-        line.first()
-            .map(|(.., execution)| (tenant.clone(), *execution))
+    /// The first task of the tenant, priority and workflow whose turn it is; the turn is taken.
+    fn next(&mut self) -> Option<Key> {
+        let tenant = following(&self.ready, self.last_served.as_ref())?.clone();
+        let levels = &self.ready[&tenant];
+        let served = self.served.entry(tenant.clone()).or_default();
+        let priority = served.turns.take(|it| levels.contains_key(&it))?;
+        let workflows = &levels[&priority];
+        let workflow = following(workflows, served.workflows.get(&priority))?.clone();
+        let (.., execution) = *workflows[&workflow].first()?;
+        served.workflows.insert(priority, workflow);
+        Some((tenant, execution))
     }
 
     pub(crate) fn ack(&mut self, receipt: &Receipt, now: Duration) -> ReceiptOutcome {
         let Some((_, entry)) = self.answer(receipt) else {
             return ReceiptOutcome::Superseded;
         };
+        let tenant = entry.task.tenant.clone();
         if let Some(again) = entry.again {
             self.begin(entry.task, again.max(now), now);
         }
+        self.forget(&tenant);
         ReceiptOutcome::Done
     }
 
@@ -296,10 +308,10 @@ impl Line {
     fn place(&mut self, key: Key, mut entry: Entry, now: Duration) {
         if entry.due <= now {
             entry.stands = Stands::Ready;
-            self.ready
-                .entry(key.0.clone())
-                .or_default()
-                .insert(entry.place());
+            let levels = self.ready.entry(key.0.clone()).or_default();
+            let workflows = levels.entry(entry.task.priority).or_default();
+            let line = workflows.entry(entry.task.workflow.clone()).or_default();
+            line.insert(entry.place());
         } else {
             entry.stands = Stands::Delayed;
             self.later.insert((entry.due, entry.order, key.clone()));
@@ -318,16 +330,47 @@ impl Line {
     fn lift(&mut self, key: &Key) -> Option<Entry> {
         let entry = self.tasks.remove(key)?;
         if entry.stands == Stands::Ready {
-            if let Some(line) = self.ready.get_mut(&key.0) {
-                line.remove(&entry.place());
-                if line.is_empty() {
-                    self.ready.remove(&key.0);
-                }
-            }
+            self.leave(&entry);
         } else {
             self.later.remove(&(entry.due, entry.order, key.clone()));
         }
         Some(entry)
+    }
+
+    /// Takes a task out of its line, and out of the way what is empty then.
+    fn leave(&mut self, entry: &Entry) {
+        let Task {
+            tenant,
+            workflow,
+            priority,
+            ..
+        } = &entry.task;
+        let Some(levels) = self.ready.get_mut(tenant) else {
+            return;
+        };
+        if let Some(workflows) = levels.get_mut(priority) {
+            if let Some(line) = workflows.get_mut(workflow) {
+                line.remove(&entry.place());
+                if line.is_empty() {
+                    workflows.remove(workflow);
+                }
+            }
+            if workflows.is_empty() {
+                levels.remove(priority);
+            }
+        }
+        if levels.is_empty() {
+            self.ready.remove(tenant);
+        }
+    }
+
+    /// Forgets the turns of a tenant that has no task any more.
+    fn forget(&mut self, tenant: &TenantId) {
+        let first = (tenant.clone(), ExecutionId::from_bytes([0; 16]));
+        let next = self.tasks.range(first..).next();
+        if next.is_none_or(|((other, _), _)| other != tenant) {
+            self.served.remove(tenant);
+        }
     }
 
     fn answered_by(&self, receipt: &Receipt) -> Option<Key> {
@@ -358,19 +401,24 @@ impl Line {
             self.dead_at.remove(&(task.tenant, task.execution));
             self.dropped += 1;
         }
+        let tenant = entry.task.tenant.clone();
         if let Some(again) = entry.again {
             self.begin(entry.task, again.max(now), now);
         }
+        self.forget(&tenant);
     }
+}
+
+/// The first key behind the last one, or else the first of all.
+fn following<'a, K: Ord, V>(map: &'a BTreeMap<K, V>, last: Option<&K>) -> Option<&'a K> {
+    let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+    let behind = map.range::<K, _>((after, Bound::Unbounded)).next();
+    let (key, _) = behind.or_else(|| map.first_key_value())?;
+    Some(key)
 }
 
 impl Entry {
     fn place(&self) -> Place {
-        (
-            Reverse(self.task.priority),
-            self.due,
-            self.order,
-            self.task.execution,
-        )
+        (self.due, self.order, self.task.execution)
     }
 }

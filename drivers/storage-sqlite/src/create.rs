@@ -1,6 +1,6 @@
 //! Executions that begin.
 
-use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId, canonical_json};
+use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId, canonical_json};
 use nebula_execution::{Entry, Fact, NewExecution, Started, Status, decode, encode};
 use nebula_ports::{Created, DedupeKey, Lease, LeaseRequest, Rate, RateTurn, SlotClaim};
 use rusqlite::{OptionalExtension, params};
@@ -26,6 +26,7 @@ pub(crate) struct NewRow {
     slot: Option<SlotClaim>,
     max_waiting: u32,
     rate: Option<Rate>,
+    priority: Priority,
 }
 
 /// When an execution begins.
@@ -57,6 +58,7 @@ impl NewRow {
             fingerprint: with_fingerprint.then(|| fingerprint(started)),
             slot: slot.map_err(|error| Fault::invalid(error.message))?,
             max_waiting: new.slot.as_ref().map_or(0, |slot| slot.max_waiting),
+            priority: started.priority,
             rate: rate.map_err(|error| Fault::invalid(error.message))?,
         })
     }
@@ -216,9 +218,10 @@ fn insert(
     let mut insert = tx.connection.prepare_cached(
         "INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
             status, epoch, holder, lease_until, next_seq, inbox_head, inbox_through, wake_at,
-            rung_at, ring_key, grants, empties, dedupe, begins_at)
+            rung_at, ring_key, grants, empties, dedupe, begins_at,
+            priority)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?15, ?12, ?13, ?8, 0, ?14,
-            ?16)",
+            ?16, ?17)",
     )?;
     insert.execute(params![
         tenant.as_str(),
@@ -240,6 +243,7 @@ fn insert(
             Begins::At(at) => Some(at.as_millis()),
             Begins::Now(_) | Begins::WithItsSlot => None,
         },
+        new.priority.number(),
     ])?;
     let n = tx.connection.last_insert_rowid();
     append(tx, n, 1, new.count, 0, None, &new.entries)?;

@@ -12,7 +12,7 @@ use rusqlite::{
 
 use crate::{
     error::Fault,
-    row::{number, status, stored},
+    row::{number, priority, status, stored},
 };
 
 /// The most bytes of entries that one page of a journal holds, unless its first batch is larger.
@@ -20,7 +20,7 @@ pub(crate) const MAX_PAGE_BYTES: usize = 16 << 20;
 
 /// The columns of [`summary`].
 const SUMMARY: &str = "id, workflow, version, status, created_at, updated_at, wake_at, next_seq, \
-                       lease_until, begins_at FROM executions";
+                       lease_until, begins_at, priority FROM executions";
 
 /// Whole batches from entry `from` on, as long as they fit into `limit`.
 pub(crate) fn journal(
@@ -178,6 +178,7 @@ fn summary(row: &SqlRow<'_>, now: Timestamp) -> Result<ExecutionSummary, Fault> 
         id: ExecutionId::from_bytes(row.get(0)?),
         workflow: WorkflowId::new(workflow).map_err(|error| Fault::corrupt(error.to_string()))?,
         version: row.get(2)?,
+        priority: priority(row.get(10)?)?,
         status: status(row.get(3)?)?,
         created_at: Timestamp::from_millis(row.get(4)?),
         updated_at: Timestamp::from_millis(row.get(5)?),

@@ -1,6 +1,6 @@
 //! One execution's row: what a write compares and moves, and when it is due.
 
-use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
+use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp};
 use nebula_execution::Status;
 use nebula_ports::Incarnation;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
@@ -188,6 +188,11 @@ pub(crate) fn status(number: u8) -> Result<Status, Fault> {
     Status::all()
         .nth(number.into())
         .ok_or_else(|| Fault::corrupt(format!("{number} is no status")))
+}
+
+/// A priority from its number.
+pub(crate) fn priority(number: u8) -> Result<Priority, Fault> {
+    Priority::from_number(number).ok_or_else(|| Fault::corrupt(format!("{number} is no priority")))
 }
 
 /// A count as SQLite stores it.

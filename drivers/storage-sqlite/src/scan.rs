@@ -1,24 +1,49 @@
 //! What looks at many executions at once: the sweep and the retention.
 
-use nebula_core::{ExecutionId, TenantId, Timestamp};
-use nebula_ports::{Runnable, RunnablePage};
-use rusqlite::{OptionalExtension, params};
+use nebula_core::{ExecutionId, IdError, Priority, TenantId, Timestamp, WorkflowId};
+use nebula_ports::{Lines, Runnable, RunnablePage};
+use rusqlite::{OptionalExtension, Row as SqlRow, params};
 
-use crate::{error::Fault, rates, slots, writer::Tx};
+use crate::{error::Fault, rates, row::priority, slots, writer::Tx};
 
 /// Executions among which those that are due longest go first. The index has those first that were
 /// never rung or not for the longest time; so a sweep over many pages reads each execution once.
 const WINDOW: usize = 1024;
 
+/// The line after another one, of those that have an execution which is due some time.
+const NEXT_LINE: &str =
+    "SELECT tenant, priority, workflow FROM executions INDEXED BY executions_due
+    WHERE ring_key IS NOT NULL AND (tenant, priority, workflow) > (?, ?, ?)
+    ORDER BY tenant, priority, workflow LIMIT 1";
+/// What is due in a line, and since when.
+const DUE: &str = "SELECT n, id, coalesce(min(lease_until, wake_at), lease_until, wake_at)
+    FROM executions INDEXED BY executions_due
+    WHERE tenant = ? AND priority = ? AND workflow = ?
+        AND ring_key IS NOT NULL AND ring_key <= ? AND rung_at < ?
+    ORDER BY ring_key, rung_at LIMIT ?";
+/// When the next one of a line is due.
+const NEXT_DUE: &str = "SELECT min(ring_key) FROM executions INDEXED BY executions_due
+    WHERE ring_key IS NOT NULL AND tenant = ? AND priority = ? AND workflow = ? AND ring_key > ?";
+/// The next wake-up of what somebody holds.
+const NEXT_HELD: &str = "SELECT min(held_wake) FROM executions WHERE held_wake > ?";
+const MARK: &str = "UPDATE executions SET rung_at = ?2, ring_key = max(ring_key, ?2) WHERE n = ?1";
+
+/// Where executions stand that take turns with those of other lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    tenant: TenantId,
+    priority: Priority,
+    workflow: WorkflowId,
+}
+
 /// One execution that is due.
 struct Due {
-    tenant: TenantId,
     n: i64,
     id: ExecutionId,
     since: i64,
 }
 
-/// Executions that are due and not rung since `rung_before`, tenants in turn; marks them as rung.
+/// Executions that are due and not rung since `rung_before`, in their turns; marks them as rung.
 pub(crate) fn runnable(
     tx: &mut Tx<'_>,
     rung_before: Timestamp,
@@ -28,82 +53,72 @@ pub(crate) fn runnable(
         tx.bury(dead)?;
     }
     slots::take_from_expired(tx)?;
-    let tenants = tenants(tx)?;
-    // An equal share each is enough unless some tenants have less: then the others give more.
+    let lines = lines(tx)?;
+    // An equal share each is enough unless some lines have less: then the others give more.
     let wanted = limit.saturating_add(1);
-    let share = wanted.max(WINDOW).div_ceil(tenants.len().max(1));
-    let mut lines = Vec::with_capacity(tenants.len());
-    for tenant in &tenants {
-        lines.push(due(tx, tenant, rung_before, share)?);
+    let share = wanted.max(WINDOW).div_ceil(lines.len().max(1));
+    let mut found = Vec::with_capacity(lines.len());
+    for line in &lines {
+        found.push(due(tx, line, rung_before, share)?);
     }
-    if lines.iter().map(Vec::len).sum::<usize>() < wanted && share < wanted {
-        for (tenant, line) in tenants.iter().zip(&mut lines) {
-            if line.len() == share {
-                *line = due(tx, tenant, rung_before, wanted)?;
+    if found.iter().map(Vec::len).sum::<usize>() < wanted && share < wanted {
+        for (line, found) in lines.iter().zip(&mut found) {
+            if found.len() == share {
+                *found = due(tx, line, rung_before, wanted)?;
             }
         }
     }
-    let next_due = next_due(tx, &tenants)?;
-    let mut rung = in_turn(lines);
+    let next_due = next_due(tx, &lines)?;
+    let mut rung = in_turns(&lines, found);
     let more = rung.len() > limit;
     rung.truncate(limit);
 
-    let mut mark = tx.connection.prepare_cached(
-        "UPDATE executions SET rung_at = ?2, ring_key = max(ring_key, ?2) WHERE n = ?1",
-    )?;
-    for due in &rung {
-        mark.execute([due.n, tx.now.as_millis()])?;
+    let mut mark = tx.connection.prepare_cached(MARK)?;
+    let mut runnable = Vec::with_capacity(rung.len());
+    for (n, found) in rung {
+        mark.execute([n, tx.now.as_millis()])?;
+        runnable.push(found);
     }
-    let runnable = rung.into_iter().map(|due| Runnable {
-        tenant: due.tenant,
-        execution: due.id,
-    });
     Ok(RunnablePage {
-        runnable: runnable.collect(),
+        runnable,
         next_due,
         more,
     })
 }
 
-/// Whoever has an execution that is due some time.
-fn tenants(tx: &Tx<'_>) -> Result<Vec<TenantId>, Fault> {
-    let mut next = tx.connection.prepare_cached(
-        "SELECT tenant FROM executions INDEXED BY executions_due
-         WHERE ring_key IS NOT NULL AND tenant > ? ORDER BY tenant LIMIT 1",
-    )?;
-    let mut tenants: Vec<TenantId> = Vec::new();
+/// The lines in which an execution is due some time.
+fn lines(tx: &Tx<'_>) -> Result<Vec<Line>, Fault> {
+    let mut next = tx.connection.prepare_cached(NEXT_LINE)?;
+    let mut lines: Vec<Line> = Vec::new();
     loop {
-        let last = tenants.last().map_or("", TenantId::as_str);
-        let found: Option<String> = next.query_row([last], |row| row.get(0)).optional()?;
-        let Some(found) = found else {
-            return Ok(tenants);
+        let last = lines.last();
+        let after = last.map_or(("", 0, ""), |last| {
+            let (tenant, workflow) = (last.tenant.as_str(), last.workflow.as_str());
+            (tenant, last.priority.number(), workflow)
+        });
+        let read = |row: &SqlRow<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let found: Option<(String, u8, String)> = next.query_row(after, read).optional()?;
+        let Some((tenant, number, workflow)) = found else {
+            return Ok(lines);
         };
-        tenants.push(tenant(&found)?);
+        let corrupt = |error: IdError| Fault::corrupt(error.to_string());
+        lines.push(Line {
+            tenant: TenantId::new(tenant).map_err(corrupt)?,
+            priority: priority(number)?,
+            workflow: WorkflowId::new(workflow).map_err(corrupt)?,
+        });
     }
 }
 
-fn tenant(text: &str) -> Result<TenantId, Fault> {
-    TenantId::new(text).map_err(|error| Fault::corrupt(error.to_string()))
-}
-
-/// The tenant's executions that are due, longest due first.
-fn due(
-    tx: &Tx<'_>,
-    tenant: &TenantId,
-    rung_before: Timestamp,
-    limit: usize,
-) -> Result<Vec<Due>, Fault> {
-    let mut find = tx.connection.prepare_cached(
-        "SELECT n, id, coalesce(min(lease_until, wake_at), lease_until, wake_at)
-         FROM executions INDEXED BY executions_due
-         WHERE tenant = ? AND ring_key IS NOT NULL AND ring_key <= ? AND rung_at < ?
-         ORDER BY ring_key, n LIMIT ?",
-    )?;
+/// The executions of a line that are due, longest due first.
+fn due(tx: &Tx<'_>, line: &Line, rung_before: Timestamp, limit: usize) -> Result<Vec<Due>, Fault> {
+    let mut find = tx.connection.prepare_cached(DUE)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let (now, before) = (tx.now.as_millis(), rung_before.as_millis());
-    let found = find.query_map(params![tenant.as_str(), now, before, limit], |row| {
+    let (tenant, workflow) = (line.tenant.as_str(), line.workflow.as_str());
+    let of_line = params![tenant, line.priority.number(), workflow, now, before, limit];
+    let found = find.query_map(of_line, |row| {
         Ok(Due {
-            tenant: tenant.clone(),
             n: row.get(0)?,
             id: ExecutionId::from_bytes(row.get(1)?),
             since: row.get(2)?,
@@ -114,32 +129,38 @@ fn due(
     Ok(found)
 }
 
-/// The first of each line, then the second of each, and so on.
-fn in_turn(lines: Vec<Vec<Due>>) -> Vec<Due> {
-    let mut lines: Vec<_> = lines.into_iter().map(Vec::into_iter).collect();
-    let mut order = Vec::new();
-    loop {
-        let before = order.len();
-        order.extend(lines.iter_mut().filter_map(Iterator::next));
-        if order.len() == before {
-            return order;
+/// All that was found, with its number, in the order of turns.
+fn in_turns(lines: &[Line], found: Vec<Vec<Due>>) -> Vec<(i64, Runnable)> {
+    let mut order = Lines::default();
+    for (line, found) in lines.iter().zip(found) {
+        for due in found {
+            let runnable = Runnable {
+                tenant: line.tenant.clone(),
+                execution: due.id,
+                workflow: line.workflow.clone(),
+                priority: line.priority,
+            };
+            order.push(
+                &line.tenant,
+                line.priority,
+                &line.workflow,
+                (due.n, runnable),
+            );
         }
     }
+    order.in_turns()
 }
 
 /// The earliest wake-up or end of a lease that is still to come.
-fn next_due(tx: &Tx<'_>, tenants: &[TenantId]) -> Result<Option<Timestamp>, Fault> {
+fn next_due(tx: &Tx<'_>, lines: &[Line]) -> Result<Option<Timestamp>, Fault> {
     let now = tx.now.as_millis();
-    let mut due = tx.connection.prepare_cached(
-        "SELECT min(ring_key) FROM executions INDEXED BY executions_due
-         WHERE ring_key IS NOT NULL AND tenant = ? AND ring_key > ?",
-    )?;
-    let mut held = tx
-        .connection
-        .prepare_cached("SELECT min(held_wake) FROM executions WHERE held_wake > ?")?;
+    let mut due = tx.connection.prepare_cached(NEXT_DUE)?;
+    let mut held = tx.connection.prepare_cached(NEXT_HELD)?;
     let mut earliest: Option<i64> = held.query_row([now], |row| row.get(0))?;
-    for tenant in tenants {
-        let next: Option<i64> = due.query_row(params![tenant.as_str(), now], |row| row.get(0))?;
+    for line in lines {
+        let (tenant, workflow) = (line.tenant.as_str(), line.workflow.as_str());
+        let of_line = params![tenant, line.priority.number(), workflow, now];
+        let next: Option<i64> = due.query_row(of_line, |row| row.get(0))?;
         earliest = earliest.into_iter().chain(next).min();
     }
     Ok(earliest.map(Timestamp::from_millis))
@@ -179,4 +200,35 @@ pub(crate) fn delete_ended(
     forget.execute([tx.now.as_millis()])?;
     rates::forget(tx, limit)?;
     Ok(ended.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::query_plan;
+
+    #[test]
+    fn the_sweep_finds_its_rows_by_the_lines_of_the_index() {
+        for (sql, finds) in [
+            (
+                NEXT_LINE,
+                "COVERING INDEX executions_due ((tenant,priority,workflow)>(?,?,?))",
+            ),
+            (
+                DUE,
+                "INDEX executions_due (tenant=? AND priority=? AND workflow=? AND ring_key",
+            ),
+            (
+                NEXT_DUE,
+                "INDEX executions_due (tenant=? AND priority=? AND workflow=? AND ring_key>?)",
+            ),
+            (NEXT_HELD, "INDEX executions_held_wake (held_wake>?)"),
+        ] {
+            let steps = query_plan(sql);
+            let [step] = &steps[..] else {
+                panic!("{steps:?}: it sorts, or looks twice")
+            };
+            assert!(step.starts_with("SEARCH") && step.contains(finds), "{step}");
+        }
+    }
 }

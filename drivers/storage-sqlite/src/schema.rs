@@ -51,6 +51,12 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 3,
         sql: include_str!("../migrations/0003_rates.sql"),
     },
+    Migration {
+        version: 4,
+        // An older build would forget how urgent executions are.
+        opens_from: 4,
+        sql: include_str!("../migrations/0004_turns.sql"),
+    },
 ];
 
 /// The newest schema that this build knows.

@@ -191,6 +191,7 @@ pub(crate) fn summary_json(summary: &ExecutionSummary) -> Value {
         "execution": summary.id,
         "workflow": summary.workflow,
         "version": summary.version,
+        "priority": summary.priority,
         "status": summary.status,
         "created_at": summary.created_at.to_string(),
         "updated_at": summary.updated_at.to_string(),

@@ -94,6 +94,7 @@ fn document(
             "when_full": admission.when_full,
             "queue": plan.admission.as_ref().map(|admission| admission.queue),
         })),
+        "priority": plan.priority,
         "rate_limit": definition.rate_limit.as_ref().map(|rate| json!({
             "limit": rate.limit,
             "per": duration_text(rate.per),

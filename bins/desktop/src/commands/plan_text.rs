@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nebula_action::{ActionKind, ControlKind, EffectClass, PORT_MAIN};
-use nebula_core::duration_text;
+use nebula_core::{Priority, duration_text};
 use nebula_execution::{ExecutionPlan, PlanMilestone, PlanNode};
 use nebula_parameter::ParamProgram;
 use nebula_workflow::{ItemsRest, JoinRule, OnError, OnItemError, WorkflowDefinition};
@@ -100,7 +100,8 @@ fn starts(plan: &ExecutionPlan) -> Option<String> {
             rate.limit, rate.burst
         )
     });
-    let starts: Vec<_> = beside.into_iter().chain(often).collect();
+    let urgent = (plan.priority != Priority::Normal).then(|| format!("priority {}", plan.priority));
+    let starts: Vec<_> = beside.into_iter().chain(often).chain(urgent).collect();
     (!starts.is_empty()).then(|| starts.join("; "))
 }
 

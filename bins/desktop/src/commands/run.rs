@@ -205,6 +205,7 @@ fn options(
         grants: grants::settle(&asker, &given, console)?,
         folder: Some(folder.to_owned()),
         vars: Value::Object(loaded.settings.vars.clone().into_iter().collect()),
+        priority: arguments.priority,
         ..StartOptions::default()
     })
 }

@@ -115,3 +115,23 @@ fn a_new_run_may_end_the_oldest_although_nobody_drives_it() {
     user.nebula(&["executions", "signal", &id, "go"]).exits(0);
     assert_eq!(second.wait_with_output().unwrap().status.code(), Some(0));
 }
+
+#[test]
+fn a_run_has_the_priority_of_its_workflow_or_the_one_that_is_said() {
+    let user = User::new();
+    let text = "priority: low\nnodes: [{ id: a, action: data.set, parameters: { a: 1 } }]\n";
+    user.write("low.yaml", text);
+    user.nebula(&["run", "low.yaml"]).exits(0);
+    user.nebula(&["run", "low.yaml", "--priority", "highest"])
+        .exits(0);
+    let listed = user.nebula(&["executions", "list"]).exits(0).json();
+    let listed = listed["executions"].as_array().unwrap();
+    let priorities: Vec<_> = listed.iter().map(|it| it["priority"].clone()).collect();
+    assert_eq!(priorities, ["highest", "low"]);
+    let wrong = user.nebula(&["run", "low.yaml", "--priority", "urgent"]);
+    wrong.exits(2).says("highest");
+    user.write("low.yaml", &text.replace("low", "urgent"));
+    user.nebula(&["validate", "low.yaml"])
+        .exits(2)
+        .says("WORKFLOW_VALUE");
+}

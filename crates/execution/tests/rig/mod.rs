@@ -152,6 +152,7 @@ pub(crate) fn plan_of(nodes: Vec<PlanNode>, connections: Vec<PlanConnection>) ->
         timeout: None,
         admission: None,
         rate_limit: None,
+        priority: nebula_core::Priority::Normal,
     }
 }
 

@@ -70,6 +70,7 @@ impl<'a> Walk<'a> {
             limits: _,
             admission,
             rate_limit,
+            priority: _,
             layout,
         } = workflow;
         for (index, trigger) in triggers.iter_mut().enumerate() {

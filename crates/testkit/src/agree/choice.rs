@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
-use nebula_core::{Clock, Digest, Entropy, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{
+    Clock, Digest, Entropy, ExecutionId, NodeId, Priority, TenantId, Timestamp, WorkflowId,
+};
 use nebula_execution::{
     Entry, Fact, InstanceId, NewExecution, StartRate, StartSlot, Started, Status,
 };
@@ -92,6 +94,7 @@ impl World {
             parent: None,
             repeats: None,
             trial: None,
+            priority: *self.random.pick(&Priority::ALL),
         };
         let entries = vec![Entry {
             at: now,

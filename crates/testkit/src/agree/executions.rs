@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use nebula_core::{Clock, Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Clock, Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, Status, StoredEntry};
 use nebula_ports::{
     Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, Lease, NewSignal, Result,
@@ -424,12 +424,21 @@ async fn journal(
     Ok(entries)
 }
 
-/// A page without its order, which is a store's own choice within a tenant.
-fn sorted(page: &RunnablePage) -> (Vec<(TenantId, ExecutionId)>, Option<Timestamp>, bool) {
-    let pair = |found: &Runnable| (found.tenant.clone(), found.execution);
-    let mut all: Vec<_> = page.runnable.iter().map(pair).collect();
+/// What a sweep says: its lines in their turns, and what is in them.
+type Swept = (
+    Vec<(TenantId, Priority, WorkflowId)>,
+    Vec<ExecutionId>,
+    Option<Timestamp>,
+    bool,
+);
+
+/// A page without the order within a line, which is a store's own choice.
+fn sorted(page: &RunnablePage) -> Swept {
+    let line = |it: &Runnable| (it.tenant.clone(), it.priority, it.workflow.clone());
+    let lines = page.runnable.iter().map(line).collect();
+    let mut all: Vec<_> = page.runnable.iter().map(|it| it.execution).collect();
     all.sort();
-    (all, page.next_due, page.more)
+    (lines, all, page.next_due, page.more)
 }
 
 /// Tenants take turns: as long as both have more, neither is two ahead.

@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use nebula_core::{ExecutionId, TenantId};
+use nebula_core::{ExecutionId, Priority, TenantId, WorkflowId};
 use nebula_ports::{Receipt, Result, Task, TaskQueue};
 
 use super::log::Log;
@@ -92,7 +92,10 @@ impl Run {
         let task = Task {
             tenant: TenantId::new(tenant).expect("an id"),
             execution: ExecutionId::from_bytes([tenant.as_bytes()[0] + 16 * n; 16]),
-            priority: *self.random.pick(&[-3, 0, 0, 5]),
+            workflow: WorkflowId::new(*self.random.pick(&["x", "y", "z"])).expect("an id"),
+            priority: *self
+                .random
+                .pick(&[Priority::Low, Priority::Normal, Priority::Highest]),
         };
         let delay = self.delay();
         self.log

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use nebula_action::Grants;
-use nebula_core::{Clock, Digest, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Clock, Digest, ExecutionId, NodeId, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, InstanceId, NewExecution, Started, Status, StoredEntry};
 use nebula_ports::{
     Acquired, Created, DedupeKey, ExecutionRepo, ExecutionSummary, Granted, Incarnation, Lease,
@@ -72,6 +72,7 @@ pub(super) fn execution_of(
         parent: None,
         repeats: None,
         trial: None,
+        priority: Priority::Normal,
     };
     let entries = vec![Entry {
         at: clock.now(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nebula_action::ActionError;
-use nebula_core::{Clock, Timestamp, WorkflowId};
+use nebula_core::{Clock, Priority, Timestamp, WorkflowId};
 use nebula_execution::{EndReason, Entry, Fact, ItemOutcome, Status, Taken};
 use nebula_ports::{ErrorKind, ExecutionFilter, ExecutionSummary, PageToken, Step};
 use serde_json::json;
@@ -149,6 +149,7 @@ pub async fn a_summary_tells_what_there_is(repo: &Repo, clock: &ManualClock) {
         entries: 3,
         leased: true,
         begins_at: None,
+        priority: Priority::Normal,
     };
     assert_eq!(summary(repo, lease.execution).await, expected);
     clock.advance(TTL);

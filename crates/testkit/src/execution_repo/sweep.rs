@@ -1,8 +1,9 @@
 //! Rules of `runnable`, the safety net under every lost ring.
 
-use nebula_core::{Clock, ExecutionId, Timestamp};
-use nebula_execution::NewExecution;
-use nebula_ports::Step;
+use nebula_core::{Clock, ExecutionId, Priority, Timestamp};
+use nebula_execution::{Fact, NewExecution};
+use nebula_ports::{Created, Runnable, Step};
+use serde_json::json;
 
 use super::fixture::*;
 use crate::ManualClock;
@@ -89,6 +90,67 @@ pub async fn tenants_take_turns_in_the_sweep(repo: &Repo, clock: &ManualClock) {
         .filter(|found| found.tenant == other_tenant())
         .count();
     assert_eq!((page.runnable.len(), theirs), (4, 2));
+}
+
+/// Creates execution `n` of a workflow, so urgent.
+async fn begun(
+    repo: &Repo,
+    clock: &ManualClock,
+    (n, workflow, priority): (u8, &str, Priority),
+) -> ExecutionId {
+    let mut new = execution_of(clock, n, workflow, &json!({ "n": n }));
+    if let Some(Fact::ExecutionStarted(started)) = new.entries.first_mut().map(|it| &mut it.fact) {
+        started.priority = priority;
+    }
+    let id = new.id;
+    let created = repo.create(&tenant(), new, None, None).await;
+    assert_eq!(created.unwrap(), Created::Created(None));
+    id
+}
+
+/// The executions of a page of so many, in its order.
+async fn page(repo: &Repo, clock: &ManualClock, limit: usize) -> Vec<Runnable> {
+    repo.runnable(clock.now(), limit).await.unwrap().runnable
+}
+
+/// One workflow's many executions do not push another's single one aside, however long they have
+/// been due. Guard: `ExecutionGuard::SweepWorkflows`.
+pub async fn workflows_take_turns_in_the_sweep(repo: &Repo, clock: &ManualClock) {
+    for n in 1..=20 {
+        let _ = begun(repo, clock, (n, "many", Priority::Normal)).await;
+    }
+    clock.advance(SECOND);
+    let single = begun(repo, clock, (21, "single", Priority::Normal)).await;
+    let found = page(repo, clock, 2).await;
+    let found: Vec<_> = found
+        .iter()
+        .map(|it| (it.workflow.as_str(), it.execution == single))
+        .collect();
+    assert_eq!(found, [("many", false), ("single", true)]);
+}
+
+/// Guard: `ExecutionGuard::SweepPriority`.
+pub async fn a_higher_priority_is_rung_first(repo: &Repo, clock: &ManualClock) {
+    for (n, priority) in (1..).zip(Priority::ALL) {
+        let id = begun(repo, clock, (n, "orders", priority)).await;
+        assert_eq!(summary(repo, id).await.priority, priority);
+        clock.advance(SECOND);
+    }
+    let found = page(repo, clock, 10).await;
+    let found: Vec<_> = found.iter().map(|it| it.priority).collect();
+    assert_eq!(found, Priority::ALL.into_iter().rev().collect::<Vec<_>>());
+}
+
+/// Among many that are more urgent, each has its place where its patience ends.
+/// Guard: `ExecutionGuard::SweepPatience`.
+pub async fn a_low_priority_is_rung_among_many_that_are_higher(repo: &Repo, clock: &ManualClock) {
+    let _ = begun(repo, clock, (1, "orders", Priority::Normal)).await;
+    for n in 2..=20 {
+        let _ = begun(repo, clock, (n, "orders", Priority::Highest)).await;
+    }
+    let found = page(repo, clock, 10).await;
+    let place = found.iter().position(|it| it.priority == Priority::Normal);
+    assert_eq!(place, Some(8));
 }
 
 /// A page has at most its limit, says that there is more, and the next goes on. Guards: `ExecutionGuard::RunnableLimit`, `RunnableMore`.

@@ -281,6 +281,13 @@ guards! {
         /// Nothing stays but the dedupe key.
         DeleteWhole => [a_deleted_execution_leaves_nothing],
 
+        /// In the sweep the higher priority goes first.
+        SweepPriority => [a_higher_priority_is_rung_first],
+        /// As long as the patience of the others lasts.
+        SweepPatience => [a_low_priority_is_rung_among_many_that_are_higher],
+        /// Workflows take turns in the sweep.
+        SweepWorkflows => [workflows_take_turns_in_the_sweep],
+
         /// A bucket has only so many tokens.
         Rate => [a_rate_lets_its_burst_begin_at_once, a_start_beyond_its_rate_begins_later, an_impossible_rate_is_refused],
         /// Tokens come back.

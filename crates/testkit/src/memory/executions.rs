@@ -1,15 +1,15 @@
 //! The model of the record of every execution.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
+use nebula_core::{Clock, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, NewExecution};
 use nebula_ports::{
     Acquired, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo, ExecutionSummary,
-    InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, PortError,
-    Renewed, Result, Runnable, RunnablePage, SLOT_PREFIX, Signalled, SlotHolder, SlotKey, Step,
-    Stepped, WaitToken,
+    InboxItem, JournalPage, Lease, LeaseRequest, Lines, Moved, NewSignal, Page, PageToken,
+    PortError, Renewed, Result, Runnable, RunnablePage, SLOT_PREFIX, Signalled, SlotHolder,
+    SlotKey, Step, Stepped, WaitToken,
 };
 use parking_lot::Mutex;
 
@@ -327,7 +327,7 @@ fn page(
     Ok(Page { items: found, next })
 }
 
-/// What is due, tenants in turn, each tenant's longest due first.
+/// What is due, tenants, priorities and workflows in their turns, of each the longest due first.
 fn sweep(
     records: &mut Records,
     rung_before: Timestamp,
@@ -338,7 +338,7 @@ fn sweep(
     if guards.keep(Guard::SlotSweepTakes) {
         records.take_from_expired(now);
     }
-    let mut lines: BTreeMap<TenantId, Vec<(Timestamp, ExecutionId)>> = BTreeMap::new();
+    let mut found = Vec::new();
     for ((tenant, id), row) in &records.rows {
         let rung = row
             .rung_at
@@ -351,23 +351,33 @@ fn sweep(
         let since =
             since.or_else(|| Some(now).filter(|_| live && !guards.keep(Guard::RunnableDue)));
         if let Some(since) = since.filter(|_| !rung || !guards.keep(Guard::RungMark)) {
-            lines.entry(tenant.clone()).or_default().push((since, *id));
+            let runnable = Runnable {
+                tenant: tenant.clone(),
+                execution: *id,
+                workflow: row.workflow.clone(),
+                priority: row.priority,
+            };
+            found.push((since, *id, runnable));
         }
     }
-    lines.values_mut().for_each(|line| line.sort());
-    let longest = lines.values().map(Vec::len).max().unwrap_or(0);
-    let turn = |(tenant, (_, execution)): (&TenantId, &(Timestamp, ExecutionId))| Runnable {
-        tenant: tenant.clone(),
-        execution: *execution,
-    };
-    let mut runnable: Vec<Runnable> = (0..longest)
-        .flat_map(|place| {
-            lines
-                .iter()
-                .filter_map(move |(tenant, line)| Some((tenant, line.get(place)?)))
-                .map(turn)
-        })
-        .collect();
+    found.sort_by_key(|(since, id, _)| (*since, *id));
+    let mut lines = Lines::default();
+    for (.., runnable) in found {
+        let priority = match guards.keep(Guard::SweepPriority) {
+            true => runnable.priority,
+            false => Priority::Normal,
+        };
+        let workflow = match guards.keep(Guard::SweepWorkflows) {
+            true => runnable.workflow.clone(),
+            false => WorkflowId::new("all").expect("an id"),
+        };
+        let tenant = runnable.tenant.clone();
+        lines.push(&tenant, priority, &workflow, runnable);
+    }
+    let mut runnable = lines.in_turns();
+    if !guards.keep(Guard::SweepPatience) {
+        runnable.sort_by_key(|it| std::cmp::Reverse(it.priority));
+    }
     if !guards.keep(Guard::Interleaved) {
         runnable.sort_by(|a, b| a.tenant.cmp(&b.tenant));
     }
@@ -377,7 +387,10 @@ fn sweep(
     } else {
         usize::MAX
     });
-    for Runnable { tenant, execution } in &runnable {
+    for Runnable {
+        tenant, execution, ..
+    } in &runnable
+    {
         if let Some(row) = records.get_mut(tenant, *execution) {
             row.rung_at = Some(now);
         }

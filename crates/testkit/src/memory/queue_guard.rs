@@ -61,6 +61,10 @@ guards! {
         Turns => [tenants_take_turns],
         /// Priority is within a tenant.
         TurnsBeforePriority => [priority_counts_within_a_tenant],
+        /// Within a priority, workflows take turns.
+        WorkflowTurns => [workflows_take_turns],
+        /// Who is passed over often enough goes next.
+        Patience => [a_low_priority_is_passed_over_only_so_often],
         /// A call takes at most `max`.
         Max => [a_call_takes_at_most_its_max],
         /// The queue is bounded.

@@ -1,9 +1,12 @@
 //! The list of the queue model: searched from its beginning, whatever the question.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
-use nebula_core::TenantId;
-use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Task};
+use nebula_core::{Priority, TenantId, WorkflowId};
+use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Task, Turns};
 
 use super::{
     QueueGuard as Guard,
@@ -17,6 +20,10 @@ pub(super) struct State {
     pub(super) items: Vec<Item>,
     pub(super) dead: VecDeque<(Task, String)>,
     pub(super) last_served: Option<TenantId>,
+    /// Of tenants with tasks.
+    turns: BTreeMap<TenantId, Turns>,
+    /// Of tenants with tasks: whose turn was the last of each priority.
+    workflows: BTreeMap<(TenantId, Priority), WorkflowId>,
     pub(super) next_receipt: u64,
     pub(super) dropped: u64,
 }
@@ -37,6 +44,16 @@ pub(super) struct Item {
     pub(super) again: Option<Duration>,
 }
 
+impl State {
+    /// Forgets the turns of tenants without a task.
+    fn forget_turns(&mut self) {
+        let items = &self.items;
+        let has_tasks = |tenant: &TenantId| items.iter().any(|item| item.task.tenant == *tenant);
+        self.turns.retain(|tenant, _| has_tasks(tenant));
+        self.workflows.retain(|(tenant, _), _| has_tasks(tenant));
+    }
+}
+
 impl MemoryTaskQueue {
     /// Works on the list as it is now: whose visibility is over comes back first.
     pub(super) fn now<T>(&self, work: impl FnOnce(&mut State, Duration) -> T) -> T {
@@ -53,7 +70,10 @@ impl MemoryTaskQueue {
                 self.bury(&mut state, index, reason, now);
             }
         }
-        work(&mut state, now)
+        state.forget_turns();
+        let done = work(&mut state, now);
+        state.forget_turns();
+        done
     }
 
     /// The task whose visibility was over first.
@@ -139,48 +159,64 @@ impl MemoryTaskQueue {
         }
     }
 
-    /// The place of the task whose turn it is.
-    pub(super) fn next(&self, state: &State, now: Duration) -> Option<usize> {
+    /// The place of the task whose turn it is; the turn is taken.
+    fn next(&self, state: &mut State, now: Duration) -> Option<usize> {
         let ready = |item: &&Item| match item.in_hands {
             true => !self.keep(Guard::Invisible),
             false => item.due <= now || !self.keep(Guard::Delay),
         };
-        let mut tenants: Vec<_> = state
+        let ready: Vec<(usize, Task, Duration)> = state
             .items
             .iter()
-            .filter(ready)
-            .map(|item| &item.task.tenant)
+            .enumerate()
+            .filter(|(_, item)| ready(item))
+            .map(|(index, item)| (index, item.task.clone(), item.due))
             .collect();
-        tenants.sort();
         let after = state
             .last_served
             .as_ref()
             .filter(|_| self.keep(Guard::Turns));
-        let tenant = tenants
-            .iter()
-            .find(|tenant| after.is_none_or(|last| **tenant > last))
-            .or(tenants.first())?;
-        let mine = state
-            .items
-            .iter()
-            .enumerate()
-            .filter(|(_, item)| ready(item));
+        let tenant = following(ready.iter().map(|(_, task, _)| &task.tenant), after)?.clone();
         let any = !self.keep(Guard::TurnsBeforePriority);
-        let mine = mine.filter(|(_, item)| item.task.tenant == **tenant || any);
-        let best = mine.min_by_key(|(index, item)| {
-            let priority = if self.keep(Guard::Priority) {
-                item.task.priority
-            } else {
-                0
-            };
+        let mine = || {
+            let mine = |task: &Task| task.tenant == tenant || any;
+            ready.iter().filter(move |(_, task, _)| mine(task))
+        };
+        let priority = self.whose_priority(state, &tenant, |it| {
+            mine().any(|(_, task, _)| task.priority == it)
+        })?;
+        let level = || {
+            let all = !self.keep(Guard::Priority);
+            mine().filter(move |(_, task, _)| task.priority == priority || all)
+        };
+        let place = (tenant.clone(), priority);
+        let after = state.workflows.get(&place);
+        let workflow = following(level().map(|(_, task, _)| &task.workflow), after)?.clone();
+        let all = !self.keep(Guard::WorkflowTurns);
+        let line = level().filter(|(_, task, _)| task.workflow == workflow || all);
+        let best = line.min_by_key(|(index, _, due)| {
             let place = if self.keep(Guard::Fifo) {
                 *index
             } else {
                 usize::MAX - index
             };
-            (std::cmp::Reverse(priority), item.due, place)
+            (*due, place)
         });
-        best.map(|(index, _)| index)
+        state.workflows.insert(place, workflow);
+        best.map(|(index, ..)| *index)
+    }
+
+    /// The priority of a tenant whose turn it is.
+    fn whose_priority(
+        &self,
+        state: &mut State,
+        tenant: &TenantId,
+        waits: impl Fn(Priority) -> bool,
+    ) -> Option<Priority> {
+        if !self.keep(Guard::Patience) {
+            return Priority::ALL.into_iter().rfind(|it| waits(*it));
+        }
+        state.turns.entry(tenant.clone()).or_default().take(waits)
     }
 
     pub(super) fn take(&self, max: usize, visibility: Duration) -> Vec<Delivery> {
@@ -321,4 +357,13 @@ fn fresh(task: Task, due: Duration) -> Item {
         receipt: None,
         again: None,
     }
+}
+
+/// The least behind the last one, or else the least of all.
+fn following<'a, K: Ord>(
+    all: impl Iterator<Item = &'a K> + Clone,
+    last: Option<&K>,
+) -> Option<&'a K> {
+    let behind = all.clone().filter(|it| last.is_none_or(|last| *it > last));
+    behind.min().or_else(|| all.min())
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use nebula_core::{Digest, ExecutionId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, Priority, Timestamp, WorkflowId};
 use nebula_execution::{CodecError, Entry, Status, StoredEntry, decode, encode};
 use nebula_ports::{
     DedupeKey, ErrorKind, ExecutionSummary, Granted, InboxItem, JournalPage, Lease, PortError,
@@ -28,6 +28,7 @@ struct Batch {
 pub(super) struct Record {
     pub(super) workflow: WorkflowId,
     pub(super) version: u32,
+    pub(super) priority: Priority,
     pub(super) plan: Digest,
     /// Digest of workflow and input, for `same_input`.
     pub(super) fingerprint: Digest,
@@ -56,6 +57,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn new(
         (workflow, version): (WorkflowId, u32),
+        priority: Priority,
         plan: Digest,
         fingerprint: Digest,
         now: Timestamp,
@@ -63,6 +65,7 @@ impl Record {
         Self {
             workflow,
             version,
+            priority,
             plan,
             fingerprint,
             created_at: now,
@@ -250,6 +253,7 @@ impl Record {
             id,
             workflow: self.workflow.clone(),
             version: self.version,
+            priority: self.priority,
             status: self.status,
             created_at: self.created_at,
             updated_at: self.updated_at,

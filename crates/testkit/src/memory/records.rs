@@ -189,7 +189,8 @@ impl Records {
     ) -> Result<&mut Record> {
         let guards = self.guards;
         let plan = start_of(&new).map_or(Digest::of(b""), |started| started.plan);
-        let mut row = Record::new((new.workflow, new.version), plan, fingerprint, now);
+        let (priority, of) = (new.priority(), (new.workflow, new.version));
+        let mut row = Record::new(of, priority, plan, fingerprint, now);
         if !guards.keep(Guard::CreatedIsDue) {
             row.wake_at = None;
         }

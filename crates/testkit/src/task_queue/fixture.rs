@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use nebula_core::{Clock, ExecutionId, TenantId};
+use nebula_core::{Clock, ExecutionId, Priority, TenantId, WorkflowId};
 use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Task, TaskQueue};
 
 use tokio::task::JoinSet;
@@ -16,17 +16,26 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const VISIBILITY: Duration = Duration::from_secs(30);
 
 /// Task `n` of the tenant with this name.
-pub(super) fn task_of(tenant: &str, n: u8, priority: i16) -> Task {
+pub(super) fn task_of(tenant: &str, n: u8, priority: Priority) -> Task {
     let tenant = TenantId::new(tenant).unwrap();
     Task {
         tenant,
         execution: ExecutionId::from_bytes([n; 16]),
+        workflow: WorkflowId::new("orders").unwrap(),
         priority,
     }
 }
 
+/// Task `n` of the workflow with this name.
+pub(super) fn task_in(workflow: &str, n: u8) -> Task {
+    Task {
+        workflow: WorkflowId::new(workflow).unwrap(),
+        ..task(n)
+    }
+}
+
 pub(super) fn task(n: u8) -> Task {
-    task_of("local", n, 0)
+    task_of("local", n, Priority::Normal)
 }
 
 pub(super) async fn ring(queue: &Queue, task: Task) -> Queued {

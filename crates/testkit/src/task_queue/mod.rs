@@ -8,8 +8,9 @@
 //! - The queue has room for so many executions, waiting or in somebody's hands; a ring for one that is
 //!   there needs no room. Dead tasks have as much room of their own; then the oldest is forgotten,
 //!   and counted as dropped.
-//! - Tenants take turns in the order of their ids; within a tenant the higher priority, then
-//!   what is due first, then what was rung first.
+//! - Tenants take turns in the order of their ids; within a tenant priorities, by
+//!   [`Turns`](nebula_ports::Turns); within a priority workflows, in the order of their ids; within a
+//!   workflow what is due first, then what was rung first. The turns of a tenant without a task are forgotten.
 //! - A merged ring keeps the earlier time and the higher priority.
 //! - A ring for what is in somebody's hands is `Queued`, a second one `Merged`. After an ack it is a new
 //!   task, counted from 1; after a nack or the end of the visibility it is merged with what comes again.
@@ -82,6 +83,8 @@ macro_rules! task_queue_rules {
             what_was_rung_first_goes_first,
             tenants_take_turns,
             priority_counts_within_a_tenant,
+            workflows_take_turns,
+            a_low_priority_is_passed_over_only_so_often,
             a_full_queue_drops_and_counts,
             a_full_queue_still_merges,
             a_task_in_somebodys_hands_keeps_its_place,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nebula_core::Priority::{High, Highest, Low, Lowest, Normal};
 use nebula_ports::{Queued, ReceiptOutcome};
 
 use super::{CAPACITY, fixture::*};
@@ -45,16 +46,16 @@ pub async fn a_merged_ring_brings_the_task_forward(queue: &Queue, clock: &Manual
 pub async fn a_merged_ring_raises_the_priority(queue: &Queue, _: &ManualClock) {
     let _ = ring(queue, task(1)).await;
     let _ = ring(queue, task(2)).await;
-    let _ = ring(queue, task_of("local", 2, 5)).await;
-    let _ = ring(queue, task_of("local", 2, -5)).await;
+    let _ = ring(queue, task_of("local", 2, High)).await;
+    let _ = ring(queue, task_of("local", 2, Low)).await;
     let taken = receive(queue, 1).await;
-    assert_eq!(taken[0].task, task_of("local", 2, 5));
+    assert_eq!(taken[0].task, task_of("local", 2, High));
 }
 
 /// Executions of two tenants are two, whatever their ids. Guard: `QueueGuard::MergeTenant`.
 pub async fn tenants_are_not_merged(queue: &Queue, _: &ManualClock) {
-    assert_eq!(ring(queue, task_of("a", 1, 0)).await, Queued::Queued);
-    assert_eq!(ring(queue, task_of("b", 1, 0)).await, Queued::Queued);
+    assert_eq!(ring(queue, task_of("a", 1, Normal)).await, Queued::Queued);
+    assert_eq!(ring(queue, task_of("b", 1, Normal)).await, Queued::Queued);
     assert_eq!(numbers(queue, 10).await, [1, 1]);
 }
 
@@ -95,7 +96,7 @@ pub async fn a_ring_after_the_visibility_survives_a_late_ack(queue: &Queue, cloc
 
 /// Among a tenant's tasks the higher priority goes first. Guard: `QueueGuard::Priority`.
 pub async fn a_higher_priority_goes_first(queue: &Queue, _: &ManualClock) {
-    for (n, priority) in [(1, 0), (2, 7), (3, -7), (4, 7)] {
+    for (n, priority) in [(1, Normal), (2, High), (3, Low), (4, High)] {
         let _ = ring(queue, task_of("local", n, priority)).await;
     }
     assert_eq!(numbers(queue, 10).await, [2, 4, 1, 3]);
@@ -114,7 +115,7 @@ pub async fn what_was_rung_first_goes_first(queue: &Queue, clock: &ManualClock) 
 /// Tenants take turns, also from call to call. Guard: `QueueGuard::Turns`.
 pub async fn tenants_take_turns(queue: &Queue, _: &ManualClock) {
     for (tenant, n) in [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("b", 5), ("c", 6)] {
-        let _ = ring(queue, task_of(tenant, n, 0)).await;
+        let _ = ring(queue, task_of(tenant, n, Normal)).await;
     }
     let mut order = Vec::new();
     for _ in 0..6 {
@@ -130,10 +131,48 @@ pub async fn tenants_take_turns(queue: &Queue, _: &ManualClock) {
 /// A tenant's high priority takes no turn from another tenant. Guard: `QueueGuard::TurnsBeforePriority`.
 pub async fn priority_counts_within_a_tenant(queue: &Queue, _: &ManualClock) {
     for n in 1..=3 {
-        let _ = ring(queue, task_of("a", n, 100)).await;
+        let _ = ring(queue, task_of("a", n, Highest)).await;
     }
-    let _ = ring(queue, task_of("b", 9, -100)).await;
+    let _ = ring(queue, task_of("b", 9, Lowest)).await;
     assert!(numbers(queue, 2).await.contains(&9));
+}
+
+/// Within a priority, workflows take turns: one with many tasks holds up nobody's single one.
+/// Guard: `QueueGuard::WorkflowTurns`.
+pub async fn workflows_take_turns(queue: &Queue, _: &ManualClock) {
+    for (workflow, n) in [("a", 1), ("a", 2), ("a", 3), ("a", 4), ("b", 5), ("c", 6)] {
+        let _ = ring(queue, task_in(workflow, n)).await;
+    }
+    let first = numbers(queue, 3).await;
+    assert!(first.contains(&5) && first.contains(&6), "{first:?}");
+    // Also from call to call, and also who comes anew.
+    let _ = ring(queue, task_in("b", 7)).await;
+    let mut next = vec![number(&one(queue).await)];
+    next.push(number(&one(queue).await));
+    assert!(next.contains(&7), "{next:?}");
+}
+
+/// However many more urgent ones come, each priority has its turn as often as its patience says.
+/// Guard: `QueueGuard::Patience`.
+pub async fn a_low_priority_is_passed_over_only_so_often(queue: &Queue, _: &ManualClock) {
+    for (n, priority) in [(1, Lowest), (2, Low), (3, Normal), (4, High)] {
+        let _ = ring(queue, task_of("local", n, priority)).await;
+        let mut passed = 0;
+        loop {
+            let _ = ring(queue, task_of("local", 9, Highest)).await;
+            let delivery = one(queue).await;
+            let _ = ack(queue, &delivery.receipt).await;
+            if delivery.task.priority == priority {
+                break;
+            }
+            passed += 1;
+            assert!(passed <= 32, "{priority} never has its turn");
+        }
+        assert_eq!(Some(passed), priority.patience(), "{priority}");
+        // Nothing is left for the next round.
+        let left = one(queue).await;
+        let _ = ack(queue, &left.receipt).await;
+    }
 }
 
 /// A full queue drops what is new and counts it; there is room again after an ack. Guards: `QueueGuard::Capacity`, `DropCount`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZoneDatabase;
-use nebula_core::WorkflowId;
+use nebula_core::{Priority, WorkflowId};
 
 use super::{
     Seen,
@@ -58,6 +58,10 @@ pub(super) fn workflow(
     let rate_limit = fields
         .get("rate_limit")
         .and_then(|place| rate_limit(&place, problems));
+    let priorities = Priority::ALL.map(|priority| (priority.name(), priority));
+    let priority = fields
+        .get("priority")
+        .and_then(|place| place.choice(&priorities, problems));
     let place = fields.get("rate_limit");
     check_both(admission.as_ref(), rate_limit.as_ref().zip(place), problems);
     let layout = fields
@@ -76,6 +80,7 @@ pub(super) fn workflow(
         limits: limits.unwrap_or_default(),
         admission,
         rate_limit,
+        priority: priority.unwrap_or_default(),
         layout,
     })
 }

@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
-use nebula_core::{Clock, Digest, ExecutionId, TenantId, WorkflowId};
+use nebula_core::{Clock, Digest, ExecutionId, Priority, TenantId, WorkflowId};
 use nebula_execution::{Entry, Fact, NewExecution, Started, Status, StoredEntry};
 use nebula_ports::{
     Acquired, Created, ExecutionRepo, Incarnation, Lease, LeaseRequest, Result, Step, StepId,
@@ -40,6 +40,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         parent: None,
         repeats: None,
         trial: None,
+        priority: Priority::Normal,
     };
     let fact = Fact::ExecutionStarted(Box::new(started));
     NewExecution {
