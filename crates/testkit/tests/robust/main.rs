@@ -133,6 +133,10 @@ fn change(text: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
 
 /// What a seed made of these, so many times over.
 fn over(seeds: &[&[u8]], seed: u64, share: u64, check: impl Fn(&[u8])) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "whoever runs the tests says how many"
+    )]
     let cases = std::env::var("NEBULA_FUZZ_CASES").ok();
     let cases = cases.and_then(|cases| cases.parse().ok()).unwrap_or(TEXTS);
     let mut chance = Chance(seed);
@@ -211,6 +215,6 @@ fn any_bytes_are_a_plan_or_damage() {
         include_bytes!("../../../execution/tests/fixtures/snapshot-v5.json"),
     ];
     over(&snapshots, 5, 4, |bytes| {
-        body::snapshot(bytes, body::plan_of_fixture())
+        body::snapshot(bytes, body::plan_of_fixture());
     });
 }
