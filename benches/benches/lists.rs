@@ -84,11 +84,11 @@ output: '{{ $nodes.first.success }}'
         name: "the same, read by ten nodes",
         yaml: "
 nodes:
-  - { id: first, action: data.set, parameters: { n: '{{ $input.text.length }}' } }
+  - { id: first, action: data.set, parameters: { n: '{{ $input.kind }}' } }
 ",
         more: Some((
             9,
-            "  - { id: NAME, action: data.set, parameters: { n: '{{ $input.text.length }}' } }\n",
+            "  - { id: NAME, action: data.set, parameters: { n: '{{ $input.kind }}' } }\n",
         )),
         large: true,
     },
@@ -177,13 +177,13 @@ fn one(case: &Case, count: u32, whole: bool) -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let large = if whole { LARGE } else { LARGE / 100 };
     let input = match case.large {
-        true => json!({ "text": "x".repeat(large) }),
+        true => json!({ "kind": "large", "text": "x".repeat(large) }),
         false => Value::Null,
     };
     let before = allocated::bytes();
     let yaml = case.yaml(count);
     let run = lists::run(folder.path(), &yaml, input);
-    let (took, _) = runtime.block_on(run).map_err(|error| error.to_string())?;
+    let took = runtime.block_on(run).map_err(|error| error.to_string())?;
     let allocated = allocated::bytes() - before;
     let mut disk = 0;
     for file in std::fs::read_dir(folder.path())? {

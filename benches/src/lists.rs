@@ -14,7 +14,7 @@ use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::SystemClock;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 /// Room for the large values, which is more than there is where nobody asks for it.
@@ -23,15 +23,14 @@ const MAX_SIZE: ByteSize = ByteSize::mib(64);
 /// What goes wrong before anything is measured.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs the workflow `yaml` once in a new database in `folder`; gives how long that took and what
-/// the execution gave.
+/// Runs the workflow `yaml` once in a new database in `folder`; gives how long that took.
 ///
 /// # Errors
 /// The database cannot be opened, or the definition is wrong.
 ///
 /// # Panics
 /// When the execution does not complete.
-pub async fn run(folder: &Path, yaml: &str, input: Value) -> Result<(Duration, Value), Failed> {
+pub async fn run(folder: &Path, yaml: &str, input: Value) -> Result<Duration, Failed> {
     let clock = Arc::new(SystemClock::default());
     let store =
         Arc::new(Sqlite::open(SqliteConfig::file(folder.join("lists.db")), clock.clone()).await?);
@@ -71,14 +70,14 @@ pub async fn run(folder: &Path, yaml: &str, input: Value) -> Result<(Duration, V
         .wait(&tenant, id, Until::Ended, None)
         .await?;
     let took = clock.monotonic().saturating_sub(begin);
-    let report = nebula.engine().report(&tenant, id).await?;
     shutdown.cancel();
     while let Some(stopped) = workers.join_next().await {
         stopped??;
     }
-    let output = report
-        .map(|report| json!(report.output))
-        .unwrap_or_default();
-    assert_eq!(status, Some(Status::Completed), "{output}");
-    Ok((took, output))
+    // A report has a copy of every result: it is asked for only to say what went wrong.
+    if status != Some(Status::Completed) {
+        let report = nebula.engine().report(&tenant, id).await?;
+        panic!("{status:?}: {:?}", report.and_then(|report| report.error));
+    }
+    Ok(took)
 }
