@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 mod lives;
 
-#[allow(unused_imports)]
+#[allow(unused_imports, reason = "each test file uses a part of it")]
 pub(crate) use lives::{Death, Saved, dies_at_each};
 
 /// The built-in actions, checked once: that would be most of the work of a short test.
