@@ -102,11 +102,6 @@ impl Machine {
     pub(super) fn slot_granted(&mut self, slot_key: &str, owner: &str, turn: &mut Turn) {
         if let Some((key, ClaimStatus::Waiting)) = self.claim_of(slot_key, owner) {
             self.granted(key, turn);
-            // What was held back looks again whether it may start.
-            for key in std::mem::take(&mut self.held_back) {
-                self.make_ready(key);
-            }
-            self.timers.append(&mut self.late);
         }
     }
 
@@ -120,6 +115,11 @@ impl Machine {
         }
         let instance = self.instance(key);
         self.note(Fact::SlotGranted { instance }, turn);
+        // What was held back looks again whether it may start.
+        for key in std::mem::take(&mut self.held_back) {
+            self.make_ready(key);
+        }
+        self.timers.append(&mut self.late);
     }
 
     /// The store has given a slot to others: nothing of its body starts from now on.
@@ -213,6 +213,31 @@ impl Machine {
         if self.claims.is_empty() {
             return;
         }
+        self.lose_within(turn);
+        self.claim_lost(turn);
+        // Where a slot came back, those within are claimed again.
+        while self.hand_out_own(turn) {
+            self.claim_lost(turn);
+        }
+        for key in self.those_that(ClaimStatus::Held) {
+            self.open_held(key, turn);
+        }
+    }
+
+    /// A body without its slot holds and waits for no other one: whoever has the slot now may wait
+    /// for that, and would wait for one who waits for it.
+    fn lose_within(&mut self, turn: &mut Turn) {
+        for status in [ClaimStatus::Held, ClaimStatus::Waiting] {
+            for key in self.those_that(status) {
+                if self.state.lacks_slot(key.at.frame) {
+                    self.lose(key, turn);
+                }
+            }
+        }
+    }
+
+    /// Claims what was lost again, from the outside in.
+    fn claim_lost(&mut self, turn: &mut Turn) {
         for key in self.those_that(ClaimStatus::Lost) {
             let run = self.state.frames.of_owner(key);
             let run = run.and_then(|run| self.state.frames.get(run));
@@ -223,10 +248,6 @@ impl Machine {
             if let Some(wanted) = wanted {
                 self.claim(key, wanted, turn);
             }
-        }
-        self.hand_out_own(turn);
-        for key in self.those_that(ClaimStatus::Held) {
-            self.open_held(key, turn);
         }
     }
 
@@ -249,8 +270,9 @@ impl Machine {
         Some(claim.wanted.clone())
     }
 
-    /// Grants slots that only this execution shares, in the order in which they were claimed.
-    fn hand_out_own(&mut self, turn: &mut Turn) {
+    /// Grants slots that only this execution shares, in the order in which they were claimed; whether
+    /// there were any.
+    fn hand_out_own(&mut self, turn: &mut Turn) -> bool {
         let mut held: BTreeMap<_, u32> = BTreeMap::new();
         let mut waiting = Vec::new();
         for key in &self.claims {
@@ -260,11 +282,12 @@ impl Machine {
             };
             match claim.status {
                 ClaimStatus::Held => *held.entry(claim.wanted.key.clone()).or_default() += 1,
-                _ => waiting.push((claim.since, *key)),
+                ClaimStatus::Waiting => waiting.push((claim.since, *key)),
+                ClaimStatus::Lost => {}
             }
         }
         waiting.sort_unstable();
-        let mut full = BTreeSet::new();
+        let (mut full, mut some) = (BTreeSet::new(), false);
         for (_, key) in waiting {
             let Some(wanted) = self.wanted(key) else {
                 continue;
@@ -276,8 +299,10 @@ impl Machine {
                 continue;
             }
             *held += 1;
+            some = true;
             self.granted(key, turn);
         }
+        some
     }
 
     /// Opens the body of an instance that holds its slot, unless it is open.

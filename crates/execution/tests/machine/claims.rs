@@ -131,6 +131,39 @@ fn the_outer_slot_comes_back_before_the_inner_one() {
 }
 
 #[test]
+fn without_its_slot_a_body_holds_no_other_one() {
+    let text = "o; o mutex { m }; m mutex { a }; a: write";
+    check(
+        text,
+        "begin, o claims x, o granted x, o/m claims y own, crash, o lost x, admitted, o/m/a withheld, o granted x",
+        "> run o | o claims x | o granted, o in > run o/m | o/m claims y, o/m granted, o/m in > prepare o/m/a | > prepare o/m/a | o lost its slot, o/m lost its slot | o claims x | - | o granted, o/m claims y, o/m granted > prepare o/m/a = busy",
+    );
+    assert_eq!(
+        slots(
+            text,
+            "begin, o claims x, o granted x, o/m claims y, o/m granted y, crash, o lost x, admitted"
+        )[5..],
+        ["o~1 x 1, o/m~2 y 1", "", "o~3 x 1"]
+    );
+    // What it waits for it might be granted, too.
+    assert_eq!(
+        slots(
+            text,
+            "begin, o claims x, o granted x, o/m claims y, crash, o lost x, o/m granted y"
+        )[4..],
+        ["o~1 x 1, o/m~2 y 1", "", ""]
+    );
+    // Otherwise the one who has the outer slot meanwhile would wait here for the inner one.
+    let mut rig = Rig::new(plan(
+        "e; e each { o }; o mutex { m }; m mutex { a }; a: write; e: window 2",
+    ));
+    let script = "begin, e open 2, e[0] with x, e[1] with y, e[0]/o claims x, e[1]/o claims x, e[0]/o granted x, e[0]/o/m claims y own, crash, e[0]/o lost x, admitted, e[0]/o/m/a withheld, e[1]/o granted x, e[1]/o/m claims y own, e[1]/o/m/a start";
+    for step in script.split(", ") {
+        take(&mut rig, step);
+    }
+}
+
+#[test]
 fn who_waits_for_its_turn_holds_nothing_else() {
     let script = "begin, m claims k, m granted k, crash, queued, m/a withheld, admitted, m~1 granted k, m~2 granted k";
     check(
