@@ -71,7 +71,7 @@ impl Engine {
         }
         let now = self.ports.clock.now();
         let id = self.ports.entropy.execution_id(now);
-        let new = copying.finish(id, now);
+        let new = copying.finish(id, now)?;
         Ok(self.admit(tenant, &plan, new, (None, lease)).await?)
     }
 }

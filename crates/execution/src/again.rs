@@ -3,9 +3,11 @@
 //! The new journal begins with its own [`Fact::ExecutionStarted`]. Then follow, in their order and
 //! with their times, the facts of the old one that a retry or a restart leaves true. What a fact
 //! says about an instance is copied only if everything before it about that instance is: so the
-//! fold takes the copies as it took the originals.
+//! fold takes the copies as it took the originals. Of a body that did not end well, `doubts.rs` keeps
+//! what did.
 
 mod children;
+mod doubts;
 mod error;
 mod generations;
 mod judge;
@@ -25,6 +27,7 @@ use crate::{
     PlanMilestone, Repeats, Status, StoredEntry,
 };
 use children::known_children;
+use doubts::{Doubts, RunTurn};
 pub use error::AgainError;
 use undone::behind_the_undone;
 
@@ -42,7 +45,7 @@ pub const MAX_COPIED_ENTRIES: usize = 100_000;
 /// for entry in journal {
 ///     copying.take(entry)?;
 /// }
-/// Ok(copying.finish(id, now))
+/// copying.finish(id, now)
 /// # }
 /// ```
 #[derive(Debug)]
@@ -54,14 +57,18 @@ pub struct Copying<'m> {
     /// By dense index: whether the node runs again under its old keys, because an effect that it
     /// follows from was undone.
     redone: Vec<bool>,
-    /// Instances whose effect was settled while the execution went on.
-    early: BTreeSet<InstanceId>,
+    /// Instances whose effect was settled while the execution went on, and whether it was given up.
+    early: BTreeMap<InstanceId, bool>,
     /// Instances about whose compensation a person must decide at this entry.
     stuck: BTreeSet<InstanceId>,
     /// At-most-once attempts of what will run again that are not known to have done nothing.
     acted: BTreeSet<InstanceId>,
     /// What was copied so far; none where it turned out not to stay true.
     copied: Vec<Option<Entry>>,
+    /// The state before the next entry; followed only where the plan has bodies.
+    lived: Machine,
+    /// What is said about bodies that may turn out to have ended in vain.
+    doubts: Doubts,
     /// Instances that did not end well, as far as they are known at this entry.
     open: BTreeMap<InstanceId, Open>,
     /// Where the signals are that nobody has taken at this entry, by name and id.
@@ -125,11 +132,13 @@ impl<'m> Copying<'m> {
             early: {
                 let settled = state.compensations().settled().iter();
                 let early = settled.filter(|it| it.early);
-                early.map(|it| it.instance.clone()).collect()
+                early.map(|it| (it.instance.clone(), it.given_up)).collect()
             },
             stuck: BTreeSet::new(),
             acted: BTreeSet::new(),
             copied: Vec::new(),
+            lived: Machine::new(plan.clone(), ended.tenant().clone(), execution),
+            doubts: Doubts::default(),
             open: BTreeMap::new(),
             signals: BTreeMap::new(),
             awaited: BTreeMap::new(),
@@ -141,14 +150,18 @@ impl<'m> Copying<'m> {
     /// Takes the next entry of the old journal, from the first one on.
     ///
     /// # Errors
-    /// [`AgainError`]: too much would have to be copied, or what must not act twice would.
-    pub fn take(&mut self, entry: &StoredEntry) -> Result<(), AgainError> {
-        let entry = &entry.entry;
+    /// [`AgainError::TooMany`].
+    pub fn take(&mut self, stored: &StoredEntry) -> Result<(), AgainError> {
+        let entry = &stored.entry;
+        let turn = self.turn_of_a_run(&entry.fact);
+        if !self.ended.plan().bodies.is_empty() {
+            self.lived.apply(stored);
+        }
         match &entry.fact {
             Fact::SignalReceived(signal) => {
                 let key = (signal.name.clone(), signal.id.clone());
-                self.signals.insert(key, self.copied.len());
-                self.copy(entry.clone());
+                let place = self.copy(entry.clone());
+                self.signals.insert(key, place);
             }
             Fact::SignalMissed { name, id } => {
                 let missed = self.signals.remove(&(name.clone(), id.clone()));
@@ -159,13 +172,10 @@ impl<'m> Copying<'m> {
                     if self.is_compensation(fact, instance) {
                         self.compensation(instance, entry);
                     } else {
-                        self.about(instance, entry);
+                        self.about(instance, entry, turn);
                     }
                 }
             }
-        }
-        if entry.fact.is_terminal() {
-            self.nothing_acts_twice()?;
         }
         self.ending |= self.begins_the_end(&entry.fact);
         if self.copied.len() > MAX_COPIED_ENTRIES {
@@ -176,8 +186,12 @@ impl<'m> Copying<'m> {
     }
 
     /// The new execution: of the same version, on the same input, under the same grants.
-    #[must_use]
-    pub fn finish(mut self, id: ExecutionId, now: Timestamp) -> NewExecution {
+    ///
+    /// # Errors
+    /// [`AgainError`]: what must not act twice would.
+    pub fn finish(mut self, id: ExecutionId, now: Timestamp) -> Result<NewExecution, AgainError> {
+        self.settle_doubts(now);
+        self.nothing_acts_twice()?;
         for open in mem::take(&mut self.open).into_values() {
             if !open.unknown {
                 self.forget(open.places);
@@ -215,7 +229,7 @@ impl<'m> Copying<'m> {
         let fact = Fact::ExecutionStarted(Box::new(started));
         let tenant: TenantId = self.ended.tenant().clone();
         let first = Entry { at: now, fact };
-        NewExecution {
+        Ok(NewExecution {
             id,
             tenant,
             workflow,
@@ -223,7 +237,7 @@ impl<'m> Copying<'m> {
             entries: [first].into_iter().chain(entries).collect(),
             slot: None,
             rate: None,
-        }
+        })
     }
 
     /// Whether all activations of a node of the top level run again.
@@ -231,78 +245,72 @@ impl<'m> Copying<'m> {
         self.restarted[node as usize] || self.redone[node as usize]
     }
 
-    fn copy(&mut self, entry: Entry) {
+    /// Copies an entry, and says where it stands.
+    fn copy(&mut self, entry: Entry) -> usize {
         self.copied.push(Some(entry));
+        self.copied.len() - 1
     }
 
+    /// Takes copies back. The last place is given to the next one.
     fn forget(&mut self, places: impl IntoIterator<Item = usize>) {
         for place in places {
-            self.copied[place] = None;
+            if place + 1 == self.copied.len() {
+                self.copied.pop();
+            } else {
+                self.copied[place] = None;
+            }
         }
     }
 
     /// An entry about an instance.
-    fn about(&mut self, instance: &InstanceId, entry: &Entry) {
-        if let Some(outer) = instance.enclosing().last() {
-            self.inside(outer, instance, entry);
-            return;
-        }
-        let node = self.node(instance);
+    fn about(&mut self, instance: &InstanceId, entry: &Entry, turn: Option<RunTurn>) {
+        let top = instance.enclosing().last().unwrap_or(instance);
+        let node = self.node(top);
         let restarted = self.restarted[node as usize];
-        match &entry.fact {
-            Fact::SignalAwaited { name, .. }
-            | Fact::ItemsOpened {
-                more: Some(name), ..
-            } => {
-                self.awaited.insert(instance.clone(), name.clone());
-            }
-            Fact::ItemsAdded { id, .. } => {
-                let name = self.awaited.get(instance).cloned();
-                let taken = name.and_then(|name| self.signals.remove(&(name, id.clone())));
-                if restarted {
-                    // What it brought was consumed, and stays so.
-                    self.forget(taken);
-                }
-            }
-            Fact::SignalTaken { id, .. } => {
-                let name = self.awaited.remove(instance);
-                let taken = name.and_then(|name| self.signals.remove(&(name, id.clone())));
-                if restarted {
-                    // It was consumed, and stays so.
-                    self.forget(taken);
-                }
-            }
-            _ => {}
-        }
+        self.takes_signal(instance, &entry.fact, restarted);
         if restarted {
             return;
         }
         if self.redone[node as usize] {
             // A signal that it had taken is there to be taken again.
             self.may_have_acted(instance, &entry.fact);
+            if instance.within.is_some() {
+                self.child(instance, &entry.fact);
+            }
             return;
         }
-        if self.ended_well(node, instance.activation) {
-            self.copy(entry.clone());
+        let place = self.copy(entry.clone());
+        if self.ended_well(node, top.activation) {
+            return;
+        }
+        self.child(instance, &entry.fact);
+        if self.ended.plan().body_of(node).is_some() {
+            self.doubt(instance, place, turn);
         } else {
-            self.child(instance, &entry.fact);
-            self.unended(instance, node, entry);
+            let handled = self.is_handled(instance, node);
+            self.judge(place, handled);
         }
     }
 
-    /// An entry about an instance in a body: it stays if the node at the top level that has it all
-    /// ended well; else the body begins again.
-    fn inside(&mut self, outer: &InstanceId, instance: &InstanceId, entry: &Entry) {
-        let top = self.node(outer);
-        if self.restarted[top as usize] {
-            return;
+    /// Follows who takes which signal. What was brought to something that is restarted was consumed,
+    /// and stays so.
+    fn takes_signal(&mut self, instance: &InstanceId, fact: &Fact, restarted: bool) {
+        let (name, id) = match fact {
+            Fact::SignalAwaited { name, .. }
+            | Fact::ItemsOpened {
+                more: Some(name), ..
+            } => {
+                self.awaited.insert(instance.clone(), name.clone());
+                return;
+            }
+            Fact::ItemsAdded { id, .. } => (self.awaited.get(instance).cloned(), id),
+            Fact::SignalTaken { id, .. } => (self.awaited.remove(instance), id),
+            _ => return,
+        };
+        let taken = name.and_then(|name| self.signals.remove(&(name, id.clone())));
+        if restarted {
+            self.forget(taken);
         }
-        if !self.redone[top as usize] && self.ended_well(top, outer.activation) {
-            self.copy(entry.clone());
-        } else {
-            self.may_have_acted(instance, &entry.fact);
-        }
-        self.child(instance, &entry.fact);
     }
 
     fn node(&self, instance: &InstanceId) -> u32 {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use nebula_action::{EffectClass, ErrorClass};
-use nebula_core::{Digest, ExecutionId, TenantId};
+use nebula_core::{Digest, TenantId};
 use nebula_execution::{
     Again, AgainError, Copying, Entry, ExecutionPlan, Fact, InstanceId, InstanceStatus,
     NewExecution, Rest, StartOptions, Status, StoredEntry, UnparkDecision,
@@ -19,32 +19,13 @@ use nebula_execution::{
 use nebula_workflow::{OnError, OnIndeterminate};
 use proptest::prelude::*;
 use rig::{
-    Rig,
+    Rig, again,
     case::{Case, cases, settings},
-    execution, id, plan,
-    script::{fact, take},
+    execution, id, later, plan,
+    script::{fact, show, take},
     world::{Act, World},
 };
 use serde_json::{Value, json};
-
-/// The execution number `number` after the first.
-fn later(number: u8) -> ExecutionId {
-    ExecutionId::from_bytes([100 + number; 16])
-}
-
-fn again(rig: &Rig, how: Again, id: ExecutionId) -> Result<Rig, AgainError> {
-    let mut copying = Copying::new(&rig.machine, how)?;
-    for (seq, entry) in (1..).zip(&rig.journal) {
-        let entry = entry.clone();
-        copying.take(&StoredEntry {
-            seq,
-            epoch: 1,
-            entry,
-        })?;
-    }
-    let now = rig.now.plus(std::time::Duration::from_secs(9));
-    Ok(Rig::of(rig.plan.clone(), copying.finish(id, now), now))
-}
 
 /// How many entries were copied.
 fn copied(rig: &Rig) -> usize {
@@ -391,6 +372,208 @@ fn items_that_ended_are_kept_and_the_others_run() {
         None,
         "a opened 3, a[1] started/1, a[1] ok/1, a[2] started/1, a[2] failed/1 |  = busy",
     );
+}
+
+#[test]
+fn runs_of_a_body_that_ended_are_kept_and_the_others_go_on() {
+    check(
+        "e; e each { a -> b }; e: window 2",
+        "begin, e open 4, e[0] with x, e[1] with y, e[0]/a ok, e[0]/b ok, e[2] with z, e[1]/a ok, e[2]/a ok, e[1]/b fail, e[2]/b cancelled, e fail",
+        None,
+        "e opened 4, e[0] in, e[1] in, e[0]/a ok/1, e[0]/b ok/1, e[0] out, e[2] in, e[1]/a ok/1, e[2]/a ok/1 |  = busy",
+    );
+    check(
+        "l; l loop { a }",
+        "begin, l rounds, l[0] with x, l[0]/a ok, l[1] waits 500, @500, l[1] with y, l[1]/a fail, l fail",
+        None,
+        "l rounds, l[0] in, l[0]/a ok/1, l[0] out, l[1] waits@500, l[1] in |  = busy",
+    );
+    check(
+        "p; p both { a, e }; e each { b }",
+        "begin, p in, p/a ok, p/e open 2, p/e[0] with x, p/e[1] with y, p/e[0]/b ok, p/e[1]/b fail, p/e fail, p fail",
+        None,
+        "p in, p/a ok/1, p/e opened 2, p/e[0] in, p/e[1] in, p/e[0]/b ok/1, p/e[0] out |  = busy",
+    );
+}
+
+#[test]
+fn a_handled_failure_in_a_body_stays_handled() {
+    check(
+        "t; t try { a, b | h -> i }",
+        "begin, t in, t/b ok, t/a fail, t caught by h, t/h ok, t/i fail, t fail",
+        None,
+        "t in, t/b ok/1, t/a failed/1, t calls h, t/h ok/1 |  = busy",
+    );
+    // What would run in any case runs after the body, which goes on.
+    check(
+        "t; t try { a, b | !f }",
+        "begin, t in, t/b ok, t/a fail, t/f ok, t fail",
+        None,
+        "t in, t/b ok/1 |  = busy",
+    );
+    check(
+        "p; p both { e, z }; e each { a }; e: continue",
+        "begin, p in, p/e open 2, p/e[0] with x, p/e[1] with y, p/e[0]/a fail, p/z fail, p/e[1]/a cancelled, p fail",
+        None,
+        "p in, p/e opened 2, p/e[0] in, p/e[1] in, p/e[0]/a failed/1, p/e[0] out |  = busy",
+    );
+}
+
+#[test]
+fn an_unknown_effect_in_a_body_is_asked_about() {
+    check(
+        "p; p both { a -> b }; b: once",
+        "begin, p in, p/a ok, p/b start, p/b unknown, cancel",
+        None,
+        "p in, p/a ok/1, p/b started/1, p/b unknown/1 | parked on p/b = parked",
+    );
+    check(
+        "p; p both { a, b }; b: once",
+        "begin, p in, p/b start, p/b ok, p/a fail, p fail",
+        None,
+        "p in, p/b started/1, p/b ok/1 |  = busy",
+    );
+    let mut old = Rig::new(plan("t; t try { a | !f }; f: once"));
+    for step in ["begin", "t in", "t/a fail", "t/f start", "t/f ok", "t fail"] {
+        take(&mut old, step);
+    }
+    let refused = again(&old, Again::Retry, later(1)).map(|_| ()).unwrap_err();
+    let node = "f".parse().unwrap();
+    assert_eq!(refused, AgainError::ActedInBody { node });
+}
+
+#[test]
+fn the_time_of_a_body_that_goes_on_begins_anew() {
+    let new = check(
+        "r; r race { a }",
+        "begin, r in 100, @100, r/a cancelled, r fail",
+        None,
+        "r in@9200 |  = busy",
+    );
+    assert_eq!(
+        new.machine
+            .next_due()
+            .map(nebula_core::Timestamp::as_millis),
+        Some(9_200)
+    );
+}
+
+#[test]
+fn a_body_that_goes_on_waits_for_its_slot_again() {
+    let mut new = check(
+        "m; m mutex { a -> b }; a: once",
+        "begin, m claims k, m granted k, m/a start, m/a ok, m/b fail, m fail",
+        None,
+        "m claims k, m granted, m in, m/a started/1, m/a ok/1, m lost its slot |  = waiting",
+    );
+    assert!(new.machine.slots().is_empty());
+    take(&mut new, "admitted");
+    assert_eq!(new.machine.slots().len(), 1);
+    // Two that had their turns after one another go on one after the other.
+    let mut new = check(
+        "p; p both { q, n }; q both { m, d }; m mutex { a }; n mutex { b }",
+        "begin, p in, p/q in, p/q/m claims k own, p/n claims k own, p/q/m/a fail, p/q/m fail, p/q/d cancelled, p/q fail, p/n/b cancelled, p fail",
+        None,
+        "p in, p/q in, p/q/m claims k, p/q/m granted, p/q/m in, p/n claims k, p/n granted, p/n in, p/n lost its slot, p/q/m lost its slot |  = busy",
+    );
+    let decision = take(&mut new, "admitted");
+    assert_eq!(
+        show(&decision),
+        "p/n claims k, p/q/m claims k, p/n granted > run p/n/b"
+    );
+    // What only this execution shares, its machine hands out, and what waited for it begins.
+    let mut new = check(
+        "m; m mutex { a -> b }; a: once",
+        "begin, m claims k own, m/a start, m/a ok, m/b fail, m fail",
+        None,
+        "m claims k, m granted, m in, m/a started/1, m/a ok/1, m lost its slot |  = waiting",
+    );
+    let decision = take(&mut new, "admitted");
+    assert_eq!(show(&decision), "m claims k, m granted > run m/b");
+    let mut new = check(
+        "o; o mutex { m }; m mutex { a -> b }",
+        "begin, o claims j own, o/m claims k, o/m granted k, o/m/a ok, o/m/b fail, o/m fail, o fail",
+        None,
+        "o claims j, o granted, o in, o/m claims k, o/m granted, o/m in, o/m/a ok/1, o lost its slot, o/m lost its slot |  = waiting",
+    );
+    let decision = take(&mut new, "admitted");
+    assert_eq!(show(&decision), "o claims j, o granted, o/m claims k");
+    // The body never began: it begins with the claim.
+    check(
+        "m; m mutex { a }",
+        "begin, m claims k, @1000, m late",
+        None,
+        " |  = busy",
+    );
+    // It was lost before the execution ended, and given up for that.
+    check(
+        "m; m mutex { a -> b }",
+        "begin, m claims k, m granted k, m/a ok, queued, m/b withheld, cancel",
+        None,
+        "m claims k, m granted, m in, m/a ok/1, m lost its slot |  = waiting",
+    );
+}
+
+#[test]
+fn a_run_of_which_an_effect_was_undone_begins_again() {
+    // What is beside it stays.
+    check(
+        "p; p both { x, t }; t try { a -> b }; a: undo write; t: unwinds",
+        "begin, p in, p/x ok, p/t in, p/t/a ok, p/t/b fail, p/t/a start, p/t/a undone, p/t fail, p fail",
+        None,
+        "p in, p/x ok/1, p/t in |  = busy",
+    );
+    // Whoever gave up undoing it has said that it stands.
+    check(
+        "p; p both { t }; t try { a -> b }; a: undo write; t: unwinds",
+        "begin, p in, p/t in, p/t/a ok, p/t/b fail, p/t/a start, p/t/a undo fail, unpark p/t/a failed, p/t fail, p fail",
+        None,
+        "p in, p/t in, p/t/a ok/1 |  = busy",
+    );
+    let mut old = Rig::new(plan(
+        "p; p both { t }; t try { c -> a -> b }; a: undo write; c: once; t: unwinds",
+    ));
+    let script = "begin, p in, p/t in, p/t/c start, p/t/c ok, p/t/a ok, p/t/b fail, p/t/a start, p/t/a undone, p/t fail, p fail";
+    for step in script.split(", ") {
+        take(&mut old, step);
+    }
+    let refused = again(&old, Again::Retry, later(1)).map(|_| ()).unwrap_err();
+    let node = "c".parse().unwrap();
+    assert_eq!(refused, AgainError::ActedInBody { node });
+}
+
+#[test]
+fn what_was_undone_before_a_handler_stays_so_in_a_body_that_goes_on() {
+    check(
+        "p; p both { t -> z }; t try { a -> b | h }; a: undo write; t: unwinds",
+        "begin, p in, p/t in, p/t/a ok, p/t/b fail, p/t/a start, p/t/a undone, p/t caught by h, p/t/h ok, p/t collect, p/z fail, p fail",
+        None,
+        "p in, p/t in, p/t/a ok/1, p/t/a undoable, p/t/b failed/1, p/t/a undo/1, p/t/a undone, p/t calls h, p/t/h ok/1, p/t out, p/t done |  = busy",
+    );
+}
+
+#[test]
+fn what_signals_brought_to_a_body_that_goes_on_is_brought_once() {
+    check(
+        "p; p both { w -> z }; w: wait",
+        "begin, p in, p/w awaits paid, signal paid 1, p/w took, p/z fail, p fail",
+        None,
+        "p in, p/w awaits paid, paid1 came, p/w took 1 |  = busy",
+    );
+}
+
+#[test]
+fn children_of_bodies_that_go_on_are_gone_over_again_unless_they_completed() {
+    let new = check(
+        "p; p both { a, b }; a: call; b: call",
+        "begin, p in, p/a calls x, p/b calls y, p/a child x ok, p/b child y failed, p fail",
+        None,
+        "p in, p/a calls x/1, p/a x completed |  = busy",
+    );
+    let started = new.machine.state().started().unwrap();
+    let children = &started.repeats.as_ref().unwrap().children;
+    let of: Vec<_> = children.iter().map(|it| it.instance.to_string()).collect();
+    assert_eq!(of, ["p/b"]);
 }
 
 #[test]

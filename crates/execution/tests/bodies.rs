@@ -8,13 +8,13 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use nebula_action::{ActionKind, ControlKind, EffectClass};
 use nebula_core::NodeId;
 use nebula_execution::{
-    ExecutionPlan, Fact, InstanceId, PlanBody, PlanConnection, PlanHandler, PlanNode, PlanOutput,
-    SlotScope, SlotWanted, Status, Taken, UnparkDecision, WhenLost,
+    Again, AgainError, ExecutionPlan, Fact, InstanceId, PlanBody, PlanConnection, PlanHandler,
+    PlanNode, PlanOutput, SlotScope, SlotWanted, Status, Taken, UnparkDecision, WhenLost,
 };
 use nebula_workflow::{ItemsRest, OnError, OnIndeterminate};
 use proptest::prelude::*;
 use rig::{
-    connection, node, plan_of, program,
+    again, connection, later, node, plan_of, program,
     world::{Act, Script, World},
 };
 use serde_json::Value;
@@ -485,6 +485,122 @@ proptest! {
         let entries = world.rig.journal.len();
         world.crash_at(1 + usize::from(cut) % entries);
         prop_assert!(world.go_on().is_terminal());
+    }
+
+    #[test]
+    fn a_retry_keeps_all_that_succeeded_in_bodies(
+        mut tree in trees(),
+        cancelled in proptest::option::of(0..40_usize),
+        crashes in any::<bool>(),
+    ) {
+        for node in &mut tree.nodes {
+            // What runs in any case runs again with its body.
+            if node.kind == Some(ControlKind::Try) {
+                node.kind = Some(ControlKind::Parallel);
+            }
+        }
+        let mut old = tree.world().with_crashes(crashes);
+        let ended = match cancelled {
+            Some(after) => old.cancelled_after(after),
+            None => old.run(),
+        };
+        if ended == Status::Completed {
+            return Ok(());
+        }
+        let old = old.rig;
+        let succeeded = old.journal.iter().filter_map(|entry| match &entry.fact {
+            Fact::AttemptSucceeded { instance, .. } => Some(instance.clone()),
+            _ => None,
+        });
+        let succeeded: Vec<_> = succeeded.collect();
+        let rig = again(&old, Again::Retry, later(1)).unwrap();
+        let mut new = World::of(rig, &tree, tree.seed).with_crashes(crashes);
+        prop_assert!(new.run().is_terminal());
+        for instance in &succeeded {
+            prop_assert!(!new.ran.contains(instance), "{} runs again", instance);
+            let keys = [&old, &new.rig].map(|rig| rig.machine.idempotency_key(instance));
+            prop_assert_eq!(&keys[0], &keys[1]);
+        }
+    }
+
+    #[test]
+    fn a_retry_of_bodies_ends_as_if_nothing_had_failed(
+        mut tree in trees(),
+        cancelled in proptest::option::weighted(0.3, 0..40_usize),
+    ) {
+        for (place, node) in (0..).zip(&mut tree.nodes) {
+            node.on_error = OnError::Fail;
+            if node.effect == EffectClass::AtMostOnce {
+                node.effect = EffectClass::Keyed;
+            }
+            // Votes and children come anew, and nobody waits for itself, or too long.
+            node.leaf = Leaf::Code;
+            node.slot = (place, node.slot.1, false, false);
+            // What has begun by then, or is left out, depends on who comes first.
+            node.cancels = None;
+            node.list = (None, false, false);
+            // A handler would change what a body gives, and so would another winner.
+            if matches!(node.kind, Some(ControlKind::Try | ControlKind::Race)) {
+                node.kind = Some(ControlKind::Parallel);
+            }
+        }
+        let mut healed = tree.clone();
+        for node in &mut healed.nodes {
+            node.acts = vec![Act::Succeed];
+        }
+        let outputs = |world: &World<'_>| {
+            let state = world.rig.machine.state();
+            let all = state.all().map(|(at, it)| (at, it.status, it.output.clone()));
+            all.collect::<Vec<_>>()
+        };
+        let mut smooth = healed.world();
+        prop_assert_eq!(smooth.run(), Status::Completed);
+        let mut rough = tree.world();
+        let ended = match cancelled {
+            Some(after) => rough.cancelled_after(after),
+            None => rough.run(),
+        };
+        if ended == Status::Completed {
+            return Ok(());
+        }
+        let rig = again(&rough.rig, Again::Retry, later(1)).unwrap();
+        let mut new = World::of(rig, &healed, tree.seed);
+        prop_assert_eq!(new.run(), Status::Completed);
+        prop_assert_eq!(outputs(&new), outputs(&smooth));
+    }
+
+    #[test]
+    fn whatever_bodies_did_a_retry_of_them_ends(
+        tree in trees(),
+        cancelled in proptest::option::of(0..40_usize),
+        crashes in any::<bool>(),
+        undoes in any::<bool>(),
+        pick in any::<u64>(),
+    ) {
+        let plan = match undoes {
+            true => rig::undoable(&tree.plan(), pick),
+            false => tree.plan(),
+        };
+        let mut world = World::new(plan, &tree, tree.seed).with_crashes(crashes);
+        let mut ended = match cancelled {
+            Some(after) => world.cancelled_after(after),
+            None => world.run(),
+        };
+        let mut old = world.rig;
+        for number in 0..3 {
+            if ended == Status::Completed {
+                break;
+            }
+            let rig = match again(&old, Again::Retry, later(number)) {
+                Ok(rig) => rig,
+                Err(AgainError::ActedInBody { .. } | AgainError::ActedBehind { .. }) => break,
+                Err(other) => panic!("{other}"),
+            };
+            let mut new = World::of(rig, &tree, tree.seed).with_crashes(crashes);
+            ended = new.run();
+            prop_assert!(ended.is_terminal());
+            old = new.rig;
+        }
     }
 
     #[test]

@@ -98,6 +98,41 @@ nodes:
     });
 }
 
+const ORDERS: &str = r#"
+nodes:
+  - id: each
+    action: flow.for_each
+    concurrency: 1
+    parameters: { items: [1, 2, 3] }
+    body:
+      nodes:
+        - { id: pay, action: test.once, parameters: { label: "pay {{ $item }}" } }
+        - id: ship
+          action: flow.loop
+          parameters: { times: 2 }
+          body: { nodes: [ { id: pack, action: test.keyed, parameters: { label: "pack {{ $item }} {{ $loop.index }}" } } ] }
+"#;
+
+#[test]
+fn a_retry_keeps_what_succeeded_in_bodies() {
+    in_world(async |world| {
+        world.ledger.fail_next("pack 2 1", 1);
+        let failed = world.run(ORDERS, Value::Null).await;
+        assert_eq!(failed.status, Status::Failed);
+        let nebula = world.process();
+        let done = again(&world, &nebula, &failed, Again::Retry).await;
+        assert_eq!(done.status, Status::Completed, "{done:?}");
+        assert_eq!(
+            world.ledger.labels(),
+            [
+                "pay 1", "pack 1 0", "pack 1 1", "pay 2", "pack 2 0", "pack 2 1", "pay 3",
+                "pack 3 0", "pack 3 1"
+            ],
+            "each once"
+        );
+    });
+}
+
 #[test]
 fn a_restart_runs_a_node_and_all_that_follows_once_more() {
     in_world(async |world| {

@@ -61,7 +61,10 @@ impl Drive {
             from = page.next;
         }
         let now = self.shared.ports.clock.now();
-        let mut again = copying.finish(child.id, now);
+        let mut again = match copying.finish(child.id, now) {
+            Ok(again) => again,
+            Err(error) => return Ok(Err(refused(&error))),
+        };
         (again.slot, again.rate) = (child.slot, child.rate);
         let fresh = child.entries.into_iter().next().map(|entry| entry.fact);
         if let Some(Fact::ExecutionStarted(fresh)) = fresh

@@ -38,9 +38,9 @@ pub enum AgainError {
         /// Which execution.
         execution: ExecutionId,
     },
-    /// What an unfinished body did outside must not be done twice, and cannot be copied alone.
+    /// What a body did outside must not be done twice, and the part of it runs again in which it was.
     #[error(
-        "node `{node}` may have acted outside in a body that did not end well, and must not act twice"
+        "node `{node}` may have acted outside in a body that runs again from before it, and must not act twice"
     )]
     ActedInBody {
         /// The node in the body.

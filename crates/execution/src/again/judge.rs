@@ -4,40 +4,47 @@ use nebula_action::{EffectClass, ErrorClass};
 use nebula_workflow::OnIndeterminate;
 
 use super::Copying;
-use crate::{Again, Entry, Fact, InstanceId, InstanceStatus, UnparkDecision};
+use crate::{Activation, Again, Entry, Fact, InstanceId, InstanceStatus, UnparkDecision};
 
 impl Copying<'_> {
-    /// An entry about an instance that failed with the execution or did not end. Of a list, the
-    /// items that ended are kept; of effects that nobody knows about, the question is.
-    pub(super) fn unended(&mut self, instance: &InstanceId, node: u32, entry: &Entry) {
-        match &entry.fact {
-            // What signals brought is brought once: the list has it, also if its body begins again.
-            Fact::ItemsOpened { more: Some(_), .. } | Fact::ItemsAdded { .. } => {
-                self.copy(entry.clone());
+    /// Judges a copy about an instance that failed with the execution or did not end. Of a list, the
+    /// items that ended are kept; of bodies, what ended in them; of effects that nobody knows about,
+    /// the question is. `handled`: whether its failure is a result that something went on with.
+    pub(super) fn judge(&mut self, place: usize, handled: bool) {
+        let Some(Some(Entry { at, fact })) = self.copied.get(place).cloned() else {
+            return;
+        };
+        let Some(instance) = fact.instance() else {
+            return;
+        };
+        match &fact {
+            // What signals brought is brought once: the list has it.
+            Fact::ItemsOpened { .. }
+            | Fact::ItemsAdded { .. }
+            | Fact::ItemsSettled { .. }
+            | Fact::RoundsOpened { .. } => {}
+            Fact::BodyOpened { .. } => self.opened(instance),
+            Fact::SlotClaimed { .. } | Fact::SlotGranted { .. } | Fact::SlotLost { .. } => {
+                self.claim(instance, place, &fact);
             }
-            Fact::ItemsOpened { .. } | Fact::ItemsSettled { .. }
-                if self.ended.plan().body_of(node).is_none() =>
-            {
-                self.copy(entry.clone());
-            }
+            // The delay before a round.
+            Fact::TimerSet { .. } if instance.item.is_some() => {}
             Fact::AttemptStarted { .. } => {
-                let asks = self.asks_a_person(node);
-                self.remember(instance, entry.clone(), asks);
+                let asks = self.asks_a_person(self.node(instance));
+                self.remember(instance, place, asks);
             }
-            Fact::AttemptSucceeded { .. } | Fact::JsonPassed { .. } => {
-                self.settle(instance, entry.clone());
-            }
+            Fact::AttemptSucceeded { .. } | Fact::JsonPassed { .. } => self.settle(instance),
             Fact::AttemptFailed {
                 retry_at: Some(_),
                 error,
                 ..
             } => {
                 let unknown = self.is_unknown(instance) && leaves_open(&error.class);
-                self.remember(instance, entry.clone(), unknown);
+                self.remember(instance, place, unknown);
             }
             Fact::AttemptFailed { attempt, error, .. } => {
-                if self.is_handled(instance, node) && error.class != ErrorClass::Cancelled {
-                    self.settle(instance, entry.clone());
+                if handled && error.class != ErrorClass::Cancelled {
+                    self.settle(instance);
                 } else if self.is_unknown(instance) && leaves_open(&error.class) {
                     // That it counts as failed ended with the execution; the question did not.
                     let fact = Fact::AttemptIndeterminate {
@@ -45,41 +52,39 @@ impl Copying<'_> {
                         attempt: *attempt,
                         error: error.clone(),
                     };
-                    self.remember(instance, Entry { at: entry.at, fact }, true);
+                    self.copied[place] = Some(Entry { at, fact });
+                    self.remember(instance, place, true);
                 } else {
-                    self.drop(instance);
+                    self.drop(instance, place);
                 }
             }
-            Fact::AttemptIndeterminate { .. } => self.remember(instance, entry.clone(), true),
+            Fact::AttemptIndeterminate { .. } => self.remember(instance, place, true),
             Fact::Unparked { decision, .. } => match decision {
-                UnparkDecision::Succeeded(_) => self.settle(instance, entry.clone()),
-                UnparkDecision::Failed if self.is_handled(instance, node) => {
-                    self.settle(instance, entry.clone());
-                }
-                UnparkDecision::Failed => self.drop(instance),
-                UnparkDecision::Retry => self.remember(instance, entry.clone(), false),
+                UnparkDecision::Succeeded(_) => self.settle(instance),
+                UnparkDecision::Failed if handled => self.settle(instance),
+                UnparkDecision::Failed => self.drop(instance, place),
+                UnparkDecision::Retry => self.remember(instance, place, false),
             },
             // What waited waits again, counted from the same time; what stopped stops again.
-            _ => {}
+            _ => self.forget([place]),
         }
     }
 
-    /// Copies an entry that stays only if the instance turns out to be kept.
-    fn remember(&mut self, instance: &InstanceId, entry: Entry, unknown: bool) {
+    /// A copy that stays only if the instance turns out to be kept.
+    fn remember(&mut self, instance: &InstanceId, place: usize, unknown: bool) {
         let open = self.open.entry(instance.clone()).or_default();
-        open.places.push(self.copied.len());
+        open.places.push(place);
         open.unknown = unknown;
-        self.copy(entry);
     }
 
-    /// Copies the end of an item, and with it all before.
-    fn settle(&mut self, instance: &InstanceId, entry: Entry) {
+    /// The end of an instance or item stays, and with it all before.
+    fn settle(&mut self, instance: &InstanceId) {
         self.open.remove(instance);
-        self.copy(entry);
     }
 
-    /// The instance runs again as if it never had.
-    fn drop(&mut self, instance: &InstanceId) {
+    /// The instance runs again as if it never had; so its failure is forgotten, too.
+    fn drop(&mut self, instance: &InstanceId, failure: usize) {
+        self.forget([failure]);
         if let Some(open) = self.open.remove(instance) {
             self.forget(open.places);
         }
@@ -96,7 +101,7 @@ impl Copying<'_> {
     }
 
     /// Whether the failure of this item is a result that its list goes on with.
-    fn is_handled(&self, instance: &InstanceId, node: u32) -> bool {
+    pub(super) fn is_handled(&self, instance: &InstanceId, node: u32) -> bool {
         let goes_on = self.ended.plan().node(node).goes_on();
         instance.item.is_some() && goes_on && !self.ending
     }
@@ -104,7 +109,12 @@ impl Copying<'_> {
     /// Whether the activation ended by itself, and something could follow from it.
     pub(super) fn ended_well(&self, node: u32, number: u32) -> bool {
         let activation = self.ended.state().activation(node, number);
-        activation.is_some_and(|activation| match activation.status {
+        activation.is_some_and(|activation| self.is_well(activation))
+    }
+
+    /// Whether an activation has ended by itself, and something could follow from it.
+    pub(super) fn is_well(&self, activation: &Activation) -> bool {
+        match activation.status {
             // It was given up, and a retry changes nothing about that; whether a restart does is
             // seen when the node that asked for it runs again.
             _ if activation.given_up => self.how == Again::Retry,
@@ -112,7 +122,7 @@ impl Copying<'_> {
             // What failed with the execution, or stopped it, left by no port.
             InstanceStatus::Succeeded | InstanceStatus::Failed => activation.port.is_some(),
             _ => false,
-        })
+        }
     }
 
     /// Whether nothing that fails after this fact is handled.
@@ -131,7 +141,7 @@ impl Copying<'_> {
                 decision: UnparkDecision::Failed,
                 ..
             } => {
-                let whole = instance.item.is_none();
+                let whole = instance.item.is_none() && instance.within.is_none();
                 whole && !self.ended_well(self.node(instance), instance.activation)
             }
             _ => false,

@@ -25,12 +25,16 @@ impl Copying<'_> {
     /// registered is no longer this one's to undo: it was undone, or its effect stands.
     pub(super) fn compensation(&mut self, instance: &InstanceId, entry: &Entry) {
         let outer = instance.enclosing().last();
-        let Some(outer) = outer.filter(|_| self.early.contains(instance)) else {
+        let Some(outer) = outer.filter(|_| self.early.contains_key(instance)) else {
             return;
         };
         let top = self.node(outer);
-        if !self.runs_again(top) && self.ended_well(top, outer.activation) {
-            self.copy(entry.clone());
+        if self.runs_again(top) {
+            return;
+        }
+        let place = self.copy(entry.clone());
+        if !self.ended_well(top, outer.activation) {
+            self.doubt_effect(instance, place, &entry.fact);
         }
     }
 

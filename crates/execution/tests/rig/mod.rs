@@ -19,10 +19,10 @@ use std::{
 use nebula_action::{ActionKind, ControlKind, EffectClass, InterfaceVersion};
 use nebula_core::{ActionId, Digest, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
-    ClaimStatus, Command, Decision, Entry, Event, ExecutionPlan, Fact, InstanceId, Machine,
-    NewExecution, PLAN_FORMAT, PlanBody, PlanCompensation, PlanConnection, PlanHandler, PlanLoop,
-    PlanMilestone, PlanNode, PlanOutput, PlanParts, Rest, StartOptions, StoredEntry,
-    UnparkDecision, decode, encode,
+    Again, AgainError, ClaimStatus, Command, Copying, Decision, Entry, Event, ExecutionPlan, Fact,
+    InstanceId, Machine, NewExecution, PLAN_FORMAT, PlanBody, PlanCompensation, PlanConnection,
+    PlanHandler, PlanLoop, PlanMilestone, PlanNode, PlanOutput, PlanParts, Rest, StartOptions,
+    StoredEntry, UnparkDecision, decode, encode,
 };
 use nebula_expression::{CompileOptions, Program};
 use nebula_workflow::{
@@ -383,6 +383,26 @@ pub(crate) fn program(source: &str) -> Program {
 
 pub(crate) fn id(text: &str) -> InstanceId {
     text.parse().unwrap()
+}
+
+/// The execution number `number` after the first.
+pub(crate) fn later(number: u8) -> ExecutionId {
+    ExecutionId::from_bytes([100 + number; 16])
+}
+
+/// A new execution that goes over an ended one again, nine seconds after its end.
+pub(crate) fn again(rig: &Rig, how: Again, id: ExecutionId) -> Result<Rig, AgainError> {
+    let mut copying = Copying::new(&rig.machine, how)?;
+    for (seq, entry) in (1..).zip(&rig.journal) {
+        let entry = entry.clone();
+        copying.take(&StoredEntry {
+            seq,
+            epoch: 1,
+            entry,
+        })?;
+    }
+    let now = rig.now.plus(Duration::from_secs(9));
+    Ok(Rig::of(rig.plan.clone(), copying.finish(id, now)?, now))
 }
 
 /// A machine with its journal.

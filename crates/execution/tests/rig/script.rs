@@ -505,7 +505,7 @@ pub(crate) fn error(class: ErrorClass) -> ActionError {
     ActionError::new("TEST", "it went wrong", class)
 }
 
-fn show(decision: &Decision) -> String {
+pub(crate) fn show(decision: &Decision) -> String {
     let entries: Vec<_> = decision
         .entries
         .iter()
