@@ -7,6 +7,7 @@ use nebula::{
     core::{Clock, ExecutionId, Timestamp},
     engine::{Report, StartAgainError},
     execution::{Again, AgainError, Status},
+    ports::ExecutionRepo,
 };
 use serde_json::{Value, json};
 use world::{LONG, World, in_world, states, tenant};
@@ -130,6 +131,25 @@ fn a_retry_keeps_what_succeeded_in_bodies() {
             ],
             "each once"
         );
+    });
+}
+
+#[test]
+fn whoever_asks_for_a_retry_drives_it_with_the_lease_of_its_creation() {
+    in_world(async |world| {
+        world.ledger.fail_next("ship", 1);
+        let failed = world.run(ORDER, Value::Null).await;
+        let nebula = world.process();
+        let done = again(&world, &nebula, &failed, Again::Retry).await;
+        assert_eq!(done.status, Status::Completed);
+        let journal = world
+            .executions
+            .journal(&tenant(), done.execution, 1, 1_000)
+            .await
+            .unwrap();
+        let mut epochs: Vec<_> = journal.entries.iter().map(|it| it.epoch).collect();
+        epochs.dedup();
+        assert_eq!(epochs, [0, 1]);
     });
 }
 

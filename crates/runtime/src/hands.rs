@@ -105,7 +105,8 @@ impl Worker {
                     status: Status::Running,
                     plan: begun.plan,
                     snapshot: None,
-                    next_seq: 2,
+                    // One that goes over another one begins with what it has copied.
+                    next_seq: 2 + begun.repeats.as_ref().map_or(0, |it| it.copied),
                     inbox_head: 0,
                     inbox_through: 0,
                     grants_without_progress: 0,
