@@ -86,7 +86,8 @@ impl Nebula {
     }
 
     /// Starts an execution in this process: its worker gets the first lease with the creation, so
-    /// that no second commit is needed. It is driven while [`Nebula::run`] is polled.
+    /// that no second commit is needed. It is driven while [`Nebula::run`] is polled; where the worker
+    /// has no room for it, or others wait for that room already, in its turn with them.
     ///
     /// # Errors
     /// [`StartError`]: nothing was created, but for `Store` with `Unavailable`.

@@ -3,9 +3,11 @@
 
 mod world;
 
+use std::time::Duration;
+
 use nebula::{
     Nebula,
-    core::{ExecutionId, Priority},
+    core::{Clock, ExecutionId, Priority},
     engine::{Installed, Until},
     execution::{StartOptions, Status},
     runtime::WorkerConfig,
@@ -51,15 +53,19 @@ async fn queued(
     ids
 }
 
+async fn completes(nebula: &Nebula, id: ExecutionId) {
+    let tenant = tenant();
+    let waited = nebula
+        .engine()
+        .wait(&tenant, id, Until::EndedOrParked, None);
+    assert_eq!(waited.await.unwrap(), Some(Status::Completed));
+}
+
 /// Lets a process work until all have ended; the marks in their order.
 async fn order(world: &World, nebula: &Nebula, ids: &[ExecutionId]) -> Vec<String> {
-    let tenant = tenant();
     let all = async {
         for id in ids {
-            let waited = nebula
-                .engine()
-                .wait(&tenant, *id, Until::EndedOrParked, None);
-            assert_eq!(waited.await.unwrap(), Some(Status::Completed));
+            completes(nebula, *id).await;
         }
     };
     tokio::select! {
@@ -104,6 +110,72 @@ fn work_that_the_sweep_finds_is_as_fair() {
         let order = order(&world, &second, &ids).await;
         // Its patience is sixteen, and all of it counts from the first turn.
         assert!(place(&order, "single0") <= 16, "{order:?}");
+    });
+}
+
+/// The same with a node that takes a second.
+fn takes_a_second(id: &str) -> String {
+    format!(
+        "id: {id}\nnodes: [{{ id: a, action: test.keyed, parameters: {{ label: \"{id}{{{{ $input.n }}}}\", seconds: 1 }} }}]"
+    )
+}
+
+/// Starts an execution in its own process.
+async fn begun(nebula: &Nebula, installed: &Installed, n: u32) -> ExecutionId {
+    let (tenant, input) = (tenant(), json!({ "n": n }));
+    let started = nebula.start(&tenant, installed, input, StartOptions::default());
+    started.await.unwrap()
+}
+
+#[test]
+fn what_begins_here_does_not_pass_what_waits_in_the_queue() {
+    in_world(async |world| {
+        let nebula = one_at_a_time(&world);
+        let many = world.install(&nebula, &takes_a_second("many")).await;
+        let single = world.install(&nebula, &marks("single", "")).await;
+        let ids = queued(&nebula, &single, 0..2, None).await;
+        let mut last = begun(&nebula, &many, 0).await;
+        let flood = async {
+            // The next one is always there before the last one has ended.
+            for n in 1..30 {
+                let next = begun(&nebula, &many, n).await;
+                completes(&nebula, last).await;
+                last = next;
+            }
+            completes(&nebula, last).await;
+        };
+        tokio::select! {
+            biased;
+            stopped = nebula.run(CancellationToken::new()) => panic!("the worker stopped: {stopped:?}"),
+            () = flood => {}
+        }
+        let order = order(&world, &nebula, &ids).await;
+        assert!(place(&order, "single0") <= 1, "{order:?}");
+        assert!(place(&order, "single1") <= 3, "{order:?}");
+        assert_eq!(order.len(), 32);
+    });
+}
+
+#[test]
+fn a_worker_has_no_more_in_hands_than_it_may() {
+    in_world(async |world| {
+        let nebula = one_at_a_time(&world);
+        let slow = world.install(&nebula, &takes_a_second("slow")).await;
+        let waited = async {
+            // The queue was asked for one while there was room.
+            let here = begun(&nebula, &slow, 0).await;
+            world.clock.sleep(Duration::from_millis(500)).await;
+            let ids = queued(&nebula, &slow, 1..4, None).await;
+            for id in ids.into_iter().chain([here]) {
+                completes(&nebula, id).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            stopped = nebula.run(CancellationToken::new()) => panic!("the worker stopped: {stopped:?}"),
+            () = waited => {}
+        }
+        assert_eq!(world.ledger.most_busy(), 1);
     });
 }
 

@@ -21,9 +21,9 @@ impl Worker {
     }
 
     /// Takes over the lease that a creator got with [`Worker::lease_request`], at the time that it
-    /// said. Where as many as this worker may hold wait already, the lease is given back, and
-    /// whoever has room finds the execution. If the worker does not run, the lease expires and the
-    /// sweep finds the execution.
+    /// said. Where the worker has no room, or tasks wait for that room in the queue, the lease is given
+    /// back, and the execution takes its turn in the queue. If the worker does not run, the lease
+    /// expires and the sweep finds the execution.
     ///
     /// # Cancel safety
     /// A dropped call leaves the lease to expire.

@@ -167,22 +167,26 @@ impl Worker {
                         break Err(error.into());
                     }
                 }
-                Some((lease, asked)) = adopted.leases.recv(), if room > 0 => {
-                    drives.push(match shared.is_full() {
-                        true => self.give_back_for_now(lease),
-                        false => self.drive_adopted(lease, asked, stop.clone()),
-                    });
-                }
                 deliveries = receive => match (deliveries, call = None).0 {
                     Ok(deliveries) => {
-                        let answers = deliveries.into_iter();
-                        drives.extend(answers.map(|delivery| self.answer(delivery, &stop)));
+                        for delivery in deliveries {
+                            // Others may have come into our hands since it was asked for.
+                            let room = drives.len() < shared.config.executions;
+                            drives.push(self.answer(delivery, room, &stop));
+                        }
                     }
                     Err(error) => {
                         warn!(%error, "the queue does not answer; trying again");
                         call = Some(self.receive_later(room));
                     }
                 },
+                // After the queue: who finds no room takes turns there with all that waits.
+                Some((lease, asked)) = adopted.leases.recv() => {
+                    drives.push(match room > 0 && !shared.is_full() {
+                        true => self.drive_adopted(lease, asked, stop.clone()),
+                        false => self.give_back_for_now(lease),
+                    });
+                }
             }
         };
         drop(call);
@@ -225,12 +229,16 @@ impl Worker {
     fn answer(
         &self,
         delivery: Delivery,
+        room: bool,
         shutdown: &CancellationToken,
     ) -> BoxFuture<'_, Result<(), PortError>> {
         let live = lock(&self.shared.live);
         let Some(bell) = live.get(&delivery.task.execution) else {
             if self.shared.is_full() {
-                return self.answer_later(delivery);
+                return self.answer_later(delivery, RETRY_AFTER);
+            }
+            if !room {
+                return self.answer_later(delivery, Duration::ZERO);
             }
             return self.drive_delivered(delivery, shutdown.clone());
         };
@@ -243,7 +251,7 @@ impl Worker {
 }
 
 impl Worker {
-    /// Gives back what was handed over while there is no memory for it; it is delivered then.
+    /// Gives back what was handed over while there is no room for it; it is delivered then.
     fn give_back_for_now(&self, lease: Lease) -> BoxFuture<'_, Result<(), PortError>> {
         Box::pin(async move {
             self.give_back(lease).await;
@@ -251,11 +259,15 @@ impl Worker {
         })
     }
 
-    /// Rings again for what was delivered while there is no memory for it: it is asked for as often
+    /// Rings again for what was delivered while there is no room for it: it is asked for as often
     /// as it takes, so it does not count as tried.
-    fn answer_later(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), PortError>> {
+    fn answer_later(
+        &self,
+        delivery: Delivery,
+        delay: Duration,
+    ) -> BoxFuture<'_, Result<(), PortError>> {
         Box::pin(async move {
-            self.ring(delivery.task, RETRY_AFTER).await;
+            self.ring(delivery.task, delay).await;
             self.ack(delivery.receipt).await;
             Ok(())
         })
