@@ -1,6 +1,6 @@
 //! What is evaluated: twelve expressions over one document of 2 KB, and our way to do it.
 
-use nebula_expression::{CompileOptions, NodeView, Program, Root, Scope};
+use nebula_expression::{CompileOptions, ListOf, LongList, NodeView, Program, Root, Scope};
 use serde_json::Value;
 
 use crate::floor;
@@ -87,6 +87,10 @@ impl Scope for Json<'_> {
     }
 
     fn node(&self, _slot: usize, _id: &str) -> Option<NodeView<'_>> {
+        None
+    }
+
+    fn list(&self, _: ListOf<'_>) -> Option<&LongList> {
         None
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use nebula_expression::{Context, ExpressionError, NodeView, Program, Root, Scope};
+use nebula_expression::{
+    Context, ExpressionError, ListOf, LongList, NodeView, Program, Root, Scope,
+};
 use serde_json::Value;
 
 /// A parameter that is a program over `$item` and `$index`, with the scope of its node around it.
@@ -83,5 +85,13 @@ impl Scope for ItemScope<'_> {
 
     fn node(&self, slot: usize, id: &str) -> Option<NodeView<'_>> {
         self.outer.node(slot, id)
+    }
+
+    fn node_without_result(&self, slot: usize, id: &str) -> Option<NodeView<'_>> {
+        self.outer.node_without_result(slot, id)
+    }
+
+    fn list(&self, of: ListOf<'_>) -> Option<&LongList> {
+        self.outer.list(of)
     }
 }

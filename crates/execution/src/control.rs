@@ -9,7 +9,7 @@ pub use approval::question;
 pub use batches::{Batch, MAX_BATCH, batch};
 use std::time::Duration;
 
-pub use body::{DEFAULT_ROUNDS, MAX_ROUNDS, RoundOutcome, round};
+pub use body::{DEFAULT_ROUNDS, MAX_ROUNDS, RoundOutcome, items, round};
 
 use compact_str::CompactString;
 use indexmap::IndexMap;
@@ -17,7 +17,7 @@ use nebula_action::{ActionError, ControlKind, Deferred, PORT_MAIN};
 use nebula_core::{ExecutionId, NodeId, Timestamp, parse_duration};
 use serde_json::Value;
 
-use crate::{Elements, Question, SlotWanted, is_signal_name};
+use crate::{Question, SlotWanted, is_signal_name};
 
 /// What a control action decided.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,13 +75,8 @@ pub enum ControlOutcome {
     Merge,
     /// `$json` goes on by the port that says where the node's milestone stands, once that is known.
     Milestone,
-    /// The body runs once per element.
-    Items {
-        /// The elements.
-        elements: Elements,
-        /// The name of the signals that bring more, if any does.
-        more: Option<CompactString>,
-    },
+    /// The body runs once per element: see [`items`].
+    Items,
     /// The next part of a list goes on, or what became of all parts: see [`batch`].
     Batches,
     /// The body runs in rounds.
@@ -158,13 +153,7 @@ pub fn decide(
         ControlKind::MergeTokens => Ok(ControlOutcome::Merge),
         // Between which nodes it lies stands in the plan.
         ControlKind::Milestone => Ok(ControlOutcome::Milestone),
-        ControlKind::ForEach => Ok(ControlOutcome::Items {
-            elements: body::items(input)?,
-            more: match input.get("more") {
-                Some(_) => Some(name_of(input, "more")?),
-                None => None,
-            },
-        }),
+        ControlKind::ForEach => Ok(ControlOutcome::Items),
         ControlKind::Batches => Ok(ControlOutcome::Batches),
         ControlKind::Loop => Ok(ControlOutcome::Rounds),
         ControlKind::Mutex => lock::mutex(input),

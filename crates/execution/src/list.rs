@@ -3,9 +3,10 @@
 //! A small object takes some 600 bytes as a value and some 15 as text, so a million of them fit
 //! into memory only as text. A segment is read when one of its elements is.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{any::Any, collections::BTreeMap, fmt, ops::Range, sync::Arc};
 
 use nebula_action::ActionError;
+use nebula_expression::Segmented;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error as _, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
@@ -38,7 +39,28 @@ impl From<Arc<Value>> for Given {
     }
 }
 
+/// A long list as an expression gave it: the same one again, if it is a [`List`].
+impl From<Arc<dyn Segmented>> for Given {
+    fn from(list: Arc<dyn Segmented>) -> Self {
+        let any: Arc<dyn Any + Send + Sync> = list.clone();
+        match any.downcast() {
+            Ok(list) => Self::List(list),
+            Err(_) => Self::Value(Arc::new(list.elements().collect())),
+        }
+    }
+}
+
 impl Given {
+    /// The elements of a list from one to another, as many of them as there are; `None` if it is
+    /// no list.
+    #[must_use]
+    pub fn part(&self, range: Range<usize>) -> Option<Vec<Value>> {
+        match self {
+            Self::Value(value) => part_of(value, range),
+            Self::List(list) => Some(list.part(range)),
+        }
+    }
+
     /// The whole of it as one value. Of a list, that is a copy of everything in it: some forty
     /// times the size of its text, if its elements are small.
     #[must_use]
@@ -141,6 +163,20 @@ impl List {
         self.segments.get(number).map_or_else(Vec::new, elements)
     }
 
+    /// The elements from one to another, as many of them as there are.
+    #[must_use]
+    pub fn part(&self, range: Range<usize>) -> Vec<Value> {
+        let segment = LIST_SEGMENT as usize;
+        let end = range.end.min(self.len());
+        let first = range.start / segment;
+        let segments = (first..end.div_ceil(segment)).flat_map(|number| self.segment(number));
+        let before = range.start - first * segment;
+        segments
+            .skip(before)
+            .take(end.saturating_sub(range.start))
+            .collect()
+    }
+
     /// All elements in their order; one segment at a time is in memory.
     pub fn iter(&self) -> impl Iterator<Item = Value> {
         self.segments.iter().flat_map(elements)
@@ -152,6 +188,21 @@ impl List {
         let mut all = Vec::with_capacity(self.len());
         all.extend(self.iter());
         Value::Array(all)
+    }
+}
+
+/// To an expression it is a list as any other.
+impl Segmented for List {
+    fn count(&self) -> u32 {
+        self.len
+    }
+
+    fn segment_len(&self) -> u32 {
+        LIST_SEGMENT
+    }
+
+    fn segment(&self, number: u32) -> Vec<Value> {
+        Self::segment(self, number as usize)
     }
 }
 
@@ -184,6 +235,13 @@ impl<'de> Deserialize<'de> for List {
             false => Err(D::Error::custom("a list has other segments than it says")),
         }
     }
+}
+
+/// The elements of a value from one to another; `None` if it is no list.
+pub(crate) fn part_of(value: &Value, range: Range<usize>) -> Option<Vec<Value>> {
+    let items = value.as_array()?;
+    let range = range.start.min(items.len())..range.end.min(items.len());
+    Some(items[range].to_vec())
 }
 
 fn segments_of(len: u32) -> usize {
@@ -431,6 +489,30 @@ mod tests {
             outcomes.insert(item, if item == 7 { error() } else { ok(item) });
         }
         outcomes
+    }
+
+    #[test]
+    fn a_part_of_a_long_list_is_that_of_its_value() {
+        let list = outcomes(0..2_500).list(2_500);
+        let value = Given::Value(list.value());
+        for range in [
+            0..0,
+            0..1,
+            3..1_024,
+            1_000..1_100,
+            1_024..2_048,
+            5..2_500,
+            2_499..9_000,
+            2_500..2_501,
+            7_000..8_000,
+        ] {
+            assert_eq!(
+                list.part(range.clone()),
+                value.part(range.clone()),
+                "{range:?}"
+            );
+        }
+        assert_eq!(Given::default().part(0..1), None);
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use compact_str::CompactString;
 use nebula_action::{ActionError, ActionKind, ControlKind};
 use nebula_core::{ExecutionId, NodeId};
-use nebula_expression::{NodeView, Root, Scope};
+use nebula_expression::{ListOf, LongList, NodeView, Root, Scope, Segmented};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -37,32 +37,32 @@ pub struct EvaluationScope {
     attempt: u32,
 }
 
-/// What somebody gave; a long list becomes a value when an expression reads it.
+/// What somebody gave; a segment of a long list becomes values when an expression reads it.
 #[derive(Debug, Clone)]
-struct Seen {
-    given: Given,
-    value: OnceLock<Arc<Value>>,
+enum Seen {
+    Value(Arc<Value>),
+    List(Arc<LongList>),
 }
 
 impl Seen {
-    fn value(&self) -> &Value {
-        match &self.given {
-            Given::Value(value) => value,
-            given @ Given::List(_) => self.value.get_or_init(|| given.value()),
+    fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::List(_) => None,
         }
     }
-}
 
-impl From<Given> for Seen {
-    fn from(given: Given) -> Self {
-        let value = OnceLock::new();
-        Self { given, value }
+    fn list(&self) -> Option<&Arc<LongList>> {
+        match self {
+            Self::Value(_) => None,
+            Self::List(list) => Some(list),
+        }
     }
 }
 
 impl From<Arc<Value>> for Seen {
     fn from(value: Arc<Value>) -> Self {
-        Given::Value(value).into()
+        Self::Value(value)
     }
 }
 
@@ -97,7 +97,7 @@ impl EvaluationScope {
     ) -> Self {
         let mut scope = Self::of_execution(plan, state, id);
         if let Some(activation) = state.get(at) {
-            scope.json = Some(state.json(plan, at).into());
+            scope.json = Some(scope.seen(state.json(plan, at)));
             let begun = activation.status == InstanceStatus::Running || activation.timer;
             scope.attempt = activation.attempts + u32::from(!begun);
             if plan.reads_inputs(at.node) {
@@ -208,7 +208,7 @@ impl EvaluationScope {
         output: impl Into<Given>,
         port: &str,
     ) -> Self {
-        let output = Seen::from(output.into());
+        let output = self.seen(output.into());
         self.json = Some(output.clone());
         self.own(
             instance,
@@ -244,13 +244,29 @@ impl EvaluationScope {
         self
     }
 
+    /// How something that was given is seen: a long list that is seen already, as the same one, so
+    /// that it is equal to itself and no segment is read twice.
+    fn seen(&self, given: Given) -> Seen {
+        let list: Arc<dyn Segmented> = match given {
+            Given::Value(value) => return Seen::Value(value),
+            Given::List(list) => list,
+        };
+        let results = self.nodes.values().filter_map(|node| node.result.as_ref());
+        let mut known = self.json.iter().chain(results).filter_map(Seen::list);
+        let same = known.find(|known| Arc::ptr_eq(known.source(), &list));
+        Seen::List(match same {
+            Some(known) => known.clone(),
+            None => Arc::new(LongList::new(list)),
+        })
+    }
+
     fn own(&mut self, instance: &InstanceId, record: NodeRecord) {
         self.nodes.insert(instance.node.clone(), record);
     }
 
     fn see(&mut self, plan: &ExecutionPlan, node: u32, activation: &Activation) {
         let record = NodeRecord {
-            result: activation.given().map(Seen::from),
+            result: activation.given().map(|given| self.seen(given)),
             error: activation
                 .error_value()
                 .filter(|_| activation.status == InstanceStatus::Failed),
@@ -270,7 +286,7 @@ impl Scope for EvaluationScope {
         match root {
             Root::Input => self.input.as_deref(),
             Root::Inputs => self.inputs.as_ref(),
-            Root::Json => self.json.as_ref().map(Seen::value),
+            Root::Json => self.json.as_ref().and_then(Seen::value),
             Root::Item => self.item.as_ref().map(|(item, _)| &**item),
             Root::Index => self.item.as_ref().map(|(_, index)| index),
             Root::Trigger => Some(&self.trigger),
@@ -285,7 +301,7 @@ impl Scope for EvaluationScope {
         let result = &self.nodes.get(id)?.result;
         let view = self.node_without_result(slot, id)?;
         Some(NodeView {
-            result: result.as_ref().map(Seen::value),
+            result: result.as_ref().and_then(Seen::value),
             ..view
         })
     }
@@ -300,6 +316,15 @@ impl Scope for EvaluationScope {
             port: record.port.as_deref(),
             attempts: record.attempts,
         })
+    }
+
+    fn list(&self, of: ListOf<'_>) -> Option<&LongList> {
+        let seen = match of {
+            ListOf::Root(Root::Json) => self.json.as_ref(),
+            ListOf::Root(_) => None,
+            ListOf::Result { id, .. } => self.nodes.get(id)?.result.as_ref(),
+        };
+        seen.and_then(Seen::list).map(|list| &**list)
     }
 }
 
@@ -371,16 +396,18 @@ fn latest(activations: &[Activation]) -> Option<&Activation> {
 
 #[cfg(test)]
 mod tests {
-    use nebula_expression::{CompileOptions, Context, Program};
+    use nebula_expression::{CompileOptions, Context, Evaluated, Program};
 
     use super::*;
     use crate::{LIST_SEGMENT, Outcomes};
 
     #[test]
-    fn a_long_list_becomes_a_value_only_where_it_is_read() {
+    fn a_segment_of_a_long_list_becomes_values_only_where_it_is_read() {
         let count = 2 * LIST_SEGMENT;
+        let given = Outcomes::default().list(count);
+        let mut scope = EvaluationScope::default();
         let record = NodeRecord {
-            result: Some(Outcomes::default().list(count).into()),
+            result: Some(scope.seen(given.clone())),
             error: None,
             success: Some(true),
             status: InstanceStatus::Succeeded,
@@ -388,20 +415,30 @@ mod tests {
             attempts: 1,
         };
         let id = NodeId::new("list").unwrap();
-        let mut scope = EvaluationScope::default();
+        scope.json = record.result.clone();
         scope.nodes.insert(id.clone(), record);
         let evaluate = |source: &str| {
             let program = Program::compile(source, &CompileOptions::default()).unwrap();
             program.evaluate(&scope, &Context::default()).unwrap()
         };
-        let is_value = || {
+        let touched = || {
             let result = scope.nodes[&id].result.as_ref();
-            result.is_some_and(|seen| seen.value.get().is_some())
+            result.and_then(Seen::list).map_or(0, |list| list.touched())
         };
         assert_eq!(evaluate("$nodes.list.success"), Some(json!(true)));
         assert_eq!(evaluate("$nodes.list.attempts"), Some(json!(1)));
-        assert!(!is_value());
         assert_eq!(evaluate("$nodes.list.result.length"), Some(json!(count)));
-        assert!(is_value());
+        // One list, whoever has it.
+        assert_eq!(evaluate("$nodes.list.result === $json"), Some(json!(true)));
+        assert_eq!(touched(), 0);
+        assert_eq!(evaluate("$json[5]"), Some(json!(null)));
+        assert_eq!(touched(), 1);
+        let program = Program::compile("$json", &CompileOptions::default()).unwrap();
+        let whole = program.evaluate_ref(&scope, &Context::default()).unwrap();
+        let Evaluated::List(list) = whole else {
+            panic!("{whole:?}")
+        };
+        assert_eq!(Given::from(list), given);
+        assert_eq!(touched(), 1);
     }
 }

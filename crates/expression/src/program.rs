@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Context, ExpressionError, JsonScope, Limits, Phase, Purity, Report, Scope,
+    Context, ExpressionError, JsonScope, Limits, Phase, Purity, Report, Scope, Segmented,
     code::Code,
     error::Fault,
     guard::{Guard, holds, reread},
@@ -63,6 +63,8 @@ pub enum Evaluated<'v> {
     Borrowed(&'v Value),
     /// A value that was made.
     Owned(Value),
+    /// A long list of the scope as a whole.
+    List(Arc<dyn Segmented>),
 }
 
 /// What an evaluation took, in the units of [`Limits`].
@@ -85,6 +87,7 @@ impl Evaluated<'_> {
             Evaluated::Undefined => None,
             Evaluated::Borrowed(value) => Some(value.clone()),
             Evaluated::Owned(value) => Some(value),
+            Evaluated::List(list) => Some(list.elements().collect()),
         }
     }
 }
@@ -224,7 +227,7 @@ impl Program {
     }
 
     /// Evaluates to JSON like [`evaluate`](Program::evaluate), but a path gives the scope's own
-    /// value and allocates nothing.
+    /// value and allocates nothing, and a long list stays one.
     ///
     /// # Errors
     /// As [`evaluate`](Program::evaluate).
@@ -236,8 +239,14 @@ impl Program {
         if let Some(value) = self.follow(scope) {
             return Ok(Evaluated::Borrowed(value));
         }
-        let made = self.lent(|arena| self.evaluate_in(arena, scope, context))?;
-        Ok(made.map_or(Evaluated::Undefined, Evaluated::Owned))
+        self.lent(|arena| {
+            self.with(arena, scope, context, |_, value| match value {
+                Reg::Long(list) => Ok(Evaluated::List(list.source().clone())),
+                made => owned(made, &context.limits, |fault| self.at_border(fault))
+                    .map(reread)
+                    .map(|made| made.map_or(Evaluated::Undefined, Evaluated::Owned)),
+            })
+        })
     }
 
     /// Evaluates a condition: in strict mode it must give a boolean, in lenient mode it holds if

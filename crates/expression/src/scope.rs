@@ -4,11 +4,12 @@ use std::{fmt, sync::Arc};
 
 use serde_json::Value;
 
-use crate::{Limits, Root};
+use crate::{Limits, LongList, Root};
 
 /// The values that an expression can see.
 pub trait Scope {
-    /// The value of a root; `None` where this place has no such root (`$item` outside a list).
+    /// The value of a root; `None` where this place has no such root (`$item` outside a list), and
+    /// where it is a long list.
     fn root(&self, root: Root) -> Option<&Value>;
 
     /// The node in that slot of [`Report::nodes`](crate::Report::nodes), whose id is `id`; `None`
@@ -20,12 +21,30 @@ pub trait Scope {
     fn node_without_result(&self, slot: usize, id: &str) -> Option<NodeView<'_>> {
         self.node(slot, id)
     }
+
+    /// The long list that a root or a node's result is, if it is one; asked for where there is no
+    /// value.
+    fn list(&self, of: ListOf<'_>) -> Option<&LongList>;
+}
+
+/// What may be a long list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListOf<'a> {
+    /// A root.
+    Root(Root),
+    /// The result of the node in that slot, whose id is `id`.
+    Result {
+        /// As in [`Scope::node`].
+        slot: usize,
+        /// As in [`Scope::node`].
+        id: &'a str,
+    },
 }
 
 /// What an expression can see of one node.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NodeView<'a> {
-    /// Its result; `None` reads as undefined (it failed or was skipped).
+    /// Its result; `None` reads as undefined (it failed or was skipped), unless it is a long list.
     pub result: Option<&'a Value>,
     /// Whether it succeeded; `None` while that is open.
     pub success: Option<bool>,
@@ -124,5 +143,9 @@ impl Scope for JsonScope<'_> {
                 .and_then(Value::as_u64)
                 .map_or(1, |n| u32::try_from(n).unwrap_or(u32::MAX)),
         })
+    }
+
+    fn list(&self, _: ListOf<'_>) -> Option<&LongList> {
+        None
     }
 }

@@ -5,8 +5,8 @@ mod check;
 
 use check::{check, check_lenient};
 use nebula_expression::{
-    CompileOptions, Context, Evaluated, Evaluator, JsonScope, Mode, NodeView, Program, Purity,
-    Root, Scope,
+    CompileOptions, Context, Evaluated, Evaluator, JsonScope, ListOf, LongList, Mode, NodeView,
+    Program, Purity, Root, Scope,
 };
 use serde_json::{Value, json};
 
@@ -139,6 +139,9 @@ fn a_scope_is_asked_by_slot() {
                 port: None,
                 attempts: 1,
             })
+        }
+        fn list(&self, _: ListOf<'_>) -> Option<&LongList> {
+            None
         }
     }
     let result = program("$nodes.b.result + $nodes.a.result + $nodes.b.result")
@@ -286,6 +289,9 @@ fn an_evaluator_gives_the_same_again_and_again() {
             (root == Root::Item).then_some(&self.0)
         }
         fn node(&self, _: usize, _: &str) -> Option<NodeView<'_>> {
+            None
+        }
+        fn list(&self, _: ListOf<'_>) -> Option<&LongList> {
             None
         }
     }

@@ -80,6 +80,42 @@ fn a_list_that_the_execution_cannot_hold_fails_its_node() {
     });
 }
 
+/// As values, the 3,000 results would take more than what the execution may hold.
+#[test]
+fn a_long_list_goes_on_to_other_nodes_without_becoming_values() {
+    in_world(async |world| {
+        let first = "{ id: first, action: flow.for_each, parameters: { range: { to: 3000 } }, body: { nodes: [{ id: a, action: data.set, parameters: { n: '{{ $item }}' } }] } }";
+        let again = "{ id: again, action: flow.for_each, body: { nodes: [{ id: b, action: data.set, parameters: { n: '{{ $item.n * 2 }}' } }] } }";
+        let each = "{ id: each, action: data.set, for_each: '{{ $nodes.first.result }}', parameters: { n: '{{ $item.n * 3 }}' } }";
+        let read = "{ id: read, action: data.set, parameters: { n: '{{ $nodes.again.result[2999].n + $nodes.each.result.at(-1).n + $json.length }}', same: '{{ $nodes.each.result === $json }}', part: '{{ $nodes.again.result.slice(1023, 1025).map(x => x.n) }}' } }";
+        let yaml = format!(
+            "{{ nodes: [{first}, {again}, {each}, {read}], output: '{{{{ $json }}}}', connections: [first -> again, again -> each, each -> read] }}"
+        );
+        let report = run(&world, &yaml).await;
+        assert_eq!(report.status, Status::Completed, "{:?}", report.error);
+        let expected =
+            serde_json::json!({ "n": 5_998 + 8_997 + 3_000, "same": true, "part": [2_046, 2_048] });
+        assert_eq!(report.output, expected);
+    });
+}
+
+#[test]
+fn a_long_list_goes_on_in_parts() {
+    in_world(async |world| {
+        let yaml = "
+nodes:
+  - { id: first, action: flow.for_each, parameters: { range: { to: 1100 } }, body: { nodes: [{ id: a, action: data.set, parameters: { n: '{{ $item }}' } }] } }
+  - { id: parts, action: flow.batches, parameters: { size: 600 } }
+  - { id: last, action: data.set, parameters: { n: '{{ $json.at(-1).n }}' } }
+connections: [first -> parts, parts.loop -> last, { from: last, to: parts, loop: true }]
+output: '{{ $nodes.parts.result }}'
+";
+        let report = run(&world, yaml).await;
+        let expected = serde_json::json!([{ "n": 599 }, { "n": 1_099 }]);
+        assert_eq!(report.output, expected, "{:?}", report.error);
+    });
+}
+
 #[test]
 fn executions_wait_until_there_is_memory_and_one_alone_goes_on() {
     in_world(async |world| {

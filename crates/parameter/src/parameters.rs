@@ -1,9 +1,11 @@
 //! All parameters of a node.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use nebula_action::ExpressionMark;
 use nebula_core::ParamValue;
-use nebula_expression::{Context, ExpressionError, Phase, Program, Scope};
+use nebula_expression::{Context, Evaluated, ExpressionError, Phase, Program, Scope, Segmented};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -85,10 +87,48 @@ impl Parameters {
     /// # Errors
     /// The first expression that has no value; in strict mode also a whole parameter that is undefined.
     pub fn resolve(&self, scope: &dyn Scope, context: &Context) -> Result<Value, ResolveError> {
+        let (input, _) = self.resolve_but(None, scope, context)?;
+        Ok(input)
+    }
+
+    /// The input of one attempt, without the parameter `name` if its expression gives a long list as
+    /// a whole; and that list, of which no copy is made.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_beside(
+        &self,
+        name: &str,
+        scope: &dyn Scope,
+        context: &Context,
+    ) -> Result<(Value, Option<Arc<dyn Segmented>>), ResolveError> {
+        self.resolve_but(Some(name), scope, context)
+    }
+
+    fn resolve_but(
+        &self,
+        beside: Option<&str>,
+        scope: &dyn Scope,
+        context: &Context,
+    ) -> Result<(Value, Option<Arc<dyn Segmented>>), ResolveError> {
         let mut input = Map::with_capacity(self.resolved.len());
+        let mut list = None;
         for (name, program) in &self.resolved {
             let pointer = child("", name);
-            match program.resolve_at(&pointer, scope, context)? {
+            let value = match program {
+                ParamProgram::Expression(whole) if beside == Some(name) => {
+                    let found = whole.evaluate_ref(scope, context);
+                    match found.map_err(|error| ResolveError::new(&pointer, error))? {
+                        Evaluated::List(found) => {
+                            list = Some(found);
+                            continue;
+                        }
+                        found => found.into_owned(),
+                    }
+                }
+                program => program.resolve_at(&pointer, scope, context)?,
+            };
+            match value {
                 Some(value) => {
                     input.insert(name.clone(), value);
                 }
@@ -96,7 +136,7 @@ impl Parameters {
                 None => {}
             }
         }
-        Ok(Value::Object(input))
+        Ok((Value::Object(input), list))
     }
 
     /// Calls `found` for every expression, also the deferred ones.

@@ -52,6 +52,15 @@ pub struct ResolveError {
     pub error: ExpressionError,
 }
 
+impl ResolveError {
+    pub(crate) fn new(pointer: &str, error: ExpressionError) -> Self {
+        Self {
+            pointer: pointer.to_owned(),
+            error,
+        }
+    }
+}
+
 fn place(pointer: &str) -> String {
     match pointer {
         "" => String::new(),
@@ -86,10 +95,7 @@ impl ParamProgram {
         scope: &dyn Scope,
         context: &Context,
     ) -> Result<Option<Value>, ResolveError> {
-        let placed = |error| ResolveError {
-            pointer: pointer.to_owned(),
-            error,
-        };
+        let placed = |error| ResolveError::new(pointer, error);
         match self {
             Self::Literal(value) => Ok(Some(value.clone())),
             Self::Expression(program) => program.evaluate(scope, context).map_err(placed),

@@ -45,6 +45,10 @@ impl Drive {
             self.batch(instance);
             return Ok(());
         }
+        if node.kind == ActionKind::Control(ControlKind::ForEach) {
+            self.opens(instance);
+            return Ok(());
+        }
         let (context, input) = match self.prepare(&instance, attempt, index, node) {
             Ok(prepared) => prepared,
             Err(error) => {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use nebula_action::{ActionError, ActionKind, ControlKind};
 use nebula_execution::{
-    Elements, Event, Failure, Given, InstanceId,
-    control::{self, ControlOutcome, RoundOutcome},
+    Elements, Event, Failure, InstanceId,
+    control::{self, RoundOutcome},
 };
 use serde_json::Value;
 use tracing::warn;
@@ -18,15 +18,14 @@ use crate::{
 };
 
 impl Drive {
-    /// The list of an instance whose body runs per element is known.
-    pub(crate) fn opens(
-        &mut self,
-        instance: InstanceId,
-        list: Elements,
-        more: Option<CompactString>,
-    ) {
-        match self.keep_list(instance.clone(), list) {
-            Ok(count) => self.tell(Event::Opened {
+    /// Finds out for which list the body of an instance runs.
+    pub(crate) fn opens(&mut self, instance: InstanceId) {
+        let opened = self.elements_of_body(&instance).and_then(|(list, more)| {
+            let count = self.keep_list(instance.clone(), list)?;
+            Ok((count, more))
+        });
+        match opened {
+            Ok((count, more)) => self.tell(Event::Opened {
                 instance,
                 count,
                 more,
@@ -35,19 +34,18 @@ impl Drive {
         }
     }
 
-    /// The list of an instance whose body runs per element: the same after a crash.
-    pub(crate) fn elements_of_body(&self, whole: &InstanceId) -> Result<Elements, ActionError> {
+    /// The list of an instance whose body runs per element, the same after a crash, and the name of
+    /// the signals that bring more.
+    pub(crate) fn elements_of_body(
+        &self,
+        whole: &InstanceId,
+    ) -> Result<(Elements, Option<CompactString>), ActionError> {
         let plan = self.machine.plan();
         let node = plan.node(node_of(plan, whole));
-        let scope = Arc::new(evaluate::scope(&self.machine, whole, None));
+        let scope = evaluate::scope(&self.machine, whole, None);
         let context = evaluate::context(&self.machine, whole, &self.shared.ports.clock);
-        let input = self.resolve(node, &scope, &context)?;
-        let ready_at = self.machine.ready_at(whole);
-        let deferred = prepare::deferred(node, &scope, &context);
-        match control::decide(ControlKind::ForEach, &input, &deferred, ready_at)? {
-            ControlOutcome::Items { elements, .. } => Ok(elements),
-            _ => Ok(Elements::Given(Given::default())),
-        }
+        let (input, list) = self.resolve_beside_items(node, &scope, &context)?;
+        control::items(input, list)
     }
 
     /// Finds out what the body of an item or round begins with.

@@ -74,7 +74,7 @@ impl Drive {
                 Some(port) => self.pass(instance, port),
                 None => self.tell(Event::Heeds { instance }),
             },
-            Ok(ControlOutcome::Items { elements, more }) => self.opens(instance, elements, more),
+            Ok(ControlOutcome::Items) => self.opens(instance),
             Ok(ControlOutcome::Batches) => self.batch(instance),
             Ok(ControlOutcome::Rounds) => self.tell(Event::Enters {
                 instance,
@@ -126,8 +126,8 @@ impl Drive {
         let first = of_round(instance, 1);
         let scope = evaluate::scope(&self.machine, &first, None);
         let context = evaluate::context(&self.machine, &first, &self.shared.ports.clock);
-        let input = self.resolve(node, &scope, &context)?;
-        control::batch(&input, instance.activation)
+        let (input, list) = self.resolve_beside_items(node, &scope, &context)?;
+        control::batch(&input, list.as_ref(), instance.activation)
     }
 
     /// What came back from each round before this one, in their order.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nebula_action::{ActionError, ActionKind, ControlKind, PORT_MAIN};
 use nebula_execution::{Elements, Event, Given, InstanceId, LIST_SEGMENT, PlanNode};
+use nebula_expression::Evaluated;
 use serde_json::Value;
 
 use crate::{
@@ -46,17 +47,19 @@ impl Drive {
     fn elements(&self, whole: &InstanceId, node: &PlanNode) -> Result<Elements, ActionError> {
         match &node.for_each {
             None if node.kind == ActionKind::Control(ControlKind::ForEach) => {
-                self.elements_of_body(whole)
+                self.elements_of_body(whole).map(|(list, _)| list)
             }
             None => Ok(Elements::Given(self.json(whole))),
             Some(program) => {
                 let scope = evaluate::scope(&self.machine, whole, None);
                 let context = evaluate::context(&self.machine, whole, &self.shared.ports.clock);
-                let value = program
-                    .evaluate(&scope, &context)
-                    .map_err(|error| failed("`for_each`", &error))?;
-                let value = Arc::new(value.unwrap_or(Value::Null));
-                Ok(Elements::Given(value.into()))
+                let found = program.evaluate_ref(&scope, &context);
+                Ok(Elements::Given(
+                    match found.map_err(|error| failed("`for_each`", &error))? {
+                        Evaluated::List(list) => list.into(),
+                        found => Arc::new(found.into_owned().unwrap_or_default()).into(),
+                    },
+                ))
             }
         }
     }

@@ -9,7 +9,7 @@ use nebula_action::{
 use nebula_core::ActionId;
 use nebula_execution::{EvaluationScope, Event, Given, InstanceId, PlanNode};
 use nebula_expression::Context;
-use nebula_parameter::Parameters;
+use nebula_parameter::{Parameters, ResolveError};
 use nebula_telemetry::{EventKind, ExecutionEvent};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -103,14 +103,23 @@ impl Drive {
         scope: &EvaluationScope,
         context: &Context,
     ) -> Result<Value, ActionError> {
-        let input = parameters.resolve(scope, context).map_err(|error| {
-            let class = ErrorClass::InvalidInput {
-                pointer: error.pointer.clone(),
-            };
-            ActionError::new(error.error.code, error.to_string(), class)
-        })?;
+        let input = parameters.resolve(scope, context);
+        let input = input.map_err(|error| unresolved(&error))?;
         self.check_input(action, version, parameters, &input)?;
         Ok(input)
+    }
+
+    /// The same, without the parameter `items` if that is a long list; and that list.
+    pub(crate) fn resolve_beside_items(
+        &self,
+        node: &PlanNode,
+        scope: &EvaluationScope,
+        context: &Context,
+    ) -> Result<(Value, Option<Given>), ActionError> {
+        let resolved = node.parameters.resolve_beside("items", scope, context);
+        let (input, list) = resolved.map_err(|error| unresolved(&error))?;
+        self.check_input(&node.action, node.version, &node.parameters, &input)?;
+        Ok((input, list.map(Given::from)))
     }
 
     /// Checks resolved parameters against the action's schema, where they were not known to the planner.
@@ -176,6 +185,14 @@ impl Drive {
     }
 }
 
+/// A parameter that has no value, as the error of its attempt.
+fn unresolved(error: &ResolveError) -> ActionError {
+    let class = ErrorClass::InvalidInput {
+        pointer: error.pointer.clone(),
+    };
+    ActionError::new(error.error.code, error.to_string(), class)
+}
+
 /// The parameters of a node that are programs, ready to be asked over a scope.
 pub(crate) fn deferred(
     node: &PlanNode,
@@ -189,9 +206,7 @@ pub(crate) fn deferred(
     programs.collect()
 }
 
-fn own_key(
-    resolved: Result<Option<Value>, nebula_parameter::ResolveError>,
-) -> Result<String, ActionError> {
+fn own_key(resolved: Result<Option<Value>, ResolveError>) -> Result<String, ActionError> {
     let wrong = |message: String| {
         ActionError::invalid_input("IDEMPOTENCY_KEY", "/idempotency_key", message)
     };

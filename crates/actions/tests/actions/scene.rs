@@ -7,7 +7,7 @@ use nebula_action::{
     Action, ActionContext, ActionError, ActionMetadata, ActionResult, Deferred, Grants, Protected,
 };
 use nebula_core::{ExecutionId, NodeId, ParamValue, TenantId, Timestamp};
-use nebula_expression::{Context, NodeView, Root, Scope};
+use nebula_expression::{Context, ListOf, LongList, NodeView, Root, Scope};
 use nebula_parameter::{CompileScope, Parameters};
 use nebula_validator::Schema;
 use serde_json::Value;
@@ -22,6 +22,10 @@ impl Scope for Json {
     }
 
     fn node(&self, _: usize, _: &str) -> Option<NodeView<'_>> {
+        None
+    }
+
+    fn list(&self, _: ListOf<'_>) -> Option<&LongList> {
         None
     }
 }

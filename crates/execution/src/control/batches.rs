@@ -3,6 +3,8 @@
 use nebula_action::ActionError;
 use serde_json::Value;
 
+use crate::{Given, list::part_of};
+
 /// The most elements of a part.
 pub const MAX_BATCH: u64 = 1_000_000;
 
@@ -16,37 +18,43 @@ pub enum Batch {
 }
 
 /// Decides about activation `number`, from 1, of `flow.batches`. `input` has its parameters as they
-/// were in the first one: every part is of the same list.
+/// were in the first one: every part is of the same list. A long list is no part of it, but `items`.
 ///
 /// # Errors
 /// `items` is no list, or `size` is no whole number from 1 to [`MAX_BATCH`].
-pub fn batch(input: &Value, number: u32) -> Result<Batch, ActionError> {
+pub fn batch(input: &Value, items: Option<&Given>, number: u32) -> Result<Batch, ActionError> {
     let wrong =
         |at: &str, message: &str| ActionError::invalid_input("BATCHES", at, message.to_owned());
-    let Some(Value::Array(items)) = input.get("items") else {
-        return Err(wrong("/items", "`items` must give a list"));
-    };
     let size = input.get("size").and_then(Value::as_u64);
     let size = size.filter(|size| (1..=MAX_BATCH).contains(size));
     let Some(size) = size else {
         let message = "`size` must be a whole number from 1 to 1,000,000";
         return Err(wrong("/size", message));
     };
-    let part = items.chunks(size as usize).nth(number as usize - 1);
-    Ok(match part {
-        Some(part) => Batch::Next(Value::from(part)),
-        None => Batch::Done,
-    })
+    // At most `MAX_BATCH` times as many as a `u32` has.
+    let from = size * u64::from(number - 1);
+    let range = from as usize..(from + size) as usize;
+    let part = match items {
+        Some(items) => items.part(range),
+        None => input.get("items").and_then(|items| part_of(items, range)),
+    };
+    match part {
+        Some(part) if part.is_empty() => Ok(Batch::Done),
+        Some(part) => Ok(Batch::Next(Value::Array(part))),
+        None => Err(wrong("/items", "`items` must give a list")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
 
     fn check(input: &Value, number: u32, expected: &str) {
-        let shown = match batch(input, number) {
+        let shown = match batch(input, None, number) {
             Ok(Batch::Next(part)) => part.to_string(),
             Ok(Batch::Done) => "done".to_owned(),
             Err(error) => error.message,
@@ -61,6 +69,13 @@ mod tests {
             check(&list, number, expected);
         }
         check(&json!({ "items": [], "size": 2 }), 1, "done");
+        let apart = Given::from(Arc::new(json!([1, 2, 3])));
+        let next = batch(&json!({ "size": 2 }), Some(&apart), 2);
+        assert_eq!(next, Ok(Batch::Next(json!([3]))));
+        assert_eq!(
+            batch(&json!({ "size": 2 }), Some(&apart), 3),
+            Ok(Batch::Done)
+        );
     }
 
     #[test]

@@ -2,21 +2,41 @@
 
 use std::{sync::Arc, time::Duration};
 
+use compact_str::CompactString;
 use indexmap::IndexMap;
 use nebula_action::{ActionError, Deferred};
 use nebula_core::{Timestamp, parse_duration};
 use serde_json::Value;
 
+use super::name_of;
 use crate::{Elements, Given};
 
-/// The elements for which a body runs: a list as it is, or a range of whole numbers.
-pub(super) fn items(input: &Value) -> Result<Elements, ActionError> {
+/// The elements for which the body of `flow.for_each` runs, a list as it is or a range of whole
+/// numbers, and the name of the signals that bring more, if any does.
+///
+/// `input` has its parameters; a long list is no part of it, but `items`.
+///
+/// # Errors
+/// There is no list, the range is none or too long, or the name is none.
+pub fn items(
+    mut input: Value,
+    items: Option<Given>,
+) -> Result<(Elements, Option<CompactString>), ActionError> {
+    let more = match input.get("more") {
+        Some(_) => Some(name_of(&input, "more")?),
+        None => None,
+    };
     if let Some(range) = input.get("range") {
-        return numbers(range);
+        return Ok((numbers(range)?, more));
     }
-    match input.get("items") {
-        Some(items @ Value::Array(_)) => Ok(Elements::Given(Given::Value(Arc::new(items.clone())))),
-        _ => Err(ActionError::invalid_input(
+    let items = items.or_else(|| {
+        let items = input.get_mut("items").map(Value::take);
+        let items = items.filter(Value::is_array)?;
+        Some(Given::Value(Arc::new(items)))
+    });
+    match items {
+        Some(items) => Ok((Elements::Given(items), more)),
+        None => Err(ActionError::invalid_input(
             "FOR_EACH_NOT_A_LIST",
             "/items",
             "`items` must give a list",

@@ -58,6 +58,7 @@ impl<'a> Each<'a> {
                     }
                 }
             }
+            Items::Long(..) => self.run_long(m, take)?,
             Items::Made(items) => {
                 for (i, item) in items.iter().enumerate() {
                     let item = Reg::of(item);
@@ -67,6 +68,24 @@ impl<'a> Each<'a> {
                         Err(stopped) => return Err(m.reason(stopped)),
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// As `run`, over a long list.
+    #[inline(never)]
+    fn run_long(
+        &self,
+        m: &mut Machine<'a>,
+        mut take: impl FnMut(&mut Machine<'a>, usize, Reg<'a>, Reg<'a>) -> Result<bool, Fault>,
+    ) -> Result<(), Fault> {
+        for (i, item) in self.items.iter().enumerate() {
+            let item = Reg::of(&item);
+            match m.call_each(self.callback, item, i, self.array) {
+                Ok(result) if take(m, i, item, result)? => {}
+                Ok(_) => break,
+                Err(stopped) => return Err(m.reason(stopped)),
             }
         }
         Ok(())
@@ -225,6 +244,14 @@ pub(super) fn reduce<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>)
         Items::Json(items) => {
             for (i, item) in items.iter().enumerate().skip(skip) {
                 match m.call_fold(each.callback, value, Reg::Data(item), i, this) {
+                    Ok(next) => value = next,
+                    Err(stopped) => return Err(m.reason(stopped)),
+                }
+            }
+        }
+        Items::Long(..) => {
+            for (i, item) in each.items.iter().enumerate().skip(skip) {
+                match m.call_fold(each.callback, value, Reg::of(&item), i, this) {
                     Ok(next) => value = next,
                     Err(stopped) => return Err(m.reason(stopped)),
                 }

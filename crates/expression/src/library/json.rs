@@ -114,7 +114,7 @@ impl<'a> Writer<'a> {
                 Some(value) => self.write(m, out, value, depth),
                 None => out.push_str(m, "{}"),
             },
-            Val::JsonArray(_) | Val::Array(_) => self.array(m, out, value, depth),
+            Val::JsonArray(_) | Val::Long(_) | Val::Array(_) => self.array(m, out, value, depth),
             Val::JsonObject(_) | Val::Object(_) => self.object(m, out, value, depth),
             Val::Str(_) | Val::Temp(_) | Val::Wide(_) => match value.text() {
                 Some(text) => quote(m, out, text),
@@ -286,7 +286,11 @@ impl<'a> Machine<'a> {
             )
             .hint("give it a value: `… ?? \"\"`")),
             Val::Num(n) if !n.is_finite() => Ok("null".to_owned()),
-            Val::JsonArray(_) | Val::Array(_) | Val::JsonObject(_) | Val::Object(_) => {
+            Val::JsonArray(_)
+            | Val::Long(_)
+            | Val::Array(_)
+            | Val::JsonObject(_)
+            | Val::Object(_) => {
                 let mut out = self.text_builder(64)?;
                 write_json(self, &mut out, value)?;
                 Ok(out.finish_text(self)?.well_formed())

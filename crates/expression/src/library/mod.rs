@@ -255,7 +255,7 @@ fn find(table: &'static [Method], name: &str) -> Option<&'static Method> {
 fn receiver_of(value: Val<'_>) -> Option<Receiver> {
     Some(match value {
         Val::Str(_) | Val::Temp(_) | Val::Wide(_) => Receiver::String,
-        Val::JsonArray(_) | Val::Array(_) => Receiver::Array,
+        Val::JsonArray(_) | Val::Long(_) | Val::Array(_) => Receiver::Array,
         Val::Num(_) | Val::Exact(_) => Receiver::Number,
         Val::Bool(_) => Receiver::Boolean,
         Val::JsonObject(_) | Val::Object(_) => Receiver::Object,

@@ -94,7 +94,7 @@ fn new_params<'a>(m: &mut Machine<'a>, args: Args<'a, '_>) -> Outcome<'a> {
                 made.push_pairs(m, pairs)?;
             }
         }
-        Val::JsonArray(_) | Val::Array(_) => {
+        Val::JsonArray(_) | Val::Long(_) | Val::Array(_) => {
             let pairs = m.iterate(source)?;
             made.push_pairs(m, pairs)?;
         }

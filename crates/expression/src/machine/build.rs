@@ -278,7 +278,9 @@ impl<'a> TextBuilder<'a> {
             Val::Str(s) => self.push_str(m, s),
             Val::Temp(s) => self.push_str(m, s),
             Val::Wide(units) => self.push(m, Text::Wide(units)),
-            Val::JsonArray(_) | Val::Array(_) => self.push_joined(m, value, Text::Utf8(","), depth),
+            Val::JsonArray(_) | Val::Long(_) | Val::Array(_) => {
+                self.push_joined(m, value, Text::Utf8(","), depth)
+            }
             Val::JsonObject(_) | Val::Object(_) => self.push_str(m, "[object Object]"),
             Val::Instance(instance) => instance.push_text(m, self),
             Val::Callback(_) => Err(Fault::new("TYPE_FUNCTION", "a function has no text")),

@@ -2,6 +2,7 @@
 
 use super::{Machine, TextBuilder};
 use crate::{
+    ListOf, LongList,
     code::{Node, NodeField, NodeId, Property, Run},
     error::Fault,
     library::{Args, Function, Outcome},
@@ -203,7 +204,12 @@ impl<'a> Machine<'a> {
                     entries.push(*key, *value);
                 }
             }
-            Val::JsonArray(_) | Val::Array(_) | Val::Str(_) | Val::Temp(_) | Val::Wide(_) => {
+            Val::JsonArray(_)
+            | Val::Long(_)
+            | Val::Array(_)
+            | Val::Str(_)
+            | Val::Temp(_)
+            | Val::Wide(_) => {
                 let items = match source.text() {
                     Some(text) => self.units_of(text)?,
                     None => self.iterate(source)?,
@@ -239,7 +245,10 @@ impl<'a> Machine<'a> {
             return self.node_absent(optional);
         };
         Ok(match field {
-            NodeField::Result => view.result.map_or(Val::Undefined, Val::from_json),
+            NodeField::Result => match view.result {
+                Some(value) => Val::from_json(value),
+                None => self.long_result(slot).map_or(Val::Undefined, Val::Long),
+            },
             NodeField::Success => view.success.map_or(Val::Undefined, Val::Bool),
             NodeField::Error => view.error.map_or(Val::Undefined, Val::from_json),
             NodeField::Status => self.text_value(Text::Utf8(view.status))?,
@@ -249,6 +258,12 @@ impl<'a> Machine<'a> {
             },
             NodeField::Attempts => Val::Num(f64::from(view.attempts)),
         })
+    }
+
+    /// The result of a node that is no value: a long list, or nothing.
+    pub(super) fn long_result(&self, slot: u16) -> Option<&'a LongList> {
+        let (slot, id) = (usize::from(slot), &self.code.node_ids[usize::from(slot)]);
+        self.scope.list(ListOf::Result { slot, id })
     }
 
     pub(super) fn node_absent(&self, optional: bool) -> Outcome<'a> {

@@ -2,6 +2,7 @@
 
 use super::{Machine, Quick, Reg};
 use crate::{
+    ListOf, Root,
     code::{Node, NodeId, Run},
     library::Outcome,
     path::{End, Path, PathRoot, walk, walk_from},
@@ -92,7 +93,10 @@ impl<'a> Machine<'a> {
                 self.spend(1 + u64::from(path.keys.len))?;
                 Ok(value)
             }
-            Node::Root(root) => Ok(self.scope.root(root).map_or(Reg::Undefined, Reg::Data)),
+            Node::Root(root) => match self.scope.root(root) {
+                Some(value) => Ok(Reg::Data(value)),
+                None => Ok(self.long_root(root)),
+            },
             Node::Undefined => Ok(Reg::Undefined),
             Node::Null => Ok(Reg::Null),
             Node::Bool(b) => Ok(Reg::bool(b)),
@@ -131,6 +135,13 @@ impl<'a> Machine<'a> {
                 self.quick(outcome)
             }
         }
+    }
+
+    /// A root that has no value: a long list, or nothing.
+    #[inline(never)]
+    fn long_root(&self, root: Root) -> Reg<'a> {
+        let list = self.scope.list(ListOf::Root(root));
+        list.map_or(Reg::Undefined, Reg::Long)
     }
 
     #[inline(always)]

@@ -10,6 +10,7 @@ use serde_json::{Map, Number, Value};
 
 use super::Machine;
 use crate::{
+    LongList,
     code::Callback,
     error::Fault,
     library::Outcome,
@@ -31,6 +32,7 @@ pub(crate) enum Reg<'a> {
     Temp(&'a &'a str),
     Wide(&'a &'a [u16]),
     JsonArray(&'a Vec<Value>),
+    Long(&'a LongList),
     JsonObject(&'a Map<String, Value>),
     Array(&'a &'a [Val<'a>]),
     Object(&'a Object<'a>),
@@ -59,6 +61,7 @@ impl<'a> Reg<'a> {
             Val::Temp(s) => Reg::Temp(s),
             Val::Wide(units) => Reg::Wide(units),
             Val::JsonArray(items) => Reg::JsonArray(items),
+            Val::Long(list) => Reg::Long(list),
             Val::JsonObject(map) => Reg::JsonObject(map),
             Val::Array(items) => Reg::Array(items),
             Val::Object(object) => Reg::Object(object),
@@ -80,6 +83,7 @@ impl<'a> Reg<'a> {
             Reg::Temp(s) => Val::Temp(s),
             Reg::Wide(units) => Val::Wide(units),
             Reg::JsonArray(items) => Val::JsonArray(items),
+            Reg::Long(list) => Val::Long(list),
             Reg::JsonObject(map) => Val::JsonObject(map),
             Reg::Array(items) => Val::Array(items),
             Reg::Object(object) => Val::Object(object),

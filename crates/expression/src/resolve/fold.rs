@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use super::{Resolver, length};
 use crate::{
-    Context, Limits, Mode, Root, Scope,
+    Context, Limits, ListOf, LongList, Mode, Root, Scope,
     code::{Node, NodeId},
     machine::Machine,
     scope::NodeView,
@@ -45,6 +45,10 @@ impl Scope for Nothing {
     }
 
     fn node(&self, _: usize, _: &str) -> Option<NodeView<'_>> {
+        None
+    }
+
+    fn list(&self, _: ListOf<'_>) -> Option<&LongList> {
         None
     }
 }

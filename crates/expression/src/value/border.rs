@@ -35,6 +35,7 @@ pub(crate) fn owned<E>(
         Reg::Data(value) if !value.is_number() => Ok(Some(value.clone())),
         // Wholly what was read, so as large as what the caller holds already.
         Reg::JsonArray(items) => Ok(Some(Value::Array(items.clone()))),
+        Reg::Long(list) => list.copy(|_| Ok(())).map(|all| Some(Value::Array(all))),
         Reg::JsonObject(map) => Ok(Some(Value::Object(map.clone()))),
         Reg::Str(s) => Ok(Some(Value::String(s.clone()))),
         made => {
@@ -124,6 +125,7 @@ impl Border {
                 items.iter().try_for_each(|item| self.measure(item))?;
                 *out = Value::Array(items.clone());
             }
+            Val::Long(list) => *out = Value::Array(list.copy(|item| self.measure(item))?),
             Val::JsonObject(map) => {
                 self.measure_map(map)?;
                 *out = Value::Object(map.clone());

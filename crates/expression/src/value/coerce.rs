@@ -41,6 +41,7 @@ pub(crate) fn strictly_equal(a: Val<'_>, b: Val<'_>) -> bool {
         (Val::Exact(a), Val::Exact(b)) => a == b,
         (Val::Exact(a), Val::Num(b)) | (Val::Num(b), Val::Exact(a)) => a.as_f64() == Some(b),
         (Val::JsonArray(a), Val::JsonArray(b)) => std::ptr::eq(a, b),
+        (Val::Long(a), Val::Long(b)) => std::ptr::eq(a, b),
         (Val::JsonObject(a), Val::JsonObject(b)) => std::ptr::eq(a, b),
         (Val::Array(a), Val::Array(b)) => std::ptr::eq(a, b),
         (Val::Object(a), Val::Object(b)) => std::ptr::eq(a, b),
@@ -123,6 +124,7 @@ impl<'a> Machine<'a> {
         match value {
             Val::Instance(instance) => instance.primitive(self),
             Val::JsonArray(_)
+            | Val::Long(_)
             | Val::Array(_)
             | Val::JsonObject(_)
             | Val::Object(_)

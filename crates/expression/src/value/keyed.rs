@@ -77,6 +77,7 @@ pub(crate) fn hashed(m: &mut Machine<'_>, key: Val<'_>) -> Result<Hashed, Fault>
             (hash_text(text), PRIMITIVES)
         }
         Val::JsonArray(at) => (address(at), OBJECTS),
+        Val::Long(at) => (address(at), OBJECTS),
         Val::JsonObject(at) => (address(at), OBJECTS),
         Val::Array(at) => (address(at), OBJECTS),
         Val::Object(at) => (address(at), OBJECTS),

@@ -31,7 +31,7 @@ pub(crate) use object::{
 pub(crate) use text::Text;
 pub(crate) use url::{Params, Url};
 
-use crate::code::Callback;
+use crate::{LongList, code::Callback};
 
 /// Deepest nesting of arrays and objects that is turned into text or a result; one beyond is
 /// `LIMIT_NESTING`. It is what `serde_json` reads back.
@@ -59,6 +59,8 @@ pub(crate) enum Val<'a> {
     Wide(&'a &'a [u16]),
     /// An array of the data.
     JsonArray(&'a Vec<Value>),
+    /// A long list of the data.
+    Long(&'a LongList),
     /// An object of the data.
     JsonObject(&'a Map<String, Value>),
     /// An array that the expression made.
@@ -129,7 +131,7 @@ impl<'a> Val<'a> {
     pub(crate) fn is_array(self) -> bool {
         matches!(
             self,
-            Val::JsonArray(_) | Val::Array(_) | Val::Instance(Instance::Match(_))
+            Val::JsonArray(_) | Val::Long(_) | Val::Array(_) | Val::Instance(Instance::Match(_))
         )
     }
 
@@ -138,6 +140,7 @@ impl<'a> Val<'a> {
         matches!(
             self,
             Val::JsonArray(_)
+                | Val::Long(_)
                 | Val::JsonObject(_)
                 | Val::Array(_)
                 | Val::Object(_)
@@ -149,6 +152,7 @@ impl<'a> Val<'a> {
     pub(crate) fn items(self) -> Option<Items<'a>> {
         match self {
             Val::JsonArray(items) => Some(Items::Json(items)),
+            Val::Long(list) => Some(Items::Long(list, 0, list.len())),
             Val::Array(items) => Some(Items::Made(items)),
             Val::Instance(Instance::Match(found)) => Some(Items::Made(found.items)),
             _ => None,
@@ -163,7 +167,7 @@ impl<'a> Val<'a> {
             Val::Bool(_) => "boolean",
             Val::Num(_) | Val::Exact(_) => "number",
             Val::Str(_) | Val::Temp(_) | Val::Wide(_) => "string",
-            Val::JsonArray(_) | Val::Array(_) => "array",
+            Val::JsonArray(_) | Val::Long(_) | Val::Array(_) => "array",
             Val::JsonObject(_) | Val::Object(_) => "object",
             Val::Instance(instance) => instance.kind(),
             Val::Callback(_) => "function",
@@ -187,6 +191,8 @@ impl<'a> Val<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Items<'a> {
     Json(&'a [Value]),
+    /// From and to which element.
+    Long(&'a LongList, u32, u32),
     Made(&'a [Val<'a>]),
 }
 
@@ -195,6 +201,7 @@ impl<'a> Items<'a> {
     pub(crate) fn len(self) -> usize {
         match self {
             Items::Json(items) => items.len(),
+            Items::Long(_, from, to) => (to - from) as usize,
             Items::Made(items) => items.len(),
         }
     }
@@ -203,6 +210,10 @@ impl<'a> Items<'a> {
     pub(crate) fn get(self, index: usize) -> Option<Val<'a>> {
         match self {
             Items::Json(items) => items.get(index).map(Val::from_json),
+            Items::Long(list, from, to) if index < (to - from) as usize => {
+                list.get(from as usize + index).map(Val::from_json)
+            }
+            Items::Long(..) => None,
             Items::Made(items) => items.get(index).copied(),
         }
     }
@@ -210,6 +221,10 @@ impl<'a> Items<'a> {
     pub(crate) fn slice(self, from: usize, to: usize) -> Items<'a> {
         match self {
             Items::Json(items) => Items::Json(&items[from..to]),
+            // Both are at most its length.
+            Items::Long(list, start, _) => {
+                Items::Long(list, start + from as u32, start + to as u32)
+            }
             Items::Made(items) => Items::Made(&items[from..to]),
         }
     }
