@@ -111,6 +111,8 @@ fn document() -> Value {
     let words = "ab, <b>c</b> d%20e-F_g ".repeat(6_000);
     json!({ "json": {
         "text": words,
+        "long": "x".repeat(700_000),
+        "blank": " ".repeat(150_000),
         "wide": "ä😀 ß".repeat(12_000),
         "digits": "1".repeat(150_000),
         "base64": "YWJj".repeat(40_000),

@@ -89,7 +89,7 @@ fn a_long_list_goes_on_to_other_nodes_without_becoming_values() {
         let each = "{ id: each, action: data.set, for_each: '{{ $nodes.first.result }}', parameters: { n: '{{ $item.n * 3 }}' } }";
         let read = "{ id: read, action: data.set, parameters: { n: '{{ $nodes.again.result[2999].n + $nodes.each.result.at(-1).n + $json.length }}', same: '{{ $nodes.each.result === $json }}', part: '{{ $nodes.again.result.slice(1023, 1025).map(x => x.n) }}' } }";
         let yaml = format!(
-            "{{ nodes: [{first}, {again}, {each}, {read}], output: '{{{{ $json }}}}', connections: [first -> again, again -> each, each -> read] }}"
+            "{{ nodes: [{first}, {again}, {each}, {read}], connections: [first -> again, again -> each, each -> read] }}"
         );
         let report = run(&world, &yaml).await;
         assert_eq!(report.status, Status::Completed, "{:?}", report.error);

@@ -33,28 +33,63 @@ impl<'a> Machine<'a> {
         Ok(index.clamp(0.0, len as f64) as usize)
     }
 
-    /// The units from `from` to `to`, which are in range and in order.
+    /// A unit's index that counts from the end if it is negative. One beyond the end stands for the
+    /// end; only one that counts from it needs the text's length.
+    fn unit_index(
+        &mut self,
+        text: Text<'a>,
+        value: Val<'a>,
+        default: usize,
+    ) -> Result<usize, Fault> {
+        if matches!(value, Val::Undefined) {
+            return Ok(default);
+        }
+        let index = self.integer(value)?;
+        if index < 0.0 {
+            let len = self.units(text)? as f64;
+            return Ok((index + len).max(0.0) as usize);
+        }
+        Ok(index.min(text.size() as f64) as usize)
+    }
+
+    /// The units from `from` to `to`; what is beyond the end stands for the end.
     pub(crate) fn part(&mut self, text: Text<'a>, from: usize, to: usize) -> Outcome<'a> {
         if from >= to {
             return Ok(Val::EMPTY);
         }
-        match text {
-            Text::Utf8(s) => match (byte_at(s, from), byte_at(s, to)) {
-                (Some(from), Some(to)) => self.text_value(Text::Utf8(&s[from..to])),
-                // A cut through the middle of a pair leaves half of it.
-                _ => {
-                    self.reserve((to - from) * 2)?;
-                    let units: Vec<u16> = s.encode_utf16().skip(from).take(to - from).collect();
-                    self.units_value(&units)
-                }
-            },
-            Text::Wide(units) => self.units_value(&units[from..to]),
+        let s = match text {
+            Text::Utf8(s) => s,
+            Text::Wide(units) => {
+                let to = to.min(units.len());
+                return self.units_value(&units[from.min(to)..to]);
+            }
+        };
+        let (start, end) = (self.byte_of(s, from)?, self.byte_of(s, to)?);
+        if let (Some(start), Some(end)) = (start, end) {
+            return match start < end {
+                true => self.text_value(Text::Utf8(&s[start..end])),
+                false => Ok(Val::EMPTY),
+            };
         }
+        // A cut through the middle of a pair leaves half of it.
+        let first = match start {
+            Some(start) => Some(start),
+            None => self.byte_of(s, from - 1)?,
+        };
+        let last = match end {
+            Some(end) => Some(end),
+            None => self.byte_of(s, to + 1)?,
+        };
+        let whole = &s[first.unwrap_or(0)..last.unwrap_or(s.len())];
+        let (before, after) = (usize::from(start.is_none()), usize::from(end.is_none()));
+        self.reserve((Text::Utf8(whole).len() - before - after) * 2)?;
+        let units: Vec<u16> = whole.encode_utf16().collect();
+        self.units_value(&units[before..units.len() - after])
     }
 }
 
 /// The byte where the unit of that index begins; `None` inside a pair.
-pub(super) fn byte_at(s: &str, unit: usize) -> Option<usize> {
+pub(crate) fn byte_at(s: &str, unit: usize) -> Option<usize> {
     if s.len() <= unit || s.as_bytes()[..unit].is_ascii() {
         return Some(unit.min(s.len()));
     }
@@ -70,63 +105,52 @@ pub(super) fn byte_at(s: &str, unit: usize) -> Option<usize> {
 
 pub(super) fn slice<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let text = receiver(this);
-    m.scan(text.size())?;
-    let len = text.len();
-    let from = m.relative(args.get(0), len, 0)?;
-    let to = m.relative(args.get(1), len, len)?;
+    let from = m.unit_index(text, args.get(0), 0)?;
+    let to = m.unit_index(text, args.get(1), text.size())?;
     m.part(text, from, to)
 }
 
 pub(super) fn substring<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let text = receiver(this);
-    m.scan(text.size())?;
-    let len = text.len();
-    let from = m.integer(args.get(0))?.clamp(0.0, len as f64) as usize;
+    let end = text.size();
+    let from = m.integer(args.get(0))?.clamp(0.0, end as f64) as usize;
     let to = match args.get(1) {
-        Val::Undefined => len,
-        to => m.integer(to)?.clamp(0.0, len as f64) as usize,
+        Val::Undefined => end,
+        to => m.integer(to)?.clamp(0.0, end as f64) as usize,
     };
     m.part(text, from.min(to), from.max(to))
 }
 
 pub(super) fn substr<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let text = receiver(this);
-    m.scan(text.size())?;
-    let len = text.len();
-    let from = m.relative(args.get(0), len, 0)?;
+    let end = text.size();
+    let from = m.unit_index(text, args.get(0), 0)?;
     let count = match args.get(1) {
-        Val::Undefined => len - from,
-        count => m.integer(count)?.clamp(0.0, (len - from) as f64) as usize,
+        Val::Undefined => end,
+        count => m.integer(count)?.clamp(0.0, end as f64) as usize,
     };
     m.part(text, from, from + count)
 }
 
 /// The unit at an index that is taken as it is.
 fn unit<'a>(m: &mut Machine<'a>, this: Val<'a>, index: Val<'a>) -> Result<Option<u16>, Fault> {
-    let text = receiver(this);
-    m.scan(text.size())?;
     let index = m.integer(index)?;
-    Ok(if index < 0.0 {
-        None
-    } else {
-        text.unit_at(index as usize)
-    })
+    if index < 0.0 {
+        return Ok(None);
+    }
+    m.unit_at(receiver(this), index as usize)
 }
 
 pub(super) fn at<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcome<'a> {
     let text = receiver(this);
-    m.scan(text.size())?;
-    let index = m.integer(args.get(0))?;
-    let index = if index < 0.0 {
-        index + text.len() as f64
-    } else {
-        index
-    };
-    match if index < 0.0 {
-        None
-    } else {
-        text.unit_at(index as usize)
-    } {
+    let mut index = m.integer(args.get(0))?;
+    if index < 0.0 {
+        index += m.units(text)? as f64;
+    }
+    if index < 0.0 {
+        return Ok(Val::Undefined);
+    }
+    match m.unit_at(text, index as usize)? {
         Some(unit) => m.unit_value(unit),
         None => Ok(Val::Undefined),
     }
@@ -201,9 +225,7 @@ fn trim_end_of(mut s: &str) -> &str {
 }
 
 fn trimmed<'a>(m: &mut Machine<'a>, this: Val<'a>, start: bool, end: bool) -> Outcome<'a> {
-    let text = receiver(this);
-    m.scan(text.size())?;
-    match text {
+    match receiver(this) {
         Text::Utf8(whole) => {
             let mut s = whole;
             if start {
@@ -212,6 +234,8 @@ fn trimmed<'a>(m: &mut Machine<'a>, this: Val<'a>, start: bool, end: bool) -> Ou
             if end {
                 s = trim_end_of(s);
             }
+            // What was walked is what is cut off.
+            m.scan(whole.len() - s.len())?;
             if s.len() == whole.len() {
                 Ok(this)
             } else {
@@ -219,6 +243,7 @@ fn trimmed<'a>(m: &mut Machine<'a>, this: Val<'a>, start: bool, end: bool) -> Ou
             }
         }
         Text::Wide(units) => {
+            m.scan(units.len() * 2)?;
             let space = |unit: &u16| char::from_u32(u32::from(*unit)).is_some_and(is_js_space);
             let len = units.len();
             let from = if start {

@@ -39,6 +39,7 @@ use std::{collections::HashMap, fmt, sync::LazyLock};
 
 use crate::{Purity, error::Fault, machine::Machine, value::Val};
 
+pub(crate) use cut::byte_at;
 pub(crate) use date::date_json;
 pub(crate) use date_time::{date_time_json, date_time_text, get as date_time_get};
 pub(crate) use duration::{duration_get, duration_json};

@@ -120,7 +120,9 @@ fn by_units<'a>(
     let (mut done, mut from, mut count) = (0, 0, 0);
     while count < most && from <= len {
         m.scan(text.size())?;
-        let Some(at) = search.first(from) else { break };
+        let Some(at) = search.first(m, from)? else {
+            break;
+        };
         let between = part(m, done, at)?;
         out.push(m, between)?;
         let one = Match {

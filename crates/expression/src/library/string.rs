@@ -105,9 +105,8 @@ fn pad_end<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>) -> Outcom
 
 fn pad<'a>(m: &mut Machine<'a>, this: Val<'a>, args: Args<'a, '_>, start: bool) -> Outcome<'a> {
     let text = receiver(this);
-    m.scan(text.size())?;
     let wanted = m.integer(args.get(0))?;
-    let len = text.len();
+    let len = m.units(text)?;
     if wanted <= len as f64 {
         return Ok(this);
     }

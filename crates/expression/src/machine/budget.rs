@@ -19,6 +19,12 @@ const FULL: u64 = 1 << 62;
 /// Bytes of text that cost one operation to look at.
 const BYTES_PER_OPERATION: usize = 512;
 
+/// Bytes of two texts that are compared by one operation.
+const COMPARED_PER_OPERATION: usize = 8 * 1024;
+
+/// Bytes of text in which a text is looked for by one operation.
+const SEARCHED_PER_OPERATION: usize = 4 * 1024;
+
 impl Machine<'_> {
     /// Spends `n` operations.
     #[inline]
@@ -58,6 +64,21 @@ impl Machine<'_> {
     /// Pays for looking through `bytes` of text.
     pub(crate) fn scan(&mut self, bytes: usize) -> Result<(), Fault> {
         self.charge((bytes / BYTES_PER_OPERATION) as u64)
+    }
+
+    /// Pays for looking for a text in `bytes` of another.
+    pub(crate) fn look_for(&mut self, bytes: usize, needle: usize) -> Result<(), Fault> {
+        self.charge((bytes / SEARCHED_PER_OPERATION + needle / BYTES_PER_OPERATION) as u64)
+    }
+
+    /// Pays for finding out whether texts of these sizes are equal, which they are not if the sizes
+    /// are not.
+    #[inline]
+    pub(crate) fn equate(&mut self, a: usize, b: usize) -> Result<(), Fault> {
+        if a != b {
+            return Ok(());
+        }
+        self.charge((a / COMPARED_PER_OPERATION) as u64)
     }
 
     /// Pays for `bytes` in the arena, before they are taken.

@@ -267,17 +267,14 @@ impl<'a> Machine<'a> {
             (_, Text::Utf8(key)) => match (value.items(), value.text()) {
                 (Some(items), _) if key == "length" => Some(Val::Num(items.len() as f64)),
                 (Some(items), _) => array_index(key).and_then(|at| items.get(at as usize)),
-                (_, Some(text)) if key == "length" => {
-                    self.scan(text.size())?;
-                    Some(Val::Num(text.len() as f64))
-                }
-                (_, Some(text)) => {
-                    self.scan(text.size())?;
-                    match array_index(key).and_then(|at| text.unit_at(at as usize)) {
+                (_, Some(text)) if key == "length" => Some(Val::Num(self.units(text)? as f64)),
+                (_, Some(text)) => match array_index(key) {
+                    Some(at) => match self.unit_at(text, at as usize)? {
                         Some(unit) => Some(self.unit_value(unit)?),
                         None => None,
-                    }
-                }
+                    },
+                    None => None,
+                },
                 _ => None,
             },
         })

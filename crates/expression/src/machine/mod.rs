@@ -17,6 +17,7 @@ mod operators;
 mod pattern;
 mod record;
 mod register;
+mod units;
 
 use bumpalo::Bump;
 
@@ -59,6 +60,8 @@ pub(crate) struct Machine<'a> {
     returned: bool,
     /// What searches with patterns need, once there was one.
     patterns: Option<Box<pattern::Patterns<'a>>>,
+    /// The long text whose units were asked about last.
+    texts: Option<Box<units::Known>>,
     /// Why the evaluation has stopped.
     fault: Option<Fault>,
 }
@@ -95,6 +98,7 @@ impl<'a> Machine<'a> {
             random: context.seed,
             returned: false,
             patterns: None,
+            texts: None,
             fault: None,
         };
         machine.set_look_at();

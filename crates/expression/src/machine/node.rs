@@ -185,7 +185,7 @@ impl<'a> Machine<'a> {
         if let (BinaryOp::StrictEqual | BinaryOp::StrictNotEqual, Some(a), Some(b)) =
             (op, left.utf8(), right.utf8())
         {
-            if let Err(fault) = self.scan(a.len().min(b.len())) {
+            if let Err(fault) = self.equate(a.len(), b.len()) {
                 return Err(self.stop(fault));
             }
             return Ok(Reg::bool((a == b) == (op == BinaryOp::StrictEqual)));

@@ -50,7 +50,7 @@ impl<'a> Machine<'a> {
     /// `===`, with long texts paid for.
     pub(crate) fn same(&mut self, a: Val<'a>, b: Val<'a>) -> Result<bool, Fault> {
         if let (Some(a), Some(b)) = (a.text(), b.text()) {
-            self.scan(a.size().min(b.size()))?;
+            self.equate(a.size(), b.size())?;
         }
         Ok(strictly_equal(a, b))
     }
