@@ -74,7 +74,7 @@ impl Machine {
         // Those that a body has begun to undo come to their end before anything else is undone.
         let busy = match within {
             None => !self.compensating.is_empty(),
-            Some(_) => self.compensates(&newest.instance),
+            Some(_) => self.compensates(&newest.instance) || self.is_at_limit(),
         };
         if busy || newest.stuck || self.state.is_paused() {
             return false;

@@ -36,12 +36,7 @@ impl Machine {
         }
         self.see_to_claims(turn);
         self.see_to_milestones(turn);
-        #[cfg(not(sim_bug))]
-        let limit = self.plan.concurrency as usize;
-        #[cfg(sim_bug)]
-        let limit = self.plan.concurrency as usize
-            + usize::from(nebula_core::sim_bug::is_awake("one-attempt-too-many"));
-        while self.flights.len() + self.compensating.len() < limit
+        while !self.is_at_limit()
             && let Some(ready) = self.ready.pop()
         {
             self.launch(ready.order.0, turn);
@@ -120,12 +115,20 @@ impl Machine {
         }
     }
 
+    /// Whether as many attempts are under way as may be, those to undo effects among them.
+    pub(super) fn is_at_limit(&self) -> bool {
+        let limit = self.plan.concurrency as usize;
+        #[cfg(sim_bug)]
+        let limit = limit + usize::from(nebula_core::sim_bug::is_awake("one-attempt-too-many"));
+        self.flights.len() + self.compensating.len() >= limit
+    }
+
     /// Whether a command has not been answered.
     pub(super) fn is_busy(&self) -> bool {
         !self.flights.is_empty() || !self.compensating.is_empty()
     }
 
-    fn ends_by_person(&self) -> bool {
+    pub(super) fn ends_by_person(&self) -> bool {
         matches!(self.state.ending(), Some(Ending::Cancel(_)))
     }
 

@@ -282,6 +282,15 @@ fn a_body_may_be_undone_before_its_failure_is_handled() {
 }
 
 #[test]
+fn undoing_a_body_counts_as_an_attempt() {
+    check(
+        "w -> v, t; t try { a -> b | h }; a: undo write, undoretry 2; t: unwinds; w: wait; *: limit 1",
+        "begin, w waits 50, t in, t/a ok, t/b fail, t/a start, t/a undo again, @50, w fired, @100, v ok",
+        "> run w | w waits@50 > run t | t in > run t/a | t/a ok/1, t/a undoable > run t/b | t/b failed/1 > undo t/a/1 | t/a undo/1 > start t/a | t/a undo failed/1 again@100 | > fire w | w fired > run v | - | v ok/1 > undo t/a/2 = busy",
+    );
+}
+
+#[test]
 fn other_branches_run_on_while_a_body_is_undone_and_a_person_decides() {
     check(
         "t, w; t try { a -> b | h }; a: undo write; t: unwinds",

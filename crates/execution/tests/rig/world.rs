@@ -389,10 +389,12 @@ impl<'s> World<'s> {
             }
         }
         let limit = self.rig.plan.concurrency as usize;
-        let attempts = self
-            .open
-            .iter()
-            .filter(|c| matches!(c, Command::Run { .. } | Command::Start { .. }));
+        let attempts = self.open.iter().filter(|c| {
+            matches!(
+                c,
+                Command::Run { .. } | Command::Start { .. } | Command::Compensate { .. }
+            )
+        });
         assert!(attempts.count() <= limit, "more attempts than the limit");
         for (index, node) in self.rig.plan.nodes.iter().enumerate() {
             let of_node = |command: &&Command| {
