@@ -268,7 +268,9 @@ impl Machine {
             return Rest::Busy;
         }
         let due = self.next_due();
-        if self.state.parked().is_some() {
+        // Whoever has cancelled what harms its holders has decided.
+        let decided = self.is_poisoned() && self.ends_by_person();
+        if self.state.parked().is_some() && !decided {
             Rest::Parked { due }
         } else if self.state.is_paused() {
             Rest::Paused { due }

@@ -353,6 +353,9 @@ impl Fold<'_> {
             // The first reason stands; but where only a person can go on, a person may as well give up.
             EndReason::Requested(text) if parked => {
                 self.state.ending = Some(Ending::Cancel(text.clone()));
+                // Nobody is asked any more about effects that nobody knows of.
+                let asked = |it: &ParkReason| matches!(it, ParkReason::Indeterminate(_));
+                self.state.parked = self.state.parked.take().filter(|it| !asked(it));
             }
             EndReason::Requested(text) => {
                 self.state

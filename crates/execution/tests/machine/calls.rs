@@ -24,6 +24,20 @@ fn a_call_waits_for_its_child_and_gives_what_that_gave() {
 }
 
 #[test]
+fn who_is_cancelled_while_somebody_was_asked_waits_for_the_child_alone() {
+    check(
+        "a, b; a: call; b: once",
+        "begin, a calls x, b start, b unknown, cancel",
+        "> run a, prepare b | a calls x/1 | b started/1 > start b | b unknown/1, parked on b | cancel > cancel x = waiting",
+    );
+    check(
+        "a, b; a: call; b: once",
+        "begin, a calls x, b start, poison, cancel",
+        "> run a, prepare b | a calls x/1 | b started/1 > start b | - | cancel, b unknown/1 > cancel x = waiting",
+    );
+}
+
+#[test]
 fn a_call_that_nobody_waits_for_has_the_id_as_its_result() {
     check(
         "a -> b; a: call",
