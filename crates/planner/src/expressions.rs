@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use nebula_action::{ActionKind, ControlKind};
-use nebula_expression::Root;
+use nebula_expression::{Purity, Root};
 use nebula_parameter::{ExpressionProblem, Use, compile_expression};
 use nebula_workflow::{BareExpression, Diagnostic, JoinRule};
 
@@ -96,8 +96,18 @@ impl Place {
             Self::AdmissionKey => Some("admission is decided before anything runs"),
             _ => None,
         };
-        if let Some(early) = early.filter(|_| !report.nodes.is_empty()) {
-            let message = format!("`$nodes` does not exist here: {early}");
+        // A key of every moment, or a capability of one, would be another each time it is asked for.
+        let moving = match report.purity {
+            Purity::Pure => None,
+            Purity::Time => Some("the time"),
+            Purity::Random => Some("`$random`"),
+        };
+        let nodes = (!report.nodes.is_empty()).then_some("`$nodes`");
+        for (early, what) in early.iter().flat_map(|early| {
+            let read = nodes.into_iter().chain(moving);
+            read.map(move |what| (early, what))
+        }) {
+            let message = format!("{what} does not exist here: {early}");
             diagnostics.push(
                 Diagnostic::error(codes::ROOT_NOT_HERE, pointer(), message)
                     .hint("only `$input` can be read"),

@@ -616,6 +616,18 @@ fn an_admission_is_decided_by_the_input_alone() {
             "{here}: `$nodes` does not exist here: {only} (only `$input` can be read)"
         )],
     );
+    check(
+        &with("$now.toISO()"),
+        &[&format!(
+            "{here}: the time does not exist here: {only} (only `$input` can be read)"
+        )],
+    );
+    check(
+        &with("$random"),
+        &[&format!(
+            "{here}: `$random` does not exist here: {only} (only `$input` can be read)"
+        )],
+    );
 }
 
 #[test]
@@ -631,6 +643,12 @@ fn a_rate_is_decided_by_the_input_alone_too() {
         &with("$vars.customer"),
         &[&format!(
             "{here}: `$vars` does not exist here: admission is decided before anything runs; only `$input` can be read"
+        )],
+    );
+    check(
+        &with("$today"),
+        &[&format!(
+            "{here}: the time does not exist here: admission is decided before anything runs (only `$input` can be read)"
         )],
     );
     check(
