@@ -24,6 +24,15 @@ pub struct EngineConfig {
     /// How often a waiting caller looks at the store, beside listening to events. Default 250 ms.
     #[serde(with = "serde_duration")]
     pub outcome_interval: Duration,
+    /// How near the expiry of an approval must be for [`crate::Until::EndedOrParked`] to wait for it:
+    /// people answer in their own time, and whoever starts an execution wants to be told that it asks.
+    /// Default 10 s.
+    #[serde(with = "serde_duration")]
+    pub expiry_is_near: Duration,
+    /// How near the timeout of a wait for a signal must be for that: signals come from programs, which
+    /// are quick. Default 1 h.
+    #[serde(with = "serde_duration")]
+    pub signal_is_near: Duration,
     /// When a start that was refused because others run may be tried again. Default 5 s.
     #[serde(with = "serde_duration")]
     pub try_after: Duration,
@@ -43,6 +52,8 @@ impl Default for EngineConfig {
             sweep_interval: Duration::from_secs(1),
             ring_again: Duration::from_secs(10),
             outcome_interval: Duration::from_millis(250),
+            expiry_is_near: Duration::from_secs(10),
+            signal_is_near: Duration::from_hours(1),
             try_after: Duration::from_secs(5),
             concurrency: plans.concurrency,
             attempt_timeout: plans.attempt_timeout,

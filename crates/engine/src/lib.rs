@@ -54,7 +54,7 @@ pub use approvals::{OpenApproval, Redeemed, SeatToken, TokenError};
 pub use config::EngineConfig;
 pub use install::{InstallError, Installed};
 pub use migrate::{MigrationError, Migrations};
-pub use outcome::{EXPIRY_IS_NEAR, SIGNAL_IS_NEAR, Until};
+pub use outcome::Until;
 pub use replay::{Moment, Replay, ReplayStep};
 pub use report::{CalledBy, Compensated, CompensationStatus, Repeated, Report, ReportError};
 pub use start::{StartError, Started};

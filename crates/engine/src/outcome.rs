@@ -19,17 +19,10 @@ pub enum Until {
     Ended,
     /// It has ended, or needs somebody before it can go on: it is parked or paused, or waits for
     /// nothing but people, signals and the turns of others. An approval that expires within
-    /// [`EXPIRY_IS_NEAR`], and a signal whose time is over within [`SIGNAL_IS_NEAR`], are waited for.
+    /// [`crate::EngineConfig::expiry_is_near`], and a signal whose time is over within
+    /// [`crate::EngineConfig::signal_is_near`], are waited for.
     EndedOrParked,
 }
-
-/// How near the expiry of an approval must be to be waited for: people answer in their own time, and
-/// whoever starts an execution wants to be told that it asks.
-pub const EXPIRY_IS_NEAR: Duration = Duration::from_secs(10);
-
-/// How near the timeout of a wait for a signal must be to be waited for: signals come from programs,
-/// which are quick.
-pub const SIGNAL_IS_NEAR: Duration = Duration::from_hours(1);
 
 /// What moves an execution that waits.
 #[derive(Debug)]
@@ -186,7 +179,9 @@ impl Engine {
             }
             match summary.status {
                 Status::Parked | Status::Paused => return Ok(true),
-                Status::Waiting if due_by(now.plus(EXPIRY_IS_NEAR)) => return Ok(false),
+                Status::Waiting if due_by(now.plus(self.config.expiry_is_near)) => {
+                    return Ok(false);
+                }
                 Status::Waiting => {}
                 _ => return Ok(false),
             }
@@ -221,7 +216,7 @@ impl Engine {
         if waiting.is_empty() && summary.wake_at.is_some() {
             return Ok(Mover::Time);
         }
-        let soon = self.ports.clock.now().plus(SIGNAL_IS_NEAR);
+        let soon = self.ports.clock.now().plus(self.config.signal_is_near);
         let soon = |due: &str| due.parse::<Timestamp>().is_ok_and(|due| due <= soon);
         let mut children = Vec::new();
         for waiting in waiting {
