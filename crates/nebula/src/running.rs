@@ -135,12 +135,25 @@ impl Nebula {
         execution: ExecutionId,
         how: Again,
     ) -> Result<ExecutionId, StartAgainError> {
+        Ok(self.admit_again(tenant, execution, how).await?.id)
+    }
+
+    /// The same for a caller who wants to know whether the new execution has to wait for its turn.
+    ///
+    /// # Errors
+    /// [`StartAgainError`]: nothing was created, but for `Store` with `Unavailable`.
+    pub async fn admit_again(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        how: Again,
+    ) -> Result<Started, StartAgainError> {
         let (request, asked) = self.worker.lease_request();
         let engine = &self.engine;
-        let started = engine.again(tenant, execution, how, Some(request)).await?;
-        if let Some(lease) = started.lease {
+        let mut started = engine.again(tenant, execution, how, Some(request)).await?;
+        if let Some(lease) = started.lease.take() {
             self.worker.adopt(lease, asked).await;
         }
-        Ok(started.id)
+        Ok(started)
     }
 }

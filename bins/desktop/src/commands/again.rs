@@ -34,8 +34,9 @@ pub(crate) async fn run(
     let picture = Picture::of_nodes(before.workflow.as_str(), session.composed.nebula.bus());
     let (nebula, place) = (&session.composed.nebula, &session.place);
     let start = async {
-        let started = nebula.again(&session.tenant, id, how).await;
-        started.map_err(|error| refused(error, &place.flag()))
+        let started = nebula.admit_again(&session.tenant, id, how).await;
+        let started = started.map_err(|error| refused(error, &place.flag()))?;
+        Ok(run::begins(session, started, console).await)
     };
     Box::pin(run::drive(session, picture, start, console)).await
 }

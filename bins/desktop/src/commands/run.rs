@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, path::Path};
 
 use nebula_core::{ExecutionId, duration_text};
-use nebula_engine::{AdmissionError, Engine, InstallError, Installed, Report, StartError};
+use nebula_engine::{AdmissionError, Engine, InstallError, Installed, Report, StartError, Started};
 use nebula_execution::{ExecutionPlan, StartOptions};
 use nebula_system::Urgency;
 use nebula_workflow::{LocatedDiagnostic, Severity, Source, parse, render};
@@ -221,22 +221,27 @@ async fn start(
     let started = async {
         let started = nebula.admit(&session.tenant, installed, input, options);
         let started = started.await.map_err(not_started)?;
-        if let Some(before) = started.waits_behind {
-            its_turn(session, before, console);
-        }
-        if let Some(at) = started.begins_at {
-            console.note(&format!("it begins at {at}, when `rate_limit` lets it"));
-            go_on_later(session, console);
-        }
-        for execution in started.cancelled {
-            console.note(&format!("{execution} is asked to end for it"));
-            session.composed.focus.on(execution);
-            session.engine().wake(&session.tenant, execution).await;
-        }
-        Ok(started.id)
+        Ok(begins(session, started, console).await)
     };
     let picture = Picture::of_plan(&installed.plan, session.composed.nebula.bus());
     Box::pin(drive(session, picture, started, console)).await
+}
+
+/// Says when a new execution begins, if not at once, and sees to those that make way for it.
+pub(crate) async fn begins(session: &Session, started: Started, console: &Console) -> ExecutionId {
+    if let Some(before) = started.waits_behind {
+        its_turn(session, before, console);
+    }
+    if let Some(at) = started.begins_at {
+        console.note(&format!("it begins at {at}, when `rate_limit` lets it"));
+        go_on_later(session, console);
+    }
+    for execution in started.cancelled {
+        console.note(&format!("{execution} is asked to end for it"));
+        session.composed.focus.on(execution);
+        session.engine().wake(&session.tenant, execution).await;
+    }
+    started.id
 }
 
 /// Says that an execution has to wait for others of its workflow.

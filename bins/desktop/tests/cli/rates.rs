@@ -1,5 +1,7 @@
 //! Executions that begin no more often than their workflow says.
 
+use std::io::{BufRead as _, BufReader};
+
 use crate::support::{User, wait_until};
 
 fn marks(rate: &str) -> String {
@@ -40,6 +42,28 @@ fn a_run_waits_for_its_time_and_begins_then() {
     let second = user.nebula(&["run", "rated.yaml"]).exits(0);
     assert_eq!(second.json()["status"], "completed");
     second.says("when `rate_limit` lets it");
+}
+
+#[test]
+fn a_restart_says_when_it_begins() {
+    let user = User::new();
+    user.write("rated.yaml", &marks("{ limit: 1, per: 1h }"));
+    let first = user.nebula(&["run", "rated.yaml"]).exits(0).json();
+    let id = first["execution"].as_str().unwrap();
+    let mut command = user.command(&["executions", "restart", id]);
+    let mut second = command.spawn().unwrap();
+    let queued = || {
+        let list = ["executions", "list", "--status", "queued"];
+        user.nebula(&list).json()["executions"][0]["leased"] == false
+    };
+    wait_until("the second is queued", queued);
+    let mut said = String::new();
+    let mut err = BufReader::new(second.stderr.take().unwrap());
+    while !said.contains("when `rate_limit` lets it") {
+        assert!(err.read_line(&mut said).unwrap() > 0, "{said}");
+    }
+    second.kill().unwrap();
+    second.wait().unwrap();
 }
 
 #[test]
