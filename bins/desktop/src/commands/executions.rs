@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     arguments::Executions,
     commands::{
-        again, migrate, pause, replay, run,
+        again, list, migrate, pause, replay, run,
         saying::{HOLDER_WAIT, Saying},
         signal, unpark, vote, waits,
     },
@@ -43,7 +43,7 @@ pub(crate) async fn run(
             if *waiting {
                 waits::list(session, filter, limit, console).await
             } else {
-                list(session, &filter, limit, console).await
+                list::list(session, &filter, limit, console).await
             }
         }
         Executions::Replay(arguments) => {
@@ -121,71 +121,6 @@ fn filter(statuses: &[String], workflow: Option<&str>) -> Result<ExecutionFilter
     })
 }
 
-/// JSON: `{ "executions": [{ "execution", "workflow", "version", "status", "created_at", "updated_at",
-/// "wake_at", "entries", "leased", "parent" }], "more": false }`, newest first; `parent` says who
-/// called it.
-async fn list(
-    session: Option<&Session>,
-    filter: &ExecutionFilter,
-    limit: usize,
-    console: &Console,
-) -> Result<Exit, Failure> {
-    let (found, more) = match session {
-        None => (Vec::new(), false),
-        Some(session) => {
-            let page = session
-                .engine()
-                .list(&session.tenant, filter, None, limit)
-                .await?;
-            (page.items, page.next.is_some())
-        }
-    };
-    let mut parents = Vec::with_capacity(found.len());
-    if let Some(session) = session {
-        for summary in &found {
-            let engine = session.engine();
-            parents.push(engine.called_by(&session.tenant, summary.id).await?);
-        }
-    }
-    if console.json {
-        let list = found.iter().zip(&parents).map(|(summary, parent)| {
-            let mut shown = summary_json(summary);
-            shown["parent"] = json!(parent);
-            shown
-        });
-        let list: Vec<Value> = list.collect();
-        console.document(&json!({ "executions": list, "more": more }))?;
-        return Ok(Exit::Completed);
-    }
-    if found.is_empty() {
-        console.note("no executions");
-        return Ok(Exit::Completed);
-    }
-    let mut head = vec![
-        "EXECUTION",
-        "WORKFLOW",
-        "STATUS",
-        "CREATED",
-        "UPDATED",
-        "ENTRIES",
-        "NEXT",
-    ];
-    let mut rows: Vec<_> = found.iter().map(row).collect();
-    if parents.iter().any(Option::is_some) {
-        head.push("CALLED BY");
-        for (row, parent) in rows.iter_mut().zip(&parents) {
-            row.push(parent.as_ref().map_or_else(String::new, |parent| {
-                format!("{} of {}", parent.instance, parent.execution)
-            }));
-        }
-    }
-    console.line(&table(&head, &rows))?;
-    if more {
-        console.note("there are more: raise --limit, or filter with --status and --workflow");
-    }
-    Ok(Exit::Completed)
-}
-
 pub(crate) fn summary_json(summary: &ExecutionSummary) -> Value {
     json!({
         "execution": summary.id,
@@ -200,36 +135,6 @@ pub(crate) fn summary_json(summary: &ExecutionSummary) -> Value {
         "entries": summary.entries,
         "leased": summary.leased,
     })
-}
-
-fn row(summary: &ExecutionSummary) -> Vec<String> {
-    let next = match (summary.leased, summary.wake_at) {
-        _ if summary.status.is_terminal() => String::new(),
-        (true, _) => "driven now".to_owned(),
-        (false, Some(_)) if summary.begins_at.is_some() && summary.status == Status::Queued => {
-            summary
-                .begins_at
-                .map_or_else(String::new, |at| at.to_string())
-        }
-        (false, _) if summary.status == Status::Paused => "unpause".to_owned(),
-        (false, Some(at)) if matches!(summary.status, Status::Waiting | Status::Compensating) => {
-            at.to_string()
-        }
-        (false, Some(_)) => "resume".to_owned(),
-        (false, None) if summary.status == Status::Parked => "unpark".to_owned(),
-        (false, None) if summary.status == Status::Waiting => "signal, vote or call".to_owned(),
-        (false, None) if summary.status == Status::Queued => "its turn".to_owned(),
-        (false, None) => String::new(),
-    };
-    vec![
-        summary.id.to_string(),
-        ending::version(&summary.workflow, summary.version),
-        ending::words(summary.status).to_owned(),
-        summary.created_at.to_string(),
-        summary.updated_at.to_string(),
-        summary.entries.to_string(),
-        next,
-    ]
 }
 
 fn show(report: &Report, session: &Session, console: &Console) -> Result<Exit, Failure> {

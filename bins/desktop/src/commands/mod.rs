@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod executions;
 pub(crate) mod expr;
+mod list;
 mod mermaid;
 mod migrate;
 mod pause;
