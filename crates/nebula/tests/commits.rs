@@ -2,7 +2,15 @@
 
 mod world;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use nebula::{
     Nebula,
@@ -13,7 +21,7 @@ use nebula::{
     runtime::{WorkerConfig, WorkerStopped},
 };
 use tokio_util::sync::CancellationToken;
-use world::{LONG, Mortal, World, in_world, tenant};
+use world::{LONG, Mortal, World, in_world, tenant, with};
 
 /// How many steps an execution of `yaml` writes.
 fn steps(yaml: &str) -> u32 {
@@ -245,5 +253,43 @@ fn a_locally_started_chain_costs_two_commits() {
             (12, Some(&1)),
             "start, ten nodes, end"
         );
+    });
+}
+
+/// Counts what panics on this thread from now on, also where it is caught.
+fn panics() -> Arc<AtomicUsize> {
+    let (here, count) = (thread::current().id(), Arc::new(AtomicUsize::new(0)));
+    let (counted, before) = (count.clone(), panic::take_hook());
+    panic::set_hook(Box::new(move |info| {
+        if thread::current().id() == here {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+        before(info);
+    }));
+    count
+}
+
+#[test]
+fn whoever_has_read_the_journal_after_the_end_decides_nothing() {
+    in_world(async |world| {
+        let slow = world.mortal(None);
+        let first = world.process_over(slow.clone());
+        let installed = world.install(&first, TWO_EFFECTS).await;
+        let id = world.start(&first, &installed).await;
+        // Its lease is over long before, and another process has brought the execution to its end.
+        slow.read_page_after(&world.clock, LONG);
+        let panicked = panics();
+        let second = world.process();
+        let both = async {
+            tokio::join!(
+                with(&first, world.clock.sleep(LONG * 2)),
+                with(&second, world.clock.sleep(LONG * 2)),
+            )
+        };
+        both.await;
+        let summary = world.executions.get(&tenant(), id).await.unwrap().unwrap();
+        assert_eq!(summary.status, Status::Completed);
+        assert_eq!(world.ledger.labels(), ["a", "b"]);
+        assert_eq!(panicked.load(Ordering::Relaxed), 0);
     });
 }

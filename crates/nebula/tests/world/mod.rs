@@ -405,6 +405,7 @@ pub(crate) struct Mortal {
     after: bool,
     dead: CancellationToken,
     late: Mutex<Option<(ManualClock, Duration)>>,
+    late_page: Mutex<Option<(ManualClock, Duration)>>,
     full: Mutex<Option<Full>>,
 }
 
@@ -428,6 +429,7 @@ impl Mortal {
             after,
             dead: CancellationToken::new(),
             late: Mutex::default(),
+            late_page: Mutex::default(),
             full: Mutex::default(),
         })
     }
@@ -452,6 +454,11 @@ impl Mortal {
     /// The answer to the next step comes so much later.
     pub(crate) fn answer_step_after(&self, clock: &ManualClock, delay: Duration) {
         *self.late.lock().unwrap() = Some((clock.clone(), delay));
+    }
+
+    /// The next page of a journal is read so much later.
+    pub(crate) fn read_page_after(&self, clock: &ManualClock, delay: Duration) {
+        *self.late_page.lock().unwrap() = Some((clock.clone(), delay));
     }
 
     /// Ends when the process has died.
@@ -539,6 +546,10 @@ impl ExecutionRepo for Mortal {
         from: u64,
         limit: usize,
     ) -> Result<JournalPage> {
+        let late = self.late_page.lock().unwrap().take();
+        if let Some((clock, delay)) = late {
+            clock.sleep(delay).await;
+        }
         self.call(self.inner.journal(tenant, id, from, limit)).await
     }
 
