@@ -2,13 +2,15 @@
 
 mod world;
 
+use std::time::Duration;
+
 use nebula::{
     core::Clock,
-    engine::Waiting,
+    engine::{EngineConfig, Until, Waiting},
     execution::{Fact, Status},
 };
 use serde_json::{Value, json};
-use world::{LONG, in_world, tenant};
+use world::{LONG, World, in_world, tenant, with};
 
 const RETRIED: &str = r#"
 nodes:
@@ -115,5 +117,43 @@ fn every_moment_of_a_replay_is_one_that_was() {
         let last = last.unwrap();
         assert_eq!(last.nodes, report.nodes);
         assert_eq!(last.output, json!({ "label": "flaky", "attempt": 3 }));
+    });
+}
+
+/// Where an execution stands when its caller is told of it.
+async fn told(world: &World, engine: EngineConfig, yaml: &str) -> Status {
+    let nebula = world.process_with_engine(engine);
+    let id = world.begin(&nebula, yaml).await;
+    let tenant = tenant();
+    let waited = nebula
+        .engine()
+        .wait(&tenant, id, Until::EndedOrParked, None);
+    with(&nebula, waited).await.unwrap().unwrap()
+}
+
+#[test]
+fn what_is_near_enough_to_wait_for_is_configured() {
+    in_world(async |world| {
+        let near = |expiry_is_near, signal_is_near| EngineConfig {
+            expiry_is_near,
+            signal_is_near,
+            ..EngineConfig::default()
+        };
+        let (short, long) = (Duration::from_secs(1), LONG * 2);
+        let asks = "nodes: [ { id: s, action: flow.approval, parameters: { expires: 1h, default: reject } } ]";
+        assert_eq!(told(&world, near(short, long), asks).await, Status::Waiting);
+        assert_eq!(
+            told(&world, near(long, short), asks).await,
+            Status::Completed
+        );
+        let listens = "nodes: [ { id: s, action: flow.wait, on_error: continue, parameters: { signal: go, timeout: 30m } } ]";
+        assert_eq!(
+            told(&world, near(short, short), listens).await,
+            Status::Waiting
+        );
+        assert_eq!(
+            told(&world, near(short, long), listens).await,
+            Status::Completed
+        );
     });
 }

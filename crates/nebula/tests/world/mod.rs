@@ -276,7 +276,24 @@ impl World {
         &self,
         executions: Arc<dyn ExecutionRepo>,
         queue: Arc<dyn TaskQueue>,
+        config: WorkerConfig,
+    ) -> Nebula {
+        self.process_from((executions, queue), config, EngineConfig::default())
+    }
+
+    /// The same with other limits of the engine.
+    pub(crate) fn process_with_engine(&self, engine: EngineConfig) -> Nebula {
+        let queue = MemoryTaskQueue::new(Arc::new(self.clock.clone()), 1_000, 100);
+        let ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>) =
+            (self.executions.clone(), Arc::new(queue));
+        self.process_from(ports, WorkerConfig::default(), engine)
+    }
+
+    fn process_from(
+        &self,
+        (executions, queue): (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>),
         mut config: WorkerConfig,
+        engine: EngineConfig,
     ) -> Nebula {
         // Tests kill more often than a poisoned execution may.
         config.max_grants = 1_000;
@@ -290,7 +307,7 @@ impl World {
             .registry(BUILT_IN.clone())
             .actions(effects(&self.ledger, &self.clock))
             .worker(config)
-            .engine(EngineConfig::default())
+            .engine(engine)
             .resume_key(ResumeKey::new([7; ResumeKey::BYTES]))
             .build()
             .unwrap()
