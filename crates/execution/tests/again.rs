@@ -443,6 +443,27 @@ fn an_unknown_effect_in_a_body_is_asked_about() {
 }
 
 #[test]
+fn what_gave_up_others_does_not_run_again_without_them() {
+    let mut old = Rig::new(plan(
+        "x, t; x both { y }; t try { a | !k }; k: cancel; *: limit 9",
+    ));
+    for step in [
+        "begin",
+        "x in",
+        "t in",
+        "t/a fail",
+        "t/k cancels x",
+        "x/y cancelled",
+        "t fail",
+    ] {
+        take(&mut old, step);
+    }
+    let refused = again(&old, Again::Retry, later(1)).map(|_| ()).unwrap_err();
+    let node = "k".parse().unwrap();
+    assert_eq!(refused, AgainError::GaveUp { node });
+}
+
+#[test]
 fn the_time_of_a_body_that_goes_on_begins_anew() {
     let new = check(
         "r; r race { a }",

@@ -593,7 +593,11 @@ proptest! {
             }
             let rig = match again(&old, Again::Retry, later(number)) {
                 Ok(rig) => rig,
-                Err(AgainError::ActedInBody { .. } | AgainError::ActedBehind { .. }) => break,
+                Err(
+                    AgainError::ActedInBody { .. }
+                    | AgainError::ActedBehind { .. }
+                    | AgainError::GaveUp { .. },
+                ) => break,
                 Err(other) => panic!("{other}"),
             };
             let mut new = World::of(rig, &tree, tree.seed).with_crashes(crashes);

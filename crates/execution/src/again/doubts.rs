@@ -31,6 +31,8 @@ pub(super) struct Doubts {
     afterwards: BTreeMap<InstanceId, Vec<usize>>,
     /// The owners of failed runs of which effects were undone.
     undone: BTreeSet<InstanceId>,
+    /// Who runs again, and gave up nodes that do not.
+    pub(super) gave_up: Option<InstanceId>,
     /// The places of what is said about the effect of an instance.
     effects: BTreeMap<InstanceId, Vec<usize>>,
     /// Claims for slots whose bodies may go on.
@@ -213,6 +215,9 @@ impl Copying<'_> {
             if let Some(Some(Entry { fact, .. })) = self.copied.get_mut(place).map(Option::take)
                 && let Some(instance) = fact.instance()
             {
+                if matches!(fact, Fact::NodesCancelled { .. }) {
+                    self.doubts.gave_up.get_or_insert(instance.clone());
+                }
                 self.may_have_acted(instance, &fact);
             }
         }

@@ -54,6 +54,14 @@ pub enum AgainError {
         /// The node.
         node: NodeId,
     },
+    /// It gave other nodes up, in a part of a body that runs again from before it.
+    #[error(
+        "node `{node}` gave other nodes up in a body that runs again from before it: restart the execution"
+    )]
+    GaveUp {
+        /// The node in the body.
+        node: NodeId,
+    },
     /// A body begins again as a whole.
     #[error("node `{node}` stands in a body, and runs again only with the node that has the body")]
     InBody {

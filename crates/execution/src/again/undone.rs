@@ -63,6 +63,10 @@ impl Copying<'_> {
         for undone in settled.filter(|it| !it.given_up) {
             self.acted.remove(&undone.instance);
         }
+        if let Some(instance) = &self.doubts.gave_up {
+            let node = instance.node.clone();
+            return Err(AgainError::GaveUp { node });
+        }
         let Some(instance) = self.acted.first() else {
             return Ok(());
         };
