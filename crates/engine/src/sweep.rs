@@ -12,6 +12,10 @@ use crate::Engine;
 /// How many executions are rung for at a time.
 const PAGE: usize = 256;
 
+/// After what time the sweep looks again where the store says that something is still to come, and
+/// our clock that it is due: as far as the two clocks are apart.
+const CLOCKS_APART: Duration = Duration::from_millis(100);
+
 impl Engine {
     /// Rings for everything that may have work, again and again, until `shutdown`.
     ///
@@ -68,7 +72,15 @@ impl Engine {
             }
             if !page.more {
                 let until_due = page.next_due.map_or(interval, |due| due.since(now));
-                return until_due.min(interval).max(Duration::from_millis(1));
+                #[cfg(sim_bug)]
+                if nebula_core::sim_bug::is_awake("sweep-looks-again-at-once") {
+                    return until_due.min(interval).max(Duration::from_millis(1));
+                }
+                let pause = match until_due {
+                    Duration::ZERO => CLOCKS_APART,
+                    until_due => until_due,
+                };
+                return pause.min(interval);
             }
         }
     }
