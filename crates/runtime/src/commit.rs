@@ -104,10 +104,6 @@ impl Drive {
         deliver.extend(entries.iter().filter_map(delivery));
         deliver.extend(self.tells_parent(&entries));
         let children = self.children_of(&entries);
-        #[cfg(sim_bug)]
-        if nebula_core::sim_bug::is_awake("inbox-item-is-lost") {
-            self.inbox_through = self.inbox_head;
-        }
         let mut step = Step::append(id, self.next_seq, entries, self.inbox_through);
         // While we hold the lease, what is not done is due: if we vanish, somebody must look.
         step.wake_at = Some(self.shared.ports.clock.now());

@@ -26,6 +26,12 @@ impl Drive {
         if items.is_empty() {
             return Ok(false);
         }
+        #[cfg(sim_bug)]
+        let items = match nebula_core::sim_bug::is_awake("inbox-item-is-lost") {
+            // Of several that came together, the first.
+            true => items[usize::from(items.len() > 1)..].to_vec(),
+            false => items,
+        };
         for item in items {
             self.inbox_through = item.seq;
             self.inbox_head = self.inbox_head.max(item.seq);

@@ -15,7 +15,16 @@ impl Machine {
         }
         self.time_out(turn);
         if self.state.ending().is_some() {
+            #[cfg(sim_bug)]
+            let left = match nebula_core::sim_bug::is_awake("begins-though-cancelled") {
+                true => self.ready.pop(),
+                false => None,
+            };
             self.wind_up(turn);
+            #[cfg(sim_bug)]
+            if let Some(left) = left.filter(|_| self.state.end_status().is_none()) {
+                self.launch(left.order.0, turn);
+            }
             return;
         }
         if self.is_poisoned() {

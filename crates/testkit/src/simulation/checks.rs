@@ -53,6 +53,8 @@ checks! {
     NO_CHANGE = 3 "entries never change",
     EPOCHS_GROW = 4 "epochs grow",
     HOLDER_WRITES = 4 "entries carry the epoch that was valid at their commit",
+    STALE_TOLD = 4 "whoever writes under an earlier epoch is told so",
+    STEP_KNOWN = 4 "a step is recognised if it was applied, and only then",
     ONE_LEASE = 5 "at most one lease is valid",
     LEASED_START = 5 "nothing begins once the lease is over",
     LATEST_RENEWED = 5 "only the latest lease is renewed",

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nebula::engine::{Installed, StartError};
+use nebula::engine::{AdmissionError, Installed, MigrationError, StartError};
 use nebula_core::{Clock, ExecutionId};
 use nebula_execution::{Ballot, Choice, NamedSignal, ParkReason, StartOptions, UnparkDecision};
 use nebula_ports::{DedupeKey, Signalled};
@@ -12,8 +12,18 @@ use super::{
     checks,
     director::{BOUND, Director},
     flows::payload,
+    swarm::Recovery,
 };
 use crate::SeededEntropy;
+
+/// How often somebody tries to move an execution to a later version.
+const MOVES: usize = 6;
+
+/// Whether starts of this version may be refused for now.
+fn refuses(installed: &Installed) -> bool {
+    let plan = &installed.plan;
+    plan.admission.is_some() || plan.rate_limit.is_some()
+}
 
 /// How long a client waits before it asks again.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -29,6 +39,10 @@ impl Director {
             .await;
         self.world.note("started", format_args!("{number} as {id}"));
         self.started.lock().insert(number, id);
+        if flow.later.is_some() {
+            self.move_on(number, id, installed.plan.version + 1, &chance)
+                .await;
+        }
         for name in &flow.signals {
             self.sleep_up_to(&chance, 20_000).await;
             for _ in 0..=chance.below(2) {
@@ -46,6 +60,7 @@ impl Director {
     ) -> ExecutionId {
         let world = &self.world;
         // Whoever may begin two where an answer is lost can take the first lease along.
+        let may_refuse = refuses(installed);
         let adopts = may_repeat && chance.chance(40);
         loop {
             let process = self.process(chance);
@@ -64,12 +79,44 @@ impl Director {
                 })
             });
             match started.await {
-                Some(Ok(started)) => return started.id,
+                Some(Ok(started)) => {
+                    self.cancelled.lock().extend(&started.cancelled);
+                    return started.id;
+                }
                 Some(Err(StartError::Store(_))) | None => world.clock.sleep(PATIENCE).await,
+                Some(Err(StartError::Admission(
+                    AdmissionError::Full { try_after, .. }
+                    | AdmissionError::Limited { try_after, .. },
+                ))) if may_refuse => {
+                    world.recovered(Recovery::StartRefused);
+                    world.clock.sleep(try_after + PATIENCE).await;
+                }
                 Some(Err(error)) => {
                     world.complain(checks::NOT_REFUSED, format!("{number}: {error}"));
                     world.clock.sleep(BOUND).await;
                 }
+            }
+        }
+    }
+
+    /// Moves an execution to a later version when it waits, now and then, until that is settled.
+    async fn move_on(&self, number: u64, id: ExecutionId, version: u32, chance: &SeededEntropy) {
+        for _ in 0..MOVES {
+            self.sleep_up_to(chance, 8_000).await;
+            let (process, tenant) = (self.process(chance), self.world.tenant_of(number));
+            let moved = self.ask(&process, move |nebula| {
+                Box::pin(async move { nebula.engine().migrate(&tenant, id, version, false).await })
+            });
+            match moved.await {
+                Some(Ok(_)) => return self.world.recovered(Recovery::Moved),
+                Some(Err(
+                    MigrationError::Driven(_)
+                    | MigrationError::WentOn(_)
+                    | MigrationError::Store(_),
+                ))
+                | None => {}
+                // What it did so far stands in the way, or it has ended.
+                Some(Err(_)) => return,
             }
         }
     }

@@ -11,13 +11,14 @@ use futures_util::FutureExt;
 use nebula::{Nebula, engine::Installed};
 use nebula_core::{BoxFuture, Clock, ExecutionId, TenantId};
 use nebula_execution::Status;
+use nebula_workflow::WorkflowDefinition;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{
     checks,
-    flows::{CALLEES, Flow, callee},
+    flows::{CALLEES, Flow, callee, theme},
     process::{Process, planner, queue},
     scheduler::{Life, Order, Owner},
     swarm::{Fault, Swarm},
@@ -26,7 +27,7 @@ use super::{
 use crate::{ManualClock, MemoryTaskQueue, MemoryWorkflowRepo, SeededEntropy};
 
 /// How long an execution may take once nothing goes wrong any more, by the world's clock.
-pub(super) const BOUND: Duration = Duration::from_mins(30);
+pub(super) const BOUND: Duration = Duration::from_mins(60);
 
 /// How long somebody waits for a process that may stand still.
 pub(super) const GIVES_UP: Duration = Duration::from_secs(20);
@@ -213,37 +214,41 @@ impl Prepared {
         let workflows = Arc::new(MemoryWorkflowRepo::new(time));
         let engine = planner(workflows.clone());
         let mut plans = Vec::new();
-        let mut save = |flow: &Flow, tenant: &TenantId| {
-            let saved = engine
-                .engine()
-                .install(tenant, &flow.definition)
-                .now_or_never();
+        let mut save = |definition: &WorkflowDefinition, tenant: &TenantId| {
+            let saved = engine.engine().install(tenant, definition).now_or_never();
             let installed = saved
                 .expect("the model answers at once")
                 .unwrap_or_else(|error| {
-                    let definition = nebula_workflow::to_json(&flow.definition);
+                    let definition = nebula_workflow::to_json(definition);
                     panic!("what was made up has no plan: {error:?}\n{definition:#}")
                 });
             plans.push(installed.clone());
             installed
         };
+        let theme = theme(&swarm.chance(4));
         let flow = |number| {
             Flow::make(
                 &format!("flow-{number}"),
                 true,
+                theme,
                 &swarm.chance(1_000 + number),
             )
         };
         let made: Vec<_> = (0..swarm.workflows).map(flow).collect();
         let tenants = tenants(swarm);
         for number in (0..CALLEES).filter(|_| made.iter().any(|flow| flow.calls)) {
-            let flow = Flow::make(&callee(number), false, &swarm.chance(500 + number));
-            tenants.iter().for_each(|tenant| drop(save(&flow, tenant)));
+            let flow = Flow::make(&callee(number), false, theme, &swarm.chance(500 + number));
+            let saved = tenants.iter().map(|tenant| save(&flow.definition, tenant));
+            saved.for_each(drop);
         }
         let mut install = |flow: Flow| {
-            let saved = tenants
-                .iter()
-                .map(|tenant| (flow.clone(), save(&flow, tenant)));
+            let saved = tenants.iter().map(|tenant| {
+                let installed = save(&flow.definition, tenant);
+                if let Some(later) = &flow.later {
+                    save(later, tenant);
+                }
+                (flow.clone(), installed)
+            });
             saved.collect::<Vec<_>>()
         };
         let flows = made.into_iter().map(&mut install).collect();

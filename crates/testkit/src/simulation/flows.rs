@@ -1,5 +1,9 @@
 //! Definitions that a seed makes up: connections, joins, bodies, waits, signals, calls and effects of
-//! every class. Whatever the seed, the definition has a plan.
+//! every class. Whatever the seed, the definition has a plan. What consists of several nodes is in
+//! `chains.rs`, how executions begin in `turns.rs`.
+
+mod chains;
+mod turns;
 
 use nebula_workflow::{Source, WorkflowDefinition, parse};
 use serde_json::{Map, Value, json};
@@ -20,6 +24,8 @@ pub(super) const CALLEES: u64 = 3;
 #[derive(Debug, Clone)]
 pub(super) struct Flow {
     pub(super) definition: WorkflowDefinition,
+    /// A later version, which comes to the same; executions may be moved to it.
+    pub(super) later: Option<WorkflowDefinition>,
     /// Names of the signals that it waits for.
     pub(super) signals: Vec<String>,
     /// Whether its result follows from its input alone.
@@ -28,9 +34,15 @@ pub(super) struct Flow {
     pub(super) calls: bool,
 }
 
+/// How the names of signals begin that make a list grow.
+const MORE: &str = "more_";
+
 /// What signals of this name bring: the same in every world.
 pub(super) fn payload(name: &str) -> Value {
-    json!({ "v": name.len() * 7 })
+    match name.strip_prefix(MORE) {
+        Some(_) => json!({ "items": [{ "v": 3 }, { "v": 8 }], "last": true }),
+        None => json!({ "v": name.len() * 7 }),
+    }
 }
 
 /// The id of a workflow that others call.
@@ -40,6 +52,8 @@ pub(super) fn callee(number: u64) -> String {
 
 struct Maker<'e> {
     chance: &'e SeededEntropy,
+    /// What the flows of this world have more of than others.
+    theme: Option<Kind>,
     ids: u64,
     depth: u64,
     /// Whether it may call others, and wait for signals.
@@ -53,9 +67,15 @@ struct Maker<'e> {
 
 impl Flow {
     /// A definition with this id; what is called itself calls nobody and waits for nobody.
-    pub(super) fn make(id: &str, caller: bool, chance: &SeededEntropy) -> Self {
+    pub(super) fn make(
+        id: &str,
+        caller: bool,
+        theme: Option<Kind>,
+        chance: &SeededEntropy,
+    ) -> Self {
         let mut maker = Maker {
             chance,
+            theme,
             ids: 0,
             depth: 0,
             caller,
@@ -73,21 +93,23 @@ impl Flow {
         definition["id"] = json!(id);
         definition["output"] = json!(output);
         definition["limits"] = json!({ "concurrency": 1 + chance.below(4) });
-        if chance.chance(15) {
-            definition["admission"] =
-                json!({ "concurrency": 1 + chance.below(2), "when_full": "queue", "queue": 1_000 });
-        }
-        let parsed = parse(&Source::new("flow.json", definition.to_string()));
-        let definition = parsed
-            .definition
-            .unwrap_or_else(|| panic!("{:#?}\n{definition:#}", parsed.diagnostics));
+        maker.turns(&mut definition);
+        let later = (caller && chance.chance(25)).then(|| parsed(&maker.later(&definition)));
         Self {
-            definition,
+            definition: parsed(&definition),
+            later,
             signals: maker.signals,
             decided: maker.decided,
             calls: maker.calls,
         }
     }
+}
+
+fn parsed(definition: &Value) -> WorkflowDefinition {
+    let parsed = parse(&Source::new("flow.json", definition.to_string()));
+    parsed
+        .definition
+        .unwrap_or_else(|| panic!("{:#?}\n{definition:#}", parsed.diagnostics))
 }
 
 fn nodes_of(region: &Value) -> Vec<String> {
@@ -104,7 +126,7 @@ fn number_of(value: &str) -> String {
 
 /// What a node may be.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Set,
     Wait,
     Signal,
@@ -114,9 +136,33 @@ enum Kind {
     If,
     Fail,
     Again,
+    Batches,
+    Tokens,
+    Milestone,
     Call,
     Approval,
     Body(&'static str),
+}
+
+/// What a world may have much of.
+const THEMES: &[Kind] = &[
+    Kind::Wait,
+    Kind::Signal,
+    Kind::Effect,
+    Kind::Items,
+    Kind::Batches,
+    Kind::Tokens,
+    Kind::Milestone,
+    Kind::Call,
+    Kind::Body("flow.for_each"),
+    Kind::Body("flow.try"),
+    Kind::Body("flow.mutex"),
+    Kind::Body("flow.mutex"),
+];
+
+/// What the flows of a world have more of than others, if anything.
+pub(super) fn theme(chance: &SeededEntropy) -> Option<Kind> {
+    chance.chance(35).then(|| *chance.pick(THEMES))
 }
 
 /// Bodies by how often they come.
@@ -143,8 +189,13 @@ impl Maker<'_> {
         let (mut nodes, mut connections) = (Vec::<Value>::new(), Vec::<Value>::new());
         // Those that nodes after them may lead from, with their ports.
         let mut exits: Vec<(String, Vec<&'static str>)> = Vec::new();
+        // Those that milestones may name.
+        let mut askable: Vec<String> = Vec::new();
         for _ in 0..count {
-            let kind = self.kind();
+            let kind = match self.kind() {
+                Kind::Milestone if askable.is_empty() => Kind::Effect,
+                kind => kind,
+            };
             let id = self.id();
             let mut before: Vec<usize> = Vec::new();
             if !exits.is_empty() {
@@ -154,7 +205,7 @@ impl Maker<'_> {
                 before.sort_unstable();
                 before.dedup();
             }
-            if matches!(kind, Kind::Again) {
+            if matches!(kind, Kind::Again | Kind::Batches) {
                 before.truncate(1);
             }
             for from in &before {
@@ -177,6 +228,12 @@ impl Maker<'_> {
                     1 => json!({ "count": 2, "rest": "absorb" }),
                     _ => json!({ "count": 1, "rest": "cancel" }),
                 };
+            }
+            match kind {
+                Kind::Milestone => self.milestone(&mut node, &askable),
+                // These run more than once.
+                Kind::Again | Kind::Batches | Kind::Tokens => {}
+                _ => askable.push(id.clone()),
             }
             let ports = self.node(&mut node, kind, &sum, (&mut nodes, &mut connections));
             let last = nodes.last().expect("it was written just now")["id"].clone();
@@ -202,29 +259,48 @@ impl Maker<'_> {
     }
 
     fn kind(&self) -> Kind {
+        match self.theme.filter(|_| self.chance.chance(40)) {
+            Some(theme) if self.may_have(theme) => theme,
+            _ => self.any_kind(),
+        }
+    }
+
+    /// Whether a node of this kind has its place here.
+    fn may_have(&self, kind: Kind) -> bool {
         let top = self.depth == 0;
-        match self.chance.below(100) {
-            0..14 => Kind::Set,
-            14..22 => Kind::Wait,
-            22..26 if top && self.caller => Kind::Signal,
-            26..58 => Kind::Effect,
+        match kind {
+            Kind::Signal | Kind::Approval => top && self.caller,
+            Kind::Again | Kind::Batches => top,
+            Kind::Call => self.caller && !self.locked,
+            Kind::Body("flow.mutex" | "flow.semaphore") => {
+                self.caller && !self.locked && self.depth < MAX_DEPTH
+            }
+            Kind::Body(_) => self.depth < MAX_DEPTH,
+            _ => true,
+        }
+    }
+
+    fn any_kind(&self) -> Kind {
+        let kind = match self.chance.below(100) {
+            0..12 => Kind::Set,
+            12..20 => Kind::Wait,
+            20..24 => Kind::Signal,
+            24..54 => Kind::Effect,
+            54..56 => Kind::Tokens,
+            56..58 => Kind::Milestone,
             58..63 => Kind::Items,
             63..66 => Kind::Emit,
             66..70 => Kind::If,
             70..73 => Kind::Fail,
-            73..76 if top => Kind::Again,
-            76..81 if self.caller && !self.locked => Kind::Call,
-            81..83 if top && self.caller => Kind::Approval,
-            83..100 if self.depth < MAX_DEPTH => {
-                let body = self.chance.pick(BODIES);
-                let locks = matches!(*body, "flow.mutex" | "flow.semaphore");
-                if locks && (self.locked || !self.caller) {
-                    Kind::Effect
-                } else {
-                    Kind::Body(body)
-                }
-            }
-            _ => Kind::Effect,
+            73..75 => Kind::Again,
+            75..77 => Kind::Batches,
+            77..81 => Kind::Call,
+            81..83 => Kind::Approval,
+            _ => Kind::Body(self.chance.pick::<&str>(BODIES)),
+        };
+        match self.may_have(kind) {
+            true => kind,
+            false => Kind::Effect,
         }
     }
 
@@ -261,6 +337,7 @@ impl Maker<'_> {
                 self.effect(node, "{{ $item }}", true);
                 node["for_each"] = json!(format!("[1, 2, 3, 4].map(k => k + {sum})"));
                 node["concurrency"] = json!(1 + chance.below(3));
+                self.completes(node);
             }
             Kind::Emit => {
                 node["action"] = json!("flow.emit");
@@ -278,6 +355,9 @@ impl Maker<'_> {
                 self.failure(node, &mut ports, 20);
             }
             Kind::Again => return self.again(node, &id, (nodes, connections)),
+            Kind::Batches => return self.batches(node, &id, sum, (nodes, connections)),
+            Kind::Tokens => return self.tokens(node, &id, (nodes, connections)),
+            Kind::Milestone => ports.push("expired"),
             Kind::Call => {
                 let wait = chance.chance(75);
                 self.calls = true;
@@ -358,35 +438,6 @@ impl Maker<'_> {
         }
     }
 
-    /// A loop of connections that go back: it counts, something happens outside, and it comes round.
-    fn again(
-        &mut self,
-        node: &mut Value,
-        entry: &str,
-        (nodes, connections): (&mut Vec<Value>, &mut Vec<Value>),
-    ) -> Vec<&'static str> {
-        let (middle, last) = (self.id(), self.id());
-        node["action"] = json!("data.set");
-        node["parameters"] =
-            json!({ "v": format!("{{{{ ($nodes.{last}?.result?.v ?? 0) + 1 }}}}") });
-        nodes.push(node.clone());
-        let mut inner = json!({ "id": middle });
-        self.effect(&mut inner, "$json.v", false);
-        nodes.push(inner);
-        nodes.push(json!({
-            "id": last,
-            "action": "data.set",
-            "parameters": { "v": format!("{{{{ $nodes.{entry}.result.v }}}}") },
-        }));
-        let rounds = 2 + self.chance.below(3);
-        connections.extend([
-            json!({ "from": entry, "to": middle }),
-            json!({ "from": middle, "to": last }),
-            json!({ "from": last, "to": entry, "loop": true, "condition": format!("$json.v < {rounds}"), "max_rounds": 20 }),
-        ]);
-        vec!["main"]
-    }
-
     fn body(&mut self, node: &mut Value, action: &str) {
         let chance = self.chance;
         let locks = matches!(action, "flow.mutex" | "flow.semaphore");
@@ -394,6 +445,8 @@ impl Maker<'_> {
         if chance.chance(10) {
             timed["timeout"] = json!(format!("{}s", 2 + chance.below(20)));
         }
+        let grows =
+            self.caller && self.depth == 0 && action == "flow.for_each" && chance.chance(30);
         self.depth += 1;
         self.locked |= locks;
         let mut body = self.region(1 + chance.below(MAX_NODES.1));
@@ -403,7 +456,15 @@ impl Maker<'_> {
                 if chance.chance(30) {
                     node["on_item_error"] = json!("collect");
                 }
-                json!({ "items": (0..chance.below(5)).collect::<Vec<_>>() })
+                let mut list = json!({ "items": (0..chance.below(5)).collect::<Vec<_>>() });
+                if grows {
+                    let name = format!("{MORE}{}", node["id"].as_str().unwrap_or_default());
+                    list["more"] = json!(name);
+                    self.signals.push(name);
+                } else {
+                    self.completes(node);
+                }
+                list
             }
             "flow.loop" => {
                 let mut looped = json!({ "times": 1 + chance.below(3) });
@@ -430,7 +491,7 @@ impl Maker<'_> {
                 timed.clone()
             }
             "flow.mutex" => {
-                json!({ "name": format!("m{}", chance.below(2)), "when_lost": *chance.pick(&["wait", "wait", "fail"]) })
+                json!({ "name": format!("m{}", chance.below(if self.is_theme(action) { 1 } else { 2 })), "when_lost": *chance.pick(&["wait", "wait", "fail"]) })
             }
             "flow.semaphore" => json!({ "name": "pool", "permits": 2 }),
             _ => timed.clone(),
@@ -454,7 +515,7 @@ mod tests {
     #[test]
     fn a_seed_gives_one_definition_and_definitions_differ() {
         let text = |seed| {
-            let flow = Flow::make("x", true, &SeededEntropy::new(seed));
+            let flow = Flow::make("x", true, None, &SeededEntropy::new(seed));
             format!("{:?}", flow.definition)
         };
         assert_eq!(text(1), text(1));

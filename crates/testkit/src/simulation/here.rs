@@ -30,6 +30,11 @@ impl Here {
     }
 }
 
+/// Whether a world lives on this thread.
+pub(super) fn is_in_world() -> bool {
+    WORLD.with_borrow(Option::is_some)
+}
+
 /// From now on this world lives on the thread, or none.
 pub(super) fn set_world(world: Option<Arc<World>>) {
     WORLD.set(world);

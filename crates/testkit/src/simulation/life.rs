@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{
     checks::{self, Violation},
     director::{Director, Prepared},
-    here::set_world,
+    here::{is_in_world, set_world},
     planted,
     scheduler::{Scheduler, Stopped},
     swarm::Swarm,
@@ -118,16 +118,19 @@ thread_local! {
     static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Remembers panics, which the worker catches where one execution panics.
+/// Remembers panics in worlds, also those that the worker catches where one execution panics; they are
+/// told with the seed, as what is wrong with their world.
 fn watch_panics() {
     static WATCHED: Once = Once::new();
     WATCHED.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
+            if !is_in_world() {
+                return before(info);
+            }
             let place = info.location().map(ToString::to_string);
             let what = format!("{} at {}", said(info.payload()), place.unwrap_or_default());
             PANICS.with_borrow_mut(|panics| panics.push(what));
-            before(info);
         }));
     });
     PANICS.take();

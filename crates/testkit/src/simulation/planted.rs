@@ -46,6 +46,7 @@ impl Bug {
         engine("rings-for-another-tenant"),
         engine("sleeps-for-ever"),
         engine("snapshot-is-misplaced"),
+        engine("sweep-looks-again-at-once"),
         engine("sweep-rings-for-nobody"),
         engine("timer-fires-early"),
         engine("undoing-is-forgotten"),

@@ -46,6 +46,12 @@ named! {
         StoreAnswerLost = "store-answer-lost",
         /// Request and answer take their time; a caller who is gone does not call it back.
         StoreSlow = "store-slow",
+        /// A step or a renewal is on its way for longer than the lease lasts.
+        StoreLate = "store-late",
+        /// A step reaches the store once more, a little later: something on the way sent it again.
+        StepRepeated = "step-repeated",
+        /// A copy of a process, brought up again from its image, writes under the same lease.
+        StepByTwin = "step-by-a-twin",
         /// There is no room for creations and steps.
         StoreFull = "store-full",
         /// A process reaches no store for a while.
@@ -120,6 +126,12 @@ named! {
         SlotLost = "slot-lost",
         /// An effect was undone.
         Undone = "effect-undone",
+        /// A start was refused for now, and came again when it was told to.
+        StartRefused = "start-refused-for-now",
+        /// A start had to wait for its turn or its time.
+        StartWaits = "start-waits",
+        /// An execution that waited was moved to a later version.
+        Moved = "moved-to-a-version",
         /// A process was stopped and left in order.
         Drained = "drained",
     }
@@ -177,7 +189,10 @@ impl Swarm {
             let percent = *entropy.pick(&[15, 40, 70]);
             faults.extend(Fault::ALL.iter().filter(|_| entropy.chance(percent)));
         }
-        let executions = *entropy.pick(&[1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 12, 40]);
+        // Most are small: what goes wrong in large ones mostly does so in small ones, and sooner.
+        let executions = *entropy.pick(&[
+            1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 8, 8, 12, 40,
+        ]);
         Self {
             seed,
             processes: 1 + entropy.below(5),

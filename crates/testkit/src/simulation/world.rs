@@ -70,6 +70,8 @@ pub(super) struct World {
     pub(super) hands: Mutex<BTreeMap<(Life, ExecutionId), Hands>>,
     /// How many processes each deadly execution has taken along.
     deaths: Mutex<BTreeMap<ExecutionId, u32>>,
+    /// How often each process looked for work in the second of its last look.
+    looks: Mutex<BTreeMap<Life, (u64, u32)>>,
     tenants: Vec<TenantId>,
     chance: SeededEntropy,
     faulty: AtomicBool,
@@ -117,6 +119,9 @@ impl Write for Trace {
 const DEADLY: usize = 2;
 const DEATHS: u32 = 7;
 
+/// Who looks for work so often in a second turns in a circle.
+const MAX_LOOKS: u32 = 200;
+
 /// What happens to one call of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -149,6 +154,7 @@ impl World {
             dead: Mutex::default(),
             hands: Mutex::default(),
             deaths: Mutex::default(),
+            looks: Mutex::default(),
             tenants: tenants(&swarm),
             chance: swarm.chance(1),
             faulty: AtomicBool::new(false),
@@ -216,6 +222,21 @@ impl World {
         dies
     }
 
+    /// A process looks for work: now and then, and when something is due.
+    pub(super) fn looks(&self, life: Life) {
+        let second = self.clock.monotonic().as_secs();
+        let mut looks = self.looks.lock();
+        let (of, times) = looks.entry(life).or_default();
+        *times = if *of == second { *times + 1 } else { 1 };
+        *of = second;
+        let too_often = *times == MAX_LOOKS;
+        drop(looks);
+        if too_often {
+            let what = format!("{life} looked for work {MAX_LOOKS} times in a second");
+            self.complain(checks::NO_CIRCLE, what);
+        }
+    }
+
     pub(super) fn struck(&self, fault: Fault) {
         *self.counts.lock().faults.entry(fault).or_default() += 1;
         self.note("fault", fault);
@@ -252,7 +273,7 @@ impl World {
     }
 
     /// What becomes of a call of a store; those that write may find no room.
-    pub(super) fn fate(&self, life: Life, writes: bool) -> Fate {
+    pub(super) fn fate(&self, operation: &str, life: Life, writes: bool) -> Fate {
         self.counts.lock().calls += 1;
         if !self.is_faulty() {
             return Fate::Plain;
@@ -262,10 +283,15 @@ impl World {
             return Fate::Cut { arrives };
         }
         let (there, back) = (self.span(3_000), self.span(3_000));
+        let of_lease = matches!(operation, "step" | "renew");
         match () {
             () if self.strikes(Fault::StoreRefuses) => Fate::Refused,
             () if self.strikes(Fault::StoreAnswerLost) => Fate::Unanswered,
             () if self.strikes(Fault::StoreSlow) => Fate::Slow { there, back },
+            () if of_lease && self.strikes(Fault::StoreLate) => {
+                let there = self.swarm.lease_ttl() + self.span(self.swarm.ttl);
+                Fate::Slow { there, back }
+            }
             () if writes && self.strikes(Fault::StoreFull) => Fate::Full,
             () if self.strikes(Fault::DeathBeforeCommit) => Fate::Dies { arrives: false },
             () if self.strikes(Fault::DeathAfterCommit) => Fate::Dies { arrives: true },

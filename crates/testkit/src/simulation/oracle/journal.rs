@@ -1,9 +1,11 @@
 //! What entries may say after those before them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use nebula_core::{Digest, ExecutionId, NodeId, Timestamp};
-use nebula_execution::{Entry, Fact, InstanceId, StoredEntry, UnparkDecision};
+use nebula_execution::{
+    Entry, ExecutionPlan, Fact, InstanceId, Machine, StoredEntry, UnparkDecision,
+};
 
 use super::{Oracle, Watched};
 use crate::simulation::checks::{self, Check};
@@ -37,7 +39,9 @@ impl Oracle {
         for stored in entries {
             if let Some(watched) = self.executions.get_mut(&id) {
                 watched.epoch = watched.epoch.max(stored.epoch);
-                watched.grants = 0;
+                if !matches!(stored.entry.fact, Fact::Migrated { .. }) {
+                    watched.grants = 0;
+                }
                 if let Some(held) = &mut watched.held {
                     held.over = true;
                 }
@@ -60,6 +64,12 @@ impl Oracle {
             let mut found = watched.look_at(entry);
             if self.jumps {
                 found.retain(|(check, _)| ![checks::BACKOFF, checks::NOT_EARLY].contains(check));
+            }
+            if let Fact::Migrated { plan, .. } = &entry.fact {
+                match self.plans.get(plan) {
+                    Some(to) => watched.goes_over(*plan, to.clone()),
+                    None => found.push((checks::PLAN_FIRST, plan.to_string())),
+                }
             }
             watched.machine.apply(&stored);
             watched.entries.push(stored);
@@ -131,6 +141,16 @@ impl Oracle {
 }
 
 impl Watched {
+    /// From here on the execution has another plan; what it did so far is read over that one.
+    fn goes_over(&mut self, digest: Digest, plan: Arc<ExecutionPlan>) {
+        let id = self.machine.id();
+        self.machine = Machine::new(plan, self.tenant.clone(), id);
+        for entry in &self.entries {
+            self.machine.apply(entry);
+        }
+        self.plan = digest;
+    }
+
     fn seen(&mut self, instance: &InstanceId) -> &mut Seen {
         self.instances.entry(instance.to_string()).or_default()
     }

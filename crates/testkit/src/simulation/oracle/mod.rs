@@ -10,13 +10,13 @@ mod end;
 mod journal;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{ExecutionPlan, Fact, Machine, NewExecution, Rest, Status, StoredEntry};
-use nebula_ports::{Lease, Renewed, Step, Stepped};
+use nebula_ports::{Lease, Renewed, Step, StepId, Stepped};
 
 use super::{
     checks::{self, Check, Violation},
@@ -44,6 +44,8 @@ struct Watched {
     machine: Machine,
     /// What was committed, as it was.
     entries: Vec<StoredEntry>,
+    /// The steps that were applied.
+    steps: HashSet<StepId>,
     epoch: u64,
     held: Option<Held>,
     /// Grants since the last progress.
@@ -141,6 +143,7 @@ impl Oracle {
             plan: started.plan,
             machine: Machine::new(plan, tenant.clone(), new.id),
             entries: Vec::new(),
+            steps: HashSet::new(),
             epoch: 0,
             held: None,
             grants: 0,
@@ -256,6 +259,7 @@ impl Oracle {
         (status, wake_at): (Option<Status>, Option<Timestamp>),
         now: Timestamp,
     ) {
+        self.compare_answer(lease, step, *answer);
         let Stepped::Applied { next_seq, .. } = answer else {
             return;
         };
@@ -295,6 +299,33 @@ impl Oracle {
         }
         self.append(id, lease.epoch, &step.entries);
         self.compare(id, step, (status, wake_at));
+    }
+
+    /// What the store says of a step that it has seen, and of one under an earlier epoch. Each of its
+    /// guards must hold by itself, also where another one would have refused.
+    fn compare_answer(&mut self, lease: &Lease, step: &Step, answer: Stepped) {
+        let id = lease.execution;
+        let Some(watched) = self.executions.get_mut(&id) else {
+            return;
+        };
+        let epoch = watched.epoch;
+        let known = match answer {
+            Stepped::Applied { .. } => !watched.steps.insert(step.id),
+            _ => watched.steps.contains(&step.id),
+        };
+        let at = step.expected_seq;
+        if known != matches!(answer, Stepped::Replayed { .. }) {
+            let before = if known { "known" } else { "never seen" };
+            let what = format!("{id}: {before}, at {at}: {answer:?}");
+            self.complain(checks::STEP_KNOWN, what);
+        }
+        if lease.epoch < epoch && matches!(answer, Stepped::Conflict { .. }) {
+            let what = format!(
+                "{id}: epoch {} at {at}, {epoch} holds: {answer:?}",
+                lease.epoch
+            );
+            self.complain(checks::STALE_TOLD, what);
+        }
     }
 
     /// Holds what the holder thinks against what its journal says.

@@ -1,6 +1,9 @@
 //! The way to the record of every execution; what comes of each call is told to the oracle.
 
-use std::fmt;
+use std::{
+    fmt::{self, Write as _},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
@@ -8,11 +11,16 @@ use nebula_execution::{Entry, NewExecution, Signal};
 use nebula_ports::{
     Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem,
     JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, Renewed, Result,
-    RunnablePage, Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
+    RunnablePage, Signalled, SlotHolder, SlotKey, Step, StepId, Stepped, WaitToken,
 };
+use uuid::Uuid;
 
 use super::Wire;
-use crate::simulation::swarm::Recovery;
+use crate::simulation::{
+    scheduler::{Life, Owner},
+    swarm::{Fault, Recovery},
+    world::World,
+};
 
 /// The kinds of facts, for the trace.
 struct Facts<'e>(&'e [Entry]);
@@ -20,13 +28,69 @@ struct Facts<'e>(&'e [Entry]);
 impl fmt::Display for Facts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for entry in self.0 {
-            let fact = format!("{:?}", entry.fact);
-            let kind = fact.split([' ', '(']).next().unwrap_or_default();
-            write!(f, " {kind}")?;
+            f.write_str(" ")?;
+            // It ends with an error where the kind does: what follows is not even formatted.
+            let _ = write!(FirstWord(f), "{:?}", entry.fact);
         }
         Ok(())
     }
 }
+
+/// Writes what is before the first space or bracket.
+struct FirstWord<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for FirstWord<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        match text.find([' ', '(']) {
+            None => self.0.write_str(text),
+            Some(end) => {
+                self.0.write_str(&text[..end])?;
+                Err(fmt::Error)
+            }
+        }
+    }
+}
+
+/// A step arrives at the store.
+fn write(world: &World, life: Life, lease: &Lease, step: &Step) -> Result<Stepped> {
+    let (tenant, id) = (&lease.tenant, lease.execution);
+    world.oracle.lock().touched(tenant, id);
+    let stepped = world.ask(world.store.step(lease, step.clone()))?;
+    let stands = world.stands(tenant, id);
+    let facts = Facts(&step.entries);
+    let (epoch, at) = (lease.epoch, step.expected_seq);
+    world.note(
+        "step",
+        format_args!("{life} {id} epoch {epoch} at {at}:{facts} → {stepped:?}"),
+    );
+    let now = world.clock.now();
+    let mut oracle = world.oracle.lock();
+    oracle.stepped(lease, step, &stepped, stands, now);
+    Ok(stepped)
+}
+
+/// An applied step arrives once more, or that of a twin of its process; nobody hears the answer.
+fn again(world: &Arc<World>, life: Life, lease: Lease, step: Step) {
+    let twin = !step.entries.is_empty() && world.strikes(Fault::StepByTwin);
+    let step = match twin {
+        // It has decided the same, and named it by itself.
+        true => Step {
+            id: StepId(Uuid::from_u64_pair(world.fresh(), world.fresh())),
+            ..step
+        },
+        false if world.strikes(Fault::StepRepeated) => step,
+        false => return,
+    };
+    let (travelling, later) = (world.clone(), world.span(LATE));
+    world.board.spawn(Owner::World, async move {
+        travelling.clock.sleep(later).await;
+        // A store that refuses it for its form would have refused the first one.
+        let _ = write(&travelling, life, &lease, &step);
+    });
+}
+
+/// How late a step comes that comes twice, at most, in milliseconds.
+const LATE: u64 = 3_000;
 
 #[async_trait]
 impl ExecutionRepo for Wire {
@@ -50,6 +114,7 @@ impl ExecutionRepo for Wire {
                     world.counts.lock().executions += 1;
                 }
                 Created::Waits { .. } | Created::Later { .. } => {
+                    world.recovered(Recovery::StartWaits);
                     world.oracle.lock().created(&tenant, &new);
                     world.counts.lock().executions += 1;
                 }
@@ -135,26 +200,17 @@ impl ExecutionRepo for Wire {
     async fn step(&self, lease: &Lease, step: Step) -> Result<Stepped> {
         self.goes_on(lease);
         let lease = lease.clone();
+        let travelling = self.world.clone();
         self.call("step", true, move |world, life| {
-            let (tenant, id) = (&lease.tenant, lease.execution);
-            world.oracle.lock().touched(tenant, id);
-            let stepped = world.ask(world.store.step(&lease, step.clone()))?;
-            let stands = world.stands(tenant, id);
-            let facts = Facts(&step.entries);
-            let (epoch, at) = (lease.epoch, step.expected_seq);
-            world.note(
-                "step",
-                format_args!("{life} {id} epoch {epoch} at {at}:{facts} → {stepped:?}"),
-            );
-            let now = world.clock.now();
-            let mut oracle = world.oracle.lock();
-            oracle.stepped(&lease, &step, &stepped, stands, now);
-            drop(oracle);
+            let stepped = write(world, life, &lease, &step)?;
             match &stepped {
                 Stepped::Fenced { .. } => world.recovered(Recovery::Fenced),
                 Stepped::Replayed { .. } => world.recovered(Recovery::Replayed),
                 Stepped::Applied { .. } => world.count_entries(&step),
                 Stepped::Conflict { .. } | Stepped::Terminal(_) => {}
+            }
+            if matches!(stepped, Stepped::Applied { .. }) {
+                again(&travelling, life, lease, step);
             }
             Ok(stepped)
         })
@@ -227,7 +283,11 @@ impl ExecutionRepo for Wire {
     ) -> Result<Moved> {
         let tenant = tenant.clone();
         self.call("migrate", true, move |world, _| {
-            world.ask(world.store.migrate(&tenant, execution, expected_seq, entry))
+            let moved = world.ask(world.store.migrate(&tenant, execution, expected_seq, entry))?;
+            if matches!(moved, Moved::Moved { .. }) {
+                world.catch_up(&tenant, execution);
+            }
+            Ok(moved)
         })
         .await
     }
@@ -254,6 +314,7 @@ impl ExecutionRepo for Wire {
     }
 
     async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage> {
+        self.world.looks(self.life);
         self.call("runnable", false, move |world, _| {
             let page = world.ask(world.store.runnable(rung_before, limit))?;
             for _ in &page.runnable {

@@ -57,7 +57,7 @@ impl Wire {
     ) -> Result<T> {
         let (world, life) = (&self.world, self.life);
         world.note(operation, life);
-        match world.fate(life, writes) {
+        match world.fate(operation, life, writes) {
             Fate::Plain => work(world, life),
             Fate::Refused => Err(lost(operation)),
             Fate::Unanswered => {

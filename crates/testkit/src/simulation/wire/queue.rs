@@ -170,6 +170,7 @@ const LEASE_UNSURE: &[Fault] = &[
     Fault::StoreRefuses,
     Fault::StoreAnswerLost,
     Fault::StoreSlow,
+    Fault::StoreLate,
     Fault::StoreFull,
     Fault::Partition,
     Fault::Pause,
