@@ -1,40 +1,97 @@
 //! `cargo xtask simulate`: worlds that a seed makes up, in which everything goes wrong that can.
+//!
+//! There is one build for all of it: the defects that are planted are in it and sleep, unless
+//! `--planted` wakes one. It is faster than that of the tests, and sooner built than a release.
 
 use std::{
     env,
-    path::Path,
-    process::{Command, ExitCode},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
 };
 
-use crate::stage::{cargo, root};
+use serde_json::Value;
+
+use crate::stage::{Outcome, cargo, passes, root, shout};
 
 /// Set where this program stands between cargo and the compiler.
 const WITH_BUGS: &str = "NEBULA_XTASK_WITH_BUGS";
 
-const BINARY: &str = "run --quiet --release --package nebula-testkit --bin simulate --";
+/// Says of each thing that is built what it is, as JSON.
+const BUILD: &str = "build --workspace --bin simulate --message-format=json-render-diagnostics";
+
+/// How much of the compiler's time goes into speed.
+const PROFILE: &str = "crates/testkit/simulation/profile.toml";
+
+/// Worlds of the stage: as many as must show each fault and each way back.
+const WORLDS: &str = "10000";
 
 pub(crate) fn run(rest: &[&str]) -> ExitCode {
-    let mut command = cargo(BINARY);
+    let Some(binary) = build() else {
+        return ExitCode::FAILURE;
+    };
+    let mut command = Command::new(binary);
     command.args(rest);
-    if rest.contains(&"--planted") {
-        match env::current_exe() {
-            // Only what is ours is compiled again; what it depends on knows nothing of it.
-            Ok(this) => command
-                .env("RUSTC_WORKSPACE_WRAPPER", this)
-                .env(WITH_BUGS, "1"),
-            Err(_) => return ExitCode::FAILURE,
-        };
-    } else if !rest.contains(&"--world") {
+    if !rest
+        .iter()
+        .any(|name| ["--planted", "--world", "--trace"].contains(name))
+    {
         command.arg("--regressions").arg(list());
     }
-    match command.status() {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+    let code = command.status().ok().and_then(|status| status.code());
+    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+/// Many worlds.
+pub(crate) fn stage() -> Outcome {
+    let Some(binary) = build() else {
+        return Outcome::Failed;
+    };
+    let mut worlds = Command::new(&binary);
+    worlds
+        .args(["--seeds", WORLDS, "--regressions"])
+        .arg(list());
+    passes(worlds)
+}
+
+/// Builds the program, and says where it is.
+fn build() -> Option<PathBuf> {
+    let this = match env::current_exe() {
+        Ok(this) => this,
+        Err(error) => {
+            shout(&format!("where this program is cannot be known: {error}"));
+            return None;
+        }
+    };
+    let mut command = cargo(BUILD);
+    command
+        .args(["--config", PROFILE])
+        // Only what is ours is compiled again; what it depends on knows nothing of it.
+        .env("RUSTC_WORKSPACE_WRAPPER", this)
+        .env(WITH_BUGS, "1")
+        .stderr(Stdio::inherit());
+    let built = command.output().ok().filter(|built| built.status.success());
+    let Some(built) = built else {
+        shout("the simulation could not be built.");
+        return None;
+    };
+    let text = String::from_utf8_lossy(&built.stdout);
+    let binary = text.lines().find_map(executable);
+    if binary.is_none() {
+        shout("cargo does not say where the simulation is.");
     }
+    binary
+}
+
+/// The program that a message of cargo is about, if that is the simulation.
+fn executable(message: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    let is_ours = message["target"]["name"] == "simulate";
+    let path = message["executable"].as_str().filter(|_| is_ours)?;
+    Some(path.into())
 }
 
 /// Where worlds that failed are remembered.
-fn list() -> std::path::PathBuf {
+fn list() -> PathBuf {
     root().join("crates/testkit/simulation/regressions.txt")
 }
 
@@ -53,4 +110,19 @@ pub(crate) fn compile(arguments: &[String]) -> Option<ExitCode> {
         let code = compiled.ok().and_then(|status| status.code());
         ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_says_where_the_program_is() {
+        let other =
+            r#"{"reason":"compiler-artifact","target":{"name":"nebula"},"executable":null}"#;
+        let ours = r#"{"reason":"compiler-artifact","target":{"name":"simulate"},"executable":"/t/simulate"}"#;
+        assert_eq!(executable(other), None);
+        assert_eq!(executable("warning: no JSON"), None);
+        assert_eq!(executable(ours), Some("/t/simulate".into()));
+    }
 }

@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{self, BufReader, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -130,7 +130,9 @@ fn announce(command: &Command) {
         .get_args()
         .map(|argument| argument.to_string_lossy())
         .collect();
-    println!("   $ cargo {}", arguments.join(" "));
+    let program = Path::new(command.get_program()).file_stem();
+    let program = program.unwrap_or_default().to_string_lossy();
+    println!("   $ {program} {}", arguments.join(" "));
 }
 
 fn could_not_start(command: &Command, error: &io::Error) -> Outcome {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    conformance,
+    conformance, simulate,
     stage::{Outcome, Stage, cargo, is_there, passes, passes_watched, shout},
     tally::Tally,
 };
@@ -27,6 +27,7 @@ pub(crate) fn run() -> ExitCode {
         Stage::run("deny", deny),
         Stage::run("expr-conformance", conformance::stage),
         Stage::run("fuzz targets", fuzz_targets),
+        Stage::run("simulate", simulate::stage),
         Stage::run("test", || {
             let command = cargo("test --workspace --no-fail-fast");
             passes_watched(command, |line| tally.read(line))

@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "a tool for developers talks to its terminal, uses all cores and measures time"
 )]
@@ -9,7 +10,6 @@
 use std::{
     fs::{self, OpenOptions},
     io::Write as _,
-    panic,
     path::PathBuf,
     process::ExitCode,
     sync::{
@@ -37,15 +37,19 @@ const MOST_PLANTED: u64 = 2_000;
 /// The most failing seeds that are made smaller and shown whole.
 const SHOWN: usize = 3;
 
+/// After so many worlds a run says how far it is.
+const TOLD: u64 = 1_000;
+
 const USAGE: &str = "\
 usage: simulate [--seeds N] [--seed S] [--minutes M] [--regressions FILE]
+       simulate --seed S --trace
        simulate --world 'seed=S …' [--trace]
-       simulate --planted [--seeds N]";
+       simulate --planted [--seeds N] [--seed S]";
 
 #[derive(Default)]
 struct Asked {
-    first: u64,
-    seeds: u64,
+    seed: Option<u64>,
+    seeds: Option<u64>,
     until: Option<Duration>,
     world: Option<Swarm>,
     trace: bool,
@@ -67,13 +71,12 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let asked = match read(&arguments) {
         Ok(asked) => asked,
-        Err(why) => {
-            println!("{why}\n{USAGE}");
-            return ExitCode::from(2);
-        }
+        Err(why) => return refused(&why),
     };
-    // What panics in a world is told with its seed.
-    panic::set_hook(Box::new(|_| {}));
+    let before = match regressions(&asked) {
+        Ok(before) => before,
+        Err(why) => return refused(&why),
+    };
     match &asked.world {
         Some(world) if asked.trace => {
             print!("{}", trace(world));
@@ -81,54 +84,74 @@ fn main() -> ExitCode {
         }
         Some(world) => one(world),
         None if asked.planted => planted(&asked),
-        None => many(&asked),
+        None => many(&asked, &before),
     }
+}
+
+fn refused(why: &str) -> ExitCode {
+    eprintln!("{why}\n\n{USAGE}");
+    ExitCode::from(2)
 }
 
 fn read(arguments: &[String]) -> Result<Asked, String> {
     let mut asked = Asked::default();
-    let (mut seeds, mut seed) = (None, None);
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
         match name.as_str() {
             "--trace" => asked.trace = true,
             "--planted" => asked.planted = true,
-            _ => {
+            "--seeds" | "--seed" | "--minutes" | "--world" | "--regressions" => {
                 let value = rest.next().ok_or(format!("`{name}` needs a value"))?;
-                asked.set(name, value, (&mut seeds, &mut seed))?;
+                asked.set(name, value)?;
             }
+            _ => return Err(format!("there is no `{name}`")),
         }
     }
-    asked.first = seed.unwrap_or(0);
-    let most = match (asked.planted, asked.until) {
-        (true, _) => MOST_PLANTED,
-        (false, Some(_)) => u64::MAX,
-        (false, None) => SEEDS,
-    };
-    asked.seeds = seeds.unwrap_or(if seed.is_some() { 1 } else { most });
     if asked.trace && asked.world.is_none() {
-        asked.world = Some(Swarm::of(asked.first));
+        let seed = asked
+            .seed
+            .ok_or("`--trace` shows one world: name it with `--seed` or `--world`")?;
+        asked.world = Some(Swarm::of(seed));
+    }
+    if asked.world.is_some() && (asked.planted || asked.seeds.is_some()) {
+        return Err("a run is about one world or about many".to_owned());
     }
     Ok(asked)
 }
 
 impl Asked {
-    fn set(
-        &mut self,
-        name: &str,
-        value: &str,
-        (seeds, seed): (&mut Option<u64>, &mut Option<u64>),
-    ) -> Result<(), String> {
-        let number = || value.parse().map_err(|_| format!("`{value}` is no number"));
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let number = || {
+            value
+                .parse()
+                .map_err(|_| format!("`{name}` takes a whole number, and `{value}` is none"))
+        };
         match name {
-            "--seeds" => *seeds = Some(number()?),
-            "--seed" => *seed = Some(number()?),
+            "--seeds" => self.seeds = Some(number()?),
+            "--seed" => self.seed = Some(number()?),
             "--minutes" => self.until = Some(Duration::from_mins(number()?)),
-            "--world" => self.world = Some(value.parse().map_err(|why| format!("{why}"))?),
-            "--regressions" => self.regressions = Some(value.into()),
-            _ => return Err(format!("there is no `{name}`")),
+            "--world" => {
+                let world = value.parse::<Swarm>();
+                self.world = Some(world.map_err(|why| format!("`--world`: {why}"))?);
+            }
+            _ => self.regressions = Some(value.into()),
         }
         Ok(())
+    }
+
+    fn first(&self) -> u64 {
+        self.seed.unwrap_or(0)
+    }
+
+    /// How many worlds are wanted: where only a seed is named, that one.
+    fn most(&self) -> u64 {
+        let unsaid = match (self.planted, self.until, self.seed) {
+            (true, ..) => MOST_PLANTED,
+            (_, Some(_), _) => u64::MAX,
+            (.., Some(_)) => 1,
+            _ => SEEDS,
+        };
+        self.seeds.unwrap_or(unsaid)
     }
 }
 
@@ -146,30 +169,37 @@ fn one(world: &Swarm) -> ExitCode {
 }
 
 /// The worlds that once failed, which always live first.
-fn regressions(asked: &Asked) -> Vec<Swarm> {
-    let text = asked.regressions.as_ref().map(fs::read_to_string);
-    let text = text.and_then(Result::ok).unwrap_or_default();
-    let lines = text
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default().trim());
-    let worlds = lines.filter(|line| !line.is_empty());
+fn regressions(asked: &Asked) -> Result<Vec<Swarm>, String> {
+    let Some(path) = &asked.regressions else {
+        return Ok(Vec::new());
+    };
+    let path_of = path.display();
+    let text = fs::read_to_string(path).map_err(|why| format!("{path_of}: {why}"))?;
+    let lines = text.lines().enumerate().map(|(number, line)| {
+        let world = line.split('#').next().unwrap_or_default().trim();
+        (number + 1, world)
+    });
+    let worlds = lines.filter(|(_, line)| !line.is_empty());
     worlds
-        .map(|line| line.parse().unwrap_or_else(|why| panic!("{line}: {why}")))
+        .map(|(number, line)| {
+            let world = line.parse::<Swarm>();
+            world.map_err(|why| format!("{path_of}, line {number}: {why}"))
+        })
         .collect()
 }
 
-fn many(asked: &Asked) -> ExitCode {
+fn many(asked: &Asked, before: &[Swarm]) -> ExitCode {
     let (begun, next, sum) = (
         Instant::now(),
         AtomicU64::new(0),
         Mutex::new(Sum::default()),
     );
-    let before = regressions(asked);
+    let (first, most) = (asked.first(), asked.most());
     let world = |number: u64| match before.get(usize::try_from(number).unwrap_or(usize::MAX)) {
         Some(world) => Some(world.clone()),
         None => {
             let number = number - before.len() as u64;
-            (number < asked.seeds).then(|| Swarm::of(asked.first + number))
+            (number < most).then(|| Swarm::of(first + number))
         }
     };
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -188,51 +218,52 @@ fn many(asked: &Asked) -> ExitCode {
                     } else {
                         simulate(&world)
                     };
-                    sum.lock()
-                        .expect("nobody panics with it")
-                        .add(outcome, twice);
+                    let mut sum = sum.lock().expect("nobody panics with it");
+                    sum.add(outcome, twice);
+                    sum.tell(begun.elapsed());
                 }
             });
         }
     });
     let sum = sum.into_inner().expect("nobody panics with it");
-    let rare = if sum.worlds >= MANY {
-        rare(&sum.counts)
-    } else {
-        Vec::new()
+    let rare = match sum.worlds >= MANY {
+        true => rare(&sum.counts),
+        false => Vec::new(),
     };
     show(&sum, begun.elapsed());
     for what in &rare {
         println!("too rare: {what}");
     }
-    explain(&sum, asked);
+    explain(&sum, asked, before);
     ExitCode::from(u8::from(!sum.failed.is_empty() || !rare.is_empty()))
 }
 
 /// Puts each defect in, and looks for it.
 fn planted(asked: &Asked) -> ExitCode {
-    let mut missed = 0;
+    let (begun, mut missed, mut worlds) = (Instant::now(), 0, 0);
+    println!("{:<46} {:>6}  broken invariant", "defect", "worlds");
     for bug in Bug::ALL {
         if !bug.is_there() {
-            println!(
-                "{:<42} is not in this build; `cargo xtask simulate --planted` makes one",
-                bug.name
-            );
+            println!("{:<46} {:>6}  is not in this build", bug.name, "");
             missed += 1;
             continue;
         }
-        match hunt(*bug, asked) {
-            Some(outcome) => {
-                let (seed, found) = (outcome.swarm.seed, &outcome.violations[0]);
-                println!("{:<42} found with seed {seed}: [{}]", bug.name, found.check);
-            }
-            None => {
-                println!("{:<42} NOT FOUND in {} worlds", bug.name, asked.seeds);
-                missed += 1;
-            }
+        if let Some(outcome) = hunt(*bug, asked) {
+            let needed = outcome.swarm.seed - asked.first() + 1;
+            worlds += needed;
+            let check = outcome.violations[0].check;
+            println!("{:<46} {needed:>6}  {check}", bug.name);
+        } else {
+            worlds += asked.most();
+            println!("{:<46} {:>6}  NOT FOUND", bug.name, asked.most());
+            missed += 1;
         }
     }
-    println!("\n{} planted, {missed} not found", Bug::ALL.len());
+    println!(
+        "\n{} planted, {missed} not found, in {worlds} worlds and {:.1} s",
+        Bug::ALL.len(),
+        begun.elapsed().as_secs_f64(),
+    );
     ExitCode::from(u8::from(missed > 0))
 }
 
@@ -246,12 +277,12 @@ fn hunt(bug: Bug, asked: &Asked) -> Option<Outcome> {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let over = found.lock().expect("nobody panics with it").is_some();
-                    if over || number >= asked.seeds {
+                    if over || number >= asked.most() {
                         return;
                     }
                     let world = Swarm {
                         bug: Some(bug),
-                        ..Swarm::of(asked.first + number)
+                        ..Swarm::of(asked.first() + number)
                     };
                     let outcome = simulate(&world);
                     if !outcome.violations.is_empty() {
@@ -271,6 +302,17 @@ fn hunt(bug: Bug, asked: &Asked) -> Option<Outcome> {
 }
 
 impl Sum {
+    /// Says how far a long run is.
+    fn tell(&self, took: Duration) {
+        if self.worlds.is_multiple_of(TOLD) {
+            let (rate, failed) = (per_minute(self.worlds, took), self.failed.len());
+            eprintln!(
+                "  {} worlds, {rate:.0} a minute, {failed} failed",
+                self.worlds
+            );
+        }
+    }
+
     fn add(&mut self, outcome: Outcome, twice: bool) {
         self.worlds += 1;
         self.twice += u64::from(twice);
@@ -299,10 +341,14 @@ fn rare(counts: &Counts) -> Vec<String> {
         .collect()
 }
 
+fn per_minute(worlds: u64, took: Duration) -> f64 {
+    worlds as f64 * 60.0 / took.as_secs_f64().max(0.001)
+}
+
 fn show(sum: &Sum, took: Duration) {
-    let per_minute = sum.worlds as f64 * 60.0 / took.as_secs_f64().max(0.001);
+    let rate = per_minute(sum.worlds, took);
     println!(
-        "{} worlds in {:.1} s ({per_minute:.0} a minute), {} of them twice; {} hours of their time: {} executions, {} effects, {} calls of the store, {} polls",
+        "{} worlds in {:.1} s ({rate:.0} a minute), {} of them twice; {} hours of their time: {} executions, {} effects, {} calls of the store, {} polls",
         sum.worlds,
         took.as_secs_f64(),
         sum.twice,
@@ -325,7 +371,7 @@ fn show(sum: &Sum, took: Duration) {
 }
 
 /// Shows what failed, the first of it made smaller, and remembers it.
-fn explain(sum: &Sum, asked: &Asked) {
+fn explain(sum: &Sum, asked: &Asked, before: &[Swarm]) {
     println!("\nviolations: in {} worlds", sum.failed.len());
     let mut failed: Vec<_> = sum.failed.iter().collect();
     failed.sort_by_key(|outcome| outcome.swarm.seed);
@@ -337,7 +383,8 @@ fn explain(sum: &Sum, asked: &Asked) {
         }
         let smallest = shrink(&outcome.swarm, first.check, simulate);
         println!("    again: cargo xtask simulate --world '{smallest}'");
-        if let Some(path) = &asked.regressions {
+        let is_new = !before.contains(&outcome.swarm) && !before.contains(&smallest);
+        if let Some(path) = asked.regressions.as_ref().filter(|_| is_new) {
             let line = format!("{smallest} # {}", first.check);
             let file = OpenOptions::new().append(true).open(path);
             if let Err(error) = file.and_then(|mut file| writeln!(file, "{line}")) {
