@@ -1,7 +1,7 @@
 //! Conformance suites for drivers, and in-memory models of every port.
 //!
 //! A driver's test is one line per port: [`execution_repo!`], [`workflow_repo!`], [`task_queue!`]
-//! give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, and [`naive`] says
+//! give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`reference`] kills it at every call, and [`naive`] says
 //! what a workflow must come to. The models pass the same suites, replace mocks in other
 //! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
 //! test with, at [`mod@execution_repo`] to write a driver.
@@ -32,10 +32,13 @@ mod clock;
 mod entropy;
 pub mod execution_repo;
 mod guard;
+mod ledger;
 mod memory;
 pub mod naive;
 mod offload;
 pub mod patterns;
+mod people;
+pub mod reference;
 mod run;
 pub mod simulation;
 pub mod stage;
@@ -45,9 +48,11 @@ pub mod workflow_repo;
 
 pub use clock::{ManualClock, START};
 pub use entropy::SeededEntropy;
+pub use ledger::{Ledger, effects};
 pub use memory::{
     ExecutionGuard, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryWorkflowRepo,
     NEVER_ANSWERED, QueueGuard, WorkflowGuard,
 };
 pub use offload::InlineOffload;
+pub use people::{Ended, People};
 pub use run::{run, run_timed, run_timed_unless};

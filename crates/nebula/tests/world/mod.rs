@@ -5,7 +5,6 @@
 #![allow(dead_code)]
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -16,10 +15,6 @@ use std::{
 use async_trait::async_trait;
 use nebula::{
     Nebula, NebulaBuilder,
-    action::{
-        Action, ActionContext, ActionError, ActionMetadata, ActionResult, Effect, EffectClass,
-        ErrorClass, Progress, Reconciled,
-    },
     core::{Clock, Entropy, ExecutionId, TenantId, Timestamp},
     engine::{EngineConfig, Installed, Report, Until},
     execution::{Entry, NewExecution, ResumeKey, StartOptions, Status},
@@ -29,10 +24,10 @@ use nebula::{
     workflow::{Source, parse},
 };
 use nebula_testkit::{
-    ManualClock, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryWorkflowRepo,
-    SeededEntropy, run_timed,
+    Ledger, ManualClock, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryWorkflowRepo,
+    SeededEntropy, effects, run_timed,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 mod lives;
@@ -47,174 +42,6 @@ static BUILT_IN: LazyLock<Registry> = LazyLock::new(|| {
     taken.expect("the built-in actions are fit to be registered");
     registry
 });
-
-/// What was done to the outside, in order: label and idempotency key.
-#[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    effects: Mutex<Vec<(String, String)>>,
-    failures: Mutex<BTreeMap<String, (u32, Option<Duration>)>>,
-    /// How many attempts are under way, and the most that ever were.
-    busy: Mutex<(usize, usize)>,
-}
-
-/// One attempt under way, also if it is dropped.
-struct Busy<'a>(&'a Ledger);
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.0.busy.lock().unwrap().0 -= 1;
-    }
-}
-
-impl Ledger {
-    fn enter(&self) -> Busy<'_> {
-        let mut busy = self.busy.lock().unwrap();
-        busy.0 += 1;
-        busy.1 = busy.1.max(busy.0);
-        Busy(self)
-    }
-
-    /// The most attempts that were under way at the same time.
-    pub(crate) fn most_busy(&self) -> usize {
-        self.busy.lock().unwrap().1
-    }
-
-    /// The labels of all effects, in order.
-    pub(crate) fn labels(&self) -> Vec<String> {
-        self.effects
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(label, _)| label.clone())
-            .collect()
-    }
-
-    /// The keys under which an effect arrived.
-    pub(crate) fn keys(&self, label: &str) -> Vec<String> {
-        let effects = self.effects.lock().unwrap();
-        effects
-            .iter()
-            .filter(|(other, _)| other == label)
-            .map(|(_, key)| key.clone())
-            .collect()
-    }
-
-    /// The next `times` attempts with this label fail before they do anything.
-    pub(crate) fn fail_next(&self, label: &str, times: u32) {
-        self.fail_next_for(label, times, None);
-    }
-
-    /// The same, and each of them asks not to be tried again before so long.
-    pub(crate) fn fail_next_for(&self, label: &str, times: u32, after: Option<Duration>) {
-        let mut failures = self.failures.lock().unwrap();
-        failures.insert(label.to_owned(), (times, after));
-    }
-}
-
-/// `test.<class>@1 { label, hang?, deaf?, beats?, deadline?, seconds?, busy? }`: an effect in the ledger; `hang` never
-/// returns by itself, `deaf` not even when it is told to stop, `beats`
-/// says so often that it is alive, each second, `deadline` gives that of its context, `seconds` waits and `busy` works for so
-/// long, in seconds.
-#[derive(Debug)]
-struct EffectAction {
-    metadata: ActionMetadata,
-    ledger: Arc<Ledger>,
-    clock: ManualClock,
-}
-
-#[async_trait]
-impl Action for EffectAction {
-    fn metadata(&self) -> &ActionMetadata {
-        &self.metadata
-    }
-
-    async fn execute(
-        &self,
-        ctx: &ActionContext,
-        input: Value,
-    ) -> Result<ActionResult, ActionError> {
-        let _busy = self.ledger.enter();
-        let label = input["label"].as_str().unwrap_or_default().to_owned();
-        if let Some(left) = self
-            .ledger
-            .failures
-            .lock()
-            .unwrap()
-            .get_mut(&label)
-            .filter(|(left, _)| *left > 0)
-        {
-            left.0 -= 1;
-            return Err(ActionError::new(
-                "TEST_FAILED",
-                "the test wants this attempt to fail",
-                ErrorClass::Retryable { after: left.1 },
-            ));
-        }
-        self.ledger
-            .effects
-            .lock()
-            .unwrap()
-            .push((label.clone(), ctx.idempotency_key.clone()));
-        if let Some(seconds) = input["busy"].as_f64() {
-            self.clock.advance(Duration::from_secs_f64(seconds));
-        }
-        if let Some(beats) = input["beats"].as_u64() {
-            for beat in 1..=beats {
-                ctx.heartbeat(Progress::of(beat, beats));
-                self.clock.sleep(Duration::from_secs(1)).await;
-            }
-        }
-        if input["deadline"] == true {
-            let deadline = ctx.deadline.map(|deadline| deadline.to_string());
-            return Ok(ActionResult::output(json!(deadline)));
-        }
-        if let Some(seconds) = input["seconds"].as_f64() {
-            self.clock.sleep(Duration::from_secs_f64(seconds)).await;
-        }
-        if input["deaf"] == true {
-            std::future::pending::<()>().await;
-        }
-        if input["hang"] == true {
-            ctx.cancellation.cancelled().await;
-            return Err(ActionError::new(
-                "TEST_STOPPED",
-                "told to stop",
-                ErrorClass::Cancelled,
-            ));
-        }
-        Ok(ActionResult::output(
-            json!({ "label": label, "attempt": ctx.attempt }),
-        ))
-    }
-
-    /// Never says anything.
-    async fn reconcile(&self, _: &ActionContext, _: &Value) -> Result<Reconciled, ActionError> {
-        std::future::pending().await
-    }
-}
-
-fn effects(ledger: &Arc<Ledger>, clock: &ManualClock) -> Vec<Arc<dyn Action>> {
-    let classes = [
-        ("test.pure", EffectClass::Pure),
-        ("test.read", EffectClass::Read),
-        ("test.idempotent", EffectClass::Idempotent),
-        ("test.keyed", EffectClass::Keyed),
-        ("test.once", EffectClass::AtMostOnce),
-        ("test.reconciled", EffectClass::AtMostOnce),
-    ];
-    let action = |(id, class)| {
-        let metadata = ActionMetadata {
-            reconciles: id == "test.reconciled",
-            ..ActionMetadata::new(id, (1, 0), Effect::Fixed(class))
-        };
-        Arc::new(EffectAction {
-            metadata,
-            ledger: ledger.clone(),
-            clock: clock.clone(),
-        }) as Arc<dyn Action>
-    };
-    classes.map(action).into()
-}
 
 /// Everything that survives a crash of the process under test.
 #[derive(Clone)]
@@ -418,6 +245,7 @@ pub(crate) struct Mortal {
     inner: Arc<dyn ExecutionRepo>,
     calls: AtomicU32,
     steps: AtomicU32,
+    read: AtomicU64,
     dies_at: u32,
     after: bool,
     dead: CancellationToken,
@@ -442,6 +270,7 @@ impl Mortal {
             inner,
             calls: AtomicU32::new(0),
             steps: AtomicU32::new(0),
+            read: AtomicU64::new(0),
             dies_at,
             after,
             dead: CancellationToken::new(),
@@ -486,6 +315,11 @@ impl Mortal {
     /// How many steps were written.
     pub(crate) fn steps(&self) -> u32 {
         self.steps.load(Ordering::Relaxed)
+    }
+
+    /// How many entries of journals were read.
+    pub(crate) fn entries_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
     }
 
     /// How many calls there were.
@@ -567,7 +401,10 @@ impl ExecutionRepo for Mortal {
         if let Some((clock, delay)) = late {
             clock.sleep(delay).await;
         }
-        self.call(self.inner.journal(tenant, id, from, limit)).await
+        let page = self.call(self.inner.journal(tenant, id, from, limit)).await;
+        let read = page.as_ref().map_or(0, |page| page.entries.len());
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        page
     }
 
     async fn inbox(

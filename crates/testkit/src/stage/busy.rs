@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
@@ -43,9 +43,13 @@ struct Counted<P: ?Sized> {
 #[derive(Debug)]
 pub(super) struct Mortal {
     calls: AtomicUsize,
+    looked: AtomicBool,
     dies_at: Option<Death>,
     dead: CancellationToken,
 }
+
+/// Methods that only look whether there is something to do, or what has become of it.
+const LOOKS: &[&str] = &["get", "list", "runnable", "waiting_on"];
 
 /// When a process dies: the number of a call, from 1, and whether that does anything before.
 pub type Death = (usize, bool);
@@ -54,6 +58,7 @@ impl Mortal {
     pub(super) fn new(dies_at: Option<Death>) -> Arc<Self> {
         Arc::new(Self {
             calls: AtomicUsize::new(0),
+            looked: AtomicBool::new(false),
             dies_at,
             dead: CancellationToken::new(),
         })
@@ -69,7 +74,13 @@ impl Mortal {
         self.dead.cancelled().await;
     }
 
-    async fn call<T>(&self, call: impl Future<Output = T>) -> T {
+    /// Does a call, or dies at it. One that looks changes nothing, and whoever dies at the next look
+    /// without having done anything between dies at the same point: the two are one.
+    async fn call<T>(&self, method: &str, call: impl Future<Output = T>) -> T {
+        let looks = LOOKS.contains(&method);
+        if self.looked.swap(looks, Ordering::SeqCst) && looks {
+            return call.await;
+        }
         let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         let dies = self.dies_at.filter(|(at, _)| *at == number);
         match dies {
@@ -86,11 +97,11 @@ impl Mortal {
 }
 
 impl<P: ?Sized> Counted<P> {
-    async fn during<T>(&self, call: impl Future<Output = T>) -> T {
+    async fn during<T>(&self, method: &str, call: impl Future<Output = T>) -> T {
         self.busy
             .during(async {
                 match &self.mortal {
-                    Some(mortal) => mortal.call(call).await,
+                    Some(mortal) => mortal.call(method, call).await,
                     None => call.await,
                 }
             })
@@ -161,7 +172,7 @@ macro_rules! counted {
         impl $port for Counted<dyn $port> {
             $($own)*
             $(async fn $name(&self, $($argument: $of),*) -> Result<$answer> {
-                self.during(self.inner.$name($($argument),*)).await
+                self.during(stringify!($name), self.inner.$name($($argument),*)).await
             })+
         }
     };
@@ -172,7 +183,7 @@ counted!(ExecutionRepo [
         let snapshot = step.snapshot.clone();
         let kept = snapshot.map(|snapshot| (lease.execution, snapshot));
         self.busy.snapshots.lock().extend(kept);
-        self.during(self.inner.step(lease, step)).await
+        self.during("step", self.inner.step(lease, step)).await
     }
 ] {
     fn create(tenant: &TenantId, new: NewExecution, dedupe: Option<DedupeKey>, lease: Option<LeaseRequest>) -> Created;

@@ -10,13 +10,18 @@ mod history;
 
 use std::{
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
 
-use nebula::{Nebula, engine::Installed, runtime::WorkerConfig};
+use nebula::{
+    Nebula,
+    engine::{Engine, Installed},
+    registry::Registry,
+    runtime::WorkerConfig,
+};
 use nebula_action::Action;
 use nebula_core::{Clock, ExecutionId, TenantId};
 use nebula_execution::{NamedSignal, StartOptions, Status};
@@ -32,8 +37,20 @@ pub use flaky::FLAKY;
 pub use history::{History, Lived};
 
 use crate::{
-    InlineOffload, ManualClock, MemorySandbox, MemoryTaskQueue, SeededEntropy, run_timed_unless,
+    InlineOffload, Ledger, ManualClock, MemorySandbox, MemoryTaskQueue, SeededEntropy, effects,
+    run_timed_unless,
 };
+
+/// The actions of every stage that act on nothing of it, checked once: that would be most of the
+/// work of a short life.
+static ACTIONS: LazyLock<Registry> = LazyLock::new(|| {
+    let mut registry = Registry::default();
+    let flaky = [Arc::new(flaky::Flaky::default()) as Arc<dyn Action>];
+    let all = nebula_actions::all().into_iter().chain(flaky);
+    let taken = registry.register_all(all);
+    taken.expect("the built-in actions are fit to be registered");
+    registry
+});
 
 /// The stores of a test.
 pub type Stores = (Arc<dyn ExecutionRepo>, Arc<dyn WorkflowRepo>);
@@ -48,6 +65,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How long it waits at most.
 const MAX_LOOK: Duration = Duration::from_mins(10);
 
+/// After how many entries a worker keeps a snapshot that keeps one with each commit.
+const EVERY_STEP: u64 = 1;
+
 /// How many executions the queue has room for, and how often it delivers one.
 const QUEUE: (usize, u32) = (1_000, 100);
 
@@ -58,7 +78,15 @@ pub struct Stage {
     executions: Arc<dyn ExecutionRepo>,
     workflows: Arc<dyn WorkflowRepo>,
     snapshots: Snapshots,
+    outside: Outside,
     nebula: Nebula,
+}
+
+/// What is outside of a stage, and the actions that act on it.
+#[derive(Debug, Clone, Default)]
+struct Outside {
+    ledger: Arc<Ledger>,
+    more: Vec<Arc<dyn Action>>,
 }
 
 /// An execution on a stage, for whoever talks to it while it runs.
@@ -90,13 +118,14 @@ impl Stage {
     }
 
     fn over(clock: ManualClock, (executions, workflows): Stores, snapshots: Snapshots) -> Self {
-        let stores = (executions.clone(), workflows.clone());
+        let (stores, outside) = ((executions.clone(), workflows.clone()), Outside::default());
         Self {
-            nebula: process(&clock, stores, 1),
+            nebula: process(&clock, stores, &outside, (1, EVERY_STEP)),
             clock,
             executions,
             workflows,
             snapshots,
+            outside,
         }
     }
 
@@ -148,37 +177,90 @@ impl Stage {
         death: Option<Death>,
         talk: impl AsyncFn(Talk<'_>),
     ) -> (History, usize) {
-        let mortal = Mortal::new(death);
-        let store = Busy::mortal(self.executions.clone(), mortal.clone());
-        let first = process(&self.clock, (store, self.workflows.clone()), 2);
         let installed = install(&self.nebula, yaml).await;
-        let life = async {
-            let id = start(&first, &installed, input.clone()).await;
-            let ended = async {
-                talk(Talk::to(self, id)).await;
-                self.ended(id, yaml).await
+        let life = async |process: &Nebula| {
+            let id = match self.executions().await.first() {
+                Some(id) => *id,
+                // There is none yet, or a process died before it was accepted: the caller starts again.
+                None => start(process, &installed, input.clone()).await,
             };
-            work(&first, ended).await
-        };
-        let lived = tokio::select! {
-            biased;
-            history = life => Some(history),
-            () = mortal.death() => None,
-        };
-        if let Some(history) = lived {
-            return (history, mortal.calls());
-        }
-        drop(first);
-        let id = match self.executions().await.first() {
-            Some(id) => *id,
-            // It died before the execution was accepted: the caller starts again.
-            None => start(&self.nebula, &installed, input).await,
-        };
-        let ended = async {
             talk(Talk::to(self, id)).await;
             self.ended(id, yaml).await
         };
-        (work(&self.nebula, ended).await, mortal.calls())
+        self.through(death, [EVERY_STEP; 2], life).await
+    }
+
+    /// Lets a process do something while it works; if it dies as it is told, another one does the
+    /// same over what the first has left. Gives what the one that lived said, and how many calls the
+    /// first made. Each of the two keeps a snapshot after so many entries.
+    pub(crate) async fn through<T>(
+        &self,
+        death: Option<Death>,
+        snapshot_entries: [u64; 2],
+        act: impl AsyncFn(&Nebula) -> T,
+    ) -> (T, usize) {
+        let mortal = Mortal::new(death);
+        let store = Busy::mortal(self.executions.clone(), mortal.clone());
+        let next = |store, seed, snapshot_entries| {
+            let stores = (store, self.workflows.clone());
+            process(&self.clock, stores, &self.outside, (seed, snapshot_entries))
+        };
+        let first = next(store, 2, snapshot_entries[0]);
+        let lived = tokio::select! {
+            biased;
+            said = work(&first, act(&first)) => Some(said),
+            () = mortal.death() => None,
+        };
+        drop(first);
+        let said = match lived {
+            Some(said) => said,
+            None => {
+                let second = next(self.executions.clone(), 3, snapshot_entries[1]);
+                work(&second, act(&second)).await
+            }
+        };
+        (said, mortal.calls())
+    }
+
+    /// Saves a definition in YAML.
+    pub(crate) async fn install(&self, yaml: &str) -> Installed {
+        install(&self.nebula, yaml).await
+    }
+
+    /// The outside on which the actions of [`crate::effects`] act.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.outside.ledger
+    }
+
+    /// The same stage, whose processes have these actions, too.
+    #[must_use]
+    pub fn acting(mut self, actions: impl IntoIterator<Item = Arc<dyn Action>>) -> Self {
+        self.outside.more.extend(actions);
+        let stores = (self.executions.clone(), self.workflows.clone());
+        self.nebula = process(&self.clock, stores, &self.outside, (1, EVERY_STEP));
+        self
+    }
+
+    /// The engine of its process.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        self.nebula.engine()
+    }
+
+    /// Works while `act` talks to the engine.
+    pub async fn work<T>(&self, act: impl AsyncFnOnce(&Nebula) -> T) -> T {
+        work(&self.nebula, act(&self.nebula)).await
+    }
+
+    pub(crate) fn workflows(&self) -> &dyn WorkflowRepo {
+        &*self.workflows
+    }
+
+    /// The clock, which moves whenever everything waits.
+    #[must_use]
+    pub fn clock(&self) -> &ManualClock {
+        &self.clock
     }
 
     async fn ended(&self, id: ExecutionId, yaml: &str) -> History {
@@ -284,10 +366,16 @@ impl<'s> Talk<'s> {
     }
 }
 
-/// An engine with its worker over these stores; each has a seed of its own.
-fn process(clock: &ManualClock, (executions, workflows): Stores, seed: u64) -> Nebula {
+/// An engine with its worker over these stores; each has a seed of its own, and keeps a snapshot
+/// after so many entries.
+fn process(
+    clock: &ManualClock,
+    (executions, workflows): Stores,
+    outside: &Outside,
+    (seed, snapshot_entries): (u64, u64),
+) -> Nebula {
     let worker = WorkerConfig {
-        snapshot_entries: 1,
+        snapshot_entries,
         ..WorkerConfig::default()
     };
     let time: Arc<dyn Clock> = Arc::new(clock.clone());
@@ -297,7 +385,9 @@ fn process(clock: &ManualClock, (executions, workflows): Stores, seed: u64) -> N
         .clock(time)
         .entropy(Arc::new(SeededEntropy::new(seed)))
         .offload(Arc::new(InlineOffload))
-        .actions([Arc::new(flaky::Flaky::default()) as Arc<dyn Action>])
+        .registry(ACTIONS.clone())
+        .actions(effects(&outside.ledger, clock))
+        .actions(outside.more.iter().cloned())
         .worker(worker)
         .build()
         .expect("the defaults fit each other")
