@@ -83,6 +83,8 @@ impl Machine {
                 self.hands.remove(list);
             }
         }
+        // What ran beside or after it may be what takes its workers down: the next start is named first.
+        self.careful |= lost.iter().any(|key| self.attempts(*key) > 1);
         for key in lost {
             self.lost(key, turn);
         }

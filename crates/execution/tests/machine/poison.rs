@@ -75,6 +75,15 @@ fn careful_journals_every_start() {
 }
 
 #[test]
+fn what_is_lost_again_is_followed_with_care() {
+    check(
+        "a -> b; a: write",
+        "begin, a start, crash, a start, crash, a start, a ok, b start, b ok, output",
+        "> prepare a | a started/1 > start a | a lost/1 again@0 > prepare a/2 | a started/2 > start a | a lost/2 again@0 > prepare a/3 | a started/3 > start a | a ok/3 > prepare b | b started/1 > start b | b ok/1 > output | COMPLETED = completed",
+    );
+}
+
+#[test]
 fn a_careful_item_is_settled_at_once() {
     check(
         "a; a: items",

@@ -1,0 +1,82 @@
+//! Executions that are more than any should be: bounded and visible, while others go on.
+
+mod world;
+
+use nebula::{
+    engine::{Until, Waiting},
+    execution::Status,
+    ports::ExecutionRepo,
+};
+use world::{in_world, tenant, with};
+
+/// Runs of a list whose body leaves at least four entries each.
+const RUNS: usize = 2_600;
+
+#[test]
+fn attempts_that_never_return_are_given_up_and_hold_up_nobody() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let deaf = "nodes: [ { id: a, action: test.once, timeout: 5s, parameters: { label: deaf, deaf: true } }, { id: after, action: test.keyed, parameters: { label: never } } ]";
+        let deaf = world.install(&nebula, &format!("id: deaf\n{deaf}")).await;
+        let brief = "id: brief\nnodes: [ { id: a, action: test.keyed, parameters: { label: brief, seconds: 1 } } ]";
+        let brief = world.install(&nebula, brief).await;
+        let (mut hang, mut others) = (Vec::new(), Vec::new());
+        for _ in 0..10 {
+            hang.push(world.start(&nebula, &deaf).await);
+            others.push(world.start(&nebula, &brief).await);
+        }
+        with(&nebula, async {
+            for id in others {
+                let report = world.settled(&nebula, id).await;
+                assert_eq!(report.status, Status::Completed);
+            }
+            for id in hang {
+                let report = world.settled(&nebula, id).await;
+                assert_eq!(report.status, Status::Parked);
+                let [Waiting::Decision { instance, reason }] = &report.waiting[..] else {
+                    panic!("{report:?}")
+                };
+                assert_eq!((&**instance, reason.is_empty()), ("a", false));
+            }
+        })
+        .await;
+        assert_eq!(world.ledger.keys("deaf").len(), 10);
+    });
+}
+
+#[test]
+fn a_journal_of_ten_thousand_entries_is_gone_on_with_in_a_few_calls() {
+    in_world(async |world| {
+        let first = world.process();
+        let yaml = format!(
+            "nodes: [ {{ id: each, action: flow.for_each, concurrency: 50, parameters: {{ range: {{ from: 0, to: {RUNS} }} }}, body: {{ nodes: [{{ id: a, action: test.keyed, parameters: {{ label: a }} }}, {{ id: b, action: data.set, parameters: {{ n: 1 }} }}] }} }}, {{ id: w, action: flow.wait, parameters: {{ for: 1h }} }}, {{ id: end, action: data.set, parameters: {{ n: \"{{{{ $nodes.each.result.length }}}}\" }} }} ]"
+        );
+        let id = world.begin(&first, &yaml).await;
+        with(&first, world.waits(&first, id)).await;
+        drop(first);
+        let summary = world.executions.get(&tenant(), id).await;
+        let entries = summary.unwrap().unwrap().entries;
+        assert!(entries >= 10_000, "{entries}");
+
+        let mortal = world.mortal(None);
+        let second = world.process_over(mortal.clone());
+        with(&second, async {
+            let until = Until::Ended;
+            let ended = second.engine().wait(&tenant(), id, until, None).await;
+            assert_eq!(ended.unwrap(), Some(Status::Completed));
+        })
+        .await;
+        // From its snapshot on, and not from its beginning.
+        let read = mortal.entries_read();
+        assert!(read < entries / 2, "{read} of {entries} entries were read");
+        let report = second.engine().report(&tenant(), id).await;
+        assert_eq!(report.unwrap().unwrap().output["n"], RUNS);
+
+        let mut replay = second.engine().replay(&tenant(), id);
+        let mut steps = 0_u64;
+        while let Some(_step) = replay.step().await.unwrap() {
+            steps += 1;
+        }
+        assert!(steps >= entries, "{steps}");
+    });
+}
