@@ -15,6 +15,7 @@
 
 mod conformance;
 mod expr_fuzz;
+mod fixtures;
 mod fuzz;
 mod simulate;
 mod stage;
@@ -42,6 +43,9 @@ Developer commands:
   cargo xtask fuzz [--seconds S] [--target NAME]
                       drive the fuzz targets by coverage, each for 20 seconds, or S; needs a
                       nightly compiler
+  cargo xtask fixtures --write NAME [--binary PATH]
+                      let this version, or another one's program, write the database NAME for the
+                      tests that read what every version has written
 
 Environment:
   NEBULA_REQUIRE_BACKENDS=1    a tool or server that a test needs and that is not there is a failure
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         ["expr-conformance", ref rest @ ..] => conformance::run(rest),
         ["simulate", ref rest @ ..] => simulate::run(rest),
         ["expr-fuzz", ref rest @ ..] => expr_fuzz::run(rest),
+        ["fixtures", ref rest @ ..] => fixtures::run(rest),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
         _ => {
             eprintln!("no such command: {}\n\n{HELP}", arguments.join(" "));

@@ -162,7 +162,7 @@ fn newer(connection: &Connection, found: i64) -> Result<(), Fault> {
     Err(Fault::new(
         ErrorKind::Format,
         format!(
-            "the database has schema {found}; this build knows up to {}",
+            "the database has schema {found}, which a newer version has written; this one knows up to {}, and has changed nothing: use the newer version, or a copy of the database from before",
             known()
         ),
     ))

@@ -174,6 +174,9 @@ fn a_newer_schema_is_refused_and_the_first_one_opens() {
     let newer = Connection::open(&path).unwrap();
     newer.pragma_update(None, "user_version", 99).unwrap();
     drop(newer);
-    check(&path, ErrorKind::Format, "schema 99");
+    let before = fs::read(&path).unwrap();
+    check(&path, ErrorKind::Format, "the database has schema 99");
+    check(&path, ErrorKind::Format, "use the newer version");
+    assert_eq!(fs::read(&path).unwrap(), before);
     assert_eq!(quarantined(folder.path()), [""; 0]);
 }
