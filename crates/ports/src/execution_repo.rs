@@ -310,7 +310,7 @@ pub struct ExecutionSummary {
 ///   [`LeaseRequest`] the creator holds the first lease, epoch 1, without a second commit.
 /// - **Acquire** grants only what is due and unheld. The epoch grows on every grant, also to the same
 ///   holder. Only the store's clock decides expiry. Grants without an applied step in between are
-///   counted durably; the one after `max_grants` parks the execution with a journalled
+///   counted durably, unless the lease was given back by `release`; the one after `max_grants` parks the execution with a journalled
 ///   [`nebula_execution::Fact::Parked`] instead.
 /// - **Step** checks in this order: the same step id at the same place → `Replayed`; terminal →
 ///   `Terminal`; another epoch → `Fenced`; another place → `Conflict`. A lease that expired but
@@ -389,7 +389,8 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`: they may have been renewed.
     async fn renew(&self, leases: &[Lease]) -> Result<Vec<Renewed>>;
 
-    /// Gives a lease back without a step; a later holder's lease is left alone. The execution is due at once.
+    /// Gives a lease back without a step; a later holder's lease is left alone. The execution is due
+    /// at once, and the grant is none without progress: who lives to give it back is not poisoned.
     ///
     /// # Errors
     /// `Unavailable`: the lease may still stand, until it expires.

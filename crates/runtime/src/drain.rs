@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt;
 use nebula_execution::Rest;
+use tracing::debug;
 
 use crate::drive::{Drive, Driven, Stop};
 
@@ -35,10 +36,25 @@ impl Drive {
             self.commit_last(status, None).await?;
             return Ok(Driven::Ended);
         }
-        self.commit_release().await?;
+        if self.pending.is_empty() && !self.marked {
+            self.give_back().await?;
+        } else {
+            self.commit_release().await?;
+        }
         Ok(Driven::Rests {
             due: Some(clock.now()),
         })
+    }
+
+    /// Gives the lease back with nothing to be written. A step without entries would be a grant
+    /// without progress, and whoever is stopped that often would find the execution parked.
+    async fn give_back(&mut self) -> Result<(), Stop> {
+        let (repo, lease) = (self.shared.ports.executions.clone(), self.lease.clone());
+        let released = self.within_lease(repo.release(&lease)).await?;
+        if let Err(error) = released {
+            debug!(execution = %lease.execution, %error, "could not release; the lease expires");
+        }
+        Ok(())
     }
 
     /// What would follow is left to the next holder.

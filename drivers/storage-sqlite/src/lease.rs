@@ -145,6 +145,7 @@ pub(crate) fn release(tx: &mut Tx<'_>, lease: &Lease) -> Result<(), Fault> {
     match Row::load(tx.connection, &lease.tenant, lease.execution)? {
         Some(mut row) if row.epoch == lease.epoch && row.lease.is_some() => {
             row.lease = None;
+            row.grants = row.grants.saturating_sub(1);
             row.wake(tx.now);
             row.store(tx.connection, tx.now)
         }

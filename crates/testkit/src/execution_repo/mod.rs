@@ -134,6 +134,7 @@ macro_rules! execution_repo_rules {
             a_change_of_status_is_progress,
             an_empty_step_is_no_progress,
             a_renewal_is_no_progress,
+            a_lease_that_is_given_back_does_not_count,
             too_many_grants_park_the_execution,
             poison_is_in_the_journal_with_its_own_epoch,
             a_holder_whose_execution_was_poisoned_is_fenced,

@@ -80,6 +80,18 @@ pub async fn a_renewal_is_no_progress(repo: &Repo, clock: &ManualClock) {
     );
 }
 
+/// Whoever lives to give a lease back is not poisoned, however often. Guard: `ExecutionGuard::ReleaseIsNoGrant`.
+pub async fn a_lease_that_is_given_back_does_not_count(repo: &Repo, clock: &ManualClock) {
+    let id = created(repo, clock, 1).await;
+    let _ = grant(repo, id, 1).await;
+    clock.advance(TTL);
+    for _ in 0..=MAX_GRANTS {
+        let granted = grant(repo, id, 1).await;
+        assert_eq!(granted.grants_without_progress, 1);
+        repo.release(&granted.lease).await.unwrap();
+    }
+}
+
 /// The grant after `max_grants` parks the execution instead. Guards: `ExecutionGuard::GrantCounter`, `PoisonParks`, `PoisonSleeps`.
 pub async fn too_many_grants_park_the_execution(repo: &Repo, clock: &ManualClock) {
     let id = poisoned(repo, clock).await;

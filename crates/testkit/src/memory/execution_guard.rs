@@ -88,6 +88,8 @@ guards! {
         EmptyIsNoProgress => [an_empty_step_is_no_progress],
         /// A renewal is none.
         RenewalIsNoProgress => [a_renewal_is_no_progress],
+        /// A lease that is given back is no grant without progress.
+        ReleaseIsNoGrant => [a_lease_that_is_given_back_does_not_count],
         /// Poison is parked.
         PoisonParks => [too_many_grants_park_the_execution],
         /// Poison is journalled.

@@ -110,6 +110,9 @@ impl Records {
         let mine = row.epoch == lease.epoch || !guards.keep(Guard::ReleaseEpoch);
         if row.lease.is_some() && mine {
             row.lease = None;
+            if guards.keep(Guard::ReleaseIsNoGrant) {
+                row.grants = row.grants.saturating_sub(1);
+            }
             if guards.keep(Guard::ReleaseIsDue) {
                 row.wake(guards, now);
             }

@@ -230,10 +230,13 @@ impl Oracle {
     }
 
     pub(super) fn released(&mut self, lease: &Lease) {
-        let watched = self.executions.get_mut(&lease.execution);
-        let held = watched.and_then(|watched| watched.held.as_mut());
-        if let Some(held) = held.filter(|held| held.epoch == lease.epoch) {
+        let Some(watched) = self.executions.get_mut(&lease.execution) else {
+            return;
+        };
+        let held = watched.held.as_mut();
+        if let Some(held) = held.filter(|held| held.epoch == lease.epoch && !held.over) {
             held.over = true;
+            watched.grants = watched.grants.saturating_sub(1);
         }
     }
 
