@@ -44,6 +44,7 @@ mod holders;
 mod inbox;
 mod known_plans;
 mod lease;
+mod log;
 mod migrate;
 mod opening;
 mod rates;

@@ -17,7 +17,7 @@ use crate::{
     check::{self, Verdict},
     error::Fault,
     holders::{Holders, options},
-    schema,
+    log, schema,
 };
 
 /// A database that is ready for work.
@@ -214,6 +214,13 @@ fn open_checked(
     alone: bool,
 ) -> Result<Connection, Verdict> {
     let unclean = fs::metadata(beside(path, "-wal")).is_ok_and(|wal| wal.len() > 0);
+    if alone && unclean {
+        let log = beside(path, "-wal");
+        let damage = log::damage(&log).map_err(|error| at(&error, &log))?;
+        if let Some(damage) = damage {
+            return Err(Verdict::Damaged(damage));
+        }
+    }
     let connection = connect(path)?;
     // Until it is known to be sound, the file stays as it was found, with its log.
     keep_log(&connection, unclean)?;
