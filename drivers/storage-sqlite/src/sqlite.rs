@@ -8,7 +8,7 @@ use std::{
 };
 
 use nebula_core::Clock;
-use nebula_ports::{ErrorKind, Result};
+use nebula_ports::{ErrorKind, PortError, Result};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -61,6 +61,7 @@ impl Sqlite {
     /// says to what. `Invalid`: `config` has an impossible value.
     pub async fn open(config: SqliteConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         let (reply, opened) = oneshot::channel();
+        let path = config.path.clone();
         // Opening reads and syncs: not on the caller's thread. The thread that opens hands over the
         // finished database and ends.
         let work = move || {
@@ -71,7 +72,7 @@ impl Sqlite {
             Ok(_) => opened.await.unwrap_or_else(|_| Err(gone())),
             Err(fault) => Err(fault),
         };
-        opened.map_err(|fault| fault.into_port("open the database"))
+        opened.map_err(|fault| located(path.as_deref(), fault.into_port("open the database")))
     }
 
     fn open_blocking(
@@ -188,6 +189,7 @@ impl Sqlite {
         answer
             .await
             .unwrap_or_else(|_| Err(gone().into_port(operation)))
+            .map_err(|error| located(self.path.as_deref(), error))
     }
 
     /// Runs `question` on a connection that reads.
@@ -218,7 +220,7 @@ impl Sqlite {
             return Err(gone().into_port(operation));
         }
         let answer = answer.await.unwrap_or_else(|_| Err(gone()));
-        answer.map_err(|fault| fault.into_port(operation))
+        answer.map_err(|fault| located(self.path.as_deref(), fault.into_port(operation)))
     }
 }
 
@@ -230,6 +232,22 @@ impl Drop for Sqlite {
         self.works = None;
         self.threads.drain(..).rev().for_each(readers::join);
     }
+}
+
+/// Names the file where somebody has to do something about it, or about its disk.
+fn located(path: Option<&Path>, mut error: PortError) -> PortError {
+    let concerns = matches!(
+        error.kind,
+        ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::ReadOnly | ErrorKind::Corrupt
+    );
+    if let Some(shown) = path
+        .filter(|_| concerns)
+        .map(|path| path.display().to_string())
+        && !error.message.contains(&shown)
+    {
+        error.message = format!("`{shown}`: {}", error.message);
+    }
+    error
 }
 
 fn gone() -> Fault {
