@@ -9,7 +9,7 @@ use crate::{
     error::Fault,
     rates,
     row::{NEVER_RUNG, stored},
-    slots,
+    slots, sum,
     writer::Tx,
 };
 
@@ -267,12 +267,25 @@ pub(crate) fn append(
     entries: &[u8],
 ) -> Result<(), Fault> {
     let mut append = tx.connection.prepare_cached(
-        "INSERT INTO journal (execution, first_seq, count, epoch, step, entries)
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO journal (execution, first_seq, count, epoch, step, entries, sum)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     )?;
+    let sum = sum::of(&batch_parts(&place(n, first, count, epoch), entries));
     let (first, count, epoch) = (stored(first)?, stored(count)?, stored(epoch)?);
-    append.execute(params![n, first, count, epoch, step, entries])?;
+    append.execute(params![n, first, count, epoch, step, entries, sum])?;
     Ok(())
+}
+
+/// Where a batch belongs, as its sum has it.
+pub(crate) fn place(n: i64, first: u64, count: u64, epoch: u64) -> [[u8; 8]; 4] {
+    let [first, count, epoch] = [first, count, epoch].map(u64::to_le_bytes);
+    [n.to_le_bytes(), first, count, epoch]
+}
+
+/// What the sum of a batch is over.
+pub(crate) fn batch_parts<'b>(place: &'b [[u8; 8]; 4], entries: &'b [u8]) -> [&'b [u8]; 5] {
+    let [n, first, count, epoch] = place;
+    [n, first, count, epoch, entries]
 }
 
 /// The execution that the key began, if the key is still remembered.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::{
     error::Fault,
     row::{Row, number, stored},
+    sum,
     writer::Tx,
 };
 
@@ -80,18 +81,40 @@ pub(crate) fn put(tx: &mut Tx<'_>, row: &mut Row, item: &NewItem) -> Result<Sign
     }
     let seq = row.inbox_head + 1;
     let mut insert = tx.connection.prepare_cached(
-        "INSERT INTO inbox (execution, seq, at, kind, payload, dedupe) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO inbox (execution, seq, at, kind, payload, dedupe, sum)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     )?;
-    let at = tx.now.as_millis();
+    let (place, at) = (stored(seq)?, tx.now.as_millis());
+    let sum = sum::of(&item_parts(
+        &item_place(row.n, place, at),
+        item.kind.as_bytes(),
+        item.payload.as_bytes(),
+    ));
     insert.execute(params![
         row.n,
-        stored(seq)?,
+        place,
         at,
         item.kind,
         item.payload,
-        item.dedupe
+        item.dedupe,
+        sum
     ])?;
     row.inbox_head = seq;
     row.wake(tx.now);
     Ok(Signalled::Delivered { seq })
+}
+
+/// Where an item belongs, as its sum has it.
+pub(crate) fn item_place(n: i64, seq: i64, at: i64) -> [[u8; 8]; 3] {
+    [n, seq, at].map(i64::to_le_bytes)
+}
+
+/// What the sum of an item is over.
+pub(crate) fn item_parts<'i>(
+    place: &'i [[u8; 8]; 3],
+    kind: &'i [u8],
+    payload: &'i [u8],
+) -> [&'i [u8]; 5] {
+    let [n, seq, at] = place;
+    [n, seq, at, kind, payload]
 }

@@ -9,7 +9,7 @@ use crate::{
     create::append,
     error::Fault,
     row::{Held, NEVER_RUNG, Row, number},
-    slots,
+    slots, sum,
     writer::Tx,
 };
 
@@ -103,14 +103,22 @@ fn poison(tx: &mut Tx<'_>, mut row: Row) -> Result<Acquired, Fault> {
 fn snapshot(tx: &Tx<'_>, n: i64) -> Result<Option<Snapshot>, Fault> {
     let mut find = tx
         .connection
-        .prepare_cached("SELECT through, state FROM snapshots WHERE execution = ?")?;
+        .prepare_cached("SELECT through, state, sum FROM snapshots WHERE execution = ?")?;
     let found = find
         .query_row([n], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, Vec<u8>>(1)?,
+                row.get(2)?,
+            ))
         })
         .optional()?;
     found
-        .map(|(through, state)| {
+        .map(|(through, state, sum)| {
+            let place = [n, through].map(i64::to_le_bytes);
+            sum::check(sum, &[&place[0], &place[1], &state], || {
+                "the snapshot of an execution".to_owned()
+            })?;
             Ok(Snapshot {
                 through: number(through)?,
                 state,

@@ -59,6 +59,7 @@ mod space;
 mod sqlite;
 mod stats;
 mod step;
+mod sum;
 mod workflow_repo;
 mod workflows;
 mod writer;

@@ -11,8 +11,11 @@ use rusqlite::{
 };
 
 use crate::{
+    create::{batch_parts, place},
     error::Fault,
+    inbox::{item_parts, item_place},
     row::{number, priority, status, stored},
+    sum,
 };
 
 /// The most bytes of entries that one page of a journal holds, unless its first batch is larger.
@@ -32,7 +35,7 @@ pub(crate) fn journal(
 ) -> Result<JournalPage, Fault> {
     // The batch that holds `from` begins at or before it.
     let mut find = connection.prepare_cached(
-        "SELECT first_seq, journal.epoch, entries, count FROM executions JOIN journal ON execution = n
+        "SELECT first_seq, journal.epoch, entries, count, n, sum FROM executions JOIN journal ON execution = n
          WHERE tenant = ?1 AND id = ?2 AND first_seq >= coalesce(
              (SELECT max(first_seq) FROM journal WHERE execution = n AND first_seq <= ?3), 0)
          ORDER BY first_seq",
@@ -67,6 +70,10 @@ pub(crate) fn journal(
             page.next = Some(begin);
             break;
         }
+        let place = place(row.get(4)?, first, count, epoch);
+        sum::check(row.get(5)?, &batch_parts(&place, batch), || {
+            format!("the journal of {execution}, from entry {first} on,")
+        })?;
         let entries = decode(batch).map_err(|error| codec(&error))?;
         if entries.len() as u64 != count {
             return Err(unreadable(
@@ -109,7 +116,7 @@ pub(crate) fn inbox(
     limit: usize,
 ) -> Result<Vec<InboxItem>, Fault> {
     let mut find = connection.prepare_cached(
-        "SELECT seq, at, kind, payload FROM executions JOIN inbox ON execution = n
+        "SELECT seq, at, kind, payload, n, sum FROM executions JOIN inbox ON execution = n
          WHERE tenant = ? AND id = ? AND seq > ? ORDER BY seq LIMIT ?",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -125,10 +132,14 @@ pub(crate) fn inbox(
             .get_ref(3)?
             .as_str()
             .map_err(|_| unreadable("a payload is no text"))?;
+        let kind: String = row.get(2)?;
+        let place = item_place(row.get(4)?, row.get(0)?, row.get(1)?);
+        let parts = item_parts(&place, kind.as_bytes(), payload.as_bytes());
+        sum::check(row.get(5)?, &parts, || format!("the inbox of {execution}"))?;
         items.push(InboxItem {
             seq: number(row.get(0)?)?,
             at: Timestamp::from_millis(row.get(1)?),
-            kind: row.get(2)?,
+            kind,
             payload: serde_json::from_str(payload)
                 .map_err(|_| unreadable("a payload cannot be read"))?,
         });

@@ -11,6 +11,7 @@ use crate::{
     inbox::{self, NewItem},
     row::{Held, Row, stored},
     slots::{self, Has},
+    sum,
     writer::Tx,
 };
 
@@ -246,9 +247,12 @@ fn move_row(now: Timestamp, row: &mut Row, lease: &Lease, step: &StoredStep) {
 fn write_beside(tx: &Tx<'_>, row: &Row, tenant: &TenantId, step: &StoredStep) -> Result<(), Fault> {
     if let Some(snapshot) = &step.snapshot {
         let mut put = tx.connection.prepare_cached(
-            "INSERT OR REPLACE INTO snapshots (execution, through, state) VALUES (?, ?, ?)",
+            "INSERT OR REPLACE INTO snapshots (execution, through, state, sum) VALUES (?, ?, ?, ?)",
         )?;
-        put.execute(params![row.n, stored(snapshot.through)?, snapshot.state])?;
+        let through = stored(snapshot.through)?;
+        let place = [row.n, through].map(i64::to_le_bytes);
+        let sum = sum::of(&[&place[0], &place[1], &snapshot.state]);
+        put.execute(params![row.n, through, snapshot.state, sum])?;
     }
     for token in &step.waits_opened {
         let mut open = tx.connection.prepare_cached(

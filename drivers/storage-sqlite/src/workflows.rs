@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::{
     error::Fault,
     row::{number, stored},
+    sum,
     writer::Tx,
 };
 
@@ -70,8 +71,8 @@ pub(crate) fn save(tx: &mut Tx<'_>, tenant: &TenantId, new: &NewRow) -> Result<S
     }
     let (version, revision) = (latest + 1, revision + 1);
     let mut insert = tx.connection.prepare_cached(
-        "INSERT INTO workflow_versions (tenant, id, version, digest, definition, saved_at)
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO workflow_versions (tenant, id, version, digest, definition, saved_at, sum)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     )?;
     insert.execute(params![
         owner,
@@ -79,7 +80,8 @@ pub(crate) fn save(tx: &mut Tx<'_>, tenant: &TenantId, new: &NewRow) -> Result<S
         version,
         digest,
         new.definition,
-        tx.now.as_millis()
+        tx.now.as_millis(),
+        sum::of(&[new.definition.as_bytes()])
     ])?;
     let mut put = tx.connection.prepare_cached(
         "INSERT INTO workflows (tenant, id, name, latest, published, revision, archived)
@@ -98,7 +100,7 @@ pub(crate) fn get(
     version: Option<u32>,
 ) -> Result<Option<StoredWorkflow>, Fault> {
     let mut find = db.prepare_cached(
-        "SELECT version, definition, digest, saved_at FROM workflow_versions
+        "SELECT version, definition, digest, saved_at, sum FROM workflow_versions
          WHERE tenant = ?1 AND id = ?2 AND (?3 IS NULL OR version = ?3)
          ORDER BY version DESC LIMIT 1",
     )?;
@@ -108,6 +110,9 @@ pub(crate) fn get(
     };
     let damaged = || Fault::corrupt(format!("the definition of `{id}` cannot be read"));
     let definition = row.get_ref(1)?.as_str().map_err(|_| damaged())?;
+    sum::check(row.get(4)?, &[definition.as_bytes()], || {
+        format!("the definition of `{id}`")
+    })?;
     Ok(Some(StoredWorkflow {
         id: id.clone(),
         version: row.get(0)?,
