@@ -35,7 +35,7 @@ impl fmt::Display for Violation {
 /// Declares checks, and the list of all.
 macro_rules! checks {
     ($($constant:ident = $number:literal $name:literal,)+) => {
-        $(pub(super) const $constant: Check = Check { number: $number, name: $name };)+
+        $(#[doc = $name] pub const $constant: Check = Check { number: $number, name: $name };)+
 
         /// All of them, by number.
         pub const CHECKS: &[Check] = &[$($constant),+];

@@ -9,7 +9,7 @@
 //! There is one thread, no time but that of a [`ManualClock`](crate::ManualClock), and no chance but
 //! that of the seed: the same seed gives the same [`Outcome`], to the last poll.
 
-mod checks;
+pub mod checks;
 mod clients;
 mod director;
 mod flows;
@@ -28,6 +28,7 @@ mod world;
 
 pub use checks::{CHECKS, Check, Violation};
 pub use life::Outcome;
+pub use oracle::{Arrival, Audit};
 pub use planted::Bug;
 pub use swarm::{Fault, NoSwarm, Recovery, Swarm};
 pub use world::Counts;

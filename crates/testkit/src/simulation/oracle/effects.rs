@@ -1,7 +1,9 @@
 //! What the outside sees of attempts.
 
+use std::collections::BTreeSet;
+
 use nebula_action::{ActionContext, EffectClass};
-use nebula_core::{Digest, Timestamp};
+use nebula_core::{Digest, ExecutionId, NodeId, Timestamp};
 use nebula_execution::ClaimedSlot;
 
 use super::{Oracle, journal::UNDO};
@@ -11,8 +13,26 @@ use crate::simulation::{checks, scheduler::Life};
 #[derive(Debug, Default)]
 pub(super) struct Arrived {
     times: u32,
+    attempts: BTreeSet<u32>,
     /// How often a person said that it shall be done again.
     pub(super) again: u32,
+}
+
+/// A write as the outside sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// Whose.
+    pub execution: ExecutionId,
+    /// Of which node.
+    pub node: &'a NodeId,
+    /// Which try it is.
+    pub attempt: u32,
+    /// Under which key it comes.
+    pub key: &'a str,
+    /// What was promised of it.
+    pub class: EffectClass,
+    /// The digest of what was sent.
+    pub input: Digest,
 }
 
 /// An attempt that acts.
@@ -90,22 +110,47 @@ impl Oracle {
     /// An action acts.
     pub(in crate::simulation) fn effect(&mut self, effect: &Effect<'_>, now: Timestamp) {
         let Effect { ctx, class, .. } = effect;
-        let (execution, attempt, key) = (ctx.execution, ctx.attempt, &ctx.idempotency_key);
-        let valid = self.holds(execution, effect.life, now);
+        let valid = self.holds(ctx.execution, effect.life, now);
         if effect.locked == Some(false) && valid {
-            self.complain(checks::LOCKED, format!("{execution} {}", ctx.node));
+            let what = format!("{} {}", ctx.execution, ctx.node);
+            self.complain(checks::LOCKED, what);
         }
         if !class.writes() {
             return;
         }
-        let arrived = self.effects.entry(key.clone()).or_default();
+        let arrival = Arrival {
+            execution: ctx.execution,
+            node: &ctx.node,
+            attempt: ctx.attempt,
+            key: &ctx.idempotency_key,
+            class: *class,
+            input: effect.input,
+        };
+        self.arrives(&arrival, valid);
+    }
+
+    /// A write reaches the outside. `live` says that what the journal says now is what its sender knew.
+    pub(super) fn arrives(&mut self, arrival: &Arrival<'_>, live: bool) {
+        let Arrival {
+            execution,
+            node,
+            attempt,
+            key,
+            class,
+            input,
+        } = *arrival;
+        let arrived = self.effects.entry(key.to_owned()).or_default();
         arrived.times += 1;
         let (times, again) = (arrived.times, arrived.again);
-        if *class == EffectClass::AtMostOnce && times > 1 + again {
-            let what = format!("{execution} {} {key}: {times} times", ctx.node);
+        let twice = !arrived.attempts.insert(attempt);
+        if class == EffectClass::AtMostOnce && times > 1 + again {
+            let what = format!("{execution} {node} {key}: {times} times");
             self.complain(checks::AT_MOST_ONCE, what);
         }
-        let what = format!("{execution} {} {key}: attempt {attempt}", ctx.node);
+        let what = format!("{execution} {node} {key}: attempt {attempt}");
+        if twice {
+            self.complain(checks::ATTEMPTS_ONCE, what.clone());
+        }
         let Some((owner, instance)) = self.keys.get(key) else {
             return self.complain(checks::STARTED_FIRST, what);
         };
@@ -114,9 +159,9 @@ impl Oracle {
         match committed {
             Some(_) if *owner != execution => self.complain(checks::STARTED_FIRST, what),
             None => self.complain(checks::STARTED_FIRST, what),
-            Some(input) if input != effect.input => self.complain(checks::INPUTS_FIRST, what),
+            Some(committed) if committed != input => self.complain(checks::INPUTS_FIRST, what),
             // Who was overtaken may have begun long ago.
-            Some(_) if done && valid => self.complain(checks::ENDED_RESTS, what),
+            Some(_) if done && live => self.complain(checks::ENDED_RESTS, what),
             Some(_) => {}
         }
     }

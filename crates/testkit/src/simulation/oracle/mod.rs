@@ -3,8 +3,9 @@
 //! The oracle keeps a picture of its own: it folds each committed entry into a machine that nobody
 //! drives, keeps its own account of leases by the store's time, and holds what happens against both.
 //! Here are executions and their leases; `journal.rs` looks at entries, `effects.rs` at the outside,
-//! `end.rs` at what is left when all is over.
+//! `end.rs` at what is left when all is over. `audit.rs` reads journals that others have written.
 
+mod audit;
 mod effects;
 mod end;
 mod journal;
@@ -22,6 +23,8 @@ use super::{
     checks::{self, Check, Violation},
     scheduler::Life,
 };
+pub use audit::Audit;
+pub use effects::Arrival;
 use effects::Arrived;
 pub(super) use effects::Effect;
 use journal::Seen;
