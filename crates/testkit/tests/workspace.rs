@@ -55,6 +55,7 @@ const LIVES: &[(&str, &[&str])] = &[
     ("examples/", &["dev"]),
     ("benches", &["dev"]),
     ("fuzz", &["dev"]),
+    ("chaos", &["dev"]),
 ];
 
 /// Preset → third-party packages that must not be compiled into it.

@@ -13,6 +13,7 @@
     reason = "a tool for developers talks to its terminal, reads its environment and measures time"
 )]
 
+mod chaos;
 mod conformance;
 mod expr_fuzz;
 mod fixtures;
@@ -40,6 +41,10 @@ Developer commands:
                       let one world live, or show all that happens in it
   cargo xtask simulate --planted
                       put defects in, and see that each is found
+  cargo xtask chaos [--kills N] [--seed S] [--stops]
+                      kill the program and embedded workers N times (60) under load, stop some past
+                      their leases, drain, fill and damage disks, and hold what is left against the
+                      invariants: docs/chaos.md
   cargo xtask fuzz [--seconds S] [--target NAME]
                       drive the fuzz targets by coverage, each for 20 seconds, or S; needs a
                       nightly compiler
@@ -64,6 +69,7 @@ fn main() -> ExitCode {
         }
         ["test"] => test::run(),
         ["expr-conformance", ref rest @ ..] => conformance::run(rest),
+        ["chaos", ref rest @ ..] => chaos::run(rest),
         ["simulate", ref rest @ ..] => simulate::run(rest),
         ["expr-fuzz", ref rest @ ..] => expr_fuzz::run(rest),
         ["fixtures", ref rest @ ..] => fixtures::run(rest),

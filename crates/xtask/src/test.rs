@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    conformance, simulate,
+    chaos, conformance, simulate,
     stage::{Outcome, Stage, cargo, is_there, passes, passes_watched, shout},
     tally::Tally,
 };
@@ -28,6 +28,7 @@ pub(crate) fn run() -> ExitCode {
         Stage::run("expr-conformance", conformance::stage),
         Stage::run("fuzz targets", fuzz_targets),
         Stage::run("simulate", simulate::stage),
+        Stage::run("chaos", chaos::stage),
         Stage::run("test", || {
             let command = cargo("test --workspace --no-fail-fast");
             passes_watched(command, |line| tally.read(line))
@@ -49,19 +50,37 @@ fn backends_required() -> bool {
     env::var_os("NEBULA_REQUIRE_BACKENDS").is_some_and(|value| value == "1")
 }
 
-/// What tests need from outside the workspace. Node.js is the reference of the expression language.
+/// What tests need from outside the workspace.
 fn needs() -> Outcome {
-    if is_there("node", &["--version"]) || (may_install() && install("nodejs")) {
-        return Outcome::Ok;
+    let wanted = [
+        (
+            "node",
+            "--version",
+            "nodejs",
+            "the expression language is not compared with Node.js",
+        ),
+        (
+            "strace",
+            "-V",
+            "strace",
+            "no disk fails to synchronise in chaos",
+        ),
+    ];
+    let mut outcome = Outcome::Ok;
+    for (program, version, package, what) in wanted {
+        if is_there(program, &[version]) || (may_install() && install(package)) {
+            continue;
+        }
+        shout(&format!(
+            "`{program}` is not there: {what}. Install `{package}`."
+        ));
+        outcome = Outcome::Skipped;
     }
-    shout(
-        "Node.js is not there: the expression language is not compared with it. Install `nodejs`.",
-    );
-    if backends_required() {
+    if outcome == Outcome::Skipped && backends_required() {
         shout("NEBULA_REQUIRE_BACKENDS=1 makes this a failure.");
         return Outcome::Failed;
     }
-    Outcome::Skipped
+    outcome
 }
 
 /// A machine that somebody works on is left as it is.
