@@ -26,6 +26,9 @@ mod environment;
 mod folders;
 mod offload;
 mod shutdown;
+mod sync;
+#[cfg(test)]
+mod threads;
 
 pub use clock::SystemClock;
 pub use entropy::SystemEntropy;

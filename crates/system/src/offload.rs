@@ -1,15 +1,15 @@
 //! A bounded pool of threads for long pure work.
 
 use std::{
-    io,
+    fmt, io,
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError, mpsc},
-    thread,
+    sync::{Arc, PoisonError},
 };
 
 use nebula_core::{BoxFuture, Job, Offload};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, thread};
 
 /// Runs jobs on threads of its own, one job per thread at a time.
 ///
@@ -31,10 +31,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 /// assert_eq!(take.try_recv(), Ok(3_628_800));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct ThreadPoolOffload {
     free: Arc<Semaphore>,
     work: mpsc::Sender<Work>,
+}
+
+impl fmt::Debug for ThreadPoolOffload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadPoolOffload").finish_non_exhaustive()
+    }
 }
 
 /// A job on its way to a thread.
@@ -57,9 +62,12 @@ impl ThreadPoolOffload {
         for number in 1..=threads.get() {
             let queue = Arc::clone(&queue);
             let thread = thread::Builder::new().name(format!("nebula-offload-{number}"));
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "this is the pool that everybody else is sent to; its threads end with it"
+            #[cfg_attr(
+                not(test),
+                expect(
+                    clippy::disallowed_methods,
+                    reason = "this is the pool that everybody else is sent to; its threads end with it"
+                )
             )]
             thread.spawn(move || while next(&queue).map(run).is_some() {})?;
         }

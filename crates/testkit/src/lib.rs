@@ -4,7 +4,7 @@
 //! give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`reference`] kills it at every call, and [`naive`] says
 //! what a workflow must come to. The models pass the same suites, replace mocks in other
 //! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
-//! test with, at [`mod@execution_repo`] to write a driver.
+//! test with, at [`mod@execution_repo`] to write a driver, at [`threads`] where threads meet.
 //!
 //! Does not know: any driver.
 //!
@@ -44,6 +44,7 @@ pub mod simulation;
 pub mod stage;
 mod suite;
 pub mod task_queue;
+pub mod threads;
 pub mod workflow_repo;
 
 pub use clock::{ManualClock, START};

@@ -35,6 +35,9 @@
 mod config;
 mod line;
 mod queue;
+mod sync;
+#[cfg(test)]
+mod threads;
 
 pub use config::MemoryQueueConfig;
 pub use queue::MemoryQueue;

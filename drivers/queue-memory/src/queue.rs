@@ -5,10 +5,12 @@ use std::{fmt, pin::pin, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use nebula_core::Clock;
 use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 
-use crate::{MemoryQueueConfig, line::Line};
+use crate::{
+    MemoryQueueConfig,
+    line::Line,
+    sync::{Mutex, Notify},
+};
 
 /// A [`TaskQueue`] in memory: bounded, fair between tenants, gone with its process.
 ///

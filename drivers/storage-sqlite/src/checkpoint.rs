@@ -1,17 +1,21 @@
 //! Copying the write-ahead log into the database file, off the way of the commits.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use crate::stats::Counters;
+use crate::{stats::Counters, sync::blocking};
 
 /// Frames (of one page each) in the log at which the checkpointer begins: 64 MiB. Fewer, larger checkpoints
 /// copy a page that changes often less often, and disturb fewer commits.
 pub(crate) const CHECKPOINT_FRAMES: i64 = 16_384;
 
 /// Copies whenever it is rung; ends with the last bell.
-pub(crate) fn run(connection: &Connection, counters: &Arc<Counters>, bell: &mpsc::Receiver<()>) {
+pub(crate) fn run(
+    connection: &Connection,
+    counters: &Arc<Counters>,
+    bell: &blocking::Receiver<()>,
+) {
     while bell.recv().is_ok() {
         passive(connection);
         counters.set_checkpointed();

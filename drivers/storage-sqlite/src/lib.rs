@@ -60,6 +60,9 @@ mod sqlite;
 mod stats;
 mod step;
 mod sum;
+mod sync;
+#[cfg(test)]
+mod threads;
 mod workflow_repo;
 mod workflows;
 mod writer;

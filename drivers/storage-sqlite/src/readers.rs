@@ -3,17 +3,17 @@
 //! They are the driver's own rather than the `Offload` port's: a connection with its prepared
 //! statements stays with one thread, and a slow disk takes no thread from the engine's pure work.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    thread::{self, JoinHandle},
-};
+use std::{path::Path, sync::Arc};
 
-use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::mpsc;
 
-use crate::{SqliteConfig, config::READ_QUEUE, error::Fault, opening};
+use crate::{
+    SqliteConfig,
+    config::READ_QUEUE,
+    error::Fault,
+    opening,
+    sync::{JoinHandle, Mutex, mpsc, thread},
+};
 
 /// A question, with the one who waits for its answer.
 pub(crate) type Question = Box<dyn FnOnce(&Connection) + Send>;
@@ -77,9 +77,12 @@ pub(crate) fn start(
     name: String,
     work: impl FnOnce() + Send + 'static,
 ) -> Result<JoinHandle<()>, Fault> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "SQLite blocks: a connection needs a thread of its own"
+    #[cfg_attr(
+        not(test),
+        expect(
+            clippy::disallowed_methods,
+            reason = "SQLite blocks: a connection needs a thread of its own"
+        )
     )]
     let started = thread::Builder::new().name(name).spawn(work);
     started.map_err(|error| Fault::io(&error, "a thread for the database"))

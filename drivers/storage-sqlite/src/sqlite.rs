@@ -3,15 +3,12 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc as blocking},
-    thread::JoinHandle,
+    sync::Arc,
 };
 
 use nebula_core::Clock;
 use nebula_ports::{ErrorKind, PortError, Result};
-use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{
     SqliteConfig, SqliteStats, checkpoint,
@@ -22,6 +19,7 @@ use crate::{
     readers::{self, Readers},
     schema,
     stats::Counters,
+    sync::{JoinHandle, Mutex, Semaphore, blocking, mpsc, oneshot},
     writer::{Call, Mode, Tx, Work, Writer},
 };
 

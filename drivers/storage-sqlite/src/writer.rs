@@ -5,12 +5,11 @@
 //! before it writes anything, so that a work that is refused leaves its neighbours alone. A work
 //! that fails in the middle takes the transaction back, and then each work gets one of its own.
 
-use std::{cell::Cell, ffi::c_int, fs::File, sync::Arc, sync::mpsc as blocking};
+use std::{cell::Cell, ffi::c_int, fs::File, sync::Arc};
 
 use nebula_core::{Clock, Timestamp};
 use nebula_ports::{ErrorKind, PortError};
 use rusqlite::{Connection, hooks::Wal};
-use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     checkpoint::{self, CHECKPOINT_FRAMES},
@@ -19,6 +18,7 @@ use crate::{
     holders::{Dead, Holders},
     opening::Opened,
     stats::Counters,
+    sync::{blocking, mpsc, oneshot},
 };
 
 /// What a work may use.
