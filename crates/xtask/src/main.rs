@@ -18,6 +18,7 @@ mod conformance;
 mod expr_fuzz;
 mod fixtures;
 mod fuzz;
+mod mutants;
 mod simulate;
 mod stage;
 mod tally;
@@ -48,6 +49,9 @@ Developer commands:
   cargo xtask fuzz [--seconds S] [--target NAME]
                       drive the fuzz targets by coverage, each for 20 seconds, or S; needs a
                       nightly compiler
+  cargo xtask mutants [--package NAME] [--shard K/N] [--list]
+                      change the engine a line at a time, and see that a test notices; all takes
+                      many hours, a part of it (K from 0) less
   cargo xtask fixtures --write NAME [--binary PATH]
                       let this version, or another one's program, write the database NAME for the
                       tests that read what every version has written
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         ["expr-fuzz", ref rest @ ..] => expr_fuzz::run(rest),
         ["fixtures", ref rest @ ..] => fixtures::run(rest),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
+        ["mutants", ref rest @ ..] => mutants::run(rest),
         _ => {
             eprintln!("no such command: {}\n\n{HELP}", arguments.join(" "));
             ExitCode::from(2)
