@@ -8,11 +8,14 @@ use std::{
     time::Duration,
 };
 
-use nebula_benches::{Samples, Table, chain, disk, engine, floor, median, process, repo};
+use nebula_benches::{
+    Samples, Table, chain, disk, engine, floor, median, process, repo,
+    work::{CHAIN, Work},
+};
 use nebula_system::SystemClock;
 
 /// Nodes of the chain: W1.
-const NODES: u32 = 10;
+const NODES: u32 = CHAIN;
 
 /// Interleaved repetitions of everything; the table has medians.
 const ROUNDS: usize = 5;
@@ -63,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             figures.push(own);
 
             let before = process::usage();
-            let run = engine::run(folder.path(), NODES, executions, clients);
+            let run = engine::run(folder.path(), Work::Chain, executions, clients);
             let outcome = runtime.block_on(run).map_err(|error| error.to_string())?;
             let mut own = of(outcome.took, executions, before);
             own.commits = outcome.stats.commits as f64;
@@ -71,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             whole.push(own);
 
             let before = process::usage();
-            let took = floor::run(folder.path(), &chain, executions, &clock)?;
+            let took = floor::run(folder.path(), &floor::portions(&chain), executions, &clock)?;
             // The driver's connections checkpoint and close within its measurement; so does the floor's.
             let mut own = of(took, executions, before);
             own.commits = executions.div_ceil(floor::EXECUTIONS_PER_COMMIT) as f64;

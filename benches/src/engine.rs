@@ -1,7 +1,7 @@
 //! The same work through the whole engine: expressions, plan, machine, leases, sandbox, store.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,109 +12,177 @@ use nebula::{
     Nebula,
     engine::{Installed, Until},
     execution::{StartOptions, Status},
-    workflow::{Source, parse},
+    runtime::WorkerStopped,
 };
 use nebula_core::{Clock, TenantId};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::SystemClock;
-use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Samples, repo::Outcome};
+use crate::{
+    Samples,
+    floor::Portion,
+    repo::Outcome,
+    work::{self, Work},
+};
 
 /// What goes wrong before anything is measured.
-type Failed = Box<dyn std::error::Error + Send + Sync>;
+pub type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs `executions` executions of a chain of `nodes` trivial nodes in a new database in `folder`,
-/// `clients` at a time; each client waits for its outcome before it starts the next.
+/// An engine over a database of its own, at work.
+#[derive(Debug)]
+pub struct Running {
+    /// The engine and its worker.
+    pub nebula: Nebula,
+    /// Its database.
+    pub store: Arc<Sqlite>,
+    path: PathBuf,
+    clock: Arc<SystemClock>,
+    shutdown: CancellationToken,
+    worker: JoinSet<Result<(), WorkerStopped>>,
+}
+
+impl Running {
+    /// Opens a database in `folder`, new if there is none, with the settings that it has where nobody
+    /// gives any, and lets a worker run.
+    ///
+    /// # Errors
+    /// The database cannot be opened.
+    pub async fn open(folder: &Path) -> Result<Self, Failed> {
+        let clock = Arc::new(SystemClock::default());
+        let path = folder.join("engine.db");
+        let store = Arc::new(Sqlite::open(SqliteConfig::file(&path), clock.clone()).await?);
+        let queue = Arc::new(MemoryQueue::new(
+            MemoryQueueConfig::default(),
+            clock.clone(),
+        ));
+        let sandbox = Arc::new(InProcess::new(clock.clone()));
+        let nebula = Nebula::builder(store.clone(), store.clone(), queue, sandbox)
+            .actions(work::actions())
+            .build()?;
+        let shutdown = CancellationToken::new();
+        let (running, stop) = (nebula.clone(), shutdown.clone());
+        let mut worker = JoinSet::new();
+        worker.spawn(async move { running.run(stop).await });
+        Ok(Self {
+            nebula,
+            store,
+            path,
+            clock,
+            shutdown,
+            worker,
+        })
+    }
+
+    /// Stores the plan of `work`.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn install(&self, work: Work) -> Result<Installed, Failed> {
+        let (tenant, definition) = (TenantId::local(), work.definition());
+        Ok(self.nebula.engine().install(&tenant, &definition).await?)
+    }
+
+    /// Runs `executions` executions of `work`, `clients` at a time; each client waits for its outcome
+    /// before it starts the next.
+    ///
+    /// # Errors
+    /// The store failed.
+    ///
+    /// # Panics
+    /// When an execution does not complete.
+    pub async fn load(&self, work: Work, executions: u64, clients: u64) -> Result<Outcome, Failed> {
+        let (installed, clock) = (self.install(work).await?, &self.clock);
+        let (begin, next) = (clock.monotonic(), Arc::new(AtomicU64::new(0)));
+        let mut tasks = JoinSet::new();
+        for _ in 0..clients {
+            let (nebula, installed) = (self.nebula.clone(), installed.clone());
+            let (next, clock) = (Arc::clone(&next), Arc::clone(clock));
+            tasks.spawn(async move {
+                let mut latency = Samples::default();
+                while next.fetch_add(1, Ordering::Relaxed) < executions {
+                    let from = clock.monotonic();
+                    one(&nebula, &installed, work).await;
+                    latency.add(clock.monotonic().saturating_sub(from));
+                }
+                latency
+            });
+        }
+        let mut latency = Samples::default();
+        while let Some(client) = tasks.join_next().await {
+            latency.extend(client?);
+        }
+        Ok(Outcome {
+            took: clock.monotonic().saturating_sub(begin),
+            latency,
+            stats: self.store.stats(),
+        })
+    }
+
+    /// Stops the worker and closes the database.
+    ///
+    /// # Errors
+    /// The worker failed.
+    pub async fn stop(mut self) -> Result<(), Failed> {
+        self.shutdown.cancel();
+        while let Some(stopped) = self.worker.join_next().await {
+            stopped??;
+        }
+        Ok(())
+    }
+}
+
+/// Runs `executions` executions of `work` in a new database in `folder`, `clients` at a time.
 ///
 /// # Errors
-/// The database cannot be opened, or the definition is wrong.
+/// The database cannot be opened, or failed.
 ///
 /// # Panics
 /// When an execution does not complete.
 pub async fn run(
     folder: &Path,
-    nodes: u32,
+    work: Work,
     executions: u64,
     clients: u64,
 ) -> Result<Outcome, Failed> {
-    let clock = Arc::new(SystemClock::default());
-    let store =
-        Arc::new(Sqlite::open(SqliteConfig::file(folder.join("engine.db")), clock.clone()).await?);
-    let queue = Arc::new(MemoryQueue::new(
-        MemoryQueueConfig::default(),
-        clock.clone(),
-    ));
-    let sandbox = Arc::new(InProcess::new(clock.clone()));
-    let nebula = Nebula::builder(store.clone(), store.clone(), queue, sandbox).build()?;
-    let installed = install(&nebula, nodes).await?;
-    let shutdown = CancellationToken::new();
-    let (worker, stop) = (nebula.clone(), shutdown.clone());
-    let mut tasks = JoinSet::new();
-    tasks.spawn(async move {
-        worker.run(stop).await.expect("the store does not fail");
-        Samples::default()
-    });
-    let begin = clock.monotonic();
-    let next = Arc::new(AtomicU64::new(0));
-    for _ in 0..clients {
-        let (nebula, installed, next, clock) = (
-            nebula.clone(),
-            installed.clone(),
-            Arc::clone(&next),
-            Arc::clone(&clock),
-        );
-        tasks.spawn(async move {
-            let mut latency = Samples::default();
-            while next.fetch_add(1, Ordering::Relaxed) < executions {
-                let from = clock.monotonic();
-                one(&nebula, &installed).await;
-                latency.add(clock.monotonic().saturating_sub(from));
-            }
-            latency
-        });
-    }
-    let (mut latency, mut left) = (Samples::default(), clients);
-    while left > 0 {
-        let client = tasks.join_next().await.expect("clients are left");
-        latency.extend(client?);
-        left -= 1;
-    }
-    let took = clock.monotonic().saturating_sub(begin);
-    shutdown.cancel();
-    while tasks.join_next().await.is_some() {}
-    Ok(Outcome {
-        took,
-        latency,
-        stats: store.stats(),
-    })
+    let running = Running::open(folder).await?;
+    let outcome = running.load(work, executions, clients).await?;
+    running.stop().await?;
+    Ok(outcome)
 }
 
-async fn install(nebula: &Nebula, nodes: u32) -> Result<Installed, Failed> {
-    let list: Vec<_> = (1..=nodes)
-        .map(|n| {
-            let parameters =
-                json!({ "customer": "{{ $json.customer }}", "total": "{{ $json.total }}" });
-            json!({ "id": format!("step_{n}"), "action": "data.set", "parameters": parameters })
+/// What the engine commits for one execution of `work`: the rows of its journal, which the floor writes
+/// too.
+///
+/// # Errors
+/// The database cannot be opened, or failed.
+///
+/// # Panics
+/// When the execution does not complete.
+pub async fn portions(work: Work) -> Result<Vec<Portion>, Failed> {
+    let folder = tempfile::tempdir()?;
+    let running = Running::open(folder.path()).await?;
+    running.load(work, 1, 1).await?;
+    let path = running.path.clone();
+    running.stop().await?;
+    let db = rusqlite::Connection::open(path)?;
+    let mut rows = db.prepare("SELECT count, entries FROM journal ORDER BY first_seq")?;
+    let rows = rows.query_map([], |row| {
+        Ok(Portion {
+            count: row.get(0)?,
+            entries: row.get(1)?,
         })
-        .collect();
-    let source = Source::new("bench-chain.json", json!({ "nodes": list }).to_string());
-    let definition = parse(&source).definition.ok_or("the definition is wrong")?;
-    Ok(nebula
-        .engine()
-        .install(&TenantId::local(), &definition)
-        .await?)
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
-async fn one(nebula: &Nebula, installed: &Installed) {
+async fn one(nebula: &Nebula, installed: &Installed, work: Work) {
     let tenant = TenantId::local();
-    let input = json!({ "customer": "c-1024", "total": 42 });
     let id = nebula
-        .start(&tenant, installed, input, StartOptions::default())
+        .start(&tenant, installed, work.input(), StartOptions::default())
         .await
         .expect("it starts");
     let status = nebula
@@ -123,4 +191,67 @@ async fn one(nebula: &Nebula, installed: &Installed) {
         .await
         .expect("the store answers");
     assert_eq!(status, Some(Status::Completed));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::floor;
+
+    fn in_runtime<T>(test: impl Future<Output = T>) -> T {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().build().unwrap().block_on(test)
+    }
+
+    #[test]
+    fn every_work_comes_to_what_it_must() {
+        in_runtime(async {
+            let folder = tempfile::tempdir().unwrap();
+            let running = Running::open(folder.path()).await.unwrap();
+            for work in Work::ALL {
+                let installed = running.install(work).await.unwrap();
+                let (tenant, engine) = (TenantId::local(), running.nebula.engine());
+                let options = StartOptions::default();
+                let id = running
+                    .nebula
+                    .start(&tenant, &installed, work.input(), options)
+                    .await;
+                let report = engine
+                    .outcome(&tenant, id.unwrap(), Until::Ended, None)
+                    .await;
+                let report = report.unwrap().unwrap();
+                assert_eq!(report.output, work.output(), "{}", work.name());
+                assert_eq!(report.nodes.len(), work.nodes() as usize);
+            }
+            running.stop().await.unwrap();
+        });
+    }
+
+    /// A pure chain needs two commits, one with keys another one before each node.
+    #[test]
+    fn the_floor_writes_what_the_engine_writes() {
+        for (work, commits) in [(Work::Chain, 2), (Work::FanOut, 2), (Work::Keyed, 12)] {
+            let portions = in_runtime(portions(work)).unwrap();
+            assert_eq!(portions.len(), commits, "{}", work.name());
+            let folder = tempfile::tempdir().unwrap();
+            floor::run(folder.path(), &portions, 3, &SystemClock::default()).unwrap();
+            let db = rusqlite::Connection::open(folder.path().join("floor.db")).unwrap();
+            let sql = "SELECT count(*), sum(length(entries)), max(first_seq + count) FROM journal";
+            let read = |row: &rusqlite::Row<'_>| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, i64>(2)?,
+                ))
+            };
+            let bytes: usize = portions.iter().map(|it| it.entries.len()).sum();
+            let entries: i64 = portions.iter().map(|it| it.count).sum();
+            let rows = 3 * i64::try_from(commits).unwrap();
+            let bytes = 3 * i64::try_from(bytes).unwrap();
+            assert_eq!(
+                db.query_row(sql, [], read).unwrap(),
+                (rows, bytes, entries + 1)
+            );
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! What plain SQLite takes for the same work: the statements that the driver runs for one execution,
-//! with the same bytes, a fixed number of executions per commit, on one thread.
+//! with the same bytes, a fixed number of executions per commit, on one thread. Steps that need a commit
+//! between them get one, shared by as many executions.
 
 use std::{path::Path, time::Duration};
 
 use nebula_core::{Clock, Digest};
-use nebula_execution::encode;
+use nebula_execution::{Entry, encode};
 use rusqlite::{Connection, params};
 
 use crate::chain::Chain;
@@ -15,31 +16,73 @@ pub const EXECUTIONS_PER_COMMIT: u64 = 64;
 /// Frames of the write-ahead log between two checkpoints; the driver's are this far apart too.
 const CHECKPOINT_FRAMES: u32 = 16_384;
 
-/// The driver's own tables.
-const SCHEMA: &str = include_str!("../../drivers/storage-sqlite/migrations/0001_first.sql");
+/// The time of every entry.
+const AT: i64 = 1_767_225_600_000;
 
-/// Writes `executions` executions of `chain` into a new database in `folder` and says how long that
-/// took, the closing checkpoint left out.
+const APPEND: &str = "INSERT INTO journal (execution, first_seq, count, epoch, step, entries, sum)
+    VALUES (?, ?, ?, ?, ?, ?, ?)";
+
+/// As long as a sum is; the floor adds nothing up.
+const SUM: i64 = i64::MAX;
+
+/// The driver's own tables.
+const SCHEMA: &str = concat!(
+    include_str!("../../drivers/storage-sqlite/migrations/0001_first.sql"),
+    include_str!("../../drivers/storage-sqlite/migrations/0002_slots.sql"),
+    include_str!("../../drivers/storage-sqlite/migrations/0003_rates.sql"),
+    include_str!("../../drivers/storage-sqlite/migrations/0004_turns.sql"),
+    include_str!("../../drivers/storage-sqlite/migrations/0005_sums.sql"),
+);
+
+/// Entries that are committed together: a row of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Portion {
+    /// How many entries.
+    pub count: i64,
+    /// The entries, as they are stored.
+    pub entries: Vec<u8>,
+}
+
+/// The portions of a chain.
+#[must_use]
+pub fn portions(chain: &Chain) -> Vec<Portion> {
+    let portion = |entries: &Vec<Entry>| Portion {
+        count: i64::try_from(entries.len()).unwrap_or(0),
+        entries: encode(entries),
+    };
+    vec![portion(&chain.start), portion(&chain.end)]
+}
+
+/// Writes `executions` executions that consist of these portions into a new database in `folder` and says
+/// how long that took, the closing checkpoint left out. Creation and first step share a commit; each
+/// further step has one of its own, as it has in the engine.
 ///
 /// # Errors
 /// Those of SQLite.
 pub fn run(
     folder: &Path,
-    chain: &Chain,
+    portions: &[Portion],
     executions: u64,
     clock: &dyn Clock,
 ) -> rusqlite::Result<Duration> {
     let mut db = open(&folder.join("floor.db"))?;
-    let (start, end) = (encode(&chain.start), encode(&chain.end));
+    let (first, steps) = portions.split_first().expect("an execution has a start");
     let begin = clock.monotonic();
     let mut done = 0;
     while done < executions {
-        let transaction = db.transaction()?;
         let until = (done + EXECUTIONS_PER_COMMIT).min(executions);
-        for n in done..until {
-            one(&transaction, n, &start, &end, chain)?;
+        let mut next = 1 + first.count;
+        for (at, step) in steps.iter().enumerate() {
+            let transaction = db.transaction()?;
+            for n in done..until {
+                if at == 0 {
+                    create(&transaction, n, first)?;
+                }
+                append(&transaction, n, next, step, at + 1 == steps.len())?;
+            }
+            next += step.count;
+            transaction.commit()?;
         }
-        transaction.commit()?;
         done = until;
     }
     Ok(clock.monotonic().saturating_sub(begin))
@@ -69,11 +112,12 @@ pub fn wake(
 ) -> Result<Duration, Box<dyn std::error::Error + Send + Sync>> {
     let folder = tempfile::tempdir_in(folder)?;
     let mut db = open(&folder.path().join("floor.db"))?;
-    let (asleep, chain) = (encode(&crate::chain::of(1).start), crate::chain::of(2));
-    let end = encode(&chain.end);
+    let portions = portions(&crate::chain::of(2));
+    let asleep = &portions[0];
     let transaction = db.transaction()?;
     for n in 0..executions {
-        one(&transaction, n, &encode(&chain.start), &asleep, &chain)?;
+        create(&transaction, n, &portions[0])?;
+        append(&transaction, n, 2, asleep, false)?;
     }
     transaction.execute("UPDATE executions SET status = 2, ring_key = 0", [])?;
     transaction.commit()?;
@@ -83,7 +127,7 @@ pub fn wake(
         let transaction = db.transaction()?;
         let until = (done + EXECUTIONS_PER_COMMIT).min(executions);
         for n in done..until {
-            wake_one(&transaction, n, &end, &chain)?;
+            wake_one(&transaction, n, &portions[1])?;
         }
         transaction.commit()?;
         done = until;
@@ -92,8 +136,8 @@ pub fn wake(
 }
 
 /// The statements of one execution that is due: rung, leased, read, ended.
-fn wake_one(db: &Connection, n: u64, end: &[u8], chain: &Chain) -> rusqlite::Result<()> {
-    let at = 1_767_225_600_000_i64;
+fn wake_one(db: &Connection, n: u64, end: &Portion) -> rusqlite::Result<()> {
+    let at = AT;
     let (id, row) = (id(n), i64::try_from(n).unwrap_or(0) + 1);
     let mut ring = db.prepare_cached(
         "UPDATE executions SET rung_at = ?2, ring_key = max(ring_key, ?2) WHERE n = ?1",
@@ -115,8 +159,7 @@ fn wake_one(db: &Connection, n: u64, end: &[u8], chain: &Chain) -> rusqlite::Res
         bytes += batch.get_ref(2)?.as_blob()?.len();
     }
     assert!(bytes > 0, "its journal is there");
-    let next = load(db, &id)?;
-    finish(db, row, next, &id, end, chain)
+    append(db, n, 3, end, true)
 }
 
 /// Where the journal of an execution goes on, from the row that a write compares.
@@ -135,13 +178,11 @@ fn id(n: u64) -> [u8; 16] {
     id
 }
 
-/// The statements of one execution: its creation with a lease, then its only step.
-fn one(db: &Connection, n: u64, start: &[u8], end: &[u8], chain: &Chain) -> rusqlite::Result<()> {
-    let at = 1_767_225_600_000_i64;
+/// The statements of a creation with a lease.
+fn create(db: &Connection, n: u64, start: &Portion) -> rusqlite::Result<()> {
     let id = id(n);
     let plan = Digest::of(b"the plan of the chain");
     let holder = [7_u8; 16];
-
     let mut find = db.prepare_cached(
         "SELECT entries FROM executions JOIN journal ON execution = n AND first_seq = 1
          WHERE tenant = ? AND id = ?",
@@ -158,46 +199,51 @@ fn one(db: &Connection, n: u64, start: &[u8], end: &[u8], chain: &Chain) -> rusq
         id,
         "chain",
         plan.as_bytes(),
-        at,
+        AT,
         holder,
-        at + 30_000
+        AT + 30_000
     ])?;
     let n = db.last_insert_rowid();
-    let mut append = db.prepare_cached(
-        "INSERT INTO journal (execution, first_seq, count, epoch, step, entries)
-         VALUES (?, ?, ?, ?, ?, ?)",
-    )?;
-    append.execute(params![n, 1, 1, 0, None::<&[u8]>, start])?;
-
-    let next = load(db, &id)?;
-    finish(db, n, next, &id, end, chain)
+    let mut append = db.prepare_cached(APPEND)?;
+    append.execute(params![
+        n,
+        1,
+        start.count,
+        0,
+        None::<&[u8]>,
+        start.entries,
+        SUM
+    ])?;
+    Ok(())
 }
 
-/// The statements of a last step.
-fn finish(
-    db: &Connection,
-    n: i64,
-    next: i64,
-    step: &[u8; 16],
-    end: &[u8],
-    chain: &Chain,
-) -> rusqlite::Result<()> {
-    let (at, count) = (
-        1_767_225_600_000_i64,
-        i64::try_from(chain.end.len()).unwrap_or(0),
-    );
-    let mut append = db.prepare_cached(
-        "INSERT INTO journal (execution, first_seq, count, epoch, step, entries)
-         VALUES (?, ?, ?, ?, ?, ?)",
-    )?;
-    append.execute(params![n, next, count, 1, step, end])?;
+/// The statements of a step, which may be the last.
+fn append(db: &Connection, n: u64, next: i64, step: &Portion, last: bool) -> rusqlite::Result<()> {
+    let id = id(n);
+    let row = i64::try_from(n).unwrap_or(0) + 1;
+    load(db, &id)?;
+    let mut append = db.prepare_cached(APPEND)?;
+    append.execute(params![row, next, step.count, 1, id, step.entries, SUM])?;
     let mut close = db.prepare_cached("DELETE FROM waits WHERE execution = ?")?;
-    close.execute([n])?;
-    let mut store = db.prepare_cached(
-        "UPDATE executions SET status = 6, updated_at = ?2, epoch = 1, holder = NULL,
-            lease_until = NULL, next_seq = ?3, inbox_head = 0, inbox_through = 0, wake_at = NULL,
-            rung_at = -1, ring_key = NULL, grants = 0, empties = 0, held_wake = NULL WHERE n = ?1",
-    )?;
-    store.execute(params![n, at, next + count])?;
+    close.execute([row])?;
+    // Only a new status touches the indexes that it stands in.
+    let (sql, holder, until) = match last {
+        true => (
+            "UPDATE executions SET status = 6, updated_at = ?2, epoch = 1, holder = ?4,
+                lease_until = ?5, next_seq = ?3, inbox_head = 0, inbox_through = 0, wake_at = NULL,
+                rung_at = -1, ring_key = ?5, grants = 0, empties = 0, held_wake = NULL WHERE n = ?1",
+            None,
+            None,
+        ),
+        false => (
+            "UPDATE executions SET updated_at = ?2, epoch = 1, holder = ?4,
+                lease_until = ?5, next_seq = ?3, inbox_head = 0, inbox_through = 0, wake_at = NULL,
+                rung_at = -1, ring_key = ?5, grants = 0, empties = 0, held_wake = NULL WHERE n = ?1",
+            Some([7_u8; 16]),
+            Some(AT + 30_000),
+        ),
+    };
+    let mut store = db.prepare_cached(sql)?;
+    store.execute(params![row, AT, next + step.count, holder, until])?;
     Ok(())
 }

@@ -3,13 +3,13 @@
 //! A figure alone says little: disks differ tenfold, and the same disk within minutes. So every
 //! run is measured interleaved with a [`floor`] (the same statements and bytes by plain SQLite, a
 //! fixed number of executions per commit) and with a probe of the [`disk`]; what is compared over
-//! time are ratios. Start reading at `benches/storage.rs`
-//! and `benches/waiting.rs`.
+//! time are ratios. Start reading at `benches/end_to_end.rs`, whose figures `cargo xtask bench` keeps
+//! and compares; `benches/storage.rs`, `benches/waiting.rs` and `benches/lists.rs` look at parts.
 //!
 //! Does not know: what a good figure is.
 //!
 //! # Invariants
-//! - Floor and engine write the same entries, from [`chain`].
+//! - Floor and engine write the same bytes: the floor's are read from a journal of the engine.
 //! - Nothing is measured on a database that an earlier measurement has filled.
 //!
 //! ```
@@ -25,12 +25,16 @@ pub mod chain;
 pub mod disk;
 pub mod engine;
 pub mod floor;
+pub mod front;
 pub mod lists;
+pub mod load;
 pub mod process;
 pub mod repo;
 mod stats;
+pub mod summary;
 mod table;
 pub mod waiting;
+pub mod work;
 
 pub use stats::{Samples, median};
 pub use table::Table;

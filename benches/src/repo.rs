@@ -118,7 +118,13 @@ mod tests {
             .block_on(run(folder.path(), chain.clone(), 10, 3))
             .unwrap();
         assert_eq!((outcome.stats.steps, outcome.stats.created), (10, 10));
-        floor::run(folder.path(), &chain, 10, &SystemClock::default()).unwrap();
+        floor::run(
+            folder.path(),
+            &floor::portions(&chain),
+            10,
+            &SystemClock::default(),
+        )
+        .unwrap();
         let rows = |name| {
             let db = rusqlite::Connection::open(folder.path().join(name)).unwrap();
             let sql = "SELECT count(*), sum(length(entries)), sum(status), sum(next_seq)

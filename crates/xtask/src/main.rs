@@ -13,6 +13,7 @@
     reason = "a tool for developers talks to its terminal, reads its environment and measures time"
 )]
 
+mod bench;
 mod chaos;
 mod conformance;
 mod expr_fuzz;
@@ -55,6 +56,9 @@ Developer commands:
   cargo xtask fixtures --write NAME [--binary PATH]
                       let this version, or another one's program, write the database NAME for the
                       tests that read what every version has written
+  cargo xtask bench [--compare | --baseline]
+                      measure the engine end to end; hold the figures against those committed, or
+                      commit to these
 
 Environment:
   NEBULA_REQUIRE_BACKENDS=1    a tool or server that a test needs and that is not there is a failure
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
         ["expr-fuzz", ref rest @ ..] => expr_fuzz::run(rest),
         ["fixtures", ref rest @ ..] => fixtures::run(rest),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
+        ["bench", ref rest @ ..] => bench::run(rest),
         ["mutants", ref rest @ ..] => mutants::run(rest),
         _ => {
             eprintln!("no such command: {}\n\n{HELP}", arguments.join(" "));

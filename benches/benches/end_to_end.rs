@@ -1,0 +1,239 @@
+//! The engine end to end, through HTTP and embedded, beside the floor of the same run.
+//!
+//! `cargo xtask bench` runs it and compares; without `--bench` (as in `cargo test --benches`) a short
+//! run. `--summary PATH` writes the figures there; `--compare PATH` fails if they are worse than those.
+
+use std::{
+    error::Error,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nebula_benches::{
+    Samples, disk,
+    engine::{self, Failed},
+    floor, load, median,
+    process::{self, Usage},
+    summary::Summary,
+    work::Work,
+};
+use nebula_core::Clock;
+use nebula_system::SystemClock;
+use tokio::runtime::Runtime;
+
+/// Interleaved repetitions of everything; the summary has medians.
+const ROUNDS: usize = 5;
+
+/// The server, which cargo builds beside this.
+const FRONT: &str = env!("CARGO_BIN_EXE_nebula-bench-front");
+
+/// What is measured: a workload, how many clients put it on, and how many executions they do together.
+const LOADS: [(Work, u64, u64); 9] = [
+    (Work::Chain, 1, 2_000),
+    (Work::Chain, 16, 20_000),
+    (Work::Chain, 64, 20_000),
+    (Work::Chain, 256, 20_000),
+    (Work::FanOut, 1, 500),
+    (Work::FanOut, 16, 4_000),
+    (Work::Keyed, 1, 500),
+    (Work::Keyed, 16, 5_000),
+    (Work::Keyed, 64, 10_000),
+];
+
+/// How long an idle server is watched.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// What one measurement gave.
+#[derive(Debug, Default)]
+struct Measured {
+    rate: f64,
+    cpu_ms: f64,
+    commits: f64,
+    bytes: f64,
+    floor_ratio: f64,
+    latency: Samples,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<_> = std::env::args().collect();
+    let whole = arguments.iter().any(|it| it == "--bench");
+    let (rounds, scale) = if whole { (ROUNDS, 1) } else { (1, 100) };
+    let path = |name: &str| {
+        let at = arguments.iter().position(|it| it == name)?;
+        arguments.get(at + 1).map(PathBuf::from)
+    };
+    let measured = measure(rounds, scale).map_err(|error| error.to_string())?;
+    writeln!(io::stdout().lock(), "{}", measured.table())?;
+    if let Some(path) = path("--summary") {
+        measured.write(&path)?;
+    }
+    let Some(path) = path("--compare") else {
+        return Ok(());
+    };
+    let worse = measured.worse_than(&Summary::read(&path)?);
+    match worse.is_empty() {
+        true => Ok(()),
+        false => Err(format!("worse than {}:\n{}", path.display(), worse.join("\n")).into()),
+    }
+}
+
+fn measure(rounds: usize, scale: u64) -> Result<Summary, Failed> {
+    let clock = SystemClock::default();
+    // The engine's threads, as a program has them.
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    // The load is to cost little.
+    let one = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (mut summary, mut probes) = (Summary::default(), Samples::default());
+    cold(&mut summary, &one, rounds, scale)?;
+    for (work, clients, count) in LOADS {
+        let count = (count / scale).max(clients);
+        let portions = threads.block_on(engine::portions(work))?;
+        let (mut http, mut embedded) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let folder = tempfile::tempdir()?;
+            probes.extend(disk::probe(folder.path(), 200, &clock)?);
+            let took = floor::run(folder.path(), &portions, count, &clock)?;
+            let floor = count as f64 / took.as_secs_f64();
+            http.push(through_http(&one, folder.path(), (work, count, clients))?);
+            embedded.push(in_process(
+                &threads,
+                folder.path(),
+                (work, count, clients),
+                floor,
+            )?);
+        }
+        figures(&mut summary, work, &format!("http_{clients}"), &http);
+        figures(
+            &mut summary,
+            work,
+            &format!("embedded_{clients}"),
+            &embedded,
+        );
+    }
+    let (p50, p99) = (probes.percentile(50), probes.percentile(99));
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "synchronous=FULL, medians of {rounds}; disk: 4 KiB + fdatasync p50 {p50:.0?}, p99 {p99:.0?}\n"
+    )?;
+    summary.set(
+        "disk",
+        "fdatasync",
+        [("p50_ms", millis(p50)), ("p99_ms", millis(p99))],
+    );
+    Ok(summary)
+}
+
+fn through_http(
+    one: &Runtime,
+    folder: &Path,
+    (work, count, clients): (Work, u64, u64),
+) -> Result<Measured, Failed> {
+    let folder = tempfile::tempdir_in(folder)?;
+    let front = load::Front::start(Path::new(FRONT), folder.path())?;
+    let loaded = one.block_on(async {
+        // Code and caches are warm when it is measured.
+        front.load(work, (count / 20).max(clients), clients).await?;
+        front.load(work, count, clients).await
+    })?;
+    let executions = count as f64;
+    Ok(Measured {
+        rate: executions / loaded.took.as_secs_f64(),
+        cpu_ms: loaded.spent.cpu_ms as f64 / executions,
+        commits: loaded.spent.commits as f64 / executions,
+        bytes: loaded.spent.written as f64 / executions,
+        floor_ratio: 0.0,
+        latency: loaded.latency,
+    })
+}
+
+fn in_process(
+    threads: &Runtime,
+    folder: &Path,
+    (work, count, clients): (Work, u64, u64),
+    floor: f64,
+) -> Result<Measured, Failed> {
+    let before = process::usage();
+    let outcome = threads.block_on(engine::run(folder, work, count, clients))?;
+    let Usage { cpu, written } = process::usage().since(before);
+    let executions = count as f64;
+    let rate = executions / outcome.took.as_secs_f64();
+    Ok(Measured {
+        rate,
+        cpu_ms: cpu.as_secs_f64() * 1e3 / executions,
+        commits: outcome.stats.commits as f64 / executions,
+        bytes: written as f64 / executions,
+        floor_ratio: rate / floor,
+        latency: outcome.latency,
+    })
+}
+
+fn figures(summary: &mut Summary, work: Work, way: &str, all: &[Measured]) {
+    let of = |get: fn(&Measured) -> f64| median(all.iter().map(get));
+    let mut latency = Samples::default();
+    all.iter().for_each(|it| latency.extend(it.latency.clone()));
+    let rate = of(|it| it.rate);
+    summary.set(
+        work.name(),
+        way,
+        [
+            ("executions_per_s", rate),
+            ("steps_per_s", rate * f64::from(work.nodes())),
+            ("p50_ms", millis(latency.percentile(50))),
+            ("p99_ms", millis(latency.percentile(99))),
+            ("cpu_ms_per_execution", of(|it| it.cpu_ms)),
+            ("commits_per_execution", of(|it| it.commits)),
+            ("bytes_written_per_execution", of(|it| it.bytes)),
+        ],
+    );
+    let ratio = of(|it| it.floor_ratio);
+    if ratio > 0.0 {
+        summary.set(work.name(), way, [("floor_ratio", ratio)]);
+    }
+}
+
+/// From the start of a process to its first result, and what it costs while nothing happens.
+fn cold(summary: &mut Summary, one: &Runtime, rounds: usize, scale: u64) -> Result<(), Failed> {
+    let clock = SystemClock::default();
+    let (mut first, mut last) = (Vec::new(), None);
+    for _ in 0..rounds {
+        let folder = tempfile::tempdir()?;
+        let begin = clock.monotonic();
+        let front = load::Front::start(Path::new(FRONT), folder.path())?;
+        one.block_on(front.load(Work::Chain, 1, 1))?;
+        first.push(millis(clock.monotonic().saturating_sub(begin)));
+        last = Some((front, folder));
+    }
+    let Some((front, _folder)) = last else {
+        return Ok(());
+    };
+    let idle = IDLE / u32::try_from(scale)?;
+    let spent = one.block_on(async {
+        let before = front.spent().await?;
+        clock.sleep(idle).await;
+        Ok::<_, Failed>(front.spent().await?.since(before))
+    })?;
+    summary.set(
+        "W3",
+        "cold",
+        [
+            ("first_ms", median(first)),
+            ("idle_rss_mb", spent.rss as f64 / 1e6),
+            (
+                "idle_cpu_percent",
+                spent.cpu_ms as f64 / idle.as_secs_f64() / 10.0,
+            ),
+        ],
+    );
+    Ok(())
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

@@ -1,0 +1,145 @@
+//! The workflows that are measured.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nebula::workflow::{Source, WorkflowDefinition, parse};
+use nebula_action::{
+    Action, ActionContext, ActionError, ActionMetadata, ActionResult, Effect, EffectClass,
+};
+use serde_json::{Value, json};
+
+/// Nodes of a chain.
+pub const CHAIN: u32 = 10;
+
+/// Branches of a fan-out.
+pub const BRANCHES: u32 = 100;
+
+/// One of the workflows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// A chain of ten nodes that pass a small object on.
+    Chain,
+    /// A node, a hundred that follow it, and one that waits for all of them.
+    FanOut,
+    /// A chain of ten nodes that act outside with a key, so that each needs a commit before it.
+    Keyed,
+}
+
+impl Work {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Chain, Self::FanOut, Self::Keyed];
+
+    /// The name in results.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chain => "W1",
+            Self::FanOut => "W2",
+            Self::Keyed => "W5",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|work| work.name() == name)
+    }
+
+    /// How many nodes run in an execution.
+    #[must_use]
+    pub fn nodes(self) -> u32 {
+        match self {
+            Self::Chain | Self::Keyed => CHAIN,
+            Self::FanOut => BRANCHES + 2,
+        }
+    }
+
+    /// What it is started with.
+    #[must_use]
+    pub fn input(self) -> Value {
+        json!({ "customer": "c-1024", "total": 42 })
+    }
+
+    /// What it must come to.
+    #[must_use]
+    pub fn output(self) -> Value {
+        match self {
+            Self::Chain | Self::Keyed => self.input(),
+            Self::FanOut => json!({ "branches": BRANCHES }),
+        }
+    }
+
+    /// Its definition.
+    ///
+    /// # Panics
+    /// Never: it is right.
+    #[must_use]
+    pub fn definition(self) -> WorkflowDefinition {
+        let definition = match self {
+            Self::Chain => chain(CHAIN, "data.set"),
+            Self::Keyed => chain(CHAIN, PASSES_ON),
+            Self::FanOut => fan_out(BRANCHES),
+        };
+        let source = Source::new(
+            format!("bench-{}.json", self.name()),
+            definition.to_string(),
+        );
+        parse(&source).definition.expect("the definition is right")
+    }
+}
+
+/// A chain of this many nodes.
+#[must_use]
+pub fn chain(nodes: u32, action: &str) -> Value {
+    let parameters = json!({ "customer": "{{ $json.customer }}", "total": "{{ $json.total }}" });
+    let nodes: Vec<_> = (1..=nodes)
+        .map(|n| json!({ "id": format!("step_{n}"), "action": action, "parameters": parameters }))
+        .collect();
+    json!({ "id": "chain", "nodes": nodes })
+}
+
+fn fan_out(branches: u32) -> Value {
+    let set = |id: &str, parameters: Value| json!({ "id": id, "action": "data.set", "parameters": parameters });
+    let mut nodes = vec![set("first", json!({ "customer": "{{ $json.customer }}" }))];
+    let mut connections = Vec::new();
+    for n in 1..=branches {
+        let id = format!("branch_{n}");
+        nodes.push(set(
+            &id,
+            json!({ "customer": "{{ $json.customer }}", "n": n }),
+        ));
+        connections.push(format!("first -> {id}"));
+        connections.push(format!("{id} -> last"));
+    }
+    nodes.push(set(
+        "last",
+        json!({ "branches": "{{ $inputs.main.length }}" }),
+    ));
+    json!({ "id": "fan-out", "nodes": nodes, "connections": connections })
+}
+
+/// The action of [`Work::Keyed`].
+const PASSES_ON: &str = "bench.keyed";
+
+/// Gives what it gets, and says that it acts outside with a key.
+#[derive(Debug)]
+struct PassesOn(ActionMetadata);
+
+#[async_trait]
+impl Action for PassesOn {
+    fn metadata(&self) -> &ActionMetadata {
+        &self.0
+    }
+
+    async fn execute(&self, _: &ActionContext, input: Value) -> Result<ActionResult, ActionError> {
+        Ok(ActionResult::output(input))
+    }
+}
+
+/// What the workflows need beside the built-in actions.
+#[must_use]
+pub fn actions() -> Vec<Arc<dyn Action>> {
+    let metadata = ActionMetadata::new(PASSES_ON, (1, 0), Effect::Fixed(EffectClass::Keyed));
+    vec![Arc::new(PassesOn(metadata))]
+}
