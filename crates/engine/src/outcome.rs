@@ -5,7 +5,6 @@ use std::time::Duration;
 use nebula_core::{BoxFuture, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{MAX_CALL_DEPTH, Status};
 use nebula_ports::{ExecutionFilter, ExecutionSummary, Page, PageToken, Result};
-use nebula_telemetry::{EventKind, Received};
 
 use crate::{Engine, Report, Waiting};
 
@@ -38,7 +37,8 @@ type Looked = Option<(u64, Mover)>;
 
 impl Engine {
     /// Waits until the execution is where the caller wants it, and says what it did; `None` if
-    /// there is no such execution. The answer comes from the store: events only shorten the wait.
+    /// there is no such execution. The answer comes from the store, or from the worker in this
+    /// process that has just committed the end.
     /// After `deadline` it says where the execution stands then.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl Engine {
         until: Until,
         deadline: Option<Duration>,
     ) -> Result<Option<Status>> {
-        let mut events = self.bus.subscribe();
+        let mut halts = self.bus.wait_for(execution);
         let clock = &self.ports.clock;
         let mut looked = None;
         let give_up = deadline.map(|deadline| clock.monotonic() + deadline);
@@ -88,21 +88,13 @@ impl Engine {
             let left = give_up.map(|give_up| give_up.saturating_sub(clock.monotonic()));
             let pause = self.config.outcome_interval;
             let look_again = clock.sleep(left.map_or(pause, |left| left.min(pause)));
-            tokio::pin!(look_again);
-            loop {
-                tokio::select! {
-                    biased;
-                    event = events.next() => match event {
-                        Some(Received::Event(event)) if event.execution != execution => {}
-                        Some(Received::Event(event)) if !matches!(event.kind, EventKind::Ended { .. } | EventKind::Parked { .. } | EventKind::Paused | EventKind::NodeListening { .. } | EventKind::NodeAsking { .. }) => {}
-                        Some(_) => break,
-                        None => {
-                            look_again.as_mut().await;
-                            break;
-                        }
-                    },
-                    () = &mut look_again => break,
-                }
+            tokio::select! {
+                biased;
+                // It is told after the commit, so the store has nothing to add.
+                status = halts.next() => if status.is_terminal() {
+                    return Ok(Some(status));
+                },
+                () = look_again => {}
             }
         }
     }

@@ -58,7 +58,7 @@ fn problems(problems: &[Problem]) -> String {
 }
 
 /// What became of a start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Started {
     /// The execution.
     pub id: ExecutionId,

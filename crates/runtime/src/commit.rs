@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use nebula_core::Timestamp;
 use nebula_execution::Status;
-use nebula_ports::{ErrorKind, SlotClaim, Snapshot, Step, StepId, Stepped};
-use nebula_telemetry::ExecutionEvent;
+use nebula_ports::{ErrorKind, Lease, SlotClaim, Snapshot, Step, StepId, Stepped};
 use tracing::warn;
 
 use crate::{
@@ -192,10 +191,10 @@ impl Drive {
     }
 
     fn publish(&self, step: &Step) {
-        for (seq, entry) in (step.expected_seq..).zip(&step.entries) {
-            let event =
-                ExecutionEvent::project(&self.lease.tenant, self.lease.execution, seq, entry);
-            self.shared.bus.publish(event);
-        }
+        let Lease {
+            tenant, execution, ..
+        } = &self.lease;
+        let bus = &self.shared.bus;
+        bus.publish_entries(tenant, *execution, step.expected_seq, &step.entries);
     }
 }

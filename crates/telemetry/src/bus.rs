@@ -1,15 +1,39 @@
 //! Carries events to every watcher in the process.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use tokio::sync::broadcast::{self, error::RecvError};
+use nebula_core::{ExecutionId, TenantId};
+use nebula_execution::{Entry, Status};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    watch,
+};
 
-use crate::ExecutionEvent;
+use crate::{ExecutionEvent, event};
 
 /// A bounded broadcast. Clones publish to the same watchers.
 #[derive(Debug, Clone)]
 pub struct Bus {
-    sender: broadcast::Sender<Arc<ExecutionEvent>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    everything: broadcast::Sender<Arc<ExecutionEvent>>,
+    /// Those who wait for one execution; whoever leaves last takes the entry along.
+    callers: Mutex<BTreeMap<ExecutionId, watch::Sender<Halt>>>,
+}
+
+/// Where an execution came to a halt last.
+type Halt = Option<Status>;
+
+impl Shared {
+    fn callers(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, watch::Sender<Halt>>> {
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Bus {
@@ -22,16 +46,64 @@ impl Bus {
     /// What a workflow emits is kept beside it until every watcher has seen it.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
+        let shared = Shared {
+            everything: broadcast::Sender::new(capacity.max(1)),
+            callers: Mutex::default(),
+        };
         Self {
-            sender: broadcast::Sender::new(capacity.max(1)),
+            shared: Arc::new(shared),
         }
     }
 
     /// Shows an event to everybody who watches now. Never waits; without watchers it does nothing.
     pub fn publish(&self, event: ExecutionEvent) {
-        if self.sender.receiver_count() > 0 {
+        if let Some(status) = event.kind.halts() {
+            self.tell_callers(event.execution, status);
+        }
+        if self.shared.everything.receiver_count() > 0 {
             // An error says that the last watcher left just now.
-            let _ = self.sender.send(Arc::new(event));
+            let _ = self.shared.everything.send(Arc::new(event));
+        }
+    }
+
+    /// The same for entries that were committed together, of which the first is number `seq`. Where
+    /// nobody watches, it costs next to nothing.
+    pub fn publish_entries(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        seq: u64,
+        entries: &[Entry],
+    ) {
+        if self.shared.everything.receiver_count() > 0 {
+            for (seq, entry) in (seq..).zip(entries) {
+                self.publish(ExecutionEvent::project(tenant, execution, seq, entry));
+            }
+            return;
+        }
+        let mut facts = entries.iter().rev().map(|entry| &entry.fact);
+        if let Some(status) = facts.find_map(event::halts) {
+            self.tell_callers(execution, status);
+        }
+    }
+
+    fn tell_callers(&self, execution: ExecutionId, status: Status) {
+        if let Some(callers) = self.shared.callers().get(&execution) {
+            callers.send_replace(Some(status));
+        }
+    }
+
+    /// Waits for one execution, which costs nothing while others move.
+    #[must_use]
+    pub fn wait_for(&self, execution: ExecutionId) -> Halts {
+        let mut callers = self.shared.callers();
+        let halts = callers
+            .entry(execution)
+            .or_insert_with(|| watch::Sender::new(None));
+        Halts {
+            halts: halts.subscribe(),
+            execution,
+            shared: Arc::clone(&self.shared),
         }
     }
 
@@ -39,7 +111,45 @@ impl Bus {
     #[must_use]
     pub fn subscribe(&self) -> Watcher {
         Watcher {
-            receiver: self.sender.subscribe(),
+            receiver: self.shared.everything.subscribe(),
+        }
+    }
+}
+
+/// Says when an execution comes to a halt, from when it was made; from [`Bus::wait_for`].
+#[derive(Debug)]
+pub struct Halts {
+    halts: watch::Receiver<Halt>,
+    execution: ExecutionId,
+    shared: Arc<Shared>,
+}
+
+impl Halts {
+    /// The status in which it came to a halt: its end, or `Parked`, `Paused` or `Waiting` where it needs
+    /// somebody. Of several halts only the last may be told.
+    ///
+    /// # Cancel safety
+    /// A dropped call loses nothing.
+    pub async fn next(&mut self) -> Status {
+        loop {
+            // The sender stays as long as this receiver does.
+            if self.halts.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            if let Some(status) = *self.halts.borrow_and_update() {
+                return status;
+            }
+        }
+    }
+}
+
+impl Drop for Halts {
+    fn drop(&mut self) {
+        let mut callers = self.shared.callers();
+        // This receiver still counts.
+        let last = |halts: &watch::Sender<Halt>| halts.receiver_count() <= 1;
+        if callers.get(&self.execution).is_some_and(last) {
+            callers.remove(&self.execution);
         }
     }
 }
@@ -75,8 +185,8 @@ impl Watcher {
 
 #[cfg(test)]
 mod tests {
-    use nebula_core::{ExecutionId, TenantId, Timestamp};
-    use nebula_execution::Status;
+    use nebula_core::Timestamp;
+    use nebula_execution::Fact;
 
     use super::*;
     use crate::EventKind;
@@ -126,6 +236,44 @@ mod tests {
         (1..=10).for_each(|seq| bus.publish(event(seq)));
         drop(bus);
         assert_eq!(seen(slow).await, [-6, 7, 8, 9, 10]);
+    }
+
+    fn entry(fact: Fact) -> Entry {
+        let at = Timestamp::from_millis(0);
+        Entry { at, fact }
+    }
+
+    #[tokio::test]
+    async fn a_caller_is_told_of_each_halt_of_its_execution_and_of_no_other() {
+        let (bus, tenant) = (Bus::new(1), TenantId::local());
+        let id = |n| ExecutionId::from_bytes([n; 16]);
+        let (mut first, mut second) = (bus.wait_for(id(1)), bus.clone().wait_for(id(1)));
+        let paused = [
+            entry(Fact::PauseRequested {
+                reason: String::new(),
+            }),
+            entry(Fact::Resumed),
+        ];
+        bus.publish_entries(&tenant, id(2), 2, &paused);
+        bus.publish_entries(&tenant, id(1), 2, &paused[1..]);
+        let none = tokio::select! {
+            biased;
+            status = first.next() => Some(status),
+            () = std::future::ready(()) => None,
+        };
+        assert_eq!(none, None);
+        bus.publish_entries(&tenant, id(1), 3, &paused);
+        assert_eq!(first.next().await, Status::Paused);
+        // Also while somebody watches everything.
+        let _watcher = bus.subscribe();
+        bus.publish_entries(&tenant, id(1), 5, &[entry(Fact::ExecutionTimedOut)]);
+        assert_eq!(first.next().await, Status::TimedOut);
+        // Who comes late to it is told the last one.
+        assert_eq!(second.next().await, Status::TimedOut);
+        drop(first);
+        assert_eq!(bus.shared.callers().len(), 1);
+        drop(second);
+        assert_eq!(bus.shared.callers().len(), 0);
     }
 
     #[test]

@@ -362,6 +362,33 @@ impl ExecutionEvent {
     }
 }
 
+impl EventKind {
+    /// The status in which the execution came to a halt, where this says that it did.
+    pub(crate) fn halts(&self) -> Option<Status> {
+        match self {
+            Self::Ended { status, .. } => Some(*status),
+            Self::Parked { .. } => Some(Status::Parked),
+            Self::Paused => Some(Status::Paused),
+            Self::NodeListening { .. } | Self::NodeAsking { .. } => Some(Status::Waiting),
+            _ => None,
+        }
+    }
+}
+
+/// [`EventKind::halts`] of the event that a fact is projected to, without projecting it.
+pub(crate) fn halts(fact: &Fact) -> Option<Status> {
+    match fact {
+        Fact::ExecutionCompleted { .. } => Some(Status::Completed),
+        Fact::ExecutionFailed { .. } => Some(Status::Failed),
+        Fact::ExecutionCancelled { .. } => Some(Status::Cancelled),
+        Fact::ExecutionTimedOut => Some(Status::TimedOut),
+        Fact::Parked { .. } => Some(Status::Parked),
+        Fact::PauseRequested { .. } => Some(Status::Paused),
+        Fact::SignalAwaited { .. } | Fact::ApprovalAsked { .. } => Some(Status::Waiting),
+        _ => None,
+    }
+}
+
 /// Every fact is named here, so that a new one is a decision and not an omission.
 fn kind(fact: &Fact) -> EventKind {
     let ended = |status, error| EventKind::Ended { status, error };
@@ -652,7 +679,9 @@ mod tests {
     fn check(fact: Fact, expected: &EventKind) {
         let at = Timestamp::from_millis(5);
         let (tenant, execution) = (TenantId::local(), ExecutionId::from_bytes([1; 16]));
-        let event = ExecutionEvent::project(&tenant, execution, 3, &Entry { at, fact });
+        let entry = Entry { at, fact };
+        let event = ExecutionEvent::project(&tenant, execution, 3, &entry);
+        assert_eq!(halts(&entry.fact), event.kind.halts(), "{event:?}");
         assert_eq!((event.seq, event.at, event.execution), (3, at, execution));
         assert_eq!(event.kind, *expected);
         assert!(!format!("{event:?}").contains(CANARY), "{event:?}");

@@ -36,6 +36,6 @@ mod bus;
 mod event;
 mod logging;
 
-pub use bus::{Bus, Received, Watcher};
+pub use bus::{Bus, Halts, Received, Watcher};
 pub use event::{Decided, EventKind, ExecutionEvent, Parking};
 pub use logging::{LogError, LogFormat, LogOptions, init_logging};
