@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use nebula_core::{ByteSize, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{
-    EvaluationScope, ExecutionPlan, NewExecution, Request, RequestError, StartOptions,
+    Entry, EvaluationScope, ExecutionPlan, NewExecution, Request, RequestError, StartOptions,
 };
 use nebula_ports::{DedupeKey, Lease, LeaseRequest, PortError};
 use nebula_validator::Problem;
@@ -64,6 +64,8 @@ pub struct Started {
     pub id: ExecutionId,
     /// The creator's lease, if one was asked for and the execution is new.
     pub lease: Option<Lease>,
+    /// What its journal begins with, if there is a lease: whoever drives it need not read that.
+    pub entries: Vec<Entry>,
     /// Whether the same start had been seen before.
     pub existed: bool,
     /// How many wait before it, if it has to wait for its turn.

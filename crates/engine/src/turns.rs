@@ -92,13 +92,21 @@ impl Engine {
         let mut started = Started {
             id,
             lease: None,
+            entries: Vec::new(),
             existed: false,
             waits_behind: None,
             begins_at: None,
             cancelled: Vec::new(),
         };
+        let entries = match lease {
+            Some(_) => new.entries.clone(),
+            None => Vec::new(),
+        };
         match repo.create(tenant, new, dedupe, lease).await? {
-            Created::Created(lease) => started.lease = lease,
+            Created::Created(lease) => {
+                started.entries = entries;
+                started.lease = lease;
+            }
             Created::Waits { ahead } => started.waits_behind = Some(ahead),
             Created::Later { begins_at, .. } => started.begins_at = Some(begins_at),
             Created::Exists { id, .. } => (started.id, started.existed) = (id, true),

@@ -119,7 +119,8 @@ impl Nebula {
             .start(tenant, installed, input, options, None, Some(request))
             .await?;
         if let Some(lease) = started.lease.take() {
-            self.worker.adopt(lease, asked).await;
+            let entries = std::mem::take(&mut started.entries);
+            self.worker.adopt(lease, entries, asked).await;
         }
         Ok(started)
     }
@@ -152,7 +153,8 @@ impl Nebula {
         let engine = &self.engine;
         let mut started = engine.again(tenant, execution, how, Some(request)).await?;
         if let Some(lease) = started.lease.take() {
-            self.worker.adopt(lease, asked).await;
+            let entries = std::mem::take(&mut started.entries);
+            self.worker.adopt(lease, entries, asked).await;
         }
         Ok(started)
     }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use nebula_execution::Entry;
 use nebula_ports::{Lease, LeaseRequest};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::debug;
 
 use crate::{
@@ -21,19 +22,21 @@ impl Worker {
     }
 
     /// Takes over the lease that a creator got with [`Worker::lease_request`], at the time that it
-    /// said. Where the worker has no room, or tasks wait for that room in the queue, the lease is given
+    /// said, with the entries that it has written, which are not read again. Where the worker has no room, or tasks wait for that room in the queue, the lease is given
     /// back, and the execution takes its turn in the queue. If the worker does not run, the lease
     /// expires and the sweep finds the execution.
     ///
     /// # Cancel safety
     /// A dropped call leaves the lease to expire.
-    pub async fn adopt(&self, lease: Lease, asked: Duration) {
-        let Err(mpsc::error::TrySendError::Full((lease, _))) =
-            self.shared.adopt.try_send((lease, asked))
-        else {
-            return;
+    pub async fn adopt(&self, lease: Lease, entries: Vec<Entry>, asked: Duration) {
+        let handed = Handed {
+            lease,
+            entries,
+            asked,
         };
-        self.give_back(lease).await;
+        if let Err(TrySendError::Full(handed)) = self.shared.adopt.try_send(handed) {
+            self.give_back(handed.lease).await;
+        }
     }
 
     /// Gives back a lease that was never used, and rings for its execution.

@@ -4,8 +4,8 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use nebula_core::{BoxFuture, ExecutionId};
-use nebula_execution::{Fact, Status};
-use nebula_ports::{Acquired, Delivery, Granted, Lease, PortError, Receipt, Task};
+use nebula_execution::{Entry, Fact, Status};
+use nebula_ports::{Acquired, Delivery, Granted, PortError, Receipt, Task};
 use nebula_telemetry::{EventKind, ExecutionEvent};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use tracing::{debug, error, info, warn};
 use crate::{
     Worker,
     drive::{Drive, Driven},
-    worker::{RETRY_AFTER, Shared, lock},
+    worker::{Handed, RETRY_AFTER, Shared, lock},
 };
 
 /// A ring that waits takes a place in the queue, so nobody rings for what is due later than this: the
@@ -55,9 +55,11 @@ impl Worker {
                         if nebula_core::sim_bug::is_awake("ack-before-commit") =>
                     {
                         self.ack(early.clone()).await;
-                        self.drive(*granted, asked, shutdown).await
+                        self.drive(*granted, Vec::new(), asked, shutdown).await
                     }
-                    Acquired::Granted(granted) => self.drive(*granted, asked, shutdown).await,
+                    Acquired::Granted(granted) => {
+                        self.drive(*granted, Vec::new(), asked, shutdown).await
+                    }
                     Acquired::Poisoned { grants } => {
                         warn!(%execution, grants, "parked: nobody who had it made progress");
                         self.tell_of_poison(&task).await;
@@ -81,17 +83,19 @@ impl Worker {
 
     pub(crate) fn drive_adopted(
         &self,
-        lease: Lease,
-        asked: Duration,
+        handed: Handed,
         shutdown: CancellationToken,
     ) -> BoxFuture<'_, Result<(), PortError>> {
+        let Handed {
+            lease,
+            entries,
+            asked,
+        } = handed;
         let execution = lease.execution;
         Box::pin(async move {
             let mut task = None;
             let driven = self.caught(execution, async {
-                let repo = &self.shared.ports.executions;
-                let page = repo.journal(&lease.tenant, execution, 1, 1).await?;
-                let first = page.entries.first().map(|first| &first.entry.fact);
+                let first = entries.first().map(|first| &first.fact);
                 let Some(Fact::ExecutionStarted(begun)) = first else {
                     return Ok(Driven::NotOurs);
                 };
@@ -105,8 +109,7 @@ impl Worker {
                     status: Status::Running,
                     plan: begun.plan,
                     snapshot: None,
-                    // One that goes over another one begins with what it has copied.
-                    next_seq: 2 + begun.repeats.as_ref().map_or(0, |it| it.copied),
+                    next_seq: 1 + entries.len() as u64,
                     inbox_head: 0,
                     inbox_through: 0,
                     grants_without_progress: 0,
@@ -114,7 +117,7 @@ impl Worker {
                     begins_at: None,
                     lease,
                 };
-                self.drive(granted, asked, shutdown).await
+                self.drive(granted, entries, asked, shutdown).await
             });
             let driven = Box::pin(driven).await;
             let done = Done {
@@ -127,16 +130,18 @@ impl Worker {
         })
     }
 
+    /// Drives with a lease; `entries` are those of the journal's beginning that are at hand.
     async fn drive(
         &self,
         granted: Granted,
+        entries: Vec<Entry>,
         asked: Duration,
         shutdown: CancellationToken,
     ) -> Result<Driven, PortError> {
         let execution = granted.lease.execution;
         let bell = Arc::new(Notify::new());
         let ours = Ours::new(&self.shared, execution, bell.clone());
-        let machine = self.shared.load(&granted).await?;
+        let machine = self.shared.load(&granted, entries).await?;
         if machine.state().end_status().is_some() {
             // To load took longer than the lease, and somebody else has brought it to its end.
             return Ok(Driven::Lost);

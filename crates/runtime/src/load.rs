@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nebula_core::{Digest, TenantId};
-use nebula_execution::{ExecutionPlan, Machine};
+use nebula_execution::{Entry, ExecutionPlan, Machine, StoredEntry};
 use nebula_ports::{ErrorKind, Granted, PortError, Result};
 use tokio::sync::Mutex;
 use tracing::warn;
@@ -32,8 +32,9 @@ impl PlanCache {
 }
 
 impl Shared {
-    /// Reads plan, snapshot and journal, and folds them.
-    pub(crate) async fn load(&self, granted: &Granted) -> Result<Machine> {
+    /// Reads plan, snapshot and journal, and folds them; of the journal what is not in `entries`, its
+    /// beginning.
+    pub(crate) async fn load(&self, granted: &Granted, entries: Vec<Entry>) -> Result<Machine> {
         let tenant = &granted.lease.tenant;
         let plan = self.plan(tenant, granted.plan).await?;
         let id = granted.lease.execution;
@@ -51,6 +52,17 @@ impl Shared {
         let (machine, mut from) =
             restored.unwrap_or_else(|| (Machine::new(plan, tenant.clone(), id), 1));
         let mut machine = machine.careful(granted.grants_without_progress > 0);
+        if from == 1 {
+            for entry in entries {
+                let epoch = 0;
+                machine.apply(&StoredEntry {
+                    seq: from,
+                    epoch,
+                    entry,
+                });
+                from += 1;
+            }
+        }
         while from < granted.next_seq {
             let page = self
                 .ports

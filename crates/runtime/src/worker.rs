@@ -10,7 +10,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use nebula_action::Protected;
 use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId, Offload};
-use nebula_execution::ResumeKey;
+use nebula_execution::{Entry, ResumeKey};
 use nebula_ports::{
     Delivery, ExecutionRepo, Incarnation, Lease, LeaseRequest, PortError, SandboxRunner, TaskQueue,
     WorkflowRepo,
@@ -79,8 +79,15 @@ pub enum WorkerStopped {
     RunsAlready,
 }
 
-/// A creator's lease, and when by our clock it was asked for.
-pub(crate) type Handed = (Lease, Duration);
+/// A creator's lease.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    pub(crate) lease: Lease,
+    /// What the journal begins with.
+    pub(crate) entries: Vec<Entry>,
+    /// By our clock, when it was asked for.
+    pub(crate) asked: Duration,
+}
 
 /// After a failure of the store, how long a delivery stays away.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -181,10 +188,10 @@ impl Worker {
                     }
                 },
                 // After the queue: who finds no room takes turns there with all that waits.
-                Some((lease, asked)) = adopted.leases.recv() => {
+                Some(handed) = adopted.leases.recv() => {
                     drives.push(match room > 0 && !shared.is_full() {
-                        true => self.drive_adopted(lease, asked, stop.clone()),
-                        false => self.give_back_for_now(lease),
+                        true => self.drive_adopted(handed, stop.clone()),
+                        false => self.give_back_for_now(handed.lease),
                     });
                 }
             }
@@ -192,9 +199,9 @@ impl Worker {
         drop(call);
         stop.cancel();
         debug!(executions = drives.len(), "the worker stops");
-        while let Ok((lease, _)) = adopted.leases.try_recv() {
+        while let Ok(handed) = adopted.leases.try_recv() {
             drives.push(Box::pin(async move {
-                self.give_back(lease).await;
+                self.give_back(handed.lease).await;
                 Ok(())
             }));
         }
