@@ -95,13 +95,14 @@ impl Director {
     }
 
     /// What the starts of the seed came to: status and output, by their number; those that somebody
-    /// cancelled are left out.
+    /// cancelled are left out, and those of which an attempt was lost so often that it was given up.
     pub(super) fn results(&self) -> BTreeMap<u64, (Status, Value)> {
         let (oracle, cancelled) = (self.world.oracle.lock(), self.cancelled.lock());
         let started = self.started.lock();
+        let gave_up = oracle.gave_up();
         let ended = started.iter().filter(|(number, id)| {
             let (flow, _) = self.flow(**number);
-            flow.decided && !cancelled.contains(id)
+            flow.decided && !cancelled.contains(id) && !gave_up.contains(id)
         });
         ended
             .filter_map(|(number, id)| {
@@ -172,6 +173,8 @@ impl Director {
         for process in self.processes.lock().values() {
             process.clock.set_right();
         }
+        // A clock that is set right may go back.
+        world.oracle.lock().jumps |= world.swarm.skew > 0;
         let give_up = world.clock.monotonic() + BOUND;
         loop {
             world.clock.sleep(Duration::from_secs(1)).await;

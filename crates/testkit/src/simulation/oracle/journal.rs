@@ -205,10 +205,12 @@ impl Watched {
             }
             Fact::AttemptFailed {
                 instance,
+                error,
                 retry_at,
                 counts,
                 ..
             } => {
+                self.gave_up |= retry_at.is_none() && error.code == "WORKER_LOST";
                 let seen = self.seen(instance);
                 if seen.done {
                     found.push((checks::ENDS_ONCE, instance.to_string()));

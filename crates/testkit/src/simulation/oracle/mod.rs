@@ -56,6 +56,8 @@ struct Watched {
     /// Whether that may be none.
     unsure: bool,
     cancelled: bool,
+    /// Whether an attempt was lost so often that it was given up.
+    gave_up: bool,
     ended: bool,
     instances: BTreeMap<String, Seen>,
     /// Signals with a name, in the order in which they came into the inbox.
@@ -112,6 +114,30 @@ impl Oracle {
         self.executions.get(&id).map(|watched| &watched.machine)
     }
 
+    /// Executions of which an attempt was lost so often that it was given up, and those that called them.
+    pub(super) fn gave_up(&self) -> BTreeSet<ExecutionId> {
+        let mut all = BTreeSet::new();
+        let gave_up = self
+            .executions
+            .iter()
+            .filter(|(_, watched)| watched.gave_up);
+        for (id, _) in gave_up {
+            let mut next = Some(*id);
+            while let Some(id) = next.filter(|id| all.insert(*id)) {
+                next = self.parent(id);
+            }
+        }
+        all
+    }
+
+    fn parent(&self, id: ExecutionId) -> Option<ExecutionId> {
+        let first = self.executions.get(&id)?.entries.first()?;
+        let Fact::ExecutionStarted(started) = &first.entry.fact else {
+            return None;
+        };
+        Some(started.parent.as_ref()?.execution)
+    }
+
     /// How many entries of an execution are known.
     pub(super) fn entries(&self, id: ExecutionId) -> u64 {
         self.executions
@@ -152,6 +178,7 @@ impl Oracle {
             grants: 0,
             unsure: false,
             cancelled: false,
+            gave_up: false,
             ended: false,
             instances: BTreeMap::new(),
             inbox: Vec::new(),

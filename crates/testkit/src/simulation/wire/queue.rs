@@ -155,7 +155,8 @@ impl Wire {
             .lock()
             .get(&key)
             .map_or(0, |hands| hands.answered);
-        if answered >= lease.epoch {
+        // An earlier lease is another matter: the store refuses whoever comes with that.
+        if answered == lease.epoch {
             let what = format!(
                 "{} goes on with {} after its ack",
                 self.life, lease.execution
