@@ -114,10 +114,9 @@ impl Maker<'_> {
         };
         let absorbs = self.chance.chance(50);
         node["rest"] = json!(if absorbs { "absorb" } else { "cancel" });
-        if absorbs || node["concurrency"] != 1 {
-            // Which items have ended by then is chance.
-            self.decided = false;
-        }
+        // Which items have ended by then is chance, even one at a time: while a person is asked about
+        // one, others run.
+        self.decided = false;
     }
 
     /// Whether the flows of this world have more of this body than others.
