@@ -22,9 +22,10 @@ impl Worker {
     }
 
     /// Takes over the lease that a creator got with [`Worker::lease_request`], at the time that it
-    /// said, with the entries that it has written, which are not read again. Where the worker has no room, or tasks wait for that room in the queue, the lease is given
-    /// back, and the execution takes its turn in the queue. If the worker does not run, the lease
-    /// expires and the sweep finds the execution.
+    /// said, with the entries that it has written, which are not read again. Where the worker has no
+    /// room, or tasks wait for that room in the queue, the lease is given back, and the execution
+    /// takes its turn in the queue. If the worker does not run, the lease expires and the sweep finds
+    /// the execution.
     ///
     /// # Cancel safety
     /// A dropped call leaves the lease to expire.
