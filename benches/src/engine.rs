@@ -13,6 +13,7 @@ use nebula::{
     engine::{Installed, Until},
     execution::{StartOptions, Status},
     runtime::WorkerStopped,
+    telemetry::Bus,
 };
 use nebula_core::{Clock, TenantId};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
@@ -39,8 +40,10 @@ pub struct Running {
     pub nebula: Nebula,
     /// Its database.
     pub store: Arc<Sqlite>,
-    path: PathBuf,
-    clock: Arc<SystemClock>,
+    /// Where that is.
+    pub path: PathBuf,
+    /// Its time.
+    pub clock: Arc<SystemClock>,
     shutdown: CancellationToken,
     worker: JoinSet<Result<(), WorkerStopped>>,
 }
@@ -52,6 +55,14 @@ impl Running {
     /// # Errors
     /// The database cannot be opened.
     pub async fn open(folder: &Path) -> Result<Self, Failed> {
+        Self::open_with(folder, Bus::new(Bus::DEFAULT_CAPACITY)).await
+    }
+
+    /// The same with this bus.
+    ///
+    /// # Errors
+    /// The database cannot be opened.
+    pub async fn open_with(folder: &Path, bus: Bus) -> Result<Self, Failed> {
         let clock = Arc::new(SystemClock::default());
         let path = folder.join("engine.db");
         let store = Arc::new(Sqlite::open(SqliteConfig::file(&path), clock.clone()).await?);
@@ -62,6 +73,7 @@ impl Running {
         let sandbox = Arc::new(InProcess::new(clock.clone()));
         let nebula = Nebula::builder(store.clone(), store.clone(), queue, sandbox)
             .actions(work::actions())
+            .bus(bus)
             .build()?;
         let shutdown = CancellationToken::new();
         let (running, stop) = (nebula.clone(), shutdown.clone());

@@ -1,14 +1,9 @@
 //! Executions that wait: what they cost while nothing happens, and how long it takes until many of
 //! them that are due at the same moment have ended.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use nebula::{
-    Nebula,
     engine::Installed,
     execution::{StartOptions, Status},
     ports::ExecutionFilter,
@@ -16,18 +11,14 @@ use nebula::{
     workflow::{Source, parse},
 };
 use nebula_core::{Clock, TenantId, Timestamp};
-use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
-use nebula_sandbox_inprocess::InProcess;
-use nebula_storage_sqlite::{Sqlite, SqliteConfig, SqliteStats};
-use nebula_system::SystemClock;
+use nebula_storage_sqlite::SqliteStats;
 use serde_json::json;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
-use crate::Samples;
-
-/// What goes wrong before anything is measured.
-type Failed = Box<dyn std::error::Error + Send + Sync>;
+use crate::{
+    Samples,
+    engine::{Failed, Running},
+};
 
 /// How many callers start executions at the same time.
 const CLIENTS: u64 = 64;
@@ -41,13 +32,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// An engine over a new database, with its worker and its sweep running.
 #[derive(Debug)]
 pub struct Sleepers {
-    nebula: Nebula,
+    running: Running,
     installed: Installed,
-    clock: Arc<SystemClock>,
-    store: Arc<Sqlite>,
-    path: PathBuf,
-    shutdown: CancellationToken,
-    worker: JoinSet<()>,
 }
 
 /// What waking many at once gave.
@@ -70,17 +56,7 @@ impl Sleepers {
     /// # Panics
     /// When the definition is wrong.
     pub async fn open(folder: &Path) -> Result<Self, Failed> {
-        let clock = Arc::new(SystemClock::default());
-        let path = folder.join("waiting.db");
-        let store = Arc::new(Sqlite::open(SqliteConfig::file(&path), clock.clone()).await?);
-        let queue = Arc::new(MemoryQueue::new(
-            MemoryQueueConfig::default(),
-            clock.clone(),
-        ));
-        let sandbox = Arc::new(InProcess::new(clock.clone()));
-        let nebula = Nebula::builder(store.clone(), store.clone(), queue, sandbox)
-            .bus(Bus::new(BUS))
-            .build()?;
+        let running = Running::open_with(folder, Bus::new(BUS)).await?;
         let definition = json!({ "nodes": [
             { "id": "wait", "action": "flow.wait", "parameters": { "until": "{{ $input.until }}" } },
             { "id": "done", "action": "data.set", "parameters": { "customer": "{{ $input.customer }}" } },
@@ -88,22 +64,12 @@ impl Sleepers {
         let source = Source::new("bench-waiting.json", definition.to_string());
         let definition = parse(&source).definition.expect("the definition is right");
         let tenant = TenantId::local();
-        let installed = nebula.engine().install(&tenant, &definition).await?;
-        let shutdown = CancellationToken::new();
-        let (running, stop) = (nebula.clone(), shutdown.clone());
-        let mut worker = JoinSet::new();
-        worker.spawn(async move {
-            running.run(stop).await.expect("the store does not fail");
-        });
-        Ok(Self {
-            nebula,
-            installed,
-            clock,
-            store,
-            path,
-            shutdown,
-            worker,
-        })
+        let installed = running
+            .nebula
+            .engine()
+            .install(&tenant, &definition)
+            .await?;
+        Ok(Self { running, installed })
     }
 
     /// Starts `count` executions that wait until `until`, and comes back when all of them wait and
@@ -115,10 +81,10 @@ impl Sleepers {
     /// # Panics
     /// When an execution is refused.
     pub async fn start(&self, count: u64, until: Timestamp) -> Result<Duration, Failed> {
-        let begin = self.clock.monotonic();
+        let begin = self.running.clock.monotonic();
         let mut clients = JoinSet::new();
         for client in 0..CLIENTS.min(count) {
-            let (nebula, installed) = (self.nebula.clone(), self.installed.clone());
+            let (nebula, installed) = (self.running.nebula.clone(), self.installed.clone());
             let mine = count / CLIENTS + u64::from(client < count % CLIENTS);
             clients.spawn(async move {
                 let tenant = TenantId::local();
@@ -134,9 +100,9 @@ impl Sleepers {
             client?;
         }
         while self.any(&[Status::Queued, Status::Running]).await? {
-            self.clock.sleep(LOOK).await;
+            self.running.clock.sleep(LOOK).await;
         }
-        Ok(self.clock.monotonic().saturating_sub(begin))
+        Ok(self.running.clock.monotonic().saturating_sub(begin))
     }
 
     async fn any(&self, statuses: &[Status]) -> Result<bool, Failed> {
@@ -144,7 +110,7 @@ impl Sleepers {
             statuses: statuses.to_vec(),
             ..ExecutionFilter::default()
         };
-        let engine = self.nebula.engine();
+        let engine = self.running.nebula.engine();
         let page = engine.list(&TenantId::local(), &filter, None, 1).await?;
         Ok(!page.items.is_empty())
     }
@@ -155,26 +121,29 @@ impl Sleepers {
     /// # Errors
     /// The store failed, or events were lost.
     pub async fn wake(&self, count: u64, ahead: Duration) -> Result<Option<Woken>, Failed> {
-        let due = self.clock.now().plus(ahead);
-        let mut watcher = self.nebula.bus().subscribe();
+        let due = self.running.clock.now().plus(ahead);
+        let mut watcher = self.running.nebula.bus().subscribe();
         self.start(count, due).await?;
-        let now = self.clock.now();
+        let now = self.running.clock.now();
         if now >= due {
             return Ok(None);
         }
-        self.clock.sleep(due.since(now)).await;
-        let before = self.store.stats();
-        let (begin, mut latency, mut last) =
-            (self.clock.monotonic(), Samples::default(), Duration::ZERO);
+        self.running.clock.sleep(due.since(now)).await;
+        let before = self.running.store.stats();
+        let (begin, mut latency, mut last) = (
+            self.running.clock.monotonic(),
+            Samples::default(),
+            Duration::ZERO,
+        );
         for _ in 0..count {
             next_end(&mut watcher).await?;
-            last = self.clock.monotonic().saturating_sub(begin);
+            last = self.running.clock.monotonic().saturating_sub(begin);
             latency.add(last);
         }
         Ok(Some(Woken {
             took: last,
             latency,
-            stats: (before, self.store.stats()),
+            stats: (before, self.running.store.stats()),
         }))
     }
 
@@ -183,7 +152,7 @@ impl Sleepers {
     /// # Errors
     /// Those of SQLite.
     pub fn bytes(&self) -> rusqlite::Result<u64> {
-        let db = rusqlite::Connection::open(&self.path)?;
+        let db = rusqlite::Connection::open(&self.running.path)?;
         let pragma = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let pages = pragma("page_count")? - pragma("freelist_count")?;
         Ok(u64::try_from(pages * pragma("page_size")?).unwrap_or(0))
@@ -192,13 +161,9 @@ impl Sleepers {
     /// Stops the worker.
     ///
     /// # Errors
-    /// It panicked.
-    pub async fn stop(mut self) -> Result<(), Failed> {
-        self.shutdown.cancel();
-        while let Some(stopped) = self.worker.join_next().await {
-            stopped?;
-        }
-        Ok(())
+    /// The worker failed.
+    pub async fn stop(self) -> Result<(), Failed> {
+        self.running.stop().await
     }
 }
 
