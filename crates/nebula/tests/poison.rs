@@ -2,15 +2,23 @@
 
 mod world;
 
+use std::time::Duration;
+
 use nebula::{
     engine::{Until, Waiting},
     execution::Status,
-    ports::ExecutionRepo,
+    ports::{Acquired, ExecutionRepo, Incarnation, LeaseRequest},
+    runtime::WorkerConfig,
 };
-use world::{in_world, tenant, with};
+use nebula_core::{Clock, Entropy};
+use nebula_testkit::SeededEntropy;
+use world::{LONG, in_world, tenant, with};
 
 /// Runs of a list whose body leaves at least four entries each.
 const RUNS: usize = 2_600;
+
+/// How many grants without progress an execution may have.
+const MAX_GRANTS: u32 = 5;
 
 #[test]
 fn attempts_that_never_return_are_given_up_and_hold_up_nobody() {
@@ -78,5 +86,78 @@ fn a_journal_of_ten_thousand_entries_is_gone_on_with_in_a_few_calls() {
             steps += 1;
         }
         assert!(steps >= entries, "{steps}");
+    });
+}
+
+#[test]
+fn who_only_waits_is_no_poison_when_its_workers_die() {
+    in_world(async |world| {
+        let patient = || {
+            let mut config = WorkerConfig::default();
+            config.wait_in_memory = LONG;
+            world.process_with(world.executions.clone(), config)
+        };
+        let first = patient();
+        let yaml = "nodes: [ { id: w, action: flow.wait, parameters: { for: 30m } } ]";
+        let id = world.begin(&first, yaml).await;
+        for _ in 0..MAX_GRANTS * 2 {
+            // Longer than a lease: it is taken over meanwhile.
+            with(&patient(), world.clock.sleep(Duration::from_secs(15))).await;
+        }
+        world.clock.sleep(Duration::from_secs(15)).await;
+        let request = LeaseRequest {
+            holder: Incarnation(SeededEntropy::new(u64::MAX).uuid()),
+            ttl: LONG,
+        };
+        let (tenant, repo) = (tenant(), &world.executions);
+        let acquired = repo
+            .acquire(&tenant, id, request, MAX_GRANTS)
+            .await
+            .unwrap();
+        assert!(
+            !matches!(acquired, Acquired::Poisoned { .. }),
+            "{acquired:?}"
+        );
+    });
+}
+
+#[test]
+fn who_was_beside_poison_is_not_taken_for_it() {
+    in_world(async |world| {
+        let first = world.process();
+        let node = |label, seconds| {
+            format!(
+                "nodes: [ {{ id: a, action: test.keyed, timeout: 10h, parameters: {{ label: {label}, seconds: {seconds} }} }} ]"
+            )
+        };
+        let poison = world.begin(&first, &node("poison", 9_000)).await;
+        let beside = world.begin(&first, &node("beside", 5)).await;
+        let attempts = || world.ledger.keys("poison").len();
+        loop {
+            let (process, before) = (world.process(), attempts());
+            let report = world.settled(&process, poison);
+            let parked = async {
+                tokio::select! {
+                    biased;
+                    report = report => return Some(report.status),
+                    () = async {
+                        while attempts() == before {
+                            world.clock.sleep(Duration::from_millis(100)).await;
+                        }
+                    } => {}
+                }
+                // It takes its process down.
+                world.clock.sleep(Duration::from_secs(1)).await;
+                None
+            };
+            if let Some(status) = with(&process, parked).await {
+                assert_eq!(status, Status::Parked);
+                let report = world.finish(&process, beside).await;
+                assert_eq!(report.status, Status::Completed, "{report:?}");
+                let attempts = report.nodes["a"][0]["attempts"].as_u64();
+                assert!(attempts < Some(5), "{attempts:?}");
+                break;
+            }
+        }
     });
 }

@@ -146,6 +146,7 @@ impl Drive {
                     self.within_lease(rung).await?;
                     let next = self.ring_next_holders(&step);
                     self.within_lease(next).await?;
+                    self.unproven = false;
                     self.next_seq = next_seq;
                     self.inbox_head = self.inbox_head.max(inbox_head);
                     self.renewed_at(asked);

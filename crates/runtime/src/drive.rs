@@ -63,6 +63,8 @@ pub(crate) struct Drive {
     pub(crate) pending_since: Duration,
     /// Whether something but entries waits for a commit: an inbox mark.
     pub(crate) marked: bool,
+    /// Whether holders before us went away without a commit, and we have made none yet.
+    pub(crate) unproven: bool,
     /// By our own clock: until when the lease is certainly ours.
     pub(crate) lease_until: Duration,
     /// By our own clock: when it is to be renewed.
@@ -155,6 +157,7 @@ impl Drive {
             pending_bytes: 0,
             pending_since: Duration::ZERO,
             marked: false,
+            unproven: granted.grants_without_progress > 0,
             lease_until: Duration::ZERO,
             renew_at: Duration::ZERO,
             snapshot_bytes: granted.snapshot.as_ref().map_or(0, |it| it.state.len()),
@@ -308,6 +311,8 @@ impl Drive {
         }
         if let Some(due) = due
             && due.since(now) <= self.shared.config.wait_in_memory
+            // A wait is no progress: a few workers that die meanwhile would make it poison.
+            && !self.unproven
             && matches!(to, Status::Waiting | Status::Compensating)
         {
             if !self.pending.is_empty() || self.marked {

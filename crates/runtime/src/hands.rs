@@ -14,6 +14,7 @@ use tracing::{debug, error, info, warn};
 use crate::{
     Worker,
     drive::{Drive, Driven},
+    suspects::{SETTLE, SUSPECT_AFTER},
     worker::{Handed, RETRY_AFTER, Shared, lock},
 };
 
@@ -146,6 +147,20 @@ impl Worker {
             // To load took longer than the lease, and somebody else has brought it to its end.
             return Ok(Driven::Lost);
         }
+        let losses = machine.losses().max(granted.grants_without_progress);
+        let (alone, clock) = (&self.shared.suspects, &self.shared.ports.clock);
+        let turn = match losses >= SUSPECT_AFTER {
+            true => match alone.turn(execution, clock.monotonic()) {
+                Some(turn) => Some(turn),
+                None => return self.pass_by(granted.lease).await,
+            },
+            false => None,
+        };
+        if turn.is_some() {
+            info!(%execution, losses, "its workers went away: it goes on apart from others like it");
+            // Who came along with it has left its hands, or is on its way.
+            clock.sleep(SETTLE).await;
+        }
         let driven = Drive::new(
             self.shared.clone(),
             machine,
@@ -156,7 +171,7 @@ impl Worker {
         )
         .run()
         .await?;
-        drop(ours);
+        drop((ours, turn));
         // A ring that came while it went to sleep was answered by its bell, and must not be lost.
         let rung = bell.notified().now_or_never().is_some();
         Ok(match driven {

@@ -50,6 +50,7 @@ mod prepare;
 mod ring;
 mod signals;
 mod slots;
+mod suspects;
 mod turn;
 mod worker;
 

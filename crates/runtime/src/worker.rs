@@ -21,7 +21,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::{WorkerConfig, adopt::Adopted, load::PlanCache};
+use crate::{WorkerConfig, adopt::Adopted, load::PlanCache, suspects::Suspects};
 
 /// What a worker asks of the world.
 #[derive(Debug, Clone)]
@@ -64,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) live: Mutex<BTreeMap<ExecutionId, Arc<Notify>>>,
     /// About how many bytes of memory they hold.
     pub(crate) held: AtomicUsize,
+    pub(crate) suspects: Suspects,
     pub(crate) adopt: mpsc::Sender<Handed>,
     pub(crate) adopted: Mutex<Option<mpsc::Receiver<Handed>>>,
 }
@@ -116,6 +117,7 @@ impl Worker {
             plans: PlanCache::default(),
             live: Mutex::default(),
             held: AtomicUsize::new(0),
+            suspects: Suspects::default(),
             adopt,
             adopted: Mutex::new(Some(adopted)),
         };

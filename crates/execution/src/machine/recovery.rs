@@ -114,6 +114,24 @@ impl Machine {
         }
     }
 
+    /// How many holders in a row went away from an attempt of which no outcome is known; the most of
+    /// all attempts. Only the state says it: before [`Event::Begin`](crate::Event) settles them.
+    #[must_use]
+    pub fn losses(&self) -> u32 {
+        let open = self.state.all().filter(|(_, it)| it.is_open());
+        let attempts = open.flat_map(|(at, activation)| {
+            let items = activation.items.iter().flat_map(|items| items.open.keys());
+            let items = items.map(move |item| at.item(*item));
+            items.chain([at.whole()])
+        });
+        let lost = attempts.filter(|key| self.lost_attempt(*key).is_some());
+        let undoing = self.state.compensations().open().iter();
+        let undoing = undoing.filter(|open| open.deadline.is_some() && !open.stuck);
+        let undoing = undoing.map(|open| open.attempts.saturating_sub(open.failures));
+        let lost = lost.map(|key| self.lost_so_far(key));
+        lost.chain(undoing).max().unwrap_or(0)
+    }
+
     /// The holder went away while this attempt was under way.
     fn lost(&mut self, key: Key, turn: &mut Turn) {
         let node = self.plan.node(key.at.node);
@@ -124,10 +142,13 @@ impl Machine {
         if self.may_repeat(key) {
             if self.is_hopeless(key) {
                 self.failed_for_good(key, attempt, worker_lost(), none(), turn);
-            } else if self.lost_so_far(key) >= MAX_LOST_ATTEMPTS {
+            } else if self.lost_so_far(key) < MAX_LOST_ATTEMPTS {
+                self.try_again(key, attempt, worker_lost(), (turn.at, false), turn);
+            } else if fails {
                 self.ask_about(key, Task::GiveUp, attempt, turn);
             } else {
-                self.try_again(key, attempt, worker_lost(), (turn.at, false), turn);
+                // It may be what takes its workers down, and it may have run beside that: a person can tell.
+                self.indeterminate(key, attempt, worker_lost(), turn);
             }
         } else if fails && self.is_hopeless(key) {
             self.failed_for_good(key, attempt, worker_lost(), none(), turn);
@@ -174,11 +195,13 @@ impl Machine {
         match error.class {
             // The effect did not happen: the attempt may be made again, and does not count.
             ErrorClass::Retryable { .. }
-                if flight.task == Task::Reconcile
-                    && !self.is_hopeless(key)
-                    && self.lost_so_far(key) < MAX_LOST_ATTEMPTS =>
+                if flight.task == Task::Reconcile && !self.is_hopeless(key) =>
             {
-                self.try_again(key, flight.attempt, error, (turn.at, false), turn);
+                if self.lost_so_far(key) < MAX_LOST_ATTEMPTS {
+                    self.try_again(key, flight.attempt, error, (turn.at, false), turn);
+                } else {
+                    self.still_unknown(key, flight, error, taken, turn);
+                }
             }
             ErrorClass::Unknown | ErrorClass::Timeout | ErrorClass::Cancelled => {
                 self.still_unknown(key, flight, error, taken, turn);

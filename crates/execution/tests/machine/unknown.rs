@@ -219,9 +219,18 @@ fn a_worker_that_stops_leaves_an_at_most_once_write_unknown() {
 }
 
 #[test]
-fn a_node_that_takes_its_worker_down_fails_in_the_end() {
+fn a_node_that_takes_its_worker_down_is_left_to_a_person_in_the_end() {
     check(
         "a; a: write, continue",
+        "begin, a start, crash, a start, crash, a start, crash, a start, crash, a start, crash, a start, crash, a start, crash, a start, crash, a start, crash, a start, crash, unpark a retry, a start, a ok, output",
+        "> prepare a | a started/1 > start a | a lost/1 again@0 > prepare a/2 | a started/2 > start a | a lost/2 again@0 > prepare a/3 | a started/3 > start a | a lost/3 again@0 > prepare a/4 | a started/4 > start a | a lost/4 again@0 > prepare a/5 | a started/5 > start a | a lost/5 again@0 > prepare a/6 | a started/6 > start a | a lost/6 again@0 > prepare a/7 | a started/7 > start a | a lost/7 again@0 > prepare a/8 | a started/8 > start a | a lost/8 again@0 > prepare a/9 | a started/9 > start a | a lost/9 again@0 > prepare a/10 | a started/10 > start a | a unknown/10, parked on a | a unparked retry > prepare a/11 | a started/11 > start a | a ok/11 > output | COMPLETED = completed",
+    );
+}
+
+#[test]
+fn a_node_that_takes_its_worker_down_fails_in_the_end_where_its_author_says_so() {
+    check(
+        "a; a: write, continue, fails",
         "begin, a start, crash, a start, crash, a start, crash, a start, crash, a start, crash, a start, crash, a start, crash, a start, crash, a start, crash, a start, crash, a unreconciled, output",
         "> prepare a | a started/1 > start a | a lost/1 again@0 > prepare a/2 | a started/2 > start a | a lost/2 again@0 > prepare a/3 | a started/3 > start a | a lost/3 again@0 > prepare a/4 | a started/4 > start a | a lost/4 again@0 > prepare a/5 | a started/5 > start a | a lost/5 again@0 > prepare a/6 | a started/6 > start a | a lost/6 again@0 > prepare a/7 | a started/7 > start a | a lost/7 again@0 > prepare a/8 | a started/8 > start a | a lost/8 again@0 > prepare a/9 | a started/9 > start a | a lost/9 again@0 > prepare a/10 | a started/10 > start a | > ask a/10 | a failed/10 > output | COMPLETED = completed",
     );
