@@ -34,9 +34,10 @@ mod version;
 mod wanted;
 mod waves;
 
-use std::{future::Future, io::IsTerminal as _, process::ExitCode};
+use std::{future::Future, io::IsTerminal as _, process::ExitCode, sync::Arc};
 
 use clap::Parser as _;
+use nebula_system::SystemClock;
 use nebula_telemetry::{LogOptions, init_logging};
 
 use crate::{
@@ -85,14 +86,17 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
     let global = &arguments.global;
-    let load = |database| {
+    // Its drop writes the last lines, before the console says how the command ended.
+    let mut logging = None;
+    let mut load = |database| {
         let loaded = settings::load(global, database)?;
         let options = LogOptions {
             filter: loaded.settings.log.filter.clone(),
             format: loaded.settings.log.format.into(),
             colour: console.err.0,
         };
-        init_logging(&options).map_err(|error| Failure::invalid("USAGE", error.to_string()))?;
+        let begun = init_logging(&options, Arc::new(SystemClock::default()));
+        logging = Some(begun.map_err(|error| Failure::invalid("USAGE", error.to_string()))?);
         Ok::<Loaded, Failure>(loaded)
     };
     match &arguments.command {

@@ -10,6 +10,7 @@
 //! - Events are projections: losing one loses no work, and the journal can give it again.
 //! - An event holds no input, no output and no parameter of any node.
 //! - Publishing never waits. A watcher that is too slow is told how many events it lost.
+//! - Logging never waits. Lines beyond what one place may log, or standard error takes, are counted.
 //!
 //! ```
 //! use nebula_core::{ExecutionId, TenantId, Timestamp};
@@ -34,8 +35,10 @@
 
 mod bus;
 mod event;
+mod flood;
+mod lines;
 mod logging;
 
 pub use bus::{Bus, Halts, Received, Watcher};
 pub use event::{Decided, EventKind, ExecutionEvent, Parking};
-pub use logging::{LogError, LogFormat, LogOptions, init_logging};
+pub use logging::{LogError, LogFormat, LogOptions, Logging, init_logging};

@@ -1,13 +1,22 @@
-//! Log lines on standard error.
+//! Log lines on standard error, of which no flood holds up or fills the process.
 
-use std::io;
+use std::{io, sync::Arc};
 
-use tracing::{Subscriber, dispatcher::SetGlobalDefaultError, subscriber::set_global_default};
+use nebula_core::Clock;
+use tracing::{
+    Dispatch,
+    dispatcher::{SetGlobalDefaultError, set_global_default},
+};
 use tracing_subscriber::{
     EnvFilter, Registry,
-    filter::ParseError,
-    fmt::{self, MakeWriter},
+    filter::{Directive, LevelFilter, ParseError},
+    fmt,
     layer::SubscriberExt as _,
+};
+
+use crate::{
+    flood::{Floods, LEFT_OUT},
+    lines::{LAST_LINES, Lines},
 };
 
 /// How log lines look.
@@ -59,42 +68,83 @@ pub enum LogError {
     /// Somebody set up logging before.
     #[error("log lines go elsewhere already")]
     Taken(#[from] SetGlobalDefaultError),
+    /// There is no thread that could write them.
+    #[error("no thread for log lines: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Log lines that are being written. What is left is written when it is dropped, unless standard
+/// error takes nothing for a second.
+#[must_use = "the last lines are written when it is dropped"]
+pub struct Logging(Lines);
+
+impl std::fmt::Debug for Logging {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Logging").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.0.end(LAST_LINES);
+    }
 }
 
 /// Sends log lines of the whole process to standard error. A binary calls it once, at its start;
 /// an embedder sets up its own subscriber instead.
 ///
+/// Whoever logs never waits for standard error: up to 1 MiB of lines waits for it, the last quarter
+/// of which is for errors. One place of the code logs 100 lines at once and 20 a second, or 1,000 and
+/// 200 a second of level `error`, by `clock`. What is more is left out, and within a second a line
+/// of the target `nebula_telemetry::left_out` says how many were, whatever the filter is.
+///
 /// # Errors
-/// [`LogError`]: the filter cannot be read, or it was called before.
-pub fn init_logging(options: &LogOptions) -> Result<(), LogError> {
-    Ok(set_global_default(subscriber(options, io::stderr)?)?)
+/// [`LogError`]: the filter cannot be read, it was called before, or there is no thread.
+pub fn init_logging(options: &LogOptions, clock: Arc<dyn Clock>) -> Result<Logging, LogError> {
+    let floods = Floods::new(move || clock.monotonic());
+    let lines = Lines::default();
+    let dispatch = dispatch(options, &floods, &lines)?;
+    set_global_default(dispatch.clone())?;
+    lines.write_to(io::stderr(), floods, dispatch)?;
+    Ok(Logging(lines))
 }
 
-fn subscriber<W>(
-    options: &LogOptions,
-    writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
-where
-    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
-{
+fn dispatch(options: &LogOptions, floods: &Floods, lines: &Lines) -> Result<Dispatch, LogError> {
     let filter = EnvFilter::builder().parse(&options.filter);
     let filter = filter.map_err(|source| LogError::Filter {
         filter: options.filter.chars().take(80).collect(),
         source,
     })?;
-    let lines = fmt::layer().with_writer(writer);
-    let registry = Registry::default().with(filter);
+    let registry = Registry::default()
+        .with(filter.add_directive(reports()))
+        .with(floods.clone());
+    let lines = fmt::layer().with_writer(lines.clone());
     Ok(match options.format {
-        LogFormat::Text => Box::new(registry.with(lines.with_ansi(options.colour))),
-        LogFormat::Json => Box::new(registry.with(lines.json().flatten_event(true))),
+        LogFormat::Text => Dispatch::new(registry.with(lines.with_ansi(options.colour))),
+        LogFormat::Json => Dispatch::new(registry.with(lines.json().flatten_event(true))),
     })
+}
+
+/// Lets through what says that lines were left out.
+fn reports() -> Directive {
+    let directive = format!("{LEFT_OUT}={}", LevelFilter::WARN);
+    directive.parse().expect("a target and a level")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::{
+        sync::{
+            Mutex,
+            atomic::{AtomicU64, Ordering::Relaxed},
+        },
+        time::Duration,
+    };
+
+    use tracing::dispatcher::with_default;
 
     use super::*;
+    use crate::flood::{ERRORS, USUAL};
 
     /// Keeps what is written.
     #[derive(Clone, Default)]
@@ -110,21 +160,97 @@ mod tests {
         }
     }
 
-    fn logged(filter: &str, format: LogFormat) -> String {
-        let (page, filter) = (Page::default(), filter.to_owned());
+    /// What is written while `log` goes on; it may say which second it is.
+    fn written(filter: &str, format: LogFormat, log: impl FnOnce(&AtomicU64)) -> String {
+        let (page, lines, second) = (Page::default(), Lines::default(), Arc::default());
         let options = LogOptions {
-            filter,
+            filter: filter.to_owned(),
             format,
             colour: false,
         };
-        let writer = page.clone();
-        let subscriber = subscriber(&options, move || writer.clone()).unwrap();
-        tracing::subscriber::with_default(subscriber, || {
-            tracing::info!(execution = 7, "driven");
-            tracing::warn!("slow");
-        });
+        let hands: Arc<AtomicU64> = Arc::clone(&second);
+        let floods = Floods::new(move || Duration::from_secs(hands.load(Relaxed)));
+        let dispatch = dispatch(&options, &floods, &lines).unwrap();
+        let logging = Logging(lines.clone());
+        with_default(&dispatch, || log(&second));
+        lines.write_to(page.clone(), floods, dispatch).unwrap();
+        drop(logging);
         let bytes = page.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
+    }
+
+    fn logged(filter: &str, format: LogFormat) -> String {
+        written(filter, format, |_| {
+            tracing::info!(execution = 7, "driven");
+            tracing::warn!("slow");
+        })
+    }
+
+    fn count(text: &str, what: &str) -> u32 {
+        let lines = text.lines().filter(|line| line.contains(what));
+        u32::try_from(lines.count()).unwrap()
+    }
+
+    #[test]
+    fn a_flood_is_bounded_and_its_rest_is_counted() {
+        let text = written("info", LogFormat::Json, |second| {
+            for at in 0..10 {
+                second.store(at, Relaxed);
+                for _ in 0..1_000 {
+                    tracing::info!("again");
+                }
+            }
+            tracing::info!("calm");
+        });
+        let through = USUAL.burst + 9 * USUAL.per_second;
+        assert_eq!((count(&text, "again"), count(&text, "calm")), (through, 1));
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(last["lines"], 10_000 - through);
+        assert_eq!(last["level"], "WARN");
+        let place = last["place"].as_str().unwrap();
+        assert!(
+            place.starts_with("nebula_telemetry::logging::tests:"),
+            "{place}"
+        );
+    }
+
+    #[test]
+    fn errors_have_a_larger_allowance() {
+        let text = written("info", LogFormat::Text, |_| {
+            for _ in 0..3_000 {
+                tracing::error!("broken");
+            }
+        });
+        assert_eq!(count(&text, "broken"), ERRORS.burst);
+        assert_eq!(count(&text, &format!("lines={}", 3_000 - ERRORS.burst)), 1);
+    }
+
+    #[test]
+    fn that_lines_were_left_out_is_said_under_any_filter() {
+        for filter in ["error", "off,nebula_telemetry=error"] {
+            let text = written(filter, LogFormat::Text, |_| {
+                for _ in 0..1_001 {
+                    tracing::error!("broken");
+                }
+            });
+            assert_eq!(
+                count(&text, "left_out: log lines were left out"),
+                1,
+                "{filter}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_found_no_room_is_counted_too() {
+        let long = "x".repeat(100_000);
+        let text = written("info", LogFormat::Text, |_| {
+            for _ in 0..20 {
+                tracing::info!("{long}");
+            }
+        });
+        assert_eq!(count(&text, &long), 7);
+        assert_eq!(count(&text, "took them too slowly lines=13"), 1);
     }
 
     #[test]
@@ -153,7 +279,9 @@ mod tests {
             filter,
             ..LogOptions::default()
         };
-        let error = subscriber(&options, io::stderr).err().unwrap().to_string();
+        let floods = Floods::new(|| Duration::ZERO);
+        let error = dispatch(&options, &floods, &Lines::default());
+        let error = error.err().unwrap().to_string();
         assert!(
             error.starts_with("`nebula=loud` is no log filter"),
             "{error}"
