@@ -1,28 +1,67 @@
 //! `cargo xtask mutants`: a test of the tests, which must notice when a line of the engine is wrong.
 //!
-//! `cargo-mutants` changes one expression or body at a time and runs the tests that judge it. A change
-//! that no test notices has survived: it wants a test, or a line in `survivors.txt` that says why
-//! it makes no difference.
+//! `cargo-mutants` changes one expression or body at a time and runs the tests that judge it: first the
+//! few that notice most, then, for what these let pass, all that judge the package. A change that no
+//! test notices has survived: it wants a test, or a line in `survivors.txt` that says why it makes no
+//! difference.
+//!
+//! It works on a copy of the tree below the target folder, which stays, as what was built there does:
+//! only what has changed since the last run is copied and built.
 
 use std::{
-    collections::BTreeMap,
-    env, fs,
+    collections::{BTreeMap, BTreeSet},
+    env, fs, io,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode},
 };
 
 use serde_json::Value;
 
-use crate::stage::{cargo, is_there, passes, root, shout};
+use crate::stage::{Outcome, cargo, is_there, passes, root, shout};
 
-/// The packages that are changed, and those whose tests judge them.
-const JUDGED: [(&str, &str); 5] = [
-    ("nebula-execution", "nebula-execution"),
-    ("nebula-planner", "nebula-planner"),
-    // Everything that it does needs an engine around it.
-    ("nebula-runtime", "nebula"),
-    ("nebula-expression", "nebula-expression"),
-    ("nebula-storage-sqlite", "nebula-storage-sqlite"),
+/// A package that is changed, and the tests that judge it.
+struct Judged {
+    package: &'static str,
+    /// Packages whose tests are run.
+    judges: &'static [&'static str],
+    /// Tests that are built and run in little time, and notice most.
+    first: &'static [&'static str],
+    /// All that judge it.
+    all: &'static [&'static str],
+}
+
+const JUDGED: [Judged; 5] = [
+    Judged {
+        package: "nebula-execution",
+        judges: &["nebula-execution"],
+        first: &["--lib", "--test=machine", "--test=codec"],
+        all: &["--tests"],
+    },
+    Judged {
+        package: "nebula-planner",
+        judges: &["nebula-planner"],
+        first: &["--lib", "--test=plans", "--test=diagnostics"],
+        all: &["--tests"],
+    },
+    Judged {
+        package: "nebula-runtime",
+        // Nearly everything that it does needs an engine around it.
+        judges: &["nebula-runtime", "nebula"],
+        first: &["--lib", "--test=bodies", "--test=durable"],
+        all: &["--tests"],
+    },
+    Judged {
+        package: "nebula-expression",
+        judges: &["nebula-expression"],
+        first: &["--lib", "--test=language", "--test=time"],
+        all: &["--tests"],
+    },
+    Judged {
+        package: "nebula-storage-sqlite",
+        judges: &["nebula-storage-sqlite"],
+        first: &["--lib", "--test=conformance"],
+        all: &["--tests"],
+    },
 ];
 
 /// The least part of the changes that tests must notice, in percent.
@@ -43,15 +82,18 @@ struct Asked<'a> {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Fared {
     noticed: usize,
+    /// Those of them that made the tests run for ever.
+    late: usize,
     /// Those that did not compile say nothing about tests.
     unviable: usize,
+    /// Names with line and column.
     survivors: Vec<String>,
 }
 
 /// Runs the command with its own arguments.
 pub(crate) fn run(arguments: &[&str]) -> ExitCode {
     let Some(asked) = read(arguments) else {
-        let names: Vec<_> = JUDGED.iter().map(|(name, _)| *name).collect();
+        let names: Vec<_> = JUDGED.iter().map(|judged| judged.package).collect();
         shout("usage: cargo xtask mutants [--package NAME] [--shard K/N] [--list]");
         shout(&format!("packages: {}", names.join(", ")));
         return ExitCode::from(2);
@@ -61,19 +103,32 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
         shout("Install it with `cargo install cargo-mutants --locked`.");
         return ExitCode::FAILURE;
     }
+    let workshop = match Workshop::open() {
+        Ok(workshop) => workshop,
+        Err(error) => {
+            shout(&format!("the tree cannot be copied: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
     let wanted = JUDGED
         .iter()
-        .filter(|(name, _)| asked.package.is_none_or(|package| package == *name));
+        .filter(|judged| asked.package.is_none_or(|it| it == judged.package));
     let mut good = true;
-    for (package, judge) in wanted {
-        let Some(fared) = judged(package, judge, &asked) else {
-            if !asked.list {
+    for judged in wanted {
+        if asked.list {
+            let mut command = workshop.command(judged);
+            command.args(part(&asked)).arg("--list");
+            good &= passes(command) == Outcome::Ok;
+            continue;
+        }
+        match workshop.judge(judged, &asked) {
+            Some(fared) => good &= fared.is_good(judged.package, &excused(SURVIVORS)),
+            None => {
+                let package = judged.package;
                 shout(&format!("{package}: cargo-mutants left no outcome"));
                 good = false;
             }
-            continue;
-        };
-        good &= fared.is_good(package, &excused(SURVIVORS));
+        }
     }
     match good {
         true => ExitCode::SUCCESS,
@@ -88,7 +143,7 @@ fn read<'a>(arguments: &[&'a str]) -> Option<Asked<'a>> {
         match *name {
             "--list" => asked.list = true,
             "--package" => {
-                let known = |name: &&&str| JUDGED.iter().any(|(known, _)| known == *name);
+                let known = |name: &&&str| JUDGED.iter().any(|judged| judged.package == **name);
                 asked.package = Some(rest.next().filter(known)?);
             }
             "--shard" => asked.shard = Some(rest.next().filter(|it| is_shard(it))?),
@@ -105,41 +160,145 @@ fn is_shard(text: &str) -> bool {
     parts.is_some_and(|(k, n)| k < n)
 }
 
-/// Changes a package and lets tests judge it; `None` if that led to nothing.
-fn judged(package: &str, judge: &str, asked: &Asked<'_>) -> Option<Fared> {
-    let folder = folder().join(package);
-    let mut command = cargo("mutants --no-shuffle --colors never");
-    command.args(["--package", package, "--test-package", judge]);
-    command.args(["--minimum-test-timeout", "60", "--output"]);
-    command.arg(&folder);
-    // Each change is built in a copy of the tree, which keeps its own target folder between changes.
-    command.env_remove("CARGO_TARGET_DIR");
-    if let Some(shard) = asked.shard {
-        command.args(["--shard", shard]);
+/// The part that is asked for, spread over all files.
+fn part<'a>(asked: &Asked<'a>) -> Vec<&'a str> {
+    let spread = |shard| vec!["--sharding", "round-robin", "--shard", shard];
+    asked.shard.map_or_else(Vec::new, spread)
+}
+
+/// Where the tree is changed: a copy of it, what was built of that, and what came of it.
+struct Workshop {
+    folder: PathBuf,
+}
+
+impl Workshop {
+    fn open() -> io::Result<Self> {
+        let target = env::var_os("CARGO_TARGET_DIR");
+        let target = target.map_or_else(|| root().join("target"), PathBuf::from);
+        let folder = target.join("mutants");
+        copy_tree(&root(), &folder.join("tree"))?;
+        Ok(Self { folder })
     }
-    if asked.list {
-        command.arg("--list");
+
+    /// Changes a package and lets tests judge it; `None` if that led to nothing.
+    fn judge(&self, judged: &Judged, asked: &Asked<'_>) -> Option<Fared> {
+        let mut command = self.command(judged);
+        command.args(part(asked));
+        let first = self.outcome(command, judged, judged.first)?;
+        if first.survivors.is_empty() {
+            return Some(first);
+        }
+        self.set_aside(judged, &first.survivors)?;
+        let mut command = self.command(judged);
+        command.arg("--iterate");
+        let then = self.outcome(command, judged, judged.all)?;
+        Some(Fared {
+            noticed: first.noticed + then.noticed,
+            late: first.late + then.late,
+            unviable: first.unviable + then.unviable,
+            survivors: then.survivors,
+        })
+    }
+
+    /// Lets the next run with `--iterate` take all changes but these for noticed. (Its `--re` lets
+    /// some kinds of changes through whatever their names are.)
+    fn set_aside(&self, judged: &Judged, but: &[String]) -> Option<()> {
+        let listed = self.command(judged).arg("--list").output().ok()?;
+        let listed = String::from_utf8(listed.stdout).ok()?;
+        let others = listed
+            .lines()
+            .filter(|name| !but.iter().any(|it| it == name));
+        let others: Vec<_> = others.collect();
+        let noticed = self.results(judged).join("previously_caught.txt");
+        fs::write(noticed, others.join("\n")).ok()
+    }
+
+    fn results(&self, judged: &Judged) -> PathBuf {
+        self.folder.join(judged.package).join("mutants.out")
+    }
+
+    fn command(&self, judged: &Judged) -> Command {
+        let mut command = cargo("mutants --in-place --no-shuffle --colors never");
+        command.arg("--dir").arg(self.folder.join("tree"));
+        command.args(["--package", judged.package]);
+        command.env("CARGO_TARGET_DIR", self.folder.join("build"));
+        // A stack of every panic that a change brings takes longer than the test.
+        command.env("RUST_BACKTRACE", "0");
+        command
+    }
+
+    fn outcome(&self, mut command: Command, judged: &Judged, tests: &[&str]) -> Option<Fared> {
+        let folder = self.folder.join(judged.package);
+        for judge in judged.judges {
+            command.args(["--test-package", judge]);
+        }
+        command.args(tests.iter().map(|test| format!("--cargo-arg={test}")));
+        command.args(["--minimum-test-timeout", "60", "--output"]);
+        command.arg(&folder);
+        let results = self.results(judged);
+        // What an earlier run left must not be taken for this one's.
+        let _ = fs::remove_file(results.join("outcomes.json"));
+        fs::create_dir_all(&folder).ok()?;
+        // It fails where something survived, which is judged here.
         let _ = passes(command);
-        return None;
+        fared(&results)
     }
-    let outcomes = folder.join("mutants.out/outcomes.json");
-    // What an earlier run left must not be taken for this one's.
-    let _ = fs::remove_file(&outcomes);
-    fs::create_dir_all(&folder).ok()?;
-    // It fails where something survived, which is judged here.
-    let _ = passes(command);
-    fared(&outcomes)
 }
 
-fn folder() -> PathBuf {
-    let target =
-        env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("mutants")
+/// Makes `to` have the files of the repository at `from`, those that are not committed too. What is as
+/// it should be keeps its time, so that it is not built again.
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    let list = [
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ];
+    let listed = Command::new("git").args(list).current_dir(from).output()?;
+    if !listed.status.success() {
+        return Err(io::Error::other(String::from_utf8_lossy(&listed.stderr)));
+    }
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    let files = listed.split_terminator('\0').map(PathBuf::from);
+    // What was removed and not committed is listed still.
+    let files: BTreeSet<_> = files.filter(|file| from.join(file).is_file()).collect();
+    remove_others(to, Path::new(""), &files)?;
+    for file in &files {
+        let (wanted, copy) = (fs::read(from.join(file))?, to.join(file));
+        if fs::read(&copy).is_ok_and(|there| there == wanted) {
+            continue;
+        }
+        fs::create_dir_all(copy.parent().unwrap_or(to))?;
+        fs::write(copy, wanted)?;
+    }
+    Ok(())
 }
 
-fn fared(outcomes: &Path) -> Option<Fared> {
-    let outcomes: Value = serde_json::from_slice(&fs::read(outcomes).ok()?).ok()?;
-    count(outcomes.get("outcomes")?.as_array()?)
+/// Takes away the files below `at` that are not among `files`.
+fn remove_others(tree: &Path, at: &Path, files: &BTreeSet<PathBuf>) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(tree.join(at)) else {
+        return Ok(());
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = at.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            remove_others(tree, &name, files)?;
+        } else if !files.contains(&name) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// `None` unless every change was judged.
+fn fared(results: &Path) -> Option<Fared> {
+    let read = |name| serde_json::from_slice::<Value>(&fs::read(results.join(name)).ok()?).ok();
+    let (wanted, outcomes) = (read("mutants.json")?, read("outcomes.json")?);
+    let fared = count(outcomes.get("outcomes")?.as_array()?)?;
+    let judged = fared.noticed + fared.unviable + fared.survivors.len();
+    (wanted.as_array()?.len() == judged).then_some(fared)
 }
 
 /// `None` if the unchanged tree did not pass: then nothing that follows says anything.
@@ -152,9 +311,12 @@ fn count(outcomes: &[Value]) -> Option<Fared> {
             | ("Timeout" | "CaughtMutant" | "Unviable" | "MissedMutant", None) => {}
             ("Failure", _) => return None,
             ("Unviable", _) => fared.unviable += 1,
-            // What runs for ever is noticed.
-            ("CaughtMutant" | "Timeout", _) => fared.noticed += 1,
-            (_, Some(name)) => fared.survivors.push(placeless(name.as_str()?)),
+            ("CaughtMutant", _) => fared.noticed += 1,
+            ("Timeout", _) => {
+                fared.noticed += 1;
+                fared.late += 1;
+            }
+            (_, Some(name)) => fared.survivors.push(name.as_str()?.to_owned()),
             (_, None) => return None,
         }
     }
@@ -179,14 +341,15 @@ fn excused(lines: &str) -> BTreeMap<&str, &str> {
 impl Fared {
     /// Says how it went; good is what reaches the goal and excuses every survivor.
     fn is_good(&self, package: &str, excused: &BTreeMap<&str, &str>) -> bool {
-        let is_excused = |name: &&String| excused.contains_key(name.as_str());
+        let is_excused = |name: &&String| excused.contains_key(placeless(name).as_str());
         let (known, new): (Vec<_>, Vec<_>) = self.survivors.iter().partition(is_excused);
         let all = self.noticed + self.survivors.len();
         #[expect(clippy::cast_precision_loss, reason = "there are some thousands")]
         let part = 100.0 * self.noticed as f64 / all.max(1) as f64;
         println!(
-            "{package}: {} of {all} changes noticed ({part:.1} %, at least {GOAL} %), {} excused, {} did not compile",
+            "{package}: {} of {all} changes noticed ({part:.1} %, at least {GOAL} %), {} of them by running for ever; {} excused, {} did not compile",
             self.noticed,
+            self.late,
             known.len(),
             self.unviable
         );
@@ -231,8 +394,8 @@ mod tests {
         outcomes.push(mutant("src/a.rs:3:3: replace c", "Unviable"));
         outcomes.push(mutant("src/a.rs:4:4: replace d with 1:1", "MissedMutant"));
         let fared = count(&outcomes).unwrap();
-        assert_eq!((fared.noticed, fared.unviable), (9, 1));
-        assert_eq!(fared.survivors, ["src/a.rs: replace d with 1:1"]);
+        assert_eq!((fared.noticed, fared.late, fared.unviable), (9, 1, 1));
+        assert_eq!(fared.survivors, ["src/a.rs:4:4: replace d with 1:1"]);
         assert!(!fared.is_good("a", &excused("")));
         assert!(fared.is_good(
             "a",
@@ -244,6 +407,45 @@ mod tests {
     fn a_tree_that_fails_by_itself_says_nothing() {
         let failed = [json!({ "scenario": "Baseline", "summary": "Failure" })];
         assert_eq!(count(&failed), None);
+    }
+
+    #[test]
+    fn a_copy_has_what_is_there_and_keeps_the_time_of_what_did_not_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::create_dir_all(from.join("a")).unwrap();
+        let git = Command::new("git").arg("init").arg(&from).output().unwrap();
+        assert!(git.status.success());
+        let (same, other) = (from.join("a/same"), from.join("other"));
+        fs::write(&same, "same").unwrap();
+        fs::write(&other, "one").unwrap();
+        copy_tree(&from, &to).unwrap();
+        let time = || fs::metadata(to.join("a/same")).unwrap().modified().unwrap();
+        let before = time();
+        fs::write(&other, "two").unwrap();
+        fs::write(to.join("a/left"), "").unwrap();
+        copy_tree(&from, &to).unwrap();
+        assert_eq!(fs::read(to.join("other")).unwrap(), b"two");
+        assert_eq!(fs::read(to.join("a/same")).unwrap(), b"same");
+        assert_eq!((to.join("a/left").exists(), time()), (false, before));
+        fs::remove_file(&other).unwrap();
+        copy_tree(&from, &to).unwrap();
+        assert!(!to.join("other").exists());
+    }
+
+    #[test]
+    fn a_run_that_was_broken_off_says_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name, value: Value| {
+            fs::write(folder.path().join(name), value.to_string()).unwrap();
+        };
+        let caught =
+            json!({ "scenario": { "Mutant": { "name": "a" } }, "summary": "CaughtMutant" });
+        write("outcomes.json", json!({ "outcomes": [caught] }));
+        write("mutants.json", json!([{}, {}]));
+        assert_eq!(fared(folder.path()), None);
+        write("mutants.json", json!([{}]));
+        assert_eq!(fared(folder.path()).map(|fared| fared.noticed), Some(1));
     }
 
     #[test]
