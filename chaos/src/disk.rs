@@ -154,7 +154,7 @@ fn full_and_read_only(disk: &Disk, wanted: &Wanted, told: &mut Told) -> Result<(
             );
         }
     }
-    kept(&user, &before, "a full disk", told)?;
+    kept(&user.database(), &before, "a full disk", told)?;
 
     disk.becomes("ro")?;
     told.faults += 1;
@@ -176,20 +176,20 @@ fn full_and_read_only(disk: &Disk, wanted: &Wanted, told: &mut Told) -> Result<(
     );
 
     disk.becomes("rw,size=64m")?;
-    kept(&user, &before, "a read-only disk", told)?;
+    kept(&user.database(), &before, "a read-only disk", told)?;
     commands::finish(&user, told)?;
-    kept(&user, &before, "room again", told)?;
+    kept(&user.database(), &before, "room again", told)?;
     commands::examine(&user, 2, MANY, told)
 }
 
 /// What was in the journals is in them still, as it was.
 fn kept(
-    user: &User,
+    database: &Path,
     before: &BTreeMap<(i64, i64), Vec<u8>>,
     what: &str,
     told: &mut Told,
 ) -> Result<(), Failed> {
-    let now = store::batches(&user.database())?;
+    let now = store::batches(database)?;
     let lost = before
         .iter()
         .filter(|(place, batch)| now.get(*place) != Some(*batch));
@@ -259,4 +259,70 @@ fn sync_fails(
         told.wrong(format!("{what}: {id} was accepted and is lost"));
     }
     commands::examine(&user, number + 1, FEW, told)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn output(code: i32, document: &Value) -> Output {
+        Output {
+            status: ExitStatus::from_raw(code << 8),
+            stdout: document.to_string().into_bytes(),
+            stderr: Vec::new(),
+        }
+    }
+
+    /// What is wrong with it, where a full disk is expected.
+    #[track_caller]
+    fn check(code: i32, document: &Value, wrong: &[&str]) {
+        let mut told = Told::default();
+        expect(&output(code, document), "STORE_FULL", &mut told, "full");
+        let found = &told.violations;
+        let starts = |(found, wrong): (&String, &&str)| found.starts_with(wrong);
+        assert_eq!(found.len(), wrong.len(), "{found:?}");
+        assert!(found.iter().zip(wrong).all(starts), "{found:?}");
+    }
+
+    #[test]
+    fn an_error_says_what_where_and_what_to_do() {
+        let error = |code: &str, message: &str, hint: &str| json!({ "error": { "code": code, "message": message, "hint": hint } });
+        let full = error("STORE_FULL", "nebula.db: no room", "make room");
+        check(3, &full, &[]);
+        check(1, &full, &["full: exit code 1 and no typed error"]);
+        check(0, &json!({}), &["full: exit code 0 and no typed error"]);
+        check(3, &json!({}), &["full: exit code 3 and no typed error"]);
+        let nowhere = error("STORE_FULL", "no room", "make room");
+        check(3, &nowhere, &["full: STORE_FULL does not say where"]);
+        let helpless = error("STORE_FULL", "nebula.db: no room", "");
+        check(3, &helpless, &["full: STORE_FULL does not say where"]);
+        let other = error("STORE_CORRUPT", "nebula.db: damaged", "restore it");
+        check(3, &other, &["full: STORE_CORRUPT instead of STORE_FULL"]);
+    }
+
+    #[test]
+    fn steps_that_were_lost_or_changed_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("nebula.db");
+        let connection = rusqlite::Connection::open(&database).unwrap();
+        let sql = "CREATE TABLE journal (execution, first_seq, entries);
+            INSERT INTO journal VALUES (1, 1, x'01'), (1, 2, x'02'), (1, 4, x'04')";
+        connection.execute_batch(sql).unwrap();
+        let before = store::batches(&database).unwrap();
+        let found = |before: &_| {
+            let mut told = Told::default();
+            kept(&database, before, "full", &mut told).unwrap();
+            told.violations
+        };
+        assert_eq!(found(&before), [""; 0]);
+        let nothing = found(&BTreeMap::new());
+        assert_eq!(nothing, ["full: nothing had been written"]);
+        let sql = "DELETE FROM journal WHERE first_seq = 2; UPDATE journal SET entries = x'05' WHERE first_seq = 4";
+        connection.execute_batch(sql).unwrap();
+        assert_eq!(found(&before), ["full: 2 of 3 steps are lost"]);
+    }
 }

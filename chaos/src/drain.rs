@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use nebula_execution::{Fact, InstanceId};
+use nebula_execution::{Fact, InstanceId, StoredEntry};
 use nebula_testkit::{SeededEntropy, simulation::Audit};
 
 use crate::{
@@ -76,7 +76,7 @@ pub(crate) fn run(folder: &Path, wanted: &Wanted, drains: u64) -> Result<Told, F
                 None
             }
         };
-        settled(&user, &name, u64::try_from(at)?, &mut told)?;
+        settled(&user.database(), &name, i64::try_from(at)?, &mut told)?;
     }
     let output = user.nebula(&["resume"])?;
     if output.status.code() != Some(0) {
@@ -95,39 +95,142 @@ pub(crate) fn run(folder: &Path, wanted: &Wanted, drains: u64) -> Result<Told, F
 }
 
 /// Whatever began has its end in the journal, and nobody holds anything.
-fn settled(user: &User, name: &str, at: u64, told: &mut Told) -> Result<(), Failed> {
-    let all = store::read(&user.database(), &mut Audit::default())?;
+fn settled(database: &Path, name: &str, at: i64, told: &mut Told) -> Result<(), Failed> {
+    let all = store::read(database, &mut Audit::default())?;
     let mut busy = false;
     for (id, became) in &all {
-        let mut under_way = BTreeSet::<(&InstanceId, u32)>::new();
-        for stored in &became.entries {
-            match &stored.entry.fact {
-                Fact::AttemptStarted {
-                    instance, attempt, ..
-                } => {
-                    under_way.insert((instance, *attempt));
-                }
-                Fact::AttemptSucceeded {
-                    instance, attempt, ..
-                } => {
-                    busy |= stored.entry.at.as_millis() >= i64::try_from(at)?;
-                    under_way.remove(&(instance, *attempt));
-                }
-                fact @ (Fact::AttemptFailed { .. } | Fact::AttemptIndeterminate { .. }) => {
-                    told.wrong(format!("{name}: {id} has {fact:?}"));
-                }
-                _ => {}
-            }
-        }
-        for (instance, attempt) in under_way {
-            told.wrong(format!(
-                "{name}: attempt {attempt} of `{instance}` of {id} was abandoned"
-            ));
+        busy |= ended_since(at, &became.entries);
+        for what in unsettled(&became.entries) {
+            told.wrong(format!("{name}: {id}: {what}"));
         }
     }
     told.busy += u64::from(busy);
-    if let Some(held) = store::held(&user.database()).filter(|held| *held > 0) {
+    if let Some(held) = store::held(database).filter(|held| *held > 0) {
         told.wrong(format!("{name}: {held} executions are still held"));
     }
     Ok(())
+}
+
+/// Whether an attempt still ended after a moment.
+fn ended_since(at: i64, entries: &[StoredEntry]) -> bool {
+    entries.iter().any(|stored| {
+        let ended = matches!(stored.entry.fact, Fact::AttemptSucceeded { .. });
+        ended && stored.entry.at.as_millis() >= at
+    })
+}
+
+/// Attempts that have no end, or not the one that they would have had.
+fn unsettled(entries: &[StoredEntry]) -> Vec<String> {
+    let (mut found, mut under_way) = (Vec::new(), BTreeSet::<(&InstanceId, u32)>::new());
+    for stored in entries {
+        match &stored.entry.fact {
+            Fact::AttemptStarted {
+                instance, attempt, ..
+            } => {
+                under_way.insert((instance, *attempt));
+            }
+            Fact::AttemptSucceeded {
+                instance, attempt, ..
+            } => {
+                under_way.remove(&(instance, *attempt));
+            }
+            fact @ (Fact::AttemptFailed { .. } | Fact::AttemptIndeterminate { .. }) => {
+                found.push(format!("it has {fact:?}"));
+            }
+            _ => {}
+        }
+    }
+    let abandoned = under_way.iter();
+    found.extend(
+        abandoned.map(|(of, attempt)| format!("attempt {attempt} of `{of}` was abandoned")),
+    );
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use nebula_action::ActionError;
+    use nebula_core::{Digest, Timestamp};
+    use nebula_execution::{Entry, Taken};
+
+    use super::*;
+
+    fn entries(facts: Vec<Fact>) -> Vec<StoredEntry> {
+        let facts = (1..).zip(facts);
+        let stored = facts.map(|(seq, fact)| StoredEntry {
+            seq,
+            epoch: 1,
+            entry: Entry {
+                at: Timestamp::from_millis(1_000),
+                fact,
+            },
+        });
+        stored.collect()
+    }
+
+    fn starts(attempt: u32) -> Fact {
+        Fact::AttemptStarted {
+            instance: "write[3]".parse().unwrap(),
+            attempt,
+            key: String::new(),
+            input: Digest::of_json(&serde_json::Value::Null),
+            deadline: Timestamp::default(),
+        }
+    }
+
+    fn succeeds(attempt: u32) -> Fact {
+        Fact::AttemptSucceeded {
+            instance: "write[3]".parse().unwrap(),
+            attempt,
+            output: Arc::default(),
+            port: "main".into(),
+            lineage: None,
+            taken: Taken::default(),
+            micros: 0,
+        }
+    }
+
+    #[test]
+    fn an_attempt_without_its_end_is_found() {
+        assert_eq!(unsettled(&entries(vec![starts(1), succeeds(1)])), [""; 0]);
+        let found = unsettled(&entries(vec![starts(1), succeeds(1), starts(2)]));
+        assert_eq!(found, ["attempt 2 of `write[3]` was abandoned"]);
+    }
+
+    #[test]
+    fn an_attempt_that_was_broken_off_is_found() {
+        let (instance, attempt) = ("write[3]".parse().unwrap(), 1);
+        let error = ActionError::retryable("TIMEOUT", "too late");
+        let failed = Fact::AttemptFailed {
+            instance,
+            attempt,
+            error: error.clone(),
+            retry_at: None,
+            counts: true,
+            taken: Taken::default(),
+        };
+        let instance = "write[3]".parse().unwrap();
+        let unknown = Fact::AttemptIndeterminate {
+            instance,
+            attempt,
+            error,
+        };
+        for fact in [failed, unknown] {
+            let found = unsettled(&entries(vec![starts(1), fact, succeeds(1)]));
+            assert!(found[0].starts_with("it has Attempt"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_ended_after_the_signal_was_under_way() {
+        let ended = entries(vec![starts(1), succeeds(1)]);
+        let since = |at| ended_since(at, &ended);
+        assert_eq!(
+            (since(999), since(1_000), since(1_001)),
+            (true, true, false)
+        );
+        assert!(!ended_since(0, &ended[..1]));
+    }
 }

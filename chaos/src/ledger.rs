@@ -26,14 +26,14 @@ use crate::{
 const OPEN: u64 = 16;
 
 /// What is known under one key.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Kept {
     tries: u64,
     result: Option<Value>,
 }
 
 /// What was done of one piece of work.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Piece {
     /// Under which keys it came.
     pub(crate) keys: BTreeSet<String>,
@@ -43,7 +43,7 @@ pub(crate) struct Piece {
 }
 
 /// Everything that the outside knows.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Book {
     pub(crate) arrivals: Vec<Effect>,
     pub(crate) pieces: BTreeMap<String, Piece>,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use nebula_core::{ExecutionId, TenantId};
+use nebula_core::{Digest, ExecutionId, TenantId};
 use nebula_execution::{ExecutionPlan, Fact, Status, StoredEntry, decode};
 use nebula_ports::{ExecutionFilter, ExecutionRepo, WorkflowRepo};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
@@ -29,6 +29,16 @@ pub(crate) struct Became {
     pub(crate) entries: Vec<StoredEntry>,
     /// Whether another one called it.
     pub(crate) called: bool,
+    plan: (Digest, Arc<ExecutionPlan>),
+}
+
+impl Became {
+    /// Holds its journal against the invariants.
+    pub(crate) fn audit(&self, id: ExecutionId, audit: &mut Audit) {
+        let (digest, plan) = &self.plan;
+        audit.plan(*digest, Arc::clone(plan));
+        audit.journal(&TenantId::local(), id, &self.entries, self.status);
+    }
 }
 
 fn look(database: &Path) -> rusqlite::Result<Connection> {
@@ -151,8 +161,6 @@ async fn read_all(
             };
             let bytes = store.plan(&tenant, started.plan).await?;
             let bytes = bytes.ok_or_else(|| format!("no plan of {}", summary.id))?;
-            audit.plan(started.plan, Arc::new(ExecutionPlan::decode(&bytes)?));
-            audit.journal(&tenant, summary.id, &entries, summary.status);
             let output = entries.iter().find_map(|stored| match &stored.entry.fact {
                 Fact::ExecutionCompleted { output } => Some((**output).clone()),
                 _ => None,
@@ -162,9 +170,11 @@ async fn read_all(
                 status: summary.status,
                 input: (*started.input).clone(),
                 called: started.parent.is_some(),
+                plan: (started.plan, Arc::new(ExecutionPlan::decode(&bytes)?)),
                 output,
                 entries,
             };
+            became.audit(summary.id, audit);
             all.insert(summary.id, became);
         }
         match page.next {

@@ -143,15 +143,32 @@ impl Action for LedgerAction {
 
 /// Lives until it is told to stop; then the exit code is 0.
 pub(crate) fn run(database: PathBuf, socket: PathBuf) -> Result<(), Failed> {
+    let told = async {
+        let mut shutdown = Shutdown::listen()?;
+        while shutdown.requested().await.urgency != Urgency::Graceful {}
+        Ok(())
+    };
+    run_until(told, database, socket)
+}
+
+/// Lives until `told` to stop.
+pub(crate) fn run_until(
+    told: impl Future<Output = Result<(), Failed>>,
+    database: PathBuf,
+    socket: PathBuf,
+) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(live(database, socket))
+    runtime.block_on(live(told, database, socket))
 }
 
-async fn live(database: PathBuf, socket: PathBuf) -> Result<(), Failed> {
-    let mut shutdown = Shutdown::listen()?;
+async fn live(
+    told: impl Future<Output = Result<(), Failed>>,
+    database: PathBuf,
+    socket: PathBuf,
+) -> Result<(), Failed> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let store = Sqlite::open(SqliteConfig::file(database), Arc::clone(&clock)).await?;
     let store = Arc::new(store);
@@ -213,16 +230,18 @@ async fn live(database: PathBuf, socket: PathBuf) -> Result<(), Failed> {
     let (token, working) = (stop.clone(), nebula.run(stop.clone()));
     tokio::pin!(working);
     let told = async {
-        while shutdown.requested().await.urgency != Urgency::Graceful {}
+        if let Err(failed) = told.await {
+            return failed;
+        }
         token.cancel();
-        std::future::pending::<()>().await;
+        std::future::pending().await
     };
     tokio::select! {
         biased;
         stopped = &mut working => Ok(stopped?),
         failed = client.start_all(&stop) => Err(failed),
         failed = client.decide_all(&stop) => Err(failed),
-        () = told => Ok(()),
+        failed = told => Err(failed),
     }
 }
 

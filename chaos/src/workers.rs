@@ -12,6 +12,7 @@ use std::{
 };
 
 use nebula_action::EffectClass;
+use nebula_core::ExecutionId;
 use nebula_execution::Status;
 use nebula_testkit::{
     SeededEntropy,
@@ -21,11 +22,14 @@ use serde_json::Value;
 
 use crate::{
     Failed, Told, Wanted, flows,
-    ledger::Ledger,
+    ledger::{Book, Ledger},
     process::{Process, until, words},
-    store,
+    store::{self, Became},
     worker::LEASE,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// How many workers there are at a time.
 const WORKERS: usize = 3;
@@ -142,13 +146,17 @@ fn undisturbed(folder: PathBuf, told: &mut Told) -> Result<Results, Failed> {
     world.check_alive(told);
     world.stop(told)?;
     let all = store::read(&world.database, &mut Audit::default())?;
+    Ok(results(all))
+}
+
+fn results(all: BTreeMap<ExecutionId, Became>) -> Results {
     let roots = all.into_values().filter(|became| !became.called);
-    Ok(roots
+    roots
         .map(|became| {
             let k = became.input["k"].as_u64().unwrap_or_default();
             ((became.workflow, k), (became.status, became.output))
         })
-        .collect())
+        .collect()
 }
 
 /// Kills workers as often as is wanted.
@@ -175,7 +183,7 @@ pub(crate) fn run(folder: &Path, wanted: &Wanted, kills: u64) -> Result<Told, Fa
     world.ends(accepted, &mut told);
     world.check_alive(&mut told);
     world.stop(&mut told)?;
-    examine(&world, &expected, &mut told)?;
+    examine(&world.database, &world.ledger.book(), &expected, &mut told)?;
     Ok(told)
 }
 
@@ -244,15 +252,19 @@ fn strike(
 }
 
 /// Holds database and outside against each other.
-fn examine(world: &World, expected: &Results, told: &mut Told) -> Result<(), Failed> {
-    match store::integrity(&world.database) {
+fn examine(
+    database: &Path,
+    book: &Book,
+    expected: &Results,
+    told: &mut Told,
+) -> Result<(), Failed> {
+    match store::integrity(database) {
         Ok(said) if said == "ok" => {}
         Ok(said) => told.wrong(format!("the database is damaged: {said}")),
         Err(error) => told.wrong(format!("the database cannot be read: {error}")),
     }
     let mut audit = Audit::default();
-    let all = store::read(&world.database, &mut audit)?;
-    let book = world.ledger.book();
+    let all = store::read(database, &mut audit)?;
     for effect in book.arrivals.iter().filter(|effect| effect.class.writes()) {
         audit.arrived(&Arrival {
             execution: effect.execution,

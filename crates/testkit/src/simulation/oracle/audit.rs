@@ -1,6 +1,9 @@
 //! Reading a store when all is over: the same checks over journals that real processes have written.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use nebula_core::{Digest, ExecutionId, TenantId};
 use nebula_execution::{ExecutionPlan, Fact, Machine, NewExecution, Status, StoredEntry};
@@ -57,7 +60,12 @@ impl Audit {
         // What one step has written shares an epoch, as far as the journal can tell.
         for step in entries[1..].chunk_by(|a, b| a.epoch == b.epoch) {
             let committed: Vec<_> = step.iter().map(|stored| stored.entry.clone()).collect();
-            self.oracle.append(id, step[0].epoch, &committed);
+            let oracle = &mut self.oracle;
+            let fold = || oracle.append(id, step[0].epoch, &committed);
+            if catch_unwind(AssertUnwindSafe(fold)).is_err() {
+                let what = format!("{id}: no machine can have written its journal");
+                return self.oracle.complain(checks::SAME_STATE, what);
+            }
         }
         self.oracle.compare_journal(id, entries, Some(status));
         let ended = self.oracle.executions[&id].ended;
