@@ -36,7 +36,8 @@ pub enum ErrorClass {
     },
     /// Trying again gives the same error.
     Fatal,
-    /// The attempt was told to stop and did.
+    /// The attempt was told to stop and did. Of one that nobody told, the engine makes
+    /// [`Unknown`](Self::Unknown) of it.
     Cancelled,
     /// A capability is missing.
     Denied {

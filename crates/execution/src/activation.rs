@@ -27,6 +27,9 @@ pub struct Activation {
     pub attempts: u32,
     /// How many attempts count against the retry policy.
     pub failures: u32,
+    /// How many attempts ended since their worker stopped in order: no failures, and not lost either.
+    #[serde(default, skip_serializing_if = "crate::state::is_zero")]
+    pub drained: u32,
     /// When a retry or a timer is due.
     pub due: Option<Timestamp>,
     /// Whether `due` is the point in time that it waits for, rather than that of a retry.
@@ -110,6 +113,7 @@ impl Activation {
             ended_at: (status != InstanceStatus::Ready).then_some(at),
             attempts: 0,
             failures: 0,
+            drained: 0,
             due: None,
             timer: false,
             signal: None,
@@ -279,6 +283,9 @@ pub struct OpenItem {
     pub attempts: u32,
     /// How many attempts count against the retry policy.
     pub failures: u32,
+    /// How many attempts ended since their worker stopped in order: no failures, and not lost either.
+    #[serde(default, skip_serializing_if = "crate::state::is_zero")]
+    pub drained: u32,
     /// Whether an attempt was started that has not ended.
     pub running: bool,
     /// Whether nobody knows what an attempt did.

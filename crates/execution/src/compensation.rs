@@ -71,6 +71,9 @@ pub struct OpenCompensation {
     /// How many attempts count against the retry policy.
     #[serde(default)]
     pub failures: u32,
+    /// How many attempts ended since their worker stopped in order: no failures, and not lost either.
+    #[serde(default, skip_serializing_if = "crate::state::is_zero")]
+    pub drained: u32,
     /// When the next attempt may begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
@@ -86,6 +89,12 @@ pub struct OpenCompensation {
 }
 
 impl OpenCompensation {
+    /// How many attempts to undo it were lost with their workers, the one under way with them.
+    pub(crate) fn lost(&self) -> u32 {
+        let known = self.failures + self.drained;
+        self.attempts.saturating_sub(known)
+    }
+
     /// Whether somebody has begun to undo it.
     #[must_use]
     pub fn has_begun(&self) -> bool {
@@ -175,6 +184,7 @@ impl Compensations {
             input,
             attempts: 0,
             failures: 0,
+            drained: 0,
             due: None,
             deadline: None,
             error: None,

@@ -41,6 +41,11 @@ pub enum Event {
         /// How long it took, in microseconds.
         micros: u64,
     },
+    /// The worker stops, and an attempt did not within the grace period: it was dropped.
+    Interrupted {
+        /// Which instance.
+        instance: InstanceId,
+    },
     /// The execution was paused before the attempt of a [`Command::Run`] began: it has done nothing.
     Withheld {
         /// Which instance.

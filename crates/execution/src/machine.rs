@@ -476,6 +476,7 @@ impl Machine {
                 error,
                 taken,
             } => self.unreconciled(&instance, error, taken, turn),
+            Event::Interrupted { instance } => self.interrupted(instance, turn),
             Event::Withheld { instance } => {
                 self.compensating.remove(&instance);
                 if let Some((key, _)) = self.land(&instance) {

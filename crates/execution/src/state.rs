@@ -46,7 +46,7 @@ pub struct ExecutionState {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde calls it with a reference to the field"
 )]
-fn is_zero(number: &u32) -> bool {
+pub(crate) fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 

@@ -25,6 +25,7 @@ const SNAPSHOT_V2: &[u8] = include_bytes!("fixtures/snapshot-v2.json");
 const SNAPSHOT_V4: &[u8] = include_bytes!("fixtures/snapshot-v4.json");
 const SNAPSHOT_V5: &[u8] = include_bytes!("fixtures/snapshot-v5.json");
 const SNAPSHOT_V5_CALLS: &[u8] = include_bytes!("fixtures/snapshot-v5-calls.json");
+const SNAPSHOT_V5_DRAINED: &[u8] = include_bytes!("fixtures/snapshot-v5-drained.json");
 const SNAPSHOT_V5_MILESTONE: &[u8] = include_bytes!("fixtures/snapshot-v5-milestone.json");
 const SNAPSHOT_V5_SLOTS: &[u8] = include_bytes!("fixtures/snapshot-v5-slots.json");
 const SNAPSHOT_V5_UNDO: &[u8] = include_bytes!("fixtures/snapshot-v5-undo.json");
@@ -705,6 +706,23 @@ fn this_build_writes_milestones_into_snapshots_of_version_5() {
     assert_eq!(written, fixture, "{written:#}");
     let read = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V5_MILESTONE);
     assert_eq!(read.unwrap().state(), lived.machine.state());
+}
+
+#[test]
+fn this_build_writes_interrupted_attempts_into_snapshots_of_version_5() {
+    let plan = rig::plan("a; a: write");
+    let mut lived = rig::Rig::new(plan.clone());
+    for step in ["begin", "a start", "a cancelled", "a start", "a cancelled"] {
+        rig::script::take(&mut lived, step);
+    }
+    let fixture: Value = serde_json::from_slice(SNAPSHOT_V5_DRAINED).unwrap();
+    let written: Value = serde_json::from_slice(&lived.machine.snapshot()).unwrap();
+    assert_eq!(written, fixture, "{written:#}");
+    let read = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V5_DRAINED);
+    let read = read.unwrap();
+    assert_eq!(read.state(), lived.machine.state());
+    let drained: Vec<_> = read.state().all().map(|(_, it)| it.drained).collect();
+    assert_eq!(drained, [2]);
 }
 
 #[test]

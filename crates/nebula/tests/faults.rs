@@ -165,6 +165,74 @@ fn a_worker_that_stops_keeps_its_lease_until_attempts_have_ended() {
     });
 }
 
+/// Restarts a worker in order, again and again, while an attempt runs; then lets it come to its end.
+#[track_caller]
+fn survives_restarts(parameters: &str) {
+    in_world(async |world| {
+        let yaml = format!(
+            "nodes: [ {{ id: a, action: test.keyed, parameters: {{ label: a, {parameters} }} }} ]"
+        );
+        let id = world.begin(&world.process(), &yaml).await;
+        // Often enough to give up what is lost with its worker each time.
+        for _ in 0..50 {
+            if world.ledger.keys("a").len() == 15 {
+                break;
+            }
+            let config = WorkerConfig {
+                grace: Duration::from_secs(1),
+                ..WorkerConfig::default()
+            };
+            let nebula = world.process_with(world.executions.clone(), config);
+            nebula.engine().wake(&tenant(), id).await;
+            let shutdown = CancellationToken::new();
+            let stop = async {
+                world.clock.sleep(Duration::from_secs(5)).await;
+                shutdown.cancel();
+            };
+            let (stopped, ()) = tokio::join!(nebula.run(shutdown.clone()), stop);
+            stopped.unwrap();
+        }
+        assert_eq!(world.ledger.keys("a").len(), 15, "it began again");
+        let nebula = world.process();
+        nebula.engine().wake(&tenant(), id).await;
+        tokio::select! {
+            biased;
+            _ = nebula.run(CancellationToken::new()) => unreachable!(),
+            () = world.clock.sleep(Duration::from_secs(60)) => {}
+        }
+        let summary = world.executions.get(&tenant(), id).await.unwrap();
+        let status = summary.unwrap().status;
+        let ends = !parameters.contains("hang");
+        let expected = if ends {
+            Status::Completed
+        } else {
+            Status::Running
+        };
+        assert_eq!(status, expected);
+    });
+}
+
+#[test]
+fn an_attempt_that_stops_when_it_is_told_to_is_never_given_up() {
+    survives_restarts("hang: true");
+}
+
+#[test]
+fn an_attempt_that_is_dropped_by_a_worker_that_stops_is_never_given_up() {
+    survives_restarts("seconds: 30");
+}
+
+#[test]
+fn an_attempt_that_says_that_it_was_told_to_stop_and_was_not_has_failed() {
+    in_world(async |world| {
+        let yaml = "nodes: [ { id: a, action: test.keyed, retry: { max_attempts: 3 }, parameters: { label: a, quits: true } } ]";
+        let nebula = world.process();
+        let id = world.begin(&nebula, yaml).await;
+        assert_eq!(world.finish(&nebula, id).await.status, Status::Failed);
+        assert_eq!(world.ledger.keys("a").len(), 3);
+    });
+}
+
 #[test]
 fn a_question_that_is_never_answered_stands_in_no_ones_way() {
     in_world(async |world| {

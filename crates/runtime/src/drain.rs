@@ -1,7 +1,7 @@
 //! Leaving an execution because the worker stops.
 
 use futures_util::StreamExt;
-use nebula_execution::Rest;
+use nebula_execution::{Event, Rest};
 use tracing::debug;
 
 use crate::drive::{Drive, Driven, Stop};
@@ -30,8 +30,12 @@ impl Drive {
         }
         self.let_attempts_go_on();
         self.take_finished();
-        // What did not stop ends here: the outcomes of the others are worth a commit.
+        // What did not stop ends here; the journal says so, and what became of the others.
         self.attempts.clear();
+        for instance in std::mem::take(&mut self.running).into_keys() {
+            self.tell(Event::Interrupted { instance });
+            self.commands.clear();
+        }
         if let Rest::Ended(status) = self.machine.rest() {
             self.commit_last(status, None).await?;
             return Ok(Driven::Ended);

@@ -31,9 +31,16 @@ impl Drive {
         let Finished {
             instance,
             micros,
-            end,
+            mut end,
         } = finished;
-        self.running.remove(&instance);
+        let told = self.running.remove(&instance);
+        if let End::Result(Err(error)) = &mut end
+            && error.class == ErrorClass::Cancelled
+            && !told.is_some_and(|token| token.is_cancelled())
+        {
+            // Whatever stopped it was not the engine, which would let it begin again for ever.
+            error.class = ErrorClass::Unknown;
+        }
         if self.machine.compensates(&instance) {
             return self.compensation_finished(instance, end, micros);
         }

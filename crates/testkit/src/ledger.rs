@@ -133,8 +133,10 @@ impl Action for EffectAction {
         if input["deaf"] == true {
             std::future::pending::<()>().await;
         }
-        if input["hang"] == true {
-            ctx.cancellation.cancelled().await;
+        if input["hang"] == true || input["quits"] == true {
+            if input["hang"] == true {
+                ctx.cancellation.cancelled().await;
+            }
             return Err(ActionError::new(
                 "TEST_STOPPED",
                 "told to stop",
@@ -153,9 +155,10 @@ impl Action for EffectAction {
 }
 
 /// The actions `test.pure`, `.read`, `.idempotent`, `.keyed`, `.once` and `.reconciled`, which act on
-/// `ledger`; the last two at most once. Their parameters are `{ label, hang?, deaf?, beats?, deadline?,
-/// seconds?, busy? }`, and they give `{ label, attempt }`. `hang` never returns by itself, `deaf` not
-/// even when it is told to stop; `beats` says so often that it is alive, each second; `deadline` gives
+/// `ledger`; the last two at most once. Their parameters are `{ label, hang?, quits?, deaf?, beats?,
+/// deadline?, seconds?, busy? }`, and they give `{ label, attempt }`. `hang` never returns by itself,
+/// `deaf` not even when it is told to stop, and `quits` says so at once though nobody told it; `beats`
+/// says so often that it is alive, each second; `deadline` gives
 /// that of its context instead; `seconds` waits, and `busy` works, for so long.
 #[must_use]
 pub fn effects(ledger: &Arc<Ledger>, clock: &ManualClock) -> Vec<Arc<dyn Action>> {

@@ -10,7 +10,10 @@ use nebula_core::{Digest, Timestamp};
 use serde_json::Value;
 
 use super::{
-    Machine, Turn, backoff::delay_after, outcomes::MAX_LOST_ATTEMPTS, recovery::worker_lost,
+    Machine, Turn,
+    backoff::delay_after,
+    outcomes::MAX_LOST_ATTEMPTS,
+    recovery::{worker_lost, worker_stopped},
 };
 use crate::{
     Command, CompensationInput, Fact, InstanceId, Key, MAX_COMPENSATION_BYTES, MAX_COMPENSATIONS,
@@ -196,6 +199,16 @@ impl Machine {
         }
     }
 
+    /// The worker stops, and has dropped this attempt.
+    pub(super) fn compensation_interrupted(&mut self, instance: InstanceId, turn: &mut Turn) {
+        let plan = self.compensation_of(&instance);
+        let repeats = plan.is_some_and(|plan| plan.effect != EffectClass::AtMostOnce);
+        let undoing = self.compensating.get(&instance);
+        if undoing.is_some_and(|it| it.started && !it.asks && repeats) {
+            self.compensated(instance, Err(worker_stopped()), 0, turn);
+        }
+    }
+
     /// When an effect may be tried to be undone again, and whether this try counts; `None` if a
     /// person must decide.
     fn compensation_again(
@@ -209,7 +222,9 @@ impl Machine {
             self.compensation_of(instance)?,
             self.state.compensations().get(instance)?,
         );
-        let lost = undoing.attempt.saturating_sub(open.failures + 1);
+        let lost = undoing
+            .attempt
+            .saturating_sub(open.failures + open.drained + 1);
         let unknown = undoing.started && plan.effect == EffectClass::AtMostOnce;
         let after = match &error.class {
             // The question was answered: it did not happen. That is no failure.
@@ -218,9 +233,7 @@ impl Machine {
             }
             _ if undoing.asks => return None,
             // Not the machine told it so but its worker, which goes away: that is no failure.
-            ErrorClass::Cancelled if !unknown => {
-                return (lost < MAX_LOST_ATTEMPTS).then_some((at, false));
-            }
+            ErrorClass::Cancelled if !unknown => return Some((at, false)),
             ErrorClass::Retryable { after } => *after,
             ErrorClass::Unknown | ErrorClass::Timeout if !unknown => None,
             _ => return None,
@@ -291,7 +304,7 @@ impl Machine {
             let Some(plan) = self.compensation_of(&open.instance) else {
                 continue;
             };
-            let lost = open.attempts.saturating_sub(open.failures);
+            let lost = open.lost();
             if plan.effect == EffectClass::AtMostOnce && plan.reconciles {
                 // Until then the attempt may still act: its holder may only have been slow.
                 self.compensation_due.insert(open.instance, deadline);

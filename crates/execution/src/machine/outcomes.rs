@@ -18,10 +18,20 @@ use crate::{
 /// entry that can be read alone is worth more than they are.
 const SMALL_JSON: usize = 4 * 1024;
 
-/// How often an instance may be lost with its worker, or interrupted, before that counts as its
-/// failure. Each loss is progress in the journal, so the store's count of grants without progress
-/// would never stop a node that takes its worker down.
+/// How often an instance may be lost with its worker before that counts as its failure; what a worker
+/// interrupts that stops in order is not lost. Each loss is progress in the journal, so the store's
+/// count of grants without progress would never stop a node that takes its worker down.
 pub(super) const MAX_LOST_ATTEMPTS: u32 = 10;
+
+/// The attempts of an instance so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tries {
+    attempts: u32,
+    /// Those that count against its policy.
+    failures: u32,
+    /// Those that a worker interrupted which stopped in order.
+    drained: u32,
+}
 
 impl Machine {
     /// The parameters of an attempt are resolved: its start goes into the journal, then it begins.
@@ -228,7 +238,7 @@ impl Machine {
     }
 
     /// An attempt was told to stop, and did.
-    fn cancelled(
+    pub(super) fn cancelled(
         &mut self,
         key: Key,
         flight: Flight,
@@ -240,7 +250,7 @@ impl Machine {
         if wanted && !flight.journalled {
             // Nothing of it is in the journal, and nothing needs to be.
             self.released(key, turn);
-        } else if wanted || self.lost_so_far(key) + 1 >= MAX_LOST_ATTEMPTS {
+        } else if wanted {
             self.failed_for_good(key, flight.attempt, error, taken, turn);
         } else if self.asks_a_person(key) && flight.journalled {
             self.indeterminate(key, flight.attempt, error, turn);
@@ -338,23 +348,34 @@ impl Machine {
         self.released(key, turn);
     }
 
-    /// How many attempts of an instance ended without counting as failures.
+    /// How many attempts of an instance were lost with their workers.
     pub(super) fn lost_so_far(&self, key: Key) -> u32 {
-        let (attempts, failures) = self.tries(key);
-        attempts.saturating_sub(failures)
+        let tries = self.tries(key);
+        tries
+            .attempts
+            .saturating_sub(tries.failures + tries.drained)
     }
 
-    /// The attempts of an instance that were used, and those that count against its policy.
-    fn tries(&self, Key { at, item }: Key) -> (u32, u32) {
+    fn tries(&self, Key { at, item }: Key) -> Tries {
         let Some(activation) = self.state.get(at) else {
-            return (0, 0);
+            return Tries::default();
         };
         match (item, &activation.items) {
-            (Some(item), Some(items)) => items
-                .open
-                .get(&item)
-                .map_or((0, 0), |open| (open.attempts, open.failures)),
-            _ => (activation.attempts, activation.failures),
+            (Some(item), Some(items)) => {
+                items
+                    .open
+                    .get(&item)
+                    .map_or_else(Tries::default, |open| Tries {
+                        attempts: open.attempts,
+                        failures: open.failures,
+                        drained: open.drained,
+                    })
+            }
+            _ => Tries {
+                attempts: activation.attempts,
+                failures: activation.failures,
+                drained: activation.drained,
+            },
         }
     }
 
@@ -370,7 +391,7 @@ impl Machine {
             return None;
         }
         let node = self.plan.node(key.at.node);
-        let failures = self.tries(key).1 + 1;
+        let failures = self.tries(key).failures + 1;
         let unknown = flight.journalled && node.effect == EffectClass::AtMostOnce;
         #[cfg(sim_bug)]
         let unknown = unknown && !nebula_core::sim_bug::is_awake("late-write-is-repeated");

@@ -5,7 +5,7 @@ use nebula_core::Timestamp;
 use nebula_workflow::OnIndeterminate;
 
 use super::{Flight, Machine, Task, Turn, outcomes::MAX_LOST_ATTEMPTS};
-use crate::{Command, InstanceId, InstanceStatus, Key, Taken};
+use crate::{Command, InstanceId, InstanceStatus, Key, OpenCompensation, Taken};
 
 impl Machine {
     /// Rebuilds from the state what a crash forgot, and settles attempts whose outcome was lost.
@@ -127,7 +127,7 @@ impl Machine {
         let lost = attempts.filter(|key| self.lost_attempt(*key).is_some());
         let undoing = self.state.compensations().open().iter();
         let undoing = undoing.filter(|open| open.deadline.is_some() && !open.stuck);
-        let undoing = undoing.map(|open| open.attempts.saturating_sub(open.failures));
+        let undoing = undoing.map(OpenCompensation::lost);
         let lost = lost.map(|key| self.lost_so_far(key));
         lost.chain(undoing).max().unwrap_or(0)
     }
@@ -163,6 +163,22 @@ impl Machine {
             self.ask_about(key, Task::Reconcile, attempt, turn);
         } else {
             self.indeterminate(key, attempt, worker_lost(), turn);
+        }
+    }
+
+    /// The worker stops, and has dropped this attempt: where it may be made again, the journal says why
+    /// it ended, so that it does not look lost. All else is for the next holder to find out.
+    pub(super) fn interrupted(&mut self, instance: InstanceId, turn: &mut Turn) {
+        if self.compensates(&instance) {
+            self.compensation_interrupted(instance, turn);
+            return;
+        }
+        let key = self.key(&instance).filter(|key| self.may_repeat(*key));
+        let flight = key.and_then(|key| self.flights.get(&key));
+        if flight.is_some_and(|flight| flight.journalled && flight.task == Task::Run)
+            && let Some((key, flight)) = self.land(&instance)
+        {
+            self.cancelled(key, flight, worker_stopped(), none(), turn);
         }
     }
 
@@ -258,6 +274,14 @@ impl Machine {
 /// No connection: nothing that follows would run.
 fn none() -> Taken {
     Taken::Only(Vec::new())
+}
+
+pub(super) fn worker_stopped() -> ActionError {
+    ActionError::new(
+        "WORKER_STOPPED",
+        "the worker stopped, and the attempt did not end within the grace period",
+        ErrorClass::Cancelled,
+    )
 }
 
 pub(super) fn worker_lost() -> ActionError {

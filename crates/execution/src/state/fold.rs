@@ -292,6 +292,7 @@ impl Fold<'_> {
             let open = open_item(activation, item);
             open.attempts = open.attempts.max(failed.attempt);
             open.failures += u32::from(failed.counts);
+            open.drained += u32::from(is_drained(failed.counts, failed.error));
             open.running = false;
             open.indeterminate = false;
             open.due = failed.retry_at;
@@ -302,6 +303,7 @@ impl Fold<'_> {
         }
         activation.attempts = activation.attempts.max(failed.attempt);
         activation.failures += u32::from(failed.counts);
+        activation.drained += u32::from(is_drained(failed.counts, failed.error));
         activation.error = Some(failed.error.clone());
         activation.due = failed.retry_at;
         activation.timer = false;
@@ -550,6 +552,11 @@ fn cancel(frame: &mut Frame, at: Timestamp) {
         activation.end(status, at);
     }
     frame.open = 0;
+}
+
+/// Whether an attempt ended since its worker stopped in order: that is no failure, and not a loss.
+fn is_drained(counts: bool, error: &ActionError) -> bool {
+    !counts && error.class == ErrorClass::Cancelled
 }
 
 fn runs(activation: &mut Activation) -> &mut Runs {

@@ -235,3 +235,47 @@ fn a_node_that_takes_its_worker_down_fails_in_the_end_where_its_author_says_so()
         "> prepare a | a started/1 > start a | a lost/1 again@0 > prepare a/2 | a started/2 > start a | a lost/2 again@0 > prepare a/3 | a started/3 > start a | a lost/3 again@0 > prepare a/4 | a started/4 > start a | a lost/4 again@0 > prepare a/5 | a started/5 > start a | a lost/5 again@0 > prepare a/6 | a started/6 > start a | a lost/6 again@0 > prepare a/7 | a started/7 > start a | a lost/7 again@0 > prepare a/8 | a started/8 > start a | a lost/8 again@0 > prepare a/9 | a started/9 > start a | a lost/9 again@0 > prepare a/10 | a started/10 > start a | > ask a/10 | a failed/10 > output | COMPLETED = completed",
     );
 }
+
+#[test]
+fn workers_that_stop_in_order_never_give_an_attempt_up() {
+    let told = "a start, a cancelled, ".repeat(6);
+    let dropped = "a start, a interrupted, crash, ".repeat(6);
+    let round = |n| {
+        // Whoever has dropped an attempt commands the next one, which nobody hears any more.
+        let unheard = if n > 6 {
+            format!(" > prepare a/{} |", n + 1)
+        } else {
+            String::new()
+        };
+        format!(
+            " a started/{n} > start a | a lost/{n} again@0{unheard} > prepare a/{} |",
+            n + 1
+        )
+    };
+    let rounds: String = (1..=12).map(round).collect();
+    check(
+        "a; a: write",
+        &format!("begin, {told}{dropped}a start, a ok, output"),
+        &format!(
+            "> prepare a |{rounds} a started/13 > start a | a ok/13 > output | COMPLETED = completed"
+        ),
+    );
+}
+
+#[test]
+fn what_may_not_be_repeated_is_left_to_the_next_holder() {
+    check(
+        "a; a: once",
+        "begin, a start, a interrupted, crash",
+        "> prepare a | a started/1 > start a | - | a unknown/1, parked on a = parked",
+    );
+}
+
+#[test]
+fn a_stop_before_the_start_leaves_nothing_to_say() {
+    check(
+        "a; a: write",
+        "begin, a interrupted, crash, a start, a ok, output",
+        "> prepare a | - | > prepare a | a started/1 > start a | a ok/1 > output | COMPLETED = completed",
+    );
+}

@@ -417,6 +417,7 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
             taken: Taken::All,
         },
         ["stop"] => Event::Stopped { instance, output },
+        ["interrupted"] => Event::Interrupted { instance },
         ["unreconciled"] => Event::Unreconciled {
             instance,
             error: error(ErrorClass::Unknown),

@@ -1,6 +1,6 @@
 //! What facts about compensations make of the state.
 
-use super::Fold;
+use super::{Fold, is_drained};
 use crate::{
     Fact, InstanceId, InstanceStatus, OpenCompensation, SettledCompensation, UnparkDecision,
 };
@@ -38,6 +38,7 @@ impl Fold<'_> {
                 let open = self.open_compensation(instance);
                 open.attempts = open.attempts.max(*attempt);
                 open.failures += u32::from(*counts);
+                open.drained += u32::from(is_drained(*counts, error));
                 open.deadline = None;
                 open.due = *retry_at;
                 open.error = Some(error.clone());
