@@ -76,6 +76,7 @@ checks! {
     SAME_STATE = 13 "the journal gives the state that was lived",
     CONCURRENCY = 14 "no more attempts at a time than the plan allows",
     LOCKED = 14 "who acts under a lock holds it",
+    IN_TURN = 14 "no more bodies act under a lock than it has permits",
     NOT_EARLY = 15 "no timer fires early",
     CANCELLED_RESTS = 16 "nothing but undoing begins after a cancellation",
     ACK_LAST = 17 "an ack follows what it acknowledges",

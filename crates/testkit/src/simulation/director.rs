@@ -180,6 +180,7 @@ impl Director {
             world.clock.sleep(Duration::from_secs(1)).await;
             let begun = self.started.lock().len() == self.expected;
             let late = world.clock.monotonic() > give_up;
+            let found = world.swarm.bug.is_some() && world.oracle.lock().is_wrong();
             if late && !begun {
                 let begun = self.started.lock().len();
                 world.complain(checks::ENDS, format!("only {begun} executions could begin"));
@@ -187,7 +188,8 @@ impl Director {
             if late {
                 world.oracle.lock().close(BOUND);
             }
-            if late || (begun && world.oracle.lock().all_ended()) {
+            // What is planted has been seen: what follows from it is of no interest.
+            if late || found || (begun && world.oracle.lock().all_ended()) {
                 world.board.order(Order::Finish);
                 return;
             }

@@ -449,7 +449,10 @@ impl Maker<'_> {
             self.caller && self.depth == 0 && action == "flow.for_each" && chance.chance(30);
         self.depth += 1;
         self.locked |= locks;
-        let mut body = self.region(1 + chance.below(MAX_NODES.1));
+        let mut body = match locks && self.is_theme(action) {
+            true => self.one_by_one(),
+            false => self.region(1 + chance.below(MAX_NODES.1)),
+        };
         let parameters = match action {
             "flow.for_each" => {
                 node["concurrency"] = json!(1 + chance.below(3));

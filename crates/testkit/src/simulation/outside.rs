@@ -11,7 +11,12 @@ use nebula_core::{Clock, Digest};
 use nebula_ports::{ExecutionRepo, SlotKey};
 use serde_json::{Value, json};
 
-use super::{here::Here, oracle::Effect as Acted, swarm::Recovery};
+use super::{
+    here::Here,
+    oracle::{Effect as Acted, Lock},
+    swarm::Recovery,
+    world::World,
+};
 
 /// The actions of a simulated world and their effect classes.
 pub(super) const ACTIONS: &[(&str, EffectClass, bool)] = &[
@@ -91,7 +96,7 @@ impl Acting<'_> {
             class,
             input: Digest::of_json(input),
             life: *life,
-            locked: self.is_locked(),
+            locked: is_locked(&self.here.world, ctx),
         });
         let mut ledger = world.ledger.lock();
         let arrival = ledger.entry(ctx.idempotency_key.clone()).or_default();
@@ -101,22 +106,24 @@ impl Acting<'_> {
         }
         arrival.result = Some(result.clone());
     }
+}
 
-    /// Whether the store says that the execution holds every lock around the attempt; none where
-    /// there is no lock.
-    fn is_locked(&self) -> Option<bool> {
-        let (world, ctx) = (&self.here.world, self.ctx);
-        let slots = world.oracle.lock().locks(ctx)?;
-        let holds = |key: &str, owner: &str| {
-            let key = SlotKey::new(key).expect("the machine bounds names");
-            let places = world.store.slots(&ctx.tenant, &key, 1_000);
-            let places = world.ask(places).unwrap_or_default();
-            places.iter().any(|place| {
-                place.granted && place.execution == ctx.execution && place.owner.as_str() == owner
-            })
+/// Whether the store says that the execution holds every lock around an attempt; none where there is
+/// no lock.
+fn is_locked(world: &World, ctx: &ActionContext) -> Option<bool> {
+    let locks = world.oracle.lock().locks(ctx);
+    let holds = |lock: &Lock| {
+        let Some(slot) = &lock.slot else {
+            return false;
         };
-        Some(slots.iter().all(|slot| holds(&slot.key, &slot.owner)))
-    }
+        let key = SlotKey::new(&*lock.key).expect("the machine bounds names");
+        let places = world.store.slots(&ctx.tenant, &key, 1_000);
+        let places = world.ask(places).unwrap_or_default();
+        places.iter().any(|place| {
+            place.granted && place.execution == ctx.execution && place.owner.as_str() == slot.owner
+        })
+    };
+    (!locks.is_empty()).then(|| locks.iter().all(holds))
 }
 
 /// An attempt from its call until it has come back, or was dropped.
@@ -129,7 +136,10 @@ impl<'a> Acting<'a> {
     fn begin(ctx: &'a ActionContext) -> Self {
         let here = Here::now();
         let now = here.world.clock.now();
-        here.world.oracle.lock().begins(ctx, here.life, now);
+        let locked = is_locked(&here.world, ctx);
+        let mut oracle = here.world.oracle.lock();
+        oracle.begins(ctx, here.life, locked, now);
+        drop(oracle);
         Self { ctx, here }
     }
 }

@@ -62,6 +62,23 @@ impl Maker<'_> {
         vec!["done"]
     }
 
+    /// What takes its time, so that others wait for the lock of its body when it is lost: effects, one
+    /// after the other.
+    pub(super) fn one_by_one(&mut self) -> Value {
+        let (mut nodes, mut connections) = (Vec::<Value>::new(), Vec::new());
+        for _ in 0..2 + self.chance.below(2) {
+            let id = self.id();
+            let came = nodes.last().and_then(|last| last["id"].as_str());
+            let sum = self.sum(came.as_slice());
+            connections.extend(came.map(|came| json!({ "from": came, "to": id })));
+            let mut node = json!({ "id": id });
+            self.effect(&mut node, &sum, false);
+            node["parameters"]["millis"] = json!(*self.chance.pick(&[300, 1_500, 5_000]));
+            nodes.push(node);
+        }
+        json!({ "nodes": nodes, "connections": connections })
+    }
+
     /// Several tokens, with each of which the same happens outside, and one again.
     pub(super) fn tokens(
         &mut self,

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use nebula_action::{ActionContext, EffectClass};
 use nebula_core::{Digest, ExecutionId, NodeId, Timestamp};
-use nebula_execution::ClaimedSlot;
 
 use super::{Oracle, journal::UNDO};
 use crate::simulation::{checks, scheduler::Life};
@@ -47,11 +46,13 @@ pub(in crate::simulation) struct Effect<'e> {
 }
 
 impl Oracle {
-    /// An action is called; say when it has come back, or was given up.
+    /// An action is called; say when it has come back, or was given up. `locked` says whether the
+    /// store agrees that it holds the locks around it, if there are any.
     pub(in crate::simulation) fn begins(
         &mut self,
         ctx: &ActionContext,
         life: Life,
+        locked: Option<bool>,
         now: Timestamp,
     ) {
         self.touched(&ctx.tenant, ctx.execution);
@@ -59,6 +60,8 @@ impl Oracle {
             let what = format!("{} {} by {life}", ctx.execution, ctx.node);
             self.complain(checks::LEASED_START, what);
         }
+        self.is_locked(ctx, life, locked, now);
+        self.enters(ctx, life, self.locks(ctx), now);
         let undoes = self.undoes(ctx);
         let Some(watched) = self.executions.get_mut(&ctx.execution) else {
             return self.complain(checks::KNOWN_ONLY, ctx.execution.to_string());
@@ -76,6 +79,14 @@ impl Oracle {
         }
     }
 
+    /// Who acts by a valid lease holds the locks around it.
+    fn is_locked(&mut self, ctx: &ActionContext, life: Life, locked: Option<bool>, now: Timestamp) {
+        if locked == Some(false) && self.holds(ctx.execution, life, now) {
+            let what = format!("{} {} by {life}", ctx.execution, ctx.node);
+            self.complain(checks::LOCKED, what);
+        }
+    }
+
     /// Whether an attempt undoes what another did.
     fn undoes(&self, ctx: &ActionContext) -> bool {
         let of = self.keys.get(&ctx.idempotency_key);
@@ -83,6 +94,7 @@ impl Oracle {
     }
 
     pub(in crate::simulation) fn came_back(&mut self, ctx: &ActionContext, life: Life) {
+        self.leaves(ctx, life);
         if self.undoes(ctx) {
             return;
         }
@@ -92,29 +104,10 @@ impl Oracle {
         }
     }
 
-    /// The locks of bodies in which an attempt stands; none where there are none.
-    pub(in crate::simulation) fn locks(&self, ctx: &ActionContext) -> Option<Vec<ClaimedSlot>> {
-        let (owner, instance) = self.keys.get(&ctx.idempotency_key)?;
-        if instance.starts_with(UNDO) {
-            return None;
-        }
-        let slots = self.executions[owner].machine.slots().into_iter();
-        let around = |slot: &ClaimedSlot| {
-            let rest = instance.strip_prefix(slot.owner.as_str());
-            rest.is_some_and(|rest| rest.starts_with('/'))
-        };
-        let slots: Vec<_> = slots.filter(around).collect();
-        (!slots.is_empty()).then_some(slots)
-    }
-
     /// An action acts.
     pub(in crate::simulation) fn effect(&mut self, effect: &Effect<'_>, now: Timestamp) {
         let Effect { ctx, class, .. } = effect;
-        let valid = self.holds(ctx.execution, effect.life, now);
-        if effect.locked == Some(false) && valid {
-            let what = format!("{} {}", ctx.execution, ctx.node);
-            self.complain(checks::LOCKED, what);
-        }
+        self.is_locked(ctx, effect.life, effect.locked, now);
         if !class.writes() {
             return;
         }
@@ -126,6 +119,7 @@ impl Oracle {
             class: *class,
             input: effect.input,
         };
+        let valid = self.holds(ctx.execution, effect.life, now);
         self.arrives(&arrival, valid);
     }
 

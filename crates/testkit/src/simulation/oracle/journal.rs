@@ -250,6 +250,7 @@ impl Watched {
             Fact::SignalRefused { name, id } | Fact::SignalMissed { name, id } => {
                 self.receives(name.as_str(), id, &mut found);
             }
+            Fact::SlotClaimed { instance, wanted } => self.wants(instance, wanted),
             Fact::CancellationRequested { .. } => self.cancelled = true,
             _ => {}
         }

@@ -3,12 +3,13 @@
 //! The oracle keeps a picture of its own: it folds each committed entry into a machine that nobody
 //! drives, keeps its own account of leases by the store's time, and holds what happens against both.
 //! Here are executions and their leases; `journal.rs` looks at entries, `effects.rs` at the outside,
-//! `end.rs` at what is left when all is over. `audit.rs` reads journals that others have written.
+//! `locks.rs` at bodies that take turns, `end.rs` at what is left when all is over. `audit.rs` reads journals that others have written.
 
 mod audit;
 mod effects;
 mod end;
 mod journal;
+mod locks;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -16,7 +17,9 @@ use std::{
 };
 
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
-use nebula_execution::{ExecutionPlan, Fact, Machine, NewExecution, Rest, Status, StoredEntry};
+use nebula_execution::{
+    ExecutionPlan, Fact, Machine, NewExecution, Rest, SlotWanted, Status, StoredEntry,
+};
 use nebula_ports::{Lease, Renewed, Step, StepId, Stepped};
 
 use super::{
@@ -28,6 +31,8 @@ pub use effects::Arrival;
 use effects::Arrived;
 pub(super) use effects::Effect;
 use journal::Seen;
+use locks::Inside;
+pub(super) use locks::Lock;
 
 /// A lease, as the store's clock sees it.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +65,8 @@ struct Watched {
     gave_up: bool,
     ended: bool,
     instances: BTreeMap<String, Seen>,
+    /// The slots that instances want for their bodies.
+    wanted: BTreeMap<String, SlotWanted>,
     /// Signals with a name, in the order in which they came into the inbox.
     inbox: Vec<(String, String)>,
     /// How many of them are in the journal.
@@ -78,6 +85,8 @@ pub(super) struct Oracle {
     /// Key → the instance that it belongs to.
     keys: BTreeMap<String, (ExecutionId, String)>,
     effects: BTreeMap<String, Arrived>,
+    /// Attempts that act under locks now.
+    inside: Vec<Inside>,
     /// How many executions have not ended.
     open: usize,
     /// Whether wall clocks jump: then what began in time may be written down as too early.
@@ -98,6 +107,11 @@ impl Oracle {
 
     pub(super) fn violations(&self) -> &[Violation] {
         &self.violations
+    }
+
+    /// Whether anything was wrong so far.
+    pub(super) fn is_wrong(&self) -> bool {
+        !self.violations.is_empty()
     }
 
     pub(super) fn know(&mut self, digest: Digest, plan: Arc<ExecutionPlan>) {
@@ -181,6 +195,7 @@ impl Oracle {
             gave_up: false,
             ended: false,
             instances: BTreeMap::new(),
+            wanted: BTreeMap::new(),
             inbox: Vec::new(),
             read: 0,
             signals: BTreeSet::new(),
