@@ -3,6 +3,9 @@
 //! There is one build for all of it: the defects that are planted are in it and sleep, unless
 //! `--planted` wakes one. It is faster than that of the tests, and sooner built than a release.
 
+#[path = "../../testkit/src/bin/simulate/options.rs"]
+mod options;
+
 use std::{
     env,
     path::{Path, PathBuf},
@@ -12,6 +15,7 @@ use std::{
 use serde_json::Value;
 
 use crate::stage::{Outcome, cargo, passes, root, shout};
+use options::{Asked, USAGE};
 
 /// Set where this program stands between cargo and the compiler.
 const WITH_BUGS: &str = "NEBULA_XTASK_WITH_BUGS";
@@ -26,6 +30,11 @@ const PROFILE: &str = "crates/testkit/simulation/profile.toml";
 const WORLDS: &str = "10000";
 
 pub(crate) fn run(rest: &[&str]) -> ExitCode {
+    // To build takes minutes: what is wrong is told before.
+    if let Err(why) = Asked::read(rest) {
+        eprintln!("{why}\n\n{USAGE}");
+        return ExitCode::from(2);
+    }
     let Some(binary) = build() else {
         return ExitCode::FAILURE;
     };
@@ -41,7 +50,7 @@ pub(crate) fn run(rest: &[&str]) -> ExitCode {
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
-/// Many worlds.
+/// Many worlds, and every planted defect.
 pub(crate) fn stage() -> Outcome {
     let Some(binary) = build() else {
         return Outcome::Failed;
@@ -50,7 +59,13 @@ pub(crate) fn stage() -> Outcome {
     worlds
         .args(["--seeds", WORLDS, "--regressions"])
         .arg(list());
-    passes(worlds)
+    let mut planted = Command::new(&binary);
+    planted.arg("--planted");
+    let outcomes = [worlds, planted].map(passes);
+    match outcomes.iter().all(|outcome| *outcome == Outcome::Ok) {
+        true => Outcome::Ok,
+        false => Outcome::Failed,
+    }
 }
 
 /// Builds the program, and says where it is.

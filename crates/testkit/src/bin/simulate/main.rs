@@ -7,14 +7,15 @@
     reason = "a tool for developers talks to its terminal, uses all cores and measures time"
 )]
 
+mod options;
+
 use std::{
     fs::{self, OpenOptions},
     io::Write as _,
-    path::PathBuf,
     process::ExitCode,
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -24,37 +25,40 @@ use nebula_testkit::simulation::{
     Bug, Counts, Fault, Outcome, Recovery, Swarm, shrink, simulate, simulate_twice, trace,
 };
 
+use options::{Asked, USAGE};
+
 /// Worlds of a run that says no number.
 const SEEDS: u64 = 1_000;
+/// In so many worlds each planted defect is to be found.
+const MOST_PLANTED: u64 = 2_000;
 /// From so many worlds on, each fault and each way back must have been seen.
 const MANY: u64 = 10_000;
 /// How often, then.
 const OFTEN: u64 = 100;
 /// One world in so many is lived twice.
 const TWICE: u64 = 50;
-/// In so many worlds each planted defect is to be found.
-const MOST_PLANTED: u64 = 2_000;
 /// The most failing seeds that are made smaller and shown whole.
 const SHOWN: usize = 3;
 
 /// After so many worlds a run says how far it is.
 const TOLD: u64 = 1_000;
 
-const USAGE: &str = "\
-usage: simulate [--seeds N] [--seed S] [--minutes M] [--regressions FILE]
-       simulate --seed S --trace
-       simulate --world 'seed=S …' [--trace]
-       simulate --planted [--seeds N] [--seed S]";
+impl Asked {
+    /// The first seed.
+    fn first(&self) -> u64 {
+        self.seed.unwrap_or(0)
+    }
 
-#[derive(Default)]
-struct Asked {
-    seed: Option<u64>,
-    seeds: Option<u64>,
-    until: Option<Duration>,
-    world: Option<Swarm>,
-    trace: bool,
-    planted: bool,
-    regressions: Option<PathBuf>,
+    /// How many worlds are wanted: where only a seed is named, that one.
+    fn most(&self) -> u64 {
+        let unsaid = match (self.planted, self.until, self.seed) {
+            (true, ..) => MOST_PLANTED,
+            (_, Some(_), _) => u64::MAX,
+            (.., Some(_)) => 1,
+            _ => SEEDS,
+        };
+        self.seeds.unwrap_or(unsaid)
+    }
 }
 
 #[derive(Default)]
@@ -69,15 +73,15 @@ struct Sum {
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let asked = match read(&arguments) {
+    let asked = match Asked::read(&arguments) {
         Ok(asked) => asked,
         Err(why) => return refused(&why),
     };
-    let before = match regressions(&asked) {
-        Ok(before) => before,
+    let (world, before) = match world(&asked).and_then(|it| Ok((it, regressions(&asked)?))) {
+        Ok(read) => read,
         Err(why) => return refused(&why),
     };
-    match &asked.world {
+    match &world {
         Some(world) if asked.trace => {
             print!("{}", trace(world));
             ExitCode::SUCCESS
@@ -93,66 +97,10 @@ fn refused(why: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn read(arguments: &[String]) -> Result<Asked, String> {
-    let mut asked = Asked::default();
-    let mut rest = arguments.iter();
-    while let Some(name) = rest.next() {
-        match name.as_str() {
-            "--trace" => asked.trace = true,
-            "--planted" => asked.planted = true,
-            "--seeds" | "--seed" | "--minutes" | "--world" | "--regressions" => {
-                let value = rest.next().ok_or(format!("`{name}` needs a value"))?;
-                asked.set(name, value)?;
-            }
-            _ => return Err(format!("there is no `{name}`")),
-        }
-    }
-    if asked.trace && asked.world.is_none() {
-        let seed = asked
-            .seed
-            .ok_or("`--trace` shows one world: name it with `--seed` or `--world`")?;
-        asked.world = Some(Swarm::of(seed));
-    }
-    if asked.world.is_some() && (asked.planted || asked.seeds.is_some()) {
-        return Err("a run is about one world or about many".to_owned());
-    }
-    Ok(asked)
-}
-
-impl Asked {
-    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        let number = || {
-            value
-                .parse()
-                .map_err(|_| format!("`{name}` takes a whole number, and `{value}` is none"))
-        };
-        match name {
-            "--seeds" => self.seeds = Some(number()?),
-            "--seed" => self.seed = Some(number()?),
-            "--minutes" => self.until = Some(Duration::from_mins(number()?)),
-            "--world" => {
-                let world = value.parse::<Swarm>();
-                self.world = Some(world.map_err(|why| format!("`--world`: {why}"))?);
-            }
-            _ => self.regressions = Some(value.into()),
-        }
-        Ok(())
-    }
-
-    fn first(&self) -> u64 {
-        self.seed.unwrap_or(0)
-    }
-
-    /// How many worlds are wanted: where only a seed is named, that one.
-    fn most(&self) -> u64 {
-        let unsaid = match (self.planted, self.until, self.seed) {
-            (true, ..) => MOST_PLANTED,
-            (_, Some(_), _) => u64::MAX,
-            (.., Some(_)) => 1,
-            _ => SEEDS,
-        };
-        self.seeds.unwrap_or(unsaid)
-    }
+/// The one world that is asked for, if it is one.
+fn world(asked: &Asked) -> Result<Option<Swarm>, String> {
+    let world = asked.world.as_deref().map(str::parse);
+    world.transpose().map_err(|why| format!("`--world`: {why}"))
 }
 
 fn one(world: &Swarm) -> ExitCode {
@@ -202,9 +150,8 @@ fn many(asked: &Asked, before: &[Swarm]) -> ExitCode {
             (number < most).then(|| Swarm::of(first + number))
         }
     };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..threads() {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -240,25 +187,33 @@ fn many(asked: &Asked, before: &[Swarm]) -> ExitCode {
 
 /// Puts each defect in, and looks for it.
 fn planted(asked: &Asked) -> ExitCode {
-    let (begun, mut missed, mut worlds) = (Instant::now(), 0, 0);
+    let begun = Instant::now();
+    let (next, sum) = (AtomicUsize::new(0), Mutex::new((0, 0)));
     println!("{:<46} {:>6}  broken invariant", "defect", "worlds");
-    for bug in Bug::ALL {
-        if !bug.is_there() {
-            println!("{:<46} {:>6}  is not in this build", bug.name, "");
-            missed += 1;
-            continue;
+    // One of them is one thread's: most are seen in the first worlds, and others would live in vain.
+    let look = || {
+        while let Some(bug) = Bug::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let found = bug.is_there().then(|| hunt(*bug, asked));
+            let missed = !matches!(found, Some(Some(_)));
+            let (worlds, said) = match found {
+                None => (0, "IS NOT IN THIS BUILD".to_owned()),
+                Some(None) => (asked.most(), "NOT FOUND".to_owned()),
+                Some(Some(outcome)) => {
+                    let needed = outcome.swarm.seed - asked.first() + 1;
+                    (needed, outcome.violations[0].check.to_string())
+                }
+            };
+            println!("{:<46} {worlds:>6}  {said}", bug.name);
+            let mut sum = sum.lock().expect("nobody panics with it");
+            *sum = (sum.0 + worlds, sum.1 + u32::from(missed));
         }
-        if let Some(outcome) = hunt(*bug, asked) {
-            let needed = outcome.swarm.seed - asked.first() + 1;
-            worlds += needed;
-            let check = outcome.violations[0].check;
-            println!("{:<46} {needed:>6}  {check}", bug.name);
-        } else {
-            worlds += asked.most();
-            println!("{:<46} {:>6}  NOT FOUND", bug.name, asked.most());
-            missed += 1;
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads() {
+            scope.spawn(look);
         }
-    }
+    });
+    let (worlds, missed) = sum.into_inner().expect("nobody panics with it");
     println!(
         "\n{} planted, {missed} not found, in {worlds} worlds and {:.1} s",
         Bug::ALL.len(),
@@ -267,38 +222,18 @@ fn planted(asked: &Asked) -> ExitCode {
     ExitCode::from(u8::from(missed > 0))
 }
 
-/// The world with the lowest seed in which a defect is seen, of those that were tried.
+/// The first world in which a defect is seen.
 fn hunt(bug: Bug, asked: &Asked) -> Option<Outcome> {
-    let (next, found) = (AtomicU64::new(0), Mutex::new(None::<Outcome>));
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let over = found.lock().expect("nobody panics with it").is_some();
-                    if over || number >= asked.most() {
-                        return;
-                    }
-                    let world = Swarm {
-                        bug: Some(bug),
-                        ..Swarm::of(asked.first() + number)
-                    };
-                    let outcome = simulate(&world);
-                    if !outcome.violations.is_empty() {
-                        let mut found = found.lock().expect("nobody panics with it");
-                        let better = found
-                            .as_ref()
-                            .is_none_or(|it| outcome.swarm.seed < it.swarm.seed);
-                        if better {
-                            *found = Some(outcome);
-                        }
-                    }
-                }
-            });
-        }
+    let worlds = (0..asked.most()).map(|number| Swarm {
+        bug: Some(bug),
+        ..Swarm::of(asked.first() + number)
     });
-    found.into_inner().expect("nobody panics with it")
+    let mut outcomes = worlds.map(|world| simulate(&world));
+    outcomes.find(|outcome| !outcome.violations.is_empty())
+}
+
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 impl Sum {
