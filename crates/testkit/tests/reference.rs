@@ -8,13 +8,17 @@ use nebula_testkit::{
     reference::{self, Reference},
 };
 
+/// Every so many calls of a workflow are looked at here; `cargo xtask simulate --deaths`, which is
+/// compiled for speed, looks at all.
+const EACH: usize = 7;
+
 #[test]
 #[expect(
     clippy::print_stdout,
     reason = "how many lives there were is worth knowing"
 )]
 fn whatever_dies_when_the_same_comes_of_every_reference_workflow() {
-    let survived = reference::survive(1, |clock| async move {
+    let survived = reference::survive(EACH, |clock| async move {
         (
             Arc::new(MemoryExecutionRepo::new(clock.clone())) as Arc<_>,
             Arc::new(MemoryWorkflowRepo::new(clock)) as Arc<_>,

@@ -43,6 +43,8 @@ Developer commands:
                       let one world live, or show all that happens in it
   cargo xtask simulate --planted
                       put defects in, and see that each is found
+  cargo xtask simulate --deaths
+                      let the process of every reference workflow die at every call of its store
   cargo xtask chaos [--kills N] [--seed S] [--stops]
                       kill the program and embedded workers N times (60) under load, stop some past
                       their leases, drain, fill and damage disks, and hold what is left against the

@@ -42,7 +42,7 @@ pub(crate) fn run(rest: &[&str]) -> ExitCode {
     command.args(rest);
     if !rest
         .iter()
-        .any(|name| ["--planted", "--world", "--trace"].contains(name))
+        .any(|name| ["--planted", "--deaths", "--world", "--trace"].contains(name))
     {
         command.arg("--regressions").arg(list());
     }
@@ -50,7 +50,7 @@ pub(crate) fn run(rest: &[&str]) -> ExitCode {
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
-/// Many worlds, and every planted defect.
+/// Many worlds, every planted defect, and a death at every call of the reference workflows.
 pub(crate) fn stage() -> Outcome {
     let Some(binary) = build() else {
         return Outcome::Failed;
@@ -61,7 +61,9 @@ pub(crate) fn stage() -> Outcome {
         .arg(list());
     let mut planted = Command::new(&binary);
     planted.arg("--planted");
-    let outcomes = [worlds, planted].map(passes);
+    let mut deaths = Command::new(&binary);
+    deaths.arg("--deaths");
+    let outcomes = [worlds, planted, deaths].map(passes);
     match outcomes.iter().all(|outcome| *outcome == Outcome::Ok) {
         true => Outcome::Ok,
         false => Outcome::Failed,

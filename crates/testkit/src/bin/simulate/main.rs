@@ -14,15 +14,18 @@ use std::{
     io::Write as _,
     process::ExitCode,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use nebula_testkit::simulation::{
-    Bug, Counts, Fault, Outcome, Recovery, Swarm, shrink, simulate, simulate_twice, trace,
+use nebula_testkit::{
+    MemoryExecutionRepo, MemoryWorkflowRepo, reference,
+    simulation::{
+        Bug, Counts, Fault, Outcome, Recovery, Swarm, shrink, simulate, simulate_twice, trace,
+    },
 };
 
 use options::{Asked, USAGE};
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         }
         Some(world) => one(world),
         None if asked.planted => planted(&asked),
+        None if asked.deaths => deaths(),
         None => many(&asked, &before),
     }
 }
@@ -183,6 +187,31 @@ fn many(asked: &Asked, before: &[Swarm]) -> ExitCode {
     }
     explain(&sum, asked, before);
     ExitCode::from(u8::from(!sum.failed.is_empty() || !rare.is_empty()))
+}
+
+/// Lets the process of every reference workflow die at every call of its store.
+fn deaths() -> ExitCode {
+    let begun = Instant::now();
+    let survived = reference::survive(1, |clock| async move {
+        (
+            Arc::new(MemoryExecutionRepo::new(clock.clone())) as Arc<_>,
+            Arc::new(MemoryWorkflowRepo::new(clock)) as Arc<_>,
+        )
+    });
+    for (name, lives) in &survived.lives {
+        println!("{lives:>6} lives of {name}");
+    }
+    for name in &survived.wrong {
+        println!("something else came of {name}");
+    }
+    println!(
+        "\n{} workflows, {} lives, {} workflows wrong, in {:.1} s",
+        survived.lives.len() + survived.wrong.len(),
+        survived.lives.values().sum::<usize>(),
+        survived.wrong.len(),
+        begun.elapsed().as_secs_f64(),
+    );
+    ExitCode::from(u8::from(!survived.wrong.is_empty()))
 }
 
 /// Puts each defect in, and looks for it.

@@ -8,7 +8,8 @@ pub(crate) const USAGE: &str = "\
 usage: simulate [--seeds N] [--seed S] [--minutes M] [--regressions FILE]
        simulate --seed S --trace
        simulate --world 'seed=S …' [--trace]
-       simulate --planted [--seeds N] [--seed S]";
+       simulate --planted [--seeds N] [--seed S]
+       simulate --deaths";
 
 /// What is wanted of a run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(crate) struct Asked {
     pub(crate) world: Option<String>,
     pub(crate) trace: bool,
     pub(crate) planted: bool,
+    /// Whether the reference workflows run, with a death at each call.
+    pub(crate) deaths: bool,
     /// Where the worlds are that always live first.
     pub(crate) regressions: Option<PathBuf>,
 }
@@ -33,12 +36,16 @@ impl Asked {
             match name {
                 "--trace" => asked.trace = true,
                 "--planted" => asked.planted = true,
+                "--deaths" => asked.deaths = true,
                 "--seeds" | "--seed" | "--minutes" | "--world" | "--regressions" => {
                     let value = rest.next().ok_or(format!("`{name}` needs a value"))?;
                     asked.set(name, value)?;
                 }
                 _ => return Err(format!("there is no `{name}`")),
             }
+        }
+        if asked.deaths && arguments.len() > 1 {
+            return Err("`--deaths` has nothing to do with worlds: it stands alone".to_owned());
         }
         let is_one = asked.world.is_some();
         if is_one && (asked.planted || asked.seed.or(asked.seeds).is_some()) {
@@ -115,6 +122,7 @@ mod tests {
         refuses("--trace --seed 1 --seeds 3", "shows one world");
         refuses("--planted --trace --seed 1", "shows one world");
         refuses("--planted --minutes 3", "for how long");
+        refuses("--deaths --seed 1", "stands alone");
         refuses("--world seed=x", "begins with `seed=`");
         refuses("--world seed=1_ttl", "`ttl` is neither");
         refuses("--world seed=1 --planted", "one world or about many");
