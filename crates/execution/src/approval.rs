@@ -396,3 +396,84 @@ impl Question {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn question() -> Question {
+        Question {
+            title: None,
+            artifact: None,
+            approvers: Vec::new(),
+            quorum: 1,
+            rejections: 1,
+            due: None,
+            default: None,
+            leaves_deferred: false,
+        }
+    }
+
+    fn people(count: usize) -> Vec<String> {
+        (0..count).map(|n| format!("p{n}")).collect()
+    }
+
+    /// The place of what is wrong.
+    #[track_caller]
+    fn check(question: &Question, wrong: Option<&str>) {
+        assert_eq!(question.check().err().map(|(at, _)| at), wrong);
+    }
+
+    #[test]
+    fn a_question_may_have_each_limit_and_no_more() {
+        for (over, wrong) in [(0, None), (1, Some("/title"))] {
+            let title = Some("t".repeat(MAX_TITLE_BYTES + over));
+            check(
+                &Question {
+                    title,
+                    ..question()
+                },
+                wrong,
+            );
+        }
+        for (over, wrong) in [(0, None), (1, Some("/artifact"))] {
+            // With its quotes.
+            let text = "a".repeat(MAX_ARTIFACT_BYTES - 2 + over);
+            let artifact = Some(Arc::new(json!(text)));
+            check(
+                &Question {
+                    artifact,
+                    ..question()
+                },
+                wrong,
+            );
+        }
+        for (over, wrong) in [(0, None), (1, Some("/approvers"))] {
+            let approvers = people(MAX_APPROVERS + over);
+            check(
+                &Question {
+                    approvers,
+                    ..question()
+                },
+                wrong,
+            );
+        }
+    }
+
+    #[test]
+    fn as_many_must_be_able_to_vote_as_must_agree() {
+        let of = |count, quorum, rejections| Question {
+            approvers: people(count),
+            quorum,
+            rejections,
+            ..question()
+        };
+        check(&of(2, 2, 1), None);
+        check(&of(2, 3, 1), Some("/quorum"));
+        check(&of(2, 0, 1), Some("/quorum"));
+        check(&of(2, 1, 3), Some("/rejections"));
+        check(&of(2, 1, 0), Some("/rejections"));
+    }
+}

@@ -552,6 +552,22 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_in_a_later_segment_is_in_its_place() {
+        let (failed, end) = (LIST_SEGMENT + 9, 2 * LIST_SEGMENT);
+        let mut outcomes = outcomes(0..LIST_SEGMENT);
+        for item in LIST_SEGMENT..end {
+            outcomes.insert(item, if item == failed { error() } else { ok(item) });
+        }
+        assert_eq!((outcomes.loose.len(), outcomes.full.len()), (0, 2));
+        assert!(outcomes.has(failed) && outcomes.has(end - 1) && !outcomes.has(end));
+        let value = outcomes.list(end).value();
+        let place = |item: u32| &value[item as usize];
+        assert_eq!(place(failed)["error"]["code"], "NO");
+        assert_eq!(place(failed - 1), &json!({ "n": failed - 1 }));
+        assert_eq!(place(failed + 1), &json!({ "n": failed + 1 }));
+    }
+
+    #[test]
     fn a_short_list_is_a_value() {
         let expected = json!([{ "n": 0 }, null, { "n": 2 }]);
         assert_eq!(outcomes([2, 0]).list(3), Given::Value(Arc::new(expected)));

@@ -187,3 +187,13 @@ nodes:
     let found: Vec<_> = calls(&definition).iter().map(ToString::to_string).collect();
     assert_eq!(found, ["writes@3"]);
 }
+
+#[test]
+fn what_is_called_is_also_known_by_the_version_that_calls_are_pinned_to() {
+    let callees = known(plan_of(WRITES), &["writes"]);
+    let knows = |callees: &Callees, name: &str| callees.get(&name.parse().unwrap()).is_ok();
+    assert!(!knows(&callees, "writes@3"));
+    let pinned = callees.pinned();
+    assert!(knows(&pinned, "writes") && knows(&pinned, "writes@3"));
+    assert!(!knows(&pinned, "writes@2"));
+}

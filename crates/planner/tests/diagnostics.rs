@@ -250,6 +250,14 @@ connections: [a -> c, b -> c]"#,
             "PLAN_SEVERAL_INPUTS /nodes/2/each_item: `$json` is read in node `c`, where 2 values can arrive (read `$inputs.main`, a list, or `$nodes.<id>.result`; or write `join: any` if only one comes)",
         ],
     );
+    // Only a handler's `catch` reads the failure.
+    check(
+        r#"nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set, parameters: { catch: { x: "{{ $json }}" } } }]
+connections: [a -> c, b -> c]"#,
+        &[
+            "PLAN_SEVERAL_INPUTS /nodes/2/parameters/catch/x: `$json` is read in node `c`, where 2 values can arrive (read `$inputs.main`, a list, or `$nodes.<id>.result`; or write `join: any` if only one comes)",
+        ],
+    );
 }
 
 #[test]

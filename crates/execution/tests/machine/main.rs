@@ -23,6 +23,7 @@ mod paths;
 mod pauses;
 mod poison;
 mod retries;
+mod scopes;
 mod signals;
 mod statuses;
 mod tokens;
