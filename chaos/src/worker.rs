@@ -143,29 +143,33 @@ impl Action for LedgerAction {
 
 /// Lives until it is told to stop; then the exit code is 0.
 pub(crate) fn run(database: PathBuf, socket: PathBuf) -> Result<(), Failed> {
-    let told = async {
+    runtime()?.block_on(async {
+        // Before anything else: who is told earlier dies of it.
         let mut shutdown = Shutdown::listen()?;
-        while shutdown.requested().await.urgency != Urgency::Graceful {}
-        Ok(())
-    };
-    run_until(told, database, socket)
+        let told = async move { while shutdown.requested().await.urgency != Urgency::Graceful {} };
+        live(told, database, socket).await
+    })
 }
 
 /// Lives until `told` to stop.
+#[cfg(test)]
 pub(crate) fn run_until(
-    told: impl Future<Output = Result<(), Failed>>,
+    told: impl Future<Output = ()>,
     database: PathBuf,
     socket: PathBuf,
 ) -> Result<(), Failed> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    runtime()?.block_on(live(told, database, socket))
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
-        .build()?;
-    runtime.block_on(live(told, database, socket))
+        .build()
 }
 
 async fn live(
-    told: impl Future<Output = Result<(), Failed>>,
+    told: impl Future<Output = ()>,
     database: PathBuf,
     socket: PathBuf,
 ) -> Result<(), Failed> {
@@ -230,18 +234,16 @@ async fn live(
     let (token, working) = (stop.clone(), nebula.run(stop.clone()));
     tokio::pin!(working);
     let told = async {
-        if let Err(failed) = told.await {
-            return failed;
-        }
+        told.await;
         token.cancel();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         biased;
         stopped = &mut working => Ok(stopped?),
         failed = client.start_all(&stop) => Err(failed),
         failed = client.decide_all(&stop) => Err(failed),
-        failed = told => Err(failed),
+        () = told => Ok(()),
     }
 }
 

@@ -36,15 +36,11 @@ fn sound() -> &'static Sound {
         let mut world = World::new(folder.path().to_owned()).unwrap();
         let (stop, number) = (CancellationToken::new(), flows::FLOWS.len() as u64);
         let stopped = stop.clone().cancelled_owned();
-        let told = async {
-            stopped.await;
-            Ok(())
-        };
         let (database, socket) = (world.database.clone(), world.socket.clone());
         world.ledger.give_out(number);
         let mut complaints = Told::default();
         thread::scope(|scope| {
-            let living = scope.spawn(|| worker::run_until(told, database, socket));
+            let living = scope.spawn(|| worker::run_until(stopped, database, socket));
             world.ends(number, &mut complaints);
             stop.cancel();
             living.join().unwrap().unwrap();
