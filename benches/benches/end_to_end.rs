@@ -2,6 +2,8 @@
 //!
 //! `cargo xtask bench` runs it and compares; without `--bench` (as in `cargo test --benches`) a short
 //! run. `--summary PATH` writes the figures there; `--compare PATH` fails if they are worse than those.
+//! `--only W1/64` measures one workload with so many clients; `--profile W1/64 COUNT` does nothing but
+//! run it so often in this process, for who looks at it with a profiler.
 
 use std::{
     error::Error,
@@ -63,7 +65,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let at = arguments.iter().position(|it| it == name)?;
         arguments.get(at + 1).map(PathBuf::from)
     };
-    let measured = measure(rounds, scale).map_err(|error| error.to_string())?;
+    if let Some(at) = arguments.iter().position(|it| it == "--profile") {
+        return profile(&arguments[at + 1..]);
+    }
+    let only = path("--only").map(|it| it.display().to_string());
+    let measured = measure(rounds, scale, only.as_deref()).map_err(|error| error.to_string())?;
     writeln!(io::stdout().lock(), "{}", measured.table())?;
     if let Some(path) = path("--summary") {
         measured.write(&path)?;
@@ -78,20 +84,44 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn measure(rounds: usize, scale: u64) -> Result<Summary, Failed> {
+fn profile(what: &[String]) -> Result<(), Box<dyn Error>> {
+    let wanted = |work: Work, clients: u64| format!("{}/{clients}", work.name());
+    let [name, count, ..] = what else {
+        return Err("--profile wants a workload and a count: --profile W1/64 1000".into());
+    };
+    let found = LOADS.into_iter();
+    let mut found = found.filter(|(work, clients, _)| wanted(*work, *clients) == *name);
+    let (work, clients, _) = found.next().ok_or_else(|| format!("there is no {name}"))?;
+    let threads = threads()?;
+    let folder = tempfile::tempdir()?;
+    let outcome = threads.block_on(engine::run(folder.path(), work, count.parse()?, clients));
+    let outcome = outcome.map_err(|error| error.to_string())?;
+    writeln!(io::stdout().lock(), "{name}: {:.1?}", outcome.took)?;
+    Ok(())
+}
+
+/// The engine's threads, as a program has them.
+fn threads() -> io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build()
+}
+
+fn measure(rounds: usize, scale: u64, only: Option<&str>) -> Result<Summary, Failed> {
     let clock = SystemClock::default();
-    // The engine's threads, as a program has them.
-    let threads = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+    let threads = threads()?;
     // The load is to cost little.
     let one = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let (mut summary, mut probes) = (Summary::default(), Samples::default());
-    cold(&mut summary, &one, rounds, scale)?;
+    let wanted = |what: &str| only.is_none_or(|only| only == what);
+    if wanted("W3") {
+        cold(&mut summary, &one, rounds, scale)?;
+    }
     for (work, clients, count) in LOADS {
+        if !wanted(&format!("{}/{clients}", work.name())) {
+            continue;
+        }
         let count = (count / scale).max(clients);
         let portions = threads.block_on(engine::portions(work))?;
         let (mut http, mut embedded) = (Vec::new(), Vec::new());

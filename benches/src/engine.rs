@@ -10,7 +10,7 @@ use std::{
 
 use nebula::{
     Nebula,
-    engine::{Installed, Until},
+    engine::Installed,
     execution::{StartOptions, Status},
     runtime::WorkerStopped,
     telemetry::Bus,
@@ -193,20 +193,16 @@ pub async fn portions(work: Work) -> Result<Vec<Portion>, Failed> {
 
 async fn one(nebula: &Nebula, installed: &Installed, work: Work) {
     let tenant = TenantId::local();
-    let id = nebula
-        .start(&tenant, installed, work.input(), StartOptions::default())
-        .await
-        .expect("it starts");
-    let status = nebula
-        .engine()
-        .wait(&tenant, id, Until::Ended, None)
-        .await
-        .expect("the store answers");
-    assert_eq!(status, Some(Status::Completed));
+    let options = StartOptions::default();
+    let executed = nebula.execute(&tenant, installed, work.input(), options);
+    let (_, end) = executed.await.expect("it starts, and the store answers");
+    assert_eq!(end.status, Status::Completed);
 }
 
 #[cfg(test)]
 mod tests {
+    use nebula::engine::Until;
+
     use super::*;
     use crate::floor;
 

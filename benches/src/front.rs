@@ -12,11 +12,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use nebula::{
-    Nebula,
-    engine::{Installed, Until},
-    execution::{StartOptions, Status},
-};
+use nebula::{Nebula, engine::Installed, execution::StartOptions};
 use nebula_core::TenantId;
 use nebula_storage_sqlite::Sqlite;
 use serde::{Deserialize, Serialize};
@@ -110,20 +106,11 @@ async fn start(
     let failed =
         |error: &dyn std::fmt::Display| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     let (tenant, nebula) = (TenantId::local(), &front.nebula);
-    let started = nebula
-        .start(&tenant, installed, input, StartOptions::default())
-        .await;
-    let id = started.map_err(|error| failed(&error))?;
-    let ended = nebula
-        .engine()
-        .outcome(&tenant, id, Until::Ended, None)
-        .await;
-    let report = ended.map_err(|error| failed(&error))?;
-    match report {
-        Some(report) if report.status == Status::Completed => Ok(Json(report.output)),
-        Some(report) => Err(failed(&report.status)),
-        None => Err(failed(&"it is gone")),
-    }
+    let executed = nebula.execute(&tenant, installed, input, StartOptions::default());
+    let (_, end) = executed.await.map_err(|error| failed(&error))?;
+    // Nobody else holds it any more.
+    let output = end.output.map(Arc::unwrap_or_clone).map(Json);
+    output.ok_or_else(|| failed(&end.status))
 }
 
 async fn usage(State(front): State<Arc<Front>>) -> Json<Spent> {

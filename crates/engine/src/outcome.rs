@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use nebula_core::{BoxFuture, ExecutionId, TenantId, Timestamp};
-use nebula_execution::{MAX_CALL_DEPTH, Status};
+use nebula_execution::{End, MAX_CALL_DEPTH, Status};
 use nebula_ports::{ExecutionFilter, ExecutionSummary, Page, PageToken, Result};
+use nebula_telemetry::Halts;
 
 use crate::{Engine, Report, Waiting};
 
@@ -91,10 +92,46 @@ impl Engine {
             tokio::select! {
                 biased;
                 // It is told after the commit, so the store has nothing to add.
-                status = halts.next() => if status.is_terminal() {
-                    return Ok(Some(status));
+                halt = halts.next() => if halt.status.is_terminal() {
+                    return Ok(Some(halt.status));
                 },
                 () = look_again => {}
+            }
+        }
+    }
+
+    /// Waits for the end of an execution that `halts` was made for before it could end: the worker
+    /// of this process tells it, and the store is asked only now and then, in case another one drives
+    /// it. `None` if there is no such execution.
+    ///
+    /// # Errors
+    /// The store failed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn end(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        mut halts: Halts,
+    ) -> Result<Option<End>> {
+        loop {
+            tokio::select! {
+                biased;
+                halt = halts.next() => if let Some(end) = halt.end {
+                    return Ok(Some(end));
+                },
+                () = self.ports.clock.sleep(self.config.outcome_interval) => {}
+            }
+            let executions = &self.ports.executions;
+            let Some(summary) = executions.get(tenant, execution).await? else {
+                return Ok(None);
+            };
+            if summary.status.is_terminal() {
+                // Nothing comes after the end.
+                let last = executions.journal(tenant, execution, summary.entries, 1);
+                let last = last.await?.entries.into_iter().next();
+                return Ok(last.and_then(|last| End::of(&last.entry.fact)));
             }
         }
     }

@@ -30,6 +30,36 @@ pub struct Parent {
     pub deadline: Option<Timestamp>,
 }
 
+/// How an execution ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    /// How: a terminal status.
+    pub status: Status,
+    /// What it gave, if it completed.
+    pub output: Option<Arc<Value>>,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
+}
+
+impl End {
+    /// What the last fact of a journal says; `None` if it is no end.
+    #[must_use]
+    pub fn of(fact: &Fact) -> Option<Self> {
+        let (status, output, failure) = match fact {
+            Fact::ExecutionCompleted { output } => (Status::Completed, Some(output.clone()), None),
+            Fact::ExecutionFailed { error } => (Status::Failed, None, Some(error.clone())),
+            Fact::ExecutionCancelled { .. } => (Status::Cancelled, None, None),
+            Fact::ExecutionTimedOut => (Status::TimedOut, None, None),
+            _ => return None,
+        };
+        Some(Self {
+            status,
+            output,
+            failure,
+        })
+    }
+}
+
 /// How a child ended, as its parent learns it. JSON: the payload of an inbox item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChildEnd {
@@ -56,13 +86,11 @@ impl ChildEnd {
     /// What the end of `child` tells `parent`; `None` if the fact is no end, or nobody waits for it.
     #[must_use]
     pub fn of(child: ExecutionId, parent: &Parent, fact: &Fact) -> Option<Self> {
-        let (status, output, failure) = match fact {
-            Fact::ExecutionCompleted { output } => (Status::Completed, Some(output.clone()), None),
-            Fact::ExecutionFailed { error } => (Status::Failed, None, Some(error.clone())),
-            Fact::ExecutionCancelled { .. } => (Status::Cancelled, None, None),
-            Fact::ExecutionTimedOut => (Status::TimedOut, None, None),
-            _ => return None,
-        };
+        let End {
+            status,
+            output,
+            failure,
+        } = End::of(fact)?;
         parent.waits.then(|| Self {
             child,
             instance: parent.instance.clone(),

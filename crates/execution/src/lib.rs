@@ -89,7 +89,7 @@ pub use approval::{
     Approval, Ballot, BallotError, Choice, MAX_APPROVERS, MAX_ARTIFACT_BYTES, MAX_COMMENT_BYTES,
     MAX_QUORUM, MAX_TITLE_BYTES, MAX_WHO_BYTES, Question, Refusal, Seat, Vote, is_name_of_person,
 };
-pub use call::{ChildEnd, MAX_CALL_DEPTH, Parent};
+pub use call::{ChildEnd, End, MAX_CALL_DEPTH, Parent};
 pub use claim::{
     Claim, ClaimStatus, ClaimedSlot, MAX_CLAIMS, MAX_LOCK_NAME, MAX_PERMITS, SlotScope, SlotWanted,
     WhenLost,

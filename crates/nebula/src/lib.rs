@@ -64,4 +64,4 @@ pub use nebula_workflow as workflow;
 
 mod running;
 
-pub use running::Nebula;
+pub use running::{ExecuteError, Nebula};

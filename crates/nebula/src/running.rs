@@ -1,11 +1,11 @@
 //! An engine and a worker over the same ports.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use nebula_core::{ExecutionId, TenantId};
 use nebula_engine::{Engine, Installed, StartAgainError, StartError, Started};
-use nebula_execution::{Again, StartOptions};
-use nebula_ports::{ExecutionRepo, SandboxRunner, TaskQueue, WorkflowRepo};
+use nebula_execution::{Again, End, StartOptions};
+use nebula_ports::{ExecutionRepo, PortError, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
 use nebula_runtime::{Worker, WorkerStopped};
 use nebula_telemetry::Bus;
@@ -21,6 +21,25 @@ pub struct Nebula {
     worker: Worker,
     registry: Arc<Registry>,
     bus: Bus,
+}
+
+/// Why [`Nebula::execute`] cannot say how an execution ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// It was not started.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// It was started, and the store failed while it was waited for: it goes on.
+    #[error("{id} goes on, but it cannot be waited for: {error}")]
+    Unknown {
+        /// The execution.
+        id: ExecutionId,
+        /// What failed.
+        error: PortError,
+    },
+    /// It was started, and the store does not know it any more.
+    #[error("{0} was started, and is in the store no longer")]
+    Gone(ExecutionId),
 }
 
 impl Nebula {
@@ -118,11 +137,45 @@ impl Nebula {
             .engine
             .start(tenant, installed, input, options, None, Some(request))
             .await?;
+        self.adopt(&mut started, asked).await;
+        Ok(started)
+    }
+
+    /// Starts an execution like [`Nebula::start`] and waits for its end. Where this process drives it,
+    /// the store is not read: the end comes from the worker that has committed it.
+    ///
+    /// # Errors
+    /// [`ExecuteError`]: it was not started, or it was and the store cannot say what became of it.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have started it; it goes on.
+    pub async fn execute(
+        &self,
+        tenant: &TenantId,
+        installed: &Installed,
+        input: Value,
+        options: StartOptions,
+    ) -> Result<(ExecutionId, End), ExecuteError> {
+        let (request, asked) = self.worker.lease_request();
+        let engine = &self.engine;
+        let started = engine.start(tenant, installed, input, options, None, Some(request));
+        let mut started = started.await?;
+        // Before anybody can drive it.
+        let (id, halts) = (started.id, self.bus.wait_for(started.id));
+        self.adopt(&mut started, asked).await;
+        match engine.end(tenant, id, halts).await {
+            Ok(Some(end)) => Ok((id, end)),
+            Ok(None) => Err(ExecuteError::Gone(id)),
+            Err(error) => Err(ExecuteError::Unknown { id, error }),
+        }
+    }
+
+    /// Hands the creator's lease over to the worker, if there is one.
+    async fn adopt(&self, started: &mut Started, asked: Duration) {
         if let Some(lease) = started.lease.take() {
             let entries = std::mem::take(&mut started.entries);
             self.worker.adopt(lease, entries, asked).await;
         }
-        Ok(started)
     }
 
     /// Goes over an ended execution again in this process, with a new execution whose first lease
@@ -152,10 +205,7 @@ impl Nebula {
         let (request, asked) = self.worker.lease_request();
         let engine = &self.engine;
         let mut started = engine.again(tenant, execution, how, Some(request)).await?;
-        if let Some(lease) = started.lease.take() {
-            let entries = std::mem::take(&mut started.entries);
-            self.worker.adopt(lease, entries, asked).await;
-        }
+        self.adopt(&mut started, asked).await;
         Ok(started)
     }
 }

@@ -93,8 +93,10 @@ fn a_journal_of_ten_thousand_entries_is_gone_on_with_in_a_few_calls() {
 fn who_only_waits_is_no_poison_when_its_workers_die() {
     in_world(async |world| {
         let patient = || {
-            let mut config = WorkerConfig::default();
-            config.wait_in_memory = LONG;
+            let config = WorkerConfig {
+                wait_in_memory: LONG,
+                ..WorkerConfig::default()
+            };
             world.process_with(world.executions.clone(), config)
         };
         let first = patient();

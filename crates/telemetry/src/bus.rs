@@ -6,7 +6,7 @@ use std::{
 };
 
 use nebula_core::{ExecutionId, TenantId};
-use nebula_execution::{Entry, Status};
+use nebula_execution::{End, Entry, Status};
 use tokio::sync::{
     broadcast::{self, error::RecvError},
     watch,
@@ -24,14 +24,20 @@ pub struct Bus {
 struct Shared {
     everything: broadcast::Sender<Arc<ExecutionEvent>>,
     /// Those who wait for one execution; whoever leaves last takes the entry along.
-    callers: Mutex<BTreeMap<ExecutionId, watch::Sender<Halt>>>,
+    callers: Mutex<BTreeMap<ExecutionId, watch::Sender<Option<Halt>>>>,
 }
 
-/// Where an execution came to a halt last.
-type Halt = Option<Status>;
+/// Where an execution came to a halt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Halt {
+    /// Its end, or `Parked`, `Paused` or `Waiting` where it needs somebody.
+    pub status: Status,
+    /// How it ended, if it did and its worker is in this process.
+    pub end: Option<End>,
+}
 
 impl Shared {
-    fn callers(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, watch::Sender<Halt>>> {
+    fn callers(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, watch::Sender<Option<Halt>>>> {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,8 +64,12 @@ impl Bus {
     /// Shows an event to everybody who watches now. Never waits; without watchers it does nothing.
     pub fn publish(&self, event: ExecutionEvent) {
         if let Some(status) = event.kind.halts() {
-            self.tell_callers(event.execution, status);
+            self.tell_callers(event.execution, || Halt { status, end: None });
         }
+        self.show(event);
+    }
+
+    fn show(&self, event: ExecutionEvent) {
         if self.shared.everything.receiver_count() > 0 {
             // An error says that the last watcher left just now.
             let _ = self.shared.everything.send(Arc::new(event));
@@ -75,21 +85,22 @@ impl Bus {
         seq: u64,
         entries: &[Entry],
     ) {
+        let mut facts = entries.iter().rev().map(|entry| &entry.fact);
+        let last = facts.find_map(|fact| Some((event::halts(fact)?, fact)));
+        if let Some((status, fact)) = last {
+            let end = || End::of(fact);
+            self.tell_callers(execution, || Halt { status, end: end() });
+        }
         if self.shared.everything.receiver_count() > 0 {
             for (seq, entry) in (seq..).zip(entries) {
-                self.publish(ExecutionEvent::project(tenant, execution, seq, entry));
+                self.show(ExecutionEvent::project(tenant, execution, seq, entry));
             }
-            return;
-        }
-        let mut facts = entries.iter().rev().map(|entry| &entry.fact);
-        if let Some(status) = facts.find_map(event::halts) {
-            self.tell_callers(execution, status);
         }
     }
 
-    fn tell_callers(&self, execution: ExecutionId, status: Status) {
+    fn tell_callers(&self, execution: ExecutionId, halt: impl FnOnce() -> Halt) {
         if let Some(callers) = self.shared.callers().get(&execution) {
-            callers.send_replace(Some(status));
+            callers.send_replace(Some(halt()));
         }
     }
 
@@ -119,25 +130,24 @@ impl Bus {
 /// Says when an execution comes to a halt, from when it was made; from [`Bus::wait_for`].
 #[derive(Debug)]
 pub struct Halts {
-    halts: watch::Receiver<Halt>,
+    halts: watch::Receiver<Option<Halt>>,
     execution: ExecutionId,
     shared: Arc<Shared>,
 }
 
 impl Halts {
-    /// The status in which it came to a halt: its end, or `Parked`, `Paused` or `Waiting` where it needs
-    /// somebody. Of several halts only the last may be told.
+    /// Where it came to a halt. Of several halts only the last may be told.
     ///
     /// # Cancel safety
     /// A dropped call loses nothing.
-    pub async fn next(&mut self) -> Status {
+    pub async fn next(&mut self) -> Halt {
         loop {
             // The sender stays as long as this receiver does.
             if self.halts.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
-            if let Some(status) = *self.halts.borrow_and_update() {
-                return status;
+            if let Some(halt) = &*self.halts.borrow_and_update() {
+                return halt.clone();
             }
         }
     }
@@ -147,7 +157,7 @@ impl Drop for Halts {
     fn drop(&mut self) {
         let mut callers = self.shared.callers();
         // This receiver still counts.
-        let last = |halts: &watch::Sender<Halt>| halts.receiver_count() <= 1;
+        let last = |halts: &watch::Sender<Option<Halt>>| halts.receiver_count() <= 1;
         if callers.get(&self.execution).is_some_and(last) {
             callers.remove(&self.execution);
         }
@@ -258,18 +268,22 @@ mod tests {
         bus.publish_entries(&tenant, id(1), 2, &paused[1..]);
         let none = tokio::select! {
             biased;
-            status = first.next() => Some(status),
+            halt = first.next() => Some(halt),
             () = std::future::ready(()) => None,
         };
         assert_eq!(none, None);
         bus.publish_entries(&tenant, id(1), 3, &paused);
-        assert_eq!(first.next().await, Status::Paused);
+        assert_eq!(first.next().await.status, Status::Paused);
         // Also while somebody watches everything.
         let _watcher = bus.subscribe();
-        bus.publish_entries(&tenant, id(1), 5, &[entry(Fact::ExecutionTimedOut)]);
-        assert_eq!(first.next().await, Status::TimedOut);
+        let output = Arc::new(7.into());
+        let completed = Fact::ExecutionCompleted { output };
+        bus.publish_entries(&tenant, id(1), 5, &[entry(completed.clone())]);
+        let end = End::of(&completed);
+        assert_eq!(first.next().await.end, end);
         // Who comes late to it is told the last one.
-        assert_eq!(second.next().await, Status::TimedOut);
+        let late = second.next().await;
+        assert_eq!((late.status, late.end), (Status::Completed, end));
         drop(first);
         assert_eq!(bus.shared.callers().len(), 1);
         drop(second);

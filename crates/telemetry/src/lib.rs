@@ -39,6 +39,6 @@ mod flood;
 mod lines;
 mod logging;
 
-pub use bus::{Bus, Halts, Received, Watcher};
+pub use bus::{Bus, Halt, Halts, Received, Watcher};
 pub use event::{Decided, EventKind, ExecutionEvent, Parking};
 pub use logging::{LogError, LogFormat, LogOptions, Logging, init_logging};
