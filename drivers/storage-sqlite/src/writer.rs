@@ -1,11 +1,12 @@
 //! The one thread that writes, with group commit.
 //!
-//! A batch is what gathered while the last commit was on its way to the disk: nobody waits for
-//! company. The works of a batch run one after the other in one transaction; each checks everything
+//! A batch is what gathered while the last commit was on its way to the disk. Who writes alone never
+//! waits for company; where many write, the next batch gives them a moment to come, because a page
+//! that all of them touch is then written once. The works of a batch run one after the other in one transaction; each checks everything
 //! before it writes anything, so that a work that is refused leaves its neighbours alone. A work
 //! that fails in the middle takes the transaction back, and then each work gets one of its own.
 
-use std::{cell::Cell, ffi::c_int, fs::File, sync::Arc};
+use std::{cell::Cell, ffi::c_int, fs::File, sync::Arc, time::Duration};
 
 use nebula_core::{Clock, Timestamp};
 use nebula_ports::{ErrorKind, PortError};
@@ -18,8 +19,15 @@ use crate::{
     holders::{Dead, Holders},
     opening::Opened,
     stats::Counters,
-    sync::{blocking, mpsc, oneshot},
+    sync::{blocking, mpsc, oneshot, thread},
 };
+
+/// From how many works in the last batch on the next one waits for company.
+const COMPANY: usize = 4;
+/// It waits for as long as further works come in each of these moments,
+const MOMENT: Duration = Duration::from_micros(150);
+/// and no longer than so many of them.
+const MOMENTS: usize = 8;
 
 /// What a work may use.
 pub(crate) struct Tx<'a> {
@@ -166,14 +174,15 @@ impl Writer {
     /// Works until the last sender is gone, then closes the database.
     pub(crate) fn run(mut self, mut works: mpsc::Receiver<Box<dyn Work>>) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
+        // How many the last batch had: who was many is likely to be many again.
+        let mut last = 0;
         while let Some(first) = works.blocking_recv() {
             batch.push(first);
-            while batch.len() < MAX_BATCH {
-                match works.try_recv() {
-                    Ok(work) => batch.push(work),
-                    Err(_) => break,
-                }
+            take_up(&mut batch, &mut works);
+            if last >= COMPANY {
+                await_company(&mut batch, &mut works);
             }
+            last = batch.len();
             self.work_off(&mut batch);
             self.mind_the_log();
         }
@@ -300,6 +309,35 @@ impl Writer {
         } else if frames >= self.next_checkpoint {
             self.next_checkpoint = frames + CHECKPOINT_FRAMES;
             let _ = checkpointer.try_send(());
+        }
+    }
+}
+
+/// Takes what is there, up to a full batch.
+fn take_up(batch: &mut Vec<Box<dyn Work>>, works: &mut mpsc::Receiver<Box<dyn Work>>) {
+    while batch.len() < MAX_BATCH {
+        match works.try_recv() {
+            Ok(work) => batch.push(work),
+            Err(_) => break,
+        }
+    }
+}
+
+/// Lets others come, for as long as some do.
+fn await_company(batch: &mut Vec<Box<dyn Work>>, works: &mut mpsc::Receiver<Box<dyn Work>>) {
+    for _ in 0..MOMENTS {
+        let before = batch.len();
+        #[cfg_attr(
+            not(test),
+            expect(
+                clippy::disallowed_methods,
+                reason = "the thread's own pause, a fraction of what a disk takes; nothing is due by it"
+            )
+        )]
+        thread::sleep(MOMENT);
+        take_up(batch, works);
+        if batch.len() == before {
+            return;
         }
     }
 }
