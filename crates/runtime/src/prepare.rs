@@ -49,7 +49,7 @@ impl Drive {
             attempt,
             idempotency_key,
             now: self.machine.ready_at(instance),
-            seed: self.machine.seed(instance),
+            seed: context.seed,
             timeout: node.timeout,
             deadline: self.machine.deadline_of(instance),
             cancellation: CancellationToken::new(),
