@@ -22,7 +22,7 @@ mod signals;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use compact_str::CompactString;
@@ -30,7 +30,8 @@ use nebula_core::{ExecutionId, TenantId, Timestamp};
 
 use crate::{
     At, Command, Decision, Entry, Event, ExecutionPlan, ExecutionState, Fact, Failure, Generation,
-    InstanceId, Key, ParkReason, Rest, SnapshotError, StoredEntry, codec, snapshot, state::Fresh,
+    InstanceId, Key, ParkReason, Rest, SnapshotError, StoredEntry, codec, scope::SharedRoots,
+    snapshot, state::Fresh,
 };
 use compensation::Undoing;
 use items::Hand;
@@ -45,6 +46,8 @@ pub struct Machine {
     tenant: TenantId,
     id: ExecutionId,
     state: ExecutionState,
+    /// What all expressions see alike, once it is known.
+    roots: OnceLock<Arc<SharedRoots>>,
     /// Whether the start of every attempt must be in the journal, whatever its effect class.
     careful: bool,
     ready: BinaryHeap<Ready>,
@@ -146,6 +149,7 @@ impl Machine {
             tenant,
             id,
             state,
+            roots: OnceLock::new(),
             careful: false,
             ready: BinaryHeap::new(),
             flights: BTreeMap::new(),
@@ -206,6 +210,18 @@ impl Machine {
     #[must_use]
     pub fn plan(&self) -> &Arc<ExecutionPlan> {
         &self.plan
+    }
+
+    /// What all expressions of the execution see alike: made once, for there is a scope for each
+    /// instance, and in a long list for each item.
+    pub(crate) fn shared_roots(&self) -> Arc<SharedRoots> {
+        if let Some(roots) = self.roots.get() {
+            return roots.clone();
+        }
+        match SharedRoots::new(&self.plan, &self.state, self.id) {
+            Some(roots) => self.roots.get_or_init(|| Arc::new(roots)).clone(),
+            None => Arc::default(),
+        }
     }
 
     /// The state.

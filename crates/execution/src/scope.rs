@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Activation, At, ExecutionPlan, ExecutionState, Failure, Given, InstanceId, InstanceStatus,
-    activation::error_value, state::failure_value,
+    Machine, activation::error_value, state::failure_value,
 };
 
 /// What an expression of a node sees: shared values, taken once, so that it can outlive the state.
@@ -23,18 +23,42 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct EvaluationScope {
     json: Option<Seen>,
-    input: Option<Arc<Value>>,
     inputs: Option<Value>,
-    trigger: Value,
-    vars: Value,
-    execution: Value,
-    workflow: Value,
+    shared: Arc<SharedRoots>,
     item: Option<(Arc<Value>, Value)>,
     /// `$loop`.
     round: Option<Value>,
     nodes: BTreeMap<NodeId, NodeRecord>,
     /// The attempt that is under way.
     attempt: u32,
+}
+
+/// What all expressions of an execution see alike.
+#[derive(Debug, Default)]
+pub(crate) struct SharedRoots {
+    input: Option<Arc<Value>>,
+    trigger: Value,
+    vars: Value,
+    execution: Value,
+    workflow: Value,
+}
+
+impl SharedRoots {
+    /// `None` before the execution has started.
+    pub(crate) fn new(
+        plan: &ExecutionPlan,
+        state: &ExecutionState,
+        id: ExecutionId,
+    ) -> Option<Self> {
+        let started = state.started()?;
+        Some(Self {
+            input: Some(started.input.clone()),
+            trigger: started.trigger.clone(),
+            vars: started.vars.clone(),
+            execution: json!({ "id": id.to_string(), "started_at": state.started_at().to_string() }),
+            workflow: json!({ "id": plan.workflow, "name": plan.name, "version": plan.version }),
+        })
+    }
 }
 
 /// What somebody gave; a segment of a long list becomes values when an expression reads it.
@@ -81,21 +105,21 @@ impl EvaluationScope {
     /// Only `$input`, as `requires` sees it before the start.
     #[must_use]
     pub fn of_input(input: Arc<Value>) -> Self {
-        Self {
+        let shared = SharedRoots {
             input: Some(input),
+            ..SharedRoots::default()
+        };
+        Self {
+            shared: Arc::new(shared),
             ..Self::default()
         }
     }
 
     /// What an instance's parameters see.
     #[must_use]
-    pub fn of_instance(
-        plan: &ExecutionPlan,
-        state: &ExecutionState,
-        id: ExecutionId,
-        at: At,
-    ) -> Self {
-        let mut scope = Self::of_execution(plan, state, id);
+    pub fn of_instance(machine: &Machine, at: At) -> Self {
+        let (plan, state) = (machine.plan(), machine.state());
+        let mut scope = Self::of_execution(machine);
         if let Some(activation) = state.get(at) {
             scope.json = Some(scope.seen(state.json(plan, at)));
             let begun = activation.status == InstanceStatus::Running || activation.timer;
@@ -165,8 +189,9 @@ impl EvaluationScope {
 
     /// What the workflow's output sees: every node.
     #[must_use]
-    pub fn of_output(plan: &ExecutionPlan, state: &ExecutionState, id: ExecutionId) -> Self {
-        let mut scope = Self::of_execution(plan, state, id);
+    pub fn of_output(machine: &Machine) -> Self {
+        let (plan, state) = (machine.plan(), machine.state());
+        let mut scope = Self::of_execution(machine);
         for read in plan.output_reads() {
             if let Some(activation) = latest(state.activations(*read)) {
                 scope.see(plan, *read, activation);
@@ -175,16 +200,9 @@ impl EvaluationScope {
         scope
     }
 
-    fn of_execution(plan: &ExecutionPlan, state: &ExecutionState, id: ExecutionId) -> Self {
-        let Some(started) = state.started() else {
-            return Self::default();
-        };
+    fn of_execution(machine: &Machine) -> Self {
         Self {
-            input: Some(started.input.clone()),
-            trigger: started.trigger.clone(),
-            vars: started.vars.clone(),
-            execution: json!({ "id": id.to_string(), "started_at": state.started_at().to_string() }),
-            workflow: json!({ "id": plan.workflow, "name": plan.name, "version": plan.version }),
+            shared: machine.shared_roots(),
             ..Self::default()
         }
     }
@@ -284,15 +302,15 @@ impl EvaluationScope {
 impl Scope for EvaluationScope {
     fn root(&self, root: Root) -> Option<&Value> {
         match root {
-            Root::Input => self.input.as_deref(),
+            Root::Input => self.shared.input.as_deref(),
             Root::Inputs => self.inputs.as_ref(),
             Root::Json => self.json.as_ref().and_then(Seen::value),
             Root::Item => self.item.as_ref().map(|(item, _)| &**item),
             Root::Index => self.item.as_ref().map(|(_, index)| index),
-            Root::Trigger => Some(&self.trigger),
-            Root::Execution => Some(&self.execution),
-            Root::Workflow => Some(&self.workflow),
-            Root::Vars => Some(&self.vars),
+            Root::Trigger => Some(&self.shared.trigger),
+            Root::Execution => Some(&self.shared.execution),
+            Root::Workflow => Some(&self.shared.workflow),
+            Root::Vars => Some(&self.shared.vars),
             Root::Loop => self.round.as_ref(),
         }
     }

@@ -43,7 +43,7 @@ pub(crate) fn scope(
     let Some(at) = state.find(plan, instance) else {
         return EvaluationScope::default();
     };
-    let scope = EvaluationScope::of_instance(plan, state, machine.id(), at);
+    let scope = EvaluationScope::of_instance(machine, at);
     match (item, instance.item) {
         (Some(item), Some(index)) => scope.with_item(item, index, plan.node(at.node).each_item),
         _ => scope,

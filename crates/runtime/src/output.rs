@@ -32,7 +32,7 @@ impl Drive {
                 Ok(Value::Object(results.collect::<Map<_, _>>()))
             }
             PlanOutput::Program(program) => {
-                let scope = EvaluationScope::of_output(&plan, state, self.machine.id());
+                let scope = EvaluationScope::of_output(&self.machine);
                 let context: Context =
                     evaluate::execution_context(&self.machine, &self.shared.ports.clock);
                 program

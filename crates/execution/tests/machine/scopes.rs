@@ -17,7 +17,7 @@ fn after(text: &str, script: &str) -> Rig {
 #[test]
 fn the_output_sees_what_the_execution_began_with() {
     let rig = after("a", "begin, a ok");
-    let scope = EvaluationScope::of_output(&rig.plan, rig.machine.state(), execution());
+    let scope = EvaluationScope::of_output(&rig.machine);
     let value = |source| -> Option<Value> {
         let resolved = program(source).evaluate(&scope, &Context::default());
         resolved.unwrap()
