@@ -1,5 +1,7 @@
 //! How a state becomes bytes: a shortcut to the end of a journal, never the truth itself.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -49,10 +51,31 @@ struct Head {
     format: u32,
 }
 
+/// The bytes are counted before they are written: a large vector that grows leaves its smaller forms
+/// to the allocator, which keeps them.
 pub(crate) fn encode(state: &ExecutionState) -> Vec<u8> {
     let format = SNAPSHOT_FORMAT;
-    serde_json::to_vec(&Written { format, state })
-        .expect("a state has string keys and finite numbers")
+    let written = Written { format, state };
+    let fine = "a state has string keys and finite numbers";
+    let mut size = Size(0);
+    serde_json::to_writer(&mut size, &written).expect(fine);
+    let mut bytes = Vec::with_capacity(size.0);
+    serde_json::to_writer(&mut bytes, &written).expect(fine);
+    bytes
+}
+
+/// How many bytes were written to it.
+struct Size(usize);
+
+impl io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 pub(crate) fn decode(bytes: &[u8], plan: &ExecutionPlan) -> Result<ExecutionState, SnapshotError> {
