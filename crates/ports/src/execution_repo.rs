@@ -1,6 +1,6 @@
 //! The record of every execution.
 
-use std::{fmt, ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
@@ -47,8 +47,8 @@ pub struct LeaseRequest {
 pub struct Snapshot {
     /// The last entry that is in it.
     pub through: u64,
-    /// The encoded state.
-    pub state: Vec<u8>,
+    /// The encoded state: shared, because it may be large, and a step that is sent again has it again.
+    pub state: Arc<Vec<u8>>,
 }
 
 /// What became of a creation.

@@ -121,7 +121,7 @@ fn snapshot(tx: &Tx<'_>, n: i64) -> Result<Option<Snapshot>, Fault> {
             })?;
             Ok(Snapshot {
                 through: number(through)?,
-                state,
+                state: state.into(),
             })
         })
         .transpose()

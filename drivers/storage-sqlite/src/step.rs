@@ -3,7 +3,7 @@
 use nebula_core::{ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Status, encode};
 use nebula_ports::{ExecutionRepo, Lease, SlotChanges, Snapshot, Step, Stepped, WaitToken};
-use rusqlite::params;
+use rusqlite::{MAIN_DB, blob::ZeroBlob, params};
 
 use crate::{
     create::{NewRow, append, create_child},
@@ -14,6 +14,9 @@ use crate::{
     sum,
     writer::Tx,
 };
+
+/// The most bytes of a snapshot that are written at once.
+const SNAPSHOT_PART_BYTES: usize = 1 << 20;
 
 /// A step in the form in which it is stored; made by the caller's thread, not by the writer.
 #[derive(Debug)]
@@ -246,13 +249,7 @@ fn move_row(now: Timestamp, row: &mut Row, lease: &Lease, step: &StoredStep) {
 /// Snapshot, waits and the time of the dedupe key.
 fn write_beside(tx: &Tx<'_>, row: &Row, tenant: &TenantId, step: &StoredStep) -> Result<(), Fault> {
     if let Some(snapshot) = &step.snapshot {
-        let mut put = tx.connection.prepare_cached(
-            "INSERT OR REPLACE INTO snapshots (execution, through, state, sum) VALUES (?, ?, ?, ?)",
-        )?;
-        let through = stored(snapshot.through)?;
-        let place = [row.n, through].map(i64::to_le_bytes);
-        let sum = sum::of(&[&place[0], &place[1], &snapshot.state]);
-        put.execute(params![row.n, through, snapshot.state, sum])?;
+        put_snapshot(tx, row, snapshot)?;
     }
     for token in &step.waits_opened {
         let mut open = tx.connection.prepare_cached(
@@ -280,5 +277,30 @@ fn write_beside(tx: &Tx<'_>, row: &Row, tenant: &TenantId, step: &StoredStep) ->
             end.execute(params![tenant.as_str(), key, row.n, expires.as_millis()])?;
         }
     }
+    Ok(())
+}
+
+/// A large state is written in parts: SQLite copies what is bound to a statement, and again into the
+/// row that it makes of it.
+fn put_snapshot(tx: &Tx<'_>, row: &Row, snapshot: &Snapshot) -> Result<(), Fault> {
+    let mut put = tx.connection.prepare_cached(
+        "INSERT OR REPLACE INTO snapshots (execution, through, state, sum) VALUES (?, ?, ?, ?)",
+    )?;
+    let (through, state) = (stored(snapshot.through)?, snapshot.state.as_slice());
+    let place = [row.n, through].map(i64::to_le_bytes);
+    let sum = sum::of(&[&place[0], &place[1], state]);
+    let room = i32::try_from(state.len()).ok().map(ZeroBlob);
+    let Some(room) = room.filter(|_| state.len() > SNAPSHOT_PART_BYTES) else {
+        put.execute(params![row.n, through, state, sum])?;
+        return Ok(());
+    };
+    put.execute(params![row.n, through, room, sum])?;
+    let mut blob = tx
+        .connection
+        .blob_open(MAIN_DB, c"snapshots", c"state", row.n, false)?;
+    for (number, part) in state.chunks(SNAPSHOT_PART_BYTES).enumerate() {
+        blob.write_at(part, number * SNAPSHOT_PART_BYTES)?;
+    }
+    blob.close()?;
     Ok(())
 }

@@ -165,7 +165,7 @@ impl Run {
         if self.one_in(5) {
             step.snapshot = Some(Snapshot {
                 through: seq,
-                state: vec![1, 2, 3],
+                state: vec![1, 2, 3].into(),
             });
         }
         if self.one_in(3) {

@@ -65,7 +65,7 @@ fn content_that_changed_is_not_believed() {
         let lease = leased(&repo, 1, 1).await;
         let snapshot = Snapshot {
             through: 5,
-            state: vec![7; 400],
+            state: vec![7; 400].into(),
         };
         let kept = Step {
             snapshot: Some(snapshot),

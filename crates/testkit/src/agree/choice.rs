@@ -249,7 +249,7 @@ impl World {
             slots: self.slots(),
             snapshot: random.chance(10).then(|| Snapshot {
                 through: at.saturating_sub(1),
-                state: vec![0, 1, 255],
+                state: vec![0, 1, 255].into(),
             }),
             // Whether a lease that expires on what waits for a person makes it due is left open.
             release: random.chance(30) || matches!(status, Status::Parked | Status::Paused),

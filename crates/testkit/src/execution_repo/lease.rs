@@ -127,7 +127,7 @@ pub async fn a_grant_leaves_the_wake_up_alone(repo: &Repo, clock: &ManualClock) 
     assert_eq!(summary(repo, id).await.wake_at, before);
 }
 
-/// A grant brings the plan and the latest snapshot. Guard: `ExecutionGuard::GrantSnapshot`.
+/// A grant brings the plan and the latest snapshot, however large. Guard: `ExecutionGuard::GrantSnapshot`.
 pub async fn a_grant_brings_the_latest_snapshot(repo: &Repo, clock: &ManualClock) {
     let id = created(repo, clock, 1).await;
     let first = grant(repo, id, 1).await;
@@ -135,7 +135,7 @@ pub async fn a_grant_brings_the_latest_snapshot(repo: &Repo, clock: &ManualClock
     let snapshot = |through, state: &[u8]| {
         Some(Snapshot {
             through,
-            state: state.to_vec(),
+            state: state.to_vec().into(),
         })
     };
     apply(
@@ -147,11 +147,12 @@ pub async fn a_grant_brings_the_latest_snapshot(repo: &Repo, clock: &ManualClock
         },
     )
     .await;
+    let large: Vec<u8> = (0..3_000_001_u32).map(|n| (n / 3) as u8).collect();
     apply(
         repo,
         &first.lease,
         Step {
-            snapshot: snapshot(3, b"\0\xff"),
+            snapshot: snapshot(3, &large),
             ..append(2, 3, 1)
         },
     )
@@ -166,7 +167,16 @@ pub async fn a_grant_brings_the_latest_snapshot(repo: &Repo, clock: &ManualClock
         },
     )
     .await;
-    assert_eq!(grant(repo, id, 2).await.snapshot, snapshot(3, b"\0\xff"));
+    let second = grant(repo, id, 2).await;
+    assert!(second.snapshot == snapshot(3, &large), "it is another one");
+    let step = Step {
+        snapshot: snapshot(4, b"\0\xff"),
+        wake_at: Some(clock.now()),
+        release: true,
+        ..append(4, 5, 1)
+    };
+    apply(repo, &second.lease, step).await;
+    assert_eq!(grant(repo, id, 3).await.snapshot, snapshot(4, b"\0\xff"));
 }
 
 /// A grant brings where the journal ends, and what of the inbox is read. Guard: `ExecutionGuard::GrantMarks`.

@@ -39,7 +39,7 @@ pub async fn a_migration_forgets_the_snapshot(repo: &Repo, clock: &ManualClock) 
     let lease = driven(repo, clock, 1).await;
     let snapshot = Snapshot {
         through: 2,
-        state: b"of the old plan".to_vec(),
+        state: b"of the old plan".to_vec().into(),
     };
     let step = Step {
         snapshot: Some(snapshot),

@@ -386,7 +386,7 @@ impl Oracle {
         let machine = &self.executions[&id].machine;
         let rest = machine.rest();
         if let Some(snapshot) = &step.snapshot
-            && (snapshot.state != machine.snapshot()
+            && (*snapshot.state != machine.snapshot()
                 || snapshot.through != self.executions[&id].entries.len() as u64)
         {
             self.complain(checks::SAME_STATE, id.to_string());
