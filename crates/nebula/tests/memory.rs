@@ -5,12 +5,13 @@ mod world;
 use std::time::Duration;
 
 use nebula::{
-    core::{ByteSize, Clock},
+    core::{ByteSize, Clock, Entropy},
     engine::Report,
     execution::{Fact, Status},
-    ports::ExecutionRepo,
+    ports::{Acquired, ExecutionRepo, Incarnation, LeaseRequest},
     runtime::WorkerConfig,
 };
+use nebula_testkit::SeededEntropy;
 use world::{World, in_world, states, tenant, with};
 
 /// A node that gives about 600 kB.
@@ -166,5 +167,49 @@ fn a_large_value_that_is_passed_on_stands_in_the_journal_once() {
             _ => None,
         });
         assert_eq!(passed.collect::<Vec<_>>(), ["p by main", "q by true"]);
+    });
+}
+
+/// A store would refuse the step that brings it, again and again.
+#[test]
+fn a_state_that_is_too_large_is_kept_as_its_journal_alone() {
+    in_world(async |world| {
+        let kept = async |max_snapshot: ByteSize| {
+            let config = WorkerConfig {
+                snapshot_entries: 1,
+                max_snapshot,
+                ..WorkerConfig::default()
+            };
+            let nebula = world.process_with(world.executions.clone(), config);
+            let act = "{ id: act, action: test.keyed, parameters: { label: act } }";
+            let wait = "{ id: wait, action: flow.wait, parameters: { for: 1h } }";
+            let yaml = format!("nodes: [{}, {act}, {wait}]", large("text"));
+            let id = world.begin(&nebula, &yaml).await;
+            with(&nebula, world.clock.sleep(Duration::from_mins(1))).await;
+            // Nobody has it, and it is due.
+            world.clock.sleep(Duration::from_hours(1)).await;
+            let request = LeaseRequest {
+                holder: Incarnation(SeededEntropy::new(u64::MAX).uuid()),
+                ttl: Duration::from_secs(1),
+            };
+            let acquired = world.executions.acquire(&tenant(), id, request, 9).await;
+            let Acquired::Granted(granted) = acquired.unwrap() else {
+                panic!("somebody has it");
+            };
+            world.executions.release(&granted.lease).await.unwrap();
+            let report = world.finish(&nebula, id).await;
+            assert_eq!(report.status, Status::Completed, "{:?}", report.error);
+            granted.snapshot.map(|snapshot| snapshot.state.len())
+        };
+        assert!(
+            kept(ByteSize::mib(1))
+                .await
+                .is_some_and(|bytes| bytes > 600_000)
+        );
+        assert!(
+            kept(ByteSize::kib(100))
+                .await
+                .is_none_or(|bytes| bytes < 100 << 10)
+        );
     });
 }

@@ -1,6 +1,6 @@
 //! From entries to steps.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use nebula_core::Timestamp;
 use nebula_execution::Status;
@@ -47,7 +47,10 @@ impl Drive {
             self.last_snapshot = through;
             self.snapshot_bytes = state.len();
             self.bytes_since_snapshot = 0;
-            step.snapshot = Some(Snapshot { through, state });
+            // A store may refuse the whole step for it; the journal says the same, and takes longer.
+            let fits = state.len() <= self.shared.config.max_snapshot.as_usize();
+            let state = Arc::new(state);
+            step.snapshot = fits.then_some(Snapshot { through, state });
         }
         self.write(step).await
     }

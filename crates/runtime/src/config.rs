@@ -48,6 +48,9 @@ pub struct WorkerConfig {
     pub flush_after: Duration,
     /// A snapshot of the state is kept after so many entries. Default 2,000.
     pub snapshot_entries: u64,
+    /// A larger state is kept as its journal alone, which takes longer to load. Not more than a store
+    /// takes in one step, less what entries need beside it. Default 48 MiB.
+    pub max_snapshot: ByteSize,
     /// How many plans are kept in memory. Default 64.
     pub plans: usize,
     /// Whether a failure of the store itself stops the worker, rather than being tried again. Default false.
@@ -72,6 +75,7 @@ impl Default for WorkerConfig {
             flush_bytes: ByteSize::mib(1),
             flush_after: Duration::from_millis(100),
             snapshot_entries: 2_000,
+            max_snapshot: ByteSize::mib(48),
             plans: 64,
             stop_on_store_failure: false,
         }
