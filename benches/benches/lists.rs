@@ -1,7 +1,8 @@
 //! Long lists and large values: time, peak memory, all memory that was asked for, and bytes on disk,
 //! each in a process of its own.
 //!
-//! `cargo bench -p nebula-benches --bench lists`; without `--bench` a short run.
+//! `cargo bench -p nebula-benches --bench lists`; without `--bench` a short run. `NEBULA_BENCH_ITEMS`
+//! says for how many items.
 
 #![expect(
     clippy::disallowed_methods,
@@ -26,6 +27,9 @@ static ALLOCATOR: Counting = Counting;
 
 /// Says to a process of this bench which case it is.
 const CASE: &str = "NEBULA_BENCH_LIST";
+
+/// How many items the lists have, if not as many as the kind of run says.
+const ITEMS: &str = "NEBULA_BENCH_ITEMS";
 
 /// How many bytes the large value has: one text. A short run has a hundredth.
 const LARGE: usize = 20_000_000;
@@ -131,7 +135,11 @@ impl Case {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let whole = std::env::args().any(|argument| argument == "--bench");
-    let count: u32 = if whole { 1_000_000 } else { 10_000 };
+    let count: u32 = match std::env::var(ITEMS) {
+        Ok(count) => count.parse()?,
+        Err(_) if whole => 1_000_000,
+        Err(_) => 10_000,
+    };
     if let Ok(case) = std::env::var(CASE) {
         return one(&CASES[case.parse::<usize>()?], count, whole);
     }
