@@ -5,19 +5,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Ambiguous, Around, Failure, Naive, Result, SAME, Time,
-    node::{Tried, failure, given, main, span, window},
-    region::{Ran, Region},
+    items::{Many, Through},
+    node::{enough, failure, given, main, span, window},
+    region::{Done, Ran, Region},
     values,
 };
 
-/// What became of a list of elements.
-pub(super) struct Many {
-    pub(super) at: Time,
-    pub(super) list: std::result::Result<Value, Failure>,
-}
-
 /// How a run of a body ended, and when.
-type Outcome = (Time, std::result::Result<Value, Failure>);
+pub(super) type Outcome = (Time, std::result::Result<Value, Failure>);
 
 impl Naive<'_> {
     /// What a node gives that has a body.
@@ -28,19 +23,32 @@ impl Naive<'_> {
         instance: &str,
         (json, seen): (&Value, &Value),
         at: Time,
-    ) -> Result<Tried> {
+    ) -> Result<Done> {
         let body = node.body.as_ref().expect("the caller has looked");
         let region = Region::new(&body.nodes, &body.connections);
         let given = match given(node, seen) {
             Ok(given) => given,
-            Err(failure) => return Ok((at, Err(failure))),
+            Err(failure) => return Ok(Done::new(at, Err(failure))),
         };
         let once = Around {
             path: format!("{instance}/"),
             ..around.clone()
         };
+        let mut over = None;
         let (at, ended) = match node.action.id.as_str() {
-            "flow.for_each" => self.for_each(node, around, instance, (&given, json), at)?,
+            "flow.for_each" => {
+                let many = self.for_each(node, around, instance, (&given, json, seen), at)?;
+                over = Some(many.over);
+                (many.at, many.list)
+            }
+            "flow.mutex" | "flow.semaphore" => match self.turn(node, &given, instance, at)? {
+                Err(late) => (late, Err(failure("LOCK_TIMEOUT", "timeout"))),
+                Ok(at) => {
+                    let due = span(&given, "timeout").map(|span| at + span);
+                    let ran = self.run(&region, &once, json, at)?;
+                    self.bounded(&region, &ran, &once.path, due)?
+                }
+            },
             "flow.loop" => self.looped(node, around, instance, (&given, json, seen), at)?,
             "flow.race" => self.race(&region, &once, (&given, json), at)?,
             "flow.parallel" => {
@@ -56,7 +64,10 @@ impl Naive<'_> {
             node: node.id.to_string(),
             ..failure
         });
-        Ok((at, ended))
+        Ok(Done {
+            over: over.unwrap_or(at),
+            ..Done::new(at, ended)
+        })
     }
 
     /// The outcome of a run, which ends at `due` at the latest; takes back what was cut off.
@@ -89,9 +100,9 @@ impl Naive<'_> {
         node: &NodeDefinition,
         around: &Around,
         instance: &str,
-        (given, json): (&Map<String, Value>, &Value),
+        (given, json, seen): (&Map<String, Value>, &Value, &Value),
         at: Time,
-    ) -> Result<Outcome> {
+    ) -> Result<Many> {
         let body = node.body.as_ref().expect("the caller has looked");
         let region = Region::new(&body.nodes, &body.connections);
         let list = match given.get("range") {
@@ -101,67 +112,21 @@ impl Naive<'_> {
                 list.as_array().cloned().unwrap_or_default()
             }
         };
-        let goes_on = node.on_error == OnError::Continue;
-        let window = window(node, list.len());
-        let ended = self.many(list.len(), (window, goes_on), at, |naive, index, at| {
+        let asks = |progress: &Value| values::of_progress(node, seen, progress);
+        let through = Through {
+            count: list.len(),
+            window: window(node, list.len()),
+            goes_on: node.on_error == OnError::Continue,
+            enough: enough(node, &asks),
+            path: format!("{instance}["),
+        };
+        self.many(&through, at, |naive, index, at| {
             let mut around = around.clone();
             around.path = format!("{instance}[{index}]/");
             around.roots.insert("item".to_owned(), list[index].clone());
             around.roots.insert("index".to_owned(), json!(index));
             let ran = naive.run(&region, &around, &list[index], at)?;
             naive.bounded(&region, &ran, &around.path, None)
-        })?;
-        if ended.list.is_err() {
-            self.cut(&format!("{instance}["), ended.at, &[]);
-        }
-        Ok((ended.at, ended.list))
-    }
-
-    /// Runs `one` for each of `count` elements, so many at a time; unless it goes on, the first
-    /// failure ends it.
-    pub(super) fn many(
-        &mut self,
-        count: usize,
-        (window, goes_on): (usize, bool),
-        at: Time,
-        mut one: impl FnMut(&mut Self, usize, Time) -> Result<Outcome>,
-    ) -> Result<Many> {
-        let (mut free, mut list, mut over) = (vec![at; window], Vec::new(), at);
-        let mut failed: Option<(Time, Failure)> = None;
-        for index in 0..count {
-            let place = (0..window).min_by_key(|place| free[*place]).unwrap_or(0);
-            if failed
-                .as_ref()
-                .is_some_and(|(at, _)| *at + SAME <= free[place])
-            {
-                break;
-            }
-            let (ended, result) = one(self, index, free[place])?;
-            free[place] = ended;
-            over = over.max(ended);
-            match result {
-                Ok(value) => list.push(value),
-                Err(error) if goes_on => list.push(json!({ "error": error.value() })),
-                Err(error) => match &failed {
-                    Some((at, other)) if at.abs_diff(ended) < SAME => {
-                        if other.code != error.code {
-                            return Err(Ambiguous);
-                        }
-                    }
-                    Some((at, _)) if *at < ended => {}
-                    _ => failed = Some((ended, error)),
-                },
-            }
-        }
-        Ok(match failed {
-            Some((at, failure)) => Many {
-                at,
-                list: Err(failure),
-            },
-            None => Many {
-                at: over,
-                list: Ok(Value::Array(list)),
-            },
         })
     }
 

@@ -21,6 +21,10 @@ pub(super) fn milestone(
         _ => None,
     };
     // What is skipped ends nothing.
+    let unsaid = |field| end(field).is_some_and(|(_, ended)| ended == Ended::Unsaid);
+    if unsaid("reached") || unsaid("until") {
+        return Err(Ambiguous);
+    }
     let over = end("until").filter(|(_, ended)| *ended != Ended::Skipped);
     let (known, holds) = match end("reached") {
         None => (at, true),

@@ -23,8 +23,40 @@ pub(super) struct Region<'d> {
 #[derive(Debug, Clone)]
 pub(super) struct Done {
     pub(super) at: Time,
-    /// The result, or the failure; `None` if it was skipped.
+    /// When nothing of it runs any more.
+    pub(super) over: Time,
+    /// The result, or the failure; `None` if it was skipped or given up.
     pub(super) ended: Option<std::result::Result<(String, Value), Failure>>,
+    /// Whether it was given up.
+    pub(super) given_up: bool,
+    /// Whether its success has an effect that can be undone.
+    pub(super) undoable: bool,
+}
+
+impl Done {
+    pub(super) fn new(at: Time, ended: std::result::Result<(String, Value), Failure>) -> Self {
+        Self {
+            ended: Some(ended),
+            ..Self::skipped(at)
+        }
+    }
+
+    pub(super) fn skipped(at: Time) -> Self {
+        Self {
+            at,
+            over: at,
+            ended: None,
+            given_up: false,
+            undoable: false,
+        }
+    }
+
+    fn given_up(at: Time) -> Self {
+        Self {
+            given_up: true,
+            ..Self::skipped(at)
+        }
+    }
 }
 
 /// What became of a region.
@@ -191,6 +223,11 @@ impl Naive<'_> {
                 ..Ran::default()
             },
         };
+        for node in &region.nodes {
+            let instance = format!("{}{}", around.path, node.id);
+            let instances = &mut walk.around.instances;
+            instances.insert(node.id.to_string(), instance);
+        }
         let mut left = region.nodes.clone();
         while !left.is_empty() {
             let (next, within) = walk.next(&left);
@@ -277,7 +314,8 @@ impl Naive<'_> {
         Ok(())
     }
 
-    /// One activation of a node, and the tokens that it sends; says when it ended.
+    /// One activation of a node, and the tokens that it sends; says when nothing of it
+    /// runs any more.
     fn activate(
         &mut self,
         walk: &mut Walk<'_, '_>,
@@ -289,6 +327,7 @@ impl Naive<'_> {
         let count = walk.counts.entry(id.to_owned()).or_default();
         *count += 1;
         let mut instance = format!("{}{id}", walk.around.path);
+        let given_up = self.known.given_up.get(&instance).copied();
         if *count > 1 {
             instance = format!("{instance}#{count}");
         }
@@ -303,26 +342,32 @@ impl Naive<'_> {
             None if activated.starts => walk.json.clone(),
             None => Value::Null,
         };
-        let done = if let Some(failure) = fails {
-            Done {
-                at: activated.at,
-                ended: Some(Err(failure)),
-            }
-        } else if inputs.is_empty() && !activated.starts {
-            Done {
-                at: activated.at,
-                ended: None,
-            }
+        let starts = activated.starts || !inputs.is_empty();
+        if given_up.is_some_and(|at| at.abs_diff(activated.at) < SAME) {
+            return Err(Ambiguous);
+        }
+        let mut done = if given_up.is_some_and(|at| at < activated.at) {
+            Done::given_up(activated.at)
+        } else if let Some(failure) = fails {
+            Done::new(activated.at, Err(failure))
+        } else if !starts {
+            Done::skipped(activated.at)
         } else {
-            self.node(
-                node,
-                &walk.around,
-                &instance,
-                (&json, &inputs),
-                activated.at,
-            )?
+            let given = (&json, inputs.as_slice());
+            self.node(node, &walk.around, &instance, given, activated.at)?
         };
+        if let Some(at) = given_up.filter(|at| *at < done.over + SAME && !done.given_up) {
+            if at + SAME > done.at {
+                return Err(Ambiguous);
+            }
+            self.cut(&format!("{instance}/"), at, &[]);
+            self.cut(&format!("{instance}["), at, &[]);
+            done = Done::given_up(at);
+        }
         let ended = match &done.ended {
+            // Tokens that are dead may have skipped what was given up.
+            None if done.given_up && !starts => Ended::Unsaid,
+            None if done.given_up => Ended::Cancelled,
             None => Ended::Skipped,
             Some(Ok(_)) => Ended::Succeeded,
             Some(Err(_)) => Ended::Failed,
@@ -331,14 +376,15 @@ impl Naive<'_> {
             began: activated.at,
             until: done.at,
             ended,
+            undoable: done.undoable,
         };
         self.log.insert(instance.clone(), lived);
         let ends = &mut walk.around.ends;
         ends.insert(id.to_owned(), (done.at, ended));
         walk.settle(node, &instance, &done)?;
-        let at = done.at;
+        let over = done.over;
         self.send(walk, node, &json, &inputs, done);
-        Ok(at)
+        Ok(over)
     }
 
     /// Puts a token on every connection that leaves a node.
@@ -436,13 +482,14 @@ impl Walk<'_, '_> {
     fn settle(&mut self, node: &NodeDefinition, instance: &str, done: &Done) -> Result<()> {
         let id = node.id.to_string();
         let seen = match &done.ended {
+            None if done.given_up => json!({ "status": "cancelled" }),
             None => json!({ "status": "skipped" }),
             Some(Ok((_, value))) => json!({ "status": "succeeded", "result": value }),
             Some(Err(failure)) => json!({ "status": "failed", "error": failure.value() }),
         };
         self.around.nodes.insert(id.clone(), seen);
         let ran = &mut self.ran;
-        ran.over = ran.over.max(done.at);
+        ran.over = ran.over.max(done.over);
         match &done.ended {
             Some(Ok((_, value))) => {
                 ran.results.insert(id.clone(), (done.at, value.clone()));

@@ -2,6 +2,7 @@
 
 use nebula_core::ParamValue;
 use nebula_expression::{CompileOptions, Context, JsonScope, Program};
+use nebula_workflow::NodeDefinition;
 use serde_json::{Map, Value};
 
 use super::{Around, Failure, Naive};
@@ -46,6 +47,18 @@ pub(super) fn evaluate(source: &str, seen: &Value) -> Result<Option<Value>, Fail
 /// Whether a condition holds.
 pub(super) fn holds(source: &str, seen: &Value) -> Result<bool, Failure> {
     Ok(evaluate(source, seen)? == Some(Value::Bool(true)))
+}
+
+/// What the condition says by which a list is complete, of its progress.
+pub(super) fn of_progress(
+    node: &NodeDefinition,
+    seen: &Value,
+    progress: &Value,
+) -> Result<Option<Value>, Failure> {
+    let mut seen = seen.clone();
+    seen["json"] = progress.clone();
+    let condition = node.complete_when.as_ref();
+    evaluate(&condition.expect("the caller has looked").source, &seen)
 }
 
 /// The value of a parameter.

@@ -32,6 +32,8 @@ pub struct History {
     pub failure: Option<String>,
     /// Every activation of every node, by the text form of its instance.
     pub lived: BTreeMap<String, Lived>,
+    /// The instances whose effects were undone, in that order.
+    pub undone: Vec<String>,
 }
 
 impl History {
@@ -87,6 +89,7 @@ impl History {
                 .failure()
                 .map(|failure| failure.error.code.to_string()),
             lived,
+            undone: entries.iter().filter_map(undone).collect(),
         }
     }
 
@@ -151,6 +154,14 @@ impl History {
     pub fn of(&self, instance: &str) -> Lived {
         let lived = self.lived.get(instance).copied();
         lived.unwrap_or_else(|| panic!("there is no {instance}: {}", self.shown()))
+    }
+}
+
+/// Whose effect an entry says was undone.
+fn undone(entry: &StoredEntry) -> Option<String> {
+    match &entry.entry.fact {
+        Fact::CompensationSucceeded { instance, .. } => Some(instance.to_string()),
+        _ => None,
     }
 }
 

@@ -25,7 +25,7 @@ use nebula::{
 use nebula_action::Action;
 use nebula_core::{Clock, ExecutionId, TenantId};
 use nebula_execution::{NamedSignal, StartOptions, Status};
-use nebula_ports::{ExecutionFilter, ExecutionRepo, Signalled, WorkflowRepo};
+use nebula_ports::{ExecutionFilter, ExecutionRepo, ExecutionSummary, Signalled, WorkflowRepo};
 use nebula_workflow::{Source, WorkflowDefinition, parse};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -179,8 +179,8 @@ impl Stage {
     ) -> (History, usize) {
         let installed = install(&self.nebula, yaml).await;
         let life = async |process: &Nebula| {
-            let id = match self.executions().await.first() {
-                Some(id) => *id,
+            let id = match self.of_workflow(&installed).await {
+                Some(id) => id,
                 // There is none yet, or a process died before it was accepted: the caller starts again.
                 None => start(process, &installed, input.clone()).await,
             };
@@ -294,11 +294,22 @@ impl Stage {
 
     /// Every execution of this stage, oldest first.
     pub async fn executions(&self) -> Vec<ExecutionId> {
+        let mut all = self.summaries().await;
+        all.reverse();
+        all.into_iter().map(|summary| summary.id).collect()
+    }
+
+    /// The execution of this workflow: others are its children.
+    async fn of_workflow(&self, installed: &Installed) -> Option<ExecutionId> {
+        let mut all = self.summaries().await.into_iter();
+        let found = all.find(|summary| summary.workflow == installed.plan.workflow);
+        found.map(|summary| summary.id)
+    }
+
+    async fn summaries(&self) -> Vec<ExecutionSummary> {
         let (tenant, filter) = (tenant(), ExecutionFilter::default());
         let listed = self.executions.list(&tenant, &filter, None, QUEUE.0).await;
-        let mut ids = listed.expect("the store answers").items;
-        ids.reverse();
-        ids.into_iter().map(|summary| summary.id).collect()
+        listed.expect("the store answers").items
     }
 }
 

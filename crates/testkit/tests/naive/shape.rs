@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 /// Spans of waits, in seconds: sums of different ones are rarely equal.
 const SPANS: [u64; 8] = [2, 3, 7, 13, 29, 53, 97, 193];
 
+/// How many workflows there are that can be called.
+pub(crate) const CALLEES: u8 = 2;
+
 /// How often a node is activated at most.
 pub(crate) const MAX_RATE: u32 = 4;
 
@@ -38,8 +41,24 @@ enum Kind {
         fails: u8,
         tries: u8,
         linear: bool,
+        /// Whether its effect is undone, should the execution not complete.
+        undone: bool,
     },
     Fail,
+    /// What is decided when its time is over, or without that by people.
+    Approval {
+        decision: u8,
+        expires: Option<usize>,
+    },
+    /// Which of the nodes that may be given up it gives up; without that, the execution.
+    Cancel {
+        whom: Option<u8>,
+    },
+    Call {
+        callee: u8,
+        waits: bool,
+        timeout: Option<usize>,
+    },
     If,
     Switch,
     /// Which of the nodes that may be asked about begins it, and which ends it.
@@ -51,6 +70,7 @@ enum Kind {
         count: u8,
         window: u8,
         fails: u8,
+        enough: Option<Enough>,
     },
     Again {
         rounds: u8,
@@ -60,6 +80,15 @@ enum Kind {
     ForEach {
         count: u8,
         window: u8,
+        enough: Option<Enough>,
+        body: Vec<Shape>,
+    },
+    Lock {
+        /// A semaphore, which has room for two.
+        two: bool,
+        tenant: bool,
+        waits: Option<usize>,
+        timeout: Option<usize>,
         body: Vec<Shape>,
     },
     Loop {
@@ -84,21 +113,40 @@ enum Kind {
     },
 }
 
+/// By when a list is complete before its end.
+#[derive(Debug, Clone, Copy)]
+struct Enough {
+    /// So many successes, or a condition.
+    when: u8,
+    absorbs: bool,
+}
+
+fn enough() -> impl Strategy<Value = Option<Enough>> {
+    let enough = (0..5_u8, any::<bool>()).prop_map(|(when, absorbs)| Enough { when, absorbs });
+    option::weighted(0.4, enough)
+}
+
 fn simple() -> BoxedStrategy<Kind> {
     prop_oneof![
         3 => Just(Kind::Set),
         1 => Just(Kind::Emit),
         4 => (0..SPANS.len()).prop_map(Kind::Wait),
         1 => any::<bool>().prop_map(|sent| Kind::Signal { sent }),
-        2 => (0..4_u8, 1..4_u8, any::<bool>())
-            .prop_map(|(fails, tries, linear)| Kind::Flaky { fails, tries, linear }),
+        2 => (0..4_u8, 1..4_u8, any::<bool>(), any::<bool>()).prop_map(
+            |(fails, tries, linear, undone)| Kind::Flaky { fails, tries, linear, undone }
+        ),
+        1 => (any::<u8>(), 0..SPANS.len())
+            .prop_map(|(decision, of)| Kind::Approval { decision, expires: Some(of) }),
+        2 => option::weighted(0.9, any::<u8>()).prop_map(|whom| Kind::Cancel { whom }),
+        1 => (0..CALLEES, any::<bool>(), option::weighted(0.3, 0..SPANS.len()))
+            .prop_map(|(callee, waits, timeout)| Kind::Call { callee, waits, timeout }),
         1 => Just(Kind::Fail),
         1 => Just(Kind::If),
         1 => Just(Kind::Switch),
         2 => (option::weighted(0.8, any::<u8>()), option::weighted(0.7, any::<u8>()))
             .prop_map(|(reached, until)| Kind::Milestone { reached, until }),
-        1 => (0..4_u8, 1..3_u8, 0..3_u8)
-            .prop_map(|(count, window, fails)| Kind::Items { count, window, fails }),
+        1 => (0..4_u8, 1..3_u8, 0..3_u8, enough())
+            .prop_map(|(count, window, fails, enough)| Kind::Items { count, window, fails, enough }),
     ]
     .boxed()
 }
@@ -122,8 +170,10 @@ fn kind(depth: u32) -> BoxedStrategy<Kind> {
     prop_oneof![
         8 => simple(),
         1 => again(),
-        1 => (0..4_u8, 1..3_u8, body())
-            .prop_map(|(count, window, body)| Kind::ForEach { count, window, body }),
+        1 => (0..4_u8, 1..3_u8, enough(), body())
+            .prop_map(|(count, window, enough, body)| Kind::ForEach { count, window, enough, body }),
+        1 => (any::<bool>(), any::<bool>(), span(), span(), body())
+            .prop_map(|(two, tenant, waits, timeout, body)| Kind::Lock { two, tenant, waits, timeout, body }),
         1 => (0..4_u8, any::<bool>(), any::<bool>(), body())
             .prop_map(|(times, delay, until, body)| Kind::Loop { times, delay, until, body }),
         1 => (span(), body()).prop_map(|(timeout, body)| Kind::Parallel { timeout, body }),
@@ -175,15 +225,46 @@ impl Kind {
     fn timeless(self) -> Self {
         match self {
             Self::Signal { .. } => Self::Signal { sent: true },
-            Self::Flaky { tries, linear, .. } => Self::Flaky {
+            Self::Flaky {
+                tries,
+                linear,
+                undone,
+                ..
+            } => Self::Flaky {
                 fails: 0,
                 tries,
                 linear,
+                undone,
             },
-            Self::Items { count, window, .. } => Self::Items {
+            Self::Approval { decision, .. } => Self::Approval {
+                decision,
+                expires: None,
+            },
+            Self::Cancel { .. } => Self::Emit,
+            Self::Call { callee, waits, .. } => Self::Call {
+                callee,
+                waits,
+                timeout: None,
+            },
+            Self::Items {
                 count,
                 window,
+                enough,
+                ..
+            } => Self::Items {
+                count,
+                window: enough.map_or(window, |_| 1),
                 fails: 0,
+                enough,
+            },
+            Self::Lock {
+                two, tenant, body, ..
+            } => Self::Lock {
+                two,
+                tenant,
+                waits: None,
+                timeout: None,
+                body: timeless(body),
             },
             Self::Milestone { reached, .. } => Self::Milestone {
                 reached: reached.or(Some(0)),
@@ -197,10 +278,12 @@ impl Kind {
             Self::ForEach {
                 count,
                 window,
+                enough,
                 body,
             } => Self::ForEach {
                 count,
-                window,
+                window: enough.map_or(window, |_| 1),
+                enough,
                 body: timeless(body),
             },
             Self::Loop {
@@ -234,15 +317,29 @@ impl Kind {
     }
 }
 
+impl Kind {
+    fn leaves_by_its_own_ports(&self) -> bool {
+        matches!(
+            self,
+            Self::If | Self::Switch | Self::Approval { .. } | Self::Again { .. }
+        )
+    }
+}
+
 /// A definition, with the signals that are sent at its start.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     ids: u32,
     /// How deep in bodies the text is.
     depth: u32,
-    /// The nodes before and around it that run once: what a milestone may ask about.
+    /// The nodes before and around it that run once: what a milestone may ask about, and what may be
+    /// given up.
     asked: Vec<String>,
+    /// Whether it is called by another one.
+    called: bool,
     pub(crate) signals: Vec<String>,
+    /// What people decide, by the id of the approval.
+    pub(crate) decisions: Vec<(String, &'static str)>,
 }
 
 /// A node that was written, for those after it.
@@ -263,6 +360,17 @@ impl Written {
     pub(crate) fn workflow(&mut self, shapes: &[Shape]) -> Value {
         let mut workflow = self.region(shapes);
         workflow["id"] = json!("random");
+        workflow
+    }
+
+    /// The definition of a workflow that others call: it asks nobody outside, and calls nothing.
+    pub(crate) fn callee(number: usize, shapes: &[Shape]) -> Value {
+        let mut text = Self {
+            called: true,
+            ..Self::default()
+        };
+        let mut workflow = text.region(shapes);
+        workflow["id"] = json!(format!("callee_{number}"));
         workflow
     }
 
@@ -399,12 +507,8 @@ impl Written {
             1 => node["when"] = json!("true"),
             2 => node["when"] = json!("false"),
             3 => node["when"] = json!("($input.n ?? 0) > 0"),
-            4 if !matches!(shape.kind, Kind::If | Kind::Switch | Kind::Again { .. }) => {
-                node["disabled"] = json!(true);
-            }
-            5 if !matches!(shape.kind, Kind::If | Kind::Switch | Kind::Again { .. }) => {
-                node["pin"] = json!({ "n": shape.n });
-            }
+            4 if !shape.kind.leaves_by_its_own_ports() => node["disabled"] = json!(true),
+            5 if !shape.kind.leaves_by_its_own_ports() => node["pin"] = json!({ "n": shape.n }),
             _ => {}
         }
     }
@@ -436,7 +540,9 @@ impl Written {
             ),
             Kind::Wait(of) => ("flow.wait", json!({ "for": span(*of) })),
             // A signal is for one node alone, and is taken once.
-            Kind::Signal { .. } if self.depth > 0 => ("flow.wait", json!({ "for": "5s" })),
+            Kind::Signal { .. } if self.depth > 0 || self.called => {
+                ("flow.wait", json!({ "for": "5s" }))
+            }
             Kind::Signal { sent } => {
                 fails = true;
                 let signal = format!("s{}", self.ids);
@@ -450,8 +556,13 @@ impl Written {
                 fails: times,
                 tries,
                 linear,
+                undone,
             } => {
                 fails = true;
+                if *undone {
+                    node["compensate"] =
+                        json!({ "action": "test.flaky", "parameters": { "fails": 0, "n": 1 } });
+                }
                 let backoff = if *linear { "linear" } else { "exponential" };
                 node["retry"] = json!({ "max_attempts": tries, "initial": "4s", "max": "6s", "backoff": backoff, "jitter": "none" });
                 ("test.flaky", json!({ "fails": times, "n": n }))
@@ -462,6 +573,47 @@ impl Written {
                     "flow.fail",
                     json!({ "message": "no", "code": format!("NO_{}", shape.n % 4) }),
                 )
+            }
+            Kind::Approval { decision, expires } => {
+                ports = vec!["approve", "reject", "defer"];
+                let decision = usize::from(*decision);
+                let mut asks = json!({});
+                if let Some(of) = expires.or(self.called.then_some(0)) {
+                    fails = true;
+                    asks["expires"] = json!(span(of));
+                    if let Some(port) = ports.get(decision % 4) {
+                        asks["default"] = json!(port);
+                    }
+                } else {
+                    let id = node["id"].as_str().unwrap_or_default().to_owned();
+                    self.decisions.push((id, ports[decision % 2]));
+                }
+                ("flow.approval", asks)
+            }
+            Kind::Cancel { whom } => {
+                let count = self.asked.len();
+                match whom {
+                    Some(whom) => match usize::from(*whom).checked_rem(count) {
+                        Some(whom) => ("flow.cancel", json!({ "nodes": [self.asked[whom]] })),
+                        None => ("data.set", json!({ "n": n })),
+                    },
+                    None => ("flow.cancel", json!({ "execution": true })),
+                }
+            }
+            Kind::Call { .. } if self.called => ("data.set", json!({ "n": n })),
+            Kind::Call {
+                callee,
+                waits,
+                timeout,
+            } => {
+                fails = true;
+                let mut call = json!({
+                    "workflow": format!("callee_{callee}"), "input": { "n": n }, "wait": waits,
+                });
+                if let Some(of) = timeout.filter(|_| *waits) {
+                    call["timeout"] = json!(span(of));
+                }
+                ("flow.call", call)
             }
             Kind::If => {
                 ports = vec!["true", "false"];
@@ -488,8 +640,10 @@ impl Written {
                 count,
                 window,
                 fails: times,
+                enough,
             } => {
                 fails = true;
+                complete(*enough, node);
                 let list: Vec<u8> = (0..*count).collect();
                 node["for_each"] = json!(format!("{list:?}"));
                 node["concurrency"] = json!(window);
@@ -548,12 +702,37 @@ impl Written {
             Kind::ForEach {
                 count,
                 window,
+                enough,
                 body,
             } => {
+                complete(*enough, node);
                 node["body"] = self.body(body);
                 node["concurrency"] = json!(window);
                 let items: Vec<Value> = (0..*count).map(|n| json!({ "n": n })).collect();
                 ("flow.for_each", json!({ "items": items }))
+            }
+            Kind::Lock {
+                two,
+                tenant,
+                waits,
+                timeout,
+                body,
+            } => {
+                // Deeper ones have other names, so that nobody waits for itself.
+                let mut lock = timed(timeout);
+                lock["name"] = json!(format!("depth {}", self.depth));
+                if !tenant || self.called {
+                    lock["scope"] = json!("execution");
+                }
+                if let Some(of) = waits {
+                    lock["lock_timeout"] = json!(span(*of));
+                }
+                if *two {
+                    lock["permits"] = json!(2);
+                }
+                node["body"] = self.body(body);
+                let action = if *two { "flow.semaphore" } else { "flow.mutex" };
+                (action, lock)
             }
             Kind::Loop {
                 times,
@@ -608,6 +787,22 @@ impl Written {
             }
             _ => unreachable!("the caller sorts kinds"),
         }
+    }
+}
+
+/// Writes by when a list is complete before its end.
+fn complete(enough: Option<Enough>, node: &mut Value) {
+    let Some(enough) = enough else {
+        return;
+    };
+    let when = match enough.when {
+        3 => "$json.last.index >= 1".to_owned(),
+        4 => "$json.done >= 2 && $json.failed < 2".to_owned(),
+        count => count.to_string(),
+    };
+    node["complete_when"] = json!(when);
+    if enough.absorbs {
+        node["rest"] = json!("absorb");
     }
 }
 
