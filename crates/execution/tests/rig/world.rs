@@ -322,6 +322,8 @@ impl<'s> World<'s> {
 
     /// The store grants a slot, if one is free that it waits for.
     fn grant(&mut self) -> bool {
+        // What was claimed since it last looked is committed by now.
+        self.outside.follow(&self.rig.machine);
         let granted = self.outside.grant();
         let found = granted.is_some();
         if let Some(granted) = granted {
