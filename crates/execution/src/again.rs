@@ -274,6 +274,7 @@ impl<'m> Copying<'m> {
         if self.redone[node as usize] {
             // A signal that it had taken is there to be taken again.
             self.may_have_acted(instance, &entry.fact);
+            self.may_have_given_up(instance, &entry.fact);
             if instance.within.is_some() {
                 self.child(instance, &entry.fact);
             }

@@ -464,6 +464,31 @@ fn what_gave_up_others_does_not_run_again_without_them() {
 }
 
 #[test]
+fn what_begins_again_with_an_undone_effect_gave_up_none_that_stay() {
+    // With `a` all of `p` begins again, and with it `k`; what is in the journal of `x` would stay.
+    let mut old = Rig::new(plan(
+        "x, p; x both { y }; p both { a -> k -> b }; a: undo write; k: cancel; *: limit 9",
+    ));
+    for step in [
+        "begin",
+        "x in",
+        "p in",
+        "p/a ok",
+        "p/k cancels x",
+        "x/y cancelled",
+        "p/b fail",
+        "p fail",
+        "p/a start",
+        "p/a undone",
+    ] {
+        take(&mut old, step);
+    }
+    let refused = again(&old, Again::Retry, later(1)).map(|_| ()).unwrap_err();
+    let node = "k".parse().unwrap();
+    assert_eq!(refused, AgainError::GaveUp { node });
+}
+
+#[test]
 fn the_time_of_a_body_that_goes_on_begins_anew() {
     let new = check(
         "r; r race { a }",

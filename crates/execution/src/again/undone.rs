@@ -1,5 +1,7 @@
 //! What was undone, and what follows from it: that runs again, and must not act twice.
 
+use nebula_core::NodeId;
+
 use super::{AgainError, Copying, downstream, judge::leaves_open};
 use crate::{Entry, Fact, InstanceId, Machine, UnparkDecision};
 
@@ -55,6 +57,26 @@ impl Copying<'_> {
                 self.acted.remove(instance);
             }
             _ => {}
+        }
+    }
+
+    /// Remembers of an instance that will run again whether it gave up nodes that will not: they would
+    /// stay given up by what has not happened.
+    pub(super) fn may_have_given_up(&mut self, instance: &InstanceId, fact: &Fact) {
+        let Fact::NodesCancelled { nodes, .. } = fact else {
+            return;
+        };
+        let plan = self.ended.plan();
+        let top = |id: &NodeId| {
+            let mut node = plan.index_of(id.as_str())?;
+            while let Some(body) = plan.extent_of(node).checked_sub(1) {
+                node = plan.bodies[body as usize].owner;
+            }
+            Some(node)
+        };
+        let mut tops = nodes.iter().filter_map(top);
+        if tops.any(|node| !self.runs_again(node)) {
+            self.doubts.gave_up.get_or_insert(instance.clone());
         }
     }
 
