@@ -9,7 +9,8 @@ use nebula_action::{ActionKind, ControlKind, EffectClass};
 use nebula_core::NodeId;
 use nebula_execution::{
     Again, AgainError, ExecutionPlan, Fact, InstanceId, PlanBody, PlanConnection, PlanHandler,
-    PlanNode, PlanOutput, SlotScope, SlotWanted, Status, Taken, UnparkDecision, WhenLost,
+    PlanMilestone, PlanNode, PlanOutput, SlotScope, SlotWanted, Status, Taken, UnparkDecision,
+    WhenLost,
 };
 use nebula_workflow::{ItemsRest, OnError, OnIndeterminate};
 use proptest::prelude::*;
@@ -52,7 +53,14 @@ struct Seedling {
 enum Leaf {
     Code,
     Asks,
-    Calls { detached: bool },
+    Calls {
+        detached: bool,
+    },
+    /// A milestone, between the ends of nodes that it picks.
+    Heeds {
+        reached: u16,
+        until: Option<u16>,
+    },
 }
 
 /// A workflow and all that its world decides.
@@ -78,6 +86,8 @@ fn seedlings() -> impl Strategy<Value = Seedling> {
         6 => Just(Leaf::Code),
         1 => Just(Leaf::Asks),
         2 => any::<bool>().prop_map(|detached| Leaf::Calls { detached }),
+        2 => (any::<u16>(), proptest::option::of(any::<u16>()))
+            .prop_map(|(reached, until)| Leaf::Heeds { reached, until }),
     ];
     let slot = (0..2_u8, any::<bool>(), any::<bool>(), any::<bool>());
     let effect = prop_oneof![
@@ -199,6 +209,28 @@ impl Tree {
         }
     }
 
+    /// Between the ends of which nodes a milestone lies: nodes that come before it, beside it or
+    /// around it. None for what runs only when it is called: it might wait for ever.
+    fn between(&self, parents: &[Option<usize>], of: usize) -> Option<(usize, Option<usize>)> {
+        let Leaf::Heeds { reached, until } = self.nodes[of].leaf else {
+            return None;
+        };
+        let around: Vec<_> = std::iter::successors(Some(of), |it| parents[*it]).collect();
+        if around.iter().any(|it| self.held(parents, *it).is_some()) {
+            return None;
+        }
+        let comes_before = |it: &usize| {
+            let beside = |outer: &&usize| parents[**outer] == parents[*it];
+            around.iter().find(beside).is_some_and(|outer| it < outer)
+        };
+        let there = (0..of).filter(|it| comes_before(it) && self.held(parents, *it).is_none());
+        let there: Vec<_> = there.collect();
+        let pick = |pick: u16| Some(there[usize::from(pick).checked_rem(there.len())?]);
+        let reached = pick(reached)?;
+        let until = until.and_then(pick).filter(|until| *until != reached);
+        Some((reached, until))
+    }
+
     fn plan(&self) -> Arc<ExecutionPlan> {
         let parents = self.parents();
         let children = |of: Option<usize>| {
@@ -245,6 +277,16 @@ impl Tree {
                         Leaf::Code => node.effect = it.effect,
                         Leaf::Asks => node.kind = ActionKind::Control(ControlKind::Approval),
                         Leaf::Calls { .. } => node.kind = ActionKind::Control(ControlKind::Call),
+                        Leaf::Heeds { .. } => match self.between(&parents, *index) {
+                            Some((reached, until)) => {
+                                node.kind = ActionKind::Control(ControlKind::Milestone);
+                                node.milestone = Some(PlanMilestone {
+                                    reached: Some(place(reached)),
+                                    until: until.map(place),
+                                });
+                            }
+                            None => node.effect = it.effect,
+                        },
                     },
                 }
                 node
@@ -256,7 +298,13 @@ impl Tree {
             let earlier: Vec<_> = earlier.filter(|other| held(*other).is_none()).collect();
             if let (Some(pick), None, false) = (it.before, held(index), earlier.is_empty()) {
                 let from = earlier[usize::from(pick) % earlier.len()];
-                edges.push(connection(&nodes, place(from), "main", place(index)));
+                let heeds = nodes[place(from) as usize].milestone.is_some();
+                let port = if heeds && pick % 2 == 0 {
+                    "expired"
+                } else {
+                    "main"
+                };
+                edges.push(connection(&nodes, place(from), port, place(index)));
             }
         }
         let ends = |nodes: Vec<u32>| {
@@ -616,7 +664,8 @@ proptest! {
                 Leaf::Asks => Leaf::Code,
                 // The id of a child that nobody waits for comes from the time when it was called.
                 Leaf::Calls { .. } => Leaf::Calls { detached: false },
-                Leaf::Code => Leaf::Code,
+                // What has ended by then depends on who comes first.
+                Leaf::Heeds { .. } | Leaf::Code => Leaf::Code,
             };
             node.slot = (place, node.slot.1, false, false);
             // What has begun by then depends on who comes first.

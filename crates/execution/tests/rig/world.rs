@@ -391,11 +391,15 @@ impl<'s> World<'s> {
             }
         }
         let limit = self.rig.plan.concurrency as usize;
-        let attempts = self.open.iter().filter(|c| {
-            matches!(
-                c,
-                Command::Run { .. } | Command::Start { .. } | Command::Compensate { .. }
-            )
+        // Who asks where its milestone stands does so at once, and does nothing else.
+        let asks = |of: &InstanceId| {
+            let node = self.rig.plan.index_of(of.node.as_str()).unwrap();
+            kind_of(&self.rig.plan, node) == Some(ControlKind::Milestone)
+        };
+        let attempts = self.open.iter().filter(|c| match c {
+            Command::Run { instance, .. } => !asks(instance),
+            Command::Start { .. } | Command::Compensate { .. } => true,
+            _ => false,
         });
         assert!(attempts.count() <= limit, "more attempts than the limit");
         for (index, node) in self.rig.plan.nodes.iter().enumerate() {
@@ -627,6 +631,12 @@ impl<'s> World<'s> {
                 taken,
             };
         }
+        if kind_of(&self.rig.plan, node) == Some(ControlKind::Milestone) {
+            return match self.rig.machine.milestone(&instance).port() {
+                Some(port) => self.leaves(instance, port),
+                None => Event::Heeds { instance },
+            };
+        }
         match kind_of(&self.rig.plan, node).filter(|kind| kind.has_body()) {
             Some(ControlKind::ForEach) => {
                 let count = self.script.items(name);
@@ -688,11 +698,15 @@ impl<'s> World<'s> {
     }
 
     fn succeeded(&self, instance: InstanceId) -> Event {
+        self.leaves(instance, "main")
+    }
+
+    fn leaves(&self, instance: InstanceId, port: &str) -> Event {
         let outcome = Outcome::Succeeded {
             output: Arc::new(result_of(&instance)),
-            port: "main".into(),
+            port: port.into(),
             lineage: None,
-            taken: self.taken(&instance, "main"),
+            taken: self.taken(&instance, port),
             undo: undo(&self.rig, &instance),
         };
         Event::Finished {
