@@ -24,10 +24,10 @@ use crate::{
 
 /// From how many works in the last batch on the next one waits for company.
 const COMPANY: usize = 4;
-/// It waits for as long as further works come in each of these moments,
-const MOMENT: Duration = Duration::from_micros(150);
+/// It waits until as many have come, for as long as some come in each of these moments,
+const MOMENT: Duration = Duration::from_micros(100);
 /// and no longer than so many of them.
-const MOMENTS: usize = 8;
+const MOMENTS: usize = 3;
 
 /// What a work may use.
 pub(crate) struct Tx<'a> {
@@ -180,7 +180,7 @@ impl Writer {
             batch.push(first);
             take_up(&mut batch, &mut works);
             if last >= COMPANY {
-                await_company(&mut batch, &mut works);
+                await_company(&mut batch, &mut works, last);
             }
             last = batch.len();
             self.work_off(&mut batch);
@@ -323,10 +323,17 @@ fn take_up(batch: &mut Vec<Box<dyn Work>>, works: &mut mpsc::Receiver<Box<dyn Wo
     }
 }
 
-/// Lets others come, for as long as some do.
-fn await_company(batch: &mut Vec<Box<dyn Work>>, works: &mut mpsc::Receiver<Box<dyn Work>>) {
+/// Lets others come, for as long as some do and they are fewer than last time.
+fn await_company(
+    batch: &mut Vec<Box<dyn Work>>,
+    works: &mut mpsc::Receiver<Box<dyn Work>>,
+    last: usize,
+) {
     for _ in 0..MOMENTS {
         let before = batch.len();
+        if before >= last {
+            return;
+        }
         #[cfg_attr(
             not(test),
             expect(
