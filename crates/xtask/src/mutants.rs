@@ -8,6 +8,8 @@
 //! It works on a copy of the tree below the target folder, which stays, as what was built there does:
 //! only what has changed since the last run is copied and built.
 
+mod pick;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs, io,
@@ -17,7 +19,9 @@ use std::{
 
 use serde_json::Value;
 
-use crate::stage::{Outcome, cargo, is_there, passes, root, shout};
+use crate::stage::{cargo, is_there, passes, root, shout};
+
+use pick::{Sample, compiled, confidence};
 
 /// A package that is changed, and the tests that judge it.
 struct Judged {
@@ -75,6 +79,7 @@ const SURVIVORS: &str = include_str!("../survivors.txt");
 struct Asked<'a> {
     package: Option<&'a str>,
     shard: Option<&'a str>,
+    sample: Option<Sample>,
     list: bool,
 }
 
@@ -94,7 +99,9 @@ struct Fared {
 pub(crate) fn run(arguments: &[&str]) -> ExitCode {
     let Some(asked) = read(arguments) else {
         let names: Vec<_> = JUDGED.iter().map(|judged| judged.package).collect();
-        shout("usage: cargo xtask mutants [--package NAME] [--shard K/N] [--list]");
+        shout(
+            "usage: cargo xtask mutants [--package NAME] [--shard K/N] [--sample N [--seed S]] [--list]",
+        );
         shout(&format!("packages: {}", names.join(", ")));
         return ExitCode::from(2);
     };
@@ -116,9 +123,10 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
     let mut good = true;
     for judged in wanted {
         if asked.list {
-            let mut command = workshop.command(judged);
-            command.args(part(&asked)).arg("--list");
-            good &= passes(command) == Outcome::Ok;
+            match workshop.list(judged, &asked) {
+                Some(names) => println!("{}", names.join("\n")),
+                None => good = false,
+            }
             continue;
         }
         match workshop.judge(judged, &asked) {
@@ -138,6 +146,7 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
 
 fn read<'a>(arguments: &[&'a str]) -> Option<Asked<'a>> {
     let mut asked = Asked::default();
+    let (mut size, mut seed) = (None, None);
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
         match *name {
@@ -147,10 +156,17 @@ fn read<'a>(arguments: &[&'a str]) -> Option<Asked<'a>> {
                 asked.package = Some(rest.next().filter(known)?);
             }
             "--shard" => asked.shard = Some(rest.next().filter(|it| is_shard(it))?),
+            "--sample" => size = Some(rest.next()?.parse().ok().filter(|size| *size > 0)?),
+            "--seed" => seed = Some(rest.next()?.parse().ok()?),
             _ => return None,
         }
     }
-    Some(asked)
+    asked.sample = size.map(|size| Sample {
+        size,
+        seed: seed.unwrap_or_default(),
+    });
+    // A seed without a sample would be silently without effect.
+    (size.is_some() || seed.is_none()).then_some(asked)
 }
 
 /// `2/50`: the third of fifty parts.
@@ -180,18 +196,35 @@ impl Workshop {
         Ok(Self { folder })
     }
 
+    /// The names, with line and column, of the changes that are asked for; `None` if the package has
+    /// no list.
+    fn list(&self, judged: &Judged, asked: &Asked<'_>) -> Option<Vec<String>> {
+        let names = compiled(&self.folder.join("tree"), self.names(judged, &part(asked))?);
+        Some(match asked.sample {
+            Some(sample) => sample.draw(&names),
+            None => names,
+        })
+    }
+
+    fn names(&self, judged: &Judged, part: &[&str]) -> Option<Vec<String>> {
+        let listed = self
+            .command(judged)
+            .args(part)
+            .arg("--list")
+            .output()
+            .ok()?;
+        let listed = String::from_utf8(listed.stdout).ok()?;
+        Some(listed.lines().map(str::to_owned).collect())
+    }
+
     /// Changes a package and lets tests judge it; `None` if that led to nothing.
     fn judge(&self, judged: &Judged, asked: &Asked<'_>) -> Option<Fared> {
-        let mut command = self.command(judged);
-        command.args(part(asked));
-        let first = self.outcome(command, judged, judged.first)?;
+        let wanted = self.list(judged, asked)?;
+        let first = self.round(judged, judged.first, &wanted)?;
         if first.survivors.is_empty() {
             return Some(first);
         }
-        self.set_aside(judged, &first.survivors)?;
-        let mut command = self.command(judged);
-        command.arg("--iterate");
-        let then = self.outcome(command, judged, judged.all)?;
+        let then = self.round(judged, judged.all, &first.survivors)?;
         Some(Fared {
             noticed: first.noticed + then.noticed,
             late: first.late + then.late,
@@ -200,17 +233,28 @@ impl Workshop {
         })
     }
 
-    /// Lets the next run with `--iterate` take all changes but these for noticed. (Its `--re` lets
-    /// some kinds of changes through whatever their names are.)
-    fn set_aside(&self, judged: &Judged, but: &[String]) -> Option<()> {
-        let listed = self.command(judged).arg("--list").output().ok()?;
-        let listed = String::from_utf8(listed.stdout).ok()?;
-        let others = listed
-            .lines()
-            .filter(|name| !but.iter().any(|it| it == name));
-        let others: Vec<_> = others.collect();
-        let noticed = self.results(judged).join("previously_caught.txt");
-        fs::write(noticed, others.join("\n")).ok()
+    /// Lets these tests judge these changes: all others are set down as noticed before, which
+    /// `--iterate` leaves out. (`--re` lets some kinds of changes through whatever their names are.)
+    fn round(&self, judged: &Judged, tests: &[&str], wanted: &[String]) -> Option<Fared> {
+        let all = self.names(judged, &[])?;
+        let others: Vec<_> = all.into_iter().filter(|it| !wanted.contains(it)).collect();
+        let results = self.results(judged);
+        // What an earlier run left must not be taken for this one's.
+        let _ = fs::remove_dir_all(&results);
+        fs::create_dir_all(&results).ok()?;
+        fs::write(results.join("previously_caught.txt"), others.join("\n")).ok()?;
+        let mut command = self.command(judged);
+        for judge in judged.judges {
+            command.args(["--test-package", judge]);
+        }
+        command.args(tests.iter().map(|test| format!("--cargo-arg={test}")));
+        command.args(["--iterate", "--minimum-test-timeout", "60", "--output"]);
+        command.arg(self.folder.join(judged.package));
+        // It fails where something survived, which is judged here.
+        let _ = passes(command);
+        let fared = fared(&results)?;
+        let judged = fared.noticed + fared.unviable + fared.survivors.len();
+        (judged == wanted.len()).then_some(fared)
     }
 
     fn results(&self, judged: &Judged) -> PathBuf {
@@ -222,26 +266,14 @@ impl Workshop {
         command.arg("--dir").arg(self.folder.join("tree"));
         command.args(["--package", judged.package]);
         command.env("CARGO_TARGET_DIR", self.folder.join("build"));
-        // A stack of every panic that a change brings takes longer than the test.
+        // A stack of every panic that a change brings takes longer than the test, and so does the
+        // search for the smallest case that shows it. Nobody debugs what is built here.
         command.env("RUST_BACKTRACE", "0");
+        command.env("PROPTEST_MAX_SHRINK_ITERS", "0");
+        command.env("CARGO_PROFILE_DEV_DEBUG", "0");
+        // Fewer made-up cases than in earnest: what these notice, those notice too.
+        command.env("PROPTEST_CASES", "64");
         command
-    }
-
-    fn outcome(&self, mut command: Command, judged: &Judged, tests: &[&str]) -> Option<Fared> {
-        let folder = self.folder.join(judged.package);
-        for judge in judged.judges {
-            command.args(["--test-package", judge]);
-        }
-        command.args(tests.iter().map(|test| format!("--cargo-arg={test}")));
-        command.args(["--minimum-test-timeout", "60", "--output"]);
-        command.arg(&folder);
-        let results = self.results(judged);
-        // What an earlier run left must not be taken for this one's.
-        let _ = fs::remove_file(results.join("outcomes.json"));
-        fs::create_dir_all(&folder).ok()?;
-        // It fails where something survived, which is judged here.
-        let _ = passes(command);
-        fared(&results)
     }
 }
 
@@ -346,8 +378,9 @@ impl Fared {
         let all = self.noticed + self.survivors.len();
         #[expect(clippy::cast_precision_loss, reason = "there are some thousands")]
         let part = 100.0 * self.noticed as f64 / all.max(1) as f64;
+        let (low, high) = confidence(self.noticed, all);
         println!(
-            "{package}: {} of {all} changes noticed ({part:.1} %, at least {GOAL} %), {} of them by running for ever; {} excused, {} did not compile",
+            "{package}: {} of {all} changes noticed ({part:.1} %, at least {GOAL} %; if they were drawn at random, {low:.1} to {high:.1} % of all), {} of them by running for ever; {} excused, {} did not compile",
             self.noticed,
             self.late,
             known.len(),
@@ -383,6 +416,11 @@ mod tests {
             assert_eq!(read(&wrong), None, "{wrong:?}");
         }
         assert_eq!(read(&["--shard"]), None);
+        let sample = read(&["--seed", "7", "--sample", "40"]).unwrap().sample;
+        assert_eq!(sample, Some(Sample { size: 40, seed: 7 }));
+        for wrong in [["--sample", "0"], ["--sample", "x"], ["--seed", "7"]] {
+            assert_eq!(read(&wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]
