@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nebula_core::ExecutionId;
 use nebula_execution::Status;
 use nebula_testkit::{
     SeededEntropy,
@@ -20,8 +21,11 @@ use serde_json::{Value, json};
 use crate::{
     Failed, Told, Wanted,
     process::{Process, words},
-    store,
+    store::{self, Became},
 };
+
+#[cfg(test)]
+mod tests;
 
 /// How many commands there are at a time.
 const COMMANDS: usize = 3;
@@ -378,8 +382,24 @@ pub(crate) fn examine(user: &User, starts: u64, items: u64, told: &mut Told) -> 
     }
     let mut audit = Audit::default();
     let all = store::read(&user.database(), &mut audit)?;
+    compare(user, &all, (starts, items), &mut audit, told)?;
+    told.executions += all.len() as u64;
+    told.count(all.values().flat_map(|became| &became.entries));
+    told.violations
+        .extend(audit.violations().iter().map(ToString::to_string));
+    Ok(())
+}
+
+/// Holds what is in the database against the files and what the commands said.
+fn compare(
+    user: &User,
+    all: &BTreeMap<ExecutionId, Became>,
+    (starts, items): (u64, u64),
+    audit: &mut Audit,
+    told: &mut Told,
+) -> Result<(), Failed> {
     let mut numbers = BTreeSet::new();
-    for (id, became) in &all {
+    for (id, became) in all {
         let number = became.input["n"].as_u64().unwrap_or(u64::MAX);
         if !numbers.insert(number) || number >= starts {
             audit.complain(checks::CREATED_ONCE, format!("{id}: number {number}"));
@@ -409,10 +429,6 @@ pub(crate) fn examine(user: &User, starts: u64, items: u64, told: &mut Told) -> 
             told.wrong(format!("{} is left beside the files", name.display()));
         }
     }
-    told.executions += all.len() as u64;
-    told.count(all.values().flat_map(|became| &became.entries));
-    told.violations
-        .extend(audit.violations().iter().map(ToString::to_string));
     Ok(())
 }
 

@@ -156,6 +156,7 @@ mod tests {
     use nebula_execution::{Entry, Taken};
 
     use super::*;
+    use crate::workers::tests::copy_after;
 
     fn entries(facts: Vec<Fact>) -> Vec<StoredEntry> {
         let facts = (1..).zip(facts);
@@ -232,5 +233,21 @@ mod tests {
             (true, true, false)
         );
         assert!(!ended_since(0, &ended[..1]));
+    }
+
+    #[test]
+    fn what_is_still_held_is_found() {
+        let held = |sql: &str| {
+            let (_folder, database) = copy_after(sql);
+            let mut told = Told::default();
+            settled(&database, "drain", 0, &mut told).unwrap();
+            let held = |what: &&String| what.ends_with("executions are still held");
+            told.violations.iter().find(held).cloned()
+        };
+        let nothing = "UPDATE executions SET lease_until = NULL";
+        assert_eq!(held(nothing), None);
+        let one = "UPDATE executions SET lease_until = 1 WHERE n = 1";
+        let found = "drain: 1 executions are still held".to_owned();
+        assert_eq!(held(one), Some(found));
     }
 }

@@ -18,6 +18,9 @@ use crate::{
     store,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// How many executions there are before the damage.
 const EXECUTIONS: u64 = 3;
 

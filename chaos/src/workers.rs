@@ -29,7 +29,7 @@ use crate::{
 };
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// How many workers there are at a time.
 const WORKERS: usize = 3;

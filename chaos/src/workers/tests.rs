@@ -20,16 +20,16 @@ use crate::{
 };
 
 /// One execution of each workflow, which nobody has disturbed.
-struct Sound {
+pub(crate) struct Sound {
     world: World,
     book: Book,
     results: Results,
-    all: BTreeMap<ExecutionId, Became>,
+    pub(crate) all: BTreeMap<ExecutionId, Became>,
     _folder: TempDir,
 }
 
 /// The same for all tests, which change copies of it.
-fn sound() -> &'static Sound {
+pub(crate) fn sound() -> &'static Sound {
     static SOUND: OnceLock<Sound> = OnceLock::new();
     SOUND.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -206,8 +206,8 @@ fn the_outside_minds_an_execution_that_is_created_twice() {
     }
 }
 
-/// The database says another thing than what was written.
-fn found_after(sql: &str) -> Vec<String> {
+/// A copy of the database in which SQL has changed something, and the folder that it is in.
+pub(crate) fn copy_after(sql: &str) -> (TempDir, PathBuf) {
     let sound = sound();
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("nebula.db");
@@ -218,9 +218,31 @@ fn found_after(sql: &str) -> Vec<String> {
         fs::copy(&log, folder.path().join("nebula.db-wal")).unwrap();
     }
     let connection = Connection::open(&database).unwrap();
-    assert_ne!(connection.execute(sql, []).unwrap(), 0);
+    connection.execute_batch(sql).unwrap();
+    assert_ne!(connection.total_changes(), 0);
     drop(connection);
-    found(&database, &sound.book, &sound.results)
+    (folder, database)
+}
+
+/// The database says another thing than what was written.
+fn found_after(sql: &str) -> Vec<String> {
+    let (_folder, database) = copy_after(sql);
+    found(&database, &sound().book, &sound().results)
+}
+
+/// Makes an index that leads to no row.
+pub(crate) const DAMAGE: &str = "CREATE TABLE damaged (a, b); CREATE INDEX lacks ON damaged (a);
+    INSERT INTO damaged VALUES (1, 2);
+    PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = 'CREATE INDEX lacks ON damaged (b)' WHERE name = 'lacks';";
+
+/// What the check of the file says of it.
+pub(crate) const DAMAGED: &str = "the database is damaged: row 1 missing from index lacks";
+
+#[test]
+fn a_damaged_file_is_found() {
+    let found = found_after(DAMAGE);
+    assert_eq!(found[0], DAMAGED);
 }
 
 #[test]
