@@ -54,6 +54,31 @@ fn pure_work_that_takes_long_is_committed_on_the_way() {
     );
 }
 
+/// Whatever one step may hold: also where the entry that fills it is the one that says how the
+/// execution ended, which goes with the status, in the last step.
+#[test]
+fn a_step_that_is_full_where_the_execution_ends_is_the_last_one() {
+    let fails = "nodes: [ { id: a, action: flow.fail, parameters: { message: no } } ]";
+    let flows = [
+        (chain(0.0), Status::Completed),
+        (fails.to_owned(), Status::Failed),
+    ];
+    for (yaml, status) in flows {
+        for flush_entries in 1..=24 {
+            in_world(async |world| {
+                let config = WorkerConfig {
+                    flush_entries,
+                    ..WorkerConfig::default()
+                };
+                let nebula = world.process_with(world.executions.clone(), config);
+                let id = world.begin(&nebula, &yaml).await;
+                let report = world.finish(&nebula, id).await;
+                assert_eq!(report.status, status, "{flush_entries} entries a step");
+            });
+        }
+    }
+}
+
 #[test]
 fn long_pure_work_hears_of_a_cancellation_on_the_way() {
     in_world(async |world| {

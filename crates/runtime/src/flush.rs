@@ -7,10 +7,12 @@ use crate::drive::Drive;
 
 impl Drive {
     /// Whether what waits has grown to what one step should hold, or has waited for long enough: a
-    /// crash costs no more pure work than that.
+    /// crash costs no more pure work than that. What says how the execution ended goes with its
+    /// status, in the last step, however much that has.
     pub(crate) fn must_flush(&self) -> bool {
         let config = &self.shared.config;
-        if self.pending.is_empty() {
+        let last = self.pending.last();
+        if last.is_none_or(|last| last.fact.is_terminal()) {
             return false;
         }
         let age = || {
