@@ -97,6 +97,33 @@ nodes:
 }
 
 #[test]
+fn a_handler_reads_no_other_one_unless_it_runs_in_any_case() {
+    let body = |one: &str, close: &str| {
+        format!(
+            r#"
+nodes:
+  - id: t
+    action: flow.try
+    parameters: {{ catch: {{ one: "true", two: "true" }}, finally: close }}
+    body:
+      nodes:
+        - {{ id: work, action: data.set }}
+        - {{ id: one, action: data.set, parameters: {{ x: "{{{{ $nodes.{one}?.result }}}}" }} }}
+        - {{ id: two, action: data.set }}
+        - {{ id: close, action: data.set, parameters: {{ x: "{{{{ $nodes.{close}?.result }}}}" }} }}
+"#
+        )
+    };
+    refused(&body("work", "two"), &[]);
+    for other in ["two", "close"] {
+        let found = format!(
+            "PLAN_NOT_UPSTREAM /nodes/0/body/nodes/1/parameters/x: node `one` reads `{other}`, which does not run before it (connect `{other}` to `one`, directly or through other nodes)"
+        );
+        refused(&body(other, "work"), &[&found]);
+    }
+}
+
+#[test]
 fn a_body_needs_an_action_that_runs_it() {
     refused(
         "nodes: [{ id: a, action: data.set, body: { nodes: [{ id: b, action: data.set }] } }]",

@@ -5,7 +5,7 @@ mod catalog;
 use std::collections::BTreeSet;
 
 use catalog::{actions, planned};
-use nebula_planner::{PlanSettings, codes, plan};
+use nebula_planner::{Callees, PlanSettings, codes, more_problems, plan};
 use nebula_workflow::{Connection, Diagnostic, Source, parse};
 
 /// Compares every diagnostic: `code pointer: message (hint)`, one a line.
@@ -43,6 +43,53 @@ fn an_unknown_action_has_a_hint() {
             "PLAN_UNKNOWN_ACTION /nodes/0/action: there is no action `mail.send` (`nebula actions list` lists all actions)",
         ],
     );
+}
+
+/// What planning adds to the problems of a definition that could not be read whole.
+#[track_caller]
+fn check_more(yaml: &str, expected: &[&str]) {
+    let parsed = parse(&Source::new("test.yaml", yaml));
+    let (catalog, callees) = (actions(), Callees::default());
+    let rest = parsed.rest.expect("some of it could be read");
+    let settings = PlanSettings::default();
+    let found = more_problems(&rest, (&catalog, &callees), &settings, &parsed.diagnostics);
+    let shown: Vec<String> = found.iter().map(show).collect();
+    assert_eq!(shown, expected, "\n{yaml}\n{:#?}", parsed.diagnostics);
+}
+
+#[test]
+fn a_node_that_could_not_be_read_is_not_missed_by_others() {
+    let reads = "{ id: a, action: data.set, parameters: { x: \"{{ $nodes.b.result }}\" } }";
+    let unknown =
+        "NAME_UNKNOWN_NODE /nodes/0/parameters/x: there is no node `b` (did you mean `a`?)";
+    for other in ["{ action: data.set }", "{ id: b c, action: data.set }"] {
+        check_more(&format!("nodes: [ {reads}, {other} ]"), &[]);
+    }
+    let other = "{ id: c, action: data.set, retry: 7 }";
+    check_more(&format!("nodes: [ {reads}, {other} ]"), &[unknown]);
+}
+
+#[test]
+fn an_approval_that_nobody_can_decide_is_refused_whatever_it_shows() {
+    let approval = |parameters: &str| {
+        format!("nodes: [{{ id: a, action: flow.approval, parameters: {{ {parameters} }} }}]")
+    };
+    let nobody = "approvers: [ann], quorum: 2";
+    for shown in [
+        "",
+        "title: \"{{ $input.t }}\", ",
+        "artifact: \"{{ $input.a }}\", ",
+        "artifact: { of: \"{{ $input.a }}\" }, ",
+    ] {
+        check(
+            &approval(&format!("{shown}{nobody}")),
+            &[
+                "PLAN_PARAMETER /nodes/0/parameters/quorum: action `flow.approval`: `quorum` is 2, and only 1 may vote",
+            ],
+        );
+    }
+    // Who decides is known when it runs.
+    check(&approval("approvers: \"{{ $input.who }}\", quorum: 2"), &[]);
 }
 
 #[test]

@@ -142,6 +142,20 @@ fn defaults_of_the_action_stand_where_the_author_wrote_nothing() {
 }
 
 #[test]
+fn cases_name_ports_whether_or_not_their_conditions_stand_in_braces() {
+    for high in ["$json > 1", "{{ $json > 1 }}"] {
+        let plan = plan_of(&format!(
+            r#"nodes:
+  - {{ id: a, action: flow.switch, parameters: {{ cases: {{ high: "{high}", low: "true" }} }} }}
+  - {{ id: b, action: data.set }}
+connections: [a.high -> b]
+"#
+        ));
+        assert_eq!(plan.connections.len(), 1, "from the port `high`");
+    }
+}
+
+#[test]
 fn the_output_is_that_of_the_ends_or_what_the_author_says() {
     let two = "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }]";
     assert_eq!(plan_of(two).output, PlanOutput::Node(1));

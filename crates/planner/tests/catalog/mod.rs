@@ -130,6 +130,7 @@ pub(crate) fn actions() -> Actions {
         control("flow.split_tokens", ControlKind::SplitTokens),
         control("flow.merge_tokens", ControlKind::MergeTokens),
         control("flow.call", ControlKind::Call),
+        control("flow.approval", ControlKind::Approval),
     ])
 }
 
