@@ -44,6 +44,10 @@ const MARGIN: Duration = Duration::from_millis(300);
 /// How long an attempt may take: nobody asks what became of it before.
 const ATTEMPT: Duration = Duration::from_secs(3);
 
+/// How long an attempt may take that is made again when it is lost, whenever that was: on a machine
+/// that is busy, an answer takes seconds, and one that is too late is a failure like any other.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How many calls to the outside there are at a time.
 const CALLS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
@@ -181,8 +185,10 @@ async fn live(
         threads: Arc::new(ThreadPoolOffload::new(CALLS)?),
     };
     let actions = ACTIONS.iter().map(|(id, class, reconciles)| {
+        let is_repeated = *class != EffectClass::AtMostOnce;
         let metadata = ActionMetadata {
             reconciles: *reconciles,
+            timeout: is_repeated.then_some(PATIENCE),
             ..ActionMetadata::new(id, (1, 0), Effects::Fixed(*class))
         };
         Arc::new(LedgerAction {
