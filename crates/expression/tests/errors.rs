@@ -28,6 +28,20 @@ fn compile(expr: &str, nodes: &[&str]) -> Vec<ExpressionError> {
 }
 
 #[test]
+fn text_that_is_no_json_has_a_line_and_a_column() {
+    for (text, place) in [
+        ("x", "line 1, column 1 of 1 bytes"),
+        ("[1, x]", "line 1, column 5 of 6 bytes"),
+        (r"[1,\n  x]", "line 2, column 3 of 8 bytes"),
+        (r"\n\n[1,\n2,\n\nx]", "line 6, column 1 of 12 bytes"),
+    ] {
+        let error = run(&format!("JSON.parse('{text}')"), &json!({}), Mode::Strict).unwrap_err();
+        let expected = format!("the text is not JSON: {place}");
+        assert_eq!(error.message, expected, "{text}");
+    }
+}
+
+#[test]
 fn grammar_mistakes_are_placed() {
     refuse("", &["SYNTAX_EMPTY@"]);
     refuse("1 +", &["SYNTAX_END@"]);

@@ -163,6 +163,27 @@ fn lists_of_intervals_and_formats_end_at_limits() {
 }
 
 #[test]
+fn a_distance_that_is_padded_is_longer_on_both_sides_of_now() {
+    for (source, expected) in [
+        ("$now.plus({ hours: 23 })", "in 23 hours"),
+        ("$now.minus({ hours: 23 })", "23 hours ago"),
+    ] {
+        let plain = evaluate(&format!("{source}.toRelative()"), "UTC");
+        assert_eq!(plain, Ok(Some(json!(expected))));
+    }
+    for (source, expected) in [
+        ("$now.plus({ hours: 23 })", "in 1 day"),
+        ("$now.minus({ hours: 23 })", "1 day ago"),
+    ] {
+        let padded = evaluate(
+            &format!("{source}.toRelative({{ padding: 3600000 }})"),
+            "UTC",
+        );
+        assert_eq!(padded, Ok(Some(json!(expected))));
+    }
+}
+
+#[test]
 fn the_forms_of_other_tools_work_on_every_kind_of_date() {
     for (source, expected) in [
         ("$now.plus(2, 'days').toISODate()", json!("2026-03-16")),
@@ -175,6 +196,9 @@ fn the_forms_of_other_tools_work_on_every_kind_of_date() {
         ("$now.extract('month')", json!(3)),
         ("$now.extract()", json!(11)),
         ("$now.isBetween($today, $now.plus(1))", json!(true)),
+        ("$now.isBetween($now.plus(1), $today)", json!(true)),
+        ("$now.isBetween($now, $now.plus(1))", json!(false)),
+        ("$now.isBetween($today, $now)", json!(false)),
         ("$now.inBetween('2027-01-01', '2028-01-01')", json!(false)),
         ("$today.diffTo('2026-03-20', 'days')", json!(6)),
         ("$now.toInt() === $now.toMillis()", json!(true)),
