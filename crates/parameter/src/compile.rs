@@ -1,6 +1,6 @@
 //! From what an author wrote to programs.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use indexmap::IndexMap;
 use nebula_core::{ParamValue, Segment};
@@ -128,5 +128,13 @@ pub(crate) fn compile(
 
 /// `pointer` with one more key (RFC 6901).
 pub(crate) fn child(pointer: &str, key: &str) -> String {
-    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+    format!("{pointer}/{}", escaped(key))
+}
+
+/// A key as a pointer has it.
+pub(crate) fn escaped(key: &str) -> Cow<'_, str> {
+    match key.contains(['~', '/']) {
+        true => key.replace('~', "~0").replace('/', "~1").into(),
+        false => key.into(),
+    }
 }

@@ -24,6 +24,7 @@
 
 mod compile;
 mod parameters;
+mod pointer;
 mod program;
 mod written;
 

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::{
     CompileScope, ExpressionProblem, ParamProgram, ResolveError, Use,
     compile::{child, compile, compile_expression},
+    pointer::Pointer,
 };
 
 /// All parameters of a node, compiled: those that are resolved for each attempt, and those that
@@ -114,11 +115,11 @@ impl Parameters {
         let mut input = Map::with_capacity(self.resolved.len());
         let mut list = None;
         for (name, program) in &self.resolved {
-            let pointer = child("", name);
+            let pointer = Pointer::Key(&Pointer::Whole, name);
             let value = match program {
                 ParamProgram::Expression(whole) if beside == Some(name) => {
                     let found = whole.evaluate_ref(scope, context);
-                    match found.map_err(|error| ResolveError::new(&pointer, error))? {
+                    match found.map_err(|error| ResolveError::new(pointer, error))? {
                         Evaluated::List(found) => {
                             list = Some(found);
                             continue;
@@ -126,7 +127,7 @@ impl Parameters {
                         found => found.into_owned(),
                     }
                 }
-                program => program.resolve_at(&pointer, scope, context)?,
+                program => program.resolve_at(pointer, scope, context)?,
             };
             match value {
                 Some(value) => {
@@ -226,7 +227,7 @@ fn entries(value: &ParamValue) -> Option<Vec<(&str, ParamValue)>> {
     }
 }
 
-fn undefined(pointer: String, program: &ParamProgram) -> ResolveError {
+fn undefined(pointer: Pointer<'_>, program: &ParamProgram) -> ResolveError {
     let end = match program {
         ParamProgram::Expression(program) => program.source().len(),
         _ => 0,
@@ -239,5 +240,5 @@ fn undefined(pointer: String, program: &ParamProgram) -> ResolveError {
         end,
         hint: Some("write `?? null` or another value for when it is missing".to_owned()),
     };
-    ResolveError { pointer, error }
+    ResolveError::new(pointer, error)
 }

@@ -5,7 +5,7 @@ use nebula_expression::{Context, ExpressionError, Mode, Program, Scope};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::compile::child;
+use crate::{compile::child, pointer::Pointer};
 
 /// A compiled parameter. JSON shape: `{ "literal": … }`, `{ "expression": { source, mode } }`,
 /// `{ "text": { texts, programs } }`, `{ "object": { … } }`, `{ "array": [ … ] }`.
@@ -53,9 +53,9 @@ pub struct ResolveError {
 }
 
 impl ResolveError {
-    pub(crate) fn new(pointer: &str, error: ExpressionError) -> Self {
+    pub(crate) fn new(pointer: Pointer<'_>, error: ExpressionError) -> Self {
         Self {
-            pointer: pointer.to_owned(),
+            pointer: pointer.to_string(),
             error,
         }
     }
@@ -86,12 +86,12 @@ impl ParamProgram {
         scope: &dyn Scope,
         context: &Context,
     ) -> Result<Option<Value>, ResolveError> {
-        self.resolve_at("", scope, context)
+        self.resolve_at(Pointer::Whole, scope, context)
     }
 
     pub(crate) fn resolve_at(
         &self,
-        pointer: &str,
+        pointer: Pointer<'_>,
         scope: &dyn Scope,
         context: &Context,
     ) -> Result<Option<Value>, ResolveError> {
@@ -110,7 +110,8 @@ impl ParamProgram {
             Self::Object(entries) => {
                 let mut object = Map::with_capacity(entries.len());
                 for (key, program) in entries {
-                    if let Some(value) = program.resolve_at(&child(pointer, key), scope, context)? {
+                    let at = Pointer::Key(&pointer, key);
+                    if let Some(value) = program.resolve_at(at, scope, context)? {
                         object.insert(key.clone(), value);
                     }
                 }
@@ -119,12 +120,8 @@ impl ParamProgram {
             Self::Array(items) => {
                 let mut array = Vec::with_capacity(items.len());
                 for (i, program) in items.iter().enumerate() {
-                    let at = child(pointer, &i.to_string());
-                    array.push(
-                        program
-                            .resolve_at(&at, scope, context)?
-                            .unwrap_or(Value::Null),
-                    );
+                    let value = program.resolve_at(Pointer::Index(&pointer, i), scope, context)?;
+                    array.push(value.unwrap_or(Value::Null));
                 }
                 Ok(Some(Value::Array(array)))
             }
