@@ -1,6 +1,6 @@
 //! Which activation of which node.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use nebula_core::{Digest, ExecutionId, NodeId, TenantId};
 use serde::{Deserialize, Serialize};
@@ -120,70 +120,69 @@ impl InstanceId {
         std::iter::successors(self.within.as_deref(), |outer| outer.within.as_deref())
     }
 
-    /// The key that every attempt of this instance sends along, as 32 hex digits: derived from the
-    /// tenant, the execution in which the work began, the instance and the generation.
+    /// From which the key and the seed of its attempts follow: derived from the tenant, the execution
+    /// in which the work began, the instance and the generation.
     ///
     /// A retry of a whole execution keeps `origin` and `generation`, so an outside effect is not
     /// done twice; a restart by a person raises the generation of what it runs again.
     #[must_use]
-    pub fn idempotency_key(
+    pub fn identity(&self, tenant: &TenantId, origin: ExecutionId, generation: u32) -> Identity {
+        Identity(Digest::of_parts(&[
+            tenant.as_str().as_bytes(),
+            origin.as_bytes(),
+            self.text().as_bytes(),
+            &generation.to_le_bytes(),
+        ]))
+    }
+
+    /// The same for the attempts to compensate its effect.
+    #[must_use]
+    pub fn compensation(
         &self,
         tenant: &TenantId,
         origin: ExecutionId,
         generation: u32,
-    ) -> String {
-        let mut key = self.digest(tenant, origin, generation).to_string();
-        key.truncate(32);
-        key
-    }
-
-    /// The key that every attempt to compensate the effect of this instance sends along.
-    #[must_use]
-    pub fn compensation_key(
-        &self,
-        tenant: &TenantId,
-        origin: ExecutionId,
-        generation: u32,
-    ) -> String {
-        let mut key = self.compensation(tenant, origin, generation).to_string();
-        key.truncate(32);
-        key
-    }
-
-    /// The seed of its compensation, for the jitter of retries and for the action.
-    #[must_use]
-    pub fn compensation_seed(
-        &self,
-        tenant: &TenantId,
-        origin: ExecutionId,
-        generation: u32,
-    ) -> u64 {
-        self.compensation(tenant, origin, generation).as_u64()
-    }
-
-    /// The seed of `$random` and of the jitter of retries: the same for every attempt.
-    #[must_use]
-    pub fn seed(&self, tenant: &TenantId, origin: ExecutionId, generation: u32) -> u64 {
-        self.digest(tenant, origin, generation).as_u64()
-    }
-
-    fn compensation(&self, tenant: &TenantId, origin: ExecutionId, generation: u32) -> Digest {
-        Digest::of_parts(&[
+    ) -> Identity {
+        Identity(Digest::of_parts(&[
             b"compensation",
             tenant.as_str().as_bytes(),
             origin.as_bytes(),
-            self.to_string().as_bytes(),
+            self.text().as_bytes(),
             &generation.to_le_bytes(),
-        ])
+        ]))
     }
 
-    fn digest(&self, tenant: &TenantId, origin: ExecutionId, generation: u32) -> Digest {
-        Digest::of_parts(&[
-            tenant.as_str().as_bytes(),
-            origin.as_bytes(),
-            self.to_string().as_bytes(),
-            &generation.to_le_bytes(),
-        ])
+    /// The text form, which most often is the id of the node.
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self {
+                within: None,
+                node,
+                activation: 1,
+                item: None,
+            } => node.as_str().into(),
+            _ => self.to_string().into(),
+        }
+    }
+}
+
+/// What a piece of work is outside of its execution; the same for every attempt at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity(Digest);
+
+impl Identity {
+    /// The key that every attempt sends along, as 32 hex digits.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let mut key = self.0.to_string();
+        key.truncate(32);
+        key
+    }
+
+    /// The seed of `$random` and of the jitter of retries.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.0.as_u64()
     }
 }
 
@@ -300,11 +299,18 @@ mod tests {
             ExecutionId::from_bytes([2; 16]),
         );
         let id: InstanceId = "pay".parse().unwrap();
-        let key = id.idempotency_key(&tenant, a, 0);
-        assert_eq!(key.len(), 32);
-        assert_eq!(key, id.idempotency_key(&tenant, a, 0));
-        assert_ne!(key, id.idempotency_key(&tenant, b, 0));
-        assert_ne!(key, id.idempotency_key(&tenant, a, 1));
-        assert_ne!(key, id.of_item(0).idempotency_key(&tenant, a, 0));
+        let identity = id.identity(&tenant, a, 0);
+        assert_eq!(identity.key().len(), 32);
+        assert_eq!(identity, id.identity(&tenant, a, 0));
+        let others = [
+            id.identity(&tenant, b, 0),
+            id.identity(&tenant, a, 1),
+            id.of_item(0).identity(&tenant, a, 0),
+            id.compensation(&tenant, a, 0),
+        ];
+        for other in others {
+            assert_ne!(identity.key(), other.key());
+            assert_ne!(identity.seed(), other.seed());
+        }
     }
 }

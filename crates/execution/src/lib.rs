@@ -103,7 +103,7 @@ pub use compensation::{
 };
 pub use event::{Command, Decision, Event, Outcome, Rest, Signal, SignalError};
 pub use footprint::{Footprint, footprint};
-pub use instance::{InstanceId, InstanceIdError, MAX_NESTING};
+pub use instance::{Identity, InstanceId, InstanceIdError, MAX_NESTING};
 pub use journal::{
     EndReason, Entry, Fact, Failure, ItemOutcome, ParkReason, Started, StoredEntry, Taken, Tries,
     UnparkDecision,

@@ -30,8 +30,8 @@ use nebula_core::{ExecutionId, TenantId, Timestamp};
 
 use crate::{
     At, Command, Decision, Entry, Event, ExecutionPlan, ExecutionState, Fact, Failure, Generation,
-    InstanceId, Key, ParkReason, Rest, SnapshotError, StoredEntry, codec, scope::SharedRoots,
-    snapshot, state::Fresh,
+    Identity, InstanceId, Key, ParkReason, Rest, SnapshotError, StoredEntry, codec,
+    scope::SharedRoots, snapshot, state::Fresh,
 };
 use compensation::Undoing;
 use items::Hand;
@@ -324,18 +324,18 @@ impl Machine {
         restarted.map_or(ready_at, |at| at.max(ready_at))
     }
 
-    /// The seed of an instance: its `$random`.
+    /// From which the key of every attempt of an instance and its seed follow.
     #[must_use]
-    pub fn seed(&self, instance: &InstanceId) -> u64 {
+    pub fn identity(&self, instance: &InstanceId) -> Identity {
         let (origin, generation) = self.work(instance);
-        instance.seed(&self.tenant, origin, generation)
+        instance.identity(&self.tenant, origin, generation)
     }
 
-    /// The key that every attempt of an instance sends along.
+    /// The same of what undoes the effect of an instance.
     #[must_use]
-    pub fn idempotency_key(&self, instance: &InstanceId) -> String {
+    pub fn compensation_identity(&self, instance: &InstanceId) -> Identity {
         let (origin, generation) = self.work(instance);
-        instance.idempotency_key(&self.tenant, origin, generation)
+        instance.compensation(&self.tenant, origin, generation)
     }
 
     /// The execution in which the work of an instance began, and its generation.
@@ -343,20 +343,6 @@ impl Machine {
         let origin = self.state.started().and_then(|started| started.origin);
         self.generation(instance)
             .map_or((origin.unwrap_or(self.id), 0), |it| (it.since, it.number))
-    }
-
-    /// The key that every attempt to undo the effect of an instance sends along.
-    #[must_use]
-    pub fn compensation_key(&self, instance: &InstanceId) -> String {
-        let (origin, generation) = self.work(instance);
-        instance.compensation_key(&self.tenant, origin, generation)
-    }
-
-    /// The seed of what undoes the effect of an instance.
-    #[must_use]
-    pub fn compensation_seed(&self, instance: &InstanceId) -> u64 {
-        let (origin, generation) = self.work(instance);
-        instance.compensation_seed(&self.tenant, origin, generation)
     }
 
     fn generation(&self, instance: &InstanceId) -> Option<&Generation> {

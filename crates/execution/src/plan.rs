@@ -8,6 +8,7 @@ mod milestone;
 use std::{
     ops::{Deref, Range},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -50,7 +51,7 @@ pub struct PlanParts {
     /// Digest of the definition.
     pub definition: Digest,
     /// IANA name of the zone for `$today` and local dates.
-    pub timezone: String,
+    pub timezone: Arc<str>,
     /// JSON Schema of the input; null if there is none.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub input_schema: Value,

@@ -116,8 +116,8 @@ fn check_again(old: &Rig, new: &World<'_>, how: &Again) {
     for instance in succeeded(old) {
         let again = new.ran.contains(&instance);
         assert!(!again || redone(&instance), "{instance} runs again");
-        let before = old.machine.idempotency_key(&instance);
-        let after = new.rig.machine.idempotency_key(&instance);
+        let before = old.machine.identity(&instance).key();
+        let after = new.rig.machine.identity(&instance).key();
         assert_eq!(before != after, redone(&instance), "the key of {instance}");
         let ready = (
             old.machine.ready_at(&instance),
@@ -672,11 +672,13 @@ fn what_was_undone_runs_again_with_all_that_follows_from_it() {
         None,
         "x ok/1 |  = busy",
     );
-    let old = |text: &str| id(text).idempotency_key(&TenantId::local(), execution(), 0);
-    assert_ne!(new.machine.idempotency_key(&id("a")), old("a"));
-    assert_eq!(new.machine.idempotency_key(&id("b")), old("b"));
-    let undoing = id("a").compensation_key(&TenantId::local(), execution(), 0);
-    assert_ne!(new.machine.compensation_key(&id("a")), undoing);
+    let old = |text: &str| id(text).identity(&TenantId::local(), execution(), 0).key();
+    assert_ne!(new.machine.identity(&id("a")).key(), old("a"));
+    assert_eq!(new.machine.identity(&id("b")).key(), old("b"));
+    let undoing = id("a")
+        .compensation(&TenantId::local(), execution(), 0)
+        .key();
+    assert_ne!(new.machine.compensation_identity(&id("a")).key(), undoing);
     assert_eq!(new.machine.ready_at(&id("a")), new.now);
 }
 
@@ -711,8 +713,8 @@ fn a_restart_behind_what_was_undone_makes_that_anew_too() {
         " |  = busy",
     );
     let keys = ["a", "b", "c"].map(|node| {
-        let old = id(node).idempotency_key(&TenantId::local(), execution(), 0);
-        new.machine.idempotency_key(&id(node)) == old
+        let old = id(node).identity(&TenantId::local(), execution(), 0).key();
+        new.machine.identity(&id(node)).key() == old
     });
     assert_eq!(keys, [false, true, false]);
 }
@@ -802,7 +804,7 @@ fn two_restarts_of_one_execution_have_keys_of_their_own() {
     let from = |node: &str| Again::Restart {
         from: Some(node.parse().unwrap()),
     };
-    let key = |rig: &Rig, node: &str| rig.machine.idempotency_key(&id(node));
+    let key = |rig: &Rig, node: &str| rig.machine.identity(&id(node)).key();
     let one = again(&old, from("b"), later(1)).unwrap();
     let two = again(&old, from("b"), later(2)).unwrap();
     let whole = again(&old, Again::Restart { from: None }, later(3)).unwrap();

@@ -566,7 +566,7 @@ proptest! {
         prop_assert!(new.run().is_terminal());
         for instance in &succeeded {
             prop_assert!(!new.ran.contains(instance), "{} runs again", instance);
-            let keys = [&old, &new.rig].map(|rig| rig.machine.idempotency_key(instance));
+            let keys = [&old, &new.rig].map(|rig| rig.machine.identity(instance).key());
             prop_assert_eq!(&keys[0], &keys[1]);
         }
     }

@@ -255,7 +255,7 @@ impl<'a> Builder<'a> {
                 .unwrap_or_else(|| definition.id.to_string()),
             version,
             definition: definition.digest(),
-            timezone: definition.timezone.clone(),
+            timezone: definition.timezone.as_str().into(),
             input_schema: definition.input.clone().unwrap_or_default(),
             output_schema: definition.output_schema.clone().unwrap_or_default(),
             nodes,

@@ -107,14 +107,15 @@ impl Drive {
             CompensationInput::Parameters(input) => Value::clone(input),
             CompensationInput::Error(error) => return Err(error.clone()),
         };
+        let identity = self.machine.compensation_identity(instance);
         let context = ActionContext {
             tenant: self.lease.tenant.clone(),
             execution: self.lease.execution,
             node: instance.node.clone(),
             attempt,
-            idempotency_key: self.machine.compensation_key(instance),
+            idempotency_key: identity.key(),
             now: open.since,
-            seed: self.machine.compensation_seed(instance),
+            seed: identity.seed(),
             timeout: compensation.timeout,
             // The time limit of the execution does not cut what undoes it.
             deadline: None,

@@ -4,33 +4,40 @@ use std::{sync::Arc, time::Duration};
 
 use compact_str::CompactString;
 use nebula_action::{ActionError, ErrorClass};
-use nebula_core::Clock;
+use nebula_core::{Clock, Timestamp};
 use nebula_execution::{Activation, EvaluationScope, ExecutionPlan, InstanceId, Machine, Taken};
-use nebula_expression::{Context, ExpressionError};
+use nebula_expression::{Context, ExpressionError, Limits};
 use serde_json::Value;
 
 /// What an instance's expressions depend on beside the data.
 pub(crate) fn context(machine: &Machine, instance: &InstanceId, clock: &Arc<dyn Clock>) -> Context {
-    Context {
-        now_ms: machine.ready_at(instance).as_millis(),
-        seed: machine.seed(instance),
-        ..execution_context(machine, clock)
-    }
+    let seed = machine.identity(instance).seed();
+    context_at(machine, machine.ready_at(instance), seed, clock)
 }
 
 /// What the workflow's output depends on beside the data: the execution's start.
 pub(crate) fn execution_context(machine: &Machine, clock: &Arc<dyn Clock>) -> Context {
-    let mut context = Context {
-        now_ms: machine.state().started_at().as_millis(),
-        timezone: Arc::from(machine.plan().timezone.as_str()),
-        ..Context::default()
-    };
-    let (clock, start, wall): (_, _, Duration) =
-        (clock.clone(), clock.monotonic(), context.limits.wall);
-    context.backstop = Some(Arc::new(move || {
-        clock.monotonic().saturating_sub(start) > wall
-    }));
-    context
+    context_at(machine, machine.state().started_at(), 0, clock)
+}
+
+/// With this `$now` and this seed.
+pub(crate) fn context_at(
+    machine: &Machine,
+    now: Timestamp,
+    seed: u64,
+    clock: &Arc<dyn Clock>,
+) -> Context {
+    let limits = Limits::default();
+    let (clock, start, wall): (_, _, Duration) = (clock.clone(), clock.monotonic(), limits.wall);
+    Context {
+        now_ms: now.as_millis(),
+        seed,
+        timezone: machine.plan().timezone.clone(),
+        limits,
+        backstop: Some(Arc::new(move || {
+            clock.monotonic().saturating_sub(start) > wall
+        })),
+    }
 }
 
 /// What an instance's expressions see.

@@ -30,10 +30,12 @@ impl Drive {
     ) -> Result<(ActionContext, Value), ActionError> {
         let item = self.item(instance)?;
         let scope = Arc::new(evaluate::scope(&self.machine, instance, item));
-        let context = evaluate::context(&self.machine, instance, &self.shared.ports.clock);
+        let identity = self.machine.identity(instance);
+        let (now, clock) = (self.machine.ready_at(instance), &self.shared.ports.clock);
+        let context = evaluate::context_at(&self.machine, now, identity.seed(), clock);
         let input = self.resolve(node, &scope, &context)?;
         let idempotency_key = match &node.idempotency_key {
-            None => self.machine.idempotency_key(instance),
+            None => identity.key(),
             Some(program) => own_key(program.resolve(&*scope, &context))?,
         };
         #[cfg(sim_bug)]
@@ -48,7 +50,7 @@ impl Drive {
             node: node.id.clone(),
             attempt,
             idempotency_key,
-            now: self.machine.ready_at(instance),
+            now,
             seed: context.seed,
             timeout: node.timeout,
             deadline: self.machine.deadline_of(instance),

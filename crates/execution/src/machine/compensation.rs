@@ -242,7 +242,7 @@ impl Machine {
         if failures >= plan.retry.max_attempts {
             return None;
         }
-        let seed = self.compensation_seed(instance);
+        let seed = self.compensation_identity(instance).seed();
         let delay = delay_after(&plan.retry, failures, seed, after);
         Some((at.plus(delay), true))
     }

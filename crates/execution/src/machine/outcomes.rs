@@ -406,7 +406,7 @@ impl Machine {
         if !again || failures >= node.retry.max_attempts {
             return None;
         }
-        let seed = self.seed(&self.instance(key));
+        let seed = self.identity(&self.instance(key)).seed();
         Some(at.plus(delay_after(&node.retry, failures, seed, after)))
     }
 }

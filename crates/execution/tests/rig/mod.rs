@@ -139,7 +139,7 @@ pub(crate) fn plan_of(nodes: Vec<PlanNode>, connections: Vec<PlanConnection>) ->
         name: "test".to_owned(),
         version: 1,
         definition: Digest::of(b"test"),
-        timezone: "UTC".to_owned(),
+        timezone: "UTC".into(),
         input_schema: Value::Null,
         output_schema: Value::Null,
         nodes,

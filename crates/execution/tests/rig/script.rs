@@ -166,8 +166,8 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
     match rest {
         ["start"] => Event::Starting {
             key: match rig.machine.compensates(&instance) {
-                true => rig.machine.compensation_key(&instance),
-                false => rig.machine.idempotency_key(&instance),
+                true => rig.machine.compensation_identity(&instance).key(),
+                false => rig.machine.identity(&instance).key(),
             },
             input: Digest::of(on.as_bytes()),
             deadline: rig.now.plus(Duration::from_secs(1)),

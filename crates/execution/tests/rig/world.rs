@@ -470,7 +470,7 @@ impl<'s> World<'s> {
                 } else {
                     self.prepared.insert(instance.clone(), attempt);
                     Event::Starting {
-                        key: self.rig.machine.compensation_key(&instance),
+                        key: self.rig.machine.compensation_identity(&instance).key(),
                         input: Digest::of(b"undo"),
                         deadline: self.rig.now.plus(Duration::from_secs(1)),
                         instance,
@@ -662,7 +662,7 @@ impl<'s> World<'s> {
         }
         self.prepared.insert(instance.clone(), attempt);
         Event::Starting {
-            key: self.rig.machine.idempotency_key(&instance),
+            key: self.rig.machine.identity(&instance).key(),
             input: Digest::of(b"input"),
             deadline: self.rig.now.plus(Duration::from_secs(1)),
             instance,

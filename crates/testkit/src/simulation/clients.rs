@@ -178,7 +178,7 @@ impl Director {
                     }
                     Some(ParkReason::Indeterminate(instances)) => {
                         for instance in instances {
-                            let arrival = ledger.get(&machine.idempotency_key(instance));
+                            let arrival = ledger.get(&machine.identity(instance).key());
                             let result = arrival.and_then(|arrival| arrival.result.clone());
                             let decision = result.map_or(UnparkDecision::Retry, |result| {
                                 UnparkDecision::Succeeded(Arc::new(result))
