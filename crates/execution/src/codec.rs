@@ -77,17 +77,30 @@ pub fn is_storable(value: &Value) -> bool {
 /// counted: `[[1]]` nests within 2.
 #[must_use]
 pub fn nests_within(value: &Value, limit: usize) -> bool {
-    let mut open = vec![(value, 0)];
-    while let Some((value, around)) = open.pop() {
-        let depth = around + 1;
+    // Only what can nest further is kept for later: of a flat value, nothing.
+    let mut open = Vec::new();
+    let mut next = nests(value).then_some((value, 1));
+    while let Some((value, depth)) = next {
+        if depth > limit {
+            return false;
+        }
+        let within = |inner: &&Value| nests(inner);
         match value {
-            Value::Array(_) | Value::Object(_) if depth > limit => return false,
-            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth))),
-            Value::Object(entries) => open.extend(entries.values().map(|item| (item, depth))),
+            Value::Array(items) => {
+                open.extend(items.iter().filter(within).map(|it| (it, depth + 1)));
+            }
+            Value::Object(entries) => {
+                open.extend(entries.values().filter(within).map(|it| (it, depth + 1)));
+            }
             _ => {}
         }
+        next = open.pop();
     }
     true
+}
+
+fn nests(value: &Value) -> bool {
+    value.is_array() || value.is_object()
 }
 
 pub(crate) fn too_deep(what: &str) -> ActionError {

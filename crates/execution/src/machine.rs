@@ -354,6 +354,9 @@ impl Machine {
     #[must_use]
     pub fn deadline_of(&self, instance: &InstanceId) -> Option<Timestamp> {
         let mut earliest = self.deadline();
+        if instance.within.is_none() {
+            return earliest;
+        }
         let mut frame = self.key(instance).map(|key| key.at.frame);
         while let Some(owner) = frame.and_then(|it| self.state.frames.get(it)?.owner) {
             let body = self.state.get(owner.at).filter(|it| it.runs.is_some());

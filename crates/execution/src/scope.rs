@@ -201,9 +201,15 @@ impl EvaluationScope {
     }
 
     fn of_execution(machine: &Machine) -> Self {
+        // Field by field, because the default of what is shared would be made and thrown away.
         Self {
+            json: None,
+            inputs: None,
             shared: machine.shared_roots(),
-            ..Self::default()
+            item: None,
+            round: None,
+            nodes: BTreeMap::new(),
+            attempt: 0,
         }
     }
 

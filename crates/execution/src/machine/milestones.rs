@@ -80,6 +80,9 @@ impl Machine {
     /// That comes before any timer fires: what was due while nobody held the execution ends nothing
     /// for whoever had come before it.
     pub(super) fn see_to_milestones(&mut self, turn: &mut Turn) {
+        if self.heeding.is_empty() && self.inquiring.is_empty() {
+            return;
+        }
         let has_ended = |at: &&At| self.state.get(**at).is_some_and(Activation::has_ended);
         let ended: Vec<At> = self.heeding.keys().filter(has_ended).copied().collect();
         for at in ended {
