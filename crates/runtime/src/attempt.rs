@@ -156,15 +156,21 @@ impl Drive {
         instance: InstanceId,
         invocation: Invocation,
     ) -> Result<Finished, Stop> {
-        let heavy = values_within(
-            &invocation.input,
-            &mut self.shared.config.offload_values.clone(),
-        )
-        .is_none();
-        let mut attempt = Box::pin(self.attempt(instance.clone(), invocation));
-        if !heavy {
-            return Ok(attempt.await);
+        let mut most = self.shared.config.offload_values;
+        let heavy = values_within(&invocation.input, &mut most).is_none();
+        let attempt = self.attempt(instance.clone(), invocation);
+        match heavy {
+            true => Box::pin(self.offloaded(instance, attempt)).await,
+            false => Ok(attempt.await),
         }
+    }
+
+    async fn offloaded(
+        &mut self,
+        instance: InstanceId,
+        attempt: impl Future<Output = Finished> + Send + 'static,
+    ) -> Result<Finished, Stop> {
+        let mut attempt = Box::pin(attempt);
         let (give, take) = std::sync::mpsc::channel();
         let job = Box::new(move || {
             let polled = attempt

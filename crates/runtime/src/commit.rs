@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nebula_core::Timestamp;
+use nebula_core::{BoxFuture, Timestamp};
 use nebula_execution::Status;
 use nebula_ports::{ErrorKind, Lease, SlotClaim, Snapshot, Step, StepId, Stepped};
 use tracing::warn;
@@ -52,7 +52,7 @@ impl Drive {
             let state = Arc::new(state);
             step.snapshot = fits.then_some(Snapshot { through, state });
         }
-        self.write(step).await
+        self.write(&step).await
     }
 
     /// Whether enough has come since the last snapshot. A large state is written again only after
@@ -81,7 +81,7 @@ impl Drive {
                 step.wake_at = None;
             }
         }
-        self.write(step).await
+        self.write(&step).await
     }
 
     /// Commits what was decided and gives the lease back; there is work left for the next holder.
@@ -89,14 +89,14 @@ impl Drive {
         let mut step = self.next_step();
         step.wake_at = Some(self.shared.ports.clock.now());
         step.release = true;
-        self.write(step).await
+        self.write(&step).await
     }
 
     /// Commits what was decided together with a claim; the execution stays in our hands.
     pub(crate) async fn commit_claim(&mut self, claim: &SlotClaim) -> Result<(), Stop> {
         let mut step = self.next_step();
         step.slots.claim.push(claim.clone());
-        self.write(step).await
+        self.write(&step).await
     }
 
     fn next_step(&mut self) -> Step {
@@ -121,7 +121,7 @@ impl Drive {
 
     /// Writes a step until its outcome is known or the lease may be gone: a store that is away may
     /// come back, and a full one may be given room. One that is read-only needs a person.
-    async fn write(&mut self, step: Step) -> Result<(), Stop> {
+    async fn write(&mut self, step: &Step) -> Result<(), Stop> {
         let clock = self.shared.ports.clock.clone();
         let mut pause = FIRST_PAUSE;
         loop {
@@ -144,11 +144,10 @@ impl Drive {
                         inbox_head,
                     },
                 ) => {
-                    self.publish(&step);
-                    let rung = self.ring_receivers(&step);
-                    self.within_lease(rung).await?;
-                    let next = self.ring_next_holders(&step);
-                    self.within_lease(next).await?;
+                    self.publish(step);
+                    if let Some(rings) = self.rings(step) {
+                        self.within_lease(rings).await?;
+                    }
                     self.unproven = false;
                     self.next_seq = next_seq;
                     self.inbox_head = self.inbox_head.max(inbox_head);
@@ -178,6 +177,19 @@ impl Drive {
                 Err(error) => return Err(Stop::Store(error)),
             }
         }
+    }
+
+    /// The rings that a step asks for; most ask for none.
+    fn rings(&self, step: &Step) -> Option<BoxFuture<'static, ()>> {
+        if step.deliver.is_empty() && step.children.is_empty() && step.slots.free.is_empty() {
+            return None;
+        }
+        let receivers = self.ring_receivers(step);
+        let next_holders = self.ring_next_holders(step);
+        Some(Box::pin(async move {
+            receivers.await;
+            next_holders.await;
+        }))
     }
 
     /// Rings for those whom a step sent something, and for those that began with it. A ring that is

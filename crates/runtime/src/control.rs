@@ -56,7 +56,8 @@ impl Drive {
                     waits,
                     timeout,
                 };
-                self.call(instance, attempt, wanted, &context).await?;
+                // By itself, because it is larger than all else that a drive does.
+                Box::pin(self.call(instance, attempt, wanted, &context)).await?;
             }
             Ok(ControlOutcome::Stop(output)) => {
                 self.tell(Event::Stopped {

@@ -186,7 +186,7 @@ impl Drive {
     }
 
     /// Drives until the execution ends, rests, or is no longer ours.
-    pub(crate) async fn run(mut self) -> Result<Driven, PortError> {
+    pub(crate) async fn run(&mut self) -> Result<Driven, PortError> {
         match self.rounds().await {
             Ok(driven) => Ok(driven),
             Err(Stop::Lost) => {

@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use nebula_core::{BoxFuture, ExecutionId};
-use nebula_execution::{Entry, Fact, Status};
+use nebula_execution::{Entry, Fact, Machine, Status};
 use nebula_ports::{Acquired, Delivery, Granted, PortError, Receipt, Task};
 use nebula_telemetry::{EventKind, ExecutionEvent};
 use tokio::sync::Notify;
@@ -14,7 +14,7 @@ use tracing::{debug, error, info, warn};
 use crate::{
     Worker,
     drive::{Drive, Driven},
-    suspects::{SETTLE, SUSPECT_AFTER},
+    suspects::{SETTLE, SUSPECT_AFTER, Turn},
     worker::{Handed, RETRY_AFTER, Shared, lock},
 };
 
@@ -42,7 +42,7 @@ impl Worker {
         Box::pin(async move {
             #[cfg(sim_bug)]
             let early = receipt.clone();
-            let driven = self.caught(execution, async {
+            let driven = async {
                 let repo = &self.shared.ports.executions;
                 // Asked before the call, so that our clock runs out before the store's.
                 let asked = self.shared.ports.clock.monotonic();
@@ -71,11 +71,11 @@ impl Worker {
                         Ok(Driven::NotOurs)
                     }
                 }
-            });
+            };
             let done = Done {
                 execution,
                 receipt: Some(receipt),
-                driven: Box::pin(driven).await,
+                driven: self.caught(execution, Box::pin(driven)).await,
                 task: Some(task.clone()),
             };
             self.settle(done).await
@@ -95,7 +95,7 @@ impl Worker {
         let execution = lease.execution;
         Box::pin(async move {
             let mut task = None;
-            let driven = self.caught(execution, async {
+            let driven = async {
                 let first = entries.first().map(|first| &first.fact);
                 let Some(Fact::ExecutionStarted(begun)) = first else {
                     return Ok(Driven::NotOurs);
@@ -119,8 +119,8 @@ impl Worker {
                     lease,
                 };
                 self.drive(granted, entries, asked, shutdown).await
-            });
-            let driven = Box::pin(driven).await;
+            };
+            let driven = self.caught(execution, Box::pin(driven)).await;
             let done = Done {
                 execution,
                 receipt: None,
@@ -142,35 +142,14 @@ impl Worker {
         let execution = granted.lease.execution;
         let bell = Arc::new(Notify::new());
         let ours = Ours::new(&self.shared, execution, bell.clone());
-        let machine = self.shared.load(&granted, entries).await?;
-        if machine.state().end_status().is_some() {
-            // To load took longer than the lease, and somebody else has brought it to its end.
-            return Ok(Driven::Lost);
-        }
-        let losses = machine.losses().max(granted.grants_without_progress);
-        let (alone, clock) = (&self.shared.suspects, &self.shared.ports.clock);
-        let turn = match losses >= SUSPECT_AFTER {
-            true => match alone.turn(execution, clock.monotonic()) {
-                Some(turn) => Some(turn),
-                None => return self.pass_by(granted.lease).await,
-            },
-            false => None,
+        let (machine, turn) = match self.take_up(&granted, entries).await? {
+            Ok(taken) => taken,
+            Err(driven) => return Ok(driven),
         };
-        if turn.is_some() {
-            info!(%execution, losses, "its workers went away: it goes on apart from others like it");
-            // Who came along with it has left its hands, or is on its way.
-            clock.sleep(SETTLE).await;
-        }
-        let driven = Drive::new(
-            self.shared.clone(),
-            machine,
-            granted,
-            asked,
-            bell.clone(),
-            shutdown,
-        )
-        .run()
-        .await?;
+        let (shared, ringing) = (self.shared.clone(), bell.clone());
+        let mut drive = Drive::new(shared, machine, granted, asked, ringing, shutdown);
+        let driven = drive.run().await?;
+        drop(drive);
         drop((ours, turn));
         // A ring that came while it went to sleep was answered by its bell, and must not be lost.
         let rung = bell.notified().now_or_never().is_some();
@@ -182,12 +161,39 @@ impl Worker {
         })
     }
 
+    /// Loads what a lease is for. What was left by workers that died waits for its turn; how it leaves
+    /// our hands at once, where it is not to be driven.
+    async fn take_up<'w>(
+        &'w self,
+        granted: &Granted,
+        entries: Vec<Entry>,
+    ) -> Result<Result<(Machine, Option<Turn<'w>>), Driven>, PortError> {
+        let execution = granted.lease.execution;
+        let machine = self.shared.load(granted, entries).await?;
+        if machine.state().end_status().is_some() {
+            // To load took longer than the lease, and somebody else has brought it to its end.
+            return Ok(Err(Driven::Lost));
+        }
+        let losses = machine.losses().max(granted.grants_without_progress);
+        if losses < SUSPECT_AFTER {
+            return Ok(Ok((machine, None)));
+        }
+        let (alone, clock) = (&self.shared.suspects, &self.shared.ports.clock);
+        let Some(turn) = alone.turn(execution, clock.monotonic()) else {
+            return self.pass_by(granted.lease.clone()).await.map(Err);
+        };
+        info!(%execution, losses, "its workers went away: it goes on apart from others like it");
+        // Who came along with it has left its hands, or is on its way.
+        clock.sleep(SETTLE).await;
+        Ok(Ok((machine, Some(turn))))
+    }
+
     /// A panic of one drive must not take its neighbours along; the execution is tried again by its
     /// next holder, and parked as poison if that does not help.
     async fn caught(
         &self,
         execution: ExecutionId,
-        drive: impl Future<Output = Result<Driven, PortError>>,
+        drive: BoxFuture<'_, Result<Driven, PortError>>,
     ) -> Result<Driven, PortError> {
         match AssertUnwindSafe(drive).catch_unwind().await {
             Ok(driven) => driven,

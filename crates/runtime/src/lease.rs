@@ -1,6 +1,6 @@
 //! Holding the lease for as long as it is needed.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
 use futures_util::StreamExt;
 use nebula_ports::Renewed;
@@ -62,13 +62,18 @@ impl Drive {
         let clock = self.shared.ports.clock.clone();
         let left = self.lease_until.saturating_sub(clock.monotonic());
         let acting = !self.attempts.is_empty();
-        let over = clock.sleep(left);
+        let over = async {
+            match acting {
+                true => clock.sleep(left).await,
+                false => pending().await,
+            }
+        };
         tokio::pin!(call, over);
         loop {
             tokio::select! {
                 biased;
                 answer = &mut call => return Ok(answer),
-                () = &mut over, if acting => return Err(Stop::Lost),
+                () = &mut over => return Err(Stop::Lost),
                 Some(finished) = self.attempts.next(), if !self.attempts.is_empty() => {
                     self.finished.push_back(finished);
                 }
