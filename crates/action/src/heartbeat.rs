@@ -79,16 +79,18 @@ impl Progress {
 
 /// Where the signs of life of one attempt arrive. Clones are those of the same attempt.
 #[derive(Clone, Default)]
-pub struct Heartbeat(Option<Arc<Heart>>);
+pub struct Heartbeat(Option<Arc<Heart<Show>>>);
 
-struct Heart {
+type Show = dyn Fn(Progress) + Send + Sync;
+
+struct Heart<S: ?Sized> {
     clock: Arc<dyn Clock>,
     longest: Option<Duration>,
-    show: Box<dyn Fn(Progress) + Send + Sync>,
     /// By the clock, in microseconds: the last sign of life.
     last: AtomicU64,
     /// When something was shown last, plus one; 0 for never.
     shown: AtomicU64,
+    show: S,
 }
 
 impl Heartbeat {
@@ -104,10 +106,10 @@ impl Heartbeat {
     ) -> Self {
         let heart = Heart {
             longest,
-            show: Box::new(show),
             last: AtomicU64::new(micros(clock.monotonic())),
             shown: AtomicU64::new(0),
             clock,
+            show,
         };
         Self(Some(Arc::new(heart)))
     }

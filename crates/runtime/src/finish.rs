@@ -46,11 +46,11 @@ impl Drive {
         }
         match end {
             End::Result(Ok(result)) => {
-                let port = result.port.unwrap_or_else(|| PORT_MAIN.to_owned());
+                let port = result.port.as_deref().unwrap_or(PORT_MAIN);
                 self.succeeded(
                     instance,
                     Arc::new(result.value),
-                    &port,
+                    port,
                     result.lineage,
                     micros,
                 );

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use nebula_action::{
     Action, ActionError, ActionResult, EffectClass, ErrorClass, Heartbeat, Literal,
 };
-use nebula_core::{ByteSize, Clock, duration_text};
+use nebula_core::{ActionId, ByteSize, Clock, duration_text};
 use nebula_ports::{Code, Invocation, SandboxRunner};
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ impl SandboxRunner for InProcess {
             Code::Component(digest) => return Err(no_components(&digest.to_string())),
         };
         let attempt_of = Attempt {
-            id: action.metadata().id.to_string(),
+            id: &action.metadata().id,
             class: effect_class(&*action, &input),
         };
         // The attempt hears of its deadline through the same token as of a cancellation; its own
@@ -116,12 +116,12 @@ fn effect_class(action: &dyn Action, input: &Value) -> EffectClass {
 }
 
 /// What the errors of one attempt say and how they are classed.
-struct Attempt {
-    id: String,
+struct Attempt<'a> {
+    id: &'a ActionId,
     class: EffectClass,
 }
 
-impl Attempt {
+impl Attempt<'_> {
     fn ended(
         &self,
         outcome: Option<Result<ActionResult, ActionError>>,
