@@ -142,6 +142,13 @@ fn what_could_be_waited_for_for_ever_is_refused() {
             "error /nodes/2/parameters/reached: `m` would wait for itself: m → z → m (name a node that does not wait for this one)",
         ],
     );
+    // By way of the body that it is.
+    check(
+        "nodes: [{ id: a, action: data.set }, { id: p, action: flow.parallel, body: { nodes: [{ id: m, action: flow.milestone, parameters: { reached: c } }] } }, { id: c, action: data.set }]\nconnections: [p -> c]",
+        &[
+            "error /nodes/1/body/nodes/0/parameters/reached: `m` would wait for itself: m → c → p → m (name a node that does not wait for this one)",
+        ],
+    );
     // By way of the body in which it stands.
     check(
         &nested("reached: c", "until: a", "p -> c"),

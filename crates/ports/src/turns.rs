@@ -140,4 +140,22 @@ mod tests {
             assert_eq!(turns.take(both), Some(Priority::Highest));
         }
     }
+
+    #[test]
+    fn an_impatient_one_that_goes_first_takes_nobodys_patience_away() {
+        use Priority::{Highest, Lowest, Normal};
+        let patience = |it: Priority| it.patience().unwrap();
+        let mut turns = Turns::default();
+        for _ in 1..patience(Lowest) {
+            turns.take(|it| it == Lowest || it == Highest);
+        }
+        let mut take = || turns.take(|it| [Lowest, Normal, Highest].contains(&it));
+        // This one passes both over.
+        assert_eq!(take(), Some(Highest));
+        assert_eq!(take(), Some(Lowest));
+        for _ in 1..patience(Normal) {
+            assert_eq!(take(), Some(Highest));
+        }
+        assert_eq!(take(), Some(Normal));
+    }
 }

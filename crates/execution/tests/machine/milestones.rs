@@ -127,6 +127,21 @@ fn what_is_given_up_waits_no_more() {
 }
 
 #[test]
+fn whoever_waits_no_more_leaves_the_others_waiting() {
+    let two = "a, c, k, m -> x, n -> y; k: cancel; m: milestone a/-; n: milestone c/-";
+    check(
+        two,
+        "begin, m heeds, n heeds, a ok, c ok",
+        "> run m, run n, run a, run c, run k | m heeds a | n heeds c | a ok/1 > run m | c ok/1 > run n = busy",
+    );
+    check(
+        two,
+        "begin, m heeds, n heeds, k cancels m, c ok",
+        "> run m, run n, run a, run c, run k | m heeds a | n heeds c | k cancels m | c ok/1 > run n = busy",
+    );
+}
+
+#[test]
 fn a_crash_forgets_nobody_who_waits_for_a_milestone() {
     check(
         BETWEEN,
