@@ -300,7 +300,8 @@ fn whoever_has_read_the_journal_after_the_end_decides_nothing() {
         let slow = world.mortal(None);
         let first = world.process_over(slow.clone());
         let installed = world.install(&first, TWO_EFFECTS).await;
-        let id = world.start(&first, &installed).await;
+        // What is handed over is not read back.
+        let id = world.queue(&first, &installed).await;
         // Its lease is over long before, and another process has brought the execution to its end.
         slow.read_page_after(&world.clock, LONG);
         let panicked = panics();

@@ -6,15 +6,14 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use nebula::{
-    core::Clock,
+    core::{ByteSize, Clock},
     engine::{EngineConfig, Until},
-    execution::{StartOptions, Status},
+    execution::Status,
     ports::*,
     runtime::WorkerConfig,
     telemetry::{EventKind, Parking, Received},
 };
 use nebula_testkit::MemoryTaskQueue;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use world::{LONG, World, in_world, states, tenant, with};
 
@@ -366,11 +365,12 @@ fn what_waits_for_long_keeps_no_place_in_the_queue() {
             world.install(&nebula, slow).await,
             world.install(&nebula, quick).await,
         );
-        world.start(&nebula, &slow).await;
-        let (tenant, options) = (tenant(), StartOptions::default());
-        let engine = nebula.engine();
-        let quick = engine.start(&tenant, &quick, Value::Null, options, None, None);
-        let quick = quick.await.unwrap().id;
+        let waits = async {
+            world.start(&nebula, &slow).await;
+            world.clock.sleep(Duration::from_secs(2)).await;
+        };
+        with(&nebula, waits).await;
+        let quick = world.queue(&nebula, &quick).await;
         let report = world.finish(&nebula, quick).await;
         assert_eq!(report.status, Status::Completed);
         assert!(world.clock.monotonic() < Duration::from_mins(1));
@@ -401,14 +401,31 @@ fn limits_that_let_nothing_run_are_refused() {
         nebula.unwrap_err().to_string()
     };
     let (worker, engine) = (WorkerConfig::default(), EngineConfig::default());
-    let no_sweep = EngineConfig {
-        sweep_interval: Duration::ZERO,
-        ..engine.clone()
+    let zero = |name: &str, worker: WorkerConfig, engine: EngineConfig| {
+        let expected = format!("`{name}` is zero; it must be more");
+        assert_eq!(refused(worker, engine), expected);
     };
-    assert_eq!(
-        refused(worker.clone(), no_sweep),
-        "`sweep_interval` is zero; it must be more"
-    );
+    let mut none = engine.clone();
+    none.sweep_interval = Duration::ZERO;
+    zero("sweep_interval", worker.clone(), none);
+    let mut none = engine.clone();
+    none.outcome_interval = Duration::ZERO;
+    zero("outcome_interval", worker.clone(), none);
+    let mut none = engine.clone();
+    none.concurrency = 0;
+    zero("concurrency", worker.clone(), none);
+    let mut none = worker.clone();
+    none.executions = 0;
+    zero("executions", none, engine.clone());
+    let mut none = worker.clone();
+    none.max_grants = 0;
+    zero("max_grants", none, engine.clone());
+    let mut none = worker.clone();
+    none.memory = ByteSize::kib(0);
+    zero("memory", none, engine.clone());
+    let mut none = worker.clone();
+    none.execution_memory = ByteSize::kib(0);
+    zero("execution_memory", none, engine.clone());
     let no_lease = WorkerConfig {
         lease_ttl: Duration::from_secs(1),
         ..worker

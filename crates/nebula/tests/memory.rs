@@ -117,23 +117,22 @@ output: '{{ $nodes.parts.result }}'
     });
 }
 
-#[test]
-fn executions_wait_until_there_is_memory_and_one_alone_goes_on() {
+/// Lets three executions run where there is memory for one, and sees that they do so one by one.
+#[track_caller]
+fn wait_for_each_other(yaml: &str, marks: usize) {
     in_world(async |world| {
         let config = WorkerConfig {
             memory: ByteSize::kib(100),
             ..WorkerConfig::default()
         };
         let nebula = world.process_with(world.executions.clone(), config);
-        let busy = "{ id: b, action: test.keyed, parameters: { label: b, seconds: 2 } }";
-        let yaml = format!("nodes: [{}, {busy}]", large("a"));
-        let installed = world.install(&nebula, &yaml).await;
+        let installed = world.install(&nebula, yaml).await;
         let ids = with(&nebula, async {
             let mut ids = vec![world.start(&nebula, &installed).await];
             world.clock.sleep(Duration::from_secs(1)).await;
             for _ in 0..2 {
                 ids.push(world.start(&nebula, &installed).await);
-                world.clock.sleep(Duration::from_secs(3)).await;
+                world.clock.sleep(Duration::from_secs(5)).await;
             }
             ids
         })
@@ -141,9 +140,27 @@ fn executions_wait_until_there_is_memory_and_one_alone_goes_on() {
         for id in ids {
             assert_eq!(world.finish(&nebula, id).await.status, Status::Completed);
         }
-        assert_eq!(world.ledger.labels().len(), 3);
+        assert_eq!(world.ledger.labels().len(), 3 * marks);
         assert_eq!(world.ledger.most_busy(), 1);
     });
+}
+
+#[test]
+fn executions_wait_until_there_is_memory_and_one_alone_goes_on() {
+    let busy = "{ id: b, action: test.keyed, parameters: { label: b, seconds: 2 } }";
+    wait_for_each_other(&format!("nodes: [{}, {busy}]", large("a")), 1);
+}
+
+#[test]
+fn a_list_takes_memory_while_a_node_runs_for_its_elements() {
+    let list = "{{ ('x'.repeat(60000) + ',').repeat(2).split(',') }}";
+    let busy = "{ id: b, action: test.keyed, parameters: { label: b, seconds: 1 } }";
+    wait_for_each_other(
+        &format!(
+            "nodes: [{{ id: e, action: flow.for_each, concurrency: 1, parameters: {{ items: \"{list}\" }}, body: {{ nodes: [{busy}] }} }}]"
+        ),
+        3,
+    );
 }
 
 #[test]

@@ -59,10 +59,9 @@ impl fmt::Debug for Held {
 
 impl Shared {
     /// Whether the executions in this worker's hands leave no room for another one. Where there is
-    /// none, there is room: an execution alone goes on up to its own limit.
+    /// none, there is room, since the limit is not zero: an execution alone goes on up to its own.
     pub(crate) fn is_full(&self) -> bool {
-        let held = self.held.load(Ordering::Relaxed);
-        held > 0 && held >= self.config.memory.as_usize()
+        self.held.load(Ordering::Relaxed) >= self.config.memory.as_usize()
     }
 }
 

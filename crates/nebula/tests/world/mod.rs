@@ -176,6 +176,14 @@ impl World {
         started.unwrap()
     }
 
+    /// The same, but for that its lease is not handed over: it takes its turn in the queue.
+    pub(crate) async fn queue(&self, nebula: &Nebula, installed: &Installed) -> ExecutionId {
+        let (tenant, options) = (tenant(), StartOptions::default());
+        let engine = nebula.engine();
+        let started = engine.start(&tenant, installed, Value::Null, options, None, None);
+        started.await.unwrap().id
+    }
+
     /// Installs a definition and starts it without input.
     pub(crate) async fn begin(&self, nebula: &Nebula, yaml: &str) -> ExecutionId {
         let installed = self.install(nebula, yaml).await;
