@@ -1,19 +1,21 @@
 //! The engine end to end, through HTTP and embedded, beside the floor of the same run.
 //!
 //! `cargo xtask bench` runs it and compares; without `--bench` (as in `cargo test --benches`) a short
-//! run. `--summary PATH` writes the figures there; `--compare PATH` fails if they are worse than those.
+//! run. `--summary PATH` adds the figures to those that stand there.
 //! `--only W1/64` measures one workload with so many clients; `--profile W1/64 COUNT` does nothing but
 //! run it so often in this process, for who looks at it with a profiler.
 
 use std::{
     error::Error,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
 use nebula_benches::{
-    Samples, disk,
+    Samples,
+    asked::Asked,
+    disk,
     engine::{self, Failed},
     floor, load, median,
     process::{self, Usage},
@@ -58,30 +60,13 @@ struct Measured {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<_> = std::env::args().collect();
-    let whole = arguments.iter().any(|it| it == "--bench");
-    let (rounds, scale) = if whole { (ROUNDS, 1) } else { (1, 100) };
-    let path = |name: &str| {
-        let at = arguments.iter().position(|it| it == name)?;
-        arguments.get(at + 1).map(PathBuf::from)
-    };
-    if let Some(at) = arguments.iter().position(|it| it == "--profile") {
-        return profile(&arguments[at + 1..]);
+    let asked = Asked::read();
+    if let Some(what) = asked.behind("--profile") {
+        return profile(what);
     }
-    let only = path("--only").map(|it| it.display().to_string());
-    let measured = measure(rounds, scale, only.as_deref()).map_err(|error| error.to_string())?;
-    writeln!(io::stdout().lock(), "{}", measured.table())?;
-    if let Some(path) = path("--summary") {
-        measured.write(&path)?;
-    }
-    let Some(path) = path("--compare") else {
-        return Ok(());
-    };
-    let worse = measured.worse_than(&Summary::read(&path)?);
-    match worse.is_empty() {
-        true => Ok(()),
-        false => Err(format!("worse than {}:\n{}", path.display(), worse.join("\n")).into()),
-    }
+    let (rounds, scale) = if asked.whole { (ROUNDS, 1) } else { (1, 100) };
+    let measured = measure(rounds, scale, &asked).map_err(|error| error.to_string())?;
+    asked.report(&measured)
 }
 
 fn profile(what: &[String]) -> Result<(), Box<dyn Error>> {
@@ -106,7 +91,7 @@ fn threads() -> io::Result<Runtime> {
     builder.worker_threads(2).enable_all().build()
 }
 
-fn measure(rounds: usize, scale: u64, only: Option<&str>) -> Result<Summary, Failed> {
+fn measure(rounds: usize, scale: u64, asked: &Asked) -> Result<Summary, Failed> {
     let clock = SystemClock::default();
     let threads = threads()?;
     // The load is to cost little.
@@ -114,12 +99,11 @@ fn measure(rounds: usize, scale: u64, only: Option<&str>) -> Result<Summary, Fai
         .enable_all()
         .build()?;
     let (mut summary, mut probes) = (Summary::default(), Samples::default());
-    let wanted = |what: &str| only.is_none_or(|only| only == what);
-    if wanted("W3") {
+    if asked.wants("W3") {
         cold(&mut summary, &one, rounds, scale)?;
     }
     for (work, clients, count) in LOADS {
-        if !wanted(&format!("{}/{clients}", work.name())) {
+        if !asked.wants(&format!("{}/{clients}", work.name())) {
             continue;
         }
         let count = (count / scale).max(clients);
@@ -138,13 +122,16 @@ fn measure(rounds: usize, scale: u64, only: Option<&str>) -> Result<Summary, Fai
                 floor,
             )?);
         }
-        figures(&mut summary, work, &format!("http_{clients}"), &http);
-        figures(
-            &mut summary,
-            work,
-            &format!("embedded_{clients}"),
-            &embedded,
-        );
+        let journal: usize = portions.iter().map(|it| it.entries.len()).sum();
+        for (way, measured) in [("http", &http), ("embedded", &embedded)] {
+            let way = format!("{way}_{clients}");
+            figures(&mut summary, work, &way, measured);
+            summary.set(
+                work.name(),
+                &way,
+                [("journal_bytes_per_execution", journal as f64)],
+            );
+        }
     }
     let (p50, p99) = (probes.percentile(50), probes.percentile(99));
     let mut out = io::stdout().lock();

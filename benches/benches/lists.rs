@@ -18,7 +18,9 @@ use std::{
 use nebula_benches::{
     Table,
     allocated::{self, Counting},
+    asked::Asked,
     lists, process,
+    summary::Summary,
 };
 use serde_json::{Value, json};
 
@@ -37,6 +39,8 @@ const LARGE: usize = 20_000_000;
 /// One workflow, with `COUNT` for the number of elements.
 struct Case {
     name: &'static str,
+    /// The name of its figures.
+    way: &'static str,
     yaml: &'static str,
     /// What comes behind it, so often with so many names: `NAME`.
     more: Option<(u32, &'static str)>,
@@ -47,6 +51,7 @@ struct Case {
 const CASES: &[Case] = &[
     Case {
         name: "flow.for_each over a range, a body of one node",
+        way: "range",
         yaml: "
 nodes:
   - id: numbers
@@ -60,6 +65,7 @@ output: '{{ $nodes.numbers.success }}'
     },
     Case {
         name: "flow.for_each over the results of another",
+        way: "results",
         yaml: "
 nodes:
   - id: numbers
@@ -76,6 +82,7 @@ output: '{{ $nodes.again.success }}'
     },
     Case {
         name: "a value of 20 MB as input, and nothing else",
+        way: "large_alone",
         yaml: "
 nodes:
   - { id: first, action: data.set, parameters: { n: 1 } }
@@ -86,6 +93,7 @@ output: '{{ $nodes.first.success }}'
     },
     Case {
         name: "the same, read by ten nodes",
+        way: "large_read",
         yaml: "
 nodes:
   - { id: first, action: data.set, parameters: { n: '{{ $input.kind }}' } }
@@ -98,6 +106,7 @@ nodes:
     },
     Case {
         name: "the same, passed on by ten nodes",
+        way: "large_passed_on",
         yaml: "
 nodes:
   - { id: first, action: data.set, disabled: true }
@@ -107,6 +116,7 @@ nodes:
     },
     Case {
         name: "the same, given again by ten nodes",
+        way: "large_given_again",
         yaml: "
 nodes:
   - { id: first, action: data.set, parameters: { text: '{{ $json.text }}' } }
@@ -134,7 +144,9 @@ impl Case {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let whole = std::env::args().any(|argument| argument == "--bench");
+    let asked = Asked::read();
+    let whole = asked.whole;
+    let mut summary = Summary::default();
     let count: u32 = match std::env::var(ITEMS) {
         Ok(count) => count.parse()?,
         Err(_) if whole => 1_000_000,
@@ -172,9 +184,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             format!("{:.0}", number("disk") / 1e6),
         ];
         table.row(cells.iter().map(String::as_str));
+        summary.set(
+            "W6",
+            case.way,
+            [
+                ("seconds", number("seconds")),
+                ("peak_rss_mb", number("peak") / 1e6),
+                ("disk_mb", number("disk") / 1e6),
+            ],
+        );
     }
     writeln!(io::stdout().lock(), "{table}")?;
-    Ok(())
+    asked.report(&summary)
 }
 
 fn one(case: &Case, count: u32, whole: bool) -> Result<(), Box<dyn Error>> {

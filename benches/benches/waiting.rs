@@ -1,6 +1,7 @@
 //! What executions cost that wait, and how long it takes until many that are due have ended.
 //!
-//! `cargo bench -p nebula-benches --bench waiting`; without `--bench` a short run.
+//! `cargo bench -p nebula-benches --bench waiting`; without `--bench` a short run. `--summary PATH` adds
+//! the figures to those that stand there.
 
 use std::{
     error::Error,
@@ -9,7 +10,12 @@ use std::{
 };
 
 use nebula_benches::{
-    Samples, Table, disk, floor, median, process,
+    Samples, Table,
+    asked::Asked,
+    disk,
+    engine::Failed,
+    floor, median, process,
+    summary::Summary,
     waiting::{Sleepers, Woken},
 };
 use nebula_core::Clock;
@@ -30,22 +36,19 @@ const WAVES: usize = 5;
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let whole = std::env::args().any(|argument| argument == "--bench");
-    let (waves, scale) = if whole { (WAVES, 1) } else { (1, 100) };
+    let asked = Asked::read();
+    let (waves, scale) = if asked.whole { (WAVES, 1) } else { (1, 100) };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_time()
         .build()?;
     let folder = tempfile::tempdir()?;
     let measured = runtime.block_on(measure(folder.path(), waves, scale));
-    measured.map_err(|error| error.to_string().into())
+    asked.report(&measured.map_err(|error| error.to_string())?)
 }
 
-async fn measure(
-    folder: &std::path::Path,
-    waves: usize,
-    scale: u64,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn measure(folder: &std::path::Path, waves: usize, scale: u64) -> Result<Summary, Failed> {
+    let mut summary = Summary::default();
     let clock = SystemClock::default();
     let sleepers = Sleepers::open(folder).await?;
     let (asleep, due) = (ASLEEP / scale, DUE / scale);
@@ -65,9 +68,21 @@ async fn measure(
         row(&mut table, portion * count, each, rss - first_rss);
         last = rss;
     }
-    let mut out = io::stdout().lock();
-    writeln!(out, "{table}")?;
-    drop(out);
+    let more = last.saturating_sub(first_rss) as f64;
+    summary.set(
+        "W4",
+        "asleep",
+        [
+            ("executions", asleep as f64),
+            ("rss_more_mb", more / 1e6),
+            ("rss_bytes_each", more / asleep as f64),
+            (
+                "disk_bytes_each",
+                (sleepers.bytes()? - first_bytes) as f64 / asleep as f64,
+            ),
+        ],
+    );
+    writeln!(io::stdout().lock(), "{table}")?;
 
     let mut table = Table::new([
         "wave",
@@ -79,7 +94,7 @@ async fn measure(
         "p50",
         "disk p50",
     ]);
-    let mut all = Vec::new();
+    let (mut all, mut floors) = (Vec::new(), Vec::new());
     // Starting them goes on until they are due, with room for a machine that has other work too.
     let mut ahead = rate * u32::try_from(due)? * 3 + Duration::from_secs(2);
     while all.len() < waves {
@@ -91,15 +106,23 @@ async fn measure(
         let floor = floor::wake(folder, due, &clock)?;
         wave(&mut table, all.len() + 1, &woken, floor, &probe, due);
         all.push(woken.took.as_secs_f64());
+        floors.push(floor.as_secs_f64() / woken.took.as_secs_f64());
     }
     sleepers.stop().await?;
-    let mut out = io::stdout().lock();
     writeln!(
-        out,
+        io::stdout().lock(),
         "{due} due at one moment, {asleep} others wait\n{table}"
     )?;
-    writeln!(out, "median {:.2} s", median(all))?;
-    Ok(())
+    summary.set(
+        "W4",
+        "woken",
+        [
+            ("executions", due as f64),
+            ("seconds", median(all)),
+            ("floor_ratio", median(floors)),
+        ],
+    );
+    Ok(summary)
 }
 
 fn row(table: &mut Table, count: u64, (memory, disk): (u64, u64), rss: u64) {

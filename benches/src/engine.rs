@@ -10,10 +10,11 @@ use std::{
 
 use nebula::{
     Nebula,
-    engine::Installed,
+    engine::{EngineConfig, Installed},
     execution::{StartOptions, Status},
-    runtime::WorkerStopped,
-    telemetry::Bus,
+    runtime::{WorkerConfig, WorkerStopped},
+    telemetry::{Bus, ExecutionEvent, Received, Watcher},
+    workflow::WorkflowDefinition,
 };
 use nebula_core::{Clock, TenantId};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
@@ -27,11 +28,35 @@ use crate::{
     Samples,
     floor::Portion,
     repo::Outcome,
-    work::{self, Work},
+    work::{self, Stays, Work},
 };
 
 /// What goes wrong before anything is measured.
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// What an engine is opened with where that is not what it has where nobody says anything.
+#[derive(Debug)]
+pub struct Setup {
+    /// Whom it tells what happens.
+    pub bus: Bus,
+    /// The limits of its worker.
+    pub worker: WorkerConfig,
+    /// Those of what it takes.
+    pub engine: EngineConfig,
+    /// Whether the attempts of [`work::STAYS`] end.
+    pub stays: Stays,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            bus: Bus::new(Bus::DEFAULT_CAPACITY),
+            worker: WorkerConfig::default(),
+            engine: EngineConfig::default(),
+            stays: Stays::NoTime,
+        }
+    }
+}
 
 /// An engine over a database of its own, at work.
 #[derive(Debug)]
@@ -49,20 +74,19 @@ pub struct Running {
 }
 
 impl Running {
-    /// Opens a database in `folder`, new if there is none, with the settings that it has where nobody
-    /// gives any, and lets a worker run.
+    /// Opens a database in `folder`, new if there is none, and lets a worker run.
     ///
     /// # Errors
     /// The database cannot be opened.
     pub async fn open(folder: &Path) -> Result<Self, Failed> {
-        Self::open_with(folder, Bus::new(Bus::DEFAULT_CAPACITY)).await
+        Self::open_with(folder, Setup::default()).await
     }
 
-    /// The same with this bus.
+    /// The same with some settings of its own.
     ///
     /// # Errors
     /// The database cannot be opened.
-    pub async fn open_with(folder: &Path, bus: Bus) -> Result<Self, Failed> {
+    pub async fn open_with(folder: &Path, setup: Setup) -> Result<Self, Failed> {
         let clock = Arc::new(SystemClock::default());
         let path = folder.join("engine.db");
         let store = Arc::new(Sqlite::open(SqliteConfig::file(&path), clock.clone()).await?);
@@ -72,8 +96,10 @@ impl Running {
         ));
         let sandbox = Arc::new(InProcess::new(clock.clone()));
         let nebula = Nebula::builder(store.clone(), store.clone(), queue, sandbox)
-            .actions(work::actions())
-            .bus(bus)
+            .actions(work::actions(setup.stays))
+            .bus(setup.bus)
+            .worker(setup.worker)
+            .engine(setup.engine)
             .build()?;
         let shutdown = CancellationToken::new();
         let (running, stop) = (nebula.clone(), shutdown.clone());
@@ -89,13 +115,13 @@ impl Running {
         })
     }
 
-    /// Stores the plan of `work`.
+    /// Stores the plan of a workflow.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn install(&self, work: Work) -> Result<Installed, Failed> {
-        let (tenant, definition) = (TenantId::local(), work.definition());
-        Ok(self.nebula.engine().install(&tenant, &definition).await?)
+    pub async fn install(&self, definition: &WorkflowDefinition) -> Result<Installed, Failed> {
+        let engine = self.nebula.engine();
+        Ok(engine.install(&TenantId::local(), definition).await?)
     }
 
     /// Runs `executions` executions of `work`, `clients` at a time; each client waits for its outcome
@@ -107,7 +133,7 @@ impl Running {
     /// # Panics
     /// When an execution does not complete.
     pub async fn load(&self, work: Work, executions: u64, clients: u64) -> Result<Outcome, Failed> {
-        let (installed, clock) = (self.install(work).await?, &self.clock);
+        let (installed, clock) = (self.install(&work.definition()).await?, &self.clock);
         let (begin, next) = (clock.monotonic(), Arc::new(AtomicU64::new(0)));
         let mut tasks = JoinSet::new();
         for _ in 0..clients {
@@ -144,6 +170,24 @@ impl Running {
             stopped??;
         }
         Ok(())
+    }
+}
+
+/// The next event for which `wanted` holds.
+///
+/// # Errors
+/// Events were lost, or the engine is gone.
+pub async fn next(
+    watcher: &mut Watcher,
+    mut wanted: impl FnMut(&ExecutionEvent) -> bool,
+) -> Result<Arc<ExecutionEvent>, Failed> {
+    loop {
+        match watcher.next().await {
+            Some(Received::Event(event)) if wanted(&event) => return Ok(event),
+            Some(Received::Event(_)) => {}
+            Some(Received::Lost(lost)) => return Err(format!("{lost} events were lost").into()),
+            None => return Err("the engine is gone".into()),
+        }
     }
 }
 
@@ -217,7 +261,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let running = Running::open(folder.path()).await.unwrap();
             for work in Work::ALL {
-                let installed = running.install(work).await.unwrap();
+                let installed = running.install(&work.definition()).await.unwrap();
                 let (tenant, engine) = (TenantId::local(), running.nebula.engine());
                 let options = StartOptions::default();
                 let id = running

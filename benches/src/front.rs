@@ -70,7 +70,7 @@ pub async fn serve(
     let running = Running::open(folder).await?;
     let mut installed = Vec::new();
     for work in Work::ALL {
-        installed.push((work, running.install(work).await?));
+        installed.push((work, running.install(&work.definition()).await?));
     }
     let front = Front {
         nebula: running.nebula.clone(),

@@ -3,8 +3,9 @@
 //! A figure alone says little: disks differ tenfold, and the same disk within minutes. So every
 //! run is measured interleaved with a [`floor`] (the same statements and bytes by plain SQLite, a
 //! fixed number of executions per commit) and with a probe of the [`disk`]; what is compared over
-//! time are ratios. Start reading at `benches/end_to_end.rs`, whose figures `cargo xtask bench` keeps
-//! and compares; `benches/storage.rs`, `benches/waiting.rs` and `benches/lists.rs` look at parts.
+//! time are ratios. `cargo xtask bench` keeps and compares the figures of `benches/end_to_end.rs` (W1, W2,
+//! W3, W5), `waiting.rs` (W4), `lists.rs` (W6), `growth.rs` (W7) and `under_way.rs` (W8, W9, W10);
+//! `storage.rs` looks at the store alone.
 //!
 //! Does not know: what a good figure is.
 //!
@@ -21,6 +22,7 @@
 //! ```
 
 pub mod allocated;
+pub mod asked;
 pub mod chain;
 pub mod disk;
 pub mod engine;
@@ -33,6 +35,7 @@ pub mod repo;
 mod stats;
 pub mod summary;
 mod table;
+pub mod under_way;
 pub mod waiting;
 pub mod work;
 

@@ -1,10 +1,13 @@
 //! The results that are kept and compared: `summary.json`.
 //!
 //! `{ "W1": { "http_64": { "executions_per_s": 5000.0, … }, … }, … }`: the workload, how it was put on,
-//! and the figures by name. Absolute rates are for the record; what is compared are those of
-//! [`COMPARED`], which hang less on the machine.
+//! and the figures by name. `cargo xtask bench` knows which of them are compared.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs, io,
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,17 +15,6 @@ use crate::Table;
 
 /// Figures by name.
 pub type Figures = BTreeMap<String, f64>;
-
-/// How much worse a figure may be than the baseline's, as a part of it.
-pub const TOLERANCE: f64 = 0.15;
-
-/// What is compared, and whether more of it is better.
-pub const COMPARED: [(&str, bool); 4] = [
-    ("floor_ratio", true),
-    ("cpu_ms_per_execution", false),
-    ("commits_per_execution", false),
-    ("bytes_written_per_execution", false),
-];
 
 /// All figures of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -52,45 +44,26 @@ impl Summary {
         Ok(serde_json::from_slice(&fs::read(path)?)?)
     }
 
-    /// Writes it, for people too.
+    /// Adds these figures to what stands in the file at `path`, if there is one, and writes them as
+    /// Markdown beside it.
     ///
     /// # Errors
-    /// Those of the file system.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
+    /// Those of the file system, and what is there is no summary.
+    pub fn add_to(&self, path: &Path) -> io::Result<()> {
+        let mut all = match Self::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
+            read => read?,
+        };
+        for (work, way, name, figure) in self.figures() {
+            all.set(work, way, [(name, figure)]);
+        }
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let mut text = serde_json::to_string_pretty(self)?;
+        let mut text = serde_json::to_string_pretty(&all)?;
         text.push('\n');
-        fs::write(path, text)
-    }
-
-    /// What became worse than in `baseline` by more than [`TOLERANCE`], and what is there no more.
-    #[must_use]
-    pub fn worse_than(&self, baseline: &Self) -> Vec<String> {
-        let mut worse = Vec::new();
-        for (work, way, name, was) in baseline.figures() {
-            let Some((_, more_is_better)) = COMPARED.iter().find(|(compared, _)| *compared == name)
-            else {
-                continue;
-            };
-            let is = self.0.get(work).and_then(|ways| ways.get(way)?.get(name));
-            match is {
-                None => worse.push(format!(
-                    "{work} {way} {name}: {was:.3} before, and not measured now"
-                )),
-                Some(is) => {
-                    let bound = match more_is_better {
-                        true => was * (1.0 - TOLERANCE),
-                        false => was * (1.0 + TOLERANCE),
-                    };
-                    if (*is < bound) == *more_is_better && *is != bound {
-                        worse.push(format!("{work} {way} {name}: {was:.3} before, {is:.3} now"));
-                    }
-                }
-            }
-        }
-        worse
+        fs::write(path, text)?;
+        fs::write(path.with_extension("md"), all.to_string())
     }
 
     fn figures(&self) -> impl Iterator<Item = (&str, &str, &str, f64)> {
@@ -103,31 +76,25 @@ impl Summary {
             })
         })
     }
+}
 
-    /// A Markdown table: a row for each way, a column for each figure.
-    #[must_use]
-    pub fn table(&self) -> Table {
-        let mut columns: Vec<&str> = Vec::new();
-        for (.., name, _) in self.figures() {
-            if !columns.contains(&name) {
-                columns.push(name);
-            }
-        }
-        let mut table = Table::new(["what"].into_iter().chain(columns.iter().copied()));
+/// A Markdown table for each workload, with a row for each way and a column for each figure.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (work, ways) in &self.0 {
+            let columns: BTreeSet<_> = ways.values().flat_map(BTreeMap::keys).collect();
+            let head = [work.as_str()].into_iter();
+            let mut table = Table::new(head.chain(columns.iter().map(|it| it.as_str())));
             for (way, figures) in ways {
                 let cell =
-                    |name: &&str| figures.get(*name).map_or_else(String::new, |it| shown(*it));
+                    |name: &&String| figures.get(*name).map_or_else(String::new, |it| shown(*it));
                 let cells: Vec<_> = columns.iter().map(cell).collect();
-                let name = format!("{work} {way}");
-                table.row(
-                    [name.as_str()]
-                        .into_iter()
-                        .chain(cells.iter().map(String::as_str)),
-                );
+                let way = [way.as_str()].into_iter();
+                table.row(way.chain(cells.iter().map(String::as_str)));
             }
+            writeln!(f, "{table}")?;
         }
-        table
+        Ok(())
     }
 }
 
@@ -145,38 +112,27 @@ fn shown(figure: f64) -> String {
 mod tests {
     use super::*;
 
-    fn summary(ratio: f64, cpu: f64, rate: f64) -> Summary {
-        let mut summary = Summary::default();
-        summary.set(
-            "W1",
-            "embedded_64",
-            [
-                ("floor_ratio", ratio),
-                ("cpu_ms_per_execution", cpu),
-                ("executions_per_s", rate),
-            ],
-        );
-        summary
-    }
-
     #[test]
-    fn a_ratio_that_fell_and_a_cost_that_rose_are_worse() {
-        let before = summary(0.5, 0.1, 9_000.0);
-        assert_eq!(before.worse_than(&before), [""; 0]);
-        assert_eq!(summary(0.9, 0.01, 1.0).worse_than(&before), [""; 0]);
-        assert_eq!(summary(0.43, 0.114, 1.0).worse_than(&before), [""; 0]);
-        assert_eq!(summary(0.42, 0.116, 1.0).worse_than(&before).len(), 2);
-        let gone = Summary::default().worse_than(&before);
-        assert_eq!(gone.len(), 2, "{gone:?}");
-    }
-
-    #[test]
-    fn a_summary_is_what_was_written() {
+    fn a_summary_is_added_to_what_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bench/summary.json");
-        let written = summary(0.5, 0.1, 9_000.0);
-        written.write(&path).unwrap();
-        assert_eq!(Summary::read(&path).unwrap(), written);
-        assert!(written.table().to_string().contains("| W1 embedded_64 |"));
+        let mut first = Summary::default();
+        first.set("W1", "embedded_64", [("floor_ratio", 0.5), ("p50_ms", 1.0)]);
+        first.add_to(&path).unwrap();
+        assert_eq!(Summary::read(&path).unwrap(), first);
+        let mut second = Summary::default();
+        second.set("W1", "embedded_64", [("p50_ms", 2.0)]);
+        second.set("W6", "range", [("seconds", 123.4)]);
+        second.add_to(&path).unwrap();
+        first.set("W1", "embedded_64", [("p50_ms", 2.0)]);
+        first.set("W6", "range", [("seconds", 123.4)]);
+        assert_eq!(Summary::read(&path).unwrap(), first);
+        let shown = fs::read_to_string(path.with_extension("md")).unwrap();
+        assert!(
+            shown.contains("| embedded_64 |       0.500 |   2.00 |"),
+            "{shown}"
+        );
+        fs::write(&path, "no summary").unwrap();
+        assert!(second.add_to(&path).is_err());
     }
 }

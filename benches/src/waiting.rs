@@ -7,8 +7,7 @@ use nebula::{
     engine::Installed,
     execution::{StartOptions, Status},
     ports::ExecutionFilter,
-    telemetry::{Bus, EventKind, Received, Watcher},
-    workflow::{Source, parse},
+    telemetry::{Bus, EventKind},
 };
 use nebula_core::{Clock, TenantId, Timestamp};
 use nebula_storage_sqlite::SqliteStats;
@@ -17,7 +16,8 @@ use tokio::task::JoinSet;
 
 use crate::{
     Samples,
-    engine::{Failed, Running},
+    engine::{Failed, Running, Setup, next},
+    work,
 };
 
 /// How many callers start executions at the same time.
@@ -56,19 +56,16 @@ impl Sleepers {
     /// # Panics
     /// When the definition is wrong.
     pub async fn open(folder: &Path) -> Result<Self, Failed> {
-        let running = Running::open_with(folder, Bus::new(BUS)).await?;
+        let setup = Setup {
+            bus: Bus::new(BUS),
+            ..Setup::default()
+        };
+        let running = Running::open_with(folder, setup).await?;
         let definition = json!({ "nodes": [
             { "id": "wait", "action": "flow.wait", "parameters": { "until": "{{ $input.until }}" } },
             { "id": "done", "action": "data.set", "parameters": { "customer": "{{ $input.customer }}" } },
         ] });
-        let source = Source::new("bench-waiting.json", definition.to_string());
-        let definition = parse(&source).definition.expect("the definition is right");
-        let tenant = TenantId::local();
-        let installed = running
-            .nebula
-            .engine()
-            .install(&tenant, &definition)
-            .await?;
+        let installed = running.install(&work::parsed(&definition)).await?;
         Ok(Self { running, installed })
     }
 
@@ -136,7 +133,10 @@ impl Sleepers {
             Duration::ZERO,
         );
         for _ in 0..count {
-            next_end(&mut watcher).await?;
+            next(&mut watcher, |it| {
+                matches!(it.kind, EventKind::Ended { .. })
+            })
+            .await?;
             last = self.running.clock.monotonic().saturating_sub(begin);
             latency.add(last);
         }
@@ -164,19 +164,5 @@ impl Sleepers {
     /// The worker failed.
     pub async fn stop(self) -> Result<(), Failed> {
         self.running.stop().await
-    }
-}
-
-async fn next_end(watcher: &mut Watcher) -> Result<(), Failed> {
-    loop {
-        match watcher.next().await {
-            Some(Received::Event(event)) => {
-                if matches!(event.kind, EventKind::Ended { .. }) {
-                    return Ok(());
-                }
-            }
-            Some(Received::Lost(lost)) => return Err(format!("{lost} events were lost").into()),
-            None => return Err("the engine is gone".into()),
-        }
     }
 }

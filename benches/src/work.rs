@@ -81,12 +81,21 @@ impl Work {
             Self::Keyed => chain(CHAIN, PASSES_ON),
             Self::FanOut => fan_out(BRANCHES),
         };
-        let source = Source::new(
-            format!("bench-{}.json", self.name()),
-            definition.to_string(),
-        );
-        parse(&source).definition.expect("the definition is right")
+        parsed(&definition)
     }
+}
+
+/// The definition that this JSON is.
+///
+/// # Panics
+/// When it is none.
+#[must_use]
+pub fn parsed(definition: &Value) -> WorkflowDefinition {
+    let parsed = parse(&Source::new("bench.json", definition.to_string()));
+    let problems = parsed.diagnostics;
+    parsed
+        .definition
+        .unwrap_or_else(|| panic!("the definition is wrong: {problems:?}"))
 }
 
 /// A chain of this many nodes.
@@ -99,7 +108,9 @@ pub fn chain(nodes: u32, action: &str) -> Value {
     json!({ "id": "chain", "nodes": nodes })
 }
 
-fn fan_out(branches: u32) -> Value {
+/// A node, this many that follow it, and one that waits for all of them.
+#[must_use]
+pub fn fan_out(branches: u32) -> Value {
     let set = |id: &str, parameters: Value| json!({ "id": id, "action": "data.set", "parameters": parameters });
     let mut nodes = vec![set("first", json!({ "customer": "{{ $json.customer }}" }))];
     let mut connections = Vec::new();
@@ -137,9 +148,42 @@ impl Action for PassesOn {
     }
 }
 
+/// An action outside with a key, whose attempts stay under way as long as [`Stays`] says.
+pub const STAYS: &str = "bench.stays";
+
+/// How long an attempt of [`STAYS`] is under way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stays {
+    /// Not at all.
+    #[default]
+    NoTime,
+    /// Until it is told to stop, or its process dies.
+    UntilTold,
+}
+
+#[derive(Debug)]
+struct UnderWay(ActionMetadata, Stays);
+
+#[async_trait]
+impl Action for UnderWay {
+    fn metadata(&self) -> &ActionMetadata {
+        &self.0
+    }
+
+    async fn execute(&self, cx: &ActionContext, input: Value) -> Result<ActionResult, ActionError> {
+        if self.1 == Stays::UntilTold {
+            cx.cancellation.cancelled().await;
+        }
+        Ok(ActionResult::output(input))
+    }
+}
+
 /// What the workflows need beside the built-in actions.
 #[must_use]
-pub fn actions() -> Vec<Arc<dyn Action>> {
-    let metadata = ActionMetadata::new(PASSES_ON, (1, 0), Effect::Fixed(EffectClass::Keyed));
-    vec![Arc::new(PassesOn(metadata))]
+pub fn actions(stays: Stays) -> Vec<Arc<dyn Action>> {
+    let keyed = |id: &str| ActionMetadata::new(id, (1, 0), Effect::Fixed(EffectClass::Keyed));
+    vec![
+        Arc::new(PassesOn(keyed(PASSES_ON))),
+        Arc::new(UnderWay(keyed(STAYS), stays)),
+    ]
 }
