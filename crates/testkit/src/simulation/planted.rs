@@ -33,6 +33,7 @@ impl Bug {
         engine("backoff-is-skipped"),
         engine("begins-though-cancelled"),
         engine("dead-token-is-dropped"),
+        engine("end-is-a-step-by-itself"),
         engine("end-of-a-child-is-lost"),
         engine("inbox-item-is-lost"),
         engine("input-is-not-that-of-the-start"),

@@ -78,6 +78,7 @@ impl Process {
             lease_ttl: swarm.lease_ttl(),
             lease_margin: swarm.lease_margin(),
             snapshot_entries: swarm.snapshot,
+            flush_entries: usize::try_from(swarm.step).unwrap_or(usize::MAX),
             wait_in_memory: Duration::from_millis(swarm.memory),
             grace: Duration::from_secs(1),
             ..WorkerConfig::default()

@@ -170,6 +170,8 @@ pub struct Swarm {
     pub skew: u64,
     /// Entries between two snapshots.
     pub snapshot: u64,
+    /// How many entries a step has at the most before it is committed on the way.
+    pub step: u64,
     /// Up to how many milliseconds an execution waits in memory.
     pub memory: u64,
     /// Which faults happen.
@@ -208,6 +210,7 @@ impl Swarm {
             skew: *entropy.pick(&[0, 20, 2_000]),
             snapshot: *entropy.pick(&[1, 4, 20, 2_000]),
             memory: *entropy.pick(&[0, 1_000, 1_000, 5_000]),
+            step: *entropy.pick(&[1, 2, 5, 256, 256, 256]),
             faults,
             bug: None,
         }
@@ -295,7 +298,7 @@ impl Swarm {
     }
 
     /// The numbers by name, in the order in which they are written.
-    fn numbers(&mut self) -> [(&'static str, &mut u64); 14] {
+    fn numbers(&mut self) -> [(&'static str, &mut u64); 15] {
         [
             ("seed", &mut self.seed),
             ("processes", &mut self.processes),
@@ -311,6 +314,7 @@ impl Swarm {
             ("skew", &mut self.skew),
             ("snapshot", &mut self.snapshot),
             ("memory", &mut self.memory),
+            ("step", &mut self.step),
         ]
     }
 }
