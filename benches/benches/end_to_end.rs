@@ -16,7 +16,7 @@ use nebula_benches::{
     Samples,
     asked::Asked,
     disk,
-    engine::{self, Failed},
+    engine::{self, Failed, threads},
     floor, load, median,
     process::{self, Usage},
     summary::Summary,
@@ -83,12 +83,6 @@ fn profile(what: &[String]) -> Result<(), Box<dyn Error>> {
     let outcome = outcome.map_err(|error| error.to_string())?;
     writeln!(io::stdout().lock(), "{name}: {:.1?}", outcome.took)?;
     Ok(())
-}
-
-/// The engine's threads, as a program has them.
-fn threads() -> io::Result<Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all().build()
 }
 
 fn measure(rounds: usize, scale: u64, asked: &Asked) -> Result<Summary, Failed> {

@@ -3,12 +3,12 @@
 //! `cargo bench -p nebula-benches --bench growth`; without `--bench` a short run. `--only W7` and `--only
 //! growth` measure one of them; `--summary PATH` adds the figures to those that stand there.
 
-use std::{error::Error, io, time::Duration};
+use std::{error::Error, time::Duration};
 
 use nebula::{engine::Until, execution::StartOptions};
 use nebula_benches::{
     asked::Asked,
-    engine::{Failed, Running},
+    engine::{Failed, Running, threads},
     median, process,
     summary::Summary,
     work::{Work, chain, fan_out, parsed},
@@ -17,7 +17,6 @@ use nebula_core::{Clock, TenantId};
 use nebula_planner::{PlanSettings, plan};
 use nebula_system::SystemClock;
 use serde_json::Value;
-use tokio::runtime::Runtime;
 
 /// Nodes of the workflows.
 const NODES: [u32; 4] = [10, 100, 1_000, 10_000];
@@ -64,12 +63,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     measured.map_err(|error| error.to_string())?;
     asked.report(&summary)
-}
-
-/// The engine's threads, as a program has them.
-fn threads() -> io::Result<Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all().build()
 }
 
 /// Plans a workflow, and runs it alone.

@@ -19,6 +19,7 @@ use nebula_benches::{
     Table,
     allocated::{self, Counting},
     asked::Asked,
+    engine::threads,
     lists, process,
     summary::Summary,
 };
@@ -199,10 +200,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn one(case: &Case, count: u32, whole: bool) -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_time()
-        .build()?;
+    let runtime = threads()?;
     let folder = tempfile::tempdir()?;
     let large = if whole { LARGE } else { LARGE / 100 };
     let input = match case.large {

@@ -18,7 +18,7 @@ use std::{
 use nebula_benches::{
     Samples,
     asked::Asked,
-    engine::Failed,
+    engine::{Failed, threads},
     median,
     summary::Summary,
     under_way::{self, Held},
@@ -58,12 +58,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let measured = measure(&threads, &asked).map_err(|error| error.to_string())?;
     asked.report(&measured)
-}
-
-/// The engine's threads, as a program has them.
-fn threads() -> io::Result<Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all().build()
 }
 
 fn measure(threads: &Runtime, asked: &Asked) -> Result<Summary, Failed> {

@@ -13,7 +13,7 @@ use nebula_benches::{
     Samples, Table,
     asked::Asked,
     disk,
-    engine::Failed,
+    engine::{Failed, threads},
     floor, median, process,
     summary::Summary,
     waiting::{Sleepers, Woken},
@@ -38,10 +38,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 fn main() -> Result<(), Box<dyn Error>> {
     let asked = Asked::read();
     let (waves, scale) = if asked.whole { (WAVES, 1) } else { (1, 100) };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_time()
-        .build()?;
+    let runtime = threads()?;
     let folder = tempfile::tempdir()?;
     let measured = runtime.block_on(measure(folder.path(), waves, scale));
     asked.report(&measured.map_err(|error| error.to_string())?)

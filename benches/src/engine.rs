@@ -1,6 +1,7 @@
 //! The same work through the whole engine: expressions, plan, machine, leases, sandbox, store.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -21,7 +22,7 @@ use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::SystemClock;
-use tokio::task::JoinSet;
+use tokio::{runtime::Runtime, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -33,6 +34,15 @@ use crate::{
 
 /// What goes wrong before anything is measured.
 pub type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// The engine's threads, as a program has them.
+///
+/// # Errors
+/// The operating system gives none.
+pub fn threads() -> io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build()
+}
 
 /// What an engine is opened with where that is not what it has where nobody says anything.
 #[derive(Debug)]
