@@ -66,6 +66,33 @@ impl Digest {
     }
 }
 
+/// Digests content that comes in pieces.
+#[derive(Debug, Clone, Default)]
+pub struct DigestWriter {
+    hasher: Sha256,
+    length: u64,
+}
+
+impl DigestWriter {
+    /// Takes the next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+    }
+
+    /// How many bytes were taken.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The digest of all pieces, as of one.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.hasher.finalize().into())
+    }
+}
+
 impl From<[u8; 32]> for Digest {
     fn from(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -191,6 +218,16 @@ mod tests {
         ] {
             assert_eq!(Digest::mac(key, message).to_string(), mac);
         }
+    }
+
+    #[test]
+    fn pieces_have_the_digest_of_the_whole() {
+        let mut writer = DigestWriter::default();
+        for piece in [&b"con"[..], b"", b"tent"] {
+            writer.update(piece);
+        }
+        assert_eq!(writer.length(), 7);
+        assert_eq!(writer.finish(), Digest::of(b"content"));
     }
 
     #[test]

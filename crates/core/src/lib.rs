@@ -18,6 +18,7 @@
 //! assert!(ParamValue::parse(&json!("{{ $json.total }}")).unwrap().is_dynamic());
 //! ```
 
+mod blob;
 mod clock;
 mod digest;
 mod entropy;
@@ -31,8 +32,9 @@ mod size;
 mod span;
 mod time;
 
+pub use blob::BlobId;
 pub use clock::{BoxFuture, Clock};
-pub use digest::{Digest, canonical_json};
+pub use digest::{Digest, DigestWriter, canonical_json};
 pub use entropy::Entropy;
 pub use id::{ActionId, ExecutionId, IdError, MAX_ID_LEN, NodeId, TenantId, WorkflowId};
 pub use offload::{Job, Offload};

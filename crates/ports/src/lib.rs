@@ -18,6 +18,7 @@
 //! assert!(error.to_string().contains("storage-sqlite"));
 //! ```
 
+mod blob_store;
 mod error;
 mod execution_repo;
 mod rate;
@@ -28,6 +29,10 @@ mod task_queue;
 mod turns;
 mod workflow_repo;
 
+pub use blob_store::{
+    Blob, BlobDeleted, BlobListing, BlobPage, BlobPut, BlobRead, BlobRenewed, BlobStore,
+    BlobStoreExt, BlobStream, MAX_BLOB_CHUNK, MAX_BLOB_PAGE, one_piece,
+};
 pub use error::{ErrorKind, PortError, Result};
 pub use execution_repo::{
     Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, Granted,

@@ -6,7 +6,9 @@ use std::{
 };
 
 use nebula_testkit::{
-    ExecutionGuard, MemoryExecutionRepo, MemoryTaskQueue, QueueGuard, agree,
+    BlobGuard, ExecutionGuard, MemoryBlobStore, MemoryExecutionRepo, MemoryTaskQueue, QueueGuard,
+    agree,
+    blob_store::Subject,
     task_queue::{CAPACITY, MAX_DELIVERIES},
 };
 
@@ -30,6 +32,54 @@ fn the_model_of_the_queue_agrees_with_itself() {
             )) as Arc<_>
         });
     }
+}
+
+fn blobs(store: MemoryBlobStore) -> Arc<Subject> {
+    let store = Arc::new(store);
+    let damaged = Arc::clone(&store);
+    Arc::new(Subject {
+        store,
+        damage: Box::new(move |tenant, digest, damage| damaged.damage(tenant, digest, damage)),
+    })
+}
+
+#[test]
+fn the_model_of_blobs_agrees_with_itself() {
+    for seed in 1..=4 {
+        agree::blob_stores(seed, 1_000, |clock| async move {
+            blobs(MemoryBlobStore::new(clock))
+        });
+    }
+}
+
+/// What random operations do not see: they are right about these or do not ask; the suite sees them.
+const UNSEEN_IN_BLOBS: &[BlobGuard] = &[
+    BlobGuard::LimitStops,
+    BlobGuard::PutAge,
+    BlobGuard::RangeStart,
+    BlobGuard::Chunks,
+    BlobGuard::ListBound,
+    BlobGuard::ListPrefixCheck,
+    BlobGuard::TenantsPages,
+];
+
+#[test]
+fn random_operations_see_blobs_without_a_guard() {
+    let mut blind = Vec::new();
+    for guard in BlobGuard::ALL
+        .iter()
+        .filter(|guard| !UNSEEN_IN_BLOBS.contains(guard))
+    {
+        let seen = seen(|seed| {
+            agree::blob_stores(seed, 1_000, |clock| async move {
+                blobs(MemoryBlobStore::without(clock, *guard))
+            });
+        });
+        if !seen {
+            blind.push(guard);
+        }
+    }
+    assert!(blind.is_empty(), "nobody sees these: {blind:?}");
 }
 
 /// What random operations do not see: they are right about these or do not ask; the suite sees them.

@@ -7,8 +7,10 @@ use std::{
 };
 
 use nebula_testkit::{
-    ExecutionGuard, MemoryExecutionRepo, MemoryTaskQueue, MemoryWorkflowRepo, QueueGuard,
-    WorkflowGuard, execution_repo,
+    BlobGuard, ExecutionGuard, MemoryBlobStore, MemoryExecutionRepo, MemoryTaskQueue,
+    MemoryWorkflowRepo, QueueGuard, WorkflowGuard,
+    blob_store::{self, Subject},
+    execution_repo,
     task_queue::{self, CAPACITY, MAX_DELIVERIES},
     workflow_repo,
 };
@@ -53,4 +55,12 @@ every_rule_fails_without_its_guard!(every_rule_of_the_workflow_repo_fails_withou
 });
 every_rule_fails_without_its_guard!(every_rule_of_the_task_queue_fails_without_its_guard: task_queue, QueueGuard, |clock, guard| {
     MemoryTaskQueue::without(clock, (usize::from(CAPACITY), MAX_DELIVERIES), guard)
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_blob_store_fails_without_its_guard: blob_store, BlobGuard, |clock, guard| {
+    let store = Arc::new(MemoryBlobStore::without(clock, guard));
+    let damaged = Arc::clone(&store);
+    Subject {
+        store,
+        damage: Box::new(move |tenant, digest, damage| damaged.damage(tenant, digest, damage)),
+    }
 });

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use nebula_testkit::{
-    MemoryExecutionRepo, MemoryTaskQueue, MemoryWorkflowRepo,
+    MemoryBlobStore, MemoryExecutionRepo, MemoryTaskQueue, MemoryWorkflowRepo,
+    blob_store::Subject,
     task_queue::{CAPACITY, MAX_DELIVERIES},
 };
 
@@ -19,4 +20,12 @@ nebula_testkit::task_queue!(|clock| async move {
         usize::from(CAPACITY),
         MAX_DELIVERIES,
     )) as Arc<_>
+});
+nebula_testkit::blob_store!(|clock| async move {
+    let store = Arc::new(MemoryBlobStore::new(clock));
+    let damaged = Arc::clone(&store);
+    Arc::new(Subject {
+        store,
+        damage: Box::new(move |tenant, digest, damage| damaged.damage(tenant, digest, damage)),
+    })
 });

@@ -5,10 +5,12 @@
 //! driver's suite. On the first difference the test fails with the seed and with what was done to
 //! the thing in question until then; the same seed and number of operations fail again.
 
+mod blobs;
 mod choice;
 mod executions;
 mod log;
 mod queues;
 
+pub use blobs::blob_stores;
 pub use executions::execution_repos;
 pub use queues::task_queues;

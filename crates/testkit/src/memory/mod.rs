@@ -1,5 +1,7 @@
 //! In-memory models of the ports: plain, slow, right.
 
+mod blob_guard;
+mod blobs;
 mod execution_guard;
 mod executions;
 mod leases;
@@ -16,6 +18,8 @@ mod steps;
 mod workflow_guard;
 mod workflows;
 
+pub use blob_guard::BlobGuard;
+pub use blobs::MemoryBlobStore;
 pub use execution_guard::ExecutionGuard;
 pub use executions::MemoryExecutionRepo;
 pub use queue::{MemoryTaskQueue, NEVER_ANSWERED};
