@@ -75,7 +75,7 @@ fn what_is_no_list_is_refused() {
     check(
         "nodes: [{ id: e, action: flow.for_each, parameters: { items: 7 }, body: { nodes: [{ id: a, action: data.set }] } }]",
         Value::Null,
-        "failed FOR_EACH_NOT_A_LIST: `items` must give a list null | e:failed",
+        "failed FOR_EACH_NOT_A_LIST: `items` must give a list, and gave a number null | e:failed",
     );
 }
 
