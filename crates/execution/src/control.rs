@@ -19,6 +19,25 @@ use serde_json::Value;
 
 use crate::{Question, SlotWanted, is_signal_name};
 
+/// What a value is, in the words of messages.
+#[must_use]
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Says that `items` gave something else than a list.
+fn no_list(found: Option<&Value>) -> String {
+    let found = found.map_or("nothing", kind);
+    format!("`items` must give a list, and gave {found}")
+}
+
 /// What a control action decided.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ControlOutcome {

@@ -9,7 +9,7 @@ use nebula_action::{
 use nebula_core::{ActionId, ParamValue, Timestamp};
 use nebula_execution::control::question;
 use nebula_validator::Schema;
-use nebula_workflow::{Diagnostic, nearest, pointer_join};
+use nebula_workflow::{Diagnostic, is_node_field, nearest, pointer_join};
 use serde_json::{Map, Value};
 
 use crate::codes;
@@ -74,10 +74,13 @@ pub(crate) fn check(
         );
         diagnostics.push(if strange && !name.contains('/') {
             let message = format!("action `{id}` has no parameter `{name}`");
-            let near = nearest(name, properties(&metadata.parameters));
-            Diagnostic::error(codes::PARAMETER, at, message)
-                .at_key()
-                .did_you_mean(near)
+            let diagnostic = Diagnostic::error(codes::PARAMETER, at, message).at_key();
+            match nearest(name, properties(&metadata.parameters)) {
+                None if is_node_field(name) => diagnostic.hint(format!(
+                    "`{name}` belongs to the node: write it beside `parameters`"
+                )),
+                near => diagnostic.did_you_mean(near),
+            }
         } else {
             let message = format!("action `{id}`: {}", problem.message);
             Diagnostic::error(codes::PARAMETER, at, message)

@@ -363,6 +363,12 @@ fn literal_parameters_fit_the_schema_and_dynamic_ones_may() {
         ],
     );
     check(
+        "nodes: [{ id: a, action: file.write, parameters: { path: x, on_error: continue } }]",
+        &[
+            "PLAN_PARAMETER /nodes/0/parameters/on_error: action `file.write` has no parameter `on_error` (`on_error` belongs to the node: write it beside `parameters`)",
+        ],
+    );
+    check(
         "nodes: [{ id: a, action: file.write, parameters: { content: x } }]",
         &["PLAN_PARAMETER /nodes/0/parameters: action `file.write`: `path` is missing"],
     );

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nebula_action::{ActionError, ActionKind, ControlKind, PORT_MAIN};
-use nebula_execution::{Elements, Event, Given, InstanceId, LIST_SEGMENT, PlanNode};
+use nebula_execution::{Elements, Event, Given, InstanceId, LIST_SEGMENT, PlanNode, control::kind};
 use nebula_expression::Evaluated;
 use serde_json::Value;
 
@@ -190,16 +190,5 @@ impl Drive {
             Ok(taken) => self.tell(Event::Collected { instance, taken }),
             Err(error) => self.failed_with(instance, error, 0),
         }
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
     }
 }

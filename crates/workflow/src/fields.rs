@@ -179,6 +179,12 @@ pub(crate) static TRIGGER: Table = Table {
     ],
 };
 
+/// Whether a node may have a field of this name: it stands beside `parameters` and not among them.
+#[must_use]
+pub fn is_node_field(name: &str) -> bool {
+    NODE.fields.iter().any(|field| field.name == name)
+}
+
 pub(crate) static NODE: Table = closed(
     "node",
     "a node",

@@ -65,6 +65,7 @@ pub use diff::{
     WorkflowDiff, diff,
 };
 pub use encode::to_json;
+pub use fields::is_node_field;
 pub use limits::{
     MAX_CONNECTIONS, MAX_DEFINITION_BYTES, MAX_DEPTH, MAX_NODES, MAX_PROBLEMS, MAX_RENDERED,
     MAX_VALUES,

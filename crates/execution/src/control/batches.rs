@@ -3,6 +3,7 @@
 use nebula_action::ActionError;
 use serde_json::Value;
 
+use super::no_list;
 use crate::{Given, list::part_of};
 
 /// The most elements of a part.
@@ -41,7 +42,7 @@ pub fn batch(input: &Value, items: Option<&Given>, number: u32) -> Result<Batch,
     match part {
         Some(part) if part.is_empty() => Ok(Batch::Done),
         Some(part) => Ok(Batch::Next(Value::Array(part))),
-        None => Err(wrong("/items", "`items` must give a list")),
+        None => Err(wrong("/items", &no_list(input.get("items")))),
     }
 }
 
@@ -83,7 +84,7 @@ mod tests {
         check(
             &json!({ "items": 7, "size": 2 }),
             1,
-            "`items` must give a list",
+            "`items` must give a list, and gave a number",
         );
         for size in [json!(0), json!(1.5), json!("2"), json!(1_000_001)] {
             let input = json!({ "items": [], "size": size });

@@ -8,7 +8,7 @@ use nebula_action::{ActionError, Deferred};
 use nebula_core::{Timestamp, parse_duration};
 use serde_json::Value;
 
-use super::name_of;
+use super::{name_of, no_list};
 use crate::{Elements, Given};
 
 /// The elements for which the body of `flow.for_each` runs, a list as it is or a range of whole
@@ -29,17 +29,16 @@ pub fn items(
     if let Some(range) = input.get("range") {
         return Ok((numbers(range)?, more));
     }
-    let items = items.or_else(|| {
-        let items = input.get_mut("items").map(Value::take);
-        let items = items.filter(Value::is_array)?;
-        Some(Given::Value(Arc::new(items)))
+    let given = items.or_else(|| {
+        let items = input.get_mut("items").filter(|items| items.is_array())?;
+        Some(Given::Value(Arc::new(items.take())))
     });
-    match items {
+    match given {
         Some(items) => Ok((Elements::Given(items), more)),
         None => Err(ActionError::invalid_input(
             "FOR_EACH_NOT_A_LIST",
             "/items",
-            "`items` must give a list",
+            no_list(input.get("items")),
         )),
     }
 }
