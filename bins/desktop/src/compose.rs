@@ -6,6 +6,7 @@ use nebula::Nebula;
 use nebula_action::Protected;
 use nebula_core::{Clock, Offload};
 use nebula_execution::ResumeKey;
+use nebula_http_reqwest::{HttpConfig, Reqwest};
 use nebula_ports::{ExecutionRepo, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
@@ -73,8 +74,11 @@ fn assemble(
     let offload: Arc<dyn Offload> = Arc::new(ThreadPoolOffload::new(threads).map_err(|error| {
         Failure::environment("THREADS", format!("no threads for file work: {error}"))
     })?);
+    let http = Reqwest::new(HttpConfig::default(), Arc::clone(&clock))
+        .map_err(|error| Failure::environment("HTTP", format!("no way out over HTTP: {error}")))?;
     let nebula = Nebula::builder(executions.clone(), workflows, queue, sandbox)
         .clock(Arc::clone(&clock))
+        .http(Arc::new(http))
         .actions(nebula_action_file::all(offload))
         .engine(loaded.settings.engine.clone())
         .worker(loaded.settings.worker.clone())

@@ -2,12 +2,13 @@
 
 use std::{
     fmt,
+    net::Ipv6Addr,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::normalize;
+use crate::{HostPattern, HostPatternError, normalize};
 
 /// What is done to files under a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,10 +26,10 @@ pub enum Access {
 pub enum Capability {
     /// `fs:read:<path>` or `fs:write:<path>`.
     File(Access, PathBuf),
-    /// `net:<host pattern>[:port]`; a pattern is a host name, or `*.` and a domain, or `*`.
+    /// `net:<host pattern>[:port]`.
     Net {
-        /// Host pattern, in lower case.
-        host: String,
+        /// Which hosts.
+        host: HostPattern,
         /// The only port; `None` is every port.
         port: Option<u16>,
     },
@@ -61,6 +62,9 @@ pub enum CapabilityError {
     /// The port is no number from 1 to 65535.
     #[error("`{0}` is no port")]
     Port(String),
+    /// What should be a host is none.
+    #[error(transparent)]
+    Host(#[from] HostPatternError),
 }
 
 impl Capability {
@@ -90,7 +94,9 @@ impl Capability {
             },
             "net" => {
                 let (host, port) = match rest.rsplit_once(':') {
-                    Some((host, port)) if !host.ends_with(':') && !port.ends_with(']') => {
+                    // An IPv6 address without its brackets has colons of its own.
+                    _ if rest.parse::<Ipv6Addr>().is_ok() => (rest, None),
+                    Some((host, port)) if !port.ends_with(']') => {
                         let number = port.parse().ok().filter(|port| *port != 0);
                         (
                             host,
@@ -99,10 +105,8 @@ impl Capability {
                     }
                     _ => (rest, None),
                 };
-                Ok(Self::Net {
-                    host: named(host)?.to_ascii_lowercase(),
-                    port,
-                })
+                let host = named(host)?.parse()?;
+                Ok(Self::Net { host, port })
             }
             "secret" => named(rest).map(Self::Secret),
             "process" => named(rest).map(Self::Process),
@@ -126,16 +130,7 @@ impl Capability {
                     port: my_port,
                 },
                 Self::Net { host, port },
-            ) => {
-                let host_covered = mine == "*"
-                    || mine == host
-                    || mine.strip_prefix('*').is_some_and(|suffix| {
-                        suffix.starts_with('.')
-                            && host.len() > suffix.len()
-                            && host.ends_with(suffix)
-                    });
-                host_covered && (my_port.is_none() || my_port == port)
-            }
+            ) => mine.covers(host) && (my_port.is_none() || my_port == port),
             (a, b) => a == b,
         }
     }
@@ -189,6 +184,10 @@ mod tests {
             "fs:write:/tmp/a b",
             "net:api.example:443",
             "net:*.example",
+            "net:*:443",
+            "net:[::1]:8080",
+            "net:[fd00::/8]",
+            "net:10.0.0.0/8:80",
             "secret:k",
             "process:git",
             "env:LANG",
@@ -211,6 +210,9 @@ mod tests {
             "net:",
             "net:h:0",
             "net:h:99999",
+            "net::80",
+            "net:a b",
+            "net:*x",
             "root",
         ] {
             assert!(Capability::parse(bad, Path::new("/")).is_err(), "{bad}");
@@ -225,6 +227,8 @@ mod tests {
         assert!(cap("net:*.example").covers(&cap("net:api.example:443")));
         assert!(!cap("net:*.example").covers(&cap("net:example:443")));
         assert!(!cap("net:api.example:443").covers(&cap("net:api.example")));
+        assert!(!cap("net:*").covers(&cap("net:127.0.0.1:80")));
+        assert!(!cap("net:*").covers(&cap("net:localhost")));
         assert!(!cap("secret:a").covers(&cap("secret:b")));
     }
 }

@@ -9,9 +9,11 @@ use std::{
 use indexmap::IndexMap;
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
-    Access, ActionError, Capability, Deferred, ErrorClass, Grants, Heartbeat, Progress, normalize,
+    Access, ActionError, Capability, Deferred, Egress, ErrorClass, Grants, Heartbeat, Http,
+    Progress, normalize, origin_of,
 };
 
 /// Places that stay closed under any grant: the engine's data, its configuration, its keys.
@@ -65,6 +67,8 @@ pub struct ActionContext {
     pub grants: Grants,
     /// What it may not touch even so.
     pub protected: Protected,
+    /// Its way out; `None` without a `net:…` capability. [`ActionContext::http`] says what is missing.
+    pub http: Option<Http>,
     /// Where relative paths begin: the workflow's folder. Absolute.
     pub folder: Arc<Path>,
     /// Parameters that are programs over `$item` and `$index`, by their path: `condition`, `cases/high`.
@@ -131,6 +135,21 @@ impl ActionContext {
         })
     }
 
+    /// The way out, if the attempt may ask for `url`.
+    ///
+    /// # Errors
+    /// Class `Denied`, with the capability that is missing; class `Fatal` where the engine has no way out.
+    pub fn http(&self, url: &Url) -> Result<&Http, ActionError> {
+        let what = format_args!("node `{}` may not send to {}", self.node, origin_of(url));
+        Egress::new(&self.grants)
+            .target(url)
+            .map_err(|refusal| ActionError::refused(what, &refusal))?;
+        self.http.as_ref().ok_or_else(|| {
+            let message = "this engine was built without a way out over HTTP";
+            ActionError::fatal("HTTP_UNAVAILABLE", message)
+        })
+    }
+
     /// Says that the attempt is alive, and how far it has come. Cheap: an attempt may say so in every
     /// round of a loop. Watchers are shown it at most every [`Heartbeat::SHOWN_EVERY`].
     pub fn heartbeat(&self, progress: Progress) {
@@ -185,6 +204,7 @@ mod tests {
             heartbeat: Heartbeat::default(),
             grants: Grants::new(grants),
             protected: Protected::new([PathBuf::from("/data/nebula")]),
+            http: None,
             folder: Arc::from(Path::new("/home/ada/flows")),
             deferred: IndexMap::new(),
         }

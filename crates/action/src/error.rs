@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Capability;
+use crate::{Capability, Refusal, RefusalReason};
 
 /// Why an attempt gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -128,6 +128,24 @@ impl ActionError {
             message,
             ErrorClass::Denied { capability },
         )
+    }
+
+    /// `CAPABILITY_DENIED`: `what` may not be done because of where it leads.
+    #[must_use]
+    pub fn refused(what: impl fmt::Display, refusal: &Refusal) -> Self {
+        match &refusal.capability {
+            Some(capability) if refusal.reason == RefusalReason::NotGranted => {
+                Self::denied(what, capability)
+            }
+            Some(capability) => Self::denied(format_args!("{what}: {refusal}"), capability),
+            None => Self::new(
+                "CAPABILITY_DENIED",
+                format!("{what}: {refusal}; no grant opens it"),
+                ErrorClass::Denied {
+                    capability: String::new(),
+                },
+            ),
+        }
     }
 
     /// A named limit was reached.

@@ -21,27 +21,38 @@
 //! ```
 
 mod action;
+mod address;
 mod capability;
 mod catalog;
 mod context;
 mod deferred;
 mod effect;
+mod egress;
 mod error;
 mod grants;
 mod heartbeat;
+mod host;
+mod http;
 mod metadata;
 mod path;
 mod typed;
 
 pub use action::{Action, ActionResult, Reconciled};
+pub use address::{AddressClass, Embedding};
 pub use capability::{Access, Capability, CapabilityError};
 pub use catalog::{Catalog, CatalogMiss, VersionWanted};
 pub use context::{ActionContext, GrantedPath, Protected};
 pub use deferred::{Deferred, ItemScope};
 pub use effect::{Effect, EffectClass, Literal};
+pub use egress::{Egress, MAX_URL, Reach, Refusal, RefusalReason, Target, TargetHost, UrlError};
 pub use error::{ActionError, ErrorClass};
 pub use grants::Grants;
 pub use heartbeat::{Heartbeat, Progress};
+pub use host::{HostPattern, HostPatternError};
+pub use http::{
+    CARRIED_OVER, Http, HttpBody, HttpClient, HttpError, HttpErrorKind, HttpLimits, HttpPhase,
+    HttpRequest, HttpResponse, RequestBody, origin_of,
+};
 pub use metadata::{
     ActionKind, ActionMetadata, CapabilityRule, ControlKind, Example, ExpressionMark, FileAccess,
     InterfaceVersion, InterfaceVersionError, PORT_ERROR, PORT_MAIN, Ports, schema_of,

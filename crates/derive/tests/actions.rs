@@ -132,6 +132,7 @@ fn context() -> ActionContext {
         heartbeat: nebula_action::Heartbeat::default(),
         grants: Grants::default(),
         protected: Protected::default(),
+        http: None,
         folder: Arc::from(Path::new("/")),
         deferred: IndexMap::new(),
     }

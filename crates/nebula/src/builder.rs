@@ -6,7 +6,7 @@ use nebula_action::{Action, Protected};
 use nebula_core::{Clock, Entropy, Offload};
 use nebula_engine::{Engine, EngineConfig, EnginePorts};
 use nebula_execution::ResumeKey;
-use nebula_ports::{ExecutionRepo, SandboxRunner, TaskQueue, WorkflowRepo};
+use nebula_ports::{ExecutionRepo, HttpClient, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::{Registry, RegistryError};
 use nebula_runtime::{Worker, WorkerConfig, WorkerPorts};
 use nebula_system::{SystemClock, SystemEntropy, ThreadPoolOffload};
@@ -34,6 +34,7 @@ pub struct NebulaBuilder {
     engine: EngineConfig,
     protected: Protected,
     bus: Bus,
+    http: Option<Arc<dyn HttpClient>>,
     resume: Option<ResumeKey>,
 }
 
@@ -76,6 +77,7 @@ impl NebulaBuilder {
             engine: EngineConfig::default(),
             protected: Protected::default(),
             bus: Bus::new(Bus::DEFAULT_CAPACITY),
+            http: None,
             resume: None,
         }
     }
@@ -136,6 +138,13 @@ impl NebulaBuilder {
         self
     }
 
+    /// The way out over HTTP, for nodes that were granted a `net:…` capability. Default: none, and then
+    /// no action sends anything.
+    pub fn http(mut self, client: Arc<dyn HttpClient>) -> Self {
+        self.http = Some(client);
+        self
+    }
+
     /// The secret from which the tokens of approvals follow: the same in every process that shares the
     /// store, and kept elsewhere. Default: none, and then approvals have no tokens.
     pub fn resume_key(mut self, key: ResumeKey) -> Self {
@@ -188,6 +197,7 @@ impl NebulaBuilder {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             offload,
+            http: self.http,
             resume: self.resume.clone(),
         };
         let engine_ports = EnginePorts {

@@ -39,6 +39,10 @@ pub use execution_repo::{
     InboxItem, Incarnation, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken,
     Renewed, Runnable, RunnablePage, Signalled, Snapshot,
 };
+pub use nebula_action::{
+    HttpBody, HttpClient, HttpError, HttpErrorKind, HttpLimits, HttpPhase, HttpRequest,
+    HttpResponse, RequestBody,
+};
 pub use nebula_core::{Clock, Entropy, Offload};
 pub use rate::{FullAt, MAX_RATE_LIMIT, MAX_RATE_NAME, MAX_RATE_SPAN, Rate, RateTurn};
 pub use sandbox::{Code, Invocation, SandboxRunner};

@@ -108,6 +108,7 @@ impl Drive {
             CompensationInput::Error(error) => return Err(error.clone()),
         };
         let identity = self.machine.compensation_identity(instance);
+        let grants = self.grants.of_compensation(index)?;
         let context = ActionContext {
             tenant: self.lease.tenant.clone(),
             execution: self.lease.execution,
@@ -121,7 +122,8 @@ impl Drive {
             deadline: None,
             cancellation: CancellationToken::new(),
             heartbeat: Heartbeat::default(),
-            grants: self.grants.of_compensation(index)?,
+            http: self.http(&grants),
+            grants,
             protected: self.shared.protected.clone(),
             folder: self.grants.folder.clone(),
             deferred: IndexMap::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use nebula_action::{
-    ActionContext, ActionError, Deferred, ErrorClass, Heartbeat, InterfaceVersion,
+    ActionContext, ActionError, Deferred, ErrorClass, Grants, Heartbeat, Http, InterfaceVersion,
 };
 use nebula_core::ActionId;
 use nebula_execution::{EvaluationScope, Event, Given, InstanceId, PlanNode};
@@ -44,6 +44,7 @@ impl Drive {
             false => idempotency_key,
         };
         let deferred = deferred(node, &scope, &context);
+        let grants = self.grants.of(index)?;
         let action_context = ActionContext {
             tenant: self.lease.tenant.clone(),
             execution: self.lease.execution,
@@ -56,12 +57,19 @@ impl Drive {
             deadline: self.machine.deadline_of(instance),
             cancellation: CancellationToken::new(),
             heartbeat: self.heartbeat(instance, attempt, node),
-            grants: self.grants.of(index)?,
+            http: self.http(&grants),
+            grants,
             protected: self.shared.protected.clone(),
             folder: self.grants.folder.clone(),
             deferred,
         };
         Ok((action_context, input))
+    }
+
+    /// The way out under these grants, if they open one.
+    pub(crate) fn http(&self, grants: &Grants) -> Option<Http> {
+        let client = self.shared.ports.http.as_ref()?;
+        Http::gated(client, grants)
     }
 
     /// Where the signs of life of an attempt arrive: what it says of its progress is shown to watchers.

@@ -12,8 +12,8 @@ use nebula_action::Protected;
 use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId, Offload};
 use nebula_execution::{Entry, ResumeKey};
 use nebula_ports::{
-    Delivery, ExecutionRepo, Incarnation, Lease, LeaseRequest, PortError, SandboxRunner, TaskQueue,
-    WorkflowRepo,
+    Delivery, ExecutionRepo, HttpClient, Incarnation, Lease, LeaseRequest, PortError,
+    SandboxRunner, TaskQueue, WorkflowRepo,
 };
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
@@ -40,6 +40,8 @@ pub struct WorkerPorts {
     pub entropy: Arc<dyn Entropy>,
     /// Where long pure work runs.
     pub offload: Arc<dyn Offload>,
+    /// The way out over HTTP, for attempts that hold a `net:…` capability; without it they have none.
+    pub http: Option<Arc<dyn HttpClient>>,
     /// From which the tokens of approvals follow; without it there are none.
     pub resume: Option<ResumeKey>,
 }

@@ -1,7 +1,7 @@
 //! Conformance suites for drivers, and in-memory models of every port.
 //!
 //! A driver's test is one line per port: [`execution_repo!`], [`workflow_repo!`], [`task_queue!`],
-//! [`blob_store!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
+//! [`blob_store!`], [`http_client!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
 //! what a workflow must come to. The models pass the same suites, replace mocks in other
 //! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
 //! test with, at [`mod@execution_repo`] to write a driver, at [`threads`] where threads meet.
@@ -33,6 +33,7 @@ mod clock;
 mod entropy;
 pub mod execution_repo;
 mod guard;
+pub mod http_client;
 mod ledger;
 mod memory;
 pub mod naive;

@@ -155,6 +155,7 @@ mod tests {
             heartbeat: nebula_action::Heartbeat::default(),
             grants: Grants::new([Capability::parse("fs:write:/x", Path::new("/")).unwrap()]),
             protected: Protected::default(),
+            http: None,
             folder: Arc::from(Path::new("/x")),
             deferred: indexmap::IndexMap::new(),
         };

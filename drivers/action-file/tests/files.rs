@@ -56,6 +56,7 @@ impl Scene {
             heartbeat: nebula_action::Heartbeat::default(),
             grants: Grants::default(),
             protected: Protected::new([fs::canonicalize(&inside).unwrap().join("data")]),
+            http: None,
             folder: Arc::from(inside.as_path()),
             deferred: IndexMap::new(),
         };

@@ -127,6 +127,7 @@ fn scene(behaviour: Behaviour, class: EffectClass) -> Scene {
         heartbeat: Heartbeat::default(),
         grants: Grants::default(),
         protected: Protected::default(),
+        http: None,
         folder: Arc::from(Path::new("/")),
         deferred: IndexMap::new(),
     };

@@ -93,6 +93,7 @@ impl Scene {
             heartbeat: nebula_action::Heartbeat::default(),
             grants: Grants::default(),
             protected: Protected::default(),
+            http: None,
             folder: Arc::from(Path::new("/")),
             deferred: deferred.collect(),
         }

@@ -1,0 +1,293 @@
+//! The one guarded way out: requests over HTTP.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use nebula_core::ByteSize;
+use url::Url;
+
+use crate::{Egress, Grants, Refusal, UrlError};
+
+/// Sends requests to where they may go, within limits; everything that leaves over HTTP goes through it.
+///
+/// Each rule is a test of `nebula_testkit::http_client!`; a driver is done when it passes them.
+///
+/// # Where requests go
+/// - Before a name is resolved, [`Egress::target`] is asked; a host is resolved once for each hop,
+///   [`Egress::admits`] is asked of every address found, and one refused address refuses the hop.
+///   `localhost` and names below it are not resolved: they are 127.0.0.1 and ::1.
+/// - A connection is made to an address that was checked for this very hop, also one that was kept open
+///   from an earlier request.
+/// - No proxy is used, whatever the environment says, and no cookie is kept.
+///
+/// # Redirects
+/// - 301, 302, 303, 307 and 308 with a `Location` are followed, as often as [`HttpLimits::redirects`]
+///   says, and each target is asked about like the first one.
+/// - 303 makes a GET of everything but HEAD, 301 and 302 make one of POST, and the body is left out;
+///   307 and 308 repeat method and body, and fail for a body that is a stream.
+/// - To another origin go only the headers of [`CARRIED_OVER`]; `https` never becomes `http`.
+///
+/// # Answers
+/// - A `gzip` body is unpacked; limits count what comes out. A body that ends early, is no gzip, or whose
+///   length contradicts itself is an error, never a short result.
+/// - A limit that is reached is an error that names it: the time for everything, for the head of each
+///   hop's answer, between two parts of the body; the size of the head and of the body.
+///
+/// # Cancel safety
+/// Dropping the future of [`send`](Self::send) or the body closes the connection; whether the server has
+/// acted is unknown then.
+#[async_trait]
+pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
+    /// Sends `request` where `egress` lets it go, and gives the answer as soon as its head is there.
+    ///
+    /// Any status is an answer, not an error.
+    ///
+    /// # Errors
+    /// [`HttpError`]; whether the server may have acted is [`HttpError::sent`].
+    async fn send(&self, egress: &Egress, request: HttpRequest) -> Result<HttpResponse, HttpError>;
+}
+
+/// Headers that a request takes along to another origin. Everything else may be meant for the first one
+/// alone: `Authorization`, `Cookie`, and the keys that services call by names of their own.
+pub const CARRIED_OVER: &[&str] = &[
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-type",
+    "idempotency-key",
+    "user-agent",
+];
+
+/// One request.
+#[derive(Debug)]
+pub struct HttpRequest {
+    /// The method; `CONNECT` and `TRACE` are refused.
+    pub method: Method,
+    /// Where to, absolute; see [`Egress::url`].
+    pub url: Url,
+    /// Without `Host`, `Content-Length` and what concerns the connection; those are the client's.
+    pub headers: HeaderMap,
+    /// What is sent.
+    pub body: RequestBody,
+    /// What is borne with.
+    pub limits: HttpLimits,
+}
+
+/// The body of a request.
+#[derive(Debug, Default)]
+pub enum RequestBody {
+    /// None.
+    #[default]
+    Empty,
+    /// In memory; can be sent again after a redirect.
+    Bytes(Bytes),
+    /// As it comes; cannot be sent again.
+    Stream(Box<dyn HttpBody>),
+}
+
+/// What is borne with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// From the call to the end of the answer's body, all redirects included.
+    pub total: Duration,
+    /// For each hop, from its beginning to the end of its answer's head: resolve, connect, send, wait.
+    pub head: Duration,
+    /// Between two parts of the answer's body.
+    pub idle: Duration,
+    /// The answer's head: names and values.
+    pub max_head: ByteSize,
+    /// The answer's body, unpacked.
+    pub max_body: ByteSize,
+    /// How many redirects are followed; `None` gives the first one back as the answer.
+    pub redirects: Option<u32>,
+}
+
+impl Default for HttpLimits {
+    /// 60 s in all, 30 s for a head, 30 s of silence, 64 KiB of head, 16 MiB of body, 10 redirects.
+    fn default() -> Self {
+        Self {
+            total: Duration::from_mins(1),
+            head: Duration::from_secs(30),
+            idle: Duration::from_secs(30),
+            max_head: ByteSize::kib(64),
+            max_body: ByteSize::mib(16),
+            redirects: Some(10),
+        }
+    }
+}
+
+/// The head of an answer, and its body as it comes.
+#[derive(Debug)]
+pub struct HttpResponse {
+    /// Any status, also 404 and 500.
+    pub status: StatusCode,
+    /// As the server sent them; of a body that was unpacked, without its encoding and length.
+    pub headers: HeaderMap,
+    /// Which URL answered, after redirects.
+    pub url: Url,
+    /// How many redirects were followed.
+    pub redirects: u32,
+    /// The rest.
+    pub body: Box<dyn HttpBody>,
+}
+
+/// Bytes that come one part after the other.
+#[async_trait]
+pub trait HttpBody: fmt::Debug + Send + 'static {
+    /// The next part, never empty; `None` at the end.
+    ///
+    /// # Errors
+    /// [`HttpError`]; every later call fails, too.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no bytes.
+    async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError>;
+}
+
+impl HttpResponse {
+    /// The whole body.
+    ///
+    /// # Errors
+    /// [`HttpError`]; the size is within [`HttpLimits::max_body`].
+    pub async fn bytes(mut self) -> Result<Vec<u8>, HttpError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.body.chunk().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+}
+
+/// Why there is no answer, or not all of it.
+#[derive(Debug, thiserror::Error)]
+#[error("{origin}: {kind}")]
+pub struct HttpError {
+    /// What happened.
+    pub kind: HttpErrorKind,
+    /// Of which hop: scheme, host and port. Never the path or the query, which may hold a secret.
+    pub origin: String,
+    /// Whether a server may have got a request, of this hop or of one before it.
+    pub sent: bool,
+}
+
+/// What happened to a request.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpErrorKind {
+    /// It may not go there.
+    #[error("{0}")]
+    Denied(Refusal),
+    /// Its URL, or that of a redirect, is none that is asked for.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The request itself is wrong.
+    #[error("the request cannot be sent: {0}")]
+    Request(&'static str),
+    /// The name has no address.
+    #[error("the name has no address ({0})")]
+    Resolve(String),
+    /// Nobody answers at the address.
+    #[error("no connection ({0})")]
+    Connect(String),
+    /// No connection can be trusted: certificate, protocol version.
+    #[error("no secure connection ({0})")]
+    Tls(String),
+    /// The time for this phase is over.
+    #[error("{phase} took longer than {limit:?}")]
+    Timeout {
+        /// What took so long.
+        phase: HttpPhase,
+        /// What was allowed.
+        limit: Duration,
+    },
+    /// The answer's head is larger than [`HttpLimits::max_head`], or has too many lines.
+    #[error("the head of the answer is larger than {0}")]
+    HeadTooLarge(ByteSize),
+    /// The answer's body is larger than [`HttpLimits::max_body`].
+    #[error("the body of the answer is larger than {0}")]
+    BodyTooLarge(ByteSize),
+    /// More redirects than [`HttpLimits::redirects`].
+    #[error("more than {0} redirects")]
+    TooManyRedirects(u32),
+    /// A redirect that cannot be followed.
+    #[error("the redirect {status} cannot be followed: {reason}")]
+    Redirect {
+        /// The status.
+        status: u16,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// What came is no answer, or not all of one.
+    #[error("the answer is broken ({0})")]
+    Protocol(String),
+}
+
+/// What a [`HttpErrorKind::Timeout`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpPhase {
+    /// Connecting; nothing was sent.
+    Connect,
+    /// Waiting for the head of the answer.
+    Head,
+    /// Waiting for more of the body.
+    Idle,
+    /// All of it.
+    Total,
+}
+
+impl fmt::Display for HttpPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connecting",
+            Self::Head => "the head of the answer",
+            Self::Idle => "the next part of the body",
+            Self::Total => "everything together",
+        })
+    }
+}
+
+/// Scheme, host and port of a URL.
+#[must_use]
+pub fn origin_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// An attempt's way out: a client that goes where the attempt's grants lead, and nowhere else.
+///
+/// Who holds no `net:…` capability gets none.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: Arc<dyn HttpClient>,
+    egress: Egress,
+}
+
+impl Http {
+    /// The way out under these grants; `None` if they open nothing.
+    #[must_use]
+    pub fn gated(client: &Arc<dyn HttpClient>, grants: &Grants) -> Option<Self> {
+        let egress = Egress::new(grants);
+        (!egress.is_closed()).then(|| Self {
+            client: Arc::clone(client),
+            egress,
+        })
+    }
+
+    /// Sends `request` within the grants; see [`HttpClient::send`].
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.client.send(&self.egress, request).await
+    }
+
+    /// What it opens.
+    #[must_use]
+    pub fn egress(&self) -> &Egress {
+        &self.egress
+    }
+}
