@@ -1,6 +1,6 @@
 //! What can be written on the command line.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nebula_core::Priority;
@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// Keep versions of workflows, compare and publish them
     #[command(subcommand)]
     Workflows(Workflows),
+    /// Keep secrets, encrypted; no command prints one
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// Evaluate an expression, or many in a conversation
     Expr(Expr),
     /// Look at the actions that nodes can name
@@ -473,6 +476,42 @@ pub(crate) enum Workflows {
         #[command(flatten)]
         database: Database,
     },
+}
+
+const SET_HELP: &str = "The value comes from --from, else from standard input, else, where that is a terminal, from a prompt that \
+     shows nothing. It is never an argument: those stand in the shell's history and in the list of processes. One line end \
+     behind the value does not belong to it.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secrets {
+    /// Set a secret; one that is there is replaced
+    #[command(after_help = SET_HELP)]
+    Set {
+        /// Its id: letters, digits, `-`, `_` and `.`
+        id: String,
+        /// Where its value is: a file, or `-` for standard input
+        #[arg(long, value_name = "FILE|-")]
+        from: Option<PathBuf>,
+        /// The line end behind the value belongs to it
+        #[arg(long)]
+        exact: bool,
+        /// Taken only to be refused without being repeated
+        #[arg(hide = true, value_name = "VALUE", allow_hyphen_values = true)]
+        value: Vec<OsString>,
+    },
+    /// List the ids of all secrets
+    List {
+        /// At most so many, up to 1,000
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Delete a secret for good
+    Rm {
+        /// Its id
+        id: String,
+    },
+    /// Encrypt all secrets with a new key; no value changes
+    Rotate,
 }
 
 #[derive(Debug, Args)]

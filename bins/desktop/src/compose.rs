@@ -1,23 +1,29 @@
 //! The only file that names drivers: from settings to an engine that can run.
 
-use std::{num::NonZeroUsize, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use nebula::Nebula;
 use nebula_action::Protected;
 use nebula_core::{Clock, Offload};
 use nebula_execution::ResumeKey;
 use nebula_http_reqwest::{HttpConfig, Reqwest};
-use nebula_ports::{ExecutionRepo, SandboxRunner, TaskQueue, WorkflowRepo};
+use nebula_ports::{ExecutionRepo, SandboxRunner, SecretsStore, TaskQueue, WorkflowRepo};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
+use nebula_secrets_local::{KeyCommand, KeySource, LocalSecrets, SecretsConfig};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
-use nebula_system::{SystemClock, ThreadPoolOffload};
+use nebula_system::{SystemClock, SystemEntropy, ThreadPoolOffload};
 
 use crate::{
     failure::Failure,
     focus::Focus,
     resume_key,
-    settings::{Loaded, Place, Settings},
+    settings::{Loaded, Place, SecretsSettings, Settings},
 };
 
 /// How many threads touch files for actions, at most.
@@ -94,12 +100,110 @@ fn assemble(
     })
 }
 
-/// What no grant opens: the engine's data and settings, and the database with its companions, each
-/// also by the path to which links lead.
+/// The secrets of this user, and what to tell of their key.
+#[derive(Debug)]
+pub(crate) struct ComposedSecrets {
+    pub(crate) store: Arc<dyn SecretsStore>,
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// The file with the key, if that is where it comes from.
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+/// The secrets of this user; with a wrong key, none.
+pub(crate) async fn secrets(loaded: &Loaded) -> Result<ComposedSecrets, Failure> {
+    let settings = &loaded.settings.secrets;
+    let (path, key_file) = secret_files(loaded);
+    let source = key_source(settings, &key_file)?;
+    let config = SecretsConfig {
+        create_folders: true,
+        lock_timeout: settings.lock_timeout,
+        max_secrets: settings.max_secrets,
+        ..SecretsConfig::file(path.clone())
+    };
+    let key_file = matches!(source, KeySource::File(_)).then_some(key_file);
+    let offload = ThreadPoolOffload::new(NonZeroUsize::MIN).map_err(|error| {
+        Failure::environment("THREADS", format!("no thread for secrets: {error}"))
+    })?;
+    let clock = Arc::new(SystemClock::default());
+    let opened = LocalSecrets::open(
+        config,
+        source,
+        clock,
+        Arc::new(SystemEntropy),
+        Arc::new(offload),
+    );
+    Ok(ComposedSecrets {
+        store: Arc::new(opened.await?),
+        path,
+        key_file,
+    })
+}
+
+/// The file of secrets, and the file of their key, which need not be used.
+fn secret_files(loaded: &Loaded) -> (PathBuf, PathBuf) {
+    let (settings, folders) = (&loaded.settings.secrets, &loaded.folders);
+    let usual = || folders.data.join("secrets.nebula");
+    let path = settings.path.clone().unwrap_or_else(usual);
+    let usual = || folders.config.join("secrets.key");
+    (path, settings.key_file.clone().unwrap_or_else(usual))
+}
+
+fn key_source(settings: &SecretsSettings, key_file: &Path) -> Result<KeySource, Failure> {
+    let (variable, command) = (&settings.key_variable, &settings.key_command);
+    let wrong = |message: String| Failure::invalid("SETTINGS", message);
+    match (&settings.key_file, variable, command) {
+        (_, None, None) => Ok(KeySource::File(key_file.to_owned())),
+        (None, Some(name), None) => {
+            let value = nebula_system::variable(name).map(OsString::into_string);
+            let text = match value {
+                Some(Ok(text)) => text,
+                Some(Err(_)) => return Err(wrong(format!("the variable {name} is no text"))),
+                None => {
+                    let message = format!(
+                        "the key of the secrets is to come from the variable {name}, which is not set"
+                    );
+                    return Err(Failure::environment("STORE_KEY", message)
+                        .advice("set it, or change `secrets.key_variable`"));
+                }
+            };
+            Ok(KeySource::Given {
+                from: format!("the variable {name}"),
+                text: text.into(),
+            })
+        }
+        (None, None, Some(command)) => {
+            let Some((program, arguments)) = command.split_first() else {
+                return Err(wrong("`secrets.key_command` names no program".to_owned()));
+            };
+            Ok(KeySource::Command(KeyCommand {
+                program: program.into(),
+                arguments: arguments.to_vec(),
+                timeout: settings.key_command_timeout,
+            }))
+        }
+        _ => Err(
+            wrong("the key of the secrets comes from several places at once".to_owned()).advice(
+                "keep one of `secrets.key_file`, `secrets.key_variable` and `secrets.key_command`",
+            ),
+        ),
+    }
+}
+
+/// What no grant opens: the engine's data and settings, the database and the secrets with their
+/// companions, each also by the path to which links lead.
 pub(crate) fn protected(loaded: &Loaded) -> Protected {
     let mut closed: Vec<PathBuf> = vec![loaded.folders.data.clone(), loaded.folders.config.clone()];
     if let Some(path) = loaded.place.path() {
         for suffix in ["", "-wal", "-shm", "-holders", resume_key::SUFFIX] {
+            let mut name = path.clone().into_os_string();
+            name.push(suffix);
+            closed.push(name.into());
+        }
+    }
+    let (secrets, key) = secret_files(loaded);
+    for path in [secrets, key] {
+        for suffix in ["", ".new", ".lock"] {
             let mut name = path.clone().into_os_string();
             name.push(suffix);
             closed.push(name.into());

@@ -176,6 +176,7 @@ impl From<PortError> for Failure {
             ErrorKind::ReadOnly => "STORE_READ_ONLY",
             ErrorKind::Corrupt => "STORE_CORRUPT",
             ErrorKind::Format => "STORE_FORMAT",
+            ErrorKind::Key => "STORE_KEY",
             ErrorKind::Invalid => "STORE_INVALID",
             ErrorKind::Unsupported => "STORE_UNSUPPORTED",
         };

@@ -26,6 +26,7 @@ mod progress;
 mod remembered;
 mod replace;
 mod resume_key;
+mod secret_input;
 mod session;
 mod settings;
 mod shell;
@@ -154,6 +155,10 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             };
             let loaded = load(Some(database))?;
             block_on(commands::workflows::run(command, &loaded, console))
+        }
+        Command::Secrets(command) => {
+            let loaded = load(None)?;
+            block_on(commands::secrets::run(command, &loaded, console))
         }
         Command::Expr(expr) => commands::expr::run(expr, console),
         Command::Actions(actions) => {

@@ -1,6 +1,10 @@
 //! The desktop preset's settings: its defaults < the user's file < the environment < flags.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use nebula_config::{Flag, Layers, Source, Sources};
 use nebula_core::{ByteSize, serde_duration};
@@ -19,7 +23,9 @@ use crate::{
 /// Settings come from variables with this prefix: `NEBULA_DATABASE__PATH`.
 const PREFIX: &str = "NEBULA_";
 /// Variables with the prefix that are no settings.
-const RESERVED: &[&str] = &[HOME_VARIABLE, "NEBULA_REQUIRE_BACKENDS"];
+const RESERVED: &[&str] = &[HOME_VARIABLE, "NEBULA_REQUIRE_BACKENDS", KEY_VARIABLE];
+/// The variable that is usually named by `secrets.key_variable`.
+pub(crate) const KEY_VARIABLE: &str = "NEBULA_SECRETS_KEY";
 /// The settings file's name in the user's config folder.
 pub(crate) const FILE_NAME: &str = "nebula.toml";
 
@@ -33,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) engine: EngineConfig,
     /// Limits of the worker.
     pub(crate) worker: WorkerConfig,
+    /// Where secrets are kept.
+    pub(crate) secrets: SecretsSettings,
     /// What is logged.
     pub(crate) log: LogSettings,
     /// `$vars`: what workflows may see of the operator's values.
@@ -50,6 +58,28 @@ pub(crate) struct DatabaseSettings {
     pub(crate) busy_timeout: Duration,
     /// The size that the database does not exceed; default: none but the disk.
     pub(crate) max_size: Option<ByteSize>,
+}
+
+/// Where secrets are kept, and where their key comes from: at most one of the three.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SecretsSettings {
+    /// The file; default: `secrets.nebula` in the user's data folder.
+    pub(crate) path: Option<PathBuf>,
+    /// The file with the key; default: `secrets.key` in the user's config folder.
+    pub(crate) key_file: Option<PathBuf>,
+    /// The name of a variable that holds the key.
+    pub(crate) key_variable: Option<String>,
+    /// A program, by its absolute path, with its arguments; it prints the key.
+    pub(crate) key_command: Option<Vec<String>>,
+    /// How long that program may take.
+    #[serde(with = "serde_duration")]
+    pub(crate) key_command_timeout: Duration,
+    /// How long a write waits for another process that writes.
+    #[serde(with = "serde_duration")]
+    pub(crate) lock_timeout: Duration,
+    /// The most secrets.
+    pub(crate) max_secrets: usize,
 }
 
 /// What is logged.
@@ -97,6 +127,15 @@ impl Default for Settings {
             worker: WorkerConfig {
                 stop_on_store_failure: true,
                 ..WorkerConfig::default()
+            },
+            secrets: SecretsSettings {
+                path: None,
+                key_file: None,
+                key_variable: None,
+                key_command: None,
+                key_command_timeout: Duration::from_secs(30),
+                lock_timeout: Duration::from_secs(10),
+                max_secrets: 1_024,
             },
             log: LogSettings {
                 filter: "warn".to_owned(),
@@ -165,6 +204,14 @@ pub(crate) fn load(global: &Global, database: Option<&Database>) -> Result<Loade
         )
     })?;
     let place = place(&settings, &sources, &folders, database)?;
+    for (key, path) in [
+        ("secrets.path", &settings.secrets.path),
+        ("secrets.key_file", &settings.secrets.key_file),
+    ] {
+        if let Some(path) = path.as_ref().filter(|path| !path.is_absolute()) {
+            return Err(relative(&sources, key, path));
+        }
+    }
     Ok(Loaded {
         settings,
         folders,
@@ -199,16 +246,19 @@ fn place(
         None => Ok(Place::Usual(folders.data.join("nebula.db"))),
         Some(path) if path.is_absolute() => Ok(Place::Named(path.clone())),
         Some(path) => {
-            let source = sources.of("database.path").map(Source::to_string);
-            Err(Failure::invalid(
-                "SETTINGS",
-                format!(
-                    "{}: `database.path` is the relative path {}, which would be another file in every folder",
-                    source.unwrap_or_default(),
-                    path.display()
-                ),
-            )
-            .advice("write an absolute path there, or give --db PATH"))
+            let failure = relative(sources, "database.path", path);
+            let advice = "write an absolute path there, or give --db PATH";
+            Err(failure.advice(advice))
         }
     }
+}
+
+/// A path that would mean another file in every folder.
+fn relative(sources: &Sources, key: &str, path: &Path) -> Failure {
+    let source = sources.of(key).map(Source::to_string);
+    let (source, path) = (source.unwrap_or_default(), path.display());
+    let message = format!(
+        "{source}: `{key}` is the relative path {path}, which would be another file in every folder"
+    );
+    Failure::invalid("SETTINGS", message).advice("write an absolute path there")
 }

@@ -163,6 +163,24 @@ impl TenantId {
     }
 }
 
+text_id!(
+    /// Names a secret within its tenant, as `secret:<id>` does: letters, digits, `-`, `_` and `.`.
+    SecretId,
+    "secret id",
+    "a secret id has letters, digits, `-`, `_` and `.`, and begins with a letter or digit",
+    |c| c.is_ascii_alphanumeric(),
+    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+);
+
+text_id!(
+    /// Names a key that something was encrypted with, and says nothing about the key itself.
+    KeyId,
+    "key id",
+    "a key id has lower-case letters, digits and `-`, and begins with a letter or digit",
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit(),
+    |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
+);
+
 /// Names one run of a workflow: a UUID version 7.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

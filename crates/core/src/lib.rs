@@ -8,6 +8,7 @@
 //! # Invariants
 //! - A literal stays a literal: only text with `{{ … }}` that an author wrote becomes an expression.
 //! - Two values with the same content have the same digest, whatever the order of their keys.
+//! - A [`SecretString`] shows in no debug text, cannot be serialised, and is overwritten when it is dropped.
 //!
 //! ```
 //! use nebula_core::{Digest, ParamValue};
@@ -26,6 +27,7 @@ mod id;
 mod offload;
 mod param;
 mod priority;
+mod secret;
 #[cfg(sim_bug)]
 pub mod sim_bug;
 mod size;
@@ -36,10 +38,13 @@ pub use blob::BlobId;
 pub use clock::{BoxFuture, Clock};
 pub use digest::{Digest, DigestWriter, canonical_json};
 pub use entropy::Entropy;
-pub use id::{ActionId, ExecutionId, IdError, MAX_ID_LEN, NodeId, TenantId, WorkflowId};
+pub use id::{
+    ActionId, ExecutionId, IdError, KeyId, MAX_ID_LEN, NodeId, SecretId, TenantId, WorkflowId,
+};
 pub use offload::{Job, Offload};
 pub use param::{ParamError, ParamValue, Segment, TemplateText};
 pub use priority::{Priority, PriorityError};
+pub use secret::{ExposeSecret, SecretString, secret_text};
 pub use size::{ByteSize, ByteSizeError};
 pub use span::{DurationError, duration_text, parse_duration, serde_duration};
 pub use time::{Timestamp, TimestampError};

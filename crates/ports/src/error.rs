@@ -15,6 +15,8 @@ pub enum ErrorKind {
     Corrupt,
     /// What is stored was written in a format that this build does not know.
     Format,
+    /// The key is missing, or is not the one with which what is stored was encrypted. Nothing was written.
+    Key,
     /// The call itself is wrong: a limit exceeded, an impossible argument. Nothing was written.
     Invalid,
     /// The driver cannot do this; its `capability` says so beforehand.
@@ -33,6 +35,7 @@ impl ErrorKind {
             Self::ReadOnly => "make the folder and its files writable, or choose another database",
             Self::Corrupt => "keep the file for analysis and restore a backup",
             Self::Format => "use the build that wrote it, or a newer one",
+            Self::Key => "give the key that it was encrypted with, or restore a copy of that key",
             Self::Invalid => "this is a defect of the caller; please report it",
             Self::Unsupported => "choose another driver for this",
         }

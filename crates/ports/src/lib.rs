@@ -23,6 +23,7 @@ mod error;
 mod execution_repo;
 mod rate;
 mod sandbox;
+mod secrets_store;
 mod slot;
 mod step;
 mod task_queue;
@@ -46,6 +47,7 @@ pub use nebula_action::{
 pub use nebula_core::{Clock, Entropy, Offload};
 pub use rate::{FullAt, MAX_RATE_LIMIT, MAX_RATE_NAME, MAX_RATE_SPAN, Rate, RateTurn};
 pub use sandbox::{Code, Invocation, SandboxRunner};
+pub use secrets_store::{MAX_SECRET_BYTES, SecretDeleted, SecretSet, SecretsRotated, SecretsStore};
 pub use slot::{
     MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, MAX_SLOT_NAME, SLOT_GRANTED, SLOT_LOST, SLOT_PREFIX,
     SlotChanges, SlotClaim, SlotHolder, SlotId, SlotKey, SlotOwner,

@@ -1,7 +1,7 @@
 //! Conformance suites for drivers, and in-memory models of every port.
 //!
 //! A driver's test is one line per port: [`execution_repo!`], [`workflow_repo!`], [`task_queue!`],
-//! [`blob_store!`], [`http_client!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
+//! [`blob_store!`], [`http_client!`], [`secrets_store!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
 //! what a workflow must come to. The models pass the same suites, replace mocks in other
 //! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
 //! test with, at [`mod@execution_repo`] to write a driver, at [`threads`] where threads meet.
@@ -42,6 +42,7 @@ pub mod patterns;
 mod people;
 pub mod reference;
 mod run;
+pub mod secrets_store;
 pub mod simulation;
 pub mod stage;
 mod suite;
@@ -54,7 +55,8 @@ pub use entropy::SeededEntropy;
 pub use ledger::{Ledger, effects};
 pub use memory::{
     BlobGuard, ExecutionGuard, MemoryBlobStore, MemoryExecutionRepo, MemorySandbox,
-    MemoryTaskQueue, MemoryWorkflowRepo, NEVER_ANSWERED, QueueGuard, WorkflowGuard,
+    MemorySecretsStore, MemoryTaskQueue, MemoryWorkflowRepo, NEVER_ANSWERED, QueueGuard,
+    SecretsGuard, WorkflowGuard,
 };
 pub use offload::InlineOffload;
 pub use people::{Ended, People};

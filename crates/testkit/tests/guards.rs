@@ -7,10 +7,10 @@ use std::{
 };
 
 use nebula_testkit::{
-    BlobGuard, ExecutionGuard, MemoryBlobStore, MemoryExecutionRepo, MemoryTaskQueue,
-    MemoryWorkflowRepo, QueueGuard, WorkflowGuard,
+    BlobGuard, ExecutionGuard, MemoryBlobStore, MemoryExecutionRepo, MemorySecretsStore,
+    MemoryTaskQueue, MemoryWorkflowRepo, QueueGuard, SecretsGuard, WorkflowGuard,
     blob_store::{self, Subject},
-    execution_repo,
+    execution_repo, secrets_store,
     task_queue::{self, CAPACITY, MAX_DELIVERIES},
     workflow_repo,
 };
@@ -63,4 +63,7 @@ every_rule_fails_without_its_guard!(every_rule_of_the_blob_store_fails_without_i
         store,
         damage: Box::new(move |tenant, digest, damage| damaged.damage(tenant, digest, damage)),
     }
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_secrets_store_fails_without_its_guard: secrets_store, SecretsGuard, |_clock, guard| {
+    MemorySecretsStore::without(guard)
 });

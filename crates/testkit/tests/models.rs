@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nebula_testkit::{
-    MemoryBlobStore, MemoryExecutionRepo, MemoryTaskQueue, MemoryWorkflowRepo,
+    MemoryBlobStore, MemoryExecutionRepo, MemorySecretsStore, MemoryTaskQueue, MemoryWorkflowRepo,
     blob_store::Subject,
     task_queue::{CAPACITY, MAX_DELIVERIES},
 };
@@ -29,3 +29,4 @@ nebula_testkit::blob_store!(|clock| async move {
         damage: Box::new(move |tenant, digest, damage| damaged.damage(tenant, digest, damage)),
     })
 });
+nebula_testkit::secrets_store!(|_| async { Arc::new(MemorySecretsStore::default()) as Arc<_> });

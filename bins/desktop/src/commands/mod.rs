@@ -17,6 +17,7 @@ pub(crate) mod replay;
 pub(crate) mod resume;
 pub(crate) mod run;
 mod saying;
+pub(crate) mod secrets;
 mod signal;
 pub(crate) mod trial;
 mod unpark;

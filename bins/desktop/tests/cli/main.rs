@@ -21,6 +21,7 @@ mod rename;
 mod repl;
 mod replay;
 mod run;
+mod secrets;
 mod settings;
 mod support;
 #[cfg(unix)]
