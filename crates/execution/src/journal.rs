@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use compact_str::CompactString;
 use nebula_action::{ActionError, Grants};
-use nebula_core::{Digest, ExecutionId, NodeId, Priority, Timestamp, WorkflowId};
+use nebula_core::{BlobId, Digest, ExecutionId, NodeId, Priority, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -620,6 +620,14 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Taken::is_all")]
         taken: Taken,
     },
+    /// A fact that is too large for the journal lies in a blob, as JSON. Whoever reads a journal for
+    /// the engine puts it back; none of the engine's parts ever sees this.
+    Spilled {
+        /// The name of the fact, as it stands in JSON: `attempt_succeeded`.
+        kind: CompactString,
+        /// Where it lies.
+        blob: BlobId,
+    },
     /// The end.
     ExecutionCompleted {
         /// The output.
@@ -757,6 +765,7 @@ impl Fact {
             | Self::CancellationRequested { .. }
             | Self::Migrated { .. }
             | Self::Parked { .. }
+            | Self::Spilled { .. }
             | Self::ExecutionCompleted { .. }
             | Self::ExecutionFailed { .. }
             | Self::ExecutionCancelled { .. }
@@ -784,6 +793,9 @@ impl Fact {
     /// Whether nothing may follow.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
+        if let Self::Spilled { kind, .. } = self {
+            return kind == "execution_completed";
+        }
         matches!(
             self,
             Self::ExecutionCompleted { .. }

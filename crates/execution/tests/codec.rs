@@ -5,7 +5,7 @@ mod rig;
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use nebula_action::{ActionError, Capability, ErrorClass, Grants};
-use nebula_core::{Digest, ExecutionId, NodeId, Priority, TenantId, Timestamp};
+use nebula_core::{BlobId, Digest, ExecutionId, NodeId, Priority, TenantId, Timestamp};
 use nebula_execution::{
     Again, Choice, CodecError, CompensationInput, EndReason, Entry, ExecutionPlan, Fact, Failure,
     Generation, ItemOutcome, JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason,
@@ -452,6 +452,10 @@ fn entries() -> Vec<Entry> {
             port: "main".into(),
             taken: Taken::All,
         },
+        Fact::Spilled {
+            kind: "attempt_succeeded".into(),
+            blob: BlobId::of(b"large"),
+        },
     ];
     let time = |seq: i64| at(1_773_480_413_589 + seq);
     (0..)
@@ -546,7 +550,7 @@ fn the_fixture_holds_every_fact() {
         })
         .collect();
     // `Fact` cannot list its variants; whoever adds one raises this number and the fixture.
-    assert_eq!(names.len(), 54, "{names:?}");
+    assert_eq!(names.len(), 55, "{names:?}");
 }
 
 #[test]

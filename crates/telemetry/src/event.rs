@@ -610,6 +610,9 @@ fn kind(fact: &Fact) -> EventKind {
                 UnparkDecision::Retry => Decided::Retry,
             },
         },
+        Fact::Spilled { .. } => {
+            unreachable!("a fact is taken from its blob before anybody sees it")
+        }
         Fact::ExecutionCompleted { .. } => ended(Status::Completed, None),
         Fact::ExecutionFailed { error } => ended(Status::Failed, Some(error.error.clone())),
         Fact::ExecutionCancelled { .. } => ended(Status::Cancelled, None),

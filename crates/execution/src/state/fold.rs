@@ -175,6 +175,9 @@ impl Fold<'_> {
                 decision,
                 taken,
             } => self.unparked(instance.as_ref(), decision, taken),
+            Fact::Spilled { kind, blob } => panic!(
+                "`{kind}` lies in blob {blob}: the store of executions must be opened with its blobs"
+            ),
             Fact::ExecutionCompleted { .. }
             | Fact::ExecutionFailed { .. }
             | Fact::ExecutionCancelled { .. }

@@ -708,6 +708,7 @@ pub(crate) fn fact(fact: &Fact) -> String {
         Fact::ExecutionFailed { .. } => "FAILED".to_owned(),
         Fact::ExecutionCancelled { .. } => "CANCELLED".to_owned(),
         Fact::ExecutionTimedOut => "TIMED OUT".to_owned(),
+        Fact::Spilled { kind, blob } => format!("{kind} lies in {blob}"),
     }
 }
 
