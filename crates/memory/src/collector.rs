@@ -1,0 +1,235 @@
+//! Deleting blobs that no journal names: the calls around the decision.
+
+use std::{sync::Arc, time::Duration};
+
+use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
+use nebula_execution::Fact;
+use nebula_ports::{
+    Blob, BlobDeleted, BlobListing, BlobStore, ErrorKind, ExecutionFilter, ExecutionRepo,
+    MAX_BLOB_PAGE, PortError, Result,
+};
+
+use crate::{spill, sweep::Sweep};
+
+/// How many old blobs one collection looks at, at most: what bounds its memory, to some 16 MiB.
+pub const MAX_CANDIDATES: usize = 100_000;
+
+/// How many executions, entries or signals are read at once.
+const PAGE: usize = 100;
+
+/// How long a blob may be young: what may lie between the moment in which it was put and the commit
+/// of the entry that names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grace {
+    /// The longest lease: who lost it may still write until it ends.
+    pub lease: Duration,
+    /// The longest attempt: it may put a blob at its beginning and name it in its result.
+    pub attempt: Duration,
+    /// How far the clocks of processes that share the blobs are apart, at most.
+    pub skew: Duration,
+}
+
+impl Default for Grace {
+    /// A lease of 5 minutes, an attempt of a day, clocks that are an hour apart.
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_mins(5),
+            attempt: Duration::from_hours(24),
+            skew: Duration::from_hours(1),
+        }
+    }
+}
+
+impl Grace {
+    /// Together.
+    #[must_use]
+    pub fn total(self) -> Duration {
+        self.lease + self.attempt + self.skew
+    }
+}
+
+/// What became of a collection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Blobs that were old enough to be looked at.
+    pub old: usize,
+    /// Blobs that are gone.
+    pub deleted: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Blobs that nothing named, and that somebody renewed meanwhile.
+    pub renewed: usize,
+    /// Blobs that a journal names and that cannot be read: missing or damaged.
+    pub unreadable: usize,
+}
+
+/// Deletes the blobs of a tenant that are old and that none of its journals and inboxes names.
+///
+/// Others may write meanwhile. What a journal names is kept as long as the journal is; a blob that is
+/// named within another, spilled, fact is kept as well. Each collection reads every journal of the
+/// tenant once, page by page.
+#[derive(Debug)]
+pub struct Collector {
+    executions: Arc<dyn ExecutionRepo>,
+    blobs: Arc<dyn BlobStore>,
+    clock: Arc<dyn Clock>,
+    grace: Grace,
+}
+
+impl Collector {
+    /// A collector over the store itself, not over [`SpillingRepo`](crate::SpillingRepo), which hides names.
+    #[must_use]
+    pub fn new(
+        executions: Arc<dyn ExecutionRepo>,
+        blobs: Arc<dyn BlobStore>,
+        clock: Arc<dyn Clock>,
+        grace: Grace,
+    ) -> Self {
+        Self {
+            executions,
+            blobs,
+            clock,
+            grace,
+        }
+    }
+
+    /// Collects once. It looks at [`MAX_CANDIDATES`] old blobs at a time, and reads every journal for each
+    /// such part.
+    ///
+    /// # Errors
+    /// Those of the ports. Nothing that is named is gone then; another collection goes on.
+    ///
+    /// # Cancel safety
+    /// As an error.
+    pub async fn collect(&self, tenant: &TenantId) -> Result<Collected> {
+        let grace = i64::try_from(self.grace.total().as_millis()).unwrap_or(i64::MAX);
+        let now = self.clock.now().as_millis();
+        let mut listing = BlobListing {
+            renewed_before: Timestamp::from_millis(now.saturating_sub(grace)),
+            limit: MAX_BLOB_PAGE,
+            ..BlobListing::default()
+        };
+        let mut collected = Collected::default();
+        loop {
+            // First the listing, then the journals: see `Sweep`.
+            let mut sweep = Sweep::new(self.old(tenant, &mut listing).await?);
+            collected.old += sweep.len();
+            if !sweep.is_empty() {
+                let unreadable = self.mark(tenant, &mut sweep).await?;
+                collected.unreadable = collected.unreadable.max(unreadable);
+            }
+            for blob in sweep.doomed() {
+                self.delete(tenant, blob, &mut collected).await?;
+            }
+            if listing.after.is_none() {
+                return Ok(collected);
+            }
+        }
+    }
+
+    /// The next blobs that may go by their age; the listing goes on behind them, or ends.
+    async fn old(&self, tenant: &TenantId, listing: &mut BlobListing) -> Result<Vec<Blob>> {
+        let mut old = Vec::new();
+        loop {
+            let page = self.blobs.list(tenant, listing).await?;
+            old.extend(page.blobs);
+            listing.after = page.next;
+            if listing.after.is_none() || old.len() + MAX_BLOB_PAGE > MAX_CANDIDATES {
+                return Ok(old);
+            }
+        }
+    }
+
+    async fn delete(&self, tenant: &TenantId, blob: Blob, collected: &mut Collected) -> Result<()> {
+        let deleted = self
+            .blobs
+            .delete(tenant, blob.id.digest, blob.renewed_at)
+            .await?;
+        match deleted {
+            BlobDeleted::Deleted => {
+                collected.deleted += 1;
+                collected.bytes += blob.id.length;
+            }
+            BlobDeleted::Renewed(_) => collected.renewed += 1,
+            BlobDeleted::Missing => {}
+        }
+        Ok(())
+    }
+
+    /// Shows the sweep everything that may name a blob; says how many of those are unreadable.
+    async fn mark(&self, tenant: &TenantId, sweep: &mut Sweep) -> Result<usize> {
+        let (filter, mut after, mut unreadable) = (ExecutionFilter::default(), None, 0);
+        loop {
+            let page = self
+                .executions
+                .list(tenant, &filter, after.as_ref(), PAGE)
+                .await?;
+            for summary in &page.items {
+                unreadable += self.mark_journal(tenant, summary.id, sweep).await?;
+                self.mark_inbox(tenant, summary.id, sweep).await?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(unreadable);
+            }
+        }
+    }
+
+    async fn mark_journal(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        sweep: &mut Sweep,
+    ) -> Result<usize> {
+        let (mut from, mut unreadable) = (1, 0);
+        loop {
+            let page = self.executions.journal(tenant, execution, from, PAGE);
+            let page = page.await?;
+            for stored in &page.entries {
+                show(sweep, &stored.entry.fact)?;
+                let Fact::Spilled { blob, .. } = stored.entry.fact else {
+                    continue;
+                };
+                // What lies in a blob may name others.
+                match spill::load(&*self.blobs, tenant, blob).await {
+                    Ok(fact) => show(sweep, &fact)?,
+                    Err(error) if error.kind == ErrorKind::Corrupt => unreadable += 1,
+                    Err(error) => return Err(error),
+                }
+            }
+            match page.next {
+                Some(next) => from = next,
+                None => return Ok(unreadable),
+            }
+        }
+    }
+
+    async fn mark_inbox(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        sweep: &mut Sweep,
+    ) -> Result<()> {
+        let mut after = 0;
+        loop {
+            let items = self.executions.inbox(tenant, execution, after, PAGE);
+            let items = items.await?;
+            for item in &items {
+                show(sweep, &item.payload)?;
+            }
+            match items.last() {
+                Some(last) if items.len() == PAGE => after = last.seq,
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+/// Shows the sweep the JSON of a value, without holding it.
+fn show(sweep: &mut Sweep, value: &impl serde::Serialize) -> Result<()> {
+    sweep.end();
+    serde_json::to_writer(&mut *sweep, value).map_err(|error| {
+        let message = format!("something that was stored cannot be written as JSON: {error}");
+        PortError::new(ErrorKind::Corrupt, "collector", "read a journal", message)
+    })
+}

@@ -1,0 +1,34 @@
+//! What is too large for a journal lies in blobs, as long as a journal names it.
+//!
+//! [`SpillingRepo`] stands before a store of executions: a fact with a large value goes into a blob
+//! before the journal names it, and is put back when the journal is read. [`Collector`] deletes the
+//! blobs that no journal names any more; [`Sweep`] is its decision. Start reading at [`SpillingRepo`].
+//!
+//! Does not know: any driver, what a fact means, when to collect.
+//!
+//! # Invariants
+//! - A blob is durable, and young, before the entry that names it is committed.
+//! - What is read back has the digest that the journal names, or is an error.
+//! - A blob is deleted only if it was old before any journal was looked at, if none names it, and if
+//!   nobody has renewed it since.
+//!
+//! ```
+//! use nebula_core::{BlobId, Timestamp};
+//! use nebula_memory::Sweep;
+//! use nebula_ports::Blob;
+//!
+//! let blob = |content: &[u8]| Blob { id: BlobId::of(content), renewed_at: Timestamp::from_millis(1) };
+//! let (named, orphan) = (blob(b"named"), blob(b"orphan"));
+//! let mut sweep = Sweep::new([named, orphan]);
+//! sweep.read(format!(r#"{{"digest":"{}"}}"#, named.id.digest).as_bytes());
+//! assert_eq!(sweep.doomed().collect::<Vec<_>>(), [orphan]);
+//! ```
+
+mod collector;
+mod spill;
+mod sweep;
+mod weight;
+
+pub use collector::{Collected, Collector, Grace, MAX_CANDIDATES};
+pub use spill::{DEFAULT_INLINE, SpillingRepo};
+pub use sweep::Sweep;
