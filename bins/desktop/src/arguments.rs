@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// Keep secrets, encrypted; no command prints one
     #[command(subcommand)]
     Secrets(Secrets),
+    /// Look after the large values that lie beside the database
+    #[command(subcommand)]
+    Blobs(Blobs),
     /// Evaluate an expression, or many in a conversation
     Expr(Expr),
     /// Look at the actions that nodes can name
@@ -75,6 +78,13 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Blobs {
+    /// Delete the blobs that no execution names and that are older than a day and some hours; others
+    /// may work meanwhile
+    Collect(Database),
 }
 
 /// Which database.

@@ -9,10 +9,14 @@ use std::{
 
 use nebula::Nebula;
 use nebula_action::Protected;
+use nebula_blob_fs::{BlobFs, BlobFsConfig};
 use nebula_core::{Clock, Offload};
 use nebula_execution::ResumeKey;
 use nebula_http_reqwest::{HttpConfig, Reqwest};
-use nebula_ports::{ExecutionRepo, SandboxRunner, SecretsStore, TaskQueue, WorkflowRepo};
+use nebula_memory::{Collector, DEFAULT_INLINE, Grace, SpillingRepo};
+use nebula_ports::{
+    BlobStore, ExecutionRepo, SandboxRunner, SecretsStore, TaskQueue, WorkflowRepo,
+};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
 use nebula_secrets_local::{KeyCommand, KeySource, LocalSecrets, SecretsConfig};
@@ -26,8 +30,11 @@ use crate::{
     settings::{Loaded, Place, SecretsSettings, Settings},
 };
 
-/// How many threads touch files for actions, at most.
+/// How many threads touch files for actions and blobs, at most.
 const FILE_THREADS: usize = 4;
+
+/// What the name of the folder of blobs adds to that of the database.
+const BLOBS_SUFFIX: &str = "-blobs";
 
 /// An engine, with what commands need beside it.
 #[derive(Debug)]
@@ -36,6 +43,8 @@ pub(crate) struct Composed {
     pub(crate) executions: Arc<dyn ExecutionRepo>,
     pub(crate) focus: Arc<Focus>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Deletes what no execution names; none where everything is in memory.
+    pub(crate) collector: Option<Collector>,
 }
 
 /// An engine over the database of the command.
@@ -44,14 +53,42 @@ pub(crate) async fn compose(loaded: &Loaded) -> Result<Composed, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let sqlite = Arc::new(Sqlite::open(config, Arc::clone(&clock)).await?);
     let resume = resume_key::of(&loaded.place)?;
-    assemble(loaded, sqlite, clock, resume)
+    let offload = file_threads()?;
+    let blobs: Option<Arc<dyn BlobStore>> = match blob_folder(&loaded.place) {
+        Some(path) => {
+            let config = BlobFsConfig {
+                path,
+                create_folder: true,
+            };
+            let blobs = BlobFs::open(config, Arc::clone(&clock), Arc::clone(&offload)).await?;
+            Some(Arc::new(blobs))
+        }
+        None => None,
+    };
+    assemble(loaded, sqlite, (clock, offload), blobs, resume)
 }
 
 /// An engine that checks definitions and inputs; it leaves nothing on disk.
 pub(crate) async fn offline(loaded: &Loaded) -> Result<Composed, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let sqlite = Arc::new(Sqlite::open(SqliteConfig::ephemeral(), Arc::clone(&clock)).await?);
-    assemble(loaded, sqlite, clock, resume_key::of(&Place::Memory)?)
+    let resume = resume_key::of(&Place::Memory)?;
+    assemble(loaded, sqlite, (clock, file_threads()?), None, resume)
+}
+
+fn file_threads() -> Result<Arc<dyn Offload>, Failure> {
+    let threads = NonZeroUsize::new(FILE_THREADS).expect("the number is not zero");
+    let pool = ThreadPoolOffload::new(threads).map_err(|error| {
+        Failure::environment("THREADS", format!("no threads for file work: {error}"))
+    })?;
+    Ok(Arc::new(pool))
+}
+
+/// Where large values lie: beside the database; nowhere for one in memory, which holds them itself.
+fn blob_folder(place: &Place) -> Option<PathBuf> {
+    let mut path = place.path()?.clone().into_os_string();
+    path.push(BLOBS_SUFFIX);
+    Some(path.into())
 }
 
 fn storage(settings: &Settings, place: &Place) -> SqliteConfig {
@@ -67,19 +104,23 @@ fn storage(settings: &Settings, place: &Place) -> SqliteConfig {
 fn assemble(
     loaded: &Loaded,
     sqlite: Arc<Sqlite>,
-    clock: Arc<dyn Clock>,
+    (clock, offload): (Arc<dyn Clock>, Arc<dyn Offload>),
+    blobs: Option<Arc<dyn BlobStore>>,
     resume: ResumeKey,
 ) -> Result<Composed, Failure> {
-    let executions: Arc<dyn ExecutionRepo> = sqlite.clone();
+    let stored: Arc<dyn ExecutionRepo> = sqlite.clone();
+    let collector = blobs
+        .clone()
+        .map(|blobs| Collector::new(stored.clone(), blobs, Arc::clone(&clock), Grace::default()));
+    let executions: Arc<dyn ExecutionRepo> = match blobs {
+        Some(blobs) => Arc::new(SpillingRepo::new(stored, blobs, DEFAULT_INLINE)),
+        None => stored,
+    };
     let workflows: Arc<dyn WorkflowRepo> = sqlite;
     let bell = MemoryQueue::new(MemoryQueueConfig::default(), Arc::clone(&clock));
     let focus = Arc::new(Focus::new(Arc::new(bell), executions.clone()));
     let queue: Arc<dyn TaskQueue> = focus.clone();
     let sandbox: Arc<dyn SandboxRunner> = Arc::new(InProcess::new(Arc::clone(&clock)));
-    let threads = NonZeroUsize::new(FILE_THREADS).expect("the number is not zero");
-    let offload: Arc<dyn Offload> = Arc::new(ThreadPoolOffload::new(threads).map_err(|error| {
-        Failure::environment("THREADS", format!("no threads for file work: {error}"))
-    })?);
     let http = Reqwest::new(HttpConfig::default(), Arc::clone(&clock))
         .map_err(|error| Failure::environment("HTTP", format!("no way out over HTTP: {error}")))?;
     let nebula = Nebula::builder(executions.clone(), workflows, queue, sandbox)
@@ -97,6 +138,7 @@ fn assemble(
         executions,
         focus,
         clock,
+        collector,
     })
 }
 
@@ -195,7 +237,14 @@ fn key_source(settings: &SecretsSettings, key_file: &Path) -> Result<KeySource, 
 pub(crate) fn protected(loaded: &Loaded) -> Protected {
     let mut closed: Vec<PathBuf> = vec![loaded.folders.data.clone(), loaded.folders.config.clone()];
     if let Some(path) = loaded.place.path() {
-        for suffix in ["", "-wal", "-shm", "-holders", resume_key::SUFFIX] {
+        for suffix in [
+            "",
+            "-wal",
+            "-shm",
+            "-holders",
+            BLOBS_SUFFIX,
+            resume_key::SUFFIX,
+        ] {
             let mut name = path.clone().into_os_string();
             name.push(suffix);
             closed.push(name.into());

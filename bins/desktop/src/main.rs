@@ -42,7 +42,7 @@ use nebula_system::SystemClock;
 use nebula_telemetry::{LogOptions, init_logging};
 
 use crate::{
-    arguments::{Arguments, Command, Executions, Workflows},
+    arguments::{Arguments, Blobs, Command, Executions, Workflows},
     console::Console,
     failure::{Exit, Failure},
     settings::Loaded,
@@ -159,6 +159,10 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
         Command::Secrets(command) => {
             let loaded = load(None)?;
             block_on(commands::secrets::run(command, &loaded, console))
+        }
+        Command::Blobs(Blobs::Collect(database)) => {
+            let loaded = load(Some(database))?;
+            block_on(commands::blobs::collect(&loaded, console))
         }
         Command::Expr(expr) => commands::expr::run(expr, console),
         Command::Actions(actions) => {

@@ -3,6 +3,7 @@
 mod again;
 mod approvals;
 mod bad_input;
+mod blobs;
 mod calls;
 mod compensations;
 mod examples;
