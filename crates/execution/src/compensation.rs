@@ -264,5 +264,8 @@ mod tests {
         });
         assert!(known.has_room(1));
         assert!(!known.has_room(MAX_COMPENSATIONS));
+        // What was settled has given back its own bytes and not those of others.
+        known.register("b".parse().unwrap(), Timestamp::default(), parameters(each));
+        assert!(!known.has_room(1));
     }
 }

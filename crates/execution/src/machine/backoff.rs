@@ -48,6 +48,8 @@ fn mix(mut bits: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn check(backoff: Backoff, failures: u32, millis: u64) {
@@ -96,5 +98,23 @@ mod tests {
         check(Backoff::Exponential, 1, 200);
         check(Backoff::Exponential, 4, 1_600);
         check(Backoff::Exponential, 90, 30_000);
+    }
+
+    #[test]
+    fn full_jitter_spreads_instances_and_their_failures() {
+        let policy = RetryPolicy {
+            max_attempts: 9,
+            backoff: Backoff::Fixed,
+            initial: Duration::from_secs(30),
+            max: Duration::from_secs(30),
+            jitter: Jitter::Full,
+        };
+        // A seed whose low bits are those of the failures' numbers.
+        let delays: BTreeSet<_> = (1..=4)
+            .map(|failures| delay(&policy, failures, 7))
+            .collect();
+        assert_eq!(delays.len(), 4);
+        let delays: BTreeSet<_> = (0..100).map(|seed| delay(&policy, 1, seed)).collect();
+        assert!(delays.len() > 90);
     }
 }
