@@ -233,7 +233,7 @@ fn a_database_that_is_full_says_so() {
     let user = User::new();
     user.write(
         "w.yaml",
-        "nodes: [{ id: a, action: data.set, parameters: { t: \"{{ 'x'.repeat(900000) }}\" } }]\n",
+        "nodes: [{ id: a, action: data.set, parameters: { t: \"{{ 'x'.repeat(250000) }}\" } }]\n",
     );
     let output = user
         .command(&["run", "w.yaml"])
