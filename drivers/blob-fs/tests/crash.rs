@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs,
     io::{self, BufRead, BufReader, Write},
     path::Path,
@@ -45,9 +46,15 @@ fn main() -> io::Result<()> {
     {
         return run(hold(Path::new(path))).map_err(io::Error::other);
     }
+    if let [_, mode, path] = &arguments[..]
+        && mode == "once"
+    {
+        return run(once(Path::new(path))).map_err(io::Error::other);
+    }
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("blobs");
     what_the_dead_leave_is_cleared_and_what_the_living_write_is_not(&path)?;
+    what_is_acknowledged_is_synchronised(folder.path())?;
     let mut acked = BTreeSet::new();
     for (round, acks) in (1..).zip(KILLS) {
         kill_after(acks, &path, round, &mut acked)?;
@@ -83,6 +90,58 @@ fn what_the_dead_leave_is_cleared_and_what_the_living_write_is_not(path: &Path) 
         io::stdout(),
         "test what_the_dead_leave_is_cleared_and_what_the_living_write_is_not ... ok"
     )
+}
+
+/// Guards: a blob's bytes are synchronised before it has its name, its name after that, and each
+/// folder in the one above before anything is in it. Asked of the system: no kill can show it.
+fn what_is_acknowledged_is_synchronised(folder: &Path) -> io::Result<()> {
+    let (path, calls) = (folder.join("once/blobs"), folder.join("calls"));
+    let traced = Command::new("strace")
+        .args(["-f", "-y", "-e", "trace=fsync,/^rename,/^mkdir", "-o"])
+        .arg(&calls)
+        .arg(std::env::current_exe()?)
+        .args([OsStr::new("once"), path.as_os_str()])
+        .status();
+    if !traced.is_ok_and(|status| status.success()) {
+        return writeln!(
+            io::stdout(),
+            "test what_is_acknowledged_is_synchronised ... SKIPPED: strace does not work here"
+        );
+    }
+    let calls = fs::read_to_string(calls)?;
+    let calls: Vec<_> = calls.lines().filter(|call| call.ends_with("= 0")).collect();
+    let synced = |calls: &[&str], what: &str| {
+        let mut syncs = calls.iter().filter(|call| call.contains(" fsync("));
+        assert!(syncs.any(|call| call.contains(what)), "{what}: {calls:#?}");
+    };
+    let renamed = calls.iter().position(|call| call.contains("rename"));
+    let (before, after) = calls.split_at(renamed.expect("a blob gets its name"));
+    synced(before, "/incoming/");
+    let shard = &BlobId::of(&content(2)).digest.to_string()[..2];
+    synced(after, &format!("/blobs/0-local/{shard}>"));
+    let mut made = 0;
+    for (at, call) in before.iter().enumerate() {
+        if let Some((_, parent)) = call.split_once("mkdirat(")
+            && let (Some(from), Some(to)) = (parent.find('<'), parent.find('>'))
+            && parent.contains("blobs>")
+        {
+            synced(&before[at..], &parent[from..=to]);
+            made += 1;
+        }
+    }
+    assert!(made > 0, "{before:#?}");
+    writeln!(
+        io::stdout(),
+        "test what_is_acknowledged_is_synchronised ... ok"
+    )
+}
+
+/// Puts one blob.
+async fn once(path: &Path) -> Result<(), PortError> {
+    let blobs = open(path).await?;
+    let put = blobs.put_bytes(&TenantId::local(), content(2)).await?;
+    assert_eq!(put.id, BlobId::of(&content(2)));
+    Ok(())
 }
 
 /// How many unfinished files there are.
