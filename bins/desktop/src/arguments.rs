@@ -66,6 +66,9 @@ pub(crate) enum Command {
     /// Look after the large values that lie beside the database
     #[command(subcommand)]
     Blobs(Blobs),
+    /// Look at the types of credentials
+    #[command(subcommand)]
+    Credentials(Credentials),
     /// Evaluate an expression, or many in a conversation
     Expr(Expr),
     /// Look at the actions that nodes can name
@@ -522,6 +525,12 @@ pub(crate) enum Secrets {
     },
     /// Encrypt all secrets with a new key; no value changes
     Rotate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Credentials {
+    /// List the types of credentials with their fields
+    Types,
 }
 
 #[derive(Debug, Args)]

@@ -164,6 +164,7 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             let loaded = load(Some(database))?;
             block_on(commands::blobs::collect(&loaded, console))
         }
+        Command::Credentials(command) => commands::credentials::run(command, console),
         Command::Expr(expr) => commands::expr::run(expr, console),
         Command::Actions(actions) => {
             let loaded = load(None)?;

@@ -173,6 +173,15 @@ text_id!(
 );
 
 text_id!(
+    /// Names a credential within its tenant: letters, digits, `-`, `_` and `.`.
+    CredentialId,
+    "credential id",
+    "a credential id has letters, digits, `-`, `_` and `.`, and begins with a letter or digit",
+    |c| c.is_ascii_alphanumeric(),
+    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+);
+
+text_id!(
     /// Names a key that something was encrypted with, and says nothing about the key itself.
     KeyId,
     "key id",

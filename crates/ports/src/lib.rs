@@ -19,6 +19,7 @@
 //! ```
 
 mod blob_store;
+mod credential_repo;
 mod error;
 mod execution_repo;
 mod rate;
@@ -33,6 +34,10 @@ mod workflow_repo;
 pub use blob_store::{
     Blob, BlobDeleted, BlobListing, BlobPage, BlobPut, BlobRead, BlobRenewed, BlobStore,
     BlobStoreExt, BlobStream, MAX_BLOB_CHUNK, MAX_BLOB_PAGE, one_piece,
+};
+pub use credential_repo::{
+    CredentialDeleted, CredentialPut, CredentialRepo, CredentialRewrapped, CredentialSummary,
+    CredentialVersion, MAX_CREDENTIAL_KIND, MAX_ENVELOPE_BYTES, RefreshLease,
 };
 pub use error::{ErrorKind, PortError, Result};
 pub use execution_repo::{

@@ -1,7 +1,7 @@
 //! Conformance suites for drivers, and in-memory models of every port.
 //!
 //! A driver's test is one line per port: [`execution_repo!`], [`workflow_repo!`], [`task_queue!`],
-//! [`blob_store!`], [`http_client!`], [`secrets_store!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
+//! [`blob_store!`], [`http_client!`], [`secrets_store!`], [`credential_repo!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
 //! what a workflow must come to. The models pass the same suites, replace mocks in other
 //! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
 //! test with, at [`mod@execution_repo`] to write a driver, at [`threads`] where threads meet.
@@ -30,6 +30,7 @@
 pub mod agree;
 pub mod blob_store;
 mod clock;
+pub mod credential_repo;
 mod entropy;
 pub mod execution_repo;
 mod guard;
@@ -54,9 +55,9 @@ pub use clock::{ManualClock, START};
 pub use entropy::SeededEntropy;
 pub use ledger::{Ledger, effects};
 pub use memory::{
-    BlobGuard, ExecutionGuard, MemoryBlobStore, MemoryExecutionRepo, MemorySandbox,
-    MemorySecretsStore, MemoryTaskQueue, MemoryWorkflowRepo, NEVER_ANSWERED, QueueGuard,
-    SecretsGuard, WorkflowGuard,
+    BlobGuard, CredentialGuard, ExecutionGuard, MemoryBlobStore, MemoryCredentialRepo,
+    MemoryExecutionRepo, MemorySandbox, MemorySecretsStore, MemoryTaskQueue, MemoryWorkflowRepo,
+    NEVER_ANSWERED, QueueGuard, SecretsGuard, WorkflowGuard,
 };
 pub use offload::InlineOffload;
 pub use people::{Ended, People};

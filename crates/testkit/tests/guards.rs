@@ -7,10 +7,11 @@ use std::{
 };
 
 use nebula_testkit::{
-    BlobGuard, ExecutionGuard, MemoryBlobStore, MemoryExecutionRepo, MemorySecretsStore,
-    MemoryTaskQueue, MemoryWorkflowRepo, QueueGuard, SecretsGuard, WorkflowGuard,
+    BlobGuard, CredentialGuard, ExecutionGuard, MemoryBlobStore, MemoryCredentialRepo,
+    MemoryExecutionRepo, MemorySecretsStore, MemoryTaskQueue, MemoryWorkflowRepo, QueueGuard,
+    SecretsGuard, WorkflowGuard,
     blob_store::{self, Subject},
-    execution_repo, secrets_store,
+    credential_repo, execution_repo, secrets_store,
     task_queue::{self, CAPACITY, MAX_DELIVERIES},
     workflow_repo,
 };
@@ -63,6 +64,9 @@ every_rule_fails_without_its_guard!(every_rule_of_the_blob_store_fails_without_i
         store,
         damage: Box::new(move |tenant, digest, damage| damaged.damage(tenant, digest, damage)),
     }
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_credential_repo_fails_without_its_guard: credential_repo, CredentialGuard, |clock, guard| {
+    MemoryCredentialRepo::without(clock, guard)
 });
 every_rule_fails_without_its_guard!(every_rule_of_the_secrets_store_fails_without_its_guard: secrets_store, SecretsGuard, |_clock, guard| {
     MemorySecretsStore::without(guard)

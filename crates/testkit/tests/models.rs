@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use nebula_testkit::{
-    MemoryBlobStore, MemoryExecutionRepo, MemorySecretsStore, MemoryTaskQueue, MemoryWorkflowRepo,
+    MemoryBlobStore, MemoryCredentialRepo, MemoryExecutionRepo, MemorySecretsStore,
+    MemoryTaskQueue, MemoryWorkflowRepo,
     blob_store::Subject,
     task_queue::{CAPACITY, MAX_DELIVERIES},
 };
@@ -28,5 +29,8 @@ nebula_testkit::blob_store!(|clock| async move {
         store,
         damage: Box::new(move |tenant, digest, damage| damaged.damage(tenant, digest, damage)),
     })
+});
+nebula_testkit::credential_repo!(|clock| async move {
+    Arc::new(MemoryCredentialRepo::new(clock)) as Arc<_>
 });
 nebula_testkit::secrets_store!(|_| async { Arc::new(MemorySecretsStore::default()) as Arc<_> });

@@ -4,6 +4,7 @@ pub(crate) mod actions;
 pub(crate) mod again;
 pub(crate) mod blobs;
 pub(crate) mod completions;
+pub(crate) mod credentials;
 pub(crate) mod doctor;
 pub(crate) mod executions;
 pub(crate) mod expr;

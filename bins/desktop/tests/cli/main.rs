@@ -6,6 +6,7 @@ mod bad_input;
 mod blobs;
 mod calls;
 mod compensations;
+mod credentials;
 mod examples;
 mod executions;
 mod expr;

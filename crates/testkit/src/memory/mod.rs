@@ -2,6 +2,8 @@
 
 mod blob_guard;
 mod blobs;
+mod credentials;
+mod credentials_guard;
 mod execution_guard;
 mod executions;
 mod leases;
@@ -22,6 +24,8 @@ mod workflows;
 
 pub use blob_guard::BlobGuard;
 pub use blobs::MemoryBlobStore;
+pub use credentials::MemoryCredentialRepo;
+pub use credentials_guard::CredentialGuard;
 pub use execution_guard::ExecutionGuard;
 pub use executions::MemoryExecutionRepo;
 pub use queue::{MemoryTaskQueue, NEVER_ANSWERED};
