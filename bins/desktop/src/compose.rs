@@ -127,6 +127,7 @@ fn assemble(
         .clock(Arc::clone(&clock))
         .http(Arc::new(http))
         .actions(nebula_action_file::all(offload))
+        .actions(nebula_action_http::all())
         .engine(loaded.settings.engine.clone())
         .worker(loaded.settings.worker.clone())
         .protected(protected(loaded))

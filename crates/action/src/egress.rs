@@ -237,6 +237,16 @@ impl Egress {
         Ok(())
     }
 
+    /// The capability that opens the host and the port of this URL, and nothing beside it; `None` if it
+    /// has none.
+    #[must_use]
+    pub fn needed(url: &Url) -> Option<Capability> {
+        Some(Capability::Net {
+            host: HostPattern::exactly(&url.host()?),
+            port: Some(url.port_or_known_default()?),
+        })
+    }
+
     /// Whether a request may ask for this URL, as far as that can be told before its host is resolved.
     ///
     /// # Errors

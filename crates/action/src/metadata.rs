@@ -172,6 +172,11 @@ pub enum CapabilityRule {
         /// The parameter's name.
         parameter: String,
     },
+    /// The parameter is a URL to which a request is sent.
+    Url {
+        /// The parameter's name.
+        parameter: String,
+    },
 }
 
 /// [`Access`] as metadata writes it.

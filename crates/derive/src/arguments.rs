@@ -8,7 +8,7 @@ use syn::{
     token,
 };
 
-const KNOWN: &str = "id, version, title, effect, expressions, deferred, defaults, files, timeout, \
+const KNOWN: &str = "id, version, title, effect, expressions, deferred, defaults, files, urls, timeout, \
                      lineage, reconcile, examples";
 const EFFECTS: [&str; 5] = ["pure", "read", "idempotent", "keyed", "at_most_once"];
 
@@ -22,6 +22,7 @@ pub(crate) struct Arguments {
     pub(crate) deferred: Vec<LitStr>,
     pub(crate) defaults: Option<TokenStream>,
     pub(crate) files: Vec<FileRule>,
+    pub(crate) urls: Vec<LitStr>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) lineage: bool,
     pub(crate) reconcile: Option<Reconcile>,
@@ -64,6 +65,7 @@ struct Open {
     deferred: Vec<LitStr>,
     defaults: Option<TokenStream>,
     files: Vec<FileRule>,
+    urls: Vec<LitStr>,
     timeout_ms: Option<u64>,
     lineage: bool,
     reconcile: Option<Reconcile>,
@@ -102,6 +104,7 @@ impl Parse for Arguments {
             deferred: open.deferred,
             defaults: open.defaults,
             files: open.files,
+            urls: open.urls,
             timeout_ms: open.timeout_ms,
             lineage: open.lineage,
             reconcile: open.reconcile,
@@ -128,6 +131,7 @@ impl Open {
             "deferred" => self.deferred = list(input)?,
             "defaults" => self.defaults = Some(json_object(input)?),
             "files" => self.files = files(input)?,
+            "urls" => self.urls = list(input)?,
             "timeout" => self.timeout_ms = Some(millis(&value(input)?)?),
             "lineage" => self.lineage = true,
             "reconcile" => self.reconcile = Some(reconcile(input, name.span())?),

@@ -108,6 +108,14 @@ fn metadata(arguments: &Arguments, description: &str, schemas: &TokenStream) -> 
             }
         }
     });
+    let urls = arguments.urls.iter().map(|parameter| {
+        quote! {
+            ::nebula_action::CapabilityRule::Url {
+                parameter: ::std::string::String::from(#parameter),
+            }
+        }
+    });
+    let capabilities = capabilities.chain(urls);
     let timeout = match arguments.timeout_ms {
         Some(ms) => quote!(::core::option::Option::Some(::core::time::Duration::from_millis(#ms))),
         None => quote!(::core::option::Option::None),

@@ -71,6 +71,7 @@ mod functions {
         deferred = ["cases/*"],
         defaults = { "items": "{{ $json }}" },
         files(read = "path", write = "path"),
+        urls = ["url"],
         lineage,
         reconcile = found,
         examples = [{ "title": "one", "parameters": { "n": 1 }, "output": [1] }],
@@ -169,11 +170,18 @@ fn marks_defaults_rules_and_effects_are_carried_over() {
     let rules: Vec<_> = metadata
         .capabilities
         .iter()
-        .map(|CapabilityRule::File { access, parameter }| (*access, parameter.as_str()))
+        .map(|rule| match rule {
+            CapabilityRule::File { access, parameter } => (Some(*access), parameter.as_str()),
+            CapabilityRule::Url { parameter } => (None, parameter.as_str()),
+        })
         .collect();
     assert_eq!(
         rules,
-        [(FileAccess::Read, "path"), (FileAccess::Write, "path")]
+        [
+            (Some(FileAccess::Read), "path"),
+            (Some(FileAccess::Write), "path"),
+            (None, "url"),
+        ]
     );
     let class = |literal: Literal| metadata.effect.class(|_| literal.clone());
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use indexmap::IndexMap;
-use nebula_action::{Access, ActionMetadata, Capability, CapabilityRule};
+use nebula_action::{Access, ActionMetadata, Capability, CapabilityRule, Egress};
 use nebula_core::ParamValue;
 use nebula_parameter::{CompileScope, ParamProgram};
 use nebula_workflow::Diagnostic;
@@ -30,14 +30,18 @@ pub(crate) fn wanted(
         dynamic: Vec::new(),
     };
     for rule in &metadata.capabilities {
-        let CapabilityRule::File { access, parameter } = rule;
-        if let Some(path) = parameters.get(parameter).and_then(implied_path) {
-            let access = match Access::from(*access) {
-                Access::Read => "read",
-                Access::Write => "write",
-            };
-            wanted.literal.push(format!("fs:{access}:{path}"));
-        }
+        let implied = match rule {
+            CapabilityRule::File { access, parameter } => {
+                let access = match Access::from(*access) {
+                    Access::Read => "read",
+                    Access::Write => "write",
+                };
+                let path = parameters.get(parameter).and_then(implied_path);
+                path.map(|path| format!("fs:{access}:{path}"))
+            }
+            CapabilityRule::Url { parameter } => parameters.get(parameter).and_then(implied_host),
+        };
+        wanted.literal.extend(implied);
     }
     for (i, required) in requires.iter().enumerate() {
         let pointer = format!("{pointer}/requires/{i}");
@@ -98,6 +102,22 @@ fn implied_path(parameter: &ParamValue) -> Option<String> {
     }
 }
 
+/// The capability for the host that a parameter certainly sends to: that of a literal URL, or of one
+/// whose host is complete before the first expression.
+fn implied_host(parameter: &ParamValue) -> Option<String> {
+    let text = match parameter {
+        ParamValue::Literal(Value::String(url)) => url.as_str(),
+        ParamValue::Template(template) => {
+            let text = &template.texts[0];
+            let host = text.find("://")? + 3;
+            &text[..host + text[host..].find(['/', '?', '#'])?]
+        }
+        _ => return None,
+    };
+    let url = Egress::url(text).ok()?;
+    Some(Egress::needed(&url)?.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -116,5 +136,34 @@ mod tests {
         check("out/a-{{ $json.name }}/x", Some("out"));
         check("{{ $input.path }}", None);
         check("report-{{ $json.n }}.md", None);
+    }
+
+    fn check_url(parameter: &str, expected: Option<&str>) {
+        let parameter = ParamValue::parse(&json!(parameter)).unwrap();
+        assert_eq!(
+            implied_host(&parameter).as_deref(),
+            expected,
+            "{parameter:?}"
+        );
+    }
+
+    #[test]
+    fn a_url_implies_the_host_that_it_certainly_goes_to() {
+        check_url("https://api.example/v1", Some("net:api.example:443"));
+        check_url("http://127.1:8080", Some("net:127.0.0.1:8080"));
+        check_url(
+            "https://api.example/{{ $json.id }}",
+            Some("net:api.example:443"),
+        );
+        check_url(
+            "https://api.example?q={{ $json.q }}",
+            Some("net:api.example:443"),
+        );
+        check_url("https://api.example{{ $json.path }}", None);
+        check_url("https://api.example:{{ $json.port }}/", None);
+        check_url("https://{{ $json.host }}/", None);
+        check_url("https://a@{{ $json.host }}/", None);
+        check_url("https://user@api.example/{{ $json.id }}", None);
+        check_url("{{ $input.url }}", None);
     }
 }

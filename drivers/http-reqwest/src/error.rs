@@ -19,10 +19,8 @@ pub(crate) fn of(error: &reqwest::Error, max_head: ByteSize, config: &HttpConfig
         if let Some(tls) = cause::<rustls::Error>(error) {
             return HttpErrorKind::Tls(tls.to_string());
         }
-        // rustls hands its error out inside of one of the system.
         let io = cause::<io::Error>(error);
-        let inner = io.and_then(io::Error::get_ref);
-        if let Some(tls) = inner.and_then(|it| it.downcast_ref::<rustls::Error>()) {
+        if let Some(tls) = io.and_then(tls_inside) {
             return HttpErrorKind::Tls(tls.to_string());
         }
         return HttpErrorKind::Connect(io.map_or_else(
@@ -49,6 +47,20 @@ pub(crate) fn of(error: &reqwest::Error, max_head: ByteSize, config: &HttpConfig
         return broken("its body is no gzip, though its head says so");
     }
     broken("the connection broke off")
+}
+
+/// rustls hands its error out inside of errors of the system, which do not name it as their source.
+fn tls_inside(error: &io::Error) -> Option<&rustls::Error> {
+    let mut inside = error.get_ref();
+    while let Some(error) = inside {
+        if let Some(tls) = error.downcast_ref() {
+            return Some(tls);
+        }
+        inside = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+    }
+    None
 }
 
 fn broken(why: &str) -> HttpErrorKind {

@@ -1,28 +1,9 @@
 //! The rules of the port.
 
-use std::{io, net::IpAddr, sync::Arc};
+mod names;
 
-use async_trait::async_trait;
-use nebula_http_reqwest::{HttpConfig, Reqwest, Resolver};
-use nebula_ports::HttpClient;
-use nebula_system::SystemClock;
-use nebula_testkit::http_client::Names;
+use nebula_http_reqwest::HttpConfig;
 
-#[derive(Debug)]
-struct MadeUp(Arc<Names>);
+use crate::names::client;
 
-#[async_trait]
-impl Resolver for MadeUp {
-    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        let found = self.0.resolve(host);
-        found.ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
-fn client(names: Arc<Names>) -> Arc<dyn HttpClient> {
-    let clock = Arc::new(SystemClock::default());
-    let names = Arc::new(MadeUp(names));
-    Arc::new(Reqwest::with_resolver(HttpConfig::default(), clock, names).unwrap())
-}
-
-nebula_testkit::http_client!(|names| async move { client(names) });
+nebula_testkit::http_client!(|names| async move { client(HttpConfig::default(), names) });

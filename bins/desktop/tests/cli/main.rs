@@ -12,6 +12,7 @@ mod executions;
 mod expr;
 mod grants;
 mod habits;
+mod http;
 mod killed;
 mod locks;
 mod milestones;

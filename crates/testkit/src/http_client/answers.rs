@@ -181,23 +181,24 @@ pub async fn a_body_that_stops_is_given_up(client: &Client, _: &Names) {
     assert_eq!((kind(&error).as_str(), error.sent), ("timeout Idle", true));
 }
 
-/// A body that always comes a little is given up in the end. Guard: the limit `total`.
+/// A body that always comes a little, or stops for less than its `idle`, is given up in the end.
+/// Guard: the limit `total` goes on through the body.
 pub async fn a_body_that_drips_is_given_up(client: &Client, _: &Names) {
     let limits = HttpLimits {
         total: SHORT * 3,
+        max_body: ByteSize::mib(4096),
         ..patient()
     };
-    let server = Server::start(|_| {
-        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n".to_vec();
-        vec![Act::Send(head), Act::Drip(b"a".to_vec())]
-    })
-    .await;
-    let limits = HttpLimits {
-        max_body: ByteSize::mib(4096),
-        ..limits
-    };
-    let error = failed(client, &server.grant(), limited(&server.url("/"), limits)).await;
-    assert_eq!((kind(&error).as_str(), error.sent), ("timeout Total", true));
+    for rest in [Act::Drip(b"a".to_vec()), Act::Stall] {
+        let server = Server::start(move |_| {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n".to_vec();
+            vec![Act::Send(head), rest.clone()]
+        })
+        .await;
+        let asked = limited(&server.url("/"), limits.clone());
+        let error = failed(client, &server.grant(), asked).await;
+        assert_eq!((kind(&error).as_str(), error.sent), ("timeout Total", true));
+    }
 }
 
 /// The time for everything holds over redirects. Guard: the limit `total` covers all hops.

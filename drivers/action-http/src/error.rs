@@ -1,0 +1,132 @@
+//! What a failed request means for the attempt.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header};
+use jiff::fmt::rfc2822::DateTimeParser;
+use nebula_action::{ActionError, ErrorClass, HttpError, HttpErrorKind};
+
+/// The longest wait that a server can ask for.
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+
+/// The error of a request without an answer; `writes` if the server may have changed something.
+pub(crate) fn of(error: &HttpError, writes: bool) -> ActionError {
+    // What was sent and may have been done is unknown; what only reads can be asked again.
+    let lost = match writes && error.sent {
+        true => ErrorClass::Unknown,
+        false => ErrorClass::Retryable { after: None },
+    };
+    let message = error.to_string();
+    match &error.kind {
+        HttpErrorKind::Denied(refusal) => ActionError::refused(&error.origin, refusal),
+        HttpErrorKind::Url(_) => ActionError::invalid_input("HTTP_URL", "/url", message),
+        HttpErrorKind::Request(_) => ActionError::invalid_input("HTTP_REQUEST", "", message),
+        HttpErrorKind::Resolve(_) => ActionError::new("HTTP_UNKNOWN_HOST", message, lost),
+        HttpErrorKind::Connect(_) => ActionError::new("HTTP_NO_CONNECTION", message, lost),
+        HttpErrorKind::Tls(_) => ActionError::fatal("HTTP_NOT_SECURE", message),
+        HttpErrorKind::Timeout { .. } => {
+            let message = format!("{message}; raise the `timeout` of the node if that is usual");
+            ActionError::new("HTTP_TIMEOUT", message, ErrorClass::Timeout)
+        }
+        HttpErrorKind::HeadTooLarge(_) => too_large("HTTP_HEAD_TOO_LARGE", message),
+        HttpErrorKind::BodyTooLarge(_) => {
+            too_large("HTTP_TOO_LARGE", format!("{message}; raise `max_size`"))
+        }
+        HttpErrorKind::TooManyRedirects(_) => too_large(
+            "HTTP_TOO_MANY_REDIRECTS",
+            format!("{message}; raise `max_redirects`"),
+        ),
+        HttpErrorKind::Redirect { .. } => ActionError::fatal("HTTP_REDIRECT", message),
+        _ => ActionError::new("HTTP_BROKEN", message, lost),
+    }
+}
+
+fn too_large(code: &str, message: String) -> ActionError {
+    ActionError::limit(code, message)
+}
+
+/// The error of an answer whose status was not expected.
+///
+/// 408, 425, 429 and 5xx may be tried again, not before `Retry-After`; nothing else helps.
+pub(crate) fn of_status(status: StatusCode, headers: &HeaderMap, origin: &str) -> ActionError {
+    let again = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
+    let (class, advice) = if again {
+        let after = retry_after(headers);
+        (ErrorClass::Retryable { after }, "")
+    } else {
+        let advice = match status.as_u16() {
+            401 => "; check the credential",
+            403 => "; check what the credential may do",
+            404 => "; check the URL",
+            300..=399 => "; check where it leads, or add the status to `expect`",
+            _ => "; if the workflow can go on with that, add the status to `expect`",
+        };
+        (ErrorClass::Fatal, advice)
+    };
+    let reason = status.canonical_reason().unwrap_or("no standard status");
+    let number = status.as_u16();
+    let message = format!("{origin} answered {number} ({reason}){advice}");
+    ActionError::new(&format!("HTTP_{number}"), message, class)
+}
+
+/// What `Retry-After` says (RFC 9110, section 10.2.3): seconds, or a date, which is taken from the
+/// answer's own `Date`, so that no two clocks are compared.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
+    let given = text(header::RETRY_AFTER)?.trim();
+    let after = match given.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = |text: &str| DateTimeParser::new().parse_timestamp(text).ok();
+            let (until, now) = (date(given)?, date(text(header::DATE)?)?);
+            Duration::try_from(until.duration_since(now)).unwrap_or_default()
+        }
+    };
+    Some(after.min(MAX_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, headers: &[(&'static str, &str)], expected: &str) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        let error = of_status(status, &map, "https://api.example");
+        let shown = match &error.class {
+            ErrorClass::Retryable { after } => {
+                let after = after.map_or_else(|| "-".to_owned(), |it| it.as_secs().to_string());
+                format!("{} again {after}", error.code)
+            }
+            class => format!("{} {}", error.code, class.as_str()),
+        };
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_status_says_if_trying_again_may_help_and_when() {
+        check(404, &[], "HTTP_404 fatal");
+        check(401, &[], "HTTP_401 fatal");
+        check(302, &[], "HTTP_302 fatal");
+        check(500, &[], "HTTP_500 again -");
+        check(408, &[], "HTTP_408 again -");
+        check(429, &[("retry-after", "7")], "HTTP_429 again 7");
+        check(503, &[("retry-after", " 7 ")], "HTTP_503 again 7");
+        check(
+            503,
+            &[("retry-after", "99999999999")],
+            "HTTP_503 again 86400",
+        );
+        check(503, &[("retry-after", "soon")], "HTTP_503 again -");
+        check(503, &[("retry-after", "-1")], "HTTP_503 again -");
+        let date = ("date", "Sun, 22 Nov 2026 10:00:00 GMT");
+        let later = ("retry-after", "Sun, 22 Nov 2026 10:01:30 GMT");
+        check(503, &[date, later], "HTTP_503 again 90");
+        check(503, &[later], "HTTP_503 again -");
+        let earlier = ("retry-after", "Sun, 22 Nov 2026 09:00:00 GMT");
+        check(503, &[date, earlier], "HTTP_503 again 0");
+    }
+}

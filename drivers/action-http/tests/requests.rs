@@ -1,0 +1,518 @@
+//! The actions over a way out that answers as each test says.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use indexmap::IndexMap;
+use nebula_action::{
+    Action, ActionContext, ActionError, Capability, Deferred, EffectClass, Egress, ErrorClass,
+    Grants, Heartbeat, Http, HttpBody, HttpClient, HttpError, HttpErrorKind, HttpPhase,
+    HttpRequest, HttpResponse, Literal, Protected, RequestBody, origin_of,
+};
+use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp};
+use nebula_expression::{
+    CompileOptions, Context, ListOf, LongList, NodeView, Program, Root, Scope,
+};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+/// Status, header lines and body.
+type Answer = Result<(u16, &'static str, String), HttpErrorKind>;
+
+type Answers = dyn Fn(&str) -> Answer + Send + Sync;
+
+/// Answers each request as a function of its path and query says, and keeps what it was sent.
+struct Scripted {
+    answers: Box<Answers>,
+    sent: Mutex<Vec<Sent>>,
+}
+
+#[derive(Debug, Clone)]
+struct Sent {
+    line: String,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl std::fmt::Debug for Scripted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scripted")
+    }
+}
+
+#[derive(Debug)]
+struct Whole(Option<Bytes>);
+
+#[async_trait]
+impl HttpBody for Whole {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
+        Ok(self.0.take().filter(|bytes| !bytes.is_empty()))
+    }
+}
+
+#[async_trait]
+impl HttpClient for Scripted {
+    async fn send(&self, egress: &Egress, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let origin = origin_of(&request.url);
+        let failed = |kind, sent| HttpError {
+            kind,
+            origin: origin.clone(),
+            sent,
+        };
+        egress
+            .target(&request.url)
+            .map_err(|refusal| failed(HttpErrorKind::Denied(refusal), false))?;
+        let path = &request.url[url::Position::BeforePath..];
+        let body = match &request.body {
+            RequestBody::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            _ => String::new(),
+        };
+        self.sent.lock().push(Sent {
+            line: format!("{} {path}", request.method),
+            headers: request.headers,
+            body,
+        });
+        let (status, head, body) = (self.answers)(path).map_err(|kind| failed(kind, true))?;
+        if body.len() as u64 > request.limits.max_body.as_u64() {
+            return Err(failed(
+                HttpErrorKind::BodyTooLarge(request.limits.max_body),
+                true,
+            ));
+        }
+        let mut headers = HeaderMap::new();
+        for line in head.lines() {
+            let (name, value) = line.split_once(": ").unwrap();
+            let name = HeaderName::try_from(name).unwrap();
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        Ok(HttpResponse {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers,
+            url: request.url,
+            redirects: 0,
+            body: Box::new(Whole(Some(body.into()))),
+        })
+    }
+}
+
+/// A place where nothing can be read but `$item` and `$index`.
+struct Nothing;
+
+impl Scope for Nothing {
+    fn root(&self, _: Root) -> Option<&Value> {
+        None
+    }
+
+    fn node(&self, _: usize, _: &str) -> Option<NodeView<'_>> {
+        None
+    }
+
+    fn list(&self, _: ListOf<'_>) -> Option<&LongList> {
+        None
+    }
+}
+
+fn context(client: &Arc<Scripted>, grants: &str, programs: &[(&str, &str)]) -> ActionContext {
+    let grants = grants.split_whitespace();
+    let grants = Grants::new(grants.map(|text| Capability::parse(text, Path::new("/")).unwrap()));
+    let client: Arc<dyn HttpClient> = client.clone();
+    let deferred = programs.iter().map(|(name, source)| {
+        let program = Program::compile(source, &CompileOptions::default()).unwrap();
+        let outer = Arc::new(Nothing);
+        let program = Deferred::new(program, outer, Context::default());
+        ((*name).to_owned(), program)
+    });
+    ActionContext {
+        tenant: TenantId::local(),
+        execution: ExecutionId::from_bytes([0; 16]),
+        node: NodeId::new("ask").unwrap(),
+        attempt: 1,
+        idempotency_key: "key-1".to_owned(),
+        now: Timestamp::default(),
+        seed: 0,
+        timeout: Duration::from_secs(60),
+        deadline: None,
+        cancellation: CancellationToken::new(),
+        heartbeat: Heartbeat::default(),
+        http: Http::gated(&client, &grants),
+        grants,
+        protected: Protected::default(),
+        folder: Arc::from(Path::new("/")),
+        deferred: deferred.collect::<IndexMap<_, _>>(),
+    }
+}
+
+/// What one call gave, and what it sent.
+struct Called {
+    result: Result<Value, ActionError>,
+    sent: Vec<Sent>,
+}
+
+const GRANT: &str = "net:api.example:443";
+
+fn call(
+    (id, input): (&str, Value),
+    (grants, programs): (&str, &[(&str, &str)]),
+    answers: impl Fn(&str) -> Answer + Send + Sync + 'static,
+) -> Called {
+    let client = Arc::new(Scripted {
+        answers: Box::new(answers),
+        sent: Mutex::default(),
+    });
+    let context = context(&client, grants, programs);
+    let action = action(id);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let result = runtime.block_on(action.execute(&context, input));
+    let sent = client.sent.lock().clone();
+    Called {
+        result: result.map(|result| result.value),
+        sent,
+    }
+}
+
+fn action(id: &str) -> Arc<dyn Action> {
+    let mut all = nebula_action_http::all().into_iter();
+    all.find(|action| action.metadata().id.as_str() == id)
+        .unwrap()
+}
+
+/// A call of `http.request` that is answered with an empty 200.
+fn request(input: Value) -> Called {
+    call(("http.request", input), (GRANT, &[]), |_| {
+        Ok((200, "", String::new()))
+    })
+}
+
+fn code(called: &Called) -> String {
+    match &called.result {
+        Ok(value) => panic!("it gave {value}"),
+        Err(error) => format!("{} {}", error.code, error.class.as_str()),
+    }
+}
+
+#[test]
+fn a_request_is_sent_as_its_parameters_say() {
+    let called = request(json!({
+        "method": "PATCH",
+        "url": "https://api.example/v1?a=1",
+        "query": { "b": ["x y", 2], "no": null, "t": true },
+        "headers": { "X-One": "1", "X-Two": ["2", "3"] },
+        "body": { "json": { "name": "Ada" } },
+    }));
+    let sent = &called.sent[0];
+    assert_eq!(sent.line, "PATCH /v1?a=1&b=x+y&b=2&t=true");
+    assert_eq!(sent.body, r#"{"name":"Ada"}"#);
+    assert_eq!(sent.headers["content-type"], "application/json");
+    assert_eq!(sent.headers.get_all("x-two").iter().count(), 2);
+    let expected = json!({ "status": 200, "headers": {}, "body": null, "pages": 1 });
+    assert_eq!(called.result.unwrap(), expected);
+}
+
+#[test]
+fn what_may_write_carries_the_key_of_its_instance() {
+    for (method, key, class) in [
+        ("GET", None, EffectClass::Read),
+        ("HEAD", None, EffectClass::Read),
+        ("OPTIONS", None, EffectClass::Read),
+        ("POST", Some("key-1"), EffectClass::Keyed),
+        ("PUT", Some("key-1"), EffectClass::Keyed),
+        ("PATCH", Some("key-1"), EffectClass::Keyed),
+        ("DELETE", Some("key-1"), EffectClass::Keyed),
+    ] {
+        let called = request(json!({ "method": method, "url": "https://api.example/" }));
+        let sent = called.sent[0].headers.get("idempotency-key");
+        assert_eq!(sent.map(|it| it.to_str().unwrap()), key, "{method}");
+        let action = action("http.request");
+        assert_eq!(
+            action
+                .metadata()
+                .effect
+                .class(|_| Literal::Known(method.into())),
+            class
+        );
+    }
+    let own = json!({ "Idempotency-Key": "mine" });
+    let called =
+        request(json!({ "method": "POST", "url": "https://api.example/", "headers": own }));
+    assert_eq!(called.sent[0].headers["idempotency-key"], "mine");
+}
+
+#[test]
+fn without_a_grant_there_is_no_way_out() {
+    for grants in ["", "net:other.example", "net:api.example:80"] {
+        let input = json!({ "url": "https://api.example/" });
+        let called = call(("http.request", input), (grants, &[]), |_| {
+            Ok((200, "", String::new()))
+        });
+        let error = called.result.unwrap_err();
+        let class = ErrorClass::Denied {
+            capability: "net:api.example:443".to_owned(),
+        };
+        assert_eq!(
+            (error.code.as_str(), error.class),
+            ("CAPABILITY_DENIED", class)
+        );
+        assert!(
+            error
+                .message
+                .contains(r#"`requires: ["net:api.example:443"]`"#),
+            "{}",
+            error.message
+        );
+        assert!(called.sent.is_empty());
+    }
+}
+
+#[test]
+fn a_wrong_parameter_is_refused_before_anything_is_sent() {
+    for (input, expected) in [
+        (json!({ "url": "api.example/" }), "HTTP_URL"),
+        (
+            json!({ "url": "https://user:word@api.example/" }),
+            "HTTP_URL",
+        ),
+        (json!({ "url": "ftp://api.example/" }), "HTTP_URL"),
+        (
+            json!({ "url": "https://api.example/", "headers": { "a b": "x" } }),
+            "HTTP_HEADER",
+        ),
+        (
+            json!({ "url": "https://api.example/", "headers": { "a": "x\r\nB: y" } }),
+            "HTTP_HEADER",
+        ),
+        (
+            json!({ "url": "https://api.example/", "query": { "a": { "b": 1 } } }),
+            "HTTP_VALUE",
+        ),
+        (
+            json!({ "url": "https://api.example/", "body": { "base64": "?" } }),
+            "HTTP_BODY",
+        ),
+        (
+            json!({ "url": "https://api.example/", "max_redirects": 21 }),
+            "HTTP_REQUEST",
+        ),
+        (
+            json!({ "url": "https://api.example/", "max_size": "1 GiB" }),
+            "HTTP_MAX_SIZE",
+        ),
+        (
+            json!({ "url": "https://api.example/", "expect": ["9xx"] }),
+            "PARAMETER_INVALID",
+        ),
+        (
+            json!({ "url": "https://api.example/", "method": "TRACE" }),
+            "PARAMETER_INVALID",
+        ),
+        (
+            json!({ "url": "https://api.example/", "proxy": "x" }),
+            "PARAMETER_INVALID",
+        ),
+        (
+            json!({ "method": "POST", "url": "https://api.example/", "page": { "parameter": "p" } }),
+            "HTTP_PAGES",
+        ),
+    ] {
+        let called = request(input.clone());
+        assert_eq!(
+            code(&called),
+            format!("{expected} invalid_input"),
+            "{input}"
+        );
+        assert!(called.sent.is_empty());
+    }
+}
+
+#[test]
+fn a_status_that_was_not_expected_is_an_error() {
+    let asked = |expect: Value, status| {
+        let input = json!({ "url": "https://api.example/", "expect": expect });
+        let answers = move |_: &str| Ok((status, "Retry-After: 3", "no secret here".to_owned()));
+        call(("http.request", input), (GRANT, &[]), answers)
+    };
+    assert_eq!(code(&asked(json!(["2xx"]), 404)), "HTTP_404 fatal");
+    let error = asked(json!(["2xx"]), 503).result.unwrap_err();
+    let after = Some(Duration::from_secs(3));
+    assert_eq!(
+        (error.code.as_str(), error.class),
+        ("HTTP_503", ErrorClass::Retryable { after })
+    );
+    assert!(!error.message.contains("secret"));
+    assert_eq!(code(&asked(json!([201]), 200)), "HTTP_200 fatal");
+    assert_eq!(
+        asked(json!(["2xx", 404]), 404).result.unwrap()["status"],
+        404
+    );
+    assert_eq!(asked(json!(["4xx"]), 499).result.unwrap()["status"], 499);
+}
+
+#[test]
+fn a_lost_write_is_unknown_and_a_lost_read_may_be_tried_again() {
+    let lost = |method: &str, kind: fn() -> HttpErrorKind| {
+        let input = json!({ "method": method, "url": "https://api.example/" });
+        code(&call(("http.request", input), (GRANT, &[]), move |_| {
+            Err(kind())
+        }))
+    };
+    let broken = || HttpErrorKind::Protocol("cut".to_owned());
+    let late = || HttpErrorKind::Timeout {
+        phase: HttpPhase::Head,
+        limit: Duration::from_secs(1),
+    };
+    assert_eq!(lost("GET", broken), "HTTP_BROKEN retryable");
+    assert_eq!(lost("POST", broken), "HTTP_BROKEN unknown");
+    assert_eq!(lost("GET", late), "HTTP_TIMEOUT timeout");
+    assert_eq!(
+        lost("POST", || HttpErrorKind::TooManyRedirects(3)),
+        "HTTP_TOO_MANY_REDIRECTS limit_exceeded"
+    );
+    assert_eq!(
+        lost("GET", || HttpErrorKind::Tls("no".to_owned())),
+        "HTTP_NOT_SECURE fatal"
+    );
+}
+
+/// Three pages of two elements, as an API with `next` in the body.
+fn linked(path: &str) -> Answer {
+    let n: u32 = path
+        .rsplit('=')
+        .next()
+        .and_then(|it| it.parse().ok())
+        .unwrap_or(1);
+    let next = (n < 3).then(|| format!("/items?page={}", n + 1));
+    let body = json!({ "items": [n * 10, n * 10 + 1], "next": next });
+    Ok((200, "Content-Type: application/json", body.to_string()))
+}
+
+#[test]
+fn pages_follow_the_url_that_each_of_them_names() {
+    let programs = [("next", "$item.body.next"), ("items", "$item.body.items")];
+    let input = json!({ "url": "https://api.example/items" });
+    let called = call(("http.request", input), (GRANT, &programs), linked);
+    let value = called.result.unwrap();
+    assert_eq!(value["body"], json!([10, 11, 20, 21, 30, 31]));
+    assert_eq!(value["pages"], 3);
+    let lines: Vec<_> = called.sent.iter().map(|sent| sent.line.as_str()).collect();
+    assert_eq!(
+        lines,
+        ["GET /items", "GET /items?page=2", "GET /items?page=3"]
+    );
+}
+
+#[test]
+fn pages_are_counted_until_one_is_empty_or_a_condition_holds() {
+    let counted = |path: &str| {
+        let n: u32 = path.split("page=").nth(1).unwrap().parse().unwrap();
+        let body = if n < 4 { json!([n]) } else { json!([]) };
+        Ok((200, "Content-Type: application/json", body.to_string()))
+    };
+    let input =
+        json!({ "url": "https://api.example/?page=9&q=x", "page": { "parameter": "page" } });
+    let called = call(("http.request", input.clone()), (GRANT, &[]), counted);
+    assert_eq!(called.result.unwrap()["body"], json!([1, 2, 3]));
+    assert_eq!(called.sent[1].line, "GET /?q=x&page=2");
+    let until = [("until", "$item.body[0] == 2")];
+    let called = call(("http.request", input), (GRANT, &until), counted);
+    assert_eq!(called.result.unwrap()["body"], json!([1, 2]));
+    let offset = json!({ "parameter": "page", "start": 0, "step": 2 });
+    let input = json!({ "url": "https://api.example/", "page": offset });
+    let called = call(("http.request", input), (GRANT, &[]), counted);
+    assert_eq!(called.result.unwrap()["body"], json!([0, 2]));
+}
+
+#[test]
+fn pages_have_limits() {
+    let next = [("next", "$item.body.next"), ("items", "$item.body.items")];
+    let asked = |more: Value, answers: fn(&str) -> Answer| {
+        let mut input = json!({ "url": "https://api.example/items" });
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        call(("http.request", input), (GRANT, &next), answers)
+    };
+    assert_eq!(
+        code(&asked(json!({ "max_pages": 2 }), linked)),
+        "HTTP_TOO_MANY_PAGES limit_exceeded"
+    );
+    assert_eq!(
+        asked(json!({ "max_pages": 3 }), linked).result.unwrap()["pages"],
+        3
+    );
+    // Two pages of some 40 bytes are within 100, three are not.
+    assert_eq!(
+        code(&asked(json!({ "max_size": "100 B" }), linked)),
+        "HTTP_TOO_LARGE limit_exceeded"
+    );
+    let elsewhere = |_: &str| {
+        let body = json!({ "items": [], "next": "https://evil.example/" });
+        Ok((200, "Content-Type: application/json", body.to_string()))
+    };
+    let called = asked(json!({}), elsewhere);
+    assert_eq!(code(&called), "HTTP_NEXT_ELSEWHERE fatal");
+    assert_eq!(called.sent.len(), 1);
+}
+
+#[test]
+fn graphql_gives_its_data_and_fails_with_its_errors() {
+    let asked = |more: Value, status: u16, body: Value| {
+        let mut input = json!({ "url": "https://api.example/graphql", "query": "query A { a }" });
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let body = body.to_string();
+        let answers = move |_: &str| Ok((status, "Content-Type: application/json", body.clone()));
+        call(("http.graphql", input), (GRANT, &[]), answers)
+    };
+    let called = asked(
+        json!({ "variables": { "x": 1 } }),
+        200,
+        json!({ "data": { "a": 1 } }),
+    );
+    assert_eq!(called.sent[0].line, "POST /graphql");
+    assert_eq!(
+        called.sent[0].body,
+        r#"{"query":"query A { a }","variables":{"x":1}}"#
+    );
+    assert_eq!(called.sent[0].headers.get("idempotency-key"), None);
+    assert_eq!(
+        called.result.unwrap(),
+        json!({ "data": { "a": 1 }, "errors": [] })
+    );
+    let both = json!({ "data": null, "errors": [{ "message": "no a" }] });
+    let failed = asked(json!({}), 200, both.clone());
+    assert_eq!(code(&failed), "GRAPHQL_ERRORS fatal");
+    assert!(
+        failed
+            .result
+            .unwrap_err()
+            .message
+            .ends_with("the first: no a")
+    );
+    let kept = asked(json!({ "errors": "keep" }), 200, both)
+        .result
+        .unwrap();
+    assert_eq!(kept["errors"][0]["message"], "no a");
+    assert_eq!(
+        code(&asked(json!({}), 503, json!({}))),
+        "HTTP_503 retryable"
+    );
+    assert_eq!(
+        code(&asked(json!({}), 200, json!([1]))),
+        "GRAPHQL_NO_ANSWER fatal"
+    );
+    let mutation = json!({ "query": "mutation { a }" });
+    assert_eq!(
+        code(&asked(mutation, 200, json!({}))),
+        "GRAPHQL_KIND invalid_input"
+    );
+    let mutation = json!({ "query": "mutation { a }", "kind": "mutation" });
+    let called = asked(mutation, 200, json!({ "data": {} }));
+    assert_eq!(called.sent[0].headers["idempotency-key"], "key-1");
+}
