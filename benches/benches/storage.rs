@@ -134,7 +134,7 @@ fn print(
     );
     row(&mut table, &name, floors, floor_rate, CLIENTS[2].1 / scale);
     for (figures, (clients, executions)) in drivers.iter().zip(CLIENTS) {
-        let name = format!("storage-sqlite, {clients} clients: create → step to the end");
+        let name = format!("storage-sqlite, {clients} clients: begin to the end");
         row(&mut table, &name, figures, floor_rate, executions / scale);
     }
     for (figures, (clients, executions)) in engines.iter().zip(CLIENTS) {

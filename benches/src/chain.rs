@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use nebula_action::Grants;
-use nebula_core::{Digest, ExecutionId, NodeId, Priority, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{Entry, Fact, InstanceId, NewExecution, Started, Taken, encode};
+use nebula_core::{Digest, NodeId, Priority, Timestamp, WorkflowId};
+use nebula_execution::{Entry, Fact, InstanceId, Started, Taken, encode};
 use serde_json::{Value, json};
 
-/// The entries of one execution of a chain, in the two portions in which they are committed.
+/// The entries of one execution of a chain. They are committed together.
 #[derive(Debug, Clone)]
 pub struct Chain {
-    /// Written when the execution is created.
+    /// What its journal begins with.
     pub start: Vec<Entry>,
-    /// Written by its only step: an entry for each node, and the end.
+    /// An entry for each node, and the end.
     pub end: Vec<Entry>,
 }
 
@@ -67,24 +67,17 @@ pub fn workflow() -> WorkflowId {
 }
 
 impl Chain {
-    /// The execution with this id, not yet created.
+    /// All entries, in their order.
     #[must_use]
-    pub fn execution(&self, id: ExecutionId) -> NewExecution {
-        NewExecution {
-            id,
-            tenant: TenantId::local(),
-            workflow: workflow(),
-            version: 1,
-            entries: self.start.clone(),
-            slot: None,
-            rate: None,
-        }
+    pub fn whole(&self) -> Vec<Entry> {
+        let entries = self.start.iter().chain(&self.end);
+        entries.cloned().collect()
     }
 
     /// The bytes of the journal: what an execution cannot do without.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        encode(&self.start).len() + encode(&self.end).len()
+        encode(&self.whole()).len()
     }
 }
 

@@ -289,10 +289,10 @@ mod tests {
         });
     }
 
-    /// A pure chain needs two commits, one with keys another one before each node.
+    /// A pure chain needs one commit, one with keys another one before each node.
     #[test]
     fn the_floor_writes_what_the_engine_writes() {
-        for (work, commits) in [(Work::Chain, 2), (Work::FanOut, 2), (Work::Keyed, 12)] {
+        for (work, commits) in [(Work::Chain, 1), (Work::FanOut, 1), (Work::Keyed, 11)] {
             let portions = in_runtime(portions(work)).unwrap();
             assert_eq!(portions.len(), commits, "{}", work.name());
             let folder = tempfile::tempdir().unwrap();

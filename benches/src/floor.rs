@@ -43,19 +43,22 @@ pub struct Portion {
     pub entries: Vec<u8>,
 }
 
-/// The portions of a chain.
+/// The one portion of a chain.
 #[must_use]
 pub fn portions(chain: &Chain) -> Vec<Portion> {
-    let portion = |entries: &Vec<Entry>| Portion {
+    vec![portion(&chain.whole())]
+}
+
+fn portion(entries: &[Entry]) -> Portion {
+    Portion {
         count: i64::try_from(entries.len()).unwrap_or(0),
         entries: encode(entries),
-    };
-    vec![portion(&chain.start), portion(&chain.end)]
+    }
 }
 
 /// Writes `executions` executions that consist of these portions into a new database in `folder` and says
-/// how long that took, the closing checkpoint left out. Creation and first step share a commit; each
-/// further step has one of its own, as it has in the engine.
+/// how long that took, the closing checkpoint left out. An execution is created with its first portion;
+/// each further one is a step with a commit of its own, as it is in the engine.
 ///
 /// # Errors
 /// Those of SQLite.
@@ -71,13 +74,15 @@ pub fn run(
     let mut done = 0;
     while done < executions {
         let until = (done + EXECUTIONS_PER_COMMIT).min(executions);
+        let transaction = db.transaction()?;
+        for n in done..until {
+            begin_one(&transaction, n, first, steps.is_empty())?;
+        }
+        transaction.commit()?;
         let mut next = 1 + first.count;
         for (at, step) in steps.iter().enumerate() {
             let transaction = db.transaction()?;
             for n in done..until {
-                if at == 0 {
-                    create(&transaction, n, first)?;
-                }
                 append(&transaction, n, next, step, at + 1 == steps.len())?;
             }
             next += step.count;
@@ -112,12 +117,12 @@ pub fn wake(
 ) -> Result<Duration, Box<dyn std::error::Error + Send + Sync>> {
     let folder = tempfile::tempdir_in(folder)?;
     let mut db = open(&folder.path().join("floor.db"))?;
-    let portions = portions(&crate::chain::of(2));
-    let asleep = &portions[0];
+    let chain = crate::chain::of(2);
+    let (start, end) = (portion(&chain.start), portion(&chain.end));
     let transaction = db.transaction()?;
     for n in 0..executions {
-        create(&transaction, n, &portions[0])?;
-        append(&transaction, n, 2, asleep, false)?;
+        begin_one(&transaction, n, &start, false)?;
+        append(&transaction, n, 2, &start, false)?;
     }
     transaction.execute("UPDATE executions SET status = 2, ring_key = 0", [])?;
     transaction.commit()?;
@@ -127,7 +132,7 @@ pub fn wake(
         let transaction = db.transaction()?;
         let until = (done + EXECUTIONS_PER_COMMIT).min(executions);
         for n in done..until {
-            wake_one(&transaction, n, &portions[1])?;
+            wake_one(&transaction, n, &end)?;
         }
         transaction.commit()?;
         done = until;
@@ -178,42 +183,39 @@ fn id(n: u64) -> [u8; 16] {
     id
 }
 
-/// The statements of a creation with a lease.
-fn create(db: &Connection, n: u64, start: &Portion) -> rusqlite::Result<()> {
+/// The statements of a creation with its first step, which may be the last.
+fn begin_one(db: &Connection, n: u64, first: &Portion, last: bool) -> rusqlite::Result<()> {
     let id = id(n);
     let plan = Digest::of(b"the plan of the chain");
-    let holder = [7_u8; 16];
     let mut find = db.prepare_cached(
-        "SELECT entries FROM executions JOIN journal ON execution = n AND first_seq = 1
+        "SELECT step, entries, next_seq, inbox_head
+         FROM executions JOIN journal ON execution = n AND first_seq = 1
          WHERE tenant = ? AND id = ?",
     )?;
     assert!(!find.exists(params!["local", id])?, "every id is new");
     let mut insert = db.prepare_cached(
         "INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
             status, epoch, holder, lease_until, next_seq, inbox_head, inbox_through, wake_at,
-            rung_at, ring_key, grants, empties, dedupe)
-         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5, 1, 1, ?6, ?7, 2, 0, 0, ?5, -1, ?7, 1, 0, NULL)",
+            rung_at, ring_key, held_wake, grants, empties, dedupe, begins_at, priority)
+         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5, ?6, 1, ?7, ?8, ?9, 0, 0, ?10, -1, ?8, NULL, 0, 0, NULL,
+            NULL, 2)",
     )?;
+    let (status, held) = if last { (6, None) } else { (1, Some(())) };
     insert.execute(params![
         "local",
         id,
         "chain",
         plan.as_bytes(),
         AT,
-        holder,
-        AT + 30_000
+        status,
+        held.map(|()| [7_u8; 16]),
+        held.map(|()| AT + 30_000),
+        1 + first.count,
+        held.map(|()| AT),
     ])?;
     let n = db.last_insert_rowid();
     let mut append = db.prepare_cached(APPEND)?;
-    append.execute(params![
-        n,
-        1,
-        start.count,
-        0,
-        None::<&[u8]>,
-        start.entries,
-        SUM
-    ])?;
+    append.execute(params![n, 1, first.count, 1, id, first.entries, SUM])?;
     Ok(())
 }
 

@@ -11,9 +11,7 @@ use std::{
 
 use nebula_core::{Clock, Entropy, TenantId};
 use nebula_execution::Status;
-use nebula_ports::{
-    Created, ExecutionRepo, Incarnation, LeaseRequest, Result, Step, StepId, Stepped,
-};
+use nebula_ports::{Begun, ExecutionRepo, Incarnation, Lease, LeaseRequest, Result, Step, StepId};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig, SqliteStats};
 use nebula_system::{SystemClock, SystemEntropy};
 use tokio::task::JoinSet;
@@ -25,14 +23,14 @@ use crate::{Samples, chain::Chain};
 pub struct Outcome {
     /// From the first creation to the last answer.
     pub took: Duration,
-    /// From each creation to the answer of its last step.
+    /// From each beginning to its answer.
     pub latency: Samples,
     /// What the driver counted.
     pub stats: SqliteStats,
 }
 
 /// Creates and ends `executions` executions of `chain` in a new database in `folder`, `clients` at a
-/// time: create with a lease, then one step with every entry.
+/// time: each begins with a step that has every entry.
 ///
 /// # Errors
 /// Those of the driver.
@@ -86,18 +84,19 @@ async fn one(
     clock: &dyn Clock,
 ) -> Result<()> {
     let id = SystemEntropy.execution_id(clock.now());
-    let created = repo
-        .create(&TenantId::local(), chain.execution(id), None, Some(request))
-        .await?;
-    let Created::Created(Some(lease)) = created else {
-        panic!("the id is new: {created:?}")
+    let lease = Lease {
+        tenant: TenantId::local(),
+        execution: id,
+        holder: request.holder,
+        epoch: <dyn ExecutionRepo>::FIRST_EPOCH,
+        ttl: request.ttl,
     };
-    let mut step = Step::append(StepId(SystemEntropy.uuid()), 2, chain.end.clone(), 0);
+    let mut step = Step::append(StepId(SystemEntropy.uuid()), 1, chain.whole(), 0);
     step.to = Some(Status::Completed);
-    let stepped = repo.step(&lease, step).await?;
+    let begun = repo.begin(&lease, None, step).await?;
     assert!(
-        matches!(stepped, Stepped::Applied { .. }),
-        "nobody else writes to it: {stepped:?}"
+        matches!(begun, Begun::Applied { .. }),
+        "the id is new: {begun:?}"
     );
     Ok(())
 }

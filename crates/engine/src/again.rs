@@ -71,7 +71,8 @@ impl Engine {
         }
         let now = self.ports.clock.now();
         let id = self.ports.entropy.execution_id(now);
-        let new = copying.finish(id, now)?;
-        Ok(self.admit(tenant, &plan, new, (None, lease)).await?)
+        let mut new = copying.finish(id, now)?;
+        Self::take_turns(&plan, &mut new)?;
+        Ok(self.create(tenant, &plan, new, None, lease).await?)
     }
 }

@@ -105,13 +105,29 @@ impl Engine {
         dedupe: Option<DedupeKey>,
         lease: Option<LeaseRequest>,
     ) -> Result<Started, StartError> {
+        let new = self.prepare(tenant, installed, input, options)?;
+        let plan = &installed.plan;
+        Ok(self.create(tenant, plan, new, dedupe, lease).await?)
+    }
+
+    /// What [`Engine::start`] would create: checked, and not written. Nobody knows of it until
+    /// [`Engine::create`] or its first step has.
+    ///
+    /// # Errors
+    /// [`StartError`], but not `Store`.
+    pub fn prepare(
+        &self,
+        tenant: &TenantId,
+        installed: &Installed,
+        input: Value,
+        options: StartOptions,
+    ) -> Result<NewExecution, StartError> {
         let input = self.input(&installed.plan, input)?;
         let now = self.ports.clock.now();
         let id = self.ports.entropy.execution_id(now);
         let plan = (&*installed.plan, installed.digest);
-        let new = NewExecution::new(id, tenant.clone(), now, plan, input, options);
-        Ok(self
-            .admit(tenant, &installed.plan, new, (dedupe, lease))
-            .await?)
+        let mut new = NewExecution::new(id, tenant.clone(), now, plan, input, options);
+        Self::take_turns(&installed.plan, &mut new)?;
+        Ok(new)
     }
 }

@@ -64,22 +64,20 @@ fn limited(limit: u32, per: Duration, waiting: u32) -> String {
 }
 
 impl Engine {
-    /// Writes a new execution with the slot that its plan asks for, and rings for it unless its
-    /// creator drives it or it has to wait.
-    pub(crate) async fn admit(
+    /// Writes a new execution with the slot and the rate that its plan asks for, and rings for it
+    /// unless its creator drives it or it has to wait.
+    ///
+    /// # Errors
+    /// [`AdmissionError`]: nothing was created, but for `Store` with `Unavailable`; the same call
+    /// again, by the same id, creates no other one.
+    pub async fn create(
         &self,
         tenant: &TenantId,
         plan: &ExecutionPlan,
-        mut new: NewExecution,
-        (dedupe, lease): (Option<DedupeKey>, Option<LeaseRequest>),
+        new: NewExecution,
+        dedupe: Option<DedupeKey>,
+        lease: Option<LeaseRequest>,
     ) -> Result<Started, AdmissionError> {
-        if let Some(Fact::ExecutionStarted(started)) = new.entries.first().map(|e| &e.fact) {
-            new.slot = plan.start_slot(&started.input)?;
-            // A dry run touches nothing that the rate could be there for.
-            let dry_run = started.trial.as_ref().is_some_and(|trial| trial.dry_run);
-            let rate = plan.start_rate(&started.input)?;
-            new.rate = rate.filter(|_| !dry_run);
-        }
         let (workflow, priority) = (new.workflow.clone(), new.priority());
         let task = |execution| Task {
             tenant: tenant.clone(),
@@ -140,6 +138,21 @@ impl Engine {
             self.ring(task(started.id), Duration::ZERO).await;
         }
         Ok(started)
+    }
+
+    /// Which slot and which rate an execution takes with its creation.
+    pub(crate) fn take_turns(
+        plan: &ExecutionPlan,
+        new: &mut NewExecution,
+    ) -> Result<(), AdmissionError> {
+        if let Some(Fact::ExecutionStarted(started)) = new.entries.first().map(|e| &e.fact) {
+            new.slot = plan.start_slot(&started.input)?;
+            // A dry run touches nothing that the rate could be there for.
+            let dry_run = started.trial.as_ref().is_some_and(|trial| trial.dry_run);
+            let rate = plan.start_rate(&started.input)?;
+            new.rate = rate.filter(|_| !dry_run);
+        }
+        Ok(())
     }
 
     /// Asks those to end that stand in the way of a new execution, the oldest first. Should this

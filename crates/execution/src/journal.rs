@@ -29,7 +29,7 @@ pub struct Entry {
 pub struct StoredEntry {
     /// Its number in the execution's journal, from 1, without gaps.
     pub seq: u64,
-    /// The epoch of the lease that wrote it; 0 for entries written at creation.
+    /// The epoch of the lease that wrote it; 0 for entries written at a creation without a step.
     pub epoch: u64,
     /// The entry.
     pub entry: Entry,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use nebula_core::{BlobId, ByteSize, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, Fact, NewExecution};
 use nebula_ports::{
-    Acquired, BlobStore, BlobStoreExt, Created, DedupeKey, ErrorKind, ExecutionFilter,
+    Acquired, Begun, BlobStore, BlobStoreExt, Created, DedupeKey, ErrorKind, ExecutionFilter,
     ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal,
     Page, PageToken, PortError, Renewed, Result, RunnablePage, Signalled, SlotHolder, SlotKey,
     Step, Stepped, WaitToken,
@@ -64,6 +64,14 @@ impl SpillingRepo {
         Ok(())
     }
 
+    async fn spill_step(&self, tenant: &TenantId, step: &mut Step) -> Result<()> {
+        self.spill(tenant, &mut step.entries).await?;
+        for child in &mut step.children {
+            self.spill_new(child).await?;
+        }
+        Ok(())
+    }
+
     async fn spill_new(&self, new: &mut NewExecution) -> Result<()> {
         let tenant = new.tenant.clone();
         self.spill(&tenant, &mut new.entries).await
@@ -114,6 +122,16 @@ impl ExecutionRepo for SpillingRepo {
         self.executions.create(tenant, new, dedupe, lease).await
     }
 
+    async fn begin(
+        &self,
+        lease: &Lease,
+        dedupe: Option<DedupeKey>,
+        mut step: Step,
+    ) -> Result<Begun> {
+        self.spill_step(&lease.tenant, &mut step).await?;
+        self.executions.begin(lease, dedupe, step).await
+    }
+
     async fn acquire(
         &self,
         tenant: &TenantId,
@@ -136,10 +154,7 @@ impl ExecutionRepo for SpillingRepo {
     }
 
     async fn step(&self, lease: &Lease, mut step: Step) -> Result<Stepped> {
-        self.spill(&lease.tenant, &mut step.entries).await?;
-        for child in &mut step.children {
-            self.spill_new(child).await?;
-        }
+        self.spill_step(&lease.tenant, &mut step).await?;
         self.executions.step(lease, step).await
     }
 

@@ -7,8 +7,8 @@ use nebula_engine::{Engine, Installed, StartAgainError, StartError, Started};
 use nebula_execution::{Again, End, StartOptions};
 use nebula_ports::{ExecutionRepo, PortError, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
-use nebula_runtime::{Worker, WorkerStopped};
-use nebula_telemetry::Bus;
+use nebula_runtime::{Beginning, Worker, WorkerStopped};
+use nebula_telemetry::{Bus, Halts};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -142,7 +142,9 @@ impl Nebula {
     }
 
     /// Starts an execution like [`Nebula::start`] and waits for its end. Where this process drives it,
-    /// the store is not read: the end comes from the worker that has committed it.
+    /// the store is not read: the end comes from the worker that has committed it. And since nobody is
+    /// told the id before, it is created with its first step, in one commit: what does no more than
+    /// compute, and soon, is written once. Should the process die before, it never was.
     ///
     /// # Errors
     /// [`ExecuteError`]: it was not started, or it was and the store cannot say what became of it.
@@ -156,14 +158,55 @@ impl Nebula {
         input: Value,
         options: StartOptions,
     ) -> Result<(ExecutionId, End), ExecuteError> {
-        let (request, asked) = self.worker.lease_request();
-        let engine = &self.engine;
-        let started = engine.start(tenant, installed, input, options, None, Some(request));
-        let mut started = started.await?;
+        let new = self.engine.prepare(tenant, installed, input, options)?;
         // Before anybody can drive it.
-        let (id, halts) = (started.id, self.bus.wait_for(started.id));
-        self.adopt(&mut started, asked).await;
-        match engine.end(tenant, id, halts).await {
+        let (id, mut halts) = (new.id, self.bus.wait_for(new.id));
+        let mut begins = match self.worker.begin(new, None) {
+            Ok(begins) => begins,
+            Err(new) => {
+                let (request, asked) = self.worker.lease_request();
+                let plan = &installed.plan;
+                let created = self.engine.create(tenant, plan, *new, None, Some(request));
+                let mut started = created.await.map_err(StartError::from)?;
+                self.adopt(&mut started, asked).await;
+                return self.end(tenant, id, halts).await;
+            }
+        };
+        let beginning = tokio::select! {
+            biased;
+            // What came to its end is there.
+            halt = halts.next() => match halt.end {
+                Some(end) => return Ok((id, end)),
+                None => Beginning::There(id),
+            },
+            beginning = begins.outcome() => beginning,
+        };
+        match beginning {
+            Beginning::There(there) if there == id => self.end(tenant, id, halts).await,
+            Beginning::There(other) => {
+                let halts = self.bus.wait_for(other);
+                self.end(tenant, other, halts).await
+            }
+            // It takes its turn with all that waits for the worker.
+            Beginning::Back(new) => {
+                let created = self
+                    .engine
+                    .create(tenant, &installed.plan, *new, None, None);
+                created.await.map_err(StartError::from)?;
+                self.end(tenant, id, halts).await
+            }
+            Beginning::Failed(error) => Err(StartError::Store(error).into()),
+        }
+    }
+
+    /// Waits for the end of what was started.
+    async fn end(
+        &self,
+        tenant: &TenantId,
+        id: ExecutionId,
+        halts: Halts,
+    ) -> Result<(ExecutionId, End), ExecuteError> {
+        match self.engine.end(tenant, id, halts).await {
             Ok(Some(end)) => Ok((id, end)),
             Ok(None) => Err(ExecuteError::Gone(id)),
             Err(error) => Err(ExecuteError::Unknown { id, error }),

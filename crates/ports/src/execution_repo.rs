@@ -91,6 +91,33 @@ pub enum Created {
     },
 }
 
+/// What became of a creation together with its first step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Begun {
+    /// It exists now, and the step is in its journal; the next entry gets `next_seq`.
+    Applied {
+        /// The number of the next entry.
+        next_seq: u64,
+        /// The last item of the inbox.
+        inbox_head: u64,
+    },
+    /// The very same step had begun it already: a retry after a lost reply.
+    Replayed {
+        /// The number of the next entry.
+        next_seq: u64,
+        /// The last item of the inbox.
+        inbox_head: u64,
+    },
+    /// The dedupe key or the id was seen before; nothing was written.
+    Exists {
+        /// The execution that it began.
+        id: ExecutionId,
+        /// Whether its first entries carry the same workflow and input.
+        same_input: bool,
+    },
+}
+
 /// What became of a wish for a lease. All answers but `Granted` are acked to the queue: the sweep owns the rest.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
@@ -308,6 +335,13 @@ pub struct ExecutionSummary {
 /// - **Create** is one transaction. A dedupe key seen before begins nothing and names the first
 ///   execution; keys outlive their execution, for `DEDUPE_TTL` (seven days). With a
 ///   [`LeaseRequest`] the creator holds the first lease, epoch 1, without a second commit.
+/// - **Begin** is a creation and its first step in one transaction, for an execution of which nobody
+///   has been told, and of which nothing has acted outside. The first entry of the step is the
+///   execution's start, at place 1; its lease has epoch 1, and so have all entries. It counts as
+///   granted and stepped: status, wake-up, inbox, waits, children, deliveries, slots, snapshot and
+///   release are those of a **Step** by the creator. The same step id at place 1 of the same
+///   execution → `Replayed`; then a key or an id seen before → `Exists`. It takes neither start slot
+///   nor rate: whoever needs these creates first.
 /// - **Acquire** grants only what is due and unheld. The epoch grows on every grant, also to the same
 ///   holder. Only the store's clock decides expiry. Grants without an applied step in between are
 ///   counted durably, unless the lease was given back by `release`; the one after `max_grants` parks the execution with a journalled
@@ -370,6 +404,18 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
         dedupe: Option<DedupeKey>,
         lease: Option<LeaseRequest>,
     ) -> Result<Created>;
+
+    /// Creates the execution of `lease` with its first step: what its creator did with it before
+    /// anybody was told, in one transaction.
+    ///
+    /// # Errors
+    /// `Unavailable`: it may exist now; the same call again answers `Replayed` then. `Invalid`: the
+    /// step contradicts itself, is not at place 1 or does not begin with the start, or the lease is
+    /// not the first; nothing was written.
+    ///
+    /// # Cancel safety
+    /// A dropped call may still be applied.
+    async fn begin(&self, lease: &Lease, dedupe: Option<DedupeKey>, step: Step) -> Result<Begun>;
 
     /// Leases an execution that is due and unheld; parks it after `max_grants` grants without progress.
     ///
@@ -519,6 +565,9 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
 }
 
 impl dyn ExecutionRepo {
+    /// The epoch of the first lease.
+    pub const FIRST_EPOCH: u64 = 1;
+
     /// How long a dedupe key is remembered.
     pub const DEDUPE_TTL: Duration = Duration::from_hours(7 * 24);
 }

@@ -41,7 +41,7 @@ pub use credential_repo::{
 };
 pub use error::{ErrorKind, PortError, Result};
 pub use execution_repo::{
-    Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, Granted,
+    Acquired, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, Granted,
     InboxItem, Incarnation, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken,
     Renewed, Runnable, RunnablePage, Signalled, Snapshot,
 };

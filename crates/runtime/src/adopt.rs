@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::debug;
 
 use crate::{
-    Worker, WorkerStopped,
+    Beginning, Worker, WorkerStopped,
     ring::Bell,
     worker::{Handed, Shared, lock},
 };
@@ -30,13 +30,14 @@ impl Worker {
     /// # Cancel safety
     /// A dropped call leaves the lease to expire.
     pub async fn adopt(&self, lease: Lease, entries: Vec<Entry>, asked: Duration) {
-        let handed = Handed {
+        let handed = Handed::Lease {
             lease,
             entries,
             asked,
         };
-        if let Err(TrySendError::Full(handed)) = self.shared.adopt.try_send(handed) {
-            self.give_back(handed.lease).await;
+        let sent = self.shared.adopt.try_send(handed);
+        if let Err(TrySendError::Full(Handed::Lease { lease, .. })) = sent {
+            self.give_back(lease).await;
         }
     }
 
@@ -51,8 +52,8 @@ impl Worker {
     }
 }
 
-/// The leases that are handed over, for as long as the worker runs; given back when it stops, also
-/// when its future is dropped, so that it can run again.
+/// What is handed over, for as long as the worker runs; given back when it stops, also when its future
+/// is dropped, so that it can run again.
 pub(crate) struct Adopted<'a> {
     shared: &'a Shared,
     pub(crate) leases: mpsc::Receiver<Handed>,
@@ -70,7 +71,19 @@ impl<'a> Adopted<'a> {
 impl Drop for Adopted<'_> {
     fn drop(&mut self) {
         let (_, closed) = mpsc::channel(1);
-        let leases = std::mem::replace(&mut self.leases, closed);
-        *lock(&self.shared.adopted) = Some(leases);
+        let mut leases = std::mem::replace(&mut self.leases, closed);
+        let mut home = lock(&self.shared.adopted);
+        let mut kept = Vec::new();
+        while let Ok(handed) = leases.try_recv() {
+            match handed {
+                Handed::Unborn(new, _, unborn) => unborn.becomes(Beginning::Back(new)),
+                lease @ Handed::Lease { .. } => kept.push(lease),
+            }
+        }
+        for lease in kept {
+            // Should others have come meanwhile, it expires.
+            let _ = self.shared.adopt.try_send(lease);
+        }
+        *home = Some(leases);
     }
 }

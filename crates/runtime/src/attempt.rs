@@ -94,9 +94,23 @@ impl Drive {
             let finished = self.compute(instance, invocation).await?;
             self.attempt_finished(finished);
         } else {
+            self.exist().await?;
             self.launch(instance, invocation);
         }
         Ok(())
+    }
+
+    /// Makes sure that the execution exists before something outside begins.
+    async fn exist(&mut self) -> Result<(), Stop> {
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("reads-before-it-begins") {
+            return Ok(());
+        }
+        if self.unborn.is_none() {
+            return Ok(());
+        }
+        self.commit().await?;
+        self.hold().await
     }
 
     /// Begins an attempt whose start is committed.

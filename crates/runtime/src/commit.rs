@@ -4,10 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use nebula_core::{BoxFuture, Timestamp};
 use nebula_execution::Status;
-use nebula_ports::{ErrorKind, Lease, SlotClaim, Snapshot, Step, StepId, Stepped};
+use nebula_ports::{
+    Begun, ErrorKind, Lease, PortError, SlotClaim, Snapshot, Step, StepId, Stepped,
+};
 use tracing::warn;
 
 use crate::{
+    Beginning,
     drive::{Drive, Stop},
     ring::Bell,
     signals::delivery,
@@ -130,10 +133,7 @@ impl Drive {
                 // Nobody may have taken it yet, but our attempts must not act any longer.
                 return Err(Stop::Lost);
             }
-            let repo = self.shared.ports.executions.clone();
-            let lease = self.lease.clone();
-            let stepped = repo.step(&lease, step.clone());
-            match self.within_lease(stepped).await? {
+            match self.put(step).await? {
                 Ok(
                     Stepped::Applied {
                         next_seq,
@@ -145,6 +145,9 @@ impl Drive {
                     },
                 ) => {
                     self.publish(step);
+                    if let Some(unborn) = self.unborn.take() {
+                        unborn.becomes(Beginning::There(self.lease.execution));
+                    }
                     if let Some(rings) = self.rings(step) {
                         self.within_lease(rings).await?;
                     }
@@ -165,7 +168,7 @@ impl Drive {
                 }
                 // The same step again is safe: the store recognises it.
                 Err(error)
-                    if matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Full)
+                    if self.is_to_be_tried_again(&error)
                         && clock.monotonic() + pause < self.lease_until =>
                 {
                     if pause == FIRST_PAUSE {
@@ -176,6 +179,52 @@ impl Drive {
                 }
                 Err(error) => return Err(Stop::Store(error)),
             }
+        }
+    }
+
+    /// Gives a step to the store: of an execution that does not exist yet, the one that begins it.
+    async fn put(&mut self, step: &Step) -> Result<nebula_ports::Result<Stepped>, Stop> {
+        let (repo, lease) = (self.shared.ports.executions.clone(), self.lease.clone());
+        let Some(unborn) = &self.unborn else {
+            return self.within_lease(repo.step(&lease, step.clone())).await;
+        };
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("end-is-told-before-it-stands") {
+            self.publish(step);
+        }
+        let begun = repo.begin(&lease, unborn.dedupe.clone(), step.clone());
+        Ok(match self.within_lease(begun).await? {
+            Ok(Begun::Applied {
+                next_seq,
+                inbox_head,
+            }) => Ok(Stepped::Applied {
+                next_seq,
+                inbox_head,
+            }),
+            Ok(Begun::Replayed {
+                next_seq,
+                inbox_head,
+            }) => Ok(Stepped::Replayed {
+                next_seq,
+                inbox_head,
+            }),
+            Ok(Begun::Exists { id, .. }) => {
+                if let Some(unborn) = self.unborn.take() {
+                    unborn.becomes(Beginning::There(id));
+                }
+                return Err(Stop::Lost);
+            }
+            Err(error) => Err(error),
+        })
+    }
+
+    /// A store that is away may come back, and a full one may be given room; but whoever wants to
+    /// begin something is told at once that there is none.
+    fn is_to_be_tried_again(&self, error: &PortError) -> bool {
+        match error.kind {
+            ErrorKind::Unavailable => true,
+            ErrorKind::Full => self.unborn.is_none(),
+            _ => false,
         }
     }
 

@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
-    approvals::waits, finish::Finished, flush::weight, grants::NodeGrants, items::Segment,
-    memory::Held, worker::Shared,
+    approvals::waits, begin::Unborn, finish::Finished, flush::weight, grants::NodeGrants,
+    items::Segment, memory::Held, worker::Shared,
 };
 
 /// How an execution left the worker's hands.
@@ -101,6 +101,9 @@ pub(crate) struct Drive {
     pub(crate) begins_at: Option<Timestamp>,
     /// The slots of bodies that the store has for the execution.
     pub(crate) slots: BTreeSet<ClaimedSlot>,
+    /// Who waits for the execution to exist, until it does: its start is the first of the entries
+    /// that wait for their commit, and no lease is in the store.
+    pub(crate) unborn: Option<Unborn>,
     bell: Arc<Notify>,
     shutdown: CancellationToken,
 }
@@ -178,11 +181,20 @@ impl Drive {
             resume,
             waits: waits.unwrap_or_default(),
             slots,
+            unborn: None,
             bell,
             shutdown,
         };
         drive.renewed_at(asked);
         drive
+    }
+
+    /// Has the execution begin with its first step, of which `entries` are the first.
+    pub(crate) fn bears(&mut self, unborn: Unborn, entries: Vec<Entry>) {
+        self.unborn = Some(unborn);
+        self.next_seq = 1;
+        self.pending = entries;
+        self.pending_since = self.shared.ports.clock.monotonic();
     }
 
     /// Drives until the execution ends, rests, or is no longer ours.

@@ -5,14 +5,15 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use nebula_core::{BoxFuture, ExecutionId};
 use nebula_execution::{Entry, Fact, Machine, Status};
-use nebula_ports::{Acquired, Delivery, Granted, PortError, Receipt, Task};
+use nebula_ports::{Acquired, Delivery, ExecutionRepo, Granted, Lease, PortError, Receipt, Task};
 use nebula_telemetry::{EventKind, ExecutionEvent};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    Worker,
+    Beginning, Worker,
+    begin::Unborn,
     drive::{Drive, Driven},
     suspects::{SETTLE, SUSPECT_AFTER, Turn},
     worker::{Handed, RETRY_AFTER, Shared, lock},
@@ -56,10 +57,12 @@ impl Worker {
                         if nebula_core::sim_bug::is_awake("ack-before-commit") =>
                     {
                         self.ack(early.clone()).await;
-                        self.drive(*granted, Vec::new(), asked, shutdown).await
+                        let nothing = (Vec::new(), None);
+                        self.drive(*granted, nothing, asked, shutdown).await
                     }
                     Acquired::Granted(granted) => {
-                        self.drive(*granted, Vec::new(), asked, shutdown).await
+                        let nothing = (Vec::new(), None);
+                        self.drive(*granted, nothing, asked, shutdown).await
                     }
                     Acquired::Poisoned { grants } => {
                         warn!(%execution, grants, "parked: nobody who had it made progress");
@@ -87,11 +90,24 @@ impl Worker {
         handed: Handed,
         shutdown: CancellationToken,
     ) -> BoxFuture<'_, Result<(), PortError>> {
-        let Handed {
-            lease,
-            entries,
-            asked,
-        } = handed;
+        let (lease, entries, asked, unborn) = match handed {
+            Handed::Lease {
+                lease,
+                entries,
+                asked,
+            } => (lease, entries, asked, None),
+            Handed::Unborn(new, asked, unborn) => {
+                let request = self.request();
+                let lease = Lease {
+                    tenant: new.tenant,
+                    execution: new.id,
+                    holder: request.holder,
+                    epoch: <dyn ExecutionRepo>::FIRST_EPOCH,
+                    ttl: request.ttl,
+                };
+                (lease, new.entries, asked, Some(unborn))
+            }
+        };
         let execution = lease.execution;
         Box::pin(async move {
             let mut task = None;
@@ -118,7 +134,8 @@ impl Worker {
                     begins_at: None,
                     lease,
                 };
-                self.drive(granted, entries, asked, shutdown).await
+                self.drive(granted, (entries, unborn), asked, shutdown)
+                    .await
             };
             let driven = self.caught(execution, Box::pin(driven)).await;
             let done = Done {
@@ -131,24 +148,40 @@ impl Worker {
         })
     }
 
-    /// Drives with a lease; `entries` are those of the journal's beginning that are at hand.
+    /// Drives with a lease; `entries` are those of the journal's beginning that are at hand. Of what
+    /// is `unborn` neither lease nor entries are in the store.
     async fn drive(
         &self,
         granted: Granted,
-        entries: Vec<Entry>,
+        (mut entries, unborn): (Vec<Entry>, Option<Unborn>),
         asked: Duration,
         shutdown: CancellationToken,
     ) -> Result<Driven, PortError> {
         let execution = granted.lease.execution;
         let bell = Arc::new(Notify::new());
         let ours = Ours::new(&self.shared, execution, bell.clone());
-        let (machine, turn) = match self.take_up(&granted, entries).await? {
-            Ok(taken) => taken,
-            Err(driven) => return Ok(driven),
+        let ((machine, turn), unborn) = match (self.take_up(&granted, &mut entries).await, unborn) {
+            (Ok(Ok(taken)), unborn) => (taken, unborn),
+            (Ok(Err(driven)), _) => return Ok(driven),
+            (Err(error), Some(unborn)) => {
+                unborn.becomes(Beginning::Failed(error));
+                return Ok(Driven::NotOurs);
+            }
+            (Err(error), None) => return Err(error),
         };
         let (shared, ringing) = (self.shared.clone(), bell.clone());
         let mut drive = Drive::new(shared, machine, granted, asked, ringing, shutdown);
-        let driven = drive.run().await?;
+        if let Some(unborn) = unborn {
+            drive.bears(unborn, entries);
+        }
+        let driven = match (drive.run().await, drive.unborn.take()) {
+            // Who started it is told: there is nothing to be tried again.
+            (Err(error), Some(unborn)) => {
+                unborn.becomes(Beginning::Failed(error));
+                Driven::NotOurs
+            }
+            (driven, _) => driven?,
+        };
         drop(drive);
         drop((ours, turn));
         // A ring that came while it went to sleep was answered by its bell, and must not be lost.
@@ -166,7 +199,7 @@ impl Worker {
     async fn take_up<'w>(
         &'w self,
         granted: &Granted,
-        entries: Vec<Entry>,
+        entries: &mut Vec<Entry>,
     ) -> Result<Result<(Machine, Option<Turn<'w>>), Driven>, PortError> {
         let execution = granted.lease.execution;
         let machine = self.shared.load(granted, entries).await?;

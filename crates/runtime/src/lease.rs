@@ -32,6 +32,11 @@ impl Drive {
     pub(crate) async fn renew(&mut self) -> Result<(), Stop> {
         let clock = self.shared.ports.clock.clone();
         let asked = clock.monotonic();
+        if self.unborn.is_some() {
+            // Its lease begins with its first step.
+            self.renewed_at(asked);
+            return Ok(());
+        }
         let repo = self.shared.ports.executions.clone();
         let lease = self.lease.clone();
         let answers = repo.renew(std::slice::from_ref(&lease));

@@ -16,7 +16,8 @@
 //! ```
 //!
 //! # Invariants
-//! - An external write begins only after its `AttemptStarted` is committed.
+//! - An external write begins only after its `AttemptStarted` is committed, and nothing outside
+//!   begins before its execution exists.
 //! - Nothing outside sees what depends on an outcome before the outcome is committed.
 //! - A delivery is acked only after what it led to is committed.
 //! - Nothing begins once the lease may be over, or once a cancellation was read, but compensations.
@@ -26,6 +27,7 @@
 mod adopt;
 mod approvals;
 mod attempt;
+mod begin;
 mod bodies;
 mod calls;
 mod child_again;
@@ -54,5 +56,6 @@ mod suspects;
 mod turn;
 mod worker;
 
+pub use begin::{Beginning, Begins};
 pub use config::WorkerConfig;
 pub use worker::{Worker, WorkerPorts, WorkerStopped};

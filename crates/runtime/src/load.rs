@@ -33,8 +33,12 @@ impl PlanCache {
 
 impl Shared {
     /// Reads plan, snapshot and journal, and folds them; of the journal what is not in `entries`, its
-    /// beginning.
-    pub(crate) async fn load(&self, granted: &Granted, entries: Vec<Entry>) -> Result<Machine> {
+    /// beginning, which stays as it is.
+    pub(crate) async fn load(
+        &self,
+        granted: &Granted,
+        entries: &mut Vec<Entry>,
+    ) -> Result<Machine> {
         let tenant = &granted.lease.tenant;
         let plan = self.plan(tenant, granted.plan).await?;
         let id = granted.lease.execution;
@@ -53,15 +57,14 @@ impl Shared {
             restored.unwrap_or_else(|| (Machine::new(plan, tenant.clone(), id), 1));
         let mut machine = machine.careful(granted.grants_without_progress > 0);
         if from == 1 {
-            for entry in entries {
-                let epoch = 0;
-                machine.apply(&StoredEntry {
-                    seq: from,
-                    epoch,
-                    entry,
-                });
+            let folded = std::mem::take(entries).into_iter().map(|entry| {
+                let (seq, epoch) = (from, 0);
+                let stored = StoredEntry { seq, epoch, entry };
+                machine.apply(&stored);
                 from += 1;
-            }
+                stored.entry
+            });
+            *entries = folded.collect();
         }
         while from < granted.next_seq {
             let page = self

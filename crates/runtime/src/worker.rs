@@ -10,7 +10,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use nebula_action::Protected;
 use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId, Offload};
-use nebula_execution::{Entry, ResumeKey};
+use nebula_execution::{Entry, NewExecution, ResumeKey};
 use nebula_ports::{
     Delivery, ExecutionRepo, HttpClient, Incarnation, Lease, LeaseRequest, PortError,
     SandboxRunner, TaskQueue, WorkflowRepo,
@@ -21,7 +21,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::{WorkerConfig, adopt::Adopted, load::PlanCache, suspects::Suspects};
+use crate::{
+    Beginning, WorkerConfig, adopt::Adopted, begin::Unborn, load::PlanCache, suspects::Suspects,
+};
 
 /// What a worker asks of the world.
 #[derive(Debug, Clone)]
@@ -82,14 +84,19 @@ pub enum WorkerStopped {
     RunsAlready,
 }
 
-/// A creator's lease.
+/// What a creator hands over.
 #[derive(Debug)]
-pub(crate) struct Handed {
-    pub(crate) lease: Lease,
-    /// What the journal begins with.
-    pub(crate) entries: Vec<Entry>,
-    /// By our clock, when it was asked for.
-    pub(crate) asked: Duration,
+pub(crate) enum Handed {
+    /// Its lease.
+    Lease {
+        lease: Lease,
+        /// What the journal begins with.
+        entries: Vec<Entry>,
+        /// By our clock, when it was asked for.
+        asked: Duration,
+    },
+    /// An execution that does not exist yet; by our clock, since when.
+    Unborn(Box<NewExecution>, Duration, Unborn),
 }
 
 /// After a failure of the store, how long a delivery stays away.
@@ -195,7 +202,7 @@ impl Worker {
                 Some(handed) = adopted.leases.recv() => {
                     drives.push(match room > 0 && !shared.is_full() {
                         true => self.drive_adopted(handed, stop.clone()),
-                        false => self.give_back_for_now(handed.lease),
+                        false => self.give_back_handed(handed),
                     });
                 }
             }
@@ -204,17 +211,19 @@ impl Worker {
         stop.cancel();
         debug!(executions = drives.len(), "the worker stops");
         while let Ok(handed) = adopted.leases.try_recv() {
-            drives.push(Box::pin(async move {
-                self.give_back(handed.lease).await;
-                Ok(())
-            }));
+            drives.push(self.give_back_handed(handed));
         }
-        while let Some(settled) = drives.next().await {
-            if let Err(error) = settled {
-                warn!(%error, "an execution was left to its next holder");
+        loop {
+            tokio::select! {
+                biased;
+                settled = drives.next() => match settled {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => warn!(%error, "an execution was left to its next holder"),
+                    None => break result,
+                },
+                Some(handed) = adopted.leases.recv() => drives.push(self.give_back_handed(handed)),
             }
         }
-        result
     }
 
     /// Asks the queue again, after a pause.
@@ -263,9 +272,12 @@ impl Worker {
 
 impl Worker {
     /// Gives back what was handed over while there is no room for it; it is delivered then.
-    fn give_back_for_now(&self, lease: Lease) -> BoxFuture<'_, Result<(), PortError>> {
+    fn give_back_handed(&self, handed: Handed) -> BoxFuture<'_, Result<(), PortError>> {
         Box::pin(async move {
-            self.give_back(lease).await;
+            match handed {
+                Handed::Lease { lease, .. } => self.give_back(lease).await,
+                Handed::Unborn(new, _, unborn) => unborn.becomes(Beginning::Back(new)),
+            }
             Ok(())
         })
     }

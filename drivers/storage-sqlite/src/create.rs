@@ -1,14 +1,16 @@
 //! Executions that begin.
 
 use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId, canonical_json};
-use nebula_execution::{Entry, Fact, NewExecution, Started, Status, decode, encode};
-use nebula_ports::{Created, DedupeKey, Lease, LeaseRequest, Rate, RateTurn, SlotClaim};
+use nebula_execution::{Entry, Fact, NewExecution, Started, decode, encode};
+use nebula_ports::{
+    Created, DedupeKey, ExecutionRepo, Lease, LeaseRequest, Rate, RateTurn, SlotClaim,
+};
 use rusqlite::{OptionalExtension, params};
 
 use crate::{
     error::Fault,
     rates,
-    row::{NEVER_RUNG, stored},
+    row::{Row, number, stored},
     slots, sum,
     writer::Tx,
 };
@@ -17,16 +19,16 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct NewRow {
     pub(crate) id: ExecutionId,
-    workflow: WorkflowId,
-    version: u32,
-    plan: Digest,
+    pub(crate) workflow: WorkflowId,
+    pub(crate) version: u32,
+    pub(crate) plan: Digest,
     count: u64,
     entries: Vec<u8>,
     fingerprint: Option<Digest>,
     slot: Option<SlotClaim>,
     max_waiting: u32,
     rate: Option<Rate>,
-    priority: Priority,
+    pub(crate) priority: Priority,
 }
 
 /// When an execution begins.
@@ -43,24 +45,36 @@ enum Begins {
 impl NewRow {
     /// Encodes `new`; `with_fingerprint` where a dedupe key is to remember the input.
     pub(crate) fn new(new: &NewExecution, with_fingerprint: bool) -> Result<Self, Fault> {
-        let started = started(&new.entries).ok_or_else(|| {
-            Fault::invalid("the first entry of a journal is not the execution's start")
-        })?;
+        let started = started(&new.entries)?;
         let slot = new.slot.as_ref().map(SlotClaim::of_start).transpose();
         let rate = new.rate.as_ref().map(Rate::of_start).transpose();
         Ok(Self {
-            id: new.id,
             workflow: new.workflow.clone(),
             version: new.version,
-            plan: started.plan,
             count: new.entries.len() as u64,
             entries: encode(&new.entries),
-            fingerprint: with_fingerprint.then(|| fingerprint(started)),
             slot: slot.map_err(|error| Fault::invalid(error.message))?,
             max_waiting: new.slot.as_ref().map_or(0, |slot| slot.max_waiting),
-            priority: started.priority,
             rate: rate.map_err(|error| Fault::invalid(error.message))?,
+            ..Self::of_start(new.id, started, with_fingerprint)
         })
+    }
+
+    /// What a start says of its execution; without entries, which its first step brings.
+    pub(crate) fn of_start(id: ExecutionId, started: &Started, with_fingerprint: bool) -> Self {
+        Self {
+            id,
+            workflow: started.workflow.clone(),
+            version: started.version,
+            plan: started.plan,
+            count: 0,
+            entries: Vec::new(),
+            fingerprint: with_fingerprint.then(|| fingerprint(started)),
+            slot: None,
+            max_waiting: 0,
+            rate: None,
+            priority: started.priority,
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -73,10 +87,13 @@ impl NewRow {
     }
 }
 
-fn started(entries: &[Entry]) -> Option<&Started> {
-    match &entries.first()?.fact {
-        Fact::ExecutionStarted(started) => Some(started),
-        _ => None,
+/// The start with which a journal begins.
+pub(crate) fn started(entries: &[Entry]) -> Result<&Started, Fault> {
+    match entries.first().map(|first| &first.fact) {
+        Some(Fact::ExecutionStarted(started)) => Ok(started),
+        _ => Err(Fault::invalid(
+            "the first entry of a journal is not the execution's start",
+        )),
     }
 }
 
@@ -94,22 +111,12 @@ pub(crate) fn create(
     dedupe: Option<&DedupeKey>,
     lease: Option<LeaseRequest>,
 ) -> Result<Created, Fault> {
-    if let Some((id, found)) = dedupe
-        .map(|key| seen(tx, tenant, key))
-        .transpose()?
-        .flatten()
-    {
-        let same_input = new.fingerprint == Some(found);
+    if let Some((id, same_input)) = seen_key(tx, tenant, new, dedupe)? {
         return Ok(Created::Exists { id, same_input });
     }
     if let Some(first) = first_batch(tx, tenant, new.id)? {
-        let first = decode(&first).map_err(|e| Fault::corrupt(e.to_string()))?;
-        let own = decode(&new.entries).map_err(|e| Fault::corrupt(e.to_string()))?;
-        let same_input = started(&first).map(fingerprint) == started(&own).map(fingerprint);
-        return Ok(Created::Exists {
-            id: new.id,
-            same_input,
-        });
+        let (id, same_input) = (new.id, begins_alike(&first.entries, &new.entries)?);
+        return Ok(Created::Exists { id, same_input });
     }
     let ahead = match &new.slot {
         Some(slot) => slots::must_wait(tx, tenant, slot, new.max_waiting)?,
@@ -133,14 +140,7 @@ pub(crate) fn create(
         (None, None) => Begins::Now(lease),
     };
     insert(tx, tenant, new, dedupe, begins)?;
-    if let (Some(key), Some(fingerprint)) = (dedupe, &new.fingerprint) {
-        let mut remember = tx.connection.prepare_cached(
-            "INSERT OR REPLACE INTO dedupe (tenant, key, id, input, expires_at)
-             VALUES (?, ?, ?, ?, NULL)",
-        )?;
-        let (id, input) = (new.id.as_bytes(), fingerprint.as_bytes());
-        remember.execute(params![tenant.as_str(), key.0, id, input])?;
-    }
+    remember_key(tx, tenant, new, dedupe, None)?;
     if let Some((begins_at, ahead)) = later {
         return Ok(Created::Later { begins_at, ahead });
     }
@@ -151,7 +151,7 @@ pub(crate) fn create(
         tenant: tenant.clone(),
         execution: new.id,
         holder: wanted.holder,
-        epoch: 1,
+        epoch: <dyn ExecutionRepo>::FIRST_EPOCH,
         ttl: wanted.ttl,
     })))
 }
@@ -200,52 +200,19 @@ fn insert(
     begins: Begins,
 ) -> Result<(), Fault> {
     let now = tx.now;
-    let (lease, wake_at) = match begins {
-        Begins::Now(lease) => (lease, Some(now)),
-        Begins::WithItsSlot => (None, None),
-        Begins::At(at) => (None, Some(at)),
-    };
-    if let Some(wanted) = lease {
-        tx.holders.register(wanted.holder);
+    let mut row = Row::new(new.plan, dedupe, now);
+    row.next_seq = 1 + new.count;
+    match begins {
+        Begins::Now(Some(request)) => {
+            tx.holders.register(request.holder);
+            row.lease_first(request, now);
+        }
+        Begins::Now(None) => {}
+        Begins::WithItsSlot => row.wake_at = None,
+        Begins::At(at) => (row.wake_at, row.begins_at) = (Some(at), Some(at)),
     }
-    let until = lease.map(|wanted| now.plus(wanted.ttl));
-    let status = if lease.is_some() {
-        Status::Running
-    } else {
-        Status::Queued
-    };
-    let granted = i64::from(lease.is_some());
-    let mut insert = tx.connection.prepare_cached(
-        "INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
-            status, epoch, holder, lease_until, next_seq, inbox_head, inbox_through, wake_at,
-            rung_at, ring_key, grants, empties, dedupe, begins_at,
-            priority)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?15, ?12, ?13, ?8, 0, ?14,
-            ?16, ?17)",
-    )?;
-    insert.execute(params![
-        tenant.as_str(),
-        new.id.as_bytes(),
-        new.workflow.as_str(),
-        new.version,
-        new.plan.as_bytes(),
-        now.as_millis(),
-        status as u8,
-        granted,
-        lease.as_ref().map(|wanted| wanted.holder.0.as_bytes()),
-        until.map(Timestamp::as_millis),
-        stored(new.count + 1)?,
-        NEVER_RUNG,
-        until.or(wake_at).map(Timestamp::as_millis),
-        dedupe.map(|key| key.0.as_str()),
-        wake_at.map(Timestamp::as_millis),
-        match begins {
-            Begins::At(at) => Some(at.as_millis()),
-            Begins::Now(_) | Begins::WithItsSlot => None,
-        },
-        new.priority.number(),
-    ])?;
-    let n = tx.connection.last_insert_rowid();
+    row.insert(tx.connection, (tenant, new), now)?;
+    let n = row.n;
     append(tx, n, 1, new.count, 0, None, &new.entries)?;
     tx.tally.created += 1;
     match (&new.slot, begins) {
@@ -288,34 +255,90 @@ pub(crate) fn batch_parts<'b>(place: &'b [[u8; 8]; 4], entries: &'b [u8]) -> [&'
     [n, first, count, epoch, entries]
 }
 
-/// The execution that the key began, if the key is still remembered.
-fn seen(
+/// The execution that the key began, if the key is still remembered, and whether its input is that of
+/// `new`.
+pub(crate) fn seen_key(
     tx: &Tx<'_>,
     tenant: &TenantId,
-    key: &DedupeKey,
-) -> Result<Option<(ExecutionId, Digest)>, Fault> {
+    new: &NewRow,
+    key: Option<&DedupeKey>,
+) -> Result<Option<(ExecutionId, bool)>, Fault> {
+    let Some(key) = key else { return Ok(None) };
     let mut find = tx.connection.prepare_cached(
         "SELECT id, input FROM dedupe
          WHERE tenant = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)",
     )?;
     let found = find
         .query_row(params![tenant.as_str(), key.0, tx.now.as_millis()], |row| {
-            Ok((
-                ExecutionId::from_bytes(row.get(0)?),
-                Digest::from(row.get::<_, [u8; 32]>(1)?),
-            ))
+            let input = Digest::from(row.get::<_, [u8; 32]>(1)?);
+            let same_input = new.fingerprint == Some(input);
+            Ok((ExecutionId::from_bytes(row.get(0)?), same_input))
         })
         .optional()?;
     Ok(found)
 }
 
-fn first_batch(tx: &Tx<'_>, tenant: &TenantId, id: ExecutionId) -> Result<Option<Vec<u8>>, Fault> {
+/// Remembers what the key has begun; until `expires`, if that has ended already.
+pub(crate) fn remember_key(
+    tx: &Tx<'_>,
+    tenant: &TenantId,
+    new: &NewRow,
+    key: Option<&DedupeKey>,
+    expires: Option<Timestamp>,
+) -> Result<(), Fault> {
+    if let (Some(key), Some(fingerprint)) = (key, &new.fingerprint) {
+        let mut remember = tx.connection.prepare_cached(
+            "INSERT OR REPLACE INTO dedupe (tenant, key, id, input, expires_at)
+             VALUES (?, ?, ?, ?, ?)",
+        )?;
+        let (id, input) = (new.id.as_bytes(), fingerprint.as_bytes());
+        let expires = expires.map(Timestamp::as_millis);
+        remember.execute(params![tenant.as_str(), key.0, id, input, expires])?;
+    }
+    Ok(())
+}
+
+/// What an execution began with, and where it stands.
+pub(crate) struct First {
+    /// The step, if it came with the creation.
+    pub(crate) step: Option<[u8; 16]>,
+    pub(crate) entries: Vec<u8>,
+    pub(crate) next_seq: u64,
+    pub(crate) inbox_head: u64,
+}
+
+/// What the execution began with, if there is one of this id.
+pub(crate) fn first_batch(
+    tx: &Tx<'_>,
+    tenant: &TenantId,
+    id: ExecutionId,
+) -> Result<Option<First>, Fault> {
     let mut find = tx.connection.prepare_cached(
-        "SELECT entries FROM executions JOIN journal ON execution = n AND first_seq = 1
+        "SELECT step, entries, next_seq, inbox_head
+         FROM executions JOIN journal ON execution = n AND first_seq = 1
          WHERE tenant = ? AND id = ?",
     )?;
     let found = find
-        .query_row(params![tenant.as_str(), id.as_bytes()], |row| row.get(0))
+        .query_row(params![tenant.as_str(), id.as_bytes()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .optional()?;
-    Ok(found)
+    let first = found.map(|(step, entries, next_seq, inbox_head)| {
+        Ok(First {
+            step,
+            entries,
+            next_seq: number(next_seq)?,
+            inbox_head: number(inbox_head)?,
+        })
+    });
+    first.transpose()
+}
+
+/// Whether two journals that begin with these entries are of one workflow and input.
+pub(crate) fn begins_alike(one: &[u8], other: &[u8]) -> Result<bool, Fault> {
+    let print = |entries: &[u8]| {
+        let entries = decode(entries).map_err(|e| Fault::corrupt(e.to_string()))?;
+        Ok::<_, Fault>(started(&entries).ok().map(fingerprint))
+    };
+    Ok(print(one)? == print(other)?)
 }

@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use nebula_core::{ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, NewExecution};
 use nebula_ports::{
-    Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem,
-    JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, Renewed, Result,
-    RunnablePage, Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
+    Acquired, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary,
+    InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, Renewed,
+    Result, RunnablePage, Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
 };
 
 use crate::{
     Sqlite,
+    begin::{self, Beginning},
     create::{self, NewRow},
     inbox::{self, NewItem},
     lease,
@@ -33,6 +34,16 @@ impl ExecutionRepo for Sqlite {
         let (tenant, bytes) = (tenant.clone(), row.bytes());
         self.write("create", bytes, move |tx| {
             create::create(tx, &tenant, &row, dedupe.as_ref(), lease)
+        })
+        .await
+    }
+
+    async fn begin(&self, lease: &Lease, dedupe: Option<DedupeKey>, step: Step) -> Result<Begun> {
+        let beginning = Beginning::new(lease, step, dedupe.is_some());
+        let beginning = beginning.map_err(|e| e.into_port("begin"))?;
+        let (lease, bytes) = (lease.clone(), beginning.bytes());
+        self.write("begin", bytes, move |tx| {
+            begin::begin(tx, &lease, dedupe.as_ref(), &beginning)
         })
         .await
     }

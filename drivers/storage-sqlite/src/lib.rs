@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+mod begin;
 mod check;
 mod checkpoint;
 mod config;

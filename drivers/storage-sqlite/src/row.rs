@@ -2,11 +2,11 @@
 
 use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp};
 use nebula_execution::Status;
-use nebula_ports::Incarnation;
+use nebula_ports::{DedupeKey, ExecutionRepo, Incarnation, LeaseRequest};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use uuid::Uuid;
 
-use crate::{error::Fault, slots::Has};
+use crate::{create::NewRow, error::Fault, slots::Has};
 
 /// Stands for "never rung": before every moment that a clock shows.
 pub(crate) const NEVER_RUNG: i64 = -1;
@@ -86,6 +86,81 @@ impl Row {
         found.transpose()
     }
 
+    /// The row of an execution that is created now: queued, due at once, with nothing in its journal.
+    pub(crate) fn new(plan: Digest, dedupe: Option<&DedupeKey>, now: Timestamp) -> Self {
+        Self {
+            n: 0,
+            plan,
+            updated_at: now,
+            status: Status::Queued,
+            epoch: 0,
+            lease: None,
+            next_seq: 1,
+            inbox_head: 0,
+            inbox_through: 0,
+            wake_at: Some(now),
+            rung_at: NEVER_RUNG,
+            grants: 0,
+            empties: 0,
+            dedupe: dedupe.map(|key| key.0.clone()),
+            slots: Has::Nothing,
+            begins_at: None,
+            loaded: Status::Queued,
+            loaded_slots: Has::Nothing,
+        }
+    }
+
+    /// Leases a row to its creator.
+    pub(crate) fn lease_first(&mut self, request: LeaseRequest, now: Timestamp) {
+        self.epoch = <dyn ExecutionRepo>::FIRST_EPOCH;
+        self.status = Status::Running;
+        self.grants = 1;
+        self.lease = Some(Held {
+            holder: request.holder,
+            until: now.plus(request.ttl),
+        });
+    }
+
+    /// Writes a new row, which has its number from then on.
+    pub(crate) fn insert(
+        &mut self,
+        connection: &Connection,
+        (tenant, new): (&TenantId, &NewRow),
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
+                status, epoch, holder, lease_until, next_seq, inbox_head, inbox_through, wake_at,
+                rung_at, ring_key, held_wake, grants, empties, dedupe, begins_at, priority)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?12, ?13, ?14, ?15, ?16,
+                0, ?17, ?18, ?19)",
+        )?;
+        insert.execute(params![
+            tenant.as_str(),
+            new.id.as_bytes(),
+            new.workflow.as_str(),
+            new.version,
+            self.plan.as_bytes(),
+            now.as_millis(),
+            self.status as u8,
+            stored(self.epoch)?,
+            self.lease.as_ref().map(|held| held.holder.0.as_bytes()),
+            self.lease.map(|held| held.until.as_millis()),
+            stored(self.next_seq)?,
+            self.wake_at.map(Timestamp::as_millis),
+            self.rung_at,
+            self.ring_key(),
+            self.held_wake(now),
+            self.grants,
+            self.dedupe,
+            self.begins_at.map(Timestamp::as_millis),
+            new.priority.number(),
+        ])?;
+        self.n = connection.last_insert_rowid();
+        self.loaded = self.status;
+        Ok(())
+    }
+
     fn read(row: &SqlRow<'_>) -> Result<Self, Fault> {
         let (status, slots) = (status(row.get(3)?)?, Has::from_number(row.get(15)?)?);
         let lease = match (
@@ -146,13 +221,10 @@ impl Row {
             stored(self.inbox_through)?,
             self.wake_at.map(Timestamp::as_millis),
             self.rung_at,
-            self.due().map(|due| due.as_millis().max(self.rung_at)),
+            self.ring_key(),
             self.grants,
             stored(self.empties)?,
-            self.lease
-                .and(self.wake_at)
-                .filter(|at| *at > now)
-                .map(Timestamp::as_millis),
+            self.held_wake(now),
         ])?;
         assert_eq!(
             changed, 1,
@@ -170,6 +242,17 @@ impl Row {
     /// its lease, without one at its wake-up.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         self.lease.map_or(self.wake_at, |held| Some(held.until))
+    }
+
+    /// From when on the sweep may ring.
+    fn ring_key(&self) -> Option<i64> {
+        self.due().map(|due| due.as_millis().max(self.rung_at))
+    }
+
+    /// The wake-up of what is held, where that is still to come.
+    fn held_wake(&self, now: Timestamp) -> Option<i64> {
+        let wake_at = self.lease.and(self.wake_at).filter(|at| *at > now);
+        wake_at.map(Timestamp::as_millis)
     }
 
     /// Whether somebody holds a lease that has not expired.

@@ -21,13 +21,13 @@ const SNAPSHOT_PART_BYTES: usize = 1 << 20;
 /// A step in the form in which it is stored; made by the caller's thread, not by the writer.
 #[derive(Debug)]
 pub(crate) struct StoredStep {
-    id: [u8; 16],
-    expected_seq: u64,
-    count: u64,
-    entries: Vec<u8>,
+    pub(crate) id: [u8; 16],
+    pub(crate) expected_seq: u64,
+    pub(crate) count: u64,
+    pub(crate) entries: Vec<u8>,
     to: Option<Status>,
     wake_at: Option<Timestamp>,
-    inbox_through: u64,
+    pub(crate) inbox_through: u64,
     waits_opened: Vec<WaitToken>,
     waits_closed: Vec<WaitToken>,
     children: Vec<NewRow>,
@@ -69,6 +69,17 @@ impl StoredStep {
             snapshot: step.snapshot,
             release: step.release,
         })
+    }
+
+    /// Whether nothing but journal and row moves with it; beside that, the end of an execution takes
+    /// what stands elsewhere.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.waits_opened.is_empty()
+            && self.waits_closed.is_empty()
+            && self.children.is_empty()
+            && self.deliver.is_empty()
+            && self.slots.is_empty()
+            && self.snapshot.is_none()
     }
 
     /// Everything that the step brings along.
@@ -124,6 +135,23 @@ pub(crate) fn step(tx: &mut Tx<'_>, lease: &Lease, step: &StoredStep) -> Result<
     }
     write_journal(tx, &mut row, step)?;
     move_row(tx.now, &mut row, lease, step);
+    let row = go_along(tx, lease, row, step)?;
+    row.store(tx.connection, tx.now)?;
+    tx.tally.steps += 1;
+    Ok(Stepped::Applied {
+        next_seq: row.next_seq,
+        inbox_head: row.inbox_head,
+    })
+}
+
+/// Does what goes along with a step beside its journal, and gives its row, which the caller stores.
+pub(crate) fn go_along(
+    tx: &mut Tx<'_>,
+    lease: &Lease,
+    mut row: Row,
+    step: &StoredStep,
+) -> Result<Row, Fault> {
+    let (tenant, id) = (&lease.tenant, lease.execution);
     write_beside(tx, &row, tenant, step)?;
     if step.children.iter().any(NewRow::has_slot) {
         // Their claims can change this row, too, so it is not only in hand.
@@ -152,12 +180,7 @@ pub(crate) fn step(tx: &mut Tx<'_>, lease: &Lease, step: &StoredStep) -> Result<
     if row.inbox_through < row.inbox_head && !row.status.is_terminal() {
         row.wake(tx.now);
     }
-    row.store(tx.connection, tx.now)?;
-    tx.tally.steps += 1;
-    Ok(Stepped::Applied {
-        next_seq: row.next_seq,
-        inbox_head: row.inbox_head,
-    })
+    Ok(row)
 }
 
 /// The checks, in the port's order: replayed, terminal, fenced, conflict.
@@ -227,7 +250,7 @@ fn write_journal(tx: &Tx<'_>, row: &mut Row, step: &StoredStep) -> Result<(), Fa
 }
 
 /// Moves what belongs to the execution itself.
-fn move_row(now: Timestamp, row: &mut Row, lease: &Lease, step: &StoredStep) {
+pub(crate) fn move_row(now: Timestamp, row: &mut Row, lease: &Lease, step: &StoredStep) {
     let before = row.status;
     row.status = step.to.unwrap_or(before);
     let ended = row.status.is_terminal();

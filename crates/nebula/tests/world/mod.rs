@@ -366,6 +366,15 @@ impl ExecutionRepo for Mortal {
             .await
     }
 
+    async fn begin(&self, lease: &Lease, dedupe: Option<DedupeKey>, step: Step) -> Result<Begun> {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        if self.is_full_for(lease.execution) {
+            let message = "there is no room left";
+            return Err(PortError::new(ErrorKind::Full, "test", "begin", message));
+        }
+        self.call(self.inner.begin(lease, dedupe, step)).await
+    }
+
     async fn acquire(
         &self,
         tenant: &TenantId,

@@ -39,6 +39,8 @@ pub(super) struct World {
     pub(super) inboxes: BTreeMap<ExecutionId, (u64, u64)>,
     /// The step that was applied last.
     pub(super) last: BTreeMap<ExecutionId, StepId>,
+    /// The beginning that was applied last.
+    pub(super) begun: Option<(Lease, Option<DedupeKey>, Step)>,
 }
 
 impl World {
@@ -51,6 +53,7 @@ impl World {
             steps: Vec::new(),
             inboxes: BTreeMap::new(),
             last: BTreeMap::new(),
+            begun: None,
         }
     }
 
@@ -109,6 +112,48 @@ impl World {
             slot: self.random.chance(40).then(|| self.start_slot()),
             rate: self.random.chance(45).then(|| self.start_rate()),
         }
+    }
+
+    /// The beginning that was applied last; sometimes as another step, or with another key.
+    pub(super) fn begun_before(&self) -> Option<(Lease, Option<DedupeKey>, Step)> {
+        let (lease, key, mut step) = self.begun.clone()?;
+        if self.random.chance(20) {
+            step.id = StepId(self.random.uuid());
+        }
+        let key = if self.random.chance(80) {
+            key
+        } else {
+            Some(self.dedupe())
+        };
+        Some((lease, key, step))
+    }
+
+    /// A creation with its first step; mostly right, sometimes not.
+    pub(super) fn beginning(&self) -> (Lease, Option<DedupeKey>, Step) {
+        let (tenant, random, request) = (self.tenant(), &self.random, self.request());
+        let new = self.new_execution(&tenant);
+        let lease = Lease {
+            tenant,
+            execution: new.id,
+            holder: request.holder,
+            epoch: if random.chance(3) { 2 } else { 1 },
+            ttl: request.ttl,
+        };
+        let then = self.step(&lease, None);
+        let mut entries = if random.chance(3) {
+            Vec::new()
+        } else {
+            new.entries
+        };
+        entries.extend(then.entries);
+        let step = Step {
+            expected_seq: if random.chance(3) { 2 } else { 1 },
+            entries,
+            inbox_through: u64::from(random.chance(4)),
+            ..then
+        };
+        let key = random.chance(40).then(|| self.dedupe());
+        (lease, key, step)
     }
 
     /// One of two buckets.

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use nebula_core::{Clock, Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, Status, StoredEntry};
 use nebula_ports::{
-    Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, Lease, NewSignal, Result,
+    Acquired, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, Lease, NewSignal, Result,
     Runnable, RunnablePage, SLOT_GRANTED, SLOT_PREFIX, Step, Stepped,
 };
 use serde_json::json;
@@ -59,8 +59,9 @@ struct Run {
 impl Run {
     async fn operation(&mut self) {
         match self.world.random.below(100) {
-            0..8 => self.create().await,
-            8..26 => self.acquire().await,
+            0..6 => self.create().await,
+            6..10 => self.begin().await,
+            10..26 => self.acquire().await,
             26..31 => self.renew().await,
             31..34 => self.release().await,
             34..62 => self.step().await,
@@ -107,6 +108,29 @@ impl Run {
             }
             Some(Created::Exists { .. } | Created::Full { .. } | Created::Limited { .. })
             | None => {}
+        }
+        self.look(&tenant, id).await;
+        self.look_at_slots(&tenant).await;
+    }
+
+    /// Creates an execution with its first step; sometimes once more, or by what is none.
+    async fn begin(&mut self) {
+        let (lease, dedupe, step) = match self.world.begun_before() {
+            Some(before) if self.world.random.chance(25) => before,
+            _ => self.world.beginning(),
+        };
+        let (tenant, id) = (lease.tenant.clone(), lease.execution);
+        self.note(id, &format!("begin {lease:?} {dedupe:?} {step:?}"));
+        let model = self.model.begin(&lease, dedupe.clone(), step.clone()).await;
+        let driver = self
+            .driver
+            .begin(&lease, dedupe.clone(), step.clone())
+            .await;
+        if let Some(Begun::Applied { inbox_head, .. }) = self.log.same(model, driver) {
+            self.world.executions.push((tenant.clone(), id));
+            self.world.remember(lease.clone());
+            self.go_on_after(&lease, &step, inbox_head).await;
+            self.world.begun = Some((lease, dedupe, step));
         }
         self.look(&tenant, id).await;
         self.look_at_slots(&tenant).await;
@@ -207,34 +231,40 @@ impl Run {
         let model = self.model.step(&lease, step.clone()).await;
         let driver = self.driver.step(&lease, step.clone()).await;
         if let Some(Stepped::Applied { inbox_head, .. }) = self.log.same(model, driver) {
-            self.world
-                .inboxes
-                .insert(id, (inbox_head, step.inbox_through));
-            self.world.last.insert(id, step.id);
-            for child in &step.children {
-                let known = self
-                    .world
-                    .executions
-                    .iter()
-                    .any(|(_, other)| *other == child.id);
-                if !known {
-                    self.world.executions.push((lease.tenant.clone(), child.id));
-                }
-                self.look(&lease.tenant, child.id).await;
-            }
-            for token in step.waits_opened.iter().chain(&step.waits_closed) {
-                self.note(id, &format!("waiting on {token:?}"));
-                let model = self.model.waiting_on(&lease.tenant, *token).await;
-                let driver = self.driver.waiting_on(&lease.tenant, *token).await;
-                let _ = self.log.same(model, driver);
-            }
-            for delivery in &step.deliver {
-                self.look(&lease.tenant, delivery.to).await;
-            }
+            self.go_on_after(&lease, &step, inbox_head).await;
         }
         self.look(&lease.tenant, id).await;
         self.look_at_slots(&lease.tenant).await;
         self.world.sent(lease, step);
+    }
+
+    /// Remembers what an applied step did, and looks at those whom it concerned.
+    async fn go_on_after(&mut self, lease: &Lease, step: &Step, inbox_head: u64) {
+        let id = lease.execution;
+        self.world
+            .inboxes
+            .insert(id, (inbox_head, step.inbox_through));
+        self.world.last.insert(id, step.id);
+        for child in &step.children {
+            let known = self
+                .world
+                .executions
+                .iter()
+                .any(|(_, other)| *other == child.id);
+            if !known {
+                self.world.executions.push((lease.tenant.clone(), child.id));
+            }
+            self.look(&lease.tenant, child.id).await;
+        }
+        for token in step.waits_opened.iter().chain(&step.waits_closed) {
+            self.note(id, &format!("waiting on {token:?}"));
+            let model = self.model.waiting_on(&lease.tenant, *token).await;
+            let driver = self.driver.waiting_on(&lease.tenant, *token).await;
+            let _ = self.log.same(model, driver);
+        }
+        for delivery in &step.deliver {
+            self.look(&lease.tenant, delivery.to).await;
+        }
     }
 
     async fn signal(&mut self) {

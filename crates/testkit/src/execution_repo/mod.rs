@@ -11,6 +11,9 @@
 //! - A **grant** leaves `wake_at` alone, answers the ring of the sweep, and sets `Queued` and `Waiting`
 //!   to `Running`; `Parked`, `Paused` and `Compensating` stay until a step changes them. A creator's
 //!   lease is a grant.
+//! - A **beginning** is all of `create` with a lease and of its first step, in that order; but its start
+//!   is the first entry of the step, with epoch 1. It is judged so: `Invalid` in itself; the same step
+//!   id at place 1 → `Replayed`; the key, then the id → `Exists`; the inbox mark, which is 0.
 //! - `max_grants` grants in a row without progress are allowed; the next `acquire` journals
 //!   `Parked { Poison }` with an epoch of its own, takes lease and wake-up, begins the count anew
 //!   and answers `Poisoned`. Progress is an applied step that has entries or changes the status.
@@ -40,6 +43,7 @@ use nebula_ports::ExecutionRepo;
 
 use crate::suite::rule_table;
 
+mod begin;
 mod create;
 mod family;
 mod fixture;
@@ -60,6 +64,7 @@ mod step;
 mod sweep;
 mod tenant;
 
+pub use begin::*;
 pub use create::*;
 pub use family::*;
 pub use inbox::*;
@@ -107,6 +112,21 @@ macro_rules! execution_repo_rules {
             a_dedupe_key_holds_as_long_as_its_execution_runs,
             dedupe_keys_belong_to_a_tenant,
             an_execution_without_its_start_is_refused,
+            a_beginning_is_a_creation_and_its_first_step,
+            a_beginning_is_progress,
+            a_beginning_may_be_the_end,
+            a_beginning_may_go_to_sleep,
+            all_of_the_first_step_goes_with_a_beginning,
+            a_repeated_beginning_is_replayed,
+            a_repeated_beginning_with_a_key_is_replayed,
+            of_one_beginning_twice_at_once_one_is_applied,
+            a_beginning_with_a_seen_key_begins_nothing,
+            a_beginning_leaves_its_key_behind,
+            a_beginning_of_a_seen_id_begins_nothing,
+            a_beginning_without_its_start_is_refused,
+            a_beginning_under_a_later_lease_is_refused,
+            a_beginning_at_another_place_is_refused,
+            a_refused_beginning_leaves_nothing_behind,
             an_unknown_execution_is_not_granted,
             a_held_execution_is_not_granted,
             of_many_at_once_one_is_granted,

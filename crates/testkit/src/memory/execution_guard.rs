@@ -13,7 +13,7 @@ guards! {
         /// Entries of a creation have epoch 0.
         CreationEpoch => [the_first_entries_are_written_at_creation],
         /// A creator that asks for a lease gets one.
-        CreatorsLease => [a_creator_may_hold_the_first_lease, a_grant_to_the_creator_counts],
+        CreatorsLease => [a_creator_may_hold_the_first_lease, a_grant_to_the_creator_counts, a_beginning_is_a_creation_and_its_first_step],
         /// The creator's lease counts as a grant.
         CreatorsGrantCounts => [a_grant_to_the_creator_counts],
         /// A dedupe key begins one execution.
@@ -21,7 +21,7 @@ guards! {
         /// `same_input` compares input and workflow.
         SameInput => [a_dedupe_key_tells_whether_the_input_is_the_same],
         /// An id begins one execution.
-        CreateOnce => [a_seen_id_begins_nothing],
+        CreateOnce => [a_seen_id_begins_nothing, a_beginning_of_a_seen_id_begins_nothing],
         /// A refused creation writes nothing.
         ExistsWritesNothing => [a_repeated_creation_takes_no_lease],
         /// Dedupe keys stay when their execution is deleted.
@@ -33,7 +33,22 @@ guards! {
         /// Dedupe keys belong to a tenant.
         DedupeTenant => [dedupe_keys_belong_to_a_tenant],
         /// A journal begins with its start.
-        StartsFirst => [an_execution_without_its_start_is_refused],
+        StartsFirst => [an_execution_without_its_start_is_refused, a_beginning_without_its_start_is_refused],
+
+        /// The start is the first entry of the first step, under its epoch.
+        BeginStart => [a_beginning_is_a_creation_and_its_first_step],
+        /// The step is applied.
+        BeginSteps => [a_beginning_may_be_the_end, a_beginning_may_go_to_sleep, all_of_the_first_step_goes_with_a_beginning],
+        /// A beginning is recognised by its step, before anything else is looked at.
+        BeginReplay => [a_repeated_beginning_is_replayed, a_repeated_beginning_with_a_key_is_replayed, of_one_beginning_twice_at_once_one_is_applied],
+        /// A beginning looks at its dedupe key and leaves it behind.
+        BeginKey => [a_beginning_with_a_seen_key_begins_nothing, a_beginning_leaves_its_key_behind],
+        /// Where something was there before, nothing of the step is done.
+        BeginExistsWritesNothing => [a_beginning_with_a_seen_key_begins_nothing, a_beginning_of_a_seen_id_begins_nothing],
+        /// A beginning is under the first lease.
+        BeginEpoch => [a_beginning_under_a_later_lease_is_refused],
+        /// A beginning is at the first place.
+        BeginPlace => [a_beginning_at_another_place_is_refused],
 
         /// Nobody else gets a lease that is valid.
         HeldCheck => [a_held_execution_is_not_granted, of_many_at_once_one_is_granted],
@@ -81,7 +96,7 @@ guards! {
         /// Grants are counted.
         GrantCounter => [grants_without_progress_are_counted, too_many_grants_park_the_execution],
         /// A step with entries is progress.
-        EntriesAreProgress => [a_step_with_entries_is_progress],
+        EntriesAreProgress => [a_step_with_entries_is_progress, a_beginning_is_progress],
         /// A change of status is progress.
         StatusIsProgress => [a_change_of_status_is_progress],
         /// An empty step is none.
@@ -156,7 +171,7 @@ guards! {
         /// The inbox mark never falls.
         MarkNeverFalls => [an_inbox_mark_never_falls],
         /// A refused step leaves nothing.
-        Rollback => [a_refused_step_leaves_nothing_behind],
+        Rollback => [a_refused_step_leaves_nothing_behind, a_refused_beginning_leaves_nothing_behind],
         /// A conflict is its own.
         Neighbours => [a_conflict_never_fails_its_neighbours],
         /// Steps and signals have the store's time.

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use nebula_core::{Clock, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, NewExecution};
 use nebula_ports::{
-    Acquired, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo, ExecutionSummary,
-    InboxItem, JournalPage, Lease, LeaseRequest, Lines, Moved, NewSignal, Page, PageToken,
-    PortError, Renewed, Result, Runnable, RunnablePage, SLOT_PREFIX, Signalled, SlotHolder,
-    SlotKey, Step, Stepped, WaitToken,
+    Acquired, Begun, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo,
+    ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest, Lines, Moved, NewSignal, Page,
+    PageToken, PortError, Renewed, Result, Runnable, RunnablePage, SLOT_PREFIX, Signalled,
+    SlotHolder, SlotKey, Step, Stepped, WaitToken,
 };
 use parking_lot::Mutex;
 
@@ -98,6 +98,10 @@ impl ExecutionRepo for MemoryExecutionRepo {
         lease: Option<LeaseRequest>,
     ) -> Result<Created> {
         self.transact(|records, now| records.create(tenant, new, dedupe, lease, now))
+    }
+
+    async fn begin(&self, lease: &Lease, dedupe: Option<DedupeKey>, step: Step) -> Result<Begun> {
+        self.transact(|records, now| records.begin(lease, dedupe, step, now))
     }
 
     async fn acquire(

@@ -1,5 +1,6 @@
 //! In-memory models of the ports: plain, slow, right.
 
+mod beginnings;
 mod blob_guard;
 mod blobs;
 mod credentials;

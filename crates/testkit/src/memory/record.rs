@@ -155,6 +155,11 @@ impl Record {
         });
     }
 
+    /// Takes its journal back to where its first step puts it, start included.
+    pub(super) fn unwritten(&mut self) {
+        self.batches.clear();
+    }
+
     /// Whether this very step was applied at this place.
     pub(super) fn has(&self, guards: Guards, step: &Step) -> bool {
         let last = self.steps.len().saturating_sub(1);

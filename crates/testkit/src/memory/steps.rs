@@ -153,7 +153,7 @@ impl Records {
         Ok(())
     }
 
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         lease: &Lease,
         deliveries: &[InboxDelivery],
@@ -197,7 +197,7 @@ fn invalid(message: impl Into<String>) -> PortError {
 }
 
 /// What contradicts itself, whatever is stored.
-fn check_shape(guards: Guards, step: &Step) -> Result<()> {
+pub(super) fn check_shape(guards: Guards, step: &Step) -> Result<()> {
     let ends = step.to.is_some_and(Status::is_terminal);
     let last = step
         .entries

@@ -45,6 +45,7 @@ macro_rules! checks {
 checks! {
     NOT_LOST = 1 "no accepted execution is lost",
     CREATED_ONCE = 1 "an execution is created once",
+    TOLD_STANDS = 1 "an end that somebody was told is committed",
     KNOWN_ONLY = 1 "only what was accepted is leased and written",
     NOTHING_FOLLOWS = 2 "nothing follows the end",
     ONE_END = 2 "there is one terminal entry, and its status is the execution's",

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nebula::engine::{AdmissionError, Installed, MigrationError, StartError};
+use nebula::{
+    ExecuteError,
+    engine::{AdmissionError, Installed, MigrationError, StartError},
+};
 use nebula_core::{Clock, ExecutionId};
 use nebula_execution::{Ballot, Choice, NamedSignal, ParkReason, StartOptions, UnparkDecision};
 use nebula_ports::{DedupeKey, Signalled};
@@ -62,6 +65,12 @@ impl Director {
         // Whoever may begin two where an answer is lost can take the first lease along.
         let may_refuse = refuses(installed);
         let adopts = may_repeat && chance.chance(40);
+        if adopts
+            && chance.chance(50)
+            && let Some(id) = self.execute(number, installed, chance).await
+        {
+            return id;
+        }
         loop {
             let process = self.process(chance);
             let (tenant, installed) = (world.tenant_of(number), installed.clone());
@@ -96,6 +105,43 @@ impl Director {
                     world.clock.sleep(BOUND).await;
                 }
             }
+        }
+    }
+
+    /// Starts an execution and waits for its end in one call; `None` where no answer came.
+    async fn execute(
+        &self,
+        number: u64,
+        installed: &Installed,
+        chance: &SeededEntropy,
+    ) -> Option<ExecutionId> {
+        let world = &self.world;
+        let process = self.process(chance);
+        let (tenant, installed) = (world.tenant_of(number), installed.clone());
+        let (input, options) = (json!({ "n": number }), StartOptions::default());
+        let (of, seen) = (tenant.clone(), world.clone());
+        let executed = self.ask(&process, move |nebula| {
+            Box::pin(async move {
+                let executed = nebula.execute(&of, &installed, input, options).await;
+                // What is said now is true now.
+                if let Ok((id, end)) = &executed {
+                    let (status, _) = seen.stands(&of, *id);
+                    if status != Some(end.status) {
+                        let what = format!("{id} ended as {:?}, and is {status:?}", end.status);
+                        seen.complain(checks::TOLD_STANDS, what);
+                    }
+                }
+                executed
+            })
+        });
+        match executed.await? {
+            Ok((id, _)) | Err(ExecuteError::Unknown { id, .. }) => Some(id),
+            Err(ExecuteError::Gone(id)) => {
+                world.complain(checks::NOT_LOST, id.to_string());
+                None
+            }
+            // It is started as others are.
+            Err(ExecuteError::Start(_)) => None,
         }
     }
 

@@ -35,6 +35,7 @@ impl Bug {
         engine("dead-token-is-dropped"),
         engine("end-is-a-step-by-itself"),
         engine("end-of-a-child-is-lost"),
+        engine("end-is-told-before-it-stands"),
         engine("inbox-item-is-lost"),
         engine("input-is-not-that-of-the-start"),
         engine("key-changes-on-retry"),
@@ -44,6 +45,7 @@ impl Bug {
         engine("lock-is-not-taken-again"),
         engine("lost-write-is-repeated"),
         engine("one-attempt-too-many"),
+        engine("reads-before-it-begins"),
         engine("rings-for-another-tenant"),
         engine("sleeps-for-ever"),
         engine("snapshot-is-misplaced"),
@@ -54,6 +56,7 @@ impl Bug {
         engine("write-before-its-start"),
         store("store-answers-a-repeated-step-anew", Guard::StepId),
         store("store-begins-a-known-start-anew", Guard::Dedupe),
+        store("store-knows-no-repeated-beginning", Guard::BeginReplay),
         store("store-counts-no-grants", Guard::GrantCounter),
         store(
             "store-forgets-deliveries-of-the-last-step",

@@ -98,6 +98,8 @@ named! {
         Replayed = "step-replayed",
         /// A renewal was refused.
         LeaseLost = "lease-lost",
+        /// An execution was created with its first step.
+        BegunByStep = "begun-by-step",
         /// An execution went to another holder in the middle of its work.
         TakenOver = "taken-over",
         /// A state was loaded from a snapshot.

@@ -283,7 +283,7 @@ impl World {
             return Fate::Cut { arrives };
         }
         let (there, back) = (self.span(3_000), self.span(3_000));
-        let of_lease = matches!(operation, "step" | "renew");
+        let of_lease = matches!(operation, "begin" | "step" | "renew");
         match () {
             () if self.strikes(Fault::StoreRefuses) => Fate::Refused,
             () if self.strikes(Fault::StoreAnswerLost) => Fate::Unanswered,

@@ -187,6 +187,7 @@ counted!(ExecutionRepo [
     }
 ] {
     fn create(tenant: &TenantId, new: NewExecution, dedupe: Option<DedupeKey>, lease: Option<LeaseRequest>) -> Created;
+    fn begin(lease: &Lease, dedupe: Option<DedupeKey>, step: Step) -> Begun;
     fn acquire(tenant: &TenantId, id: ExecutionId, lease: LeaseRequest, max: u32) -> Acquired;
     fn renew(leases: &[Lease]) -> Vec<Renewed>;
     fn release(lease: &Lease) -> ();

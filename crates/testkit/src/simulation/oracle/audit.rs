@@ -48,7 +48,7 @@ impl Audit {
             slot: None,
             rate: None,
         };
-        self.oracle.created(tenant, &new);
+        self.oracle.created(tenant, &new, entries[0].epoch);
         if self.oracle.machine(id).is_none() {
             return;
         }

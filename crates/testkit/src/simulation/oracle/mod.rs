@@ -20,7 +20,7 @@ use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{
     ExecutionPlan, Fact, Machine, NewExecution, Rest, SlotWanted, Status, StoredEntry,
 };
-use nebula_ports::{Lease, Renewed, Step, StepId, Stepped};
+use nebula_ports::{Begun, Lease, Renewed, Step, StepId, Stepped};
 
 use super::{
     checks::{self, Check, Violation},
@@ -173,18 +173,24 @@ impl Oracle {
         }
     }
 
-    pub(super) fn created(&mut self, tenant: &TenantId, new: &NewExecution) {
+    /// An execution exists from now on; its first entries were written under this epoch.
+    pub(super) fn created(&mut self, tenant: &TenantId, new: &NewExecution, epoch: u64) {
         let Some(Fact::ExecutionStarted(started)) = new.entries.first().map(|entry| &entry.fact)
         else {
             return self.complain(checks::BEGINS, new.id.to_string());
         };
-        let Some(plan) = self.plans.get(&started.plan).cloned() else {
-            return self.complain(checks::PLAN_FIRST, new.id.to_string());
+        self.accept(tenant, new.id, started.plan);
+        self.append(new.id, epoch, &new.entries);
+    }
+
+    fn accept(&mut self, tenant: &TenantId, id: ExecutionId, digest: Digest) {
+        let Some(plan) = self.plans.get(&digest).cloned() else {
+            return self.complain(checks::PLAN_FIRST, id.to_string());
         };
         let watched = Watched {
             tenant: tenant.clone(),
-            plan: started.plan,
-            machine: Machine::new(plan, tenant.clone(), new.id),
+            plan: digest,
+            machine: Machine::new(plan, tenant.clone(), id),
             entries: Vec::new(),
             steps: HashSet::new(),
             epoch: 0,
@@ -201,11 +207,59 @@ impl Oracle {
             signals: BTreeSet::new(),
             acting: BTreeMap::new(),
         };
-        if self.executions.insert(new.id, watched).is_some() {
-            self.complain(checks::CREATED_ONCE, new.id.to_string());
+        if self.executions.insert(id, watched).is_some() {
+            self.complain(checks::CREATED_ONCE, id.to_string());
         }
         self.open += 1;
-        self.append(new.id, 0, &new.entries);
+    }
+
+    /// What the store says of an execution that is to begin with this step.
+    pub(super) fn begun(
+        &mut self,
+        (lease, life): (&Lease, Life),
+        step: &Step,
+        answer: Begun,
+        stands: (Option<Status>, Option<Timestamp>),
+        now: Timestamp,
+    ) {
+        let id = lease.execution;
+        let stepped = match answer {
+            Begun::Applied {
+                next_seq,
+                inbox_head,
+            } => {
+                self.accept_by_step(lease, step);
+                self.granted(lease, None, (life, u32::MAX), now);
+                Stepped::Applied {
+                    next_seq,
+                    inbox_head,
+                }
+            }
+            Begun::Replayed {
+                next_seq,
+                inbox_head,
+            } => Stepped::Replayed {
+                next_seq,
+                inbox_head,
+            },
+            Begun::Exists { .. } => {
+                let known = self.executions.get(&id);
+                if known.is_some_and(|watched| watched.steps.contains(&step.id)) {
+                    let what = format!("{id}: known, at its beginning: {answer:?}");
+                    self.complain(checks::STEP_KNOWN, what);
+                }
+                return;
+            }
+        };
+        self.stepped(lease, step, &stepped, stands, now);
+    }
+
+    /// An execution exists of which the step that created it is still to come.
+    fn accept_by_step(&mut self, lease: &Lease, step: &Step) {
+        let Some(Fact::ExecutionStarted(started)) = step.entries.first().map(|it| &it.fact) else {
+            return self.complain(checks::BEGINS, lease.execution.to_string());
+        };
+        self.accept(&lease.tenant, lease.execution, started.plan);
     }
 
     /// A lease was granted; `told` is what the store said of plan and grants without progress.
@@ -342,7 +396,7 @@ impl Oracle {
         }
         for child in &step.children {
             if !self.executions.contains_key(&child.id) {
-                self.created(&lease.tenant, child);
+                self.created(&lease.tenant, child, 0);
             }
         }
         self.append(id, lease.epoch, &step.entries);

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, NewExecution, Signal};
 use nebula_ports::{
-    Acquired, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem,
-    JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, Renewed, Result,
-    RunnablePage, Signalled, SlotHolder, SlotKey, Step, StepId, Stepped, WaitToken,
+    Acquired, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary,
+    InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, Renewed,
+    Result, RunnablePage, Signalled, SlotHolder, SlotKey, Step, StepId, Stepped, WaitToken,
 };
 use uuid::Uuid;
 
@@ -69,8 +69,27 @@ fn write(world: &World, life: Life, lease: &Lease, step: &Step) -> Result<Steppe
     Ok(stepped)
 }
 
+/// The first step of an execution arrives at the store.
+fn begin(
+    world: &World,
+    life: Life,
+    (lease, dedupe): (&Lease, Option<&DedupeKey>),
+    step: &Step,
+) -> Result<Begun> {
+    let (tenant, id) = (&lease.tenant, lease.execution);
+    world.oracle.lock().touched(tenant, id);
+    let begun = world.ask(world.store.begin(lease, dedupe.cloned(), step.clone()))?;
+    let stands = world.stands(tenant, id);
+    let facts = Facts(&step.entries);
+    world.note("begin", format_args!("{life} {id}:{facts} → {begun:?}"));
+    let now = world.clock.now();
+    let mut oracle = world.oracle.lock();
+    oracle.begun((lease, life), step, begun, stands, now);
+    Ok(begun)
+}
+
 /// An applied step arrives once more, or that of a twin of its process; nobody hears the answer.
-fn again(world: &Arc<World>, life: Life, lease: Lease, step: Step) {
+fn again(world: &Arc<World>, step: Step, arrive: impl FnOnce(&World, &Step) + Send + 'static) {
     let twin = !step.entries.is_empty() && world.strikes(Fault::StepByTwin);
     let step = match twin {
         // It has decided the same, and named it by itself.
@@ -84,8 +103,7 @@ fn again(world: &Arc<World>, life: Life, lease: Lease, step: Step) {
     let (travelling, later) = (world.clone(), world.span(LATE));
     world.board.spawn(Owner::World, async move {
         travelling.clock.sleep(later).await;
-        // A store that refuses it for its form would have refused the first one.
-        let _ = write(&travelling, life, &lease, &step);
+        arrive(&travelling, &step);
     });
 }
 
@@ -107,7 +125,7 @@ impl ExecutionRepo for Wire {
             match &created {
                 Created::Created(lease) => {
                     let mut oracle = world.oracle.lock();
-                    oracle.created(&tenant, &new);
+                    oracle.created(&tenant, &new, 0);
                     if let Some(lease) = lease {
                         oracle.granted(lease, None, (life, u32::MAX), world.clock.now());
                     }
@@ -115,13 +133,35 @@ impl ExecutionRepo for Wire {
                 }
                 Created::Waits { .. } | Created::Later { .. } => {
                     world.recovered(Recovery::StartWaits);
-                    world.oracle.lock().created(&tenant, &new);
+                    world.oracle.lock().created(&tenant, &new, 0);
                     world.counts.lock().executions += 1;
                 }
                 Created::Exists { .. } => world.recovered(Recovery::StartRepeated),
                 Created::Full { .. } | Created::Limited { .. } => {}
             }
             Ok(created)
+        })
+        .await
+    }
+
+    async fn begin(&self, lease: &Lease, dedupe: Option<DedupeKey>, step: Step) -> Result<Begun> {
+        let lease = lease.clone();
+        let travelling = self.world.clone();
+        self.call("begin", true, move |world, life| {
+            let begun = begin(world, life, (&lease, dedupe.as_ref()), &step)?;
+            match &begun {
+                Begun::Applied { .. } => {
+                    world.recovered(Recovery::BegunByStep);
+                    world.counts.lock().executions += 1;
+                    world.count_entries(&step);
+                    again(&travelling, step, move |world, step| {
+                        let _ = begin(world, life, (&lease, dedupe.as_ref()), step);
+                    });
+                }
+                Begun::Replayed { .. } => world.recovered(Recovery::Replayed),
+                Begun::Exists { .. } => world.recovered(Recovery::StartRepeated),
+            }
+            Ok(begun)
         })
         .await
     }
@@ -210,7 +250,10 @@ impl ExecutionRepo for Wire {
                 Stepped::Conflict { .. } | Stepped::Terminal(_) => {}
             }
             if matches!(stepped, Stepped::Applied { .. }) {
-                again(&travelling, life, lease, step);
+                again(&travelling, step, move |world, step| {
+                    // A store that refuses it for its form would have refused the first one.
+                    let _ = write(world, life, &lease, step);
+                });
             }
             Ok(stepped)
         })
