@@ -244,9 +244,9 @@ impl Workshop {
         fs::create_dir_all(&results).ok()?;
         fs::write(results.join("previously_caught.txt"), others.join("\n")).ok()?;
         let mut command = self.command(judged);
-        for judge in judged.judges {
-            command.args(["--test-package", judge]);
-        }
+        // Its own way to name packages with tests leaves them out of what it builds first.
+        let others = judged.judges.iter().filter(|it| **it != judged.package);
+        command.args(others.map(|judge| format!("--cargo-arg=--package={judge}")));
         command.args(tests.iter().map(|test| format!("--cargo-arg={test}")));
         command.args(["--iterate", "--minimum-test-timeout", "60", "--output"]);
         command.arg(self.folder.join(judged.package));
