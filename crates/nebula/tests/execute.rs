@@ -179,8 +179,8 @@ fn where_the_worker_has_no_room_a_start_takes_its_turn() {
             assert!(took >= Duration::from_secs(5), "{took:?}");
             begun
         };
-        let (first, (second, third)) =
-            with(&nebula, async { tokio::join!(execute(&slow), waits) }).await;
+        let all = Box::pin(async { tokio::join!(execute(&slow), waits) });
+        let (first, (second, third)) = with(&nebula, all).await;
         for executed in [first, second, third] {
             assert_eq!(executed.unwrap().1.status, Status::Completed);
         }
