@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nebula::{
     engine::{Until, Waiting},
-    execution::Status,
+    execution::{Fact, Status},
     ports::{Acquired, ExecutionRepo, Incarnation, LeaseRequest},
     runtime::WorkerConfig,
 };
@@ -120,6 +120,33 @@ fn who_only_waits_is_no_poison_when_its_workers_die() {
             !matches!(acquired, Acquired::Poisoned { .. }),
             "{acquired:?}"
         );
+    });
+}
+
+#[test]
+fn whoever_was_lost_once_says_what_it_begins() {
+    in_world(async |world| {
+        let begun = async |id| {
+            let page = world.executions.journal(&tenant(), id, 1, 100).await;
+            let facts = page.unwrap().entries.into_iter().map(|it| it.entry.fact);
+            facts
+                .filter(|fact| matches!(fact, Fact::AttemptStarted { .. }))
+                .count()
+        };
+        let yaml = "nodes: [ { id: a, action: test.pure, parameters: { label: a, seconds: 5 } } ]";
+        let first = world.process();
+        let calm = world.begin(&first, yaml).await;
+        assert_eq!(world.finish(&first, calm).await.status, Status::Completed);
+        // What touches nothing outside needs no entry before it begins.
+        assert_eq!(begun(calm).await, 0);
+
+        let lost = world.begin(&first, yaml).await;
+        with(&first, world.clock.sleep(Duration::from_secs(1))).await;
+        drop(first);
+        let second = world.process();
+        assert_eq!(world.finish(&second, lost).await.status, Status::Completed);
+        // Whatever took its worker down has a name, if it does so again.
+        assert_eq!(begun(lost).await, 1);
     });
 }
 

@@ -8,6 +8,7 @@ use nebula::{
     core::Clock,
     engine::{EngineConfig, Until, Waiting},
     execution::{Fact, Status},
+    ports::ExecutionRepo,
 };
 use serde_json::{Value, json};
 use world::{LONG, World, in_world, tenant, with};
@@ -155,5 +156,38 @@ fn what_is_near_enough_to_wait_for_is_configured() {
             told(&world, near(short, long), listens).await,
             Status::Completed
         );
+    });
+}
+
+#[test]
+fn a_wait_counts_from_when_its_node_was_ready() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let yaml = "nodes: [ { id: w, action: flow.wait, parameters: { for: 30m } } ]";
+        let id = world.begin(&nebula, yaml).await;
+        drop(nebula);
+        // Longer than the wait: nobody drives it.
+        world.clock.sleep(Duration::from_hours(1)).await;
+        let before = world.clock.monotonic();
+        let nebula = world.process();
+        let report = world.finish(&nebula, id).await;
+        assert_eq!(report.status, Status::Completed);
+        let took = world.clock.monotonic() - before;
+        assert!(took < Duration::from_mins(30), "{took:?}");
+    });
+}
+
+#[test]
+fn who_has_nothing_to_do_is_not_rung_for() {
+    in_world(async |world| {
+        let mortal = world.mortal(None);
+        let nebula = world.process_over(mortal.clone());
+        let yaml = "nodes: [ { id: w, action: flow.wait, parameters: { for: 1h } } ]";
+        let id = world.begin(&nebula, yaml).await;
+        with(&nebula, world.clock.sleep(Duration::from_secs(1))).await;
+        let summary = world.executions.get(&tenant(), id).await;
+        assert_eq!(summary.unwrap().unwrap().status, Status::Waiting);
+        // It is created and put to rest, and the sweep looks for work twice.
+        assert_eq!((mortal.calls(), mortal.steps()), (4, 1));
     });
 }
