@@ -27,13 +27,17 @@ pub(crate) fn read(from: Option<&Path>, exact: bool, what: &str) -> Result<Secre
 
 /// Asks twice, since nobody sees what was typed.
 fn prompt(what: &str) -> Result<SecretString, Failure> {
+    let no_answer = |error: io::Error| {
+        let reason = failure::reason(&error);
+        Failure::environment("PROMPT", format!("the terminal gives no answer: {reason}"))
+            .advice("write the value to standard input instead, or give --from FILE")
+    };
+    // Before anything is asked, and over both questions: who types early, or pastes both answers at
+    // once, is not shown either.
+    let _hushed = Hushed::begin().map_err(no_answer)?;
     let ask = |text: String| {
         let answer = rpassword::prompt_password(text).map(SecretString::from);
-        answer.map_err(|error| {
-            let reason = failure::reason(&error);
-            Failure::environment("PROMPT", format!("the terminal gives no answer: {reason}"))
-                .advice("write the value to standard input instead, or give --from FILE")
-        })
+        answer.map_err(no_answer)
     };
     let first = ask(format!("value of {what} (not shown): "))?;
     let second = ask("the same again: ".to_owned())?;
@@ -44,6 +48,41 @@ fn prompt(what: &str) -> Result<SecretString, Failure> {
         );
     }
     Ok(first)
+}
+
+/// A terminal that does not show what is typed, for as long as this lives.
+struct Hushed {
+    #[cfg(unix)]
+    before: rustix::termios::Termios,
+}
+
+impl Hushed {
+    #[cfg(unix)]
+    fn begin() -> io::Result<Self> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+        let before = tcgetattr(io::stdin())?;
+        let mut hushed = before.clone();
+        hushed.local_modes -= LocalModes::ECHO | LocalModes::ECHONL;
+        tcsetattr(io::stdin(), OptionalActions::Now, &hushed)?;
+        Ok(Self { before })
+    }
+
+    /// The console of Windows is only hushed while a question waits for its answer.
+    #[cfg(not(unix))]
+    fn begin() -> io::Result<Self> {
+        Ok(Self {})
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Hushed {
+    fn drop(&mut self) {
+        use rustix::termios::{OptionalActions, tcsetattr};
+
+        // A terminal that is gone has nothing to show.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
+    }
 }
 
 /// A buffer that does not grow: nothing of a value is left behind in memory.
