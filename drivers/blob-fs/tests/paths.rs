@@ -249,6 +249,7 @@ const NO_TENANTS: &[&[u8]] = &[
 #[test]
 fn a_folder_that_is_nobodys_is_no_tenant() {
     let place = Place::new();
+    fs::create_dir(place.root()).unwrap();
     for name in NO_TENANTS {
         fs::create_dir(place.root().join(OsStr::from_bytes(name))).unwrap();
     }
@@ -520,6 +521,7 @@ fn what_is_planted_among_leftovers_is_not_followed() {
 #[test]
 fn a_link_is_no_tenant() {
     let place = Place::new();
+    fs::create_dir(place.root()).unwrap();
     symlink(place.outside(), place.root().join("0-evil")).unwrap();
     assert_eq!(run(place.blobs.tenants(None, 10)).unwrap(), []);
 }
