@@ -254,7 +254,8 @@ fn limits() -> impl Strategy<Value = Limits> {
     let all = Limits::default;
     prop_oneof![
         4 => Just(all()),
-        1 => (0_u64..400).prop_map(move |operations| Limits { operations, operations_ceiling: operations, ..all() }),
+        // A path through plain values takes no operations at all, and through a long list some.
+        1 => (8_u64..400).prop_map(move |operations| Limits { operations, operations_ceiling: operations, ..all() }),
         1 => (0_usize..20).prop_map(move |array_len| Limits { array_len, ..all() }),
         1 => (0_usize..2_000).prop_map(move |arena_bytes| Limits { arena_bytes, ..all() }),
         1 => (0_usize..2_000).prop_map(move |result_bytes| Limits { result_bytes, ..all() }),
