@@ -1,9 +1,8 @@
 //! Parameters that the actions share.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
-use nebula_core::ByteSize;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
 /// How the bytes of a file stand in JSON.
@@ -15,25 +14,6 @@ pub(crate) enum Encoding {
     Utf8,
     /// As base64 (RFC 4648, with padding), for bytes of any kind.
     Base64,
-}
-
-/// A size as people write it: `16 MiB`.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Size(pub(crate) ByteSize);
-
-impl JsonSchema for Size {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        Cow::Borrowed("Size")
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]+ *(B|kB|MB|GB|KiB|MiB|GiB)?$" })
-    }
 }
 
 /// Reads a text, and says what to do about anything else.

@@ -4,17 +4,13 @@ use std::{io::Read, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cap_std::fs::OpenOptions;
-use nebula_action::{Access, ActionContext, ActionError, ErrorClass, GrantedPath};
+use nebula_action::{Access, ActionContext, ActionError, ErrorClass, GrantedPath, Size};
 use nebula_core::{ByteSize, Offload};
 use nebula_derive::Action;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    blocking,
-    parameters::{Encoding, Size},
-    place::Place,
-};
+use crate::{blocking, parameters::Encoding, place::Place};
 
 /// The largest file that is read where `max_size` says nothing.
 pub const DEFAULT_READ: ByteSize = ByteSize::mib(16);

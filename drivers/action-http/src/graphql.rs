@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
-use nebula_action::{ActionContext, ActionError, RequestBody, origin_of};
+use nebula_action::{ActionContext, ActionError, RequestBody, Size, origin_of};
 use nebula_derive::Action;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     answer::{self, Reading},
     error,
-    parameters::{Pairs, Size},
+    parameters::Pairs,
     send::{self, Outgoing},
 };
 

@@ -4,30 +4,10 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use nebula_action::ActionError;
-use nebula_core::ByteSize;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use url::Url;
-
-/// A size as people write it: `16 MiB`.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Size(pub(crate) ByteSize);
-
-impl JsonSchema for Size {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        Cow::Borrowed("Size")
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]+ *(B|kB|MB|GB|KiB|MiB|GiB)?$" })
-    }
-}
 
 /// Names with their values. A value is a text, a number or a boolean, or a list of them, which
 /// repeats the name; `null` leaves it out.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::StatusCode;
-use nebula_action::{ActionContext, ActionError, Progress, RequestBody, origin_of};
+use nebula_action::{ActionContext, ActionError, Progress, RequestBody, Size, origin_of};
 use nebula_core::ByteSize;
 use nebula_derive::Action;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -15,7 +15,7 @@ use crate::{
     body::{self, Body},
     error,
     pages::{PageParameter, Pages},
-    parameters::{Pairs, Size},
+    parameters::Pairs,
     send::{self, Incoming, MAX_REDIRECTS, Outgoing},
 };
 
