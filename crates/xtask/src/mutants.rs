@@ -1,8 +1,9 @@
 //! `cargo xtask mutants`: a test of the tests, which must notice when a line of the engine is wrong.
 //!
-//! `cargo-mutants` changes one expression or body at a time and runs the tests that judge it: first the
-//! few that notice most, then, for what these let pass, all that judge the package. A change that no
-//! test notices has survived: it wants a test, or a line in `survivors.txt` that says why it makes no
+//! `cargo-mutants` changes one expression or body at a time and runs the tests that judge it, in
+//! rounds: first the few that notice most, then, for what these let pass, all of the package, and at
+//! last some hundred worlds of the simulation where those run the package. A change that no test
+//! notices has survived: it wants a test, or a line in `survivors.txt` that says why it makes no
 //! difference.
 //!
 //! It works on a copy of the tree below the target folder, which stays, as what was built there does:
@@ -23,48 +24,74 @@ use crate::stage::{cargo, is_there, passes, root, shout};
 
 use pick::{Sample, compiled, confidence};
 
-/// A package that is changed, and the tests that judge it.
+/// A package that is changed, and who judges it: what one round lets pass comes before the next.
 struct Judged {
     package: &'static str,
-    /// Packages whose tests are run.
-    judges: &'static [&'static str],
-    /// Tests that are built and run in little time, and notice most.
-    first: &'static [&'static str],
-    /// All that judge it.
-    all: &'static [&'static str],
+    rounds: &'static [Round],
 }
+
+/// Tests that are run together.
+struct Round {
+    /// Packages whose tests they are; none: those of the package that is changed.
+    of: &'static [&'static str],
+    tests: &'static [&'static str],
+}
+
+/// Of the package itself.
+const fn own(tests: &'static [&'static str]) -> Round {
+    Round { of: &[], tests }
+}
+
+/// Worlds of the simulation: they know what must hold whatever happens.
+const WORLDS: Round = Round {
+    of: &["nebula-testkit"],
+    tests: &["--test=simulation"],
+};
+
+/// How many worlds judge one change: all planted defects but one are found within these.
+const NUMBER_OF_WORLDS: &str = "200";
 
 const JUDGED: [Judged; 5] = [
     Judged {
         package: "nebula-execution",
-        judges: &["nebula-execution"],
-        first: &["--lib", "--test=machine", "--test=codec"],
-        all: &["--tests"],
+        rounds: &[
+            own(&["--lib", "--test=machine", "--test=codec"]),
+            own(&["--tests"]),
+            WORLDS,
+        ],
     },
     Judged {
         package: "nebula-planner",
-        judges: &["nebula-planner"],
-        first: &["--lib", "--test=plans", "--test=diagnostics"],
-        all: &["--tests"],
+        rounds: &[
+            own(&["--lib", "--test=plans", "--test=diagnostics"]),
+            own(&["--tests"]),
+        ],
     },
     Judged {
         package: "nebula-runtime",
         // Nearly everything that it does needs an engine around it.
-        judges: &["nebula-runtime", "nebula"],
-        first: &["--lib", "--test=bodies", "--test=durable"],
-        all: &["--tests"],
+        rounds: &[
+            Round {
+                of: &["nebula-runtime", "nebula"],
+                tests: &["--lib", "--test=bodies", "--test=durable"],
+            },
+            Round {
+                of: &["nebula-runtime", "nebula"],
+                tests: &["--tests"],
+            },
+            WORLDS,
+        ],
     },
     Judged {
         package: "nebula-expression",
-        judges: &["nebula-expression"],
-        first: &["--lib", "--test=language", "--test=time"],
-        all: &["--tests"],
+        rounds: &[
+            own(&["--lib", "--test=language", "--test=time"]),
+            own(&["--tests"]),
+        ],
     },
     Judged {
         package: "nebula-storage-sqlite",
-        judges: &["nebula-storage-sqlite"],
-        first: &["--lib", "--test=conformance"],
-        all: &["--tests"],
+        rounds: &[own(&["--lib", "--test=conformance"]), own(&["--tests"])],
     },
 ];
 
@@ -219,23 +246,27 @@ impl Workshop {
 
     /// Changes a package and lets tests judge it; `None` if that led to nothing.
     fn judge(&self, judged: &Judged, asked: &Asked<'_>) -> Option<Fared> {
-        let wanted = self.list(judged, asked)?;
-        let first = self.round(judged, judged.first, &wanted)?;
-        if first.survivors.is_empty() {
-            return Some(first);
+        let survivors = self.list(judged, asked)?;
+        let mut all = Fared {
+            survivors,
+            ..Fared::default()
+        };
+        for round in judged.rounds {
+            if all.survivors.is_empty() {
+                break;
+            }
+            let then = self.round(judged, round, &all.survivors)?;
+            all.noticed += then.noticed;
+            all.late += then.late;
+            all.unviable += then.unviable;
+            all.survivors = then.survivors;
         }
-        let then = self.round(judged, judged.all, &first.survivors)?;
-        Some(Fared {
-            noticed: first.noticed + then.noticed,
-            late: first.late + then.late,
-            unviable: first.unviable + then.unviable,
-            survivors: then.survivors,
-        })
+        Some(all)
     }
 
     /// Lets these tests judge these changes: all others are set down as noticed before, which
     /// `--iterate` leaves out. (`--re` lets some kinds of changes through whatever their names are.)
-    fn round(&self, judged: &Judged, tests: &[&str], wanted: &[String]) -> Option<Fared> {
+    fn round(&self, judged: &Judged, round: &Round, wanted: &[String]) -> Option<Fared> {
         let all = self.names(judged, &[])?;
         let others: Vec<_> = all.into_iter().filter(|it| !wanted.contains(it)).collect();
         let results = self.results(judged);
@@ -245,9 +276,9 @@ impl Workshop {
         fs::write(results.join("previously_caught.txt"), others.join("\n")).ok()?;
         let mut command = self.command(judged);
         // Its own way to name packages with tests leaves them out of what it builds first.
-        let others = judged.judges.iter().filter(|it| **it != judged.package);
+        let others = round.of.iter().filter(|it| **it != judged.package);
         command.args(others.map(|judge| format!("--cargo-arg=--package={judge}")));
-        command.args(tests.iter().map(|test| format!("--cargo-arg={test}")));
+        command.args(round.tests.iter().map(|test| format!("--cargo-arg={test}")));
         command.args(["--iterate", "--minimum-test-timeout", "60", "--output"]);
         command.arg(self.folder.join(judged.package));
         // It fails where something survived, which is judged here.
@@ -273,6 +304,7 @@ impl Workshop {
         command.env("CARGO_PROFILE_DEV_DEBUG", "0");
         // Fewer made-up cases than in earnest: what these notice, those notice too.
         command.env("PROPTEST_CASES", "64");
+        command.env("NEBULA_WORLDS", NUMBER_OF_WORLDS);
         command
     }
 }
