@@ -9,7 +9,10 @@
 //! Does not know: workflows, actions, where a schema or a value comes from.
 //!
 //! # Invariants
-//! - Nothing is fetched: a `$ref` leads into the same schema or is refused.
+//! - Nothing is fetched: a `$ref` leads into the same schema, to a document that was given beside it
+//!   ([`SchemaOptions::document`]), or is refused.
+//! - A check ends: what a schema may cost is counted before it is compiled, and what it does cost
+//!   while a value is checked.
 //! - A message names types, sizes and the schema's own limits, never a value.
 //! - Patterns run in linear time; a pattern that needs look-around or back-references is refused.
 //!
@@ -36,13 +39,17 @@
 //! ```
 
 mod coerce;
+mod cost;
 mod defaults;
 mod message;
+mod meter;
 mod pointer;
 mod problem;
 mod schema;
 
 pub use coerce::CoerceError;
+pub use cost::{MAX_APPLIED, MAX_CHAIN, MAX_SCHEMA_DEPTH, MAX_SCHEMA_SIZE};
 pub use defaults::with_defaults;
+pub use meter::MAX_STEPS_PER_VALUE;
 pub use problem::{MAX_PROBLEMS, Problem};
-pub use schema::{MAX_PATTERN_SIZE, MAX_SCHEMA_DEPTH, MAX_SCHEMA_SIZE, Schema, SchemaError};
+pub use schema::{Formats, MAX_DOCUMENTS, MAX_PATTERN_SIZE, Schema, SchemaError, SchemaOptions};

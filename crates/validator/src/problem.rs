@@ -5,7 +5,7 @@ use std::fmt;
 use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
 use serde_json::Value;
 
-use crate::{message, pointer};
+use crate::{message, meter::MAX_STEPS_PER_VALUE, pointer};
 
 /// How many problems of one value are reported.
 pub const MAX_PROBLEMS: usize = 100;
@@ -19,6 +19,21 @@ pub struct Problem {
     pub message: String,
     /// The schema keyword that says so: `type`, `required`.
     pub keyword: String,
+}
+
+impl Problem {
+    /// The value was not checked to the end.
+    pub(crate) fn too_costly() -> Self {
+        Self {
+            pointer: String::new(),
+            message: format!(
+                "cannot be checked: its schema looks at it more than {MAX_STEPS_PER_VALUE} times \
+                 for each of its parts, or follows it too deep; use fewer references to one \
+                 definition within the definition, or a flatter value"
+            ),
+            keyword: "$ref".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Problem {

@@ -20,6 +20,7 @@ mod expr_fuzz;
 mod fixtures;
 mod fuzz;
 mod mutants;
+mod schema_suite;
 mod simulate;
 mod stage;
 mod tally;
@@ -58,6 +59,9 @@ Developer commands:
   cargo xtask fixtures --write NAME [--binary PATH]
                       let this version, or another one's program, write the database NAME for the
                       tests that read what every version has written
+  cargo xtask schema-suite
+                      fetch the official test suite of JSON Schema, which the tests of `validator`
+                      run where it is; needs python3 with pip, and tar
   cargo xtask bench [--compare | --baseline]
                       measure the engine end to end; hold the figures against those committed, or
                       commit to these
@@ -85,6 +89,7 @@ fn main() -> ExitCode {
         ["fixtures", ref rest @ ..] => fixtures::run(rest),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
         ["bench", ref rest @ ..] => bench::run(rest),
+        ["schema-suite"] => schema_suite::run(),
         ["mutants", ref rest @ ..] => mutants::run(rest),
         _ => {
             eprintln!("no such command: {}\n\n{HELP}", arguments.join(" "));

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    chaos, conformance, simulate,
+    chaos, conformance, schema_suite, simulate,
     stage::{Outcome, Stage, cargo, is_there, passes, passes_watched, shout},
     tally::Tally,
 };
@@ -76,6 +76,11 @@ fn needs() -> Outcome {
         ));
         outcome = Outcome::Skipped;
     }
+    let suite = schema_suite::is_there() || (may_fetch() && schema_suite::fetch());
+    if !suite {
+        shout("The JSON Schema test suite is not there. `cargo xtask schema-suite` fetches it.");
+        outcome = Outcome::Skipped;
+    }
     if outcome == Outcome::Skipped && backends_required() {
         shout("NEBULA_REQUIRE_BACKENDS=1 makes this a failure.");
         return Outcome::Failed;
@@ -85,7 +90,12 @@ fn needs() -> Outcome {
 
 /// A machine that somebody works on is left as it is.
 fn may_install() -> bool {
-    env::var_os("CI").is_some() && is_there("apt-get", &["--version"])
+    may_fetch() && is_there("apt-get", &["--version"])
+}
+
+/// Nothing is fetched that nobody asked for.
+fn may_fetch() -> bool {
+    env::var_os("CI").is_some()
 }
 
 fn install(package: &str) -> bool {
