@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    Access, ActionError, Capability, Deferred, Egress, ErrorClass, Grants, Heartbeat, Http,
-    Progress, normalize, origin_of,
+    Access, ActionError, Capability, Credentials, Deferred, Egress, ErrorClass, Grants, Heartbeat,
+    Http, Progress, normalize, origin_of,
 };
 
 /// Places that stay closed under any grant: the engine's data, its configuration, its keys.
@@ -69,6 +69,9 @@ pub struct ActionContext {
     pub protected: Protected,
     /// Its way out; `None` without a `net:…` capability. [`ActionContext::http`] says what is missing.
     pub http: Option<Http>,
+    /// The credentials that the node names, by the slots of its action. [`HttpClient`](crate::HttpClient)s
+    /// get one through [`Http::send`].
+    pub credentials: Credentials,
     /// Where relative paths begin: the workflow's folder. Absolute.
     pub folder: Arc<Path>,
     /// Parameters that are programs over `$item` and `$index`, by their path: `condition`, `cases/high`.
@@ -205,6 +208,7 @@ mod tests {
             grants: Grants::new(grants),
             protected: Protected::new([PathBuf::from("/data/nebula")]),
             http: None,
+            credentials: Credentials::default(),
             folder: Arc::from(Path::new("/home/ada/flows")),
             deferred: IndexMap::new(),
         }

@@ -109,9 +109,29 @@ impl Heartbeat {
             last: AtomicU64::new(micros(clock.monotonic())),
             shown: AtomicU64::new(0),
             clock,
-            show,
+            show: move |progress: Progress| show(progress.bounded()),
         };
         Self(Some(Arc::new(heart)))
+    }
+
+    /// The same, where `change` sees what is said of progress before it is cut and shown.
+    #[must_use]
+    pub fn through(&self, change: impl Fn(&mut Progress) + Send + Sync + 'static) -> Self {
+        let Some(heart) = self.0.clone() else {
+            return Self::default();
+        };
+        let (clock, longest) = (Arc::clone(&heart.clock), heart.longest);
+        let wrapped = Heart {
+            longest,
+            last: AtomicU64::new(micros(clock.monotonic())),
+            shown: AtomicU64::new(0),
+            clock,
+            show: move |mut progress: Progress| {
+                change(&mut progress);
+                (heart.show)(progress);
+            },
+        };
+        Self(Some(Arc::new(wrapped)))
     }
 
     /// A sign of life without progress; whoever runs the attempt gives the first.
@@ -129,7 +149,7 @@ impl Heartbeat {
         let shown = heart.shown.load(Relaxed);
         if shown == 0 || now >= shown - 1 + micros(Self::SHOWN_EVERY) {
             heart.shown.store(now + 1, Relaxed);
-            (heart.show)(progress.bounded());
+            (heart.show)(progress);
         }
     }
 
@@ -218,6 +238,17 @@ mod tests {
         }
         let done: Vec<_> = seen.lock().unwrap().iter().map(|it| it.done).collect();
         assert_eq!(done, [Some(0), Some(100), Some(200)]);
+    }
+
+    #[test]
+    fn what_is_said_is_changed_before_it_is_cut() {
+        let (_, heartbeat, seen) = watched(Some(Duration::from_secs(1)));
+        let heartbeat =
+            heartbeat.through(|progress| progress.note = progress.note.replace("xy", "z"));
+        let note = format!("{}xy", "a".repeat(Progress::MAX_NOTE - 1));
+        heartbeat.progress(Progress::done(1).note(note));
+        assert_eq!(seen.lock().unwrap()[0].note.chars().last(), Some('z'));
+        assert_eq!(heartbeat.longest(), Some(Duration::from_secs(1)));
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use nebula_core::ByteSize;
+use nebula_core::{ByteSize, CredentialId, ExposeSecret as _};
 use url::Url;
 
-use crate::{Egress, Grants, Refusal, UrlError};
+use crate::{Egress, Grants, HeldCredential, HttpAuth, Refusal, UrlError};
 
 /// Sends requests to where they may go, within limits; everything that leaves over HTTP goes through it.
 ///
@@ -188,6 +188,22 @@ pub enum HttpErrorKind {
     /// The request itself is wrong.
     #[error("the request cannot be sent: {0}")]
     Request(&'static str),
+    /// The credential may not be sent there. Nothing was sent.
+    #[error("the credential `{id}` may not be sent here, only to {hosts}")]
+    Credential {
+        /// Which one.
+        id: CredentialId,
+        /// Where it may be sent to.
+        hosts: String,
+    },
+    /// The credential is of a type that goes with no request.
+    #[error("the credential `{id}` of type {kind} cannot go with a request")]
+    NoAuth {
+        /// Which one.
+        id: CredentialId,
+        /// Its type.
+        kind: &'static str,
+    },
     /// The name has no address.
     #[error("the name has no address ({0})")]
     Resolve(String),
@@ -279,9 +295,24 @@ impl Http {
 
     /// Sends `request` within the grants; see [`HttpClient::send`].
     ///
+    /// A credential goes along only to the hosts that are its own, in the place of a header or parameter
+    /// of the same name. A redirect takes it to the same origin again and to no other one
+    /// ([`CARRIED_OVER`]).
+    ///
     /// # Errors
     /// [`HttpError`].
-    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    pub async fn send(
+        &self,
+        mut request: HttpRequest,
+        credential: Option<&HeldCredential>,
+    ) -> Result<HttpResponse, HttpError> {
+        if let Some(credential) = credential {
+            authorize(&mut request, credential).map_err(|kind| HttpError {
+                kind,
+                origin: origin_of(&request.url),
+                sent: false,
+            })?;
+        }
         self.client.send(&self.egress, request).await
     }
 
@@ -290,4 +321,30 @@ impl Http {
     pub fn egress(&self) -> &Egress {
         &self.egress
     }
+}
+
+/// Adds the credential to a request that goes where it may be sent.
+fn authorize(request: &mut HttpRequest, credential: &HeldCredential) -> Result<(), HttpErrorKind> {
+    let id = || credential.id().clone();
+    if !credential.may_go_to(&request.url) {
+        let hosts = credential.hosts();
+        return Err(HttpErrorKind::Credential { id: id(), hosts });
+    }
+    let no_auth = || HttpErrorKind::NoAuth {
+        id: id(),
+        kind: credential.kind(),
+    };
+    match credential.http_auth().ok_or_else(no_auth)? {
+        HttpAuth::Header(name, value) => {
+            request.headers.insert(name, value);
+        }
+        HttpAuth::Query(name, value) => {
+            let pairs = request.url.query_pairs().into_owned();
+            let others: Vec<_> = pairs.filter(|(key, _)| *key != name).collect();
+            let mut pairs = request.url.query_pairs_mut();
+            pairs.clear().extend_pairs(others);
+            pairs.append_pair(&name, value.expose_secret());
+        }
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 
-use crate::{Access, Effect};
+use crate::{Access, CredentialSlot, Effect};
 
 /// The output port of a result.
 pub const PORT_MAIN: &str = "main";
@@ -252,6 +252,9 @@ pub struct ActionMetadata {
     /// Capabilities that its literal parameters imply.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<CapabilityRule>,
+    /// The credentials that it takes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<CredentialSlot>,
     /// Longest time for an attempt where the node says nothing.
     #[serde(
         default,
@@ -290,6 +293,7 @@ impl ActionMetadata {
             ports: Ports::Fixed(vec![PORT_MAIN.to_owned()]),
             effect,
             capabilities: Vec::new(),
+            credentials: Vec::new(),
             timeout: None,
             reconciles: false,
             examples: Vec::new(),

@@ -122,12 +122,26 @@ const HEADER: &[Field] = &[
 const TOKEN_URL: Field = public("token_url", "where tokens are given", Shape::TokenUrl);
 const CLIENT_ID: Field = public("client_id", "the client", Shape::Line);
 const SCOPE: Field = optional(public("scope", "what is asked for", Shape::Line));
+const CLIENT_AUTH: Field = optional(public(
+    "client_auth",
+    "how the client shows its secret; default: basic",
+    Shape::Choice(&["basic", "body"]),
+));
+const ACCESS_TOKEN: Field = optional(secret("access_token", "the access token", Shape::Line));
+const EXPIRES_AT: Field = optional(public(
+    "expires_at",
+    "when the access token ends",
+    Shape::Time,
+));
 const CLIENT: &[Field] = &[
     TOKEN_URL,
     CLIENT_ID,
     secret("client_secret", "the client's secret", Shape::Line),
     SCOPE,
     optional(public("audience", "whom the token is for", Shape::Line)),
+    CLIENT_AUTH,
+    ACCESS_TOKEN,
+    EXPIRES_AT,
 ];
 const REFRESH: &[Field] = &[
     TOKEN_URL,
@@ -135,12 +149,9 @@ const REFRESH: &[Field] = &[
     optional(secret("client_secret", "the client's secret", Shape::Line)),
     SCOPE,
     secret("refresh_token", "the refresh token", Shape::Line),
-    optional(secret("access_token", "the access token", Shape::Line)),
-    optional(public(
-        "expires_at",
-        "when the access token ends",
-        Shape::Time,
-    )),
+    CLIENT_AUTH,
+    ACCESS_TOKEN,
+    EXPIRES_AT,
 ];
 const DATABASE: &[Field] = &[secret("url", "the database's address", Shape::Url)];
 const SSH: &[Field] = &[

@@ -2,9 +2,9 @@
 //!
 //! A [`Credential`] is fields of a [`CredentialType`] with the hosts that they may be sent to. It is
 //! stored as a [`Sealed`] envelope: each field under a key of its own version, and that key under one
-//! of the [`MasterKeys`]. Start reading at [`Credential::new`], then at [`Sealed::seal`].
+//! of the [`MasterKeys`]. A [`Redactor`] takes its values out of what an attempt gives. Start reading at [`Credential::new`], then at [`Sealed::seal`].
 //!
-//! Does not know: where envelopes and master keys are kept, how a credential is used, the clock.
+//! Does not know: where envelopes and master keys are kept, who uses a credential, the clock.
 //!
 //! # Invariants
 //! - No value of a field shows in a debug text or an error, and its memory is overwritten when it is dropped.
@@ -37,10 +37,13 @@ mod credential;
 mod fields;
 mod hosts;
 mod keys;
+mod redact;
 mod sealed;
+mod usable;
 
 pub use credential::{Credential, CredentialError, MAX_FIELD_BYTES, MAX_FIELD_NAME, MAX_FIELDS};
 pub use fields::{CredentialType, Field, UnknownType};
 pub use hosts::{AllowedHosts, HostsError, MAX_HOSTS};
 pub use keys::{KeysError, MAX_MASTER_KEYS, MasterKeys};
+pub use redact::{LAYERS, MARKER, MAX_WHOLE, MIN_WITHIN, PIECE, PIECES, Redactor};
 pub use sealed::{MAX_SEALED_BYTES, Place, SealError, Sealed};

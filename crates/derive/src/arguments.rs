@@ -8,8 +8,8 @@ use syn::{
     token,
 };
 
-const KNOWN: &str = "id, version, title, effect, expressions, deferred, defaults, files, urls, timeout, \
-                     lineage, reconcile, examples";
+const KNOWN: &str = "id, version, title, effect, expressions, deferred, defaults, files, urls, \
+                     credentials, timeout, lineage, reconcile, examples";
 const EFFECTS: [&str; 5] = ["pure", "read", "idempotent", "keyed", "at_most_once"];
 
 /// What stands in `#[action(…)]`.
@@ -23,6 +23,7 @@ pub(crate) struct Arguments {
     pub(crate) defaults: Option<TokenStream>,
     pub(crate) files: Vec<FileRule>,
     pub(crate) urls: Vec<LitStr>,
+    pub(crate) credentials: Vec<Slot>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) lineage: bool,
     pub(crate) reconcile: Option<Reconcile>,
@@ -41,6 +42,12 @@ pub(crate) enum Effect {
 pub(crate) struct FileRule {
     pub(crate) write: bool,
     pub(crate) parameter: LitStr,
+}
+
+pub(crate) struct Slot {
+    pub(crate) name: Ident,
+    pub(crate) types: Vec<LitStr>,
+    pub(crate) required: bool,
 }
 
 pub(crate) struct Reconcile {
@@ -66,6 +73,7 @@ struct Open {
     defaults: Option<TokenStream>,
     files: Vec<FileRule>,
     urls: Vec<LitStr>,
+    credentials: Vec<Slot>,
     timeout_ms: Option<u64>,
     lineage: bool,
     reconcile: Option<Reconcile>,
@@ -105,6 +113,7 @@ impl Parse for Arguments {
             defaults: open.defaults,
             files: open.files,
             urls: open.urls,
+            credentials: open.credentials,
             timeout_ms: open.timeout_ms,
             lineage: open.lineage,
             reconcile: open.reconcile,
@@ -132,6 +141,7 @@ impl Open {
             "defaults" => self.defaults = Some(json_object(input)?),
             "files" => self.files = files(input)?,
             "urls" => self.urls = list(input)?,
+            "credentials" => self.credentials = credentials(input)?,
             "timeout" => self.timeout_ms = Some(millis(&value(input)?)?),
             "lineage" => self.lineage = true,
             "reconcile" => self.reconcile = Some(reconcile(input, name.span())?),
@@ -275,6 +285,42 @@ fn files(input: ParseStream<'_>) -> Result<Vec<FileRule>> {
         }
     }
     Ok(rules)
+}
+
+fn credentials(input: ParseStream<'_>) -> Result<Vec<Slot>> {
+    let inside;
+    parenthesized!(inside in input);
+    let mut slots = Vec::new();
+    while !inside.is_empty() {
+        let need: Ident = inside.parse()?;
+        let required = match need.to_string().as_str() {
+            "required" => true,
+            "optional" => false,
+            _ => {
+                return Err(Error::new(
+                    need.span(),
+                    "slots of credentials are `required(…)` or `optional(…)`, such as \
+                     `optional(auth = [\"bearer\"])`",
+                ));
+            }
+        };
+        let listed;
+        parenthesized!(listed in inside);
+        while !listed.is_empty() {
+            slots.push(Slot {
+                name: listed.parse()?,
+                types: list(&listed)?,
+                required,
+            });
+            if !listed.is_empty() {
+                listed.parse::<Token![,]>()?;
+            }
+        }
+        if !inside.is_empty() {
+            inside.parse::<Token![,]>()?;
+        }
+    }
+    Ok(slots)
 }
 
 fn reconcile(input: ParseStream<'_>, span: Span) -> Result<Reconcile> {

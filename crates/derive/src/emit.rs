@@ -116,6 +116,16 @@ fn metadata(arguments: &Arguments, description: &str, schemas: &TokenStream) -> 
         }
     });
     let capabilities = capabilities.chain(urls);
+    let credentials = arguments.credentials.iter().map(|slot| {
+        let (name, types, required) = (slot.name.to_string(), &slot.types, slot.required);
+        quote! {
+            ::nebula_action::CredentialSlot {
+                name: ::std::string::String::from(#name),
+                types: ::std::vec![#(::std::string::String::from(#types)),*],
+                required: #required,
+            }
+        }
+    });
     let timeout = match arguments.timeout_ms {
         Some(ms) => quote!(::core::option::Option::Some(::core::time::Duration::from_millis(#ms))),
         None => quote!(::core::option::Option::None),
@@ -137,6 +147,7 @@ fn metadata(arguments: &Arguments, description: &str, schemas: &TokenStream) -> 
         metadata.expressions = ::std::vec![#(#expressions,)* #(#deferred,)*];
         metadata.defaults = #defaults;
         metadata.capabilities = ::std::vec![#(#capabilities),*];
+        metadata.credentials = ::std::vec![#(#credentials),*];
         metadata.timeout = #timeout;
         metadata.examples = #examples;
         metadata

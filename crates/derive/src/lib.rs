@@ -64,6 +64,7 @@ use proc_macro::TokenStream;
 /// | `defaults = { "items": "{{ $json }}" }` | parameters as an author who wrote none would have written them |
 /// | `files(read = "path")` | a literal path implies the capability; `read` and `write` |
 /// | `urls = ["url"]` | a literal URL implies the capability to send there |
+/// | `credentials(optional(auth = ["bearer"]))` | slots for credentials, with the types that can be used there; `required` and `optional` |
 /// | `timeout = "30s"` | longest time of an attempt where the node says nothing |
 /// | `lineage` | the function gives `(Out, Vec<u32>)`: the result and where its elements came from |
 /// | `reconcile = function` | `async fn(ctx: &ActionContext, input: In) -> Result<Reconciled, ActionError>` |

@@ -134,6 +134,7 @@ fn context() -> ActionContext {
         grants: Grants::default(),
         protected: Protected::default(),
         http: None,
+        credentials: nebula_action::Credentials::default(),
         folder: Arc::from(Path::new("/")),
         deferred: IndexMap::new(),
     }

@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use indexmap::IndexMap;
-use nebula_action::{ActionContext, ActionError, ErrorClass, Heartbeat, Reconciled};
+use nebula_action::{ActionContext, ActionError, Credentials, ErrorClass, Heartbeat, Reconciled};
 use nebula_core::Digest;
 use nebula_execution::{CompensationInput, EvaluationScope, Event, InstanceId, PlanCompensation};
 use nebula_ports::{Code, Invocation};
@@ -123,6 +123,7 @@ impl Drive {
             cancellation: CancellationToken::new(),
             heartbeat: Heartbeat::default(),
             http: self.http(&grants),
+            credentials: Credentials::default(),
             grants,
             protected: self.shared.protected.clone(),
             folder: self.grants.folder.clone(),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use nebula_action::{
-    ActionContext, ActionError, Deferred, ErrorClass, Grants, Heartbeat, Http, InterfaceVersion,
+    ActionContext, ActionError, Credentials, Deferred, ErrorClass, Grants, Heartbeat, Http,
+    InterfaceVersion,
 };
 use nebula_core::ActionId;
 use nebula_execution::{EvaluationScope, Event, Given, InstanceId, PlanNode};
@@ -58,6 +59,7 @@ impl Drive {
             cancellation: CancellationToken::new(),
             heartbeat: self.heartbeat(instance, attempt, node),
             http: self.http(&grants),
+            credentials: Credentials::default(),
             grants,
             protected: self.shared.protected.clone(),
             folder: self.grants.folder.clone(),

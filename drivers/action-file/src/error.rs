@@ -156,6 +156,7 @@ mod tests {
             grants: Grants::new([Capability::parse("fs:write:/x", Path::new("/")).unwrap()]),
             protected: Protected::default(),
             http: None,
+            credentials: nebula_action::Credentials::default(),
             folder: Arc::from(Path::new("/x")),
             deferred: indexmap::IndexMap::new(),
         };

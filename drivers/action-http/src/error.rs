@@ -21,6 +21,11 @@ pub(crate) fn of(error: &HttpError, writes: bool) -> ActionError {
         HttpErrorKind::Denied(refusal) => ActionError::refused(&error.origin, refusal),
         HttpErrorKind::Url(_) => ActionError::invalid_input("HTTP_URL", "/url", message),
         HttpErrorKind::Request(_) => ActionError::invalid_input("HTTP_REQUEST", "", message),
+        HttpErrorKind::Credential { .. } => ActionError::fatal(
+            "CREDENTIAL_HOST",
+            format!("{message}; if it is meant for that host, add the host to the credential"),
+        ),
+        HttpErrorKind::NoAuth { .. } => ActionError::fatal("CREDENTIAL_TYPE", message),
         HttpErrorKind::Resolve(_) => ActionError::new("HTTP_UNKNOWN_HOST", message, lost),
         HttpErrorKind::Connect(_) => ActionError::new("HTTP_NO_CONNECTION", message, lost),
         HttpErrorKind::Tls(_) => ActionError::fatal("HTTP_NOT_SECURE", message),

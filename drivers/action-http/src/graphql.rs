@@ -20,6 +20,8 @@ const MAX_MESSAGE: usize = 200;
 
 /// Sends a GraphQL operation over HTTP.
 ///
+/// The credential in the slot `auth` goes with the request, but only to the hosts that it is for.
+///
 /// `kind: mutation` says that it writes: the request carries the header `Idempotency-Key` then, the
 /// same at every attempt. A document with a mutation is refused without it. An answer with `errors`
 /// is an error of the node, unless `errors: keep` says that the result has them.
@@ -34,6 +36,16 @@ const MAX_MESSAGE: usize = 200;
         absent = "read",
     ),
     urls = ["url"],
+    credentials(optional(
+        auth = [
+            "api_key",
+            "basic",
+            "bearer",
+            "header",
+            "oauth2_client_credentials",
+            "oauth2_refresh"
+        ]
+    )),
     timeout = "60s"
 )]
 pub struct HttpGraphql;

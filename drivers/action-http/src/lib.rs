@@ -7,6 +7,7 @@
 //!
 //! # Invariants
 //! - What may write carries the idempotency key of its instance, the same at every attempt.
+//! - A credential goes with requests to its own hosts, and shows in no error.
 //! - An error says the status and the origin; never a path, a query, a header or a body.
 //! - The pages of one call have limits: how many, how large together.
 //!

@@ -26,6 +26,8 @@ use crate::{
 /// write, and carry the header `Idempotency-Key`, the same at every attempt, so that a server that
 /// honours it does nothing twice. The result is `{ status, headers, body }`.
 ///
+/// The credential in the slot `auth` goes with each request, but only to the hosts that it is for.
+///
 /// A status that is not in `expect` (default `2xx`) is an error: 408, 425, 429 and 5xx may be tried
 /// again, not before `Retry-After`; others not. With `next` or `page`, a GET is asked page by page,
 /// and `body` is the list of the elements of all pages.
@@ -49,6 +51,16 @@ use crate::{
     ),
     deferred = ["next", "items", "until"],
     urls = ["url"],
+    credentials(optional(
+        auth = [
+            "api_key",
+            "basic",
+            "bearer",
+            "header",
+            "oauth2_client_credentials",
+            "oauth2_refresh"
+        ]
+    )),
     timeout = "60s"
 )]
 pub struct HttpRequestAction;

@@ -20,6 +20,9 @@ pub const MAX_SIZE: ByteSize = ByteSize::mib(256);
 /// The most that `max_redirects` may ask for.
 pub const MAX_REDIRECTS: u32 = 20;
 
+/// The slot of the credential that goes with each request.
+const AUTH: &str = "auth";
+
 /// How long before the attempt's own end a request is given up, so that the error says which one it was.
 const MARGIN: Duration = Duration::from_millis(500);
 
@@ -82,7 +85,7 @@ pub(crate) fn add_key(ctx: &ActionContext, headers: &mut HeaderMap) -> Result<()
     Ok(())
 }
 
-/// Sends a request through the attempt's way out, and gives the whole answer.
+/// Sends a request through the attempt's way out, with its credential if it has one, and gives the whole answer.
 pub(crate) async fn send(ctx: &ActionContext, out: Outgoing) -> Result<Incoming, ActionError> {
     let http = ctx.http(&out.url)?;
     let total = ctx.timeout.saturating_sub(MARGIN.min(ctx.timeout / 10));
@@ -102,7 +105,7 @@ pub(crate) async fn send(ctx: &ActionContext, out: Outgoing) -> Result<Incoming,
         },
     };
     let answered = async {
-        let answer = http.send(request).await?;
+        let answer = http.send(request, ctx.credentials.get(AUTH)).await?;
         let (status, headers, url) = (answer.status, answer.headers.clone(), answer.url.clone());
         let bytes = answer.bytes().await?;
         Ok(Incoming {

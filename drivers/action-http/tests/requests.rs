@@ -7,11 +7,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use indexmap::IndexMap;
 use nebula_action::{
-    Action, ActionContext, ActionError, Capability, Deferred, EffectClass, Egress, ErrorClass,
-    Grants, Heartbeat, Http, HttpBody, HttpClient, HttpError, HttpErrorKind, HttpPhase,
-    HttpRequest, HttpResponse, Literal, Protected, RequestBody, origin_of,
+    Action, ActionContext, ActionError, Capability, Credentials, Deferred, EffectClass, Egress,
+    ErrorClass, Grants, Heartbeat, HeldCredential, Http, HttpBody, HttpClient, HttpError,
+    HttpErrorKind, HttpPhase, HttpRequest, HttpResponse, Literal, Protected, RequestBody,
+    origin_of,
 };
-use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp};
+use nebula_core::{CredentialId, ExecutionId, NodeId, TenantId, Timestamp};
+use nebula_credential::{AllowedHosts, Credential, CredentialType};
 use nebula_expression::{
     CompileOptions, Context, ListOf, LongList, NodeView, Program, Root, Scope,
 };
@@ -138,6 +140,7 @@ fn context(client: &Arc<Scripted>, grants: &str, programs: &[(&str, &str)]) -> A
         cancellation: CancellationToken::new(),
         heartbeat: Heartbeat::default(),
         http: Http::gated(&client, &grants),
+        credentials: Credentials::default(),
         grants,
         protected: Protected::default(),
         folder: Arc::from(Path::new("/")),
@@ -154,15 +157,27 @@ struct Called {
 const GRANT: &str = "net:api.example:443";
 
 fn call(
+    what: (&str, Value),
+    how: (&str, &[(&str, &str)]),
+    answers: impl Fn(&str) -> Answer + Send + Sync + 'static,
+) -> Called {
+    call_with(what, how, &Credentials::default(), answers)
+}
+
+fn call_with(
     (id, input): (&str, Value),
     (grants, programs): (&str, &[(&str, &str)]),
+    credentials: &Credentials,
     answers: impl Fn(&str) -> Answer + Send + Sync + 'static,
 ) -> Called {
     let client = Arc::new(Scripted {
         answers: Box::new(answers),
         sent: Mutex::default(),
     });
-    let context = context(&client, grants, programs);
+    let context = ActionContext {
+        credentials: credentials.clone(),
+        ..context(&client, grants, programs)
+    };
     let action = action(id);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -515,4 +530,96 @@ fn graphql_gives_its_data_and_fails_with_its_errors() {
     let mutation = json!({ "query": "mutation { a }", "kind": "mutation" });
     let called = asked(mutation, 200, json!({ "data": {} }));
     assert_eq!(called.sent[0].headers["idempotency-key"], "key-1");
+}
+
+/// A bearer credential for api.example, with the value `hunter2`.
+fn bearer(fields: &[(&str, &str)], kind: CredentialType) -> Credentials {
+    let fields = fields.iter();
+    let fields = fields.map(|(name, value)| ((*name).to_owned(), (*value).into()));
+    let hosts = AllowedHosts::parse(["api.example:443"]).unwrap();
+    let credential = Credential::new(kind, fields.collect(), hosts).unwrap();
+    let id = CredentialId::new("shop").unwrap();
+    let held = HeldCredential::new("auth", id, Arc::new(credential));
+    Credentials::new(vec![held])
+}
+
+#[test]
+fn a_credential_goes_with_each_request_to_its_hosts() {
+    let token = bearer(&[("token", "hunter2")], CredentialType::Bearer);
+    let url = json!({ "url": "https://api.example/", "headers": { "Authorization": "mine" } });
+    let sent = call_with(("http.request", url), (GRANT, &[]), &token, |_| {
+        Ok((200, "", String::new()))
+    });
+    let header = &sent.sent[0].headers["authorization"];
+    assert_eq!(
+        (header.to_str().unwrap(), header.is_sensitive()),
+        ("Bearer hunter2", true)
+    );
+    assert!(!format!("{:?} {token:?}", sent.sent[0]).contains("hunter2"));
+    let query = [("key", "hunter2 &"), ("in", "query"), ("name", "k")];
+    let key = bearer(&query, CredentialType::ApiKey);
+    let pages = json!({ "url": "https://api.example/?k=old&a=1", "page": { "parameter": "page" } });
+    let sent = call_with(("http.request", pages), (GRANT, &[]), &key, |path| {
+        let body = if path.contains("page=3") { "[]" } else { "[1]" };
+        Ok((200, "content-type: application/json", body.to_owned()))
+    });
+    let lines: Vec<_> = sent.sent.iter().map(|it| &*it.line).collect();
+    assert_eq!(
+        lines,
+        [
+            "GET /?a=1&page=1&k=hunter2+%26",
+            "GET /?a=1&page=2&k=hunter2+%26",
+            "GET /?a=1&page=3&k=hunter2+%26",
+        ]
+    );
+    let graphql = json!({ "url": "https://api.example/", "query": "{ a }" });
+    let sent = call_with(("http.graphql", graphql), (GRANT, &[]), &token, |_| {
+        Ok((200, "", "{\"data\":1}".to_owned()))
+    });
+    assert_eq!(sent.sent[0].headers["authorization"], "Bearer hunter2");
+}
+
+#[test]
+fn a_credential_goes_to_no_other_host() {
+    let token = bearer(&[("token", "hunter2")], CredentialType::Bearer);
+    for url in [
+        "https://evil.example/",
+        "http://api.example/",
+        "https://api.example:8443/",
+    ] {
+        let input = json!({ "url": url });
+        let called = call_with(("http.request", input), ("net:*", &[]), &token, |_| {
+            Ok((200, "", String::new()))
+        });
+        assert_eq!(code(&called), "CREDENTIAL_HOST fatal");
+        assert!(called.sent.is_empty());
+        let message = called.result.unwrap_err().message;
+        assert!(
+            message.contains("`shop` may not be sent here, only to api.example:443"),
+            "{message}"
+        );
+    }
+    let database = [("url", "postgres://a:hunter2@b/c")];
+    let database = bearer(&database, CredentialType::DatabaseUrl);
+    let input = json!({ "url": "https://api.example/" });
+    let called = call_with(("http.request", input), ("net:*", &[]), &database, |_| {
+        Ok((200, "", String::new()))
+    });
+    assert_eq!(code(&called), "CREDENTIAL_TYPE fatal");
+    assert!(called.sent.is_empty());
+}
+
+#[test]
+fn the_slots_name_types_that_there_are() {
+    for action in nebula_action_http::all() {
+        let slots = &action.metadata().credentials;
+        assert_eq!(
+            (slots.len(), &*slots[0].name, slots[0].required),
+            (1, "auth", false)
+        );
+        for name in &slots[0].types {
+            let kind: CredentialType = name.parse().unwrap();
+            assert!(kind.fields().iter().any(|field| field.secret), "{name}");
+        }
+    }
 }
