@@ -91,6 +91,12 @@ impl MasterKeys {
         Ok(Self(keys))
     }
 
+    /// These, and those of another text behind them: what is encrypted with either opens.
+    #[must_use]
+    pub fn with(&self, older: &Self) -> Self {
+        Self(self.0.iter().chain(&older.0).cloned().collect())
+    }
+
     /// The newest key alone, once nothing is encrypted with the others.
     #[must_use]
     pub fn newest_alone(&self) -> Self {

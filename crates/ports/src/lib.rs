@@ -37,7 +37,9 @@ pub use blob_store::{
 };
 pub use credential_repo::{
     CredentialDeleted, CredentialPut, CredentialRepo, CredentialRewrapped, CredentialSummary,
-    CredentialVersion, MAX_CREDENTIAL_KIND, MAX_ENVELOPE_BYTES, RefreshLease,
+    CredentialUse, CredentialUser, CredentialVersion, KeyDropped, KeyPromoted, MAX_CREDENTIAL_KEYS,
+    MAX_CREDENTIAL_KIND, MAX_CREDENTIAL_USES, MAX_ENVELOPE_BYTES, MAX_USE_NODE, RefreshLease,
+    UseRecorded,
 };
 pub use error::{ErrorKind, PortError, Result};
 pub use execution_repo::{

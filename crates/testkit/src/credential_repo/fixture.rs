@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use nebula_core::{CredentialId, KeyId, TenantId};
-use nebula_ports::{CredentialPut, CredentialRepo, CredentialVersion, RefreshLease};
+use nebula_ports::{
+    CredentialPut, CredentialRepo, CredentialVersion, KeyDropped, KeyPromoted, RefreshLease,
+};
 use uuid::Uuid;
 
 pub(super) type Repo = Arc<dyn CredentialRepo>;
@@ -41,7 +43,28 @@ pub(super) fn version(name: &str, version: u32, envelope: &[u8]) -> CredentialVe
     }
 }
 
+/// Makes a key primary in the place of another, or of none.
+pub(super) async fn promote(repo: &Repo, from: &str, to: &str) -> KeyPromoted {
+    let from = (!from.is_empty()).then(|| key(from));
+    let promoted = repo.promote_key(&tenant(), from.as_ref(), &key(to)).await;
+    promoted.unwrap()
+}
+
+pub(super) async fn drop_key(repo: &Repo, name: &str) -> KeyDropped {
+    repo.drop_key(&tenant(), &key(name)).await.unwrap()
+}
+
+/// The keys of a tenant, newest first.
+pub(super) async fn keys(repo: &Repo, tenant: &TenantId) -> Vec<String> {
+    let keys = repo.keys(tenant).await.unwrap();
+    keys.iter().map(KeyId::to_string).collect()
+}
+
+/// Puts it; where there is no key yet, `k1` becomes the primary one before.
 pub(super) async fn put(repo: &Repo, new: CredentialVersion) -> CredentialPut {
+    if keys(repo, &tenant()).await.is_empty() {
+        let _ = promote(repo, "", "k1").await;
+    }
     repo.put(&tenant(), new).await.unwrap()
 }
 
@@ -66,13 +89,15 @@ pub(super) async fn ids(repo: &Repo, tenant: &TenantId) -> Vec<String> {
 /// Asks to refresh a version of the credential `shop`.
 pub(super) async fn lease(repo: &Repo, version: u32, number: u128) -> RefreshLease {
     let (tenant, id) = (tenant(), id("shop"));
-    let leased = repo.lease_refresh(&tenant, &id, version, holder(number), TTL);
-    leased.await.unwrap()
+    let leased = repo
+        .lease_refresh(&tenant, &id, version, holder(number), TTL)
+        .await;
+    leased.unwrap()
 }
 
 /// Gives the lease of a credential back.
 pub(super) async fn release(repo: &Repo, name: &str, number: u128) {
     let (tenant, id) = (tenant(), id(name));
-    let released = repo.release_refresh(&tenant, &id, holder(number));
-    released.await.unwrap();
+    let released = repo.release_refresh(&tenant, &id, holder(number)).await;
+    released.unwrap();
 }

@@ -105,7 +105,7 @@ pub async fn a_listing_has_the_time_of_the_store(repo: &Repo, clock: &ManualCloc
     }
 }
 
-fn under(name: &str, new: CredentialVersion) -> CredentialVersion {
+pub(super) fn under(name: &str, new: CredentialVersion) -> CredentialVersion {
     CredentialVersion {
         key: key(name),
         ..new
@@ -115,6 +115,7 @@ fn under(name: &str, new: CredentialVersion) -> CredentialVersion {
 /// Another master key is no other version. Guard: `CredentialGuard::Rewraps`.
 pub async fn a_rewrap_changes_key_and_envelope_alone(repo: &Repo, _: &ManualClock) {
     with_versions(repo, "shop", 2).await;
+    let _ = promote(repo, "k1", "k2").await;
     let new = under("k2", version("shop", 2, b"anew"));
     let done = repo.rewrap(&tenant(), &key("k1"), new.clone()).await;
     assert_eq!(done.unwrap(), CredentialRewrapped::Rewrapped);
@@ -126,6 +127,7 @@ pub async fn a_rewrap_changes_key_and_envelope_alone(repo: &Repo, _: &ManualCloc
 /// It takes the place of what it was made from only. Guard: `CredentialGuard::RewrapKey`.
 pub async fn a_rewrap_from_another_key_changes_nothing(repo: &Repo, _: &ManualClock) {
     with_versions(repo, "shop", 1).await;
+    let _ = promote(repo, "k1", "k3").await;
     let new = under("k3", version("shop", 1, b"anew"));
     let refused = repo.rewrap(&tenant(), &key("k2"), new).await.unwrap();
     assert_eq!(refused, CredentialRewrapped::Changed);
@@ -135,6 +137,7 @@ pub async fn a_rewrap_from_another_key_changes_nothing(repo: &Repo, _: &ManualCl
 /// It never brings an older version back. Guard: `CredentialGuard::RewrapVersion`.
 pub async fn a_rewrap_of_another_version_changes_nothing(repo: &Repo, _: &ManualClock) {
     with_versions(repo, "shop", 2).await;
+    let _ = promote(repo, "k1", "k2").await;
     for number in [1, 3] {
         let new = under("k2", version("shop", number, b"anew"));
         let refused = repo.rewrap(&tenant(), &key("k1"), new).await.unwrap();
@@ -151,6 +154,7 @@ pub async fn a_rewrap_needs_its_credential(repo: &Repo, _: &ManualClock) {
     assert_eq!(get(repo, "shop").await, None);
     with_versions(repo, "shop", 1).await;
     let _ = repo.delete(&tenant(), &id("shop")).await.unwrap();
+    let _ = promote(repo, "k1", "k2").await;
     let refused = repo.rewrap(&tenant(), &key("k1"), new).await.unwrap();
     assert_eq!(refused, CredentialRewrapped::Unknown);
     assert_eq!(get(repo, "shop").await, None);
@@ -172,17 +176,28 @@ pub async fn deleting_says_whether_there_was_a_credential(repo: &Repo, _: &Manua
     assert_eq!(delete().await, CredentialDeleted::Unknown);
 }
 
-/// Who read a version before the deletion overwrites nothing after it. Guard: `CredentialGuard::VersionsGoOn`.
+/// Nobody takes one for another of before. Guard: `CredentialGuard::VersionsGoOn`.
 pub async fn versions_go_on_after_a_deletion(repo: &Repo, _: &ManualClock) {
     with_versions(repo, "shop", 2).await;
     let _ = repo.delete(&tenant(), &id("shop")).await.unwrap();
     for number in [1, 2] {
         let refused = put(repo, version("shop", number, b"v2")).await;
-        assert_eq!(refused, CredentialPut::Conflict { version: 2 });
+        assert!(matches!(refused, CredentialPut::Conflict { version: 2.. }));
     }
-    let stored = put(repo, version("shop", 3, b"v3")).await;
+    let stored = put(repo, version("shop", 4, b"v4")).await;
     assert_eq!(stored, CredentialPut::Stored);
-    assert_eq!(get(repo, "shop").await.unwrap().version, 3);
+    assert_eq!(get(repo, "shop").await.unwrap().version, 4);
+}
+
+/// Who read a version before the deletion, a refresh for one, brings nothing back. Guard: `CredentialGuard::DeletionCounts`.
+pub async fn a_deletion_takes_a_number(repo: &Repo, _: &ManualClock) {
+    with_versions(repo, "shop", 2).await;
+    for _ in 0..2 {
+        let _ = repo.delete(&tenant(), &id("shop")).await.unwrap();
+    }
+    let refused = put(repo, version("shop", 3, b"refreshed")).await;
+    assert_eq!(refused, CredentialPut::Conflict { version: 3 });
+    assert_eq!(get(repo, "shop").await, None);
 }
 
 /// In ascending order. Guard: `CredentialGuard::ListOrder`.

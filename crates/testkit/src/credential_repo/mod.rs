@@ -8,6 +8,7 @@
 //! - A put that is repeated is `Same` only while its version is the one that is there.
 //! - A lease ends at its time: at that moment it is granted to others.
 //! - A deletion ends a lease; a rewrap does not.
+//! - A put is held against the primary key before its version; a rewrap the other way round.
 
 use std::future::Future;
 
@@ -17,12 +18,16 @@ use crate::suite::rule_table;
 
 mod fixture;
 mod keep;
+mod keys;
 mod refresh;
 mod tenant;
+mod uses;
 
 pub use keep::*;
+pub use keys::*;
 pub use refresh::*;
 pub use tenant::*;
+pub use uses::*;
 
 /// Makes one test for each rule of [`CredentialRepo`] on what the expression makes.
 #[macro_export]
@@ -56,6 +61,7 @@ macro_rules! credential_repo_rules {
             a_deleted_credential_is_gone,
             deleting_says_whether_there_was_a_credential,
             versions_go_on_after_a_deletion,
+            a_deletion_takes_a_number,
             credentials_are_listed_by_id,
             pages_of_credentials_join,
             a_deleted_credential_leaves_the_listing,
@@ -68,12 +74,36 @@ macro_rules! credential_repo_rules {
             a_deletion_ends_the_lease,
             a_lease_that_was_given_back_is_free,
             another_refresher_gives_nothing_back,
+            a_put_under_another_key_changes_nothing,
+            a_rewrap_to_another_key_changes_nothing,
+            keys_are_listed_newest_first,
+            a_promotion_from_another_key_changes_nothing,
+            of_promotions_at_once_one_wins,
+            a_promotion_that_is_repeated_is_the_same,
+            an_older_key_is_never_primary_again,
+            more_keys_than_the_limit_are_refused,
+            the_primary_key_is_not_dropped,
+            a_key_in_use_is_not_dropped,
+            a_deleted_credential_uses_no_key,
+            a_dropped_key_is_gone,
+            dropping_says_whether_there_was_a_key,
+            a_use_is_listed_as_it_was_recorded,
+            a_use_has_the_time_of_the_store,
+            a_use_needs_its_credential,
+            a_use_without_a_possible_node_is_refused,
+            uses_are_listed_newest_first,
+            pages_of_uses_join,
+            only_the_newest_uses_are_kept,
+            the_uses_of_a_deleted_credential_stay,
+            a_listing_says_when_a_credential_was_used_last,
             another_tenant_reads_no_credential,
             another_tenant_lists_no_credential,
             another_tenant_deletes_no_credential,
             another_tenant_rewraps_no_credential,
             another_tenant_leases_no_credential,
             one_id_in_two_tenants_is_two_credentials,
+            another_tenant_has_keys_of_its_own,
+            another_tenant_sees_and_records_no_use,
         }
     };
 }

@@ -77,9 +77,9 @@ pub async fn a_deletion_ends_the_lease(repo: &Repo, clock: &ManualClock) {
     let _ = lease(repo, 1, 1).await;
     let _ = repo.delete(&tenant(), &id("shop")).await.unwrap();
     assert_eq!(lease(repo, 1, 2).await, RefreshLease::Unknown);
-    let _ = put(repo, version("shop", 2, b"x")).await;
+    let _ = put(repo, version("shop", 3, b"x")).await;
     let until = clock.now().plus(TTL);
-    assert_eq!(lease(repo, 2, 2).await, RefreshLease::Granted { until });
+    assert_eq!(lease(repo, 3, 2).await, RefreshLease::Granted { until });
 }
 
 /// After a refresh that failed, another one tries. Guard: `CredentialGuard::Releases`.

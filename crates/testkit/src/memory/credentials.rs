@@ -1,13 +1,19 @@
 //! The model of a store of credentials.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use nebula_core::{Clock, CredentialId, KeyId, TenantId, Timestamp};
 use nebula_ports::{
     CredentialDeleted, CredentialPut, CredentialRepo, CredentialRewrapped, CredentialSummary,
-    CredentialVersion, ErrorKind, MAX_CREDENTIAL_KIND, MAX_ENVELOPE_BYTES, PortError, RefreshLease,
-    Result,
+    CredentialUse, CredentialUser, CredentialVersion, ErrorKind, KeyDropped, KeyPromoted,
+    MAX_CREDENTIAL_KEYS, MAX_CREDENTIAL_KIND, MAX_CREDENTIAL_USES, MAX_ENVELOPE_BYTES,
+    MAX_USE_NODE, PortError, RefreshLease, Result, UseRecorded,
 };
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -18,22 +24,38 @@ use super::{CredentialGuard as Guard, record::DRIVER};
 pub struct MemoryCredentialRepo {
     clock: Arc<dyn Clock>,
     removed: Option<Guard>,
-    rows: Mutex<BTreeMap<(TenantId, CredentialId), Row>>,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    rows: BTreeMap<(TenantId, CredentialId), Row>,
+    /// Newest first.
+    keys: BTreeMap<TenantId, Vec<KeyId>>,
+}
+
+impl State {
+    fn primary(&self, tenant: &TenantId) -> Option<KeyId> {
+        self.keys.get(tenant).and_then(|keys| keys.first().cloned())
+    }
 }
 
 #[derive(Clone)]
 struct Row {
-    /// The last version that was put, and whether it was deleted since.
+    /// The last version that was put, and whether it was deleted since, which counts as a version.
     last: CredentialVersion,
     deleted: bool,
     put_at: Timestamp,
     lease: Option<(Uuid, Timestamp)>,
+    /// Oldest first.
+    uses: VecDeque<CredentialUse>,
+    next_use: u64,
 }
 
 impl fmt::Debug for MemoryCredentialRepo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryCredentialRepo")
-            .field("credentials", &self.rows.lock().len())
+            .field("credentials", &self.state.lock().rows.len())
             .finish_non_exhaustive()
     }
 }
@@ -45,7 +67,7 @@ impl MemoryCredentialRepo {
         Self {
             clock,
             removed: None,
-            rows: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
@@ -98,12 +120,30 @@ impl MemoryCredentialRepo {
         ))
     }
 
+    fn key_owner(&self, tenant: &TenantId) -> TenantId {
+        match self.keep(Guard::TenantKeys) {
+            true => tenant.clone(),
+            false => TenantId::local(),
+        }
+    }
+
+    fn invalid(operation: &'static str, message: impl Into<String>) -> PortError {
+        PortError::new(ErrorKind::Invalid, DRIVER, operation, message)
+    }
+
     /// What becomes of a put over `row`, and what is there afterwards.
-    fn decide(&self, row: Option<&Row>, new: CredentialVersion) -> (CredentialPut, Option<Row>) {
+    fn decide(
+        &self,
+        primary: Option<KeyId>,
+        row: Option<&Row>,
+        new: CredentialVersion,
+    ) -> (CredentialPut, Option<Row>) {
         let there = row.map_or(0, |row| {
             match row.deleted && !self.keep(Guard::VersionsGoOn) {
                 true => 0,
-                false => row.last.version,
+                false => {
+                    row.last.version + u32::from(row.deleted && self.keep(Guard::DeletionCounts))
+                }
             }
         });
         if let Some(row) = row {
@@ -111,6 +151,9 @@ impl MemoryCredentialRepo {
             if same && self.keep(Guard::Repeated) {
                 return (CredentialPut::Same, None);
             }
+        }
+        if primary.as_ref() != Some(&new.key) && self.keep(Guard::PutKey) {
+            return (CredentialPut::OtherKey { primary }, None);
         }
         let guard = match there {
             0 => Guard::FirstVersion,
@@ -141,6 +184,8 @@ impl MemoryCredentialRepo {
             deleted: false,
             put_at,
             lease,
+            uses: row.map(|row| row.uses.clone()).unwrap_or_default(),
+            next_use: row.map_or(1, |row| row.next_use),
         };
         (CredentialPut::Stored, Some(row))
     }
@@ -150,8 +195,8 @@ impl MemoryCredentialRepo {
 impl CredentialRepo for MemoryCredentialRepo {
     async fn get(&self, tenant: &TenantId, id: &CredentialId) -> Result<Option<CredentialVersion>> {
         let place = self.place(tenant, id, Guard::TenantReads);
-        let rows = self.rows.lock();
-        let row = rows.get(&place);
+        let state = self.state.lock();
+        let row = state.rows.get(&place);
         if row.is_none() && !self.keep(Guard::UnknownIsNone) {
             let message = "it is not there";
             return Err(PortError::new(
@@ -168,19 +213,20 @@ impl CredentialRepo for MemoryCredentialRepo {
     async fn put(&self, tenant: &TenantId, new: CredentialVersion) -> Result<CredentialPut> {
         self.check(&new)?;
         let place = self.place(tenant, &new.id, Guard::TenantPuts);
+        let owner = self.key_owner(tenant);
         if !self.keep(Guard::PutAtOnce) {
-            let row = self.rows.lock().get(&place).cloned();
+            let before = self.state.lock().clone();
             tokio::task::yield_now().await;
-            let (put, row) = self.decide(row.as_ref(), new);
+            let (put, row) = self.decide(before.primary(&owner), before.rows.get(&place), new);
             if let Some(row) = row {
-                self.rows.lock().insert(place, row);
+                self.state.lock().rows.insert(place, row);
             }
             return Ok(put);
         }
-        let mut rows = self.rows.lock();
-        let (put, row) = self.decide(rows.get(&place), new);
+        let mut state = self.state.lock();
+        let (put, row) = self.decide(state.primary(&owner), state.rows.get(&place), new);
         if let Some(row) = row {
-            rows.insert(place, row);
+            state.rows.insert(place, row);
         }
         Ok(put)
     }
@@ -193,15 +239,19 @@ impl CredentialRepo for MemoryCredentialRepo {
     ) -> Result<CredentialRewrapped> {
         self.check(&new)?;
         let place = self.place(tenant, &new.id, Guard::TenantRewraps);
-        let mut rows = self.rows.lock();
+        let mut state = self.state.lock();
+        let primary = state.primary(&self.key_owner(tenant));
         let there = |row: &&mut Row| !row.deleted || !self.keep(Guard::RewrapUnknown);
-        let Some(row) = rows.get_mut(&place).filter(there) else {
+        let Some(row) = state.rows.get_mut(&place).filter(there) else {
             return Ok(CredentialRewrapped::Unknown);
         };
         let key = row.last.key == *from || !self.keep(Guard::RewrapKey);
         let version = row.last.version == new.version || !self.keep(Guard::RewrapVersion);
         if !key || !version {
             return Ok(CredentialRewrapped::Changed);
+        }
+        if primary.as_ref() != Some(&new.key) && self.keep(Guard::RewrapPrimary) {
+            return Ok(CredentialRewrapped::OtherKey { primary });
         }
         row.deleted = false;
         row.last = new;
@@ -213,8 +263,8 @@ impl CredentialRepo for MemoryCredentialRepo {
 
     async fn delete(&self, tenant: &TenantId, id: &CredentialId) -> Result<CredentialDeleted> {
         let place = self.place(tenant, id, Guard::TenantDeletes);
-        let mut rows = self.rows.lock();
-        let known = match rows.get_mut(&place) {
+        let mut state = self.state.lock();
+        let known = match state.rows.get_mut(&place) {
             Some(row) => !std::mem::replace(&mut row.deleted, true),
             None => false,
         };
@@ -230,8 +280,9 @@ impl CredentialRepo for MemoryCredentialRepo {
         after: Option<&CredentialId>,
         limit: usize,
     ) -> Result<Vec<CredentialSummary>> {
-        let rows = self.rows.lock();
-        let mut mine: Vec<_> = rows
+        let state = self.state.lock();
+        let mut mine: Vec<_> = state
+            .rows
             .iter()
             .filter(|((owner, id), row)| {
                 (owner == tenant || !self.keep(Guard::TenantLists))
@@ -244,6 +295,10 @@ impl CredentialRepo for MemoryCredentialRepo {
                 version: row.last.version,
                 key: row.last.key.clone(),
                 put_at: row.put_at,
+                used_at: match self.keep(Guard::UsedAt) {
+                    true => row.uses.back().map(|last| last.at),
+                    false => None,
+                },
             })
             .collect();
         if !self.keep(Guard::ListOrder) {
@@ -262,10 +317,10 @@ impl CredentialRepo for MemoryCredentialRepo {
         ttl: Duration,
     ) -> Result<RefreshLease> {
         let place = self.place(tenant, id, Guard::TenantLeases);
-        let mut rows = self.rows.lock();
+        let mut state = self.state.lock();
         let now = self.clock.now();
         let there = |row: &&mut Row| !row.deleted || !self.keep(Guard::LeaseUnknown);
-        let Some(row) = rows.get_mut(&place).filter(there) else {
+        let Some(row) = state.rows.get_mut(&place).filter(there) else {
             return Ok(RefreshLease::Unknown);
         };
         if row.last.version != version && self.keep(Guard::Stale) {
@@ -291,11 +346,150 @@ impl CredentialRepo for MemoryCredentialRepo {
         holder: Uuid,
     ) -> Result<()> {
         let place = self.place(tenant, id, Guard::TenantLeases);
-        if let Some(row) = self.rows.lock().get_mut(&place) {
+        if let Some(row) = self.state.lock().rows.get_mut(&place) {
             row.lease.take_if(|(other, _)| {
                 self.keep(Guard::Releases) && (*other == holder || !self.keep(Guard::ReleaseHolder))
             });
         }
         Ok(())
+    }
+
+    async fn keys(&self, tenant: &TenantId) -> Result<Vec<KeyId>> {
+        let state = self.state.lock();
+        let keys = state.keys.get(&self.key_owner(tenant)).cloned();
+        let mut keys = keys.unwrap_or_default();
+        if !self.keep(Guard::KeyOrder) {
+            keys.reverse();
+        }
+        Ok(keys)
+    }
+
+    async fn promote_key(
+        &self,
+        tenant: &TenantId,
+        from: Option<&KeyId>,
+        to: &KeyId,
+    ) -> Result<KeyPromoted> {
+        const OPERATION: &str = "promote a key";
+        let owner = self.key_owner(tenant);
+        let seen = self.state.lock().primary(&owner);
+        if !self.keep(Guard::PromoteAtOnce) {
+            tokio::task::yield_now().await;
+        }
+        let mut state = self.state.lock();
+        let primary = match self.keep(Guard::PromoteAtOnce) {
+            true => state.primary(&owner),
+            false => seen,
+        };
+        if primary.as_ref() == Some(to) && self.keep(Guard::PromoteRepeated) {
+            return Ok(KeyPromoted::Same);
+        }
+        if primary.as_ref() != from && self.keep(Guard::PromoteFrom) {
+            return Ok(KeyPromoted::Changed { primary });
+        }
+        let keys = state.keys.entry(owner).or_default();
+        if keys.contains(to) && self.keep(Guard::PromoteOlder) {
+            let message = "it is one of the older keys";
+            return Err(Self::invalid(OPERATION, message));
+        }
+        if keys.len() >= MAX_CREDENTIAL_KEYS && self.keep(Guard::KeyLimit) {
+            let message =
+                format!("there are {MAX_CREDENTIAL_KEYS} keys, the most that there may be");
+            return Err(PortError::new(ErrorKind::Full, DRIVER, OPERATION, message));
+        }
+        keys.insert(0, to.clone());
+        Ok(KeyPromoted::Promoted)
+    }
+
+    async fn drop_key(&self, tenant: &TenantId, key: &KeyId) -> Result<KeyDropped> {
+        let owner = self.key_owner(tenant);
+        let mut state = self.state.lock();
+        let primary = state.primary(&owner).as_ref() == Some(key);
+        let used = state.rows.iter().any(|((tenant, _), row)| {
+            let there = !row.deleted || !self.keep(Guard::DropDeleted);
+            *tenant == owner && there && row.last.key == *key
+        });
+        if primary && self.keep(Guard::DropPrimary) || used && self.keep(Guard::DropUsed) {
+            return Ok(KeyDropped::InUse);
+        }
+        let keys = state.keys.entry(owner).or_default();
+        let known = keys.contains(key);
+        if self.keep(Guard::Drops) {
+            keys.retain(|other| other != key);
+        }
+        match known || !self.keep(Guard::DropTells) {
+            true => Ok(KeyDropped::Dropped),
+            false => Ok(KeyDropped::Unknown),
+        }
+    }
+
+    async fn record_use(
+        &self,
+        tenant: &TenantId,
+        id: &CredentialId,
+        version: u32,
+        user: &CredentialUser,
+    ) -> Result<UseRecorded> {
+        if let CredentialUser::Attempt { node, .. } = user
+            && !(1..=MAX_USE_NODE).contains(&node.len())
+            && self.keep(Guard::UseNode)
+        {
+            let bytes = node.len();
+            let message = format!("the node has {bytes} bytes; there may be 1 to {MAX_USE_NODE}");
+            return Err(Self::invalid("record a use", message));
+        }
+        let place = self.place(tenant, id, Guard::TenantUses);
+        let at = match self.keep(Guard::UseTime) {
+            true => self.clock.now(),
+            false => Timestamp::default(),
+        };
+        let mut state = self.state.lock();
+        let there = |row: &&mut Row| !row.deleted || !self.keep(Guard::UseUnknown);
+        let Some(row) = state.rows.get_mut(&place).filter(there) else {
+            return Ok(UseRecorded::Unknown);
+        };
+        let version = match self.keep(Guard::UseKeeps) {
+            true => version,
+            false => row.last.version,
+        };
+        row.uses.push_back(CredentialUse {
+            number: row.next_use,
+            version,
+            at,
+            user: user.clone(),
+        });
+        row.next_use += 1;
+        if row.uses.len() > MAX_CREDENTIAL_USES && self.keep(Guard::UseLimit) {
+            row.uses.pop_front();
+        }
+        Ok(UseRecorded::Recorded)
+    }
+
+    async fn uses(
+        &self,
+        tenant: &TenantId,
+        id: &CredentialId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<CredentialUse>> {
+        let place = self.place(tenant, id, Guard::TenantUses);
+        let state = self.state.lock();
+        let there = |row: &&Row| !row.deleted || self.keep(Guard::UseStays);
+        let Some(row) = state.rows.get(&place).filter(there) else {
+            return Ok(Vec::new());
+        };
+        let before = before.filter(|_| self.keep(Guard::UsePages));
+        let mut uses: Vec<_> = row
+            .uses
+            .iter()
+            .rev()
+            .filter(|it| before.is_none_or(|before| it.number < before))
+            .cloned()
+            .collect();
+        if !self.keep(Guard::UseOrder) {
+            uses.reverse();
+        }
+        uses.truncate(limit);
+        Ok(uses)
     }
 }

@@ -39,6 +39,8 @@ guards! {
         DeleteTells => [deleting_says_whether_there_was_a_credential],
         /// A deletion keeps the number.
         VersionsGoOn => [versions_go_on_after_a_deletion],
+        /// A deletion has a number, too.
+        DeletionCounts => [a_deletion_takes_a_number],
         /// Listings are in order.
         ListOrder => [credentials_are_listed_by_id],
         /// Pages join.
@@ -63,6 +65,50 @@ guards! {
         Releases => [a_lease_that_was_given_back_is_free],
         /// By its holder.
         ReleaseHolder => [another_refresher_gives_nothing_back],
+        /// Only what is under the primary key is put.
+        PutKey => [a_put_under_another_key_changes_nothing],
+        /// A rewrap goes to the primary key.
+        RewrapPrimary => [a_rewrap_to_another_key_changes_nothing],
+        /// Keys are newest first.
+        KeyOrder => [keys_are_listed_newest_first],
+        /// A promotion compares the key.
+        PromoteFrom => [a_promotion_from_another_key_changes_nothing],
+        /// It sees what the promotion before left.
+        PromoteAtOnce => [of_promotions_at_once_one_wins],
+        /// A repeated one is known.
+        PromoteRepeated => [a_promotion_that_is_repeated_is_the_same],
+        /// No key comes back.
+        PromoteOlder => [an_older_key_is_never_primary_again],
+        /// Keys are bounded.
+        KeyLimit => [more_keys_than_the_limit_are_refused],
+        /// The primary key stays.
+        DropPrimary => [the_primary_key_is_not_dropped],
+        /// A key in use stays.
+        DropUsed => [a_key_in_use_is_not_dropped],
+        /// A deleted credential uses none.
+        DropDeleted => [a_deleted_credential_uses_no_key],
+        /// A dropped key is gone.
+        Drops => [a_dropped_key_is_gone],
+        /// Dropping says whether it was there.
+        DropTells => [dropping_says_whether_there_was_a_key],
+        /// A use is kept.
+        UseKeeps => [a_use_is_listed_as_it_was_recorded],
+        /// Uses have the store's time.
+        UseTime => [a_use_has_the_time_of_the_store],
+        /// A use needs a credential.
+        UseUnknown => [a_use_needs_its_credential],
+        /// Its node has a possible size.
+        UseNode => [a_use_without_a_possible_node_is_refused],
+        /// Uses are newest first.
+        UseOrder => [uses_are_listed_newest_first],
+        /// Pages of uses join.
+        UsePages => [pages_of_uses_join],
+        /// Uses are bounded.
+        UseLimit => [only_the_newest_uses_are_kept],
+        /// Uses outlive their credential.
+        UseStays => [the_uses_of_a_deleted_credential_stay],
+        /// A listing has the last use.
+        UsedAt => [a_listing_says_when_a_credential_was_used_last],
         /// Another tenant reads nothing.
         TenantReads => [another_tenant_reads_no_credential],
         /// Another tenant lists nothing.
@@ -75,5 +121,9 @@ guards! {
         TenantLeases => [another_tenant_leases_no_credential],
         /// Another tenant puts its own.
         TenantPuts => [one_id_in_two_tenants_is_two_credentials],
+        /// Another tenant has its own keys.
+        TenantKeys => [another_tenant_has_keys_of_its_own],
+        /// Another tenant sees and records no use.
+        TenantUses => [another_tenant_sees_and_records_no_use],
     }
 }
