@@ -125,7 +125,8 @@ impl ExecutionState {
     }
 
     /// Whether nothing new starts in this frame: its run, one around it or the execution is about to end.
-    pub(crate) fn is_ending(&self, frame: u32) -> bool {
+    #[must_use]
+    pub fn is_ending(&self, frame: u32) -> bool {
         if self.ending.is_some() {
             return true;
         }

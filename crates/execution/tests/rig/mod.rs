@@ -568,6 +568,10 @@ impl Rig {
                 ..
             } => {
                 assert!(!was_ending, "nothing runs once the execution ends");
+                let state = self.machine.state();
+                let at = state.find(&self.plan, instance);
+                let ending = at.is_some_and(|at| state.is_ending(at.frame));
+                assert!(!ending, "nothing runs in a body that ends");
                 let node = self
                     .plan
                     .node(self.plan.index_of(instance.node.as_str()).unwrap());
