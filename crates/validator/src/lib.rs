@@ -1,10 +1,11 @@
-//! Checks JSON values against JSON Schemas.
+//! Checks JSON values against JSON Schemas and rules between their parts.
 //!
 //! [`Schema::compile`] takes a JSON Schema (draft 2020-12 unless `$schema` says otherwise) within
 //! named limits; [`Schema::check`] gives every problem of a value with its place, and
 //! [`Schema::check_known`] those that hold whatever the parts turn out to be that are not known yet.
 //! [`Schema::coerce`] turns the text of `--input name=text` into what the schema asks for, and
-//! [`with_defaults`] fills in what was not given. Start reading at [`Schema`].
+//! [`with_defaults`] fills in what was not given. A [`Rule`] says what must hold between parts of a
+//! value; a schema has them under [`RULES`], at its top. Start reading at [`Schema`].
 //!
 //! Does not know: workflows, actions, where a schema or a value comes from.
 //!
@@ -45,6 +46,7 @@ mod message;
 mod meter;
 mod pointer;
 mod problem;
+mod rule;
 mod schema;
 
 pub use coerce::CoerceError;
@@ -52,4 +54,5 @@ pub use cost::{MAX_APPLIED, MAX_CHAIN, MAX_SCHEMA_DEPTH, MAX_SCHEMA_SIZE};
 pub use defaults::with_defaults;
 pub use meter::MAX_STEPS_PER_VALUE;
 pub use problem::{MAX_PROBLEMS, Problem};
+pub use rule::{Comparison, MAX_RULES, RULES, Rule};
 pub use schema::{Formats, MAX_DOCUMENTS, MAX_PATTERN_SIZE, Schema, SchemaError, SchemaOptions};

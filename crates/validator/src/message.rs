@@ -162,6 +162,23 @@ fn one_of<'v>(options: impl Iterator<Item = &'v Value>) -> String {
     format!("must be one of {}", list(&options))
 }
 
+/// Values, one of which something is: `"a", "b" or null`.
+pub(crate) fn alternatives(values: &[Value]) -> String {
+    let values: Vec<_> = values
+        .iter()
+        .map(|value| shown(&value.to_string()))
+        .collect();
+    match values.len().checked_sub(MAX_LISTED) {
+        Some(more) if more > 0 => list(&values),
+        _ => or(&values),
+    }
+}
+
+/// Names or sentences, as many as a message holds.
+pub(crate) fn listed(names: &[String]) -> String {
+    list(names)
+}
+
 fn list(names: &[String]) -> String {
     match names.len().checked_sub(MAX_LISTED) {
         Some(more) if more > 0 => format!("{} and {more} more", names[..MAX_LISTED].join(", ")),
@@ -185,7 +202,8 @@ fn properties(n: u64) -> String {
     format!("{n} {}", if n == 1 { "property" } else { "properties" })
 }
 
-fn shown(text: &str) -> String {
+/// As much of a text as a message holds.
+pub(crate) fn shown(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

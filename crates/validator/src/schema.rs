@@ -12,7 +12,8 @@ use crate::{
     cost,
     meter::{Meter, MeteredJson},
     pointer,
-    problem::{self, Problem},
+    problem::{self, MAX_PROBLEMS, Problem},
+    rule::Rule,
 };
 
 /// The largest compiled `pattern`, in bytes of memory.
@@ -65,6 +66,7 @@ pub enum Formats {
 pub struct SchemaOptions<'d> {
     documents: Vec<(&'d str, &'d Value)>,
     formats: Formats,
+    rules: Vec<Rule>,
 }
 
 impl<'d> SchemaOptions<'d> {
@@ -81,6 +83,13 @@ impl<'d> SchemaOptions<'d> {
     #[must_use]
     pub fn formats(mut self, formats: Formats) -> Self {
         self.formats = formats;
+        self
+    }
+
+    /// Gives rules beside those that the schema itself has.
+    #[must_use]
+    pub fn rules(mut self, rules: Vec<Rule>) -> Self {
+        self.rules = rules;
         self
     }
 
@@ -120,6 +129,7 @@ impl<'d> SchemaOptions<'d> {
             .map_err(|error| refused(schema, error))?;
         Ok(Schema {
             validator: Arc::new(validator),
+            rules: [Rule::of(schema)?, self.rules.clone()].concat().into(),
             source: Arc::new(schema.clone()),
         })
     }
@@ -152,6 +162,7 @@ fn base(schema: &Value) -> &str {
 #[derive(Clone)]
 pub struct Schema {
     validator: Arc<Validator<MeteredJson>>,
+    rules: Arc<[Rule]>,
     source: Arc<Value>,
 }
 
@@ -179,7 +190,7 @@ impl Schema {
         // To know only that all is right costs a fraction of looking for all that is wrong.
         let meter = Meter::new(value);
         if self.validator.is_valid(meter.node()) && !meter.spent() {
-            return Vec::new();
+            return self.broken(value, &[], Vec::new());
         }
         self.problems(value, &[])
     }
@@ -200,7 +211,20 @@ impl Schema {
         if meter.spent() {
             return vec![Problem::too_costly()];
         }
-        problem::collect(&self.source, errors, unknown)
+        self.broken(
+            value,
+            unknown,
+            problem::collect(&self.source, errors, unknown),
+        )
+    }
+
+    /// Adds what the rules say.
+    fn broken(&self, value: &Value, unknown: &[&str], mut problems: Vec<Problem>) -> Vec<Problem> {
+        for rule in &*self.rules {
+            rule.add(value, unknown, &mut problems);
+        }
+        problems.truncate(MAX_PROBLEMS);
+        problems
     }
 
     /// The schema as it was given.
