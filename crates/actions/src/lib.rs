@@ -1,6 +1,6 @@
 //! The built-in pure actions, and the metadata of control actions.
 //!
-//! [`all`] gives `data.*` (set, filter, map, sort, aggregate), `text.*` (parse, format) and the
+//! [`all`] gives `data.*` (set, filter, map, sort, aggregate, validate), `text.*` (parse, format) and the
 //! control actions `flow.*` (if, switch, wait, fail, stop), which the machine itself interprets.
 //! Start reading at [`all`].
 //!
@@ -31,7 +31,9 @@ use std::sync::Arc;
 
 use nebula_action::Action;
 
-use data::{aggregate::Aggregate, filter::Filter, map::Map, set::Set, sort::Sort};
+use data::{
+    aggregate::Aggregate, filter::Filter, map::Map, set::Set, sort::Sort, validate::Validate,
+};
 use text::{format::Format, parse::Parse};
 
 pub use data::aggregate::MAX_GROUPS;
@@ -48,6 +50,7 @@ pub fn all() -> Vec<Arc<dyn Action>> {
         Arc::new(Map),
         Arc::new(Set::default()),
         Arc::new(Sort),
+        Arc::new(Validate),
     ];
     actions.extend(flow::all());
     actions.push(Arc::new(Format));

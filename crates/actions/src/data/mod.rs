@@ -6,3 +6,4 @@ pub(crate) mod map;
 pub(crate) mod set;
 pub(crate) mod sort;
 mod tally;
+pub(crate) mod validate;

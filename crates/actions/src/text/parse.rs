@@ -18,6 +18,22 @@ pub const MAX_PATTERN_SIZE: usize = 1 << 20;
 /// The parameters of `text.parse`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+// A parameter of another format is a mistake of the author, and no reason to guess.
+#[schemars(extend("x-rules" = [
+    { "when": { "at": "/format", "is": ["csv"], "otherwise": { "absent": ["/header", "/columns", "/delimiter"] } } },
+    { "when": { "at": "/format", "is": ["lines"], "otherwise": { "absent": ["/skip_empty"] } } },
+    {
+        "when": {
+            "at": "/format",
+            "is": ["regex"],
+            "then": { "all": [
+                { "given": ["/pattern"] },
+                { "when": { "at": "/per", "is": ["line"], "otherwise": { "absent": ["/unmatched"] } } },
+            ] },
+            "otherwise": { "absent": ["/pattern", "/per", "/unmatched"] },
+        },
+    },
+]))]
 pub(crate) struct ParseIn {
     /// The text; at most 64 MiB.
     text: String,
@@ -133,7 +149,6 @@ pub(crate) enum Unmatched {
     ],
 )]
 pub(crate) async fn parse(ctx: &ActionContext, input: ParseIn) -> Result<Value, ActionError> {
-    input.only_what_fits()?;
     if input.text.len() > MAX_TEXT.as_usize() {
         let message = format!("`text` is larger than {MAX_TEXT}, the most that is parsed at once");
         return Err(ActionError::limit("TEXT_TOO_LARGE", message));
@@ -183,32 +198,6 @@ pub(crate) async fn parse(ctx: &ActionContext, input: ParseIn) -> Result<Value, 
                 }
             }
         }
-    }
-}
-
-impl ParseIn {
-    /// A parameter of another format is a mistake of the author, and no reason to guess.
-    fn only_what_fits(&self) -> Result<(), ActionError> {
-        use ParseFormat::{Csv, Lines, Regex};
-        let per_line = self.per == Some(Per::Line);
-        let given = [
-            ("header", self.header.is_some(), self.format == Csv),
-            ("columns", self.columns.is_some(), self.format == Csv),
-            ("delimiter", self.delimiter.is_some(), self.format == Csv),
-            ("pattern", self.pattern.is_some(), self.format == Regex),
-            ("per", self.per.is_some(), self.format == Regex),
-            (
-                "unmatched",
-                self.unmatched.is_some(),
-                self.format == Regex && per_line,
-            ),
-            (
-                "skip_empty",
-                self.skip_empty.is_some(),
-                self.format == Lines,
-            ),
-        ];
-        super::only_what_fits(&given)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::scene::Scene;
 use nebula_action::ErrorClass;
+use nebula_validator::Schema;
 use serde_json::{Value, json};
 
 async fn value(id: &str, written: Value, json: Value) -> Value {
@@ -253,11 +254,92 @@ async fn text_that_is_not_in_its_format_is_refused_with_the_place() {
             "{pattern}"
         );
     }
-    let written = json!({ "format": "json", "text": "1", "pattern": "x" });
+}
+
+#[test]
+fn a_parameter_of_another_format_is_refused_before_the_run() {
+    let problems = |written: Value| {
+        let mut all = nebula_actions::all().into_iter();
+        let parse = all.find(|action| action.metadata().id.as_str() == "text.parse");
+        let schema = Schema::compile(&parse.unwrap().metadata().parameters).unwrap();
+        // What `text` will be, nobody knows before the run.
+        let problems = schema.check_known(&written, &["/text"]);
+        let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        shown.join("; ")
+    };
+    let text = Value::Null;
     assert_eq!(
-        error("text.parse", written, Value::Null).await,
-        "PARAMETER_UNFIT /pattern"
+        problems(json!({ "format": "json", "text": text, "pattern": "x" })),
+        "/pattern: does not belong here unless `format` is \"regex\""
     );
+    assert_eq!(
+        problems(json!({ "format": "regex", "text": text, "header": true })),
+        "/header: does not belong here unless `format` is \"csv\"; \
+         `pattern` is missing where `format` is \"regex\""
+    );
+    assert_eq!(
+        problems(json!({ "format": "regex", "text": text, "pattern": "x", "unmatched": "fail" })),
+        "/unmatched: does not belong here unless `per` is \"line\" where `format` is \"regex\""
+    );
+    assert_eq!(
+        problems(json!({ "format": "lines", "text": text, "skip_empty": true })),
+        ""
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_valid_fails_with_its_places_and_no_values() {
+    let schema = json!({ "items": { "type": "integer" }, "maxItems": 2 });
+    let written = json!({ "schema": schema });
+    let run = async |json| Scene::run("data.validate", written.clone(), json).await;
+    assert_eq!(run(json!([1, 2])).await.unwrap().value, json!([1, 2]));
+    let failed = run(json!(["hunter2", "b", "c", "d", "e", "f"]))
+        .await
+        .unwrap_err();
+    assert_eq!(failed.code, "DATA_INVALID");
+    assert!(
+        failed.message.starts_with("the value is not valid: "),
+        "{failed}"
+    );
+    assert!(failed.message.ends_with("; and 2 more"), "{failed}");
+    assert!(
+        failed
+            .message
+            .contains("/0: must be an integer, not a string"),
+        "{failed}"
+    );
+    assert!(!failed.message.contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_schema_that_is_none_and_rules_that_are_none_are_refused_with_their_place() {
+    let check = async |written: Value| error("data.validate", written, json!("x")).await;
+    let outside = json!({ "items": { "$ref": "https://example.com/a" } });
+    assert_eq!(
+        check(json!({ "schema": outside })).await,
+        "DATA_SCHEMA /schema/items/$ref"
+    );
+    assert_eq!(
+        check(json!({ "schema": true, "rules": [{ "given": ["/a"] }, { "sum": 1 }] })).await,
+        "DATA_SCHEMA /rules/1"
+    );
+    let email = json!({ "schema": { "format": "email" } });
+    assert_eq!(check(email).await, "DATA_INVALID fatal");
+    let noted = json!({ "schema": { "format": "email" }, "formats": false });
+    assert_eq!(value("data.validate", noted, json!("x")).await, json!("x"));
+    // A literal schema is held against its draft before the run.
+    let mut all = nebula_actions::all().into_iter();
+    let validate = all.find(|action| action.metadata().id.as_str() == "data.validate");
+    let parameters = Schema::compile(&validate.unwrap().metadata().parameters).unwrap();
+    let known = |schema: Value| {
+        parameters.check_known(&json!({ "value": null, "schema": schema }), &["/value"])
+    };
+    assert!(!known(json!({ "properties": { "a": { "type": "text" } } })).is_empty());
+    assert!(
+        known(json!({ "$schema": "http://json-schema.org/draft-07/schema#", "items": [{}] }))
+            .is_empty()
+    );
+    assert!(known(json!({ "type": "string" })).is_empty());
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ fn every_action_is_taken_by_the_registry() {
             "data.map",
             "data.set",
             "data.sort",
+            "data.validate",
             "flow.approval",
             "flow.batches",
             "flow.call",
