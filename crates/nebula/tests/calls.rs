@@ -8,7 +8,7 @@ use nebula::{
     Nebula,
     action::{Capability, Grants},
     core::{Clock, ExecutionId},
-    engine::{InstallError, Report, Until, Waiting},
+    engine::{EngineConfig, InstallError, Report, Until, Waiting},
     execution::{Again, StartOptions, Status, UnparkDecision},
     ports::{ExecutionFilter, ExecutionSummary},
     workflow::{Source, parse},
@@ -88,6 +88,29 @@ nodes:
             let by = nebula.engine().called_by(&tenant(), child.id).await;
             assert_eq!(by.unwrap().unwrap().execution, report.execution);
         }
+    });
+}
+
+/// A sweep would find both, too; here it comes too late.
+#[test]
+fn a_child_begins_at_once_and_its_parent_hears_of_its_end_at_once() {
+    in_world(async |world| {
+        let nebula = world.process_with_engine(EngineConfig {
+            sweep_interval: LONG,
+            ..EngineConfig::default()
+        });
+        let slow = "{ id: slow, nodes: [{ id: a, action: test.keyed, parameters: { label: a, seconds: 60 } }] }";
+        world.install(&nebula, slow).await;
+        let caller = "nodes: [{ id: c, action: flow.call, parameters: { workflow: slow } }]";
+        let before = world.clock.monotonic();
+        let id = world.begin(&nebula, caller).await;
+        assert_eq!(world.finish(&nebula, id).await.status, Status::Completed);
+        let took = world.clock.monotonic() - before;
+        assert!(took < Duration::from_secs(61), "{took:?}");
+        // What it called is no dry run, as it is none itself.
+        let children = of(&nebula, "slow").await;
+        let child = report(&nebula, children[0].id).await;
+        assert_eq!(child.trial, None);
     });
 }
 

@@ -147,6 +147,19 @@ fn an_effect_whose_start_is_committed_does_not_wait_for_pure_work_beside_it() {
     });
 }
 
+/// A process that was stopped for longer than its lease, and whose execution nobody has taken.
+#[test]
+fn what_was_decided_when_the_lease_was_over_counts_where_nobody_has_taken_it() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let long = WorkerConfig::default().lease_ttl.as_secs_f64() * 2.0;
+        let id = world.begin(&nebula, &chain(long)).await;
+        assert_eq!(world.finish(&nebula, id).await.status, Status::Completed);
+        let nodes: Vec<_> = (0..10).map(|i| format!("n{i}")).collect();
+        assert_eq!(world.ledger.labels(), nodes, "nothing was done twice");
+    });
+}
+
 #[test]
 fn attempts_go_on_while_a_commit_is_on_its_way() {
     in_world(async |world| {

@@ -3,10 +3,12 @@
 
 mod world;
 
+use std::time::Duration;
+
 use nebula::{
     Nebula,
     core::{Clock, ExecutionId},
-    engine::{Installed, Until, Waiting},
+    engine::{EngineConfig, Installed, Until, Waiting},
     execution::{StartOptions, Status},
 };
 use serde_json::{Value, json};
@@ -95,6 +97,22 @@ fn executions_take_turns_with_a_name() {
     assert_eq!(most_busy(other), 4);
     let own = "action: flow.mutex\n    parameters: { name: till, scope: execution }";
     assert_eq!(most_busy(own), 4);
+}
+
+/// A sweep would find the next one, too; here it comes too late.
+#[test]
+fn whoever_has_its_turn_goes_on_at_once() {
+    in_world(async |world| {
+        let nebula = world.process_with_engine(EngineConfig {
+            sweep_interval: LONG,
+            ..EngineConfig::default()
+        });
+        let ids = started(&world, &nebula, &works(MUTEX), 4).await;
+        let before = world.clock.monotonic();
+        assert_eq!(finished(&nebula, &ids).await, [Status::Completed; 4]);
+        let took = world.clock.monotonic() - before;
+        assert!(took < Duration::from_secs(41), "{took:?}");
+    });
 }
 
 #[test]
