@@ -114,8 +114,8 @@ pub use migrate::{MigrateError, Migrated, Migration};
 pub use milestone::MilestoneStatus;
 pub use plan::{
     AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanCall, PlanCallee,
-    PlanCompensation, PlanConnection, PlanError, PlanHandler, PlanLoop, PlanMilestone, PlanNode,
-    PlanOutput, PlanParts, PlanRateLimit, Request, RequestError,
+    PlanCompensation, PlanConnection, PlanCredential, PlanError, PlanHandler, PlanLoop,
+    PlanMilestone, PlanNode, PlanOutput, PlanParts, PlanRateLimit, Request, RequestError,
 };
 pub use repeats::{Again, Generation, Repeats, Undone, UnfinishedChild};
 pub use resume::{ResumeKey, ResumeToken, ResumeTokenError};

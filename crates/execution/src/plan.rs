@@ -2,6 +2,7 @@
 
 mod admission;
 mod compensation;
+mod credential;
 mod graph;
 mod milestone;
 
@@ -30,12 +31,13 @@ use graph::Graph;
 
 pub use admission::{AdmissionKeyError, PlanAdmission, PlanRateLimit};
 pub use compensation::PlanCompensation;
+pub use credential::PlanCredential;
 pub use milestone::PlanMilestone;
 
 /// The newest version of the stored form of plans. 2 brought bodies, loops and admission, 3 control
-/// actions, joins, limits, lists and compensations that earlier builds do not know; a plan has the
-/// least version that has all of it, so that earlier builds read it where they can.
-pub const PLAN_FORMAT: u32 = 3;
+/// actions, joins, limits, lists and compensations that earlier builds do not know, 4 credentials; a
+/// plan has the least version that has all of it, so that earlier builds read it where they can.
+pub const PLAN_FORMAT: u32 = 4;
 
 /// What an [`ExecutionPlan`] is made of, and what is stored of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,6 +105,7 @@ pub struct ExecutionPlan {
     parts: PlanParts,
     graph: Graph,
     takes_slots: bool,
+    names_credentials: bool,
 }
 
 /// One node of a plan.
@@ -185,6 +188,9 @@ pub struct PlanNode {
     /// Capabilities that it requires by expressions over `$input`, resolved when an execution starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<ParamProgram>,
+    /// The credentials that its attempts get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<PlanCredential>,
     /// Into how many tokens `flow.split_tokens` splits one on each connection, or how many
     /// `flow.merge_tokens` merges into one: also if it is disabled or pinned, as joins count on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -424,11 +430,13 @@ impl ExecutionPlan {
             ));
         }
         let takes_slots = parts.nodes.iter().any(PlanNode::takes_slot);
+        let names_credentials = parts.nodes.iter().any(PlanNode::names_credentials);
         let graph = Graph::new(&parts).map_err(PlanError::Contradiction)?;
         Ok(Self {
             parts,
             graph,
             takes_slots,
+            names_credentials,
         })
     }
 
@@ -436,6 +444,12 @@ impl ExecutionPlan {
     #[must_use]
     pub fn takes_slots(&self) -> bool {
         self.takes_slots
+    }
+
+    /// Whether attempts of some node get credentials.
+    #[must_use]
+    pub fn names_credentials(&self) -> bool {
+        self.names_credentials
     }
 
     /// Dense indices of the nodes that expressions of `node` and of its connections read.
@@ -635,6 +649,9 @@ impl ExecutionPlan {
 /// The least version of the stored form that has all of these parts: a build that knows nothing of
 /// them would run the plan without them.
 fn format_of(parts: &PlanParts) -> u32 {
+    if parts.nodes.iter().any(PlanNode::names_credentials) {
+        return 4;
+    }
     let third = |node: &PlanNode| {
         let cancels = |(_, rest)| rest == JoinRest::Cancel;
         node.is_newest()
@@ -674,6 +691,12 @@ impl PlanNode {
     }
 
     /// Whether builds that read formats 1 and 2 do not know how to run it.
+    /// Whether its attempts, or those that undo its effect, get credentials.
+    fn names_credentials(&self) -> bool {
+        let undoing = self.compensation.as_deref();
+        !self.credentials.is_empty() || undoing.is_some_and(|it| !it.credentials.is_empty())
+    }
+
     fn is_newest(&self) -> bool {
         let each = self.kind == ActionKind::Control(ControlKind::ForEach);
         is_newest(self.kind)

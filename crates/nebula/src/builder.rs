@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc};
 
+use nebula_access::Access;
 use nebula_action::{Action, Protected};
 use nebula_core::{Clock, Entropy, Offload};
 use nebula_engine::{Engine, EngineConfig, EnginePorts};
@@ -35,6 +36,7 @@ pub struct NebulaBuilder {
     protected: Protected,
     bus: Bus,
     http: Option<Arc<dyn HttpClient>>,
+    access: Option<Access>,
     resume: Option<ResumeKey>,
 }
 
@@ -78,6 +80,7 @@ impl NebulaBuilder {
             protected: Protected::default(),
             bus: Bus::new(Bus::DEFAULT_CAPACITY),
             http: None,
+            access: None,
             resume: None,
         }
     }
@@ -145,6 +148,12 @@ impl NebulaBuilder {
         self
     }
 
+    /// The credentials that nodes name. Default: none, and then a node that names one fails.
+    pub fn credentials(mut self, access: Access) -> Self {
+        self.access = Some(access);
+        self
+    }
+
     /// The secret from which the tokens of approvals follow: the same in every process that shares the
     /// store, and kept elsewhere. Default: none, and then approvals have no tokens.
     pub fn resume_key(mut self, key: ResumeKey) -> Self {
@@ -198,6 +207,7 @@ impl NebulaBuilder {
             entropy: self.entropy.clone(),
             offload,
             http: self.http,
+            access: self.access,
             resume: self.resume.clone(),
         };
         let engine_ports = EnginePorts {

@@ -52,6 +52,7 @@
 mod builder;
 
 pub use builder::{BuildError, NebulaBuilder, OFFLOAD_THREADS};
+pub use nebula_access as access;
 pub use nebula_action as action;
 pub use nebula_core as core;
 pub use nebula_engine as engine;

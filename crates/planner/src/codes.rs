@@ -88,7 +88,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         CREDENTIALS,
-        "credentials are named, which this version cannot resolve",
+        "a credential is named for a slot that the action does not have, or one that it needs is not",
     ),
     (
         UNSUPPORTED,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     build::{Builder, Checks},
-    capabilities, codes,
+    capabilities, codes, credentials,
     expressions::{self, Place},
     literals, lookup,
     nodes::with_defaults,
@@ -55,13 +55,18 @@ impl Builder<'_> {
         let asked = (asks, required.as_slice());
         let wanted =
             capabilities::wanted(asked, &at, metadata, checks.scope, &mut self.diagnostics);
-        if !written.credentials.is_empty() {
-            self.diagnostics.push(credentials(&at));
-        }
+        let slots = &mut self.diagnostics;
+        let credentials = credentials::filled(&written.credentials, metadata, true, &at, slots);
         if self.diagnostics[before..].iter().any(Diagnostic::is_error) {
             return None;
         }
-        Some(self.planned(written, metadata, effect, compiled?, wanted))
+        let mut wanted = wanted;
+        credentials::imply(&credentials, &mut wanted.literal);
+        let planned = self.planned(written, metadata, effect, compiled?, wanted);
+        Some(PlanCompensation {
+            credentials,
+            ..planned
+        })
     }
 
     fn planned(
@@ -85,6 +90,7 @@ impl Builder<'_> {
                 .unwrap_or(self.settings.attempt_timeout),
             capabilities: wanted.literal,
             requires: wanted.dynamic,
+            credentials: Vec::new(),
         }
     }
 
@@ -188,10 +194,3 @@ impl Builder<'_> {
 
 /// The parameter of `flow.try` that says whether its body is undone.
 const COMPENSATE: &str = "compensate";
-
-fn credentials(at: &str) -> Diagnostic {
-    let at = pointer_join(at, "credentials");
-    let message = "credentials cannot be resolved by this version";
-    let hint = "leave them out; a secret in a parameter would stand in the journal";
-    Diagnostic::error(codes::CREDENTIALS, at, message).hint(hint)
-}

@@ -52,6 +52,7 @@ mod cancels;
 mod capabilities;
 mod codes;
 mod compensation;
+mod credentials;
 mod expressions;
 mod flat;
 mod graph;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     build::{Builder, Checks},
-    capabilities, codes,
+    capabilities, codes, credentials,
     expressions::{self, Place},
     literals,
 };
@@ -78,18 +78,26 @@ impl Builder<'_> {
             checks.scope,
             &mut self.diagnostics,
         );
+        // What does not run touches nothing.
+        let inert = node.disabled || node.pin.is_some();
+        let credentials = credentials::filled(
+            &node.credentials,
+            metadata,
+            !inert,
+            &pointer,
+            &mut self.diagnostics,
+        );
         let called = self.called(shape.index, metadata);
         if self.diagnostics[before..].iter().any(Diagnostic::is_error) {
             return None;
         }
         self.calls.extend(called.call);
-        // What does not run touches nothing.
-        let inert = node.disabled || node.pin.is_some();
         let effect = metadata
             .effect
             .class(|name| literals::known(&written, name));
         let effect = called.effect.unwrap_or(effect);
         let mut capabilities = wanted.literal;
+        credentials::imply(&credentials, &mut capabilities);
         let beyond = called.capabilities.into_iter();
         capabilities.extend(beyond.filter(|it| !node.requires.contains(&text(it))));
         let again = node
@@ -150,6 +158,7 @@ impl Builder<'_> {
             pin: node.pin.clone(),
             capabilities: if inert { Vec::new() } else { capabilities },
             requires: if inert { Vec::new() } else { wanted.dynamic },
+            credentials: if inert { Vec::new() } else { credentials },
             tokens: shape.tokens,
             milestone: shape.milestone,
             rate: shape.rate,

@@ -55,12 +55,6 @@ pub(crate) fn check(
                 "keep one of them",
             ));
         }
-        if !node.credentials.is_empty() {
-            let message = "credentials cannot be resolved by this version".to_owned();
-            let hint = "leave them out; a secret in a parameter would stand in the journal";
-            diagnostics
-                .push(Diagnostic::error(codes::CREDENTIALS, at("credentials"), message).hint(hint));
-        }
     }
     if !definition.triggers.is_empty() {
         diagnostics.push(Diagnostic::lint(

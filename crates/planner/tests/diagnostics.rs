@@ -443,11 +443,62 @@ fn batches_need_a_connection_that_goes_back() {
 }
 
 #[test]
+fn credentials_stand_in_the_slots_of_their_action() {
+    let order = |fields: &str| format!("nodes: [{{ id: a, action: shop.order{fields} }}]");
+    check(&order(", credentials: { auth: shop-key, log: l.1 }"), &[]);
+    check(
+        &order(""),
+        &[
+            "PLAN_CREDENTIALS /nodes/0: `shop.order` needs a credential in its slot `auth`: bearer or basic (write `credentials: { auth: <credential id> }`)",
+        ],
+    );
+    check(&order(", disabled: true"), &[]);
+    check(
+        &order(", credentials: { auht: shop-key, auth: no/id }"),
+        &[
+            "PLAN_CREDENTIALS /nodes/0/credentials/auht: `shop.order` has no slot `auht` for a credential (it has `auth` (bearer, basic) and `log` (custom))",
+            "PLAN_CREDENTIALS /nodes/0/credentials/auth: credential id has the character '/' at byte 2; a credential id has letters, digits, `-`, `_` and `.`, and begins with a letter or digit (name a credential by its id, as `nebula credentials list` shows it)",
+        ],
+    );
+    let undone = "nodes: [{ id: a, action: shop.order, credentials: { auth: k }, compensate: { action: shop.order } }]";
+    check(
+        undone,
+        &[
+            "PLAN_CREDENTIALS /nodes/0/compensate: `shop.order` needs a credential in its slot `auth`: bearer or basic (write `credentials: { auth: <credential id> }`)",
+        ],
+    );
+}
+
+#[test]
+fn who_names_a_credential_asks_for_it() {
+    let yaml = "nodes: [{ id: a, action: shop.order, credentials: { auth: k }, requires: ['secret:k'], compensate: { action: shop.order, credentials: { auth: u } } }]";
+    let plan = planned(yaml, &PlanSettings::default()).plan.unwrap();
+    let node = &plan.nodes[0];
+    let slot = |slot: &str, id: &str| nebula_execution::PlanCredential {
+        slot: slot.into(),
+        id: id.parse().unwrap(),
+    };
+    assert_eq!(node.credentials, [slot("auth", "k")]);
+    assert_eq!(node.capabilities, ["secret:k"]);
+    let undoing = node.compensation.as_deref().unwrap();
+    assert_eq!(undoing.credentials, [slot("auth", "u")]);
+    assert_eq!(undoing.capabilities, ["secret:u"]);
+    assert!(plan.names_credentials());
+    // A build that knows nothing of them would send requests without.
+    assert_eq!(plan.format, 4);
+    let other = planned(
+        "nodes: [{ id: a, action: data.set }]",
+        &PlanSettings::default(),
+    );
+    assert!(!other.plan.unwrap().names_credentials());
+}
+
+#[test]
 fn what_this_version_cannot_run_is_refused() {
     check(
         "nodes: [{ id: a, action: data.set, credentials: { auth: key } }]",
         &[
-            "PLAN_CREDENTIALS /nodes/0/credentials: credentials cannot be resolved by this version (leave them out; a secret in a parameter would stand in the journal)",
+            "PLAN_CREDENTIALS /nodes/0/credentials/auth: `data.set` has no slot `auth` for a credential (leave it out: this action takes no credentials)",
         ],
     );
     check(
@@ -776,7 +827,7 @@ fn what_cannot_undo_or_be_undone_is_pointed_out() {
             "PLAN_PARAMETER /nodes/0/compensate/parameters/mode: action `file.write`: must be one of \"overwrite\", \"append\"",
             "PLAN_PARAMETER /nodes/0/compensate/parameters/contents: action `file.write` has no parameter `contents` (did you mean `content`?)",
             "PLAN_CAPABILITY /nodes/0/compensate/requires/0: `everything` is no capability; write fs:read:<dir>, fs:write:<dir>, net:<host>[:port], secret:<id>, process:<program>, env:<name>, workflow:<id>, llm:<model> or blob",
-            "PLAN_CREDENTIALS /nodes/0/compensate/credentials: credentials cannot be resolved by this version (leave them out; a secret in a parameter would stand in the journal)",
+            "PLAN_CREDENTIALS /nodes/0/compensate/credentials/auth: `file.write` has no slot `auth` for a credential (leave it out: this action takes no credentials)",
         ],
     );
 }

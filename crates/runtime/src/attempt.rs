@@ -11,9 +11,11 @@ use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass, PORT_MAIN}
 use nebula_core::Digest;
 use nebula_execution::{Choice, Event, InstanceId, PlanNode};
 use nebula_ports::{Code, Invocation};
+use nebula_telemetry::redacting;
 use serde_json::Value;
 
 use crate::{
+    credentials::logged_by,
     drive::{Drive, Stop, called_off},
     evaluate::node_of,
     finish::{End, Finished},
@@ -90,7 +92,7 @@ impl Drive {
                 input,
                 deadline,
             });
-        } else if node.effect == nebula_action::EffectClass::Pure {
+        } else if node.effect == nebula_action::EffectClass::Pure && node.credentials.is_empty() {
             let finished = self.compute(instance, invocation).await?;
             self.attempt_finished(finished);
         } else {
@@ -144,15 +146,30 @@ impl Drive {
     fn attempt(
         &self,
         instance: InstanceId,
-        invocation: Invocation,
+        mut invocation: Invocation,
     ) -> impl Future<Output = Finished> + Send + 'static {
+        let opening = match &invocation.code {
+            Code::Native(action) => self.opening(&instance, invocation.context.attempt, &**action),
+            Code::Component(_) => None,
+        };
         let (sandbox, clock) = (
             self.shared.ports.sandbox.clone(),
             self.shared.ports.clock.clone(),
         );
         async move {
             let start = clock.monotonic();
-            let result = sandbox.run(invocation).await;
+            let result = match opening {
+                None => sandbox.run(invocation).await,
+                // On the heap, so that attempts without credentials are no larger for it.
+                Some(opening) => {
+                    let attempt = async move {
+                        let opened = opening.open(&mut invocation.context).await?;
+                        let ran = redacting(opened.of_log(), sandbox.run(invocation));
+                        opened.clean(ran.await)
+                    };
+                    Box::pin(attempt).await
+                }
+            };
             let micros = clock.monotonic().saturating_sub(start).as_micros();
             Finished {
                 instance,
@@ -224,17 +241,26 @@ impl Drive {
             .get(&node.action, node.version)
             .filter(|_| node.reconciles);
         let prepared = self.prepare(&instance, attempt, index, node);
-        let (Some(action), Ok((context, input))) = (action, prepared) else {
+        let (Some(action), Ok((mut context, input))) = (action, prepared) else {
             let message = "the attempt was lost with its worker";
             let error = ActionError::new("WORKER_LOST", message, ErrorClass::Unknown);
             return self.unreconciled(instance, error);
         };
+        let opening = self.opening(&instance, attempt, &*action);
         self.running
             .insert(instance.clone(), context.cancellation.clone());
         let clock = self.shared.ports.clock.clone();
         self.attempts.push(Box::pin(async move {
+            let opened = match opening {
+                None => None,
+                Some(opening) => match opening.open(&mut context).await {
+                    Ok(opened) => Some(opened),
+                    Err(error) => return Finished::unasked(instance, &error),
+                },
+            };
             let unknown = |message| Err(ActionError::new("WORKER_LOST", message, ErrorClass::Unknown));
             let asked = AssertUnwindSafe(action.reconcile(&context, &input)).catch_unwind();
+            let asked = logged_by(opened.as_ref(), asked);
             let reconciled = tokio::select! {
                 biased;
                 () = context.cancellation.cancelled() => {
@@ -246,6 +272,10 @@ impl Drive {
                 asked = asked => asked.unwrap_or_else(|_| {
                     unknown("the attempt was lost, and the action panicked when asked what became of it")
                 }),
+            };
+            let reconciled = match opened {
+                None => reconciled,
+                Some(opened) => opened.clean_reconciled(reconciled),
             };
             Finished {
                 instance,

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    credentials::logged_by,
     drive::Drive,
     evaluate::{self, node_of},
     finish::{End, Finished},
@@ -142,19 +143,32 @@ impl Drive {
             let prepared = self.undoing(&instance, attempt, index, it).ok()?;
             Some((action, prepared))
         });
-        let Some((action, (context, input))) = asked else {
+        let Some((action, (mut context, input))) = asked else {
             return self.undone(instance, Err(lost("with its worker")), 0);
         };
+        let opening = self.opening(&instance, attempt, &*action);
         self.running
             .insert(instance.clone(), context.cancellation.clone());
         let clock = self.shared.ports.clock.clone();
         self.attempts.push(Box::pin(async move {
+            let opened = match opening {
+                None => None,
+                Some(opening) => match opening.open(&mut context).await {
+                    Ok(opened) => Some(opened),
+                    Err(error) => return Finished::unasked(instance, &error),
+                },
+            };
             let asked = AssertUnwindSafe(action.reconcile(&context, &input)).catch_unwind();
+            let asked = logged_by(opened.as_ref(), asked);
             let reconciled = tokio::select! {
                 biased;
                 () = context.cancellation.cancelled() => Err(lost("and nobody waited for what became of it")),
                 () = clock.sleep(context.timeout) => Err(lost("and the action did not say in time what became of it")),
                 asked = asked => asked.unwrap_or_else(|_| Err(lost("and the action panicked when asked what became of it"))),
+            };
+            let reconciled = match opened {
+                None => reconciled,
+                Some(opened) => opened.clean_reconciled(reconciled),
             };
             Finished {
                 instance,

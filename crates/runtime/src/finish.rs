@@ -25,6 +25,21 @@ pub(crate) enum End {
     Reconciled(Result<Reconciled, ActionError>),
 }
 
+impl Finished {
+    /// Nobody could be asked what became of an attempt that was lost.
+    pub(crate) fn unasked(instance: InstanceId, error: &ActionError) -> Self {
+        let message = format!(
+            "the attempt was lost with its worker, and nobody could be asked what became of it: {error}"
+        );
+        let error = ActionError::new("WORKER_LOST", message, ErrorClass::Unknown);
+        Self {
+            instance,
+            micros: 0,
+            end: End::Reconciled(Err(error)),
+        }
+    }
+}
+
 impl Drive {
     /// Tells the machine how an attempt ended.
     pub(crate) fn attempt_finished(&mut self, finished: Finished) {

@@ -18,6 +18,8 @@
 //! # Invariants
 //! - An external write begins only after its `AttemptStarted` is committed, and nothing outside
 //!   begins before its execution exists.
+//! - A secret is opened after the start of its attempt is in the journal, lives no longer than the
+//!   attempt, and is in nothing that the attempt gives.
 //! - Nothing outside sees what depends on an outcome before the outcome is committed.
 //! - A delivery is acked only after what it led to is committed.
 //! - Nothing begins once the lease may be over, or once a cancellation was read, but compensations.
@@ -35,6 +37,7 @@ mod commit;
 mod compensation;
 mod config;
 mod control;
+mod credentials;
 mod drain;
 mod drive;
 mod evaluate;

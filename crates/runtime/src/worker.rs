@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use nebula_access::Access;
 use nebula_action::Protected;
 use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId, Offload};
 use nebula_execution::{Entry, NewExecution, ResumeKey};
@@ -44,6 +45,8 @@ pub struct WorkerPorts {
     pub offload: Arc<dyn Offload>,
     /// The way out over HTTP, for attempts that hold a `net:…` capability; without it they have none.
     pub http: Option<Arc<dyn HttpClient>>,
+    /// The credentials that nodes name; without it, whoever needs one fails.
+    pub access: Option<Access>,
     /// From which the tokens of approvals follow; without it there are none.
     pub resume: Option<ResumeKey>,
 }

@@ -38,7 +38,9 @@ mod event;
 mod flood;
 mod lines;
 mod logging;
+mod redacting;
 
 pub use bus::{Bus, Halt, Halts, Received, Watcher};
 pub use event::{Decided, EventKind, ExecutionEvent, Parking};
 pub use logging::{LogError, LogFormat, LogOptions, Logging, init_logging};
+pub use redacting::{Redact, redacting};

@@ -10,7 +10,10 @@ use std::{
 use tracing::{Dispatch, Level, Metadata, dispatcher::with_default};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::flood::{Floods, LEFT_OUT};
+use crate::{
+    flood::{Floods, LEFT_OUT},
+    redacting::redacted,
+};
 
 /// The most bytes of lines that wait for the stream. As many again may be on their way into it.
 pub(crate) const ROOM: usize = 1 << 20;
@@ -68,6 +71,10 @@ impl Queue {
 
 impl io::Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let given = line.len();
+        let clean = str::from_utf8(line).ok().and_then(redacted);
+        let clean = clean.map(|clean| format!("{}\n", clean.trim_end()));
+        let line = clean.as_ref().map_or(line, String::as_bytes);
         let room = match self.kind {
             Kind::Usual => ROOM - ROOM_FOR_ERRORS,
             Kind::Error => ROOM,
@@ -80,7 +87,7 @@ impl io::Write for Line<'_> {
             waiting.bytes.extend_from_slice(line);
             self.queue.changed.notify_all();
         }
-        Ok(line.len())
+        Ok(given)
     }
 
     fn flush(&mut self) -> io::Result<()> {

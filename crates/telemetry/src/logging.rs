@@ -17,6 +17,7 @@ use tracing_subscriber::{
 use crate::{
     flood::{Floods, LEFT_OUT},
     lines::{LAST_LINES, Lines},
+    redacting::redact_panics,
 };
 
 /// How log lines look.
@@ -96,7 +97,8 @@ impl Drop for Logging {
 /// Whoever logs never waits for standard error: up to 1 MiB of lines waits for it, the last quarter
 /// of which is for errors. One place of the code logs 100 lines at once and 20 a second, or 1,000 and
 /// 200 a second of level `error`, by `clock`. What is more is left out, and within a second a line
-/// of the target `nebula_telemetry::left_out` says how many were, whatever the filter is.
+/// of the target `nebula_telemetry::left_out` says how many were, whatever the filter is. Lines, and the
+/// messages of panics from then on, show no secret of the attempt that they come from ([`redacting`](crate::redacting)).
 ///
 /// # Errors
 /// [`LogError`]: the filter cannot be read, it was called before, or there is no thread.
@@ -106,6 +108,7 @@ pub fn init_logging(options: &LogOptions, clock: Arc<dyn Clock>) -> Result<Loggi
     let dispatch = dispatch(options, &floods, &lines)?;
     set_global_default(dispatch.clone())?;
     lines.write_to(io::stderr(), floods, dispatch)?;
+    redact_panics();
     Ok(Logging(lines))
 }
 

@@ -34,6 +34,9 @@ pub struct PlanCompensation {
     /// Capabilities that it requires by expressions over `$input`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<ParamProgram>,
+    /// The credentials that its attempts get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<super::PlanCredential>,
 }
 
 impl PlanCompensation {

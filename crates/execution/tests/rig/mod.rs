@@ -69,6 +69,7 @@ pub(crate) fn node(id: &str) -> PlanNode {
         pin: None,
         capabilities: Vec::new(),
         requires: Vec::new(),
+        credentials: Vec::new(),
         tokens: None,
         milestone: None,
         rate: 1,
@@ -94,6 +95,7 @@ pub(crate) fn compensation(effect: &str) -> PlanCompensation {
         timeout: like.timeout,
         capabilities: Vec::new(),
         requires: Vec::new(),
+        credentials: Vec::new(),
     }
 }
 

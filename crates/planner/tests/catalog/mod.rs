@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use nebula_action::{
-    ActionKind, ActionMetadata, CapabilityRule, Catalog, CatalogMiss, ControlKind, Effect,
-    EffectClass, ExpressionMark, FileAccess, InterfaceVersion, Ports, VersionWanted,
+    ActionKind, ActionMetadata, CapabilityRule, Catalog, CatalogMiss, ControlKind, CredentialSlot,
+    Effect, EffectClass, ExpressionMark, FileAccess, InterfaceVersion, Ports, VersionWanted,
 };
 use nebula_core::ActionId;
 use nebula_execution::ExecutionPlan;
@@ -106,7 +106,18 @@ pub(crate) fn actions() -> Actions {
     again.expressions = vec![mark("while", true), mark("until", true)];
     let mut attempt = control("flow.try", ControlKind::Try);
     attempt.expressions = vec![mark("catch/*", true)];
+    let slot = |name: &str, types: &[&str], required| CredentialSlot {
+        name: name.to_owned(),
+        types: types.iter().map(|it| (*it).to_owned()).collect(),
+        required,
+    };
+    let mut order = ActionMetadata::new("shop.order", (1, 0), fixed(EffectClass::Keyed));
+    order.credentials = vec![
+        slot("auth", &["bearer", "basic"], true),
+        slot("log", &["custom"], false),
+    ];
     Actions(vec![
+        order,
         control("flow.parallel", ControlKind::Parallel),
         control("flow.for_each", ControlKind::ForEach),
         batches,

@@ -1,0 +1,201 @@
+//! Asking for an access token, and reading the answer: OAuth 2.0 (RFC 6749), nothing but values.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use nebula_action::{Egress, Grants, HttpLimits, HttpRequest, RequestBody};
+use nebula_core::{ByteSize, CredentialId, ExposeSecret as _, SecretString, Timestamp};
+use nebula_credential::{Credential, CredentialType};
+use serde_json::Value;
+use url::{Url, form_urlencoded::Serializer};
+use zeroize::Zeroizing;
+
+use crate::AccessError;
+
+/// The longest time for one request for a token.
+pub const TOTAL: Duration = Duration::from_secs(20);
+
+/// The largest answer to one.
+pub const MAX_ANSWER: ByteSize = ByteSize::kib(64);
+
+/// How long a token counts as good of which the server does not say how long it is.
+pub const UNSAID: Duration = Duration::from_hours(1);
+
+/// The longest time that a token counts as good, whatever the server says.
+const MAX_LIFETIME: Duration = Duration::from_hours(24 * 365);
+
+/// The longest wait that a server can ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// Whether a credential of this type goes by an access token.
+pub(crate) fn needs_token(kind: CredentialType) -> bool {
+    matches!(
+        kind,
+        CredentialType::OAuth2ClientCredentials | CredentialType::OAuth2Refresh
+    )
+}
+
+/// Until when the access token is good; `None` without one. A token of which nobody said until when is
+/// not relied on.
+pub(crate) fn good_until(credential: &Credential) -> Option<Timestamp> {
+    credential.field("access_token")?;
+    let until = credential.field("expires_at")?;
+    until.expose_secret().parse().ok()
+}
+
+/// What is sent, where to, and the way that leads there and nowhere else.
+pub(crate) fn request(
+    id: &CredentialId,
+    credential: &Credential,
+) -> Result<(Egress, HttpRequest), AccessError> {
+    let no_way = |why: &str| AccessError::NoWay {
+        id: id.clone(),
+        why: why.to_owned(),
+    };
+    let text = |name| credential.field(name).map(SecretString::expose_secret);
+    let url = Egress::url(text("token_url").unwrap_or_default());
+    let url: Url = url.map_err(|error| no_way(&format!("`token_url`: {error}")))?;
+    let mut form = Vec::new();
+    match text("refresh_token") {
+        Some(token) => form.extend([("grant_type", "refresh_token"), ("refresh_token", token)]),
+        None => form.push(("grant_type", "client_credentials")),
+    }
+    for name in ["scope", "audience"] {
+        form.extend(text(name).map(|value| (name, value)));
+    }
+    let mut headers = HeaderMap::new();
+    let client = text("client_id").unwrap_or_default();
+    match (text("client_secret"), text("client_auth")) {
+        (Some(secret), None | Some("basic")) => {
+            let value = basic(client, secret).ok_or_else(|| no_way("its secret fits no header"))?;
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        (secret, _) => {
+            form.push(("client_id", client));
+            form.extend(secret.map(|secret| ("client_secret", secret)));
+        }
+    }
+    let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+    headers.insert(header::CONTENT_TYPE, kind);
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::ACCEPT, json);
+    let body = Serializer::new(String::new()).extend_pairs(form).finish();
+    let request = HttpRequest {
+        method: Method::POST,
+        headers,
+        body: RequestBody::Bytes(Bytes::from(body)),
+        limits: HttpLimits {
+            total: TOTAL,
+            head: TOTAL,
+            idle: TOTAL,
+            max_body: MAX_ANSWER,
+            // What is sent is for this one alone.
+            redirects: None,
+            ..HttpLimits::default()
+        },
+        url,
+    };
+    // Whoever made the credential has named the host.
+    let egress = Egress::new(&Grants::new(Egress::needed(&request.url)));
+    Ok((egress, request))
+}
+
+/// How the client shows who it is (RFC 6749, section 2.3.1).
+fn basic(client: &str, secret: &str) -> Option<HeaderValue> {
+    let coded = |text: &str| {
+        let bytes = url::form_urlencoded::byte_serialize(text.as_bytes());
+        Zeroizing::new(bytes.collect::<String>())
+    };
+    let both = Zeroizing::new([&coded(client), ":", &coded(secret)].concat());
+    let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(&*both)));
+    let mut value = HeaderValue::from_str(&value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// What came back for a request for a token.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+    pub(crate) origin: String,
+}
+
+/// The credential with what the server gave, `now`.
+pub(crate) fn refreshed(
+    id: &CredentialId,
+    credential: &Credential,
+    answer: &Answer,
+    now: Timestamp,
+) -> Result<Credential, AccessError> {
+    let body = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+    if !answer.status.is_success() {
+        return Err(refusal(id, answer, &body));
+    }
+    let no_token = |why| AccessError::NoToken {
+        id: id.clone(),
+        origin: answer.origin.clone(),
+        why,
+    };
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let token = text("access_token").ok_or_else(|| no_token("has no `access_token`"))?;
+    let kind = text("token_type").unwrap_or("bearer");
+    if !kind.eq_ignore_ascii_case("bearer") {
+        return Err(no_token("has a token of another type than `bearer`"));
+    }
+    let fields = credential.fields();
+    let mut fields: BTreeMap<String, SecretString> = fields
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect();
+    let until = now.plus(lifetime(body.get("expires_in")));
+    fields.insert("access_token".to_owned(), token.into());
+    fields.insert("expires_at".to_owned(), until.to_string().into());
+    if let Some(token) = text("refresh_token")
+        && fields.contains_key("refresh_token")
+    {
+        fields.insert("refresh_token".to_owned(), token.into());
+    }
+    let credential = Credential::new(credential.kind(), fields, credential.hosts().clone());
+    credential.map_err(|_| no_token("has a token that no header can carry"))
+}
+
+/// `expires_in`: seconds, which some servers give as a text.
+fn lifetime(given: Option<&Value>) -> Duration {
+    let seconds = match given {
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(value) => value.as_f64().map(|seconds| seconds.max(0.0) as u64),
+        None => None,
+    };
+    seconds
+        .map_or(UNSAID, Duration::from_secs)
+        .min(MAX_LIFETIME)
+}
+
+fn refusal(id: &CredentialId, answer: &Answer, body: &Value) -> AccessError {
+    let said = body.get("error").and_then(Value::as_str);
+    // A code has these characters (RFC 6749, section 5.2); what else a server says may hold anything.
+    let is_code = |code: &&str| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        !code.is_empty() && code.len() <= 40 && code.bytes().all(plain)
+    };
+    let status = answer.status;
+    let code = match said.filter(is_code) {
+        Some(code) => code.to_owned(),
+        None => status.as_u16().to_string(),
+    };
+    let busy = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
+    let id = id.clone();
+    let origin = answer.origin.clone();
+    if busy || matches!(&*code, "temporarily_unavailable" | "server_error") {
+        let seconds = answer.headers.get(header::RETRY_AFTER);
+        let seconds = seconds.and_then(|it| it.to_str().ok()?.trim().parse().ok());
+        return AccessError::Later {
+            id,
+            why: format!("{origin} answers `{code}`"),
+            after: seconds.map(|it| Duration::from_secs(it).min(MAX_RETRY_AFTER)),
+        };
+    }
+    AccessError::Refused { id, origin, code }
+}

@@ -1,0 +1,403 @@
+//! Credentials that nodes name: opened for their attempts, and in nothing that comes out of them.
+
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use async_trait::async_trait;
+use nebula::{
+    Nebula,
+    access::{Access, AccessPorts},
+    action::{
+        Action, ActionContext, ActionError, ActionMetadata, ActionResult, Capability,
+        CredentialSlot, Effect, EffectClass, Grants, Progress, Reconciled,
+    },
+    core::{Clock, CredentialId, ExposeSecret, SecretString, TenantId},
+    engine::Report,
+    execution::{StartOptions, Status},
+    ports::{CredentialUser, ExecutionRepo, SecretsStore},
+};
+use nebula_credential::{AllowedHosts, Credential, CredentialType, MARKER};
+use nebula_testkit::{
+    InlineOffload, MemoryCredentialRepo, MemorySandbox, MemorySecretsStore, MemoryTaskQueue,
+    SeededEntropy,
+};
+use nebula_vault::{Vault, key_secret};
+use serde_json::{Value, json};
+use world::{World, in_world};
+
+static TENANT: LazyLock<TenantId> = LazyLock::new(TenantId::local);
+
+const SECRET: &str = "hunter2/0123+456789";
+
+/// Each process has ids of its own.
+static LIVES: AtomicU64 = AtomicU64::new(1_000);
+
+/// How often an attempt has seen the secret.
+static SEEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Gives away its credential, in the way that its parameter says.
+#[derive(Debug)]
+struct Leaky(ActionMetadata);
+
+fn leaky(id: &str, class: EffectClass) -> Arc<dyn Action> {
+    let slot = CredentialSlot {
+        name: "auth".to_owned(),
+        types: vec!["bearer".to_owned()],
+        required: true,
+    };
+    Arc::new(Leaky(ActionMetadata {
+        credentials: vec![slot],
+        reconciles: class == EffectClass::AtMostOnce,
+        ..ActionMetadata::new(id, (1, 0), Effect::Fixed(class))
+    }))
+}
+
+#[async_trait]
+impl Action for Leaky {
+    fn metadata(&self) -> &ActionMetadata {
+        &self.0
+    }
+
+    async fn execute(
+        &self,
+        ctx: &ActionContext,
+        input: Value,
+    ) -> Result<ActionResult, ActionError> {
+        let held = ctx.credentials.get("auth").expect("the slot is filled");
+        let secret = held.field("token").unwrap().expose_secret();
+        if secret == SECRET {
+            SEEN.fetch_add(1, SeqCst);
+        }
+        assert!(!format!("{ctx:?}").contains(secret));
+        match input["how"].as_str().unwrap_or_default() {
+            "error" => {
+                let message = format!("no entry with {secret}");
+                let pointer = format!("/{secret}");
+                Err(ActionError::invalid_input("WRONG", pointer, message))
+            }
+            "again" if ctx.attempt < 3 => Err(ActionError::retryable("BUSY", secret)),
+            "cut" => Err(ActionError::fatal(
+                "CUT",
+                format!("it said: {}", &secret[..9]),
+            )),
+            "progress" => {
+                ctx.heartbeat(Progress::of(1, 2).note(format!("with {secret}")));
+                Ok(ActionResult::output(json!(1)))
+            }
+            "panic" => panic!("it is {secret}"),
+            "quiet" => Ok(ActionResult::output(json!(secret.len()))),
+            _ => Ok(ActionResult::output(
+                json!({ "said": secret, "sum": [secret, 1] }),
+            )),
+        }
+    }
+
+    async fn reconcile(&self, ctx: &ActionContext, _: &Value) -> Result<Reconciled, ActionError> {
+        let held = ctx.credentials.get("auth").expect("the slot is filled");
+        let secret = held.field("token").unwrap().expose_secret();
+        Ok(Reconciled::Happened(json!({ "reconciled": secret })))
+    }
+}
+
+fn id(text: &str) -> CredentialId {
+    CredentialId::new(text).unwrap()
+}
+
+struct Place {
+    world: World,
+    repo: Arc<MemoryCredentialRepo>,
+    secrets: Arc<MemorySecretsStore>,
+    vault: Arc<Vault>,
+}
+
+/// Runs a test in a world whose vault has the bearer credential `shop` and the basic one `basic`.
+fn in_place(test: impl AsyncFnOnce(Place)) {
+    in_world(async |world| {
+        let repo = Arc::new(MemoryCredentialRepo::new(Arc::new(world.clock.clone())));
+        let secrets = Arc::new(MemorySecretsStore::default());
+        let entropy = Arc::new(SeededEntropy::new(77));
+        let vault = Arc::new(Vault::new(repo.clone(), secrets.clone(), entropy));
+        let basic = [("username", "ada"), ("password", SECRET)];
+        for (name, kind, fields) in [
+            ("shop", CredentialType::Bearer, &[("token", SECRET)][..]),
+            ("basic", CredentialType::Basic, &basic[..]),
+        ] {
+            let fields = fields.iter();
+            let fields: BTreeMap<_, _> = fields
+                .map(|(name, value)| ((*name).to_owned(), SecretString::from(*value)))
+                .collect();
+            let hosts = AllowedHosts::parse(["api.example"]).unwrap();
+            let credential = Credential::new(kind, fields, hosts).unwrap();
+            let _ = vault
+                .put(&TENANT, &id(name), None, &credential)
+                .await
+                .unwrap();
+        }
+        test(Place {
+            world,
+            repo,
+            secrets,
+            vault,
+        })
+        .await;
+    });
+}
+
+impl Place {
+    fn process(&self, executions: Arc<dyn ExecutionRepo>) -> Nebula {
+        let clock: Arc<dyn Clock> = Arc::new(self.world.clock.clone());
+        let queue = Arc::new(MemoryTaskQueue::new(clock.clone(), 1_000, 100));
+        let sandbox = Arc::new(MemorySandbox::new(clock.clone()));
+        // A vault of its own, which remembers no key.
+        let entropy = Arc::new(SeededEntropy::new(LIVES.fetch_add(1, SeqCst)));
+        let vault = Vault::new(self.repo.clone(), self.secrets.clone(), entropy);
+        let ports = AccessPorts {
+            vault: Arc::new(vault),
+            http: None,
+            clock: clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(78)),
+        };
+        Nebula::builder(executions, self.world.workflows.clone(), queue, sandbox)
+            .clock(clock)
+            .entropy(Arc::new(SeededEntropy::new(LIVES.fetch_add(1, SeqCst))))
+            .offload(Arc::new(InlineOffload))
+            .actions([
+                leaky("test.peek", EffectClass::Read),
+                leaky("test.pay", EffectClass::Keyed),
+                leaky("test.once", EffectClass::AtMostOnce),
+                leaky("test.think", EffectClass::Pure),
+            ])
+            .credentials(Access::new(ports))
+            .build()
+            .unwrap()
+    }
+
+    async fn run(&self, node: &str, grants: &[&str]) -> Report {
+        let nebula = self.process(self.world.executions.clone());
+        let yaml = format!("nodes: [{node}]\n");
+        let installed = self.world.install(&nebula, &yaml).await;
+        let started = nebula.start(&TENANT, &installed, Value::Null, granted(grants));
+        let id = started.await.unwrap();
+        self.world.finish(&nebula, id).await
+    }
+
+    async fn users(&self, of: &str) -> Vec<CredentialUser> {
+        let uses = self.vault.uses(&TENANT, &id(of), None, 100).await.unwrap();
+        uses.into_iter().rev().map(|used| used.user).collect()
+    }
+
+    /// Everything that the stores hold of an execution, as texts.
+    async fn stored(&self, report: &Report) -> String {
+        let id = report.execution;
+        let executions = &self.world.executions;
+        let page = executions.journal(&TENANT, id, 1, 1_000).await.unwrap();
+        format!("{page:?} {report:?}")
+    }
+}
+
+fn granted(grants: &[&str]) -> StartOptions {
+    let grants = grants.iter();
+    let grants = grants.map(|it| Capability::parse(it, std::path::Path::new("/")).unwrap());
+    StartOptions {
+        grants: Grants::new(grants),
+        ..StartOptions::default()
+    }
+}
+
+const GRANT: &[&str] = &["secret:shop", "secret:basic", "secret:nobody"];
+
+fn error(report: &Report) -> (String, String) {
+    let error = report.error.as_ref().expect("it failed");
+    (error.code.clone(), error.message.clone())
+}
+
+#[test]
+fn an_attempt_gets_its_credential_and_gives_no_secret_away() {
+    in_place(async |place| {
+        let ways = [
+            ("say", "peek", Status::Completed),
+            ("say", "pay", Status::Completed),
+            ("say", "once", Status::Completed),
+            ("say", "think", Status::Completed),
+            ("error", "peek", Status::Failed),
+            ("error", "pay", Status::Failed),
+            ("again", "pay", Status::Completed),
+            ("cut", "peek", Status::Failed),
+            ("panic", "peek", Status::Failed),
+            ("quiet", "peek", Status::Completed),
+        ];
+        for (how, action, status) in ways {
+            let seen = SEEN.load(SeqCst);
+            let node = format!(
+                "{{ id: a, action: test.{action}, parameters: {{ how: {how} }}, credentials: {{ auth: shop }}, retry: {{ max_attempts: 3 }} }}"
+            );
+            let report = place.run(&node, GRANT).await;
+            assert_eq!(report.status, status, "{how} {action} {report:?}");
+            assert!(SEEN.load(SeqCst) > seen);
+            let stored = place.stored(&report).await;
+            for part in [SECRET, &SECRET[..9], "aHVudGVyMi8wMTIz", "68756e746572"] {
+                assert!(!stored.contains(part), "{how} {action}: {stored}");
+            }
+            match how {
+                "say" => assert_eq!(report.output, json!({ "said": MARKER, "sum": [MARKER, 1] })),
+                "error" => {
+                    let (code, message) = error(&report);
+                    assert_eq!((&*code, &*message), ("WRONG", "no entry with [secret]"));
+                }
+                "quiet" => assert_eq!(report.output, json!(SECRET.len())),
+                _ => {}
+            }
+        }
+    });
+}
+
+#[test]
+fn each_use_is_recorded_with_its_attempt() {
+    in_place(async |place| {
+        let node = "{ id: a, action: test.pay, parameters: { how: again }, credentials: { auth: shop }, retry: { max_attempts: 3 } }";
+        let report = place.run(node, GRANT).await;
+        let expected = (1..=3).map(|attempt| CredentialUser::Attempt {
+            execution: report.execution,
+            node: "a".to_owned(),
+            attempt,
+        });
+        assert_eq!(place.users("shop").await, expected.collect::<Vec<_>>());
+        assert!(place.users("basic").await.is_empty());
+    });
+}
+
+#[test]
+fn progress_is_shown_without_secrets() {
+    in_place(async |place| {
+        let nebula = place.process(place.world.executions.clone());
+        let mut watcher = nebula.bus().subscribe();
+        let yaml = "nodes: [{ id: a, action: test.peek, parameters: { how: progress }, credentials: { auth: shop } }]";
+        let installed = place.world.install(&nebula, yaml).await;
+        let started = nebula.start(&TENANT, &installed, Value::Null, granted(GRANT));
+        let id = started.await.unwrap();
+        place.world.finish(&nebula, id).await;
+        drop(nebula);
+        let mut shown = String::new();
+        while let Some(event) = watcher.next().await {
+            shown.push_str(&format!("{event:?}"));
+        }
+        assert!(shown.contains("with [secret]"), "{shown}");
+        assert!(!shown.contains(SECRET), "{shown}");
+    });
+}
+
+#[test]
+fn what_cannot_be_opened_fails_its_node_before_it_begins() {
+    in_place(async |place| {
+        let node = |credential: &str| {
+            format!("{{ id: a, action: test.pay, credentials: {{ auth: {credential} }} }}")
+        };
+        let failed = place.run(&node("nobody"), GRANT).await;
+        let (code, message) = error(&failed);
+        assert_eq!(code, "CREDENTIAL_UNKNOWN");
+        assert!(
+            message.starts_with("there is no credential `nobody`; "),
+            "{message}"
+        );
+        let failed = place.run(&node("basic"), GRANT).await;
+        assert_eq!(
+            error(&failed).1,
+            "the credential `basic` is of type basic; the slot `auth` of node `a` takes bearer"
+        );
+        let failed = place.run(&node("shop"), &["secret:other"]).await;
+        let (code, message) = error(&failed);
+        assert_eq!(code, "CAPABILITY_DENIED");
+        assert!(message.contains("requires: [\"secret:shop\"]"), "{message}");
+        // The keys do not belong to the credentials.
+        for state in place.vault.keys(&TENANT).await.unwrap() {
+            let _ = place
+                .secrets
+                .delete(&TENANT, &key_secret(&state.key))
+                .await
+                .unwrap();
+        }
+        let failed = place.run(&node("shop"), GRANT).await;
+        assert_eq!(error(&failed).0, "CREDENTIAL_UNREADABLE");
+    });
+}
+
+#[test]
+fn a_credential_is_not_opened_before_the_start_of_its_attempt_is_journalled() {
+    let yaml = "nodes: [{ id: a, action: test.pay, parameters: { how: quiet }, credentials: { auth: shop } }]";
+    let (mut opened, mut not_yet) = (0, 0);
+    for call in 1..12 {
+        for after in [false, true] {
+            in_place(async |place| {
+                let mortal = place.world.mortal(Some((call, after)));
+                let nebula = place.process(mortal.clone());
+                let work = async {
+                    let installed = place.world.install(&nebula, yaml).await;
+                    let options = granted(GRANT);
+                    let started = nebula.start(&TENANT, &installed, Value::Null, options);
+                    let id = started.await.unwrap();
+                    place.world.finish(&nebula, id).await;
+                };
+                tokio::select! {
+                    biased;
+                    () = work => {}
+                    () = mortal.death() => {}
+                }
+                let is_used = !place.users("shop").await.is_empty();
+                let filter = Default::default();
+                let executions = place.world.executions.clone();
+                let page = executions.list(&TENANT, &filter, None, 10).await.unwrap();
+                let mut started = false;
+                for summary in page.items {
+                    let journal = executions.journal(&TENANT, summary.id, 1, 100);
+                    started |= format!("{:?}", journal.await.unwrap()).contains("AttemptStarted");
+                }
+                assert!(started || !is_used, "call {call}, after {after}");
+                opened += usize::from(is_used);
+                not_yet += usize::from(!is_used);
+            });
+        }
+    }
+    assert!(opened > 0 && not_yet > 0, "{opened} {not_yet}");
+}
+
+#[test]
+fn what_a_lost_attempt_is_found_to_have_done_names_no_secret() {
+    in_place(async |place| {
+        // The process dies before it can say how the attempt ended.
+        let yaml = "nodes: [{ id: a, action: test.once, parameters: { how: quiet }, credentials: { auth: shop } }]";
+        for call in 2..12 {
+            let mortal = place.world.mortal(Some((call, false)));
+            let nebula = place.process(mortal.clone());
+            let mut started_id = None;
+            let work = async {
+                let installed = place.world.install(&nebula, yaml).await;
+                let options = granted(GRANT);
+                let started = nebula.start(&TENANT, &installed, Value::Null, options);
+                let id = started.await.unwrap();
+                started_id = Some(id);
+                place.world.finish(&nebula, id).await;
+            };
+            tokio::select! {
+                biased;
+                () = work => {}
+                () = mortal.death() => {}
+            }
+            drop(nebula);
+            let Some(id) = started_id else { continue };
+            let nebula = place.process(place.world.executions.clone());
+            let report = place.world.finish(&nebula, id).await;
+            if report.output != json!(SECRET.len()) {
+                assert_eq!(report.output, json!({ "reconciled": MARKER }), "{report:?}");
+                return;
+            }
+        }
+        panic!("no attempt was lost");
+    });
+}
