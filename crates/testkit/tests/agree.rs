@@ -6,8 +6,8 @@ use std::{
 };
 
 use nebula_testkit::{
-    BlobGuard, ExecutionGuard, MemoryBlobStore, MemoryExecutionRepo, MemoryTaskQueue, QueueGuard,
-    agree,
+    BlobGuard, CredentialGuard, ExecutionGuard, MemoryBlobStore, MemoryCredentialRepo,
+    MemoryExecutionRepo, MemoryTaskQueue, QueueGuard, agree,
     blob_store::Subject,
     task_queue::{CAPACITY, MAX_DELIVERIES},
 };
@@ -148,5 +148,38 @@ fn random_operations_see_a_queue_without_a_guard() {
             });
         });
         assert!(seen, "a queue without {guard:?} agrees with the model");
+    }
+}
+
+#[test]
+fn the_model_of_credentials_agrees_with_itself() {
+    for seed in 1..=4 {
+        agree::credential_repos(seed, 1_000, |clock| async move {
+            Arc::new(MemoryCredentialRepo::new(clock)) as Arc<_>
+        });
+    }
+}
+
+/// What random operations do not see: they come one after the other, and never to the limits.
+const UNSEEN_IN_CREDENTIALS: &[CredentialGuard] = &[
+    CredentialGuard::Keeps,
+    CredentialGuard::PutAtOnce,
+    CredentialGuard::PromoteAtOnce,
+    CredentialGuard::Largest,
+    CredentialGuard::UseLimit,
+];
+
+#[test]
+fn random_operations_see_a_store_of_credentials_without_a_guard() {
+    for guard in CredentialGuard::ALL
+        .iter()
+        .filter(|guard| !UNSEEN_IN_CREDENTIALS.contains(guard))
+    {
+        let seen = seen(|seed| {
+            agree::credential_repos(seed, 1_500, |clock| async move {
+                Arc::new(MemoryCredentialRepo::without(clock, *guard)) as Arc<_>
+            });
+        });
+        assert!(seen, "a store without {guard:?} agrees with the model");
     }
 }

@@ -110,6 +110,11 @@ fn write(name: &str, binary: &Path, older: bool) -> io::Result<PathBuf> {
         author.leave(case)?;
         println!("{}: left", case.name);
     }
+    match author.credentials()? {
+        true => println!("credentials: left"),
+        false if older => println!("credentials: not known to this version"),
+        false => return Err(Error::other("no credential could be added")),
+    }
     // Whoever closes the database last puts everything into its one file.
     author.ask(&["executions", "list"])?;
     let log = fs::metadata(author.beside("-wal")).map_or(0, |log| log.len());
@@ -202,6 +207,25 @@ impl Author {
             let id = row["execution"].as_str().unwrap_or_default();
             (id.to_owned(), row.clone())
         }))
+    }
+
+    /// Leaves a credential with two versions and a use, and one that was removed, under a master key
+    /// that was rotated; whether the program knows any.
+    fn credentials(&self) -> io::Result<bool> {
+        fs::write(self.work.join("token.txt"), "a token of no service")?;
+        let add = |id| {
+            let kind = ["credentials", "add", id, "--type", "bearer"];
+            let from = ["--from", "token.txt", "--hosts", "api.example"];
+            self.says(&[&kind[..], &from[..]].concat())
+        };
+        if add("shop")?.is_none() {
+            return Ok(false);
+        }
+        add("gone")?;
+        self.ask(&["credentials", "rotate", "shop", "--hosts", "shop.example"])?;
+        self.ask(&["credentials", "rm", "gone"])?;
+        self.ask(&["credentials", "rotate", "--keys"])?;
+        Ok(true)
     }
 
     /// Brings the executions of a case to where they are to be left.

@@ -1,4 +1,4 @@
-//! Keeps workflows and executions in one SQLite file.
+//! Keeps workflows, executions and encrypted credentials in one SQLite file.
 //!
 //! One thread writes, with group commit and `synchronous=FULL`: an answer means that the disk has
 //! it. Others read on connections of their own. Several processes may open one file: leases decide
@@ -39,6 +39,10 @@ mod check;
 mod checkpoint;
 mod config;
 mod create;
+mod credential_keys;
+mod credential_repo;
+mod credential_uses;
+mod credentials;
 mod error;
 mod execution_repo;
 mod holders;

@@ -22,7 +22,7 @@ const CACHE_KIB: i64 = 16 << 10;
 const WAL_KEPT_BYTES: i64 = 80 << 20;
 
 /// Prepared statements that each connection keeps; there are fewer.
-const STATEMENTS: usize = 96;
+const STATEMENTS: usize = 128;
 
 /// One change of the tables.
 struct Migration {
@@ -62,6 +62,12 @@ const MIGRATIONS: &[Migration] = &[
         // An older build writes rows without a sum, which are not checked.
         opens_from: 4,
         sql: include_str!("../migrations/0005_sums.sql"),
+    },
+    Migration {
+        version: 6,
+        // An older build does not look at credentials.
+        opens_from: 4,
+        sql: include_str!("../migrations/0006_credentials.sql"),
     },
 ];
 

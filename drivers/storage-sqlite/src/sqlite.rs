@@ -23,7 +23,7 @@ use crate::{
     writer::{Call, Mode, Tx, Work, Writer},
 };
 
-/// One open database: an `ExecutionRepo` and a `WorkflowRepo`.
+/// One open database: an `ExecutionRepo`, a `WorkflowRepo` and a `CredentialRepo`.
 ///
 /// Dropping it finishes what was asked, closes the database and waits for that: some milliseconds,
 /// or as long as the last checkpoint takes.

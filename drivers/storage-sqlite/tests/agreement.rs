@@ -358,3 +358,13 @@ fn the_random_operations_of_the_test_kit_agree_too() {
         });
     }
 }
+
+#[test]
+fn random_operations_on_credentials_give_the_answers_of_the_model() {
+    for seed in 1..=12 {
+        nebula_testkit::agree::credential_repos(seed, 800, |clock| async move {
+            let driver = Sqlite::open(SqliteConfig::ephemeral(), clock).await;
+            Arc::new(driver.unwrap()) as Arc<_>
+        });
+    }
+}

@@ -17,8 +17,10 @@ use nebula::engine::{Report, Waiting};
 use nebula_action::{
     Action, ActionContext, ActionError, ActionMetadata, ActionResult, Effect, EffectClass,
 };
-use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
-use nebula_ports::ExecutionFilter;
+use nebula_core::{Clock, CredentialId, ExecutionId, TenantId, Timestamp};
+use nebula_ports::{
+    CredentialPut, CredentialRepo, CredentialUser, CredentialVersion, ExecutionFilter,
+};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_testkit::{Ended, Ledger, ManualClock, People, run, stage::Stage};
 use rusqlite::{Connection, OpenFlags};
@@ -206,6 +208,56 @@ fn every_database_that_was_ever_written_opens_and_goes_on() {
         for status in ["completed", "failed", "parked", "waiting"] {
             assert!(stood.contains(&status), "none is {status}: {of}: {stood:?}");
         }
+    }
+}
+
+/// The first schema with credentials.
+const CREDENTIALS: i64 = 6;
+
+#[test]
+fn credentials_that_were_ever_stored_are_read() {
+    let all = fixtures();
+    let with: Vec<_> = all.iter().filter(|it| it.schema >= CREDENTIALS).collect();
+    assert!(!with.is_empty());
+    for fixture in with {
+        let away = tempfile::tempdir().unwrap();
+        let copy = away.path().join("nebula.db");
+        fs::copy(&fixture.path, &copy).unwrap();
+        let of = fixture.path.display();
+        run(async {
+            let clock = Arc::new(ManualClock::default());
+            let store = Sqlite::open(SqliteConfig::file(&copy), clock)
+                .await
+                .unwrap();
+            let (tenant, id) = (TenantId::local(), |id| CredentialId::new(id).unwrap());
+            let listed = CredentialRepo::list(&store, &tenant, None, 10)
+                .await
+                .unwrap();
+            let [shop] = &listed[..] else {
+                panic!("{of}: {listed:?}")
+            };
+            assert_eq!((shop.id.as_str(), shop.version), ("shop", 2), "{of}");
+            let keys = store.keys(&tenant).await.unwrap();
+            assert_eq!(keys, std::slice::from_ref(&shop.key), "{of}");
+            let found = CredentialRepo::get(&store, &tenant, &id("shop")).await;
+            let found = found.unwrap().unwrap();
+            assert_eq!(
+                (found.kind.as_str(), &found.key),
+                ("bearer", &shop.key),
+                "{of}"
+            );
+            let uses = store.uses(&tenant, &id("shop"), None, 10).await.unwrap();
+            assert_eq!((uses.len(), uses[0].version), (1, 1), "{of}");
+            assert_eq!(uses[0].user, CredentialUser::Change, "{of}");
+            // The number of what was removed is known.
+            let again = CredentialVersion {
+                id: id("gone"),
+                version: 1,
+                ..found
+            };
+            let put = CredentialRepo::put(&store, &tenant, again).await.unwrap();
+            assert_eq!(put, CredentialPut::Conflict { version: 2 }, "{of}");
+        });
     }
 }
 

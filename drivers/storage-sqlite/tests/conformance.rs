@@ -36,10 +36,12 @@ mod file {
     use super::on_file;
     nebula_testkit::execution_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::workflow_repo!(|clock| async move { on_file(clock).await as _ });
+    nebula_testkit::credential_repo!(|clock| async move { on_file(clock).await as _ });
 }
 
 mod memory {
     use super::in_memory;
     nebula_testkit::execution_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::workflow_repo!(|clock| async move { in_memory(clock).await as _ });
+    nebula_testkit::credential_repo!(|clock| async move { in_memory(clock).await as _ });
 }

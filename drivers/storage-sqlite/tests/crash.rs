@@ -13,8 +13,11 @@ use std::{
     sync::Arc,
 };
 
-use nebula_core::Timestamp;
-use nebula_ports::{Acquired, ExecutionRepo, Stepped};
+use nebula_core::{CredentialId, KeyId, Timestamp};
+use nebula_ports::{
+    Acquired, CredentialPut, CredentialRepo, CredentialVersion, ExecutionRepo, Stepped,
+};
+use nebula_storage_sqlite::Sqlite;
 use nebula_testkit::{ManualClock, run};
 use support::{acquired, assert_contiguous, journal, leased, open, step, tenant};
 use tokio::task::JoinSet;
@@ -45,12 +48,43 @@ fn main() -> io::Result<()> {
     )
 }
 
+/// Stands for the credential among the numbers of executions.
+const CREDENTIAL: u128 = 0;
+
+async fn credential(repo: &Sqlite) -> u32 {
+    let id = CredentialId::new("shop").unwrap();
+    let found = CredentialRepo::get(repo, &tenant(), &id).await.unwrap();
+    found.map_or(0, |it| it.version)
+}
+
+/// Puts one version of a credential after the other, in the batches of the steps.
+async fn put_versions(repo: Arc<Sqlite>) {
+    let key = KeyId::new("k1").unwrap();
+    let _ = repo.promote_key(&tenant(), None, &key).await.unwrap();
+    for version in credential(&repo).await + 1.. {
+        let new = CredentialVersion {
+            id: CredentialId::new("shop").unwrap(),
+            kind: "bearer".to_owned(),
+            version,
+            key: key.clone(),
+            envelope: vec![7; 400],
+        };
+        let put = CredentialRepo::put(&*repo, &tenant(), new).await.unwrap();
+        assert_eq!(put, CredentialPut::Stored);
+        io::stdout()
+            .write_all(format!("{CREDENTIAL} {version}\n").as_bytes())
+            .unwrap();
+        io::stdout().flush().unwrap();
+    }
+}
+
 /// Leases every execution and appends to all of them until it is killed; prints `execution next_seq`
 /// for what was acknowledged.
 async fn write(path: &Path) -> io::Result<()> {
     let clock = ManualClock::default();
     let repo = Arc::new(open(path, &clock).await.map_err(io::Error::other)?);
     let mut writers = JoinSet::new();
+    writers.spawn(put_versions(Arc::clone(&repo)));
     for n in 1..=EXECUTIONS {
         let repo = Arc::clone(&repo);
         writers.spawn(async move {
@@ -110,7 +144,12 @@ async fn verify(path: &Path, acked: &BTreeMap<u128, u64>) {
     let clock = ManualClock::default();
     let repo = open(path, &clock).await.unwrap();
     assert!(!acked.is_empty());
-    for (n, next) in acked {
+    let executions = acked.iter().filter(|(n, _)| **n != CREDENTIAL);
+    if let Some(version) = acked.get(&CREDENTIAL) {
+        let found = credential(&repo).await;
+        assert!(u64::from(found) >= *version, "{found} of {version}");
+    }
+    for (n, next) in executions.clone() {
         let entries = journal(&repo, *n).await;
         assert_contiguous(&entries);
         assert!(
@@ -123,8 +162,7 @@ async fn verify(path: &Path, acked: &BTreeMap<u128, u64>) {
             .windows(2)
             .all(|pair| pair[0].epoch <= pair[1].epoch);
         assert!(epochs, "epochs never fall");
-        let found = repo
-            .get(&tenant(), support::execution(*n))
+        let found = ExecutionRepo::get(&repo, &tenant(), support::execution(*n))
             .await
             .unwrap()
             .unwrap();
@@ -132,5 +170,5 @@ async fn verify(path: &Path, acked: &BTreeMap<u128, u64>) {
         assert!(!found.leased || cfg!(not(unix)), "its holder is dead");
     }
     let page = repo.runnable(Timestamp::MAX, 100).await.unwrap();
-    assert!(page.runnable.len() >= acked.len() || cfg!(not(unix)));
+    assert!(page.runnable.len() >= executions.count() || cfg!(not(unix)));
 }

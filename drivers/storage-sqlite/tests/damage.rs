@@ -5,10 +5,10 @@ mod support;
 
 use std::{fs, path::Path};
 
-use nebula_core::{Digest, WorkflowId};
+use nebula_core::{CredentialId, Digest, KeyId, WorkflowId};
 use nebula_ports::{
-    Acquired, DedupeKey, ErrorKind, ExecutionRepo, NewSignal, NewVersion, PortError, Snapshot,
-    Step, WorkflowRepo,
+    Acquired, CredentialRepo, CredentialUser, CredentialVersion, DedupeKey, ErrorKind,
+    ExecutionRepo, NewSignal, NewVersion, PortError, Snapshot, Step, WorkflowRepo,
 };
 use nebula_storage_sqlite::Sqlite;
 use nebula_testkit::{ManualClock, run};
@@ -30,7 +30,7 @@ fn changed(
     let middle = after.len() / 2;
     after[middle] ^= 1;
     let cast = match column {
-        "definition" | "payload" => "CAST(?1 AS TEXT)",
+        "definition" | "payload" | "node" => "CAST(?1 AS TEXT)",
         _ => "?1",
     };
     let update = format!("UPDATE {table} SET {column} = {cast} WHERE CAST({column} AS BLOB) = ?2");
@@ -54,6 +54,10 @@ fn changed(
         let error = read(&open(path, &clock).await.unwrap()).await;
         assert!(error.is_none(), "{error:?}");
     });
+}
+
+fn credential() -> CredentialId {
+    CredentialId::new("shop").unwrap()
 }
 
 #[test]
@@ -87,6 +91,30 @@ fn content_that_changed_is_not_believed() {
             expected_revision: None,
         };
         let _ = repo.save(&tenant(), new).await.unwrap();
+        let (shop, key) = (credential(), KeyId::new("k1").unwrap());
+        let _ = repo.promote_key(&tenant(), None, &key).await.unwrap();
+        let new = CredentialVersion {
+            id: shop.clone(),
+            kind: "bearer".to_owned(),
+            version: 1,
+            key,
+            envelope: vec![7; 400],
+        };
+        let _ = CredentialRepo::put(&repo, &tenant(), new).await.unwrap();
+        let user = CredentialUser::Attempt {
+            execution: execution(1),
+            node: "charge".to_owned(),
+            attempt: 1,
+        };
+        let _ = repo.record_use(&tenant(), &shop, 1, &user).await.unwrap();
+    });
+    changed(&path, "credentials", "envelope", &async |repo: &Sqlite| {
+        CredentialRepo::get(repo, &tenant(), &credential())
+            .await
+            .err()
+    });
+    changed(&path, "credential_uses", "node", &async |repo: &Sqlite| {
+        repo.uses(&tenant(), &credential(), None, 10).await.err()
     });
     changed(&path, "journal", "entries", &async |repo: &Sqlite| {
         repo.journal(&tenant(), execution(1), 1, 100).await.err()
