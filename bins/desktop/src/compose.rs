@@ -8,24 +8,28 @@ use std::{
 };
 
 use nebula::Nebula;
+use nebula_access::{Access, AccessPorts};
 use nebula_action::Protected;
 use nebula_blob_fs::{BlobFs, BlobFsConfig};
-use nebula_core::{Clock, Offload};
+use nebula_core::{Clock, KeyId, Offload, TenantId};
 use nebula_execution::ResumeKey;
 use nebula_http_reqwest::{HttpConfig, Reqwest};
 use nebula_memory::{Collector, DEFAULT_INLINE, Grace, SpillingRepo};
 use nebula_ports::{
-    BlobStore, ExecutionRepo, SandboxRunner, SecretsStore, TaskQueue, WorkflowRepo,
+    BlobStore, CredentialRepo, ExecutionRepo, HttpClient, SandboxRunner, SecretsStore, TaskQueue,
+    WorkflowRepo,
 };
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
 use nebula_secrets_local::{KeyCommand, KeySource, LocalSecrets, SecretsConfig};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::{SystemClock, SystemEntropy, ThreadPoolOffload};
+use nebula_vault::{KeyFound, KeyState, Vault, VaultError, key_secret};
 
 use crate::{
     failure::Failure,
     focus::Focus,
+    lazy_secrets::LazySecrets,
     resume_key,
     settings::{Loaded, Place, SecretsSettings, Settings},
 };
@@ -116,16 +120,25 @@ fn assemble(
         Some(blobs) => Arc::new(SpillingRepo::new(stored, blobs, DEFAULT_INLINE)),
         None => stored,
     };
+    let credentials: Arc<dyn CredentialRepo> = sqlite.clone();
     let workflows: Arc<dyn WorkflowRepo> = sqlite;
     let bell = MemoryQueue::new(MemoryQueueConfig::default(), Arc::clone(&clock));
     let focus = Arc::new(Focus::new(Arc::new(bell), executions.clone()));
     let queue: Arc<dyn TaskQueue> = focus.clone();
     let sandbox: Arc<dyn SandboxRunner> = Arc::new(InProcess::new(Arc::clone(&clock)));
-    let http = Reqwest::new(HttpConfig::default(), Arc::clone(&clock))
-        .map_err(|error| Failure::environment("HTTP", format!("no way out over HTTP: {error}")))?;
+    let http: Arc<dyn HttpClient> = Arc::new(http(&clock)?);
+    let secrets = Arc::new(LazySecrets::new(loaded.clone()));
+    let entropy = Arc::new(SystemEntropy);
+    let access = Access::new(AccessPorts {
+        vault: Arc::new(Vault::new(credentials, secrets, entropy.clone())),
+        http: Some(Arc::clone(&http)),
+        clock: Arc::clone(&clock),
+        entropy,
+    });
     let nebula = Nebula::builder(executions.clone(), workflows, queue, sandbox)
         .clock(Arc::clone(&clock))
-        .http(Arc::new(http))
+        .http(http)
+        .credentials(access)
         .actions(nebula_action_file::all(offload))
         .actions(nebula_action_http::all())
         .engine(loaded.settings.engine.clone())
@@ -143,14 +156,81 @@ fn assemble(
     })
 }
 
+/// The credentials of a database, with the way out to test them.
+#[derive(Debug)]
+pub(crate) struct ComposedVault {
+    pub(crate) vault: Vault,
+    pub(crate) secrets: ComposedSecrets,
+    pub(crate) http: Arc<dyn HttpClient>,
+}
+
+impl ComposedVault {
+    /// Whether what is put can be read again.
+    pub(crate) async fn check_keys(&self) -> Result<(), Failure> {
+        let keys = self.vault.keys(&TenantId::local()).await?;
+        match keys.iter().find(|it| it.primary) {
+            Some(primary) => key_failure(primary).map_or(Ok(()), Err),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is wrong with a master key, as an error.
+pub(crate) fn key_failure(state: &KeyState) -> Option<Failure> {
+    let (key, secret) = (state.key.clone(), key_secret(&state.key));
+    match state.found {
+        KeyFound::Right => None,
+        KeyFound::Missing => Some(VaultError::MissingKey { key, secret }.into()),
+        KeyFound::Wrong => Some(VaultError::WrongKey { key, secret }.into()),
+    }
+}
+
+/// The credentials of the command's database, over the secrets of this user.
+pub(crate) async fn vault(loaded: &Loaded) -> Result<ComposedVault, Failure> {
+    let secrets = secrets(loaded).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let config = storage(&loaded.settings, &loaded.place);
+    let sqlite = Sqlite::open(config, Arc::clone(&clock)).await?;
+    let store = secrets.store.clone();
+    let vault = Vault::new(Arc::new(sqlite), store, Arc::new(SystemEntropy));
+    let http = Arc::new(http(&clock)?);
+    Ok(ComposedVault {
+        vault,
+        secrets,
+        http,
+    })
+}
+
+fn http(clock: &Arc<dyn Clock>) -> Result<Reqwest, Failure> {
+    Reqwest::new(HttpConfig::default(), Arc::clone(clock))
+        .map_err(|error| Failure::environment("HTTP", format!("no way out over HTTP: {error}")))
+}
+
 /// The secrets of this user, and what to tell of their key.
 #[derive(Debug)]
 pub(crate) struct ComposedSecrets {
     pub(crate) store: Arc<dyn SecretsStore>,
+    local: Arc<LocalSecrets>,
     /// The file.
     pub(crate) path: PathBuf,
     /// The file with the key, if that is where it comes from.
     pub(crate) key_file: Option<PathBuf>,
+}
+
+impl ComposedSecrets {
+    /// The key that they are encrypted with, and how many there are; nothing where there is no file.
+    pub(crate) async fn state(&self) -> Result<Option<(KeyId, usize)>, Failure> {
+        Ok(self.local.state().await?)
+    }
+
+    /// What to tell once something is written, where the key's file is not there yet.
+    pub(crate) fn new_key(&self) -> Option<String> {
+        let file = self.key_file.as_ref().filter(|file| !file.exists())?;
+        let (file, path) = (file.display(), self.path.display());
+        Some(format!(
+            "a key was made: {file}; keep a copy of it, apart from copies of {path}, which only it opens"
+        ))
+    }
 }
 
 /// The secrets of this user; with a wrong key, none.
@@ -176,8 +256,10 @@ pub(crate) async fn secrets(loaded: &Loaded) -> Result<ComposedSecrets, Failure>
         Arc::new(SystemEntropy),
         Arc::new(offload),
     );
+    let local = Arc::new(opened.await?);
     Ok(ComposedSecrets {
-        store: Arc::new(opened.await?),
+        store: local.clone(),
+        local,
         path,
         key_file,
     })

@@ -5,6 +5,7 @@ use std::{fmt, path::Path, time::Duration};
 use nebula_core::duration_text;
 use nebula_ports::{ErrorKind, PortError};
 use nebula_system::ShutdownSignal;
+use nebula_vault::VaultError;
 use nebula_workflow::LocatedDiagnostic;
 use serde::Serialize;
 
@@ -181,6 +182,21 @@ impl From<PortError> for Failure {
             ErrorKind::Unsupported => "STORE_UNSUPPORTED",
         };
         Self::environment(code, error.to_string()).advice(error.kind.advice())
+    }
+}
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        let advice = error.advice();
+        let code = match error {
+            VaultError::Unknown(_) => "UNKNOWN_CREDENTIAL",
+            VaultError::MissingKey { .. } | VaultError::WrongKey { .. } => "STORE_KEY",
+            VaultError::Port(error) => return error.into(),
+            VaultError::Seal { .. } => "CREDENTIAL_DAMAGED",
+            VaultError::Left { .. } => "KEYS_LEFT",
+            _ => "CREDENTIAL_UNAVAILABLE",
+        };
+        Self::environment(code, error.to_string()).advice(advice)
     }
 }
 

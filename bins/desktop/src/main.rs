@@ -21,6 +21,7 @@ mod failure;
 mod focus;
 mod grants;
 mod input;
+mod lazy_secrets;
 mod private;
 mod progress;
 mod remembered;
@@ -42,7 +43,7 @@ use nebula_system::SystemClock;
 use nebula_telemetry::{LogOptions, init_logging};
 
 use crate::{
-    arguments::{Arguments, Blobs, Command, Executions, Workflows},
+    arguments::{Arguments, Blobs, Command, Credentials, Executions, Workflows},
     console::Console,
     failure::{Exit, Failure},
     settings::Loaded,
@@ -164,7 +165,19 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             let loaded = load(Some(database))?;
             block_on(commands::blobs::collect(&loaded, console))
         }
-        Command::Credentials(command) => commands::credentials::run(command, console),
+        Command::Credentials(command) => {
+            let database = match command {
+                Credentials::Types => return commands::credentials::types(console),
+                Credentials::Add { database, .. }
+                | Credentials::List { database, .. }
+                | Credentials::Uses { database, .. }
+                | Credentials::Test { database, .. }
+                | Credentials::Rotate { database, .. }
+                | Credentials::Rm { database, .. } => database,
+            };
+            let loaded = load(Some(database))?;
+            block_on(commands::credentials::run(command, &loaded, console))
+        }
         Command::Expr(expr) => commands::expr::run(expr, console),
         Command::Actions(actions) => {
             let loaded = load(None)?;

@@ -118,10 +118,7 @@ fn take(mut from: impl Read, path: &Path, exact: bool) -> Result<SecretString, F
     }
     if bytes.is_empty() {
         let message = format!("{shown} is empty, and a secret is not");
-        return Err(wrong(
-            message,
-            "write its value there; `nebula secrets rm` deletes one",
-        ));
+        return Err(wrong(message, "write its value there"));
     }
     secret_text(bytes).map_err(|_| {
         let message = format!("{shown} is no text in UTF-8, and a secret is");

@@ -84,8 +84,8 @@ impl Cache {
 }
 
 impl Vault {
-    /// The master keys of a tenant, newest first, and whether the secrets have them. Reads only, and
-    /// not from memory.
+    /// The master keys of a tenant, newest first, and whether the secrets have them; without those that
+    /// a rotation has deleted and not yet forgotten. Reads only, and not from memory.
     ///
     /// # Errors
     /// Those of the ports.
@@ -99,6 +99,9 @@ impl Vault {
                 Err(error) => return Err(error),
             };
             let primary = at == 0;
+            if found == KeyFound::Missing && !primary && !self.encrypts(tenant, &key).await? {
+                continue;
+            }
             states.push(KeyState {
                 key,
                 primary,

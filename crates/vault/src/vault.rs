@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use nebula_core::{CredentialId, Entropy, KeyId, TenantId};
-use nebula_credential::{Credential, Place, SealError, Sealed};
+use nebula_credential::{AllowedHosts, Credential, CredentialType, Place, SealError, Sealed};
 use nebula_ports::{
     CredentialDeleted, CredentialPut, CredentialRepo, CredentialSummary, CredentialUse,
     CredentialUser, CredentialVersion, RefreshLease, Result as PortResult, SecretsStore,
@@ -87,10 +87,33 @@ impl Vault {
         id: &CredentialId,
         user: &CredentialUser,
     ) -> Result<Opened, VaultError> {
-        let unknown = || VaultError::Unknown(id.clone());
+        let opened = self.read(tenant, id).await?;
+        let recorded = self.repo.record_use(tenant, id, opened.version, user);
+        match recorded.await? {
+            UseRecorded::Recorded => Ok(opened),
+            UseRecorded::Unknown => Err(VaultError::Unknown(id.clone())),
+        }
+    }
+
+    /// The type of a credential and the hosts that it may be sent to. No value is given out, so no use is
+    /// recorded.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub async fn hosts(
+        &self,
+        tenant: &TenantId,
+        id: &CredentialId,
+    ) -> Result<(CredentialType, AllowedHosts), VaultError> {
+        let Opened { credential, .. } = self.read(tenant, id).await?;
+        Ok((credential.kind(), credential.hosts().clone()))
+    }
+
+    async fn read(&self, tenant: &TenantId, id: &CredentialId) -> Result<Opened, VaultError> {
         let mut missing = None;
         loop {
-            let stored = self.repo.get(tenant, id).await?.ok_or_else(unknown)?;
+            let stored = self.repo.get(tenant, id).await?;
+            let stored = stored.ok_or_else(|| VaultError::Unknown(id.clone()))?;
             let sealed = self.sealed(&stored)?;
             let master = match self.key(tenant, sealed.key()).await {
                 // A rotation may have come to its end since: then it has another key now.
@@ -108,14 +131,10 @@ impl Vault {
             };
             let credential = sealed.open(place, &master);
             let credential = credential.map_err(|source| wrong(id, source))?;
-            let recorded = self.repo.record_use(tenant, id, version, user).await?;
-            return match recorded {
-                UseRecorded::Recorded => Ok(Opened {
-                    version,
-                    credential,
-                }),
-                UseRecorded::Unknown => Err(unknown()),
-            };
+            return Ok(Opened {
+                version,
+                credential,
+            });
         }
     }
 

@@ -106,6 +106,14 @@ fn a_credential_is_opened_as_it_was_put() {
         check(&world.vault(), "shop", 1, "hunter2").await;
         let unknown = opened(&vault, "shpo").await.unwrap_err();
         assert!(matches!(unknown, VaultError::Unknown(_)));
+        let (kind, hosts) = vault.hosts(&tenant(), &id("shop")).await.unwrap();
+        let hosts: Vec<_> = hosts.patterns().collect();
+        assert_eq!(
+            (kind, hosts),
+            (CredentialType::Bearer, vec!["api.example".to_owned()])
+        );
+        let uses = vault.uses(&tenant(), &id("shop"), None, 10).await.unwrap();
+        assert_eq!(uses.len(), 2, "what is not given out is no use");
         let listed = vault.list(&tenant(), None, 10).await.unwrap();
         assert_eq!((listed[0].kind.as_str(), listed[0].version), ("bearer", 1));
     });

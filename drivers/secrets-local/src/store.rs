@@ -9,7 +9,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use nebula_core::{Clock, Entropy, ExposeSecret as _, Offload, SecretId, SecretString, TenantId};
+use nebula_core::{
+    Clock, Entropy, ExposeSecret as _, KeyId, Offload, SecretId, SecretString, TenantId,
+};
 use nebula_ports::{
     ErrorKind, MAX_SECRET_BYTES, Result, SecretDeleted, SecretSet, SecretsRotated, SecretsStore,
 };
@@ -85,6 +87,17 @@ impl LocalSecrets {
             offload,
             turn: Arc::default(),
         })
+    }
+
+    /// The key that the file is encrypted with, and how many secrets it holds; `None` if there is no file.
+    ///
+    /// # Errors
+    /// As [`SecretsStore::get`].
+    pub async fn state(&self) -> Result<Option<(KeyId, usize)>> {
+        let file = Arc::clone(&self.file);
+        let read = move || Ok(file.read()?.map(|it| (it.key.id(), it.secrets.len())));
+        let read = blocking::run(&*self.offload, read).await;
+        read.map_err(|fault| fault.during("look at the secrets"))
     }
 
     /// Reads the file as it is now.

@@ -105,6 +105,8 @@ pub(crate) async fn run(
         checks.push(folder_check(&folder));
         checks.push(sync_check(&folder));
         checks.push(database_check(loaded).await);
+        checks.push(secrets_check(loaded).await);
+        checks.extend(keys_check(loaded).await);
     }
     checks.push(clock_check());
     let healthy = checks.iter().all(|check| check.verdict != Verdict::Failed);
@@ -239,6 +241,60 @@ async fn database_check(loaded: &Loaded) -> Check {
         }
         Err(failure) => Check::failed("database", failure),
     }
+}
+
+/// Whether the key opens the secrets.
+async fn secrets_check(loaded: &Loaded) -> Check {
+    let secrets = match compose::secrets(loaded).await {
+        Ok(secrets) => secrets,
+        Err(failure) => return Check::failed("secrets", failure),
+    };
+    let shown = secrets.path.display();
+    match secrets.state().await {
+        Ok(None) => Check::ok(
+            "secrets",
+            format!("{shown} is not there yet; the first one makes it"),
+        ),
+        Ok(Some((key, count))) => {
+            let count = crate::definition::counted(count, "secret");
+            Check::ok(
+                "secrets",
+                format!("{shown} has {count}, encrypted with the key {key}"),
+            )
+        }
+        Err(failure) => Check::failed("secrets", failure),
+    }
+}
+
+/// Whether the secrets have the master keys of the credentials. Nothing where the database or the
+/// secrets cannot be opened: that is said already.
+async fn keys_check(loaded: &Loaded) -> Option<Check> {
+    const CHECK: &str = "keys";
+    loaded.place.path().filter(|path| path.exists())?;
+    let composed = compose::vault(loaded).await.ok()?;
+    let keys = match composed.vault.keys(&nebula_core::TenantId::local()).await {
+        Ok(keys) => keys,
+        Err(error) => return Some(Check::failed(CHECK, error.into())),
+    };
+    if let Some(failure) = keys.iter().find_map(compose::key_failure) {
+        return Some(Check::failed(CHECK, failure));
+    }
+    Some(match &keys[..] {
+        [] => Check::ok(CHECK, "no credential was added yet"),
+        [only] => Check::ok(
+            CHECK,
+            format!("credentials are encrypted with {}", only.key),
+        ),
+        [newest, ..] => Check::new(
+            CHECK,
+            Verdict::Warning,
+            format!(
+                "a rotation to {} has not come to its end; everything can be read",
+                newest.key
+            ),
+        )
+        .advice("`nebula credentials rotate --keys` goes on with it"),
+    })
 }
 
 fn clock_check() -> Check {

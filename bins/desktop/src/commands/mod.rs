@@ -4,6 +4,8 @@ pub(crate) mod actions;
 pub(crate) mod again;
 pub(crate) mod blobs;
 pub(crate) mod completions;
+mod credential_fields;
+mod credential_test;
 pub(crate) mod credentials;
 pub(crate) mod doctor;
 pub(crate) mod executions;

@@ -24,12 +24,11 @@ pub(crate) async fn run(
         Secrets::Set {
             id, from, exact, ..
         } => {
-            let id = parse(id)?;
+            let id = own(parse(id)?)?;
             // First whether the key is right: nobody types a value for nothing.
             let secrets = compose::secrets(loaded).await?;
             let value = secret_input::read(from.as_deref(), *exact, id.as_str())?;
-            let made = |file: &std::path::PathBuf| !file.exists();
-            let new_key = secrets.key_file.as_ref().filter(|file| made(file)).cloned();
+            let new_key = secrets.new_key();
             let set = secrets.store.set(&TenantId::local(), &id, value).await?;
             let new = set == SecretSet::New;
             if console.json {
@@ -38,22 +37,32 @@ pub(crate) async fn run(
                 let what = if new { "is kept" } else { "has a new value" };
                 console.line(&format!("{id} {what}"))?;
             }
-            if let Some(file) = new_key {
-                let (file, path) = (file.display(), secrets.path.display());
-                console.note(&format!(
-                    "a key was made: {file}; keep a copy of it, apart from copies of {path}, which only it opens"
-                ));
+            if let Some(note) = new_key {
+                console.note(&note);
             }
             Ok(Exit::Completed)
         }
         Secrets::List { limit } => list(usize::from(*limit), loaded, console).await,
-        Secrets::Rm { id } => rm(&parse(id)?, loaded, console).await,
+        Secrets::Rm { id } => rm(&own(parse(id)?)?, loaded, console).await,
         Secrets::Rotate => rotate(loaded, console).await,
     }
 }
 
 fn parse(id: &str) -> Result<SecretId, Failure> {
     SecretId::new(id).map_err(|error| Failure::invalid("USAGE", error.to_string()))
+}
+
+/// Not one of the engine's own.
+fn own(id: SecretId) -> Result<SecretId, Failure> {
+    if !nebula_vault::is_reserved(&id) {
+        return Ok(id);
+    }
+    let message = format!(
+        "`{id}` belongs to the engine: credentials are encrypted with what stands there, and would be lost without it"
+    );
+    Err(Failure::invalid("RESERVED_SECRET", message).advice(
+        "choose an id that does not begin with `nebula.`; `nebula credentials rotate --keys` replaces the keys of credentials",
+    ))
 }
 
 /// Says nothing of the value.
@@ -79,7 +88,10 @@ async fn list(limit: usize, loaded: &Loaded, console: &Console) -> Result<Exit, 
         console.note("no secrets");
     }
     for id in &ids {
-        console.line(id.as_str())?;
+        match nebula_vault::is_reserved(id) {
+            false => console.line(id.as_str())?,
+            true => console.line(&format!("{id}  (the engine's own)"))?,
+        }
     }
     if more {
         console.note("there are more: raise --limit");

@@ -98,7 +98,9 @@ fn the_doctor_looks_and_makes_nothing() {
         .collect();
     assert_eq!(
         checks,
-        ["version", "settings", "folder", "disk", "database", "clock"]
+        [
+            "version", "settings", "folder", "disk", "database", "secrets", "clock"
+        ]
     );
     assert!(!user.home().exists());
     user.write("text.db", &"this is no database\n".repeat(100));

@@ -15,14 +15,14 @@ use crate::support::User;
 
 /// One request as a server saw it.
 #[derive(Debug, Clone)]
-struct Seen {
-    line: String,
+pub(crate) struct Seen {
+    pub(crate) line: String,
     headers: Vec<(String, String)>,
     body: String,
 }
 
 impl Seen {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
     }
@@ -30,7 +30,10 @@ impl Seen {
 
 /// Answers while `work` goes on; gives what was seen. `script` gets the requests so far, the last
 /// one included, and gives the whole answer.
-fn serving(script: impl Fn(&[Seen]) -> String + Sync, work: impl FnOnce(SocketAddr)) -> Vec<Seen> {
+pub(crate) fn serving(
+    script: impl Fn(&[Seen]) -> String + Sync,
+    work: impl FnOnce(SocketAddr),
+) -> Vec<Seen> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (seen, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
@@ -84,7 +87,7 @@ fn read(stream: &TcpStream) -> io::Result<Option<Seen>> {
     Ok(Some(seen))
 }
 
-fn answer(status: u16, headers: &str, body: &str) -> String {
+pub(crate) fn answer(status: u16, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Type: application/json\r\n\
