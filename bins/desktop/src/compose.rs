@@ -117,7 +117,12 @@ fn assemble(
         .clone()
         .map(|blobs| Collector::new(stored.clone(), blobs, Arc::clone(&clock), Grace::default()));
     let executions: Arc<dyn ExecutionRepo> = match blobs {
-        Some(blobs) => Arc::new(SpillingRepo::new(stored, blobs, DEFAULT_INLINE)),
+        Some(blobs) => Arc::new(SpillingRepo::new(
+            stored,
+            blobs,
+            Arc::clone(&clock),
+            DEFAULT_INLINE,
+        )),
         None => stored,
     };
     let credentials: Arc<dyn CredentialRepo> = sqlite.clone();

@@ -104,6 +104,11 @@ impl Collector {
     pub async fn collect(&self, tenant: &TenantId) -> Result<Collected> {
         let grace = i64::try_from(self.grace.total().as_millis()).unwrap_or(i64::MAX);
         let now = self.clock.now().as_millis();
+        #[cfg(sim_bug)]
+        let grace = match nebula_core::sim_bug::is_awake("collector-has-no-grace") {
+            true => 0,
+            false => grace,
+        };
         let mut listing = BlobListing {
             renewed_before: Timestamp::from_millis(now.saturating_sub(grace)),
             limit: MAX_BLOB_PAGE,
@@ -114,6 +119,10 @@ impl Collector {
             // First the listing, then the journals: see `Sweep`.
             let mut sweep = Sweep::new(self.old(tenant, &mut listing).await?);
             collected.old += sweep.len();
+            #[cfg(sim_bug)]
+            if nebula_core::sim_bug::is_awake("collector-keeps-orphans") {
+                return Ok(collected);
+            }
             if !sweep.is_empty() {
                 let unreadable = self.mark(tenant, &mut sweep).await?;
                 collected.unreadable = collected.unreadable.max(unreadable);

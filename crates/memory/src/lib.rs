@@ -7,7 +7,8 @@
 //! Does not know: any driver, what a fact means, when to collect.
 //!
 //! # Invariants
-//! - A blob is durable, and young, before the entry that names it is committed.
+//! - A blob is durable, and young, before the entry that names it is committed; a writer that stood
+//!   still in between renews it first.
 //! - What is read back has the digest that the journal names, or is an error.
 //! - A blob is deleted only if it was old before any journal was looked at, if none names it, and if
 //!   nobody has renewed it since.
@@ -30,5 +31,5 @@ mod sweep;
 mod weight;
 
 pub use collector::{Collected, Collector, Grace, MAX_CANDIDATES};
-pub use spill::{DEFAULT_INLINE, SpillingRepo};
+pub use spill::{DEFAULT_FRESH, DEFAULT_INLINE, SpillingRepo};
 pub use sweep::Sweep;

@@ -1,21 +1,25 @@
 //! A store of executions whose large facts lie in blobs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use nebula_core::{BlobId, ByteSize, ExecutionId, TenantId, Timestamp};
+use nebula_core::{BlobId, ByteSize, Clock, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, Fact, NewExecution};
 use nebula_ports::{
-    Acquired, Begun, BlobStore, BlobStoreExt, Created, DedupeKey, ErrorKind, ExecutionFilter,
-    ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal,
-    Page, PageToken, PortError, Renewed, Result, RunnablePage, Signalled, SlotHolder, SlotKey,
-    Step, Stepped, WaitToken,
+    Acquired, Begun, BlobRenewed, BlobStore, BlobStoreExt, Created, DedupeKey, ErrorKind,
+    ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest,
+    Moved, NewSignal, Page, PageToken, PortError, Renewed, Result, RunnablePage, Signalled,
+    SlotHolder, SlotKey, Step, Stepped, WaitToken,
 };
 
 use crate::weight;
 
 /// How much of values a fact may hold and still stand in the journal, where nothing else is said.
 pub const DEFAULT_INLINE: ByteSize = ByteSize::kib(256);
+
+/// How long a blob counts as just put, where nothing else is said: whoever needs longer from there to
+/// the commit renews it first. A collector's grace is longer.
+pub const DEFAULT_FRESH: Duration = Duration::from_mins(5);
 
 /// The name under which this layer reports.
 const LAYER: &str = "spill";
@@ -30,26 +34,81 @@ const LAYER: &str = "spill";
 pub struct SpillingRepo {
     executions: Arc<dyn ExecutionRepo>,
     blobs: Arc<dyn BlobStore>,
+    clock: Arc<dyn Clock>,
     limit: usize,
+    fresh: Duration,
+}
+
+/// What was put for one call, and when the first of it was.
+struct Spilled {
+    since: Duration,
+    blobs: Vec<BlobId>,
 }
 
 impl SpillingRepo {
-    /// The layer over `executions`; facts whose values take more than `inline` bytes as JSON go into `blobs`.
+    /// The layer over `executions`; facts whose values take more than `inline` bytes as JSON go into
+    /// `blobs`. `clock` says how long that took.
     #[must_use]
     pub fn new(
         executions: Arc<dyn ExecutionRepo>,
         blobs: Arc<dyn BlobStore>,
+        clock: Arc<dyn Clock>,
         inline: ByteSize,
     ) -> Self {
         Self {
             executions,
             blobs,
+            clock,
             limit: inline.as_usize(),
+            fresh: DEFAULT_FRESH,
         }
     }
 
+    /// Another time than [`DEFAULT_FRESH`] after which a blob is renewed before an entry names it. The
+    /// grace of every collector must be longer.
+    #[must_use]
+    pub fn fresh_for(mut self, fresh: Duration) -> Self {
+        self.fresh = fresh;
+        self
+    }
+
+    /// Nothing yet.
+    fn nothing(&self) -> Spilled {
+        Spilled {
+            since: self.clock.monotonic(),
+            blobs: Vec::new(),
+        }
+    }
+
+    /// Renews what was put too long ago: a process that stood still in between may find that it has
+    /// been collected.
+    ///
+    /// # Errors
+    /// `Unavailable`: something is gone; the same call puts it again. Those of [`BlobStore::renew`].
+    async fn freshen(&self, tenant: &TenantId, spilled: Spilled) -> Result<()> {
+        let Spilled { mut since, blobs } = spilled;
+        while !blobs.is_empty() && self.clock.monotonic() - since > self.fresh {
+            since = self.clock.monotonic();
+            for blob in &blobs {
+                if self.blobs.renew(tenant, *blob).await? == BlobRenewed::Missing {
+                    let message = format!(
+                        "blob {blob} was collected before the journal could name it; try again"
+                    );
+                    let kind = ErrorKind::Unavailable;
+                    return Err(PortError::new(kind, LAYER, "step", message));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Puts what is too large among `entries` into blobs, each durable before this ends.
-    async fn spill(&self, tenant: &TenantId, entries: &mut [Entry]) -> Result<()> {
+    async fn spill(
+        &self,
+        tenant: &TenantId,
+        entries: &mut [Entry],
+        spilled: &mut Spilled,
+    ) -> Result<()> {
         for entry in entries {
             if !weight::exceeds(&entry.fact, self.limit) {
                 continue;
@@ -60,21 +119,45 @@ impl SpillingRepo {
                 .into();
             let blob = self.blobs.put_bytes(tenant, json.into()).await?.id;
             entry.fact = Fact::Spilled { kind, blob };
+            spilled.blobs.push(blob);
         }
         Ok(())
     }
 
     async fn spill_step(&self, tenant: &TenantId, step: &mut Step) -> Result<()> {
-        self.spill(tenant, &mut step.entries).await?;
+        let mut spilled = self.nothing();
+        self.spill(tenant, &mut step.entries, &mut spilled).await?;
         for child in &mut step.children {
-            self.spill_new(child).await?;
+            self.spill(tenant, &mut child.entries, &mut spilled).await?;
         }
-        Ok(())
+        self.freshen(tenant, spilled).await
     }
 
     async fn spill_new(&self, new: &mut NewExecution) -> Result<()> {
+        let mut spilled = self.nothing();
         let tenant = new.tenant.clone();
-        self.spill(&tenant, &mut new.entries).await
+        self.spill(&tenant, &mut new.entries, &mut spilled).await?;
+        self.freshen(&tenant, spilled).await
+    }
+}
+
+#[cfg(sim_bug)]
+impl SpillingRepo {
+    /// Names blobs, and puts them afterwards.
+    async fn step_first(&self, lease: &Lease, step: Step) -> Result<Stepped> {
+        let mut named = step.clone();
+        for entry in &mut named.entries {
+            if weight::exceeds(&entry.fact, self.limit) {
+                let json = serde_json::to_vec(&entry.fact).map_err(|error| unwritten(&error))?;
+                let kind = kind(&json).unwrap_or_default().into();
+                let blob = BlobId::of(&json);
+                entry.fact = Fact::Spilled { kind, blob };
+            }
+        }
+        let stepped = self.executions.step(lease, named).await?;
+        let mut step = step;
+        self.spill_step(&lease.tenant, &mut step).await?;
+        Ok(stepped)
     }
 }
 
@@ -154,6 +237,10 @@ impl ExecutionRepo for SpillingRepo {
     }
 
     async fn step(&self, lease: &Lease, mut step: Step) -> Result<Stepped> {
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("step-before-its-blob") {
+            return self.step_first(lease, step).await;
+        }
         self.spill_step(&lease.tenant, &mut step).await?;
         self.executions.step(lease, step).await
     }

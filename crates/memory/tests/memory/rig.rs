@@ -55,7 +55,7 @@ impl Rig {
         let time: Arc<dyn Clock> = Arc::new(clock.clone());
         let inner = Arc::new(MemoryExecutionRepo::new(Arc::clone(&time)));
         let blobs = Arc::new(MemoryBlobStore::new(time));
-        let repo = Self::over(&inner, blobs.clone());
+        let repo = Self::over(&clock, &inner, blobs.clone());
         Self {
             clock,
             inner,
@@ -65,10 +65,12 @@ impl Rig {
     }
 
     pub(crate) fn over(
+        clock: &ManualClock,
         inner: &Arc<MemoryExecutionRepo>,
         blobs: Arc<dyn BlobStore>,
     ) -> SpillingRepo {
-        SpillingRepo::new(inner.clone(), blobs, ByteSize::bytes(INLINE))
+        let clock = Arc::new(clock.clone());
+        SpillingRepo::new(inner.clone(), blobs, clock, ByteSize::bytes(INLINE))
     }
 
     /// Creates execution `n` with this input, and leases it.

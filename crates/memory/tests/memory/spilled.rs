@@ -1,11 +1,15 @@
 //! A store whose facts lie in blobs is a store as any other; and what is in which.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use crate::rig::{INLINE, Rig, succeeded, tenant, value};
 use nebula_core::{BlobId, ByteSize, Digest, TenantId, Timestamp};
 use nebula_execution::Fact;
-use nebula_memory::SpillingRepo;
+use nebula_memory::{DEFAULT_FRESH, SpillingRepo};
 use nebula_ports::{
     Blob, BlobDeleted, BlobListing, BlobPage, BlobPut, BlobRead, BlobRenewed, BlobStore,
     BlobStream, ErrorKind, ExecutionRepo, PortError, Result, Stepped,
@@ -19,8 +23,9 @@ use serde_json::json;
 /// A store in which every value lies in a blob.
 fn spilling(clock: Arc<ManualClock>) -> Arc<dyn ExecutionRepo> {
     let executions = Arc::new(MemoryExecutionRepo::new(Arc::clone(&clock) as _));
-    let blobs = Arc::new(MemoryBlobStore::new(clock));
-    Arc::new(SpillingRepo::new(executions, blobs, ByteSize::bytes(0)))
+    let blobs = Arc::new(MemoryBlobStore::new(Arc::clone(&clock) as _));
+    let inline = ByteSize::bytes(0);
+    Arc::new(SpillingRepo::new(executions, blobs, clock, inline))
 }
 
 nebula_testkit::execution_repo!(|clock| async move { spilling(clock) });
@@ -150,7 +155,7 @@ fn a_step_whose_blob_cannot_be_put_writes_nothing() {
     run(async {
         let rig = Rig::new();
         let lease = rig.created(1, json!({})).await;
-        let repo = Rig::over(&rig.inner, Arc::new(Full));
+        let repo = Rig::over(&rig.clock, &rig.inner, Arc::new(Full));
         let step = rig.step(2, vec![succeeded(value(1, 5_000))]);
         let error = repo.step(&lease, step).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Full);
@@ -161,6 +166,96 @@ fn a_step_whose_blob_cannot_be_put_writes_nothing() {
             repo.step(&lease, step).await,
             Ok(Stepped::Applied { .. })
         ));
+    });
+}
+
+/// Blobs of a process that stands still once, right after a put; what it has put may be collected
+/// meanwhile.
+#[derive(Debug)]
+struct Still {
+    blobs: Arc<MemoryBlobStore>,
+    clock: ManualClock,
+    stands: Mutex<Option<Duration>>,
+    collects: bool,
+}
+
+#[async_trait::async_trait]
+impl BlobStore for Still {
+    async fn put(&self, of: &TenantId, it: BlobStream<'_>, max: ByteSize) -> Result<BlobPut> {
+        let put = self.blobs.put(of, it, max).await?;
+        let stands = self.stands.lock().unwrap().take();
+        if let (Some(stands), BlobPut::Stored(blob)) = (stands, put) {
+            self.clock.advance(stands);
+            if self.collects {
+                let deleted = self.blobs.delete(of, blob.id.digest, blob.renewed_at);
+                assert_eq!(deleted.await?, BlobDeleted::Deleted);
+            }
+        }
+        Ok(put)
+    }
+    async fn renew(&self, of: &TenantId, id: BlobId) -> Result<BlobRenewed> {
+        self.blobs.renew(of, id).await
+    }
+    async fn get(
+        &self,
+        of: &TenantId,
+        id: BlobId,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<BlobRead>> {
+        self.blobs.get(of, id, range).await
+    }
+    async fn head(&self, of: &TenantId, digest: Digest) -> Result<Option<Blob>> {
+        self.blobs.head(of, digest).await
+    }
+    async fn delete(&self, of: &TenantId, it: Digest, seen: Timestamp) -> Result<BlobDeleted> {
+        self.blobs.delete(of, it, seen).await
+    }
+    async fn list(&self, of: &TenantId, listing: &BlobListing) -> Result<BlobPage> {
+        self.blobs.list(of, listing).await
+    }
+    async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>> {
+        self.blobs.tenants(after, limit).await
+    }
+}
+
+/// A writer that stands still for so long between its blob and its step, and what comes of it.
+async fn stood_still(stands: Duration, collects: bool) -> (Rig, Result<Stepped>, Result<Stepped>) {
+    let rig = Rig::new();
+    let lease = rig.created(1, json!({})).await;
+    let still = Still {
+        blobs: rig.blobs.clone(),
+        clock: rig.clock.clone(),
+        stands: Mutex::new(Some(stands)),
+        collects,
+    };
+    let repo = Rig::over(&rig.clock, &rig.inner, Arc::new(still));
+    let step = rig.step(2, vec![succeeded(value(1, 5_000))]);
+    let first = repo.step(&lease, step.clone()).await;
+    let again = repo.step(&lease, step).await;
+    (rig, first, again)
+}
+
+/// Guard: who stood still between a blob and the step that names it renews the blob first.
+#[test]
+fn a_blob_that_was_put_long_ago_is_renewed_before_it_is_named() {
+    run(async {
+        let (rig, first, _) = stood_still(DEFAULT_FRESH * 2, false).await;
+        assert!(matches!(first, Ok(Stepped::Applied { .. })));
+        let renewed = blobs(&rig).await[0].renewed_at;
+        assert!(renewed >= nebula_core::Clock::now(&rig.clock), "{renewed}");
+    });
+}
+
+/// Guard: what was collected before it could be named is not named, and comes again with the same step.
+#[test]
+fn a_blob_that_was_collected_too_soon_is_put_again() {
+    run(async {
+        let (rig, first, again) = stood_still(DEFAULT_FRESH * 2, true).await;
+        let error = first.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable);
+        assert!(error.message.contains("try again"), "{error}");
+        assert!(matches!(again, Ok(Stepped::Applied { .. })));
+        assert_eq!(blobs(&rig).await.len(), 1);
     });
 }
 

@@ -82,6 +82,10 @@ impl Director {
                 .spawn(Owner::World, async move { mine.client(number).await });
         }
         let (nemesis, keeper, plot) = (director.clone(), director.clone(), director.clone());
+        let collector = director.clone();
+        world
+            .board
+            .spawn(Owner::World, async move { collector.collect().await });
         world
             .board
             .spawn(Owner::World, async move { nemesis.nemesis().await });
@@ -122,12 +126,15 @@ impl Director {
         &of_tenants[number as usize % of_tenants.len()]
     }
 
+    /// A life that nobody has had.
+    pub(super) fn new_life(&self) -> Life {
+        let mut lives = self.lives.lock();
+        *lives += 1;
+        Life(*lives)
+    }
+
     pub(super) fn start_process(&self, place: u64) {
-        let life = {
-            let mut lives = self.lives.lock();
-            *lives += 1;
-            Life(*lives)
-        };
+        let life = self.new_life();
         let own = self.queue.clone().unwrap_or_else(|| queue(&self.world));
         let process = Process::start(&self.world, life, own);
         self.processes.lock().insert(place, process);

@@ -11,6 +11,7 @@
 
 pub mod checks;
 mod clients;
+mod collecting;
 mod director;
 mod flows;
 mod here;

@@ -1,28 +1,45 @@
 //! Defects that are put in on purpose: a simulation that does not find them proves nothing.
 //!
-//! Those of the store are guards that its model lacks then, and need no build of their own. Those of
-//! engine, runtime and machine exist only under `--cfg sim_bug`, where `nebula_core::sim_bug` wakes them.
+//! Those of the stores are guards that their models lack then, and need no build of their own. Those of
+//! engine, runtime, machine and the layer of blobs exist only under `--cfg sim_bug`, where `nebula_core::sim_bug` wakes them.
 
-use crate::ExecutionGuard as Guard;
+use crate::{BlobGuard, ExecutionGuard as Guard};
 
 /// A defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bug {
     /// How it is called.
     pub name: &'static str,
-    /// What the store lacks then; `None` for a defect of the engine.
-    pub(super) store: Option<Guard>,
+    /// Where it is.
+    pub(super) place: Place,
+}
+
+/// Where a defect is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In what runs: the code has it under `--cfg sim_bug`.
+    Code,
+    /// The store of executions lacks this.
+    Store(Guard),
+    /// The store of blobs lacks this.
+    Blobs(BlobGuard),
+    /// The store of blobs answers before what it was given is durable.
+    Unsynced,
 }
 
 const fn engine(name: &'static str) -> Bug {
-    Bug { name, store: None }
+    let place = Place::Code;
+    Bug { name, place }
 }
 
 const fn store(name: &'static str, guard: Guard) -> Bug {
-    Bug {
-        name,
-        store: Some(guard),
-    }
+    let place = Place::Store(guard);
+    Bug { name, place }
+}
+
+const fn blobs(name: &'static str, guard: BlobGuard) -> Bug {
+    let place = Place::Blobs(guard);
+    Bug { name, place }
 }
 
 impl Bug {
@@ -32,6 +49,8 @@ impl Bug {
         engine("attempt-number-is-reused"),
         engine("backoff-is-skipped"),
         engine("begins-though-cancelled"),
+        engine("collector-has-no-grace"),
+        engine("collector-keeps-orphans"),
         engine("dead-token-is-dropped"),
         engine("end-is-a-step-by-itself"),
         engine("end-of-a-child-is-lost"),
@@ -49,11 +68,17 @@ impl Bug {
         engine("rings-for-another-tenant"),
         engine("sleeps-for-ever"),
         engine("snapshot-is-misplaced"),
+        engine("step-before-its-blob"),
         engine("sweep-looks-again-at-once"),
         engine("sweep-rings-for-nobody"),
         engine("timer-fires-early"),
         engine("undoing-is-forgotten"),
         engine("write-before-its-start"),
+        blobs("blobs-are-read-unverified", BlobGuard::Digest),
+        Bug {
+            name: "blobs-are-not-durable",
+            place: Place::Unsynced,
+        },
         store("store-answers-a-repeated-step-anew", Guard::StepId),
         store("store-begins-a-known-start-anew", Guard::Dedupe),
         store("store-knows-no-repeated-beginning", Guard::BeginReplay),
@@ -82,7 +107,7 @@ impl Bug {
     /// Whether this build has it.
     #[must_use]
     pub fn is_there(self) -> bool {
-        self.store.is_some() || cfg!(sim_bug)
+        self.place != Place::Code || cfg!(sim_bug)
     }
 }
 
@@ -90,7 +115,7 @@ impl Bug {
 pub(super) fn wake(bug: Option<Bug>) {
     #[cfg(sim_bug)]
     nebula_core::sim_bug::wake(
-        bug.filter(|bug| bug.store.is_none())
+        bug.filter(|bug| bug.place == Place::Code)
             .map_or("", |bug| bug.name),
     );
     #[cfg(not(sim_bug))]

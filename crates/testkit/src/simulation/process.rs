@@ -3,7 +3,8 @@
 use std::{cell::OnceCell, sync::Arc, time::Duration};
 
 use nebula::{Nebula, NebulaBuilder, engine::EngineConfig, runtime::WorkerConfig};
-use nebula_core::Clock;
+use nebula_core::{ByteSize, Clock};
+use nebula_memory::SpillingRepo;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -83,8 +84,14 @@ impl Process {
             grace: Duration::from_secs(1),
             ..WorkerConfig::default()
         };
-        let nebula = Nebula::builder(
+        let executions = SpillingRepo::new(
             wire.clone(),
+            wire.clone(),
+            time.clone(),
+            ByteSize::bytes(swarm.inline),
+        );
+        let nebula = Nebula::builder(
+            Arc::new(executions.fresh_for(swarm.fresh())),
             wire.clone(),
             wire,
             Arc::new(MemorySandbox::new(time.clone())),

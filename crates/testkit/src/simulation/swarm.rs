@@ -3,9 +3,16 @@
 use std::{collections::BTreeSet, fmt, str::FromStr, time::Duration};
 
 use nebula_core::Entropy;
+use nebula_memory::Grace;
 
 use super::planted::Bug;
 use crate::SeededEntropy;
+
+/// So much has no fact: nothing lies in blobs.
+const NO_BLOBS: u64 = 1 << 20;
+
+/// How long a slow call takes at most, each way.
+pub(super) const SLOWEST: Duration = Duration::from_secs(3);
 
 /// Declares an enum with its members and their names in order.
 macro_rules! named {
@@ -86,6 +93,24 @@ named! {
         RollingRestart = "rolling-restart",
         /// Many executions are cancelled at once.
         CancelStorm = "cancel-storm",
+        /// The store of blobs fails before it has done anything.
+        BlobRefused = "blob-refused",
+        /// The store of blobs does it, and its answer is lost.
+        BlobAnswerLost = "blob-answer-lost",
+        /// A call of the store of blobs takes its time, both ways.
+        BlobSlow = "blob-slow",
+        /// There is no room for blobs.
+        BlobFull = "blob-full",
+        /// A read of a blob breaks off.
+        BlobTorn = "blob-torn",
+        /// A read of a blob brings another byte; the store finds out.
+        BlobFlipped = "blob-flipped",
+        /// A process dies before a blob is durable.
+        DeathBeforeBlob = "death-before-blob",
+        /// A process dies when a blob is durable, and no journal names it yet.
+        DeathAfterBlob = "death-after-blob",
+        /// The collector stands still in the middle of its work.
+        CollectorPaused = "collector-paused",
     }
 }
 
@@ -136,6 +161,14 @@ named! {
         Moved = "moved-to-a-version",
         /// A process was stopped and left in order.
         Drained = "drained",
+        /// A fact was read back from its blob.
+        BlobLoaded = "blob-loaded",
+        /// What was put was there already.
+        BlobKnown = "blob-known",
+        /// A writer that took long renewed what it was about to name.
+        BlobRenewed = "blob-renewed",
+        /// A blob that no journal named was deleted.
+        OrphanCollected = "orphan-collected",
     }
 }
 
@@ -174,6 +207,8 @@ pub struct Swarm {
     pub snapshot: u64,
     /// How many entries a step has at the most before it is committed on the way.
     pub step: u64,
+    /// How many bytes of values a fact has at the most that lies in no blob.
+    pub inline: u64,
     /// Up to how many milliseconds an execution waits in memory.
     pub memory: u64,
     /// Which faults happen.
@@ -213,12 +248,13 @@ impl Swarm {
             snapshot: *entropy.pick(&[1, 4, 20, 2_000]),
             memory: *entropy.pick(&[0, 1_000, 1_000, 5_000]),
             step: *entropy.pick(&[1, 2, 5, 256, 256, 256]),
+            inline: *entropy.pick(&[0, 0, 40, NO_BLOBS, NO_BLOBS]),
             faults,
             bug: None,
         }
     }
 
-    /// The same world, one process, and nothing goes wrong.
+    /// The same world, one process and no blobs, and nothing goes wrong.
     #[must_use]
     pub fn undisturbed(&self) -> Self {
         Self {
@@ -226,6 +262,7 @@ impl Swarm {
             queue: 1_000,
             faults: BTreeSet::new(),
             skew: 0,
+            inline: NO_BLOBS,
             bug: None,
             ..self.clone()
         }
@@ -277,6 +314,10 @@ impl Swarm {
             queue: 1_000,
             ..self.clone()
         });
+        add(Self {
+            inline: NO_BLOBS,
+            ..self.clone()
+        });
         smaller
     }
 
@@ -286,6 +327,26 @@ impl Swarm {
 
     pub(super) fn lease_ttl(&self) -> Duration {
         Duration::from_millis(self.ttl)
+    }
+
+    /// Whether anything lies in blobs.
+    pub(super) fn spills(&self) -> bool {
+        self.inline < NO_BLOBS
+    }
+
+    /// How long a blob counts as just put.
+    pub(super) fn fresh(&self) -> Duration {
+        self.lease_ttl() / 4
+    }
+
+    /// How long a collector leaves a blob alone: until a step that was on its way when its blob was
+    /// last renewed has arrived, by clocks that are apart.
+    pub(super) fn grace(&self) -> Grace {
+        Grace {
+            lease: 2 * self.lease_ttl() + SLOWEST,
+            attempt: self.fresh(),
+            skew: Duration::from_millis(2 * self.skew),
+        }
     }
 
     /// How long before the store lets a lease go its holder counts it as gone.
@@ -300,7 +361,7 @@ impl Swarm {
     }
 
     /// The numbers by name, in the order in which they are written.
-    fn numbers(&mut self) -> [(&'static str, &mut u64); 15] {
+    fn numbers(&mut self) -> [(&'static str, &mut u64); 16] {
         [
             ("seed", &mut self.seed),
             ("processes", &mut self.processes),
@@ -317,6 +378,7 @@ impl Swarm {
             ("snapshot", &mut self.snapshot),
             ("memory", &mut self.memory),
             ("step", &mut self.step),
+            ("inline", &mut self.inline),
         ]
     }
 }

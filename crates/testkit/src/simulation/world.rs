@@ -20,10 +20,11 @@ use super::{
     checks::{self, Check},
     oracle::{Effect, Oracle},
     outside::Ledger,
+    planted::Place,
     scheduler::{Board, Life, Order},
-    swarm::{Fault, Recovery, Swarm},
+    swarm::{Fault, Recovery, SLOWEST, Swarm},
 };
-use crate::{ManualClock, MemoryExecutionRepo, MemoryWorkflowRepo, SeededEntropy};
+use crate::{ManualClock, MemoryBlobStore, MemoryExecutionRepo, MemoryWorkflowRepo, SeededEntropy};
 
 /// How often each thing happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,6 +61,7 @@ pub(super) struct World {
     pub(super) swarm: Swarm,
     pub(super) clock: ManualClock,
     pub(super) store: MemoryExecutionRepo,
+    pub(super) blobs: MemoryBlobStore,
     pub(super) workflows: Arc<MemoryWorkflowRepo>,
     pub(super) ledger: Mutex<Ledger>,
     pub(super) oracle: Mutex<Oracle>,
@@ -140,9 +142,13 @@ impl World {
         let clock = ManualClock::default();
         let time: Arc<dyn Clock> = Arc::new(clock.clone());
         Arc::new(Self {
-            store: match swarm.bug.and_then(|bug| bug.store) {
-                Some(guard) => MemoryExecutionRepo::without(time.clone(), guard),
-                None => MemoryExecutionRepo::new(time.clone()),
+            store: match swarm.bug.map(|bug| bug.place) {
+                Some(Place::Store(guard)) => MemoryExecutionRepo::without(time.clone(), guard),
+                _ => MemoryExecutionRepo::new(time.clone()),
+            },
+            blobs: match swarm.bug.map(|bug| bug.place) {
+                Some(Place::Blobs(guard)) => MemoryBlobStore::without(time.clone(), guard),
+                _ => MemoryBlobStore::new(time.clone()),
             },
             workflows,
             clock,
@@ -196,9 +202,17 @@ impl World {
 
     /// Whether a fault of this kind is to happen at this chance; counts it.
     pub(super) fn strikes(&self, fault: Fault) -> bool {
-        let strikes = self.is_faulty()
-            && self.swarm.has(fault)
-            && self.chance.below(1_000) < self.swarm.per_mille;
+        self.strikes_at(fault, self.swarm.per_mille)
+    }
+
+    /// The same for what has fewer chances: blobs are read far less often than stores are called.
+    pub(super) fn strikes_a_read(&self, fault: Fault) -> bool {
+        self.strikes_at(fault, 5 * self.swarm.per_mille)
+    }
+
+    fn strikes_at(&self, fault: Fault, per_mille: u64) -> bool {
+        let strikes =
+            self.is_faulty() && self.swarm.has(fault) && self.chance.below(1_000) < per_mille;
         if strikes {
             self.struck(fault);
         }
@@ -282,7 +296,8 @@ impl World {
             let arrives = self.chance.chance(30);
             return Fate::Cut { arrives };
         }
-        let (there, back) = (self.span(3_000), self.span(3_000));
+        let slow = || self.span(SLOWEST.as_millis() as u64);
+        let (there, back) = (slow(), slow());
         let of_lease = matches!(operation, "begin" | "step" | "renew");
         match () {
             () if self.strikes(Fault::StoreRefuses) => Fate::Refused,
@@ -295,6 +310,31 @@ impl World {
             () if writes && self.strikes(Fault::StoreFull) => Fate::Full,
             () if self.strikes(Fault::DeathBeforeCommit) => Fate::Dies { arrives: false },
             () if self.strikes(Fault::DeathAfterCommit) => Fate::Dies { arrives: true },
+            () => Fate::Plain,
+        }
+    }
+
+    /// What becomes of a call of the store of blobs.
+    pub(super) fn blob_fate(&self, life: Life, writes: bool) -> Fate {
+        self.counts.lock().calls += 1;
+        if !self.is_faulty() {
+            return Fate::Plain;
+        }
+        if self.cut_off.lock().contains(&life) {
+            let arrives = self.chance.chance(30);
+            return Fate::Cut { arrives };
+        }
+        match () {
+            () if self.strikes(Fault::BlobRefused) => Fate::Refused,
+            () if self.strikes(Fault::BlobAnswerLost) => Fate::Unanswered,
+            () if self.strikes(Fault::BlobSlow) => {
+                let slow = || self.span(SLOWEST.as_millis() as u64);
+                let (there, back) = (slow(), slow());
+                Fate::Slow { there, back }
+            }
+            () if writes && self.strikes(Fault::BlobFull) => Fate::Full,
+            () if writes && self.strikes(Fault::DeathBeforeBlob) => Fate::Dies { arrives: false },
+            () if writes && self.strikes(Fault::DeathAfterBlob) => Fate::Dies { arrives: true },
             () => Fate::Plain,
         }
     }
@@ -338,8 +378,17 @@ impl World {
 const PAGE: usize = 1_000;
 
 impl World {
-    /// The journal of an execution from `from` on, as the store has it.
+    /// The journal of an execution from `from` on, as its machine decided it.
     fn journal(&self, tenant: &TenantId, id: ExecutionId, from: u64) -> Vec<StoredEntry> {
+        let mut entries = self.stored(tenant, id, from);
+        for stored in &mut entries {
+            self.read_fact(tenant, &mut stored.entry.fact);
+        }
+        entries
+    }
+
+    /// The journal of an execution from `from` on, as the store has it.
+    pub(super) fn stored(&self, tenant: &TenantId, id: ExecutionId, from: u64) -> Vec<StoredEntry> {
         let (mut entries, mut next) = (Vec::new(), Some(from));
         while let Some(from) = next {
             let Ok(page) = self.ask(self.store.journal(tenant, id, from, PAGE)) else {

@@ -89,6 +89,8 @@ pub(super) struct Oracle {
     inside: Vec<Inside>,
     /// How many executions have not ended.
     open: usize,
+    /// What journals name.
+    named: BTreeSet<(TenantId, Digest)>,
     /// Whether wall clocks jump: then what began in time may be written down as too early.
     pub(super) jumps: bool,
     violations: Vec<Violation>,
@@ -116,6 +118,21 @@ impl Oracle {
 
     pub(super) fn know(&mut self, digest: Digest, plan: Arc<ExecutionPlan>) {
         self.plans.insert(digest, plan);
+    }
+
+    /// A journal names this blob from now on.
+    pub(super) fn name(&mut self, tenant: &TenantId, blob: Digest) {
+        self.named.insert((tenant.clone(), blob));
+    }
+
+    /// Whether a journal names this blob.
+    pub(super) fn names(&self, tenant: &TenantId, blob: Digest) -> bool {
+        self.named.contains(&(tenant.clone(), blob))
+    }
+
+    /// Journals are gone; what the others name is to be found out anew.
+    pub(super) fn forget_names(&mut self) {
+        self.named.clear();
     }
 
     /// Executions that were accepted.

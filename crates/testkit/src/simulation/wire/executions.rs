@@ -59,6 +59,7 @@ fn write(world: &World, life: Life, lease: &Lease, step: &Step) -> Result<Steppe
     let stands = world.stands(tenant, id);
     let facts = Facts(&step.entries);
     let (epoch, at) = (lease.epoch, step.expected_seq);
+    let step = &*world.read_step(tenant, step, matches!(stepped, Stepped::Applied { .. }));
     world.note(
         "step",
         format_args!("{life} {id} epoch {epoch} at {at}:{facts} → {stepped:?}"),
@@ -81,6 +82,7 @@ fn begin(
     let begun = world.ask(world.store.begin(lease, dedupe.cloned(), step.clone()))?;
     let stands = world.stands(tenant, id);
     let facts = Facts(&step.entries);
+    let step = &*world.read_step(tenant, step, matches!(begun, Begun::Applied { .. }));
     world.note("begin", format_args!("{life} {id}:{facts} → {begun:?}"));
     let now = world.clock.now();
     let mut oracle = world.oracle.lock();

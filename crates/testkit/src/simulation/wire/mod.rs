@@ -1,5 +1,6 @@
 //! The way of one process to the stores and to the queue: everything that can go wrong on it does.
 
+mod blobs;
 mod executions;
 mod queue;
 mod workflows;
@@ -55,9 +56,20 @@ impl Wire {
         writes: bool,
         work: impl FnOnce(&World, Life) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let fate = self.world.fate(operation, self.life, writes);
+        self.fated(operation, fate, work).await
+    }
+
+    /// Makes a call to which this happens.
+    async fn fated<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        fate: Fate,
+        work: impl FnOnce(&World, Life) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (world, life) = (&self.world, self.life);
         world.note(operation, life);
-        match world.fate(operation, life, writes) {
+        match fate {
             Fate::Plain => work(world, life),
             Fate::Refused => Err(lost(operation)),
             Fate::Unanswered => {

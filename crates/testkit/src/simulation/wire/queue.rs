@@ -173,6 +173,12 @@ const LEASE_UNSURE: &[Fault] = &[
     Fault::StoreSlow,
     Fault::StoreLate,
     Fault::StoreFull,
+    Fault::BlobRefused,
+    Fault::BlobAnswerLost,
+    Fault::BlobSlow,
+    Fault::BlobFull,
+    Fault::BlobTorn,
+    Fault::BlobFlipped,
     Fault::Partition,
     Fault::Pause,
 ];
