@@ -8,6 +8,7 @@ use nebula_ports::{
     Blob, BlobDeleted, BlobListing, BlobStore, ErrorKind, ExecutionFilter, ExecutionRepo,
     MAX_BLOB_PAGE, PortError, Result,
 };
+use serde_json::Value;
 
 use crate::{spill, sweep::Sweep};
 
@@ -175,7 +176,7 @@ impl Collector {
                 .await?;
             for summary in &page.items {
                 unreadable += self.mark_journal(tenant, summary.id, sweep).await?;
-                self.mark_inbox(tenant, summary.id, sweep).await?;
+                unreadable += self.mark_inbox(tenant, summary.id, sweep).await?;
             }
             after = page.next;
             if after.is_none() {
@@ -218,17 +219,26 @@ impl Collector {
         tenant: &TenantId,
         execution: ExecutionId,
         sweep: &mut Sweep,
-    ) -> Result<()> {
-        let mut after = 0;
+    ) -> Result<usize> {
+        let (mut after, mut unreadable) = (0, 0);
         loop {
             let items = self.executions.inbox(tenant, execution, after, PAGE);
             let items = items.await?;
             for item in &items {
                 show(sweep, &item.payload)?;
+                let content = spill::spilled_content(&item.kind, &item.payload)?;
+                let Some((_, blob)) = content else {
+                    continue;
+                };
+                match spill::read::<Value>(&*self.blobs, tenant, blob).await {
+                    Ok(payload) => show(sweep, &payload)?,
+                    Err(error) if error.kind == ErrorKind::Corrupt => unreadable += 1,
+                    Err(error) => return Err(error),
+                }
             }
             match items.last() {
                 Some(last) if items.len() == PAGE => after = last.seq,
-                _ => return Ok(()),
+                _ => return Ok(unreadable),
             }
         }
     }

@@ -31,5 +31,5 @@ mod sweep;
 mod weight;
 
 pub use collector::{Collected, Collector, Grace, MAX_CANDIDATES};
-pub use spill::{DEFAULT_FRESH, DEFAULT_INLINE, SpillingRepo};
+pub use spill::{DEFAULT_FRESH, DEFAULT_INLINE, SpillingRepo, spilled_content};
 pub use sweep::Sweep;

@@ -8,9 +8,11 @@ use nebula_execution::{Entry, Fact, NewExecution};
 use nebula_ports::{
     Acquired, Begun, BlobRenewed, BlobStore, BlobStoreExt, Created, DedupeKey, ErrorKind,
     ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest,
-    Moved, NewSignal, Page, PageToken, PortError, Renewed, Result, RunnablePage, Signalled,
-    SlotHolder, SlotKey, Step, Stepped, WaitToken,
+    Moved, NewSignal, Page, PageToken, PortError, Renewed, Result, RunnablePage, SLOT_PREFIX,
+    Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
 };
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::weight;
 
@@ -21,13 +23,19 @@ pub const DEFAULT_INLINE: ByteSize = ByteSize::kib(256);
 /// the commit renews it first. A collector's grace is longer.
 pub const DEFAULT_FRESH: Duration = Duration::from_mins(5);
 
+/// How the kind of a signal begins whose content lies in a blob: the rest is its kind, and in the place
+/// of its content is the name of the blob.
+const SPILLED: &str = "spilled.";
+
 /// The name under which this layer reports.
 const LAYER: &str = "spill";
 
 /// An [`ExecutionRepo`] over another one: a fact whose values take more than the limit goes into a
 /// blob, and the journal has its name, `Fact::Spilled`. Whoever reads the journal here gets the fact.
 ///
-/// The first entry of a journal stays in it, and so do snapshots and inboxes. A store that holds
+/// The content of a signal that is so large goes into a blob as well, and comes out of the inbox as it
+/// was. The first entry of a journal stays in it, and so do snapshots: each has other content than the
+/// one before, which it replaces in its row and would only join among the blobs. A store that holds
 /// spilled facts must be opened through this layer, with the blobs: the engine stops at a
 /// `Fact::Spilled`, rather than to go on without what it says.
 #[derive(Debug)]
@@ -124,8 +132,37 @@ impl SpillingRepo {
         Ok(())
     }
 
+    /// The same for the content of a signal.
+    async fn spill_content(
+        &self,
+        tenant: &TenantId,
+        (kind, payload): (&mut String, &mut Value),
+        spilled: &mut Spilled,
+    ) -> Result<()> {
+        if kind.starts_with(SPILLED) {
+            let message = format!(
+                "the kind `{kind}` of a signal begins with `{SPILLED}`, which says where its content lies"
+            );
+            return Err(PortError::new(ErrorKind::Invalid, LAYER, "signal", message));
+        }
+        // Kinds of the store's own are refused by the store.
+        if kind.starts_with(SLOT_PREFIX) || !weight::is_over(payload, self.limit) {
+            return Ok(());
+        }
+        let json = serde_json::to_vec(payload).map_err(|error| unwritten(&error))?;
+        let blob = self.blobs.put_bytes(tenant, json.into()).await?.id;
+        kind.insert_str(0, SPILLED);
+        *payload = serde_json::to_value(blob).map_err(|error| unwritten(&error))?;
+        spilled.blobs.push(blob);
+        Ok(())
+    }
+
     async fn spill_step(&self, tenant: &TenantId, step: &mut Step) -> Result<()> {
         let mut spilled = self.nothing();
+        for delivery in &mut step.deliver {
+            let content = (&mut delivery.kind, &mut delivery.payload);
+            self.spill_content(tenant, content, &mut spilled).await?;
+        }
         self.spill(tenant, &mut step.entries, &mut spilled).await?;
         for child in &mut step.children {
             self.spill(tenant, &mut child.entries, &mut spilled).await?;
@@ -166,18 +203,46 @@ impl SpillingRepo {
 /// # Errors
 /// `Corrupt`: the blob is not there, is damaged, or holds no fact. Those of [`BlobStore::get`].
 pub(crate) async fn load(blobs: &dyn BlobStore, tenant: &TenantId, blob: BlobId) -> Result<Fact> {
-    let corrupt = |what: &str| {
-        let message = format!("blob {blob}, which a journal names, {what}");
-        PortError::new(ErrorKind::Corrupt, LAYER, "read the journal", message)
-    };
-    let Some(json) = blobs.get_bytes(tenant, blob).await? else {
-        return Err(corrupt("is not there"));
-    };
-    match serde_json::from_slice(&json) {
-        Ok(Fact::Spilled { .. }) => Err(corrupt("names another one")),
-        Ok(fact) => Ok(fact),
-        Err(error) => Err(corrupt("holds no fact that this build can read").with_source(error)),
+    match read(blobs, tenant, blob).await? {
+        Fact::Spilled { .. } => Err(corrupt(blob, "names another one")),
+        fact => Ok(fact),
     }
+}
+
+/// Where the content of a signal lies that is not in the inbox itself, and its kind.
+///
+/// # Errors
+/// `Corrupt`: in the place of the content is no name of a blob.
+pub fn spilled_content<'k>(kind: &'k str, payload: &Value) -> Result<Option<(&'k str, BlobId)>> {
+    let Some(kind) = kind.strip_prefix(SPILLED) else {
+        return Ok(None);
+    };
+    let blob = BlobId::deserialize(payload).map_err(|error| {
+        let message = format!("a signal `{kind}` should name the blob with its content: {error}");
+        PortError::new(ErrorKind::Corrupt, LAYER, "read the inbox", message)
+    })?;
+    Ok(Some((kind, blob)))
+}
+
+/// What lies in a blob as JSON.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) async fn read<T: DeserializeOwned>(
+    blobs: &dyn BlobStore,
+    tenant: &TenantId,
+    blob: BlobId,
+) -> Result<T> {
+    let Some(json) = blobs.get_bytes(tenant, blob).await? else {
+        return Err(corrupt(blob, "is not there"));
+    };
+    serde_json::from_slice(&json)
+        .map_err(|error| corrupt(blob, "holds nothing that this build can read").with_source(error))
+}
+
+fn corrupt(blob: BlobId, what: &str) -> PortError {
+    let message = format!("blob {blob}, which a journal or an inbox names, {what}");
+    PortError::new(ErrorKind::Corrupt, LAYER, "read a blob", message)
 }
 
 /// The name of a fact in its JSON, `{"attempt_succeeded":{…`.
@@ -269,15 +334,27 @@ impl ExecutionRepo for SpillingRepo {
         after: u64,
         limit: usize,
     ) -> Result<Vec<InboxItem>> {
-        self.executions.inbox(tenant, execution, after, limit).await
+        let items = self.executions.inbox(tenant, execution, after, limit);
+        let mut items = items.await?;
+        for item in &mut items {
+            if let Some((kind, blob)) = spilled_content(&item.kind, &item.payload)? {
+                item.payload = read(&*self.blobs, tenant, blob).await?;
+                item.kind = kind.to_owned();
+            }
+        }
+        Ok(items)
     }
 
     async fn signal(
         &self,
         tenant: &TenantId,
         execution: ExecutionId,
-        signal: NewSignal,
+        mut signal: NewSignal,
     ) -> Result<Signalled> {
+        let mut spilled = self.nothing();
+        let content = (&mut signal.kind, &mut signal.payload);
+        self.spill_content(tenant, content, &mut spilled).await?;
+        self.freshen(tenant, spilled).await?;
         self.executions.signal(tenant, execution, signal).await
     }
 

@@ -3,6 +3,11 @@
 use nebula_execution::{Fact, ItemOutcome};
 use serde_json::Value;
 
+/// Whether a value takes more than `limit` bytes as JSON, as [`exceeds`] counts.
+pub(crate) fn is_over(value: &Value, limit: usize) -> bool {
+    !Left(limit).take(value)
+}
+
 /// Whether the values of a fact take more than `limit` bytes as JSON, without escapes and white
 /// space. Looks no further than that: a small fact costs a look at each of its values.
 ///

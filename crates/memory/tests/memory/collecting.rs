@@ -25,7 +25,8 @@ async fn ids(blobs: &MemoryBlobStore) -> BTreeSet<BlobId> {
     page.unwrap().blobs.iter().map(|blob| blob.id).collect()
 }
 
-/// Guards: named by a spilled fact; by text within one; by text in a journal; by a signal that waits.
+/// Guards: named by a spilled fact; by text within one; by text in a journal; by a signal that waits; as
+/// the content of one; by text within that.
 #[test]
 fn what_is_named_anywhere_is_kept_and_nothing_else() {
     run(async {
@@ -56,8 +57,20 @@ fn what_is_named_anywhere_is_kept_and_nothing_else() {
             .signal(tenant(), lease.execution, new)
             .await
             .unwrap();
+        let mut payload = value(2, 5_000);
+        payload["file"] = json!(put(b"in a signal").await);
+        let new = NewSignal {
+            kind: "paid".to_owned(),
+            payload,
+            dedupe: nebula_ports::DedupeKey("2".to_owned()),
+        };
+        let _ = rig
+            .repo
+            .signal(tenant(), lease.execution, new)
+            .await
+            .unwrap();
         let all = ids(&rig.blobs).await;
-        assert_eq!(all.len(), 6);
+        assert_eq!(all.len(), 8);
 
         let young = collector(&rig).collect(tenant()).await.unwrap();
         assert_eq!(young, Collected::default(), "nothing is old");
@@ -65,7 +78,7 @@ fn what_is_named_anywhere_is_kept_and_nothing_else() {
         rig.clock.advance(GRACE.total() + Duration::from_millis(1));
         let collected = collector(&rig).collect(tenant()).await.unwrap();
         let expected = Collected {
-            old: 6,
+            old: 8,
             deleted: 1,
             bytes: orphan.length,
             ..Collected::default()

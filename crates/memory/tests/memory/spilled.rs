@@ -12,7 +12,8 @@ use nebula_execution::Fact;
 use nebula_memory::{DEFAULT_FRESH, SpillingRepo};
 use nebula_ports::{
     Blob, BlobDeleted, BlobListing, BlobPage, BlobPut, BlobRead, BlobRenewed, BlobStore,
-    BlobStream, ErrorKind, ExecutionRepo, PortError, Result, Stepped,
+    BlobStream, DedupeKey, ErrorKind, ExecutionRepo, InboxDelivery, InboxItem, Lease, NewSignal,
+    PortError, Result, Stepped,
 };
 use nebula_testkit::{
     ManualClock, MemoryBlobStore, MemoryExecutionRepo, MemoryWorkflowRepo, agree,
@@ -108,6 +109,79 @@ fn a_repeated_step_puts_nothing_twice() {
         let again = rig.apply(&lease, 2, large()).await.unwrap();
         assert!(matches!(again, Stepped::Replayed { .. }));
         assert_eq!(blobs(&rig).await.len(), 1);
+    });
+}
+
+fn signal(number: u64, length: usize) -> NewSignal {
+    NewSignal {
+        kind: "named".to_owned(),
+        payload: value(number, length),
+        dedupe: DedupeKey(format!("signal {number}")),
+    }
+}
+
+async fn inbox(repo: &dyn ExecutionRepo, lease: &Lease) -> Vec<InboxItem> {
+    let items = repo.inbox(tenant(), lease.execution, 0, 10).await;
+    items.unwrap()
+}
+
+/// Guard: the content of a signal that is large lies in a blob, whoever sends it, and is read as it was.
+#[test]
+fn a_large_signal_lies_in_a_blob_and_is_read_as_it_was() {
+    run(async {
+        let rig = Rig::new();
+        let (to, from) = (
+            rig.created(1, json!({})).await,
+            rig.created(2, json!({})).await,
+        );
+        for (number, length) in [(1, 10), (2, 5_000)] {
+            let signalled = rig
+                .repo
+                .signal(tenant(), to.execution, signal(number, length));
+            let _ = signalled.await.unwrap();
+        }
+        let mut step = rig.step(2, vec![succeeded(value(3, 10))]);
+        let NewSignal {
+            kind,
+            payload,
+            dedupe,
+        } = signal(3, 5_000);
+        step.deliver.push(InboxDelivery {
+            to: to.execution,
+            dedupe,
+            kind,
+            payload,
+        });
+        let _ = rig.repo.step(&from, step).await.unwrap();
+
+        let read = inbox(&rig.repo, &to).await;
+        let sent = [signal(1, 10), signal(2, 5_000), signal(3, 5_000)];
+        for (item, sent) in read.iter().zip(&sent) {
+            assert_eq!((&item.kind, &item.payload), (&sent.kind, &sent.payload));
+        }
+        assert_eq!(read.len(), 3);
+        let stored = inbox(&*rig.inner, &to).await;
+        let kinds: Vec<_> = stored.iter().map(|item| item.kind.as_str()).collect();
+        assert_eq!(kinds, ["named", "spilled.named", "spilled.named"]);
+        assert_eq!(blobs(&rig).await.len(), 2);
+    });
+}
+
+/// Guard: nobody else says where the content of a signal lies; and the store's own kinds stay its own.
+#[test]
+fn kinds_of_this_layer_and_of_the_store_are_refused() {
+    run(async {
+        let rig = Rig::new();
+        let lease = rig.created(1, json!({})).await;
+        for kind in ["spilled.named", "slot.granted"] {
+            let signal = NewSignal {
+                kind: kind.to_owned(),
+                ..signal(1, 5_000)
+            };
+            let refused = rig.repo.signal(tenant(), lease.execution, signal).await;
+            assert_eq!(refused.unwrap_err().kind, ErrorKind::Invalid, "{kind}");
+        }
+        assert_eq!(inbox(&*rig.inner, &lease).await, []);
     });
 }
 

@@ -3,12 +3,14 @@
 
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
 
-use nebula_core::{Clock, Digest, TenantId};
+use nebula_core::{BlobId, Clock, Digest, TenantId};
 use nebula_execution::Fact;
-use nebula_memory::{Collected, Collector};
+use nebula_memory::{Collected, Collector, spilled_content};
 use nebula_ports::{
     BlobListing, BlobStore, BlobStoreExt, ErrorKind, ExecutionFilter, ExecutionRepo, Step,
 };
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::{
@@ -46,16 +48,37 @@ impl World {
         };
         let blob = *blob;
         self.oracle.lock().name(tenant, blob.digest);
+        if let Some(read) = self.read_blob(tenant, blob) {
+            *fact = read;
+        }
+    }
+
+    /// The kind and the content of a signal, also where that lies in a blob; which must be readable.
+    pub(super) fn read_content<'s>(
+        &self,
+        tenant: &TenantId,
+        kind: &'s str,
+        payload: &'s Value,
+    ) -> (&'s str, Cow<'s, Value>) {
+        match spilled_content(kind, payload) {
+            Ok(Some((kind, blob))) => {
+                let read = self.read_blob(tenant, blob).unwrap_or_default();
+                (kind, Cow::Owned(read))
+            }
+            _ => (kind, Cow::Borrowed(payload)),
+        }
+    }
+
+    /// What lies in a blob that is named now.
+    fn read_blob<T: DeserializeOwned>(&self, tenant: &TenantId, blob: BlobId) -> Option<T> {
         let bytes = self.ask(self.blobs.get_bytes(tenant, blob));
         let read = match bytes {
             Ok(Some(bytes)) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
             Ok(None) => Err("it is not there".to_owned()),
             Err(error) => Err(error.to_string()),
         };
-        match read {
-            Ok(read) => *fact = read,
-            Err(why) => self.complain(checks::NAMED_READABLE, format!("{blob}: {why}")),
-        }
+        read.map_err(|why| self.complain(checks::NAMED_READABLE, format!("{blob}: {why}")))
+            .ok()
     }
 
     /// A step as the machine decided it; from now on journals name what it names, if it was applied.
@@ -65,6 +88,9 @@ impl World {
         step: &'s Step,
         applied: bool,
     ) -> Cow<'s, Step> {
+        for delivery in step.deliver.iter().filter(|_| applied) {
+            let _ = self.read_content(tenant, &delivery.kind, &delivery.payload);
+        }
         let spilled = |fact: &Fact| matches!(fact, Fact::Spilled { .. });
         if !applied || !step.entries.iter().any(|entry| spilled(&entry.fact)) {
             return Cow::Borrowed(step);
@@ -114,7 +140,7 @@ impl World {
         collector.collect(tenant).await
     }
 
-    /// What the journals of a tenant name.
+    /// What the journals and inboxes of a tenant name.
     fn named(&self, tenant: &TenantId) -> BTreeSet<Digest> {
         let (filter, mut after) = (ExecutionFilter::default(), None);
         let mut named = BTreeSet::new();
@@ -126,6 +152,12 @@ impl World {
                 named.extend(entries.iter().filter_map(|stored| match stored.entry.fact {
                     Fact::Spilled { blob, .. } => Some(blob.digest),
                     _ => None,
+                }));
+                let items = self.store.inbox(tenant, summary.id, 0, usize::MAX);
+                let items = self.ask(items).expect("the model reads its inboxes");
+                named.extend(items.iter().filter_map(|item| {
+                    let content = spilled_content(&item.kind, &item.payload);
+                    content.ok()?.map(|(_, blob)| blob.digest)
                 }));
             }
             after = page.next;

@@ -302,7 +302,8 @@ impl ExecutionRepo for Wire {
     ) -> Result<Signalled> {
         let tenant = tenant.clone();
         self.call("signal", false, move |world, _| {
-            let named = match Signal::from_inbox(&signal.kind, &signal.payload) {
+            let (kind, payload) = world.read_content(&tenant, &signal.kind, &signal.payload);
+            let named = match Signal::from_inbox(kind, &payload) {
                 Ok(Signal::Named(signal)) => Some((signal.name.to_string(), signal.id)),
                 _ => None,
             };
