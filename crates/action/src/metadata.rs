@@ -299,6 +299,19 @@ impl ActionMetadata {
             examples: Vec::new(),
         }
     }
+
+    /// Whether its schema takes every object: then nothing has to be compiled to check parameters.
+    #[must_use]
+    pub fn takes_any_parameters(&self) -> bool {
+        match &self.parameters {
+            Value::Bool(takes) => *takes,
+            Value::Object(rules) if rules.len() == 1 => {
+                rules.get("type").and_then(Value::as_str) == Some("object")
+            }
+            Value::Object(rules) => rules.is_empty(),
+            _ => false,
+        }
+    }
 }
 
 /// The JSON Schema (draft 2020-12) of a type, as metadata carries it.

@@ -51,6 +51,9 @@ pub(crate) fn check(
     schemas: &mut Schemas,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
+    if metadata.kind == ActionKind::Code && metadata.takes_any_parameters() {
+        return;
+    }
     let Some(schema) = schemas.of(metadata, pointer, diagnostics) else {
         return;
     };

@@ -8,7 +8,8 @@
 //!
 //! # Invariants
 //! - An id has one action per `major.minor`; what is registered never changes.
-//! - What is registered has schemas that compile and examples that fit them.
+//! - What is registered has schemas that compile and examples that fit them: seen here, or by a test
+//!   of the action's own crate ([`Registry::take_tested`]).
 //!
 //! ```
 //! use std::sync::Arc;

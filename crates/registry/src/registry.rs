@@ -2,28 +2,42 @@
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use nebula_action::{
     Action, ActionMetadata, Catalog, CatalogMiss, InterfaceVersion, VersionWanted,
 };
 use nebula_core::ActionId;
-use nebula_validator::Schema;
+use nebula_validator::{Problem, Schema, SchemaError};
 use serde_json::Value;
 
 use crate::{RegistryError, examples};
 
-/// An action with its compiled schemas.
+/// An action with the compiled schema of its parameters.
 #[derive(Debug, Clone)]
 pub struct Registered {
     /// The action.
     pub action: Arc<dyn Action>,
-    /// The schema of its parameters as an attempt gets them: resolved, and without those that it gets
-    /// as programs, which the schema in the metadata may require of an author.
-    pub parameters: Schema,
-    /// The schema of its result.
-    pub output: Schema,
+    parameters: OnceLock<Result<Schema, SchemaError>>,
+}
+
+impl Registered {
+    /// The problems of parameters as an attempt gets them: resolved, and without those that it gets
+    /// as programs, which the schema in the metadata may require of an author. The schema is compiled
+    /// when it is needed first.
+    ///
+    /// # Errors
+    /// It is no schema; never of what [`Registry::register`] took.
+    pub fn check(&self, input: &Value) -> Result<Vec<Problem>, &SchemaError> {
+        let metadata = self.action.metadata();
+        if input.is_object() && metadata.takes_any_parameters() {
+            return Ok(Vec::new());
+        }
+        let compile = || Schema::compile(&resolved(metadata));
+        let schema = self.parameters.get_or_init(compile).as_ref()?;
+        Ok(schema.check(input))
+    }
 }
 
 /// The actions of one composition, by id and version.
@@ -53,14 +67,31 @@ impl Registry {
         let parameters = compiled("parameters", &resolved)?;
         let output = compiled("output", &metadata.output)?;
         examples::check(metadata, &written, &output)?;
+        self.place((id, version), action, OnceLock::from(Ok(parameters)))
+    }
+
+    /// The same for an action that a test of its crate has registered: its schemas and examples,
+    /// which do not change, are not checked again. To check those of all built-in actions takes
+    /// longer than all else that happens before the first execution.
+    ///
+    /// # Errors
+    /// [`RegistryError::Duplicate`]: the version is there already. Nothing was taken.
+    pub fn take_tested(&mut self, action: Arc<dyn Action>) -> Result<(), RegistryError> {
+        let metadata = action.metadata();
+        let key = (metadata.id.clone(), metadata.version);
+        self.place(key, action, OnceLock::new())
+    }
+
+    fn place(
+        &mut self,
+        (id, version): (ActionId, InterfaceVersion),
+        action: Arc<dyn Action>,
+        parameters: OnceLock<Result<Schema, SchemaError>>,
+    ) -> Result<(), RegistryError> {
         match self.actions.entry(id.clone()).or_default().entry(version) {
             Entry::Occupied(_) => Err(RegistryError::Duplicate { id, version }),
             Entry::Vacant(place) => {
-                place.insert(Registered {
-                    action,
-                    parameters,
-                    output,
-                });
+                place.insert(Registered { action, parameters });
                 Ok(())
             }
         }
@@ -240,9 +271,45 @@ mod tests {
         let mut registry = Registry::default();
         registry.register(Arc::new(Fake(metadata))).unwrap();
         let registered = registry.iter().next().unwrap();
-        let problems = registered.parameters.check(&json!({}));
+        let problems = registered.check(&json!({})).unwrap();
         let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["`n` is missing"]);
+    }
+
+    #[test]
+    fn a_tested_action_is_compiled_when_its_schema_is_asked_for() {
+        let mut wrong = metadata((1, 0));
+        wrong.parameters = json!({ "type": "text" });
+        let mut registry = Registry::default();
+        registry
+            .take_tested(Arc::new(Fake(metadata((2, 0)))))
+            .unwrap();
+        registry.take_tested(Arc::new(Fake(wrong.clone()))).unwrap();
+        let error = registry.take_tested(Arc::new(Fake(wrong.clone())));
+        assert!(matches!(error, Err(RegistryError::Duplicate { .. })));
+        let found: Vec<_> = registry.iter().collect();
+        assert_eq!(found[0].check(&json!({})).unwrap_err().pointer, "/type");
+        assert_eq!(found[1].check(&json!({})), Ok(Vec::new()));
+        assert!(Registry::default().register(Arc::new(Fake(wrong))).is_err());
+    }
+
+    #[test]
+    fn who_takes_any_parameters_takes_objects() {
+        for parameters in [json!(true), json!({}), json!({ "type": "object" })] {
+            let mut metadata = metadata((1, 0));
+            let plain = parameters == json!({ "type": "object" });
+            metadata.parameters = parameters;
+            let mut registry = Registry::default();
+            registry.take_tested(Arc::new(Fake(metadata))).unwrap();
+            let registered = registry.iter().next().unwrap();
+            assert_eq!(registered.check(&json!({ "a": [1] })), Ok(Vec::new()));
+            assert!(
+                registered.parameters.get().is_none(),
+                "nothing was compiled"
+            );
+            let problems = registered.check(&json!([])).unwrap();
+            assert_eq!(problems.len(), usize::from(plain));
+        }
     }
 
     fn refused(change: impl FnOnce(&mut ActionMetadata)) -> String {

@@ -149,7 +149,11 @@ impl Drive {
         let Some(registered) = self.shared.registry.registered(action, version) else {
             return Ok(());
         };
-        match registered.parameters.check(input).first() {
+        let problems = registered.check(input).map_err(|error| {
+            let message = format!("the parameters of `{action}` cannot be checked: {error}");
+            ActionError::fatal("ACTION_SCHEMA", message)
+        })?;
+        match problems.first() {
             None => Ok(()),
             Some(problem) => Err(ActionError::invalid_input(
                 "PARAMETER_INVALID",
