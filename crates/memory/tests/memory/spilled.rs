@@ -293,7 +293,7 @@ impl BlobStore for Still {
 }
 
 /// A writer that stands still for so long between its blob and its step, and what comes of it.
-async fn stood_still(stands: Duration, collects: bool) -> (Rig, Result<Stepped>, Result<Stepped>) {
+async fn stood_still(stands: Duration, collects: bool) -> (Rig, Vec<Blob>, [Result<Stepped>; 2]) {
     let rig = Rig::new();
     let lease = rig.created(1, json!({})).await;
     let still = Still {
@@ -305,17 +305,18 @@ async fn stood_still(stands: Duration, collects: bool) -> (Rig, Result<Stepped>,
     let repo = Rig::over(&rig.clock, &rig.inner, Arc::new(still));
     let step = rig.step(2, vec![succeeded(value(1, 5_000))]);
     let first = repo.step(&lease, step.clone()).await;
+    let after_first = blobs(&rig).await;
     let again = repo.step(&lease, step).await;
-    (rig, first, again)
+    (rig, after_first, [first, again])
 }
 
 /// Guard: who stood still between a blob and the step that names it renews the blob first.
 #[test]
 fn a_blob_that_was_put_long_ago_is_renewed_before_it_is_named() {
     run(async {
-        let (rig, first, _) = stood_still(DEFAULT_FRESH * 2, false).await;
+        let (rig, put, [first, _]) = stood_still(DEFAULT_FRESH * 2, false).await;
         assert!(matches!(first, Ok(Stepped::Applied { .. })));
-        let renewed = blobs(&rig).await[0].renewed_at;
+        let renewed = put[0].renewed_at;
         assert!(renewed >= nebula_core::Clock::now(&rig.clock), "{renewed}");
     });
 }
@@ -324,7 +325,7 @@ fn a_blob_that_was_put_long_ago_is_renewed_before_it_is_named() {
 #[test]
 fn a_blob_that_was_collected_too_soon_is_put_again() {
     run(async {
-        let (rig, first, again) = stood_still(DEFAULT_FRESH * 2, true).await;
+        let (rig, _, [first, again]) = stood_still(DEFAULT_FRESH * 2, true).await;
         let error = first.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
         assert!(error.message.contains("try again"), "{error}");
