@@ -17,8 +17,8 @@ use crate::support::User;
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) line: String,
-    headers: Vec<(String, String)>,
-    body: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Seen {

@@ -26,6 +26,7 @@ mod replay;
 mod run;
 mod secrets;
 mod settings;
+mod shop_orders;
 mod support;
 #[cfg(unix)]
 mod terminal;
