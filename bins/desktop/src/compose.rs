@@ -11,7 +11,7 @@ use nebula::Nebula;
 use nebula_access::{Access, AccessPorts};
 use nebula_action::Protected;
 use nebula_blob_fs::{BlobFs, BlobFsConfig};
-use nebula_core::{Clock, KeyId, Offload, TenantId};
+use nebula_core::{ByteSize, Clock, KeyId, Offload, TenantId};
 use nebula_execution::ResumeKey;
 use nebula_http_reqwest::{HttpConfig, Reqwest};
 use nebula_memory::{Collector, DEFAULT_INLINE, Grace, SpillingRepo};
@@ -20,10 +20,11 @@ use nebula_ports::{
     WorkflowRepo,
 };
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
+use nebula_runtime::WorkerConfig;
 use nebula_sandbox_inprocess::InProcess;
 use nebula_secrets_local::{KeyCommand, KeySource, LocalSecrets, SecretsConfig};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
-use nebula_system::{SystemClock, SystemEntropy, ThreadPoolOffload};
+use nebula_system::{Host, SystemClock, SystemEntropy, ThreadPoolOffload};
 use nebula_vault::{KeyFound, KeyState, Vault, VaultError, key_secret};
 
 use crate::{
@@ -78,6 +79,20 @@ pub(crate) async fn offline(loaded: &Loaded) -> Result<Composed, Failure> {
     let sqlite = Arc::new(Sqlite::open(SqliteConfig::ephemeral(), Arc::clone(&clock)).await?);
     let resume = resume_key::of(&Place::Memory)?;
     assemble(loaded, sqlite, (clock, file_threads()?), None, resume)
+}
+
+/// The worker's settings, with no more memory for executions than three quarters of what the process
+/// may use: estimates and the program itself need the rest. A process that passes the limit of its
+/// control group is killed without a word.
+fn worker(loaded: &Loaded, host: &Host) -> WorkerConfig {
+    let mut worker = loaded.settings.worker.clone();
+    if let Some(memory) = host.memory {
+        let most = ByteSize::bytes(memory.usable().as_u64() / 4 * 3);
+        let most = most.max(ByteSize::bytes(1));
+        worker.memory = worker.memory.min(most);
+        worker.execution_memory = worker.execution_memory.min(most);
+    }
+    worker
 }
 
 fn file_threads() -> Result<Arc<dyn Offload>, Failure> {
@@ -147,7 +162,7 @@ fn assemble(
         .actions(nebula_action_file::all(offload))
         .actions(nebula_action_http::all())
         .engine(loaded.settings.engine.clone())
-        .worker(loaded.settings.worker.clone())
+        .worker(worker(loaded, &Host::read()))
         .protected(protected(loaded))
         .resume_key(resume)
         .build()

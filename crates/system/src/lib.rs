@@ -1,4 +1,4 @@
-//! Gives the host's clock, entropy, threads, environment, folders and shutdown signals.
+//! Gives the host's clock, entropy, threads, memory, environment, folders and shutdown signals.
 //!
 //! These are the facts that differ from machine to machine and from moment to moment. Everything
 //! else in the workspace gets them through a port or as an argument, so this crate is the one place
@@ -21,9 +21,11 @@
 //! ```
 
 mod clock;
+mod control;
 mod entropy;
 mod environment;
 mod folders;
+mod host;
 mod offload;
 mod shutdown;
 mod sync;
@@ -34,5 +36,6 @@ pub use clock::SystemClock;
 pub use entropy::SystemEntropy;
 pub use environment::{EnvironmentError, variable, variables};
 pub use folders::{Folders, FoldersError, HOME_VARIABLE, Platform};
+pub use host::{Host, Memory, Stalled};
 pub use offload::ThreadPoolOffload;
 pub use shutdown::{Shutdown, ShutdownRequest, ShutdownSignal, Urgency};

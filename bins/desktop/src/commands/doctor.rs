@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use nebula_core::{Clock as _, Timestamp};
-use nebula_system::SystemClock;
+use nebula_core::{ByteSize, Clock as _, Timestamp};
+use nebula_system::{Host, SystemClock};
 use serde::Serialize;
 
 use crate::{
@@ -109,6 +109,12 @@ pub(crate) async fn run(
         checks.extend(keys_check(loaded).await);
     }
     checks.push(clock_check());
+    let host = Host::read();
+    checks.push(Check::ok(
+        "cores",
+        format!("{} threads run at once", host.cores),
+    ));
+    checks.push(memory_check(&host));
     let healthy = checks.iter().all(|check| check.verdict != Verdict::Failed);
     if console.json {
         let checks = &checks;
@@ -308,4 +314,35 @@ fn clock_check() -> Check {
         .advice("set the machine's clock");
     }
     Check::ok("clock", now.to_string())
+}
+
+/// What memory there is, and whether anything waits for it.
+fn memory_check(host: &Host) -> Check {
+    let Some(memory) = host.memory else {
+        return Check::ok("memory", "this system does not say how much there is");
+    };
+    let mib = |size: ByteSize| format!("{} MiB", size.as_u64() >> 20);
+    let mut detail = format!(
+        "{} of {} are available",
+        mib(memory.available),
+        mib(memory.usable())
+    );
+    if memory.limit.is_some_and(|limit| limit < memory.machine) {
+        detail += &format!(
+            ", the limit of its control group; the machine has {}",
+            mib(memory.machine)
+        );
+    }
+    if let Some(stalled) = host.stalled {
+        detail += &format!(
+            "; of the last 10 s, something waited for memory in {:.1} %",
+            stalled.some
+        );
+    }
+    if host.is_short_of_memory() {
+        Check::new("memory", Verdict::Warning, detail)
+            .advice("give it more, or lower `memory` of the worker in the settings")
+    } else {
+        Check::ok("memory", detail)
+    }
 }

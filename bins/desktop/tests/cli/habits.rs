@@ -99,9 +99,15 @@ fn the_doctor_looks_and_makes_nothing() {
     assert_eq!(
         checks,
         [
-            "version", "settings", "folder", "disk", "database", "secrets", "clock"
+            "version", "settings", "folder", "disk", "database", "secrets", "clock", "cores",
+            "memory"
         ]
     );
+    let detail = |at: usize| report["checks"][at]["detail"].as_str().unwrap().to_owned();
+    assert!(detail(7).ends_with("threads run at once"), "{}", detail(7));
+    if cfg!(target_os = "linux") {
+        assert!(detail(8).contains("MiB are available"), "{}", detail(8));
+    }
     assert!(!user.home().exists());
     user.write("text.db", &"this is no database\n".repeat(100));
     let report = user.nebula(&["doctor", "--db", "text.db"]).exits(3).json();
