@@ -62,7 +62,7 @@ impl Reqwest {
     ) -> io::Result<Self> {
         let tls = Tls::new(&config.ca_files)?;
         Ok(Self {
-            pools: Pools::new(config.clone(), tls),
+            pools: Pools::new(config.clone(), tls, Arc::clone(&clock)),
             config: Arc::new(config),
             clock,
             resolver,
@@ -152,11 +152,12 @@ impl Reqwest {
         Egress::check_url(&hop.url)?;
         let target = egress.target(&hop.url).map_err(HttpErrorKind::Denied)?;
         let addresses = self.addresses(egress, &target, hop).await?;
-        let client = self.pools.client(Key {
+        let key = Key {
             https: hop.url.scheme() == "https",
             host: hop.url.host_str().unwrap_or_default().to_owned(),
             addresses,
-        })?;
+        };
+        let client = self.pools.client(&key).await?;
         let mut request = client
             .request(hop.method.clone(), hop.url.clone())
             .headers(hop.headers.clone());

@@ -22,6 +22,10 @@ pub struct HttpConfig {
     pub keep_idle: Duration,
     /// How many connections that nobody uses are kept for one destination; default 8.
     pub idle_connections: usize,
+    /// For how long the pool of a destination is kept that nobody asks for; default 5 minutes. A name
+    /// whose addresses change has a new pool, and the old one goes.
+    #[serde(with = "nebula_core::serde_duration")]
+    pub keep_destination: Duration,
     /// For how many destinations connections are kept; the one that was used longest ago goes; default 64.
     pub destinations: NonZeroUsize,
     /// PEM files with certificates to trust beside those of the system; default none.
@@ -34,6 +38,7 @@ impl Default for HttpConfig {
             connect_timeout: Duration::from_secs(10),
             keep_idle: Duration::from_secs(30),
             idle_connections: 8,
+            keep_destination: Duration::from_secs(300),
             destinations: NonZeroUsize::new(64).expect("the number is not zero"),
             ca_files: Vec::new(),
         }

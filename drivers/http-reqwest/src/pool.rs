@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use nebula_action::HttpErrorKind;
-use parking_lot::Mutex;
+use nebula_core::Clock;
+use nebula_resource::{Limits, Shared};
 use reqwest::{Client, redirect::Policy};
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 const MAX_HEAD_BYTES: u32 = 1024 * 1024;
 
 /// Where connections lead: a request with another key never gets one of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) https: bool,
     pub(crate) host: String,
@@ -24,40 +25,32 @@ pub(crate) struct Key {
     pub(crate) addresses: Arc<[SocketAddr]>,
 }
 
-/// The pools, the one that was used last at the end.
+/// The pools by where they lead.
 #[derive(Debug)]
 pub(crate) struct Pools {
     config: HttpConfig,
     tls: Tls,
-    clients: Mutex<Vec<(Key, Client)>>,
+    clients: Shared<Key, Client>,
 }
 
 impl Pools {
-    pub(crate) fn new(config: HttpConfig, tls: Tls) -> Self {
+    pub(crate) fn new(config: HttpConfig, tls: Tls, clock: Arc<dyn Clock>) -> Self {
+        let limits = Limits {
+            most: config.destinations,
+            idle: config.keep_destination,
+            ..Limits::default()
+        };
         Self {
+            clients: Shared::new(limits, clock),
             config,
             tls,
-            clients: Mutex::default(),
         }
     }
 
     /// The client whose connections lead to these addresses and to no others.
-    pub(crate) fn client(&self, key: Key) -> Result<Client, HttpErrorKind> {
-        let mut clients = self.clients.lock();
-        let known = clients.iter().position(|(known, _)| *known == key);
-        let entry = match known {
-            Some(at) => clients.remove(at),
-            None => {
-                let client = self.make(&key)?;
-                (key, client)
-            }
-        };
-        let client = entry.1.clone();
-        if clients.len() >= self.config.destinations.get() {
-            clients.remove(0);
-        }
-        clients.push(entry);
-        Ok(client)
+    pub(crate) async fn client(&self, key: &Key) -> Result<Client, HttpErrorKind> {
+        let client = self.clients.get(key, async || self.make(key)).await?;
+        Ok(Client::clone(&client))
     }
 
     fn make(&self, key: &Key) -> Result<Client, HttpErrorKind> {

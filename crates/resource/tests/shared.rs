@@ -1,0 +1,191 @@
+//! What is shared is made once, kept within limits, and closed.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use nebula_resource::{Limits, Shared};
+use nebula_testkit::ManualClock;
+use tokio::sync::Semaphore;
+
+const IDLE: Duration = Duration::from_secs(10);
+const AGE: Duration = Duration::from_secs(100);
+
+/// Counts what is open.
+#[derive(Clone, Default)]
+struct World {
+    open: Arc<AtomicUsize>,
+    made: Arc<AtomicUsize>,
+}
+
+struct Connection {
+    open: Arc<AtomicUsize>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, SeqCst);
+    }
+}
+
+impl World {
+    fn connect(&self) -> Connection {
+        self.made.fetch_add(1, SeqCst);
+        self.open.fetch_add(1, SeqCst);
+        Connection {
+            open: Arc::clone(&self.open),
+        }
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        (self.made.load(SeqCst), self.open.load(SeqCst))
+    }
+}
+
+fn scene(most: usize) -> (Shared<u32, Connection>, ManualClock, World) {
+    let clock = ManualClock::default();
+    let limits = Limits {
+        most: NonZeroUsize::new(most).unwrap(),
+        idle: IDLE,
+        age: AGE,
+    };
+    let shared = Shared::new(limits, Arc::new(clock.clone()));
+    (shared, clock, World::default())
+}
+
+async fn get(shared: &Shared<u32, Connection>, world: &World, key: u32) -> Arc<Connection> {
+    let made = shared.get(&key, async || Ok::<_, ()>(world.connect()));
+    made.await.unwrap()
+}
+
+/// Guard: the cell that all who ask for one key have in common.
+#[tokio::test]
+async fn who_asks_while_it_is_being_made_waits_for_it() {
+    let (shared, _, world) = scene(4);
+    let gate = Semaphore::new(0);
+    let ask = async || {
+        let made = shared.get(&1, async || {
+            let _ = gate.acquire().await;
+            Ok::<_, ()>(world.connect())
+        });
+        made.await.unwrap()
+    };
+    let all = join_all((0..100).map(|_| ask()));
+    let open = async { gate.add_permits(100) };
+    let (all, ()) = tokio::join!(all, open);
+    assert_eq!(world.counts(), (1, 1));
+    assert!(all.iter().all(|one| Arc::ptr_eq(one, &all[0])));
+}
+
+/// Guard: a failure is given to who made it, and kept by nobody.
+#[tokio::test]
+async fn a_failure_is_not_kept_and_the_next_one_makes_it() {
+    let (shared, _, world) = scene(4);
+    let failed = shared
+        .get(&1, async || Err::<Connection, _>("refused"))
+        .await;
+    assert_eq!(failed.err(), Some("refused"));
+    assert!(shared.is_empty());
+    let gate = Semaphore::new(0);
+    let fails = shared.get(&1, async || {
+        let _ = gate.acquire().await;
+        Err("refused")
+    });
+    let waits = shared.get(&1, async || Ok::<_, &str>(world.connect()));
+    let (failed, made, ()) = tokio::join!(fails, waits, async { gate.add_permits(1) });
+    assert_eq!(failed.err(), Some("refused"));
+    let again = get(&shared, &world, 1).await;
+    assert!(
+        Arc::ptr_eq(&made.unwrap(), &again),
+        "who waited made it, for all"
+    );
+}
+
+/// Guard: the limits of idleness and age, and that use renews the one and not the other.
+#[tokio::test]
+async fn what_nobody_uses_goes_and_what_is_old_is_not_given_out() {
+    let (shared, clock, world) = scene(4);
+    drop(get(&shared, &world, 1).await);
+    for _ in 0..5 {
+        clock.advance(IDLE / 2);
+        drop(get(&shared, &world, 1).await);
+    }
+    assert_eq!(world.counts(), (1, 1), "asked for in time");
+    clock.advance(IDLE);
+    drop(get(&shared, &world, 2).await);
+    assert_eq!(
+        (world.counts(), shared.len()),
+        ((2, 1), 1),
+        "the first one is closed"
+    );
+
+    let held = get(&shared, &world, 3).await;
+    clock.advance(IDLE * 2);
+    assert!(
+        Arc::ptr_eq(&held, &get(&shared, &world, 3).await),
+        "held, so in use"
+    );
+    clock.advance(AGE);
+    let new = get(&shared, &world, 3).await;
+    assert!(!Arc::ptr_eq(&held, &new), "too old to be given out");
+    assert_eq!(world.counts(), (4, 2), "and still there for who holds it");
+    drop(held);
+    assert_eq!(world.counts(), (4, 1));
+}
+
+/// Guard: the limit of how many; the one asked for longest ago goes.
+#[tokio::test]
+async fn the_one_asked_for_longest_ago_makes_room() {
+    let (shared, clock, world) = scene(2);
+    for key in [1, 2, 1, 3] {
+        clock.advance(Duration::from_secs(1));
+        drop(get(&shared, &world, key).await);
+    }
+    assert_eq!((world.counts(), shared.len()), ((3, 2), 2));
+    drop(get(&shared, &world, 1).await);
+    assert_eq!(world.counts().0, 3, "1 is still there");
+    drop(get(&shared, &world, 2).await);
+    assert_eq!(world.counts().0, 4, "2 went");
+}
+
+/// Guard: nothing is left behind, whoever fails, goes away or comes late.
+#[tokio::test]
+async fn nothing_leaks() {
+    let (shared, clock, world) = scene(3);
+    let mut seed = 7_u64;
+    let mut held = Vec::new();
+    for _ in 0..5_000 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let (key, what) = ((seed >> 33) as u32 % 6, (seed >> 40) % 8);
+        match what {
+            0 => drop(held.pop()),
+            1 => clock.advance(Duration::from_secs(seed >> 60)),
+            2 => drop(shared.get(&key, async || Err::<Connection, _>(())).await),
+            3 => {
+                // Goes away before it is made.
+                let never = shared.get(&key, async || {
+                    std::future::pending::<()>().await;
+                    Ok::<_, ()>(world.connect())
+                });
+                tokio::select! {
+                    biased;
+                    made = never => drop(made),
+                    () = std::future::ready(()) => {}
+                }
+            }
+            _ => held.push(get(&shared, &world, key).await),
+        }
+        held.truncate(8);
+        assert!(shared.len() <= 3 && world.counts().1 <= 3 + held.len());
+    }
+    held.clear();
+    assert!(world.counts().0 > 100 && world.counts().1 <= 3);
+    drop(shared);
+    assert_eq!(world.counts().1, 0);
+}
