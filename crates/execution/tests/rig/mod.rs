@@ -473,7 +473,7 @@ impl Rig {
         self.journal.extend(decision.entries.iter().cloned());
         self.check_entries();
         for command in &decision.commands {
-            self.check_command(command, was_ending);
+            self.check_command(command, was_ending, &decision);
             let starts = matches!(
                 command,
                 Command::Run { .. }
@@ -562,7 +562,7 @@ impl Rig {
         );
     }
 
-    fn check_command(&self, command: &Command, was_ending: bool) {
+    fn check_command(&self, command: &Command, was_ending: bool, decision: &Decision) {
         match command {
             Command::Run {
                 journal_start,
@@ -573,7 +573,12 @@ impl Rig {
                 let state = self.machine.state();
                 let at = state.find(&self.plan, instance);
                 let ending = at.is_some_and(|at| state.is_ending(at.frame));
-                assert!(!ending, "nothing runs in a body that ends");
+                // What began before the same decision ended the body is told to stop by it.
+                let abort = Command::Abort {
+                    instance: instance.clone(),
+                };
+                let stopped = decision.commands.contains(&abort);
+                assert!(!ending || stopped, "nothing runs in a body that ends");
                 let node = self
                     .plan
                     .node(self.plan.index_of(instance.node.as_str()).unwrap());
