@@ -813,8 +813,8 @@ fn a_newer_format_and_damage_are_told_apart() {
         Err(CodecError::Damaged(_))
     ));
     assert!(matches!(
-        ExecutionPlan::decode(b"{\"format\":4}"),
-        Err(PlanError::Format { found: 4 })
+        ExecutionPlan::decode(b"{\"format\":5}"),
+        Err(PlanError::Format { found: 5 })
     ));
     assert!(matches!(
         ExecutionPlan::decode(b"{\"format\":1}"),
