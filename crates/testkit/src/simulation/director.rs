@@ -26,8 +26,11 @@ use super::{
 };
 use crate::{ManualClock, MemoryTaskQueue, MemoryWorkflowRepo, SeededEntropy};
 
-/// How long an execution may take once nothing goes wrong any more, by the world's clock.
+/// How long nothing may come to a journal once nothing goes wrong any more, by the world's clock.
 pub(super) const BOUND: Duration = Duration::from_mins(60);
+
+/// How long everything may take from there: lists in lists whose items call slow workflows take hours.
+const LONGEST: Duration = Duration::from_hours(12);
 
 /// How long somebody waits for a process that may stand still.
 pub(super) const GIVES_UP: Duration = Duration::from_secs(20);
@@ -182,18 +185,23 @@ impl Director {
         }
         // A clock that is set right may go back.
         world.oracle.lock().jumps |= world.swarm.skew > 0;
-        let give_up = world.clock.monotonic() + BOUND;
+        let healed = world.clock.monotonic();
+        let mut progress = (0, healed);
         loop {
             world.clock.sleep(Duration::from_secs(1)).await;
             let begun = self.started.lock().len() == self.expected;
-            let late = world.clock.monotonic() > give_up;
+            let (now, entries) = (world.clock.monotonic(), world.oracle.lock().committed());
+            if entries != progress.0 {
+                progress = (entries, now);
+            }
+            let late = now > progress.1 + BOUND || now > healed + LONGEST;
             let found = world.swarm.bug.is_some() && world.oracle.lock().is_wrong();
             if late && !begun {
                 let begun = self.started.lock().len();
                 world.complain(checks::ENDS, format!("only {begun} executions could begin"));
             }
             if late {
-                world.oracle.lock().close(BOUND);
+                world.oracle.lock().close(now.saturating_sub(healed));
             }
             // What is planted has been seen: what follows from it is of no interest.
             if late || found || (begun && world.oracle.lock().all_ended()) {

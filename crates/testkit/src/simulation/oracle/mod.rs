@@ -141,6 +141,12 @@ impl Oracle {
         all.map(|(id, watched)| (*id, &watched.machine))
     }
 
+    /// How many entries were committed.
+    pub(super) fn committed(&self) -> usize {
+        let all = self.executions.values();
+        all.map(|watched| watched.entries.len()).sum()
+    }
+
     pub(super) fn machine(&self, id: ExecutionId) -> Option<&Machine> {
         self.executions.get(&id).map(|watched| &watched.machine)
     }
