@@ -159,6 +159,7 @@ fn assemble(
         .clock(Arc::clone(&clock))
         .http(http)
         .credentials(access)
+        .http_policy(loaded.settings.http.clone())
         .actions(nebula_action_file::all(offload))
         .actions(nebula_action_http::all())
         .engine(loaded.settings.engine.clone())

@@ -9,7 +9,7 @@ use std::{
 use nebula_config::{Flag, Layers, Source, Sources};
 use nebula_core::{ByteSize, serde_duration};
 use nebula_engine::EngineConfig;
-use nebula_runtime::WorkerConfig;
+use nebula_runtime::{HttpPolicy, WorkerConfig};
 use nebula_system::{Folders, HOME_VARIABLE};
 use nebula_telemetry::LogFormat;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) engine: EngineConfig,
     /// Limits of the worker.
     pub(crate) worker: WorkerConfig,
+    /// What requests over HTTP keep to.
+    pub(crate) http: HttpPolicy,
     /// Where secrets are kept.
     pub(crate) secrets: SecretsSettings,
     /// What is logged.
@@ -128,6 +130,7 @@ impl Default for Settings {
                 stop_on_store_failure: true,
                 ..WorkerConfig::default()
             },
+            http: HttpPolicy::default(),
             secrets: SecretsSettings {
                 path: None,
                 key_file: None,

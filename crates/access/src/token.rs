@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use nebula_action::{Egress, Grants, HttpLimits, HttpRequest, RequestBody};
+use nebula_action::{Egress, Grants, HttpLimits, HttpRequest, RequestBody, Sender};
 use nebula_core::{ByteSize, CredentialId, ExposeSecret as _, SecretString, Timestamp};
 use nebula_credential::{Credential, CredentialType};
 use serde_json::Value;
@@ -96,6 +96,7 @@ pub(crate) fn request(
             ..HttpLimits::default()
         },
         url,
+        sender: Sender::default(),
     };
     // Whoever made the credential has named the host.
     let egress = Egress::new(&Grants::new(Egress::needed(&request.url)));

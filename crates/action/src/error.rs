@@ -34,6 +34,13 @@ pub enum ErrorClass {
         )]
         after: Option<Duration>,
     },
+    /// Nothing was done yet: a limit of this engine, or a pause that the other side asked for, puts it off.
+    /// Made again when it is due, without counting against the node's `retry`.
+    Deferred {
+        /// When it is due, from now.
+        #[serde(with = "nebula_core::serde_duration")]
+        after: Duration,
+    },
     /// Trying again gives the same error.
     Fatal,
     /// The attempt was told to stop and did. Of one that nobody told, the engine makes
@@ -63,6 +70,7 @@ impl ErrorClass {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Retryable { .. } => "retryable",
+            Self::Deferred { .. } => "deferred",
             Self::Fatal => "fatal",
             Self::Cancelled => "cancelled",
             Self::Denied { .. } => "denied",

@@ -4,8 +4,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
-use nebula_core::{ByteSize, CredentialId, ExposeSecret as _};
+use http::{HeaderMap, Method, StatusCode, header};
+use jiff::fmt::rfc2822::DateTimeParser;
+use nebula_core::{ByteSize, CredentialId, ExposeSecret as _, TenantId};
+use nebula_resilience::{MAX_RETRY_AFTER, Refused};
 use url::Url;
 
 use crate::{Egress, Grants, HeldCredential, HttpAuth, Refusal, UrlError};
@@ -76,6 +78,17 @@ pub struct HttpRequest {
     pub body: RequestBody,
     /// What is borne with.
     pub limits: HttpLimits,
+    /// On whose behalf: what one of them does to a destination is no business of another's.
+    pub sender: Sender,
+}
+
+/// On whose behalf a request is sent. It is not part of what is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// Whose execution; `None` for what belongs to nobody, such as a test.
+    pub tenant: Option<TenantId>,
+    /// The credential that it carries, if it carries one.
+    pub credential: Option<CredentialId>,
 }
 
 /// The body of a request.
@@ -105,6 +118,9 @@ pub struct HttpLimits {
     pub max_body: ByteSize,
     /// How many redirects are followed; `None` gives the first one back as the answer.
     pub redirects: Option<u32>,
+    /// How long it waits for its turn, within `total`; `None` leaves that to whoever watches over turns. A
+    /// client that only sends takes no notice of it.
+    pub turn: Option<Duration>,
 }
 
 impl Default for HttpLimits {
@@ -117,6 +133,7 @@ impl Default for HttpLimits {
             max_head: ByteSize::kib(64),
             max_body: ByteSize::mib(16),
             redirects: Some(10),
+            turn: None,
         }
     }
 }
@@ -182,6 +199,9 @@ pub enum HttpErrorKind {
     /// It may not go there.
     #[error("{0}")]
     Denied(Refusal),
+    /// It was not sent: its turn would have come too late.
+    #[error("not sent, since {}; again in {:?}", .0.reason, .0.after)]
+    Held(Refused),
     /// Its URL, or that of a redirect, is none that is asked for.
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -273,6 +293,23 @@ pub fn origin_of(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
+/// What `Retry-After` says (RFC 9110, section 10.2.3): seconds, or a date, which is taken from the
+/// answer's own `Date`, so that no two clocks are compared. At most [`MAX_RETRY_AFTER`].
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
+    let given = text(header::RETRY_AFTER)?.trim();
+    let after = match given.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = |text: &str| DateTimeParser::new().parse_timestamp(text).ok();
+            let (until, now) = (date(given)?, date(text(header::DATE)?)?);
+            Duration::try_from(until.duration_since(now)).unwrap_or_default()
+        }
+    };
+    Some(after.min(MAX_RETRY_AFTER))
+}
+
 /// An attempt's way out: a client that goes where the attempt's grants lead, and nowhere else.
 ///
 /// Who holds no `net:…` capability gets none.
@@ -280,6 +317,7 @@ pub fn origin_of(url: &Url) -> String {
 pub struct Http {
     client: Arc<dyn HttpClient>,
     egress: Egress,
+    tenant: Option<TenantId>,
 }
 
 impl Http {
@@ -290,7 +328,15 @@ impl Http {
         (!egress.is_closed()).then(|| Self {
             client: Arc::clone(client),
             egress,
+            tenant: None,
         })
+    }
+
+    /// The same for requests of this tenant, whatever they say of themselves.
+    #[must_use]
+    pub fn of(mut self, tenant: TenantId) -> Self {
+        self.tenant = Some(tenant);
+        self
     }
 
     /// Sends `request` within the grants; see [`HttpClient::send`].
@@ -313,6 +359,10 @@ impl Http {
                 sent: false,
             })?;
         }
+        request.sender = Sender {
+            tenant: self.tenant.clone(),
+            credential: credential.map(|it| it.id().clone()),
+        };
         self.client.send(&self.egress, request).await
     }
 

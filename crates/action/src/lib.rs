@@ -54,12 +54,13 @@ pub use heartbeat::{Heartbeat, Progress};
 pub use host::{HostPattern, HostPatternError};
 pub use http::{
     CARRIED_OVER, Http, HttpBody, HttpClient, HttpError, HttpErrorKind, HttpLimits, HttpPhase,
-    HttpRequest, HttpResponse, RequestBody, origin_of,
+    HttpRequest, HttpResponse, RequestBody, Sender, origin_of, retry_after,
 };
 pub use metadata::{
     ActionKind, ActionMetadata, CapabilityRule, ControlKind, Example, ExpressionMark, FileAccess,
     InterfaceVersion, InterfaceVersionError, PORT_ERROR, PORT_MAIN, Ports, schema_of,
 };
+pub use nebula_resilience::{Reason, Refused, RetryPolicy};
 pub use path::normalize;
 pub use size::Size;
 

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use nebula_core::ActionId;
+use nebula_resilience::RetryPolicy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
@@ -262,6 +263,10 @@ pub struct ActionMetadata {
         with = "nebula_core::serde_duration::option"
     )]
     pub timeout: Option<Duration>,
+    /// How often it is tried where the node says nothing and its effect is `read` or `idempotent`: what
+    /// changes nothing by being done again, whoever the receiver is. Others are tried once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
     /// Whether [`crate::Action::reconcile`] can find out what became of a lost attempt.
     #[serde(default)]
     pub reconciles: bool,
@@ -295,6 +300,7 @@ impl ActionMetadata {
             capabilities: Vec::new(),
             credentials: Vec::new(),
             timeout: None,
+            retry: None,
             reconciles: false,
             examples: Vec::new(),
         }

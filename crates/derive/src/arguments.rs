@@ -2,14 +2,14 @@
 
 use proc_macro2::{Span, TokenStream};
 use syn::{
-    Error, Ident, LitStr, Path, Result, Token, braced, bracketed, parenthesized,
+    Error, Ident, LitInt, LitStr, Path, Result, Token, braced, bracketed, parenthesized,
     parse::{Parse, ParseStream},
     punctuated::Punctuated,
     token,
 };
 
 const KNOWN: &str = "id, version, title, effect, expressions, deferred, defaults, files, urls, \
-                     credentials, timeout, lineage, reconcile, examples";
+                     credentials, timeout, attempts, lineage, reconcile, examples";
 const EFFECTS: [&str; 5] = ["pure", "read", "idempotent", "keyed", "at_most_once"];
 
 /// What stands in `#[action(…)]`.
@@ -25,6 +25,7 @@ pub(crate) struct Arguments {
     pub(crate) urls: Vec<LitStr>,
     pub(crate) credentials: Vec<Slot>,
     pub(crate) timeout_ms: Option<u64>,
+    pub(crate) attempts: Option<u32>,
     pub(crate) lineage: bool,
     pub(crate) reconcile: Option<Reconcile>,
     pub(crate) examples: Option<Examples>,
@@ -75,6 +76,7 @@ struct Open {
     urls: Vec<LitStr>,
     credentials: Vec<Slot>,
     timeout_ms: Option<u64>,
+    attempts: Option<u32>,
     lineage: bool,
     reconcile: Option<Reconcile>,
     examples: Option<Examples>,
@@ -115,6 +117,7 @@ impl Parse for Arguments {
             urls: open.urls,
             credentials: open.credentials,
             timeout_ms: open.timeout_ms,
+            attempts: open.attempts,
             lineage: open.lineage,
             reconcile: open.reconcile,
             examples: open.examples,
@@ -143,6 +146,7 @@ impl Open {
             "urls" => self.urls = list(input)?,
             "credentials" => self.credentials = credentials(input)?,
             "timeout" => self.timeout_ms = Some(millis(&value(input)?)?),
+            "attempts" => self.attempts = Some(attempts(input)?),
             "lineage" => self.lineage = true,
             "reconcile" => self.reconcile = Some(reconcile(input, name.span())?),
             "examples" => self.examples = Some(examples(input)?),
@@ -341,6 +345,19 @@ fn examples(input: ParseStream<'_>) -> Result<Examples> {
         return Ok(Examples::Json(inside.parse()?));
     }
     Ok(Examples::Function(input.parse()?))
+}
+
+fn attempts(input: ParseStream<'_>) -> Result<u32> {
+    input.parse::<Token![=]>()?;
+    let literal: LitInt = input.parse()?;
+    let number = literal.base10_parse::<u32>()?;
+    if (1..=1_000).contains(&number) {
+        return Ok(number);
+    }
+    Err(Error::new(
+        literal.span(),
+        "attempts are 1 to 1000, all together",
+    ))
 }
 
 fn millis(literal: &LitStr) -> Result<u64> {

@@ -130,6 +130,13 @@ fn metadata(arguments: &Arguments, description: &str, schemas: &TokenStream) -> 
         Some(ms) => quote!(::core::option::Option::Some(::core::time::Duration::from_millis(#ms))),
         None => quote!(::core::option::Option::None),
     };
+    let retry = match arguments.attempts {
+        Some(attempts) => quote!(::core::option::Option::Some(::nebula_action::RetryPolicy {
+            max_attempts: #attempts,
+            ..::core::default::Default::default()
+        })),
+        None => quote!(::core::option::Option::None),
+    };
     let examples = match &arguments.examples {
         None => quote!(::std::vec::Vec::new()),
         Some(Examples::Function(path)) => quote_spanned!(path.span()=> #path()),
@@ -149,6 +156,7 @@ fn metadata(arguments: &Arguments, description: &str, schemas: &TokenStream) -> 
         metadata.capabilities = ::std::vec![#(#capabilities),*];
         metadata.credentials = ::std::vec![#(#credentials),*];
         metadata.timeout = #timeout;
+        metadata.retry = #retry;
         metadata.examples = #examples;
         metadata
     }}

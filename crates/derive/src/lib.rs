@@ -66,6 +66,7 @@ use proc_macro::TokenStream;
 /// | `urls = ["url"]` | a literal URL implies the capability to send there |
 /// | `credentials(optional(auth = ["bearer"]))` | slots for credentials, with the types that can be used there; `required` and `optional` |
 /// | `timeout = "30s"` | longest time of an attempt where the node says nothing |
+/// | `attempts = 3` | how often a `read` or `idempotent` node is tried that says nothing |
 /// | `lineage` | the function gives `(Out, Vec<u32>)`: the result and where its elements came from |
 /// | `reconcile = function` | `async fn(ctx: &ActionContext, input: In) -> Result<Reconciled, ActionError>` |
 /// | `examples = function` | `fn() -> Vec<Example>`; or the examples themselves as a JSON list |

@@ -48,6 +48,7 @@ mod functions {
         title = "Double",
         effect = "pure",
         timeout = "30s",
+        attempts = 4,
         examples = examples,
     )]
     pub(super) async fn double_it(_ctx: &ActionContext, input: In) -> Result<Out, ActionError> {
@@ -152,6 +153,7 @@ fn metadata_comes_from_the_arguments_the_types_and_the_comment() {
     );
     assert_eq!(metadata.effect, Effect::Fixed(EffectClass::Pure));
     assert_eq!(metadata.timeout, Some(Duration::from_secs(30)));
+    assert_eq!(metadata.retry.as_ref().unwrap().max_attempts, 4);
     assert_eq!(metadata.parameters["required"], json!(["n"]));
     assert_eq!(metadata.output["properties"]["twice"]["type"], "integer");
     assert_eq!(metadata.examples[0].output, json!({ "twice": 4 }));

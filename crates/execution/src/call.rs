@@ -123,6 +123,10 @@ impl ChildEnd {
                 let class = match &error.class {
                     // Nobody told this node to stop.
                     ErrorClass::Cancelled => ErrorClass::Fatal,
+                    // What it was put off for was the child's; that it ended is a failure like others.
+                    ErrorClass::Deferred { after } => ErrorClass::Retryable {
+                        after: Some(*after),
+                    },
                     class => class.clone(),
                 };
                 Some(ActionError::new(&error.code, message, class))

@@ -109,9 +109,10 @@ pub use journal::{
     UnparkDecision,
 };
 pub use list::{Elements, Given, LIST_SEGMENT, List, Outcomes};
-pub use machine::{MAX_RETRY_AFTER, Machine};
+pub use machine::{MAX_DEFERRALS, Machine};
 pub use migrate::{MigrateError, Migrated, Migration};
 pub use milestone::MilestoneStatus;
+pub use nebula_resilience::MAX_RETRY_AFTER;
 pub use plan::{
     AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanCall, PlanCallee,
     PlanCompensation, PlanConnection, PlanCredential, PlanError, PlanHandler, PlanLoop,

@@ -5,7 +5,6 @@
 //! rebuilt from the state by [`Event::Begin`].
 
 mod approvals;
-mod backoff;
 mod bodies;
 mod calls;
 mod cancelling;
@@ -36,7 +35,7 @@ use crate::{
 use compensation::Undoing;
 use items::Hand;
 
-pub use backoff::MAX_RETRY_AFTER;
+pub use outcomes::MAX_DEFERRALS;
 
 /// Decides what happens next in one execution. It has no clock, no I/O and no randomness: events
 /// carry their time, and jitter follows from the instance.

@@ -9,7 +9,7 @@ use nebula_engine::{Engine, EngineConfig, EnginePorts};
 use nebula_execution::ResumeKey;
 use nebula_ports::{ExecutionRepo, HttpClient, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::{Registry, RegistryError};
-use nebula_runtime::{Worker, WorkerConfig, WorkerPorts};
+use nebula_runtime::{HttpPolicy, HttpPolicyError, PacedHttp, Worker, WorkerConfig, WorkerPorts};
 use nebula_system::{SystemClock, SystemEntropy, ThreadPoolOffload};
 use nebula_telemetry::Bus;
 
@@ -37,6 +37,7 @@ pub struct NebulaBuilder {
     bus: Bus,
     http: Option<Arc<dyn HttpClient>>,
     access: Option<Access>,
+    http_policy: HttpPolicy,
     resume: Option<ResumeKey>,
 }
 
@@ -53,6 +54,9 @@ pub enum BuildError {
     /// A limit is zero.
     #[error("`{0}` is zero; it must be more")]
     Zero(&'static str),
+    /// What requests over HTTP are to keep to contradicts itself.
+    #[error(transparent)]
+    Http(#[from] HttpPolicyError),
     /// A lease would be over before it begins.
     #[error("`lease_ttl` must be longer than `lease_margin`")]
     Lease,
@@ -81,6 +85,7 @@ impl NebulaBuilder {
             bus: Bus::new(Bus::DEFAULT_CAPACITY),
             http: None,
             access: None,
+            http_policy: HttpPolicy::default(),
             resume: None,
         }
     }
@@ -153,6 +158,13 @@ impl NebulaBuilder {
         self
     }
 
+    /// What requests over HTTP keep to: breakers, rates, how many at a time; default
+    /// [`HttpPolicy::default`].
+    pub fn http_policy(mut self, policy: HttpPolicy) -> Self {
+        self.http_policy = policy;
+        self
+    }
+
     /// The secret from which the tokens of approvals follow: the same in every process that shares the
     /// store, and kept elsewhere. Default: none, and then approvals have no tokens.
     pub fn resume_key(mut self, key: ResumeKey) -> Self {
@@ -183,6 +195,14 @@ impl NebulaBuilder {
         if self.worker.lease_ttl <= self.worker.lease_margin {
             return Err(BuildError::Lease);
         }
+        self.http_policy.check()?;
+        let paced = match self.http {
+            None => None,
+            Some(client) => {
+                let paced = PacedHttp::new(client, self.clock.clone(), self.http_policy)?;
+                Some(Arc::new(paced))
+            }
+        };
         let (mut registry, built_in) = match self.registry {
             Some(registry) => (registry, Vec::new()),
             None => (Registry::default(), nebula_actions::all()),
@@ -204,7 +224,7 @@ impl NebulaBuilder {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             offload,
-            http: self.http,
+            http: paced.clone().map(|it| it as Arc<dyn HttpClient>),
             access: self.access,
             resume: self.resume.clone(),
         };
@@ -224,6 +244,11 @@ impl NebulaBuilder {
             self.bus.clone(),
             self.engine,
         );
-        Ok(Nebula::from_parts(engine, worker, registry, self.bus))
+        Ok(Nebula::from_parts(
+            (engine, worker),
+            registry,
+            self.bus,
+            paced,
+        ))
     }
 }

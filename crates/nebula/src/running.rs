@@ -7,7 +7,7 @@ use nebula_engine::{Engine, Installed, StartAgainError, StartError, Started};
 use nebula_execution::{Again, End, StartOptions};
 use nebula_ports::{ExecutionRepo, PortError, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
-use nebula_runtime::{Beginning, Worker, WorkerStopped};
+use nebula_runtime::{Beginning, LaneState, PacedHttp, Worker, WorkerStopped};
 use nebula_telemetry::{Bus, Halts};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ pub struct Nebula {
     worker: Worker,
     registry: Arc<Registry>,
     bus: Bus,
+    http: Option<Arc<PacedHttp>>,
 }
 
 /// Why [`Nebula::execute`] cannot say how an execution ended.
@@ -54,16 +55,17 @@ impl Nebula {
     }
 
     pub(crate) fn from_parts(
-        engine: Engine,
-        worker: Worker,
+        (engine, worker): (Engine, Worker),
         registry: Arc<Registry>,
         bus: Bus,
+        http: Option<Arc<PacedHttp>>,
     ) -> Self {
         Self {
             engine,
             worker,
             registry,
             bus,
+            http,
         }
     }
 
@@ -96,6 +98,13 @@ impl Nebula {
     #[must_use]
     pub fn bus(&self) -> &Bus {
         &self.bus
+    }
+
+    /// How requests over HTTP stand, for each destination, host and credential that is remembered: its
+    /// breaker, its pause, how many are under way and wait. Of this process; empty without a way out.
+    #[must_use]
+    pub fn lanes(&self) -> Vec<LaneState> {
+        self.http.as_ref().map_or_else(Vec::new, |it| it.lanes())
     }
 
     /// The actions that there are.

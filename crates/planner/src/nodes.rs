@@ -137,10 +137,11 @@ impl Builder<'_> {
                 .min(self.concurrency())
                 .max(1),
             join: node.join,
-            retry: node.retry.clone().unwrap_or(RetryPolicy {
-                max_attempts: 1,
-                ..RetryPolicy::default()
-            }),
+            retry: node
+                .retry
+                .clone()
+                .or_else(|| default_retry(metadata, effect))
+                .unwrap_or_else(RetryPolicy::once),
             timeout: node
                 .timeout
                 .or(metadata.timeout)
@@ -336,4 +337,11 @@ pub(crate) fn with_defaults(
         }
     }
     parameters
+}
+
+/// How often an action is tried of itself: only where doing it again changes nothing, whoever the receiver
+/// is. A receiver may take no notice of a key.
+fn default_retry(metadata: &ActionMetadata, effect: EffectClass) -> Option<RetryPolicy> {
+    let harmless = matches!(effect, EffectClass::Read | EffectClass::Idempotent);
+    metadata.retry.clone().filter(|_| harmless)
 }

@@ -95,6 +95,27 @@ fn timeouts_come_from_the_node_then_the_action_then_the_preset() {
 }
 
 #[test]
+fn attempts_come_from_the_node_then_from_an_action_whose_repetition_is_harmless() {
+    let node = |id: &str, more: &str| {
+        format!("{{ id: {id}, action: test.again, parameters: {{ path: x{more} }}")
+    };
+    let (a, b, c) = (
+        node("a", ", mode: overwrite"),
+        node("b", ", mode: append"),
+        node("c", ", mode: overwrite"),
+    );
+    let yaml = format!(
+        "nodes: [{a} }}, {b} }}, {c}, retry: {{ max_attempts: 2 }} }}, {{ id: d, action: test.read }}]"
+    );
+    // What may act twice is made once, whatever its action says.
+    check(
+        &yaml,
+        |node| node.retry.max_attempts.to_string(),
+        "a 5, b 1, c 2, d 1",
+    );
+}
+
+#[test]
 fn priority_is_the_length_of_the_longest_path_to_an_end() {
     let yaml = "nodes: [{ id: a, action: data.set }, { id: b, action: data.set }, { id: c, action: data.set }, { id: d, action: data.set }]\nconnections: [a -> b -> c, a -> d]";
     check(yaml, |node| node.priority.to_string(), "a 3, b 2, c 1, d 1");

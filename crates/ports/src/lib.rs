@@ -49,7 +49,7 @@ pub use execution_repo::{
 };
 pub use nebula_action::{
     HttpBody, HttpClient, HttpError, HttpErrorKind, HttpLimits, HttpPhase, HttpRequest,
-    HttpResponse, RequestBody,
+    HttpResponse, RequestBody, Sender,
 };
 pub use nebula_core::{Clock, Entropy, Offload};
 pub use rate::{FullAt, MAX_RATE_LIMIT, MAX_RATE_NAME, MAX_RATE_SPAN, Rate, RateTurn};

@@ -24,6 +24,7 @@
 //! - A delivery is acked only after what it led to is committed.
 //! - Nothing begins once the lease may be over, or once a cancellation was read, but compensations.
 //! - A holder that may have been overtaken stops its attempts and writes nothing more.
+//! - What leaves over HTTP through [`PacedHttp`] keeps the limits of its destination and credential.
 //! - All work hangs on the future of [`Worker::run`]: dropping it stops everything.
 
 mod adopt;
@@ -51,6 +52,7 @@ mod lease;
 mod load;
 mod memory;
 mod output;
+mod outward;
 mod prepare;
 mod ring;
 mod signals;
@@ -61,4 +63,5 @@ mod worker;
 
 pub use begin::{Beginning, Begins};
 pub use config::WorkerConfig;
+pub use outward::{CallLimits, HttpPolicy, HttpPolicyError, Lane, LaneState, PacedHttp};
 pub use worker::{Worker, WorkerPorts, WorkerStopped};

@@ -71,7 +71,7 @@ impl Drive {
     /// The way out under these grants, if they open one.
     pub(crate) fn http(&self, grants: &Grants) -> Option<Http> {
         let client = self.shared.ports.http.as_ref()?;
-        Http::gated(client, grants)
+        Some(Http::gated(client, grants)?.of(self.lease.tenant.clone()))
     }
 
     /// Where the signs of life of an attempt arrive: what it says of its progress is shown to watchers.

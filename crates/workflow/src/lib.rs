@@ -72,14 +72,15 @@ pub use limits::{
 };
 pub use mention::{Mention, MentionPart, Unplaced, write_name};
 pub use nearest::nearest;
+pub use nebula_resilience::{Backoff, Jitter, RetryPolicy};
 pub use node::{
     ActionRef, ActionRefError, ActionVersion, ArtifactDefinition, Body, CachePolicy, Compensation,
     NodeDefinition,
 };
 pub use parse::{Parsed, check_size, parse};
 pub use policy::{
-    Admission, Backoff, ItemsRest, Jitter, JoinRest, JoinRule, OnError, OnIndeterminate,
-    OnItemError, RateFull, RateLimit, RetryPolicy, WhenFull,
+    Admission, ItemsRest, JoinRest, JoinRule, OnError, OnIndeterminate, OnItemError, RateFull,
+    RateLimit, WhenFull,
 };
 pub use render::render;
 pub use schema::definition_schema;

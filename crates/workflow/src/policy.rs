@@ -1,8 +1,7 @@
-//! How a node joins its inputs, tries again, and fails.
+//! How a node joins its inputs and fails.
 
 use std::time::Duration;
 
-use nebula_core::serde_duration;
 use serde::{Deserialize, Serialize};
 
 use crate::BareExpression;
@@ -52,67 +51,6 @@ pub enum JoinRest {
     Block,
     /// What would still send them is cancelled.
     Cancel,
-}
-
-/// How often and after which delays a failed attempt is made again.
-///
-/// Defaults: 3 attempts, exponential from 1 s up to 30 s, full jitter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub struct RetryPolicy {
-    /// All attempts together, the first one included; 1 to [`RetryPolicy::MAX_ATTEMPTS`].
-    pub max_attempts: u32,
-    /// How the delay grows from attempt to attempt.
-    pub backoff: Backoff,
-    /// The delay before the second attempt.
-    #[serde(with = "serde_duration")]
-    pub initial: Duration,
-    /// No delay is longer than this.
-    #[serde(with = "serde_duration")]
-    pub max: Duration,
-    /// How the delays of many executions are spread.
-    pub jitter: Jitter,
-}
-
-impl RetryPolicy {
-    /// The most attempts that a node may ask for.
-    pub const MAX_ATTEMPTS: u32 = 1_000;
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            max_attempts: 3,
-            backoff: Backoff::Exponential,
-            initial: Duration::from_secs(1),
-            max: Duration::from_secs(30),
-            jitter: Jitter::Full,
-        }
-    }
-}
-
-/// How the delay between attempts grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Backoff {
-    /// Always the initial delay.
-    Fixed,
-    /// The initial delay once more for each attempt.
-    Linear,
-    /// Twice the last delay.
-    #[default]
-    Exponential,
-}
-
-/// How delays are spread, so that what failed together does not come back together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Jitter {
-    /// The delay as computed.
-    None,
-    /// A random time between zero and the delay.
-    #[default]
-    Full,
 }
 
 /// Which executions of a workflow may run beside each other.

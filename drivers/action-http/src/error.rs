@@ -1,13 +1,9 @@
 //! What a failed request means for the attempt.
 
-use std::time::Duration;
-
-use http::{HeaderMap, StatusCode, header};
-use jiff::fmt::rfc2822::DateTimeParser;
-use nebula_action::{ActionError, ErrorClass, HttpError, HttpErrorKind};
-
-/// The longest wait that a server can ask for.
-pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+use http::{HeaderMap, StatusCode};
+use nebula_action::{
+    ActionError, ErrorClass, HttpError, HttpErrorKind, Reason, Refused, retry_after,
+};
 
 /// The error of a request without an answer; `writes` if the server may have changed something.
 pub(crate) fn of(error: &HttpError, writes: bool) -> ActionError {
@@ -19,6 +15,7 @@ pub(crate) fn of(error: &HttpError, writes: bool) -> ActionError {
     let message = error.to_string();
     match &error.kind {
         HttpErrorKind::Denied(refusal) => ActionError::refused(&error.origin, refusal),
+        HttpErrorKind::Held(refused) => held(*refused, message),
         HttpErrorKind::Url(_) => ActionError::invalid_input("HTTP_URL", "/url", message),
         HttpErrorKind::Request(_) => ActionError::invalid_input("HTTP_REQUEST", "", message),
         HttpErrorKind::Credential { .. } => ActionError::fatal(
@@ -44,6 +41,32 @@ pub(crate) fn of(error: &HttpError, writes: bool) -> ActionError {
         HttpErrorKind::Redirect { .. } => ActionError::fatal("HTTP_REDIRECT", message),
         _ => ActionError::new("HTTP_BROKEN", message, lost),
     }
+}
+
+/// The error of a request whose turn did not come: it did nothing, and may be made again.
+fn held(refused: Refused, message: String) -> ActionError {
+    let Refused { reason, after } = refused;
+    let code = match reason {
+        Reason::BreakerOpen => "HTTP_BREAKER_OPEN",
+        Reason::Paused => "HTTP_PAUSED",
+        Reason::Rate => "HTTP_RATE_LIMITED",
+        Reason::Busy | Reason::Crowded => "HTTP_BUSY",
+    };
+    let class = match reason.is_fault() {
+        // The other side fails, as it would have failed here.
+        true => ErrorClass::Retryable { after: Some(after) },
+        false => ErrorClass::Deferred { after },
+    };
+    ActionError::new(code, message, class)
+}
+
+/// The same for an attempt that has done something already, and would do that again: it counts.
+pub(crate) fn counted(error: ActionError) -> ActionError {
+    let class = match error.class {
+        ErrorClass::Deferred { after } => ErrorClass::Retryable { after: Some(after) },
+        class => class,
+    };
+    ActionError { class, ..error }
 }
 
 fn too_large(code: &str, message: String) -> ActionError {
@@ -74,24 +97,10 @@ pub(crate) fn of_status(status: StatusCode, headers: &HeaderMap, origin: &str) -
     ActionError::new(&format!("HTTP_{number}"), message, class)
 }
 
-/// What `Retry-After` says (RFC 9110, section 10.2.3): seconds, or a date, which is taken from the
-/// answer's own `Date`, so that no two clocks are compared.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
-    let given = text(header::RETRY_AFTER)?.trim();
-    let after = match given.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = |text: &str| DateTimeParser::new().parse_timestamp(text).ok();
-            let (until, now) = (date(given)?, date(text(header::DATE)?)?);
-            Duration::try_from(until.duration_since(now)).unwrap_or_default()
-        }
-    };
-    Some(after.min(MAX_RETRY_AFTER))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn check(status: u16, headers: &[(&'static str, &str)], expected: &str) {
@@ -133,5 +142,51 @@ mod tests {
         check(503, &[later], "HTTP_503 again -");
         let earlier = ("retry-after", "Sun, 22 Nov 2026 09:00:00 GMT");
         check(503, &[date, earlier], "HTTP_503 again 0");
+    }
+
+    #[test]
+    fn what_was_not_sent_is_put_off_and_counts_only_where_the_server_fails() {
+        let after = Duration::from_secs(7);
+        let check = |reason, expected: &str, later: &str| {
+            let error = HttpError {
+                kind: HttpErrorKind::Held(Refused { reason, after }),
+                origin: "https://api.example".to_owned(),
+                sent: false,
+            };
+            for writes in [false, true] {
+                let error = of(&error, writes);
+                assert_eq!(format!("{} {}", error.code, error.class.as_str()), expected);
+                let (ErrorClass::Retryable { after: Some(due) }
+                | ErrorClass::Deferred { after: due }) = error.class
+                else {
+                    panic!("{error}");
+                };
+                assert_eq!(due, after);
+                assert_eq!(
+                    counted(of(&error_like(reason), writes)).class.as_str(),
+                    later
+                );
+            }
+        };
+        check(
+            Reason::BreakerOpen,
+            "HTTP_BREAKER_OPEN retryable",
+            "retryable",
+        );
+        check(Reason::Paused, "HTTP_PAUSED deferred", "retryable");
+        check(Reason::Rate, "HTTP_RATE_LIMITED deferred", "retryable");
+        check(Reason::Busy, "HTTP_BUSY deferred", "retryable");
+        check(Reason::Crowded, "HTTP_BUSY deferred", "retryable");
+    }
+
+    fn error_like(reason: Reason) -> HttpError {
+        HttpError {
+            kind: HttpErrorKind::Held(Refused {
+                reason,
+                after: Duration::from_secs(1),
+            }),
+            origin: String::new(),
+            sent: false,
+        }
     }
 }

@@ -139,6 +139,7 @@ impl HttpGraphql {
             writes,
             max_redirects: 10,
             max_size: send::size(input.max_size.map(|size| size.0))?,
+            follows: false,
         };
         let answer = send::send(ctx, out).await?;
         let origin = origin_of(&answer.url);

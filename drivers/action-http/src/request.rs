@@ -29,7 +29,8 @@ use crate::{
 /// The credential in the slot `auth` goes with each request, but only to the hosts that it is for.
 ///
 /// A status that is not in `expect` (default `2xx`) is an error: 408, 425, 429 and 5xx may be tried
-/// again, not before `Retry-After`; others not. With `next` or `page`, a GET is asked page by page,
+/// again, not before `Retry-After`; others not. A node that says no `retry` tries three times what only
+/// reads, and once what writes. With `next` or `page`, a GET is asked page by page,
 /// and `body` is the list of the elements of all pages.
 #[derive(Debug, Action)]
 #[action(
@@ -61,7 +62,8 @@ use crate::{
             "oauth2_refresh"
         ]
     )),
-    timeout = "60s"
+    timeout = "60s",
+    attempts = 3
 )]
 pub struct HttpRequestAction;
 
@@ -309,6 +311,7 @@ impl HttpRequestAction {
                     writes,
                     max_redirects: input.max_redirects,
                     max_size: ByteSize::bytes(left),
+                    follows: index > 0,
                 },
             )
             .await?;

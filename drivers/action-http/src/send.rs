@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use nebula_action::{
-    ActionContext, ActionError, Egress, ErrorClass, HttpLimits, HttpRequest, RequestBody,
+    ActionContext, ActionError, Egress, ErrorClass, HttpLimits, HttpRequest, RequestBody, Sender,
 };
 use nebula_core::ByteSize;
 use url::Url;
@@ -38,6 +38,8 @@ pub(crate) struct Outgoing {
     /// 0 makes a redirect the answer.
     pub(crate) max_redirects: u32,
     pub(crate) max_size: ByteSize,
+    /// Whether what came before it would have to be asked for again.
+    pub(crate) follows: bool,
 }
 
 /// What came back.
@@ -89,7 +91,7 @@ pub(crate) fn add_key(ctx: &ActionContext, headers: &mut HeaderMap) -> Result<()
 pub(crate) async fn send(ctx: &ActionContext, out: Outgoing) -> Result<Incoming, ActionError> {
     let http = ctx.http(&out.url)?;
     let total = ctx.timeout.saturating_sub(MARGIN.min(ctx.timeout / 10));
-    let writes = out.writes;
+    let (writes, follows) = (out.writes, out.follows);
     let request = HttpRequest {
         method: out.method,
         url: out.url,
@@ -101,8 +103,10 @@ pub(crate) async fn send(ctx: &ActionContext, out: Outgoing) -> Result<Incoming,
             idle: total,
             max_body: out.max_size,
             redirects: (out.max_redirects > 0).then_some(out.max_redirects),
+            turn: follows.then_some(total),
             ..HttpLimits::default()
         },
+        sender: Sender::default(),
     };
     let answered = async {
         let answer = http.send(request, ctx.credentials.get(AUTH)).await?;
@@ -117,7 +121,10 @@ pub(crate) async fn send(ctx: &ActionContext, out: Outgoing) -> Result<Incoming,
     };
     tokio::select! {
         biased;
-        answered = answered => answered.map_err(|failed| error::of(&failed, writes)),
+        answered = answered => answered.map_err(|failed| {
+            let error = error::of(&failed, writes);
+            if follows { error::counted(error) } else { error }
+        }),
         () = ctx.cancellation.cancelled() => {
             let class = if writes { ErrorClass::Unknown } else { ErrorClass::Cancelled };
             Err(ActionError::new("CANCELLED", "the request was called off", class))

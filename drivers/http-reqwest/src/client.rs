@@ -81,6 +81,7 @@ impl Reqwest {
             headers,
             mut body,
             limits,
+            sender: _,
         } = request;
         check(&method, &headers)?;
         let mut hop = Hop {

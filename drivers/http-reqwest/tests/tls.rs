@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use http::{HeaderMap, Method};
 use nebula_action::{Capability, Egress, Grants};
 use nebula_http_reqwest::HttpConfig;
-use nebula_ports::{HttpError, HttpErrorKind, HttpLimits, HttpRequest, RequestBody};
+use nebula_ports::{HttpError, HttpErrorKind, HttpLimits, HttpRequest, RequestBody, Sender};
 use nebula_testkit::http_client::{
     Names,
     server::{Server, ok},
@@ -75,6 +75,7 @@ async fn get(config: HttpConfig, url: &str, grants: &str) -> Result<String, Http
         headers: HeaderMap::new(),
         body: RequestBody::Empty,
         limits: HttpLimits::default(),
+        sender: Sender::default(),
     };
     let client = names::client(config, names);
     let answer = client

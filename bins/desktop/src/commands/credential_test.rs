@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode};
 use nebula_action::{Capability, Egress, Grants, HttpAuth, UsableCredential as _};
 use nebula_core::{CredentialId, ExposeSecret as _, TenantId};
 use nebula_credential::{AllowedHosts, Credential, CredentialType};
-use nebula_ports::{CredentialUser, HttpClient, HttpLimits, HttpRequest, RequestBody};
+use nebula_ports::{CredentialUser, HttpClient, HttpLimits, HttpRequest, RequestBody, Sender};
 use serde_json::json;
 use url::Url;
 
@@ -185,6 +185,7 @@ async fn ask(
             redirects: None,
             ..HttpLimits::default()
         },
+        sender: Sender::default(),
     };
     let answer = http.send(egress, request).await.map_err(|error| {
         Failure::environment("HTTP", error.to_string())

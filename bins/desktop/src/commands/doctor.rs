@@ -107,6 +107,7 @@ pub(crate) async fn run(
         checks.push(database_check(loaded).await);
         checks.push(secrets_check(loaded).await);
         checks.extend(keys_check(loaded).await);
+        checks.push(http_check(loaded));
     }
     checks.push(clock_check());
     let host = Host::read();
@@ -156,6 +157,27 @@ fn settings_file(loaded: &Loaded) -> Check {
             format!("{shown} is not there; every setting has its default"),
         )
     }
+}
+
+/// What requests keep to. How they stand now is known to the process that sends them, and to no other.
+fn http_check(loaded: &Loaded) -> Check {
+    let policy = &loaded.settings.http;
+    if let Err(error) = policy.check() {
+        return Check::new("http", Verdict::Failed, error.to_string())
+            .advice("correct it; every key is listed in bins/desktop/README.md");
+    }
+    let breaker = match policy.use_breaker {
+        true => "a breaker",
+        false => "no breaker",
+    };
+    let detail = format!(
+        "{} requests at a time to a host, {breaker}, limits of their own for {} hosts and {} credentials; \
+         each process counts for itself",
+        policy.concurrency,
+        policy.hosts.len(),
+        policy.credentials.len()
+    );
+    Check::ok("http", detail)
 }
 
 /// The folder of the database, or the nearest one around it that is there.

@@ -99,14 +99,14 @@ fn the_doctor_looks_and_makes_nothing() {
     assert_eq!(
         checks,
         [
-            "version", "settings", "folder", "disk", "database", "secrets", "clock", "cores",
-            "memory"
+            "version", "settings", "folder", "disk", "database", "secrets", "http", "clock",
+            "cores", "memory"
         ]
     );
     let detail = |at: usize| report["checks"][at]["detail"].as_str().unwrap().to_owned();
-    assert!(detail(7).ends_with("threads run at once"), "{}", detail(7));
+    assert!(detail(8).ends_with("threads run at once"), "{}", detail(8));
     if cfg!(target_os = "linux") {
-        assert!(detail(8).contains("MiB are available"), "{}", detail(8));
+        assert!(detail(9).contains("MiB are available"), "{}", detail(9));
     }
     assert!(!user.home().exists());
     user.write("text.db", &"this is no database\n".repeat(100));

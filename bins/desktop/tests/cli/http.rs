@@ -60,7 +60,7 @@ pub(crate) fn serving(
     seen.into_inner().unwrap()
 }
 
-fn read(stream: &TcpStream) -> io::Result<Option<Seen>> {
+pub(crate) fn read(stream: &TcpStream) -> io::Result<Option<Seen>> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {

@@ -17,6 +17,7 @@ mod killed;
 mod locks;
 mod milestones;
 mod operating;
+mod paced;
 mod plan;
 mod rates;
 mod rename;

@@ -11,8 +11,7 @@ use serde_json::Value;
 
 use super::{
     Machine, Turn,
-    backoff::delay_after,
-    outcomes::MAX_LOST_ATTEMPTS,
+    outcomes::{MAX_DEFERRALS, MAX_LOST_ATTEMPTS, deferral},
     recovery::{worker_lost, worker_stopped},
 };
 use crate::{
@@ -234,6 +233,10 @@ impl Machine {
             _ if undoing.asks => return None,
             // Not the machine told it so but its worker, which goes away: that is no failure.
             ErrorClass::Cancelled if !unknown => return Some((at, false)),
+            ErrorClass::Deferred { .. } if open.drained < MAX_DEFERRALS => {
+                return deferral(error).map(|after| (at.plus(after), false));
+            }
+            ErrorClass::Deferred { after } => Some(*after),
             ErrorClass::Retryable { after } => *after,
             ErrorClass::Unknown | ErrorClass::Timeout if !unknown => None,
             _ => return None,
@@ -243,7 +246,7 @@ impl Machine {
             return None;
         }
         let seed = self.compensation_identity(instance).seed();
-        let delay = delay_after(&plan.retry, failures, seed, after);
+        let delay = plan.retry.delay_after(failures, seed, after);
         Some((at.plus(delay), true))
     }
 

@@ -1,14 +1,15 @@
 //! How attempts end: results, retries, unknown outcomes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use compact_str::CompactString;
 use nebula_action::{ActionError, EffectClass, ErrorClass};
 use nebula_core::{Digest, Timestamp};
+use nebula_resilience::MAX_RETRY_AFTER;
 use nebula_workflow::{OnError, OnIndeterminate};
 use serde_json::Value;
 
-use super::{Flight, Machine, Task, Turn, backoff::delay_after};
+use super::{Flight, Machine, Task, Turn};
 use crate::{
     Command, CompensationInput, Fact, Given, InstanceId, ItemOutcome, Key, MAX_VALUE_DEPTH,
     Outcome, Taken, codec, footprint,
@@ -23,13 +24,19 @@ const SMALL_JSON: usize = 4 * 1024;
 /// count of grants without progress would never stop a node that takes its worker down.
 pub(super) const MAX_LOST_ATTEMPTS: u32 = 10;
 
+/// How often an instance may be put off without that being its failure.
+pub const MAX_DEFERRALS: u32 = 1_000;
+
+/// The shortest time for which an attempt is put off: nothing runs in circles.
+const MIN_DEFERRAL: Duration = Duration::from_millis(100);
+
 /// The attempts of an instance so far.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tries {
     attempts: u32,
     /// Those that count against its policy.
     failures: u32,
-    /// Those that a worker interrupted which stopped in order.
+    /// Those that a worker interrupted which stopped in order, and those that were put off.
     drained: u32,
 }
 
@@ -225,6 +232,10 @@ impl Machine {
             self.indeterminate(key, flight.attempt, error, turn);
             return;
         }
+        if let Some(due) = self.deferred_until(key, &error, turn.at) {
+            self.try_again(key, flight.attempt, error, (due, false), turn);
+            return;
+        }
         if let Some(due) = self.retry_at(key, flight, &error, turn.at) {
             self.try_again(key, flight.attempt, error, (due, true), turn);
             return;
@@ -379,6 +390,14 @@ impl Machine {
         }
     }
 
+    /// When an attempt that was put off is made again; `None` if it was not, or too often.
+    fn deferred_until(&self, key: Key, error: &ActionError, at: Timestamp) -> Option<Timestamp> {
+        let late = self.is_hopeless(key) || self.tries(key).drained >= MAX_DEFERRALS;
+        deferral(error)
+            .filter(|_| !late)
+            .map(|after| at.plus(after))
+    }
+
     /// When the next attempt may begin; `None` if there is none.
     fn retry_at(
         &self,
@@ -397,6 +416,7 @@ impl Machine {
         let unknown = unknown && !nebula_core::sim_bug::is_awake("late-write-is-repeated");
         let (again, after) = match &error.class {
             ErrorClass::Retryable { after } => (true, *after),
+            ErrorClass::Deferred { after } => (true, Some(*after)),
             ErrorClass::Unknown | ErrorClass::Timeout => (
                 !unknown || node.on_indeterminate == OnIndeterminate::Retry,
                 None,
@@ -407,6 +427,14 @@ impl Machine {
             return None;
         }
         let seed = self.identity(&self.instance(key)).seed();
-        Some(at.plus(delay_after(&node.retry, failures, seed, after)))
+        Some(at.plus(node.retry.delay_after(failures, seed, after)))
+    }
+}
+
+/// How long an error puts the attempt off.
+pub(super) fn deferral(error: &ActionError) -> Option<Duration> {
+    match &error.class {
+        ErrorClass::Deferred { after } => Some((*after).clamp(MIN_DEFERRAL, MAX_RETRY_AFTER)),
+        _ => None,
     }
 }

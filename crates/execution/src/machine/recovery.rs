@@ -219,7 +219,10 @@ impl Machine {
                     self.still_unknown(key, flight, error, taken, turn);
                 }
             }
-            ErrorClass::Unknown | ErrorClass::Timeout | ErrorClass::Cancelled => {
+            ErrorClass::Unknown
+            | ErrorClass::Timeout
+            | ErrorClass::Cancelled
+            | ErrorClass::Deferred { .. } => {
                 self.still_unknown(key, flight, error, taken, turn);
             }
             _ => self.failed_for_good(key, flight.attempt, error, taken, turn),

@@ -557,9 +557,14 @@ fn cancel(frame: &mut Frame, at: Timestamp) {
     frame.open = 0;
 }
 
-/// Whether an attempt ended since its worker stopped in order: that is no failure, and not a loss.
+/// Whether an attempt ended since its worker stopped in order, or was put off: that is no failure, and not
+/// a loss.
 fn is_drained(counts: bool, error: &ActionError) -> bool {
-    !counts && error.class == ErrorClass::Cancelled
+    !counts
+        && matches!(
+            error.class,
+            ErrorClass::Cancelled | ErrorClass::Deferred { .. }
+        )
 }
 
 fn runs(activation: &mut Activation) -> &mut Runs {

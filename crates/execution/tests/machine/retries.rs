@@ -1,5 +1,7 @@
 //! Attempts that are made again.
 
+use nebula_execution::MAX_DEFERRALS;
+
 use crate::rig::script::check;
 
 #[test]
@@ -36,6 +38,33 @@ fn the_other_side_may_ask_for_a_longer_delay() {
         "begin, a later",
         "> run a | a failed/1 again@700 = waiting until 700",
     );
+}
+
+#[test]
+fn what_is_put_off_is_no_failure_of_a_node_without_retry() {
+    check(
+        "a",
+        "begin, a deferred, @699, @700, a deferred, @1400, a ok, output",
+        "> run a | a lost/1 again@700 | - | > run a/2 | a lost/2 again@1400 | > run a/3 | a ok/3 > output | COMPLETED = completed",
+    );
+    check(
+        "a; a: retry 2",
+        "begin, a deferred, @700, a again, @800, a fail",
+        "> run a | a lost/1 again@700 | > run a/2 | a failed/2 again@800 | > run a/3 | a failed/3, FAILED = failed",
+    );
+}
+
+#[test]
+fn what_is_put_off_too_often_has_failed() {
+    let (mut steps, mut expected) = ("begin".to_owned(), "> run a".to_owned());
+    for number in 1..=MAX_DEFERRALS {
+        let (due, next) = (700 * number, number + 1);
+        steps += &format!(", a deferred, @{due}");
+        expected += &format!(" | a lost/{number} again@{due} | > run a/{next}");
+    }
+    steps += ", a deferred";
+    expected += &format!(" | a failed/{}, FAILED = failed", MAX_DEFERRALS + 1);
+    check("a", &steps, &expected);
 }
 
 #[test]

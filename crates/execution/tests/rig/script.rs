@@ -446,6 +446,9 @@ fn class(how: &str) -> ErrorClass {
         "later" => ErrorClass::Retryable {
             after: Some(Duration::from_millis(700)),
         },
+        "deferred" => ErrorClass::Deferred {
+            after: Duration::from_millis(700),
+        },
         "late" => ErrorClass::Timeout,
         "unknown" => ErrorClass::Unknown,
         "cancelled" => ErrorClass::Cancelled,

@@ -3,7 +3,8 @@
 
 use nebula_action::{
     ActionKind, ActionMetadata, CapabilityRule, Catalog, CatalogMiss, ControlKind, CredentialSlot,
-    Effect, EffectClass, ExpressionMark, FileAccess, InterfaceVersion, Ports, VersionWanted,
+    Effect, EffectClass, ExpressionMark, FileAccess, InterfaceVersion, Ports, RetryPolicy,
+    VersionWanted,
 };
 use nebula_core::ActionId;
 use nebula_execution::ExecutionPlan;
@@ -79,6 +80,12 @@ pub(crate) fn actions() -> Actions {
         write.examples = vec![serde_json::from_value(example).unwrap()];
         write
     };
+    let mut repeats = write((1, 0));
+    repeats.id = ActionId::new("test.again").unwrap();
+    repeats.retry = Some(RetryPolicy {
+        max_attempts: 5,
+        ..RetryPolicy::default()
+    });
     let mut filter = ActionMetadata::new("data.filter", (1, 0), fixed(EffectClass::Pure));
     filter.expressions = vec![mark("condition", true)];
     filter.defaults = json!({ "items": "{{ $json }}" });
@@ -130,6 +137,7 @@ pub(crate) fn actions() -> Actions {
         ActionMetadata::new("data.set", (1, 3), fixed(EffectClass::Pure)),
         ActionMetadata::new("data.set", (2, 0), fixed(EffectClass::Pure)),
         write((1, 0)),
+        repeats,
         ActionMetadata::new("test.read", (1, 0), fixed(EffectClass::Read)),
         filter,
         merge,

@@ -6,6 +6,7 @@ use http::Method;
 use nebula_action::{Capability, Egress, Grants};
 use nebula_ports::{
     HttpClient, HttpError, HttpErrorKind, HttpLimits, HttpRequest, HttpResponse, RequestBody,
+    Sender,
 };
 
 /// What the rules are asked of.
@@ -27,6 +28,7 @@ pub(super) fn request(method: Method, url: &str) -> HttpRequest {
         headers: http::HeaderMap::new(),
         body: RequestBody::Empty,
         limits: HttpLimits::default(),
+        sender: Sender::default(),
     }
 }
 
