@@ -404,7 +404,12 @@ impl Machine {
         for at in fresh.cancelled {
             self.give_up(at, turn);
         }
-        turn.decision.entries.push(entry);
+        let entries = &mut turn.decision.entries;
+        if entries.is_empty() {
+            // Most events make one, and a list that makes room for four of them is large.
+            entries.reserve_exact(1);
+        }
+        entries.push(entry);
     }
 
     fn make_ready(&mut self, key: Key) {

@@ -609,7 +609,7 @@ impl ExecutionPlan {
     /// The dense index of the node with this id.
     #[must_use]
     pub fn index_of(&self, id: &str) -> Option<u32> {
-        self.graph.index_of(id)
+        self.graph.index_of(&self.nodes, id)
     }
 
     /// The port by which `node` is left when it finally fails; `None` if the execution fails with it.

@@ -2,12 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use compact_str::CompactString;
 use nebula_action::{ActionError, ActionKind, ControlKind};
-use nebula_core::{ExecutionId, NodeId};
+use nebula_core::{ExecutionId, NodeId, Timestamp};
 use nebula_expression::{ListOf, LongList, NodeView, Root, Scope, Segmented};
 use serde_json::{Map, Value, json};
 
@@ -39,14 +39,16 @@ pub(crate) struct SharedRoots {
     input: Option<Arc<Value>>,
     trigger: Value,
     vars: Value,
-    execution: Value,
-    workflow: Value,
+    /// What the other two are made of when an expression reads them, which few do.
+    of: Option<(Arc<ExecutionPlan>, ExecutionId, Timestamp)>,
+    execution: OnceLock<Value>,
+    workflow: OnceLock<Value>,
 }
 
 impl SharedRoots {
     /// `None` before the execution has started.
     pub(crate) fn new(
-        plan: &ExecutionPlan,
+        plan: &Arc<ExecutionPlan>,
         state: &ExecutionState,
         id: ExecutionId,
     ) -> Option<Self> {
@@ -55,8 +57,28 @@ impl SharedRoots {
             input: Some(started.input.clone()),
             trigger: started.trigger.clone(),
             vars: started.vars.clone(),
-            execution: json!({ "id": id.to_string(), "started_at": state.started_at().to_string() }),
-            workflow: json!({ "id": plan.workflow, "name": plan.name, "version": plan.version }),
+            of: Some((plan.clone(), id, state.started_at())),
+            ..Self::default()
+        })
+    }
+
+    /// `$execution`: `{ id, started_at }`.
+    fn execution(&self) -> &Value {
+        self.execution.get_or_init(|| match &self.of {
+            Some((_, id, started_at)) => {
+                json!({ "id": id.to_string(), "started_at": started_at.to_string() })
+            }
+            None => Value::Null,
+        })
+    }
+
+    /// `$workflow`: `{ id, name, version }`.
+    fn workflow(&self) -> &Value {
+        self.workflow.get_or_init(|| match &self.of {
+            Some((plan, ..)) => {
+                json!({ "id": plan.workflow, "name": plan.name, "version": plan.version })
+            }
+            None => Value::Null,
         })
     }
 }
@@ -314,8 +336,8 @@ impl Scope for EvaluationScope {
             Root::Item => self.item.as_ref().map(|(item, _)| &**item),
             Root::Index => self.item.as_ref().map(|(_, index)| index),
             Root::Trigger => Some(&self.shared.trigger),
-            Root::Execution => Some(&self.shared.execution),
-            Root::Workflow => Some(&self.shared.workflow),
+            Root::Execution => Some(self.shared.execution()),
+            Root::Workflow => Some(self.shared.workflow()),
             Root::Vars => Some(&self.shared.vars),
             Root::Loop => self.round.as_ref(),
         }

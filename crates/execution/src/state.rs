@@ -10,6 +10,7 @@ use nebula_action::{PORT_ERROR, PORT_MAIN};
 use nebula_core::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use crate::{
     Activation, Approval, Claim, ClaimStatus, Compensations, ExecutionPlan, Failure, Given,
@@ -91,7 +92,7 @@ struct End {
 #[derive(Debug, Default)]
 pub(crate) struct Fresh {
     /// Activations whose inputs are complete.
-    pub(crate) ready: Vec<At>,
+    pub(crate) ready: SmallVec<[At; 4]>,
     /// Activations that were given up after they had begun: ended, or with something under way.
     pub(crate) cancelled: Vec<At>,
 }

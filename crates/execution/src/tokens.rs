@@ -8,8 +8,9 @@
 //! at all of its inputs only when it takes something from each.
 
 mod looping;
+mod queue;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use compact_str::CompactString;
 use nebula_core::Timestamp;
@@ -22,6 +23,7 @@ use crate::{
     state::{Frame, Fresh},
 };
 pub(crate) use looping::{Looping, is_beyond, round};
+pub(crate) use queue::Queue;
 
 /// One token on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,7 +157,7 @@ struct Moving {
     at: Timestamp,
     /// Connections on which a token has arrived that no join has looked at. A queue rather than
     /// recursion: a dead path may be as long as the workflow.
-    arrived: VecDeque<u32>,
+    arrived: Arrived,
     /// Loops whose round may be over.
     stirred: BTreeSet<u32>,
 }
@@ -165,7 +167,7 @@ impl Moving {
         Self {
             number,
             at,
-            arrived: VecDeque::new(),
+            arrived: Arrived::default(),
             stirred: BTreeSet::new(),
         }
     }
@@ -180,9 +182,36 @@ impl Moving {
     }
 }
 
+/// A queue of connections that costs nothing while they are few, as they most often are.
+#[derive(Default)]
+struct Arrived {
+    edges: SmallVec<[u32; 8]>,
+    /// How many of them were taken.
+    taken: usize,
+}
+
+impl Arrived {
+    fn push(&mut self, edge: u32) {
+        // What looks at a connection takes all tokens that are there.
+        if self.edges[self.taken..].last() != Some(&edge) {
+            self.edges.push(edge);
+        }
+    }
+
+    fn pop(&mut self) -> Option<u32> {
+        let edge = self.edges.get(self.taken).copied();
+        self.taken += 1;
+        if self.taken >= self.edges.len() {
+            self.edges.clear();
+            self.taken = 0;
+        }
+        edge
+    }
+}
+
 /// Lets the joins fire, or pass death on, that tokens have arrived at.
 fn arrive(frame: &mut Frame, plan: &ExecutionPlan, moving: &mut Moving, fresh: &mut Fresh) {
-    while let Some(edge) = moving.arrived.pop_front() {
+    while let Some(edge) = moving.arrived.pop() {
         let node = plan.connections[edge as usize].to;
         while let Some(joined) = join(frame, plan, node, edge) {
             match joined {
@@ -238,9 +267,8 @@ fn pass_over(
     tokens: Live,
     moving: &mut Moving,
 ) {
-    let activations = &mut frame.node_mut(node).activations;
-    activations.push(Activation::new(status, moving.at, tokens));
-    let number = activations.len() as u32;
+    let activation = Activation::new(status, moving.at, tokens);
+    let number = frame.node_mut(node).begin(activation);
     if let Some(within) = plan.loop_of(node) {
         looping::begun(frame, within);
         moving.stirred.insert(within);
@@ -311,10 +339,7 @@ fn send(
                 continue;
             }
             put(frame, plan, edge, token);
-            // What looks at it takes all that are there.
-            if moving.arrived.back() != Some(&edge) {
-                moving.arrived.push_back(edge);
-            }
+            moving.arrived.push(edge);
         }
     }
 }
@@ -323,7 +348,7 @@ fn send(
 fn put(frame: &mut Frame, plan: &ExecutionPlan, edge: u32, token: Token) {
     let queue = frame.queue_mut(edge);
     let first = queue.is_empty();
-    queue.push_back(token);
+    queue.push(token);
     if first {
         let to = plan.connections[edge as usize].to;
         frame.node_mut(to).filled += 1;
@@ -333,7 +358,7 @@ fn put(frame: &mut Frame, plan: &ExecutionPlan, edge: u32, token: Token) {
 /// Takes the next token off a connection to `node`.
 fn take(frame: &mut Frame, node: u32, edge: u32) -> Option<Token> {
     let queue = frame.queue_mut(edge);
-    let token = queue.pop_front()?;
+    let token = queue.pop()?;
     if queue.is_empty() {
         frame.node_mut(node).filled -= 1;
     }
@@ -348,12 +373,11 @@ fn activate(
     at: Timestamp,
     fresh: &mut Fresh,
 ) {
-    let activations = &mut frame.node_mut(node).activations;
-    activations.push(Activation::new(InstanceStatus::Ready, at, tokens));
+    let activation = Activation::new(InstanceStatus::Ready, at, tokens);
     fresh.ready.push(At {
         frame: number,
         node,
-        number: activations.len() as u32,
+        number: frame.node_mut(node).begin(activation),
     });
     frame.open += 1;
     if let Some(within) = plan.loop_of(node) {

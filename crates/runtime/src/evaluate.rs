@@ -1,6 +1,9 @@
 //! Evaluating what belongs to an instance: scope, context, conditions.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use compact_str::CompactString;
 use nebula_action::{ActionError, ErrorClass};
@@ -28,14 +31,17 @@ pub(crate) fn context_at(
     clock: &Arc<dyn Clock>,
 ) -> Context {
     let limits = Limits::default();
-    let (clock, start, wall): (_, _, Duration) = (clock.clone(), clock.monotonic(), limits.wall);
+    let (clock, wall): (_, Duration) = (clock.clone(), limits.wall);
+    // Most evaluations are over before they ask, and then nobody has read the clock.
+    let start = OnceLock::new();
     Context {
         now_ms: now.as_millis(),
         seed,
         timezone: machine.plan().timezone.clone(),
         limits,
         backstop: Some(Arc::new(move || {
-            clock.monotonic().saturating_sub(start) > wall
+            let now = clock.monotonic();
+            now.saturating_sub(*start.get_or_init(|| now)) > wall
         })),
     }
 }

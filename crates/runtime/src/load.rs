@@ -1,33 +1,45 @@
 //! From a lease to a machine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use nebula_core::{Digest, TenantId};
 use nebula_execution::{Entry, ExecutionPlan, Machine, StoredEntry};
 use nebula_ports::{ErrorKind, Granted, PortError, Result};
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 use tracing::warn;
 
-use crate::worker::Shared;
+use crate::worker::{Shared, lock};
 
 /// How many journal entries are read at a time.
 pub(crate) const PAGE: usize = 1_000;
 
-/// Plans that were used lately, the last used last.
+/// Plans that were used lately, the last used last. One that is not there yet is read and decoded by
+/// whoever asks first; the others wait for that.
 #[derive(Debug, Default)]
 pub(crate) struct PlanCache {
     plans: Mutex<Vec<CachedPlan>>,
 }
 
-type CachedPlan = ((TenantId, Digest), Arc<ExecutionPlan>);
+type PlanCell = Arc<OnceCell<Arc<ExecutionPlan>>>;
+type CachedPlan = ((TenantId, Digest), PlanCell);
 
 impl PlanCache {
-    /// A plan that is kept, which from now on counts as used last.
-    async fn used(&self, key: &(TenantId, Digest)) -> Option<Arc<ExecutionPlan>> {
-        let mut plans = self.plans.lock().await;
-        let at = plans.iter().position(|(known, _)| known == key)?;
-        plans[at..].rotate_left(1);
-        plans.last().map(|(_, plan)| plan.clone())
+    /// The place of a plan, which from now on counts as used last; at most `most` are kept.
+    fn place(&self, tenant: &TenantId, digest: Digest, most: usize) -> PlanCell {
+        let mut plans = lock(&self.plans);
+        let known = |((of, other), _): &CachedPlan| *other == digest && of == tenant;
+        if let Some(at) = plans.iter().position(known) {
+            plans[at..].rotate_left(1);
+        } else {
+            if plans.len() >= most.max(1) {
+                plans.remove(0);
+            }
+            plans.push(((tenant.clone(), digest), PlanCell::default()));
+        }
+        plans
+            .last()
+            .map(|(_, plan)| plan.clone())
+            .unwrap_or_default()
     }
 }
 
@@ -106,10 +118,12 @@ impl Shared {
         tenant: &TenantId,
         digest: Digest,
     ) -> Result<Arc<ExecutionPlan>> {
-        let key = (tenant.clone(), digest);
-        if let Some(plan) = self.plans.used(&key).await {
-            return Ok(plan);
-        }
+        let place = self.plans.place(tenant, digest, self.config.plans);
+        let plan = place.get_or_try_init(|| self.read_plan(tenant, digest));
+        plan.await.cloned()
+    }
+
+    async fn read_plan(&self, tenant: &TenantId, digest: Digest) -> Result<Arc<ExecutionPlan>> {
         let failed =
             |kind, message: String| PortError::new(kind, "runtime", "load a plan", message);
         let bytes = self.ports.workflows.plan(tenant, digest).await?;
@@ -126,14 +140,6 @@ impl Shared {
             };
             failed(kind, error.to_string())
         })?;
-        let plan = Arc::new(plan);
-        let mut plans = self.plans.plans.lock().await;
-        // Another drive may have loaded it meanwhile.
-        plans.retain(|(known, _)| *known != key);
-        if plans.len() >= self.config.plans.max(1) {
-            plans.remove(0);
-        }
-        plans.push((key, plan.clone()));
-        Ok(plan)
+        Ok(Arc::new(plan))
     }
 }

@@ -3,13 +3,14 @@
 use std::{
     collections::{BTreeSet, HashMap},
     ops::Range,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
 use nebula_core::NodeId;
 use nebula_expression::{Program, Root};
 use nebula_workflow::JoinRest;
 
-use super::{PlanConnection, PlanLoop, PlanMilestone, PlanOutput, PlanParts};
+use super::{PlanConnection, PlanLoop, PlanMilestone, PlanNode, PlanOutput, PlanParts};
 
 /// Adjacency as flat arrays: the connections of node `n` are `offsets[n]..offsets[n + 1]`.
 #[derive(Debug, Clone)]
@@ -36,6 +37,18 @@ pub(super) struct Graph {
     cancelled_by: HashMap<u32, Vec<u32>>,
     /// Like `cancelled_by`, only asked, never walked: its order reaches nothing.
     by_id: HashMap<NodeId, u32>,
+    last: Last,
+}
+
+/// The node that was asked for last: what happens to an instance asks for its node some twenty times
+/// in a row, and to compare an id costs a fraction of hashing it. No answer depends on it.
+#[derive(Debug, Default)]
+struct Last(AtomicU32);
+
+impl Clone for Last {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Graph {
@@ -63,6 +76,7 @@ impl Graph {
             exits: vec![Vec::new(); parts.loops.len()],
             cancelled_by: HashMap::new(),
             by_id: HashMap::with_capacity(count),
+            last: Last::default(),
         };
         let mut next = graph.in_offsets.clone();
         for (edge, connection) in forward(edges) {
@@ -154,8 +168,18 @@ impl Graph {
         self.out_offsets[nodes.start as usize]..self.out_offsets[nodes.end as usize]
     }
 
-    pub(super) fn index_of(&self, id: &str) -> Option<u32> {
-        self.by_id.get(id).copied()
+    /// The dense index of a node; `nodes` are those that the graph was built of.
+    pub(super) fn index_of(&self, nodes: &[PlanNode], id: &str) -> Option<u32> {
+        let last = self.last.0.load(Relaxed);
+        if nodes
+            .get(last as usize)
+            .is_some_and(|node| node.id.as_str() == id)
+        {
+            return Some(last);
+        }
+        let found = self.by_id.get(id).copied()?;
+        self.last.0.store(found, Relaxed);
+        Some(found)
     }
 
     pub(super) fn reads(&self, node: u32) -> &[u32] {
@@ -304,7 +328,7 @@ impl Graph {
     fn read_by(&self, program: &Program) -> Vec<u32> {
         let references = program.report().nodes.iter();
         references
-            .filter_map(|reference| self.index_of(&reference.node))
+            .filter_map(|reference| self.by_id.get(&*reference.node).copied())
             .collect()
     }
 }

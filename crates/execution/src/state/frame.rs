@@ -1,7 +1,7 @@
 //! Frames: runs of parts of the plan. The top level is one, and so is each run of a body.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     Activation, ExecutionPlan, Failure, PlanBody, PlanOutput,
     activation::there,
-    tokens::{Looping, Round, Token},
+    tokens::{Looping, Queue, Round},
 };
 
 /// The frame of the top level.
@@ -82,6 +82,19 @@ pub(crate) struct NodeState {
     pub(crate) round: Round,
 }
 
+impl NodeState {
+    /// Adds an activation and gives its number.
+    pub(crate) fn begin(&mut self, activation: Activation) -> u32 {
+        // Most nodes have one, and it is large: a list that makes room for four would be most of what
+        // an execution holds.
+        if self.activations.is_empty() {
+            self.activations.reserve_exact(1);
+        }
+        self.activations.push(activation);
+        self.activations.len() as u32
+    }
+}
+
 /// One run of a part of the plan: its nodes, and the tokens between them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Frame {
@@ -95,7 +108,7 @@ pub(crate) struct Frame {
     first_edge: u32,
     nodes: Vec<NodeState>,
     /// One queue of tokens for each connection.
-    queues: Vec<VecDeque<Token>>,
+    queues: Vec<Queue>,
     /// Activations that have not ended.
     pub(crate) open: u32,
     /// Loops that have begun and are not over, by number.
@@ -147,7 +160,7 @@ impl Frame {
             first_node: nodes.start,
             first_edge: edges.start,
             nodes: vec![NodeState::default(); nodes.len()],
-            queues: vec![VecDeque::new(); edges.len()],
+            queues: vec![Queue::default(); edges.len()],
             ..Self::default()
         }
     }
@@ -173,7 +186,7 @@ impl Frame {
         &mut self.nodes[(node - self.first_node) as usize]
     }
 
-    pub(crate) fn queue_mut(&mut self, edge: u32) -> &mut VecDeque<Token> {
+    pub(crate) fn queue_mut(&mut self, edge: u32) -> &mut Queue {
         &mut self.queues[(edge - self.first_edge) as usize]
     }
 
@@ -197,7 +210,7 @@ impl Frame {
     pub(crate) fn is_quiet(&self) -> bool {
         self.open == 0
             && self.loops.is_empty()
-            && self.queues.iter().all(VecDeque::is_empty)
+            && self.queues.iter().all(Queue::is_empty)
             && self.nodes.iter().all(|node| node.round.is_empty())
     }
 
@@ -229,7 +242,7 @@ impl Frame {
 
     /// Takes every token away, as nothing that they would start is to run.
     pub(crate) fn drop_tokens(&mut self) {
-        self.queues.iter_mut().for_each(VecDeque::clear);
+        self.queues.iter_mut().for_each(Queue::clear);
         self.loops.clear();
         for node in &mut self.nodes {
             node.filled = 0;

@@ -109,6 +109,6 @@ pub(super) fn go_on(
             source: source.unwrap_or_default(),
         };
         put(frame, plan, *edge, token);
-        moving.arrived.push_back(*edge);
+        moving.arrived.push(*edge);
     }
 }
