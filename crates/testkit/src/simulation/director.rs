@@ -30,7 +30,7 @@ use crate::{ManualClock, MemoryTaskQueue, MemoryWorkflowRepo, SeededEntropy};
 pub(super) const BOUND: Duration = Duration::from_mins(60);
 
 /// How long everything may take from there: lists in lists whose items call slow workflows take hours.
-const LONGEST: Duration = Duration::from_hours(12);
+const LONGEST: Duration = Duration::from_hours(6);
 
 /// How long somebody waits for a process that may stand still.
 pub(super) const GIVES_UP: Duration = Duration::from_secs(20);
@@ -186,6 +186,11 @@ impl Director {
         // A clock that is set right may go back.
         world.oracle.lock().jumps |= world.swarm.skew > 0;
         let healed = world.clock.monotonic();
+        // What is planted may turn in a circle, and each round of it is an entry.
+        let longest = match world.swarm.bug {
+            Some(_) => BOUND,
+            None => LONGEST,
+        };
         let mut progress = (0, healed);
         loop {
             world.clock.sleep(Duration::from_secs(1)).await;
@@ -194,7 +199,7 @@ impl Director {
             if entries != progress.0 {
                 progress = (entries, now);
             }
-            let late = now > progress.1 + BOUND || now > healed + LONGEST;
+            let late = now > progress.1 + BOUND || now > healed + longest;
             let found = world.swarm.bug.is_some() && world.oracle.lock().is_wrong();
             if late && !begun {
                 let begun = self.started.lock().len();

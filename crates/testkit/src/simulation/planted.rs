@@ -19,6 +19,8 @@ pub struct Bug {
 pub(super) enum Place {
     /// In what runs: the code has it under `--cfg sim_bug`.
     Code,
+    /// In the layer that puts values into blobs, or in their collector: under `--cfg sim_bug`, too.
+    Layer,
     /// The store of executions lacks this.
     Store(Guard),
     /// The store of blobs lacks this.
@@ -29,6 +31,11 @@ pub(super) enum Place {
 
 const fn engine(name: &'static str) -> Bug {
     let place = Place::Code;
+    Bug { name, place }
+}
+
+const fn layer(name: &'static str) -> Bug {
+    let place = Place::Layer;
     Bug { name, place }
 }
 
@@ -49,8 +56,8 @@ impl Bug {
         engine("attempt-number-is-reused"),
         engine("backoff-is-skipped"),
         engine("begins-though-cancelled"),
-        engine("collector-has-no-grace"),
-        engine("collector-keeps-orphans"),
+        layer("collector-has-no-grace"),
+        layer("collector-keeps-orphans"),
         engine("dead-token-is-dropped"),
         engine("end-is-a-step-by-itself"),
         engine("end-of-a-child-is-lost"),
@@ -68,7 +75,7 @@ impl Bug {
         engine("rings-for-another-tenant"),
         engine("sleeps-for-ever"),
         engine("snapshot-is-misplaced"),
-        engine("step-before-its-blob"),
+        layer("step-before-its-blob"),
         engine("sweep-looks-again-at-once"),
         engine("sweep-rings-for-nobody"),
         engine("timer-fires-early"),
@@ -107,7 +114,17 @@ impl Bug {
     /// Whether this build has it.
     #[must_use]
     pub fn is_there(self) -> bool {
-        self.place != Place::Code || cfg!(sim_bug)
+        !self.is_in_code() || cfg!(sim_bug)
+    }
+
+    /// Whether it must be woken: it is in what runs, and not in a model around it.
+    fn is_in_code(self) -> bool {
+        matches!(self.place, Place::Code | Place::Layer)
+    }
+
+    /// Whether it shows only where values lie in blobs.
+    pub(super) fn needs_blobs(self) -> bool {
+        matches!(self.place, Place::Layer | Place::Blobs(_) | Place::Unsynced)
     }
 }
 
@@ -115,7 +132,7 @@ impl Bug {
 pub(super) fn wake(bug: Option<Bug>) {
     #[cfg(sim_bug)]
     nebula_core::sim_bug::wake(
-        bug.filter(|bug| bug.place == Place::Code)
+        bug.filter(|bug| bug.is_in_code())
             .map_or("", |bug| bug.name),
     );
     #[cfg(not(sim_bug))]

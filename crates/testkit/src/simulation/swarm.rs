@@ -329,6 +329,22 @@ impl Swarm {
         Duration::from_millis(self.ttl)
     }
 
+    /// The world of a seed with a defect. Values lie in blobs only where it is about them: a defect that
+    /// makes an execution turn in a circle would read all of them again in each round.
+    #[must_use]
+    pub fn with(bug: Bug, seed: u64) -> Self {
+        let world = Self::of(seed);
+        let inline = match bug.needs_blobs() {
+            true => world.inline,
+            false => NO_BLOBS,
+        };
+        Self {
+            inline,
+            bug: Some(bug),
+            ..world
+        }
+    }
+
     /// Whether anything lies in blobs.
     pub(super) fn spills(&self) -> bool {
         self.inline < NO_BLOBS

@@ -253,10 +253,7 @@ fn planted(asked: &Asked) -> ExitCode {
 
 /// The first world in which a defect is seen.
 fn hunt(bug: Bug, asked: &Asked) -> Option<Outcome> {
-    let worlds = (0..asked.most()).map(|number| Swarm {
-        bug: Some(bug),
-        ..Swarm::of(asked.first() + number)
-    });
+    let worlds = (0..asked.most()).map(|number| Swarm::with(bug, asked.first() + number));
     let mut outcomes = worlds.map(|world| simulate(&world));
     outcomes.find(|outcome| !outcome.violations.is_empty())
 }
