@@ -21,7 +21,7 @@ use nebula_core::{Clock, TenantId};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
-use nebula_system::SystemClock;
+use nebula_system::{SystemClock, SystemSpawn};
 use tokio::{runtime::Runtime, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -107,6 +107,7 @@ impl Running {
         let sandbox = Arc::new(InProcess::new(clock.clone()));
         let nebula = Nebula::builder(store.clone(), store.clone(), queue, sandbox)
             .actions(work::actions(setup.stays))
+            .spawn(Arc::new(SystemSpawn))
             .bus(setup.bus)
             .worker(setup.worker)
             .engine(setup.engine)

@@ -26,7 +26,7 @@ use nebula_ports::{DedupeKey, ExecutionFilter, ExecutionRepo};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
-use nebula_system::{Shutdown, SystemClock, ThreadPoolOffload, Urgency};
+use nebula_system::{Shutdown, SystemClock, SystemSpawn, ThreadPoolOffload, Urgency};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -206,6 +206,7 @@ async fn live(
         Arc::new(sandbox),
     )
     .clock(Arc::clone(&clock))
+    .spawn(Arc::new(SystemSpawn))
     .actions(actions)
     .worker(WorkerConfig {
         lease_ttl: LEASE,

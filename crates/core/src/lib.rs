@@ -32,6 +32,7 @@ mod secret;
 pub mod sim_bug;
 mod size;
 mod span;
+mod spawn;
 mod time;
 
 pub use blob::BlobId;
@@ -48,4 +49,5 @@ pub use priority::{Priority, PriorityError};
 pub use secret::{ExposeSecret, SecretString, secret_text};
 pub use size::{ByteSize, ByteSizeError};
 pub use span::{DurationError, duration_text, parse_duration, serde_duration};
+pub use spawn::Spawn;
 pub use time::{Timestamp, TimestampError};

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use nebula_access::Access;
 use nebula_action::{Action, Protected};
-use nebula_core::{Clock, Entropy, Offload};
+use nebula_core::{Clock, Entropy, Offload, Spawn};
 use nebula_engine::{Engine, EngineConfig, EnginePorts};
 use nebula_execution::ResumeKey;
 use nebula_ports::{ExecutionRepo, HttpClient, SandboxRunner, TaskQueue, WorkflowRepo};
@@ -29,6 +29,7 @@ pub struct NebulaBuilder {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     offload: Option<Arc<dyn Offload>>,
+    spawn: Option<Arc<dyn Spawn>>,
     registry: Option<Registry>,
     actions: Vec<Arc<dyn Action>>,
     worker: WorkerConfig,
@@ -77,6 +78,7 @@ impl NebulaBuilder {
             clock: Arc::new(SystemClock::default()),
             entropy: Arc::new(SystemEntropy),
             offload: None,
+            spawn: None,
             registry: None,
             actions: Vec::new(),
             worker: WorkerConfig::default(),
@@ -105,6 +107,14 @@ impl NebulaBuilder {
     /// Another pool for long pure work than one of [`OFFLOAD_THREADS`] threads.
     pub fn offload(mut self, offload: Arc<dyn Offload>) -> Self {
         self.offload = Some(offload);
+        self
+    }
+
+    /// Drives each execution in a task of its own, so that they share the threads of the host's runtime:
+    /// `SystemSpawn` of `nebula_system` does with those of tokio. Default: the task that runs
+    /// [`Nebula::run`] drives all of them.
+    pub fn spawn(mut self, spawn: Arc<dyn Spawn>) -> Self {
+        self.spawn = Some(spawn);
         self
     }
 
@@ -224,6 +234,7 @@ impl NebulaBuilder {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             offload,
+            spawn: self.spawn,
             http: paced.clone().map(|it| it as Arc<dyn HttpClient>),
             access: self.access,
             resume: self.resume.clone(),

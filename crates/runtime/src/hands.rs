@@ -34,10 +34,10 @@ struct Done {
 
 impl Worker {
     pub(crate) fn drive_delivered(
-        &self,
+        self,
         delivery: Delivery,
         shutdown: CancellationToken,
-    ) -> BoxFuture<'_, Result<(), PortError>> {
+    ) -> BoxFuture<'static, Result<(), PortError>> {
         let Delivery { task, receipt, .. } = delivery;
         let execution = task.execution;
         Box::pin(async move {
@@ -86,10 +86,10 @@ impl Worker {
     }
 
     pub(crate) fn drive_adopted(
-        &self,
+        self,
         handed: Handed,
         shutdown: CancellationToken,
-    ) -> BoxFuture<'_, Result<(), PortError>> {
+    ) -> BoxFuture<'static, Result<(), PortError>> {
         let (lease, entries, asked, unborn) = match handed {
             Handed::Lease {
                 lease,

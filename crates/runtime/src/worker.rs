@@ -1,4 +1,4 @@
-//! Many executions at a time, each driven by its own future.
+//! Many executions at a time, each driven by its own future, and, where there is a [`Spawn`], its own task.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use nebula_access::Access;
 use nebula_action::Protected;
-use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId, Offload};
+use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId, Offload, Spawn};
 use nebula_execution::{Entry, NewExecution, ResumeKey};
 use nebula_ports::{
     Delivery, ExecutionRepo, HttpClient, Incarnation, Lease, LeaseRequest, PortError,
@@ -18,7 +18,7 @@ use nebula_ports::{
 };
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -43,6 +43,8 @@ pub struct WorkerPorts {
     pub entropy: Arc<dyn Entropy>,
     /// Where long pure work runs.
     pub offload: Arc<dyn Offload>,
+    /// Where each execution is driven by itself; without it, the task of [`Worker::run`] drives them all.
+    pub spawn: Option<Arc<dyn Spawn>>,
     /// The way out over HTTP, for attempts that hold a `net:…` capability; without it they have none.
     pub http: Option<Arc<dyn HttpClient>>,
     /// The credentials that nodes name; without it, whoever needs one fails.
@@ -86,6 +88,9 @@ pub enum WorkerStopped {
     #[error("this worker runs already")]
     RunsAlready,
 }
+
+/// What becomes of a drive; an error stops the worker.
+type Driving = Result<(), PortError>;
 
 /// What a creator hands over.
 #[derive(Debug)]
@@ -153,15 +158,15 @@ impl Worker {
     /// After such a failure too, the attempts of the other executions may finish.
     ///
     /// # Cancel safety
-    /// Dropping the future stops all attempts; what they did outside is settled by the next holder.
+    /// Dropping the future stops all attempts, as [`Spawn`] says; what they did outside is settled by the
+    /// next holder.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerStopped> {
         let shared = &self.shared;
         let mut adopted = Adopted::take(shared)?;
         // Of the drives alone: a failure of the store stops them as a shutdown does.
         let stop = shutdown.child_token();
         // The queue is answered in here too: while it is slow, the others must go on.
-        let mut drives: FuturesUnordered<BoxFuture<'_, Result<(), PortError>>> =
-            FuturesUnordered::new();
+        let mut drives: FuturesUnordered<BoxFuture<'_, Driving>> = FuturesUnordered::new();
         // Kept over the rounds of the loop: a dropped call could lose what it has taken for a while.
         let mut call: Option<BoxFuture<'_, Result<Vec<Delivery>, PortError>>> = None;
         let result = loop {
@@ -204,7 +209,7 @@ impl Worker {
                 // After the queue: who finds no room takes turns there with all that waits.
                 Some(handed) = adopted.leases.recv() => {
                     drives.push(match room > 0 && !shared.is_full() {
-                        true => self.drive_adopted(handed, stop.clone()),
+                        true => self.beside(self.clone().drive_adopted(handed, stop.clone())),
                         false => self.give_back_handed(handed),
                     });
                 }
@@ -254,7 +259,7 @@ impl Worker {
         delivery: Delivery,
         room: bool,
         shutdown: &CancellationToken,
-    ) -> BoxFuture<'_, Result<(), PortError>> {
+    ) -> BoxFuture<'_, Driving> {
         let live = lock(&self.shared.live);
         let Some(bell) = live.get(&delivery.task.execution) else {
             if self.shared.is_full() {
@@ -263,7 +268,7 @@ impl Worker {
             if !room {
                 return self.answer_later(delivery, Duration::ZERO);
             }
-            return self.drive_delivered(delivery, shutdown.clone());
+            return self.beside(self.clone().drive_delivered(delivery, shutdown.clone()));
         };
         bell.notify_one();
         Box::pin(async move {
@@ -274,8 +279,26 @@ impl Worker {
 }
 
 impl Worker {
+    /// Lets a drive go on beside this task, where there is a way to; else within it. Dropping the
+    /// future stops the drive.
+    fn beside(&self, drive: BoxFuture<'static, Driving>) -> BoxFuture<'static, Driving> {
+        let Some(spawn) = &self.shared.ports.spawn else {
+            return drive;
+        };
+        let (tell, told) = oneshot::channel();
+        let task = spawn.spawn(Box::pin(async move {
+            // Who stops the drive does not listen.
+            let _ = tell.send(drive.await);
+        }));
+        Box::pin(async move {
+            task.await;
+            // Of one that was lost with its threads, the lease expires.
+            told.await.unwrap_or(Ok(()))
+        })
+    }
+
     /// Gives back what was handed over while there is no room for it; it is delivered then.
-    fn give_back_handed(&self, handed: Handed) -> BoxFuture<'_, Result<(), PortError>> {
+    fn give_back_handed(&self, handed: Handed) -> BoxFuture<'_, Driving> {
         Box::pin(async move {
             match handed {
                 Handed::Lease { lease, .. } => self.give_back(lease).await,
@@ -287,11 +310,7 @@ impl Worker {
 
     /// Rings again for what was delivered while there is no room for it: it is asked for as often
     /// as it takes, so it does not count as tried.
-    fn answer_later(
-        &self,
-        delivery: Delivery,
-        delay: Duration,
-    ) -> BoxFuture<'_, Result<(), PortError>> {
+    fn answer_later(&self, delivery: Delivery, delay: Duration) -> BoxFuture<'_, Driving> {
         Box::pin(async move {
             self.ring(delivery.task, delay).await;
             self.ack(delivery.receipt).await;

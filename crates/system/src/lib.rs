@@ -9,6 +9,7 @@
 //! # Invariants
 //! - [`SystemClock`]'s monotonic time never goes back, whatever happens to the wall clock.
 //! - A job that panics on [`ThreadPoolOffload`] takes nothing else down, and its caller is woken.
+//! - A task of [`SystemSpawn`] ends with the handle that its caller holds.
 //! - A folder is absolute, or there is none.
 //!
 //! ```
@@ -28,6 +29,7 @@ mod folders;
 mod host;
 mod offload;
 mod shutdown;
+mod spawn;
 mod sync;
 #[cfg(test)]
 mod threads;
@@ -39,3 +41,4 @@ pub use folders::{Folders, FoldersError, HOME_VARIABLE, Platform};
 pub use host::{Host, Memory, Stalled};
 pub use offload::ThreadPoolOffload;
 pub use shutdown::{Shutdown, ShutdownRequest, ShutdownSignal, Urgency};
+pub use spawn::SystemSpawn;
