@@ -40,8 +40,8 @@ pub use clock::{BoxFuture, Clock};
 pub use digest::{Digest, DigestWriter, canonical_json};
 pub use entropy::Entropy;
 pub use id::{
-    ActionId, CredentialId, ExecutionId, IdError, KeyId, MAX_ID_LEN, NodeId, SecretId, TenantId,
-    WorkflowId,
+    ActionId, CredentialId, ExecutionId, IdError, KeyId, MAX_ID_LEN, NodeId, PrincipalId,
+    ProjectId, SecretId, TenantId, WorkflowId,
 };
 pub use offload::{Job, Offload};
 pub use param::{ParamError, ParamValue, Segment, TemplateText};

@@ -18,19 +18,26 @@
 //! assert!(error.to_string().contains("storage-sqlite"));
 //! ```
 
+mod audit_log;
 mod blob_store;
 mod credential_repo;
 mod error;
 mod execution_repo;
+mod identity_repo;
 mod rate;
 mod sandbox;
 mod secrets_store;
+mod session_repo;
 mod slot;
 mod step;
 mod task_queue;
 mod turns;
 mod workflow_repo;
 
+pub use audit_log::{
+    AuditBreak, AuditEntry, AuditHead, AuditLog, AuditLogExt, AuditOutcome, MAX_AUDIT_CHANGE,
+    MAX_AUDIT_PAGE, MAX_AUDIT_TEXT, NewAudit, audit_root, chained, follow,
+};
 pub use blob_store::{
     Blob, BlobDeleted, BlobListing, BlobPage, BlobPut, BlobRead, BlobRenewed, BlobStore,
     BlobStoreExt, BlobStream, MAX_BLOB_CHUNK, MAX_BLOB_PAGE, one_piece,
@@ -47,6 +54,12 @@ pub use execution_repo::{
     InboxItem, Incarnation, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken,
     Renewed, Runnable, RunnablePage, Signalled, Snapshot,
 };
+pub use identity_repo::{
+    ApiKeyRecord, IdentityRepo, KeyAdded, MAX_API_KEYS, MAX_IDENTITY_TEXT, MAX_KEY_PREFIX,
+    MAX_MEMBERSHIPS, MAX_PASSWORD_HASH, MAX_PRINCIPALS, MAX_PROJECTS, MAX_SCOPES, Membership,
+    MembershipChanged, PasswordHash, PrincipalKey, PrincipalKind, PrincipalRecord, ProjectRecord,
+    RecordDeleted, RecordPut, Role, RoleError, Standing, StoredKey, USE_WRITTEN_EVERY,
+};
 pub use nebula_action::{
     HttpBody, HttpClient, HttpError, HttpErrorKind, HttpLimits, HttpPhase, HttpRequest,
     HttpResponse, RequestBody, Sender,
@@ -55,6 +68,11 @@ pub use nebula_core::{Clock, Entropy, Offload};
 pub use rate::{FullAt, MAX_RATE_LIMIT, MAX_RATE_NAME, MAX_RATE_SPAN, Rate, RateTurn};
 pub use sandbox::{Code, Invocation, SandboxRunner};
 pub use secrets_store::{MAX_SECRET_BYTES, SecretDeleted, SecretSet, SecretsRotated, SecretsStore};
+pub use session_repo::{
+    Attempted, Closing, Lockout, MAX_ATTEMPT_KEYS, MAX_ONCE_CONTENT, MAX_ONCE_PURPOSE,
+    MAX_ONCE_TOKENS, MAX_SESSION_TEXT, MAX_SESSIONS, MAX_SPENT_TOKENS, NewOnce, NewSession,
+    Rotated, Session, SessionKey, SessionKind, SessionOpened, SessionRepo,
+};
 pub use slot::{
     MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, MAX_SLOT_NAME, SLOT_GRANTED, SLOT_LOST, SLOT_PREFIX,
     SlotChanges, SlotClaim, SlotHolder, SlotId, SlotKey, SlotOwner,

@@ -1,7 +1,8 @@
 //! Conformance suites for drivers, and in-memory models of every port.
 //!
 //! A driver's test is one line per port: [`execution_repo!`], [`workflow_repo!`], [`task_queue!`],
-//! [`blob_store!`], [`http_client!`], [`secrets_store!`], [`credential_repo!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
+//! [`blob_store!`], [`http_client!`], [`secrets_store!`], [`credential_repo!`], [`identity_repo!`], [`session_repo!`],
+//! [`audit_log!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
 //! what a workflow must come to. The models pass the same suites, replace mocks in other
 //! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
 //! test with, at [`mod@execution_repo`] to write a driver, at [`threads`] where threads meet.
@@ -28,6 +29,7 @@
 //! ```
 
 pub mod agree;
+pub mod audit_log;
 pub mod blob_store;
 mod clock;
 pub mod credential_repo;
@@ -35,6 +37,7 @@ mod entropy;
 pub mod execution_repo;
 mod guard;
 pub mod http_client;
+pub mod identity_repo;
 mod ledger;
 mod memory;
 pub mod naive;
@@ -44,6 +47,7 @@ mod people;
 pub mod reference;
 mod run;
 pub mod secrets_store;
+pub mod session_repo;
 pub mod simulation;
 pub mod stage;
 mod suite;
@@ -55,9 +59,10 @@ pub use clock::{ManualClock, START};
 pub use entropy::SeededEntropy;
 pub use ledger::{Ledger, effects};
 pub use memory::{
-    BlobGuard, CredentialGuard, ExecutionGuard, MemoryBlobStore, MemoryCredentialRepo,
-    MemoryExecutionRepo, MemorySandbox, MemorySecretsStore, MemoryTaskQueue, MemoryWorkflowRepo,
-    NEVER_ANSWERED, QueueGuard, SecretsGuard, WorkflowGuard,
+    AuditGuard, BlobGuard, CredentialGuard, ExecutionGuard, IdentityGuard, MemoryAuditLog,
+    MemoryBlobStore, MemoryCredentialRepo, MemoryExecutionRepo, MemoryIdentityRepo, MemorySandbox,
+    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo, NEVER_ANSWERED,
+    QueueGuard, SecretsGuard, SessionGuard, WorkflowGuard,
 };
 pub use offload::InlineOffload;
 pub use people::{Ended, People};

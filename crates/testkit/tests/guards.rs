@@ -7,11 +7,12 @@ use std::{
 };
 
 use nebula_testkit::{
-    BlobGuard, CredentialGuard, ExecutionGuard, MemoryBlobStore, MemoryCredentialRepo,
-    MemoryExecutionRepo, MemorySecretsStore, MemoryTaskQueue, MemoryWorkflowRepo, QueueGuard,
-    SecretsGuard, WorkflowGuard,
+    AuditGuard, BlobGuard, CredentialGuard, ExecutionGuard, IdentityGuard, MemoryAuditLog,
+    MemoryBlobStore, MemoryCredentialRepo, MemoryExecutionRepo, MemoryIdentityRepo,
+    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo, QueueGuard,
+    SecretsGuard, SessionGuard, WorkflowGuard, audit_log,
     blob_store::{self, Subject},
-    credential_repo, execution_repo, secrets_store,
+    credential_repo, execution_repo, identity_repo, secrets_store, session_repo,
     task_queue::{self, CAPACITY, MAX_DELIVERIES},
     workflow_repo,
 };
@@ -70,4 +71,13 @@ every_rule_fails_without_its_guard!(every_rule_of_the_credential_repo_fails_with
 });
 every_rule_fails_without_its_guard!(every_rule_of_the_secrets_store_fails_without_its_guard: secrets_store, SecretsGuard, |_clock, guard| {
     MemorySecretsStore::without(guard)
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_identity_repo_fails_without_its_guard: identity_repo, IdentityGuard, |clock, guard| {
+    MemoryIdentityRepo::without(clock, guard)
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_session_repo_fails_without_its_guard: session_repo, SessionGuard, |clock, guard| {
+    MemorySessionRepo::without(clock, guard)
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_audit_log_fails_without_its_guard: audit_log, AuditGuard, |clock, guard| {
+    MemoryAuditLog::without(clock, guard)
 });

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use nebula_testkit::{
-    MemoryBlobStore, MemoryCredentialRepo, MemoryExecutionRepo, MemorySecretsStore,
-    MemoryTaskQueue, MemoryWorkflowRepo,
+    MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryExecutionRepo, MemoryIdentityRepo,
+    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo,
     blob_store::Subject,
     task_queue::{CAPACITY, MAX_DELIVERIES},
 };
@@ -34,3 +34,10 @@ nebula_testkit::credential_repo!(|clock| async move {
     Arc::new(MemoryCredentialRepo::new(clock)) as Arc<_>
 });
 nebula_testkit::secrets_store!(|_| async { Arc::new(MemorySecretsStore::default()) as Arc<_> });
+nebula_testkit::identity_repo!(|clock| async move {
+    Arc::new(MemoryIdentityRepo::new(clock)) as Arc<_>
+});
+nebula_testkit::session_repo!(
+    |clock| async move { Arc::new(MemorySessionRepo::new(clock)) as Arc<_> }
+);
+nebula_testkit::audit_log!(|clock| async move { Arc::new(MemoryAuditLog::new(clock)) as Arc<_> });

@@ -1,5 +1,7 @@
 //! In-memory models of the ports: plain, slow, right.
 
+mod audit;
+mod audit_guard;
 mod beginnings;
 mod blob_guard;
 mod blobs;
@@ -7,6 +9,8 @@ mod credentials;
 mod credentials_guard;
 mod execution_guard;
 mod executions;
+mod identities;
+mod identities_guard;
 mod leases;
 mod migrations;
 mod queue;
@@ -18,21 +22,30 @@ mod records;
 mod sandbox;
 mod secrets;
 mod secrets_guard;
+mod sessions;
+mod sessions_guard;
 mod slots;
 mod steps;
+mod tenants;
 mod workflow_guard;
 mod workflows;
 
+pub use audit::MemoryAuditLog;
+pub use audit_guard::AuditGuard;
 pub use blob_guard::BlobGuard;
 pub use blobs::MemoryBlobStore;
 pub use credentials::MemoryCredentialRepo;
 pub use credentials_guard::CredentialGuard;
 pub use execution_guard::ExecutionGuard;
 pub use executions::MemoryExecutionRepo;
+pub use identities::MemoryIdentityRepo;
+pub use identities_guard::IdentityGuard;
 pub use queue::{MemoryTaskQueue, NEVER_ANSWERED};
 pub use queue_guard::QueueGuard;
 pub use sandbox::MemorySandbox;
 pub use secrets::MemorySecretsStore;
 pub use secrets_guard::SecretsGuard;
+pub use sessions::MemorySessionRepo;
+pub use sessions_guard::SessionGuard;
 pub use workflow_guard::WorkflowGuard;
 pub use workflows::MemoryWorkflowRepo;
