@@ -54,10 +54,10 @@ pub use approvals::{OpenApproval, Redeemed, SeatToken, TokenError};
 pub use config::EngineConfig;
 pub use install::{InstallError, Installed};
 pub use migrate::{MigrationError, Migrations};
-pub use outcome::Until;
+pub use outcome::{Awaited, Until};
 pub use replay::{Moment, Replay, ReplayStep};
 pub use report::{CalledBy, Compensated, CompensationStatus, Repeated, Report, ReportError};
-pub use start::{StartError, Started};
+pub use start::{SameInput, StartError, Started};
 pub use turns::AdmissionError;
 pub use waiting::Waiting;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nebula_core::{BoxFuture, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{End, MAX_CALL_DEPTH, Status};
-use nebula_ports::{ExecutionFilter, ExecutionSummary, Page, PageToken, Result};
+use nebula_ports::{ExecutionFilter, ExecutionSummary, JournalPage, Page, PageToken, Result};
 use nebula_telemetry::Halts;
 
 use crate::{Engine, Report, Waiting};
@@ -22,6 +22,17 @@ pub enum Until {
     /// [`crate::EngineConfig::expiry_is_near`], and a signal whose time is over within
     /// [`crate::EngineConfig::signal_is_near`], are waited for.
     EndedOrParked,
+}
+
+/// What waiting for an end came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Awaited {
+    /// It has ended.
+    End(Box<End>),
+    /// It has not ended in time; this is where it stood.
+    Late(Status),
+    /// There is no such execution.
+    Gone,
 }
 
 /// What moves an execution that waits.
@@ -102,7 +113,7 @@ impl Engine {
 
     /// Waits for the end of an execution that `halts` was made for before it could end: the worker
     /// of this process tells it, and the store is asked only now and then, in case another one drives
-    /// it. `None` if there is no such execution.
+    /// it. Without `wait` there is no limit to that.
     ///
     /// # Errors
     /// The store failed.
@@ -114,26 +125,63 @@ impl Engine {
         tenant: &TenantId,
         execution: ExecutionId,
         mut halts: Halts,
-    ) -> Result<Option<End>> {
+        wait: Option<Duration>,
+    ) -> Result<Awaited> {
+        let clock = &self.ports.clock;
+        let give_up = wait.map(|wait| clock.monotonic() + wait);
         loop {
+            let left = give_up.map(|give_up| give_up.saturating_sub(clock.monotonic()));
+            let pause = self.config.outcome_interval;
             tokio::select! {
                 biased;
                 halt = halts.next() => if let Some(end) = halt.end {
-                    return Ok(Some(end));
+                    return Ok(Awaited::End(Box::new(end)));
                 },
-                () = self.ports.clock.sleep(self.config.outcome_interval) => {}
+                () = clock.sleep(left.map_or(pause, |left| left.min(pause))) => {}
             }
             let executions = &self.ports.executions;
             let Some(summary) = executions.get(tenant, execution).await? else {
-                return Ok(None);
+                return Ok(Awaited::Gone);
             };
             if summary.status.is_terminal() {
                 // Nothing comes after the end.
                 let last = executions.journal(tenant, execution, summary.entries, 1);
                 let last = last.await?.entries.into_iter().next();
-                return Ok(last.and_then(|last| End::of(&last.entry.fact)));
+                let end = last.and_then(|last| End::of(&last.entry.fact));
+                return Ok(end.map_or(Awaited::Gone, |end| Awaited::End(Box::new(end))));
+            }
+            if left.is_some_and(|left| left <= pause) {
+                return Ok(Awaited::Late(summary.status));
             }
         }
+    }
+
+    /// What a listing says of one execution; `None` if there is no such execution.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn summary(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+    ) -> Result<Option<ExecutionSummary>> {
+        self.ports.executions.get(tenant, execution).await
+    }
+
+    /// Entries of a journal from number `from` (at least 1), at most `limit` of them and at least one
+    /// batch.
+    ///
+    /// # Errors
+    /// The store failed, or an entry cannot be read.
+    pub async fn journal(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        from: u64,
+        limit: usize,
+    ) -> Result<JournalPage> {
+        let repo = &self.ports.executions;
+        repo.journal(tenant, execution, from, limit).await
     }
 
     /// Executions, newest first.

@@ -57,6 +57,10 @@ fn problems(problems: &[Problem]) -> String {
     shown.join("; ")
 }
 
+/// Whether a start that was seen before began the same: its workflow and its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SameInput(pub bool);
+
 /// What became of a start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Started {
@@ -66,8 +70,8 @@ pub struct Started {
     pub lease: Option<Lease>,
     /// What its journal begins with, if there is a lease: whoever drives it need not read that.
     pub entries: Vec<Entry>,
-    /// Whether the same start had been seen before.
-    pub existed: bool,
+    /// Whether the same start had been seen before, and was of the same workflow and input.
+    pub existed: Option<SameInput>,
     /// How many wait before it, if it has to wait for its turn.
     pub waits_behind: Option<u32>,
     /// When its workflow's `rate_limit` lets it begin, if not at once.

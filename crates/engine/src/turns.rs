@@ -6,7 +6,7 @@ use nebula_core::{ExecutionId, TenantId, duration_text};
 use nebula_execution::{AdmissionKeyError, ExecutionPlan, Fact, NewExecution, Signal, StartSlot};
 use nebula_ports::{Created, DedupeKey, LeaseRequest, PortError, SlotKey, Task};
 
-use crate::{Engine, Started};
+use crate::{Engine, SameInput, Started};
 
 /// Why admission lets no execution begin; nothing was created.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +91,7 @@ impl Engine {
             id,
             lease: None,
             entries: Vec::new(),
-            existed: false,
+            existed: None,
             waits_behind: None,
             begins_at: None,
             cancelled: Vec::new(),
@@ -107,7 +107,9 @@ impl Engine {
             }
             Created::Waits { ahead } => started.waits_behind = Some(ahead),
             Created::Later { begins_at, .. } => started.begins_at = Some(begins_at),
-            Created::Exists { id, .. } => (started.id, started.existed) = (id, true),
+            Created::Exists { id, same_input } => {
+                (started.id, started.existed) = (id, Some(SameInput(same_input)));
+            }
             Created::Full { waiting } => {
                 return Err(AdmissionError::Full {
                     concurrency: slot.map_or(0, |slot| slot.capacity),

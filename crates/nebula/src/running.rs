@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use nebula_core::{ExecutionId, TenantId};
-use nebula_engine::{Engine, Installed, StartAgainError, StartError, Started};
+use nebula_engine::{Awaited, Engine, Installed, StartAgainError, StartError, Started};
 use nebula_execution::{Again, End, StartOptions};
-use nebula_ports::{ExecutionRepo, PortError, SandboxRunner, TaskQueue, WorkflowRepo};
+use nebula_ports::{DedupeKey, ExecutionRepo, PortError, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
 use nebula_runtime::{Beginning, LaneState, PacedHttp, Worker, WorkerStopped};
 use nebula_telemetry::{Bus, Halts};
@@ -141,10 +141,27 @@ impl Nebula {
         input: Value,
         options: StartOptions,
     ) -> Result<Started, StartError> {
+        self.admit_once(tenant, installed, input, options, None)
+            .await
+    }
+
+    /// The same, at most once for each `dedupe` key: a repetition is answered with the first start.
+    ///
+    /// # Errors
+    /// [`StartError`]: nothing was created, but for `Store` with `Unavailable`, where the same call can
+    /// be repeated safely if it has a key.
+    pub async fn admit_once(
+        &self,
+        tenant: &TenantId,
+        installed: &Installed,
+        input: Value,
+        options: StartOptions,
+        dedupe: Option<DedupeKey>,
+    ) -> Result<Started, StartError> {
         let (request, asked) = self.worker.lease_request();
         let mut started = self
             .engine
-            .start(tenant, installed, input, options, None, Some(request))
+            .start(tenant, installed, input, options, dedupe, Some(request))
             .await?;
         self.adopt(&mut started, asked).await;
         Ok(started)
@@ -167,6 +184,28 @@ impl Nebula {
         input: Value,
         options: StartOptions,
     ) -> Result<(ExecutionId, End), ExecuteError> {
+        let executed = self.execute_within(tenant, installed, input, options, None);
+        match executed.await? {
+            (id, Awaited::End(end)) => Ok((id, *end)),
+            (id, Awaited::Gone | Awaited::Late(_)) => Err(ExecuteError::Gone(id)),
+        }
+    }
+
+    /// The same for a caller who does not wait longer than `wait` once the execution is there.
+    ///
+    /// # Errors
+    /// [`ExecuteError`], but not `Gone`.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have started it; it goes on.
+    pub async fn execute_within(
+        &self,
+        tenant: &TenantId,
+        installed: &Installed,
+        input: Value,
+        options: StartOptions,
+        wait: Option<Duration>,
+    ) -> Result<(ExecutionId, Awaited), ExecuteError> {
         let new = self.engine.prepare(tenant, installed, input, options)?;
         // Before anybody can drive it.
         let (id, mut halts) = (new.id, self.bus.wait_for(new.id));
@@ -178,23 +217,23 @@ impl Nebula {
                 let created = self.engine.create(tenant, plan, *new, None, Some(request));
                 let mut started = created.await.map_err(StartError::from)?;
                 self.adopt(&mut started, asked).await;
-                return self.end(tenant, id, halts).await;
+                return self.end(tenant, id, halts, wait).await;
             }
         };
         let beginning = tokio::select! {
             biased;
             // What came to its end is there.
             halt = halts.next() => match halt.end {
-                Some(end) => return Ok((id, end)),
+                Some(end) => return Ok((id, Awaited::End(Box::new(end)))),
                 None => Beginning::There(id),
             },
             beginning = begins.outcome() => beginning,
         };
         match beginning {
-            Beginning::There(there) if there == id => self.end(tenant, id, halts).await,
+            Beginning::There(there) if there == id => self.end(tenant, id, halts, wait).await,
             Beginning::There(other) => {
                 let halts = self.bus.wait_for(other);
-                self.end(tenant, other, halts).await
+                self.end(tenant, other, halts, wait).await
             }
             // It takes its turn with all that waits for the worker.
             Beginning::Back(new) => {
@@ -202,7 +241,7 @@ impl Nebula {
                     .engine
                     .create(tenant, &installed.plan, *new, None, None);
                 created.await.map_err(StartError::from)?;
-                self.end(tenant, id, halts).await
+                self.end(tenant, id, halts, wait).await
             }
             Beginning::Failed(error) => Err(StartError::Store(error).into()),
         }
@@ -214,10 +253,10 @@ impl Nebula {
         tenant: &TenantId,
         id: ExecutionId,
         halts: Halts,
-    ) -> Result<(ExecutionId, End), ExecuteError> {
-        match self.engine.end(tenant, id, halts).await {
-            Ok(Some(end)) => Ok((id, end)),
-            Ok(None) => Err(ExecuteError::Gone(id)),
+        wait: Option<Duration>,
+    ) -> Result<(ExecutionId, Awaited), ExecuteError> {
+        match self.engine.end(tenant, id, halts, wait).await {
+            Ok(awaited) => Ok((id, awaited)),
             Err(error) => Err(ExecuteError::Unknown { id, error }),
         }
     }

@@ -7,6 +7,7 @@ use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
     Choice, Entry, Fact, InstanceId, ParkReason, Refusal, Status, UnparkDecision,
 };
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 /// Something that became true in an execution, without the data that it was about; but for what its
@@ -26,8 +27,9 @@ pub struct ExecutionEvent {
     pub kind: EventKind,
 }
 
-/// What became true.
-#[derive(Debug, Clone, PartialEq)]
+/// What became true. JSON: `{ "type": "node_failed", … }`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventKind {
     /// The execution began.
@@ -107,6 +109,7 @@ pub enum EventKind {
         /// Which instance.
         instance: InstanceId,
         /// When it is due.
+        #[serde(serialize_with = "text")]
         due: Timestamp,
     },
     /// An instance waits for a signal.
@@ -116,6 +119,7 @@ pub enum EventKind {
         /// The signal's name.
         name: String,
         /// When it gives up, if ever.
+        #[serde(serialize_with = "text_if_any")]
         due: Option<Timestamp>,
     },
     /// An instance has called another workflow, and waits for its end.
@@ -178,6 +182,7 @@ pub enum EventKind {
         /// Which instance.
         instance: InstanceId,
         /// When their time is over, if ever.
+        #[serde(serialize_with = "text_if_any")]
         due: Option<Timestamp>,
     },
     /// Somebody voted on what an instance asks.
@@ -323,8 +328,21 @@ pub enum EventKind {
     },
 }
 
+/// A time as people and programs read it (RFC 3339).
+fn text<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+#[expect(clippy::ref_option, reason = "serde hands it over like this")]
+fn text_if_any<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.as_ref()
+        .map(Timestamp::to_string)
+        .serialize(serializer)
+}
+
 /// What a person must decide about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Parking {
     /// These instances may or may not have changed the outside.
     Indeterminate(Vec<InstanceId>),
@@ -338,7 +356,8 @@ pub enum Parking {
 }
 
 /// What a person decided about an instance whose outcome was unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Decided {
     /// It counts as done.
     Succeeded,
