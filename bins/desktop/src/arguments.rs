@@ -1,6 +1,6 @@
 //! What can be written on the command line.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nebula_core::Priority;
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Go on with what has not ended: one execution, or everything in the database
     Resume(Resume),
+    /// Answer over HTTP: start workflows, watch them, decide; drives everything in the database
+    Serve(Serve),
     /// Check definitions and show every problem of them; nothing runs
     Validate(Validate),
     /// Show what would run, in which order, what it may touch and what can repeat
@@ -96,6 +98,15 @@ pub(crate) struct Database {
     /// The database file; default: nebula.db in your data folder
     #[arg(long, value_name = "PATH")]
     pub(crate) db: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to listen: an address of this machine alone; port 0 has the system choose one
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) database: Database,
 }
 
 #[derive(Debug, Args)]

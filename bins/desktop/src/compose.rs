@@ -48,6 +48,8 @@ pub(crate) struct Composed {
     pub(crate) executions: Arc<dyn ExecutionRepo>,
     pub(crate) focus: Arc<Focus>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// A pool for what would hold up the async threads.
+    pub(crate) offload: Arc<dyn Offload>,
     /// Deletes what no execution names; none where everything is in memory.
     pub(crate) collector: Option<Collector>,
 }
@@ -161,7 +163,7 @@ fn assemble(
         .http(http)
         .credentials(access)
         .http_policy(loaded.settings.http.clone())
-        .actions(nebula_action_file::all(offload))
+        .actions(nebula_action_file::all(Arc::clone(&offload)))
         .actions(nebula_action_http::all())
         .engine(loaded.settings.engine.clone())
         .worker(worker(loaded, &Host::read()))
@@ -174,6 +176,7 @@ fn assemble(
         executions,
         focus,
         clock,
+        offload,
         collector,
     })
 }

@@ -6,7 +6,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +26,8 @@ pub(crate) struct Focus {
     inner: Arc<dyn TaskQueue>,
     executions: Arc<dyn ExecutionRepo>,
     wanted: Mutex<BTreeSet<ExecutionId>>,
+    /// Whether every execution is wanted.
+    everything: AtomicBool,
     /// Who called an execution that rang, as its first entry says; that never changes.
     parents: Mutex<BTreeMap<ExecutionId, Option<ExecutionId>>>,
 }
@@ -37,6 +42,7 @@ impl Focus {
             inner,
             executions,
             wanted: Mutex::default(),
+            everything: AtomicBool::new(false),
             parents: Mutex::default(),
         }
     }
@@ -47,6 +53,11 @@ impl Focus {
         wanted.insert(execution);
     }
 
+    /// From now on, hears every execution.
+    pub(crate) fn on_everything(&self) {
+        self.everything.store(true, Ordering::Relaxed);
+    }
+
     fn hears(&self, execution: ExecutionId) -> bool {
         let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         wanted.contains(&execution)
@@ -54,6 +65,9 @@ impl Focus {
 
     /// Whether the command is about this execution, or about one that led to it by calls.
     async fn is_wanted(&self, task: &Task) -> Result<bool> {
+        if self.everything.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
         let mut execution = task.execution;
         for _ in 0..=MAX_CALL_DEPTH {
             if self.hears(execution) {

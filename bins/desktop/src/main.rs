@@ -110,6 +110,10 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             let loaded = load(Some(&resume.database))?;
             block_on(commands::resume::run(resume, &loaded, console))
         }
+        Command::Serve(serve) => {
+            let loaded = load(Some(&serve.database))?;
+            block_on(commands::serve::run(serve, loaded, console))
+        }
         Command::Validate(validate) => {
             let loaded = load(None)?;
             block_on(commands::validate::run(validate, &loaded, console))

@@ -2,9 +2,11 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
+    io::{self, Read as _, Write as _},
     path::Path,
 };
+
+use crate::failure::Failure;
 
 /// Makes a folder, and those above it, for the user alone; one that is there stays as it is.
 pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
@@ -35,4 +37,37 @@ pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     }
     #[cfg(not(unix))]
     options.open(path)
+}
+
+/// What a file of the user's alone holds, at most `limit` bytes and one more that tells of too many;
+/// made with `new` when it is missing.
+pub(crate) fn kept(
+    path: &Path,
+    limit: u64,
+    new: impl FnOnce() -> Vec<u8>,
+) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error| Failure::file(path, "read", &error);
+    if !path.try_exists().map_err(unreadable)? {
+        make(path, &new()).map_err(|error| Failure::file(path, "write", &error))?;
+    }
+    let mut bytes = Vec::new();
+    // Whoever else could read it is kept out from now on.
+    let file = open_private(path).map_err(unreadable)?;
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    Ok(bytes)
+}
+
+/// Writes a new file, unless another process was faster.
+fn make(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        _ => File::open(folder)?.sync_all(),
+    }
 }

@@ -1,16 +1,12 @@
 //! The secret from which the tokens of approvals follow: a file beside the database, for the user alone.
 
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    path::Path,
-};
+use std::path::Path;
 
 use nebula_core::Entropy as _;
 use nebula_execution::ResumeKey;
 use nebula_system::SystemEntropy;
 
-use crate::{failure::Failure, private::open_private, settings::Place};
+use crate::{failure::Failure, private::kept, settings::Place};
 
 /// What the file's name adds to that of the database.
 pub(crate) const SUFFIX: &str = "-key";
@@ -23,21 +19,7 @@ pub(crate) fn of(place: &Place) -> Result<ResumeKey, Failure> {
     let mut path = database.clone().into_os_string();
     path.push(SUFFIX);
     let path = Path::new(&path);
-    if !path
-        .try_exists()
-        .map_err(|error| Failure::file(path, "read", &error))?
-    {
-        make(path).map_err(|error| Failure::file(path, "write", &error))?;
-    }
-    read(path)
-}
-
-fn read(path: &Path) -> Result<ResumeKey, Failure> {
-    let mut bytes = Vec::new();
-    // Whoever else could read it is kept out from now on.
-    let key = open_private(path).map(|file| file.take(ResumeKey::BYTES as u64 + 1));
-    key.and_then(|mut key| key.read_to_end(&mut bytes))
-        .map_err(|error| Failure::file(path, "read", &error))?;
+    let bytes = kept(path, ResumeKey::BYTES as u64, || random().to_vec())?;
     let bytes = bytes.try_into().map_err(|_| {
         let (shown, wanted) = (path.display(), ResumeKey::BYTES);
         Failure::environment(
@@ -49,20 +31,8 @@ fn read(path: &Path) -> Result<ResumeKey, Failure> {
     Ok(ResumeKey::new(bytes))
 }
 
-/// Writes a new key, unless another process was faster.
-fn make(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(&random())?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.error),
-        _ => fs::File::open(folder)?.sync_all(),
-    }
-}
-
-fn random() -> [u8; ResumeKey::BYTES] {
+/// Bytes that nobody can guess.
+pub(crate) fn random() -> [u8; ResumeKey::BYTES] {
     let mut bytes = [0; ResumeKey::BYTES];
     for part in bytes.chunks_exact_mut(8) {
         part.copy_from_slice(&SystemEntropy.next_u64().to_le_bytes());
@@ -72,6 +42,8 @@ fn random() -> [u8; ResumeKey::BYTES] {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -156,7 +156,7 @@ impl Session {
 }
 
 /// What the engine said when it ended.
-fn engine_ended(
+pub(crate) fn engine_ended(
     ended: Option<Result<Result<(), WorkerStopped>, tokio::task::JoinError>>,
 ) -> Result<(), Failure> {
     match ended {

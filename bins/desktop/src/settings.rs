@@ -2,10 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use nebula_api::ApiConfig;
 use nebula_config::{Flag, Layers, Source, Sources};
 use nebula_core::{ByteSize, serde_duration};
 use nebula_engine::EngineConfig;
@@ -43,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) http: HttpPolicy,
     /// Where secrets are kept.
     pub(crate) secrets: SecretsSettings,
+    /// How `nebula serve` answers.
+    pub(crate) serve: ServeSettings,
     /// What is logged.
     pub(crate) log: LogSettings,
     /// `$vars`: what workflows may see of the operator's values.
@@ -60,6 +64,19 @@ pub(crate) struct DatabaseSettings {
     pub(crate) busy_timeout: Duration,
     /// The size that the database does not exceed; default: none but the disk.
     pub(crate) max_size: Option<ByteSize>,
+}
+
+/// How `nebula serve` answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ServeSettings {
+    /// Where it listens, if `--listen` says nothing.
+    pub(crate) listen: SocketAddr,
+    /// How long requests that are under way may take once it is asked to stop.
+    #[serde(with = "serde_duration")]
+    pub(crate) grace: Duration,
+    /// The limits of the API.
+    pub(crate) limits: ApiConfig,
 }
 
 /// Where secrets are kept, and where their key comes from: at most one of the three.
@@ -139,6 +156,11 @@ impl Default for Settings {
                 key_command_timeout: Duration::from_secs(30),
                 lock_timeout: Duration::from_secs(10),
                 max_secrets: 1_024,
+            },
+            serve: ServeSettings {
+                listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
+                grace: Duration::from_secs(30),
+                limits: ApiConfig::default(),
             },
             log: LogSettings {
                 filter: "warn".to_owned(),

@@ -22,6 +22,7 @@ pub(crate) mod resume;
 pub(crate) mod run;
 mod saying;
 pub(crate) mod secrets;
+pub(crate) mod serve;
 mod signal;
 pub(crate) mod trial;
 mod unpark;

@@ -26,6 +26,8 @@ mod repl;
 mod replay;
 mod run;
 mod secrets;
+#[cfg(unix)]
+mod serve;
 mod settings;
 mod shop_orders;
 mod support;

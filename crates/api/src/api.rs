@@ -1,0 +1,245 @@
+//! The router over an engine.
+
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use axum::{Router, middleware, response::IntoResponse as _};
+use bytes::Bytes;
+use http::{Method, StatusCode, Uri};
+use nebula::Nebula;
+use nebula_core::{Clock, Entropy, Offload, TenantId, WorkflowId};
+use nebula_engine::{InstallError, Installed};
+use nebula_resource::{Limits, Shared as Kept};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use utoipa::openapi::OpenApi;
+
+use crate::{
+    access::Access,
+    config::ApiConfig,
+    hosts, log,
+    problem::{Problem, unknown_version},
+    routes::{self, Route},
+};
+
+/// What an API is made of.
+#[derive(Debug)]
+pub struct ApiParts {
+    /// The engine.
+    pub nebula: Nebula,
+    /// Whose workflows and executions.
+    pub tenant: TenantId,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where expressions are evaluated.
+    pub offload: Arc<dyn Offload>,
+    /// Who is let in.
+    pub access: Access,
+    /// `$vars` of what is started here.
+    pub vars: Value,
+    /// Where relative paths in the parameters of what is started here begin.
+    pub folder: PathBuf,
+    /// Its limits.
+    pub config: ApiConfig,
+}
+
+/// Why there is no API.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// A limit is zero.
+    #[error("`{0}` is zero; it must be more")]
+    Zero(&'static str),
+    /// The OpenAPI document cannot be written.
+    #[error("the OpenAPI document cannot be written: {0}")]
+    Document(#[from] serde_json::Error),
+}
+
+/// The router over an engine, with its OpenAPI document.
+#[derive(Clone)]
+pub struct Api {
+    pub(crate) router: Router,
+    pub(crate) shared: Shared,
+    routes: Arc<[Route]>,
+    document: Arc<OpenApi>,
+}
+
+/// What all handlers see.
+pub(crate) type Shared = Arc<Inner>;
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) nebula: Nebula,
+    pub(crate) tenant: TenantId,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) offload: Arc<dyn Offload>,
+    pub(crate) access: Access,
+    pub(crate) vars: Value,
+    pub(crate) folder: PathBuf,
+    pub(crate) config: ApiConfig,
+    /// Room for starts.
+    pub(crate) starts: Arc<Semaphore>,
+    /// Room for watchers.
+    pub(crate) watchers: Arc<Semaphore>,
+    /// Over once the server is asked to stop.
+    pub(crate) stopping: CancellationToken,
+    pub(crate) document: OnceLock<Bytes>,
+    ready: Kept<(WorkflowId, u32), Installed>,
+}
+
+impl Inner {
+    /// A version, ready to start. It is planned once, since versions do not change.
+    pub(crate) async fn installed(
+        &self,
+        id: &WorkflowId,
+        version: u32,
+    ) -> Result<Arc<Installed>, Problem> {
+        let engine = self.nebula.engine();
+        let make = async || {
+            let installed = engine.installed(&self.tenant, id, Some(version)).await;
+            match installed.map_err(not_ready)? {
+                Some(installed) => Ok(installed),
+                None => Err(unknown_version(id, version)),
+            }
+        };
+        self.ready.get(&(id.clone(), version), make).await
+    }
+}
+
+/// A version that was saved cannot be planned any more.
+fn not_ready(error: InstallError) -> Problem {
+    match error {
+        InstallError::Diagnostics(problems) => {
+            let first = problems.first().map_or("", |first| first.message.as_str());
+            let message = format!("this version cannot run any more: {first}");
+            Problem::conflict("DEFINITION_INVALID", message)
+                .hint("correct its definition and save that")
+        }
+        error => error.into(),
+    }
+}
+
+impl Api {
+    /// Puts the router together. A route that does not say what it asks of its caller cannot be in it.
+    ///
+    /// # Errors
+    /// [`ApiError`]: a limit lets nothing through.
+    pub fn new(parts: ApiParts) -> Result<Self, ApiError> {
+        let config = parts.config;
+        if let Some(name) = config.zero() {
+            return Err(ApiError::Zero(name));
+        }
+        let limits = Limits {
+            most: NonZeroUsize::new(config.max_ready).ok_or(ApiError::Zero("max_ready"))?,
+            idle: Duration::from_hours(1),
+            age: Duration::from_hours(24),
+        };
+        let shared: Shared = Arc::new(Inner {
+            ready: Kept::new(limits, Arc::clone(&parts.clock)),
+            nebula: parts.nebula,
+            tenant: parts.tenant,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            offload: parts.offload,
+            access: parts.access,
+            vars: parts.vars,
+            folder: parts.folder,
+            starts: Arc::new(Semaphore::new(
+                config.max_starts.min(Semaphore::MAX_PERMITS),
+            )),
+            watchers: Arc::new(Semaphore::new(
+                config.max_watchers.min(Semaphore::MAX_PERMITS),
+            )),
+            stopping: CancellationToken::new(),
+            document: OnceLock::new(),
+            config,
+        });
+        let (router, document, routes) = routes::build(&shared);
+        let bytes = serde_json::to_vec(&document)?;
+        shared.document.get_or_init(|| bytes.into());
+        let state = |()| shared.clone();
+        let router = router
+            .fallback(not_found)
+            .method_not_allowed_fallback(not_allowed)
+            .layer(CompressionLayer::new())
+            .layer(middleware::from_fn_with_state(state(()), hosts::known))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(middleware::from_fn_with_state(state(()), log::each))
+            .with_state(shared.clone());
+        Ok(Self {
+            router,
+            shared,
+            routes: routes.into(),
+            document: Arc::new(document),
+        })
+    }
+
+    /// Every route with what it asks of its caller.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The OpenAPI 3.1 document.
+    #[must_use]
+    pub fn document(&self) -> &OpenApi {
+        &self.document
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let routes = self.routes.len();
+        f.debug_struct("Api")
+            .field("routes", &routes)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    let message = format!("there is nothing at {path}");
+    Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", message)
+        .hint("/api/v1/openapi.json lists what there is")
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    let message = format!("{path} takes no {method}");
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "METHOD_NOT_ALLOWED",
+        message,
+    )
+    .hint("/api/v1/openapi.json lists the methods of each path")
+}
+
+/// A handler broke down; what it said is for the log alone.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer hands it over like this"
+)]
+fn panicked(said: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    let said = said
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| said.downcast_ref::<&str>().copied());
+    tracing::error!(said, "a handler broke down");
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "DEFECT",
+        "the server broke down over this request",
+    )
+    .hint("please report it, with the X-Request-Id of this answer")
+    .into_response()
+}

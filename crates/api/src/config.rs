@@ -1,0 +1,88 @@
+//! The limits of the API, each with a name.
+
+use std::time::Duration;
+
+use nebula_core::{ByteSize, serde_duration};
+use serde::{Deserialize, Serialize};
+
+/// The limits of the API. JSON: spans of time and sizes as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiConfig {
+    /// The names under which the server may be asked, beside those of the loopback: a page of another
+    /// site, whose name was made to lead here, is refused by its `Host`. Default: none.
+    pub hosts: Vec<String>,
+    /// The largest body of a request. Default 17 MiB: the largest input, and what is around it.
+    pub max_body: ByteSize,
+    /// How long a body may take to arrive. Default 30 s.
+    #[serde(with = "serde_duration")]
+    pub body_timeout: Duration,
+    /// How long the head of a request may take to arrive. Default 10 s.
+    #[serde(with = "serde_duration")]
+    pub head_timeout: Duration,
+    /// The largest head of a request: its line and its headers. Default 32 KiB.
+    pub max_head: ByteSize,
+    /// The most headers of a request. Default 100.
+    pub max_headers: usize,
+    /// The most open connections; more wait to be accepted. Default 2,048.
+    pub max_connections: usize,
+    /// The longest `wait` of a start; a longer one is shortened to it. Default 60 s.
+    #[serde(with = "serde_duration")]
+    pub max_wait: Duration,
+    /// The most starts that are under way, with those whose callers wait for the end; more are refused
+    /// with 429. Default 1,024.
+    pub max_starts: usize,
+    /// The most entries of a page. Default 500.
+    pub max_page: u32,
+    /// The most watchers of live streams; more are refused with 429. Default 1,024.
+    pub max_watchers: usize,
+    /// How often a stream on which nothing happens says that it is still there. Default 15 s.
+    #[serde(with = "serde_duration")]
+    pub keep_alive: Duration,
+    /// How many versions of workflows are kept ready to start. Default 256.
+    pub max_ready: usize,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            max_body: ByteSize::mib(17),
+            body_timeout: Duration::from_secs(30),
+            head_timeout: Duration::from_secs(10),
+            max_head: ByteSize::kib(32),
+            max_headers: 100,
+            max_connections: 2_048,
+            max_wait: Duration::from_secs(60),
+            max_starts: 1_024,
+            max_page: 500,
+            max_watchers: 1_024,
+            keep_alive: Duration::from_secs(15),
+            max_ready: 256,
+        }
+    }
+}
+
+impl ApiConfig {
+    /// How many entries a page has where nobody says: at most [`ApiConfig::max_page`].
+    pub const USUAL_PAGE: u32 = 50;
+
+    /// The limit that lets nothing through, if there is one.
+    pub(crate) fn zero(&self) -> Option<&'static str> {
+        let limits = [
+            ("max_body", self.max_body.as_u64() == 0),
+            ("body_timeout", self.body_timeout.is_zero()),
+            ("head_timeout", self.head_timeout.is_zero()),
+            ("max_head", self.max_head.as_u64() == 0),
+            ("max_headers", self.max_headers == 0),
+            ("max_connections", self.max_connections == 0),
+            ("max_starts", self.max_starts == 0),
+            ("max_page", self.max_page == 0),
+            ("max_watchers", self.max_watchers == 0),
+            ("keep_alive", self.keep_alive.is_zero()),
+            ("max_ready", self.max_ready == 0),
+        ];
+        let zero = limits.into_iter().find(|(_, zero)| *zero);
+        zero.map(|(name, _)| name)
+    }
+}

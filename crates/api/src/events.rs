@@ -1,0 +1,290 @@
+//! What becomes true, told as it happens: server-sent events.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    convert::Infallible,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    extract::State,
+    response::sse::{Event, KeepAlive, Sse},
+};
+use futures_util::{Stream, stream};
+use http::{HeaderMap, HeaderName, StatusCode};
+use nebula_core::{ExecutionId, WorkflowId};
+use nebula_telemetry::{EventKind, ExecutionEvent, Received, Watcher};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
+use utoipa::IntoParams;
+
+use crate::{
+    api::{Inner, Shared},
+    executions,
+    extract::{Asked, At},
+    problem::Problem,
+};
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// How many entries of a journal are read at a time.
+const PAGE: usize = 200;
+
+/// Room for one more watcher.
+fn room(shared: &Inner) -> Result<OwnedSemaphorePermit, Problem> {
+    shared.watchers.clone().try_acquire_owned().map_err(|_| {
+        let most = shared.config.max_watchers;
+        let message = format!("{most} watch already, and max_watchers allows no more");
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_WATCHERS", message)
+            .hint("close a stream, or ask for pages instead")
+            .try_after(Duration::from_secs(5))
+    })
+}
+
+/// After which entry to go on, from `Last-Event-ID`.
+fn last_seen(headers: &HeaderMap) -> Result<u64, Problem> {
+    let Some(id) = headers.get(LAST_EVENT_ID) else {
+        return Ok(0);
+    };
+    let id = id.to_str().ok().and_then(|id| id.parse().ok());
+    id.ok_or_else(|| {
+        Problem::bad("BAD_EVENT_ID", "Last-Event-ID is no number of an entry")
+            .hint("send the `id` of the last event that you saw, or leave it out")
+    })
+}
+
+/// Streams what becomes true of one execution, from its beginning or after `Last-Event-ID`, until its
+/// end. The id of an event is the number of its entry in the journal; progress has none.
+#[utoipa::path(
+    get, path = "/api/v1/executions/{execution}/events", tag = "live",
+    params(
+        ("execution" = String, Path),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The last event that was seen.")
+    ),
+    responses((status = 200, description = "Server-sent events.", content_type = "text/event-stream", body = String))
+)]
+pub(crate) async fn of_execution(
+    State(shared): State<Shared>,
+    At(id): At<ExecutionId>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let room = room(&shared)?;
+    let seen = last_seen(&headers)?;
+    // It listens before it reads, so that nothing falls between.
+    let watcher = shared.nebula.bus().subscribe();
+    executions::summary(&shared, id).await?;
+    let following = Following {
+        watcher,
+        id,
+        seen,
+        behind: true,
+        ready: VecDeque::new(),
+        ended: false,
+        _room: room,
+        shared: shared.clone(),
+    };
+    let events = stream::unfold(following, async |mut it| {
+        let event = it.next().await?;
+        Some((Ok(event), it))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(shared.config.keep_alive)))
+}
+
+/// One who watches an execution.
+struct Following {
+    watcher: Watcher,
+    id: ExecutionId,
+    /// The last entry that was told.
+    seen: u64,
+    /// Whether the journal knows more than was told.
+    behind: bool,
+    ready: VecDeque<Event>,
+    ended: bool,
+    _room: OwnedSemaphorePermit,
+    shared: Shared,
+}
+
+impl Following {
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            if self.ended {
+                return None;
+            }
+            if self.behind {
+                self.read().await;
+                continue;
+            }
+            let received = tokio::select! {
+                biased;
+                () = self.shared.stopping.cancelled() => return None,
+                received = self.watcher.next() => received?,
+            };
+            match received {
+                Received::Event(event) if event.execution != self.id => {}
+                Received::Event(event) if event.seq == 0 => self.tell(&event),
+                Received::Event(event) if event.seq <= self.seen => {}
+                Received::Event(event) if event.seq == self.seen + 1 => self.tell(&event),
+                // The journal has what was missed.
+                Received::Event(_) | Received::Lost(_) => self.behind = true,
+            }
+        }
+    }
+
+    /// Goes on in the journal.
+    async fn read(&mut self) {
+        let engine = self.shared.nebula.engine();
+        let tenant = &self.shared.tenant;
+        let page = engine.journal(tenant, self.id, self.seen + 1, PAGE).await;
+        match page {
+            Ok(page) => {
+                self.behind = page.next.is_some();
+                let tenant = tenant.clone();
+                for stored in &page.entries {
+                    let event =
+                        ExecutionEvent::project(&tenant, self.id, stored.seq, &stored.entry);
+                    self.tell(&event);
+                }
+            }
+            Err(error) => {
+                let told = json!({ "code": "STORE_UNAVAILABLE", "detail": error.to_string() });
+                self.ready
+                    .push_back(Event::default().event("error").data(told.to_string()));
+                self.ended = true;
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &ExecutionEvent) {
+        if event.seq > 0 {
+            self.seen = event.seq;
+        }
+        self.ended |= matches!(event.kind, EventKind::Ended { .. });
+        self.ready.push_back(sse(event));
+    }
+}
+
+/// An event as it is sent: its kind is the name, and what it says is JSON.
+fn sse(event: &ExecutionEvent) -> Event {
+    let data = document(event);
+    let name = data["type"].as_str().unwrap_or_default().to_owned();
+    let told = Event::default().event(name).data(data.to_string());
+    match event.seq {
+        0 => told,
+        seq => told.id(seq.to_string()),
+    }
+}
+
+fn document(event: &ExecutionEvent) -> Value {
+    let mut data = json!({
+        "execution": event.execution.to_string(),
+        "seq": event.seq,
+        "at": event.at.to_string(),
+    });
+    if let (Value::Object(data), Ok(Value::Object(kind))) =
+        (&mut data, serde_json::to_value(&event.kind))
+    {
+        data.extend(kind);
+    }
+    data
+}
+
+/// Of which executions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WatchAll {
+    /// Only of this workflow.
+    #[param(value_type = Option<String>)]
+    workflow: Option<WorkflowId>,
+}
+
+/// Streams what becomes true of all executions from now on. A watcher who is too slow is told how many
+/// events it lost (`lost`): the journals have them.
+#[utoipa::path(
+    get, path = "/api/v1/events", tag = "live", params(WatchAll),
+    responses((status = 200, description = "Server-sent events.", content_type = "text/event-stream", body = String))
+)]
+pub(crate) async fn all(
+    State(shared): State<Shared>,
+    Asked(asked): Asked<WatchAll>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let room = room(&shared)?;
+    let watching = Watching {
+        watcher: shared.nebula.bus().subscribe(),
+        workflow: asked.workflow,
+        ours: HashMap::new(),
+        _room: room,
+        shared: shared.clone(),
+    };
+    let events = stream::unfold(watching, async |mut it| {
+        let event = it.next().await?;
+        Some((Ok(event), it))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(shared.config.keep_alive)))
+}
+
+/// How many executions a watcher remembers the workflow of.
+const MAX_KNOWN: usize = 10_000;
+
+/// One who watches all executions, or those of a workflow.
+struct Watching {
+    watcher: Watcher,
+    workflow: Option<WorkflowId>,
+    /// Executions of which the workflow is known, and whether it is the one that is watched.
+    ours: HashMap<ExecutionId, bool>,
+    _room: OwnedSemaphorePermit,
+    shared: Shared,
+}
+
+impl Watching {
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            let received = tokio::select! {
+                biased;
+                () = self.shared.stopping.cancelled() => return None,
+                received = self.watcher.next() => received?,
+            };
+            match received {
+                Received::Event(event) if self.wants(&event).await => return Some(sse(&event)),
+                Received::Event(_) => {}
+                Received::Lost(count) => {
+                    let told = json!({ "type": "lost", "count": count });
+                    return Some(Event::default().event("lost").data(told.to_string()));
+                }
+            }
+        }
+    }
+
+    async fn wants(&mut self, event: &Arc<ExecutionEvent>) -> bool {
+        if event.tenant != self.shared.tenant {
+            return false;
+        }
+        let Some(wanted) = &self.workflow else {
+            return true;
+        };
+        let id = event.execution;
+        if let Some(ours) = self.ours.get(&id) {
+            return *ours;
+        }
+        let ours = match &event.kind {
+            EventKind::Started { workflow, .. } => workflow == wanted,
+            _ => {
+                let engine = self.shared.nebula.engine();
+                let found = engine.summary(&self.shared.tenant, id).await;
+                found
+                    .ok()
+                    .flatten()
+                    .is_some_and(|it| it.workflow == *wanted)
+            }
+        };
+        if self.ours.len() == MAX_KNOWN {
+            self.ours.clear();
+        }
+        self.ours.insert(id, ours);
+        ours
+    }
+}

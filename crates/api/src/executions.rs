@@ -1,0 +1,521 @@
+//! Executions: which there are, where each stands, what it did.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use axum::{Json, extract::State};
+use nebula_core::{ExecutionId, Timestamp, WorkflowId};
+use nebula_execution::{Again, Signal, Status};
+use nebula_ports::{ExecutionFilter, ExecutionSummary, PageToken, Signalled};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    api::{Inner, Shared},
+    config::ApiConfig,
+    extract::{Asked, At, Body, Time},
+    problem::{Problem, unknown_execution},
+    start::ExecutionBody,
+    workflows::bad_cursor,
+};
+
+/// What a listing says of an execution.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExecutionSummary)]
+pub(crate) struct SummaryBody {
+    /// Its id; it begins with the time of its start.
+    execution: String,
+    /// Of which workflow.
+    workflow: String,
+    /// Of which version; 0 is a trial of a definition that is not saved.
+    version: u32,
+    /// How urgent it is: `low`, `normal`, `high` or `critical`.
+    priority: &'static str,
+    /// Where it stands.
+    status: &'static str,
+    /// When it was created (RFC 3339).
+    created_at: String,
+    /// When something was last written of it (RFC 3339).
+    updated_at: String,
+    /// When the rate of its workflow lets it begin, if that is still to come (RFC 3339).
+    begins_at: Option<String>,
+    /// When it is due again (RFC 3339).
+    wake_at: Option<String>,
+    /// The number of entries in its journal.
+    entries: u64,
+    /// Whether a worker drives it.
+    leased: bool,
+}
+
+impl From<ExecutionSummary> for SummaryBody {
+    fn from(summary: ExecutionSummary) -> Self {
+        let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        Self {
+            execution: summary.id.to_string(),
+            workflow: summary.workflow.to_string(),
+            version: summary.version,
+            priority: summary.priority.name(),
+            status: summary.status.as_str(),
+            created_at: summary.created_at.to_string(),
+            updated_at: summary.updated_at.to_string(),
+            begins_at: text(summary.begins_at),
+            wake_at: text(summary.wake_at),
+            entries: summary.entries,
+            leased: summary.leased,
+        }
+    }
+}
+
+/// A part of the executions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ExecutionPage {
+    /// Executions, newest first.
+    executions: Vec<SummaryBody>,
+    /// What `cursor` of the next page is; null at the end.
+    next: Option<String>,
+}
+
+/// Which executions to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListExecutions {
+    /// Only of this workflow.
+    #[param(value_type = Option<String>)]
+    workflow: Option<WorkflowId>,
+    /// Only in one of these statuses, with commas between them.
+    status: Option<String>,
+    /// Only those that were started at this time or later (RFC 3339).
+    #[param(value_type = Option<String>)]
+    since: Option<Time>,
+    /// Only those that were started before this time (RFC 3339).
+    #[param(value_type = Option<String>)]
+    until: Option<Time>,
+    /// How many, at most `max_page`; 50 where nothing is said.
+    #[param(minimum = 1)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// How many entries a page has.
+pub(crate) fn page_size(shared: &Inner, asked: Option<u32>) -> Result<usize, Problem> {
+    let most = shared.config.max_page;
+    match asked.unwrap_or(ApiConfig::USUAL_PAGE.min(most)) {
+        0 => Err(Problem::bad(
+            "BAD_QUERY",
+            "limit: a page has at least one entry",
+        )),
+        limit => Ok(limit.min(most) as usize),
+    }
+}
+
+fn statuses(text: &str) -> Result<Vec<Status>, Problem> {
+    let read = text.split(',').map(|status| {
+        status.trim().parse().map_err(|error| {
+            let all: Vec<_> = Status::all().map(Status::as_str).collect();
+            Problem::bad("BAD_QUERY", format!("status: {error}"))
+                .hint(format!("give some of {}", all.join(", ")))
+        })
+    });
+    read.collect()
+}
+
+/// The ids of what was started from `since` on and before `until`: an id begins with that time, in
+/// milliseconds (RFC 9562, 5.7).
+fn started_between(
+    since: Option<Time>,
+    until: Option<Time>,
+) -> Option<RangeInclusive<ExecutionId>> {
+    if since.is_none() && until.is_none() {
+        return None;
+    }
+    let id = |millis: i64, rest: u8| {
+        let millis = u64::try_from(millis).unwrap_or(0).min((1 << 48) - 1);
+        let mut bytes = [rest; 16];
+        bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+        ExecutionId::from_bytes(bytes)
+    };
+    let first = since.map_or(0, |since| since.0.as_millis());
+    let last = until.map_or(i64::MAX, |until| until.0.as_millis().saturating_sub(1));
+    Some(id(first, 0)..=id(last, 0xff))
+}
+
+/// Lists executions, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/executions", tag = "executions",
+    params(ListExecutions), responses((status = 200, body = ExecutionPage))
+)]
+pub(crate) async fn list(
+    State(shared): State<Shared>,
+    Asked(asked): Asked<ListExecutions>,
+) -> Result<Json<ExecutionPage>, Problem> {
+    let limit = page_size(&shared, asked.limit)?;
+    let filter = ExecutionFilter {
+        workflow: asked.workflow,
+        statuses: asked.status.as_deref().map_or(Ok(Vec::new()), statuses)?,
+        ids: started_between(asked.since, asked.until),
+    };
+    let after = asked.cursor.map(PageToken);
+    let engine = shared.nebula.engine();
+    let page = engine
+        .list(&shared.tenant, &filter, after.as_ref(), limit)
+        .await
+        .map_err(bad_cursor)?;
+    Ok(Json(ExecutionPage {
+        executions: page.items.into_iter().map(Into::into).collect(),
+        next: page.next.map(|next| next.0),
+    }))
+}
+
+/// What a listing says of one execution.
+pub(crate) async fn summary(shared: &Inner, id: ExecutionId) -> Result<ExecutionSummary, Problem> {
+    let engine = shared.nebula.engine();
+    let found = engine.summary(&shared.tenant, id).await?;
+    found.ok_or_else(|| unknown_execution(id))
+}
+
+/// Shows where an execution stands.
+#[utoipa::path(
+    get, path = "/api/v1/executions/{execution}", tag = "executions",
+    params(("execution" = String, Path)), responses((status = 200, body = SummaryBody))
+)]
+pub(crate) async fn show(
+    State(shared): State<Shared>,
+    At(id): At<ExecutionId>,
+) -> Result<Json<SummaryBody>, Problem> {
+    Ok(Json(summary(&shared, id).await?.into()))
+}
+
+/// Shows what an execution did: its output, and what each node did and gave; as `nebula run --json`
+/// prints it.
+#[utoipa::path(
+    get, path = "/api/v1/executions/{execution}/report", tag = "executions",
+    params(("execution" = String, Path)), responses((status = 200, body = Object))
+)]
+pub(crate) async fn report(
+    State(shared): State<Shared>,
+    At(id): At<ExecutionId>,
+) -> Result<Json<nebula_engine::Report>, Problem> {
+    let engine = shared.nebula.engine();
+    let report = engine.report(&shared.tenant, id).await?;
+    report.map(Json).ok_or_else(|| unknown_execution(id))
+}
+
+/// Shows what an execution gave, and why it failed if it did.
+#[utoipa::path(
+    get, path = "/api/v1/executions/{execution}/output", tag = "executions",
+    params(("execution" = String, Path)), responses((status = 200, body = ExecutionBody))
+)]
+pub(crate) async fn output(
+    State(shared): State<Shared>,
+    At(id): At<ExecutionId>,
+) -> Result<Json<ExecutionBody>, Problem> {
+    let engine = shared.nebula.engine();
+    let halts = shared.nebula.bus().wait_for(id);
+    let awaited = engine.end(&shared.tenant, id, halts, Some(Duration::ZERO));
+    Ok(Json(ExecutionBody::of(id, awaited.await?)?))
+}
+
+/// A part of a journal.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JournalBody {
+    /// Entries in order, each with `seq`, `epoch`, `at` and its fact.
+    #[schema(value_type = Vec<Object>)]
+    entries: Vec<Value>,
+    /// What `from` of the next page is; null at the end.
+    next: Option<u64>,
+}
+
+/// Which part of a journal.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReadJournal {
+    /// The number of the first entry, from 1.
+    #[param(minimum = 1)]
+    from: Option<u64>,
+    /// How many, at most `max_page`; 50 where nothing is said. A page ends with a batch that was
+    /// written together, so it may have more.
+    #[param(minimum = 1)]
+    limit: Option<u32>,
+}
+
+/// Shows a part of the journal: every fact, in order.
+#[utoipa::path(
+    get, path = "/api/v1/executions/{execution}/journal", tag = "executions",
+    params(("execution" = String, Path), ReadJournal), responses((status = 200, body = JournalBody))
+)]
+pub(crate) async fn journal(
+    State(shared): State<Shared>,
+    At(id): At<ExecutionId>,
+    Asked(asked): Asked<ReadJournal>,
+) -> Result<Json<JournalBody>, Problem> {
+    let limit = page_size(&shared, asked.limit)?;
+    let from = asked.from.unwrap_or(1);
+    if from == 0 {
+        return Err(Problem::bad(
+            "BAD_QUERY",
+            "from: the first entry has number 1",
+        ));
+    }
+    summary(&shared, id).await?;
+    let engine = shared.nebula.engine();
+    let page = engine.journal(&shared.tenant, id, from, limit).await?;
+    let entries = page.entries.iter().map(|stored| {
+        serde_json::json!({
+            "seq": stored.seq,
+            "epoch": stored.epoch,
+            "at": stored.entry.at.to_string(),
+            "fact": serde_json::to_value(&stored.entry.fact).unwrap_or_default(),
+        })
+    });
+    Ok(Json(JournalBody {
+        entries: entries.collect(),
+        next: page.next,
+    }))
+}
+
+/// What is done to many executions.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BulkAction {
+    /// End them early.
+    Cancel,
+    /// Start nothing new in them.
+    Pause,
+    /// Go on after a pause.
+    Unpause,
+    /// Start each that failed, was cancelled or timed out again, keeping what succeeded.
+    Retry,
+}
+
+/// Many executions, and what to do with them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Bulk {
+    /// What to do.
+    action: BulkAction,
+    /// Only of this workflow.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    workflow: Option<WorkflowId>,
+    /// Only in one of these statuses; where nothing is said, all to which the action applies.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    statuses: Vec<Status>,
+    /// Only those that were started at this time or later (RFC 3339).
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    since: Option<Time>,
+    /// Only those that were started before this time (RFC 3339).
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    until: Option<Time>,
+    /// Whether to count them only. It is true unless it is said to be false.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    dry_run: bool,
+    /// `next` of the answer before.
+    #[serde(default)]
+    cursor: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What became of many.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct BulkDone {
+    /// Whether they were counted only.
+    dry_run: bool,
+    /// How many executions are meant, of those that were looked at.
+    matched: u64,
+    /// How many were told.
+    done: u64,
+    /// What could not be told, each with the reason.
+    failed: Vec<BulkFailed>,
+    /// What `cursor` of the next call is, if there are more to look at; null at the end.
+    next: Option<String>,
+}
+
+/// One that could not be told.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BulkFailed {
+    /// Which execution.
+    execution: String,
+    /// Why.
+    detail: String,
+}
+
+/// The most executions that one call looks at.
+const MAX_BULK: usize = 1_000;
+
+impl BulkAction {
+    fn applies(self, status: Status) -> bool {
+        match self {
+            Self::Cancel => !status.is_terminal(),
+            Self::Pause => !status.is_terminal() && status != Status::Paused,
+            Self::Unpause => status == Status::Paused,
+            Self::Retry => status.is_terminal() && status != Status::Completed,
+        }
+    }
+}
+
+/// Does something to many executions, at most 1,000 in a call; counts them first, where nothing else is
+/// said.
+#[utoipa::path(
+    post, path = "/api/v1/executions/bulk", tag = "executions",
+    request_body = Bulk, responses((status = 200, body = BulkDone))
+)]
+pub(crate) async fn bulk(
+    State(shared): State<Shared>,
+    Body(wanted): Body<Bulk>,
+) -> Result<Json<BulkDone>, Problem> {
+    let asked = wanted.statuses.iter().copied();
+    let mut statuses: Vec<_> = asked.filter(|it| wanted.action.applies(*it)).collect();
+    if wanted.statuses.is_empty() {
+        statuses = Status::all()
+            .filter(|it| wanted.action.applies(*it))
+            .collect();
+    }
+    if statuses.is_empty() {
+        return Err(Problem::bad(
+            "NOTHING_APPLIES",
+            "this action applies to none of these statuses",
+        )
+        .hint("leave `statuses` out, and all to which it applies are meant"));
+    }
+    let filter = ExecutionFilter {
+        workflow: wanted.workflow.clone(),
+        statuses,
+        ids: started_between(wanted.since, wanted.until),
+    };
+    let after = wanted.cursor.clone().map(PageToken);
+    let engine = shared.nebula.engine();
+    let page = engine
+        .list(&shared.tenant, &filter, after.as_ref(), MAX_BULK)
+        .await
+        .map_err(bad_cursor)?;
+    let mut done = BulkDone {
+        dry_run: wanted.dry_run,
+        matched: page.items.len() as u64,
+        next: page.next.map(|next| next.0),
+        ..BulkDone::default()
+    };
+    if wanted.dry_run {
+        return Ok(Json(done));
+    }
+    for execution in page.items {
+        match one_of_many(&shared, wanted.action, execution.id).await {
+            Ok(()) => done.done += 1,
+            Err(detail) => done.failed.push(BulkFailed {
+                execution: execution.id.to_string(),
+                detail,
+            }),
+        }
+    }
+    Ok(Json(done))
+}
+
+async fn one_of_many(shared: &Inner, action: BulkAction, id: ExecutionId) -> Result<(), String> {
+    let signal = match action {
+        BulkAction::Cancel => Signal::Cancel {
+            reason: "cancelled with others".to_owned(),
+        },
+        BulkAction::Pause => Signal::Pause {
+            reason: "paused with others".to_owned(),
+        },
+        BulkAction::Unpause => Signal::Unpause,
+        BulkAction::Retry => {
+            let again = shared.nebula.admit_again(&shared.tenant, id, Again::Retry);
+            return again.await.map(|_| ()).map_err(|error| error.to_string());
+        }
+    };
+    let engine = shared.nebula.engine();
+    match engine.signal(&shared.tenant, id, &signal, None).await {
+        Ok(Signalled::Delivered { .. } | Signalled::Duplicate { .. }) => Ok(()),
+        Ok(Signalled::Terminal(status)) => Err(format!("it has ended: {status}")),
+        Ok(Signalled::Unknown) => Err("it is there no longer".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Which version to move to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Migrate {
+    /// Its number.
+    #[schema(minimum = 1)]
+    version: u32,
+    /// Whether to check only, and move nothing.
+    #[serde(default)]
+    check: bool,
+}
+
+/// What became of a migration.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MigratedBody {
+    /// The version before.
+    from: u32,
+    /// The version now, or the one that was checked.
+    to: u32,
+}
+
+/// Moves an execution that waits to another version of its workflow, if its journal is a possible history
+/// of that one.
+#[utoipa::path(
+    post, path = "/api/v1/executions/{execution}/migrate", tag = "executions",
+    params(("execution" = String, Path)), request_body = Migrate,
+    responses((status = 200, body = MigratedBody))
+)]
+pub(crate) async fn migrate(
+    State(shared): State<Shared>,
+    At(id): At<ExecutionId>,
+    Body(wanted): Body<Migrate>,
+) -> Result<Json<MigratedBody>, Problem> {
+    let engine = shared.nebula.engine();
+    let moved = engine.migrate(&shared.tenant, id, wanted.version, wanted.check);
+    let moved = moved.await?;
+    Ok(Json(MigratedBody {
+        from: moved.from,
+        to: moved.to,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_a_time_are_those_that_begin_with_it() {
+        let at = |text: &str| Some(Time(text.parse().unwrap()));
+        let of = |millis: u64| {
+            let mut bytes = [0x55; 16];
+            bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+            ExecutionId::from_bytes(bytes)
+        };
+        let noon = at("2026-01-01T12:00:00Z").unwrap().0.as_millis() as u64;
+        assert_eq!(started_between(None, None), None);
+        let range = started_between(at("2026-01-01T12:00:00Z"), at("2026-01-01T12:00:01Z"));
+        let range = range.unwrap();
+        assert!(!range.contains(&of(noon - 1)));
+        assert!(range.contains(&of(noon)) && range.contains(&of(noon + 999)));
+        assert!(!range.contains(&of(noon + 1_000)));
+        let open = started_between(at("2026-01-01T12:00:00Z"), None).unwrap();
+        assert!(open.contains(&of((1 << 48) - 1)) && !open.contains(&of(noon - 1)));
+    }
+
+    #[test]
+    fn an_action_on_many_applies_to_what_it_can_change() {
+        for status in Status::all() {
+            let ended = status.is_terminal();
+            assert_eq!(BulkAction::Cancel.applies(status), !ended, "{status}");
+            let again = ended && status != Status::Completed;
+            assert_eq!(BulkAction::Retry.applies(status), again, "{status}");
+        }
+        assert!(!BulkAction::Pause.applies(Status::Paused));
+        assert!(BulkAction::Unpause.applies(Status::Paused));
+    }
+}

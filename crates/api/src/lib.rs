@@ -1,0 +1,54 @@
+//! The engine over HTTP: one router for every server.
+//!
+//! [`Api`] is the router over an engine, with its OpenAPI document; [`Server`] listens, within the
+//! limits of [`ApiConfig`]. What each route asks of its caller stands in one table, [`Api::routes`].
+//! Start reading at `routes.rs`.
+//!
+//! Does not know: any driver, where the engine keeps anything, how workflows are read or driven.
+//!
+//! # Invariants
+//! - A route cannot be made without saying what it asks of its caller, and nothing of the request but
+//!   its head is read before that is settled.
+//! - Every answer that is no success is problem details with a stable code.
+//! - A start that was answered with an id is in the store.
+//! - What waits, streams or starts is bounded by a named limit; who is refused is told when to try again.
+//!
+//! ```
+//! use nebula_api::ApiConfig;
+//!
+//! let config: ApiConfig = serde_json::from_str(r#"{ "max_wait": "10s" }"#)?;
+//! assert_eq!(config.max_page, ApiConfig::default().max_page);
+//! # Ok::<_, serde_json::Error>(())
+//! ```
+
+#![allow(
+    unused_qualifications,
+    reason = "the macro of utoipa names the types of queries by a path"
+)]
+
+mod access;
+mod actions;
+mod api;
+mod approvals;
+mod config;
+mod events;
+mod executions;
+mod expressions;
+mod extract;
+mod health;
+mod hosts;
+mod log;
+mod openapi;
+mod problem;
+mod revision;
+mod routes;
+mod server;
+mod signals;
+mod start;
+mod workflows;
+
+pub use access::{Access, LocalToken, Needs, Permission};
+pub use api::{Api, ApiError, ApiParts};
+pub use config::ApiConfig;
+pub use routes::Route;
+pub use server::{Server, ServerError};

@@ -1,0 +1,389 @@
+//! Starting executions, also again.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use nebula_action::Grants;
+use nebula_core::{ExecutionId, NodeId, Priority, WorkflowId, parse_duration};
+use nebula_engine::{Awaited, Installed, SameInput, Started};
+use nebula_execution::{Again, End, StartOptions, Status};
+use nebula_ports::DedupeKey;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    access::{Permission, Principal},
+    api::{Inner, Shared},
+    extract::{Asked, At, Body},
+    problem::{Problem, error_json, unknown_execution},
+    workflows,
+};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// The longest idempotency key, in bytes.
+const MAX_KEY: usize = 200;
+
+/// What to start.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartExecution {
+    /// Which workflow.
+    #[schema(value_type = String)]
+    workflow: WorkflowId,
+    /// Which version; the published one where nothing is said. Another one needs the permission
+    /// `workflows:publish`, since what its nodes ask for is granted to it.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    version: Option<u32>,
+    /// The input; it is checked against the workflow's schema.
+    #[serde(default)]
+    input: Value,
+    /// How urgent it is, if not as its workflow says.
+    #[serde(default)]
+    #[schema(value_type = Option<PriorityName>)]
+    priority: Option<Priority>,
+}
+
+/// How urgent an execution is.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "names for the document")]
+pub(crate) enum PriorityName {
+    Low,
+    Normal,
+    High,
+    Critical,
+}
+
+/// How long to wait.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wait {
+    /// How long to wait for the end, as a span of time such as `30s`; at most `max_wait`. Without it
+    /// the answer comes as soon as the execution is there.
+    wait: Option<String>,
+}
+
+impl Wait {
+    fn span(&self, shared: &Inner) -> Result<Option<Duration>, Problem> {
+        let Some(text) = &self.wait else {
+            return Ok(None);
+        };
+        let span = parse_duration(text)
+            .map_err(|error| Problem::bad("BAD_QUERY", format!("wait: {error}")))?;
+        Ok(Some(span.min(shared.config.max_wait)))
+    }
+}
+
+/// Where an execution stands, and what it gave.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Execution)]
+pub(crate) struct ExecutionBody {
+    /// Its id.
+    execution: String,
+    /// Where it stands: `queued`, `running`, `waiting`, `paused`, `compensating`, `parked`,
+    /// `completed`, `failed`, `cancelled` or `timed_out`.
+    status: &'static str,
+    /// What it gave, once it has completed.
+    output: Value,
+    /// Why it failed, if it did: `code`, `message`, `node`.
+    #[schema(value_type = Option<Object>)]
+    error: Value,
+    /// How many of its workflow wait before it, if it has to wait for its turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_behind: Option<u32>,
+    /// When the rate of its workflow lets it begin, if not at once (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    begins_at: Option<String>,
+}
+
+impl ExecutionBody {
+    fn at(id: ExecutionId, status: Status) -> Self {
+        Self {
+            execution: id.to_string(),
+            status: status.as_str(),
+            output: Value::Null,
+            error: Value::Null,
+            waits_behind: None,
+            begins_at: None,
+        }
+    }
+
+    /// What waiting came to.
+    pub(crate) fn of(id: ExecutionId, awaited: Awaited) -> Result<Self, Problem> {
+        match awaited {
+            Awaited::End(end) => Ok(Self::ended(id, *end)),
+            Awaited::Late(status) => Ok(Self::at(id, status)),
+            Awaited::Gone => Err(unknown_execution(id)),
+        }
+    }
+
+    fn ended(id: ExecutionId, end: End) -> Self {
+        Self {
+            // Mostly nobody else holds it any more.
+            output: end.output.map(Arc::unwrap_or_clone).unwrap_or_default(),
+            error: end.failure.as_ref().map(error_json).unwrap_or_default(),
+            ..Self::at(id, end.status)
+        }
+    }
+}
+
+/// The answer about an execution that was started or found.
+struct Answer {
+    body: ExecutionBody,
+    ended: bool,
+    /// Whether a start with the same key came before.
+    replayed: bool,
+}
+
+impl Answer {
+    /// 200 with its end; 201 if nobody waits; 202 if it was waited for in vain.
+    fn into_response(self, waited: bool) -> Response {
+        let status = match (self.ended, waited, self.replayed) {
+            (true, ..) | (false, false, true) => StatusCode::OK,
+            (false, false, false) => StatusCode::CREATED,
+            (false, true, _) => StatusCode::ACCEPTED,
+        };
+        let path = format!("/api/v1/executions/{}", self.body.execution);
+        let mut response = (status, Json(self.body)).into_response();
+        let headers = response.headers_mut();
+        if let Ok(path) = HeaderValue::from_str(&path) {
+            headers.insert(header::LOCATION, path);
+        }
+        if self.replayed {
+            headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        response
+    }
+}
+
+/// Starts an execution. With `wait`, the answer has its end, if that comes in time.
+///
+/// With an `Idempotency-Key` a repetition of the same start is answered with the first one, for seven
+/// days.
+#[utoipa::path(
+    post, path = "/api/v1/executions", tag = "executions",
+    params(
+        Wait,
+        ("Idempotency-Key" = Option<String>, Header, description = "Recognises a repetition: 1 to 200 visible characters.")
+    ),
+    request_body = StartExecution,
+    responses(
+        (status = 201, body = ExecutionBody, description = "It was started."),
+        (status = 200, body = ExecutionBody, description = "It has ended, or was started before with the same key."),
+        (status = 202, body = ExecutionBody, description = "It was started and has not ended in time; `Location` leads to it.")
+    )
+)]
+pub(crate) async fn start(
+    State(shared): State<Shared>,
+    who: Principal,
+    Asked(wait): Asked<Wait>,
+    headers: HeaderMap,
+    Body(wanted): Body<StartExecution>,
+) -> Result<Response, Problem> {
+    let wait = wait.span(&shared)?;
+    let dedupe = idempotency_key(&headers)?;
+    let room = room(&shared)?;
+    let (version, published) =
+        workflows::started(&shared, &wanted.workflow, wanted.version).await?;
+    if !published && !who.may(Permission::WorkflowsPublish) {
+        let message = format!(
+            "version {version} of `{}` is not published",
+            wanted.workflow
+        );
+        return Err(Problem::new(StatusCode::FORBIDDEN, "DENIED", message)
+            .hint("start the published version, or ask for the permission workflows:publish"));
+    }
+    let installed = shared.installed(&wanted.workflow, version).await?;
+    let input = shared
+        .nebula
+        .engine()
+        .input(&installed.plan, wanted.input)?;
+    let options = options(&shared, &installed, &input, wanted.priority)?;
+    let answer = match (wait, dedupe) {
+        (Some(wait), None) => execute(&shared, &installed, input, options, wait).await?,
+        (wait, dedupe) => {
+            let admitted = shared
+                .nebula
+                .admit_once(&shared.tenant, &installed, input, options, dedupe)
+                .await?;
+            see(&shared, admitted, wait).await?
+        }
+    };
+    drop(room);
+    Ok(answer.into_response(wait.is_some()))
+}
+
+/// Room for one more start.
+fn room(shared: &Inner) -> Result<OwnedSemaphorePermit, Problem> {
+    shared.starts.clone().try_acquire_owned().map_err(|_| {
+        let most = shared.config.max_starts;
+        let message = format!("{most} starts are under way, and max_starts allows no more");
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_STARTS", message)
+            .hint("nothing was started; try again later")
+            .try_after(Duration::from_secs(1))
+    })
+}
+
+/// Grants what its nodes ask for: whoever published the version did.
+fn options(
+    shared: &Inner,
+    installed: &Installed,
+    input: &Value,
+    priority: Option<Priority>,
+) -> Result<StartOptions, Problem> {
+    let engine = shared.nebula.engine();
+    let requests = engine
+        .requests(&installed.plan, input, &shared.folder)
+        .map_err(|error| {
+            Problem::bad("CAPABILITY_UNKNOWN", error.to_string())
+                .hint("look at `requires` of that node and at the input")
+        })?;
+    Ok(StartOptions {
+        grants: Grants::new(requests.into_iter().map(|request| request.capability)),
+        folder: Some(shared.folder.clone()),
+        vars: shared.vars.clone(),
+        priority,
+        ..StartOptions::default()
+    })
+}
+
+/// Starts and waits in one: what ends soon is written once.
+async fn execute(
+    shared: &Inner,
+    installed: &Installed,
+    input: Value,
+    options: StartOptions,
+    wait: Duration,
+) -> Result<Answer, Problem> {
+    let executed =
+        shared
+            .nebula
+            .execute_within(&shared.tenant, installed, input, options, Some(wait));
+    let (id, awaited) = executed.await?;
+    answer(id, awaited, false)
+}
+
+fn answer(id: ExecutionId, awaited: Awaited, replayed: bool) -> Result<Answer, Problem> {
+    let ended = matches!(awaited, Awaited::End(_));
+    let body = ExecutionBody::of(id, awaited)?;
+    Ok(Answer {
+        body,
+        ended,
+        replayed,
+    })
+}
+
+/// What became of a start, after at most `wait`.
+async fn see(shared: &Inner, started: Started, wait: Option<Duration>) -> Result<Answer, Problem> {
+    let replayed = match started.existed {
+        Some(SameInput(false)) => {
+            return Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "IDEMPOTENCY_KEY_REUSED",
+                format!(
+                    "this Idempotency-Key began {}, with another workflow or input",
+                    started.id
+                ),
+            )
+            .hint("a new start needs a key of its own"));
+        }
+        Some(SameInput(true)) => true,
+        None => false,
+    };
+    let (engine, tenant, id) = (shared.nebula.engine(), &shared.tenant, started.id);
+    let wait = wait.or(replayed.then_some(Duration::ZERO));
+    let mut seen = match wait {
+        None => Answer {
+            body: ExecutionBody::at(id, Status::Queued),
+            ended: false,
+            replayed,
+        },
+        Some(wait) => {
+            // The second listens while the store is asked whether it has ended already.
+            let bus = shared.nebula.bus();
+            let (halts, later) = (bus.wait_for(id), bus.wait_for(id));
+            let mut awaited = engine.end(tenant, id, halts, Some(Duration::ZERO)).await?;
+            if matches!(awaited, Awaited::Late(_)) && !wait.is_zero() {
+                awaited = engine.end(tenant, id, later, Some(wait)).await?;
+            }
+            answer(id, awaited, replayed)?
+        }
+    };
+    if !seen.ended {
+        seen.body.waits_behind = started.waits_behind;
+        seen.body.begins_at = started.begins_at.map(|at| at.to_string());
+    }
+    Ok(seen)
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<DedupeKey>, Problem> {
+    let mut all = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = all.next() else {
+        return Ok(None);
+    };
+    let text = key.to_str().ok().filter(|key| {
+        (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+    });
+    match text {
+        Some(text) if all.next().is_none() => Ok(Some(DedupeKey(format!("api:{text}")))),
+        _ => {
+            let message =
+                format!("an Idempotency-Key has 1 to {MAX_KEY} visible ASCII characters, once");
+            Err(Problem::bad("BAD_IDEMPOTENCY_KEY", message))
+        }
+    }
+}
+
+/// Starts a new execution from what failed, keeping what succeeded.
+#[utoipa::path(
+    post, path = "/api/v1/executions/{execution}/retry", tag = "executions",
+    params(("execution" = String, Path)),
+    responses((status = 201, body = ExecutionBody, description = "The new execution."))
+)]
+pub(crate) async fn retry(
+    State(shared): State<Shared>,
+    At(id): At<ExecutionId>,
+) -> Result<Response, Problem> {
+    again(&shared, id, Again::Retry).await
+}
+
+/// Where to begin again.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RestartExecution {
+    /// From which node on; from the beginning where nothing is said.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    from: Option<NodeId>,
+}
+
+/// Starts a new execution that does the work anew, with new idempotency keys.
+#[utoipa::path(
+    post, path = "/api/v1/executions/{execution}/restart", tag = "executions",
+    params(("execution" = String, Path)), request_body = RestartExecution,
+    responses((status = 201, body = ExecutionBody, description = "The new execution."))
+)]
+pub(crate) async fn restart(
+    State(shared): State<Shared>,
+    At(id): At<ExecutionId>,
+    Body(wanted): Body<RestartExecution>,
+) -> Result<Response, Problem> {
+    again(&shared, id, Again::Restart { from: wanted.from }).await
+}
+
+async fn again(shared: &Inner, id: ExecutionId, how: Again) -> Result<Response, Problem> {
+    let _room = room(shared)?;
+    let nebula = &shared.nebula;
+    let started = nebula.admit_again(&shared.tenant, id, how).await?;
+    Ok(see(shared, started, None).await?.into_response(false))
+}

@@ -1,0 +1,598 @@
+//! Workflows: their versions, what differs, which is published.
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, StatusCode, header};
+use nebula_core::WorkflowId;
+use nebula_ports::{
+    PageToken, Published, Saved, StoredWorkflow, WorkflowFilter, WorkflowSummary as Summary,
+};
+use nebula_workflow::{
+    Diagnostic, LocatedDiagnostic, Parsed, Source, WorkflowDefinition, check_size, parse,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    api::{Inner, Shared},
+    executions::page_size,
+    extract::{Asked, At, Body, media_type, unsupported, whole},
+    problem::{Problem, unknown_version, unknown_workflow},
+    revision::{Expected, outdated, required, tag},
+};
+
+/// What a listing says of a workflow.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Workflow)]
+pub(crate) struct WorkflowBody {
+    /// Its id.
+    workflow: String,
+    /// Its name in the latest version.
+    name: String,
+    /// The latest version.
+    latest: u32,
+    /// The published version.
+    published: Option<u32>,
+    /// Grows with every save and publication; its entity tag.
+    revision: u64,
+    /// Whether it was archived: nothing of it is started.
+    archived: bool,
+}
+
+impl From<Summary> for WorkflowBody {
+    fn from(summary: Summary) -> Self {
+        Self {
+            workflow: summary.id.to_string(),
+            name: summary.name,
+            latest: summary.latest,
+            published: summary.published,
+            revision: summary.revision,
+            archived: summary.archived,
+        }
+    }
+}
+
+/// A part of the workflows.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WorkflowPage {
+    /// Workflows by id.
+    workflows: Vec<WorkflowBody>,
+    /// What `cursor` of the next page is; null at the end.
+    next: Option<String>,
+}
+
+/// Which workflows to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListWorkflows {
+    /// Only those whose id or name has this text, without regard to ASCII case.
+    search: Option<String>,
+    /// Also those that were archived.
+    #[serde(default)]
+    #[param(required = false)]
+    archived: bool,
+    /// How many, at most `max_page`; 50 where nothing is said.
+    #[param(minimum = 1)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists workflows.
+#[utoipa::path(
+    get, path = "/api/v1/workflows", tag = "workflows",
+    params(ListWorkflows), responses((status = 200, body = WorkflowPage))
+)]
+pub(crate) async fn list(
+    State(shared): State<Shared>,
+    Asked(asked): Asked<ListWorkflows>,
+) -> Result<Json<WorkflowPage>, Problem> {
+    let limit = page_size(&shared, asked.limit)?;
+    let filter = WorkflowFilter {
+        search: asked.search,
+        archived: asked.archived,
+    };
+    let after = asked.cursor.map(PageToken);
+    let engine = shared.nebula.engine();
+    let page = engine
+        .workflows(&shared.tenant, &filter, after.as_ref(), limit)
+        .await
+        .map_err(bad_cursor)?;
+    Ok(Json(WorkflowPage {
+        workflows: page.items.into_iter().map(Into::into).collect(),
+        next: page.next.map(|next| next.0),
+    }))
+}
+
+/// A cursor that is not from a page before is the caller's mistake.
+pub(crate) fn bad_cursor(error: nebula_ports::PortError) -> Problem {
+    match error.kind {
+        nebula_ports::ErrorKind::Invalid => Problem::bad("BAD_CURSOR", error.message)
+            .hint("send `next` of the page before, as it is, or no cursor"),
+        _ => error.into(),
+    }
+}
+
+async fn summary(shared: &Inner, id: &WorkflowId) -> Result<Summary, Problem> {
+    let engine = shared.nebula.engine();
+    let found = engine.versions(&shared.tenant, id, None, 0).await?;
+    let found = found.ok_or_else(|| unknown_workflow(id))?;
+    Ok(found.workflow)
+}
+
+/// A workflow, with its entity tag.
+fn tagged(status: StatusCode, revision: u64, body: impl Serialize) -> Response {
+    let tag = [(header::ETAG, tag(revision))];
+    (status, tag, Json(body)).into_response()
+}
+
+/// Shows a workflow.
+#[utoipa::path(
+    get, path = "/api/v1/workflows/{workflow}", tag = "workflows",
+    params(("workflow" = String, Path)), responses((status = 200, body = WorkflowBody))
+)]
+pub(crate) async fn show(
+    State(shared): State<Shared>,
+    At(id): At<WorkflowId>,
+) -> Result<Response, Problem> {
+    let found = summary(&shared, &id).await?;
+    Ok(tagged(
+        StatusCode::OK,
+        found.revision,
+        WorkflowBody::from(found),
+    ))
+}
+
+/// A definition that came in a request.
+struct Received {
+    source: Source,
+    parsed: Parsed,
+}
+
+/// Reads a definition; `name` is what its file would be called.
+async fn receive(request: Request, name: &str, shared: &Shared) -> Result<Received, Problem> {
+    let kind = media_type(request.headers());
+    let name = match kind.as_deref() {
+        Some("application/json") => format!("{name}.json"),
+        Some("application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml") => {
+            format!("{name}.yaml")
+        }
+        other => return Err(unsupported(other, "application/yaml or application/json")),
+    };
+    let bytes = whole(request, shared).await?;
+    if let Some(problem) = check_size(bytes.len() as u64) {
+        let source = Source::new(name, "");
+        return Err(invalid(&[problem], &source, &parse(&source)));
+    }
+    let text = String::from_utf8(bytes.into()).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let message = format!("the definition is not UTF-8: byte {at} is part of no character");
+        Problem::bad("DEFINITION_NOT_UTF8", message)
+    })?;
+    let source = Source::new(name, text);
+    let parsed = parse(&source);
+    Ok(Received { source, parsed })
+}
+
+fn invalid(diagnostics: &[Diagnostic], source: &Source, parsed: &Parsed) -> Problem {
+    let errors = diagnostics.iter().filter(|it| it.is_error()).count();
+    let s = if errors == 1 { "" } else { "s" };
+    let message = format!("the definition has {errors} error{s}; nothing was saved");
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "DEFINITION_INVALID",
+        message,
+    )
+    .hint("correct what `diagnostics` lists")
+    .located(parsed.map.locate_all(diagnostics, source))
+}
+
+impl Received {
+    /// Everything that is to say about it, as an editor wants it.
+    async fn diagnostics(&self, shared: &Inner) -> Result<Vec<Diagnostic>, Problem> {
+        let (engine, parsed) = (shared.nebula.engine(), &self.parsed);
+        let mut all = parsed.diagnostics.clone();
+        let Some(read) = parsed.definition.as_ref().or(parsed.rest.as_ref()) else {
+            return Ok(all);
+        };
+        let callees = engine.callees(&shared.tenant, read).await?;
+        if let Some(rest) = &parsed.rest {
+            let more = engine.more_problems(rest, &callees, &all);
+            all.extend(more);
+        }
+        if let Some(definition) = &parsed.definition {
+            all.extend(engine.check(definition, &callees).diagnostics);
+        }
+        Ok(all)
+    }
+
+    fn located(&self, diagnostics: &[Diagnostic]) -> Vec<LocatedDiagnostic> {
+        self.parsed.map.locate_all(diagnostics, &self.source)
+    }
+}
+
+/// What is to say about a definition.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Checked {
+    /// Whether it could be saved and run.
+    valid: bool,
+    /// Every problem, each with its place.
+    #[schema(value_type = Vec<Object>)]
+    diagnostics: Vec<LocatedDiagnostic>,
+}
+
+/// Checks a definition, in YAML or JSON, and saves nothing.
+#[utoipa::path(
+    post, path = "/api/v1/definitions/check", tag = "workflows",
+    request_body(content((String = "application/yaml"), (Object = "application/json"))),
+    responses((status = 200, body = Checked))
+)]
+pub(crate) async fn check(
+    State(shared): State<Shared>,
+    request: Request,
+) -> Result<Json<Checked>, Problem> {
+    let received = receive(request, "workflow", &shared).await?;
+    let diagnostics = received.diagnostics(&shared).await?;
+    Ok(Json(Checked {
+        valid: !diagnostics.iter().any(Diagnostic::is_error),
+        diagnostics: received.located(&diagnostics),
+    }))
+}
+
+/// What became of a save.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SavedBody {
+    /// The workflow.
+    workflow: String,
+    /// The version that has this definition.
+    version: u32,
+    /// The workflow's revision now.
+    revision: u64,
+    /// Whether a version said the same before; then nothing was written.
+    unchanged: bool,
+    /// What is to say about it all the same, each with its place.
+    #[schema(value_type = Vec<Object>)]
+    diagnostics: Vec<LocatedDiagnostic>,
+}
+
+/// Saves a definition, in YAML or JSON, as the newest version.
+///
+/// A workflow that is there is changed only with a condition: `If-Match` with the entity tag with which
+/// it was read, or `*` to override whatever is there. `If-None-Match: *` saves only what is new.
+#[utoipa::path(
+    put, path = "/api/v1/workflows/{workflow}", tag = "workflows",
+    params(
+        ("workflow" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The entity tag with which it was read, or `*`."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is none yet.")
+    ),
+    request_body(content((String = "application/yaml"), (Object = "application/json"))),
+    responses(
+        (status = 201, body = SavedBody, description = "There is a new version."),
+        (status = 200, body = SavedBody, description = "A version said the same before.")
+    )
+)]
+pub(crate) async fn save(
+    State(shared): State<Shared>,
+    At(id): At<WorkflowId>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let expected = Expected::read(request.headers())?;
+    let received = receive(request, id.as_str(), &shared).await?;
+    let diagnostics = received.diagnostics(&shared).await?;
+    let refuse = || invalid(&diagnostics, &received.source, &received.parsed);
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(refuse());
+    }
+    let definition = received.parsed.definition.as_ref().ok_or_else(refuse)?;
+    if definition.id != id {
+        let message = format!(
+            "the definition is of `{}`, and the path of `{id}`",
+            definition.id
+        );
+        return Err(Problem::bad("ID_DIFFERS", message).hint("let both say the same"));
+    }
+    let revision = match expected {
+        Some(Expected::Revision(revision)) => Some(revision),
+        Some(Expected::Any) => None,
+        // What is not there has revision 0.
+        Some(Expected::Nothing) | None => Some(0),
+    };
+    let engine = shared.nebula.engine();
+    let saved = engine.save(&shared.tenant, definition, revision).await?;
+    let body = |version, revision, unchanged| SavedBody {
+        workflow: id.to_string(),
+        version,
+        revision,
+        unchanged,
+        diagnostics: received.located(&diagnostics),
+    };
+    match saved {
+        Saved::New { version, revision } => {
+            let body = body(version, revision, false);
+            Ok(tagged(StatusCode::CREATED, revision, body))
+        }
+        Saved::Unchanged { version, revision } => {
+            let body = body(version, revision, true);
+            Ok(tagged(StatusCode::OK, revision, body))
+        }
+        Saved::Conflict { revision } => Err(match expected {
+            None => required(&id),
+            Some(_) => outdated(&id, revision),
+        }),
+    }
+}
+
+/// What a listing says of a version.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VersionBody {
+    /// Its number, from 1.
+    version: u32,
+    /// The digest of its definition, without layout.
+    digest: String,
+    /// When it was saved (RFC 3339).
+    saved_at: String,
+}
+
+/// A workflow with a part of its versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VersionPage {
+    /// The workflow.
+    #[serde(flatten)]
+    workflow: WorkflowBody,
+    /// Versions, newest first.
+    versions: Vec<VersionBody>,
+    /// What `before` of the next page is; null at the end.
+    next: Option<u32>,
+}
+
+/// Which versions to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListVersions {
+    /// Only those below this number: `next` of the page before.
+    before: Option<u32>,
+    /// How many, at most `max_page`; 50 where nothing is said.
+    #[param(minimum = 1)]
+    limit: Option<u32>,
+}
+
+/// Lists the versions of a workflow.
+#[utoipa::path(
+    get, path = "/api/v1/workflows/{workflow}/versions", tag = "workflows",
+    params(("workflow" = String, Path), ListVersions), responses((status = 200, body = VersionPage))
+)]
+pub(crate) async fn versions(
+    State(shared): State<Shared>,
+    At(id): At<WorkflowId>,
+    Asked(asked): Asked<ListVersions>,
+) -> Result<Response, Problem> {
+    let limit = page_size(&shared, asked.limit)?;
+    let engine = shared.nebula.engine();
+    let found = engine
+        .versions(&shared.tenant, &id, asked.before, limit)
+        .await?;
+    let found = found.ok_or_else(|| unknown_workflow(&id))?;
+    let versions = found.versions.into_iter().map(|it| VersionBody {
+        version: it.version,
+        digest: it.digest.to_string(),
+        saved_at: it.saved_at.to_string(),
+    });
+    let body = VersionPage {
+        versions: versions.collect(),
+        next: found.next,
+        workflow: found.workflow.into(),
+    };
+    Ok(tagged(StatusCode::OK, body.workflow.revision, body))
+}
+
+async fn stored(shared: &Inner, id: &WorkflowId, version: u32) -> Result<StoredWorkflow, Problem> {
+    let engine = shared.nebula.engine();
+    match engine.stored(&shared.tenant, id, Some(version)).await? {
+        Some(stored) => Ok(stored),
+        None => {
+            summary(shared, id).await?;
+            Err(unknown_version(id, version))
+        }
+    }
+}
+
+/// One version of a workflow.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StoredBody {
+    /// The workflow.
+    workflow: String,
+    /// Its number.
+    version: u32,
+    /// The digest of its definition, without layout.
+    digest: String,
+    /// When it was saved (RFC 3339).
+    saved_at: String,
+    /// The definition in its full form.
+    #[schema(value_type = Object)]
+    definition: Value,
+}
+
+/// Shows one version with its definition.
+#[utoipa::path(
+    get, path = "/api/v1/workflows/{workflow}/versions/{version}", tag = "workflows",
+    params(("workflow" = String, Path), ("version" = u32, Path)),
+    responses((status = 200, body = StoredBody))
+)]
+pub(crate) async fn version(
+    State(shared): State<Shared>,
+    At((id, version)): At<(WorkflowId, u32)>,
+) -> Result<Json<StoredBody>, Problem> {
+    let stored = stored(&shared, &id, version).await?;
+    Ok(Json(StoredBody {
+        workflow: id.to_string(),
+        version,
+        digest: stored.digest.to_string(),
+        saved_at: stored.saved_at.to_string(),
+        definition: stored.definition,
+    }))
+}
+
+/// Which versions to compare.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Compare {
+    /// The older version.
+    from: u32,
+    /// The newer one; the latest where nothing is said.
+    to: Option<u32>,
+}
+
+/// What differs between two versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Differences {
+    /// Whether they say the same.
+    same: bool,
+    /// The older version.
+    from: u32,
+    /// The newer one.
+    to: u32,
+    /// What differs: nodes, connections, fields.
+    #[schema(value_type = Object)]
+    diff: Value,
+}
+
+/// Compares two versions of a workflow.
+#[utoipa::path(
+    get, path = "/api/v1/workflows/{workflow}/diff", tag = "workflows",
+    params(("workflow" = String, Path), Compare), responses((status = 200, body = Differences))
+)]
+pub(crate) async fn differences(
+    State(shared): State<Shared>,
+    At(id): At<WorkflowId>,
+    Asked(asked): Asked<Compare>,
+) -> Result<Json<Differences>, Problem> {
+    let to = match asked.to {
+        Some(to) => to,
+        None => summary(&shared, &id).await?.latest,
+    };
+    let definition = async |version| {
+        let stored = stored(&shared, &id, version).await?;
+        WorkflowDefinition::from_json(&stored.definition).map_err(|problems| {
+            let first = problems.first().map_or("", |first| first.message.as_str());
+            let message = format!("version {version} cannot be read by this build: {first}");
+            Problem::conflict("STORE_FORMAT", message)
+        })
+    };
+    let (old, new) = (definition(asked.from).await?, definition(to).await?);
+    let diff = shared.nebula.engine().differences(&old, &new);
+    Ok(Json(Differences {
+        same: diff.is_empty(),
+        from: asked.from,
+        to,
+        diff: serde_json::to_value(&diff).unwrap_or_default(),
+    }))
+}
+
+/// Which version to publish.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Publish {
+    /// Its number.
+    #[schema(minimum = 1)]
+    version: u32,
+}
+
+/// Publishes a version: it is what is started where no version is named, and what its nodes ask for is
+/// granted to it.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/publish", tag = "workflows",
+    params(
+        ("workflow" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The entity tag with which it was read, or `*`.")
+    ),
+    request_body = Publish, responses((status = 200, body = WorkflowBody))
+)]
+pub(crate) async fn publish(
+    State(shared): State<Shared>,
+    At(id): At<WorkflowId>,
+    headers: HeaderMap,
+    Body(body): Body<Publish>,
+) -> Result<Response, Problem> {
+    let found = summary(&shared, &id).await?;
+    let expected = match Expected::read(&headers)? {
+        Some(Expected::Revision(revision)) => revision,
+        Some(Expected::Any) => found.revision,
+        Some(Expected::Nothing) => return Err(outdated(&id, found.revision)),
+        None => return Err(required(&id)),
+    };
+    let engine = shared.nebula.engine();
+    let published = engine.publish(&shared.tenant, &id, body.version, expected);
+    match published.await? {
+        Published::Published { revision } => {
+            let body = WorkflowBody {
+                published: Some(body.version),
+                revision,
+                ..found.into()
+            };
+            Ok(tagged(StatusCode::OK, revision, body))
+        }
+        Published::Conflict { revision } => Err(outdated(&id, revision)),
+        Published::Unknown => Err(unknown_version(&id, body.version)),
+    }
+}
+
+async fn archived(shared: &Inner, id: &WorkflowId, archived: bool) -> Result<Response, Problem> {
+    let engine = shared.nebula.engine();
+    if !engine.archive(&shared.tenant, id, archived).await? {
+        return Err(unknown_workflow(id));
+    }
+    let found = summary(shared, id).await?;
+    let revision = found.revision;
+    Ok(tagged(StatusCode::OK, revision, WorkflowBody::from(found)))
+}
+
+/// Archives a workflow: its executions go on, and none is started.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/archive", tag = "workflows",
+    params(("workflow" = String, Path)), responses((status = 200, body = WorkflowBody))
+)]
+pub(crate) async fn archive(
+    State(shared): State<Shared>,
+    At(id): At<WorkflowId>,
+) -> Result<Response, Problem> {
+    archived(&shared, &id, true).await
+}
+
+/// Takes an archived workflow back.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/unarchive", tag = "workflows",
+    params(("workflow" = String, Path)), responses((status = 200, body = WorkflowBody))
+)]
+pub(crate) async fn unarchive(
+    State(shared): State<Shared>,
+    At(id): At<WorkflowId>,
+) -> Result<Response, Problem> {
+    archived(&shared, &id, false).await
+}
+
+/// The version that is started where `wanted` says which, or the published one; and whether it is that.
+pub(crate) async fn started(
+    shared: &Inner,
+    id: &WorkflowId,
+    wanted: Option<u32>,
+) -> Result<(u32, bool), Problem> {
+    let found = summary(shared, id).await?;
+    if found.archived {
+        return Err(nebula_engine::InstallError::Archived(id.clone()).into());
+    }
+    let Some(version) = wanted.or(found.published) else {
+        let message = format!("no version of `{id}` is published");
+        return Err(Problem::conflict("NOT_PUBLISHED", message).hint(format!(
+            "publish one with POST /api/v1/workflows/{id}/publish, or name a `version`"
+        )));
+    };
+    Ok((version, found.published == Some(version)))
+}

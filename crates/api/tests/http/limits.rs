@@ -1,0 +1,167 @@
+//! Whoever is slow, large or many is held to the limits.
+
+use std::time::Duration;
+
+use http::Method;
+use nebula_api::ApiConfig;
+use nebula_core::ByteSize;
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::support::{GREET, TOKEN, WAITS, World};
+
+/// Sends these bytes, and reads until the server closes the connection.
+async fn exchange(world: &World, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut all = Vec::new();
+    // A server that closes with unread bytes before it resets the connection; what it said counts.
+    let _ = stream.read_to_end(&mut all).await;
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_arrive_is_not_waited_for() {
+    let config = ApiConfig {
+        head_timeout: Duration::from_millis(50),
+        ..ApiConfig::default()
+    };
+    let world = World::with(config).await;
+    // It ends only if the server closes.
+    exchange(&world, b"GET /health/live HTTP/1.1\r\nhost: local").await;
+    assert_eq!(world.get("/health/live").await.status, 200);
+    world.stopped().await;
+}
+
+#[tokio::test]
+async fn a_body_that_drips_is_given_up() {
+    let config = ApiConfig {
+        body_timeout: Duration::from_millis(50),
+        ..ApiConfig::default()
+    };
+    let world = World::with(config).await;
+    let head = format!(
+        "POST /api/v1/executions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+    );
+    let answer = exchange(&world, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("BODY_TOO_SLOW"), "{answer}");
+    world.stopped().await;
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_before_it_is_held() {
+    let config = ApiConfig {
+        max_body: ByteSize::kib(1),
+        ..ApiConfig::default()
+    };
+    let world = World::with(config).await;
+    let json = [("content-type", "application/json")];
+    let large = vec![b' '; 1_025];
+    let answer = world
+        .send(Method::POST, "/api/v1/executions", &json, large)
+        .await;
+    answer.problem(413, "BODY_TOO_LARGE");
+    // A length that is not said is counted.
+    let head = format!(
+        "POST /api/v1/executions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n401\r\n{}\r\n",
+        " ".repeat(0x401)
+    );
+    let answer = exchange(&world, head.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let long = format!(
+        "GET /health/live HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n",
+        "x".repeat(40_000)
+    );
+    let answer = exchange(&world, long.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let many = (0..101).fold(String::new(), |all, n| format!("{all}x{n}: y\r\n"));
+    let many = format!("GET /health/live HTTP/1.1\r\nhost: localhost\r\n{many}\r\n");
+    let answer = exchange(&world, many.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    // Two lengths mean two requests to two readers.
+    let two = "POST /health/live HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab";
+    assert!(
+        exchange(&world, two.as_bytes())
+            .await
+            .starts_with("HTTP/1.1 400")
+    );
+    world.stopped().await;
+}
+
+#[tokio::test]
+async fn starts_beyond_the_limit_are_refused_and_none_that_was_accepted_is_lost() {
+    let config = ApiConfig {
+        max_starts: 2,
+        ..ApiConfig::default()
+    };
+    let world = World::with(config).await;
+    world.publish("waits", WAITS).await;
+    world.publish("greet", GREET).await;
+    let waits = world.post(
+        "/api/v1/executions?wait=30s",
+        json!({ "workflow": "waits" }),
+    );
+    let other = world.post(
+        "/api/v1/executions?wait=30s",
+        json!({ "workflow": "waits" }),
+    );
+    let watch = async {
+        // Both are under way.
+        let both = loop {
+            let listed = world.get("/api/v1/executions?status=waiting").await.ok(200);
+            let listed = listed["executions"].as_array().unwrap().clone();
+            if listed.len() == 2 {
+                break listed;
+            }
+        };
+        let start = json!({ "workflow": "greet", "input": { "name": "Ada" } });
+        let refused = world.post("/api/v1/executions", start.clone()).await;
+        assert_eq!(refused.header("retry-after"), "1");
+        let problem = refused.problem(429, "TOO_MANY_STARTS");
+        assert_eq!(problem["try_after"], "1s");
+        for execution in both {
+            let id = execution["execution"].as_str().unwrap();
+            let path = format!("/api/v1/executions/{id}/signals");
+            world.post(&path, json!({ "name": "paid" })).await.ok(200);
+        }
+        start
+    };
+    let (first, second, start) = tokio::join!(waits, other, watch);
+    assert_eq!(first.ok(200)["status"], "completed");
+    assert_eq!(second.ok(200)["status"], "completed");
+    world.start(start).await;
+    let listed = world.get("/api/v1/executions").await.ok(200);
+    assert_eq!(listed["executions"].as_array().unwrap().len(), 3);
+    world.stopped().await;
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_answered_before_the_server_ends() {
+    let world = World::new().await;
+    world.publish("greet", GREET).await;
+    world.publish("waits", WAITS).await;
+    let start = json!({ "workflow": "waits" });
+    let waiting = world.post("/api/v1/executions?wait=300ms", start);
+    let stop = async {
+        loop {
+            let listed = world.get("/api/v1/executions?status=waiting").await.ok(200);
+            if !listed["executions"].as_array().unwrap().is_empty() {
+                break;
+            }
+        }
+        world.stop.cancel();
+        // Nobody new is let in.
+        while TcpStream::connect(world.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (answer, ()) = tokio::join!(waiting, stop);
+    assert_eq!(answer.status, 202);
+    world.stopped().await;
+}

@@ -1,0 +1,10 @@
+//! The API over HTTP, as its callers see it: a server on the loopback, over models of every port.
+
+mod approvals;
+mod bad_input;
+mod executions;
+mod limits;
+mod live;
+mod support;
+mod table;
+mod workflows;

@@ -1,0 +1,234 @@
+//! A server in this process, and a client that speaks as little HTTP as it can.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use nebula::{Nebula, execution::ResumeKey};
+use nebula_api::{Access, Api, ApiConfig, ApiParts, LocalToken, Server};
+use nebula_core::{Clock, TenantId};
+use nebula_system::{SystemClock, SystemEntropy};
+use nebula_testkit::{
+    InlineOffload, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryWorkflowRepo,
+};
+use serde_json::Value;
+use tokio::{net::TcpStream, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// The token that the server lets in.
+pub(crate) const TOKEN: &str = "a token that only the tests know, and long enough";
+
+/// A server with its engine; both end with it.
+pub(crate) struct World {
+    pub(crate) api: Api,
+    pub(crate) address: SocketAddr,
+    pub(crate) nebula: Nebula,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: JoinSet<()>,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The answer's problem; it is one, with this status and code.
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let body = self.json();
+        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["status"], status);
+        assert_eq!(body["type"], format!("urn:nebula:problem:{code}"));
+        assert!(!body["detail"].as_str().unwrap().is_empty());
+        body
+    }
+
+    pub(crate) fn ok(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text());
+        self.json()
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(ApiConfig::default()).await
+    }
+
+    pub(crate) async fn with(config: ApiConfig) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let executions = Arc::new(MemoryExecutionRepo::new(clock.clone()));
+        let workflows = Arc::new(MemoryWorkflowRepo::new(clock.clone()));
+        let queue = Arc::new(MemoryTaskQueue::new(clock.clone(), 10_000, 100));
+        let sandbox = Arc::new(MemorySandbox::new(clock.clone()));
+        let nebula = Nebula::builder(executions, workflows, queue, sandbox)
+            .resume_key(ResumeKey::new([7; ResumeKey::BYTES]))
+            .build()
+            .unwrap();
+        let api = Api::new(ApiParts {
+            nebula: nebula.clone(),
+            tenant: TenantId::local(),
+            clock,
+            entropy: Arc::new(SystemEntropy),
+            offload: Arc::new(InlineOffload),
+            access: Access::Local(LocalToken::new(&TOKEN.into()).unwrap()),
+            vars: Value::Null,
+            folder: std::env::temp_dir(),
+            config,
+        })
+        .unwrap();
+        let server = Server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let (address, stop) = (server.address(), CancellationToken::new());
+        let mut tasks = JoinSet::new();
+        let (engine, token) = (nebula.clone(), stop.clone());
+        tasks.spawn(async move { engine.run(token).await.unwrap() });
+        let (served, token) = (api.clone(), stop.clone());
+        tasks.spawn(async move { server.run(&served, token, Duration::from_secs(30)).await });
+        Self {
+            api,
+            address,
+            nebula,
+            stop,
+            tasks,
+        }
+    }
+
+    /// Sends a request with the token, and more headers.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let bearer = format!("Bearer {TOKEN}");
+        let host = self.address.to_string();
+        let mut all = vec![("authorization", bearer.as_str()), ("host", host.as_str())];
+        all.extend(headers);
+        self.raw(method, path, &all, body).await
+    }
+
+    /// Sends a request with nothing but what is given.
+    pub(crate) async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).unwrap();
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut send, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let mut open = JoinSet::new();
+        open.spawn(connection);
+        let response = send.send_request(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        Answer {
+            status,
+            headers,
+            body,
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], "").await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        let json = [("content-type", "application/json")];
+        self.send(Method::POST, path, &json, body.to_string()).await
+    }
+
+    /// Saves a definition in YAML over whatever is there, and publishes it.
+    pub(crate) async fn publish(&self, id: &str, definition: &str) -> u32 {
+        let path = format!("/api/v1/workflows/{id}");
+        let headers = [("content-type", "application/yaml"), ("if-match", "*")];
+        let definition = definition.to_owned();
+        let saved = self.send(Method::PUT, &path, &headers, definition).await;
+        assert!(saved.status.is_success(), "{}", saved.text());
+        let version = saved.json()["version"].as_u64().unwrap() as u32;
+        let headers = [("content-type", "application/json"), ("if-match", "*")];
+        let body = format!("{{\"version\":{version}}}");
+        let path = format!("{path}/publish");
+        self.send(Method::POST, &path, &headers, body).await.ok(200);
+        version
+    }
+
+    /// Starts a workflow, and says its id.
+    pub(crate) async fn start(&self, body: Value) -> String {
+        let started = self.post("/api/v1/executions", body).await.ok(201);
+        started["execution"].as_str().unwrap().to_owned()
+    }
+
+    /// Asks again and again until the execution has this status.
+    pub(crate) async fn until(&self, id: &str, status: &str) -> Value {
+        let path = format!("/api/v1/executions/{id}");
+        loop {
+            let shown = self.get(&path).await.ok(200);
+            if shown["status"] == status {
+                return shown;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Stops the server as a signal does, and waits for its end.
+    pub(crate) async fn stopped(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.unwrap();
+        }
+    }
+}
+
+/// A workflow that greets.
+pub(crate) const GREET: &str = "
+id: greet
+input: { type: object, required: [name], properties: { name: { type: string } } }
+nodes:
+  - { id: hello, action: data.set, parameters: { text: 'Hi {{ $input.name }}' } }
+output: '{{ $nodes.hello.result }}'
+";
+
+/// A workflow that waits for a signal.
+pub(crate) const WAITS: &str = "
+id: waits
+nodes:
+  - { id: paid, action: flow.wait, parameters: { signal: paid } }
+output: '{{ $nodes.paid.result }}'
+";
+
+/// A workflow that asks somebody.
+pub(crate) const ASKS: &str = "
+id: asks
+nodes:
+  - { id: release, action: flow.approval, parameters: { title: 'Release <b>7</b>?', approvers: [ann, bob] } }
+output: '{{ $nodes.release.result }}'
+";
