@@ -334,6 +334,54 @@ nodes:
     });
 }
 
+/// The worker that undoes an effect goes away in the middle of it, and the action says `answer` when it
+/// is asked what became of that. How the execution stands then, and what was done outside.
+fn undoing_that_was_lost(answer: &str) -> (Status, Vec<CompensationStatus>, Vec<String>) {
+    in_world(async |world| {
+        let yaml = format!(
+            r#"
+nodes:
+  - {{ id: a, action: test.keyed, parameters: {{ label: a }}, compensate: {{ action: test.reconciled, parameters: {{ label: undo, seconds: 20{answer} }}, timeout: 30s }} }}
+  - {{ id: end, action: flow.fail, parameters: {{ message: no, code: NO }} }}
+"#
+        );
+        let (first, second) = (world.process(), world.process());
+        let id = world.begin(&first, &yaml).await;
+        with(&first, world.clock.sleep(Duration::from_secs(5))).await;
+        assert_eq!(world.ledger.labels(), ["a", "undo"]);
+        let report = tokio::select! {
+            biased;
+            report = world.finish(&second, id) => report,
+            () = world.clock.sleep(LONG) => panic!("nobody asked what became of it"),
+        };
+        let undone = undone(&report).into_iter().map(|(_, status)| status);
+        (report.status, undone.collect(), world.ledger.labels())
+    })
+}
+
+#[test]
+fn an_attempt_to_undo_that_was_lost_is_asked_about_before_anything_else() {
+    let (done, parked) = (CompensationStatus::Compensated, CompensationStatus::Parked);
+    let labels = |undone: usize| {
+        let undone = std::iter::repeat_n("undo".to_owned(), undone);
+        std::iter::once("a".to_owned()).chain(undone).collect()
+    };
+    assert_eq!(
+        undoing_that_was_lost(", happened: true"),
+        (Status::Failed, vec![done], labels(1))
+    );
+    assert_eq!(
+        undoing_that_was_lost(", happened: false"),
+        (Status::Failed, vec![done], labels(2)),
+        "it is done again"
+    );
+    assert_eq!(
+        undoing_that_was_lost(""),
+        (Status::Parked, vec![parked], labels(1)),
+        "nobody knows"
+    );
+}
+
 #[test]
 fn a_retry_makes_anew_what_was_undone_under_new_keys() {
     in_world(async |world| {

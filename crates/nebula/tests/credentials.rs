@@ -5,7 +5,7 @@ mod world;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
 };
@@ -255,6 +255,66 @@ fn an_attempt_gets_its_credential_and_gives_no_secret_away() {
                 _ => {}
             }
         }
+    });
+}
+
+/// Keeps the warnings of a thread.
+#[derive(Debug, Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut said = String::new();
+        event.record(
+            &mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                said.push_str(&format!("{field}={value:?} "));
+            },
+        );
+        self.0.lock().unwrap().push(said);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn who_gives_a_secret_back_is_named_in_the_log() {
+    let warnings = Warnings::default();
+    tracing::subscriber::with_default(warnings.clone(), || {
+        in_place(async |place| {
+            for how in ["quiet", "say"] {
+                let node = format!(
+                    "{{ id: a, action: test.peek, parameters: {{ how: {how} }}, credentials: {{ auth: shop }} }}"
+                );
+                let report = place.run(&node, GRANT).await;
+                assert_eq!(report.status, Status::Completed);
+                let said = warnings.0.lock().unwrap().clone();
+                match how {
+                    "quiet" => assert!(said.is_empty(), "{said:?}"),
+                    _ => {
+                        let [said] = &said[..] else {
+                            panic!("{said:?}")
+                        };
+                        assert!(said.contains("credentials=\"shop\""), "{said}");
+                        assert!(said.contains("places=2"), "{said}");
+                        assert!(!said.contains(SECRET), "{said}");
+                    }
+                }
+            }
+        });
     });
 }
 

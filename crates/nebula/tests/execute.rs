@@ -156,6 +156,31 @@ fn a_store_without_room_refuses_the_start_and_the_worker_goes_on() {
     });
 }
 
+/// What the store has not taken may not exist later: nothing outside may have heard of it.
+#[test]
+fn what_the_store_does_not_take_does_nothing_outside() {
+    for action in ["test.read", "test.idempotent", "test.keyed", "test.once"] {
+        in_world(async |world| {
+            let store = world.mortal(None);
+            let nebula = world.process_over(store.clone());
+            let yaml =
+                format!("nodes: [ {{ id: a, action: {action}, parameters: {{ label: a }} }} ]");
+            let installed = world.install(&nebula, &yaml).await;
+            // It takes its time to say so.
+            store.answer_step_after(&world.clock, Duration::from_secs(2));
+            store.full_for(&world.clock, LONG, None);
+            let (tenant, options) = (tenant(), StartOptions::default());
+            let executed = nebula.execute(&tenant, &installed, Value::Null, options);
+            let refused = with(&nebula, executed).await;
+            assert!(
+                matches!(refused, Err(ExecuteError::Start(StartError::Store(_)))),
+                "{action}: {refused:?}"
+            );
+            assert!(world.ledger.labels().is_empty(), "{action}");
+        });
+    }
+}
+
 #[test]
 fn where_the_worker_has_no_room_a_start_takes_its_turn() {
     in_world(async |world| {

@@ -2,7 +2,13 @@
 
 mod world;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use nebula::{
@@ -161,6 +167,52 @@ fn a_worker_that_stops_keeps_its_lease_until_attempts_have_ended() {
         let report = world.finish(&world.process(), id).await;
         assert_eq!(report.status, Status::Completed);
         assert_eq!(world.ledger.labels(), ["a"]);
+    });
+}
+
+#[test]
+fn a_lease_that_could_not_be_renewed_is_renewed_while_it_lasts() {
+    in_world(async |world| {
+        let store = world.mortal(None);
+        let nebula = world.process_over(store.clone());
+        let yaml = "nodes: [ { id: a, action: test.once, parameters: { label: a, seconds: 60 } } ]";
+        let id = world.begin(&nebula, yaml).await;
+        store.renew_in_vain(3);
+        let watched = async {
+            for second in 0..59 {
+                world.clock.sleep(Duration::from_secs(1)).await;
+                let summary = world.executions.get(&tenant(), id).await.unwrap();
+                assert!(summary.unwrap().leased, "it lapsed after {second} seconds");
+            }
+            world.settled(&nebula, id).await
+        };
+        let report = with(&nebula, watched).await;
+        assert_eq!(report.status, Status::Completed);
+        assert_eq!(world.ledger.labels(), ["a"]);
+    });
+}
+
+#[test]
+fn an_attempt_is_cut_off_where_its_lease_cannot_be_renewed() {
+    in_world(async |world| {
+        let store = world.mortal(None);
+        let nebula = world.process_over(store.clone());
+        let yaml =
+            "nodes: [ { id: a, action: test.keyed, parameters: { label: a, seconds: 30 } } ]";
+        let id = world.begin(&nebula, yaml).await;
+        store.renew_in_vain(u32::MAX);
+        let config = WorkerConfig::default();
+        // Until then nobody else may have the lease, and by then whoever has it lets go.
+        let over = config.lease_ttl - config.lease_margin / 2;
+        let watched = async {
+            world.clock.sleep(over).await;
+            assert_eq!((world.ledger.busy(), world.ledger.labels().len()), (0, 1));
+            store.renew_in_vain(0);
+            world.settled(&nebula, id).await
+        };
+        let report = with(&nebula, watched).await;
+        assert_eq!(report.status, Status::Completed);
+        assert_eq!(world.ledger.labels(), ["a", "a"]);
     });
 }
 
@@ -350,6 +402,85 @@ fn a_queue_that_is_away_slows_nothing_that_runs() {
         assert_eq!(report.status, Status::Completed);
         let took = world.clock.monotonic() - before;
         assert!(took < Duration::from_secs(1), "{took:?}");
+    });
+}
+
+/// A queue that counts what it hands out.
+#[derive(Debug)]
+struct Counted {
+    inner: MemoryTaskQueue,
+    handed_out: AtomicUsize,
+}
+
+#[async_trait]
+impl TaskQueue for Counted {
+    async fn ring(&self, task: Task, delay: Duration) -> Result<Queued> {
+        self.inner.ring(task, delay).await
+    }
+
+    async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<Delivery>> {
+        let received = self.inner.receive(max, wait, visibility).await?;
+        self.handed_out.fetch_add(received.len(), Ordering::Relaxed);
+        Ok(received)
+    }
+
+    async fn ack(&self, receipts: &[Receipt]) -> Result<Vec<ReceiptOutcome>> {
+        self.inner.ack(receipts).await
+    }
+
+    async fn nack(
+        &self,
+        receipt: &Receipt,
+        delay: Duration,
+        reason: &str,
+    ) -> Result<ReceiptOutcome> {
+        self.inner.nack(receipt, delay, reason).await
+    }
+
+    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<ReceiptOutcome> {
+        self.inner.extend(receipt, visibility).await
+    }
+
+    async fn dead(&self, limit: usize) -> Result<Vec<(Task, String)>> {
+        self.inner.dead(limit).await
+    }
+
+    async fn redrive(&self) -> Result<usize> {
+        self.inner.redrive().await
+    }
+
+    fn dropped(&self) -> u64 {
+        self.inner.dropped()
+    }
+}
+
+#[test]
+fn a_delivery_stays_with_its_worker_for_longer_than_a_lease() {
+    in_world(async |world| {
+        let queue = Arc::new(Counted {
+            inner: MemoryTaskQueue::new(Arc::new(world.clock.clone()), 1_000, 100),
+            handed_out: AtomicUsize::new(0),
+        });
+        let nebula = world.process_of(
+            world.executions.clone(),
+            queue.clone(),
+            WorkerConfig::default(),
+        );
+        let long = WorkerConfig::default().lease_ttl * 5;
+        let yaml = format!(
+            "nodes: [ {{ id: a, action: test.once, parameters: {{ label: a, seconds: {} }} }} ]",
+            long.as_secs()
+        );
+        let installed = world.install(&nebula, &yaml).await;
+        let id = world.queue(&nebula, &installed).await;
+        let report = world.finish(&nebula, id).await;
+        assert_eq!(report.status, Status::Completed);
+        assert_eq!(queue.handed_out.load(Ordering::Relaxed), 1);
     });
 }
 

@@ -13,7 +13,7 @@ use nebula::{
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use world::{Death, Saved, World, dies_at_each, in_world, tenant};
+use world::{Death, Saved, World, dies_at_each, in_world, tenant, with};
 
 /// The example of the page about definitions, so that what it shows is true.
 fn example() -> String {
@@ -98,6 +98,25 @@ fn starts_begin_as_often_as_their_rate_lets_them_and_in_their_order() {
         four("rate_limit: { limit: 1, per: 10s, key: \"'x'.repeat(9000) + $input.n % 2\" }"),
         [0, 0, 10, 10]
     );
+}
+
+#[test]
+fn what_somebody_waits_for_begins_by_its_rate_too() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let yaml = marks("rate_limit: { limit: 1, per: 1m }");
+        let installed = world.install(&nebula, &yaml).await;
+        let tenant = tenant();
+        let work = async {
+            for n in 0..3 {
+                let (input, options) = (json!({ "n": n }), StartOptions::default());
+                let executed = nebula.execute(&tenant, &installed, input, options);
+                assert_eq!(executed.await.unwrap().1.status, Status::Completed);
+                assert_eq!(world.clock.monotonic().as_secs(), n * 60);
+            }
+        };
+        with(&nebula, work).await;
+    });
 }
 
 #[test]

@@ -306,3 +306,20 @@ fn pinned_port(node: &PlanNode) -> &'static str {
     let choice = decision.and_then(Choice::of);
     choice.unwrap_or(Choice::Approve).as_str()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_in_a_value_is_counted() {
+        // Itself, three within it, and two, one and none within those.
+        let value = json!([[1, 2], { "a": 3 }, "four"]);
+        assert!(values_within(&value, &mut 6).is_none());
+        let mut left = 9;
+        assert!(values_within(&value, &mut left).is_some());
+        assert_eq!(left, 2);
+    }
+}

@@ -75,3 +75,20 @@ pub(crate) fn value_weight(value: &Value) -> usize {
         _ => 8,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_weighs_what_is_in_it() {
+        assert_eq!(value_weight(&json!("four")), 4);
+        assert_eq!(value_weight(&json!([true, 7, "four"])), 8 + 8 + 4);
+        assert_eq!(
+            value_weight(&json!({ "abc": "four", "de": { "f": null } })),
+            (3 + 4) + (2 + (1 + 8))
+        );
+    }
+}

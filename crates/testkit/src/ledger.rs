@@ -39,6 +39,11 @@ impl Ledger {
         Busy(self)
     }
 
+    /// How many attempts are under way.
+    pub fn busy(&self) -> usize {
+        self.busy.lock().0
+    }
+
     /// The most attempts that were under way at the same time.
     pub fn most_busy(&self) -> usize {
         self.busy.lock().1
@@ -148,18 +153,23 @@ impl Action for EffectAction {
         ))
     }
 
-    /// Never says anything.
-    async fn reconcile(&self, _: &ActionContext, _: &Value) -> Result<Reconciled, ActionError> {
-        std::future::pending().await
+    async fn reconcile(&self, _: &ActionContext, input: &Value) -> Result<Reconciled, ActionError> {
+        match input["happened"].as_bool() {
+            Some(true) => Ok(Reconciled::Happened(json!({ "label": input["label"] }))),
+            Some(false) => Ok(Reconciled::NotHappened),
+            None => std::future::pending().await,
+        }
     }
 }
 
 /// The actions `test.pure`, `.read`, `.idempotent`, `.keyed`, `.once` and `.reconciled`, which act on
 /// `ledger`; the last two at most once. Their parameters are `{ label, hang?, quits?, deaf?, beats?,
-/// deadline?, seconds?, busy? }`, and they give `{ label, attempt }`. `hang` never returns by itself,
+/// deadline?, seconds?, busy?, happened? }`, and they give `{ label, attempt }`. `hang` never returns by
+/// itself,
 /// `deaf` not even when it is told to stop, and `quits` says so at once though nobody told it; `beats`
 /// says so often that it is alive, each second; `deadline` gives
-/// that of its context instead; `seconds` waits, and `busy` works, for so long.
+/// that of its context instead; `seconds` waits, and `busy` works, for so long. `happened` is what
+/// `.reconciled` says of an attempt that was lost; without it, it never says anything.
 #[must_use]
 pub fn effects(ledger: &Arc<Ledger>, clock: &ManualClock) -> Vec<Arc<dyn Action>> {
     let classes = [

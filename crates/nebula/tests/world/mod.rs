@@ -247,7 +247,7 @@ pub(crate) fn tenant() -> TenantId {
 }
 
 /// A repository that lets its process die at one call: before it does anything, or after. It may
-/// also answer late, or have no room.
+/// also answer late, have no room, or not renew.
 #[derive(Debug)]
 pub(crate) struct Mortal {
     inner: Arc<dyn ExecutionRepo>,
@@ -260,6 +260,7 @@ pub(crate) struct Mortal {
     late: Mutex<Option<(ManualClock, Duration)>>,
     late_page: Mutex<Option<(ManualClock, Duration)>>,
     full: Mutex<Option<Full>>,
+    unrenewed: AtomicU32,
 }
 
 /// When a repository has no room, and for whose steps.
@@ -285,6 +286,7 @@ impl Mortal {
             late: Mutex::default(),
             late_page: Mutex::default(),
             full: Mutex::default(),
+            unrenewed: AtomicU32::new(0),
         })
     }
 
@@ -305,9 +307,21 @@ impl Mortal {
         })
     }
 
+    /// The next so many renewals of leases fail.
+    pub(crate) fn renew_in_vain(&self, times: u32) {
+        self.unrenewed.store(times, Ordering::Relaxed);
+    }
+
     /// The answer to the next step comes so much later.
     pub(crate) fn answer_step_after(&self, clock: &ManualClock, delay: Duration) {
         *self.late.lock().unwrap() = Some((clock.clone(), delay));
+    }
+
+    async fn is_late(&self) {
+        let late = self.late.lock().unwrap().take();
+        if let Some((clock, delay)) = late {
+            clock.sleep(delay).await;
+        }
     }
 
     /// The next page of a journal is read so much later.
@@ -368,6 +382,7 @@ impl ExecutionRepo for Mortal {
 
     async fn begin(&self, lease: &Lease, dedupe: Option<DedupeKey>, step: Step) -> Result<Begun> {
         self.steps.fetch_add(1, Ordering::Relaxed);
+        self.is_late().await;
         if self.is_full_for(lease.execution) {
             let message = "there is no room left";
             return Err(PortError::new(ErrorKind::Full, "test", "begin", message));
@@ -386,6 +401,17 @@ impl ExecutionRepo for Mortal {
     }
 
     async fn renew(&self, leases: &[Lease]) -> Result<Vec<Renewed>> {
+        let left = self.unrenewed.load(Ordering::Relaxed);
+        if let Some(left) = left.checked_sub(1) {
+            self.unrenewed.store(left, Ordering::Relaxed);
+            let message = "nobody is there";
+            return Err(PortError::new(
+                ErrorKind::Unavailable,
+                "test",
+                "renew",
+                message,
+            ));
+        }
         self.call(self.inner.renew(leases)).await
     }
 
@@ -400,10 +426,7 @@ impl ExecutionRepo for Mortal {
             return Err(PortError::new(ErrorKind::Full, "test", "step", message));
         }
         let stepped = self.call(self.inner.step(lease, step)).await;
-        let late = self.late.lock().unwrap().take();
-        if let Some((clock, delay)) = late {
-            clock.sleep(delay).await;
-        }
+        self.is_late().await;
         stepped
     }
 
