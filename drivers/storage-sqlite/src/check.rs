@@ -154,3 +154,47 @@ fn one<T: rusqlite::types::FromSql>(connection: &Connection, sql: &str) -> Resul
     let value = connection.query_row(sql, [], |row| row.get(0));
     value.map_err(|error| Verdict::from(Fault::from(error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use nebula_core::{BoxFuture, Timestamp};
+
+    use super::*;
+
+    /// A clock by which as long as a check may take passes between two looks.
+    #[derive(Debug, Default)]
+    struct Racing(AtomicU64);
+
+    impl Clock for Racing {
+        fn now(&self) -> Timestamp {
+            Timestamp::default()
+        }
+
+        fn monotonic(&self) -> Duration {
+            let looks = self.0.fetch_add(1, Ordering::Relaxed);
+            CHECK_TIME * u32::try_from(looks).unwrap_or(u32::MAX)
+        }
+
+        fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn a_check_that_takes_too_long_is_broken_off_and_nothing_is_wrong() {
+        let connection = Connection::open_in_memory().unwrap();
+        let rows = "CREATE TABLE t (x); WITH RECURSIVE n (x) AS
+            (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 20000) INSERT INTO t SELECT x FROM n";
+        connection.execute_batch(rows).unwrap();
+        let clock = Arc::new(Racing::default());
+        let shared: Arc<dyn Clock> = clock.clone();
+        assert!(content(&connection, &shared, true).is_ok());
+        // One look says when it began, and the next that it is too late.
+        assert_eq!(clock.0.load(Ordering::Relaxed), 2);
+        // What is read later is not broken off.
+        let count = "SELECT count(*) FROM t, t AS u WHERE t.x < 100";
+        assert!(one::<i64>(&connection, count).is_ok());
+    }
+}

@@ -183,6 +183,36 @@ mod tests {
         }
     }
 
+    /// The same log as a machine of the other byte order writes it: the sums are over other words.
+    fn of_the_other_order(mut log: Vec<u8>) -> Vec<u8> {
+        let big_endian = cfg!(target_endian = "little");
+        let order = MAGIC | u32::from(big_endian);
+        log[..4].copy_from_slice(&order.to_be_bytes());
+        let put = |place: &mut [u8], sum: Sum| {
+            place[..4].copy_from_slice(&sum.0.to_be_bytes());
+            place[4..].copy_from_slice(&sum.1.to_be_bytes());
+        };
+        let mut sum = Sum(0, 0).over(&log[..24], big_endian);
+        put(&mut log[24..32], sum);
+        for frame in log[HEADER..].chunks_exact_mut(FRAME_HEADER + 4096) {
+            sum = sum.over(&frame[..8], big_endian);
+            sum = sum.over(&frame[FRAME_HEADER..], big_endian);
+            put(&mut frame[16..24], sum);
+        }
+        log
+    }
+
+    #[test]
+    fn a_log_of_another_machine_is_read_in_its_order() {
+        let (_folder, log) = logged(6);
+        let other = of_the_other_order(log.clone());
+        assert_ne!(other, log);
+        check(&other, false);
+        let mut damaged = other;
+        damaged[HEADER + 100] ^= 4;
+        check(&damaged, true);
+    }
+
     #[test]
     fn frames_of_an_older_log_are_no_commits_of_this_one() {
         let folder = tempfile::tempdir().unwrap();
