@@ -476,4 +476,30 @@ mod tests {
         check(&of(2, 1, 3), Some("/rejections"));
         check(&of(2, 1, 0), Some("/rejections"));
     }
+
+    #[test]
+    fn ballots_are_told_apart_by_question_round_and_id() {
+        let ballot = |instance: &str, round, id: &str| {
+            let ballot = Ballot {
+                instance: instance.parse().unwrap(),
+                round,
+                id: id.to_owned(),
+                by: "ada".to_owned(),
+                choice: Choice::Approve,
+                comment: None,
+                seat: None,
+                at: None,
+            };
+            ballot.dedupe()
+        };
+        let keys = [
+            ballot("a", 1, "x"),
+            ballot("b", 1, "x"),
+            ballot("a", 2, "x"),
+            ballot("a", 1, "y"),
+        ];
+        let different: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(different.len(), keys.len(), "{keys:?}");
+        assert_eq!(ballot("a", 1, "x"), keys[0]);
+    }
 }

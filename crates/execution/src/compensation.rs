@@ -268,4 +268,14 @@ mod tests {
         known.register("b".parse().unwrap(), Timestamp::default(), parameters(each));
         assert!(!known.has_room(1));
     }
+
+    #[test]
+    fn what_failed_or_was_put_off_was_not_lost() {
+        let mut known = Compensations::default();
+        let instance: InstanceId = "a".parse().unwrap();
+        known.register(instance.clone(), Timestamp::default(), parameters(9));
+        let open = known.get_mut(&instance).unwrap();
+        (open.attempts, open.failures, open.drained) = (6, 2, 3);
+        assert_eq!(open.lost(), 1);
+    }
 }

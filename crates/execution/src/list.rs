@@ -603,4 +603,17 @@ mod tests {
         let read: Outcomes = serde_json::from_str(r#"[null,{"ok":{"n":1}}]"#).unwrap();
         assert_eq!(read, outcomes([1]));
     }
+
+    #[test]
+    fn numbers_that_no_list_holds_are_as_many_as_they_say() {
+        let range = Elements::Range {
+            from: 10,
+            step: -3,
+            count: 3,
+        };
+        let elements: Vec<_> = (0..5).map(|index| range.get(index)).collect();
+        let numbers = [10, 7, 4].map(|number| Some(json!(number)));
+        assert_eq!(elements, [&numbers[..], &[None, None]].concat());
+        assert_eq!(range.count(), Some(3));
+    }
 }

@@ -24,3 +24,15 @@ impl MilestoneStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_leaves_once_its_milestone_is_decided() {
+        use MilestoneStatus::{Ahead, Expired, Holds};
+        let ports = [Ahead, Holds, Expired].map(MilestoneStatus::port);
+        assert_eq!(ports, [None, Some("main"), Some("expired")]);
+    }
+}

@@ -487,4 +487,12 @@ mod tests {
         assert_eq!(Given::from(list), given);
         assert_eq!(touched(), 1);
     }
+
+    #[test]
+    fn what_is_checked_before_the_start_sees_the_input() {
+        let scope = EvaluationScope::of_input(Arc::new(serde_json::json!({ "n": 7 })));
+        let program = Program::compile("$input.n", &CompileOptions::default()).unwrap();
+        let seen = program.evaluate(&scope, &Context::default()).unwrap();
+        assert_eq!(seen, Some(serde_json::json!(7)));
+    }
 }

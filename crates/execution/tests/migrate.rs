@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use nebula_core::{Digest, TenantId};
 use nebula_execution::{
-    Command, Event, ExecutionPlan, Machine, MigrateError, Migrated, Migration, Rest, StoredEntry,
+    Command, Event, ExecutionPlan, Machine, MigrateError, Migrated, Migration, PlanParts, Rest,
+    StoredEntry,
 };
-use rig::{Rig, START, execution, id, plan, replay, script::take};
+use rig::{Rig, START, execution, id, plan, program, replay, script::take};
 
 fn second(text: &str) -> Arc<ExecutionPlan> {
     Arc::new(ExecutionPlan::clone(&plan(text)).at_version(2))
@@ -144,6 +145,33 @@ fn what_was_decided_covers_what_could_be_taken() {
         "a -> w, a -> y; w: wait",
         "+ y - ",
     );
+}
+
+/// The same plan, where these connections from `a` have conditions.
+fn with_conditions(plan: &ExecutionPlan, conditions: &[(&str, &str)]) -> Arc<ExecutionPlan> {
+    let mut parts = PlanParts::clone(plan);
+    for (to, source) in conditions {
+        let to = plan.index_of(to).unwrap();
+        let edge = parts.connections.iter_mut().find(|edge| edge.to == to);
+        edge.unwrap().condition = Some(program(source));
+    }
+    Arc::new(ExecutionPlan::new(parts).unwrap())
+}
+
+#[test]
+fn a_condition_was_decided_if_that_connection_had_the_same() {
+    let text = "a -> w, a -> x, a -> y; w: wait";
+    let old = [("x", "$json.n > 1"), ("y", "$json.n > 2")];
+    let mut rig = Rig::new(with_conditions(&plan(text), &old));
+    for step in ["begin", "a ok to w", "w waits 500"] {
+        take(&mut rig, step);
+    }
+    let moves = |conditions| migrate(&rig, &with_conditions(&second(text), conditions));
+    assert!(moves(&old).is_ok());
+    // Each is known, but of another connection.
+    let swapped = [("x", "$json.n > 2"), ("y", "$json.n > 1")];
+    let error = moves(&swapped).unwrap_err();
+    assert!(matches!(error, MigrateError::Undecided { .. }), "{error}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Signals that nodes wait for and send.
 
-use nebula_execution::{Fact, MAX_KEPT_SIGNALS};
+use nebula_execution::{Fact, Footprint, MAX_KEPT_SIGNALS, footprint};
 use serde_json::json;
 
 use crate::rig::{
@@ -40,6 +40,29 @@ fn a_signal_that_comes_before_its_wait_is_kept() {
         "begin, signal paid 1, a ok, b awaits paid, b took, output",
         "> run a | paid1 came | a ok/1 > run b | b awaits paid > take b | b took 1 > output | COMPLETED = completed",
     );
+}
+
+#[test]
+fn what_an_execution_holds_takes_memory_until_it_is_taken() {
+    let mut rig = Rig::new(plan("a -> b; b: wait"));
+    let bytes = |rig: &Rig| {
+        let mut all = Footprint::default();
+        all.state(rig.machine.state());
+        all.bytes()
+    };
+    let _ = take(&mut rig, "begin");
+    let state = rig.machine.state();
+    let started = state.started().unwrap();
+    let at_first = [&*started.input, &started.vars, &started.trigger];
+    let at_first: usize = at_first.into_iter().map(footprint).sum();
+    assert_eq!(bytes(&rig), at_first);
+    let _ = take(&mut rig, "signal paid 7");
+    let kept = footprint(&json!("paid7"));
+    assert_eq!(bytes(&rig), at_first + kept);
+    let _ = take(&mut rig, "a ok");
+    let state = rig.machine.state();
+    let result = state.activations(0)[0].output.as_deref().map(footprint);
+    assert_eq!(bytes(&rig), at_first + kept + result.unwrap());
 }
 
 #[test]
