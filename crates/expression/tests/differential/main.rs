@@ -69,6 +69,7 @@ fn written_cases_agree_with_node() {
         include_str!("../cases/collections.txt"),
         include_str!("../cases/urls.txt"),
         include_str!("../cases/unicode.txt"),
+        include_str!("../cases/dates.txt"),
         include_str!("../cases/blocks.txt"),
         include_str!("../cases/regexes.txt"),
         include_str!("../cases/numbers.txt"),
