@@ -90,7 +90,7 @@ pub(crate) struct ListApprovals {
     execution: Option<ExecutionId>,
     /// How many executions are looked at, at most `max_page`; 50 where nothing is said.
     #[param(minimum = 1)]
-    limit: Option<u32>,
+    limit: Option<u64>,
     /// `next` of the page before.
     cursor: Option<String>,
 }
@@ -164,7 +164,7 @@ pub(crate) enum ChoiceName {
 /// Votes on what an execution asks.
 #[utoipa::path(
     post, path = "/api/v1/executions/{execution}/votes", tag = "approvals",
-    params(("execution" = String, Path)), request_body = CastVote, responses((status = 200, body = Said))
+    params(("execution" = String, Path, format = "uuid")), request_body = CastVote, responses((status = 200, body = Said))
 )]
 pub(crate) async fn vote(
     State(shared): State<Shared>,

@@ -59,10 +59,10 @@ fn last_seen(headers: &HeaderMap) -> Result<u64, Problem> {
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}/events", tag = "live",
     params(
-        ("execution" = String, Path),
+        ("execution" = String, Path, format = "uuid"),
         ("Last-Event-ID" = Option<u64>, Header, description = "The last event that was seen.")
     ),
-    responses((status = 200, description = "Server-sent events.", content_type = "text/event-stream", body = String))
+    responses((status = 200, description = "Server-sent events.", content_type = "text/event-stream"))
 )]
 pub(crate) async fn of_execution(
     State(shared): State<Shared>,
@@ -73,7 +73,12 @@ pub(crate) async fn of_execution(
     let seen = last_seen(&headers)?;
     // It listens before it reads, so that nothing falls between.
     let watcher = shared.nebula.bus().subscribe();
-    executions::summary(&shared, id).await?;
+    let entries = executions::summary(&shared, id).await?.entries;
+    if seen > entries {
+        let message = format!("Last-Event-ID is {seen}, and {id} has {entries} entries");
+        return Err(Problem::bad("BAD_EVENT_ID", message)
+            .hint("send the `id` of the last event of this execution that you saw"));
+    }
     let following = Following {
         watcher,
         id,
@@ -206,7 +211,7 @@ pub(crate) struct WatchAll {
 /// events it lost (`lost`): the journals have them.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "live", params(WatchAll),
-    responses((status = 200, description = "Server-sent events.", content_type = "text/event-stream", body = String))
+    responses((status = 200, description = "Server-sent events.", content_type = "text/event-stream"))
 )]
 pub(crate) async fn all(
     State(shared): State<Shared>,

@@ -93,15 +93,15 @@ pub(crate) struct ListExecutions {
     until: Option<Time>,
     /// How many, at most `max_page`; 50 where nothing is said.
     #[param(minimum = 1)]
-    limit: Option<u32>,
+    limit: Option<u64>,
     /// `next` of the page before.
     cursor: Option<String>,
 }
 
 /// How many entries a page has.
-pub(crate) fn page_size(shared: &Inner, asked: Option<u32>) -> Result<usize, Problem> {
-    let most = shared.config.max_page;
-    match asked.unwrap_or(ApiConfig::USUAL_PAGE.min(most)) {
+pub(crate) fn page_size(shared: &Inner, asked: Option<u64>) -> Result<usize, Problem> {
+    let most = u64::from(shared.config.max_page);
+    match asked.unwrap_or(u64::from(ApiConfig::USUAL_PAGE).min(most)) {
         0 => Err(Problem::bad(
             "BAD_QUERY",
             "limit: a page has at least one entry",
@@ -178,7 +178,7 @@ pub(crate) async fn summary(shared: &Inner, id: ExecutionId) -> Result<Execution
 /// Shows where an execution stands.
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}", tag = "executions",
-    params(("execution" = String, Path)), responses((status = 200, body = SummaryBody))
+    params(("execution" = String, Path, format = "uuid")), responses((status = 200, body = SummaryBody))
 )]
 pub(crate) async fn show(
     State(shared): State<Shared>,
@@ -191,7 +191,7 @@ pub(crate) async fn show(
 /// prints it.
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}/report", tag = "executions",
-    params(("execution" = String, Path)), responses((status = 200, body = Object))
+    params(("execution" = String, Path, format = "uuid")), responses((status = 200, body = Object))
 )]
 pub(crate) async fn report(
     State(shared): State<Shared>,
@@ -205,7 +205,7 @@ pub(crate) async fn report(
 /// Shows what an execution gave, and why it failed if it did.
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}/output", tag = "executions",
-    params(("execution" = String, Path)), responses((status = 200, body = ExecutionBody))
+    params(("execution" = String, Path, format = "uuid")), responses((status = 200, body = ExecutionBody))
 )]
 pub(crate) async fn output(
     State(shared): State<Shared>,
@@ -238,13 +238,13 @@ pub(crate) struct ReadJournal {
     /// How many, at most `max_page`; 50 where nothing is said. A page ends with a batch that was
     /// written together, so it may have more.
     #[param(minimum = 1)]
-    limit: Option<u32>,
+    limit: Option<u64>,
 }
 
 /// Shows a part of the journal: every fact, in order.
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}/journal", tag = "executions",
-    params(("execution" = String, Path), ReadJournal), responses((status = 200, body = JournalBody))
+    params(("execution" = String, Path, format = "uuid"), ReadJournal), responses((status = 200, body = JournalBody))
 )]
 pub(crate) async fn journal(
     State(shared): State<Shared>,
@@ -259,7 +259,12 @@ pub(crate) async fn journal(
             "from: the first entry has number 1",
         ));
     }
-    summary(&shared, id).await?;
+    if from > summary(&shared, id).await?.entries {
+        return Ok(Json(JournalBody {
+            entries: Vec::new(),
+            next: None,
+        }));
+    }
     let engine = shared.nebula.engine();
     let page = engine.journal(&shared.tenant, id, from, limit).await?;
     let entries = page.entries.iter().map(|stored| {
@@ -467,7 +472,7 @@ pub(crate) struct MigratedBody {
 /// of that one.
 #[utoipa::path(
     post, path = "/api/v1/executions/{execution}/migrate", tag = "executions",
-    params(("execution" = String, Path)), request_body = Migrate,
+    params(("execution" = String, Path, format = "uuid")), request_body = Migrate,
     responses((status = 200, body = MigratedBody))
 )]
 pub(crate) async fn migrate(

@@ -78,7 +78,7 @@ impl Reason {
 /// Ends an execution early; what it did is undone where its workflow says how.
 #[utoipa::path(
     post, path = "/api/v1/executions/{execution}/cancel", tag = "executions",
-    params(("execution" = String, Path)), request_body = Reason, responses((status = 200, body = Said))
+    params(("execution" = String, Path, format = "uuid")), request_body = Reason, responses((status = 200, body = Said))
 )]
 pub(crate) async fn cancel(
     State(shared): State<Shared>,
@@ -92,7 +92,7 @@ pub(crate) async fn cancel(
 /// Starts nothing new in an execution until it is unpaused; what runs comes to its end.
 #[utoipa::path(
     post, path = "/api/v1/executions/{execution}/pause", tag = "executions",
-    params(("execution" = String, Path)), request_body = Reason, responses((status = 200, body = Said))
+    params(("execution" = String, Path, format = "uuid")), request_body = Reason, responses((status = 200, body = Said))
 )]
 pub(crate) async fn pause(
     State(shared): State<Shared>,
@@ -106,7 +106,7 @@ pub(crate) async fn pause(
 /// Goes on after a pause.
 #[utoipa::path(
     post, path = "/api/v1/executions/{execution}/unpause", tag = "executions",
-    params(("execution" = String, Path)), responses((status = 200, body = Said))
+    params(("execution" = String, Path, format = "uuid")), responses((status = 200, body = Said))
 )]
 pub(crate) async fn unpause(
     State(shared): State<Shared>,
@@ -140,7 +140,7 @@ fn yes() -> bool {
 /// Sends a signal.
 #[utoipa::path(
     post, path = "/api/v1/executions/{execution}/signals", tag = "executions",
-    params(("execution" = String, Path)), request_body = SendSignal, responses((status = 200, body = Said))
+    params(("execution" = String, Path, format = "uuid")), request_body = SendSignal, responses((status = 200, body = Said))
 )]
 pub(crate) async fn send(
     State(shared): State<Shared>,
@@ -189,7 +189,7 @@ pub(crate) struct Unpark {
 /// Decides about what is parked, and lets it go on.
 #[utoipa::path(
     post, path = "/api/v1/executions/{execution}/unpark", tag = "executions",
-    params(("execution" = String, Path)), request_body = Unpark, responses((status = 200, body = Said))
+    params(("execution" = String, Path, format = "uuid")), request_body = Unpark, responses((status = 200, body = Said))
 )]
 pub(crate) async fn unpark(
     State(shared): State<Shared>,

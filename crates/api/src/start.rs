@@ -347,7 +347,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<DedupeKey>, Problem> {
 /// Starts a new execution from what failed, keeping what succeeded.
 #[utoipa::path(
     post, path = "/api/v1/executions/{execution}/retry", tag = "executions",
-    params(("execution" = String, Path)),
+    params(("execution" = String, Path, format = "uuid")),
     responses((status = 201, body = ExecutionBody, description = "The new execution."))
 )]
 pub(crate) async fn retry(
@@ -370,7 +370,7 @@ pub(crate) struct RestartExecution {
 /// Starts a new execution that does the work anew, with new idempotency keys.
 #[utoipa::path(
     post, path = "/api/v1/executions/{execution}/restart", tag = "executions",
-    params(("execution" = String, Path)), request_body = RestartExecution,
+    params(("execution" = String, Path, format = "uuid")), request_body = RestartExecution,
     responses((status = 201, body = ExecutionBody, description = "The new execution."))
 )]
 pub(crate) async fn restart(

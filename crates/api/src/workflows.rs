@@ -78,7 +78,7 @@ pub(crate) struct ListWorkflows {
     archived: bool,
     /// How many, at most `max_page`; 50 where nothing is said.
     #[param(minimum = 1)]
-    limit: Option<u32>,
+    limit: Option<u64>,
     /// `next` of the page before.
     cursor: Option<String>,
 }
@@ -229,7 +229,7 @@ pub(crate) struct Checked {
 /// Checks a definition, in YAML or JSON, and saves nothing.
 #[utoipa::path(
     post, path = "/api/v1/definitions/check", tag = "workflows",
-    request_body(content((String = "application/yaml"), (Object = "application/json"))),
+    request_body(content((Value = "application/yaml"), (Value = "application/json"))),
     responses((status = 200, body = Checked))
 )]
 pub(crate) async fn check(
@@ -271,7 +271,7 @@ pub(crate) struct SavedBody {
         ("If-Match" = Option<String>, Header, description = "The entity tag with which it was read, or `*`."),
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is none yet.")
     ),
-    request_body(content((String = "application/yaml"), (Object = "application/json"))),
+    request_body(content((Value = "application/yaml"), (Value = "application/json"))),
     responses(
         (status = 201, body = SavedBody, description = "There is a new version."),
         (status = 200, body = SavedBody, description = "A version said the same before.")
@@ -360,7 +360,7 @@ pub(crate) struct ListVersions {
     before: Option<u32>,
     /// How many, at most `max_page`; 50 where nothing is said.
     #[param(minimum = 1)]
-    limit: Option<u32>,
+    limit: Option<u64>,
 }
 
 /// Lists the versions of a workflow.

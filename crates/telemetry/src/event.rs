@@ -1,6 +1,6 @@
 //! What a watcher may see of a journal.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use nebula_action::{ActionError, Progress};
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
@@ -42,6 +42,7 @@ pub enum EventKind {
     /// An attempt may have begun. Attempts that are free of effects have no such event.
     NodeStarted {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// Which try, from 1.
         attempt: u32,
@@ -49,6 +50,7 @@ pub enum EventKind {
     /// An attempt says how far it has come. This stands in no journal.
     NodeProgress {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// Which try, from 1.
         attempt: u32,
@@ -58,11 +60,13 @@ pub enum EventKind {
     /// An instance gave its result.
     NodeSucceeded {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
     },
     /// An instance failed, and no retry is left.
     NodeFailed {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// Why.
         error: ActionError,
@@ -70,6 +74,7 @@ pub enum EventKind {
     /// An attempt failed, and there will be another.
     NodeRetrying {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// The try that failed, from 1.
         attempt: u32,
@@ -81,11 +86,13 @@ pub enum EventKind {
     /// The instance's condition was false.
     NodeSkipped {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
     },
     /// A node gave others up.
     NodesCancelled {
         /// The instance that did.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// Which nodes.
         nodes: Vec<NodeId>,
@@ -93,11 +100,13 @@ pub enum EventKind {
     /// Nothing of an instance that was given up is under way any more.
     NodeCancelled {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
     },
     /// Nobody knows whether the attempt changed the outside.
     NodeIndeterminate {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// Which try, from 1.
         attempt: u32,
@@ -107,6 +116,7 @@ pub enum EventKind {
     /// An instance waits for a point in time.
     NodeWaiting {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// When it is due.
         #[serde(serialize_with = "text")]
@@ -115,6 +125,7 @@ pub enum EventKind {
     /// An instance waits for a signal.
     NodeListening {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// The signal's name.
         name: String,
@@ -125,15 +136,18 @@ pub enum EventKind {
     /// An instance has called another workflow, and waits for its end.
     NodeCalling {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// Which workflow.
         workflow: WorkflowId,
         /// The execution that began.
+        #[serde(serialize_with = "text")]
         child: ExecutionId,
     },
     /// An instance waits until a node succeeds, or never will.
     NodeHeeding {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// Until which.
         reached: NodeId,
@@ -141,6 +155,7 @@ pub enum EventKind {
     /// An instance waits for a slot of this key.
     NodeQueueing {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// The key.
         key: String,
@@ -148,16 +163,19 @@ pub enum EventKind {
     /// An instance holds the slot that it waited for.
     SlotGranted {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
     },
     /// An instance holds its slot no longer, since its worker was lost.
     SlotLost {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
     },
     /// A body is given up whose slot was lost.
     SlotGivenUp {
         /// Whose body.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// Why.
         error: ActionError,
@@ -180,6 +198,7 @@ pub enum EventKind {
     /// An instance asks people.
     NodeAsking {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// When their time is over, if ever.
         #[serde(serialize_with = "text_if_any")]
@@ -188,6 +207,7 @@ pub enum EventKind {
     /// Somebody voted on what an instance asks.
     Voted {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// What they said.
         choice: Choice,
@@ -200,6 +220,7 @@ pub enum EventKind {
     /// An instance told whoever watches.
     Emitted {
         /// Which instance; it has given its result.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// The event's name.
         name: String,
@@ -209,8 +230,10 @@ pub enum EventKind {
     /// A child has ended without a result; what that means for its node is said next.
     ChildEnded {
         /// Which instance had called it.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// Which execution ended.
+        #[serde(serialize_with = "text")]
         child: ExecutionId,
         /// How: one of the terminal statuses.
         status: Status,
@@ -218,6 +241,7 @@ pub enum EventKind {
     /// An instance that runs once per item knows how many there are.
     ItemsOpened {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// How many items.
         total: u32,
@@ -225,6 +249,7 @@ pub enum EventKind {
     /// A signal brought more items to an instance.
     ItemsAdded {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// How many more.
         more: u32,
@@ -232,16 +257,19 @@ pub enum EventKind {
     /// An instance needs no further item.
     ItemsEnough {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
     },
     /// The items that ran on after an instance have ended.
     ItemsAbsorbed {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
     },
     /// Items of an instance ended. A watcher adds them up.
     ItemsSettled {
         /// Which instance.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// How many ended just now.
         done: u32,
@@ -249,16 +277,19 @@ pub enum EventKind {
     /// A run of a body began.
     BodyOpened {
         /// Whose body: an instance, or its item or round.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
     },
     /// A run of a body took longer than its node allows.
     BodyTimedOut {
         /// Whose body.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
     },
     /// A node of a body that was held back begins.
     HandlerCalled {
         /// Whose body.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// Which node.
         node: NodeId,
@@ -266,16 +297,19 @@ pub enum EventKind {
     /// A run of a body ended.
     BodyClosed {
         /// Whose body.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
     },
     /// An effect is undone if the execution does not complete.
     CompensationRegistered {
         /// Whose effect.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
     },
     /// An attempt to undo an effect may have begun.
     CompensationStarted {
         /// Whose effect.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// Which try, from 1.
         attempt: u32,
@@ -283,11 +317,13 @@ pub enum EventKind {
     /// An effect was undone.
     NodeCompensated {
         /// Whose effect.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
     },
     /// An attempt to undo an effect failed.
     CompensationFailed {
         /// Whose effect.
+        #[serde(serialize_with = "text")]
         instance: InstanceId,
         /// The try that failed, from 1.
         attempt: u32,
@@ -328,9 +364,13 @@ pub enum EventKind {
     },
 }
 
-/// A time as people and programs read it (RFC 3339).
-fn text<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(time)
+/// As people and programs read it.
+fn text<S: Serializer>(shown: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(shown)
+}
+
+fn texts<S: Serializer>(shown: &[InstanceId], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(shown.iter().map(InstanceId::to_string))
 }
 
 #[expect(clippy::ref_option, reason = "serde hands it over like this")]
@@ -345,9 +385,9 @@ fn text_if_any<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result
 #[serde(rename_all = "snake_case")]
 pub enum Parking {
     /// These instances may or may not have changed the outside.
-    Indeterminate(Vec<InstanceId>),
+    Indeterminate(#[serde(serialize_with = "texts")] Vec<InstanceId>),
     /// The effects of these instances could not be undone.
-    Compensation(Vec<InstanceId>),
+    Compensation(#[serde(serialize_with = "texts")] Vec<InstanceId>),
     /// So many leases in a row ended without progress.
     Poison {
         /// How many.

@@ -1,12 +1,8 @@
 //! `cargo xtask chaos`: real processes that are killed, stopped and drained, and a disk that fails.
 
-use std::{
-    env,
-    path::PathBuf,
-    process::{Command, ExitCode},
-};
+use std::process::{Command, ExitCode};
 
-use crate::stage::{Outcome, cargo, passes, shout};
+use crate::stage::{Outcome, beside, cargo, passes, shout};
 
 /// What is built: the program that is killed and the one that kills.
 const BUILD: &str = "build --package nebula-desktop --package nebula-chaos --bins";
@@ -50,12 +46,4 @@ fn chaos(rest: &[&str]) -> Outcome {
             Outcome::Failed
         }
     }
-}
-
-/// A program in the folder of this one, into which cargo builds all of them.
-fn beside(name: &str) -> Option<PathBuf> {
-    let this = env::current_exe().ok()?;
-    let name = format!("{name}{}", env::consts::EXE_SUFFIX);
-    let program = this.parent()?.join(name);
-    program.is_file().then_some(program)
 }

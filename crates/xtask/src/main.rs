@@ -21,6 +21,7 @@ mod fixtures;
 mod fuzz;
 mod mutants;
 mod schema_suite;
+mod schemathesis;
 mod simulate;
 mod stage;
 mod tally;
@@ -62,6 +63,10 @@ Developer commands:
   cargo xtask schema-suite
                       fetch the official test suite of JSON Schema, which the tests of `validator`
                       run where it is; needs python3 with pip, and tar
+  cargo xtask schemathesis [--examples N] [--seed S]
+                      ask a real server what its OpenAPI document allows and what it does not, N
+                      times (50) for each operation, and hold each answer against the document;
+                      needs python3 with pip
   cargo xtask bench [--compare | --baseline]
                       measure the engine end to end; hold the figures against those committed, or
                       commit to these
@@ -89,6 +94,7 @@ fn main() -> ExitCode {
         ["fixtures", ref rest @ ..] => fixtures::run(rest),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
         ["bench", ref rest @ ..] => bench::run(rest),
+        ["schemathesis", ref rest @ ..] => schemathesis::run(rest),
         ["schema-suite"] => schema_suite::run(),
         ["mutants", ref rest @ ..] => mutants::run(rest),
         _ => {

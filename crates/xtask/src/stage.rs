@@ -150,3 +150,11 @@ pub(crate) fn root() -> PathBuf {
     let root = package.and_then(|package| package.ancestors().nth(2).map(PathBuf::from));
     root.unwrap_or_else(|| ".".into())
 }
+
+/// A program in the folder of this one, into which cargo builds all of them.
+pub(crate) fn beside(name: &str) -> Option<PathBuf> {
+    let this = env::current_exe().ok()?;
+    let name = format!("{name}{}", env::consts::EXE_SUFFIX);
+    let program = this.parent()?.join(name);
+    program.is_file().then_some(program)
+}

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    chaos, conformance, schema_suite, simulate,
+    chaos, conformance, schema_suite, schemathesis, simulate,
     stage::{Outcome, Stage, cargo, is_there, passes, passes_watched, shout},
     tally::Tally,
 };
@@ -29,6 +29,7 @@ pub(crate) fn run() -> ExitCode {
         Stage::run("fuzz targets", fuzz_targets),
         Stage::run("simulate", simulate::stage),
         Stage::run("chaos", chaos::stage),
+        Stage::run("schemathesis", schemathesis::stage),
         Stage::run("test", || {
             let command = cargo("test --workspace --no-fail-fast");
             passes_watched(command, |line| tally.read(line))
@@ -79,6 +80,11 @@ fn needs() -> Outcome {
     let suite = schema_suite::is_there() || (may_fetch() && schema_suite::fetch());
     if !suite {
         shout("The JSON Schema test suite is not there. `cargo xtask schema-suite` fetches it.");
+        outcome = Outcome::Skipped;
+    }
+    let schemathesis = schemathesis::is_there() || (may_fetch() && schemathesis::fetch());
+    if !schemathesis {
+        shout("schemathesis is not there. `cargo xtask schemathesis` fetches it.");
         outcome = Outcome::Skipped;
     }
     if outcome == Outcome::Skipped && backends_required() {

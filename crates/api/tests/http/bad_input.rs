@@ -118,6 +118,19 @@ async fn queries_and_paths_that_are_wrong_are_refused() {
             .await
             .problem(404, "UNKNOWN_EXECUTION");
     }
+    world.publish("greet", GREET).await;
+    let greet = json!({ "workflow": "greet", "input": { "name": "Ada" } });
+    let id = world.start(greet).await;
+    // A place that no journal reaches, also where it is counted with a sign.
+    for from in ["1000", "9223372036854775808", "18446744073709551615"] {
+        let path = format!("/api/v1/executions/{id}/journal?from={from}");
+        let page = world.get(&path).await.ok(200);
+        assert_eq!(page, json!({ "entries": [], "next": null }));
+        let path = format!("/api/v1/executions/{id}/events");
+        let after = [("last-event-id", from)];
+        let answer = world.send(Method::GET, &path, &after, "").await;
+        answer.problem(400, "BAD_EVENT_ID");
+    }
     world.get("/nowhere").await.problem(404, "NOT_FOUND");
     let deleted = world
         .send(Method::DELETE, "/api/v1/executions", &[], "")

@@ -62,6 +62,7 @@ async fn an_execution_is_told_from_its_beginning_to_its_end() {
     let seen = first.until("event: node_listening").await;
     assert!(seen.contains("content-type: text/event-stream"), "{seen}");
     assert!(seen.contains("event: started"), "{seen}");
+    assert!(seen.contains("\"instance\":\"paid\""), "{seen}");
     let last = *first.ids().last().unwrap();
     drop(first);
 
