@@ -3,8 +3,9 @@
 //! Each secret is looked for as it is, in base64 (both alphabets, at each of the three places where it
 //! may begin within a group) and in hex. A text in which something is encoded is read without its
 //! percent signs, JSON escapes and line breaks as well, several layers deep. What is found becomes
-//! [`MARKER`]: only its own part of a text as it is, the whole text where it was encoded, because a part
-//! of that has no place in what was written.
+//! [`MARKER`]: only its own part of a text as it is or in base64 or hex, the whole text where it was
+//! encoded in another way, because a part of that has no place in what was written. A character of
+//! base64 at its edge, of which the secret decides some bits, goes with it.
 //!
 //! A search for bytes does not see what is compressed, encrypted or cut into several values: who packs a
 //! secret with gzip and gives that as base64 is not found out. (Answers over HTTP are unpacked before.)
@@ -63,6 +64,8 @@ struct Pattern {
     plain: bool,
     /// A piece of something longer: what stands beside it belongs to it as well.
     piece: bool,
+    /// Whether bits of the secret are in the character of base64 before it, and in the one after it.
+    edges: (bool, bool),
 }
 
 impl std::fmt::Debug for Redactor {
@@ -155,18 +158,19 @@ impl Redactor {
     /// All forms in which these bytes are recognised.
     fn add_forms(&mut self, bytes: &[u8], piece: bool) {
         let mut plain = true;
-        let mut add = |form: Zeroizing<Vec<u8>>| {
+        let mut add = |form: Zeroizing<Vec<u8>>, edges| {
             let known = |pattern: &Pattern| pattern.piece == piece && pattern.bytes == form;
             if !self.within.iter().any(known) {
                 self.within.push(Pattern {
                     bytes: form,
                     plain,
                     piece,
+                    edges,
                 });
             }
             plain = false;
         };
-        add(Zeroizing::new(bytes.to_vec()));
+        add(Zeroizing::new(bytes.to_vec()), (false, false));
         for before in 0..3 {
             let standard = in_base64(bytes, before);
             let url_safe = standard.iter().map(|byte| match byte {
@@ -175,8 +179,9 @@ impl Redactor {
                 byte => *byte,
             });
             let url_safe = Zeroizing::new(url_safe.collect::<Vec<u8>>());
-            add(standard);
-            add(url_safe);
+            let edges = (before > 0, !(before + bytes.len()).is_multiple_of(3));
+            add(standard, edges);
+            add(url_safe, edges);
         }
         for digits in [b"0123456789abcdef", b"0123456789ABCDEF"] {
             let mut hex = Zeroizing::new(Vec::with_capacity(2 * bytes.len()));
@@ -184,7 +189,7 @@ impl Redactor {
                 hex.push(digits[usize::from(byte >> 4)]);
                 hex.push(digits[usize::from(byte & 15)]);
             }
-            add(hex);
+            add(hex, (false, false));
         }
     }
 
@@ -281,7 +286,14 @@ impl Search<'_> {
                 if pattern.piece {
                     return Some(MARKER.to_owned());
                 }
-                parts.push((from + at, from + at + length));
+                let is_edge = |place: Option<usize>| {
+                    let byte = place.and_then(|place| bytes.get(place));
+                    byte.is_some_and(|it| it.is_ascii_alphanumeric() || b"+/-_".contains(it))
+                };
+                let (start, end) = (from + at, from + at + length);
+                let first = pattern.edges.0 && is_edge(start.checked_sub(1));
+                let last = pattern.edges.1 && is_edge(Some(end));
+                parts.push((start - usize::from(first), end + usize::from(last)));
                 from += at + 1;
             }
         }
@@ -684,5 +696,20 @@ mod tests {
         check("p%40ssword", Some(MARKER));
         assert!(!format!("{redactor:?}").contains("horse"));
         assert_eq!(Redactor::default().text("anything"), None);
+    }
+
+    #[test]
+    fn what_is_left_of_base64_says_nothing_of_the_secret() {
+        for before in ["", "u", "me", "you"] {
+            for after in ["", "!", "no"] {
+                let left = |secret: &str| {
+                    let text = STANDARD.encode(format!("{before}{secret}{after}"));
+                    redactor(&[secret]).text(&text).expect("it is found")
+                };
+                let left = ["Zunter2Z", "hunter2z", "\u{7f}unter2\u{1}"].map(left);
+                assert!(left[0].contains(MARKER));
+                assert!(left.iter().all(|it| *it == left[0]), "{left:?}");
+            }
+        }
     }
 }
