@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use super::{
     checks,
     flows::{CALLEES, Flow, callee, theme},
+    life::has_panicked,
     process::{Process, planner, queue},
     scheduler::{Life, Order, Owner},
     swarm::{Fault, Swarm},
@@ -31,6 +32,9 @@ pub(super) const BOUND: Duration = Duration::from_mins(60);
 
 /// How long everything may take from there: lists in lists whose items call slow workflows take hours.
 const LONGEST: Duration = Duration::from_hours(6);
+
+/// How long passes between two looks at how far a world is.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long somebody waits for a process that may stand still.
 pub(super) const GIVES_UP: Duration = Duration::from_secs(20);
@@ -173,10 +177,12 @@ impl Director {
     async fn plot(&self) {
         let world = &self.world;
         if !world.swarm.faults.is_empty() {
-            world
-                .clock
-                .sleep(Duration::from_millis(world.swarm.safety))
-                .await;
+            let safety = Duration::from_millis(world.swarm.safety);
+            if world.swarm.bug.is_some() {
+                self.is_found_within(safety).await;
+            } else {
+                world.clock.sleep(safety).await;
+            }
         }
         world.heal();
         world.note("healed", "");
@@ -193,14 +199,14 @@ impl Director {
         };
         let mut progress = (0, healed);
         loop {
-            world.clock.sleep(Duration::from_secs(1)).await;
+            world.clock.sleep(LOOK).await;
             let begun = self.started.lock().len() == self.expected;
             let (now, entries) = (world.clock.monotonic(), world.oracle.lock().committed());
             if entries != progress.0 {
                 progress = (entries, now);
             }
             let late = now > progress.1 + BOUND || now > healed + longest;
-            let found = world.swarm.bug.is_some() && world.oracle.lock().is_wrong();
+            let found = self.is_found();
             if late && !begun {
                 let begun = self.started.lock().len();
                 world.complain(checks::ENDS, format!("only {begun} executions could begin"));
@@ -213,6 +219,23 @@ impl Director {
                 world.board.order(Order::Finish);
                 return;
             }
+        }
+    }
+
+    /// Whether what is planted in this world has been seen. A worker that panics lets its lease expire,
+    /// and the next one panics again: that would go on to the end.
+    fn is_found(&self) -> bool {
+        let planted = self.world.swarm.bug.is_some();
+        planted && (has_panicked() || self.world.oracle.lock().is_wrong())
+    }
+
+    /// Waits for so long, or until what is planted has been seen.
+    async fn is_found_within(&self, long: Duration) {
+        let clock = &self.world.clock;
+        let end = clock.monotonic() + long;
+        while clock.monotonic() < end && !self.is_found() {
+            let left = end.saturating_sub(clock.monotonic());
+            clock.sleep(left.min(LOOK)).await;
         }
     }
 

@@ -137,6 +137,11 @@ fn watch_panics() {
     PANICS.take();
 }
 
+/// Whether something has panicked in the world of this thread.
+pub(super) fn has_panicked() -> bool {
+    PANICS.with_borrow(|panics| !panics.is_empty())
+}
+
 /// What a panic said.
 fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);

@@ -218,11 +218,16 @@ fn deaths() -> ExitCode {
 fn planted(asked: &Asked) -> ExitCode {
     let begun = Instant::now();
     let (next, sum) = (AtomicUsize::new(0), Mutex::new((0, 0)));
-    println!("{:<46} {:>6}  broken invariant", "defect", "worlds");
+    println!(
+        "{:<46} {:>6} {:>7}  broken invariant",
+        "defect", "worlds", "seconds"
+    );
     // One of them is one thread's: most are seen in the first worlds, and others would live in vain.
     let look = || {
         while let Some(bug) = Bug::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let since = Instant::now();
             let found = bug.is_there().then(|| hunt(*bug, asked));
+            let took = since.elapsed().as_secs_f64();
             let missed = !matches!(found, Some(Some(_)));
             let (worlds, said) = match found {
                 None => (0, "IS NOT IN THIS BUILD".to_owned()),
@@ -232,7 +237,7 @@ fn planted(asked: &Asked) -> ExitCode {
                     (needed, outcome.violations[0].check.to_string())
                 }
             };
-            println!("{:<46} {worlds:>6}  {said}", bug.name);
+            println!("{:<46} {worlds:>6} {took:>7.1}  {said}", bug.name);
             let mut sum = sum.lock().expect("nobody panics with it");
             *sum = (sum.0 + worlds, sum.1 + u32::from(missed));
         }
