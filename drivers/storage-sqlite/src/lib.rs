@@ -1,4 +1,4 @@
-//! Keeps workflows, executions and encrypted credentials in one SQLite file.
+//! Keeps workflows, executions, encrypted credentials and identities in one SQLite file.
 //!
 //! One thread writes, with group commit and `synchronous=FULL`: an answer means that the disk has
 //! it. Others read on connections of their own. Several processes may open one file: leases decide
@@ -34,6 +34,9 @@
 //! # }
 //! ```
 
+mod api_keys;
+mod attempts;
+mod audit_log;
 mod begin;
 mod check;
 mod checkpoint;
@@ -46,18 +49,24 @@ mod credentials;
 mod error;
 mod execution_repo;
 mod holders;
+mod identity_repo;
 mod inbox;
 mod known_plans;
 mod lease;
 mod log;
+mod memberships;
 mod migrate;
 mod opening;
+mod principals;
+mod projects;
 mod rates;
 mod read;
 mod readers;
 mod row;
 mod scan;
 mod schema;
+mod session_repo;
+mod sessions;
 mod slot_sql;
 mod slots;
 mod space;

@@ -3,7 +3,7 @@
 use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp};
 use nebula_execution::Status;
 use nebula_ports::{DedupeKey, ExecutionRepo, Incarnation, LeaseRequest};
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row as SqlRow, params};
 use uuid::Uuid;
 
 use crate::{create::NewRow, error::Fault, slots::Has};
@@ -281,6 +281,12 @@ pub(crate) fn priority(number: u8) -> Result<Priority, Fault> {
 /// A count as SQLite stores it.
 pub(crate) fn stored(count: u64) -> Result<i64, Fault> {
     i64::try_from(count).map_err(|_| Fault::invalid(format!("{count} is past what is stored")))
+}
+
+/// How many rows a `SELECT count(*)` finds.
+pub(crate) fn counted(db: &Connection, sql: &str, place: impl Params) -> Result<usize, Fault> {
+    let found: i64 = db.prepare_cached(sql)?.query_row(place, |row| row.get(0))?;
+    usize::try_from(found).map_err(|_| Fault::corrupt(format!("{found} is no count")))
 }
 
 /// A count as it was stored.

@@ -22,7 +22,7 @@ const CACHE_KIB: i64 = 16 << 10;
 const WAL_KEPT_BYTES: i64 = 80 << 20;
 
 /// Prepared statements that each connection keeps; there are fewer.
-const STATEMENTS: usize = 128;
+const STATEMENTS: usize = 192;
 
 /// One change of the tables.
 struct Migration {
@@ -68,6 +68,12 @@ const MIGRATIONS: &[Migration] = &[
         // An older build does not look at credentials.
         opens_from: 4,
         sql: include_str!("../migrations/0006_credentials.sql"),
+    },
+    Migration {
+        version: 7,
+        // An older build does not look at identities.
+        opens_from: 4,
+        sql: include_str!("../migrations/0007_identities.sql"),
     },
 ];
 
@@ -197,6 +203,21 @@ pub(crate) fn query_plan(sql: &str) -> Vec<String> {
         steps.push(row.get(3).unwrap());
     }
     steps
+}
+
+/// Each of these statements finds its rows by an index, in the order in which it gives them.
+///
+/// # Panics
+/// When one walks a table, or sorts.
+#[cfg(test)]
+pub(crate) fn check_query_plans(statements: &[&str]) {
+    for sql in statements {
+        let steps = query_plan(sql);
+        let searched = steps.iter().any(|step| step.starts_with("SEARCH"));
+        let walked = steps.iter().any(|step| step.starts_with("SCAN"));
+        let sorted = steps.iter().any(|step| step.contains("TEMP B-TREE"));
+        assert!(searched && !walked && !sorted, "{sql}: {steps:?}");
+    }
 }
 
 #[cfg(test)]

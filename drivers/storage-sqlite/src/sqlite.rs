@@ -23,7 +23,8 @@ use crate::{
     writer::{Call, Mode, Tx, Work, Writer},
 };
 
-/// One open database: an `ExecutionRepo`, a `WorkflowRepo` and a `CredentialRepo`.
+/// One open database: an `ExecutionRepo`, a `WorkflowRepo`, a `CredentialRepo`, an `IdentityRepo`, a
+/// `SessionRepo` and an `AuditLog`.
 ///
 /// Dropping it finishes what was asked, closes the database and waits for that: some milliseconds,
 /// or as long as the last checkpoint takes.

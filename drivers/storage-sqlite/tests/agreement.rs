@@ -368,3 +368,23 @@ fn random_operations_on_credentials_give_the_answers_of_the_model() {
         });
     }
 }
+
+#[test]
+fn random_operations_on_identities_give_the_answers_of_the_model() {
+    for seed in 1..=12 {
+        nebula_testkit::agree::identity_repos(seed, 1_000, |clock| async move {
+            let driver = Sqlite::open(SqliteConfig::ephemeral(), clock).await;
+            Arc::new(driver.unwrap()) as Arc<_>
+        });
+    }
+}
+
+#[test]
+fn random_operations_on_sessions_give_the_answers_of_the_model() {
+    for seed in 1..=12 {
+        nebula_testkit::agree::session_repos(seed, 1_000, |clock| async move {
+            let driver = Sqlite::open(SqliteConfig::ephemeral(), clock).await;
+            Arc::new(driver.unwrap()) as Arc<_>
+        });
+    }
+}

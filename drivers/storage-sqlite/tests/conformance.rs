@@ -37,6 +37,9 @@ mod file {
     nebula_testkit::execution_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::workflow_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::credential_repo!(|clock| async move { on_file(clock).await as _ });
+    nebula_testkit::identity_repo!(|clock| async move { on_file(clock).await as _ });
+    nebula_testkit::session_repo!(|clock| async move { on_file(clock).await as _ });
+    nebula_testkit::audit_log!(|clock| async move { on_file(clock).await as _ });
 }
 
 mod memory {
@@ -44,4 +47,7 @@ mod memory {
     nebula_testkit::execution_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::workflow_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::credential_repo!(|clock| async move { in_memory(clock).await as _ });
+    nebula_testkit::identity_repo!(|clock| async move { in_memory(clock).await as _ });
+    nebula_testkit::session_repo!(|clock| async move { in_memory(clock).await as _ });
+    nebula_testkit::audit_log!(|clock| async move { in_memory(clock).await as _ });
 }

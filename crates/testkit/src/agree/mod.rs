@@ -9,10 +9,12 @@ mod blobs;
 mod choice;
 mod credentials;
 mod executions;
+mod identities;
 mod log;
 mod queues;
 
 pub use blobs::blob_stores;
 pub use credentials::credential_repos;
 pub use executions::execution_repos;
+pub use identities::{identity_repos, session_repos};
 pub use queues::task_queues;
