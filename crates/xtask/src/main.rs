@@ -67,6 +67,7 @@ Developer commands:
                       ask a real server what its OpenAPI document allows and what it does not, N
                       times (50) for each operation, and hold each answer against the document;
                       needs python3 with pip
+  cargo xtask roles   show which role may do what
   cargo xtask bench [--compare | --baseline]
                       measure the engine end to end; hold the figures against those committed, or
                       commit to these
@@ -95,6 +96,10 @@ fn main() -> ExitCode {
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
         ["bench", ref rest @ ..] => bench::run(rest),
         ["schemathesis", ref rest @ ..] => schemathesis::run(rest),
+        ["roles"] => {
+            print!("{}", nebula_identity::table());
+            ExitCode::SUCCESS
+        }
         ["schema-suite"] => schema_suite::run(),
         ["mutants", ref rest @ ..] => mutants::run(rest),
         _ => {
