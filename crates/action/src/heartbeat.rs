@@ -86,7 +86,7 @@ type Show = dyn Fn(Progress) + Send + Sync;
 struct Heart<S: ?Sized> {
     clock: Arc<dyn Clock>,
     longest: Option<Duration>,
-    /// By the clock, in microseconds: the last sign of life.
+    /// By the clock, in microseconds: the last sign of life. Nothing where nobody minds silence.
     last: AtomicU64,
     /// When something was shown last, plus one; 0 for never.
     shown: AtomicU64,
@@ -106,7 +106,7 @@ impl Heartbeat {
     ) -> Self {
         let heart = Heart {
             longest,
-            last: AtomicU64::new(micros(clock.monotonic())),
+            last: AtomicU64::new(last(&clock, longest)),
             shown: AtomicU64::new(0),
             clock,
             show: move |progress: Progress| show(progress.bounded()),
@@ -123,7 +123,7 @@ impl Heartbeat {
         let (clock, longest) = (Arc::clone(&heart.clock), heart.longest);
         let wrapped = Heart {
             longest,
-            last: AtomicU64::new(micros(clock.monotonic())),
+            last: AtomicU64::new(last(&clock, longest)),
             shown: AtomicU64::new(0),
             clock,
             show: move |mut progress: Progress| {
@@ -137,7 +137,8 @@ impl Heartbeat {
     /// A sign of life without progress; whoever runs the attempt gives the first.
     pub fn beat(&self) {
         if let Some(heart) = &self.0 {
-            heart.last.store(micros(heart.clock.monotonic()), Relaxed);
+            let now = last(&heart.clock, heart.longest);
+            heart.last.store(now, Relaxed);
         }
     }
 
@@ -158,9 +159,10 @@ impl Heartbeat {
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
         let heart = self.0.as_ref()?;
+        let longest = heart.longest?;
         let last = Duration::from_micros(heart.last.load(Relaxed));
         let silent = heart.clock.monotonic().saturating_sub(last);
-        Some(heart.longest?.saturating_sub(silent))
+        Some(longest.saturating_sub(silent))
     }
 
     /// The longest time between two signs of life, if there is one.
@@ -174,6 +176,12 @@ impl fmt::Debug for Heartbeat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Heartbeat").field(&self.longest()).finish()
     }
+}
+
+/// A sign of life now. The clock is asked only where somebody minds silence: most attempts are over
+/// sooner than it answers.
+fn last(clock: &Arc<dyn Clock>, longest: Option<Duration>) -> u64 {
+    longest.map_or(0, |_| micros(clock.monotonic()))
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -2,12 +2,11 @@
 
 use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use futures_util::FutureExt;
 use nebula_action::{
     Action, ActionError, ActionResult, EffectClass, ErrorClass, Heartbeat, Literal,
 };
-use nebula_core::{ActionId, ByteSize, Clock, duration_text};
+use nebula_core::{ActionId, BoxFuture, ByteSize, Clock, duration_text};
 use nebula_ports::{Code, Invocation, SandboxRunner};
 use serde_json::Value;
 
@@ -30,64 +29,74 @@ impl InProcess {
     }
 }
 
-#[async_trait]
 impl SandboxRunner for InProcess {
-    async fn run(&self, invocation: Invocation) -> Result<ActionResult, ActionError> {
-        let Invocation {
-            code,
-            mut context,
-            input,
-            max_output,
-            grace,
-        } = invocation;
-        let action = match code {
-            Code::Native(action) => action,
-            Code::Component(digest) => return Err(no_components(&digest.to_string())),
-        };
-        let attempt_of = Attempt {
-            id: &action.metadata().id,
-            class: effect_class(&*action, &input),
-        };
-        // The attempt hears of its deadline through the same token as of a cancellation; its own
-        // child, because the deadline of one attempt is not the business of others.
-        let told = context.cancellation.child_token();
-        let cancelled = std::mem::replace(&mut context.cancellation, told.clone());
-        if cancelled.is_cancelled() {
-            return Err(attempt_of.not_begun());
-        }
-        // A panic poisons nothing here: the attempt's state is dropped with it.
-        context.heartbeat.beat();
-        let heartbeat = context.heartbeat.clone();
-        let attempt = AssertUnwindSafe(async { action.execute(&context, input).await });
-        let mut attempt = pin!(attempt.catch_unwind());
-        // What never waits needs no timers.
-        if let Some(ended) = attempt.as_mut().now_or_never() {
-            return attempt_of.ended(ended.ok(), max_output);
-        }
-        let mut deadline = self.clock.sleep(context.timeout);
-        let mut silence = pin!(self.silence(&heartbeat));
-        tokio::select! {
-            biased;
-            ended = &mut attempt => return attempt_of.ended(ended.ok(), max_output),
-            () = cancelled.cancelled() => {}
-            () = &mut deadline => {
-                told.cancel();
-                return Err(attempt_of.timed_out(&duration_text(context.timeout)));
+    // Written out: an `async fn` holds what it is given a second time as what it works on, and a
+    // future of more than a KiB takes the allocator several times as long.
+    fn run<'s, 'f>(
+        &'s self,
+        mut invocation: Invocation,
+    ) -> BoxFuture<'f, Result<ActionResult, ActionError>>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        Box::pin(async move {
+            let action = match &invocation.code {
+                Code::Native(action) => action,
+                Code::Component(digest) => return Err(no_components(&digest.to_string())),
+            };
+            let (input, context) = (
+                std::mem::take(&mut invocation.input),
+                &mut invocation.context,
+            );
+            let attempt_of = Attempt {
+                id: &action.metadata().id,
+                class: effect_class(&**action, &input),
+            };
+            // The attempt hears of its deadline through the same token as of a cancellation; its own
+            // child, because the deadline of one attempt is not the business of others. What only
+            // computes is over before it could hear of anything.
+            let cancelled = context.cancellation.clone();
+            if attempt_of.class != EffectClass::Pure {
+                context.cancellation = cancelled.child_token();
             }
-            () = &mut silence => {
-                told.cancel();
-                return Err(attempt_of.silent(heartbeat.longest()));
+            if cancelled.is_cancelled() {
+                return Err(attempt_of.not_begun());
             }
-        }
-        let mut patience = self.clock.sleep(grace);
-        tokio::select! {
-            biased;
-            ended = &mut attempt => attempt_of.ended(ended.ok(), max_output),
-            () = &mut patience => Err(attempt_of.abandoned(&duration_text(grace))),
-            () = &mut deadline => {
-                Err(attempt_of.timed_out(&duration_text(context.timeout)))
+            // A panic poisons nothing here: the attempt's state is dropped with it.
+            context.heartbeat.beat();
+            let context = &*context;
+            let attempt = AssertUnwindSafe(async { action.execute(context, input).await });
+            let mut attempt = pin!(attempt.catch_unwind());
+            // What never waits needs no timers.
+            if let Some(ended) = attempt.as_mut().now_or_never() {
+                return attempt_of.ended(ended.ok(), invocation.max_output);
             }
-        }
+            let mut deadline = self.clock.sleep(context.timeout);
+            let mut silence = pin!(self.silence(&context.heartbeat));
+            tokio::select! {
+                biased;
+                ended = &mut attempt => return attempt_of.ended(ended.ok(), invocation.max_output),
+                () = cancelled.cancelled() => {}
+                () = &mut deadline => {
+                    context.cancellation.cancel();
+                    return Err(attempt_of.timed_out(&duration_text(context.timeout)));
+                }
+                () = &mut silence => {
+                    context.cancellation.cancel();
+                    return Err(attempt_of.silent(context.heartbeat.longest()));
+                }
+            }
+            let mut patience = self.clock.sleep(invocation.grace);
+            tokio::select! {
+                biased;
+                ended = &mut attempt => attempt_of.ended(ended.ok(), invocation.max_output),
+                () = &mut patience => Err(attempt_of.abandoned(&duration_text(invocation.grace))),
+                () = &mut deadline => {
+                    Err(attempt_of.timed_out(&duration_text(context.timeout)))
+                }
+            }
+        })
     }
 }
 
