@@ -20,7 +20,7 @@ use nebula_ports::{
     WorkflowRepo,
 };
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
-use nebula_runtime::WorkerConfig;
+use nebula_runtime::{PacedHttp, WorkerConfig};
 use nebula_sandbox_inprocess::InProcess;
 use nebula_secrets_local::{KeyCommand, KeySource, LocalSecrets, SecretsConfig};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
@@ -184,9 +184,12 @@ fn assemble(
 /// The credentials of a database, with the way out to test them.
 #[derive(Debug)]
 pub(crate) struct ComposedVault {
-    pub(crate) vault: Vault,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) secrets: ComposedSecrets,
+    /// With the gates that the settings put before it.
     pub(crate) http: Arc<dyn HttpClient>,
+    /// The vault, with tokens fetched over that way.
+    pub(crate) access: Access,
 }
 
 impl ComposedVault {
@@ -217,12 +220,23 @@ pub(crate) async fn vault(loaded: &Loaded) -> Result<ComposedVault, Failure> {
     let config = storage(&loaded.settings, &loaded.place);
     let sqlite = Sqlite::open(config, Arc::clone(&clock)).await?;
     let store = secrets.store.clone();
-    let vault = Vault::new(Arc::new(sqlite), store, Arc::new(SystemEntropy));
-    let http = Arc::new(http(&clock)?);
+    let entropy = Arc::new(SystemEntropy);
+    let vault = Arc::new(Vault::new(Arc::new(sqlite), store, entropy.clone()));
+    let client = Arc::new(http(&clock)?);
+    let paced = PacedHttp::new(client, Arc::clone(&clock), loaded.settings.http.clone());
+    let paced = paced.map_err(|error| Failure::invalid("SETTINGS", error.to_string()))?;
+    let http: Arc<dyn HttpClient> = Arc::new(paced);
+    let access = Access::new(AccessPorts {
+        vault: Arc::clone(&vault),
+        http: Some(Arc::clone(&http)),
+        clock,
+        entropy,
+    });
     Ok(ComposedVault {
         vault,
         secrets,
         http,
+        access,
     })
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::Shared};
-use nebula_action::{HttpClient, HttpErrorKind};
+use nebula_action::{HttpClient, HttpErrorKind, Refused};
 use nebula_core::{BoxFuture, Clock, CredentialId, Entropy, TenantId};
 use nebula_ports::{CredentialUser, RefreshLease};
 use nebula_vault::{Opened, Vault, VaultError, VaultPut};
@@ -71,6 +71,42 @@ impl Access {
     pub fn new(ports: AccessPorts) -> Self {
         let flights = Mutex::default();
         Self(Arc::new(Inner { ports, flights }))
+    }
+
+    /// The same over another way out, where this one has any: the one with gates, which an engine has of
+    /// its own. Refreshes under way are not shared between the two in memory, but through the store.
+    #[must_use]
+    pub fn over(&self, http: Arc<dyn HttpClient>) -> Self {
+        let mut ports = self.0.ports.clone();
+        if ports.http.is_some() {
+            ports.http = Some(http);
+        }
+        Self::new(ports)
+    }
+
+    /// Asks the server for another token, however good the one is that is there. Which version it is in.
+    ///
+    /// # Errors
+    /// As [`Access::open`]. [`AccessError::NoWay`] for a type that has no tokens.
+    ///
+    /// # Cancel safety
+    /// As [`Access::open`].
+    pub async fn renew(
+        &self,
+        tenant: &TenantId,
+        id: &CredentialId,
+        user: &CredentialUser,
+    ) -> Result<Opened, AccessError> {
+        let vault = &self.0.ports.vault;
+        let before = vault.open(tenant, id, user).await?;
+        if !token::needs_token(before.credential.kind()) {
+            return Err(AccessError::NoWay {
+                id: id.clone(),
+                why: format!("its type {} has no tokens", before.credential.kind()),
+            });
+        }
+        self.refreshed(tenant, id, before.version).await?;
+        Ok(vault.open(tenant, id, user).await?)
     }
 
     /// Opens a credential for a user, as [`Vault::open`] does, with an access token that is good for at
@@ -186,7 +222,7 @@ async fn ask(
             why: "this engine was built without a way out over HTTP".to_owned(),
         });
     };
-    let (egress, request) = token::request(id, &opened.credential)?;
+    let (egress, request) = token::request(tenant, id, &opened.credential)?;
     let origin = nebula_action::origin_of(&request.url);
     let asked = async {
         let answer = http.send(&egress, request).await?;
@@ -200,6 +236,12 @@ async fn ask(
     let answer = asked.await.map_err(|error: nebula_action::HttpError| {
         let (id, why) = (id.clone(), error.to_string());
         match error.kind {
+            HttpErrorKind::Held(Refused { reason, after }) => AccessError::Held {
+                id,
+                why,
+                after,
+                fault: reason.is_fault(),
+            },
             HttpErrorKind::Denied(_)
             | HttpErrorKind::Url(_)
             | HttpErrorKind::Request(_)

@@ -42,6 +42,18 @@ pub enum AccessError {
         /// Why not.
         why: String,
     },
+    /// The gates before the way out let nothing to its server now: nothing was sent.
+    #[error("the credential `{id}` is not refreshed now: {why}")]
+    Held {
+        /// The credential.
+        id: CredentialId,
+        /// Which gate, and why.
+        why: String,
+        /// When it may come again, from now.
+        after: Duration,
+        /// Whether its server fails; else it is a limit of this engine, or a pause that was asked for.
+        fault: bool,
+    },
     /// Its server could not be asked, or was busy; later it may work.
     #[error("the credential `{id}` could not be refreshed now: {why}")]
     Later {
@@ -91,6 +103,16 @@ impl AccessError {
                 "CREDENTIAL_REFUSED",
                 ErrorClass::Fatal,
                 "check the field `token_url`",
+            ),
+            Self::Held { after, fault, .. } => (
+                "CREDENTIAL_REFRESH",
+                match fault {
+                    true => ErrorClass::Retryable {
+                        after: Some(*after),
+                    },
+                    false => ErrorClass::Deferred { after: *after },
+                },
+                "the attempt is made again when that may be sent",
             ),
             Self::Later { after, .. } => (
                 "CREDENTIAL_REFRESH",

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use nebula_action::{Egress, Grants, HttpLimits, HttpRequest, RequestBody, Sender};
-use nebula_core::{ByteSize, CredentialId, ExposeSecret as _, SecretString, Timestamp};
+use nebula_core::{ByteSize, CredentialId, ExposeSecret as _, SecretString, TenantId, Timestamp};
 use nebula_credential::{Credential, CredentialType};
 use serde_json::Value;
 use url::{Url, form_urlencoded::Serializer};
@@ -47,6 +47,7 @@ pub(crate) fn good_until(credential: &Credential) -> Option<Timestamp> {
 
 /// What is sent, where to, and the way that leads there and nowhere else.
 pub(crate) fn request(
+    tenant: &TenantId,
     id: &CredentialId,
     credential: &Credential,
 ) -> Result<(Egress, HttpRequest), AccessError> {
@@ -96,7 +97,11 @@ pub(crate) fn request(
             ..HttpLimits::default()
         },
         url,
-        sender: Sender::default(),
+        // Whoever asks for tokens too often, or in vain, holds up nobody else.
+        sender: Sender {
+            tenant: Some(tenant.clone()),
+            credential: Some(id.clone()),
+        },
     };
     // Whoever made the credential has named the host.
     let egress = Egress::new(&Grants::new(Egress::needed(&request.url)));

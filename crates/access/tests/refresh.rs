@@ -2,99 +2,27 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::{FutureExt, future::join_all};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::header;
 use nebula_access::{Access, AccessError, AccessPorts, LEASE, MARGIN, UNSAID};
-use nebula_action::{
-    Egress, ErrorClass, HttpBody, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
-    RequestBody,
-};
+use nebula_action::{ErrorClass, HttpErrorKind, Reason, Refused, Sender};
 use nebula_core::{Clock, CredentialId, Entropy, ExposeSecret, SecretString, TenantId};
 use nebula_credential::{AllowedHosts, Credential, CredentialType};
 use nebula_ports::{CredentialUser, RefreshLease};
 use nebula_testkit::{
-    ManualClock, MemoryCredentialRepo, MemorySecretsStore, SeededEntropy, run_timed,
+    AskedHttp, ManualClock, MemoryCredentialRepo, MemorySecretsStore, ScriptedAnswer, ScriptedHttp,
+    SeededEntropy, run_timed,
 };
 use nebula_vault::{Vault, VaultError};
 use parking_lot::Mutex;
 
-type Answer = Result<(u16, &'static str, String), HttpErrorKind>;
-type Script = dyn Fn(usize) -> Answer + Send + Sync;
-
-/// Takes a second for each answer, and keeps what it was sent.
-struct Server {
-    clock: ManualClock,
-    asked: AtomicUsize,
-    answered: AtomicUsize,
-    script: Box<Script>,
-    bodies: Mutex<Vec<(HeaderMap, String)>>,
-}
-
-impl std::fmt::Debug for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Server")
-    }
-}
-
-#[derive(Debug)]
-struct Whole(Option<Bytes>);
-
-#[async_trait]
-impl HttpBody for Whole {
-    async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
-        Ok(self.0.take())
-    }
-}
-
-#[async_trait]
-impl HttpClient for Server {
-    async fn send(&self, egress: &Egress, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let origin = nebula_action::origin_of(&request.url);
-        let failed = |kind, sent| HttpError {
-            kind,
-            origin: origin.clone(),
-            sent,
-        };
-        egress
-            .target(&request.url)
-            .map_err(|refusal| failed(HttpErrorKind::Denied(refusal), false))?;
-        assert_eq!(request.limits.redirects, None);
-        let RequestBody::Bytes(body) = &request.body else {
-            panic!("the body is a form");
-        };
-        let body = String::from_utf8(body.to_vec()).unwrap();
-        self.bodies.lock().push((request.headers, body));
-        let asked = self.asked.fetch_add(1, SeqCst) + 1;
-        self.clock.sleep(Duration::from_secs(1)).await;
-        let (status, head, body) = (self.script)(asked).map_err(|kind| failed(kind, true))?;
-        self.answered.fetch_add(1, SeqCst);
-        let mut headers = HeaderMap::new();
-        for line in head.lines() {
-            let (name, value) = line.split_once(": ").unwrap();
-            let name = HeaderName::try_from(name).unwrap();
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-        Ok(HttpResponse {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers,
-            url: request.url,
-            redirects: 0,
-            body: Box::new(Whole(Some(body.into()))),
-        })
-    }
-}
-
 /// Gives `token-N` for an hour, and a refresh token that is good once.
-fn tokens(asked: usize) -> Answer {
+fn tokens(asked: &AskedHttp) -> ScriptedAnswer {
+    let asked = asked.number;
     let body = format!(
         r#"{{"access_token":"token-{asked}","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-{asked}"}}"#
     );
@@ -104,7 +32,7 @@ fn tokens(asked: usize) -> Answer {
 struct Place {
     clock: ManualClock,
     vault: Arc<Vault>,
-    server: Arc<Server>,
+    server: Arc<ScriptedHttp>,
     access: Access,
 }
 
@@ -137,7 +65,7 @@ fn refreshing() -> Credential {
 /// Runs a test with a credential in the vault and a server that answers so.
 fn with(
     credential: &Credential,
-    script: impl Fn(usize) -> Answer + Send + Sync + 'static,
+    script: impl Fn(&AskedHttp) -> ScriptedAnswer + Send + Sync + 'static,
     test: impl AsyncFnOnce(Place),
 ) {
     let clock = ManualClock::default();
@@ -147,13 +75,8 @@ fn with(
         let secrets = Arc::new(MemorySecretsStore::default());
         let vault = Arc::new(Vault::new(repo, secrets, entropy.clone()));
         let _ = vault.put(&TENANT, &ID, None, credential).await.unwrap();
-        let server = Arc::new(Server {
-            clock: clock.clone(),
-            asked: AtomicUsize::new(0),
-            answered: AtomicUsize::new(0),
-            script: Box::new(script),
-            bodies: Mutex::default(),
-        });
+        let server = ScriptedHttp::new(script);
+        let server = Arc::new(server.taking(Arc::new(clock.clone()), Duration::from_secs(1)));
         let access = access(&clock, &vault, &server, 2);
         test(Place {
             clock,
@@ -165,7 +88,12 @@ fn with(
     });
 }
 
-fn access(clock: &ManualClock, vault: &Arc<Vault>, server: &Arc<Server>, seed: u64) -> Access {
+fn access(
+    clock: &ManualClock,
+    vault: &Arc<Vault>,
+    server: &Arc<ScriptedHttp>,
+    seed: u64,
+) -> Access {
     Access::new(AccessPorts {
         vault: vault.clone(),
         http: Some(server.clone()),
@@ -208,7 +136,7 @@ fn sixty_four_users_of_three_processes_cause_one_request() {
         for token in join_all(users).await {
             assert_eq!(token.unwrap(), "token-1");
         }
-        assert_eq!(place.server.asked.load(SeqCst), 1);
+        assert_eq!(place.server.asked().len(), 1);
         // What came of it is the credential now.
         let opened = place.vault.open(&TENANT, &ID, &CredentialUser::Test);
         let opened = opened.await.unwrap();
@@ -228,8 +156,8 @@ fn a_token_is_used_until_shortly_before_its_end() {
         assert_eq!(place.token().await.unwrap(), "token-1");
         place.clock.advance(Duration::from_secs(3));
         assert_eq!(place.token().await.unwrap(), "token-2");
-        let bodies = place.server.bodies.lock().clone();
-        let forms: Vec<_> = bodies.iter().map(|(_, body)| &**body).collect();
+        let asked = place.server.asked();
+        let forms: Vec<_> = asked.iter().map(|it| &*it.body).collect();
         assert_eq!(
             forms,
             [
@@ -239,8 +167,15 @@ fn a_token_is_used_until_shortly_before_its_end() {
         );
         // RFC 6749, section 2.3.1: both are written as in forms before they are joined.
         let basic = "Basic bmVidWxhJTNBMTpjbGllbnQraHVudGVyMg==";
-        assert_eq!(bodies[0].0[header::AUTHORIZATION], basic);
-        assert!(bodies[0].0[header::AUTHORIZATION].is_sensitive());
+        assert_eq!(asked[0].headers[header::AUTHORIZATION], basic);
+        assert!(asked[0].headers[header::AUTHORIZATION].is_sensitive());
+        assert!(asked.iter().all(|it| it.redirects.is_none()));
+        // The gates before the way out count for this credential of this tenant.
+        let sender = Sender {
+            tenant: Some(TENANT.clone()),
+            credential: Some(ID.clone()),
+        };
+        assert_eq!(asked[0].sender, sender);
     });
 }
 
@@ -249,7 +184,10 @@ fn a_client_asks_in_its_own_name() {
     let own = [("scope", "read write"), ("client_auth", "body")];
     let client = credential(CredentialType::OAuth2ClientCredentials, &own);
     // How long it is good is not said.
-    let script = |asked| Ok((200, "", format!(r#"{{"access_token":"token-{asked}"}}"#)));
+    let script = |asked: &AskedHttp| {
+        let number = asked.number;
+        Ok((200, "", format!(r#"{{"access_token":"token-{number}"}}"#)))
+    };
     with(&client, script, async |place| {
         assert_eq!(place.token().await.unwrap(), "token-1");
         place
@@ -258,19 +196,20 @@ fn a_client_asks_in_its_own_name() {
         assert_eq!(place.token().await.unwrap(), "token-1");
         place.clock.advance(Duration::from_secs(3));
         assert_eq!(place.token().await.unwrap(), "token-2");
-        let bodies = place.server.bodies.lock();
+        let asked = place.server.asked();
         assert_eq!(
-            bodies[0].1,
+            asked[0].body,
             "grant_type=client_credentials&scope=read+write&client_id=nebula%3A1&client_secret=client+hunter2"
         );
-        assert!(!bodies[0].0.contains_key(header::AUTHORIZATION));
+        assert!(!asked[0].headers.contains_key(header::AUTHORIZATION));
     });
 }
 
 #[test]
 fn a_token_that_ends_at_once_serves_who_asked_for_it() {
-    let script = |asked| {
-        let body = format!(r#"{{"access_token":"token-{asked}","expires_in":"1"}}"#);
+    let script = |asked: &AskedHttp| {
+        let number = asked.number;
+        let body = format!(r#"{{"access_token":"token-{number}","expires_in":"1"}}"#);
         Ok((200, "", body))
     };
     with(&refreshing(), script, async |place| {
@@ -279,10 +218,51 @@ fn a_token_that_ends_at_once_serves_who_asked_for_it() {
     });
 }
 
+/// What the gates before the way out say that let nothing through.
+fn held(reason: Reason) -> HttpErrorKind {
+    let after = Duration::from_secs(9);
+    HttpErrorKind::Held(Refused { reason, after })
+}
+
+#[test]
+fn a_token_that_is_good_can_be_asked_for_again() {
+    with(&refreshing(), tokens, async |place| {
+        assert_eq!(place.token().await.unwrap(), "token-1");
+        let renewed = place.access.renew(&TENANT, &ID, &CredentialUser::Test);
+        let renewed = renewed.await.unwrap();
+        let token = renewed.credential.field("access_token").unwrap();
+        assert_eq!((token.expose_secret(), renewed.version), ("token-2", 3));
+        assert_eq!(place.token().await.unwrap(), "token-2");
+    });
+}
+
+#[test]
+fn another_way_out_takes_the_place_of_one_and_not_of_none() {
+    with(&refreshing(), tokens, async |place| {
+        let other = Arc::new(ScriptedHttp::new(|_| {
+            Ok((200, "", r#"{"access_token":"other"}"#.to_owned()))
+        }));
+        assert_eq!(
+            token(&place.access.over(other.clone())).await.unwrap(),
+            "other"
+        );
+        assert_eq!((other.asked().len(), place.server.asked().len()), (1, 0));
+        let none = Access::new(AccessPorts {
+            vault: place.vault.clone(),
+            http: None,
+            clock: Arc::new(place.clock.clone()),
+            entropy: Arc::new(SeededEntropy::new(5)),
+        });
+        place.clock.advance(UNSAID);
+        let error = token(&none.over(other)).await.unwrap_err();
+        assert!(matches!(error, AccessError::NoWay { .. }), "{error}");
+    });
+}
+
 #[test]
 fn a_refusal_is_final_and_trouble_is_not() {
     let refused = |status, body: &str| Ok((status, "", body.to_owned()));
-    let cases: Vec<(Answer, &str)> = vec![
+    let cases: Vec<(ScriptedAnswer, &str)> = vec![
         (
             refused(
                 400,
@@ -317,6 +297,8 @@ fn a_refusal_is_final_and_trouble_is_not() {
             Err(HttpErrorKind::Connect("refused".to_owned())),
             "CREDENTIAL_REFRESH retryable",
         ),
+        (Err(held(Reason::Rate)), "CREDENTIAL_REFRESH deferred"),
+        (Err(held(Reason::BreakerOpen)), "CREDENTIAL_REFRESH after 9"),
         (
             Err(HttpErrorKind::Tls("unknown issuer".to_owned())),
             "CREDENTIAL_REFUSED fatal",
@@ -324,7 +306,7 @@ fn a_refusal_is_final_and_trouble_is_not() {
     ];
     for (answer, expected) in cases {
         let first = Mutex::new(Some(answer));
-        let script = move |asked| first.lock().take().unwrap_or_else(|| tokens(asked));
+        let script = move |asked: &AskedHttp| first.lock().take().unwrap_or_else(|| tokens(asked));
         with(&refreshing(), script, async |place| {
             let error = place.token().await.unwrap_err();
             assert_eq!(code(&error), expected, "{error}");
@@ -336,7 +318,7 @@ fn a_refusal_is_final_and_trouble_is_not() {
 
 #[test]
 fn a_refusal_says_to_connect_again() {
-    let script = |_| Ok((400, "", r#"{"error":"invalid_grant"}"#.to_owned()));
+    let script = |_: &AskedHttp| Ok((400, "", r#"{"error":"invalid_grant"}"#.to_owned()));
     with(&refreshing(), script, async |place| {
         let error = place.token().await.unwrap_err().of_attempt();
         assert_eq!(
@@ -351,13 +333,13 @@ fn who_gives_up_waiting_loses_no_answer() {
     with(&refreshing(), tokens, async |place| {
         // It is polled until the request is under way, and dropped.
         let mut first = Box::pin(place.token());
-        while place.server.asked.load(SeqCst) == 0 {
+        while place.server.asked().len() == 0 {
             assert!((&mut first).now_or_never().is_none());
         }
         drop(first);
-        assert_eq!(place.server.answered.load(SeqCst), 0);
+        assert_eq!(place.server.answered(), 0);
         assert_eq!(place.token().await.unwrap(), "token-1");
-        assert_eq!(place.server.asked.load(SeqCst), 1, "it was not asked again");
+        assert_eq!(place.server.asked().len(), 1, "it was not asked again");
     });
 }
 
@@ -392,7 +374,7 @@ fn what_a_person_puts_meanwhile_is_used() {
             ],
         );
         let mut waiting = Box::pin(place.token());
-        while place.server.asked.load(SeqCst) == 0 {
+        while place.server.asked().len() == 0 {
             assert!((&mut waiting).now_or_never().is_none());
         }
         let _ = place.vault.put(&TENANT, &ID, Some(1), &new).await.unwrap();
@@ -407,7 +389,7 @@ fn what_needs_no_token_is_opened_as_it_is() {
     with(&bearer, tokens, async |place| {
         let opened = place.access.open(&TENANT, &ID, &CredentialUser::Test);
         assert_eq!(opened.await.unwrap().version, 1);
-        assert_eq!(place.server.asked.load(SeqCst), 0);
+        assert_eq!(place.server.asked().len(), 0);
         let other = CredentialId::new("other").unwrap();
         let error = place
             .access

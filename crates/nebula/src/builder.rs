@@ -162,7 +162,9 @@ impl NebulaBuilder {
         self
     }
 
-    /// The credentials that nodes name. Default: none, and then a node that names one fails.
+    /// The credentials that nodes name. Default: none, and then a node that names one fails. Where they
+    /// and this engine have a way out over HTTP, their requests for tokens take the engine's, and keep to
+    /// its [`HttpPolicy`].
     pub fn credentials(mut self, access: Access) -> Self {
         self.access = Some(access);
         self
@@ -236,7 +238,7 @@ impl NebulaBuilder {
             offload,
             spawn: self.spawn,
             http: paced.clone().map(|it| it as Arc<dyn HttpClient>),
-            access: self.access,
+            access: access(self.access, paced.as_ref()),
             resume: self.resume.clone(),
         };
         let engine_ports = EnginePorts {
@@ -262,4 +264,13 @@ impl NebulaBuilder {
             paced,
         ))
     }
+}
+
+/// Credentials whose requests for tokens pass the gates of the engine.
+fn access(access: Option<Access>, paced: Option<&Arc<PacedHttp>>) -> Option<Access> {
+    let access = access?;
+    Some(match paced {
+        Some(paced) => access.over(paced.clone()),
+        None => access,
+    })
 }

@@ -46,6 +46,7 @@ pub mod patterns;
 mod people;
 pub mod reference;
 mod run;
+mod scripted_http;
 pub mod secrets_store;
 pub mod session_repo;
 pub mod simulation;
@@ -67,3 +68,4 @@ pub use memory::{
 pub use offload::InlineOffload;
 pub use people::{Ended, People};
 pub use run::{run, run_timed, run_timed_unless};
+pub use scripted_http::{AskedHttp, ScriptedAnswer, ScriptedHttp};

@@ -2,103 +2,20 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use indexmap::IndexMap;
 use nebula_action::{
-    Action, ActionContext, ActionError, Capability, Credentials, Deferred, EffectClass, Egress,
-    ErrorClass, Grants, Heartbeat, HeldCredential, Http, HttpBody, HttpClient, HttpError,
-    HttpErrorKind, HttpPhase, HttpRequest, HttpResponse, Literal, Protected, RequestBody,
-    origin_of,
+    Action, ActionContext, ActionError, Capability, Credentials, Deferred, EffectClass, ErrorClass,
+    Grants, Heartbeat, HeldCredential, Http, HttpClient, HttpErrorKind, HttpPhase, Literal,
+    Protected,
 };
 use nebula_core::{CredentialId, ExecutionId, NodeId, TenantId, Timestamp};
 use nebula_credential::{AllowedHosts, Credential, CredentialType};
 use nebula_expression::{
     CompileOptions, Context, ListOf, LongList, NodeView, Program, Root, Scope,
 };
-use parking_lot::Mutex;
+use nebula_testkit::{AskedHttp, ScriptedAnswer, ScriptedHttp};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-
-/// Status, header lines and body.
-type Answer = Result<(u16, &'static str, String), HttpErrorKind>;
-
-type Answers = dyn Fn(&str) -> Answer + Send + Sync;
-
-/// Answers each request as a function of its path and query says, and keeps what it was sent.
-struct Scripted {
-    answers: Box<Answers>,
-    sent: Mutex<Vec<Sent>>,
-}
-
-#[derive(Debug, Clone)]
-struct Sent {
-    line: String,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl std::fmt::Debug for Scripted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Scripted")
-    }
-}
-
-#[derive(Debug)]
-struct Whole(Option<Bytes>);
-
-#[async_trait]
-impl HttpBody for Whole {
-    async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
-        Ok(self.0.take().filter(|bytes| !bytes.is_empty()))
-    }
-}
-
-#[async_trait]
-impl HttpClient for Scripted {
-    async fn send(&self, egress: &Egress, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let origin = origin_of(&request.url);
-        let failed = |kind, sent| HttpError {
-            kind,
-            origin: origin.clone(),
-            sent,
-        };
-        egress
-            .target(&request.url)
-            .map_err(|refusal| failed(HttpErrorKind::Denied(refusal), false))?;
-        let path = &request.url[url::Position::BeforePath..];
-        let body = match &request.body {
-            RequestBody::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            _ => String::new(),
-        };
-        self.sent.lock().push(Sent {
-            line: format!("{} {path}", request.method),
-            headers: request.headers,
-            body,
-        });
-        let (status, head, body) = (self.answers)(path).map_err(|kind| failed(kind, true))?;
-        if body.len() as u64 > request.limits.max_body.as_u64() {
-            return Err(failed(
-                HttpErrorKind::BodyTooLarge(request.limits.max_body),
-                true,
-            ));
-        }
-        let mut headers = HeaderMap::new();
-        for line in head.lines() {
-            let (name, value) = line.split_once(": ").unwrap();
-            let name = HeaderName::try_from(name).unwrap();
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        Ok(HttpResponse {
-            status: StatusCode::from_u16(status).unwrap(),
-            headers,
-            url: request.url,
-            redirects: 0,
-            body: Box::new(Whole(Some(body.into()))),
-        })
-    }
-}
 
 /// A place where nothing can be read but `$item` and `$index`.
 struct Nothing;
@@ -117,7 +34,7 @@ impl Scope for Nothing {
     }
 }
 
-fn context(client: &Arc<Scripted>, grants: &str, programs: &[(&str, &str)]) -> ActionContext {
+fn context(client: &Arc<ScriptedHttp>, grants: &str, programs: &[(&str, &str)]) -> ActionContext {
     let grants = grants.split_whitespace();
     let grants = Grants::new(grants.map(|text| Capability::parse(text, Path::new("/")).unwrap()));
     let client: Arc<dyn HttpClient> = client.clone();
@@ -151,7 +68,7 @@ fn context(client: &Arc<Scripted>, grants: &str, programs: &[(&str, &str)]) -> A
 /// What one call gave, and what it sent.
 struct Called {
     result: Result<Value, ActionError>,
-    sent: Vec<Sent>,
+    sent: Vec<AskedHttp>,
 }
 
 const GRANT: &str = "net:api.example:443";
@@ -159,7 +76,7 @@ const GRANT: &str = "net:api.example:443";
 fn call(
     what: (&str, Value),
     how: (&str, &[(&str, &str)]),
-    answers: impl Fn(&str) -> Answer + Send + Sync + 'static,
+    answers: impl Fn(&str) -> ScriptedAnswer + Send + Sync + 'static,
 ) -> Called {
     call_with(what, how, &Credentials::default(), answers)
 }
@@ -168,12 +85,9 @@ fn call_with(
     (id, input): (&str, Value),
     (grants, programs): (&str, &[(&str, &str)]),
     credentials: &Credentials,
-    answers: impl Fn(&str) -> Answer + Send + Sync + 'static,
+    answers: impl Fn(&str) -> ScriptedAnswer + Send + Sync + 'static,
 ) -> Called {
-    let client = Arc::new(Scripted {
-        answers: Box::new(answers),
-        sent: Mutex::default(),
-    });
+    let client = Arc::new(ScriptedHttp::new(move |asked| answers(&asked.path)));
     let context = ActionContext {
         credentials: credentials.clone(),
         ..context(&client, grants, programs)
@@ -183,7 +97,7 @@ fn call_with(
         .build()
         .unwrap();
     let result = runtime.block_on(action.execute(&context, input));
-    let sent = client.sent.lock().clone();
+    let sent = client.asked();
     Called {
         result: result.map(|result| result.value),
         sent,
@@ -393,7 +307,7 @@ fn a_lost_write_is_unknown_and_a_lost_read_may_be_tried_again() {
 }
 
 /// Three pages of two elements, as an API with `next` in the body.
-fn linked(path: &str) -> Answer {
+fn linked(path: &str) -> ScriptedAnswer {
     let n: u32 = path
         .rsplit('=')
         .next()
@@ -443,7 +357,7 @@ fn pages_are_counted_until_one_is_empty_or_a_condition_holds() {
 #[test]
 fn pages_have_limits() {
     let next = [("next", "$item.body.next"), ("items", "$item.body.items")];
-    let asked = |more: Value, answers: fn(&str) -> Answer| {
+    let asked = |more: Value, answers: fn(&str) -> ScriptedAnswer| {
         let mut input = json!({ "url": "https://api.example/items" });
         input
             .as_object_mut()

@@ -1,8 +1,9 @@
 //! `nebula credentials test`: sends a credential to one of its hosts and says what came of it.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use http::{HeaderMap, Method, StatusCode};
+use nebula_access::AccessError;
 use nebula_action::{Capability, Egress, Grants, HttpAuth, UsableCredential as _};
 use nebula_core::{CredentialId, ExposeSecret as _, TenantId};
 use nebula_credential::{AllowedHosts, Credential, CredentialType};
@@ -28,6 +29,16 @@ enum Verdict {
     Unclear,
 }
 
+impl Verdict {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Unclear => "unclear",
+        }
+    }
+}
+
 /// What two answers say: one to a request without the credential, one with it.
 fn verdict(without: StatusCode, with: StatusCode) -> Verdict {
     let refuses = |status| matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
@@ -38,8 +49,19 @@ fn verdict(without: StatusCode, with: StatusCode) -> Verdict {
     }
 }
 
-/// JSON: `{ "credential", "type", "version", "origin", "without", "with", "verdict" }`; the verdict is
-/// `accepted`, `refused` or `unclear`. Exit code 0 where it is accepted, else 1.
+/// What came of a test.
+struct Tested {
+    version: u32,
+    /// The server that was asked for a token, and until when it gives it.
+    token: Option<(String, String)>,
+    /// The host, and its answers without the credential and with it.
+    asked: Option<(String, StatusCode, StatusCode)>,
+    verdict: Verdict,
+}
+
+/// JSON: `{ "credential", "type", "version", "token", "origin", "without", "with", "verdict" }`; `token` is
+/// `{ "origin", "expires_at" }` where one was fetched, `origin` and the two statuses are null where no URL
+/// was named; the verdict is `accepted`, `refused` or `unclear`. Exit code 0 where it is accepted, else 1.
 pub(crate) async fn run(
     id: &CredentialId,
     url: Option<&str>,
@@ -53,50 +75,117 @@ pub(crate) async fn run(
         let message = format!("`{id}` is of type {kind}, which cannot be tested: {why}");
         return Err(Failure::invalid("CANNOT_TEST", message).advice("run a workflow that uses it"));
     }
-    let Some(url) = url else {
-        let message = format!("it is open what to ask for with `{id}`");
-        return Err(Failure::invalid("USAGE", message).advice(format!(
-            "name something that only it may read: `nebula credentials test {id} --url https://…`"
-        )));
+    let url = match url {
+        Some(url) => Some(allowed(id, url, &hosts)?),
+        None if has_tokens(kind) => None,
+        None => {
+            let message = format!("it is open what to ask for with `{id}`");
+            return Err(Failure::invalid("USAGE", message).advice(format!(
+                "name something that only it may read: `nebula credentials test {id} --url https://…`"
+            )));
+        }
     };
-    let wrong = |error: &dyn std::fmt::Display| Failure::invalid("USAGE", error.to_string());
-    let url = Egress::url(url).map_err(|error| wrong(&error))?;
-    // Before it is opened: where it may not go, nothing of it is needed.
-    let (host, port) = (url.host_str(), url.port_or_known_default());
-    let (host, port) = (host.unwrap_or_default(), port.unwrap_or_default());
-    if !hosts.allow(host, port) {
-        return Err(elsewhere(id, &hosts, host, port));
-    }
     let egress = egress(&hosts);
-    let without = ask(&*composed.http, &egress, url.clone(), HeaderMap::new()).await?;
-    let opened = vault.open(&tenant, id, &CredentialUser::Test).await?;
-    let (with_url, headers) = authorised(id, &opened.credential, url.clone())?;
-    let with = ask(&*composed.http, &egress, with_url, headers).await?;
-    let verdict = verdict(without, with);
-    let origin = nebula_action::origin_of(&url);
+    let nobody = Sender {
+        tenant: Some(tenant.clone()),
+        credential: None,
+    };
+    let without = match &url {
+        Some(url) => {
+            let (url, none) = (url.clone(), HeaderMap::new());
+            Some(ask(&*composed.http, &egress, url, none, nobody.clone()).await?)
+        }
+        None => None,
+    };
+    let opened = match has_tokens(kind) {
+        true => {
+            composed
+                .access
+                .renew(&tenant, id, &CredentialUser::Test)
+                .await
+        }
+        false => {
+            composed
+                .access
+                .open(&tenant, id, &CredentialUser::Test)
+                .await
+        }
+    };
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(error @ AccessError::Refused { .. }) => return refused(id, kind, &error, console),
+        Err(error) => return Err(no_token(error)),
+    };
+    let asked = match (url, without) {
+        (Some(url), Some(without)) => {
+            let sender = Sender {
+                credential: Some(id.clone()),
+                ..nobody
+            };
+            let (with_url, headers) = authorised(id, &opened.credential, url.clone())?;
+            let with = ask(&*composed.http, &egress, with_url, headers, sender).await?;
+            Some((nebula_action::origin_of(&url), without, with))
+        }
+        _ => None,
+    };
+    let field = |name| {
+        let value = opened.credential.field(name);
+        value.map_or_else(String::new, |it| it.expose_secret().to_owned())
+    };
+    let token = has_tokens(kind).then(|| {
+        let origin = Egress::url(&field("token_url")).map(|url| nebula_action::origin_of(&url));
+        (origin.unwrap_or_default(), field("expires_at"))
+    });
+    let verdict = match &asked {
+        Some((_, without, with)) => verdict(*without, *with),
+        None => Verdict::Accepted,
+    };
+    let tested = Tested {
+        version: opened.version,
+        token,
+        asked,
+        verdict,
+    };
+    tell(id, kind, &tested, console)
+}
+
+/// Says what came of it.
+fn tell(
+    id: &CredentialId,
+    kind: CredentialType,
+    tested: &Tested,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let Tested { token, asked, .. } = tested;
     if console.json {
+        let status = |of: fn(&(String, StatusCode, StatusCode)) -> StatusCode| {
+            asked.as_ref().map(|asked| of(asked).as_u16())
+        };
         console.document(&json!({
             "credential": id,
             "type": kind.name(),
-            "version": opened.version,
-            "origin": origin,
-            "without": without.as_u16(),
-            "with": with.as_u16(),
-            "verdict": match verdict {
-                Verdict::Accepted => "accepted",
-                Verdict::Refused => "refused",
-                Verdict::Unclear => "unclear",
-            },
+            "version": tested.version,
+            "token": token.as_ref().map(|(origin, until)| json!({ "origin": origin, "expires_at": until })),
+            "origin": asked.as_ref().map(|(origin, ..)| origin),
+            "without": status(|it| it.1),
+            "with": status(|it| it.2),
+            "verdict": tested.verdict.name(),
         }))?;
     } else {
-        let said = format!("{origin} answers {with}, and {without} without it");
-        console.line(&match verdict {
+        let fetched = token
+            .iter()
+            .map(|(origin, until)| format!("{origin} gives a token, which is good until {until}"));
+        let answers = asked.iter().map(|(origin, without, with)| {
+            format!("{origin} answers {with}, and {without} without it")
+        });
+        let said = fetched.chain(answers).collect::<Vec<_>>().join("; ");
+        console.line(&match tested.verdict {
             Verdict::Accepted => format!("{id} is accepted: {said}"),
             Verdict::Refused => format!("{id} is refused: {said}"),
             Verdict::Unclear => format!("nothing is known of {id}: {said}"),
         })?;
     }
-    match verdict {
+    match tested.verdict {
         Verdict::Accepted => return Ok(Exit::Completed),
         Verdict::Refused => console.note(&format!(
             "`nebula credentials rotate {id}` gives it a new value"
@@ -108,6 +197,64 @@ pub(crate) async fn run(
     Ok(Exit::Ended)
 }
 
+/// Says that its server gives no tokens for it.
+fn refused(
+    id: &CredentialId,
+    kind: CredentialType,
+    error: &AccessError,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    match console.json {
+        true => console.document(&json!({
+            "credential": id,
+            "type": kind.name(),
+            "verdict": Verdict::Refused.name(),
+            "why": error.to_string(),
+        }))?,
+        false => console.line(&format!("{id} is refused: {error}"))?,
+    }
+    console.note(&format!(
+        "`nebula credentials rotate {id}` gives it new values"
+    ));
+    Ok(Exit::Ended)
+}
+
+/// Why no token could be asked for, or what came was none.
+fn no_token(error: AccessError) -> Failure {
+    let message = error.to_string();
+    match error {
+        AccessError::Vault(error) => match Arc::try_unwrap(error) {
+            Ok(error) => error.into(),
+            Err(_) => Failure::environment("STORE", message),
+        },
+        AccessError::Later { .. } | AccessError::Held { .. } => {
+            Failure::environment("HTTP", message).advice("try again later")
+        }
+        _ => Failure::environment("CREDENTIAL_REFUSED", message)
+            .advice("check the field `token_url` of the credential"),
+    }
+}
+
+/// Whether a type goes by tokens that a server gives.
+fn has_tokens(kind: CredentialType) -> bool {
+    matches!(
+        kind,
+        CredentialType::OAuth2ClientCredentials | CredentialType::OAuth2Refresh
+    )
+}
+
+/// The URL, if the credential may be sent there. Before it is opened: where it may not go, nothing of it
+/// is needed.
+fn allowed(id: &CredentialId, url: &str, hosts: &AllowedHosts) -> Result<Url, Failure> {
+    let url = Egress::url(url).map_err(|error| Failure::invalid("USAGE", error.to_string()))?;
+    let (host, port) = (url.host_str(), url.port_or_known_default());
+    let (host, port) = (host.unwrap_or_default(), port.unwrap_or_default());
+    match hosts.allow(host, port) {
+        true => Ok(url),
+        false => Err(elsewhere(id, hosts, host, port)),
+    }
+}
+
 /// Why a type cannot be tested here.
 fn cannot(kind: CredentialType) -> Option<&'static str> {
     match kind {
@@ -115,10 +262,8 @@ fn cannot(kind: CredentialType) -> Option<&'static str> {
         | CredentialType::Basic
         | CredentialType::Bearer
         | CredentialType::Header
+        | CredentialType::OAuth2ClientCredentials
         | CredentialType::OAuth2Refresh => None,
-        CredentialType::OAuth2ClientCredentials => {
-            Some("it has no token by itself, and this command asks for none")
-        }
         CredentialType::DatabaseUrl => Some("this program speaks with no database but its own"),
         CredentialType::SshKey => Some("this program does not speak SSH"),
         CredentialType::Custom => Some("how it is used is known to the actions alone that use it"),
@@ -161,9 +306,8 @@ fn authorised(
                 .append_pair(&name, value.expose_secret());
         }
         None => {
-            let message = format!("`{id}` has no access token yet, so there is nothing to send");
-            return Err(Failure::invalid("CANNOT_TEST", message)
-                .advice("run a workflow that uses it: that refreshes it"));
+            let message = format!("`{id}` goes with no request over HTTP");
+            return Err(Failure::invalid("CANNOT_TEST", message));
         }
     }
     Ok((url, headers))
@@ -175,6 +319,7 @@ async fn ask(
     egress: &Egress,
     url: Url,
     headers: HeaderMap,
+    sender: Sender,
 ) -> Result<StatusCode, Failure> {
     let request = HttpRequest {
         method: Method::GET,
@@ -185,7 +330,7 @@ async fn ask(
             redirects: None,
             ..HttpLimits::default()
         },
-        sender: Sender::default(),
+        sender,
     };
     let answer = http.send(egress, request).await.map_err(|error| {
         Failure::environment("HTTP", error.to_string())

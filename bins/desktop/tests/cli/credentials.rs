@@ -231,6 +231,94 @@ fn a_test_sends_the_credential_to_its_hosts_only() {
 }
 
 #[test]
+fn a_test_of_a_client_asks_for_a_token() {
+    let user = User::new();
+    let seen = serving(
+        |seen| {
+            let last = seen.last().unwrap();
+            let number = seen.iter().filter(|it| it.line == last.line).count();
+            match last.line.as_str() {
+                "POST /token HTTP/1.1" if last.body.contains("hunter2-gone") => {
+                    answer(401, "", r#"{"error":"invalid_client"}"#)
+                }
+                "POST /token HTTP/1.1" => {
+                    let token = format!(r#"{{"access_token":"{VALUE}{number}","expires_in":60}}"#);
+                    answer(200, "", &token)
+                }
+                _ if last.header("authorization") == Some(&*format!("Bearer {VALUE}2")) => {
+                    answer(200, "", "{}")
+                }
+                _ => answer(401, "", "{}"),
+            }
+        },
+        |address| {
+            user.write("secret.txt", "client-hunter2");
+            let (hosts, token_url) = (
+                address.to_string(),
+                format!("token_url=http://{address}/token"),
+            );
+            let kind = [
+                "credentials",
+                "add",
+                "api",
+                "--type",
+                "oauth2_client_credentials",
+            ];
+            let fields = [
+                "--hosts",
+                &hosts,
+                "--field",
+                &token_url,
+                "--field",
+                "client_id=nebula",
+                "--field",
+                "client_auth=body",
+                "--from",
+                "client_secret=secret.txt",
+            ];
+            user.nebula(&[&kind[..], &fields[..]].concat()).exits(0);
+            let test = ["credentials", "test", "api"];
+            let alone = user.nebula(&test).exits(0);
+            let said = alone.json();
+            assert_eq!(said["verdict"], "accepted");
+            assert_eq!(said["token"]["origin"], format!("http://{address}"));
+            assert_eq!((&said["version"], &said["with"]), (&json!(2), &Value::Null));
+            // The token that is good still is not enough: a test asks anew.
+            let url = format!("http://{address}/private");
+            let said = user.nebula(&[&test[..], &["--url", &url]].concat());
+            let said = said.exits(0).json();
+            assert_eq!(
+                (&said["without"], &said["with"]),
+                (&json!(401), &json!(200))
+            );
+            user.write("secret.txt", "hunter2-gone");
+            let other = [
+                "credentials",
+                "rotate",
+                "api",
+                "--from",
+                "client_secret=secret.txt",
+            ];
+            user.nebula(&other).exits(0);
+            let refused = user.nebula(&test).exits(1);
+            assert_eq!(refused.json()["verdict"], "refused");
+            assert!(refused.out.contains("invalid_client"), "{}", refused.out);
+            // What the settings say of hosts holds for tests, too.
+            let config = user.home().join("config");
+            fs::create_dir_all(&config).unwrap();
+            let limit =
+                format!("[http.hosts.\"{address}\"]\nrate = {{ limit = 1, per = \"1h\" }}\n");
+            fs::write(config.join("nebula.toml"), limit).unwrap();
+            let limited = [&test[..], &["--url", &url]].concat();
+            let limited = user.nebula(&limited).exits(3);
+            assert_eq!(limited.error_code(), "HTTP");
+        },
+    );
+    let asked = seen.iter().filter(|it| it.line.starts_with("POST"));
+    assert_eq!(asked.count(), 3, "the last test had no turn left for it");
+}
+
+#[test]
 fn what_cannot_be_tested_says_why() {
     let user = User::new();
     let url = ["credentials", "add", "db", "--type", "database_url"];
