@@ -17,12 +17,13 @@ use nebula_ports::CredentialUser;
 use nebula_telemetry::{Redact, redacting};
 use tracing::warn;
 
-use crate::{drive::Drive, evaluate::node_of};
+use crate::{drive::Drive, evaluate::node_of, lease::LeaseEnd};
 
 /// What an attempt opens before it begins.
 pub(crate) struct Opening {
     access: Option<Access>,
     clock: Arc<dyn Clock>,
+    lease: LeaseEnd,
     wanted: Vec<Wanted>,
     user: CredentialUser,
 }
@@ -70,6 +71,7 @@ impl Drive {
         Some(Box::new(Opening {
             access: self.shared.ports.access.clone(),
             clock: self.shared.ports.clock.clone(),
+            lease: self.lease_end.clone(),
             wanted: wanted.collect(),
             user: CredentialUser::Attempt {
                 execution: self.lease.execution,
@@ -125,6 +127,8 @@ impl Opening {
             let credential = self.one(context, wanted).await?;
             opened.push((&wanted.credential, Arc::new(credential)));
         }
+        // That took its time, and what follows acts.
+        self.lease.ours(&*self.clock).await;
         Ok(opened)
     }
 

@@ -25,7 +25,7 @@ use tracing::debug;
 
 use crate::{
     approvals::waits, begin::Unborn, finish::Finished, flush::weight, grants::NodeGrants,
-    items::Segment, memory::Held, worker::Shared,
+    items::Segment, lease::LeaseEnd, memory::Held, worker::Shared,
 };
 
 /// How an execution left the worker's hands.
@@ -67,6 +67,8 @@ pub(crate) struct Drive {
     pub(crate) unproven: bool,
     /// By our own clock: until when the lease is certainly ours.
     pub(crate) lease_until: Duration,
+    /// The same, for attempts.
+    pub(crate) lease_end: LeaseEnd,
     /// By our own clock: when it is to be renewed.
     pub(crate) renew_at: Duration,
     pub(crate) last_snapshot: u64,
@@ -162,6 +164,7 @@ impl Drive {
             marked: false,
             unproven: granted.grants_without_progress > 0,
             lease_until: Duration::ZERO,
+            lease_end: LeaseEnd::default(),
             renew_at: Duration::ZERO,
             snapshot_bytes: granted.snapshot.as_ref().map_or(0, |it| it.state.len()),
             bytes_since_snapshot: 0,

@@ -1,12 +1,43 @@
 //! Holding the lease for as long as it is needed.
 
-use std::{future::pending, time::Duration};
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::StreamExt;
+use nebula_core::Clock;
 use nebula_ports::Renewed;
 use tracing::warn;
 
 use crate::drive::{Drive, Stop};
+
+/// How often an attempt looks whether the lease was renewed.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// By our own clock, until when the lease is certainly ours: for attempts that have something to do
+/// between their start and the moment in which they act.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LeaseEnd(Arc<AtomicU64>);
+
+impl LeaseEnd {
+    fn set(&self, until: Duration) {
+        let micros = u64::try_from(until.as_micros()).unwrap_or(u64::MAX);
+        self.0.store(micros, Ordering::Relaxed);
+    }
+
+    /// Waits until the lease is ours. Where it is lost, nobody polls this any more: a process that stood
+    /// still may be here before it has found that out.
+    pub(crate) async fn ours(&self, clock: &dyn Clock) {
+        while clock.monotonic() >= Duration::from_micros(self.0.load(Ordering::Relaxed)) {
+            clock.sleep(LOOK_AGAIN).await;
+        }
+    }
+}
 
 impl Drive {
     /// Makes sure that the lease is ours before something begins: a slow answer of the store may
@@ -110,6 +141,7 @@ impl Drive {
     pub(crate) fn renewed_at(&mut self, asked: Duration) {
         let config = &self.shared.config;
         self.lease_until = asked + config.lease_ttl.saturating_sub(config.lease_margin);
+        self.lease_end.set(self.lease_until);
         self.renew_at = asked + config.lease_ttl / 3;
     }
 }
