@@ -81,6 +81,15 @@ impl Drive {
         #[cfg(sim_bug)]
         let journal_start =
             journal_start && !nebula_core::sim_bug::is_awake("write-before-its-start");
+        #[cfg(sim_bug)]
+        let mut invocation = invocation;
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("credential-is-opened-before-its-start")
+            && let Code::Native(action) = &invocation.code
+            && let Some(opening) = self.opening(&instance, attempt, &**action)
+        {
+            let _ = opening.open(&mut invocation.context).await;
+        }
         if journal_start {
             let deadline = self.shared.ports.clock.now().plus(node.timeout);
             let key = invocation.context.idempotency_key.clone();

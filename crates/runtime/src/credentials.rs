@@ -110,6 +110,10 @@ impl Opening {
         context.credentials = Credentials::new(held.collect());
         let seen = Arc::clone(&secrets);
         context.heartbeat = context.heartbeat.through(move |progress| {
+            #[cfg(sim_bug)]
+            if nebula_core::sim_bug::is_awake("progress-keeps-its-secrets") {
+                return;
+            }
             seen.progress(progress);
         });
         let spent = self.clock.monotonic().saturating_sub(start);
@@ -175,6 +179,13 @@ impl Opened {
         &self,
         mut result: Result<ActionResult, ActionError>,
     ) -> Result<ActionResult, ActionError> {
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake(match &result {
+            Ok(_) => "values-keep-their-secrets",
+            Err(_) => "errors-keep-their-secrets",
+        }) {
+            return result;
+        }
         let found = match &mut result {
             Ok(given) => {
                 let port = given.port.as_deref().and_then(|it| self.secrets.text(it));

@@ -28,6 +28,8 @@ pub struct Vault {
     pub(crate) secrets: Arc<dyn SecretsStore>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) cache: Cache,
+    #[cfg(sim_bug)]
+    seen: parking_lot::Mutex<std::collections::BTreeMap<(TenantId, CredentialId), Opened>>,
 }
 
 /// A credential in the clear, with its version.
@@ -70,6 +72,8 @@ impl Vault {
             secrets,
             entropy,
             cache,
+            #[cfg(sim_bug)]
+            seen: parking_lot::Mutex::default(),
         }
     }
 
@@ -88,6 +92,18 @@ impl Vault {
         user: &CredentialUser,
     ) -> Result<Opened, VaultError> {
         let opened = self.read(tenant, id).await?;
+        #[cfg(sim_bug)]
+        let opened = match nebula_core::sim_bug::is_awake("credential-is-opened-once-for-all") {
+            true => {
+                let place = (tenant.clone(), id.clone());
+                self.seen.lock().entry(place).or_insert(opened).clone()
+            }
+            false => opened,
+        };
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("use-is-not-recorded") {
+            return Ok(opened);
+        }
         let recorded = self.repo.record_use(tenant, id, opened.version, user);
         match recorded.await? {
             UseRecorded::Recorded => Ok(opened),

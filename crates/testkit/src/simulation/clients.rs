@@ -7,12 +7,13 @@ use nebula::{
     engine::{AdmissionError, Installed, MigrationError, StartError},
 };
 use nebula_core::{Clock, ExecutionId};
-use nebula_execution::{Ballot, Choice, NamedSignal, ParkReason, StartOptions, UnparkDecision};
+use nebula_execution::{Ballot, Choice, NamedSignal, ParkReason, UnparkDecision};
 use nebula_ports::{DedupeKey, Signalled};
 use serde_json::json;
 
 use super::{
     checks,
+    credentials::granted,
     director::{BOUND, Director},
     flows::payload,
     swarm::Recovery,
@@ -74,7 +75,7 @@ impl Director {
         loop {
             let process = self.process(chance);
             let (tenant, installed) = (world.tenant_of(number), installed.clone());
-            let (input, options) = (json!({ "n": number }), StartOptions::default());
+            let (input, options) = (json!({ "n": number }), granted());
             let started = self.ask(&process, move |nebula| {
                 Box::pin(async move {
                     if adopts {
@@ -118,7 +119,7 @@ impl Director {
         let world = &self.world;
         let process = self.process(chance);
         let (tenant, installed) = (world.tenant_of(number), installed.clone());
-        let (input, options) = (json!({ "n": number }), StartOptions::default());
+        let (input, options) = (json!({ "n": number }), granted());
         let (of, seen) = (tenant.clone(), world.clone());
         let executed = self.ask(&process, move |nebula| {
             Box::pin(async move {

@@ -78,6 +78,7 @@ impl Director {
             oracle.know(installed.digest, installed.plan.clone());
         }
         world.oracle.lock().jumps = world.swarm.has(Fault::ClockJump);
+        world.put_credentials();
         world.begin();
         for place in 0..world.swarm.processes {
             director.start_process(place);
@@ -89,10 +90,13 @@ impl Director {
                 .spawn(Owner::World, async move { mine.client(number).await });
         }
         let (nemesis, keeper, plot) = (director.clone(), director.clone(), director.clone());
-        let collector = director.clone();
+        let (collector, keeper_of_keys) = (director.clone(), director.clone());
         world
             .board
             .spawn(Owner::World, async move { collector.collect().await });
+        world
+            .board
+            .spawn(Owner::World, async move { keeper_of_keys.rotate().await });
         world
             .board
             .spawn(Owner::World, async move { nemesis.nemesis().await });
@@ -274,18 +278,24 @@ impl Prepared {
             installed
         };
         let theme = theme(&swarm.chance(4));
+        let credentials = |number| {
+            let chance = swarm.chance(7_000 + number);
+            swarm.has_secrets().then_some(chance)
+        };
         let flow = |number| {
             Flow::make(
                 &format!("flow-{number}"),
                 true,
                 theme,
                 &swarm.chance(1_000 + number),
+                credentials(number),
             )
         };
         let made: Vec<_> = (0..swarm.workflows).map(flow).collect();
         let tenants = tenants(swarm);
         for number in (0..CALLEES).filter(|_| made.iter().any(|flow| flow.calls)) {
-            let flow = Flow::make(&callee(number), false, theme, &swarm.chance(500 + number));
+            let (id, chance) = (callee(number), swarm.chance(500 + number));
+            let flow = Flow::make(&id, false, theme, &chance, credentials(500 + number));
             let saved = tenants.iter().map(|tenant| save(&flow.definition, tenant));
             saved.for_each(drop);
         }

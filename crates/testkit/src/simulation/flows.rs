@@ -8,7 +8,10 @@ mod turns;
 use nebula_workflow::{Source, WorkflowDefinition, parse};
 use serde_json::{Map, Value, json};
 
-use super::outside::ACTIONS;
+use super::{
+    credentials::{LEAKS, SLOT, credential_of},
+    outside::ACTIONS,
+};
 use crate::SeededEntropy;
 
 /// The most nodes of a definition, those in bodies not counted, and of a body.
@@ -52,6 +55,8 @@ pub(super) fn callee(number: u64) -> String {
 
 struct Maker<'e> {
     chance: &'e SeededEntropy,
+    /// Decides which nodes use credentials, where any does.
+    credentials: Option<SeededEntropy>,
     /// What the flows of this world have more of than others.
     theme: Option<Kind>,
     ids: u64,
@@ -72,9 +77,11 @@ impl Flow {
         caller: bool,
         theme: Option<Kind>,
         chance: &SeededEntropy,
+        credentials: Option<SeededEntropy>,
     ) -> Self {
         let mut maker = Maker {
             chance,
+            credentials,
             theme,
             ids: 0,
             depth: 0,
@@ -423,6 +430,7 @@ impl Maker<'_> {
         }
         node["retry"] = json!({ "max_attempts": 50, "backoff": "exponential", "initial": "100ms", "max": "5s", "jitter": "full" });
         node["parameters"] = parameters;
+        self.holds(node, action);
         if *action != "sim.read" && chance.chance(20) {
             let (undo, ..) = chance.pick(&ACTIONS[1..]);
             node["compensate"] = json!({
@@ -435,7 +443,23 @@ impl Maker<'_> {
                 },
                 "retry": { "max_attempts": 5, "initial": "200ms" },
             });
+            self.holds(&mut node["compensate"], undo);
+            if node["compensate"].get("credentials").is_some() {
+                // What cannot be opened now can be later.
+                node["compensate"]["retry"]["max_attempts"] = json!(50);
+            }
         }
+    }
+
+    /// Whether a node uses a credential, and how carelessly. What has little time does not: it would be
+    /// over when that is open.
+    fn holds(&self, node: &mut Value, action: &str) {
+        let chance = match &self.credentials {
+            Some(chance) if node.get("timeout").is_none() && chance.chance(50) => chance,
+            _ => return,
+        };
+        node["credentials"] = json!({ SLOT: credential_of(action) });
+        node["parameters"]["leaks"] = json!(*chance.pick(LEAKS));
     }
 
     fn body(&mut self, node: &mut Value, action: &str) {
@@ -518,7 +542,7 @@ mod tests {
     #[test]
     fn a_seed_gives_one_definition_and_definitions_differ() {
         let text = |seed| {
-            let flow = Flow::make("x", true, None, &SeededEntropy::new(seed));
+            let flow = Flow::make("x", true, None, &SeededEntropy::new(seed), None);
             format!("{:?}", flow.definition)
         };
         assert_eq!(text(1), text(1));

@@ -79,6 +79,7 @@ pub(super) fn live(swarm: &Swarm, prepared: &Prepared, asked: Asked) -> (Outcome
         let stopped = scheduler.run(&world.clock, MAX_POLLS);
         world.compare_journals();
         world.collect_at_the_end();
+        world.open_all_at_the_end();
         results = director.results();
         stopped
     }));

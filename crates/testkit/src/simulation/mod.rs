@@ -12,6 +12,7 @@
 pub mod checks;
 mod clients;
 mod collecting;
+mod credentials;
 mod director;
 mod flows;
 mod here;

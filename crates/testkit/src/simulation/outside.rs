@@ -4,14 +4,15 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use nebula_action::{
-    Action, ActionContext, ActionError, ActionMetadata, ActionResult, Effect, EffectClass,
-    Reconciled,
+    Action, ActionContext, ActionError, ActionMetadata, ActionResult, CredentialSlot, Effect,
+    EffectClass, Reconciled,
 };
 use nebula_core::{Clock, Digest};
 use nebula_ports::{ExecutionRepo, SlotKey};
 use serde_json::{Value, json};
 
 use super::{
+    credentials::{self, SLOT},
     here::Here,
     oracle::{Effect as Acted, Lock},
     swarm::Recovery,
@@ -43,7 +44,8 @@ pub(super) type Ledger = BTreeMap<String, Arrival>;
 
 /// `sim.<class>@1 { label, input, fails?, hangs?, millis?, late? }`: gives `{ v }`, a number that
 /// follows from label and input. The first `fails` tries fail without effect, the next `hangs` never
-/// come back after it; `millis` is how long it takes, `late` whether the effect comes at its end.
+/// come back after it; `millis` is how long it takes, `late` whether the effect comes at its end. With a
+/// credential, it gives that back as `leaks` says, as a careless server does.
 pub(super) struct SimulatedAction {
     metadata: ActionMetadata,
     class: EffectClass,
@@ -76,6 +78,11 @@ impl SimulatedAction {
         let actions = ACTIONS.iter().map(|(id, class, reconciles)| {
             let metadata = ActionMetadata {
                 reconciles: *reconciles,
+                credentials: vec![CredentialSlot {
+                    name: SLOT.to_owned(),
+                    types: vec!["bearer".to_owned()],
+                    required: false,
+                }],
                 ..ActionMetadata::new(id, (1, 0), Effect::Fixed(*class))
             };
             Arc::new(Self {
@@ -104,7 +111,7 @@ impl Acting<'_> {
         if class != EffectClass::Keyed || arrival.done == 0 {
             arrival.done += 1;
         }
-        arrival.result = Some(result.clone());
+        arrival.result = Some(credentials::clean(self.ctx, input, result));
     }
 }
 
@@ -172,8 +179,16 @@ impl Action for SimulatedAction {
             arrival.tries
         };
         let (fails, hangs) = (number("fails"), number("hangs"));
+        let held = ctx.credentials.get(SLOT);
+        if let Some(held) = held {
+            world.handed_over(ctx, held, acting.here.life);
+        }
         if tries <= fails {
-            return Err(ActionError::retryable("SIM_FAILED", "this try was to fail"));
+            let message = match held {
+                None => "this try was to fail".to_owned(),
+                Some(held) => format!("{} may not do that", credentials::token(held)),
+            };
+            return Err(ActionError::retryable("SIM_FAILED", message));
         }
         let (result, late) = (result_of(&input), input["late"] == true);
         if !late {
@@ -189,16 +204,20 @@ impl Action for SimulatedAction {
         if tries <= fails + hangs {
             std::future::pending::<()>().await;
         }
-        Ok(ActionResult::output(result))
+        Ok(ActionResult::output(credentials::leak(ctx, &input, result)))
     }
 
-    async fn reconcile(&self, ctx: &ActionContext, _: &Value) -> Result<Reconciled, ActionError> {
+    async fn reconcile(
+        &self,
+        ctx: &ActionContext,
+        input: &Value,
+    ) -> Result<Reconciled, ActionError> {
         let Here { world, .. } = Here::now();
         world.recovered(Recovery::Reconciled);
         let ledger = world.ledger.lock();
         let arrival = ledger.get(&ctx.idempotency_key);
         Ok(match arrival.and_then(|arrival| arrival.result.clone()) {
-            Some(result) => Reconciled::Happened(result),
+            Some(_) => Reconciled::Happened(credentials::leak(ctx, input, result_of(input))),
             None => Reconciled::NotHappened,
         })
     }

@@ -3,7 +3,7 @@
 //! Those of the stores are guards that their models lack then, and need no build of their own. Those of
 //! engine, runtime, machine and the layer of blobs exist only under `--cfg sim_bug`, where `nebula_core::sim_bug` wakes them.
 
-use crate::{BlobGuard, ExecutionGuard as Guard};
+use crate::{BlobGuard, CredentialGuard, ExecutionGuard as Guard};
 
 /// A defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub(super) enum Place {
     Blobs(BlobGuard),
     /// The store of blobs answers before what it was given is durable.
     Unsynced,
+    /// In what opens credentials, keeps them, or takes secrets out: under `--cfg sim_bug`, too.
+    Holding,
+    /// The store of credentials lacks this.
+    Credentials(CredentialGuard),
 }
 
 const fn engine(name: &'static str) -> Bug {
@@ -49,6 +53,16 @@ const fn blobs(name: &'static str, guard: BlobGuard) -> Bug {
     Bug { name, place }
 }
 
+const fn holding(name: &'static str) -> Bug {
+    let place = Place::Holding;
+    Bug { name, place }
+}
+
+const fn credentials(name: &'static str, guard: CredentialGuard) -> Bug {
+    let place = Place::Credentials(guard);
+    Bug { name, place }
+}
+
 impl Bug {
     /// All of them.
     pub const ALL: &[Self] = &[
@@ -58,19 +72,24 @@ impl Bug {
         engine("begins-though-cancelled"),
         layer("collector-has-no-grace"),
         layer("collector-keeps-orphans"),
+        holding("credential-is-opened-before-its-start"),
+        holding("credential-is-opened-once-for-all"),
         engine("dead-token-is-dropped"),
         engine("end-is-a-step-by-itself"),
         engine("end-of-a-child-is-lost"),
         engine("end-is-told-before-it-stands"),
+        holding("errors-keep-their-secrets"),
         engine("inbox-item-is-lost"),
         engine("input-is-not-that-of-the-start"),
         engine("key-changes-on-retry"),
+        holding("key-goes-before-what-it-encrypts"),
         engine("late-write-is-repeated"),
         engine("lease-is-not-given-back"),
         engine("lease-is-not-watched"),
         engine("lock-is-not-taken-again"),
         engine("lost-write-is-repeated"),
         engine("one-attempt-too-many"),
+        holding("progress-keeps-its-secrets"),
         engine("reads-before-it-begins"),
         engine("rings-for-another-tenant"),
         engine("sleeps-for-ever"),
@@ -80,12 +99,15 @@ impl Bug {
         engine("sweep-rings-for-nobody"),
         engine("timer-fires-early"),
         engine("undoing-is-forgotten"),
+        holding("use-is-not-recorded"),
+        holding("values-keep-their-secrets"),
         engine("write-before-its-start"),
         blobs("blobs-are-read-unverified", BlobGuard::Digest),
         Bug {
             name: "blobs-are-not-durable",
             place: Place::Unsynced,
         },
+        credentials("credentials-take-any-version", CredentialGuard::NextVersion),
         store("store-answers-a-repeated-step-anew", Guard::StepId),
         store("store-begins-a-known-start-anew", Guard::Dedupe),
         store("store-knows-no-repeated-beginning", Guard::BeginReplay),
@@ -119,12 +141,17 @@ impl Bug {
 
     /// Whether it must be woken: it is in what runs, and not in a model around it.
     fn is_in_code(self) -> bool {
-        matches!(self.place, Place::Code | Place::Layer)
+        matches!(self.place, Place::Code | Place::Layer | Place::Holding)
     }
 
     /// Whether it shows only where values lie in blobs.
     pub(super) fn needs_blobs(self) -> bool {
         matches!(self.place, Place::Layer | Place::Blobs(_) | Place::Unsynced)
+    }
+
+    /// Whether it shows only where nodes use credentials.
+    pub(super) fn needs_secrets(self) -> bool {
+        matches!(self.place, Place::Holding | Place::Credentials(_))
     }
 }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     checks,
+    credentials::{access, watch},
     outside::SimulatedAction,
     scheduler::{Life, Owner},
     time::ProcessClock,
@@ -90,10 +91,10 @@ impl Process {
             time.clone(),
             ByteSize::bytes(swarm.inline),
         );
-        let nebula = Nebula::builder(
+        let mut builder = Nebula::builder(
             Arc::new(executions.fresh_for(swarm.fresh())),
             wire.clone(),
-            wire,
+            wire.clone(),
             Arc::new(MemorySandbox::new(time.clone())),
         )
         .clock(time.clone())
@@ -101,9 +102,14 @@ impl Process {
         .offload(Arc::new(InlineOffload))
         .registry(template().registry().clone())
         .worker(worker)
-        .engine(EngineConfig::default())
-        .build()
-        .expect("the limits fit each other");
+        .engine(EngineConfig::default());
+        if swarm.has_secrets() {
+            builder = builder.credentials(access(wire, time));
+        }
+        let nebula = builder.build().expect("the limits fit each other");
+        if swarm.has_secrets() {
+            watch(world, nebula.bus());
+        }
         let (shutdown, left) = (CancellationToken::new(), CancellationToken::new());
         Self {
             life,

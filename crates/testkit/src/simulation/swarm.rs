@@ -111,6 +111,40 @@ named! {
         DeathAfterBlob = "death-after-blob",
         /// The collector stands still in the middle of its work.
         CollectorPaused = "collector-paused",
+        /// The store of secrets fails before it has done anything.
+        SecretsRefused = "secrets-refused",
+        /// The store of secrets does it, and its answer is lost.
+        SecretsAnswerLost = "secrets-answer-lost",
+        /// A call of the store of secrets takes its time, both ways.
+        SecretsSlow = "secrets-slow",
+        /// There is no room for secrets.
+        SecretsFull = "secrets-full",
+        /// A process dies before a secret is set or deleted.
+        DeathBeforeSecret = "death-before-secret",
+        /// A process dies when a secret is set or deleted, and nothing else knows of it.
+        DeathAfterSecret = "death-after-secret",
+        /// The store of credentials fails before it has done anything.
+        CredentialsRefused = "credentials-refused",
+        /// The store of credentials does it, and its answer is lost.
+        CredentialsAnswerLost = "credentials-answer-lost",
+        /// A call of the store of credentials takes its time, both ways.
+        CredentialsSlow = "credentials-slow",
+        /// There is no room for credentials, their uses and keys.
+        CredentialsFull = "credentials-full",
+        /// A process dies before what it writes of a credential is durable.
+        DeathBeforeCredential = "death-before-credential",
+        /// A process dies when what it writes of a credential is durable, and does not hear of it.
+        DeathAfterCredential = "death-after-credential",
+        /// A credential gets other values, while attempts use it.
+        CredentialRotated = "credential-rotated",
+        /// All credentials get another master key, while attempts open them.
+        KeysRotated = "keys-rotated",
+        /// The store of secrets gets another key, while it is read.
+        SecretsRotated = "secrets-rotated",
+        /// Who rotates dies in the middle of it.
+        RotationCut = "rotation-cut",
+        /// Who rotates stands still in the middle of it.
+        RotationPaused = "rotation-paused",
     }
 }
 
@@ -169,6 +203,24 @@ named! {
         BlobRenewed = "blob-renewed",
         /// A blob that no journal named was deleted.
         OrphanCollected = "orphan-collected",
+        /// An attempt whose credentials could not be opened is made again.
+        OpenedAgain = "opened-at-another-try",
+        /// An attempt had the values that an attempt before it had not.
+        NewVersion = "attempt-with-newer-values",
+        /// A secret was taken out of what an attempt gave.
+        TakenOut = "secret-taken-out",
+        /// A rotation went on with another one's.
+        RotationResumed = "rotation-resumed",
+        /// Of those who gave a credential other values, one was late.
+        RotationLost = "rotation-lost-to-another",
+    }
+}
+
+impl Fault {
+    /// Whether it happens to credentials and secrets. Which of these a world has is drawn apart, so that
+    /// the other faults of a seed do not depend on how many of them there are.
+    fn is_about_secrets(self) -> bool {
+        self >= Self::SecretsRefused
     }
 }
 
@@ -211,6 +263,8 @@ pub struct Swarm {
     pub inline: u64,
     /// Up to how many milliseconds an execution waits in memory.
     pub memory: u64,
+    /// Whether nodes use credentials (1).
+    pub secrets: u64,
     /// Which faults happen.
     pub faults: BTreeSet<Fault>,
     /// Which defect is put in on purpose.
@@ -226,7 +280,11 @@ impl Swarm {
         // Every tenth world is a peaceful one: there, nothing may go wrong at all.
         if !entropy.chance(10) {
             let percent = *entropy.pick(&[15, 40, 70]);
-            faults.extend(Fault::ALL.iter().filter(|_| entropy.chance(percent)));
+            let apart = SeededEntropy::new(seed ^ 0x5345_4352_4554);
+            faults.extend(Fault::ALL.iter().filter(|it| match it.is_about_secrets() {
+                true => apart.chance(percent),
+                false => entropy.chance(percent),
+            }));
         }
         // Most are small: what goes wrong in large ones mostly does so in small ones, and sooner.
         let executions = *entropy.pick(&[
@@ -249,6 +307,7 @@ impl Swarm {
             memory: *entropy.pick(&[0, 1_000, 1_000, 5_000]),
             step: *entropy.pick(&[1, 2, 5, 256, 256, 256]),
             inline: *entropy.pick(&[0, 0, 40, NO_BLOBS, NO_BLOBS]),
+            secrets: u64::from(entropy.chance(40)),
             faults,
             bug: None,
         }
@@ -318,6 +377,10 @@ impl Swarm {
             inline: NO_BLOBS,
             ..self.clone()
         });
+        add(Self {
+            secrets: 0,
+            ..self.clone()
+        });
         smaller
     }
 
@@ -330,7 +393,8 @@ impl Swarm {
     }
 
     /// The world of a seed with a defect. Values lie in blobs only where it is about them: a defect that
-    /// makes an execution turn in a circle would read all of them again in each round.
+    /// makes an execution turn in a circle would read all of them again in each round. In the same way
+    /// nodes use credentials where it is about those.
     #[must_use]
     pub fn with(bug: Bug, seed: u64) -> Self {
         let world = Self::of(seed);
@@ -340,6 +404,7 @@ impl Swarm {
         };
         Self {
             inline,
+            secrets: u64::from(bug.needs_secrets()),
             bug: Some(bug),
             ..world
         }
@@ -348,6 +413,11 @@ impl Swarm {
     /// Whether anything lies in blobs.
     pub(super) fn spills(&self) -> bool {
         self.inline < NO_BLOBS
+    }
+
+    /// Whether nodes use credentials.
+    pub(super) fn has_secrets(&self) -> bool {
+        self.secrets == 1
     }
 
     /// How long a blob counts as just put.
@@ -377,7 +447,7 @@ impl Swarm {
     }
 
     /// The numbers by name, in the order in which they are written.
-    fn numbers(&mut self) -> [(&'static str, &mut u64); 16] {
+    fn numbers(&mut self) -> [(&'static str, &mut u64); 17] {
         [
             ("seed", &mut self.seed),
             ("processes", &mut self.processes),
@@ -395,6 +465,7 @@ impl Swarm {
             ("memory", &mut self.memory),
             ("step", &mut self.step),
             ("inline", &mut self.inline),
+            ("secrets", &mut self.secrets),
         ]
     }
 }

@@ -18,13 +18,17 @@ use parking_lot::Mutex;
 
 use super::{
     checks::{self, Check},
+    credentials::Held,
     oracle::{Effect, Oracle},
     outside::Ledger,
     planted::Place,
     scheduler::{Board, Life, Order},
     swarm::{Fault, Recovery, SLOWEST, Swarm},
 };
-use crate::{ManualClock, MemoryBlobStore, MemoryExecutionRepo, MemoryWorkflowRepo, SeededEntropy};
+use crate::{
+    ManualClock, MemoryBlobStore, MemoryCredentialRepo, MemoryExecutionRepo, MemorySecretsStore,
+    MemoryWorkflowRepo, SeededEntropy,
+};
 
 /// How often each thing happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,6 +66,9 @@ pub(super) struct World {
     pub(super) clock: ManualClock,
     pub(super) store: MemoryExecutionRepo,
     pub(super) blobs: MemoryBlobStore,
+    pub(super) credentials: MemoryCredentialRepo,
+    pub(super) secrets: MemorySecretsStore,
+    pub(super) held: Mutex<Held>,
     pub(super) workflows: Arc<MemoryWorkflowRepo>,
     pub(super) ledger: Mutex<Ledger>,
     pub(super) oracle: Mutex<Oracle>,
@@ -136,6 +143,20 @@ pub(super) enum Fate {
     Dies { arrives: bool },
 }
 
+/// The faults of one store.
+pub(super) struct Faults {
+    /// How many times as often as others: a store that is seldom called has few chances.
+    pub(super) often: u64,
+    /// How many milliseconds a call takes at most on its way, each way, where nothing is wrong with it.
+    pub(super) latency: u64,
+    pub(super) refused: Fault,
+    pub(super) unanswered: Fault,
+    pub(super) slow: Fault,
+    pub(super) full: Fault,
+    pub(super) before: Fault,
+    pub(super) after: Fault,
+}
+
 impl World {
     /// A world before anything happens; with `told`, its trace is kept as text.
     pub(super) fn new(swarm: Swarm, workflows: Arc<MemoryWorkflowRepo>, told: bool) -> Arc<Self> {
@@ -150,6 +171,12 @@ impl World {
                 Some(Place::Blobs(guard)) => MemoryBlobStore::without(time.clone(), guard),
                 _ => MemoryBlobStore::new(time.clone()),
             },
+            credentials: match swarm.bug.map(|bug| bug.place) {
+                Some(Place::Credentials(guard)) => MemoryCredentialRepo::without(time, guard),
+                _ => MemoryCredentialRepo::new(time),
+            },
+            secrets: MemorySecretsStore::default(),
+            held: Mutex::default(),
             workflows,
             clock,
             ledger: Mutex::default(),
@@ -314,8 +341,9 @@ impl World {
         }
     }
 
-    /// What becomes of a call of the store of blobs.
-    pub(super) fn blob_fate(&self, life: Life, writes: bool) -> Fate {
+    /// What becomes of a call of a store that has its own faults; they strike `often` times as often as
+    /// others.
+    pub(super) fn fate_by(&self, faults: &Faults, life: Life, writes: bool) -> Fate {
         self.counts.lock().calls += 1;
         if !self.is_faulty() {
             return Fate::Plain;
@@ -324,17 +352,22 @@ impl World {
             let arrives = self.chance.chance(30);
             return Fate::Cut { arrives };
         }
+        let strikes = |fault| self.strikes_at(fault, faults.often * self.swarm.per_mille);
         match () {
-            () if self.strikes(Fault::BlobRefused) => Fate::Refused,
-            () if self.strikes(Fault::BlobAnswerLost) => Fate::Unanswered,
-            () if self.strikes(Fault::BlobSlow) => {
+            () if strikes(faults.refused) => Fate::Refused,
+            () if strikes(faults.unanswered) => Fate::Unanswered,
+            () if strikes(faults.slow) => {
                 let slow = || self.span(SLOWEST.as_millis() as u64);
                 let (there, back) = (slow(), slow());
                 Fate::Slow { there, back }
             }
-            () if writes && self.strikes(Fault::BlobFull) => Fate::Full,
-            () if writes && self.strikes(Fault::DeathBeforeBlob) => Fate::Dies { arrives: false },
-            () if writes && self.strikes(Fault::DeathAfterBlob) => Fate::Dies { arrives: true },
+            () if writes && strikes(faults.full) => Fate::Full,
+            () if writes && strikes(faults.before) => Fate::Dies { arrives: false },
+            () if writes && strikes(faults.after) => Fate::Dies { arrives: true },
+            () if faults.latency > 0 && self.chance.chance(50) => {
+                let (there, back) = (self.span(faults.latency), self.span(faults.latency));
+                Fate::Slow { there, back }
+            }
             () => Fate::Plain,
         }
     }
@@ -431,6 +464,9 @@ impl World {
                 Fact::Unparked { .. } => Recovery::Decided,
                 Fact::CompensationSucceeded { .. } => Recovery::Undone,
                 Fact::SlotLost { .. } => Recovery::SlotLost,
+                Fact::AttemptFailed { error, .. } if error.code.starts_with("CREDENTIAL_") => {
+                    Recovery::OpenedAgain
+                }
                 _ => continue,
             };
             self.recovered(recovery);

@@ -27,7 +27,7 @@ pub(super) struct Seen {
 type Found = Vec<(Check, String)>;
 
 /// How the undoing of an instance is told from the instance.
-pub(super) const UNDO: &str = "undo ";
+pub(in crate::simulation) const UNDO: &str = "undo ";
 
 fn undoing(instance: &InstanceId) -> String {
     format!("{UNDO}{instance}")

@@ -31,6 +31,7 @@ pub use effects::Arrival;
 use effects::Arrived;
 pub(super) use effects::Effect;
 use journal::Seen;
+pub(super) use journal::UNDO;
 use locks::Inside;
 pub(super) use locks::Lock;
 
@@ -173,6 +174,16 @@ impl Oracle {
             return None;
         };
         Some(started.parent.as_ref()?.execution)
+    }
+
+    /// The instances of an execution with the attempts whose start is in the journal.
+    pub(super) fn started(
+        &self,
+        id: ExecutionId,
+    ) -> impl Iterator<Item = (&str, &BTreeMap<u32, Digest>)> {
+        let watched = self.executions.get(&id).into_iter();
+        let instances = watched.flat_map(|watched| &watched.instances);
+        instances.map(|(instance, seen)| (instance.as_str(), &seen.attempts))
     }
 
     /// How many entries of an execution are known.

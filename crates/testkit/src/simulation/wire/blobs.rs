@@ -20,7 +20,7 @@ use crate::{
         planted::Place,
         scheduler::{Life, Owner},
         swarm::{Fault, Recovery},
-        world::World,
+        world::{Faults, World},
     },
 };
 
@@ -30,6 +30,18 @@ const UNSYNCED: u64 = 2_000;
 /// What a store takes that has no limit.
 const UNBOUNDED: ByteSize = ByteSize::bytes(u64::MAX);
 
+/// What happens to the store of blobs.
+const FAULTS: Faults = Faults {
+    often: 1,
+    latency: 0,
+    refused: Fault::BlobRefused,
+    unanswered: Fault::BlobAnswerLost,
+    slow: Fault::BlobSlow,
+    full: Fault::BlobFull,
+    before: Fault::DeathBeforeBlob,
+    after: Fault::DeathAfterBlob,
+};
+
 impl Wire {
     /// Makes a call of the store of blobs, or lets happen to it what chance decides.
     async fn blob<T: Send + 'static>(
@@ -38,7 +50,7 @@ impl Wire {
         writes: bool,
         work: impl FnOnce(&World, Life) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let fate = self.world.blob_fate(self.life, writes);
+        let fate = self.world.fate_by(&FAULTS, self.life, writes);
         self.fated(operation, fate, work).await
     }
 
@@ -116,6 +128,7 @@ impl BlobStore for Wire {
                 return Ok(BlobPut::TooLarge);
             }
         }
+        self.world.look_for_secrets("a blob", &bytes);
         let (tenant, bytes) = (tenant.clone(), Bytes::from(bytes));
         let early = self.world.swarm.bug.map(|bug| bug.place) == Some(Place::Unsynced);
         let wire = self.clone();

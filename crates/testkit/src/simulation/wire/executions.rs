@@ -55,6 +55,7 @@ impl fmt::Write for FirstWord<'_, '_> {
 fn write(world: &World, life: Life, lease: &Lease, step: &Step) -> Result<Stepped> {
     let (tenant, id) = (&lease.tenant, lease.execution);
     world.oracle.lock().touched(tenant, id);
+    world.look_at_step(step);
     let stepped = world.ask(world.store.step(lease, step.clone()))?;
     let stands = world.stands(tenant, id);
     let facts = Facts(&step.entries);
@@ -79,6 +80,7 @@ fn begin(
 ) -> Result<Begun> {
     let (tenant, id) = (&lease.tenant, lease.execution);
     world.oracle.lock().touched(tenant, id);
+    world.look_at_step(step);
     let begun = world.ask(world.store.begin(lease, dedupe.cloned(), step.clone()))?;
     let stands = world.stands(tenant, id);
     let facts = Facts(&step.entries);
@@ -123,6 +125,7 @@ impl ExecutionRepo for Wire {
     ) -> Result<Created> {
         let tenant = tenant.clone();
         self.call("create", true, move |world, life| {
+            world.look_at_entries(&new.entries);
             let created = world.ask(world.store.create(&tenant, new.clone(), dedupe, lease))?;
             match &created {
                 Created::Created(lease) => {
@@ -302,6 +305,7 @@ impl ExecutionRepo for Wire {
     ) -> Result<Signalled> {
         let tenant = tenant.clone();
         self.call("signal", false, move |world, _| {
+            world.look_for_secrets("a signal", signal.payload.to_string().as_bytes());
             let (kind, payload) = world.read_content(&tenant, &signal.kind, &signal.payload);
             let named = match Signal::from_inbox(kind, &payload) {
                 Ok(Signal::Named(signal)) => Some((signal.name.to_string(), signal.id)),

@@ -1,8 +1,10 @@
 //! The way of one process to the stores and to the queue: everything that can go wrong on it does.
 
 mod blobs;
+mod credentials;
 mod executions;
 mod queue;
+mod secrets;
 mod workflows;
 
 use std::{fmt, sync::Arc, time::Duration};
