@@ -24,7 +24,9 @@ use nebula_runtime::{PacedHttp, WorkerConfig};
 use nebula_sandbox_inprocess::InProcess;
 use nebula_secrets_local::{KeyCommand, KeySource, LocalSecrets, SecretsConfig};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
-use nebula_system::{Host, SystemClock, SystemEntropy, SystemSpawn, ThreadPoolOffload};
+use nebula_system::{
+    Host, HostPressure, SystemClock, SystemEntropy, SystemSpawn, ThreadPoolOffload,
+};
 use nebula_vault::{KeyFound, KeyState, Vault, VaultError, key_secret};
 
 use crate::{
@@ -160,6 +162,7 @@ fn assemble(
     let nebula = Nebula::builder(executions.clone(), workflows, queue, sandbox)
         .clock(Arc::clone(&clock))
         .spawn(Arc::new(SystemSpawn))
+        .memory_pressure(Arc::new(HostPressure::new(Arc::clone(&clock))))
         .http(http)
         .credentials(access)
         .http_policy(loaded.settings.http.clone())

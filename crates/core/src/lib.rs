@@ -26,6 +26,7 @@ mod entropy;
 mod id;
 mod offload;
 mod param;
+mod pressure;
 mod priority;
 mod secret;
 #[cfg(sim_bug)]
@@ -45,6 +46,7 @@ pub use id::{
 };
 pub use offload::{Job, Offload};
 pub use param::{ParamError, ParamValue, Segment, TemplateText};
+pub use pressure::MemoryPressure;
 pub use priority::{Priority, PriorityError};
 pub use secret::{ExposeSecret, SecretString, secret_text};
 pub use size::{ByteSize, ByteSizeError};

@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use nebula_access::Access;
 use nebula_action::{Action, Protected};
-use nebula_core::{Clock, Entropy, Offload, Spawn};
+use nebula_core::{Clock, Entropy, MemoryPressure, Offload, Spawn};
 use nebula_engine::{Engine, EngineConfig, EnginePorts};
 use nebula_execution::ResumeKey;
 use nebula_ports::{ExecutionRepo, HttpClient, SandboxRunner, TaskQueue, WorkflowRepo};
@@ -30,6 +30,7 @@ pub struct NebulaBuilder {
     entropy: Arc<dyn Entropy>,
     offload: Option<Arc<dyn Offload>>,
     spawn: Option<Arc<dyn Spawn>>,
+    pressure: Option<Arc<dyn MemoryPressure>>,
     registry: Option<Registry>,
     actions: Vec<Arc<dyn Action>>,
     worker: WorkerConfig,
@@ -79,6 +80,7 @@ impl NebulaBuilder {
             entropy: Arc::new(SystemEntropy),
             offload: None,
             spawn: None,
+            pressure: None,
             registry: None,
             actions: Vec::new(),
             worker: WorkerConfig::default(),
@@ -115,6 +117,13 @@ impl NebulaBuilder {
     /// [`Nebula::run`] drives all of them.
     pub fn spawn(mut self, spawn: Arc<dyn Spawn>) -> Self {
         self.spawn = Some(spawn);
+        self
+    }
+
+    /// How hard memory is to get. While it is, the worker takes up no execution beside those in its hands,
+    /// which go on; with none in its hands, one. Default: not asked.
+    pub fn memory_pressure(mut self, pressure: Arc<dyn MemoryPressure>) -> Self {
+        self.pressure = Some(pressure);
         self
     }
 
@@ -237,6 +246,7 @@ impl NebulaBuilder {
             entropy: self.entropy.clone(),
             offload,
             spawn: self.spawn,
+            pressure: self.pressure,
             http: paced.clone().map(|it| it as Arc<dyn HttpClient>),
             access: access(self.access, paced.as_ref()),
             resume: self.resume.clone(),

@@ -2,10 +2,16 @@
 
 mod world;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use nebula::{
-    core::{ByteSize, Clock, Entropy},
+    core::{ByteSize, Clock, Entropy, MemoryPressure},
     engine::Report,
     execution::{Fact, Status},
     ports::{Acquired, ExecutionRepo, Incarnation, LeaseRequest},
@@ -149,6 +155,57 @@ fn wait_for_each_other(yaml: &str, marks: usize) {
 fn executions_wait_until_there_is_memory_and_one_alone_goes_on() {
     let busy = "{ id: b, action: test.keyed, parameters: { label: b, seconds: 2 } }";
     wait_for_each_other(&format!("nodes: [{}, {busy}]", large("a")), 1);
+}
+
+/// Says what it is told to.
+#[derive(Debug, Default)]
+struct Told(AtomicBool);
+
+impl MemoryPressure for Told {
+    fn is_short(&self) -> bool {
+        self.0.load(SeqCst)
+    }
+}
+
+/// Guards: pressure is asked where executions are taken up, one alone is taken, and who waits looks again.
+#[test]
+fn while_memory_is_short_no_execution_is_taken_up_beside_others() {
+    in_world(async |world| {
+        let told = Arc::new(Told(true.into()));
+        let nebula = world.process_under(told.clone());
+        let busy = "{ id: b, action: test.keyed, parameters: { label: b, seconds: 60 } }";
+        let yaml = format!("nodes: [{}, {busy}]", large("a"));
+        let installed = world.install(&nebula, &yaml).await;
+        let busy = async |count: usize| {
+            let mut ids = Vec::new();
+            for _ in 0..count {
+                ids.push(world.start(&nebula, &installed).await);
+                world.clock.sleep(Duration::from_secs(5)).await;
+            }
+            (ids, world.ledger.most_busy())
+        };
+        let ids = with(&nebula, async {
+            let (mut ids, most) = busy(3).await;
+            // One alone goes on, whoever has the memory.
+            assert_eq!(most, 1);
+            told.0.store(false, SeqCst);
+            world.clock.sleep(Duration::from_secs(5)).await;
+            assert_eq!(
+                world.ledger.most_busy(),
+                3,
+                "nothing of ours ended meanwhile"
+            );
+            told.0.store(true, SeqCst);
+            let (more, most) = busy(1).await;
+            assert_eq!(most, 3, "those under way go on, and no other begins");
+            ids.extend(more);
+            ids
+        })
+        .await;
+        for id in ids {
+            assert_eq!(world.finish(&nebula, id).await.status, Status::Completed);
+        }
+    });
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use nebula_action::ActionError;
-use nebula_core::ByteSize;
+use nebula_core::{ByteSize, MemoryPressure};
 use nebula_execution::{Elements, Fact, Footprint, InstanceId, Machine, footprint};
 use serde_json::Value;
 
@@ -61,7 +61,14 @@ impl Shared {
     /// Whether the executions in this worker's hands leave no room for another one. Where there is
     /// none, there is room, since the limit is not zero: an execution alone goes on up to its own.
     pub(crate) fn is_full(&self) -> bool {
-        self.held.load(Ordering::Relaxed) >= self.config.memory.as_usize()
+        self.held.load(Ordering::Relaxed) >= self.config.memory.as_usize() || self.is_short()
+    }
+
+    /// Whether memory is hard to get, whoever has it, and something is in this worker's hands. Alone, an
+    /// execution is taken all the same: it is others that have the memory then, and might keep it.
+    pub(crate) fn is_short(&self) -> bool {
+        let pressure = self.ports.pressure.as_deref();
+        self.held.load(Ordering::Relaxed) > 0 && pressure.is_some_and(MemoryPressure::is_short)
     }
 }
 

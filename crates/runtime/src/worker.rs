@@ -10,7 +10,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use nebula_access::Access;
 use nebula_action::Protected;
-use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId, Offload, Spawn};
+use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId, MemoryPressure, Offload, Spawn};
 use nebula_execution::{Entry, NewExecution, ResumeKey};
 use nebula_ports::{
     Delivery, ExecutionRepo, HttpClient, Incarnation, Lease, LeaseRequest, PortError,
@@ -45,6 +45,8 @@ pub struct WorkerPorts {
     pub offload: Arc<dyn Offload>,
     /// Where each execution is driven by itself; without it, the task of [`Worker::run`] drives them all.
     pub spawn: Option<Arc<dyn Spawn>>,
+    /// How hard memory is to get; without it, only the estimates of [`WorkerConfig::memory`] count.
+    pub pressure: Option<Arc<dyn MemoryPressure>>,
     /// The way out over HTTP, for attempts that hold a `net:…` capability; without it they have none.
     pub http: Option<Arc<dyn HttpClient>>,
     /// The credentials that nodes name; without it, whoever needs one fails.
@@ -109,6 +111,8 @@ pub(crate) enum Handed {
 
 /// After a failure of the store, how long a delivery stays away.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often a worker looks whether memory can be had again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long one call for tasks waits at most.
 const RECEIVE_WAIT: Duration = Duration::from_secs(3_600);
 
@@ -185,9 +189,17 @@ impl Worker {
                     None => pending().await,
                 }
             };
+            // Nothing of ours tells when others need less.
+            let eased = async {
+                match shared.is_short() {
+                    true => shared.ports.clock.sleep(LOOK_AGAIN).await,
+                    false => pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break Ok(()),
+                () = eased => {}
                 Some(settled) = drives.next(), if !drives.is_empty() => {
                     if let Err(error) = settled {
                         break Err(error.into());

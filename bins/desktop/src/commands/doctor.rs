@@ -67,7 +67,7 @@ impl Check {
 
     fn failed(check: &'static str, failure: Failure) -> Self {
         Self {
-            advice: failure.advice,
+            advice: failure.advice.map(String::from),
             ..Self::new(check, Verdict::Failed, failure.message)
         }
     }
@@ -95,7 +95,7 @@ pub(crate) async fn run(
     match &loaded {
         Ok(loaded) => checks.push(settings_file(loaded)),
         Err(failure) => {
-            let advice = failure.advice.clone();
+            let advice = failure.advice.clone().map(String::from);
             let check = Check::new("settings", Verdict::Failed, failure.message.clone());
             checks.push(Check { advice, ..check });
         }
@@ -363,7 +363,7 @@ fn memory_check(host: &Host) -> Check {
     }
     if host.is_short_of_memory() {
         Check::new("memory", Verdict::Warning, detail)
-            .advice("give it more, or lower `memory` of the worker in the settings")
+            .advice("while this lasts, a worker takes up no execution beside those under way; give it more memory, or lower `memory` of the worker in the settings")
     } else {
         Check::ok("memory", detail)
     }

@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use nebula::{
     Nebula, NebulaBuilder,
-    core::{Clock, Entropy, ExecutionId, TenantId, Timestamp},
+    core::{Clock, Entropy, ExecutionId, MemoryPressure, TenantId, Timestamp},
     engine::{EngineConfig, Installed, Report, Until},
     execution::{Entry, NewExecution, ResumeKey, StartOptions, Status},
     ports::*,
@@ -118,10 +118,28 @@ impl World {
 
     fn process_from(
         &self,
+        ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>),
+        config: WorkerConfig,
+        engine: EngineConfig,
+    ) -> Nebula {
+        self.builder_from(ports, config, engine).build().unwrap()
+    }
+
+    /// A process that is told so how hard memory is to get.
+    pub(crate) fn process_under(&self, pressure: Arc<dyn MemoryPressure>) -> Nebula {
+        let queue = MemoryTaskQueue::new(Arc::new(self.clock.clone()), 1_000, 100);
+        let ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>) =
+            (self.executions.clone(), Arc::new(queue));
+        let builder = self.builder_from(ports, WorkerConfig::default(), EngineConfig::default());
+        builder.memory_pressure(pressure).build().unwrap()
+    }
+
+    fn builder_from(
+        &self,
         (executions, queue): (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>),
         mut config: WorkerConfig,
         engine: EngineConfig,
-    ) -> Nebula {
+    ) -> NebulaBuilder {
         // Tests kill more often than a poisoned execution may.
         config.max_grants = 1_000;
         let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
@@ -136,8 +154,6 @@ impl World {
             .worker(config)
             .engine(engine)
             .resume_key(ResumeKey::new([7; ResumeKey::BYTES]))
-            .build()
-            .unwrap()
     }
 
     /// The repository, for a process that dies at one of its calls: before it (false) or after.
