@@ -52,6 +52,7 @@ checks! {
     BEGINS = 3 "a journal begins with its start",
     NO_GAPS = 3 "a journal has no gaps",
     NO_CHANGE = 3 "entries never change",
+    STEP_SOUND = 3 "no step contradicts itself",
     EPOCHS_GROW = 4 "epochs grow",
     HOLDER_WRITES = 4 "entries carry the epoch that was valid at their commit",
     STALE_TOLD = 4 "whoever writes under an earlier epoch is told so",

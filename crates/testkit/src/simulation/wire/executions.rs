@@ -9,14 +9,16 @@ use async_trait::async_trait;
 use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, NewExecution, Signal};
 use nebula_ports::{
-    Acquired, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary,
-    InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, Renewed,
-    Result, RunnablePage, Signalled, SlotHolder, SlotKey, Step, StepId, Stepped, WaitToken,
+    Acquired, Begun, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo,
+    ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page,
+    PageToken, PortError, Renewed, Result, RunnablePage, Signalled, SlotHolder, SlotKey, Step,
+    StepId, Stepped, WaitToken,
 };
 use uuid::Uuid;
 
 use super::Wire;
 use crate::simulation::{
+    checks,
     scheduler::{Life, Owner},
     swarm::{Fault, Recovery},
     world::World,
@@ -51,12 +53,20 @@ impl fmt::Write for FirstWord<'_, '_> {
     }
 }
 
+/// A step that the store will not have is a defect of whoever made it, and no failure of the store.
+fn refused(world: &World, id: ExecutionId, error: &PortError) {
+    if error.kind == ErrorKind::Invalid {
+        world.complain(checks::STEP_SOUND, format!("{id}: {error}"));
+    }
+}
+
 /// A step arrives at the store.
 fn write(world: &World, life: Life, lease: &Lease, step: &Step) -> Result<Stepped> {
     let (tenant, id) = (&lease.tenant, lease.execution);
     world.oracle.lock().touched(tenant, id);
     world.look_at_step(step);
-    let stepped = world.ask(world.store.step(lease, step.clone()))?;
+    let stepped = world.ask(world.store.step(lease, step.clone()));
+    let stepped = stepped.inspect_err(|error| refused(world, id, error))?;
     let stands = world.stands(tenant, id);
     let facts = Facts(&step.entries);
     let (epoch, at) = (lease.epoch, step.expected_seq);
@@ -81,7 +91,8 @@ fn begin(
     let (tenant, id) = (&lease.tenant, lease.execution);
     world.oracle.lock().touched(tenant, id);
     world.look_at_step(step);
-    let begun = world.ask(world.store.begin(lease, dedupe.cloned(), step.clone()))?;
+    let begun = world.ask(world.store.begin(lease, dedupe.cloned(), step.clone()));
+    let begun = begun.inspect_err(|error| refused(world, id, error))?;
     let stands = world.stands(tenant, id);
     let facts = Facts(&step.entries);
     let step = &*world.read_step(tenant, step, matches!(begun, Begun::Applied { .. }));
