@@ -333,7 +333,7 @@ fn who_gives_up_waiting_loses_no_answer() {
     with(&refreshing(), tokens, async |place| {
         // It is polled until the request is under way, and dropped.
         let mut first = Box::pin(place.token());
-        while place.server.asked().len() == 0 {
+        while place.server.asked().is_empty() {
             assert!((&mut first).now_or_never().is_none());
         }
         drop(first);
@@ -374,7 +374,7 @@ fn what_a_person_puts_meanwhile_is_used() {
             ],
         );
         let mut waiting = Box::pin(place.token());
-        while place.server.asked().len() == 0 {
+        while place.server.asked().is_empty() {
             assert!((&mut waiting).now_or_never().is_none());
         }
         let _ = place.vault.put(&TENANT, &ID, Some(1), &new).await.unwrap();
