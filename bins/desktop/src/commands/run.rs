@@ -32,9 +32,10 @@ pub(crate) async fn run(
     console: &Console,
 ) -> Result<Exit, Failure> {
     if arguments.detach {
-        let message = "--detach hands the run to a running engine, and none is there: this version has no server";
+        let message =
+            "--detach hands the run to a running engine, and this command cannot reach one yet";
         return Err(Failure::environment("NO_ENGINE", message)
-            .advice("run it without --detach; `nebula resume` goes on with what was stopped"));
+            .advice("run it without --detach, or start it over the API of `nebula serve`"));
     }
     if arguments.ephemeral {
         loaded.place = Place::Memory;
