@@ -8,7 +8,8 @@
 //! Does not know: what a resource is, or how it is closed; dropping the last handle does that.
 //!
 //! # Invariants
-//! - Of one key at most one resource is being made, and at most one is given out.
+//! - Of one key at most one resource is being made, unless more than [`Limits::most`] are being made at
+//!   once, and at most one is given out.
 //! - Whoever holds a resource keeps it: what is let go here lives until its last user drops it.
 //! - There are never more than [`Limits::most`], and nothing is kept by a clock of its own: what is
 //!   over goes at the next call.
@@ -27,5 +28,8 @@
 //! ```
 
 mod shared;
+mod sync;
+#[cfg(test)]
+mod threads;
 
 pub use shared::{Limits, Shared};

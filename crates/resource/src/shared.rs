@@ -5,17 +5,19 @@ use std::{
     fmt,
     hash::Hash,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use nebula_core::Clock;
-use tokio::sync::OnceCell;
+
+use crate::sync::{Mutex, MutexGuard, OnceCell};
 
 /// How much is kept, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// For how many keys; of those over it the one that was asked for longest ago goes. Default 64.
+    /// For how many keys; of those over it the one that was asked for longest ago goes, and one that is
+    /// being made only where all are. Default 64.
     pub most: NonZeroUsize,
     /// For how long what nobody asks for and nobody holds is kept. Default 5 minutes.
     pub idle: Duration,
@@ -51,6 +53,11 @@ impl<V> Kept<V> {
     fn is_over(&self, limits: &Limits, now: Duration) -> bool {
         let idle = now.saturating_sub(self.asked) >= limits.idle && !self.is_held();
         idle || now.saturating_sub(self.since) >= limits.age
+    }
+
+    fn is_being_made(&self) -> bool {
+        // Of one that nobody waits for any more, the maker went away.
+        !self.cell.initialized() && Arc::strong_count(&self.cell) > 1
     }
 
     /// Whether somebody outside holds it, or makes it.
@@ -122,7 +129,10 @@ impl<K: Eq + Hash + Clone, V> Shared<K, V> {
             return Arc::clone(&found.cell);
         }
         if kept.len() >= self.limits.most.get() {
-            let oldest = kept.iter().min_by_key(|(_, kept)| kept.asked);
+            // What is being made would be made twice.
+            let oldest = kept
+                .iter()
+                .min_by_key(|(_, kept)| (kept.is_being_made(), kept.asked));
             let oldest = oldest.map(|(key, _)| key.clone());
             gone.extend(oldest.and_then(|key| kept.remove_entry(&key)));
         }

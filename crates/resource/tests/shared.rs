@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use nebula_resource::{Limits, Shared};
 use nebula_testkit::ManualClock;
 use tokio::sync::Semaphore;
@@ -152,6 +152,45 @@ async fn the_one_asked_for_longest_ago_makes_room() {
     assert_eq!(world.counts().0, 3, "1 is still there");
     drop(get(&shared, &world, 2).await);
     assert_eq!(world.counts().0, 4, "2 went");
+}
+
+/// Guard: a failure lets go of what it did not make, and of nothing that has come after it.
+#[tokio::test]
+async fn a_late_failure_takes_nothing_of_others_along() {
+    let (shared, _, world) = scene(1);
+    let gate = Semaphore::new(0);
+    let late = shared.get(&1, async || {
+        let _ = gate.acquire().await;
+        Err::<Connection, _>("refused")
+    });
+    let others = async {
+        // What is being made makes room only for more of the kind.
+        drop(get(&shared, &world, 2).await);
+        let held = get(&shared, &world, 1).await;
+        gate.add_permits(1);
+        held
+    };
+    let (late, held) = tokio::join!(late, others);
+    assert_eq!(late.err(), Some("refused"));
+    assert!(Arc::ptr_eq(&held, &get(&shared, &world, 1).await));
+}
+
+/// Guard: what nobody makes any more does not count as being made.
+#[tokio::test]
+async fn what_its_maker_left_makes_room_first() {
+    let (shared, clock, world) = scene(2);
+    drop(get(&shared, &world, 1).await);
+    clock.advance(Duration::from_secs(1));
+    let never = shared.get(&2, async || {
+        std::future::pending::<()>().await;
+        Ok::<_, ()>(world.connect())
+    });
+    assert!(never.now_or_never().is_none());
+    clock.advance(Duration::from_secs(1));
+    drop(get(&shared, &world, 1).await);
+    drop(get(&shared, &world, 3).await);
+    drop(get(&shared, &world, 1).await);
+    assert_eq!(world.counts().0, 2, "1 is still there");
 }
 
 /// Guard: nothing is left behind, whoever fails, goes away or comes late.

@@ -19,13 +19,12 @@ use nebula_execution::{
     ResumeKey, Status,
 };
 use nebula_ports::{Granted, InboxDelivery, Invocation, Lease, PortError};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
     approvals::waits, begin::Unborn, finish::Finished, flush::weight, grants::NodeGrants,
-    items::Segment, lease::LeaseEnd, memory::Held, worker::Shared,
+    items::Segment, lease::LeaseEnd, memory::Held, sync::Notify, worker::Shared,
 };
 
 /// How an execution left the worker's hands.

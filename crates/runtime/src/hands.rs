@@ -1,13 +1,12 @@
 //! One execution in the hands of the worker: from its delivery or hand-over to its ack.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use nebula_core::{BoxFuture, ExecutionId};
 use nebula_execution::{Entry, Fact, Machine, Status};
 use nebula_ports::{Acquired, Delivery, ExecutionRepo, Granted, Lease, PortError, Receipt, Task};
 use nebula_telemetry::{EventKind, ExecutionEvent};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -16,7 +15,7 @@ use crate::{
     begin::Unborn,
     drive::{Drive, Driven},
     suspects::{SETTLE, SUSPECT_AFTER, Turn},
-    worker::{Handed, RETRY_AFTER, Shared, lock},
+    worker::{Handed, RETRY_AFTER},
 };
 
 /// A ring that waits takes a place in the queue, so nobody rings for what is due later than this: the
@@ -158,8 +157,7 @@ impl Worker {
         shutdown: CancellationToken,
     ) -> Result<Driven, PortError> {
         let execution = granted.lease.execution;
-        let bell = Arc::new(Notify::new());
-        let ours = Ours::new(&self.shared, execution, bell.clone());
+        let held = self.shared.live.take(execution);
         let ((machine, turn), unborn) = match (self.take_up(&granted, &mut entries).await, unborn) {
             (Ok(Ok(taken)), unborn) => (taken, unborn),
             (Ok(Err(driven)), _) => return Ok(driven),
@@ -169,8 +167,8 @@ impl Worker {
             }
             (Err(error), None) => return Err(error),
         };
-        let (shared, ringing) = (self.shared.clone(), bell.clone());
-        let mut drive = Drive::new(shared, machine, granted, asked, ringing, shutdown);
+        let (shared, bell) = (self.shared.clone(), held.bell());
+        let mut drive = Drive::new(shared, machine, granted, asked, bell, shutdown);
         if let Some(unborn) = unborn {
             drive.bears(unborn, entries);
         }
@@ -182,10 +180,9 @@ impl Worker {
             }
             (driven, _) => driven?,
         };
-        drop(drive);
-        drop((ours, turn));
+        drop((drive, turn));
         // A ring that came while it went to sleep was answered by its bell, and must not be lost.
-        let rung = bell.notified().now_or_never().is_some();
+        let rung = held.leave();
         Ok(match driven {
             Driven::Rests { .. } if rung => Driven::Rests {
                 due: Some(self.shared.ports.clock.now()),
@@ -325,37 +322,6 @@ impl Worker {
     pub(crate) async fn ack(&self, receipt: Receipt) {
         if let Err(error) = self.shared.ports.queue.ack(&[receipt]).await {
             info!(%error, "could not ack; the task comes again");
-        }
-    }
-}
-
-/// Marks an execution as in this worker's hands, for as long as it lives.
-struct Ours<'a> {
-    shared: &'a Shared,
-    execution: ExecutionId,
-    bell: Arc<Notify>,
-}
-
-impl<'a> Ours<'a> {
-    fn new(shared: &'a Shared, execution: ExecutionId, bell: Arc<Notify>) -> Self {
-        lock(&shared.live).insert(execution, bell.clone());
-        Self {
-            shared,
-            execution,
-            bell,
-        }
-    }
-}
-
-impl Drop for Ours<'_> {
-    fn drop(&mut self) {
-        let mut live = lock(&self.shared.live);
-        // A later lease may have put its own bell there.
-        if live
-            .get(&self.execution)
-            .is_some_and(|bell| Arc::ptr_eq(bell, &self.bell))
-        {
-            live.remove(&self.execution);
         }
     }
 }

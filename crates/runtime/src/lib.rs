@@ -49,6 +49,7 @@ mod hands;
 mod inbox;
 mod items;
 mod lease;
+mod live;
 mod load;
 mod memory;
 mod output;
@@ -58,6 +59,9 @@ mod ring;
 mod signals;
 mod slots;
 mod suspects;
+mod sync;
+#[cfg(test)]
+mod threads;
 mod turn;
 mod worker;
 

@@ -1,7 +1,6 @@
 //! Many executions at a time, each driven by its own future, and, where there is a [`Spawn`], its own task.
 
 use std::{
-    collections::BTreeMap,
     future::pending,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
     time::Duration,
@@ -10,7 +9,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use nebula_access::Access;
 use nebula_action::Protected;
-use nebula_core::{BoxFuture, Clock, Entropy, ExecutionId, MemoryPressure, Offload, Spawn};
+use nebula_core::{BoxFuture, Clock, Entropy, MemoryPressure, Offload, Spawn};
 use nebula_execution::{Entry, NewExecution, ResumeKey};
 use nebula_ports::{
     Delivery, ExecutionRepo, HttpClient, Incarnation, Lease, LeaseRequest, PortError,
@@ -18,12 +17,13 @@ use nebula_ports::{
 };
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::{
-    Beginning, WorkerConfig, adopt::Adopted, begin::Unborn, load::PlanCache, suspects::Suspects,
+    Beginning, WorkerConfig, adopt::Adopted, begin::Unborn, live::Live, load::PlanCache,
+    suspects::Suspects,
 };
 
 /// What a worker asks of the world.
@@ -71,8 +71,8 @@ pub(crate) struct Shared {
     pub(crate) protected: Protected,
     pub(crate) incarnation: Incarnation,
     pub(crate) plans: PlanCache,
-    /// Executions in this worker's hands, with the bell of each.
-    pub(crate) live: Mutex<BTreeMap<ExecutionId, Arc<Notify>>>,
+    /// Executions in this worker's hands.
+    pub(crate) live: Live,
     /// About how many bytes of memory they hold.
     pub(crate) held: AtomicUsize,
     pub(crate) suspects: Suspects,
@@ -136,7 +136,7 @@ impl Worker {
             protected,
             incarnation,
             plans: PlanCache::default(),
-            live: Mutex::default(),
+            live: Live::default(),
             held: AtomicUsize::new(0),
             suspects: Suspects::default(),
             adopt,
@@ -272,21 +272,19 @@ impl Worker {
         room: bool,
         shutdown: &CancellationToken,
     ) -> BoxFuture<'_, Driving> {
-        let live = lock(&self.shared.live);
-        let Some(bell) = live.get(&delivery.task.execution) else {
-            if self.shared.is_full() {
-                return self.answer_later(delivery, RETRY_AFTER);
-            }
-            if !room {
-                return self.answer_later(delivery, Duration::ZERO);
-            }
-            return self.beside(self.clone().drive_delivered(delivery, shutdown.clone()));
-        };
-        bell.notify_one();
-        Box::pin(async move {
-            self.ack(delivery.receipt).await;
-            Ok(())
-        })
+        if self.shared.live.ring(delivery.task.execution) {
+            return Box::pin(async move {
+                self.ack(delivery.receipt).await;
+                Ok(())
+            });
+        }
+        if self.shared.is_full() {
+            return self.answer_later(delivery, RETRY_AFTER);
+        }
+        if !room {
+            return self.answer_later(delivery, Duration::ZERO);
+        }
+        self.beside(self.clone().drive_delivered(delivery, shutdown.clone()))
     }
 }
 
