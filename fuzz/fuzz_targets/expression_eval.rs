@@ -2,8 +2,9 @@
 
 #![no_main]
 
-#[allow(dead_code, reason = "the other target uses the other part")]
-#[path = "../../crates/expression/tests/robust/body.rs"]
-mod body;
+#[path = "../../crates/expression/tests/robust/evaluate.rs"]
+mod evaluate;
+#[path = "../../crates/expression/tests/robust/program.rs"]
+mod program;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| body::evaluate(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| evaluate::evaluate(bytes));

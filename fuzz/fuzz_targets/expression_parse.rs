@@ -2,11 +2,12 @@
 
 #![no_main]
 
-#[allow(dead_code, reason = "the other target uses the other part")]
-#[path = "../../crates/expression/tests/robust/body.rs"]
-mod body;
+#[path = "../../crates/expression/tests/robust/parse.rs"]
+mod parse;
+#[path = "../../crates/expression/tests/robust/program.rs"]
+mod program;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    body::parse(bytes);
-    body::complete(bytes);
+    parse::parse(bytes);
+    parse::complete(bytes);
 });

@@ -2,8 +2,7 @@
 
 #![no_main]
 
-#[allow(dead_code, reason = "each target uses a part of it")]
-#[path = "../../crates/testkit/tests/robust/body.rs"]
-mod body;
+#[path = "../../crates/testkit/tests/robust/parameter.rs"]
+mod parameter;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| body::parameter(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| parameter::parameter(bytes));

@@ -2,11 +2,10 @@
 
 #![no_main]
 
-#[allow(dead_code, reason = "each target uses a part of it")]
-#[path = "../../crates/testkit/tests/robust/body.rs"]
-mod body;
+#[path = "../../crates/testkit/tests/robust/plan.rs"]
+mod plan;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    body::stored_plan(bytes);
-    body::snapshot(bytes, body::plan_of_fixture());
+    plan::stored_plan(bytes);
+    plan::snapshot(bytes, plan::plan_of_fixture());
 });

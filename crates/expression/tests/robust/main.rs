@@ -1,7 +1,9 @@
 //! Any text compiles or is refused, and what compiles ends: checked on texts that were cut,
 //! doubled and mixed by a seed. `fuzz/` drives the same checks by coverage.
 
-mod body;
+mod evaluate;
+mod parse;
+mod program;
 
 /// Texts per run.
 const TEXTS: usize = 20_000;
@@ -171,9 +173,9 @@ fn any_text_compiles_or_is_refused_and_what_compiles_ends() {
             let other = cases[chance.below(cases.len())].as_bytes();
             change(&mut text, other, &mut chance);
         }
-        body::parse(&text);
-        body::complete(&text);
-        body::evaluate(&text);
+        parse::parse(&text);
+        parse::complete(&text);
+        evaluate::evaluate(&text);
     }
 }
 
@@ -184,8 +186,8 @@ fn bytes_without_any_meaning_are_refused() {
         let text: Vec<u8> = (0..chance.below(200))
             .map(|_| chance.below(256) as u8)
             .collect();
-        body::parse(&text);
-        body::complete(&text);
-        body::evaluate(&text);
+        parse::parse(&text);
+        parse::complete(&text);
+        evaluate::evaluate(&text);
     }
 }

@@ -1,7 +1,10 @@
 //! Definitions, parameters, journals, plans and snapshots of any bytes are read or refused: checked
 //! on texts that were cut, doubled and mixed by a seed. `fuzz/` drives the same checks by coverage.
 
-mod body;
+mod definition;
+mod journal;
+mod parameter;
+mod plan;
 
 use serde_json::Value;
 
@@ -174,7 +177,7 @@ fn definitions() -> Vec<&'static [u8]> {
 
 #[test]
 fn any_text_is_a_definition_or_problems_that_lie_in_it() {
-    over(&definitions(), 1, 1, body::definition);
+    over(&definitions(), 1, 1, definition::definition);
 }
 
 #[test]
@@ -185,7 +188,7 @@ fn any_parameter_is_told_apart_once() {
         br#""{{ `}}` + '}}' }} and {{ { a: { b: 1 } } }}""#,
         br#"{ "raw": "{{ x }}", "template": { "raw": "\\\\{{" }, "": [] }"#,
     ];
-    over(&seeds, 2, 20, body::parameter);
+    over(&seeds, 2, 20, parameter::parameter);
 }
 
 #[test]
@@ -202,19 +205,19 @@ fn any_bytes_are_a_journal_or_damage() {
     for seed in &seeds {
         nebula_execution::decode(seed).expect("a seed is read");
     }
-    over(&seeds, 3, 4, body::journal);
+    over(&seeds, 3, 4, journal::journal);
 }
 
 #[test]
 fn any_bytes_are_a_plan_or_damage() {
     let seed: &[u8] = include_bytes!("../../../execution/tests/fixtures/plan-v1.json");
-    over(&[seed], 4, 4, body::stored_plan);
+    over(&[seed], 4, 4, plan::stored_plan);
     let snapshots: [&[u8]; 3] = [
         include_bytes!("../../../execution/tests/fixtures/snapshot-v1.json"),
         include_bytes!("../../../execution/tests/fixtures/snapshot-v4.json"),
         include_bytes!("../../../execution/tests/fixtures/snapshot-v5.json"),
     ];
     over(&snapshots, 5, 4, |bytes| {
-        body::snapshot(bytes, body::plan_of_fixture());
+        plan::snapshot(bytes, plan::plan_of_fixture());
     });
 }

@@ -1,16 +1,13 @@
-//! What must hold for any bytes at all that a user, a file or a database hands in: the bodies of fuzz
-//! targets, which the test beside this drives with a seed.
+//! What must hold for any text that is taken for a definition.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use nebula_core::{ExecutionId, ParamValue, TenantId};
-use nebula_execution::{ExecutionPlan, Machine, decode, encode};
+use nebula_execution::ExecutionPlan;
 use nebula_planner::{Callees, PlanSettings, more_problems, plan};
 use nebula_registry::Registry;
 use nebula_workflow::{
     LocatedDiagnostic, Severity, Source, SourceMap, WorkflowDefinition, parse, render, to_json,
 };
-use serde_json::Value;
 
 fn catalog() -> &'static Registry {
     static CATALOG: OnceLock<Registry> = OnceLock::new();
@@ -79,59 +76,4 @@ fn drawn(problems: &[nebula_workflow::Diagnostic], source: &Source, map: &Source
         assert!(!problem.message.is_empty());
     }
     let _ = render(problems, source, map, false);
-}
-
-/// A parameter is told apart once, and what was written can be read from it.
-pub(crate) fn parameter(bytes: &[u8]) {
-    let Ok(written) = serde_json::from_slice::<Value>(bytes) else {
-        return;
-    };
-    match ParamValue::parse(&written) {
-        Ok(value) => {
-            let json = value.to_json();
-            let again = ParamValue::parse(&json).map(|again| again.to_json());
-            assert_eq!(again.as_ref(), Ok(&json), "{written}");
-        }
-        Err(errors) => {
-            assert!(!errors.is_empty());
-            for error in errors {
-                let found = written.pointer(error.pointer()).and_then(Value::as_str);
-                let found = found.expect("it lies in a string");
-                assert!(found.is_char_boundary(error.at()), "{error:?}");
-            }
-        }
-    }
-}
-
-/// Any bytes are a batch of a journal or damage; a batch that was read is written as it reads.
-pub(crate) fn journal(bytes: &[u8]) {
-    if let Ok(entries) = decode(bytes) {
-        let again = encode(&entries);
-        assert_eq!(decode(&again).unwrap(), entries);
-    }
-}
-
-/// Any bytes are a plan or damage, and so is a snapshot of a state over one of its nodes.
-pub(crate) fn stored_plan(bytes: &[u8]) {
-    if let Ok(plan) = ExecutionPlan::decode(bytes) {
-        let (again, digest) = plan.encode();
-        let again = ExecutionPlan::decode(&again).unwrap();
-        assert_eq!(again.encode().1, digest);
-    }
-}
-
-/// The plan of the fixture, which is small.
-pub(crate) fn plan_of_fixture() -> &'static Arc<ExecutionPlan> {
-    static PLAN: OnceLock<Arc<ExecutionPlan>> = OnceLock::new();
-    let bytes = include_bytes!("../../../execution/tests/fixtures/plan-v1.json");
-    PLAN.get_or_init(|| Arc::new(ExecutionPlan::decode(bytes).expect("a fixture is read")))
-}
-
-/// Any bytes are a snapshot over this plan, or damage.
-pub(crate) fn snapshot(bytes: &[u8], plan: &Arc<ExecutionPlan>) {
-    let id = ExecutionId::from_bytes([7; 16]);
-    if let Ok(machine) = Machine::restore(plan.clone(), TenantId::local(), id, bytes) {
-        let again = machine.snapshot();
-        assert!(Machine::restore(plan.clone(), TenantId::local(), id, &again).is_ok());
-    }
 }
