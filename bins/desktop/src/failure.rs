@@ -83,7 +83,7 @@ struct DocumentError<'a> {
 }
 
 impl Failure {
-    fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             exit,
             code,

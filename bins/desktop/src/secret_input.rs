@@ -4,13 +4,21 @@ use std::{
     fs::File,
     io::{self, IsTerminal as _, Read},
     path::Path,
+    time::Duration,
 };
 
-use nebula_core::{ExposeSecret as _, SecretString, secret_text};
+use nebula_core::{Clock as _, ExposeSecret as _, SecretString, secret_text};
 use nebula_ports::MAX_SECRET_BYTES;
+use nebula_system::ShutdownSignal;
+#[cfg(unix)]
+use nebula_system::{Shutdown, SystemClock};
 use zeroize::Zeroizing;
 
-use crate::failure::{self, Failure};
+use crate::failure::{self, Exit, Failure};
+
+/// How long a prompt that was interrupted has to end by itself.
+#[cfg(unix)]
+const PROMPT_ENDS: Duration = Duration::from_millis(250);
 
 /// Reads the value of `what` from `from`, else from standard input, else from a prompt.
 pub(crate) fn read(from: Option<&Path>, exact: bool, what: &str) -> Result<SecretString, Failure> {
@@ -28,6 +36,11 @@ pub(crate) fn read(from: Option<&Path>, exact: bool, what: &str) -> Result<Secre
 /// Asks twice, since nobody sees what was typed.
 fn prompt(what: &str) -> Result<SecretString, Failure> {
     let no_answer = |error: io::Error| {
+        // Ctrl-C, which a prompt reads as a key.
+        if error.kind() == io::ErrorKind::Interrupted {
+            let exit = Exit::from(ShutdownSignal::Interrupt);
+            return Failure::new(exit, "INTERRUPTED", "interrupted; nothing was written");
+        }
         let reason = failure::reason(&error);
         Failure::environment("PROMPT", format!("the terminal gives no answer: {reason}"))
             .advice("write the value to standard input instead, or give --from FILE")
@@ -64,8 +77,32 @@ impl Hushed {
         let before = tcgetattr(io::stdin())?;
         let mut hushed = before.clone();
         hushed.local_modes -= LocalModes::ECHO | LocalModes::ECHONL;
+        Self::heed_signals(before.clone())?;
         tcsetattr(io::stdin(), OptionalActions::Now, &hushed)?;
         Ok(Self { before })
+    }
+
+    /// Who is interrupted while it is hushed gets a terminal back that shows what is typed: a signal
+    /// that ends the process leaves nothing time to be dropped. What follows a prompt takes no time, so
+    /// signals end the process from here on to its end.
+    #[cfg(unix)]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a prompt keeps its thread, and the process ends with this"
+    )]
+    fn heed_signals(before: rustix::termios::Termios) -> io::Result<()> {
+        use rustix::termios::{OptionalActions, tcsetattr};
+
+        let mut shutdown = Shutdown::listen()?;
+        tokio::spawn(async move {
+            let request = shutdown.requested().await;
+            // Of Ctrl-C the prompt learns by itself, and puts back what it has changed.
+            SystemClock::default().sleep(PROMPT_ENDS).await;
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
+            let _ = io::Write::write_all(&mut io::stderr(), b"\n");
+            std::process::exit(request.signal.exit_code().into());
+        });
+        Ok(())
     }
 
     /// The console of Windows is only hushed while a question waits for its answer.

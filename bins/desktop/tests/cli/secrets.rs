@@ -240,6 +240,34 @@ fn a_prompt_shows_nothing_and_asks_twice() {
     assert_eq!(ids(&user), ["shop-key"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn who_interrupts_a_prompt_gets_a_terminal_back_that_shows_what_is_typed() {
+    use crate::terminal::Terminal;
+
+    let user = User::new();
+    for by_key in [true, false] {
+        let mut terminal = Terminal::start(&user, &["secrets", "set", "shop-key"], &[]);
+        terminal.shows("value of shop-key (not shown): ");
+        assert!(!terminal.echoes());
+        terminal.keys("hunter");
+        let code = match by_key {
+            true => {
+                terminal.keys("\u{3}");
+                130
+            }
+            false => {
+                terminal.signal("TERM");
+                143
+            }
+        };
+        assert_eq!(terminal.ended(), code);
+        assert!(terminal.echoes(), "{code}");
+        assert!(!terminal.screen().contents().contains("hunter"));
+    }
+    assert!(!file(&user).exists());
+}
+
 /// Processes that set and rotate at once lose nothing; some of them are killed in the middle.
 #[cfg(unix)]
 #[test]

@@ -20,7 +20,7 @@ pub(crate) struct Terminal {
     output: Receiver<Vec<u8>>,
     screen: vt100::Parser<Asked>,
     /// Closing it would hang up.
-    _master: Box<dyn MasterPty + Send>,
+    master: Box<dyn MasterPty + Send>,
 }
 
 /// How often the program has asked where the cursor is, without an answer yet.
@@ -84,7 +84,7 @@ impl Terminal {
             keys: pair.master.take_writer().unwrap(),
             output,
             screen: vt100::Parser::new_with_callbacks(size.0, size.1, 0, Asked::default()),
-            _master: pair.master,
+            master: pair.master,
         }
     }
 
@@ -125,8 +125,31 @@ impl Terminal {
     /// Waits until the program has ended, and gives its exit code.
     #[track_caller]
     pub(crate) fn ends(mut self) -> u32 {
+        self.ended()
+    }
+
+    /// The same, of a terminal that is still looked at.
+    #[track_caller]
+    pub(crate) fn ended(&mut self) -> u32 {
         while self.read() {}
         self.child.wait().unwrap().exit_code()
+    }
+
+    /// Sends a signal to the program.
+    #[cfg(unix)]
+    #[track_caller]
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.process_id().unwrap().to_string();
+        let mut kill = std::process::Command::new("kill");
+        kill.args(["-s", name, &pid]);
+        assert!(kill.status().unwrap().success());
+    }
+
+    /// Whether it shows what is typed.
+    #[cfg(unix)]
+    pub(crate) fn echoes(&self) -> bool {
+        let modes = self.master.get_termios().unwrap().local_flags;
+        modes.iter_names().any(|(name, _)| name == "ECHO")
     }
 
     /// Takes some output; false if there is no more.
