@@ -189,7 +189,9 @@ impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {
         let advice = error.advice();
         let code = match error {
-            VaultError::Unknown(_) => "UNKNOWN_CREDENTIAL",
+            VaultError::Unknown(_) => {
+                return Self::invalid("UNKNOWN_CREDENTIAL", error.to_string()).advice(advice);
+            }
             VaultError::MissingKey { .. } | VaultError::WrongKey { .. } => "STORE_KEY",
             VaultError::Port(error) => return error.into(),
             VaultError::Seal { .. } => "CREDENTIAL_DAMAGED",

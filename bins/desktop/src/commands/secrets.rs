@@ -105,7 +105,7 @@ async fn rm(id: &SecretId, loaded: &Loaded, console: &Console) -> Result<Exit, F
     match store.delete(&TenantId::local(), id).await? {
         SecretDeleted::Unknown => {
             let message = format!("there is no secret `{id}` in {}", path.display());
-            Err(Failure::environment("UNKNOWN_SECRET", message)
+            Err(Failure::invalid("UNKNOWN_SECRET", message)
                 .advice("`nebula secrets list` shows what is there"))
         }
         SecretDeleted::Deleted => {
