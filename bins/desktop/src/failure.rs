@@ -54,13 +54,15 @@ pub(crate) struct Failure {
     /// What happened, to what, and why: lower case, no full stop.
     pub(crate) message: String,
     /// What to do now.
-    pub(crate) advice: Option<String>,
+    pub(crate) advice: Option<Box<str>>,
     /// When the same may be tried again, from now.
     pub(crate) try_after: Option<Box<Duration>>,
     /// Problems with their places, for programs.
     pub(crate) diagnostics: Vec<LocatedDiagnostic>,
     /// The same, drawn on the source for people; empty if there is nothing to draw.
     pub(crate) drawn: Box<str>,
+    /// What a store said, where that is all.
+    pub(crate) port: Option<Box<PortError>>,
 }
 
 /// What programs read of a failure.
@@ -92,6 +94,7 @@ impl Failure {
             try_after: None,
             diagnostics: Vec::new(),
             drawn: Box::default(),
+            port: None,
         }
     }
 
@@ -121,6 +124,7 @@ impl Failure {
 
     /// Says what to do.
     pub(crate) fn advice(mut self, advice: impl Into<String>) -> Self {
+        let advice: String = advice.into();
         self.advice = Some(advice.into());
         self
     }
@@ -181,7 +185,11 @@ impl From<PortError> for Failure {
             ErrorKind::Invalid => "STORE_INVALID",
             ErrorKind::Unsupported => "STORE_UNSUPPORTED",
         };
-        Self::environment(code, error.to_string()).advice(error.kind.advice())
+        let failure = Self::environment(code, error.to_string()).advice(error.kind.advice());
+        Self {
+            port: Some(Box::new(error)),
+            ..failure
+        }
     }
 }
 

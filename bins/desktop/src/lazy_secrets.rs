@@ -27,10 +27,16 @@ impl LazySecrets {
     async fn store(&self) -> Result<&Arc<dyn SecretsStore>> {
         let open = async || {
             let opened = compose::secrets(&self.loaded).await;
-            opened.map(|it| it.store).map_err(|failure| {
-                let (kind, operation) = (ErrorKind::Key, "open the secrets");
-                PortError::new(kind, "secrets", operation, failure.message)
-            })
+            opened
+                .map(|it| it.store)
+                .map_err(|failure| match failure.port {
+                    // It says by itself what could not be done.
+                    Some(error) => *error,
+                    None => {
+                        let (kind, operation) = (ErrorKind::Key, "open the secrets");
+                        PortError::new(kind, "secrets", operation, failure.message)
+                    }
+                })
         };
         self.opened.get_or_try_init(open).await
     }

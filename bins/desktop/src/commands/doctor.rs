@@ -67,7 +67,7 @@ impl Check {
 
     fn failed(check: &'static str, failure: Failure) -> Self {
         Self {
-            advice: failure.advice,
+            advice: failure.advice.map(String::from),
             ..Self::new(check, Verdict::Failed, failure.message)
         }
     }
@@ -95,7 +95,7 @@ pub(crate) async fn run(
     match &loaded {
         Ok(loaded) => checks.push(settings_file(loaded)),
         Err(failure) => {
-            let advice = failure.advice.clone();
+            let advice = failure.advice.clone().map(String::from);
             let check = Check::new("settings", Verdict::Failed, failure.message.clone());
             checks.push(Check { advice, ..check });
         }
