@@ -150,7 +150,7 @@ fn assemble(
     let focus = Arc::new(Focus::new(Arc::new(bell), executions.clone()));
     let queue: Arc<dyn TaskQueue> = focus.clone();
     let sandbox: Arc<dyn SandboxRunner> = Arc::new(InProcess::new(Arc::clone(&clock)));
-    let http: Arc<dyn HttpClient> = Arc::new(http(&clock)?);
+    let http: Arc<dyn HttpClient> = Arc::new(http(loaded, &clock)?);
     let secrets = Arc::new(LazySecrets::new(loaded.clone()));
     let entropy = Arc::new(SystemEntropy);
     let access = Access::new(AccessPorts {
@@ -225,7 +225,7 @@ pub(crate) async fn vault(loaded: &Loaded) -> Result<ComposedVault, Failure> {
     let store = secrets.store.clone();
     let entropy = Arc::new(SystemEntropy);
     let vault = Arc::new(Vault::new(Arc::new(sqlite), store, entropy.clone()));
-    let client = Arc::new(http(&clock)?);
+    let client = Arc::new(http(loaded, &clock)?);
     let paced = PacedHttp::new(client, Arc::clone(&clock), loaded.settings.http.clone());
     let paced = paced.map_err(|error| Failure::invalid("SETTINGS", error.to_string()))?;
     let http: Arc<dyn HttpClient> = Arc::new(paced);
@@ -243,8 +243,15 @@ pub(crate) async fn vault(loaded: &Loaded) -> Result<ComposedVault, Failure> {
     })
 }
 
-fn http(clock: &Arc<dyn Clock>) -> Result<Reqwest, Failure> {
-    Reqwest::new(HttpConfig::default(), Arc::clone(clock))
+fn http(loaded: &Loaded, clock: &Arc<dyn Clock>) -> Result<Reqwest, Failure> {
+    let settings = &loaded.settings.connections;
+    let config = HttpConfig {
+        ca_files: settings.ca_files.clone(),
+        connect_timeout: settings.connect_timeout,
+        keep_idle: settings.keep_idle,
+        ..HttpConfig::default()
+    };
+    Reqwest::new(config, Arc::clone(clock))
         .map_err(|error| Failure::environment("HTTP", format!("no way out over HTTP: {error}")))
 }
 

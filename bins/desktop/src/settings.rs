@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) worker: WorkerConfig,
     /// What requests over HTTP keep to.
     pub(crate) http: HttpPolicy,
+    /// How connections over HTTP are made.
+    pub(crate) connections: ConnectionSettings,
     /// Where secrets are kept.
     pub(crate) secrets: SecretsSettings,
     /// How `nebula serve` answers.
@@ -77,6 +79,20 @@ pub(crate) struct ServeSettings {
     pub(crate) grace: Duration,
     /// The limits of the API.
     pub(crate) limits: ApiConfig,
+}
+
+/// How connections over HTTP are made and kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConnectionSettings {
+    /// PEM files with certificates to trust beside those of the system.
+    pub(crate) ca_files: Vec<PathBuf>,
+    /// How long a connection may take, over all addresses of a name, TLS included.
+    #[serde(with = "serde_duration")]
+    pub(crate) connect_timeout: Duration,
+    /// For how long a connection is kept that nobody uses.
+    #[serde(with = "serde_duration")]
+    pub(crate) keep_idle: Duration,
 }
 
 /// Where secrets are kept, and where their key comes from: at most one of the three.
@@ -148,6 +164,11 @@ impl Default for Settings {
                 ..WorkerConfig::default()
             },
             http: HttpPolicy::default(),
+            connections: ConnectionSettings {
+                ca_files: Vec::new(),
+                connect_timeout: Duration::from_secs(10),
+                keep_idle: Duration::from_secs(30),
+            },
             secrets: SecretsSettings {
                 path: None,
                 key_file: None,
@@ -236,6 +257,10 @@ pub(crate) fn load(global: &Global, database: Option<&Database>) -> Result<Loade
         if let Some(path) = path.as_ref().filter(|path| !path.is_absolute()) {
             return Err(relative(&sources, key, path));
         }
+    }
+    let mut ca_files = settings.connections.ca_files.iter();
+    if let Some(path) = ca_files.find(|path| !path.is_absolute()) {
+        return Err(relative(&sources, "connections.ca_files", path));
     }
     Ok(Loaded {
         settings,

@@ -37,6 +37,23 @@ fn later_layers_win() {
 }
 
 #[test]
+fn certificates_to_trust_are_read_from_files_that_are_named_whole() {
+    let user = User::new();
+    user.write("w.yaml", SMALL);
+    let config = user.home().join("config");
+    fs::create_dir_all(&config).unwrap();
+    let said = |files: &str, code: i32| {
+        let text = format!("[connections]\nca_files = [{files}]\n");
+        fs::write(config.join("nebula.toml"), text).unwrap();
+        user.nebula(&["run", "w.yaml"]).exits(code)
+    };
+    said("\"own.pem\"", 2).says("relative path");
+    let missing = user.work().join("missing.pem");
+    said(&format!("{missing:?}"), 3).says("missing.pem");
+    said("", 0);
+}
+
+#[test]
 fn an_unknown_key_is_an_error_with_its_place() {
     let user = User::new();
     user.write("w.yaml", SMALL);
