@@ -7,6 +7,7 @@ use std::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use serde_json::json;
@@ -19,6 +20,8 @@ pub(crate) struct Seen {
     pub(crate) line: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
+    /// When it was read.
+    pub(crate) at: Instant,
 }
 
 impl Seen {
@@ -60,6 +63,10 @@ pub(crate) fn serving(
     seen.into_inner().unwrap()
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "when a request came is told by the server's own clock"
+)]
 pub(crate) fn read(stream: &TcpStream) -> io::Result<Option<Seen>> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
@@ -79,6 +86,7 @@ pub(crate) fn read(stream: &TcpStream) -> io::Result<Option<Seen>> {
         line: line.trim().to_owned(),
         headers,
         body: String::new(),
+        at: Instant::now(),
     };
     let length = seen.header("content-length").and_then(|it| it.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];

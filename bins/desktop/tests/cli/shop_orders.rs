@@ -1,6 +1,6 @@
 //! The example that pages through a shop with a credential, and where credentials go.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use serde_json::json;
 
@@ -50,6 +50,10 @@ fn shop_orders_come_through_a_flaky_server_with_a_credential_that_shows_nowhere(
         user.work().join("workflow.yaml"),
     )
     .unwrap();
+    // The limits that the example asks for.
+    let config = user.home().join("config");
+    fs::create_dir_all(&config).unwrap();
+    fs::copy(example.join("nebula.toml"), config.join("nebula.toml")).unwrap();
     let (mut out, mut err) = (String::new(), String::new());
     let seen = serving(shop, |address| {
         let hosts = address.to_string();
@@ -82,6 +86,19 @@ fn shop_orders_come_through_a_flaky_server_with_a_credential_that_shows_nowhere(
         );
         (out, err) = (said.out, said.err);
     });
+    // Two a second, however often a page is asked for again; a second for a server that reads late. The
+    // waits of the retries alone add up to less than five.
+    let least = Duration::from_millis(500) * u32::try_from(seen.len() - 1).unwrap();
+    let took = seen.last().unwrap().at - seen[0].at;
+    assert!(
+        took + Duration::from_secs(1) >= least,
+        "{} requests in {took:?}",
+        seen.len()
+    );
+    assert!(
+        seen.len() > 12,
+        "as many as make a limit of two a second felt"
+    );
     let posts: Vec<_> = seen
         .iter()
         .filter(|it| it.line.starts_with("POST"))
