@@ -216,6 +216,19 @@ pub(crate) fn key_failure(state: &KeyState) -> Option<Failure> {
     }
 }
 
+/// The credentials of the command's database, to look at them; none where there is no database yet. The
+/// secrets are opened when one is asked for.
+pub(crate) async fn credentials(loaded: &Loaded) -> Result<Option<Vault>, Failure> {
+    if !loaded.place.path().is_some_and(|path| path.exists()) {
+        return Ok(None);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let sqlite = Sqlite::open(storage(&loaded.settings, &loaded.place), clock).await?;
+    let secrets = Arc::new(LazySecrets::new(loaded.clone()));
+    let entropy = Arc::new(SystemEntropy);
+    Ok(Some(Vault::new(Arc::new(sqlite), secrets, entropy)))
+}
+
 /// The credentials of the command's database, over the secrets of this user.
 pub(crate) async fn vault(loaded: &Loaded) -> Result<ComposedVault, Failure> {
     let secrets = secrets(loaded).await?;

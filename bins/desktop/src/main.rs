@@ -22,6 +22,7 @@ mod focus;
 mod grants;
 mod input;
 mod lazy_secrets;
+mod named_credentials;
 mod private;
 mod progress;
 mod remembered;

@@ -7,7 +7,7 @@ use nebula_core::{ParamValue, duration_text};
 use nebula_execution::{ExecutionPlan, PlanNode, PlanOutput};
 use nebula_expression::Program;
 use nebula_parameter::ParamProgram;
-use nebula_workflow::{JoinRule, OnIndeterminate, WorkflowDefinition};
+use nebula_workflow::{JoinRule, OnIndeterminate, Severity, WorkflowDefinition, render};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     console::Console,
     definition,
     failure::{Exit, Failure},
+    named_credentials::{self, Asker},
     settings::Loaded,
     waves::Waves,
 };
@@ -32,6 +33,25 @@ pub(crate) async fn run(
         definition::check(&arguments.file, (offline.nebula.engine(), loaded), console).await?;
     if !checked.drawn.is_empty() {
         console.note(&checked.drawn);
+    }
+    let asker = Asker {
+        plan: &checked.plan,
+        definition: Some(&checked.definition),
+        registry: offline.nebula.registry(),
+        requests: None,
+        folder: &checked.folder,
+    };
+    match named_credentials::problems(&asker, Severity::Warning, loaded).await {
+        Ok(unfit) if unfit.is_empty() => {}
+        Ok(unfit) => {
+            let drawn = render(&unfit, &checked.source, &checked.map, console.err.0);
+            console.note(&drawn);
+        }
+        // A plan needs no store, so one that is damaged keeps nobody from it.
+        Err(failure) => console.note(&format!(
+            "the credentials were not looked at: {}",
+            failure.message
+        )),
     }
     let format = arguments.format.unwrap_or(if console.json {
         PlanFormat::Json

@@ -6,19 +6,19 @@ use nebula_core::{ExecutionId, duration_text};
 use nebula_engine::{AdmissionError, Engine, InstallError, Installed, Report, StartError, Started};
 use nebula_execution::{ExecutionPlan, StartOptions};
 use nebula_system::Urgency;
-use nebula_workflow::{LocatedDiagnostic, Severity, Source, parse, render};
+use nebula_workflow::{Diagnostic, LocatedDiagnostic, Severity, Source, parse, render};
 use serde_json::Value;
 
 use crate::{
     arguments::Run,
     commands::trial,
-    compose,
+    compose::{self, Composed},
     console::{Console, Paint},
     definition::{self, Checked},
     ending,
     failure::{Exit, Failure},
     grants::{self, Asker, Given},
-    input,
+    input, named_credentials,
     progress::{self, Picture},
     session::{Driven, Session},
     settings::{Loaded, Place},
@@ -74,6 +74,8 @@ async fn run_file(
     };
     let plan = prepared.as_ref().map_or(&checked.plan, |it| &it.plan);
     let input = checked_input(arguments, plan, engine, loaded)?;
+    let placed = (Some(&checked), &*checked.folder);
+    check_credentials(&offline, plan, &input, placed, loaded, console).await?;
     let mut options = options(
         arguments,
         plan,
@@ -133,6 +135,16 @@ async fn run_installed(
     let input = checked_input(arguments, &installed.plan, session.engine(), loaded)?;
     let here =
         std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", &error))?;
+    let composed = &session.composed;
+    check_credentials(
+        composed,
+        &installed.plan,
+        &input,
+        (None, &here),
+        loaded,
+        console,
+    )
+    .await?;
     let engine = (session.engine(), loaded);
     let options = options(
         arguments,
@@ -158,6 +170,57 @@ fn checked_input(
     engine.input(plan, input).map_err(not_started)
 }
 
+/// What would fail at a node for its credential fails here, before anything is asked or begun.
+async fn check_credentials(
+    composed: &Composed,
+    plan: &ExecutionPlan,
+    input: &Value,
+    (checked, folder): (Option<&Checked>, &Path),
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<(), Failure> {
+    let requests = composed.nebula.engine().requests(plan, input, folder);
+    let requests = requests.map_err(unknown_capability)?;
+    let asker = named_credentials::Asker {
+        plan,
+        definition: checked.map(|checked| &checked.definition),
+        registry: composed.nebula.registry(),
+        requests: Some(&requests),
+        folder,
+    };
+    let problems = named_credentials::problems(&asker, Severity::Error, loaded).await?;
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let (located, drawn) = place(checked, plan, &problems, console);
+    Err(named_credentials::refused(plan, &problems).diagnostics(located, drawn))
+}
+
+/// Problems with their places in the source, where there is one, and drawn there.
+fn place(
+    checked: Option<&Checked>,
+    plan: &ExecutionPlan,
+    problems: &[Diagnostic],
+    console: &Console,
+) -> (Vec<LocatedDiagnostic>, String) {
+    match checked {
+        Some(checked) => (
+            checked.map.locate_all(problems, &checked.source),
+            render(problems, &checked.source, &checked.map, console.err.0),
+        ),
+        None => {
+            let source = Source::new(plan.workflow.as_str(), "");
+            let located = parse(&source).map.locate_all(problems, &source);
+            (located, String::new())
+        }
+    }
+}
+
+fn unknown_capability(error: impl std::fmt::Display) -> Failure {
+    Failure::invalid("CAPABILITY_UNKNOWN", error.to_string())
+        .advice("look at `requires` of that node and at the input")
+}
+
 /// Settles the grants and says where relative paths begin.
 fn options(
     arguments: &Run,
@@ -167,10 +230,8 @@ fn options(
     (engine, loaded): (&Engine, &Loaded),
     console: &Console,
 ) -> Result<StartOptions, Failure> {
-    let mut requests = engine.requests(plan, input, folder).map_err(|error| {
-        Failure::invalid("CAPABILITY_UNKNOWN", error.to_string())
-            .advice("look at `requires` of that node and at the input")
-    })?;
+    let requests = engine.requests(plan, input, folder);
+    let mut requests = requests.map_err(unknown_capability)?;
     // Places are those of the whole definition, of which a trial has a part.
     let whole = checked.map_or(plan, |checked| &checked.plan);
     for request in &mut requests {
@@ -184,19 +245,7 @@ fn options(
         file: checked.map(|checked| checked.file.as_path()),
         config: &loaded.folders.config,
         protected: &compose::protected(loaded),
-        place: &|problems| match checked {
-            Some(checked) => (
-                checked.map.locate_all(problems, &checked.source),
-                render(problems, &checked.source, &checked.map, console.err.0),
-            ),
-            None => {
-                let source = Source::new(plan.workflow.as_str(), "");
-                (
-                    parse(&source).map.locate_all(problems, &source),
-                    String::new(),
-                )
-            }
-        },
+        place: &|problems| place(checked, plan, problems, console),
     };
     let given = Given {
         listed: &arguments.grant,

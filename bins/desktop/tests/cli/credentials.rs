@@ -329,6 +329,86 @@ fn what_cannot_be_tested_says_why() {
     refused.says("speaks with no database");
 }
 
+/// Guards: existence, type and hosts are each asked, where the credential stands, before a grant is.
+#[test]
+fn what_a_workflow_names_is_checked_before_anything_runs() {
+    let user = User::new();
+    let node = |id: &str, url: &str, credential: &str| {
+        format!(
+            "  - {{ id: {id}, action: http.request, parameters: {{ url: '{url}' }}, credentials: {{ auth: {credential} }} }}\n"
+        )
+    };
+    let body = node("inner", "https://api.example/b", "shop")
+        .trim_start_matches("  - ")
+        .to_owned();
+    let yaml = format!(
+        "nodes:\n{}{}  - {{ id: each, action: flow.for_each, parameters: {{ items: [1] }}, body: {{ nodes: [{}] }} }}\n",
+        node("a", "https://api.example/a", "shop"),
+        node("off", "https://api.example/", "nobody").replace("id: off", "id: off, disabled: true"),
+        body.trim(),
+    );
+    user.write("w.yaml", &yaml);
+    let run = ["run", "w.yaml"];
+    let missing = user.nebula(&run).exits(2);
+    assert_eq!(missing.error_code(), "CREDENTIALS_UNFIT");
+    let found = missing.json()["diagnostics"].as_array().unwrap().clone();
+    let places: Vec<_> = found
+        .iter()
+        .map(|it| (it["code"].clone(), it["pointer"].clone()))
+        .collect();
+    let unknown = |place: &str| (json!("CREDENTIAL_UNKNOWN"), json!(place));
+    assert_eq!(
+        places,
+        [
+            unknown("/nodes/0/credentials/auth"),
+            unknown("/nodes/2/body/nodes/0/credentials/auth")
+        ]
+    );
+    let missing = missing
+        .says("nebula credentials add shop --hosts api.example:443")
+        .says("w.yaml:2:");
+    assert!(!user.database().exists(), "{missing:?}");
+    // Who only looks is told, and sees the plan.
+    let planned = user.nebula(&["plan", "w.yaml"]).exits(0);
+    planned.says("names the credential `shop`, which is not there");
+    let code = || {
+        let said = user.nebula(&run).exits(2);
+        let code = said.error_code();
+        match said.json()["diagnostics"][0]["code"].as_str() {
+            Some(first) if code == "CREDENTIALS_UNFIT" => first.to_owned(),
+            _ => code,
+        }
+    };
+    let url = ["credentials", "add", "shop", "--type", "database_url"];
+    user.nebula_with(&url, "postgres://ada:pw@db.example/shop")
+        .exits(0);
+    assert_eq!(code(), "CREDENTIAL_TYPE");
+    user.nebula(&["credentials", "rm", "shop"]).exits(0);
+    add(&user, "shop", "other.example");
+    assert_eq!(code(), "CREDENTIAL_HOST");
+    user.nebula_with(
+        &["credentials", "rotate", "shop", "--hosts", "api.example"],
+        VALUE,
+    )
+    .exits(0);
+    // Now it is the grants that are missing.
+    assert_eq!(code(), "GRANTS_MISSING");
+    let uses = user
+        .nebula(&["credentials", "uses", "shop"])
+        .exits(0)
+        .json();
+    assert!(!uses.to_string().contains("attempt"), "{uses}");
+    fs::remove_file(user.home().join("config/secrets.key")).unwrap();
+    assert_eq!(code(), "CREDENTIAL_UNREADABLE");
+    let unreadable = user.nebula(&run).exits(2).json();
+    let message = unreadable["diagnostics"][0]["message"].as_str().unwrap();
+    assert_eq!(message.matches("open the secrets").count(), 1, "{message}");
+    // A plan needs no store.
+    fs::write(user.database(), "no database").unwrap();
+    let planned = user.nebula(&["plan", "w.yaml"]).exits(0);
+    planned.says("the credentials were not looked at: ");
+}
+
 #[test]
 fn a_new_master_key_changes_no_credential() {
     let user = User::new();

@@ -152,9 +152,10 @@ fn a_credential_does_not_follow_a_redirect_to_another_server() {
                     &hosts,
                 ];
                 user.nebula_with(&add, KEY).exits(0);
+                // An expression: where it leads is not known before it runs.
                 let node = |url: &str| {
                     format!(
-                        "nodes: [{{ id: a, action: http.request, parameters: {{ url: 'http://{url}/' }}, credentials: {{ auth: key }}, requires: ['net:{elsewhere}'] }}]\n"
+                        "nodes: [{{ id: a, action: http.request, parameters: {{ url: \"{{{{ 'http://' + '{url}' }}}}\" }}, credentials: {{ auth: key }}, requires: ['net:{elsewhere}', 'net:{hosts}'] }}]\n"
                     )
                 };
                 user.write("w.yaml", &node(&hosts));
