@@ -96,6 +96,7 @@ pub(crate) async fn list(
     let filter = WorkflowFilter {
         search: asked.search,
         archived: asked.archived,
+        projects: None,
     };
     let after = asked.cursor.map(PageToken);
     let engine = shared.nebula.engine();

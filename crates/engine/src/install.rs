@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nebula_action::{Catalog, VersionWanted};
-use nebula_core::{Digest, TenantId, WorkflowId};
+use nebula_core::{Digest, ProjectId, TenantId, WorkflowId};
 use nebula_execution::ExecutionPlan;
 use nebula_planner::{Callees, Planned, Trial, TrialError, Tried, pin_calls};
 use nebula_ports::{ErrorKind, NewVersion, PortError, Saved, StoredWorkflow};
@@ -71,7 +71,7 @@ impl Engine {
         definition: &WorkflowDefinition,
     ) -> Result<Installed, InstallError> {
         self.in_use(tenant, &definition.id).await?;
-        let (saved, plan) = self.save_planned(tenant, definition, None).await?;
+        let (saved, plan) = self.save_planned(tenant, definition, None, None).await?;
         match saved {
             Saved::New { version, .. } | Saved::Unchanged { version, .. } => {
                 Ok(self.store_plan(tenant, plan.at_version(version)).await?)
@@ -97,7 +97,22 @@ impl Engine {
         definition: &WorkflowDefinition,
         expected: Option<u64>,
     ) -> Result<Saved, InstallError> {
-        let (saved, plan) = self.save_planned(tenant, definition, expected).await?;
+        self.save_in(tenant, definition, expected, None).await
+    }
+
+    /// The same; a workflow that is new belongs to `project`.
+    ///
+    /// # Errors
+    /// Those of [`Engine::save`].
+    pub async fn save_in(
+        &self,
+        tenant: &TenantId,
+        definition: &WorkflowDefinition,
+        expected: Option<u64>,
+        project: Option<ProjectId>,
+    ) -> Result<Saved, InstallError> {
+        let saved = self.save_planned(tenant, definition, expected, project);
+        let (saved, plan) = saved.await?;
         if let Saved::New { version, .. } | Saved::Unchanged { version, .. } = saved {
             self.store_plan(tenant, plan.at_version(version)).await?;
         }
@@ -109,6 +124,7 @@ impl Engine {
         tenant: &TenantId,
         definition: &WorkflowDefinition,
         expected_revision: Option<u64>,
+        project: Option<ProjectId>,
     ) -> Result<(Saved, ExecutionPlan), InstallError> {
         let (definition, plan) = self.planned(tenant, definition).await?;
         let new = NewVersion {
@@ -117,6 +133,7 @@ impl Engine {
             definition: to_json(&definition),
             digest: definition.digest(),
             expected_revision,
+            project,
         };
         Ok((self.ports.workflows.save(tenant, new).await?, plan))
     }

@@ -1,6 +1,6 @@
 //! Looking at versions, comparing them, publishing one, and archiving a workflow.
 
-use nebula_core::{NodeId, TenantId, WorkflowId};
+use nebula_core::{NodeId, ProjectId, TenantId, WorkflowId};
 use nebula_ports::{
     Page, PageToken, Published, Result, StoredWorkflow, WorkflowFilter, WorkflowSummary,
     WorkflowVersions,
@@ -82,6 +82,20 @@ impl Engine {
         archived: bool,
     ) -> Result<bool> {
         self.ports.workflows.archive(tenant, id, archived).await
+    }
+
+    /// Moves a workflow, and with it its executions, to a project, or to none; says whether there is such
+    /// a workflow.
+    ///
+    /// # Errors
+    /// The store failed: it may be moved; the same call again changes nothing then.
+    pub async fn move_to(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        project: Option<&ProjectId>,
+    ) -> Result<bool> {
+        self.ports.workflows.move_to(tenant, id, project).await
     }
 
     /// What differs between two definitions, as they would be saved: actions without a version

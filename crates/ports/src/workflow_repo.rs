@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use nebula_core::{Digest, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ProjectId, TenantId, Timestamp, WorkflowId};
 use serde_json::Value;
 
 use crate::{Page, PageToken, Result};
@@ -21,6 +21,8 @@ pub struct NewVersion {
     pub digest: Digest,
     /// The revision that the author began from; `None` overrides whatever is there.
     pub expected_revision: Option<u64>,
+    /// To which project it belongs if it is new; one that is there stays where it is. `None` is none.
+    pub project: Option<ProjectId>,
 }
 
 /// What became of a save.
@@ -88,6 +90,8 @@ pub struct WorkflowFilter {
     pub search: Option<String>,
     /// Also those that were archived.
     pub archived: bool,
+    /// Only those of these projects; `None` is all, also those that belong to none.
+    pub projects: Option<Vec<ProjectId>>,
 }
 
 /// What a listing says of a workflow.
@@ -105,6 +109,8 @@ pub struct WorkflowSummary {
     pub revision: u64,
     /// Whether it was archived.
     pub archived: bool,
+    /// To which project it belongs; its executions belong there, too.
+    pub project: Option<ProjectId>,
 }
 
 /// What a listing says of a version.
@@ -133,7 +139,8 @@ pub struct WorkflowVersions {
 ///
 /// Rules (each is a test of `nebula_testkit::workflow_repo!`): versions are immutable and numbered
 /// 1, 2, 3…; the same digest is the same version; a save or publication with an outdated revision
-/// changes nothing; plans are kept by digest; another tenant sees nothing.
+/// changes nothing; a workflow stays in the project in which it was made until it is moved; plans are
+/// kept by digest; another tenant sees nothing.
 #[async_trait]
 pub trait WorkflowRepo: fmt::Debug + Send + Sync + 'static {
     /// Saves a definition as a new version, unless it is there already.
@@ -195,6 +202,18 @@ pub trait WorkflowRepo: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable`.
     async fn archive(&self, tenant: &TenantId, id: &WorkflowId, archived: bool) -> Result<bool>;
+
+    /// Moves a workflow, archived or not, to a project, or to none; says whether it exists. It raises no
+    /// revision: what authors compare with is the definition.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn move_to(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        project: Option<&ProjectId>,
+    ) -> Result<bool>;
 
     /// Keeps an encoded plan under its digest; the same digest again changes nothing.
     ///

@@ -75,6 +75,12 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 4,
         sql: include_str!("../migrations/0007_identities.sql"),
     },
+    Migration {
+        version: 8,
+        // An older build lets in nobody but the owner of all projects.
+        opens_from: 4,
+        sql: include_str!("../migrations/0008_workflow_projects.sql"),
+    },
 ];
 
 /// The newest schema that this build knows.

@@ -1,7 +1,7 @@
 //! The versions of every workflow, and the plans made from them.
 
 use async_trait::async_trait;
-use nebula_core::{Digest, TenantId, WorkflowId};
+use nebula_core::{Digest, ProjectId, TenantId, WorkflowId};
 use nebula_ports::{
     NewVersion, Page, PageToken, Published, Result, Saved, StoredWorkflow, WorkflowFilter,
     WorkflowRepo, WorkflowSummary, WorkflowVersions,
@@ -21,6 +21,7 @@ impl WorkflowRepo for Sqlite {
             definition: new.definition.to_string(),
             digest: new.digest,
             expected_revision: new.expected_revision,
+            project: new.project,
         };
         let (tenant, bytes) = (tenant.clone(), row.definition.len() + row.name.len());
         self.write("save", bytes, move |tx| workflows::save(tx, &tenant, &row))
@@ -84,6 +85,19 @@ impl WorkflowRepo for Sqlite {
         let (tenant, id) = (tenant.clone(), id.clone());
         self.write("archive", 0, move |tx| {
             workflows::archive(tx, &tenant, &id, archived)
+        })
+        .await
+    }
+
+    async fn move_to(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        project: Option<&ProjectId>,
+    ) -> Result<bool> {
+        let (tenant, id, project) = (tenant.clone(), id.clone(), project.cloned());
+        self.write("move_to", 0, move |tx| {
+            workflows::move_to(tx, &tenant, &id, project.as_ref())
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! The statements behind workflows, their versions and plans.
 
-use nebula_core::{Digest, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ProjectId, TenantId, Timestamp, WorkflowId};
 use nebula_ports::{
     Page, PageToken, Published, Saved, StoredWorkflow, VersionSummary, WorkflowFilter,
     WorkflowSummary, WorkflowVersions,
@@ -23,6 +23,7 @@ pub(crate) struct NewRow {
     pub(crate) definition: String,
     pub(crate) digest: Digest,
     pub(crate) expected_revision: Option<u64>,
+    pub(crate) project: Option<ProjectId>,
 }
 
 /// A workflow's row.
@@ -84,11 +85,19 @@ pub(crate) fn save(tx: &mut Tx<'_>, tenant: &TenantId, new: &NewRow) -> Result<S
         sum::of(&[new.definition.as_bytes()])
     ])?;
     let mut put = tx.connection.prepare_cached(
-        "INSERT INTO workflows (tenant, id, name, latest, published, revision, archived)
-         VALUES (?1, ?2, ?3, ?4, NULL, ?5, 0)
+        "INSERT INTO workflows (tenant, id, name, latest, published, revision, archived, project)
+         VALUES (?1, ?2, ?3, ?4, NULL, ?5, 0, ?6)
          ON CONFLICT (tenant, id) DO UPDATE SET name = ?3, latest = ?4, revision = ?5",
     )?;
-    put.execute(params![owner, id, new.name, version, stored(revision)?])?;
+    let project = new.project.as_ref().map(ProjectId::as_str);
+    put.execute(params![
+        owner,
+        id,
+        new.name,
+        version,
+        stored(revision)?,
+        project
+    ])?;
     Ok(Saved::New { version, revision })
 }
 
@@ -137,18 +146,24 @@ pub(crate) fn list(
         None => String::new(),
     };
     let mut find = db.prepare_cached(
-        "SELECT id, name, latest, published, revision, archived FROM workflows
+        "SELECT id, name, latest, published, revision, archived, project FROM workflows
          WHERE tenant = ?1 AND id > ?2 AND (?3 OR NOT archived)
            AND (?4 IS NULL OR instr(lower(id), lower(?4)) OR instr(lower(name), lower(?4)))
+           AND (?6 IS NULL OR project IN (SELECT value FROM json_each(?6)))
          ORDER BY id LIMIT ?5",
     )?;
+    let only = filter.projects.as_ref().map(|only| {
+        let only: Vec<_> = only.iter().map(ProjectId::as_str).collect();
+        serde_json::json!(only).to_string()
+    });
     let wanted = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
     let values = params![
         tenant.as_str(),
         after,
         filter.archived,
         filter.search,
-        wanted
+        wanted,
+        only
     ];
     let mut rows = find.query(values)?;
     let mut items = Vec::new();
@@ -164,9 +179,10 @@ pub(crate) fn list(
     Ok(Page { items, next })
 }
 
-/// A row of `id, name, latest, published, revision, archived`.
+/// A row of `id, name, latest, published, revision, archived, project`.
 fn summary(row: &Row<'_>) -> Result<WorkflowSummary, Fault> {
     let id: String = row.get(0)?;
+    let project: Option<String> = row.get(6)?;
     Ok(WorkflowSummary {
         id: WorkflowId::new(id).map_err(|error| Fault::corrupt(error.to_string()))?,
         name: row.get(1)?,
@@ -174,6 +190,10 @@ fn summary(row: &Row<'_>) -> Result<WorkflowSummary, Fault> {
         published: row.get(3)?,
         revision: number(row.get(4)?)?,
         archived: row.get(5)?,
+        project: project
+            .map(ProjectId::new)
+            .transpose()
+            .map_err(|error| Fault::corrupt(error.to_string()))?,
     })
 }
 
@@ -186,7 +206,7 @@ pub(crate) fn versions(
     limit: usize,
 ) -> Result<Option<WorkflowVersions>, Fault> {
     let mut find = db.prepare_cached(
-        "SELECT id, name, latest, published, revision, archived FROM workflows
+        "SELECT id, name, latest, published, revision, archived, project FROM workflows
          WHERE tenant = ? AND id = ?",
     )?;
     let mut rows = find.query([tenant.as_str(), id.as_str()])?;
@@ -262,6 +282,20 @@ pub(crate) fn archive(
         .connection
         .prepare_cached("UPDATE workflows SET archived = ?3 WHERE tenant = ?1 AND id = ?2")?;
     Ok(archive.execute(params![tenant.as_str(), id.as_str(), archived])? == 1)
+}
+
+/// Moves a workflow to a project, or to none.
+pub(crate) fn move_to(
+    tx: &mut Tx<'_>,
+    tenant: &TenantId,
+    id: &WorkflowId,
+    project: Option<&ProjectId>,
+) -> Result<bool, Fault> {
+    let mut change = tx
+        .connection
+        .prepare_cached("UPDATE workflows SET project = ?3 WHERE tenant = ?1 AND id = ?2")?;
+    let project = project.map(ProjectId::as_str);
+    Ok(change.execute(params![tenant.as_str(), id.as_str(), project])? == 1)
 }
 
 /// Keeps a plan, unless it is there.

@@ -89,6 +89,7 @@ fn content_that_changed_is_not_believed() {
             digest: Digest::of(b"w"),
             definition: serde_json::json!({ "nodes": ["some", "nodes"] }),
             expected_revision: None,
+            project: None,
         };
         let _ = repo.save(&tenant(), new).await.unwrap();
         let (shop, key) = (credential(), KeyId::new("k1").unwrap());

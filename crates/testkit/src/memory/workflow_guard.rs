@@ -81,5 +81,17 @@ guards! {
         TenantReads => [another_tenant_sees_no_workflow],
         /// Another tenant writes nothing.
         TenantWrites => [one_id_in_two_tenants_is_two_workflows],
+        /// A new workflow belongs where its first save says.
+        ProjectFirst => [a_new_workflow_belongs_to_its_project],
+        /// A later save moves nothing.
+        ProjectStays => [a_save_moves_no_workflow],
+        /// A move does.
+        ProjectMoves => [a_workflow_is_moved],
+        /// Moving needs a workflow.
+        MoveUnknown => [moving_says_whether_there_is_a_workflow],
+        /// Another tenant moves nothing.
+        TenantMoves => [another_tenant_moves_no_workflow],
+        /// A listing of projects has theirs alone.
+        ProjectFilter => [a_listing_of_projects_has_theirs_alone],
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
-use nebula_core::{Clock, Digest, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Clock, Digest, ProjectId, TenantId, Timestamp, WorkflowId};
 use nebula_ports::{
     ErrorKind, NewVersion, Page, PageToken, PortError, Published, Result, Saved, StoredWorkflow,
     VersionSummary, WorkflowFilter, WorkflowRepo, WorkflowSummary, WorkflowVersions,
@@ -32,6 +32,7 @@ struct Workflow {
     published: Option<u32>,
     revision: u64,
     archived: bool,
+    project: Option<ProjectId>,
 }
 
 impl fmt::Debug for MemoryWorkflowRepo {
@@ -88,8 +89,12 @@ impl MemoryWorkflowRepo {
             name,
             definition,
             digest,
+            project,
             ..
         } = new;
+        if before == 0 && self.keep(Guard::ProjectFirst) || !self.keep(Guard::ProjectStays) {
+            workflow.project = project;
+        }
         let saved_at = if self.keep(Guard::StoreTime) {
             self.clock.now()
         } else {
@@ -131,6 +136,7 @@ impl MemoryWorkflowRepo {
             published: workflow.published,
             revision: workflow.revision,
             archived: workflow.archived,
+            project: workflow.project.clone(),
         })
     }
 
@@ -183,6 +189,9 @@ impl MemoryWorkflowRepo {
                 fold(summary.id.as_str()).contains(&fold(search)) && self.keep(Guard::SearchId);
             by_id || fold(&summary.name).contains(&fold(search))
         });
+        let only = filter.projects.as_ref();
+        let here = only.is_none_or(|only| summary.project.iter().any(|it| only.contains(it)));
+        let found = found && (here || !self.keep(Guard::ProjectFilter));
         found && (filter.archived || !summary.archived || !self.keep(Guard::ArchivedHidden))
     }
 }
@@ -365,6 +374,27 @@ impl WorkflowRepo for MemoryWorkflowRepo {
                 Ok(true)
             }
             None => Ok(!self.keep(Guard::ArchiveUnknown)),
+        }
+    }
+
+    async fn move_to(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        project: Option<&ProjectId>,
+    ) -> Result<bool> {
+        let mut state = self.state.lock();
+        match state
+            .workflows
+            .get_mut(&self.key(tenant, id, Guard::TenantMoves))
+        {
+            Some(workflow) => {
+                if self.keep(Guard::ProjectMoves) {
+                    workflow.project = project.cloned();
+                }
+                Ok(true)
+            }
+            None => Ok(!self.keep(Guard::MoveUnknown)),
         }
     }
 

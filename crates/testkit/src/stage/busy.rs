@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, ProjectId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, NewExecution};
 use nebula_ports::*;
 use parking_lot::Mutex;
@@ -211,5 +211,6 @@ counted!(WorkflowRepo [] {
     fn publish(tenant: &TenantId, id: &WorkflowId, version: u32, revision: u64) -> Published;
     fn archive(tenant: &TenantId, id: &WorkflowId, archived: bool) -> bool;
     fn put_plan(tenant: &TenantId, digest: Digest, plan: &[u8]) -> ();
+    fn move_to(tenant: &TenantId, id: &WorkflowId, project: Option<&ProjectId>) -> bool;
     fn plan(tenant: &TenantId, digest: Digest) -> Option<Vec<u8>>;
 });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nebula_core::{Digest, TenantId, WorkflowId};
+use nebula_core::{Digest, ProjectId, TenantId, WorkflowId};
 use nebula_ports::{NewVersion, Saved, WorkflowFilter, WorkflowRepo, WorkflowSummary};
 use serde_json::json;
 
@@ -20,6 +20,10 @@ pub(super) fn id(text: &str) -> WorkflowId {
     WorkflowId::new(text).unwrap()
 }
 
+pub(super) fn project(text: &str) -> ProjectId {
+    ProjectId::new(text).unwrap()
+}
+
 /// The definition `content` of workflow `name`, from whatever revision.
 pub(super) fn definition(name: &str, content: u32) -> NewVersion {
     let definition = json!({ "nodes": [{ "id": "a", "n": content }], "name": name });
@@ -29,6 +33,7 @@ pub(super) fn definition(name: &str, content: u32) -> NewVersion {
         digest: Digest::of_json(&definition),
         definition,
         expected_revision: None,
+        project: None,
     }
 }
 
@@ -72,6 +77,7 @@ pub(super) async fn summary(repo: &Repo, name: &str) -> WorkflowSummary {
         &WorkflowFilter {
             search: None,
             archived: true,
+            projects: None,
         },
     )
     .await;

@@ -9,6 +9,7 @@ fn search(text: &str) -> WorkflowFilter {
     WorkflowFilter {
         search: Some(text.to_owned()),
         archived: false,
+        projects: None,
     }
 }
 

@@ -19,11 +19,13 @@ use crate::suite::rule_table;
 
 mod fixture;
 mod listing;
+mod project;
 mod publish;
 mod version;
 mod versions;
 
 pub use listing::*;
+pub use project::*;
 pub use publish::*;
 pub use version::*;
 pub use versions::*;
@@ -82,6 +84,12 @@ macro_rules! workflow_repo_rules {
             a_foreign_workflow_token_is_refused,
             another_tenant_sees_no_workflow,
             one_id_in_two_tenants_is_two_workflows,
+            a_new_workflow_belongs_to_its_project,
+            a_save_moves_no_workflow,
+            a_workflow_is_moved,
+            moving_says_whether_there_is_a_workflow,
+            another_tenant_moves_no_workflow,
+            a_listing_of_projects_has_theirs_alone,
         }
     };
 }

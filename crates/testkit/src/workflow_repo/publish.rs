@@ -92,6 +92,7 @@ pub async fn an_archived_workflow_leaves_the_listing(repo: &Repo, _: &ManualCloc
         &WorkflowFilter {
             search: None,
             archived: true,
+            projects: None,
         },
     )
     .await;

@@ -39,6 +39,7 @@ pub(crate) async fn run(
             let filter = WorkflowFilter {
                 search: search.clone(),
                 archived: *archived,
+                projects: None,
             };
             list(loaded, &filter, usize::from(*limit), console).await
         }

@@ -1,7 +1,7 @@
 //! The way to definitions and plans. Only the plan of an execution is read while faults happen.
 
 use async_trait::async_trait;
-use nebula_core::{Digest, TenantId, WorkflowId};
+use nebula_core::{Digest, ProjectId, TenantId, WorkflowId};
 use nebula_ports::{
     NewVersion, Page, PageToken, Published, Result, Saved, StoredWorkflow, WorkflowFilter,
     WorkflowRepo, WorkflowSummary, WorkflowVersions,
@@ -65,6 +65,15 @@ impl WorkflowRepo for Wire {
 
     async fn archive(&self, tenant: &TenantId, id: &WorkflowId, archived: bool) -> Result<bool> {
         self.world.workflows.archive(tenant, id, archived).await
+    }
+
+    async fn move_to(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+        project: Option<&ProjectId>,
+    ) -> Result<bool> {
+        self.world.workflows.move_to(tenant, id, project).await
     }
 
     async fn put_plan(&self, tenant: &TenantId, digest: Digest, plan: &[u8]) -> Result<()> {
