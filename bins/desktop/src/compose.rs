@@ -14,6 +14,7 @@ use nebula_blob_fs::{BlobFs, BlobFsConfig};
 use nebula_core::{ByteSize, Clock, KeyId, Offload, TenantId};
 use nebula_execution::ResumeKey;
 use nebula_http_reqwest::{HttpConfig, Reqwest};
+use nebula_identity::IdentityPorts;
 use nebula_memory::{Collector, DEFAULT_INLINE, Grace, SpillingRepo};
 use nebula_ports::{
     BlobStore, CredentialRepo, ExecutionRepo, HttpClient, SandboxRunner, SecretsStore, TaskQueue,
@@ -30,6 +31,7 @@ use nebula_system::{
 use nebula_vault::{KeyFound, KeyState, Vault, VaultError, key_secret};
 
 use crate::{
+    commands::serve,
     failure::Failure,
     focus::Focus,
     lazy_secrets::LazySecrets,
@@ -52,6 +54,8 @@ pub(crate) struct Composed {
     pub(crate) clock: Arc<dyn Clock>,
     /// A pool for what would hold up the async threads.
     pub(crate) offload: Arc<dyn Offload>,
+    /// Who there is, who is let in, and who did what.
+    pub(crate) identity: IdentityPorts,
     /// Deletes what no execution names; none where everything is in memory.
     pub(crate) collector: Option<Collector>,
 }
@@ -145,7 +149,7 @@ fn assemble(
         None => stored,
     };
     let credentials: Arc<dyn CredentialRepo> = sqlite.clone();
-    let workflows: Arc<dyn WorkflowRepo> = sqlite;
+    let workflows: Arc<dyn WorkflowRepo> = sqlite.clone();
     let bell = MemoryQueue::new(MemoryQueueConfig::default(), Arc::clone(&clock));
     let focus = Arc::new(Focus::new(Arc::new(bell), executions.clone()));
     let queue: Arc<dyn TaskQueue> = focus.clone();
@@ -153,6 +157,15 @@ fn assemble(
     let http: Arc<dyn HttpClient> = Arc::new(http(loaded, &clock)?);
     let secrets = Arc::new(LazySecrets::new(loaded.clone()));
     let entropy = Arc::new(SystemEntropy);
+    let identity = IdentityPorts {
+        identities: sqlite.clone(),
+        sessions: sqlite.clone(),
+        audit: sqlite,
+        secrets: secrets.clone(),
+        offload: Arc::clone(&offload),
+        clock: Arc::clone(&clock),
+        entropy: entropy.clone(),
+    };
     let access = Access::new(AccessPorts {
         vault: Arc::new(Vault::new(credentials, secrets, entropy.clone())),
         http: Some(Arc::clone(&http)),
@@ -180,6 +193,7 @@ fn assemble(
         focus,
         clock,
         offload,
+        identity,
         collector,
     })
 }
@@ -389,6 +403,8 @@ pub(crate) fn protected(loaded: &Loaded) -> Protected {
             "-holders",
             BLOBS_SUFFIX,
             resume_key::SUFFIX,
+            serve::TOKEN_SUFFIX,
+            serve::SETUP_SUFFIX,
         ] {
             let mut name = path.clone().into_os_string();
             name.push(suffix);

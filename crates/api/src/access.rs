@@ -1,6 +1,6 @@
-//! Who may do what.
+//! Who calls, what they may, and what is recorded of it.
 
-use std::fmt;
+use std::{fmt, sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -8,73 +8,36 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, StatusCode, header};
-use nebula_core::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use nebula_core::{ProjectId, TenantId, WorkflowId};
+use nebula_identity::{Decision, Evidence, NotAuthenticated, Permission, Principal, What};
+use nebula_ports::{ExecutionSummary, WorkflowSummary};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use crate::{api::Shared, problem::Problem};
+use crate::{
+    api::{Inner, Shared},
+    executions,
+    extract::At,
+    problem::{Problem, unknown_execution, unknown_workflow},
+    server::Remote,
+    workflows,
+};
 
-/// One thing that may be allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Permission {
-    /// Look at workflows and their versions.
-    WorkflowsRead,
-    /// Save versions, archive.
-    WorkflowsWrite,
-    /// Publish a version, which grants what it asks for; start one that is not published.
-    WorkflowsPublish,
-    /// Look at executions, their journals and their events.
-    ExecutionsRead,
-    /// Start executions, also again.
-    ExecutionsStart,
-    /// Cancel, pause, unpause, decide about what is parked.
-    ExecutionsControl,
-    /// Send signals.
-    SignalsSend,
-    /// See what is asked.
-    ApprovalsRead,
-    /// Approve, reject, defer.
-    ApprovalsDecide,
-    /// See which actions there are.
-    CatalogRead,
-    /// Evaluate expressions.
-    ExpressionsEvaluate,
-}
+/// The cookie of a browser's session.
+pub(crate) const COOKIE: &str = "nebula_session";
 
-impl Permission {
-    /// How it is written: `workflows:read`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WorkflowsRead => "workflows:read",
-            Self::WorkflowsWrite => "workflows:write",
-            Self::WorkflowsPublish => "workflows:publish",
-            Self::ExecutionsRead => "executions:read",
-            Self::ExecutionsStart => "executions:start",
-            Self::ExecutionsControl => "executions:control",
-            Self::SignalsSend => "signals:send",
-            Self::ApprovalsRead => "approvals:read",
-            Self::ApprovalsDecide => "approvals:decide",
-            Self::CatalogRead => "catalog:read",
-            Self::ExpressionsEvaluate => "expressions:evaluate",
-        }
-    }
-}
-
-impl fmt::Display for Permission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+/// In what a browser's page sends back what only it was told.
+const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
 
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// Nothing: anybody may call it, and it shows nothing that is anybody's.
     Nothing,
-    /// A permission.
+    /// To be somebody: it concerns the caller alone.
+    Somebody,
+    /// A permission, in the project of what it concerns.
     Permission(Permission),
 }
 
@@ -82,63 +45,39 @@ impl fmt::Display for Needs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("nothing"),
+            Self::Somebody => f.write_str("somebody"),
             Self::Permission(permission) => permission.fmt(f),
         }
     }
 }
 
-/// Who is let in.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Access {
-    /// Whoever shows the one token of this server may do everything.
-    Local(LocalToken),
+/// What a route does, and what it asks for that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Act {
+    pub(crate) needs: Needs,
+    /// A verb after a noun, as the audit log has it.
+    pub(crate) what: &'static str,
+    /// Whether it streams, so that a ticket opens it.
+    pub(crate) live: bool,
 }
 
-/// The one token of a server for one person. Only its digest is kept.
+/// The gate before one route.
 #[derive(Clone)]
-pub struct LocalToken([u8; 32]);
-
-impl LocalToken {
-    /// The fewest characters of a token: 160 bits in base 32.
-    pub const MIN: usize = 32;
-
-    /// `None` if the token is so short that it could be guessed.
-    #[must_use]
-    pub fn new(token: &SecretString) -> Option<Self> {
-        let token = token.expose_secret();
-        (token.len() >= Self::MIN).then(|| Self(Sha256::digest(token).into()))
-    }
-
-    /// Whether this is the token. How long that takes says nothing about it.
-    fn is(&self, shown: &str) -> bool {
-        let shown: [u8; 32] = Sha256::digest(shown).into();
-        self.0.ct_eq(&shown).into()
-    }
+pub(crate) struct Gate {
+    pub(crate) shared: Shared,
+    pub(crate) act: Act,
 }
 
-impl fmt::Debug for LocalToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LocalToken")
-    }
-}
-
-/// Who calls.
+/// Who calls, for what, and from where.
 #[derive(Debug, Clone)]
-pub(crate) struct Principal {
-    /// What they are called, in votes and records.
-    pub(crate) name: String,
+pub(crate) struct Caller {
+    principal: Arc<Principal>,
+    needs: Needs,
+    what: &'static str,
+    from: Arc<str>,
 }
 
-impl Principal {
-    /// Whether they may.
-    pub(crate) fn may(&self, _permission: Permission) -> bool {
-        // The local token is its owner's.
-        true
-    }
-}
-
-impl FromRequestParts<Shared> for Principal {
+impl FromRequestParts<Shared> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
@@ -147,77 +86,410 @@ impl FromRequestParts<Shared> for Principal {
     }
 }
 
-impl Access {
-    fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
-        let Self::Local(token) = self;
-        match bearer(headers) {
-            Some(shown) if token.is(shown) => Ok(Principal {
-                name: "local".to_owned(),
-            }),
-            _ => Err(unauthenticated()),
+/// From where a request comes that nobody stands behind.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin(pub(crate) Arc<str>);
+
+impl FromRequestParts<Shared> for Origin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
+        Ok(Self(origin(&parts.extensions)))
+    }
+}
+
+/// The address of the connection. What a header says of others before it, anybody can write.
+fn origin(extensions: &http::Extensions) -> Arc<str> {
+    let remote = extensions.get::<Remote>();
+    remote.map_or_else(|| "".into(), |remote| remote.0.to_string().into())
+}
+
+impl Caller {
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The same with the rights of now.
+    pub(crate) fn renewed(&self, principal: Principal) -> Self {
+        Self {
+            principal: Arc::new(principal),
+            ..self.clone()
         }
     }
+
+    pub(crate) fn tenant(&self) -> &TenantId {
+        self.principal.tenant()
+    }
+
+    pub(crate) fn from(&self) -> &str {
+        &self.from
+    }
+
+    /// The permission that the route asks for.
+    fn permission(&self) -> Option<Permission> {
+        match self.needs {
+            Needs::Permission(permission) => Some(permission),
+            Needs::Nothing | Needs::Somebody => None,
+        }
+    }
+
+    /// The projects whose things a list shows; `None` is all, and what belongs to none.
+    pub(crate) fn projects(&self) -> Option<Vec<ProjectId>> {
+        match self.permission() {
+            Some(permission) => self.principal.projects_with(permission),
+            None => Some(Vec::new()),
+        }
+    }
+
+    /// Records what is about to be done.
+    pub(crate) async fn record(
+        &self,
+        shared: &Inner,
+        target: impl Into<String>,
+        change: Value,
+    ) -> Result<(), Problem> {
+        let what = What::allowed(self.what, target, &self.from, change);
+        shared.identity.record(&self.principal, what).await?;
+        Ok(())
+    }
+
+    /// Lets them do `permission` in `project`, or records that they wanted to.
+    ///
+    /// Whoever does not even see what is there (`sees`) is answered as if it were not.
+    pub(crate) async fn may(
+        &self,
+        shared: &Inner,
+        permission: Permission,
+        project: Option<&ProjectId>,
+        target: &str,
+        (sees, unknown): (Permission, impl FnOnce() -> Problem),
+    ) -> Result<(), Problem> {
+        let Decision::Denied { why } = self.principal.may(permission, project) else {
+            return Ok(());
+        };
+        let seen = self.principal.is_allowed(sees, project);
+        let why = why.to_string();
+        let denial = self.denied(shared, permission, target, &why).await?;
+        Err(if seen { denial } else { unknown() })
+    }
+
+    /// Records a denial, and gives what it is answered with.
+    pub(crate) async fn denied(
+        &self,
+        shared: &Inner,
+        permission: Permission,
+        target: &str,
+        why: &str,
+    ) -> Result<Problem, Problem> {
+        let what = What {
+            change: json!({ "needs": permission.as_str(), "why": why }),
+            ..What::denied(self.what, target, &self.from)
+        };
+        shared.identity.record(&self.principal, what).await?;
+        let message = format!("this needs the permission {permission}: {why}");
+        Ok(Problem::new(StatusCode::FORBIDDEN, "DENIED", message)
+            .hint("ask whoever manages this installation for a role that has it"))
+    }
+
+    /// A workflow, if they may do `permission` with it.
+    pub(crate) async fn workflow(
+        &self,
+        shared: &Inner,
+        id: &WorkflowId,
+        permission: Permission,
+    ) -> Result<WorkflowSummary, Problem> {
+        let workflow = workflows::summary(shared, self.tenant(), id).await?;
+        let unknown = (Permission::WorkflowsRead, || unknown_workflow(id));
+        let (project, target) = (workflow.project.as_ref(), format!("workflow:{id}"));
+        self.may(shared, permission, project, &target, unknown)
+            .await?;
+        Ok(workflow)
+    }
+
+    /// To which project what is of a workflow belongs. Whoever may the same everywhere need not know.
+    pub(crate) async fn place(
+        &self,
+        shared: &Inner,
+        workflow: &WorkflowId,
+    ) -> Result<Option<ProjectId>, Problem> {
+        if self.projects().is_none() {
+            return Ok(None);
+        }
+        let engine = shared.nebula.engine();
+        let found = engine.versions(self.tenant(), workflow, None, 0).await?;
+        Ok(found.and_then(|found| found.workflow.project))
+    }
+
+    /// Whether they may do `permission` with what is of this workflow; nothing is recorded, for lists.
+    pub(crate) async fn reaches(
+        &self,
+        shared: &Inner,
+        workflow: &WorkflowId,
+        permission: Permission,
+    ) -> Result<bool, Problem> {
+        if self.principal.is_allowed(permission, None) {
+            return Ok(true);
+        }
+        let engine = shared.nebula.engine();
+        let found = engine.versions(self.tenant(), workflow, None, 0).await?;
+        let project = found.and_then(|found| found.workflow.project);
+        Ok(self.principal.is_allowed(permission, project.as_ref()))
+    }
+}
+
+/// The execution in the path, of which the caller may do what the route is for.
+#[derive(Debug)]
+pub(crate) struct OfExecution {
+    pub(crate) by: Caller,
+    pub(crate) summary: ExecutionSummary,
+}
+
+#[derive(Deserialize)]
+struct ExecutionPath {
+    execution: nebula_core::ExecutionId,
+}
+
+impl OfExecution {
+    /// As the audit log names it.
+    pub(crate) fn target(&self) -> String {
+        format!("execution:{}", self.summary.id)
+    }
+}
+
+impl FromRequestParts<Shared> for OfExecution {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Problem> {
+        let by = Caller::from_request_parts(parts, shared).await?;
+        let At(ExecutionPath { execution: id }) = At::from_request_parts(parts, shared).await?;
+        let summary = executions::summary(shared, by.tenant(), id).await?;
+        let permission = by.permission().ok_or_else(unauthenticated)?;
+        let project = by.place(shared, &summary.workflow).await?;
+        let unknown = (Permission::ExecutionsRead, || unknown_execution(id));
+        let target = format!("execution:{id}");
+        by.may(shared, permission, project.as_ref(), &target, unknown)
+            .await?;
+        Ok(Self { by, summary })
+    }
+}
+
+/// The workflow in the path, with which the caller may do what the route is for.
+#[derive(Debug)]
+pub(crate) struct OfWorkflow {
+    pub(crate) by: Caller,
+    pub(crate) workflow: WorkflowSummary,
+}
+
+#[derive(Deserialize)]
+struct WorkflowPath {
+    workflow: WorkflowId,
+}
+
+impl OfWorkflow {
+    /// As the audit log names it.
+    pub(crate) fn target(&self) -> String {
+        format!("workflow:{}", self.workflow.id)
+    }
+}
+
+impl FromRequestParts<Shared> for OfWorkflow {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Problem> {
+        let by = Caller::from_request_parts(parts, shared).await?;
+        let At(WorkflowPath { workflow: id }) = At::from_request_parts(parts, shared).await?;
+        let permission = by.permission().ok_or_else(unauthenticated)?;
+        let workflow = by.workflow(shared, &id, permission).await?;
+        Ok(Self { by, workflow })
+    }
+}
+
+/// What a request shows: a token, or a ticket where it streams, or a browser's cookie.
+enum Shown {
+    Bearer(String),
+    Ticket(String),
+    Cookie { value: String, csrf: Option<String> },
+}
+
+/// What a request shows, if it is one thing: two of a kind mean two things to two readers.
+fn shown(request: &Request, live: bool) -> Option<Shown> {
+    let headers = request.headers();
+    if headers.contains_key(header::AUTHORIZATION) {
+        return bearer(headers).map(|token| Shown::Bearer(token.to_owned()));
+    }
+    if live && let Some(tickets) = tickets(request.uri().query().unwrap_or_default()) {
+        return tickets.map(Shown::Ticket);
+    }
+    let value = cookie(headers)?.to_owned();
+    let csrf = one(headers, &CSRF).map(str::to_owned);
+    Some(Shown::Cookie { value, csrf })
+}
+
+/// The one header of this name.
+fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    let mut all = headers.get_all(name).iter();
+    let text = all.next()?.to_str().ok()?;
+    all.next().is_none().then_some(text)
 }
 
 /// The token of the one `Authorization` header.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let text = all.next()?.to_str().ok()?;
-    // Two of them mean two things to two readers.
-    if all.next().is_some() {
-        return None;
-    }
-    let (scheme, token) = text.split_once(' ')?;
+    let (scheme, token) = one(headers, &header::AUTHORIZATION)?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The value of the one session cookie.
+pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let mut found = None;
+    for header in headers.get_all(header::COOKIE) {
+        for pair in header.to_str().ok()?.split(';') {
+            if let Some((COOKIE, value)) = pair.trim().split_once('=')
+                && found.replace(value).is_some()
+            {
+                return None;
+            }
+        }
+    }
+    found
+}
+
+/// `ticket` of a query: `None` if there is none, inside `None` if there are several.
+fn tickets(query: &str) -> Option<Option<String>> {
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).ok()?;
+    let mut all = pairs.into_iter().filter(|(name, _)| name == "ticket");
+    let first = all.next()?.1;
+    Some(all.next().is_none().then_some(first))
+}
+
+/// The header that gives a browser its session, or takes it away.
+pub(crate) fn set_cookie(value: &str, lives: Option<u64>, secure: bool) -> String {
+    let secure = if secure { "; Secure" } else { "" };
+    let age = lives.unwrap_or(0);
+    format!("{COOKIE}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}")
 }
 
 fn unauthenticated() -> Problem {
     Problem::new(
         StatusCode::UNAUTHORIZED,
         "UNAUTHENTICATED",
-        "this needs a token, and none that is valid was shown",
+        "nothing was shown that opens this: no token, key or session that is valid",
     )
     .hint("send `Authorization: Bearer TOKEN`; `nebula serve` says where its token lies")
 }
 
-fn denied(permission: Permission) -> Problem {
-    let message = format!("this needs the permission {permission}");
-    Problem::new(StatusCode::FORBIDDEN, "DENIED", message)
-        .hint("ask whoever manages this installation for a role that has it")
+impl From<NotAuthenticated> for Problem {
+    fn from(error: NotAuthenticated) -> Self {
+        match error {
+            NotAuthenticated::Refused => unauthenticated(),
+            NotAuthenticated::Csrf => {
+                let message = "the request does not bring the CSRF token of its session";
+                Self::new(StatusCode::FORBIDDEN, "CSRF", message)
+                    .hint("send `csrf` of GET /api/v1/me in the header X-CSRF-Token")
+            }
+            NotAuthenticated::Wait { .. } => {
+                let message = "it was tried too often";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "TRIED_TOO_OFTEN", message)
+                    .hint("wait, and try again")
+            }
+            NotAuthenticated::Busy => {
+                let message = "too many log in at the moment";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY", message)
+                    .hint("try again")
+                    .try_after(Duration::from_secs(1))
+            }
+            NotAuthenticated::Port(error) => error.into(),
+            _ => unauthenticated(),
+        }
+    }
 }
 
-/// Settles whether the caller may, before anything of the request but its head is read.
+/// What somebody who is not let in is told: never whether somebody exists.
+pub(crate) fn refused(shared: &Inner, error: NotAuthenticated) -> Problem {
+    let wait = match &error {
+        NotAuthenticated::Wait { until } => Some(until.since(shared.clock.now())),
+        _ => None,
+    };
+    let problem: Problem = error.into();
+    match wait {
+        Some(wait) => problem.try_after(wait.max(Duration::from_secs(1))),
+        None => problem,
+    }
+}
+
+/// Settles who calls and whether they may, before anything of the request but its head is read. Whether
+/// they may in the project that it concerns, the handler's extractor settles.
 pub(crate) async fn authorise(
-    State((shared, needs)): State<(Shared, Needs)>,
+    State(Gate { shared, act }): State<Gate>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    if let Needs::Permission(permission) = needs {
-        match shared.access.authenticate(request.headers()) {
-            Err(problem) => return problem.into_response(),
-            Ok(who) if !who.may(permission) => return denied(permission).into_response(),
-            Ok(who) => {
-                request.extensions_mut().insert(who);
+    if act.needs != Needs::Nothing {
+        let asking = Asking {
+            from: origin(request.extensions()),
+            shown: shown(&request, act.live),
+            mutating: ![Method::GET, Method::HEAD].contains(request.method()),
+        };
+        match known(&shared, act, asking).await {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
             }
+            Err(problem) => return problem.into_response(),
         }
     }
     next.run(request).await
+}
+
+/// What counts of a request's head.
+struct Asking {
+    from: Arc<str>,
+    shown: Option<Shown>,
+    mutating: bool,
+}
+
+async fn known(shared: &Inner, act: Act, asking: Asking) -> Result<Caller, Problem> {
+    let shown = asking.shown.ok_or_else(unauthenticated)?;
+    let from = asking.from;
+    let evidence = match &shown {
+        Shown::Bearer(token) => Evidence::Bearer(token),
+        Shown::Ticket(ticket) => Evidence::Ticket(ticket),
+        Shown::Cookie { value, csrf } => Evidence::Session {
+            cookie: value,
+            csrf: csrf.as_deref(),
+            mutating: asking.mutating,
+        },
+    };
+    let authenticated = shared.identity.authenticate(evidence, &from).await;
+    let principal = authenticated.map_err(|error| refused(shared, error))?;
+    let caller = Caller {
+        principal: Arc::new(principal),
+        needs: act.needs,
+        what: act.what,
+        from,
+    };
+    match act.needs {
+        Needs::Permission(permission) if !caller.principal.is_allowed_somewhere(permission) => {
+            let why = "there is no role that has it in any project, or the key is not for it";
+            Err(caller.denied(shared, permission, "", why).await?)
+        }
+        _ => Ok(caller),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn headers(values: &[&str]) -> HeaderMap {
+    fn headers(name: &HeaderName, values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(header::AUTHORIZATION, value.parse().unwrap());
+            headers.append(name, value.parse().unwrap());
         }
         headers
     }
 
     #[test]
     fn one_bearer_token_counts_and_nothing_else() {
+        let headers = |values| headers(&header::AUTHORIZATION, values);
         assert_eq!(bearer(&headers(&["Bearer abc"])), Some("abc"));
         assert_eq!(bearer(&headers(&["bEaReR  abc "])), Some("abc"));
         for wrong in [
@@ -232,14 +504,33 @@ mod tests {
     }
 
     #[test]
-    fn only_the_very_token_is_let_in() {
-        let token = "k".repeat(LocalToken::MIN);
-        let local = LocalToken::new(&token.clone().into()).unwrap();
-        assert!(local.is(&token));
-        for wrong in [token.to_uppercase(), format!("{token}k"), String::new()] {
-            assert!(!local.is(&wrong));
+    fn one_session_cookie_counts_among_others() {
+        let headers = |values| headers(&header::COOKIE, values);
+        let right = headers(&["a=1; nebula_session=x; b=2", "c=3"]);
+        assert_eq!(cookie(&right), Some("x"));
+        for wrong in [
+            &["nebula_session=x; nebula_session=x"][..],
+            &["nebula_session=x", "nebula_session=y"],
+            &["NEBULA_SESSION=x; xnebula_session=x"],
+            &["nebula_session"],
+            &[],
+        ] {
+            assert_eq!(cookie(&headers(wrong)), None, "{wrong:?}");
         }
-        assert!(LocalToken::new(&"k".repeat(LocalToken::MIN - 1).into()).is_none());
-        assert_eq!(format!("{local:?}"), "LocalToken");
+    }
+
+    #[test]
+    fn one_ticket_counts() {
+        assert_eq!(tickets("a=1&ticket=x"), Some(Some("x".to_owned())));
+        assert_eq!(tickets("ticket=x&ticket=x"), Some(None));
+        assert_eq!(tickets("a=1"), None);
+    }
+
+    #[test]
+    fn a_cookie_is_for_this_server_alone() {
+        let cookie = set_cookie("x", Some(60), true);
+        let expected = "nebula_session=x; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure";
+        assert_eq!(cookie, expected);
+        assert!(set_cookie("", None, false).contains("Max-Age=0"));
     }
 }

@@ -14,6 +14,7 @@ use http::{Method, StatusCode, Uri};
 use nebula::Nebula;
 use nebula_core::{Clock, Entropy, Offload, TenantId, WorkflowId};
 use nebula_engine::{InstallError, Installed};
+use nebula_identity::Identity;
 use nebula_resource::{Limits, Shared as Kept};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -22,7 +23,6 @@ use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use utoipa::openapi::OpenApi;
 
 use crate::{
-    access::Access,
     config::ApiConfig,
     hosts, log,
     problem::{Problem, unknown_version},
@@ -34,7 +34,10 @@ use crate::{
 pub struct ApiParts {
     /// The engine.
     pub nebula: Nebula,
-    /// Whose workflows and executions.
+    /// Who there is, and what they may.
+    pub identity: Arc<Identity>,
+    /// Whose people log in with a password, and whose resume links count. Whoever shows a key or a token
+    /// sees what their own tenant has.
     pub tenant: TenantId,
     /// Time.
     pub clock: Arc<dyn Clock>,
@@ -42,8 +45,6 @@ pub struct ApiParts {
     pub entropy: Arc<dyn Entropy>,
     /// Where expressions are evaluated.
     pub offload: Arc<dyn Offload>,
-    /// Who is let in.
-    pub access: Access,
     /// `$vars` of what is started here.
     pub vars: Value,
     /// Where relative paths in the parameters of what is started here begin.
@@ -83,7 +84,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) offload: Arc<dyn Offload>,
-    pub(crate) access: Access,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) vars: Value,
     pub(crate) folder: PathBuf,
     pub(crate) config: ApiConfig,
@@ -94,25 +95,27 @@ pub(crate) struct Inner {
     /// Over once the server is asked to stop.
     pub(crate) stopping: CancellationToken,
     pub(crate) document: OnceLock<Bytes>,
-    ready: Kept<(WorkflowId, u32), Installed>,
+    ready: Kept<(TenantId, WorkflowId, u32), Installed>,
 }
 
 impl Inner {
     /// A version, ready to start. It is planned once, since versions do not change.
     pub(crate) async fn installed(
         &self,
+        tenant: &TenantId,
         id: &WorkflowId,
         version: u32,
     ) -> Result<Arc<Installed>, Problem> {
         let engine = self.nebula.engine();
         let make = async || {
-            let installed = engine.installed(&self.tenant, id, Some(version)).await;
+            let installed = engine.installed(tenant, id, Some(version)).await;
             match installed.map_err(not_ready)? {
                 Some(installed) => Ok(installed),
                 None => Err(unknown_version(id, version)),
             }
         };
-        self.ready.get(&(id.clone(), version), make).await
+        let key = (tenant.clone(), id.clone(), version);
+        self.ready.get(&key, make).await
     }
 }
 
@@ -151,7 +154,7 @@ impl Api {
             clock: parts.clock,
             entropy: parts.entropy,
             offload: parts.offload,
-            access: parts.access,
+            identity: parts.identity,
             vars: parts.vars,
             folder: parts.folder,
             starts: Arc::new(Semaphore::new(

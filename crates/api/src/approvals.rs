@@ -9,16 +9,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use nebula_core::{ExecutionId, Timestamp};
 use nebula_engine::{OpenApproval, Redeemed};
 use nebula_execution::{Ballot, Choice, Refusal, ResumeToken, Status};
+use nebula_identity::{Permission, What, Who};
 use nebula_ports::{ExecutionFilter, PageToken};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    access::Principal,
+    access::{Caller, OfExecution, Origin},
     api::{Inner, Shared},
-    executions::page_size,
-    extract::{Asked, At, Body, json, media_type, unsupported, whole},
+    executions::{page_size, reached, summary},
+    extract::{self, Asked, At, Body, media_type, unsupported, whole},
     problem::{Problem, unknown_execution},
     signals::{Said, said},
     workflows::bad_cursor,
@@ -102,10 +103,18 @@ pub(crate) struct ListApprovals {
 )]
 pub(crate) async fn list(
     State(shared): State<Shared>,
+    by: Caller,
     Asked(asked): Asked<ListApprovals>,
 ) -> Result<Json<ApprovalPage>, Problem> {
-    let (engine, tenant) = (shared.nebula.engine(), &shared.tenant);
+    let (engine, tenant) = (shared.nebula.engine(), by.tenant());
+    let permission = Permission::ApprovalsRead;
     if let Some(id) = asked.execution {
+        let summary = summary(&shared, tenant, id).await?;
+        let project = by.place(&shared, &summary.workflow).await?;
+        let (target, unknown) = (format!("execution:{id}"), || unknown_execution(id));
+        let sees = (Permission::ExecutionsRead, unknown);
+        by.may(&shared, permission, project.as_ref(), &target, sees)
+            .await?;
         let open = engine.approvals(tenant, id).await?;
         let open = open.ok_or_else(|| unknown_execution(id))?;
         return Ok(Json(ApprovalPage {
@@ -122,7 +131,7 @@ pub(crate) async fn list(
     let page = engine.list(tenant, &filter, after.as_ref(), limit).await;
     let page = page.map_err(bad_cursor)?;
     let mut approvals = Vec::new();
-    for summary in page.items {
+    for summary in reached(&shared, &by, page.items, &[permission]).await? {
         // It may have gone since it was listed.
         let open = engine.approvals(tenant, summary.id).await?;
         approvals.extend(open.iter().flatten().map(ApprovalBody::from));
@@ -168,12 +177,19 @@ pub(crate) enum ChoiceName {
 )]
 pub(crate) async fn vote(
     State(shared): State<Shared>,
-    who: Principal,
-    At(id): At<ExecutionId>,
+    it: OfExecution,
     Body(vote): Body<CastVote>,
 ) -> Result<Json<Said>, Problem> {
-    let engine = shared.nebula.engine();
-    let open = engine.approvals(&shared.tenant, id).await?;
+    let (engine, id, who) = (shared.nebula.engine(), it.summary.id, it.by.principal());
+    // Whoever sits at this machine is whoever they say. Others are who they are.
+    if let Some(name) = vote.by.as_deref().filter(|it| *it != who.login())
+        && who.who() != Who::Local
+    {
+        let message = format!("`{}` votes, and `by` says `{name}`", who.login());
+        return Err(Problem::new(StatusCode::FORBIDDEN, "NOT_YOURSELF", message)
+            .hint("leave `by` out; whoever else is asked votes for themselves"));
+    }
+    let open = engine.approvals(it.by.tenant(), id).await?;
     let open = open.ok_or_else(|| unknown_execution(id))?;
     let names: Vec<String> = open.iter().map(|it| it.instance.to_string()).collect();
     let listed = format!("open are: {}", names.join(", "));
@@ -201,24 +217,37 @@ pub(crate) async fn vote(
         instance: about.instance.clone(),
         round: about.approval.round,
         id: shared.entropy.uuid().to_string(),
-        by: vote.by.unwrap_or(who.name),
+        by: vote.by.unwrap_or_else(|| who.login().to_owned()),
         choice: vote.choice,
         comment: vote.comment,
         seat: None,
         at: None,
     };
-    cast(&shared, about, ballot).await
+    votable(&shared, about, &ballot)?;
+    it.by
+        .record(&shared, it.target(), told(about, &ballot))
+        .await?;
+    said(id, engine.vote(it.by.tenant(), id, ballot).await?)
 }
 
-async fn cast(shared: &Inner, open: &OpenApproval, ballot: Ballot) -> Result<Json<Said>, Problem> {
+/// A vote, as the audit log has it.
+fn told(open: &OpenApproval, ballot: &Ballot) -> Value {
+    json!({
+        "instance": open.instance.to_string(),
+        "by": ballot.by,
+        "choice": ballot.choice,
+    })
+}
+
+/// Whether a ballot counts, as things stand.
+fn votable(shared: &Inner, open: &OpenApproval, ballot: &Ballot) -> Result<(), Problem> {
     ballot
         .check()
         .map_err(|error| Problem::bad("BAD_VOTE", error.to_string()))?;
-    if let Some(why) = open.approval.refusal(&ballot, shared.clock.now()) {
-        return Err(refused(why, &ballot, open));
+    match open.approval.refusal(ballot, shared.clock.now()) {
+        Some(why) => Err(refused(why, ballot, open)),
+        None => Ok(()),
     }
-    let (engine, id) = (shared.nebula.engine(), open.execution);
-    said(id, engine.vote(&shared.tenant, id, ballot).await?)
 }
 
 fn refused(why: Refusal, ballot: &Ballot, open: &OpenApproval) -> Problem {
@@ -373,13 +402,14 @@ pub(crate) struct Redeem {
 )]
 pub(crate) async fn redeem(
     State(shared): State<Shared>,
+    Origin(from): Origin,
     At(token): At<String>,
     request: Request,
 ) -> Result<Response, Problem> {
     let kind = media_type(request.headers());
     let page_wanted = wants_page(request.headers());
     let vote: Redeem = match kind.as_deref() {
-        Some("application/json") => json(&whole(request, &shared).await?)?,
+        Some("application/json") => extract::json(&whole(request, &shared).await?)?,
         Some("application/x-www-form-urlencoded") => {
             let bytes = whole(request, &shared).await?;
             serde_urlencoded::from_bytes(&bytes)
@@ -387,7 +417,16 @@ pub(crate) async fn redeem(
         }
         other => return Err(unsupported(other, "application/json or a form")),
     };
-    let Redeemed { open, seat } = redeemed(&shared, &token).await?;
+    const WHAT: &str = "approvals.redeem";
+    let Redeemed { open, seat } = match redeemed(&shared, &token).await {
+        Ok(found) => found,
+        Err(problem) => {
+            let denied = What::denied(WHAT, "", &from);
+            let identity = &shared.identity;
+            identity.record_anonymous(&shared.tenant, denied).await?;
+            return Err(problem);
+        }
+    };
     let by = match (seat.who, vote.by.filter(|by| !by.is_empty())) {
         (Some(who), Some(by)) if who != by => {
             let message = format!("this link is for `{who}`, and `by` says `{by}`");
@@ -414,7 +453,12 @@ pub(crate) async fn redeem(
         seat: Some(seat.number),
         at: None,
     };
-    let said = cast(&shared, &open, ballot).await?;
+    votable(&shared, &open, &ballot)?;
+    let (id, tenant) = (open.execution, &shared.tenant);
+    let what = What::allowed(WHAT, format!("execution:{id}"), &from, told(&open, &ballot));
+    shared.identity.record_anonymous(tenant, what).await?;
+    let engine = shared.nebula.engine();
+    let said = said(id, engine.vote(tenant, id, ballot).await?)?;
     Ok(match page_wanted {
         true => page("Thank you", "<p>Your vote is written down.</p>"),
         false => said.into_response(),

@@ -12,6 +12,9 @@ pub struct ApiConfig {
     /// The names under which the server may be asked, beside those of the loopback: a page of another
     /// site, whose name was made to lead here, is refused by its `Host`. Default: none.
     pub hosts: Vec<String>,
+    /// Whether browsers reach the server over TLS, so that the cookies of their sessions are for TLS
+    /// alone. Default: no, since the loopback has none.
+    pub secure_cookies: bool,
     /// The largest body of a request. Default 17 MiB: the largest input, and what is around it.
     pub max_body: ByteSize,
     /// How long a body may take to arrive. Default 30 s.
@@ -47,6 +50,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             hosts: Vec::new(),
+            secure_cookies: false,
             max_body: ByteSize::mib(17),
             body_timeout: Duration::from_secs(30),
             head_timeout: Duration::from_secs(10),

@@ -13,7 +13,8 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use http::{HeaderMap, HeaderName, StatusCode};
-use nebula_core::{ExecutionId, WorkflowId};
+use nebula_core::{BoxFuture, ExecutionId, WorkflowId};
+use nebula_identity::Permission;
 use nebula_telemetry::{EventKind, ExecutionEvent, Received, Watcher};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,9 +22,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
 use crate::{
+    access::{Caller, OfExecution},
     api::{Inner, Shared},
     executions,
-    extract::{Asked, At},
+    extract::Asked,
     problem::Problem,
 };
 
@@ -59,21 +61,23 @@ fn last_seen(headers: &HeaderMap) -> Result<u64, Problem> {
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}/events", tag = "live",
     params(
-        ("execution" = String, Path, format = "uuid"),
+        ("execution" = String, Path, format = "uuid"), Ticket,
         ("Last-Event-ID" = Option<u64>, Header, description = "The last event that was seen.")
     ),
     responses((status = 200, description = "Server-sent events.", content_type = "text/event-stream"))
 )]
 pub(crate) async fn of_execution(
     State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
+    OfExecution { by, summary }: OfExecution,
+    Asked(Ticket { .. }): Asked<Ticket>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let room = room(&shared)?;
     let seen = last_seen(&headers)?;
     // It listens before it reads, so that nothing falls between.
     let watcher = shared.nebula.bus().subscribe();
-    let entries = executions::summary(&shared, id).await?.entries;
+    let id = summary.id;
+    let entries = executions::summary(&shared, by.tenant(), id).await?.entries;
     if seen > entries {
         let message = format!("Last-Event-ID is {seen}, and {id} has {entries} entries");
         return Err(Problem::bad("BAD_EVENT_ID", message)
@@ -82,6 +86,8 @@ pub(crate) async fn of_execution(
     let following = Following {
         watcher,
         id,
+        rights: Rights::new(&shared, by),
+        workflow: summary.workflow,
         seen,
         behind: true,
         ready: VecDeque::new(),
@@ -96,9 +102,56 @@ pub(crate) async fn of_execution(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(shared.config.keep_alive)))
 }
 
+/// What opens a stream where no header can be sent.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ticket {
+    /// A ticket of POST /api/v1/tickets, for whoever can send no header.
+    #[serde(rename = "ticket")]
+    #[expect(dead_code, reason = "it was spent before")]
+    ticket: Option<String>,
+}
+
+/// The rights of one who watches: asked for again and again, since a stream outlives them.
+struct Rights {
+    by: Caller,
+    again: BoxFuture<'static, ()>,
+}
+
+impl Rights {
+    fn new(shared: &Shared, by: Caller) -> Self {
+        let now = shared.clock.now();
+        let left = by.principal().check_again_at().since(now);
+        Self {
+            again: shared.clock.sleep(left),
+            by,
+        }
+    }
+
+    /// Asks for them again; says why the stream ends, if it does.
+    async fn renewed(&mut self, shared: &Shared) -> Option<Event> {
+        match shared.identity.check_again(self.by.principal()).await {
+            Ok(principal) => {
+                *self = Self::new(shared, self.by.renewed(principal));
+                None
+            }
+            Err(_) => Some(over()),
+        }
+    }
+}
+
+/// That the stream ends for want of rights.
+fn over() -> Event {
+    let told = json!({ "code": "DENIED", "detail": "the rights with which the stream was opened are over" });
+    Event::default().event("error").data(told.to_string())
+}
+
 /// One who watches an execution.
 struct Following {
     watcher: Watcher,
+    rights: Rights,
+    workflow: WorkflowId,
     id: ExecutionId,
     /// The last entry that was told.
     seen: u64,
@@ -126,6 +179,13 @@ impl Following {
             let received = tokio::select! {
                 biased;
                 () = self.shared.stopping.cancelled() => return None,
+                () = &mut self.rights.again => {
+                    if let Some(event) = self.still().await {
+                        self.ended = true;
+                        return Some(event);
+                    }
+                    continue;
+                }
                 received = self.watcher.next() => received?,
             };
             match received {
@@ -139,10 +199,22 @@ impl Following {
         }
     }
 
+    /// Why the stream ends, if its watcher may see it no longer.
+    async fn still(&mut self) -> Option<Event> {
+        if let Some(event) = self.rights.renewed(&self.shared).await {
+            return Some(event);
+        }
+        let (by, permission) = (&self.rights.by, Permission::ExecutionsRead);
+        match by.reaches(&self.shared, &self.workflow, permission).await {
+            Ok(true) => None,
+            Ok(false) | Err(_) => Some(over()),
+        }
+    }
+
     /// Goes on in the journal.
     async fn read(&mut self) {
         let engine = self.shared.nebula.engine();
-        let tenant = &self.shared.tenant;
+        let tenant = self.rights.by.tenant();
         let page = engine.journal(tenant, self.id, self.seen + 1, PAGE).await;
         match page {
             Ok(page) => {
@@ -205,9 +277,12 @@ pub(crate) struct WatchAll {
     /// Only of this workflow.
     #[param(value_type = Option<String>)]
     workflow: Option<WorkflowId>,
+    /// A ticket of POST /api/v1/tickets, for whoever can send no header.
+    #[expect(dead_code, reason = "it was spent before")]
+    ticket: Option<String>,
 }
 
-/// Streams what becomes true of all executions from now on. A watcher who is too slow is told how many
+/// Streams what becomes true of all executions that the caller may look at, from now on. A watcher who is too slow is told how many
 /// events it lost (`lost`): the journals have them.
 #[utoipa::path(
     get, path = "/api/v1/events", tag = "live", params(WatchAll),
@@ -215,13 +290,16 @@ pub(crate) struct WatchAll {
 )]
 pub(crate) async fn all(
     State(shared): State<Shared>,
+    by: Caller,
     Asked(asked): Asked<WatchAll>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let room = room(&shared)?;
     let watching = Watching {
         watcher: shared.nebula.bus().subscribe(),
+        rights: Rights::new(&shared, by),
         workflow: asked.workflow,
         ours: HashMap::new(),
+        over: false,
         _room: room,
         shared: shared.clone(),
     };
@@ -238,19 +316,33 @@ const MAX_KNOWN: usize = 10_000;
 /// One who watches all executions, or those of a workflow.
 struct Watching {
     watcher: Watcher,
+    rights: Rights,
     workflow: Option<WorkflowId>,
-    /// Executions of which the workflow is known, and whether it is the one that is watched.
+    /// Executions that were asked about, and whether they are to be told of: for as long as the rights
+    /// hold.
     ours: HashMap<ExecutionId, bool>,
+    over: bool,
     _room: OwnedSemaphorePermit,
     shared: Shared,
 }
 
 impl Watching {
     async fn next(&mut self) -> Option<Event> {
+        if self.over {
+            return None;
+        }
         loop {
             let received = tokio::select! {
                 biased;
                 () = self.shared.stopping.cancelled() => return None,
+                () = &mut self.rights.again => {
+                    if let Some(event) = self.rights.renewed(&self.shared).await {
+                        self.over = true;
+                        return Some(event);
+                    }
+                    self.ours.clear();
+                    continue;
+                }
                 received = self.watcher.next() => received?,
             };
             match received {
@@ -265,31 +357,40 @@ impl Watching {
     }
 
     async fn wants(&mut self, event: &Arc<ExecutionEvent>) -> bool {
-        if event.tenant != self.shared.tenant {
+        let (shared, by) = (&self.shared, &self.rights.by);
+        if event.tenant != *by.tenant() {
             return false;
         }
-        let Some(wanted) = &self.workflow else {
+        let everything = by.projects().is_none();
+        if everything && self.workflow.is_none() {
             return true;
-        };
+        }
         let id = event.execution;
         if let Some(ours) = self.ours.get(&id) {
             return *ours;
         }
-        let ours = match &event.kind {
-            EventKind::Started { workflow, .. } => workflow == wanted,
+        let workflow = match &event.kind {
+            EventKind::Started { workflow, .. } => Some(workflow.clone()),
             _ => {
-                let engine = self.shared.nebula.engine();
-                let found = engine.summary(&self.shared.tenant, id).await;
-                found
-                    .ok()
-                    .flatten()
-                    .is_some_and(|it| it.workflow == *wanted)
+                let found = shared.nebula.engine().summary(by.tenant(), id).await;
+                found.ok().flatten().map(|it| it.workflow)
             }
         };
+        let Some(workflow) = workflow else {
+            return false;
+        };
+        let wanted = self.workflow.as_ref().is_none_or(|it| *it == workflow);
+        let permission = Permission::ExecutionsRead;
+        let seen = wanted
+            && (everything
+                || by
+                    .reaches(shared, &workflow, permission)
+                    .await
+                    .unwrap_or(false));
         if self.ours.len() == MAX_KNOWN {
             self.ours.clear();
         }
-        self.ours.insert(id, ours);
-        ours
+        self.ours.insert(id, seen);
+        seen
     }
 }

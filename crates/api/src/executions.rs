@@ -1,19 +1,21 @@
 //! Executions: which there are, where each stands, what it did.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use axum::{Json, extract::State};
-use nebula_core::{ExecutionId, Timestamp, WorkflowId};
+use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Again, Signal, Status};
+use nebula_identity::Permission;
 use nebula_ports::{ExecutionFilter, ExecutionSummary, PageToken, Signalled};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
+    access::{Caller, OfExecution},
     api::{Inner, Shared},
     config::ApiConfig,
-    extract::{Asked, At, Body, Time},
+    extract::{Asked, Body, Time},
     problem::{Problem, unknown_execution},
     start::ExecutionBody,
     workflows::bad_cursor,
@@ -141,13 +143,15 @@ fn started_between(
     Some(id(first, 0)..=id(last, 0xff))
 }
 
-/// Lists executions, newest first.
+/// Lists executions, newest first: those of projects that the caller may look at. A page may have fewer
+/// than were asked for, also none, and a next one.
 #[utoipa::path(
     get, path = "/api/v1/executions", tag = "executions",
     params(ListExecutions), responses((status = 200, body = ExecutionPage))
 )]
 pub(crate) async fn list(
     State(shared): State<Shared>,
+    by: Caller,
     Asked(asked): Asked<ListExecutions>,
 ) -> Result<Json<ExecutionPage>, Problem> {
     let limit = page_size(&shared, asked.limit)?;
@@ -159,19 +163,46 @@ pub(crate) async fn list(
     let after = asked.cursor.map(PageToken);
     let engine = shared.nebula.engine();
     let page = engine
-        .list(&shared.tenant, &filter, after.as_ref(), limit)
+        .list(by.tenant(), &filter, after.as_ref(), limit)
         .await
         .map_err(bad_cursor)?;
+    let read = [Permission::ExecutionsRead];
+    let items = reached(&shared, &by, page.items, &read).await?;
     Ok(Json(ExecutionPage {
-        executions: page.items.into_iter().map(Into::into).collect(),
+        executions: items.into_iter().map(Into::into).collect(),
         next: page.next.map(|next| next.0),
     }))
 }
 
+/// Those in whose projects the caller may do all of this.
+pub(crate) async fn reached(
+    shared: &Inner,
+    by: &Caller,
+    mut found: Vec<ExecutionSummary>,
+    permissions: &[Permission],
+) -> Result<Vec<ExecutionSummary>, Problem> {
+    let mut known: BTreeMap<WorkflowId, bool> = BTreeMap::new();
+    for execution in &found {
+        if !known.contains_key(&execution.workflow) {
+            let mut may = true;
+            for permission in permissions {
+                may = may && by.reaches(shared, &execution.workflow, *permission).await?;
+            }
+            known.insert(execution.workflow.clone(), may);
+        }
+    }
+    found.retain(|it| known.get(&it.workflow) == Some(&true));
+    Ok(found)
+}
+
 /// What a listing says of one execution.
-pub(crate) async fn summary(shared: &Inner, id: ExecutionId) -> Result<ExecutionSummary, Problem> {
+pub(crate) async fn summary(
+    shared: &Inner,
+    tenant: &TenantId,
+    id: ExecutionId,
+) -> Result<ExecutionSummary, Problem> {
     let engine = shared.nebula.engine();
-    let found = engine.summary(&shared.tenant, id).await?;
+    let found = engine.summary(tenant, id).await?;
     found.ok_or_else(|| unknown_execution(id))
 }
 
@@ -180,11 +211,8 @@ pub(crate) async fn summary(shared: &Inner, id: ExecutionId) -> Result<Execution
     get, path = "/api/v1/executions/{execution}", tag = "executions",
     params(("execution" = String, Path, format = "uuid")), responses((status = 200, body = SummaryBody))
 )]
-pub(crate) async fn show(
-    State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
-) -> Result<Json<SummaryBody>, Problem> {
-    Ok(Json(summary(&shared, id).await?.into()))
+pub(crate) async fn show(OfExecution { summary, .. }: OfExecution) -> Json<SummaryBody> {
+    Json(summary.into())
 }
 
 /// Shows what an execution did: its output, and what each node did and gave; as `nebula run --json`
@@ -195,10 +223,11 @@ pub(crate) async fn show(
 )]
 pub(crate) async fn report(
     State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
+    OfExecution { by, summary }: OfExecution,
 ) -> Result<Json<nebula_engine::Report>, Problem> {
     let engine = shared.nebula.engine();
-    let report = engine.report(&shared.tenant, id).await?;
+    let id = summary.id;
+    let report = engine.report(by.tenant(), id).await?;
     report.map(Json).ok_or_else(|| unknown_execution(id))
 }
 
@@ -209,11 +238,12 @@ pub(crate) async fn report(
 )]
 pub(crate) async fn output(
     State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
+    OfExecution { by, summary }: OfExecution,
 ) -> Result<Json<ExecutionBody>, Problem> {
     let engine = shared.nebula.engine();
+    let id = summary.id;
     let halts = shared.nebula.bus().wait_for(id);
-    let awaited = engine.end(&shared.tenant, id, halts, Some(Duration::ZERO));
+    let awaited = engine.end(by.tenant(), id, halts, Some(Duration::ZERO));
     Ok(Json(ExecutionBody::of(id, awaited.await?)?))
 }
 
@@ -248,7 +278,7 @@ pub(crate) struct ReadJournal {
 )]
 pub(crate) async fn journal(
     State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
+    OfExecution { by, summary }: OfExecution,
     Asked(asked): Asked<ReadJournal>,
 ) -> Result<Json<JournalBody>, Problem> {
     let limit = page_size(&shared, asked.limit)?;
@@ -259,14 +289,14 @@ pub(crate) async fn journal(
             "from: the first entry has number 1",
         ));
     }
-    if from > summary(&shared, id).await?.entries {
+    if from > summary.entries {
         return Ok(Json(JournalBody {
             entries: Vec::new(),
             next: None,
         }));
     }
     let engine = shared.nebula.engine();
-    let page = engine.journal(&shared.tenant, id, from, limit).await?;
+    let page = engine.journal(by.tenant(), summary.id, from, limit).await?;
     let entries = page.entries.iter().map(|stored| {
         serde_json::json!({
             "seq": stored.seq,
@@ -282,7 +312,7 @@ pub(crate) async fn journal(
 }
 
 /// What is done to many executions.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum BulkAction {
     /// End them early.
@@ -357,7 +387,18 @@ pub(crate) struct BulkFailed {
 /// The most executions that one call looks at.
 const MAX_BULK: usize = 1_000;
 
+/// The most of them that the audit log names.
+const MAX_TOLD: usize = 500;
+
 impl BulkAction {
+    /// What it takes to do it to one.
+    fn permissions(self) -> &'static [Permission] {
+        match self {
+            Self::Cancel | Self::Pause | Self::Unpause => &[Permission::ExecutionsControl],
+            Self::Retry => &[Permission::ExecutionsControl, Permission::ExecutionsStart],
+        }
+    }
+
     fn applies(self, status: Status) -> bool {
         match self {
             Self::Cancel => !status.is_terminal(),
@@ -376,6 +417,7 @@ impl BulkAction {
 )]
 pub(crate) async fn bulk(
     State(shared): State<Shared>,
+    by: Caller,
     Body(wanted): Body<Bulk>,
 ) -> Result<Json<BulkDone>, Problem> {
     let asked = wanted.statuses.iter().copied();
@@ -400,20 +442,26 @@ pub(crate) async fn bulk(
     let after = wanted.cursor.clone().map(PageToken);
     let engine = shared.nebula.engine();
     let page = engine
-        .list(&shared.tenant, &filter, after.as_ref(), MAX_BULK)
+        .list(by.tenant(), &filter, after.as_ref(), MAX_BULK)
         .await
         .map_err(bad_cursor)?;
+    let items = reached(&shared, &by, page.items, wanted.action.permissions()).await?;
     let mut done = BulkDone {
         dry_run: wanted.dry_run,
-        matched: page.items.len() as u64,
+        matched: items.len() as u64,
         next: page.next.map(|next| next.0),
         ..BulkDone::default()
     };
     if wanted.dry_run {
         return Ok(Json(done));
     }
-    for execution in page.items {
-        match one_of_many(&shared, wanted.action, execution.id).await {
+    let ids: Vec<_> = items.iter().map(|it| it.id.to_string()).collect();
+    let change = serde_json::json!({
+        "action": wanted.action, "count": ids.len(), "executions": ids.get(..MAX_TOLD).unwrap_or(&ids),
+    });
+    by.record(&shared, "", change).await?;
+    for execution in items {
+        match one_of_many(&shared, by.tenant(), wanted.action, execution.id).await {
             Ok(()) => done.done += 1,
             Err(detail) => done.failed.push(BulkFailed {
                 execution: execution.id.to_string(),
@@ -424,7 +472,12 @@ pub(crate) async fn bulk(
     Ok(Json(done))
 }
 
-async fn one_of_many(shared: &Inner, action: BulkAction, id: ExecutionId) -> Result<(), String> {
+async fn one_of_many(
+    shared: &Inner,
+    tenant: &TenantId,
+    action: BulkAction,
+    id: ExecutionId,
+) -> Result<(), String> {
     let signal = match action {
         BulkAction::Cancel => Signal::Cancel {
             reason: "cancelled with others".to_owned(),
@@ -434,12 +487,12 @@ async fn one_of_many(shared: &Inner, action: BulkAction, id: ExecutionId) -> Res
         },
         BulkAction::Unpause => Signal::Unpause,
         BulkAction::Retry => {
-            let again = shared.nebula.admit_again(&shared.tenant, id, Again::Retry);
+            let again = shared.nebula.admit_again(tenant, id, Again::Retry);
             return again.await.map(|_| ()).map_err(|error| error.to_string());
         }
     };
     let engine = shared.nebula.engine();
-    match engine.signal(&shared.tenant, id, &signal, None).await {
+    match engine.signal(tenant, id, &signal, None).await {
         Ok(Signalled::Delivered { .. } | Signalled::Duplicate { .. }) => Ok(()),
         Ok(Signalled::Terminal(status)) => Err(format!("it has ended: {status}")),
         Ok(Signalled::Unknown) => Err("it is there no longer".to_owned()),
@@ -477,11 +530,16 @@ pub(crate) struct MigratedBody {
 )]
 pub(crate) async fn migrate(
     State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
+    OfExecution { by, summary }: OfExecution,
     Body(wanted): Body<Migrate>,
 ) -> Result<Json<MigratedBody>, Problem> {
     let engine = shared.nebula.engine();
-    let moved = engine.migrate(&shared.tenant, id, wanted.version, wanted.check);
+    if !wanted.check {
+        let change = serde_json::json!({ "version": [summary.version, wanted.version] });
+        by.record(&shared, format!("execution:{}", summary.id), change)
+            .await?;
+    }
+    let moved = engine.migrate(by.tenant(), summary.id, wanted.version, wanted.check);
     let moved = moved.await?;
     Ok(Json(MigratedBody {
         from: moved.from,

@@ -7,8 +7,9 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
-use nebula_core::Timestamp;
+use nebula_core::{SecretString, Timestamp};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{api::Shared, problem::Problem};
 
@@ -20,6 +21,20 @@ impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A secret as requests give it: a text that shows nowhere.
+#[derive(Debug)]
+pub(crate) struct Hidden(pub(crate) SecretString);
+
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // What is no text may be the secret all the same, and is not told back.
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(Self(text.into())),
+            _ => Err(serde::de::Error::custom("this is a text")),
+        }
     }
 }
 

@@ -9,6 +9,8 @@
 //! # Invariants
 //! - A route cannot be made without saying what it asks of its caller, and nothing of the request but
 //!   its head is read before that is settled.
+//! - Whoever may not see what is in a project is answered as if it were not there. What they wanted is in
+//!   the audit log, and so is whatever changes something, before it happens.
 //! - Every answer that is no success is problem details with a stable code.
 //! - A start that was answered with an id is in the store.
 //! - What waits, streams or starts is bounded by a named limit; who is refused is told when to try again.
@@ -30,6 +32,7 @@ mod access;
 mod actions;
 mod api;
 mod approvals;
+mod audit;
 mod config;
 mod events;
 mod executions;
@@ -40,14 +43,17 @@ mod hosts;
 mod log;
 mod openapi;
 mod problem;
+mod projects;
 mod revision;
 mod routes;
 mod server;
+mod sessions;
 mod signals;
 mod start;
+mod users;
 mod workflows;
 
-pub use access::{Access, LocalToken, Needs, Permission};
+pub use access::Needs;
 pub use api::{Api, ApiError, ApiParts};
 pub use config::ApiConfig;
 pub use routes::Route;

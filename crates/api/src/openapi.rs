@@ -10,12 +10,14 @@ use utoipa::{
     openapi::{
         Components, Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
         path::Operation,
-        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+        security::{
+            ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+        },
     },
 };
 
 use crate::{
-    access::Needs,
+    access::{COOKIE, Needs},
     api::Shared,
     problem::{Misfit, ProblemBody},
     routes::Route,
@@ -23,6 +25,10 @@ use crate::{
 
 /// The name of the scheme by which callers show their token.
 const BEARER: &str = "bearer";
+
+/// The name of the scheme of browsers: the cookie of their session, with a CSRF token for what changes
+/// something.
+const SESSION: &str = "session";
 
 /// The document without its paths.
 pub(crate) fn head() -> OpenApi {
@@ -48,6 +54,8 @@ pub(crate) fn finish(mut document: OpenApi, routes: &[Route]) -> OpenApi {
     }
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     components.add_security_scheme(BEARER, scheme);
+    let cookie = ApiKey::Cookie(ApiKeyValue::new(COOKIE));
+    components.add_security_scheme(SESSION, SecurityScheme::ApiKey(cookie));
     for route in routes {
         let item = document.paths.paths.get_mut(&route.path);
         let Some(operation) = item.and_then(|item| operation(item, route)) else {
@@ -62,13 +70,15 @@ pub(crate) fn finish(mut document: OpenApi, routes: &[Route]) -> OpenApi {
             .responses
             .responses
             .insert("default".to_owned(), failure.into());
-        if let Needs::Permission(permission) = route.needs {
-            let security = SecurityRequirement::new(BEARER, Vec::<String>::new());
-            operation.security = Some(vec![security]);
-            let said = operation.description.take().unwrap_or_default();
-            let said = format!("{said}\n\nNeeds the permission `{permission}`.");
-            operation.description = Some(said.trim_start().to_owned());
-        }
+        let needs = match route.needs {
+            Needs::Nothing => continue,
+            Needs::Somebody => "Needs somebody, whoever it is.".to_owned(),
+            Needs::Permission(permission) => format!("Needs the permission `{permission}`."),
+        };
+        let scheme = |name| SecurityRequirement::new(name, Vec::<String>::new());
+        operation.security = Some(vec![scheme(BEARER), scheme(SESSION)]);
+        let said = operation.description.take().unwrap_or_default();
+        operation.description = Some(format!("{said}\n\n{needs}").trim_start().to_owned());
     }
     document
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use nebula::ExecuteError;
-use nebula_core::{ExecutionId, WorkflowId, duration_text};
+use nebula_core::{ExecutionId, ProjectId, WorkflowId, duration_text};
 use nebula_engine::{
     AdmissionError, InstallError, MigrationError, StartAgainError, StartError, TokenError,
 };
@@ -161,6 +161,13 @@ pub(crate) fn unknown_execution(id: ExecutionId) -> Problem {
     let message = format!("there is no execution {id}");
     Problem::new(StatusCode::NOT_FOUND, "UNKNOWN_EXECUTION", message)
         .hint("GET /api/v1/executions lists those that there are")
+}
+
+/// There is no such project.
+pub(crate) fn unknown_project(id: &ProjectId) -> Problem {
+    let message = format!("there is no project `{id}`");
+    Problem::new(StatusCode::NOT_FOUND, "UNKNOWN_PROJECT", message)
+        .hint("GET /api/v1/projects lists those that there are")
 }
 
 /// There is no such workflow.

@@ -9,18 +9,17 @@ use utoipa_axum::{
 };
 
 use crate::{
-    access::{
-        Needs,
-        Permission::{
-            self, ApprovalsDecide, ApprovalsRead, CatalogRead, ExecutionsControl, ExecutionsRead,
-            ExecutionsStart, ExpressionsEvaluate, SignalsSend, WorkflowsPublish, WorkflowsRead,
-            WorkflowsWrite,
-        },
-        authorise,
-    },
+    access::{Act, Gate, Needs, authorise},
     actions,
     api::Shared,
-    approvals, events, executions, expressions, health, openapi, signals, start, workflows,
+    approvals, audit, events, executions, expressions, health, openapi, projects, sessions,
+    signals, start, users, workflows,
+};
+use nebula_identity::Permission::{
+    self, ApprovalsDecide, ApprovalsRead, AuditRead, CatalogRead, ExecutionsControl,
+    ExecutionsRead, ExecutionsStart, ExpressionsEvaluate, KeysOwn, MembersRead, MembersWrite,
+    ProjectsRead, ProjectsWrite, SessionsOwn, SignalsSend, UsersRead, UsersWrite, WorkflowsPublish,
+    WorkflowsRead, WorkflowsWrite,
 };
 
 /// One route.
@@ -32,49 +31,83 @@ pub struct Route {
     pub path: String,
     /// What it asks of its caller.
     pub needs: Needs,
+    /// What it does, as the audit log has it: a verb after a noun.
+    pub what: &'static str,
+    /// Whether it changes something, and so is recorded.
+    pub changes: bool,
 }
 
-/// Every route of the API.
+/// Every route of the API. What changes something is recorded under its name before it happens.
 #[rustfmt::skip]
 fn all(table: Table) -> Table {
     table
-        .open(routes!(health::live))
-        .open(routes!(health::ready))
-        .open(routes!(openapi::document))
-        .needs(WorkflowsRead, routes!(workflows::list))
-        .needs(WorkflowsRead, routes!(workflows::show))
-        .needs(WorkflowsWrite, routes!(workflows::save))
-        .needs(WorkflowsRead, routes!(workflows::check))
-        .needs(WorkflowsRead, routes!(workflows::versions))
-        .needs(WorkflowsRead, routes!(workflows::version))
-        .needs(WorkflowsRead, routes!(workflows::differences))
-        .needs(WorkflowsPublish, routes!(workflows::publish))
-        .needs(WorkflowsWrite, routes!(workflows::archive))
-        .needs(WorkflowsWrite, routes!(workflows::unarchive))
-        .needs(ExecutionsStart, routes!(start::start))
-        .needs(ExecutionsRead, routes!(executions::list))
-        .needs(ExecutionsControl, routes!(executions::bulk))
-        .needs(ExecutionsRead, routes!(executions::show))
-        .needs(ExecutionsRead, routes!(executions::report))
-        .needs(ExecutionsRead, routes!(executions::output))
-        .needs(ExecutionsRead, routes!(executions::journal))
-        .needs(ExecutionsRead, routes!(events::of_execution))
-        .needs(ExecutionsRead, routes!(events::all))
-        .needs(ExecutionsControl, routes!(signals::cancel))
-        .needs(ExecutionsControl, routes!(signals::pause))
-        .needs(ExecutionsControl, routes!(signals::unpause))
-        .needs(ExecutionsControl, routes!(signals::unpark))
-        .needs(SignalsSend, routes!(signals::send))
-        .needs(ExecutionsStart, routes!(start::retry))
-        .needs(ExecutionsStart, routes!(start::restart))
-        .needs(ExecutionsControl, routes!(executions::migrate))
-        .needs(ApprovalsRead, routes!(approvals::list))
-        .needs(ApprovalsDecide, routes!(approvals::vote))
-        .open(routes!(approvals::confirm))
-        .open(routes!(approvals::redeem))
-        .needs(CatalogRead, routes!(actions::list))
-        .needs(CatalogRead, routes!(actions::show))
-        .needs(ExpressionsEvaluate, routes!(expressions::evaluate))
+        .open("health.live", routes!(health::live))
+        .open("health.ready", routes!(health::ready))
+        .open("openapi.read", routes!(openapi::document))
+        .opens("users.add_first", routes!(sessions::setup))
+        .opens("sessions.open", routes!(sessions::login))
+        .open("sessions.refresh", routes!(sessions::refresh))
+        .somebody("sessions.close", routes!(sessions::logout))
+        .somebody("users.me", routes!(sessions::me))
+        .somebody("tickets.make", routes!(sessions::ticket))
+        .changes(SessionsOwn, "passwords.change", routes!(sessions::change_password))
+        .reads(SessionsOwn, "sessions.list", routes!(sessions::list))
+        .changes(SessionsOwn, "sessions.close", routes!(sessions::close_all))
+        .changes(SessionsOwn, "sessions.close", routes!(sessions::close_one))
+        .reads(UsersRead, "users.list", routes!(users::list))
+        .changes(UsersWrite, "users.add", routes!(users::add))
+        .reads(UsersRead, "users.show", routes!(users::show))
+        .changes(UsersWrite, "users.delete", routes!(users::remove))
+        .changes(UsersWrite, "users.disable", routes!(users::disable))
+        .changes(UsersWrite, "passwords.change", routes!(users::set_password))
+        .reads(KeysOwn, "keys.list", routes!(users::keys))
+        .changes(KeysOwn, "keys.make", routes!(users::make_key))
+        .changes(KeysOwn, "keys.remove", routes!(users::remove_key))
+        .reads(ProjectsRead, "projects.list", routes!(projects::list))
+        .changes(ProjectsWrite, "projects.put", routes!(projects::put))
+        .changes(ProjectsWrite, "projects.delete", routes!(projects::remove))
+        .reads(MembersRead, "members.list", routes!(projects::members))
+        .changes(MembersWrite, "members.change", routes!(projects::change_member))
+        .reads(MembersRead, "members.list", routes!(projects::members_everywhere))
+        .changes(MembersWrite, "members.change", routes!(projects::change_member_everywhere))
+        .reads(AuditRead, "audit.read", routes!(audit::list))
+        .reads(AuditRead, "audit.export", routes!(audit::export))
+        .reads(AuditRead, "audit.verify", routes!(audit::verify))
+        .reads(WorkflowsRead, "workflows.list", routes!(workflows::list))
+        .reads(WorkflowsRead, "workflows.show", routes!(workflows::show))
+        .changes(WorkflowsWrite, "workflows.save", routes!(workflows::save))
+        .reads(WorkflowsRead, "workflows.check", routes!(workflows::check))
+        .reads(WorkflowsRead, "workflows.versions", routes!(workflows::versions))
+        .reads(WorkflowsRead, "workflows.version", routes!(workflows::version))
+        .reads(WorkflowsRead, "workflows.diff", routes!(workflows::differences))
+        .changes(WorkflowsPublish, "workflows.publish", routes!(workflows::publish))
+        .changes(WorkflowsWrite, "workflows.archive", routes!(workflows::archive))
+        .changes(WorkflowsWrite, "workflows.unarchive", routes!(workflows::unarchive))
+        .changes(WorkflowsWrite, "workflows.move", routes!(workflows::relocate))
+        .changes(ExecutionsStart, "executions.start", routes!(start::start))
+        .reads(ExecutionsRead, "executions.list", routes!(executions::list))
+        .changes(ExecutionsControl, "executions.bulk", routes!(executions::bulk))
+        .reads(ExecutionsRead, "executions.show", routes!(executions::show))
+        .reads(ExecutionsRead, "executions.report", routes!(executions::report))
+        .reads(ExecutionsRead, "executions.output", routes!(executions::output))
+        .reads(ExecutionsRead, "executions.journal", routes!(executions::journal))
+        .live(ExecutionsRead, "executions.watch", routes!(events::of_execution))
+        .live(ExecutionsRead, "executions.watch", routes!(events::all))
+        .changes(ExecutionsControl, "executions.cancel", routes!(signals::cancel))
+        .changes(ExecutionsControl, "executions.pause", routes!(signals::pause))
+        .changes(ExecutionsControl, "executions.unpause", routes!(signals::unpause))
+        .changes(ExecutionsControl, "executions.unpark", routes!(signals::unpark))
+        .changes(SignalsSend, "signals.send", routes!(signals::send))
+        .changes(ExecutionsStart, "executions.retry", routes!(start::retry))
+        .changes(ExecutionsStart, "executions.restart", routes!(start::restart))
+        .changes(ExecutionsControl, "executions.migrate", routes!(executions::migrate))
+        .reads(ApprovalsRead, "approvals.list", routes!(approvals::list))
+        .changes(ApprovalsDecide, "approvals.vote", routes!(approvals::vote))
+        .open("approvals.show", routes!(approvals::confirm))
+        .opens("approvals.redeem", routes!(approvals::redeem))
+        .reads(CatalogRead, "actions.list", routes!(actions::list))
+        .reads(CatalogRead, "actions.show", routes!(actions::show))
+        .reads(ExpressionsEvaluate, "expressions.evaluate", routes!(expressions::evaluate))
 }
 
 /// The routes of an API, its document, and the table of what each route asks.
@@ -100,26 +133,82 @@ struct Table {
 }
 
 impl Table {
-    fn open(self, routes: UtoipaMethodRouter<Shared>) -> Self {
-        self.add(Needs::Nothing, routes)
+    /// Anybody may call it; it changes nothing.
+    fn open(self, what: &'static str, routes: UtoipaMethodRouter<Shared>) -> Self {
+        self.add(act(Needs::Nothing, what), false, routes)
     }
 
-    fn needs(self, permission: Permission, routes: UtoipaMethodRouter<Shared>) -> Self {
-        self.add(Needs::Permission(permission), routes)
+    /// Anybody may call it who has what its body or path shows.
+    fn opens(self, what: &'static str, routes: UtoipaMethodRouter<Shared>) -> Self {
+        self.add(act(Needs::Nothing, what), true, routes)
     }
 
-    fn add(mut self, needs: Needs, (schemas, paths, handlers): UtoipaMethodRouter<Shared>) -> Self {
+    fn somebody(self, what: &'static str, routes: UtoipaMethodRouter<Shared>) -> Self {
+        self.add(act(Needs::Somebody, what), false, routes)
+    }
+
+    fn reads(
+        self,
+        permission: Permission,
+        what: &'static str,
+        routes: UtoipaMethodRouter<Shared>,
+    ) -> Self {
+        self.add(act(Needs::Permission(permission), what), false, routes)
+    }
+
+    fn changes(
+        self,
+        permission: Permission,
+        what: &'static str,
+        routes: UtoipaMethodRouter<Shared>,
+    ) -> Self {
+        self.add(act(Needs::Permission(permission), what), true, routes)
+    }
+
+    /// It streams, so that a ticket opens it, too.
+    fn live(
+        self,
+        permission: Permission,
+        what: &'static str,
+        routes: UtoipaMethodRouter<Shared>,
+    ) -> Self {
+        let live = Act {
+            live: true,
+            ..act(Needs::Permission(permission), what)
+        };
+        self.add(live, false, routes)
+    }
+
+    fn add(
+        mut self,
+        act: Act,
+        changes: bool,
+        (schemas, paths, handlers): UtoipaMethodRouter<Shared>,
+    ) -> Self {
         for (path, item) in &paths.paths {
             self.routes.extend(methods(item).map(|method| Route {
                 method,
                 path: path.clone(),
-                needs,
+                needs: act.needs,
+                what: act.what,
+                changes,
             }));
         }
-        let gate = middleware::from_fn_with_state((self.shared.clone(), needs), authorise);
-        let handlers = handlers.route_layer(gate);
+        let gate = Gate {
+            shared: self.shared.clone(),
+            act,
+        };
+        let handlers = handlers.route_layer(middleware::from_fn_with_state(gate, authorise));
         self.router = self.router.routes((schemas, paths, handlers));
         self
+    }
+}
+
+fn act(needs: Needs, what: &'static str) -> Act {
+    Act {
+        needs,
+        what,
+        live: false,
     }
 }
 

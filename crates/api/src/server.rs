@@ -1,6 +1,11 @@
 //! Listens, and hands each connection to the router.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::body::Body;
 use http::Request;
@@ -22,6 +27,10 @@ use crate::Api;
 
 /// How long nothing is accepted after the system had no more files or memory for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The address from which a connection comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Remote(pub(crate) IpAddr);
 
 /// Why a server cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +93,7 @@ impl Server {
                 Some(_) = open.join_next(), if !open.is_empty() => continue,
                 accepted = accept(&self.listener, &room) => accepted,
             };
-            let (stream, permit) = match accepted {
+            let (stream, remote, permit) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     warn!(%error, "cannot accept connections");
@@ -93,7 +102,8 @@ impl Server {
                 }
             };
             let router = api.router.clone();
-            let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(remote);
                 router.clone().oneshot(request.map(Body::new))
             });
             let connection = http.serve_connection(TokioIo::new(stream), service);
@@ -118,14 +128,14 @@ impl Server {
     }
 }
 
-type Accepted = (TcpStream, tokio::sync::OwnedSemaphorePermit);
+type Accepted = (TcpStream, Remote, tokio::sync::OwnedSemaphorePermit);
 
 /// The next connection, once there is room for it.
 async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<Accepted> {
     let permit = room.clone().acquire_owned().await;
     let permit = permit.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, address) = listener.accept().await?;
     // Answers are small, and each is waited for.
     stream.set_nodelay(true)?;
-    Ok((stream, permit))
+    Ok((stream, Remote(address.ip().to_canonical()), permit))
 }

@@ -8,12 +8,13 @@ use nebula_engine::Waiting;
 use nebula_execution::{InstanceId, NamedSignal, Signal, UnparkDecision};
 use nebula_ports::Signalled;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::{
+    access::OfExecution,
     api::{Inner, Shared},
-    extract::{At, Body},
+    extract::Body,
     problem::{Problem, ended, unknown_execution},
 };
 
@@ -43,9 +44,15 @@ pub(crate) fn said(id: ExecutionId, signalled: Signalled) -> Result<Json<Said>, 
     }))
 }
 
-async fn say(shared: &Inner, id: ExecutionId, signal: &Signal) -> Result<Json<Said>, Problem> {
-    let engine = shared.nebula.engine();
-    let signalled = engine.signal(&shared.tenant, id, signal, None).await?;
+async fn say(
+    shared: &Inner,
+    it: &OfExecution,
+    signal: &Signal,
+    change: Value,
+) -> Result<Json<Said>, Problem> {
+    let (engine, id) = (shared.nebula.engine(), it.summary.id);
+    it.by.record(shared, it.target(), change).await?;
+    let signalled = engine.signal(it.by.tenant(), id, signal, None).await?;
     said(id, signalled)
 }
 
@@ -82,11 +89,12 @@ impl Reason {
 )]
 pub(crate) async fn cancel(
     State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
+    it: OfExecution,
     Body(reason): Body<Reason>,
 ) -> Result<Json<Said>, Problem> {
     let reason = reason.checked("cancelled over the API")?;
-    say(&shared, id, &Signal::Cancel { reason }).await
+    let change = json!({ "reason": reason });
+    say(&shared, &it, &Signal::Cancel { reason }, change).await
 }
 
 /// Starts nothing new in an execution until it is unpaused; what runs comes to its end.
@@ -96,11 +104,12 @@ pub(crate) async fn cancel(
 )]
 pub(crate) async fn pause(
     State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
+    it: OfExecution,
     Body(reason): Body<Reason>,
 ) -> Result<Json<Said>, Problem> {
     let reason = reason.checked("paused over the API")?;
-    say(&shared, id, &Signal::Pause { reason }).await
+    let change = json!({ "reason": reason });
+    say(&shared, &it, &Signal::Pause { reason }, change).await
 }
 
 /// Goes on after a pause.
@@ -110,9 +119,9 @@ pub(crate) async fn pause(
 )]
 pub(crate) async fn unpause(
     State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
+    it: OfExecution,
 ) -> Result<Json<Said>, Problem> {
-    say(&shared, id, &Signal::Unpause).await
+    say(&shared, &it, &Signal::Unpause, Value::Null).await
 }
 
 /// A signal that a node may wait for.
@@ -144,7 +153,7 @@ fn yes() -> bool {
 )]
 pub(crate) async fn send(
     State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
+    it: OfExecution,
     Body(wanted): Body<SendSignal>,
 ) -> Result<Json<Said>, Problem> {
     let own = || shared.entropy.uuid().to_string();
@@ -156,12 +165,14 @@ pub(crate) async fn send(
     } else {
         signal.transient()
     };
-    let engine = shared.nebula.engine();
-    said(id, engine.send(&shared.tenant, id, signal).await?)
+    let change = json!({ "name": wanted.name, "id": known });
+    it.by.record(&shared, it.target(), change).await?;
+    let (engine, id) = (shared.nebula.engine(), it.summary.id);
+    said(id, engine.send(it.by.tenant(), id, signal).await?)
 }
 
 /// What a person decides about an effect whose outcome is unknown, a compensation that failed, or poison.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Decision {
     /// It happened.
@@ -193,9 +204,10 @@ pub(crate) struct Unpark {
 )]
 pub(crate) async fn unpark(
     State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
+    it: OfExecution,
     Body(wanted): Body<Unpark>,
 ) -> Result<Json<Said>, Problem> {
+    let (id, tenant) = (it.summary.id, it.by.tenant());
     let decision = match (wanted.decision, wanted.output) {
         (Decision::Succeeded, output) => {
             UnparkDecision::Succeeded(Arc::new(output.unwrap_or_default()))
@@ -208,15 +220,16 @@ pub(crate) async fn unpark(
         (Decision::Retry, None) => UnparkDecision::Retry,
     };
     let engine = shared.nebula.engine();
-    let report = engine.report(&shared.tenant, id).await?;
+    let report = engine.report(tenant, id).await?;
     let report = report.ok_or_else(|| unknown_execution(id))?;
     if report.status.is_terminal() {
         return Err(ended(id, report.status));
     }
     let instance = about(id, wanted.instance.as_deref(), &report.waiting)?;
-    let signalled = engine
-        .unpark(&shared.tenant, id, instance, decision)
-        .await?;
+    let about = instance.as_ref().map(ToString::to_string);
+    let change = json!({ "decision": wanted.decision, "instance": about });
+    it.by.record(&shared, it.target(), change).await?;
+    let signalled = engine.unpark(tenant, id, instance, decision).await?;
     said(id, signalled)
 }
 

@@ -9,20 +9,21 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use nebula_action::Grants;
-use nebula_core::{ExecutionId, NodeId, Priority, WorkflowId, parse_duration};
+use nebula_core::{ExecutionId, NodeId, Priority, TenantId, WorkflowId, parse_duration};
 use nebula_engine::{Awaited, Installed, SameInput, Started};
 use nebula_execution::{Again, End, StartOptions, Status};
+use nebula_identity::Permission;
 use nebula_ports::DedupeKey;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    access::{Permission, Principal},
+    access::{Caller, OfExecution},
     api::{Inner, Shared},
-    extract::{Asked, At, Body},
-    problem::{Problem, error_json, unknown_execution},
+    extract::{Asked, Body},
+    problem::{Problem, error_json, unknown_execution, unknown_workflow},
     workflows,
 };
 
@@ -185,7 +186,7 @@ impl Answer {
 )]
 pub(crate) async fn start(
     State(shared): State<Shared>,
-    who: Principal,
+    by: Caller,
     Asked(wait): Asked<Wait>,
     headers: HeaderMap,
     Body(wanted): Body<StartExecution>,
@@ -193,30 +194,42 @@ pub(crate) async fn start(
     let wait = wait.span(&shared)?;
     let dedupe = idempotency_key(&headers)?;
     let room = room(&shared)?;
-    let (version, published) =
-        workflows::started(&shared, &wanted.workflow, wanted.version).await?;
-    if !published && !who.may(Permission::WorkflowsPublish) {
-        let message = format!(
-            "version {version} of `{}` is not published",
-            wanted.workflow
-        );
-        return Err(Problem::new(StatusCode::FORBIDDEN, "DENIED", message)
-            .hint("start the published version, or ask for the permission workflows:publish"));
+    let permission = Permission::ExecutionsStart;
+    let found = by.workflow(&shared, &wanted.workflow, permission).await?;
+    let (version, published) = workflows::started(&found, wanted.version)?;
+    let target = format!("workflow:{}", found.id);
+    if !published {
+        let needs = Permission::WorkflowsPublish;
+        let seen = (Permission::WorkflowsRead, || unknown_workflow(&found.id));
+        by.may(&shared, needs, found.project.as_ref(), &target, seen)
+            .await
+            .map_err(|problem| {
+                problem.hint(
+                    "start the published version, or ask for the permission workflows:publish",
+                )
+            })?;
     }
-    let installed = shared.installed(&wanted.workflow, version).await?;
+    let installed = shared
+        .installed(by.tenant(), &wanted.workflow, version)
+        .await?;
     let input = shared
         .nebula
         .engine()
         .input(&installed.plan, wanted.input)?;
     let options = options(&shared, &installed, &input, wanted.priority)?;
+    let key = dedupe.as_ref().map(|DedupeKey(key)| key);
+    let change = json!({ "version": version, "published": published, "idempotency_key": key });
+    by.record(&shared, target, change).await?;
     let answer = match (wait, dedupe) {
-        (Some(wait), None) => execute(&shared, &installed, input, options, wait).await?,
+        (Some(wait), None) => {
+            execute(&shared, by.tenant(), &installed, input, options, wait).await?
+        }
         (wait, dedupe) => {
             let admitted = shared
                 .nebula
-                .admit_once(&shared.tenant, &installed, input, options, dedupe)
+                .admit_once(by.tenant(), &installed, input, options, dedupe)
                 .await?;
-            see(&shared, admitted, wait).await?
+            see(&shared, by.tenant(), admitted, wait).await?
         }
     };
     drop(room);
@@ -260,15 +273,14 @@ fn options(
 /// Starts and waits in one: what ends soon is written once.
 async fn execute(
     shared: &Inner,
+    tenant: &TenantId,
     installed: &Installed,
     input: Value,
     options: StartOptions,
     wait: Duration,
 ) -> Result<Answer, Problem> {
-    let executed =
-        shared
-            .nebula
-            .execute_within(&shared.tenant, installed, input, options, Some(wait));
+    let nebula = &shared.nebula;
+    let executed = nebula.execute_within(tenant, installed, input, options, Some(wait));
     let (id, awaited) = executed.await?;
     answer(id, awaited, false)
 }
@@ -284,7 +296,12 @@ fn answer(id: ExecutionId, awaited: Awaited, replayed: bool) -> Result<Answer, P
 }
 
 /// What became of a start, after at most `wait`.
-async fn see(shared: &Inner, started: Started, wait: Option<Duration>) -> Result<Answer, Problem> {
+async fn see(
+    shared: &Inner,
+    tenant: &TenantId,
+    started: Started,
+    wait: Option<Duration>,
+) -> Result<Answer, Problem> {
     let replayed = match started.existed {
         Some(SameInput(false)) => {
             return Err(Problem::new(
@@ -300,7 +317,7 @@ async fn see(shared: &Inner, started: Started, wait: Option<Duration>) -> Result
         Some(SameInput(true)) => true,
         None => false,
     };
-    let (engine, tenant, id) = (shared.nebula.engine(), &shared.tenant, started.id);
+    let (engine, id) = (shared.nebula.engine(), started.id);
     let wait = wait.or(replayed.then_some(Duration::ZERO));
     let mut seen = match wait {
         None => Answer {
@@ -352,9 +369,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<DedupeKey>, Problem> {
 )]
 pub(crate) async fn retry(
     State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
+    it: OfExecution,
 ) -> Result<Response, Problem> {
-    again(&shared, id, Again::Retry).await
+    again(&shared, &it, Again::Retry, Value::Null).await
 }
 
 /// Where to begin again.
@@ -375,15 +392,23 @@ pub(crate) struct RestartExecution {
 )]
 pub(crate) async fn restart(
     State(shared): State<Shared>,
-    At(id): At<ExecutionId>,
+    it: OfExecution,
     Body(wanted): Body<RestartExecution>,
 ) -> Result<Response, Problem> {
-    again(&shared, id, Again::Restart { from: wanted.from }).await
+    let change = json!({ "from": wanted.from });
+    again(&shared, &it, Again::Restart { from: wanted.from }, change).await
 }
 
-async fn again(shared: &Inner, id: ExecutionId, how: Again) -> Result<Response, Problem> {
+async fn again(
+    shared: &Inner,
+    it: &OfExecution,
+    how: Again,
+    change: Value,
+) -> Result<Response, Problem> {
     let _room = room(shared)?;
-    let nebula = &shared.nebula;
-    let started = nebula.admit_again(&shared.tenant, id, how).await?;
-    Ok(see(shared, started, None).await?.into_response(false))
+    it.by.record(shared, it.target(), change).await?;
+    let (nebula, tenant) = (&shared.nebula, it.by.tenant());
+    let started = nebula.admit_again(tenant, it.summary.id, how).await?;
+    let seen = see(shared, tenant, started, None).await?;
+    Ok(seen.into_response(false))
 }

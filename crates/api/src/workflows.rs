@@ -6,7 +6,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, StatusCode, header};
-use nebula_core::WorkflowId;
+use nebula_core::{ProjectId, TenantId, WorkflowId};
+use nebula_identity::Permission;
+use nebula_planner::{CallMiss, calls};
 use nebula_ports::{
     PageToken, Published, Saved, StoredWorkflow, WorkflowFilter, WorkflowSummary as Summary,
 };
@@ -14,14 +16,16 @@ use nebula_workflow::{
     Diagnostic, LocatedDiagnostic, Parsed, Source, WorkflowDefinition, check_size, parse,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
+    access::{Caller, OfWorkflow},
     api::{Inner, Shared},
     executions::page_size,
     extract::{Asked, At, Body, media_type, unsupported, whole},
-    problem::{Problem, unknown_version, unknown_workflow},
+    problem::{Problem, unknown_project, unknown_version, unknown_workflow},
+    projects::known_project,
     revision::{Expected, outdated, required, tag},
 };
 
@@ -41,6 +45,8 @@ pub(crate) struct WorkflowBody {
     revision: u64,
     /// Whether it was archived: nothing of it is started.
     archived: bool,
+    /// To which project it belongs, with its executions; null is none.
+    project: Option<String>,
 }
 
 impl From<Summary> for WorkflowBody {
@@ -52,6 +58,7 @@ impl From<Summary> for WorkflowBody {
             published: summary.published,
             revision: summary.revision,
             archived: summary.archived,
+            project: summary.project.map(|it| it.to_string()),
         }
     }
 }
@@ -72,6 +79,9 @@ pub(crate) struct WorkflowPage {
 pub(crate) struct ListWorkflows {
     /// Only those whose id or name has this text, without regard to ASCII case.
     search: Option<String>,
+    /// Only those of this project.
+    #[param(value_type = Option<String>)]
+    project: Option<ProjectId>,
     /// Also those that were archived.
     #[serde(default)]
     #[param(required = false)]
@@ -83,25 +93,34 @@ pub(crate) struct ListWorkflows {
     cursor: Option<String>,
 }
 
-/// Lists workflows.
+/// Lists workflows: those of projects that the caller may look at.
 #[utoipa::path(
     get, path = "/api/v1/workflows", tag = "workflows",
     params(ListWorkflows), responses((status = 200, body = WorkflowPage))
 )]
 pub(crate) async fn list(
     State(shared): State<Shared>,
+    by: Caller,
     Asked(asked): Asked<ListWorkflows>,
 ) -> Result<Json<WorkflowPage>, Problem> {
     let limit = page_size(&shared, asked.limit)?;
+    let projects = match (by.projects(), asked.project) {
+        (Some(mut seen), Some(only)) => {
+            seen.retain(|it| *it == only);
+            Some(seen)
+        }
+        (seen, None) => seen,
+        (None, Some(only)) => Some(vec![only]),
+    };
     let filter = WorkflowFilter {
+        projects,
         search: asked.search,
         archived: asked.archived,
-        projects: None,
     };
     let after = asked.cursor.map(PageToken);
     let engine = shared.nebula.engine();
     let page = engine
-        .workflows(&shared.tenant, &filter, after.as_ref(), limit)
+        .workflows(by.tenant(), &filter, after.as_ref(), limit)
         .await
         .map_err(bad_cursor)?;
     Ok(Json(WorkflowPage {
@@ -119,9 +138,14 @@ pub(crate) fn bad_cursor(error: nebula_ports::PortError) -> Problem {
     }
 }
 
-async fn summary(shared: &Inner, id: &WorkflowId) -> Result<Summary, Problem> {
+/// What a listing says of one workflow.
+pub(crate) async fn summary(
+    shared: &Inner,
+    tenant: &TenantId,
+    id: &WorkflowId,
+) -> Result<Summary, Problem> {
     let engine = shared.nebula.engine();
-    let found = engine.versions(&shared.tenant, id, None, 0).await?;
+    let found = engine.versions(tenant, id, None, 0).await?;
     let found = found.ok_or_else(|| unknown_workflow(id))?;
     Ok(found.workflow)
 }
@@ -137,16 +161,9 @@ fn tagged(status: StatusCode, revision: u64, body: impl Serialize) -> Response {
     get, path = "/api/v1/workflows/{workflow}", tag = "workflows",
     params(("workflow" = String, Path)), responses((status = 200, body = WorkflowBody))
 )]
-pub(crate) async fn show(
-    State(shared): State<Shared>,
-    At(id): At<WorkflowId>,
-) -> Result<Response, Problem> {
-    let found = summary(&shared, &id).await?;
-    Ok(tagged(
-        StatusCode::OK,
-        found.revision,
-        WorkflowBody::from(found),
-    ))
+pub(crate) async fn show(OfWorkflow { workflow, .. }: OfWorkflow) -> Response {
+    let revision = workflow.revision;
+    tagged(StatusCode::OK, revision, WorkflowBody::from(workflow))
 }
 
 /// A definition that came in a request.
@@ -195,13 +212,21 @@ fn invalid(diagnostics: &[Diagnostic], source: &Source, parsed: &Parsed) -> Prob
 
 impl Received {
     /// Everything that is to say about it, as an editor wants it.
-    async fn diagnostics(&self, shared: &Inner) -> Result<Vec<Diagnostic>, Problem> {
+    ///
+    /// It calls what the caller may start; other workflows are to them as if they were not there.
+    async fn diagnostics(&self, shared: &Inner, by: &Caller) -> Result<Vec<Diagnostic>, Problem> {
         let (engine, parsed) = (shared.nebula.engine(), &self.parsed);
         let mut all = parsed.diagnostics.clone();
         let Some(read) = parsed.definition.as_ref().or(parsed.rest.as_ref()) else {
             return Ok(all);
         };
-        let callees = engine.callees(&shared.tenant, read).await?;
+        let mut callees = engine.callees(by.tenant(), read).await?;
+        for target in calls(read) {
+            let permission = Permission::ExecutionsStart;
+            if !by.reaches(shared, &target.workflow, permission).await? {
+                callees.insert(target, Err(CallMiss::Workflow));
+            }
+        }
         if let Some(rest) = &parsed.rest {
             let more = engine.more_problems(rest, &callees, &all);
             all.extend(more);
@@ -235,10 +260,11 @@ pub(crate) struct Checked {
 )]
 pub(crate) async fn check(
     State(shared): State<Shared>,
+    by: Caller,
     request: Request,
 ) -> Result<Json<Checked>, Problem> {
     let received = receive(request, "workflow", &shared).await?;
-    let diagnostics = received.diagnostics(&shared).await?;
+    let diagnostics = received.diagnostics(&shared, &by).await?;
     Ok(Json(Checked {
         valid: !diagnostics.iter().any(Diagnostic::is_error),
         diagnostics: received.located(&diagnostics),
@@ -261,6 +287,17 @@ pub(crate) struct SavedBody {
     diagnostics: Vec<LocatedDiagnostic>,
 }
 
+/// Where a new workflow belongs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SaveIn {
+    /// Of a workflow that is new: the project to which it belongs; none where nothing is said. One that is
+    /// there stays where it is.
+    #[param(value_type = Option<String>)]
+    project: Option<ProjectId>,
+}
+
 /// Saves a definition, in YAML or JSON, as the newest version.
 ///
 /// A workflow that is there is changed only with a condition: `If-Match` with the entity tag with which
@@ -268,7 +305,7 @@ pub(crate) struct SavedBody {
 #[utoipa::path(
     put, path = "/api/v1/workflows/{workflow}", tag = "workflows",
     params(
-        ("workflow" = String, Path),
+        ("workflow" = String, Path), SaveIn,
         ("If-Match" = Option<String>, Header, description = "The entity tag with which it was read, or `*`."),
         ("If-None-Match" = Option<String>, Header, description = "`*`: only if there is none yet.")
     ),
@@ -280,12 +317,15 @@ pub(crate) struct SavedBody {
 )]
 pub(crate) async fn save(
     State(shared): State<Shared>,
+    by: Caller,
     At(id): At<WorkflowId>,
+    Asked(SaveIn { project }): Asked<SaveIn>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let before = writable(&shared, &by, &id, project.as_ref()).await?;
     let expected = Expected::read(request.headers())?;
     let received = receive(request, id.as_str(), &shared).await?;
-    let diagnostics = received.diagnostics(&shared).await?;
+    let diagnostics = received.diagnostics(&shared, &by).await?;
     let refuse = || invalid(&diagnostics, &received.source, &received.parsed);
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(refuse());
@@ -305,7 +345,18 @@ pub(crate) async fn save(
         Some(Expected::Nothing) | None => Some(0),
     };
     let engine = shared.nebula.engine();
-    let saved = engine.save(&shared.tenant, definition, revision).await?;
+    let old = match &before {
+        Some(_) => engine.stored(by.tenant(), &id, None).await?,
+        None => None,
+    };
+    let change = json!({
+        "project": before.as_ref().map_or(project.as_ref(), |it| it.project.as_ref()),
+        "latest": before.as_ref().map(|it| it.latest),
+        "digest": [old.map(|it| it.digest.to_string()), definition.digest().to_string()],
+    });
+    by.record(&shared, format!("workflow:{id}"), change).await?;
+    let saved = engine.save_in(by.tenant(), definition, revision, project);
+    let saved = saved.await?;
     let body = |version, revision, unchanged| SavedBody {
         workflow: id.to_string(),
         version,
@@ -326,6 +377,56 @@ pub(crate) async fn save(
             None => required(&id),
             Some(_) => outdated(&id, revision),
         }),
+    }
+}
+
+/// The workflow to save, if it is there, and if the caller may write it; or if they may make it where it
+/// would belong.
+async fn writable(
+    shared: &Inner,
+    by: &Caller,
+    id: &WorkflowId,
+    project: Option<&ProjectId>,
+) -> Result<Option<Summary>, Problem> {
+    let permission = Permission::WorkflowsWrite;
+    let engine = shared.nebula.engine();
+    let there = engine.versions(by.tenant(), id, None, 0).await?;
+    if there.is_some() {
+        let workflow = by.workflow(shared, id, permission).await?;
+        if project.is_some() && workflow.project.as_ref() != project {
+            let message = format!("the workflow `{id}` is there, and belongs elsewhere");
+            return Err(Problem::conflict("ELSEWHERE", message).hint(format!(
+                "POST /api/v1/workflows/{id}/move moves it; without `project` it stays where it is"
+            )));
+        }
+        return Ok(Some(workflow));
+    }
+    admits(shared, by, project, &format!("workflow:{id}")).await?;
+    Ok(None)
+}
+
+/// Whether the caller may put a workflow into this project.
+async fn admits(
+    shared: &Inner,
+    by: &Caller,
+    project: Option<&ProjectId>,
+    target: &str,
+) -> Result<(), Problem> {
+    let permission = Permission::WorkflowsWrite;
+    match project {
+        Some(project) => {
+            known_project(shared, by, project, target).await?;
+            let unknown = || unknown_project(project);
+            let sees = (Permission::ProjectsRead, unknown);
+            by.may(shared, permission, Some(project), target, sees)
+                .await
+        }
+        None if by.principal().is_allowed(permission, None) => Ok(()),
+        None => {
+            let why = "what belongs to no project needs a role in all of them";
+            let denied = by.denied(shared, permission, target, why).await?;
+            Err(denied.hint("say to which project it belongs: `?project=…`"))
+        }
     }
 }
 
@@ -371,13 +472,14 @@ pub(crate) struct ListVersions {
 )]
 pub(crate) async fn versions(
     State(shared): State<Shared>,
-    At(id): At<WorkflowId>,
+    OfWorkflow { by, workflow }: OfWorkflow,
     Asked(asked): Asked<ListVersions>,
 ) -> Result<Response, Problem> {
     let limit = page_size(&shared, asked.limit)?;
     let engine = shared.nebula.engine();
+    let id = workflow.id;
     let found = engine
-        .versions(&shared.tenant, &id, asked.before, limit)
+        .versions(by.tenant(), &id, asked.before, limit)
         .await?;
     let found = found.ok_or_else(|| unknown_workflow(&id))?;
     let versions = found.versions.into_iter().map(|it| VersionBody {
@@ -393,15 +495,10 @@ pub(crate) async fn versions(
     Ok(tagged(StatusCode::OK, body.workflow.revision, body))
 }
 
-async fn stored(shared: &Inner, id: &WorkflowId, version: u32) -> Result<StoredWorkflow, Problem> {
-    let engine = shared.nebula.engine();
-    match engine.stored(&shared.tenant, id, Some(version)).await? {
-        Some(stored) => Ok(stored),
-        None => {
-            summary(shared, id).await?;
-            Err(unknown_version(id, version))
-        }
-    }
+async fn stored(shared: &Inner, it: &OfWorkflow, version: u32) -> Result<StoredWorkflow, Problem> {
+    let (engine, id) = (shared.nebula.engine(), &it.workflow.id);
+    let stored = engine.stored(it.by.tenant(), id, Some(version)).await?;
+    stored.ok_or_else(|| unknown_version(id, version))
 }
 
 /// One version of a workflow.
@@ -420,6 +517,11 @@ pub(crate) struct StoredBody {
     definition: Value,
 }
 
+#[derive(Debug, Deserialize)]
+pub(crate) struct VersionPath {
+    version: u32,
+}
+
 /// Shows one version with its definition.
 #[utoipa::path(
     get, path = "/api/v1/workflows/{workflow}/versions/{version}", tag = "workflows",
@@ -428,11 +530,12 @@ pub(crate) struct StoredBody {
 )]
 pub(crate) async fn version(
     State(shared): State<Shared>,
-    At((id, version)): At<(WorkflowId, u32)>,
+    At(VersionPath { version }): At<VersionPath>,
+    it: OfWorkflow,
 ) -> Result<Json<StoredBody>, Problem> {
-    let stored = stored(&shared, &id, version).await?;
+    let stored = stored(&shared, &it, version).await?;
     Ok(Json(StoredBody {
-        workflow: id.to_string(),
+        workflow: it.workflow.id.to_string(),
         version,
         digest: stored.digest.to_string(),
         saved_at: stored.saved_at.to_string(),
@@ -472,15 +575,12 @@ pub(crate) struct Differences {
 )]
 pub(crate) async fn differences(
     State(shared): State<Shared>,
-    At(id): At<WorkflowId>,
+    it: OfWorkflow,
     Asked(asked): Asked<Compare>,
 ) -> Result<Json<Differences>, Problem> {
-    let to = match asked.to {
-        Some(to) => to,
-        None => summary(&shared, &id).await?.latest,
-    };
+    let to = asked.to.unwrap_or(it.workflow.latest);
     let definition = async |version| {
-        let stored = stored(&shared, &id, version).await?;
+        let stored = stored(&shared, &it, version).await?;
         WorkflowDefinition::from_json(&stored.definition).map_err(|problems| {
             let first = problems.first().map_or("", |first| first.message.as_str());
             let message = format!("version {version} cannot be read by this build: {first}");
@@ -518,11 +618,16 @@ pub(crate) struct Publish {
 )]
 pub(crate) async fn publish(
     State(shared): State<Shared>,
-    At(id): At<WorkflowId>,
+    it: OfWorkflow,
     headers: HeaderMap,
     Body(body): Body<Publish>,
 ) -> Result<Response, Problem> {
-    let found = summary(&shared, &id).await?;
+    let target = it.target();
+    let OfWorkflow {
+        by,
+        workflow: found,
+    } = it;
+    let id = found.id.clone();
     let expected = match Expected::read(&headers)? {
         Some(Expected::Revision(revision)) => revision,
         Some(Expected::Any) => found.revision,
@@ -530,7 +635,9 @@ pub(crate) async fn publish(
         None => return Err(required(&id)),
     };
     let engine = shared.nebula.engine();
-    let published = engine.publish(&shared.tenant, &id, body.version, expected);
+    let change = json!({ "published": [found.published, body.version] });
+    by.record(&shared, target, change).await?;
+    let published = engine.publish(by.tenant(), &id, body.version, expected);
     match published.await? {
         Published::Published { revision } => {
             let body = WorkflowBody {
@@ -545,12 +652,14 @@ pub(crate) async fn publish(
     }
 }
 
-async fn archived(shared: &Inner, id: &WorkflowId, archived: bool) -> Result<Response, Problem> {
-    let engine = shared.nebula.engine();
-    if !engine.archive(&shared.tenant, id, archived).await? {
+async fn archived(shared: &Inner, it: &OfWorkflow, archived: bool) -> Result<Response, Problem> {
+    let (engine, tenant, id) = (shared.nebula.engine(), it.by.tenant(), &it.workflow.id);
+    let change = json!({ "archived": [it.workflow.archived, archived] });
+    it.by.record(shared, it.target(), change).await?;
+    if !engine.archive(tenant, id, archived).await? {
         return Err(unknown_workflow(id));
     }
-    let found = summary(shared, id).await?;
+    let found = summary(shared, tenant, id).await?;
     let revision = found.revision;
     Ok(tagged(StatusCode::OK, revision, WorkflowBody::from(found)))
 }
@@ -562,9 +671,9 @@ async fn archived(shared: &Inner, id: &WorkflowId, archived: bool) -> Result<Res
 )]
 pub(crate) async fn archive(
     State(shared): State<Shared>,
-    At(id): At<WorkflowId>,
+    it: OfWorkflow,
 ) -> Result<Response, Problem> {
-    archived(&shared, &id, true).await
+    archived(&shared, &it, true).await
 }
 
 /// Takes an archived workflow back.
@@ -574,18 +683,47 @@ pub(crate) async fn archive(
 )]
 pub(crate) async fn unarchive(
     State(shared): State<Shared>,
-    At(id): At<WorkflowId>,
+    it: OfWorkflow,
 ) -> Result<Response, Problem> {
-    archived(&shared, &id, false).await
+    archived(&shared, &it, false).await
+}
+
+/// Where a workflow is moved.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MoveWorkflow {
+    /// The project to which it belongs from now on, with its executions; null is none.
+    #[schema(value_type = Option<String>)]
+    project: Option<ProjectId>,
+}
+
+/// Moves a workflow, with its executions, to another project. It needs the permission in both.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/move", tag = "workflows",
+    params(("workflow" = String, Path)), request_body = MoveWorkflow,
+    responses((status = 200, body = WorkflowBody))
+)]
+pub(crate) async fn relocate(
+    State(shared): State<Shared>,
+    it: OfWorkflow,
+    Body(MoveWorkflow { project }): Body<MoveWorkflow>,
+) -> Result<Response, Problem> {
+    let (by, id, target) = (&it.by, &it.workflow.id, it.target());
+    admits(&shared, by, project.as_ref(), &target).await?;
+    let change = json!({ "project": [it.workflow.project, project] });
+    by.record(&shared, target, change).await?;
+    let engine = shared.nebula.engine();
+    if !engine.move_to(by.tenant(), id, project.as_ref()).await? {
+        return Err(unknown_workflow(id));
+    }
+    let found = summary(&shared, by.tenant(), id).await?;
+    let revision = found.revision;
+    Ok(tagged(StatusCode::OK, revision, WorkflowBody::from(found)))
 }
 
 /// The version that is started where `wanted` says which, or the published one; and whether it is that.
-pub(crate) async fn started(
-    shared: &Inner,
-    id: &WorkflowId,
-    wanted: Option<u32>,
-) -> Result<(u32, bool), Problem> {
-    let found = summary(shared, id).await?;
+pub(crate) fn started(found: &Summary, wanted: Option<u32>) -> Result<(u32, bool), Problem> {
+    let id = &found.id;
     if found.archived {
         return Err(nebula_engine::InstallError::Archived(id.clone()).into());
     }

@@ -107,6 +107,18 @@ impl Identity {
         self.append(&by.tenant, Some(by), what).await
     }
 
+    /// Records what somebody does who shows nothing but a link, or nothing at all: as
+    /// [`Identity::record`] does.
+    ///
+    /// # Errors
+    /// Those of the port: then it must not happen.
+    pub async fn record_anonymous(&self, tenant: &TenantId, what: What) -> Result<(), PortError> {
+        match what.outcome {
+            AuditOutcome::Denied => self.record_denial(tenant, None, what).await,
+            AuditOutcome::Allowed => self.append(tenant, None, what).await,
+        }
+    }
+
     /// Records a denial, unless there were too many lately.
     pub(crate) async fn record_denial(
         &self,
@@ -118,7 +130,7 @@ impl Identity {
             return Ok(());
         };
         if left_out > 0 {
-            what.change = json!({ "left_out_before": left_out });
+            what.change = json!({ "left_out_before": left_out, "change": what.change });
         }
         self.append(tenant, by, what).await
     }

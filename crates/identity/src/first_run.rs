@@ -9,7 +9,10 @@ use nebula_ports::{
 use serde_json::json;
 
 use crate::{
-    Identity, IdentityError, LoggedIn, NotAuthenticated, What, login::normal, people::target_of,
+    Identity, IdentityError, LoggedIn, NotAuthenticated, What,
+    login::normal,
+    people::target_of,
+    token::{self, TokenKind},
 };
 
 /// How long the token of the first administrator can be used; a start makes another one.
@@ -91,6 +94,13 @@ impl Identity {
         first: FirstAdmin,
         from: &str,
     ) -> Result<Result<LoggedIn, IdentityError>, NotAuthenticated> {
+        // Before anything that takes work: nobody is the first any more.
+        let shown = token::parse(TokenKind::Once, token).ok_or(NotAuthenticated::Refused)?;
+        match self.is_owned(&shown.tenant).await {
+            Ok(false) => {}
+            Ok(true) => return Err(NotAuthenticated::Refused),
+            Err(error) => return Ok(Err(error)),
+        }
         // Before the token is spent: a password that is too short shall not cost a restart.
         let (login, password) = (normal(&first.login), self.hashed(&first.password).await);
         let password = match password {

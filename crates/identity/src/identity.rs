@@ -443,12 +443,13 @@ impl Identity {
             PrincipalKind::Service => Who::Service(record.id),
         };
         let name = match record.name.is_empty() {
-            true => record.login,
+            true => record.login.clone(),
             false => record.name,
         };
         Principal {
             tenant: tenant.clone(),
             who,
+            login: record.login,
             name,
             via,
             memberships: standing.memberships,

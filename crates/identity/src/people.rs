@@ -2,8 +2,8 @@
 
 use nebula_core::{ExposeSecret as _, PrincipalId, ProjectId, SecretString};
 use nebula_ports::{
-    Closing, Membership, MembershipChanged, PasswordHash, PrincipalKey, PrincipalKind,
-    PrincipalRecord, ProjectRecord, RecordDeleted, RecordPut, Role, Standing,
+    Closing, MAX_PROJECTS, Membership, MembershipChanged, PasswordHash, PrincipalKey,
+    PrincipalKind, PrincipalRecord, ProjectRecord, RecordDeleted, RecordPut, Role, Standing,
 };
 use serde_json::{Value, json};
 
@@ -180,6 +180,21 @@ impl Identity {
             .principals(&by.tenant, after, limit)
             .await?;
         Ok(listed)
+    }
+
+    /// Somebody, with what they are where.
+    ///
+    /// # Errors
+    /// `Denied`: needs `users:read`. `Unknown`. Those of the ports.
+    pub async fn somebody(
+        &self,
+        by: &Principal,
+        of: PrincipalId,
+        from: &str,
+    ) -> Result<Standing, IdentityError> {
+        let what = ("users.show", &*format!("principal:{of}"), from);
+        self.require(by, Permission::UsersRead, None, what).await?;
+        self.standing_of(by, of).await
     }
 
     /// Sets somebody's password, and closes all their sessions.
@@ -393,6 +408,23 @@ impl Identity {
             RecordDeleted::Deleted => Ok(()),
             _ => Err(IdentityError::Unknown(format!("project `{id}`"))),
         }
+    }
+
+    /// A project, whether the caller may see it or not.
+    ///
+    /// # Errors
+    /// Those of the port.
+    pub async fn project(
+        &self,
+        by: &Principal,
+        id: &ProjectId,
+    ) -> Result<Option<ProjectRecord>, IdentityError> {
+        let all = self
+            .ports
+            .identities
+            .projects(&by.tenant, None, MAX_PROJECTS);
+        let found = all.await?.into_iter().find(|it| it.id == *id);
+        Ok(found)
     }
 
     /// Projects that the caller may see, by id; a page may be shorter than `limit` and not the last: the

@@ -42,6 +42,7 @@ pub struct Narrowed {
 pub struct Principal {
     pub(crate) tenant: TenantId,
     pub(crate) who: Who,
+    pub(crate) login: String,
     pub(crate) name: String,
     pub(crate) via: Via,
     pub(crate) memberships: Vec<Membership>,
@@ -110,6 +111,7 @@ impl Principal {
         Self {
             tenant,
             who: Who::Local,
+            login: "local".to_owned(),
             name: "local".to_owned(),
             via: Via::Local,
             memberships: vec![Membership {
@@ -131,6 +133,24 @@ impl Principal {
     #[must_use]
     pub fn who(&self) -> Who {
         self.who
+    }
+
+    /// What they log in with, or a service's name: one of a tenant has it, so it says who votes.
+    #[must_use]
+    pub fn login(&self) -> &str {
+        &self.login
+    }
+
+    /// What they are where, whatever a key narrows it to.
+    #[must_use]
+    pub fn memberships(&self) -> &[Membership] {
+        &self.memberships
+    }
+
+    /// To what the key with which they came narrows their rights.
+    #[must_use]
+    pub fn narrowed(&self) -> Option<&Narrowed> {
+        self.narrowed.as_ref()
     }
 
     /// What is shown of them.
@@ -233,6 +253,13 @@ impl Principal {
     #[must_use]
     pub fn is_allowed(&self, permission: Permission, project: Option<&ProjectId>) -> bool {
         self.may(permission, project) == Decision::Allowed
+    }
+
+    /// Whether they may do this in some place, whichever.
+    #[must_use]
+    pub fn is_allowed_somewhere(&self, permission: Permission) -> bool {
+        self.projects_with(permission)
+            .is_none_or(|places| !places.is_empty())
     }
 
     /// The projects in which they may do this: `None` is all of the tenant, and what belongs to none.

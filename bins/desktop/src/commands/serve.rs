@@ -1,9 +1,10 @@
 //! `nebula serve`: the engine over HTTP, for this machine, until a signal.
 
-use std::{fmt::Write as _, net::SocketAddr, path::PathBuf};
+use std::{fs, io, net::SocketAddr, path::PathBuf};
 
-use nebula_api::{Access, Api, ApiParts, LocalToken, Server};
-use nebula_core::{SecretString, TenantId};
+use nebula_api::{Api, ApiParts, Server};
+use nebula_core::{ExposeSecret as _, SecretString, TenantId};
+use nebula_identity::{FirstRun, Identity, IdentityConfig, LocalToken};
 use nebula_system::{Shutdown, SystemEntropy, Urgency};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -16,17 +17,20 @@ use crate::{
     console::{Console, Paint},
     failure::{Exit, Failure},
     private::kept,
-    resume_key,
+    replace::replace,
     session::{self, Session},
     settings::{Loaded, Place},
 };
 
 /// What the name of the file with the token adds to that of the database.
-const SUFFIX: &str = "-token";
+pub(crate) const TOKEN_SUFFIX: &str = "-token";
+/// What that of the file with the token of the first person adds.
+pub(crate) const SETUP_SUFFIX: &str = "-setup";
 /// How long a token may be, in bytes.
 const MAX_TOKEN: u64 = 1_024;
 
-/// Runs `nebula serve`. JSON, once it listens: `{ "url", "token_file" }`.
+/// Runs `nebula serve`. JSON, once it listens: `{ "url", "token_file", "setup_file" }`; the last is null once
+/// somebody owns what is there.
 pub(crate) async fn run(
     arguments: &Serve,
     mut loaded: Loaded,
@@ -39,6 +43,9 @@ pub(crate) async fn run(
     loaded.settings.worker.stop_on_store_failure = false;
     let session = Session::open(&loaded).await?;
     let (token, token_file) = token(&loaded.place)?;
+    let identity = Identity::new(session.composed.identity.clone(), IdentityConfig::default());
+    let setup_file = setup(&identity, &loaded.place).await?;
+    let identity = identity.with_local_token(TenantId::local(), token.hash);
     let folder = std::env::current_dir()
         .map_err(|error| Failure::file(std::path::Path::new("."), "find", &error))?;
     let api = Api::new(ApiParts {
@@ -47,7 +54,7 @@ pub(crate) async fn run(
         clock: session.composed.clock.clone(),
         entropy: Arc::new(SystemEntropy),
         offload: session.composed.offload.clone(),
-        access: Access::Local(token),
+        identity: Arc::new(identity),
         vars: Value::Object(loaded.settings.vars.clone().into_iter().collect()),
         folder,
         config: settings.limits,
@@ -56,7 +63,7 @@ pub(crate) async fn run(
     let server = Server::bind(address).await.map_err(|error| {
         let failure = Failure::environment("PORT_UNUSABLE", error.to_string());
         match error.error.kind() {
-            std::io::ErrorKind::AddrInUse => failure
+            io::ErrorKind::AddrInUse => failure
                 .advice("another program listens there; stop it, or choose another port with --listen 127.0.0.1:PORT"),
             _ => failure.advice("choose another address with --listen"),
         }
@@ -64,13 +71,20 @@ pub(crate) async fn run(
     session.composed.focus.on_everything();
     let url = format!("http://{}", server.address());
     if console.json {
-        console.document(&json!({ "url": url, "token_file": token_file }))?;
+        console
+            .document(&json!({ "url": url, "token_file": token_file, "setup_file": setup_file }))?;
     } else {
         let url = console.out.paint(Paint::Bold, &url);
         console.line(&format!(
             "listening on {url}; the token that lets in is in {}",
             token_file.display()
         ))?;
+        if let Some(file) = setup_file {
+            console.note(&format!(
+                "nobody has an account yet: the token in {} makes the first one (POST /api/v1/setup)",
+                file.display()
+            ));
+        }
     }
     until_signal(&session, server, &api, settings.grace, console).await
 }
@@ -88,34 +102,49 @@ fn check(address: SocketAddr) -> Result<(), Failure> {
     ))
 }
 
-/// The token of this database, and where it lies; made when it is missing.
-fn token(place: &Place) -> Result<(LocalToken, PathBuf), Failure> {
+/// A file beside the database.
+fn beside(place: &Place, suffix: &str) -> Result<PathBuf, Failure> {
     let database = place.path().ok_or_else(|| {
         Failure::invalid("USAGE", "a database in memory has no place for a token")
     })?;
     let mut path = database.clone().into_os_string();
-    path.push(SUFFIX);
-    let path = PathBuf::from(path);
-    let new = || {
-        let mut text = String::new();
-        for byte in resume_key::random() {
-            let _ = write!(text, "{byte:02x}");
-        }
-        text.push('\n');
-        text.into_bytes()
-    };
+    path.push(suffix);
+    Ok(path.into())
+}
+
+fn line(token: &SecretString) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(format!("{}\n", token.expose_secret()).into_bytes())
+}
+
+/// The token of this database, and where it lies; made when it is missing.
+fn token(place: &Place) -> Result<(LocalToken, PathBuf), Failure> {
+    let path = beside(place, TOKEN_SUFFIX)?;
+    let new = || line(&LocalToken::random(&SystemEntropy).text).to_vec();
     let bytes = Zeroizing::new(kept(&path, MAX_TOKEN, new)?);
     let text = str::from_utf8(&bytes).map(str::trim).ok();
-    let token = text.and_then(|text| LocalToken::new(&SecretString::from(text)));
-    let token = token
-        .filter(|_| bytes.len() as u64 <= MAX_TOKEN)
-        .ok_or_else(|| {
-            let (shown, min) = (path.display(), LocalToken::MIN);
-            let message =
-                format!("{shown} holds no token: it has at least {min} characters on one line");
-            Failure::environment("TOKEN_FILE", message).advice("move it away: a new one is made")
-        })?;
+    let token = text.and_then(|text| LocalToken::read(&SecretString::from(text)));
+    let token = token.ok_or_else(|| {
+        let message = format!("{} holds no token that this program made", path.display());
+        Failure::environment("TOKEN_FILE", message).advice("move it away: a new one is made")
+    })?;
     Ok((token, path))
+}
+
+/// The file with the token that makes the first person, for the user alone; none once there is one.
+async fn setup(identity: &Identity, place: &Place) -> Result<Option<PathBuf>, Failure> {
+    let path = beside(place, SETUP_SUFFIX)?;
+    let unusable = |error: io::Error| Failure::file(&path, "write", &error);
+    let state = identity.first_run(&TenantId::local()).await;
+    match state.map_err(|error| Failure::environment("IDENTITY", error.to_string()))? {
+        FirstRun::Waits(token) => {
+            replace(&path, &line(&token), None).map_err(unusable)?;
+            Ok(Some(path))
+        }
+        FirstRun::Over => match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unusable(error)),
+            _ => Ok(None),
+        },
+    }
 }
 
 /// Serves until the first signal; then requests that are under way may finish, and after them attempts.

@@ -11,7 +11,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{GREET, TOKEN, WAITS, World};
+use crate::support::{GREET, WAITS, World, token};
 
 /// Sends these bytes, and reads until the server closes the connection.
 async fn exchange(world: &World, bytes: &[u8]) -> String {
@@ -43,8 +43,9 @@ async fn a_body_that_drips_is_given_up() {
         ..ApiConfig::default()
     };
     let world = World::with(config).await;
+    let token = token();
     let head = format!(
-        "POST /api/v1/executions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\
+        "POST /api/v1/executions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
          content-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
     );
     let answer = exchange(&world, head.as_bytes()).await;
@@ -67,8 +68,9 @@ async fn what_is_too_large_is_refused_before_it_is_held() {
         .await;
     answer.problem(413, "BODY_TOO_LARGE");
     // A length that is not said is counted.
+    let token = token();
     let head = format!(
-        "POST /api/v1/executions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\
+        "POST /api/v1/executions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
          content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n401\r\n{}\r\n",
         " ".repeat(0x401)
     );

@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{GREET, TOKEN, WAITS, World};
+use crate::support::{GREET, WAITS, World, token};
 
 /// A stream that is read bit by bit.
 struct Watching {
@@ -20,8 +20,9 @@ struct Watching {
 impl Watching {
     async fn open(world: &World, path: &str, more: &str) -> Self {
         let mut stream = TcpStream::connect(world.address).await.unwrap();
+        let token = token();
         let head = format!(
-            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n{more}\r\n"
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n{more}\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         Self {

@@ -1,6 +1,10 @@
 //! A server in this process, and a client that speaks as little HTTP as it can.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -8,24 +12,54 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use nebula::{Nebula, execution::ResumeKey};
-use nebula_api::{Access, Api, ApiConfig, ApiParts, LocalToken, Server};
-use nebula_core::{Clock, TenantId};
+use nebula_api::{Api, ApiConfig, ApiParts, Server};
+use nebula_core::{Clock, ExposeSecret as _, TenantId};
+use nebula_identity::{Identity, IdentityConfig, IdentityPorts, LocalToken, PasswordCost};
 use nebula_system::{SystemClock, SystemEntropy};
 use nebula_testkit::{
-    InlineOffload, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryWorkflowRepo,
+    InlineOffload, MemoryAuditLog, MemoryExecutionRepo, MemoryIdentityRepo, MemorySandbox,
+    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo, SeededEntropy,
 };
 use serde_json::Value;
 use tokio::{net::TcpStream, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// The token that the server lets in.
-pub(crate) const TOKEN: &str = "a token that only the tests know, and long enough";
+/// The token of the machine, which the server lets in.
+pub(crate) fn token() -> &'static str {
+    static TOKEN: LazyLock<LocalToken> =
+        LazyLock::new(|| LocalToken::random(&SeededEntropy::new(7)));
+    TOKEN.text.expose_secret()
+}
+
+/// Identities over models, with passwords that are cheap to hash.
+pub(crate) fn identity(clock: &Arc<dyn Clock>, audit: Arc<MemoryAuditLog>) -> Identity {
+    let ports = IdentityPorts {
+        identities: Arc::new(MemoryIdentityRepo::new(clock.clone())),
+        sessions: Arc::new(MemorySessionRepo::new(clock.clone())),
+        audit,
+        secrets: Arc::new(MemorySecretsStore::default()),
+        offload: Arc::new(InlineOffload),
+        clock: clock.clone(),
+        entropy: Arc::new(SystemEntropy),
+    };
+    let config = IdentityConfig {
+        password_cost: PasswordCost {
+            memory_kib: 8,
+            passes: 1,
+        },
+        ..IdentityConfig::default()
+    };
+    let local = LocalToken::read(&token().into()).unwrap();
+    Identity::new(ports, config).with_local_token(TenantId::local(), local.hash)
+}
 
 /// A server with its engine; both end with it.
 pub(crate) struct World {
     pub(crate) api: Api,
     pub(crate) address: SocketAddr,
     pub(crate) nebula: Nebula,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) audit: Arc<MemoryAuditLog>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: JoinSet<()>,
 }
@@ -87,13 +121,15 @@ impl World {
             .resume_key(ResumeKey::new([7; ResumeKey::BYTES]))
             .build()
             .unwrap();
+        let audit = Arc::new(MemoryAuditLog::new(clock.clone()));
+        let identity = Arc::new(identity(&clock, audit.clone()));
         let api = Api::new(ApiParts {
             nebula: nebula.clone(),
             tenant: TenantId::local(),
             clock,
             entropy: Arc::new(SystemEntropy),
             offload: Arc::new(InlineOffload),
-            access: Access::Local(LocalToken::new(&TOKEN.into()).unwrap()),
+            identity: identity.clone(),
             vars: Value::Null,
             folder: std::env::temp_dir(),
             config,
@@ -110,6 +146,8 @@ impl World {
             api,
             address,
             nebula,
+            identity,
+            audit,
             stop,
             tasks,
         }
@@ -123,7 +161,7 @@ impl World {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let bearer = format!("Bearer {TOKEN}");
+        let bearer = format!("Bearer {}", token());
         let host = self.address.to_string();
         let mut all = vec![("authorization", bearer.as_str()), ("host", host.as_str())];
         all.extend(headers);
