@@ -5,6 +5,7 @@ mod bad_input;
 mod executions;
 mod limits;
 mod live;
+mod matrix;
 mod support;
 mod table;
 mod workflows;
