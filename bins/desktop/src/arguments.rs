@@ -3,7 +3,7 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nebula_core::Priority;
+use nebula_core::{Priority, Timestamp};
 
 /// Runs workflows on this machine. What ran, and how far, is kept in one SQLite file, so that a run
 /// survives being killed.
@@ -76,12 +76,37 @@ pub(crate) enum Command {
     /// Look at the actions that nodes can name
     #[command(subcommand)]
     Actions(Actions),
+    /// Look at schedules
+    #[command(subcommand)]
+    Schedule(Schedule),
     /// Check folders, database, disk, clock and settings
     Doctor(Database),
     /// Print completions for a shell
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Schedule {
+    /// Show when a cron expression comes next; nothing is started
+    #[command(
+        after_help = "Five fields, or six with the second first:\n\n  minute hour day-of-month month day-of-week\n\nStars, ranges, lists, steps, names (MON, JAN), ?, L, 15W, FRI#2, 5L and @hourly to @yearly."
+    )]
+    Next {
+        /// The cron expression, in quotes
+        #[arg(long, value_name = "CRON")]
+        expr: String,
+        /// By the clocks of which time zone: an IANA name
+        #[arg(long, value_name = "ZONE", default_value = nebula_workflow::DEFAULT_TIMEZONE)]
+        tz: String,
+        /// After when, such as 2026-03-14T09:26:53Z; default: now
+        #[arg(long, value_name = "TIME")]
+        from: Option<Timestamp>,
+        /// How many, at most 1,000
+        #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        count: u16,
     },
 }
 

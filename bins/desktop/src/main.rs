@@ -188,6 +188,7 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             let loaded = load(None)?;
             block_on(commands::actions::run(actions, &loaded, console))
         }
+        Command::Schedule(schedule) => commands::schedule::run(schedule, console),
         // It looks at the settings itself, also at those that cannot be read.
         Command::Doctor(database) => block_on(commands::doctor::run(global, database, console)),
         Command::Completions { shell } => commands::completions::run(*shell, console),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    chaos, conformance, schema_suite, schemathesis, simulate,
+    chaos, conformance, cron, schema_suite, schemathesis, simulate,
     stage::{Outcome, Stage, cargo, is_there, passes, passes_watched, shout},
     tally::Tally,
 };
@@ -27,6 +27,7 @@ pub(crate) fn run() -> ExitCode {
         Stage::run("deny", deny),
         Stage::run("expr-conformance", conformance::stage),
         Stage::run("fuzz targets", fuzz_targets),
+        Stage::run("cron", cron::stage),
         Stage::run("simulate", simulate::stage),
         Stage::run("chaos", chaos::stage),
         Stage::run("schemathesis", schemathesis::stage),
@@ -61,6 +62,12 @@ fn needs() -> Outcome {
             "the expression language is not compared with Node.js",
         ),
         (
+            "npm",
+            "--version",
+            "npm",
+            "cron expressions are not compared with `croner`",
+        ),
+        (
             "strace",
             "-V",
             "strace",
@@ -77,15 +84,28 @@ fn needs() -> Outcome {
         ));
         outcome = Outcome::Skipped;
     }
-    let suite = schema_suite::is_there() || (may_fetch() && schema_suite::fetch());
-    if !suite {
-        shout("The JSON Schema test suite is not there. `cargo xtask schema-suite` fetches it.");
-        outcome = Outcome::Skipped;
-    }
-    let schemathesis = schemathesis::is_there() || (may_fetch() && schemathesis::fetch());
-    if !schemathesis {
-        shout("schemathesis is not there. `cargo xtask schemathesis` fetches it.");
-        outcome = Outcome::Skipped;
+    type Fetch = fn() -> bool;
+    let fetched: [(&str, bool, Fetch); 3] = [
+        (
+            "schema-suite",
+            schema_suite::is_there(),
+            schema_suite::fetch,
+        ),
+        (
+            "schemathesis",
+            schemathesis::is_there(),
+            schemathesis::fetch,
+        ),
+        ("cron", cron::is_there(), cron::fetch),
+    ];
+    for (command, is_there, fetch) in fetched {
+        let is_there = is_there || may_fetch() && fetch();
+        if !is_there {
+            shout(&format!(
+                "What `cargo xtask {command}` fetches is not there."
+            ));
+            outcome = Outcome::Skipped;
+        }
     }
     if outcome == Outcome::Skipped && backends_required() {
         shout("NEBULA_REQUIRE_BACKENDS=1 makes this a failure.");

@@ -21,6 +21,7 @@ pub(crate) mod replay;
 pub(crate) mod resume;
 pub(crate) mod run;
 mod saying;
+pub(crate) mod schedule;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 mod signal;

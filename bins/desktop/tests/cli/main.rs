@@ -25,6 +25,7 @@ mod rename;
 mod repl;
 mod replay;
 mod run;
+mod schedule;
 mod secrets;
 #[cfg(unix)]
 mod serve;

@@ -1,0 +1,27 @@
+//! When a workflow starts by itself.
+//!
+//! A [`Schedule`] names points in time, its *occurrences*: those of a cron expression in a time zone, every so
+//! often, or once. Occurrences follow from the schedule alone, so whoever asks gets the same, however often
+//! and after whatever delay. Start reading at [`Schedule::next_after`].
+//!
+//! Does not know: what time it is, what is started, or whether it has been started already.
+//!
+//! # Invariants
+//! - [`Schedule::next_after`] is later than what it was asked for, and nothing lies between.
+//! - A schedule that never has an occurrence cannot be made.
+//!
+//! ```
+//! use nebula_trigger::Schedule;
+//!
+//! let nightly = Schedule::cron("30 2 * * *", "Europe/Berlin").unwrap();
+//! // That night the clocks went from two to three, so there was no half past two.
+//! let eve = "2026-03-28T12:00:00Z".parse().unwrap();
+//! assert_eq!(nightly.next_after(eve).unwrap().to_string(), "2026-03-29T01:00:00.000Z");
+//! ```
+
+mod cron;
+mod error;
+mod schedule;
+
+pub use error::ScheduleError;
+pub use schedule::{MAX_CRON_CHARS, MAX_PERIOD, MIN_PERIOD, Occurrences, Schedule};
