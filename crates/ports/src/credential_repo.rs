@@ -14,6 +14,9 @@ pub const MAX_ENVELOPE_BYTES: usize = 1 << 20;
 /// The most bytes of a type's name.
 pub const MAX_CREDENTIAL_KIND: usize = 64;
 
+/// The most credentials that a tenant may have; those that were deleted do not count.
+pub const MAX_TENANT_CREDENTIALS: usize = 1_000;
+
 /// The most master keys that a tenant's credentials may be encrypted with at a time: the primary one
 /// and those of rotations that did not come to their end.
 pub const MAX_CREDENTIAL_KEYS: usize = 16;
@@ -206,7 +209,8 @@ pub enum RefreshLease {
 /// puts a version, gives it back, or its time is over; only what is encrypted with the primary key is
 /// put, and no older key becomes primary again, so that what is encrypted with an older key gets less
 /// and never more; a key that something is encrypted with is not forgotten; the newest uses are kept,
-/// also of what was deleted; another tenant sees and changes nothing.
+/// also of what was deleted; a tenant has so many credentials and no more; another tenant sees and
+/// changes nothing.
 #[async_trait]
 pub trait CredentialRepo: fmt::Debug + Send + Sync + 'static {
     /// The credential's version, if there is one.
@@ -219,8 +223,9 @@ pub trait CredentialRepo: fmt::Debug + Send + Sync + 'static {
     /// key is the primary one. Ends any lease for a refresh.
     ///
     /// # Errors
-    /// `Invalid`: the envelope is empty or too large, or the type's name is. `Unavailable`: it may be
-    /// stored; the same call again answers `Same` then.
+    /// `Invalid`: the envelope is empty or too large, or the type's name is. `Full`: it is another
+    /// credential, and the tenant has [`MAX_TENANT_CREDENTIALS`]; those that are there get new versions.
+    /// `Unavailable`: it may be stored; the same call again answers `Same` then.
     async fn put(&self, tenant: &TenantId, new: CredentialVersion) -> Result<CredentialPut>;
 
     /// Puts the same version, encrypted under the primary key, in the place of the one under `from`.

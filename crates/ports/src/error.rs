@@ -31,7 +31,9 @@ impl ErrorKind {
             Self::Unavailable => {
                 "check that it is reachable, then try again; what was acknowledged is kept"
             }
-            Self::Full => "free some disk space, then resume; what was acknowledged is kept",
+            Self::Full => {
+                "free some disk space, or delete some of what the limit is of, then resume; what was acknowledged is kept"
+            }
             Self::ReadOnly => "make the folder and its files writable, or choose another database",
             Self::Corrupt => "keep the file for analysis and restore a backup",
             Self::Format => "use the build that wrote it, or a newer one",

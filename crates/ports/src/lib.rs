@@ -45,8 +45,8 @@ pub use blob_store::{
 pub use credential_repo::{
     CredentialDeleted, CredentialPut, CredentialRepo, CredentialRewrapped, CredentialSummary,
     CredentialUse, CredentialUser, CredentialVersion, KeyDropped, KeyPromoted, MAX_CREDENTIAL_KEYS,
-    MAX_CREDENTIAL_KIND, MAX_CREDENTIAL_USES, MAX_ENVELOPE_BYTES, MAX_USE_NODE, RefreshLease,
-    UseRecorded,
+    MAX_CREDENTIAL_KIND, MAX_CREDENTIAL_USES, MAX_ENVELOPE_BYTES, MAX_TENANT_CREDENTIALS,
+    MAX_USE_NODE, RefreshLease, UseRecorded,
 };
 pub use error::{ErrorKind, PortError, Result};
 pub use execution_repo::{
@@ -67,7 +67,9 @@ pub use nebula_action::{
 pub use nebula_core::{Clock, Entropy, Offload};
 pub use rate::{FullAt, MAX_RATE_LIMIT, MAX_RATE_NAME, MAX_RATE_SPAN, Rate, RateTurn};
 pub use sandbox::{Code, Invocation, SandboxRunner};
-pub use secrets_store::{MAX_SECRET_BYTES, SecretDeleted, SecretSet, SecretsRotated, SecretsStore};
+pub use secrets_store::{
+    MAX_SECRET_BYTES, MAX_TENANT_SECRETS, SecretDeleted, SecretSet, SecretsRotated, SecretsStore,
+};
 pub use session_repo::{
     Attempted, Closing, Lockout, MAX_ATTEMPT_KEYS, MAX_ONCE_CONTENT, MAX_ONCE_PURPOSE,
     MAX_ONCE_TOKENS, MAX_SESSION_TEXT, MAX_SESSIONS, MAX_SPENT_TOKENS, NewOnce, NewSession,

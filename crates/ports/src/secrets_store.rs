@@ -10,6 +10,9 @@ use crate::Result;
 /// The most bytes of one secret: enough for a key with its chain of certificates.
 pub const MAX_SECRET_BYTES: usize = 64 << 10;
 
+/// The most secrets that a tenant may have, the master keys of its credentials counted.
+pub const MAX_TENANT_SECRETS: usize = 1_000;
+
 /// What became of a secret that was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -53,7 +56,8 @@ pub enum SecretsRotated {
 /// Keeps secrets, encrypted, for those who may read them.
 ///
 /// Rules (each is a test of `nebula_testkit::secrets_store!`): a secret is read as it was set, byte
-/// for byte; an empty one and one above [`MAX_SECRET_BYTES`] are refused and change nothing; ids are
+/// for byte; an empty one and one above [`MAX_SECRET_BYTES`] are refused and change nothing, and so is
+/// one more than [`MAX_TENANT_SECRETS`]; ids are
 /// listed in order, in pages that join, and never with values; of writes at once none is lost;
 /// another tenant reads, lists, replaces and deletes nothing; a rotation changes the key and no
 /// value; no value shows in a debug text or in an error.
@@ -71,7 +75,8 @@ pub trait SecretsStore: fmt::Debug + Send + Sync + 'static {
     /// Sets a secret: 1 to [`MAX_SECRET_BYTES`] bytes of text. It is durable when this answers.
     ///
     /// # Errors
-    /// `Invalid`: it is empty or too large. `Full`: there is no room for another one. `Key`,
+    /// `Invalid`: it is empty or too large. `Full`: there is no room for another one, or the tenant has
+    /// [`MAX_TENANT_SECRETS`]; those that are there get new values. `Key`,
     /// `Corrupt`: as in [`SecretsStore::get`], and nothing was written. `Unavailable`: it may be set;
     /// the same call again is safe.
     ///

@@ -168,6 +168,10 @@ const UNSEEN_IN_CREDENTIALS: &[CredentialGuard] = &[
     CredentialGuard::Largest,
     CredentialGuard::UseLimit,
     CredentialGuard::KeyLimit,
+    CredentialGuard::Most,
+    CredentialGuard::MostVersions,
+    CredentialGuard::MostDeleted,
+    CredentialGuard::MostOfTenant,
 ];
 
 #[test]

@@ -13,7 +13,8 @@ use nebula_core::{
     Clock, Entropy, ExposeSecret as _, KeyId, Offload, SecretId, SecretString, TenantId,
 };
 use nebula_ports::{
-    ErrorKind, MAX_SECRET_BYTES, Result, SecretDeleted, SecretSet, SecretsRotated, SecretsStore,
+    ErrorKind, MAX_SECRET_BYTES, MAX_TENANT_SECRETS, Result, SecretDeleted, SecretSet,
+    SecretsRotated, SecretsStore,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -280,6 +281,15 @@ impl SecretFile {
                 format!(
                     "{} holds {room} secrets, the most that it may; delete one, or raise `max_secrets`",
                     self.config.path.display()
+                ),
+            ));
+        }
+        let mine = opened.secrets.keys().filter(|(owner, _)| *owner == place.0);
+        if !opened.secrets.contains_key(&place) && mine.count() >= MAX_TENANT_SECRETS {
+            return Err(Fault::new(
+                ErrorKind::Full,
+                format!(
+                    "the tenant has {MAX_TENANT_SECRETS} secrets, the most that it may have; delete one"
                 ),
             ));
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nebula_core::{CredentialId, KeyId, TenantId, Timestamp};
 use nebula_ports::{
     CredentialDeleted, CredentialPut, CredentialRewrapped, CredentialSummary, CredentialVersion,
-    MAX_CREDENTIAL_KIND, MAX_ENVELOPE_BYTES, RefreshLease,
+    ErrorKind, MAX_CREDENTIAL_KIND, MAX_ENVELOPE_BYTES, MAX_TENANT_CREDENTIALS, RefreshLease,
 };
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use uuid::Uuid;
@@ -25,6 +25,7 @@ const DELETE: &str = "UPDATE credentials SET version = ?2, key = NULL, envelope 
     lease_holder = NULL, lease_until = NULL WHERE n = ?1";
 const LIST: &str = "SELECT id, kind, version, key, put_at, used_at FROM credentials
     WHERE tenant = ? AND id > ? AND key IS NOT NULL ORDER BY id LIMIT ?";
+const COUNT: &str = "SELECT COUNT(*) FROM credentials WHERE tenant = ? AND key IS NOT NULL";
 const LEASE: &str = "UPDATE credentials SET lease_holder = ?2, lease_until = ?3 WHERE n = ?1";
 
 /// A credential's row.
@@ -111,6 +112,21 @@ fn check(new: &CredentialVersion) -> Result<(), Fault> {
     )))
 }
 
+/// Whether the tenant may have another credential.
+fn check_room(db: &Connection, tenant: &TenantId) -> Result<(), Fault> {
+    let mut count = db.prepare_cached(COUNT)?;
+    let there: u32 = count.query_row([tenant.as_str()], |row| row.get(0))?;
+    if usize::try_from(there).is_ok_and(|there| there < MAX_TENANT_CREDENTIALS) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        ErrorKind::Full,
+        format!(
+            "the tenant has {there} credentials; {MAX_TENANT_CREDENTIALS} are the most that it may have"
+        ),
+    ))
+}
+
 pub(crate) fn get(
     db: &Connection,
     tenant: &TenantId,
@@ -140,6 +156,9 @@ pub(crate) fn put(
     let version = row.as_ref().map_or(0, |row| row.version);
     if version.checked_add(1) != Some(new.version) {
         return Ok(CredentialPut::Conflict { version });
+    }
+    if row.as_ref().is_none_or(|row| row.there.is_none()) {
+        check_room(tx.connection, tenant)?;
     }
     let (now, sum) = (tx.now.as_millis(), sum_of(tenant, new));
     let (kind, key, envelope) = (&new.kind, new.key.as_str(), &new.envelope);

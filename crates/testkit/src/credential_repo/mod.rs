@@ -8,6 +8,7 @@
 //! - A put that is repeated is `Same` only while its version is the one that is there.
 //! - A lease ends at its time: at that moment it is granted to others.
 //! - A deletion ends a lease; a rewrap does not.
+//! - Whether there is room is asked last, of a version that would be stored otherwise.
 //! - A put is held against the primary key before its version; a rewrap the other way round.
 
 use std::future::Future;
@@ -19,12 +20,14 @@ use crate::suite::rule_table;
 mod fixture;
 mod keep;
 mod keys;
+mod most;
 mod refresh;
 mod tenant;
 mod uses;
 
 pub use keep::*;
 pub use keys::*;
+pub use most::*;
 pub use refresh::*;
 pub use tenant::*;
 pub use uses::*;
@@ -65,6 +68,10 @@ macro_rules! credential_repo_rules {
             credentials_are_listed_by_id,
             pages_of_credentials_join,
             a_deleted_credential_leaves_the_listing,
+            more_credentials_than_the_limit_are_refused,
+            a_full_tenant_gets_new_versions,
+            where_a_credential_was_deleted_there_is_room,
+            a_full_tenant_takes_no_room_from_others,
             of_refreshers_one_is_granted,
             a_lease_ends_by_its_time,
             the_same_refresher_is_granted_for_longer,

@@ -13,7 +13,7 @@ use nebula_ports::{
     CredentialDeleted, CredentialPut, CredentialRepo, CredentialRewrapped, CredentialSummary,
     CredentialUse, CredentialUser, CredentialVersion, ErrorKind, KeyDropped, KeyPromoted,
     MAX_CREDENTIAL_KEYS, MAX_CREDENTIAL_KIND, MAX_CREDENTIAL_USES, MAX_ENVELOPE_BYTES,
-    MAX_USE_NODE, PortError, RefreshLease, Result, UseRecorded,
+    MAX_TENANT_CREDENTIALS, MAX_USE_NODE, PortError, RefreshLease, Result, UseRecorded,
 };
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -131,6 +131,26 @@ impl MemoryCredentialRepo {
         PortError::new(ErrorKind::Invalid, DRIVER, operation, message)
     }
 
+    /// Whether the tenant of a place may have another credential there.
+    fn check_room(&self, state: &State, place: &(TenantId, CredentialId)) -> Result<()> {
+        let is_there = |row: &Row| !row.deleted || !self.keep(Guard::MostDeleted);
+        let known = state.rows.get(place).is_some_and(is_there);
+        let mine = state.rows.iter().filter(|((tenant, _), row)| {
+            is_there(row) && (*tenant == place.0 || !self.keep(Guard::MostOfTenant))
+        });
+        let count = mine.count();
+        let full = count >= MAX_TENANT_CREDENTIALS && (!known || !self.keep(Guard::MostVersions));
+        match full && self.keep(Guard::Most) {
+            false => Ok(()),
+            true => Err(PortError::new(
+                ErrorKind::Full,
+                DRIVER,
+                "put a credential",
+                format!("the tenant has {count} credentials"),
+            )),
+        }
+    }
+
     /// What becomes of a put over `row`, and what is there afterwards.
     fn decide(
         &self,
@@ -219,6 +239,7 @@ impl CredentialRepo for MemoryCredentialRepo {
             tokio::task::yield_now().await;
             let (put, row) = self.decide(before.primary(&owner), before.rows.get(&place), new);
             if let Some(row) = row {
+                self.check_room(&before, &place)?;
                 self.state.lock().rows.insert(place, row);
             }
             return Ok(put);
@@ -226,6 +247,7 @@ impl CredentialRepo for MemoryCredentialRepo {
         let mut state = self.state.lock();
         let (put, row) = self.decide(state.primary(&owner), state.rows.get(&place), new);
         if let Some(row) = row {
+            self.check_room(&state, &place)?;
             state.rows.insert(place, row);
         }
         Ok(put)

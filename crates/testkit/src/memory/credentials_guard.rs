@@ -65,6 +65,14 @@ guards! {
         Releases => [a_lease_that_was_given_back_is_free],
         /// By its holder.
         ReleaseHolder => [another_refresher_gives_nothing_back],
+        /// Credentials are bounded.
+        Most => [more_credentials_than_the_limit_are_refused],
+        /// Those that are there get new versions.
+        MostVersions => [a_full_tenant_gets_new_versions],
+        /// What is deleted leaves room.
+        MostDeleted => [where_a_credential_was_deleted_there_is_room],
+        /// Each tenant is bounded for itself.
+        MostOfTenant => [a_full_tenant_takes_no_room_from_others],
         /// Only what is under the primary key is put.
         PutKey => [a_put_under_another_key_changes_nothing],
         /// A rewrap goes to the primary key.

@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use nebula_core::{ExposeSecret as _, KeyId, SecretId, SecretString, TenantId};
 use nebula_ports::{
-    ErrorKind, MAX_SECRET_BYTES, PortError, Result, SecretDeleted, SecretSet, SecretsRotated,
-    SecretsStore,
+    ErrorKind, MAX_SECRET_BYTES, MAX_TENANT_SECRETS, PortError, Result, SecretDeleted, SecretSet,
+    SecretsRotated, SecretsStore,
 };
 use parking_lot::Mutex;
 
@@ -110,6 +110,20 @@ impl MemorySecretsStore {
         Ok(())
     }
 
+    fn check_room(&self, state: &State, place: &Place) -> Result<()> {
+        let known = state.secrets.contains_key(place) && self.keep(Guard::MostReplaces);
+        let mine = state
+            .secrets
+            .keys()
+            .filter(|(owner, _)| *owner == place.0 || !self.keep(Guard::MostOfTenant));
+        if known || mine.count() < MAX_TENANT_SECRETS || !self.keep(Guard::Most) {
+            return Ok(());
+        }
+        let message = format!("the tenant has {MAX_TENANT_SECRETS} secrets");
+        let error = PortError::new(ErrorKind::Full, DRIVER, "set a secret", message);
+        Err(error)
+    }
+
     fn write(&self, state: &mut State, place: Place, value: &SecretString) -> SecretSet {
         let key = match self.keep(Guard::RotateWrites) {
             true => state.key,
@@ -154,7 +168,9 @@ impl SecretsStore for MemorySecretsStore {
         self.check(&value)?;
         let place = self.place(tenant, id, Guard::TenantWrites);
         if self.keep(Guard::AtOnce) {
-            return Ok(self.write(&mut self.state.lock(), place, &value));
+            let mut state = self.state.lock();
+            self.check_room(&state, &place)?;
+            return Ok(self.write(&mut state, place, &value));
         }
         let mut state = self.state.lock().clone();
         tokio::task::yield_now().await;

@@ -33,6 +33,12 @@ guards! {
         Debug => [no_value_shows_in_a_debug_text],
         /// Errors have no values.
         ErrorText => [no_value_shows_in_an_error],
+        /// Secrets are bounded.
+        Most => [a_tenant_has_so_many_secrets_and_no_more],
+        /// Those that are there get new values.
+        MostReplaces => [a_tenant_has_so_many_secrets_and_no_more],
+        /// Each tenant is bounded for itself.
+        MostOfTenant => [a_tenant_has_so_many_secrets_and_no_more],
         /// A write reads what the write before left.
         AtOnce => [of_secrets_set_at_once_each_is_kept],
         /// Listings are in order.

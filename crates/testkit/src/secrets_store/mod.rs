@@ -17,11 +17,13 @@ use crate::suite::rule_table;
 
 mod fixture;
 mod listing;
+mod most;
 mod rotation;
 mod tenant;
 mod value;
 
 pub use listing::*;
+pub use most::*;
 pub use rotation::*;
 pub use tenant::*;
 pub use value::*;
@@ -55,6 +57,7 @@ macro_rules! secrets_store_rules {
             an_empty_secret_changes_nothing,
             no_value_shows_in_a_debug_text,
             no_value_shows_in_an_error,
+            a_tenant_has_so_many_secrets_and_no_more,
             of_secrets_set_at_once_each_is_kept,
             ids_are_listed_in_order,
             pages_of_ids_join,
