@@ -235,6 +235,20 @@ mod tests {
     }
 
     #[test]
+    fn only_so_many_keys_are_kept_in_memory() {
+        let (cache, entropy) = (Cache::default(), nebula_testkit::SeededEntropy::new(1));
+        let mut last = None;
+        for _ in 0..=MAX_CACHED {
+            let master = MasterKeys::random(&entropy);
+            cache.put(&TenantId::local(), &master);
+            last = Some(master.id());
+        }
+        assert!(cache.0.lock().len() <= MAX_CACHED);
+        let last = last.expect("there is one");
+        assert!(cache.get(&TenantId::local(), &last).is_some());
+    }
+
+    #[test]
     fn the_longest_id_of_a_key_has_a_secret() {
         let key = KeyId::new("k".repeat(nebula_core::MAX_ID_LEN)).unwrap();
         assert!(is_reserved(&key_secret(&key)));

@@ -4,11 +4,21 @@
 #[path = "support/wire.rs"]
 mod wire;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use nebula_core::{CredentialId, Entropy, ExposeSecret as _, KeyId, SecretId, TenantId};
-use nebula_credential::{AllowedHosts, Credential, CredentialType};
-use nebula_ports::{CredentialDeleted, CredentialRepo, CredentialUser, RefreshLease, SecretsStore};
+use nebula_credential::{AllowedHosts, Credential, CredentialType, MasterKeys};
+use nebula_ports::{
+    CredentialDeleted, CredentialRepo, CredentialRewrapped, CredentialUser, CredentialVersion,
+    KeyPromoted, RefreshLease, SecretsStore,
+};
 use nebula_testkit::{ManualClock, MemoryCredentialRepo, MemorySecretsStore, SeededEntropy, run};
 use nebula_vault::{
     KeyFound, KeysRotated, RESERVED, Vault, VaultError, VaultPut, is_reserved, key_secret,
@@ -256,7 +266,7 @@ fn a_missing_or_another_key_writes_nothing() {
             .await
             .unwrap()
             .unwrap();
-        let another = nebula_credential::MasterKeys::random(&SeededEntropy::new(9)).text();
+        let another = MasterKeys::random(&SeededEntropy::new(9)).text();
         for (text, found) in [
             (None, KeyFound::Missing),
             (Some(another), KeyFound::Wrong),
@@ -396,7 +406,7 @@ fn what_cannot_be_encrypted_anew_keeps_its_key() {
         let old = world.settled().await;
         // The envelope of another one.
         let a = world.repo.get(&tenant(), &id("a")).await.unwrap().unwrap();
-        let wrong = nebula_ports::CredentialVersion {
+        let wrong = CredentialVersion {
             version: 2,
             id: id("b"),
             ..a
@@ -477,13 +487,20 @@ fn a_crash_at_any_call_of_the_first_put_loses_nothing() {
 #[test]
 fn a_crash_at_any_call_of_a_rotation_loses_nothing_and_the_next_goes_on() {
     let names = ["a", "b", "c"];
+    let before = std::cell::RefCell::new(None);
     let crashes = with_every_crash(
         &async |world| {
             for name in names {
                 add(&world.vault(), name, name).await;
             }
+            before.replace(Some(world.settled().await));
         },
-        &async |vault| vault.rotate_keys(&tenant()).await.is_ok(),
+        &async |vault| match vault.rotate_keys(&tenant()).await {
+            Ok(_) => true,
+            // Not that credentials were left: nobody knows.
+            Err(VaultError::Port(_)) => false,
+            Err(error) => panic!("{error}"),
+        },
         &async |world, done| {
             // Before anybody goes on, everything is readable, and can be written.
             for name in names {
@@ -497,6 +514,8 @@ fn a_crash_at_any_call_of_a_rotation_loses_nothing_and_the_next_goes_on() {
             }
             let _ = rotated(&world.vault()).await;
             world.settled().await;
+            let before = before.borrow().clone().unwrap();
+            assert!(!world.reserved().await.contains(&key_secret(&before)));
             check(&world.vault(), "a", 1, "a").await;
             check(&world.vault(), "b", 2, "two").await;
         },
@@ -593,6 +612,171 @@ fn rotations_writers_and_readers_at_once_lose_nothing() {
     }
     // The two rotations must have met.
     assert!(overlapped > 10, "{overlapped}");
+}
+
+/// Makes a new key primary, as a rotation does that then comes to no end.
+async fn begin_rotation(world: &World) -> KeyId {
+    let keys = world.repo.keys(&tenant()).await.unwrap();
+    let master = MasterKeys::random(&*world.entropy);
+    let secret = key_secret(&master.id());
+    let _ = world.secrets.set(&tenant(), &secret, master.text()).await;
+    let (tenant, new) = (tenant(), master.id());
+    let promoted = world.repo.promote_key(&tenant, keys.first(), &new).await;
+    assert_eq!(promoted.unwrap(), KeyPromoted::Promoted);
+    new
+}
+
+/// A wire on which others do `work` before the call with this name is made for the `nth` time.
+fn meanwhile<F: Future<Output = ()> + Send + 'static>(
+    call: &'static str,
+    nth: usize,
+    work: impl Fn() -> F + Send + Sync + 'static,
+) -> Arc<Wire> {
+    let wire = Wire::straight();
+    let seen = AtomicUsize::new(0);
+    wire.before(call, move || match seen.fetch_add(1, SeqCst) + 1 == nth {
+        true => Box::pin(work()),
+        false => Box::pin(std::future::ready(())),
+    });
+    wire
+}
+
+#[test]
+fn who_reads_while_a_rotation_ends_reads_again() {
+    run(async {
+        let world = World::new(1);
+        add(&world.vault(), "shop", "hunter2").await;
+        let other = Arc::new(world.vault());
+        // Its envelope is read, and then the key of that is gone.
+        let wire = meanwhile("secret", 1, move || {
+            let other = other.clone();
+            async move { drop(rotated(&other).await) }
+        });
+        check(&world.through(&wire), "shop", 1, "hunter2").await;
+    });
+}
+
+#[test]
+fn who_puts_while_a_rotation_ends_takes_the_new_key_and_makes_none() {
+    run(async {
+        let world = World::new(1);
+        add(&world.vault(), "shop", "hunter2").await;
+        let other = Arc::new(world.vault());
+        let wire = meanwhile("secret", 1, move || {
+            let other = other.clone();
+            async move { drop(rotated(&other).await) }
+        });
+        wire.before("set", || panic!("a key was made that nobody needs"));
+        add(&world.through(&wire), "new", "x").await;
+        world.settled().await;
+    });
+}
+
+#[test]
+fn a_key_that_a_rotation_deleted_and_did_not_forget_is_not_missed() {
+    run(async {
+        let (twin, world) = (World::new(1), World::new(1));
+        for world in [&twin, &world] {
+            add(&world.vault(), "shop", "hunter2").await;
+        }
+        let counted = Wire::straight();
+        let _ = rotated(&twin.through(&counted)).await;
+        // The last call forgets the key.
+        let dies = Wire::crash(counted.calls(), false);
+        let died = world.through(&dies).rotate_keys(&tenant()).await;
+        assert!(matches!(died, Err(VaultError::Port(_))));
+        assert_eq!(world.repo.keys(&tenant()).await.unwrap().len(), 2);
+        let keys = world.vault().keys(&tenant()).await.unwrap();
+        assert_eq!((keys.len(), keys[0].found), (1, KeyFound::Right));
+        let _ = rotated(&world.vault()).await;
+        world.settled().await;
+    });
+}
+
+#[test]
+fn a_key_that_is_missing_is_told_while_one_credential_needs_it() {
+    run(async {
+        let world = World::new(1);
+        // The one that needs it is on the second page.
+        for number in 100..250 {
+            add(&world.vault(), &format!("c{number}"), "x").await;
+        }
+        let old = world.settled().await;
+        let new = begin_rotation(&world).await;
+        for number in 100..249 {
+            let name = id(&format!("c{number}"));
+            let there = world.repo.get(&tenant(), &name).await.unwrap().unwrap();
+            let again = CredentialVersion {
+                key: new.clone(),
+                ..there
+            };
+            let done = world.repo.rewrap(&tenant(), &old, again).await.unwrap();
+            assert_eq!(done, CredentialRewrapped::Rewrapped);
+        }
+        let _ = world.secrets.delete(&tenant(), &key_secret(&old)).await;
+        let keys = world.vault().keys(&tenant()).await.unwrap();
+        let found: Vec<_> = keys.iter().map(|it| (&it.key, it.found)).collect();
+        assert_eq!(found, [(&new, KeyFound::Right), (&old, KeyFound::Missing)]);
+    });
+}
+
+#[test]
+fn a_rotation_that_another_one_has_overtaken_goes_on_with_the_newest_key() {
+    run(async {
+        let world = World::new(1);
+        add(&world.vault(), "shop", "hunter2").await;
+        let _ = begin_rotation(&world).await;
+        let other = Arc::new(world.vault());
+        // The key that it goes on with is deleted before it has read it.
+        let wire = meanwhile("secret", 1, move || {
+            let other = other.clone();
+            async move {
+                let _ = rotated(&other).await;
+                let _ = rotated(&other).await;
+            }
+        });
+        let _ = rotated(&world.through(&wire)).await;
+        world.settled().await;
+        check(&world.vault(), "shop", 1, "hunter2").await;
+    });
+}
+
+#[test]
+fn a_rotation_deletes_no_key_after_another_one_has_begun() {
+    run(async {
+        let world = Arc::new(World::new(1));
+        for name in ["a", "b"] {
+            add(&world.vault(), name, name).await;
+        }
+        let other = world.clone();
+        let wire = meanwhile("rewrap", 1, move || {
+            let other = other.clone();
+            async move { drop(begin_rotation(&other).await) }
+        });
+        let _ = rotated(&world.through(&wire)).await;
+        world.settled().await;
+        for name in ["a", "b"] {
+            check(&world.vault(), name, 1, name).await;
+        }
+    });
+}
+
+#[test]
+fn what_another_rotation_encrypts_meanwhile_is_not_left() {
+    run(async {
+        let world = World::new(1);
+        add(&world.vault(), "shop", "hunter2").await;
+        let _ = begin_rotation(&world).await;
+        let other = Arc::new(world.vault());
+        // The first key that it reads is the new one, the second that of the envelope it has read.
+        let wire = meanwhile("secret", 2, move || {
+            let other = other.clone();
+            async move { drop(rotated(&other).await) }
+        });
+        let _ = rotated(&world.through(&wire)).await;
+        world.settled().await;
+        check(&world.vault(), "shop", 1, "hunter2").await;
+    });
 }
 
 #[test]
