@@ -131,3 +131,35 @@ fn is_passing(kind: ErrorKind) -> bool {
         ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::ReadOnly
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use nebula_ports::PortError;
+
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_away_is_asked_again_and_a_damaged_one_is_not() {
+        for (kind, passes) in [
+            (ErrorKind::Unavailable, true),
+            (ErrorKind::Full, true),
+            (ErrorKind::ReadOnly, true),
+            (ErrorKind::Corrupt, false),
+            (ErrorKind::Format, false),
+            (ErrorKind::Key, false),
+            (ErrorKind::Invalid, false),
+            (ErrorKind::Unsupported, false),
+        ] {
+            let error = PortError::new(kind, "test", "get a credential", "no");
+            let error = AccessError::from(VaultError::from(error)).of_attempt();
+            let (code, class) = match passes {
+                true => (
+                    "CREDENTIAL_UNAVAILABLE",
+                    ErrorClass::Retryable { after: None },
+                ),
+                false => ("CREDENTIAL_UNREADABLE", ErrorClass::Fatal),
+            };
+            assert_eq!((&*error.code, error.class), (code, class), "{kind:?}");
+        }
+    }
+}

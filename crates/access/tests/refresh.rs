@@ -6,11 +6,14 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::join_all};
+use futures_util::{
+    FutureExt,
+    future::{join, join_all},
+};
 use http::header;
-use nebula_access::{Access, AccessError, AccessPorts, LEASE, MARGIN, UNSAID};
+use nebula_access::{Access, AccessError, AccessPorts, LEASE, MARGIN, MAX_ANSWER, TOTAL, UNSAID};
 use nebula_action::{ErrorClass, HttpErrorKind, Reason, Refused, Sender};
-use nebula_core::{Clock, CredentialId, Entropy, ExposeSecret, SecretString, TenantId};
+use nebula_core::{Clock, CredentialId, Entropy, ExposeSecret, SecretString, TenantId, Timestamp};
 use nebula_credential::{AllowedHosts, Credential, CredentialType};
 use nebula_ports::{CredentialUser, RefreshLease};
 use nebula_testkit::{
@@ -294,6 +297,10 @@ fn a_refusal_is_final_and_trouble_is_not() {
             "CREDENTIAL_REFRESH after 7",
         ),
         (
+            Ok((429, "retry-after: 999999", String::new())),
+            "CREDENTIAL_REFRESH after 3600",
+        ),
+        (
             Err(HttpErrorKind::Connect("refused".to_owned())),
             "CREDENTIAL_REFRESH retryable",
         ),
@@ -311,9 +318,71 @@ fn a_refusal_is_final_and_trouble_is_not() {
             let error = place.token().await.unwrap_err();
             assert_eq!(code(&error), expected, "{error}");
             // Nobody is kept away by what failed.
+            let failed = place.clock.monotonic();
             assert_eq!(place.token().await.unwrap(), "token-2");
+            assert!(place.clock.monotonic() - failed < LEASE / 2);
         });
     }
+}
+
+#[test]
+fn what_a_server_says_instead_of_a_code_is_not_repeated() {
+    let long = "x".repeat(41);
+    let script = move |_: &AskedHttp| Ok((400, "", format!(r#"{{"error":"{long}"}}"#)));
+    with(&refreshing(), script, async |place| {
+        let error = place.token().await.unwrap_err();
+        assert!(error.to_string().ends_with("answers `400`"), "{error}");
+    });
+}
+
+#[test]
+fn only_a_type_with_tokens_has_them_renewed() {
+    let fields = BTreeMap::from([("token".to_owned(), SecretString::from("hunter2"))]);
+    let bearer = Credential::new(CredentialType::Bearer, fields, AllowedHosts::default()).unwrap();
+    with(&bearer, tokens, async |place| {
+        let renewed = place.access.renew(&TENANT, &ID, &CredentialUser::Test);
+        let error = renewed.await.unwrap_err().to_string();
+        assert!(error.contains("its type bearer has no tokens"), "{error}");
+        assert_eq!(place.server.asked().len(), 0);
+    });
+}
+
+#[test]
+fn a_refresh_token_is_kept_where_the_type_has_one() {
+    let client = credential(CredentialType::OAuth2ClientCredentials, &[]);
+    with(&client, tokens, async |place| {
+        assert_eq!(place.token().await.unwrap(), "token-1");
+        let opened = place.vault.open(&TENANT, &ID, &CredentialUser::Test);
+        let opened = opened.await.unwrap().credential;
+        assert!(opened.field("refresh_token").is_none());
+    });
+}
+
+#[test]
+fn a_token_without_end_counts_for_a_year() {
+    let script = |_: &AskedHttp| {
+        let body = r#"{"access_token":"a","expires_in":18446744073709551615}"#;
+        Ok((200, "", body.to_owned()))
+    };
+    with(&refreshing(), script, async |place| {
+        assert_eq!(place.token().await.unwrap(), "a");
+        let opened = place.vault.open(&TENANT, &ID, &CredentialUser::Test);
+        let opened = opened.await.unwrap().credential;
+        let until = opened.field("expires_at").unwrap().expose_secret();
+        let until: Timestamp = until.parse().unwrap();
+        let left = until.since(place.clock.now());
+        assert!(left <= Duration::from_hours(24 * 365), "{left:?}");
+    });
+}
+
+#[test]
+fn a_request_for_a_token_has_limits_of_its_own() {
+    with(&refreshing(), tokens, async |place| {
+        place.token().await.unwrap();
+        let asked = &place.server.asked()[0];
+        assert_eq!((asked.max_body, asked.total), (MAX_ANSWER, TOTAL));
+        assert!(TOTAL < LEASE, "nobody else begins while it is under way");
+    });
 }
 
 #[test]
@@ -354,6 +423,24 @@ fn another_process_is_waited_for_and_outlived() {
         // It dies and says nothing.
         assert_eq!(place.token().await.unwrap(), "token-1");
         assert!(place.clock.monotonic() - start >= LEASE);
+    });
+}
+
+#[test]
+fn a_lease_that_another_process_gives_back_is_seen_soon() {
+    with(&refreshing(), tokens, async |place| {
+        let holder = SeededEntropy::new(9).uuid();
+        let lease = place.vault.lease_refresh(&TENANT, &ID, 1, holder, LEASE);
+        let _ = lease.await.unwrap();
+        let start = place.clock.monotonic();
+        let gives_back = async {
+            place.clock.sleep(Duration::from_secs(1)).await;
+            let released = place.vault.release_refresh(&TENANT, &ID, holder);
+            released.await.unwrap();
+        };
+        let (token, ()) = join(place.token(), gives_back).await;
+        assert_eq!(token.unwrap(), "token-1");
+        assert!(place.clock.monotonic() - start < LEASE / 4);
     });
 }
 

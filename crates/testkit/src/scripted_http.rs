@@ -16,7 +16,7 @@ use nebula_action::{
     Egress, HttpBody, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, RequestBody,
     Sender, origin_of,
 };
-use nebula_core::Clock;
+use nebula_core::{ByteSize, Clock};
 use parking_lot::Mutex;
 
 /// What is answered: the status, the lines of the head (`name: value`), and the body; or what goes wrong
@@ -42,6 +42,10 @@ pub struct AskedHttp {
     pub sender: Sender,
     /// How many redirects it would follow.
     pub redirects: Option<u32>,
+    /// The largest body that it would take.
+    pub max_body: ByteSize,
+    /// How long it may take in all.
+    pub total: Duration,
 }
 
 /// Answers each request as its script says, and keeps what it was asked. What [`Egress`] refuses is
@@ -130,6 +134,8 @@ impl HttpClient for ScriptedHttp {
                 body,
                 sender: request.sender,
                 redirects: request.limits.redirects,
+                max_body: request.limits.max_body,
+                total: request.limits.total,
             });
             all[number - 1].clone()
         };
