@@ -139,6 +139,53 @@ async fn what_nobody_uses_goes_and_what_is_old_is_not_given_out() {
     assert_eq!(world.counts(), (4, 1));
 }
 
+/// Guard: what is being made is in use, however long it takes.
+#[tokio::test]
+async fn what_takes_long_to_make_is_made_once() {
+    let (shared, clock, world) = scene(4);
+    let gate = Semaphore::new(0);
+    let ask = async || {
+        let made = shared.get(&1, async || {
+            let _ = gate.acquire().await;
+            Ok::<_, ()>(world.connect())
+        });
+        made.await.unwrap()
+    };
+    let mut first = Box::pin(ask());
+    assert!((&mut first).now_or_never().is_none());
+    clock.advance(IDLE * 2);
+    drop(get(&shared, &world, 2).await);
+    let mut second = Box::pin(ask());
+    assert!((&mut second).now_or_never().is_none());
+    gate.add_permits(2);
+    let (first, second) = tokio::join!(first, second);
+    assert!(Arc::ptr_eq(&first, &second));
+    assert_eq!(world.counts().0, 2, "one for each key");
+}
+
+/// Guard: who failed lets go of its own attempt, and of nobody else's.
+#[tokio::test]
+async fn a_late_failure_takes_nothing_from_who_came_after_it() {
+    let (shared, clock, world) = scene(1);
+    let gate = Semaphore::new(0);
+    let mut fails = Box::pin(shared.get(&1, async || {
+        let _ = gate.acquire().await;
+        Err("refused")
+    }));
+    assert!((&mut fails).now_or_never().is_none());
+    // There is room for one: another key takes the place, and this one takes it again, not yet made.
+    clock.advance(Duration::from_secs(1));
+    drop(get(&shared, &world, 2).await);
+    clock.advance(Duration::from_secs(1));
+    let made = shared.get(&1, async || {
+        gate.add_permits(1);
+        assert_eq!((&mut fails).await.err(), Some("refused"));
+        Ok::<_, ()>(world.connect())
+    });
+    let made = made.await.unwrap();
+    assert!(Arc::ptr_eq(&made, &get(&shared, &world, 1).await));
+}
+
 /// Guard: the limit of how many; the one asked for longest ago goes.
 #[tokio::test]
 async fn the_one_asked_for_longest_ago_makes_room() {
