@@ -193,6 +193,8 @@ mod tests {
             [group("/a b", "/x:y")]
         );
         assert_eq!(groups(mounts, "4:memory:/../x\n4:memorys:/\nnone\n"), []);
+        let up = "2 0 0:2 / /m/../etc rw - cgroup cgroup rw,memory\n";
+        assert_eq!(groups(up, "4:memory:/x\n"), []);
         let part = "2 0 0:2 /docker/ab /m rw - cgroup cgroup rw,memory\n";
         assert_eq!(groups(part, "4:memory:/docker/ab\n"), [group("/m", "")]);
         assert_eq!(

@@ -276,6 +276,56 @@ mod tests {
     }
 
     #[test]
+    fn of_groups_within_each_other_the_least_counts_wherever_it_is() {
+        let inner = "sys/fs/cgroup/app.slice/nebula";
+        let outer = "sys/fs/cgroup/app.slice";
+        let read = |[inner_max, inner_used, outer_max, outer_used]: [&str; 4]| {
+            let host = host(&[
+                ("proc/meminfo", MEMINFO),
+                (
+                    "proc/self/mountinfo",
+                    "29 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+                ),
+                ("proc/self/cgroup", "0::/app.slice/nebula\n"),
+                (&format!("{inner}/memory.max"), inner_max),
+                (&format!("{inner}/memory.current"), inner_used),
+                (&format!("{outer}/memory.max"), outer_max),
+                (&format!("{outer}/memory.current"), outer_used),
+                // Above the mount are files of something else.
+                ("sys/fs/memory.max", "1\n"),
+                ("memory.max", "1\n"),
+            ]);
+            host.memory.unwrap()
+        };
+        let machine = 16_000_000 << 10;
+        assert_eq!(
+            read(["500000000", "100000000", "900000000", "100000000"]),
+            memory(machine, Some(500_000_000), 400_000_000)
+        );
+        assert_eq!(
+            read(["900000000", "100000000", "500000000", "100000000"]),
+            memory(machine, Some(500_000_000), 400_000_000)
+        );
+        assert_eq!(
+            read(["500000000", "100000000", "900000000", "850000000"]),
+            memory(machine, Some(500_000_000), 50_000_000)
+        );
+    }
+
+    #[test]
+    fn a_limit_above_the_machine_is_none() {
+        let machine = memory(1_000, Some(2_000), 500);
+        assert_eq!(machine.usable(), ByteSize::bytes(1_000));
+    }
+
+    #[test]
+    fn a_file_is_read_only_so_far() {
+        let most = usize::try_from(MAX_FILE).unwrap();
+        let long = " \n".repeat(most / 2) + MEMINFO;
+        assert_eq!(host(&[("proc/meminfo", &long)]).memory, None);
+    }
+
+    #[test]
     fn version_1_beside_version_2_and_a_mount_of_a_part_of_the_tree() {
         let host = host(&[
             ("proc/meminfo", MEMINFO),
