@@ -646,6 +646,74 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_secret_of_one_long_line_is_found() {
+        let key: String = (0..80).map(|number| format!("{number:08}")).collect();
+        let redactor = redactor(&[&key]);
+        for part in [&key[..320], &key[320..], &key[100..500]] {
+            assert_eq!(redactor.text(part).as_deref(), Some(MARKER), "{part}");
+        }
+    }
+
+    #[test]
+    fn each_line_of_a_secret_is_found_alone_but_for_its_armour() {
+        let armour = "-----BEGIN ENCRYPTED PRIVATE KEY OF A KIND WITH A LONG NAME-----";
+        let line = |number: u8| STANDARD.encode([number; 45]);
+        let key = format!("{armour}\n{}\n{}\n", line(1), line(2));
+        assert!(key.len() < MAX_WHOLE && armour.len() >= PIECE);
+        let redactor = redactor(&[&key]);
+        for text in [line(1), line(2), key.replace('\n', "\r\n")] {
+            assert_eq!(redactor.text(&text).as_deref(), Some(MARKER), "{text}");
+        }
+        assert_eq!(redactor.text(armour), None);
+    }
+
+    #[test]
+    fn a_secret_is_found_without_the_space_around_it() {
+        let spaced = redactor(&["hunter2-0123456789\n"]);
+        let found = spaced.text("it is hunter2-0123456789.");
+        assert_eq!(found.as_deref(), Some("it is [secret]."));
+        // Nothing at all is no secret.
+        for blank in ["", "\n"] {
+            assert_eq!(redactor(&[blank]).text(""), None, "{blank:?}");
+        }
+    }
+
+    #[test]
+    fn what_overlaps_goes_as_a_whole() {
+        let redactor = redactor(&["abababab"]);
+        let found = redactor.text("x abababababab y");
+        assert_eq!(found.as_deref(), Some("x [secret] y"));
+    }
+
+    #[test]
+    fn one_form_of_a_secret_does_not_hide_another() {
+        let secret = "hunter2-0123456789";
+        let redactor = redactor(&[secret, "1234"]);
+        let both = format!("{secret} and {}", secret.replace('h', "%68"));
+        assert_eq!(redactor.text(&both).as_deref(), Some(MARKER));
+        // A short one that is nothing but itself, once it is decoded.
+        assert_eq!(redactor.text("%31234").as_deref(), Some(MARKER));
+        assert_eq!(redactor.text("%31235"), None);
+    }
+
+    #[test]
+    fn no_part_of_an_error_is_left_out() {
+        let (secret, redactor) = ("hunter2-0123456789", redactor(&["hunter2-0123456789"]));
+        let class = ErrorClass::Denied {
+            capability: format!("net:{secret}"),
+        };
+        let mut error = ActionError::new(secret, "no", class);
+        assert_eq!(redactor.error(&mut error), 2);
+        let class = ErrorClass::Denied {
+            capability: format!("net:{MARKER}"),
+        };
+        assert_eq!(error, ActionError::new(MARKER, "no", class));
+        let mut progress = Progress::done(1).note("at hunter2-01");
+        assert_eq!(redactor.progress(&mut progress), 1);
+        assert_eq!(progress.note, "at [secret]");
+    }
+
+    #[test]
     fn errors_and_progress_are_read_too() {
         let redactor = redactor(&["hunter2-0123456789"]);
         let mut error =
