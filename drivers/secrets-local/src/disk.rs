@@ -130,3 +130,19 @@ pub(crate) fn read(file: File, path: &Path, limit: usize) -> Result<Vec<u8>, Fau
     read.map_err(|error| Fault::read(path, error))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_only_so_far() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long");
+        fs::write(&path, b"0123456789").unwrap();
+        for (limit, expected) in [(4, 5), (9, 10), (10, 10), (20, 10)] {
+            let file = open(&path).unwrap().unwrap();
+            assert_eq!(read(file, &path, limit).unwrap().len(), expected, "{limit}");
+        }
+    }
+}

@@ -364,6 +364,20 @@ fn a_reader_that_meets_a_rotation_reads_again() {
 }
 
 #[test]
+fn a_file_that_is_too_large_is_said_to_be_so_and_stays() {
+    run(async {
+        let home = Home::with_a_secret().await;
+        let path = home.0.path().join("secrets.nebula");
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len((64 << 20) + 1).unwrap();
+        let error = home.open().await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Corrupt);
+        assert!(error.to_string().contains("larger than"), "{error}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), (64 << 20) + 1);
+    });
+}
+
+#[test]
 fn a_full_file_takes_no_other_secret_but_new_values() {
     run(async {
         let home = Home::new();
