@@ -1,5 +1,6 @@
 //! Fifty secrets through thirty workflows, and a search for each of them in everything that is left:
-//! database, write-ahead log, blobs, log lines, events, reports, standard output and error.
+//! database, write-ahead log, blobs, the file of secrets, log lines, events, reports, standard output
+//! and error.
 //!
 //! The workflows run in this program once more, as a process of its own, over the real drivers; their
 //! actions and servers give back what they were sent, in every way that they have.
@@ -40,10 +41,10 @@ use nebula::{
         Action, ActionContext, ActionError, ActionMetadata, ActionResult, Capability,
         CredentialSlot, Effect, EffectClass, Grants, Progress,
     },
-    core::{ByteSize, Clock, CredentialId, ExposeSecret, SecretString, TenantId},
+    core::{ByteSize, Clock, CredentialId, ExposeSecret, SecretId, SecretString, TenantId},
     engine::Until,
     execution::StartOptions,
-    ports::{ExecutionRepo, HttpClient, WorkflowRepo},
+    ports::{ExecutionRepo, HttpClient, SecretSet, SecretsStore, WorkflowRepo},
     telemetry::{LogFormat, LogOptions, init_logging},
     workflow::{Source, parse},
 };
@@ -53,10 +54,10 @@ use nebula_http_reqwest::{HttpConfig, Reqwest};
 use nebula_memory::SpillingRepo;
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
+use nebula_secrets_local::{KeySource, LocalSecrets, SecretsConfig};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::{SystemClock, SystemEntropy, ThreadPoolOffload};
-use nebula_testkit::{MemoryCredentialRepo, MemorySecretsStore};
-use nebula_vault::Vault;
+use nebula_vault::{KeysRotated, Vault};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -426,7 +427,8 @@ async fn run_all(folder: &Path, server: &str, elsewhere: &str) {
         path: folder.join("blobs"),
         create_folder: true,
     };
-    let blobs = BlobFs::open(blobs, clock.clone(), offload).await.unwrap();
+    let blobs = BlobFs::open(blobs, clock.clone(), offload.clone());
+    let blobs = blobs.await.unwrap();
     let stored: Arc<dyn ExecutionRepo> = sqlite.clone();
     let executions = Arc::new(SpillingRepo::new(
         stored,
@@ -436,7 +438,7 @@ async fn run_all(folder: &Path, server: &str, elsewhere: &str) {
     ));
     // Never closed, as in a process that is killed: the log stays where it is.
     std::mem::forget(sqlite.clone());
-    let workflows: Arc<dyn WorkflowRepo> = sqlite;
+    let workflows: Arc<dyn WorkflowRepo> = sqlite.clone();
     let queue = Arc::new(MemoryQueue::new(
         MemoryQueueConfig::default(),
         clock.clone(),
@@ -444,9 +446,17 @@ async fn run_all(folder: &Path, server: &str, elsewhere: &str) {
     let http: Arc<dyn HttpClient> =
         Arc::new(Reqwest::new(HttpConfig::default(), clock.clone()).unwrap());
     let entropy = Arc::new(SystemEntropy);
-    let repo = Arc::new(MemoryCredentialRepo::new(clock.clone()));
-    let secrets = Arc::new(MemorySecretsStore::default());
-    let vault = Arc::new(Vault::new(repo, secrets, entropy.clone()));
+    // In the database and beside it, where a search must not find them either.
+    let config = SecretsConfig::file(folder.join("secrets.nebula"));
+    let key = KeySource::File(folder.join("secrets.key"));
+    let secrets = LocalSecrets::open(config, key, clock.clone(), entropy.clone(), offload);
+    let secrets = Arc::new(secrets.await.unwrap());
+    for n in 0..SECRETS {
+        let id = SecretId::new(format!("s{n}")).unwrap();
+        let set = secrets.set(&TenantId::local(), &id, secret(n).into()).await;
+        assert_eq!(set.unwrap(), SecretSet::New);
+    }
+    let vault = Arc::new(Vault::new(sqlite, secrets.clone(), entropy.clone()));
     let tenant = TenantId::local();
     for n in 0..SECRETS {
         let id = CredentialId::new(format!("c{n}")).unwrap();
@@ -454,7 +464,7 @@ async fn run_all(folder: &Path, server: &str, elsewhere: &str) {
         let _ = put.unwrap();
     }
     let access = Access::new(AccessPorts {
-        vault,
+        vault: vault.clone(),
         http: Some(http.clone()),
         clock: clock.clone(),
         entropy,
@@ -480,6 +490,13 @@ async fn run_all(folder: &Path, server: &str, elsewhere: &str) {
         let grants = grants.map(|it| Capability::parse(it, Path::new("/")).unwrap());
         let grants = Grants::new(grants);
         for n in 0..WORKFLOWS {
+            if n == WORKFLOWS / 2 {
+                let rotated = vault.rotate_keys(&tenant).await.unwrap();
+                assert!(
+                    matches!(rotated, KeysRotated::Rotated { credentials, .. } if credentials == SECRETS)
+                );
+                let _ = secrets.rotate().await.unwrap();
+            }
             let yaml = workflow(n, server, elsewhere);
             let parsed = parse(&Source::new("w.yaml", &yaml));
             let definition = parsed.definition;
@@ -693,7 +710,13 @@ fn no_secret_is_in_anything_that_is_left() {
     files(&work, &mut left);
     let size: usize = left.iter().map(|(_, bytes)| bytes.len()).sum();
     println!("{} places with {size} bytes", left.len());
-    assert!(left.iter().any(|(name, _)| name.ends_with("nebula.db-wal")));
+    for place in ["nebula.db", "nebula.db-wal", "secrets.nebula"] {
+        let place = format!("/work/{place}");
+        assert!(
+            left.iter().any(|(name, _)| name.ends_with(&place)),
+            "{place}"
+        );
+    }
     assert!(left.iter().any(|(name, _)| name.contains("blobs")));
     for (name, bytes) in left {
         let found = forms.shown(&bytes);
