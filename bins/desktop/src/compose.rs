@@ -56,6 +56,8 @@ pub(crate) struct Composed {
     pub(crate) offload: Arc<dyn Offload>,
     /// Who there is, who is let in, and who did what.
     pub(crate) identity: IdentityPorts,
+    /// Credentials, over the secrets of this user, which are opened once somebody asks for one.
+    pub(crate) vault: Arc<Vault>,
     /// Deletes what no execution names; none where everything is in memory.
     pub(crate) collector: Option<Collector>,
 }
@@ -166,8 +168,9 @@ fn assemble(
         clock: Arc::clone(&clock),
         entropy: entropy.clone(),
     };
+    let vault = Arc::new(Vault::new(credentials, secrets, entropy.clone()));
     let access = Access::new(AccessPorts {
-        vault: Arc::new(Vault::new(credentials, secrets, entropy.clone())),
+        vault: Arc::clone(&vault),
         http: Some(Arc::clone(&http)),
         clock: Arc::clone(&clock),
         entropy,
@@ -194,6 +197,7 @@ fn assemble(
         clock,
         offload,
         identity,
+        vault,
         collector,
     })
 }

@@ -173,6 +173,20 @@ impl Caller {
         Err(if seen { denial } else { unknown() })
     }
 
+    /// Lets them do what the route is for with what belongs to no project, or records that they wanted to.
+    pub(crate) async fn everywhere(&self, shared: &Inner, target: &str) -> Result<(), Problem> {
+        let Some(permission) = self.permission() else {
+            return Err(unauthenticated());
+        };
+        match self.principal.may(permission, None) {
+            Decision::Allowed => Ok(()),
+            Decision::Denied { why } => {
+                let why = why.to_string();
+                Err(self.denied(shared, permission, target, &why).await?)
+            }
+        }
+    }
+
     /// Records a denial, and gives what it is answered with.
     pub(crate) async fn denied(
         &self,

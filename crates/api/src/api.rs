@@ -15,7 +15,9 @@ use nebula::Nebula;
 use nebula_core::{Clock, Entropy, Offload, TenantId, WorkflowId};
 use nebula_engine::{InstallError, Installed};
 use nebula_identity::Identity;
+use nebula_ports::SecretsStore;
 use nebula_resource::{Limits, Shared as Kept};
+use nebula_vault::Vault;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +38,10 @@ pub struct ApiParts {
     pub nebula: Nebula,
     /// Who there is, and what they may.
     pub identity: Arc<Identity>,
+    /// Credentials, encrypted.
+    pub vault: Arc<Vault>,
+    /// Secrets.
+    pub secrets: Arc<dyn SecretsStore>,
     /// Whose people log in with a password, and whose resume links count. Whoever shows a key or a token
     /// sees what their own tenant has.
     pub tenant: TenantId,
@@ -85,6 +91,8 @@ pub(crate) struct Inner {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) offload: Arc<dyn Offload>,
     pub(crate) identity: Arc<Identity>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) secrets: Arc<dyn SecretsStore>,
     pub(crate) vars: Value,
     pub(crate) folder: PathBuf,
     pub(crate) config: ApiConfig,
@@ -155,6 +163,8 @@ impl Api {
             entropy: parts.entropy,
             offload: parts.offload,
             identity: parts.identity,
+            vault: parts.vault,
+            secrets: parts.secrets,
             vars: parts.vars,
             folder: parts.folder,
             starts: Arc::new(Semaphore::new(

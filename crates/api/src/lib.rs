@@ -34,6 +34,7 @@ mod api;
 mod approvals;
 mod audit;
 mod config;
+mod credentials;
 mod events;
 mod executions;
 mod expressions;

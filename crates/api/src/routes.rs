@@ -12,14 +12,15 @@ use crate::{
     access::{Act, Gate, Needs, authorise},
     actions,
     api::Shared,
-    approvals, audit, events, executions, expressions, health, openapi, projects, sessions,
-    signals, start, users, workflows,
+    approvals, audit, credentials, events, executions, expressions, health, openapi, projects,
+    sessions, signals, start, users, workflows,
 };
 use nebula_identity::Permission::{
-    self, ApprovalsDecide, ApprovalsRead, AuditRead, CatalogRead, ExecutionsControl,
-    ExecutionsRead, ExecutionsStart, ExpressionsEvaluate, KeysOwn, MembersRead, MembersWrite,
-    ProjectsRead, ProjectsWrite, SessionsOwn, SignalsSend, UsersRead, UsersWrite, WorkflowsPublish,
-    WorkflowsRead, WorkflowsWrite,
+    self, ApprovalsDecide, ApprovalsRead, AuditRead, CatalogRead, CredentialsRead,
+    CredentialsWrite, ExecutionsControl, ExecutionsRead, ExecutionsStart, ExpressionsEvaluate,
+    KeysOwn, MembersRead, MembersWrite, ProjectsRead, ProjectsWrite, SecretsRead, SecretsWrite,
+    SessionsOwn, SignalsSend, UsersRead, UsersWrite, WorkflowsPublish, WorkflowsRead,
+    WorkflowsWrite,
 };
 
 /// One route.
@@ -105,6 +106,14 @@ fn all(table: Table) -> Table {
         .changes(ApprovalsDecide, "approvals.vote", routes!(approvals::vote))
         .open("approvals.show", routes!(approvals::confirm))
         .opens("approvals.redeem", routes!(approvals::redeem))
+        .reads(CredentialsRead, "credentials.types", routes!(credentials::types))
+        .reads(CredentialsRead, "credentials.list", routes!(credentials::list))
+        .changes(CredentialsWrite, "credentials.put", routes!(credentials::put))
+        .changes(CredentialsWrite, "credentials.delete", routes!(credentials::remove))
+        .reads(CredentialsRead, "credentials.uses", routes!(credentials::uses))
+        .reads(SecretsRead, "secrets.list", routes!(credentials::secrets))
+        .changes(SecretsWrite, "secrets.set", routes!(credentials::set_secret))
+        .changes(SecretsWrite, "secrets.delete", routes!(credentials::remove_secret))
         .reads(CatalogRead, "actions.list", routes!(actions::list))
         .reads(CatalogRead, "actions.show", routes!(actions::show))
         .reads(ExpressionsEvaluate, "expressions.evaluate", routes!(expressions::evaluate))

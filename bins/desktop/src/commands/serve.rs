@@ -55,6 +55,8 @@ pub(crate) async fn run(
         entropy: Arc::new(SystemEntropy),
         offload: session.composed.offload.clone(),
         identity: Arc::new(identity),
+        vault: session.composed.vault.clone(),
+        secrets: session.composed.identity.secrets.clone(),
         vars: Value::Object(loaded.settings.vars.clone().into_iter().collect()),
         folder,
         config: settings.limits,

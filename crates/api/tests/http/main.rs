@@ -2,6 +2,7 @@
 
 mod approvals;
 mod bad_input;
+mod credentials;
 mod executions;
 mod limits;
 mod live;

@@ -13,7 +13,11 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use nebula_api::{Needs, Route};
-use nebula_core::{ExecutionId, ExposeSecret as _, PrincipalId, ProjectId, TenantId, WorkflowId};
+use nebula_core::{
+    CredentialId, ExecutionId, ExposeSecret as _, PrincipalId, ProjectId, SecretId, TenantId,
+    WorkflowId,
+};
+use nebula_credential::{AllowedHosts, Credential, CredentialType};
 use nebula_execution::StartOptions;
 use nebula_identity::{
     Evidence, Issued, Login, NewKey, NewPrincipal,
@@ -21,7 +25,8 @@ use nebula_identity::{
     Principal, Reach,
 };
 use nebula_ports::{
-    AuditEntry, AuditLog as _, AuditOutcome, PrincipalKind, ProjectRecord, Role, SessionKind,
+    AuditEntry, AuditLog as _, AuditOutcome, PrincipalKind, ProjectRecord, Role, SecretsStore as _,
+    SessionKind,
 };
 use nebula_workflow::{Source, parse};
 use serde_json::{Value, json};
@@ -149,6 +154,8 @@ struct Things {
     execution: ExecutionId,
     user: PrincipalId,
     key: String,
+    /// The name of a credential and of a secret.
+    credential: String,
 }
 
 /// Everything that there is, and a connection.
@@ -347,6 +354,24 @@ impl Stage {
                 tokio::task::yield_now().await;
             }
         }
+        let credential = self.next("c");
+        if route.path.contains("{credential}") && route.what != "credentials.put" {
+            let id = CredentialId::new(&*credential).unwrap();
+            let fields = [("token".to_owned(), "x".into())].into();
+            let kind = CredentialType::Bearer;
+            let new = Credential::new(kind, fields, AllowedHosts::default()).unwrap();
+            let put = self.world.vault.put(&place.tenant(), &id, None, &new).await;
+            let _ = put.unwrap();
+        }
+        if route.what == "secrets.delete" {
+            let id = SecretId::new(&*credential).unwrap();
+            let set = self
+                .world
+                .secrets
+                .set(&place.tenant(), &id, "x".into())
+                .await;
+            let _ = set.unwrap();
+        }
         let (tenant, roles) = (place.tenant(), [("", Role::Viewer)]);
         let (login, mut key) = (self.next("victim"), String::new());
         let user = match route.path.contains("{user}") || route.path.contains("{key}") {
@@ -377,6 +402,7 @@ impl Stage {
             execution,
             user,
             key,
+            credential,
         }
     }
 
@@ -395,7 +421,9 @@ impl Stage {
             .replace("{session}", &uuid::Uuid::from_u128(9).to_string())
             .replace("{project}", project.as_str())
             .replace("{key}", &things.key)
-            .replace("{token}", &self.link);
+            .replace("{token}", &self.link)
+            .replace("{credential}", &things.credential)
+            .replace("{secret}", &things.credential);
         let workflow = Wanted::InPlace {
             sees: WorkflowsRead,
         };
@@ -486,9 +514,32 @@ impl Stage {
                 | "/api/v1/executions"
                 | "/api/v1/approvals"
                 | "/api/v1/actions"
+                | "/api/v1/credential-types"
                 | "/api/v1/actions/{action}"
                 | "/api/v1/events",
             ) => (Value::Null, Wanted::Anywhere),
+            // These belong to no project.
+            ("GET", "/api/v1/credentials") => {
+                (Value::Null, Wanted::Tenant(Permission::CredentialsRead))
+            }
+            ("GET", "/api/v1/credentials/{credential}/uses") => {
+                (Value::Null, Wanted::Tenant(Permission::CredentialsRead))
+            }
+            ("PUT", "/api/v1/credentials/{credential}") => {
+                let body = json!({ "type": "bearer", "fields": { "token": "x" } });
+                (body, Wanted::Tenant(Permission::CredentialsWrite))
+            }
+            ("DELETE", "/api/v1/credentials/{credential}") => {
+                (Value::Null, Wanted::Tenant(Permission::CredentialsWrite))
+            }
+            ("GET", "/api/v1/secrets") => (Value::Null, Wanted::Tenant(Permission::SecretsRead)),
+            ("PUT", "/api/v1/secrets/{secret}") => (
+                json!({ "value": "x" }),
+                Wanted::Tenant(Permission::SecretsWrite),
+            ),
+            ("DELETE", "/api/v1/secrets/{secret}") => {
+                (Value::Null, Wanted::Tenant(Permission::SecretsWrite))
+            }
             ("POST", "/api/v1/audit/verify") => (json!({}), Wanted::Anywhere),
             ("POST", "/api/v1/executions/bulk") => {
                 let only = things.workflow.as_str();
@@ -656,7 +707,13 @@ fn is_list(route: &Route) -> bool {
         (
             "GET",
             "/api/v1/users/{user}/sessions" | "/api/v1/users/{user}/keys" | "/api/v1/members"
-        ) | ("PUT", "/api/v1/projects/{project}")
+        ) | ("GET", "/api/v1/credentials" | "/api/v1/secrets")
+            | (
+                "PUT",
+                "/api/v1/projects/{project}"
+                    | "/api/v1/credentials/{credential}"
+                    | "/api/v1/secrets/{secret}"
+            )
     )
 }
 

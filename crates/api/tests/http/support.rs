@@ -17,9 +17,11 @@ use nebula_core::{Clock, ExposeSecret as _, TenantId};
 use nebula_identity::{Identity, IdentityConfig, IdentityPorts, LocalToken, PasswordCost};
 use nebula_system::{SystemClock, SystemEntropy};
 use nebula_testkit::{
-    InlineOffload, MemoryAuditLog, MemoryExecutionRepo, MemoryIdentityRepo, MemorySandbox,
-    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo, SeededEntropy,
+    InlineOffload, MemoryAuditLog, MemoryCredentialRepo, MemoryExecutionRepo, MemoryIdentityRepo,
+    MemorySandbox, MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo,
+    SeededEntropy,
 };
+use nebula_vault::Vault;
 use serde_json::Value;
 use tokio::{net::TcpStream, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -60,6 +62,8 @@ pub(crate) struct World {
     pub(crate) nebula: Nebula,
     pub(crate) identity: Arc<Identity>,
     pub(crate) audit: Arc<MemoryAuditLog>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) secrets: Arc<MemorySecretsStore>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: JoinSet<()>,
 }
@@ -122,6 +126,13 @@ impl World {
             .build()
             .unwrap();
         let audit = Arc::new(MemoryAuditLog::new(clock.clone()));
+        let secrets = Arc::new(MemorySecretsStore::default());
+        let credentials = Arc::new(MemoryCredentialRepo::new(clock.clone()));
+        let vault = Arc::new(Vault::new(
+            credentials,
+            secrets.clone(),
+            Arc::new(SystemEntropy),
+        ));
         let identity = Arc::new(identity(&clock, audit.clone()));
         let api = Api::new(ApiParts {
             nebula: nebula.clone(),
@@ -130,6 +141,8 @@ impl World {
             entropy: Arc::new(SystemEntropy),
             offload: Arc::new(InlineOffload),
             identity: identity.clone(),
+            vault: vault.clone(),
+            secrets: secrets.clone(),
             vars: Value::Null,
             folder: std::env::temp_dir(),
             config,
@@ -148,6 +161,8 @@ impl World {
             nebula,
             identity,
             audit,
+            vault,
+            secrets,
             stop,
             tasks,
         }

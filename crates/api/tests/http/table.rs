@@ -19,6 +19,8 @@ fn filled(route: &Route) -> String {
         .replace("{session}", id)
         .replace("{project}", "shop")
         .replace("{key}", "abcdefgh")
+        .replace("{credential}", "till")
+        .replace("{secret}", "till")
         .replace("{token}", "x")
 }
 
