@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use http::header;
 use nebula_core::Digest;
 use nebula_ports::{AuditEntry, AuditHead, AuditOutcome, MAX_AUDIT_PAGE};
@@ -232,6 +232,7 @@ pub(crate) async fn export(
     };
     // What fails at once is told as a problem; what fails later breaks the answer off.
     let first = exporting.next().await?;
+    // What compresses it asks once more after its end.
     let rest = stream::unfold((first, exporting), async |(ready, mut it)| {
         let lines = match ready {
             Some(lines) => Ok(lines),
@@ -246,7 +247,8 @@ pub(crate) async fn export(
             },
         };
         Some((lines, (None, it)))
-    });
+    })
+    .fuse();
     let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
     Ok((kind, Sent::from_stream(rest)).into_response())
 }

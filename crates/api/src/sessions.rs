@@ -10,7 +10,7 @@ use nebula_core::{ExposeSecret as _, PrincipalId};
 use nebula_identity::{
     FirstAdmin, IdentityError, Issued, LoggedIn, Login, Permission, Principal, TICKET, Via, Who,
 };
-use nebula_ports::{Membership, Session, SessionKind};
+use nebula_ports::{ErrorKind, Membership, Session, SessionKind};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -494,6 +494,11 @@ async fn close(
 pub(crate) fn failed(shared: &Inner, error: IdentityError) -> Problem {
     let (message, hint) = (error.to_string(), error.advice());
     let problem = match error {
+        // A text that the caller gave is empty or too long.
+        IdentityError::Port(error) if error.kind == ErrorKind::Invalid => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Problem::new(status, "NOT_POSSIBLE", error.message).hint("correct it");
+        }
         IdentityError::Port(error) => return error.into(),
         IdentityError::Denied { .. } => Problem::new(StatusCode::FORBIDDEN, "DENIED", message),
         IdentityError::Unknown(_) => Problem::new(StatusCode::NOT_FOUND, "UNKNOWN", message),

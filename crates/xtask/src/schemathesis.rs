@@ -143,7 +143,8 @@ impl Server {
         Ok(server)
     }
 
-    /// Publishes the workflows and starts one; gives the id of the execution.
+    /// Publishes the workflows and starts one, makes a project and somebody in it; gives the values of the
+    /// parameters by which all that is found.
     fn fill(&self) -> io::Result<String> {
         for (id, node) in WORKFLOWS {
             let path = format!("/api/v1/workflows/{id}");
@@ -154,9 +155,23 @@ impl Server {
         }
         let start = json!({ "workflow": "greet" }).to_string();
         let started = self.ask("POST", "/api/v1/executions", "application/json", &start)?;
-        let id = started["execution"].as_str();
-        id.map(str::to_owned)
-            .ok_or_else(|| io::Error::other(format!("no execution was started: {started}")))
+        let json = "application/json";
+        let project = json!({ "name": "Shop", "version": 1 }).to_string();
+        self.ask("PUT", "/api/v1/projects/shop", json, &project)?;
+        let user = json!({ "kind": "service", "login": "robot" }).to_string();
+        let user = self.ask("POST", "/api/v1/users", json, &user)?;
+        let text = |value: &Value, key: &str| {
+            let found = value[key].as_str().map(str::to_owned);
+            found.ok_or_else(|| io::Error::other(format!("there is no `{key}` in {value}")))
+        };
+        let user = text(&user, "user")?;
+        let key = json!({ "name": "one", "lasts": "1h" }).to_string();
+        let key = self.ask("POST", &format!("/api/v1/users/{user}/keys"), json, &key)?;
+        Ok(format!(
+            "\"path.execution\" = \"{}\"\n\"path.user\" = \"{user}\"\n\"path.key\" = \"{}\"\n",
+            text(&started, "execution")?,
+            text(&key, "key")?
+        ))
     }
 
     fn ask(&self, method: &str, path: &str, kind: &str, body: &str) -> io::Result<Value> {
@@ -178,10 +193,10 @@ impl Server {
             "headers = {{ Authorization = \"Bearer {}\" }}\n",
             self.token
         );
-        if let Some(execution) = known {
+        if let Some(known) = known {
             config.push_str(&format!(
-                "[parameters]\n\"path.execution\" = \"{execution}\"\n\"path.workflow\" = \"greet\"\n\
-                 \"path.version\" = 1\n\"path.action\" = \"data.set\"\n"
+                "[parameters]\n{known}\"path.credential\" = \"till\"\n\"path.secret\" = \"till\"\n\"path.workflow\" = \"greet\"\n\"path.version\" = 1\n\
+                 \"path.action\" = \"data.set\"\n\"path.project\" = \"shop\"\n"
             ));
         }
         let file = self.folder.join("schemathesis.toml");
