@@ -275,6 +275,9 @@ async fn redeemed(shared: &Inner, token: &str) -> Result<Redeemed, Problem> {
         let message = "the link is not valid: it is no resume token";
         Problem::new(StatusCode::NOT_FOUND, "RESUME_TOKEN_INVALID", message)
     };
+    // What is around a token on a command line is no part of a link.
+    let digits = token.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let token = if digits { token } else { "" };
     let token: ResumeToken = token.parse().map_err(invalid)?;
     Ok(shared
         .nebula

@@ -1,5 +1,7 @@
 //! Workflows: their versions, what differs, which is published.
 
+use std::{borrow::Cow, collections::BTreeSet};
+
 use axum::{
     Json,
     extract::{Request, State},
@@ -635,7 +637,11 @@ pub(crate) async fn publish(
         None => return Err(required(&id)),
     };
     let engine = shared.nebula.engine();
-    let change = json!({ "published": [found.published, body.version] });
+    let stored = engine.stored(by.tenant(), &id, Some(body.version)).await?;
+    let stored = stored.ok_or_else(|| unknown_version(&id, body.version))?;
+    let mut grants = BTreeSet::new();
+    asked_for(&stored.definition, &mut grants);
+    let change = json!({ "published": [found.published, body.version], "grants": grants });
     by.record(&shared, target, change).await?;
     let published = engine.publish(by.tenant(), &id, body.version, expected);
     match published.await? {
@@ -649,6 +655,30 @@ pub(crate) async fn publish(
         }
         Published::Conflict { revision } => Err(outdated(&id, revision)),
         Published::Unknown => Err(unknown_version(&id, body.version)),
+    }
+}
+
+/// What the nodes of a definition ask for, bodies and compensations included: who publishes it grants it.
+fn asked_for<'d>(definition: &'d Value, found: &mut BTreeSet<Cow<'d, str>>) {
+    match definition {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match (&**name, value) {
+                    ("requires", Value::Array(all)) => {
+                        found.extend(all.iter().filter_map(Value::as_str).map(Cow::from));
+                    }
+                    ("credentials", Value::Object(slots)) => {
+                        let ids = slots.values().filter_map(Value::as_str);
+                        found.extend(ids.map(|id| Cow::from(format!("secret:{id}"))));
+                    }
+                    // Of what a node is given nothing is asked for.
+                    ("parameters", _) => {}
+                    _ => asked_for(value, found),
+                }
+            }
+        }
+        Value::Array(all) => all.iter().for_each(|it| asked_for(it, found)),
+        _ => {}
     }
 }
 
@@ -734,4 +764,32 @@ pub(crate) fn started(found: &Summary, wanted: Option<u32>) -> Result<(u32, bool
         )));
     };
     Ok((version, found.published == Some(version)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nodes_ask_for_is_found_wherever_they_are() {
+        let definition = json!({
+            "requires": ["net:a.example"],
+            "nodes": [
+                { "id": "a", "requires": ["fs:read:/x", "net:a.example"], "credentials": { "shop": "till" } },
+                { "id": "b", "parameters": { "requires": ["no"], "credentials": { "x": "no" } },
+                  "compensate": { "requires": ["process:rm"] },
+                  "body": { "nodes": [{ "id": "c", "requires": ["{{ $input.host }}"] }] } },
+            ],
+        });
+        let mut found = BTreeSet::new();
+        asked_for(&definition, &mut found);
+        let expected = [
+            "fs:read:/x",
+            "net:a.example",
+            "process:rm",
+            "secret:till",
+            "{{ $input.host }}",
+        ];
+        assert!(found.iter().eq(&expected), "{found:?}");
+    }
 }

@@ -1,9 +1,11 @@
 //! The API over HTTP, as its callers see it: a server on the loopback, over models of every port.
 
+mod access;
 mod approvals;
 mod bad_input;
 mod credentials;
 mod executions;
+mod known_holes;
 mod limits;
 mod live;
 mod matrix;
