@@ -15,7 +15,7 @@ use nebula_core::{ByteSize, Clock, KeyId, Offload, TenantId};
 use nebula_execution::ResumeKey;
 use nebula_http_reqwest::{HttpConfig, Reqwest};
 use nebula_identity::IdentityPorts;
-use nebula_memory::{Collector, DEFAULT_INLINE, Grace, SpillingRepo};
+use nebula_memory::{Collector, DEFAULT_CACHE, DEFAULT_INLINE, Grace, SpillingRepo, Values};
 use nebula_ports::{
     BlobStore, CredentialRepo, ExecutionRepo, HttpClient, SandboxRunner, SecretsStore, TaskQueue,
     WorkflowRepo,
@@ -141,6 +141,9 @@ fn assemble(
     let collector = blobs
         .clone()
         .map(|blobs| Collector::new(stored.clone(), blobs, Arc::clone(&clock), Grace::default()));
+    let values = blobs
+        .clone()
+        .map(|blobs| Values::new(blobs, DEFAULT_INLINE, DEFAULT_CACHE));
     let executions: Arc<dyn ExecutionRepo> = match blobs {
         Some(blobs) => Arc::new(SpillingRepo::new(
             stored,
@@ -175,7 +178,11 @@ fn assemble(
         clock: Arc::clone(&clock),
         entropy,
     });
-    let nebula = Nebula::builder(executions.clone(), workflows, queue, sandbox)
+    let mut nebula = Nebula::builder(executions.clone(), workflows, queue, sandbox);
+    if let Some(values) = values {
+        nebula = nebula.values(values);
+    }
+    let nebula = nebula
         .clock(Arc::clone(&clock))
         .spawn(Arc::new(SystemSpawn))
         .memory_pressure(Arc::new(HostPressure::new(Arc::clone(&clock))))

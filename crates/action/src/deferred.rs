@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use nebula_expression::{
-    Context, ExpressionError, ListOf, LongList, NodeView, Program, Root, Scope,
+    Away, Context, ExpressionError, ListOf, LongList, NodeView, Program, Root, Scope,
 };
 use serde_json::Value;
 
@@ -93,5 +93,9 @@ impl Scope for ItemScope<'_> {
 
     fn list(&self, of: ListOf<'_>) -> Option<&LongList> {
         self.outer.list(of)
+    }
+
+    fn away(&self, of: ListOf<'_>) -> Option<Away> {
+        self.outer.away(of)
     }
 }

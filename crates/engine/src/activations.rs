@@ -124,9 +124,17 @@ fn path(instance: &InstanceId) -> String {
 
 fn activation_json(number: u32, activation: &Activation) -> Value {
     let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+    let mut unreadable = None;
     let (output, more) = match activation.given() {
         None => (None, 0),
         Some(Given::Value(value)) => (Some(value), 0),
+        Some(Given::Blob(stored)) => match stored.value() {
+            Ok(value) => (Some(value), 0),
+            Err(why) => {
+                unreadable = Some(why.to_string());
+                (None, 0)
+            }
+        },
         Some(Given::List(list)) => {
             let first = list.segment(0);
             let more = list.len() - first.len();
@@ -144,6 +152,9 @@ fn activation_json(number: u32, activation: &Activation) -> Value {
     });
     if more > 0 {
         shown["output_truncated"] = json!(more);
+    }
+    if let Some(why) = unreadable {
+        shown["output_unreadable"] = Value::String(why);
     }
     if let Some(error) = activation.error_value() {
         shown["error"] = error;

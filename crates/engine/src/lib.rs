@@ -47,6 +47,7 @@ use nebula_ports::{ExecutionRepo, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
 
+use nebula_memory::Values;
 pub use nebula_planner::{Answer, Callees, Extent, Trial, TrialError, Tried};
 
 pub use again::StartAgainError;
@@ -74,6 +75,8 @@ pub struct EnginePorts {
     pub clock: Arc<dyn Clock>,
     /// Ids and randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Where large results lie, to show them; the same as that of the workers.
+    pub values: Option<Values>,
     /// From which the tokens of approvals follow; the same as that of the workers.
     pub resume: Option<ResumeKey>,
 }

@@ -8,7 +8,7 @@ use std::{
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
     ExecutionPlan, Fact, InstanceId, InstanceStatus, Machine, NamedSignal, Rest, Status,
-    StoredEntry,
+    StoredEntry, Unread,
 };
 use nebula_ports::{ErrorKind, PortError, Result};
 use serde::Serialize;
@@ -115,6 +115,21 @@ impl Engine {
             emitted: replay.emitted,
         })
     }
+
+    /// Reads the results of a state that lie in blobs, to be shown. One that cannot be read is shown as
+    /// that: whoever looks at an execution wants to see the rest all the same.
+    pub(crate) async fn read_stored(&self, machine: &Machine) {
+        for stored in machine.state().stored().filter(|it| !it.is_known()) {
+            let read = match &self.ports.values {
+                Some(values) => {
+                    let read = values.read(machine.tenant(), stored.blob()).await;
+                    read.map_err(|error| Unread::new(&error.message))
+                }
+                None => continue,
+            };
+            stored.keep(read);
+        }
+    }
 }
 
 impl Replay<'_> {
@@ -159,10 +174,11 @@ impl Replay<'_> {
         self.machine.as_ref()
     }
 
-    /// The state after the last entry that was given; `None` before the first one.
-    #[must_use]
-    pub fn moment(&self) -> Option<Moment> {
+    /// The state after the last entry that was given; `None` before the first one. Results that lie in
+    /// blobs are read for it.
+    pub async fn moment(&self) -> Option<Moment> {
         let (machine, (at, time)) = (self.machine.as_ref()?, self.last?);
+        self.engine.read_stored(machine).await;
         let plan = machine.plan();
         let state = machine.state();
         let mut nodes = self.closed.clone().with_state(machine);

@@ -51,6 +51,7 @@ impl CompensationStatus {
 /// What an execution did. JSON: `{ "execution", "status", "output", "error", "nodes" }`, where
 /// `nodes` has for each node that was reached a list of `{ "activation", "status", "port",
 /// "output", "attempts", "started_at", "ended_at" }`; after 1,000 of them `{ "truncated": n }`.
+/// An output that lies in a blob which cannot be read is null, and `output_unreadable` says why.
 /// A node of a body stands under the path of those in whose bodies it stands, `orders/price`, and
 /// says in `instance` of which run it was: `orders[3]/price`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -157,6 +158,7 @@ impl Engine {
             return Ok(None);
         };
         let folded = self.fold(tenant, execution).await?;
+        self.read_stored(&folded.machine).await;
         let mut waiting = waiting(&folded.machine);
         self.look_into_queues(tenant, execution, &folded.machine, &mut waiting)
             .await?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 
-use crate::{Approval, Claim, Failure, Given, InstanceStatus, ItemOutcome, List, Outcomes};
+use crate::{Approval, Claim, Failure, Given, InstanceStatus, ItemOutcome, List, Outcomes, Stored};
 
 /// One activation of a node: where it stands and what it gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,9 @@ pub struct Activation {
     /// `output` is absent then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<Arc<List>>,
+    /// The same, if it lies in a blob; `output` is absent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blob: Option<Arc<Stored>>,
     /// The port it left by.
     pub port: Option<CompactString>,
     /// For a list: which element of the input each element came from.
@@ -122,6 +125,7 @@ impl Activation {
             deadline: None,
             output: None,
             list: None,
+            blob: None,
             port: None,
             lineage: None,
             error: None,
@@ -191,15 +195,17 @@ impl Activation {
         match given {
             Given::Value(value) => self.output = Some(value),
             Given::List(list) => self.list = Some(list),
+            Given::Blob(stored) => self.blob = Some(stored),
         }
     }
 
     /// What it gave, if it gave something.
     #[must_use]
     pub fn given(&self) -> Option<Given> {
-        match &self.list {
-            Some(list) => Some(Given::List(list.clone())),
-            None => self.output.clone().map(Given::Value),
+        match (&self.list, &self.blob) {
+            (Some(list), _) => Some(Given::List(list.clone())),
+            (None, Some(stored)) => Some(Given::Blob(stored.clone())),
+            (None, None) => self.output.clone().map(Given::Value),
         }
     }
 

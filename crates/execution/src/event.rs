@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    Ballot, BallotError, ChildEnd, CompensationInput, Entry, Failure, InstanceId, MAX_VALUE_DEPTH,
-    NamedSignal, NamedSignalError, Question, SlotWanted, Status, Taken, UnparkDecision,
-    is_storable,
+    Ballot, BallotError, ChildEnd, CompensationInput, Entry, Failure, Given, InstanceId,
+    MAX_VALUE_DEPTH, NamedSignal, NamedSignalError, Question, SlotWanted, Status, Taken,
+    UnparkDecision, is_storable,
 };
 
 /// Something that happened. Conditions were evaluated before: an event carries what they gave.
@@ -282,8 +282,8 @@ pub enum Event {
 pub enum Outcome {
     /// With a result.
     Succeeded {
-        /// The result.
-        output: Arc<Value>,
+        /// The result. One that lies in a blob is durable there, and not that of an item or in a body.
+        output: Given,
         /// The output port.
         port: CompactString,
         /// For a list: which element of the input each element came from.

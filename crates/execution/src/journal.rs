@@ -154,6 +154,29 @@ pub enum Fact {
         #[serde(default)]
         micros: u64,
     },
+    /// An attempt gave a result that is too large for the journal: it lies in a blob, as JSON, which
+    /// was there before this.
+    AttemptSpilled {
+        /// Of which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// Where the result lies.
+        blob: BlobId,
+        /// The output port.
+        #[serde(default = "main_port", skip_serializing_if = "is_main")]
+        port: CompactString,
+        /// For a list: which element of the input each element came from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lineage: Option<Vec<u32>>,
+        /// Which connections of the port carry a live token.
+        #[serde(default, skip_serializing_if = "Taken::is_all")]
+        taken: Taken,
+        /// How long the attempt took, in microseconds.
+        #[serde(default)]
+        micros: u64,
+    },
     /// An instance passed `$json` on, which is large: it stands where it came from, and not again here.
     JsonPassed {
         /// Which instance.
@@ -715,6 +738,7 @@ impl Fact {
         match self {
             Self::AttemptStarted { instance, .. }
             | Self::AttemptSucceeded { instance, .. }
+            | Self::AttemptSpilled { instance, .. }
             | Self::JsonPassed { instance, .. }
             | Self::AttemptFailed { instance, .. }
             | Self::AttemptIndeterminate { instance, .. }
@@ -777,6 +801,7 @@ impl Fact {
     pub(crate) fn taken(&self) -> Option<&Taken> {
         match self {
             Self::AttemptSucceeded { taken, .. }
+            | Self::AttemptSpilled { taken, .. }
             | Self::JsonPassed { taken, .. }
             | Self::AttemptFailed { taken, .. }
             | Self::ItemsCompleted { taken, .. }

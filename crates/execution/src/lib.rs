@@ -43,7 +43,7 @@
 //!
 //! // Nothing is taken behind `fetch`: the rest is skipped, and the output is all that is left.
 //! let outcome = Outcome::Succeeded {
-//!     output: Arc::new(json!({ "ok": false })),
+//!     output: Arc::new(json!({ "ok": false })).into(),
 //!     port: "main".into(),
 //!     lineage: None,
 //!     taken: Taken::Only(Vec::new()),
@@ -81,6 +81,7 @@ mod snapshot;
 mod start;
 mod state;
 mod status;
+mod stored;
 mod tokens;
 
 pub use activation::{Activation, Added, Items, OpenItem, Runs};
@@ -120,7 +121,7 @@ pub use plan::{
 };
 pub use repeats::{Again, Generation, Repeats, Undone, UnfinishedChild};
 pub use resume::{ResumeKey, ResumeToken, ResumeTokenError};
-pub use scope::EvaluationScope;
+pub use scope::{EvaluationScope, Stage};
 pub use signal::{
     MAX_KEPT_SIGNALS, MAX_SIGNAL_BYTES, MAX_SIGNAL_ID, MAX_SIGNAL_NAME, NamedSignal,
     NamedSignalError, check_payload, is_signal_name,
@@ -129,3 +130,4 @@ pub use snapshot::{SNAPSHOT_FORMAT, SnapshotError};
 pub use start::{NewExecution, StartOptions, StartRate, StartSlot};
 pub use state::{At, Ending, ExecutionState, Key};
 pub use status::{InstanceStatus, Status, StatusError};
+pub use stored::{Stored, Unread};

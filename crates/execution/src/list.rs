@@ -13,18 +13,21 @@ use serde::{
 };
 use serde_json::{Value, json, value::RawValue};
 
-use crate::{ItemOutcome, activation::error_value};
+use crate::{ItemOutcome, Stored, Unread, activation::error_value};
 
 /// How many elements a segment has; a list of no more than this is an ordinary value.
 pub const LIST_SEGMENT: u32 = 1_024;
 
-/// What an activation gave: a value, or a long list in segments. Both are shared, never copied.
+/// What an activation gave: a value, a long list in segments, or a value that lies in a blob. All are
+/// shared, never copied.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Given {
     /// A value.
     Value(Arc<Value>),
     /// A list of more than [`LIST_SEGMENT`] elements.
     List(Arc<List>),
+    /// A value that lies in a blob.
+    Blob(Arc<Stored>),
 }
 
 impl Default for Given {
@@ -52,22 +55,40 @@ impl From<Arc<dyn Segmented>> for Given {
 
 impl Given {
     /// The elements of a list from one to another, as many of them as there are; `None` if it is
-    /// no list.
+    /// no list, or not at hand.
     #[must_use]
     pub fn part(&self, range: Range<usize>) -> Option<Vec<Value>> {
         match self {
             Self::Value(value) => part_of(value, range),
             Self::List(list) => Some(list.part(range)),
+            Self::Blob(stored) => {
+                let value = stored.value().ok()?;
+                part_of(&value, range)
+            }
         }
     }
 
     /// The whole of it as one value. Of a list, that is a copy of everything in it: some forty
     /// times the size of its text, if its elements are small.
-    #[must_use]
-    pub fn value(&self) -> Arc<Value> {
+    ///
+    /// # Errors
+    /// [`Unread`]: it lies in a blob, and is not at hand.
+    pub fn value(&self) -> Result<Arc<Value>, Unread> {
         match self {
-            Self::Value(value) => value.clone(),
-            Self::List(list) => Arc::new(list.to_value()),
+            Self::Value(value) => Ok(value.clone()),
+            Self::List(list) => Ok(Arc::new(list.to_value())),
+            Self::Blob(stored) => stored.value(),
+        }
+    }
+
+    /// The same, out of its blob if it lies in one.
+    ///
+    /// # Errors
+    /// As [`Given::value`].
+    pub fn at_hand(self) -> Result<Self, Unread> {
+        match self {
+            Self::Blob(stored) => stored.value().map(Self::Value),
+            given => Ok(given),
         }
     }
 }
@@ -95,6 +116,7 @@ impl Elements {
         match self {
             Self::Given(Given::Value(value)) => value.as_array().map(Vec::len),
             Self::Given(Given::List(list)) => Some(list.len()),
+            Self::Given(Given::Blob(stored)) => stored.value().ok()?.as_array().map(Vec::len),
             Self::Range { count, .. } => Some(*count as usize),
         }
     }
@@ -105,6 +127,7 @@ impl Elements {
         match self {
             Self::Given(Given::Value(value)) => value.get(index as usize).cloned(),
             Self::Given(Given::List(list)) => list.get(index as usize),
+            Self::Given(Given::Blob(stored)) => stored.value().ok()?.get(index as usize).cloned(),
             Self::Range { from, step, count } if index < *count => {
                 Some(Value::from(from + i64::from(index) * step))
             }
@@ -494,7 +517,7 @@ mod tests {
     #[test]
     fn a_part_of_a_long_list_is_that_of_its_value() {
         let list = outcomes(0..2_500).list(2_500);
-        let value = Given::Value(list.value());
+        let value = Given::Value(list.value().unwrap());
         for range in [
             0..0,
             0..1,
@@ -560,7 +583,7 @@ mod tests {
         }
         assert_eq!((outcomes.loose.len(), outcomes.full.len()), (0, 2));
         assert!(outcomes.has(failed) && outcomes.has(end - 1) && !outcomes.has(end));
-        let value = outcomes.list(end).value();
+        let value = outcomes.list(end).value().unwrap();
         let place = |item: u32| &value[item as usize];
         assert_eq!(place(failed)["error"]["code"], "NO");
         assert_eq!(place(failed - 1), &json!({ "n": failed - 1 }));

@@ -425,7 +425,7 @@ fn stands_otherwise(old: &Activation, new: &Activation) -> Option<&'static str> 
     let wait = |it: &Activation| (it.due, it.timer, it.signal.clone(), it.deadline);
     if old.status != new.status || old.port != new.port || old.given_up != new.given_up {
         Some("how it stands")
-    } else if old.output != new.output || old.error != new.error {
+    } else if old.output != new.output || old.blob != new.blob || old.error != new.error {
         Some("what it gave")
     } else if old.items != new.items || old.runs != new.runs {
         Some("its items or rounds")

@@ -27,7 +27,7 @@ use nebula_workflow::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use graph::Graph;
+use graph::{Graph, Needs};
 
 pub use admission::{AdmissionKeyError, PlanAdmission, PlanRateLimit};
 pub use compensation::PlanCompensation;
@@ -463,6 +463,16 @@ impl ExecutionPlan {
         self.graph.reads_inputs(node)
     }
 
+    /// The values that expressions of `node` need, and those that what follows from its end needs.
+    pub(crate) fn needs(&self, node: u32) -> &[Needs; 2] {
+        self.graph.needs(node)
+    }
+
+    /// Dense indices of the nodes whose results the output needs.
+    pub(crate) fn output_needs(&self) -> &[u32] {
+        self.graph.output_needs()
+    }
+
     /// Dense indices of the nodes that the output reads.
     pub(crate) fn output_reads(&self) -> &[u32] {
         self.graph.output_reads()
@@ -745,15 +755,21 @@ impl PlanNode {
 
     /// Every expression of the node that is evaluated when it runs.
     fn programs(&self) -> Vec<&Program> {
+        let mut programs = self.own_programs();
+        if let Some(compensation) = &self.compensation {
+            compensation.programs(&mut programs);
+        }
+        programs
+    }
+
+    /// The same without those that undo it.
+    fn own_programs(&self) -> Vec<&Program> {
         let own = self.when.iter().chain(&self.for_each);
         let mut programs: Vec<_> = own.chain(&self.complete_when).collect();
         self.parameters
             .each_use(|found| programs.push(found.program));
         if let Some(key) = &self.idempotency_key {
             key.each_use("", &mut |found| programs.push(found.program));
-        }
-        if let Some(compensation) = &self.compensation {
-            compensation.programs(&mut programs);
         }
         programs
     }

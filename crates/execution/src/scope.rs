@@ -8,12 +8,12 @@ use std::{
 use compact_str::CompactString;
 use nebula_action::{ActionError, ActionKind, ControlKind};
 use nebula_core::{ExecutionId, NodeId, Timestamp};
-use nebula_expression::{ListOf, LongList, NodeView, Root, Scope, Segmented};
+use nebula_expression::{Away, ListOf, LongList, NodeView, Root, Scope, Segmented};
 use serde_json::{Map, Value, json};
 
 use crate::{
     Activation, At, ExecutionPlan, ExecutionState, Failure, Given, InstanceId, InstanceStatus,
-    Machine, activation::error_value, state::failure_value,
+    Machine, Stored, Unread, activation::error_value, state::failure_value,
 };
 
 /// What an expression of a node sees: shared values, taken once, so that it can outlive the state.
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct EvaluationScope {
     json: Option<Seen>,
-    inputs: Option<Value>,
+    inputs: Option<Result<Value, Unread>>,
     shared: Arc<SharedRoots>,
     item: Option<(Arc<Value>, Value)>,
     /// `$loop`.
@@ -88,22 +88,40 @@ impl SharedRoots {
 enum Seen {
     Value(Arc<Value>),
     List(Arc<LongList>),
+    /// It lies in a blob and is not at hand: nothing should ask for it, and whoever does is told.
+    Away(Unread),
 }
 
 impl Seen {
     fn value(&self) -> Option<&Value> {
         match self {
             Self::Value(value) => Some(value),
-            Self::List(_) => None,
+            Self::List(_) | Self::Away(_) => None,
         }
     }
 
     fn list(&self) -> Option<&Arc<LongList>> {
         match self {
-            Self::Value(_) => None,
             Self::List(list) => Some(list),
+            Self::Value(_) | Self::Away(_) => None,
         }
     }
+
+    fn away(&self) -> Option<&Unread> {
+        match self {
+            Self::Away(why) => Some(why),
+            Self::Value(_) | Self::List(_) => None,
+        }
+    }
+}
+
+/// Which of an instance's expressions are evaluated next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Its own: parameters, conditions, lists.
+    Start,
+    /// Those of what follows from its end: connections, and what would undo it.
+    End,
 }
 
 impl From<Arc<Value>> for Seen {
@@ -147,16 +165,7 @@ impl EvaluationScope {
             let begun = activation.status == InstanceStatus::Running || activation.timer;
             scope.attempt = activation.attempts + u32::from(!begun);
             if plan.reads_inputs(at.node) {
-                let mut inputs = Map::new();
-                for (input, value) in state.inputs(plan, at) {
-                    let list = inputs
-                        .entry(input.as_str())
-                        .or_insert_with(|| Value::Array(Vec::new()));
-                    if let Value::Array(list) = list {
-                        list.push(Arc::unwrap_or_clone(value.value()));
-                    }
-                }
-                scope.inputs = Some(Value::Object(inputs));
+                scope.inputs = Some(inputs(state.inputs(plan, at)));
             }
         }
         scope.enclosed(plan, state, at);
@@ -166,6 +175,56 @@ impl EvaluationScope {
             }
         }
         scope
+    }
+
+    /// What lies in blobs of all that expressions of an instance need: whoever evaluates them reads it
+    /// before. What they do not need is not in it, and nobody has to read that.
+    #[must_use]
+    pub fn stored_for(machine: &Machine, at: At, stage: Stage) -> Vec<Arc<Stored>> {
+        let (plan, state) = (machine.plan(), machine.state());
+        let needs = &plan.needs(at.node)[usize::from(stage == Stage::End)];
+        let mut stored = Vec::new();
+        let mut add = |given: Option<Given>| {
+            if let Some(Given::Blob(found)) = given {
+                stored.push(found);
+            }
+        };
+        // The rounds of a list in parts go back to the first, and give what came back from all.
+        let batches = plan.node(at.node).kind == ActionKind::Control(ControlKind::Batches);
+        let first = if batches { 1 } else { at.number };
+        if needs.json {
+            let rounds = (first..=at.number).map(|number| At { number, ..at });
+            rounds.for_each(|at| add(Some(state.json(plan, at))));
+        }
+        if needs.inputs {
+            let inputs = state.inputs(plan, at).into_iter();
+            inputs.for_each(|(_, given)| add(Some(given)));
+        }
+        for read in &needs.results {
+            for number in [first, at.number] {
+                let from = At { number, ..at };
+                add(visible(plan, state, from, *read).and_then(Activation::given));
+            }
+        }
+        stored
+    }
+
+    /// The same for the workflow's output.
+    #[must_use]
+    pub fn stored_for_output(machine: &Machine) -> Vec<Arc<Stored>> {
+        let (plan, state) = (machine.plan(), machine.state());
+        let latest = plan.output_needs().iter().flat_map(|node| {
+            // A program sees the latest that ran, and an output that is a node the last that gave.
+            let activations = state.activations(*node);
+            let gave = activations.iter().rev().find_map(Activation::given);
+            let ran = latest(activations).and_then(Activation::given);
+            [gave, ran]
+        });
+        let stored = latest.flatten().filter_map(|given| match given {
+            Given::Blob(stored) => Some(stored),
+            Given::Value(_) | Given::List(_) => None,
+        });
+        stored.collect()
     }
 
     /// `$item`, `$index` and `$loop` of the nearest bodies that an instance stands in.
@@ -295,6 +354,9 @@ impl EvaluationScope {
     fn seen(&self, given: Given) -> Seen {
         let list: Arc<dyn Segmented> = match given {
             Given::Value(value) => return Seen::Value(value),
+            Given::Blob(stored) => {
+                return stored.value().map_or_else(Seen::Away, Seen::Value);
+            }
             Given::List(list) => list,
         };
         let results = self.nodes.values().filter_map(|node| node.result.as_ref());
@@ -331,7 +393,7 @@ impl Scope for EvaluationScope {
     fn root(&self, root: Root) -> Option<&Value> {
         match root {
             Root::Input => self.shared.input.as_deref(),
-            Root::Inputs => self.inputs.as_ref(),
+            Root::Inputs => self.inputs.as_ref()?.as_ref().ok(),
             Root::Json => self.json.as_ref().and_then(Seen::value),
             Root::Item => self.item.as_ref().map(|(item, _)| &**item),
             Root::Index => self.item.as_ref().map(|(_, index)| index),
@@ -372,6 +434,36 @@ impl Scope for EvaluationScope {
         };
         seen.and_then(Seen::list).map(|list| &**list)
     }
+
+    fn away(&self, of: ListOf<'_>) -> Option<Away> {
+        let why = match of {
+            ListOf::Root(Root::Json) => self.json.as_ref().and_then(Seen::away),
+            ListOf::Root(Root::Inputs) => self.inputs.as_ref().and_then(|it| it.as_ref().err()),
+            ListOf::Root(_) => None,
+            ListOf::Result { id, .. } => {
+                let result = self.nodes.get(id).and_then(|node| node.result.as_ref());
+                result.and_then(Seen::away)
+            }
+        };
+        why.map(|why| Away {
+            code: Unread::CODE,
+            message: why.to_string(),
+        })
+    }
+}
+
+/// `$inputs`: the values of the live tokens, in lists by the name of their input.
+fn inputs(tokens: Vec<(CompactString, Given)>) -> Result<Value, Unread> {
+    let mut inputs = Map::new();
+    for (input, value) in tokens {
+        let list = inputs
+            .entry(input.as_str())
+            .or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(list) = list {
+            list.push(Arc::unwrap_or_clone(value.value()?));
+        }
+    }
+    Ok(Value::Object(inputs))
 }
 
 /// `$loop`: `{ index, last }`.

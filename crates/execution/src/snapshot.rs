@@ -10,8 +10,11 @@ use crate::{ExecutionPlan, ExecutionState};
 /// The version of the stored form of snapshots. Every earlier one is read as well; 2 brought the
 /// pause, 3 what an execution has from one that it goes over again, 4 the frames of bodies, 5
 /// approvals, signals that are not kept, what was given up, lists in segments, what has to be undone,
-/// calls, and claims for slots.
-pub const SNAPSHOT_FORMAT: u32 = 5;
+/// calls, and claims for slots, 6 results that lie in blobs.
+pub const SNAPSHOT_FORMAT: u32 = 6;
+/// The version of all snapshots in which no result lies in a blob: a reader of version 5 would take
+/// one that does for none.
+const WITHOUT_BLOBS: u32 = 5;
 
 /// Why bytes are not a snapshot of this execution.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +57,10 @@ struct Head {
 /// The bytes are counted before they are written: a large vector that grows leaves its smaller forms
 /// to the allocator, which keeps them.
 pub(crate) fn encode(state: &ExecutionState) -> Vec<u8> {
-    let format = SNAPSHOT_FORMAT;
+    let format = match state.stored().next() {
+        Some(_) => SNAPSHOT_FORMAT,
+        None => WITHOUT_BLOBS,
+    };
     let written = Written { format, state };
     let fine = "a state has string keys and finite numbers";
     let mut size = Size(0);

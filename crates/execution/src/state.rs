@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use crate::{
     Activation, Approval, Claim, ClaimStatus, Compensations, ExecutionPlan, Failure, Given,
-    InstanceId, InstanceStatus, NamedSignal, ParkReason, Started, Status,
+    InstanceId, InstanceStatus, NamedSignal, ParkReason, Started, Status, Stored,
     activation::{error_value, there},
     tokens,
 };
@@ -391,6 +391,14 @@ impl ExecutionState {
             }
             (Some(_), None) => false,
         }
+    }
+
+    /// The results that lie in blobs; one that was passed on comes more than once.
+    pub fn stored(&self) -> impl Iterator<Item = &Arc<Stored>> {
+        // A result in a body is a value: what the body gives follows from it, without any I/O.
+        let top = self.frames.get(TOP).into_iter();
+        let activations = top.flat_map(|frame| frame.nodes().flat_map(|(_, it)| &it.activations));
+        activations.filter_map(|activation| activation.blob.as_ref())
     }
 
     /// Whether it has the nodes and connections of this plan.

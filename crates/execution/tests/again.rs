@@ -50,7 +50,9 @@ fn node_of(plan: &ExecutionPlan, instance: &InstanceId) -> u32 {
 /// The instances, items included, of which the journal has a result that something may follow from.
 fn succeeded(rig: &Rig) -> Vec<InstanceId> {
     let results = rig.journal.iter().filter_map(|entry| match &entry.fact {
-        Fact::AttemptSucceeded { instance, .. } => Some(vec![instance.clone()]),
+        Fact::AttemptSucceeded { instance, .. } | Fact::AttemptSpilled { instance, .. } => {
+            Some(vec![instance.clone()])
+        }
         Fact::Unparked {
             instance: Some(instance),
             decision: UnparkDecision::Succeeded(_),
@@ -156,7 +158,7 @@ fn pick(rig: &Rig, pick: u16) -> Option<Again> {
 fn ends(rig: &Rig) -> Vec<Value> {
     let nodes = 0..rig.plan.nodes.len() as u32;
     let activations = nodes.flat_map(|node| rig.machine.state().activations(node));
-    let seen = activations.map(|it| json!([it.status, it.port, it.output]));
+    let seen = activations.map(|it| json!([it.status, it.port, it.output, it.blob]));
     seen.collect()
 }
 

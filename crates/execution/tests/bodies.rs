@@ -557,7 +557,9 @@ proptest! {
         }
         let old = old.rig;
         let succeeded = old.journal.iter().filter_map(|entry| match &entry.fact {
-            Fact::AttemptSucceeded { instance, .. } => Some(instance.clone()),
+            Fact::AttemptSucceeded { instance, .. } | Fact::AttemptSpilled { instance, .. } => {
+                Some(instance.clone())
+            }
             _ => None,
         });
         let succeeded: Vec<_> = succeeded.collect();
@@ -598,7 +600,7 @@ proptest! {
         }
         let outputs = |world: &World<'_>| {
             let state = world.rig.machine.state();
-            let all = state.all().map(|(at, it)| (at, it.status, it.output.clone()));
+            let all = state.all().map(|(at, it)| (at, it.status, it.given()));
             all.collect::<Vec<_>>()
         };
         let mut smooth = healed.world();
@@ -681,7 +683,7 @@ proptest! {
             let mut world = tree.world().with_crashes(crashes);
             assert_eq!(world.run(), Status::Completed);
             let state = world.rig.machine.state();
-            let all = state.all().map(|(at, it)| (at, it.status, it.output.clone()));
+            let all = state.all().map(|(at, it)| (at, it.status, it.given()));
             all.collect::<Vec<_>>()
         };
         prop_assert_eq!(outputs(false), outputs(true));

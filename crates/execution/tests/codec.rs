@@ -30,6 +30,7 @@ const SNAPSHOT_V5_MILESTONE: &[u8] = include_bytes!("fixtures/snapshot-v5-milest
 const SNAPSHOT_V5_SLOTS: &[u8] = include_bytes!("fixtures/snapshot-v5-slots.json");
 const SNAPSHOT_V5_UNDO: &[u8] = include_bytes!("fixtures/snapshot-v5-undo.json");
 const SNAPSHOT_V5_BODIES: &[u8] = include_bytes!("fixtures/snapshot-v5-bodies.json");
+const SNAPSHOT_V6: &[u8] = include_bytes!("fixtures/snapshot-v6.json");
 const SNAPSHOT_V1: &[u8] = include_bytes!("fixtures/snapshot-v1.json");
 
 /// The entries of the fixture: every fact, with its optional fields and without them.
@@ -456,6 +457,15 @@ fn entries() -> Vec<Entry> {
             kind: "attempt_succeeded".into(),
             blob: BlobId::of(b"large"),
         },
+        Fact::AttemptSpilled {
+            instance: id("fetch"),
+            attempt: 2,
+            blob: BlobId::of(b"large"),
+            port: "main".into(),
+            lineage: Some(vec![1, 0]),
+            taken: Taken::All,
+            micros: 7,
+        },
     ];
     let time = |seq: i64| at(1_773_480_413_589 + seq);
     (0..)
@@ -550,7 +560,7 @@ fn the_fixture_holds_every_fact() {
         })
         .collect();
     // `Fact` cannot list its variants; whoever adds one raises this number and the fixture.
-    assert_eq!(names.len(), 55, "{names:?}");
+    assert_eq!(names.len(), 56, "{names:?}");
 }
 
 #[test]
@@ -696,6 +706,28 @@ fn a_snapshot_of_version_5_has_what_is_open() {
     )
     .unwrap();
     assert_eq!(state, same.state());
+}
+
+#[test]
+fn this_build_writes_names_of_blobs_into_snapshots_of_version_6() {
+    let plan = rig::plan("a -> b -> c");
+    let mut lived = rig::Rig::new(plan.clone());
+    for step in ["begin", "a ok-spilled", "b ok-passes"] {
+        rig::script::take(&mut lived, step);
+    }
+    let written: Value = serde_json::from_slice(&lived.machine.snapshot()).unwrap();
+    let fixture: Value = serde_json::from_slice(SNAPSHOT_V6).unwrap();
+    assert_eq!(written, fixture, "{written:#}");
+    let read = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V6).unwrap();
+    assert_eq!(read.state(), lived.machine.state());
+    assert_eq!(read.state().stored().count(), 2);
+    // Where nothing lies in a blob, older builds can go on.
+    let plain = rig::Rig::new(rig::plan("a -> b"));
+    let plain: Value = serde_json::from_slice(&plain.machine.snapshot()).unwrap();
+    assert_eq!(
+        (&written["format"], &plain["format"]),
+        (&json!(6), &json!(5))
+    );
 }
 
 #[test]

@@ -97,6 +97,7 @@ fn check(rig: &Rig, status: Status) {
     let (came, undone, given_up) = effects(rig);
     let succeeded = rig.journal.iter().filter_map(|entry| match &entry.fact {
         Fact::AttemptSucceeded { instance, .. }
+        | Fact::AttemptSpilled { instance, .. }
         | Fact::Unparked {
             instance: Some(instance),
             decision: UnparkDecision::Succeeded(_),

@@ -184,7 +184,7 @@ proptest! {
             if case.nodes[index].waits || lived.status != InstanceStatus::Succeeded {
                 continue;
             }
-            let lived = lived.output.as_deref().cloned().map(|output| without_errors(&output));
+            let lived = lived.given().map(|given| without_errors(&given.value().unwrap()));
             prop_assert_eq!(lived, output, "node n{}", index);
         }
     }

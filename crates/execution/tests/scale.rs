@@ -35,7 +35,7 @@ fn run(plan: ExecutionPlan, items: u32) -> usize {
                 let output = Arc::new(result_of(&instance));
                 let (port, taken) = ("main".into(), Taken::All);
                 let outcome = Outcome::Succeeded {
-                    output,
+                    output: output.into(),
                     port,
                     lineage: None,
                     taken,

@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use crate::Away;
+
 /// The part of the work in which an error was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,7 +28,7 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{message}")]
 pub struct ExpressionError {
-    /// Stable code: `SYNTAX_…`, `UNSUPPORTED_…`, `NAME_…`, `PATH_…`, `TYPE_…` or `LIMIT_…`.
+    /// Stable code: `SYNTAX_…`, `UNSUPPORTED_…`, `NAME_…`, `PATH_…`, `TYPE_…`, `VALUE_…` or `LIMIT_…`.
     pub code: &'static str,
     /// Where in the work it was found.
     pub phase: Phase,
@@ -84,9 +86,17 @@ impl Fault {
         &self.0.message
     }
 
-    /// Whether `catch` sees it: a limit ends the evaluation, and so does a mistake of our own.
+    /// A value is not at hand.
+    #[cold]
+    pub(crate) fn away(Away { code, message }: Away) -> Self {
+        Self::new(code, message)
+    }
+
+    /// Whether `catch` sees it: a limit ends the evaluation, and so do a value that is away and a
+    /// mistake of our own.
     pub(crate) fn can_be_caught(&self) -> bool {
-        !self.0.code.starts_with("LIMIT_") && self.0.code != "TYPE_INTERNAL"
+        let code = self.0.code;
+        !code.starts_with("LIMIT_") && !code.starts_with("VALUE_") && code != "TYPE_INTERNAL"
     }
 
     #[cold]

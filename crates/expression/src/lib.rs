@@ -98,5 +98,5 @@ pub use outline::Outline;
 pub use program::{CompileOptions, Evaluated, Mode, Program, Spent};
 pub use rename::{Edit, RenameError, rename_node};
 pub use report::{NodeReference, NodeSpan, Purity, Report, Root};
-pub use scope::{Context, Deadline, JsonScope, ListOf, NodeView, Scope};
+pub use scope::{Away, Context, Deadline, JsonScope, ListOf, NodeView, Scope};
 pub use words::{Word, WordKind, members_of, members_of_node, words};

@@ -123,3 +123,35 @@ pub struct Report {
     /// What the result depends on beside the data.
     pub purity: Purity,
 }
+
+impl Report {
+    /// Whether the result of a node that it names is read, rather than only how the node stands.
+    ///
+    /// ```
+    /// # use nebula_expression::{CompileOptions, Program};
+    /// # let report = |source| Program::compile(source, &CompileOptions::default()).unwrap().report().clone();
+    /// assert!(report("$nodes.fetch.result.name").reads_result("fetch"));
+    /// assert!(!report("$nodes.fetch.success").reads_result("fetch"));
+    /// ```
+    #[must_use]
+    pub fn reads_result(&self, node: &str) -> bool {
+        let mut known = false;
+        for path in &self.paths {
+            let field = path
+                .strip_prefix("$nodes.")
+                .and_then(|path| path.strip_prefix(node));
+            let Some(field) = field else { continue };
+            let ends = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+            if !ends(field) {
+                // Another node, whose id begins with this one's.
+                continue;
+            }
+            known = true;
+            if field.is_empty() || field.strip_prefix(".result").is_some_and(ends) {
+                return true;
+            }
+        }
+        // What is said of no path may read anything.
+        !known && self.nodes.iter().any(|it| it.node == node)
+    }
+}

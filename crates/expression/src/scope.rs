@@ -25,9 +25,25 @@ pub trait Scope {
     /// The long list that a root or a node's result is, if it is one; asked for where there is no
     /// value.
     fn list(&self, of: ListOf<'_>) -> Option<&LongList>;
+
+    /// Why something is not at hand that has a value all the same; asked for where there is neither a
+    /// value nor a long list. The evaluation ends with that: what is away is not undefined.
+    fn away(&self, of: ListOf<'_>) -> Option<Away> {
+        let _ = of;
+        None
+    }
 }
 
-/// What may be a long list.
+/// Why a value is not at hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Away {
+    /// Stable code; begins with `VALUE_`, so that no `catch` of an expression sees it.
+    pub code: &'static str,
+    /// Which value, and why.
+    pub message: String,
+}
+
+/// What may be a long list, or away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListOf<'a> {
     /// A root.

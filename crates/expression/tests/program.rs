@@ -5,8 +5,8 @@ mod check;
 
 use check::{check, check_lenient};
 use nebula_expression::{
-    CompileOptions, Context, Evaluated, Evaluator, JsonScope, ListOf, LongList, Mode, NodeView,
-    Program, Purity, Root, Scope,
+    Away, CompileOptions, Context, Evaluated, Evaluator, JsonScope, ListOf, LongList, Mode,
+    NodeView, Program, Purity, Root, Scope,
 };
 use serde_json::{Value, json};
 
@@ -354,5 +354,100 @@ fn an_object_literal_gives_the_same_whatever_it_gave_before() {
         let program = Program::compile(source, &options).unwrap();
         let result = program.evaluate(&JsonScope(&json!({})), &Context::default());
         assert_eq!(result.unwrap().unwrap().to_string(), expected, "{source}");
+    }
+}
+
+/// `$json` and the result of `far` lie elsewhere.
+struct Elsewhere;
+
+impl Scope for Elsewhere {
+    fn root(&self, _: Root) -> Option<&Value> {
+        None
+    }
+
+    fn node(&self, _: usize, _: &str) -> Option<NodeView<'_>> {
+        Some(NodeView {
+            result: None,
+            success: Some(true),
+            error: None,
+            status: "succeeded",
+            port: None,
+            attempts: 2,
+        })
+    }
+
+    fn list(&self, _: ListOf<'_>) -> Option<&LongList> {
+        None
+    }
+
+    fn away(&self, of: ListOf<'_>) -> Option<Away> {
+        let away = match of {
+            ListOf::Root(root) => root == Root::Json,
+            ListOf::Result { id, .. } => id == "far",
+        };
+        away.then(|| Away {
+            code: "VALUE_UNREADABLE",
+            message: "it lies elsewhere".to_owned(),
+        })
+    }
+}
+
+/// Guard: what is away is no undefined, whichever way an expression comes to it, and is not caught.
+#[test]
+fn a_value_that_is_away_ends_the_evaluation() {
+    let evaluate = |source: &str| {
+        let program = Program::compile(source, &CompileOptions::default()).unwrap();
+        program.evaluate(&Elsewhere, &Context::default())
+    };
+    for source in [
+        "$json",
+        "$json.a.b",
+        "$json?.a ?? 1",
+        "$json.a.map(it => it)",
+        "typeof $json",
+        "$nodes.far.result",
+        "$nodes.far.result.a",
+        "$nodes.far?.result?.a ?? 1",
+        "$nodes.far",
+        "$nodes.far.all()",
+        "(() => { try { return $json } catch (e) { return 1 } finally { } })()",
+    ] {
+        let error = evaluate(source).expect_err(source);
+        assert_eq!(
+            (error.code, &*error.message),
+            ("VALUE_UNREADABLE", "it lies elsewhere"),
+            "{source}"
+        );
+    }
+    assert_eq!(evaluate("$nodes.far.attempts").unwrap(), Some(json!(2)));
+    assert_eq!(evaluate("$nodes.near.result ?? 1").unwrap(), Some(json!(1)));
+    assert_eq!(evaluate("$item ?? 1").unwrap(), Some(json!(1)));
+}
+
+/// Guard: how a node stands is no result of it.
+#[test]
+fn a_report_says_whose_results_are_read() {
+    let report = |source: &str| {
+        let program = Program::compile(source, &CompileOptions::default()).unwrap();
+        program.report().clone()
+    };
+    for source in [
+        "$nodes.a.result",
+        "$nodes.a?.result?.b",
+        "$nodes.a",
+        "$nodes.a.all()",
+        "$nodes.a.success && $nodes.a.result[0]",
+        "$nodes['a']['result']",
+    ] {
+        assert!(report(source).reads_result("a"), "{source}");
+    }
+    for source in [
+        "$nodes.a.success",
+        "$nodes.a.error.code",
+        "$nodes.a?.port",
+        "$nodes.ab.result + $nodes.a.attempts",
+        "$json.a.result",
+    ] {
+        assert!(!report(source).reads_result("a"), "{source}");
     }
 }

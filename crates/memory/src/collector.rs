@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
+use futures_util::StreamExt;
+use nebula_core::{BlobId, Clock, ExecutionId, TenantId, Timestamp};
 use nebula_execution::Fact;
 use nebula_ports::{
     Blob, BlobDeleted, BlobListing, BlobStore, ErrorKind, ExecutionFilter, ExecutionRepo,
@@ -196,13 +197,9 @@ impl Collector {
             let page = self.executions.journal(tenant, execution, from, PAGE);
             let page = page.await?;
             for stored in &page.entries {
-                show(sweep, &stored.entry.fact)?;
-                let Fact::Spilled { blob, .. } = stored.entry.fact else {
-                    continue;
-                };
-                // What lies in a blob may name others.
-                match spill::load(&*self.blobs, tenant, blob).await {
-                    Ok(fact) => show(sweep, &fact)?,
+                show_fact(sweep, &stored.entry.fact)?;
+                match self.mark_named(tenant, &stored.entry.fact, sweep).await {
+                    Ok(()) => {}
                     Err(error) if error.kind == ErrorKind::Corrupt => unreadable += 1,
                     Err(error) => return Err(error),
                 }
@@ -212,6 +209,34 @@ impl Collector {
                 None => return Ok(unreadable),
             }
         }
+    }
+
+    /// Shows the sweep what lies in the blob that a fact names, which may name others.
+    async fn mark_named(&self, tenant: &TenantId, fact: &Fact, sweep: &mut Sweep) -> Result<()> {
+        let loaded = match fact {
+            Fact::Spilled { blob, .. } => {
+                let loaded = spill::load(&*self.blobs, tenant, *blob).await?;
+                show(sweep, &loaded)?;
+                Some(loaded)
+            }
+            _ => None,
+        };
+        match loaded.as_ref().unwrap_or(fact) {
+            Fact::AttemptSpilled { blob, .. } => self.read_through(tenant, *blob, sweep).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Shows the sweep the bytes of a blob, a piece at a time.
+    async fn read_through(&self, tenant: &TenantId, blob: BlobId, sweep: &mut Sweep) -> Result<()> {
+        let Some(mut read) = self.blobs.get(tenant, blob, None).await? else {
+            return Err(spill::not_there(blob));
+        };
+        sweep.end();
+        while let Some(piece) = read.content.next().await {
+            sweep.read(&piece?);
+        }
+        Ok(())
     }
 
     async fn mark_inbox(
@@ -241,6 +266,15 @@ impl Collector {
                 _ => return Ok(unreadable),
             }
         }
+    }
+}
+
+/// Shows the sweep a fact. What an attempt was given stands in the fact of its start by its digest, which
+/// is that of a blob with the same content: it holds no value, and names nothing.
+fn show_fact(sweep: &mut Sweep, fact: &Fact) -> Result<()> {
+    match fact {
+        Fact::AttemptStarted { .. } | Fact::CompensationStarted { .. } => Ok(()),
+        _ => show(sweep, fact),
     }
 }
 

@@ -88,6 +88,17 @@ impl SpillingRepo {
         }
     }
 
+    /// Renews a blob that an entry names.
+    ///
+    /// # Errors
+    /// `Unavailable`: it is gone. Those of [`BlobStore::renew`].
+    async fn renew_named(&self, tenant: &TenantId, blob: BlobId) -> Result<()> {
+        match self.blobs.renew(tenant, blob).await? {
+            BlobRenewed::Renewed(_) => Ok(()),
+            BlobRenewed::Missing => Err(gone(blob)),
+        }
+    }
+
     /// Renews what was put too long ago: a process that stood still in between may find that it has
     /// been collected.
     ///
@@ -99,18 +110,15 @@ impl SpillingRepo {
             since = self.clock.monotonic();
             for blob in &blobs {
                 if self.blobs.renew(tenant, *blob).await? == BlobRenewed::Missing {
-                    let message = format!(
-                        "blob {blob} was collected before the journal could name it; try again"
-                    );
-                    let kind = ErrorKind::Unavailable;
-                    return Err(PortError::new(kind, LAYER, "step", message));
+                    return Err(gone(*blob));
                 }
             }
         }
         Ok(())
     }
 
-    /// Puts what is too large among `entries` into blobs, each durable before this ends.
+    /// Puts what is too large among `entries` into blobs, each durable before this ends; and renews
+    /// the blobs that they name, which another journal may have named long ago.
     async fn spill(
         &self,
         tenant: &TenantId,
@@ -118,6 +126,10 @@ impl SpillingRepo {
         spilled: &mut Spilled,
     ) -> Result<()> {
         for entry in entries {
+            if let Fact::AttemptSpilled { blob, .. } = entry.fact {
+                self.renew_named(tenant, blob).await?;
+                spilled.blobs.push(blob);
+            }
             if !weight::exceeds(&entry.fact, self.limit) {
                 continue;
             }
@@ -198,6 +210,12 @@ impl SpillingRepo {
     }
 }
 
+/// What was to be named is not there.
+fn gone(blob: BlobId) -> PortError {
+    let message = format!("blob {blob} was collected before the journal could name it; try again");
+    PortError::new(ErrorKind::Unavailable, LAYER, "step", message)
+}
+
 /// The fact that lies in a blob.
 ///
 /// # Errors
@@ -234,10 +252,15 @@ pub(crate) async fn read<T: DeserializeOwned>(
     blob: BlobId,
 ) -> Result<T> {
     let Some(json) = blobs.get_bytes(tenant, blob).await? else {
-        return Err(corrupt(blob, "is not there"));
+        return Err(not_there(blob));
     };
     serde_json::from_slice(&json)
         .map_err(|error| corrupt(blob, "holds nothing that this build can read").with_source(error))
+}
+
+/// A blob is missing that is named.
+pub(crate) fn not_there(blob: BlobId) -> PortError {
+    corrupt(blob, "is not there")
 }
 
 fn corrupt(blob: BlobId, what: &str) -> PortError {

@@ -19,6 +19,11 @@ pub(crate) fn exceeds(fact: &Fact, limit: usize) -> bool {
         Fact::AttemptSucceeded { output, .. } | Fact::ExecutionCompleted { output } => {
             left.take(output)
         }
+        // Its result lies in a blob already.
+        Fact::AttemptSpilled {
+            lineage: Some(lineage),
+            ..
+        } => left.bytes(lineage.len().saturating_mul(INDEX_BYTES)),
         Fact::BodyOpened { json, .. } => left.take(json),
         Fact::SignalReceived(signal) => left.take(&signal.payload),
         Fact::ItemsSettled { outcomes, .. } => outcomes.iter().all(|outcome| match outcome {
@@ -29,6 +34,9 @@ pub(crate) fn exceeds(fact: &Fact, limit: usize) -> bool {
     };
     !within
 }
+
+/// About how many bytes the index of an element has in a lineage, with its comma.
+const INDEX_BYTES: usize = 6;
 
 /// How many bytes may still come.
 struct Left(usize);

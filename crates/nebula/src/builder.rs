@@ -7,6 +7,7 @@ use nebula_action::{Action, Protected};
 use nebula_core::{Clock, Entropy, MemoryPressure, Offload, Spawn};
 use nebula_engine::{Engine, EngineConfig, EnginePorts};
 use nebula_execution::ResumeKey;
+use nebula_memory::Values;
 use nebula_ports::{ExecutionRepo, HttpClient, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::{Registry, RegistryError};
 use nebula_runtime::{HttpPolicy, HttpPolicyError, PacedHttp, Worker, WorkerConfig, WorkerPorts};
@@ -37,6 +38,7 @@ pub struct NebulaBuilder {
     engine: EngineConfig,
     protected: Protected,
     bus: Bus,
+    values: Option<Values>,
     http: Option<Arc<dyn HttpClient>>,
     access: Option<Access>,
     http_policy: HttpPolicy,
@@ -87,6 +89,7 @@ impl NebulaBuilder {
             engine: EngineConfig::default(),
             protected: Protected::default(),
             bus: Bus::new(Bus::DEFAULT_CAPACITY),
+            values: None,
             http: None,
             access: None,
             http_policy: HttpPolicy::default(),
@@ -161,6 +164,14 @@ impl NebulaBuilder {
     /// A bus of yours, for events of several engines in one place.
     pub fn bus(mut self, bus: Bus) -> Self {
         self.bus = bus;
+        self
+    }
+
+    /// Where large results lie, one by one, and are read from when an expression needs them: beside the
+    /// [`SpillingRepo`](nebula_memory::SpillingRepo) over the same blobs that the executions are. Default:
+    /// none, and then each is in its journal, and in memory as long as its execution is.
+    pub fn values(mut self, values: Values) -> Self {
+        self.values = Some(values);
         self
     }
 
@@ -247,6 +258,7 @@ impl NebulaBuilder {
             offload,
             spawn: self.spawn,
             pressure: self.pressure,
+            values: self.values.clone(),
             http: paced.clone().map(|it| it as Arc<dyn HttpClient>),
             access: access(self.access, paced.as_ref()),
             resume: self.resume.clone(),
@@ -257,6 +269,7 @@ impl NebulaBuilder {
             queue: self.queue,
             clock: self.clock,
             entropy: self.entropy,
+            values: self.values,
             resume: self.resume,
         };
         let (registry_, bus) = (registry.clone(), self.bus.clone());

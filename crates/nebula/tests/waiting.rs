@@ -97,10 +97,10 @@ fn every_moment_of_a_replay_is_one_that_was() {
         let nebula = world.process();
         let tenant = tenant();
         let mut replay = nebula.engine().replay(&tenant, report.execution);
-        assert!(replay.moment().is_none());
+        assert!(replay.moment().await.is_none());
         let (mut statuses, mut last) = (Vec::new(), None);
         while let Some(step) = replay.step().await.unwrap() {
-            let moment = replay.moment().unwrap();
+            let moment = replay.moment().await.unwrap();
             assert_eq!(moment.at, step.entry.seq);
             if matches!(step.entry.entry.fact, Fact::AttemptFailed { .. }) {
                 assert!(matches!(moment.waiting[..], [Waiting::Retry { .. }]));

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::Digest;
-use nebula_execution::{InstanceId, Machine, ResumeKey};
+use nebula_execution::{Given, InstanceId, Machine, ResumeKey};
 use nebula_ports::{Step, WaitToken};
 
 use crate::{drive::Drive, evaluate};
@@ -16,7 +16,8 @@ impl Drive {
         let approval = activation.and_then(|activation| activation.approval.as_ref());
         match approval.and_then(|approval| approval.outcome()) {
             Some((choice, result)) => {
-                self.succeeded(instance, Arc::new(result), choice.as_str(), None, 0);
+                let result = Given::Value(Arc::new(result));
+                self.succeeded(instance, result, choice.as_str(), None, 0);
             }
             None => {
                 let message = "nobody decided in time, and no default was given";

@@ -9,7 +9,7 @@ use std::{
 use futures_util::FutureExt;
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass, PORT_MAIN};
 use nebula_core::Digest;
-use nebula_execution::{Choice, Event, InstanceId, PlanNode};
+use nebula_execution::{Choice, Event, Given, InstanceId, PlanNode};
 use nebula_ports::{Code, Invocation};
 use nebula_telemetry::redacting;
 use serde_json::Value;
@@ -33,10 +33,10 @@ impl Drive {
         let index = node_of(&plan, &instance);
         let node = plan.node(index);
         if node.disabled || node.pin.is_some() {
-            let output = node
-                .pin
-                .clone()
-                .map_or_else(|| self.json(&instance).value(), Arc::new);
+            let output = match &node.pin {
+                Some(pin) => Given::Value(Arc::new(pin.clone())),
+                None => self.json(&instance),
+            };
             self.succeeded(instance, output, pinned_port(node), None, 0);
             return Ok(());
         }
@@ -148,8 +148,12 @@ impl Drive {
     fn launch(&mut self, instance: InstanceId, invocation: Invocation) {
         self.running
             .insert(instance.clone(), invocation.context.cancellation.clone());
+        let spilling = self.spilling(&instance, &invocation.context.cancellation);
         let attempt = self.attempt(instance, invocation);
-        self.attempts.push(Box::pin(attempt));
+        self.attempts.push(match spilling {
+            None => Box::pin(attempt),
+            Some(spilling) => Box::pin(async move { spilling.spilled(attempt.await).await }),
+        });
     }
 
     fn attempt(
@@ -184,6 +188,7 @@ impl Drive {
                 instance,
                 micros: u64::try_from(micros).unwrap_or(u64::MAX),
                 end: End::Result(result),
+                stored: None,
             }
         }
     }
@@ -198,10 +203,15 @@ impl Drive {
     ) -> Result<Finished, Stop> {
         let mut most = self.shared.config.offload_values;
         let heavy = values_within(&invocation.input, &mut most).is_none();
+        let spilling = self.spilling(&instance, &invocation.context.cancellation);
         let attempt = self.attempt(instance.clone(), invocation);
-        match heavy {
-            true => Box::pin(self.offloaded(instance, attempt)).await,
-            false => Ok(attempt.await),
+        let finished = match heavy {
+            true => Box::pin(self.offloaded(instance, attempt)).await?,
+            false => attempt.await,
+        };
+        match spilling {
+            Some(spilling) => self.spill(&spilling, finished).await,
+            None => Ok(finished),
         }
     }
 
@@ -231,6 +241,7 @@ impl Drive {
                     instance,
                     micros: 0,
                     end: End::Result(Err(error)),
+                    stored: None,
                 }
             }
         })
@@ -290,6 +301,7 @@ impl Drive {
                 instance,
                 micros: 0,
                 end: End::Reconciled(reconciled),
+                stored: None,
             }
         }));
     }

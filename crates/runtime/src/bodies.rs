@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::{
     drive::Drive,
-    evaluate::{self, node_of},
+    evaluate::{self, node_of, unread},
     prepare,
 };
 
@@ -55,6 +55,12 @@ impl Drive {
             plan.node(node_of(plan, &instance)).kind == ActionKind::Control(ControlKind::Loop);
         let event = if rounds {
             self.round(&instance)
+        } else if instance.item.is_none() {
+            // Its body runs once, behind a slot, and what it begins with had to be read.
+            let json = self.json(&instance).value();
+            let instance = instance.clone();
+            json.map(|json| Event::Entered { instance, json })
+                .map_err(|why| unread(&why))
         } else {
             self.item(&instance).map(|item| Event::Entered {
                 instance: instance.clone(),
@@ -96,7 +102,10 @@ impl Drive {
         Ok(match control::round(&input, &deferred, index, waited)? {
             RoundOutcome::Over => Event::RoundsOver { instance },
             RoundOutcome::Enter => Event::Entered {
-                json: last.unwrap_or_else(|| self.json(&whole).value()),
+                json: match last {
+                    Some(last) => last,
+                    None => self.json(&whole).value().map_err(|why| unread(&why))?,
+                },
                 instance,
             },
             RoundOutcome::Delay(span) => Event::Waits {

@@ -258,7 +258,7 @@ impl Drive {
         match taken {
             Ok(taken) => Outcome::Succeeded {
                 undo: None,
-                output,
+                output: output.into(),
                 port: PORT_MAIN.into(),
                 lineage: None,
                 taken,

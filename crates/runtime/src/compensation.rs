@@ -6,7 +6,9 @@ use futures_util::FutureExt;
 use indexmap::IndexMap;
 use nebula_action::{ActionContext, ActionError, Credentials, ErrorClass, Heartbeat, Reconciled};
 use nebula_core::Digest;
-use nebula_execution::{CompensationInput, EvaluationScope, Event, InstanceId, PlanCompensation};
+use nebula_execution::{
+    CompensationInput, EvaluationScope, Event, Given, InstanceId, PlanCompensation,
+};
 use nebula_ports::{Code, Invocation};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +26,7 @@ impl Drive {
     pub(crate) fn undo_of(
         &mut self,
         instance: &InstanceId,
-        output: &Arc<Value>,
+        output: &Given,
         port: &str,
     ) -> Option<CompensationInput> {
         let plan = self.machine.plan().clone();
@@ -174,6 +176,7 @@ impl Drive {
                 instance,
                 micros: 0,
                 end: End::Reconciled(reconciled),
+                stored: None,
             }
         }));
     }

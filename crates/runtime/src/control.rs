@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nebula_action::{ActionContext, ActionError, ControlKind, PORT_MAIN};
 use nebula_core::Timestamp;
 use nebula_execution::{
-    Event, InstanceId, NamedSignal,
+    Event, Given, InstanceId, NamedSignal,
     control::{self, Batch, ControlOutcome},
 };
 use serde_json::Value;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::{
     calls::Wanted,
     drive::{Drive, Stop},
-    evaluate::{self, node_of},
+    evaluate::{self, node_of, unread},
 };
 
 impl Drive {
@@ -67,10 +67,13 @@ impl Drive {
             }
             Ok(ControlOutcome::Cancel(nodes)) => self.cancel_nodes(instance, nodes),
             Ok(ControlOutcome::Quit(reason)) => self.tell(Event::Quits { instance, reason }),
-            Ok(ControlOutcome::Merge) => {
-                let merged = Arc::new(self.inputs(&instance));
-                self.succeeded(instance, merged, PORT_MAIN, None, 0);
-            }
+            Ok(ControlOutcome::Merge) => match self.inputs(&instance) {
+                Ok(merged) => {
+                    let merged = Given::Value(Arc::new(merged));
+                    self.succeeded(instance, merged, PORT_MAIN, None, 0);
+                }
+                Err(error) => self.failed_with(instance, error, 0),
+            },
             Ok(ControlOutcome::Milestone) => match self.machine.milestone(&instance).port() {
                 Some(port) => self.pass(instance, port),
                 None => self.tell(Event::Heeds { instance }),
@@ -83,11 +86,14 @@ impl Drive {
                 due: None,
             }),
             Ok(ControlOutcome::Claim(wanted)) => self.claims(instance, wanted),
-            Ok(ControlOutcome::Body { due }) => self.tell(Event::Enters {
-                instance,
-                rounds: false,
-                due,
-            }),
+            Ok(ControlOutcome::Body { due }) => match self.json(&instance).value() {
+                Ok(_) => self.tell(Event::Enters {
+                    instance,
+                    rounds: false,
+                    due,
+                }),
+                Err(why) => self.failed_with(instance, unread(&why), 0),
+            },
             Err(error) => self.failed_with(instance, error, 0),
         }
         Ok(())
@@ -95,7 +101,7 @@ impl Drive {
 
     /// `$json` goes on by a port.
     fn pass(&mut self, instance: InstanceId, port: &str) {
-        let output = self.json(&instance).value();
+        let output = self.json(&instance);
         self.succeeded(instance, output, port, None, 0);
     }
 
@@ -112,12 +118,18 @@ impl Drive {
 
     /// Hands on the next part of a list, or what the rounds gave for all of them.
     pub(crate) fn batch(&mut self, instance: InstanceId) {
-        let (port, output) = match self.next_batch(&instance) {
-            Ok(Batch::Next(part)) => ("loop", part),
-            Ok(Batch::Done) => ("done", self.rounds_before(&instance)),
-            Err(error) => return self.failed_with(instance, error, 0),
+        let next = match self.next_batch(&instance) {
+            Ok(Batch::Next(part)) => Ok(("loop", part)),
+            Ok(Batch::Done) => self.rounds_before(&instance).map(|all| ("done", all)),
+            Err(error) => Err(error),
         };
-        self.succeeded(instance, Arc::new(output), port, None, 0);
+        match next {
+            Ok((port, output)) => {
+                let output = Given::Value(Arc::new(output));
+                self.succeeded(instance, output, port, None, 0);
+            }
+            Err(error) => self.failed_with(instance, error, 0),
+        }
     }
 
     /// The parameters are those of the first round: what leads back has another `$json`.
@@ -132,10 +144,11 @@ impl Drive {
     }
 
     /// What came back from each round before this one, in their order.
-    fn rounds_before(&self, instance: &InstanceId) -> Value {
+    fn rounds_before(&self, instance: &InstanceId) -> Result<Value, ActionError> {
         let rounds = 2..=instance.activation;
         let values = rounds.map(|round| self.json(&of_round(instance, round)).value());
-        values.map(Arc::unwrap_or_clone).collect()
+        let values = values.map(|value| value.map(Arc::unwrap_or_clone));
+        values.collect::<Result<_, _>>().map_err(|why| unread(&why))
     }
 }
 

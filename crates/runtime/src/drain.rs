@@ -13,7 +13,7 @@ impl Drive {
         let grace = clock.sleep(self.shared.config.grace);
         tokio::pin!(grace);
         loop {
-            self.take_finished();
+            self.take_finished().await?;
             if self.attempts.is_empty() {
                 break;
             }
@@ -29,7 +29,7 @@ impl Drive {
             token.cancel();
         }
         self.let_attempts_go_on();
-        self.take_finished();
+        self.take_finished().await?;
         // What did not stop ends here; the journal says so, and what became of the others.
         self.attempts.clear();
         for instance in std::mem::take(&mut self.running).into_keys() {
@@ -62,10 +62,11 @@ impl Drive {
     }
 
     /// What would follow is left to the next holder.
-    fn take_finished(&mut self) {
+    async fn take_finished(&mut self) -> Result<(), Stop> {
         while let Some(finished) = self.finished.pop_front() {
-            self.attempt_finished(finished);
+            self.take_in(finished).await?;
             self.commands.clear();
         }
+        Ok(())
     }
 }

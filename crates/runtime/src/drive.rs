@@ -15,8 +15,8 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
 use nebula_core::{BoxFuture, Digest, ExecutionId, Timestamp};
 use nebula_execution::{
-    ClaimedSlot, Command, Elements, Entry, Event, InstanceId, Machine, NewExecution, Rest,
-    ResumeKey, Status,
+    ClaimedSlot, Command, Elements, Entry, Event, Fact, InstanceId, Machine, NewExecution, Rest,
+    ResumeKey, Status, Stored,
 };
 use nebula_ports::{Granted, InboxDelivery, Invocation, Lease, PortError};
 use tokio_util::sync::CancellationToken;
@@ -93,6 +93,10 @@ pub(crate) struct Drive {
     pub(crate) segment: Option<Segment>,
     /// What it holds in memory.
     pub(crate) held: Held,
+    /// Whether results of it lie in blobs.
+    pub(crate) names_blobs: bool,
+    /// Those of them that are at hand now.
+    pub(crate) read: Vec<Arc<Stored>>,
     pub(crate) grants: NodeGrants,
     /// From which resume tokens follow; none where the plan asks nobody.
     pub(crate) resume: Option<ResumeKey>,
@@ -148,6 +152,7 @@ impl Drive {
         let waits = resume.as_ref().map(|key| waits(key, &machine));
         let slots = machine.slots();
         let held = Held::new(shared.clone(), &machine);
+        let names_blobs = machine.state().stored().next().is_some();
         let mut drive = Self {
             shared,
             held,
@@ -179,6 +184,8 @@ impl Drive {
             deliver: Vec::new(),
             lists: BTreeMap::new(),
             segment: None,
+            names_blobs,
+            read: Vec::new(),
             grants,
             resume,
             waits: waits.unwrap_or_default(),
@@ -225,7 +232,7 @@ impl Drive {
                 return Ok(driven);
             }
             match self.wait().await {
-                Woken::Attempt(finished) => self.attempt_finished(finished),
+                Woken::Attempt(finished) => self.take_in(finished).await?,
                 Woken::Rung | Woken::Renew => self.renew().await?,
                 Woken::Due => self.tell(Event::Tick),
                 Woken::Shutdown => return self.drain().await,
@@ -385,6 +392,7 @@ impl Drive {
         for entry in &decision.entries {
             self.pending_bytes += weight(&entry.fact);
             self.counts(&entry.fact);
+            self.names_blobs |= matches!(entry.fact, Fact::AttemptSpilled { .. });
         }
         if self.pending.is_empty() {
             self.pending_since = self.shared.ports.clock.monotonic();
@@ -400,6 +408,16 @@ impl Drive {
     }
 
     async fn execute(&mut self, command: Command) -> Result<(), Stop> {
+        if self.names_blobs {
+            // By itself, since most executions have nothing in blobs.
+            Box::pin(self.read_before(&command)).await?;
+        }
+        let done = self.carry_out(command).await;
+        self.let_go();
+        done
+    }
+
+    async fn carry_out(&mut self, command: Command) -> Result<(), Stop> {
         match command {
             Command::Run {
                 instance,

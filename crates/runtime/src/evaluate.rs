@@ -8,7 +8,9 @@ use std::{
 use compact_str::CompactString;
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{Clock, Timestamp};
-use nebula_execution::{Activation, EvaluationScope, ExecutionPlan, InstanceId, Machine, Taken};
+use nebula_execution::{
+    Activation, EvaluationScope, ExecutionPlan, InstanceId, Machine, Taken, Unread,
+};
 use nebula_expression::{Context, ExpressionError, Limits};
 use serde_json::Value;
 
@@ -134,4 +136,9 @@ pub(crate) fn failed(what: &str, error: &ExpressionError) -> ActionError {
         format!("{what}: {}{hint}", error.message),
         ErrorClass::Fatal,
     )
+}
+
+/// That a value cannot be read which a node needs, as the error of that node.
+pub(crate) fn unread(why: &Unread) -> ActionError {
+    ActionError::fatal(Unread::CODE, why.to_string())
 }

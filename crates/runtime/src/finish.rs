@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use nebula_action::{ActionError, ActionResult, ErrorClass, PORT_MAIN, Reconciled};
 use nebula_execution::{
-    CompensationInput, Event, InstanceId, MAX_VALUE_DEPTH, Outcome, Taken, is_storable,
+    CompensationInput, Event, Given, InstanceId, MAX_VALUE_DEPTH, Outcome, Stored, Taken,
+    is_storable,
 };
-use serde_json::Value;
 
 use crate::{
     drive::Drive,
@@ -18,6 +18,8 @@ pub(crate) struct Finished {
     pub(crate) instance: InstanceId,
     pub(crate) micros: u64,
     pub(crate) end: End,
+    /// The result, if it lies in a blob; it is not in `end` then.
+    pub(crate) stored: Option<Arc<Stored>>,
 }
 
 pub(crate) enum End {
@@ -36,6 +38,7 @@ impl Finished {
             instance,
             micros: 0,
             end: End::Reconciled(Err(error)),
+            stored: None,
         }
     }
 }
@@ -47,6 +50,7 @@ impl Drive {
             instance,
             micros,
             mut end,
+            stored,
         } = finished;
         let told = self.running.remove(&instance);
         if let End::Result(Err(error)) = &mut end
@@ -62,17 +66,16 @@ impl Drive {
         match end {
             End::Result(Ok(result)) => {
                 let port = result.port.as_deref().unwrap_or(PORT_MAIN);
-                self.succeeded(
-                    instance,
-                    Arc::new(result.value),
-                    port,
-                    result.lineage,
-                    micros,
-                );
+                let output = match stored {
+                    Some(stored) => Given::Blob(stored),
+                    None => Given::Value(Arc::new(result.value)),
+                };
+                self.succeeded(instance, output, port, result.lineage, micros);
             }
             End::Result(Err(error)) => self.failed_with(instance, error, micros),
             End::Reconciled(Ok(Reconciled::Happened(value))) => {
-                self.succeeded(instance, Arc::new(value), PORT_MAIN, None, micros);
+                let output = Given::Value(Arc::new(value));
+                self.succeeded(instance, output, PORT_MAIN, None, micros);
             }
             End::Reconciled(Ok(Reconciled::NotHappened)) => {
                 let message = "the attempt was lost, and its effect did not happen";
@@ -95,21 +98,24 @@ impl Drive {
     pub(crate) fn succeeded(
         &mut self,
         instance: InstanceId,
-        output: Arc<Value>,
+        output: Given,
         port: &str,
         lineage: Option<Vec<u32>>,
         micros: u64,
     ) {
         let undo = self.undo_of(&instance, &output, port);
-        if !is_storable(&output) {
-            let message = format!(
-                "the result is nested deeper than {MAX_VALUE_DEPTH}, which no journal can hold"
-            );
-            let error = ActionError::limit("OUTPUT_TOO_DEEP", message);
-            return self.failed_behind(instance, error, (undo, micros));
-        }
-        if let Err(error) = self.has_room_for(&instance, &output) {
-            return self.failed_behind(instance, error, (undo, micros));
+        // What lies in a blob was looked at before, and is held only while it is needed.
+        if let Given::Value(output) = &output {
+            if !is_storable(output) {
+                let message = format!(
+                    "the result is nested deeper than {MAX_VALUE_DEPTH}, which no journal can hold"
+                );
+                let error = ActionError::limit("OUTPUT_TOO_DEEP", message);
+                return self.failed_behind(instance, error, (undo, micros));
+            }
+            if let Err(error) = self.has_room_for(&instance, output) {
+                return self.failed_behind(instance, error, (undo, micros));
+            }
         }
         let clock = &self.shared.ports.clock;
         let taken = evaluate::taken(&self.machine, &instance, port, clock, |scope| {

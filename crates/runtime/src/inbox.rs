@@ -1,8 +1,8 @@
 //! What others want of an execution, taken into its machine.
 
 use nebula_action::ActionError;
-use nebula_execution::{Event, InstanceId, Signal, Taken, UnparkDecision};
-use nebula_ports::SLOT_PREFIX;
+use nebula_execution::{Event, InstanceId, Signal, Stage, Taken, UnparkDecision};
+use nebula_ports::{InboxItem, SLOT_PREFIX};
 use tracing::warn;
 
 use crate::{
@@ -33,6 +33,7 @@ impl Drive {
             false => items,
         };
         for item in items {
+            self.read_for_item(&item).await?;
             self.inbox_through = item.seq;
             self.inbox_head = self.inbox_head.max(item.seq);
             self.marked = true;
@@ -51,7 +52,24 @@ impl Drive {
                 Err(error) => warn!(execution = %id, %error, "a signal is passed over"),
             }
         }
+        self.let_go();
         Ok(true)
+    }
+
+    /// Reads what lies in blobs of what expressions need that follow from an item.
+    async fn read_for_item(&mut self, item: &InboxItem) -> Result<(), Stop> {
+        if !self.names_blobs {
+            return Ok(());
+        }
+        let instance = match Signal::from_inbox(&item.kind, &item.payload) {
+            Ok(Signal::ChildEnded(end)) => end.instance,
+            Ok(Signal::Unpark {
+                instance: Some(instance),
+                ..
+            }) => instance,
+            _ => return Ok(()),
+        };
+        Box::pin(self.read_for(&instance, &[Stage::End])).await
     }
 
     fn signalled(&mut self, signal: Signal) {
@@ -67,7 +85,8 @@ impl Drive {
                 instance: Some(instance),
                 decision: UnparkDecision::Succeeded(output),
             } if self.is_unknown(instance) => {
-                self.undo_of(instance, output, nebula_action::PORT_MAIN)
+                let output = output.clone().into();
+                self.undo_of(instance, &output, nebula_action::PORT_MAIN)
             }
             _ => None,
         };

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     drive::Drive,
-    evaluate::{self, failed, node_of},
+    evaluate::{self, failed, node_of, unread},
 };
 
 /// The segment of a long list that was read last.
@@ -49,7 +49,10 @@ impl Drive {
             None if node.kind == ActionKind::Control(ControlKind::ForEach) => {
                 self.elements_of_body(whole).map(|(list, _)| list)
             }
-            None => Ok(Elements::Given(self.json(whole))),
+            None => {
+                let json = self.json(whole).at_hand();
+                Ok(Elements::Given(json.map_err(|why| unread(&why))?))
+            }
             Some(program) => {
                 let scope = evaluate::scope(&self.machine, whole, None);
                 let context = evaluate::context(&self.machine, whole, &self.shared.ports.clock);
@@ -75,7 +78,9 @@ impl Drive {
         let Some(count) = list.count() else {
             let kind = match &list {
                 Elements::Given(Given::Value(value)) => kind(value),
-                Elements::Given(Given::List(_)) | Elements::Range { .. } => "a list",
+                Elements::Given(Given::List(_) | Given::Blob(_)) | Elements::Range { .. } => {
+                    "a list"
+                }
             };
             let message = format!("`for_each` of node `{node}` gave {kind}, not a list");
             return Err(ActionError::fatal("FOR_EACH_NOT_A_LIST", message));

@@ -25,6 +25,7 @@
 //! - Nothing begins once the lease may be over, or once a cancellation was read, but compensations.
 //! - A holder that may have been overtaken stops its attempts and writes nothing more.
 //! - What leaves over HTTP through [`PacedHttp`] keeps the limits of its destination and credential.
+//! - A result that lies in a blob is read only if something needs it, and is let go of after that.
 //! - All work hangs on the future of [`Worker::run`]: dropping it stops everything.
 
 mod adopt;
@@ -58,6 +59,7 @@ mod prepare;
 mod ring;
 mod signals;
 mod slots;
+mod stored;
 mod suspects;
 mod sync;
 #[cfg(test)]

@@ -19,11 +19,17 @@ use crate::{drive::Drive, flush::each_value, worker::Shared};
 pub(crate) struct Held {
     shared: Arc<Shared>,
     bytes: usize,
+    /// What was read from blobs and is at hand now.
+    read: usize,
 }
 
 impl Held {
     pub(crate) fn new(shared: Arc<Shared>, machine: &Machine) -> Self {
-        let mut held = Self { shared, bytes: 0 };
+        let mut held = Self {
+            shared,
+            bytes: 0,
+            read: 0,
+        };
         let mut all = Footprint::default();
         all.state(machine.state());
         held.set(all.bytes());
@@ -35,12 +41,23 @@ impl Held {
         self.set(self.bytes.saturating_add(bytes));
     }
 
+    /// From now on so much is at hand that was read from blobs.
+    pub(crate) fn read(&mut self, bytes: usize) {
+        self.shared.holds(self.read, bytes);
+        self.read = bytes;
+    }
+
+    pub(crate) fn read_bytes(&self) -> usize {
+        self.read
+    }
+
+    /// All that it counts.
+    pub(crate) fn all(&self) -> usize {
+        self.bytes.saturating_add(self.read)
+    }
+
     fn set(&mut self, bytes: usize) {
-        let all = &self.shared.held;
-        match bytes.checked_sub(self.bytes) {
-            Some(more) => all.fetch_add(more, Ordering::Relaxed),
-            None => all.fetch_sub(self.bytes - bytes, Ordering::Relaxed),
-        };
+        self.shared.holds(self.bytes, bytes);
         self.bytes = bytes;
     }
 }
@@ -48,6 +65,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.set(0);
+        self.read(0);
     }
 }
 
@@ -60,15 +78,40 @@ impl fmt::Debug for Held {
 impl Shared {
     /// Whether the executions in this worker's hands leave no room for another one. Where there is
     /// none, there is room, since the limit is not zero: an execution alone goes on up to its own.
+    ///
+    /// What is only kept in case it is read again makes room first.
     pub(crate) fn is_full(&self) -> bool {
-        self.held.load(Ordering::Relaxed) >= self.config.memory.as_usize() || self.is_short()
+        let (held, memory) = (
+            self.held.load(Ordering::Relaxed),
+            self.config.memory.as_usize(),
+        );
+        if let Some(values) = &self.ports.values {
+            let room = match self.is_pressed() {
+                true => 0,
+                false => memory.saturating_sub(held),
+            };
+            values.shrink_to(room);
+        }
+        held >= memory || self.is_short()
     }
 
     /// Whether memory is hard to get, whoever has it, and something is in this worker's hands. Alone, an
     /// execution is taken all the same: it is others that have the memory then, and might keep it.
     pub(crate) fn is_short(&self) -> bool {
+        self.held.load(Ordering::Relaxed) > 0 && self.is_pressed()
+    }
+
+    fn is_pressed(&self) -> bool {
         let pressure = self.ports.pressure.as_deref();
-        self.held.load(Ordering::Relaxed) > 0 && pressure.is_some_and(MemoryPressure::is_short)
+        pressure.is_some_and(MemoryPressure::is_short)
+    }
+
+    /// One execution holds so much now, and held that before.
+    fn holds(&self, before: usize, now: usize) {
+        match now.checked_sub(before) {
+            Some(more) => self.held.fetch_add(more, Ordering::Relaxed),
+            None => self.held.fetch_sub(before - now, Ordering::Relaxed),
+        };
     }
 }
 

@@ -8,7 +8,10 @@ use nebula_expression::Context;
 use nebula_validator::Schema;
 use serde_json::{Map, Value};
 
-use crate::{drive::Drive, evaluate};
+use crate::{
+    drive::Drive,
+    evaluate::{self, unread},
+};
 
 impl Drive {
     /// Evaluates what the execution gives.
@@ -18,18 +21,18 @@ impl Drive {
         let result = |node: u32| {
             let activations = state.activations(node).iter().rev();
             let given = activations.filter_map(Activation::given).next();
-            given.map(|given| given.value())
+            let value = given.map(|given| given.value()).transpose();
+            let value = value.map(|value| value.map(Arc::unwrap_or_clone));
+            value.map_err(|why| unread(&why))
         };
         let output = match &plan.output {
-            PlanOutput::Node(node) => {
-                Ok(result(*node).map(Arc::unwrap_or_clone).unwrap_or_default())
-            }
+            PlanOutput::Node(node) => result(*node).map(Option::unwrap_or_default),
             PlanOutput::Nodes(nodes) => {
                 let results = nodes.iter().filter_map(|node| {
-                    let value = Arc::unwrap_or_clone(result(*node)?);
-                    Some((plan.node(*node).id.to_string(), value))
+                    let value = result(*node).transpose()?;
+                    Some(value.map(|value| (plan.node(*node).id.to_string(), value)))
                 });
-                Ok(Value::Object(results.collect::<Map<_, _>>()))
+                results.collect::<Result<Map<_, _>, _>>().map(Value::Object)
             }
             PlanOutput::Program(program) => {
                 let scope = EvaluationScope::of_output(&self.machine);

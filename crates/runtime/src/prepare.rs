@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     drive::Drive,
-    evaluate::{self, failed},
+    evaluate::{self, failed, unread},
 };
 
 impl Drive {
@@ -184,14 +184,16 @@ impl Drive {
     }
 
     /// The values of the live tokens that activated an instance, as a list.
-    pub(crate) fn inputs(&self, instance: &InstanceId) -> Value {
+    ///
+    /// # Errors
+    /// One lies in a blob and cannot be read.
+    pub(crate) fn inputs(&self, instance: &InstanceId) -> Result<Value, ActionError> {
         let (plan, state) = (self.machine.plan(), self.machine.state());
         let at = state.find(plan, instance);
         let inputs = at.map(|at| state.inputs(plan, at)).unwrap_or_default();
         let values = inputs.into_iter();
-        values
-            .map(|(_, value)| Arc::unwrap_or_clone(value.value()))
-            .collect()
+        let values = values.map(|(_, value)| value.value().map(Arc::unwrap_or_clone));
+        values.collect::<Result<_, _>>().map_err(|why| unread(&why))
     }
 
     pub(crate) fn json(&self, instance: &InstanceId) -> Given {

@@ -11,6 +11,7 @@ use nebula_access::Access;
 use nebula_action::Protected;
 use nebula_core::{BoxFuture, Clock, Entropy, MemoryPressure, Offload, Spawn};
 use nebula_execution::{Entry, NewExecution, ResumeKey};
+use nebula_memory::Values;
 use nebula_ports::{
     Delivery, ExecutionRepo, HttpClient, Incarnation, Lease, LeaseRequest, PortError,
     SandboxRunner, TaskQueue, WorkflowRepo,
@@ -47,6 +48,9 @@ pub struct WorkerPorts {
     pub spawn: Option<Arc<dyn Spawn>>,
     /// How hard memory is to get; without it, only the estimates of [`WorkerConfig::memory`] count.
     pub pressure: Option<Arc<dyn MemoryPressure>>,
+    /// Where large results lie, and are read from when they are needed; without it all are in the
+    /// journal.
+    pub values: Option<Values>,
     /// The way out over HTTP, for attempts that hold a `net:…` capability; without it they have none.
     pub http: Option<Arc<dyn HttpClient>>,
     /// The credentials that nodes name; without it, whoever needs one fails.

@@ -463,6 +463,7 @@ fn kind(fact: &Fact) -> EventKind {
             attempt: *attempt,
         },
         Fact::AttemptSucceeded { instance, .. }
+        | Fact::AttemptSpilled { instance, .. }
         | Fact::JsonPassed { instance, .. }
         | Fact::ItemsCompleted { instance, .. }
         | Fact::BodyCompleted { instance, .. }

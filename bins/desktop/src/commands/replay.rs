@@ -53,7 +53,9 @@ pub(crate) async fn run(
             None => console.line(&line(&step, console))?,
         }
     }
-    if let Some(moment) = replay.moment().filter(|_| arguments.at.is_some()) {
+    if arguments.at.is_some()
+        && let Some(moment) = replay.moment().await
+    {
         show(moment, wanted, console)?;
     }
     Ok(Exit::Completed)
@@ -147,6 +149,14 @@ fn words(fact: &Fact) -> String {
             ..
         } => {
             format!("{instance}: succeeded by `{port}` with {}", value(output))
+        }
+        Fact::AttemptSpilled {
+            instance,
+            blob,
+            port,
+            ..
+        } => {
+            format!("{instance}: succeeded by `{port}` with what lies in blob {blob}")
         }
         Fact::JsonPassed { instance, port, .. } => {
             format!("{instance}: succeeded by `{port}` with its $json")

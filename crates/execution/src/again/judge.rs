@@ -33,7 +33,9 @@ impl Copying<'_> {
                 let asks = self.asks_a_person(self.node(instance));
                 self.remember(instance, place, asks);
             }
-            Fact::AttemptSucceeded { .. } | Fact::JsonPassed { .. } => self.settle(instance),
+            Fact::AttemptSucceeded { .. }
+            | Fact::AttemptSpilled { .. }
+            | Fact::JsonPassed { .. } => self.settle(instance),
             Fact::AttemptFailed {
                 retry_at: Some(_),
                 error,

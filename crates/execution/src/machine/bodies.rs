@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Flight, Machine, Task, Turn};
 use crate::{
-    Activation, At, Command, Fact, Failure, InstanceId, InstanceStatus, Key, Taken,
+    Activation, At, ClaimStatus, Command, Fact, Failure, InstanceId, InstanceStatus, Key, Taken,
     state::{Frame, FrameEnding, TOP},
 };
 
@@ -41,6 +41,7 @@ impl Machine {
             return;
         }
         let json = self.state.json(&self.plan, key.at).value();
+        let json = json.expect("whoever has a body entered has read what it begins with");
         self.timers.extend(due.map(|due| (due, key)));
         let fact = Fact::BodyOpened {
             instance,
@@ -62,6 +63,15 @@ impl Machine {
         };
         if self.is_hopeless(key) {
             self.released(key, turn);
+            return;
+        }
+        let claim = self.state.get(key.at).and_then(|it| it.claim.as_deref());
+        if let (Some(claim), None) = (claim, key.item) {
+            // The slot may have been lost while that was read: then the body opens once it is back.
+            if claim.status == ClaimStatus::Held {
+                let timeout = claim.wanted.timeout;
+                self.open_with(key, json, timeout, turn);
+            }
             return;
         }
         let fact = Fact::BodyOpened {

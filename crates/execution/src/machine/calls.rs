@@ -3,7 +3,7 @@
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{ExecutionId, Timestamp};
 
-use super::{Flight, Machine, Task, Turn};
+use super::{Flight, Machine, Task, Turn, outcomes::at_hand};
 use crate::{Command, Event, Fact, InstanceId, Key, Outcome, Status, Taken, call::child_id};
 
 impl Machine {
@@ -93,7 +93,7 @@ impl Machine {
         };
         let (mut error, taken) = match outcome {
             Outcome::Succeeded { output, taken, .. } => {
-                self.note(ended(Some(output), taken), turn);
+                self.note(ended(Some(at_hand(&output)), taken), turn);
                 return;
             }
             Outcome::Failed { error, taken, .. } => (error, taken),

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{Flight, Machine, Task, Turn};
 use crate::{
     Command, CompensationInput, Fact, Given, InstanceId, ItemOutcome, Key, MAX_VALUE_DEPTH,
-    Outcome, Taken, codec, footprint,
+    Outcome, Taken, codec, footprint, state::TOP,
 };
 
 /// Up to about so many bytes of memory, `$json` that is passed on stands in the journal again: an
@@ -147,35 +147,55 @@ impl Machine {
     }
 
     /// Whether a result can be read back; that of an item stands in a list.
-    fn fits(&self, key: Key, output: &Value) -> bool {
-        codec::nests_within(output, MAX_VALUE_DEPTH - usize::from(key.item.is_some()))
+    fn fits(&self, key: Key, output: &Given) -> bool {
+        let most = MAX_VALUE_DEPTH - usize::from(key.item.is_some());
+        match output {
+            Given::Value(value) => codec::nests_within(value, most),
+            // Whoever wrote it has looked; and a list is of results that fitted.
+            Given::Blob(_) | Given::List(_) => true,
+        }
     }
 
     fn succeeded(
         &mut self,
         key: Key,
         flight: Flight,
-        (output, port, lineage, taken): (Arc<Value>, CompactString, Option<Vec<u32>>, Taken),
+        (output, port, lineage, taken): (Given, CompactString, Option<Vec<u32>>, Taken),
         (undo, micros): (Option<CompensationInput>, u64),
         turn: &mut Turn,
     ) {
         if self.is_quiet(key, flight) {
+            let output = at_hand(&output);
             self.item_ended(key, ItemOutcome::Ok(output), turn);
             return;
         }
         let instance = self.instance(key);
+        let attempt = flight.attempt;
         let fact = if lineage.is_none() && self.passes_on(key, &output) {
             Fact::JsonPassed {
                 instance: instance.clone(),
-                attempt: flight.attempt,
+                attempt,
                 port,
                 taken,
+            }
+        } else if let Given::Blob(stored) = &output
+            && key.item.is_none()
+            && key.at.frame == TOP
+        {
+            Fact::AttemptSpilled {
+                instance: instance.clone(),
+                attempt,
+                blob: stored.blob(),
+                port,
+                lineage,
+                taken,
+                micros,
             }
         } else {
             Fact::AttemptSucceeded {
                 instance: instance.clone(),
-                attempt: flight.attempt,
-                output,
+                attempt,
+                output: at_hand(&output),
                 port,
                 lineage,
                 taken,
@@ -188,12 +208,17 @@ impl Machine {
     }
 
     /// Whether a result is the `$json` of its instance, not an equal one, and so large that the
-    /// journal does not have it twice.
-    fn passes_on(&self, key: Key, output: &Arc<Value>) -> bool {
-        let json = || self.state.json(&self.plan, key.at);
-        key.item.is_none()
-            && matches!(json(), Given::Value(json) if Arc::ptr_eq(&json, output))
-            && footprint(output) > SMALL_JSON
+    /// journal does not have it twice. What lies in one blob is one value.
+    fn passes_on(&self, key: Key, output: &Given) -> bool {
+        let is_json = || match (self.state.json(&self.plan, key.at), output) {
+            (Given::Value(json), Given::Value(output)) => {
+                Arc::ptr_eq(&json, output) && footprint(output) > SMALL_JSON
+            }
+            (Given::List(json), Given::List(output)) => Arc::ptr_eq(&json, output),
+            (Given::Blob(json), Given::Blob(output)) => json == *output,
+            _ => false,
+        };
+        key.item.is_none() && is_json()
     }
 
     /// Whether an item's outcome may wait for a batch: nothing outside hangs on it.
@@ -437,4 +462,10 @@ pub(super) fn deferral(error: &ActionError) -> Option<Duration> {
         ErrorClass::Deferred { after } => Some((*after).clamp(MIN_DEFERRAL, MAX_RETRY_AFTER)),
         _ => None,
     }
+}
+
+/// A result that is at hand: that of an item, in a body or of a child.
+pub(super) fn at_hand(output: &Given) -> Arc<Value> {
+    let value = output.value();
+    value.expect("whoever tells of a result that is no blob's has it at hand")
 }

@@ -40,6 +40,13 @@ pub struct PlanCompensation {
 }
 
 impl PlanCompensation {
+    /// Every expression of it, by itself.
+    pub(super) fn all_programs(&self) -> Vec<&Program> {
+        let mut programs = Vec::new();
+        self.programs(&mut programs);
+        programs
+    }
+
     /// Every expression of it.
     pub(super) fn programs<'p>(&'p self, programs: &mut Vec<&'p Program>) {
         self.parameters

@@ -6,6 +6,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
+use nebula_action::{ActionKind, ControlKind};
 use nebula_core::NodeId;
 use nebula_expression::{Program, Root};
 use nebula_workflow::JoinRest;
@@ -22,7 +23,12 @@ pub(super) struct Graph {
     reads: Vec<Vec<u32>>,
     /// For each node: whether one of them reads `$inputs`.
     reads_inputs: Vec<bool>,
+    /// For each node: the values that its own expressions need, and those that what follows from its
+    /// end needs.
+    needs: Vec<[Needs; 2]>,
     output_reads: Vec<u32>,
+    /// Of these, the nodes whose results the output needs.
+    output_needs: Vec<u32>,
     /// For each part of the plan, the top level first: where its nodes begin; and where the last ends.
     extents: Vec<u32>,
     /// For each node: the part of the plan that it stands in.
@@ -38,6 +44,36 @@ pub(super) struct Graph {
     /// Like `cancelled_by`, only asked, never walked: its order reaches nothing.
     by_id: HashMap<NodeId, u32>,
     last: Last,
+}
+
+/// The values that expressions read, rather than how nodes stand.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Needs {
+    /// The nodes whose results.
+    pub(crate) results: Vec<u32>,
+    /// Whether `$json`.
+    pub(crate) json: bool,
+    /// Whether `$inputs`.
+    pub(crate) inputs: bool,
+}
+
+impl Needs {
+    fn extend(&mut self, by_id: &HashMap<NodeId, u32>, program: &Program) {
+        let report = program.report();
+        self.results.extend(results_of(by_id, program));
+        self.json |= report.roots.contains(&Root::Json);
+        self.inputs |= reads_inputs(program);
+        self.results.sort_unstable();
+        self.results.dedup();
+    }
+}
+
+/// The nodes whose results a program reads.
+fn results_of(by_id: &HashMap<NodeId, u32>, program: &Program) -> impl Iterator<Item = u32> {
+    let report = program.report();
+    let read = report.nodes.iter().map(|it| &*it.node);
+    let read = read.filter(|node| report.reads_result(node));
+    read.filter_map(|node| by_id.get(node).copied())
 }
 
 /// The node that was asked for last: what happens to an instance asks for its node some twenty times
@@ -68,7 +104,9 @@ impl Graph {
             in_edges: vec![0; forward(edges).count()],
             reads: vec![Vec::new(); count],
             reads_inputs: vec![false; count],
+            needs: vec![<[Needs; 2]>::default(); count],
             output_reads: Vec::new(),
+            output_needs: Vec::new(),
             extent_of: extent_of.collect(),
             extents,
             body_of: vec![None; count],
@@ -190,6 +228,14 @@ impl Graph {
         self.reads_inputs[node as usize]
     }
 
+    pub(super) fn needs(&self, node: u32) -> &[Needs; 2] {
+        &self.needs[node as usize]
+    }
+
+    pub(super) fn output_needs(&self) -> &[u32] {
+        &self.output_needs
+    }
+
     pub(super) fn output_reads(&self) -> &[u32] {
         &self.output_reads
     }
@@ -309,20 +355,56 @@ impl Graph {
                 self.reads[index as usize].extend(reads);
                 self.reads_inputs[index as usize] |= inputs;
             }
+            self.find_needs(index, node, leaving);
         }
-        let mut reads = Vec::new();
+        let (mut reads, mut needs) = (Vec::new(), Vec::new());
         match &parts.output {
-            PlanOutput::Program(program) => {
-                program.each_use("", &mut |found| reads.extend(self.read_by(found.program)));
-            }
+            PlanOutput::Program(program) => program.each_use("", &mut |found| {
+                reads.extend(self.read_by(found.program));
+                needs.extend(results_of(&self.by_id, found.program));
+            }),
             PlanOutput::Node(node) => reads.push(*node),
             PlanOutput::Nodes(nodes) => reads.extend(nodes),
         }
+        if !matches!(parts.output, PlanOutput::Program(_)) {
+            needs.clone_from(&reads);
+        }
         self.output_reads = reads;
-        for reads in self.reads.iter_mut().chain([&mut self.output_reads]) {
+        self.output_needs = needs;
+        let of_output = [&mut self.output_reads, &mut self.output_needs];
+        for reads in self.reads.iter_mut().chain(of_output) {
             reads.sort_unstable();
             reads.dedup();
         }
+    }
+
+    /// What a node's expressions need: `leaving` are its connections.
+    fn find_needs(&mut self, index: u32, node: &PlanNode, leaving: &[PlanConnection]) {
+        let body = self.body_of[index as usize].is_some();
+        let [start, end] = &mut self.needs[index as usize];
+        for program in node.own_programs() {
+            start.extend(&self.by_id, program);
+        }
+        let (control, disabled) = (matches!(node.kind, ActionKind::Control(_)), node.disabled);
+        let kind = |kind| node.kind == ActionKind::Control(kind);
+        // What a body begins with, or a list is of, and what is gathered, is needed as a value.
+        start.json |= body || kind(ControlKind::Batches) || node.each_item;
+        start.inputs |= kind(ControlKind::MergeTokens);
+        for condition in leaving.iter().filter_map(|it| it.condition.as_ref()) {
+            end.extend(&self.by_id, condition);
+        }
+        // There `$json` is the result, and that is what came in only where it is passed on.
+        end.json |= end.results.contains(&index);
+        end.json &= control || disabled;
+        let compensation = node.compensation.as_deref();
+        let mut undoing = Needs::default();
+        for program in compensation.map(|it| it.all_programs()).unwrap_or_default() {
+            undoing.extend(&self.by_id, program);
+        }
+        // Where an effect is undone, `$json` is the result as well.
+        end.results.extend(undoing.results);
+        end.inputs |= undoing.inputs;
+        end.json |= undoing.json && (control || disabled);
     }
 
     fn read_by(&self, program: &Program) -> Vec<u32> {

@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::{At, End, Ending, ExecutionState, Frame, FrameEnding, Fresh, TOP};
 use crate::{
     Activation, EndReason, Entry, ExecutionPlan, Fact, Failure, InstanceId, InstanceStatus,
-    ItemOutcome, Items, OpenItem, ParkReason, Runs, Status, Taken, UnparkDecision, tokens,
+    ItemOutcome, Items, OpenItem, ParkReason, Runs, Status, Stored, Taken, UnparkDecision, tokens,
 };
 
 const MAIN: CompactString = CompactString::const_new(PORT_MAIN);
@@ -84,6 +84,7 @@ impl Fold<'_> {
             }
             Fact::AttemptStarted { .. }
             | Fact::AttemptSucceeded { .. }
+            | Fact::AttemptSpilled { .. }
             | Fact::JsonPassed { .. }
             | Fact::AttemptFailed { .. }
             | Fact::AttemptIndeterminate { .. } => self.attempt(fact),
@@ -213,6 +214,23 @@ impl Fold<'_> {
                 activation.lineage.clone_from(lineage);
                 let through = Some((port, taken));
                 self.leave(at, InstanceStatus::Succeeded, through);
+            }
+            Fact::AttemptSpilled {
+                instance,
+                attempt,
+                blob,
+                port,
+                lineage,
+                taken,
+                ..
+            } => {
+                let at = self.whole(instance);
+                assert_eq!(at.frame, TOP, "{instance} stands in no body");
+                let activation = self.begun(at);
+                activation.attempts = activation.attempts.max(*attempt);
+                activation.blob = Some(Arc::new(Stored::new(*blob)));
+                activation.lineage.clone_from(lineage);
+                self.leave(at, InstanceStatus::Succeeded, Some((port, taken)));
             }
             Fact::JsonPassed {
                 instance,

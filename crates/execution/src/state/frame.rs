@@ -231,7 +231,10 @@ impl Frame {
     fn result(&self, node: u32) -> Option<Arc<Value>> {
         let mut activations = self.node(node).activations.iter().rev();
         let given = activations.find_map(Activation::given);
-        given.map(|given| given.value())
+        given.map(|given| {
+            let value = given.value();
+            value.expect("what a body began with is a value, and no result in it lies in a blob")
+        })
     }
 
     /// The body that it is a run of; `None` for the top level.

@@ -25,6 +25,7 @@ mod poison;
 mod retries;
 mod scopes;
 mod signals;
+mod spilled;
 mod statuses;
 mod tokens;
 mod unknown;

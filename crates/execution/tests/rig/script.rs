@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use nebula_action::{ActionError, ErrorClass};
-use nebula_core::{Digest, ExecutionId, Timestamp, WorkflowId};
+use nebula_core::{BlobId, Digest, ExecutionId, Timestamp, WorkflowId};
 use nebula_execution::{
-    Ballot, Choice, Command, CompensationInput, Decision, EndReason, Entry, Event, Fact,
+    Ballot, Choice, Command, CompensationInput, Decision, EndReason, Entry, Event, Fact, Given,
     InstanceId, NamedSignal, Outcome, ParkReason, Question, Rest, Signal, SlotScope, SlotWanted,
-    Status, Taken, UnparkDecision, WhenLost,
+    Status, Stored, Taken, UnparkDecision, WhenLost,
 };
 use serde_json::{Value, json};
 
@@ -184,7 +184,7 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
                 _ => {}
             }
             let outcome = Outcome::Succeeded {
-                output,
+                output: output.into(),
                 port: port.into(),
                 lineage: None,
                 taken,
@@ -196,12 +196,15 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
                 micros: 1,
             }
         }
-        // About 10 kB, and `$json` itself.
-        ["ok-large" | "ok-passes", more @ ..] => {
+        // About 10 kB; what lies in a blob; and `$json` itself.
+        ["ok-large" | "ok-spilled" | "ok-passes", more @ ..] => {
             let at = rig.machine.state().find(&rig.plan, &instance).unwrap();
             let output = match rest[0] {
-                "ok-large" => Arc::new(json!("x".repeat(10_000))),
-                _ => rig.machine.state().json(&rig.plan, at).value(),
+                "ok-large" => Given::Value(Arc::new(json!("x".repeat(10_000)))),
+                "ok-spilled" => {
+                    Given::Blob(Arc::new(Stored::of(BlobId::of(b"null"), Arc::default())))
+                }
+                _ => rig.machine.state().json(&rig.plan, at),
             };
             let outcome = Outcome::Succeeded {
                 output,
@@ -218,7 +221,7 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
         }
         ["ok-without-undo"] => Event::Finished {
             outcome: Outcome::Succeeded {
-                output,
+                output: output.into(),
                 port: "main".into(),
                 lineage: None,
                 taken: Taken::All,
@@ -358,7 +361,7 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
             status: Status::Completed,
             outcome: Outcome::Succeeded {
                 undo: None,
-                output,
+                output: output.into(),
                 port: "main".into(),
                 lineage: None,
                 taken: Taken::All,
@@ -534,6 +537,9 @@ pub(crate) fn fact(fact: &Fact) -> String {
         Fact::AttemptSucceeded {
             instance, attempt, ..
         } => format!("{instance} ok/{attempt}"),
+        Fact::AttemptSpilled {
+            instance, attempt, ..
+        } => format!("{instance} spilled/{attempt}"),
         Fact::JsonPassed {
             instance, attempt, ..
         } => format!("{instance} passed/{attempt}"),

@@ -247,7 +247,7 @@ impl<'a> Machine<'a> {
         Ok(match field {
             NodeField::Result => match view.result {
                 Some(value) => Val::from_json(value),
-                None => self.long_result(slot).map_or(Val::Undefined, Val::Long),
+                None => self.long_result(slot)?.map_or(Val::Undefined, Val::Long),
             },
             NodeField::Success => view.success.map_or(Val::Undefined, Val::Bool),
             NodeField::Error => view.error.map_or(Val::Undefined, Val::from_json),
@@ -261,9 +261,14 @@ impl<'a> Machine<'a> {
     }
 
     /// The result of a node that is no value: a long list, or nothing.
-    pub(super) fn long_result(&self, slot: u16) -> Option<&'a LongList> {
+    pub(super) fn long_result(&self, slot: u16) -> Result<Option<&'a LongList>, Fault> {
         let (slot, id) = (usize::from(slot), &self.code.node_ids[usize::from(slot)]);
-        self.scope.list(ListOf::Result { slot, id })
+        let of = ListOf::Result { slot, id };
+        let list = self.scope.list(of);
+        match self.scope.away(of) {
+            Some(away) if list.is_none() => Err(Fault::away(away)),
+            _ => Ok(list),
+        }
     }
 
     pub(super) fn node_absent(&self, optional: bool) -> Outcome<'a> {

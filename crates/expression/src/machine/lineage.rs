@@ -20,7 +20,7 @@ impl<'a> Machine<'a> {
             return self.node_absent(optional);
         };
         let long = match view.result {
-            None => self.long_result(slot),
+            None => self.long_result(slot)?,
             Some(_) => None,
         };
         let items = match (view.result, long) {

@@ -4,6 +4,7 @@ use super::{Machine, Quick, Reg};
 use crate::{
     ListOf, Root,
     code::{Node, NodeId, Run},
+    error::Fault,
     library::Outcome,
     path::{End, Path, PathRoot, walk, walk_from},
     syntax::ast::{BinaryOp, LogicOp, UnaryOp},
@@ -95,7 +96,7 @@ impl<'a> Machine<'a> {
             }
             Node::Root(root) => match self.scope.root(root) {
                 Some(value) => Ok(Reg::Data(value)),
-                None => Ok(self.long_root(root)),
+                None => self.long_root(root),
             },
             Node::Undefined => Ok(Reg::Undefined),
             Node::Null => Ok(Reg::Null),
@@ -139,9 +140,15 @@ impl<'a> Machine<'a> {
 
     /// A root that has no value: a long list, or nothing.
     #[inline(never)]
-    fn long_root(&self, root: Root) -> Reg<'a> {
-        let list = self.scope.list(ListOf::Root(root));
-        list.map_or(Reg::Undefined, Reg::Long)
+    fn long_root(&mut self, root: Root) -> Quick<'a> {
+        let of = ListOf::Root(root);
+        if let Some(list) = self.scope.list(of) {
+            return Ok(Reg::Long(list));
+        }
+        match self.scope.away(of) {
+            Some(away) => Err(self.stop(Fault::away(away))),
+            None => Ok(Reg::Undefined),
+        }
     }
 
     #[inline(always)]

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::rig::{Rig, succeeded, tenant, value};
 use nebula_core::{BlobId, Clock, Digest, TenantId, Timestamp};
+use nebula_execution::Fact;
 use nebula_memory::{Collected, Collector, Grace, Sweep};
 use nebula_ports::{Blob, BlobListing, BlobStore, BlobStoreExt, ExecutionRepo, NewSignal};
 use nebula_testkit::{ManualClock, MemoryBlobStore, blob_store::Damage, run};
@@ -90,13 +91,89 @@ fn what_is_named_anywhere_is_kept_and_nothing_else() {
     });
 }
 
+/// Guards: a result that a journal names stays, and so does what it names; one that cannot be read is
+/// counted.
+#[test]
+fn a_result_in_a_blob_is_kept_and_keeps_what_it_names() {
+    run(async {
+        let rig = Rig::new();
+        let put = async |content: String| {
+            let put = rig.blobs.put_bytes(tenant(), content.into_bytes().into());
+            put.await.unwrap().id
+        };
+        let within = put("within".to_owned()).await;
+        let result = put(json!({ "file": within }).to_string()).await;
+        let long = put(json!({ "also": 1 }).to_string()).await;
+        let orphan = put("orphan".to_owned()).await;
+        let lease = rig.created(1, json!({})).await;
+        let spilled = |blob, lineage| Fact::AttemptSpilled {
+            instance: "fetch".parse().unwrap(),
+            attempt: 1,
+            blob,
+            port: "main".into(),
+            lineage,
+            taken: nebula_execution::Taken::All,
+            micros: 5,
+        };
+        // The second fact lies in a blob itself.
+        let facts = vec![
+            spilled(result, None),
+            spilled(long, Some((0..1_000).collect())),
+        ];
+        let _ = rig.apply(&lease, 2, facts).await.unwrap();
+        let mut left = ids(&rig.blobs).await;
+        left.remove(&orphan);
+        rig.clock.advance(GRACE.total() + Duration::from_millis(1));
+        let collected = collector(&rig).collect(tenant()).await.unwrap();
+        assert_eq!((collected.deleted, collected.unreadable), (1, 0));
+        assert_eq!(ids(&rig.blobs).await, left);
+        for blob in [result, long] {
+            rig.blobs.damage(tenant(), blob.digest, Damage::Flip(1));
+        }
+        let collected = collector(&rig).collect(tenant()).await.unwrap();
+        assert_eq!(collected.unreadable, 2);
+    });
+}
+
+/// Guard: the digest of what an attempt was given keeps no blob that has the same content.
+#[test]
+fn what_an_attempt_was_given_names_no_blob() {
+    run(async {
+        let rig = Rig::new();
+        let given = json!({ "text": "x" }).to_string();
+        let put = rig.blobs.put_bytes(tenant(), given.into_bytes().into());
+        let input = put.await.unwrap().id.digest;
+        let lease = rig.created(1, json!({})).await;
+        let (instance, key) = ("fetch".parse().unwrap(), "key".to_owned());
+        let deadline = rig.clock.now();
+        let undone = Fact::CompensationStarted {
+            instance,
+            attempt: 1,
+            key: key.clone(),
+            input,
+            deadline,
+        };
+        let started = Fact::AttemptStarted {
+            instance: "fetch".parse().unwrap(),
+            attempt: 1,
+            key,
+            input,
+            deadline,
+        };
+        let _ = rig.apply(&lease, 2, vec![started, undone]).await.unwrap();
+        rig.clock.advance(GRACE.total() + Duration::from_millis(1));
+        let collected = collector(&rig).collect(tenant()).await.unwrap();
+        assert_eq!((collected.old, collected.deleted), (1, 1));
+    });
+}
+
 /// Guard: what a journal names goes when the journal has gone.
 #[test]
 fn what_only_a_deleted_journal_named_goes() {
     run(async {
         let rig = Rig::new();
         let lease = rig.created(1, json!({})).await;
-        let end = nebula_execution::Fact::ExecutionCompleted {
+        let end = Fact::ExecutionCompleted {
             output: Arc::new(value(1, 5_000)),
         };
         let _ = rig.apply(&lease, 2, vec![end]).await.unwrap();

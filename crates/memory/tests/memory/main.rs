@@ -3,3 +3,4 @@
 mod collecting;
 mod rig;
 mod spilled;
+mod values;

@@ -9,11 +9,11 @@ use std::{
 use crate::rig::{INLINE, Rig, succeeded, tenant, value};
 use nebula_core::{BlobId, ByteSize, Digest, TenantId, Timestamp};
 use nebula_execution::Fact;
-use nebula_memory::{DEFAULT_FRESH, SpillingRepo};
+use nebula_memory::{DEFAULT_FRESH, SpillingRepo, Values};
 use nebula_ports::{
     Blob, BlobDeleted, BlobListing, BlobPage, BlobPut, BlobRead, BlobRenewed, BlobStore,
-    BlobStream, DedupeKey, ErrorKind, ExecutionRepo, InboxDelivery, InboxItem, Lease, NewSignal,
-    PortError, Result, Stepped,
+    BlobStoreExt, BlobStream, DedupeKey, ErrorKind, ExecutionRepo, InboxDelivery, InboxItem, Lease,
+    NewSignal, PortError, Result, Stepped,
 };
 use nebula_testkit::{
     ManualClock, MemoryBlobStore, MemoryExecutionRepo, MemoryWorkflowRepo, agree,
@@ -35,6 +35,21 @@ nebula_testkit::control_flow_patterns!(|clock| async move {
     let workflows = Arc::new(MemoryWorkflowRepo::new(Arc::clone(&clock) as _));
     (spilling(clock), workflows as Arc<_>)
 });
+
+/// The same where each result lies in a blob of its own, and none is kept.
+mod one_by_one {
+    use super::*;
+
+    nebula_testkit::control_flow_patterns!(values: |clock| async move {
+        let executions = Arc::new(MemoryExecutionRepo::new(Arc::clone(&clock) as _));
+        let blobs = Arc::new(MemoryBlobStore::new(Arc::clone(&clock) as _));
+        let nothing = ByteSize::bytes(0);
+        let values = Values::new(blobs.clone(), nothing, nothing);
+        let workflows = Arc::new(MemoryWorkflowRepo::new(Arc::clone(&clock) as _));
+        let executions = SpillingRepo::new(executions, blobs, clock, nothing);
+        ((Arc::new(executions) as Arc<_>, workflows as Arc<_>), values)
+    });
+}
 
 #[test]
 fn random_operations_agree_with_a_store_that_spills_nothing() {
@@ -370,4 +385,65 @@ fn whatever_dies_when_the_same_comes_of_every_reference_workflow() {
     });
     assert!(survived.lives.values().sum::<usize>() > 100);
     assert_eq!(survived.wrong, Vec::<&str>::new());
+}
+
+fn named(blob: BlobId, lineage: Option<Vec<u32>>) -> Fact {
+    Fact::AttemptSpilled {
+        instance: "fetch".parse().unwrap(),
+        attempt: 1,
+        blob,
+        port: "main".into(),
+        lineage,
+        taken: nebula_execution::Taken::All,
+        micros: 5,
+    }
+}
+
+/// Guard: whoever names a blob, in a step or at a creation, renews it first, also where it is old; one
+/// that is gone is not named.
+#[test]
+fn a_blob_that_is_named_is_young() {
+    run(async {
+        let rig = Rig::new();
+        let put = rig.blobs.put_bytes(tenant(), b"[1]".as_slice().into());
+        let put = put.await.unwrap();
+        let lease = rig.created(1, json!({})).await;
+        rig.clock.advance(Duration::from_hours(100));
+        let stepped = rig.apply(&lease, 2, vec![named(put.id, None)]).await;
+        assert!(
+            matches!(stepped, Ok(Stepped::Applied { .. })),
+            "{stepped:?}"
+        );
+        let now = blobs(&rig).await[0].renewed_at;
+        assert!(now.since(put.renewed_at) >= Duration::from_hours(100));
+
+        let gone = BlobId::of(b"[2]");
+        let error = rig
+            .apply(&lease, 3, vec![named(gone, None)])
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable);
+        assert!(error.message.contains(&gone.digest.to_string()), "{error}");
+        assert_eq!(Rig::facts(&*rig.inner, &lease).await.unwrap().len(), 2);
+    });
+}
+
+/// Guard: a fact is not large for a result that lies elsewhere, but for what it says beside that.
+#[test]
+fn a_named_result_stands_in_the_journal_but_not_its_long_lineage() {
+    run(async {
+        let rig = Rig::new();
+        let put = rig.blobs.put_bytes(tenant(), b"[1]".as_slice().into());
+        let put = put.await.unwrap().id;
+        let lease = rig.created(1, json!({})).await;
+        let facts = vec![
+            named(put, Some(vec![0])),
+            named(put, Some((0..1_000).collect())),
+        ];
+        let _ = rig.apply(&lease, 2, facts.clone()).await.unwrap();
+        let stored = Rig::facts(&*rig.inner, &lease).await.unwrap();
+        assert_eq!(stored[1], facts[0]);
+        assert!(matches!(stored[2], Fact::Spilled { .. }), "{:?}", stored[2]);
+        assert_eq!(Rig::facts(&rig.repo, &lease).await.unwrap()[1..], facts);
+    });
 }

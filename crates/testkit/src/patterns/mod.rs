@@ -88,11 +88,15 @@ macro_rules! names {
 each_pattern!(names, ());
 
 /// Tests the control-flow patterns on the whole engine over the stores that `$make` makes of a clock:
-/// `control_flow_patterns!(|clock| async move { (executions, workflows) })`.
+/// `control_flow_patterns!(|clock| async move { (executions, workflows) })`; with
+/// `values: |clock| async move { ((executions, workflows), values) }`, large results lie in blobs.
 #[macro_export]
 macro_rules! control_flow_patterns {
     ($make:expr) => {
-        $crate::each_pattern!($crate::pattern_tests, ($make));
+        $crate::each_pattern!($crate::pattern_tests, (set, $make));
+    };
+    (values: $make:expr) => {
+        $crate::each_pattern!($crate::pattern_tests, (set_with_values, $make));
     };
 }
 
@@ -100,11 +104,11 @@ macro_rules! control_flow_patterns {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! pattern_tests {
-    (($make:expr) $($pattern:ident,)+) => {
+    (($set:ident, $make:expr) $($pattern:ident,)+) => {
         $(
             #[test]
             fn $pattern() {
-                $crate::stage::Stage::set($make, async |stage| {
+                $crate::stage::Stage::$set($make, async |stage| {
                     $crate::patterns::$pattern(&stage).await;
                 });
             }

@@ -43,13 +43,17 @@ pub(super) const OVER: Life = Life(0);
 impl World {
     /// The fact that stands in a journal, where it lies in a blob; which must be readable.
     pub(super) fn read_fact(&self, tenant: &TenantId, fact: &mut Fact) {
-        let Fact::Spilled { blob, .. } = fact else {
-            return;
-        };
-        let blob = *blob;
-        self.oracle.lock().name(tenant, blob.digest);
-        if let Some(read) = self.read_blob(tenant, blob) {
-            *fact = read;
+        if let Fact::Spilled { blob, .. } = fact {
+            let blob = *blob;
+            self.oracle.lock().name(tenant, blob.digest);
+            if let Some(read) = self.read_blob(tenant, blob) {
+                *fact = read;
+            }
+        }
+        // A result that lies in a blob stays there: the state has its name.
+        if let Fact::AttemptSpilled { blob, .. } = fact {
+            self.oracle.lock().name(tenant, blob.digest);
+            let _: Option<Value> = self.read_blob(tenant, *blob);
         }
     }
 
@@ -91,7 +95,8 @@ impl World {
         for delivery in step.deliver.iter().filter(|_| applied) {
             let _ = self.read_content(tenant, &delivery.kind, &delivery.payload);
         }
-        let spilled = |fact: &Fact| matches!(fact, Fact::Spilled { .. });
+        let spilled =
+            |fact: &Fact| matches!(fact, Fact::Spilled { .. } | Fact::AttemptSpilled { .. });
         if !applied || !step.entries.iter().any(|entry| spilled(&entry.fact)) {
             return Cow::Borrowed(step);
         }
@@ -148,11 +153,15 @@ impl World {
             let page = self.store.list(tenant, &filter, after.as_ref(), 1_000);
             let page = self.ask(page).expect("the model lists");
             for summary in &page.items {
-                let entries = self.stored(tenant, summary.id, 1);
-                named.extend(entries.iter().filter_map(|stored| match stored.entry.fact {
-                    Fact::Spilled { blob, .. } => Some(blob.digest),
-                    _ => None,
-                }));
+                for mut stored in self.stored(tenant, summary.id, 1) {
+                    if let Fact::Spilled { blob, .. } = &stored.entry.fact {
+                        named.insert(blob.digest);
+                    }
+                    self.read_fact(tenant, &mut stored.entry.fact);
+                    if let Fact::AttemptSpilled { blob, .. } = &stored.entry.fact {
+                        named.insert(blob.digest);
+                    }
+                }
                 let items = self.store.inbox(tenant, summary.id, 0, usize::MAX);
                 let items = self.ask(items).expect("the model reads its inboxes");
                 named.extend(items.iter().filter_map(|item| {

@@ -70,6 +70,7 @@ impl Bug {
         engine("attempt-number-is-reused"),
         engine("backoff-is-skipped"),
         engine("begins-though-cancelled"),
+        layer("cache-confuses-values"),
         layer("collector-has-no-grace"),
         layer("collector-keeps-orphans"),
         holding("credential-is-opened-before-its-start"),

@@ -4,7 +4,7 @@ use std::{cell::OnceCell, sync::Arc, time::Duration};
 
 use nebula::{Nebula, NebulaBuilder, engine::EngineConfig, runtime::WorkerConfig};
 use nebula_core::{ByteSize, Clock};
-use nebula_memory::SpillingRepo;
+use nebula_memory::{SpillingRepo, Values};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -91,6 +91,11 @@ impl Process {
             time.clone(),
             ByteSize::bytes(swarm.inline),
         );
+        let values = Values::new(
+            wire.clone(),
+            ByteSize::bytes(swarm.inline),
+            ByteSize::bytes(swarm.kept()),
+        );
         let mut builder = Nebula::builder(
             Arc::new(executions.fresh_for(swarm.fresh())),
             wire.clone(),
@@ -103,6 +108,9 @@ impl Process {
         .registry(template().registry().clone())
         .worker(worker)
         .engine(EngineConfig::default());
+        if swarm.spills() {
+            builder = builder.values(values);
+        }
         if swarm.has_secrets() {
             builder = builder.credentials(access(wire, time));
         }

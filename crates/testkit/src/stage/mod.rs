@@ -25,6 +25,7 @@ use nebula::{
 use nebula_action::Action;
 use nebula_core::{Clock, ExecutionId, TenantId};
 use nebula_execution::{NamedSignal, StartOptions, Status};
+use nebula_memory::Values;
 use nebula_ports::{ExecutionFilter, ExecutionRepo, ExecutionSummary, Signalled, WorkflowRepo};
 use nebula_workflow::{Source, WorkflowDefinition, parse};
 use serde_json::Value;
@@ -87,6 +88,7 @@ pub struct Stage {
 struct Outside {
     ledger: Arc<Ledger>,
     more: Vec<Arc<dyn Action>>,
+    values: Option<Values>,
 }
 
 /// An execution on a stage, for whoever talks to it while it runs.
@@ -108,17 +110,50 @@ impl Stage {
         make: impl FnOnce(Arc<ManualClock>) -> M,
         test: impl AsyncFnOnce(Stage) -> T,
     ) -> T {
+        let made = async |clock| (make(clock).await, None);
+        Self::set_over(made, test)
+    }
+
+    /// The same where large results lie one by one in blobs, as `Values` says.
+    ///
+    /// # Panics
+    /// As [`Stage::set`].
+    pub fn set_with_values<M: Future<Output = (Stores, Values)>, T>(
+        make: impl FnOnce(Arc<ManualClock>) -> M,
+        test: impl AsyncFnOnce(Stage) -> T,
+    ) -> T {
+        let made = async |clock| {
+            let (stores, values) = make(clock).await;
+            (stores, Some(values))
+        };
+        Self::set_over(made, test)
+    }
+
+    fn set_over<T>(
+        make: impl AsyncFnOnce(Arc<ManualClock>) -> (Stores, Option<Values>),
+        test: impl AsyncFnOnce(Stage) -> T,
+    ) -> T {
         let (clock, busy) = (ManualClock::default(), Busy::default());
         let works = busy.clone();
         run_timed_unless(&clock.clone(), move || works.is_busy(), async {
-            let (executions, workflows) = busy.during(make(Arc::new(clock.clone()))).await;
+            let made = busy.during(make(Arc::new(clock.clone())));
+            let ((executions, workflows), values) = made.await;
             let stores = (busy.over(executions), busy.over(workflows));
-            test(Stage::over(clock, stores, busy.snapshots())).await
+            test(Stage::over(clock, stores, values, busy.snapshots())).await
         })
     }
 
-    fn over(clock: ManualClock, (executions, workflows): Stores, snapshots: Snapshots) -> Self {
-        let (stores, outside) = ((executions.clone(), workflows.clone()), Outside::default());
+    fn over(
+        clock: ManualClock,
+        (executions, workflows): Stores,
+        values: Option<Values>,
+        snapshots: Snapshots,
+    ) -> Self {
+        let outside = Outside {
+            values,
+            ..Outside::default()
+        };
+        let stores = (executions.clone(), workflows.clone());
         Self {
             nebula: process(&clock, stores, &outside, (1, EVERY_STEP)),
             clock,
@@ -392,7 +427,12 @@ fn process(
     let time: Arc<dyn Clock> = Arc::new(clock.clone());
     let queue = Arc::new(MemoryTaskQueue::new(time.clone(), QUEUE.0, QUEUE.1));
     let sandbox = Arc::new(MemorySandbox::new(time.clone()));
-    Nebula::builder(executions, workflows, queue, sandbox)
+    let builder = Nebula::builder(executions, workflows, queue, sandbox);
+    let builder = match &outside.values {
+        Some(values) => builder.values(values.clone()),
+        None => builder,
+    };
+    builder
         .clock(time)
         .entropy(Arc::new(SeededEntropy::new(seed)))
         .offload(Arc::new(InlineOffload))

@@ -45,10 +45,10 @@ impl Fold<'_> {
 
     /// `$json` is the result of a control action.
     fn passed_on(&mut self, at: At) {
-        let json = self.state.json(self.plan, at).value();
+        let json = self.state.json(self.plan, at);
         let activation = self.begun(at);
         activation.attempts = activation.attempts.max(1);
-        activation.output = Some(json);
+        activation.give(json);
     }
 
     /// Gives nodes up, each in the run of its part that `from` stands in.

@@ -104,7 +104,7 @@ impl Oracle {
             })
         };
         let forgotten = entries.iter().find_map(|entry| match &entry.fact {
-            Fact::AttemptSucceeded { instance, .. }
+            Fact::AttemptSucceeded { instance, .. } | Fact::AttemptSpilled { instance, .. }
                 if undoable(instance) && !registered(instance) =>
             {
                 Some(format!("{id} {instance}"))
@@ -193,7 +193,7 @@ impl Watched {
                 let seen = self.instances.entry(undoing(instance)).or_default();
                 seen.starts((*attempt, key, *input), entry.at, &mut found);
             }
-            Fact::AttemptSucceeded { instance, .. } => {
+            Fact::AttemptSucceeded { instance, .. } | Fact::AttemptSpilled { instance, .. } => {
                 let seen = self.seen(instance);
                 if seen.done {
                     found.push((checks::ENDS_ONCE, instance.to_string()));

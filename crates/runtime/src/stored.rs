@@ -1,0 +1,232 @@
+//! Results that lie in blobs: put there when their attempt has ended, read when an expression needs
+//! them, and let go of after.
+
+use std::{sync::Arc, time::Duration};
+
+use nebula_core::{BlobId, ByteSize, TenantId};
+use nebula_execution::{
+    Command, EvaluationScope, InstanceId, Stage, Stored, Unread, footprint, is_storable,
+};
+use nebula_memory::Values;
+use nebula_ports::ErrorKind;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::{
+    drive::{Drive, Stop},
+    finish::{End, Finished},
+};
+
+/// How often a blob that is missing or damaged is read before that is believed.
+const READS: u32 = 5;
+
+/// The first pause between two reads; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+
+/// Puts a large result into a blob, beside everything else that goes on.
+pub(crate) struct Spilling {
+    values: Values,
+    tenant: TenantId,
+    /// Whether whoever waits for the result wants it now, wherever it lies.
+    hurry: CancellationToken,
+}
+
+impl Spilling {
+    /// The same end of an attempt, with its result in a blob if it is large. One that cannot be put
+    /// stays what it is: the store of executions tries again, for as long as the lease lasts.
+    pub(crate) async fn spilled(&self, mut finished: Finished) -> Finished {
+        let End::Result(Ok(result)) = &mut finished.end else {
+            return finished;
+        };
+        if !self.values.is_large(&result.value) || !is_storable(&result.value) {
+            return finished;
+        }
+        let value = Arc::new(std::mem::take(&mut result.value));
+        let put = tokio::select! {
+            biased;
+            put = self.values.put(&self.tenant, &value) => Some(put),
+            () = self.hurry.cancelled() => None,
+        };
+        match put {
+            Some(Ok(blob)) => finished.stored = Some(Arc::new(Stored::of(blob, value))),
+            Some(Err(error)) => {
+                warn!(instance = %finished.instance, %error, "a large result could not be put into a blob by itself");
+                result.value = Arc::unwrap_or_clone(value);
+            }
+            None => result.value = Arc::unwrap_or_clone(value),
+        }
+        finished
+    }
+}
+
+impl Drive {
+    /// What puts the result of an attempt into a blob, where results may lie in blobs: not in bodies,
+    /// whose results follow from one another without anything being read, nor in lists.
+    pub(crate) fn spilling(
+        &self,
+        instance: &InstanceId,
+        hurry: &CancellationToken,
+    ) -> Option<Spilling> {
+        let values = self.shared.ports.values.as_ref()?;
+        let top = instance.within.is_none() && instance.item.is_none();
+        (top && !self.machine.compensates(instance)).then(|| Spilling {
+            values: values.clone(),
+            tenant: self.lease.tenant.clone(),
+            hurry: hurry.clone(),
+        })
+    }
+
+    /// The same for one that was made in place.
+    pub(crate) async fn spill(
+        &mut self,
+        spilling: &Spilling,
+        finished: Finished,
+    ) -> Result<Finished, Stop> {
+        let is_large = match &finished.end {
+            End::Result(Ok(result)) => spilling.values.is_large(&result.value),
+            _ => false,
+        };
+        if !is_large {
+            return Ok(finished);
+        }
+        let mut spilled = None;
+        let put = async { spilled = Some(spilling.spilled(finished).await) };
+        Box::pin(self.keeping_lease(put)).await?;
+        Ok(spilled.expect("the work has come to its end"))
+    }
+
+    /// Reads what a command needs that lies in blobs.
+    pub(crate) async fn read_before(&mut self, command: &Command) -> Result<(), Stop> {
+        let instance = match command {
+            Command::Run { instance, .. }
+            | Command::Open { instance }
+            | Command::Weigh { instance }
+            | Command::Collect { instance, .. }
+            | Command::Enter { instance }
+            | Command::Catch { instance, .. }
+            | Command::Fire { instance }
+            | Command::Take { instance }
+            | Command::Expire { instance }
+            | Command::Settle { instance }
+            | Command::Reconcile { instance, .. } => instance,
+            Command::Output => {
+                let stored = EvaluationScope::stored_for_output(&self.machine);
+                return self.read_all(stored).await;
+            }
+            Command::Start { .. }
+            | Command::Compensate { .. }
+            | Command::Abort { .. }
+            | Command::CancelChild { .. } => return Ok(()),
+        };
+        self.read_for(instance, &[Stage::Start, Stage::End]).await
+    }
+
+    /// Reads what expressions of an instance need that lies in blobs.
+    pub(crate) async fn read_for(
+        &mut self,
+        instance: &InstanceId,
+        stages: &[Stage],
+    ) -> Result<(), Stop> {
+        let (plan, state) = (self.machine.plan(), self.machine.state());
+        let Some(at) = state.find(plan, instance) else {
+            return Ok(());
+        };
+        let stored = |stage: &Stage| EvaluationScope::stored_for(&self.machine, at, *stage);
+        let stored = stages.iter().flat_map(stored).collect();
+        self.read_all(stored).await
+    }
+
+    /// Takes in how an attempt ended, with what follows from that at hand.
+    pub(crate) async fn take_in(&mut self, finished: Finished) -> Result<(), Stop> {
+        if self.names_blobs && !self.machine.compensates(&finished.instance) {
+            let instance = finished.instance.clone();
+            Box::pin(self.read_for(&instance, &[Stage::End])).await?;
+        }
+        self.attempt_finished(finished);
+        self.let_go();
+        Ok(())
+    }
+
+    async fn read_all(&mut self, all: Vec<Arc<Stored>>) -> Result<(), Stop> {
+        if self.held.all() > self.shared.config.execution_memory.as_usize() / 2 {
+            // What was kept for the items of a list makes room.
+            self.let_go_of_all();
+        }
+        for stored in all {
+            if stored.is_known() {
+                continue;
+            }
+            let read = self.read(stored.blob()).await?;
+            let read = read.and_then(|value| self.has_room_to_read(stored.blob(), value));
+            stored.keep(read);
+            self.read.push(stored);
+        }
+        Ok(())
+    }
+
+    /// Lets go of what was read; the worker keeps some of it for the next one. While a list runs, each
+    /// of its items may need the same, so that stays at hand.
+    pub(crate) fn let_go(&mut self) {
+        if !self.read.is_empty() && self.lists.is_empty() {
+            self.let_go_of_all();
+        }
+    }
+
+    fn let_go_of_all(&mut self) {
+        self.read.drain(..).for_each(|stored| stored.forget());
+        self.held.read(0);
+    }
+
+    /// Reads one value, as long as there is hope: a store that is away may come back, and a wrong
+    /// byte may have been the way's.
+    async fn read(&mut self, blob: BlobId) -> Result<Result<Arc<Value>, Unread>, Stop> {
+        let Some(values) = self.shared.ports.values.clone() else {
+            let why =
+                format!("the value lies in blob {blob}, and this worker has no store of blobs");
+            return Ok(Err(Unread::new(&why)));
+        };
+        let (tenant, clock) = (self.lease.tenant.clone(), self.shared.ports.clock.clone());
+        let (begun, patience) = (clock.monotonic(), self.shared.config.lease_ttl);
+        let (mut pause, mut in_vain) = (FIRST_PAUSE, 0);
+        loop {
+            let mut answer = None;
+            let reading = async { answer = Some(values.read(&tenant, blob).await) };
+            self.keeping_lease(reading).await?;
+            match answer.expect("the work has come to its end") {
+                Ok(value) => return Ok(Ok(value)),
+                Err(error) if error.kind == ErrorKind::Corrupt => {
+                    in_vain += 1;
+                    if in_vain == READS {
+                        warn!(execution = %self.lease.execution, %error, "a result cannot be read");
+                        return Ok(Err(Unread::new(&error.message)));
+                    }
+                }
+                Err(error)
+                    if error.kind == ErrorKind::Unavailable
+                        && clock.monotonic().saturating_sub(begun) < patience => {}
+                Err(error) => return Err(Stop::Store(error)),
+            }
+            self.keeping_lease(clock.sleep(pause)).await?;
+            pause *= 2;
+        }
+    }
+
+    /// Whether the execution can hold a value for as long as it is needed.
+    fn has_room_to_read(&mut self, blob: BlobId, value: Arc<Value>) -> Result<Arc<Value>, Unread> {
+        let bytes = footprint(&value);
+        let limit = self.shared.config.execution_memory;
+        if self.held.all().saturating_add(bytes) > limit.as_usize() {
+            let size = |bytes: usize| ByteSize::kib((bytes as u64).div_ceil(1024));
+            let why = format!(
+                "the value in blob {blob} takes about {} of memory, and the execution holds {} already; \
+                 the limit is {limit}; read less of it at once, or raise the worker's `execution_memory`",
+                size(bytes),
+                size(self.held.all()),
+            );
+            return Err(Unread::new(&why));
+        }
+        self.held.read(self.held.read_bytes() + bytes);
+        Ok(value)
+    }
+}
