@@ -312,6 +312,174 @@ async fn a_link_out_of_the_grant_is_denied_with_the_capability_that_it_would_tak
     assert_eq!(fs::read_to_string(real).unwrap(), "hunter2");
 }
 
+/// How many ways out are tried at least.
+const WAYS_OUT: usize = 100;
+
+/// Paths that lead out, or to what is no file: each is text that a workflow could give.
+fn ways_out(scene: &Scene) -> Vec<String> {
+    let outside = scene.outside("secret.txt");
+    let outside = outside.to_str().unwrap();
+    fs::create_dir_all(scene.inside("sub/deep")).unwrap();
+    scene.put("ok.txt", "fine");
+    fifo(&scene.inside("pipe"));
+    let links = [
+        ("abs", outside),
+        ("rel", "../out/secret.txt"),
+        ("dir", "../out"),
+        ("first", "second"),
+        ("second", "dir"),
+        ("loop", "loop"),
+        ("up", ".."),
+        ("upup", "../.."),
+        ("sub/up", "../.."),
+        ("root", "/"),
+        ("proc", "/proc/self/root"),
+        ("fd", "/proc/self/fd/0"),
+        ("dev", "/dev/zero"),
+        ("null", "/dev/null"),
+        ("dangling", "../out/not-there"),
+    ];
+    for (name, to) in links {
+        symlink(to, scene.inside(name)).unwrap();
+    }
+    let mut ways = Vec::new();
+    for depth in 1..=10 {
+        let up = "../".repeat(depth);
+        ways.push(format!("{up}out/secret.txt"));
+        ways.push(format!("sub/deep/../../{up}out/secret.txt"));
+        ways.push(format!("./{}out/secret.txt", ".././".repeat(depth)));
+        ways.push(format!("{}out//secret.txt", "..//".repeat(depth)));
+    }
+    for through in ["dir", "first", "second"] {
+        for rest in ["secret.txt", "./secret.txt", "../out/secret.txt", ".", ""] {
+            ways.push(format!("{through}/{rest}"));
+        }
+    }
+    for through in ["up", "upup", "sub/up", "root", "proc"] {
+        ways.push(format!("{through}/out/secret.txt"));
+        ways.push(format!("{through}{outside}"));
+        ways.push(through.to_owned());
+    }
+    let plain = [
+        "abs",
+        "rel",
+        "loop",
+        "loop/x",
+        "fd",
+        "dev",
+        "null",
+        "dangling",
+        "pipe",
+        "..",
+        "../",
+        "../..",
+        "sub/../..",
+        "sub/../../in/../out/secret.txt",
+        "ok.txt/..",
+        "ok.txt/../../out/secret.txt",
+        "",
+        "\0",
+        "ok.txt\0",
+        "\0ok.txt",
+        "../out/secret.txt\0",
+        "../out/secret.txt\0.txt",
+        "ok\0/../../out/secret.txt",
+        "..\\out\\secret.txt",
+        "..\\..\\out\\secret.txt",
+        "%2e%2e/out/secret.txt",
+        "%2e%2e%2fout%2fsecret.txt",
+        "..%2fout%2fsecret.txt",
+        "..%c0%afout/secret.txt",
+        "..;/out/secret.txt",
+        "\u{ff0e}\u{ff0e}/out/secret.txt",
+        "..\u{2215}out\u{2215}secret.txt",
+        "\u{2026}/out/secret.txt",
+        "~/secret.txt",
+        "~root/.ssh/id_rsa",
+        "$HOME/secret.txt",
+        "{{ up }}/out",
+        "/etc/passwd",
+        "//etc/passwd",
+        "/dev/zero",
+        "/dev/stdin",
+        "/dev/fd/0",
+        "/dev/tcp/127.0.0.1/80",
+        "/proc/self/environ",
+        "/proc/self/mem",
+        "/proc/self/root/etc/passwd",
+        "/proc/1/cwd",
+        "/",
+        "//",
+        "/..",
+        "C:\\Windows\\win.ini",
+        "\\\\host\\share\\x",
+        "file:///etc/passwd",
+    ];
+    ways.extend(plain.map(str::to_owned));
+    ways.extend(
+        [
+            outside,
+            &format!("/{outside}"),
+            &format!("file://{outside}"),
+        ]
+        .map(str::to_owned),
+    );
+    ways.push(format!("{}/../out/secret.txt", scene.inside("").display()));
+    for length in [256, 4_096, 100_000] {
+        ways.push("x".repeat(length));
+        ways.push(format!("../out/{}", "x".repeat(length)));
+    }
+    ways.push(format!("{}out/secret.txt", "../".repeat(3_000)));
+    ways.push(format!("{}x", "sub/../".repeat(3_000)));
+    ways
+}
+
+/// Guard: paths are opened below the handle of what is granted, links are followed within it alone, and
+/// only regular files are read. Each way out is tried to be read, listed and written in every mode.
+#[tokio::test]
+async fn no_path_leads_out_of_the_grant() {
+    let mut scene = Scene::new();
+    let mut ways = ways_out(&scene);
+    let all = ways.len();
+    ways.sort();
+    ways.dedup();
+    assert!(ways.len() == all && all >= WAYS_OUT, "{all}");
+    let mut led = Vec::new();
+    for way in &ways {
+        let read = scene.run("file.read", json!({ "path": way })).await;
+        if let Ok(value) = read {
+            led.push(format!("{way:?} gives {value}"));
+        }
+        let listed = scene.run("file.list", json!({ "path": way })).await;
+        if let Ok(value) = listed
+            && value.to_string().contains("secret.txt")
+        {
+            led.push(format!("{way:?} lists {value}"));
+        }
+    }
+    for (way, mode) in ways
+        .iter()
+        .flat_map(|way| ["create", "overwrite", "append"].map(|mode| (way, mode)))
+    {
+        let input =
+            json!({ "path": way, "content": "changed", "mode": mode, "make_folders": true });
+        // What is a plain name in spite of its looks may be written: within the grant.
+        let _ = scene.run("file.write", input).await;
+        let there = fs::read_dir(scene.outside("")).unwrap().count();
+        let secret = fs::read_to_string(scene.outside("secret.txt")).unwrap();
+        let beside = fs::read_dir(scene.temp.path()).unwrap().count();
+        if (there, &*secret, beside) != (1, "hunter2", 2) {
+            led.push(format!("{way:?} is written ({mode})"));
+        }
+    }
+    assert!(led.is_empty(), "{}", led.join("\n"));
+    // The same text leads there where it is granted.
+    scene.grant(&["fs:read:.."]);
+    let input = json!({ "path": "../out/secret.txt" });
+    let read = scene.run("file.read", input).await.unwrap();
+    assert_eq!(read["text"], "hunter2");
+}
+
 #[tokio::test]
 async fn a_link_within_the_grant_is_followed() {
     let scene = Scene::new();
