@@ -37,7 +37,7 @@ pub struct HttpPolicy {
     /// When and for how long.
     pub breaker: BreakerPolicy,
     /// Limits of hosts, by `host[:port]` as a `net:` capability has it: `api.example`, `*.example:8443`. What
-    /// one entry covers shares its limits; of several entries the longest counts.
+    /// one entry covers shares its limits; of several entries the longest counts, of two as long the one without `*`.
     pub hosts: BTreeMap<String, CallLimits>,
     /// Limits of credentials, by their ids, wherever they are sent.
     pub credentials: BTreeMap<String, CallLimits>,
@@ -159,7 +159,8 @@ impl HttpPolicy {
             }
         });
         let mut rules = parsed.collect::<Result<Vec<_>, _>>()?;
-        rules.sort_by_key(|(_, key)| std::cmp::Reverse(key.len()));
+        // A name of one letter is as long as the pattern that covers it.
+        rules.sort_by_key(|(_, key)| std::cmp::Reverse((key.len(), !key.starts_with('*'))));
         Ok(rules)
     }
 
@@ -210,6 +211,10 @@ mod tests {
         check(
             r#"{ "connect_attempts": 6 }"#,
             "`http.connect_attempts` is out of its range, 1 to 5",
+        );
+        check(
+            r#"{ "hedge_after": "0s" }"#,
+            "`http.hedge_after` is out of its range, more than nothing",
         );
         check(
             r#"{ "wait": "6m" }"#,

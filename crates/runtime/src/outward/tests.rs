@@ -20,6 +20,10 @@ enum Reply {
     Cut(u16, &'static [&'static str]),
     /// An answer of another origin, to which it was led.
     Led(u16, &'static str),
+    /// One of another origin that is busy.
+    LedBusy(&'static str),
+    /// No answer from another origin, to which it was led.
+    FailsElsewhere,
     /// No answer; whether it was sent.
     Fails(bool),
     /// Nothing, for so many milliseconds, and then that.
@@ -86,6 +90,20 @@ impl HttpClient for Scripted {
             Reply::Head(status, line, parts) => (status, line, parts, false, request.url),
             Reply::Cut(status, parts) => (status, "", parts, true, request.url),
             Reply::Led(status, url) => (status, "", &[][..], false, Url::parse(url).unwrap()),
+            Reply::LedBusy(url) => (
+                429,
+                "retry-after: 60",
+                &[][..],
+                false,
+                Url::parse(url).unwrap(),
+            ),
+            Reply::FailsElsewhere => {
+                return Err(HttpError {
+                    kind: HttpErrorKind::Connect("refused".to_owned()),
+                    origin: "https://other.example".to_owned(),
+                    sent: true,
+                });
+            }
             Reply::Fails(sent) => {
                 return Err(HttpError {
                     kind: HttpErrorKind::Connect("refused".to_owned()),
@@ -353,6 +371,62 @@ fn retry_after_pauses_the_destination_with_that_credential() {
 }
 
 #[test]
+fn what_another_origin_does_is_not_held_against_the_one_that_led_there() {
+    run(async {
+        let world = world(Reply::LedBusy("https://other.example/"), strict());
+        assert_eq!(world.ask(request(A)).await, "429");
+        // No pause, and no failure.
+        world.reply(Reply::FailsElsewhere);
+        for _ in 0..4 {
+            let said = world.ask(request(A)).await;
+            assert!(said.starts_with("no connection"), "{said}");
+        }
+        world.reply(OK);
+        assert_eq!(world.ask(request(A)).await, "200");
+    });
+}
+
+#[test]
+fn without_a_breaker_a_destination_that_fails_is_asked_on() {
+    run(async {
+        let policy = HttpPolicy {
+            use_breaker: false,
+            ..strict()
+        };
+        let world = world(Reply::Head(500, "", &[]), policy);
+        for _ in 0..5 {
+            assert_eq!(world.ask(request(A)).await, "500");
+        }
+    });
+}
+
+#[test]
+fn all_gates_of_a_request_share_its_patience() {
+    run(async {
+        let one = serde_json::json!({ "a.example": { "rate": { "limit": 1, "per": "7s" } } });
+        let policy = HttpPolicy {
+            wait: ms(5_000),
+            concurrency: 1,
+            hosts: serde_json::from_value(one).unwrap(),
+            ..strict()
+        };
+        let world = world(Reply::Late(3_000, &OK), policy);
+        let sent = async || {
+            let answer = world.paced.send(&world.egress, request(A)).await?;
+            answer.bytes().await
+        };
+        // The second waits 3 s for its place, and would wait 4 s more for its token.
+        let both = futures_util::future::join(sent(), sent());
+        let (first, second) = world.through(both).await;
+        assert!(first.is_ok());
+        let kind = second.unwrap_err().kind;
+        let held = matches!(&kind, HttpErrorKind::Held(it) if it.reason == Reason::Rate);
+        assert!(held, "{kind:?}");
+        assert_eq!(world.sent(), 1);
+    });
+}
+
+#[test]
 fn a_request_is_under_way_until_its_body_has_ended() {
     run(async {
         let policy = HttpPolicy {
@@ -403,8 +477,30 @@ fn a_host_with_a_rate_is_asked_no_more_often() {
         // The longer entry counts, and what it covers shares its limit.
         assert_eq!(world.ask(request("https://a.example:8443/")).await, "200");
         assert_eq!(world.ask(request("https://b.example:8443/")).await, "Rate");
+        // Each tenant for itself.
+        let mut foreign = request(A);
+        foreign.sender.tenant = Some(TenantId::new("other").unwrap());
+        assert_eq!(world.ask(foreign).await, "200");
         world.clock.advance(ms(1_000));
         assert_eq!(world.ask(request(A)).await, "200");
+    });
+}
+
+#[test]
+fn of_several_entries_for_a_host_the_longest_counts() {
+    run(async {
+        let hosts = ["*.example", "a.example", "shop.example"];
+        let world = world(OK, limited(&hosts, &[]));
+        assert_eq!(world.ask(request(A)).await, "200");
+        assert_eq!(world.ask(request("https://shop.example/")).await, "200");
+        let lanes = world.paced.lanes().into_iter();
+        let entries = lanes.filter_map(|state| match state.lane {
+            Lane::Host { entry, .. } => Some(entry),
+            _ => None,
+        });
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort();
+        assert_eq!(entries, ["a.example", "shop.example"]);
     });
 }
 
