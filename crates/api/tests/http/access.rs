@@ -1,17 +1,21 @@
 //! Being let in, what it opens, and what the audit log tells of it.
 
+use std::{sync::Arc, time::Duration};
+
 use http::Method;
-use nebula_core::ExposeSecret as _;
-use nebula_core::TenantId;
-use nebula_identity::FirstRun;
+use nebula_api::ApiConfig;
+use nebula_core::{BoxFuture, Clock, ExposeSecret as _, TenantId, Timestamp};
+use nebula_identity::{CHECK_AGAIN, FirstRun};
 use nebula_ports::{AuditLog as _, AuditOutcome};
+use nebula_system::SystemClock;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    sync::Notify,
 };
 
-use crate::support::{ASKS, Answer, GREET, World, token};
+use crate::support::{ASKS, Answer, GREET, WAITS, World, token};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const PASSWORD: &str = "correct horse";
@@ -73,7 +77,7 @@ impl World {
     async fn publish_in(&self, project: &str, id: &str, definition: &str) {
         let path = format!("/api/v1/workflows/{id}?project={project}");
         let headers = [("content-type", "application/yaml")];
-        let definition = definition.replacen("greet", id, 1);
+        let definition = definition.replacen("id: greet", &format!("id: {id}"), 1);
         self.send(Method::PUT, &path, &headers, definition)
             .await
             .ok(201);
@@ -752,5 +756,79 @@ async fn the_log_tells_what_changed_and_what_was_denied() {
             .iter()
             .any(|it| it.new.outcome == AuditOutcome::Denied)
     );
+    world.stopped().await;
+}
+
+/// A clock on which the time after which rights are asked for again is over when the test says so.
+#[derive(Debug, Default)]
+struct Hasty {
+    clock: SystemClock,
+    over: Arc<Notify>,
+}
+
+impl Clock for Hasty {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let second = Duration::from_secs(1);
+        if duration + second < CHECK_AGAIN || duration > CHECK_AGAIN {
+            return self.clock.sleep(duration);
+        }
+        let over = Arc::clone(&self.over);
+        Box::pin(async move { over.notified().await })
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_rights_are_over() {
+    let (config, hasty) = (
+        ApiConfig {
+            body_timeout: Duration::from_secs(300),
+            ..ApiConfig::default()
+        },
+        Arc::new(Hasty::default()),
+    );
+    let over = Arc::clone(&hasty.over);
+    let world = World::timed(config, hasty).await;
+    world.project("shop").await;
+    world.publish_in("shop", "waits", WAITS).await;
+    for login in ["ann", "bob"] {
+        let id = world.start(json!({ "workflow": "waits" })).await;
+        world.until(&id, "waiting").await;
+        let path = match login {
+            "ann" => "/api/v1/events".to_owned(),
+            _ => format!("/api/v1/executions/{id}/events"),
+        };
+        let user = world.person(login, &[("shop", "viewer")]).await;
+        let (bearer, _) = world.program(login).await;
+        let shown = format!("authorization: {bearer}\r\n");
+        let stream = Reading::open(&world, &path, &shown).await;
+        let stream = stream.until("\r\n\r\n").await;
+        assert!(stream.seen.starts_with("HTTP/1.1 200"), "{}", stream.seen);
+        // As long as nothing changed, it goes on.
+        over.notify_one();
+        let sent = json!({ "name": login });
+        let signals = format!("/api/v1/executions/{id}/signals");
+        world.post(&signals, sent).await.ok(200);
+        let disabled = json!({ "disabled": true }).to_string();
+        let out = format!("/api/v1/users/{user}/disabled");
+        world
+            .send(Method::PUT, &out, &[JSON], disabled)
+            .await
+            .ok(200);
+        over.notify_one();
+        // What happens from then on is not told any more.
+        let cancel = format!("/api/v1/executions/{id}/cancel");
+        world.post(&cancel, json!({})).await.ok(200);
+        let seen = stream.until("event: e").await;
+        let seen = seen.until("}").await.seen;
+        assert!(seen.contains("\"code\":\"DENIED\""), "{seen}");
+    }
     world.stopped().await;
 }

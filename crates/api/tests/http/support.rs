@@ -116,7 +116,10 @@ impl World {
     }
 
     pub(crate) async fn with(config: ApiConfig) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        Self::timed(config, Arc::new(SystemClock::default())).await
+    }
+
+    pub(crate) async fn timed(config: ApiConfig, clock: Arc<dyn Clock>) -> Self {
         let executions = Arc::new(MemoryExecutionRepo::new(clock.clone()));
         let workflows = Arc::new(MemoryWorkflowRepo::new(clock.clone()));
         let queue = Arc::new(MemoryTaskQueue::new(clock.clone(), 10_000, 100));
