@@ -1,7 +1,7 @@
 //! What may start at all.
 
 use nebula_execution::{ExecutionPlan, MAX_VALUE_DEPTH, nests_within};
-use nebula_validator::{Schema, with_defaults};
+use nebula_validator::with_defaults;
 use serde_json::Value;
 
 use crate::{Engine, StartError};
@@ -30,9 +30,9 @@ impl Engine {
             return Ok(input);
         }
         let input = with_defaults(&plan.input_schema, input);
-        let schema = Schema::compile(&plan.input_schema)
+        let problems = plan
+            .check_input(&input)
             .map_err(|error| StartError::Schema(error.to_string()))?;
-        let problems = schema.check(&input);
         if problems.is_empty() {
             Ok(input)
         } else {

@@ -5,6 +5,7 @@ mod compensation;
 mod credential;
 mod graph;
 mod milestone;
+mod schemas;
 
 use std::{
     ops::{Deref, Range},
@@ -28,6 +29,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use graph::{Graph, Needs};
+use schemas::Schemas;
 
 pub use admission::{AdmissionKeyError, PlanAdmission, PlanRateLimit};
 pub use compensation::PlanCompensation;
@@ -104,6 +106,7 @@ pub struct PlanParts {
 pub struct ExecutionPlan {
     parts: PlanParts,
     graph: Graph,
+    schemas: Schemas,
     takes_slots: bool,
     names_credentials: bool,
 }
@@ -435,6 +438,7 @@ impl ExecutionPlan {
         Ok(Self {
             parts,
             graph,
+            schemas: Schemas::default(),
             takes_slots,
             names_credentials,
         })

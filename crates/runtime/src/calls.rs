@@ -10,7 +10,7 @@ use nebula_execution::{
     Started, Taken, is_storable,
 };
 use nebula_ports::{DedupeKey, InboxDelivery};
-use nebula_validator::{Schema, with_defaults};
+use nebula_validator::with_defaults;
 use serde_json::{Value, json};
 
 use crate::{
@@ -317,9 +317,9 @@ fn input(plan: &ExecutionPlan, input: Value, most: ByteSize) -> Result<Value, Ac
         ActionError::invalid_input("CALL_INPUT", format!("/input{pointer}"), message)
     };
     let input = with_defaults(&plan.input_schema, input);
-    let schema = Schema::compile(&plan.input_schema);
-    let schema = schema.map_err(|error| wrong("", &error.to_string()))?;
-    match schema.check(&input).first() {
+    let problems = plan.check_input(&input);
+    let problems = problems.map_err(|error| wrong("", &error.to_string()))?;
+    match problems.first() {
         None => Ok(input),
         Some(problem) => Err(wrong(&problem.pointer, &problem.to_string())),
     }

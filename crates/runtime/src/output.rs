@@ -5,7 +5,6 @@ use std::sync::Arc;
 use nebula_action::{ActionError, ErrorClass};
 use nebula_execution::{Activation, EvaluationScope, Event, PlanOutput};
 use nebula_expression::Context;
-use nebula_validator::Schema;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -56,14 +55,11 @@ impl Drive {
 
     /// Holds what the execution gives against the workflow's `output_schema`: callers rely on it.
     fn fits_output_schema(&self, output: Value) -> Result<Value, ActionError> {
-        let schema = &self.machine.plan().output_schema;
-        if schema.is_null() {
-            return Ok(output);
-        }
         let wrong =
             |message: String| ActionError::fatal("OUTPUT_INVALID", format!("`output`: {message}"));
-        let schema = Schema::compile(schema).map_err(|error| wrong(error.to_string()))?;
-        match schema.check(&output).first() {
+        let problems = self.machine.plan().check_output(&output);
+        let problems = problems.map_err(|error| wrong(error.to_string()))?;
+        match problems.first() {
             None => Ok(output),
             Some(problem) => Err(wrong(problem.to_string())),
         }
