@@ -174,13 +174,14 @@ impl Identity {
     /// The key that every attempt sends along, as 32 hex digits.
     #[must_use]
     pub fn key(&self) -> String {
-        let mut key = String::with_capacity(32);
-        for byte in &self.0.as_bytes()[..16] {
-            for half in [byte >> 4, byte & 15] {
-                key.extend(char::from_digit(half.into(), 16));
-            }
-        }
-        key
+        let half = |half: u8| b"0123456789abcdef"[usize::from(half)];
+        let bytes = self.0.as_bytes()[..16].iter();
+        let digits = bytes.flat_map(|byte| [half(byte >> 4), half(byte & 15)]);
+        let mut key = [0; 32];
+        key.iter_mut()
+            .zip(digits)
+            .for_each(|(at, digit)| *at = digit);
+        key.map(char::from).iter().collect()
     }
 
     /// The seed of `$random` and of the jitter of retries.

@@ -258,10 +258,18 @@ impl Machine {
     /// If the first event is not [`Event::Begin`], or if what may run is not what the state says:
     /// a defect of ours. No signal and no result of an action can cause it.
     pub fn decide(&mut self, event: Event, at: Timestamp) -> Decision {
-        let mut turn = Turn {
-            at,
-            decision: Decision::default(),
-        };
+        let mut decision = Decision::default();
+        self.decide_into(event, at, &mut decision);
+        decision
+    }
+
+    /// The same for who makes many decisions: what follows comes behind what is in `decision`, whose
+    /// room is used again.
+    ///
+    /// # Panics
+    /// As [`Machine::decide`].
+    pub fn decide_into(&mut self, event: Event, at: Timestamp, decision: &mut Decision) {
+        let mut turn = Turn { at, decision };
         assert!(
             self.begun || event == Event::Begin,
             "a holder begins before anything else"
@@ -270,7 +278,6 @@ impl Machine {
             self.handle(event, &mut turn);
             self.dispatch(&mut turn);
         }
-        turn.decision
     }
 
     /// Where the machine stands when nobody tells it anything.
@@ -391,7 +398,7 @@ impl Machine {
     }
 
     /// Takes a new entry into the state and hands it out.
-    fn note(&mut self, fact: Fact, turn: &mut Turn) {
+    fn note(&mut self, fact: Fact, turn: &mut Turn<'_>) {
         if !self.plan.bodies.is_empty() {
             self.stir(&fact);
         }
@@ -426,7 +433,7 @@ impl Machine {
     }
 
     /// Commands something of an instance and remembers that the answer is open.
-    fn ask(&mut self, key: Key, task: Task, attempt: u32, command: Command, turn: &mut Turn) {
+    fn ask(&mut self, key: Key, task: Task, attempt: u32, command: Command, turn: &mut Turn<'_>) {
         let flight = Flight {
             task,
             attempt,
@@ -451,7 +458,7 @@ impl Machine {
         Some((key, flight))
     }
 
-    fn handle(&mut self, event: Event, turn: &mut Turn) {
+    fn handle(&mut self, event: Event, turn: &mut Turn<'_>) {
         match event {
             Event::Begin => {
                 self.begun = true;
@@ -592,7 +599,7 @@ impl Machine {
     fn output(
         &mut self,
         result: Result<serde_json::Value, nebula_action::ActionError>,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         if !std::mem::take(&mut self.asked_output) {
             // Something else has ended the execution meanwhile.
@@ -615,7 +622,7 @@ impl Machine {
 }
 
 /// One call of [`Machine::decide`].
-struct Turn {
+struct Turn<'d> {
     at: Timestamp,
-    decision: Decision,
+    decision: &'d mut Decision,
 }

@@ -1,18 +1,23 @@
 //! Attempts, from their parameters to their end.
 
 use std::{
+    collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::Arc,
     task::{self, Poll},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
-use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass, PORT_MAIN};
-use nebula_core::Digest;
+use nebula_action::{
+    ActionContext, ActionError, ActionKind, ControlKind, EffectClass, ErrorClass, PORT_MAIN,
+};
+use nebula_core::{Clock, Digest};
 use nebula_execution::{Choice, Event, Given, InstanceId, PlanNode};
 use nebula_ports::{Code, Invocation};
 use nebula_telemetry::redacting;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     credentials::logged_by,
@@ -20,6 +25,20 @@ use crate::{
     evaluate::node_of,
     finish::{End, Finished},
 };
+
+/// What is left of an attempt once everything is resolved.
+enum Way {
+    /// Nothing: the machine has been told.
+    Told,
+    /// The machine itself carries it out, with this input.
+    Control(ControlKind, ActionContext, Value),
+    /// It only computes.
+    Computes(Invocation),
+    /// The same for long.
+    ComputesLong(Box<Invocation>),
+    /// It may look outside.
+    Outside(Box<Invocation>),
+}
 
 impl Drive {
     /// Makes an attempt: in place if nothing outside is touched, else beside the others.
@@ -29,47 +48,91 @@ impl Drive {
         attempt: u32,
         journal_start: bool,
     ) -> Result<(), Stop> {
+        let way = self.set_out(&instance, attempt, journal_start);
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("credential-is-opened-before-its-start") {
+            self.open_prepared(&instance, attempt).await;
+        }
+        match way {
+            Way::Told => {}
+            // On the heap, so that the drive of every execution is no larger for it.
+            Way::Control(kind, context, input) => {
+                let carried_out = async move {
+                    let wanted = (kind, context);
+                    self.control(instance, attempt, wanted, &input).await
+                };
+                return Box::pin(carried_out).await;
+            }
+            Way::Computes(invocation) => {
+                let ports = &self.shared.ports;
+                let (sandbox, clock) = (ports.sandbox.clone(), ports.clock.clone());
+                let hurry = invocation.context.cancellation.clone();
+                let begun = clock.monotonic();
+                let result = sandbox.run(invocation).await;
+                let finished = Finished {
+                    instance,
+                    micros: since(begun, &*clock),
+                    end: End::Result(result),
+                    stored: None,
+                };
+                self.computed(finished, &hurry).await?;
+            }
+            Way::ComputesLong(invocation) => {
+                let hurry = invocation.context.cancellation.clone();
+                let finished = Box::pin(self.offloaded(instance, invocation)).await?;
+                self.computed(finished, &hurry).await?;
+            }
+            Way::Outside(invocation) => {
+                self.exist().await?;
+                self.launch(instance, invocation);
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves what an attempt gets, and says what is left of it. It waits for nothing, so that what
+    /// it works on is not kept with the drive.
+    fn set_out(&mut self, instance: &InstanceId, attempt: u32, journal_start: bool) -> Way {
         let plan = self.machine.plan().clone();
-        let index = node_of(&plan, &instance);
+        let index = node_of(&plan, instance);
         let node = plan.node(index);
         if node.disabled || node.pin.is_some() {
             let output = match &node.pin {
                 Some(pin) => Given::Value(Arc::new(pin.clone())),
-                None => self.json(&instance),
+                None => self.json(instance),
             };
-            self.succeeded(instance, output, pinned_port(node), None, 0);
-            return Ok(());
+            self.succeeded(instance.clone(), output, pinned_port(node), None, 0);
+            return Way::Told;
         }
-        if node.for_each.is_none() && !self.gate_open(&instance, node) {
-            return Ok(());
+        if node.for_each.is_none() && !self.gate_open(instance, node) {
+            return Way::Told;
         }
         if node.kind == ActionKind::Control(ControlKind::Batches) {
-            self.batch(instance);
-            return Ok(());
+            self.batch(instance.clone());
+            return Way::Told;
         }
         if node.kind == ActionKind::Control(ControlKind::ForEach) {
-            self.opens(instance);
-            return Ok(());
+            self.opens(instance.clone());
+            return Way::Told;
         }
-        let (context, input) = match self.prepare(&instance, attempt, index, node) {
+        let (context, input) = match self.prepare(instance, attempt, index, node) {
             Ok(prepared) => prepared,
             Err(error) => {
-                self.failed_with(instance, error, 0);
-                return Ok(());
+                self.failed_with(instance.clone(), error, 0);
+                return Way::Told;
             }
         };
         if let ActionKind::Control(kind) = node.kind {
-            return self
-                .control(instance, attempt, (kind, context), &input)
-                .await;
+            return Way::Control(kind, context, input);
         }
         let Some(action) = self.shared.registry.get(&node.action, node.version) else {
             let message = format!(
                 "this worker has no action `{}@{}`",
                 node.action, node.version
             );
-            self.failed_with(instance, ActionError::fatal("ACTION_MISSING", message), 0);
-            return Ok(());
+            let error = ActionError::fatal("ACTION_MISSING", message);
+            self.failed_with(instance.clone(), error, 0);
+            return Way::Told;
         };
         let invocation = Invocation {
             code: Code::Native(action),
@@ -81,34 +144,55 @@ impl Drive {
         #[cfg(sim_bug)]
         let journal_start =
             journal_start && !nebula_core::sim_bug::is_awake("write-before-its-start");
-        #[cfg(sim_bug)]
-        let mut invocation = invocation;
-        #[cfg(sim_bug)]
-        if nebula_core::sim_bug::is_awake("credential-is-opened-before-its-start")
-            && let Code::Native(action) = &invocation.code
-            && let Some(opening) = self.opening(&instance, attempt, &**action)
-        {
-            let _ = opening.open(&mut invocation.context).await;
-        }
         if journal_start {
             let deadline = self.shared.ports.clock.now().plus(node.timeout);
             let key = invocation.context.idempotency_key.clone();
             let input = Digest::of_json(&invocation.input);
+            let invocation = Box::new(invocation);
             self.prepared.insert(instance.clone(), invocation);
             self.tell(Event::Starting {
-                instance,
+                instance: instance.clone(),
                 key,
                 input,
                 deadline,
             });
-        } else if node.effect == nebula_action::EffectClass::Pure && node.credentials.is_empty() {
-            let finished = self.compute(instance, invocation).await?;
-            self.attempt_finished(finished);
-        } else {
-            self.exist().await?;
-            self.launch(instance, invocation);
+            return Way::Told;
         }
+        if node.effect != EffectClass::Pure || !node.credentials.is_empty() {
+            return Way::Outside(Box::new(invocation));
+        }
+        let mut most = self.shared.config.offload_values;
+        match values_within(&invocation.input, &mut most) {
+            Some(()) => Way::Computes(invocation),
+            None => Way::ComputesLong(Box::new(invocation)),
+        }
+    }
+
+    /// Takes in what was computed in place; a large result goes into a blob first.
+    async fn computed(
+        &mut self,
+        finished: Finished,
+        hurry: &CancellationToken,
+    ) -> Result<(), Stop> {
+        if self.is_large(&finished) {
+            return Box::pin(self.spill(finished, hurry)).await;
+        }
+        self.attempt_finished(finished);
         Ok(())
+    }
+
+    /// A planted defect: what waits for its start has its credentials before.
+    #[cfg(sim_bug)]
+    async fn open_prepared(&mut self, instance: &InstanceId, attempt: u32) {
+        let Some(mut invocation) = self.prepared.remove(instance) else {
+            return;
+        };
+        if let Code::Native(action) = &invocation.code
+            && let Some(opening) = self.opening(instance, attempt, &**action)
+        {
+            let _ = opening.open(&mut invocation.context).await;
+        }
+        self.prepared.insert(instance.clone(), invocation);
     }
 
     /// Makes sure that the execution exists before something outside begins.
@@ -133,10 +217,15 @@ impl Drive {
         let invocation = match nebula_core::sim_bug::is_awake("input-is-not-that-of-the-start") {
             true => Invocation {
                 input: serde_json::json!({ "label": "another", "input": 1 }),
-                ..invocation
-            },
+                ..*invocation
+            }
+            .into(),
             false => invocation,
         };
+        if self.prepared.is_empty() {
+            // An empty map keeps room for several.
+            self.prepared = BTreeMap::new();
+        }
         if invocation.context.cancellation.is_cancelled() {
             // It was called off while its start was committed, and has done nothing.
             self.failed_with(instance.clone(), called_off(), 0);
@@ -145,7 +234,7 @@ impl Drive {
         }
     }
 
-    fn launch(&mut self, instance: InstanceId, invocation: Invocation) {
+    fn launch(&mut self, instance: InstanceId, invocation: Box<Invocation>) {
         self.running
             .insert(instance.clone(), invocation.context.cancellation.clone());
         let spilling = self.spilling(&instance, &invocation.context.cancellation);
@@ -159,7 +248,7 @@ impl Drive {
     fn attempt(
         &self,
         instance: InstanceId,
-        mut invocation: Invocation,
+        mut invocation: Box<Invocation>,
     ) -> impl Future<Output = Finished> + Send + 'static {
         let opening = match &invocation.code {
             Code::Native(action) => self.opening(&instance, invocation.context.attempt, &**action),
@@ -172,55 +261,35 @@ impl Drive {
         async move {
             let start = clock.monotonic();
             let result = match opening {
-                None => sandbox.run(invocation).await,
+                None => sandbox.run(*invocation).await,
                 // On the heap, so that attempts without credentials are no larger for it.
                 Some(opening) => {
                     let attempt = async move {
                         let opened = opening.open(&mut invocation.context).await?;
-                        let ran = redacting(opened.of_log(), sandbox.run(invocation));
+                        let ran = redacting(opened.of_log(), sandbox.run(*invocation));
                         opened.clean(ran.await)
                     };
                     Box::pin(attempt).await
                 }
             };
-            let micros = clock.monotonic().saturating_sub(start).as_micros();
             Finished {
                 instance,
-                micros: u64::try_from(micros).unwrap_or(u64::MAX),
+                micros: since(start, &*clock),
                 end: End::Result(result),
                 stored: None,
             }
         }
     }
 
-    /// Runs pure work: in place, or, if its input is large, on the offload pool.
+    /// Runs pure work with a large input on the offload pool.
     ///
     /// Pure actions never wait, so one poll there does the whole of the work.
-    async fn compute(
-        &mut self,
-        instance: InstanceId,
-        invocation: Invocation,
-    ) -> Result<Finished, Stop> {
-        let mut most = self.shared.config.offload_values;
-        let heavy = values_within(&invocation.input, &mut most).is_none();
-        let spilling = self.spilling(&instance, &invocation.context.cancellation);
-        let attempt = self.attempt(instance.clone(), invocation);
-        let finished = match heavy {
-            true => Box::pin(self.offloaded(instance, attempt)).await?,
-            false => attempt.await,
-        };
-        match spilling {
-            Some(spilling) => self.spill(&spilling, finished).await,
-            None => Ok(finished),
-        }
-    }
-
     async fn offloaded(
         &mut self,
         instance: InstanceId,
-        attempt: impl Future<Output = Finished> + Send + 'static,
+        invocation: Box<Invocation>,
     ) -> Result<Finished, Stop> {
-        let mut attempt = Box::pin(attempt);
+        let mut attempt = Box::pin(self.attempt(instance.clone(), invocation));
         let (give, take) = std::sync::mpsc::channel();
         let job = Box::new(move || {
             let polled = attempt
@@ -305,6 +374,12 @@ impl Drive {
             }
         }));
     }
+}
+
+/// How many microseconds have passed.
+fn since(begun: Duration, clock: &dyn Clock) -> u64 {
+    let micros = clock.monotonic().saturating_sub(begun).as_micros();
+    u64::try_from(micros).unwrap_or(u64::MAX)
 }
 
 /// Counts the values of `value` off `left`; `None` as soon as there are more.

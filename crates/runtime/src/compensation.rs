@@ -85,6 +85,7 @@ impl Drive {
         };
         let deadline = self.shared.ports.clock.now().plus(compensation.timeout);
         let input = Digest::of_json(&invocation.input);
+        let invocation = Box::new(invocation);
         self.prepared.insert(instance.clone(), invocation);
         self.tell(Event::Starting {
             instance,

@@ -34,7 +34,7 @@ impl Drive {
         self.attempts.clear();
         for instance in std::mem::take(&mut self.running).into_keys() {
             self.tell(Event::Interrupted { instance });
-            self.commands.clear();
+            self.forget_commands();
         }
         if let Rest::Ended(status) = self.machine.rest() {
             self.commit_last(status, None).await?;
@@ -65,7 +65,7 @@ impl Drive {
     async fn take_finished(&mut self) -> Result<(), Stop> {
         while let Some(finished) = self.finished.pop_front() {
             self.take_in(finished).await?;
-            self.commands.clear();
+            self.forget_commands();
         }
         Ok(())
     }

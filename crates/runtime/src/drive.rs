@@ -15,8 +15,8 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
 use nebula_core::{BoxFuture, Digest, ExecutionId, Timestamp};
 use nebula_execution::{
-    ClaimedSlot, Command, Elements, Entry, Event, Fact, InstanceId, Machine, NewExecution, Rest,
-    ResumeKey, Status, Stored,
+    ClaimedSlot, Command, Decision, Elements, Entry, Event, Fact, InstanceId, Machine,
+    NewExecution, Rest, ResumeKey, Status, Stored,
 };
 use nebula_ports::{Granted, InboxDelivery, Invocation, Lease, PortError};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,11 @@ pub(crate) enum Driven {
     /// The lease is gone, or may be.
     Lost,
 }
+
+/// For how many entries and commands of a decision room is kept: most have one of each.
+const KEPT: usize = 4;
+/// For how many entries of an execution that begins there is room at once, at most.
+const BEGINS_WITH: usize = 32;
 
 /// One execution in this worker's hands.
 pub(crate) struct Drive {
@@ -75,13 +80,17 @@ pub(crate) struct Drive {
     pub(crate) snapshot_bytes: usize,
     /// About how many bytes of results came into the journal after it.
     pub(crate) bytes_since_snapshot: usize,
-    pub(crate) commands: VecDeque<Command>,
+    commands: VecDeque<Command>,
+    /// How many of them say to stop.
+    aborts: usize,
+    /// What the last decision was made in, for the next one.
+    decision: Decision,
     pub(crate) attempts: FuturesUnordered<BoxFuture<'static, Finished>>,
     /// Attempts that ended while the drive waited for something else.
     pub(crate) finished: VecDeque<Finished>,
     pub(crate) running: BTreeMap<InstanceId, CancellationToken>,
     /// Attempts that are resolved and begin once their start is committed.
-    pub(crate) prepared: BTreeMap<InstanceId, Invocation>,
+    pub(crate) prepared: BTreeMap<InstanceId, Box<Invocation>>,
     pub(crate) cleared: Vec<InstanceId>,
     /// Children that are ready and begin with the step that says so.
     pub(crate) children: BTreeMap<ExecutionId, NewExecution>,
@@ -175,6 +184,8 @@ impl Drive {
             last_snapshot: granted.snapshot.map_or(0, |snapshot| snapshot.through),
             lease: granted.lease,
             commands: VecDeque::new(),
+            aborts: 0,
+            decision: Decision::default(),
             attempts: FuturesUnordered::new(),
             finished: VecDeque::new(),
             running: BTreeMap::new(),
@@ -203,6 +214,9 @@ impl Drive {
         self.unborn = Some(unborn);
         self.next_seq = 1;
         self.pending = entries;
+        // One for each node, and the end.
+        let entries = self.machine.plan().nodes.len() + 1;
+        self.pending.reserve_exact(entries.min(BEGINS_WITH));
         self.pending_since = self.shared.ports.clock.monotonic();
     }
 
@@ -285,7 +299,15 @@ impl Drive {
             self.commands
                 .retain(|command| matches!(command, Command::Start { .. } | Command::Abort { .. }));
         }
-        self.commands.pop_front()
+        let next = self.commands.pop_front();
+        self.aborts -= usize::from(matches!(next, Some(Command::Abort { .. })));
+        next
+    }
+
+    /// Leaves what was commanded to the next holder.
+    pub(crate) fn forget_commands(&mut self) {
+        self.commands.clear();
+        self.aborts = 0;
     }
 
     /// Begins what had to wait for its commit, but for what was told to stop meanwhile.
@@ -388,7 +410,8 @@ impl Drive {
             .clock
             .now()
             .max(self.machine.state().started_at());
-        let decision = self.machine.decide(event, at);
+        let mut decision = std::mem::take(&mut self.decision);
+        self.machine.decide_into(event, at, &mut decision);
         for entry in &decision.entries {
             self.pending_bytes += weight(&entry.fact);
             self.counts(&entry.fact);
@@ -397,13 +420,22 @@ impl Drive {
         if self.pending.is_empty() {
             self.pending_since = self.shared.ports.clock.monotonic();
         }
-        self.pending.extend(decision.entries);
-        for command in decision.commands {
+        self.pending.append(&mut decision.entries);
+        for command in decision.commands.drain(..) {
+            self.aborts += usize::from(matches!(command, Command::Abort { .. }));
             match command {
                 // It is asked about each end by itself, before anything that was commanded earlier.
                 weigh @ Command::Weigh { .. } => self.commands.push_front(weigh),
                 other => self.commands.push_back(other),
             }
+        }
+        if decision
+            .commands
+            .capacity()
+            .max(decision.entries.capacity())
+            <= KEPT
+        {
+            self.decision = decision;
         }
     }
 
@@ -466,6 +498,10 @@ impl Drive {
 
     /// Whether the machine has told this instance to stop since it told it to run.
     fn is_called_off(&self, instance: &InstanceId) -> bool {
+        if self.aborts == 0 {
+            // Else each of many that begin at once would look at all of them.
+            return false;
+        }
         let mut commands = self.commands.iter();
         commands.any(
             |command| matches!(command, Command::Abort { instance: other } if other == instance),

@@ -30,21 +30,24 @@ impl Drive {
         node: &PlanNode,
     ) -> Result<(ActionContext, Value), ActionError> {
         let item = self.item(instance)?;
-        let scope = Arc::new(evaluate::scope(&self.machine, instance, item));
+        let scope = evaluate::scope(&self.machine, instance, item);
         let identity = self.machine.identity(instance);
         let (now, clock) = (self.machine.ready_at(instance), &self.shared.ports.clock);
         let context = evaluate::context_at(&self.machine, now, identity.seed(), clock);
         let input = self.resolve(node, &scope, &context)?;
         let idempotency_key = match &node.idempotency_key {
             None => identity.key(),
-            Some(program) => own_key(program.resolve(&*scope, &context))?,
+            Some(program) => own_key(program.resolve(&scope, &context))?,
         };
         #[cfg(sim_bug)]
         let idempotency_key = match nebula_core::sim_bug::is_awake("key-changes-on-retry") {
             true => format!("{idempotency_key}-{attempt}"),
             false => idempotency_key,
         };
-        let deferred = deferred(node, &scope, &context);
+        let deferred = match node.parameters.deferred.is_empty() {
+            true => IndexMap::new(),
+            false => deferred(node, &Arc::new(scope), &context),
+        };
         let grants = self.grants.of(index)?;
         let action_context = ActionContext {
             tenant: self.lease.tenant.clone(),

@@ -77,23 +77,31 @@ impl Drive {
         })
     }
 
-    /// The same for one that was made in place.
+    /// Whether the result of an attempt is to lie in a blob, where it may.
+    pub(crate) fn is_large(&self, finished: &Finished) -> bool {
+        match (&self.shared.ports.values, &finished.end) {
+            (Some(values), End::Result(Ok(result))) => values.is_large(&result.value),
+            _ => false,
+        }
+    }
+
+    /// Takes in a large result that was made in place, by way of its blob where it may lie in one.
     pub(crate) async fn spill(
         &mut self,
-        spilling: &Spilling,
         finished: Finished,
-    ) -> Result<Finished, Stop> {
-        let is_large = match &finished.end {
-            End::Result(Ok(result)) => spilling.values.is_large(&result.value),
-            _ => false,
+        hurry: &CancellationToken,
+    ) -> Result<(), Stop> {
+        let finished = match self.spilling(&finished.instance, hurry) {
+            None => finished,
+            Some(spilling) => {
+                let mut spilled = None;
+                let put = async { spilled = Some(spilling.spilled(finished).await) };
+                self.keeping_lease(put).await?;
+                spilled.expect("the work has come to its end")
+            }
         };
-        if !is_large {
-            return Ok(finished);
-        }
-        let mut spilled = None;
-        let put = async { spilled = Some(spilling.spilled(finished).await) };
-        Box::pin(self.keeping_lease(put)).await?;
-        Ok(spilled.expect("the work has come to its end"))
+        self.attempt_finished(finished);
+        Ok(())
     }
 
     /// Reads what a command needs that lies in blobs.

@@ -11,7 +11,7 @@ impl Machine {
         &mut self,
         instance: InstanceId,
         mut question: Box<Question>,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let Some((key, _)) = self.land(&instance) else {
             return;
@@ -41,7 +41,7 @@ impl Machine {
     }
 
     /// Somebody voted: it counts, or the journal says why it does not.
-    pub(super) fn vote(&mut self, ballot: Ballot, turn: &mut Turn) {
+    pub(super) fn vote(&mut self, ballot: Ballot, turn: &mut Turn<'_>) {
         if self.state.ending().is_some() {
             return;
         }
@@ -81,7 +81,7 @@ impl Machine {
     }
 
     /// Goes on with approvals that enough people have decided.
-    pub(super) fn take_decisions(&mut self, turn: &mut Turn) {
+    pub(super) fn take_decisions(&mut self, turn: &mut Turn<'_>) {
         let verdict = |key: &Key| self.approval(*key).and_then(Approval::verdict);
         let decided = self.asking.iter().copied();
         let decided: Vec<_> = decided.filter(|key| verdict(key).is_some()).collect();
@@ -91,7 +91,7 @@ impl Machine {
     }
 
     /// An approval is decided, or its time is over.
-    pub(super) fn conclude_votes(&mut self, key: Key, turn: &mut Turn) {
+    pub(super) fn conclude_votes(&mut self, key: Key, turn: &mut Turn<'_>) {
         self.asking.remove(&key);
         self.timers.retain(|(_, timer)| *timer != key);
         let instance = self.instance(key);

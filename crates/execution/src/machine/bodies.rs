@@ -27,7 +27,7 @@ impl Machine {
         instance: InstanceId,
         rounds: bool,
         due: Option<Timestamp>,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let Some((key, _)) = self.land(&instance) else {
             return;
@@ -52,12 +52,12 @@ impl Machine {
     }
 
     /// Asks what the body of an item or round begins with.
-    pub(super) fn enter(&mut self, key: Key, turn: &mut Turn) {
+    pub(super) fn enter(&mut self, key: Key, turn: &mut Turn<'_>) {
         let instance = self.instance(key);
         self.ask(key, Task::Enter, 1, Command::Enter { instance }, turn);
     }
 
-    pub(super) fn entered(&mut self, instance: InstanceId, json: Arc<Value>, turn: &mut Turn) {
+    pub(super) fn entered(&mut self, instance: InstanceId, json: Arc<Value>, turn: &mut Turn<'_>) {
         let Some((key, _)) = self.land(&instance) else {
             return;
         };
@@ -88,7 +88,7 @@ impl Machine {
         key: Key,
         flight: Flight,
         error: ActionError,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let rounds = self.state.get(key.at).is_some_and(|it| it.runs.is_some());
         if rounds {
@@ -98,14 +98,14 @@ impl Machine {
         }
     }
 
-    pub(super) fn rounds_over(&mut self, instance: &InstanceId, turn: &mut Turn) {
+    pub(super) fn rounds_over(&mut self, instance: &InstanceId, turn: &mut Turn<'_>) {
         if let Some((key, _)) = self.land(instance) {
             self.ask_collect(key.at, None, turn);
         }
     }
 
     /// Commands the end of an instance whose items or runs have ended.
-    pub(super) fn ask_collect(&mut self, at: At, error: Option<ActionError>, turn: &mut Turn) {
+    pub(super) fn ask_collect(&mut self, at: At, error: Option<ActionError>, turn: &mut Turn<'_>) {
         if self.state.is_ending(at.frame) {
             return;
         }
@@ -114,7 +114,7 @@ impl Machine {
         self.ask(at.whole(), Task::Collect, 1, command, turn);
     }
 
-    pub(super) fn collected(&mut self, instance: InstanceId, taken: Taken, turn: &mut Turn) {
+    pub(super) fn collected(&mut self, instance: InstanceId, taken: Taken, turn: &mut Turn<'_>) {
         let Some((key, _)) = self.land(&instance) else {
             return;
         };
@@ -140,7 +140,7 @@ impl Machine {
     }
 
     /// The time of a body is up, or a round may begin.
-    pub(super) fn body_due(&mut self, key: Key, turn: &mut Turn) {
+    pub(super) fn body_due(&mut self, key: Key, turn: &mut Turn<'_>) {
         if key.item.is_some() {
             self.enter(key, turn);
             return;
@@ -155,14 +155,14 @@ impl Machine {
     }
 
     /// Closes every body that has come to its end, from the inside out.
-    pub(super) fn close_bodies(&mut self, turn: &mut Turn) {
+    pub(super) fn close_bodies(&mut self, turn: &mut Turn<'_>) {
         self.close_stirred(turn);
         while self.unwind(turn) {
             self.close_stirred(turn);
         }
     }
 
-    fn close_stirred(&mut self, turn: &mut Turn) {
+    fn close_stirred(&mut self, turn: &mut Turn<'_>) {
         while let Some(frame) = self.stirred.pop_last() {
             let ending = self.outermost_ending(frame);
             match (ending, self.state.frames.get(frame)) {
@@ -200,7 +200,7 @@ impl Machine {
 
     /// Stops what runs in a frame that is about to end; once nothing does, ends it. What its
     /// attempts did outside must be known before.
-    fn stop_run(&mut self, frame: u32, turn: &mut Turn) {
+    fn stop_run(&mut self, frame: u32, turn: &mut Turn<'_>) {
         let mut frames = self.state.frames.inside(frame);
         frames.push(frame);
         if self.stopped.insert(frame) {
@@ -259,7 +259,7 @@ impl Machine {
 
     /// Nothing of a run is under way any more: somebody may handle its failure, what runs in any
     /// case runs, and then it is closed.
-    fn finish_run(&mut self, frame: u32, turn: &mut Turn) {
+    fn finish_run(&mut self, frame: u32, turn: &mut Turn<'_>) {
         let Some(run) = self.state.frames.get(frame) else {
             return;
         };
@@ -294,7 +294,7 @@ impl Machine {
         &mut self,
         instance: &InstanceId,
         handler: Option<NodeId>,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let Some((key, _)) = self.land(instance) else {
             return;
@@ -309,7 +309,7 @@ impl Machine {
     }
 
     /// Calls a node that was held back.
-    fn call(&mut self, frame: u32, node: NodeId, turn: &mut Turn) {
+    fn call(&mut self, frame: u32, node: NodeId, turn: &mut Turn<'_>) {
         let owner = self.state.frames.get(frame).and_then(|run| run.owner);
         let Some(owner) = owner else {
             return;
@@ -327,7 +327,7 @@ impl Machine {
     }
 
     /// Runs what runs in any case; after it, closes the run.
-    fn conclude(&mut self, frame: u32, turn: &mut Turn) {
+    fn conclude(&mut self, frame: u32, turn: &mut Turn<'_>) {
         let Some(run) = self.state.frames.get(frame) else {
             return;
         };
@@ -359,7 +359,7 @@ impl Machine {
     }
 
     /// What follows once a run of a body is closed: the next one, or the end of its node.
-    fn after_run(&mut self, owner: Key, turn: &mut Turn) {
+    fn after_run(&mut self, owner: Key, turn: &mut Turn<'_>) {
         let Some(activation) = self.state.get(owner.at) else {
             return;
         };
@@ -376,7 +376,7 @@ impl Machine {
     }
 
     /// Goes on with an instance whose body runs, where its last run ended.
-    pub(super) fn go_on_with(&mut self, at: At, turn: &mut Turn) {
+    pub(super) fn go_on_with(&mut self, at: At, turn: &mut Turn<'_>) {
         let activation = self.state.get(at);
         let Some(runs) = activation.and_then(|it| it.runs.as_deref()) else {
             return;

@@ -28,7 +28,7 @@ impl Machine {
         (child_id(tenant, self.id, named, now), origin)
     }
 
-    pub(super) fn calls(&mut self, event: Event, turn: &mut Turn) {
+    pub(super) fn calls(&mut self, event: Event, turn: &mut Turn<'_>) {
         let Event::Calls {
             instance,
             child,
@@ -72,7 +72,7 @@ impl Machine {
         instance: InstanceId,
         (child, status): (ExecutionId, Status),
         outcome: Outcome,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let Some(key) = self.key(&instance) else {
             return;
@@ -117,7 +117,11 @@ impl Machine {
     }
 
     /// Asks every child to end that something in these frames waits for.
-    pub(super) fn cancel_children(&self, frames: impl IntoIterator<Item = u32>, turn: &mut Turn) {
+    pub(super) fn cancel_children(
+        &self,
+        frames: impl IntoIterator<Item = u32>,
+        turn: &mut Turn<'_>,
+    ) {
         for frame in frames {
             let commands = self.children_in(frame);
             let commands = commands.map(|child| Command::CancelChild { child });

@@ -15,7 +15,7 @@ impl Machine {
         instance: InstanceId,
         nodes: Vec<NodeId>,
         taken: Taken,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let Some((key, _)) = self.land(&instance) else {
             return;
@@ -31,14 +31,14 @@ impl Machine {
     }
 
     /// A control action gives the execution up.
-    pub(super) fn quits(&mut self, instance: InstanceId, reason: String, turn: &mut Turn) {
+    pub(super) fn quits(&mut self, instance: InstanceId, reason: String, turn: &mut Turn<'_>) {
         if self.land(&instance).is_some() {
             self.note(Fact::QuitRequested { instance, reason }, turn);
         }
     }
 
     /// An activation was given up: it waits for nothing more, and what is under way is told to stop.
-    pub(super) fn give_up(&mut self, at: At, turn: &mut Turn) {
+    pub(super) fn give_up(&mut self, at: At, turn: &mut Turn<'_>) {
         let ours = |key: &Key| key.at == at;
         self.drop_waiting(ours);
         self.unlisten(ours);
@@ -72,7 +72,7 @@ impl Machine {
     }
 
     /// Ends what was given up and has nothing under way any more; says whether there was any.
-    pub(super) fn settle_given_up(&mut self, turn: &mut Turn) -> bool {
+    pub(super) fn settle_given_up(&mut self, turn: &mut Turn<'_>) -> bool {
         let mut settled = false;
         for at in self.cancelling.clone() {
             let open = self

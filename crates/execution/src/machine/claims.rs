@@ -69,7 +69,12 @@ impl Machine {
     }
 
     /// A control action wants a slot for its body.
-    pub(super) fn claims(&mut self, instance: &InstanceId, wanted: SlotWanted, turn: &mut Turn) {
+    pub(super) fn claims(
+        &mut self,
+        instance: &InstanceId,
+        wanted: SlotWanted,
+        turn: &mut Turn<'_>,
+    ) {
         let Some((key, _)) = self.land(instance) else {
             return;
         };
@@ -79,7 +84,7 @@ impl Machine {
         self.claim(key, wanted, turn);
     }
 
-    fn claim(&mut self, key: Key, wanted: SlotWanted, turn: &mut Turn) {
+    fn claim(&mut self, key: Key, wanted: SlotWanted, turn: &mut Turn<'_>) {
         let instance = self.instance(key);
         self.note(Fact::SlotClaimed { instance, wanted }, turn);
         self.remember_claim(key);
@@ -104,13 +109,13 @@ impl Machine {
     }
 
     /// The store has granted a slot; a grant that nobody waits for any more is passed over.
-    pub(super) fn slot_granted(&mut self, slot_key: &str, owner: &str, turn: &mut Turn) {
+    pub(super) fn slot_granted(&mut self, slot_key: &str, owner: &str, turn: &mut Turn<'_>) {
         if let Some((key, ClaimStatus::Waiting)) = self.claim_of(slot_key, owner) {
             self.granted(key, turn);
         }
     }
 
-    fn granted(&mut self, key: Key, turn: &mut Turn) {
+    fn granted(&mut self, key: Key, turn: &mut Turn<'_>) {
         let activation = self.state.get(key.at);
         let due = activation.and_then(|it| it.claim.as_deref()?.due());
         let body_due = activation.and_then(|it| it.due);
@@ -128,7 +133,7 @@ impl Machine {
     }
 
     /// The store has given a slot to others: nothing of its body starts from now on.
-    pub(super) fn slot_lost(&mut self, slot_key: &str, owner: &str, turn: &mut Turn) {
+    pub(super) fn slot_lost(&mut self, slot_key: &str, owner: &str, turn: &mut Turn<'_>) {
         if let Some((key, ClaimStatus::Held)) = self.claim_of(slot_key, owner) {
             self.lose(key, turn);
         }
@@ -136,7 +141,7 @@ impl Machine {
 
     /// The execution waits for its start slot. Those who have theirs may wait for what it holds, so it
     /// holds nothing meanwhile, and claims all of it again with its turn.
-    pub(super) fn queued(&mut self, turn: &mut Turn) {
+    pub(super) fn queued(&mut self, turn: &mut Turn<'_>) {
         self.admitted = false;
         let claims = self.state.claims().filter(|(_, claim)| {
             claim.wanted.scope == SlotScope::Tenant && claim.status != ClaimStatus::Lost
@@ -147,7 +152,7 @@ impl Machine {
         }
     }
 
-    fn lose(&mut self, key: Key, turn: &mut Turn) {
+    fn lose(&mut self, key: Key, turn: &mut Turn<'_>) {
         let due = self
             .state
             .get(key.at)
@@ -168,7 +173,7 @@ impl Machine {
         }
     }
 
-    fn give_up_body(&mut self, key: Key, error: ActionError, turn: &mut Turn) {
+    fn give_up_body(&mut self, key: Key, error: ActionError, turn: &mut Turn<'_>) {
         let frame = self.state.frames.of_owner(key);
         let runs = frame.and_then(|frame| self.state.frames.get(frame));
         if runs.is_some_and(|run| run.ending.is_none()) {
@@ -179,7 +184,7 @@ impl Machine {
     }
 
     /// A timer of an instance with a claim is due: whether it was the claim's own time.
-    pub(super) fn claim_due(&mut self, key: Key, turn: &mut Turn) -> bool {
+    pub(super) fn claim_due(&mut self, key: Key, turn: &mut Turn<'_>) -> bool {
         let claim = self.state.get(key.at).and_then(|it| it.claim.as_deref());
         let late = claim.filter(|claim| claim.due().is_some_and(|due| due <= turn.at));
         let Some(late) = late.filter(|_| key.item.is_none()) else {
@@ -200,7 +205,7 @@ impl Machine {
         key: Key,
         flight: Flight,
         outcome: Outcome,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let claim = self.state.get(key.at).and_then(|it| it.claim.as_deref());
         let held = claim.is_some_and(|claim| claim.status == ClaimStatus::Held);
@@ -211,7 +216,7 @@ impl Machine {
 
     /// Claims what was lost again, hands out slots of the execution, and opens the bodies of those
     /// who hold theirs.
-    pub(super) fn see_to_claims(&mut self, turn: &mut Turn) {
+    pub(super) fn see_to_claims(&mut self, turn: &mut Turn<'_>) {
         let claims = std::mem::take(&mut self.claims);
         let is_there = |key: &Key| self.state.get(key.at).is_some_and(|it| it.claim.is_some());
         self.claims = claims.into_iter().filter(is_there).collect();
@@ -231,7 +236,7 @@ impl Machine {
 
     /// A body without its slot holds and waits for no other one: whoever has the slot now may wait
     /// for that, and would wait for one who waits for it.
-    fn lose_within(&mut self, turn: &mut Turn) {
+    fn lose_within(&mut self, turn: &mut Turn<'_>) {
         for status in [ClaimStatus::Held, ClaimStatus::Waiting] {
             for key in self.those_that(status) {
                 if self.state.lacks_slot(key.at.frame) {
@@ -242,7 +247,7 @@ impl Machine {
     }
 
     /// Claims what was lost again, from the outside in.
-    fn claim_lost(&mut self, turn: &mut Turn) {
+    fn claim_lost(&mut self, turn: &mut Turn<'_>) {
         for key in self.those_that(ClaimStatus::Lost) {
             let run = self.state.frames.of_owner(key);
             let run = run.and_then(|run| self.state.frames.get(run));
@@ -277,7 +282,7 @@ impl Machine {
 
     /// Grants slots that only this execution shares, in the order in which they were claimed; whether
     /// there were any.
-    fn hand_out_own(&mut self, turn: &mut Turn) -> bool {
+    fn hand_out_own(&mut self, turn: &mut Turn<'_>) -> bool {
         let mut held: BTreeMap<_, u32> = BTreeMap::new();
         let mut waiting = Vec::new();
         for key in &self.claims {
@@ -311,7 +316,7 @@ impl Machine {
     }
 
     /// Opens the body of an instance that holds its slot, unless it is open.
-    fn open_held(&mut self, key: Key, turn: &mut Turn) {
+    fn open_held(&mut self, key: Key, turn: &mut Turn<'_>) {
         if self.is_body(key)
             || self.flights.contains_key(&key)
             || self.state.lacks_slot(key.at.frame)

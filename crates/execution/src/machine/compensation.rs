@@ -54,7 +54,7 @@ impl Machine {
         &mut self,
         instance: &InstanceId,
         undo: Option<CompensationInput>,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         #[cfg(sim_bug)]
         let undo = undo.filter(|_| !nebula_core::sim_bug::is_awake("undoing-is-forgotten"));
@@ -69,7 +69,7 @@ impl Machine {
 
     /// Undoes the newest effect: of all, or of those in the body of `within`. Says whether there is
     /// none left, and nothing under way.
-    pub(super) fn compensate(&mut self, within: Option<&InstanceId>, turn: &mut Turn) -> bool {
+    pub(super) fn compensate(&mut self, within: Option<&InstanceId>, turn: &mut Turn<'_>) -> bool {
         let Some(newest) = self.state.compensations().newest(within) else {
             return within.is_some() || self.compensating.is_empty();
         };
@@ -108,7 +108,7 @@ impl Machine {
     }
 
     /// Goes on undoing bodies; says whether one of them is done with it.
-    pub(super) fn unwind(&mut self, turn: &mut Turn) -> bool {
+    pub(super) fn unwind(&mut self, turn: &mut Turn<'_>) -> bool {
         for frame in self.unwinding.clone() {
             let owner = self.state.frames.get(frame).and_then(|run| run.owner);
             let owner = owner.map(|owner| self.instance(owner));
@@ -143,7 +143,7 @@ impl Machine {
         &mut self,
         instance: InstanceId,
         (key, input, deadline): (String, Digest, Timestamp),
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         if self.state.is_paused() {
             // It has done nothing yet, and is prepared anew after the pause.
@@ -171,7 +171,7 @@ impl Machine {
         instance: InstanceId,
         outcome: Result<Arc<Value>, ActionError>,
         micros: u64,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let Some(undoing) = self.compensating.remove(&instance) else {
             return;
@@ -199,7 +199,7 @@ impl Machine {
     }
 
     /// The worker stops, and has dropped this attempt.
-    pub(super) fn compensation_interrupted(&mut self, instance: InstanceId, turn: &mut Turn) {
+    pub(super) fn compensation_interrupted(&mut self, instance: InstanceId, turn: &mut Turn<'_>) {
         let plan = self.compensation_of(&instance);
         let repeats = plan.is_some_and(|plan| plan.effect != EffectClass::AtMostOnce);
         let undoing = self.compensating.get(&instance);
@@ -256,7 +256,7 @@ impl Machine {
         attempt: u32,
         error: ActionError,
         again: Option<(Timestamp, bool)>,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         if let Some((due, _)) = again {
             self.compensation_due.insert(instance.clone(), due);
@@ -276,7 +276,7 @@ impl Machine {
         &mut self,
         instance: InstanceId,
         decision: UnparkDecision,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let fact = Fact::Unparked {
             instance: Some(instance),
@@ -287,7 +287,7 @@ impl Machine {
     }
 
     /// Says that a person must decide, if that is what undoing waits for.
-    pub(super) fn park_compensation(&mut self, turn: &mut Turn) {
+    pub(super) fn park_compensation(&mut self, turn: &mut Turn<'_>) {
         let newest = self.state.compensations().newest(None);
         if newest.is_some_and(|newest| newest.stuck) && !self.is_busy() {
             self.park(turn);
@@ -295,7 +295,7 @@ impl Machine {
     }
 
     /// Takes up what an earlier holder was undoing, and settles attempts that it lost.
-    pub(super) fn take_up_compensations(&mut self, turn: &mut Turn) {
+    pub(super) fn take_up_compensations(&mut self, turn: &mut Turn<'_>) {
         let open = self.state.compensations().open().iter();
         let begun = open.filter(|open| open.has_begun() && !open.stuck).cloned();
         for open in begun.collect::<Vec<_>>() {

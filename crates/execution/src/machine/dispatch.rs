@@ -9,7 +9,7 @@ use crate::{
 
 impl Machine {
     /// Everything that follows from the state as it is now.
-    pub(super) fn dispatch(&mut self, turn: &mut Turn) {
+    pub(super) fn dispatch(&mut self, turn: &mut Turn<'_>) {
         if self.state.end_status().is_some() || self.state.started().is_none() {
             return;
         }
@@ -75,7 +75,7 @@ impl Machine {
 
     /// While the execution is paused, nothing starts and no timer fires. What was under way comes
     /// to its end; if nothing is left to do after it, so does the execution.
-    fn pause_rests(&mut self, turn: &mut Turn) {
+    fn pause_rests(&mut self, turn: &mut Turn<'_>) {
         if self.is_busy() || self.asked_output {
             return;
         }
@@ -89,7 +89,7 @@ impl Machine {
     }
 
     /// Ends the execution once its own time is up.
-    fn time_out(&mut self, turn: &mut Turn) {
+    fn time_out(&mut self, turn: &mut Turn<'_>) {
         let over = self.deadline().is_some_and(|deadline| turn.at >= deadline);
         if !over || self.state.ending().is_some() {
             return;
@@ -103,7 +103,7 @@ impl Machine {
     }
 
     /// Says that a person must decide, where that is so and was not said.
-    pub(super) fn park(&mut self, turn: &mut Turn) {
+    pub(super) fn park(&mut self, turn: &mut Turn<'_>) {
         let unknown = match self.ends_by_person() {
             // Whoever cancels leaves these questions open.
             true => Vec::new(),
@@ -141,7 +141,7 @@ impl Machine {
         matches!(self.state.ending(), Some(Ending::Cancel(_)))
     }
 
-    fn fire_timers(&mut self, turn: &mut Turn) {
+    fn fire_timers(&mut self, turn: &mut Turn<'_>) {
         while let Some((due, key)) = self.timers.first().copied() {
             #[cfg(sim_bug)]
             let due = match nebula_core::sim_bug::is_awake("timer-fires-early") {
@@ -188,7 +188,7 @@ impl Machine {
         !self.claims.is_empty() && self.state.lacks_slot(key.at.frame)
     }
 
-    pub(super) fn launch(&mut self, key: Key, turn: &mut Turn) {
+    pub(super) fn launch(&mut self, key: Key, turn: &mut Turn<'_>) {
         if key.at.frame != TOP && self.state.is_ending(key.at.frame) {
             return;
         }
@@ -260,7 +260,7 @@ impl Machine {
     }
 
     /// Stops what runs; once nothing does, undoes what is to be undone, and ends the execution.
-    fn wind_up(&mut self, turn: &mut Turn) {
+    fn wind_up(&mut self, turn: &mut Turn<'_>) {
         self.asked_output = false;
         self.ready.clear();
         self.inquiring.clear();
@@ -303,7 +303,7 @@ impl Machine {
     }
 
     /// Tells an attempt that is under way to stop, once.
-    pub(super) fn abort(&mut self, key: Key, turn: &mut Turn) {
+    pub(super) fn abort(&mut self, key: Key, turn: &mut Turn<'_>) {
         let instance = self.instance(key);
         if let Some(flight) = self.flights.get_mut(&key)
             && !std::mem::replace(&mut flight.aborted, true)

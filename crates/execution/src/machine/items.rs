@@ -42,7 +42,7 @@ impl Machine {
         instance: InstanceId,
         count: u32,
         more: Option<CompactString>,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let Some((key, _)) = self.land(&instance) else {
             return;
@@ -62,7 +62,7 @@ impl Machine {
     }
 
     /// Asks whether the list is complete, if that may have changed; says whether the answer is open.
-    fn weigh(&mut self, of: At, turn: &mut Turn) -> bool {
+    fn weigh(&mut self, of: At, turn: &mut Turn<'_>) -> bool {
         let asks = self.plan.node(of.node).complete_when.is_some();
         if !asks || self.state.is_ending(of.frame) {
             return false;
@@ -94,7 +94,7 @@ impl Machine {
         &mut self,
         instance: &InstanceId,
         complete: Result<bool, ActionError>,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let Some((key, _)) = self.land(instance) else {
             return;
@@ -111,7 +111,7 @@ impl Machine {
     }
 
     /// The list needs no further item, or cannot have one.
-    pub(super) fn enough(&mut self, of: At, error: Option<ActionError>, turn: &mut Turn) {
+    pub(super) fn enough(&mut self, of: At, error: Option<ActionError>, turn: &mut Turn<'_>) {
         if self.state.is_ending(of.frame) || self.items_over(of.item(0)) {
             return;
         }
@@ -121,7 +121,12 @@ impl Machine {
     }
 
     /// The end of a list could not be evaluated: if items of it still run, they are stopped first.
-    pub(super) fn not_collected(&mut self, of: At, error: &ActionError, turn: &mut Turn) -> bool {
+    pub(super) fn not_collected(
+        &mut self,
+        of: At,
+        error: &ActionError,
+        turn: &mut Turn<'_>,
+    ) -> bool {
         match self.hands.get_mut(&of) {
             Some(hand) if hand.out > 0 || !hand.again.is_empty() => hand.collecting = false,
             _ => return false,
@@ -132,7 +137,7 @@ impl Machine {
     }
 
     /// Hands out items while the window has room; when nothing is out any more, ends the list.
-    pub(super) fn hand_out(&mut self, of: At, turn: &mut Turn) {
+    pub(super) fn hand_out(&mut self, of: At, turn: &mut Turn<'_>) {
         if self.weigh(of, turn) {
             return;
         }
@@ -210,7 +215,7 @@ impl Machine {
     }
 
     /// An item of an action that writes nothing ended: its outcome waits for its batch.
-    pub(super) fn item_ended(&mut self, key: Key, outcome: ItemOutcome, turn: &mut Turn) {
+    pub(super) fn item_ended(&mut self, key: Key, outcome: ItemOutcome, turn: &mut Turn<'_>) {
         let Some(item) = key.item else {
             return;
         };
@@ -225,7 +230,7 @@ impl Machine {
     }
 
     /// An instance is no longer under way: if it is an item, the window has room for another.
-    pub(super) fn released(&mut self, key: Key, turn: &mut Turn) {
+    pub(super) fn released(&mut self, key: Key, turn: &mut Turn<'_>) {
         if key.item.is_none() {
             return;
         }
@@ -247,7 +252,7 @@ impl Machine {
     }
 
     /// Writes all outcomes that wait.
-    pub(super) fn settle_all(&mut self, turn: &mut Turn) {
+    pub(super) fn settle_all(&mut self, turn: &mut Turn<'_>) {
         let waiting = self
             .hands
             .iter()
@@ -259,7 +264,7 @@ impl Machine {
     }
 
     /// Writes the outcomes that wait, one entry for each run of neighbours.
-    fn settle(&mut self, of: At, turn: &mut Turn) {
+    fn settle(&mut self, of: At, turn: &mut Turn<'_>) {
         let Some(hand) = self.hands.get_mut(&of) else {
             return;
         };
@@ -284,7 +289,7 @@ impl Machine {
 
     /// After an item's final failure, or once the list is complete: what is ready is dropped, what runs is told to stop. Lost
     /// attempts that are still to be asked about stay: their effects must be known.
-    fn stop_items(&mut self, of: At, turn: &mut Turn) {
+    fn stop_items(&mut self, of: At, turn: &mut Turn<'_>) {
         match self.hands.get_mut(&of) {
             Some(hand) if !hand.stopped => hand.stopped = true,
             _ => return,
@@ -327,7 +332,7 @@ impl Machine {
 
     /// Once no item is out: settles what waits, and commands the end of the list. One that is
     /// complete while the rest runs on ends at once, and the rest after it.
-    pub(super) fn collect(&mut self, of: At, turn: &mut Turn) {
+    pub(super) fn collect(&mut self, of: At, turn: &mut Turn<'_>) {
         if self.state.is_ending(of.frame) {
             return;
         }

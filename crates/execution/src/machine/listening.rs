@@ -18,7 +18,7 @@ const MAX_GROWN_ITEMS: u32 = 1_000_000;
 impl Machine {
     /// A signal came: it is kept for whoever waits for it, now or later; one that is not to be kept,
     /// only if somebody waits now.
-    pub(super) fn keep(&mut self, signal: NamedSignal, turn: &mut Turn) {
+    pub(super) fn keep(&mut self, signal: NamedSignal, turn: &mut Turn<'_>) {
         if self.state.ending().is_some() {
             return;
         }
@@ -48,7 +48,7 @@ impl Machine {
 
     /// Lets go of signals that are not to be kept and whose taker is gone: its race was lost, or its
     /// connections could not be evaluated.
-    pub(super) fn drop_transient(&mut self, turn: &mut Turn) {
+    pub(super) fn drop_transient(&mut self, turn: &mut Turn<'_>) {
         if self.state.signals().iter().all(|signal| signal.keep) {
             return;
         }
@@ -74,7 +74,7 @@ impl Machine {
         instance: InstanceId,
         name: CompactString,
         due: Option<Timestamp>,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let Some((key, _)) = self.land(&instance) else {
             return;
@@ -111,7 +111,7 @@ impl Machine {
     }
 
     /// Gives signals to those who wait for them, one at a time for each name.
-    pub(super) fn hand_signals(&mut self, turn: &mut Turn) {
+    pub(super) fn hand_signals(&mut self, turn: &mut Turn<'_>) {
         loop {
             let ready = self.listening.iter().filter_map(|(name, keys)| {
                 let (since, key) = keys.first()?;
@@ -133,7 +133,7 @@ impl Machine {
     }
 
     /// A list takes in what the first signal of its name brings.
-    fn grow(&mut self, key: Key, turn: &mut Turn) {
+    fn grow(&mut self, key: Key, turn: &mut Turn<'_>) {
         let signal = self.awaited(key);
         let signal = signal.and_then(|name| self.state.signal(&name));
         let activation = self.state.get(key.at);
@@ -172,14 +172,14 @@ impl Machine {
         })
     }
 
-    fn take(&mut self, key: Key, turn: &mut Turn) {
+    fn take(&mut self, key: Key, turn: &mut Turn<'_>) {
         self.stop_listening(key);
         let instance = self.instance(key);
         self.ask(key, Task::Take, 1, Command::Take { instance }, turn);
     }
 
     /// Its time is up.
-    pub(super) fn expire(&mut self, key: Key, turn: &mut Turn) {
+    pub(super) fn expire(&mut self, key: Key, turn: &mut Turn<'_>) {
         self.stop_listening(key);
         let instance = self.instance(key);
         self.ask(key, Task::Expire, 1, Command::Expire { instance }, turn);
@@ -200,7 +200,13 @@ impl Machine {
     }
 
     /// The time of a wait is up; a signal that is here by now is taken all the same.
-    pub(super) fn expired(&mut self, key: Key, flight: Flight, outcome: Outcome, turn: &mut Turn) {
+    pub(super) fn expired(
+        &mut self,
+        key: Key,
+        flight: Flight,
+        outcome: Outcome,
+        turn: &mut Turn<'_>,
+    ) {
         if self.state.get(key.at).is_some_and(|it| it.claim.is_some()) {
             self.claim_expired(key, flight, outcome, turn);
             return;
@@ -218,7 +224,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn took(&mut self, instance: InstanceId, taken: Taken, turn: &mut Turn) {
+    pub(super) fn took(&mut self, instance: InstanceId, taken: Taken, turn: &mut Turn<'_>) {
         let Some((key, _)) = self.land(&instance) else {
             return;
         };

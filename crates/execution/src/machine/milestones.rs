@@ -36,7 +36,7 @@ impl Machine {
     }
 
     /// A control action waits until its milestone is reached, or will never be.
-    pub(super) fn heeds(&mut self, instance: InstanceId, turn: &mut Turn) {
+    pub(super) fn heeds(&mut self, instance: InstanceId, turn: &mut Turn<'_>) {
         let Some((key, _)) = self.land(&instance) else {
             return;
         };
@@ -79,7 +79,7 @@ impl Machine {
     ///
     /// That comes before any timer fires: what was due while nobody held the execution ends nothing
     /// for whoever had come before it.
-    pub(super) fn see_to_milestones(&mut self, turn: &mut Turn) {
+    pub(super) fn see_to_milestones(&mut self, turn: &mut Turn<'_>) {
         if self.heeding.is_empty() && self.inquiring.is_empty() {
             return;
         }

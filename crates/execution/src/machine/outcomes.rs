@@ -46,7 +46,7 @@ impl Machine {
         &mut self,
         instance: InstanceId,
         (key, input, deadline): (String, Digest, Timestamp),
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         if self.compensates(&instance) {
             self.compensation_starting(instance, (key, input, deadline), turn);
@@ -93,7 +93,7 @@ impl Machine {
         instance: &InstanceId,
         outcome: Outcome,
         micros: u64,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let Some((key, flight)) = self.land(instance) else {
             // The machine gave up on this attempt before it ended.
@@ -162,7 +162,7 @@ impl Machine {
         flight: Flight,
         (output, port, lineage, taken): (Given, CompactString, Option<Vec<u32>>, Taken),
         (undo, micros): (Option<CompensationInput>, u64),
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         if self.is_quiet(key, flight) {
             let output = at_hand(&output);
@@ -235,7 +235,7 @@ impl Machine {
         flight: Flight,
         error: ActionError,
         taken: Taken,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         if flight.task == Task::Enter {
             self.not_entered(key, flight, error, turn);
@@ -280,7 +280,7 @@ impl Machine {
         flight: Flight,
         error: ActionError,
         taken: Taken,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let wanted = flight.aborted || self.is_hopeless(key);
         if wanted && !flight.journalled {
@@ -323,7 +323,7 @@ impl Machine {
         attempt: u32,
         error: ActionError,
         (due, counts): (Timestamp, bool),
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let fact = Fact::AttemptFailed {
             instance: self.instance(key),
@@ -349,7 +349,7 @@ impl Machine {
         attempt: u32,
         error: ActionError,
         taken: Taken,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let fact = Fact::AttemptFailed {
             instance: self.instance(key),
@@ -372,7 +372,7 @@ impl Machine {
         key: Key,
         attempt: u32,
         error: ActionError,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let instance = self.instance(key);
         let fact = Fact::AttemptIndeterminate {

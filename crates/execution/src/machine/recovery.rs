@@ -9,7 +9,7 @@ use crate::{Command, InstanceId, InstanceStatus, Key, OpenCompensation, Taken};
 
 impl Machine {
     /// Rebuilds from the state what a crash forgot, and settles attempts whose outcome was lost.
-    pub(super) fn rebuild(&mut self, turn: &mut Turn) {
+    pub(super) fn rebuild(&mut self, turn: &mut Turn<'_>) {
         self.ready.clear();
         self.flights.clear();
         self.timers.clear();
@@ -133,7 +133,7 @@ impl Machine {
     }
 
     /// The holder went away while this attempt was under way.
-    fn lost(&mut self, key: Key, turn: &mut Turn) {
+    fn lost(&mut self, key: Key, turn: &mut Turn<'_>) {
         let node = self.plan.node(key.at.node);
         let Some((attempt, deadline)) = self.lost_attempt(key) else {
             return;
@@ -168,7 +168,7 @@ impl Machine {
 
     /// The worker stops, and has dropped this attempt: where it may be made again, the journal says why
     /// it ended, so that it does not look lost. All else is for the next holder to find out.
-    pub(super) fn interrupted(&mut self, instance: InstanceId, turn: &mut Turn) {
+    pub(super) fn interrupted(&mut self, instance: InstanceId, turn: &mut Turn<'_>) {
         if self.compensates(&instance) {
             self.compensation_interrupted(instance, turn);
             return;
@@ -193,7 +193,7 @@ impl Machine {
     }
 
     /// Commands the question what became of a lost attempt.
-    pub(super) fn ask_about(&mut self, key: Key, task: Task, attempt: u32, turn: &mut Turn) {
+    pub(super) fn ask_about(&mut self, key: Key, task: Task, attempt: u32, turn: &mut Turn<'_>) {
         let instance = self.instance(key);
         let command = Command::Reconcile { instance, attempt };
         self.ask(key, task, attempt, command, turn);
@@ -206,7 +206,7 @@ impl Machine {
         flight: Flight,
         error: ActionError,
         taken: Taken,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         match error.class {
             // The effect did not happen: the attempt may be made again, and does not count.
@@ -234,7 +234,7 @@ impl Machine {
         instance: &InstanceId,
         error: ActionError,
         taken: Taken,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         if let Some((key, flight)) = self.land(instance) {
             self.still_unknown(key, flight, error, taken, turn);
@@ -248,7 +248,7 @@ impl Machine {
         flight: Flight,
         error: ActionError,
         taken: Taken,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let fails = self.plan.node(key.at.node).on_indeterminate == OnIndeterminate::Fail;
         if fails || flight.task == Task::GiveUp {
@@ -260,7 +260,7 @@ impl Machine {
 
     /// While the execution ends, nothing is waited for; lost attempts that were still to be asked
     /// about stay unknown.
-    pub(super) fn give_up_questions(&mut self, turn: &mut Turn) {
+    pub(super) fn give_up_questions(&mut self, turn: &mut Turn<'_>) {
         for (_, key) in std::mem::take(&mut self.timers) {
             let Some((attempt, _)) = self.lost_attempt(key) else {
                 continue;

@@ -12,7 +12,7 @@ impl Machine {
         signal: Signal,
         taken: Taken,
         undo: Option<CompensationInput>,
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         match signal {
             Signal::Cancel { reason } => self.cancel(reason, turn),
@@ -35,7 +35,7 @@ impl Machine {
 
     /// Ends the execution early. Where it already ends and only a person's decision is missing,
     /// this is that decision: it ends with the question open.
-    fn cancel(&mut self, reason: String, turn: &mut Turn) {
+    fn cancel(&mut self, reason: String, turn: &mut Turn<'_>) {
         let news = match (self.state.ending(), self.state.parked()) {
             (None, _) => true,
             (Some(Ending::Cancel(_)), _) => false,
@@ -59,19 +59,19 @@ impl Machine {
     }
 
     /// Nothing new starts from now on. An execution that is about to end goes on to its end.
-    fn pause(&mut self, reason: String, turn: &mut Turn) {
+    fn pause(&mut self, reason: String, turn: &mut Turn<'_>) {
         if !self.state.is_paused() {
             self.note(Fact::PauseRequested { reason }, turn);
         }
     }
 
-    fn unpause(&mut self, turn: &mut Turn) {
+    fn unpause(&mut self, turn: &mut Turn<'_>) {
         if self.state.is_paused() {
             self.note(Fact::Resumed, turn);
         }
     }
 
-    fn unpark_poison(&mut self, decision: UnparkDecision, taken: Taken, turn: &mut Turn) {
+    fn unpark_poison(&mut self, decision: UnparkDecision, taken: Taken, turn: &mut Turn<'_>) {
         if !self.is_poisoned() {
             return;
         }
@@ -101,7 +101,7 @@ impl Machine {
         instance: InstanceId,
         decision: UnparkDecision,
         (taken, undo): (Taken, Option<CompensationInput>),
-        turn: &mut Turn,
+        turn: &mut Turn<'_>,
     ) {
         let open = self.state.compensations().get(&instance);
         if open.is_some_and(|open| open.stuck) {
