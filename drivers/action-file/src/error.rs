@@ -97,6 +97,15 @@ pub(crate) fn folder(path: &GrantedPath) -> ActionError {
     )
 }
 
+/// A file that other names lead to as well.
+pub(crate) fn has_other_names(path: &GrantedPath) -> ActionError {
+    let message = format!(
+        "{} has other names (hard links), which would get what is added to it, wherever they are; write with `mode: overwrite`, which leaves those as they are, or append to a copy",
+        path.path().display()
+    );
+    ActionError::fatal("FILE_HARD_LINKED", message)
+}
+
 /// Neither file nor folder: a FIFO, a socket, a device.
 pub(crate) fn not_regular(path: &GrantedPath) -> ActionError {
     let at = path.path().display();

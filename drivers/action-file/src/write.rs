@@ -7,6 +7,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use cap_fs_ext::MetadataExt as _;
 use cap_std::fs::{Dir, OpenOptions};
 use nebula_action::{Access, ActionContext, ActionError, ErrorClass, GrantedPath, Reconciled};
 use nebula_core::{ByteSize, Digest, Offload};
@@ -253,6 +254,13 @@ fn append(place: &Place, bytes: &[u8]) -> Result<(), ActionError> {
         }
         opened => (opened?, None),
     };
+    let metadata = file
+        .metadata()
+        .map_err(|error| place.error(&error, false))?;
+    if metadata.nlink() > 1 {
+        // Its other names may lie outside the grant, and would get what is added here.
+        return Err(error::has_other_names(place.granted()));
+    }
     // One call, so that lines of several writers do not mix.
     let count = match file.write(bytes) {
         Ok(count) => count,

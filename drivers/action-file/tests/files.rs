@@ -680,6 +680,22 @@ async fn append_adds_to_the_end() {
     assert_eq!(scene.content("a.txt"), "one\ntwo\n");
 }
 
+/// Guard: the number of names of a file that is appended to.
+#[tokio::test]
+async fn what_has_another_name_outside_is_not_appended_to() {
+    let scene = Scene::new();
+    fs::write(scene.outside("theirs"), "theirs").unwrap();
+    fs::hard_link(scene.outside("theirs"), scene.inside("ours")).unwrap();
+    let write = |mode: &str| json!({ "path": "ours", "content": "!", "mode": mode });
+    let refused = scene.code("file.write", write("append")).await;
+    assert_eq!(refused, "FILE_HARD_LINKED");
+    // A new file takes the name, and the other name keeps what it led to.
+    scene.run("file.write", write("overwrite")).await.unwrap();
+    assert_eq!(scene.content("ours"), "!");
+    let theirs = fs::read_to_string(scene.outside("theirs")).unwrap();
+    assert_eq!(theirs, "theirs");
+}
+
 #[tokio::test]
 async fn folders_are_made_only_when_asked_for_and_granted() {
     let mut scene = Scene::new();
