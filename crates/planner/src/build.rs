@@ -23,7 +23,7 @@ use crate::{
     literals::Schemas,
     milestones::Order,
     nodes::Shape,
-    unsupported,
+    triggers, unsupported,
 };
 
 /// What became of planning.
@@ -150,7 +150,8 @@ impl<'a> Builder<'a> {
 
     fn build(&mut self, version: u32, catalog: &'a dyn Catalog) -> Option<PlanParts> {
         let definition = self.definition;
-        unsupported::check(&self.flat, definition, &mut self.diagnostics);
+        unsupported::check(&self.flat, &mut self.diagnostics);
+        triggers::check(definition, &mut self.diagnostics);
         self.schemas_of_workflow();
         let count = self.flat.nodes.len();
         let actions: Vec<_> = (0..count).map(|node| self.action(node, catalog)).collect();

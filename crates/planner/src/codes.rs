@@ -40,6 +40,7 @@ pub(crate) const COMPENSATE: &str = "PLAN_COMPENSATE";
 pub(crate) const COMPENSATE_POINTLESS: &str = "PLAN_COMPENSATE_POINTLESS";
 pub(crate) const CALL: &str = "PLAN_CALL";
 pub(crate) const CALL_INPUT: &str = "PLAN_CALL_INPUT";
+pub(crate) const TRIGGER: &str = "PLAN_TRIGGER";
 pub(crate) const TRIGGERS: &str = "PLAN_TRIGGERS_NOT_FIRED";
 
 const CODES: &[(&str, &str)] = &[
@@ -157,6 +158,10 @@ const CODES: &[(&str, &str)] = &[
     (
         CALL_INPUT,
         "the literal input of a call does not fit the schema of the workflow",
+    ),
+    (
+        TRIGGER,
+        "a trigger that goes by time has a field that is missing, unknown or wrong",
     ),
     (
         TRIGGERS,

@@ -68,6 +68,7 @@ mod rename;
 mod settings;
 mod splits;
 mod trial;
+mod triggers;
 mod unsupported;
 
 pub use build::{Planned, plan, plan_calling};

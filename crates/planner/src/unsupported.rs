@@ -1,15 +1,11 @@
 //! Fields of the format that this version keeps and cannot run.
 
-use nebula_workflow::{Diagnostic, WorkflowDefinition};
+use nebula_workflow::Diagnostic;
 
 use crate::{codes, flat::Flat};
 
 /// Reports every use of them: a field that is silently ignored would be worse.
-pub(crate) fn check(
-    flat: &Flat<'_>,
-    definition: &WorkflowDefinition,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
+pub(crate) fn check(flat: &Flat<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let refuse = |pointer: String, what: &str, hint: &str| {
         let message = format!("{what} cannot be run by this version");
         Diagnostic::error(codes::UNSUPPORTED, pointer, message).hint(hint)
@@ -55,12 +51,5 @@ pub(crate) fn check(
                 "keep one of them",
             ));
         }
-    }
-    if !definition.triggers.is_empty() {
-        diagnostics.push(Diagnostic::lint(
-            codes::TRIGGERS,
-            "/triggers",
-            "triggers are kept, and this version does not fire them; start it with `nebula run`",
-        ));
     }
 }

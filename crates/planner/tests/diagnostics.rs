@@ -527,6 +527,18 @@ nodes: [{ id: a, action: data.set }]"#,
             "PLAN_TRIGGERS_NOT_FIRED /triggers: triggers are kept, and this version does not fire them; start it with `nebula run`",
         ],
     );
+    check(
+        r#"timezone: Asia/Kathmandu
+triggers: [{ id: a, type: cron, schedule: "61 * * * *" }, { id: b, type: interval }, { id: c, type: once, at: "2026-03-14T09:26:53Z", misfires: all, x: 1 }]
+nodes: [{ id: a, action: data.set }]"#,
+        &[
+            "PLAN_TRIGGER /triggers/0/schedule: `schedule`: the minute `61` is not one: it takes 0 to 59, `*`, ranges, lists and steps",
+            "PLAN_TRIGGER /triggers/1: `every`: it is missing; write it like `every: 15m`",
+            "PLAN_TRIGGER /triggers/2/misfires: `misfires`: a trigger of this kind has no such field (did you mean `misfire`?)",
+            "PLAN_TRIGGER /triggers/2/x: `x`: a trigger of this kind has no such field (it has at, jitter, misfire, overlap, window)",
+            "PLAN_TRIGGERS_NOT_FIRED /triggers: triggers are kept, and this version does not fire them; start it with `nebula run`",
+        ],
+    );
 }
 
 #[test]
@@ -614,7 +626,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: data.set, requires: [nonsense] }]",
     "nodes: [{ id: a, action: data.set, credentials: { auth: key } }]",
     "nodes: [{ id: a, action: data.set, distribute: true }]",
-    "triggers: [{ id: t, type: cron }]\nnodes: [{ id: a, action: data.set }]",
+    "triggers: [{ id: t, type: interval }]\nnodes: [{ id: a, action: data.set }]",
     "nodes: [{ id: a, action: data.set, retry: { max_attempts: 3 } }]",
     "nodes: [{ id: a, action: flow.wait, parameters: { for: 1h }, timeout: 5s }]",
     "nodes: [{ id: a, action: data.set, when: null.x }]",

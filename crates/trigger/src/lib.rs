@@ -2,7 +2,8 @@
 //!
 //! A [`Schedule`] names points in time, its *occurrences*: those of a cron expression in a time zone, every so
 //! often, or once. Occurrences follow from the schedule alone, so whoever asks gets the same, however often
-//! and after whatever delay. Start reading at [`Schedule::next_after`].
+//! and after whatever delay. A [`Timing`] is what a trigger of a definition says of that. Start reading at
+//! [`Schedule::next_after`].
 //!
 //! Does not know: what time it is, what is started, or whether it has been started already.
 //!
@@ -22,6 +23,8 @@
 mod cron;
 mod error;
 mod schedule;
+mod timing;
 
 pub use error::ScheduleError;
 pub use schedule::{MAX_CRON_CHARS, MAX_PERIOD, MIN_PERIOD, Occurrences, Schedule};
+pub use timing::{FieldError, MAX_JITTER, MAX_WINDOW, Misfire, Overlap, Timing};
