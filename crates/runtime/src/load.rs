@@ -1,6 +1,11 @@
 //! From a lease to a machine.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    future::poll_fn,
+    mem::replace,
+    sync::{Arc, Mutex},
+    task::Poll,
+};
 
 use nebula_core::{Digest, TenantId};
 use nebula_execution::{Entry, ExecutionPlan, Machine, StoredEntry};
@@ -119,8 +124,18 @@ impl Shared {
         digest: Digest,
     ) -> Result<Arc<ExecutionPlan>> {
         let place = self.plans.place(tenant, digest, self.config.plans);
-        let plan = place.get_or_try_init(|| self.read_plan(tenant, digest));
-        plan.await.cloned()
+        let mut read = false;
+        let plan = place.get_or_try_init(|| {
+            read = true;
+            self.read_plan(tenant, digest)
+        });
+        let plan = plan.await.cloned();
+        if read && self.ports.spawn.is_some() {
+            // Who waited for it is woken now, and on the threads of tokio stays behind this task, which
+            // may go on to compute for long. In one task all go on in their order anyway.
+            let_others_go_on().await;
+        }
+        plan
     }
 
     async fn read_plan(&self, tenant: &TenantId, digest: Digest) -> Result<Arc<ExecutionPlan>> {
@@ -142,4 +157,17 @@ impl Shared {
         })?;
         Ok(Arc::new(plan))
     }
+}
+
+/// Gives the thread back once, to be polled again soon.
+async fn let_others_go_on() {
+    let mut gave = false;
+    poll_fn(|context| match replace(&mut gave, true) {
+        true => Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
 }
