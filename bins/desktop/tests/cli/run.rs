@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{SLOW, SMALL, User, WAITS};
+use crate::support::{SMALL, User, WAITS};
 
 #[test]
 fn the_document_of_a_run_is_the_contract() {
@@ -257,12 +257,19 @@ fn resume_goes_on_with_one_or_with_everything() {
 #[test]
 fn the_second_signal_stops_at_once() {
     let user = User::new();
-    user.write("slow.yaml", SLOW);
-    let large = std::fs::File::create(user.work().join("large.bin")).unwrap();
-    large.set_len(200 << 20).unwrap();
+    // It takes what is asked, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    user.write(
+        "slow.yaml",
+        &format!(
+            "nodes: [{{ id: slow, action: http.request, parameters: {{ url: \"{url}\" }} }}]\n"
+        ),
+    );
     let arguments = ["run", "slow.yaml", "--grant-requested"];
     let mut running = user.begin_with(&arguments, "NEBULA_WORKER__GRACE", "5m");
     let id = running.id.clone();
+    let _asked = silent.accept().unwrap();
     running.signal("-INT");
     let line = running.next_line();
     assert!(line.starts_with("stopping"), "{line}");

@@ -219,9 +219,6 @@ pub(crate) const SMALL: &str = "nodes: [{ id: greet, action: data.set, parameter
 /// It waits for longer than any test runs.
 pub(crate) const WAITS: &str = "nodes:\n  - { id: first, action: data.set, parameters: { n: 1 } }\n  - { id: wait, action: flow.wait, parameters: { for: 1h } }\n";
 
-/// It reads a large file for so long that signals come in the middle of it.
-pub(crate) const SLOW: &str = "nodes: [{ id: slow, action: file.read, parameters: { path: large.bin, encoding: base64, max_size: 256 MiB } }]\n";
-
 /// A write whose time is up before it can have ended: nobody knows whether it happened.
 pub(crate) fn in_doubt() -> String {
     let content = "{{ $nodes.big.result.t }}".repeat(16);
