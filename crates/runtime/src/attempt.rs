@@ -241,7 +241,14 @@ impl Drive {
         let attempt = self.attempt(instance, invocation);
         self.attempts.push(match spilling {
             None => Box::pin(attempt),
-            Some(spilling) => Box::pin(async move { spilling.spilled(attempt.await).await }),
+            Some(spilling) => Box::pin(async move {
+                let finished = attempt.await;
+                match spilling.wants(&finished) {
+                    // On the heap, so that attempts with small results are no larger for it.
+                    true => Box::pin(spilling.spilled(finished)).await,
+                    false => finished,
+                }
+            }),
         });
     }
 

@@ -33,13 +33,18 @@ pub(crate) struct Spilling {
 }
 
 impl Spilling {
-    /// The same end of an attempt, with its result in a blob if it is large. One that cannot be put
+    /// Whether the result of an attempt is large.
+    pub(crate) fn wants(&self, finished: &Finished) -> bool {
+        is_large(&self.values, finished)
+    }
+
+    /// The same end of an attempt, with its large result in a blob. One that cannot be put
     /// stays what it is: the store of executions tries again, for as long as the lease lasts.
     pub(crate) async fn spilled(&self, mut finished: Finished) -> Finished {
         let End::Result(Ok(result)) = &mut finished.end else {
             return finished;
         };
-        if !self.values.is_large(&result.value) || !is_storable(&result.value) {
+        if !is_storable(&result.value) {
             return finished;
         }
         let value = Arc::new(std::mem::take(&mut result.value));
@@ -57,6 +62,13 @@ impl Spilling {
             None => result.value = Arc::unwrap_or_clone(value),
         }
         finished
+    }
+}
+
+fn is_large(values: &Values, finished: &Finished) -> bool {
+    match &finished.end {
+        End::Result(Ok(result)) => values.is_large(&result.value),
+        _ => false,
     }
 }
 
@@ -79,10 +91,8 @@ impl Drive {
 
     /// Whether the result of an attempt is to lie in a blob, where it may.
     pub(crate) fn is_large(&self, finished: &Finished) -> bool {
-        match (&self.shared.ports.values, &finished.end) {
-            (Some(values), End::Result(Ok(result))) => values.is_large(&result.value),
-            _ => false,
-        }
+        let values = self.shared.ports.values.as_ref();
+        values.is_some_and(|values| is_large(values, finished))
     }
 
     /// Takes in a large result that was made in place, by way of its blob where it may lie in one.
