@@ -16,7 +16,10 @@ use nebula_core::Timestamp;
 use nebula_trigger::Schedule;
 use serde_json::{Value, json};
 
-use crate::stage::{Outcome, passes, root, shout};
+use crate::{
+    expr_fuzz::cases_and_seed,
+    stage::{Outcome, passes, root, shout},
+};
 
 const CRONSIM: &str = "2.8";
 /// The zones of the system differ from machine to machine.
@@ -49,7 +52,7 @@ const ZONES: [&str; 14] = [
 ];
 
 pub(crate) fn run(rest: &[&str]) -> ExitCode {
-    let Some((cases, seed)) = read(rest) else {
+    let Some((cases, seed)) = cases_and_seed(rest, CASES) else {
         shout("usage: cargo xtask cron [--cases N] [--seed S]");
         return ExitCode::from(2);
     };
@@ -68,20 +71,6 @@ pub(crate) fn stage() -> Outcome {
         true => Outcome::Ok,
         false => Outcome::Failed,
     }
-}
-
-fn read(arguments: &[&str]) -> Option<(u64, u64)> {
-    let (mut cases, mut seed) = (CASES, 1);
-    let (pairs, rest) = arguments.as_chunks::<2>();
-    for [name, value] in pairs {
-        let value = value.parse().ok()?;
-        match *name {
-            "--cases" => cases = value,
-            "--seed" => seed = value,
-            _ => return None,
-        }
-    }
-    rest.is_empty().then_some((cases, seed))
 }
 
 fn folder() -> PathBuf {
@@ -323,15 +312,7 @@ impl Chance {
 
 #[cfg(test)]
 mod tests {
-    use super::{CASES, Chance, read};
-
-    #[test]
-    fn arguments_come_in_any_order_and_nothing_else_is_taken() {
-        assert_eq!(read(&[]), Some((CASES, 1)));
-        assert_eq!(read(&["--seed", "7", "--cases", "9"]), Some((9, 7)));
-        assert_eq!(read(&["--cases"]), None);
-        assert_eq!(read(&["--speed", "1"]), None);
-    }
+    use super::Chance;
 
     #[test]
     fn a_seed_makes_the_same_cases() {

@@ -13,7 +13,7 @@ const CASES: u64 = 200_000;
 
 /// Runs the command with its own arguments.
 pub(crate) fn run(arguments: &[&str]) -> ExitCode {
-    let Some((cases, seed)) = read(arguments) else {
+    let Some((cases, seed)) = cases_and_seed(arguments, CASES) else {
         shout("usage: cargo xtask expr-fuzz [--cases N] [--seed S]");
         return ExitCode::from(2);
     };
@@ -28,8 +28,9 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
     }
 }
 
-fn read(arguments: &[&str]) -> Option<(u64, u64)> {
-    let (mut cases, mut seed) = (CASES, 1);
+/// How many cases (`unsaid` where nothing is said), and from which seed.
+pub(crate) fn cases_and_seed(arguments: &[&str], unsaid: u64) -> Option<(u64, u64)> {
+    let (mut cases, mut seed) = (unsaid, 1);
     let (pairs, rest) = arguments.as_chunks::<2>();
     for [name, value] in pairs {
         let value = value.parse().ok()?;
@@ -44,7 +45,11 @@ fn read(arguments: &[&str]) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CASES, read};
+    use super::{CASES, cases_and_seed};
+
+    fn read(arguments: &[&str]) -> Option<(u64, u64)> {
+        cases_and_seed(arguments, CASES)
+    }
 
     #[test]
     fn arguments_come_in_any_order_and_nothing_else_is_taken() {
