@@ -37,13 +37,20 @@ impl Machine {
         self.drop_transient(turn);
         self.hand_signals(turn);
         self.take_decisions(turn);
-        self.see_to_milestones(turn);
-        self.fire_timers(turn);
-        self.close_bodies(turn);
-        while self.settle_given_up(turn) {
+        loop {
+            self.see_to_milestones(turn);
+            self.fire_timers(turn);
             self.close_bodies(turn);
+            while self.settle_given_up(turn) {
+                self.close_bodies(turn);
+            }
+            self.see_to_claims(turn);
+            // Timers that were held back for a slot of the execution may be due with its return.
+            let next = self.timers.first();
+            if next.is_none_or(|(due, _)| *due > turn.at) {
+                break;
+            }
         }
-        self.see_to_claims(turn);
         self.see_to_milestones(turn);
         while !self.is_at_limit()
             && let Some(ready) = self.ready.pop()

@@ -105,6 +105,12 @@ fn without_its_slot_nothing_of_a_body_starts() {
         "begin, m claims k, m granted k, m/w waits 500, crash, m lost k, admitted, @600, m granted k",
         "> run m | m claims k | m granted, m in > run m/w | m/w waits@500 | - | m lost its slot | m claims k | - | m granted > fire m/w = busy",
     );
+    // Also where the slot that comes back is one of the execution, with that of the body around it.
+    check(
+        "o; o mutex { m }; m mutex { w -> a }; w: wait",
+        "begin, o claims x, o granted x, o/m claims y own, o/m/w waits 500, crash, o lost x, admitted, @600, o granted x",
+        "> run o | o claims x | o granted, o in > run o/m | o/m claims y, o/m granted, o/m in > run o/m/w | o/m/w waits@500 | - | o lost its slot, o/m lost its slot | o claims x | - | o granted, o/m claims y, o/m granted > fire o/m/w = busy",
+    );
 }
 
 #[test]
