@@ -129,6 +129,15 @@ text_id!(
 );
 
 text_id!(
+    /// Names a trigger within its workflow: a slug of letters, digits, `-`, `_` and `.`.
+    TriggerId,
+    "trigger id",
+    "a trigger id has letters, digits, `-`, `_` and `.`, and begins with a letter or digit",
+    |c| c.is_ascii_alphanumeric(),
+    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+);
+
+text_id!(
     /// Names a node within its workflow, and is how expressions refer to it: `[A-Za-z_][A-Za-z0-9_]*`.
     NodeId,
     "node id",

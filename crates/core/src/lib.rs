@@ -42,7 +42,7 @@ pub use digest::{Digest, DigestWriter, canonical_json};
 pub use entropy::Entropy;
 pub use id::{
     ActionId, CredentialId, ExecutionId, IdError, KeyId, MAX_ID_LEN, NodeId, PrincipalId,
-    ProjectId, SecretId, TenantId, WorkflowId,
+    ProjectId, SecretId, TenantId, TriggerId, WorkflowId,
 };
 pub use offload::{Job, Offload};
 pub use param::{ParamError, ParamValue, Segment, TemplateText};

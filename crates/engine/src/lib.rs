@@ -35,6 +35,7 @@ mod report;
 mod signals;
 mod start;
 mod sweep;
+mod triggers;
 mod turns;
 mod versions;
 mod waiting;
@@ -43,9 +44,10 @@ use std::sync::Arc;
 
 use nebula_core::{Clock, Entropy};
 use nebula_execution::ResumeKey;
-use nebula_ports::{ExecutionRepo, TaskQueue, WorkflowRepo};
+use nebula_ports::{ExecutionRepo, TaskQueue, TriggerRepo, WorkflowRepo};
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
+use tokio::sync::Notify;
 
 use nebula_memory::Values;
 pub use nebula_planner::{Answer, Callees, Extent, Trial, TrialError, Tried};
@@ -69,6 +71,8 @@ pub struct EnginePorts {
     pub executions: Arc<dyn ExecutionRepo>,
     /// Where workflows and plans are kept.
     pub workflows: Arc<dyn WorkflowRepo>,
+    /// Where triggers stand; without it none is fired.
+    pub triggers: Option<Arc<dyn TriggerRepo>>,
     /// The doorbell.
     pub queue: Arc<dyn TaskQueue>,
     /// Time.
@@ -88,6 +92,8 @@ pub struct Engine {
     registry: Arc<Registry>,
     bus: Bus,
     config: EngineConfig,
+    /// Rings when triggers have changed, for whoever sleeps until one is due.
+    triggers_changed: Arc<Notify>,
 }
 
 impl Engine {
@@ -104,6 +110,7 @@ impl Engine {
             registry,
             bus,
             config,
+            triggers_changed: Arc::default(),
         }
     }
 }

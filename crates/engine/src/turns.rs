@@ -37,6 +37,9 @@ pub enum AdmissionError {
     /// It cannot be said with which executions it shares its turn.
     #[error(transparent)]
     Key(#[from] AdmissionKeyError),
+    /// The trigger that starts it has changed since it was read.
+    #[error("its trigger has changed meanwhile")]
+    Outdated,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
@@ -110,6 +113,7 @@ impl Engine {
             Created::Exists { id, same_input } => {
                 (started.id, started.existed) = (id, Some(SameInput(same_input)));
             }
+            Created::Outdated => return Err(AdmissionError::Outdated),
             Created::Full { waiting } => {
                 return Err(AdmissionError::Full {
                     concurrency: slot.map_or(0, |slot| slot.capacity),

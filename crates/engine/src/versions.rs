@@ -55,7 +55,8 @@ impl Engine {
     }
 
     /// Makes a version the published one, unless somebody saved or published since the revision
-    /// `expected`. Executions keep the version that they began with.
+    /// `expected`. Executions keep the version that they began with; the triggers of the version take
+    /// the place of those of the one before, in the same moment.
     ///
     /// # Errors
     /// The store failed: it may be published; the same call again answers `Conflict` then.
@@ -67,7 +68,13 @@ impl Engine {
         expected: u64,
     ) -> Result<Published> {
         let repo = &self.ports.workflows;
-        repo.publish(tenant, id, version, expected).await
+        let triggers = match self.stored(tenant, id, Some(version)).await? {
+            Some(stored) => self.registrations(&stored)?,
+            None => Vec::new(),
+        };
+        let published = repo.publish(tenant, id, version, expected, triggers).await;
+        self.triggers_changed.notify_one();
+        published
     }
 
     /// Archives a workflow, or takes it back into use; says whether there is such a workflow. An
@@ -81,7 +88,9 @@ impl Engine {
         id: &WorkflowId,
         archived: bool,
     ) -> Result<bool> {
-        self.ports.workflows.archive(tenant, id, archived).await
+        let done = self.ports.workflows.archive(tenant, id, archived).await;
+        self.triggers_changed.notify_one();
+        done
     }
 
     /// Moves a workflow, and with it its executions, to a project, or to none; says whether there is such

@@ -237,6 +237,7 @@ impl<'m> Copying<'m> {
             entries: [first].into_iter().chain(entries).collect(),
             slot: None,
             rate: None,
+            trigger: None,
         })
     }
 

@@ -127,7 +127,7 @@ pub use signal::{
     NamedSignalError, check_payload, is_signal_name,
 };
 pub use snapshot::{SNAPSHOT_FORMAT, SnapshotError};
-pub use start::{NewExecution, StartOptions, StartRate, StartSlot};
+pub use start::{NewExecution, StartOptions, StartRate, StartSlot, TriggerMove};
 pub use state::{At, Ending, ExecutionState, Key};
 pub use status::{InstanceStatus, Status, StatusError};
 pub use stored::{Stored, Unread};

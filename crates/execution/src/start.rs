@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
-use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, TriggerId, WorkflowId};
 use serde_json::Value;
 
 use crate::{Entry, ExecutionPlan, Fact, Parent, Started, Tries};
@@ -25,6 +25,22 @@ pub struct NewExecution {
     pub slot: Option<StartSlot>,
     /// How often it and others may begin, if anything bounds that.
     pub rate: Option<StartRate>,
+    /// Which trigger goes on with its creation, if a schedule starts it.
+    pub trigger: Option<TriggerMove>,
+}
+
+/// How a registered trigger of the execution's workflow goes on, in the transaction of the creation. A
+/// trigger that has changed since it was read starts nothing: the creation is not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriggerMove {
+    /// Which trigger.
+    pub trigger: TriggerId,
+    /// Its revision when it was read.
+    pub expected: u64,
+    /// Up to when its occurrences are settled then.
+    pub through: Timestamp,
+    /// When it is due next; `None` is never.
+    pub due: Option<Timestamp>,
 }
 
 /// A bucket of tokens, of which an execution takes one when it is created. Where there is none, it
@@ -121,6 +137,7 @@ impl NewExecution {
             entries: vec![Entry { at, fact }],
             slot: None,
             rate: None,
+            trigger: None,
         }
     }
 }

@@ -8,7 +8,9 @@ use nebula_core::{Clock, Entropy, MemoryPressure, Offload, Spawn};
 use nebula_engine::{Engine, EngineConfig, EnginePorts};
 use nebula_execution::ResumeKey;
 use nebula_memory::Values;
-use nebula_ports::{ExecutionRepo, HttpClient, SandboxRunner, TaskQueue, WorkflowRepo};
+use nebula_ports::{
+    ExecutionRepo, HttpClient, SandboxRunner, TaskQueue, TriggerRepo, WorkflowRepo,
+};
 use nebula_registry::{Registry, RegistryError};
 use nebula_runtime::{HttpPolicy, HttpPolicyError, PacedHttp, Worker, WorkerConfig, WorkerPorts};
 use nebula_system::{SystemClock, SystemEntropy, ThreadPoolOffload};
@@ -25,6 +27,7 @@ pub const OFFLOAD_THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 pub struct NebulaBuilder {
     executions: Arc<dyn ExecutionRepo>,
     workflows: Arc<dyn WorkflowRepo>,
+    triggers: Option<Arc<dyn TriggerRepo>>,
     queue: Arc<dyn TaskQueue>,
     sandbox: Arc<dyn SandboxRunner>,
     clock: Arc<dyn Clock>,
@@ -76,6 +79,7 @@ impl NebulaBuilder {
         Self {
             executions,
             workflows,
+            triggers: None,
             queue,
             sandbox,
             clock: Arc::new(SystemClock::default()),
@@ -95,6 +99,13 @@ impl NebulaBuilder {
             http_policy: HttpPolicy::default(),
             resume: None,
         }
+    }
+
+    /// Where triggers stand: the same store as that of workflows and executions, which move them.
+    /// Default: none is fired.
+    pub fn triggers(mut self, triggers: Arc<dyn TriggerRepo>) -> Self {
+        self.triggers = Some(triggers);
+        self
     }
 
     /// Another clock than the host's.
@@ -266,6 +277,7 @@ impl NebulaBuilder {
         let engine_ports = EnginePorts {
             executions: self.executions,
             workflows: self.workflows,
+            triggers: self.triggers,
             queue: self.queue,
             clock: self.clock,
             entropy: self.entropy,

@@ -82,6 +82,8 @@ pub enum Created {
         /// When there is room again, from now.
         try_after: Duration,
     },
+    /// The trigger that starts it has changed since it was read, or is gone; nothing was written.
+    Outdated,
     /// The dedupe key or the id was seen before; nothing was written.
     Exists {
         /// The execution that it began.
@@ -334,7 +336,9 @@ pub struct ExecutionSummary {
 ///
 /// - **Create** is one transaction. A dedupe key seen before begins nothing and names the first
 ///   execution; keys outlive their execution, for `DEDUPE_TTL` (seven days). With a
-///   [`LeaseRequest`] the creator holds the first lease, epoch 1, without a second commit.
+///   [`LeaseRequest`] the creator holds the first lease, epoch 1, without a second commit. With a
+///   [`TriggerMove`](nebula_execution::TriggerMove) the trigger moves along, or nothing is created
+///   ([`TriggerRepo`](crate::TriggerRepo)); it is looked at after the key and before the slot.
 /// - **Begin** is a creation and its first step in one transaction, for an execution of which nobody
 ///   has been told, and of which nothing has acted outside. The first entry of the step is the
 ///   execution's start, at place 1; its lease has epoch 1, and so have all entries. It counts as

@@ -31,6 +31,7 @@ mod session_repo;
 mod slot;
 mod step;
 mod task_queue;
+mod trigger_repo;
 mod turns;
 mod workflow_repo;
 
@@ -81,6 +82,10 @@ pub use slot::{
 };
 pub use step::{Delivery as InboxDelivery, Step, StepId, Stepped, WaitToken};
 pub use task_queue::{Delivery, Queued, Receipt, ReceiptOutcome, Task, TaskQueue};
+pub use trigger_repo::{
+    DueTriggers, HookId, MAX_TRIGGERS, NewTrigger, TriggerRecord, TriggerRepo, TriggerState,
+    TriggerUpdated, check_triggers,
+};
 pub use turns::{Lines, Turns};
 pub use workflow_repo::{
     NewVersion, Published, Saved, StoredWorkflow, VersionSummary, WorkflowFilter, WorkflowRepo,

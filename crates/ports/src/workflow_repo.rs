@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use nebula_core::{Digest, ProjectId, TenantId, Timestamp, WorkflowId};
 use serde_json::Value;
 
-use crate::{Page, PageToken, Result};
+use crate::{NewTrigger, Page, PageToken, Result};
 
 /// A definition that is to be saved.
 #[derive(Debug, Clone, PartialEq)]
@@ -185,16 +185,19 @@ pub trait WorkflowRepo: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Option<WorkflowVersions>>;
 
-    /// Moves the published pointer to `version`.
+    /// Moves the published pointer to `version`, and registers the triggers that it has, in place of
+    /// those of the version before: see [`TriggerRepo`](crate::TriggerRepo).
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// `Unavailable`. `Invalid`: there are more than [`MAX_TRIGGERS`](crate::MAX_TRIGGERS), or one id
+    /// comes twice; nothing was written.
     async fn publish(
         &self,
         tenant: &TenantId,
         id: &WorkflowId,
         version: u32,
         expected_revision: u64,
+        triggers: Vec<NewTrigger>,
     ) -> Result<Published>;
 
     /// Takes a workflow out of listings, or back in; says whether it exists.

@@ -2,7 +2,7 @@
 //!
 //! A driver's test is one line per port: [`execution_repo!`], [`workflow_repo!`], [`task_queue!`],
 //! [`blob_store!`], [`http_client!`], [`secrets_store!`], [`credential_repo!`], [`identity_repo!`], [`session_repo!`],
-//! [`audit_log!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
+//! [`audit_log!`], [`trigger_repo!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
 //! what a workflow must come to. The models pass the same suites, replace mocks in other
 //! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
 //! test with, at [`mod@execution_repo`] to write a driver, at [`threads`] where threads meet.
@@ -54,6 +54,7 @@ pub mod stage;
 mod suite;
 pub mod task_queue;
 pub mod threads;
+pub mod trigger_repo;
 pub mod workflow_repo;
 
 pub use clock::{ManualClock, START};
@@ -62,8 +63,8 @@ pub use ledger::{Ledger, effects};
 pub use memory::{
     AuditGuard, BlobGuard, CredentialGuard, ExecutionGuard, IdentityGuard, MemoryAuditLog,
     MemoryBlobStore, MemoryCredentialRepo, MemoryExecutionRepo, MemoryIdentityRepo, MemorySandbox,
-    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo, NEVER_ANSWERED,
-    QueueGuard, SecretsGuard, SessionGuard, WorkflowGuard,
+    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryTriggerRepo, MemoryWorkflowRepo,
+    NEVER_ANSWERED, QueueGuard, SecretsGuard, SessionGuard, TriggerGuard, WorkflowGuard,
 };
 pub use offload::InlineOffload;
 pub use people::{Ended, People};

@@ -10,10 +10,11 @@ use nebula_testkit::{
     AuditGuard, BlobGuard, CredentialGuard, ExecutionGuard, IdentityGuard, MemoryAuditLog,
     MemoryBlobStore, MemoryCredentialRepo, MemoryExecutionRepo, MemoryIdentityRepo,
     MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo, QueueGuard,
-    SecretsGuard, SessionGuard, WorkflowGuard, audit_log,
+    SecretsGuard, SessionGuard, TriggerGuard, WorkflowGuard, audit_log,
     blob_store::{self, Subject},
     credential_repo, execution_repo, identity_repo, secrets_store, session_repo,
     task_queue::{self, CAPACITY, MAX_DELIVERIES},
+    trigger_repo::{self, TriggerStores},
     workflow_repo,
 };
 
@@ -80,4 +81,7 @@ every_rule_fails_without_its_guard!(every_rule_of_the_session_repo_fails_without
 });
 every_rule_fails_without_its_guard!(every_rule_of_the_audit_log_fails_without_its_guard: audit_log, AuditGuard, |clock, guard| {
     MemoryAuditLog::without(clock, guard)
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_trigger_repo_fails_without_its_guard: trigger_repo, TriggerGuard, |clock, guard| {
+    TriggerStores::models(&clock, Some(guard))
 });

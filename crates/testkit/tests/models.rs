@@ -7,6 +7,7 @@ use nebula_testkit::{
     MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo,
     blob_store::Subject,
     task_queue::{CAPACITY, MAX_DELIVERIES},
+    trigger_repo::TriggerStores,
 };
 
 nebula_testkit::execution_repo!(|clock| async move {
@@ -41,3 +42,4 @@ nebula_testkit::session_repo!(
     |clock| async move { Arc::new(MemorySessionRepo::new(clock)) as Arc<_> }
 );
 nebula_testkit::audit_log!(|clock| async move { Arc::new(MemoryAuditLog::new(clock)) as Arc<_> });
+nebula_testkit::trigger_repo!(|clock| async move { Arc::new(TriggerStores::models(&clock, None)) });

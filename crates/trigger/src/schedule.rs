@@ -113,6 +113,27 @@ impl Schedule {
         }
     }
 
+    /// The last occurrence after `after` and not after `until`; found by halving, so that a long time
+    /// costs as little as a short one.
+    #[must_use]
+    pub fn last_between(&self, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        let next = |from: i64| {
+            let next = self.next_after(Timestamp::from_millis(from));
+            next.filter(|next| *next <= until)
+        };
+        let (mut low, mut high) = (after.as_millis(), until.as_millis());
+        let mut last = next(low)?;
+        // After `low` there is one, after `high` there is none.
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            match next(middle) {
+                Some(found) => (low, last) = (found.as_millis() - 1, found),
+                None => high = middle,
+            }
+        }
+        Some(last)
+    }
+
     /// The occurrences after `after`, in order; those of a cron expression and of a period are many.
     #[must_use]
     pub const fn occurrences(&self, after: Timestamp) -> Occurrences<'_> {

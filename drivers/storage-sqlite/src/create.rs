@@ -1,7 +1,7 @@
 //! Executions that begin.
 
 use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId, canonical_json};
-use nebula_execution::{Entry, Fact, NewExecution, Started, decode, encode};
+use nebula_execution::{Entry, Fact, NewExecution, Started, TriggerMove, decode, encode};
 use nebula_ports::{
     Created, DedupeKey, ExecutionRepo, Lease, LeaseRequest, Rate, RateTurn, SlotClaim,
 };
@@ -11,7 +11,7 @@ use crate::{
     error::Fault,
     rates,
     row::{Row, number, stored},
-    slots, sum,
+    slots, sum, triggers,
     writer::Tx,
 };
 
@@ -28,6 +28,7 @@ pub(crate) struct NewRow {
     slot: Option<SlotClaim>,
     max_waiting: u32,
     rate: Option<Rate>,
+    trigger: Option<TriggerMove>,
     pub(crate) priority: Priority,
 }
 
@@ -56,6 +57,7 @@ impl NewRow {
             slot: slot.map_err(|error| Fault::invalid(error.message))?,
             max_waiting: new.slot.as_ref().map_or(0, |slot| slot.max_waiting),
             rate: rate.map_err(|error| Fault::invalid(error.message))?,
+            trigger: new.trigger.clone(),
             ..Self::of_start(new.id, started, with_fingerprint)
         })
     }
@@ -73,6 +75,7 @@ impl NewRow {
             slot: None,
             max_waiting: 0,
             rate: None,
+            trigger: None,
             priority: started.priority,
         }
     }
@@ -118,6 +121,11 @@ pub(crate) fn create(
         let (id, same_input) = (new.id, begins_alike(&first.entries, &new.entries)?);
         return Ok(Created::Exists { id, same_input });
     }
+    if let Some(wanted) = &new.trigger
+        && !triggers::is_at(tx, tenant, &new.workflow, wanted)?
+    {
+        return Ok(Created::Outdated);
+    }
     let ahead = match &new.slot {
         Some(slot) => slots::must_wait(tx, tenant, slot, new.max_waiting)?,
         None => None,
@@ -141,6 +149,9 @@ pub(crate) fn create(
     };
     insert(tx, tenant, new, dedupe, begins)?;
     remember_key(tx, tenant, new, dedupe, None)?;
+    if let Some(wanted) = &new.trigger {
+        triggers::start(tx, tenant, &new.workflow, wanted, new.id)?;
+    }
     if let Some((begins_at, ahead)) = later {
         return Ok(Created::Later { begins_at, ahead });
     }

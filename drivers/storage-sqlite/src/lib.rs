@@ -1,4 +1,4 @@
-//! Keeps workflows, executions, encrypted credentials and identities in one SQLite file.
+//! Keeps workflows with their triggers, executions, encrypted credentials and identities in one SQLite file.
 //!
 //! One thread writes, with group commit and `synchronous=FULL`: an answer means that the disk has
 //! it. Others read on connections of their own. Several processes may open one file: leases decide
@@ -77,6 +77,8 @@ mod sum;
 mod sync;
 #[cfg(test)]
 mod threads;
+mod trigger_repo;
+mod triggers;
 mod workflow_repo;
 mod workflows;
 mod writer;

@@ -81,6 +81,12 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 4,
         sql: include_str!("../migrations/0008_workflow_projects.sql"),
     },
+    Migration {
+        version: 9,
+        // An older build fires nothing, and what it publishes has no triggers until it is published again.
+        opens_from: 4,
+        sql: include_str!("../migrations/0009_triggers.sql"),
+    },
 ];
 
 /// The newest schema that this build knows.

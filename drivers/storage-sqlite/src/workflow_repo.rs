@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use nebula_core::{Digest, ProjectId, TenantId, WorkflowId};
 use nebula_ports::{
-    NewVersion, Page, PageToken, Published, Result, Saved, StoredWorkflow, WorkflowFilter,
-    WorkflowRepo, WorkflowSummary, WorkflowVersions,
+    NewTrigger, NewVersion, Page, PageToken, Published, Result, Saved, StoredWorkflow,
+    WorkflowFilter, WorkflowRepo, WorkflowSummary, WorkflowVersions,
 };
 
 use crate::{
     Sqlite,
+    triggers::Registrations,
     workflows::{self, NewRow},
 };
 
@@ -73,10 +74,12 @@ impl WorkflowRepo for Sqlite {
         id: &WorkflowId,
         version: u32,
         expected_revision: u64,
+        triggers: Vec<NewTrigger>,
     ) -> Result<Published> {
         let (tenant, id) = (tenant.clone(), id.clone());
-        self.write("publish", 0, move |tx| {
-            workflows::publish(tx, &tenant, &id, version, expected_revision)
+        let triggers = Registrations::new(triggers).map_err(|e| e.into_port("publish"))?;
+        self.write("publish", triggers.bytes(), move |tx| {
+            workflows::publish(tx, &tenant, &id, (version, expected_revision), &triggers)
         })
         .await
     }

@@ -11,6 +11,7 @@ use crate::{
     error::Fault,
     row::{number, stored},
     sum,
+    triggers::{self, Registrations},
     writer::Tx,
 };
 
@@ -241,13 +242,13 @@ pub(crate) fn versions(
     }))
 }
 
-/// Moves the published pointer.
+/// Moves the published pointer, and registers the triggers of the version.
 pub(crate) fn publish(
     tx: &mut Tx<'_>,
     tenant: &TenantId,
     id: &WorkflowId,
-    version: u32,
-    expected_revision: u64,
+    (version, expected_revision): (u32, u64),
+    registrations: &Registrations,
 ) -> Result<Published, Fault> {
     let found = head(tx.connection, tenant, id)?;
     let Some(head) = found.filter(|head| (1..=head.latest).contains(&version)) else {
@@ -268,6 +269,8 @@ pub(crate) fn publish(
         version,
         stored(revision)?
     ])?;
+    drop(publish);
+    triggers::register(tx, (tenant, id), (version, revision), registrations)?;
     Ok(Published::Published { revision })
 }
 

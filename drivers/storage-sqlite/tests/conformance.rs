@@ -4,7 +4,7 @@ use std::{cell::RefCell, sync::Arc};
 
 use nebula_core::Clock;
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
-use nebula_testkit::ManualClock;
+use nebula_testkit::{ManualClock, trigger_repo::TriggerStores};
 use tempfile::TempDir;
 
 thread_local! {
@@ -33,21 +33,27 @@ async fn in_memory(clock: Arc<ManualClock>) -> Arc<Sqlite> {
 }
 
 mod file {
-    use super::on_file;
+    use super::{Arc, TriggerStores, on_file};
     nebula_testkit::execution_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::workflow_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::credential_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::identity_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::session_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::audit_log!(|clock| async move { on_file(clock).await as _ });
+    nebula_testkit::trigger_repo!(|clock| async move {
+        Arc::new(TriggerStores::of(&on_file(clock).await))
+    });
 }
 
 mod memory {
-    use super::in_memory;
+    use super::{Arc, TriggerStores, in_memory};
     nebula_testkit::execution_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::workflow_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::credential_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::identity_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::session_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::audit_log!(|clock| async move { in_memory(clock).await as _ });
+    nebula_testkit::trigger_repo!(|clock| async move {
+        Arc::new(TriggerStores::of(&in_memory(clock).await))
+    });
 }

@@ -99,6 +99,7 @@ impl Rig {
             entries: vec![self.entry(Fact::ExecutionStarted(Box::new(started)))],
             slot: None,
             rate: None,
+            trigger: None,
         };
         let lease = LeaseRequest {
             holder: Incarnation(

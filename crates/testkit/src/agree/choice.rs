@@ -111,6 +111,7 @@ impl World {
             entries,
             slot: self.random.chance(40).then(|| self.start_slot()),
             rate: self.random.chance(45).then(|| self.start_rate()),
+            trigger: None,
         }
     }
 

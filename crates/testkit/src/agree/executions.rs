@@ -106,7 +106,12 @@ impl Run {
             Some(Created::Waits { .. } | Created::Later { .. }) => {
                 self.world.executions.push((tenant.clone(), id));
             }
-            Some(Created::Exists { .. } | Created::Full { .. } | Created::Limited { .. })
+            Some(
+                Created::Exists { .. }
+                | Created::Full { .. }
+                | Created::Limited { .. }
+                | Created::Outdated,
+            )
             | None => {}
         }
         self.look(&tenant, id).await;

@@ -52,7 +52,7 @@ pub(super) fn new_execution(clock: &ManualClock, n: u8) -> NewExecution {
     execution_of(clock, n, "orders", &json!({ "n": n }))
 }
 
-pub(super) fn execution_of(
+pub(crate) fn execution_of(
     clock: &ManualClock,
     n: u8,
     workflow: &str,
@@ -86,6 +86,7 @@ pub(super) fn execution_of(
         entries,
         slot: None,
         rate: None,
+        trigger: None,
     }
 }
 

@@ -46,7 +46,7 @@ use crate::suite::rule_table;
 mod begin;
 mod create;
 mod family;
-mod fixture;
+pub(crate) mod fixture;
 mod inbox;
 mod lease;
 mod migrate;

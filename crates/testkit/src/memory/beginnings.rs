@@ -112,5 +112,6 @@ fn beginning(guards: Guards, lease: &Lease, step: &Step) -> Result<NewExecution>
         entries,
         slot: None,
         rate: None,
+        trigger: None,
     })
 }

@@ -14,7 +14,7 @@ use nebula_ports::{
 use parking_lot::Mutex;
 
 use super::{
-    ExecutionGuard as Guard,
+    ExecutionGuard as Guard, MemoryTriggerRepo,
     record::{DRIVER, Record},
     records::{Guards, Records},
 };
@@ -58,6 +58,13 @@ impl MemoryExecutionRepo {
             clock,
             records: Mutex::new(records),
         }
+    }
+
+    /// The same store; its creations move the triggers of `triggers`.
+    #[must_use]
+    pub fn sharing(self, triggers: &MemoryTriggerRepo) -> Self {
+        self.records.lock().triggers = Arc::clone(&triggers.table);
+        self
     }
 
     /// All or nothing.

@@ -27,6 +27,8 @@ mod sessions_guard;
 mod slots;
 mod steps;
 mod tenants;
+mod trigger_guard;
+mod triggers;
 mod workflow_guard;
 mod workflows;
 
@@ -47,5 +49,7 @@ pub use secrets::MemorySecretsStore;
 pub use secrets_guard::SecretsGuard;
 pub use sessions::MemorySessionRepo;
 pub use sessions_guard::SessionGuard;
+pub use trigger_guard::TriggerGuard;
+pub use triggers::MemoryTriggerRepo;
 pub use workflow_guard::WorkflowGuard;
 pub use workflows::MemoryWorkflowRepo;

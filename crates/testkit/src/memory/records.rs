@@ -12,10 +12,11 @@ use nebula_ports::{
 };
 
 use super::{
-    ExecutionGuard as Guard,
+    ExecutionGuard as Guard, TriggerGuard,
     leases::grant,
     record::{DRIVER, Record},
     slots::{Place, Queue},
+    triggers::Table,
 };
 
 /// Which guard is missing, if one is.
@@ -49,6 +50,8 @@ pub(super) struct Records {
     pub(super) slots: BTreeMap<Queue, Vec<Place>>,
     /// When each bucket is full again that is not.
     pub(super) rates: BTreeMap<(TenantId, String), FullAt>,
+    /// Shared with whoever publishes: what a creation moves, it moves after it was refused by nobody.
+    pub(super) triggers: Table,
     pub(super) guards: Guards,
     /// Set by a conflict where the guard against it is gone.
     pub(super) tainted: bool,
@@ -97,6 +100,9 @@ impl Records {
         }
         let seen = by_key.filter(|_| guards.keep(Guard::Dedupe));
         if let Some((id, first)) = seen.or(by_id.filter(|_| guards.keep(Guard::CreateOnce))) {
+            if !self.triggers.lock().keep(TriggerGuard::ExistsMovesNothing) {
+                self.move_trigger(tenant, &new);
+            }
             if let (Some(request), false) = (lease, guards.keep(Guard::ExistsWritesNothing)) {
                 let _ = self.acquire(tenant, id, request, u32::MAX, now);
             }
@@ -109,6 +115,15 @@ impl Records {
             ended_at: None,
             created_at: now,
         };
+        if let Some(wanted) = &new.trigger {
+            let triggers = self.triggers.lock();
+            if !triggers.is_at(tenant, &new.workflow, wanted) {
+                if let (Some(key), false) = (dedupe, triggers.keep(TriggerGuard::OutdatedForgets)) {
+                    self.dedupe.insert(key, seen);
+                }
+                return Ok(Created::Outdated);
+            }
+        }
         let claim = new.slot.as_ref().map(SlotClaim::of_start).transpose()?;
         let limit = new.slot.as_ref().map_or(0, |slot| slot.max_waiting);
         let ahead = claim
@@ -122,6 +137,9 @@ impl Records {
             }
             if let Some(rate) = rate.filter(|_| !guards.keep(Guard::RateAfterSlot)) {
                 let _ = self.take_of_rate(tenant, &rate, now);
+            }
+            if !self.triggers.lock().keep(TriggerGuard::RefusedMovesNothing) {
+                self.move_trigger(tenant, &new);
             }
             return Ok(Created::Full {
                 waiting: waiting.min(limit),
@@ -138,6 +156,10 @@ impl Records {
             self.dedupe.insert(key, seen);
         }
         let id = new.id;
+        let waits = ahead.is_some() || matches!(turn, Some(RateTurn::Later { .. }));
+        if !waits || self.triggers.lock().keep(TriggerGuard::WaitingMoves) {
+            self.move_trigger(tenant, &new);
+        }
         self.insert(tenant, new, fingerprint, now)?;
         if let Some(RateTurn::Later {
             begins_at,
@@ -177,6 +199,14 @@ impl Records {
                 lease
             });
         Ok(Created::Created(lease))
+    }
+
+    /// Moves the trigger that starts an execution, if one does.
+    fn move_trigger(&self, tenant: &TenantId, new: &NewExecution) {
+        if let Some(wanted) = &new.trigger {
+            let mut triggers = self.triggers.lock();
+            triggers.start(tenant, &new.workflow, wanted, new.id);
+        }
     }
 
     /// Puts a new execution in its place: queued, due now, its first entries with epoch 0.

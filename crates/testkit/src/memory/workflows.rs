@@ -5,18 +5,22 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use async_trait::async_trait;
 use nebula_core::{Clock, Digest, ProjectId, TenantId, Timestamp, WorkflowId};
 use nebula_ports::{
-    ErrorKind, NewVersion, Page, PageToken, PortError, Published, Result, Saved, StoredWorkflow,
-    VersionSummary, WorkflowFilter, WorkflowRepo, WorkflowSummary, WorkflowVersions,
+    ErrorKind, NewTrigger, NewVersion, Page, PageToken, PortError, Published, Result, Saved,
+    StoredWorkflow, VersionSummary, WorkflowFilter, WorkflowRepo, WorkflowSummary,
+    WorkflowVersions,
 };
 use parking_lot::Mutex;
 
-use super::{WorkflowGuard as Guard, record::DRIVER};
+use super::{
+    MemoryTriggerRepo, TriggerGuard, WorkflowGuard as Guard, record::DRIVER, triggers::Table,
+};
 
 /// A [`WorkflowRepo`] in memory: the oracle for drivers, and the store of other crates' tests.
 pub struct MemoryWorkflowRepo {
     clock: Arc<dyn Clock>,
     removed: Option<Guard>,
     state: Mutex<State>,
+    triggers: Table,
 }
 
 #[derive(Default)]
@@ -52,7 +56,15 @@ impl MemoryWorkflowRepo {
             clock,
             removed: None,
             state: Mutex::default(),
+            triggers: Table::default(),
         }
+    }
+
+    /// The same store; its publications register with `triggers`.
+    #[must_use]
+    pub fn sharing(mut self, triggers: &MemoryTriggerRepo) -> Self {
+        self.triggers = Arc::clone(&triggers.table);
+        self
     }
 
     /// An empty store that lacks `guard`, to test the suite itself.
@@ -334,7 +346,10 @@ impl WorkflowRepo for MemoryWorkflowRepo {
         id: &WorkflowId,
         version: u32,
         expected_revision: u64,
+        triggers: Vec<NewTrigger>,
     ) -> Result<Published> {
+        let mut registered = self.triggers.lock();
+        registered.check(&triggers)?;
         let mut state = self.state.lock();
         let Some(workflow) = state
             .workflows
@@ -350,6 +365,9 @@ impl WorkflowRepo for MemoryWorkflowRepo {
             return Ok(Published::Unknown);
         }
         if workflow.revision != expected_revision && self.keep(Guard::PublishRevision) {
+            if !registered.keep(TriggerGuard::RefusedRegisters) {
+                registered.publish((tenant, id), (version, workflow.revision), triggers);
+            }
             return Ok(Published::Conflict {
                 revision: workflow.revision,
             });
@@ -358,12 +376,14 @@ impl WorkflowRepo for MemoryWorkflowRepo {
             workflow.published = Some(version);
         }
         workflow.revision += u64::from(self.keep(Guard::PublishRaises));
+        registered.publish((tenant, id), (version, workflow.revision), triggers);
         Ok(Published::Published {
             revision: workflow.revision,
         })
     }
 
     async fn archive(&self, tenant: &TenantId, id: &WorkflowId, archived: bool) -> Result<bool> {
+        let mut triggers = self.triggers.lock();
         let mut state = self.state.lock();
         match state
             .workflows
@@ -371,6 +391,7 @@ impl WorkflowRepo for MemoryWorkflowRepo {
         {
             Some(workflow) => {
                 workflow.archived = archived || !self.keep(Guard::Unarchive);
+                triggers.archive(tenant, id, workflow.archived);
                 Ok(true)
             }
             None => Ok(!self.keep(Guard::ArchiveUnknown)),

@@ -208,7 +208,7 @@ counted!(WorkflowRepo [] {
     fn get(tenant: &TenantId, id: &WorkflowId, version: Option<u32>) -> Option<StoredWorkflow>;
     fn list(tenant: &TenantId, filter: &WorkflowFilter, after: Option<&PageToken>, limit: usize) -> Page<WorkflowSummary>;
     fn versions(tenant: &TenantId, id: &WorkflowId, before: Option<u32>, limit: usize) -> Option<WorkflowVersions>;
-    fn publish(tenant: &TenantId, id: &WorkflowId, version: u32, revision: u64) -> Published;
+    fn publish(tenant: &TenantId, id: &WorkflowId, version: u32, revision: u64, triggers: Vec<NewTrigger>) -> Published;
     fn archive(tenant: &TenantId, id: &WorkflowId, archived: bool) -> bool;
     fn put_plan(tenant: &TenantId, digest: Digest, plan: &[u8]) -> ();
     fn move_to(tenant: &TenantId, id: &WorkflowId, project: Option<&ProjectId>) -> bool;

@@ -114,7 +114,9 @@ pub async fn one_id_in_two_tenants_is_two_workflows(repo: &Repo, _: &ManualClock
     let (other, orders) = (other_tenant(), id("orders"));
     let revision = saved(repo, "orders", 2).await;
     assert_eq!(
-        repo.publish(&other, &orders, 1, revision).await.unwrap(),
+        repo.publish(&other, &orders, 1, revision, Vec::new())
+            .await
+            .unwrap(),
         Published::Unknown
     );
     assert!(!repo.archive(&other, &orders, true).await.unwrap());

@@ -12,7 +12,7 @@ pub async fn a_publication_moves_the_pointer(repo: &Repo, _: &ManualClock) {
     assert_eq!(summary(repo, "orders").await.published, None);
     for version in [2, 3, 1] {
         let published = repo
-            .publish(&tenant(), &id("orders"), version, revision)
+            .publish(&tenant(), &id("orders"), version, revision, Vec::new())
             .await
             .unwrap();
         let Published::Published { revision: now } = published else {
@@ -27,7 +27,7 @@ pub async fn a_publication_moves_the_pointer(repo: &Repo, _: &ManualClock) {
 pub async fn a_save_leaves_the_pointer_alone(repo: &Repo, _: &ManualClock) {
     let revision = saved(repo, "orders", 1).await;
     let _ = repo
-        .publish(&tenant(), &id("orders"), 1, revision)
+        .publish(&tenant(), &id("orders"), 1, revision, Vec::new())
         .await
         .unwrap();
     let _ = saved(repo, "orders", 2).await;
@@ -39,7 +39,7 @@ pub async fn a_save_leaves_the_pointer_alone(repo: &Repo, _: &ManualClock) {
 pub async fn a_publication_from_an_outdated_revision_changes_nothing(repo: &Repo, _: &ManualClock) {
     let revision = saved(repo, "orders", 2).await;
     let late = repo
-        .publish(&tenant(), &id("orders"), 1, revision - 1)
+        .publish(&tenant(), &id("orders"), 1, revision - 1, Vec::new())
         .await
         .unwrap();
     assert_eq!(late, Published::Conflict { revision });
@@ -50,13 +50,15 @@ pub async fn a_publication_from_an_outdated_revision_changes_nothing(repo: &Repo
 pub async fn a_publication_needs_its_version(repo: &Repo, _: &ManualClock) {
     let revision = saved(repo, "orders", 1).await;
     assert_eq!(
-        repo.publish(&tenant(), &id("orders"), 2, revision)
+        repo.publish(&tenant(), &id("orders"), 2, revision, Vec::new())
             .await
             .unwrap(),
         Published::Unknown
     );
     assert_eq!(
-        repo.publish(&tenant(), &id("refunds"), 1, 0).await.unwrap(),
+        repo.publish(&tenant(), &id("refunds"), 1, 0, Vec::new())
+            .await
+            .unwrap(),
         Published::Unknown
     );
     assert_eq!(summary(repo, "orders").await.published, None);
@@ -66,7 +68,7 @@ pub async fn a_publication_needs_its_version(repo: &Repo, _: &ManualClock) {
 pub async fn a_publication_is_seen_by_the_next_author(repo: &Repo, _: &ManualClock) {
     let revision = saved(repo, "orders", 1).await;
     let published = repo
-        .publish(&tenant(), &id("orders"), 1, revision)
+        .publish(&tenant(), &id("orders"), 1, revision, Vec::new())
         .await
         .unwrap();
     let Published::Published { revision: now } = published else {

@@ -65,7 +65,9 @@ pub async fn parts_of_the_versions_join(repo: &Repo, _: &ManualClock) {
 /// The workflow itself is told too, alone with a limit of 0. Guard: `WorkflowGuard::VersionsTell`.
 pub async fn versions_come_with_their_workflow(repo: &Repo, _: &ManualClock) {
     let revision = saved(repo, "orders", 2).await;
-    let published = repo.publish(&tenant(), &id("orders"), 1, revision).await;
+    let published = repo
+        .publish(&tenant(), &id("orders"), 1, revision, Vec::new())
+        .await;
     let Published::Published { .. } = published.unwrap() else {
         panic!("it could not be published")
     };

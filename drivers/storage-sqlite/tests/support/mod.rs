@@ -51,6 +51,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         entries: vec![Entry { at: START, fact }],
         slot: None,
         rate: None,
+        trigger: None,
     }
 }
 

@@ -47,6 +47,7 @@ impl Audit {
             entries: vec![first.entry.clone()],
             slot: None,
             rate: None,
+            trigger: None,
         };
         self.oracle.created(tenant, &new, entries[0].epoch);
         if self.oracle.machine(id).is_none() {

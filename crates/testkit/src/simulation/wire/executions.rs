@@ -153,7 +153,7 @@ impl ExecutionRepo for Wire {
                     world.counts.lock().executions += 1;
                 }
                 Created::Exists { .. } => world.recovered(Recovery::StartRepeated),
-                Created::Full { .. } | Created::Limited { .. } => {}
+                Created::Full { .. } | Created::Limited { .. } | Created::Outdated => {}
             }
             Ok(created)
         })

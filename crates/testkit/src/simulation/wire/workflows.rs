@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use nebula_core::{Digest, ProjectId, TenantId, WorkflowId};
 use nebula_ports::{
-    NewVersion, Page, PageToken, Published, Result, Saved, StoredWorkflow, WorkflowFilter,
-    WorkflowRepo, WorkflowSummary, WorkflowVersions,
+    NewTrigger, NewVersion, Page, PageToken, Published, Result, Saved, StoredWorkflow,
+    WorkflowFilter, WorkflowRepo, WorkflowSummary, WorkflowVersions,
 };
 
 use super::Wire;
@@ -56,10 +56,11 @@ impl WorkflowRepo for Wire {
         id: &WorkflowId,
         version: u32,
         expected_revision: u64,
+        triggers: Vec<NewTrigger>,
     ) -> Result<Published> {
         let workflows = &self.world.workflows;
         workflows
-            .publish(tenant, id, version, expected_revision)
+            .publish(tenant, id, version, expected_revision, triggers)
             .await
     }
 

@@ -1,0 +1,207 @@
+//! The triggers of published workflows, and where each stands.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, TriggerId, WorkflowId};
+use serde_json::Value;
+
+use crate::{Page, PageToken, Result};
+
+/// The most triggers of one workflow.
+pub const MAX_TRIGGERS: usize = 64;
+
+/// The address of a webhook, without what comes before it: unguessable, so whoever knows it may call it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HookId(pub String);
+
+/// Its beginning only: whoever reads a log may not call it.
+impl fmt::Debug for HookId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: String = self.0.chars().take(4).collect();
+        write!(f, "HookId({shown}…)")
+    }
+}
+
+/// A trigger of a version that is to be published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewTrigger {
+    /// Which one.
+    pub id: TriggerId,
+    /// Of which kind: `cron`, `webhook`, …
+    pub kind: String,
+    /// What whoever fires it needs to know.
+    pub definition: Value,
+    /// What says when it is due: a registration of this id with another one begins where this says.
+    pub pace: Digest,
+    /// Up to when its occurrences are settled, if it begins.
+    pub through: Timestamp,
+    /// When it is due, if it begins; `None` is never.
+    pub due: Option<Timestamp>,
+    /// Its address, if it has none and needs one.
+    pub hook: Option<HookId>,
+}
+
+/// Where a registered trigger stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriggerState {
+    /// Whether it starts nothing until somebody says so.
+    pub paused: bool,
+    /// Up to when its occurrences are settled: started, or left out for good.
+    pub through: Timestamp,
+    /// When it is due next; `None` is never.
+    pub due: Option<Timestamp>,
+    /// The execution that it started last.
+    pub last: Option<ExecutionId>,
+    /// Its address, if it is called from outside.
+    pub hook: Option<HookId>,
+}
+
+/// A trigger of a published version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TriggerRecord {
+    /// Of which workflow.
+    pub workflow: WorkflowId,
+    /// Which one of it.
+    pub trigger: TriggerId,
+    /// Of which version: the published one.
+    pub version: u32,
+    /// Of which kind.
+    pub kind: String,
+    /// As it was registered.
+    pub definition: Value,
+    /// Where it stands.
+    pub state: TriggerState,
+    /// Grows with every change of it, and belongs to one registration: what a writer compares with.
+    pub revision: u64,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum TriggerUpdated {
+    /// It stands as it was told.
+    Updated {
+        /// Its revision now.
+        revision: u64,
+    },
+    /// It has changed since it was read; nothing was written.
+    Conflict {
+        /// Its revision now.
+        revision: u64,
+    },
+    /// No published version has it.
+    Unknown,
+}
+
+/// Triggers that are due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DueTriggers {
+    /// Whose, and which; the longest due first.
+    pub due: Vec<(TenantId, TriggerRecord)>,
+    /// When the next one becomes due, if nothing else happens; `None`: never.
+    pub next_due: Option<Timestamp>,
+    /// Whether there were more than the limit.
+    pub more: bool,
+}
+
+/// The triggers of published workflows, and where each stands.
+///
+/// Rules (each is a test of `nebula_testkit::trigger_repo!`):
+///
+/// - **A publication** ([`WorkflowRepo::publish`](crate::WorkflowRepo::publish)) registers the triggers
+///   of its version and removes those of the version before, in its own transaction; a publication that
+///   is refused changes none. A trigger that stays keeps its state; with another `pace` it begins anew
+///   where the publication says, but for `paused`, `last` and `hook`. One that was removed and comes
+///   back is another one.
+/// - **A start** ([`ExecutionRepo::create`](crate::ExecutionRepo::create) with a
+///   [`TriggerMove`](nebula_execution::TriggerMove)) moves the trigger in the transaction of the
+///   creation, and names the execution as its last. A trigger whose revision is another one →
+///   `Outdated`: no execution, no dedupe key. A creation that is refused or is there already moves
+///   nothing. So each occurrence starts one execution, however many look after it.
+/// - **A revision** grows with each change, and never comes again, also for a trigger that was removed
+///   and came back.
+/// - **Due** is what is neither paused nor of an archived workflow, by the store's clock.
+#[async_trait]
+pub trait TriggerRepo: fmt::Debug + Send + Sync + 'static {
+    /// One trigger of a published version.
+    ///
+    /// # Errors
+    /// `Corrupt`: it cannot be read.
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+    ) -> Result<Option<TriggerRecord>>;
+
+    /// Triggers by workflow and id, of one workflow or of all, archived ones too.
+    ///
+    /// # Errors
+    /// `Invalid`: the token is not from a page before.
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        workflow: Option<&WorkflowId>,
+        after: Option<&PageToken>,
+        limit: usize,
+    ) -> Result<Page<TriggerRecord>>;
+
+    /// Changes where a trigger stands, unless it has changed since the revision `expected`.
+    ///
+    /// # Errors
+    /// `Unavailable`: it may be changed; the same call again answers `Conflict` then.
+    async fn update(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        expected: u64,
+        state: TriggerState,
+    ) -> Result<TriggerUpdated>;
+
+    /// Triggers that are due, of all tenants: this and [`TriggerRepo::hooked`] are the calls that look
+    /// across them, and belong to whoever fires.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn due(&self, limit: usize) -> Result<DueTriggers>;
+
+    /// Whose trigger has this address, and which; also of a paused one.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn hooked(&self, hook: &HookId) -> Result<Option<(TenantId, TriggerRecord)>>;
+}
+
+impl dyn TriggerRepo {
+    /// How far apart the revisions begin that two publications of one workflow give to new triggers: so a
+    /// trigger that was removed and comes back has a revision of its own.
+    pub const REVISIONS: u64 = 1 << 32;
+
+    /// With which revision a trigger begins that is registered by the publication that gives its
+    /// workflow this revision.
+    #[must_use]
+    pub const fn first_revision(workflow_revision: u64) -> u64 {
+        workflow_revision.saturating_mul(Self::REVISIONS)
+    }
+}
+
+/// Refuses what no publication may register; the text says why.
+///
+/// # Errors
+/// More than [`MAX_TRIGGERS`], or one id twice.
+pub fn check_triggers(triggers: &[NewTrigger]) -> Result<(), String> {
+    if triggers.len() > MAX_TRIGGERS {
+        let found = triggers.len();
+        return Err(format!(
+            "a version with {found} triggers; the limit is {MAX_TRIGGERS}"
+        ));
+    }
+    let mut ids: Vec<_> = triggers.iter().map(|trigger| &trigger.id).collect();
+    ids.sort();
+    match ids.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("two triggers have the id `{}`", pair[0])),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,85 @@
+//! The guards of [`MemoryTriggerRepo`](super::MemoryTriggerRepo).
+
+use crate::guard::guards;
+
+guards! {
+    /// What keeps the triggers of published versions right, together with what moves them.
+    TriggerGuard {
+        /// A publication registers.
+        Registers => [a_publication_registers_its_triggers],
+        /// What the new version has not goes.
+        Unregisters => [a_publication_removes_what_it_has_not],
+        /// A refused publication changes none.
+        RefusedRegisters => [a_refused_publication_changes_no_trigger],
+        /// Too many are refused.
+        Checked => [too_many_triggers_are_refused, one_id_twice_is_refused],
+        /// The same pace goes on.
+        StateStays => [a_trigger_of_the_same_pace_goes_on],
+        /// Another one begins anew.
+        PaceBegins => [a_trigger_of_another_pace_begins_anew],
+        /// But stays paused, with its address.
+        PauseStays => [a_trigger_of_another_pace_stays_paused],
+        /// The definition is that of the version.
+        DefinitionMoves => [a_trigger_has_the_definition_of_its_version],
+        /// A publication raises revisions.
+        PublishRaises => [a_publication_outdates_what_was_read],
+        /// What comes back is another one.
+        ComesBack => [a_trigger_that_comes_back_is_another_one],
+        /// A change compares revisions.
+        UpdateCompares => [a_change_from_an_outdated_revision_changes_nothing],
+        /// And raises it.
+        UpdateRaises => [of_changes_from_one_revision_one_wins],
+        /// And stays.
+        UpdateStays => [a_change_stays],
+        /// It needs a trigger.
+        UpdateUnknown => [changing_says_whether_there_is_a_trigger],
+        /// A creation moves its trigger.
+        CreateMoves => [a_creation_moves_its_trigger],
+        /// And names itself.
+        CreateNames => [a_creation_is_the_last_of_its_trigger],
+        /// It compares revisions.
+        CreateCompares => [of_two_creations_from_one_revision_one_exists],
+        /// It needs a trigger.
+        CreateUnknown => [a_creation_by_a_trigger_that_is_gone_is_outdated],
+        /// What is outdated leaves no key behind.
+        OutdatedForgets => [an_outdated_creation_leaves_nothing_behind],
+        /// What is there already moves nothing.
+        ExistsMovesNothing => [a_repeated_creation_moves_nothing],
+        /// What is refused moves nothing.
+        RefusedMovesNothing => [a_refused_creation_moves_nothing],
+        /// What waits moves its trigger.
+        WaitingMoves => [a_creation_that_waits_moves_its_trigger],
+        /// Due is what the store's clock says.
+        DueByClock => [a_trigger_is_due_by_the_clock_of_the_store],
+        /// The longest due first.
+        DueOrder => [the_longest_due_comes_first],
+        /// A page has its limit.
+        DueLimit => [a_page_of_what_is_due_has_its_limit],
+        /// It says when to look again.
+        NextDue => [the_next_one_is_announced],
+        /// Not what is paused.
+        DuePaused => [a_paused_trigger_is_not_due],
+        /// Not what is archived.
+        DueArchived => [a_trigger_of_an_archived_workflow_is_not_due],
+        /// Of all tenants.
+        DueTenants => [what_is_due_is_of_all_tenants],
+        /// Listings are in order.
+        ListOrder => [triggers_are_listed_by_workflow_and_id],
+        /// Pages join.
+        ListPages => [pages_of_triggers_join],
+        /// A listing of a workflow has its own alone.
+        ListWorkflow => [a_listing_of_a_workflow_has_its_triggers_alone],
+        /// Tokens come from a page before.
+        TokenCheck => [a_foreign_trigger_token_is_refused],
+        /// Another tenant reads nothing.
+        TenantReads => [another_tenant_sees_no_trigger],
+        /// Another tenant writes nothing.
+        TenantWrites => [another_tenant_moves_no_trigger],
+        /// An address leads to its trigger.
+        Hooks => [an_address_leads_to_its_trigger],
+        /// Only the one that it has now.
+        HookRotates => [a_rotated_address_leads_nowhere],
+        /// It stays through publications.
+        HookStays => [an_address_stays_through_publications],
+    }
+}

@@ -1,0 +1,379 @@
+//! The model of the triggers of published workflows, shared with those that move them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use nebula_core::{Clock, Digest, ExecutionId, TenantId, Timestamp, TriggerId, WorkflowId};
+use nebula_execution::TriggerMove;
+use nebula_ports::{
+    DueTriggers, ErrorKind, HookId, NewTrigger, Page, PageToken, PortError, Result, TriggerRecord,
+    TriggerRepo, TriggerState, TriggerUpdated, check_triggers,
+};
+use parking_lot::Mutex;
+
+use super::{TriggerGuard as Guard, record::DRIVER};
+
+/// Every trigger, as [`MemoryTriggerRepo`] and the stores that share it have it.
+pub(super) type Table = Arc<Mutex<Triggers>>;
+
+type Key = (TenantId, WorkflowId, TriggerId);
+
+#[derive(Clone)]
+struct Row {
+    record: TriggerRecord,
+    pace: Digest,
+}
+
+/// Every trigger.
+#[derive(Default)]
+pub(super) struct Triggers {
+    removed: Option<Guard>,
+    rows: BTreeMap<Key, Row>,
+    archived: BTreeSet<(TenantId, WorkflowId)>,
+}
+
+impl fmt::Debug for Triggers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} triggers", self.rows.len())
+    }
+}
+
+impl Triggers {
+    pub(super) fn keep(&self, guard: Guard) -> bool {
+        self.removed != Some(guard)
+    }
+
+    /// What a publication may not register.
+    pub(super) fn check(&self, new: &[NewTrigger]) -> Result<()> {
+        match check_triggers(new) {
+            Err(message) if self.keep(Guard::Checked) => Err(PortError::new(
+                ErrorKind::Invalid,
+                DRIVER,
+                "publish",
+                message,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// A publication that gave the workflow `revision`.
+    pub(super) fn publish(
+        &mut self,
+        (tenant, workflow): (&TenantId, &WorkflowId),
+        (version, revision): (u32, u64),
+        new: Vec<NewTrigger>,
+    ) {
+        if !self.keep(Guard::Registers) {
+            return;
+        }
+        let ids: BTreeSet<_> = new.iter().map(|trigger| trigger.id.clone()).collect();
+        if self.keep(Guard::Unregisters) {
+            self.rows
+                .retain(|(owner, of, id), _| (owner, of) != (tenant, workflow) || ids.contains(id));
+        }
+        for new in new {
+            let key = (tenant.clone(), workflow.clone(), new.id.clone());
+            let before = self.rows.get(&key).cloned();
+            let row = self.registered(workflow, (version, revision), new, before);
+            self.rows.insert(key, row);
+        }
+    }
+
+    fn registered(
+        &self,
+        workflow: &WorkflowId,
+        (version, revision): (u32, u64),
+        new: NewTrigger,
+        before: Option<Row>,
+    ) -> Row {
+        let begun = TriggerState {
+            paused: false,
+            through: new.through,
+            due: new.due,
+            last: None,
+            hook: new.hook,
+        };
+        let first = match self.keep(Guard::ComesBack) {
+            true => <dyn TriggerRepo>::first_revision(revision),
+            false => 1,
+        };
+        let (state, revision) = match &before {
+            None => (begun, first),
+            Some(Row { record, pace }) => {
+                let old = &record.state;
+                let goes_on = *pace == new.pace && self.keep(Guard::StateStays);
+                let goes_on = goes_on || !self.keep(Guard::PaceBegins);
+                let from = if goes_on { old } else { &begun };
+                let stays = self.keep(Guard::PauseStays) || goes_on;
+                let state = TriggerState {
+                    paused: if stays { old.paused } else { false },
+                    through: from.through,
+                    due: from.due,
+                    last: if stays { old.last } else { None },
+                    hook: match self.keep(Guard::HookStays) {
+                        true => old.hook.clone().or(begun.hook),
+                        false => begun.hook,
+                    },
+                };
+                let raised = u64::from(self.keep(Guard::PublishRaises));
+                (state, record.revision + raised)
+            }
+        };
+        let definition = match before {
+            Some(before) if !self.keep(Guard::DefinitionMoves) => before.record.definition,
+            _ => new.definition,
+        };
+        Row {
+            record: TriggerRecord {
+                workflow: workflow.clone(),
+                trigger: new.id,
+                version,
+                kind: new.kind,
+                definition,
+                state,
+                revision,
+            },
+            pace: new.pace,
+        }
+    }
+
+    pub(super) fn archive(&mut self, tenant: &TenantId, workflow: &WorkflowId, archived: bool) {
+        let key = (tenant.clone(), workflow.clone());
+        match archived {
+            true => self.archived.insert(key),
+            false => self.archived.remove(&key),
+        };
+    }
+
+    /// Whether a creation comes from where its trigger stands.
+    pub(super) fn is_at(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        wanted: &TriggerMove,
+    ) -> bool {
+        let key = (tenant.clone(), workflow.clone(), wanted.trigger.clone());
+        match self.rows.get(&key) {
+            Some(row) => {
+                row.record.revision == wanted.expected || !self.keep(Guard::CreateCompares)
+            }
+            None => !self.keep(Guard::CreateUnknown),
+        }
+    }
+
+    /// Moves the trigger of a creation.
+    pub(super) fn start(
+        &mut self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        wanted: &TriggerMove,
+        execution: ExecutionId,
+    ) {
+        let key = (tenant.clone(), workflow.clone(), wanted.trigger.clone());
+        let (moves, names) = (self.keep(Guard::CreateMoves), self.keep(Guard::CreateNames));
+        let Some(row) = self.rows.get_mut(&key) else {
+            return;
+        };
+        if moves {
+            row.record.state.through = wanted.through;
+            row.record.state.due = wanted.due;
+            row.record.revision += 1;
+        }
+        if names {
+            row.record.state.last = Some(execution);
+        }
+    }
+
+    fn due(&self, limit: usize, now: Timestamp) -> DueTriggers {
+        let awake = |(tenant, _, _): &Key, row: &Row| {
+            let of = (tenant.clone(), row.record.workflow.clone());
+            (!row.record.state.paused || !self.keep(Guard::DuePaused))
+                && (!self.archived.contains(&of) || !self.keep(Guard::DueArchived))
+        };
+        let all = self.rows.iter().filter(|(key, row)| awake(key, row));
+        let mut due = Vec::new();
+        let mut next_due = None;
+        for ((tenant, ..), row) in all {
+            let Some(at) = row.record.state.due else {
+                continue;
+            };
+            if at <= now || !self.keep(Guard::DueByClock) {
+                due.push((tenant.clone(), row.record.clone()));
+            } else if self.keep(Guard::NextDue) {
+                next_due = Some(next_due.map_or(at, |next: Timestamp| next.min(at)));
+            }
+        }
+        if !self.keep(Guard::DueTenants) {
+            due.retain(|(tenant, _)| *tenant == TenantId::local());
+        }
+        if self.keep(Guard::DueOrder) {
+            due.sort_by_key(|(_, record)| record.state.due);
+        }
+        let more = due.len() > limit && self.keep(Guard::DueLimit);
+        if self.keep(Guard::DueLimit) {
+            due.truncate(limit);
+        }
+        DueTriggers {
+            due,
+            next_due,
+            more,
+        }
+    }
+}
+
+/// A [`TriggerRepo`] in memory. What publishes and what creates shares it: see
+/// [`MemoryWorkflowRepo::sharing`](super::MemoryWorkflowRepo::sharing) and
+/// [`MemoryExecutionRepo::sharing`](super::MemoryExecutionRepo::sharing).
+pub struct MemoryTriggerRepo {
+    clock: Arc<dyn Clock>,
+    pub(super) table: Table,
+}
+
+impl fmt::Debug for MemoryTriggerRepo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryTriggerRepo")
+            .field("triggers", &self.table.lock().rows.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl MemoryTriggerRepo {
+    /// An empty store; `clock` decides what is due.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let table = Table::default();
+        Self { clock, table }
+    }
+
+    /// An empty store that lacks `guard`, to test the suite itself.
+    #[must_use]
+    pub fn without(clock: Arc<dyn Clock>, guard: Guard) -> Self {
+        let new = Self::new(clock);
+        new.table.lock().removed = Some(guard);
+        new
+    }
+}
+
+#[async_trait]
+impl TriggerRepo for MemoryTriggerRepo {
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+    ) -> Result<Option<TriggerRecord>> {
+        let table = self.table.lock();
+        let mut found = table.rows.iter().filter(|((owner, of, id), _)| {
+            (owner == tenant || !table.keep(Guard::TenantReads)) && (of, id) == (workflow, trigger)
+        });
+        Ok(found.next().map(|(_, row)| row.record.clone()))
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        workflow: Option<&WorkflowId>,
+        after: Option<&PageToken>,
+        limit: usize,
+    ) -> Result<Page<TriggerRecord>> {
+        let table = self.table.lock();
+        let after = match after {
+            None => None,
+            Some(PageToken(token)) => match token.split_once('/') {
+                Some((workflow, trigger)) => Some((workflow.to_owned(), trigger.to_owned())),
+                None if table.keep(Guard::TokenCheck) => {
+                    let message = "the page token is not from a page before";
+                    return Err(PortError::new(ErrorKind::Invalid, DRIVER, "list", message));
+                }
+                None => None,
+            },
+        };
+        let wanted = workflow.filter(|_| table.keep(Guard::ListWorkflow));
+        let place =
+            |record: &TriggerRecord| (record.workflow.to_string(), record.trigger.to_string());
+        let mut items: Vec<_> = table
+            .rows
+            .iter()
+            .filter(|((owner, of, _), _)| {
+                (owner == tenant || !table.keep(Guard::TenantReads))
+                    && wanted.is_none_or(|wanted| of == wanted)
+            })
+            .map(|(_, row)| row.record.clone())
+            .filter(|record| after.as_ref().is_none_or(|after| place(record) > *after))
+            .collect();
+        if !table.keep(Guard::ListOrder) {
+            items.reverse();
+        }
+        let more = items.len() > limit;
+        items.truncate(limit);
+        if !table.keep(Guard::ListPages) && after.is_some() {
+            items.pop();
+        }
+        let next = items.last().filter(|_| more).map(|last| {
+            let (workflow, trigger) = place(last);
+            PageToken(format!("{workflow}/{trigger}"))
+        });
+        Ok(Page { items, next })
+    }
+
+    async fn update(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        expected: u64,
+        state: TriggerState,
+    ) -> Result<TriggerUpdated> {
+        let mut table = self.table.lock();
+        let [compares, raises, stays, unknown, tenants] = [
+            Guard::UpdateCompares,
+            Guard::UpdateRaises,
+            Guard::UpdateStays,
+            Guard::UpdateUnknown,
+            Guard::TenantWrites,
+        ]
+        .map(|guard| table.keep(guard));
+        let mut rows = table.rows.iter_mut();
+        let found = rows.find(|((owner, of, id), _)| {
+            (owner == tenant || !tenants) && (of, id) == (workflow, trigger)
+        });
+        let Some((_, row)) = found else {
+            return Ok(match unknown {
+                true => TriggerUpdated::Unknown,
+                false => TriggerUpdated::Updated { revision: 1 },
+            });
+        };
+        let record = &mut row.record;
+        if record.revision != expected && compares {
+            let revision = record.revision;
+            return Ok(TriggerUpdated::Conflict { revision });
+        }
+        if stays {
+            record.state = state;
+        }
+        record.revision += u64::from(raises);
+        let revision = record.revision;
+        Ok(TriggerUpdated::Updated { revision })
+    }
+
+    async fn due(&self, limit: usize) -> Result<DueTriggers> {
+        Ok(self.table.lock().due(limit, self.clock.now()))
+    }
+
+    async fn hooked(&self, hook: &HookId) -> Result<Option<(TenantId, TriggerRecord)>> {
+        let table = self.table.lock();
+        let mut rows = table.rows.iter();
+        let found = rows.find(|(_, row)| match &row.record.state.hook {
+            Some(own) => {
+                own == hook || (own.0.len() == hook.0.len() && !table.keep(Guard::HookRotates))
+            }
+            None => false,
+        });
+        let found = found.filter(|_| table.keep(Guard::Hooks));
+        Ok(found.map(|((tenant, ..), row)| (tenant.clone(), row.record.clone())))
+    }
+}

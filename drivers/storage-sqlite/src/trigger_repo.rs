@@ -1,0 +1,67 @@
+//! The triggers of published workflows.
+
+use async_trait::async_trait;
+use nebula_core::{TenantId, TriggerId, WorkflowId};
+use nebula_ports::{
+    DueTriggers, HookId, Page, PageToken, Result, TriggerRecord, TriggerRepo, TriggerState,
+    TriggerUpdated,
+};
+
+use crate::{Sqlite, triggers};
+
+#[async_trait]
+impl TriggerRepo for Sqlite {
+    async fn get(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+    ) -> Result<Option<TriggerRecord>> {
+        let (tenant, workflow, trigger) = (tenant.clone(), workflow.clone(), trigger.clone());
+        self.read("get a trigger", move |db| {
+            triggers::get(db, &tenant, &workflow, &trigger)
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        workflow: Option<&WorkflowId>,
+        after: Option<&PageToken>,
+        limit: usize,
+    ) -> Result<Page<TriggerRecord>> {
+        let (tenant, workflow, after) = (tenant.clone(), workflow.cloned(), after.cloned());
+        self.read("list triggers", move |db| {
+            triggers::list(db, &tenant, workflow.as_ref(), after.as_ref(), limit)
+        })
+        .await
+    }
+
+    async fn update(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        expected: u64,
+        state: TriggerState,
+    ) -> Result<TriggerUpdated> {
+        let (tenant, workflow, trigger) = (tenant.clone(), workflow.clone(), trigger.clone());
+        self.write("change a trigger", 0, move |tx| {
+            triggers::update(tx, &tenant, (&workflow, &trigger), expected, &state)
+        })
+        .await
+    }
+
+    async fn due(&self, limit: usize) -> Result<DueTriggers> {
+        let now = self.clock.now();
+        self.read("find due triggers", move |db| triggers::due(db, limit, now))
+            .await
+    }
+
+    async fn hooked(&self, hook: &HookId) -> Result<Option<(TenantId, TriggerRecord)>> {
+        let hook = hook.clone();
+        self.read("find a webhook", move |db| triggers::hooked(db, &hook))
+            .await
+    }
+}
