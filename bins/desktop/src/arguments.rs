@@ -79,6 +79,15 @@ pub(crate) enum Command {
     /// Look at schedules
     #[command(subcommand)]
     Schedule(Schedule),
+    /// Log in at a server, so that other commands may ask it with --server; the token is kept in your
+    /// config folder, for you alone
+    #[command(after_help = LOGIN_HELP)]
+    Login(Login),
+    /// Forget the token for a server
+    Logout {
+        /// The server; default: NEBULA_SERVER
+        server: Option<String>,
+    },
     /// Check folders, database, disk, clock and settings
     Doctor(Database),
     /// Print completions for a shell
@@ -86,6 +95,22 @@ pub(crate) enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+}
+
+const LOGIN_HELP: &str = "A token comes from --from, else from standard input, else, where that is a terminal, from a prompt that \
+     shows nothing; it is never an argument. With --user it is a password that is asked for, and an API key of yours that is kept: \
+     for 90 days, and to be removed like any other. The variable NEBULA_TOKEN comes before what is kept.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// The server, such as https://nebula.example; default: NEBULA_SERVER
+    pub(crate) server: Option<String>,
+    /// Log in as this person, with a password, instead of with a token
+    #[arg(long, value_name = "LOGIN")]
+    pub(crate) user: Option<String>,
+    /// Where the token, or the password, is: a file, or `-` for standard input
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) from: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -125,6 +150,17 @@ pub(crate) struct Database {
     pub(crate) db: Option<PathBuf>,
 }
 
+/// Which database, or which server.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Target {
+    #[command(flatten)]
+    pub(crate) database: Database,
+    /// Ask this server instead of a database, such as https://nebula.example, where `nebula login` lets you
+    /// in; default: NEBULA_SERVER
+    #[arg(long, value_name = "URL", conflicts_with = "db")]
+    pub(crate) server: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Where to listen: an address of this machine alone; port 0 has the system choose one
@@ -159,9 +195,9 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) priority: Option<Priority>,
     #[command(flatten)]
-    pub(crate) database: Database,
+    pub(crate) at: Target,
     /// Keep the database in memory only: nothing is left, and nothing can be resumed
-    #[arg(long, conflicts_with = "db")]
+    #[arg(long, conflicts_with_all = ["db", "server"])]
     pub(crate) ephemeral: bool,
     /// Run only this node and what it needs, as a trial; its result is the output
     #[arg(long, value_name = "NODE", help_heading = "Trials")]
@@ -189,7 +225,7 @@ pub(crate) struct Run {
     /// action, else by null
     #[arg(long, help_heading = "Trials")]
     pub(crate) dry_run: bool,
-    /// Hand the run over to a running engine and return at once
+    /// Return as soon as the execution is there; a server drives it
     #[arg(long)]
     pub(crate) detach: bool,
 }
@@ -261,14 +297,22 @@ pub(crate) enum Executions {
         #[arg(long)]
         waiting: bool,
         #[command(flatten)]
-        database: Database,
+        target: Target,
+    },
+    /// Follow an execution, until it has ended or needs somebody; as JSON, one event a line. Nothing is
+    /// driven here
+    Watch {
+        /// The execution, by its id or the beginning of it
+        id: String,
+        #[command(flatten)]
+        target: Target,
     },
     /// Show what an execution did
     Show {
         /// The execution, by its id or the beginning of it
         id: String,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Ask an execution to end early, and wait until it has
     Cancel {
@@ -278,7 +322,7 @@ pub(crate) enum Executions {
         #[arg(long, default_value = "cancelled from the command line")]
         reason: String,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Let an execution start nothing new; what runs comes to its end
     Pause {
@@ -288,7 +332,7 @@ pub(crate) enum Executions {
         #[arg(long, default_value = "paused from the command line")]
         reason: String,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Send a signal that a node of an execution waits for, and go on with it
     Signal(SendSignal),
@@ -312,7 +356,7 @@ pub(crate) enum Executions {
         /// The execution, by its id or the beginning of it
         id: String,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Decide about a parked execution, and go on with it
     Unpark(Unpark),
@@ -330,7 +374,7 @@ pub(crate) enum Executions {
         #[arg(long)]
         check: bool,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Go over an ended execution again: what succeeded is kept, the rest runs under the same keys
     #[command(after_help = RETRY_HELP)]
@@ -338,7 +382,7 @@ pub(crate) enum Executions {
         /// The execution, by its id or the beginning of it
         id: String,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Run an ended execution once more, from one node on or from the start, under new keys
     #[command(after_help = RESTART_HELP)]
@@ -349,7 +393,7 @@ pub(crate) enum Executions {
         #[arg(long, value_name = "NODE")]
         from: Option<String>,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
 }
 
@@ -389,7 +433,7 @@ pub(crate) struct SendSignal {
     #[arg(long, value_name = "true|false", default_value_t = true, action = clap::ArgAction::Set)]
     pub(crate) keep: bool,
     #[command(flatten)]
-    pub(crate) database: Database,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -413,7 +457,7 @@ pub(crate) struct Vote {
     #[arg(long = "id", value_name = "ID")]
     pub(crate) dedupe: Option<String>,
     #[command(flatten)]
-    pub(crate) database: Database,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
@@ -430,7 +474,7 @@ pub(crate) struct Unpark {
     #[arg(long, value_name = "JSON")]
     pub(crate) output: Option<String>,
     #[command(flatten)]
-    pub(crate) database: Database,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -458,7 +502,7 @@ pub(crate) enum Workflows {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// List the versions of a workflow, newest first
     Versions {
@@ -468,25 +512,40 @@ pub(crate) enum Workflows {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
-    /// Save a file as the newest version, its draft; nothing runs. The same definition again is no new version
+    /// Save a file as the newest version, its draft; nothing runs. The same definition again is no new
+    /// version. Of a folder it is shown first what would change
     Push {
-        /// A definition in YAML or JSON
+        /// A definition in YAML or JSON, or a folder of them
+        #[arg(value_name = "FILE|DIR")]
         file: PathBuf,
         /// Save only if nobody saved or published since the workflow had this revision
         #[arg(long, value_name = "REVISION")]
         expect: Option<u64>,
+        /// Publish what is saved, too: what its nodes ask for is granted to it
+        #[arg(long)]
+        publish: bool,
+        /// Of a folder: do not ask
+        #[arg(long, short)]
+        yes: bool,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
-    /// Print a version as a definition in JSON; without a version, the draft
+    /// Print a version as a definition in JSON; without a version, the draft. Or write all drafts into a
+    /// folder, where it is shown first what would change
     Pull {
-        /// The workflow, or one version of it
-        #[arg(value_name = "ID[@VERSION]")]
+        /// The workflow, or one version of it; or a folder, such as `./workflows`
+        #[arg(value_name = "ID[@VERSION]|DIR")]
         which: String,
+        /// Into a folder: the published versions, not the drafts
+        #[arg(long)]
+        published: bool,
+        /// Into a folder: do not ask
+        #[arg(long, short)]
+        yes: bool,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Make a version the one that `run ID` takes; executions keep the one that they began with
     Publish {
@@ -497,21 +556,21 @@ pub(crate) enum Workflows {
         #[arg(long, value_name = "REVISION")]
         expect: Option<u64>,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Archive a workflow: it is not listed by default, and nothing of it is started; executions go on
     Archive {
         /// The workflow
         id: String,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Take an archived workflow back into use
     Unarchive {
         /// The workflow
         id: String,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Show what differs between two definitions, without layout and formatting; renamed nodes are
     /// found. Exits with 0 also where they differ
@@ -523,7 +582,7 @@ pub(crate) enum Workflows {
         #[arg(value_name = "FILE|ID[@VERSION]")]
         new: String,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
 }
 

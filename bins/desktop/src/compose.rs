@@ -36,6 +36,7 @@ use crate::{
     focus::Focus,
     lazy_secrets::LazySecrets,
     resume_key,
+    server::{self, Server, ServerUrl},
     settings::{Loaded, Place, SecretsSettings, Settings},
 };
 
@@ -279,6 +280,14 @@ pub(crate) async fn vault(loaded: &Loaded) -> Result<ComposedVault, Failure> {
         http,
         access,
     })
+}
+
+/// The way to a server, as the user who is logged in there.
+pub(crate) fn server(loaded: &Loaded, url: &ServerUrl) -> Result<Server, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let token = server::token(&loaded.folders.config, url)?;
+    let client = Arc::new(http(loaded, &clock)?);
+    Ok(Server::new(client, url.clone(), token))
 }
 
 fn http(loaded: &Loaded, clock: &Arc<dyn Clock>) -> Result<Reqwest, Failure> {

@@ -13,7 +13,13 @@ use nebula_workflow::{
     WorkflowDefinition, check_size, parse, render,
 };
 
-use crate::{console::Console, failure::Failure, session::Session, settings::Loaded};
+use crate::{
+    compose,
+    console::Console,
+    failure::Failure,
+    session::Session,
+    settings::{Loaded, Place},
+};
 
 /// A definition that can run.
 #[derive(Debug)]
@@ -35,14 +41,37 @@ pub(crate) struct Checked {
 }
 
 /// Reads and parses a file; whether it can run is not asked.
-pub(crate) fn parsed(path: &Path, console: &Console) -> Result<WorkflowDefinition, Failure> {
+pub(crate) fn parsed(
+    path: &Path,
+    console: &Console,
+) -> Result<(Source, WorkflowDefinition), Failure> {
     let source = read(path, console)?;
     let parsed = parse(&source);
-    parsed.definition.ok_or_else(|| {
-        let located = parsed.map.locate_all(&parsed.diagnostics, &source);
-        let drawn = render(&parsed.diagnostics, &source, &parsed.map, console.err.0);
-        invalid(path, &parsed.diagnostics).diagnostics(located, drawn)
-    })
+    match parsed.definition {
+        Some(definition) => Ok((source, definition)),
+        None => {
+            let located = parsed.map.locate_all(&parsed.diagnostics, &source);
+            let drawn = render(&parsed.diagnostics, &source, &parsed.map, console.err.0);
+            Err(invalid(path, &parsed.diagnostics).diagnostics(located, drawn))
+        }
+    }
+}
+
+/// Reads a file that is to be saved. Whether it can run is asked here, or of the server that gets it.
+pub(crate) async fn to_save(
+    path: &Path,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<(Source, WorkflowDefinition), Failure> {
+    if matches!(loaded.place, Place::Server(_)) {
+        return parsed(path, console);
+    }
+    let offline = compose::offline(loaded).await?;
+    let checked = check(path, (offline.nebula.engine(), loaded), console).await?;
+    if !checked.drawn.is_empty() {
+        console.note(&checked.drawn);
+    }
+    Ok((checked.source, checked.definition))
 }
 
 /// Reads, parses and plans a file; nothing is stored. What it calls is looked up in the command's
@@ -102,7 +131,11 @@ async fn callees(definition: &WorkflowDefinition, loaded: &Loaded) -> Result<Cal
         return Ok(Callees::default());
     }
     let session = Session::open(loaded).await?;
-    let callees = session.engine().callees(&session.tenant, definition);
+    let callees = session
+        .here()?
+        .nebula
+        .engine()
+        .callees(&session.tenant, definition);
     Ok(callees.await?)
 }
 

@@ -256,7 +256,10 @@ fn decisions(report: &Report, place: &Place, console: &Console) {
             }
         }
     }
-    if report.status == Status::Waiting && report.waiting.iter().any(expires) {
+    if report.status == Status::Waiting
+        && report.waiting.iter().any(expires)
+        && !matches!(place, Place::Server(_))
+    {
         console.error_text(&format!(
             "  {label} or let its time come, and then: nebula resume {id}{flag}"
         ));
@@ -279,6 +282,13 @@ pub(crate) fn stopped(
         (None, _) => console.note(&format!("{how}; nothing was started")),
         (Some(_), Place::Memory) => {
             console.note(&format!("{how}; the execution was in memory and is gone"));
+        }
+        (Some(id), Place::Server(_)) => {
+            console.note("nobody waits for it any more; the server goes on with it");
+            console.note(&format!(
+                "  {label} watch it with: nebula executions watch {id}{}",
+                place.flag()
+            ));
         }
         (Some(id), _) => {
             console.note(&format!("{how}; what was done is saved"));

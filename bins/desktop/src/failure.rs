@@ -1,6 +1,6 @@
 //! Why a command ends without its result, and which exit code says so.
 
-use std::{fmt, path::Path, time::Duration};
+use std::{borrow::Cow, fmt, path::Path, time::Duration};
 
 use nebula_core::duration_text;
 use nebula_ports::{ErrorKind, PortError};
@@ -50,7 +50,7 @@ impl From<ShutdownSignal> for Exit {
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// Stable, upper case.
-    pub(crate) code: &'static str,
+    pub(crate) code: Cow<'static, str>,
     /// What happened, to what, and why: lower case, no full stop.
     pub(crate) message: String,
     /// What to do now.
@@ -58,7 +58,7 @@ pub(crate) struct Failure {
     /// When the same may be tried again, from now.
     pub(crate) try_after: Option<Box<Duration>>,
     /// Problems with their places, for programs.
-    pub(crate) diagnostics: Vec<LocatedDiagnostic>,
+    pub(crate) diagnostics: Box<[LocatedDiagnostic]>,
     /// The same, drawn on the source for people; empty if there is nothing to draw.
     pub(crate) drawn: Box<str>,
     /// What a store said, where that is all.
@@ -85,26 +85,33 @@ struct DocumentError<'a> {
 }
 
 impl Failure {
-    pub(crate) fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        exit: Exit,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             exit,
-            code,
+            code: code.into(),
             message: message.into(),
             advice: None,
             try_after: None,
-            diagnostics: Vec::new(),
+            diagnostics: Box::default(),
             drawn: Box::default(),
             port: None,
         }
     }
 
     /// Exit code 2: what was asked for is wrong.
-    pub(crate) fn invalid(code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn invalid(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(Exit::Invalid, code, message)
     }
 
     /// Exit code 3: what is around the program is wrong.
-    pub(crate) fn environment(code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn environment(
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
         Self::new(Exit::Environment, code, message)
     }
 
@@ -137,7 +144,7 @@ impl Failure {
 
     /// Adds the problems, for programs and for people.
     pub(crate) fn diagnostics(mut self, list: Vec<LocatedDiagnostic>, drawn: String) -> Self {
-        (self.diagnostics, self.drawn) = (list, drawn.into());
+        (self.diagnostics, self.drawn) = (list.into(), drawn.into());
         self
     }
 
@@ -146,7 +153,7 @@ impl Failure {
         Document {
             execution: None,
             error: DocumentError {
-                code: self.code,
+                code: &self.code,
                 message: &self.message,
                 hint: self.advice.as_deref(),
                 try_after: self.try_after.as_deref().copied().map(duration_text),

@@ -6,7 +6,6 @@ use std::{
     path::Path,
 };
 
-use nebula_execution::ExecutionPlan;
 use nebula_validator::Schema;
 use serde_json::{Map, Value};
 
@@ -14,17 +13,17 @@ use crate::failure::Failure;
 
 /// Puts the input together: the whole first, then single fields over it.
 ///
-/// `limit` bounds what is read from a file or standard input, in bytes.
+/// `schema` is that of the workflow, null where it has none. `limit` bounds what is read from a file or standard input, in bytes.
 pub(crate) fn gather(
     whole: Option<&str>,
     fields: &[String],
-    plan: &ExecutionPlan,
+    schema: &Value,
     limit: u64,
 ) -> Result<Value, Failure> {
     let whole = whole.map(|text| read_whole(text, limit)).transpose()?;
     if fields.is_empty() {
         // Without a schema an input has named fields, here none; with one, the schema says.
-        let none = if plan.input_schema.is_null() {
+        let none = if schema.is_null() {
             Value::Object(Map::new())
         } else {
             Value::Null
@@ -39,10 +38,10 @@ pub(crate) fn gather(
             return Err(Failure::invalid("INPUT", message).advice("give one of the two"));
         }
     };
-    let schema = if plan.input_schema.is_null() {
+    let schema = if schema.is_null() {
         Value::Bool(true)
     } else {
-        plan.input_schema.clone()
+        schema.clone()
     };
     let schema = Schema::compile(&schema)
         .map_err(|error| Failure::invalid("INPUT", format!("the input schema: {error}")))?;

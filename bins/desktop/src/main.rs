@@ -25,10 +25,12 @@ mod lazy_secrets;
 mod named_credentials;
 mod private;
 mod progress;
+mod reach;
 mod remembered;
 mod replace;
 mod resume_key;
 mod secret_input;
+mod server;
 mod session;
 mod settings;
 mod shell;
@@ -44,7 +46,9 @@ use nebula_system::SystemClock;
 use nebula_telemetry::{LogOptions, init_logging};
 
 use crate::{
-    arguments::{Arguments, Blobs, Command, Credentials, Executions, Workflows},
+    arguments::{
+        Arguments, Blobs, Command, Credentials, Database, Executions, Replay, Target, Workflows,
+    },
     console::Console,
     failure::{Exit, Failure},
     settings::Loaded,
@@ -87,12 +91,26 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(Exit::Invalid.code())
 }
 
+/// What a command works on.
+enum On<'a> {
+    /// On no database.
+    Nothing,
+    /// On a database, whatever server the environment names.
+    Database(&'a Database),
+    /// On a database or a server.
+    Either(&'a Target),
+}
+
 fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
     let global = &arguments.global;
     // Its drop writes the last lines, before the console says how the command ended.
     let mut logging = None;
-    let mut load = |database| {
-        let loaded = settings::load(global, database)?;
+    let mut load = |on: On<'_>| {
+        let loaded = match on {
+            On::Nothing => settings::load(global, None)?,
+            On::Database(database) => settings::load(global, Some(database))?,
+            On::Either(target) => settings::load_for(global, target)?,
+        };
         let options = LogOptions {
             filter: loaded.settings.log.filter.clone(),
             format: loaded.settings.log.format.into(),
@@ -104,70 +122,71 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
     };
     match &arguments.command {
         Command::Run(run) => {
-            let loaded = load(Some(&run.database))?;
+            let loaded = load(On::Either(&run.at))?;
             block_on(commands::run::run(run, loaded, console))
         }
         Command::Resume(resume) => {
-            let loaded = load(Some(&resume.database))?;
+            let loaded = load(On::Database(&resume.database))?;
             block_on(commands::resume::run(resume, &loaded, console))
         }
         Command::Serve(serve) => {
-            let loaded = load(Some(&serve.database))?;
+            let loaded = load(On::Database(&serve.database))?;
             block_on(commands::serve::run(serve, loaded, console))
         }
         Command::Validate(validate) => {
-            let loaded = load(None)?;
+            let loaded = load(On::Nothing)?;
             block_on(commands::validate::run(validate, &loaded, console))
         }
         Command::Plan(plan) => {
-            let loaded = load(None)?;
+            let loaded = load(On::Nothing)?;
             block_on(commands::plan::run(plan, &loaded, console))
         }
         Command::Rename(rename) => {
-            let loaded = load(None)?;
+            let loaded = load(On::Nothing)?;
             block_on(commands::rename::run(rename, &loaded, console))
         }
         Command::Executions(command) => {
-            let database = match command {
-                Executions::List { database, .. }
-                | Executions::Show { database, .. }
-                | Executions::Cancel { database, .. }
-                | Executions::Pause { database, .. }
-                | Executions::Tokens { database, .. }
-                | Executions::Unpause { database, .. }
-                | Executions::Migrate { database, .. }
-                | Executions::Retry { database, .. }
-                | Executions::Restart { database, .. } => database,
-                Executions::Signal(signal) => &signal.database,
+            let on = match command {
+                Executions::List { target, .. }
+                | Executions::Watch { target, .. }
+                | Executions::Show { target, .. }
+                | Executions::Cancel { target, .. }
+                | Executions::Pause { target, .. }
+                | Executions::Unpause { target, .. }
+                | Executions::Migrate { target, .. }
+                | Executions::Retry { target, .. }
+                | Executions::Restart { target, .. } => On::Either(target),
+                Executions::Signal(signal) => On::Either(&signal.target),
                 Executions::Approve(vote) | Executions::Reject(vote) | Executions::Defer(vote) => {
-                    &vote.database
+                    On::Either(&vote.target)
                 }
-                Executions::Replay(replay) => &replay.database,
-                Executions::Unpark(unpark) => &unpark.database,
+                Executions::Unpark(unpark) => On::Either(&unpark.target),
+                Executions::Tokens { database, .. }
+                | Executions::Replay(Replay { database, .. }) => On::Database(database),
             };
-            let loaded = load(Some(database))?;
+            let loaded = load(on)?;
             block_on(commands::executions::run(command, &loaded, console))
         }
         Command::Workflows(command) => {
-            let database = match command {
-                Workflows::List { database, .. }
-                | Workflows::Versions { database, .. }
-                | Workflows::Push { database, .. }
-                | Workflows::Pull { database, .. }
-                | Workflows::Publish { database, .. }
-                | Workflows::Archive { database, .. }
-                | Workflows::Unarchive { database, .. }
-                | Workflows::Diff { database, .. } => database,
+            let target = match command {
+                Workflows::List { target, .. }
+                | Workflows::Versions { target, .. }
+                | Workflows::Push { target, .. }
+                | Workflows::Pull { target, .. }
+                | Workflows::Publish { target, .. }
+                | Workflows::Archive { target, .. }
+                | Workflows::Unarchive { target, .. }
+                | Workflows::Diff { target, .. } => target,
             };
-            let loaded = load(Some(database))?;
+            let loaded = load(On::Either(target))?;
             block_on(commands::workflows::run(command, &loaded, console))
         }
         Command::Secrets(command) => {
-            let loaded = load(None)?;
+            let loaded = load(On::Nothing)?;
             block_on(commands::secrets::run(command, &loaded, console))
         }
         Command::Blobs(Blobs::Collect(database)) => {
-            let loaded = load(Some(database))?;
+            let loaded = load(On::Database(database))?;
             block_on(commands::blobs::collect(&loaded, console))
         }
         Command::Credentials(command) => {
@@ -180,12 +199,19 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
                 | Credentials::Rotate { database, .. }
                 | Credentials::Rm { database, .. } => database,
             };
-            let loaded = load(Some(database))?;
+            let loaded = load(On::Database(database))?;
             block_on(commands::credentials::run(command, &loaded, console))
+        }
+        Command::Login(login) => {
+            let loaded = load(On::Nothing)?;
+            block_on(commands::login::login(login, &loaded, console))
+        }
+        Command::Logout { server } => {
+            commands::login::logout(server.as_deref(), &load(On::Nothing)?, console)
         }
         Command::Expr(expr) => commands::expr::run(expr, console),
         Command::Actions(actions) => {
-            let loaded = load(None)?;
+            let loaded = load(On::Nothing)?;
             block_on(commands::actions::run(actions, &loaded, console))
         }
         Command::Schedule(schedule) => commands::schedule::run(schedule, console),

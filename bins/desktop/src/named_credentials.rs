@@ -12,12 +12,7 @@ use nebula_execution::{ExecutionPlan, PlanCredential, Request};
 use nebula_vault::VaultError;
 use nebula_workflow::{Diagnostic, NodeDefinition, Severity, WorkflowDefinition, pointer_join};
 
-use crate::{
-    compose,
-    failure::Failure,
-    settings::{Loaded, Place},
-    shell,
-};
+use crate::{compose, failure::Failure, settings::Loaded};
 
 /// A workflow, and what is known of it before it runs.
 pub(crate) struct Asker<'a> {
@@ -65,10 +60,7 @@ pub(crate) async fn problems(
             known.insert(id, found);
         }
     }
-    let database = match &loaded.place {
-        Place::Named(path) => format!(" --db {}", shell::quoted(&path.to_string_lossy())),
-        Place::Usual(_) | Place::Memory => String::new(),
-    };
+    let database = loaded.place.flag();
     let problems = filled
         .iter()
         .filter_map(|it| it.problem(&known[&it.credential.id], severity, &database));

@@ -153,6 +153,6 @@ mod tests {
         let path = add(folder.path(), file, &id, &[Capability::Blob]).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
         let failure = load(folder.path(), file, &id).unwrap_err();
-        assert_eq!((failure.code, failure.exit.code()), ("GRANTS_FILE", 2));
+        assert_eq!((&*failure.code, failure.exit.code()), ("GRANTS_FILE", 2));
     }
 }

@@ -28,13 +28,21 @@ pub(crate) fn read(from: Option<&Path>, exact: bool, what: &str) -> Result<Secre
             let file = File::open(path).map_err(|error| Failure::file(path, "read", &error))?;
             take(file, path, exact)
         }
-        None if io::stdin().is_terminal() => prompt(what),
+        None if io::stdin().is_terminal() => prompt(what, true),
         _ => take(io::stdin().lock(), stdin, exact),
     }
 }
 
-/// Asks twice, since nobody sees what was typed.
-fn prompt(what: &str) -> Result<SecretString, Failure> {
+/// The same of a value that is somewhere already, so that one typing is enough.
+pub(crate) fn read_once(from: Option<&Path>, what: &str) -> Result<SecretString, Failure> {
+    match from {
+        None if io::stdin().is_terminal() => prompt(what, false),
+        from => read(Some(from.unwrap_or(Path::new("-"))), false, what),
+    }
+}
+
+/// Asks; twice for what is new, since nobody sees what was typed.
+fn prompt(what: &str, twice: bool) -> Result<SecretString, Failure> {
     let no_answer = |error: io::Error| {
         // Ctrl-C, which a prompt reads as a key.
         if error.kind() == io::ErrorKind::Interrupted {
@@ -53,6 +61,9 @@ fn prompt(what: &str) -> Result<SecretString, Failure> {
         answer.map_err(no_answer)
     };
     let first = ask(format!("value of {what} (not shown): "))?;
+    if !twice {
+        return Ok(first);
+    }
     let second = ask("the same again: ".to_owned())?;
     if first.expose_secret() != second.expose_secret() {
         return Err(

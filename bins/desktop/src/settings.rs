@@ -18,14 +18,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    arguments::{Database, Global},
+    arguments::{Database, Global, Target},
     failure::Failure,
+    server::{SERVER_VARIABLE, ServerUrl, TOKEN_VARIABLE},
 };
 
 /// Settings come from variables with this prefix: `NEBULA_DATABASE__PATH`.
 const PREFIX: &str = "NEBULA_";
 /// Variables with the prefix that are no settings.
-const RESERVED: &[&str] = &[HOME_VARIABLE, "NEBULA_REQUIRE_BACKENDS", KEY_VARIABLE];
+const RESERVED: &[&str] = &[
+    HOME_VARIABLE,
+    "NEBULA_REQUIRE_BACKENDS",
+    KEY_VARIABLE,
+    SERVER_VARIABLE,
+    TOKEN_VARIABLE,
+];
 /// The variable that is usually named by `secrets.key_variable`.
 pub(crate) const KEY_VARIABLE: &str = "NEBULA_SECRETS_KEY";
 /// The settings file's name in the user's config folder.
@@ -201,6 +208,8 @@ pub(crate) enum Place {
     Usual(PathBuf),
     /// In memory.
     Memory,
+    /// Behind a server.
+    Server(ServerUrl),
 }
 
 impl Place {
@@ -208,7 +217,7 @@ impl Place {
     pub(crate) fn path(&self) -> Option<&PathBuf> {
         match self {
             Self::Named(path) | Self::Usual(path) => Some(path),
-            Self::Memory => None,
+            Self::Memory | Self::Server(_) => None,
         }
     }
 
@@ -217,6 +226,23 @@ impl Place {
         match self {
             Self::Named(path) => format!(" --db {}", crate::shell::quoted(&path.to_string_lossy())),
             Self::Usual(_) | Self::Memory => String::new(),
+            Self::Server(url) => format!(" --server {}", crate::shell::quoted(url.text())),
+        }
+    }
+
+    /// The place in a sentence.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Named(_) | Self::Usual(_) | Self::Memory => "in this database".to_owned(),
+            Self::Server(url) => format!("on {}, or none that you may see", url.text()),
+        }
+    }
+
+    /// What to look at where something is not there.
+    pub(crate) fn check(&self) -> &'static str {
+        match self {
+            Self::Named(_) | Self::Usual(_) | Self::Memory => "--db",
+            Self::Server(_) => "--server and who you are there",
         }
     }
 }
@@ -267,6 +293,29 @@ pub(crate) fn load(global: &Global, database: Option<&Database>) -> Result<Loade
         folders,
         place,
     })
+}
+
+/// The same for a command that a server may answer: `--server`, or `--db`, or the variable.
+pub(crate) fn load_for(global: &Global, target: &Target) -> Result<Loaded, Failure> {
+    let mut loaded = load(global, Some(&target.database))?;
+    if let Some(url) = server(target)? {
+        loaded.place = Place::Server(url);
+    }
+    Ok(loaded)
+}
+
+fn server(target: &Target) -> Result<Option<ServerUrl>, Failure> {
+    if let Some(text) = &target.server {
+        return ServerUrl::parse(text).map(Some);
+    }
+    let variable = nebula_system::variable(SERVER_VARIABLE).filter(|it| !it.is_empty());
+    match variable {
+        Some(text) if target.database.db.is_none() => {
+            let text = text.to_string_lossy();
+            ServerUrl::parse(&text).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The user's folders.

@@ -3,7 +3,11 @@
 use nebula_core::WorkflowId;
 use nebula_ports::{StoredWorkflow, WorkflowSummary, WorkflowVersions};
 
-use crate::{failure::Failure, session::Session, settings::Loaded};
+use crate::{
+    failure::Failure,
+    session::Session,
+    settings::{Loaded, Place},
+};
 
 /// A version as it is written on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,10 +71,7 @@ impl VersionWanted {
                 ))
             })?,
         };
-        let stored = session
-            .engine()
-            .stored(&session.tenant, &self.id, Some(version));
-        let stored = stored.await?;
+        let stored = session.reach.stored(&self.id, version).await?;
         let stored = stored.ok_or_else(|| unknown_version(&self.id, version))?;
         Ok((workflow, stored))
     }
@@ -89,22 +90,24 @@ pub(crate) async fn versions(
     id: &WorkflowId,
     limit: usize,
 ) -> Result<WorkflowVersions, Failure> {
-    let engine = session.engine();
-    let found = engine.versions(&session.tenant, id, None, limit).await?;
-    found.ok_or_else(|| unknown(id))
+    let found = session.reach.versions(id, limit).await?;
+    found.ok_or_else(|| unknown(id, &session.place))
 }
 
 /// Opens the database that must have the workflow.
 pub(crate) async fn open(loaded: &Loaded, id: &WorkflowId) -> Result<Session, Failure> {
     let session = Session::open_existing(loaded).await?;
-    session.ok_or_else(|| unknown(id))
+    session.ok_or_else(|| unknown(id, &loaded.place))
 }
 
 /// The failure for a workflow that nobody saved.
-pub(crate) fn unknown(id: &WorkflowId) -> Failure {
-    let message = format!("there is no workflow `{id}` in this database");
-    Failure::environment("UNKNOWN_WORKFLOW", message)
-        .advice("`nebula workflows list` shows what is there; check --db, or push its file")
+pub(crate) fn unknown(id: &WorkflowId, place: &Place) -> Failure {
+    let message = format!("there is no workflow `{id}` {}", place.words());
+    Failure::environment("UNKNOWN_WORKFLOW", message).advice(format!(
+        "`nebula workflows list{}` shows what is there; check {}, or push its file",
+        place.flag(),
+        place.check()
+    ))
 }
 
 #[cfg(test)]

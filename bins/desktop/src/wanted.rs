@@ -1,7 +1,5 @@
 //! Which execution a user means: by its id, or by enough of its beginning.
 
-use std::ops::RangeInclusive;
-
 use nebula_core::ExecutionId;
 use nebula_ports::{ExecutionFilter, ExecutionSummary};
 
@@ -10,15 +8,13 @@ use crate::{
     ending,
     failure::Failure,
     session::{self, Session},
-    settings::Loaded,
+    settings::{Loaded, Place},
 };
 
 /// The fewest characters of an id that may stand for it.
 const SHORTEST: usize = 6;
 /// How many characters an id has.
 const WHOLE: usize = 36;
-/// How many executions are listed at a time.
-const PAGE: usize = 500;
 /// The most candidates that are named.
 const NAMED: usize = 5;
 
@@ -56,7 +52,7 @@ impl Wanted {
     /// Opens the database and finds the execution there.
     pub(crate) async fn open(self, loaded: &Loaded) -> Result<(Session, ExecutionId), Failure> {
         let Some(session) = Session::open_existing(loaded).await? else {
-            return Err(self.unknown());
+            return Err(self.unknown(&loaded.place));
         };
         let id = self.find(&session).await?;
         Ok((session, id))
@@ -68,53 +64,36 @@ impl Wanted {
             Self::Whole(id) => return Ok(*id),
             Self::Prefix(prefix) => prefix,
         };
-        let Some(ids) = ids_that_begin(prefix) else {
-            return Err(self.unknown());
-        };
-        let filter = ExecutionFilter {
-            ids: Some(ids),
-            ..ExecutionFilter::default()
-        };
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            let engine = session.engine();
-            let page = engine.list(&session.tenant, &filter, after.as_ref(), PAGE);
-            let page = page.await?;
-            found.extend(page.items);
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
+        if ExecutionId::that_begin(prefix).is_none() {
+            return Err(self.unknown(&session.place));
         }
+        let filter = ExecutionFilter::default();
+        let found = session.reach.list(&filter, Some(prefix), usize::MAX);
+        let found = found.await?.items;
         match found.as_slice() {
-            [] => Err(self.unknown()),
+            [] => Err(self.unknown(&session.place)),
             [one] => Ok(one.id),
             several => Err(ambiguous(prefix, several)),
         }
     }
 
-    fn unknown(&self) -> Failure {
+    fn unknown(&self, place: &Place) -> Failure {
         match self {
-            Self::Whole(id) => session::unknown(*id),
+            Self::Whole(id) => session::unknown(*id, place),
             Self::Prefix(prefix) => Failure::invalid(
                 "UNKNOWN_EXECUTION",
-                format!("the id of no execution in this database begins with `{prefix}`"),
+                format!(
+                    "the id of no execution {} begins with `{prefix}`",
+                    place.words()
+                ),
             )
-            .advice("`nebula executions list` shows what is there; check --db"),
+            .advice(format!(
+                "`nebula executions list{}` shows what is there; check {}",
+                place.flag(),
+                place.check()
+            )),
         }
     }
-}
-
-/// The ids whose text begins so; `None` if no text of an id does.
-fn ids_that_begin(prefix: &str) -> Option<RangeInclusive<ExecutionId>> {
-    let id = |rest: &str| {
-        format!("{prefix}{}", rest.get(prefix.len()..)?)
-            .parse()
-            .ok()
-    };
-    let first = id("00000000-0000-0000-0000-000000000000")?;
-    let last = id("ffffffff-ffff-ffff-ffff-ffffffffffff")?;
-    Some(first..=last)
 }
 
 /// Names the newest candidates.
@@ -154,32 +133,5 @@ mod tests {
         check("", None);
         check("not-an-id", None);
         check(&format!("{id}0"), None);
-    }
-
-    #[test]
-    fn the_beginning_of_an_id_is_a_range_of_ids() {
-        let check = |prefix: &str, expected: Option<(&str, &str)>| {
-            let found = ids_that_begin(prefix);
-            let shown = found.map(|ids| (ids.start().to_string(), ids.end().to_string()));
-            let expected = expected.map(|(first, last)| (first.to_owned(), last.to_owned()));
-            assert_eq!(shown, expected, "{prefix}");
-        };
-        check(
-            "01a1fc",
-            Some((
-                "01a1fc00-0000-0000-0000-000000000000",
-                "01a1fcff-ffff-ffff-ffff-ffffffffffff",
-            )),
-        );
-        check(
-            "01a1fc38-5",
-            Some((
-                "01a1fc38-5000-0000-0000-000000000000",
-                "01a1fc38-5fff-ffff-ffff-ffffffffffff",
-            )),
-        );
-        // No id is written with dashes there, or without one where they belong.
-        check("01a1-fc", None);
-        check("01a1fc385633", None);
     }
 }

@@ -417,6 +417,11 @@ impl From<NotAuthenticated> for Problem {
     }
 }
 
+/// What somebody is told who showed what opens nothing: at a login, not a token but a password.
+pub(crate) fn wrong(code: &'static str, detail: &str, hint: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, code, detail).hint(hint)
+}
+
 /// What somebody who is not let in is told: never whether somebody exists.
 pub(crate) fn refused(shared: &Inner, error: NotAuthenticated) -> Problem {
     let wait = match &error {

@@ -13,7 +13,7 @@ use crate::{api::Shared, extract::At, problem::Problem};
 /// The actions that there are.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ActionList {
-    /// Each with `id`, `version`, `title`, `description`, `effect`.
+    /// Each with `id`, `version`, `title`, `description`, `effect`, `kind`.
     #[schema(value_type = Vec<Object>)]
     actions: Vec<Value>,
 }
@@ -32,6 +32,7 @@ pub(crate) async fn list(State(shared): State<Shared>) -> Json<ActionList> {
             "title": metadata.title,
             "description": metadata.description,
             "effect": metadata.effect,
+            "kind": metadata.kind,
         })
     });
     Json(ActionList {

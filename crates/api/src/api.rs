@@ -102,6 +102,8 @@ pub(crate) struct Inner {
     pub(crate) watchers: Arc<Semaphore>,
     /// Over once the server is asked to stop.
     pub(crate) stopping: CancellationToken,
+    /// Cancelled once somebody was made with the token of the first start.
+    pub(crate) first: CancellationToken,
     pub(crate) document: OnceLock<Bytes>,
     ready: Kept<(TenantId, WorkflowId, u32), Installed>,
 }
@@ -141,6 +143,14 @@ fn not_ready(error: InstallError) -> Problem {
 }
 
 impl Api {
+    /// Waits until somebody was made with the token of the first start: its file opens nothing any more.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn first_person(&self) {
+        self.shared.first.cancelled().await;
+    }
+
     /// Puts the router together. A route that does not say what it asks of its caller cannot be in it.
     ///
     /// # Errors
@@ -174,6 +184,7 @@ impl Api {
                 config.max_watchers.min(Semaphore::MAX_PERMITS),
             )),
             stopping: CancellationToken::new(),
+            first: CancellationToken::new(),
             document: OnceLock::new(),
             config,
         });

@@ -158,6 +158,9 @@ pub(crate) struct CastVote {
     /// Why, at most 4 KiB.
     #[serde(default)]
     comment: Option<String>,
+    /// Recognises a repetition of this vote; drawn where nothing is said.
+    #[serde(default)]
+    id: Option<String>,
 }
 
 /// What somebody may say.
@@ -216,7 +219,7 @@ pub(crate) async fn vote(
     let ballot = Ballot {
         instance: about.instance.clone(),
         round: about.approval.round,
-        id: shared.entropy.uuid().to_string(),
+        id: vote.id.unwrap_or_else(|| shared.entropy.uuid().to_string()),
         by: vote.by.unwrap_or_else(|| who.login().to_owned()),
         choice: vote.choice,
         comment: vote.comment,

@@ -17,7 +17,7 @@ use nebula_core::{BoxFuture, ExecutionId, WorkflowId};
 use nebula_identity::Permission;
 use nebula_telemetry::{EventKind, ExecutionEvent, Received, Watcher};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
@@ -246,27 +246,13 @@ impl Following {
 
 /// An event as it is sent: its kind is the name, and what it says is JSON.
 fn sse(event: &ExecutionEvent) -> Event {
-    let data = document(event);
+    let data = event.document();
     let name = data["type"].as_str().unwrap_or_default().to_owned();
     let told = Event::default().event(name).data(data.to_string());
     match event.seq {
         0 => told,
         seq => told.id(seq.to_string()),
     }
-}
-
-fn document(event: &ExecutionEvent) -> Value {
-    let mut data = json!({
-        "execution": event.execution.to_string(),
-        "seq": event.seq,
-        "at": event.at.to_string(),
-    });
-    if let (Value::Object(data), Ok(Value::Object(kind))) =
-        (&mut data, serde_json::to_value(&event.kind))
-    {
-        data.extend(kind);
-    }
-    data
 }
 
 /// Of which executions.

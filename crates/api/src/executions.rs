@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use axum::{Json, extract::State};
+use http::StatusCode;
 use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{Again, Signal, Status};
+use nebula_engine::Until;
+use nebula_execution::{Again, InstanceId, Signal, Status};
 use nebula_identity::Permission;
 use nebula_ports::{ExecutionFilter, ExecutionSummary, PageToken, Signalled};
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,7 @@ use crate::{
     config::ApiConfig,
     extract::{Asked, Body, Time},
     problem::{Problem, unknown_execution},
-    start::ExecutionBody,
+    start::{ExecutionBody, Wait},
     workflows::bad_cursor,
 };
 
@@ -31,7 +33,7 @@ pub(crate) struct SummaryBody {
     workflow: String,
     /// Of which version; 0 is a trial of a definition that is not saved.
     version: u32,
-    /// How urgent it is: `low`, `normal`, `high` or `critical`.
+    /// How urgent it is: `lowest`, `low`, `normal`, `high` or `highest`.
     priority: &'static str,
     /// Where it stands.
     status: &'static str,
@@ -93,6 +95,8 @@ pub(crate) struct ListExecutions {
     /// Only those that were started before this time (RFC 3339).
     #[param(value_type = Option<String>)]
     until: Option<Time>,
+    /// Only those whose id begins so, in lower case.
+    id: Option<String>,
     /// How many, at most `max_page`; 50 where nothing is said.
     #[param(minimum = 1)]
     limit: Option<u64>,
@@ -143,6 +147,20 @@ fn started_between(
     Some(id(first, 0)..=id(last, 0xff))
 }
 
+/// The ids that are in both ranges; `None` is all. What is in neither has a range without an id.
+fn both(
+    one: Option<RangeInclusive<ExecutionId>>,
+    other: Option<RangeInclusive<ExecutionId>>,
+) -> Option<RangeInclusive<ExecutionId>> {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            let first = *one.start().max(other.start());
+            Some(first..=*one.end().min(other.end()))
+        }
+        (one, other) => one.or(other),
+    }
+}
+
 /// Lists executions, newest first: those of projects that the caller may look at. A page may have fewer
 /// than were asked for, also none, and a next one.
 #[utoipa::path(
@@ -155,10 +173,19 @@ pub(crate) async fn list(
     Asked(asked): Asked<ListExecutions>,
 ) -> Result<Json<ExecutionPage>, Problem> {
     let limit = page_size(&shared, asked.limit)?;
+    let begin = asked.id.as_deref().map(|prefix| {
+        ExecutionId::that_begin(prefix).ok_or_else(|| {
+            Problem::bad("BAD_QUERY", "id: no execution's id begins so")
+                .hint("give the first characters of an id, with its dashes")
+        })
+    });
     let filter = ExecutionFilter {
         workflow: asked.workflow,
         statuses: asked.status.as_deref().map_or(Ok(Vec::new()), statuses)?,
-        ids: started_between(asked.since, asked.until),
+        ids: both(
+            begin.transpose()?,
+            started_between(asked.since, asked.until),
+        ),
     };
     let after = asked.cursor.map(PageToken);
     let engine = shared.nebula.engine();
@@ -216,19 +243,34 @@ pub(crate) async fn show(OfExecution { summary, .. }: OfExecution) -> Json<Summa
 }
 
 /// Shows what an execution did: its output, and what each node did and gave; as `nebula run --json`
-/// prints it.
+/// prints it. With `wait`, the answer comes once it has ended or needs somebody, or as it stands then.
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}/report", tag = "executions",
-    params(("execution" = String, Path, format = "uuid")), responses((status = 200, body = Object))
+    params(("execution" = String, Path, format = "uuid"), Wait),
+    responses(
+        (status = 200, body = Object),
+        (status = 202, body = Object, description = "It was waited for in vain: it goes on.")
+    )
 )]
 pub(crate) async fn report(
     State(shared): State<Shared>,
     OfExecution { by, summary }: OfExecution,
-) -> Result<Json<nebula_engine::Report>, Problem> {
+    Asked(wait): Asked<Wait>,
+) -> Result<(StatusCode, Json<nebula_engine::Report>), Problem> {
     let engine = shared.nebula.engine();
     let id = summary.id;
+    let mut status = StatusCode::OK;
+    if let Some(wait) = wait.span(&shared)? {
+        let until = shared.clock.monotonic() + wait;
+        let settled = engine.wait(by.tenant(), id, Until::EndedOrParked, Some(wait));
+        let late = settled.await?.is_some_and(|it| !it.is_terminal());
+        if late && shared.clock.monotonic() >= until {
+            status = StatusCode::ACCEPTED;
+        }
+    }
     let report = engine.report(by.tenant(), id).await?;
-    report.map(Json).ok_or_else(|| unknown_execution(id))
+    let report = report.ok_or_else(|| unknown_execution(id))?;
+    Ok((status, Json(report)))
 }
 
 /// Shows what an execution gave, and why it failed if it did.
@@ -519,6 +561,10 @@ pub(crate) struct MigratedBody {
     from: u32,
     /// The version now, or the one that was checked.
     to: u32,
+    /// The instances that begin with it.
+    begins: Vec<String>,
+    /// The instances that are not there any more.
+    drops: Vec<String>,
 }
 
 /// Moves an execution that waits to another version of its workflow, if its journal is a possible history
@@ -541,9 +587,12 @@ pub(crate) async fn migrate(
     }
     let moved = engine.migrate(by.tenant(), summary.id, wanted.version, wanted.check);
     let moved = moved.await?;
+    let names = |all: &[InstanceId]| all.iter().map(ToString::to_string).collect();
     Ok(Json(MigratedBody {
         from: moved.from,
         to: moved.to,
+        begins: names(&moved.changes.begins),
+        drops: names(&moved.changes.drops),
     }))
 }
 
@@ -568,6 +617,15 @@ mod tests {
         assert!(!range.contains(&of(noon + 1_000)));
         let open = started_between(at("2026-01-01T12:00:00Z"), None).unwrap();
         assert!(open.contains(&of((1 << 48) - 1)) && !open.contains(&of(noon - 1)));
+    }
+
+    #[test]
+    fn what_two_ranges_have_in_common_is_in_both() {
+        let id = |byte| ExecutionId::from_bytes([byte; 16]);
+        let (low, high) = (id(1)..=id(5), id(4)..=id(9));
+        assert_eq!(both(Some(low.clone()), Some(high)), Some(id(4)..=id(5)));
+        assert_eq!(both(None, Some(low.clone())), Some(low.clone()));
+        assert!(both(Some(low), Some(id(7)..=id(8))).unwrap().is_empty());
     }
 
     #[test]

@@ -8,7 +8,8 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use nebula_core::{ExposeSecret as _, PrincipalId};
 use nebula_identity::{
-    FirstAdmin, IdentityError, Issued, LoggedIn, Login, Permission, Principal, TICKET, Via, Who,
+    FirstAdmin, IdentityError, Issued, LoggedIn, Login, NotAuthenticated, Permission, Principal,
+    TICKET, Via, Who,
 };
 use nebula_ports::{ErrorKind, Membership, Session, SessionKind};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Caller, Origin, refused},
+    access::{self, Caller, Origin, refused, wrong},
     api::{Inner, Shared},
     extract::{At, Body, Hidden},
     problem::Problem,
@@ -235,8 +236,16 @@ pub(crate) async fn setup(
         .identity
         .first_admin(wanted.token.0.expose_secret(), first, &from)
         .await
-        .map_err(|error| refused(&shared, error))?
+        .map_err(|error| match error {
+            NotAuthenticated::Refused => wrong(
+                "WRONG_SETUP_TOKEN",
+                "the token makes nobody: it is another one, or there is somebody already",
+                "the file that `nebula serve` names at its start has it, as long as nobody owns what is there",
+            ),
+            error => refused(&shared, error),
+        })?
         .map_err(|error| failed(&shared, error))?;
+    shared.first.cancel();
     Ok(let_in(&shared, StatusCode::CREATED, made))
 }
 
@@ -272,7 +281,15 @@ pub(crate) async fn login(
         agent: agent(&headers),
     };
     let found = shared.identity.login(&shared.tenant, login, &from).await;
-    let found = found.map_err(|error| refused(&shared, error))?;
+    let found = found.map_err(|error| match error {
+        // Also where nobody has that login, and where somebody is shut out.
+        NotAuthenticated::Refused => wrong(
+            "WRONG_LOGIN",
+            "nobody is let in with this login and this password",
+            "look at both, and type them again; whoever manages this installation can set a new password",
+        ),
+        error => refused(&shared, error),
+    })?;
     Ok(let_in(&shared, StatusCode::OK, found))
 }
 
@@ -298,7 +315,14 @@ pub(crate) async fn refresh(
 ) -> Result<Response, Problem> {
     let text = wanted.refresh.0.expose_secret();
     let found = shared.identity.refresh(text, &from).await;
-    let found = found.map_err(|error| refused(&shared, error))?;
+    let found = found.map_err(|error| match error {
+        NotAuthenticated::Refused => wrong(
+            "WRONG_REFRESH_TOKEN",
+            "the token is not exchanged: its session is over, or it was exchanged before, which ends its session",
+            "log in again",
+        ),
+        error => refused(&shared, error),
+    })?;
     Ok(let_in(&shared, StatusCode::OK, found))
 }
 

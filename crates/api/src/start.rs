@@ -58,10 +58,11 @@ pub(crate) struct StartExecution {
 #[serde(rename_all = "snake_case")]
 #[expect(dead_code, reason = "names for the document")]
 pub(crate) enum PriorityName {
+    Lowest,
     Low,
     Normal,
     High,
-    Critical,
+    Highest,
 }
 
 /// How long to wait.
@@ -75,7 +76,7 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
-    fn span(&self, shared: &Inner) -> Result<Option<Duration>, Problem> {
+    pub(crate) fn span(&self, shared: &Inner) -> Result<Option<Duration>, Problem> {
         let Some(text) = &self.wait else {
             return Ok(None);
         };

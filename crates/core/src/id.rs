@@ -1,6 +1,6 @@
 //! Names of things. Each id checks its alphabet once, at the border.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -277,6 +277,18 @@ impl ExecutionId {
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
+
+    /// The ids whose text begins so, in lower case; `None` if no text of an id does.
+    #[must_use]
+    pub fn that_begin(prefix: &str) -> Option<RangeInclusive<Self>> {
+        let id = |rest: &str| {
+            let text = format!("{prefix}{}", rest.get(prefix.len()..)?);
+            text.parse().ok()
+        };
+        let first = id("00000000-0000-0000-0000-000000000000")?;
+        let last = id("ffffffff-ffff-ffff-ffff-ffffffffffff")?;
+        Some(first..=last)
+    }
 }
 
 impl From<Uuid> for ExecutionId {
@@ -329,5 +341,32 @@ mod tests {
     fn decoding_checks_the_alphabet() {
         assert!(serde_json::from_str::<WorkflowId>("\"../x\"").is_err());
         assert!(serde_json::from_str::<ActionId>("\"data.set\"").is_ok());
+    }
+
+    #[test]
+    fn the_beginning_of_an_id_is_a_range_of_ids() {
+        let check = |prefix: &str, expected: Option<(&str, &str)>| {
+            let found = ExecutionId::that_begin(prefix);
+            let shown = found.map(|ids| (ids.start().to_string(), ids.end().to_string()));
+            let expected = expected.map(|(first, last)| (first.to_owned(), last.to_owned()));
+            assert_eq!(shown, expected, "{prefix}");
+        };
+        check(
+            "01a1fc",
+            Some((
+                "01a1fc00-0000-0000-0000-000000000000",
+                "01a1fcff-ffff-ffff-ffff-ffffffffffff",
+            )),
+        );
+        check(
+            "01a1fc38-5",
+            Some((
+                "01a1fc38-5000-0000-0000-000000000000",
+                "01a1fc38-5fff-ffff-ffff-ffffffffffff",
+            )),
+        );
+        // No id is written with dashes there, or without one where they belong.
+        check("01a1-fc", None);
+        check("01a1fc385633", None);
     }
 }

@@ -1,16 +1,18 @@
 //! What an execution did, folded from its journal.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Again, Ending, Fact, Machine, Parent, Status, Tries};
 use nebula_ports::{ExecutionSummary, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Engine, Waiting, replay::Folded, waiting::waiting};
 
 /// What became of an effect that is undone. JSON: `{ "instance", "status" }`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compensated {
     /// Whose effect.
     pub instance: String,
@@ -19,7 +21,7 @@ pub struct Compensated {
 }
 
 /// How far an effect is undone. JSON: snake case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CompensationStatus {
     /// It was undone.
@@ -54,7 +56,7 @@ impl CompensationStatus {
 /// An output that lies in a blob which cannot be read is null, and `output_unreadable` says why.
 /// A node of a body stands under the path of those in whose bodies it stands, `orders/price`, and
 /// says in `instance` of which run it was: `orders[3]/price`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Which execution.
     pub execution: ExecutionId,
@@ -72,7 +74,7 @@ pub struct Report {
     pub nodes: IndexMap<String, Vec<Value>>,
     /// What it told its watchers, as `{ "seq", "at", "instance", "event", "payload" }`; after 1,000 of
     /// them `{ "truncated": n }`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Value>,
     /// Who called it, if a node of another execution did.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,10 +86,10 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trial: Option<Tries>,
     /// Whose effects were undone, or are to be before it ends: the newest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compensations: Vec<Compensated>,
     /// What it waits for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<Waiting>,
     /// When it is due again.
     #[serde(skip)]
@@ -98,7 +100,7 @@ pub struct Report {
 }
 
 /// Why an execution failed, or a node did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportError {
     /// Stable code.
     pub code: String,
@@ -109,7 +111,7 @@ pub struct ReportError {
 }
 
 /// Who called an execution. JSON: `{ "execution", "instance", "waits" }`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CalledBy {
     /// The execution whose node called it.
     pub execution: ExecutionId,
@@ -120,7 +122,9 @@ pub struct CalledBy {
 }
 
 impl CalledBy {
-    fn new(parent: &Parent) -> Self {
+    /// What a first entry says of it.
+    #[must_use]
+    pub fn new(parent: &Parent) -> Self {
         Self {
             execution: parent.execution,
             instance: parent.instance.to_string(),
@@ -131,12 +135,12 @@ impl CalledBy {
 
 /// Which execution another one goes over again. JSON: `{ "of", "how", "from", "origin" }`, where
 /// `how` is `retry` or `restart`, and `from` is there if a restart began at a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repeated {
     /// The one before it.
     pub of: ExecutionId,
     /// `retry` or `restart`.
-    pub how: &'static str,
+    pub how: Cow<'static, str>,
     /// The node from which it was restarted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<NodeId>,
@@ -233,7 +237,7 @@ fn report(summary: &ExecutionSummary, folded: Folded, waiting: Vec<Waiting>) -> 
         };
         Some(Repeated {
             of: repeats.of,
-            how,
+            how: how.into(),
             from,
             origin: started.origin,
         })

@@ -6,7 +6,7 @@ use nebula_execution::{
     OpenCompensation, ParkReason,
 };
 use nebula_ports::{Result, SlotKey};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Engine;
@@ -18,7 +18,7 @@ const MAX_ITEMS: usize = 10;
 const MAX_PLACES: usize = 2_000;
 
 /// Something that an execution waits for. JSON: `{ "for": "time", "instance": … }`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "for", rename_all = "snake_case")]
 pub enum Waiting {
     /// A point in time.

@@ -154,12 +154,22 @@ pub fn calls(definition: &WorkflowDefinition) -> BTreeSet<CallTarget> {
 
 /// Writes into each call which version of the workflow it means.
 pub fn pin_calls(definition: &mut WorkflowDefinition, callees: &Callees) {
+    pin_calls_to(definition, |target| {
+        callees.get(target).ok().map(|callee| callee.plan.version)
+    });
+}
+
+/// The same where only the versions are known.
+pub fn pin_calls_to(
+    definition: &mut WorkflowDefinition,
+    version: impl Fn(&CallTarget) -> Option<u32>,
+) {
     let own = definition.id.clone();
     each_call_mut(&mut definition.nodes, &mut |node| {
         let target = target(node).filter(|target| !is_itself(target, &own));
-        let callee = target.as_ref().and_then(|target| callees.get(target).ok());
-        if let (Some(mut target), Some(callee)) = (target.clone(), callee) {
-            target.version = Some(callee.plan.version);
+        let version = target.as_ref().and_then(&version);
+        if let (Some(mut target), Some(version)) = (target.clone(), version) {
+            target.version = Some(version);
             let text = ParamValue::Literal(Value::String(target.to_string()));
             node.parameters.insert(WORKFLOW.to_owned(), text);
         }

@@ -72,7 +72,7 @@ mod triggers;
 mod unsupported;
 
 pub use build::{Planned, plan, plan_calling};
-pub use calls::{CallMiss, CallTarget, Callee, Callees, calls, pin_calls};
+pub use calls::{CallMiss, CallTarget, Callee, Callees, calls, pin_calls, pin_calls_to};
 pub use codes::codes;
 pub use partial::more_problems;
 pub use rename::{RenameError, Renamed, rename_mentions, rename_node};

@@ -8,7 +8,7 @@ use nebula_execution::{
     Choice, Entry, Fact, InstanceId, ParkReason, Refusal, Status, UnparkDecision,
 };
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Something that became true in an execution, without the data that it was about; but for what its
 /// workflow itself wants watchers to see.
@@ -418,6 +418,23 @@ impl ExecutionEvent {
             at: entry.at,
             kind: kind(&entry.fact),
         }
+    }
+
+    /// What programs read: `{ "execution", "seq", "at", "type", … }`, where what follows depends on the
+    /// type.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        let mut data = json!({
+            "execution": self.execution.to_string(),
+            "seq": self.seq,
+            "at": self.at.to_string(),
+        });
+        if let (Value::Object(data), Ok(Value::Object(kind))) =
+            (&mut data, serde_json::to_value(&self.kind))
+        {
+            data.extend(kind);
+        }
+        data
     }
 }
 

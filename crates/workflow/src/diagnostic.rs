@@ -1,6 +1,6 @@
 //! One problem of a definition: what is wrong, where, and what to do.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
@@ -172,10 +172,10 @@ impl Diagnostic {
 /// A problem with its place in the file. This is its JSON shape for tools.
 ///
 /// Lines and columns count from 1, columns in characters; without a source both are 0.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocatedDiagnostic {
     /// Stable name.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// How much it weighs.
     pub severity: Severity,
     /// What is wrong.

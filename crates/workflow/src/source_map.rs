@@ -108,7 +108,7 @@ impl SourceMap {
                 hint = Some(format!("{text}write: {}", visible(line.trim())));
             }
             LocatedDiagnostic {
-                code: diagnostic.code,
+                code: diagnostic.code.into(),
                 severity: diagnostic.severity,
                 message: diagnostic.message.clone(),
                 file: source.name.clone(),

@@ -10,6 +10,7 @@ use crate::{
     failure::{Exit, Failure},
     progress::Picture,
     session::{self, Session},
+    settings::Place,
 };
 
 /// Reads which nodes are to run once more.
@@ -31,20 +32,18 @@ pub(crate) async fn run(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let before = session.report(id).await?;
-    let picture = Picture::of_nodes(before.workflow.as_str(), session.composed.nebula.bus());
-    let (nebula, place) = (&session.composed.nebula, &session.place);
+    let picture = Picture::of_nodes(before.workflow.as_str(), session.bus());
     let start = async {
-        let started = nebula.admit_again(&session.tenant, id, how).await;
-        let started = started.map_err(|error| refused(error, &place.flag()))?;
+        let started = session.reach.again(id, how).await?;
         Ok(run::begins(session, started, console).await)
     };
     Box::pin(run::drive(session, picture, start, console)).await
 }
 
-fn refused(error: StartAgainError, flag: &str) -> Failure {
-    let message = error.to_string();
+pub(crate) fn refused(error: StartAgainError, place: &Place) -> Failure {
+    let (message, flag) = (error.to_string(), place.flag());
     let error = match error {
-        StartAgainError::Unknown(id) => return session::unknown(id),
+        StartAgainError::Unknown(id) => return session::unknown(id, place),
         StartAgainError::Store(error) => return error.into(),
         StartAgainError::Admission(error) => return run::not_admitted(&error),
         StartAgainError::Refused(error) => error,

@@ -15,7 +15,7 @@ use crate::{
 pub(crate) async fn collect(loaded: &Loaded, console: &Console) -> Result<Exit, Failure> {
     let session = Session::open_existing(loaded).await?;
     let collected = match session.as_ref() {
-        Some(session) => match &session.composed.collector {
+        Some(session) => match &session.here()?.collector {
             Some(collector) => collector.collect(&session.tenant).await?,
             None => Collected::default(),
         },

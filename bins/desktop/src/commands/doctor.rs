@@ -184,7 +184,7 @@ fn http_check(loaded: &Loaded) -> Check {
 fn data_folder(loaded: &Loaded) -> PathBuf {
     let wanted = match &loaded.place {
         Place::Named(path) | Place::Usual(path) => path.parent().unwrap_or(path),
-        Place::Memory => &loaded.folders.data,
+        Place::Memory | Place::Server(_) => &loaded.folders.data,
     };
     let there = wanted.ancestors().find(|folder| folder.exists());
     there.unwrap_or(Path::new("/")).to_owned()

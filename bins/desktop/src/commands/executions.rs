@@ -2,7 +2,7 @@
 
 use nebula_core::{ExecutionId, Timestamp};
 use nebula_engine::{Report, Waiting};
-use nebula_execution::{Again, Choice, Fact, Status};
+use nebula_execution::{Again, Choice, Fact, Signal, Status};
 use nebula_ports::{ExecutionFilter, ExecutionSummary, Signalled};
 use serde_json::{Value, json};
 
@@ -11,13 +11,13 @@ use crate::{
     commands::{
         again, list, migrate, pause, replay, run,
         saying::{HOLDER_WAIT, Saying},
-        signal, unpark, vote, waits,
+        signal, unpark, vote, waits, watch,
     },
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
     progress::{self, Picture},
-    session::{self, Driven, Session},
+    session::{Driven, Session},
     settings::Loaded,
     table::table,
     wanted::Wanted,
@@ -49,6 +49,10 @@ pub(crate) async fn run(
         Executions::Replay(arguments) => {
             let (session, id) = Wanted::parse(&arguments.id)?.open(loaded).await?;
             replay::run(arguments, &session, id, console).await
+        }
+        Executions::Watch { id, .. } => {
+            let (session, id) = Wanted::parse(id)?.open(loaded).await?;
+            watch::run(&session, id, console).await
         }
         Executions::Show { id, .. } => {
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;
@@ -241,13 +245,12 @@ async fn cancel(
         console.note("it ends anyway, once a person has decided about what could not be undone");
         return ending::settled(before, None, &session.place, console);
     }
-    let asked = session
-        .engine()
-        .cancel(&session.tenant, id, reason.to_owned())
-        .await?;
-    match asked {
+    let signal = Signal::Cancel {
+        reason: reason.to_owned(),
+    };
+    match session.reach.signal(id, &signal).await? {
         Signalled::Delivered { .. } | Signalled::Duplicate { .. } => {}
-        Signalled::Unknown => return Err(session::unknown(id)),
+        Signalled::Unknown => return Err(session.unknown(id)),
         Signalled::Terminal(status) => {
             console.note(&format!("it had ended before: {}", ending::words(status)));
             let report = session.report(id).await?;
@@ -262,8 +265,7 @@ async fn cancel(
                 return session.report(id).await;
             }
             // What was done is undone before the end, which may take its time or need a person.
-            let bus = session.composed.nebula.bus();
-            let picture = Picture::of_report(before, bus);
+            let picture = Picture::of_report(before, session.bus());
             run::wait(session, id, picture, console).await
         })
         .await?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use nebula_core::Timestamp;
 use nebula_execution::Status;
 use nebula_ports::{ExecutionFilter, ExecutionSummary};
@@ -12,10 +13,13 @@ use crate::{
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
+    reach::Listed,
     session::Session,
     table::table,
 };
 
+/// How many executions are asked about at a time.
+const AT_A_TIME: usize = 8;
 /// How much of a workflow's name is shown, in characters.
 const MAX_NAME: usize = 20;
 
@@ -28,21 +32,17 @@ pub(crate) async fn list(
     limit: usize,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let (found, more) = match session {
-        None => (Vec::new(), false),
-        Some(session) => {
-            let page = session
-                .engine()
-                .list(&session.tenant, filter, None, limit)
-                .await?;
-            (page.items, page.next.is_some())
-        }
+    let Listed { items: found, more } = match session {
+        None => Listed::default(),
+        Some(session) => session.reach.list(filter, None, limit).await?,
     };
     let mut parents = Vec::with_capacity(found.len());
     if let Some(session) = session {
-        for summary in &found {
-            let engine = session.engine();
-            parents.push(engine.called_by(&session.tenant, summary.id).await?);
+        // In their order, and over a network not one after the other.
+        let asked = found.iter().map(|it| session.reach.called_by(it.id));
+        let mut asked = stream::iter(asked).buffered(AT_A_TIME);
+        while let Some(parent) = asked.next().await {
+            parents.push(parent?);
         }
     }
     if console.json {
@@ -59,7 +59,7 @@ pub(crate) async fn list(
         console.note("no executions");
         return Ok(Exit::Completed);
     }
-    let now = session.map(|session| session.composed.clock.now());
+    let now = session.map(|session| session.clock.now());
     let now = now.unwrap_or(Timestamp::from_millis(0));
     let rows: Vec<_> = found.iter().map(|summary| row(summary, now)).collect();
     let text = table(&["EXECUTION", "WORKFLOW", "STATUS", "AGE", "NEXT"], &rows);

@@ -1,15 +1,16 @@
 //! `nebula executions migrate`: another version for an execution that waits.
 
 use nebula_core::ExecutionId;
-use nebula_engine::{MigrationError, Migrations};
-use nebula_execution::InstanceId;
+use nebula_engine::MigrationError;
 use serde_json::json;
 
 use crate::{
     commands::run::not_installed,
     console::Console,
     failure::{Exit, Failure},
+    reach::Moved,
     session::{self, Session},
+    settings::Place,
 };
 
 /// Moves the execution, or with `check` only says whether it could be.
@@ -23,13 +24,12 @@ pub(crate) async fn run(
     check: bool,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let migrated = session.engine().migrate(&session.tenant, id, to, check);
-    let Migrations { from, to, changes } = migrated.await.map_err(refused)?;
-    let names = |instances: &[InstanceId]| {
-        let names: Vec<_> = instances.iter().map(ToString::to_string).collect();
-        names
-    };
-    let (begins, drops) = (names(&changes.begins), names(&changes.drops));
+    let Moved {
+        from,
+        to,
+        begins,
+        drops,
+    } = session.reach.migrate(id, to, check).await?;
     if console.json {
         console.document(&json!({
             "execution": id.to_string(),
@@ -48,19 +48,19 @@ pub(crate) async fn run(
             console.line(&format!("  {what}: {}", names.join(", ")))?;
         }
     }
-    if !check {
+    if !check && !session.is_there() {
         console.note(&format!("`nebula resume {id}` goes on with it"));
     }
     Ok(Exit::Completed)
 }
 
-fn refused(error: MigrationError) -> Failure {
+pub(crate) fn refused(error: MigrationError, place: &Place) -> Failure {
     let message = error.to_string();
     let refused =
         |advice: &str| Failure::invalid("MIGRATION_REFUSED", message.clone()).advice(advice);
     match error {
         MigrationError::Store(error) => error.into(),
-        MigrationError::Unknown(id) => session::unknown(id),
+        MigrationError::Unknown(id) => session::unknown(id, place),
         MigrationError::Plan(error) => not_installed(error),
         MigrationError::UnknownVersion { workflow, .. } => {
             Failure::invalid("UNKNOWN_VERSION", message)

@@ -1,8 +1,8 @@
 //! `nebula executions pause` and `unpause`.
 
 use nebula_core::ExecutionId;
-use nebula_engine::{Report, Until, Waiting};
-use nebula_execution::{Fact, Status};
+use nebula_engine::{Report, Waiting};
+use nebula_execution::{Fact, Signal, Status};
 use nebula_ports::Signalled;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     console::Console,
     ending,
     failure::{Exit, Failure},
-    session::{self, Driven, Session},
+    session::{Driven, Session},
 };
 
 /// Asks an execution to start nothing new, and waits until it rests; attempts of another process
@@ -29,13 +29,12 @@ pub(crate) async fn pause(
         console.note("it is paused already");
         return paused(&saying.before, session, console);
     }
-    let sent = session
-        .engine()
-        .pause(&session.tenant, id, reason.to_owned())
-        .await?;
-    match sent {
+    let signal = Signal::Pause {
+        reason: reason.to_owned(),
+    };
+    match session.reach.signal(id, &signal).await? {
         Signalled::Delivered { .. } | Signalled::Duplicate { .. } => {}
-        Signalled::Unknown => return Err(session::unknown(id)),
+        Signalled::Unknown => return Err(session.unknown(id)),
         Signalled::Terminal(status) => {
             console.note(&format!("it had ended before: {}", ending::words(status)));
             return paused(&session.report(id).await?, session, console);
@@ -48,12 +47,8 @@ pub(crate) async fn pause(
             if !saying.heard(said).await? {
                 return Err(unheard(id));
             }
-            let until = Until::EndedOrParked;
-            let report = session
-                .engine()
-                .outcome(&session.tenant, id, until, Some(HOLDER_WAIT))
-                .await?;
-            report.ok_or_else(|| session::unknown(id))
+            let report = session.reach.settled(id, Some(HOLDER_WAIT)).await?;
+            report.ok_or_else(|| session.unknown(id))
         })
         .await?;
     match driven {
@@ -72,9 +67,9 @@ pub(crate) async fn unpause(
     if !is_paused(&saying.before) {
         return Err(not_paused(id, saying.before.status));
     }
-    match session.engine().unpause(&session.tenant, id).await? {
+    match session.reach.signal(id, &Signal::Unpause).await? {
         Signalled::Delivered { .. } | Signalled::Duplicate { .. } => {}
-        Signalled::Unknown => return Err(session::unknown(id)),
+        Signalled::Unknown => return Err(session.unknown(id)),
         Signalled::Terminal(status) => return Err(not_paused(id, status)),
     }
     let said = |fact: &Fact| *fact == Fact::Resumed;

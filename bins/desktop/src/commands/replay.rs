@@ -15,7 +15,7 @@ use crate::{
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
-    session::{self, Session},
+    session::Session,
     table::table,
 };
 
@@ -26,8 +26,9 @@ pub(crate) async fn run(
     id: ExecutionId,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let known = session.composed.executions.get(&session.tenant, id).await?;
-    let summary = known.ok_or_else(|| session::unknown(id))?;
+    let engine = session.here()?.nebula.engine();
+    let known = session.reach.summary(id).await?;
+    let summary = known.ok_or_else(|| session.unknown(id))?;
     if let Some(at) = arguments.at.filter(|at| *at > summary.entries) {
         let message = format!(
             "{id} has {} entries, and none has number {at}",
@@ -37,7 +38,7 @@ pub(crate) async fn run(
             .advice("`nebula executions replay` without --at shows them all"));
     }
     let wanted = arguments.node.as_deref();
-    let mut replay = session.engine().replay(&session.tenant, id);
+    let mut replay = engine.replay(&session.tenant, id);
     let mut checked = wanted.is_none();
     while let Some(step) = replay.step().await? {
         if let (Some(node), Some(machine), false) = (wanted, replay.machine(), checked) {

@@ -50,14 +50,14 @@ async fn one(id: ExecutionId, session: &Session, console: &Console) -> Result<Ex
         return ending::settled(&before, None, &session.place, console);
     }
     held(before.leased, id, console);
-    session.composed.focus.on(id);
-    let picture = Picture::of_report(&before, session.composed.nebula.bus());
+    session.focus(id);
+    let picture = Picture::of_report(&before, session.bus());
     let driven = session
         .drive(console, async {
             if !console.live {
                 console.note(&format!("execution {id}"));
             }
-            session.engine().wake(&session.tenant, id).await;
+            session.wake(id).await;
             run::wait(session, id, picture, console).await
         })
         .await?;
@@ -69,7 +69,12 @@ async fn one(id: ExecutionId, session: &Session, console: &Console) -> Result<Ex
 
 /// Everything that has not ended; one document a line, in the order in which they are settled.
 async fn all(session: &Session, console: &Console) -> Result<Exit, Failure> {
-    let unfinished = session.engine().unfinished(&session.tenant).await?;
+    let unfinished = session
+        .here()?
+        .nebula
+        .engine()
+        .unfinished(&session.tenant)
+        .await?;
     if unfinished.is_empty() {
         console.note("nothing is left to do");
         return Ok(Exit::Completed);
@@ -92,13 +97,13 @@ async fn all(session: &Session, console: &Console) -> Result<Exit, Failure> {
         console.note(&format!("  and {more} more"));
     }
     for summary in &unfinished {
-        session.composed.focus.on(summary.id);
+        session.focus(summary.id);
     }
     let exit = Cell::new(Exit::Completed);
     let driven = session
         .drive(console, async {
             for summary in &unfinished {
-                session.engine().wake(&session.tenant, summary.id).await;
+                session.wake(summary.id).await;
             }
             settle_each(&unfinished, session, console, &exit).await
         })

@@ -4,10 +4,11 @@ use std::{cell::OnceCell, path::Path};
 
 use nebula_core::{ExecutionId, duration_text};
 use nebula_engine::{AdmissionError, Engine, InstallError, Installed, Report, StartError, Started};
-use nebula_execution::{ExecutionPlan, StartOptions};
+use nebula_execution::{ExecutionPlan, StartOptions, Status};
+use nebula_ports::StoredWorkflow;
 use nebula_system::Urgency;
 use nebula_workflow::{Diagnostic, LocatedDiagnostic, Severity, Source, parse, render};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     arguments::Run,
@@ -20,6 +21,7 @@ use crate::{
     grants::{self, Asker, Given},
     input, named_credentials,
     progress::{self, Picture},
+    reach::NewStart,
     session::{Driven, Session},
     settings::{Loaded, Place},
     version::{self, VersionWanted, Which},
@@ -31,11 +33,11 @@ pub(crate) async fn run(
     mut loaded: Loaded,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    if arguments.detach {
-        let message =
-            "--detach hands the run to a running engine, and this command cannot reach one yet";
+    let there = matches!(loaded.place, Place::Server(_));
+    if arguments.detach && !there {
+        let message = "--detach leaves the run to a running engine, and no server is named";
         return Err(Failure::environment("NO_ENGINE", message)
-            .advice("run it without --detach, or start it over the API of `nebula serve`"));
+            .advice("run it without --detach, or on a server: --server URL"));
     }
     if arguments.ephemeral {
         loaded.place = Place::Memory;
@@ -49,6 +51,16 @@ pub(crate) async fn run(
                 return Err(Failure::invalid("USAGE", message).advice(advice));
             }
             Box::pin(run_installed(arguments, &wanted, &loaded, console)).await
+        }
+        _ if there => {
+            let message = format!(
+                "{} is a file, and a server runs what is saved there",
+                path.display()
+            );
+            let flag = loaded.place.flag();
+            Err(Failure::invalid("USAGE", message).advice(format!(
+                "save it with `nebula workflows push FILE{flag}`, and run it by its id"
+            )))
         }
         _ => Box::pin(run_file(arguments, path, &loaded, console)).await,
     }
@@ -87,7 +99,7 @@ async fn run_file(
     drop(offline);
 
     let session = Session::open(loaded).await?;
-    let (engine, tenant) = (session.engine(), &session.tenant);
+    let (engine, tenant) = (session.here()?.nebula.engine(), &session.tenant);
     let installed = match prepared {
         None => engine.install(tenant, &checked.definition).await,
         Some(prepared) => {
@@ -107,7 +119,7 @@ async fn run_installed(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let id = &wanted.id;
-    let absent = |failure: Failure| match failure.code {
+    let absent = |failure: Failure| match failure.code.as_ref() {
         "UNKNOWN_WORKFLOW" => {
             let message = format!("there is neither a file nor a saved workflow `{id}`");
             Failure::environment("UNKNOWN_WORKFLOW", message)
@@ -126,16 +138,21 @@ async fn run_installed(
             "no version of `{id}` is published; this is its draft, version {version}"
         ));
     }
-    let installed = session
-        .engine()
+    if session.is_there() {
+        let version =
+            (wanted.which != Which::Any || workflow.published.is_none()).then_some(version);
+        return run_there(arguments, (&stored, version), &session, loaded, console).await;
+    }
+    let here_engine = session.here()?.nebula.engine();
+    let installed = here_engine
         .installed(&session.tenant, id, Some(version))
         .await
         .map_err(not_installed)?
         .ok_or_else(|| version::unknown_version(id, version))?;
-    let input = checked_input(arguments, &installed.plan, session.engine(), loaded)?;
+    let input = checked_input(arguments, &installed.plan, here_engine, loaded)?;
     let here =
         std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", &error))?;
-    let composed = &session.composed;
+    let composed = session.here()?;
     check_credentials(
         composed,
         &installed.plan,
@@ -145,7 +162,7 @@ async fn run_installed(
         console,
     )
     .await?;
-    let engine = (session.engine(), loaded);
+    let engine = (here_engine, loaded);
     let options = options(
         arguments,
         &installed.plan,
@@ -157,16 +174,59 @@ async fn run_installed(
     start(&session, &installed, input, options, console).await
 }
 
+/// Starts a version at the server, which checks the input and grants what its publication granted; then
+/// waits for its end, unless that is left to others.
+async fn run_there(
+    arguments: &Run,
+    (stored, version): (&StoredWorkflow, Option<u32>),
+    session: &Session,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    if arguments.grant_requested || !arguments.grant.is_empty() {
+        let message = "a server grants what was published, and nothing else";
+        return Err(Failure::invalid("USAGE", message).advice(
+            "leave the grants out; `nebula workflows publish` grants what a version asks for",
+        ));
+    }
+    let schema = stored.definition.get("input").unwrap_or(&Value::Null);
+    let input = gathered(arguments, schema, loaded)?;
+    let begin = async {
+        let started = session.reach.start(NewStart {
+            workflow: &stored.id,
+            version,
+            input,
+            priority: arguments.priority,
+        });
+        Ok(begins(session, started.await?, console).await)
+    };
+    if arguments.detach {
+        let id = begin.await?;
+        match console.json {
+            true => console.document(&json!({ "execution": id, "status": Status::Queued }))?,
+            false => console.line(&id.to_string())?,
+        }
+        return Ok(Exit::Completed);
+    }
+    let picture = Picture::of_nodes(stored.id.as_str(), session.bus());
+    Box::pin(drive(session, picture, begin, console)).await
+}
+
+/// The input as it was given, by the schema that it is to fit.
+fn gathered(arguments: &Run, schema: &Value, loaded: &Loaded) -> Result<Value, Failure> {
+    let limit = loaded.settings.engine.max_input.as_u64();
+    let fields: Vec<String> =
+        [arguments.input.as_slice(), arguments.more_input.as_slice()].concat();
+    input::gather(arguments.input_json.as_deref(), &fields, schema, limit)
+}
+
 fn checked_input(
     arguments: &Run,
     plan: &ExecutionPlan,
     engine: &Engine,
     loaded: &Loaded,
 ) -> Result<Value, Failure> {
-    let limit = loaded.settings.engine.max_input.as_u64();
-    let fields: Vec<String> =
-        [arguments.input.as_slice(), arguments.more_input.as_slice()].concat();
-    let input = input::gather(arguments.input_json.as_deref(), &fields, plan, limit)?;
+    let input = gathered(arguments, &plan.input_schema, loaded)?;
     engine.input(plan, input).map_err(not_started)
 }
 
@@ -267,13 +327,13 @@ async fn start(
     options: StartOptions,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let nebula = &session.composed.nebula;
+    let nebula = &session.here()?.nebula;
     let started = async {
         let started = nebula.admit(&session.tenant, installed, input, options);
         let started = started.await.map_err(not_started)?;
         Ok(begins(session, started, console).await)
     };
-    let picture = Picture::of_plan(&installed.plan, session.composed.nebula.bus());
+    let picture = Picture::of_plan(&installed.plan, session.bus());
     Box::pin(drive(session, picture, started, console)).await
 }
 
@@ -288,8 +348,8 @@ pub(crate) async fn begins(session: &Session, started: Started, console: &Consol
     }
     for execution in started.cancelled {
         console.note(&format!("{execution} is asked to end for it"));
-        session.composed.focus.on(execution);
-        session.engine().wake(&session.tenant, execution).await;
+        session.focus(execution);
+        session.wake(execution).await;
     }
     started.id
 }
@@ -320,7 +380,7 @@ pub(crate) async fn drive(
     start: impl Future<Output = Result<ExecutionId, Failure>>,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let clock = &session.composed.clock;
+    let clock = &session.clock;
     let (begun, id) = (clock.monotonic(), OnceCell::<ExecutionId>::new());
     let driven = session
         .drive(console, async {
@@ -329,7 +389,7 @@ pub(crate) async fn drive(
             if !console.live {
                 console.note(&format!("execution {execution}"));
             }
-            session.composed.focus.on(execution);
+            session.focus(execution);
             wait(session, execution, picture, console).await
         })
         .await?;
@@ -347,7 +407,7 @@ pub(crate) async fn wait(
     mut picture: Picture,
     console: &Console,
 ) -> Result<Report, Failure> {
-    let clock = session.composed.clock.clone();
+    let clock = session.clock.clone();
     let report = tokio::select! {
         biased;
         report = session.settled(id) => report,
@@ -437,7 +497,7 @@ fn not_started(error: StartError) -> Failure {
             let located = problems
                 .iter()
                 .map(|problem| LocatedDiagnostic {
-                    code: "INPUT_INVALID",
+                    code: "INPUT_INVALID".into(),
                     severity: Severity::Error,
                     message: problem.to_string(),
                     file: "input".to_owned(),

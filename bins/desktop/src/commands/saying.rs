@@ -12,7 +12,7 @@ use crate::{
     ending,
     failure::{Exit, Failure},
     progress::Picture,
-    session::{self, Driven, Session},
+    session::{Driven, Session},
 };
 
 /// How long is waited for another process that drives the execution.
@@ -40,8 +40,8 @@ impl<'a> Saying<'a> {
         console: &'a Console,
     ) -> Result<Self, Failure> {
         let before = session.report(id).await?;
-        let summary = session.composed.executions.get(&session.tenant, id).await?;
-        let last = summary.ok_or_else(|| session::unknown(id))?.entries;
+        let summary = session.reach.summary(id).await?;
+        let last = summary.ok_or_else(|| session.unknown(id))?.entries;
         Ok(Self {
             session,
             console,
@@ -55,16 +55,11 @@ impl<'a> Saying<'a> {
     /// ended; false if nobody took it within [`HOLDER_WAIT`]. Before that the execution stands where
     /// it stood, and after it the same question may be open again.
     pub(crate) async fn heard(&self, said: impl Fn(&Fact) -> bool) -> Result<bool, Failure> {
-        self.session
-            .engine()
-            .wake(&self.session.tenant, self.id)
-            .await;
-        let executions = &self.session.composed.executions;
+        self.session.wake(self.id).await;
         let next = Cell::new(self.last + 1);
         let heard = self.session.watch(HOLDER_WAIT, async || {
-            let page = executions
-                .journal(&self.session.tenant, self.id, next.get(), PAGE)
-                .await?;
+            let reach = &self.session.reach;
+            let page = reach.journal(self.id, next.get(), PAGE).await?;
             if let Some(entry) = page.entries.last() {
                 next.set(entry.seq + 1);
             }
@@ -77,11 +72,11 @@ impl<'a> Saying<'a> {
 
     /// Says who drives it, and looks to this execution before all others.
     pub(crate) fn begin(&self, what: &str) {
-        if self.before.leased {
+        if self.before.leased && !self.session.is_there() {
             self.console
                 .note(&format!("another process drives it; {what}"));
         }
-        self.session.composed.focus.on(self.id);
+        self.session.focus(self.id);
     }
 
     /// Waits until what was said is heard, lets `answer` tell what became of it, and drives the
@@ -93,7 +88,7 @@ impl<'a> Saying<'a> {
     ) -> Result<Exit, Failure> {
         let (session, console, id) = (self.session, self.console, self.id);
         self.begin("waiting for that one");
-        let picture = Picture::of_report(&self.before, session.composed.nebula.bus());
+        let picture = Picture::of_report(&self.before, session.bus());
         let driven = session.drive(console, async {
             if !self.heard(said).await? {
                 return Err(unheard(id));

@@ -1,6 +1,10 @@
 //! `nebula serve`: the engine over HTTP, for this machine, until a signal.
 
-use std::{fs, io, net::SocketAddr, path::PathBuf};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use nebula_api::{Api, ApiParts, Server};
 use nebula_core::{ExposeSecret as _, SecretString, TenantId};
@@ -43,20 +47,20 @@ pub(crate) async fn run(
     loaded.settings.worker.stop_on_store_failure = false;
     let session = Session::open(&loaded).await?;
     let (token, token_file) = token(&loaded.place)?;
-    let identity = Identity::new(session.composed.identity.clone(), IdentityConfig::default());
+    let identity = Identity::new(session.here()?.identity.clone(), IdentityConfig::default());
     let setup_file = setup(&identity, &loaded.place).await?;
     let identity = identity.with_local_token(TenantId::local(), token.hash);
-    let folder = std::env::current_dir()
-        .map_err(|error| Failure::file(std::path::Path::new("."), "find", &error))?;
+    let folder =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", &error))?;
     let api = Api::new(ApiParts {
-        nebula: session.composed.nebula.clone(),
+        nebula: session.here()?.nebula.clone(),
         tenant: TenantId::local(),
-        clock: session.composed.clock.clone(),
+        clock: session.here()?.clock.clone(),
         entropy: Arc::new(SystemEntropy),
-        offload: session.composed.offload.clone(),
+        offload: session.here()?.offload.clone(),
         identity: Arc::new(identity),
-        vault: session.composed.vault.clone(),
-        secrets: session.composed.identity.secrets.clone(),
+        vault: session.here()?.vault.clone(),
+        secrets: session.here()?.identity.secrets.clone(),
         vars: Value::Object(loaded.settings.vars.clone().into_iter().collect()),
         folder,
         config: settings.limits,
@@ -70,7 +74,7 @@ pub(crate) async fn run(
             _ => failure.advice("choose another address with --listen"),
         }
     })?;
-    session.composed.focus.on_everything();
+    session.here()?.focus.on_everything();
     let url = format!("http://{}", server.address());
     if console.json {
         console
@@ -81,14 +85,15 @@ pub(crate) async fn run(
             "listening on {url}; the token that lets in is in {}",
             token_file.display()
         ))?;
-        if let Some(file) = setup_file {
+        if let Some(file) = &setup_file {
             console.note(&format!(
                 "nobody has an account yet: the token in {} makes the first one (POST /api/v1/setup)",
                 file.display()
             ));
         }
     }
-    until_signal(&session, server, &api, settings.grace, console).await
+    let files = setup_file.as_deref();
+    until_signal(&session, server, (&api, files), settings.grace, console).await
 }
 
 /// One token for everything is for one person on one machine.
@@ -154,7 +159,7 @@ async fn setup(identity: &Identity, place: &Place) -> Result<Option<PathBuf>, Fa
 async fn until_signal(
     session: &Session,
     server: Server,
-    api: &Api,
+    (api, mut setup_file): (&Api, Option<&Path>),
     grace: std::time::Duration,
     console: &Console,
 ) -> Result<Exit, Failure> {
@@ -163,7 +168,7 @@ async fn until_signal(
     })?;
     let (no_requests, no_work) = (CancellationToken::new(), CancellationToken::new());
     let mut engine = JoinSet::new();
-    let (nebula, token) = (session.composed.nebula.clone(), no_work.clone());
+    let (nebula, token) = (session.here()?.nebula.clone(), no_work.clone());
     engine.spawn(async move { nebula.run(token).await });
     let serving = server.run(api, no_requests.clone(), grace);
     tokio::pin!(serving);
@@ -177,6 +182,15 @@ async fn until_signal(
                 }
                 console.note("stopping: what is under way may finish; the same again stops at once");
                 no_requests.cancel();
+            }
+            () = api.first_person(), if setup_file.is_some() => {
+                // It opens nothing any more.
+                if let Some(file) = setup_file.take()
+                    && let Err(error) = fs::remove_file(file)
+                    && error.kind() != io::ErrorKind::NotFound
+                {
+                    console.note(&format!("cannot delete {}: {error}", file.display()));
+                }
             }
             () = &mut serving, if !served => {
                 served = true;

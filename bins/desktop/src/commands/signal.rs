@@ -3,7 +3,7 @@
 use std::{cell::Cell, sync::Arc};
 
 use nebula_core::{Entropy as _, ExecutionId};
-use nebula_execution::{Fact, NamedSignal};
+use nebula_execution::{Fact, NamedSignal, Signal};
 use nebula_ports::Signalled;
 use nebula_system::SystemEntropy;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::{
     ending,
     failure::{Exit, Failure},
     input,
-    session::{self, Session},
+    session::Session,
 };
 
 /// Sends the signal, then drives the execution on unless somebody else does.
@@ -27,14 +27,14 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let signal = signal(arguments)?;
     let saying = Saying::to(session, id, console).await?;
-    let engine = session.engine();
-    match engine.send(&session.tenant, id, signal.clone()).await? {
+    let named = Signal::Named(signal.clone());
+    match session.reach.signal(id, &named).await? {
         Signalled::Delivered { .. } => {}
         Signalled::Duplicate { .. } => {
             console.note("a signal of this name and id came before; this one has no effect");
             return ending::settled(&saying.before, None, &session.place, console);
         }
-        Signalled::Unknown => return Err(session::unknown(id)),
+        Signalled::Unknown => return Err(session.unknown(id)),
         Signalled::Terminal(status) => {
             let message = format!("{id} has ended: {}", ending::words(status));
             return Err(Failure::invalid("EXECUTION_ENDED", message)

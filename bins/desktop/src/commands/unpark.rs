@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nebula_core::ExecutionId;
 use nebula_engine::{Report, Waiting};
-use nebula_execution::{Fact, InstanceId, Status, UnparkDecision};
+use nebula_execution::{Fact, InstanceId, Signal, Status, UnparkDecision};
 use nebula_ports::Signalled;
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::{
     ending,
     failure::{Exit, Failure},
     input,
-    session::{self, Session},
+    session::Session,
 };
 
 /// Reads the decision.
@@ -46,13 +46,13 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let saying = Saying::to(session, id, console).await?;
     let instance = about(arguments, &saying.before)?;
-    let sent = session
-        .engine()
-        .unpark(&session.tenant, id, instance.clone(), decision)
-        .await?;
-    match sent {
+    let signal = Signal::Unpark {
+        instance: instance.clone(),
+        decision,
+    };
+    match session.reach.signal(id, &signal).await? {
         Signalled::Delivered { .. } | Signalled::Duplicate { .. } => {}
-        Signalled::Unknown => return Err(session::unknown(id)),
+        Signalled::Unknown => return Err(session.unknown(id)),
         Signalled::Terminal(status) => return Err(not_parked(id, status)),
     }
     let decided =

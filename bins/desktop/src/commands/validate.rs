@@ -1,5 +1,7 @@
 //! `nebula validate`: every problem of every file; nothing runs.
 
+use std::borrow::Cow;
+
 use nebula_workflow::LocatedDiagnostic;
 use serde::Serialize;
 
@@ -31,7 +33,7 @@ struct FileDocument {
 
 #[derive(Debug, Serialize)]
 struct FileError {
-    code: &'static str,
+    code: Cow<'static, str>,
     message: String,
 }
 
@@ -86,7 +88,7 @@ pub(crate) async fn run(
                         code: failure.code,
                         message: failure.message,
                     }),
-                    diagnostics: failure.diagnostics,
+                    diagnostics: failure.diagnostics.into_vec(),
                 });
             }
         }

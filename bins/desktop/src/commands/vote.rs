@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
-use nebula_core::{Entropy as _, ExecutionId};
+use nebula_core::{Entropy as _, ExecutionId, Timestamp};
 use nebula_engine::{OpenApproval, Redeemed, Report, TokenError};
-use nebula_execution::{Ballot, Choice, Fact, Refusal, ResumeToken};
+use nebula_execution::{Ballot, Choice, Fact, Refusal, ResumeToken, Signal};
 use nebula_ports::Signalled;
 use nebula_system::SystemEntropy;
 use serde_json::{Value, json};
@@ -16,7 +16,8 @@ use crate::{
     ending,
     failure::{Exit, Failure},
     input,
-    session::{self, Session},
+    reach::Asked,
+    session::Session,
     settings::Loaded,
     table::table,
     wanted::Wanted,
@@ -38,12 +39,16 @@ pub(crate) async fn run(
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;
             let open = find(arguments, &session, id).await?;
             let own = || SystemEntropy.uuid().to_string();
+            let by = match session.is_there() {
+                false => who(arguments)?,
+                // Whoever is logged in, unless they speak for somebody else.
+                true => arguments.by.clone().unwrap_or_default(),
+            };
             let ballot = Ballot {
-                by: who(arguments)?,
+                by,
                 id: arguments.dedupe.clone().unwrap_or_else(own),
                 ..blank(&open, choice, arguments)
             };
-            possible(&open, &ballot, &session)?;
             (session, ballot, id)
         }
         (None, None) => {
@@ -55,10 +60,10 @@ pub(crate) async fn run(
 }
 
 /// A vote of nobody yet.
-fn blank(open: &OpenApproval, choice: Choice, arguments: &Vote) -> Ballot {
+fn blank(open: &Asked, choice: Choice, arguments: &Vote) -> Ballot {
     Ballot {
         instance: open.instance.clone(),
-        round: open.approval.round,
+        round: open.round,
         id: String::new(),
         by: String::new(),
         choice,
@@ -94,7 +99,13 @@ async fn by_token(
     let Some(session) = Session::open_existing(loaded).await? else {
         return Err(invalid(TokenError::Invalid));
     };
-    let redeemed = session.engine().redeem(&session.tenant, &token).await;
+    let Ok(here) = session.here() else {
+        let message = "a token is redeemed where it leads: with its link, in a browser";
+        return Err(Failure::invalid("NEEDS_DATABASE", message).advice(
+            "open /resume/TOKEN of the server; or vote as yourself, by the id of the execution",
+        ));
+    };
+    let redeemed = here.nebula.engine().redeem(&session.tenant, &token).await;
     let Redeemed { open, seat } = redeemed.map_err(invalid)?;
     let by = match (seat.who, &arguments.by) {
         (Some(who), Some(by)) if who != *by => {
@@ -108,9 +119,9 @@ async fn by_token(
         by,
         id: format!("token:{}", seat.number),
         seat: Some(seat.number),
-        ..blank(&open, choice, arguments)
+        ..blank(&Asked::from(&open), choice, arguments)
     };
-    possible(&open, &ballot, &session)?;
+    possible(&open, &ballot, session.clock.now())?;
     Ok((session, ballot, open.execution))
 }
 
@@ -123,13 +134,9 @@ fn invalid(error: TokenError) -> Failure {
 }
 
 /// Which open approval is meant.
-async fn find(
-    arguments: &Vote,
-    session: &Session,
-    id: ExecutionId,
-) -> Result<OpenApproval, Failure> {
-    let open = session.engine().approvals(&session.tenant, id).await?;
-    let mut open = open.ok_or_else(|| session::unknown(id))?;
+async fn find(arguments: &Vote, session: &Session, id: ExecutionId) -> Result<Asked, Failure> {
+    let open = session.reach.asked(id).await?;
+    let mut open = open.ok_or_else(|| session.unknown(id))?;
     let names: Vec<String> = open.iter().map(|it| it.instance.to_string()).collect();
     match (&arguments.node, names.as_slice()) {
         (Some(node), _) => match names.iter().position(|name| name == node) {
@@ -200,19 +207,22 @@ fn decided(report: &Report, node: &str) -> Option<Failure> {
 }
 
 /// Whether the vote would count as things stand, so that nothing is written in vain.
-fn possible(open: &OpenApproval, ballot: &Ballot, session: &Session) -> Result<(), Failure> {
+pub(crate) fn possible(
+    open: &OpenApproval,
+    ballot: &Ballot,
+    now: Timestamp,
+) -> Result<(), Failure> {
     if let Err(error) = ballot.check() {
         return Err(Failure::invalid("USAGE", error.to_string()));
     }
-    let now = session.composed.clock.now();
     match open.approval.refusal(ballot, now) {
         None => Ok(()),
-        Some(why) => Err(refused(why, ballot, open)),
+        Some(why) => Err(refused(why, ballot, &open.into(), open.execution)),
     }
 }
 
-fn refused(why: Refusal, ballot: &Ballot, open: &OpenApproval) -> Failure {
-    let (node, id, by) = (&open.instance, open.execution, &ballot.by);
+fn refused(why: Refusal, ballot: &Ballot, open: &Asked, id: ExecutionId) -> Failure {
+    let (node, by) = (&open.instance, &ballot.by);
     match why {
         Refusal::NotOpen => {
             let message = format!("`{node}` of {id} is decided, or its time is over");
@@ -222,7 +232,7 @@ fn refused(why: Refusal, ballot: &Ballot, open: &OpenApproval) -> Failure {
         }
         Refusal::NotAnApprover => {
             let message = format!("`{by}` may not vote on `{node}` of {id}");
-            let names = open.approval.question.approvers.join(", ");
+            let names = open.approvers.join(", ");
             Failure::invalid("NOT_AN_APPROVER", message).advice(format!("those who may: {names}"))
         }
         Refusal::VotedBefore => {
@@ -240,19 +250,19 @@ async fn cast(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let saying = Saying::to(session, id, console).await?;
-    let open = session.engine().approvals(&session.tenant, id).await?;
+    let open = session.reach.asked(id).await?;
     let open = open
         .into_iter()
         .flatten()
         .find(|it| it.instance == ballot.instance);
-    let engine = session.engine();
-    match engine.vote(&session.tenant, id, ballot.clone()).await? {
+    let vote = Signal::Vote(Box::new(ballot.clone()));
+    match session.reach.signal(id, &vote).await? {
         Signalled::Delivered { .. } => {}
         Signalled::Duplicate { .. } => {
             console.note("a vote with this id came before; this one has no effect");
             return ending::settled(&saying.before, None, &session.place, console);
         }
-        Signalled::Unknown => return Err(session::unknown(id)),
+        Signalled::Unknown => return Err(session.unknown(id)),
         Signalled::Terminal(status) => {
             let message = format!("{id} has ended: {}", ending::words(status));
             return Err(Failure::invalid("EXECUTION_ENDED", message)
@@ -274,7 +284,7 @@ async fn cast(
         _ => false,
     };
     let answer = || match (refusal.get(), &open) {
-        (Some(why), Some(open)) => Err(refused(why, &ballot, open)),
+        (Some(why), Some(open)) => Err(refused(why, &ballot, open, id)),
         _ => Ok(()),
     };
     saying.drive_on(said, answer).await
@@ -288,9 +298,9 @@ pub(crate) async fn tokens(
     node: Option<&str>,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let engine = session.engine();
-    let open = engine.approvals(&session.tenant, id).await?;
-    let names = open.ok_or_else(|| session::unknown(id))?;
+    let engine = session.here()?.nebula.engine();
+    let open = session.reach.asked(id).await?;
+    let names = open.ok_or_else(|| session.unknown(id))?;
     let names: Vec<String> = names.iter().map(|it| it.instance.to_string()).collect();
     if names.is_empty() || node.is_some_and(|node| names.iter().all(|name| name != node)) {
         return Err(not_open(node, &names, session, id).await?);

@@ -27,12 +27,11 @@ pub(crate) async fn list(
     }
     let (mut found, mut more) = (Vec::new(), false);
     if let Some(session) = session {
-        let engine = session.engine();
-        let page = engine.list(&session.tenant, &filter, None, limit).await?;
-        more = page.next.is_some();
+        let page = session.reach.list(&filter, None, limit).await?;
+        more = page.more;
         for summary in page.items {
             // It may have ended, or be gone, since it was listed.
-            let report = engine.report(&session.tenant, summary.id).await?;
+            let report = session.reach.report(summary.id).await?;
             found.extend(
                 report
                     .filter(|it| !it.status.is_terminal())

@@ -29,6 +29,8 @@ mod schedule;
 mod secrets;
 #[cfg(unix)]
 mod serve;
+#[cfg(unix)]
+mod server;
 mod settings;
 mod shop_orders;
 mod support;

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    path::PathBuf,
     process::{Child, Stdio},
 };
 
@@ -14,14 +15,16 @@ use crate::support::User;
 const GREET: &str = "id: greet\nnodes:\n  - { id: hello, action: data.set, parameters: { text: 'Hi {{ $input.name }}' } }\n";
 
 /// A server that is stopped when it is dropped.
-struct Serving {
+pub(crate) struct Serving {
     process: Child,
-    address: String,
-    token: String,
+    pub(crate) address: String,
+    pub(crate) token: String,
+    /// The file with the token that makes the first person.
+    pub(crate) setup: Option<PathBuf>,
 }
 
 impl Serving {
-    fn start(user: &User) -> Self {
+    pub(crate) fn start(user: &User) -> Self {
         let mut process = user
             .command(&["serve", "--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
@@ -38,11 +41,12 @@ impl Serving {
             process,
             address,
             token: token.trim().to_owned(),
+            setup: told["setup_file"].as_str().map(PathBuf::from),
         }
     }
 
     /// The status and the document of an answer.
-    fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, Value) {
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let (token, length) = (&self.token, body.len());
         let request = format!(
@@ -54,6 +58,8 @@ impl Serving {
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        // Some say nothing but their status.
+        let body = if body.is_empty() { "null" } else { body };
         (status, serde_json::from_str(body).unwrap())
     }
 

@@ -114,7 +114,7 @@ async fn the_first_person_comes_with_the_token_and_logs_in_with_a_browser() {
     let ask = async |body| world.ask_as(&[], Method::POST, path, body).await;
     ask(setup("nbo_local_x", PASSWORD))
         .await
-        .problem(401, "UNAUTHENTICATED");
+        .problem(401, "WRONG_SETUP_TOKEN");
     // A password that is too short does not cost the token.
     ask(setup(first.expose_secret(), "short"))
         .await
@@ -134,7 +134,7 @@ async fn the_first_person_comes_with_the_token_and_logs_in_with_a_browser() {
     assert!(made.get("access").is_none());
     ask(setup(first.expose_secret(), PASSWORD))
         .await
-        .problem(401, "UNAUTHENTICATED");
+        .problem(401, "WRONG_SETUP_TOKEN");
 
     let cookie = cookie.split(';').next().unwrap();
     let csrf = made["me"]["csrf"].as_str().unwrap();
@@ -218,7 +218,7 @@ async fn a_program_has_a_token_for_minutes_and_one_that_is_exchanged_once() {
         .ok(200);
     // Somebody else has it, too: nobody keeps the session.
     exchange(next).await.ok(200);
-    exchange(next).await.problem(401, "UNAUTHENTICATED");
+    exchange(next).await.problem(401, "WRONG_REFRESH_TOKEN");
     for shown in [&bearer, &newer] {
         let shown = [("authorization", shown.as_str())];
         world
@@ -242,20 +242,18 @@ async fn whoever_is_refused_learns_nothing_and_waits() {
         world.ask_as(&[], Method::POST, "/api/v1/login", body).await
     };
     // Shut out with the right password, a wrong one, nobody at all: the same words.
-    let shut_out = login("bob", PASSWORD).await.problem(401, "UNAUTHENTICATED");
+    let shut_out = login("bob", PASSWORD).await.problem(401, "WRONG_LOGIN");
     let wrong = login("eve", "wrong horse")
         .await
-        .problem(401, "UNAUTHENTICATED");
+        .problem(401, "WRONG_LOGIN");
     let nobody = login("nobody", "wrong horse")
         .await
-        .problem(401, "UNAUTHENTICATED");
+        .problem(401, "WRONG_LOGIN");
     assert_eq!(shut_out, wrong);
     assert_eq!(nobody, wrong);
     for name in ["eve", "nobody"] {
         for _ in 0..4 {
-            login(name, "wrong horse")
-                .await
-                .problem(401, "UNAUTHENTICATED");
+            login(name, "wrong horse").await.problem(401, "WRONG_LOGIN");
         }
         // Also with the right one: the guess is not looked at.
         let late = login(name, PASSWORD).await;

@@ -55,7 +55,7 @@ async fn side(text: &str, loaded: &Loaded, console: &Console) -> Result<Side, Fa
     let path = Path::new(text);
     if definition::names_a_file(path) {
         return Ok(Side {
-            definition: definition::parsed(path, console)?,
+            definition: definition::parsed(path, console)?.1,
             name: text.to_owned(),
             document: json!({ "file": text }),
         });

@@ -2,18 +2,21 @@
 
 mod changes;
 mod diff;
+mod folder;
+
+use std::path::Path;
 
 use nebula_core::WorkflowId;
 use nebula_ports::{Published, Saved, WorkflowFilter, WorkflowSummary, WorkflowVersions};
+use nebula_workflow::{Source, WorkflowDefinition};
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Workflows,
-    commands::run::not_installed,
-    compose,
     console::Console,
     definition,
     failure::{Exit, Failure},
+    reach::Listed,
     session::Session,
     settings::Loaded,
     table::table,
@@ -53,7 +56,33 @@ pub(crate) async fn run(
         Workflows::Unarchive { id, .. } => {
             archive(loaded, &whole(id, "unarchive")?, false, console).await
         }
-        Workflows::Push { file, expect, .. } => push(file, *expect, loaded, console).await,
+        Workflows::Push {
+            file, publish, yes, ..
+        } if file.is_dir() => {
+            let how = folder::How {
+                publish: *publish,
+                yes: *yes,
+            };
+            folder::push(file, how, loaded, console).await
+        }
+        Workflows::Push {
+            file,
+            expect,
+            publish,
+            ..
+        } => push(file, *expect, *publish, loaded, console).await,
+        Workflows::Pull {
+            which,
+            published,
+            yes,
+            ..
+        } if folder::is_meant(which) => {
+            let how = folder::How {
+                publish: *published,
+                yes: *yes,
+            };
+            folder::pull(Path::new(which), how, loaded, console).await
+        }
         Workflows::Pull { which, .. } => {
             let wanted = VersionWanted::parse(which)?;
             let session = version::open(loaded, &wanted.id).await?;
@@ -87,9 +116,8 @@ async fn archive(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let session = version::open(loaded, id).await?;
-    let engine = session.engine();
-    if !engine.archive(&session.tenant, id, archived).await? {
-        return Err(version::unknown(id));
+    if !session.reach.archive(id, archived).await? {
+        return Err(version::unknown(id, &session.place));
     }
     if console.json {
         console.document(&json!({ "workflow": id, "archived": archived }))?;
@@ -110,14 +138,9 @@ async fn list(
     limit: usize,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let (found, more) = match Session::open_existing(loaded).await? {
-        None => (Vec::new(), false),
-        Some(session) => {
-            let engine = session.engine();
-            let page = engine.workflows(&session.tenant, filter, None, limit);
-            let page = page.await?;
-            (page.items, page.next.is_some())
-        }
+    let Listed { items: found, more } = match Session::open_existing(loaded).await? {
+        None => Listed::default(),
+        Some(session) => session.reach.workflows(filter, limit).await?,
     };
     if console.json {
         let list: Vec<_> = found.iter().map(summary_json).collect();
@@ -224,35 +247,66 @@ async fn versions(
 
 /// JSON: `{ "workflow", "version", "revision", "new" }`; `new` is false where the version was there.
 async fn push(
-    file: &std::path::Path,
+    file: &Path,
     expect: Option<u64>,
+    publish: bool,
     loaded: &Loaded,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let offline = compose::offline(loaded).await?;
-    let checked = definition::check(file, (offline.nebula.engine(), loaded), console).await?;
-    if !checked.drawn.is_empty() {
-        console.note(&checked.drawn);
-    }
-    drop(offline);
+    let (source, definition) = definition::to_save(file, loaded, console).await?;
     let session = Session::open(loaded).await?;
-    let definition = &checked.definition;
-    let saved = session.engine().save(&session.tenant, definition, expect);
-    let (version, revision, new) = match saved.await.map_err(not_installed)? {
-        Saved::New { version, revision } => (version, revision, true),
-        Saved::Unchanged { version, revision } => (version, revision, false),
-        Saved::Conflict { revision } => return Err(conflict(&definition.id, expect, revision)),
-    };
-    let id = &definition.id;
+    let pushed = save(&session, (&source, &definition), expect, publish).await?;
+    let (id, version, new) = (&definition.id, pushed.version, pushed.new);
     if console.json {
         let document =
-            json!({ "workflow": id, "version": version, "revision": revision, "new": new });
+            json!({ "workflow": id, "version": version, "revision": pushed.revision, "new": new });
         console.document(&document)?;
     } else {
         let what = if new { "saved as" } else { "is there already:" };
-        console.line(&format!("{} {what} {id}@{version}", file.display()))?;
+        let published = if publish { ", published" } else { "" };
+        console.line(&format!(
+            "{} {what} {id}@{version}{published}",
+            file.display()
+        ))?;
     }
     Ok(Exit::Completed)
+}
+
+/// What became of a definition that was saved.
+struct Pushed {
+    version: u32,
+    revision: u64,
+    /// Whether no version said the same before.
+    new: bool,
+}
+
+/// Saves a definition, and publishes it if that is wanted.
+async fn save(
+    session: &Session,
+    (source, definition): (&Source, &WorkflowDefinition),
+    expect: Option<u64>,
+    publish: bool,
+) -> Result<Pushed, Failure> {
+    let (reach, id) = (&session.reach, &definition.id);
+    let (version, mut revision, new) = match reach.save(source, definition, expect).await? {
+        Saved::New { version, revision } => (version, revision, true),
+        Saved::Unchanged { version, revision } => (version, revision, false),
+        Saved::Conflict { revision } => return Err(conflict(id, expect, revision)),
+    };
+    if publish {
+        revision = match reach.publish(id, version, revision).await? {
+            Published::Published { revision } => revision,
+            Published::Conflict { revision: now } => {
+                return Err(conflict(id, Some(revision), now));
+            }
+            Published::Unknown => return Err(version::unknown_version(id, version)),
+        };
+    }
+    Ok(Pushed {
+        version,
+        revision,
+        new,
+    })
 }
 
 /// JSON: `{ "workflow", "version", "revision" }`.
@@ -272,8 +326,7 @@ async fn publish(
     let session = version::open(loaded, id).await?;
     let (workflow, stored) = wanted.find(&session, |workflow| workflow.latest).await?;
     let expected = expect.unwrap_or(workflow.revision);
-    let engine = session.engine();
-    let published = engine.publish(&session.tenant, id, stored.version, expected);
+    let published = session.reach.publish(id, stored.version, expected);
     let revision = match published.await? {
         Published::Published { revision } => revision,
         Published::Conflict { revision } => return Err(conflict(id, Some(expected), revision)),

@@ -1,0 +1,377 @@
+//! The same commands, asked of a server.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    serve::Serving,
+    support::{Said, User, in_doubt},
+};
+
+const GREET: &str = "id: greet\ninput: { type: object, properties: { n: { type: integer } } }\nnodes:\n  - { id: hello, action: data.set, parameters: { n: '{{ $input.n }}' } }\n";
+const ASKS: &str = "id: asks\nnodes:\n  - { id: wait, action: flow.wait, parameters: { signal: go } }\n  - { id: sign, action: flow.approval, parameters: { title: Pay, approvers: [ada] } }\n";
+const PASSWORD: &str = "correct horse battery";
+
+/// Somebody at another desk, with nothing of the server's but its address.
+struct Desk {
+    host: User,
+    serving: Serving,
+    user: User,
+    url: String,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let (host, user) = (User::new(), User::new());
+        let serving = Serving::start(&host);
+        let url = format!("http://{}", serving.address);
+        Self {
+            host,
+            serving,
+            user,
+            url,
+        }
+    }
+
+    /// With the token of the server's machine.
+    fn logged_in() -> Self {
+        let desk = Self::new();
+        let said = desk
+            .user
+            .nebula_with(&["login", &desk.url], &desk.serving.token);
+        let told = said.exits(0).json();
+        assert_eq!(told["kind"], "local", "{told}");
+        desk
+    }
+
+    fn there(&self, arguments: &[&str]) -> Said {
+        let all = [arguments, &["--server", &self.url]].concat();
+        self.user.nebula(&all)
+    }
+
+    /// What the command line says that has the server's database before it.
+    fn host(&self, arguments: &[&str]) -> Said {
+        self.host.nebula(arguments)
+    }
+
+    /// Saves and publishes.
+    fn push(&self, name: &str, text: &str) {
+        let file = self.user.write(name, text);
+        self.there(&["workflows", "push", file.to_str().unwrap(), "--publish"])
+            .exits(0);
+    }
+
+    fn start(&self, id: &str) -> String {
+        let said = self.there(&["run", id, "--detach"]).exits(0).json();
+        said["execution"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Nothing of the user's own was made.
+#[track_caller]
+fn untouched(user: &User) {
+    assert!(!user.database().exists(), "a database was made");
+}
+
+#[test]
+fn commands_say_of_a_server_what_they_say_of_its_database() {
+    let desk = Desk::logged_in();
+    desk.push("greet.yaml", GREET);
+    desk.push("asks.yaml", ASKS);
+    let done = desk.there(&["run", "greet", "--input", "n=7"]).exits(0);
+    assert_eq!(done.json()["output"], json!({ "n": 7 }), "{done:?}");
+    let bad = desk
+        .there(&["run", "greet", "--input", "n:=\"x\""])
+        .exits(2);
+    assert_eq!(bad.error_code(), "INPUT_INVALID");
+    let id = done.json()["execution"].as_str().unwrap().to_owned();
+    let waits = desk.start("asks");
+    crate::support::wait_until("it waits", || {
+        let shown = desk.host(&["executions", "show", &waits]).json();
+        shown["status"] == "waiting" && shown["waiting"] != Value::Null
+    });
+    let asked: &[&[&str]] = &[
+        &["executions", "list"],
+        &[
+            "executions",
+            "list",
+            "--status",
+            "completed",
+            "--workflow",
+            "greet",
+        ],
+        &["executions", "list", "--waiting"],
+        &["executions", "list", "--limit", "1"],
+        &["executions", "show", &id],
+        &["executions", "show", &id[..13]],
+        &["executions", "show", &waits],
+        &["workflows", "list"],
+        &["workflows", "list", "--search", "gre"],
+        &["workflows", "versions", "greet"],
+        &["workflows", "pull", "greet"],
+        &["workflows", "pull", "greet@published"],
+        &["workflows", "diff", "greet@1", "asks@1"],
+        &["executions", "show", "01234567"],
+    ];
+    for arguments in asked {
+        let (there, here) = (desk.there(arguments), desk.host(arguments));
+        assert_eq!(there.code, here.code, "{arguments:?}: {there:?} {here:?}");
+        if here.code == Some(0) {
+            assert_eq!(there.json(), here.json(), "{arguments:?}");
+        } else {
+            assert_eq!(there.error_code(), here.error_code(), "{arguments:?}");
+        }
+    }
+    untouched(&desk.user);
+}
+
+#[test]
+fn what_is_said_to_executions_of_a_server_is_heard() {
+    let desk = Desk::logged_in();
+    desk.push("asks.yaml", ASKS);
+    let id = desk.start("asks");
+    let paused = desk.there(&["executions", "pause", &id]).exits(0);
+    assert_eq!(paused.json()["status"], "paused");
+    let goes_on = desk.there(&["executions", "unpause", &id]).exits(4).json();
+    assert_eq!(goes_on["waiting"][0]["for"], "signal", "{goes_on}");
+    let signal = [
+        "executions",
+        "signal",
+        &id,
+        "go",
+        "--payload",
+        "7",
+        "--id",
+        "once",
+    ];
+    let asked = desk.there(&signal).exits(4).json();
+    assert_eq!(asked["waiting"][0]["for"], "approval", "{asked}");
+    desk.there(&signal).exits(4).says("has no effect");
+    let eve = desk
+        .there(&["executions", "approve", &id, "--by", "eve"])
+        .exits(3);
+    assert_eq!(eve.error_code(), "NOT_AN_APPROVER");
+    let done = desk
+        .there(&[
+            "executions",
+            "approve",
+            &id,
+            "--by",
+            "ada",
+            "--comment",
+            "fine",
+        ])
+        .exits(0)
+        .json();
+    assert_eq!(done["output"]["by"], json!(["ada"]), "{done}");
+    let late = desk.there(&["executions", "signal", &id, "go"]).exits(2);
+    assert_eq!(late.error_code(), "EXECUTION_ENDED");
+
+    let other = desk.start("asks");
+    let ended = desk
+        .there(&["executions", "cancel", &other])
+        .exits(0)
+        .json();
+    assert_eq!(ended["status"], "cancelled");
+    let again = desk.there(&["executions", "retry", &other]).exits(4).json();
+    assert_eq!(again["again"]["of"], json!(other));
+    let watched = desk.there(&["executions", "watch", &other]).exits(1);
+    let lines: Vec<Value> = watched
+        .out
+        .lines()
+        .map(|it| serde_json::from_str(it).unwrap())
+        .collect();
+    assert_eq!(lines[0]["type"], "started", "{watched:?}");
+    assert_eq!(lines.last().unwrap()["status"], "cancelled");
+    untouched(&desk.user);
+}
+
+#[test]
+fn a_decision_about_what_is_parked_reaches_a_server() {
+    let desk = Desk::logged_in();
+    let parks = format!("id: parks\n{}", in_doubt());
+    desk.push("parks.yaml", &parks);
+    let parked = desk.there(&["run", "parks"]).exits(4).json();
+    assert_eq!(parked["status"], "parked", "{parked}");
+    let id = parked["execution"].as_str().unwrap();
+    let done = desk
+        .there(&[
+            "executions",
+            "unpark",
+            id,
+            "--as",
+            "succeeded",
+            "--output",
+            "7",
+        ])
+        .exits(0);
+    assert_eq!(done.json()["status"], "completed");
+}
+
+#[test]
+fn who_is_not_let_in_is_told_how() {
+    let desk = Desk::new();
+    let list = ["executions", "list"];
+    let nobody = desk.there(&list).exits(3);
+    assert_eq!(nobody.error_code(), "UNAUTHENTICATED");
+    nobody.says("nebula login http://127.0.0.1:");
+    let wrong = desk
+        .user
+        .nebula_with(&["login", &desk.url], "nbk_wrong\n")
+        .exits(3);
+    assert_eq!(wrong.error_code(), "UNAUTHENTICATED");
+    let plain = desk
+        .user
+        .nebula(&["executions", "list", "--server", "http://nebula.example"]);
+    assert_eq!(plain.exits(2).error_code(), "SERVER_PLAIN");
+    let both = desk
+        .user
+        .nebula(&["executions", "list", "--server", &desk.url, "--db", "x.db"]);
+    both.exits(2);
+    drop(desk.serving);
+    let gone = desk
+        .user
+        .nebula(&["executions", "list", "--server", &desk.url]);
+    assert_eq!(gone.exits(3).error_code(), "SERVER_UNREACHABLE");
+}
+
+#[test]
+fn a_person_logs_in_with_a_password_and_may_what_their_role_may() {
+    let desk = Desk::logged_in();
+    desk.push("greet.yaml", GREET);
+    let setup = fs::read_to_string(desk.serving.setup.as_ref().unwrap()).unwrap();
+    let json = "content-type: application/json\r\n";
+    let first = json!({ "token": setup.trim(), "login": "ada", "password": PASSWORD }).to_string();
+    assert_eq!(
+        desk.serving.ask("POST", "/api/v1/setup", json, &first).0,
+        201
+    );
+    let eve = json!({ "kind": "person", "login": "eve", "password": PASSWORD }).to_string();
+    let (status, eve) = desk.serving.ask("POST", "/api/v1/users", json, &eve);
+    assert_eq!(status, 201, "{eve}");
+    let path = format!("/api/v1/members/{}", eve["user"].as_str().unwrap());
+    let viewer = json!({ "to": "viewer" }).to_string();
+    let (status, member) = desk.serving.ask("PUT", &path, json, &viewer);
+    assert!(status < 300, "{member}");
+
+    let login = ["login", &desk.url, "--user", "eve"];
+    crate::support::wait_until("the file that opens nothing is gone", || {
+        !desk.serving.setup.as_ref().unwrap().exists()
+    });
+    let wrong = desk.user.nebula_with(&login, "not the password").exits(3);
+    assert_eq!(wrong.error_code(), "WRONG_LOGIN");
+    let told = desk.user.nebula_with(&login, PASSWORD).exits(0).json();
+    assert_eq!(
+        (&told["login"], &told["kind"]),
+        (&json!("eve"), &json!("person"))
+    );
+    let token = json_files(&desk.user.home().join("config/logins"));
+    assert!(
+        !token.contains(PASSWORD) && token.contains("nbk_"),
+        "{token}"
+    );
+
+    desk.there(&["workflows", "list"]).exits(0);
+    let denied = desk.there(&["run", "greet"]).exits(3);
+    assert_eq!(denied.error_code(), "DENIED", "{denied:?}");
+    desk.user.nebula(&["logout", &desk.url]).exits(0);
+    desk.there(&["workflows", "list"]).exits(3);
+}
+
+fn json_files(folder: &Path) -> String {
+    let files = fs::read_dir(folder).unwrap();
+    files
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_server_is_named_by_a_variable_and_a_flag_comes_before_it() {
+    let desk = Desk::logged_in();
+    desk.push("greet.yaml", GREET);
+    let with = |arguments: &[&str]| {
+        let mut command = desk.user.command(arguments);
+        command.env("NEBULA_SERVER", &desk.url);
+        let output = command.output().unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), out)
+    };
+    let (code, out) = with(&["workflows", "list"]);
+    assert!(code == Some(0) && out.contains("greet"), "{out}");
+    // A database that is named is meant, and commands that need one take no notice of the server.
+    assert_eq!(with(&["workflows", "list", "--db", "none.db"]).0, Some(3));
+    assert_eq!(with(&["resume"]).0, Some(0));
+    assert_eq!(with(&["executions", "tokens", "01234567"]).0, Some(2));
+    let file = desk.there(&["run", "greet.yaml"]).exits(2);
+    file.says("workflows push");
+    let grants = desk.there(&["run", "greet", "--grant-requested"]).exits(2);
+    grants.says("publish");
+}
+
+#[test]
+fn a_folder_goes_to_a_server_and_back_once_it_was_shown_what_changes() {
+    let desk = Desk::logged_in();
+    let work = desk.user.work();
+    fs::create_dir_all(work.join("flows/deep")).unwrap();
+    desk.user.write("flows/asks.yaml", ASKS);
+    // It calls what comes later by its name.
+    let calls = "id: calls\nnodes:\n  - { id: call, action: flow.call, parameters: { workflow: greet, input: { n: 1 } } }\n";
+    desk.user.write("flows/calls.yaml", calls);
+    desk.user.write("flows/deep/greet.yaml", GREET);
+    let push = ["workflows", "push", "flows", "--publish"];
+    let unasked = desk.there(&push).exits(2);
+    assert_eq!(unasked.error_code(), "NOT_CONFIRMED");
+    unasked.says("+ greet  new").says("--yes");
+    assert_eq!(
+        desk.there(&["workflows", "list"]).json()["workflows"],
+        json!([])
+    );
+    let pushed = desk
+        .there(&[&push[..], &["--yes"]].concat())
+        .exits(0)
+        .json();
+    assert_eq!(pushed["saved"].as_array().unwrap().len(), 3, "{pushed}");
+    let same = desk.there(&push).exits(0).json();
+    assert_eq!(
+        (&same["saved"], &same["unchanged"]),
+        (&json!([]), &json!(3))
+    );
+
+    desk.user
+        .write("flows/deep/greet.yaml", &GREET.replace("hello", "hallo"));
+    let change = desk.there(&push).exits(2);
+    change.says("~ greet  version 1").says("hallo");
+
+    // Back: what was changed here is overwritten in its place, what is new gets a file, the rest stays.
+    let pull = ["workflows", "pull", "./flows"];
+    fs::remove_file(work.join("flows/asks.yaml")).unwrap();
+    desk.there(&pull)
+        .exits(2)
+        .says("+ asks  new")
+        .says("~ greet");
+    let pulled = desk
+        .there(&[&pull[..], &["--yes"]].concat())
+        .exits(0)
+        .json();
+    assert_eq!(pulled["unchanged"], json!(1), "{pulled}");
+    let greet = fs::read_to_string(work.join("flows/deep/greet.yaml")).unwrap();
+    assert!(greet.contains("hello"), "{greet}");
+    assert!(work.join("flows/asks.json").exists());
+    let same = desk.there(&push).exits(0).json();
+    assert_eq!(same["unchanged"], json!(3), "{same}");
+
+    // A definition that is wrong is told with its place, by the server.
+    desk.user.write(
+        "flows/wrong.yaml",
+        "id: wrong\nnodes:\n  - { id: a, action: no.such }\n",
+    );
+    let wrong = desk.there(&[&push[..], &["--yes"]].concat()).exits(2);
+    assert_eq!(wrong.error_code(), "DEFINITION_INVALID");
+    assert_eq!(
+        wrong.json()["diagnostics"][0]["line"],
+        json!(3),
+        "{wrong:?}"
+    );
+    wrong.says("nothing was saved");
+}
