@@ -163,9 +163,15 @@ pub(crate) struct Target {
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Where to listen: an address of this machine alone; port 0 has the system choose one
+    /// Where to listen; without TLS an address of this machine alone; port 0 has the system choose one
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Answer over TLS: the file with the certificate, in PEM, with those between it and a known one
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The file with the key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) database: Database,
 }

@@ -35,6 +35,7 @@ mod session;
 mod settings;
 mod shell;
 mod table;
+mod tls_files;
 mod version;
 mod wanted;
 mod waves;

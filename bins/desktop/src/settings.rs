@@ -84,6 +84,10 @@ pub(crate) struct ServeSettings {
     /// How long requests that are under way may take once it is asked to stop.
     #[serde(with = "serde_duration")]
     pub(crate) grace: Duration,
+    /// The file with its certificate, in PEM, if `--tls-cert` says nothing; without one there is no TLS.
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The file with the key of that.
+    pub(crate) tls_key: Option<PathBuf>,
     /// The limits of the API.
     pub(crate) limits: ApiConfig,
 }
@@ -188,6 +192,8 @@ impl Default for Settings {
             serve: ServeSettings {
                 listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
                 grace: Duration::from_secs(30),
+                tls_cert: None,
+                tls_key: None,
                 limits: ApiConfig::default(),
             },
             log: LogSettings {
@@ -279,6 +285,8 @@ pub(crate) fn load(global: &Global, database: Option<&Database>) -> Result<Loade
     for (key, path) in [
         ("secrets.path", &settings.secrets.path),
         ("secrets.key_file", &settings.secrets.key_file),
+        ("serve.tls_cert", &settings.serve.tls_cert),
+        ("serve.tls_key", &settings.serve.tls_key),
     ] {
         if let Some(path) = path.as_ref().filter(|path| !path.is_absolute()) {
             return Err(relative(&sources, key, path));

@@ -51,6 +51,7 @@ mod server;
 mod sessions;
 mod signals;
 mod start;
+mod tls;
 mod users;
 mod workflows;
 
@@ -59,3 +60,4 @@ pub use api::{Api, ApiError, ApiParts};
 pub use config::ApiConfig;
 pub use routes::Route;
 pub use server::{Server, ServerError};
+pub use tls::{Tls, TlsError};

@@ -19,11 +19,12 @@ use tokio::{
     sync::Semaphore,
     task::JoinSet,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
-use crate::Api;
+use crate::{Api, Tls};
 
 /// How long nothing is accepted after the system had no more files or memory for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -48,6 +49,7 @@ pub struct ServerError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Tls>,
 }
 
 impl Server {
@@ -59,7 +61,20 @@ impl Server {
         let wrong = |error| ServerError { address, error };
         let listener = TcpListener::bind(address).await.map_err(wrong)?;
         let address = listener.local_addr().map_err(wrong)?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            listener,
+            address,
+            tls: None,
+        })
+    }
+
+    /// The same with TLS, and nothing without it.
+    #[must_use]
+    pub fn secured(self, tls: Tls) -> Self {
+        Self {
+            tls: Some(tls),
+            ..self
+        }
     }
 
     /// Where it listens.
@@ -106,10 +121,34 @@ impl Server {
                 request.extensions_mut().insert(remote);
                 router.clone().oneshot(request.map(Body::new))
             });
-            let connection = http.serve_connection(TokioIo::new(stream), service);
-            let connection = graceful.watch(connection);
+            let (http, watcher) = (http.clone(), graceful.watcher());
+            let secured = self.tls.as_ref().map(|tls| TlsAcceptor::from(tls.now()));
+            let (clock, head_timeout) = (api.shared.clock.clone(), config.head_timeout);
             open.spawn(async move {
-                if let Err(error) = connection.await {
+                let ended = match secured {
+                    None => {
+                        let connection = http.serve_connection(TokioIo::new(stream), service);
+                        watcher.watch(connection).await
+                    }
+                    Some(acceptor) => {
+                        // Whoever does not shake hands in time holds no connection for long.
+                        let shaken = tokio::select! {
+                            biased;
+                            shaken = acceptor.accept(stream) => shaken,
+                            () = clock.sleep(head_timeout) => Err(io::ErrorKind::TimedOut.into()),
+                        };
+                        let stream = match shaken {
+                            Ok(stream) => stream,
+                            Err(error) => {
+                                debug!(%error, "a connection is not secured");
+                                return;
+                            }
+                        };
+                        let connection = http.serve_connection(TokioIo::new(stream), service);
+                        watcher.watch(connection).await
+                    }
+                };
+                if let Err(error) = ended {
                     debug!(%error, "a connection broke off");
                 }
                 drop(permit);

@@ -1,13 +1,15 @@
 //! `nebula serve`: the engine over HTTP, for this machine, until a signal.
 
 use std::{
+    convert::Infallible,
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use nebula_api::{Api, ApiParts, Server};
-use nebula_core::{ExposeSecret as _, SecretString, TenantId};
+use nebula_api::{Api, ApiConfig, ApiParts, Server};
+use nebula_core::{Clock, ExposeSecret as _, SecretString, TenantId};
 use nebula_identity::{FirstRun, Identity, IdentityConfig, LocalToken};
 use nebula_system::{Shutdown, SystemEntropy, Urgency};
 use serde_json::{Value, json};
@@ -24,6 +26,7 @@ use crate::{
     replace::replace,
     session::{self, Session},
     settings::{Loaded, Place},
+    tls_files::TlsFiles,
 };
 
 /// What the name of the file with the token adds to that of the database.
@@ -32,6 +35,8 @@ pub(crate) const TOKEN_SUFFIX: &str = "-token";
 pub(crate) const SETUP_SUFFIX: &str = "-setup";
 /// How long a token may be, in bytes.
 const MAX_TOKEN: u64 = 1_024;
+/// How often the files of the certificate are looked at.
+const LOOK_AT_FILES: Duration = Duration::from_secs(5);
 
 /// Runs `nebula serve`. JSON, once it listens: `{ "url", "token_file", "setup_file" }`; the last is null once
 /// somebody owns what is there.
@@ -42,7 +47,8 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let settings = loaded.settings.serve.clone();
     let address = arguments.listen.unwrap_or(settings.listen);
-    check(address)?;
+    let tls = TlsFiles::open(arguments, &settings)?;
+    check(address, tls.is_some())?;
     // A server outlives a disk that is full for a while.
     loaded.settings.worker.stop_on_store_failure = false;
     let session = Session::open(&loaded).await?;
@@ -63,7 +69,11 @@ pub(crate) async fn run(
         secrets: session.here()?.identity.secrets.clone(),
         vars: Value::Object(loaded.settings.vars.clone().into_iter().collect()),
         folder,
-        config: settings.limits,
+        config: ApiConfig {
+            // Browsers that come over TLS alone keep their cookies for that.
+            secure_cookies: settings.limits.secure_cookies || tls.is_some(),
+            ..settings.limits
+        },
     })
     .map_err(|error| Failure::invalid("SETTINGS", format!("serve.limits: {error}")))?;
     let server = Server::bind(address).await.map_err(|error| {
@@ -75,7 +85,12 @@ pub(crate) async fn run(
         }
     })?;
     session.here()?.focus.on_everything();
-    let url = format!("http://{}", server.address());
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", server.address());
+    let server = match &tls {
+        Some(files) => server.secured(files.tls()),
+        None => server,
+    };
     if console.json {
         console
             .document(&json!({ "url": url, "token_file": token_file, "setup_file": setup_file }))?;
@@ -93,20 +108,42 @@ pub(crate) async fn run(
         }
     }
     let files = setup_file.as_deref();
-    until_signal(&session, server, (&api, files), settings.grace, console).await
+    let (api, grace) = (&api, settings.grace);
+    tokio::select! {
+        biased;
+        exit = until_signal(&session, server, (api, files), grace, console) => exit,
+        never = renew(tls, session.clock.as_ref(), console) => match never {},
+    }
 }
 
-/// One token for everything is for one person on one machine.
-fn check(address: SocketAddr) -> Result<(), Failure> {
-    if address.ip().is_loopback() {
+/// What is not encrypted stays on this machine.
+fn check(address: SocketAddr, secured: bool) -> Result<(), Failure> {
+    if secured || address.ip().is_loopback() {
         return Ok(());
     }
-    let message = format!(
-        "{address} can be reached from elsewhere, and this server has one token and no encryption"
-    );
+    let message =
+        format!("{address} can be reached from elsewhere, and nothing there would be encrypted");
     Err(Failure::invalid("LISTEN_OPEN", message).advice(
-        "listen on 127.0.0.1 or [::1]; from elsewhere, go through a tunnel such as `ssh -L`",
+        "give --tls-cert and --tls-key; or listen on 127.0.0.1 or [::1], and go through a tunnel such as `ssh -L`",
     ))
+}
+
+/// Takes new certificates as their files are replaced, for ever.
+async fn renew(tls: Option<TlsFiles>, clock: &dyn Clock, console: &Console) -> Infallible {
+    let Some(mut files) = tls else {
+        return std::future::pending().await;
+    };
+    loop {
+        clock.sleep(LOOK_AT_FILES).await;
+        match files.look() {
+            Ok(false) => {}
+            Ok(true) => console.note("the certificate was replaced"),
+            Err(failure) => console.error_text(&format!(
+                "warning[{}]: {}; the certificate before it stays",
+                failure.code, failure.message
+            )),
+        }
+    }
 }
 
 /// A file beside the database.
@@ -160,7 +197,7 @@ async fn until_signal(
     session: &Session,
     server: Server,
     (api, mut setup_file): (&Api, Option<&Path>),
-    grace: std::time::Duration,
+    grace: Duration,
     console: &Console,
 ) -> Result<Exit, Failure> {
     let mut shutdown = Shutdown::listen().map_err(|error| {

@@ -25,8 +25,12 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(user: &User) -> Self {
+        Self::start_with(user, &[])
+    }
+
+    pub(crate) fn start_with(user: &User, more: &[&str]) -> Self {
         let mut process = user
-            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .command(&[&["serve", "--listen", "127.0.0.1:0"], more].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -35,7 +39,8 @@ impl Serving {
         let mut out = BufReader::new(process.stdout.take().unwrap());
         out.read_line(&mut line).unwrap();
         let told: Value = serde_json::from_str(&line).unwrap();
-        let address = told["url"].as_str().unwrap().replace("http://", "");
+        let url = told["url"].as_str().unwrap();
+        let address = url.split_once("://").unwrap().1.to_owned();
         let token = fs::read_to_string(told["token_file"].as_str().unwrap()).unwrap();
         Self {
             process,
@@ -104,6 +109,71 @@ fn a_server_starts_drives_and_stops_and_goes_on_later() {
     let path = format!("/api/v1/executions/{}", done["execution"].as_str().unwrap());
     let (status, shown) = again.ask("GET", &path, "", "");
     assert_eq!((status, &shown["status"]), (200, &json!("completed")));
+}
+
+/// The certificates of the tests of connections: of `localhost`, by an authority of their own.
+fn certificate(name: &str) -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.join("../../drivers/http-reqwest/tests/certificates")
+        .join(name)
+}
+
+#[test]
+fn over_tls_a_server_is_asked_by_those_who_trust_its_certificate() {
+    let (host, user) = (User::new(), User::new());
+    let (chain, key) = (certificate("leaf.pem"), certificate("leaf.key"));
+    let (own_chain, own_key) = (host.work().join("chain.pem"), host.work().join("key.pem"));
+    fs::copy(&chain, &own_chain).unwrap();
+    fs::copy(&key, &own_key).unwrap();
+    let files = ["--tls-cert", "chain.pem", "--tls-key", "key.pem"];
+    let serving = Serving::start_with(&host, &files);
+    let port = serving.address.split_once(':').unwrap().1;
+    let url = format!("https://localhost:{port}");
+    let login = ["login", &url];
+    let unknown = user.nebula_with(&login, &serving.token).exits(3);
+    assert_eq!(unknown.error_code(), "SERVER_UNREACHABLE");
+    unknown.says("no secure connection");
+    fs::create_dir_all(user.home().join("config")).unwrap();
+    let trust = format!("[connections]\nca_files = [{:?}]\n", certificate("ca.pem"));
+    fs::write(user.home().join("config/nebula.toml"), trust).unwrap();
+    user.nebula_with(&login, &serving.token).exits(0);
+    user.nebula(&["workflows", "list", "--server", &url])
+        .exits(0);
+    // Without TLS nobody is answered.
+    let mut plain = TcpStream::connect(&serving.address).unwrap();
+    plain
+        .write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");
+    drop(serving);
+
+    let refused = |more: &[&str], code: i32, name: &str| {
+        let said = host.nebula(&[&["serve", "--listen", "127.0.0.1:0"], more].concat());
+        assert_eq!(said.exits(code).error_code(), name, "{more:?}");
+    };
+    host.nebula(&["serve", "--tls-cert", "chain.pem"])
+        .exits(2)
+        .says("--tls-key");
+    refused(
+        &["--tls-cert", "none.pem", "--tls-key", "key.pem"],
+        3,
+        "FILE_UNUSABLE",
+    );
+    refused(
+        &["--tls-cert", "key.pem", "--tls-key", "key.pem"],
+        3,
+        "TLS_UNUSABLE",
+    );
+    refused(
+        &["--tls-cert", "chain.pem", "--tls-key", "chain.pem"],
+        3,
+        "TLS_UNUSABLE",
+    );
+    // A certificate with the key of another one.
+    fs::copy(certificate("ca.pem"), &own_chain).unwrap();
+    refused(&files, 3, "TLS_UNUSABLE");
 }
 
 #[test]
