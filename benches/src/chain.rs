@@ -26,6 +26,7 @@ pub fn of(nodes: u32) -> Chain {
         version: 1,
         plan: Digest::of(b"the plan of the chain"),
         input: Arc::clone(&output),
+        input_blob: None,
         vars: Value::Null,
         trigger: Value::Null,
         origin: None,

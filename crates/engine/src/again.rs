@@ -72,7 +72,10 @@ impl Engine {
         let now = self.ports.clock.now();
         let id = self.ports.entropy.execution_id(now);
         let mut new = copying.finish(id, now)?;
-        Self::take_turns(&plan, &mut new)?;
+        if let Some(started) = new.started() {
+            let input = self.input_for_turns(tenant, &plan, started).await?;
+            Self::take_turns(&plan, &mut new, &input)?;
+        }
         Ok(self.create(tenant, &plan, new, None, lease).await?)
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use nebula_core::{ExecutionId, TenantId};
 use nebula_execution::{MigrateError, Migrated, Migration, RequestError, Started as Begun, Status};
+use nebula_memory::Values;
 use nebula_ports::{Moved, PortError};
 
 use crate::{Engine, InstallError, Installed, StartError};
@@ -130,7 +131,7 @@ impl Engine {
             from = page.next;
         }
         if let Some(started) = machine.state().started() {
-            self.may_have(&installed, started)?;
+            self.may_have(tenant, &installed, started).await?;
         }
         let changes = migration.finish(self.ports.clock.now())?;
         if !only_check {
@@ -157,17 +158,22 @@ impl Engine {
     }
 
     /// Whether what an execution began with is enough for another version.
-    fn may_have(&self, installed: &Installed, started: &Begun) -> Result<(), MigrationError> {
+    async fn may_have(
+        &self,
+        tenant: &TenantId,
+        installed: &Installed,
+        started: &Begun,
+    ) -> Result<(), MigrationError> {
         let plan = &installed.plan;
         let version = plan.version;
         let refused = |error| MigrationError::Input {
             version,
             error: Box::new(error),
         };
-        self.input(plan, (*started.input).clone())
-            .map_err(refused)?;
+        let input = Values::input(self.ports.values.as_ref(), tenant, started).await?;
+        self.input(plan, (*input).clone()).map_err(refused)?;
         let folder = started.folder.as_deref().unwrap_or(Path::new("/"));
-        for request in self.requests(plan, &started.input, folder)? {
+        for request in self.requests(plan, &input, folder)? {
             let wanted = std::slice::from_ref(&request.capability);
             if started.grants.narrowed_to(wanted).iter().next().is_none() {
                 let node = &plan.node(request.node).id;

@@ -131,7 +131,8 @@ impl Engine {
         let id = self.ports.entropy.execution_id(now);
         let plan = (&*installed.plan, installed.digest);
         let mut new = NewExecution::new(id, tenant.clone(), now, plan, input, options);
-        Self::take_turns(&installed.plan, &mut new)?;
+        let input = new.started().map(|it| it.input.clone()).unwrap_or_default();
+        Self::take_turns(&installed.plan, &mut new, &input)?;
         Ok(new)
     }
 }

@@ -1,10 +1,15 @@
 //! Taking turns: how many executions of a workflow run beside each other, and how often they begin.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use nebula_core::{ExecutionId, TenantId, duration_text};
-use nebula_execution::{AdmissionKeyError, ExecutionPlan, Fact, NewExecution, Signal, StartSlot};
+use nebula_execution::{
+    AdmissionKeyError, ExecutionPlan, NewExecution, Signal, StartSlot, Started as Begun,
+};
+use nebula_memory::Values;
 use nebula_ports::{Created, DedupeKey, LeaseRequest, PortError, SlotKey, Task};
+
+use serde_json::Value;
 
 use crate::{Engine, SameInput, Started};
 
@@ -77,10 +82,11 @@ impl Engine {
         &self,
         tenant: &TenantId,
         plan: &ExecutionPlan,
-        new: NewExecution,
+        mut new: NewExecution,
         dedupe: Option<DedupeKey>,
         lease: Option<LeaseRequest>,
     ) -> Result<Started, AdmissionError> {
+        self.put_input(&mut new).await;
         let (workflow, priority) = (new.workflow.clone(), new.priority());
         let task = |execution| Task {
             tenant: tenant.clone(),
@@ -146,19 +152,41 @@ impl Engine {
         Ok(started)
     }
 
-    /// Which slot and which rate an execution takes with its creation.
+    /// Puts the input of an execution that nobody has created yet into a blob, if it is too large for a
+    /// journal and the engine has a place for values. [`Engine::create`] does so itself.
+    pub async fn put_input(&self, new: &mut NewExecution) {
+        if let Some(values) = &self.ports.values {
+            values.put_input(new).await;
+        }
+    }
+
+    /// Which slot and which rate an execution on this input takes with its creation.
     pub(crate) fn take_turns(
         plan: &ExecutionPlan,
         new: &mut NewExecution,
+        input: &Arc<Value>,
     ) -> Result<(), AdmissionError> {
-        if let Some(Fact::ExecutionStarted(started)) = new.entries.first().map(|e| &e.fact) {
-            new.slot = plan.start_slot(&started.input)?;
-            // A dry run touches nothing that the rate could be there for.
-            let dry_run = started.trial.as_ref().is_some_and(|trial| trial.dry_run);
-            let rate = plan.start_rate(&started.input)?;
-            new.rate = rate.filter(|_| !dry_run);
-        }
+        let trial = new.started().and_then(|started| started.trial.as_ref());
+        // A dry run touches nothing that the rate could be there for.
+        let dry_run = trial.is_some_and(|trial| trial.dry_run);
+        new.slot = plan.start_slot(input)?;
+        let rate = plan.start_rate(input)?;
+        new.rate = rate.filter(|_| !dry_run);
         Ok(())
+    }
+
+    /// The input of an execution as far as the plan wants to know it before anything runs: null, where
+    /// neither slot nor rate follows from it.
+    pub(crate) async fn input_for_turns(
+        &self,
+        tenant: &TenantId,
+        plan: &ExecutionPlan,
+        started: &Begun,
+    ) -> Result<Arc<Value>, PortError> {
+        match plan.begins_by_input() {
+            true => Values::input(self.ports.values.as_ref(), tenant, started).await,
+            false => Ok(Arc::default()),
+        }
     }
 
     /// Asks those to end that stand in the way of a new execution, the oldest first. Should this

@@ -213,10 +213,14 @@ impl Engine {
         machine: &Machine,
         waiting: &mut Vec<Waiting>,
     ) -> Result<()> {
-        let started = machine.state().started();
-        let start = started.and_then(|it| machine.plan().start_slot(&it.input).ok()?);
-        let ends = machine.state().end_status().is_some();
-        if let Some(start) = start.filter(|_| !ends) {
+        let (plan, state) = (machine.plan(), machine.state());
+        let takes_turns = plan.admission.is_some() && state.end_status().is_none();
+        let mut start = None;
+        if let Some(started) = state.started().filter(|_| takes_turns) {
+            let input = self.input_for_turns(tenant, plan, started).await?;
+            start = plan.start_slot(&input).ok().flatten();
+        }
+        if let Some(start) = start {
             let ahead = self.ahead(tenant, execution, &start.key).await?;
             waiting.extend(ahead.map(|ahead| Waiting::Slot {
                 instance: None,

@@ -10,10 +10,15 @@ use serde_json::Value;
 use crate::{Entry, Fact};
 
 /// The newest version that this build writes and reads.
-pub const JOURNAL_FORMAT: u8 = 2;
-/// The version of all batches but those that begin an execution which goes over another one again:
-/// a reader of version 1 would derive the keys of what was restarted without its generation.
+pub const JOURNAL_FORMAT: u8 = 3;
+/// The version of all batches but those of the next two.
 const PLAIN_FORMAT: u8 = 1;
+/// That of batches that begin an execution which goes over another one again: a reader of version 1
+/// would derive the keys of what was restarted without its generation.
+const AGAIN_FORMAT: u8 = 2;
+/// That of batches that begin an execution whose input lies in a blob: a reader of version 2 would take
+/// its digest for it.
+const INPUT_FORMAT: u8 = 3;
 
 /// Why bytes are not journal entries.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +51,8 @@ pub fn encode(entries: &[Entry]) -> Vec<u8> {
 
 fn format_of(entries: &[Entry]) -> u8 {
     match entries.first().map(|entry| &entry.fact) {
-        Some(Fact::ExecutionStarted(started)) if started.repeats.is_some() => JOURNAL_FORMAT,
+        Some(Fact::ExecutionStarted(started)) if started.input_blob.is_some() => INPUT_FORMAT,
+        Some(Fact::ExecutionStarted(started)) if started.repeats.is_some() => AGAIN_FORMAT,
         _ => PLAIN_FORMAT,
     }
 }
@@ -58,7 +64,9 @@ fn format_of(entries: &[Entry]) -> u8 {
 pub fn decode(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
     let (version, body) = bytes.split_first().ok_or(CodecError::Empty)?;
     match *version {
-        PLAIN_FORMAT | JOURNAL_FORMAT => serde_json::from_slice(body).map_err(CodecError::Damaged),
+        PLAIN_FORMAT | AGAIN_FORMAT | INPUT_FORMAT => {
+            serde_json::from_slice(body).map_err(CodecError::Damaged)
+        }
         found => Err(CodecError::Format { found }),
     }
 }

@@ -92,7 +92,7 @@ impl Footprint {
     /// and signals that nobody has taken.
     pub fn state(&mut self, state: &ExecutionState) {
         if let Some(started) = state.started() {
-            self.value(&started.input);
+            self.given(&started.given());
             self.bytes += footprint(&started.vars) + footprint(&started.trigger);
         }
         for signal in state.signals() {

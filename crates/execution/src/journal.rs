@@ -4,13 +4,15 @@ use std::{path::PathBuf, sync::Arc};
 
 use compact_str::CompactString;
 use nebula_action::{ActionError, Grants};
-use nebula_core::{BlobId, Digest, ExecutionId, NodeId, Priority, Timestamp, WorkflowId};
+use nebula_core::{
+    BlobId, Digest, ExecutionId, NodeId, Priority, Timestamp, WorkflowId, canonical_json,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    CompensationInput, InstanceId, NamedSignal, Parent, Question, Refusal, Repeats, SlotWanted,
-    Status, Vote, activation::there,
+    CompensationInput, Given, InstanceId, NamedSignal, Parent, Question, Refusal, Repeats,
+    SlotWanted, Status, Stored, Vote, activation::there,
 };
 
 /// One fact and when it was decided.
@@ -679,8 +681,12 @@ pub struct Started {
     pub version: u32,
     /// Under which digest the plan is stored.
     pub plan: Digest,
-    /// The input, checked against the workflow's schema.
+    /// The input, checked against the workflow's schema; where it lies in a blob, the digest of its
+    /// canonical JSON instead: whoever wants the input asks [`Started::given`].
     pub input: Arc<Value>,
+    /// The blob that the input lies in, if it is too large for a journal; journals with it have format 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_blob: Option<Arc<Stored>>,
     /// What the operator declared visible, as it was then.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub vars: Value,
@@ -708,6 +714,39 @@ pub struct Started {
     /// How urgent it is beside others.
     #[serde(default, skip_serializing_if = "is_normal")]
     pub priority: Priority,
+}
+
+impl Started {
+    /// The input, wherever it lies.
+    #[must_use]
+    pub fn given(&self) -> Given {
+        match &self.input_blob {
+            Some(stored) => Given::Blob(stored.clone()),
+            None => Given::Value(self.input.clone()),
+        }
+    }
+
+    /// The same beginning, on an input that lies in a blob of this name.
+    #[must_use]
+    pub fn on_blob(mut self, blob: BlobId) -> Self {
+        let digest = Digest::of_json(&self.input);
+        self.input = Arc::new(Value::String(digest.to_string()));
+        self.input_blob = Some(Arc::new(Stored::new(blob)));
+        self
+    }
+
+    /// What two beginnings of the same workflow on the same input have in common, and no others. The order
+    /// of the fields in an input counts for nothing; on which side of the limit for inputs it lies does.
+    #[must_use]
+    pub fn fingerprint(&self) -> Digest {
+        let input = canonical_json(&self.input);
+        let mut parts = vec![self.workflow.as_str().as_bytes(), input.as_bytes()];
+        if self.input_blob.is_some() {
+            // Else an input that is such a digest would be taken for what it is the digest of.
+            parts.push(b"blob");
+        }
+        Digest::of_parts(&parts)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -849,4 +888,55 @@ pub(crate) fn yes() -> bool {
 )]
 pub(crate) fn is_true(flag: &bool) -> bool {
     *flag
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn on(workflow: &str, input: Value) -> Started {
+        Started {
+            workflow: workflow.parse().unwrap(),
+            version: 1,
+            plan: Digest::of(b"plan"),
+            input: Arc::new(input),
+            input_blob: None,
+            vars: Value::Null,
+            trigger: Value::Null,
+            origin: None,
+            grants: Grants::default(),
+            folder: None,
+            parent: None,
+            repeats: None,
+            trial: None,
+            priority: Priority::Normal,
+        }
+    }
+
+    /// Guards: the same workflow on the same input, in whatever order its fields stand, and nothing else;
+    /// also where the input lies in a blob; and a digest is not what it is the digest of.
+    #[test]
+    fn the_same_input_has_the_same_fingerprint() {
+        let (one, two) = (json!({ "a": 1, "b": 2 }), json!({ "b": 2, "a": 1 }));
+        let blob = |input: &Value| {
+            let name = BlobId::of(input.to_string().as_bytes());
+            on("orders", input.clone()).on_blob(name)
+        };
+        let print = |input: &Value| on("orders", input.clone()).fingerprint();
+        assert_eq!(print(&one), print(&two));
+        assert_eq!(blob(&one).fingerprint(), blob(&two).fingerprint());
+        assert_ne!(blob(&one).input_blob, blob(&two).input_blob);
+        let others = [
+            on("refunds", one.clone()),
+            on("orders", json!({ "a": 1, "b": 3 })),
+            blob(&json!({ "a": 1, "b": 3 })),
+            blob(&one),
+            on("orders", json!(Digest::of_json(&one).to_string())),
+        ];
+        let prints = others.iter().map(Started::fingerprint).chain([print(&one)]);
+        let different: std::collections::BTreeSet<_> = prints.collect();
+        assert_eq!(different.len(), others.len() + 1);
+    }
 }

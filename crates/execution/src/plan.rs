@@ -472,6 +472,11 @@ impl ExecutionPlan {
         self.graph.needs(node)
     }
 
+    /// Whether the output needs `$input`.
+    pub(crate) fn output_needs_input(&self) -> bool {
+        self.graph.output_needs_input()
+    }
+
     /// Dense indices of the nodes whose results the output needs.
     pub(crate) fn output_needs(&self) -> &[u32] {
         self.graph.output_needs()
@@ -634,6 +639,15 @@ impl ExecutionPlan {
             OnError::Continue => Some(PORT_MAIN),
             OnError::Route => Some(PORT_ERROR),
         }
+    }
+
+    /// Whether what nodes ask for follows from the input.
+    #[must_use]
+    pub fn asks_by_input(&self) -> bool {
+        self.nodes.iter().any(|node| {
+            let undoing = node.compensation.as_deref();
+            !node.requires.is_empty() || undoing.is_some_and(|it| !it.requires.is_empty())
+        })
     }
 
     /// What each node asks for in an execution with this input; relative paths begin at `folder`.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Activation, At, ExecutionPlan, ExecutionState, Failure, Given, InstanceId, InstanceStatus,
-    Machine, Stored, Unread, activation::error_value, state::failure_value,
+    Machine, Started, Stored, Unread, activation::error_value, state::failure_value,
 };
 
 /// What an expression of a node sees: shared values, taken once, so that it can outlive the state.
@@ -23,6 +23,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct EvaluationScope {
     json: Option<Seen>,
+    /// `$input`, where it lies in a blob.
+    input: Option<Seen>,
     inputs: Option<Result<Value, Unread>>,
     shared: Arc<SharedRoots>,
     item: Option<(Arc<Value>, Value)>,
@@ -36,7 +38,7 @@ pub struct EvaluationScope {
 /// What all expressions of an execution see alike.
 #[derive(Debug, Default)]
 pub(crate) struct SharedRoots {
-    input: Option<Arc<Value>>,
+    input: Option<Given>,
     trigger: Value,
     vars: Value,
     /// What the other two are made of when an expression reads them, which few do.
@@ -54,7 +56,7 @@ impl SharedRoots {
     ) -> Option<Self> {
         let started = state.started()?;
         Some(Self {
-            input: Some(started.input.clone()),
+            input: Some(started.given()),
             trigger: started.trigger.clone(),
             vars: started.vars.clone(),
             of: Some((plan.clone(), id, state.started_at())),
@@ -146,7 +148,7 @@ impl EvaluationScope {
     #[must_use]
     pub fn of_input(input: Arc<Value>) -> Self {
         let shared = SharedRoots {
-            input: Some(input),
+            input: Some(Given::Value(input)),
             ..SharedRoots::default()
         };
         Self {
@@ -192,6 +194,9 @@ impl EvaluationScope {
         // The rounds of a list in parts go back to the first, and give what came back from all.
         let batches = plan.node(at.node).kind == ActionKind::Control(ControlKind::Batches);
         let first = if batches { 1 } else { at.number };
+        if needs.input {
+            add(state.started().map(Started::given));
+        }
         if needs.json {
             let rounds = (first..=at.number).map(|number| At { number, ..at });
             rounds.for_each(|at| add(Some(state.json(plan, at))));
@@ -220,7 +225,10 @@ impl EvaluationScope {
             let ran = latest(activations).and_then(Activation::given);
             [gave, ran]
         });
-        let stored = latest.flatten().filter_map(|given| match given {
+        let input = state.started().map(Started::given);
+        let input = input.filter(|_| plan.output_needs_input());
+        let stored = latest.flatten().chain(input);
+        let stored = stored.filter_map(|given| match given {
             Given::Blob(stored) => Some(stored),
             Given::Value(_) | Given::List(_) => None,
         });
@@ -283,10 +291,16 @@ impl EvaluationScope {
 
     fn of_execution(machine: &Machine) -> Self {
         // Field by field, because the default of what is shared would be made and thrown away.
+        let shared = machine.shared_roots();
+        let input = match &shared.input {
+            Some(Given::Blob(stored)) => Some(stored.value().map_or_else(Seen::Away, Seen::Value)),
+            _ => None,
+        };
         Self {
             json: None,
+            input,
             inputs: None,
-            shared: machine.shared_roots(),
+            shared,
             item: None,
             round: None,
             nodes: BTreeMap::new(),
@@ -392,7 +406,11 @@ impl EvaluationScope {
 impl Scope for EvaluationScope {
     fn root(&self, root: Root) -> Option<&Value> {
         match root {
-            Root::Input => self.shared.input.as_deref(),
+            Root::Input => match (&self.input, &self.shared.input) {
+                (Some(seen), _) => seen.value(),
+                (None, Some(Given::Value(input))) => Some(input),
+                (None, _) => None,
+            },
             Root::Inputs => self.inputs.as_ref()?.as_ref().ok(),
             Root::Json => self.json.as_ref().and_then(Seen::value),
             Root::Item => self.item.as_ref().map(|(item, _)| &**item),
@@ -438,6 +456,7 @@ impl Scope for EvaluationScope {
     fn away(&self, of: ListOf<'_>) -> Option<Away> {
         let why = match of {
             ListOf::Root(Root::Json) => self.json.as_ref().and_then(Seen::away),
+            ListOf::Root(Root::Input) => self.input.as_ref().and_then(Seen::away),
             ListOf::Root(Root::Inputs) => self.inputs.as_ref().and_then(|it| it.as_ref().err()),
             ListOf::Root(_) => None,
             ListOf::Result { id, .. } => {

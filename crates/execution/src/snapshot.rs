@@ -10,8 +10,10 @@ use crate::{ExecutionPlan, ExecutionState};
 /// The version of the stored form of snapshots. Every earlier one is read as well; 2 brought the
 /// pause, 3 what an execution has from one that it goes over again, 4 the frames of bodies, 5
 /// approvals, signals that are not kept, what was given up, lists in segments, what has to be undone,
-/// calls, and claims for slots, 6 results that lie in blobs.
-pub const SNAPSHOT_FORMAT: u32 = 6;
+/// calls, and claims for slots, 6 results that lie in blobs, 7 inputs that do.
+pub const SNAPSHOT_FORMAT: u32 = 7;
+/// The version of snapshots in which results lie in blobs, and the input does not.
+const RESULTS_IN_BLOBS: u32 = 6;
 /// The version of all snapshots in which no result lies in a blob: a reader of version 5 would take
 /// one that does for none.
 const WITHOUT_BLOBS: u32 = 5;
@@ -57,9 +59,11 @@ struct Head {
 /// The bytes are counted before they are written: a large vector that grows leaves its smaller forms
 /// to the allocator, which keeps them.
 pub(crate) fn encode(state: &ExecutionState) -> Vec<u8> {
-    let format = match state.stored().next() {
-        Some(_) => SNAPSHOT_FORMAT,
-        None => WITHOUT_BLOBS,
+    let input = state.started().and_then(|it| it.input_blob.as_ref());
+    let format = match (input, state.stored().next()) {
+        (Some(_), _) => SNAPSHOT_FORMAT,
+        (None, Some(_)) => RESULTS_IN_BLOBS,
+        (None, None) => WITHOUT_BLOBS,
     };
     let written = Written { format, state };
     let fine = "a state has string keys and finite numbers";

@@ -3,7 +3,9 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
-use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, TriggerId, WorkflowId};
+use nebula_core::{
+    BlobId, Digest, ExecutionId, Priority, TenantId, Timestamp, TriggerId, WorkflowId,
+};
 use serde_json::Value;
 
 use crate::{Entry, ExecutionPlan, Fact, Parent, Started, Tries};
@@ -97,9 +99,24 @@ impl NewExecution {
     /// How urgent it is; by its first entry.
     #[must_use]
     pub fn priority(&self) -> Priority {
-        match self.entries.first().map(|first| &first.fact) {
-            Some(Fact::ExecutionStarted(started)) => started.priority,
-            _ => Priority::default(),
+        self.started().map(|it| it.priority).unwrap_or_default()
+    }
+
+    /// What it begins with; by its first entry.
+    #[must_use]
+    pub fn started(&self) -> Option<&Started> {
+        match &self.entries.first()?.fact {
+            Fact::ExecutionStarted(started) => Some(started),
+            _ => None,
+        }
+    }
+
+    /// From now on its input lies in a blob of this name.
+    pub fn on_blob(&mut self, blob: BlobId) {
+        if let Some(Fact::ExecutionStarted(started)) =
+            self.entries.first_mut().map(|first| &mut first.fact)
+        {
+            **started = (**started).clone().on_blob(blob);
         }
     }
 
@@ -118,6 +135,7 @@ impl NewExecution {
             version: plan.version,
             plan: digest,
             input: Arc::new(input),
+            input_blob: None,
             vars: options.vars,
             trigger: options.trigger,
             origin: options.origin,

@@ -401,6 +401,13 @@ impl ExecutionState {
         activations.filter_map(|activation| activation.blob.as_ref())
     }
 
+    /// Whether its input or a result lies in a blob.
+    #[must_use]
+    pub fn names_blobs(&self) -> bool {
+        let input = self.started().and_then(|it| it.input_blob.as_ref());
+        input.is_some() || self.stored().next().is_some()
+    }
+
     /// Whether it has the nodes and connections of this plan.
     pub(crate) fn fits(&self, plan: &ExecutionPlan) -> bool {
         self.frames.get(TOP).is_some() && self.frames.iter().all(|(_, frame)| frame.fits(plan))
@@ -434,7 +441,7 @@ impl ExecutionState {
         match (main, &self.started) {
             (Some((edge, source)), _) => self.token_value(plan, at.frame, *edge, *source),
             (None, _) if !tokens.is_empty() => Given::default(),
-            (None, Some(started)) if at.frame == TOP => Given::Value(started.input.clone()),
+            (None, Some(started)) if at.frame == TOP => started.given(),
             _ => Given::Value(self.frame_json(at)),
         }
     }

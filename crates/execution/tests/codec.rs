@@ -10,8 +10,8 @@ use nebula_execution::{
     Again, Choice, CodecError, CompensationInput, EndReason, Entry, ExecutionPlan, Fact, Failure,
     Generation, ItemOutcome, JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason,
     PlanCall, PlanError, PlanRateLimit, Question, Refusal, Repeats, Signal, SignalError, SlotScope,
-    SlotWanted, SnapshotError, Started, Taken, UnparkDecision, Vote, WhenLost, decode, encode,
-    is_storable, nests_within,
+    SlotWanted, SnapshotError, Started, StoredEntry, Taken, UnparkDecision, Vote, WhenLost, decode,
+    encode, is_storable, nests_within,
 };
 use proptest::prelude::*;
 use rig::{execution, id};
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 const JOURNAL_V1: &str = include_str!("fixtures/journal-v1.json");
 const JOURNAL_V2: &str = include_str!("fixtures/journal-v2.json");
+const JOURNAL_V3: &str = include_str!("fixtures/journal-v3.json");
 const PLAN_V1: &[u8] = include_bytes!("fixtures/plan-v1.json");
 const SNAPSHOT_V3: &[u8] = include_bytes!("fixtures/snapshot-v3.json");
 const SNAPSHOT_V2: &[u8] = include_bytes!("fixtures/snapshot-v2.json");
@@ -31,6 +32,7 @@ const SNAPSHOT_V5_SLOTS: &[u8] = include_bytes!("fixtures/snapshot-v5-slots.json
 const SNAPSHOT_V5_UNDO: &[u8] = include_bytes!("fixtures/snapshot-v5-undo.json");
 const SNAPSHOT_V5_BODIES: &[u8] = include_bytes!("fixtures/snapshot-v5-bodies.json");
 const SNAPSHOT_V6: &[u8] = include_bytes!("fixtures/snapshot-v6.json");
+const SNAPSHOT_V7: &[u8] = include_bytes!("fixtures/snapshot-v7.json");
 const SNAPSHOT_V1: &[u8] = include_bytes!("fixtures/snapshot-v1.json");
 
 /// The entries of the fixture: every fact, with its optional fields and without them.
@@ -46,6 +48,7 @@ fn entries() -> Vec<Entry> {
             version: 3,
             plan: Digest::of(b"plan"),
             input: Arc::new(json!({ "customer": "ada" })),
+            input_blob: None,
             vars: if full {
                 json!({ "region": "eu" })
             } else {
@@ -536,11 +539,33 @@ fn the_journal_of_version_1_is_read_for_ever() {
 }
 
 #[test]
-fn journals_that_repeat_an_execution_have_version_2_for_ever() {
+fn journals_whose_input_lies_in_a_blob_have_version_3_for_ever() {
     assert_eq!(
-        JOURNAL_FORMAT, 2,
+        JOURNAL_FORMAT, 3,
         "a new version needs a fixture of its own beside this one"
     );
+    let spilled = |mut first: Entry| {
+        let Fact::ExecutionStarted(started) = first.fact else {
+            panic!("a journal begins with the start");
+        };
+        first.fact = Fact::ExecutionStarted(Box::new(started.on_blob(BlobId::of(b"large"))));
+        vec![first]
+    };
+    // Also where it goes over another execution again, and without anything that may be absent.
+    let batches = [
+        spilled(repetitions().swap_remove(0).swap_remove(0)),
+        spilled(entries().swap_remove(1)),
+    ];
+    let fixture: Vec<Value> = serde_json::from_str(JOURNAL_V3).unwrap();
+    assert_eq!(fixture.len(), batches.len());
+    for (fixture, entries) in fixture.iter().zip(batches) {
+        assert_eq!(decode(&stored(3, fixture)).unwrap(), entries);
+        assert_eq!(encode(&entries), stored(3, fixture));
+    }
+}
+
+#[test]
+fn journals_that_repeat_an_execution_have_version_2_for_ever() {
     let fixture: Vec<Value> = serde_json::from_str(JOURNAL_V2).unwrap();
     assert_eq!(fixture.len(), repetitions().len());
     for (fixture, entries) in fixture.iter().zip(repetitions()) {
@@ -731,6 +756,25 @@ fn this_build_writes_names_of_blobs_into_snapshots_of_version_6() {
 }
 
 #[test]
+fn this_build_writes_the_name_of_an_input_into_snapshots_of_version_7() {
+    let plan = rig::plan("a -> b");
+    let mut entry = rig::Rig::new(plan.clone()).journal.swap_remove(0);
+    if let Fact::ExecutionStarted(started) = &mut entry.fact {
+        **started = (**started).clone().on_blob(BlobId::of(b"large"));
+    }
+    let (seq, epoch) = (1, 1);
+    let first = StoredEntry { seq, epoch, entry };
+    let mut lived = Machine::new(plan.clone(), TenantId::local(), execution());
+    lived.apply(&first);
+    let written: Value = serde_json::from_slice(&lived.snapshot()).unwrap();
+    let fixture: Value = serde_json::from_slice(SNAPSHOT_V7).unwrap();
+    assert_eq!(written, fixture, "{written:#}");
+    let read = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V7).unwrap();
+    assert_eq!(read.state(), lived.state());
+    assert!(read.state().names_blobs());
+}
+
+#[test]
 fn this_build_writes_milestones_into_snapshots_of_version_5() {
     let plan = rig::plan("a, m -> x; m: milestone a/-");
     let mut lived = rig::Rig::new(plan.clone());
@@ -836,8 +880,8 @@ fn this_build_writes_what_has_to_be_undone_into_snapshots_of_version_5() {
 fn a_newer_format_and_damage_are_told_apart() {
     assert!(matches!(decode(b""), Err(CodecError::Empty)));
     assert!(matches!(
-        decode(b"\x03[]"),
-        Err(CodecError::Format { found: 3 })
+        decode(b"\x04[]"),
+        Err(CodecError::Format { found: 4 })
     ));
     assert!(matches!(decode(b"\x01[{"), Err(CodecError::Damaged(_))));
     assert!(matches!(

@@ -221,9 +221,9 @@ impl Collector {
             }
             _ => None,
         };
-        match loaded.as_ref().unwrap_or(fact) {
-            Fact::AttemptSpilled { blob, .. } => self.read_through(tenant, *blob, sweep).await,
-            _ => Ok(()),
+        match spill::named(loaded.as_ref().unwrap_or(fact)) {
+            Some(blob) => self.read_through(tenant, blob, sweep).await,
+            None => Ok(()),
         }
     }
 
@@ -270,10 +270,16 @@ impl Collector {
 }
 
 /// Shows the sweep a fact. What an attempt was given stands in the fact of its start by its digest, which
-/// is that of a blob with the same content: it holds no value, and names nothing.
+/// is that of a blob with the same content: it holds no value, and names nothing. So does an input that
+/// lies in a blob, beside the blob's name.
 fn show_fact(sweep: &mut Sweep, fact: &Fact) -> Result<()> {
     match fact {
         Fact::AttemptStarted { .. } | Fact::CompensationStarted { .. } => Ok(()),
+        Fact::ExecutionStarted(started) if started.input_blob.is_some() => {
+            let mut started = started.clone();
+            started.input = Arc::default();
+            show(sweep, &started)
+        }
         _ => show(sweep, fact),
     }
 }

@@ -34,8 +34,9 @@ const LAYER: &str = "spill";
 /// blob, and the journal has its name, `Fact::Spilled`. Whoever reads the journal here gets the fact.
 ///
 /// The content of a signal that is so large goes into a blob as well, and comes out of the inbox as it
-/// was. The first entry of a journal stays in it, and so do snapshots: each has other content than the
-/// one before, which it replaces in its row and would only join among the blobs. A store that holds
+/// was. The first entry of a journal stays in it, since stores read it: the input of it is put by
+/// [`Values`](crate::Values). So do snapshots: each has other content than the one before, which it
+/// replaces in its row and would only join among the blobs. A store that holds
 /// spilled facts must be opened through this layer, with the blobs: the engine stops at a
 /// `Fact::Spilled`, rather than to go on without what it says.
 #[derive(Debug)]
@@ -126,7 +127,7 @@ impl SpillingRepo {
         spilled: &mut Spilled,
     ) -> Result<()> {
         for entry in entries {
-            if let Fact::AttemptSpilled { blob, .. } = entry.fact {
+            if let Some(blob) = named(&entry.fact) {
                 self.renew_named(tenant, blob).await?;
                 spilled.blobs.push(blob);
             }
@@ -207,6 +208,15 @@ impl SpillingRepo {
         let mut step = step;
         self.spill_step(&lease.tenant, &mut step).await?;
         Ok(stepped)
+    }
+}
+
+/// The blob of a value that a fact names: a result, or an input.
+pub(crate) fn named(fact: &Fact) -> Option<BlobId> {
+    match fact {
+        Fact::AttemptSpilled { blob, .. } => Some(*blob),
+        Fact::ExecutionStarted(started) => started.input_blob.as_ref().map(|it| it.blob()),
+        _ => None,
     }
 }
 

@@ -1,5 +1,5 @@
-//! Results that are too large for a journal, each in a blob of its own, and those of them that were
-//! used lately.
+//! Results and inputs that are too large for a journal, each in a blob of its own, and those of them
+//! that were used lately.
 
 use std::{
     collections::BTreeMap,
@@ -8,9 +8,10 @@ use std::{
 };
 
 use nebula_core::{BlobId, ByteSize, TenantId};
-use nebula_execution::footprint;
+use nebula_execution::{NewExecution, Started, footprint};
 use nebula_ports::{BlobStore, BlobStoreExt, ErrorKind, PortError, Result};
 use serde_json::Value;
+use tracing::warn;
 
 use crate::{spill, weight};
 
@@ -18,9 +19,10 @@ use crate::{spill, weight};
 /// said.
 pub const DEFAULT_CACHE: ByteSize = ByteSize::mib(64);
 
-/// The results of attempts that lie in blobs, as JSON: whoever drives executions puts them here before
-/// a journal names them ([`Fact::AttemptSpilled`](nebula_execution::Fact::AttemptSpilled)), and reads
-/// them when an expression needs them.
+/// The results of attempts and the inputs of executions that lie in blobs, as JSON: whoever drives or
+/// creates executions puts them here before a journal names them
+/// ([`Fact::AttemptSpilled`](nebula_execution::Fact::AttemptSpilled),
+/// [`Started::input_blob`](nebula_execution::Started)), and reads them when an expression needs them.
 ///
 /// Values that were put or read lately are kept, up to a limit; the one that was not asked for for
 /// longest goes first. Cheap to clone; all clones share what is kept.
@@ -93,6 +95,53 @@ impl Values {
         let blob = self.0.blobs.put_bytes(tenant, json.into()).await?.id;
         self.keep(tenant, blob, value.clone());
         Ok(blob)
+    }
+
+    /// Puts the input of a new execution into a blob, durably, if it is too large for a journal, which
+    /// then names it. One that cannot be put stays in the journal.
+    ///
+    /// # Cancel safety
+    /// A dropped call has changed nothing of the execution.
+    pub async fn put_input(&self, new: &mut NewExecution) {
+        let Some(started) = new.started().filter(|it| it.input_blob.is_none()) else {
+            return;
+        };
+        if !self.is_large(&started.input) {
+            return;
+        }
+        match self.put(&new.tenant, &started.input).await {
+            Ok(blob) => new.on_blob(blob),
+            Err(error) => {
+                warn!(execution = %new.id, %error, "a large input could not be put into a blob");
+            }
+        }
+    }
+
+    /// The input of an execution, wherever it lies.
+    ///
+    /// # Errors
+    /// `Corrupt`: it lies in a blob, and there are no `values` to read it from. Those of [`Values::read`].
+    pub async fn input(
+        values: Option<&Self>,
+        tenant: &TenantId,
+        started: &Started,
+    ) -> Result<Arc<Value>> {
+        match (&started.input_blob, values) {
+            (None, _) => Ok(started.input.clone()),
+            (Some(stored), Some(values)) => values.read(tenant, stored.blob()).await,
+            (Some(stored), None) => {
+                let message = format!(
+                    "the input lies in blob {}, and there is no store of blobs here; give the engine the values that the execution was begun with",
+                    stored.blob()
+                );
+                Err(PortError::new(
+                    ErrorKind::Corrupt,
+                    "values",
+                    "read an input",
+                    message,
+                ))
+            }
+        }
     }
 
     /// Reads a value, unless it is kept; then keeps it.

@@ -206,7 +206,8 @@ impl Nebula {
         options: StartOptions,
         wait: Option<Duration>,
     ) -> Result<(ExecutionId, Awaited), ExecuteError> {
-        let new = self.engine.prepare(tenant, installed, input, options)?;
+        let mut new = self.engine.prepare(tenant, installed, input, options)?;
+        Box::pin(self.engine.put_input(&mut new)).await;
         // Before anybody can drive it.
         let (id, mut halts) = (new.id, self.bus.wait_for(new.id));
         let mut begins = match self.worker.begin(new, None) {

@@ -1,6 +1,8 @@
-//! Results that lie in blobs: when they are read, what of that is in memory, and what happens where
+//! Results and inputs that lie in blobs: when they are read, what of that is in memory, and what happens where
 //! they cannot be.
 
+#[path = "spilled/inputs.rs"]
+mod inputs;
 mod world;
 
 use std::{

@@ -58,7 +58,12 @@ impl Drive {
             Err(error) => Err(error),
         };
         match child {
-            Ok(child) => self.tell_of_child(instance, child, detached),
+            Ok(mut child) => {
+                if let Some(values) = self.shared.ports.values.clone() {
+                    Box::pin(self.keeping_lease(values.put_input(&mut child))).await?;
+                }
+                self.tell_of_child(instance, child, detached);
+            }
             Err(error) => self.failed_with(instance, error, 0),
         }
         Ok(())

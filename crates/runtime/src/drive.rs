@@ -161,7 +161,7 @@ impl Drive {
         let waits = resume.as_ref().map(|key| waits(key, &machine));
         let slots = machine.slots();
         let held = Held::new(shared.clone(), &machine);
-        let names_blobs = machine.state().stored().next().is_some();
+        let names_blobs = machine.state().names_blobs();
         let mut drive = Self {
             shared,
             held,

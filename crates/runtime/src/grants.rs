@@ -42,10 +42,15 @@ impl NodeGrants {
                 by_node: Ok(Vec::new()),
             };
         }
-        let scope = EvaluationScope::of_input(started.input.clone());
-        let by_node = plan
-            .requests(&scope, &folder)
-            .map_err(|error| error.to_string())
+        let input = match plan.asks_by_input() {
+            true => started.given().value(),
+            // No expression looks at it.
+            false => Ok(Arc::default()),
+        };
+        let requests = |input| plan.requests(&EvaluationScope::of_input(input), &folder);
+        let by_node = input
+            .map_err(|unread| unread.to_string())
+            .and_then(|input| requests(input).map_err(|error| error.to_string()))
             .map(|requests| {
                 let none = (Vec::new(), Vec::new());
                 let mut wanted: Vec<(Vec<Capability>, Vec<Capability>)> =

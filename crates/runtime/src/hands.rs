@@ -169,6 +169,7 @@ impl Worker {
         };
         let (shared, bell) = (self.shared.clone(), held.bell());
         let mut drive = Drive::new(shared, machine, granted, asked, bell, shutdown);
+        drive.forget_input();
         if let Some(unborn) = unborn {
             drive.bears(unborn, entries);
         }
@@ -200,6 +201,7 @@ impl Worker {
     ) -> Result<Result<(Machine, Option<Turn<'w>>), Driven>, PortError> {
         let execution = granted.lease.execution;
         let machine = self.shared.load(granted, entries).await?;
+        Box::pin(self.shared.read_for_grants(&machine)).await?;
         if machine.state().end_status().is_some() {
             // To load took longer than the lease, and somebody else has brought it to its end.
             return Ok(Err(Driven::Lost));

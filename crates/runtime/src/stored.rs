@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use nebula_core::{BlobId, ByteSize, TenantId};
 use nebula_execution::{
-    Command, EvaluationScope, InstanceId, Stage, Stored, Unread, footprint, is_storable,
+    Command, EvaluationScope, Given, InstanceId, Machine, Stage, Started, Stored, Unread,
+    footprint, is_storable,
 };
 use nebula_memory::Values;
-use nebula_ports::ErrorKind;
+use nebula_ports::{ErrorKind, PortError};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -16,6 +17,7 @@ use tracing::warn;
 use crate::{
     drive::{Drive, Stop},
     finish::{End, Finished},
+    worker::Shared,
 };
 
 /// How often a blob that is missing or damaged is read before that is believed.
@@ -72,7 +74,38 @@ fn is_large(values: &Values, finished: &Finished) -> bool {
     }
 }
 
+impl Shared {
+    /// Reads the input of an execution where it lies in a blob and what nodes may touch follows from it.
+    ///
+    /// # Errors
+    /// The store is away. What is missing or damaged is known as that from now on.
+    pub(crate) async fn read_for_grants(&self, machine: &Machine) -> Result<(), PortError> {
+        let started = machine.state().started();
+        let Some(started) = started.filter(|_| machine.plan().asks_by_input()) else {
+            return Ok(());
+        };
+        let Given::Blob(stored) = started.given() else {
+            return Ok(());
+        };
+        let read = Values::input(self.ports.values.as_ref(), machine.tenant(), started).await;
+        stored.keep(match read {
+            Ok(input) => Ok(input),
+            Err(error) if error.kind == ErrorKind::Corrupt => Err(Unread::new(&error.message)),
+            Err(error) => return Err(error),
+        });
+        Ok(())
+    }
+}
+
 impl Drive {
+    /// Lets go of the input, if it lies in a blob: what was to follow from it at the beginning has.
+    pub(crate) fn forget_input(&self) {
+        let started = self.machine.state().started();
+        if let Some(Given::Blob(stored)) = started.map(Started::given) {
+            stored.forget();
+        }
+    }
+
     /// What puts the result of an attempt into a blob, where results may lie in blobs: not in bodies,
     /// whose results follow from one another without anything being read, nor in lists.
     pub(crate) fn spilling(
@@ -166,7 +199,7 @@ impl Drive {
         Ok(())
     }
 
-    async fn read_all(&mut self, all: Vec<Arc<Stored>>) -> Result<(), Stop> {
+    pub(crate) async fn read_all(&mut self, all: Vec<Arc<Stored>>) -> Result<(), Stop> {
         if self.held.all() > self.shared.config.execution_memory.as_usize() / 2 {
             // What was kept for the items of a list makes room.
             self.let_go_of_all();

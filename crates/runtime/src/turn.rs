@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use nebula_core::Timestamp;
-use nebula_execution::{Event, Rest, Status};
+use nebula_execution::{Event, Given, Rest, Status};
 use nebula_ports::{ErrorKind, PortError, SlotClaim};
 
 use crate::drive::{Drive, Driven, Stop};
@@ -29,7 +29,7 @@ impl Drive {
         if let Some(at) = self.begins_at {
             return self.wait_for_time(at).await.map(Some);
         }
-        let Some(claim) = self.start_claim()? else {
+        let Some(claim) = self.start_claim().await? else {
             return Ok(None);
         };
         if self.holds(&claim).await? {
@@ -66,8 +66,8 @@ impl Drive {
         })
     }
 
-    fn start_claim(&self) -> Result<Option<SlotClaim>, PortError> {
-        let plan = self.machine.plan();
+    async fn start_claim(&mut self) -> Result<Option<SlotClaim>, Stop> {
+        let plan = self.machine.plan().clone();
         if plan.admission.is_none() {
             return Ok(None);
         }
@@ -75,11 +75,23 @@ impl Drive {
             |why: String| PortError::new(ErrorKind::Corrupt, "runtime", "take a turn", why);
         let started = self.machine.state().started();
         let started = started.ok_or_else(|| corrupt("the execution has no start".to_owned()))?;
+        let given = started.given();
+        if let (Given::Blob(stored), true) = (&given, plan.begins_by_input()) {
+            Box::pin(self.read_all(vec![stored.clone()])).await?;
+        }
+        let input = match plan.begins_by_input() {
+            true => given
+                .value()
+                .map_err(|unread| corrupt(unread.to_string()))?,
+            // No expression looks at it.
+            false => Arc::default(),
+        };
+        self.let_go();
         // The same input gave a slot when it was created.
         let slot = plan
-            .start_slot(&Arc::clone(&started.input))
+            .start_slot(&input)
             .map_err(|error| corrupt(error.to_string()))?;
-        slot.as_ref().map(SlotClaim::of_start).transpose()
+        Ok(slot.as_ref().map(SlotClaim::of_start).transpose()?)
     }
 
     /// Whether the slot is granted to this execution; those that are granted stand first.

@@ -774,6 +774,7 @@ mod tests {
             version: 4,
             plan: Digest::of(b""),
             input: payload(),
+            input_blob: None,
             vars: json!(CANARY),
             trigger: json!(CANARY),
             origin: None,

@@ -1,6 +1,6 @@
 //! Executions that begin.
 
-use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId, canonical_json};
+use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, NewExecution, Started, TriggerMove, decode, encode};
 use nebula_ports::{
     Created, DedupeKey, ExecutionRepo, Lease, LeaseRequest, Rate, RateTurn, SlotClaim,
@@ -71,7 +71,7 @@ impl NewRow {
             plan: started.plan,
             count: 0,
             entries: Vec::new(),
-            fingerprint: with_fingerprint.then(|| fingerprint(started)),
+            fingerprint: with_fingerprint.then(|| started.fingerprint()),
             slot: None,
             max_waiting: 0,
             rate: None,
@@ -98,12 +98,6 @@ pub(crate) fn started(entries: &[Entry]) -> Result<&Started, Fault> {
             "the first entry of a journal is not the execution's start",
         )),
     }
-}
-
-/// What two executions with the same workflow and input have in common.
-fn fingerprint(started: &Started) -> Digest {
-    let input = canonical_json(&started.input);
-    Digest::of_parts(&[started.workflow.as_str().as_bytes(), input.as_bytes()])
 }
 
 /// Creates the execution, or finds the one that was there before.
@@ -349,7 +343,7 @@ pub(crate) fn first_batch(
 pub(crate) fn begins_alike(one: &[u8], other: &[u8]) -> Result<bool, Fault> {
     let print = |entries: &[u8]| {
         let entries = decode(entries).map_err(|e| Fault::corrupt(e.to_string()))?;
-        Ok::<_, Fault>(started(&entries).ok().map(fingerprint))
+        Ok::<_, Fault>(started(&entries).ok().map(Started::fingerprint))
     };
     Ok(print(one)? == print(other)?)
 }

@@ -132,7 +132,10 @@ fn words(fact: &Fact) -> String {
             let parent =
                 parent.map(|it| format!(", called by {} of {}", it.instance, it.execution));
             let parent = parent.unwrap_or_default();
-            let input = value(&started.input);
+            let input = match &started.input_blob {
+                Some(stored) => format!("blob {}", stored.blob()),
+                None => value(&started.input),
+            };
             format!("began: {workflow} version {version} on {input}{before}{trial}{parent}")
         }
         Fact::AttemptStarted {

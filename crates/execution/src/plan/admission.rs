@@ -77,6 +77,14 @@ impl AdmissionKeyError {
 }
 
 impl ExecutionPlan {
+    /// Whether the slot or the rate of an execution follows from its input.
+    #[must_use]
+    pub fn begins_by_input(&self) -> bool {
+        let slot = self.admission.as_ref().and_then(|it| it.key.as_ref());
+        let rate = self.rate_limit.as_ref().and_then(|it| it.key.as_ref());
+        slot.or(rate).is_some()
+    }
+
     /// The slot that an execution on this input holds from its start to its end; `None` if it needs none.
     ///
     /// The same input gives the same slot, whenever it is asked.

@@ -29,6 +29,8 @@ pub(super) struct Graph {
     output_reads: Vec<u32>,
     /// Of these, the nodes whose results the output needs.
     output_needs: Vec<u32>,
+    /// Whether the output needs `$input`.
+    output_needs_input: bool,
     /// For each part of the plan, the top level first: where its nodes begin; and where the last ends.
     extents: Vec<u32>,
     /// For each node: the part of the plan that it stands in.
@@ -51,6 +53,8 @@ pub(super) struct Graph {
 pub(crate) struct Needs {
     /// The nodes whose results.
     pub(crate) results: Vec<u32>,
+    /// Whether `$input`.
+    pub(crate) input: bool,
     /// Whether `$json`.
     pub(crate) json: bool,
     /// Whether `$inputs`.
@@ -61,6 +65,7 @@ impl Needs {
     fn extend(&mut self, by_id: &HashMap<NodeId, u32>, program: &Program) {
         let report = program.report();
         self.results.extend(results_of(by_id, program));
+        self.input |= report.roots.contains(&Root::Input);
         self.json |= report.roots.contains(&Root::Json);
         self.inputs |= reads_inputs(program);
         self.results.sort_unstable();
@@ -107,6 +112,7 @@ impl Graph {
             needs: vec![<[Needs; 2]>::default(); count],
             output_reads: Vec::new(),
             output_needs: Vec::new(),
+            output_needs_input: false,
             extent_of: extent_of.collect(),
             extents,
             body_of: vec![None; count],
@@ -236,6 +242,10 @@ impl Graph {
         &self.output_needs
     }
 
+    pub(super) fn output_needs_input(&self) -> bool {
+        self.output_needs_input
+    }
+
     pub(super) fn output_reads(&self) -> &[u32] {
         &self.output_reads
     }
@@ -358,8 +368,10 @@ impl Graph {
             self.find_needs(index, node, leaving);
         }
         let (mut reads, mut needs) = (Vec::new(), Vec::new());
+        let mut input = false;
         match &parts.output {
             PlanOutput::Program(program) => program.each_use("", &mut |found| {
+                input |= found.program.report().roots.contains(&Root::Input);
                 reads.extend(self.read_by(found.program));
                 needs.extend(results_of(&self.by_id, found.program));
             }),
@@ -371,6 +383,7 @@ impl Graph {
         }
         self.output_reads = reads;
         self.output_needs = needs;
+        self.output_needs_input = input;
         let of_output = [&mut self.output_reads, &mut self.output_needs];
         for reads in self.reads.iter_mut().chain(of_output) {
             reads.sort_unstable();
@@ -403,6 +416,7 @@ impl Graph {
         }
         // Where an effect is undone, `$json` is the result as well.
         end.results.extend(undoing.results);
+        end.input |= undoing.input;
         end.inputs |= undoing.inputs;
         end.json |= undoing.json && (control || disabled);
     }

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use crate::rig::{Rig, succeeded, tenant, value};
-use nebula_core::{BlobId, Clock, Digest, TenantId, Timestamp};
+use crate::rig::{INLINE, Rig, succeeded, tenant, value};
+use nebula_core::{BlobId, ByteSize, Clock, Digest, TenantId, Timestamp, canonical_json};
 use nebula_execution::Fact;
-use nebula_memory::{Collected, Collector, Grace, Sweep};
-use nebula_ports::{Blob, BlobListing, BlobStore, BlobStoreExt, ExecutionRepo, NewSignal};
+use nebula_memory::{Collected, Collector, Grace, Sweep, Values};
+use nebula_ports::{Blob, BlobListing, BlobStore, BlobStoreExt, Created, ExecutionRepo, NewSignal};
 use nebula_testkit::{ManualClock, MemoryBlobStore, blob_store::Damage, run};
 use serde_json::json;
 
@@ -132,6 +132,56 @@ fn a_result_in_a_blob_is_kept_and_keeps_what_it_names() {
         }
         let collected = collector(&rig).collect(tenant()).await.unwrap();
         assert_eq!(collected.unreadable, 2);
+    });
+}
+
+/// Guards: an input that a journal names stays, and so does what it names; its digest names nothing; one
+/// that cannot be read is counted.
+#[test]
+fn an_input_in_a_blob_is_kept_and_keeps_what_it_names() {
+    run(async {
+        let rig = Rig::new();
+        let put = async |content: String| {
+            let put = rig.blobs.put_bytes(tenant(), content.into_bytes().into());
+            put.await.unwrap().id
+        };
+        let within = put("within".to_owned()).await;
+        // The fields are not in the order that the digest is taken in.
+        let mut value = json!({ "text": "x".repeat(2_000) });
+        value["file"] = json!(within);
+        let alike = put(canonical_json(&value)).await;
+        let mut new = rig.new_execution(1, value.clone());
+        let values = Values::new(rig.blobs.clone(), ByteSize::bytes(INLINE), ByteSize::mib(1));
+        values.put_input(&mut new).await;
+        let started = new.started().unwrap();
+        let blob = started.input_blob.as_ref().unwrap().blob();
+        assert_eq!(*started.input, json!(alike.digest));
+        assert_eq!(
+            *Values::input(Some(&values), tenant(), started)
+                .await
+                .unwrap(),
+            value
+        );
+        let _ = Values::input(None, tenant(), started).await.unwrap_err();
+        rig.clock.advance(GRACE.total() + Duration::from_millis(1));
+        let created = rig.repo.create(tenant(), new, None, None).await.unwrap();
+        assert_eq!(created, Created::Created(None));
+        // Whoever names it renews it.
+        let now = rig.clock.now();
+        let head = rig
+            .blobs
+            .head(tenant(), blob.digest)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(head.renewed_at, now);
+        rig.clock.advance(GRACE.total() + Duration::from_millis(1));
+        let collected = collector(&rig).collect(tenant()).await.unwrap();
+        assert_eq!((collected.deleted, collected.unreadable), (1, 0));
+        assert_eq!(ids(&rig.blobs).await, BTreeSet::from([within, blob]));
+        rig.blobs.damage(tenant(), blob.digest, Damage::Flip(1));
+        let collected = collector(&rig).collect(tenant()).await.unwrap();
+        assert_eq!(collected.unreadable, 1);
     });
 }
 

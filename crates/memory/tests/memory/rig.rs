@@ -73,14 +73,15 @@ impl Rig {
         SpillingRepo::new(inner.clone(), blobs, clock, ByteSize::bytes(INLINE))
     }
 
-    /// Creates execution `n` with this input, and leases it.
-    pub(crate) async fn created(&self, n: u8, input: Value) -> Lease {
+    /// Execution `n` with this input.
+    pub(crate) fn new_execution(&self, n: u8, input: Value) -> NewExecution {
         let workflow = WorkflowId::new("orders").unwrap();
         let started = Started {
             workflow: workflow.clone(),
             version: 7,
             plan: Digest::of(b"a plan"),
             input: Arc::new(input),
+            input_blob: None,
             vars: Value::Null,
             trigger: Value::Null,
             origin: None,
@@ -91,7 +92,7 @@ impl Rig {
             trial: None,
             priority: Priority::Normal,
         };
-        let new = NewExecution {
+        NewExecution {
             id: ExecutionId::at(self.clock.now(), &[n; 10]),
             tenant: tenant().clone(),
             workflow,
@@ -100,7 +101,12 @@ impl Rig {
             slot: None,
             rate: None,
             trigger: None,
-        };
+        }
+    }
+
+    /// Creates execution `n` with this input, and leases it.
+    pub(crate) async fn created(&self, n: u8, input: Value) -> Lease {
+        let new = self.new_execution(n, input);
         let lease = LeaseRequest {
             holder: Incarnation(
                 serde_json::from_value(json!("00000000-0000-0000-0000-000000000001")).unwrap(),

@@ -89,6 +89,7 @@ impl World {
             version: 1,
             plan: Digest::of(workflow.as_str().as_bytes()),
             input: Arc::new(json!({ "n": self.random.below(2) })),
+            input_blob: None,
             vars: Value::Null,
             trigger: Value::Null,
             origin: None,

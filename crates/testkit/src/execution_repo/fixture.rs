@@ -64,6 +64,7 @@ pub(crate) fn execution_of(
         version: 7,
         plan: plan(),
         input: Arc::new(input.clone()),
+        input_blob: None,
         vars: Value::Null,
         trigger: Value::Null,
         origin: None,

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, canonical_json};
+use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, Fact, NewExecution, Started};
 use nebula_ports::{
     Created, DedupeKey, ErrorKind, ExecutionRepo, FullAt, InboxItem, LeaseRequest, NewSignal,
@@ -393,10 +393,7 @@ pub(super) fn start_of(new: &NewExecution) -> Option<&Started> {
 /// `Invalid`: the first entry is not the start.
 pub(super) fn fingerprint(guards: Guards, new: &NewExecution) -> Result<Digest> {
     match start_of(new) {
-        Some(started) => {
-            let parts = [started.workflow.as_str(), &canonical_json(&started.input)];
-            Ok(Digest::of_parts(&parts.map(str::as_bytes)))
-        }
+        Some(started) => Ok(started.fingerprint()),
         None if guards.keep(Guard::StartsFirst) => {
             let message = "the first entry of an execution is not its start";
             Err(PortError::new(

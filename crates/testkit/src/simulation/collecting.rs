@@ -4,7 +4,7 @@
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
 
 use nebula_core::{BlobId, Clock, Digest, TenantId};
-use nebula_execution::Fact;
+use nebula_execution::{Entry, Fact};
 use nebula_memory::{Collected, Collector, spilled_content};
 use nebula_ports::{
     BlobListing, BlobStore, BlobStoreExt, ErrorKind, ExecutionFilter, ExecutionRepo, Step,
@@ -40,6 +40,15 @@ const FAR: i64 = 1_000_000_000;
 /// Whose the collection is when all is over.
 pub(super) const OVER: Life = Life(0);
 
+/// The blob of the result or the input that a fact names.
+fn value_in_blob(fact: &Fact) -> Option<BlobId> {
+    match fact {
+        Fact::AttemptSpilled { blob, .. } => Some(*blob),
+        Fact::ExecutionStarted(started) => started.input_blob.as_ref().map(|it| it.blob()),
+        _ => None,
+    }
+}
+
 impl World {
     /// The fact that stands in a journal, where it lies in a blob; which must be readable.
     pub(super) fn read_fact(&self, tenant: &TenantId, fact: &mut Fact) {
@@ -50,10 +59,17 @@ impl World {
                 *fact = read;
             }
         }
-        // A result that lies in a blob stays there: the state has its name.
-        if let Fact::AttemptSpilled { blob, .. } = fact {
+        // A result or an input that lies in a blob stays there: the state has its name.
+        if let Some(blob) = value_in_blob(fact) {
             self.oracle.lock().name(tenant, blob.digest);
-            let _: Option<Value> = self.read_blob(tenant, *blob);
+            let _: Option<Value> = self.read_blob(tenant, blob);
+        }
+    }
+
+    /// What new entries name is named from now on, and must be readable.
+    pub(super) fn read_entries(&self, tenant: &TenantId, entries: &[Entry]) {
+        for entry in entries {
+            self.read_fact(tenant, &mut entry.fact.clone());
         }
     }
 
@@ -96,7 +112,10 @@ impl World {
             let _ = self.read_content(tenant, &delivery.kind, &delivery.payload);
         }
         let spilled =
-            |fact: &Fact| matches!(fact, Fact::Spilled { .. } | Fact::AttemptSpilled { .. });
+            |fact: &Fact| matches!(fact, Fact::Spilled { .. }) || value_in_blob(fact).is_some();
+        for child in step.children.iter().filter(|_| applied) {
+            self.read_entries(tenant, &child.entries);
+        }
         if !applied || !step.entries.iter().any(|entry| spilled(&entry.fact)) {
             return Cow::Borrowed(step);
         }
@@ -158,9 +177,7 @@ impl World {
                         named.insert(blob.digest);
                     }
                     self.read_fact(tenant, &mut stored.entry.fact);
-                    if let Fact::AttemptSpilled { blob, .. } = &stored.entry.fact {
-                        named.insert(blob.digest);
-                    }
+                    named.extend(value_in_blob(&stored.entry.fact).map(|blob| blob.digest));
                 }
                 let items = self.store.inbox(tenant, summary.id, 0, usize::MAX);
                 let items = self.ask(items).expect("the model reads its inboxes");

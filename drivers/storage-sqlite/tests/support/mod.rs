@@ -32,6 +32,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         version: 1,
         plan: Digest::of(b"plan"),
         input: Arc::new(json!({ "n": n.to_string() })),
+        input_blob: None,
         vars: Value::Null,
         trigger: Value::Null,
         origin: None,

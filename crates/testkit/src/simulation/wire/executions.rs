@@ -138,6 +138,12 @@ impl ExecutionRepo for Wire {
         self.call("create", true, move |world, life| {
             world.look_at_entries(&new.entries);
             let created = world.ask(world.store.create(&tenant, new.clone(), dedupe, lease))?;
+            if matches!(
+                created,
+                Created::Created(_) | Created::Waits { .. } | Created::Later { .. }
+            ) {
+                world.read_entries(&tenant, &new.entries);
+            }
             match &created {
                 Created::Created(lease) => {
                     let mut oracle = world.oracle.lock();
