@@ -79,6 +79,11 @@ pub(crate) enum Command {
     /// Look at schedules
     #[command(subcommand)]
     Schedule(Schedule),
+    /// Write a definition to begin with; without a template, list them
+    New(New),
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(Config),
     /// Log in at a server, so that other commands may ask it with --server; the token is kept in your
     /// config folder, for you alone
     #[command(after_help = LOGIN_HELP)]
@@ -94,6 +99,24 @@ pub(crate) enum Command {
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// Which template, such as `hello`
+    pub(crate) template: Option<String>,
+    /// The file to write; default: TEMPLATE.yaml in the current folder
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Show every setting as it counts
+    Show {
+        /// With where each value comes from: a default, a line of the file, a variable or a flag
+        #[arg(long)]
+        sources: bool,
     },
 }
 
@@ -158,6 +181,14 @@ pub(crate) struct Target {
     /// Ask this server instead of a database, such as https://nebula.example, where `nebula login` lets you
     /// in; default: NEBULA_SERVER
     #[arg(long, value_name = "URL", conflicts_with = "db")]
+    pub(crate) server: Option<String>,
+}
+
+/// A server, for what no database has.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct AtServer {
+    /// Ask this server instead, where `nebula login` lets you in; default: NEBULA_SERVER
+    #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,
 }
 
@@ -612,17 +643,23 @@ pub(crate) enum Secrets {
         /// Taken only to be refused without being repeated
         #[arg(hide = true, value_name = "VALUE", allow_hyphen_values = true)]
         value: Vec<OsString>,
+        #[command(flatten)]
+        at: AtServer,
     },
     /// List the ids of all secrets
     List {
         /// At most so many, up to 1,000
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
+        #[command(flatten)]
+        at: AtServer,
     },
     /// Delete a secret for good
     Rm {
         /// Its id
         id: String,
+        #[command(flatten)]
+        at: AtServer,
     },
     /// Encrypt all secrets with a new key; no value changes
     Rotate,
@@ -647,7 +684,7 @@ pub(crate) enum Credentials {
         #[command(flatten)]
         fields: Fields,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// List all credentials: type, version, hosts and last use, and no value
     List {
@@ -655,7 +692,7 @@ pub(crate) enum Credentials {
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// List who used a credential, newest first
     Uses {
@@ -665,7 +702,7 @@ pub(crate) enum Credentials {
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Send a credential to one of its hosts and say what the host answers
     Test {
@@ -689,14 +726,14 @@ pub(crate) enum Credentials {
         #[command(flatten)]
         fields: Fields,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Remove a credential for good
     Rm {
         /// Its id
         id: String,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
 }
 
@@ -741,10 +778,15 @@ pub(crate) struct Expr {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Actions {
     /// List all actions
-    List,
+    List {
+        #[command(flatten)]
+        at: AtServer,
+    },
     /// Show what an action takes, gives and touches
     Show {
         /// The action, such as `file.read` or `file.read@1`
         action: String,
+        #[command(flatten)]
+        at: AtServer,
     },
 }

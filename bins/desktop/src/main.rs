@@ -21,6 +21,7 @@ mod failure;
 mod focus;
 mod grants;
 mod input;
+mod kept;
 mod lazy_secrets;
 mod named_credentials;
 mod private;
@@ -48,7 +49,8 @@ use nebula_telemetry::{LogOptions, init_logging};
 
 use crate::{
     arguments::{
-        Arguments, Blobs, Command, Credentials, Database, Executions, Replay, Target, Workflows,
+        Actions, Arguments, AtServer, Blobs, Command, Config, Credentials, Database, Executions,
+        Replay, Secrets, Target, Workflows,
     },
     console::Console,
     failure::{Exit, Failure},
@@ -100,6 +102,8 @@ enum On<'a> {
     Database(&'a Database),
     /// On a database or a server.
     Either(&'a Target),
+    /// On what is here or a server.
+    Server(&'a AtServer),
 }
 
 fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
@@ -111,6 +115,13 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             On::Nothing => settings::load(global, None)?,
             On::Database(database) => settings::load(global, Some(database))?,
             On::Either(target) => settings::load_for(global, target)?,
+            On::Server(at) => {
+                let target = Target {
+                    server: at.server.clone(),
+                    ..Target::default()
+                };
+                settings::load_for(global, &target)?
+            }
         };
         let options = LogOptions {
             filter: loaded.settings.log.filter.clone(),
@@ -183,7 +194,12 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             block_on(commands::workflows::run(command, &loaded, console))
         }
         Command::Secrets(command) => {
-            let loaded = load(On::Nothing)?;
+            let loaded = match command {
+                Secrets::Set { at, .. } | Secrets::List { at, .. } | Secrets::Rm { at, .. } => {
+                    load(On::Server(at))?
+                }
+                Secrets::Rotate => load(On::Nothing)?,
+            };
             block_on(commands::secrets::run(command, &loaded, console))
         }
         Command::Blobs(Blobs::Collect(database)) => {
@@ -191,17 +207,25 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             block_on(commands::blobs::collect(&loaded, console))
         }
         Command::Credentials(command) => {
-            let database = match command {
+            let on = match command {
                 Credentials::Types => return commands::credentials::types(console),
-                Credentials::Add { database, .. }
-                | Credentials::List { database, .. }
-                | Credentials::Uses { database, .. }
-                | Credentials::Test { database, .. }
-                | Credentials::Rotate { database, .. }
-                | Credentials::Rm { database, .. } => database,
+                Credentials::Test { database, .. } => On::Database(database),
+                // A key belongs to the database that it opens.
+                Credentials::Rotate {
+                    id: None, target, ..
+                } if target.server.is_none() => On::Database(&target.database),
+                Credentials::Add { target, .. }
+                | Credentials::List { target, .. }
+                | Credentials::Uses { target, .. }
+                | Credentials::Rotate { target, .. }
+                | Credentials::Rm { target, .. } => On::Either(target),
             };
-            let loaded = load(On::Database(database))?;
+            let loaded = load(on)?;
             block_on(commands::credentials::run(command, &loaded, console))
+        }
+        Command::New(new) => commands::new::run(new, console),
+        Command::Config(Config::Show { sources }) => {
+            commands::config::show(*sources, &load(On::Nothing)?, console)
         }
         Command::Login(login) => {
             let loaded = load(On::Nothing)?;
@@ -212,7 +236,8 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
         }
         Command::Expr(expr) => commands::expr::run(expr, console),
         Command::Actions(actions) => {
-            let loaded = load(On::Nothing)?;
+            let (Actions::List { at } | Actions::Show { at, .. }) = actions;
+            let loaded = load(On::Server(at))?;
             block_on(commands::actions::run(actions, &loaded, console))
         }
         Command::Schedule(schedule) => commands::schedule::run(schedule, console),

@@ -304,6 +304,10 @@ impl Server {
         }
     }
 
+    pub(crate) fn url(&self) -> &ServerUrl {
+        &self.url
+    }
+
     /// The same, as whoever holds this token.
     pub(crate) fn with_token(self, token: SecretString) -> Self {
         Self {

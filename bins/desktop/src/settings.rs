@@ -257,6 +257,8 @@ impl Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
     pub(crate) settings: Settings,
+    /// Where each value comes from.
+    pub(crate) sources: Sources,
     pub(crate) folders: Folders,
     pub(crate) place: Place,
 }
@@ -298,6 +300,7 @@ pub(crate) fn load(global: &Global, database: Option<&Database>) -> Result<Loade
     }
     Ok(Loaded {
         settings,
+        sources,
         folders,
         place,
     })

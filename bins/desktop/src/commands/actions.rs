@@ -1,15 +1,21 @@
 //! `nebula actions`: what nodes can name.
 
-use nebula_action::{ActionKind, ActionMetadata, Catalog as _, CatalogMiss, Effect, VersionWanted};
+use http::Method;
+use nebula_action::{
+    ActionKind, ActionMetadata, Catalog as _, CatalogMiss, Effect, InterfaceVersion, VersionWanted,
+};
+use nebula_core::ActionId;
 use nebula_workflow::{ActionRef, nearest};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     arguments::Actions,
     compose,
     console::{Console, Paint},
     failure::{Exit, Failure},
-    settings::Loaded,
+    server::{Ask, Server},
+    settings::{Loaded, Place},
     table::table,
 };
 
@@ -19,23 +25,18 @@ pub(crate) async fn run(
     loaded: &Loaded,
     console: &Console,
 ) -> Result<Exit, Failure> {
+    if let Place::Server(url) = &loaded.place {
+        let server = compose::server(loaded, url)?;
+        return there(command, &server, console).await;
+    }
     let offline = compose::offline(loaded).await?;
     let registry = offline.nebula.registry();
     match command {
-        Actions::List => {
-            let all: Vec<_> = registry
-                .iter()
-                .map(|action| action.action.metadata())
-                .collect();
-            if console.json {
-                let list: Vec<Value> = all.iter().map(|metadata| brief(metadata)).collect();
-                console.document(&json!({ "actions": list }))?;
-            } else {
-                let rows: Vec<_> = all.iter().map(|metadata| row(metadata)).collect();
-                console.line(&table(&["ACTION", "EFFECT", "WHAT IT DOES"], &rows))?;
-            }
+        Actions::List { .. } => {
+            let all = registry.iter().map(|action| action.action.metadata());
+            list(&all.map(Brief::from).collect::<Vec<_>>(), console)?;
         }
-        Actions::Show { action } => {
+        Actions::Show { action, .. } => {
             let wanted: ActionRef = action
                 .parse()
                 .map_err(|error| Failure::invalid("USAGE", format!("`{action}`: {error}")))?;
@@ -60,31 +61,77 @@ pub(crate) async fn run(
                     }
                 }
             })?;
-            if console.json {
-                console.document(found)?;
-            } else {
-                console.line(&page(found, console))?;
-            }
+            show(found, console)?;
         }
     }
     Ok(Exit::Completed)
 }
 
-fn brief(metadata: &ActionMetadata) -> Value {
-    json!({
-        "id": metadata.id,
-        "version": metadata.version,
-        "title": metadata.title,
-        "description": metadata.description,
-        "effect": metadata.effect,
-    })
+/// The actions of a server, which may have others.
+async fn there(command: &Actions, server: &Server, console: &Console) -> Result<Exit, Failure> {
+    let ask = Ask::new(Method::GET).at(["actions"]);
+    match command {
+        Actions::List { .. } => {
+            let all: ActionList = server.get(ask).await?;
+            list(&all.actions, console)?;
+        }
+        Actions::Show { action, .. } => {
+            let found: ActionMetadata = server.get(ask.at([action.as_str()])).await?;
+            show(&found, console)?;
+        }
+    }
+    Ok(Exit::Completed)
 }
 
-fn row(metadata: &ActionMetadata) -> Vec<String> {
+#[derive(Debug, Deserialize)]
+struct ActionList {
+    actions: Vec<Brief>,
+}
+
+/// What a list says of an action.
+#[derive(Debug, Serialize, Deserialize)]
+struct Brief {
+    id: ActionId,
+    version: InterfaceVersion,
+    title: String,
+    description: String,
+    effect: Effect,
+    kind: ActionKind,
+}
+
+impl From<&ActionMetadata> for Brief {
+    fn from(metadata: &ActionMetadata) -> Self {
+        Self {
+            id: metadata.id.clone(),
+            version: metadata.version,
+            title: metadata.title.clone(),
+            description: metadata.description.clone(),
+            effect: metadata.effect.clone(),
+            kind: metadata.kind,
+        }
+    }
+}
+
+fn list(all: &[Brief], console: &Console) -> Result<(), Failure> {
+    if console.json {
+        return console.document(&json!({ "actions": all }));
+    }
+    let rows: Vec<_> = all.iter().map(row).collect();
+    console.line(&table(&["ACTION", "EFFECT", "WHAT IT DOES"], &rows))
+}
+
+fn show(metadata: &ActionMetadata, console: &Console) -> Result<(), Failure> {
+    match console.json {
+        true => console.document(metadata),
+        false => console.line(&page(metadata, console)),
+    }
+}
+
+fn row(metadata: &Brief) -> Vec<String> {
     let first = metadata.description.split_inclusive(['.', ':']).next();
     vec![
         format!("{}@{}", metadata.id, metadata.version),
-        effect(metadata),
+        effect(&metadata.effect, metadata.kind),
         first
             .unwrap_or_default()
             .trim_end_matches(['.', ':'])
@@ -92,8 +139,8 @@ fn row(metadata: &ActionMetadata) -> Vec<String> {
     ]
 }
 
-fn effect(metadata: &ActionMetadata) -> String {
-    match (&metadata.effect, metadata.kind) {
+fn effect(effect: &Effect, kind: ActionKind) -> String {
+    match (effect, kind) {
         (_, ActionKind::Control(_)) => "control".to_owned(),
         (Effect::Fixed(class), ActionKind::Code) => class.as_str().to_owned(),
         (Effect::ByParameter { parameter, .. }, ActionKind::Code) => format!("by `{parameter}`"),
@@ -108,7 +155,7 @@ fn page(metadata: &ActionMetadata, console: &Console) -> String {
         metadata.title,
         metadata.description,
         bold("effect"),
-        effect(metadata),
+        effect(&metadata.effect, metadata.kind),
     );
     if let Effect::ByParameter { cases, absent, .. } = &metadata.effect {
         for (value, class) in cases {

@@ -1,19 +1,20 @@
 //! `nebula credentials`: kept encrypted, by id; values go in and never come out.
 
-use nebula_core::{CredentialId, ExecutionId, TenantId};
-use nebula_credential::{AllowedHosts, Credential, CredentialType, Field};
-use nebula_ports::{CredentialDeleted, CredentialSummary, CredentialUse, CredentialUser};
-use nebula_vault::{KeysRotated, Opened, VaultPut};
+use nebula_core::{CredentialId, TenantId};
+use nebula_credential::{AllowedHosts, CredentialType, Field};
+use nebula_vault::KeysRotated;
 use serde_json::{Value, json};
 
 use crate::{
     arguments::{Credentials, Fields},
     commands::{credential_fields, credential_test},
-    compose::{self, ComposedVault},
+    compose,
     console::Console,
     definition::counted,
     failure::{Exit, Failure},
-    settings::Loaded,
+    kept::{self, NewCredential, Put, Shown, Used, invalid},
+    reach::Listed,
+    settings::{Loaded, Place},
     table::table,
 };
 
@@ -48,11 +49,6 @@ pub(crate) async fn run(
     }
 }
 
-fn invalid(error: impl std::fmt::Display) -> Failure {
-    Failure::invalid("CREDENTIAL_INVALID", error.to_string())
-        .advice("`nebula credentials types` shows the fields of each type")
-}
-
 fn hosts_of(fields: &Fields) -> Result<AllowedHosts, Failure> {
     let hosts = AllowedHosts::parse(fields.hosts.iter().map(String::as_str));
     hosts.map_err(|error| {
@@ -73,19 +69,21 @@ async fn add(
     let kind: CredentialType = kind.parse().map_err(invalid)?;
     let hosts = hosts_of(fields)?;
     // First whether the key is right and the id free: nobody types a value for nothing.
-    let composed = compose::vault(loaded).await?;
-    composed.check_keys().await?;
-    let (vault, tenant) = (&composed.vault, TenantId::local());
-    if vault.exists(&tenant, id).await? {
+    let keeper = kept::keeper(loaded).await?;
+    let new_key = keeper.check().await?;
+    if keeper.credential(id).await?.is_some() {
         return Err(exists(id));
     }
-    let given = credential_fields::gather(kind, fields, false)?;
-    let credential = Credential::new(kind, given, hosts).map_err(invalid)?;
-    let new_key = composed.secrets.new_key();
-    match vault.put(&tenant, id, None, &credential).await? {
-        VaultPut::Conflict { .. } => Err(exists(id)),
-        VaultPut::Stored { version } => {
-            kept(id, version, &credential, console)?;
+    let new = NewCredential {
+        from: None,
+        kind,
+        fields: credential_fields::gather(kind, fields, false)?,
+        hosts: Some(hosts),
+    };
+    match keeper.put(id, new).await? {
+        Put::Conflict { .. } => Err(exists(id)),
+        Put::Stored { version, hosts } => {
+            kept(id, version, (kind, &hosts), console)?;
             if let Some(note) = new_key {
                 console.note(&note);
             }
@@ -107,11 +105,9 @@ fn exists(id: &CredentialId) -> Failure {
 fn kept(
     id: &CredentialId,
     version: u32,
-    credential: &Credential,
+    (kind, hosts): (CredentialType, &[String]),
     console: &Console,
 ) -> Result<(), Failure> {
-    let kind = credential.kind();
-    let hosts: Vec<_> = credential.hosts().patterns().collect();
     if console.json {
         console.document(&json!({
             "credential": id,
@@ -139,29 +135,15 @@ fn kept(
 /// JSON: `{ "credentials": [{ "credential", "type", "version", "hosts", "put_at", "used_at", "key" }],
 /// "more" }`, by id; `hosts` is null where the credential cannot be opened.
 async fn list(limit: usize, loaded: &Loaded, console: &Console) -> Result<Exit, Failure> {
-    let composed = compose::vault(loaded).await?;
-    let tenant = TenantId::local();
-    let mut listed = composed.vault.list(&tenant, None, limit + 1).await?;
-    let more = listed.len() > limit;
-    listed.truncate(limit);
-    let mut hosts = Vec::with_capacity(listed.len());
-    let mut closed = None;
-    for summary in &listed {
-        match composed.vault.hosts(&tenant, &summary.id).await {
-            Ok((_, allowed)) => hosts.push(Some(allowed.patterns().collect::<Vec<_>>())),
-            Err(error) => {
-                hosts.push(None);
-                closed.get_or_insert(error);
-            }
-        }
-    }
+    let keeper = kept::keeper(loaded).await?;
+    let (Listed { items, more }, closed) = keeper.credentials(limit).await?;
     if console.json {
-        let rows: Vec<_> = listed.iter().zip(&hosts).map(summary_json).collect();
+        let rows: Vec<_> = items.iter().map(Shown::document).collect();
         console.document(&json!({ "credentials": rows, "more": more }))?;
-    } else if listed.is_empty() {
+    } else if items.is_empty() {
         console.note("no credentials");
     } else {
-        let rows: Vec<_> = listed.iter().zip(&hosts).map(summary_row).collect();
+        let rows: Vec<_> = items.iter().map(row).collect();
         let head = ["ID", "TYPE", "VERSION", "HOSTS", "LAST USED", "KEY"];
         console.line(&table(&head, &rows))?;
     }
@@ -175,36 +157,20 @@ async fn list(limit: usize, loaded: &Loaded, console: &Console) -> Result<Exit, 
     Ok(Exit::Completed)
 }
 
-type Row<'a> = (&'a CredentialSummary, &'a Option<Vec<String>>);
-
-fn summary_json((summary, hosts): Row<'_>) -> Value {
-    json!({
-        "credential": summary.id,
-        "type": summary.kind,
-        "version": summary.version,
-        "hosts": hosts,
-        "put_at": summary.put_at,
-        "used_at": summary.used_at,
-        "key": summary.key,
-    })
-}
-
-fn summary_row((summary, hosts): Row<'_>) -> Vec<String> {
-    let hosts = match hosts {
+fn row(it: &Shown) -> Vec<String> {
+    let hosts = match &it.hosts {
         None => "?".to_owned(),
         Some(none) if none.is_empty() => "none".to_owned(),
         Some(hosts) => hosts.join(", "),
     };
-    let used = summary
-        .used_at
-        .map_or("never".to_owned(), |at| at.to_string());
     vec![
-        summary.id.to_string(),
-        summary.kind.clone(),
-        summary.version.to_string(),
+        it.credential.to_string(),
+        it.kind.clone(),
+        it.version.to_string(),
         hosts,
-        used,
-        summary.key.to_string(),
+        it.used_at
+            .map_or_else(|| "never".to_owned(), |at| at.to_string()),
+        it.key.clone().unwrap_or_default(),
     ]
 }
 
@@ -216,12 +182,9 @@ async fn uses(
     loaded: &Loaded,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let ComposedVault { vault, .. } = compose::vault(loaded).await?;
-    let tenant = TenantId::local();
-    let uses = vault.uses(&tenant, id, None, limit).await?;
-    if uses.is_empty() && !vault.exists(&tenant, id).await? {
-        return Err(unknown(id));
-    }
+    let keeper = kept::keeper(loaded).await?;
+    let uses = keeper.uses(id, limit).await?;
+    let uses = uses.ok_or_else(|| unknown(id))?;
     if console.json {
         let rows: Vec<_> = uses.iter().map(use_json).collect();
         console.document(&json!({ "credential": id, "uses": rows }))?;
@@ -236,44 +199,24 @@ async fn uses(
     Ok(Exit::Completed)
 }
 
-fn use_json(it: &CredentialUse) -> Value {
-    let mut row = json!({ "at": it.at, "version": it.version, "by": by(&it.user) });
-    if let Some((execution, node, attempt)) = attempt_of(&it.user) {
-        row["execution"] = json!(execution);
-        row["node"] = node.into();
+fn use_json(it: &Used) -> Value {
+    let mut row = json!({ "at": it.at, "version": it.version, "by": it.by });
+    if let (Some(execution), Some(node), Some(attempt)) = (&it.execution, &it.node, it.attempt) {
+        row["execution"] = execution.clone().into();
+        row["node"] = node.clone().into();
         row["attempt"] = attempt.into();
     }
     row
 }
 
-fn use_row(it: &CredentialUse) -> Vec<String> {
-    let by = match attempt_of(&it.user) {
-        Some((execution, node, attempt)) => {
+fn use_row(it: &Used) -> Vec<String> {
+    let by = match (&it.execution, &it.node, it.attempt) {
+        (Some(execution), Some(node), Some(attempt)) => {
             format!("node {node} of execution {execution}, attempt {attempt}")
         }
-        None => by(&it.user).to_owned(),
+        _ => it.by.clone(),
     };
     vec![it.at.to_string(), it.version.to_string(), by]
-}
-
-fn attempt_of(user: &CredentialUser) -> Option<(&ExecutionId, &str, u32)> {
-    match user {
-        CredentialUser::Attempt {
-            execution,
-            node,
-            attempt,
-        } => Some((execution, node, *attempt)),
-        CredentialUser::Refresh | CredentialUser::Test | CredentialUser::Change => None,
-    }
-}
-
-fn by(user: &CredentialUser) -> &'static str {
-    match user {
-        CredentialUser::Attempt { .. } => "attempt",
-        CredentialUser::Refresh => "refresh",
-        CredentialUser::Test => "test",
-        CredentialUser::Change => "change",
-    }
 }
 
 pub(crate) fn unknown(id: &CredentialId) -> Failure {
@@ -288,34 +231,25 @@ async fn rotate(
     console: &Console,
 ) -> Result<Exit, Failure> {
     credential_fields::refuse_argument(fields)?;
-    let composed = compose::vault(loaded).await?;
-    let (vault, tenant) = (&composed.vault, TenantId::local());
+    let keeper = kept::keeper(loaded).await?;
     let hosts = hosts_of(fields)?;
     // What is asked for depends on the type; what stays is opened once everything else is there.
-    let (kind, before) = vault.hosts(&tenant, id).await?;
+    let found = keeper.credential(id).await?;
+    let (kind, version) = found.ok_or_else(|| unknown(id))?;
     let some = !fields.field.is_empty() || !fields.from.is_empty() || !fields.hosts.is_empty();
-    let mut given = credential_fields::gather(kind, fields, some)?;
-    let Opened {
-        version,
-        credential,
-    } = vault.open(&tenant, id, &CredentialUser::Change).await?;
-    for (name, value) in credential.fields() {
-        given
-            .entry(name.to_owned())
-            .or_insert_with(|| value.clone());
-    }
-    let hosts = match fields.hosts.is_empty() {
-        true => before,
-        false => hosts,
+    let new = NewCredential {
+        from: Some(version),
+        kind,
+        fields: credential_fields::gather(kind, fields, some)?,
+        hosts: (!fields.hosts.is_empty()).then_some(hosts),
     };
-    let new = Credential::new(credential.kind(), given, hosts).map_err(invalid)?;
-    match vault.put(&tenant, id, Some(version), &new).await? {
-        VaultPut::Stored { version } => {
-            kept(id, version, &new, console)?;
+    match keeper.put(id, new).await? {
+        Put::Stored { version, hosts } => {
+            kept(id, version, (kind, &hosts), console)?;
             Ok(Exit::Completed)
         }
-        VaultPut::Conflict { version: None } => Err(unknown(id)),
-        VaultPut::Conflict { version: Some(now) } => {
+        Put::Conflict { version: None } => Err(unknown(id)),
+        Put::Conflict { version: Some(now) } => {
             let message = format!(
                 "`{id}` was changed meanwhile: it has version {now}, and this was to follow version {version}; nothing was written"
             );
@@ -327,6 +261,11 @@ async fn rotate(
 /// JSON: `{ "from": [key], "to", "credentials", "resumed" }`, or `{ "from": [], "to": null, … }` where
 /// there is no key.
 async fn rotate_keys(loaded: &Loaded, console: &Console) -> Result<Exit, Failure> {
+    if let Place::Server(_) = loaded.place {
+        let message = "master keys belong to a database, and a server keeps its own";
+        return Err(Failure::invalid("NEEDS_DATABASE", message)
+            .advice("rotate them on the machine of the server"));
+    }
     let composed = compose::vault(loaded).await?;
     let tenant = TenantId::local();
     match composed.vault.rotate_keys(&tenant).await? {
@@ -374,10 +313,10 @@ async fn rotate_keys(loaded: &Loaded, console: &Console) -> Result<Exit, Failure
 
 /// JSON: `{ "credential", "deleted": true }`.
 async fn rm(id: &CredentialId, loaded: &Loaded, console: &Console) -> Result<Exit, Failure> {
-    let ComposedVault { vault, .. } = compose::vault(loaded).await?;
-    match vault.remove(&TenantId::local(), id).await? {
-        CredentialDeleted::Unknown => Err(unknown(id)),
-        CredentialDeleted::Deleted => {
+    let keeper = kept::keeper(loaded).await?;
+    match keeper.remove(id).await? {
+        false => Err(unknown(id)),
+        true => {
             if console.json {
                 console.document(&json!({ "credential": id, "deleted": true }))?;
             } else {

@@ -1,14 +1,16 @@
 //! `nebula secrets`: what is kept encrypted, by id; values go in and never come out.
 
-use nebula_core::{SecretId, TenantId};
-use nebula_ports::{SecretDeleted, SecretSet, SecretsRotated};
+use nebula_core::SecretId;
+use nebula_ports::SecretsRotated;
 use serde_json::json;
 
 use crate::{
     arguments::Secrets,
-    compose::{self, ComposedSecrets},
+    compose,
     console::Console,
     failure::{Exit, Failure},
+    kept,
+    reach::Listed,
     secret_input,
     settings::{KEY_VARIABLE, Loaded},
 };
@@ -26,11 +28,10 @@ pub(crate) async fn run(
         } => {
             let id = own(parse(id)?)?;
             // First whether the key is right: nobody types a value for nothing.
-            let secrets = compose::secrets(loaded).await?;
+            let secrets = kept::secret_keeper(loaded).await?;
             let value = secret_input::read(from.as_deref(), *exact, id.as_str())?;
             let new_key = secrets.new_key();
-            let set = secrets.store.set(&TenantId::local(), &id, value).await?;
-            let new = set == SecretSet::New;
+            let new = secrets.set(&id, value).await?;
             if console.json {
                 console.document(&json!({ "secret": id, "new": new }))?;
             } else {
@@ -42,8 +43,8 @@ pub(crate) async fn run(
             }
             Ok(Exit::Completed)
         }
-        Secrets::List { limit } => list(usize::from(*limit), loaded, console).await,
-        Secrets::Rm { id } => rm(&own(parse(id)?)?, loaded, console).await,
+        Secrets::List { limit, .. } => list(usize::from(*limit), loaded, console).await,
+        Secrets::Rm { id, .. } => rm(&own(parse(id)?)?, loaded, console).await,
         Secrets::Rotate => rotate(loaded, console).await,
     }
 }
@@ -75,11 +76,8 @@ fn argument() -> Failure {
 
 /// JSON: `{ "secrets": [id], "more" }`, by id.
 async fn list(limit: usize, loaded: &Loaded, console: &Console) -> Result<Exit, Failure> {
-    let secrets = compose::secrets(loaded).await?;
-    let tenant = TenantId::local();
-    let mut ids = secrets.store.list(&tenant, None, limit + 1).await?;
-    let more = ids.len() > limit;
-    ids.truncate(limit);
+    let secrets = kept::secret_keeper(loaded).await?;
+    let Listed { items: ids, more } = secrets.ids(limit).await?;
     if console.json {
         console.document(&json!({ "secrets": ids, "more": more }))?;
         return Ok(Exit::Completed);
@@ -101,14 +99,14 @@ async fn list(limit: usize, loaded: &Loaded, console: &Console) -> Result<Exit, 
 
 /// JSON: `{ "secret", "deleted": true }`.
 async fn rm(id: &SecretId, loaded: &Loaded, console: &Console) -> Result<Exit, Failure> {
-    let ComposedSecrets { store, path, .. } = compose::secrets(loaded).await?;
-    match store.delete(&TenantId::local(), id).await? {
-        SecretDeleted::Unknown => {
-            let message = format!("there is no secret `{id}` in {}", path.display());
+    let secrets = kept::secret_keeper(loaded).await?;
+    match secrets.delete(id).await? {
+        false => {
+            let message = format!("there is no secret `{id}` {}", secrets.words());
             Err(Failure::invalid("UNKNOWN_SECRET", message)
                 .advice("`nebula secrets list` shows what is there"))
         }
-        SecretDeleted::Deleted => {
+        true => {
             if console.json {
                 console.document(&json!({ "secret": id, "deleted": true }))?;
             } else {

@@ -22,6 +22,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 pub(crate) use here::Here;
 pub(crate) use there::There;
+pub(crate) use wire::Text;
 
 /// A list, and whether there is more than was asked for.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use super::Asked;
 
 /// A value that stands in JSON as its text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text<T>(pub(super) T);
+pub(crate) struct Text<T>(pub(crate) T);
 
 impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

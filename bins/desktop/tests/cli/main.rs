@@ -16,6 +16,7 @@ mod http;
 mod killed;
 mod locks;
 mod milestones;
+mod new;
 mod operating;
 mod paced;
 mod plan;

@@ -375,3 +375,96 @@ fn a_folder_goes_to_a_server_and_back_once_it_was_shown_what_changes() {
     );
     wrong.says("nothing was saved");
 }
+
+#[test]
+fn credentials_and_secrets_of_a_server_are_looked_after_from_elsewhere() {
+    let desk = Desk::logged_in();
+    let there = |arguments: &[&str], input: &str| {
+        let all = [arguments, &["--server", &desk.url]].concat();
+        desk.user.nebula_with(&all, input)
+    };
+    let add = [
+        "credentials",
+        "add",
+        "shop",
+        "--type",
+        "bearer",
+        "--hosts",
+        "api.example",
+    ];
+    let added = there(&add, "s3cret-value\n").exits(0);
+    assert_eq!(added.json()["version"], json!(1), "{added:?}");
+    assert_eq!(
+        there(&add, "again").exits(2).error_code(),
+        "CREDENTIAL_EXISTS"
+    );
+    let rotate = ["credentials", "rotate", "shop", "--from", "-"];
+    let rotated = there(&rotate, "next-value").exits(0).json();
+    assert_eq!(
+        rotated,
+        json!({ "credential": "shop", "type": "bearer", "version": 2, "hosts": ["api.example"] })
+    );
+    let hosts = there(
+        &["credentials", "rotate", "shop", "--hosts", "b.example"],
+        "",
+    )
+    .exits(0)
+    .json();
+    assert_eq!(
+        (&hosts["version"], &hosts["hosts"]),
+        (&json!(3), &json!(["b.example"]))
+    );
+    // The same but for the key, which is the server's own matter.
+    let listed = |mut said: Value| {
+        said["credentials"][0]["key"] = Value::Null;
+        said
+    };
+    let list = ["credentials", "list"];
+    assert_eq!(
+        listed(there(&list, "").exits(0).json()),
+        listed(desk.host(&list).exits(0).json())
+    );
+    let uses = ["credentials", "uses", "shop"];
+    assert_eq!(
+        there(&uses, "").exits(0).json(),
+        desk.host(&uses).exits(0).json()
+    );
+    assert_eq!(
+        there(&["credentials", "rotate", "--keys"], "")
+            .exits(2)
+            .error_code(),
+        "NEEDS_DATABASE"
+    );
+    there(&["credentials", "rm", "shop"], "").exits(0);
+    assert_eq!(there(&uses[..], "").exits(0).json()["credential"], "shop");
+    assert_eq!(
+        there(&["credentials", "rm", "shop"], "")
+            .exits(2)
+            .error_code(),
+        "UNKNOWN_CREDENTIAL"
+    );
+
+    let set = ["secrets", "set", "token"];
+    assert_eq!(there(&set, "one").exits(0).json()["new"], json!(true));
+    assert_eq!(there(&set, "two").exits(0).json()["new"], json!(false));
+    assert_eq!(
+        there(&["secrets", "list"], "").exits(0).json()["secrets"],
+        json!(["token"])
+    );
+    there(&["secrets", "rm", "token"], "").exits(0);
+    assert_eq!(
+        there(&["secrets", "rm", "token"], "").exits(2).error_code(),
+        "UNKNOWN_SECRET"
+    );
+
+    for arguments in [
+        &["actions", "list"][..],
+        &["actions", "show", "http.request"],
+    ] {
+        let (there, here) = (there(arguments, ""), desk.host(arguments));
+        assert_eq!(there.exits(0).json(), here.exits(0).json(), "{arguments:?}");
+    }
+    let misspelt = there(&["actions", "show", "http.reqest"], "").exits(2);
+    misspelt.says("did you mean `http.request`?");
+    untouched(&desk.user);
+}
