@@ -237,7 +237,7 @@ fn a_database_that_is_full_says_so() {
     );
     let output = user
         .command(&["run", "w.yaml"])
-        .env("NEBULA_DATABASE__MAX_SIZE", "256 KiB")
+        .env("NEBULA_DATABASE__MAX_SIZE", "320 KiB")
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3), "{output:?}");
