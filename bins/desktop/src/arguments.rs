@@ -84,6 +84,9 @@ pub(crate) enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(Config),
+    /// Look after the queue of a server
+    #[command(subcommand)]
+    Queue(Queue),
     /// Log in at a server, so that other commands may ask it with --server; the token is kept in your
     /// config folder, for you alone
     #[command(after_help = LOGIN_HELP)]
@@ -108,6 +111,30 @@ pub(crate) struct New {
     pub(crate) template: Option<String>,
     /// The file to write; default: TEMPLATE.yaml in the current folder
     pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Queue {
+    /// What was delivered too often: no worker came to an end with it
+    #[command(subcommand)]
+    Dead(Dead),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dead {
+    /// List it, the oldest first, with the last reason
+    List {
+        /// At most so many, up to 500
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
+        limit: u16,
+        #[command(flatten)]
+        at: AtServer,
+    },
+    /// Deliver all of it again
+    Redrive {
+        #[command(flatten)]
+        at: AtServer,
+    },
 }
 
 #[derive(Debug, Subcommand)]

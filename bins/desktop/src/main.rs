@@ -49,8 +49,8 @@ use nebula_telemetry::{LogOptions, init_logging};
 
 use crate::{
     arguments::{
-        Actions, Arguments, AtServer, Blobs, Command, Config, Credentials, Database, Executions,
-        Replay, Secrets, Target, Workflows,
+        Actions, Arguments, AtServer, Blobs, Command, Config, Credentials, Database, Dead,
+        Executions, Queue, Replay, Secrets, Target, Workflows,
     },
     console::Console,
     failure::{Exit, Failure},
@@ -226,6 +226,11 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
         Command::New(new) => commands::new::run(new, console),
         Command::Config(Config::Show { sources }) => {
             commands::config::show(*sources, &load(On::Nothing)?, console)
+        }
+        Command::Queue(Queue::Dead(dead)) => {
+            let (Dead::List { at, .. } | Dead::Redrive { at }) = dead;
+            let loaded = load(On::Server(at))?;
+            block_on(commands::queue::dead(dead, &loaded, console))
         }
         Command::Login(login) => {
             let loaded = load(On::Nothing)?;

@@ -187,6 +187,17 @@ impl Caller {
         }
     }
 
+    /// The same with what concerns every tenant of the server: only for those of its own.
+    pub(crate) async fn of_server(&self, shared: &Inner, target: &str) -> Result<(), Problem> {
+        self.everywhere(shared, target).await?;
+        if *self.tenant() == shared.tenant {
+            return Ok(());
+        }
+        let permission = self.permission().ok_or_else(unauthenticated)?;
+        let why = "it concerns every tenant of this server";
+        Err(self.denied(shared, permission, target, why).await?)
+    }
+
     /// Records a denial, and gives what it is answered with.
     pub(crate) async fn denied(
         &self,

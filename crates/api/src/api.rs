@@ -55,6 +55,8 @@ pub struct ApiParts {
     pub vars: Value,
     /// Where relative paths in the parameters of what is started here begin.
     pub folder: PathBuf,
+    /// What is told of the settings of the server: `{ key: { "value", "source" } }`, without secrets.
+    pub settings: Value,
     /// Its limits.
     pub config: ApiConfig,
 }
@@ -95,6 +97,7 @@ pub(crate) struct Inner {
     pub(crate) secrets: Arc<dyn SecretsStore>,
     pub(crate) vars: Value,
     pub(crate) folder: PathBuf,
+    pub(crate) settings: Value,
     pub(crate) config: ApiConfig,
     /// Room for starts.
     pub(crate) starts: Arc<Semaphore>,
@@ -177,6 +180,7 @@ impl Api {
             secrets: parts.secrets,
             vars: parts.vars,
             folder: parts.folder,
+            settings: parts.settings,
             starts: Arc::new(Semaphore::new(
                 config.max_starts.min(Semaphore::MAX_PERMITS),
             )),

@@ -9,7 +9,7 @@ use crate::{
     access::Caller,
     api::Shared,
     executions::page_size,
-    extract::Asked,
+    extract::{Asked, Body},
     problem::Problem,
 };
 use nebula_identity::Permission;
@@ -78,17 +78,23 @@ pub(crate) struct Redriven {
     redriven: usize,
 }
 
-/// Puts every task that was delivered too often back into the queue. The queue is one for all projects, so
-/// it takes a role in all of them.
+/// What to deliver again: everything, so it says nothing.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Redrive {}
+
+/// Puts every task that was delivered too often back into the queue. The queue is one for all projects and
+/// tenants, so it takes a role in all projects of the server's own tenant.
 #[utoipa::path(
-    post, path = "/api/v1/dead-letters/redrive", tag = "dead letters",
+    post, path = "/api/v1/dead-letters/redrive", tag = "dead letters", request_body = Redrive,
     responses((status = 200, body = Redriven))
 )]
 pub(crate) async fn redrive(
     State(shared): State<Shared>,
     by: Caller,
+    Body(Redrive {}): Body<Redrive>,
 ) -> Result<Json<Redriven>, Problem> {
-    by.everywhere(&shared, "queue").await?;
+    by.of_server(&shared, "queue").await?;
     by.record(&shared, "queue", Value::Null).await?;
     let redriven = shared.nebula.engine().redrive().await?;
     Ok(Json(Redriven { redriven }))

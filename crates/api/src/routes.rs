@@ -12,15 +12,15 @@ use crate::{
     access::{Act, Gate, Needs, authorise},
     actions,
     api::Shared,
-    approvals, audit, credentials, events, executions, expressions, health, openapi, projects,
-    sessions, signals, start, users, workflows,
+    approvals, audit, credentials, dead_letters, events, executions, expressions, health, openapi,
+    projects, sessions, settings, signals, start, users, workflows,
 };
 use nebula_identity::Permission::{
     self, ApprovalsDecide, ApprovalsRead, AuditRead, CatalogRead, CredentialsRead,
-    CredentialsWrite, ExecutionsControl, ExecutionsRead, ExecutionsStart, ExpressionsEvaluate,
-    KeysOwn, MembersRead, MembersWrite, ProjectsRead, ProjectsWrite, SecretsRead, SecretsWrite,
-    SessionsOwn, SignalsSend, UsersRead, UsersWrite, WorkflowsPublish, WorkflowsRead,
-    WorkflowsWrite,
+    CredentialsWrite, DeadLettersRead, DeadLettersRedrive, ExecutionsControl, ExecutionsRead,
+    ExecutionsStart, ExpressionsEvaluate, KeysOwn, MembersRead, MembersWrite, ProjectsRead,
+    ProjectsWrite, SecretsRead, SecretsWrite, SessionsOwn, SettingsRead, SignalsSend, UsersRead,
+    UsersWrite, WorkflowsPublish, WorkflowsRead, WorkflowsWrite,
 };
 
 /// One route.
@@ -117,6 +117,9 @@ fn all(table: Table) -> Table {
         .reads(CatalogRead, "actions.list", routes!(actions::list))
         .reads(CatalogRead, "actions.show", routes!(actions::show))
         .reads(ExpressionsEvaluate, "expressions.evaluate", routes!(expressions::evaluate))
+        .reads(DeadLettersRead, "dead_letters.list", routes!(dead_letters::list))
+        .changes(DeadLettersRedrive, "dead_letters.redrive", routes!(dead_letters::redrive))
+        .reads(SettingsRead, "settings.read", routes!(settings::show))
 }
 
 /// The routes of an API, its document, and the table of what each route asks.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{api::Shared, problem::Problem};
+use crate::{access::Caller, api::Shared, problem::Problem};
 
 /// The settings of the server.
 #[derive(Debug, Serialize, ToSchema)]
@@ -16,11 +16,16 @@ pub(crate) struct SettingsBody {
     settings: Value,
 }
 
-/// Shows the settings of the server, and where each value comes from. None of them is a secret.
+/// Shows the settings of the server, and where each value comes from, to those of its own tenant. None of
+/// them is a secret.
 #[utoipa::path(
     get, path = "/api/v1/settings", tag = "settings", responses((status = 200, body = SettingsBody))
 )]
-pub(crate) async fn show(State(shared): State<Shared>) -> Result<Json<SettingsBody>, Problem> {
+pub(crate) async fn show(
+    State(shared): State<Shared>,
+    by: Caller,
+) -> Result<Json<SettingsBody>, Problem> {
+    by.of_server(&shared, "settings").await?;
     Ok(Json(SettingsBody {
         settings: shared.settings.clone(),
     }))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nebula_core::Timestamp;
-use nebula_ports::{Queued, Task};
+use nebula_ports::{Queued, Result, Task};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -17,6 +17,22 @@ const PAGE: usize = 256;
 const CLOCKS_APART: Duration = Duration::from_millis(100);
 
 impl Engine {
+    /// The tasks that were delivered too often, the oldest first, each with the last reason given.
+    ///
+    /// # Errors
+    /// The queue failed.
+    pub async fn dead(&self, limit: usize) -> Result<Vec<(Task, String)>> {
+        self.ports.queue.dead(limit).await
+    }
+
+    /// Puts them back into the queue; says how many there were.
+    ///
+    /// # Errors
+    /// The queue failed: some may be back.
+    pub async fn redrive(&self) -> Result<usize> {
+        self.ports.queue.redrive().await
+    }
+
     /// Rings for everything that may have work, again and again, until `shutdown`.
     ///
     /// This is also how the queue refills after a restart, page by page, and how work that another

@@ -17,21 +17,13 @@ pub(crate) fn show(sources: bool, loaded: &Loaded, console: &Console) -> Result<
         console.document(&settings)?;
         return Ok(Exit::Completed);
     }
-    let all = loaded
-        .sources
-        .iter()
-        .map(|(key, source)| (key, value(&settings, key), source.to_string()));
     if console.json {
-        let all: Map<String, Value> = all
-            .map(|(key, value, source)| {
-                let shown = json!({ "value": value, "source": source });
-                (key.to_owned(), shown)
-            })
-            .collect();
+        let all = with_sources(&settings, loaded, |_| true);
         console.document(&json!({ "settings": all }))?;
         return Ok(Exit::Completed);
     }
-    for (key, value, source) in all {
+    for (key, source) in loaded.sources.iter() {
+        let value = value(&settings, key);
         let source = match sources {
             true => console.out.paint(Paint::Dim, format!("  # {source}")),
             false => String::new(),
@@ -39,6 +31,27 @@ pub(crate) fn show(sources: bool, loaded: &Loaded, console: &Console) -> Result<
         console.line(&format!("{key} = {value}{source}"))?;
     }
     Ok(Exit::Completed)
+}
+
+/// What a server tells of its settings: not what workflows may see of the operator's values, and not the
+/// command for the key, which may have a secret among its arguments.
+pub(super) fn of_server(loaded: &Loaded) -> Value {
+    let settings = serde_json::to_value(&loaded.settings).unwrap_or_default();
+    let told = |key: &str| !key.starts_with("vars") && key != "secrets.key_command";
+    with_sources(&settings, loaded, told).into()
+}
+
+fn with_sources(
+    settings: &Value,
+    loaded: &Loaded,
+    told: impl Fn(&str) -> bool,
+) -> Map<String, Value> {
+    let all = loaded.sources.iter().filter(|(key, _)| told(key));
+    all.map(|(key, source)| {
+        let shown = json!({ "value": value(settings, key), "source": source.to_string() });
+        (key.to_owned(), shown)
+    })
+    .collect()
 }
 
 /// The value of a key with dots. A part of it may have dots itself.

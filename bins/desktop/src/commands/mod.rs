@@ -19,6 +19,7 @@ pub(crate) mod new;
 mod pause;
 pub(crate) mod plan;
 mod plan_text;
+pub(crate) mod queue;
 pub(crate) mod rename;
 pub(crate) mod replay;
 pub(crate) mod resume;

@@ -1,7 +1,7 @@
 //! `nebula queue dead`: what a server delivered too often.
 
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     arguments::Dead,
@@ -31,6 +31,7 @@ pub(crate) async fn dead(
         Dead::List { limit, .. } => server.get(ask.with("limit", limit.to_string())).await?,
         Dead::Redrive { .. } => {
             let ask = ask.at(["redrive"]).method(Method::POST);
+            let ask = ask.json(&json!({}));
             server.get(ask).await?
         }
     };
@@ -45,7 +46,13 @@ pub(crate) async fn dead(
     let text = |it: &Value, key: &str| it[key].as_str().unwrap_or_default().to_owned();
     let dead = answer["dead"].as_array().into_iter().flatten();
     let rows: Vec<_> = dead
-        .map(|it| vec![text(it, "execution"), text(it, "workflow"), text(it, "reason")])
+        .map(|it| {
+            vec![
+                text(it, "execution"),
+                text(it, "workflow"),
+                text(it, "reason"),
+            ]
+        })
         .collect();
     if rows.is_empty() {
         console.note("nothing was delivered too often");

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     arguments::Serve,
+    commands::config,
     console::{Console, Paint},
     failure::{Exit, Failure},
     private::kept,
@@ -69,6 +70,7 @@ pub(crate) async fn run(
         secrets: session.here()?.identity.secrets.clone(),
         vars: Value::Object(loaded.settings.vars.clone().into_iter().collect()),
         folder,
+        settings: config::of_server(&loaded),
         config: ApiConfig {
             // Browsers that come over TLS alone keep their cookies for that.
             secure_cookies: settings.limits.secure_cookies || tls.is_some(),

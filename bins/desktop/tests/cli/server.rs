@@ -468,3 +468,23 @@ fn credentials_and_secrets_of_a_server_are_looked_after_from_elsewhere() {
     misspelt.says("did you mean `http.request`?");
     untouched(&desk.user);
 }
+
+#[test]
+fn what_a_server_delivers_too_often_and_its_settings_can_be_looked_at() {
+    let desk = Desk::logged_in();
+    let none = desk.there(&["queue", "dead", "list"]).exits(0);
+    assert_eq!(none.json(), json!({ "dead": [] }));
+    let redriven = desk.there(&["queue", "dead", "redrive"]).exits(0);
+    assert_eq!(redriven.json(), json!({ "redriven": 0 }));
+    let here = desk.user.nebula(&["queue", "dead", "list"]).exits(2);
+    assert_eq!(here.error_code(), "NEEDS_SERVER");
+    let (status, told) = desk.serving.ask("GET", "/api/v1/settings", "", "");
+    assert_eq!(status, 200, "{told}");
+    let settings = told["settings"].as_object().unwrap();
+    assert_eq!(
+        settings["serve.grace"],
+        json!({ "value": "30s", "source": "default" })
+    );
+    let hidden = |key: &String| key.starts_with("vars") || key == "secrets.key_command";
+    assert!(!settings.keys().any(hidden), "{told}");
+}

@@ -4,6 +4,7 @@ mod access;
 mod approvals;
 mod bad_input;
 mod credentials;
+mod dead_letters;
 mod executions;
 mod known_holes;
 mod limits;

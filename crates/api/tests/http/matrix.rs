@@ -144,6 +144,8 @@ enum Wanted {
     InPlace { sees: Permission },
     /// What it says of this permission in the whole tenant, also where the route asks for less.
     Tenant(Permission),
+    /// The same, of what concerns every tenant: for those of the server's own.
+    Server(Permission),
     /// What it says of the route's permission, of no thing in particular.
     Anywhere,
 }
@@ -516,8 +518,13 @@ impl Stage {
                 | "/api/v1/actions"
                 | "/api/v1/credential-types"
                 | "/api/v1/actions/{action}"
+                | "/api/v1/dead-letters"
                 | "/api/v1/events",
             ) => (Value::Null, Wanted::Anywhere),
+            ("GET", "/api/v1/settings") => (Value::Null, Wanted::Server(Permission::SettingsRead)),
+            ("POST", "/api/v1/dead-letters/redrive") => {
+                (json!({}), Wanted::Server(Permission::DeadLettersRedrive))
+            }
             // These belong to no project.
             ("GET", "/api/v1/credentials") => {
                 (Value::Null, Wanted::Tenant(Permission::CredentialsRead))
@@ -678,6 +685,13 @@ fn expected(actor: &Actor, route: &Route, probe: &Probe, place: Place) -> &'stat
             true if tenant == actor.tenant || is_list(route) => "ok",
             true => "404",
         },
+        Wanted::Server(permission) => {
+            let own = actor.tenant == TenantId::local();
+            match own && actor.may(permission, &actor.tenant, None) {
+                true => "ok",
+                false => "403",
+            }
+        }
         // In one's own tenant nothing has that name, so it would be new, and of no project.
         Wanted::InPlace { .. } if route.what == "workflows.save" && tenant != actor.tenant => {
             match actor.may(permission, &actor.tenant, None) {

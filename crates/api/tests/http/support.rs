@@ -60,6 +60,7 @@ pub(crate) struct World {
     pub(crate) api: Api,
     pub(crate) address: SocketAddr,
     pub(crate) nebula: Nebula,
+    pub(crate) queue: Arc<MemoryTaskQueue>,
     pub(crate) identity: Arc<Identity>,
     pub(crate) audit: Arc<MemoryAuditLog>,
     pub(crate) vault: Arc<Vault>,
@@ -119,12 +120,22 @@ impl World {
         Self::timed(config, Arc::new(SystemClock::default())).await
     }
 
+    /// Nobody drives what is there.
+    pub(crate) async fn idle() -> Self {
+        let clock = Arc::new(SystemClock::default());
+        Self::made(ApiConfig::default(), clock, false).await
+    }
+
     pub(crate) async fn timed(config: ApiConfig, clock: Arc<dyn Clock>) -> Self {
+        Self::made(config, clock, true).await
+    }
+
+    async fn made(config: ApiConfig, clock: Arc<dyn Clock>, drives: bool) -> Self {
         let executions = Arc::new(MemoryExecutionRepo::new(clock.clone()));
         let workflows = Arc::new(MemoryWorkflowRepo::new(clock.clone()));
         let queue = Arc::new(MemoryTaskQueue::new(clock.clone(), 10_000, 100));
         let sandbox = Arc::new(MemorySandbox::new(clock.clone()));
-        let nebula = Nebula::builder(executions, workflows, queue, sandbox)
+        let nebula = Nebula::builder(executions, workflows, queue.clone(), sandbox)
             .resume_key(ResumeKey::new([7; ResumeKey::BYTES]))
             .build()
             .unwrap();
@@ -147,6 +158,7 @@ impl World {
             vault: vault.clone(),
             secrets: secrets.clone(),
             vars: Value::Null,
+            settings: serde_json::json!({ "serve.listen": { "value": "127.0.0.1:7400", "source": "default" } }),
             folder: std::env::temp_dir(),
             config,
         })
@@ -155,13 +167,16 @@ impl World {
         let (address, stop) = (server.address(), CancellationToken::new());
         let mut tasks = JoinSet::new();
         let (engine, token) = (nebula.clone(), stop.clone());
-        tasks.spawn(async move { engine.run(token).await.unwrap() });
+        if drives {
+            tasks.spawn(async move { engine.run(token).await.unwrap() });
+        }
         let (served, token) = (api.clone(), stop.clone());
         tasks.spawn(async move { server.run(&served, token, Duration::from_secs(30)).await });
         Self {
             api,
             address,
             nebula,
+            queue,
             identity,
             audit,
             vault,

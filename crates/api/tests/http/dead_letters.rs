@@ -1,0 +1,71 @@
+//! What was delivered too often, and the settings.
+
+use std::time::Duration;
+
+use http::Method;
+use nebula_core::{Priority, TenantId};
+use nebula_ports::{Task, TaskQueue as _};
+use serde_json::json;
+
+use crate::support::World;
+
+/// A task of an execution of `workflow` that was delivered until nobody tried it any more.
+async fn dead(world: &World, workflow: &str, tenant: TenantId, number: u8) {
+    let task = Task {
+        tenant,
+        execution: nebula_core::ExecutionId::from_bytes([number; 16]),
+        workflow: workflow.parse().unwrap(),
+        priority: Priority::Normal,
+    };
+    let _ = world.queue.ring(task, Duration::ZERO).await.unwrap();
+    loop {
+        let (wait, visible) = (Duration::ZERO, Duration::from_secs(60));
+        let got = world.queue.receive(1, wait, visible).await.unwrap();
+        let Some(delivery) = got.first() else {
+            return;
+        };
+        let given = world
+            .queue
+            .nack(&delivery.receipt, Duration::ZERO, "broke down")
+            .await;
+        let _ = given.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_delivered_too_often_is_seen_by_those_whose_it_is_and_sent_again() {
+    // No worker, which would take the tasks.
+    let world = World::idle().await;
+    let nodes = "nodes: [{ id: a, action: data.set }]\n";
+    world.publish("shop-orders", nodes).await;
+    dead(&world, "shop-orders", TenantId::local(), 1).await;
+    dead(&world, "shop-orders", TenantId::new("beta").unwrap(), 2).await;
+    let seen = world.get("/api/v1/dead-letters").await.ok(200);
+    let list = seen["dead"].as_array().unwrap();
+    assert_eq!(list.len(), 1, "{seen}");
+    assert_eq!(
+        (
+            &list[0]["workflow"],
+            &list[0]["reason"],
+            &list[0]["priority"]
+        ),
+        (
+            &json!("shop-orders"),
+            &json!("broke down"),
+            &json!("normal")
+        )
+    );
+    world
+        .get("/api/v1/dead-letters?limit=0")
+        .await
+        .problem(400, "BAD_QUERY");
+    let again = world.post("/api/v1/dead-letters/redrive", json!({})).await;
+    assert_eq!(again.ok(200), json!({ "redriven": 2 }));
+    let seen = world.get("/api/v1/dead-letters").await.ok(200);
+    assert_eq!(seen, json!({ "dead": [] }));
+    let settings = world.get("/api/v1/settings").await.ok(200);
+    assert_eq!(settings["settings"]["serve.listen"]["source"], "default");
+    let post = world.send(Method::POST, "/api/v1/settings", &[], "").await;
+    assert_eq!(post.status, 405);
+    world.stopped().await;
+}
