@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    Access, ActionError, Capability, Credentials, Deferred, Egress, ErrorClass, Grants, Heartbeat,
-    Http, Progress, normalize, origin_of,
+    Access, ActionError, AttemptBlobs, Capability, Credentials, Deferred, Egress, ErrorClass,
+    Grants, Heartbeat, Http, Progress, normalize, origin_of,
 };
 
 /// Places that stay closed under any grant: the engine's data, its configuration, its keys.
@@ -69,6 +69,9 @@ pub struct ActionContext {
     pub protected: Protected,
     /// Its way out; `None` without a `net:…` capability. [`ActionContext::http`] says what is missing.
     pub http: Option<Http>,
+    /// The blobs of its tenant; `None` without the capability `blob`. [`ActionContext::blobs`] says what is
+    /// missing.
+    pub blobs: Option<Arc<dyn AttemptBlobs>>,
     /// The credentials that the node names, by the slots of its action. [`HttpClient`](crate::HttpClient)s
     /// get one through [`Http::send`].
     pub credentials: Credentials,
@@ -153,6 +156,21 @@ impl ActionContext {
         })
     }
 
+    /// The blobs of the tenant, if the attempt may put and read them.
+    ///
+    /// # Errors
+    /// Class `Denied`: the capability `blob` is missing; class `Fatal` where the engine has no blobs.
+    pub fn blobs(&self) -> Result<&Arc<dyn AttemptBlobs>, ActionError> {
+        if !self.grants.allow(&Capability::Blob) {
+            let what = format!("node `{}` may not use blobs", self.node);
+            return Err(ActionError::denied(what, &Capability::Blob));
+        }
+        self.blobs.as_ref().ok_or_else(|| {
+            let message = "this engine was built without a store of blobs";
+            ActionError::fatal("BLOB_UNAVAILABLE", message)
+        })
+    }
+
     /// Says that the attempt is alive, and how far it has come. Cheap: an attempt may say so in every
     /// round of a loop. Watchers are shown it at most every [`Heartbeat::SHOWN_EVERY`].
     pub fn heartbeat(&self, progress: Progress) {
@@ -208,6 +226,7 @@ mod tests {
             grants: Grants::new(grants),
             protected: Protected::new([PathBuf::from("/data/nebula")]),
             http: None,
+            blobs: None,
             credentials: Credentials::default(),
             folder: Arc::from(Path::new("/home/ada/flows")),
             deferred: IndexMap::new(),

@@ -22,6 +22,7 @@
 
 mod action;
 mod address;
+mod blobs;
 mod capability;
 mod catalog;
 mod context;
@@ -41,6 +42,7 @@ mod typed;
 
 pub use action::{Action, ActionResult, Reconciled};
 pub use address::{AddressClass, Embedding};
+pub use blobs::{AttemptBlobs, BlobBody};
 pub use capability::{Access, Capability, CapabilityError};
 pub use catalog::{Catalog, CatalogMiss, VersionWanted};
 pub use context::{ActionContext, GrantedPath, Protected};

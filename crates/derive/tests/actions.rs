@@ -135,6 +135,7 @@ fn context() -> ActionContext {
         grants: Grants::default(),
         protected: Protected::default(),
         http: None,
+        blobs: None,
         credentials: nebula_action::Credentials::default(),
         folder: Arc::from(Path::new("/")),
         deferred: IndexMap::new(),

@@ -161,6 +161,12 @@ impl Values {
         Ok(value)
     }
 
+    /// Where the values lie, beside other content of the same tenants.
+    #[must_use]
+    pub fn blobs(&self) -> &Arc<dyn BlobStore> {
+        &self.0.blobs
+    }
+
     /// About how many bytes of memory is kept.
     #[must_use]
     pub fn bytes(&self) -> usize {

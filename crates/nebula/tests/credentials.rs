@@ -11,22 +11,25 @@ use std::{
 };
 
 use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use nebula::{
     Nebula,
     access::{Access, AccessPorts},
     action::{
-        Action, ActionContext, ActionError, ActionMetadata, ActionResult, Capability,
+        Action, ActionContext, ActionError, ActionMetadata, ActionResult, BlobBody, Capability,
         CredentialSlot, Effect, EffectClass, Grants, Progress, Reconciled,
     },
-    core::{Clock, CredentialId, ExposeSecret, SecretString, TenantId},
+    core::{ByteSize, Clock, CredentialId, ExposeSecret, SecretString, TenantId},
     engine::Report,
     execution::{StartOptions, Status},
-    ports::{CredentialUser, ExecutionRepo, SecretsStore},
+    ports::{BlobListing, BlobStore, CredentialUser, ExecutionRepo, SecretsStore},
 };
 use nebula_credential::{AllowedHosts, Credential, CredentialType, MARKER};
+use nebula_memory::Values;
 use nebula_testkit::{
-    InlineOffload, MemoryCredentialRepo, MemorySandbox, MemorySecretsStore, MemoryTaskQueue,
-    SeededEntropy,
+    InlineOffload, MemoryBlobStore, MemoryCredentialRepo, MemorySandbox, MemorySecretsStore,
+    MemoryTaskQueue, SeededEntropy,
 };
 use nebula_vault::{Vault, key_secret};
 use serde_json::{Value, json};
@@ -91,6 +94,12 @@ impl Action for Leaky {
                 ctx.heartbeat(Progress::of(1, 2).note(format!("with {secret}")));
                 Ok(ActionResult::output(json!(1)))
             }
+            "blob" => {
+                // As an answer that says what it was sent.
+                let content = STANDARD.encode(format!("Bearer {secret}"));
+                put(ctx, content).await
+            }
+            "plain blob" => put(ctx, "nothing of it".to_owned()).await,
             "panic" => panic!("it is {secret}"),
             "quiet" => Ok(ActionResult::output(json!(secret.len()))),
             _ => Ok(ActionResult::output(
@@ -106,6 +115,28 @@ impl Action for Leaky {
     }
 }
 
+/// Content that is in memory.
+#[derive(Debug)]
+struct Whole(Option<Bytes>);
+
+#[async_trait]
+impl BlobBody for Whole {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, ActionError> {
+        Ok(self.0.take())
+    }
+}
+
+/// Puts a text into a blob, and reads it again.
+async fn put(ctx: &ActionContext, text: String) -> Result<ActionResult, ActionError> {
+    let blobs = ctx.blobs()?;
+    let mut content = Whole(Some(text.into()));
+    let put = blobs.put(&mut content, ByteSize::mib(1));
+    let id = put.await?.expect("it is small");
+    let read = blobs.read(id).await?.expect("it is there");
+    let read = String::from_utf8(read.to_vec()).unwrap();
+    Ok(ActionResult::output(json!({ "blob": id, "read": read })))
+}
+
 fn id(text: &str) -> CredentialId {
     CredentialId::new(text).unwrap()
 }
@@ -115,6 +146,7 @@ struct Place {
     repo: Arc<MemoryCredentialRepo>,
     secrets: Arc<MemorySecretsStore>,
     vault: Arc<Vault>,
+    blobs: Arc<MemoryBlobStore>,
 }
 
 /// Runs a test in a world whose vault has the bearer credential `shop` and the basic one `basic`.
@@ -122,6 +154,7 @@ fn in_place(test: impl AsyncFnOnce(Place)) {
     in_world(async |world| {
         let repo = Arc::new(MemoryCredentialRepo::new(Arc::new(world.clock.clone())));
         let secrets = Arc::new(MemorySecretsStore::default());
+        let blobs = Arc::new(MemoryBlobStore::new(Arc::new(world.clock.clone())));
         let entropy = Arc::new(SeededEntropy::new(77));
         let vault = Arc::new(Vault::new(repo.clone(), secrets.clone(), entropy));
         let basic = [("username", "ada"), ("password", SECRET)];
@@ -145,6 +178,7 @@ fn in_place(test: impl AsyncFnOnce(Place)) {
             repo,
             secrets,
             vault,
+            blobs,
         })
         .await;
     });
@@ -175,6 +209,11 @@ impl Place {
                 leaky("test.think", EffectClass::Pure),
             ])
             .credentials(Access::new(ports))
+            .values(Values::new(
+                self.blobs.clone(),
+                ByteSize::mib(1),
+                ByteSize::mib(1),
+            ))
             .build()
             .unwrap()
     }
@@ -333,6 +372,42 @@ fn each_use_is_recorded_with_its_attempt() {
         });
         assert_eq!(place.users("shop").await, expected.collect::<Vec<_>>());
         assert!(place.users("basic").await.is_empty());
+    });
+}
+
+/// Guards: an attempt puts and reads blobs with the capability alone; and none that has a secret in it
+/// that the attempt uses, in whatever encoding.
+#[test]
+fn what_an_attempt_puts_is_searched_for_its_secrets() {
+    in_place(async |place| {
+        let node = |how: &str, requires: &str| {
+            format!(
+                "{{ id: a, action: test.peek, parameters: {{ how: {how} }}, credentials: {{ auth: shop }}, retry: {{ max_attempts: 1 }}, requires: [{requires}] }}"
+            )
+        };
+        let grants = [GRANT, &["blob"]].concat();
+        let code = |report: &Report| report.error.as_ref().map(|it| it.code.clone());
+        let there = async || {
+            let page = place.blobs.list(&TENANT, &BlobListing::default()).await;
+            page.unwrap().blobs.len()
+        };
+        let report = place.run(&node("plain blob", "blob"), &grants).await;
+        assert_eq!(report.status, Status::Completed, "{report:?}");
+        assert_eq!(report.nodes["a"][0]["output"]["read"], "nothing of it");
+        assert_eq!(there().await, 1);
+        let report = place.run(&node("blob", "blob"), &grants).await;
+        assert_eq!(
+            code(&report).as_deref(),
+            Some("BLOB_HAS_SECRET"),
+            "{report:?}"
+        );
+        // Neither who does not ask for it, nor who was not granted it.
+        for (requires, grants) in [("", &grants[..]), ("blob", GRANT)] {
+            let report = place.run(&node("plain blob", requires), grants).await;
+            let denied = code(&report);
+            assert_eq!(denied.as_deref(), Some("CAPABILITY_DENIED"), "{report:?}");
+        }
+        assert_eq!(there().await, 1);
     });
 }
 

@@ -127,6 +127,7 @@ impl Drive {
             cancellation: CancellationToken::new(),
             heartbeat: Heartbeat::default(),
             http: self.http(&grants),
+            blobs: self.blobs(&grants),
             credentials: Credentials::default(),
             grants,
             protected: self.shared.protected.clone(),

@@ -17,7 +17,7 @@ use nebula_ports::CredentialUser;
 use nebula_telemetry::{Redact, redacting};
 use tracing::warn;
 
-use crate::{drive::Drive, evaluate::node_of, lease::LeaseEnd};
+use crate::{blobs::searched, drive::Drive, evaluate::node_of, lease::LeaseEnd};
 
 /// What an attempt opens before it begins.
 pub(crate) struct Opening {
@@ -108,6 +108,7 @@ impl Opening {
             HeldCredential::new(&wanted.slot, wanted.id.clone(), credential)
         });
         context.credentials = Credentials::new(held.collect());
+        context.blobs = context.blobs.take().map(|blobs| searched(blobs, &secrets));
         let seen = Arc::clone(&secrets);
         context.heartbeat = context.heartbeat.through(move |progress| {
             #[cfg(sim_bug)]

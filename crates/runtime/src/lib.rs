@@ -32,6 +32,7 @@ mod adopt;
 mod approvals;
 mod attempt;
 mod begin;
+mod blobs;
 mod bodies;
 mod calls;
 mod child_again;

@@ -62,6 +62,7 @@ impl Drive {
             cancellation: CancellationToken::new(),
             heartbeat: self.heartbeat(instance, attempt, node),
             http: self.http(&grants),
+            blobs: self.blobs(&grants),
             credentials: Credentials::default(),
             grants,
             protected: self.shared.protected.clone(),

@@ -165,6 +165,7 @@ mod tests {
             grants: Grants::new([Capability::parse("fs:write:/x", Path::new("/")).unwrap()]),
             protected: Protected::default(),
             http: None,
+            blobs: None,
             credentials: nebula_action::Credentials::default(),
             folder: Arc::from(Path::new("/x")),
             deferred: indexmap::IndexMap::new(),

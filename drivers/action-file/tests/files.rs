@@ -57,6 +57,7 @@ impl Scene {
             grants: Grants::default(),
             protected: Protected::new([fs::canonicalize(&inside).unwrap().join("data")]),
             http: None,
+            blobs: None,
             credentials: nebula_action::Credentials::default(),
             folder: Arc::from(inside.as_path()),
             deferred: IndexMap::new(),

@@ -3,14 +3,17 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use nebula_action::{ActionError, RequestBody};
+use nebula_action::{ActionContext, ActionError, RequestBody};
 use nebula_core::Digest;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use crate::parameters::Pairs;
+use crate::{
+    blobs::{self, BlobName},
+    parameters::Pairs,
+};
 
 /// The body of a request, in one of these forms.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -24,6 +27,9 @@ pub(crate) enum Body {
     Multipart(Vec<Part>),
     /// A text, as `text/plain` in UTF-8; another `Content-Type` goes into `headers`.
     Text(String),
+    /// The content of a blob, as `application/octet-stream`; another `Content-Type` goes into `headers`. The
+    /// node needs the capability `blob`.
+    Blob(BlobName),
     /// Bytes in base64 (RFC 4648, with padding), as `application/octet-stream`; another
     /// `Content-Type` goes into `headers`.
     Base64(String),
@@ -45,13 +51,24 @@ pub(crate) struct Part {
     content_type: Option<String>,
 }
 
-/// The body in bytes; adds the `Content-Type` where the author gave none. `key` is the same at every
-/// attempt, and so is the body.
-pub(crate) fn encode(
+/// The body; adds the `Content-Type` where the author gave none. The same at every attempt.
+pub(crate) async fn prepare(
+    ctx: &ActionContext,
     body: &Body,
-    key: &str,
     headers: &mut HeaderMap,
 ) -> Result<RequestBody, ActionError> {
+    let Body::Blob(name) = body else {
+        return encode(body, &ctx.idempotency_key, headers);
+    };
+    let body = blobs::body(ctx, name).await?;
+    headers
+        .entry(header::CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/octet-stream"));
+    Ok(body)
+}
+
+/// A body that is not in a blob, in bytes. `key` is the same at every attempt.
+fn encode(body: &Body, key: &str, headers: &mut HeaderMap) -> Result<RequestBody, ActionError> {
     let (bytes, content_type) = match body {
         Body::Json(value) => (
             value.to_string().into_bytes(),
@@ -72,6 +89,10 @@ pub(crate) fn encode(
             text.clone().into_bytes(),
             "text/plain; charset=utf-8".to_owned(),
         ),
+        Body::Blob(_) => {
+            let message = "a blob is read before";
+            return Err(ActionError::fatal("HTTP_BODY", message));
+        }
         Body::Base64(text) => {
             let bytes = decoded(text, "/body/base64")?;
             (bytes, "application/octet-stream".to_owned())

@@ -12,7 +12,7 @@ use crate::{
     answer::{self, Reading},
     error,
     parameters::Pairs,
-    send::{self, Outgoing},
+    send::{self, DEFAULT_SIZE, MAX_SIZE, Outgoing, Put},
 };
 
 /// How many characters of a server's own message an error repeats.
@@ -138,13 +138,14 @@ impl HttpGraphql {
             body: RequestBody::Bytes(Bytes::from(asked.to_string())),
             writes,
             max_redirects: 10,
-            max_size: send::size(input.max_size.map(|size| size.0))?,
+            max_size: send::size(input.max_size.map(|size| size.0), (DEFAULT_SIZE, MAX_SIZE))?,
             follows: false,
+            put: Put::Never,
         };
         let answer = send::send(ctx, out).await?;
         let origin = origin_of(&answer.url);
         // Servers send errors of the operation with 200, and, by the newer specification, with 4xx.
-        let read = answer::read(answer.bytes, &answer.headers, Reading::Json);
+        let read = answer::read(answer.content.bytes()?, &answer.headers, Reading::Json);
         let mut body = match read {
             Ok(Value::Object(body)) if body.contains_key("data") || body.contains_key("errors") => {
                 body

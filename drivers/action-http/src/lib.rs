@@ -10,6 +10,7 @@
 //! - A credential goes with requests to its own hosts, and shows in no error.
 //! - An error says the status and the origin; never a path, a query, a header or a body.
 //! - The pages of one call have limits: how many, how large together.
+//! - Blobs are put and read through the context alone, which looks for secrets in what is put.
 //!
 //! ```
 //! let actions = nebula_action_http::all();
@@ -18,6 +19,7 @@
 //! ```
 
 mod answer;
+mod blobs;
 mod body;
 mod error;
 mod graphql;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 
 use nebula_action::Action;
 
+pub use blobs::MAX_BLOB;
 pub use graphql::HttpGraphql;
 pub use pages::{DEFAULT_PAGES, MAX_PAGES};
 pub use request::HttpRequestAction;

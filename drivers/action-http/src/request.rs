@@ -12,11 +12,12 @@ use serde_json::{Map, Value};
 
 use crate::{
     answer::{self, Reading},
+    blobs::{BlobName, MAX_BLOB},
     body::{self, Body},
     error,
     pages::{PageParameter, Pages},
     parameters::Pairs,
-    send::{self, Incoming, MAX_REDIRECTS, Outgoing},
+    send::{self, Content, DEFAULT_SIZE, Incoming, MAX_REDIRECTS, MAX_SIZE, Outgoing, Put},
 };
 
 /// Sends a request over HTTP.
@@ -32,6 +33,8 @@ use crate::{
 /// again, not before `Retry-After`; others not. A node that says no `retry` tries three times what only
 /// reads, and once what writes. With `next` or `page`, a GET is asked page by page,
 /// and `body` is the list of the elements of all pages.
+///
+/// With the capability `blob`, what is sent may lie in a blob, and what is large is put into one.
 #[derive(Debug, Action)]
 #[action(
     id = "http.request",
@@ -82,7 +85,8 @@ pub(crate) struct RequestIn {
     /// Headers. A list repeats its name, null leaves it out.
     #[serde(default)]
     headers: Pairs,
-    /// What is sent: `{ json: … }`, `{ form: … }`, `{ multipart: […] }`, `{ text: … }` or `{ base64: … }`.
+    /// What is sent: `{ json: … }`, `{ form: … }`, `{ multipart: […] }`, `{ text: … }`, `{ base64: … }` or
+    /// `{ blob: { digest, length } }`, as another node's answer gave it.
     body: Option<Body>,
     /// How the body of the answer stands in the result.
     #[serde(default)]
@@ -95,6 +99,9 @@ pub(crate) struct RequestIn {
     #[schemars(range(max = 20))]
     max_redirects: u32,
     /// The largest answer, over all pages, such as `64 MiB`; 16 MiB if nothing is said, at most 256 MiB.
+    /// With `response: auto` and the capability `blob`, a larger one, up to 4 GiB, is put into a blob, and
+    /// `body` is `{ blob: { digest, length } }`. With `response: blob`, at most 4 GiB, and so much if
+    /// nothing is said.
     max_size: Option<Size>,
     /// An expression that gives the URL of the next page, or null after the last. `$item` is the page,
     /// `{ status, headers, body }`, and `$index` its number, from 0.
@@ -148,7 +155,7 @@ impl Method {
 }
 
 /// Statuses that are no error: numbers, and `2xx` and its like for a hundred of them.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expect(Vec<(u16, u16)>);
 
 impl Default for Expect {
@@ -158,7 +165,7 @@ impl Default for Expect {
 }
 
 impl Expect {
-    fn holds(&self, status: StatusCode) -> bool {
+    pub(crate) fn holds(&self, status: StatusCode) -> bool {
         let status = status.as_u16();
         self.0
             .iter()
@@ -292,9 +299,14 @@ impl HttpRequestAction {
         }
         let mut body = match &input.body {
             None => RequestBody::Empty,
-            Some(given) => body::encode(given, &ctx.idempotency_key, &mut headers)?,
+            Some(given) => body::prepare(ctx, given, &mut headers).await?,
         };
-        let max_size = send::size(input.max_size.map(|size| size.0))?;
+        let put = puts(ctx, &input, pages.is_some())?;
+        let limits = match put {
+            Put::All(_) => (MAX_BLOB, MAX_BLOB),
+            _ => (DEFAULT_SIZE, MAX_SIZE),
+        };
+        let max_size = send::size(input.max_size.map(|size| size.0), limits)?;
         let mut left = max_size.as_u64();
         let mut next = pages
             .as_ref()
@@ -312,10 +324,13 @@ impl HttpRequestAction {
                     max_redirects: input.max_redirects,
                     max_size: ByteSize::bytes(left),
                     follows: index > 0,
+                    put: put.clone(),
                 },
             )
             .await?;
-            left = left.saturating_sub(answer.bytes.len() as u64);
+            if let Content::Bytes(bytes) = &answer.content {
+                left = left.saturating_sub(bytes.len() as u64);
+            }
             let (out, answered) = read(answer, &input)?;
             let Some(pages) = &pages else {
                 return Ok(out);
@@ -346,6 +361,27 @@ impl HttpRequestAction {
     }
 }
 
+/// Which answers go into blobs.
+fn puts(ctx: &ActionContext, input: &RequestIn, pages: bool) -> Result<Put, ActionError> {
+    match input.response {
+        Reading::Blob if pages => {
+            let message = "pages are lists of elements, and no blobs";
+            Err(ActionError::invalid_input(
+                "HTTP_PAGES",
+                "/response",
+                message,
+            ))
+        }
+        Reading::Blob => {
+            // Nothing is sent whose answer nobody may keep.
+            ctx.blobs()?;
+            Ok(Put::All(input.expect.clone()))
+        }
+        Reading::Auto if !pages && ctx.blobs.is_some() => Ok(Put::Large(input.expect.clone())),
+        _ => Ok(Put::Never),
+    }
+}
+
 /// One answer as a result, and the URL that gave it.
 fn read(answer: Incoming, input: &RequestIn) -> Result<(RequestOut, url::Url), ActionError> {
     if !input.expect.holds(answer.status) {
@@ -355,7 +391,10 @@ fn read(answer: Incoming, input: &RequestIn) -> Result<(RequestOut, url::Url), A
     let out = RequestOut {
         status: answer.status.as_u16(),
         headers: answer::headers(&answer.headers),
-        body: answer::read(answer.bytes, &answer.headers, input.response)?,
+        body: match answer.content {
+            Content::Bytes(bytes) => answer::read(bytes, &answer.headers, input.response)?,
+            Content::Blob(blob) => serde_json::json!({ "blob": BlobName::from(blob) }),
+        },
         pages: 1,
     };
     Ok((out, answer.url))

@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use nebula_action::{
-    ActionContext, ActionError, Egress, ErrorClass, HttpLimits, HttpRequest, RequestBody, Sender,
+    ActionContext, ActionError, Egress, ErrorClass, HttpError, HttpErrorKind, HttpLimits,
+    HttpRequest, HttpResponse, RequestBody, Sender, origin_of,
 };
-use nebula_core::ByteSize;
+use nebula_core::{BlobId, ByteSize};
 use url::Url;
 
-use crate::error;
+use crate::{
+    blobs::{MAX_BLOB, Received},
+    error,
+    request::Expect,
+};
 
 /// The largest answer where `max_size` says nothing.
 pub const DEFAULT_SIZE: ByteSize = ByteSize::mib(16);
@@ -40,6 +45,66 @@ pub(crate) struct Outgoing {
     pub(crate) max_size: ByteSize,
     /// Whether what came before it would have to be asked for again.
     pub(crate) follows: bool,
+    /// Whether its body goes into a blob.
+    pub(crate) put: Put,
+}
+
+/// Which bodies of answers go into blobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// None: what is larger than the limit is an error.
+    Never,
+    /// What is larger than the limit, and has a status that was expected.
+    Large(Expect),
+    /// All that have a status that was expected.
+    All(Expect),
+}
+
+impl Put {
+    /// Whether the body of such an answer may go into a blob.
+    fn may(&self, status: StatusCode) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Large(expect) | Self::All(expect) => expect.holds(status),
+        }
+    }
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// In memory.
+    Bytes(Vec<u8>),
+    /// In a blob.
+    Blob(BlobId),
+}
+
+impl Content {
+    /// What is in memory.
+    pub(crate) fn bytes(self) -> Result<Vec<u8>, ActionError> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            Self::Blob(_) => Err(ActionError::fatal("HTTP_BODY", "the answer lies in a blob")),
+        }
+    }
+}
+
+/// Why there is no answer.
+enum Failed {
+    Http(HttpError),
+    Blob(ActionError),
+}
+
+impl From<HttpError> for Failed {
+    fn from(error: HttpError) -> Self {
+        Self::Http(error)
+    }
+}
+
+impl From<ActionError> for Failed {
+    fn from(error: ActionError) -> Self {
+        Self::Blob(error)
+    }
 }
 
 /// What came back.
@@ -48,7 +113,7 @@ pub(crate) struct Incoming {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) url: Url,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) content: Content,
 }
 
 /// Reads the parameter `url`.
@@ -58,12 +123,15 @@ pub(crate) fn url(text: &str) -> Result<Url, ActionError> {
 }
 
 /// Checks `max_size`.
-pub(crate) fn size(given: Option<ByteSize>) -> Result<ByteSize, ActionError> {
-    let size = given.unwrap_or(DEFAULT_SIZE);
-    match size <= MAX_SIZE {
+pub(crate) fn size(
+    given: Option<ByteSize>,
+    (usual, most): (ByteSize, ByteSize),
+) -> Result<ByteSize, ActionError> {
+    let size = given.unwrap_or(usual);
+    match size <= most {
         true => Ok(size),
         false => {
-            let message = format!("`max_size` is {size}; at most {MAX_SIZE} are read");
+            let message = format!("`max_size` is {size}; at most {most} are read");
             Err(ActionError::invalid_input(
                 "HTTP_MAX_SIZE",
                 "/max_size",
@@ -101,7 +169,10 @@ pub(crate) async fn send(ctx: &ActionContext, out: Outgoing) -> Result<Incoming,
             total,
             head: total,
             idle: total,
-            max_body: out.max_size,
+            max_body: match out.put {
+                Put::Never => out.max_size,
+                _ => MAX_BLOB,
+            },
             redirects: (out.max_redirects > 0).then_some(out.max_redirects),
             turn: follows.then_some(total),
             ..HttpLimits::default()
@@ -111,23 +182,76 @@ pub(crate) async fn send(ctx: &ActionContext, out: Outgoing) -> Result<Incoming,
     let answered = async {
         let answer = http.send(request, ctx.credentials.get(AUTH)).await?;
         let (status, headers, url) = (answer.status, answer.headers.clone(), answer.url.clone());
-        let bytes = answer.bytes().await?;
+        let content = receive(ctx, answer, (&out.put, out.max_size), writes).await?;
         Ok(Incoming {
             status,
             headers,
             url,
-            bytes,
+            content,
         })
     };
     tokio::select! {
         biased;
         answered = answered => answered.map_err(|failed| {
-            let error = error::of(&failed, writes);
+            let error = match failed {
+                Failed::Http(failed) => error::of(&failed, writes),
+                Failed::Blob(error) => error,
+            };
             if follows { error::counted(error) } else { error }
         }),
         () = ctx.cancellation.cancelled() => {
             let class = if writes { ErrorClass::Unknown } else { ErrorClass::Cancelled };
             Err(ActionError::new("CANCELLED", "the request was called off", class))
         }
+    }
+}
+
+/// The body of an answer: in memory up to `max`, and beyond that where `put` says.
+async fn receive(
+    ctx: &ActionContext,
+    mut answer: HttpResponse,
+    (put, max): (&Put, ByteSize),
+    writes: bool,
+) -> Result<Content, Failed> {
+    let origin = origin_of(&answer.url);
+    let may = put.may(answer.status);
+    // Of what is no answer that somebody wants, no more is held than usual.
+    let held = match may {
+        true => max,
+        false => max.min(DEFAULT_SIZE),
+    };
+    let mut first = Vec::new();
+    if !may || !matches!(put, Put::All(_)) {
+        loop {
+            let Some(chunk) = answer.body.chunk().await? else {
+                return Ok(Content::Bytes(first));
+            };
+            first.extend_from_slice(&chunk);
+            if first.len() as u64 > held.as_u64() {
+                break;
+            }
+        }
+    }
+    let too_large = |limit| HttpError {
+        kind: HttpErrorKind::BodyTooLarge(limit),
+        origin: origin.clone(),
+        sent: true,
+    };
+    if !may {
+        return Err(too_large(held).into());
+    }
+    let limit = match put {
+        Put::All(_) => max,
+        _ => MAX_BLOB,
+    };
+    let rest = answer.body;
+    let mut content = Received {
+        first,
+        rest,
+        writes,
+    };
+    match ctx.blobs()?.put(&mut content, limit).await? {
+        Some(blob) => Ok(Content::Blob(blob)),
+        None => Err(too_large(limit).into()),
     }
 }

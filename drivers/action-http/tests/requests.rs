@@ -1,5 +1,8 @@
 //! The actions over a way out that answers as each test says.
 
+#[path = "requests/blobs.rs"]
+mod blobs;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
@@ -57,6 +60,7 @@ fn context(client: &Arc<ScriptedHttp>, grants: &str, programs: &[(&str, &str)]) 
         cancellation: CancellationToken::new(),
         heartbeat: Heartbeat::default(),
         http: Http::gated(&client, &grants),
+        blobs: None,
         credentials: Credentials::default(),
         grants,
         protected: Protected::default(),

@@ -128,6 +128,7 @@ fn scene(behaviour: Behaviour, class: EffectClass) -> Scene {
         grants: Grants::default(),
         protected: Protected::default(),
         http: None,
+        blobs: None,
         credentials: nebula_action::Credentials::default(),
         folder: Arc::from(Path::new("/")),
         deferred: IndexMap::new(),

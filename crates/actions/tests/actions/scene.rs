@@ -94,6 +94,7 @@ impl Scene {
             grants: Grants::default(),
             protected: Protected::default(),
             http: None,
+            blobs: None,
             credentials: nebula_action::Credentials::default(),
             folder: Arc::from(Path::new("/")),
             deferred: deferred.collect(),

@@ -1,0 +1,173 @@
+//! Blobs for attempts: of their tenant, and without the secrets that they use.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use nebula_action::{ActionError, AttemptBlobs, BlobBody, Capability, Grants};
+use nebula_core::{BlobId, ByteSize, TenantId};
+use nebula_credential::Redactor;
+use nebula_ports::{BlobPut, BlobRead, BlobStore, ErrorKind, PortError};
+
+use crate::drive::Drive;
+
+/// How much of content is searched for secrets: it is held in memory for that.
+const MAX_SEARCHED: ByteSize = ByteSize::mib(64);
+
+/// The blobs of one tenant.
+#[derive(Debug, Clone)]
+pub(crate) struct TenantBlobs {
+    store: Arc<dyn BlobStore>,
+    tenant: TenantId,
+}
+
+/// The same for an attempt that uses secrets.
+#[derive(Debug)]
+struct Searched {
+    blobs: Arc<dyn AttemptBlobs>,
+    secrets: Arc<Redactor>,
+}
+
+impl Drive {
+    /// The blobs that an attempt under these grants may use.
+    pub(crate) fn blobs(&self, grants: &Grants) -> Option<Arc<dyn AttemptBlobs>> {
+        let values = self.shared.ports.values.as_ref()?;
+        grants.allow(&Capability::Blob).then(|| {
+            Arc::new(TenantBlobs {
+                store: values.blobs().clone(),
+                tenant: self.lease.tenant.clone(),
+            }) as Arc<dyn AttemptBlobs>
+        })
+    }
+}
+
+/// The same blobs, for who uses these secrets.
+pub(crate) fn searched(
+    blobs: Arc<dyn AttemptBlobs>,
+    secrets: &Arc<Redactor>,
+) -> Arc<dyn AttemptBlobs> {
+    Arc::new(Searched {
+        blobs,
+        secrets: Arc::clone(secrets),
+    })
+}
+
+#[async_trait]
+impl AttemptBlobs for TenantBlobs {
+    async fn put(
+        &self,
+        content: &mut dyn BlobBody,
+        max: ByteSize,
+    ) -> Result<Option<BlobId>, ActionError> {
+        let mut failed = None;
+        let pieces = stream::unfold((content, &mut failed), |(content, failed)| async move {
+            match content.chunk().await {
+                Ok(Some(chunk)) => Some((Ok(chunk), (content, failed))),
+                Ok(None) => None,
+                Err(error) => {
+                    let message = "what was to be put could not be read";
+                    let stop = PortError::new(ErrorKind::Invalid, "runtime", "put a blob", message);
+                    *failed = Some(error);
+                    Some((Err(stop), (content, failed)))
+                }
+            }
+        });
+        let put = self.store.put(&self.tenant, pieces.boxed(), max).await;
+        match (put, failed) {
+            (Err(_), Some(error)) => Err(error),
+            (Err(error), None) => Err(of_store(&error)),
+            (Ok(BlobPut::Stored(blob) | BlobPut::Known(blob)), _) => Ok(Some(blob.id)),
+            (Ok(BlobPut::TooLarge), _) => Ok(None),
+        }
+    }
+
+    async fn open(&self, blob: BlobId) -> Result<Option<Box<dyn BlobBody>>, ActionError> {
+        let read = self.store.get(&self.tenant, blob, None).await;
+        let read = read.map_err(|error| of_store(&error))?;
+        Ok(read.map(|read| Box::new(Reading { read, failed: None }) as Box<dyn BlobBody>))
+    }
+}
+
+#[async_trait]
+impl AttemptBlobs for Searched {
+    async fn put(
+        &self,
+        content: &mut dyn BlobBody,
+        max: ByteSize,
+    ) -> Result<Option<BlobId>, ActionError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = content.chunk().await? {
+            bytes.extend_from_slice(&chunk);
+            let length = bytes.len() as u64;
+            if length > max.as_u64() {
+                return Ok(None);
+            }
+            if length > MAX_SEARCHED.as_u64() {
+                let message = format!(
+                    "what an attempt puts that uses a credential is searched for its secrets first, and that is done up to {MAX_SEARCHED}; put less, or ask without the credential"
+                );
+                return Err(ActionError::limit("BLOB_NOT_SEARCHED", message));
+            }
+        }
+        if self
+            .secrets
+            .text(&String::from_utf8_lossy(&bytes))
+            .is_some()
+        {
+            let message =
+                "what was to be put has a secret in it that the attempt used, and was not put";
+            return Err(ActionError::fatal("BLOB_HAS_SECRET", message));
+        }
+        self.blobs.put(&mut Whole(Some(bytes.into())), max).await
+    }
+
+    async fn open(&self, blob: BlobId) -> Result<Option<Box<dyn BlobBody>>, ActionError> {
+        self.blobs.open(blob).await
+    }
+}
+
+/// Content that is in memory.
+#[derive(Debug)]
+struct Whole(Option<Bytes>);
+
+#[async_trait]
+impl BlobBody for Whole {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, ActionError> {
+        Ok(self.0.take().filter(|bytes| !bytes.is_empty()))
+    }
+}
+
+/// A blob that is being read.
+#[derive(Debug)]
+struct Reading {
+    read: BlobRead,
+    failed: Option<ActionError>,
+}
+
+#[async_trait]
+impl BlobBody for Reading {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, ActionError> {
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        match self.read.content.next().await.transpose() {
+            Ok(chunk) => Ok(chunk),
+            Err(error) => {
+                let error = of_store(&error);
+                self.failed = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What a failure of the store means for an attempt.
+fn of_store(error: &PortError) -> ActionError {
+    match error.kind {
+        ErrorKind::Unavailable | ErrorKind::Full => {
+            ActionError::retryable("BLOB_STORE", error.message.clone())
+        }
+        _ => ActionError::fatal("BLOB_STORE", error.message.clone()),
+    }
+}
