@@ -50,7 +50,7 @@ fn a_retry_goes_on_after_what_succeeded_under_the_same_keys() {
         assert_eq!(done.output["by"], "ship");
         assert_eq!(world.ledger.labels(), ["fetch", "pay", "ship"]);
         let before = done.again.as_ref().unwrap();
-        assert_eq!((before.of, before.how), (twice.execution, "retry"));
+        assert_eq!((before.of, &*before.how), (twice.execution, "retry"));
         assert_eq!(before.origin, Some(failed.execution));
         // What is seen of a node that was kept is what it was.
         assert_eq!(done.nodes["pay"], failed.nodes["pay"]);
