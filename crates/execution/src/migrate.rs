@@ -423,9 +423,10 @@ fn difference(old: &PlanNode, new: &PlanNode) -> Option<&'static str> {
 /// What two folds of one entry disagree about.
 fn stands_otherwise(old: &Activation, new: &Activation) -> Option<&'static str> {
     let wait = |it: &Activation| (it.due, it.timer, it.signal.clone(), it.deadline);
+    let gave = |it: &Activation| (it.output.clone(), it.list.clone(), it.blob.clone());
     if old.status != new.status || old.port != new.port || old.given_up != new.given_up {
         Some("how it stands")
-    } else if old.output != new.output || old.blob != new.blob || old.error != new.error {
+    } else if gave(old) != gave(new) || old.error != new.error {
         Some("what it gave")
     } else if old.items != new.items || old.runs != new.runs {
         Some("its items or rounds")
@@ -436,5 +437,48 @@ fn stands_otherwise(old: &Activation, new: &Activation) -> Option<&'static str> 
         Some("when its inputs were complete, which is its `$now`")
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use nebula_core::{BlobId, Timestamp};
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Given, InstanceStatus, LIST_SEGMENT, Outcomes, Stored};
+
+    fn gave(given: Given) -> Activation {
+        let (ended, at) = (InstanceStatus::Succeeded, Timestamp::from_millis(1));
+        let mut it = Activation::new(ended, at, Default::default());
+        match given {
+            Given::Value(value) => it.output = Some(value),
+            Given::List(list) => it.list = Some(list),
+            Given::Blob(stored) => it.blob = Some(stored),
+        }
+        it
+    }
+
+    /// Guards: a node that passes on what it gets gives something else where that is another value, another
+    /// long list, or lies in another blob; in memory or not, a blob is the same.
+    #[test]
+    fn what_a_node_gave_is_compared_wherever_it_lies() {
+        let value = |n: u32| Given::Value(Arc::new(json!(n)));
+        let list = |more: u32| Outcomes::default().list(LIST_SEGMENT + more);
+        let blob = |content: &[u8]| Given::Blob(Arc::new(Stored::new(BlobId::of(content))));
+        let read = Given::Blob(Arc::new(Stored::of(BlobId::of(b"1"), Arc::new(json!(1)))));
+        let all = [
+            [value(1), value(1), value(2)],
+            [list(1), list(1), list(2)],
+            [blob(b"1"), read, blob(b"2")],
+        ];
+        for [one, same, other] in all {
+            let otherwise = stands_otherwise(&gave(one.clone()), &gave(same));
+            assert_eq!(otherwise, None, "{one:?}");
+            let otherwise = stands_otherwise(&gave(one.clone()), &gave(other));
+            assert_eq!(otherwise, Some("what it gave"), "{one:?}");
+        }
     }
 }
