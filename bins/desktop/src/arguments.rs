@@ -3,7 +3,7 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nebula_core::{Priority, Timestamp};
+use nebula_core::{Priority, Timestamp, TriggerId, WorkflowId};
 
 /// Runs workflows on this machine. What ran, and how far, is kept in one SQLite file, so that a run
 /// survives being killed.
@@ -62,6 +62,9 @@ pub(crate) enum Command {
     /// Keep versions of workflows, compare and publish them
     #[command(subcommand)]
     Workflows(Workflows),
+    /// Look at what starts workflows by itself, pause it, fire it, and make up for what was missed
+    #[command(subcommand)]
+    Triggers(Triggers),
     /// Keep secrets, encrypted; no command prints one
     #[command(subcommand)]
     Secrets(Secrets),
@@ -182,6 +185,62 @@ pub(crate) enum Schedule {
         /// How many, at most 1,000
         #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u16).range(1..=1_000))]
         count: u16,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Triggers {
+    /// List the triggers of published versions: when they are due, and what they started last
+    List {
+        /// Only those of this workflow
+        workflow: Option<WorkflowId>,
+        /// At most so many, up to 1,000
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Start what a trigger starts, now; its schedule stays as it is
+    Fire {
+        /// Of which workflow
+        workflow: WorkflowId,
+        /// Which trigger
+        trigger: TriggerId,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Let a trigger start nothing more until it is unpaused, also through publications
+    Pause {
+        /// Of which workflow
+        workflow: WorkflowId,
+        /// Which trigger
+        trigger: TriggerId,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Let a trigger start again, from now on; what came meanwhile is not made up for
+    Unpause {
+        /// Of which workflow
+        workflow: WorkflowId,
+        /// Which trigger
+        trigger: TriggerId,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Start an execution for each occurrence in a range that nobody started in the last days, at most 1,000
+    Backfill {
+        /// Of which workflow
+        workflow: WorkflowId,
+        /// Which trigger
+        trigger: TriggerId,
+        /// After when, such as 2026-03-14T09:26:53Z
+        #[arg(long, value_name = "TIME")]
+        from: Timestamp,
+        /// Up to when
+        #[arg(long, value_name = "TIME")]
+        to: Timestamp,
+        #[command(flatten)]
+        database: Database,
     },
 }
 

@@ -18,7 +18,7 @@ use nebula_identity::IdentityPorts;
 use nebula_memory::{Collector, DEFAULT_CACHE, DEFAULT_INLINE, Grace, SpillingRepo, Values};
 use nebula_ports::{
     BlobStore, CredentialRepo, ExecutionRepo, HttpClient, SandboxRunner, SecretsStore, TaskQueue,
-    WorkflowRepo,
+    TriggerRepo, WorkflowRepo,
 };
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_runtime::{PacedHttp, WorkerConfig};
@@ -156,6 +156,7 @@ fn assemble(
     };
     let credentials: Arc<dyn CredentialRepo> = sqlite.clone();
     let workflows: Arc<dyn WorkflowRepo> = sqlite.clone();
+    let triggers: Arc<dyn TriggerRepo> = sqlite.clone();
     let bell = MemoryQueue::new(MemoryQueueConfig::default(), Arc::clone(&clock));
     let focus = Arc::new(Focus::new(Arc::new(bell), executions.clone()));
     let queue: Arc<dyn TaskQueue> = focus.clone();
@@ -179,7 +180,8 @@ fn assemble(
         clock: Arc::clone(&clock),
         entropy,
     });
-    let mut nebula = Nebula::builder(executions.clone(), workflows, queue, sandbox);
+    let mut nebula =
+        Nebula::builder(executions.clone(), workflows, queue, sandbox).triggers(triggers);
     if let Some(values) = values {
         nebula = nebula.values(values);
     }

@@ -50,7 +50,7 @@ use nebula_telemetry::{LogOptions, init_logging};
 use crate::{
     arguments::{
         Actions, Arguments, AtServer, Blobs, Command, Config, Credentials, Database, Dead,
-        Executions, Queue, Replay, Secrets, Target, Workflows,
+        Executions, Queue, Replay, Secrets, Target, Triggers, Workflows,
     },
     console::Console,
     failure::{Exit, Failure},
@@ -192,6 +192,17 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             };
             let loaded = load(On::Either(target))?;
             block_on(commands::workflows::run(command, &loaded, console))
+        }
+        Command::Triggers(command) => {
+            let database = match command {
+                Triggers::List { database, .. }
+                | Triggers::Fire { database, .. }
+                | Triggers::Pause { database, .. }
+                | Triggers::Unpause { database, .. }
+                | Triggers::Backfill { database, .. } => database,
+            };
+            let loaded = load(On::Database(database))?;
+            block_on(commands::triggers::run(command, &loaded, console))
         }
         Command::Secrets(command) => {
             let loaded = match command {

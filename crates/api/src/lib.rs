@@ -54,6 +54,7 @@ mod settings;
 mod signals;
 mod start;
 mod tls;
+mod triggers;
 mod users;
 mod workflows;
 

@@ -13,7 +13,7 @@ use crate::{
     actions,
     api::Shared,
     approvals, audit, credentials, dead_letters, events, executions, expressions, health, openapi,
-    projects, sessions, settings, signals, start, users, workflows,
+    projects, sessions, settings, signals, start, triggers, users, workflows,
 };
 use nebula_identity::Permission::{
     self, ApprovalsDecide, ApprovalsRead, AuditRead, CatalogRead, CredentialsRead,
@@ -85,6 +85,11 @@ fn all(table: Table) -> Table {
         .changes(WorkflowsWrite, "workflows.archive", routes!(workflows::archive))
         .changes(WorkflowsWrite, "workflows.unarchive", routes!(workflows::unarchive))
         .changes(WorkflowsWrite, "workflows.move", routes!(workflows::relocate))
+        .reads(WorkflowsRead, "triggers.list", routes!(triggers::list))
+        .changes(ExecutionsControl, "triggers.pause", routes!(triggers::pause))
+        .changes(ExecutionsControl, "triggers.unpause", routes!(triggers::unpause))
+        .changes(ExecutionsStart, "triggers.fire", routes!(triggers::fire))
+        .changes(ExecutionsStart, "triggers.backfill", routes!(triggers::backfill))
         .changes(ExecutionsStart, "executions.start", routes!(start::start))
         .reads(ExecutionsRead, "executions.list", routes!(executions::list))
         .changes(ExecutionsControl, "executions.bulk", routes!(executions::bulk))

@@ -238,7 +238,7 @@ pub(crate) async fn start(
 }
 
 /// Room for one more start.
-fn room(shared: &Inner) -> Result<OwnedSemaphorePermit, Problem> {
+pub(crate) fn room(shared: &Inner) -> Result<OwnedSemaphorePermit, Problem> {
     shared.starts.clone().try_acquire_owned().map_err(|_| {
         let most = shared.config.max_starts;
         let message = format!("{most} starts are under way, and max_starts allows no more");

@@ -18,6 +18,10 @@ pub struct EngineConfig {
     /// How often the sweep looks at least. Default 1 s.
     #[serde(with = "serde_duration")]
     pub sweep_interval: Duration,
+    /// How often whoever fires triggers looks at least, for what other processes publish and for jumps of
+    /// the clock. Default 5 s.
+    #[serde(with = "serde_duration")]
+    pub triggers_interval: Duration,
     /// How long after a ring an execution that nobody took is rung for again. Default 10 s.
     #[serde(with = "serde_duration")]
     pub ring_again: Duration,
@@ -50,6 +54,7 @@ impl Default for EngineConfig {
             max_input: ByteSize::mib(16),
             max_input_depth: MAX_VALUE_DEPTH,
             sweep_interval: Duration::from_secs(1),
+            triggers_interval: Duration::from_secs(5),
             ring_again: Duration::from_secs(10),
             outcome_interval: Duration::from_millis(250),
             expiry_is_near: Duration::from_secs(10),

@@ -198,7 +198,11 @@ impl Engine {
     }
 
     /// Refuses a workflow that is archived.
-    async fn in_use(&self, tenant: &TenantId, id: &WorkflowId) -> Result<(), InstallError> {
+    pub(crate) async fn in_use(
+        &self,
+        tenant: &TenantId,
+        id: &WorkflowId,
+    ) -> Result<(), InstallError> {
         let known = self.ports.workflows.versions(tenant, id, None, 0).await?;
         match known.is_some_and(|known| known.workflow.archived) {
             true => Err(InstallError::Archived(id.clone())),

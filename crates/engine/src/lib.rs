@@ -1,7 +1,7 @@
 //! Admits, starts, signals and recovers executions: all that is not running.
 //!
-//! Start reading at [`Engine::start`]; [`Engine::sweep`] is the safety net under everything, and
-//! [`Engine::outcome`] answers whoever waits.
+//! Start reading at [`Engine::start`]; [`Engine::fire`] starts what triggers say, [`Engine::sweep`] is the
+//! safety net under everything, and [`Engine::outcome`] answers whoever waits.
 //!
 //! Does not know: the worker. Both meet at the ports: what is started here is found there through
 //! the queue, the sweep, or a lease that the caller hands over.
@@ -27,6 +27,7 @@ mod approvals;
 mod callees;
 mod config;
 mod emitted;
+mod firing;
 mod install;
 mod migrate;
 mod outcome;
@@ -55,12 +56,14 @@ pub use nebula_planner::{Answer, Callees, Extent, Trial, TrialError, Tried};
 pub use again::StartAgainError;
 pub use approvals::{OpenApproval, Redeemed, SeatToken, TokenError};
 pub use config::EngineConfig;
+pub use firing::FireConfig;
 pub use install::{InstallError, Installed};
 pub use migrate::{MigrationError, Migrations};
 pub use outcome::{Awaited, Until};
 pub use replay::{Moment, Replay, ReplayStep};
 pub use report::{CalledBy, Compensated, CompensationStatus, Repeated, Report, ReportError};
 pub use start::{SameInput, StartError, Started};
+pub use triggers::{Backfilled, FireError, MAX_BACKFILL};
 pub use turns::AdmissionError;
 pub use waiting::Waiting;
 

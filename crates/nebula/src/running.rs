@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use nebula_core::{ExecutionId, TenantId};
-use nebula_engine::{Awaited, Engine, Installed, StartAgainError, StartError, Started};
+use nebula_engine::{Awaited, Engine, FireConfig, Installed, StartAgainError, StartError, Started};
 use nebula_execution::{Again, End, StartOptions};
 use nebula_ports::{DedupeKey, ExecutionRepo, PortError, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
@@ -86,6 +86,15 @@ impl Nebula {
             stopped = &mut work => stopped,
             () = &mut sweep => work.await,
         }
+    }
+
+    /// Starts what the triggers of published versions say, until `shutdown`: any number of processes may do so
+    /// over one store, and each occurrence starts one execution. Beside [`Nebula::run`], which drives them.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn fire(&self, config: FireConfig, shutdown: CancellationToken) {
+        self.engine.fire(config, shutdown).await;
     }
 
     /// What admits, starts and answers.

@@ -521,10 +521,20 @@ fn what_this_version_cannot_run_is_refused() {
         ],
     );
     check(
-        r#"triggers: [{ id: t, type: cron, schedule: "0 3 * * *" }]
+        r#"triggers: [{ id: t, type: cron, schedule: "0 3 * * *" }, { id: m, type: mail }]
 nodes: [{ id: a, action: data.set }]"#,
         &[
-            "PLAN_TRIGGERS_NOT_FIRED /triggers: triggers are kept, and this version does not fire them; start it with `nebula run`",
+            "PLAN_TRIGGERS_NOT_FIRED /triggers/1/type: triggers of the type `mail` are kept, and this version does not fire them",
+        ],
+    );
+    check(
+        r#"admission: { concurrency: 1 }
+triggers: [{ id: t, type: interval, every: 1h, overlap: queue, input: { a: "{{ $nodes.a.result }}", b: "{{ 1 + }}" } }]
+nodes: [{ id: a, action: data.set }]"#,
+        &[
+            "PLAN_TRIGGER /triggers/0/input/a: there is no node `a`",
+            "PLAN_TRIGGER /triggers/0/input/b: expected a value, but the text ends",
+            "PLAN_TRIGGER /triggers/0/overlap: `overlap: queue` waits for the last execution of this trigger, and `admission` has its own queue (leave `overlap` out: `admission` says how many run at a time)",
         ],
     );
     check(
@@ -536,7 +546,6 @@ nodes: [{ id: a, action: data.set }]"#,
             "PLAN_TRIGGER /triggers/1: `every`: it is missing; write it like `every: 15m`",
             "PLAN_TRIGGER /triggers/2/misfires: `misfires`: a trigger of this kind has no such field (did you mean `misfire`?)",
             "PLAN_TRIGGER /triggers/2/x: `x`: a trigger of this kind has no such field (it has at, jitter, misfire, overlap, window)",
-            "PLAN_TRIGGERS_NOT_FIRED /triggers: triggers are kept, and this version does not fire them; start it with `nebula run`",
         ],
     );
 }
@@ -627,6 +636,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: data.set, credentials: { auth: key } }]",
     "nodes: [{ id: a, action: data.set, distribute: true }]",
     "triggers: [{ id: t, type: interval }]\nnodes: [{ id: a, action: data.set }]",
+    "triggers: [{ id: t, type: mail }]\nnodes: [{ id: a, action: data.set }]",
     "nodes: [{ id: a, action: data.set, retry: { max_attempts: 3 } }]",
     "nodes: [{ id: a, action: flow.wait, parameters: { for: 1h }, timeout: 5s }]",
     "nodes: [{ id: a, action: data.set, when: null.x }]",

@@ -30,6 +30,7 @@ pub(crate) mod secrets;
 pub(crate) mod serve;
 mod signal;
 pub(crate) mod trial;
+pub(crate) mod triggers;
 mod unpark;
 pub(crate) mod validate;
 pub(crate) mod vote;

@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
+use nebula::engine::FireConfig;
 use nebula_api::{Api, ApiConfig, ApiParts, Server};
 use nebula_core::{Clock, ExposeSecret as _, SecretString, TenantId};
 use nebula_identity::{FirstRun, Identity, IdentityConfig, LocalToken};
 use nebula_system::{Shutdown, SystemEntropy, Urgency};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     arguments::Serve,
-    commands::config,
+    commands::{config, triggers},
     console::{Console, Paint},
     failure::{Exit, Failure},
     private::kept,
@@ -57,8 +58,7 @@ pub(crate) async fn run(
     let identity = Identity::new(session.here()?.identity.clone(), IdentityConfig::default());
     let setup_file = setup(&identity, &loaded.place).await?;
     let identity = identity.with_local_token(TenantId::local(), token.hash);
-    let folder =
-        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", &error))?;
+    let fire = triggers::config(&loaded)?;
     let api = Api::new(ApiParts {
         nebula: session.here()?.nebula.clone(),
         tenant: TenantId::local(),
@@ -68,8 +68,8 @@ pub(crate) async fn run(
         identity: Arc::new(identity),
         vault: session.here()?.vault.clone(),
         secrets: session.here()?.identity.secrets.clone(),
-        vars: Value::Object(loaded.settings.vars.clone().into_iter().collect()),
-        folder,
+        vars: fire.vars.clone(),
+        folder: fire.folder.clone(),
         settings: config::of_server(&loaded),
         config: ApiConfig {
             // Browsers that come over TLS alone keep their cookies for that.
@@ -110,10 +110,10 @@ pub(crate) async fn run(
         }
     }
     let files = setup_file.as_deref();
-    let (api, grace) = (&api, settings.grace);
+    let (api, how) = (&api, (settings.grace, fire));
     tokio::select! {
         biased;
-        exit = until_signal(&session, server, (api, files), grace, console) => exit,
+        exit = until_signal(&session, server, (api, files), how, console) => exit,
         never = renew(tls, session.clock.as_ref(), console) => match never {},
     }
 }
@@ -199,7 +199,7 @@ async fn until_signal(
     session: &Session,
     server: Server,
     (api, mut setup_file): (&Api, Option<&Path>),
-    grace: Duration,
+    (grace, fire): (Duration, FireConfig),
     console: &Console,
 ) -> Result<Exit, Failure> {
     let mut shutdown = Shutdown::listen().map_err(|error| {
@@ -208,7 +208,18 @@ async fn until_signal(
     let (no_requests, no_work) = (CancellationToken::new(), CancellationToken::new());
     let mut engine = JoinSet::new();
     let (nebula, token) = (session.here()?.nebula.clone(), no_work.clone());
-    engine.spawn(async move { nebula.run(token).await });
+    engine.spawn(async move {
+        // Whatever ends the one ends the other.
+        let stop = token.child_token();
+        let fires = nebula.fire(fire, stop.clone());
+        let drives = async {
+            let ended = nebula.run(token).await;
+            stop.cancel();
+            ended
+        };
+        let (ended, ()) = tokio::join!(drives, fires);
+        ended
+    });
     let serving = server.run(api, no_requests.clone(), grace);
     tokio::pin!(serving);
     let mut served = false;

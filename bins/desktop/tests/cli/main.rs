@@ -38,5 +38,7 @@ mod support;
 #[cfg(unix)]
 mod terminal;
 mod trial;
+#[cfg(unix)]
+mod triggers;
 mod turns;
 mod workflows;

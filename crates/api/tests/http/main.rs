@@ -12,4 +12,5 @@ mod live;
 mod matrix;
 mod support;
 mod table;
+mod triggers;
 mod workflows;

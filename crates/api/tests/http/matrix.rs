@@ -170,6 +170,8 @@ struct Stage {
 }
 
 const WAITS: &str = "nodes: [{ id: paid, action: flow.wait, parameters: { signal: paid } }]";
+const OFTEN: &str =
+    "nodes: [{ id: a, action: data.set }]\ntriggers: [{ id: t, type: interval, every: 1h }]";
 const ASKS: &str = "nodes: [{ id: release, action: flow.approval, parameters: { title: Go } }]";
 
 impl Stage {
@@ -330,6 +332,7 @@ impl Stage {
 
     async fn things(&mut self, route: &Route, place: Place) -> Things {
         let nodes = match route.what {
+            what if what.starts_with("triggers.") => OFTEN,
             "approvals.vote" => ASKS,
             _ => WAITS,
         };
@@ -418,6 +421,7 @@ impl Stage {
             .replace("{execution}", &things.execution.to_string())
             .replace("{workflow}", things.workflow.as_str())
             .replace("{version}", "1")
+            .replace("{trigger}", "t")
             .replace("{action}", "data.set")
             .replace("{user}", &things.user.to_string())
             .replace("{session}", &uuid::Uuid::from_u128(9).to_string())
@@ -548,6 +552,10 @@ impl Stage {
                 (Value::Null, Wanted::Tenant(Permission::SecretsWrite))
             }
             ("POST", "/api/v1/audit/verify") => (json!({}), Wanted::Anywhere),
+            ("POST", "/api/v1/workflows/{workflow}/triggers/{trigger}/backfill") => {
+                let at = "2026-01-01T00:00:00Z";
+                (json!({ "from": at, "to": at }), workflow)
+            }
             ("POST", "/api/v1/executions/bulk") => {
                 let only = things.workflow.as_str();
                 let body = json!({ "action": "pause", "dry_run": false, "workflow": only });

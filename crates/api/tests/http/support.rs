@@ -18,8 +18,8 @@ use nebula_identity::{Identity, IdentityConfig, IdentityPorts, LocalToken, Passw
 use nebula_system::{SystemClock, SystemEntropy};
 use nebula_testkit::{
     InlineOffload, MemoryAuditLog, MemoryCredentialRepo, MemoryExecutionRepo, MemoryIdentityRepo,
-    MemorySandbox, MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo,
-    SeededEntropy,
+    MemorySandbox, MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryTriggerRepo,
+    MemoryWorkflowRepo, SeededEntropy,
 };
 use nebula_vault::Vault;
 use serde_json::Value;
@@ -131,11 +131,14 @@ impl World {
     }
 
     async fn made(config: ApiConfig, clock: Arc<dyn Clock>, drives: bool) -> Self {
-        let executions = Arc::new(MemoryExecutionRepo::new(clock.clone()));
-        let workflows = Arc::new(MemoryWorkflowRepo::new(clock.clone()));
+        let triggers = Arc::new(MemoryTriggerRepo::new(clock.clone()));
+        let executions = MemoryExecutionRepo::new(clock.clone()).sharing(&triggers);
+        let workflows = MemoryWorkflowRepo::new(clock.clone()).sharing(&triggers);
+        let (executions, workflows) = (Arc::new(executions), Arc::new(workflows));
         let queue = Arc::new(MemoryTaskQueue::new(clock.clone(), 10_000, 100));
         let sandbox = Arc::new(MemorySandbox::new(clock.clone()));
         let nebula = Nebula::builder(executions, workflows, queue.clone(), sandbox)
+            .triggers(triggers)
             .resume_key(ResumeKey::new([7; ResumeKey::BYTES]))
             .build()
             .unwrap();

@@ -24,8 +24,8 @@ use nebula::{
     workflow::{Source, parse},
 };
 use nebula_testkit::{
-    Ledger, ManualClock, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryWorkflowRepo,
-    SeededEntropy, effects, run_timed,
+    Ledger, ManualClock, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryTriggerRepo,
+    MemoryWorkflowRepo, SeededEntropy, effects, run_timed,
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,7 @@ pub(crate) struct World {
     pub(crate) clock: ManualClock,
     pub(crate) executions: Arc<MemoryExecutionRepo>,
     pub(crate) workflows: Arc<MemoryWorkflowRepo>,
+    pub(crate) triggers: Arc<MemoryTriggerRepo>,
     pub(crate) ledger: Arc<Ledger>,
     lives: Arc<AtomicU64>,
 }
@@ -57,17 +58,31 @@ impl Default for World {
     fn default() -> Self {
         let clock = ManualClock::default();
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let triggers = MemoryTriggerRepo::new(shared.clone());
+        let executions = MemoryExecutionRepo::new(shared.clone()).sharing(&triggers);
+        let workflows = MemoryWorkflowRepo::new(shared).sharing(&triggers);
+        Self::over(clock, executions, workflows, triggers)
+    }
+}
+
+impl World {
+    /// One over these stores.
+    pub(crate) fn over(
+        clock: ManualClock,
+        executions: MemoryExecutionRepo,
+        workflows: MemoryWorkflowRepo,
+        triggers: MemoryTriggerRepo,
+    ) -> Self {
         Self {
-            executions: Arc::new(MemoryExecutionRepo::new(shared.clone())),
-            workflows: Arc::new(MemoryWorkflowRepo::new(shared)),
+            executions: Arc::new(executions),
+            workflows: Arc::new(workflows),
+            triggers: Arc::new(triggers),
             clock,
             ledger: Arc::default(),
             lives: Arc::default(),
         }
     }
-}
 
-impl World {
     /// One life of a process: a new engine with a new queue over the same stores.
     pub(crate) fn process(&self) -> Nebula {
         self.process_over(self.executions.clone())
@@ -134,7 +149,7 @@ impl World {
         builder.memory_pressure(pressure).build().unwrap()
     }
 
-    fn builder_from(
+    pub(crate) fn builder_from(
         &self,
         (executions, queue): (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>),
         mut config: WorkerConfig,
@@ -146,6 +161,7 @@ impl World {
         let sandbox = Arc::new(MemorySandbox::new(clock.clone()));
         let life = self.lives.fetch_add(1, Ordering::Relaxed);
         Nebula::builder(executions, self.workflows.clone(), queue, sandbox)
+            .triggers(self.triggers.clone())
             .clock(clock)
             .entropy(Arc::new(SeededEntropy::new(life + 1)))
             .offload(Arc::new(nebula_testkit::InlineOffload))

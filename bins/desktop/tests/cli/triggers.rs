@@ -1,0 +1,123 @@
+//! Workflows that start by themselves under `nebula serve`, and `nebula triggers`.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Stdio},
+};
+
+use serde_json::json;
+
+use crate::support::{User, wait_until};
+
+const TICKS: &str = "id: ticks\ntriggers: [{ id: t, type: interval, every: 1s, misfire: skip, input: { at: \"{{ $trigger.scheduled_at }}\" } }]\nnodes: [{ id: a, action: data.set, parameters: { at: \"{{ $input.at }}\" } }]\n";
+
+/// A server that ends with its test.
+struct Serving(Child);
+
+impl Serving {
+    fn start(user: &User) -> Self {
+        let mut process = user
+            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut out = BufReader::new(process.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        assert!(line.contains("url"), "{line}");
+        Self(process)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn completed(user: &User) -> usize {
+    let listed = user.nebula(&["executions", "list", "--limit", "1000"]);
+    let listed = listed.exits(0).json();
+    let all = listed["executions"].as_array().unwrap();
+    all.iter().filter(|it| it["status"] == "completed").count()
+}
+
+#[test]
+fn a_trigger_that_another_process_publishes_is_fired_by_the_server_and_paused_by_a_third() {
+    let user = User::new();
+    let server = Serving::start(&user);
+    let file = user.write("ticks.yaml", TICKS);
+    let file = file.to_str().unwrap();
+    user.nebula(&["workflows", "push", file]).exits(0);
+    let none = user.nebula(&["triggers", "list"]).exits(0).json();
+    assert_eq!(none["triggers"], json!([]));
+    user.nebula(&["workflows", "publish", "ticks@draft"])
+        .exits(0);
+    wait_until("three occurrences have completed", || completed(&user) >= 3);
+    let listed = user.nebula(&["triggers", "list", "ticks"]).exits(0).json();
+    let one = &listed["triggers"][0];
+    assert_eq!(
+        (&one["workflow"], &one["trigger"]),
+        (&json!("ticks"), &json!("t"))
+    );
+    assert!(one["last"].is_string() && one["due"].is_string(), "{one}");
+
+    let paused = user.nebula(&["triggers", "pause", "ticks", "t"]).exits(0);
+    assert_eq!(paused.json()["paused"], true);
+    drop(server);
+    let before = user.nebula(&["triggers", "list"]).exits(0).json();
+    let _again = Serving::start(&user);
+    let fired = user
+        .nebula(&["triggers", "fire", "ticks", "t"])
+        .exits(0)
+        .json();
+    let id = fired["execution"].as_str().unwrap().to_owned();
+    wait_until("what was fired by hand has completed", || {
+        let shown = user.nebula(&["executions", "show", &id]).json();
+        shown["status"] == "completed"
+    });
+    // Nothing moved it meanwhile.
+    let after = user.nebula(&["triggers", "list"]).exits(0).json();
+    assert_eq!(
+        before["triggers"][0]["settled_through"],
+        after["triggers"][0]["settled_through"]
+    );
+    let goes = user.nebula(&["triggers", "unpause", "ticks", "t"]).exits(0);
+    assert!(goes.json()["due"].is_string());
+}
+
+#[test]
+fn a_range_is_made_up_for_once_and_what_is_unknown_says_how_to_go_on() {
+    let user = User::new();
+    let file = user.write("ticks.yaml", &TICKS.replace("every: 1s", "every: 1h"));
+    let file = file.to_str().unwrap();
+    user.nebula(&["workflows", "push", file]).exits(0);
+    let early = user.nebula(&["triggers", "fire", "ticks", "t"]).exits(2);
+    assert_eq!(early.error_code(), "UNKNOWN_TRIGGER");
+    user.nebula(&["workflows", "publish", "ticks@draft"])
+        .exits(0);
+    let range = [
+        "--from",
+        "2026-01-01T00:00:00Z",
+        "--to",
+        "2026-01-01T02:00:00Z",
+    ];
+    let backfill = [&["triggers", "backfill", "ticks", "t"][..], &range].concat();
+    for existed in [false, true] {
+        let done = user.nebula(&backfill).exits(0).json();
+        let all = done["occurrences"].as_array().unwrap();
+        assert_eq!(all.len(), 2);
+        assert!(all.iter().all(|it| it["existed"] == existed), "{done}");
+    }
+    let long = [
+        "--from",
+        "2020-01-01T00:00:00Z",
+        "--to",
+        "2026-01-01T02:00:00Z",
+    ];
+    let long = [&["triggers", "backfill", "ticks", "t"][..], &long].concat();
+    let refused = user.nebula(&long).exits(2);
+    assert_eq!(refused.error_code(), "BACKFILL_TOO_LONG");
+}

@@ -1,0 +1,380 @@
+//! Starts what is due by itself.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use nebula_action::Grants;
+use nebula_core::{Digest, TenantId, Timestamp, WorkflowId};
+use nebula_execution::{ExecutionPlan, NewExecution, Signal, StartOptions, StartSlot, TriggerMove};
+use nebula_expression::{Context, JsonScope};
+use nebula_parameter::{CompileScope, ParamProgram};
+use nebula_ports::{
+    DedupeKey, MAX_SLOT_NAME, PortError, Result, TriggerRecord, TriggerRepo, TriggerState,
+};
+use nebula_trigger::{Firing, Overlap, Settled, Timing};
+use nebula_workflow::{TriggerDefinition, WorkflowDefinition};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    AdmissionError, Engine, InstallError, Installed,
+    triggers::{FireError, definition, seed, timing},
+};
+
+/// How many triggers are looked at at a time.
+const PAGE: usize = 64;
+/// How many versions are kept ready to start.
+const MAX_READY: usize = 64;
+/// How many executions of a trigger with `overlap: queue` may wait; more occurrences are left out.
+const MAX_QUEUED: u32 = 1_000;
+/// After what time it is tried again where the store failed, and where the store says that something is
+/// due and our clock that it is not yet.
+const SOON: Duration = Duration::from_millis(100);
+/// After what time it is tried again where a version has no plan any more.
+const LATER: Duration = Duration::from_secs(60);
+
+/// What executions get that triggers start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FireConfig {
+    /// Where relative paths in their parameters begin.
+    pub folder: PathBuf,
+    /// Their `$vars`.
+    pub vars: Value,
+}
+
+/// A version with triggers, ready to start.
+#[derive(Debug, Clone)]
+pub(crate) struct Ready {
+    installed: Installed,
+    definition: Arc<WorkflowDefinition>,
+}
+
+impl Ready {
+    /// A trigger of it, as it is written.
+    pub(crate) fn trigger(&self, record: &TriggerRecord) -> Option<&TriggerDefinition> {
+        let mut all = self.definition.triggers.iter();
+        all.find(|it| it.id == record.trigger.as_str())
+    }
+
+    pub(crate) fn plan(&self) -> &ExecutionPlan {
+        &self.installed.plan
+    }
+
+    pub(crate) fn timing(&self, record: &TriggerRecord) -> Option<Timing> {
+        timing(&self.definition, self.trigger(record)?)
+    }
+}
+
+/// Versions that are ready, so that not every start reads and plans one.
+type Cache = BTreeMap<(TenantId, WorkflowId, u32), Ready>;
+
+/// The dedupe key of an occurrence, however it comes to be started.
+pub(crate) fn occurrence_key(record: &TriggerRecord, occurrence: Timestamp) -> DedupeKey {
+    let (workflow, trigger) = (&record.workflow, &record.trigger);
+    DedupeKey(format!("trigger:{workflow}/{trigger}@{occurrence}"))
+}
+
+impl Engine {
+    /// Starts what triggers say, when they say it, until `shutdown`. Any number may run over one store,
+    /// in this process and in others: each occurrence starts one execution. It sleeps until the next one
+    /// is due, or triggers change; [`crate::EngineConfig::triggers_interval`] bounds that, for changes
+    /// of other processes and jumps of the clock.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: what was not started is due for whoever looks next.
+    pub async fn fire(&self, config: FireConfig, shutdown: CancellationToken) {
+        let mut cache = Cache::new();
+        loop {
+            let pause = self.fire_due(&config, &mut cache, &shutdown).await;
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                () = self.triggers_changed.notified() => {}
+                () = self.ports.clock.sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Starts everything that is due; says when to look again.
+    async fn fire_due(
+        &self,
+        config: &FireConfig,
+        cache: &mut Cache,
+        shutdown: &CancellationToken,
+    ) -> Duration {
+        let interval = self.config.triggers_interval;
+        let Some(triggers) = &self.ports.triggers else {
+            return interval;
+        };
+        while !shutdown.is_cancelled() {
+            let now = self.ports.clock.now();
+            let page = match triggers.due(PAGE).await {
+                Ok(page) => page,
+                Err(error) => {
+                    warn!(%error, "could not look for due triggers; trying again");
+                    return interval.min(SOON * 10);
+                }
+            };
+            if page.due.is_empty() {
+                let pause = page.next_due.map_or(interval, |due| due.since(now));
+                return pause.max(SOON / 10).min(interval);
+            }
+            let (mut moved, mut failed) = (false, false);
+            for (tenant, record) in &page.due {
+                match self
+                    .fire_one(triggers, config, cache, (tenant, record))
+                    .await
+                {
+                    Ok(it) => moved |= it,
+                    Err(error) => {
+                        let (workflow, trigger) = (&record.workflow, &record.trigger);
+                        warn!(%workflow, %trigger, %error, "could not fire; trying again");
+                        failed = true;
+                    }
+                }
+            }
+            if failed || !moved {
+                return interval.min(if failed { SOON * 10 } else { SOON });
+            }
+        }
+        interval
+    }
+
+    /// Does what one trigger says now; whether it stands elsewhere then.
+    async fn fire_one(
+        &self,
+        triggers: &Arc<dyn TriggerRepo>,
+        config: &FireConfig,
+        cache: &mut Cache,
+        (tenant, record): (&TenantId, &TriggerRecord),
+    ) -> Result<bool> {
+        let (workflow, trigger) = (&record.workflow, &record.trigger);
+        let now = self.ports.clock.now();
+        let ready = match self.cached(tenant, record, cache).await {
+            Ok(ready) => ready,
+            Err(InstallError::Store(error)) => return Err(error),
+            Err(error) => {
+                warn!(%workflow, %trigger, %error, "its version cannot be started; trying again");
+                let then = Settled {
+                    through: record.state.through,
+                    due: Some(now.plus(LATER)),
+                };
+                return settle(triggers, (tenant, record), then).await;
+            }
+        };
+        let Some(timing) = ready.timing(record) else {
+            let never = Settled {
+                through: record.state.through,
+                due: None,
+            };
+            return settle(triggers, (tenant, record), never).await;
+        };
+        let seed = seed(workflow, trigger);
+        match timing.decide(&seed, record.state.through, now) {
+            Firing::Waits(due) if due == record.state.due => Ok(false),
+            Firing::Waits(due) => {
+                let through = record.state.through;
+                settle(triggers, (tenant, record), Settled { through, due }).await
+            }
+            Firing::LeavesOut(then) => {
+                info!(%workflow, %trigger, through = %then.through, "missed occurrences are left out");
+                settle(triggers, (tenant, record), then).await
+            }
+            Firing::Starts { occurrence, then } => {
+                let start = (&timing, occurrence, then);
+                match self
+                    .start_occurrence(config, &ready, (tenant, record), start)
+                    .await
+                {
+                    Ok(true) => Ok(true),
+                    Ok(false) => settle(triggers, (tenant, record), then).await,
+                    Err(FireError::Store(error)) => Err(error),
+                    Err(error) => {
+                        warn!(%workflow, %trigger, %occurrence, %error, "an occurrence could not start, and is left out");
+                        settle(triggers, (tenant, record), then).await
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts an execution for an occurrence; `false` if it is left out, or was started otherwise.
+    async fn start_occurrence(
+        &self,
+        config: &FireConfig,
+        ready: &Ready,
+        (tenant, record): (&TenantId, &TriggerRecord),
+        (timing, occurrence, then): (&Timing, Timestamp, Settled),
+    ) -> Result<bool, FireError> {
+        let (workflow, trigger) = (&record.workflow, &record.trigger);
+        if let (Overlap::Skip | Overlap::CancelPrevious, Some(last)) =
+            (timing.overlap, record.state.last)
+        {
+            let last = self.ports.executions.get(tenant, last).await?;
+            if let Some(last) = last.filter(|last| !last.status.is_terminal()) {
+                if timing.overlap == Overlap::Skip {
+                    info!(%workflow, %trigger, %occurrence, running = %last.id, "left out: the last one is under way");
+                    return Ok(false);
+                }
+                // Before the creation: should this process die between, the next one asks again.
+                let reason = format!("the occurrence of {occurrence} takes its place");
+                let once = DedupeKey("trigger.cancel_previous".to_owned());
+                let cancel = Signal::Cancel { reason };
+                let _ = self.signal(tenant, last.id, &cancel, Some(once)).await?;
+            }
+        }
+        let told = json!({
+            "id": trigger, "type": record.kind, "scheduled_at": occurrence.to_string(),
+        });
+        let mut new = self.triggered(config, ready, (tenant, record), occurrence, told)?;
+        new.trigger = Some(TriggerMove {
+            trigger: trigger.clone(),
+            expected: record.revision,
+            through: then.through,
+            due: then.due,
+        });
+        let key = occurrence_key(record, occurrence);
+        match self
+            .create(tenant, ready.plan(), new, Some(key), None)
+            .await
+        {
+            Ok(started) if started.existed.is_some() => Ok(false),
+            Ok(started) => {
+                let execution = started.id;
+                info!(%workflow, %trigger, %occurrence, %execution, "started");
+                Ok(true)
+            }
+            // Somebody else has started it, or it was paused, or published anew.
+            Err(AdmissionError::Outdated) => Ok(true),
+            Err(AdmissionError::Store(error)) => Err(error.into()),
+            Err(error) => Err(FireError::Start(error.into())),
+        }
+    }
+
+    /// What a trigger starts: the input that it builds, with what the nodes of the published version
+    /// ask for, since whoever published it granted that.
+    pub(crate) fn triggered(
+        &self,
+        config: &FireConfig,
+        ready: &Ready,
+        (tenant, record): (&TenantId, &TriggerRecord),
+        at: Timestamp,
+        told: Value,
+    ) -> Result<NewExecution, FireError> {
+        let plan = &ready.installed.plan;
+        let trigger = ready.trigger(record).ok_or(FireError::Unknown)?;
+        let input = match &trigger.input {
+            Some(input) => {
+                let scope = CompileScope {
+                    nodes: Some(&[]),
+                    ..CompileScope::default()
+                };
+                let program = ParamProgram::compile(input, &scope).map_err(|problems| {
+                    let first = problems.into_iter().next();
+                    FireError::Input(first.map_or_else(String::new, |it| it.error.message.clone()))
+                })?;
+                let workflow = json!({
+                    "id": plan.workflow, "name": plan.name, "version": plan.version,
+                });
+                let data = json!({ "trigger": told, "vars": config.vars, "workflow": workflow });
+                let context = Context {
+                    now_ms: at.as_millis(),
+                    ..Context::default()
+                };
+                let value = program.resolve(&JsonScope(&data), &context);
+                value
+                    .map_err(|error| FireError::Input(error.to_string()))?
+                    .unwrap_or_default()
+            }
+            None => Value::Null,
+        };
+        let input = self.input(plan, input)?;
+        let requests = self.requests(plan, &input, &config.folder)?;
+        let options = StartOptions {
+            grants: Grants::new(requests.into_iter().map(|request| request.capability)),
+            folder: Some(config.folder.clone()),
+            vars: config.vars.clone(),
+            trigger: told,
+            ..StartOptions::default()
+        };
+        let mut new = self.prepare(tenant, &ready.installed, input, options)?;
+        let queues = ready
+            .timing(record)
+            .is_some_and(|timing| timing.overlap == Overlap::Queue);
+        if queues && new.slot.is_none() {
+            new.slot = Some(StartSlot {
+                key: slot_name(record),
+                capacity: 1,
+                max_waiting: MAX_QUEUED,
+            });
+        }
+        Ok(new)
+    }
+
+    /// The version of a trigger.
+    pub(crate) async fn ready(
+        &self,
+        tenant: &TenantId,
+        record: &TriggerRecord,
+    ) -> Result<Ready, InstallError> {
+        let (workflow, version) = (&record.workflow, record.version);
+        let stored = self.stored(tenant, workflow, Some(version)).await?;
+        let stored = stored.ok_or_else(|| {
+            let message = format!("version {version} of `{workflow}` is gone");
+            let kind = nebula_ports::ErrorKind::Corrupt;
+            PortError::new(kind, "engine", "fire a trigger", message)
+        })?;
+        let definition = Arc::new(definition(&stored)?);
+        self.in_use(tenant, workflow).await?;
+        let installed = self.installed_from(tenant, &stored).await?;
+        Ok(Ready {
+            installed,
+            definition,
+        })
+    }
+
+    async fn cached(
+        &self,
+        tenant: &TenantId,
+        record: &TriggerRecord,
+        cache: &mut Cache,
+    ) -> Result<Ready, InstallError> {
+        let key = (tenant.clone(), record.workflow.clone(), record.version);
+        if let Some(ready) = cache.get(&key) {
+            return Ok(ready.clone());
+        }
+        let ready = self.ready(tenant, record).await?;
+        if cache.len() >= MAX_READY {
+            cache.clear();
+        }
+        cache.insert(key, ready.clone());
+        Ok(ready)
+    }
+}
+
+/// What executions hold that wait for those of the same trigger.
+fn slot_name(record: &TriggerRecord) -> String {
+    let name = format!("trigger/{}/{}", record.workflow, record.trigger);
+    match name.len() > MAX_SLOT_NAME {
+        true => format!("trigger/{}", Digest::of(name.as_bytes())),
+        false => name,
+    }
+}
+
+/// Moves a trigger without a start, unless it has changed since; then whoever looks next knows more.
+async fn settle(
+    triggers: &Arc<dyn TriggerRepo>,
+    (tenant, record): (&TenantId, &TriggerRecord),
+    then: Settled,
+) -> Result<bool> {
+    let state = TriggerState {
+        through: then.through,
+        due: then.due,
+        ..record.state.clone()
+    };
+    let (workflow, trigger) = (&record.workflow, &record.trigger);
+    let _ = triggers
+        .update(tenant, workflow, trigger, record.revision, state)
+        .await?;
+    Ok(true)
+}
