@@ -745,7 +745,7 @@ impl<'s> World<'s> {
     }
 
     /// Reads whatever lies in blobs.
-    fn read_stored(&self) {
+    pub(crate) fn read_stored(&self) {
         let (plan, state) = (&self.rig.plan, self.rig.machine.state());
         let results = state
             .all()
