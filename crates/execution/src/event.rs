@@ -341,7 +341,7 @@ pub enum Command {
         /// Which instance.
         instance: InstanceId,
         /// The error of the item or run that ended it.
-        error: Option<ActionError>,
+        error: Option<Box<ActionError>>,
     },
     /// Find out what a run of a body begins with, then say [`Event::Entered`], [`Event::Waits`] or
     /// [`Event::RoundsOver`], or [`Event::Finished`] with an error.
@@ -355,7 +355,7 @@ pub enum Command {
         /// Whose body.
         instance: InstanceId,
         /// The failure.
-        failure: Failure,
+        failure: Box<Failure>,
     },
     /// Evaluate the connections of an instance whose timer is due, then say [`Event::Fired`].
     Fire {

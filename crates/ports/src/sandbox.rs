@@ -46,5 +46,5 @@ pub trait SandboxRunner: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// Dropping the future drops the attempt; what it did outside is unknown then.
-    async fn run(&self, invocation: Invocation) -> Result<ActionResult, ActionError>;
+    async fn run(&self, invocation: Box<Invocation>) -> Result<ActionResult, ActionError>;
 }

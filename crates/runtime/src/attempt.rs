@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::{
+    FutureExt,
+    future::{self, Either},
+};
 use nebula_action::{
     ActionContext, ActionError, ActionKind, ControlKind, EffectClass, ErrorClass, PORT_MAIN,
 };
@@ -17,7 +20,6 @@ use nebula_execution::{Choice, Event, Given, InstanceId, PlanNode};
 use nebula_ports::{Code, Invocation};
 use nebula_telemetry::redacting;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     credentials::logged_by,
@@ -31,9 +33,9 @@ enum Way {
     /// Nothing: the machine has been told.
     Told,
     /// The machine itself carries it out, with this input.
-    Control(ControlKind, ActionContext, Value),
+    Control(ControlKind, Box<ActionContext>, Value),
     /// It only computes.
-    Computes(Invocation),
+    Computes(Box<Invocation>),
     /// The same for long.
     ComputesLong(Box<Invocation>),
     /// It may look outside.
@@ -58,7 +60,7 @@ impl Drive {
             // On the heap, so that the drive of every execution is no larger for it.
             Way::Control(kind, context, input) => {
                 let carried_out = async move {
-                    let wanted = (kind, context);
+                    let wanted = (kind, *context);
                     self.control(instance, attempt, wanted, &input).await
                 };
                 return Box::pin(carried_out).await;
@@ -75,15 +77,25 @@ impl Drive {
                     end: End::Result(result),
                     stored: None,
                 };
-                self.computed(finished, &hurry).await?;
+                if let Some(large) = self.computed(finished) {
+                    Box::pin(self.spill(*large, &hurry)).await?;
+                }
             }
             Way::ComputesLong(invocation) => {
                 let hurry = invocation.context.cancellation.clone();
-                let finished = Box::pin(self.offloaded(instance, invocation)).await?;
-                self.computed(finished, &hurry).await?;
+                let computes = async move {
+                    let finished = self.offloaded(instance, invocation).await?;
+                    match self.computed(finished) {
+                        Some(large) => self.spill(*large, &hurry).await,
+                        None => Ok(()),
+                    }
+                };
+                return Box::pin(computes).await;
             }
             Way::Outside(invocation) => {
-                self.exist().await?;
+                if self.unborn.is_some() {
+                    Box::pin(self.exist()).await?;
+                }
                 self.launch(instance, invocation);
             }
         }
@@ -123,7 +135,7 @@ impl Drive {
             }
         };
         if let ActionKind::Control(kind) = node.kind {
-            return Way::Control(kind, context, input);
+            return Way::Control(kind, Box::new(context), input);
         }
         let Some(action) = self.shared.registry.get(&node.action, node.version) else {
             let message = format!(
@@ -134,13 +146,13 @@ impl Drive {
             self.failed_with(instance.clone(), error, 0);
             return Way::Told;
         };
-        let invocation = Invocation {
+        let invocation = Box::new(Invocation {
             code: Code::Native(action),
             input,
             max_output: self.shared.config.max_output,
             grace: self.shared.config.grace,
             context,
-        };
+        });
         #[cfg(sim_bug)]
         let journal_start =
             journal_start && !nebula_core::sim_bug::is_awake("write-before-its-start");
@@ -148,7 +160,6 @@ impl Drive {
             let deadline = self.shared.ports.clock.now().plus(node.timeout);
             let key = invocation.context.idempotency_key.clone();
             let input = Digest::of_json(&invocation.input);
-            let invocation = Box::new(invocation);
             self.prepared.insert(instance.clone(), invocation);
             self.tell(Event::Starting {
                 instance: instance.clone(),
@@ -159,26 +170,23 @@ impl Drive {
             return Way::Told;
         }
         if node.effect != EffectClass::Pure || !node.credentials.is_empty() {
-            return Way::Outside(Box::new(invocation));
+            return Way::Outside(invocation);
         }
         let mut most = self.shared.config.offload_values;
         match values_within(&invocation.input, &mut most) {
             Some(()) => Way::Computes(invocation),
-            None => Way::ComputesLong(Box::new(invocation)),
+            None => Way::ComputesLong(invocation),
         }
     }
 
-    /// Takes in what was computed in place; a large result goes into a blob first.
-    async fn computed(
-        &mut self,
-        finished: Finished,
-        hurry: &CancellationToken,
-    ) -> Result<(), Stop> {
+    /// Takes in what was computed in place; gives it back where its result is large and goes into a
+    /// blob first.
+    fn computed(&mut self, finished: Finished) -> Option<Box<Finished>> {
         if self.is_large(&finished) {
-            return Box::pin(self.spill(finished, hurry)).await;
+            return Some(Box::new(finished));
         }
         self.attempt_finished(finished);
-        Ok(())
+        None
     }
 
     /// A planted defect: what waits for its start has its credentials before.
@@ -199,9 +207,6 @@ impl Drive {
     async fn exist(&mut self) -> Result<(), Stop> {
         #[cfg(sim_bug)]
         if nebula_core::sim_bug::is_awake("reads-before-it-begins") {
-            return Ok(());
-        }
-        if self.unborn.is_none() {
             return Ok(());
         }
         self.commit().await?;
@@ -241,14 +246,11 @@ impl Drive {
         let attempt = self.attempt(instance, invocation);
         self.attempts.push(match spilling {
             None => Box::pin(attempt),
-            Some(spilling) => Box::pin(async move {
-                let finished = attempt.await;
-                match spilling.wants(&finished) {
-                    // On the heap, so that attempts with small results are no larger for it.
-                    true => Box::pin(spilling.spilled(finished)).await,
-                    false => finished,
-                }
-            }),
+            // Not an `async` block, which would keep room for what ended beside what is under way.
+            Some(spilling) => Box::pin(attempt.then(|finished| match spilling.wants(&finished) {
+                true => Either::Left(spilling.spilled(finished)),
+                false => Either::Right(future::ready(finished)),
+            })),
         });
     }
 
@@ -268,12 +270,12 @@ impl Drive {
         async move {
             let start = clock.monotonic();
             let result = match opening {
-                None => sandbox.run(*invocation).await,
+                None => sandbox.run(invocation).await,
                 // On the heap, so that attempts without credentials are no larger for it.
                 Some(opening) => {
                     let attempt = async move {
                         let opened = opening.open(&mut invocation.context).await?;
-                        let ran = redacting(opened.of_log(), sandbox.run(*invocation));
+                        let ran = redacting(opened.of_log(), sandbox.run(invocation));
                         opened.clean(ran.await)
                     };
                     Box::pin(attempt).await

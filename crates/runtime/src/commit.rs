@@ -102,14 +102,15 @@ impl Drive {
         self.write(&step).await
     }
 
-    fn next_step(&mut self) -> Step {
+    fn next_step(&mut self) -> Box<Step> {
         let id = StepId(self.shared.ports.entropy.uuid());
         let entries = std::mem::take(&mut self.pending);
         let mut deliver = std::mem::take(&mut self.deliver);
         deliver.extend(entries.iter().filter_map(delivery));
         deliver.extend(self.tells_parent(&entries));
         let children = self.children_of(&entries);
-        let mut step = Step::append(id, self.next_seq, entries, self.inbox_through);
+        // On the heap, so that a drive is no larger for what it writes now and then.
+        let mut step = Box::new(Step::append(id, self.next_seq, entries, self.inbox_through));
         // While we hold the lease, what is not done is due: if we vanish, somebody must look.
         step.wake_at = Some(self.shared.ports.clock.now());
         step.deliver = deliver;

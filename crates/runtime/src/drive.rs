@@ -236,8 +236,11 @@ impl Drive {
         self.tell(Event::Begin);
         // Before anything begins: somebody may have said that nothing is to.
         while self.read_inbox().await? {}
-        if let Some(driven) = self.wait_for_turn().await? {
-            return Ok(driven);
+        if self.takes_turns() {
+            // On the heap, so that what needs no turn is no larger for it.
+            if let Some(driven) = Box::pin(self.wait_for_turn()).await? {
+                return Ok(driven);
+            }
         }
         self.tell(Event::Admitted);
         loop {
@@ -249,7 +252,8 @@ impl Drive {
                 Woken::Attempt(finished) => self.take_in(finished).await?,
                 Woken::Rung | Woken::Renew => self.renew().await?,
                 Woken::Due => self.tell(Event::Tick),
-                Woken::Shutdown => return self.drain().await,
+                // On the heap, so that what waits is no larger for how it ends.
+                Woken::Shutdown => return Box::pin(self.drain()).await,
             }
         }
     }

@@ -57,11 +57,11 @@ impl Worker {
                     {
                         self.ack(early.clone()).await;
                         let nothing = (Vec::new(), None);
-                        self.drive(*granted, nothing, asked, shutdown).await
+                        self.drive(granted, nothing, asked, shutdown).await
                     }
                     Acquired::Granted(granted) => {
                         let nothing = (Vec::new(), None);
-                        self.drive(*granted, nothing, asked, shutdown).await
+                        self.drive(granted, nothing, asked, shutdown).await
                     }
                     Acquired::Poisoned { grants } => {
                         warn!(%execution, grants, "parked: nobody who had it made progress");
@@ -121,7 +121,7 @@ impl Worker {
                     workflow: begun.workflow.clone(),
                     priority: begun.priority,
                 });
-                let granted = Granted {
+                let granted = Box::new(Granted {
                     status: Status::Running,
                     plan: begun.plan,
                     snapshot: None,
@@ -132,7 +132,7 @@ impl Worker {
                     // Who has to wait for its time gets no lease with its creation.
                     begins_at: None,
                     lease,
-                };
+                });
                 self.drive(granted, (entries, unborn), asked, shutdown)
                     .await
             };
@@ -151,14 +151,16 @@ impl Worker {
     /// is `unborn` neither lease nor entries are in the store.
     async fn drive(
         &self,
-        granted: Granted,
+        granted: Box<Granted>,
         (mut entries, unborn): (Vec<Entry>, Option<Unborn>),
         asked: Duration,
         shutdown: CancellationToken,
     ) -> Result<Driven, PortError> {
         let execution = granted.lease.execution;
         let held = self.shared.live.take(execution);
-        let ((machine, turn), unborn) = match (self.take_up(&granted, &mut entries).await, unborn) {
+        // On the heap, so that what is driven is no larger for how it was loaded.
+        let taken_up = Box::pin(self.take_up(&granted, &mut entries)).await;
+        let ((machine, turn), unborn) = match (taken_up, unborn) {
             (Ok(Ok(taken)), unborn) => (taken, unborn),
             (Ok(Err(driven)), _) => return Ok(driven),
             (Err(error), Some(unborn)) => {
@@ -168,10 +170,13 @@ impl Worker {
             (Err(error), None) => return Err(error),
         };
         let (shared, bell) = (self.shared.clone(), held.bell());
-        let mut drive = Drive::new(shared, machine, granted, asked, bell, shutdown);
+        let mut drive = Drive::new(shared, machine, *granted, asked, bell, shutdown);
         drive.forget_input();
         if let Some(unborn) = unborn {
             drive.bears(unborn, entries);
+        } else {
+            // The machine has taken them in; it may be long until the end.
+            drop(entries);
         }
         let driven = match (drive.run().await, drive.unborn.take()) {
             // Who started it is told: there is nothing to be tried again.

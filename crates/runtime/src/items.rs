@@ -171,11 +171,11 @@ impl Drive {
     }
 
     /// Evaluates the connections of a `for_each` whose items have ended.
-    pub(crate) fn collect(&mut self, instance: InstanceId, error: Option<ActionError>) {
+    pub(crate) fn collect(&mut self, instance: InstanceId, error: Option<Box<ActionError>>) {
         self.lists.remove(&instance);
         self.segment = None;
         if let Some(error) = error {
-            return self.failed_with(instance, error, 0);
+            return self.failed_with(instance, *error, 0);
         }
         let plan = self.machine.plan();
         let index = node_of(plan, &instance);

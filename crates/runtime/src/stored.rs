@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nebula_core::{BlobId, ByteSize, TenantId};
+use nebula_core::{BlobId, BoxFuture, ByteSize, TenantId};
 use nebula_execution::{
     Command, EvaluationScope, Given, InstanceId, Machine, Stage, Started, Stored, Unread,
     footprint, is_storable,
@@ -42,7 +42,11 @@ impl Spilling {
 
     /// The same end of an attempt, with its large result in a blob. One that cannot be put
     /// stays what it is: the store of executions tries again, for as long as the lease lasts.
-    pub(crate) async fn spilled(&self, mut finished: Finished) -> Finished {
+    pub(crate) fn spilled(self, finished: Finished) -> BoxFuture<'static, Finished> {
+        Box::pin(self.put(finished))
+    }
+
+    async fn put(self, mut finished: Finished) -> Finished {
         let End::Result(Ok(result)) = &mut finished.end else {
             return finished;
         };

@@ -10,6 +10,11 @@ use nebula_ports::{ErrorKind, PortError, SlotClaim};
 use crate::drive::{Drive, Driven, Stop};
 
 impl Drive {
+    /// Whether [`Drive::wait_for_turn`] has anything to do.
+    pub(crate) fn takes_turns(&self) -> bool {
+        self.begins_at.is_some() || self.machine.plan().admission.is_some()
+    }
+
     /// Makes sure that the execution may begin by its rate, and that it holds the slot that its plan
     /// asks for. It can lack it for three reasons: it had to wait for its time before; it was woken by
     /// a signal while it waits; or its last holder's lease expired and took the slot along. Then it claims one, unless it does already, and sleeps until the grant.

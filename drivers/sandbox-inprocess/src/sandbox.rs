@@ -34,7 +34,7 @@ impl SandboxRunner for InProcess {
     // future of more than a KiB takes the allocator several times as long.
     fn run<'s, 'f>(
         &'s self,
-        mut invocation: Invocation,
+        mut invocation: Box<Invocation>,
     ) -> BoxFuture<'f, Result<ActionResult, ActionError>>
     where
         's: 'f,

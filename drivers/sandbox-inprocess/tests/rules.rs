@@ -159,7 +159,7 @@ impl Scene {
         script: impl AsyncFnOnce(&Hands, &CancellationToken),
     ) -> (Result<ActionResult, ActionError>, bool) {
         let sandbox = InProcess::new(self.clock.clone());
-        let run = sandbox.run(self.invocation);
+        let run = sandbox.run(Box::new(self.invocation));
         let (result, ()) = tokio::join!(biased; run, script(&self.clock, &self.cancellation));
         if let Err(error) = &result {
             assert!(!error.to_string().contains("hunter2"), "{error}");

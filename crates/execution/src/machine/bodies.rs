@@ -109,7 +109,7 @@ impl Machine {
         if self.state.is_ending(at.frame) {
             return;
         }
-        let instance = self.instance(at.whole());
+        let (instance, error) = (self.instance(at.whole()), error.map(Box::new));
         let command = Command::Collect { instance, error };
         self.ask(at.whole(), Task::Collect, 1, command, turn);
     }
@@ -280,7 +280,7 @@ impl Machine {
         let catches = catches && !self.is_given_up(owner.at);
         match &run.ending {
             Some(FrameEnding::Fail(failure)) if catches && run.called.is_empty() => {
-                let failure = failure.clone();
+                let failure = Box::new(failure.clone());
                 let instance = self.instance(owner);
                 let command = Command::Catch { instance, failure };
                 self.ask(owner, Task::Catch, 1, command, turn);

@@ -213,7 +213,7 @@ impl Machine {
         }
         if let Some(error) = self.beyond_undoing(key) {
             let instance = self.instance(key);
-            let (attempt, error) = (self.attempts(key) + 1, Some(error));
+            let (attempt, error) = (self.attempts(key) + 1, Some(Box::new(error)));
             let command = Command::Collect { instance, error };
             self.ask(key, Task::Collect, attempt, command, turn);
             return;

@@ -522,7 +522,7 @@ impl<'s> World<'s> {
             Command::Collect {
                 instance,
                 error: Some(error),
-            } => self.failed(instance, error),
+            } => self.failed(instance, *error),
             Command::Enter { instance } => {
                 let name = instance.node.as_str();
                 let node = self.rig.plan.index_of(name).expect("a node of the plan");

@@ -24,14 +24,14 @@ impl MemorySandbox {
 
 #[async_trait]
 impl SandboxRunner for MemorySandbox {
-    async fn run(&self, invocation: Invocation) -> Result<ActionResult, ActionError> {
+    async fn run(&self, invocation: Box<Invocation>) -> Result<ActionResult, ActionError> {
         let Invocation {
             code,
             context,
             input,
             max_output,
             grace,
-        } = invocation;
+        } = *invocation;
         let Code::Native(action) = code else {
             return Err(ActionError::fatal(
                 "COMPONENT",
