@@ -26,6 +26,11 @@ use nebula_core::Clock;
 use nebula_system::SystemClock;
 use tokio::runtime::Runtime;
 
+// As in the program `nebula`.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Interleaved repetitions of everything; the summary has medians.
 const ROUNDS: usize = 5;
 

@@ -25,6 +25,11 @@ use nebula_benches::{
 };
 use tokio::runtime::Runtime;
 
+// As in the program `nebula`.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Executions of the process that is killed.
 const HELD: usize = 10_000;
 

@@ -21,6 +21,11 @@ use nebula_benches::{
 use nebula_core::Clock;
 use nebula_system::SystemClock;
 
+// As in the program `nebula`.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Executions that wait for a day while all else is measured.
 const ASLEEP: u64 = 100_000;
 

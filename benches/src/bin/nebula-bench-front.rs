@@ -5,6 +5,11 @@ use std::{error::Error, io::Read, path::PathBuf};
 
 use tokio::sync::oneshot;
 
+// As in the program `nebula`.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args_os().nth(1).map(PathBuf::from);
     let folder = folder.ok_or("which folder?")?;

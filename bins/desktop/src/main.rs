@@ -57,6 +57,11 @@ use crate::{
     settings::Loaded,
 };
 
+// The system's own costs a sixth more of the processor's time; SQLite takes from this one as well.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

@@ -84,7 +84,7 @@ fn measure(
         _ => {}
     }
     for bench in BENCHES {
-        let mut command = cargo("bench --package nebula-benches --bench");
+        let mut command = cargo("bench --profile dist --package nebula-benches --bench");
         command.arg(bench).arg("--").arg("--summary").arg(summary);
         if passes(command) != Outcome::Ok {
             return Err(io::Error::other(format!("{bench} did not come to its end")));
