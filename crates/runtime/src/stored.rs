@@ -91,12 +91,25 @@ impl Shared {
         let Given::Blob(stored) = started.given() else {
             return Ok(());
         };
-        let read = Values::input(self.ports.values.as_ref(), machine.tenant(), started).await;
-        stored.keep(match read {
-            Ok(input) => Ok(input),
-            Err(error) if error.kind == ErrorKind::Corrupt => Err(Unread::new(&error.message)),
-            Err(error) => return Err(error),
-        });
+        let (values, mut pause) = (self.ports.values.as_ref(), FIRST_PAUSE);
+        for left in (0..READS).rev() {
+            match Values::input(values, machine.tenant(), started).await {
+                Ok(input) => {
+                    stored.keep(Ok(input));
+                    break;
+                }
+                // A wrong byte may have been the way's.
+                Err(error) if error.kind == ErrorKind::Corrupt && left > 0 => {
+                    self.ports.clock.sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(error) if error.kind == ErrorKind::Corrupt => {
+                    warn!(execution = %machine.id(), %error, "an input cannot be read");
+                    stored.keep(Err(Unread::new(&error.message)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 }
