@@ -3,7 +3,7 @@
 //!
 //! A driver's test is `nebula_testkit::trigger_repo!(|clock| async move { … })`, where the expression
 //! makes an empty store, as `Arc<TriggerStores>`, that reads its time from the
-//! [`ManualClock`](crate::ManualClock) it is given.
+//! [`ManualClock`] it is given.
 //!
 //! # What the trait leaves open, settled here
 //! - A listing goes on after a workflow and a trigger, also where that trigger has gone since.
