@@ -529,6 +529,13 @@ impl<'s> World<'s> {
                 let rounds = kind_of(&self.rig.plan, node) == Some(ControlKind::Loop);
                 if rounds && instance.item.unwrap_or(0) >= self.script.items(name) {
                     Event::RoundsOver { instance }
+                } else if !rounds && instance.item.is_none() {
+                    // Its body runs once, behind a slot, on what had to be read.
+                    self.read_stored();
+                    let state = self.rig.machine.state();
+                    let at = state.find(&self.rig.plan, &instance).expect("it is open");
+                    let json = state.json(&self.rig.plan, at).value().expect("it is read");
+                    Event::Entered { instance, json }
                 } else {
                     let json = Arc::new(json!(instance.to_string()));
                     Event::Entered { instance, json }
