@@ -17,8 +17,8 @@ use nebula_http_reqwest::{HttpConfig, Reqwest};
 use nebula_identity::IdentityPorts;
 use nebula_memory::{Collector, DEFAULT_CACHE, DEFAULT_INLINE, Grace, SpillingRepo, Values};
 use nebula_ports::{
-    BlobStore, CredentialRepo, ExecutionRepo, HttpClient, SandboxRunner, SecretsStore, TaskQueue,
-    TriggerRepo, WorkflowRepo,
+    BlobStore, CredentialRepo, ExecutionRepo, HttpClient, LeaderElector, SandboxRunner,
+    SecretsStore, TaskQueue, TriggerRepo, WorkflowRepo,
 };
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_runtime::{PacedHttp, WorkerConfig};
@@ -60,7 +60,9 @@ pub(crate) struct Composed {
     /// Credentials, over the secrets of this user, which are opened once somebody asks for one.
     pub(crate) vault: Arc<Vault>,
     /// Deletes what no execution names; none where everything is in memory.
-    pub(crate) collector: Option<Collector>,
+    pub(crate) collector: Option<Arc<Collector>>,
+    /// Says which of the processes that share the database does what one of them does.
+    pub(crate) elector: Arc<dyn LeaderElector>,
 }
 
 /// An engine over the database of the command.
@@ -139,9 +141,11 @@ fn assemble(
     resume: ResumeKey,
 ) -> Result<Composed, Failure> {
     let stored: Arc<dyn ExecutionRepo> = sqlite.clone();
-    let collector = blobs
-        .clone()
-        .map(|blobs| Collector::new(stored.clone(), blobs, Arc::clone(&clock), Grace::default()));
+    let elector: Arc<dyn LeaderElector> = sqlite.clone();
+    let collector = blobs.clone().map(|blobs| {
+        let (clock, grace) = (Arc::clone(&clock), Grace::default());
+        Arc::new(Collector::new(stored.clone(), blobs, clock, grace))
+    });
     let values = blobs
         .clone()
         .map(|blobs| Values::new(blobs, DEFAULT_INLINE, DEFAULT_CACHE));
@@ -209,6 +213,7 @@ fn assemble(
         identity,
         vault,
         collector,
+        elector,
     })
 }
 

@@ -37,6 +37,7 @@ mod settings;
 mod shell;
 mod table;
 mod tls_files;
+mod upkeep;
 mod version;
 mod wanted;
 mod waves;

@@ -88,6 +88,10 @@ pub(crate) struct ServeSettings {
     pub(crate) tls_cert: Option<PathBuf>,
     /// The file with the key of that.
     pub(crate) tls_key: Option<PathBuf>,
+    /// How long it pauses between one deletion of blobs that no execution names and the next; zero: it
+    /// deletes none.
+    #[serde(with = "serde_duration")]
+    pub(crate) collect_every: Duration,
     /// The limits of the API.
     pub(crate) limits: ApiConfig,
 }
@@ -192,6 +196,7 @@ impl Default for Settings {
             serve: ServeSettings {
                 listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
                 grace: Duration::from_secs(30),
+                collect_every: Duration::from_hours(6),
                 tls_cert: None,
                 tls_key: None,
                 limits: ApiConfig::default(),

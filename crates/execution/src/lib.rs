@@ -83,6 +83,7 @@ mod state;
 mod status;
 mod stored;
 mod tokens;
+mod watched;
 
 pub use activation::{Activation, Added, Items, OpenItem, Runs};
 pub use again::{AgainError, Copying, MAX_COPIED_ENTRIES};
@@ -131,3 +132,4 @@ pub use start::{NewExecution, StartOptions, StartRate, StartSlot, TriggerMove};
 pub use state::{At, Ending, ExecutionState, Key};
 pub use status::{InstanceStatus, Status, StatusError};
 pub use stored::{Stored, Unread};
+pub use watched::{Decided, EventKind, ExecutionEvent, Parking};

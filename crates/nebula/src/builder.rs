@@ -9,7 +9,7 @@ use nebula_engine::{Engine, EngineConfig, EnginePorts};
 use nebula_execution::ResumeKey;
 use nebula_memory::Values;
 use nebula_ports::{
-    ExecutionRepo, HttpClient, SandboxRunner, TaskQueue, TriggerRepo, WorkflowRepo,
+    EventSink, ExecutionRepo, HttpClient, SandboxRunner, TaskQueue, TriggerRepo, WorkflowRepo,
 };
 use nebula_registry::{Registry, RegistryError};
 use nebula_runtime::{HttpPolicy, HttpPolicyError, PacedHttp, Worker, WorkerConfig, WorkerPorts};
@@ -176,6 +176,11 @@ impl NebulaBuilder {
     pub fn bus(mut self, bus: Bus) -> Self {
         self.bus = bus;
         self
+    }
+
+    /// Where events are shown to those who watch, instead of to those of this process alone.
+    pub fn events(self, sink: Arc<dyn EventSink>) -> Self {
+        self.bus(Bus::over(sink))
     }
 
     /// Where large results lie, one by one, and are read from when an expression needs them: beside the

@@ -19,7 +19,7 @@ use nebula::{
     runtime::WorkerConfig,
     telemetry::{EventKind, Parking, Received},
 };
-use nebula_testkit::MemoryTaskQueue;
+use nebula_testkit::{MemoryEventSink, MemoryTaskQueue};
 use tokio_util::sync::CancellationToken;
 use world::{LONG, World, in_world, states, tenant, with};
 
@@ -565,4 +565,35 @@ fn limits_that_let_nothing_run_are_refused() {
         refused(no_lease, engine),
         "`lease_ttl` must be longer than `lease_margin`"
     );
+}
+
+/// Guard: everything that watchers see goes through the sink, and nothing is made where nobody watches it.
+#[test]
+fn events_go_through_the_sink_that_was_given() {
+    in_world(async |world| {
+        let sink: Arc<dyn EventSink> = Arc::new(MemoryEventSink::default());
+        let clock = Arc::new(world.clock.clone());
+        let nebula = world.builder().clock(clock).events(sink.clone());
+        let nebula = nebula
+            .actions(nebula_testkit::effects(&world.ledger, &world.clock))
+            .build()
+            .unwrap();
+        let mut seen = sink.watch();
+        let id = world.begin(&nebula, ONE_EFFECT).await;
+        world.finish(&nebula, id).await;
+        let mut kinds = Vec::new();
+        loop {
+            let Some(Received::Event(event)) = seen.next().await else {
+                panic!("nothing is lost");
+            };
+            assert_eq!(event.execution, id);
+            let end = matches!(event.kind, EventKind::Ended { .. });
+            kinds.push(event.kind.clone());
+            if end {
+                break;
+            }
+        }
+        let begun = |it: &EventKind| matches!(it, EventKind::NodeStarted { .. });
+        assert!(kinds.iter().any(begun), "{kinds:?}");
+    });
 }

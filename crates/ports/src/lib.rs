@@ -22,8 +22,10 @@ mod audit_log;
 mod blob_store;
 mod credential_repo;
 mod error;
+mod event_sink;
 mod execution_repo;
 mod identity_repo;
+mod leader_elector;
 mod rate;
 mod sandbox;
 mod secrets_store;
@@ -50,6 +52,7 @@ pub use credential_repo::{
     MAX_USE_NODE, RefreshLease, UseRecorded,
 };
 pub use error::{ErrorKind, PortError, Result};
+pub use event_sink::{EventSink, EventWatch, Received};
 pub use execution_repo::{
     Acquired, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, Granted,
     InboxItem, Incarnation, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken,
@@ -60,6 +63,10 @@ pub use identity_repo::{
     MAX_MEMBERSHIPS, MAX_PASSWORD_HASH, MAX_PRINCIPALS, MAX_PROJECTS, MAX_SCOPES, Membership,
     MembershipChanged, PasswordHash, PrincipalKey, PrincipalKind, PrincipalRecord, ProjectRecord,
     RecordDeleted, RecordPut, Role, RoleError, Standing, StoredKey, USE_WRITTEN_EVERY,
+};
+pub use leader_elector::{
+    Campaigned, DutyName, DutyNameError, LeaderElector, Leadership, MAX_DUTIES, MAX_DUTY_NAME,
+    MAX_DUTY_TTL, TermRenewed, check_duty_ttl,
 };
 pub use nebula_action::{
     HttpBody, HttpClient, HttpError, HttpErrorKind, HttpLimits, HttpPhase, HttpRequest,

@@ -6,15 +6,14 @@ use std::{
 };
 
 use nebula_core::{ExecutionId, TenantId};
-use nebula_execution::{End, Entry, Status};
-use tokio::sync::{
-    broadcast::{self, error::RecvError},
-    watch,
-};
+use nebula_execution::{End, Entry, EventKind, ExecutionEvent, Status};
+use nebula_ports::{EventSink, EventWatch, Received};
+use tokio::sync::watch;
 
-use crate::{ExecutionEvent, event};
+use crate::Broadcast;
 
-/// A bounded broadcast. Clones publish to the same watchers.
+/// Shows what was committed to an [`EventSink`], and tells those of this process who wait for one
+/// execution where it came to a halt. Clones publish to the same watchers.
 #[derive(Debug, Clone)]
 pub struct Bus {
     shared: Arc<Shared>,
@@ -22,7 +21,7 @@ pub struct Bus {
 
 #[derive(Debug)]
 struct Shared {
-    everything: broadcast::Sender<Arc<ExecutionEvent>>,
+    everything: Arc<dyn EventSink>,
     /// Those who wait for one execution; whoever leaves last takes the entry along.
     callers: Mutex<BTreeMap<ExecutionId, watch::Sender<Option<Halt>>>>,
 }
@@ -46,14 +45,17 @@ impl Bus {
     /// How many events a watcher may be behind, where nobody says otherwise.
     pub const DEFAULT_CAPACITY: usize = 4_096;
 
-    /// A bus that keeps at least `capacity` events for watchers that are behind; at least one.
-    ///
-    /// The room is rounded up to a power of two and taken at once: a few dozen bytes for each event.
-    /// What a workflow emits is kept beside it until every watcher has seen it.
+    /// A bus over a [`Broadcast`] of this process, with room for `capacity` events.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
+        Self::over(Arc::new(Broadcast::new(capacity)))
+    }
+
+    /// A bus whose events go to this sink.
+    #[must_use]
+    pub fn over(everything: Arc<dyn EventSink>) -> Self {
         let shared = Shared {
-            everything: broadcast::Sender::new(capacity.max(1)),
+            everything,
             callers: Mutex::default(),
         };
         Self {
@@ -66,14 +68,7 @@ impl Bus {
         if let Some(status) = event.kind.halts() {
             self.tell_callers(event.execution, || Halt { status, end: None });
         }
-        self.show(event);
-    }
-
-    fn show(&self, event: ExecutionEvent) {
-        if self.shared.everything.receiver_count() > 0 {
-            // An error says that the last watcher left just now.
-            let _ = self.shared.everything.send(Arc::new(event));
-        }
+        self.shared.everything.publish(event);
     }
 
     /// The same for entries that were committed together, of which the first is number `seq`. Where
@@ -86,14 +81,15 @@ impl Bus {
         entries: &[Entry],
     ) {
         let mut facts = entries.iter().rev().map(|entry| &entry.fact);
-        let last = facts.find_map(|fact| Some((event::halts(fact)?, fact)));
+        let last = facts.find_map(|fact| Some((EventKind::halts_at(fact)?, fact)));
         if let Some((status, fact)) = last {
             let end = || End::of(fact);
             self.tell_callers(execution, || Halt { status, end: end() });
         }
-        if self.shared.everything.receiver_count() > 0 {
+        if self.shared.everything.is_watched() {
             for (seq, entry) in (seq..).zip(entries) {
-                self.show(ExecutionEvent::project(tenant, execution, seq, entry));
+                let event = ExecutionEvent::project(tenant, execution, seq, entry);
+                self.shared.everything.publish(event);
             }
         }
     }
@@ -122,7 +118,7 @@ impl Bus {
     #[must_use]
     pub fn subscribe(&self) -> Watcher {
         Watcher {
-            receiver: self.shared.everything.subscribe(),
+            watch: self.shared.everything.watch(),
         }
     }
 }
@@ -164,32 +160,20 @@ impl Drop for Halts {
     }
 }
 
-/// Sees what is published on a [`Bus`].
+/// Sees what is published on a [`Bus`], whatever carries it.
 #[derive(Debug)]
 pub struct Watcher {
-    receiver: broadcast::Receiver<Arc<ExecutionEvent>>,
-}
-
-/// What a watcher gets.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Received {
-    /// The next event.
-    Event(Arc<ExecutionEvent>),
-    /// The watcher was too slow, and this many events are gone. The journals have them.
-    Lost(u64),
+    watch: Box<dyn EventWatch>,
 }
 
 impl Watcher {
-    /// The next event, or how many were lost; `None` once every [`Bus`] is gone and all is seen.
+    /// The next event, or how many were lost; `None` once nothing can come any more: for a [`Bus::new`],
+    /// once every clone of it is gone and all is seen.
     ///
     /// # Cancel safety
     /// A dropped call loses nothing.
     pub async fn next(&mut self) -> Option<Received> {
-        match self.receiver.recv().await {
-            Ok(event) => Some(Received::Event(event)),
-            Err(RecvError::Lagged(lost)) => Some(Received::Lost(lost)),
-            Err(RecvError::Closed) => None,
-        }
+        self.watch.next().await
     }
 }
 
@@ -199,7 +183,6 @@ mod tests {
     use nebula_execution::Fact;
 
     use super::*;
-    use crate::EventKind;
 
     fn event(seq: u64) -> ExecutionEvent {
         ExecutionEvent {
@@ -227,25 +210,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_watcher_sees_every_event_in_order() {
+    async fn watchers_see_what_was_published_before_the_bus_was_gone() {
         let bus = Bus::new(8);
         let (first, second) = (bus.subscribe(), bus.clone().subscribe());
         bus.publish(event(1));
-        let late = bus.subscribe();
         bus.publish(event(2));
         drop(bus);
         assert_eq!(seen(first).await, [1, 2]);
         assert_eq!(seen(second).await, [1, 2]);
-        assert_eq!(seen(late).await, [2]);
-    }
-
-    #[tokio::test]
-    async fn a_slow_watcher_is_told_how_many_events_it_lost_and_holds_nobody_up() {
-        let bus = Bus::new(4);
-        let slow = bus.subscribe();
-        (1..=10).for_each(|seq| bus.publish(event(seq)));
-        drop(bus);
-        assert_eq!(seen(slow).await, [-6, 7, 8, 9, 10]);
     }
 
     fn entry(fact: Fact) -> Entry {

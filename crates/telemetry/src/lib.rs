@@ -1,8 +1,8 @@
 //! Shows what executions do: events for those who watch, log lines for those who operate.
 //!
-//! [`ExecutionEvent::project`] turns a journal entry into what a watcher may see of it, and a
-//! [`Bus`] carries events to every watcher in the process. [`init_logging`] sends log lines to
-//! standard error. Start reading at [`ExecutionEvent`].
+//! [`ExecutionEvent::project`] turns a journal entry into what a watcher may see of it. A [`Bus`] shows
+//! what was committed to an [`EventSink`], which carries it to those who watch: [`Broadcast`] within
+//! the process. [`init_logging`] sends log lines to standard error. Start reading at [`Bus`].
 //!
 //! Does not know: how entries come about, where they are stored, who watches and why.
 //!
@@ -33,14 +33,16 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod broadcasting;
 mod bus;
-mod event;
 mod flood;
 mod lines;
 mod logging;
 mod redacting;
 
-pub use bus::{Bus, Halt, Halts, Received, Watcher};
-pub use event::{Decided, EventKind, ExecutionEvent, Parking};
+pub use broadcasting::Broadcast;
+pub use bus::{Bus, Halt, Halts, Watcher};
 pub use logging::{LogError, LogFormat, LogOptions, Logging, init_logging};
+pub use nebula_execution::{Decided, EventKind, ExecutionEvent, Parking};
+pub use nebula_ports::{EventSink, EventWatch, Received};
 pub use redacting::{Redact, redacting};

@@ -7,12 +7,14 @@ use std::{
 };
 
 use nebula_testkit::{
-    AuditGuard, BlobGuard, CredentialGuard, ExecutionGuard, IdentityGuard, MemoryAuditLog,
-    MemoryBlobStore, MemoryCredentialRepo, MemoryExecutionRepo, MemoryIdentityRepo,
-    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo, QueueGuard,
-    SecretsGuard, SessionGuard, TriggerGuard, WorkflowGuard, audit_log,
+    AuditGuard, BlobGuard, CredentialGuard, DutyGuard, EventGuard, ExecutionGuard, IdentityGuard,
+    MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector, MemoryEventSink,
+    MemoryExecutionRepo, MemoryIdentityRepo, MemorySecretsStore, MemorySessionRepo,
+    MemoryTaskQueue, MemoryWorkflowRepo, QueueGuard, SecretsGuard, SessionGuard, TriggerGuard,
+    WorkflowGuard, audit_log,
     blob_store::{self, Subject},
-    credential_repo, execution_repo, identity_repo, secrets_store, session_repo,
+    credential_repo, event_sink, execution_repo, identity_repo, leader_elector, secrets_store,
+    session_repo,
     task_queue::{self, CAPACITY, MAX_DELIVERIES},
     trigger_repo::{self, TriggerStores},
     workflow_repo,
@@ -84,4 +86,10 @@ every_rule_fails_without_its_guard!(every_rule_of_the_audit_log_fails_without_it
 });
 every_rule_fails_without_its_guard!(every_rule_of_the_trigger_repo_fails_without_its_guard: trigger_repo, TriggerGuard, |clock, guard| {
     TriggerStores::models(&clock, Some(guard))
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_leader_elector_fails_without_its_guard: leader_elector, DutyGuard, |clock, guard| {
+    MemoryElector::without(clock, guard)
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_event_sink_fails_without_its_guard: event_sink, EventGuard, |_clock, guard| {
+    MemoryEventSink::without(guard)
 });

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use nebula_testkit::{
-    MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryExecutionRepo, MemoryIdentityRepo,
-    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo,
+    MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector, MemoryEventSink,
+    MemoryExecutionRepo, MemoryIdentityRepo, MemorySecretsStore, MemorySessionRepo,
+    MemoryTaskQueue, MemoryWorkflowRepo,
     blob_store::Subject,
     task_queue::{CAPACITY, MAX_DELIVERIES},
     trigger_repo::TriggerStores,
@@ -43,3 +44,7 @@ nebula_testkit::session_repo!(
 );
 nebula_testkit::audit_log!(|clock| async move { Arc::new(MemoryAuditLog::new(clock)) as Arc<_> });
 nebula_testkit::trigger_repo!(|clock| async move { Arc::new(TriggerStores::models(&clock, None)) });
+nebula_testkit::leader_elector!(
+    |clock| async move { Arc::new(MemoryElector::new(clock)) as Arc<_> }
+);
+nebula_testkit::event_sink!(|_| async { Arc::new(MemoryEventSink::default()) as Arc<_> });

@@ -1,4 +1,5 @@
-//! Keeps workflows with their triggers, executions, encrypted credentials and identities in one SQLite file.
+//! Keeps workflows with their triggers, executions, encrypted credentials and identities in one SQLite file, and
+//! elects which of the processes that share it does a duty.
 //!
 //! One thread writes, with group commit and `synchronous=FULL`: an answer means that the disk has
 //! it. Others read on connections of their own. Several processes may open one file: leases decide
@@ -46,6 +47,7 @@ mod credential_keys;
 mod credential_repo;
 mod credential_uses;
 mod credentials;
+mod duties;
 mod error;
 mod execution_repo;
 mod holders;

@@ -87,6 +87,12 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 4,
         sql: include_str!("../migrations/0009_triggers.sql"),
     },
+    Migration {
+        version: 10,
+        // An older build does its duties beside others.
+        opens_from: 4,
+        sql: include_str!("../migrations/0010_duties.sql"),
+    },
 ];
 
 /// The newest schema that this build knows.

@@ -29,6 +29,7 @@ use crate::{
     session::{self, Session},
     settings::{Loaded, Place},
     tls_files::TlsFiles,
+    upkeep::Upkeep,
 };
 
 /// What the name of the file with the token adds to that of the database.
@@ -110,7 +111,8 @@ pub(crate) async fn run(
         }
     }
     let files = setup_file.as_deref();
-    let (api, how) = (&api, (settings.grace, fire));
+    let upkeep = Upkeep::new(session.here()?, TenantId::local(), settings.collect_every);
+    let (api, how) = (&api, (settings.grace, fire, upkeep));
     tokio::select! {
         biased;
         exit = until_signal(&session, server, (api, files), how, console) => exit,
@@ -199,7 +201,7 @@ async fn until_signal(
     session: &Session,
     server: Server,
     (api, mut setup_file): (&Api, Option<&Path>),
-    (grace, fire): (Duration, FireConfig),
+    (grace, fire, upkeep): (Duration, FireConfig, Upkeep),
     console: &Console,
 ) -> Result<Exit, Failure> {
     let mut shutdown = Shutdown::listen().map_err(|error| {
@@ -212,12 +214,13 @@ async fn until_signal(
         // Whatever ends the one ends the other.
         let stop = token.child_token();
         let fires = nebula.fire(fire, stop.clone());
+        let tidies = upkeep.run(stop.clone());
         let drives = async {
             let ended = nebula.run(token).await;
             stop.cancel();
             ended
         };
-        let (ended, ()) = tokio::join!(drives, fires);
+        let (ended, (), ()) = tokio::join!(drives, fires, tidies);
         ended
     });
     let serving = server.run(api, no_requests.clone(), grace);

@@ -2,11 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::{Choice, Entry, Fact, InstanceId, ParkReason, Refusal, Status, UnparkDecision};
 use nebula_action::{ActionError, Progress};
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{
-    Choice, Entry, Fact, InstanceId, ParkReason, Refusal, Status, UnparkDecision,
-};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -440,7 +438,8 @@ impl ExecutionEvent {
 
 impl EventKind {
     /// The status in which the execution came to a halt, where this says that it did.
-    pub(crate) fn halts(&self) -> Option<Status> {
+    #[must_use]
+    pub fn halts(&self) -> Option<Status> {
         match self {
             Self::Ended { status, .. } => Some(*status),
             Self::Parked { .. } => Some(Status::Parked),
@@ -449,19 +448,20 @@ impl EventKind {
             _ => None,
         }
     }
-}
 
-/// [`EventKind::halts`] of the event that a fact is projected to, without projecting it.
-pub(crate) fn halts(fact: &Fact) -> Option<Status> {
-    match fact {
-        Fact::ExecutionCompleted { .. } => Some(Status::Completed),
-        Fact::ExecutionFailed { .. } => Some(Status::Failed),
-        Fact::ExecutionCancelled { .. } => Some(Status::Cancelled),
-        Fact::ExecutionTimedOut => Some(Status::TimedOut),
-        Fact::Parked { .. } => Some(Status::Parked),
-        Fact::PauseRequested { .. } => Some(Status::Paused),
-        Fact::SignalAwaited { .. } | Fact::ApprovalAsked { .. } => Some(Status::Waiting),
-        _ => None,
+    /// [`EventKind::halts`] of the event that a fact is projected to, without projecting it.
+    #[must_use]
+    pub fn halts_at(fact: &Fact) -> Option<Status> {
+        match fact {
+            Fact::ExecutionCompleted { .. } => Some(Status::Completed),
+            Fact::ExecutionFailed { .. } => Some(Status::Failed),
+            Fact::ExecutionCancelled { .. } => Some(Status::Cancelled),
+            Fact::ExecutionTimedOut => Some(Status::TimedOut),
+            Fact::Parked { .. } => Some(Status::Parked),
+            Fact::PauseRequested { .. } => Some(Status::Paused),
+            Fact::SignalAwaited { .. } | Fact::ApprovalAsked { .. } => Some(Status::Waiting),
+            _ => None,
+        }
     }
 }
 
@@ -730,12 +730,12 @@ fn compensation(fact: &Fact) -> EventKind {
 
 #[cfg(test)]
 mod tests {
-    use nebula_action::ErrorClass;
-    use nebula_core::Digest;
-    use nebula_execution::{
+    use crate::{
         CompensationInput, EndReason, Failure, ItemOutcome, NamedSignal, Question, Started, Taken,
         Vote,
     };
+    use nebula_action::ErrorClass;
+    use nebula_core::Digest;
     use serde_json::json;
 
     use super::*;
@@ -761,7 +761,11 @@ mod tests {
         let (tenant, execution) = (TenantId::local(), ExecutionId::from_bytes([1; 16]));
         let entry = Entry { at, fact };
         let event = ExecutionEvent::project(&tenant, execution, 3, &entry);
-        assert_eq!(halts(&entry.fact), event.kind.halts(), "{event:?}");
+        assert_eq!(
+            EventKind::halts_at(&entry.fact),
+            event.kind.halts(),
+            "{event:?}"
+        );
         assert_eq!((event.seq, event.at, event.execution), (3, at, execution));
         assert_eq!(event.kind, *expected);
         assert!(!format!("{event:?}").contains(CANARY), "{event:?}");
