@@ -23,7 +23,7 @@ use nebula_ports::{
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_runtime::{PacedHttp, WorkerConfig};
 use nebula_sandbox_inprocess::InProcess;
-use nebula_secrets_local::{KeyCommand, KeySource, LocalSecrets, SecretsConfig};
+use nebula_secrets_local::{KeyCommand, KeySource, KeyringItem, LocalSecrets, SecretsConfig};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::{
     Host, HostPressure, SystemClock, SystemEntropy, SystemSpawn, ThreadPoolOffload,
@@ -340,7 +340,7 @@ impl ComposedSecrets {
 pub(crate) async fn secrets(loaded: &Loaded) -> Result<ComposedSecrets, Failure> {
     let settings = &loaded.settings.secrets;
     let (path, key_file) = secret_files(loaded);
-    let source = key_source(settings, &key_file)?;
+    let source = key_source(settings, (&path, &key_file))?;
     let config = SecretsConfig {
         create_folders: true,
         lock_timeout: settings.lock_timeout,
@@ -377,12 +377,20 @@ fn secret_files(loaded: &Loaded) -> (PathBuf, PathBuf) {
     (path, settings.key_file.clone().unwrap_or_else(usual))
 }
 
-fn key_source(settings: &SecretsSettings, key_file: &Path) -> Result<KeySource, Failure> {
+fn key_source(
+    settings: &SecretsSettings,
+    (path, key_file): (&Path, &Path),
+) -> Result<KeySource, Failure> {
     let (variable, command) = (&settings.key_variable, &settings.key_command);
+    let keyring = settings.key_in_keyring;
     let wrong = |message: String| Failure::invalid("SETTINGS", message);
-    match (&settings.key_file, variable, command) {
-        (_, None, None) => Ok(KeySource::File(key_file.to_owned())),
-        (None, Some(name), None) => {
+    match (&settings.key_file, variable, command, keyring) {
+        (_, None, None, false) => Ok(KeySource::File(key_file.to_owned())),
+        (None, None, None, true) => Ok(KeySource::Keyring(KeyringItem {
+            name: path.display().to_string(),
+            timeout: settings.keyring_timeout,
+        })),
+        (None, Some(name), None, false) => {
             let value = nebula_system::variable(name).map(OsString::into_string);
             let text = match value {
                 Some(Ok(text)) => text,
@@ -400,7 +408,7 @@ fn key_source(settings: &SecretsSettings, key_file: &Path) -> Result<KeySource, 
                 text: text.into(),
             })
         }
-        (None, None, Some(command)) => {
+        (None, None, Some(command), false) => {
             let Some((program, arguments)) = command.split_first() else {
                 return Err(wrong("`secrets.key_command` names no program".to_owned()));
             };
@@ -412,7 +420,7 @@ fn key_source(settings: &SecretsSettings, key_file: &Path) -> Result<KeySource, 
         }
         _ => Err(
             wrong("the key of the secrets comes from several places at once".to_owned()).advice(
-                "keep one of `secrets.key_file`, `secrets.key_variable` and `secrets.key_command`",
+                "keep one of `secrets.key_file`, `secrets.key_variable`, `secrets.key_command` and `secrets.key_in_keyring`",
             ),
         ),
     }

@@ -110,7 +110,7 @@ pub(crate) struct ConnectionSettings {
     pub(crate) keep_idle: Duration,
 }
 
-/// Where secrets are kept, and where their key comes from: at most one of the three.
+/// Where secrets are kept, and where their key comes from: at most one of the four.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SecretsSettings {
@@ -125,6 +125,11 @@ pub(crate) struct SecretsSettings {
     /// How long that program may take.
     #[serde(with = "serde_duration")]
     pub(crate) key_command_timeout: Duration,
+    /// Whether the key lies in the keyring of the operating system.
+    pub(crate) key_in_keyring: bool,
+    /// How long the keyring may take; its user may have to unlock it.
+    #[serde(with = "serde_duration")]
+    pub(crate) keyring_timeout: Duration,
     /// How long a write waits for another process that writes.
     #[serde(with = "serde_duration")]
     pub(crate) lock_timeout: Duration,
@@ -190,6 +195,8 @@ impl Default for Settings {
                 key_variable: None,
                 key_command: None,
                 key_command_timeout: Duration::from_secs(30),
+                key_in_keyring: false,
+                keyring_timeout: Duration::from_secs(120),
                 lock_timeout: Duration::from_secs(10),
                 max_secrets: 1_024,
             },

@@ -18,7 +18,7 @@ pub const MAX_KEY_TEXT: usize = 4 << 10;
 /// The most keys in such a text.
 pub const MAX_KEYS: usize = 16;
 
-/// The longest time that a command which prints a key can be given.
+/// The longest time that a command which prints a key, or a keyring, can be given.
 pub const MAX_COMMAND_TIME: Duration = Duration::from_secs(300);
 
 /// How secrets are kept.
@@ -79,6 +79,20 @@ pub enum KeySource {
     },
     /// A program that prints the keys.
     Command(KeyCommand),
+    /// An item in the keyring of the operating system, in the user's session. As with a file, it is made
+    /// with a random key when the first secret is set, if there is neither it nor a file with secrets, and a
+    /// rotation writes it anew. Linux only, with the feature `keyring`; else `Key`, with what to do.
+    Keyring(KeyringItem),
+}
+
+/// An item in the keyring of the operating system. Its attributes are `application`: `nebula`, and
+/// `secrets`: the name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyringItem {
+    /// What tells it from those of other files of secrets, such as the file's path. At least one byte.
+    pub name: String,
+    /// How long the keyring may take, up to [`MAX_COMMAND_TIME`]: its user may have to unlock it.
+    pub timeout: Duration,
 }
 
 /// A program that prints keys. It is started directly, without a shell, with the environment of this
@@ -95,8 +109,10 @@ pub struct KeyCommand {
 
 impl KeySource {
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        let Self::Command(command) = self else {
-            return Ok(());
+        let command = match self {
+            Self::Command(command) => command,
+            Self::Keyring(item) => return item.check(),
+            Self::File(_) | Self::Given { .. } => return Ok(()),
         };
         if !command.program.is_absolute() {
             return Err(Fault::invalid(format!(
@@ -108,6 +124,21 @@ impl KeySource {
             return Err(Fault::invalid(format!(
                 "the command for the key has {:?}; give it a time up to {MAX_COMMAND_TIME:?}",
                 command.timeout
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl KeyringItem {
+    fn check(&self) -> Result<(), Fault> {
+        if self.name.is_empty() {
+            return Err(Fault::invalid("the item of the keyring has no name"));
+        }
+        if self.timeout.is_zero() || self.timeout > MAX_COMMAND_TIME {
+            return Err(Fault::invalid(format!(
+                "the keyring has {:?}; give it a time up to {MAX_COMMAND_TIME:?}",
+                self.timeout
             )));
         }
         Ok(())
@@ -141,6 +172,20 @@ mod tests {
             command("true", MAX_COMMAND_TIME),
             command("/bin/true", Duration::ZERO),
             command("/bin/true", MAX_COMMAND_TIME * 2),
+        ] {
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
+        let item = |name: &str, timeout| {
+            KeySource::Keyring(KeyringItem {
+                name: name.to_owned(),
+                timeout,
+            })
+        };
+        assert!(item("/s", MAX_COMMAND_TIME).check().is_ok());
+        for wrong in [
+            item("", MAX_COMMAND_TIME),
+            item("/s", Duration::ZERO),
+            item("/s", MAX_COMMAND_TIME * 2),
         ] {
             assert!(wrong.check().is_err(), "{wrong:?}");
         }

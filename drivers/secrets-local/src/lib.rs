@@ -43,12 +43,13 @@ mod crash;
 mod disk;
 mod error;
 mod key;
+mod keyring;
 mod ring;
 mod seal;
 mod store;
 
 pub use config::{
-    KeyCommand, KeySource, MAX_COMMAND_TIME, MAX_FILE_BYTES, MAX_KEY_TEXT, MAX_KEYS, MAX_SECRETS,
-    SecretsConfig,
+    KeyCommand, KeySource, KeyringItem, MAX_COMMAND_TIME, MAX_FILE_BYTES, MAX_KEY_TEXT, MAX_KEYS,
+    MAX_SECRETS, SecretsConfig,
 };
 pub use store::LocalSecrets;

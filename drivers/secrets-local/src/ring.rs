@@ -1,9 +1,6 @@
-//! The keys that a source gives, and the file in which they may be kept.
+//! The keys that a source gives, and where they may be kept.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use nebula_core::ExposeSecret as _;
 use nebula_ports::ErrorKind;
@@ -16,6 +13,7 @@ use crate::{
     disk::{self, Disk},
     error::Fault,
     key::Key,
+    keyring,
 };
 
 /// Keys, newest first.
@@ -36,7 +34,7 @@ impl Ring {
         }
     }
 
-    /// What the source gave last, or gives now; `None` if its file is not there.
+    /// What the source gave last, or gives now; `None` if its file, or its item in a keyring, is not there.
     pub(crate) fn keys(&self) -> Result<Option<Keys>, Fault> {
         let known = self.known.lock().clone();
         match known {
@@ -45,7 +43,7 @@ impl Ring {
         }
     }
 
-    /// What the source gives now; `None` if its file is not there.
+    /// What the source gives now; `None` if its file, or its item in a keyring, is not there.
     pub(crate) fn ask(&self) -> Result<Option<Keys>, Fault> {
         let text = match &self.source {
             KeySource::File(path) => read(path)?,
@@ -53,6 +51,7 @@ impl Ring {
                 Some(Zeroizing::new(text.expose_secret().as_bytes().to_vec()))
             }
             KeySource::Command(command) => Some(command::output(command)?),
+            KeySource::Keyring(item) => keyring::read(item)?,
         };
         let Some(text) = text else {
             return Ok(None);
@@ -62,20 +61,34 @@ impl Ring {
         Ok(Some(keys))
     }
 
-    /// The file in which the keys are kept, if it is ours to write.
-    pub(crate) fn file(&self) -> Option<&PathBuf> {
+    /// Whether the place in which the keys are kept is ours to write.
+    pub(crate) fn is_ours(&self) -> bool {
         match &self.source {
-            KeySource::File(path) => Some(path),
-            KeySource::Given { .. } | KeySource::Command(_) => None,
+            KeySource::File(_) | KeySource::Keyring(_) => true,
+            KeySource::Given { .. } | KeySource::Command(_) => false,
         }
     }
 
-    /// Replaces the key file, durably.
-    pub(crate) fn write(&self, disk: &dyn Disk, path: &Path, keys: Vec<Key>) -> Result<(), Fault> {
+    /// Replaces the keys where they are kept, durably; one that is not ours is left as it is.
+    pub(crate) fn write(
+        &self,
+        disk: &dyn Disk,
+        create_folders: bool,
+        keys: Vec<Key>,
+    ) -> Result<(), Fault> {
         let text = Key::file_text(&keys);
         // Whatever comes of it, what is known may be outdated.
         *self.known.lock() = None;
-        disk::replace(disk, path, text.as_bytes())?;
+        match &self.source {
+            KeySource::File(path) => {
+                if create_folders {
+                    disk::make_folder(disk::folder(path))?;
+                }
+                disk::replace(disk, path, text.as_bytes())?;
+            }
+            KeySource::Keyring(item) => keyring::write(item, &text)?,
+            KeySource::Given { .. } | KeySource::Command(_) => return Ok(()),
+        }
         *self.known.lock() = Some(Arc::new(keys));
         Ok(())
     }
@@ -87,6 +100,9 @@ impl Ring {
             KeySource::Given { from, .. } => from.clone(),
             KeySource::Command(command) => {
                 format!("what {} printed", command.program.display())
+            }
+            KeySource::Keyring(item) => {
+                format!("the key for {} in the keyring of this user", item.name)
             }
         }
     }

@@ -247,17 +247,14 @@ impl SecretFile {
         if let Some(opened) = self.read()? {
             return Ok(opened);
         }
-        let key = match (self.ring.ask()?, self.ring.file()) {
+        let key = match (self.ring.ask()?, self.ring.is_ours()) {
             (Some(keys), _) => keys[0].clone(),
-            (None, Some(path)) => {
-                let key = Key::random(&*self.entropy);
-                if self.config.create_folders {
-                    disk::make_folder(disk::folder(path))?;
-                }
-                self.ring.write(&*self.disk, path, vec![key.clone()])?;
+            (None, true) => {
+                let (key, folders) = (Key::random(&*self.entropy), self.config.create_folders);
+                self.ring.write(&*self.disk, folders, vec![key.clone()])?;
                 key
             }
-            (None, None) => return Err(Fault::key(format!("{} gave no key", self.ring.name()))),
+            (None, false) => return Err(Fault::key(format!("{} gave no key", self.ring.name()))),
         };
         let secrets = Secrets::new();
         Ok(Opened { secrets, key })
@@ -320,22 +317,22 @@ impl SecretFile {
         let keys = self.ring.ask()?;
         let newest = keys.as_ref().map_or(&key, |keys| &keys[0]);
         let newer = (newest.raw_id() != key.raw_id()).then(|| newest.clone());
-        let to = match (newer, self.ring.file()) {
+        let to = match (newer, self.ring.is_ours()) {
             // Also what a rotation left that did not come to its end.
             (Some(newer), _) => newer,
-            (None, None) => return Ok(SecretsRotated::NoNewerKey { key: from }),
-            (None, Some(path)) => {
+            (None, false) => return Ok(SecretsRotated::NoNewerKey { key: from }),
+            (None, true) => {
                 let newer = Key::random(&*self.entropy);
                 let both = vec![newer.clone(), key];
-                self.ring.write(&*self.disk, path, both)?;
+                self.ring.write(&*self.disk, false, both)?;
                 newer
             }
         };
         let to_id = to.id();
         let opened = Opened { secrets, key: to };
         self.write(&opened)?;
-        if let Some(path) = self.ring.file() {
-            self.ring.write(&*self.disk, path, vec![opened.key])?;
+        if self.ring.is_ours() {
+            self.ring.write(&*self.disk, false, vec![opened.key])?;
         }
         Ok(SecretsRotated::Rotated {
             from,

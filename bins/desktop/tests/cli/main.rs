@@ -3,6 +3,7 @@
 mod again;
 mod approvals;
 mod bad_input;
+#[cfg(unix)]
 mod blobs;
 mod calls;
 mod compensations;
@@ -13,6 +14,8 @@ mod expr;
 mod grants;
 mod habits;
 mod http;
+#[cfg(all(target_os = "linux", feature = "keyring"))]
+mod keyring;
 mod killed;
 mod locks;
 mod milestones;

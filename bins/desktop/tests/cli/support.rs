@@ -144,7 +144,7 @@ impl User {
     }
 }
 
-fn said(output: std::process::Output) -> Said {
+pub(crate) fn said(output: std::process::Output) -> Said {
     Said {
         code: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),
