@@ -64,7 +64,9 @@ impl Drive {
     /// What would follow is left to the next holder.
     async fn take_finished(&mut self) -> Result<(), Stop> {
         while let Some(finished) = self.finished.pop_front() {
-            self.take_in(finished).await?;
+            if let Some(reading) = self.take_in(finished) {
+                reading.await?;
+            }
             self.forget_commands();
         }
         Ok(())

@@ -235,7 +235,7 @@ impl Drive {
     async fn rounds(&mut self) -> Result<Driven, Stop> {
         self.tell(Event::Begin);
         // Before anything begins: somebody may have said that nothing is to.
-        while self.read_inbox().await? {}
+        while self.has_mail() && Box::pin(self.read_inbox()).await? {}
         if self.takes_turns() {
             // On the heap, so that what needs no turn is no larger for it.
             if let Some(driven) = Box::pin(self.wait_for_turn()).await? {
@@ -244,18 +244,28 @@ impl Drive {
         }
         self.tell(Event::Admitted);
         loop {
-            self.work().await?;
-            if let Some(driven) = self.rest().await? {
+            // On the heap, so that what waits is no larger for what it does before and afterwards.
+            if let Some(driven) = Box::pin(self.work_and_rest()).await? {
                 return Ok(driven);
             }
             match self.wait().await {
-                Woken::Attempt(finished) => self.take_in(finished).await?,
-                Woken::Rung | Woken::Renew => self.renew().await?,
+                Woken::Attempt(finished) => {
+                    if let Some(reading) = self.take_in(finished) {
+                        reading.await?;
+                    }
+                }
+                Woken::Rung | Woken::Renew => Box::pin(self.renew()).await?,
                 Woken::Due => self.tell(Event::Tick),
                 // On the heap, so that what waits is no larger for how it ends.
                 Woken::Shutdown => return Box::pin(self.drain()).await,
             }
         }
+    }
+
+    /// Does what can be done now, and then rests if nothing is left to wait for in memory.
+    async fn work_and_rest(&mut self) -> Result<Option<Driven>, Stop> {
+        self.work().await?;
+        self.rest().await
     }
 
     /// Does everything that can be done now: commands, inbox, commit, and what the commit allows.

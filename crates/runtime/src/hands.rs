@@ -80,7 +80,10 @@ impl Worker {
                 driven: self.caught(execution, Box::pin(driven)).await,
                 task: Some(task.clone()),
             };
-            self.settle(done).await
+            match self.settling(done) {
+                Some(settling) => settling.await,
+                None => Ok(()),
+            }
         })
     }
 
@@ -143,7 +146,10 @@ impl Worker {
                 driven,
                 task,
             };
-            self.settle(done).await
+            match self.settling(done) {
+                Some(settling) => settling.await,
+                None => Ok(()),
+            }
         })
     }
 
@@ -239,6 +245,19 @@ impl Worker {
                 Ok(Driven::Lost)
             }
         }
+    }
+
+    /// What is left to do for an execution that left our hands: nothing, of most that were handed over
+    /// and have ended. On the heap, so that what is driven is no larger for how it is settled.
+    fn settling(&self, done: Done) -> Option<BoxFuture<'_, Result<(), PortError>>> {
+        let over = matches!(
+            done.driven,
+            Ok(Driven::Ended | Driven::NotOurs | Driven::Lost)
+        );
+        if over && done.receipt.is_none() {
+            return None;
+        }
+        Some(Box::pin(self.settle(done)))
     }
 
     /// Acks what is done with, and rings again for what is due later.

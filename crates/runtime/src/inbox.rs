@@ -14,9 +14,14 @@ use crate::{
 const INBOX_PAGE: usize = 100;
 
 impl Drive {
+    /// Whether something is in the inbox that the machine does not have, and still needs.
+    pub(crate) fn has_mail(&self) -> bool {
+        self.inbox_head > self.inbox_through && self.machine.state().end_status().is_none()
+    }
+
     /// Reads what is in the inbox and not yet in the machine; says whether there was something.
     pub(crate) async fn read_inbox(&mut self) -> Result<bool, Stop> {
-        if self.inbox_head <= self.inbox_through || self.machine.state().end_status().is_some() {
+        if !self.has_mail() {
             return Ok(false);
         }
         let repo = self.shared.ports.executions.clone();

@@ -205,15 +205,26 @@ impl Drive {
         self.read_all(stored).await
     }
 
-    /// Takes in how an attempt ended, with what follows from that at hand.
-    pub(crate) async fn take_in(&mut self, finished: Finished) -> Result<(), Stop> {
-        if self.names_blobs && !self.machine.compensates(&finished.instance) {
-            let instance = finished.instance.clone();
-            Box::pin(self.read_for(&instance, &[Stage::End])).await?;
+    /// Takes in how an attempt ended; gives what is left to do where something has to be read first, on
+    /// the heap, so that what waits for attempts is no larger for it.
+    pub(crate) fn take_in(
+        &mut self,
+        finished: Finished,
+    ) -> Option<BoxFuture<'_, Result<(), Stop>>> {
+        if !self.names_blobs || self.machine.compensates(&finished.instance) {
+            self.took_in(finished);
+            return None;
         }
+        Some(Box::pin(async move {
+            self.read_for(&finished.instance, &[Stage::End]).await?;
+            self.took_in(finished);
+            Ok(())
+        }))
+    }
+
+    fn took_in(&mut self, finished: Finished) {
         self.attempt_finished(finished);
         self.let_go();
-        Ok(())
     }
 
     pub(crate) async fn read_all(&mut self, all: Vec<Arc<Stored>>) -> Result<(), Stop> {
