@@ -1,9 +1,9 @@
 //! What can be written on the command line.
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nebula_core::{Priority, Timestamp, TriggerId, WorkflowId};
+use nebula_core::{Priority, Timestamp, TriggerId, WorkflowId, parse_duration};
 
 /// Runs workflows on this machine. What ran, and how far, is kept in one SQLite file, so that a run
 /// survives being killed.
@@ -224,6 +224,18 @@ pub(crate) enum Triggers {
         workflow: WorkflowId,
         /// Which trigger
         trigger: TriggerId,
+        #[command(flatten)]
+        database: Database,
+    },
+    /// Give a webhook a new address; the one before leads there for a while
+    Rotate {
+        /// Of which workflow
+        workflow: WorkflowId,
+        /// Which trigger
+        trigger: TriggerId,
+        /// For how long the address before leads there, too, at most 30 days; 0s where somebody knows it who should not
+        #[arg(long, value_name = "SPAN", value_parser = parse_duration)]
+        grace: Duration,
         #[command(flatten)]
         database: Database,
     },

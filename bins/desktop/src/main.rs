@@ -205,6 +205,7 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
                 | Triggers::Fire { database, .. }
                 | Triggers::Pause { database, .. }
                 | Triggers::Unpause { database, .. }
+                | Triggers::Rotate { database, .. }
                 | Triggers::Backfill { database, .. } => database,
             };
             let loaded = load(On::Database(database))?;

@@ -12,10 +12,10 @@ use axum::{Router, middleware, response::IntoResponse as _};
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use nebula::Nebula;
-use nebula_core::{Clock, Entropy, Offload, TenantId, WorkflowId};
-use nebula_engine::{InstallError, Installed};
+use nebula_core::{Clock, Entropy, Offload, TenantId, TriggerId, WorkflowId};
+use nebula_engine::{Hook, InstallError, Installed};
 use nebula_identity::Identity;
-use nebula_ports::SecretsStore;
+use nebula_ports::{SecretsStore, TriggerRecord};
 use nebula_resource::{Limits, Shared as Kept};
 use nebula_vault::Vault;
 use serde_json::Value;
@@ -109,6 +109,7 @@ pub(crate) struct Inner {
     pub(crate) first: CancellationToken,
     pub(crate) document: OnceLock<Bytes>,
     ready: Kept<(TenantId, WorkflowId, u32), Installed>,
+    hooks: Kept<(TenantId, WorkflowId, u32, TriggerId), Option<Hook>>,
 }
 
 impl Inner {
@@ -129,6 +130,22 @@ impl Inner {
         };
         let key = (tenant.clone(), id.clone(), version);
         self.ready.get(&key, make).await
+    }
+}
+
+impl Inner {
+    /// A webhook, ready to take deliveries; the versions of workflows do not change. `None` if this build
+    /// reads no webhook in its version.
+    pub(crate) async fn hook(
+        &self,
+        tenant: &TenantId,
+        record: &TriggerRecord,
+    ) -> Result<Arc<Option<Hook>>, Problem> {
+        let engine = self.nebula.engine();
+        let make = async || engine.hook(tenant, record).await.map_err(not_ready);
+        let (workflow, trigger) = (record.workflow.clone(), record.trigger.clone());
+        let key = (tenant.clone(), workflow, record.version, trigger);
+        self.hooks.get(&key, make).await
     }
 }
 
@@ -170,6 +187,7 @@ impl Api {
         };
         let shared: Shared = Arc::new(Inner {
             ready: Kept::new(limits, Arc::clone(&parts.clock)),
+            hooks: Kept::new(limits, Arc::clone(&parts.clock)),
             nebula: parts.nebula,
             tenant: parts.tenant,
             clock: parts.clock,

@@ -7,7 +7,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
-use nebula_core::{SecretString, Timestamp};
+use nebula_core::{ByteSize, SecretString, Timestamp};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -137,13 +137,20 @@ pub(crate) fn unsupported(found: Option<&str>, wanted: &str) -> Problem {
 
 /// The whole body, within its limits of size and time.
 pub(crate) async fn whole(request: Request, state: &Shared) -> Result<Bytes, Problem> {
+    whole_within(request, state, state.config.max_body).await
+}
+
+/// The same with a limit of its own.
+pub(crate) async fn whole_within(
+    request: Request,
+    state: &Shared,
+    max_body: ByteSize,
+) -> Result<Bytes, Problem> {
     let config = &state.config;
-    let limit = config.max_body.as_u64();
+    let max_body = max_body.min(config.max_body);
+    let limit = max_body.as_u64();
     let too_large = || {
-        let message = format!(
-            "the body is larger than max_body, which is {}",
-            config.max_body
-        );
+        let message = format!("the body is larger than max_body, which is {max_body}");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message)
             .hint("send less, or have the operator raise the limit")
     };

@@ -10,7 +10,8 @@
 //! - A route cannot be made without saying what it asks of its caller, and nothing of the request but
 //!   its head is read before that is settled.
 //! - Whoever may not see what is in a project is answered as if it were not there. What they wanted is in
-//!   the audit log, and so is whatever changes something, before it happens.
+//!   the audit log, and so is whatever changes something, before it happens; what webhooks start is in the
+//!   journals of what they start.
 //! - Every answer that is no success is problem details with a stable code.
 //! - A start that was answered with an id is in the store.
 //! - What waits, streams or starts is bounded by a named limit; who is refused is told when to try again.
@@ -41,6 +42,7 @@ mod executions;
 mod expressions;
 mod extract;
 mod health;
+mod hooks;
 mod hosts;
 mod log;
 mod openapi;

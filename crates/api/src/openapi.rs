@@ -93,6 +93,7 @@ fn operation<'a>(
         "POST" => &mut item.post,
         "DELETE" => &mut item.delete,
         "PATCH" => &mut item.patch,
+        "OPTIONS" => &mut item.options,
         _ => return None,
     };
     operation.as_mut()

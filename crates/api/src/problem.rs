@@ -130,6 +130,22 @@ impl Problem {
         self
     }
 
+    /// 422: what does not fit a schema, so that nothing was started.
+    pub(crate) fn misfits(
+        code: &'static str,
+        detail: &str,
+        problems: Vec<nebula_validator::Problem>,
+    ) -> Self {
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+            .hint("correct what `problems` lists; nothing was started");
+        let misfits = problems.into_iter().map(|problem| Misfit {
+            message: problem.to_string(),
+            pointer: problem.pointer,
+        });
+        problem.body.problems = misfits.collect();
+        problem
+    }
+
     #[cfg(test)]
     pub(crate) fn code(&self) -> &'static str {
         self.body.code
@@ -267,18 +283,8 @@ impl From<StartError> for Problem {
             StartError::Store(error) => error.into(),
             StartError::Admission(error) => error.into(),
             StartError::Input(problems) => {
-                let mut problem = Self::new(
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    "INPUT_INVALID",
-                    "the input does not fit the workflow's schema",
-                )
-                .hint("correct what `problems` lists; nothing was started");
-                let misfits = problems.into_iter().map(|problem| Misfit {
-                    message: problem.to_string(),
-                    pointer: problem.pointer,
-                });
-                problem.body.problems = misfits.collect();
-                problem
+                let detail = "the input does not fit the workflow's schema";
+                Self::misfits("INPUT_INVALID", detail, problems)
             }
             StartError::TooLarge { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "INPUT_TOO_LARGE", message)

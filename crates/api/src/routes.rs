@@ -12,8 +12,8 @@ use crate::{
     access::{Act, Gate, Needs, authorise},
     actions,
     api::Shared,
-    approvals, audit, credentials, dead_letters, events, executions, expressions, health, openapi,
-    projects, sessions, settings, signals, start, triggers, users, workflows,
+    approvals, audit, credentials, dead_letters, events, executions, expressions, health, hooks,
+    openapi, projects, sessions, settings, signals, start, triggers, users, workflows,
 };
 use nebula_identity::Permission::{
     self, ApprovalsDecide, ApprovalsRead, AuditRead, CatalogRead, CredentialsRead,
@@ -90,6 +90,9 @@ fn all(table: Table) -> Table {
         .changes(ExecutionsControl, "triggers.unpause", routes!(triggers::unpause))
         .changes(ExecutionsStart, "triggers.fire", routes!(triggers::fire))
         .changes(ExecutionsStart, "triggers.backfill", routes!(triggers::backfill))
+        .changes(WorkflowsPublish, "triggers.rotate", routes!(triggers::rotate))
+        .open("hooks.call", routes!(hooks::call))
+        .below("/hooks/{hook}/{*rest}")
         .changes(ExecutionsStart, "executions.start", routes!(start::start))
         .reads(ExecutionsRead, "executions.list", routes!(executions::list))
         .changes(ExecutionsControl, "executions.bulk", routes!(executions::bulk))
@@ -196,6 +199,18 @@ impl Table {
         self.add(live, false, routes)
     }
 
+    /// What users define below the address of a webhook; the document tells of the address itself.
+    fn below(mut self, path: &str) -> Self {
+        let gate = Gate {
+            shared: self.shared.clone(),
+            act: act(Needs::Nothing, "hooks.call"),
+        };
+        let handler = axum::routing::any(hooks::call);
+        let handler = handler.layer(middleware::from_fn_with_state(gate, authorise));
+        self.router = self.router.route(path, handler);
+        self
+    }
+
     fn add(
         mut self,
         act: Act,
@@ -236,6 +251,7 @@ fn methods(item: &PathItem) -> impl Iterator<Item = Method> {
         (Method::POST, item.post.is_some()),
         (Method::DELETE, item.delete.is_some()),
         (Method::PATCH, item.patch.is_some()),
+        (Method::OPTIONS, item.options.is_some()),
     ];
     known
         .into_iter()

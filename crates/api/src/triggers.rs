@@ -1,9 +1,12 @@
 //! What starts workflows by itself: which triggers there are, and what people do with them.
 
+use std::time::Duration;
+
 use axum::{Json, extract::State};
 use http::StatusCode;
-use nebula_core::{Timestamp, TriggerId, WorkflowId};
-use nebula_engine::{FireConfig, FireError};
+use nebula_core::{Timestamp, TriggerId, WorkflowId, duration_text, serde_duration};
+use nebula_engine::{FireConfig, FireError, MAX_HOOK_GRACE};
+use nebula_identity::Permission;
 use nebula_ports::{PageToken, TriggerRecord};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
@@ -27,7 +30,7 @@ pub(crate) struct TriggerBody {
     workflow: String,
     /// Its id.
     trigger: String,
-    /// Of which kind: `cron`, `interval`, `once`.
+    /// Of which kind: `cron`, `interval`, `once`, `webhook`.
     #[serde(rename = "type")]
     kind: String,
     /// Of which version: the published one.
@@ -42,10 +45,34 @@ pub(crate) struct TriggerBody {
     due: Option<String>,
     /// The execution that it started last.
     last: Option<String>,
+    /// Why the occurrence after that started nothing.
+    left_out: Option<LeftOutBody>,
+    /// The path of its address, if it is called; only for those who may start the workflow.
+    hook: Option<String>,
+    /// Until when the address that it had before leads there, too (RFC 3339).
+    previous_hook_until: Option<String>,
 }
 
-impl From<TriggerRecord> for TriggerBody {
-    fn from(record: TriggerRecord) -> Self {
+/// An occurrence that started nothing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LeftOutBody {
+    /// Which one (RFC 3339).
+    occurrence: String,
+    /// When that was decided (RFC 3339).
+    at: String,
+    /// Why.
+    why: String,
+}
+
+impl TriggerBody {
+    /// Whoever knows the address of a webhook may be able to call it, so `shows` says whether it is told.
+    fn of(record: TriggerRecord, shows: bool) -> Self {
+        let hook = record.state.hook.as_ref().filter(|_| shows);
+        let hook = hook.map(|hook| {
+            let path = record.definition["path"].as_str().unwrap_or_default();
+            format!("/hooks/{}{path}", hook.0)
+        });
+        let before = record.state.previous.as_ref();
         let due = record.state.due.filter(|_| !record.state.paused);
         Self {
             workflow: record.workflow.to_string(),
@@ -57,8 +84,22 @@ impl From<TriggerRecord> for TriggerBody {
             settled_through: record.state.through.to_string(),
             due: due.map(|due| due.to_string()),
             last: record.state.last.map(|last| last.to_string()),
+            left_out: record.state.left_out.as_ref().map(|it| LeftOutBody {
+                occurrence: it.occurrence.to_string(),
+                at: it.at.to_string(),
+                why: it.why.clone(),
+            }),
+            hook,
+            previous_hook_until: before.map(|it| it.until.to_string()),
         }
     }
+}
+
+/// Whether the caller is told addresses of the workflow's webhooks.
+fn shows(it: &OfWorkflow) -> bool {
+    let project = it.workflow.project.as_ref();
+    let permission = Permission::ExecutionsStart;
+    it.by.principal().is_allowed(permission, project)
 }
 
 /// A part of the triggers of a workflow.
@@ -82,7 +123,7 @@ pub(crate) struct ListTriggers {
     cursor: Option<String>,
 }
 
-/// Lists the triggers of a workflow: those of its published version that go by time.
+/// Lists the triggers of a workflow: those of its published version.
 #[utoipa::path(
     get, path = "/api/v1/workflows/{workflow}/triggers", tag = "triggers",
     params(("workflow" = String, Path), ListTriggers), responses((status = 200, body = TriggerPage))
@@ -99,8 +140,10 @@ pub(crate) async fn list(
         .triggers(it.by.tenant(), workflow, after.as_ref(), limit)
         .await
         .map_err(bad_cursor)?;
+    let shows = shows(&it);
+    let bodies = page.items.into_iter();
     Ok(Json(TriggerPage {
-        triggers: page.items.into_iter().map(Into::into).collect(),
+        triggers: bodies.map(|one| TriggerBody::of(one, shows)).collect(),
         next: page.next.map(|next| next.0),
     }))
 }
@@ -122,9 +165,18 @@ fn unknown_trigger(workflow: &WorkflowId, trigger: &TriggerId) -> Problem {
 }
 
 fn not_fired(it: &OfWorkflow, trigger: &TriggerId, error: FireError) -> Problem {
-    let message = error.to_string();
     match error {
         FireError::Unknown => unknown_trigger(&it.workflow.id, trigger),
+        error => started_nothing(error),
+    }
+}
+
+/// Why a trigger started nothing.
+pub(crate) fn started_nothing(error: FireError) -> Problem {
+    let message = error.to_string();
+    match error {
+        FireError::Called => Problem::conflict("TRIGGER_CALLED", message)
+            .hint("GET its workflow's triggers: `hook` is the path of its address"),
         FireError::Timeless => Problem::bad("TRIGGER_TIMELESS", message),
         FireError::TooMany { .. } => {
             Problem::bad("BACKFILL_TOO_LONG", message).hint("ask for a shorter range")
@@ -142,7 +194,7 @@ fn not_fired(it: &OfWorkflow, trigger: &TriggerId, error: FireError) -> Problem 
     }
 }
 
-fn config(shared: &Inner) -> FireConfig {
+pub(crate) fn config(shared: &Inner) -> FireConfig {
     FireConfig {
         folder: shared.folder.clone(),
         vars: shared.vars.clone(),
@@ -160,7 +212,7 @@ async fn paused(
     it.by.record(shared, target(it, trigger), change).await?;
     let done = engine.pause_trigger(tenant, workflow, trigger, paused);
     match done.await? {
-        Some(record) => Ok(Json(record.into())),
+        Some(record) => Ok(Json(TriggerBody::of(record, shows(it)))),
         None => Err(unknown_trigger(workflow, trigger)),
     }
 }
@@ -191,6 +243,44 @@ pub(crate) async fn unpause(
     it: OfWorkflow,
 ) -> Result<Json<TriggerBody>, Problem> {
     paused(&shared, &it, &trigger, false).await
+}
+
+/// How an address is replaced.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RotateHook {
+    /// For how long the address before leads there, too: a span of time, at most 30 days; `0s` where
+    /// somebody knows it who should not.
+    #[serde(with = "serde_duration")]
+    #[schema(value_type = String)]
+    grace: Duration,
+}
+
+/// Gives a webhook a new address.
+#[utoipa::path(
+    post, path = "/api/v1/workflows/{workflow}/triggers/{trigger}/rotate", tag = "triggers",
+    params(("workflow" = String, Path), ("trigger" = String, Path)), request_body = RotateHook,
+    responses((status = 200, body = TriggerBody))
+)]
+pub(crate) async fn rotate(
+    State(shared): State<Shared>,
+    At(TriggerPath { trigger }): At<TriggerPath>,
+    it: OfWorkflow,
+    Body(RotateHook { grace }): Body<RotateHook>,
+) -> Result<Json<TriggerBody>, Problem> {
+    if grace > MAX_HOOK_GRACE {
+        let most = duration_text(MAX_HOOK_GRACE);
+        return Err(Problem::bad("BAD_BODY", format!("grace: at most {most}")));
+    }
+    let change = json!({ "grace": duration_text(grace) });
+    it.by.record(&shared, target(&it, &trigger), change).await?;
+    let engine = shared.nebula.engine();
+    let rotated = engine.rotate_hook(it.by.tenant(), &it.workflow.id, &trigger, grace);
+    match rotated.await? {
+        Some(record) => Ok(Json(TriggerBody::of(record, true))),
+        None => Err(unknown_trigger(&it.workflow.id, &trigger)
+            .hint("only a trigger of the type `webhook` has an address")),
+    }
 }
 
 /// An execution that a trigger started.

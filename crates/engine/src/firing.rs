@@ -8,7 +8,8 @@ use nebula_execution::{ExecutionPlan, NewExecution, Signal, StartOptions, StartS
 use nebula_expression::{Context, JsonScope};
 use nebula_parameter::{CompileScope, ParamProgram};
 use nebula_ports::{
-    DedupeKey, MAX_SLOT_NAME, PortError, Result, TriggerRecord, TriggerRepo, TriggerState,
+    DedupeKey, LeftOut, MAX_LEFT_OUT, MAX_SLOT_NAME, PortError, Result, TriggerRecord, TriggerRepo,
+    TriggerState,
 };
 use nebula_trigger::{Firing, Overlap, Settled, Timing};
 use nebula_workflow::{TriggerDefinition, WorkflowDefinition};
@@ -159,7 +160,9 @@ impl Engine {
                     through: record.state.through,
                     due: Some(now.plus(LATER)),
                 };
-                return settle(triggers, (tenant, record), then).await;
+                let why = format!("its version cannot be started: {error}");
+                let left_out = left_out(record.state.through, now, &why);
+                return settle(triggers, (tenant, record), then, Some(left_out)).await;
             }
         };
         let Some(timing) = ready.timing(record) else {
@@ -167,18 +170,20 @@ impl Engine {
                 through: record.state.through,
                 due: None,
             };
-            return settle(triggers, (tenant, record), never).await;
+            return settle(triggers, (tenant, record), never, None).await;
         };
         let seed = seed(workflow, trigger);
         match timing.decide(&seed, record.state.through, now) {
             Firing::Waits(due) if due == record.state.due => Ok(false),
             Firing::Waits(due) => {
                 let through = record.state.through;
-                settle(triggers, (tenant, record), Settled { through, due }).await
+                settle(triggers, (tenant, record), Settled { through, due }, None).await
             }
             Firing::LeavesOut(then) => {
                 info!(%workflow, %trigger, through = %then.through, "missed occurrences are left out");
-                settle(triggers, (tenant, record), then).await
+                let why = "nobody was there to start it, and `misfire` does not make up for it";
+                let left_out = left_out(then.through, now, why);
+                settle(triggers, (tenant, record), then, Some(left_out)).await
             }
             Firing::Starts { occurrence, then } => {
                 let start = (&timing, occurrence, then);
@@ -186,26 +191,31 @@ impl Engine {
                     .start_occurrence(config, &ready, (tenant, record), start)
                     .await
                 {
-                    Ok(true) => Ok(true),
-                    Ok(false) => settle(triggers, (tenant, record), then).await,
+                    Ok(Occurred::Moved) => Ok(true),
+                    Ok(Occurred::Existed) => settle(triggers, (tenant, record), then, None).await,
+                    Ok(Occurred::LeftOut(why)) => {
+                        let left_out = left_out(occurrence, now, &why);
+                        settle(triggers, (tenant, record), then, Some(left_out)).await
+                    }
                     Err(FireError::Store(error)) => Err(error),
                     Err(error) => {
                         warn!(%workflow, %trigger, %occurrence, %error, "an occurrence could not start, and is left out");
-                        settle(triggers, (tenant, record), then).await
+                        let left_out = left_out(occurrence, now, &error.to_string());
+                        settle(triggers, (tenant, record), then, Some(left_out)).await
                     }
                 }
             }
         }
     }
 
-    /// Starts an execution for an occurrence; `false` if it is left out, or was started otherwise.
+    /// Starts an execution for an occurrence.
     async fn start_occurrence(
         &self,
         config: &FireConfig,
         ready: &Ready,
         (tenant, record): (&TenantId, &TriggerRecord),
         (timing, occurrence, then): (&Timing, Timestamp, Settled),
-    ) -> Result<bool, FireError> {
+    ) -> Result<Occurred, FireError> {
         let (workflow, trigger) = (&record.workflow, &record.trigger);
         if let (Overlap::Skip | Overlap::CancelPrevious, Some(last)) =
             (timing.overlap, record.state.last)
@@ -214,7 +224,8 @@ impl Engine {
             if let Some(last) = last.filter(|last| !last.status.is_terminal()) {
                 if timing.overlap == Overlap::Skip {
                     info!(%workflow, %trigger, %occurrence, running = %last.id, "left out: the last one is under way");
-                    return Ok(false);
+                    let why = format!("{} was under way, and `overlap` is `skip`", last.id);
+                    return Ok(Occurred::LeftOut(why));
                 }
                 // Before the creation: should this process die between, the next one asks again.
                 let reason = format!("the occurrence of {occurrence} takes its place");
@@ -238,14 +249,14 @@ impl Engine {
             .create(tenant, ready.plan(), new, Some(key), None)
             .await
         {
-            Ok(started) if started.existed.is_some() => Ok(false),
+            Ok(started) if started.existed.is_some() => Ok(Occurred::Existed),
             Ok(started) => {
                 let execution = started.id;
                 info!(%workflow, %trigger, %occurrence, %execution, "started");
-                Ok(true)
+                Ok(Occurred::Moved)
             }
             // Somebody else has started it, or it was paused, or published anew.
-            Err(AdmissionError::Outdated) => Ok(true),
+            Err(AdmissionError::Outdated) => Ok(Occurred::Moved),
             Err(AdmissionError::Store(error)) => Err(error.into()),
             Err(error) => Err(FireError::Start(error.into())),
         }
@@ -273,20 +284,14 @@ impl Engine {
                     let first = problems.into_iter().next();
                     FireError::Input(first.map_or_else(String::new, |it| it.error.message.clone()))
                 })?;
-                let workflow = json!({
-                    "id": plan.workflow, "name": plan.name, "version": plan.version,
-                });
-                let data = json!({ "trigger": told, "vars": config.vars, "workflow": workflow });
-                let context = Context {
-                    now_ms: at.as_millis(),
-                    ..Context::default()
-                };
-                let value = program.resolve(&JsonScope(&data), &context);
+                let data = scope_of(config, plan, &told);
+                let value = program.resolve(&JsonScope(&data), &context_at(at));
                 value
                     .map_err(|error| FireError::Input(error.to_string()))?
                     .unwrap_or_default()
             }
-            None => Value::Null,
+            // What calls from outside brings its input along.
+            None => told.get("body").cloned().unwrap_or_default(),
         };
         let input = self.input(plan, input)?;
         let requests = self.requests(plan, &input, &config.folder)?;
@@ -352,6 +357,20 @@ impl Engine {
     }
 }
 
+/// What the expressions of a trigger see.
+pub(crate) fn scope_of(config: &FireConfig, plan: &ExecutionPlan, told: &Value) -> Value {
+    let workflow = json!({ "id": plan.workflow, "name": plan.name, "version": plan.version });
+    json!({ "trigger": told, "vars": config.vars, "workflow": workflow })
+}
+
+/// When they see it.
+pub(crate) fn context_at(at: Timestamp) -> Context {
+    Context {
+        now_ms: at.as_millis(),
+        ..Context::default()
+    }
+}
+
 /// What executions hold that wait for those of the same trigger.
 fn slot_name(record: &TriggerRecord) -> String {
     let name = format!("trigger/{}/{}", record.workflow, record.trigger);
@@ -361,15 +380,40 @@ fn slot_name(record: &TriggerRecord) -> String {
     }
 }
 
+/// What became of an occurrence.
+enum Occurred {
+    /// The trigger stands elsewhere: it was started, here or by somebody else.
+    Moved,
+    /// Its execution was there before.
+    Existed,
+    /// It starts nothing, for this reason.
+    LeftOut(String),
+}
+
+/// That an occurrence starts nothing, for people.
+fn left_out(occurrence: Timestamp, at: Timestamp, why: &str) -> LeftOut {
+    let mut end = why.len().min(MAX_LEFT_OUT);
+    while !why.is_char_boundary(end) {
+        end -= 1;
+    }
+    LeftOut {
+        occurrence,
+        at,
+        why: why[..end].to_owned(),
+    }
+}
+
 /// Moves a trigger without a start, unless it has changed since; then whoever looks next knows more.
 async fn settle(
     triggers: &Arc<dyn TriggerRepo>,
     (tenant, record): (&TenantId, &TriggerRecord),
     then: Settled,
+    left_out: Option<LeftOut>,
 ) -> Result<bool> {
     let state = TriggerState {
         through: then.through,
         due: then.due,
+        left_out: left_out.or_else(|| record.state.left_out.clone()),
         ..record.state.clone()
     };
     let (workflow, trigger) = (&record.workflow, &record.trigger);

@@ -6,9 +6,9 @@ use nebula_ports::{
     DedupeKey, ErrorKind, NewTrigger, Page, PageToken, PortError, Result, StoredWorkflow,
     TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated,
 };
-use nebula_trigger::Timing;
+use nebula_trigger::{Timing, Webhook};
 use nebula_workflow::{TriggerDefinition, WorkflowDefinition};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     AdmissionError, Engine, FireConfig, InstallError, StartError, Started, firing::occurrence_key,
@@ -27,6 +27,9 @@ pub enum FireError {
     /// It has no occurrences.
     #[error("it does not go by time, so that there is nothing to make up for")]
     Timeless,
+    /// It does not go by time, and nobody has called it.
+    #[error("it starts what it is called with: call its address")]
+    Called,
     /// There are more occurrences than are made up for at once.
     #[error("there are more than {MAX_BACKFILL} occurrences from {from} to {to}")]
     TooMany {
@@ -110,7 +113,7 @@ pub(crate) fn definition(stored: &StoredWorkflow) -> Result<WorkflowDefinition> 
 
 impl Engine {
     /// The triggers that a version has, as its publication registers them: those that go by time begin
-    /// now.
+    /// now, and those that are called get an address unless they have one.
     ///
     /// # Errors
     /// `Corrupt`: the version cannot be read.
@@ -119,35 +122,45 @@ impl Engine {
         let definition = definition(stored)?;
         let mut registered = Vec::new();
         for trigger in &definition.triggers {
-            let Some(timing) = timing(&definition, trigger) else {
-                continue;
-            };
             // Reading has refused every other id.
             let Ok(id) = TriggerId::new(trigger.id.as_str()) else {
                 continue;
             };
-            let settled = timing.settled(&seed(&stored.id, &id), now);
-            let pace = format!("{} spread over {:?}", timing.schedule, timing.jitter);
             let mut fields = trigger.rest.clone();
             if let Some(input) = &trigger.input {
                 fields.insert("input".to_owned(), input.to_json());
             }
-            registered.push(NewTrigger {
-                id,
-                kind: trigger.kind.clone(),
-                definition: json!({
-                    "schedule": timing.schedule.to_string(), "fields": Value::Object(fields),
-                }),
-                pace: Digest::of(pace.as_bytes()),
-                through: settled.through,
-                due: settled.due,
-                hook: None,
-            });
+            let kind = trigger.kind.clone();
+            if let Some(timing) = timing(&definition, trigger) {
+                let settled = timing.settled(&seed(&stored.id, &id), now);
+                let pace = format!("{} spread over {:?}", timing.schedule, timing.jitter);
+                let definition =
+                    json!({ "schedule": timing.schedule.to_string(), "fields": fields });
+                registered.push(NewTrigger {
+                    id,
+                    kind,
+                    definition,
+                    pace: Digest::of(pace.as_bytes()),
+                    through: settled.through,
+                    due: settled.due,
+                    hook: None,
+                });
+            } else if let Some(Ok(hook)) = Webhook::read(&kind, &trigger.rest) {
+                registered.push(NewTrigger {
+                    id,
+                    kind,
+                    definition: json!({ "path": hook.path.to_string(), "fields": fields }),
+                    pace: Digest::of(b"whenever it is called"),
+                    through: now,
+                    due: None,
+                    hook: Some(self.new_hook()),
+                });
+            }
         }
         Ok(registered)
     }
 
-    fn trigger_repo(&self) -> Result<&dyn TriggerRepo> {
+    pub(crate) fn trigger_repo(&self) -> Result<&dyn TriggerRepo> {
         self.ports.triggers.as_deref().ok_or_else(|| {
             let message = "this engine was given no store of triggers";
             PortError::new(
@@ -262,6 +275,9 @@ impl Engine {
         let record = record.ok_or(FireError::Unknown)?;
         let ready = self.ready(tenant, &record).await?;
         let now = self.ports.clock.now();
+        if ready.timing(&record).is_none() {
+            return Err(FireError::Called);
+        }
         let told = json!({
             "id": trigger, "type": record.kind, "scheduled_at": now.to_string(), "manual": true,
         });

@@ -161,7 +161,7 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         TRIGGER,
-        "a trigger that goes by time has a field that is missing, unknown or wrong",
+        "a trigger has a field that is missing, unknown or wrong, or builds no input of its workflow",
     ),
     (
         TRIGGERS,

@@ -1,75 +1,140 @@
 //! Triggers: what can be known of them before they start anything.
 
-use nebula_parameter::{CompileScope, ParamProgram};
-use nebula_trigger::{Overlap, Timing};
+use nebula_parameter::{CompileScope, ExpressionProblem, ParamProgram, compile_expression};
+use nebula_trigger::{FieldError, Overlap, Timing, Webhook};
+use nebula_validator::{Schema, with_defaults};
 use nebula_workflow::{Diagnostic, TriggerDefinition, WorkflowDefinition, nearest, pointer_join};
 
-use crate::codes;
+use crate::{codes, literals};
 
-/// Checks the triggers that go by time, and says of the others that they are not fired yet.
+/// Checks the triggers, and says of those of other types that they are not fired yet.
 pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagnostic>) {
     for (index, trigger) in definition.triggers.iter().enumerate() {
-        let timing = Timing::read(&trigger.kind, &trigger.rest, &definition.timezone);
-        let timing = match timing {
-            Some(timing) => timing,
-            None => {
-                let message = format!(
-                    "triggers of the type `{}` are kept, and this version does not fire them",
-                    trigger.kind
-                );
-                diagnostics.push(Diagnostic::lint(
-                    codes::TRIGGERS,
-                    format!("/triggers/{index}/type"),
-                    message,
-                ));
-                continue;
+        let pointer = format!("/triggers/{index}");
+        let (kind, fields) = (&trigger.kind, &trigger.rest);
+        if let Some(timing) = Timing::read(kind, fields, &definition.timezone) {
+            input(definition, trigger, &pointer, diagnostics);
+            if let Ok(timing) = &timing {
+                overlap(definition, timing, &pointer, diagnostics);
             }
-        };
-        input(trigger, index, diagnostics);
-        if let Ok(timing) = &timing
-            && timing.overlap == Overlap::Queue
-            && definition.admission.is_some()
-        {
-            let message = "`overlap: queue` waits for the last execution of this trigger, and `admission` has its own queue";
-            let pointer = format!("/triggers/{index}/overlap");
-            let problem = Diagnostic::error(codes::TRIGGER, pointer, message);
-            diagnostics
-                .push(problem.hint("leave `overlap` out: `admission` says how many run at a time"));
-        }
-        for error in timing.err().into_iter().flatten() {
-            let pointer = format!("/triggers/{index}");
-            let pointer = match trigger.rest.contains_key(&error.field) {
-                true => pointer_join(&pointer, &error.field),
-                false => pointer,
-            };
-            let message = format!("`{}`: {}", error.field, error.message);
-            let problem = Diagnostic::error(codes::TRIGGER, pointer, message);
-            diagnostics.push(match nearest(&error.field, error.known.iter().copied()) {
-                near @ Some(_) => problem.did_you_mean(near),
-                None if error.known.is_empty() => problem,
-                None => problem.hint(format!("it has {}", error.known.join(", "))),
-            });
+            wrong(trigger, timing.err(), &pointer, diagnostics);
+        } else if let Some(hook) = Webhook::read(kind, fields) {
+            input(definition, trigger, &pointer, diagnostics);
+            if let Ok(hook) = &hook {
+                called(hook, &pointer, diagnostics);
+            }
+            wrong(trigger, hook.err(), &pointer, diagnostics);
+        } else {
+            let message = format!(
+                "triggers of the type `{kind}` are kept, and this version does not fire them"
+            );
+            let pointer = format!("{pointer}/type");
+            diagnostics.push(Diagnostic::lint(codes::TRIGGERS, pointer, message));
         }
     }
 }
 
-/// Checks the expressions of a trigger's `input`, which see what started it and no node.
-fn input(trigger: &TriggerDefinition, index: usize, diagnostics: &mut Vec<Diagnostic>) {
-    let Some(input) = &trigger.input else { return };
-    let scope = CompileScope {
+/// Two queues would wait for each other.
+fn overlap(
+    definition: &WorkflowDefinition,
+    timing: &Timing,
+    pointer: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    if timing.overlap == Overlap::Queue && definition.admission.is_some() {
+        let message = "`overlap: queue` waits for the last execution of this trigger, and `admission` has its own queue";
+        let problem = Diagnostic::error(codes::TRIGGER, format!("{pointer}/overlap"), message);
+        diagnostics
+            .push(problem.hint("leave `overlap` out: `admission` says how many run at a time"));
+    }
+}
+
+/// The expressions and the schema of a webhook.
+fn called(hook: &Webhook, pointer: &str, diagnostics: &mut Vec<Diagnostic>) {
+    for (field, source) in [("filter", &hook.filter), ("dedupe", &hook.dedupe)] {
+        if let Some(source) = source {
+            let found = compile_expression(source, 0, "", &scope()).err();
+            expressions(found, &format!("{pointer}/{field}"), diagnostics);
+        }
+    }
+    if let Some(Err(error)) = hook.body_schema.as_ref().map(Schema::compile) {
+        let message = format!("`body_schema` is no schema: {error}");
+        let pointer = format!("{pointer}/body_schema");
+        diagnostics.push(Diagnostic::error(codes::TRIGGER, pointer, message));
+    }
+}
+
+fn wrong(
+    trigger: &TriggerDefinition,
+    errors: Option<Vec<FieldError>>,
+    pointer: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    for error in errors.into_iter().flatten() {
+        let pointer = match trigger.rest.contains_key(&error.field) {
+            true => pointer_join(pointer, &error.field),
+            false => pointer.to_owned(),
+        };
+        let message = format!("`{}`: {}", error.field, error.message);
+        let problem = Diagnostic::error(codes::TRIGGER, pointer, message);
+        diagnostics.push(match nearest(&error.field, error.known.iter().copied()) {
+            near @ Some(_) => problem.did_you_mean(near),
+            None if error.known.is_empty() => problem,
+            None => problem.hint(format!("it has {}", error.known.join(", "))),
+        });
+    }
+}
+
+/// What the expressions of a trigger see: what started it, and no node.
+fn scope() -> CompileScope<'static> {
+    CompileScope {
         nodes: Some(&[]),
         ..CompileScope::default()
-    };
-    for problem in ParamProgram::compile(input, &scope)
-        .err()
-        .into_iter()
-        .flatten()
-    {
-        let pointer = format!("/triggers/{index}/input{}", problem.pointer);
+    }
+}
+
+fn expressions(
+    problems: Option<Vec<ExpressionProblem>>,
+    pointer: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    for problem in problems.into_iter().flatten() {
+        let pointer = format!("{pointer}{}", problem.pointer);
         let found = Diagnostic::error(codes::TRIGGER, pointer, problem.error.message.clone());
         diagnostics.push(match problem.error.hint {
             Some(hint) => found.hint(hint),
             None => found,
         });
+    }
+}
+
+/// Checks the expressions of a trigger's `input`, and what is literal in it against the workflow's schema.
+fn input(
+    definition: &WorkflowDefinition,
+    trigger: &TriggerDefinition,
+    pointer: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let Some(input) = &trigger.input else { return };
+    let pointer = format!("{pointer}/input");
+    let problems = ParamProgram::compile(input, &scope()).err();
+    expressions(problems, &pointer, diagnostics);
+    let Some(schema) = &definition.input else {
+        return;
+    };
+    // What is wrong with the schema is reported where it stands.
+    let Ok(compiled) = Schema::compile(schema) else {
+        return;
+    };
+    let mut unknown = Vec::new();
+    let known = literals::outline(input, "", false, &mut unknown);
+    if unknown.iter().any(String::is_empty) {
+        return;
+    }
+    let known = with_defaults(schema, known);
+    for problem in compiled.check_known(&known, &unknown) {
+        let at = format!("{pointer}{}", problem.pointer);
+        let message = format!("the input of the workflow: {}", problem.message);
+        diagnostics.push(Diagnostic::error(codes::TRIGGER, at, message));
     }
 }

@@ -548,6 +548,26 @@ nodes: [{ id: a, action: data.set }]"#,
             "PLAN_TRIGGER /triggers/2/x: `x`: a trigger of this kind has no such field (it has at, jitter, misfire, overlap, window)",
         ],
     );
+    check(
+        r#"triggers: [{ id: a, type: webhook }, { id: b, type: webhook, auth: none, filter: "$nodes.a.result", dedupe: "1 +", body_schema: { type: 5 } }]
+nodes: [{ id: a, action: data.set }]"#,
+        &[
+            "PLAN_TRIGGER /triggers/0: `auth`: it is missing; write it like `auth: { type: header, name: X-Api-Key, secret: shop-key }`, or `auth: none` if whoever knows the address may call",
+            "PLAN_TRIGGER /triggers/1/filter: there is no node `a`",
+            "PLAN_TRIGGER /triggers/1/dedupe: expected a value, but the text ends",
+            "PLAN_TRIGGER /triggers/1/body_schema: `body_schema` is no schema: the schema is wrong at /type: must be one of \"array\", \"boolean\", \"integer\", \"null\", \"number\", \"object\", \"string\"",
+        ],
+    );
+    // What is literal must fit; what is computed may.
+    check(
+        r#"input: { type: object, required: [n], properties: { n: { type: integer }, m: { type: string, default: x } } }
+triggers: [{ id: a, type: interval, every: 1h, input: { n: x } }, { id: b, type: webhook, auth: none, input: { n: "{{ $trigger.body.n }}" } }, { id: c, type: interval, every: 1h, input: { m: y } }]
+nodes: [{ id: a, action: data.set }]"#,
+        &[
+            "PLAN_TRIGGER /triggers/0/input/n: the input of the workflow: expected an integer, found a string",
+            "PLAN_TRIGGER /triggers/2/input: the input of the workflow: `n` is missing",
+        ],
+    );
 }
 
 #[test]

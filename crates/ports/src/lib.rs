@@ -90,8 +90,8 @@ pub use slot::{
 pub use step::{Delivery as InboxDelivery, Step, StepId, Stepped, WaitToken};
 pub use task_queue::{Delivery, Queued, Receipt, ReceiptOutcome, Task, TaskQueue};
 pub use trigger_repo::{
-    DueTriggers, HookId, MAX_TRIGGERS, NewTrigger, TriggerRecord, TriggerRepo, TriggerState,
-    TriggerUpdated, check_triggers,
+    DueTriggers, HookId, LeftOut, MAX_LEFT_OUT, MAX_TRIGGERS, NewTrigger, PreviousHook,
+    TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated, check_triggers,
 };
 pub use turns::{Lines, Turns};
 pub use workflow_repo::{

@@ -55,7 +55,34 @@ pub struct TriggerState {
     pub last: Option<ExecutionId>,
     /// Its address, if it is called from outside.
     pub hook: Option<HookId>,
+    /// The address that it had before, as long as that leads here.
+    pub previous: Option<PreviousHook>,
+    /// Why the last occurrence started nothing, if it did not.
+    pub left_out: Option<LeftOut>,
 }
+
+/// An address that was replaced, and is one until its grace is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviousHook {
+    /// Which one.
+    pub hook: HookId,
+    /// Until when it leads to its trigger, by the store's clock.
+    pub until: Timestamp,
+}
+
+/// An occurrence that started nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Which one.
+    pub occurrence: Timestamp,
+    /// When it was left out.
+    pub at: Timestamp,
+    /// Why, for people; at most [`MAX_LEFT_OUT`] bytes.
+    pub why: String,
+}
+
+/// The most bytes of why an occurrence was left out.
+pub const MAX_LEFT_OUT: usize = 1_000;
 
 /// A trigger of a published version.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,11 +139,11 @@ pub struct DueTriggers {
 /// - **A publication** ([`WorkflowRepo::publish`](crate::WorkflowRepo::publish)) registers the triggers
 ///   of its version and removes those of the version before, in its own transaction; a publication that
 ///   is refused changes none. A trigger that stays keeps its state; with another `pace` it begins anew
-///   where the publication says, but for `paused`, `last` and `hook`. One that was removed and comes
+///   where the publication says, but for `paused`, `last` and its addresses. One that was removed and comes
 ///   back is another one.
 /// - **A start** ([`ExecutionRepo::create`](crate::ExecutionRepo::create) with a
 ///   [`TriggerMove`](nebula_execution::TriggerMove)) moves the trigger in the transaction of the
-///   creation, and names the execution as its last. A trigger whose revision is another one →
+///   creation, names the execution as its last, and takes back why the one before was left out. A trigger whose revision is another one →
 ///   `Outdated`: no execution, no dedupe key. A creation that is refused or is there already moves
 ///   nothing. So each occurrence starts one execution, however many look after it.
 /// - **A revision** grows with each change, and never comes again, also for a trigger that was removed
@@ -167,7 +194,8 @@ pub trait TriggerRepo: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn due(&self, limit: usize) -> Result<DueTriggers>;
 
-    /// Whose trigger has this address, and which; also of a paused one.
+    /// Whose trigger has this address, or had it and its grace is not over, and which; also of a paused
+    /// one.
     ///
     /// # Errors
     /// `Unavailable`.

@@ -5,12 +5,18 @@
 //! and after whatever delay. A [`Timing`] is what a trigger of a definition says of that, and
 //! [`Timing::decide`] what it does at a moment. Start reading at [`Schedule::next_after`].
 //!
-//! Does not know: what time it is, what is started, or where a trigger stands: it is told.
+//! A [`Webhook`] is what a trigger says that is called over HTTP: which deliveries it takes
+//! ([`Webhook::body`]), and how whoever calls proves who they are ([`Auth::check`]).
+//!
+//! Does not know: what time it is, what is started, where a trigger stands, or how a delivery arrives:
+//! it is told.
 //!
 //! # Invariants
 //! - [`Schedule::next_after`] is later than what it was asked for, and nothing lies between.
 //! - [`Timing::decide`] starts no occurrence that is settled, and settles in order.
 //! - A schedule that never has an occurrence cannot be made.
+//! - A webhook without `auth` cannot be read, and no secret stands in one.
+//! - What is shown is compared with a secret in constant time; no refusal has anything of either.
 //!
 //! ```
 //! use nebula_trigger::Schedule;
@@ -21,13 +27,26 @@
 //! assert_eq!(nightly.next_after(eve).unwrap().to_string(), "2026-03-29T01:00:00.000Z");
 //! ```
 
+mod auth;
+mod body;
 mod cron;
 mod error;
 mod firing;
+mod jwt;
+mod reader;
 mod schedule;
 mod timing;
+mod webhook;
 
+pub use auth::{Auth, Headers, MAX_REPLAY_WINDOW, Proof, Refused, Signature};
+pub use body::{BodyError, query_of};
 pub use error::ScheduleError;
 pub use firing::{Firing, ON_TIME, Settled};
+pub use jwt::{Jwt, MAX_TOKEN_BYTES};
+pub use reader::FieldError;
 pub use schedule::{MAX_CRON_CHARS, MAX_PERIOD, MIN_PERIOD, Occurrences, Schedule};
-pub use timing::{FieldError, MAX_JITTER, MAX_WINDOW, Misfire, Overlap, Timing};
+pub use timing::{MAX_JITTER, MAX_WINDOW, Misfire, Overlap, Timing};
+pub use webhook::{
+    BodyKind, HOOK_BODY, HookPath, MAX_HOOK_BODY, MAX_HOOK_WAIT, MAX_LISTED, MAX_SEGMENTS, Respond,
+    Webhook,
+};

@@ -1,11 +1,11 @@
 //! Triggers that go by time, as a definition has them.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use nebula_core::{Timestamp, parse_duration};
 use serde_json::{Map, Value};
 
-use crate::Schedule;
+use crate::{FieldError, Schedule, reader::Reader};
 
 /// For how long what was missed may be caught up on at most: 31 days.
 pub const MAX_WINDOW: Duration = Duration::from_secs(31 * 86_400);
@@ -65,17 +65,6 @@ pub enum Overlap {
     CancelPrevious,
 }
 
-/// What is wrong with a field of a trigger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
-    /// The name of the field, which may be missing.
-    pub field: String,
-    /// What is wrong.
-    pub message: String,
-    /// The fields that there are, where this one is none of them.
-    pub known: Vec<&'static str>,
-}
-
 impl Timing {
     /// Reads the fields of a trigger; `None` if triggers of this kind do not go by time. `zone` is that of
     /// the workflow, for those that say none.
@@ -96,11 +85,8 @@ impl Timing {
         zone: &str,
     ) -> Option<Result<Self, Vec<FieldError>>> {
         let (_, own) = KINDS.iter().find(|(name, _)| *name == kind)?;
-        let mut reader = Reader {
-            fields,
-            errors: Vec::new(),
-        };
-        reader.refuse_others(own);
+        let mut reader = Reader::new(fields);
+        reader.refuse_others(own.iter().chain(&COMMON).copied());
         let schedule = match kind {
             "cron" => reader.cron(zone),
             "interval" => reader.interval(),
@@ -121,7 +107,7 @@ impl Timing {
         let overlap = reader.choice("overlap", &overlaps);
         let window = reader.span("window", MAX_WINDOW).unwrap_or(WINDOW);
         let jitter = reader.span("jitter", MAX_JITTER).unwrap_or_default();
-        Some(match (schedule, reader.errors) {
+        Some(match (schedule, reader.errors()) {
             (Some(schedule), errors) if errors.is_empty() => Ok(Self {
                 schedule,
                 misfire,
@@ -134,52 +120,7 @@ impl Timing {
     }
 }
 
-struct Reader<'a> {
-    fields: &'a Map<String, Value>,
-    errors: Vec<FieldError>,
-}
-
-impl<'a> Reader<'a> {
-    fn wrong(&mut self, field: &str, message: impl Into<String>) {
-        self.errors.push(FieldError {
-            field: field.to_owned(),
-            message: message.into(),
-            known: Vec::new(),
-        });
-    }
-
-    fn refuse_others(&mut self, own: &[&'static str]) {
-        let known: BTreeSet<_> = own.iter().chain(&COMMON).copied().collect();
-        for field in self.fields.keys() {
-            if !known.contains(field.as_str()) {
-                self.errors.push(FieldError {
-                    field: field.clone(),
-                    message: "a trigger of this kind has no such field".to_owned(),
-                    known: known.iter().copied().collect(),
-                });
-            }
-        }
-    }
-
-    /// A text, if the field is there.
-    fn text(&mut self, field: &str) -> Option<&'a str> {
-        match self.fields.get(field)? {
-            Value::String(text) => Some(text),
-            _ => {
-                self.wrong(field, "expected a string");
-                None
-            }
-        }
-    }
-
-    /// A text that must be there; `such` is an example.
-    fn needed(&mut self, field: &'static str, such: &str) -> Option<&'a str> {
-        if !self.fields.contains_key(field) {
-            self.wrong(field, format!("it is missing; write it like `{such}`"));
-        }
-        self.text(field)
-    }
-
+impl Reader<'_> {
     fn cron(&mut self, zone: &str) -> Option<Schedule> {
         let zone = self.text("timezone").unwrap_or(zone);
         let expression = self.needed("schedule", "schedule: \"30 2 * * *\"")?;
@@ -219,34 +160,5 @@ impl<'a> Reader<'a> {
         let at: Result<Timestamp, _> = at.parse();
         let at = at.map_err(|error| self.wrong("at", error.to_string()));
         Some(Schedule::once(at.ok()?))
-    }
-
-    fn span(&mut self, field: &str, most: Duration) -> Option<Duration> {
-        let text = self.text(field)?;
-        match parse_duration(text) {
-            Ok(span) if span <= most => Some(span),
-            Ok(_) => {
-                let most = nebula_core::duration_text(most);
-                self.wrong(field, format!("`{text}` is too long; at most {most}"));
-                None
-            }
-            Err(error) => {
-                self.wrong(field, error.to_string());
-                None
-            }
-        }
-    }
-
-    fn choice<T: Copy + Default>(&mut self, field: &str, words: &[(&str, T)]) -> T {
-        let Some(text) = self.text(field) else {
-            return T::default();
-        };
-        if let Some((_, found)) = words.iter().find(|(word, _)| *word == text) {
-            return *found;
-        }
-        let words: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
-        let text: String = text.chars().take(40).collect();
-        self.wrong(field, format!("`{text}` is none of {}", words.join(", ")));
-        T::default()
     }
 }

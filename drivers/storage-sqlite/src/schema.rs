@@ -93,6 +93,12 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 4,
         sql: include_str!("../migrations/0010_duties.sql"),
     },
+    Migration {
+        version: 11,
+        // An older build knows no address before, and leaves occurrences out without saying why.
+        opens_from: 4,
+        sql: include_str!("../migrations/0011_hooks.sql"),
+    },
 ];
 
 /// The newest schema that this build knows.

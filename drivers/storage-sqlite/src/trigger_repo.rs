@@ -60,8 +60,8 @@ impl TriggerRepo for Sqlite {
     }
 
     async fn hooked(&self, hook: &HookId) -> Result<Option<(TenantId, TriggerRecord)>> {
-        let hook = hook.clone();
-        self.read("find a webhook", move |db| triggers::hooked(db, &hook))
+        let (hook, now) = (hook.clone(), self.clock.now());
+        self.read("find a webhook", move |db| triggers::hooked(db, &hook, now))
             .await
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use nebula_core::{ExecutionId, TenantId, Timestamp, TriggerId, WorkflowId};
 use nebula_execution::TriggerMove;
 use nebula_ports::{
-    DueTriggers, HookId, NewTrigger, Page, PageToken, TriggerRecord, TriggerRepo, TriggerState,
-    TriggerUpdated, check_triggers,
+    DueTriggers, HookId, LeftOut, NewTrigger, Page, PageToken, PreviousHook, TriggerRecord,
+    TriggerRepo, TriggerState, TriggerUpdated, check_triggers,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -22,7 +22,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT t.tenant, t.workflow, t.id, t.version, t.kind, t.definition, t.revision, t.paused, ",
-            "t.through, t.due, t.last, t.hook, t.sum FROM triggers AS t ",
+            "t.through, t.due, t.last, t.hook, t.sum, t.old_hook, t.old_until, t.left_out ",
+            "FROM triggers AS t ",
             $rest
         )
     };
@@ -41,6 +42,9 @@ const NEXT_DUE: &str = "SELECT t.due FROM triggers AS t INDEXED BY triggers_due
      WHERE t.due IS NOT NULL AND t.paused = 0 AND t.due > ?1
          AND w.archived = 0 AND w.published = t.version
      ORDER BY t.due LIMIT 1";
+const HAD_HOOK: &str = select!(
+    "INDEXED BY triggers_old_hook WHERE t.old_hook IS NOT NULL AND t.old_hook = ?1 AND t.old_until > ?2"
+);
 const HOOKED: &str = select!("INDEXED BY triggers_hook WHERE t.hook IS NOT NULL AND t.hook = ?");
 const ONE: &str = select!("WHERE t.tenant = ? AND t.workflow = ? AND t.id = ?");
 const LIST: &str = select!(
@@ -71,6 +75,17 @@ fn record(row: &Row<'_>) -> Result<(TenantId, TriggerRecord), Fault> {
             .get::<_, Option<[u8; 16]>>(10)?
             .map(ExecutionId::from_bytes),
         hook: row.get::<_, Option<String>>(11)?.map(HookId),
+        previous: match (row.get::<_, Option<String>>(13)?, row.get(14)?) {
+            (Some(hook), Some(until)) => Some(PreviousHook {
+                hook: HookId(hook),
+                until: Timestamp::from_millis(until),
+            }),
+            _ => None,
+        },
+        left_out: row
+            .get::<_, Option<String>>(15)?
+            .as_deref()
+            .and_then(left_out),
     };
     let record = TriggerRecord {
         workflow: WorkflowId::new(workflow.as_str()).map_err(damaged)?,
@@ -82,6 +97,24 @@ fn record(row: &Row<'_>) -> Result<(TenantId, TriggerRecord), Fault> {
         revision: number(row.get(6)?)?,
     };
     Ok((TenantId::new(tenant).map_err(damaged)?, record))
+}
+
+/// Why an occurrence was left out, as it is stored: its time, when that was, and why.
+fn left_out(stored: &str) -> Option<LeftOut> {
+    let mut parts = stored.splitn(3, ' ');
+    let mut time = || Some(Timestamp::from_millis(parts.next()?.parse().ok()?));
+    let (occurrence, at) = (time()?, time()?);
+    let why = parts.next()?.to_owned();
+    Some(LeftOut {
+        occurrence,
+        at,
+        why,
+    })
+}
+
+fn stored_left_out(it: &LeftOut) -> String {
+    let (occurrence, at) = (it.occurrence.as_millis(), it.at.as_millis());
+    format!("{occurrence} {at} {}", it.why)
 }
 
 /// The triggers of a version in the form in which they are stored; made by the caller's thread.
@@ -196,7 +229,7 @@ pub(crate) fn start(
     execution: ExecutionId,
 ) -> Result<(), Fault> {
     let mut change = tx.connection.prepare_cached(
-        "UPDATE triggers SET through = ?4, due = ?5, last = ?6, revision = revision + 1
+        "UPDATE triggers SET through = ?4, due = ?5, last = ?6, left_out = NULL, revision = revision + 1
          WHERE tenant = ?1 AND workflow = ?2 AND id = ?3",
     )?;
     change.execute(params![
@@ -226,7 +259,8 @@ pub(crate) fn update(
     }
     let revision = found + 1;
     let mut change = tx.connection.prepare_cached(
-        "UPDATE triggers SET paused = ?4, through = ?5, due = ?6, last = ?7, hook = ?8, revision = ?9
+        "UPDATE triggers SET paused = ?4, through = ?5, due = ?6, last = ?7, hook = ?8, revision = ?9,
+             old_hook = ?10, old_until = ?11, left_out = ?12
          WHERE tenant = ?1 AND workflow = ?2 AND id = ?3",
     )?;
     change.execute(params![
@@ -239,6 +273,12 @@ pub(crate) fn update(
         state.last.as_ref().map(ExecutionId::as_bytes),
         state.hook.as_ref().map(|hook| hook.0.as_str()),
         stored(revision)?,
+        state.previous.as_ref().map(|before| before.hook.0.as_str()),
+        state
+            .previous
+            .as_ref()
+            .map(|before| before.until.as_millis()),
+        state.left_out.as_ref().map(stored_left_out),
     ])?;
     Ok(TriggerUpdated::Updated { revision })
 }
@@ -309,13 +349,19 @@ pub(crate) fn due(db: &Connection, limit: usize, now: Timestamp) -> Result<DueTr
     })
 }
 
-/// Whose trigger has this address, and which.
+/// Whose trigger has this address, or had it lately, and which.
 pub(crate) fn hooked(
     db: &Connection,
     hook: &HookId,
+    now: Timestamp,
 ) -> Result<Option<(TenantId, TriggerRecord)>, Fault> {
     let mut find = db.prepare_cached(HOOKED)?;
     let mut rows = find.query([hook.0.as_str()])?;
+    if let Some(row) = rows.next()? {
+        return record(row).map(Some);
+    }
+    let mut find = db.prepare_cached(HAD_HOOK)?;
+    let mut rows = find.query(params![hook.0.as_str(), now.as_millis()])?;
     rows.next()?.map(record).transpose()
 }
 
@@ -325,6 +371,6 @@ mod tests {
 
     #[test]
     fn every_statement_finds_its_rows_by_an_index() {
-        crate::schema::check_query_plans(&[DUE, NEXT_DUE, HOOKED, ONE, LIST, LIST_OF]);
+        crate::schema::check_query_plans(&[DUE, NEXT_DUE, HOOKED, HAD_HOOK, ONE, LIST, LIST_OF]);
     }
 }

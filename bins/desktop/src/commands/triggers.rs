@@ -1,7 +1,9 @@
 //! `nebula triggers`: what starts workflows by itself.
 
-use nebula::engine::{FireConfig, FireError};
-use nebula_core::{Timestamp, TriggerId, WorkflowId};
+use std::time::Duration;
+
+use nebula::engine::{FireConfig, FireError, MAX_HOOK_GRACE};
+use nebula_core::{Timestamp, TriggerId, WorkflowId, duration_text};
 use nebula_ports::TriggerRecord;
 use serde_json::{Value, json};
 
@@ -31,6 +33,12 @@ pub(crate) async fn run(
         Triggers::Unpause {
             workflow, trigger, ..
         } => paused(loaded, (workflow, trigger), false, console).await,
+        Triggers::Rotate {
+            workflow,
+            trigger,
+            grace,
+            ..
+        } => rotate(loaded, (workflow, trigger), *grace, console).await,
         Triggers::Fire {
             workflow, trigger, ..
         } => fire(loaded, (workflow, trigger), console).await,
@@ -44,7 +52,25 @@ pub(crate) async fn run(
     }
 }
 
-fn json_of(record: &TriggerRecord) -> Value {
+/// The address of a webhook, at the server that the settings describe.
+fn url(record: &TriggerRecord, loaded: &Loaded) -> Option<String> {
+    let hook = record.state.hook.as_ref()?;
+    let serve = &loaded.settings.serve;
+    let scheme = if serve.tls_cert.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let path = record.definition["path"].as_str().unwrap_or_default();
+    Some(format!(
+        "{scheme}://{}/hooks/{}{path}",
+        serve.listen, hook.0
+    ))
+}
+
+fn json_of(record: &TriggerRecord, loaded: &Loaded) -> Value {
+    let before = record.state.previous.as_ref();
+    let left_out = record.state.left_out.as_ref();
     json!({
         "workflow": record.workflow,
         "trigger": record.trigger,
@@ -55,6 +81,11 @@ fn json_of(record: &TriggerRecord) -> Value {
         "settled_through": record.state.through.to_string(),
         "due": due(record),
         "last": record.state.last.map(|last| last.to_string()),
+        "left_out": left_out.map(|it| {
+            json!({ "occurrence": it.occurrence.to_string(), "at": it.at.to_string(), "why": it.why })
+        }),
+        "url": url(record, loaded),
+        "previous_url_until": before.map(|it| it.until.to_string()),
     })
 }
 
@@ -64,7 +95,8 @@ fn due(record: &TriggerRecord) -> Option<String> {
 }
 
 /// JSON: `{ "triggers": [{ "workflow", "trigger", "type", "version", "schedule", "paused",
-/// "settled_through", "due", "last" }], "more" }`.
+/// "settled_through", "due", "last", "left_out", "url", "previous_url_until" }], "more" }`; `left_out` is null or
+/// `{ "occurrence", "at", "why" }`.
 async fn list(
     loaded: &Loaded,
     workflow: Option<&WorkflowId>,
@@ -81,19 +113,22 @@ async fn list(
         }
     };
     if console.json {
-        let all: Vec<_> = found.iter().map(json_of).collect();
+        let all: Vec<_> = found.iter().map(|it| json_of(it, loaded)).collect();
         console.document(&json!({ "triggers": all, "more": more }))?;
         return Ok(Exit::Completed);
     }
     if found.is_empty() {
-        console.note("no published version has a trigger that goes by time");
+        console.note("no published version has a trigger that is fired");
         return Ok(Exit::Completed);
     }
     let row = |it: &TriggerRecord| {
         vec![
             it.workflow.to_string(),
             it.trigger.to_string(),
-            it.definition["schedule"].as_str().unwrap_or("-").to_owned(),
+            match url(it, loaded) {
+                Some(url) => url,
+                None => it.definition["schedule"].as_str().unwrap_or("-").to_owned(),
+            },
             match it.state.paused {
                 true => "paused".to_owned(),
                 false => due(it).unwrap_or_else(|| "-".to_owned()),
@@ -104,8 +139,23 @@ async fn list(
         ]
     };
     let rows: Vec<_> = found.iter().map(row).collect();
-    let head = ["WORKFLOW", "TRIGGER", "SCHEDULE", "DUE", "LAST EXECUTION"];
+    let head = [
+        "WORKFLOW",
+        "TRIGGER",
+        "SCHEDULE OR URL",
+        "DUE",
+        "LAST EXECUTION",
+    ];
     console.line(&table(&head, &rows))?;
+    for it in &found {
+        if let Some(left_out) = &it.state.left_out {
+            let (workflow, trigger) = (&it.workflow, &it.trigger);
+            console.note(&format!(
+                "{workflow}/{trigger} left out {}: {}",
+                left_out.occurrence, left_out.why
+            ));
+        }
+    }
     if more {
         console.note("there are more: raise --limit, or name a workflow");
     }
@@ -131,7 +181,7 @@ async fn paused(
     let done = engine.pause_trigger(&session.tenant, workflow, trigger, paused);
     let record = done.await?.ok_or_else(|| unknown(workflow, trigger))?;
     if console.json {
-        console.document(&json_of(&record))?;
+        console.document(&json_of(&record, loaded))?;
     } else if paused {
         console.line(&format!(
             "{workflow}/{trigger} starts nothing until it is unpaused"
@@ -139,6 +189,40 @@ async fn paused(
     } else {
         let due = due(&record).unwrap_or_else(|| "never".to_owned());
         console.line(&format!("{workflow}/{trigger} starts again; next: {due}"))?;
+    }
+    Ok(Exit::Completed)
+}
+
+/// JSON: that of the trigger, as in a list.
+async fn rotate(
+    loaded: &Loaded,
+    (workflow, trigger): (&WorkflowId, &TriggerId),
+    grace: Duration,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    if grace > MAX_HOOK_GRACE {
+        let most = duration_text(MAX_HOOK_GRACE);
+        return Err(Failure::invalid(
+            "USAGE",
+            format!("--grace: at most {most}"),
+        ));
+    }
+    let session = version::open(loaded, workflow).await?;
+    let engine = session.here()?.nebula.engine();
+    let done = engine.rotate_hook(&session.tenant, workflow, trigger, grace);
+    let record = done.await?.ok_or_else(|| {
+        unknown(workflow, trigger).advice("only a trigger of the type `webhook` has an address")
+    })?;
+    if console.json {
+        console.document(&json_of(&record, loaded))?;
+        return Ok(Exit::Completed);
+    }
+    console.line(&url(&record, loaded).unwrap_or_default())?;
+    if let Some(before) = &record.state.previous {
+        console.note(&format!(
+            "the address before leads there until {}",
+            before.until
+        ));
     }
     Ok(Exit::Completed)
 }
@@ -157,6 +241,8 @@ fn not_fired(workflow: &WorkflowId, trigger: &TriggerId, error: FireError) -> Fa
     let message = error.to_string();
     match error {
         FireError::Unknown => unknown(workflow, trigger),
+        FireError::Called => Failure::invalid("TRIGGER_CALLED", message)
+            .advice("`nebula triggers list` shows its address"),
         FireError::TooMany { .. } => Failure::invalid("BACKFILL_TOO_LONG", message)
             .advice("choose --from and --to nearer to each other"),
         FireError::Store(error) => error.into(),

@@ -1,7 +1,8 @@
 //! Workflows that start by themselves under `nebula serve`, and `nebula triggers`.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     process::{Child, Stdio},
 };
 
@@ -16,6 +17,11 @@ struct Serving(Child);
 
 impl Serving {
     fn start(user: &User) -> Self {
+        Self::at(user).0
+    }
+
+    /// The server, and where it listens.
+    fn at(user: &User) -> (Self, String) {
         let mut process = user
             .command(&["serve", "--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
@@ -25,8 +31,10 @@ impl Serving {
         let mut line = String::new();
         let mut out = BufReader::new(process.stdout.take().unwrap());
         out.read_line(&mut line).unwrap();
-        assert!(line.contains("url"), "{line}");
-        Self(process)
+        let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let url = told["url"].as_str().unwrap();
+        let address = url.trim_start_matches("http://").to_owned();
+        (Self(process), address)
     }
 }
 
@@ -120,4 +128,46 @@ fn a_range_is_made_up_for_once_and_what_is_unknown_says_how_to_go_on() {
     let long = [&["triggers", "backfill", "ticks", "t"][..], &long].concat();
     let refused = user.nebula(&long).exits(2);
     assert_eq!(refused.error_code(), "BACKFILL_TOO_LONG");
+}
+
+#[test]
+fn a_webhook_has_a_url_that_is_called_and_replaced() {
+    let user = User::new();
+    let (server, address) = Serving::at(&user);
+    let text = "id: called\ntriggers: [{ id: hook, type: webhook, path: in, auth: none }]\nnodes: [{ id: a, action: data.set }]\n";
+    let file = user.write("called.yaml", text);
+    user.nebula(&["workflows", "push", file.to_str().unwrap(), "--publish"])
+        .exits(0);
+    let url = |one: &serde_json::Value| one["url"].as_str().unwrap().to_owned();
+    let listed = user.nebula(&["triggers", "list"]).exits(0).json();
+    let first = url(&listed["triggers"][0]);
+    assert!(
+        first.starts_with("http://127.0.0.1:7400/hooks/") && first.ends_with("/in"),
+        "{first}"
+    );
+    // The server of this test has a port of its own.
+    let deliver = |url: &str| {
+        let path = &url["http://127.0.0.1:7400".len()..];
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{{}}"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(deliver(&first), "202");
+    wait_until("what was delivered has completed", || completed(&user) == 1);
+    let rotated = user.nebula(&["triggers", "rotate", "called", "hook", "--grace", "0s"]);
+    let second = url(&rotated.exits(0).json());
+    assert_eq!(
+        (deliver(&first), deliver(&second)),
+        ("404".to_owned(), "202".to_owned())
+    );
+    let fired = user
+        .nebula(&["triggers", "fire", "called", "hook"])
+        .exits(2);
+    assert_eq!(fired.error_code(), "TRIGGER_CALLED");
+    drop(server);
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod credentials;
 mod dead_letters;
 mod executions;
+mod hooks;
 mod known_holes;
 mod limits;
 mod live;

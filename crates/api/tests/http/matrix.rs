@@ -172,6 +172,8 @@ struct Stage {
 const WAITS: &str = "nodes: [{ id: paid, action: flow.wait, parameters: { signal: paid } }]";
 const OFTEN: &str =
     "nodes: [{ id: a, action: data.set }]\ntriggers: [{ id: t, type: interval, every: 1h }]";
+const CALLED: &str =
+    "nodes: [{ id: a, action: data.set }]\ntriggers: [{ id: t, type: webhook, auth: none }]";
 const ASKS: &str = "nodes: [{ id: release, action: flow.approval, parameters: { title: Go } }]";
 
 impl Stage {
@@ -332,6 +334,7 @@ impl Stage {
 
     async fn things(&mut self, route: &Route, place: Place) -> Things {
         let nodes = match route.what {
+            "triggers.rotate" => CALLED,
             what if what.starts_with("triggers.") => OFTEN,
             "approvals.vote" => ASKS,
             _ => WAITS,
@@ -428,6 +431,7 @@ impl Stage {
             .replace("{project}", project.as_str())
             .replace("{key}", &things.key)
             .replace("{token}", &self.link)
+            .replace("{hook}", "nowhere")
             .replace("{credential}", &things.credential)
             .replace("{secret}", &things.credential);
         let workflow = Wanted::InPlace {
@@ -441,6 +445,8 @@ impl Stage {
                 "GET",
                 "/health/live" | "/health/ready" | "/api/v1/openapi.json" | "/resume/{token}",
             ) => (Value::Null, Wanted::Always(200)),
+            // Who knows no address calls nobody, whoever they are.
+            (_, "/hooks/{hook}") => (Value::Null, Wanted::Always(404)),
             // Its body says nothing that it takes.
             ("POST", "/resume/{token}") => (json!({ "by": "x" }), Wanted::Always(400)),
             ("POST", "/api/v1/setup") => {
@@ -552,6 +558,9 @@ impl Stage {
                 (Value::Null, Wanted::Tenant(Permission::SecretsWrite))
             }
             ("POST", "/api/v1/audit/verify") => (json!({}), Wanted::Anywhere),
+            ("POST", "/api/v1/workflows/{workflow}/triggers/{trigger}/rotate") => {
+                (json!({ "grace": "1h" }), workflow)
+            }
             ("POST", "/api/v1/workflows/{workflow}/triggers/{trigger}/backfill") => {
                 let at = "2026-01-01T00:00:00Z";
                 (json!({ "from": at, "to": at }), workflow)

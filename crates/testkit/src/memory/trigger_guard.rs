@@ -37,6 +37,8 @@ guards! {
         CreateMoves => [a_creation_moves_its_trigger],
         /// And names itself.
         CreateNames => [a_creation_is_the_last_of_its_trigger],
+        /// And takes back why the one before was left out.
+        CreateTakesBack => [a_creation_takes_back_what_was_left_out],
         /// It compares revisions.
         CreateCompares => [of_two_creations_from_one_revision_one_exists],
         /// It needs a trigger.
@@ -79,6 +81,10 @@ guards! {
         Hooks => [an_address_leads_to_its_trigger],
         /// Only the one that it has now.
         HookRotates => [a_rotated_address_leads_nowhere],
+        /// The one before leads there for its grace.
+        HookGrace => [an_address_before_leads_there_for_its_grace],
+        /// And no longer.
+        GraceEnds => [an_address_before_leads_nowhere_after_its_grace],
         /// It stays through publications.
         HookStays => [an_address_stays_through_publications],
     }

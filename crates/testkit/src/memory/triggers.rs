@@ -96,6 +96,8 @@ impl Triggers {
             due: new.due,
             last: None,
             hook: new.hook,
+            previous: None,
+            left_out: None,
         };
         let first = match self.keep(Guard::ComesBack) {
             true => <dyn TriggerRepo>::first_revision(revision),
@@ -118,6 +120,11 @@ impl Triggers {
                         true => old.hook.clone().or(begun.hook),
                         false => begun.hook,
                     },
+                    previous: match self.keep(Guard::HookStays) {
+                        true => old.previous.clone(),
+                        false => None,
+                    },
+                    left_out: if stays { old.left_out.clone() } else { None },
                 };
                 let raised = u64::from(self.keep(Guard::PublishRaises));
                 (state, record.revision + raised)
@@ -175,6 +182,7 @@ impl Triggers {
     ) {
         let key = (tenant.clone(), workflow.clone(), wanted.trigger.clone());
         let (moves, names) = (self.keep(Guard::CreateMoves), self.keep(Guard::CreateNames));
+        let takes_back = self.keep(Guard::CreateTakesBack);
         let Some(row) = self.rows.get_mut(&key) else {
             return;
         };
@@ -185,6 +193,9 @@ impl Triggers {
         }
         if names {
             row.record.state.last = Some(execution);
+        }
+        if takes_back {
+            row.record.state.left_out = None;
         }
     }
 
@@ -366,12 +377,18 @@ impl TriggerRepo for MemoryTriggerRepo {
 
     async fn hooked(&self, hook: &HookId) -> Result<Option<(TenantId, TriggerRecord)>> {
         let table = self.table.lock();
+        let now = self.clock.now();
         let mut rows = table.rows.iter();
-        let found = rows.find(|(_, row)| match &row.record.state.hook {
-            Some(own) => {
+        let found = rows.find(|(_, row)| {
+            let state = &row.record.state;
+            let own = state.hook.as_ref().is_some_and(|own| {
                 own == hook || (own.0.len() == hook.0.len() && !table.keep(Guard::HookRotates))
-            }
-            None => false,
+            });
+            let before = state.previous.as_ref().is_some_and(|before| {
+                let over = before.until <= now && table.keep(Guard::GraceEnds);
+                before.hook == *hook && !over && table.keep(Guard::HookGrace)
+            });
+            own || before
         });
         let found = found.filter(|_| table.keep(Guard::Hooks));
         Ok(found.map(|((tenant, ..), row)| (tenant.clone(), row.record.clone())))

@@ -1,6 +1,6 @@
 //! Rules of listings, tenants and addresses.
 
-use nebula_ports::{ErrorKind, NewTrigger, PageToken, TriggerState, TriggerUpdated};
+use nebula_ports::{ErrorKind, NewTrigger, PageToken, PreviousHook, TriggerState, TriggerUpdated};
 
 use super::fixture::*;
 use crate::ManualClock;
@@ -113,6 +113,42 @@ pub async fn a_rotated_address_leads_nowhere(stores: &Stores, clock: &ManualCloc
         ..record.state.clone()
     };
     let _ = update(stores, &record, rotated).await;
+    assert_eq!(at(stores, "old").await, None);
+    assert_eq!(at(stores, "new").await.as_deref(), Some("local/orders/a"));
+}
+
+/// A trigger whose address was replaced five minutes ago, with ten minutes of grace; a publication came
+/// between.
+async fn rotated(stores: &Stores, clock: &ManualClock) {
+    published(stores, vec![hooked(clock, "a", "old")]).await;
+    let record = get(stores, "a").await;
+    let rotated = TriggerState {
+        hook: Some(hook("new")),
+        previous: Some(PreviousHook {
+            hook: hook("old"),
+            until: after(clock, 10),
+        }),
+        ..record.state.clone()
+    };
+    let _ = update(stores, &record, rotated).await;
+    published(stores, vec![hooked(clock, "a", "another")]).await;
+    clock.advance(MINUTE * 5);
+}
+
+/// Whoever was not told the new address yet can go on calling the old one. Guard:
+/// `TriggerGuard::HookGrace`.
+pub async fn an_address_before_leads_there_for_its_grace(stores: &Stores, clock: &ManualClock) {
+    rotated(stores, clock).await;
+    for address in ["old", "new"] {
+        let found = at(stores, address).await;
+        assert_eq!(found.as_deref(), Some("local/orders/a"), "{address}");
+    }
+}
+
+/// But not for ever. Guard: `TriggerGuard::GraceEnds`.
+pub async fn an_address_before_leads_nowhere_after_its_grace(stores: &Stores, clock: &ManualClock) {
+    rotated(stores, clock).await;
+    clock.advance(MINUTE * 5);
     assert_eq!(at(stores, "old").await, None);
     assert_eq!(at(stores, "new").await.as_deref(), Some("local/orders/a"));
 }

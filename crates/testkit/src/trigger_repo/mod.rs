@@ -98,6 +98,7 @@ macro_rules! trigger_repo_rules {
             changing_says_whether_there_is_a_trigger,
             a_creation_moves_its_trigger,
             a_creation_is_the_last_of_its_trigger,
+            a_creation_takes_back_what_was_left_out,
             of_two_creations_from_one_revision_one_exists,
             a_creation_by_a_trigger_that_is_gone_is_outdated,
             an_outdated_creation_leaves_nothing_behind,
@@ -119,6 +120,8 @@ macro_rules! trigger_repo_rules {
             another_tenant_moves_no_trigger,
             an_address_leads_to_its_trigger,
             a_rotated_address_leads_nowhere,
+            an_address_before_leads_there_for_its_grace,
+            an_address_before_leads_nowhere_after_its_grace,
             an_address_stays_through_publications,
         }
     };

@@ -1,7 +1,8 @@
 //! Rules of publications and changes.
 
 use nebula_ports::{
-    ErrorKind, MAX_TRIGGERS, NewTrigger, Published, TriggerRepo, TriggerState, TriggerUpdated,
+    ErrorKind, LeftOut, MAX_TRIGGERS, NewTrigger, PreviousHook, Published, TriggerRepo,
+    TriggerState, TriggerUpdated,
 };
 use serde_json::json;
 
@@ -21,6 +22,8 @@ pub async fn a_publication_registers_its_triggers(stores: &Stores, clock: &Manua
         due: new.due,
         last: None,
         hook: None,
+        previous: None,
+        left_out: None,
     };
     assert_eq!(record.state, state);
     assert!(find(stores, "hourly").await.is_some());
@@ -164,6 +167,15 @@ pub async fn a_change_stays(stores: &Stores, clock: &ManualClock) {
         due: None,
         last: None,
         hook: Some(hook("abc")),
+        previous: Some(PreviousHook {
+            hook: hook("abb"),
+            until: after(clock, 9),
+        }),
+        left_out: Some(LeftOut {
+            occurrence: after(clock, 1),
+            at: after(clock, 2),
+            why: "no room, and 2 before it".to_owned(),
+        }),
     };
     let updated = update(stores, &record, state.clone()).await;
     let now = get(stores, "a").await;

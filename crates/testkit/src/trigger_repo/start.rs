@@ -1,7 +1,7 @@
 //! Rules of executions that triggers start.
 
 use nebula_core::Clock;
-use nebula_ports::Created;
+use nebula_ports::{Created, LeftOut, TriggerState};
 
 use super::fixture::*;
 use crate::ManualClock;
@@ -115,4 +115,25 @@ pub async fn a_creation_that_waits_moves_its_trigger(stores: &Stores, clock: &Ma
         assert_eq!(create(stores, new, None).await, expected);
         assert!(get(stores, "a").await.revision > record.revision);
     }
+}
+
+/// What was left out is of no interest once something starts. Guard: `TriggerGuard::CreateTakesBack`.
+pub async fn a_creation_takes_back_what_was_left_out(stores: &Stores, clock: &ManualClock) {
+    published(stores, vec![trigger(clock, "a", "p", 1)]).await;
+    let record = get(stores, "a").await;
+    let left_out = LeftOut {
+        occurrence: clock.now(),
+        at: after(clock, 1),
+        why: "the queue is full".to_owned(),
+    };
+    let state = TriggerState {
+        left_out: Some(left_out.clone()),
+        ..record.state.clone()
+    };
+    let _ = update(stores, &record, state).await;
+    let record = get(stores, "a").await;
+    assert_eq!(record.state.left_out, Some(left_out));
+    let created = create(stores, started_by(clock, 1, &record, 2), None).await;
+    assert_eq!(created, Created::Created(None));
+    assert_eq!(get(stores, "a").await.state.left_out, None);
 }
