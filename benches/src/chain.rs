@@ -27,6 +27,7 @@ pub fn of(nodes: u32) -> Chain {
         plan: Digest::of(b"the plan of the chain"),
         input: Arc::clone(&output),
         input_blob: None,
+        trigger_blob: None,
         vars: Value::Null,
         trigger: Value::Null,
         origin: None,

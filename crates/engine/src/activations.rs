@@ -128,7 +128,7 @@ fn activation_json(number: u32, activation: &Activation) -> Value {
     let (output, more) = match activation.given() {
         None => (None, 0),
         Some(Given::Value(value)) => (Some(value), 0),
-        Some(Given::Blob(stored)) => match stored.value() {
+        Some(given @ (Given::Blob(_) | Given::Made(_))) => match given.value() {
             Ok(value) => (Some(value), 0),
             Err(why) => {
                 unreadable = Some(why.to_string());

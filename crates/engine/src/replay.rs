@@ -119,7 +119,10 @@ impl Engine {
     /// Reads the results of a state that lie in blobs, to be shown. One that cannot be read is shown as
     /// that: whoever looks at an execution wants to see the rest all the same.
     pub(crate) async fn read_stored(&self, machine: &Machine) {
-        for stored in machine.state().stored().filter(|it| !it.is_known()) {
+        for stored in machine.state().stored() {
+            if stored.is_known() {
+                continue;
+            }
             let read = match &self.ports.values {
                 Some(values) => {
                     let read = values.read(machine.tenant(), stored.blob()).await;

@@ -10,7 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use smallvec::SmallVec;
 
-use crate::{Approval, Claim, Failure, Given, InstanceStatus, ItemOutcome, List, Outcomes, Stored};
+use crate::{
+    Approval, Claim, Failure, Given, InstanceStatus, ItemOutcome, List, Made, Outcomes, Stored,
+    Unread,
+};
 
 /// One activation of a node: where it stands and what it gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +62,9 @@ pub struct Activation {
     /// The same, if it lies in a blob; `output` is absent then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blob: Option<Arc<Stored>>,
+    /// The same, if it was made of parts, not all of which are values; `output` is absent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Arc<Made>>,
     /// The port it left by.
     pub port: Option<CompactString>,
     /// For a list: which element of the input each element came from.
@@ -95,10 +101,34 @@ pub struct Runs {
         deserialize_with = "there"
     )]
     pub last: Option<Arc<Value>>,
+    /// The same, if it is no value; `last` is absent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_given: Option<Given>,
     /// When the next may begin, if it has to wait.
     pub due: Option<Timestamp>,
     /// The failure that ended the last of them.
     pub failed: Option<Failure>,
+}
+
+impl Runs {
+    /// What the last of them gave.
+    #[must_use]
+    pub fn given(&self) -> Option<Given> {
+        let value = || self.last.clone().map(Given::Value);
+        self.last_given.clone().or_else(value)
+    }
+
+    pub(crate) fn gave(&mut self, given: Given) {
+        (self.last, self.last_given) = split(given);
+    }
+}
+
+/// A value and what is none apart, as they are stored.
+pub(crate) fn split(given: Given) -> (Option<Arc<Value>>, Option<Given>) {
+    match given {
+        Given::Value(value) => (Some(value), None),
+        given => (None, Some(given)),
+    }
 }
 
 impl Activation {
@@ -126,6 +156,7 @@ impl Activation {
             output: None,
             list: None,
             blob: None,
+            made: None,
             port: None,
             lineage: None,
             error: None,
@@ -196,16 +227,18 @@ impl Activation {
             Given::Value(value) => self.output = Some(value),
             Given::List(list) => self.list = Some(list),
             Given::Blob(stored) => self.blob = Some(stored),
+            Given::Made(made) => self.made = Some(made),
         }
     }
 
     /// What it gave, if it gave something.
     #[must_use]
     pub fn given(&self) -> Option<Given> {
-        match (&self.list, &self.blob) {
-            (Some(list), _) => Some(Given::List(list.clone())),
-            (None, Some(stored)) => Some(Given::Blob(stored.clone())),
-            (None, None) => self.output.clone().map(Given::Value),
+        match (&self.list, &self.blob, &self.made) {
+            (Some(list), ..) => Some(Given::List(list.clone())),
+            (None, Some(stored), _) => Some(Given::Blob(stored.clone())),
+            (None, None, Some(made)) => Some(Given::Made(made.clone())),
+            (None, None, None) => self.output.clone().map(Given::Value),
         }
     }
 
@@ -214,7 +247,7 @@ impl Activation {
     pub fn gathered(&self, mode: Option<OnItemError>) -> Option<Given> {
         match (&self.items, &self.runs) {
             (Some(items), _) => Some(items.result(mode)),
-            (None, Some(runs)) => Some(Given::Value(runs.last.clone().unwrap_or_default())),
+            (None, Some(runs)) => Some(runs.given().unwrap_or_default()),
             (None, None) => None,
         }
     }
@@ -350,21 +383,35 @@ impl Items {
 
     /// How far it is, as `complete_when` sees it: `{ total, done, succeeded, failed, last }`, where
     /// `last` is `{ index, result }` or `{ index, error }` of the item that ended last.
-    #[must_use]
-    pub fn progress(&self) -> Value {
-        let last = self.latest.and_then(|item| {
-            Some(match self.outcomes.get(item)? {
-                ItemOutcome::Ok(value) => json!({ "index": item, "result": *value }),
-                ItemOutcome::Error(error) => json!({ "index": item, "error": error_value(&error) }),
-            })
-        });
-        json!({
+    ///
+    /// # Errors
+    /// [`Unread`]: the result of that one lies in a blob, and is not at hand.
+    pub fn progress(&self) -> Result<Value, Unread> {
+        let last = match self.latest.and_then(|item| self.outcomes.get(item)) {
+            Some(ItemOutcome::Ok(value)) => json!({ "index": self.latest, "result": *value }),
+            Some(ItemOutcome::Apart(given)) => {
+                json!({ "index": self.latest, "result": *given.value()? })
+            }
+            Some(ItemOutcome::Error(error)) => {
+                json!({ "index": self.latest, "error": error_value(&error) })
+            }
+            None => Value::Null,
+        };
+        Ok(json!({
             "total": self.count,
             "done": self.settled,
             "succeeded": self.settled - self.errors,
             "failed": self.errors,
             "last": last,
-        })
+        }))
+    }
+
+    /// What the item gave that ended last.
+    pub(crate) fn latest_given(&self) -> Option<Given> {
+        match self.outcomes.get(self.latest?)? {
+            ItemOutcome::Apart(given) => Some(given),
+            ItemOutcome::Ok(_) | ItemOutcome::Error(_) => None,
+        }
     }
 
     /// Whether every item has ended, and no more come.
@@ -383,9 +430,7 @@ impl Items {
     #[must_use]
     pub fn result(&self, mode: Option<OnItemError>) -> Given {
         match mode {
-            Some(OnItemError::Collect) => {
-                Given::Value(Arc::new(self.outcomes.collected(self.count)))
-            }
+            Some(OnItemError::Collect) => self.outcomes.collected(self.count),
             _ => self.list(),
         }
     }

@@ -7,11 +7,11 @@
 use nebula_action::ActionError;
 use serde_json::Value;
 
-use crate::{Entry, Fact};
+use crate::{Entry, Fact, ItemOutcome};
 
 /// The newest version that this build writes and reads.
-pub const JOURNAL_FORMAT: u8 = 3;
-/// The version of all batches but those of the next two.
+pub const JOURNAL_FORMAT: u8 = 4;
+/// The version of all batches but those of the next three.
 const PLAIN_FORMAT: u8 = 1;
 /// That of batches that begin an execution which goes over another one again: a reader of version 1
 /// would derive the keys of what was restarted without its generation.
@@ -19,6 +19,10 @@ const AGAIN_FORMAT: u8 = 2;
 /// That of batches that begin an execution whose input lies in a blob: a reader of version 2 would take
 /// its digest for it.
 const INPUT_FORMAT: u8 = 3;
+/// That of batches with values in blobs where there were none before: results in bodies and lists, what
+/// bodies begin with, what children gave, what started the execution. A reader of version 3 would take
+/// them for null, or stop at them.
+const VALUES_FORMAT: u8 = 4;
 
 /// Why bytes are not journal entries.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +54,28 @@ pub fn encode(entries: &[Entry]) -> Vec<u8> {
 }
 
 fn format_of(entries: &[Entry]) -> u8 {
+    if entries.iter().any(|entry| has_values(&entry.fact)) {
+        return VALUES_FORMAT;
+    }
     match entries.first().map(|entry| &entry.fact) {
         Some(Fact::ExecutionStarted(started)) if started.input_blob.is_some() => INPUT_FORMAT,
         Some(Fact::ExecutionStarted(started)) if started.repeats.is_some() => AGAIN_FORMAT,
         _ => PLAIN_FORMAT,
+    }
+}
+
+fn has_values(fact: &Fact) -> bool {
+    match fact {
+        Fact::AttemptSpilled { instance, .. } => {
+            instance.within.is_some() || instance.item.is_some()
+        }
+        Fact::BodyOpened { blob, passed, .. } => blob.is_some() || *passed,
+        Fact::ChildEnded { blob, .. } => blob.is_some(),
+        Fact::ItemsSettled { outcomes, .. } => outcomes
+            .iter()
+            .any(|outcome| matches!(outcome, ItemOutcome::Apart(_))),
+        Fact::ExecutionStarted(started) => started.trigger_blob.is_some(),
+        _ => false,
     }
 }
 
@@ -64,7 +86,7 @@ fn format_of(entries: &[Entry]) -> u8 {
 pub fn decode(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
     let (version, body) = bytes.split_first().ok_or(CodecError::Empty)?;
     match *version {
-        PLAIN_FORMAT | AGAIN_FORMAT | INPUT_FORMAT => {
+        PLAIN_FORMAT | AGAIN_FORMAT | INPUT_FORMAT | VALUES_FORMAT => {
             serde_json::from_slice(body).map_err(CodecError::Damaged)
         }
         found => Err(CodecError::Format { found }),

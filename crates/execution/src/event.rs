@@ -93,7 +93,7 @@ pub enum Event {
         /// Whose body: an item or a round.
         instance: InstanceId,
         /// `$json` of its start nodes.
-        json: Arc<Value>,
+        json: Given,
     },
     /// There is no further round.
     RoundsOver {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use serde_json::Value;
 
 use crate::{
-    Activation, ExecutionState, Given, ItemOutcome,
+    Activation, ExecutionState, Given, ItemOutcome, Runs,
     list::{List, Outcomes},
 };
 
@@ -74,12 +74,14 @@ impl Footprint {
             Given::List(list) => self.list(list),
             // Whoever reads it counts it for as long as it is at hand.
             Given::Blob(_) => {}
+            Given::Made(made) => made.givens().for_each(|given| self.given(given)),
         }
     }
 
     /// A long list, of which only the text is held.
     fn list(&mut self, list: &List) {
         list.texts().for_each(|text| self.text(text));
+        list.apart().values().for_each(|given| self.given(given));
     }
 
     fn text(&mut self, text: &str) {
@@ -93,14 +95,16 @@ impl Footprint {
     pub fn state(&mut self, state: &ExecutionState) {
         if let Some(started) = state.started() {
             self.given(&started.given());
-            self.bytes += footprint(&started.vars) + footprint(&started.trigger);
+            self.bytes += footprint(&started.vars);
+            // In a blob, it is null here.
+            self.bytes += footprint(&started.trigger);
         }
         for signal in state.signals() {
             self.value(&signal.payload);
         }
         for (_, frame) in state.frames.iter() {
-            if let Some(json) = &frame.json {
-                self.value(json);
+            if let Some(json) = frame.json() {
+                self.given(&json);
             }
             let activations = frame.nodes().flat_map(|(_, node)| &node.activations);
             activations.for_each(|activation| self.activation(activation));
@@ -108,18 +112,12 @@ impl Footprint {
     }
 
     fn activation(&mut self, activation: &Activation) {
-        if let Some(output) = &activation.output {
-            self.value(output);
+        if let Some(given) = activation.given() {
+            self.given(&given);
         }
-        if let Some(list) = &activation.list {
-            self.list(list);
-        }
-        let last = activation
-            .runs
-            .as_deref()
-            .and_then(|runs| runs.last.as_ref());
-        if let Some(last) = last {
-            self.value(last);
+        let runs = activation.runs.as_deref();
+        if let Some(last) = runs.and_then(Runs::given) {
+            self.given(&last);
         }
         if let Some(items) = activation.items.as_deref() {
             self.outcomes(&items.outcomes);
@@ -134,8 +132,10 @@ impl Footprint {
             match outcome {
                 ItemOutcome::Ok(value) => self.value(value),
                 ItemOutcome::Error(error) => self.bytes += error.message.len(),
+                ItemOutcome::Apart(_) => {}
             }
         }
+        outcomes.apart().for_each(|(_, given)| self.given(given));
         outcomes.texts().for_each(|text| self.text(text));
     }
 }

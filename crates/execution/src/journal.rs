@@ -74,6 +74,20 @@ pub enum ItemOutcome {
     Ok(Arc<Value>),
     /// It failed, and the node goes on without it.
     Error(ActionError),
+    /// It gave what is no value: in a journal, what lies in a blob.
+    Apart(Given),
+}
+
+impl ItemOutcome {
+    /// It gave this. A list in segments is a value where it stands in another list, unless an element of
+    /// it lies in a blob.
+    pub(crate) fn of(given: Given) -> Self {
+        match given {
+            Given::Value(value) => Self::Ok(value),
+            Given::List(list) if list.apart().is_empty() => Self::Ok(Arc::new(list.to_value())),
+            given => Self::Apart(given),
+        }
+    }
 }
 
 /// Who asked for an execution to end early.
@@ -157,7 +171,7 @@ pub enum Fact {
         micros: u64,
     },
     /// An attempt gave a result that is too large for the journal: it lies in a blob, as JSON, which
-    /// was there before this.
+    /// was there before this. Of an instance in a body or a list, the journal has format 4.
     AttemptSpilled {
         /// Of which instance.
         #[serde(rename = "on")]
@@ -316,8 +330,15 @@ pub enum Fact {
         /// Whose body: an instance, or its item or round.
         #[serde(rename = "on")]
         instance: InstanceId,
-        /// `$json` of the nodes that it begins with.
+        /// `$json` of the nodes that it begins with; null where one of the next two says more.
         json: Arc<Value>,
+        /// Where that lies, if it is too large for the journal; such journals have format 4.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        blob: Option<Arc<Stored>>,
+        /// Whether it is what stands in the journal already, and not again here: what the round before
+        /// gave, else `$json` of the instance; such journals have format 4.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        passed: bool,
         /// When it is given up; absent if never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due: Option<Timestamp>,
@@ -555,8 +576,8 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Taken::is_all")]
         taken: Taken,
     },
-    /// The child that an instance waited for has ended. With an output, the instance has succeeded;
-    /// else the failure that it means for the instance follows.
+    /// The child that an instance waited for has ended. With an output or a blob, the instance has
+    /// succeeded; else the failure that it means for the instance follows.
     ChildEnded {
         /// Which instance.
         #[serde(rename = "on")]
@@ -572,6 +593,9 @@ pub enum Fact {
             deserialize_with = "there"
         )]
         output: Option<Arc<Value>>,
+        /// Where that lies, if it is too large for the journal; such journals have format 4.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        blob: Option<Arc<Stored>>,
         /// Which connections of `main` carry a live token.
         #[serde(default, skip_serializing_if = "Taken::is_all")]
         taken: Taken,
@@ -693,6 +717,10 @@ pub struct Started {
     /// What started it, for `$trigger`.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub trigger: Value,
+    /// The blob that this lies in, if it is too large for a journal: then it is null, and the journal
+    /// has format 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger_blob: Option<Arc<Stored>>,
     /// The execution whose work this one continues; idempotency keys come from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<ExecutionId>,
@@ -726,6 +754,23 @@ impl Started {
         }
     }
 
+    /// What started it, wherever it lies.
+    #[must_use]
+    pub fn trigger(&self) -> Given {
+        match &self.trigger_blob {
+            Some(stored) => Given::Blob(stored.clone()),
+            None => Given::Value(Arc::new(self.trigger.clone())),
+        }
+    }
+
+    /// The same beginning, with what started it in a blob of this name.
+    #[must_use]
+    pub fn triggered_by_blob(mut self, blob: BlobId) -> Self {
+        self.trigger = Value::Null;
+        self.trigger_blob = Some(Arc::new(Stored::new(blob)));
+        self
+    }
+
     /// The same beginning, on an input that lies in a blob of this name.
     #[must_use]
     pub fn on_blob(mut self, blob: BlobId) -> Self {
@@ -735,17 +780,32 @@ impl Started {
         self
     }
 
-    /// What two beginnings of the same workflow on the same input have in common, and no others. The order
-    /// of the fields in an input counts for nothing; on which side of the limit for inputs it lies does.
+    /// What two beginnings of the same workflow on the same input have in common, and no others. Neither
+    /// the order of the fields in an input counts, nor whether it lies in a blob.
     #[must_use]
     pub fn fingerprint(&self) -> Digest {
-        let input = canonical_json(&self.input);
-        let mut parts = vec![self.workflow.as_str().as_bytes(), input.as_bytes()];
-        if self.input_blob.is_some() {
-            // Else an input that is such a digest would be taken for what it is the digest of.
-            parts.push(b"blob");
-        }
-        Digest::of_parts(&parts)
+        let digest = match &self.input_blob {
+            // Its digest stands in its place.
+            Some(_) => canonical_json(&self.input),
+            None => canonical_json(&Value::String(Digest::of_json(&self.input).to_string())),
+        };
+        Digest::of_parts(&[
+            self.workflow.as_str().as_bytes(),
+            digest.as_bytes(),
+            b"blob",
+        ])
+    }
+
+    /// What stores kept as the fingerprint before it was that of the input's digest; `None` for an input
+    /// that lies in a blob, of which only the digest is here, and was then.
+    #[must_use]
+    pub fn earlier_fingerprint(&self) -> Option<Digest> {
+        let input = self
+            .input_blob
+            .is_none()
+            .then(|| canonical_json(&self.input))?;
+        let parts = [self.workflow.as_str().as_bytes(), input.as_bytes()];
+        Some(Digest::of_parts(&parts))
     }
 }
 
@@ -771,6 +831,29 @@ pub struct Tries {
 }
 
 impl Fact {
+    /// Calls `found` for each value of it that lies in a blob.
+    pub fn each_stored(&self, found: &mut impl FnMut(BlobId)) {
+        let blobs = |stored: &Option<Arc<Stored>>| stored.as_ref().map(|it| it.blob());
+        match self {
+            Self::AttemptSpilled { blob, .. } => found(*blob),
+            Self::BodyOpened { blob, .. } | Self::ChildEnded { blob, .. } => {
+                blobs(blob).into_iter().for_each(found);
+            }
+            Self::ExecutionStarted(started) => {
+                let both = [&started.input_blob, &started.trigger_blob];
+                both.into_iter().filter_map(blobs).for_each(found);
+            }
+            Self::ItemsSettled { outcomes, .. } => {
+                for outcome in outcomes {
+                    if let ItemOutcome::Apart(given) = outcome {
+                        given.each_stored(&mut |stored| found(stored.blob()));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The instance that the fact is about.
     #[must_use]
     pub fn instance(&self) -> Option<&InstanceId> {
@@ -905,6 +988,7 @@ mod tests {
             input_blob: None,
             vars: Value::Null,
             trigger: Value::Null,
+            trigger_blob: None,
             origin: None,
             grants: Grants::default(),
             folder: None,
@@ -916,7 +1000,7 @@ mod tests {
     }
 
     /// Guards: the same workflow on the same input, in whatever order its fields stand, and nothing else;
-    /// also where the input lies in a blob; and a digest is not what it is the digest of.
+    /// wherever the input lies; a digest is not what it is the digest of; and what stores kept once.
     #[test]
     fn the_same_input_has_the_same_fingerprint() {
         let (one, two) = (json!({ "a": 1, "b": 2 }), json!({ "b": 2, "a": 1 }));
@@ -928,15 +1012,18 @@ mod tests {
         assert_eq!(print(&one), print(&two));
         assert_eq!(blob(&one).fingerprint(), blob(&two).fingerprint());
         assert_ne!(blob(&one).input_blob, blob(&two).input_blob);
+        assert_eq!(print(&one), blob(&one).fingerprint());
         let others = [
             on("refunds", one.clone()),
             on("orders", json!({ "a": 1, "b": 3 })),
-            blob(&json!({ "a": 1, "b": 3 })),
-            blob(&one),
             on("orders", json!(Digest::of_json(&one).to_string())),
         ];
         let prints = others.iter().map(Started::fingerprint).chain([print(&one)]);
         let different: std::collections::BTreeSet<_> = prints.collect();
         assert_eq!(different.len(), others.len() + 1);
+        // What was kept before inputs were compared by their digests.
+        let kept = Digest::of_parts(&[b"orders", canonical_json(&one).as_bytes()]);
+        assert_eq!(on("orders", two.clone()).earlier_fingerprint(), Some(kept));
+        assert_eq!(blob(&two).earlier_fingerprint(), None);
     }
 }

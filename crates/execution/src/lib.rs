@@ -110,7 +110,7 @@ pub use journal::{
     EndReason, Entry, Fact, Failure, ItemOutcome, ParkReason, Started, StoredEntry, Taken, Tries,
     UnparkDecision,
 };
-pub use list::{Elements, Given, LIST_SEGMENT, List, Outcomes};
+pub use list::{Elements, Given, LIST_SEGMENT, List, Made, Outcomes};
 pub use machine::{MAX_DEFERRALS, Machine};
 pub use migrate::{MigrateError, Migrated, Migration};
 pub use milestone::MilestoneStatus;

@@ -18,16 +18,21 @@ use crate::{ItemOutcome, Stored, Unread, activation::error_value};
 /// How many elements a segment has; a list of no more than this is an ordinary value.
 pub const LIST_SEGMENT: u32 = 1_024;
 
-/// What an activation gave: a value, a long list in segments, or a value that lies in a blob. All are
-/// shared, never copied.
-#[derive(Debug, Clone, PartialEq)]
+/// What an activation gave: a value, a list in segments, a value that lies in a blob, or an object of
+/// such. All are shared, never copied.
+///
+/// JSON: `{ "value": … }`, `{ "list": … }`, `{ "blob": … }` or `{ "made": … }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Given {
     /// A value.
     Value(Arc<Value>),
-    /// A list of more than [`LIST_SEGMENT`] elements.
+    /// A list of more than [`LIST_SEGMENT`] elements, or with elements that are no values.
     List(Arc<List>),
     /// A value that lies in a blob.
     Blob(Arc<Stored>),
+    /// An object that was made of what others gave, not all of which is a value.
+    Made(Arc<Made>),
 }
 
 impl Default for Given {
@@ -60,11 +65,12 @@ impl Given {
     pub fn part(&self, range: Range<usize>) -> Option<Vec<Value>> {
         match self {
             Self::Value(value) => part_of(value, range),
-            Self::List(list) => Some(list.part(range)),
+            Self::List(list) => list.is_at_hand().ok().map(|()| list.part(range)),
             Self::Blob(stored) => {
                 let value = stored.value().ok()?;
                 part_of(&value, range)
             }
+            Self::Made(_) => None,
         }
     }
 
@@ -76,8 +82,12 @@ impl Given {
     pub fn value(&self) -> Result<Arc<Value>, Unread> {
         match self {
             Self::Value(value) => Ok(value.clone()),
-            Self::List(list) => Ok(Arc::new(list.to_value())),
+            Self::List(list) => {
+                list.is_at_hand()?;
+                Ok(Arc::new(list.to_value()))
+            }
             Self::Blob(stored) => stored.value(),
+            Self::Made(made) => made.value().map(Arc::new),
         }
     }
 
@@ -88,8 +98,61 @@ impl Given {
     pub fn at_hand(self) -> Result<Self, Unread> {
         match self {
             Self::Blob(stored) => stored.value().map(Self::Value),
+            Self::Made(made) => Ok(Self::Value(Arc::new(made.value()?))),
             given => Ok(given),
         }
+    }
+
+    /// Calls `found` for every part of it that lies in a blob.
+    pub fn each_stored<'g>(&'g self, found: &mut impl FnMut(&'g Arc<Stored>)) {
+        match self {
+            Self::Value(_) => {}
+            Self::List(list) => list.apart.values().for_each(|it| it.each_stored(found)),
+            Self::Blob(stored) => found(stored),
+            Self::Made(made) => made.fields.iter().for_each(|(_, it)| it.each_stored(found)),
+        }
+    }
+
+    /// Whether readers of journals and snapshots before blobs know it: a value, or a list of values.
+    pub(crate) fn is_plain(&self) -> bool {
+        match self {
+            Self::Value(_) => true,
+            Self::List(list) => list.apart.is_empty(),
+            Self::Blob(_) | Self::Made(_) => false,
+        }
+    }
+
+    /// An object of what others gave: a value, if they all are.
+    pub(crate) fn object(fields: Vec<(String, Self)>) -> Self {
+        let values = fields.iter().all(|(_, it)| matches!(it, Self::Value(_)));
+        if !values {
+            return Self::Made(Arc::new(Made { fields }));
+        }
+        let values = fields.into_iter().filter_map(|(name, given)| match given {
+            Self::Value(value) => Some((name, Arc::unwrap_or_clone(value))),
+            _ => None,
+        });
+        Self::Value(Arc::new(Value::Object(values.collect())))
+    }
+}
+
+/// An object of which some fields are no values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Made {
+    fields: Vec<(String, Given)>,
+}
+
+impl Made {
+    fn value(&self) -> Result<Value, Unread> {
+        let fields = self.fields.iter().map(|(name, given)| {
+            let value = given.value().map(Arc::unwrap_or_clone);
+            Ok((name.clone(), value?))
+        });
+        fields.collect::<Result<_, _>>().map(Value::Object)
+    }
+
+    pub(crate) fn givens(&self) -> impl Iterator<Item = &Given> {
+        self.fields.iter().map(|(_, given)| given)
     }
 }
 
@@ -117,17 +180,28 @@ impl Elements {
             Self::Given(Given::Value(value)) => value.as_array().map(Vec::len),
             Self::Given(Given::List(list)) => Some(list.len()),
             Self::Given(Given::Blob(stored)) => stored.value().ok()?.as_array().map(Vec::len),
+            Self::Given(Given::Made(_)) => None,
             Self::Range { count, .. } => Some(*count as usize),
         }
     }
 
-    /// One of them.
+    /// One of them, if it is no value.
+    #[must_use]
+    pub fn apart(&self, index: u32) -> Option<&Given> {
+        match self {
+            Self::Given(Given::List(list)) => list.apart.get(&index),
+            Self::Given(_) | Self::Range { .. } => None,
+        }
+    }
+
+    /// One of them, if it is a value.
     #[must_use]
     pub fn get(&self, index: u32) -> Option<Value> {
         match self {
             Self::Given(Given::Value(value)) => value.get(index as usize).cloned(),
             Self::Given(Given::List(list)) => list.get(index as usize),
             Self::Given(Given::Blob(stored)) => stored.value().ok()?.get(index as usize).cloned(),
+            Self::Given(Given::Made(_)) => None,
             Self::Range { from, step, count } if index < *count => {
                 Some(Value::from(from + i64::from(index) * step))
             }
@@ -138,11 +212,15 @@ impl Elements {
 
 /// A list in segments of JSON text, readable by index and from end to end.
 ///
-/// JSON: `{ "len": …, "segments": [[…], …] }`.
+/// An element that is no value stands apart, by its index, and as null in its segment.
+///
+/// JSON: `{ "len": …, "segments": [[…], …], "apart": { "7": { "blob": … } } }`.
 #[derive(Clone, Serialize)]
 pub struct List {
     len: u32,
     segments: Vec<Text>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    apart: BTreeMap<u32, Given>,
 }
 
 /// The text of a JSON list.
@@ -172,7 +250,30 @@ impl List {
         self.segments.iter().map(|text| text.get())
     }
 
-    /// One element; its segment is read for it.
+    /// The elements that are no values, by index.
+    #[must_use]
+    pub fn apart(&self) -> &BTreeMap<u32, Given> {
+        &self.apart
+    }
+
+    /// Whether every element can be read now.
+    ///
+    /// # Errors
+    /// [`Unread`]: one lies in a blob, and is not at hand.
+    pub fn is_at_hand(&self) -> Result<(), Unread> {
+        let mut away = Ok(());
+        let mut look = |stored: &Arc<Stored>| {
+            if away.is_ok() {
+                away = stored.value().map(|_| ());
+            }
+        };
+        for given in self.apart.values() {
+            given.each_stored(&mut look);
+        }
+        away
+    }
+
+    /// One element; its segment is read for it. One that is not at hand is null.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Value> {
         let segment = LIST_SEGMENT as usize;
@@ -180,10 +281,18 @@ impl List {
         (index % segment < elements.len()).then(|| elements.swap_remove(index % segment))
     }
 
-    /// The elements from `number` times [`LIST_SEGMENT`] on, up to so many.
+    /// The elements from `number` times [`LIST_SEGMENT`] on, up to so many. What is not at hand is null.
     #[must_use]
     pub fn segment(&self, number: usize) -> Vec<Value> {
-        self.segments.get(number).map_or_else(Vec::new, elements)
+        let mut elements = self.segments.get(number).map_or_else(Vec::new, elements);
+        let first = number as u32 * LIST_SEGMENT;
+        let apart = self.apart.range(first..first.saturating_add(LIST_SEGMENT));
+        for (index, given) in apart {
+            if let Ok(value) = given.value() {
+                elements[(index - first) as usize] = Arc::unwrap_or_clone(value);
+            }
+        }
+        elements
     }
 
     /// The elements from one to another, as many of them as there are.
@@ -202,7 +311,7 @@ impl List {
 
     /// All elements in their order; one segment at a time is in memory.
     pub fn iter(&self) -> impl Iterator<Item = Value> {
-        self.segments.iter().flat_map(elements)
+        (0..self.segments.len()).flat_map(|number| self.segment(number))
     }
 
     /// All of it as one value.
@@ -241,6 +350,7 @@ impl PartialEq for List {
         let same = |(a, b): (&Text, &Text)| a.get() == b.get();
         self.len == other.len
             && self.segments.len() == other.segments.len()
+            && self.apart == other.apart
             && self.segments.iter().zip(&other.segments).all(same)
     }
 }
@@ -251,10 +361,21 @@ impl<'de> Deserialize<'de> for List {
         struct Read {
             len: u32,
             segments: Vec<Text>,
+            #[serde(default)]
+            apart: BTreeMap<u32, Given>,
         }
-        let Read { len, segments } = Read::deserialize(deserializer)?;
-        match segments.iter().all(is_list) && segments.len() == segments_of(len) {
-            true => Ok(Self { len, segments }),
+        let Read {
+            len,
+            segments,
+            apart,
+        } = Read::deserialize(deserializer)?;
+        let within = apart.keys().all(|index| *index < len);
+        match within && segments.iter().all(is_list) && segments.len() == segments_of(len) {
+            true => Ok(Self {
+                len,
+                segments,
+                apart,
+            }),
             false => Err(D::Error::custom("a list has other segments than it says")),
         }
     }
@@ -302,11 +423,15 @@ struct Full {
     /// What failed, by index.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     errors: BTreeMap<u32, ActionError>,
+    /// The results that are no values, by index.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    apart: BTreeMap<u32, Given>,
 }
 
 impl PartialEq for Full {
     fn eq(&self, other: &Self) -> bool {
-        self.results.get() == other.results.get() && self.errors == other.errors
+        let same = self.results.get() == other.results.get();
+        same && self.errors == other.errors && self.apart == other.apart
     }
 }
 
@@ -326,6 +451,9 @@ impl Outcomes {
         if let Some(error) = full.errors.get(&item) {
             return Some(ItemOutcome::Error(error.clone()));
         }
+        if let Some(given) = full.apart.get(&item) {
+            return Some(ItemOutcome::Apart(given.clone()));
+        }
         let mut results = elements(&full.results);
         let at = (item % LIST_SEGMENT) as usize;
         (at < results.len()).then(|| ItemOutcome::Ok(Arc::new(results.swap_remove(at))))
@@ -341,6 +469,19 @@ impl Outcomes {
         self.full.values().map(|full| full.results.get())
     }
 
+    /// The results that are no values, by index; those of full segments first.
+    pub(crate) fn apart(&self) -> impl Iterator<Item = (u32, &Given)> {
+        let full = self.full.values().flat_map(|full| &full.apart);
+        let loose = self
+            .loose
+            .iter()
+            .filter_map(|(item, outcome)| match outcome {
+                ItemOutcome::Apart(given) => Some((item, given)),
+                ItemOutcome::Ok(_) | ItemOutcome::Error(_) => None,
+            });
+        full.chain(loose).map(|(item, given)| (*item, given))
+    }
+
     /// Takes in the end of an item that has not ended before.
     pub(crate) fn insert(&mut self, item: u32, outcome: ItemOutcome) {
         self.loose.insert(item, outcome);
@@ -352,7 +493,7 @@ impl Outcomes {
         {
             return;
         }
-        let mut errors = BTreeMap::new();
+        let (mut errors, mut apart) = (BTreeMap::new(), BTreeMap::new());
         let results: Vec<_> = of_segment
             .map(|item| match self.loose.remove(&item) {
                 Some(ItemOutcome::Ok(value)) => Arc::unwrap_or_clone(value),
@@ -360,11 +501,19 @@ impl Outcomes {
                     errors.insert(item, error);
                     Value::Null
                 }
+                Some(ItemOutcome::Apart(given)) => {
+                    apart.insert(item, given);
+                    Value::Null
+                }
                 None => Value::Null,
             })
             .collect();
-        let results = text_of(&results);
-        self.full.insert(number, Full { results, errors });
+        let full = Full {
+            results: text_of(&results),
+            errors,
+            apart,
+        };
+        self.full.insert(number, full);
     }
 
     /// The list of what `count` items gave: a failed one stands in it as
@@ -372,7 +521,8 @@ impl Outcomes {
     #[must_use]
     pub(crate) fn list(&self, count: u32) -> Given {
         let segments = 0..segments_of(count) as u32;
-        if count <= LIST_SEGMENT {
+        let apart: BTreeMap<_, _> = self.apart().map(|(at, it)| (at, it.clone())).collect();
+        if count <= LIST_SEGMENT && apart.is_empty() {
             let elements = segments.flat_map(|number| self.elements(number, count));
             return Given::Value(Arc::new(elements.collect()));
         }
@@ -388,12 +538,13 @@ impl Outcomes {
         Given::List(Arc::new(List {
             len: count,
             segments: segments.collect(),
+            apart,
         }))
     }
 
     /// The results and the errors of `count` items apart: `{ results, errors }`. What gave no result
     /// is null among the results; an error is `{ index, code, message, class }`.
-    pub(crate) fn collected(&self, count: u32) -> Value {
+    pub(crate) fn collected(&self, count: u32) -> Given {
         let mut errors: BTreeMap<u32, &ActionError> = BTreeMap::new();
         let (mut results, mut segment) = (Vec::new(), 0);
         while segment * LIST_SEGMENT < count {
@@ -422,8 +573,18 @@ impl Outcomes {
             }
             value
         });
-        let errors: Vec<_> = errors.collect();
-        json!({ "results": results, "errors": errors })
+        let errors = Value::Array(errors.collect());
+        let apart: BTreeMap<_, _> = self.apart().map(|(at, it)| (at, it.clone())).collect();
+        let results = match apart.is_empty() {
+            true => Given::Value(Arc::new(Value::Array(results))),
+            false => Given::List(Arc::new(List {
+                len: count,
+                segments: results.chunks(LIST_SEGMENT as usize).map(text_of).collect(),
+                apart,
+            })),
+        };
+        let errors = Given::Value(Arc::new(errors));
+        Given::object(vec![("results".into(), results), ("errors".into(), errors)])
     }
 
     fn touches(&self, number: u32) -> bool {
@@ -447,7 +608,7 @@ impl Outcomes {
         let element = |item| match self.loose.get(&item) {
             Some(ItemOutcome::Ok(value)) => Value::clone(value),
             Some(ItemOutcome::Error(error)) => failed(error),
-            None => Value::Null,
+            Some(ItemOutcome::Apart(_)) | None => Value::Null,
         };
         items.map(element).collect()
     }

@@ -516,7 +516,7 @@ impl Machine {
                 rounds,
                 due,
             } => self.enters(instance, rounds, due, turn),
-            Event::Entered { instance, json } => self.entered(instance, json, turn),
+            Event::Entered { instance, json } => self.entered(&instance, &json, turn),
             Event::RoundsOver { instance } => self.rounds_over(&instance, turn),
             Event::Caught { instance, handler } => self.caught(&instance, handler, turn),
             Event::Waits { instance, due } => {

@@ -423,7 +423,7 @@ fn difference(old: &PlanNode, new: &PlanNode) -> Option<&'static str> {
 /// What two folds of one entry disagree about.
 fn stands_otherwise(old: &Activation, new: &Activation) -> Option<&'static str> {
     let wait = |it: &Activation| (it.due, it.timer, it.signal.clone(), it.deadline);
-    let gave = |it: &Activation| (it.output.clone(), it.list.clone(), it.blob.clone());
+    let gave = Activation::given;
     if old.status != new.status || old.port != new.port || old.given_up != new.given_up {
         Some("how it stands")
     } else if gave(old) != gave(new) || old.error != new.error {
@@ -457,6 +457,7 @@ mod tests {
             Given::Value(value) => it.output = Some(value),
             Given::List(list) => it.list = Some(list),
             Given::Blob(stored) => it.blob = Some(stored),
+            Given::Made(made) => it.made = Some(made),
         }
         it
     }

@@ -28,6 +28,7 @@ use nebula_workflow::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+pub(crate) use graph::NamedList;
 use graph::{Graph, Needs};
 use schemas::Schemas;
 
@@ -472,9 +473,14 @@ impl ExecutionPlan {
         self.graph.needs(node)
     }
 
-    /// Whether the output needs `$input`.
-    pub(crate) fn output_needs_input(&self) -> bool {
-        self.graph.output_needs_input()
+    /// Which roots the output needs.
+    pub(crate) fn output_needs_roots(&self) -> &Needs {
+        self.graph.output_needs_roots()
+    }
+
+    /// The list for whose elements `node` runs, if its program only names it.
+    pub(crate) fn named_list(&self, node: u32) -> Option<NamedList> {
+        self.graph.named_list(node)
     }
 
     /// Dense indices of the nodes whose results the output needs.

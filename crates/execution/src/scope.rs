@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Activation, At, ExecutionPlan, ExecutionState, Failure, Given, InstanceId, InstanceStatus,
-    Machine, Started, Stored, Unread, activation::error_value, state::failure_value,
+    Items, Machine, Runs, Started, Stored, Unread, activation::error_value, plan::NamedList,
+    state::failure_value,
 };
 
 /// What an expression of a node sees: shared values, taken once, so that it can outlive the state.
@@ -25,11 +26,15 @@ pub struct EvaluationScope {
     json: Option<Seen>,
     /// `$input`, where it lies in a blob.
     input: Option<Seen>,
+    /// `$trigger`, where it lies in a blob.
+    trigger: Option<Seen>,
     inputs: Option<Result<Value, Unread>>,
     shared: Arc<SharedRoots>,
-    item: Option<(Arc<Value>, Value)>,
+    item: Option<(Seen, Value)>,
     /// `$loop`.
-    round: Option<Value>,
+    round: Option<Result<Value, Unread>>,
+    /// The list that is seen as it is, with elements that are not at hand.
+    as_it_is: Option<NamedList>,
     nodes: BTreeMap<NodeId, NodeRecord>,
     /// The attempt that is under way.
     attempt: u32,
@@ -40,6 +45,7 @@ pub struct EvaluationScope {
 pub(crate) struct SharedRoots {
     input: Option<Given>,
     trigger: Value,
+    trigger_blob: Option<Arc<Stored>>,
     vars: Value,
     /// What the other two are made of when an expression reads them, which few do.
     of: Option<(Arc<ExecutionPlan>, ExecutionId, Timestamp)>,
@@ -58,6 +64,7 @@ impl SharedRoots {
         Some(Self {
             input: Some(started.given()),
             trigger: started.trigger.clone(),
+            trigger_blob: started.trigger_blob.clone(),
             vars: started.vars.clone(),
             of: Some((plan.clone(), id, state.started_at())),
             ..Self::default()
@@ -160,10 +167,24 @@ impl EvaluationScope {
     /// What an instance's parameters see.
     #[must_use]
     pub fn of_instance(machine: &Machine, at: At) -> Self {
+        Self::of_execution(machine).at(machine, at)
+    }
+
+    /// What the program sees that gives the list which an instance runs for: where it only names a list,
+    /// elements of that need not be at hand.
+    #[must_use]
+    pub fn of_list(machine: &Machine, at: At) -> Self {
+        let as_it_is = machine.plan().named_list(at.node);
+        let scope = Self::of_execution(machine);
+        Self { as_it_is, ..scope }.at(machine, at)
+    }
+
+    fn at(self, machine: &Machine, at: At) -> Self {
         let (plan, state) = (machine.plan(), machine.state());
-        let mut scope = Self::of_execution(machine);
+        let mut scope = self;
         if let Some(activation) = state.get(at) {
-            scope.json = Some(scope.seen(state.json(plan, at)));
+            let as_it_is = scope.as_it_is == Some(NamedList::Json);
+            scope.json = Some(scope.seen(state.json(plan, at), as_it_is));
             let begun = activation.status == InstanceStatus::Running || activation.timer;
             scope.attempt = activation.attempts + u32::from(!begun);
             if plan.reads_inputs(at.node) {
@@ -185,10 +206,14 @@ impl EvaluationScope {
     pub fn stored_for(machine: &Machine, at: At, stage: Stage) -> Vec<Arc<Stored>> {
         let (plan, state) = (machine.plan(), machine.state());
         let needs = &plan.needs(at.node)[usize::from(stage == Stage::End)];
+        // Elements of a list that a node runs for are read when it comes to them.
+        let named = plan.named_list(at.node).filter(|_| stage == Stage::Start);
+        let by_element =
+            |list: NamedList, given: &Given| named == Some(list) && matches!(given, Given::List(_));
         let mut stored = Vec::new();
         let mut add = |given: Option<Given>| {
-            if let Some(Given::Blob(found)) = given {
-                stored.push(found);
+            if let Some(given) = given {
+                given.each_stored(&mut |found| stored.push(found.clone()));
             }
         };
         // The rounds of a list in parts go back to the first, and give what came back from all.
@@ -197,9 +222,36 @@ impl EvaluationScope {
         if needs.input {
             add(state.started().map(Started::given));
         }
+        if needs.trigger {
+            add(state.started().map(Started::trigger));
+        }
+        if needs.item {
+            add(enclosing(plan, state, at, ControlKind::ForEach).map(|(given, _)| given));
+        }
+        if needs.round {
+            let own = state.get(at).and_then(|it| it.runs.as_deref());
+            add(own.and_then(Runs::given));
+            add(enclosing(plan, state, at, ControlKind::Loop).map(|(given, _)| given));
+        }
+        if needs.own {
+            // It has not ended yet, and its items or its body have.
+            let mode = plan.node(at.node).on_item_error;
+            let ends = |it: &&Activation| {
+                let mut items = it.items.iter();
+                items.all(|items| items.is_complete() || items.enough)
+            };
+            let ended = state.get(at).filter(ends);
+            add(ended.and_then(|it| it.gathered(mode)));
+        }
+        if plan.node(at.node).complete_when.is_some() {
+            let items = state.get(at).and_then(|it| it.items.as_deref());
+            add(items.and_then(Items::latest_given));
+        }
         if needs.json {
             let rounds = (first..=at.number).map(|number| At { number, ..at });
-            rounds.for_each(|at| add(Some(state.json(plan, at))));
+            let given = rounds.map(|at| state.json(plan, at));
+            let given = given.filter(|given| !by_element(NamedList::Json, given));
+            given.for_each(|given| add(Some(given)));
         }
         if needs.inputs {
             let inputs = state.inputs(plan, at).into_iter();
@@ -208,7 +260,8 @@ impl EvaluationScope {
         for read in &needs.results {
             for number in [first, at.number] {
                 let from = At { number, ..at };
-                add(visible(plan, state, from, *read).and_then(Activation::given));
+                let given = visible(plan, state, from, *read).and_then(Activation::given);
+                add(given.filter(|given| !by_element(NamedList::Result(*read), given)));
             }
         }
         stored
@@ -225,39 +278,31 @@ impl EvaluationScope {
             let ran = latest(activations).and_then(Activation::given);
             [gave, ran]
         });
+        let needs = plan.output_needs_roots();
         let input = state.started().map(Started::given);
-        let input = input.filter(|_| plan.output_needs_input());
-        let stored = latest.flatten().chain(input);
-        let stored = stored.filter_map(|given| match given {
-            Given::Blob(stored) => Some(stored),
-            Given::Value(_) | Given::List(_) => None,
-        });
-        stored.collect()
+        let trigger = state.started().map(Started::trigger);
+        let roots = input.filter(|_| needs.input).into_iter();
+        let roots = roots.chain(trigger.filter(|_| needs.trigger));
+        let mut stored = Vec::new();
+        for given in latest.flatten().chain(roots) {
+            given.each_stored(&mut |found| stored.push(found.clone()));
+        }
+        stored
     }
 
     /// `$item`, `$index` and `$loop` of the nearest bodies that an instance stands in.
     fn enclosed(&mut self, plan: &ExecutionPlan, state: &ExecutionState, at: At) {
-        let mut frame = state.frames.get(at.frame);
-        while let Some((run, owner)) = frame.and_then(|run| Some((run, run.owner?))) {
-            let json = || run.json.clone().unwrap_or_default();
-            match (plan.node(owner.at.node).kind, owner.item) {
-                (ActionKind::Control(ControlKind::ForEach), Some(index)) => {
-                    self.item
-                        .get_or_insert_with(|| (json(), Value::from(index)));
-                }
-                (ActionKind::Control(ControlKind::Loop), Some(index)) => {
-                    let last = Some(json()).filter(|_| index > 0);
-                    self.round.get_or_insert_with(|| round(index, last));
-                }
-                _ => {}
-            }
-            frame = state.frames.get(owner.at.frame);
+        if let Some((json, index)) = enclosing(plan, state, at, ControlKind::ForEach) {
+            self.item = Some((seen_whole(&json), Value::from(index)));
+        }
+        if let Some((json, index)) = enclosing(plan, state, at, ControlKind::Loop) {
+            self.round = Some(round(index, Some(json).filter(|_| index > 0)));
         }
     }
 
     /// The same, for the round `index` of a loop, of which the one before gave `last`.
     #[must_use]
-    pub fn with_round(mut self, index: u32, last: Option<Arc<Value>>) -> Self {
+    pub fn with_round(mut self, index: u32, last: Option<Given>) -> Self {
         self.round = Some(round(index, last));
         self
     }
@@ -292,17 +337,21 @@ impl EvaluationScope {
     fn of_execution(machine: &Machine) -> Self {
         // Field by field, because the default of what is shared would be made and thrown away.
         let shared = machine.shared_roots();
+        let blob = |stored: &Arc<Stored>| stored.value().map_or_else(Seen::Away, Seen::Value);
         let input = match &shared.input {
-            Some(Given::Blob(stored)) => Some(stored.value().map_or_else(Seen::Away, Seen::Value)),
+            Some(Given::Blob(stored)) => Some(blob(stored)),
             _ => None,
         };
+        let trigger = shared.trigger_blob.as_ref().map(blob);
         Self {
             json: None,
             input,
+            trigger,
             inputs: None,
             shared,
             item: None,
             round: None,
+            as_it_is: None,
             nodes: BTreeMap::new(),
             attempt: 0,
         }
@@ -310,9 +359,10 @@ impl EvaluationScope {
 
     /// The same, for one element of a `for_each`; with `as_json`, the element is `$json` as well.
     #[must_use]
-    pub fn with_item(mut self, item: Arc<Value>, index: u32, as_json: bool) -> Self {
+    pub fn with_item(mut self, item: &Given, index: u32, as_json: bool) -> Self {
+        let item = seen_whole(item);
         if as_json {
-            self.json = Some(item.clone().into());
+            self.json = Some(item.clone());
         }
         self.item = Some((item, Value::from(index)));
         self
@@ -327,7 +377,7 @@ impl EvaluationScope {
         output: impl Into<Given>,
         port: &str,
     ) -> Self {
-        let output = self.seen(output.into());
+        let output = self.seen(output.into(), false);
         self.json = Some(output.clone());
         self.own(
             instance,
@@ -365,13 +415,14 @@ impl EvaluationScope {
 
     /// How something that was given is seen: a long list that is seen already, as the same one, so
     /// that it is equal to itself and no segment is read twice.
-    fn seen(&self, given: Given) -> Seen {
+    fn seen(&self, given: Given, as_it_is: bool) -> Seen {
         let list: Arc<dyn Segmented> = match given {
             Given::Value(value) => return Seen::Value(value),
-            Given::Blob(stored) => {
-                return stored.value().map_or_else(Seen::Away, Seen::Value);
-            }
-            Given::List(list) => list,
+            Given::Blob(_) | Given::Made(_) => return seen_whole(&given),
+            Given::List(list) => match list.is_at_hand() {
+                Err(why) if !as_it_is => return Seen::Away(why),
+                _ => list,
+            },
         };
         let results = self.nodes.values().filter_map(|node| node.result.as_ref());
         let mut known = self.json.iter().chain(results).filter_map(Seen::list);
@@ -387,8 +438,9 @@ impl EvaluationScope {
     }
 
     fn see(&mut self, plan: &ExecutionPlan, node: u32, activation: &Activation) {
+        let as_it_is = self.as_it_is == Some(NamedList::Result(node));
         let record = NodeRecord {
-            result: activation.given().map(|given| self.seen(given)),
+            result: activation.given().map(|given| self.seen(given, as_it_is)),
             error: activation
                 .error_value()
                 .filter(|_| activation.status == InstanceStatus::Failed),
@@ -413,13 +465,16 @@ impl Scope for EvaluationScope {
             },
             Root::Inputs => self.inputs.as_ref()?.as_ref().ok(),
             Root::Json => self.json.as_ref().and_then(Seen::value),
-            Root::Item => self.item.as_ref().map(|(item, _)| &**item),
+            Root::Item => self.item.as_ref().and_then(|(item, _)| item.value()),
             Root::Index => self.item.as_ref().map(|(_, index)| index),
-            Root::Trigger => Some(&self.shared.trigger),
+            Root::Trigger => match &self.trigger {
+                Some(seen) => seen.value(),
+                None => Some(&self.shared.trigger),
+            },
             Root::Execution => Some(self.shared.execution()),
             Root::Workflow => Some(self.shared.workflow()),
             Root::Vars => Some(&self.shared.vars),
-            Root::Loop => self.round.as_ref(),
+            Root::Loop => self.round.as_ref()?.as_ref().ok(),
         }
     }
 
@@ -458,6 +513,9 @@ impl Scope for EvaluationScope {
             ListOf::Root(Root::Json) => self.json.as_ref().and_then(Seen::away),
             ListOf::Root(Root::Input) => self.input.as_ref().and_then(Seen::away),
             ListOf::Root(Root::Inputs) => self.inputs.as_ref().and_then(|it| it.as_ref().err()),
+            ListOf::Root(Root::Trigger) => self.trigger.as_ref().and_then(Seen::away),
+            ListOf::Root(Root::Item) => self.item.as_ref().and_then(|(item, _)| item.away()),
+            ListOf::Root(Root::Loop) => self.round.as_ref().and_then(|it| it.as_ref().err()),
             ListOf::Root(_) => None,
             ListOf::Result { id, .. } => {
                 let result = self.nodes.get(id).and_then(|node| node.result.as_ref());
@@ -486,8 +544,33 @@ fn inputs(tokens: Vec<(CompactString, Given)>) -> Result<Value, Unread> {
 }
 
 /// `$loop`: `{ index, last }`.
-fn round(index: u32, last: Option<Arc<Value>>) -> Value {
-    json!({ "index": index, "last": last.map(Arc::unwrap_or_clone) })
+fn round(index: u32, last: Option<Given>) -> Result<Value, Unread> {
+    let last = last.map(|last| last.value()).transpose()?;
+    Ok(json!({ "index": index, "last": last.map(Arc::unwrap_or_clone) }))
+}
+
+/// How something is seen as one value.
+fn seen_whole(given: &Given) -> Seen {
+    given.value().map_or_else(Seen::Away, Seen::Value)
+}
+
+/// What the run began with of the nearest body of this kind that an instance stands in, and its number.
+fn enclosing(
+    plan: &ExecutionPlan,
+    state: &ExecutionState,
+    at: At,
+    kind: ControlKind,
+) -> Option<(Given, u32)> {
+    let mut frame = state.frames.get(at.frame);
+    while let Some((run, owner)) = frame.and_then(|run| Some((run, run.owner?))) {
+        if let Some(index) = owner.item
+            && plan.node(owner.at.node).kind == ActionKind::Control(kind)
+        {
+            return Some((run.json().unwrap_or_default(), index));
+        }
+        frame = state.frames.get(owner.at.frame);
+    }
+    None
 }
 
 /// The activation of `wanted` that an instance descends from in its round; where it descends from
@@ -564,7 +647,7 @@ mod tests {
         let given = Outcomes::default().list(count);
         let mut scope = EvaluationScope::default();
         let record = NodeRecord {
-            result: Some(scope.seen(given.clone())),
+            result: Some(scope.seen(given.clone(), false)),
             error: None,
             success: Some(true),
             status: InstanceStatus::Succeeded,

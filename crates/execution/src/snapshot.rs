@@ -10,8 +10,11 @@ use crate::{ExecutionPlan, ExecutionState};
 /// The version of the stored form of snapshots. Every earlier one is read as well; 2 brought the
 /// pause, 3 what an execution has from one that it goes over again, 4 the frames of bodies, 5
 /// approvals, signals that are not kept, what was given up, lists in segments, what has to be undone,
-/// calls, and claims for slots, 6 results that lie in blobs, 7 inputs that do.
-pub const SNAPSHOT_FORMAT: u32 = 7;
+/// calls, and claims for slots, 6 results that lie in blobs, 7 inputs that do, 8 whatever else does.
+pub const SNAPSHOT_FORMAT: u32 = 8;
+/// The version of snapshots in which the input lies in a blob, and beside it at most results of the top
+/// level.
+const INPUT_IN_A_BLOB: u32 = 7;
 /// The version of snapshots in which results lie in blobs, and the input does not.
 const RESULTS_IN_BLOBS: u32 = 6;
 /// The version of all snapshots in which no result lies in a blob: a reader of version 5 would take
@@ -60,10 +63,11 @@ struct Head {
 /// to the allocator, which keeps them.
 pub(crate) fn encode(state: &ExecutionState) -> Vec<u8> {
     let input = state.started().and_then(|it| it.input_blob.as_ref());
-    let format = match (input, state.stored().next()) {
-        (Some(_), _) => SNAPSHOT_FORMAT,
-        (None, Some(_)) => RESULTS_IN_BLOBS,
-        (None, None) => WITHOUT_BLOBS,
+    let format = match (input, state.count_stored()) {
+        (_, (_, 1..)) => SNAPSHOT_FORMAT,
+        (Some(_), _) => INPUT_IN_A_BLOB,
+        (None, (1.., _)) => RESULTS_IN_BLOBS,
+        (None, (0, _)) => WITHOUT_BLOBS,
     };
     let written = Written { format, state };
     let fine = "a state has string keys and finite numbers";

@@ -113,10 +113,18 @@ impl NewExecution {
 
     /// From now on its input lies in a blob of this name.
     pub fn on_blob(&mut self, blob: BlobId) {
-        if let Some(Fact::ExecutionStarted(started)) =
-            self.entries.first_mut().map(|first| &mut first.fact)
-        {
-            **started = (**started).clone().on_blob(blob);
+        self.change_start(|started| started.on_blob(blob));
+    }
+
+    /// From now on what started it lies in a blob of this name.
+    pub fn triggered_by_blob(&mut self, blob: BlobId) {
+        self.change_start(|started| started.triggered_by_blob(blob));
+    }
+
+    fn change_start(&mut self, change: impl FnOnce(Started) -> Started) {
+        let first = self.entries.first_mut().map(|first| &mut first.fact);
+        if let Some(Fact::ExecutionStarted(started)) = first {
+            **started = change((**started).clone());
         }
     }
 
@@ -136,6 +144,7 @@ impl NewExecution {
             plan: digest,
             input: Arc::new(input),
             input_blob: None,
+            trigger_blob: None,
             vars: options.vars,
             trigger: options.trigger,
             origin: options.origin,

@@ -88,6 +88,15 @@ struct End {
     failure: Option<Failure>,
 }
 
+/// Where something stands that is no value.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Where readers of snapshots 7 look for it.
+    Known,
+    /// Elsewhere.
+    Elsewhere,
+}
+
 /// What an entry has just changed for the holder.
 #[derive(Debug, Default)]
 pub(crate) struct Fresh {
@@ -393,19 +402,66 @@ impl ExecutionState {
         }
     }
 
-    /// The results that lie in blobs; one that was passed on comes more than once.
-    pub fn stored(&self) -> impl Iterator<Item = &Arc<Stored>> {
-        // A result in a body is a value: what the body gives follows from it, without any I/O.
-        let top = self.frames.get(TOP).into_iter();
-        let activations = top.flat_map(|frame| frame.nodes().flat_map(|(_, it)| &it.activations));
-        activations.filter_map(|activation| activation.blob.as_ref())
+    /// The values that lie in blobs, but for the input and what started it; one that was passed on
+    /// comes more than once.
+    #[must_use]
+    pub fn stored(&self) -> Vec<Arc<Stored>> {
+        let mut all = Vec::new();
+        self.each_given(&mut |_, given| given.each_stored(&mut |it| all.push(it.clone())));
+        all
     }
 
-    /// Whether its input or a result lies in a blob.
+    /// Calls `found` for everything that is no value, and says where it stands.
+    fn each_given(&self, found: &mut impl FnMut(Place, &Given)) {
+        for (number, frame) in self.frames.iter() {
+            if let Some(given) = &frame.given {
+                found(Place::Elsewhere, given);
+            }
+            for activation in frame.nodes().flat_map(|(_, node)| &node.activations) {
+                if activation.output.is_none()
+                    && let Some(given) = activation.given()
+                {
+                    let of_top = number == TOP && matches!(given, Given::Blob(_));
+                    let known = of_top || given.is_plain();
+                    found(
+                        if known {
+                            Place::Known
+                        } else {
+                            Place::Elsewhere
+                        },
+                        &given,
+                    );
+                }
+                let runs = activation.runs.as_deref();
+                if let Some(given) = runs.and_then(|runs| runs.last_given.as_ref()) {
+                    found(Place::Elsewhere, given);
+                }
+                if let Some(items) = activation.items.as_deref() {
+                    let apart = items.outcomes.apart();
+                    apart.for_each(|(_, given)| found(Place::Elsewhere, given));
+                }
+            }
+        }
+    }
+
+    /// How many results of the top level lie in blobs, and how much else readers of snapshots 7 would not
+    /// understand.
+    pub(crate) fn count_stored(&self) -> (usize, usize) {
+        let (mut results, mut others) = (0, 0);
+        self.each_given(&mut |place, given| match place {
+            Place::Known => results += usize::from(!given.is_plain()),
+            Place::Elsewhere => others += 1,
+        });
+        let trigger = self.started().and_then(|it| it.trigger_blob.as_ref());
+        (results, others + usize::from(trigger.is_some()))
+    }
+
+    /// Whether its input, what started it, or a result lies in a blob.
     #[must_use]
     pub fn names_blobs(&self) -> bool {
-        let input = self.started().and_then(|it| it.input_blob.as_ref());
-        input.is_some() || self.stored().next().is_some()
+        let begun = self.started();
+        let input = begun.is_some_and(|it| it.input_blob.is_some() || it.trigger_blob.is_some());
+        input || self.count_stored() != (0, 0)
     }
 
     /// Whether it has the nodes and connections of this plan.
@@ -442,19 +498,19 @@ impl ExecutionState {
             (Some((edge, source)), _) => self.token_value(plan, at.frame, *edge, *source),
             (None, _) if !tokens.is_empty() => Given::default(),
             (None, Some(started)) if at.frame == TOP => started.given(),
-            _ => Given::Value(self.frame_json(at)),
+            _ => self.frame_json(at),
         }
     }
 
     /// `$json` of a start node in a body: what the run began with, or the failure that it handles.
-    fn frame_json(&self, at: At) -> Arc<Value> {
+    fn frame_json(&self, at: At) -> Given {
         let Some(frame) = self.frames.get(at.frame) else {
-            return Arc::default();
+            return Given::default();
         };
         let called = frame.called.iter().find(|called| called.node == at.node);
         match called.and_then(|called| called.failure.as_ref()) {
-            Some(failure) => Arc::new(failure_value(failure)),
-            None => frame.json.clone().unwrap_or_default(),
+            Some(failure) => Given::Value(Arc::new(failure_value(failure))),
+            None => frame.json().unwrap_or_default(),
         }
     }
 

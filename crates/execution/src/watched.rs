@@ -653,6 +653,11 @@ fn kind(fact: &Fact) -> EventKind {
             instance,
             output: Some(_),
             ..
+        }
+        | Fact::ChildEnded {
+            instance,
+            blob: Some(_),
+            ..
         } => EventKind::NodeSucceeded {
             instance: instance.clone(),
         },
@@ -779,6 +784,7 @@ mod tests {
             plan: Digest::of(b""),
             input: payload(),
             input_blob: None,
+            trigger_blob: None,
             vars: json!(CANARY),
             trigger: json!(CANARY),
             origin: None,

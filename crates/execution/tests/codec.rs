@@ -8,10 +8,10 @@ use nebula_action::{ActionError, Capability, ErrorClass, Grants};
 use nebula_core::{BlobId, Digest, ExecutionId, NodeId, Priority, TenantId, Timestamp};
 use nebula_execution::{
     Again, Choice, CodecError, CompensationInput, EndReason, Entry, ExecutionPlan, Fact, Failure,
-    Generation, ItemOutcome, JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal, ParkReason,
-    PlanCall, PlanError, PlanRateLimit, Question, Refusal, Repeats, Signal, SignalError, SlotScope,
-    SlotWanted, SnapshotError, Started, StoredEntry, Taken, UnparkDecision, Vote, WhenLost, decode,
-    encode, is_storable, nests_within,
+    Generation, Given, ItemOutcome, JOURNAL_FORMAT, MAX_VALUE_DEPTH, Machine, NamedSignal,
+    ParkReason, PlanCall, PlanError, PlanRateLimit, Question, Refusal, Repeats, Signal,
+    SignalError, SlotScope, SlotWanted, SnapshotError, Started, Status, Stored, StoredEntry, Taken,
+    UnparkDecision, Vote, WhenLost, decode, encode, is_storable, nests_within,
 };
 use proptest::prelude::*;
 use rig::{execution, id};
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 const JOURNAL_V1: &str = include_str!("fixtures/journal-v1.json");
 const JOURNAL_V2: &str = include_str!("fixtures/journal-v2.json");
 const JOURNAL_V3: &str = include_str!("fixtures/journal-v3.json");
+const JOURNAL_V4: &str = include_str!("fixtures/journal-v4.json");
 const PLAN_V1: &[u8] = include_bytes!("fixtures/plan-v1.json");
 const SNAPSHOT_V3: &[u8] = include_bytes!("fixtures/snapshot-v3.json");
 const SNAPSHOT_V2: &[u8] = include_bytes!("fixtures/snapshot-v2.json");
@@ -33,6 +34,7 @@ const SNAPSHOT_V5_UNDO: &[u8] = include_bytes!("fixtures/snapshot-v5-undo.json")
 const SNAPSHOT_V5_BODIES: &[u8] = include_bytes!("fixtures/snapshot-v5-bodies.json");
 const SNAPSHOT_V6: &[u8] = include_bytes!("fixtures/snapshot-v6.json");
 const SNAPSHOT_V7: &[u8] = include_bytes!("fixtures/snapshot-v7.json");
+const SNAPSHOT_V8: &[u8] = include_bytes!("fixtures/snapshot-v8.json");
 const SNAPSHOT_V1: &[u8] = include_bytes!("fixtures/snapshot-v1.json");
 
 /// The entries of the fixture: every fact, with its optional fields and without them.
@@ -49,6 +51,7 @@ fn entries() -> Vec<Entry> {
             plan: Digest::of(b"plan"),
             input: Arc::new(json!({ "customer": "ada" })),
             input_blob: None,
+            trigger_blob: None,
             vars: if full {
                 json!({ "region": "eu" })
             } else {
@@ -239,11 +242,15 @@ fn entries() -> Vec<Entry> {
         Fact::BodyOpened {
             instance: id("again[0]"),
             json: Arc::new(json!({ "n": 1 })),
+            blob: None,
+            passed: false,
             due: None,
         },
         Fact::BodyOpened {
             instance: id("again[0]/first#2"),
             json: Arc::new(json!(null)),
+            blob: None,
+            passed: false,
             due: Some(at(1_773_480_500_000)),
         },
         Fact::BodyTimedOut {
@@ -538,12 +545,105 @@ fn the_journal_of_version_1_is_read_for_ever() {
     assert_eq!(encode(&entries()), stored(1, &fixture));
 }
 
+/// Guards: each place in which a value may lie in a blob raises the version by itself.
 #[test]
-fn journals_whose_input_lies_in_a_blob_have_version_3_for_ever() {
+fn journals_with_values_in_blobs_everywhere_have_version_4_for_ever() {
     assert_eq!(
-        JOURNAL_FORMAT, 3,
+        JOURNAL_FORMAT, 4,
         "a new version needs a fixture of its own beside this one"
     );
+    let blob = BlobId::of(b"large");
+    let stored_blob = || Arc::new(Stored::new(blob));
+    let Fact::ExecutionStarted(started) = entries().swap_remove(0).fact else {
+        panic!("a journal begins with the start");
+    };
+    let spilled = |on: &str| Fact::AttemptSpilled {
+        instance: id(on),
+        attempt: 1,
+        blob,
+        port: "main".into(),
+        lineage: None,
+        taken: Taken::All,
+        micros: 7,
+    };
+    let opened = |blob, passed| Fact::BodyOpened {
+        instance: id("again[1]"),
+        json: Arc::default(),
+        blob,
+        passed,
+        due: None,
+    };
+    let facts = [
+        Fact::ExecutionStarted(Box::new(started.on_blob(blob).triggered_by_blob(blob))),
+        spilled("price[3]"),
+        spilled("again[0]/first"),
+        opened(Some(stored_blob()), false),
+        opened(None, true),
+        Fact::ChildEnded {
+            instance: id("call"),
+            child: execution(),
+            status: Status::Completed,
+            output: None,
+            blob: Some(stored_blob()),
+            taken: Taken::All,
+        },
+        Fact::ItemsSettled {
+            instance: id("price"),
+            from: 4,
+            outcomes: vec![
+                ItemOutcome::Apart(Given::Blob(stored_blob())),
+                ItemOutcome::Ok(Arc::new(json!(1))),
+            ],
+        },
+    ];
+    let fixture: Vec<Value> = serde_json::from_str(JOURNAL_V4).unwrap();
+    assert_eq!(fixture.len(), facts.len());
+    for (fixture, fact) in fixture.iter().zip(facts) {
+        let at = Timestamp::from_millis(1_773_480_413_589);
+        let entries = vec![Entry { at, fact }];
+        assert_eq!(
+            encode(&entries),
+            stored(4, fixture),
+            "{}",
+            text_of(&entries)
+        );
+        assert_eq!(decode(&stored(4, fixture)).unwrap(), entries);
+    }
+}
+
+/// What a fixture would be.
+fn text_of(entries: &[Entry]) -> String {
+    serde_json::to_string_pretty(entries).unwrap()
+}
+
+#[test]
+fn this_build_writes_values_in_blobs_everywhere_into_snapshots_of_version_8() {
+    let plan = rig::plan("l, m, e; l loop { a }; m both { b, c }; e each { d }");
+    let mut lived = rig::Rig::new(plan.clone());
+    for step in [
+        "begin",
+        "l rounds",
+        "l[0] with x",
+        "l[0]/a ok-spilled",
+        "m in",
+        "m/b ok-spilled",
+        "m/c ok",
+        "e open 2",
+        "e[0] with y",
+        "e[0]/d ok-spilled",
+    ] {
+        rig::script::take(&mut lived, step);
+    }
+    let written: Value = serde_json::from_slice(&lived.machine.snapshot()).unwrap();
+    let fixture: Value = serde_json::from_slice(SNAPSHOT_V8).unwrap();
+    assert_eq!(written, fixture, "{written:#}");
+    let read = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V8).unwrap();
+    assert_eq!(read.state(), lived.machine.state());
+    assert_eq!(read.state().stored().len(), 3);
+}
+
+#[test]
+fn journals_whose_input_lies_in_a_blob_have_version_3_for_ever() {
     let spilled = |mut first: Entry| {
         let Fact::ExecutionStarted(started) = first.fact else {
             panic!("a journal begins with the start");
@@ -745,7 +845,7 @@ fn this_build_writes_names_of_blobs_into_snapshots_of_version_6() {
     assert_eq!(written, fixture, "{written:#}");
     let read = Machine::restore(plan, TenantId::local(), execution(), SNAPSHOT_V6).unwrap();
     assert_eq!(read.state(), lived.machine.state());
-    assert_eq!(read.state().stored().count(), 2);
+    assert_eq!(read.state().stored().len(), 2);
     // Where nothing lies in a blob, older builds can go on.
     let plain = rig::Rig::new(rig::plan("a -> b"));
     let plain: Value = serde_json::from_slice(&plain.machine.snapshot()).unwrap();
@@ -880,8 +980,8 @@ fn this_build_writes_what_has_to_be_undone_into_snapshots_of_version_5() {
 fn a_newer_format_and_damage_are_told_apart() {
     assert!(matches!(decode(b""), Err(CodecError::Empty)));
     assert!(matches!(
-        decode(b"\x04[]"),
-        Err(CodecError::Format { found: 4 })
+        decode(b"\x05[]"),
+        Err(CodecError::Format { found: 5 })
     ));
     assert!(matches!(decode(b"\x01[{"), Err(CodecError::Damaged(_))));
     assert!(matches!(

@@ -221,10 +221,10 @@ impl Collector {
             }
             _ => None,
         };
-        match spill::named(loaded.as_ref().unwrap_or(fact)) {
-            Some(blob) => self.read_through(tenant, blob, sweep).await,
-            None => Ok(()),
+        for blob in spill::named(loaded.as_ref().unwrap_or(fact)) {
+            self.read_through(tenant, blob, sweep).await?;
         }
+        Ok(())
     }
 
     /// Shows the sweep the bytes of a blob, a piece at a time.

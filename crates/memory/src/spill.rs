@@ -127,7 +127,7 @@ impl SpillingRepo {
         spilled: &mut Spilled,
     ) -> Result<()> {
         for entry in entries {
-            if let Some(blob) = named(&entry.fact) {
+            for blob in named(&entry.fact) {
                 self.renew_named(tenant, blob).await?;
                 spilled.blobs.push(blob);
             }
@@ -211,13 +211,11 @@ impl SpillingRepo {
     }
 }
 
-/// The blob of a value that a fact names: a result, or an input.
-pub(crate) fn named(fact: &Fact) -> Option<BlobId> {
-    match fact {
-        Fact::AttemptSpilled { blob, .. } => Some(*blob),
-        Fact::ExecutionStarted(started) => started.input_blob.as_ref().map(|it| it.blob()),
-        _ => None,
-    }
+/// The blobs of the values that a fact names.
+pub(crate) fn named(fact: &Fact) -> Vec<BlobId> {
+    let mut all = Vec::new();
+    fact.each_stored(&mut |blob| all.push(blob));
+    all
 }
 
 /// What was to be named is not there.

@@ -97,8 +97,8 @@ impl Values {
         Ok(blob)
     }
 
-    /// Puts the input of a new execution into a blob, durably, if it is too large for a journal, which
-    /// then names it. One that cannot be put stays in the journal.
+    /// Puts the input of a new execution, and what started it, each into a blob, durably, if it is too
+    /// large for a journal, which then names it. What cannot be put stays in the journal.
     ///
     /// # Cancel safety
     /// A dropped call has changed nothing of the execution.
@@ -106,13 +106,24 @@ impl Values {
         let Some(started) = new.started().filter(|it| it.input_blob.is_none()) else {
             return;
         };
-        if !self.is_large(&started.input) {
-            return;
+        let large = |value: &Value| self.is_large(value);
+        let input = Some(&started.input).filter(|input| large(input)).cloned();
+        let trigger = Some(&started.trigger).filter(|trigger| large(trigger));
+        let trigger = trigger.cloned().map(Arc::new);
+        if let Some(input) = input {
+            match self.put(&new.tenant, &input).await {
+                Ok(blob) => new.on_blob(blob),
+                Err(error) => {
+                    warn!(execution = %new.id, %error, "a large input could not be put into a blob");
+                }
+            }
         }
-        match self.put(&new.tenant, &started.input).await {
-            Ok(blob) => new.on_blob(blob),
-            Err(error) => {
-                warn!(execution = %new.id, %error, "a large input could not be put into a blob");
+        if let Some(trigger) = trigger {
+            match self.put(&new.tenant, &trigger).await {
+                Ok(blob) => new.triggered_by_blob(blob),
+                Err(error) => {
+                    warn!(execution = %new.id, %error, "what started an execution could not be put into a blob");
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Whether a fact is too large to stand in a journal.
 
-use nebula_execution::{Fact, ItemOutcome};
+use nebula_execution::{CompensationInput, Fact, ItemOutcome, UnparkDecision};
 use serde_json::Value;
 
 /// Whether a value takes more than `limit` bytes as JSON, as [`exceeds`] counts.
@@ -25,10 +25,26 @@ pub(crate) fn exceeds(fact: &Fact, limit: usize) -> bool {
             ..
         } => left.bytes(lineage.len().saturating_mul(INDEX_BYTES)),
         Fact::BodyOpened { json, .. } => left.take(json),
+        Fact::ChildEnded {
+            output: Some(output),
+            ..
+        }
+        | Fact::StopRequested { output, .. }
+        | Fact::CompensationSucceeded { output, .. }
+        | Fact::CompensationRegistered {
+            input: CompensationInput::Parameters(output),
+            ..
+        }
+        | Fact::Unparked {
+            decision: UnparkDecision::Succeeded(output),
+            ..
+        } => left.take(output),
+        Fact::EventEmitted { payload, .. } => left.take(payload),
+        Fact::SignalSent { signal, .. } => left.take(&signal.payload),
         Fact::SignalReceived(signal) => left.take(&signal.payload),
         Fact::ItemsSettled { outcomes, .. } => outcomes.iter().all(|outcome| match outcome {
             ItemOutcome::Ok(value) => left.take(value),
-            ItemOutcome::Error(_) => true,
+            ItemOutcome::Error(_) | ItemOutcome::Apart(_) => true,
         }),
         _ => true,
     };

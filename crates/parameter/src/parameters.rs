@@ -83,6 +83,15 @@ impl Parameters {
         }
     }
 
+    /// The expression that gives the parameter `name` as a whole, if one does.
+    #[must_use]
+    pub fn expression(&self, name: &str) -> Option<&Program> {
+        match self.resolved.get(name)? {
+            ParamProgram::Expression(whole) => Some(whole),
+            _ => None,
+        }
+    }
+
     /// The input of one attempt: an object in the author's order, without what is deferred.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ use serde_json::Value;
 use crate::{
     credentials::logged_by,
     drive::{Drive, Stop, called_off},
-    evaluate::node_of,
+    evaluate::{node_of, unread},
     finish::{End, Finished},
 };
 
@@ -112,6 +112,18 @@ impl Drive {
             let output = match &node.pin {
                 Some(pin) => Given::Value(Arc::new(pin.clone())),
                 None => self.json(instance),
+            };
+            let output = match instance.item {
+                // It stands in a list.
+                Some(_) => output.at_hand(),
+                None => Ok(output),
+            };
+            let output = match output {
+                Ok(output) => output,
+                Err(why) => {
+                    self.failed_with(instance.clone(), unread(&why), 0);
+                    return Way::Told;
+                }
             };
             self.succeeded(instance.clone(), output, pinned_port(node), None, 0);
             return Way::Told;

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use nebula_action::{ActionError, ActionKind, ControlKind};
 use nebula_execution::{
-    Elements, Event, Failure, InstanceId,
+    Elements, Event, Failure, Given, InstanceId, Runs,
     control::{self, RoundOutcome},
 };
 use serde_json::Value;
 use tracing::warn;
 
 use crate::{
-    drive::Drive,
+    drive::{Drive, Stop},
     evaluate::{self, node_of, unread},
+    items::stored_of,
     prepare,
 };
 
@@ -42,35 +43,43 @@ impl Drive {
     ) -> Result<(Elements, Option<CompactString>), ActionError> {
         let plan = self.machine.plan();
         let node = plan.node(node_of(plan, whole));
-        let scope = evaluate::scope(&self.machine, whole, None);
+        let scope = evaluate::list_scope(&self.machine, whole);
         let context = evaluate::context(&self.machine, whole, &self.shared.ports.clock);
         let (input, list) = self.resolve_beside_items(node, &scope, &context)?;
         control::items(input, list)
     }
 
     /// Finds out what the body of an item or round begins with.
-    pub(crate) fn enter(&mut self, instance: InstanceId) {
+    pub(crate) async fn enter(&mut self, instance: InstanceId) -> Result<(), Stop> {
         let plan = self.machine.plan();
         let rounds =
             plan.node(node_of(plan, &instance)).kind == ActionKind::Control(ControlKind::Loop);
         let event = if rounds {
             self.round(&instance)
-        } else if instance.item.is_none() {
-            // Its body runs once, behind a slot, and what it begins with had to be read.
-            let json = self.json(&instance).value();
-            let instance = instance.clone();
-            json.map(|json| Event::Entered { instance, json })
-                .map_err(|why| unread(&why))
         } else {
-            self.item(&instance).map(|item| Event::Entered {
+            let item = self.item(&instance);
+            match item.map(Option::unwrap_or_default) {
+                // It is written down as a value.
+                Ok(made @ (Given::Made(_) | Given::List(_))) => {
+                    self.read_also(stored_of(&made)).await?;
+                    made.value().map(Given::Value).map_err(|why| unread(&why))
+                }
+                item => item,
+            }
+            .map(|json| Event::Entered {
                 instance: instance.clone(),
-                json: item.unwrap_or_default(),
+                json,
             })
         };
         match event {
+            Ok(Event::Entered { instance, json }) => {
+                let json = self.put_apart(json).await?;
+                self.tell(Event::Entered { instance, json });
+            }
             Ok(event) => self.tell(event),
             Err(error) => self.failed_with(instance, error, 0),
         }
+        Ok(())
     }
 
     /// Whether there is another round, now or later.
@@ -80,10 +89,7 @@ impl Drive {
         let whole = instance.whole();
         let activation = evaluate::activation(&self.machine, &whole);
         let runs = activation.and_then(|activation| activation.runs.as_deref());
-        let (index, last) = (
-            instance.item.unwrap_or(0),
-            runs.and_then(|runs| runs.last.clone()),
-        );
+        let (index, last) = (instance.item.unwrap_or(0), runs.and_then(Runs::given));
         let waited = runs.is_some_and(|runs| runs.due.is_some());
         let scope = evaluate::scope(&self.machine, &whole, None).with_round(index, last.clone());
         let scope = Arc::new(scope);
@@ -102,10 +108,7 @@ impl Drive {
         Ok(match control::round(&input, &deferred, index, waited)? {
             RoundOutcome::Over => Event::RoundsOver { instance },
             RoundOutcome::Enter => Event::Entered {
-                json: match last {
-                    Some(last) => last,
-                    None => self.json(&whole).value().map_err(|why| unread(&why))?,
-                },
+                json: last.unwrap_or_else(|| self.json(&whole)),
                 instance,
             },
             RoundOutcome::Delay(span) => Event::Waits {

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use nebula_action::{ActionContext, ActionError, PORT_MAIN};
 use nebula_core::{ByteSize, Digest, ExecutionId};
 use nebula_execution::{
-    AdmissionKeyError, ChildEnd, Entry, EvaluationScope, Event, ExecutionPlan, Fact, InstanceId,
-    MAX_CALL_DEPTH, MAX_VALUE_DEPTH, NewExecution, Outcome, Parent, PlanCall, Signal, StartOptions,
-    Started, Taken, is_storable,
+    AdmissionKeyError, ChildEnd, Entry, EvaluationScope, Event, ExecutionPlan, Fact, Given,
+    InstanceId, MAX_CALL_DEPTH, MAX_VALUE_DEPTH, NewExecution, Outcome, Parent, PlanCall, Signal,
+    StartOptions, Started, Taken, is_storable,
 };
 use nebula_ports::{DedupeKey, InboxDelivery};
 use nebula_validator::with_defaults;
@@ -219,7 +219,7 @@ impl Drive {
     }
 
     /// What the end of a child means for the instance that waits for it.
-    pub(crate) fn child_ended(&mut self, end: ChildEnd) {
+    pub(crate) async fn child_ended(&mut self, end: ChildEnd) -> Result<(), Stop> {
         let plan = self.machine.plan().clone();
         let (instance, child, status) = (end.instance.clone(), end.child, end.status);
         let waits = evaluate::activation(&self.machine, &instance).and_then(|it| it.child);
@@ -229,10 +229,13 @@ impl Drive {
             .filter(|_| waits == Some(child))
         else {
             // Nobody waits for it any more.
-            return;
+            return Ok(());
         };
         let outcome = match (end.error(&call.workflow), end.output) {
-            (None, output) => self.child_gave(&instance, output.unwrap_or_default()),
+            (None, output) => {
+                let output = self.put_apart(output.unwrap_or_default().into()).await?;
+                self.child_gave(&instance, output)
+            }
             (Some(error), _) => {
                 let (error, taken) = self.taken_on_failure(&instance, error);
                 Outcome::Failed {
@@ -248,10 +251,13 @@ impl Drive {
             status,
             outcome,
         });
+        Ok(())
     }
 
-    fn child_gave(&mut self, instance: &InstanceId, output: Arc<Value>) -> Outcome {
-        if let Err(error) = self.has_room_for(instance, &output) {
+    fn child_gave(&mut self, instance: &InstanceId, output: Given) -> Outcome {
+        if let Given::Value(value) = &output
+            && let Err(error) = self.has_room_for(instance, value)
+        {
             let (error, taken) = self.taken_on_failure(instance, error);
             let undo = None;
             return Outcome::Failed { error, taken, undo };
@@ -263,7 +269,7 @@ impl Drive {
         match taken {
             Ok(taken) => Outcome::Succeeded {
                 undo: None,
-                output: output.into(),
+                output,
                 port: PORT_MAIN.into(),
                 lineage: None,
                 taken,

@@ -33,7 +33,7 @@ impl Drive {
         let node = plan.node(plan.index_of(instance.node.as_str())?);
         let compensation = node.compensation.as_deref()?;
         let input = self.item(instance).and_then(|item| {
-            let scope = evaluate::scope(&self.machine, instance, item);
+            let scope = evaluate::scope(&self.machine, instance, item.as_ref());
             let scope = scope.after_success(instance, output.clone(), port);
             self.resolve_compensation(compensation, &scope, instance)
         });

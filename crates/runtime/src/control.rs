@@ -86,14 +86,11 @@ impl Drive {
                 due: None,
             }),
             Ok(ControlOutcome::Claim(wanted)) => self.claims(instance, wanted),
-            Ok(ControlOutcome::Body { due }) => match self.json(&instance).value() {
-                Ok(_) => self.tell(Event::Enters {
-                    instance,
-                    rounds: false,
-                    due,
-                }),
-                Err(why) => self.failed_with(instance, unread(&why), 0),
-            },
+            Ok(ControlOutcome::Body { due }) => self.tell(Event::Enters {
+                instance,
+                rounds: false,
+                due,
+            }),
             Err(error) => self.failed_with(instance, error, 0),
         }
         Ok(())

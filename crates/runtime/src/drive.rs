@@ -15,8 +15,8 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
 use nebula_core::{BoxFuture, Digest, ExecutionId, Timestamp};
 use nebula_execution::{
-    ClaimedSlot, Command, Decision, Elements, Entry, Event, Fact, InstanceId, Machine,
-    NewExecution, Rest, ResumeKey, Status, Stored,
+    ClaimedSlot, Command, Decision, Elements, Entry, Event, InstanceId, Machine, NewExecution,
+    Rest, ResumeKey, Status, Stored,
 };
 use nebula_ports::{Granted, InboxDelivery, Invocation, Lease, PortError};
 use tokio_util::sync::CancellationToken;
@@ -429,7 +429,7 @@ impl Drive {
         for entry in &decision.entries {
             self.pending_bytes += weight(&entry.fact);
             self.counts(&entry.fact);
-            self.names_blobs |= matches!(entry.fact, Fact::AttemptSpilled { .. });
+            entry.fact.each_stored(&mut |_| self.names_blobs = true);
         }
         if self.pending.is_empty() {
             self.pending_since = self.shared.ports.clock.monotonic();
@@ -482,7 +482,7 @@ impl Drive {
             Command::Open { instance } => self.open(&instance),
             Command::Weigh { instance } => self.weigh(instance),
             Command::Collect { instance, error } => self.collect(instance, error),
-            Command::Enter { instance } => self.enter(instance),
+            Command::Enter { instance } => Box::pin(self.enter(instance)).await?,
             Command::Catch { instance, failure } => self.catch(instance, &failure),
             Command::Fire { instance } => self.fire(instance),
             Command::Take { instance } => self.take(instance),

@@ -9,10 +9,9 @@ use compact_str::CompactString;
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{Clock, Timestamp};
 use nebula_execution::{
-    Activation, EvaluationScope, ExecutionPlan, InstanceId, Machine, Taken, Unread,
+    Activation, EvaluationScope, ExecutionPlan, Given, InstanceId, Machine, Taken, Unread,
 };
 use nebula_expression::{Context, ExpressionError, Limits};
-use serde_json::Value;
 
 /// What an instance's expressions depend on beside the data.
 pub(crate) fn context(machine: &Machine, instance: &InstanceId, clock: &Arc<dyn Clock>) -> Context {
@@ -52,7 +51,7 @@ pub(crate) fn context_at(
 pub(crate) fn scope(
     machine: &Machine,
     instance: &InstanceId,
-    item: Option<Arc<Value>>,
+    item: Option<&Given>,
 ) -> EvaluationScope {
     let (plan, state) = (machine.plan(), machine.state());
     let Some(at) = state.find(plan, instance) else {
@@ -63,6 +62,14 @@ pub(crate) fn scope(
         (Some(item), Some(index)) => scope.with_item(item, index, plan.node(at.node).each_item),
         _ => scope,
     }
+}
+
+/// What the program sees that gives the list which an instance runs for.
+pub(crate) fn list_scope(machine: &Machine, instance: &InstanceId) -> EvaluationScope {
+    let at = machine.state().find(machine.plan(), instance);
+    at.map_or_else(EvaluationScope::default, |at| {
+        EvaluationScope::of_list(machine, at)
+    })
 }
 
 /// Dense index of an instance's node.

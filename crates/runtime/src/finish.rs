@@ -74,7 +74,10 @@ impl Drive {
             }
             End::Result(Err(error)) => self.failed_with(instance, error, micros),
             End::Reconciled(Ok(Reconciled::Happened(value))) => {
-                let output = Given::Value(Arc::new(value));
+                let output = match stored {
+                    Some(stored) => Given::Blob(stored),
+                    None => Given::Value(Arc::new(value)),
+                };
                 self.succeeded(instance, output, PORT_MAIN, None, micros);
             }
             End::Reconciled(Ok(Reconciled::NotHappened)) => {

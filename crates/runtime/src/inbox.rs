@@ -52,7 +52,7 @@ impl Drive {
                     ballot.at = Some(item.at);
                     self.signalled(Signal::Vote(ballot));
                 }
-                Ok(Signal::ChildEnded(end)) => self.child_ended(*end),
+                Ok(Signal::ChildEnded(end)) => Box::pin(self.child_ended(*end)).await?,
                 Ok(signal) => self.signalled(signal),
                 Err(error) => warn!(execution = %id, %error, "a signal is passed over"),
             }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use nebula_action::{ActionError, ActionKind, ControlKind, PORT_MAIN};
-use nebula_execution::{Elements, Event, Given, InstanceId, LIST_SEGMENT, PlanNode, control::kind};
+use nebula_execution::{
+    Elements, Event, Given, InstanceId, LIST_SEGMENT, PlanNode, Stored, control::kind,
+};
 use nebula_expression::Evaluated;
 use serde_json::Value;
 
@@ -17,6 +19,13 @@ pub(crate) struct Segment {
     whole: InstanceId,
     number: u32,
     elements: Vec<Value>,
+}
+
+/// What lies in blobs of something.
+pub(crate) fn stored_of(given: &Given) -> Vec<Arc<Stored>> {
+    let mut stored = Vec::new();
+    given.each_stored(&mut |found| stored.push(found.clone()));
+    stored
 }
 
 impl Drive {
@@ -54,7 +63,7 @@ impl Drive {
                 Ok(Elements::Given(json.map_err(|why| unread(&why))?))
             }
             Some(program) => {
-                let scope = evaluate::scope(&self.machine, whole, None);
+                let scope = evaluate::list_scope(&self.machine, whole);
                 let context = evaluate::context(&self.machine, whole, &self.shared.ports.clock);
                 let found = program.evaluate_ref(&scope, &context);
                 Ok(Elements::Given(
@@ -78,6 +87,7 @@ impl Drive {
         let Some(count) = list.count() else {
             let kind = match &list {
                 Elements::Given(Given::Value(value)) => kind(value),
+                Elements::Given(Given::Made(_)) => "an object",
                 Elements::Given(Given::List(_) | Given::Blob(_)) | Elements::Range { .. } => {
                     "a list"
                 }
@@ -98,10 +108,7 @@ impl Drive {
     }
 
     /// The element that an item stands for.
-    pub(crate) fn item(
-        &mut self,
-        instance: &InstanceId,
-    ) -> Result<Option<Arc<Value>>, ActionError> {
+    pub(crate) fn item(&mut self, instance: &InstanceId) -> Result<Option<Given>, ActionError> {
         let Some(item) = instance.item else {
             return Ok(None);
         };
@@ -110,11 +117,28 @@ impl Drive {
             let plan = self.machine.plan().clone();
             self.opened(&whole, plan.node(node_of(&plan, instance)))?;
         }
+        if let Some(apart) = self.lists.get(&whole).and_then(|list| list.apart(item)) {
+            return Ok(Some(apart.clone()));
+        }
         let element = self.element(&whole, item).or_else(|| {
             let activation = evaluate::activation(&self.machine, &whole)?;
             activation.items.as_ref()?.element(item).cloned()
         });
-        Ok(element.map(Arc::new))
+        Ok(element.map(|element| Given::Value(Arc::new(element))))
+    }
+
+    /// What lies in blobs of the element that an item stands for.
+    pub(crate) fn stored_of_item(&mut self, instance: &InstanceId) -> Vec<Arc<Stored>> {
+        let lists = evaluate::activation(&self.machine, &instance.whole());
+        if instance.item.is_some() && lists.is_some_and(|it| it.items.is_some()) {
+            let element = match self.lists.get(&instance.whole()) {
+                Some(list) => instance.item.and_then(|item| list.apart(item)).cloned(),
+                // An error of the list is that of the item, which is prepared next.
+                None => self.item(instance).ok().flatten(),
+            };
+            return element.as_ref().map(stored_of).unwrap_or_default();
+        }
+        Vec::new()
     }
 
     /// An element of a list that is kept. A segment of a long one is read once for its neighbours,
@@ -150,7 +174,8 @@ impl Drive {
             return Ok(false);
         };
         let scope = evaluate::scope(&self.machine, instance, None);
-        let scope = scope.with_progress(items.progress());
+        let progress = items.progress().map_err(|why| unread(&why))?;
+        let scope = scope.with_progress(progress);
         let context = evaluate::context(&self.machine, instance, &self.shared.ports.clock);
         let value = program.evaluate(&scope, &context);
         match value.map_err(|error| failed("`complete_when`", &error))? {

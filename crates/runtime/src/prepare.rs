@@ -30,7 +30,7 @@ impl Drive {
         node: &PlanNode,
     ) -> Result<(ActionContext, Value), ActionError> {
         let item = self.item(instance)?;
-        let scope = evaluate::scope(&self.machine, instance, item);
+        let scope = evaluate::scope(&self.machine, instance, item.as_ref());
         let identity = self.machine.identity(instance);
         let (now, clock) = (self.machine.ready_at(instance), &self.shared.ports.clock);
         let context = evaluate::context_at(&self.machine, now, identity.seed(), clock);

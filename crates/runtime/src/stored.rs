@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use nebula_action::Reconciled;
 use nebula_core::{BlobId, BoxFuture, ByteSize, TenantId};
 use nebula_execution::{
     Command, EvaluationScope, Given, InstanceId, Machine, Stage, Started, Stored, Unread,
@@ -22,6 +23,8 @@ use crate::{
 
 /// How often a blob that is missing or damaged is read before that is believed.
 const READS: u32 = 5;
+
+const BOTH: [Stage; 2] = [Stage::Start, Stage::End];
 
 /// The first pause between two reads; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -123,16 +126,14 @@ impl Drive {
         }
     }
 
-    /// What puts the result of an attempt into a blob, where results may lie in blobs: not in bodies,
-    /// whose results follow from one another without anything being read, nor in lists.
+    /// What puts the result of an attempt into a blob, where results may lie in blobs.
     pub(crate) fn spilling(
         &self,
         instance: &InstanceId,
         hurry: &CancellationToken,
     ) -> Option<Spilling> {
         let values = self.shared.ports.values.as_ref()?;
-        let top = instance.within.is_none() && instance.item.is_none();
-        (top && !self.machine.compensates(instance)).then(|| Spilling {
+        (!self.machine.compensates(instance)).then(|| Spilling {
             values: values.clone(),
             tenant: self.lease.tenant.clone(),
             hurry: hurry.clone(),
@@ -171,13 +172,16 @@ impl Drive {
             | Command::Open { instance }
             | Command::Weigh { instance }
             | Command::Collect { instance, .. }
-            | Command::Enter { instance }
             | Command::Catch { instance, .. }
             | Command::Fire { instance }
             | Command::Take { instance }
             | Command::Expire { instance }
             | Command::Settle { instance }
             | Command::Reconcile { instance, .. } => instance,
+            Command::Enter { instance } => {
+                // A body begins on the name of a blob.
+                return self.read_for_expressions(instance, &BOTH).await;
+            }
             Command::Output => {
                 let stored = EvaluationScope::stored_for_output(&self.machine);
                 return self.read_all(stored).await;
@@ -187,11 +191,21 @@ impl Drive {
             | Command::Abort { .. }
             | Command::CancelChild { .. } => return Ok(()),
         };
-        self.read_for(instance, &[Stage::Start, Stage::End]).await
+        self.read_for(instance, &BOTH).await
     }
 
-    /// Reads what expressions of an instance need that lies in blobs.
+    /// Reads what expressions of an instance need that lies in blobs, and of an item its element.
     pub(crate) async fn read_for(
+        &mut self,
+        instance: &InstanceId,
+        stages: &[Stage],
+    ) -> Result<(), Stop> {
+        self.read_for_expressions(instance, stages).await?;
+        let stored = self.stored_of_item(instance);
+        self.read_also(stored).await
+    }
+
+    async fn read_for_expressions(
         &mut self,
         instance: &InstanceId,
         stages: &[Stage],
@@ -205,17 +219,49 @@ impl Drive {
         self.read_all(stored).await
     }
 
-    /// Takes in how an attempt ended; gives what is left to do where something has to be read first, on
-    /// the heap, so that what waits for attempts is no larger for it.
+    /// Puts a large value into a blob, unless it lies in one. One that cannot be put stays what it is.
+    pub(crate) async fn put_apart(&mut self, given: Given) -> Result<Given, Stop> {
+        let Given::Value(value) = &given else {
+            return Ok(given);
+        };
+        let Some(values) = self.shared.ports.values.clone() else {
+            return Ok(given);
+        };
+        if !values.is_large(value) || !is_storable(value) {
+            return Ok(given);
+        }
+        let (tenant, mut put) = (self.lease.tenant.clone(), None);
+        let putting = async { put = Some(values.put(&tenant, value).await) };
+        self.keeping_lease(putting).await?;
+        match put.expect("the work has come to its end") {
+            Ok(blob) => Ok(Given::Blob(Arc::new(Stored::of(blob, value.clone())))),
+            Err(error) => {
+                warn!(execution = %self.lease.execution, %error, "a large value could not be put into a blob by itself");
+                Ok(given)
+            }
+        }
+    }
+
+    /// Takes in how an attempt ended; gives what is left to do where something has to be read or put
+    /// first, on the heap, so that what waits for attempts is no larger for it.
     pub(crate) fn take_in(
         &mut self,
-        finished: Finished,
+        mut finished: Finished,
     ) -> Option<BoxFuture<'_, Result<(), Stop>>> {
-        if !self.names_blobs || self.machine.compensates(&finished.instance) {
+        let asked = matches!(&finished.end, End::Reconciled(Ok(Reconciled::Happened(_))));
+        if self.machine.compensates(&finished.instance) || !(self.names_blobs || asked) {
             self.took_in(finished);
             return None;
         }
         Some(Box::pin(async move {
+            if let End::Reconciled(Ok(Reconciled::Happened(value))) = &mut finished.end {
+                let given = Given::Value(Arc::new(std::mem::take(value)));
+                match self.put_apart(given).await? {
+                    Given::Blob(stored) => finished.stored = Some(stored),
+                    Given::Value(known) => *value = Arc::unwrap_or_clone(known),
+                    Given::List(_) | Given::Made(_) => {}
+                }
+            }
             self.read_for(&finished.instance, &[Stage::End]).await?;
             self.took_in(finished);
             Ok(())
@@ -232,6 +278,11 @@ impl Drive {
             // What was kept for the items of a list makes room.
             self.let_go_of_all();
         }
+        self.read_also(all).await
+    }
+
+    /// The same, beside what was read before.
+    pub(crate) async fn read_also(&mut self, all: Vec<Arc<Stored>>) -> Result<(), Stop> {
         for stored in all {
             if stored.is_known() {
                 continue;

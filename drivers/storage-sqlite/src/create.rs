@@ -25,6 +25,8 @@ pub(crate) struct NewRow {
     count: u64,
     entries: Vec<u8>,
     fingerprint: Option<Digest>,
+    /// What earlier builds remembered of the same input.
+    earlier: Option<Digest>,
     slot: Option<SlotClaim>,
     max_waiting: u32,
     rate: Option<Rate>,
@@ -72,6 +74,9 @@ impl NewRow {
             count: 0,
             entries: Vec::new(),
             fingerprint: with_fingerprint.then(|| started.fingerprint()),
+            earlier: with_fingerprint
+                .then(|| started.earlier_fingerprint())
+                .flatten(),
             slot: None,
             max_waiting: 0,
             rate: None,
@@ -276,7 +281,7 @@ pub(crate) fn seen_key(
     let found = find
         .query_row(params![tenant.as_str(), key.0, tx.now.as_millis()], |row| {
             let input = Digest::from(row.get::<_, [u8; 32]>(1)?);
-            let same_input = new.fingerprint == Some(input);
+            let same_input = [new.fingerprint, new.earlier].contains(&Some(input));
             Ok((ExecutionId::from_bytes(row.get(0)?), same_input))
         })
         .optional()?;

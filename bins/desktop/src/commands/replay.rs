@@ -364,12 +364,14 @@ fn words(fact: &Fact) -> String {
             child,
             status,
             output,
+            blob,
             ..
         } => {
-            let gave = output
-                .as_deref()
-                .map(|output| format!(" with {}", value(output)));
-            let gave = gave.unwrap_or_default();
+            let gave = match (output, blob) {
+                (Some(output), _) => format!(" with {}", value(output)),
+                (None, Some(stored)) => format!(" with blob {}", stored.blob()),
+                (None, None) => String::new(),
+            };
             format!("{instance}: execution {child} has ended: {status}{gave}")
         }
         Fact::StopRequested { instance, output } => {
@@ -396,10 +398,16 @@ fn of_body(fact: &Fact) -> String {
         Fact::BodyOpened {
             instance,
             json,
+            blob,
+            passed,
             due,
         } => {
             let due = due.map(|due| format!(", until {due}")).unwrap_or_default();
-            let json = shortened(&json.to_string());
+            let json = match blob {
+                Some(stored) => format!("blob {}", stored.blob()),
+                None if *passed => "what was given before".to_owned(),
+                None => shortened(&json.to_string()),
+            };
             format!("{instance}: its body begins with {json}{due}")
         }
         Fact::BodyTimedOut { instance } => format!("{instance}: its body took too long"),

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use nebula_action::{ActionError, ActionKind, ControlKind};
 use nebula_core::{NodeId, Timestamp};
-use serde_json::Value;
 
-use super::{Flight, Machine, Task, Turn};
+use super::{
+    Flight, Machine, Task, Turn,
+    outcomes::{SMALL_JSON, at_hand},
+};
 use crate::{
-    Activation, At, ClaimStatus, Command, Fact, Failure, InstanceId, InstanceStatus, Key, Taken,
+    Activation, At, Command, Fact, Failure, Given, InstanceId, InstanceStatus, Key, Runs, Stored,
+    Taken, footprint,
     state::{Frame, FrameEnding, TOP},
 };
 
@@ -40,12 +43,42 @@ impl Machine {
             self.enter(key.at.item(0), turn);
             return;
         }
-        let json = self.state.json(&self.plan, key.at).value();
-        let json = json.expect("whoever has a body entered has read what it begins with");
+        let json = self.state.json(&self.plan, key.at);
         self.timers.extend(due.map(|due| (due, key)));
+        self.open_body(key, &json, due, turn);
+    }
+
+    /// Opens a body on what it begins with. What is large and stands in the journal already is not
+    /// written again.
+    pub(super) fn open_body(
+        &mut self,
+        key: Key,
+        json: &Given,
+        due: Option<Timestamp>,
+        turn: &mut Turn<'_>,
+    ) {
+        let runs = self.state.get(key.at).and_then(|it| it.runs.as_deref());
+        let last = runs.and_then(Runs::given);
+        let known = last.unwrap_or_else(|| self.state.json(&self.plan, key.at));
+        let passed = match (json, &known) {
+            (Given::Value(json), Given::Value(known)) => {
+                Arc::ptr_eq(json, known) && footprint(json) > SMALL_JSON
+            }
+            (Given::List(json), Given::List(known)) => Arc::ptr_eq(json, known),
+            (Given::Blob(json), Given::Blob(known)) => json == known,
+            (Given::Made(json), Given::Made(known)) => Arc::ptr_eq(json, known),
+            _ => false,
+        };
+        let (json, blob) = match json {
+            _ if passed => (Arc::default(), None),
+            Given::Blob(stored) => (Arc::default(), Some(Arc::new(Stored::new(stored.blob())))),
+            json => (at_hand(json), None),
+        };
         let fact = Fact::BodyOpened {
-            instance,
+            instance: self.instance(key),
             json,
+            blob,
+            passed,
             due,
         };
         self.note(fact, turn);
@@ -57,29 +90,15 @@ impl Machine {
         self.ask(key, Task::Enter, 1, Command::Enter { instance }, turn);
     }
 
-    pub(super) fn entered(&mut self, instance: InstanceId, json: Arc<Value>, turn: &mut Turn<'_>) {
-        let Some((key, _)) = self.land(&instance) else {
+    pub(super) fn entered(&mut self, instance: &InstanceId, json: &Given, turn: &mut Turn<'_>) {
+        let Some((key, _)) = self.land(instance) else {
             return;
         };
         if self.is_hopeless(key) {
             self.released(key, turn);
             return;
         }
-        let claim = self.state.get(key.at).and_then(|it| it.claim.as_deref());
-        if let (Some(claim), None) = (claim, key.item) {
-            // The slot may have been lost while that was read: then the body opens once it is back.
-            if claim.status == ClaimStatus::Held {
-                let timeout = claim.wanted.timeout;
-                self.open_with(key, json, timeout, turn);
-            }
-            return;
-        }
-        let fact = Fact::BodyOpened {
-            instance,
-            json,
-            due: None,
-        };
-        self.note(fact, turn);
+        self.open_body(key, json, None, turn);
     }
 
     /// It could not be found out what the body of an item or round begins with.

@@ -1,10 +1,14 @@
 //! Children that instances call and wait for.
 
+use std::sync::Arc;
+
 use nebula_action::{ActionError, ErrorClass};
 use nebula_core::{ExecutionId, Timestamp};
 
 use super::{Flight, Machine, Task, Turn, outcomes::at_hand};
-use crate::{Command, Event, Fact, InstanceId, Key, Outcome, Status, Taken, call::child_id};
+use crate::{
+    Command, Event, Fact, Given, InstanceId, Key, Outcome, Status, Stored, Taken, call::child_id,
+};
 
 impl Machine {
     /// The execution that an attempt of an instance calls, and the one in which the child's work
@@ -84,21 +88,29 @@ impl Machine {
         }
         self.calls.remove(&key);
         self.stirred.insert(key.at.frame);
-        let ended = |output, taken| Fact::ChildEnded {
+        let ended = |output, blob, taken| Fact::ChildEnded {
             instance,
             child,
             status,
             output,
+            blob,
             taken,
         };
         let (mut error, taken) = match outcome {
             Outcome::Succeeded { output, taken, .. } => {
-                self.note(ended(Some(at_hand(&output)), taken), turn);
+                let fact = match &output {
+                    Given::Blob(stored) => {
+                        let stored = Arc::new(Stored::new(stored.blob()));
+                        ended(None, Some(stored), taken)
+                    }
+                    output => ended(Some(at_hand(output)), None, taken),
+                };
+                self.note(fact, turn);
                 return;
             }
             Outcome::Failed { error, taken, .. } => (error, taken),
         };
-        self.note(ended(None, Taken::All), turn);
+        self.note(ended(None, None, Taken::All), turn);
         let attempt = self.attempts(key);
         if self.is_hopeless(key) {
             if status == Status::Cancelled {

@@ -4,14 +4,9 @@
 //! waits for, and the holder moves the rows with the steps. Slots of the execution are handed out
 //! here. Where a slot is not held, nothing of its body starts.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use nebula_action::{ActionError, ErrorClass};
-use serde_json::Value;
 
 use super::{Flight, Machine, Turn};
 use crate::{
@@ -324,28 +319,9 @@ impl Machine {
             return;
         }
         let timeout = self.wanted(key).and_then(|wanted| wanted.timeout);
-        match self.state.json(&self.plan, key.at).value() {
-            Ok(json) => self.open_with(key, json, timeout, turn),
-            // It lies in a blob: whoever holds the execution reads it first.
-            Err(_) => self.enter(key, turn),
-        }
-    }
-
-    /// Opens the body of an instance on a value.
-    pub(super) fn open_with(
-        &mut self,
-        key: Key,
-        json: Arc<Value>,
-        timeout: Option<Duration>,
-        turn: &mut Turn,
-    ) {
+        let json = self.state.json(&self.plan, key.at);
         let due = timeout.map(|timeout| turn.at.plus(timeout));
         self.timers.extend(due.map(|due| (due, key)));
-        let fact = Fact::BodyOpened {
-            instance: self.instance(key),
-            json,
-            due,
-        };
-        self.note(fact, turn);
+        self.open_body(key, &json, due, turn);
     }
 }

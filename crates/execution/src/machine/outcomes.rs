@@ -12,12 +12,12 @@ use serde_json::Value;
 use super::{Flight, Machine, Task, Turn};
 use crate::{
     Command, CompensationInput, Fact, Given, InstanceId, ItemOutcome, Key, MAX_VALUE_DEPTH,
-    Outcome, Taken, codec, footprint, state::TOP,
+    Outcome, Stored, Taken, codec, footprint,
 };
 
 /// Up to about so many bytes of memory, `$json` that is passed on stands in the journal again: an
 /// entry that can be read alone is worth more than they are.
-const SMALL_JSON: usize = 4 * 1024;
+pub(super) const SMALL_JSON: usize = 4 * 1024;
 
 /// How often an instance may be lost with its worker before that counts as its failure; what a worker
 /// interrupts that stops in order is not lost. Each loss is progress in the journal, so the store's
@@ -152,7 +152,7 @@ impl Machine {
         match output {
             Given::Value(value) => codec::nests_within(value, most),
             // Whoever wrote it has looked; and a list is of results that fitted.
-            Given::Blob(_) | Given::List(_) => true,
+            Given::Blob(_) | Given::List(_) | Given::Made(_) => true,
         }
     }
 
@@ -165,8 +165,8 @@ impl Machine {
         turn: &mut Turn<'_>,
     ) {
         if self.is_quiet(key, flight) {
-            let output = at_hand(&output);
-            self.item_ended(key, ItemOutcome::Ok(output), turn);
+            let outcome = ItemOutcome::of(let_go(output));
+            self.item_ended(key, outcome, turn);
             return;
         }
         let instance = self.instance(key);
@@ -178,10 +178,7 @@ impl Machine {
                 port,
                 taken,
             }
-        } else if let Given::Blob(stored) = &output
-            && key.item.is_none()
-            && key.at.frame == TOP
-        {
+        } else if let Given::Blob(stored) = &output {
             Fact::AttemptSpilled {
                 instance: instance.clone(),
                 attempt,
@@ -216,6 +213,7 @@ impl Machine {
             }
             (Given::List(json), Given::List(output)) => Arc::ptr_eq(&json, output),
             (Given::Blob(json), Given::Blob(output)) => json == *output,
+            (Given::Made(json), Given::Made(output)) => Arc::ptr_eq(&json, output),
             _ => false,
         };
         key.item.is_none() && is_json()
@@ -464,7 +462,15 @@ pub(super) fn deferral(error: &ActionError) -> Option<Duration> {
     }
 }
 
-/// A result that is at hand: that of an item, in a body or of a child.
+/// The same, without what is in memory of a blob: a state keeps its name alone.
+pub(super) fn let_go(output: Given) -> Given {
+    match output {
+        Given::Blob(stored) => Given::Blob(Arc::new(Stored::new(stored.blob()))),
+        output => output,
+    }
+}
+
+/// A result that is at hand, since it lies in no blob.
 pub(super) fn at_hand(output: &Given) -> Arc<Value> {
     let value = output.value();
     value.expect("whoever tells of a result that is no blob's has it at hand")

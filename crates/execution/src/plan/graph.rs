@@ -29,8 +29,10 @@ pub(super) struct Graph {
     output_reads: Vec<u32>,
     /// Of these, the nodes whose results the output needs.
     output_needs: Vec<u32>,
-    /// Whether the output needs `$input`.
-    output_needs_input: bool,
+    /// The roots that the output needs.
+    output_needs_roots: Needs,
+    /// For each node: the list for whose elements it runs, if its program only names it.
+    named_list: Vec<Option<NamedList>>,
     /// For each part of the plan, the top level first: where its nodes begin; and where the last ends.
     extents: Vec<u32>,
     /// For each node: the part of the plan that it stands in.
@@ -59,17 +61,41 @@ pub(crate) struct Needs {
     pub(crate) json: bool,
     /// Whether `$inputs`.
     pub(crate) inputs: bool,
+    /// Whether `$item`.
+    pub(crate) item: bool,
+    /// Whether `$loop`.
+    pub(crate) round: bool,
+    /// Whether `$trigger`.
+    pub(crate) trigger: bool,
+    /// Whether the result of the node itself, also as `$json`.
+    pub(crate) own: bool,
+}
+
+/// A list that a program names as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NamedList {
+    /// `$json`.
+    Json,
+    /// The result of the node with this index.
+    Result(u32),
 }
 
 impl Needs {
     fn extend(&mut self, by_id: &HashMap<NodeId, u32>, program: &Program) {
-        let report = program.report();
         self.results.extend(results_of(by_id, program));
-        self.input |= report.roots.contains(&Root::Input);
-        self.json |= report.roots.contains(&Root::Json);
-        self.inputs |= reads_inputs(program);
         self.results.sort_unstable();
         self.results.dedup();
+        self.roots_of(program);
+    }
+
+    fn roots_of(&mut self, program: &Program) {
+        let reads = |root: Root| program.report().roots.contains(&root);
+        self.input |= reads(Root::Input);
+        self.json |= reads(Root::Json);
+        self.inputs |= reads(Root::Inputs);
+        self.item |= reads(Root::Item);
+        self.round |= reads(Root::Loop);
+        self.trigger |= reads(Root::Trigger);
     }
 }
 
@@ -112,7 +138,8 @@ impl Graph {
             needs: vec![<[Needs; 2]>::default(); count],
             output_reads: Vec::new(),
             output_needs: Vec::new(),
-            output_needs_input: false,
+            output_needs_roots: Needs::default(),
+            named_list: vec![None; count],
             extent_of: extent_of.collect(),
             extents,
             body_of: vec![None; count],
@@ -242,8 +269,12 @@ impl Graph {
         &self.output_needs
     }
 
-    pub(super) fn output_needs_input(&self) -> bool {
-        self.output_needs_input
+    pub(super) fn output_needs_roots(&self) -> &Needs {
+        &self.output_needs_roots
+    }
+
+    pub(super) fn named_list(&self, node: u32) -> Option<NamedList> {
+        self.named_list[node as usize]
     }
 
     pub(super) fn output_reads(&self) -> &[u32] {
@@ -368,10 +399,10 @@ impl Graph {
             self.find_needs(index, node, leaving);
         }
         let (mut reads, mut needs) = (Vec::new(), Vec::new());
-        let mut input = false;
+        let mut roots = Needs::default();
         match &parts.output {
             PlanOutput::Program(program) => program.each_use("", &mut |found| {
-                input |= found.program.report().roots.contains(&Root::Input);
+                roots.roots_of(found.program);
                 reads.extend(self.read_by(found.program));
                 needs.extend(results_of(&self.by_id, found.program));
             }),
@@ -383,7 +414,7 @@ impl Graph {
         }
         self.output_reads = reads;
         self.output_needs = needs;
-        self.output_needs_input = input;
+        self.output_needs_roots = roots;
         let of_output = [&mut self.output_reads, &mut self.output_needs];
         for reads in self.reads.iter_mut().chain(of_output) {
             reads.sort_unstable();
@@ -393,21 +424,23 @@ impl Graph {
 
     /// What a node's expressions need: `leaving` are its connections.
     fn find_needs(&mut self, index: u32, node: &PlanNode, leaving: &[PlanConnection]) {
-        let body = self.body_of[index as usize].is_some();
+        self.named_list[index as usize] = self.named_list_of(node);
         let [start, end] = &mut self.needs[index as usize];
         for program in node.own_programs() {
             start.extend(&self.by_id, program);
         }
         let (control, disabled) = (matches!(node.kind, ActionKind::Control(_)), node.disabled);
         let kind = |kind| node.kind == ActionKind::Control(kind);
-        // What a body begins with, or a list is of, and what is gathered, is needed as a value.
-        start.json |= body || kind(ControlKind::Batches) || node.each_item;
+        // What a list is of, and what is gathered, is needed as a value.
+        let passed_by_each = disabled && node.for_each.is_some();
+        start.json |= kind(ControlKind::Batches) || node.each_item || passed_by_each;
         start.inputs |= kind(ControlKind::MergeTokens);
         for condition in leaving.iter().filter_map(|it| it.condition.as_ref()) {
             end.extend(&self.by_id, condition);
         }
         // There `$json` is the result, and that is what came in only where it is passed on.
         end.json |= end.results.contains(&index);
+        end.own = end.json;
         end.json &= control || disabled;
         let compensation = node.compensation.as_deref();
         let mut undoing = Needs::default();
@@ -418,7 +451,40 @@ impl Graph {
         end.results.extend(undoing.results);
         end.input |= undoing.input;
         end.inputs |= undoing.inputs;
+        end.item |= undoing.item;
+        end.round |= undoing.round;
+        end.trigger |= undoing.trigger;
         end.json |= undoing.json && (control || disabled);
+        end.own |= undoing.json || end.results.contains(&index);
+    }
+
+    /// The list for whose elements a node runs, if its program only names it, and no other program of the
+    /// node reads it.
+    fn named_list_of(&self, node: &PlanNode) -> Option<NamedList> {
+        let list = match (&node.for_each, node.kind) {
+            (Some(program), _) => program,
+            (None, ActionKind::Control(ControlKind::ForEach)) => {
+                node.parameters.expression("items")?
+            }
+            (None, _) => return None,
+        };
+        let whole = list.source().trim();
+        let named = match whole
+            .strip_prefix("$nodes.")
+            .and_then(|it| it.strip_suffix(".result"))
+        {
+            Some(id) => NamedList::Result(*self.by_id.get(id)?),
+            None if whole == "$json" => NamedList::Json,
+            None => return None,
+        };
+        let others = node.own_programs().into_iter();
+        let mut others = others.filter(|other| !std::ptr::eq(*other, list));
+        let reads_it = |other: &Program| {
+            let mut paths = other.report().paths.iter();
+            paths.any(|path| path.starts_with(whole) || whole.starts_with(path.as_str()))
+        };
+        let alone = list.report().paths == [whole] && !others.any(reads_it);
+        alone.then_some(named)
     }
 
     fn read_by(&self, program: &Program) -> Vec<u32> {

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{At, End, Ending, ExecutionState, Frame, FrameEnding, Fresh, TOP};
 use crate::{
-    Activation, EndReason, Entry, ExecutionPlan, Fact, Failure, InstanceId, InstanceStatus,
+    Activation, EndReason, Entry, ExecutionPlan, Fact, Failure, Given, InstanceId, InstanceStatus,
     ItemOutcome, Items, OpenItem, ParkReason, Runs, Status, Stored, Taken, UnparkDecision, tokens,
 };
 
@@ -224,11 +224,16 @@ impl Fold<'_> {
                 taken,
                 ..
             } => {
-                let at = self.whole(instance);
-                assert_eq!(at.frame, TOP, "{instance} stands in no body");
+                let at = self.locate(instance);
+                let stored = Arc::new(Stored::new(*blob));
                 let activation = self.begun(at);
+                if let Some(item) = instance.item {
+                    let outcome = ItemOutcome::Apart(Given::Blob(stored));
+                    open_items(activation).settle(item, outcome);
+                    return;
+                }
                 activation.attempts = activation.attempts.max(*attempt);
-                activation.blob = Some(Arc::new(Stored::new(*blob)));
+                activation.blob = Some(stored);
                 activation.lineage.clone_from(lineage);
                 self.leave(at, InstanceStatus::Succeeded, Some((port, taken)));
             }

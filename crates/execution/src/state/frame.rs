@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::{
-    Activation, ExecutionPlan, Failure, PlanBody, PlanOutput,
-    activation::there,
+    Activation, ExecutionPlan, Failure, Given, PlanBody, PlanOutput,
+    activation::{split, there},
     tokens::{Looping, Queue, Round},
 };
 
@@ -123,7 +123,10 @@ pub(crate) struct Frame {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "there"
     )]
-    pub(crate) json: Option<Arc<Value>>,
+    json: Option<Arc<Value>>,
+    /// The same, if it is no value; `json` is absent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given: Option<Given>,
     /// How it is going to end, once nothing in it runs any more.
     pub(crate) ending: Option<FrameEnding>,
     /// Which of its held nodes was called, and after which error.
@@ -227,14 +230,21 @@ impl Frame {
         node.map_or(&[], |node| &node.activations)
     }
 
+    /// `$json` of its start nodes.
+    pub(crate) fn json(&self) -> Option<Given> {
+        let value = || self.json.clone().map(Given::Value);
+        self.given.clone().or_else(value)
+    }
+
+    /// It begins with this.
+    pub(crate) fn begin_with(&mut self, json: Given) {
+        (self.json, self.given) = split(json);
+    }
+
     /// What a node gave last.
-    fn result(&self, node: u32) -> Option<Arc<Value>> {
+    fn result(&self, node: u32) -> Option<Given> {
         let mut activations = self.node(node).activations.iter().rev();
-        let given = activations.find_map(Activation::given);
-        given.map(|given| {
-            let value = given.value();
-            value.expect("what a body began with is a value, and no result in it lies in a blob")
-        })
+        activations.find_map(Activation::given)
     }
 
     /// The body that it is a run of; `None` for the top level.
@@ -266,17 +276,14 @@ impl Frame {
     /// How a run ended of which nothing is under way.
     ///
     /// A failure that was handled is none: its handler's results stand for those of the body.
-    pub(crate) fn outcome(
-        &self,
-        plan: &ExecutionPlan,
-        body: &PlanBody,
-    ) -> Result<Arc<Value>, Failure> {
+    pub(crate) fn outcome(&self, plan: &ExecutionPlan, body: &PlanBody) -> Result<Given, Failure> {
         match &self.ending {
             Some(FrameEnding::Fail(failure)) => return Err(failure.clone()),
             Some(FrameEnding::Won(node)) => {
-                let result = self.result(*node).map(Arc::unwrap_or_clone);
-                let winner = &plan.node(*node).id;
-                return Ok(Arc::new(json!({ "winner": winner, "result": result })));
+                let result = self.result(*node).unwrap_or_default();
+                let winner = Given::Value(Arc::new(json!(plan.node(*node).id)));
+                let fields = vec![("winner".into(), winner), ("result".into(), result)];
+                return Ok(Given::object(fields));
             }
             Some(FrameEnding::Dropped) => return Err(dropped()),
             None => {}
@@ -294,17 +301,16 @@ impl Frame {
     }
 
     /// The results of the nodes that `output` names.
-    fn output(&self, plan: &ExecutionPlan, output: &PlanOutput) -> Arc<Value> {
+    fn output(&self, plan: &ExecutionPlan, output: &PlanOutput) -> Given {
         match output {
             PlanOutput::Node(node) => self.result(*node).unwrap_or_default(),
             PlanOutput::Nodes(nodes) => {
                 let results = nodes.iter().filter_map(|node| {
-                    let value = Arc::unwrap_or_clone(self.result(*node)?);
-                    Some((plan.node(*node).id.to_string(), value))
+                    Some((plan.node(*node).id.to_string(), self.result(*node)?))
                 });
-                Arc::new(Value::Object(results.collect()))
+                Given::object(results.collect())
             }
-            PlanOutput::Program(_) => Arc::default(),
+            PlanOutput::Program(_) => Given::default(),
         }
     }
 }

@@ -404,7 +404,7 @@ fn event(rig: &Rig, on: &str, rest: &[&str]) -> Event {
         },
         ["with", json] => Event::Entered {
             instance,
-            json: Arc::new(json!(json)),
+            json: Given::Value(Arc::new(json!(json))),
         },
         ["over"] => Event::RoundsOver { instance },
         ["caught"] => Event::Caught {

@@ -1,6 +1,7 @@
 //! A world around a machine, seeded: it answers commands in any order, and knows what each attempt does.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
@@ -529,15 +530,15 @@ impl<'s> World<'s> {
                 let rounds = kind_of(&self.rig.plan, node) == Some(ControlKind::Loop);
                 if rounds && instance.item.unwrap_or(0) >= self.script.items(name) {
                     Event::RoundsOver { instance }
-                } else if !rounds && instance.item.is_none() {
-                    // Its body runs once, behind a slot, on what had to be read.
-                    self.read_stored();
+                } else if rounds {
+                    // What the round before gave, else what the instance got.
                     let state = self.rig.machine.state();
                     let at = state.find(&self.rig.plan, &instance).expect("it is open");
-                    let json = state.json(&self.rig.plan, at).value().expect("it is read");
+                    let last = state.get(at).and_then(|it| it.runs.as_deref()?.given());
+                    let json = last.unwrap_or_else(|| state.json(&self.rig.plan, at));
                     Event::Entered { instance, json }
                 } else {
-                    let json = Arc::new(json!(instance.to_string()));
+                    let json = given(&instance);
                     Event::Entered { instance, json }
                 }
             }
@@ -753,13 +754,8 @@ impl<'s> World<'s> {
 
     /// Reads whatever lies in blobs.
     pub(crate) fn read_stored(&self) {
-        let (plan, state) = (&self.rig.plan, self.rig.machine.state());
-        let results = state
-            .all()
-            .map(|(at, _)| result_of(&state.instance(plan, at.whole())));
-        let blobs: BTreeMap<_, _> = results.map(|it| (blob_of(&it), it)).collect();
-        for stored in state.stored() {
-            let value = blobs[&stored.blob()].clone();
+        for stored in self.rig.machine.state().stored() {
+            let value = BLOBS.with_borrow(|blobs| blobs[&stored.blob()].clone());
             stored.keep(Ok(Arc::new(value)));
         }
     }
@@ -776,15 +772,20 @@ fn kind_of(plan: &ExecutionPlan, node: u32) -> Option<ControlKind> {
     }
 }
 
-/// The same as the machine is told: at the top level, some results lie in blobs.
+thread_local! {
+    /// What lies in blobs.
+    static BLOBS: RefCell<BTreeMap<BlobId, Value>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The same as the machine is told: some results lie in blobs.
 fn given(instance: &InstanceId) -> Given {
     let result = result_of(instance);
-    let inside = instance.within.is_some() || instance.item.is_some();
     let blob = blob_of(&result);
-    match inside || !blob.digest.as_bytes()[0].is_multiple_of(3) {
-        true => Given::Value(Arc::new(result)),
-        false => Given::Blob(Arc::new(Stored::of(blob, Arc::new(result)))),
+    if !blob.digest.as_bytes()[0].is_multiple_of(3) {
+        return Given::Value(Arc::new(result));
     }
+    BLOBS.with_borrow_mut(|blobs| blobs.insert(blob, result.clone()));
+    Given::Blob(Arc::new(Stored::of(blob, Arc::new(result))))
 }
 
 fn blob_of(result: &Value) -> BlobId {

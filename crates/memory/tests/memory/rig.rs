@@ -82,6 +82,7 @@ impl Rig {
             plan: Digest::of(b"a plan"),
             input: Arc::new(input),
             input_blob: None,
+            trigger_blob: None,
             vars: Value::Null,
             trigger: Value::Null,
             origin: None,

@@ -90,6 +90,7 @@ impl World {
             plan: Digest::of(workflow.as_str().as_bytes()),
             input: Arc::new(json!({ "n": self.random.below(2) })),
             input_blob: None,
+            trigger_blob: None,
             vars: Value::Null,
             trigger: Value::Null,
             origin: None,

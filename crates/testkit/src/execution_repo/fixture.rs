@@ -65,6 +65,7 @@ pub(crate) fn execution_of(
         plan: plan(),
         input: Arc::new(input.clone()),
         input_blob: None,
+        trigger_blob: None,
         vars: Value::Null,
         trigger: Value::Null,
         origin: None,

@@ -40,13 +40,11 @@ const FAR: i64 = 1_000_000_000;
 /// Whose the collection is when all is over.
 pub(super) const OVER: Life = Life(0);
 
-/// The blob of the result or the input that a fact names.
-fn value_in_blob(fact: &Fact) -> Option<BlobId> {
-    match fact {
-        Fact::AttemptSpilled { blob, .. } => Some(*blob),
-        Fact::ExecutionStarted(started) => started.input_blob.as_ref().map(|it| it.blob()),
-        _ => None,
-    }
+/// The blobs of the values that a fact names.
+fn values_in_blobs(fact: &Fact) -> Vec<BlobId> {
+    let mut all = Vec::new();
+    fact.each_stored(&mut |blob| all.push(blob));
+    all
 }
 
 impl World {
@@ -59,8 +57,8 @@ impl World {
                 *fact = read;
             }
         }
-        // A result or an input that lies in a blob stays there: the state has its name.
-        if let Some(blob) = value_in_blob(fact) {
+        // A value that lies in a blob stays there: the state has its name.
+        for blob in values_in_blobs(fact) {
             self.oracle.lock().name(tenant, blob.digest);
             let _: Option<Value> = self.read_blob(tenant, blob);
         }
@@ -112,7 +110,7 @@ impl World {
             let _ = self.read_content(tenant, &delivery.kind, &delivery.payload);
         }
         let spilled =
-            |fact: &Fact| matches!(fact, Fact::Spilled { .. }) || value_in_blob(fact).is_some();
+            |fact: &Fact| matches!(fact, Fact::Spilled { .. }) || !values_in_blobs(fact).is_empty();
         for child in step.children.iter().filter(|_| applied) {
             self.read_entries(tenant, &child.entries);
         }
@@ -177,7 +175,8 @@ impl World {
                         named.insert(blob.digest);
                     }
                     self.read_fact(tenant, &mut stored.entry.fact);
-                    named.extend(value_in_blob(&stored.entry.fact).map(|blob| blob.digest));
+                    let values = values_in_blobs(&stored.entry.fact).into_iter();
+                    named.extend(values.map(|blob| blob.digest));
                 }
                 let items = self.store.inbox(tenant, summary.id, 0, usize::MAX);
                 let items = self.ask(items).expect("the model reads its inboxes");

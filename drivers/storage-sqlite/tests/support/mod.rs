@@ -33,6 +33,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         plan: Digest::of(b"plan"),
         input: Arc::new(json!({ "n": n.to_string() })),
         input_blob: None,
+        trigger_blob: None,
         vars: Value::Null,
         trigger: Value::Null,
         origin: None,

@@ -6,7 +6,7 @@ use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
 
 use super::{Fold, MAIN, open_item, open_items, runs};
 use crate::{
-    Fact, Failure, InstanceStatus, ItemOutcome, Runs,
+    Fact, Failure, Given, InstanceStatus, ItemOutcome, Runs, Stored,
     state::{At, Called, Frame, FrameEnding, Key},
     tokens,
 };
@@ -24,9 +24,16 @@ impl Fold<'_> {
             Fact::BodyOpened {
                 instance,
                 json,
+                blob,
+                passed,
                 due,
             } => {
                 let at = self.locate(instance);
+                let json = match blob {
+                    Some(stored) => Given::Blob(Arc::new(Stored::new(stored.blob()))),
+                    None if *passed => self.passed_into(at),
+                    None => Given::Value(json.clone()),
+                };
                 let owner = Key {
                     at,
                     item: instance.item,
@@ -34,7 +41,7 @@ impl Fold<'_> {
                 self.run_opened(owner, *due);
                 let (body, _) = self.plan.body_of(at.node).expect("the node has a body");
                 let mut frame = Frame::new(self.plan, body + 1, Some(owner));
-                frame.json = Some(json.clone());
+                frame.begin_with(json);
                 let number = self.state.frames.open(frame);
                 let (plan, now) = (self.plan, self.at);
                 let frame = self
@@ -68,11 +75,18 @@ impl Fold<'_> {
                 let activation = self.open_mut(at);
                 let ended = activation.runs.take();
                 let ended = ended.expect("a body is completed after it ran");
-                activation.output = Some(ended.last.unwrap_or_default());
+                activation.give(ended.given().unwrap_or_default());
                 self.leave(at, InstanceStatus::Succeeded, Some((&MAIN, taken)));
             }
             _ => unreachable!("the caller sorts facts"),
         }
+    }
+
+    /// What a run of a body begins with that does not stand in its entry.
+    fn passed_into(&self, at: At) -> Given {
+        let runs = self.open(at).runs.as_deref();
+        let last = runs.and_then(Runs::given);
+        last.unwrap_or_else(|| self.state.json(self.plan, at))
     }
 
     /// The number of the frame of an owner's run.
@@ -155,16 +169,19 @@ impl Fold<'_> {
                 let runs = runs(activation);
                 runs.done += 1;
                 match result {
-                    Ok(value) => runs.last = Some(value),
+                    Ok(given) => runs.gave(given),
                     Err(failure) => runs.failed = Some(failure),
                 }
             }
         }
     }
 
-    fn item_closed(&mut self, at: At, item: u32, result: Result<Arc<serde_json::Value>, Failure>) {
+    fn item_closed(&mut self, at: At, item: u32, result: Result<Given, Failure>) {
         match result {
-            Ok(value) => open_items(self.open_mut(at)).settle(item, ItemOutcome::Ok(value)),
+            Ok(given) => {
+                let outcome = ItemOutcome::of(given);
+                open_items(self.open_mut(at)).settle(item, outcome);
+            }
             Err(failure) => self.item_failed(at, item, &failure.error),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{Fold, MAIN};
-use crate::{Fact, InstanceStatus};
+use crate::{Fact, Given, InstanceStatus, Stored};
 
 impl Fold<'_> {
     pub(super) fn call(&mut self, fact: &Fact) {
@@ -36,19 +36,22 @@ impl Fold<'_> {
                 instance,
                 child,
                 output,
+                blob,
                 taken,
                 ..
             } => {
                 let at = self.whole(instance);
                 let activation = self.open_mut(at);
+                let stored = blob.as_ref().map(|it| Arc::new(Stored::new(it.blob())));
+                let value = || output.clone().map(Given::Value);
                 assert_eq!(
                     activation.child.take(),
                     Some(*child),
                     "a child ends that its parent waits for"
                 );
-                match output {
-                    Some(output) => {
-                        activation.output = Some(output.clone());
+                match stored.map(Given::Blob).or_else(value) {
+                    Some(given) => {
+                        activation.give(given);
                         let through = Some((&MAIN, taken));
                         self.leave(at, InstanceStatus::Succeeded, through);
                     }
