@@ -152,6 +152,11 @@ fn every_problem_is_told() {
             .extend(more.as_object().unwrap().clone());
         json!({ "auth": all })
     };
+    // Without the body, a signature would be one of every body.
+    wrong(
+        hmac(json!({ "timestamp": "X-Time", "signed": "{timestamp}" })),
+        "`{body}` must be in it",
+    );
     wrong(
         hmac(json!({ "signed": "{timestamp}" })),
         "`{body}` must be in it",
