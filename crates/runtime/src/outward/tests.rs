@@ -18,6 +18,8 @@ enum Reply {
     Head(u16, &'static str, &'static [&'static str]),
     /// The same with a body that breaks behind its parts.
     Cut(u16, &'static [&'static str]),
+    /// A head whose body breaks with an error of another origin.
+    CutElsewhere(u16),
     /// An answer of another origin, to which it was led.
     Led(u16, &'static str),
     /// One of another origin that is busy.
@@ -89,6 +91,20 @@ impl HttpClient for Scripted {
         let (status, line, parts, cut, url) = match reply {
             Reply::Head(status, line, parts) => (status, line, parts, false, request.url),
             Reply::Cut(status, parts) => (status, "", parts, true, request.url),
+            Reply::CutElsewhere(status) => {
+                let parts = Parts {
+                    parts: Vec::new(),
+                    origin: "https://other.example".to_owned(),
+                    cut: true,
+                };
+                return Ok(HttpResponse {
+                    status: StatusCode::from_u16(status).unwrap(),
+                    headers: HeaderMap::new(),
+                    url: request.url,
+                    redirects: 0,
+                    body: Box::new(parts),
+                });
+            }
             Reply::Led(status, url) => (status, "", &[][..], false, Url::parse(url).unwrap()),
             Reply::LedBusy(url) => (
                 429,
@@ -321,6 +337,37 @@ fn an_answer_that_nobody_reads_says_what_its_head_said() {
             drop(world.paced.send(&world.egress, request(A)).await.unwrap());
             let state = world.state("a.example:443");
             assert_eq!((state.bad, state.under_way), (bad, 0));
+        }
+    });
+}
+
+/// Guard: what was not read to its end is no success; its end may be bad.
+#[test]
+fn a_good_answer_that_nobody_reads_says_nothing() {
+    run(async {
+        let mut policy = strict();
+        policy.breaker.failure_percent = 100;
+        let world = world(Reply::Head(500, "", &[]), policy);
+        assert_eq!(world.ask(request(A)).await, "500");
+        // It does not come between two failures.
+        world.reply(OK);
+        drop(world.paced.send(&world.egress, request(A)).await.unwrap());
+        world.reply(Reply::Head(500, "", &[]));
+        assert_eq!(world.ask(request(A)).await, "500");
+        assert_eq!(world.ask(request(A)).await, "BreakerOpen");
+        assert_eq!(world.state("a.example:443").under_way, 0);
+    });
+}
+
+/// Guard: a bad head stays bad, whoever's fault the end of its body is.
+#[test]
+fn a_bad_head_is_bad_though_its_body_broke_elsewhere() {
+    run(async {
+        for (status, bad) in [(500, 1), (200, 0)] {
+            let world = world(Reply::CutElsewhere(status), strict());
+            assert_eq!(world.ask(request(A)).await, format!("{status} cut"));
+            let state = world.state("a.example:443");
+            assert_eq!((state.bad, state.under_way), (bad, 0), "{status}");
         }
     });
 }
@@ -646,6 +693,36 @@ fn a_slow_read_is_asked_twice_and_a_slow_write_is_not() {
         check(Method::HEAD, (2, 200)).await;
         check(Method::POST, (1, 5_000)).await;
         check(Method::OPTIONS, (1, 5_000)).await;
+    });
+}
+
+/// Guard: the first request has its patience, though a second one may be asked beside it.
+#[test]
+fn a_first_request_waits_for_its_place_where_a_second_may_come() {
+    run(async {
+        let policy = HttpPolicy {
+            hedge_after: Some(ms(200)),
+            concurrency: 1,
+            wait: ms(4_000),
+            ..strict()
+        };
+        let world = world(OK, policy);
+        let held = world.paced.send(&world.egress, request(A)).await.unwrap();
+        let clock = world.clock.clone();
+        let frees = async move {
+            clock.sleep(ms(1_000)).await;
+            drop(held);
+            std::future::pending::<()>().await;
+        };
+        let asked = world.through(async {
+            tokio::select! {
+                biased;
+                () = frees => unreachable!(),
+                asked = world.paced.send(&world.egress, request(A)) => asked,
+            }
+        });
+        assert_eq!(asked.await.unwrap().status, StatusCode::OK);
+        assert_eq!(world.sent(), 2);
     });
 }
 
