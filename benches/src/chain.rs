@@ -35,6 +35,7 @@ pub fn of(nodes: u32) -> Chain {
         repeats: None,
         trial: None,
         priority: Priority::Normal,
+        labels: nebula_core::Labels::default(),
         grants: Grants::default(),
         folder: None,
     };

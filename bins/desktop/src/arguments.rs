@@ -306,6 +306,36 @@ pub(crate) struct Serve {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ListExecutions {
+    /// Only in this status; may be given several times
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Vec<String>,
+    /// Only of this workflow
+    #[arg(long, value_name = "ID")]
+    pub(crate) workflow: Option<String>,
+    /// Only with this label; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) label: Vec<String>,
+    /// Only with this text in the id of the workflow or in a label
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// Only what was started at this time or later, such as `2026-01-31T08:00:00Z`
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Timestamp>,
+    /// Only what was started before this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<Timestamp>,
+    /// At most so many, up to 1,000
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) limit: u16,
+    /// Only what has not ended, and what each of it waits for; reads their journals
+    #[arg(long)]
+    pub(crate) waiting: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Run {
     /// A definition in YAML or JSON, or the id of a saved workflow: its published version or, if it
     /// has none, its draft; `ID@3`, `ID@draft` and `ID@published` name one
@@ -329,6 +359,9 @@ pub(crate) struct Run {
     /// How urgent it is beside others: lowest, low, normal, high or highest; default: as the workflow says
     #[arg(long)]
     pub(crate) priority: Option<Priority>,
+    /// What it is to be found by: a label; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) label: Vec<String>,
     #[command(flatten)]
     pub(crate) at: Target,
     /// Keep the database in memory only: nothing is left, and nothing can be resumed
@@ -418,22 +451,7 @@ pub(crate) struct Rename {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Executions {
     /// List executions, newest first
-    List {
-        /// Only in this status; may be given several times
-        #[arg(long, value_name = "STATUS")]
-        status: Vec<String>,
-        /// Only of this workflow
-        #[arg(long, value_name = "ID")]
-        workflow: Option<String>,
-        /// At most so many, up to 1,000
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
-        /// Only what has not ended, and what each of it waits for; reads their journals
-        #[arg(long)]
-        waiting: bool,
-        #[command(flatten)]
-        target: Target,
-    },
+    List(ListExecutions),
     /// Follow an execution, until it has ended or needs somebody; as JSON, one event a line. Nothing is
     /// driven here
     Watch {

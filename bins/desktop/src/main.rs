@@ -165,8 +165,8 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
         }
         Command::Executions(command) => {
             let on = match command {
-                Executions::List { target, .. }
-                | Executions::Watch { target, .. }
+                Executions::List(arguments) => On::Either(&arguments.target),
+                Executions::Watch { target, .. }
                 | Executions::Show { target, .. }
                 | Executions::Cancel { target, .. }
                 | Executions::Pause { target, .. }

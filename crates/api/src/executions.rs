@@ -1,10 +1,10 @@
 //! Executions: which there are, where each stands, what it did.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{Json, extract::State};
 use http::StatusCode;
-use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{ExecutionId, Labels, TenantId, Timestamp, WorkflowId};
 use nebula_engine::Until;
 use nebula_execution::{Again, InstanceId, Signal, Status};
 use nebula_identity::Permission;
@@ -49,6 +49,9 @@ pub(crate) struct SummaryBody {
     entries: u64,
     /// Whether a worker drives it.
     leased: bool,
+    /// What it is found by, as it was given at its start.
+    #[schema(value_type = BTreeMap<String, String>)]
+    labels: Labels,
 }
 
 impl From<ExecutionSummary> for SummaryBody {
@@ -66,6 +69,7 @@ impl From<ExecutionSummary> for SummaryBody {
             wake_at: text(summary.wake_at),
             entries: summary.entries,
             leased: summary.leased,
+            labels: summary.labels,
         }
     }
 }
@@ -97,6 +101,12 @@ pub(crate) struct ListExecutions {
     until: Option<Time>,
     /// Only those whose id begins so, in lower case.
     id: Option<String>,
+    /// Only those with all of these labels: `key=value`, with commas between them.
+    labels: Option<String>,
+    /// Only those with this text in the id of their workflow or in the value of a label, 1 to 200
+    /// characters; ASCII letters are alike in both cases.
+    #[param(min_length = 1, max_length = 200)]
+    text: Option<String>,
     /// How many, at most `max_page`; 50 where nothing is said.
     #[param(minimum = 1)]
     limit: Option<u64>,
@@ -127,37 +137,22 @@ fn statuses(text: &str) -> Result<Vec<Status>, Problem> {
     read.collect()
 }
 
-/// The ids of what was started from `since` on and before `until`: an id begins with that time, in
-/// milliseconds (RFC 9562, 5.7).
-fn started_between(
-    since: Option<Time>,
-    until: Option<Time>,
-) -> Option<RangeInclusive<ExecutionId>> {
-    if since.is_none() && until.is_none() {
-        return None;
-    }
-    let id = |millis: i64, rest: u8| {
-        let millis = u64::try_from(millis).unwrap_or(0).min((1 << 48) - 1);
-        let mut bytes = [rest; 16];
-        bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
-        ExecutionId::from_bytes(bytes)
-    };
-    let first = since.map_or(0, |since| since.0.as_millis());
-    let last = until.map_or(i64::MAX, |until| until.0.as_millis().saturating_sub(1));
-    Some(id(first, 0)..=id(last, 0xff))
+/// Labels of a query.
+fn labels(text: &str) -> Result<Labels, Problem> {
+    text.parse()
+        .map_err(|error| Problem::bad("BAD_QUERY", format!("labels: {error}")))
 }
 
-/// The ids that are in both ranges; `None` is all. What is in neither has a range without an id.
-fn both(
-    one: Option<RangeInclusive<ExecutionId>>,
-    other: Option<RangeInclusive<ExecutionId>>,
-) -> Option<RangeInclusive<ExecutionId>> {
-    match (one, other) {
-        (Some(one), Some(other)) => {
-            let first = *one.start().max(other.start());
-            Some(first..=*one.end().min(other.end()))
+/// The longest text to look for, in characters.
+const MAX_TEXT: usize = 200;
+
+fn text(text: String) -> Result<String, Problem> {
+    match text.chars().count() {
+        1..=MAX_TEXT => Ok(text),
+        _ => {
+            let message = format!("text: give 1 to {MAX_TEXT} characters");
+            Err(Problem::bad("BAD_QUERY", message))
         }
-        (one, other) => one.or(other),
     }
 }
 
@@ -182,10 +177,16 @@ pub(crate) async fn list(
     let filter = ExecutionFilter {
         workflow: asked.workflow,
         statuses: asked.status.as_deref().map_or(Ok(Vec::new()), statuses)?,
-        ids: both(
-            begin.transpose()?,
-            started_between(asked.since, asked.until),
-        ),
+        ids: begin.transpose()?,
+        since: asked.since.map(|since| since.0),
+        until: asked.until.map(|until| until.0),
+        labels: asked
+            .labels
+            .as_deref()
+            .map(labels)
+            .transpose()?
+            .unwrap_or_default(),
+        text: asked.text.map(text).transpose()?,
     };
     let after = asked.cursor.map(PageToken);
     let engine = shared.nebula.engine();
@@ -389,6 +390,10 @@ pub(crate) struct Bulk {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     until: Option<Time>,
+    /// Only those with all of these labels.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    labels: Labels,
     /// Whether to count them only. It is true unless it is said to be false.
     #[serde(default = "yes")]
     #[schema(default = true)]
@@ -479,7 +484,10 @@ pub(crate) async fn bulk(
     let filter = ExecutionFilter {
         workflow: wanted.workflow.clone(),
         statuses,
-        ids: started_between(wanted.since, wanted.until),
+        since: wanted.since.map(|since| since.0),
+        until: wanted.until.map(|until| until.0),
+        labels: wanted.labels.clone(),
+        ..ExecutionFilter::default()
     };
     let after = wanted.cursor.clone().map(PageToken);
     let engine = shared.nebula.engine();
@@ -599,34 +607,6 @@ pub(crate) async fn migrate(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_of_a_time_are_those_that_begin_with_it() {
-        let at = |text: &str| Some(Time(text.parse().unwrap()));
-        let of = |millis: u64| {
-            let mut bytes = [0x55; 16];
-            bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
-            ExecutionId::from_bytes(bytes)
-        };
-        let noon = at("2026-01-01T12:00:00Z").unwrap().0.as_millis() as u64;
-        assert_eq!(started_between(None, None), None);
-        let range = started_between(at("2026-01-01T12:00:00Z"), at("2026-01-01T12:00:01Z"));
-        let range = range.unwrap();
-        assert!(!range.contains(&of(noon - 1)));
-        assert!(range.contains(&of(noon)) && range.contains(&of(noon + 999)));
-        assert!(!range.contains(&of(noon + 1_000)));
-        let open = started_between(at("2026-01-01T12:00:00Z"), None).unwrap();
-        assert!(open.contains(&of((1 << 48) - 1)) && !open.contains(&of(noon - 1)));
-    }
-
-    #[test]
-    fn what_two_ranges_have_in_common_is_in_both() {
-        let id = |byte| ExecutionId::from_bytes([byte; 16]);
-        let (low, high) = (id(1)..=id(5), id(4)..=id(9));
-        assert_eq!(both(Some(low.clone()), Some(high)), Some(id(4)..=id(5)));
-        assert_eq!(both(None, Some(low.clone())), Some(low.clone()));
-        assert!(both(Some(low), Some(id(7)..=id(8))).unwrap().is_empty());
-    }
 
     #[test]
     fn an_action_on_many_applies_to_what_it_can_change() {

@@ -1,6 +1,6 @@
 //! Starting executions, also again.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -9,7 +9,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use nebula_action::Grants;
-use nebula_core::{ExecutionId, NodeId, Priority, TenantId, WorkflowId, parse_duration};
+use nebula_core::{ExecutionId, Labels, NodeId, Priority, TenantId, WorkflowId, parse_duration};
 use nebula_engine::{Awaited, Installed, SameInput, Started};
 use nebula_execution::{Again, End, StartOptions, Status};
 use nebula_identity::Permission;
@@ -51,6 +51,12 @@ pub(crate) struct StartExecution {
     #[serde(default)]
     #[schema(value_type = Option<PriorityName>)]
     priority: Option<Priority>,
+    /// What it is to be found by: at most 16 keys with a value each. A key has 1 to 63 of `a-z`, `A-Z`,
+    /// `0-9`, `_`, `-`, `.` and `/` and begins with a letter or a digit; a value has 1 to 200 characters,
+    /// without commas and control characters.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    labels: Labels,
 }
 
 /// How urgent an execution is.
@@ -190,7 +196,7 @@ pub(crate) async fn start(
     by: Caller,
     Asked(wait): Asked<Wait>,
     headers: HeaderMap,
-    Body(wanted): Body<StartExecution>,
+    Body(mut wanted): Body<StartExecution>,
 ) -> Result<Response, Problem> {
     let wait = wait.span(&shared)?;
     let dedupe = idempotency_key(&headers)?;
@@ -213,11 +219,9 @@ pub(crate) async fn start(
     let installed = shared
         .installed(by.tenant(), &wanted.workflow, version)
         .await?;
-    let input = shared
-        .nebula
-        .engine()
-        .input(&installed.plan, wanted.input)?;
-    let options = options(&shared, &installed, &input, wanted.priority)?;
+    let input = mem::take(&mut wanted.input);
+    let input = shared.nebula.engine().input(&installed.plan, input)?;
+    let options = options(&shared, &installed, &input, &wanted)?;
     let key = dedupe.as_ref().map(|DedupeKey(key)| key);
     let change = json!({ "version": version, "published": published, "idempotency_key": key });
     by.record(&shared, target, change).await?;
@@ -253,7 +257,7 @@ fn options(
     shared: &Inner,
     installed: &Installed,
     input: &Value,
-    priority: Option<Priority>,
+    wanted: &StartExecution,
 ) -> Result<StartOptions, Problem> {
     let engine = shared.nebula.engine();
     let requests = engine
@@ -266,7 +270,8 @@ fn options(
         grants: Grants::new(requests.into_iter().map(|request| request.capability)),
         folder: Some(shared.folder.clone()),
         vars: shared.vars.clone(),
-        priority,
+        priority: wanted.priority,
+        labels: wanted.labels.clone(),
         ..StartOptions::default()
     })
 }

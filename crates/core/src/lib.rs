@@ -24,6 +24,7 @@ mod clock;
 mod digest;
 mod entropy;
 mod id;
+mod label;
 mod offload;
 mod param;
 mod pressure;
@@ -44,6 +45,7 @@ pub use id::{
     ActionId, CredentialId, ExecutionId, IdError, KeyId, MAX_ID_LEN, NodeId, PrincipalId,
     ProjectId, SecretId, TenantId, TriggerId, WorkflowId,
 };
+pub use label::{LabelError, Labels};
 pub use offload::{Job, Offload};
 pub use param::{ParamError, ParamValue, Segment, TemplateText};
 pub use pressure::MemoryPressure;

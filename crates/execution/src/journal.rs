@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use compact_str::CompactString;
 use nebula_action::{ActionError, Grants};
 use nebula_core::{
-    BlobId, Digest, ExecutionId, NodeId, Priority, Timestamp, WorkflowId, canonical_json,
+    BlobId, Digest, ExecutionId, Labels, NodeId, Priority, Timestamp, WorkflowId, canonical_json,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -742,6 +742,9 @@ pub struct Started {
     /// How urgent it is beside others.
     #[serde(default, skip_serializing_if = "is_normal")]
     pub priority: Priority,
+    /// What it is found by.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
 }
 
 impl Started {
@@ -996,6 +999,7 @@ mod tests {
             repeats: None,
             trial: None,
             priority: Priority::Normal,
+            labels: Labels::default(),
         }
     }
 

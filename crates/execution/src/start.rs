@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
 use nebula_core::{
-    BlobId, Digest, ExecutionId, Priority, TenantId, Timestamp, TriggerId, WorkflowId,
+    BlobId, Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, TriggerId, WorkflowId,
 };
 use serde_json::Value;
 
@@ -93,6 +93,8 @@ pub struct StartOptions {
     pub trial: Option<Tries>,
     /// How urgent it is, if not as its workflow says.
     pub priority: Option<Priority>,
+    /// What it is found by.
+    pub labels: Labels,
 }
 
 impl NewExecution {
@@ -154,6 +156,7 @@ impl NewExecution {
             repeats: None,
             trial: options.trial,
             priority: options.priority.unwrap_or(plan.priority),
+            labels: options.labels,
         };
         let fact = Fact::ExecutionStarted(Box::new(started));
         Self {

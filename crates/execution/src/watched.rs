@@ -794,6 +794,7 @@ mod tests {
             repeats: None,
             trial: None,
             priority: nebula_core::Priority::Normal,
+            labels: nebula_core::Labels::default(),
         };
         let workflow = "intake".parse().unwrap();
         check(

@@ -73,6 +73,7 @@ fn entries() -> Vec<Entry> {
             repeats: None,
             trial: None,
             priority: Priority::Normal,
+            labels: nebula_core::Labels::default(),
         }))
     };
     let only: Taken = Taken::Only(vec!["report".into(), "merge:left".into()]);
@@ -1141,4 +1142,21 @@ proptest! {
             prop_assert_eq!(again.unwrap(), instance);
         }
     }
+}
+
+/// Labels are an optional field: what is written without them reads as before.
+#[test]
+fn labels_stand_in_the_first_entry() {
+    let mut entries = vec![entries().swap_remove(0)];
+    let plain = encode(&entries);
+    let Fact::ExecutionStarted(started) = &mut entries[0].fact else {
+        panic!("the first fact is a start");
+    };
+    started.labels = "order=4711".parse().unwrap();
+    let labelled = encode(&entries);
+    assert_eq!(plain[0], labelled[0]);
+    assert_eq!(decode(&labelled).unwrap(), entries);
+    let text = |bytes: &[u8]| String::from_utf8(bytes[1..].to_vec()).unwrap();
+    let labels = r#","labels":{"order":"4711"}"#;
+    assert_eq!(text(&labelled).replace(labels, ""), text(&plain));
 }

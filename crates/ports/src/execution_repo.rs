@@ -3,7 +3,7 @@
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, NewExecution, Status, StoredEntry};
 use serde_json::Value;
 use uuid::Uuid;
@@ -301,6 +301,25 @@ pub struct ExecutionFilter {
     /// Only with an id in this range, by the order of ids; so those with a common beginning are found
     /// without listing the others.
     pub ids: Option<RangeInclusive<ExecutionId>>,
+    /// Only those that were created at this time or later, by the store's clock.
+    pub since: Option<Timestamp>,
+    /// Only those that were created before this time, by the store's clock.
+    pub until: Option<Timestamp>,
+    /// Only those with all of these labels.
+    pub labels: Labels,
+    /// Only those with this text in the id of their workflow or in the value of a label. ASCII letters
+    /// are alike in both cases.
+    pub text: Option<String>,
+}
+
+impl ExecutionFilter {
+    /// Whether [`ExecutionFilter::text`] is in one of these.
+    pub fn finds<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> bool {
+        let Some(text) = &self.text else { return true };
+        let wanted = text.to_ascii_lowercase();
+        let mut texts = texts.into_iter();
+        texts.any(|it| it.to_ascii_lowercase().contains(&wanted))
+    }
 }
 
 /// What a listing says of an execution.
@@ -328,6 +347,8 @@ pub struct ExecutionSummary {
     pub leased: bool,
     /// When its rate lets it begin, if that is still to come by the store's clock.
     pub begins_at: Option<Timestamp>,
+    /// What it is found by, as it was given at its start.
+    pub labels: Labels,
 }
 
 /// The record of every execution: the only truth about its state.
@@ -543,7 +564,10 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
         execution: ExecutionId,
     ) -> Result<Option<ExecutionSummary>>;
 
-    /// Executions, newest first.
+    /// Executions, newest first; of a range of ids, by the order of ids, which begin with the time at
+    /// which they were made. A page may have fewer than `limit`, also none, although there is a next one:
+    /// a store looks at a bounded number of executions for a page, so that whoever filters for what is
+    /// rare gets an answer in a bounded time.
     ///
     /// # Errors
     /// `Invalid`: the token is not from a page before.

@@ -1,6 +1,6 @@
 //! Executions that begin.
 
-use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, NewExecution, Started, TriggerMove, decode, encode};
 use nebula_ports::{
     Created, DedupeKey, ExecutionRepo, Lease, LeaseRequest, Rate, RateTurn, SlotClaim,
@@ -32,6 +32,7 @@ pub(crate) struct NewRow {
     rate: Option<Rate>,
     trigger: Option<TriggerMove>,
     pub(crate) priority: Priority,
+    pub(crate) labels: Labels,
 }
 
 /// When an execution begins.
@@ -82,6 +83,7 @@ impl NewRow {
             rate: None,
             trigger: None,
             priority: started.priority,
+            labels: started.labels.clone(),
         }
     }
 

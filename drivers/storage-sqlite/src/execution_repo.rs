@@ -14,7 +14,7 @@ use crate::{
     begin::{self, Beginning},
     create::{self, NewRow},
     inbox::{self, NewItem},
-    lease,
+    lease, listing,
     migrate::{self, Moving},
     read, scan, slots,
     space::{self, DELETE_AT_ONCE},
@@ -187,7 +187,7 @@ impl ExecutionRepo for Sqlite {
         let (tenant, filter, after) = (tenant.clone(), filter.clone(), after.cloned());
         let now = self.clock.now();
         self.read("list", move |db| {
-            read::list(db, &tenant, &filter, after.as_ref(), limit, now)
+            listing::list(db, &tenant, &filter, after.as_ref(), limit, now)
         })
         .await
     }

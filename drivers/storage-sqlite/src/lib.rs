@@ -55,6 +55,7 @@ mod identity_repo;
 mod inbox;
 mod known_plans;
 mod lease;
+mod listing;
 mod log;
 mod memberships;
 mod migrate;

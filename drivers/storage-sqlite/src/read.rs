@@ -1,14 +1,9 @@
 //! What readers answer about executions; each function is one read transaction.
 
-use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
-use nebula_execution::{CodecError, Status, StoredEntry, decode};
-use nebula_ports::{
-    ErrorKind, ExecutionFilter, ExecutionSummary, InboxItem, JournalPage, Page, PageToken,
-    WaitToken,
-};
-use rusqlite::{
-    Connection, OptionalExtension, Row as SqlRow, params, params_from_iter, types::Value,
-};
+use nebula_core::{ExecutionId, Labels, TenantId, Timestamp, WorkflowId};
+use nebula_execution::{CodecError, StoredEntry, decode};
+use nebula_ports::{ErrorKind, ExecutionSummary, InboxItem, JournalPage, WaitToken};
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 
 use crate::{
     create::{batch_parts, place},
@@ -22,8 +17,9 @@ use crate::{
 pub(crate) const MAX_PAGE_BYTES: usize = 16 << 20;
 
 /// The columns of [`summary`].
-const SUMMARY: &str = "id, workflow, version, status, created_at, updated_at, wake_at, next_seq, \
-                       lease_until, begins_at, priority FROM executions";
+pub(crate) const SUMMARY: &str = "executions.id, workflow, version, status, executions.created_at, \
+                                  updated_at, wake_at, next_seq, lease_until, begins_at, priority, \
+                                  executions.labels";
 
 /// Whole batches from entry `from` on, as long as they fit into `limit`.
 pub(crate) fn journal(
@@ -172,7 +168,7 @@ pub(crate) fn get(
     execution: ExecutionId,
     now: Timestamp,
 ) -> Result<Option<ExecutionSummary>, Fault> {
-    let sql = format!("SELECT {SUMMARY} WHERE tenant = ? AND id = ?");
+    let sql = format!("SELECT {SUMMARY} FROM executions WHERE tenant = ? AND id = ?");
     let mut find = connection.prepare_cached(&sql)?;
     let found = find
         .query_row(params![tenant.as_str(), execution.as_bytes()], |row| {
@@ -182,7 +178,7 @@ pub(crate) fn get(
     found.transpose()
 }
 
-fn summary(row: &SqlRow<'_>, now: Timestamp) -> Result<ExecutionSummary, Fault> {
+pub(crate) fn summary(row: &SqlRow<'_>, now: Timestamp) -> Result<ExecutionSummary, Fault> {
     let workflow: String = row.get(1)?;
     let lease_until: Option<i64> = row.get(8)?;
     Ok(ExecutionSummary {
@@ -200,169 +196,17 @@ fn summary(row: &SqlRow<'_>, now: Timestamp) -> Result<ExecutionSummary, Fault> 
             .get::<_, Option<i64>>(9)?
             .map(Timestamp::from_millis)
             .filter(|at| *at > now),
+        labels: labels(
+            row.get_ref(11)?
+                .as_str_or_null()
+                .map_err(|_| unreadable("labels are no text"))?,
+        )?,
     })
 }
 
-/// A page of a listing, newest first.
-pub(crate) fn list(
-    connection: &Connection,
-    tenant: &TenantId,
-    filter: &ExecutionFilter,
-    after: Option<&PageToken>,
-    limit: usize,
-    now: Timestamp,
-) -> Result<Page<ExecutionSummary>, Fault> {
-    let after = after.map(place_of).transpose()?;
-    let wanted = limit.saturating_add(1);
-    let mut found = Vec::new();
-    // One status at a time is in the order of its index already.
-    if filter.statuses.is_empty() {
-        found = some(connection, tenant, filter, None, after, wanted, now)?;
-    }
-    let mut statuses = filter.statuses.clone();
-    statuses.sort_unstable();
-    statuses.dedup();
-    for one in statuses {
-        found.extend(some(
-            connection,
-            tenant,
-            filter,
-            Some(one),
-            after,
-            wanted,
-            now,
-        )?);
-    }
-    found.sort_by_key(|summary| std::cmp::Reverse((summary.created_at, summary.id)));
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(token_of);
-    Ok(Page { items: found, next })
-}
-
-/// The newest executions after a place, of one status or of all.
-fn some(
-    connection: &Connection,
-    tenant: &TenantId,
-    filter: &ExecutionFilter,
-    only: Option<Status>,
-    after: Option<(i64, ExecutionId)>,
-    limit: usize,
-    now: Timestamp,
-) -> Result<Vec<ExecutionSummary>, Fault> {
-    let (sql, values) = listing(tenant, filter, only, after, limit);
-    let mut find = connection.prepare_cached(&sql)?;
-    let mut rows = find.query(params_from_iter(values))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(summary(row, now)?);
-    }
-    Ok(found)
-}
-
-/// The statement of a listing with its values.
-fn listing(
-    tenant: &TenantId,
-    filter: &ExecutionFilter,
-    only: Option<Status>,
-    after: Option<(i64, ExecutionId)>,
-    limit: usize,
-) -> (String, Vec<Value>) {
-    let id = |id: &ExecutionId| Value::from(id.as_bytes().to_vec());
-    let mut sql = format!("SELECT {SUMMARY}");
-    if filter.ids.is_some() {
-        // With other filters or a place to go on from, another index would look as good to SQLite.
-        sql.push_str(" INDEXED BY executions_id");
-    }
-    sql.push_str(" WHERE tenant = ?");
-    let mut values = vec![Value::from(tenant.as_str().to_owned())];
-    if let Some(ids) = &filter.ids {
-        sql.push_str(" AND id BETWEEN ? AND ?");
-        values.extend([id(ids.start()), id(ids.end())]);
-    }
-    if let Some(workflow) = &filter.workflow {
-        sql.push_str(" AND workflow = ?");
-        values.push(Value::from(workflow.as_str().to_owned()));
-    }
-    if let Some(status) = only {
-        sql.push_str(" AND status = ?");
-        values.push(Value::from(status as u8));
-        if status != Status::Completed {
-            // Says to SQLite that the index over the other statuses holds the answer.
-            sql.push_str(" AND status <> 6");
-        }
-    }
-    if let Some((at, last)) = &after {
-        sql.push_str(" AND (created_at, id) < (?, ?)");
-        values.extend([Value::from(*at), id(last)]);
-    }
-    sql.push_str(" ORDER BY created_at DESC, id DESC LIMIT ?");
-    values.push(Value::from(i64::try_from(limit).unwrap_or(i64::MAX)));
-    (sql, values)
-}
-
-fn token_of(last: &ExecutionSummary) -> PageToken {
-    PageToken(format!("{}.{}", last.created_at.as_millis(), last.id))
-}
-
-fn place_of(PageToken(token): &PageToken) -> Result<(i64, ExecutionId), Fault> {
-    let parts = token.split_once('.');
-    let place = parts.and_then(|(at, id)| Some((at.parse().ok()?, id.parse().ok()?)));
-    place.ok_or_else(|| Fault::invalid("the page token is not from a page before"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::schema::query_plan;
-
-    /// The statement of a listing finds its rows by this index, and reads as many as it must.
-    #[track_caller]
-    fn check(filter: &ExecutionFilter, only: Option<Status>, expected: &str) {
-        for after in [None, Some((5, ExecutionId::from_bytes([7; 16])))] {
-            let (sql, values) = listing(&TenantId::local(), filter, only, after, 9);
-            assert_eq!(sql.matches('?').count(), values.len(), "{sql}");
-            let plan = query_plan(&sql);
-            assert!(plan[0].starts_with(expected), "{plan:?}");
-        }
-    }
-
-    #[test]
-    fn every_listing_finds_its_rows_by_an_index() {
-        let all = ExecutionFilter::default();
-        check(
-            &all,
-            None,
-            "SEARCH executions USING INDEX executions_created (tenant=?",
-        );
-        let failed = Some(Status::Failed);
-        check(
-            &all,
-            failed,
-            "SEARCH executions USING INDEX executions_status (tenant=? AND status=?",
-        );
-        let workflow = ExecutionFilter {
-            workflow: Some(WorkflowId::new("w").unwrap()),
-            ..all.clone()
-        };
-        check(
-            &workflow,
-            None,
-            "SEARCH executions USING INDEX executions_workflow (tenant=? AND workflow=?",
-        );
-        let ids = Some(ExecutionId::from_bytes([1; 16])..=ExecutionId::from_bytes([2; 16]));
-        for filter in [all, workflow] {
-            let filter = ExecutionFilter {
-                ids: ids.clone(),
-                ..filter
-            };
-            for only in [None, failed, Some(Status::Completed)] {
-                check(
-                    &filter,
-                    only,
-                    "SEARCH executions USING INDEX executions_id (tenant=? AND id>? AND id<?)",
-                );
-            }
-        }
-    }
+/// Labels as their column has them.
+fn labels(stored: Option<&str>) -> Result<Labels, Fault> {
+    let read = stored.map(serde_json::from_str).transpose();
+    let labels = read.map_err(|_| unreadable("labels cannot be read"))?;
+    Ok(labels.unwrap_or_default())
 }

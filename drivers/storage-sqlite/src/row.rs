@@ -1,6 +1,6 @@
 //! One execution's row: what a write compares and moves, and when it is due.
 
-use nebula_core::{Digest, ExecutionId, Priority, TenantId, Timestamp};
+use nebula_core::{Digest, ExecutionId, Labels, Priority, TenantId, Timestamp};
 use nebula_execution::Status;
 use nebula_ports::{DedupeKey, ExecutionRepo, Incarnation, LeaseRequest};
 use rusqlite::{Connection, OptionalExtension, Params, Row as SqlRow, params};
@@ -131,9 +131,9 @@ impl Row {
         let mut insert = connection.prepare_cached(
             "INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
                 status, epoch, holder, lease_until, next_seq, inbox_head, inbox_through, wake_at,
-                rung_at, ring_key, held_wake, grants, empties, dedupe, begins_at, priority)
+                rung_at, ring_key, held_wake, grants, empties, dedupe, begins_at, priority, labels)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?12, ?13, ?14, ?15, ?16,
-                0, ?17, ?18, ?19)",
+                0, ?17, ?18, ?19, ?20)",
         )?;
         insert.execute(params![
             tenant.as_str(),
@@ -155,8 +155,21 @@ impl Row {
             self.dedupe,
             self.begins_at.map(Timestamp::as_millis),
             new.priority.number(),
+            stored_labels(&new.labels),
         ])?;
         self.n = connection.last_insert_rowid();
+        for (key, value) in new.labels.iter() {
+            let mut label = connection.prepare_cached(
+                "INSERT INTO labels (execution, key, value, tenant, created_at) VALUES (?, ?, ?, ?, ?)",
+            )?;
+            label.execute(params![
+                self.n,
+                key,
+                value,
+                tenant.as_str(),
+                now.as_millis()
+            ])?;
+        }
         self.loaded = self.status;
         Ok(())
     }
@@ -264,6 +277,12 @@ impl Row {
     pub(crate) fn wake(&mut self, now: Timestamp) {
         self.wake_at = Some(self.wake_at.map_or(now, |at| at.min(now)));
     }
+}
+
+/// Labels as their column has them.
+fn stored_labels(labels: &Labels) -> Option<String> {
+    let json = || serde_json::to_string(labels).expect("labels are an object of texts");
+    (!labels.is_empty()).then(json)
 }
 
 /// A status from its number.

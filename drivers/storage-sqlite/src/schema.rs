@@ -99,6 +99,12 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 4,
         sql: include_str!("../migrations/0011_hooks.sql"),
     },
+    Migration {
+        version: 12,
+        // What an older build starts is not found by its labels.
+        opens_from: 4,
+        sql: include_str!("../migrations/0012_labels.sql"),
+    },
 ];
 
 /// The newest schema that this build knows.

@@ -7,7 +7,7 @@ use nebula_ports::{ExecutionFilter, ExecutionSummary, Signalled};
 use serde_json::{Value, json};
 
 use crate::{
-    arguments::Executions,
+    arguments::{Executions, ListExecutions},
     commands::{
         again, list, migrate, pause, replay, run,
         saying::{HOLDER_WAIT, Saying},
@@ -30,17 +30,11 @@ pub(crate) async fn run(
     console: &Console,
 ) -> Result<Exit, Failure> {
     match command {
-        Executions::List {
-            status,
-            workflow,
-            limit,
-            waiting,
-            ..
-        } => {
-            let filter = filter(status, workflow.as_deref())?;
+        Executions::List(arguments) => {
+            let filter = filter(arguments)?;
             let session = Session::open_existing(loaded).await?;
-            let (session, limit) = (session.as_ref(), usize::from(*limit));
-            if *waiting {
+            let (session, limit) = (session.as_ref(), usize::from(arguments.limit));
+            if arguments.waiting {
                 waits::list(session, filter, limit, console).await
             } else {
                 list::list(session, &filter, limit, console).await
@@ -106,15 +100,15 @@ pub(crate) async fn run(
     }
 }
 
-fn filter(statuses: &[String], workflow: Option<&str>) -> Result<ExecutionFilter, Failure> {
-    let statuses = statuses.iter().map(|text| {
+fn filter(arguments: &ListExecutions) -> Result<ExecutionFilter, Failure> {
+    let statuses = arguments.status.iter().map(|text| {
         text.parse::<Status>().map_err(|error| {
             let all: Vec<_> = Status::all().map(Status::as_str).collect();
             Failure::invalid("USAGE", format!("--status: {error}"))
                 .advice(format!("give one of {}", all.join(", ")))
         })
     });
-    let workflow = workflow.map(|id| {
+    let workflow = arguments.workflow.as_deref().map(|id| {
         id.parse()
             .map_err(|error| Failure::invalid("USAGE", format!("--workflow: {error}")))
     });
@@ -122,6 +116,10 @@ fn filter(statuses: &[String], workflow: Option<&str>) -> Result<ExecutionFilter
         statuses: statuses.collect::<Result<_, _>>()?,
         workflow: workflow.transpose()?,
         ids: None,
+        since: arguments.since,
+        until: arguments.until,
+        labels: run::labels(&arguments.label)?,
+        text: arguments.text.clone(),
     })
 }
 
@@ -138,6 +136,7 @@ pub(crate) fn summary_json(summary: &ExecutionSummary) -> Value {
         "wake_at": summary.wake_at.map(|at| at.to_string()),
         "entries": summary.entries,
         "leased": summary.leased,
+        "labels": summary.labels,
     })
 }
 

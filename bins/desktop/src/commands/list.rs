@@ -24,7 +24,7 @@ const AT_A_TIME: usize = 8;
 const MAX_NAME: usize = 20;
 
 /// JSON: `{ "executions": [{ "execution", "workflow", "version", "status", "created_at", "updated_at",
-/// "wake_at", "entries", "leased", "parent" }], "more": false }`, newest first; `parent` says who
+/// "wake_at", "entries", "leased", "labels", "parent" }], "more": false }`, newest first; `parent` says who
 /// called it.
 pub(crate) async fn list(
     session: Option<&Session>,
@@ -73,7 +73,7 @@ pub(crate) async fn list(
         }
     }
     if more {
-        console.note("there are more: raise --limit, or filter with --status and --workflow");
+        console.note("there are more: raise --limit, or filter with --status, --workflow, --label, --since and --until");
     }
     Ok(Exit::Completed)
 }
@@ -134,7 +134,7 @@ fn rough(span: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nebula_core::{ExecutionId, Priority, WorkflowId};
+    use nebula_core::{ExecutionId, Labels, Priority, WorkflowId};
 
     use super::*;
 
@@ -154,6 +154,7 @@ mod tests {
                 wake_at: None,
                 entries: 1,
                 leased: false,
+                labels: Labels::default(),
             };
             let waits = ExecutionSummary {
                 wake_at: Some(now.plus(Duration::from_secs(100 * 86_400))),

@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, path::Path};
 
-use nebula_core::{ExecutionId, duration_text};
+use nebula_core::{ExecutionId, Labels, duration_text};
 use nebula_engine::{AdmissionError, Engine, InstallError, Installed, Report, StartError, Started};
 use nebula_execution::{ExecutionPlan, StartOptions, Status};
 use nebula_ports::StoredWorkflow;
@@ -197,6 +197,7 @@ async fn run_there(
             version,
             input,
             priority: arguments.priority,
+            labels: labels(&arguments.label)?,
         });
         Ok(begins(session, started.await?, console).await)
     };
@@ -210,6 +211,12 @@ async fn run_there(
     }
     let picture = Picture::of_nodes(stored.id.as_str(), session.bus());
     Box::pin(drive(session, picture, begin, console)).await
+}
+
+/// Labels as they were given.
+pub(crate) fn labels(given: &[String]) -> Result<Labels, Failure> {
+    Labels::of_texts(given.iter().map(String::as_str))
+        .map_err(|error| Failure::invalid("USAGE", format!("--label: {error}")))
 }
 
 /// The input as it was given, by the schema that it is to fit.
@@ -316,6 +323,7 @@ fn options(
         folder: Some(folder.to_owned()),
         vars: Value::Object(loaded.settings.vars.clone().into_iter().collect()),
         priority: arguments.priority,
+        labels: labels(&arguments.label)?,
         ..StartOptions::default()
     })
 }

@@ -9,7 +9,7 @@ mod wire;
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-use nebula_core::{ExecutionId, Priority, WorkflowId};
+use nebula_core::{ExecutionId, Labels, Priority, WorkflowId};
 use nebula_engine::{CalledBy, OpenApproval, Report, Started};
 use nebula_execution::{Again, InstanceId, Signal};
 use nebula_ports::{
@@ -78,6 +78,7 @@ pub(crate) struct NewStart<'a> {
     pub(crate) version: Option<u32>,
     pub(crate) input: Value,
     pub(crate) priority: Option<Priority>,
+    pub(crate) labels: Labels,
 }
 
 /// What commands ask, whoever answers. An outcome that can be expected is a value; what goes wrong is

@@ -156,6 +156,17 @@ impl Reach for There {
             if let Some(begin) = begin {
                 ask = ask.with("id", begin);
             }
+            for (name, at) in [("since", filter.since), ("until", filter.until)] {
+                if let Some(at) = at {
+                    ask = ask.with(name, at.to_string());
+                }
+            }
+            if !filter.labels.is_empty() {
+                ask = ask.with("labels", filter.labels.to_string());
+            }
+            if let Some(text) = &filter.text {
+                ask = ask.with("text", text.as_str());
+            }
             if let Some(cursor) = cursor {
                 ask = ask.with("cursor", cursor);
             }
@@ -274,6 +285,9 @@ impl Reach for There {
         }
         if let Some(priority) = new.priority {
             body["priority"] = priority.name().into();
+        }
+        if !new.labels.is_empty() {
+            body["labels"] = json!(new.labels);
         }
         let ask = Ask::new(Method::POST).at(["executions"]).json(&body);
         // A repetition on the way starts nothing twice.

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use nebula_core::{Digest, ExecutionId, Priority, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, Labels, Priority, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, InstanceId, Status, StoredEntry};
 use nebula_ports::{
     ExecutionSummary, StoredWorkflow, VersionSummary, WorkflowSummary, WorkflowVersions,
@@ -44,6 +44,8 @@ pub(super) struct Summary {
     wake_at: Option<Time>,
     entries: u64,
     leased: bool,
+    #[serde(default)]
+    labels: Labels,
 }
 
 impl From<Summary> for ExecutionSummary {
@@ -60,6 +62,7 @@ impl From<Summary> for ExecutionSummary {
             entries: it.entries,
             leased: it.leased,
             begins_at: it.begins_at.map(|at| at.0),
+            labels: it.labels,
         }
     }
 }

@@ -60,16 +60,17 @@ fn every_command_of_the_page_does_what_it_says() {
             }
         }
     }
-    assert_eq!((commands, outputs.len()), (23, 11));
+    assert_eq!((commands, outputs.len()), (26, 12));
     let ledger = lines(&user.work().join("ledger.txt"));
-    let restarted = ["6 letters.", "begun.", "6 letters."];
+    // From `count` on, then all of it, then once more with labels.
+    let restarted = ["6 letters.", "begun.", "6 letters.", "begun.", "6 letters."];
     assert_eq!(
         ledger[..2],
         ["begun.", "6 letters."],
         "the retry writes no second beginning"
     );
     assert_eq!(ledger[2..], restarted, "trials and dry runs write nothing");
-    let letters: Vec<_> = outputs[5..9]
+    let letters: Vec<_> = outputs[6..10]
         .iter()
         .map(|it| it["letters"].clone())
         .collect();

@@ -79,8 +79,45 @@ fn commands_say_of_a_server_what_they_say_of_its_database() {
     let desk = Desk::logged_in();
     desk.push("greet.yaml", GREET);
     desk.push("asks.yaml", ASKS);
-    let done = desk.there(&["run", "greet", "--input", "n=7"]).exits(0);
+    let run = [
+        "run",
+        "greet",
+        "--input",
+        "n=7",
+        "--label",
+        "no=7",
+        "--label",
+        "customer=Ada L.",
+    ];
+    let done = desk.there(&run).exits(0);
     assert_eq!(done.json()["output"], json!({ "n": 7 }), "{done:?}");
+    let bad = desk.there(&["run", "greet", "--label", "no"]).exits(2);
+    assert_eq!(bad.error_code(), "USAGE");
+    desk.host(&[
+        "run",
+        "greet",
+        "--input",
+        "n=8",
+        "--label",
+        "no=8",
+        "--grant-requested",
+    ])
+    .exits(0);
+    for (filter, found) in [
+        ("--label=no=7", 1),
+        ("--label=no=8", 1),
+        ("--label=no=9", 0),
+        ("--text=ADA", 1),
+        ("--since=2001-01-01T00:00:00Z", 2),
+        ("--until=2001-01-01T00:00:00Z", 0),
+    ] {
+        let listed = desk.there(&["executions", "list", filter]).exits(0).json();
+        assert_eq!(
+            listed["executions"].as_array().unwrap().len(),
+            found,
+            "{filter}"
+        );
+    }
     let bad = desk
         .there(&["run", "greet", "--input", "n:=\"x\""])
         .exits(2);
@@ -103,6 +140,15 @@ fn commands_say_of_a_server_what_they_say_of_its_database() {
         ],
         &["executions", "list", "--waiting"],
         &["executions", "list", "--limit", "1"],
+        &[
+            "executions",
+            "list",
+            "--label",
+            "no=7",
+            "--label",
+            "customer=Ada L.",
+        ],
+        &["executions", "list", "--text", "ada"],
         &["executions", "show", &id],
         &["executions", "show", &id[..13]],
         &["executions", "show", &waits],

@@ -184,6 +184,67 @@ async fn executions_are_listed_page_by_page_newest_first() {
 }
 
 #[tokio::test]
+async fn executions_are_found_by_their_labels_and_by_a_text() {
+    let world = World::new().await;
+    world.publish("greet", GREET).await;
+    let mut ids = Vec::new();
+    for labels in [
+        json!({ "customer": "Ada", "no": "1" }),
+        json!({ "customer": "Bob", "no": "1" }),
+        json!({}),
+    ] {
+        let mut start = greet("x");
+        start["labels"] = labels;
+        let id = world.start(start).await;
+        world.until(&id, "completed").await;
+        ids.push(id);
+    }
+    let found = async |query: &str| {
+        let path = format!("/api/v1/executions?{query}");
+        let page = world.get(&path).await.ok(200);
+        let all = page["executions"].as_array().unwrap().clone();
+        let id = |it: &Value| it["execution"].as_str().unwrap().to_owned();
+        all.iter().map(id).collect::<Vec<_>>()
+    };
+    let [ada, bob, none] = [&ids[0], &ids[1], &ids[2]];
+    assert_eq!(found("labels=no%3D1").await, [&**bob, ada]);
+    assert_eq!(found("labels=no%3D1,customer%3DAda").await, [&**ada]);
+    assert_eq!(found("labels=no%3D2").await, [""; 0]);
+    assert_eq!(found("text=bO").await, [&**bob]);
+    assert_eq!(found("text=GREE").await, [&**none, bob, ada]);
+    let shown = world
+        .get(&format!("/api/v1/executions/{ada}"))
+        .await
+        .ok(200);
+    assert_eq!(shown["labels"], json!({ "customer": "Ada", "no": "1" }));
+    // What goes over it again has them, too, so that the history of an order is found by it.
+    let again = format!("/api/v1/executions/{ada}/restart");
+    let again = world.post(&again, json!({})).await.ok(201);
+    let again = again["execution"].as_str().unwrap().to_owned();
+    assert_eq!(found("labels=customer%3DAda").await, [&*again, ada]);
+
+    let bulk = json!({ "action": "cancel", "labels": { "no": "1" }, "statuses": ["queued"] });
+    let counted = world.post("/api/v1/executions/bulk", bulk).await.ok(200);
+    assert_eq!(counted["dry_run"], true);
+    for query in ["labels=no", "labels=", "labels=a%3D1,a%3D2", "text="] {
+        let path = format!("/api/v1/executions?{query}");
+        world.get(&path).await.problem(400, "BAD_QUERY");
+    }
+    for wrong in [
+        json!({ "-": "x" }),
+        json!({ "a": "" }),
+        json!({ "a": "b,c" }),
+        json!({ "a": 1 }),
+    ] {
+        let mut start = greet("x");
+        start["labels"] = wrong;
+        let refused = world.post("/api/v1/executions", start).await;
+        refused.problem(400, "BAD_BODY");
+    }
+    world.stopped().await;
+}
+
+#[tokio::test]
 async fn executions_are_paused_cancelled_and_done_again() {
     let world = World::new().await;
     world.publish("waits", WAITS).await;

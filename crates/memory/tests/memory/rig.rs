@@ -92,6 +92,7 @@ impl Rig {
             repeats: None,
             trial: None,
             priority: Priority::Normal,
+            labels: nebula_core::Labels::default(),
         };
         NewExecution {
             id: ExecutionId::at(self.clock.now(), &[n; 10]),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
 use nebula_core::{
-    Clock, Digest, Entropy, ExecutionId, NodeId, Priority, TenantId, Timestamp, WorkflowId,
+    Clock, Digest, Entropy, ExecutionId, Labels, NodeId, Priority, TenantId, Timestamp, WorkflowId,
 };
 use nebula_execution::{
     Entry, Fact, InstanceId, NewExecution, StartRate, StartSlot, Started, Status,
@@ -71,6 +71,15 @@ impl World {
         self.random.pick(&self.executions[from..]).clone()
     }
 
+    /// Labels as executions have them, mostly none.
+    pub(super) fn labels(&self) -> Labels {
+        let text = *self.random.pick(&["", "", "a=1", "a=2", "a=1,b=x1"]);
+        match text {
+            "" => Labels::default(),
+            text => text.parse().expect("labels"),
+        }
+    }
+
     /// An execution to begin; sometimes one that exists.
     pub(super) fn new_execution(&self, tenant: &TenantId) -> NewExecution {
         let now = self.clock.now();
@@ -100,6 +109,7 @@ impl World {
             repeats: None,
             trial: None,
             priority: *self.random.pick(&Priority::ALL),
+            labels: self.labels(),
         };
         let entries = vec![Entry {
             at: now,

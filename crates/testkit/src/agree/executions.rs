@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use nebula_core::{Clock, Digest, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Clock, Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, Status, StoredEntry};
 use nebula_ports::{
     Acquired, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, Lease, NewSignal, Result,
@@ -342,6 +342,14 @@ impl Run {
             workflow,
             statuses,
             ids,
+            since: self.world.random.chance(20).then(|| self.ago()),
+            until: self.world.random.chance(20).then(|| self.ago()),
+            labels: match self.world.random.chance(30) {
+                true => self.world.labels(),
+                false => Labels::default(),
+            },
+            text: (self.world.random.chance(20))
+                .then(|| (*self.world.random.pick(&["FUND", "1", "x"])).to_owned()),
         };
         self.log.note(None, format!("list {tenant:?} {filter:?}"));
         let by_id = |page: nebula_ports::Page<nebula_ports::ExecutionSummary>| {
@@ -366,6 +374,13 @@ impl Run {
                 .await
                 .map(by_id),
         );
+    }
+
+    /// A moment at which something may have begun.
+    fn ago(&self) -> Timestamp {
+        let now = self.world.clock.now().as_millis();
+        let millis = *self.world.random.pick(&[0, 1_000, 60_000, 3_600_000]);
+        Timestamp::from_millis(now - millis)
     }
 
     async fn wait_token(&mut self) {

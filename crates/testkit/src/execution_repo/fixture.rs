@@ -75,6 +75,7 @@ pub(crate) fn execution_of(
         repeats: None,
         trial: None,
         priority: Priority::Normal,
+        labels: nebula_core::Labels::default(),
     };
     let entries = vec![Entry {
         at: clock.now(),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use nebula_action::ActionError;
-use nebula_core::{Clock, Priority, Timestamp, WorkflowId};
-use nebula_execution::{EndReason, Entry, Fact, ItemOutcome, Status, Taken};
-use nebula_ports::{ErrorKind, ExecutionFilter, ExecutionSummary, PageToken, Step};
+use nebula_core::{Clock, Labels, Priority, Timestamp, WorkflowId};
+use nebula_execution::{EndReason, Entry, Fact, ItemOutcome, NewExecution, Status, Taken};
+use nebula_ports::{Created, ErrorKind, ExecutionFilter, ExecutionSummary, PageToken, Step};
 use serde_json::json;
 
 use super::fixture::*;
@@ -126,7 +126,13 @@ pub async fn every_fact_comes_back_as_it_was(repo: &Repo, clock: &ManualClock) {
 
 /// A summary tells everything that a listing shows. Guard: `ExecutionGuard::LeasedFlag`.
 pub async fn a_summary_tells_what_there_is(repo: &Repo, clock: &ManualClock) {
-    let lease = driven(repo, clock, 1).await;
+    let mut new = new_execution(clock, 1);
+    let labels: Labels = "customer=ada,order=4711".parse().unwrap();
+    label(&mut new, &labels);
+    let created = repo.create(&tenant(), new, None, Some(request(1))).await;
+    let Created::Created(Some(lease)) = created.unwrap() else {
+        panic!("no lease for the creator");
+    };
     let created_at = clock.now();
     clock.advance(SECOND);
     apply(
@@ -150,6 +156,7 @@ pub async fn a_summary_tells_what_there_is(repo: &Repo, clock: &ManualClock) {
         leased: true,
         begins_at: None,
         priority: Priority::Normal,
+        labels,
     };
     assert_eq!(summary(repo, lease.execution).await, expected);
     clock.advance(TTL);
@@ -265,6 +272,116 @@ pub async fn a_listing_filters_by_a_range_of_ids(repo: &Repo, clock: &ManualCloc
         ..of(0, 6)
     };
     assert_eq!(list(repo, &other, None, 10).await.0, []);
+}
+
+/// A listing may be of a span of time: from a moment on, and before another. Guards:
+/// `ExecutionGuard::FilterSince`, `ExecutionGuard::FilterUntil`.
+pub async fn a_listing_filters_by_time(repo: &Repo, clock: &ManualClock) {
+    let first = clock.now();
+    let ids = many(repo, clock, 4).await;
+    let at = |second: u32| Some(first.plus(SECOND * second));
+    let of = |since, until| ExecutionFilter {
+        since,
+        until,
+        ..ExecutionFilter::default()
+    };
+    let found = async |since, until| list(repo, &of(since, until), None, 10).await.0;
+    assert_eq!(found(at(2), None).await, [ids[3], ids[2]]);
+    assert_eq!(found(None, at(2)).await, [ids[1], ids[0]]);
+    assert_eq!(found(at(1), at(3)).await, [ids[2], ids[1]]);
+    assert_eq!(found(at(3), at(1)).await, []);
+    let queued = ExecutionFilter {
+        workflow: Some(WorkflowId::new("orders").unwrap()),
+        statuses: vec![Status::Queued, Status::Failed],
+        ..of(at(1), at(3))
+    };
+    let (page, next) = list(repo, &queued, None, 1).await;
+    let (rest, end) = list(repo, &queued, next.as_ref(), 1).await;
+    assert_eq!(([page, rest].concat(), end), (vec![ids[2], ids[1]], None));
+}
+
+/// A listing may be of those with some labels: with all of them. Guard: `ExecutionGuard::FilterLabels`.
+pub async fn a_listing_filters_by_labels(repo: &Repo, clock: &ManualClock) {
+    let mut ids = Vec::new();
+    for (n, labels) in ["a=1,b=1", "a=1,b=2", "a=2", "b=1"].into_iter().enumerate() {
+        let n = u8::try_from(n).unwrap() + 1;
+        ids.push(labelled(repo, clock, n, labels).await);
+    }
+    let _ = created(repo, clock, 99).await;
+    let of = |labels: &str| ExecutionFilter {
+        labels: labels.parse().unwrap(),
+        ..ExecutionFilter::default()
+    };
+    let found = async |labels| list(repo, &of(labels), None, 10).await.0;
+    assert_eq!(found("a=1").await, [ids[1], ids[0]]);
+    assert_eq!(found("b=1").await, [ids[3], ids[0]]);
+    assert_eq!(found("a=1,b=1").await, [ids[0]]);
+    assert_eq!(found("a=2,b=1").await, []);
+    assert_eq!(found("a=3").await, []);
+    let (first, next) = list(repo, &of("a=1"), None, 1).await;
+    let (second, end) = list(repo, &of("a=1"), next.as_ref(), 1).await;
+    assert_eq!(
+        ([first, second].concat(), end),
+        (vec![ids[1], ids[0]], None)
+    );
+    let with_others = ExecutionFilter {
+        workflow: Some(WorkflowId::new("orders").unwrap()),
+        statuses: vec![Status::Queued],
+        ids: Some(ids[1]..=ids[3]),
+        ..of("a=1")
+    };
+    assert_eq!(list(repo, &with_others, None, 10).await.0, [ids[1]]);
+}
+
+/// A listing may be of those with a text in the id of their workflow or in a label. Guard:
+/// `ExecutionGuard::FilterText`.
+pub async fn a_listing_filters_by_text(repo: &Repo, clock: &ManualClock) {
+    let ada = labelled(repo, clock, 1, "customer=Ada Lovelace,text=100%").await;
+    let bob = labelled(repo, clock, 2, "customer=Bob").await;
+    let refund = execution_of(clock, 3, "refunds", &json!({ "customer": "Ada" }));
+    let refunded = refund.id;
+    let _ = repo.create(&tenant(), refund, None, None).await.unwrap();
+    let of = |text: &str| ExecutionFilter {
+        text: Some(text.to_owned()),
+        ..ExecutionFilter::default()
+    };
+    let found = async |text| list(repo, &of(text), None, 10).await.0;
+    assert_eq!(found("LOVE").await, [ada]);
+    assert_eq!(found("fund").await, [refunded]);
+    assert_eq!(found("RDER").await, [bob, ada]);
+    // No text means anything but itself.
+    assert_eq!(found("100%").await, [ada]);
+    assert_eq!(found("1%0").await, []);
+    assert_eq!(found("a_a").await, []);
+    // Nor do keys, and what lies in a label is found as it is.
+    assert_eq!(found("customer").await, []);
+    assert_eq!(found("Bob\"").await, []);
+    let both = ExecutionFilter {
+        labels: "customer=Bob".parse().unwrap(),
+        ..of("orders")
+    };
+    assert_eq!(list(repo, &both, None, 10).await.0, [bob]);
+}
+
+/// A queued execution with these labels; the next one is a second later.
+async fn labelled(
+    repo: &Repo,
+    clock: &ManualClock,
+    n: u8,
+    labels: &str,
+) -> nebula_core::ExecutionId {
+    let mut new = new_execution(clock, n);
+    label(&mut new, &labels.parse().unwrap());
+    let id = new.id;
+    let _ = repo.create(&tenant(), new, None, None).await.unwrap();
+    clock.advance(SECOND);
+    id
+}
+
+fn label(new: &mut NewExecution, labels: &Labels) {
+    if let Some(Fact::ExecutionStarted(started)) = new.entries.first_mut().map(|it| &mut it.fact) {
+        started.labels = labels.clone();
+    }
 }
 
 /// A token that no page gave is refused. Guard: `ExecutionGuard::TokenCheck`.

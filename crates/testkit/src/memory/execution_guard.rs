@@ -251,6 +251,14 @@ guards! {
         FilterStatus => [a_listing_filters_by_status],
         /// Listings filter by a range of ids.
         FilterIds => [a_listing_filters_by_a_range_of_ids],
+        /// Listings filter by the time of creation.
+        FilterSince => [a_listing_filters_by_time],
+        /// Up to another time.
+        FilterUntil => [a_listing_filters_by_time],
+        /// Listings filter by labels.
+        FilterLabels => [a_listing_filters_by_labels],
+        /// Listings filter by a text.
+        FilterText => [a_listing_filters_by_text],
         /// Tokens come from a page before.
         TokenCheck => [a_foreign_token_is_refused],
         /// A summary tells who is leased.

@@ -244,7 +244,10 @@ impl ExecutionRepo for MemoryExecutionRepo {
             .map(|((_, id), row)| row.summary(guards, *id, now))
             .filter(|summary| matches(guards, filter, summary))
             .collect();
-        found.sort_by_key(|summary| (summary.created_at, summary.id));
+        match filter.ids {
+            Some(_) => found.sort_by_key(|summary| summary.id),
+            None => found.sort_by_key(|summary| (summary.created_at, summary.id)),
+        }
         if guards.keep(Guard::NewestFirst) {
             found.reverse();
         }
@@ -287,7 +290,16 @@ fn matches(guards: Guards, filter: &ExecutionFilter, summary: &ExecutionSummary)
         .ids
         .as_ref()
         .is_none_or(|ids| ids.contains(&summary.id));
+    let since = filter.since.is_none_or(|at| summary.created_at >= at);
+    let until = filter.until.is_none_or(|at| summary.created_at < at);
+    let labels = summary.labels.has_all(&filter.labels);
+    let values = summary.labels.iter().map(|(_, value)| value);
+    let text = filter.finds([summary.workflow.as_str()].into_iter().chain(values));
     (workflow || !guards.keep(Guard::FilterWorkflow))
+        && (since || !guards.keep(Guard::FilterSince))
+        && (until || !guards.keep(Guard::FilterUntil))
+        && (labels || !guards.keep(Guard::FilterLabels))
+        && (text || !guards.keep(Guard::FilterText))
         && (status || !guards.keep(Guard::FilterStatus))
         && (id || !guards.keep(Guard::FilterIds))
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use nebula_core::{Digest, ExecutionId, Priority, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, Labels, Priority, Timestamp, WorkflowId};
 use nebula_execution::{CodecError, Entry, Status, StoredEntry, decode, encode};
 use nebula_ports::{
     DedupeKey, ErrorKind, ExecutionSummary, Granted, InboxItem, JournalPage, Lease, PortError,
@@ -29,6 +29,7 @@ pub(super) struct Record {
     pub(super) workflow: WorkflowId,
     pub(super) version: u32,
     pub(super) priority: Priority,
+    pub(super) labels: Labels,
     pub(super) plan: Digest,
     /// Digest of workflow and input, for `same_input`.
     pub(super) fingerprint: Digest,
@@ -57,7 +58,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn new(
         (workflow, version): (WorkflowId, u32),
-        priority: Priority,
+        (priority, labels): (Priority, Labels),
         plan: Digest,
         fingerprint: Digest,
         now: Timestamp,
@@ -66,6 +67,7 @@ impl Record {
             workflow,
             version,
             priority,
+            labels,
             plan,
             fingerprint,
             created_at: now,
@@ -266,6 +268,7 @@ impl Record {
             entries: self.next_seq() - 1,
             leased: self.is_held(guards, now) && guards.keep(Guard::LeasedFlag),
             begins_at: self.begins_later(now),
+            labels: self.labels.clone(),
         }
     }
 }

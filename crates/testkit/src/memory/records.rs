@@ -219,8 +219,9 @@ impl Records {
     ) -> Result<&mut Record> {
         let guards = self.guards;
         let plan = start_of(&new).map_or(Digest::of(b""), |started| started.plan);
-        let (priority, of) = (new.priority(), (new.workflow, new.version));
-        let mut row = Record::new(of, priority, plan, fingerprint, now);
+        let labels = start_of(&new).map(|started| started.labels.clone());
+        let urgent = (new.priority(), labels.unwrap_or_default());
+        let mut row = Record::new((new.workflow, new.version), urgent, plan, fingerprint, now);
         if !guards.keep(Guard::CreatedIsDue) {
             row.wake_at = None;
         }

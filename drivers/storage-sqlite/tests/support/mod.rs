@@ -43,6 +43,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         repeats: None,
         trial: None,
         priority: Priority::Normal,
+        labels: nebula_core::Labels::default(),
     };
     let fact = Fact::ExecutionStarted(Box::new(started));
     NewExecution {
