@@ -3,7 +3,7 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nebula_core::{Priority, Timestamp, TriggerId, WorkflowId, parse_duration};
+use nebula_core::{Priority, ProjectId, Timestamp, TriggerId, WorkflowId, parse_duration};
 
 /// Runs workflows on this machine. What ran, and how far, is kept in one SQLite file, so that a run
 /// survives being killed.
@@ -837,7 +837,7 @@ pub(crate) enum Credentials {
         #[arg(required_unless_present = "keys")]
         id: Option<String>,
         /// Encrypt all credentials with a new master key; no value changes
-        #[arg(long, conflicts_with_all = ["id", "field", "from", "hosts"])]
+        #[arg(long, conflicts_with_all = ["id", "field", "from", "hosts", "project"])]
         keys: bool,
         #[command(flatten)]
         fields: Fields,
@@ -867,6 +867,9 @@ pub(crate) struct Fields {
     /// nowhere
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     pub(crate) hosts: Vec<String>,
+    /// The project to which it belongs: workflows of others cannot be given it
+    #[arg(long, value_name = "ID")]
+    pub(crate) project: Option<ProjectId>,
     /// Taken only to be refused without being repeated
     #[arg(hide = true, value_name = "VALUE", allow_hyphen_values = true)]
     pub(crate) value: Vec<OsString>,

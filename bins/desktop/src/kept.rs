@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
 use http::{Method, StatusCode};
-use nebula_core::{CredentialId, ExposeSecret as _, SecretId, SecretString, TenantId, Timestamp};
+use nebula_core::{
+    CredentialId, ExposeSecret as _, ProjectId, SecretId, SecretString, TenantId, Timestamp,
+};
 use nebula_credential::{AllowedHosts, Credential, CredentialType};
 use nebula_ports::{CredentialDeleted, CredentialUse, CredentialUser, SecretDeleted, SecretSet};
 use nebula_vault::{Opened, VaultError, VaultPut};
@@ -41,6 +43,8 @@ pub(crate) struct Shown {
     pub(crate) version: u32,
     /// Null where it cannot be opened.
     pub(crate) hosts: Option<Vec<String>>,
+    /// To which project it belongs; null is none.
+    pub(crate) project: Option<String>,
     #[serde(deserialize_with = "time")]
     pub(crate) put_at: Timestamp,
     #[serde(deserialize_with = "maybe_time")]
@@ -109,6 +113,8 @@ pub(crate) struct NewCredential {
     pub(crate) fields: BTreeMap<String, SecretString>,
     /// `None` stays.
     pub(crate) hosts: Option<AllowedHosts>,
+    /// `None` stays.
+    pub(crate) project: Option<ProjectId>,
 }
 
 /// Who keeps credentials and secrets.
@@ -168,18 +174,20 @@ impl Keeper for ComposedVault {
         found.truncate(limit);
         let (mut items, mut closed) = (Vec::with_capacity(found.len()), None);
         for summary in found {
-            let hosts = match self.vault.hosts(&tenant, &summary.id).await {
-                Ok((_, allowed)) => Some(allowed.patterns().collect()),
+            let about = match self.vault.about(&tenant, &summary.id).await {
+                Ok(about) => Some(about),
                 Err(error) => {
                     closed.get_or_insert(error);
                     None
                 }
             };
+            let (hosts, project) = about.map(|it| (it.hosts, it.project)).unzip();
             items.push(Shown {
                 credential: summary.id,
                 kind: summary.kind,
                 version: summary.version,
-                hosts,
+                hosts: hosts.map(|hosts| hosts.patterns().collect()),
+                project: project.flatten().map(|it| it.to_string()),
                 put_at: summary.put_at,
                 used_at: summary.used_at,
                 key: Some(summary.key.to_string()),
@@ -217,7 +225,7 @@ impl Keeper for ComposedVault {
 
     async fn put(&self, id: &CredentialId, new: NewCredential) -> Result<Put, Failure> {
         let (vault, tenant) = (&self.vault, TenantId::local());
-        let (mut fields, mut hosts) = (new.fields, new.hosts);
+        let (mut fields, mut hosts, mut project) = (new.fields, new.hosts, new.project);
         if let Some(from) = new.from {
             let Opened {
                 version,
@@ -233,9 +241,10 @@ impl Keeper for ComposedVault {
                 fields.entry(name.to_owned()).or_insert_with(stays);
             }
             hosts.get_or_insert_with(|| credential.hosts().clone());
+            project = project.or_else(|| credential.project().cloned());
         }
         let credential = Credential::new(new.kind, fields, hosts.unwrap_or_default());
-        let credential = credential.map_err(invalid)?;
+        let credential = credential.map_err(invalid)?.in_project(project);
         let hosts = credential.hosts().patterns().collect();
         Ok(match vault.put(&tenant, id, new.from, &credential).await? {
             VaultPut::Stored { version } => Put::Stored { version, hosts },
@@ -342,6 +351,9 @@ impl Keeper for Server {
         }
         if let Some(hosts) = &hosts {
             body["hosts"] = json!(hosts);
+        }
+        if let Some(project) = &new.project {
+            body["project"] = json!(project);
         }
         let ask = Ask::new(Method::PUT).at(["credentials"]).at([id.as_str()]);
         let answer = self.send(ask.json(&body)).await?;
@@ -490,6 +502,7 @@ impl Shown {
             "type": self.kind,
             "version": self.version,
             "hosts": self.hosts,
+            "project": self.project,
             "put_at": self.put_at,
             "used_at": self.used_at,
             "key": self.key,

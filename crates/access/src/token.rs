@@ -163,8 +163,10 @@ pub(crate) fn refreshed(
     {
         fields.insert("refresh_token".to_owned(), token.into());
     }
+    let project = credential.project().cloned();
     let credential = Credential::new(credential.kind(), fields, credential.hosts().clone());
-    credential.map_err(|_| no_token("has a token that no header can carry"))
+    let credential = credential.map_err(|_| no_token("has a token that no header can carry"))?;
+    Ok(credential.in_project(project))
 }
 
 /// `expires_in`: seconds, which some servers give as a text.

@@ -1,8 +1,13 @@
 //! Credentials and secrets: values go in and never come out.
 //!
-//! They belong to the whole tenant, so only a role in all projects opens them here.
+//! A credential belongs to a project, which lies in its envelope, or to none. Secrets belong to none, and
+//! no node reads them. What belongs to none is for those with a role in all.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use axum::{
     Json,
@@ -10,13 +15,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::StatusCode;
-use nebula_core::{CredentialId, SecretId};
+use nebula_core::{CredentialId, ProjectId, SecretId, TenantId};
 use nebula_credential::{AllowedHosts, Credential, CredentialType};
+use nebula_identity::{Decision, Permission};
 use nebula_ports::{
     CredentialDeleted, CredentialSummary, CredentialUse, CredentialUser, ErrorKind, SecretDeleted,
     SecretSet,
 };
-use nebula_vault::{Opened, VaultError, VaultPut, is_reserved};
+use nebula_vault::{About, Opened, VaultError, VaultPut, is_reserved};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -26,7 +32,8 @@ use crate::{
     api::{Inner, Shared},
     executions::page_size,
     extract::{Asked, At, Body, Hidden},
-    problem::Problem,
+    problem::{Problem, unknown_project},
+    projects::known_project,
     users::Paged,
 };
 
@@ -99,6 +106,8 @@ pub(crate) struct CredentialBody {
     version: u32,
     /// The hosts that it may be sent to; null where it cannot be opened.
     hosts: Option<Vec<String>>,
+    /// The project to which it belongs; null is none, or that it cannot be opened.
+    project: Option<String>,
     /// When this version was put (RFC 3339).
     put_at: String,
     /// When any version was used last (RFC 3339).
@@ -114,20 +123,109 @@ pub(crate) struct CredentialPage {
     next: Option<String>,
 }
 
-async fn shown(shared: &Inner, by: &Caller, it: CredentialSummary) -> CredentialBody {
-    // Why it cannot be opened, whoever uses it is told.
-    let hosts = shared.vault.hosts(by.tenant(), &it.id).await.ok();
+fn shown(it: CredentialSummary, about: Option<About>) -> CredentialBody {
+    let (hosts, project) = about.map(|it| (it.hosts, it.project)).unzip();
     CredentialBody {
         credential: it.id.to_string(),
         r#type: it.kind,
         version: it.version,
-        hosts: hosts.map(|(_, hosts)| hosts.patterns().collect()),
+        hosts: hosts.map(|hosts| hosts.patterns().collect()),
+        project: project.flatten().map(|it| it.to_string()),
         put_at: it.put_at.to_string(),
         used_at: it.used_at.map(|it| it.to_string()),
     }
 }
 
-/// Lists credentials, never with their values.
+/// To which project a credential belongs. One that cannot be opened, or is not there, belongs to none:
+/// it is for those who have a role in all.
+async fn place(
+    shared: &Inner,
+    by: &Caller,
+    id: &CredentialId,
+) -> Result<Option<ProjectId>, Problem> {
+    match shared.vault.about(by.tenant(), id).await {
+        Ok(about) => Ok(about.project),
+        Err(VaultError::Port(error)) => Err(error.into()),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Lets the caller do `permission` with a credential of this project, or tells them that there is none.
+async fn may(
+    shared: &Inner,
+    by: &Caller,
+    permission: Permission,
+    project: Option<&ProjectId>,
+    id: &CredentialId,
+) -> Result<(), Problem> {
+    let unknown = || failed(VaultError::Unknown(id.clone()));
+    let sees = (Permission::CredentialsRead, unknown);
+    by.may(
+        shared,
+        permission,
+        project,
+        &format!("credential:{id}"),
+        sees,
+    )
+    .await
+}
+
+/// Whether the caller may grant the nodes of a definition the credentials that they ask for: whoever
+/// publishes a version does, and whoever starts one that is not published.
+pub(crate) async fn may_grant(
+    shared: &Inner,
+    by: &Caller,
+    asked: &BTreeSet<Cow<'_, str>>,
+) -> Result<(), Problem> {
+    let permission = Permission::CredentialsUse;
+    for asked in asked {
+        match named(asked) {
+            Named::Nothing => {}
+            Named::One(id) => {
+                let project = place(shared, by, &id).await?;
+                let refused = may(shared, by, permission, project.as_ref(), &id).await;
+                refused.map_err(|problem| {
+                    problem.hint("name a credential of a project in which you are an editor")
+                })?;
+            }
+            Named::Any => {
+                let decision = by.principal().may(permission, None);
+                if let Decision::Denied { why } = decision {
+                    let why = format!("`{asked}` may come to be any credential: {why}");
+                    return Err(by.denied(shared, permission, "", &why).await?.hint(
+                        "name the credential in `credentials`, or in `requires` without an expression",
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What an entry of `requires` asks for.
+#[derive(Debug, PartialEq)]
+enum Named {
+    /// No credential.
+    Nothing,
+    /// This one.
+    One(CredentialId),
+    /// What an expression gives: whichever.
+    Any,
+}
+
+fn named(asked: &str) -> Named {
+    const SECRET: &str = "secret:";
+    let literal = asked.split("{{").next().unwrap_or_default();
+    let whole = literal.len() == asked.len();
+    match asked.trim().strip_prefix(SECRET) {
+        Some(id) if whole => CredentialId::new(id.trim()).map_or(Named::Any, Named::One),
+        None if whole || !SECRET.starts_with(literal.trim_start()) => Named::Nothing,
+        _ => Named::Any,
+    }
+}
+
+/// Lists credentials, never with their values: those of projects in which the caller may see them. A page
+/// may have fewer than were asked for, also none, and a next one.
 #[utoipa::path(
     get, path = "/api/v1/credentials", tag = "credentials", params(Paged),
     responses((status = 200, body = CredentialPage))
@@ -137,7 +235,7 @@ pub(crate) async fn list(
     by: Caller,
     Asked(asked): Asked<Paged>,
 ) -> Result<Json<CredentialPage>, Problem> {
-    by.everywhere(&shared, "").await?;
+    let projects = by.projects();
     let limit = page_size(&shared, asked.limit)?;
     let after = asked.cursor.map(CredentialId::new).transpose();
     let after = after.map_err(|_| bad_cursor())?;
@@ -149,7 +247,15 @@ pub(crate) async fn list(
     let next = last.map(|it| it.id.to_string());
     let mut credentials = Vec::with_capacity(found.len());
     for it in found {
-        credentials.push(shown(&shared, &by, it).await);
+        // Why it cannot be opened, whoever uses it is told.
+        let about = shared.vault.about(by.tenant(), &it.id).await.ok();
+        let project = about.as_ref().and_then(|about| about.project.as_ref());
+        let seen = projects
+            .as_ref()
+            .is_none_or(|all| project.is_some_and(|it| all.contains(it)));
+        if seen {
+            credentials.push(shown(it, about));
+        }
     }
     Ok(Json(CredentialPage { credentials, next }))
 }
@@ -176,6 +282,11 @@ pub(crate) struct PutCredential {
     /// The hosts that it may be sent to, such as `api.example`; left out, they stay.
     #[serde(default)]
     hosts: Option<Vec<String>>,
+    /// The project to which it belongs from now on: workflows of others cannot be given it. Left out or
+    /// null, a new one belongs to none, and one that is there stays where it is.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    project: Option<ProjectId>,
 }
 
 /// What became of a credential that was put.
@@ -200,7 +311,19 @@ pub(crate) async fn put(
     Body(wanted): Body<PutCredential>,
 ) -> Result<Json<CredentialStored>, Problem> {
     let target = format!("credential:{id}");
-    by.everywhere(&shared, &target).await?;
+    let before = match wanted.from {
+        None => None,
+        Some(_) => {
+            let project = place(&shared, &by, &id).await?;
+            let write = Permission::CredentialsWrite;
+            may(&shared, &by, write, project.as_ref(), &id).await?;
+            project
+        }
+    };
+    let project = wanted.project.or_else(|| before.clone());
+    if wanted.from.is_none() || project != before {
+        admits(&shared, &by, project.as_ref(), &target).await?;
+    }
     let named: Vec<_> = wanted.fields.keys().cloned().collect();
     let mut fields: BTreeMap<_, _> = wanted
         .fields
@@ -214,7 +337,10 @@ pub(crate) async fn put(
     let hosts = hosts.transpose().map_err(invalid)?;
     let kind = wanted.r#type.map(|it| it.parse::<CredentialType>());
     let kind = kind.transpose().map_err(invalid)?;
-    let change = json!({ "version": wanted.from, "fields": named, "hosts": wanted.hosts });
+    let change = json!({
+        "version": wanted.from, "fields": named, "hosts": wanted.hosts,
+        "project": [before, project],
+    });
     by.record(&shared, target, change).await?;
     let (kind, hosts) = match wanted.from {
         None => {
@@ -231,7 +357,8 @@ pub(crate) async fn put(
                 version,
                 credential,
             } = opened.map_err(failed)?;
-            if version != from {
+            // In another project than the one that was judged it is another's.
+            if version != from || credential.project() != before.as_ref() {
                 return Err(changed(&id, Some(version)));
             }
             if kind.is_some_and(|it| it != credential.kind()) {
@@ -247,6 +374,7 @@ pub(crate) async fn put(
         }
     };
     let credential = Credential::new(kind, fields, hosts).map_err(invalid)?;
+    let credential = credential.in_project(project);
     let put = shared.vault.put(by.tenant(), &id, wanted.from, &credential);
     let put = put.await.map_err(|error| match error {
         VaultError::Seal { .. } => invalid(error),
@@ -257,9 +385,60 @@ pub(crate) async fn put(
             credential: id.to_string(),
             version,
         })),
+        // Whose it is, whoever wants a new one need not be told.
+        VaultPut::Conflict { .. } if wanted.from.is_none() => Err(Problem::conflict(
+            "CREDENTIAL_CHANGED",
+            format!("there is a credential `{id}` already; nothing was written"),
+        )
+        .hint("choose another id, or say the version that this one follows as `from`")),
         VaultPut::Conflict { version } => Err(changed(&id, version)),
     }
 }
+
+/// Whether the caller may put a credential into this project.
+async fn admits(
+    shared: &Inner,
+    by: &Caller,
+    project: Option<&ProjectId>,
+    target: &str,
+) -> Result<(), Problem> {
+    let Some(project) = project else {
+        let refused = by.everywhere(shared, target).await;
+        return refused.map_err(|it| it.hint("say to which `project` it belongs"));
+    };
+    known_project(shared, by, project, target).await?;
+    let sees = (Permission::ProjectsRead, || unknown_project(project));
+    let write = Permission::CredentialsWrite;
+    by.may(shared, write, Some(project), target, sees).await
+}
+
+/// A credential of this project, if there is one.
+pub(crate) async fn one_of(
+    shared: &Inner,
+    tenant: &TenantId,
+    project: &ProjectId,
+) -> Result<Option<CredentialId>, Problem> {
+    let mut after = None;
+    loop {
+        let found = shared.vault.list(tenant, after.as_ref(), PAGE).await?;
+        let Some(last) = found.last().map(|it| it.id.clone()) else {
+            return Ok(None);
+        };
+        for it in found {
+            // What cannot be opened may be of any project.
+            let about = shared.vault.about(tenant, &it.id).await;
+            match about {
+                Ok(about) if about.project.as_ref() != Some(project) => {}
+                Err(VaultError::Unknown(_)) => {}
+                Ok(_) | Err(_) => return Ok(Some(it.id)),
+            }
+        }
+        after = Some(last);
+    }
+}
+
+/// How many credentials are read at a time.
+const PAGE: usize = 100;
 
 fn changed(id: &CredentialId, version: Option<u32>) -> Problem {
     match version {
@@ -305,8 +484,13 @@ pub(crate) async fn remove(
     by: Caller,
     At(id): At<CredentialId>,
 ) -> Result<StatusCode, Problem> {
+    let project = place(&shared, &by, &id).await?;
+    let write = Permission::CredentialsWrite;
+    may(&shared, &by, write, project.as_ref(), &id).await?;
+    if !shared.vault.exists(by.tenant(), &id).await? {
+        return Err(failed(VaultError::Unknown(id)));
+    }
     let target = format!("credential:{id}");
-    by.everywhere(&shared, &target).await?;
     by.record(&shared, target, Value::Null).await?;
     match shared.vault.remove(by.tenant(), &id).await? {
         CredentialDeleted::Deleted => Ok(StatusCode::NO_CONTENT),
@@ -399,7 +583,9 @@ pub(crate) async fn uses(
     At(id): At<CredentialId>,
     Asked(asked): Asked<ListUses>,
 ) -> Result<Json<UsePage>, Problem> {
-    by.everywhere(&shared, &format!("credential:{id}")).await?;
+    let project = place(&shared, &by, &id).await?;
+    let read = Permission::CredentialsRead;
+    may(&shared, &by, read, project.as_ref(), &id).await?;
     let limit = page_size(&shared, asked.limit)?;
     let (vault, tenant) = (&shared.vault, by.tenant());
     let found = vault.uses(tenant, &id, asked.before, limit).await?;
@@ -520,6 +706,32 @@ pub(crate) async fn remove_secret(
                 Problem::new(StatusCode::NOT_FOUND, "UNKNOWN_SECRET", message)
                     .hint("GET /api/v1/secrets lists those that there are"),
             )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_come_to_be_a_credential_is_any() {
+        let one = |id: &str| Named::One(CredentialId::new(id).unwrap());
+        for (asked, expected) in [
+            ("secret:till", one("till")),
+            (" secret:till ", one("till")),
+            ("net:a.example", Named::Nothing),
+            ("net:{{ $input.host }}", Named::Nothing),
+            ("workflow:secret:x", Named::Nothing),
+            ("secret:{{ $input.id }}", Named::Any),
+            ("secret:till-{{ $input.id }}", Named::Any),
+            ("{{ $input.what }}", Named::Any),
+            (" {{ $input.what }}", Named::Any),
+            ("sec{{ $input.rest }}", Named::Any),
+            ("secret:", Named::Any),
+            ("secret:a b", Named::Any),
+        ] {
+            assert_eq!(named(asked), expected, "{asked:?}");
         }
     }
 }

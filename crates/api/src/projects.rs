@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     access::Caller,
     api::{Inner, Shared},
+    credentials,
     executions::page_size,
     extract::{Asked, At, Body},
     problem::{Problem, unknown_project},
@@ -111,7 +112,7 @@ pub(crate) async fn put(
     Ok(Json(new.into()))
 }
 
-/// Deletes a project that has no workflows, with the roles in it and the API keys for it alone.
+/// Deletes a project that has no workflows and no credentials, with the roles in it and the API keys for it alone.
 #[utoipa::path(
     delete, path = "/api/v1/projects/{project}", tag = "access",
     params(("project" = String, Path)), responses((status = 204))
@@ -133,6 +134,11 @@ pub(crate) async fn remove(
         let message = format!("the project `{id}` has workflows, such as `{}`", first.id);
         return Err(Problem::conflict("PROJECT_NOT_EMPTY", message)
             .hint("move them first: POST /api/v1/workflows/{workflow}/move"));
+    }
+    if let Some(first) = credentials::one_of(&shared, by.tenant(), &id).await? {
+        let message = format!("the project `{id}` has credentials, such as `{first}`");
+        return Err(Problem::conflict("PROJECT_NOT_EMPTY", message)
+            .hint("move them first: PUT /api/v1/credentials/{credential} with another `project`"));
     }
     let gone = shared
         .identity

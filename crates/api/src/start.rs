@@ -22,8 +22,9 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     access::{Caller, OfExecution},
     api::{Inner, Shared},
+    credentials,
     extract::{Asked, Body},
-    problem::{Problem, error_json, unknown_execution, unknown_workflow},
+    problem::{Problem, error_json, unknown_execution, unknown_version, unknown_workflow},
     workflows,
 };
 
@@ -215,6 +216,11 @@ pub(crate) async fn start(
                     "start the published version, or ask for the permission workflows:publish",
                 )
             })?;
+        let engine = shared.nebula.engine();
+        let stored = engine.stored(by.tenant(), &found.id, Some(version)).await?;
+        let stored = stored.ok_or_else(|| unknown_version(&found.id, version))?;
+        let asked = workflows::asked(&stored.definition);
+        credentials::may_grant(&shared, &by, &asked).await?;
     }
     let installed = shared
         .installed(by.tenant(), &wanted.workflow, version)

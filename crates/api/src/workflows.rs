@@ -24,6 +24,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     access::{Caller, OfWorkflow},
     api::{Inner, Shared},
+    credentials,
     executions::page_size,
     extract::{Asked, At, Body, media_type, unsupported, whole},
     problem::{Problem, unknown_project, unknown_version, unknown_workflow},
@@ -639,8 +640,8 @@ pub(crate) async fn publish(
     let engine = shared.nebula.engine();
     let stored = engine.stored(by.tenant(), &id, Some(body.version)).await?;
     let stored = stored.ok_or_else(|| unknown_version(&id, body.version))?;
-    let mut grants = BTreeSet::new();
-    asked_for(&stored.definition, &mut grants);
+    let grants = asked(&stored.definition);
+    credentials::may_grant(&shared, &by, &grants).await?;
     let change = json!({ "published": [found.published, body.version], "grants": grants });
     by.record(&shared, target, change).await?;
     let published = engine.publish(by.tenant(), &id, body.version, expected);
@@ -656,6 +657,13 @@ pub(crate) async fn publish(
         Published::Conflict { revision } => Err(outdated(&id, revision)),
         Published::Unknown => Err(unknown_version(&id, body.version)),
     }
+}
+
+/// What the nodes of a definition ask for: who publishes it grants it.
+pub(crate) fn asked(definition: &Value) -> BTreeSet<Cow<'_, str>> {
+    let mut found = BTreeSet::new();
+    asked_for(definition, &mut found);
+    found
 }
 
 /// What the nodes of a definition ask for, bodies and compensations included: who publishes it grants it.

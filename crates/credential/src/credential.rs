@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use nebula_core::{ExposeSecret as _, SecretString};
+use nebula_core::{ExposeSecret as _, ProjectId, SecretString};
 
 use crate::{check::wrong, fields::CredentialType, hosts::AllowedHosts};
 
@@ -21,6 +21,7 @@ pub struct Credential {
     kind: CredentialType,
     fields: BTreeMap<String, SecretString>,
     hosts: AllowedHosts,
+    project: Option<ProjectId>,
 }
 
 /// Why fields are no credential. No value shows in it.
@@ -67,6 +68,7 @@ impl fmt::Debug for Credential {
             .field("kind", &self.kind)
             .field("fields", &self.fields.keys())
             .field("hosts", &self.hosts)
+            .field("project", &self.project)
             .finish()
     }
 }
@@ -97,7 +99,20 @@ impl Credential {
             kind,
             fields,
             hosts,
+            project: None,
         })
+    }
+
+    /// The same, of this project; `None` is none, as of a new one.
+    #[must_use]
+    pub fn in_project(self, project: Option<ProjectId>) -> Self {
+        Self { project, ..self }
+    }
+
+    /// The project to which it belongs, if it does to one.
+    #[must_use]
+    pub fn project(&self) -> Option<&ProjectId> {
+        self.project.as_ref()
     }
 
     /// Its type.

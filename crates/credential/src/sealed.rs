@@ -7,11 +7,11 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | the format: 1 |
+//! | 1 | the format: 1, or 2 of a credential that belongs to a project |
 //! | 1 + n | the id of the master key: its length and its text |
 //! | 24 + 48 | nonce and data key |
 //! | 1 + n | the type: its length and its name |
-//! | 24 + 4 + n | the hosts: nonce, length, ciphertext; each pattern ends with a line end |
+//! | 24 + 4 + n | the hosts: nonce, length, ciphertext; each pattern ends with a line end. In format 2 the project is the first line, and the associated data is another, so that no format can be taken for the other |
 //! | 1 | how many fields |
 //! | 1 + n + 24 + 4 + n | of each, by name: its name, nonce, length, ciphertext |
 //!
@@ -19,7 +19,9 @@
 
 use std::collections::BTreeMap;
 
-use nebula_core::{CredentialId, Entropy, ExposeSecret as _, KeyId, TenantId, secret_text};
+use nebula_core::{
+    CredentialId, Entropy, ExposeSecret as _, KeyId, ProjectId, TenantId, secret_text,
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -33,10 +35,14 @@ use crate::{
 /// The most bytes of an envelope.
 pub const MAX_SEALED_BYTES: usize = 1 << 20;
 
-const FORMAT: u8 = 1;
+/// Of credentials that belong to no project: earlier builds read it.
+const PLAIN_FORMAT: u8 = 1;
+/// Of those that belong to one: an earlier build would let anybody use them.
+const PROJECT_FORMAT: u8 = 2;
 const WRAPPED_BYTES: usize = KEY_BYTES + TAG_BYTES;
 const KEY_PURPOSE: &[u8] = b"nebula credential: data key";
 const HOSTS_PURPOSE: &[u8] = b"nebula credential: hosts";
+const PROJECT_PURPOSE: &[u8] = b"nebula credential: project and hosts";
 const FIELD_PURPOSE: &[u8] = b"nebula credential: field";
 
 /// Whose an envelope is, and which version; it opens nowhere else.
@@ -58,7 +64,7 @@ pub enum SealError {
     #[error("the credential has {0} bytes encrypted; the limit is {MAX_SEALED_BYTES}")]
     TooLarge(usize),
     /// It is in a form that this build does not know.
-    #[error("the credential is stored in format {0}; this build reads {FORMAT}")]
+    #[error("the credential is stored in format {0}; this build reads up to {PROJECT_FORMAT}")]
     Format(u8),
     /// It is cut off or has no sense.
     #[error("what is stored of the credential is damaged")]
@@ -78,6 +84,7 @@ pub enum SealError {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
     bytes: Vec<u8>,
+    format: u8,
     key: KeyId,
     kind: CredentialType,
     wrapped: ([u8; NONCE_BYTES], [u8; WRAPPED_BYTES]),
@@ -112,12 +119,15 @@ impl Sealed {
         let data_key = random_key(entropy);
         let names: Vec<_> = credential.fields().map(|(name, _)| name).collect();
         let wrapped = wrap(&data_key, place, kind, &names, keys, entropy);
-        let mut hosts = String::new();
+        let (format, purpose, mut hosts) = match credential.project() {
+            None => (PLAIN_FORMAT, HOSTS_PURPOSE, String::new()),
+            Some(project) => (PROJECT_FORMAT, PROJECT_PURPOSE, format!("{project}\n")),
+        };
         for pattern in credential.hosts().patterns() {
             hosts.push_str(&pattern);
             hosts.push('\n');
         }
-        let about = bound(HOSTS_PURPOSE, place, kind, &[]);
+        let about = bound(purpose, place, kind, &[]);
         let hosts = encrypt(&data_key, entropy, hosts.as_bytes(), &about);
         let fields = credential.fields().map(|(name, value)| {
             let about = bound(FIELD_PURPOSE, place, kind, &[name]);
@@ -126,6 +136,7 @@ impl Sealed {
         });
         let mut sealed = Self {
             bytes: Vec::new(),
+            format,
             key: keys.id(),
             kind,
             wrapped,
@@ -145,9 +156,9 @@ impl Sealed {
     /// [`SealError::Format`], [`SealError::Damaged`].
     pub fn read(bytes: &[u8]) -> Result<Self, SealError> {
         match bytes.first() {
-            Some(&FORMAT) if bytes.len() <= MAX_SEALED_BYTES => {}
-            Some(&format) if format != FORMAT => return Err(SealError::Format(format)),
-            _ => return Err(SealError::Damaged),
+            Some(PLAIN_FORMAT..=PROJECT_FORMAT) if bytes.len() <= MAX_SEALED_BYTES => {}
+            Some(PLAIN_FORMAT..=PROJECT_FORMAT) | None => return Err(SealError::Damaged),
+            Some(&format) => return Err(SealError::Format(format)),
         }
         Reader(&bytes[1..]).sealed(bytes).ok_or(SealError::Damaged)
     }
@@ -176,10 +187,20 @@ impl Sealed {
     /// [`SealError::UnknownKey`], [`SealError::Mismatch`].
     pub fn open(&self, place: Place<'_>, keys: &MasterKeys) -> Result<Credential, SealError> {
         let data_key = self.data_key(place, keys)?;
-        let about = bound(HOSTS_PURPOSE, place, self.kind, &[]);
+        let purpose = match self.format {
+            PROJECT_FORMAT => PROJECT_PURPOSE,
+            _ => HOSTS_PURPOSE,
+        };
+        let about = bound(purpose, place, self.kind, &[]);
         let (nonce, cipher) = &self.hosts;
         let hosts = decrypt(&data_key, nonce, cipher, &about).ok_or(SealError::Mismatch)?;
-        let hosts = str::from_utf8(&hosts).map_err(|_| SealError::Mismatch)?;
+        let mut hosts = str::from_utf8(&hosts).map_err(|_| SealError::Mismatch)?;
+        let mut project = None;
+        if self.format == PROJECT_FORMAT {
+            let (first, rest) = hosts.split_once('\n').ok_or(SealError::Mismatch)?;
+            project = Some(ProjectId::new(first).map_err(|_| SealError::Mismatch)?);
+            hosts = rest;
+        }
         let hosts = AllowedHosts::parse(hosts.lines()).map_err(|_| SealError::Mismatch)?;
         let mut fields = BTreeMap::new();
         for (name, (nonce, cipher)) in &self.fields {
@@ -190,7 +211,9 @@ impl Sealed {
         }
         // A build that has become stricter must not lose what was stored before: so `Mismatch` is
         // left to the seal, and what is wrong with a field is what the type says of it.
-        Credential::new(self.kind, fields, hosts).map_err(|_| SealError::Damaged)
+        let credential = Credential::new(self.kind, fields, hosts);
+        let credential = credential.map_err(|_| SealError::Damaged)?;
+        Ok(credential.in_project(project))
     }
 
     /// The same under the newest master key: no field is decrypted.
@@ -229,7 +252,7 @@ impl Sealed {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![FORMAT];
+        let mut bytes = vec![self.format];
         let short = |bytes: &mut Vec<u8>, text: &str| {
             bytes.push(u8::try_from(text.len()).expect("names have at most 128 bytes"));
             bytes.extend_from_slice(text.as_bytes());
@@ -299,6 +322,7 @@ impl Reader<'_> {
         let whole = self.0.is_empty() && fields.len() == count && count <= MAX_FIELDS;
         whole.then(|| Sealed {
             bytes: bytes.to_vec(),
+            format: bytes[0],
             key,
             kind,
             wrapped,
@@ -400,6 +424,36 @@ mod tests {
             assert!(!windows.any(|at| at == part.as_bytes()), "{part}");
         }
         assert!(!format!("{stored:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_credential_comes_back_in_its_project_and_in_no_other_format() {
+        let keys = MasterKeys::random(&entropy());
+        let (tenant, id) = (tenant(), id("shop"));
+        let place = Place {
+            tenant: &tenant,
+            id: &id,
+            version: 3,
+        };
+        let project = ProjectId::new("till").unwrap();
+        for (project, format) in [(None, 1), (Some(project), 2)] {
+            let credential = credential().in_project(project.clone());
+            let stored = Sealed::seal(&credential, place, &keys, &entropy()).unwrap();
+            let again = stored.rewrap(place, &keys, &entropy()).unwrap();
+            for stored in [&stored, &again] {
+                let bytes = stored.as_bytes();
+                assert_eq!(bytes[0], format);
+                assert!(!bytes.windows(4).any(|at| at == b"till"));
+                let opened = open(&Sealed::read(bytes).unwrap(), &keys).unwrap();
+                assert_eq!(opened.project(), project.as_ref());
+                assert_eq!(shown(&opened), shown(&credential));
+                // As the other format it would belong to nobody, or to the first of its hosts.
+                let mut other = bytes.to_vec();
+                other[0] = 3 - format;
+                let other = Sealed::read(&other).unwrap();
+                assert_eq!(open(&other, &keys).unwrap_err(), SealError::Mismatch);
+            }
+        }
     }
 
     #[test]
@@ -531,8 +585,8 @@ mod tests {
     fn another_format_and_too_much_are_refused() {
         let keys = MasterKeys::random(&entropy());
         let mut bytes = sealed(&keys).as_bytes().to_vec();
-        bytes[0] = 2;
-        assert_eq!(Sealed::read(&bytes), Err(SealError::Format(2)));
+        bytes[0] = 3;
+        assert_eq!(Sealed::read(&bytes), Err(SealError::Format(3)));
         assert_eq!(Sealed::read(&[]), Err(SealError::Damaged));
         assert_eq!(
             Sealed::read(&vec![1; MAX_SEALED_BYTES + 1]),

@@ -91,6 +91,8 @@ permissions! {
     WorkflowsPublish = "workflows:publish", Project, Editor;
     /// Add, change and remove credentials.
     CredentialsWrite = "credentials:write", Project, Editor;
+    /// Publish what names a credential, which grants it to its nodes.
+    CredentialsUse = "credentials:use", Project, Editor;
     /// Try credentials.
     CredentialsTest = "credentials:test", Project, Editor;
     /// See which secrets there are, never their values.

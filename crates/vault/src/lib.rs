@@ -48,4 +48,4 @@ mod vault;
 pub use error::VaultError;
 pub use keys::{KeyFound, KeyState, RESERVED, is_reserved, key_secret};
 pub use rotate::KeysRotated;
-pub use vault::{Opened, Vault, VaultPut};
+pub use vault::{About, Opened, Vault, VaultPut};

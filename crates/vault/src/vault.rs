@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nebula_core::{CredentialId, Entropy, KeyId, TenantId};
+use nebula_core::{CredentialId, Entropy, KeyId, ProjectId, TenantId};
 use nebula_credential::{AllowedHosts, Credential, CredentialType, Place, SealError, Sealed};
 use nebula_ports::{
     CredentialDeleted, CredentialPut, CredentialRepo, CredentialSummary, CredentialUse,
@@ -39,6 +39,19 @@ pub struct Opened {
     pub version: u32,
     /// What is in it.
     pub credential: Credential,
+}
+
+/// What there is to say of a credential beside its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Its version, from 1.
+    pub version: u32,
+    /// Its type.
+    pub kind: CredentialType,
+    /// The hosts that it may be sent to.
+    pub hosts: AllowedHosts,
+    /// The project to which it belongs; `None` is none.
+    pub project: Option<ProjectId>,
 }
 
 /// What became of a credential that was put.
@@ -121,8 +134,25 @@ impl Vault {
         tenant: &TenantId,
         id: &CredentialId,
     ) -> Result<(CredentialType, AllowedHosts), VaultError> {
-        let Opened { credential, .. } = self.read(tenant, id).await?;
-        Ok((credential.kind(), credential.hosts().clone()))
+        let about = self.about(tenant, id).await?;
+        Ok((about.kind, about.hosts))
+    }
+
+    /// What there is to say of a credential. No value is given out, so no use is recorded.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub async fn about(&self, tenant: &TenantId, id: &CredentialId) -> Result<About, VaultError> {
+        let Opened {
+            version,
+            credential,
+        } = self.read(tenant, id).await?;
+        Ok(About {
+            version,
+            kind: credential.kind(),
+            hosts: credential.hosts().clone(),
+            project: credential.project().cloned(),
+        })
     }
 
     async fn read(&self, tenant: &TenantId, id: &CredentialId) -> Result<Opened, VaultError> {

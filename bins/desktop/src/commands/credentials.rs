@@ -79,6 +79,7 @@ async fn add(
         kind,
         fields: credential_fields::gather(kind, fields, false)?,
         hosts: Some(hosts),
+        project: fields.project.clone(),
     };
     match keeper.put(id, new).await? {
         Put::Conflict { .. } => Err(exists(id)),
@@ -132,7 +133,8 @@ fn kept(
     Ok(())
 }
 
-/// JSON: `{ "credentials": [{ "credential", "type", "version", "hosts", "put_at", "used_at", "key" }],
+/// JSON: `{ "credentials": [{ "credential", "type", "version", "hosts", "project", "put_at",
+/// "used_at", "key" }],
 /// "more" }`, by id; `hosts` is null where the credential cannot be opened.
 async fn list(limit: usize, loaded: &Loaded, console: &Console) -> Result<Exit, Failure> {
     let keeper = kept::keeper(loaded).await?;
@@ -144,7 +146,15 @@ async fn list(limit: usize, loaded: &Loaded, console: &Console) -> Result<Exit, 
         console.note("no credentials");
     } else {
         let rows: Vec<_> = items.iter().map(row).collect();
-        let head = ["ID", "TYPE", "VERSION", "HOSTS", "LAST USED", "KEY"];
+        let head = [
+            "ID",
+            "TYPE",
+            "VERSION",
+            "HOSTS",
+            "PROJECT",
+            "LAST USED",
+            "KEY",
+        ];
         console.line(&table(&head, &rows))?;
     }
     if let Some(error) = closed {
@@ -168,6 +178,7 @@ fn row(it: &Shown) -> Vec<String> {
         it.kind.clone(),
         it.version.to_string(),
         hosts,
+        it.project.clone().unwrap_or_default(),
         it.used_at
             .map_or_else(|| "never".to_owned(), |at| at.to_string()),
         it.key.clone().unwrap_or_default(),
@@ -236,12 +247,16 @@ async fn rotate(
     // What is asked for depends on the type; what stays is opened once everything else is there.
     let found = keeper.credential(id).await?;
     let (kind, version) = found.ok_or_else(|| unknown(id))?;
-    let some = !fields.field.is_empty() || !fields.from.is_empty() || !fields.hosts.is_empty();
+    let some = !fields.field.is_empty()
+        || !fields.from.is_empty()
+        || !fields.hosts.is_empty()
+        || fields.project.is_some();
     let new = NewCredential {
         from: Some(version),
         kind,
         fields: credential_fields::gather(kind, fields, some)?,
         hosts: (!fields.hosts.is_empty()).then_some(hosts),
+        project: fields.project.clone(),
     };
     match keeper.put(id, new).await? {
         Put::Stored { version, hosts } => {

@@ -22,7 +22,7 @@ const PASSWORD: &str = "correct horse";
 
 impl World {
     /// Asks as whoever shows this.
-    async fn ask_as(
+    pub(crate) async fn ask_as(
         &self,
         shown: &[(&str, &str)],
         method: Method,
@@ -41,7 +41,7 @@ impl World {
     }
 
     /// Adds a person with these roles (an empty project is all), and gives their id.
-    async fn person(&self, login: &str, roles: &[(&str, &str)]) -> String {
+    pub(crate) async fn person(&self, login: &str, roles: &[(&str, &str)]) -> String {
         let body = json!({ "kind": "person", "login": login, "password": PASSWORD });
         let added = self.post("/api/v1/users", body).await.ok(201);
         let id = added["user"].as_str().unwrap().to_owned();
@@ -57,14 +57,14 @@ impl World {
         id
     }
 
-    async fn project(&self, id: &str) {
+    pub(crate) async fn project(&self, id: &str) {
         let body = json!({ "name": id, "version": 1 }).to_string();
         let path = format!("/api/v1/projects/{id}");
         self.send(Method::PUT, &path, &[JSON], body).await.ok(200);
     }
 
     /// Logs in with a program: what it shows, and its refresh token.
-    async fn program(&self, login: &str) -> (String, String) {
+    pub(crate) async fn program(&self, login: &str) -> (String, String) {
         let body = json!({ "login": login, "password": PASSWORD });
         let found = self
             .ask_as(&[], Method::POST, "/api/v1/login", body)
@@ -74,7 +74,7 @@ impl World {
         (format!("Bearer {}", text("access")), text("refresh"))
     }
 
-    async fn publish_in(&self, project: &str, id: &str, definition: &str) {
+    pub(crate) async fn publish_in(&self, project: &str, id: &str, definition: &str) {
         let path = format!("/api/v1/workflows/{id}?project={project}");
         let headers = [("content-type", "application/yaml")];
         let definition = definition.replacen("id: greet", &format!("id: {id}"), 1);
@@ -88,7 +88,7 @@ impl World {
     }
 
     /// The entries of the audit log from a number on: `who what target outcome`.
-    async fn told(&self, after: u64) -> Vec<String> {
+    pub(crate) async fn told(&self, after: u64) -> Vec<String> {
         let entries = self.audit.entries(&TenantId::local(), after, 1_000).await;
         let line = |it: nebula_ports::AuditEntry| {
             let (outcome, new) = (it.new.outcome.as_str(), it.new);
@@ -97,7 +97,7 @@ impl World {
         entries.unwrap().into_iter().map(line).collect()
     }
 
-    async fn last(&self) -> u64 {
+    pub(crate) async fn last(&self) -> u64 {
         let head = self.audit.head(&TenantId::local()).await.unwrap();
         head.map_or(0, |it| it.seq)
     }

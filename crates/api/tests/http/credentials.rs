@@ -5,7 +5,7 @@ use nebula_core::{CredentialId, ExposeSecret as _, TenantId};
 use nebula_ports::CredentialUser;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World};
+use crate::support::{Answer, World, token};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -121,5 +121,154 @@ async fn a_secret_is_set_listed_and_deleted() {
         .send(Method::DELETE, path, &[], "")
         .await
         .problem(404, "UNKNOWN_SECRET");
+    world.stopped().await;
+}
+
+/// Somebody, by what they show.
+struct Who<'w> {
+    world: &'w World,
+    bearer: String,
+}
+
+impl Who<'_> {
+    async fn ask(&self, method: Method, path: &str, body: Value) -> Answer {
+        let shown = [("authorization", self.bearer.as_str()), ("if-match", "*")];
+        let path = format!("/api/v1/{path}");
+        self.world.ask_as(&shown, method, &path, body).await
+    }
+
+    /// Saves a workflow that asks for something, and publishes that version.
+    async fn publishes(&self, project: &str, id: &str, asks: &str) -> Answer {
+        let node = json!({ "id": "a", "action": "data.set", "requires": [asks] });
+        let path = format!("workflows/{id}?project={project}");
+        let body = json!({ "id": id, "nodes": [node], "name": asks });
+        let saved = self.ask(Method::PUT, &path, body).await;
+        assert!(saved.status.is_success(), "{}", saved.text());
+        let body = json!({ "version": saved.json()["version"] });
+        self.ask(Method::POST, &format!("workflows/{id}/publish"), body)
+            .await
+    }
+
+    async fn credentials(&self) -> Vec<Value> {
+        let listed = self.ask(Method::GET, "credentials", Value::Null).await;
+        listed.ok(200)["credentials"].as_array().unwrap().clone()
+    }
+}
+
+fn bearer(project: &str) -> Value {
+    json!({ "type": "bearer", "fields": { "token": "hunter two" }, "project": project })
+}
+
+#[tokio::test]
+async fn a_credential_of_a_project_is_for_its_workflows_alone() {
+    let world = World::new().await;
+    let mut people = Vec::new();
+    for project in ["shop", "other"] {
+        world.project(project).await;
+    }
+    for (login, roles) in [
+        ("edda", [("shop", "editor")]),
+        ("vera", [("shop", "viewer")]),
+        ("paul", [("other", "editor")]),
+    ] {
+        world.person(login, &roles).await;
+        let (bearer, _) = world.program(login).await;
+        let world = &world;
+        people.push(Who { world, bearer });
+    }
+    let [edda, vera, paul] = &people[..] else {
+        panic!("there are three");
+    };
+    let root = Who {
+        world: &world,
+        bearer: format!("Bearer {}", token()),
+    };
+    let till = "credentials/till";
+    let put = edda.ask(Method::PUT, till, bearer("shop")).await;
+    assert_eq!(put.ok(200)["version"], 1);
+    let elsewhere = edda
+        .ask(Method::PUT, "credentials/x", bearer("other"))
+        .await;
+    elsewhere.problem(404, "UNKNOWN_PROJECT");
+    let nowhere = json!({ "type": "bearer", "fields": { "token": "x" } });
+    let nowhere = edda.ask(Method::PUT, "credentials/x", nowhere).await;
+    nowhere.problem(403, "DENIED");
+
+    // In another project it is as if it were not there, but that its id is taken.
+    assert_eq!(paul.credentials().await, [Value::Null; 0]);
+    let uses = format!("{till}/uses");
+    let next = json!({ "from": 1, "fields": { "token": "theirs" } });
+    for (method, path, body) in [
+        (Method::GET, &*uses, Value::Null),
+        (Method::PUT, till, next.clone()),
+        (Method::DELETE, till, Value::Null),
+    ] {
+        let told = paul.ask(method, path, body).await;
+        told.problem(404, "UNKNOWN_CREDENTIAL");
+    }
+    let taken = paul.ask(Method::PUT, till, bearer("other")).await;
+    let taken = taken.problem(409, "CREDENTIAL_CHANGED");
+    assert!(!taken.to_string().contains("version 1"), "{taken}");
+    let seen = vera.credentials().await;
+    assert_eq!(
+        (seen.len(), &seen[0]["credential"], &seen[0]["project"]),
+        (1, &json!("till"), &json!("shop"))
+    );
+    let denied = vera.ask(Method::DELETE, till, Value::Null).await;
+    denied.problem(403, "DENIED");
+
+    // Whoever publishes grants: what is theirs to use.
+    edda.publishes("shop", "sells", "secret:till").await.ok(200);
+    let theirs = paul.publishes("other", "steals", "secret:till").await;
+    theirs.problem(404, "UNKNOWN_CREDENTIAL");
+    let start = json!({ "workflow": "steals", "version": 1 });
+    let started = paul.ask(Method::POST, "executions", start).await;
+    started.problem(404, "UNKNOWN_CREDENTIAL");
+    for any in ["secret:{{ $input.id }}", "{{ $input.what }}"] {
+        let any = paul.publishes("other", "guesses", any).await;
+        any.problem(403, "DENIED");
+    }
+    let nothing = paul
+        .publishes("other", "hosts", "net:{{ $input.host }}")
+        .await;
+    nothing.ok(200);
+    // What belongs to no project is for those with a role in all.
+    let all = json!({ "type": "bearer", "fields": { "token": "x" } });
+    root.ask(Method::PUT, "credentials/all", all).await.ok(200);
+    let refused = edda.publishes("shop", "wants", "secret:all").await;
+    refused.problem(404, "UNKNOWN_CREDENTIAL");
+    root.publishes("shop", "wants", "secret:all").await.ok(200);
+    root.publishes("other", "guesses", "secret:{{ $input.id }}")
+        .await
+        .ok(200);
+
+    // It moves with its value, and takes the right to use it along; a project that has one stays.
+    let denied = edda.ask(Method::PUT, till, json!({ "from": 1, "project": "other" }));
+    denied.await.problem(404, "UNKNOWN_PROJECT");
+    let moved = root.ask(Method::PUT, till, json!({ "from": 1, "project": "other" }));
+    assert_eq!(moved.await.ok(200)["version"], 2);
+    let (tenant, id) = (TenantId::local(), CredentialId::new("till").unwrap());
+    let opened = world.vault.open(&tenant, &id, &CredentialUser::Test).await;
+    let credential = opened.unwrap().credential;
+    let token = credential.field("token").unwrap().expose_secret();
+    assert_eq!(token, "hunter two");
+    assert_eq!(edda.credentials().await, [Value::Null; 0]);
+    let again = edda.publishes("shop", "sells", " secret:till").await;
+    again.problem(404, "UNKNOWN_CREDENTIAL");
+    paul.publishes("other", "steals", "secret:till")
+        .await
+        .ok(200);
+    world.project("empty").await;
+    root.ask(Method::PUT, "credentials/last", bearer("empty"))
+        .await
+        .ok(200);
+    let gone = root
+        .ask(Method::DELETE, "projects/empty", Value::Null)
+        .await;
+    gone.problem(409, "PROJECT_NOT_EMPTY");
+    // Rotating leaves it where it is.
+    let next = json!({ "from": 2, "fields": { "token": "hunter three" } });
+    paul.ask(Method::PUT, till, next).await.ok(200);
+    assert_eq!(paul.credentials().await[0]["project"], "other");
     world.stopped().await;
 }

@@ -368,6 +368,7 @@ impl Stage {
             let fields = [("token".to_owned(), "x".into())].into();
             let kind = CredentialType::Bearer;
             let new = Credential::new(kind, fields, AllowedHosts::default()).unwrap();
+            let new = new.in_project(Some(place.project()));
             let put = self.world.vault.put(&place.tenant(), &id, None, &new).await;
             let _ = put.unwrap();
         }
@@ -529,26 +530,23 @@ impl Stage {
                 | "/api/v1/credential-types"
                 | "/api/v1/actions/{action}"
                 | "/api/v1/dead-letters"
+                | "/api/v1/credentials"
                 | "/api/v1/events",
             ) => (Value::Null, Wanted::Anywhere),
             ("GET", "/api/v1/settings") => (Value::Null, Wanted::Server(Permission::SettingsRead)),
             ("POST", "/api/v1/dead-letters/redrive") => {
                 (json!({}), Wanted::Server(Permission::DeadLettersRedrive))
             }
-            // These belong to no project.
-            ("GET", "/api/v1/credentials") => {
-                (Value::Null, Wanted::Tenant(Permission::CredentialsRead))
-            }
-            ("GET", "/api/v1/credentials/{credential}/uses") => {
-                (Value::Null, Wanted::Tenant(Permission::CredentialsRead))
-            }
             ("PUT", "/api/v1/credentials/{credential}") => {
-                let body = json!({ "type": "bearer", "fields": { "token": "x" } });
-                (body, Wanted::Tenant(Permission::CredentialsWrite))
+                let fields = json!({ "token": "x" });
+                let body = json!({ "type": "bearer", "fields": fields, "project": project });
+                (body, Wanted::InPlace { sees: ProjectsRead })
             }
-            ("DELETE", "/api/v1/credentials/{credential}") => {
-                (Value::Null, Wanted::Tenant(Permission::CredentialsWrite))
+            (_, path) if path.starts_with("/api/v1/credentials/{credential}") => {
+                let sees = Permission::CredentialsRead;
+                (Value::Null, Wanted::InPlace { sees })
             }
+            // These belong to no project.
             ("GET", "/api/v1/secrets") => (Value::Null, Wanted::Tenant(Permission::SecretsRead)),
             ("PUT", "/api/v1/secrets/{secret}") => (
                 json!({ "value": "x" }),
@@ -738,12 +736,10 @@ fn is_list(route: &Route) -> bool {
         (
             "GET",
             "/api/v1/users/{user}/sessions" | "/api/v1/users/{user}/keys" | "/api/v1/members"
-        ) | ("GET", "/api/v1/credentials" | "/api/v1/secrets")
+        ) | ("GET", "/api/v1/secrets")
             | (
                 "PUT",
-                "/api/v1/projects/{project}"
-                    | "/api/v1/credentials/{credential}"
-                    | "/api/v1/secrets/{secret}"
+                "/api/v1/projects/{project}" | "/api/v1/secrets/{secret}"
             )
     )
 }
