@@ -8,10 +8,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use nebula_core::{ProjectId, TenantId, WorkflowId};
 use nebula_identity::{Decision, Evidence, NotAuthenticated, Permission, Principal, What};
 use nebula_ports::{ExecutionSummary, WorkflowSummary};
+use nebula_resilience::{CallRate, Counted, Left};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,6 +27,12 @@ use crate::{
 
 /// The cookie of a browser's session.
 pub(crate) const COOKIE: &str = "nebula_session";
+
+/// What every caller may.
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// What is left of that.
+const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// In what a browser's page sends back what only it was told.
 const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
@@ -459,14 +466,35 @@ pub(crate) async fn authorise(
             shown: shown(&request, act.live),
             mutating: ![Method::GET, Method::HEAD].contains(request.method()),
         };
-        match known(&shared, act, asking).await {
+        let (left, settled) = known(&shared, act, asking).await;
+        let mut response = match settled {
             Ok(caller) => {
                 request.extensions_mut().insert(caller);
+                next.run(request).await
             }
-            Err(problem) => return problem.into_response(),
+            Err(problem) => problem.into_response(),
+        };
+        if let Some(left) = left {
+            tell(response.headers_mut(), shared.quotas.rate(), left);
         }
+        return response;
     }
     next.run(request).await
+}
+
+/// Says what a caller may, and what is left of it (draft-ietf-httpapi-ratelimit-headers-10).
+fn tell(headers: &mut HeaderMap, rate: CallRate, left: Left) {
+    let (limit, calls) = (rate.limit, left.calls);
+    let seconds = left.full_in.as_secs() + u64::from(left.full_in.subsec_nanos() > 0);
+    let texts = [
+        (POLICY, format!("\"caller\";q={limit};w=1")),
+        (LEFT, format!("\"caller\";r={calls};t={seconds}")),
+    ];
+    for (name, text) in texts {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// What counts of a request's head.
@@ -476,7 +504,44 @@ struct Asking {
     mutating: bool,
 }
 
-async fn known(shared: &Inner, act: Act, asking: Asking) -> Result<Caller, Problem> {
+/// What the caller has left, once it is settled who calls, and whether they may.
+async fn known(
+    shared: &Inner,
+    act: Act,
+    asking: Asking,
+) -> (Option<Left>, Result<Caller, Problem>) {
+    let caller = match authenticated(shared, act, asking).await {
+        Ok(caller) => caller,
+        Err(problem) => return (None, Err(problem)),
+    };
+    let who = (caller.tenant().clone(), caller.principal.id());
+    let counted = shared.quotas.count(&who, shared.clock.monotonic());
+    let left = match counted {
+        Counted::Passes(left) => left,
+        Counted::Refused(left, after) => {
+            let limit = shared.config.max_requests;
+            let message = format!("this caller made more than {limit} requests in a second");
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", message)
+                .hint("ask less often; RateLimit says what is left")
+                .try_after(after);
+            return (Some(left), Err(problem));
+        }
+    };
+    (Some(left), permitted(shared, act, caller).await)
+}
+
+/// Lets whoever may nothing of the kind no further.
+async fn permitted(shared: &Inner, act: Act, caller: Caller) -> Result<Caller, Problem> {
+    match act.needs {
+        Needs::Permission(permission) if !caller.principal.is_allowed_somewhere(permission) => {
+            let why = "there is no role that has it in any project, or the key is not for it";
+            Err(caller.denied(shared, permission, "", why).await?)
+        }
+        _ => Ok(caller),
+    }
+}
+
+async fn authenticated(shared: &Inner, act: Act, asking: Asking) -> Result<Caller, Problem> {
     let shown = asking.shown.ok_or_else(unauthenticated)?;
     let from = asking.from;
     let evidence = match &shown {
@@ -490,19 +555,12 @@ async fn known(shared: &Inner, act: Act, asking: Asking) -> Result<Caller, Probl
     };
     let authenticated = shared.identity.authenticate(evidence, &from).await;
     let principal = authenticated.map_err(|error| refused(shared, error))?;
-    let caller = Caller {
+    Ok(Caller {
         principal: Arc::new(principal),
         needs: act.needs,
         what: act.what,
         from,
-    };
-    match act.needs {
-        Needs::Permission(permission) if !caller.principal.is_allowed_somewhere(permission) => {
-            let why = "there is no role that has it in any project, or the key is not for it";
-            Err(caller.denied(shared, permission, "", why).await?)
-        }
-        _ => Ok(caller),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -12,10 +12,11 @@ use axum::{Router, middleware, response::IntoResponse as _};
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use nebula::Nebula;
-use nebula_core::{Clock, Entropy, Offload, TenantId, TriggerId, WorkflowId};
+use nebula_core::{Clock, Entropy, Offload, PrincipalId, TenantId, TriggerId, WorkflowId};
 use nebula_engine::{Hook, InstallError, Installed};
 use nebula_identity::Identity;
 use nebula_ports::{SecretsStore, TriggerRecord};
+use nebula_resilience::{CallRate, Quotas};
 use nebula_resource::{Limits, Shared as Kept};
 use nebula_vault::Vault;
 use serde_json::Value;
@@ -103,6 +104,8 @@ pub(crate) struct Inner {
     pub(crate) starts: Arc<Semaphore>,
     /// Room for watchers.
     pub(crate) watchers: Arc<Semaphore>,
+    /// How many requests each caller may make.
+    pub(crate) quotas: Quotas<(TenantId, Option<PrincipalId>)>,
     /// Over once the server is asked to stop.
     pub(crate) stopping: CancellationToken,
     /// Cancelled once somebody was made with the token of the first start.
@@ -205,6 +208,11 @@ impl Api {
             watchers: Arc::new(Semaphore::new(
                 config.max_watchers.min(Semaphore::MAX_PERMITS),
             )),
+            quotas: Quotas::new(CallRate {
+                limit: config.max_requests,
+                per: Duration::from_secs(1),
+                burst: config.max_requests,
+            }),
             stopping: CancellationToken::new(),
             first: CancellationToken::new(),
             document: OnceLock::new(),

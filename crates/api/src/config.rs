@@ -35,6 +35,10 @@ pub struct ApiConfig {
     /// The most starts that are under way, with those whose callers wait for the end; more are refused
     /// with 429. Default 1,024.
     pub max_starts: usize,
+    /// How many requests a caller may make in a second, and so many at once; more are refused with 429.
+    /// A caller is a person, a service account, or whoever sits at the machine; their keys and sessions
+    /// count together. Default 2,000.
+    pub max_requests: u32,
     /// The most entries of a page. Default 500.
     pub max_page: u32,
     /// The most watchers of live streams; more are refused with 429. Default 1,024.
@@ -59,6 +63,7 @@ impl Default for ApiConfig {
             max_connections: 2_048,
             max_wait: Duration::from_secs(60),
             max_starts: 1_024,
+            max_requests: 2_000,
             max_page: 500,
             max_watchers: 1_024,
             keep_alive: Duration::from_secs(15),
@@ -81,6 +86,7 @@ impl ApiConfig {
             ("max_headers", self.max_headers == 0),
             ("max_connections", self.max_connections == 0),
             ("max_starts", self.max_starts == 0),
+            ("max_requests", self.max_requests == 0),
             ("max_page", self.max_page == 0),
             ("max_watchers", self.max_watchers == 0),
             ("keep_alive", self.keep_alive.is_zero()),

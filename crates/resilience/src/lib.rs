@@ -1,7 +1,7 @@
 //! Bears with what fails, is slow, or asks for patience, around any async call.
 //!
 //! A [`Gate`] stands before one destination: a circuit breaker, a pause that the other side asked for, a
-//! bulkhead, a rate. [`Gates`] keeps one for each key. [`timeout`], [`hedge`] and [`retry`] are layers that
+//! bulkhead, a rate. [`Gates`] keeps one for each key. [`Quotas`] counts the calls of each of many callers. [`timeout`], [`hedge`] and [`retry`] are layers that
 //! take a call and give a call. How long a retry waits is [`RetryPolicy::delay_after`], the same for a
 //! retry in memory and for one that the engine keeps in its journal. Start reading at [`Gate::enter`].
 //!
@@ -35,6 +35,7 @@ mod bucket;
 mod gate;
 mod gates;
 mod layers;
+mod quotas;
 
 pub use backoff::{Backoff, Jitter, MAX_RETRY_AFTER, RetryPolicy};
 pub use breaker::{BreakerPolicy, BreakerState, MAX_WINDOW, Turned, Verdict};
@@ -42,3 +43,4 @@ pub use bucket::CallRate;
 pub use gate::{COME_AGAIN, DEFAULT_WAITING, Gate, GatePolicy, Pass, Reason, Refused, Snapshot};
 pub use gates::{DEFAULT_KEYS, Gates};
 pub use layers::{Again, TimedOut, hedge, retry, timeout};
+pub use quotas::{Counted, Left, MAX_CALLERS, Quotas};

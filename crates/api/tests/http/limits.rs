@@ -167,3 +167,37 @@ async fn what_is_under_way_is_answered_before_the_server_ends() {
     assert_eq!(answer.status, 202);
     world.stopped().await;
 }
+
+#[tokio::test]
+async fn a_caller_who_asks_too_often_is_told_when_to_come_again() {
+    let config = ApiConfig {
+        max_requests: 2,
+        ..ApiConfig::default()
+    };
+    let clock = nebula_testkit::ManualClock::default();
+    let world = World::timed(config, std::sync::Arc::new(clock.clone())).await;
+    let path = "/api/v1/actions";
+    for left in ["r=1;t=1", "r=0;t=1"] {
+        let answer = world.get(path).await;
+        assert_eq!(answer.header("ratelimit-policy"), "\"caller\";q=2;w=1");
+        assert_eq!(answer.header("ratelimit"), format!("\"caller\";{left}"));
+        answer.ok(200);
+    }
+    let refused = world.get(path).await;
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(refused.header("ratelimit"), "\"caller\";r=0;t=1");
+    refused.problem(429, "TOO_MANY_REQUESTS");
+    // Nobody else pays for it, and who is nobody is told nothing of it.
+    world.get("/health/live").await.ok(200);
+    let nobody = world
+        .raw(Method::GET, path, &[("host", "localhost")], "")
+        .await;
+    assert_eq!(nobody.header("ratelimit"), "");
+    nobody.problem(401, "UNAUTHENTICATED");
+    clock.advance(Duration::from_millis(500));
+    let again = world.get(path).await;
+    assert_eq!(again.header("ratelimit"), "\"caller\";r=0;t=1");
+    again.ok(200);
+    world.get(path).await.problem(429, "TOO_MANY_REQUESTS");
+    world.stopped().await;
+}

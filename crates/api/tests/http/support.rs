@@ -55,6 +55,14 @@ pub(crate) fn identity(clock: &Arc<dyn Clock>, audit: Arc<MemoryAuditLog>) -> Id
     Identity::new(ports, config).with_local_token(TenantId::local(), local.hash)
 }
 
+/// The usual limits, but for how often a test may ask.
+fn roomy() -> ApiConfig {
+    ApiConfig {
+        max_requests: 1_000_000,
+        ..ApiConfig::default()
+    }
+}
+
 /// A server with its engine; both end with it.
 pub(crate) struct World {
     pub(crate) api: Api,
@@ -113,7 +121,7 @@ impl Answer {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::with(ApiConfig::default()).await
+        Self::with(roomy()).await
     }
 
     pub(crate) async fn with(config: ApiConfig) -> Self {
@@ -123,7 +131,7 @@ impl World {
     /// Nobody drives what is there.
     pub(crate) async fn idle() -> Self {
         let clock = Arc::new(SystemClock::default());
-        Self::made(ApiConfig::default(), clock, false).await
+        Self::made(roomy(), clock, false).await
     }
 
     pub(crate) async fn timed(config: ApiConfig, clock: Arc<dyn Clock>) -> Self {
