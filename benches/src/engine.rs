@@ -236,7 +236,7 @@ pub async fn portions(work: Work) -> Result<Vec<Portion>, Failed> {
     let path = running.path.clone();
     running.stop().await?;
     let db = rusqlite::Connection::open(path)?;
-    let mut rows = db.prepare("SELECT count, entries FROM journal ORDER BY first_seq")?;
+    let mut rows = db.prepare("SELECT count, entries FROM batches ORDER BY first_seq")?;
     let rows = rows.query_map([], |row| {
         Ok(Portion {
             count: row.get(0)?,
@@ -299,7 +299,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             floor::run(folder.path(), &portions, 3, &SystemClock::default()).unwrap();
             let db = rusqlite::Connection::open(folder.path().join("floor.db")).unwrap();
-            let sql = "SELECT count(*), sum(length(entries)), max(first_seq + count) FROM journal";
+            let sql = "SELECT count(*), sum(length(entries)), max(first_seq + count) FROM batches";
             let read = |row: &rusqlite::Row<'_>| {
                 Ok((
                     row.get::<_, i64>(0)?,

@@ -32,6 +32,8 @@ const SCHEMA: &str = concat!(
     include_str!("../../drivers/storage-sqlite/migrations/0003_rates.sql"),
     include_str!("../../drivers/storage-sqlite/migrations/0004_turns.sql"),
     include_str!("../../drivers/storage-sqlite/migrations/0005_sums.sql"),
+    include_str!("../../drivers/storage-sqlite/migrations/0012_labels.sql"),
+    include_str!("../../drivers/storage-sqlite/migrations/0013_whole_journals.sql"),
 );
 
 /// Entries that are committed together: a row of the journal.
@@ -154,12 +156,15 @@ fn wake_one(db: &Connection, n: u64, end: &Portion) -> rusqlite::Result<()> {
     )?;
     assert!(load(db, &id)? > 0, "it is there");
     lease.execute(params![row, [7_u8; 16], at + 30_000])?;
+    let mut find = db.prepare_cached(
+        "SELECT n, next_seq - 1, epoch, whole_sum, whole FROM executions WHERE tenant = ? AND id = ?",
+    )?;
+    assert!(find.exists(params!["local", id])?, "it is there");
     let mut journal = db.prepare_cached(
-        "SELECT first_seq, journal.epoch, entries, count FROM executions JOIN journal ON execution = n
-         WHERE tenant = ?1 AND id = ?2 ORDER BY first_seq",
+        "SELECT first_seq, epoch, entries, count FROM journal WHERE execution = ? ORDER BY first_seq",
     )?;
     let mut bytes = 0;
-    let mut batches = journal.query(params!["local", id])?;
+    let mut batches = journal.query([row])?;
     while let Some(batch) = batches.next()? {
         bytes += batch.get_ref(2)?.as_blob()?.len();
     }
@@ -188,17 +193,18 @@ fn begin_one(db: &Connection, n: u64, first: &Portion, last: bool) -> rusqlite::
     let id = id(n);
     let plan = Digest::of(b"the plan of the chain");
     let mut find = db.prepare_cached(
-        "SELECT step, entries, next_seq, inbox_head
-         FROM executions JOIN journal ON execution = n AND first_seq = 1
+        "SELECT coalesce(whole_step, step), coalesce(whole, entries), next_seq, inbox_head
+         FROM executions LEFT JOIN journal ON execution = n AND first_seq = 1
          WHERE tenant = ? AND id = ?",
     )?;
     assert!(!find.exists(params!["local", id])?, "every id is new");
     let mut insert = db.prepare_cached(
         "INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
             status, epoch, holder, lease_until, next_seq, inbox_head, inbox_through, wake_at,
-            rung_at, ring_key, held_wake, grants, empties, dedupe, begins_at, priority)
+            rung_at, ring_key, held_wake, grants, empties, dedupe, begins_at, priority, whole,
+            whole_step, whole_sum)
          VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5, ?6, 1, ?7, ?8, ?9, 0, 0, ?10, -1, ?8, NULL, 0, 0, NULL,
-            NULL, 2)",
+            NULL, 2, ?11, ?12, ?13)",
     )?;
     let (status, held) = if last { (6, None) } else { (1, Some(())) };
     insert.execute(params![
@@ -212,7 +218,13 @@ fn begin_one(db: &Connection, n: u64, first: &Portion, last: bool) -> rusqlite::
         held.map(|()| AT + 30_000),
         1 + first.count,
         held.map(|()| AT),
+        last.then_some(&first.entries),
+        last.then_some(id),
+        last.then_some(SUM),
     ])?;
+    if last {
+        return Ok(());
+    }
     let n = db.last_insert_rowid();
     let mut append = db.prepare_cached(APPEND)?;
     append.execute(params![n, 1, first.count, 1, id, first.entries, SUM])?;

@@ -127,7 +127,7 @@ mod tests {
         let rows = |name| {
             let db = rusqlite::Connection::open(folder.path().join(name)).unwrap();
             let sql = "SELECT count(*), sum(length(entries)), sum(status), sum(next_seq)
-                       FROM journal JOIN executions ON n = execution";
+                       FROM batches JOIN executions ON n = execution";
             db.query_row(sql, [], |row| {
                 Ok((
                     row.get::<_, i64>(0)?,

@@ -310,6 +310,7 @@ mod tests {
         let database = folder.path().join("nebula.db");
         let connection = rusqlite::Connection::open(&database).unwrap();
         let sql = "CREATE TABLE journal (execution, first_seq, entries);
+            CREATE VIEW batches AS SELECT * FROM journal;
             INSERT INTO journal VALUES (1, 1, x'01'), (1, 2, x'02'), (1, 4, x'04')";
         connection.execute_batch(sql).unwrap();
         let before = store::batches(&database).unwrap();

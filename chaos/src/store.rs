@@ -63,9 +63,9 @@ pub(crate) fn open(database: &Path) -> Option<u64> {
 pub(crate) fn progress(database: &Path) -> u64 {
     let look = || -> rusqlite::Result<i64> {
         let connection = look(database)?;
-        connection.query_row("SELECT coalesce(max(j), 0) FROM journal", [], |row| {
-            row.get(0)
-        })
+        let sql = "SELECT (SELECT coalesce(max(j), 0) FROM journal)
+                        + (SELECT coalesce(max(n), 0) FROM executions)";
+        connection.query_row(sql, [], |row| row.get(0))
     };
     look().map_or(0, i64::unsigned_abs)
 }
@@ -83,7 +83,7 @@ pub(crate) fn held(database: &Path) -> Option<u64> {
 /// What every step has written, by execution and place.
 pub(crate) fn batches(database: &Path) -> rusqlite::Result<BTreeMap<(i64, i64), Vec<u8>>> {
     let connection = look(database)?;
-    let mut statement = connection.prepare("SELECT execution, first_seq, entries FROM journal")?;
+    let mut statement = connection.prepare("SELECT execution, first_seq, entries FROM batches")?;
     let rows = statement.query_map([], |row| {
         Ok(((row.get(0)?, row.get(1)?), row.get::<_, Vec<u8>>(2)?))
     })?;
@@ -104,7 +104,7 @@ pub(crate) fn ids(database: &Path) -> rusqlite::Result<Vec<String>> {
 pub(crate) fn has_started(database: &Path, effect: &Effect) -> rusqlite::Result<bool> {
     let connection = look(database)?;
     let mut statement = connection.prepare(
-        "SELECT entries FROM journal
+        "SELECT entries FROM batches
          WHERE execution = (SELECT n FROM executions WHERE tenant = ?1 AND id = ?2)
          ORDER BY first_seq DESC",
     )?;

@@ -3,10 +3,14 @@
 use nebula_ports::{Begun, DedupeKey, ExecutionRepo, Lease, LeaseRequest, Step};
 
 use crate::{
-    create::{NewRow, append, begins_alike, first_batch, remember_key, seen_key, started},
+    create::{
+        NewRow, append, batch_parts, begins_alike, first_batch, place, remember_key, seen_key,
+        started,
+    },
     error::Fault,
-    row::Row,
+    row::{Row, Whole},
     step::{StoredStep, go_along, move_row},
+    sum,
     writer::Tx,
 };
 
@@ -88,9 +92,19 @@ pub(crate) fn begin(
     if row.lease.is_some() {
         tx.holders.register(lease.holder);
     }
-    row.insert(tx.connection, (tenant, new), now)?;
-    let (epoch, id) = (row.epoch, Some(&step.id));
-    append(tx, row.n, 1, step.count, epoch, id, &step.entries)?;
+    let (epoch, entries) = (row.epoch, &step.entries);
+    if row.status.is_terminal() {
+        let place = place(1, step.count, epoch);
+        let whole = Whole {
+            step: &step.id,
+            entries,
+            sum: sum::of(&batch_parts(new.id.as_bytes(), &place, entries)),
+        };
+        row.insert(tx.connection, (tenant, new), Some(whole), now)?;
+    } else {
+        row.insert(tx.connection, (tenant, new), None, now)?;
+        append(tx, row.n, 1, step.count, epoch, Some(&step.id), entries)?;
+    }
     let expires = now.plus(<dyn ExecutionRepo>::DEDUPE_TTL);
     let expires = row.status.is_terminal().then_some(expires);
     remember_key(tx, tenant, new, dedupe, expires)?;

@@ -223,7 +223,7 @@ fn insert(
         Begins::WithItsSlot => row.wake_at = None,
         Begins::At(at) => (row.wake_at, row.begins_at) = (Some(at), Some(at)),
     }
-    row.insert(tx.connection, (tenant, new), now)?;
+    row.insert(tx.connection, (tenant, new), None, now)?;
     let n = row.n;
     append(tx, n, 1, new.count, 0, None, &new.entries)?;
     tx.tally.created += 1;
@@ -249,22 +249,30 @@ pub(crate) fn append(
         "INSERT INTO journal (execution, first_seq, count, epoch, step, entries, sum)
          VALUES (?, ?, ?, ?, ?, ?, ?)",
     )?;
-    let sum = sum::of(&batch_parts(&place(n, first, count, epoch), entries));
+    let sum = sum::of(&batch_parts(
+        &n.to_le_bytes(),
+        &place(first, count, epoch),
+        entries,
+    ));
     let (first, count, epoch) = (stored(first)?, stored(count)?, stored(epoch)?);
     append.execute(params![n, first, count, epoch, step, entries, sum])?;
     Ok(())
 }
 
-/// Where a batch belongs, as its sum has it.
-pub(crate) fn place(n: i64, first: u64, count: u64, epoch: u64) -> [[u8; 8]; 4] {
-    let [first, count, epoch] = [first, count, epoch].map(u64::to_le_bytes);
-    [n.to_le_bytes(), first, count, epoch]
+/// Where a batch belongs in its journal, as its sum has it.
+pub(crate) fn place(first: u64, count: u64, epoch: u64) -> [[u8; 8]; 3] {
+    [first, count, epoch].map(u64::to_le_bytes)
 }
 
-/// What the sum of a batch is over.
-pub(crate) fn batch_parts<'b>(place: &'b [[u8; 8]; 4], entries: &'b [u8]) -> [&'b [u8]; 5] {
-    let [n, first, count, epoch] = place;
-    [n, first, count, epoch, entries]
+/// What the sum of a batch is over; `whose` is the number of the execution, or in its own row, which has
+/// none before it is written, its id.
+pub(crate) fn batch_parts<'b>(
+    whose: &'b [u8],
+    place: &'b [[u8; 8]; 3],
+    entries: &'b [u8],
+) -> [&'b [u8]; 5] {
+    let [first, count, epoch] = place;
+    [whose, first, count, epoch, entries]
 }
 
 /// The execution that the key began, if the key is still remembered, and whether its input is that of
@@ -326,8 +334,8 @@ pub(crate) fn first_batch(
     id: ExecutionId,
 ) -> Result<Option<First>, Fault> {
     let mut find = tx.connection.prepare_cached(
-        "SELECT step, entries, next_seq, inbox_head
-         FROM executions JOIN journal ON execution = n AND first_seq = 1
+        "SELECT coalesce(whole_step, step), coalesce(whole, entries), next_seq, inbox_head
+         FROM executions LEFT JOIN journal ON execution = n AND first_seq = 1
          WHERE tenant = ? AND id = ?",
     )?;
     let found = find

@@ -3,7 +3,7 @@
 use nebula_core::{ExecutionId, Labels, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{CodecError, StoredEntry, decode};
 use nebula_ports::{ErrorKind, ExecutionSummary, InboxItem, JournalPage, WaitToken};
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params, types::ValueRef};
 
 use crate::{
     create::{batch_parts, place},
@@ -29,61 +29,106 @@ pub(crate) fn journal(
     from: u64,
     limit: usize,
 ) -> Result<JournalPage, Fault> {
+    let mut page = Batches::new(execution, from, limit);
+    let mut find = connection.prepare_cached(
+        "SELECT n, next_seq - 1, epoch, whole_sum, whole FROM executions
+         WHERE tenant = ? AND id = ?",
+    )?;
+    let mut found = find.query(params![tenant.as_str(), execution.as_bytes()])?;
+    let Some(row) = found.next()? else {
+        return Ok(page.page);
+    };
+    if row.get_ref(4)? != ValueRef::Null {
+        page.add(execution.as_bytes(), 1, row)?;
+        return Ok(page.page);
+    }
+    let n: i64 = row.get(0)?;
     // The batch that holds `from` begins at or before it.
     let mut find = connection.prepare_cached(
-        "SELECT first_seq, journal.epoch, entries, count, n, sum FROM executions JOIN journal ON execution = n
-         WHERE tenant = ?1 AND id = ?2 AND first_seq >= coalesce(
-             (SELECT max(first_seq) FROM journal WHERE execution = n AND first_seq <= ?3), 0)
+        "SELECT first_seq, count, epoch, sum, entries FROM journal
+         WHERE execution = ?1 AND first_seq >= coalesce(
+             (SELECT max(first_seq) FROM journal WHERE execution = ?1 AND first_seq <= ?2), 0)
          ORDER BY first_seq",
     )?;
-    let mut rows = find.query(params![
-        tenant.as_str(),
-        execution.as_bytes(),
-        stored(from)?
-    ])?;
-    let mut page = JournalPage {
-        entries: Vec::new(),
-        next: None,
-    };
-    let mut bytes = 0;
+    let mut rows = find.query(params![n, stored(from)?])?;
     while let Some(row) = rows.next()? {
-        let (first, epoch) = (number(row.get(0)?)?, number(row.get(1)?)?);
-        let count = number(row.get(3)?)?;
-        let begin = first.max(from);
+        if page
+            .add(&n.to_le_bytes(), number(row.get(0)?)?, row)?
+            .is_full()
+        {
+            break;
+        }
+    }
+    Ok(page.page)
+}
+
+/// A page of a journal that grows by whole batches.
+struct Batches {
+    execution: ExecutionId,
+    from: u64,
+    limit: usize,
+    bytes: usize,
+    page: JournalPage,
+}
+
+impl Batches {
+    fn new(execution: ExecutionId, from: u64, limit: usize) -> Self {
+        Self {
+            execution,
+            from,
+            limit,
+            bytes: 0,
+            page: JournalPage {
+                entries: Vec::new(),
+                next: None,
+            },
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.page.next.is_some()
+    }
+
+    /// Adds the batch that begins with entry `first`, unless it has no room any more. Of its row, the
+    /// columns from the second on are how many entries there are, the epoch, the sum and the entries.
+    fn add(&mut self, whose: &[u8], first: u64, row: &SqlRow<'_>) -> Result<&Self, Fault> {
+        let (count, epoch) = (number(row.get(1)?)?, number(row.get(2)?)?);
+        let begin = first.max(self.from);
         let Some(fitting) = (first + count)
             .checked_sub(begin)
             .filter(|fitting| *fitting > 0)
         else {
-            continue;
+            return Ok(self);
         };
         let batch = row
-            .get_ref(2)?
+            .get_ref(4)?
             .as_blob()
             .map_err(|_| unreadable("a batch is no blob"))?;
-        bytes += batch.len();
-        let full = page.entries.len() as u64 + fitting > limit as u64 || bytes > MAX_PAGE_BYTES;
-        if full && !page.entries.is_empty() {
-            page.next = Some(begin);
-            break;
+        self.bytes += batch.len();
+        let entries = &mut self.page.entries;
+        let full =
+            entries.len() as u64 + fitting > self.limit as u64 || self.bytes > MAX_PAGE_BYTES;
+        if full && !entries.is_empty() {
+            self.page.next = Some(begin);
+            return Ok(self);
         }
-        let place = place(row.get(4)?, first, count, epoch);
-        sum::check(row.get(5)?, &batch_parts(&place, batch), || {
-            format!("the journal of {execution}, from entry {first} on,")
+        let place = place(first, count, epoch);
+        sum::check(row.get(3)?, &batch_parts(whose, &place, batch), || {
+            format!("the journal of {}, from entry {first} on,", self.execution)
         })?;
-        let entries = decode(batch).map_err(|error| codec(&error))?;
-        if entries.len() as u64 != count {
+        let decoded = decode(batch).map_err(|error| codec(&error))?;
+        if decoded.len() as u64 != count {
             return Err(unreadable(
                 "a batch has another number of entries than it says",
             ));
         }
-        let stored = entries
+        let stored = decoded
             .into_iter()
             .zip(first..)
             .filter(|(_, seq)| *seq >= begin);
-        page.entries
-            .extend(stored.map(|(entry, seq)| StoredEntry { seq, epoch, entry }));
+        entries.extend(stored.map(|(entry, seq)| StoredEntry { seq, epoch, entry }));
+        Ok(self)
     }
-    Ok(page)
 }
 
 fn unreadable(message: &str) -> Fault {

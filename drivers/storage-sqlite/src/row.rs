@@ -48,6 +48,14 @@ pub(crate) struct Row {
     loaded_slots: Has,
 }
 
+/// A journal that began and ended in one step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whole<'s> {
+    pub(crate) step: &'s [u8; 16],
+    pub(crate) entries: &'s [u8],
+    pub(crate) sum: i64,
+}
+
 /// What [`Row::read`] reads, of the rows that the condition names.
 macro_rules! select {
     ($condition:literal) => {
@@ -121,19 +129,21 @@ impl Row {
         });
     }
 
-    /// Writes a new row, which has its number from then on.
+    /// Writes a new row, which has its number from then on; with its journal, if that is whole.
     pub(crate) fn insert(
         &mut self,
         connection: &Connection,
         (tenant, new): (&TenantId, &NewRow),
+        whole: Option<Whole<'_>>,
         now: Timestamp,
     ) -> Result<(), Fault> {
         let mut insert = connection.prepare_cached(
             "INSERT INTO executions (tenant, id, workflow, version, plan, created_at, updated_at,
                 status, epoch, holder, lease_until, next_seq, inbox_head, inbox_through, wake_at,
-                rung_at, ring_key, held_wake, grants, empties, dedupe, begins_at, priority, labels)
+                rung_at, ring_key, held_wake, grants, empties, dedupe, begins_at, priority, labels,
+                whole, whole_step, whole_sum)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, 0, 0, ?12, ?13, ?14, ?15, ?16,
-                0, ?17, ?18, ?19, ?20)",
+                0, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
         )?;
         insert.execute(params![
             tenant.as_str(),
@@ -156,6 +166,9 @@ impl Row {
             self.begins_at.map(Timestamp::as_millis),
             new.priority.number(),
             stored_labels(&new.labels),
+            whole.map(|it| it.entries),
+            whole.map(|it| it.step),
+            whole.map(|it| it.sum),
         ])?;
         self.n = connection.last_insert_rowid();
         for (key, value) in new.labels.iter() {

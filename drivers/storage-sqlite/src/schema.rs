@@ -105,6 +105,12 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 4,
         sql: include_str!("../migrations/0012_labels.sql"),
     },
+    Migration {
+        version: 13,
+        // An older build would find no journal where it looks for one.
+        opens_from: 13,
+        sql: include_str!("../migrations/0013_whole_journals.sql"),
+    },
 ];
 
 /// The newest schema that this build knows.

@@ -215,7 +215,8 @@ fn is_stored(tx: &Tx<'_>, row: &Row, step: &StoredStep) -> Result<bool, Fault> {
     }
     let place = stored(step.expected_seq)?;
     let mut journal = tx.connection.prepare_cached(
-        "SELECT 1 FROM journal WHERE execution = ? AND first_seq = ? AND step = ?",
+        "SELECT 1 FROM journal WHERE execution = ?1 AND first_seq = ?2 AND step = ?3
+         UNION ALL SELECT 1 FROM executions WHERE n = ?1 AND 1 = ?2 AND whole_step = ?3",
     )?;
     if journal.exists(params![row.n, place, step.id])? {
         return Ok(true);

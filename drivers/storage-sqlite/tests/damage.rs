@@ -8,12 +8,12 @@ use std::{fs, path::Path};
 use nebula_core::{CredentialId, Digest, KeyId, WorkflowId};
 use nebula_ports::{
     Acquired, CredentialRepo, CredentialUser, CredentialVersion, DedupeKey, ErrorKind,
-    ExecutionRepo, NewSignal, NewVersion, PortError, Snapshot, Step, WorkflowRepo,
+    ExecutionRepo, Lease, NewSignal, NewVersion, PortError, Snapshot, Step, WorkflowRepo,
 };
 use nebula_storage_sqlite::Sqlite;
 use nebula_testkit::{ManualClock, run};
 use rusqlite::Connection;
-use support::{execution, leased, open, request, step, tenant};
+use support::{end, execution, leased, new_execution, open, request, step, tenant};
 
 /// Changes one byte of a column, past SQLite's own structure, and puts it back afterwards.
 fn changed(
@@ -76,6 +76,17 @@ fn content_that_changed_is_not_believed() {
             ..step(2, 1, 4, 2000)
         };
         let _ = repo.step(&lease, kept).await.unwrap();
+        let mut whole = new_execution(2).entries;
+        whole.extend(end(1, 1).entries);
+        let whole = Step {
+            entries: whole,
+            ..end(1, 1)
+        };
+        let first = Lease {
+            execution: execution(2),
+            ..lease.clone()
+        };
+        let _ = repo.begin(&first, None, whole).await.unwrap();
         let signal = NewSignal {
             kind: "note".to_owned(),
             payload: serde_json::json!({ "text": "something" }),
@@ -119,6 +130,9 @@ fn content_that_changed_is_not_believed() {
     });
     changed(&path, "journal", "entries", &async |repo: &Sqlite| {
         repo.journal(&tenant(), execution(1), 1, 100).await.err()
+    });
+    changed(&path, "executions", "whole", &async |repo: &Sqlite| {
+        repo.journal(&tenant(), execution(2), 1, 100).await.err()
     });
     changed(&path, "inbox", "payload", &async |repo: &Sqlite| {
         repo.inbox(&tenant(), execution(1), 0, 100).await.err()

@@ -109,8 +109,30 @@ pub async fn a_beginning_may_be_the_end(repo: &Repo, clock: &ManualClock) {
         (Status::Completed, false, None, 2)
     );
     assert!(due(repo).await.is_empty());
-    let stepped = repo.step(&both.0, append(2, 3, 1)).await.unwrap();
-    assert_eq!(stepped, Stepped::Terminal(Status::Completed));
+    let (lease, step) = &both;
+    let stored = journal(repo, lease.execution).await;
+    let places: Vec<_> = stored.iter().map(|it| (it.seq, it.epoch)).collect();
+    assert_eq!(places, [(1, 1), (2, 1)]);
+    assert!(stored.iter().map(|it| &it.entry).eq(&step.entries));
+    let last = repo.journal(&tenant(), lease.execution, 2, 10).await;
+    assert_eq!(last.unwrap().entries, stored[1..]);
+    let past = repo.journal(&tenant(), lease.execution, 3, 10).await;
+    assert!(past.unwrap().entries.is_empty());
+    assert_eq!(begin(repo, None, &both).await, replayed(3));
+    for (again, expected) in [
+        (append(2, 3, 1), Stepped::Terminal(Status::Completed)),
+        (append(2, 1, 1), Stepped::Terminal(Status::Completed)),
+        (
+            append(1, 1, 1),
+            Stepped::Replayed {
+                next_seq: 3,
+                inbox_head: 0,
+            },
+        ),
+        (append(1, 2, 1), Stepped::Terminal(Status::Completed)),
+    ] {
+        assert_eq!(repo.step(lease, again).await.unwrap(), expected);
+    }
 }
 
 /// An execution may begin and go to sleep in one step. Guard: `ExecutionGuard::BeginSteps`.
