@@ -120,7 +120,8 @@ fn nothing_outside_begins_before_its_execution_exists() {
                 let open = nebula.engine().unfinished(&tenant).await.unwrap();
                 assert_eq!((open.len(), open[0].leased), (1, true), "{action}");
             };
-            let (executed, ()) = with(&nebula, async { tokio::join!(executed, looks) }).await;
+            let (executed, ()) =
+                with(&nebula, Box::pin(async { tokio::join!(executed, looks) })).await;
             assert_eq!(executed.unwrap().1.status, Status::Completed);
         });
     }

@@ -214,15 +214,17 @@ impl Machine {
         }
     }
 
-    /// An item of an action that writes nothing ended: its outcome waits for its batch.
+    /// An item of an action that writes nothing ended: its outcome waits for its batch, unless that lies
+    /// in a blob, which a collector takes for forgotten if no journal names it for long.
     pub(super) fn item_ended(&mut self, key: Key, outcome: ItemOutcome, turn: &mut Turn<'_>) {
         let Some(item) = key.item else {
             return;
         };
         if let Some(hand) = self.hands.get_mut(&key.at) {
+            let apart = matches!(outcome, ItemOutcome::Apart(_));
             hand.outcomes.insert(item, outcome);
             let weighs = self.plan.node(key.at.node).complete_when.is_some();
-            if weighs || hand.outcomes.len() >= SETTLE_BATCH {
+            if weighs || apart || hand.outcomes.len() >= SETTLE_BATCH {
                 self.settle(key.at, turn);
             }
         }

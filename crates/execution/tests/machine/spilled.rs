@@ -41,3 +41,14 @@ fn a_body_begins_on_what_lies_in_a_blob_and_gives_that() {
         "> run a | a spilled/1 > run m | m claims k | m granted, m in > run m/b | > run m/b | m/b passed/1, m out > collect m | m done > run z | z passed/1 > output | > output | COMPLETED = completed",
     );
 }
+
+/// Guard: an outcome that lies in a blob waits for no others, since a collector deletes what no journal
+/// names for long.
+#[test]
+fn an_outcome_in_a_blob_waits_for_no_batch() {
+    check(
+        "a; a: items, window 2",
+        "begin, a open 3, a[0] ok, a[1] ok-spilled, a[2] ok, a collect, output",
+        "> open a | a opened 3 > run a[0], run a[1] | > run a[2] | a settled 0+2 | a settled 2+1 > collect a | a complete > output | COMPLETED = completed",
+    );
+}
