@@ -564,7 +564,7 @@ nodes: [{ id: a, action: data.set }]"#,
 triggers: [{ id: a, type: interval, every: 1h, input: { n: x } }, { id: b, type: webhook, auth: none, input: { n: "{{ $trigger.body.n }}" } }, { id: c, type: interval, every: 1h, input: { m: y } }]
 nodes: [{ id: a, action: data.set }]"#,
         &[
-            "PLAN_TRIGGER /triggers/0/input/n: the input of the workflow: expected an integer, found a string",
+            "PLAN_TRIGGER /triggers/0/input/n: the input of the workflow: must be an integer, not a string",
             "PLAN_TRIGGER /triggers/2/input: the input of the workflow: `n` is missing",
         ],
     );
