@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use async_trait::async_trait;
 use nebula::Nebula;
 use nebula_access::{Access, AccessPorts};
 use nebula_action::Protected;
@@ -15,7 +16,9 @@ use nebula_core::{ByteSize, Clock, KeyId, Offload, TenantId};
 use nebula_execution::ResumeKey;
 use nebula_http_reqwest::{HttpConfig, Reqwest};
 use nebula_identity::IdentityPorts;
-use nebula_memory::{Collector, DEFAULT_CACHE, DEFAULT_INLINE, Grace, SpillingRepo, Values};
+use nebula_memory::{
+    Collector, CountedBlobs, DEFAULT_CACHE, DEFAULT_INLINE, Grace, SpillingRepo, Values,
+};
 use nebula_ports::{
     BlobStore, CredentialRepo, ExecutionRepo, HttpClient, LeaderElector, SandboxRunner,
     SecretsStore, TaskQueue, TriggerRepo, WorkflowRepo,
@@ -26,8 +29,9 @@ use nebula_sandbox_inprocess::InProcess;
 use nebula_secrets_local::{KeyCommand, KeySource, KeyringItem, LocalSecrets, SecretsConfig};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::{
-    Host, HostPressure, SystemClock, SystemEntropy, SystemSpawn, ThreadPoolOffload,
+    Host, HostPressure, ProcessUse, SystemClock, SystemEntropy, SystemSpawn, ThreadPoolOffload,
 };
+use nebula_telemetry::{Reading, Source, Value, metric};
 use nebula_vault::{KeyFound, KeyState, Vault, VaultError, key_secret};
 
 use crate::{
@@ -140,6 +144,9 @@ fn assemble(
     blobs: Option<Arc<dyn BlobStore>>,
     resume: ResumeKey,
 ) -> Result<Composed, Failure> {
+    let blobs = blobs.map(|blobs| Arc::new(CountedBlobs::new(blobs)));
+    let counted = blobs.clone();
+    let blobs = blobs.map(|blobs| blobs as Arc<dyn BlobStore>);
     let stored: Arc<dyn ExecutionRepo> = sqlite.clone();
     let elector: Arc<dyn LeaderElector> = sqlite.clone();
     let collector = blobs.clone().map(|blobs| {
@@ -171,7 +178,7 @@ fn assemble(
     let identity = IdentityPorts {
         identities: sqlite.clone(),
         sessions: sqlite.clone(),
-        audit: sqlite,
+        audit: sqlite.clone(),
         secrets: secrets.clone(),
         offload: Arc::clone(&offload),
         clock: Arc::clone(&clock),
@@ -186,9 +193,15 @@ fn assemble(
     });
     let mut nebula =
         Nebula::builder(executions.clone(), workflows, queue, sandbox).triggers(triggers);
-    if let Some(values) = values {
+    if let Some(values) = values.clone() {
         nebula = nebula.values(values);
     }
+    let observed = Observed {
+        sqlite,
+        path: loaded.place.path().cloned(),
+        blobs: counted,
+        values,
+    };
     let nebula = nebula
         .clock(Arc::clone(&clock))
         .spawn(Arc::new(SystemSpawn))
@@ -202,6 +215,7 @@ fn assemble(
         .worker(worker(loaded, &Host::read()))
         .protected(protected(loaded))
         .resume_key(resume)
+        .metrics_source(Arc::new(observed))
         .build()
         .map_err(|error| Failure::invalid("SETTINGS", error.to_string()))?;
     Ok(Composed {
@@ -215,6 +229,70 @@ fn assemble(
         collector,
         elector,
     })
+}
+
+/// What is read of drivers and of the process when somebody asks for the metrics.
+#[derive(Debug)]
+struct Observed {
+    sqlite: Arc<Sqlite>,
+    path: Option<PathBuf>,
+    blobs: Option<Arc<CountedBlobs>>,
+    values: Option<Values>,
+}
+
+#[async_trait]
+impl Source for Observed {
+    async fn read(&self, reading: &mut Reading) {
+        let batches = self.sqlite.batches();
+        reading.count(metric::COMMITS, self.sqlite.stats().commits);
+        reading.spread(metric::COMMIT_DURATION, batches.commit_micros);
+        reading.spread(metric::COMMIT_BATCH, batches.writes);
+        if let Some(path) = &self.path {
+            let size = |path: &Path| std::fs::metadata(path).map_or(0, |it| it.len());
+            let mut log = path.clone().into_os_string();
+            log.push("-wal");
+            reading.level(metric::WAL_BYTES, size(Path::new(&log)));
+            reading.level(metric::DATABASE_BYTES, size(path));
+        }
+        if let Some(blobs) = &self.blobs {
+            let (written, read) = blobs.bytes();
+            reading.count(metric::BLOB_BYTES_WRITTEN, written);
+            reading.count(metric::BLOB_BYTES_READ, read);
+        }
+        if let Some(values) = &self.values {
+            let (hits, misses) = values.asked();
+            reading.count(metric::CACHE_HITS, hits);
+            reading.count(metric::CACHE_MISSES, misses);
+            reading.level(metric::CACHE_BYTES, values.bytes() as u64);
+        }
+        let build = Value::Level(1.0);
+        reading.add(metric::BUILD, &[env!("CARGO_PKG_VERSION")], build);
+        process(&ProcessUse::read(), reading);
+    }
+}
+
+/// What the process takes of its machine, as far as the system says.
+fn process(found: &ProcessUse, reading: &mut Reading) {
+    let fractions = [
+        (metric::PROCESS_CPU, found.cpu_seconds),
+        (metric::PROCESS_START, found.started_at),
+    ];
+    for (metric, value) in fractions {
+        if let Some(value) = value {
+            reading.add(metric, &[], Value::Level(value));
+        }
+    }
+    let numbers = [
+        (metric::PROCESS_MEMORY, found.resident.map(ByteSize::as_u64)),
+        (metric::PROCESS_FILES, found.open_files),
+        (metric::PROCESS_MAX_FILES, found.max_files),
+        (metric::PROCESS_THREADS, found.threads),
+    ];
+    for (metric, value) in numbers {
+        if let Some(value) = value {
+            reading.level(metric, value);
+        }
+    }
 }
 
 /// The credentials of a database, with the way out to test them.

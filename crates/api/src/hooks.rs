@@ -54,6 +54,7 @@ pub(crate) struct Accepted {
 )]
 pub(crate) async fn call(State(shared): State<Shared>, request: Request) -> Response {
     let asked = request.headers().get(header::ORIGIN).cloned();
+    let preflight = request.method() == Method::OPTIONS;
     let (mut response, allowed) = match find(&shared, request.uri()).await {
         Ok(found) => {
             let allowed = origin(found.webhook(), asked.as_ref());
@@ -62,6 +63,9 @@ pub(crate) async fn call(State(shared): State<Shared>, request: Request) -> Resp
         }
         Err(problem) => (problem.into_response(), None),
     };
+    if !preflight {
+        shared.nebula.bus().metrics().webhook(outcome(&response));
+    }
     if let Some(origin) = allowed {
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -69,6 +73,28 @@ pub(crate) async fn call(State(shared): State<Shared>, request: Request) -> Resp
     }
     response
 }
+
+/// What became of a delivery, as its metric has it.
+fn outcome(response: &Response) -> &'static str {
+    if response.extensions().get::<Left>().is_some() {
+        return "filtered";
+    }
+    if response.headers().contains_key(REPLAYED) {
+        return "replayed";
+    }
+    match response.status().as_u16() {
+        200..=299 => "started",
+        401 | 403 => "refused",
+        404 => "unknown",
+        429 | 503 => "busy",
+        400..=499 => "invalid",
+        _ => "failed",
+    }
+}
+
+/// Marks the answer to a delivery that `filter` left out.
+#[derive(Debug, Clone, Copy)]
+struct Left;
 
 /// What the browser of an allowed page is told.
 fn origin(hook: &Webhook, asked: Option<&HeaderValue>) -> Option<HeaderValue> {
@@ -179,7 +205,11 @@ impl Found {
         let engine = shared.nebula.engine();
         let delivered = engine.deliver(whose, &self.hook, delivery, &config);
         match delivered.await.map_err(not_delivered)? {
-            Delivered::FilteredOut => Ok(Json(Accepted { execution: None }).into_response()),
+            Delivered::FilteredOut => {
+                let mut response = Json(Accepted { execution: None }).into_response();
+                response.extensions_mut().insert(Left);
+                Ok(response)
+            }
             Delivered::Started(started) => {
                 let answer = self.started(shared, &started).await;
                 drop(room);

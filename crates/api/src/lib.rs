@@ -45,6 +45,7 @@ mod health;
 mod hooks;
 mod hosts;
 mod log;
+mod metrics;
 mod openapi;
 mod problem;
 mod projects;

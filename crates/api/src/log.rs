@@ -14,6 +14,9 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 
+/// The methods that metrics tell apart; anybody can make up others.
+const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 /// Gives the request an id of its own, and logs one line at its end: no query and no ids of the path,
 /// which may tell what nobody else should know, but the route.
 pub(crate) async fn each(State(shared): State<Shared>, request: Request, next: Next) -> Response {
@@ -32,6 +35,15 @@ pub(crate) async fn each(State(shared): State<Shared>, request: Request, next: N
         took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "answered"
     );
+    let known = method.as_str();
+    let known = if METHODS.contains(&known) {
+        known
+    } else {
+        "OTHER"
+    };
+    let path = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let metrics = shared.nebula.bus().metrics();
+    metrics.answered(known, path, response.status().as_u16(), took);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);

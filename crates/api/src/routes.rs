@@ -13,14 +13,14 @@ use crate::{
     actions,
     api::Shared,
     approvals, audit, credentials, dead_letters, events, executions, expressions, health, hooks,
-    openapi, projects, sessions, settings, signals, start, triggers, users, workflows,
+    metrics, openapi, projects, sessions, settings, signals, start, triggers, users, workflows,
 };
 use nebula_identity::Permission::{
     self, ApprovalsDecide, ApprovalsRead, AuditRead, CatalogRead, CredentialsRead,
     CredentialsWrite, DeadLettersRead, DeadLettersRedrive, ExecutionsControl, ExecutionsRead,
-    ExecutionsStart, ExpressionsEvaluate, KeysOwn, MembersRead, MembersWrite, ProjectsRead,
-    ProjectsWrite, SecretsRead, SecretsWrite, SessionsOwn, SettingsRead, SignalsSend, UsersRead,
-    UsersWrite, WorkflowsPublish, WorkflowsRead, WorkflowsWrite,
+    ExecutionsStart, ExpressionsEvaluate, KeysOwn, MembersRead, MembersWrite, MetricsRead,
+    ProjectsRead, ProjectsWrite, SecretsRead, SecretsWrite, SessionsOwn, SettingsRead, SignalsSend,
+    UsersRead, UsersWrite, WorkflowsPublish, WorkflowsRead, WorkflowsWrite,
 };
 
 /// One route.
@@ -128,6 +128,7 @@ fn all(table: Table) -> Table {
         .reads(DeadLettersRead, "dead_letters.list", routes!(dead_letters::list))
         .changes(DeadLettersRedrive, "dead_letters.redrive", routes!(dead_letters::redrive))
         .reads(SettingsRead, "settings.read", routes!(settings::show))
+        .reads(MetricsRead, "metrics.read", routes!(metrics::read))
 }
 
 /// The routes of an API, its document, and the table of what each route asks.

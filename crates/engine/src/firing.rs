@@ -181,6 +181,7 @@ impl Engine {
             }
             Firing::LeavesOut(then) => {
                 info!(%workflow, %trigger, through = %then.through, "missed occurrences are left out");
+                self.bus.metrics().trigger_left_out();
                 let why = "nobody was there to start it, and `misfire` does not make up for it";
                 let left_out = left_out(then.through, now, why);
                 settle(triggers, (tenant, record), then, Some(left_out)).await
@@ -194,11 +195,13 @@ impl Engine {
                     Ok(Occurred::Moved) => Ok(true),
                     Ok(Occurred::Existed) => settle(triggers, (tenant, record), then, None).await,
                     Ok(Occurred::LeftOut(why)) => {
+                        self.bus.metrics().trigger_left_out();
                         let left_out = left_out(occurrence, now, &why);
                         settle(triggers, (tenant, record), then, Some(left_out)).await
                     }
                     Err(FireError::Store(error)) => Err(error),
                     Err(error) => {
+                        self.bus.metrics().trigger_left_out();
                         warn!(%workflow, %trigger, %occurrence, %error, "an occurrence could not start, and is left out");
                         let left_out = left_out(occurrence, now, &error.to_string());
                         settle(triggers, (tenant, record), then, Some(left_out)).await
@@ -252,6 +255,8 @@ impl Engine {
             Ok(started) if started.existed.is_some() => Ok(Occurred::Existed),
             Ok(started) => {
                 let execution = started.id;
+                let lag = self.ports.clock.now().since(occurrence);
+                self.bus.metrics().trigger_started(lag);
                 info!(%workflow, %trigger, %occurrence, %execution, "started");
                 Ok(Occurred::Moved)
             }

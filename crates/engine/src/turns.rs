@@ -95,6 +95,7 @@ impl Engine {
             priority,
         };
         let (id, slot, rate) = (new.id, new.slot.clone(), new.rate.clone());
+        let metrics = self.bus.metrics();
         let repo = &self.ports.executions;
         let mut started = Started {
             id,
@@ -109,7 +110,14 @@ impl Engine {
             Some(_) => new.entries.clone(),
             None => Vec::new(),
         };
-        match repo.create(tenant, new, dedupe, lease).await? {
+        let created = repo.create(tenant, new, dedupe, lease).await?;
+        if matches!(
+            created,
+            Created::Created(_) | Created::Waits { .. } | Created::Later { .. }
+        ) {
+            metrics.started(&workflow);
+        }
+        match created {
             Created::Created(lease) => {
                 started.entries = entries;
                 started.lease = lease;

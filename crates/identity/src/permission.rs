@@ -103,6 +103,8 @@ permissions! {
     MembersRead = "members:read", Project, Admin;
     /// Change who belongs to a project.
     MembersWrite = "members:write", Project, Admin;
+    /// Read the metrics of the server, which tell how much its tenants do.
+    MetricsRead = "metrics:read", Tenant, Operator;
     /// See settings.
     SettingsRead = "settings:read", Tenant, Admin;
     /// See who there is.

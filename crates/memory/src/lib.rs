@@ -30,12 +30,14 @@
 //! ```
 
 mod collector;
+mod counted;
 mod spill;
 mod sweep;
 mod values;
 mod weight;
 
 pub use collector::{Collected, Collector, Grace, MAX_CANDIDATES};
+pub use counted::CountedBlobs;
 pub use spill::{DEFAULT_FRESH, DEFAULT_INLINE, SpillingRepo, spilled_content};
 pub use sweep::Sweep;
 pub use values::{DEFAULT_CACHE, Values};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use nebula_core::{BlobId, ByteSize, Clock, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, Fact, NewExecution};
 use nebula_ports::{
-    Acquired, Begun, BlobRenewed, BlobStore, BlobStoreExt, Created, DedupeKey, ErrorKind,
+    Acquired, Backlog, Begun, BlobRenewed, BlobStore, BlobStoreExt, Created, DedupeKey, ErrorKind,
     ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest,
     Moved, NewSignal, Page, PageToken, PortError, Renewed, Result, RunnablePage, SLOT_PREFIX,
     Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
@@ -417,6 +417,10 @@ impl ExecutionRepo for SpillingRepo {
 
     async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage> {
         self.executions.runnable(rung_before, limit).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        self.executions.backlog().await
     }
 
     async fn get(

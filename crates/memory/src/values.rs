@@ -4,7 +4,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use nebula_core::{BlobId, ByteSize, TenantId};
@@ -34,6 +37,8 @@ struct Inner {
     inline: usize,
     room: usize,
     kept: Mutex<Kept>,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 /// The values that are kept, and in which order they were asked for.
@@ -74,6 +79,8 @@ impl Values {
             inline: inline.as_usize(),
             room: cache.as_usize(),
             kept: Mutex::default(),
+            hits: AtomicU64::default(),
+            misses: AtomicU64::default(),
         }))
     }
 
@@ -165,8 +172,10 @@ impl Values {
     /// A dropped call has read nothing.
     pub async fn read(&self, tenant: &TenantId, blob: BlobId) -> Result<Arc<Value>> {
         if let Some(value) = self.kept(tenant, blob) {
+            self.0.hits.fetch_add(1, Relaxed);
             return Ok(value);
         }
+        self.0.misses.fetch_add(1, Relaxed);
         let value = Arc::new(spill::read::<Value>(&*self.0.blobs, tenant, blob).await?);
         self.keep(tenant, blob, value.clone());
         Ok(value)
@@ -176,6 +185,12 @@ impl Values {
     #[must_use]
     pub fn blobs(&self) -> &Arc<dyn BlobStore> {
         &self.0.blobs
+    }
+
+    /// How many values were kept when they were asked for, and how many were not.
+    #[must_use]
+    pub fn asked(&self) -> (u64, u64) {
+        (self.0.hits.load(Relaxed), self.0.misses.load(Relaxed))
     }
 
     /// About how many bytes of memory is kept.

@@ -14,7 +14,7 @@ use nebula_ports::{
 use nebula_registry::{Registry, RegistryError};
 use nebula_runtime::{HttpPolicy, HttpPolicyError, PacedHttp, Worker, WorkerConfig, WorkerPorts};
 use nebula_system::{SystemClock, SystemEntropy, ThreadPoolOffload};
-use nebula_telemetry::Bus;
+use nebula_telemetry::{Bus, Source};
 
 use crate::Nebula;
 
@@ -46,6 +46,7 @@ pub struct NebulaBuilder {
     access: Option<Access>,
     http_policy: HttpPolicy,
     resume: Option<ResumeKey>,
+    sources: Vec<Arc<dyn Source>>,
 }
 
 /// Why no engine could be built.
@@ -98,6 +99,7 @@ impl NebulaBuilder {
             access: None,
             http_policy: HttpPolicy::default(),
             resume: None,
+            sources: Vec::new(),
         }
     }
 
@@ -220,6 +222,12 @@ impl NebulaBuilder {
         self
     }
 
+    /// One more source of metrics, beside those of the engine itself: what a driver counts.
+    pub fn metrics_source(mut self, source: Arc<dyn Source>) -> Self {
+        self.sources.push(source);
+        self
+    }
+
     /// Checks everything and puts it together; nothing runs yet.
     ///
     /// # Errors
@@ -279,6 +287,7 @@ impl NebulaBuilder {
             access: access(self.access, paced.as_ref()),
             resume: self.resume.clone(),
         };
+        let executions = self.executions.clone();
         let engine_ports = EnginePorts {
             executions: self.executions,
             workflows: self.workflows,
@@ -300,7 +309,7 @@ impl NebulaBuilder {
         Ok(Nebula::from_parts(
             (engine, worker),
             registry,
-            self.bus,
+            (self.bus, self.sources.into(), executions),
             paced,
         ))
     }

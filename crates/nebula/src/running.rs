@@ -8,11 +8,12 @@ use nebula_execution::{Again, End, StartOptions};
 use nebula_ports::{DedupeKey, ExecutionRepo, PortError, SandboxRunner, TaskQueue, WorkflowRepo};
 use nebula_registry::Registry;
 use nebula_runtime::{Beginning, LaneState, PacedHttp, Worker, WorkerStopped};
-use nebula_telemetry::{Bus, Halts};
+use nebula_telemetry::{Bus, Halts, Reading, Source};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 
-use crate::NebulaBuilder;
+use crate::{NebulaBuilder, observed};
 
 /// An engine and a worker over the same ports, in one process. Cheap to clone; all clones are the same.
 #[derive(Debug, Clone)]
@@ -22,7 +23,12 @@ pub struct Nebula {
     registry: Arc<Registry>,
     bus: Bus,
     http: Option<Arc<PacedHttp>>,
+    executions: Arc<dyn ExecutionRepo>,
+    sources: Sources,
 }
+
+/// What is asked when somebody reads the metrics.
+type Sources = Arc<[Arc<dyn Source>]>;
 
 /// Why [`Nebula::execute`] cannot say how an execution ended.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +63,7 @@ impl Nebula {
     pub(crate) fn from_parts(
         (engine, worker): (Engine, Worker),
         registry: Arc<Registry>,
-        bus: Bus,
+        (bus, sources, executions): (Bus, Sources, Arc<dyn ExecutionRepo>),
         http: Option<Arc<PacedHttp>>,
     ) -> Self {
         Self {
@@ -66,6 +72,8 @@ impl Nebula {
             registry,
             bus,
             http,
+            executions,
+            sources,
         }
     }
 
@@ -114,6 +122,26 @@ impl Nebula {
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneState> {
         self.http.as_ref().map_or_else(Vec::new, |it| it.lanes())
+    }
+
+    /// What all metrics say now: what this process counted, and what its store and its sources are asked. A
+    /// store that does not answer leaves its own out.
+    ///
+    /// # Cancel safety
+    /// A dropped call has changed nothing.
+    pub async fn read_metrics(&self) -> Reading {
+        let mut reading = Reading::default();
+        self.bus.metrics().read(&mut reading);
+        observed::worker(&self.worker, &mut reading);
+        observed::gates(&self.lanes(), &mut reading);
+        match self.executions.backlog().await {
+            Ok(backlog) => observed::backlog(&backlog, &mut reading),
+            Err(error) => debug!(%error, "the backlog cannot be read"),
+        }
+        for source in self.sources.iter() {
+            source.read(&mut reading).await;
+        }
+        reading
     }
 
     /// The actions that there are.

@@ -385,6 +385,7 @@ far!(ExecutionRepo {
     fn slots(tenant: &TenantId, key: &SlotKey, limit: usize) -> Vec<SlotHolder>;
     fn waiting_on(tenant: &TenantId, token: WaitToken) -> Option<ExecutionId>;
     fn runnable(rung_before: Timestamp, limit: usize) -> RunnablePage;
+    fn backlog() -> Backlog;
     fn get(tenant: &TenantId, id: ExecutionId) -> Option<ExecutionSummary>;
     fn list(tenant: &TenantId, filter: &ExecutionFilter, after: Option<&PageToken>, limit: usize) -> Page<ExecutionSummary>;
     fn delete_ended(tenant: &TenantId, before: Timestamp, limit: usize) -> usize;

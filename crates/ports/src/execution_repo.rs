@@ -1,6 +1,6 @@
 //! The record of every execution.
 
-use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use nebula_core::{Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, WorkflowId};
@@ -276,6 +276,17 @@ pub struct RunnablePage {
     pub next_due: Option<Timestamp>,
     /// Whether there was more than the limit.
     pub more: bool,
+}
+
+/// How much there is to do, over all tenants; from [`ExecutionRepo::backlog`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many executions have each status that is no end; those of which there are none may be missing.
+    pub open: BTreeMap<Status, u64>,
+    /// How many are due and held by nobody.
+    pub due: u64,
+    /// For how long the longest of these has been due; nothing if there is none.
+    pub longest: Option<Duration>,
 }
 
 /// Where a listing goes on; opaque, from the page before.
@@ -554,6 +565,13 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage>;
 
+    /// How much there is to do, over all tenants: for those who watch the engine. Numbers go no further than
+    /// [`MAX_BACKLOG`](Self::MAX_BACKLOG) each, so that the question takes a bounded time.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn backlog(&self) -> Result<Backlog>;
+
     /// What there is to say of one execution.
     ///
     /// # Errors
@@ -593,6 +611,9 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
 }
 
 impl dyn ExecutionRepo {
+    /// How far [`backlog`](Self::backlog) counts.
+    pub const MAX_BACKLOG: u64 = 100_000;
+
     /// The epoch of the first lease.
     pub const FIRST_EPOCH: u64 = 1;
 

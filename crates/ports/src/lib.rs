@@ -54,9 +54,9 @@ pub use credential_repo::{
 pub use error::{ErrorKind, PortError, Result};
 pub use event_sink::{EventSink, EventWatch, Received};
 pub use execution_repo::{
-    Acquired, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary, Granted,
-    InboxItem, Incarnation, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken,
-    Renewed, Runnable, RunnablePage, Signalled, Snapshot,
+    Acquired, Backlog, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary,
+    Granted, InboxItem, Incarnation, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page,
+    PageToken, Renewed, Runnable, RunnablePage, Signalled, Snapshot,
 };
 pub use identity_repo::{
     ApiKeyRecord, IdentityRepo, KeyAdded, MAX_API_KEYS, MAX_IDENTITY_TEXT, MAX_KEY_PREFIX,

@@ -127,7 +127,7 @@ impl Drive {
     /// come back, and a full one may be given room. One that is read-only needs a person.
     async fn write(&mut self, step: &Step) -> Result<(), Stop> {
         let clock = self.shared.ports.clock.clone();
-        let mut pause = FIRST_PAUSE;
+        let (began, mut pause) = (clock.monotonic(), FIRST_PAUSE);
         loop {
             let asked = clock.monotonic();
             if asked >= self.lease_until && !self.attempts.is_empty() {
@@ -146,6 +146,7 @@ impl Drive {
                     },
                 ) => {
                     self.publish(step);
+                    self.meter(step, clock.monotonic().saturating_sub(began));
                     if let Some(unborn) = self.unborn.take() {
                         unborn.becomes(Beginning::There(self.lease.execution));
                     }
@@ -172,6 +173,7 @@ impl Drive {
                     if self.is_to_be_tried_again(&error)
                         && clock.monotonic() + pause < self.lease_until =>
                 {
+                    self.shared.bus.metrics().step_retried();
                     if pause == FIRST_PAUSE {
                         warn!(execution = %self.lease.execution, %error, "a commit failed; trying again while the lease lasts");
                     }
@@ -254,6 +256,19 @@ impl Drive {
                 bell.ring(&tenant, execution).await;
             }
         }
+    }
+
+    /// Counts what a step wrote, that of an execution that began with it and of its children included.
+    fn meter(&self, step: &Step, took: Duration) {
+        let (metrics, plan) = (self.shared.bus.metrics(), self.machine.plan());
+        if self.unborn.is_some() {
+            metrics.started(&plan.workflow);
+        }
+        for child in &step.children {
+            metrics.started(&child.workflow);
+        }
+        let began = self.machine.state().started_at();
+        metrics.committed((&plan.workflow, began), &step.entries, took);
     }
 
     fn publish(&self, step: &Step) {

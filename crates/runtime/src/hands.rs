@@ -163,6 +163,9 @@ impl Worker {
         shutdown: CancellationToken,
     ) -> Result<Driven, PortError> {
         let execution = granted.lease.execution;
+        let metrics = self.shared.bus.metrics();
+        metrics.lease_granted();
+        let is_new = granted.status == Status::Queued || !entries.is_empty();
         let held = self.shared.live.take(execution);
         // On the heap, so that what is driven is no larger for how it was loaded.
         let taken_up = Box::pin(self.take_up(&granted, &mut entries)).await;
@@ -175,6 +178,10 @@ impl Worker {
             }
             (Err(error), None) => return Err(error),
         };
+        if is_new {
+            let now = self.shared.ports.clock.now();
+            metrics.taken_up(now.since(machine.state().started_at()));
+        }
         let (shared, bell) = (self.shared.clone(), held.bell());
         let mut drive = Drive::new(shared, machine, *granted, asked, bell, shutdown);
         drive.forget_input();
@@ -193,6 +200,9 @@ impl Worker {
             (driven, _) => driven?,
         };
         drop((drive, turn));
+        if matches!(driven, Driven::Lost) {
+            metrics.lease_lost();
+        }
         // A ring that came while it went to sleep was answered by its bell, and must not be lost.
         let rung = held.leave();
         Ok(match driven {

@@ -33,6 +33,11 @@ impl Live {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.bells.lock().len()
+    }
+
     /// Rings for `execution`; `false` where it is not in our hands.
     pub(crate) fn ring(&self, execution: ExecutionId) -> bool {
         // Under the lock: once it has left our hands, nobody rings its bell any more.

@@ -2,7 +2,10 @@
 
 use std::{
     future::pending,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -293,6 +296,18 @@ impl Worker {
 }
 
 impl Worker {
+    /// How many executions are in this worker's hands.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.shared.live.count()
+    }
+
+    /// About how many bytes of memory they take.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.shared.held.load(Ordering::Relaxed)
+    }
+
     /// Lets a drive go on beside this task, where there is a way to; else within it. Dropping the
     /// future stops the drive.
     fn beside(&self, drive: BoxFuture<'static, Driving>) -> BoxFuture<'static, Driving> {

@@ -10,7 +10,7 @@ use nebula_execution::{End, Entry, EventKind, ExecutionEvent, Status};
 use nebula_ports::{EventSink, EventWatch, Received};
 use tokio::sync::watch;
 
-use crate::Broadcast;
+use crate::{Broadcast, Metrics};
 
 /// Shows what was committed to an [`EventSink`], and tells those of this process who wait for one
 /// execution where it came to a halt. Clones publish to the same watchers.
@@ -22,6 +22,7 @@ pub struct Bus {
 #[derive(Debug)]
 struct Shared {
     everything: Arc<dyn EventSink>,
+    metrics: Metrics,
     /// Those who wait for one execution; whoever leaves last takes the entry along.
     callers: Mutex<BTreeMap<ExecutionId, watch::Sender<Option<Halt>>>>,
 }
@@ -56,11 +57,18 @@ impl Bus {
     pub fn over(everything: Arc<dyn EventSink>) -> Self {
         let shared = Shared {
             everything,
+            metrics: Metrics::default(),
             callers: Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),
         }
+    }
+
+    /// What is counted of those who publish here.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     /// Shows an event to everybody who watches now. Never waits; without watchers it does nothing.

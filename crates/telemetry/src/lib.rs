@@ -2,14 +2,15 @@
 //!
 //! [`ExecutionEvent::project`] turns a journal entry into what a watcher may see of it. A [`Bus`] shows
 //! what was committed to an [`EventSink`], which carries it to those who watch: [`Broadcast`] within
-//! the process. [`init_logging`] sends log lines to standard error. Start reading at [`Bus`].
+//! the process. Each bus has [`Metrics`], which count what happens on the way. [`init_logging`] sends log
+//! lines to standard error. Start reading at [`Bus`].
 //!
 //! Does not know: how entries come about, where they are stored, who watches and why.
 //!
 //! # Invariants
 //! - Events are projections: losing one loses no work, and the journal can give it again.
 //! - An event holds no input, no output and no parameter of any node.
-//! - Publishing never waits. A watcher that is too slow is told how many events it lost.
+//! - Publishing and counting never wait. A watcher that is too slow is told how many events it lost.
 //! - Logging never waits. Lines beyond what one place may log, or standard error takes, are counted.
 //!
 //! ```
@@ -38,11 +39,16 @@ mod bus;
 mod flood;
 mod lines;
 mod logging;
+mod metrics;
 mod redacting;
 
 pub use broadcasting::Broadcast;
 pub use bus::{Bus, Halt, Halts, Watcher};
 pub use logging::{LogError, LogFormat, LogOptions, Logging, init_logging};
+pub use metrics::{
+    CONTENT_TYPE as METRICS_CONTENT_TYPE, MAX_ANSWERS, MAX_WORKFLOWS, Metrics, Reading, Sample,
+    Source, Value, WEBHOOK_OUTCOMES, catalog as metric,
+};
 pub use nebula_execution::{Decided, EventKind, ExecutionEvent, Parking};
 pub use nebula_ports::{EventSink, EventWatch, Received};
 pub use redacting::{Redact, redacting};

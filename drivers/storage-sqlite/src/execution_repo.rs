@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use nebula_core::{ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, NewExecution};
 use nebula_ports::{
-    Acquired, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary,
+    Acquired, Backlog, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary,
     InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, Renewed,
     Result, RunnablePage, Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
 };
 
 use crate::{
-    Sqlite,
+    Sqlite, backlog,
     begin::{self, Beginning},
     create::{self, NewRow},
     inbox::{self, NewItem},
@@ -165,6 +165,11 @@ impl ExecutionRepo for Sqlite {
             scan::runnable(tx, rung_before, limit)
         })
         .await
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        let now = self.clock.now();
+        self.read("backlog", move |db| backlog::read(db, now)).await
     }
 
     async fn get(

@@ -38,6 +38,7 @@
 mod api_keys;
 mod attempts;
 mod audit_log;
+mod backlog;
 mod begin;
 mod check;
 mod checkpoint;
@@ -91,4 +92,4 @@ pub use config::{
     SqliteConfig, WRITE_QUEUE,
 };
 pub use sqlite::Sqlite;
-pub use stats::SqliteStats;
+pub use stats::{SqliteBatches, SqliteStats};

@@ -11,7 +11,7 @@ use nebula_ports::{ErrorKind, PortError, Result};
 use rusqlite::Connection;
 
 use crate::{
-    SqliteConfig, SqliteStats, checkpoint,
+    SqliteBatches, SqliteConfig, SqliteStats, checkpoint,
     config::{MAX_QUEUED_BYTES, MAX_WRITE_BYTES, SMALL_WRITE_BYTES, WRITE_QUEUE},
     error::Fault,
     known_plans::KnownPlans,
@@ -124,6 +124,12 @@ impl Sqlite {
     #[must_use]
     pub fn stats(&self) -> SqliteStats {
         self.counters.read()
+    }
+
+    /// How long its transactions took, and how many writes shared one.
+    #[must_use]
+    pub fn batches(&self) -> SqliteBatches {
+        self.counters.batches()
     }
 
     /// Runs `work` in a transaction that it shares with whatever else gathered; `bytes` is what it

@@ -227,6 +227,7 @@ impl Writer {
         if works.is_empty() {
             return;
         }
+        let began = self.clock.monotonic();
         if let Err(error) = self.execute("BEGIN IMMEDIATE") {
             return fail_all(works, error);
         }
@@ -258,7 +259,8 @@ impl Writer {
             true => u64::from(self.connection.total_changes() > untouched),
             false => COMMITS.take(),
         };
-        self.counters.batch(commits, works.len(), tally);
+        let took = self.clock.monotonic().saturating_sub(began);
+        self.counters.batch((commits, took), works.len(), tally);
         works.into_iter().for_each(Work::answer);
     }
 

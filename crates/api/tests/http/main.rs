@@ -11,6 +11,7 @@ mod known_holes;
 mod limits;
 mod live;
 mod matrix;
+mod metrics;
 mod support;
 mod table;
 mod triggers;

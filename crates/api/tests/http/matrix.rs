@@ -534,6 +534,7 @@ impl Stage {
                 | "/api/v1/events",
             ) => (Value::Null, Wanted::Anywhere),
             ("GET", "/api/v1/settings") => (Value::Null, Wanted::Server(Permission::SettingsRead)),
+            ("GET", "/metrics") => (Value::Null, Wanted::Server(Permission::MetricsRead)),
             ("POST", "/api/v1/dead-letters/redrive") => {
                 (json!({}), Wanted::Server(Permission::DeadLettersRedrive))
             }

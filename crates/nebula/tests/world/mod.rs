@@ -526,6 +526,10 @@ impl ExecutionRepo for Mortal {
         self.call(self.inner.runnable(rung_before, limit)).await
     }
 
+    async fn backlog(&self) -> Result<Backlog> {
+        self.inner.backlog().await
+    }
+
     async fn get(&self, tenant: &TenantId, id: ExecutionId) -> Result<Option<ExecutionSummary>> {
         self.inner.get(tenant, id).await
     }

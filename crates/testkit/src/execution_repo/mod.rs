@@ -252,6 +252,8 @@ macro_rules! execution_repo_rules {
             a_sweep_goes_page_by_page,
             the_sweep_knows_when_to_look_again,
             the_sweep_knows_when_the_next_lease_ends,
+            the_backlog_has_what_is_open_by_status,
+            the_backlog_says_what_is_due_and_for_how_long,
             another_tenant_sees_nothing,
             another_tenant_changes_nothing,
             another_tenant_deletes_nothing,

@@ -1,7 +1,9 @@
 //! Rules of `runnable`, the safety net under every lost ring.
 
+use std::time::Duration;
+
 use nebula_core::{Clock, ExecutionId, Priority, Timestamp};
-use nebula_execution::{Fact, NewExecution};
+use nebula_execution::{Fact, NewExecution, Status};
 use nebula_ports::{Created, Runnable, Step};
 use serde_json::json;
 
@@ -216,4 +218,51 @@ pub async fn the_sweep_knows_when_the_next_lease_ends(repo: &Repo, clock: &Manua
         repo.runnable(clock.now(), 10).await.unwrap().next_due,
         Some(next)
     );
+}
+
+/// The backlog has what has not ended, of all tenants. Guard: `ExecutionGuard::BacklogOpen`.
+pub async fn the_backlog_has_what_is_open_by_status(repo: &Repo, clock: &ManualClock) {
+    assert_eq!(repo.backlog().await.unwrap().open.values().sum::<u64>(), 0);
+    let _ = (ended(repo, clock, 1).await, asleep(repo, clock, 2).await);
+    let (parked, _) = (driven(repo, clock, 3).await, driven(repo, clock, 4).await);
+    apply(repo, &parked, park(1, 2)).await;
+    let theirs = NewExecution {
+        tenant: other_tenant(),
+        ..new_execution(clock, 5)
+    };
+    let _ = repo.create(&other_tenant(), theirs, None, None).await;
+    let _ = created(repo, clock, 6).await;
+    let mut open = repo.backlog().await.unwrap().open;
+    open.retain(|_, count| *count > 0);
+    let open: Vec<_> = open.into_iter().collect();
+    let expected = [
+        (Status::Queued, 2),
+        (Status::Running, 1),
+        (Status::Waiting, 1),
+        (Status::Parked, 1),
+    ];
+    assert_eq!(open, expected);
+}
+
+/// It says how much is due that nobody has, and for how long. Guard: `ExecutionGuard::BacklogHeld`.
+pub async fn the_backlog_says_what_is_due_and_for_how_long(repo: &Repo, clock: &ManualClock) {
+    let due = async || {
+        let backlog = repo.backlog().await.unwrap();
+        (backlog.due, backlog.longest)
+    };
+    assert_eq!(due().await, (0, None));
+    let later = driven(repo, clock, 1).await;
+    apply(repo, &later, sleep(1, 2, Some(clock.now().plus(DAY)))).await;
+    let id = created(repo, clock, 2).await;
+    clock.advance(SECOND * 5);
+    let _ = created(repo, clock, 3).await;
+    assert_eq!(due().await, (2, Some(SECOND * 5)));
+    // A ring makes nothing newer, and what is held is not due.
+    assert_eq!(
+        repo.runnable(clock.now(), 10).await.unwrap().runnable.len(),
+        2
+    );
+    assert_eq!(due().await, (2, Some(SECOND * 5)));
+    let _ = grant(repo, id, 1).await;
+    assert_eq!(due().await, (1, Some(Duration::ZERO)));
 }

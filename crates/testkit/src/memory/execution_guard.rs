@@ -453,6 +453,11 @@ guards! {
         SlotLimit => [too_many_changes_of_slots_are_refused],
         /// A capacity has its range.
         SlotCapacity => [an_impossible_capacity_is_refused],
+        /// What has ended is not in the backlog.
+        BacklogOpen => [the_backlog_has_what_is_open_by_status],
+        /// What somebody holds does not count as due.
+        BacklogHeld => [the_backlog_says_what_is_due_and_for_how_long],
+
         /// A queue is read from its head on.
         SlotReadOrder => [a_queue_is_read_from_its_head_on],
         /// As much of it as is asked for.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use nebula_core::{Clock, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, NewExecution};
 use nebula_ports::{
-    Acquired, Begun, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo,
+    Acquired, Backlog, Begun, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo,
     ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest, Lines, Moved, NewSignal, Page,
     PageToken, PortError, Renewed, Result, Runnable, RunnablePage, SLOT_PREFIX, Signalled,
     SlotHolder, SlotKey, Step, Stepped, WaitToken,
@@ -218,6 +218,11 @@ impl ExecutionRepo for MemoryExecutionRepo {
         self.transact(|records, now| Ok(sweep(records, rung_before, limit, now)))
     }
 
+    async fn backlog(&self) -> Result<Backlog> {
+        let (records, now) = (self.records.lock(), self.clock.now());
+        Ok(backlog(&records, now))
+    }
+
     async fn get(
         &self,
         tenant: &TenantId,
@@ -351,6 +356,25 @@ fn page(
 }
 
 /// What is due, tenants, priorities and workflows in their turns, of each the longest due first.
+fn backlog(records: &Records, now: Timestamp) -> Backlog {
+    let guards = records.guards;
+    let mut backlog = Backlog::default();
+    for row in records.rows.values() {
+        if !row.status.is_terminal() || !guards.keep(Guard::BacklogOpen) {
+            *backlog.open.entry(row.status).or_default() += 1;
+        }
+        if let Some(since) = row.due_since(guards, now) {
+            backlog.due += 1;
+            let longest = backlog.longest.unwrap_or_default();
+            backlog.longest = Some(longest.max(now.since(since)));
+        }
+        if row.is_held(guards, now) && !guards.keep(Guard::BacklogHeld) {
+            backlog.due += 1;
+        }
+    }
+    backlog
+}
+
 fn sweep(
     records: &mut Records,
     rung_before: Timestamp,

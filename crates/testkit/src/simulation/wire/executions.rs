@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, NewExecution, Signal};
 use nebula_ports::{
-    Acquired, Begun, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo,
+    Acquired, Backlog, Begun, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo,
     ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page,
     PageToken, PortError, Renewed, Result, RunnablePage, Signalled, SlotHolder, SlotKey, Step,
     StepId, Stepped, WaitToken,
@@ -388,6 +388,13 @@ impl ExecutionRepo for Wire {
                 world.recovered(Recovery::Swept);
             }
             Ok(page)
+        })
+        .await
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        self.call("backlog", false, |world, _| {
+            world.ask(world.store.backlog())
         })
         .await
     }
