@@ -735,7 +735,8 @@ pub(crate) struct MoveWorkflow {
     project: Option<ProjectId>,
 }
 
-/// Moves a workflow, with its executions, to another project. It needs the permission in both.
+/// Moves a workflow, with its executions, to another project. It needs the permission in both, and that to
+/// use each credential that the published version names, which others can start it with from then on.
 #[utoipa::path(
     post, path = "/api/v1/workflows/{workflow}/move", tag = "workflows",
     params(("workflow" = String, Path)), request_body = MoveWorkflow,
@@ -748,9 +749,15 @@ pub(crate) async fn relocate(
 ) -> Result<Response, Problem> {
     let (by, id, target) = (&it.by, &it.workflow.id, it.target());
     admits(&shared, by, project.as_ref(), &target).await?;
+    let engine = shared.nebula.engine();
+    // Others start it there: whoever moves it grants what whoever published it did.
+    if let Some(version) = it.workflow.published {
+        let stored = engine.stored(by.tenant(), id, Some(version)).await?;
+        let stored = stored.ok_or_else(|| unknown_version(id, version))?;
+        credentials::may_grant(&shared, by, &asked(&stored.definition)).await?;
+    }
     let change = json!({ "project": [it.workflow.project, project] });
     by.record(&shared, target, change).await?;
-    let engine = shared.nebula.engine();
     if !engine.move_to(by.tenant(), id, project.as_ref()).await? {
         return Err(unknown_workflow(id));
     }

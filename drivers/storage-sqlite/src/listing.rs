@@ -16,7 +16,7 @@ use crate::{
 
 /// How many executions a page looks at beyond those that are on it. What is rare among more of them than
 /// that is on one of the next pages, so a page takes a bounded time whatever is filtered for.
-pub(crate) const LOOKED_AT: usize = 4_096;
+pub(crate) const LOOKED_AT: usize = 1_024;
 
 /// Where an execution stands in a listing: the newest has the greatest place.
 type Place = (i64, ExecutionId);

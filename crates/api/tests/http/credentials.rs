@@ -272,3 +272,41 @@ async fn a_credential_of_a_project_is_for_its_workflows_alone() {
     assert_eq!(paul.credentials().await[0]["project"], "other");
     world.stopped().await;
 }
+
+/// Guard: whoever moves a workflow grants what its publisher did, to others than before.
+#[tokio::test]
+async fn whoever_moves_a_workflow_may_use_what_it_names() {
+    let world = World::new().await;
+    for project in ["shop", "other", "third"] {
+        world.project(project).await;
+    }
+    world
+        .person("mia", &[("shop", "editor"), ("third", "editor")])
+        .await;
+    let (bearer_of_mia, _) = world.program("mia").await;
+    let [root, mia] = [format!("Bearer {}", token()), bearer_of_mia].map(|bearer| Who {
+        world: &world,
+        bearer,
+    });
+    for (id, project) in [("till", "other"), ("own", "shop")] {
+        let path = format!("credentials/{id}");
+        root.ask(Method::PUT, &path, bearer(project)).await.ok(200);
+    }
+    // It stays granted in `shop`, by somebody who may use it.
+    root.publishes("shop", "sells", "secret:till").await.ok(200);
+    mia.publishes("shop", "plain", "secret:own").await.ok(200);
+    let third = json!({ "project": "third" });
+    let moved = mia
+        .ask(Method::POST, "workflows/sells/move", third.clone())
+        .await;
+    moved.problem(404, "UNKNOWN_CREDENTIAL");
+    let there = root.ask(Method::GET, "workflows/sells", Value::Null).await;
+    assert_eq!(there.ok(200)["project"], "shop");
+    mia.ask(Method::POST, "workflows/plain/move", third.clone())
+        .await
+        .ok(200);
+    root.ask(Method::POST, "workflows/sells/move", third)
+        .await
+        .ok(200);
+    world.stopped().await;
+}

@@ -1,14 +1,22 @@
 //! Whoever is slow, large or many is held to the limits.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use http::Method;
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use nebula_api::ApiConfig;
-use nebula_core::ByteSize;
-use serde_json::json;
+use nebula_core::{ByteSize, TenantId};
+use nebula_engine::Awaited;
+use nebula_execution::Status;
+use nebula_ports::ExecutionFilter;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    task::JoinSet,
 };
 
 use crate::support::{GREET, WAITS, World, token};
@@ -199,5 +207,113 @@ async fn a_caller_who_asks_too_often_is_told_when_to_come_again() {
     assert_eq!(again.header("ratelimit"), "\"caller\";r=0;t=1");
     again.ok(200);
     world.get(path).await.problem(429, "TOO_MANY_REQUESTS");
+    world.stopped().await;
+}
+
+/// How many starts come at once, and over how many connections.
+const FLOOD: usize = 1_024;
+const CONNECTIONS: usize = 32;
+
+/// Guards: more starts than there is room for are each told when to come again, by what refuses them (the
+/// caller's rate, the queue of the workflow); and what was answered with an id is there, runs, and nothing
+/// else does.
+#[tokio::test]
+async fn of_a_flood_of_starts_what_is_accepted_runs_and_the_rest_is_told_when_to_come_again() {
+    let config = ApiConfig {
+        max_requests: 40,
+        ..ApiConfig::default()
+    };
+    let world = World::with(config).await;
+    let narrow = "
+id: narrow
+admission: { concurrency: 4, when_full: queue, queue: 8 }
+nodes: [{ id: a, action: flow.wait, parameters: { for: 200ms } }]
+";
+    world.publish("narrow", narrow).await;
+    let bearer = format!("Bearer {}", token());
+    let host = world.address.to_string();
+    let mut floods = JoinSet::new();
+    for connection in 0..CONNECTIONS {
+        let (address, bearer, host) = (world.address, bearer.clone(), host.clone());
+        floods.spawn(async move {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let (mut send, open) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+            let mut opened = JoinSet::new();
+            opened.spawn(open);
+            let (mut accepted, mut refused) = (BTreeSet::new(), Vec::new());
+            for n in 0..FLOOD / CONNECTIONS {
+                let input = json!({ "n": connection * FLOOD + n });
+                let body = json!({ "workflow": "narrow", "input": input }).to_string();
+                let request = Request::post("/api/v1/executions")
+                    .header("host", &host)
+                    .header("authorization", &bearer)
+                    .header("content-type", "application/json")
+                    .body(Full::new(Bytes::from(body)))
+                    .unwrap();
+                send.ready().await.unwrap();
+                let response = send.send_request(request).await.unwrap();
+                let (head, body) = response.into_parts();
+                let body = body.collect().await.unwrap().to_bytes();
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                match head.status.as_u16() {
+                    201 => {
+                        let id = body["execution"].as_str().unwrap().to_owned();
+                        assert!(accepted.insert(id), "an id was given twice");
+                    }
+                    429 => {
+                        let after = head.headers["retry-after"].to_str().unwrap();
+                        assert!(after.parse::<u64>().unwrap() >= 1);
+                        refused.push(body["code"].as_str().unwrap().to_owned());
+                    }
+                    status => panic!("{status}: {body}"),
+                }
+            }
+            drop(send);
+            let _ = opened.join_next().await;
+            (accepted, refused)
+        });
+    }
+    let (mut accepted, mut refused) = (BTreeSet::new(), Vec::new());
+    while let Some(flood) = floods.join_next().await {
+        let (more, no) = flood.unwrap();
+        accepted.extend(more);
+        refused.extend(no);
+    }
+    assert_eq!(
+        accepted.len() + refused.len(),
+        FLOOD / CONNECTIONS * CONNECTIONS
+    );
+    assert!(!accepted.is_empty());
+    let known = ["TOO_MANY_REQUESTS", "ADMISSION_FULL"];
+    assert!(
+        refused.iter().all(|it| known.contains(&&**it)),
+        "{refused:?}"
+    );
+    for code in known {
+        assert!(refused.iter().any(|it| it == code), "{code}: nobody");
+    }
+    // By the engine, since the API counts what is asked of it.
+    let (engine, tenant) = (world.nebula.engine(), TenantId::local());
+    for id in &accepted {
+        let id = id.parse().unwrap();
+        let halts = world.nebula.bus().wait_for(id);
+        let end = engine.end(&tenant, id, halts, None).await.unwrap();
+        assert!(matches!(end, Awaited::End(_)), "{id} was accepted: {end:?}");
+    }
+    let (mut there, mut after) = (BTreeSet::new(), None);
+    loop {
+        let filter = ExecutionFilter::default();
+        let page = engine.list(&tenant, &filter, after.as_ref(), 500).await;
+        let page = page.unwrap();
+        for it in page.items {
+            assert_eq!(it.status, Status::Completed);
+            there.insert(it.id.to_string());
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(there, accepted);
     world.stopped().await;
 }
