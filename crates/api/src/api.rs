@@ -10,9 +10,11 @@ use std::{
 
 use axum::{Router, middleware, response::IntoResponse as _};
 use bytes::Bytes;
-use http::{Method, StatusCode, Uri};
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri, Version, header};
 use nebula::Nebula;
-use nebula_core::{Clock, Entropy, Offload, PrincipalId, TenantId, TriggerId, WorkflowId};
+use nebula_core::{
+    Clock, Digest, Entropy, ExecutionId, Offload, PrincipalId, TenantId, TriggerId, WorkflowId,
+};
 use nebula_engine::{Hook, InstallError, Installed};
 use nebula_identity::Identity;
 use nebula_ports::{SecretsStore, TriggerRecord};
@@ -22,10 +24,17 @@ use nebula_vault::Vault;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::{
+        CompressionLayer,
+        predicate::{DefaultPredicate, Predicate},
+    },
+};
 use utoipa::openapi::OpenApi;
 
 use crate::{
+    blobs::Named,
     config::ApiConfig,
     hosts, log,
     problem::{Problem, unknown_version},
@@ -113,6 +122,8 @@ pub(crate) struct Inner {
     pub(crate) document: OnceLock<Bytes>,
     ready: Kept<(TenantId, WorkflowId, u32), Installed>,
     hooks: Kept<(TenantId, WorkflowId, u32, TriggerId), Option<Hook>>,
+    /// Which blobs executions have put, of those that were asked for lately.
+    pub(crate) blobs: Kept<(TenantId, ExecutionId, Digest), Named>,
 }
 
 impl Inner {
@@ -191,6 +202,7 @@ impl Api {
         let shared: Shared = Arc::new(Inner {
             ready: Kept::new(limits, Arc::clone(&parts.clock)),
             hooks: Kept::new(limits, Arc::clone(&parts.clock)),
+            blobs: Kept::new(limits, Arc::clone(&parts.clock)),
             nebula: parts.nebula,
             tenant: parts.tenant,
             clock: parts.clock,
@@ -225,7 +237,7 @@ impl Api {
         let router = router
             .fallback(not_found)
             .method_not_allowed_fallback(not_allowed)
-            .layer(CompressionLayer::new())
+            .layer(CompressionLayer::new().compress_when(whole()))
             .layer(middleware::from_fn_with_state(state(()), hosts::known))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(middleware::from_fn_with_state(state(()), log::each))
@@ -258,6 +270,14 @@ impl fmt::Debug for Api {
             .field("routes", &routes)
             .finish_non_exhaustive()
     }
+}
+
+/// What can be asked for in parts is sent as it is: its tag stands for its bytes, not for a compression.
+fn whole() -> impl Predicate {
+    let in_parts = |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
+        !headers.contains_key(header::ACCEPT_RANGES)
+    };
+    DefaultPredicate::new().and(in_parts)
 }
 
 async fn not_found(uri: Uri) -> Problem {

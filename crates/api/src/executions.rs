@@ -314,6 +314,23 @@ pub(crate) struct ReadJournal {
     limit: Option<u64>,
 }
 
+impl ReadJournal {
+    pub(crate) fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    /// The number of the first entry.
+    pub(crate) fn first(&self) -> Result<u64, Problem> {
+        match self.from {
+            Some(0) => {
+                let message = "from: the first entry has number 1";
+                Err(Problem::bad("BAD_QUERY", message))
+            }
+            from => Ok(from.unwrap_or(1)),
+        }
+    }
+}
+
 /// Shows a part of the journal: every fact, in order.
 #[utoipa::path(
     get, path = "/api/v1/executions/{execution}/journal", tag = "executions",
@@ -325,13 +342,7 @@ pub(crate) async fn journal(
     Asked(asked): Asked<ReadJournal>,
 ) -> Result<Json<JournalBody>, Problem> {
     let limit = page_size(&shared, asked.limit)?;
-    let from = asked.from.unwrap_or(1);
-    if from == 0 {
-        return Err(Problem::bad(
-            "BAD_QUERY",
-            "from: the first entry has number 1",
-        ));
-    }
+    let from = asked.first()?;
     if from > summary.entries {
         return Ok(Json(JournalBody {
             entries: Vec::new(),

@@ -34,6 +34,7 @@ mod actions;
 mod api;
 mod approvals;
 mod audit;
+mod blobs;
 mod config;
 mod credentials;
 mod dead_letters;

@@ -12,11 +12,12 @@ use crate::{
     access::{Act, Gate, Needs, authorise},
     actions,
     api::Shared,
-    approvals, audit, credentials, dead_letters, events, executions, expressions, health, hooks,
-    metrics, openapi, projects, sessions, settings, signals, start, triggers, users, workflows,
+    approvals, audit, blobs, credentials, dead_letters, events, executions, expressions, health,
+    hooks, metrics, openapi, projects, sessions, settings, signals, start, triggers, users,
+    workflows,
 };
 use nebula_identity::Permission::{
-    self, ApprovalsDecide, ApprovalsRead, AuditRead, CatalogRead, CredentialsRead,
+    self, ApprovalsDecide, ApprovalsRead, AuditRead, BlobsRead, CatalogRead, CredentialsRead,
     CredentialsWrite, DeadLettersRead, DeadLettersRedrive, ExecutionsControl, ExecutionsRead,
     ExecutionsStart, ExpressionsEvaluate, KeysOwn, MembersRead, MembersWrite, MetricsRead,
     ProjectsRead, ProjectsWrite, SecretsRead, SecretsWrite, SessionsOwn, SettingsRead, SignalsSend,
@@ -100,6 +101,8 @@ fn all(table: Table) -> Table {
         .reads(ExecutionsRead, "executions.report", routes!(executions::report))
         .reads(ExecutionsRead, "executions.output", routes!(executions::output))
         .reads(ExecutionsRead, "executions.journal", routes!(executions::journal))
+        .reads(BlobsRead, "blobs.list", routes!(blobs::list))
+        .reads(BlobsRead, "blobs.read", routes!(blobs::read))
         .live(ExecutionsRead, "executions.watch", routes!(events::of_execution))
         .live(ExecutionsRead, "executions.watch", routes!(events::all))
         .changes(ExecutionsControl, "executions.cancel", routes!(signals::cancel))

@@ -46,7 +46,7 @@ use std::sync::Arc;
 
 use nebula_core::{Clock, Entropy};
 use nebula_execution::ResumeKey;
-use nebula_ports::{ExecutionRepo, TaskQueue, TriggerRepo, WorkflowRepo};
+use nebula_ports::{BlobStore, ExecutionRepo, TaskQueue, TriggerRepo, WorkflowRepo};
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
 use tokio::sync::Notify;
@@ -102,6 +102,12 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Where lies what is too large for journals, with what attempts put; `None` where nothing lies apart.
+    #[must_use]
+    pub fn blobs(&self) -> Option<&Arc<dyn BlobStore>> {
+        self.ports.values.as_ref().map(Values::blobs)
+    }
+
     /// An engine over these ports.
     #[must_use]
     pub fn new(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use nebula_action::ActionError;
-use nebula_core::{Digest, ExecutionId, NodeId, Timestamp, WorkflowId};
+use nebula_core::{BlobId, Digest, ExecutionId, NodeId, Timestamp, WorkflowId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -245,6 +245,13 @@ pub enum Event {
         instance: InstanceId,
         /// What its author says.
         reason: String,
+    },
+    /// An attempt that has succeeded had put something into blobs; said before its end.
+    Put {
+        /// Which instance.
+        instance: InstanceId,
+        /// What, each durable; at least one.
+        blobs: Vec<BlobId>,
     },
     /// The action could not say what became of a lost attempt.
     Unreconciled {

@@ -193,6 +193,17 @@ pub enum Fact {
         #[serde(default)]
         micros: u64,
     },
+    /// What an attempt that has succeeded put into blobs, whole and in this order; its end follows. Names of
+    /// blobs stand in results as well, where anybody can write them: this is who put what.
+    BlobsPut {
+        /// Of which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// Which try, from 1.
+        attempt: u32,
+        /// What it put, at least one.
+        blobs: Vec<BlobId>,
+    },
     /// An instance passed `$json` on, which is large: it stands where it came from, and not again here.
     JsonPassed {
         /// Which instance.
@@ -864,6 +875,7 @@ impl Fact {
             Self::AttemptStarted { instance, .. }
             | Self::AttemptSucceeded { instance, .. }
             | Self::AttemptSpilled { instance, .. }
+            | Self::BlobsPut { instance, .. }
             | Self::JsonPassed { instance, .. }
             | Self::AttemptFailed { instance, .. }
             | Self::AttemptIndeterminate { instance, .. }

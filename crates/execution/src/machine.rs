@@ -487,6 +487,7 @@ impl Machine {
                 outcome,
                 micros,
             } => self.finished(&instance, outcome, micros, turn),
+            Event::Put { instance, blobs } => self.put(instance, blobs, turn),
             Event::Unreconciled {
                 instance,
                 error,

@@ -312,6 +312,14 @@ pub enum EventKind {
         /// Which try, from 1.
         attempt: u32,
     },
+    /// An attempt that has succeeded had put something into blobs.
+    BlobsPut {
+        /// Which instance.
+        #[serde(serialize_with = "text")]
+        instance: InstanceId,
+        /// How many.
+        count: usize,
+    },
     /// An effect was undone.
     NodeCompensated {
         /// Whose effect.
@@ -490,6 +498,12 @@ fn kind(fact: &Fact) -> EventKind {
         | Fact::StopRequested { instance, .. }
         | Fact::QuitRequested { instance, .. } => EventKind::NodeSucceeded {
             instance: instance.clone(),
+        },
+        Fact::BlobsPut {
+            instance, blobs, ..
+        } => EventKind::BlobsPut {
+            instance: instance.clone(),
+            count: blobs.len(),
         },
         Fact::NodesCancelled {
             instance, nodes, ..

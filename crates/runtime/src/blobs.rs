@@ -10,16 +10,23 @@ use nebula_core::{BlobId, ByteSize, TenantId};
 use nebula_credential::Redactor;
 use nebula_ports::{BlobPut, BlobRead, BlobStore, ErrorKind, PortError};
 
-use crate::drive::Drive;
+use crate::{drive::Drive, sync::Mutex};
 
 /// How much of content is searched for secrets: it is held in memory for that.
 const MAX_SEARCHED: ByteSize = ByteSize::mib(64);
+
+/// The most blobs that one attempt puts: each is named in the journal.
+pub(crate) const MAX_BLOBS_PUT: usize = 1_000;
+
+/// What an attempt has put so far.
+pub(crate) type Put = Arc<Mutex<Vec<BlobId>>>;
 
 /// The blobs of one tenant.
 #[derive(Debug, Clone)]
 pub(crate) struct TenantBlobs {
     store: Arc<dyn BlobStore>,
     tenant: TenantId,
+    put: Put,
 }
 
 /// The same for an attempt that uses secrets.
@@ -30,14 +37,17 @@ struct Searched {
 }
 
 impl Drive {
-    /// The blobs that an attempt under these grants may use.
-    pub(crate) fn blobs(&self, grants: &Grants) -> Option<Arc<dyn AttemptBlobs>> {
+    /// The blobs that an attempt under these grants may use, and where it is noted what it puts.
+    pub(crate) fn blobs(&self, grants: &Grants) -> Option<(Arc<dyn AttemptBlobs>, Put)> {
         let values = self.shared.ports.values.as_ref()?;
         grants.allow(&Capability::Blob).then(|| {
-            Arc::new(TenantBlobs {
+            let put = Put::default();
+            let blobs: Arc<dyn AttemptBlobs> = Arc::new(TenantBlobs {
                 store: values.blobs().clone(),
                 tenant: self.lease.tenant.clone(),
-            }) as Arc<dyn AttemptBlobs>
+                put: Arc::clone(&put),
+            });
+            (blobs, put)
         })
     }
 }
@@ -60,6 +70,10 @@ impl AttemptBlobs for TenantBlobs {
         content: &mut dyn BlobBody,
         max: ByteSize,
     ) -> Result<Option<BlobId>, ActionError> {
+        if self.put.lock().len() >= MAX_BLOBS_PUT {
+            let message = format!("an attempt puts at most {MAX_BLOBS_PUT} blobs");
+            return Err(ActionError::limit("TOO_MANY_BLOBS", message));
+        }
         let mut failed = None;
         let pieces = stream::unfold((content, &mut failed), |(content, failed)| async move {
             match content.chunk().await {
@@ -77,7 +91,13 @@ impl AttemptBlobs for TenantBlobs {
         match (put, failed) {
             (Err(_), Some(error)) => Err(error),
             (Err(error), None) => Err(of_store(&error)),
-            (Ok(BlobPut::Stored(blob) | BlobPut::Known(blob)), _) => Ok(Some(blob.id)),
+            (Ok(BlobPut::Stored(blob) | BlobPut::Known(blob)), _) => {
+                let mut put = self.put.lock();
+                if !put.contains(&blob.id) {
+                    put.push(blob.id);
+                }
+                Ok(Some(blob.id))
+            }
             (Ok(BlobPut::TooLarge), _) => Ok(None),
         }
     }

@@ -23,8 +23,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
-    approvals::waits, begin::Unborn, finish::Finished, flush::weight, grants::NodeGrants,
-    items::Segment, lease::LeaseEnd, memory::Held, sync::Notify, worker::Shared,
+    approvals::waits, begin::Unborn, blobs::Put, finish::Finished, flush::weight,
+    grants::NodeGrants, items::Segment, lease::LeaseEnd, memory::Held, sync::Notify,
+    worker::Shared,
 };
 
 /// How an execution left the worker's hands.
@@ -89,6 +90,8 @@ pub(crate) struct Drive {
     /// Attempts that ended while the drive waited for something else.
     pub(crate) finished: VecDeque<Finished>,
     pub(crate) running: BTreeMap<InstanceId, CancellationToken>,
+    /// What those put that may put blobs.
+    pub(crate) put: BTreeMap<InstanceId, Put>,
     /// Attempts that are resolved and begin once their start is committed.
     pub(crate) prepared: BTreeMap<InstanceId, Box<Invocation>>,
     pub(crate) cleared: Vec<InstanceId>,
@@ -189,6 +192,7 @@ impl Drive {
             attempts: FuturesUnordered::new(),
             finished: VecDeque::new(),
             running: BTreeMap::new(),
+            put: BTreeMap::new(),
             prepared: BTreeMap::new(),
             cleared: Vec::new(),
             children: BTreeMap::new(),

@@ -60,6 +60,7 @@ impl Drive {
             // Whatever stopped it was not the engine, which would let it begin again for ever.
             error.class = ErrorClass::Unknown;
         }
+        self.say_what_was_put(&instance, &end);
         if self.machine.compensates(&instance) {
             return self.compensation_finished(instance, end, micros);
         }
@@ -95,6 +96,22 @@ impl Drive {
                 self.unreconciled(instance, error);
             }
             End::Reconciled(Err(error)) => self.unreconciled(instance, error),
+        }
+    }
+
+    /// What an attempt put that has succeeded; of others nobody has the names.
+    fn say_what_was_put(&mut self, instance: &InstanceId, end: &End) {
+        let Some(put) = self.put.remove(instance) else {
+            return;
+        };
+        let succeeded = matches!(
+            end,
+            End::Result(Ok(_)) | End::Reconciled(Ok(Reconciled::Happened(_)))
+        );
+        let blobs = std::mem::take(&mut *put.lock());
+        if succeeded && !blobs.is_empty() {
+            let instance = instance.clone();
+            self.tell(Event::Put { instance, blobs });
         }
     }
 

@@ -49,6 +49,10 @@ impl Drive {
             false => deferred(node, &Arc::new(scope), &context),
         };
         let grants = self.grants.of(index)?;
+        let blobs = self.blobs(&grants).map(|(blobs, put)| {
+            self.put.insert(instance.clone(), put);
+            blobs
+        });
         let action_context = ActionContext {
             tenant: self.lease.tenant.clone(),
             execution: self.lease.execution,
@@ -62,7 +66,7 @@ impl Drive {
             cancellation: CancellationToken::new(),
             heartbeat: self.heartbeat(instance, attempt, node),
             http: self.http(&grants),
-            blobs: self.blobs(&grants),
+            blobs,
             credentials: Credentials::default(),
             grants,
             protected: self.shared.protected.clone(),

@@ -162,6 +162,12 @@ fn words(fact: &Fact) -> String {
         } => {
             format!("{instance}: succeeded by `{port}` with what lies in blob {blob}")
         }
+        Fact::BlobsPut {
+            instance, blobs, ..
+        } => {
+            let names: Vec<_> = blobs.iter().map(ToString::to_string).collect();
+            format!("{instance}: put {}", names.join(", "))
+        }
         Fact::JsonPassed { instance, port, .. } => {
             format!("{instance}: succeeded by `{port}` with its $json")
         }

@@ -3,6 +3,7 @@
 mod access;
 mod approvals;
 mod bad_input;
+mod blobs;
 mod credentials;
 mod dead_letters;
 mod executions;

@@ -6,25 +6,77 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use nebula::{Nebula, execution::ResumeKey};
+use nebula_access::{Access, AccessPorts};
+use nebula_action::{
+    Action, ActionContext, ActionError, ActionMetadata, ActionResult, BlobBody, Effect, EffectClass,
+};
 use nebula_api::{Api, ApiConfig, ApiParts, Server};
-use nebula_core::{Clock, ExposeSecret as _, TenantId};
+use nebula_core::{ByteSize, Clock, ExposeSecret as _, TenantId};
 use nebula_identity::{Identity, IdentityConfig, IdentityPorts, LocalToken, PasswordCost};
+use nebula_memory::{DEFAULT_CACHE, DEFAULT_INLINE, SpillingRepo, Values};
 use nebula_system::{SystemClock, SystemEntropy};
 use nebula_testkit::{
-    InlineOffload, MemoryAuditLog, MemoryCredentialRepo, MemoryExecutionRepo, MemoryIdentityRepo,
-    MemorySandbox, MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryTriggerRepo,
-    MemoryWorkflowRepo, SeededEntropy,
+    AskedHttp, InlineOffload, MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo,
+    MemoryExecutionRepo, MemoryIdentityRepo, MemorySandbox, MemorySecretsStore, MemorySessionRepo,
+    MemoryTaskQueue, MemoryTriggerRepo, MemoryWorkflowRepo, ScriptedAnswer, ScriptedHttp,
+    SeededEntropy,
 };
 use nebula_vault::Vault;
 use serde_json::Value;
 use tokio::{net::TcpStream, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+
+/// Puts its text into a blob, and names it.
+#[derive(Debug)]
+struct PutText(ActionMetadata);
+
+/// Content that is in memory.
+#[derive(Debug)]
+struct Whole(Option<Bytes>);
+
+#[async_trait]
+impl BlobBody for Whole {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, ActionError> {
+        Ok(self.0.take())
+    }
+}
+
+#[async_trait]
+impl Action for PutText {
+    fn metadata(&self) -> &ActionMetadata {
+        &self.0
+    }
+
+    async fn execute(
+        &self,
+        ctx: &ActionContext,
+        input: Value,
+    ) -> Result<ActionResult, ActionError> {
+        let text = input["text"].as_str().unwrap_or_default().to_owned();
+        let mut content = Whole(Some(text.into()));
+        let put = ctx.blobs()?.put(&mut content, ByteSize::mib(1)).await?;
+        Ok(ActionResult::output(serde_json::json!({ "blob": put })))
+    }
+}
+
+/// What answers on the way out: `/private` lets in who has the right token, `/open` everybody, and `/away`
+/// leads elsewhere.
+fn service(asked: &AskedHttp) -> ScriptedAnswer {
+    let shown = asked.headers.get("authorization");
+    let right = shown.is_some_and(|it| it == "Bearer right");
+    match (asked.path.split('?').next().unwrap_or_default(), right) {
+        ("/away", _) => Ok((302, "location: http://10.0.0.7/", String::new())),
+        ("/open", _) | ("/private", true) => Ok((200, "", "{}".to_owned())),
+        _ => Ok((401, "", String::new())),
+    }
+}
 
 /// The token of the machine, which the server lets in.
 pub(crate) fn token() -> &'static str {
@@ -73,6 +125,8 @@ pub(crate) struct World {
     pub(crate) audit: Arc<MemoryAuditLog>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) secrets: Arc<MemorySecretsStore>,
+    /// The way out.
+    pub(crate) http: Arc<ScriptedHttp>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: JoinSet<()>,
 }
@@ -142,15 +196,16 @@ impl World {
         let triggers = Arc::new(MemoryTriggerRepo::new(clock.clone()));
         let executions = MemoryExecutionRepo::new(clock.clone()).sharing(&triggers);
         let workflows = MemoryWorkflowRepo::new(clock.clone()).sharing(&triggers);
+        let blobs = Arc::new(MemoryBlobStore::new(clock.clone()));
+        let values = Values::new(blobs.clone(), DEFAULT_INLINE, DEFAULT_CACHE);
+        let executions = Arc::new(executions);
+        let executions = SpillingRepo::new(executions, blobs, clock.clone(), DEFAULT_INLINE);
         let (executions, workflows) = (Arc::new(executions), Arc::new(workflows));
+        let fixed = Effect::Fixed(EffectClass::Keyed);
+        let puts: Arc<dyn Action> =
+            Arc::new(PutText(ActionMetadata::new("test.put", (1, 0), fixed)));
         let queue = Arc::new(MemoryTaskQueue::new(clock.clone(), 10_000, 100));
         let sandbox = Arc::new(MemorySandbox::new(clock.clone()));
-        let nebula = Nebula::builder(executions, workflows, queue.clone(), sandbox)
-            .triggers(triggers)
-            .resume_key(ResumeKey::new([7; ResumeKey::BYTES]))
-            .build()
-            .unwrap();
-        let audit = Arc::new(MemoryAuditLog::new(clock.clone()));
         let secrets = Arc::new(MemorySecretsStore::default());
         let credentials = Arc::new(MemoryCredentialRepo::new(clock.clone()));
         let vault = Arc::new(Vault::new(
@@ -158,6 +213,23 @@ impl World {
             secrets.clone(),
             Arc::new(SystemEntropy),
         ));
+        let http = Arc::new(ScriptedHttp::new(service));
+        let access = Access::new(AccessPorts {
+            vault: vault.clone(),
+            http: Some(http.clone()),
+            clock: clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+        });
+        let nebula = Nebula::builder(executions, workflows, queue.clone(), sandbox)
+            .triggers(triggers)
+            .values(values)
+            .actions([puts])
+            .http(http.clone())
+            .credentials(access)
+            .resume_key(ResumeKey::new([7; ResumeKey::BYTES]))
+            .build()
+            .unwrap();
+        let audit = Arc::new(MemoryAuditLog::new(clock.clone()));
         let identity = Arc::new(identity(&clock, audit.clone()));
         let api = Api::new(ApiParts {
             nebula: nebula.clone(),
@@ -192,6 +264,7 @@ impl World {
             audit,
             vault,
             secrets,
+            http,
             stop,
             tasks,
         }

@@ -22,6 +22,7 @@ fn filled(route: &Route) -> String {
         .replace("{credential}", "till")
         .replace("{secret}", "till")
         .replace("{token}", "x")
+        .replace("{digest}", &"0".repeat(64))
 }
 
 #[tokio::test]

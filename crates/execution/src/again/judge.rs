@@ -36,6 +36,12 @@ impl Copying<'_> {
             Fact::AttemptSucceeded { .. }
             | Fact::AttemptSpilled { .. }
             | Fact::JsonPassed { .. } => self.settle(instance),
+            // Items are settled together: what one put stays beside its list.
+            Fact::BlobsPut { .. } if instance.item.is_some() => {}
+            Fact::BlobsPut { .. } => {
+                let unknown = self.is_unknown(instance);
+                self.remember(instance, place, unknown);
+            }
             Fact::AttemptFailed {
                 retry_at: Some(_),
                 error,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use compact_str::CompactString;
 use nebula_action::{ActionError, EffectClass, ErrorClass};
-use nebula_core::{Digest, Timestamp};
+use nebula_core::{BlobId, Digest, Timestamp};
 use nebula_resilience::MAX_RETRY_AFTER;
 use nebula_workflow::{OnError, OnIndeterminate};
 use serde_json::Value;
@@ -86,6 +86,25 @@ impl Machine {
         };
         self.note(fact, turn);
         turn.decision.commands.push(Command::Start { instance });
+    }
+
+    /// What an attempt put stands before its end, which may name it. Of one that was given up, nothing
+    /// does: nobody has its result.
+    pub(super) fn put(&mut self, instance: InstanceId, blobs: Vec<BlobId>, turn: &mut Turn<'_>) {
+        let flight = self.key(&instance).and_then(|key| {
+            let flight = *self.flights.get(&key)?;
+            (!self.is_moot(key, flight)).then_some(flight)
+        });
+        if let Some(Flight { attempt, .. }) = flight
+            && !blobs.is_empty()
+        {
+            let fact = Fact::BlobsPut {
+                instance,
+                attempt,
+                blobs,
+            };
+            self.note(fact, turn);
+        }
     }
 
     pub(super) fn finished(

@@ -150,6 +150,8 @@ impl Fold<'_> {
             Fact::ChildStarted { .. } | Fact::ChildEnded { .. } => self.call(fact),
             Fact::PauseRequested { .. } => self.state.paused = true,
             Fact::Resumed => self.state.paused = false,
+            // Nothing that runs depends on who put what.
+            Fact::BlobsPut { .. } => {}
             Fact::CancellationRequested { reason } => self.cancellation(reason),
             Fact::StopRequested { instance, output } => {
                 let at = self.whole(instance);

@@ -718,6 +718,9 @@ pub(crate) fn fact(fact: &Fact) -> String {
         Fact::ExecutionCancelled { .. } => "CANCELLED".to_owned(),
         Fact::ExecutionTimedOut => "TIMED OUT".to_owned(),
         Fact::Spilled { kind, blob } => format!("{kind} lies in {blob}"),
+        Fact::BlobsPut {
+            instance, blobs, ..
+        } => format!("{instance} put {} blobs", blobs.len()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is asked of each route, and what must come of it.
 
 use nebula_api::Route;
+use nebula_core::Digest;
 use nebula_identity::Permission::{
     self, ExecutionsRead, ProjectsRead, UsersRead, UsersWrite, WorkflowsRead,
 };
@@ -51,6 +52,7 @@ impl Stage {
             .replace("{key}", &things.key)
             .replace("{token}", &self.link)
             .replace("{hook}", "nowhere")
+            .replace("{digest}", &Digest::of(b"x").to_string())
             .replace("{credential}", &things.credential)
             .replace("{secret}", &things.credential);
         let workflow = Wanted::InPlace {
@@ -206,6 +208,7 @@ impl Stage {
             (_, path) if path.starts_with("/api/v1/workflows/{workflow}") => {
                 (Value::Null, workflow)
             }
+            ("GET", "/api/v1/executions/{execution}/blobs/{digest}") => (Value::Null, execution),
             ("POST", "/api/v1/executions/{execution}/signals") => {
                 (json!({ "name": "paid" }), execution)
             }

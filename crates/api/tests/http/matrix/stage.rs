@@ -5,6 +5,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use nebula_action::{Capability, Grants};
 use nebula_api::Route;
 use nebula_core::{
     CredentialId, ExecutionId, ExposeSecret as _, PrincipalId, ProjectId, SecretId, TenantId,
@@ -52,6 +53,8 @@ const OFTEN: &str =
     "nodes: [{ id: a, action: data.set }]\ntriggers: [{ id: t, type: interval, every: 1h }]";
 const CALLED: &str =
     "nodes: [{ id: a, action: data.set }]\ntriggers: [{ id: t, type: webhook, auth: none }]";
+const PUTS: &str =
+    "nodes: [{ id: put, action: test.put, requires: [blob], parameters: { text: x } }]";
 const ASKS: &str = "nodes: [{ id: release, action: flow.approval, parameters: { title: Go } }]";
 
 impl Stage {
@@ -214,7 +217,11 @@ impl Stage {
         let engine = self.world.nebula.engine();
         let installed = engine.installed(&tenant, &id, Some(1)).await;
         let installed = installed.unwrap().unwrap();
-        let (options, nebula) = (StartOptions::default(), &self.world.nebula);
+        let options = StartOptions {
+            grants: Grants::new([Capability::Blob]),
+            ..StartOptions::default()
+        };
+        let nebula = &self.world.nebula;
         let started = nebula.admit_once(&tenant, &installed, Value::Null, options, None);
         (id, started.await.unwrap().id)
     }
@@ -224,6 +231,7 @@ impl Stage {
             "triggers.rotate" => CALLED,
             what if what.starts_with("triggers.") => OFTEN,
             "approvals.vote" => ASKS,
+            "blobs.read" => PUTS,
             _ => WAITS,
         };
         let mut workflow = WorkflowId::new("none").unwrap();
@@ -248,6 +256,12 @@ impl Stage {
             {
                 tokio::task::yield_now().await;
             }
+        }
+        if route.what == "blobs.read" {
+            let engine = self.world.nebula.engine();
+            let tenant = place.tenant();
+            let halts = self.world.nebula.bus().wait_for(execution);
+            engine.end(&tenant, execution, halts, None).await.unwrap();
         }
         let credential = self.next("c");
         if route.path.contains("{credential}") && route.what != "credentials.put" {
