@@ -184,7 +184,8 @@ fn assemble(
         clock: Arc::clone(&clock),
         entropy: entropy.clone(),
     };
-    let vault = Arc::new(Vault::new(credentials, secrets, entropy.clone()));
+    let vault = Vault::new(credentials, secrets, entropy.clone()).audited(sqlite.clone());
+    let vault = Arc::new(vault);
     let access = Access::new(AccessPorts {
         vault: Arc::clone(&vault),
         http: Some(Arc::clone(&http)),
@@ -295,14 +296,12 @@ fn process(found: &ProcessUse, reading: &mut Reading) {
     }
 }
 
-/// The credentials of a database, with the way out to test them.
+/// The credentials of a database, to change and to try them.
 #[derive(Debug)]
 pub(crate) struct ComposedVault {
     pub(crate) vault: Arc<Vault>,
     pub(crate) secrets: ComposedSecrets,
-    /// With the gates that the settings put before it.
-    pub(crate) http: Arc<dyn HttpClient>,
-    /// The vault, with tokens fetched over that way.
+    /// The vault, with a way out that has the gates of the settings before it.
     pub(crate) access: Access,
 }
 
@@ -355,14 +354,13 @@ pub(crate) async fn vault(loaded: &Loaded) -> Result<ComposedVault, Failure> {
     let http: Arc<dyn HttpClient> = Arc::new(paced);
     let access = Access::new(AccessPorts {
         vault: Arc::clone(&vault),
-        http: Some(Arc::clone(&http)),
+        http: Some(http),
         clock,
         entropy,
     });
     Ok(ComposedVault {
         vault,
         secrets,
-        http,
         access,
     })
 }

@@ -12,7 +12,7 @@ use nebula_core::{BoxFuture, Clock, CredentialId, Entropy, TenantId};
 use nebula_ports::{CredentialUser, RefreshLease};
 use nebula_vault::{Opened, Vault, VaultError, VaultPut};
 use parking_lot::Mutex;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -51,8 +51,32 @@ pub struct Access(Arc<Inner>);
 
 struct Inner {
     ports: AccessPorts,
+    denials: Mutex<Denials>,
     /// Refreshes under way in this process, until their end is known to somebody.
     flights: Mutex<BTreeMap<(TenantId, CredentialId), Flight>>,
+}
+
+/// How many denials one process tells the audit log of in a minute.
+pub const MAX_DENIALS: u32 = 120;
+
+/// How many there were lately.
+#[derive(Debug, Default)]
+struct Denials {
+    since: Duration,
+    told: u32,
+}
+
+impl Denials {
+    fn admit(&mut self, now: Duration) -> bool {
+        if now.saturating_sub(self.since) >= Duration::from_mins(1) {
+            *self = Self {
+                since: now,
+                told: 0,
+            };
+        }
+        self.told += 1;
+        self.told <= MAX_DENIALS
+    }
 }
 
 type Flight = Shared<BoxFuture<'static, Result<(), AccessError>>>;
@@ -69,8 +93,33 @@ impl Access {
     /// Access over these ports.
     #[must_use]
     pub fn new(ports: AccessPorts) -> Self {
-        let flights = Mutex::default();
-        Self(Arc::new(Inner { ports, flights }))
+        Self(Arc::new(Inner {
+            ports,
+            denials: Mutex::default(),
+            flights: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn ports(&self) -> &AccessPorts {
+        &self.0.ports
+    }
+
+    /// Tells the audit log that somebody was not given a credential, [`MAX_DENIALS`] times a minute at most:
+    /// what is refused again and again would fill the disk.
+    pub async fn denied(
+        &self,
+        tenant: &TenantId,
+        id: &CredentialId,
+        user: &CredentialUser,
+        why: &str,
+    ) {
+        let ports = &self.0.ports;
+        if !self.0.denials.lock().admit(ports.clock.monotonic()) {
+            return;
+        }
+        if let Err(error) = ports.vault.denied(tenant, id, user, why).await {
+            warn!(credential = %id, %error, "a denial is not in the audit log");
+        }
     }
 
     /// The same over another way out, where this one has any: the one with gates, which an engine has of

@@ -2,7 +2,7 @@
 //!
 //! [`Access`] opens a credential from the vault. One of OAuth 2.0 whose access token is over is refreshed
 //! before: by one user at a time in all processes, over the guarded way out, and the new tokens are the
-//! credential's next version. Start reading at [`Access::open`].
+//! credential's next version. [`Access::test`] tries one. Start reading at [`Access::open`].
 //!
 //! Does not know: any driver, who may use a credential and what for, nodes and their retries.
 //!
@@ -43,8 +43,10 @@
 
 mod access;
 mod error;
+mod tested;
 mod token;
 
-pub use access::{Access, AccessPorts, LEASE, MARGIN};
+pub use access::{Access, AccessPorts, LEASE, MARGIN, MAX_DENIALS};
 pub use error::AccessError;
+pub use tested::{Asked, GivenToken, TestError, Tested, Verdict};
 pub use token::{MAX_ANSWER, TOTAL, UNSAID};

@@ -205,6 +205,21 @@ impl Caller {
         Err(self.denied(shared, permission, target, why).await?)
     }
 
+    /// Records that something was refused for another reason than their rights.
+    pub(crate) async fn refused(
+        &self,
+        shared: &Inner,
+        target: &str,
+        why: &str,
+    ) -> Result<(), Problem> {
+        let what = What {
+            change: json!({ "why": why }),
+            ..What::denied(self.what, target, &self.from)
+        };
+        shared.identity.record(&self.principal, what).await?;
+        Ok(())
+    }
+
     /// Records a denial, and gives what it is answered with.
     pub(crate) async fn denied(
         &self,

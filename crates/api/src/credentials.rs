@@ -138,7 +138,7 @@ fn shown(it: CredentialSummary, about: Option<About>) -> CredentialBody {
 
 /// To which project a credential belongs. One that cannot be opened, or is not there, belongs to none:
 /// it is for those who have a role in all.
-async fn place(
+pub(crate) async fn place(
     shared: &Inner,
     by: &Caller,
     id: &CredentialId,
@@ -151,7 +151,7 @@ async fn place(
 }
 
 /// Lets the caller do `permission` with a credential of this project, or tells them that there is none.
-async fn may(
+pub(crate) async fn may(
     shared: &Inner,
     by: &Caller,
     permission: Permission,
@@ -461,7 +461,7 @@ fn invalid(error: impl fmt::Display) -> Problem {
     .hint("GET /api/v1/credential-types lists the fields of each type")
 }
 
-fn failed(error: VaultError) -> Problem {
+pub(crate) fn failed(error: VaultError) -> Problem {
     let (message, hint) = (error.to_string(), error.advice());
     match error {
         VaultError::Unknown(_) => {

@@ -36,6 +36,7 @@ mod approvals;
 mod audit;
 mod blobs;
 mod config;
+mod connections;
 mod credentials;
 mod dead_letters;
 mod events;

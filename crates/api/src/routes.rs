@@ -12,16 +12,16 @@ use crate::{
     access::{Act, Gate, Needs, authorise},
     actions,
     api::Shared,
-    approvals, audit, blobs, credentials, dead_letters, events, executions, expressions, health,
-    hooks, metrics, openapi, projects, sessions, settings, signals, start, triggers, users,
-    workflows,
+    approvals, audit, blobs, connections, credentials, dead_letters, events, executions,
+    expressions, health, hooks, metrics, openapi, projects, sessions, settings, signals, start,
+    triggers, users, workflows,
 };
 use nebula_identity::Permission::{
     self, ApprovalsDecide, ApprovalsRead, AuditRead, BlobsRead, CatalogRead, CredentialsRead,
-    CredentialsWrite, DeadLettersRead, DeadLettersRedrive, ExecutionsControl, ExecutionsRead,
-    ExecutionsStart, ExpressionsEvaluate, KeysOwn, MembersRead, MembersWrite, MetricsRead,
-    ProjectsRead, ProjectsWrite, SecretsRead, SecretsWrite, SessionsOwn, SettingsRead, SignalsSend,
-    UsersRead, UsersWrite, WorkflowsPublish, WorkflowsRead, WorkflowsWrite,
+    CredentialsTest, CredentialsWrite, DeadLettersRead, DeadLettersRedrive, ExecutionsControl,
+    ExecutionsRead, ExecutionsStart, ExpressionsEvaluate, KeysOwn, MembersRead, MembersWrite,
+    MetricsRead, ProjectsRead, ProjectsWrite, SecretsRead, SecretsWrite, SessionsOwn, SettingsRead,
+    SignalsSend, UsersRead, UsersWrite, WorkflowsPublish, WorkflowsRead, WorkflowsWrite,
 };
 
 /// One route.
@@ -121,6 +121,7 @@ fn all(table: Table) -> Table {
         .reads(CredentialsRead, "credentials.list", routes!(credentials::list))
         .changes(CredentialsWrite, "credentials.put", routes!(credentials::put))
         .changes(CredentialsWrite, "credentials.delete", routes!(credentials::remove))
+        .changes(CredentialsTest, "credentials.test", routes!(connections::test))
         .reads(CredentialsRead, "credentials.uses", routes!(credentials::uses))
         .reads(SecretsRead, "secrets.list", routes!(credentials::secrets))
         .changes(SecretsWrite, "secrets.set", routes!(credentials::set_secret))

@@ -272,6 +272,7 @@ impl NebulaBuilder {
             Some(offload) => offload,
             None => Arc::new(ThreadPoolOffload::new(OFFLOAD_THREADS)?),
         };
+        let access = access(self.access, paced.as_ref());
         let worker_ports = WorkerPorts {
             executions: self.executions.clone(),
             workflows: self.workflows.clone(),
@@ -284,7 +285,7 @@ impl NebulaBuilder {
             pressure: self.pressure,
             values: self.values.clone(),
             http: paced.clone().map(|it| it as Arc<dyn HttpClient>),
-            access: access(self.access, paced.as_ref()),
+            access: access.clone(),
             resume: self.resume.clone(),
         };
         let executions = self.executions.clone();
@@ -310,7 +311,7 @@ impl NebulaBuilder {
             (engine, worker),
             registry,
             (self.bus, self.sources.into(), executions),
-            paced,
+            (paced, access),
         ))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use nebula_access::Access;
 use nebula_core::{ExecutionId, TenantId};
 use nebula_engine::{Awaited, Engine, FireConfig, Installed, StartAgainError, StartError, Started};
 use nebula_execution::{Again, End, StartOptions};
@@ -25,6 +26,7 @@ pub struct Nebula {
     http: Option<Arc<PacedHttp>>,
     executions: Arc<dyn ExecutionRepo>,
     sources: Sources,
+    access: Option<Access>,
 }
 
 /// What is asked when somebody reads the metrics.
@@ -64,7 +66,7 @@ impl Nebula {
         (engine, worker): (Engine, Worker),
         registry: Arc<Registry>,
         (bus, sources, executions): (Bus, Sources, Arc<dyn ExecutionRepo>),
-        http: Option<Arc<PacedHttp>>,
+        (http, access): (Option<Arc<PacedHttp>>, Option<Access>),
     ) -> Self {
         Self {
             engine,
@@ -74,7 +76,14 @@ impl Nebula {
             http,
             executions,
             sources,
+            access,
         }
+    }
+
+    /// The credentials that nodes name, over the way out that they go by; `None` without any.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&Access> {
+        self.access.as_ref()
     }
 
     /// Drives executions and looks for work that was left, until `shutdown`; then attempts may

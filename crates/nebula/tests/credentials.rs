@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, LazyLock, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
 };
 
@@ -23,13 +23,16 @@ use nebula::{
     core::{ByteSize, Clock, CredentialId, ExposeSecret, SecretString, TenantId},
     engine::Report,
     execution::{StartOptions, Status},
-    ports::{BlobListing, BlobStore, CredentialUser, ExecutionRepo, SecretsStore},
+    ports::{
+        AuditEntry, AuditHead, AuditLog, AuditOutcome, BlobListing, BlobStore, CredentialUser,
+        ErrorKind, ExecutionRepo, NewAudit, PortError, Result as PortResult, SecretsStore,
+    },
 };
 use nebula_credential::{AllowedHosts, Credential, CredentialType, MARKER};
 use nebula_memory::Values;
 use nebula_testkit::{
-    InlineOffload, MemoryBlobStore, MemoryCredentialRepo, MemorySandbox, MemorySecretsStore,
-    MemoryTaskQueue, SeededEntropy,
+    InlineOffload, MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemorySandbox,
+    MemorySecretsStore, MemoryTaskQueue, SeededEntropy,
 };
 use nebula_vault::{Vault, key_secret};
 use serde_json::{Value, json};
@@ -147,6 +150,28 @@ struct Place {
     secrets: Arc<MemorySecretsStore>,
     vault: Arc<Vault>,
     blobs: Arc<MemoryBlobStore>,
+    audit: Arc<MemoryAuditLog>,
+    log_is_full: AtomicBool,
+}
+
+/// A log that takes nothing any more.
+#[derive(Debug)]
+struct Full;
+
+#[async_trait]
+impl AuditLog for Full {
+    async fn append(&self, _: &TenantId, _: NewAudit) -> PortResult<AuditEntry> {
+        let full = PortError::new(ErrorKind::Full, "test", "append", "no room");
+        Err(full)
+    }
+
+    async fn entries(&self, _: &TenantId, _: u64, _: usize) -> PortResult<Vec<AuditEntry>> {
+        Ok(Vec::new())
+    }
+
+    async fn head(&self, _: &TenantId) -> PortResult<Option<AuditHead>> {
+        Ok(None)
+    }
 }
 
 /// Runs a test in a world whose vault has the bearer credential `shop` and the basic one `basic`.
@@ -155,6 +180,7 @@ fn in_place(test: impl AsyncFnOnce(Place)) {
         let repo = Arc::new(MemoryCredentialRepo::new(Arc::new(world.clock.clone())));
         let secrets = Arc::new(MemorySecretsStore::default());
         let blobs = Arc::new(MemoryBlobStore::new(Arc::new(world.clock.clone())));
+        let audit = Arc::new(MemoryAuditLog::new(Arc::new(world.clock.clone())));
         let entropy = Arc::new(SeededEntropy::new(77));
         let vault = Arc::new(Vault::new(repo.clone(), secrets.clone(), entropy));
         let basic = [("username", "ada"), ("password", SECRET)];
@@ -179,6 +205,8 @@ fn in_place(test: impl AsyncFnOnce(Place)) {
             secrets,
             vault,
             blobs,
+            audit,
+            log_is_full: AtomicBool::new(false),
         })
         .await;
     });
@@ -192,6 +220,11 @@ impl Place {
         // A vault of its own, which remembers no key.
         let entropy = Arc::new(SeededEntropy::new(LIVES.fetch_add(1, SeqCst)));
         let vault = Vault::new(self.repo.clone(), self.secrets.clone(), entropy);
+        let log: Arc<dyn AuditLog> = match self.log_is_full.load(SeqCst) {
+            true => Arc::new(Full),
+            false => self.audit.clone(),
+        };
+        let vault = vault.audited(log);
         let ports = AccessPorts {
             vault: Arc::new(vault),
             http: None,
@@ -372,6 +405,51 @@ fn each_use_is_recorded_with_its_attempt() {
         });
         assert_eq!(place.users("shop").await, expected.collect::<Vec<_>>());
         assert!(place.users("basic").await.is_empty());
+    });
+}
+
+/// Guards: what an attempt is given, and what it is not given, stands in the chain that nobody changes; and
+/// nothing is given out where that cannot be written.
+#[test]
+fn the_audit_log_has_each_use_and_each_denial() {
+    in_place(async |place| {
+        let node =
+            "{ id: a, action: test.peek, parameters: { how: quiet }, credentials: { auth: shop } }";
+        let allowed = place.run(node, GRANT).await;
+        assert_eq!(allowed.status, Status::Completed);
+        let denied = place.run(node, &[]).await;
+        assert_eq!(denied.status, Status::Failed);
+        let entries = place.audit.entries(&TENANT, 0, 10).await.unwrap();
+        let told: Vec<_> = entries
+            .iter()
+            .map(|it| (it.new.who.clone(), it.new.outcome))
+            .collect();
+        let who = |report: &Report| format!("execution:{}", report.execution);
+        assert_eq!(
+            told,
+            [
+                (who(&allowed), AuditOutcome::Allowed),
+                (who(&denied), AuditOutcome::Denied)
+            ]
+        );
+        let change: Vec<Value> = entries
+            .iter()
+            .map(|it| serde_json::from_str(&it.new.change).unwrap())
+            .collect();
+        assert_eq!(
+            change[0],
+            json!({ "version": 1, "node": "a", "attempt": 1 })
+        );
+        assert!(change[1]["why"].as_str().unwrap().contains("`shop`"));
+        for entry in entries {
+            assert_eq!(
+                (&*entry.new.what, &*entry.new.target),
+                ("credentials.use", "credential:shop")
+            );
+        }
+        place.log_is_full.store(true, SeqCst);
+        let unwritten = place.run(node, GRANT).await;
+        assert_eq!(error(&unwritten).0, "CREDENTIAL_UNAVAILABLE");
     });
 }
 

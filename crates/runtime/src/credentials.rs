@@ -146,6 +146,9 @@ impl Opening {
         let capability = Capability::Secret(id.to_string());
         if !context.grants.allow(&capability) {
             let what = format!("node `{}` may not use the credential `{id}`", context.node);
+            if let Some(access) = &self.access {
+                access.denied(&context.tenant, id, &self.user, &what).await;
+            }
             return Err(ActionError::denied(what, &capability));
         }
         let Some(access) = &self.access else {

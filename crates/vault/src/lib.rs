@@ -40,6 +40,7 @@
 //! });
 //! ```
 
+mod audit;
 mod error;
 mod keys;
 mod rotate;

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future;
 use nebula_core::{CredentialId, Entropy, KeyId, ProjectId, TenantId};
 use nebula_credential::{AllowedHosts, Credential, CredentialType, Place, SealError, Sealed};
 use nebula_ports::{
-    CredentialDeleted, CredentialPut, CredentialRepo, CredentialSummary, CredentialUse,
-    CredentialUser, CredentialVersion, RefreshLease, Result as PortResult, SecretsStore,
-    UseRecorded,
+    AuditLog, AuditOutcome, CredentialDeleted, CredentialPut, CredentialRepo, CredentialSummary,
+    CredentialUse, CredentialUser, CredentialVersion, RefreshLease, Result as PortResult,
+    SecretsStore, UseRecorded,
 };
 
 use crate::{VaultError, keys::Cache};
@@ -28,6 +29,7 @@ pub struct Vault {
     pub(crate) secrets: Arc<dyn SecretsStore>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) cache: Cache,
+    pub(crate) audit: Option<Arc<dyn AuditLog>>,
     #[cfg(sim_bug)]
     seen: parking_lot::Mutex<std::collections::BTreeMap<(TenantId, CredentialId), Opened>>,
 }
@@ -85,9 +87,18 @@ impl Vault {
             secrets,
             entropy,
             cache,
+            audit: None,
             #[cfg(sim_bug)]
             seen: parking_lot::Mutex::default(),
         }
+    }
+
+    /// The same, whose uses by attempts and refreshes stand in the audit log as well, and no value is given
+    /// out where that cannot be written.
+    #[must_use]
+    pub fn audited(mut self, log: Arc<dyn AuditLog>) -> Self {
+        self.audit = Some(log);
+        self
     }
 
     /// Decrypts a credential for a user. Its use is durable when this answers.
@@ -118,7 +129,12 @@ impl Vault {
             return Ok(opened);
         }
         let recorded = self.repo.record_use(tenant, id, opened.version, user);
-        match recorded.await? {
+        let version = ("version", opened.version.into());
+        let told = self.tell(tenant, id, user, AuditOutcome::Allowed, version);
+        // At once, so that they share a commit where they share a store.
+        let (recorded, told) = future::join(recorded, told).await;
+        told?;
+        match recorded? {
             UseRecorded::Recorded => Ok(opened),
             UseRecorded::Unknown => Err(VaultError::Unknown(id.clone())),
         }

@@ -310,3 +310,96 @@ async fn whoever_moves_a_workflow_may_use_what_it_names() {
         .ok(200);
     world.stopped().await;
 }
+
+/// Adds a bearer token that may be sent to `hosts`.
+async fn add(world: &World, id: &str, token: &str, hosts: Value) {
+    let new = json!({ "type": "bearer", "fields": { "token": token }, "hosts": hosts });
+    let path = format!("/api/v1/credentials/{id}");
+    put(world, &path, new).await.ok(200);
+}
+
+async fn tried(world: &World, id: &str, url: &str) -> Answer {
+    let path = format!("/api/v1/credentials/{id}/test");
+    world.post(&path, json!({ "url": url })).await
+}
+
+/// Guards: it is asked without the credential first, no redirect is followed, and nothing of the answers
+/// comes back but their statuses.
+#[tokio::test]
+async fn a_credential_is_tried_at_its_own_host() {
+    let world = World::new().await;
+    add(&world, "till", "right", json!(["till.example"])).await;
+    add(&world, "old", "hunter two", json!(["till.example"])).await;
+    for (id, path, verdict) in [
+        ("till", "private", "accepted"),
+        ("old", "private", "refused"),
+        ("till", "open", "unclear"),
+        ("till", "away", "unclear"),
+    ] {
+        let url = format!("https://till.example/{path}?q=secret-query");
+        let said = tried(&world, id, &url).await.ok(200);
+        assert_eq!(said["verdict"], verdict, "{said}");
+        assert_eq!(said["asked"]["origin"], "https://till.example");
+    }
+    let asked = world.http.asked();
+    assert_eq!(asked.len(), 8);
+    for pair in asked.chunks(2) {
+        assert!(!pair[0].headers.contains_key("authorization"));
+        assert!(pair[1].headers.contains_key("authorization"));
+        assert!(pair.iter().all(|it| it.redirects.is_none()));
+    }
+    let uses = world.get("/api/v1/credentials/till/uses").await.ok(200);
+    assert_eq!(uses["uses"][0]["by"], "test");
+    let log = world.get("/api/v1/audit/export").await.text();
+    assert!(log.contains("credentials.test"), "{log}");
+    for hidden in ["secret-query", "hunter two"] {
+        assert!(!log.contains(hidden), "{log}");
+    }
+    world.stopped().await;
+}
+
+/// Guards: a test sends a credential nowhere else, and what it was refused is in the audit log.
+#[tokio::test]
+async fn a_credential_is_tried_nowhere_else() {
+    let world = World::new().await;
+    add(&world, "till", "right", json!(["till.example:443"])).await;
+    for url in [
+        "https://other.example/private",
+        "https://till.example:444/private",
+        "https://till.example.other.example/",
+    ] {
+        tried(&world, "till", url)
+            .await
+            .problem(422, "CREDENTIAL_HOST");
+    }
+    for url in [
+        "file:///etc/passwd",
+        "https://till.example@other.example/",
+        "no url",
+        "",
+    ] {
+        tried(&world, "till", url).await.problem(400, "BAD_BODY");
+    }
+    assert_eq!(world.http.asked().len(), 0);
+    let uses = world.get("/api/v1/credentials/till/uses").await.ok(200);
+    assert_eq!(uses["uses"], json!([]), "it was not opened");
+    let log = world.get("/api/v1/audit?limit=100").await.ok(200);
+    let denied = log["entries"].as_array().unwrap().iter();
+    let denied = denied.filter(|it| it["outcome"] == "denied" && it["what"] == "credentials.test");
+    assert_eq!(denied.count(), 3, "{log}");
+    let url = json!({ "url": "postgres://ada:pw@db.example/shop" });
+    let no = json!({ "type": "database_url", "fields": url });
+    put(&world, "/api/v1/credentials/db", no).await.ok(200);
+    tried(&world, "db", "https://till.example/")
+        .await
+        .problem(422, "CANNOT_TEST");
+    let path = "/api/v1/credentials/till/test";
+    world
+        .post(path, json!({}))
+        .await
+        .problem(422, "CANNOT_TEST");
+    tried(&world, "nobody", "https://till.example/")
+        .await
+        .problem(404, "UNKNOWN_CREDENTIAL");
+    world.stopped().await;
+}

@@ -163,6 +163,12 @@ impl Stage {
                 let body = json!({ "type": "bearer", "fields": fields, "project": project });
                 (body, Wanted::InPlace { sees: ProjectsRead })
             }
+            // It may be sent nowhere.
+            ("POST", "/api/v1/credentials/{credential}/test") => {
+                let sees = Permission::CredentialsRead;
+                let body = json!({ "url": "http://127.0.0.1:1/" });
+                (body, Wanted::InPlace { sees })
+            }
             (_, path) if path.starts_with("/api/v1/credentials/{credential}") => {
                 let sees = Permission::CredentialsRead;
                 (Value::Null, Wanted::InPlace { sees })
