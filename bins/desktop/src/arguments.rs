@@ -99,8 +99,9 @@ pub(crate) enum Command {
         /// The server; default: NEBULA_SERVER
         server: Option<String>,
     },
-    /// Check folders, database, disk, clock and settings
-    Doctor(Database),
+    /// Check folders, database, disk, clock and settings; of a server, how it stands now: breakers, rates,
+    /// bulkheads and duties
+    Doctor(Target),
     /// Print completions for a shell
     Completions {
         /// Which shell

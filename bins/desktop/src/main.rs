@@ -265,7 +265,7 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
         }
         Command::Schedule(schedule) => commands::schedule::run(schedule, console),
         // It looks at the settings itself, also at those that cannot be read.
-        Command::Doctor(database) => block_on(commands::doctor::run(global, database, console)),
+        Command::Doctor(target) => block_on(commands::doctor::run(global, target, console)),
         Command::Completions { shell } => commands::completions::run(*shell, console),
     }
 }

@@ -17,7 +17,7 @@ use nebula_core::{
 };
 use nebula_engine::{Hook, InstallError, Installed};
 use nebula_identity::Identity;
-use nebula_ports::{SecretsStore, TriggerRecord};
+use nebula_ports::{LeaderElector, SecretsStore, TriggerRecord};
 use nebula_resilience::{CallRate, Quotas};
 use nebula_resource::{Limits, Shared as Kept};
 use nebula_vault::Vault;
@@ -52,6 +52,8 @@ pub struct ApiParts {
     pub vault: Arc<Vault>,
     /// Secrets.
     pub secrets: Arc<dyn SecretsStore>,
+    /// Who does what one process at a time does, to be looked at.
+    pub elector: Arc<dyn LeaderElector>,
     /// Whose people log in with a password, and whose resume links count. Whoever shows a key or a token
     /// sees what their own tenant has.
     pub tenant: TenantId,
@@ -105,6 +107,7 @@ pub(crate) struct Inner {
     pub(crate) identity: Arc<Identity>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) secrets: Arc<dyn SecretsStore>,
+    pub(crate) elector: Arc<dyn LeaderElector>,
     pub(crate) vars: Value,
     pub(crate) folder: PathBuf,
     pub(crate) settings: Value,
@@ -211,6 +214,7 @@ impl Api {
             identity: parts.identity,
             vault: parts.vault,
             secrets: parts.secrets,
+            elector: parts.elector,
             vars: parts.vars,
             folder: parts.folder,
             settings: parts.settings,

@@ -14,7 +14,7 @@ use crate::{
     api::Shared,
     approvals, audit, blobs, connections, credentials, dead_letters, events, executions,
     expressions, health, hooks, metrics, openapi, projects, sessions, settings, signals, start,
-    triggers, users, workflows,
+    state, triggers, users, workflows,
 };
 use nebula_identity::Permission::{
     self, ApprovalsDecide, ApprovalsRead, AuditRead, BlobsRead, CatalogRead, CredentialsRead,
@@ -133,6 +133,7 @@ fn all(table: Table) -> Table {
         .changes(DeadLettersRedrive, "dead_letters.redrive", routes!(dead_letters::redrive))
         .reads(SettingsRead, "settings.read", routes!(settings::show))
         .reads(MetricsRead, "metrics.read", routes!(metrics::read))
+        .reads(SettingsRead, "state.read", routes!(state::show))
 }
 
 /// The routes of an API, its document, and the table of what each route asks.

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use nebula_cluster::{Candidate, Duty};
 use nebula_core::Clock;
 use nebula_ports::{
-    Campaigned, DutyName, ErrorKind, Incarnation, LeaderElector, Leadership, PortError, Result,
-    TermRenewed,
+    Campaigned, DutyName, DutyState, ErrorKind, Incarnation, LeaderElector, Leadership, PortError,
+    Result, TermRenewed,
 };
 use nebula_testkit::{ManualClock, MemoryElector, run_timed};
 use parking_lot::Mutex;
@@ -67,6 +67,10 @@ impl LeaderElector for Way {
 
     async fn resign(&self, leadership: &Leadership) -> Result<()> {
         self.elector.resign(leadership).await
+    }
+
+    async fn duties(&self) -> Result<Vec<DutyState>> {
+        self.elector.duties().await
     }
 }
 

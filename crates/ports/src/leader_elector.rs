@@ -101,6 +101,17 @@ pub enum TermRenewed {
     Over,
 }
 
+/// Who does a duty, to be looked at: it may be over once it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DutyState {
+    /// Which duty.
+    pub duty: DutyName,
+    /// Its last term.
+    pub term: u64,
+    /// Who leads, and until when without a renewal, by the elector's clock; nobody if the duty is free.
+    pub leader: Option<(Incarnation, Timestamp)>,
+}
+
 /// Elects who does a duty, by a timed lease with a term that fences out earlier leaders.
 ///
 /// The elector's clock alone decides when a leadership is over. A leader stops by its own clock before
@@ -112,7 +123,8 @@ pub enum TermRenewed {
 /// not renewed is free once its time is over, and not before; each election has a higher term than every one
 /// before, also after the duty was given back; a term that is over can neither be renewed nor given back;
 /// one whose time is over and that nobody took can still be renewed; of candidates at once one is elected;
-/// duties say nothing of each other; what is impossible is refused, and changes nothing.
+/// duties say nothing of each other; what is impossible is refused, and changes nothing; a listing says who
+/// leads each duty, and that nobody leads one that is free.
 #[async_trait]
 pub trait LeaderElector: fmt::Debug + Send + Sync + 'static {
     /// Takes the duty for `ttl`, if nobody leads.
@@ -138,6 +150,13 @@ pub trait LeaderElector: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable`: it may be free.
     async fn resign(&self, leadership: &Leadership) -> Result<()>;
+
+    /// Every duty that was ever done, by name, at most [`MAX_DUTIES`]: for people to look at, since nothing
+    /// follows from it.
+    ///
+    /// # Errors
+    /// `Corrupt`: what is stored is damaged. `Unavailable`.
+    async fn duties(&self) -> Result<Vec<DutyState>>;
 }
 
 /// Refuses a time for which no duty can be held.

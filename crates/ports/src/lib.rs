@@ -65,8 +65,8 @@ pub use identity_repo::{
     RecordDeleted, RecordPut, Role, RoleError, Standing, StoredKey, USE_WRITTEN_EVERY,
 };
 pub use leader_elector::{
-    Campaigned, DutyName, DutyNameError, LeaderElector, Leadership, MAX_DUTIES, MAX_DUTY_NAME,
-    MAX_DUTY_TTL, TermRenewed, check_duty_ttl,
+    Campaigned, DutyName, DutyNameError, DutyState, LeaderElector, Leadership, MAX_DUTIES,
+    MAX_DUTY_NAME, MAX_DUTY_TTL, TermRenewed, check_duty_ttl,
 };
 pub use nebula_action::{
     HttpBody, HttpClient, HttpError, HttpErrorKind, HttpLimits, HttpPhase, HttpRequest,

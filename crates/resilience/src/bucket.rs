@@ -68,6 +68,19 @@ impl CallRate {
     }
 }
 
+/// How a rate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateState {
+    /// How many calls pass in each span of time.
+    pub limit: u32,
+    /// The span of time, in milliseconds.
+    pub per_ms: u64,
+    /// How many may pass at once.
+    pub burst: u32,
+    /// How many could pass at once now, 0 to `burst`.
+    pub left: u32,
+}
+
 /// What the bucket takes for the time: it is set before each question.
 #[derive(Debug, Clone, Default)]
 struct Told(Arc<AtomicU64>);
@@ -126,6 +139,20 @@ impl Bucket {
         self.rate.interval()
     }
 
+    /// How it stands at `now`; takes nothing.
+    pub(crate) fn state(&self, now: Duration) -> RateState {
+        let CallRate { limit, per, burst } = self.rate;
+        let burst = burst.max(1);
+        let empty = self.full_at.saturating_sub(now).as_nanos();
+        let taken = empty.div_ceil(self.rate.interval().as_nanos());
+        RateState {
+            limit,
+            per_ms: u64::try_from(per.as_millis()).unwrap_or(u64::MAX),
+            burst,
+            left: burst.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX)),
+        }
+    }
+
     /// Whether a new one would say the same from now on.
     pub(crate) fn is_blank(&self, now: Duration) -> bool {
         now >= self.full_at
@@ -159,6 +186,25 @@ mod tests {
         assert_eq!(bucket.take(ms(105)), Err(ms(100)));
         assert!(!bucket.is_blank(ms(404)));
         assert!(bucket.is_blank(ms(405)));
+    }
+
+    /// Guards: what is left comes back with time, is never more than fits, and looking takes nothing.
+    #[test]
+    fn it_says_how_many_could_pass_now() {
+        let mut bucket = Bucket::new(CallRate {
+            limit: 10,
+            per: ms(1_000),
+            burst: 3,
+        });
+        let left = |bucket: &Bucket, now| bucket.state(ms(now)).left;
+        assert_eq!(left(&bucket, 0), 3);
+        bucket.take(ms(5)).unwrap();
+        bucket.take(ms(5)).unwrap();
+        for (now, expected) in [(5, 1), (5, 1), (104, 1), (105, 2), (205, 3), (9_000, 3)] {
+            assert_eq!(left(&bucket, now), expected, "{now}");
+        }
+        let state = bucket.state(ms(5));
+        assert_eq!((state.limit, state.per_ms, state.burst), (10, 1_000, 3));
     }
 
     #[test]

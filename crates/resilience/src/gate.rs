@@ -4,13 +4,13 @@ use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use nebula_core::Clock;
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::{
     MAX_RETRY_AFTER,
     breaker::{Breaker, BreakerPolicy, BreakerState, Leave, Ticket, Turned, Verdict},
-    bucket::{Bucket, CallRate},
+    bucket::{Bucket, CallRate, RateState},
 };
 
 /// How many wait before one gate at most, unless a policy says another number.
@@ -91,8 +91,8 @@ pub struct Refused {
     pub after: Duration,
 }
 
-/// How a gate stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// How a gate stands: its breaker, its pause, its bulkhead and its rate. JSON: an object with these names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The breaker, if there is one.
     pub breaker: Option<BreakerState>,
@@ -102,6 +102,10 @@ pub struct Snapshot {
     pub paused_ms: u64,
     /// How many calls are under way.
     pub under_way: u32,
+    /// How many may be, if there is a limit.
+    pub concurrency: Option<u32>,
+    /// The rate, if there is one.
+    pub rate: Option<RateState>,
     /// How many wait.
     pub waiting: u32,
     /// How many passed, ever.
@@ -434,6 +438,8 @@ impl State {
             open_ms: breaker.map_or(0, |(_, left)| millis(left)),
             paused_ms: millis(self.paused_until.saturating_sub(now)),
             under_way: self.under_way,
+            concurrency: self.policy.concurrency.map(|most| most.max(1)),
+            rate: self.bucket.as_ref().map(|bucket| bucket.state(now)),
             waiting: u32::try_from(self.line.len()).unwrap_or(u32::MAX),
             passed: self.passed,
             refused: self.refused,

@@ -39,7 +39,7 @@ mod quotas;
 
 pub use backoff::{Backoff, Jitter, MAX_RETRY_AFTER, RetryPolicy};
 pub use breaker::{BreakerPolicy, BreakerState, MAX_WINDOW, Turned, Verdict};
-pub use bucket::CallRate;
+pub use bucket::{CallRate, RateState};
 pub use gate::{COME_AGAIN, DEFAULT_WAITING, Gate, GatePolicy, Pass, Reason, Refused, Snapshot};
 pub use gates::{DEFAULT_KEYS, Gates};
 pub use layers::{Again, TimedOut, hedge, retry, timeout};

@@ -26,7 +26,7 @@ use nebula_resilience::{
     Again, COME_AGAIN, Gate, GatePolicy, Gates, Jitter, Pass, Reason, Refused, RetryPolicy,
     Snapshot, Turned, Verdict, hedge, retry, timeout,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use policy::{CallLimits, HttpPolicy, HttpPolicyError};
@@ -57,7 +57,7 @@ pub struct PacedHttp {
 }
 
 /// What a gate is for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum Lane {
     /// What goes to one place with one credential.
@@ -86,7 +86,7 @@ pub enum Lane {
 }
 
 /// How requests to one destination, host or credential stand, as plain data.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneState {
     /// Whose gate.
     pub lane: Lane,

@@ -5,15 +5,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nebula_core::Timestamp;
 use nebula_ports::{
-    Campaigned, DutyName, ErrorKind, Incarnation, LeaderElector, Leadership, MAX_DUTIES, Result,
-    TermRenewed, check_duty_ttl,
+    Campaigned, DutyName, DutyState, ErrorKind, Incarnation, LeaderElector, Leadership, MAX_DUTIES,
+    Result, TermRenewed, check_duty_ttl,
 };
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
 
 use crate::{
     Sqlite,
     error::{DRIVER, Fault},
-    row::counted,
+    row::{counted, number},
     writer::Tx,
 };
 
@@ -22,6 +23,7 @@ const COUNT: &str = "SELECT count(*) FROM duties";
 const ELECT: &str = "INSERT OR REPLACE INTO duties (name, term, leader, until) VALUES (?, ?, ?, ?)";
 const RENEW: &str = "UPDATE duties SET until = ? WHERE name = ? AND term = ? AND leader = ?";
 const RESIGN: &str = "UPDATE duties SET leader = NULL WHERE name = ? AND term = ? AND leader = ?";
+const LIST: &str = "SELECT name, term, leader, until FROM duties ORDER BY name";
 
 fn campaign(
     tx: &mut Tx<'_>,
@@ -72,6 +74,26 @@ fn campaign(
     }))
 }
 
+/// Every duty; there are no more than [`MAX_DUTIES`].
+fn list(db: &Connection, now: Timestamp) -> std::result::Result<Vec<DutyState>, Fault> {
+    let mut list = db.prepare_cached(LIST)?;
+    let mut rows = list.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        let duty = DutyName::new(name).map_err(|error| Fault::corrupt(error.to_string()))?;
+        let leader: Option<[u8; 16]> = row.get(2)?;
+        let until = Timestamp::from_millis(row.get(3)?);
+        let leads = leader.filter(|_| until > now);
+        all.push(DutyState {
+            term: number(row.get(1)?)?,
+            leader: leads.map(|it| (Incarnation(Uuid::from_bytes(it)), until)),
+            duty,
+        });
+    }
+    Ok(all)
+}
+
 /// A term as it is stored; no row has one that is too large.
 fn stored(term: u64) -> i64 {
     i64::try_from(term).unwrap_or(i64::MAX)
@@ -115,15 +137,26 @@ impl LeaderElector for Sqlite {
         })
         .await
     }
+
+    async fn duties(&self) -> Result<Vec<DutyState>> {
+        let now = self.clock.now();
+        self.read("list duties", move |db| list(db, now)).await
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::check_query_plans;
+    use crate::schema::{check_query_plans, query_plan};
 
     #[test]
     fn every_statement_finds_its_rows_by_an_index() {
         check_query_plans(&[STANDS, RENEW, RESIGN]);
+        // All of a small table, in the order of its key.
+        let steps = query_plan(LIST);
+        assert!(
+            !steps.iter().any(|step| step.contains("TEMP B-TREE")),
+            "{steps:?}"
+        );
     }
 }

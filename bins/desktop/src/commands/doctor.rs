@@ -7,12 +7,14 @@ use std::{
     time::Duration,
 };
 
+use nebula_api::{DutyLine, ServerState};
 use nebula_core::{ByteSize, Clock as _, Timestamp};
 use nebula_system::{Host, SystemClock};
 use serde::Serialize;
 
 use crate::{
-    arguments::{Database, Global},
+    arguments::{Global, Target},
+    commands::doctor_server,
     compose,
     console::{Console, Paint},
     failure::{Exit, Failure, reason},
@@ -29,7 +31,7 @@ const EARLIEST: Timestamp = Timestamp::from_millis(1_735_689_600_000);
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Verdict {
+pub(crate) enum Verdict {
     Ok,
     Warning,
     Failed,
@@ -37,22 +39,24 @@ enum Verdict {
 
 /// One line of the result. JSON: `{ "check", "verdict", "detail", "advice" }`.
 #[derive(Debug, Serialize)]
-struct Check {
+pub(crate) struct Check {
     check: &'static str,
     verdict: Verdict,
     detail: String,
     advice: Option<String>,
 }
 
-/// JSON: `{ "healthy": true, "checks": [...] }`.
+/// JSON: `{ "healthy": true, "checks": [...], "state": null }`; `state` is that of a server, as
+/// `GET /api/v1/state` gives it.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     healthy: bool,
     checks: &'a [Check],
+    state: Option<ServerState>,
 }
 
 impl Check {
-    fn new(check: &'static str, verdict: Verdict, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(check: &'static str, verdict: Verdict, detail: impl Into<String>) -> Self {
         Self {
             check,
             verdict,
@@ -61,18 +65,18 @@ impl Check {
         }
     }
 
-    fn ok(check: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn ok(check: &'static str, detail: impl Into<String>) -> Self {
         Self::new(check, Verdict::Ok, detail)
     }
 
-    fn failed(check: &'static str, failure: Failure) -> Self {
+    pub(crate) fn failed(check: &'static str, failure: Failure) -> Self {
         Self {
             advice: failure.advice.map(String::from),
             ..Self::new(check, Verdict::Failed, failure.message)
         }
     }
 
-    fn advice(mut self, advice: &str) -> Self {
+    pub(crate) fn advice(mut self, advice: &str) -> Self {
         self.advice = Some(advice.to_owned());
         self
     }
@@ -81,7 +85,7 @@ impl Check {
 /// Runs `nebula doctor`. Exit code 3 if something is broken.
 pub(crate) async fn run(
     global: &Global,
-    database: &Database,
+    target: &Target,
     console: &Console,
 ) -> Result<Exit, Failure> {
     let version = format!(
@@ -91,7 +95,8 @@ pub(crate) async fn run(
         std::env::consts::OS
     );
     let mut checks = vec![Check::ok("version", version)];
-    let loaded = settings::load(global, Some(database));
+    let loaded = settings::load_for(global, target);
+    let mut state = None;
     match &loaded {
         Ok(loaded) => checks.push(settings_file(loaded)),
         Err(failure) => {
@@ -100,11 +105,17 @@ pub(crate) async fn run(
             checks.push(Check { advice, ..check });
         }
     }
-    if let Ok(loaded) = &loaded {
+    if let Ok(loaded) = &loaded
+        && let Place::Server(url) = &loaded.place
+    {
+        let (found, stands) = doctor_server::checks(loaded, url).await;
+        checks.extend(found);
+        state = stands;
+    } else if let Ok(loaded) = &loaded {
         let folder = data_folder(loaded);
         checks.push(folder_check(&folder));
         checks.push(sync_check(&folder));
-        checks.push(database_check(loaded).await);
+        checks.extend(database_checks(loaded).await);
         checks.push(secrets_check(loaded).await);
         checks.extend(keys_check(loaded).await);
         checks.push(http_check(loaded));
@@ -119,7 +130,11 @@ pub(crate) async fn run(
     let healthy = checks.iter().all(|check| check.verdict != Verdict::Failed);
     if console.json {
         let checks = &checks;
-        console.document(&Document { healthy, checks })?;
+        console.document(&Document {
+            healthy,
+            checks,
+            state,
+        })?;
     } else {
         for check in &checks {
             console.line(&line(check, console))?;
@@ -159,7 +174,7 @@ fn settings_file(loaded: &Loaded) -> Check {
     }
 }
 
-/// What requests keep to. How they stand now is known to the process that sends them, and to no other.
+/// What requests keep to. How they stand now is known to the process that sends them: `--server` asks it.
 fn http_check(loaded: &Loaded) -> Check {
     let policy = &loaded.settings.http;
     if let Err(error) = policy.check() {
@@ -241,34 +256,60 @@ fn sync_times(folder: &Path) -> std::io::Result<Vec<Duration>> {
 }
 
 /// Opening a database checks it; one that is not there is not made.
-async fn database_check(loaded: &Loaded) -> Check {
+async fn database_checks(loaded: &Loaded) -> Vec<Check> {
     let Some(path) = loaded.place.path() else {
-        return Check::ok("database", "in memory");
+        return vec![Check::ok("database", "in memory")];
     };
     let shown = path.display();
     if !path.exists() {
-        return Check::ok(
+        return vec![Check::ok(
             "database",
             format!("{shown} is not there yet; the first run makes it"),
-        );
+        )];
     }
     let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
-    match compose::compose(loaded).await {
-        Ok(composed) => {
-            let tenant = nebula_core::TenantId::local();
-            match composed.nebula.engine().unfinished(&tenant).await {
-                Ok(left) => Check::ok(
-                    "database",
-                    format!(
-                        "{shown} is sound, {size} bytes, {} unfinished",
-                        crate::definition::counted(left.len(), "execution")
-                    ),
-                ),
-                Err(error) => Check::failed("database", error.into()),
-            }
-        }
-        Err(failure) => Check::failed("database", failure),
-    }
+    let composed = match compose::compose(loaded).await {
+        Ok(composed) => composed,
+        Err(failure) => return vec![Check::failed("database", failure)],
+    };
+    let tenant = nebula_core::TenantId::local();
+    let database = match composed.nebula.engine().unfinished(&tenant).await {
+        Ok(left) => Check::ok(
+            "database",
+            format!(
+                "{shown} is sound, {size} bytes, {} unfinished",
+                crate::definition::counted(left.len(), "execution")
+            ),
+        ),
+        Err(error) => Check::failed("database", error.into()),
+    };
+    let duties = match composed.elector.duties().await {
+        Ok(duties) => duties_check(duties.into_iter().map(DutyLine::from)),
+        Err(error) => Check::failed("duties", error.into()),
+    };
+    vec![database, duties]
+}
+
+/// Who does what one process at a time does.
+pub(crate) fn duties_check(duties: impl IntoIterator<Item = DutyLine>) -> Check {
+    let each = duties.into_iter().map(|it| match (it.leader, it.until) {
+        (Some(leader), Some(until)) => format!(
+            "{} is done by the process {leader}, in term {}, until {until} or longer",
+            it.duty, it.term
+        ),
+        _ => format!(
+            "{} is done by nobody now; its last term was {}",
+            it.duty, it.term
+        ),
+    });
+    let each: Vec<_> = each.collect();
+    Check::ok(
+        "duties",
+        match each.is_empty() {
+            true => "no server has done any here yet".to_owned(),
+            false => each.join("; "),
+        },
+    )
 }
 
 /// Whether the key opens the secrets.

@@ -10,6 +10,7 @@ mod credential_test;
 pub(crate) mod credentials;
 pub(crate) mod doctor;
 pub(crate) mod executions;
+pub(crate) mod doctor_server;
 pub(crate) mod expr;
 mod list;
 pub(crate) mod login;

@@ -69,6 +69,7 @@ pub(crate) async fn run(
         identity: Arc::new(identity),
         vault: session.here()?.vault.clone(),
         secrets: session.here()?.identity.secrets.clone(),
+        elector: session.here()?.elector.clone(),
         vars: fire.vars.clone(),
         folder: fire.folder.clone(),
         settings: config::of_server(&loaded),

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::{
     http::{Seen, answer, read},
+    serve::Serving,
     support::User,
 };
 
@@ -264,6 +265,82 @@ fn a_server_that_only_fails_is_left_alone() {
         },
     );
     assert_eq!(log.len(), 4);
+}
+
+/// Guards: the state of a server's breakers, rates and bulkheads is asked of the server, and who does its
+/// duties is in the database.
+#[test]
+fn a_doctor_sees_how_a_server_and_its_duties_stand() {
+    let user = User::new();
+    let failing = |_: &str, _: usize| Act::Answer(answer(500, "", "{}"));
+    let log = serving(failing, |address| {
+        settings(
+            &user,
+            address,
+            "[http]\nconcurrency = 3\n[http.breaker]\nwindow = 2\nmin_calls = 2\ncool_down = \"1h\"\nmax_cool_down = \"1h\"\n[http.hosts.\"127.0.0.1:PORT\"]\nrate = { limit = 5, per = \"1h\", burst = 9 }\n",
+        );
+        let server = Serving::start(&user);
+        let url = format!("http://{}", server.address);
+        user.nebula_with(&["login", &url], &server.token).exits(0);
+        let doctor = || user.nebula(&["doctor", "--server", &url]).exits(0).json();
+        let before = doctor();
+        assert_eq!(before["state"]["lanes"], serde_json::json!([]));
+        let text = format!(
+            "id: ask\nnodes:\n  - {{ id: a, action: http.request, parameters: {{ url: 'http://{address}/' }}, retry: {{ max_attempts: 1 }} }}\n"
+        );
+        let file = user.write("ask.yaml", &text);
+        let push = [
+            "workflows",
+            "push",
+            file.to_str().unwrap(),
+            "--publish",
+            "--server",
+            &url,
+        ];
+        user.nebula(&push).exits(0);
+        for _ in 0..3 {
+            user.nebula(&["run", "ask", "--server", &url]).exits(1);
+        }
+        let told = doctor();
+        let lanes = told["state"]["lanes"].as_array().unwrap();
+        let [destination, host] = &lanes[..] else {
+            panic!("{told}")
+        };
+        assert_eq!(destination["lane"]["host"], address.to_string());
+        let gate = &destination["gate"];
+        assert_eq!(
+            (&gate["breaker"], &gate["bad"]),
+            (&"open".into(), &2.into())
+        );
+        assert_eq!(
+            (&gate["concurrency"], &gate["refused"]),
+            (&3.into(), &1.into())
+        );
+        let rate = &host["gate"]["rate"];
+        assert_eq!((&rate["burst"], &rate["left"]), (&9.into(), &7.into()));
+        let warned = |check: &&Value| check["verdict"] == "warning" && check["check"] == "http";
+        let warned = told["checks"].as_array().unwrap().iter().find(warned);
+        let detail = warned.unwrap()["detail"].as_str().unwrap();
+        let begins = format!("{address}: its breaker is open for another 3");
+        assert!(detail.starts_with(&begins), "{detail}");
+        // The same from the database, beside the server.
+        let duty = |said: &Value| {
+            let checks = said["checks"].as_array().unwrap();
+            let duties = checks.iter().find(|check| check["check"] == "duties");
+            duties.unwrap()["detail"].as_str().unwrap().to_owned()
+        };
+        let here = user.nebula(&["doctor"]).exits(0).json();
+        let leads = "blobs.collect is done by the process ";
+        assert!(duty(&here).starts_with(leads), "{here}");
+        assert!(duty(&told).starts_with(leads), "{told}");
+        drop(server);
+        let gone = user.nebula(&["doctor", "--server", &url]).exits(3).json();
+        assert_eq!(
+            (&gone["healthy"], &gone["state"]),
+            (&false.into(), &Value::Null)
+        );
+    });
+    assert_eq!(log.len(), 2, "the third was not sent");
 }
 
 #[test]

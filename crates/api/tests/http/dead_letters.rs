@@ -67,5 +67,7 @@ async fn what_was_delivered_too_often_is_seen_by_those_whose_it_is_and_sent_agai
     assert_eq!(settings["settings"]["serve.listen"]["source"], "default");
     let post = world.send(Method::POST, "/api/v1/settings", &[], "").await;
     assert_eq!(post.status, 405);
+    let state = world.get("/api/v1/state").await.ok(200);
+    assert_eq!(state, json!({ "lanes": [], "duties": [] }));
     world.stopped().await;
 }

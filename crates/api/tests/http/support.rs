@@ -23,7 +23,7 @@ use nebula_identity::{Identity, IdentityConfig, IdentityPorts, LocalToken, Passw
 use nebula_memory::{DEFAULT_CACHE, DEFAULT_INLINE, SpillingRepo, Values};
 use nebula_system::{SystemClock, SystemEntropy};
 use nebula_testkit::{
-    AskedHttp, InlineOffload, MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo,
+    AskedHttp, InlineOffload, MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector,
     MemoryExecutionRepo, MemoryIdentityRepo, MemorySandbox, MemorySecretsStore, MemorySessionRepo,
     MemoryTaskQueue, MemoryTriggerRepo, MemoryWorkflowRepo, ScriptedAnswer, ScriptedHttp,
     SeededEntropy,
@@ -234,6 +234,7 @@ impl World {
         let api = Api::new(ApiParts {
             nebula: nebula.clone(),
             tenant: TenantId::local(),
+            elector: Arc::new(MemoryElector::new(clock.clone())),
             clock,
             entropy: Arc::new(SystemEntropy),
             offload: Arc::new(InlineOffload),

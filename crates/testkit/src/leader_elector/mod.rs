@@ -13,7 +13,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use nebula_core::Clock;
 use nebula_ports::{
-    Campaigned, DutyName, ErrorKind, Incarnation, LeaderElector, Leadership, MAX_DUTIES,
+    Campaigned, DutyName, DutyState, ErrorKind, Incarnation, LeaderElector, Leadership, MAX_DUTIES,
     MAX_DUTY_TTL, TermRenewed,
 };
 use uuid::Uuid;
@@ -55,6 +55,8 @@ macro_rules! leader_elector_rules {
             duties_say_nothing_of_each_other,
             an_impossible_time_is_refused,
             there_are_so_many_duties_and_no_more,
+            a_listing_says_who_leads,
+            a_listing_says_that_nobody_leads,
         }
     };
 }
@@ -103,6 +105,10 @@ async fn renew(elector: &Elector, leadership: &Leadership) -> TermRenewed {
 async fn resign(elector: &Elector, leadership: &Leadership) {
     let resigned = elector.resign(leadership).await;
     resigned.expect("the elector answers");
+}
+
+async fn listed(elector: &Elector) -> Vec<DutyState> {
+    elector.duties().await.expect("the elector answers")
 }
 
 /// In term 1, as it was asked for.
@@ -290,4 +296,40 @@ pub async fn there_are_so_many_duties_and_no_more(elector: &Elector, _: &Time) {
     resign(elector, &last).await;
     let again = elector.campaign(&last.duty, SECOND, TTL).await;
     assert!(matches!(again, Ok(Campaigned::Elected(it)) if it.term == 2));
+}
+
+/// By name, with the term and until when.
+pub async fn a_listing_says_who_leads(elector: &Elector, clock: &Time) {
+    assert_eq!(listed(elector).await, []);
+    let first = elected(elector, FIRST).await;
+    resign(elector, &first).await;
+    elected(elector, SECOND).await;
+    let early = duty("blobs");
+    let other = elector.campaign(&early, FIRST, TTL / 2).await;
+    assert!(matches!(other, Ok(Campaigned::Elected(_))));
+    let state = |duty, term, leader, ttl| DutyState {
+        duty,
+        term,
+        leader: Some((leader, clock.now().plus(ttl))),
+    };
+    let expected = [
+        state(early, 1, FIRST, TTL / 2),
+        state(sweep(), 2, SECOND, TTL),
+    ];
+    assert_eq!(listed(elector).await, expected);
+}
+
+/// Once it is given back, or its time is over.
+pub async fn a_listing_says_that_nobody_leads(elector: &Elector, clock: &Time) {
+    let first = elected(elector, FIRST).await;
+    let free = |term| DutyState {
+        duty: sweep(),
+        term,
+        leader: None,
+    };
+    resign(elector, &first).await;
+    assert_eq!(listed(elector).await, [free(1)]);
+    elected(elector, SECOND).await;
+    clock.advance(TTL);
+    assert_eq!(listed(elector).await, [free(2)]);
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use nebula_core::{Clock, Timestamp};
 use nebula_ports::{
-    Campaigned, DutyName, ErrorKind, Incarnation, LeaderElector, Leadership, MAX_DUTIES, PortError,
-    Result, TermRenewed, check_duty_ttl,
+    Campaigned, DutyName, DutyState, ErrorKind, Incarnation, LeaderElector, Leadership, MAX_DUTIES,
+    PortError, Result, TermRenewed, check_duty_ttl,
 };
 use parking_lot::Mutex;
 
@@ -170,5 +170,20 @@ impl LeaderElector for MemoryElector {
             row.leader = None;
         }
         Ok(())
+    }
+
+    async fn duties(&self) -> Result<Vec<DutyState>> {
+        let now = self.clock.now();
+        let duties = self.duties.lock();
+        let all = duties.iter().map(|(duty, row)| {
+            let lasts = row.until > now || !self.keep(Guard::ListsOver);
+            let leads = row.leader.filter(|_| lasts && self.keep(Guard::Lists));
+            DutyState {
+                duty: duty.clone(),
+                term: row.term,
+                leader: leads.map(|leader| (leader, row.until)),
+            }
+        });
+        Ok(all.collect())
     }
 }

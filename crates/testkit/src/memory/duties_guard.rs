@@ -45,5 +45,9 @@ guards! {
         CheckTtl => [an_impossible_time_is_refused],
         /// Duties are bounded.
         Most => [there_are_so_many_duties_and_no_more],
+        /// A listing names the leader.
+        Lists => [a_listing_says_who_leads],
+        /// A listing knows what is over.
+        ListsOver => [a_listing_says_that_nobody_leads],
     }
 }

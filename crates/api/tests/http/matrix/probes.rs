@@ -153,7 +153,9 @@ impl Stage {
                 | "/api/v1/credentials"
                 | "/api/v1/events",
             ) => (Value::Null, Wanted::Anywhere),
-            ("GET", "/api/v1/settings") => (Value::Null, Wanted::Server(Permission::SettingsRead)),
+            ("GET", "/api/v1/settings" | "/api/v1/state") => {
+                (Value::Null, Wanted::Server(Permission::SettingsRead))
+            }
             ("GET", "/metrics") => (Value::Null, Wanted::Server(Permission::MetricsRead)),
             ("POST", "/api/v1/dead-letters/redrive") => {
                 (json!({}), Wanted::Server(Permission::DeadLettersRedrive))
