@@ -1,9 +1,13 @@
 //! What can be written on the command line.
 
+mod approvals;
+
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nebula_core::{Priority, ProjectId, Timestamp, TriggerId, WorkflowId, parse_duration};
+
+pub(crate) use approvals::Approvals;
 
 /// Runs workflows on this machine. What ran, and how far, is kept in one SQLite file, so that a run
 /// survives being killed.
@@ -59,6 +63,9 @@ pub(crate) enum Command {
     /// Look at executions, and decide about them
     #[command(subcommand)]
     Executions(Executions),
+    /// Look at what is asked of people
+    #[command(subcommand)]
+    Approvals(Approvals),
     /// Keep versions of workflows, compare and publish them
     #[command(subcommand)]
     Workflows(Workflows),

@@ -50,8 +50,8 @@ use nebula_telemetry::{LogOptions, init_logging};
 
 use crate::{
     arguments::{
-        Actions, Arguments, AtServer, Blobs, Command, Config, Credentials, Database, Dead,
-        Executions, Queue, Replay, Secrets, Target, Triggers, Workflows,
+        Actions, Approvals, Arguments, AtServer, Blobs, Command, Config, Credentials, Database,
+        Dead, Executions, Queue, Replay, Secrets, Target, Triggers, Workflows,
     },
     console::Console,
     failure::{Exit, Failure},
@@ -184,6 +184,13 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             };
             let loaded = load(on)?;
             block_on(commands::executions::run(command, &loaded, console))
+        }
+        Command::Approvals(Approvals::List { limit, target }) => {
+            let (loaded, limit) = (load(On::Either(target))?, usize::from(*limit));
+            block_on(async {
+                let session = session::Session::open_existing(&loaded).await?;
+                commands::approvals::list(session.as_ref(), limit, console).await
+            })
         }
         Command::Workflows(command) => {
             let target = match command {

@@ -2,6 +2,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod again;
+pub(crate) mod approvals;
 pub(crate) mod blobs;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -9,8 +10,8 @@ mod credential_fields;
 mod credential_test;
 pub(crate) mod credentials;
 pub(crate) mod doctor;
-pub(crate) mod executions;
 pub(crate) mod doctor_server;
+pub(crate) mod executions;
 pub(crate) mod expr;
 mod list;
 pub(crate) mod login;

@@ -9,9 +9,9 @@ mod wire;
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-use nebula_core::{ExecutionId, Labels, Priority, WorkflowId};
+use nebula_core::{ExecutionId, Labels, Priority, Timestamp, WorkflowId};
 use nebula_engine::{CalledBy, OpenApproval, Report, Started};
-use nebula_execution::{Again, InstanceId, Signal};
+use nebula_execution::{Again, Choice, InstanceId, Signal};
 use nebula_ports::{
     ExecutionFilter, ExecutionSummary, JournalPage, Published, Saved, Signalled, StoredWorkflow,
     WorkflowFilter, WorkflowSummary, WorkflowVersions,
@@ -45,16 +45,32 @@ impl<T> Default for Listed<T> {
 pub(crate) struct Asked {
     pub(crate) instance: InstanceId,
     pub(crate) round: u32,
+    /// What is asked.
+    pub(crate) title: Option<String>,
     /// Who may vote; anybody, if nobody is named.
     pub(crate) approvers: Vec<String>,
+    /// How many must approve.
+    pub(crate) quorum: u32,
+    /// Who has approved, and who has rejected.
+    pub(crate) approved: Vec<String>,
+    pub(crate) rejected: Vec<String>,
+    /// When the time for votes is over.
+    pub(crate) due: Option<Timestamp>,
 }
 
 impl From<&OpenApproval> for Asked {
     fn from(open: &OpenApproval) -> Self {
+        let (approval, question) = (&open.approval, &open.approval.question);
+        let voters = |choice| approval.voters(choice).map(str::to_owned).collect();
         Self {
             instance: open.instance.clone(),
-            round: open.approval.round,
-            approvers: open.approval.question.approvers.clone(),
+            round: approval.round,
+            title: question.title.clone(),
+            approvers: question.approvers.clone(),
+            quorum: question.quorum,
+            approved: voters(Choice::Approve),
+            rejected: voters(Choice::Reject),
+            due: question.due,
         }
     }
 }

@@ -109,7 +109,12 @@ pub(super) struct Approvals {
 pub(super) struct Approval {
     instance: Text<InstanceId>,
     round: u32,
+    title: Option<String>,
     approvers: Vec<String>,
+    quorum: u32,
+    approved: Vec<String>,
+    rejected: Vec<String>,
+    due: Option<Time>,
 }
 
 impl From<Approval> for Asked {
@@ -117,7 +122,12 @@ impl From<Approval> for Asked {
         Self {
             instance: it.instance.0,
             round: it.round,
+            title: it.title,
             approvers: it.approvers,
+            quorum: it.quorum,
+            approved: it.approved,
+            rejected: it.rejected,
+            due: it.due.map(|due| due.0),
         }
     }
 }

@@ -39,6 +39,16 @@ fn two_of_three_approve_and_the_execution_goes_on() {
     };
     let said = vote("approve", &["--by", "ada"]).exits(4);
     assert_eq!(said.json()["waiting"][0]["approved"], json!(["ada"]));
+    let open = user.nebula(&["approvals", "list"]).exits(0).json();
+    let expected = json!([{
+        "execution": id, "instance": "sign", "round": 0, "title": "Pay 12?",
+        "approvers": ["ada", "bob", "cleo"], "quorum": 2, "approved": ["ada"], "rejected": [],
+        "due": null,
+    }]);
+    assert_eq!(
+        (&open["approvals"], &open["more"]),
+        (&expected, &json!(false))
+    );
     let again = vote("approve", &["sign", "--by", "ada"]).exits(2);
     assert_eq!(again.error_code(), "VOTED_BEFORE");
     let eve = vote("approve", &["--by", "eve"]).exits(2);
@@ -56,6 +66,8 @@ fn two_of_three_approve_and_the_execution_goes_on() {
     late.says("approve by ada, bob");
     let ended = vote("reject", &["--by", "cleo"]).exits(2);
     assert_eq!(ended.error_code(), "EXECUTION_ENDED");
+    let open = user.nebula(&["approvals", "list"]).exits(0).json();
+    assert_eq!(open["approvals"], json!([]), "nothing is asked any more");
     let replayed = user.nebula(&["executions", "replay", &id]).exits(0);
     for text in ["approval_asked", "vote_cast", "as agreed"] {
         assert!(replayed.out.contains(text), "{text}: {}", replayed.out);

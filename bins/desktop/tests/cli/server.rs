@@ -140,6 +140,8 @@ fn commands_say_of_a_server_what_they_say_of_its_database() {
         ],
         &["executions", "list", "--waiting"],
         &["executions", "list", "--limit", "1"],
+        &["approvals", "list"],
+        &["approvals", "list", "--limit", "1"],
         &[
             "executions",
             "list",
