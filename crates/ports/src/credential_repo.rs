@@ -24,6 +24,9 @@ pub const MAX_CREDENTIAL_KEYS: usize = 16;
 /// How many uses of a credential are kept: the newest.
 pub const MAX_CREDENTIAL_USES: usize = 1_000;
 
+/// Of how many deleted credentials of a tenant the uses are kept: those that were deleted last.
+pub const MAX_DELETED_WITH_USES: usize = 100;
+
 /// The most bytes of the node in a use: its path of ids.
 pub const MAX_USE_NODE: usize = 4_096;
 
@@ -209,7 +212,7 @@ pub enum RefreshLease {
 /// puts a version, gives it back, or its time is over; only what is encrypted with the primary key is
 /// put, and no older key becomes primary again, so that what is encrypted with an older key gets less
 /// and never more; a key that something is encrypted with is not forgotten; the newest uses are kept,
-/// also of what was deleted; a tenant has so many credentials and no more; another tenant sees and
+/// also of what was deleted, but not of all that ever was; a tenant has so many credentials and no more; another tenant sees and
 /// changes nothing.
 #[async_trait]
 pub trait CredentialRepo: fmt::Debug + Send + Sync + 'static {
@@ -239,7 +242,8 @@ pub trait CredentialRepo: fmt::Debug + Send + Sync + 'static {
         new: CredentialVersion,
     ) -> Result<CredentialRewrapped>;
 
-    /// Deletes a credential; its number of versions stays known, and one higher.
+    /// Deletes a credential; its number of versions stays known, and one higher. Above
+    /// [`MAX_DELETED_WITH_USES`] the uses of the one that was deleted longest ago go.
     ///
     /// # Errors
     /// `Unavailable`: it may be deleted.
@@ -321,7 +325,8 @@ pub trait CredentialRepo: fmt::Debug + Send + Sync + 'static {
     ) -> Result<UseRecorded>;
 
     /// Uses of a credential, newest first, at most `limit`, those before the use with the number
-    /// `before`. They stay when the credential is deleted.
+    /// `before`. They stay when the credential is deleted, as long as it is among the last
+    /// [`MAX_DELETED_WITH_USES`] that were.
     ///
     /// # Errors
     /// `Corrupt`: what is stored is damaged. `Unavailable`.

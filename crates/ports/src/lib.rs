@@ -48,8 +48,8 @@ pub use blob_store::{
 pub use credential_repo::{
     CredentialDeleted, CredentialPut, CredentialRepo, CredentialRewrapped, CredentialSummary,
     CredentialUse, CredentialUser, CredentialVersion, KeyDropped, KeyPromoted, MAX_CREDENTIAL_KEYS,
-    MAX_CREDENTIAL_KIND, MAX_CREDENTIAL_USES, MAX_ENVELOPE_BYTES, MAX_TENANT_CREDENTIALS,
-    MAX_USE_NODE, RefreshLease, UseRecorded,
+    MAX_CREDENTIAL_KIND, MAX_CREDENTIAL_USES, MAX_DELETED_WITH_USES, MAX_ENVELOPE_BYTES,
+    MAX_TENANT_CREDENTIALS, MAX_USE_NODE, RefreshLease, UseRecorded,
 };
 pub use error::{ErrorKind, PortError, Result};
 pub use event_sink::{EventSink, EventWatch, Received};

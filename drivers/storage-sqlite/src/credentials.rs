@@ -5,7 +5,8 @@ use std::time::Duration;
 use nebula_core::{CredentialId, KeyId, TenantId, Timestamp};
 use nebula_ports::{
     CredentialDeleted, CredentialPut, CredentialRewrapped, CredentialSummary, CredentialVersion,
-    ErrorKind, MAX_CREDENTIAL_KIND, MAX_ENVELOPE_BYTES, MAX_TENANT_CREDENTIALS, RefreshLease,
+    ErrorKind, MAX_CREDENTIAL_KIND, MAX_DELETED_WITH_USES, MAX_ENVELOPE_BYTES,
+    MAX_TENANT_CREDENTIALS, RefreshLease,
 };
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use uuid::Uuid;
@@ -21,8 +22,13 @@ const REPLACE: &str = "UPDATE credentials SET kind = ?2, version = ?3, key = ?4,
     put_at = ?6, sum = ?7, lease_holder = NULL, lease_until = NULL WHERE n = ?1";
 const REWRAP: &str =
     "UPDATE credentials SET kind = ?2, key = ?3, envelope = ?4, sum = ?5 WHERE n = ?1";
-const DELETE: &str = "UPDATE credentials SET version = ?2, key = NULL, envelope = NULL,
+/// Of a deleted one `put_at` is when it was deleted.
+const DELETE: &str =
+    "UPDATE credentials SET version = ?2, key = NULL, envelope = NULL, put_at = ?3,
     lease_holder = NULL, lease_until = NULL WHERE n = ?1";
+/// Looks at all that a tenant ever deleted: that is done seldom, and by a person.
+const FORGET_USES: &str = "DELETE FROM credential_uses WHERE credential IN (
+    SELECT n FROM credentials WHERE tenant = ? AND key IS NULL ORDER BY put_at DESC, n DESC LIMIT -1 OFFSET ?)";
 const LIST: &str = "SELECT id, kind, version, key, put_at, used_at FROM credentials
     WHERE tenant = ? AND id > ? AND key IS NOT NULL ORDER BY id LIMIT ?";
 const COUNT: &str = "SELECT COUNT(*) FROM credentials WHERE tenant = ? AND key IS NOT NULL";
@@ -229,7 +235,11 @@ pub(crate) fn delete(
         return Ok(CredentialDeleted::Unknown);
     };
     let mut delete = tx.connection.prepare_cached(DELETE)?;
-    delete.execute(params![n, version.saturating_add(1)])?;
+    let now = tx.now.as_millis();
+    delete.execute(params![n, version.saturating_add(1), now])?;
+    let kept = i64::try_from(MAX_DELETED_WITH_USES).expect("a small number");
+    let mut forget = tx.connection.prepare_cached(FORGET_USES)?;
+    forget.execute(params![tenant.as_str(), kept])?;
     Ok(CredentialDeleted::Deleted)
 }
 

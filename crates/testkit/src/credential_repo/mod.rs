@@ -102,6 +102,7 @@ macro_rules! credential_repo_rules {
             pages_of_uses_join,
             only_the_newest_uses_are_kept,
             the_uses_of_a_deleted_credential_stay,
+            uses_of_so_many_deleted_credentials_are_kept,
             a_listing_says_when_a_credential_was_used_last,
             another_tenant_reads_no_credential,
             another_tenant_lists_no_credential,

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use nebula_core::{Clock as _, ExecutionId};
 use nebula_ports::{
-    CredentialUse, CredentialUser, ErrorKind, MAX_CREDENTIAL_USES, MAX_USE_NODE, UseRecorded,
+    CredentialUse, CredentialUser, ErrorKind, MAX_CREDENTIAL_USES, MAX_DELETED_WITH_USES,
+    MAX_USE_NODE, UseRecorded,
 };
 
 use super::fixture::*;
@@ -132,6 +133,38 @@ pub async fn the_uses_of_a_deleted_credential_stay(repo: &Repo, _: &ManualClock)
     let _ = used(repo, 3, &attempt(2)).await;
     let versions: Vec<_> = uses(repo).await.iter().map(|it| it.version).collect();
     assert_eq!(versions, [3, 1]);
+}
+
+/// Years of credentials that come and go take no more room; those of other tenants, and those that are
+/// there, are not among them. Guard: `CredentialGuard::DeletedUses`.
+pub async fn uses_of_so_many_deleted_credentials_are_kept(repo: &Repo, clock: &ManualClock) {
+    let of = async |name: &str| {
+        let listed = repo.uses(&tenant(), &id(name), None, usize::MAX).await;
+        listed.unwrap().len()
+    };
+    let use_once = async |name: &str| {
+        let user = CredentialUser::Test;
+        let recorded = repo.record_use(&tenant(), &id(name), 1, &user).await;
+        assert_eq!(recorded.unwrap(), UseRecorded::Recorded);
+    };
+    with_versions(repo, "stays", 1).await;
+    use_once("stays").await;
+    let names: Vec<_> = (0..=MAX_DELETED_WITH_USES)
+        .map(|number| format!("c{number}"))
+        .collect();
+    for name in &names {
+        let _ = put(repo, version(name, 1, b"x")).await;
+        use_once(name).await;
+    }
+    // Not in the order in which they were put.
+    for name in names.iter().rev() {
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(of(&names[MAX_DELETED_WITH_USES]).await, 1);
+        let _ = repo.delete(&tenant(), &id(name)).await.unwrap();
+    }
+    assert_eq!(of(&names[MAX_DELETED_WITH_USES]).await, 0);
+    assert_eq!(of(&names[MAX_DELETED_WITH_USES - 1]).await, 1);
+    assert_eq!((of(&names[0]).await, of("stays").await), (1, 1));
 }
 
 /// It is seen what nobody uses. Guard: `CredentialGuard::UsedAt`.

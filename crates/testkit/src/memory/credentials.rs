@@ -12,8 +12,9 @@ use nebula_core::{Clock, CredentialId, KeyId, TenantId, Timestamp};
 use nebula_ports::{
     CredentialDeleted, CredentialPut, CredentialRepo, CredentialRewrapped, CredentialSummary,
     CredentialUse, CredentialUser, CredentialVersion, ErrorKind, KeyDropped, KeyPromoted,
-    MAX_CREDENTIAL_KEYS, MAX_CREDENTIAL_KIND, MAX_CREDENTIAL_USES, MAX_ENVELOPE_BYTES,
-    MAX_TENANT_CREDENTIALS, MAX_USE_NODE, PortError, RefreshLease, Result, UseRecorded,
+    MAX_CREDENTIAL_KEYS, MAX_CREDENTIAL_KIND, MAX_CREDENTIAL_USES, MAX_DELETED_WITH_USES,
+    MAX_ENVELOPE_BYTES, MAX_TENANT_CREDENTIALS, MAX_USE_NODE, PortError, RefreshLease, Result,
+    UseRecorded,
 };
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -32,9 +33,23 @@ struct State {
     rows: BTreeMap<(TenantId, CredentialId), Row>,
     /// Newest first.
     keys: BTreeMap<TenantId, Vec<KeyId>>,
+    deletions: u64,
 }
 
 impl State {
+    /// Forgets the uses of what a tenant deleted before so many others.
+    fn forget_uses(&mut self, tenant: &TenantId) {
+        let rows = self.rows.iter_mut();
+        let mut deleted: Vec<_> = rows
+            .filter(|((of, _), row)| of == tenant && row.deleted)
+            .map(|(_, row)| row)
+            .collect();
+        deleted.sort_unstable_by_key(|row| std::cmp::Reverse(row.deleted_as));
+        for row in deleted.into_iter().skip(MAX_DELETED_WITH_USES) {
+            row.uses.clear();
+        }
+    }
+
     fn primary(&self, tenant: &TenantId) -> Option<KeyId> {
         self.keys.get(tenant).and_then(|keys| keys.first().cloned())
     }
@@ -45,6 +60,8 @@ struct Row {
     /// The last version that was put, and whether it was deleted since, which counts as a version.
     last: CredentialVersion,
     deleted: bool,
+    /// In the order of deletions.
+    deleted_as: u64,
     put_at: Timestamp,
     lease: Option<(Uuid, Timestamp)>,
     /// Oldest first.
@@ -202,6 +219,7 @@ impl MemoryCredentialRepo {
         let row = Row {
             last: kept,
             deleted: false,
+            deleted_as: 0,
             put_at,
             lease,
             uses: row.map(|row| row.uses.clone()).unwrap_or_default(),
@@ -286,10 +304,17 @@ impl CredentialRepo for MemoryCredentialRepo {
     async fn delete(&self, tenant: &TenantId, id: &CredentialId) -> Result<CredentialDeleted> {
         let place = self.place(tenant, id, Guard::TenantDeletes);
         let mut state = self.state.lock();
-        let known = match state.rows.get_mut(&place) {
-            Some(row) => !std::mem::replace(&mut row.deleted, true),
-            None => false,
-        };
+        state.deletions += 1;
+        let deletions = state.deletions;
+        let there = state.rows.get_mut(&place).filter(|row| !row.deleted);
+        let known = there.map(|row| {
+            row.deleted = true;
+            row.deleted_as = deletions;
+        });
+        let known = known.is_some();
+        if known && self.keep(Guard::DeletedUses) {
+            state.forget_uses(&place.0);
+        }
         match known || !self.keep(Guard::DeleteTells) {
             true => Ok(CredentialDeleted::Deleted),
             false => Ok(CredentialDeleted::Unknown),

@@ -115,6 +115,8 @@ guards! {
         UseLimit => [only_the_newest_uses_are_kept],
         /// Uses outlive their credential.
         UseStays => [the_uses_of_a_deleted_credential_stay],
+        /// But not of all that ever was.
+        DeletedUses => [uses_of_so_many_deleted_credentials_are_kept],
         /// A listing has the last use.
         UsedAt => [a_listing_says_when_a_credential_was_used_last],
         /// Another tenant reads nothing.
