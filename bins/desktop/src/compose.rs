@@ -381,7 +381,8 @@ fn http(loaded: &Loaded, clock: &Arc<dyn Clock>) -> Result<Reqwest, Failure> {
         keep_idle: settings.keep_idle,
         ..HttpConfig::default()
     };
-    Reqwest::new(config, Arc::clone(clock))
+    let pressure = Arc::new(HostPressure::new(Arc::clone(clock)));
+    Reqwest::under(config, Arc::clone(clock), pressure)
         .map_err(|error| Failure::environment("HTTP", format!("no way out over HTTP: {error}")))
 }
 

@@ -21,7 +21,8 @@ use crate::{Egress, Grants, HeldCredential, HttpAuth, Refusal, UrlError};
 ///   [`Egress::admits`] is asked of every address found, and one refused address refuses the hop.
 ///   `localhost` and names below it are not resolved: they are 127.0.0.1 and ::1.
 /// - A connection is made to an address that was checked for this very hop, also one that was kept open
-///   from an earlier request.
+///   from an earlier request, and that was one of the same [`Sender`]: what a server mixes up on a
+///   connection stays with one tenant and one credential.
 /// - No proxy is used, whatever the environment says, and no cookie is kept.
 ///
 /// # Redirects
@@ -49,6 +50,14 @@ pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`HttpError`]; whether the server may have acted is [`HttpError::sent`].
     async fn send(&self, egress: &Egress, request: HttpRequest) -> Result<HttpResponse, HttpError>;
+
+    /// Ends what is kept for requests of `sender`, such as connections over which they went: its credential
+    /// has another value now, or is gone. What is under way goes on.
+    ///
+    /// Nothing by default, for a client that keeps nothing.
+    fn close(&self, sender: &Sender) {
+        let _ = sender;
+    }
 }
 
 /// Headers that a request takes along to another origin. Everything else may be meant for the first one
@@ -83,7 +92,7 @@ pub struct HttpRequest {
 }
 
 /// On whose behalf a request is sent. It is not part of what is sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Sender {
     /// Whose execution; `None` for what belongs to nobody, such as a test.
     pub tenant: Option<TenantId>,

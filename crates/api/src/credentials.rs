@@ -381,10 +381,13 @@ pub(crate) async fn put(
         error => failed(error),
     });
     match put? {
-        VaultPut::Stored { version } => Ok(Json(CredentialStored {
-            credential: id.to_string(),
-            version,
-        })),
+        VaultPut::Stored { version } => {
+            shared.nebula.close_connections(by.tenant(), &id);
+            Ok(Json(CredentialStored {
+                credential: id.to_string(),
+                version,
+            }))
+        }
         // Whose it is, whoever wants a new one need not be told.
         VaultPut::Conflict { .. } if wanted.from.is_none() => Err(Problem::conflict(
             "CREDENTIAL_CHANGED",
@@ -493,7 +496,10 @@ pub(crate) async fn remove(
     let target = format!("credential:{id}");
     by.record(&shared, target, Value::Null).await?;
     match shared.vault.remove(by.tenant(), &id).await? {
-        CredentialDeleted::Deleted => Ok(StatusCode::NO_CONTENT),
+        CredentialDeleted::Deleted => {
+            shared.nebula.close_connections(by.tenant(), &id);
+            Ok(StatusCode::NO_CONTENT)
+        }
         CredentialDeleted::Unknown => Err(failed(VaultError::Unknown(id))),
     }
 }

@@ -3,10 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use nebula_access::Access;
-use nebula_core::{ExecutionId, TenantId};
+use nebula_action::Sender;
+use nebula_core::{CredentialId, ExecutionId, TenantId};
 use nebula_engine::{Awaited, Engine, FireConfig, Installed, StartAgainError, StartError, Started};
 use nebula_execution::{Again, End, StartOptions};
-use nebula_ports::{DedupeKey, ExecutionRepo, PortError, SandboxRunner, TaskQueue, WorkflowRepo};
+use nebula_ports::{
+    DedupeKey, ExecutionRepo, HttpClient as _, PortError, SandboxRunner, TaskQueue, WorkflowRepo,
+};
 use nebula_registry::Registry;
 use nebula_runtime::{Beginning, LaneState, PacedHttp, Worker, WorkerStopped};
 use nebula_telemetry::{Bus, Halts, Reading, Source};
@@ -151,6 +154,17 @@ impl Nebula {
             source.read(&mut reading).await;
         }
         reading
+    }
+
+    /// Closes the connections over which a credential was sent: it has another value now, or is gone.
+    /// Requests under way go on. Those of other processes are closed by their age.
+    pub fn close_connections(&self, tenant: &TenantId, credential: &CredentialId) {
+        if let Some(http) = &self.http {
+            http.close(&Sender {
+                tenant: Some(tenant.clone()),
+                credential: Some(credential.clone()),
+            });
+        }
     }
 
     /// The actions that there are.

@@ -2,10 +2,12 @@
 //!
 //! A [`Shared`] has one resource for each key; the key says all that two users must have in common
 //! (kind, settings, destination, scope). It is made by whoever asks first while the others wait, and
-//! kept until nobody has used it for a while, until it is too old, or until there are too many.
+//! kept until nobody has used it for a while, it is too old or sick, its scope ends ([`Shared::close`]),
+//! memory is short, or there are too many.
 //! Start reading at [`Shared::get`].
 //!
-//! Does not know: what a resource is, or how it is closed; dropping the last handle does that.
+//! Does not know: what a resource is, how it is closed (dropping the last handle does that), or how its
+//! health is seen.
 //!
 //! # Invariants
 //! - Of one key at most one resource is being made, unless more than [`Limits::most`] are being made at

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use nebula_core::Clock;
+use nebula_core::{Clock, MemoryPressure};
 
 use crate::sync::{Mutex, MutexGuard, OnceCell};
 
@@ -39,6 +39,8 @@ impl Default for Limits {
 pub struct Shared<K, V> {
     limits: Limits,
     clock: Arc<dyn Clock>,
+    is_healthy: fn(&V) -> bool,
+    pressure: Option<Arc<dyn MemoryPressure>>,
     kept: Mutex<HashMap<K, Kept<V>>>,
 }
 
@@ -53,6 +55,10 @@ impl<V> Kept<V> {
     fn is_over(&self, limits: &Limits, now: Duration) -> bool {
         let idle = now.saturating_sub(self.asked) >= limits.idle && !self.is_held();
         idle || now.saturating_sub(self.since) >= limits.age
+    }
+
+    fn is_healthy(&self, check: fn(&V) -> bool) -> bool {
+        self.cell.get().is_none_or(|made| check(made))
     }
 
     fn is_being_made(&self) -> bool {
@@ -77,8 +83,27 @@ impl<K: Eq + Hash + Clone, V> Shared<K, V> {
         Self {
             limits,
             clock,
+            is_healthy: |_| true,
+            pressure: None,
             kept: Mutex::default(),
         }
+    }
+
+    /// Gives nothing out of which `is_healthy` says that it does its work no more: the next who asks makes
+    /// it anew, and the sick one is closed once nobody holds it. Asked under a lock at each call, so it only
+    /// looks at what is known already. Default: everything is healthy.
+    #[must_use]
+    pub fn healthy_if(mut self, is_healthy: fn(&V) -> bool) -> Self {
+        self.is_healthy = is_healthy;
+        self
+    }
+
+    /// While memory is short, each call lets go of one more that nobody holds: the one that was asked for
+    /// longest ago. Default: not asked.
+    #[must_use]
+    pub fn under(mut self, pressure: Arc<dyn MemoryPressure>) -> Self {
+        self.pressure = Some(pressure);
+        self
     }
 
     /// The resource of `key`; if there is none, `make` makes it, while others who ask for it wait.
@@ -106,6 +131,14 @@ impl<K: Eq + Hash + Clone, V> Shared<K, V> {
         }
     }
 
+    /// Ends a scope: everything whose key `belongs` to it is given out no more, and closed once nobody
+    /// holds it. What is being made goes to those who wait for it already, and to nobody else.
+    pub fn close(&self, belongs: impl Fn(&K) -> bool) {
+        let gone: Vec<_> = self.lock().extract_if(|key, _| belongs(key)).collect();
+        // After the lock is free: closing may take its time.
+        drop(gone);
+    }
+
     /// How many there are, those being made counted.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -120,10 +153,22 @@ impl<K: Eq + Hash + Clone, V> Shared<K, V> {
 
     fn cell(&self, key: &K) -> Arc<OnceCell<Arc<V>>> {
         let now = self.clock.monotonic();
+        let pressure = self.pressure.as_deref();
+        let is_short = pressure.is_some_and(MemoryPressure::is_short);
         // What goes is dropped after the lock is free: closing may take its time.
         let mut gone = Vec::new();
         let mut kept = self.lock();
-        gone.extend(kept.extract_if(|_, kept| kept.is_over(&self.limits, now)));
+        gone.extend(kept.extract_if(|_, kept| {
+            kept.is_over(&self.limits, now) || !kept.is_healthy(self.is_healthy)
+        }));
+        if is_short {
+            let unused = kept
+                .iter()
+                .filter(|(it, kept)| *it != key && !kept.is_held());
+            let oldest = unused.min_by_key(|(_, kept)| kept.asked);
+            let oldest = oldest.map(|(key, _)| key.clone());
+            gone.extend(oldest.and_then(|key| kept.remove_entry(&key)));
+        }
         if let Some(found) = kept.get_mut(key) {
             found.asked = now;
             return Arc::clone(&found.cell);

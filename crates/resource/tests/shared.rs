@@ -4,12 +4,13 @@ use std::{
     num::NonZeroUsize,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
 
 use futures_util::{FutureExt, future::join_all};
+use nebula_core::MemoryPressure;
 use nebula_resource::{Limits, Shared};
 use nebula_testkit::ManualClock;
 use tokio::sync::Semaphore;
@@ -26,6 +27,17 @@ struct World {
 
 struct Connection {
     open: Arc<AtomicUsize>,
+    broken: AtomicBool,
+}
+
+/// Memory that is short when somebody says so.
+#[derive(Debug, Clone, Default)]
+struct Told(Arc<AtomicBool>);
+
+impl MemoryPressure for Told {
+    fn is_short(&self) -> bool {
+        self.0.load(SeqCst)
+    }
 }
 
 impl Drop for Connection {
@@ -40,6 +52,7 @@ impl World {
         self.open.fetch_add(1, SeqCst);
         Connection {
             open: Arc::clone(&self.open),
+            broken: AtomicBool::new(false),
         }
     }
 
@@ -240,15 +253,99 @@ async fn what_its_maker_left_makes_room_first() {
     assert_eq!(world.counts().0, 2, "1 is still there");
 }
 
-/// Guard: nothing is left behind, whoever fails, goes away or comes late.
+/// Guard: what is sick is not given out, and nobody who holds it loses it.
+#[tokio::test]
+async fn what_is_sick_is_made_anew() {
+    let (shared, _, world) = scene(4);
+    let shared = shared.healthy_if(|it| !it.broken.load(SeqCst));
+    let held = get(&shared, &world, 1).await;
+    drop(get(&shared, &world, 2).await);
+    assert!(Arc::ptr_eq(&held, &get(&shared, &world, 1).await));
+    held.broken.store(true, SeqCst);
+    let new = get(&shared, &world, 1).await;
+    assert!(!Arc::ptr_eq(&held, &new));
+    assert_eq!(world.counts(), (3, 3), "its holder has it still");
+    drop(held);
+    assert_eq!(world.counts(), (3, 2));
+    // Also one that nobody asks for goes.
+    new.broken.store(true, SeqCst);
+    drop(new);
+    drop(get(&shared, &world, 2).await);
+    assert_eq!((world.counts(), shared.len()), ((3, 1), 1));
+}
+
+/// Guards: the one asked for longest ago goes, one at each call, none that somebody holds, and none while
+/// there is memory.
+#[tokio::test]
+async fn while_memory_is_short_what_nobody_holds_goes() {
+    let (shared, clock, world) = scene(8);
+    let short = Told::default();
+    let shared = shared.under(Arc::new(short.clone()));
+    let held = get(&shared, &world, 1).await;
+    for key in 2..=4 {
+        clock.advance(Duration::from_secs(1));
+        drop(get(&shared, &world, key).await);
+    }
+    assert_eq!(world.counts(), (4, 4));
+    short.0.store(true, SeqCst);
+    // 2 is the oldest, but asked for itself.
+    drop(get(&shared, &world, 2).await);
+    assert_eq!(world.counts(), (4, 3), "3 went");
+    drop(get(&shared, &world, 4).await);
+    assert_eq!(world.counts(), (4, 2), "2 went");
+    drop(get(&shared, &world, 4).await);
+    assert_eq!(world.counts(), (4, 2), "the others are in use");
+    assert!(Arc::ptr_eq(&held, &get(&shared, &world, 1).await));
+    assert_eq!(world.counts(), (4, 1));
+    short.0.store(false, SeqCst);
+    drop(get(&shared, &world, 4).await);
+    drop(get(&shared, &world, 1).await);
+    assert_eq!(world.counts(), (5, 2));
+}
+
+/// Guards: a scope takes all of its own along and nothing else, and what is being made for it goes to
+/// nobody who comes after.
+#[tokio::test]
+async fn a_scope_that_ends_closes_what_belongs_to_it() {
+    let (shared, _, world) = scene(8);
+    let odd = |key: &u32| key % 2 == 1;
+    let held = get(&shared, &world, 1).await;
+    for key in 2..=4 {
+        drop(get(&shared, &world, key).await);
+    }
+    let gate = Semaphore::new(0);
+    let mut late = Box::pin(shared.get(&5, async || {
+        let _ = gate.acquire().await;
+        Ok::<_, ()>(world.connect())
+    }));
+    assert!((&mut late).now_or_never().is_none());
+    shared.close(odd);
+    assert_eq!((world.counts(), shared.len()), ((4, 3), 2), "1 is held");
+    drop(held);
+    gate.add_permits(1);
+    let late = late.await.unwrap();
+    assert_eq!((world.counts(), shared.len()), ((5, 3), 2));
+    let new = get(&shared, &world, 5).await;
+    assert!(!Arc::ptr_eq(&late, &new));
+    drop((late, new));
+    shared.close(|_| true);
+    assert_eq!((world.counts(), shared.len()), ((6, 0), 0));
+}
+
+/// Guards: nothing is left behind, whoever fails, goes away or comes late, while things fall sick, memory
+/// is short and scopes end: in the end as many were closed as were made.
 #[tokio::test]
 async fn nothing_leaks() {
     let (shared, clock, world) = scene(3);
+    let short = Told::default();
+    let shared = shared
+        .healthy_if(|it| !it.broken.load(SeqCst))
+        .under(Arc::new(short.clone()));
     let mut seed = 7_u64;
     let mut held = Vec::new();
     for _ in 0..5_000 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let (key, what) = ((seed >> 33) as u32 % 6, (seed >> 40) % 8);
+        let (key, what) = ((seed >> 33) as u32 % 6, (seed >> 40) % 12);
         match what {
             0 => drop(held.pop()),
             1 => clock.advance(Duration::from_secs(seed >> 60)),
@@ -265,6 +362,31 @@ async fn nothing_leaks() {
                     () = std::future::ready(()) => {}
                 }
             }
+            4 => short.0.store(seed >> 63 == 1, SeqCst),
+            5 => shared.close(|it| it % 3 == key % 3),
+            6 => {
+                // Of two who want one, the first goes away, and a scope ends meanwhile.
+                let gate = Semaphore::new(0);
+                let ask = || {
+                    shared.get(&key, async || {
+                        let _ = gate.acquire().await;
+                        Ok::<_, ()>(world.connect())
+                    })
+                };
+                let (mut first, mut second) = (Box::pin(ask()), Box::pin(ask()));
+                if (&mut first).now_or_never().is_none() {
+                    let _ = (&mut second).now_or_never();
+                    shared.close(|it| *it == key);
+                    drop(first);
+                    gate.add_permits(1);
+                    held.push(second.await.unwrap());
+                }
+            }
+            7 => {
+                if let Some(one) = held.last() {
+                    one.broken.store(true, SeqCst);
+                }
+            }
             _ => held.push(get(&shared, &world, key).await),
         }
         held.truncate(8);
@@ -272,6 +394,6 @@ async fn nothing_leaks() {
     }
     held.clear();
     assert!(world.counts().0 > 100 && world.counts().1 <= 3);
-    drop(shared);
-    assert_eq!(world.counts().1, 0);
+    shared.close(|_| true);
+    assert_eq!(world.counts().1, 0, "all that were made are closed");
 }

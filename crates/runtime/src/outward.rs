@@ -300,6 +300,10 @@ impl HttpClient for PacedHttp {
             Err(request) => self.once(egress, *request, patience).await,
         }
     }
+
+    fn close(&self, sender: &Sender) {
+        self.client.close(sender);
+    }
 }
 
 /// A request that can be made several times.

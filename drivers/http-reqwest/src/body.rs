@@ -8,7 +8,7 @@ use futures_util::stream;
 use nebula_action::{HttpBody, HttpError, HttpErrorKind, HttpLimits, HttpPhase, RequestBody};
 use nebula_core::Clock;
 
-use crate::{config::HttpConfig, error};
+use crate::{config::HttpConfig, error, pool::Pool};
 
 /// The body of an answer, as it comes, within its limits.
 pub(crate) struct AnswerBody {
@@ -19,6 +19,8 @@ pub(crate) struct AnswerBody {
     /// When the time for everything is over, on the monotonic clock.
     pub(crate) deadline: Duration,
     pub(crate) origin: String,
+    /// Whose connection it comes over: in use until the body is dropped.
+    pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) received: u64,
     pub(crate) failed: bool,
 }
@@ -76,6 +78,9 @@ impl HttpBody for AnswerBody {
         let part = self.part().await;
         part.map_err(|kind| {
             self.failed = true;
+            if let Some(pool) = &self.pool {
+                pool.failed(&kind);
+            }
             HttpError {
                 kind,
                 origin: self.origin.clone(),

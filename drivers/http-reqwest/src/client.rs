@@ -10,15 +10,15 @@ use std::{
 use async_trait::async_trait;
 use http::{HeaderMap, Method, header};
 use nebula_action::{Egress, HttpErrorKind, HttpLimits, HttpPhase, Target, TargetHost, origin_of};
-use nebula_core::Clock;
-use nebula_ports::{HttpClient, HttpError, HttpRequest, HttpResponse, RequestBody};
+use nebula_core::{Clock, MemoryPressure};
+use nebula_ports::{HttpClient, HttpError, HttpRequest, HttpResponse, RequestBody, Sender};
 use parking_lot::Mutex;
 
 use crate::{
     body::{AnswerBody, outgoing},
     config::{HttpConfig, MAX_ADDRESSES},
     error,
-    pool::{Key, Pools},
+    pool::{Key, Pool, Pools},
     redirect::{self, Again, Hop},
     resolve::{Resolver, SystemResolver},
     tls::Tls,
@@ -40,6 +40,8 @@ pub struct Reqwest {
 struct Trip {
     origin: String,
     sent: bool,
+    /// Whose connections it is on.
+    pool: Option<Arc<Pool>>,
 }
 
 impl Reqwest {
@@ -48,10 +50,23 @@ impl Reqwest {
     /// # Errors
     /// A file of [`HttpConfig::ca_files`] cannot be read, or holds no certificate.
     pub fn new(config: HttpConfig, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        Self::with_resolver(config, clock, Arc::new(SystemResolver))
+        Self::with_resolver(config, clock, Arc::new(SystemResolver), None)
     }
 
-    /// The same with another source of addresses.
+    /// The same that keeps fewer connections while memory is short: see
+    /// [`Shared::under`](nebula_resource::Shared::under).
+    ///
+    /// # Errors
+    /// Those of [`Reqwest::new`].
+    pub fn under(
+        config: HttpConfig,
+        clock: Arc<dyn Clock>,
+        pressure: Arc<dyn MemoryPressure>,
+    ) -> io::Result<Self> {
+        Self::with_resolver(config, clock, Arc::new(SystemResolver), Some(pressure))
+    }
+
+    /// The same with another source of addresses, and perhaps with an eye on memory.
     ///
     /// # Errors
     /// Those of [`Reqwest::new`].
@@ -59,10 +74,11 @@ impl Reqwest {
         config: HttpConfig,
         clock: Arc<dyn Clock>,
         resolver: Arc<dyn Resolver>,
+        pressure: Option<Arc<dyn MemoryPressure>>,
     ) -> io::Result<Self> {
         let tls = Tls::new(&config.ca_files)?;
         Ok(Self {
-            pools: Pools::new(config.clone(), tls, Arc::clone(&clock)),
+            pools: Pools::new(config.clone(), tls, Arc::clone(&clock), pressure),
             config: Arc::new(config),
             clock,
             resolver,
@@ -81,7 +97,7 @@ impl Reqwest {
             headers,
             mut body,
             limits,
-            sender: _,
+            sender,
         } = request;
         check(&method, &headers)?;
         let mut hop = Hop {
@@ -95,7 +111,12 @@ impl Reqwest {
             trip.lock().origin = origin_of(&hop.url);
             let response = within(
                 (&*self.clock, limits.head, HttpPhase::Head),
-                self.hop(egress, &hop, std::mem::take(&mut body), (&limits, trip)),
+                self.hop(
+                    egress,
+                    (&hop, &sender),
+                    std::mem::take(&mut body),
+                    (&limits, trip),
+                ),
             )
             .await?;
             let (status, head) = (response.status(), response.headers());
@@ -134,6 +155,7 @@ impl Reqwest {
                     limits,
                     deadline,
                     origin: origin_of(&hop.url),
+                    pool: trip.lock().pool.take(),
                     received: 0,
                     failed: false,
                 }),
@@ -146,7 +168,7 @@ impl Reqwest {
     async fn hop(
         &self,
         egress: &Egress,
-        hop: &Hop,
+        (hop, sender): (&Hop, &Sender),
         body: RequestBody,
         (limits, trip): (&HttpLimits, &Mutex<Trip>),
     ) -> Result<reqwest::Response, HttpErrorKind> {
@@ -154,12 +176,15 @@ impl Reqwest {
         let target = egress.target(&hop.url).map_err(HttpErrorKind::Denied)?;
         let addresses = self.addresses(egress, &target, hop).await?;
         let key = Key {
+            sender: sender.clone(),
             https: hop.url.scheme() == "https",
             host: hop.url.host_str().unwrap_or_default().to_owned(),
             addresses,
         };
-        let client = self.pools.client(&key).await?;
-        let mut request = client
+        let pool = self.pools.get(&key).await?;
+        trip.lock().pool = Some(Arc::clone(&pool));
+        let mut request = pool
+            .client
             .request(hop.method.clone(), hop.url.clone())
             .headers(hop.headers.clone());
         if let Some(body) = outgoing(body) {
@@ -224,7 +249,7 @@ impl HttpClient for Reqwest {
         let deadline = self.clock.monotonic().saturating_add(total);
         let trip = Mutex::new(Trip {
             origin: origin_of(&request.url),
-            sent: false,
+            ..Trip::default()
         });
         let answer = within(
             (&*self.clock, total, HttpPhase::Total),
@@ -232,9 +257,16 @@ impl HttpClient for Reqwest {
         )
         .await;
         answer.map_err(|kind| {
-            let Trip { origin, sent } = trip.into_inner();
+            let Trip { origin, sent, pool } = trip.into_inner();
+            if let Some(pool) = pool {
+                pool.failed(&kind);
+            }
             HttpError { kind, origin, sent }
         })
+    }
+
+    fn close(&self, sender: &Sender) {
+        self.pools.close(sender);
     }
 }
 

@@ -1,9 +1,16 @@
-//! One reqwest client, and so one pool of connections, for each destination and its checked addresses.
+//! One reqwest client, and so one pool of connections, for each sender, destination and its checked
+//! addresses.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
-use nebula_action::HttpErrorKind;
-use nebula_core::Clock;
+use nebula_action::{HttpErrorKind, HttpPhase, Sender};
+use nebula_core::{Clock, MemoryPressure};
 use nebula_resource::{Limits, Shared};
 use reqwest::{Client, redirect::Policy};
 
@@ -19,10 +26,33 @@ const MAX_HEAD_BYTES: u32 = 1024 * 1024;
 /// Where connections lead: a request with another key never gets one of them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
+    /// Its scope: on whose behalf.
+    pub(crate) sender: Sender,
     pub(crate) https: bool,
     pub(crate) host: String,
     /// Checked for the request that asks; with the port.
     pub(crate) addresses: Arc<[SocketAddr]>,
+}
+
+/// The pool of one key.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) client: Client,
+    /// Whether something failed that the connection may be to blame for.
+    sick: AtomicBool,
+}
+
+impl Pool {
+    /// An error ended a request. Over HTTP/2 the next one would take the same connection, which may be as
+    /// dead: nobody has said so, since nothing comes from the other side.
+    pub(crate) fn failed(&self, kind: &HttpErrorKind) {
+        let silent = |phase: &HttpPhase| *phase != HttpPhase::Connect;
+        match kind {
+            HttpErrorKind::Timeout { phase, .. } if silent(phase) => self.sick.store(true, Relaxed),
+            HttpErrorKind::Protocol(_) => self.sick.store(true, Relaxed),
+            _ => {}
+        }
+    }
 }
 
 /// The pools by where they lead.
@@ -30,27 +60,44 @@ pub(crate) struct Key {
 pub(crate) struct Pools {
     config: HttpConfig,
     tls: Tls,
-    clients: Shared<Key, Client>,
+    pools: Shared<Key, Pool>,
 }
 
 impl Pools {
-    pub(crate) fn new(config: HttpConfig, tls: Tls, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        config: HttpConfig,
+        tls: Tls,
+        clock: Arc<dyn Clock>,
+        pressure: Option<Arc<dyn MemoryPressure>>,
+    ) -> Self {
         let limits = Limits {
             most: config.destinations,
             idle: config.keep_destination,
             ..Limits::default()
         };
-        Self {
-            clients: Shared::new(limits, clock),
-            config,
-            tls,
-        }
+        let pools = Shared::new(limits, clock).healthy_if(|pool: &Pool| !pool.sick.load(Relaxed));
+        let pools = match pressure {
+            Some(pressure) => pools.under(pressure),
+            None => pools,
+        };
+        Self { pools, config, tls }
     }
 
-    /// The client whose connections lead to these addresses and to no others.
-    pub(crate) async fn client(&self, key: &Key) -> Result<Client, HttpErrorKind> {
-        let client = self.clients.get(key, async || self.make(key)).await?;
-        Ok(Client::clone(&client))
+    /// The pool whose connections lead to these addresses and to no others.
+    pub(crate) async fn get(&self, key: &Key) -> Result<Arc<Pool>, HttpErrorKind> {
+        self.pools
+            .get(key, async || {
+                Ok(Pool {
+                    client: self.make(key)?,
+                    sick: AtomicBool::new(false),
+                })
+            })
+            .await
+    }
+
+    /// Closes those of a sender.
+    pub(crate) fn close(&self, sender: &Sender) {
+        self.pools.close(|key| key.sender == *sender);
     }
 
     fn make(&self, key: &Key) -> Result<Client, HttpErrorKind> {

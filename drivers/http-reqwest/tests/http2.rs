@@ -16,7 +16,7 @@ use bytes::Bytes;
 use h2::{Reason, SendStream, server::SendResponse};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use nebula_action::{Capability, Egress, Grants};
-use nebula_core::ByteSize;
+use nebula_core::{ByteSize, CredentialId, TenantId};
 use nebula_http_reqwest::HttpConfig;
 use nebula_ports::{
     HttpClient, HttpError, HttpErrorKind, HttpLimits, HttpPhase, HttpRequest, RequestBody, Sender,
@@ -155,6 +155,16 @@ async fn send(
     body: &'static [u8],
     limits: HttpLimits,
 ) -> Result<Vec<u8>, HttpError> {
+    send_as(client, Sender::default(), (url, grants), body, limits).await
+}
+
+async fn send_as(
+    client: &Arc<dyn HttpClient>,
+    sender: Sender,
+    (url, grants): (&str, &str),
+    body: &'static [u8],
+    limits: HttpLimits,
+) -> Result<Vec<u8>, HttpError> {
     let parsed = grants.split_whitespace();
     let parsed = parsed.map(|it| Capability::parse(it, std::path::Path::new("/")).unwrap());
     let request = HttpRequest {
@@ -163,7 +173,7 @@ async fn send(
         headers: HeaderMap::new(),
         body: RequestBody::Bytes(Bytes::from_static(body)),
         limits,
-        sender: Sender::default(),
+        sender,
     };
     let egress = Egress::new(&Grants::new(parsed));
     client.send(&egress, request).await?.bytes().await
@@ -194,6 +204,78 @@ async fn a_server_of_http_2_is_asked_again_over_the_connection_that_there_is() {
         assert_eq!(it.authority, format!("site.test:{port}"));
         assert_eq!(it.body, b"hello");
     }
+}
+
+/// Guard: a pool over which nothing came within a limit is sick. Over HTTP/2 every further request would
+/// take the same dead connection, until the system gives it up after a quarter of an hour.
+#[tokio::test]
+async fn a_connection_over_which_nothing_comes_is_not_taken_again() {
+    let server = serving(|path, mut respond| match path {
+        "/stall" => std::mem::forget(respond),
+        "/stops" => {
+            let mut body = respond.head(200, &[], false);
+            body.send_data(Bytes::from_static(b"some"), false).unwrap();
+            std::mem::forget(body);
+        }
+        _ => drop(respond.head(200, &[], true)),
+    })
+    .await;
+    let port = server.address.port();
+    let client = client();
+    let soon = Duration::from_millis(300);
+    let limits = HttpLimits {
+        head: soon,
+        idle: soon,
+        ..HttpLimits::default()
+    };
+    let ask = async |path: &str| {
+        let url = format!("https://site.test:{port}{path}");
+        send(&client, (&url, SITE), b"x", limits.clone()).await
+    };
+    for (path, ends, connections) in [
+        ("/a", true, 1),
+        ("/stall", false, 1),
+        ("/b", true, 2),
+        ("/c", true, 2),
+        ("/stops", false, 2),
+        ("/d", true, 3),
+    ] {
+        assert_eq!(ask(path).await.is_ok(), ends, "{path}");
+        assert_eq!(server.connections.load(SeqCst), connections, "{path}");
+    }
+}
+
+/// Guards: a connection is one sender's, and ends with what the sender's credential was.
+#[tokio::test]
+async fn a_connection_belongs_to_one_sender_and_is_closed_with_its_scope() {
+    let server = serving(|_, mut respond| drop(respond.head(200, &[], true))).await;
+    let url = format!("https://site.test:{}/", server.address.port());
+    let client = client();
+    let of = |tenant: &str, credential: Option<&str>| Sender {
+        tenant: Some(TenantId::new(tenant).unwrap()),
+        credential: credential.map(|id| CredentialId::new(id).unwrap()),
+    };
+    let mine = || of("mine", Some("shop"));
+    let ask = async |sender: Sender| {
+        let limits = HttpLimits::default();
+        let answer = send_as(&client, sender, (&url, SITE), b"x", limits).await;
+        answer.unwrap();
+        server.connections.load(SeqCst)
+    };
+    for (sender, connections) in [
+        (mine(), 1),
+        (mine(), 1),
+        (of("mine", None), 2),
+        (of("mine", Some("bank")), 3),
+        (of("yours", Some("shop")), 4),
+        (mine(), 4),
+    ] {
+        assert_eq!(ask(sender).await, connections);
+    }
+    client.close(&mine());
+    assert_eq!(ask(of("mine", Some("bank"))).await, 4);
+    assert_eq!(ask(of("yours", Some("shop"))).await, 4);
+    assert_eq!(ask(mine()).await, 5);
 }
 
 #[tokio::test]

@@ -21,5 +21,5 @@ impl Resolver for MadeUp {
 
 pub(crate) fn client(config: HttpConfig, names: Arc<Names>) -> Arc<dyn HttpClient> {
     let clock = Arc::new(SystemClock::default());
-    Arc::new(Reqwest::with_resolver(config, clock, Arc::new(MadeUp(names))).unwrap())
+    Arc::new(Reqwest::with_resolver(config, clock, Arc::new(MadeUp(names)), None).unwrap())
 }
