@@ -4,7 +4,8 @@
 //! before the journal names it, and is put back when the journal is read. [`Values`] has the results
 //! of attempts, each in a blob of its own, which a state has by its name and somebody reads when an
 //! expression needs it; those used lately are kept in memory. [`Collector`] deletes the blobs that no
-//! journal names any more; [`Sweep`] is its decision. Start reading at [`SpillingRepo`].
+//! journal names any more; [`Sweep`] is its decision. A [`Budget`] counts the bytes that are held in
+//! memory, by leases. Start reading at [`SpillingRepo`].
 //!
 //! Does not know: any driver, what a fact means, when to collect.
 //!
@@ -29,6 +30,7 @@
 //! assert_eq!(sweep.doomed().collect::<Vec<_>>(), [orphan]);
 //! ```
 
+mod budget;
 mod collector;
 mod counted;
 mod spill;
@@ -36,6 +38,7 @@ mod sweep;
 mod values;
 mod weight;
 
+pub use budget::{Budget, ByteLease};
 pub use collector::{Collected, Collector, Grace, MAX_CANDIDATES};
 pub use counted::CountedBlobs;
 pub use spill::{DEFAULT_FRESH, DEFAULT_INLINE, SpillingRepo, spilled_content};

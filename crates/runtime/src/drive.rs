@@ -163,7 +163,7 @@ impl Drive {
         let resume = shared.ports.resume.clone().filter(|_| asks);
         let waits = resume.as_ref().map(|key| waits(key, &machine));
         let slots = machine.slots();
-        let held = Held::new(shared.clone(), &machine);
+        let held = Held::new(&shared, &machine);
         let names_blobs = machine.state().names_blobs();
         let mut drive = Self {
             shared,

@@ -3,75 +3,50 @@
 //! The values of a state are counted: exactly when an execution comes into the worker's hands and
 //! when an estimate passes the limit, by estimate between. What is shared counts once.
 
-use std::{
-    fmt,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::Arc;
 
 use nebula_action::ActionError;
 use nebula_core::{ByteSize, MemoryPressure};
 use nebula_execution::{Elements, Fact, Footprint, InstanceId, Machine, footprint};
+use nebula_memory::ByteLease;
 use serde_json::Value;
 
 use crate::{drive::Drive, flush::each_value, worker::Shared};
 
-/// What one execution in the worker's hands counts of the worker's memory, until it is dropped.
+/// What one execution in the worker's hands holds of the worker's memory, until it is dropped.
+#[derive(Debug)]
 pub(crate) struct Held {
-    shared: Arc<Shared>,
-    bytes: usize,
+    state: ByteLease,
     /// What was read from blobs and is at hand now.
-    read: usize,
+    read: ByteLease,
 }
 
 impl Held {
-    pub(crate) fn new(shared: Arc<Shared>, machine: &Machine) -> Self {
-        let mut held = Self {
-            shared,
-            bytes: 0,
-            read: 0,
-        };
+    pub(crate) fn new(shared: &Shared, machine: &Machine) -> Self {
+        let (mut state, read) = (shared.budget.lease(), shared.budget.lease());
         let mut all = Footprint::default();
         all.state(machine.state());
-        held.set(all.bytes());
-        held
+        state.set(all.bytes());
+        Self { state, read }
     }
 
     /// More, by estimate.
     pub(crate) fn add(&mut self, bytes: usize) {
-        self.set(self.bytes.saturating_add(bytes));
+        self.state.add(bytes);
     }
 
     /// From now on so much is at hand that was read from blobs.
     pub(crate) fn read(&mut self, bytes: usize) {
-        self.shared.holds(self.read, bytes);
-        self.read = bytes;
+        self.read.set(bytes);
     }
 
     pub(crate) fn read_bytes(&self) -> usize {
-        self.read
+        self.read.bytes()
     }
 
     /// All that it counts.
     pub(crate) fn all(&self) -> usize {
-        self.bytes.saturating_add(self.read)
-    }
-
-    fn set(&mut self, bytes: usize) {
-        self.shared.holds(self.bytes, bytes);
-        self.bytes = bytes;
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.set(0);
-        self.read(0);
-    }
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Held({} bytes)", self.bytes)
+        self.state.bytes().saturating_add(self.read.bytes())
     }
 }
 
@@ -81,37 +56,25 @@ impl Shared {
     ///
     /// What is only kept in case it is read again makes room first.
     pub(crate) fn is_full(&self) -> bool {
-        let (held, memory) = (
-            self.held.load(Ordering::Relaxed),
-            self.config.memory.as_usize(),
-        );
         if let Some(values) = &self.ports.values {
             let room = match self.is_pressed() {
                 true => 0,
-                false => memory.saturating_sub(held),
+                false => self.budget.left(),
             };
             values.shrink_to(room);
         }
-        held >= memory || self.is_short()
+        self.budget.is_spent() || self.is_short()
     }
 
     /// Whether memory is hard to get, whoever has it, and something is in this worker's hands. Alone, an
     /// execution is taken all the same: it is others that have the memory then, and might keep it.
     pub(crate) fn is_short(&self) -> bool {
-        self.held.load(Ordering::Relaxed) > 0 && self.is_pressed()
+        self.budget.held() > 0 && self.is_pressed()
     }
 
     fn is_pressed(&self) -> bool {
         let pressure = self.ports.pressure.as_deref();
         pressure.is_some_and(MemoryPressure::is_short)
-    }
-
-    /// One execution holds so much now, and held that before.
-    fn holds(&self, before: usize, now: usize) {
-        match now.checked_sub(before) {
-            Some(more) => self.held.fetch_add(more, Ordering::Relaxed),
-            None => self.held.fetch_sub(before - now, Ordering::Relaxed),
-        };
     }
 }
 
@@ -164,7 +127,7 @@ impl Drive {
         more: usize,
     ) -> Result<(), ActionError> {
         let limit = self.shared.config.execution_memory;
-        let fits = |held: &Held| held.bytes.saturating_add(more) <= limit.as_usize();
+        let fits = |held: &Held| held.state.bytes().saturating_add(more) <= limit.as_usize();
         if fits(&self.held) {
             return Ok(());
         }
@@ -178,7 +141,7 @@ impl Drive {
              the limit is {limit}; give less, put parts of the work into bodies or called \
              workflows, or raise the worker's `execution_memory`",
             size(more),
-            size(self.held.bytes),
+            size(self.held.state.bytes()),
         );
         Err(ActionError::limit("MEMORY_LIMIT", message))
     }
@@ -192,6 +155,6 @@ impl Drive {
                 all.given(given);
             }
         }
-        self.held.set(all.bytes());
+        self.held.state.set(all.bytes());
     }
 }

@@ -2,10 +2,7 @@
 
 use std::{
     future::pending,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -14,7 +11,7 @@ use nebula_access::Access;
 use nebula_action::Protected;
 use nebula_core::{BoxFuture, Clock, Entropy, MemoryPressure, Offload, Spawn};
 use nebula_execution::{Entry, NewExecution, ResumeKey};
-use nebula_memory::Values;
+use nebula_memory::{Budget, Values};
 use nebula_ports::{
     Delivery, ExecutionRepo, HttpClient, Incarnation, Lease, LeaseRequest, PortError,
     SandboxRunner, TaskQueue, WorkflowRepo,
@@ -80,8 +77,8 @@ pub(crate) struct Shared {
     pub(crate) plans: PlanCache,
     /// Executions in this worker's hands.
     pub(crate) live: Live,
-    /// About how many bytes of memory they hold.
-    pub(crate) held: AtomicUsize,
+    /// About how many bytes of memory they may hold, and do.
+    pub(crate) budget: Budget,
     pub(crate) suspects: Suspects,
     pub(crate) adopt: mpsc::Sender<Handed>,
     pub(crate) adopted: Mutex<Option<mpsc::Receiver<Handed>>>,
@@ -135,6 +132,7 @@ impl Worker {
     ) -> Self {
         let incarnation = Incarnation(ports.entropy.uuid());
         let (adopt, adopted) = mpsc::channel(config.executions.max(1));
+        let budget = Budget::new(config.memory);
         let shared = Shared {
             ports,
             registry,
@@ -144,7 +142,7 @@ impl Worker {
             incarnation,
             plans: PlanCache::default(),
             live: Live::default(),
-            held: AtomicUsize::new(0),
+            budget,
             suspects: Suspects::default(),
             adopt,
             adopted: Mutex::new(Some(adopted)),
@@ -305,7 +303,7 @@ impl Worker {
     /// About how many bytes of memory they take.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.shared.held.load(Ordering::Relaxed)
+        self.shared.budget.held()
     }
 
     /// Lets a drive go on beside this task, where there is a way to; else within it. Dropping the
