@@ -191,3 +191,71 @@ fn of_store(error: &PortError) -> ActionError {
         _ => ActionError::fatal("BLOB_STORE", error.message.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    use nebula_testkit::run;
+
+    use super::*;
+
+    /// Takes everything, and counts it.
+    #[derive(Debug, Default)]
+    struct Counting(AtomicU64);
+
+    #[async_trait]
+    impl AttemptBlobs for Counting {
+        async fn put(
+            &self,
+            content: &mut dyn BlobBody,
+            _: ByteSize,
+        ) -> Result<Option<BlobId>, ActionError> {
+            while let Some(chunk) = content.chunk().await? {
+                self.0.fetch_add(chunk.len() as u64, Relaxed);
+            }
+            Ok(Some(BlobId::of(b"")))
+        }
+
+        async fn open(&self, _: BlobId) -> Result<Option<Box<dyn BlobBody>>, ActionError> {
+            Ok(None)
+        }
+    }
+
+    /// So many pieces of 1 MiB, and how many were read.
+    #[derive(Debug)]
+    struct Pieces(u64, u64);
+
+    #[async_trait]
+    impl BlobBody for Pieces {
+        async fn chunk(&mut self) -> Result<Option<Bytes>, ActionError> {
+            if self.1 == self.0 {
+                return Ok(None);
+            }
+            self.1 += 1;
+            Ok(Some(Bytes::from_static(&[b'x'; 1 << 20])))
+        }
+    }
+
+    /// Guards: what is held in memory to be searched is no more than 64 MiB, and nothing of what is more is
+    /// put; a smaller limit of who puts comes first.
+    #[test]
+    fn what_is_too_large_to_be_searched_is_not_put() {
+        run(async {
+            let counting = Arc::new(Counting::default());
+            let blobs = searched(counting.clone(), &Arc::default());
+            let put = async |pieces: u64, max: ByteSize| {
+                let mut content = Pieces(pieces, 0);
+                let put = blobs.put(&mut content, max).await;
+                (put.map_err(|error| error.code.to_string()), content.1)
+            };
+            let all = ByteSize::mib(4_096);
+            assert_eq!(put(64, all).await, (Ok(Some(BlobId::of(b""))), 64));
+            assert_eq!(counting.0.swap(0, Relaxed), 64 << 20);
+            let refused = Err("BLOB_NOT_SEARCHED".to_owned());
+            assert_eq!(put(1_000, all).await, (refused, 65));
+            assert_eq!(put(1_000, ByteSize::mib(3)).await, (Ok(None), 4));
+            assert_eq!(counting.0.load(Relaxed), 0, "nothing was put");
+        });
+    }
+}

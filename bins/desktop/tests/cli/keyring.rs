@@ -6,7 +6,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, net::UnixListener},
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
@@ -200,4 +200,29 @@ fn the_key_may_lie_in_the_keyring_of_the_operating_system() {
     fs::write(session.user.home().join("config/nebula.toml"), settings).unwrap();
     let said = session.nebula(&["secrets", "list"]).exits(2);
     said.says("several places at once");
+}
+
+/// Guard: the time for a question. Whoever holds the bus takes the connection and never says a word; without
+/// the limit this test does not end.
+#[test]
+fn a_keyring_that_never_answers_is_given_up() {
+    let user = User::new();
+    let config = user.home().join("config");
+    fs::create_dir_all(&config).unwrap();
+    let settings = "[secrets]\nkey_in_keyring = true\nkeyring_timeout = \"300ms\"\n";
+    fs::write(config.join("nebula.toml"), settings).unwrap();
+    user.write("value.txt", "hunter2-Correct/Horse");
+    // Connections wait in its queue, for ever.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bus");
+    let _listener = UnixListener::bind(&path).unwrap();
+    let mut command = user.command(&SET);
+    command.env(
+        "DBUS_SESSION_BUS_ADDRESS",
+        format!("unix:path={}", path.display()),
+    );
+    let said = crate::support::said(command.output().unwrap()).exits(3);
+    assert_eq!(said.error_code(), "STORE_KEY");
+    said.says("took longer than 300ms");
+    assert!(!user.home().join("data/secrets.nebula").exists());
 }

@@ -117,6 +117,36 @@ fn what_is_sent_may_lie_in_a_blob() {
     );
 }
 
+/// Guards: what is sent from memory is no larger than 16 MiB, and what is sent at all no larger than 4 GiB,
+/// whatever the blob is said to be.
+#[test]
+fn a_large_blob_is_sent_as_a_stream_and_one_beyond_all_limits_not_at_all() {
+    const MOST: usize = 16 << 20;
+    let kept = Arc::new(Kept::default());
+    let empty = || Ok((200, "", String::new()));
+    let send = |blob: Value| {
+        let input =
+            json!({ "method": "PUT", "url": "https://api.example/", "body": { "blob": blob } });
+        ask(BLOBS, input, &kept, empty)
+    };
+    for (length, in_memory) in [(MOST, MOST), (MOST + 1, 0)] {
+        let content = vec![b'x'; length];
+        let id = BlobId::of(&content);
+        kept.0.lock().unwrap().insert(id, content);
+        let called = send(json!(id));
+        assert!(called.result.is_ok(), "{length}");
+        assert_eq!(called.sent[0].body.len(), in_memory, "{length}");
+    }
+    let digest = BlobId::of(b"").digest;
+    for (length, expected) in [
+        (4_u64 << 30, "BLOB_MISSING fatal"),
+        ((4 << 30) + 1, "HTTP_BODY invalid_input"),
+    ] {
+        let called = send(json!({ "digest": digest, "length": length }));
+        assert_eq!((&*code(&called), called.sent.len()), (expected, 0));
+    }
+}
+
 /// Guards: what is asked to be in a blob is put there, whatever its type; its limit holds; without the
 /// capability nothing is sent, and what has another status is not kept.
 #[test]
