@@ -135,6 +135,10 @@ mod tests {
     /// Guard: the drop of a lease gives back what it held, also of one that was moved, and whose thread
     /// broke down.
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test of threads, one of which breaks down"
+    )]
     fn in_the_end_nothing_is_held() {
         let budget = Budget::new(ByteSize::bytes(1_000));
         let threads: Vec<_> = (0..8_usize)
