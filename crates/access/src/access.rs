@@ -228,6 +228,10 @@ async fn refresh(
         return Ok(());
     };
     let holder = ports.entropy.uuid();
+    #[cfg(sim_bug)]
+    if nebula_core::sim_bug::is_awake("refresh-asks-for-no-right") {
+        return ask(&ports, &tenant, &id, version).await;
+    }
     for _ in 0..ROUNDS {
         let vault = &ports.vault;
         let lease = vault.lease_refresh(&tenant, &id, version, holder, LEASE);

@@ -160,6 +160,7 @@ pub(crate) fn refreshed(
     fields.insert("expires_at".to_owned(), until.to_string().into());
     if let Some(token) = text("refresh_token")
         && fields.contains_key("refresh_token")
+        && !keeps_the_old_token()
     {
         fields.insert("refresh_token".to_owned(), token.into());
     }
@@ -167,6 +168,14 @@ pub(crate) fn refreshed(
     let credential = Credential::new(credential.kind(), fields, credential.hosts().clone());
     let credential = credential.map_err(|_| no_token("has a token that no header can carry"))?;
     Ok(credential.in_project(project))
+}
+
+/// A planted defect: what replaces the refresh token is lost.
+fn keeps_the_old_token() -> bool {
+    #[cfg(sim_bug)]
+    return nebula_core::sim_bug::is_awake("refresh-keeps-the-old-token");
+    #[cfg(not(sim_bug))]
+    false
 }
 
 /// `expires_in`: seconds, which some servers give as a text.

@@ -97,7 +97,7 @@ impl ScriptedHttp {
 
 /// A body in one piece.
 #[derive(Debug)]
-struct Whole(Bytes);
+pub(crate) struct Whole(pub(crate) Bytes);
 
 #[async_trait]
 impl HttpBody for Whole {

@@ -92,6 +92,8 @@ checks! {
     OPENED_LATE = 20 "who writes outside opens credentials when that is committed",
     USE_RECORDED = 20 "a use is recorded before a value is given out",
     CURRENT = 20 "values that were replaced go to those alone who had opened them",
+    ONE_REFRESH = 20 "while somebody who may refresh asks for a token, nobody else does",
+    REFRESHER = 20 "who refreshes was given the right to, and sends the token of that version",
     KEPT = 20 "what was put last can be opened, whatever is rotated",
     TENANT = 21 "a call names the tenant of what it touches",
     PINNED = 22 "an execution keeps its plan",

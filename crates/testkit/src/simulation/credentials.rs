@@ -2,7 +2,7 @@
 //! secrets; and no value of theirs stands where anybody can read it.
 //!
 //! All values have one text in common ([`MARK`]), so that one search finds any of them, also in base64
-//! and in hex. Log lines are not looked at here: they are the matter of the canaries in `bins/desktop`.
+//! and in hex. In half of the worlds they are tokens that are refreshed (`tokens.rs`). Log lines are not looked at here: they are the matter of the canaries in `bins/desktop`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +17,9 @@ use nebula::{
     telemetry::{Bus, Received},
 };
 use nebula_action::{ActionContext, Capability, Grants, HeldCredential, Progress};
-use nebula_core::{BoxFuture, Clock, CredentialId, ExecutionId, ExposeSecret, TenantId};
+use nebula_core::{
+    BoxFuture, Clock, CredentialId, ExecutionId, ExposeSecret, SecretString, TenantId,
+};
 use nebula_credential::{AllowedHosts, Credential, CredentialType, MARKER, Redactor};
 use nebula_execution::{Entry, InstanceId, StartOptions};
 use nebula_ports::{CredentialUser, ErrorKind, Step};
@@ -32,6 +34,7 @@ use super::{
     process::queue,
     scheduler::{Life, Order, Owner},
     swarm::{Fault, Recovery},
+    tokens::{self, TokenServer, Way},
     wire::Wire,
     world::{World, tenants},
 };
@@ -91,15 +94,20 @@ pub(super) fn granted() -> StartOptions {
 }
 
 /// A version's value; the version can be read in it.
+pub(super) fn value(tenant: &TenantId, id: &CredentialId, version: u32, unique: u64) -> String {
+    format!("{MARK}{tenant}.{id}.{version}.{unique:016x}")
+}
+
+/// A version that is good as it is.
 fn made(tenant: &TenantId, id: &CredentialId, version: u32, unique: u64) -> Credential {
-    let token = format!("{MARK}{tenant}.{id}.{version}.{unique:016x}");
+    let token = value(tenant, id, version, unique);
     let fields = BTreeMap::from([("token".to_owned(), token.into())]);
     let hosts = AllowedHosts::parse(["api.example"]).expect("a good host");
     Credential::new(CredentialType::Bearer, fields, hosts).expect("a good credential")
 }
 
 /// Whose a value is, and of which version.
-fn told(token: &str) -> Option<(TenantId, CredentialId, u32)> {
+pub(super) fn told(token: &str) -> Option<(TenantId, CredentialId, u32)> {
     let mut parts = token.strip_prefix(MARK)?.split('.');
     let tenant = TenantId::new(parts.next()?).ok()?;
     let id = CredentialId::new(parts.next()?).ok()?;
@@ -108,8 +116,12 @@ fn told(token: &str) -> Option<(TenantId, CredentialId, u32)> {
 
 /// The value of what an attempt holds.
 pub(super) fn token(held: &HeldCredential) -> &str {
-    let token = held.field("token").expect("it has a token");
-    token.expose_secret()
+    secret(held).expose_secret()
+}
+
+fn secret(held: &HeldCredential) -> &SecretString {
+    let token = held.field("token").or_else(|| held.field("access_token"));
+    token.expect("it has a token")
 }
 
 /// A result as people see it who ask the server for it: without what it was sent.
@@ -117,9 +129,7 @@ pub(super) fn clean(ctx: &ActionContext, input: &Value, result: &Value) -> Value
     let mut result = leak(ctx, input, result.clone());
     if let Some(held) = ctx.credentials.get(SLOT) {
         let mut redactor = Redactor::default();
-        held.field("token")
-            .into_iter()
-            .for_each(|it| redactor.add(it));
+        redactor.add(secret(held));
         redactor.value(&mut result);
     }
     result
@@ -177,6 +187,8 @@ pub(super) struct Held {
     used: BTreeSet<(ExecutionId, String, u32, CredentialId, u32)>,
     /// The version that the last attempt under a key had.
     last: BTreeMap<String, u32>,
+    /// Who gives tokens.
+    pub(super) tokens: TokenServer,
 }
 
 impl World {
@@ -322,6 +334,15 @@ impl World {
         }
     }
 
+    /// A version that a person makes.
+    fn new_version(&self, tenant: &TenantId, id: &CredentialId, version: u32) -> Credential {
+        let make = match self.swarm.has_tokens() {
+            true => tokens::made,
+            false => made,
+        };
+        make(tenant, id, version, self.fresh())
+    }
+
     /// Puts the first version of each credential, before anything can go wrong.
     pub(super) fn put_credentials(self: &Arc<Self>) {
         if !self.swarm.has_secrets() {
@@ -330,7 +351,7 @@ impl World {
         let vault = vault(self.wire(OVER));
         for tenant in tenants(&self.swarm) {
             for id in ids() {
-                let first = made(&tenant, &id, 1, self.fresh());
+                let first = self.new_version(&tenant, &id, 1);
                 let put = self.ask(vault.put(&tenant, &id, None, &first));
                 let _ = put.expect("nothing goes wrong yet");
             }
@@ -366,7 +387,9 @@ impl World {
             let current = self.held.lock().current.get(&place).copied();
             let opened = self.ask(vault.open(tenant, &id, &CredentialUser::Test));
             let found = opened.as_ref().ok().and_then(|opened| {
-                let token = opened.credential.field("token")?;
+                let credential = &opened.credential;
+                let token = credential.field("token");
+                let token = token.or_else(|| credential.field("refresh_token"))?;
                 told(token.expose_secret()).filter(|(.., version)| *version == opened.version)
             });
             let expected = current.map(|version| (tenant.clone(), id.clone(), version));
@@ -396,8 +419,8 @@ fn vault(wire: Arc<Wire>) -> Vault {
 pub(super) fn access(wire: Arc<Wire>, clock: Arc<dyn Clock>) -> Access {
     let entropy = Arc::new(SeededEntropy::new(wire.world.fresh()));
     Access::new(AccessPorts {
-        vault: Arc::new(vault(wire)),
-        http: None,
+        vault: Arc::new(vault(wire.clone())),
+        http: Some(Arc::new(Way(wire))),
         clock,
         entropy,
     })
@@ -514,7 +537,7 @@ fn work(
             Fault::CredentialRotated => {
                 let user = CredentialUser::Change;
                 let version = vault.open(&tenant, &id, &user).await?.version;
-                let next = made(&tenant, &id, version + 1, world.fresh());
+                let next = world.new_version(&tenant, &id, version + 1);
                 if let VaultPut::Conflict { .. } =
                     vault.put(&tenant, &id, Some(version), &next).await?
                 {

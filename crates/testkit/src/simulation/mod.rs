@@ -25,6 +25,7 @@ mod process;
 mod scheduler;
 mod swarm;
 mod time;
+mod tokens;
 mod wire;
 mod world;
 

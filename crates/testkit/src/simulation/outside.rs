@@ -80,7 +80,7 @@ impl SimulatedAction {
                 reconciles: *reconciles,
                 credentials: vec![CredentialSlot {
                     name: SLOT.to_owned(),
-                    types: vec!["bearer".to_owned()],
+                    types: vec!["bearer".to_owned(), "oauth2_refresh".to_owned()],
                     required: false,
                 }],
                 ..ActionMetadata::new(id, (1, 0), Effect::Fixed(*class))

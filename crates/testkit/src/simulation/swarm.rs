@@ -213,6 +213,10 @@ named! {
         RotationResumed = "rotation-resumed",
         /// Of those who gave a credential other values, one was late.
         RotationLost = "rotation-lost-to-another",
+        /// A token was refreshed.
+        TokenRefreshed = "token-refreshed",
+        /// The answer to a refresh was lost, and was given again.
+        TokenAskedAgain = "token-asked-again",
     }
 }
 

@@ -31,6 +31,14 @@ const FAULTS: Faults = Faults {
 };
 
 impl Wire {
+    /// Asks who gives tokens.
+    pub(in crate::simulation) async fn ask_for_token<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&World, Life) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.credential("token", true, work).await
+    }
+
     async fn credential<T: Send + 'static>(
         &self,
         operation: &'static str,
@@ -124,9 +132,13 @@ impl CredentialRepo for Wire {
         ttl: Duration,
     ) -> Result<RefreshLease> {
         let (tenant, id) = (tenant.clone(), id.clone());
-        self.credential("refresh lease", true, move |world, _| {
+        self.credential("refresh lease", true, move |world, life| {
             let repo = &world.credentials;
-            world.ask(repo.lease_refresh(&tenant, &id, version, holder, ttl))
+            let lease = world.ask(repo.lease_refresh(&tenant, &id, version, holder, ttl))?;
+            if let RefreshLease::Granted { until } = lease {
+                world.may_refresh(life, (&tenant, &id, version), until);
+            }
+            Ok(lease)
         })
         .await
     }
