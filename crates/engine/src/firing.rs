@@ -28,8 +28,7 @@ const PAGE: usize = 64;
 const MAX_READY: usize = 64;
 /// How many executions of a trigger with `overlap: queue` may wait; more occurrences are left out.
 const MAX_QUEUED: u32 = 1_000;
-/// After what time it is tried again where the store failed, and where the store says that something is
-/// due and our clock that it is not yet.
+/// After what time it is tried again where the store failed, and where what was due stands as it stood.
 const SOON: Duration = Duration::from_millis(100);
 /// After what time it is tried again where a version has no plan any more.
 const LATER: Duration = Duration::from_secs(60);
@@ -108,7 +107,6 @@ impl Engine {
             return interval;
         };
         while !shutdown.is_cancelled() {
-            let now = self.ports.clock.now();
             let page = match triggers.due(PAGE).await {
                 Ok(page) => page,
                 Err(error) => {
@@ -117,13 +115,13 @@ impl Engine {
                 }
             };
             if page.due.is_empty() {
-                let pause = page.next_due.map_or(interval, |due| due.since(now));
+                let pause = page.next_due.map_or(interval, |due| due.since(page.now));
                 return pause.max(SOON / 10).min(interval);
             }
             let (mut moved, mut failed) = (false, false);
             for (tenant, record) in &page.due {
                 match self
-                    .fire_one(triggers, config, cache, (tenant, record))
+                    .fire_one(triggers, config, cache, (tenant, record), page.now)
                     .await
                 {
                     Ok(it) => moved |= it,
@@ -141,16 +139,17 @@ impl Engine {
         interval
     }
 
-    /// Does what one trigger says now; whether it stands elsewhere then.
+    /// Does what one trigger says at `now`, the time of the store that called it due: our own clock may
+    /// be ahead of that, and would leave out what is still to come. Whether it stands elsewhere then.
     async fn fire_one(
         &self,
         triggers: &Arc<dyn TriggerRepo>,
         config: &FireConfig,
         cache: &mut Cache,
         (tenant, record): (&TenantId, &TriggerRecord),
+        now: Timestamp,
     ) -> Result<bool> {
         let (workflow, trigger) = (&record.workflow, &record.trigger);
-        let now = self.ports.clock.now();
         let ready = match self.cached(tenant, record, cache).await {
             Ok(ready) => ready,
             Err(InstallError::Store(error)) => return Err(error),

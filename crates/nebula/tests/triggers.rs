@@ -409,6 +409,29 @@ impl Clock for Skewed {
     }
 }
 
+/// Whose clock is two hours ahead would leave out what is still to come, and whose is behind would start
+/// nothing: occurrences are due by the store's clock, and they go by that.
+#[test]
+fn a_process_with_another_time_starts_what_the_store_calls_due() {
+    for apart in [-2, 2] {
+        in_world(async |world| {
+            publish(&world.process(), &OFTEN.replace("MISFIRE", "skip")).await;
+            let queue = MemoryTaskQueue::new(Arc::new(world.clock.clone()), 1_000, 100);
+            let ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>) =
+                (world.executions.clone(), Arc::new(queue));
+            let skewed = Skewed(world.clock.clone(), apart * 3_600_000);
+            let nebula = world
+                .builder_from(ports, WorkerConfig::default(), EngineConfig::default())
+                .clock(Arc::new(skewed))
+                .build()
+                .unwrap();
+            live(&world, &nebula, MINUTE * 35).await;
+            let expected = ["00:10", "00:20", "00:30"].map(|it| format!("2026-01-01T{it}:00.000Z"));
+            assert_eq!(times(&world).await, expected, "{apart} hours apart");
+        });
+    }
+}
+
 /// What a world of schedulers came to.
 struct Fired {
     /// How often each occurrence was started.

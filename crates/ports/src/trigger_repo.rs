@@ -130,6 +130,9 @@ pub struct DueTriggers {
     pub next_due: Option<Timestamp>,
     /// Whether there were more than the limit.
     pub more: bool,
+    /// What time it was by the store's clock. Whoever fires goes by this and not by a clock of its own,
+    /// which may be ahead or behind.
+    pub now: Timestamp,
 }
 
 /// The triggers of published workflows, and where each stands.

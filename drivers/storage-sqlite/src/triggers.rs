@@ -346,6 +346,7 @@ pub(crate) fn due(db: &Connection, limit: usize, now: Timestamp) -> Result<DueTr
         due,
         next_due: next.map(Timestamp::from_millis),
         more,
+        now,
     })
 }
 

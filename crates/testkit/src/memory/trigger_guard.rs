@@ -59,6 +59,8 @@ guards! {
         DueLimit => [a_page_of_what_is_due_has_its_limit],
         /// It says when to look again.
         NextDue => [the_next_one_is_announced],
+        /// It says by what time.
+        DueSaysWhen => [the_time_of_what_is_due_is_the_store_s],
         /// Not what is paused.
         DuePaused => [a_paused_trigger_is_not_due],
         /// Not what is archived.

@@ -232,6 +232,10 @@ impl Triggers {
             due,
             next_due,
             more,
+            now: match self.keep(Guard::DueSaysWhen) {
+                true => now,
+                false => Timestamp::default(),
+            },
         }
     }
 }

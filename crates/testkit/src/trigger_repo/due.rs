@@ -1,5 +1,6 @@
 //! Rules of what is due.
 
+use nebula_core::Clock;
 use nebula_ports::{DueTriggers, TriggerState};
 
 use super::fixture::*;
@@ -68,6 +69,14 @@ pub async fn the_next_one_is_announced(stores: &Stores, clock: &ManualClock) {
     assert_eq!(due(stores).await.next_due, Some(after(clock, 1)));
     clock.advance(MINUTE * 2);
     assert_eq!(due(stores).await.next_due, Some(third));
+}
+
+/// Whoever fires goes by the clock of the store, and not by its own. Guard: `TriggerGuard::DueSaysWhen`.
+pub async fn the_time_of_what_is_due_is_the_store_s(stores: &Stores, clock: &ManualClock) {
+    for _ in 0..2 {
+        clock.advance(MINUTE * 3);
+        assert_eq!(due(stores).await.now, clock.now());
+    }
 }
 
 /// A paused trigger starts nothing until somebody says so. Guard: `TriggerGuard::DuePaused`.

@@ -109,6 +109,7 @@ macro_rules! trigger_repo_rules {
             the_longest_due_comes_first,
             a_page_of_what_is_due_has_its_limit,
             the_next_one_is_announced,
+            the_time_of_what_is_due_is_the_store_s,
             a_paused_trigger_is_not_due,
             a_trigger_of_an_archived_workflow_is_not_due,
             what_is_due_is_of_all_tenants,
