@@ -246,11 +246,16 @@ impl Engine {
             through: then.through,
             due: then.due,
         });
-        let key = occurrence_key(record, occurrence);
-        match self
-            .create(tenant, ready.plan(), new, Some(key), None)
-            .await
+        let key = Some(occurrence_key(record, occurrence));
+        #[cfg(sim_bug)]
+        let key = key.filter(|_| !nebula_core::sim_bug::is_awake("slot-has-no-key"));
+        #[cfg(sim_bug)]
+        if nebula_core::sim_bug::is_awake("slot-is-settled-before-its-start")
+            && let (Some(triggers), Some(_)) = (&self.ports.triggers, new.trigger.take())
         {
+            let _ = settle(triggers, (tenant, record), then, None).await?;
+        }
+        match self.create(tenant, ready.plan(), new, key, None).await {
             Ok(started) if started.existed.is_some() => Ok(Occurred::Existed),
             Ok(started) => {
                 let execution = started.id;

@@ -313,8 +313,10 @@ impl Engine {
                 "id": trigger, "type": record.kind, "scheduled_at": occurrence.to_string(), "backfill": true,
             });
             let new = self.triggered(config, &ready, (tenant, &record), occurrence, told)?;
-            let key: DedupeKey = occurrence_key(&record, occurrence);
-            let created = self.create(tenant, ready.plan(), new, Some(key), None);
+            let key: Option<DedupeKey> = Some(occurrence_key(&record, occurrence));
+            #[cfg(sim_bug)]
+            let key = key.filter(|_| !nebula_core::sim_bug::is_awake("slot-has-no-key"));
+            let created = self.create(tenant, ready.plan(), new, key, None);
             let started = created.await?;
             done.push(Backfilled {
                 occurrence,

@@ -264,6 +264,19 @@ impl MemoryTriggerRepo {
         Self { clock, table }
     }
 
+    /// A store of its own with the same triggers, as they stand here; it lacks `guard`, if one is given.
+    #[must_use]
+    pub fn copy(&self, clock: Arc<dyn Clock>, guard: Option<Guard>) -> Self {
+        let here = self.table.lock();
+        let table = Triggers {
+            removed: guard,
+            rows: here.rows.clone(),
+            archived: here.archived.clone(),
+        };
+        let table = Arc::new(Mutex::new(table));
+        Self { clock, table }
+    }
+
     /// An empty store that lacks `guard`, to test the suite itself.
     #[must_use]
     pub fn without(clock: Arc<dyn Clock>, guard: Guard) -> Self {

@@ -88,7 +88,11 @@ impl World {
     }
 
     /// What lies in a blob that is named now.
-    fn read_blob<T: DeserializeOwned>(&self, tenant: &TenantId, blob: BlobId) -> Option<T> {
+    pub(super) fn read_blob<T: DeserializeOwned>(
+        &self,
+        tenant: &TenantId,
+        blob: BlobId,
+    ) -> Option<T> {
         let bytes = self.ask(self.blobs.get_bytes(tenant, blob));
         let read = match bytes {
             Ok(Some(bytes)) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
@@ -157,6 +161,7 @@ impl World {
             queue: queue(self),
         });
         self.oracle.lock().forget_names();
+        self.collectors.lock().insert(OVER);
         let clock = Arc::new(ProcessClock::new(self.clock.clone(), FAR));
         let collector = Collector::new(wire.clone(), wire, clock, self.swarm.grace());
         collector.collect(tenant).await
@@ -224,6 +229,7 @@ impl Director {
 
     async fn collect_once(&self, tenant: TenantId, chance: &SeededEntropy) {
         let (world, life) = (&self.world, self.new_life());
+        world.collectors.lock().insert(life);
         let wire = Arc::new(Wire {
             world: world.clone(),
             life,

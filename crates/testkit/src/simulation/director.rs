@@ -11,7 +11,8 @@ use futures_util::FutureExt;
 use nebula::{Nebula, engine::Installed};
 use nebula_core::{BoxFuture, Clock, ExecutionId, TenantId};
 use nebula_execution::Status;
-use nebula_workflow::WorkflowDefinition;
+use nebula_ports::Saved;
+use nebula_workflow::{Source, WorkflowDefinition};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -22,10 +23,11 @@ use super::{
     life::has_panicked,
     process::{Process, planner, queue},
     scheduler::{Life, Order, Owner},
+    slots::ticking,
     swarm::{Fault, Swarm},
     world::{World, tenants},
 };
-use crate::{ManualClock, MemoryTaskQueue, MemoryWorkflowRepo, SeededEntropy};
+use crate::{ManualClock, MemoryTaskQueue, MemoryTriggerRepo, MemoryWorkflowRepo, SeededEntropy};
 
 /// How long nothing may come to a journal once nothing goes wrong any more, by the world's clock.
 pub(super) const BOUND: Duration = Duration::from_mins(60);
@@ -91,6 +93,9 @@ impl Director {
         }
         let (nemesis, keeper, plot) = (director.clone(), director.clone(), director.clone());
         let (collector, keeper_of_keys) = (director.clone(), director.clone());
+        world
+            .board
+            .spawn(Owner::World, director.clone().operate_triggers());
         world
             .board
             .spawn(Owner::World, async move { collector.collect().await });
@@ -195,7 +200,7 @@ impl Director {
         }
         // A clock that is set right may go back.
         world.oracle.lock().jumps |= world.swarm.skew > 0;
-        let healed = world.clock.monotonic();
+        let (healed, healed_at) = (world.clock.monotonic(), world.clock.now());
         // What is planted may turn in a circle, and each round of it is an entry.
         let longest = match world.swarm.bug {
             Some(_) => BOUND,
@@ -211,6 +216,10 @@ impl Director {
             }
             let late = now > progress.1 + BOUND || now > healed + longest;
             let found = self.is_found();
+            let gone_on = world.triggers_have_gone_on(healed_at);
+            if late && !gone_on {
+                world.complain(checks::SLOT_MISSED, "triggers do not go on");
+            }
             if late && !begun {
                 let begun = self.started.lock().len();
                 world.complain(checks::ENDS, format!("only {begun} executions could begin"));
@@ -219,7 +228,7 @@ impl Director {
                 world.oracle.lock().close(now.saturating_sub(healed));
             }
             // What is planted has been seen: what follows from it is of no interest.
-            if late || found || (begun && world.oracle.lock().all_ended()) {
+            if late || found || (begun && gone_on && world.oracle.lock().all_ended()) {
                 world.board.order(Order::Finish);
                 return;
             }
@@ -249,10 +258,28 @@ impl Director {
     }
 }
 
+/// Publishes a workflow that was saved, with its triggers.
+fn publish(nebula: &Nebula, tenant: &TenantId, definition: &WorkflowDefinition) {
+    let saved = nebula.engine().save(tenant, definition, None);
+    let saved = saved.now_or_never().expect("the model answers at once");
+    let Ok(Saved::New { version, revision } | Saved::Unchanged { version, revision }) = saved
+    else {
+        panic!("what was made up cannot be saved: {saved:?}")
+    };
+    let published = nebula
+        .engine()
+        .publish(tenant, &definition.id, version, revision);
+    let published = published.now_or_never();
+    let published = published.expect("the model answers at once");
+    assert!(published.is_ok(), "{published:?}");
+}
+
 /// What is started in a world, decided before anything else happens: it is the same undisturbed.
 #[derive(Clone)]
 pub(super) struct Prepared {
     pub(super) workflows: Arc<MemoryWorkflowRepo>,
+    /// Those that every life of the world begins with.
+    pub(super) triggers: Arc<MemoryTriggerRepo>,
     /// By workflow and tenant.
     flows: Vec<Vec<(Flow, Installed)>>,
     /// Everything that may run.
@@ -263,7 +290,8 @@ impl Prepared {
     /// Makes up what is started and what that calls, and saves it for every tenant.
     pub(super) fn of(swarm: &Swarm) -> Self {
         let time: Arc<dyn Clock> = Arc::new(ManualClock::default());
-        let workflows = Arc::new(MemoryWorkflowRepo::new(time));
+        let triggers = Arc::new(MemoryTriggerRepo::new(time.clone()));
+        let workflows = Arc::new(MemoryWorkflowRepo::new(time).sharing(&triggers));
         let engine = planner(workflows.clone());
         let mut plans = Vec::new();
         let mut save = |definition: &WorkflowDefinition, tenant: &TenantId| {
@@ -277,6 +305,15 @@ impl Prepared {
             plans.push(installed.clone());
             installed
         };
+        if swarm.has_triggers() {
+            let text = ticking(swarm);
+            let parsed = nebula_workflow::parse(&Source::new("ticks.yaml", &text));
+            let ticks = parsed.definition.expect("it is a good one");
+            for tenant in tenants(swarm) {
+                save(&ticks, &tenant);
+                publish(&engine, &tenant, &ticks);
+            }
+        }
         let theme = theme(&swarm.chance(4));
         let credentials = |number| {
             let chance = swarm.chance(7_000 + number);
@@ -312,6 +349,7 @@ impl Prepared {
         let flows = made.into_iter().map(&mut install).collect();
         Self {
             workflows,
+            triggers,
             flows,
             plans,
         }

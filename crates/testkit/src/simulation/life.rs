@@ -61,11 +61,7 @@ pub(super) type Results = BTreeMap<u64, (Status, Value)>;
 pub(super) fn live(swarm: &Swarm, prepared: &Prepared, asked: Asked) -> (Outcome, Results) {
     watch_panics();
     planted::wake(swarm.bug);
-    let world = World::new(
-        swarm.clone(),
-        prepared.workflows.clone(),
-        matches!(asked, Asked::Told),
-    );
+    let world = World::new(swarm.clone(), prepared, matches!(asked, Asked::Told));
     world.note("world", swarm);
     set_world(Some(world.clone()));
     let only = match asked {
@@ -78,6 +74,7 @@ pub(super) fn live(swarm: &Swarm, prepared: &Prepared, asked: Asked) -> (Outcome
         let director = Director::begin(&world, prepared, only);
         let stopped = scheduler.run(&world.clock, MAX_POLLS);
         world.compare_journals();
+        world.slots_at_the_end();
         world.collect_at_the_end();
         world.open_all_at_the_end();
         results = director.results();

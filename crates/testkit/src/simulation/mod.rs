@@ -23,6 +23,7 @@ mod outside;
 mod planted;
 mod process;
 mod scheduler;
+mod slots;
 mod swarm;
 mod time;
 mod tokens;

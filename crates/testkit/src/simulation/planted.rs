@@ -3,7 +3,7 @@
 //! Those of the stores are guards that their models lack then, and need no build of their own. Those of
 //! engine, runtime, machine and the layer of blobs exist only under `--cfg sim_bug`, where `nebula_core::sim_bug` wakes them.
 
-use crate::{BlobGuard, CredentialGuard, ExecutionGuard as Guard};
+use crate::{BlobGuard, CredentialGuard, ExecutionGuard as Guard, TriggerGuard};
 
 /// A defect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,10 @@ pub(super) enum Place {
     Holding,
     /// The store of credentials lacks this.
     Credentials(CredentialGuard),
+    /// In what fires triggers: under `--cfg sim_bug`, too.
+    Firing,
+    /// The store of triggers lacks this.
+    Triggers(TriggerGuard),
 }
 
 const fn engine(name: &'static str) -> Bug {
@@ -60,6 +64,16 @@ const fn holding(name: &'static str) -> Bug {
 
 const fn credentials(name: &'static str, guard: CredentialGuard) -> Bug {
     let place = Place::Credentials(guard);
+    Bug { name, place }
+}
+
+const fn firing(name: &'static str) -> Bug {
+    let place = Place::Firing;
+    Bug { name, place }
+}
+
+const fn triggers(name: &'static str, guard: TriggerGuard) -> Bug {
+    let place = Place::Triggers(guard);
     Bug { name, place }
 }
 
@@ -96,6 +110,8 @@ impl Bug {
         holding("refresh-keeps-the-old-token"),
         engine("rings-for-another-tenant"),
         engine("sleeps-for-ever"),
+        firing("slot-has-no-key"),
+        firing("slot-is-settled-before-its-start"),
         engine("snapshot-is-misplaced"),
         layer("step-before-its-blob"),
         engine("sweep-looks-again-at-once"),
@@ -129,6 +145,7 @@ impl Bug {
         store("store-skips-the-place", Guard::ExpectedSeq),
         store("store-takes-a-signal-twice", Guard::SignalDedupe),
         store("store-wakes-nobody-for-a-signal", Guard::SignalWakes),
+        triggers("triggers-start-from-anywhere", TriggerGuard::CreateCompares),
     ];
 
     /// The one of this name.
@@ -145,12 +162,21 @@ impl Bug {
 
     /// Whether it must be woken: it is in what runs, and not in a model around it.
     fn is_in_code(self) -> bool {
-        matches!(self.place, Place::Code | Place::Layer | Place::Holding)
+        let here = self.place;
+        matches!(
+            here,
+            Place::Code | Place::Layer | Place::Holding | Place::Firing
+        )
     }
 
     /// Whether it shows only where values lie in blobs.
     pub(super) fn needs_blobs(self) -> bool {
         matches!(self.place, Place::Layer | Place::Blobs(_) | Place::Unsynced)
+    }
+
+    /// Whether it shows only where workflows start by themselves.
+    pub(super) fn needs_triggers(self) -> bool {
+        matches!(self.place, Place::Firing | Place::Triggers(_))
     }
 
     /// Whether it shows only where nodes use credentials.

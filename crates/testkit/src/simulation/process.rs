@@ -12,6 +12,7 @@ use super::{
     credentials::{access, watch},
     outside::SimulatedAction,
     scheduler::{Life, Owner},
+    slots::config,
     time::ProcessClock,
     wire::Wire,
     world::World,
@@ -47,6 +48,12 @@ impl Process {
     /// Begins a life.
     pub(super) fn start(world: &Arc<World>, life: Life, queue: Arc<MemoryTaskQueue>) -> Self {
         let process = Self::make(world, life, queue);
+        if world.swarm.has_triggers() {
+            let (firing, stop) = (process.nebula.clone(), process.shutdown.clone());
+            world.board.spawn(Owner::Process(life), async move {
+                firing.fire(config(), stop).await;
+            });
+        }
         let (running, stop) = (process.nebula.clone(), process.shutdown.clone());
         let (seen, gone) = (world.clone(), process.left.clone());
         world.board.spawn(Owner::Process(life), async move {
@@ -110,6 +117,9 @@ impl Process {
         .engine(EngineConfig::default());
         if swarm.spills() {
             builder = builder.values(values);
+        }
+        if swarm.has_triggers() {
+            builder = builder.triggers(wire.clone());
         }
         if swarm.has_secrets() {
             builder = builder.credentials(access(wire, time));

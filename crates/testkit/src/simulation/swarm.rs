@@ -145,6 +145,18 @@ named! {
         RotationCut = "rotation-cut",
         /// Who rotates stands still in the middle of it.
         RotationPaused = "rotation-paused",
+        /// The store of triggers fails before it has done anything.
+        TriggersRefused = "triggers-refused",
+        /// The store of triggers does it, and its answer is lost.
+        TriggersAnswerLost = "triggers-answer-lost",
+        /// A call of the store of triggers takes its time, both ways.
+        TriggersSlow = "triggers-slow",
+        /// There is no room to move a trigger.
+        TriggersFull = "triggers-full",
+        /// A process dies before a trigger is moved.
+        DeathBeforeTrigger = "death-before-trigger",
+        /// A process dies when a trigger is moved, and does not hear of it.
+        DeathAfterTrigger = "death-after-trigger",
     }
 }
 
@@ -197,6 +209,8 @@ named! {
         Drained = "drained",
         /// A fact was read back from its blob.
         BlobLoaded = "blob-loaded",
+        /// The collector has read a blob that is named, and what it names.
+        BlobMarked = "blob-marked",
         /// What was put was there already.
         BlobKnown = "blob-known",
         /// A writer that took long renewed what it was about to name.
@@ -217,13 +231,23 @@ named! {
         TokenRefreshed = "token-refreshed",
         /// The answer to a refresh was lost, and was given again.
         TokenAskedAgain = "token-asked-again",
+        /// An execution was started for a slot.
+        SlotStarted = "slot-started",
+        /// A slot was left out, as its trigger says.
+        SlotLeftOut = "slot-left-out",
+        /// A start came from where its trigger stood before, and was refused.
+        StartOutdated = "start-outdated",
+        /// A slot was started already, and is passed over.
+        SlotKnown = "slot-started-before",
+        /// Of those who moved a trigger, one was late.
+        TriggerMoved = "trigger-moved-by-another",
     }
 }
 
 impl Fault {
-    /// Whether it happens to credentials and secrets. Which of these a world has is drawn apart, so that
-    /// the other faults of a seed do not depend on how many of them there are.
-    fn is_about_secrets(self) -> bool {
+    /// Whether it happens to credentials, secrets and triggers. Which of these a world has is drawn apart,
+    /// so that the other faults of a seed do not depend on how many of them there are.
+    fn is_drawn_apart(self) -> bool {
         self >= Self::SecretsRefused
     }
 }
@@ -269,6 +293,9 @@ pub struct Swarm {
     pub memory: u64,
     /// Whether nodes use credentials (1).
     pub secrets: u64,
+    /// Whether there are triggers, and which of their slots are made up for that were missed: all (1), the
+    /// last (2), none (3).
+    pub triggers: u64,
     /// Which faults happen.
     pub faults: BTreeSet<Fault>,
     /// Which defect is put in on purpose.
@@ -285,7 +312,7 @@ impl Swarm {
         if !entropy.chance(10) {
             let percent = *entropy.pick(&[15, 40, 70]);
             let apart = SeededEntropy::new(seed ^ 0x5345_4352_4554);
-            faults.extend(Fault::ALL.iter().filter(|it| match it.is_about_secrets() {
+            faults.extend(Fault::ALL.iter().filter(|it| match it.is_drawn_apart() {
                 true => apart.chance(percent),
                 false => entropy.chance(percent),
             }));
@@ -312,6 +339,13 @@ impl Swarm {
             step: *entropy.pick(&[1, 2, 5, 256, 256, 256]),
             inline: *entropy.pick(&[0, 0, 40, NO_BLOBS, NO_BLOBS]),
             secrets: u64::from(entropy.chance(40)),
+            triggers: {
+                let apart = SeededEntropy::new(seed ^ 0x5449_434b_5300);
+                match apart.chance(33) {
+                    true => *apart.pick(&[1, 1, 2, 3]),
+                    false => 0,
+                }
+            },
             faults,
             bug: None,
         }
@@ -326,6 +360,7 @@ impl Swarm {
             faults: BTreeSet::new(),
             skew: 0,
             inline: NO_BLOBS,
+            triggers: 0,
             bug: None,
             ..self.clone()
         }
@@ -385,6 +420,10 @@ impl Swarm {
             secrets: 0,
             ..self.clone()
         });
+        add(Self {
+            triggers: 0,
+            ..self.clone()
+        });
         smaller
     }
 
@@ -398,7 +437,7 @@ impl Swarm {
 
     /// The world of a seed with a defect. Values lie in blobs only where it is about them: a defect that
     /// makes an execution turn in a circle would read all of them again in each round. In the same way
-    /// nodes use credentials where it is about those.
+    /// nodes use credentials, and there are triggers, where it is about those.
     #[must_use]
     pub fn with(bug: Bug, seed: u64) -> Self {
         let world = Self::of(seed);
@@ -409,6 +448,7 @@ impl Swarm {
         Self {
             inline,
             secrets: u64::from(bug.needs_secrets()),
+            triggers: u64::from(bug.needs_triggers()),
             bug: Some(bug),
             ..world
         }
@@ -422,6 +462,20 @@ impl Swarm {
     /// Whether nodes use credentials.
     pub(super) fn has_secrets(&self) -> bool {
         self.secrets == 1
+    }
+
+    /// Whether workflows start by themselves.
+    pub(super) fn has_triggers(&self) -> bool {
+        self.triggers > 0
+    }
+
+    /// What a trigger does about slots that were missed.
+    pub(super) fn misfire(&self) -> &'static str {
+        match self.triggers {
+            0 | 1 => "all",
+            2 => "once",
+            _ => "skip",
+        }
     }
 
     /// How many bytes of the values that lie in blobs a process keeps in memory: often none, so that
@@ -461,7 +515,7 @@ impl Swarm {
     }
 
     /// The numbers by name, in the order in which they are written.
-    fn numbers(&mut self) -> [(&'static str, &mut u64); 17] {
+    fn numbers(&mut self) -> [(&'static str, &mut u64); 18] {
         [
             ("seed", &mut self.seed),
             ("processes", &mut self.processes),
@@ -480,6 +534,7 @@ impl Swarm {
             ("step", &mut self.step),
             ("inline", &mut self.inline),
             ("secrets", &mut self.secrets),
+            ("triggers", &mut self.triggers),
         ]
     }
 }

@@ -15,19 +15,22 @@ use nebula_core::{Clock, Entropy, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Fact, Status, StoredEntry};
 use nebula_ports::{ExecutionRepo, Receipt};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::{
     checks::{self, Check},
     credentials::Held,
+    director::Prepared,
     oracle::{Effect, Oracle},
     outside::Ledger,
     planted::Place,
     scheduler::{Board, Life, Order},
+    slots::Slots,
     swarm::{Fault, Recovery, SLOWEST, Swarm},
 };
 use crate::{
     ManualClock, MemoryBlobStore, MemoryCredentialRepo, MemoryExecutionRepo, MemorySecretsStore,
-    MemoryWorkflowRepo, SeededEntropy,
+    MemoryTriggerRepo, MemoryWorkflowRepo, SeededEntropy,
 };
 
 /// How often each thing happened.
@@ -69,6 +72,16 @@ pub(super) struct World {
     pub(super) credentials: MemoryCredentialRepo,
     pub(super) secrets: MemorySecretsStore,
     pub(super) held: Mutex<Held>,
+    /// The lives that collect blobs.
+    pub(super) collectors: Mutex<BTreeSet<Life>>,
+    pub(super) triggers: MemoryTriggerRepo,
+    pub(super) slots: Mutex<Slots>,
+    /// Whether no trigger fires any more.
+    pub(super) rests: AtomicBool,
+    /// Rings when a process hears that triggers are due.
+    pub(super) fires: Notify,
+    /// From when on there are slots.
+    pub(super) ticks_from: Timestamp,
     pub(super) workflows: Arc<MemoryWorkflowRepo>,
     pub(super) ledger: Mutex<Ledger>,
     pub(super) oracle: Mutex<Oracle>,
@@ -159,14 +172,27 @@ pub(super) struct Faults {
 
 impl World {
     /// A world before anything happens; with `told`, its trace is kept as text.
-    pub(super) fn new(swarm: Swarm, workflows: Arc<MemoryWorkflowRepo>, told: bool) -> Arc<Self> {
+    pub(super) fn new(swarm: Swarm, prepared: &Prepared, told: bool) -> Arc<Self> {
         let clock = ManualClock::default();
         let time: Arc<dyn Clock> = Arc::new(clock.clone());
+        let guard = match swarm.bug.map(|bug| bug.place) {
+            Some(Place::Triggers(guard)) => Some(guard),
+            _ => None,
+        };
+        let triggers = prepared.triggers.copy(time.clone(), guard);
+        let workflows = prepared.workflows.clone();
         Arc::new(Self {
             store: match swarm.bug.map(|bug| bug.place) {
                 Some(Place::Store(guard)) => MemoryExecutionRepo::without(time.clone(), guard),
                 _ => MemoryExecutionRepo::new(time.clone()),
-            },
+            }
+            .sharing(&triggers),
+            triggers,
+            collectors: Mutex::default(),
+            slots: Mutex::default(),
+            rests: AtomicBool::new(false),
+            fires: Notify::new(),
+            ticks_from: clock.now(),
             blobs: match swarm.bug.map(|bug| bug.place) {
                 Some(Place::Blobs(guard)) => MemoryBlobStore::without(time.clone(), guard),
                 _ => MemoryBlobStore::new(time.clone()),

@@ -87,7 +87,7 @@ fn read(
     world: &World,
     tenant: &TenantId,
     id: BlobId,
-    range: Option<Range<u64>>,
+    (range, by): (Option<Range<u64>>, Life),
 ) -> Result<Option<(Blob, Result<Vec<u8>>)>> {
     let there = world.ask(world.blobs.head(tenant, id.digest))?;
     // Seldom enough that a holder who reads a few times gets the right bytes once: what comes wrong
@@ -108,6 +108,9 @@ fn read(
         && whole
     {
         match BlobId::of(bytes) == id {
+            true if world.collectors.lock().contains(&by) => {
+                world.recovered(Recovery::BlobMarked);
+            }
             true => world.recovered(Recovery::BlobLoaded),
             false => world.complain(checks::READ_VERIFIED, id.to_string()),
         }
@@ -168,8 +171,8 @@ impl BlobStore for Wire {
         range: Option<Range<u64>>,
     ) -> Result<Option<BlobRead>> {
         let tenant = tenant.clone();
-        let read = self.blob("blob get", false, move |world, _| {
-            read(world, &tenant, id, range)
+        let read = self.blob("blob get", false, move |world, life| {
+            read(world, &tenant, id, (range, life))
         });
         let Some((blob, bytes)) = read.await? else {
             return Ok(None);

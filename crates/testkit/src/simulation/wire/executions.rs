@@ -137,12 +137,14 @@ impl ExecutionRepo for Wire {
         let tenant = tenant.clone();
         self.call("create", true, move |world, life| {
             world.look_at_entries(&new.entries);
+            let before = world.triggered_by(&tenant, &new);
             let created = world.ask(world.store.create(&tenant, new.clone(), dedupe, lease))?;
             if matches!(
                 created,
                 Created::Created(_) | Created::Waits { .. } | Created::Later { .. }
             ) {
                 world.read_entries(&tenant, &new.entries);
+                world.slot_started(&tenant, &new, before);
             }
             match &created {
                 Created::Created(lease) => {
@@ -158,8 +160,12 @@ impl ExecutionRepo for Wire {
                     world.oracle.lock().created(&tenant, &new, 0);
                     world.counts.lock().executions += 1;
                 }
+                Created::Exists { .. } if new.trigger.is_some() => {
+                    world.recovered(Recovery::SlotKnown);
+                }
                 Created::Exists { .. } => world.recovered(Recovery::StartRepeated),
-                Created::Full { .. } | Created::Limited { .. } | Created::Outdated => {}
+                Created::Outdated => world.recovered(Recovery::StartOutdated),
+                Created::Full { .. } | Created::Limited { .. } => {}
             }
             Ok(created)
         })

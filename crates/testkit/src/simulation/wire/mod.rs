@@ -5,6 +5,7 @@ mod credentials;
 mod executions;
 mod queue;
 mod secrets;
+mod triggers;
 mod workflows;
 
 use std::{fmt, sync::Arc, time::Duration};
