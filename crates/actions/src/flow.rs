@@ -300,8 +300,9 @@ fn emit() -> ActionMetadata {
         "flow.emit",
         "Emit",
         "Tells whoever watches the execution that something happened: once, when the step that says \
-         so is committed. The journal keeps it, and the report lists it. Nothing waits for an event, \
-         and nothing is ever driven by it. The result is `$json`.",
+         so is committed. The journal keeps it, the report lists it, and each published workflow of the \
+         project with a trigger of the type `event` for it starts. No execution waits for an event. The \
+         result is `$json`.",
     );
     metadata.parameters = json!({
         "type": "object",

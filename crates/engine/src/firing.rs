@@ -11,7 +11,7 @@ use nebula_ports::{
     DedupeKey, LeftOut, MAX_LEFT_OUT, MAX_SLOT_NAME, PortError, Result, TriggerRecord, TriggerRepo,
     TriggerState,
 };
-use nebula_trigger::{Firing, Overlap, Settled, Timing};
+use nebula_trigger::{Firing, Listening, Overlap, Settled, Timing};
 use nebula_workflow::{TriggerDefinition, WorkflowDefinition};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -26,10 +26,13 @@ use crate::{
 const PAGE: usize = 64;
 /// How many versions are kept ready to start.
 const MAX_READY: usize = 64;
-/// How many executions of a trigger with `overlap: queue` may wait; more occurrences are left out.
-const MAX_QUEUED: u32 = 1_000;
+/// How many executions of a trigger with `overlap: queue` may wait, more occurrences are left out; and of
+/// one with a `key`, for each.
+pub(crate) const MAX_QUEUED: u32 = 1_000;
 /// After what time it is tried again where the store failed, and where what was due stands as it stood.
-const SOON: Duration = Duration::from_millis(100);
+pub(crate) const SOON: Duration = Duration::from_millis(100);
+/// How long is waited for more, where something was announced.
+const TOGETHER: Duration = Duration::from_millis(10);
 /// After what time it is tried again where a version has no plan any more.
 const LATER: Duration = Duration::from_secs(60);
 
@@ -58,6 +61,11 @@ impl Ready {
 
     pub(crate) fn plan(&self) -> &ExecutionPlan {
         &self.installed.plan
+    }
+
+    pub(crate) fn listening(&self, record: &TriggerRecord) -> Option<Listening> {
+        let trigger = self.trigger(record)?;
+        Listening::read(&trigger.kind, &trigger.rest)?.ok()
     }
 
     pub(crate) fn timing(&self, record: &TriggerRecord) -> Option<Timing> {
@@ -90,6 +98,11 @@ impl Engine {
                 biased;
                 () = shutdown.cancelled() => return,
                 () = self.triggers_changed.notified() => {}
+                // What is announced together is looked at together.
+                () = async {
+                    self.bus.announcement().await;
+                    self.ports.clock.sleep(TOGETHER).await;
+                } => {}
                 () = self.ports.clock.sleep(pause) => {}
             }
         }
@@ -164,12 +177,18 @@ impl Engine {
                 return settle(triggers, (tenant, record), then, Some(left_out)).await;
             }
         };
+        if let Some(listening) = ready.listening(record) {
+            let of = (tenant, record, now);
+            let fired = self.fire_arrival(triggers, config, &ready, of, &listening);
+            return fired.await;
+        }
         let Some(timing) = ready.timing(record) else {
-            let never = Settled {
+            // This build does not read it as what the store takes it for; a later one may.
+            let later = Settled {
                 through: record.state.through,
-                due: None,
+                due: Some(now.plus(LATER)),
             };
-            return settle(triggers, (tenant, record), never, None).await;
+            return settle(triggers, (tenant, record), later, None).await;
         };
         let seed = seed(workflow, trigger);
         match timing.decide(&seed, record.state.through, now) {
@@ -239,12 +258,14 @@ impl Engine {
         let told = json!({
             "id": trigger, "type": record.kind, "scheduled_at": occurrence.to_string(),
         });
+        let told = (told, Value::Null);
         let mut new = self.triggered(config, ready, (tenant, record), occurrence, told)?;
         new.trigger = Some(TriggerMove {
             trigger: trigger.clone(),
             expected: record.revision,
             through: then.through,
             due: then.due,
+            takes: Vec::new(),
         });
         let key = Some(occurrence_key(record, occurrence));
         #[cfg(sim_bug)]
@@ -271,7 +292,7 @@ impl Engine {
         }
     }
 
-    /// What a trigger starts: the input that it builds, with what the nodes of the published version
+    /// What a trigger starts on what it is told: the input that it builds, or else what it is brought, with what the nodes of the published version
     /// ask for, since whoever published it granted that.
     pub(crate) fn triggered(
         &self,
@@ -279,7 +300,7 @@ impl Engine {
         ready: &Ready,
         (tenant, record): (&TenantId, &TriggerRecord),
         at: Timestamp,
-        told: Value,
+        (told, brought): (Value, Value),
     ) -> Result<NewExecution, FireError> {
         let plan = &ready.installed.plan;
         let trigger = ready.trigger(record).ok_or(FireError::Unknown)?;
@@ -299,8 +320,7 @@ impl Engine {
                     .map_err(|error| FireError::Input(error.to_string()))?
                     .unwrap_or_default()
             }
-            // What calls from outside brings its input along.
-            None => told.get("body").cloned().unwrap_or_default(),
+            None => brought,
         };
         let input = self.input(plan, input)?;
         let requests = self.requests(plan, &input, &config.folder)?;
@@ -381,7 +401,7 @@ pub(crate) fn context_at(at: Timestamp) -> Context {
 }
 
 /// What executions hold that wait for those of the same trigger.
-fn slot_name(record: &TriggerRecord) -> String {
+pub(crate) fn slot_name(record: &TriggerRecord) -> String {
     let name = format!("trigger/{}/{}", record.workflow, record.trigger);
     match name.len() > MAX_SLOT_NAME {
         true => format!("trigger/{}", Digest::of(name.as_bytes())),
@@ -400,7 +420,7 @@ enum Occurred {
 }
 
 /// That an occurrence starts nothing, for people.
-fn left_out(occurrence: Timestamp, at: Timestamp, why: &str) -> LeftOut {
+pub(crate) fn left_out(occurrence: Timestamp, at: Timestamp, why: &str) -> LeftOut {
     let mut end = why.len().min(MAX_LEFT_OUT);
     while !why.is_char_boundary(end) {
         end -= 1;
@@ -413,7 +433,7 @@ fn left_out(occurrence: Timestamp, at: Timestamp, why: &str) -> LeftOut {
 }
 
 /// Moves a trigger without a start, unless it has changed since; then whoever looks next knows more.
-async fn settle(
+pub(crate) async fn settle(
     triggers: &Arc<dyn TriggerRepo>,
     (tenant, record): (&TenantId, &TriggerRecord),
     then: Settled,

@@ -129,7 +129,7 @@ impl Engine {
         // The planner has refused what cannot be compiled; a later build may know less.
         let compiled = |source: &Option<String>| match source {
             None => Some(None),
-            Some(source) => hook_expression(source).ok().map(Some),
+            Some(source) => bare_expression(source).ok().map(Some),
         };
         let schema = match &webhook.body_schema {
             None => Some(None),
@@ -199,7 +199,8 @@ impl Engine {
             let (workflow, trigger) = (&record.workflow, &record.trigger);
             DedupeKey(format!("hook:{workflow}/{trigger}:{key}"))
         });
-        let new = self.triggered(config, ready, (tenant, record), at, told)?;
+        let body = told["body"].clone();
+        let new = self.triggered(config, ready, (tenant, record), at, (told, body))?;
         let created = self.create(tenant, ready.plan(), new, key, None).await;
         Ok(Delivered::Started(created.map_err(FireError::from)?))
     }
@@ -257,7 +258,7 @@ fn wrong(field: &'static str, error: &nebula_expression::ExpressionError) -> Del
 }
 
 /// A bare expression of a trigger; it sees `$trigger`, `$vars` and `$workflow`, and no node.
-fn hook_expression(
+pub(crate) fn bare_expression(
     source: &str,
 ) -> std::result::Result<Program, Vec<nebula_parameter::ExpressionProblem>> {
     let scope = CompileScope {

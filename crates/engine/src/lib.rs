@@ -24,6 +24,7 @@ mod activations;
 mod admission;
 mod again;
 mod approvals;
+mod arrivals;
 mod callees;
 mod config;
 mod emitted;
@@ -56,6 +57,7 @@ pub use nebula_planner::{Answer, Callees, Extent, Trial, TrialError, Tried};
 
 pub use again::StartAgainError;
 pub use approvals::{OpenApproval, Redeemed, SeatToken, TokenError};
+pub use arrivals::MAX_CHAIN;
 pub use config::EngineConfig;
 pub use firing::FireConfig;
 pub use hooks::{DeliverError, Delivered, Delivery, Hook, MAX_HOOK_GRACE};

@@ -4,14 +4,15 @@ use nebula_core::{Digest, ExecutionId, TenantId, Timestamp, TriggerId, WorkflowI
 use nebula_execution::RequestError;
 use nebula_ports::{
     DedupeKey, ErrorKind, NewTrigger, Page, PageToken, PortError, Result, StoredWorkflow,
-    TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated,
+    Subscription, TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated,
 };
-use nebula_trigger::{Timing, Webhook};
+use nebula_trigger::{Listening, Timing, Webhook};
 use nebula_workflow::{TriggerDefinition, WorkflowDefinition};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    AdmissionError, Engine, FireConfig, InstallError, StartError, Started, firing::occurrence_key,
+    AdmissionError, Engine, FireConfig, InstallError, StartError, Started, arrivals::topics,
+    firing::occurrence_key,
 };
 
 /// How many occurrences are made up for at once.
@@ -30,6 +31,9 @@ pub enum FireError {
     /// It does not go by time, and nobody has called it.
     #[error("it starts what it is called with: call its address")]
     Called,
+    /// It goes neither by time nor by calls.
+    #[error("it starts what it hears of, and there is nothing to be heard of now")]
+    Listens,
     /// There are more occurrences than are made up for at once.
     #[error("there are more than {MAX_BACKFILL} occurrences from {from} to {to}")]
     TooMany {
@@ -101,6 +105,22 @@ pub(crate) fn timing(definition: &WorkflowDefinition, it: &TriggerDefinition) ->
     Timing::read(&it.kind, &it.rest, &definition.timezone)?.ok()
 }
 
+/// What the store lets a trigger hear.
+fn subscriptions(listening: &Listening) -> Vec<Subscription> {
+    let mut all = Vec::new();
+    for topic in topics(listening) {
+        let from = |source| Subscription {
+            topic: topic.clone(),
+            source,
+        };
+        match listening.workflows.as_slice() {
+            [] => all.push(from(None)),
+            some => all.extend(some.iter().cloned().map(|it| from(Some(it)))),
+        }
+    }
+    all
+}
+
 /// A stored version, read.
 pub(crate) fn definition(stored: &StoredWorkflow) -> Result<WorkflowDefinition> {
     WorkflowDefinition::from_json(&stored.definition).map_err(|problems| {
@@ -144,6 +164,7 @@ impl Engine {
                     through: settled.through,
                     due: settled.due,
                     hook: None,
+                    listens: Vec::new(),
                 });
             } else if let Some(Ok(hook)) = Webhook::read(&kind, &trigger.rest) {
                 registered.push(NewTrigger {
@@ -154,6 +175,20 @@ impl Engine {
                     through: now,
                     due: None,
                     hook: Some(self.new_hook()),
+                    listens: Vec::new(),
+                });
+            } else if let Some(Ok(listening)) = Listening::read(&kind, &trigger.rest) {
+                let listens = subscriptions(&listening);
+                let topics: Vec<_> = listens.iter().map(|it| it.topic.as_str()).collect();
+                registered.push(NewTrigger {
+                    id,
+                    kind,
+                    definition: json!({ "topics": topics, "fields": fields }),
+                    pace: Digest::of(b"whenever it hears"),
+                    through: now,
+                    due: None,
+                    hook: None,
+                    listens,
                 });
             }
         }
@@ -275,13 +310,16 @@ impl Engine {
         let record = record.ok_or(FireError::Unknown)?;
         let ready = self.ready(tenant, &record).await?;
         let now = self.ports.clock.now();
+        if ready.listening(&record).is_some() {
+            return Err(FireError::Listens);
+        }
         if ready.timing(&record).is_none() {
             return Err(FireError::Called);
         }
         let told = json!({
             "id": trigger, "type": record.kind, "scheduled_at": now.to_string(), "manual": true,
         });
-        let new = self.triggered(config, &ready, (tenant, &record), now, told)?;
+        let new = self.triggered(config, &ready, (tenant, &record), now, (told, Value::Null))?;
         Ok(self.create(tenant, ready.plan(), new, None, None).await?)
     }
 
@@ -312,7 +350,13 @@ impl Engine {
             let told = json!({
                 "id": trigger, "type": record.kind, "scheduled_at": occurrence.to_string(), "backfill": true,
             });
-            let new = self.triggered(config, &ready, (tenant, &record), occurrence, told)?;
+            let new = self.triggered(
+                config,
+                &ready,
+                (tenant, &record),
+                occurrence,
+                (told, Value::Null),
+            )?;
             let key: Option<DedupeKey> = Some(occurrence_key(&record, occurrence));
             #[cfg(sim_bug)]
             let key = key.filter(|_| !nebula_core::sim_bug::is_awake("slot-has-no-key"));

@@ -83,6 +83,7 @@ mod state;
 mod status;
 mod stored;
 mod tokens;
+mod topic;
 mod watched;
 
 pub use activation::{Activation, Added, Items, OpenItem, Runs};
@@ -132,4 +133,5 @@ pub use start::{NewExecution, StartOptions, StartRate, StartSlot, TriggerMove};
 pub use state::{At, Ending, ExecutionState, Key};
 pub use status::{InstanceStatus, Status, StatusError};
 pub use stored::{Stored, Unread};
+pub use topic::Topic;
 pub use watched::{Decided, EventKind, ExecutionEvent, Parking};

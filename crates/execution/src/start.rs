@@ -41,8 +41,10 @@ pub struct TriggerMove {
     pub expected: u64,
     /// Up to when its occurrences are settled then.
     pub through: Timestamp,
-    /// When it is due next; `None` is never.
+    /// When it is due next; `None` is never. One that took arrivals is due when the next of them is.
     pub due: Option<Timestamp>,
+    /// The numbers of the arrivals that the execution is started by; they are gone then.
+    pub takes: Vec<u64>,
 }
 
 /// A bucket of tokens, of which an execution takes one when it is created. Where there is none, it

@@ -369,6 +369,8 @@ far!(TriggerRepo {
     fn update(tenant: &TenantId, workflow: &WorkflowId, trigger: &TriggerId, expected: u64, state: TriggerState) -> TriggerUpdated;
     fn due(limit: usize) -> DueTriggers;
     fn hooked(hook: &HookId) -> Option<(TenantId, TriggerRecord)>;
+    fn arrivals(tenant: &TenantId, workflow: &WorkflowId, trigger: &TriggerId, limit: usize) -> Vec<Arrival>;
+    fn pass(tenant: &TenantId, workflow: &WorkflowId, trigger: &TriggerId, expected: u64, arrivals: &[u64], left_out: Option<LeftOut>) -> TriggerUpdated;
 });
 
 far!(ExecutionRepo {
@@ -446,73 +448,83 @@ struct Fired {
 /// How often the trigger of these worlds comes.
 const EVERY: Duration = Duration::from_mins(7);
 
+/// A world whose stores may lack guards.
+fn world_without(clock: &ManualClock, without: Option<(TriggerGuard, ExecutionGuard)>) -> World {
+    let time: Arc<dyn Clock> = Arc::new(clock.clone());
+    let (triggers, executions) = match without {
+        Some((trigger, execution)) => (
+            MemoryTriggerRepo::without(time.clone(), trigger),
+            MemoryExecutionRepo::without(time.clone(), execution),
+        ),
+        None => (
+            MemoryTriggerRepo::new(time.clone()),
+            MemoryExecutionRepo::new(time.clone()),
+        ),
+    };
+    let executions = executions.sharing(&triggers);
+    let workflows = MemoryWorkflowRepo::new(time).sharing(&triggers);
+    World::over(clock.clone(), executions, workflows, triggers)
+}
+
+/// A scheduler whose clock is apart, which dies on its way and begins anew.
+async fn scheduler(world: World, way: Way, n: i64) {
+    loop {
+        let way = Way {
+            dead: CancellationToken::new(),
+            ..way.clone()
+        };
+        let executions: Arc<dyn ExecutionRepo> = world.executions.clone();
+        let triggers: Arc<dyn TriggerRepo> = world.triggers.clone();
+        let executions = Far {
+            way: way.clone(),
+            store: executions,
+        };
+        let triggers = Far {
+            way: way.clone(),
+            store: triggers,
+        };
+        let queue = MemoryTaskQueue::new(Arc::new(world.clock.clone()), 10, 100);
+        let ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>) =
+            (Arc::new(executions), Arc::new(queue));
+        let skewed = Skewed(world.clock.clone(), (n - 1) * 2_000);
+        let process = world
+            .builder_from(ports, WorkerConfig::default(), EngineConfig::default())
+            .triggers(Arc::new(triggers))
+            .clock(Arc::new(skewed))
+            .build()
+            .unwrap();
+        tokio::select! {
+            biased;
+            () = way.dead.cancelled() => {}
+            () = process.engine().fire(config(), CancellationToken::new()) => {}
+        }
+        // A machine takes a while to begin again.
+        let off = Duration::from_secs(way.chance.next_u64() % 600);
+        world.clock.sleep(off).await;
+    }
+}
+
 /// Three schedulers over one store, whose clocks are apart; they die and begin anew, their calls get
 /// lost, and the clock of all jumps. Then, for three hours, nothing goes wrong.
 fn schedulers(seed: u64, without: Option<(TriggerGuard, ExecutionGuard)>) -> Fired {
     let clock = ManualClock::default();
     run_timed(&clock.clone(), async move {
-        let time: Arc<dyn Clock> = Arc::new(clock.clone());
-        let (triggers, executions) = match without {
-            Some((trigger, execution)) => (
-                MemoryTriggerRepo::without(time.clone(), trigger),
-                MemoryExecutionRepo::without(time.clone(), execution),
-            ),
-            None => (
-                MemoryTriggerRepo::new(time.clone()),
-                MemoryExecutionRepo::new(time.clone()),
-            ),
-        };
-        let executions = executions.sharing(&triggers);
-        let workflows = MemoryWorkflowRepo::new(time.clone()).sharing(&triggers);
-        let world = World::over(clock.clone(), executions, workflows, triggers);
+        let world = world_without(&clock, without);
         let chance = Arc::new(SeededEntropy::new(seed));
         let calm = Arc::new(Mutex::new(false));
-        let counts = Arc::default();
+        let counts: Arc<Mutex<BTreeMap<&'static str, u32>>> = Arc::default();
         let text = "id: often\ntriggers: [{ id: t, type: interval, every: 7m, misfire: all, window: 31d, jitter: 30s }]\nnodes: [{ id: a, action: data.set }]";
         publish(&world.process(), text).await;
         let from = world.clock.now();
         let mut tasks = tokio::task::JoinSet::new();
-        for n in 0..3_i64 {
-            let (world, chance, calm) = (world.clone(), chance.clone(), calm.clone());
-            let counts: Arc<Mutex<_>> = Arc::clone(&counts);
-            tasks.spawn(async move {
-                loop {
-                    let way = Way {
-                        chance: chance.clone(),
-                        calm: calm.clone(),
-                        dead: CancellationToken::new(),
-                        counts: counts.clone(),
-                    };
-                    let executions: Arc<dyn ExecutionRepo> = world.executions.clone();
-                    let triggers: Arc<dyn TriggerRepo> = world.triggers.clone();
-                    let executions = Far {
-                        way: way.clone(),
-                        store: executions,
-                    };
-                    let triggers = Far {
-                        way: way.clone(),
-                        store: triggers,
-                    };
-                    let queue = MemoryTaskQueue::new(Arc::new(world.clock.clone()), 10, 100);
-                    let ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>) =
-                        (Arc::new(executions), Arc::new(queue));
-                    let skewed = Skewed(world.clock.clone(), (n - 1) * 2_000);
-                    let process = world
-                        .builder_from(ports, WorkerConfig::default(), EngineConfig::default())
-                        .triggers(Arc::new(triggers))
-                        .clock(Arc::new(skewed))
-                        .build()
-                        .unwrap();
-                    tokio::select! {
-                        biased;
-                        () = way.dead.cancelled() => {}
-                        () = process.engine().fire(config(), CancellationToken::new()) => {}
-                    }
-                    // A machine takes a while to begin again.
-                    let off = Duration::from_secs(chance.next_u64() % 600);
-                    world.clock.sleep(off).await;
-                }
-            });
+        for n in 0..3 {
+            let way = Way {
+                chance: chance.clone(),
+                calm: calm.clone(),
+                dead: CancellationToken::new(),
+                counts: Arc::clone(&counts),
+            };
+            tasks.spawn(scheduler(world.clone(), way, n));
         }
         for _ in 0..8 {
             let rest = Duration::from_secs(600 + chance.next_u64() % 3_600);
@@ -605,4 +617,75 @@ fn a_store_without_its_guards_starts_a_slot_twice() {
         TriggerGuard::CreateCompares,
         ExecutionGuard::SameInput
     ));
+}
+
+/// Executions that end and tell of it, while the schedulers that hear of it die; how often each was heard
+/// of, at most, and at least.
+fn ends_heard(seed: u64, without: Option<(TriggerGuard, ExecutionGuard)>) -> (u32, u32) {
+    let clock = ManualClock::default();
+    run_timed(&clock.clone(), async move {
+        let world = world_without(&clock, without);
+        let chance = Arc::new(SeededEntropy::new(seed));
+        let calm = Arc::new(Mutex::new(false));
+        let nebula = world.process();
+        let heard = "id: heard\ntriggers: [{ id: t, type: workflow, on: completed, workflows: [told] }]\nnodes: [{ id: a, action: data.set }]";
+        publish(&nebula, heard).await;
+        let told = "id: told\nnodes: [{ id: a, action: data.set }]";
+        let told = world.install(&nebula, told).await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 0..3 {
+            let way = Way {
+                chance: chance.clone(),
+                calm: calm.clone(),
+                dead: CancellationToken::new(),
+                counts: Arc::default(),
+            };
+            tasks.spawn(scheduler(world.clone(), way, n));
+        }
+        let drives = async {
+            for _ in 0..40 {
+                let _ = world.start(&nebula, &told).await;
+                let rest = Duration::from_secs(chance.next_u64() % 60);
+                world.clock.sleep(rest).await;
+            }
+            *calm.lock().unwrap() = true;
+            world.clock.sleep(HOUR).await;
+        };
+        tokio::select! {
+            biased;
+            stopped = nebula.run(CancellationToken::new()) => panic!("the worker stopped: {stopped:?}"),
+            () = drives => {}
+        }
+        tasks.shutdown().await;
+        let mut heard: BTreeMap<String, u32> = BTreeMap::new();
+        for it in seen(&*world.executions).await {
+            if let Some(source) = it.trigger["execution"].as_str() {
+                *heard.entry(source.to_owned()).or_default() += 1;
+            }
+        }
+        let least = if heard.len() == 40 { 1 } else { 0 };
+        (heard.values().copied().max().unwrap_or(0), least)
+    })
+}
+
+#[test]
+fn each_end_starts_one_execution_whoever_dies() {
+    for seed in 0..8 {
+        assert_eq!(ends_heard(seed, None), (1, 1), "seed {seed}");
+    }
+}
+
+/// The guards under it, of which each alone is enough; and a store that tells nobody.
+#[test]
+fn a_store_without_its_guards_starts_twice_for_an_end() {
+    let broken = |trigger, execution| {
+        let mut seeds = 0..4;
+        seeds.any(|seed| ends_heard(seed, Some((trigger, execution))) != (1, 1))
+    };
+    assert!(broken(TriggerGuard::CreateCompares, ExecutionGuard::Dedupe));
+    assert!(!broken(
+        TriggerGuard::CreateTakes,
+        ExecutionGuard::SameInput
+    ));
+    assert!(broken(TriggerGuard::Announces, ExecutionGuard::SameInput));
 }

@@ -1,7 +1,7 @@
 //! Triggers: what can be known of them before they start anything.
 
 use nebula_parameter::{CompileScope, ExpressionProblem, ParamProgram, compile_expression};
-use nebula_trigger::{FieldError, Overlap, Timing, Webhook};
+use nebula_trigger::{FieldError, Listening, Overlap, Timing, Webhook};
 use nebula_validator::{Schema, with_defaults};
 use nebula_workflow::{Diagnostic, TriggerDefinition, WorkflowDefinition, nearest, pointer_join};
 
@@ -24,6 +24,12 @@ pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagn
                 called(hook, &pointer, diagnostics);
             }
             wrong(trigger, hook.err(), &pointer, diagnostics);
+        } else if let Some(listening) = Listening::read(kind, fields) {
+            input(definition, trigger, &pointer, diagnostics);
+            if let Ok(listening) = &listening {
+                listens(definition, listening, &pointer, diagnostics);
+            }
+            wrong(trigger, listening.err(), &pointer, diagnostics);
         } else {
             let message = format!(
                 "triggers of the type `{kind}` are kept, and this version does not fire them"
@@ -49,14 +55,39 @@ fn overlap(
     }
 }
 
-/// The expressions and the schema of a webhook.
-fn called(hook: &Webhook, pointer: &str, diagnostics: &mut Vec<Diagnostic>) {
-    for (field, source) in [("filter", &hook.filter), ("dedupe", &hook.dedupe)] {
+/// The bare expressions of a trigger.
+fn bare(all: [(&str, &Option<String>); 2], pointer: &str, diagnostics: &mut Vec<Diagnostic>) {
+    for (field, source) in all {
         if let Some(source) = source {
             let found = compile_expression(source, 0, "", &scope()).err();
             expressions(found, &format!("{pointer}/{field}"), diagnostics);
         }
     }
+}
+
+/// The expressions of a trigger that listens, and its turns.
+fn listens(
+    definition: &WorkflowDefinition,
+    listening: &Listening,
+    pointer: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let all = [("filter", &listening.filter), ("key", &listening.key)];
+    bare(all, pointer, diagnostics);
+    if listening.key.is_some() && definition.admission.is_some() {
+        let message =
+            "`key` lets executions wait for each other, and `admission` has its own queue";
+        let problem = Diagnostic::error(codes::TRIGGER, format!("{pointer}/key"), message);
+        diagnostics.push(problem.hint(
+            "leave `key` out, and give `admission` the key: it may read what `input` of the trigger builds",
+        ));
+    }
+}
+
+/// The expressions and the schema of a webhook.
+fn called(hook: &Webhook, pointer: &str, diagnostics: &mut Vec<Diagnostic>) {
+    let all = [("filter", &hook.filter), ("dedupe", &hook.dedupe)];
+    bare(all, pointer, diagnostics);
     if let Some(Err(error)) = hook.body_schema.as_ref().map(Schema::compile) {
         let message = format!("`body_schema` is no schema: {error}");
         let pointer = format!("{pointer}/body_schema");

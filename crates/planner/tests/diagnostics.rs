@@ -558,6 +558,20 @@ nodes: [{ id: a, action: data.set }]"#,
             "PLAN_TRIGGER /triggers/1/body_schema: `body_schema` is no schema: the schema is wrong at /type: must be one of \"array\", \"boolean\", \"integer\", \"null\", \"number\", \"object\", \"string\"",
         ],
     );
+    check(
+        r#"admission: { concurrency: 1 }
+triggers: [{ id: a, type: workflow, on: [failed, broken], workflows: ["not an id"] }, { id: b, type: event, event: "1st", key: "1 +", on: failed }, { id: c, type: workflow }, { id: d, type: event, event: x, key: $trigger.payload.n, filter: $nodes.a.result }]
+nodes: [{ id: a, action: data.set }]"#,
+        &[
+            "PLAN_TRIGGER /triggers/0/on: `on`: `broken` is none of completed, failed, cancelled, timed_out",
+            "PLAN_TRIGGER /triggers/0/workflows: `workflows`: workflow id has the character ' ' at byte 3; a workflow id has letters, digits, `-`, `_` and `.`, and begins with a letter or digit",
+            "PLAN_TRIGGER /triggers/1/on: `on`: a trigger of this kind has no such field (it has event, filter, key, workflows)",
+            "PLAN_TRIGGER /triggers/1/event: `event`: `1st` is no name of an event: it has 1 to 64 letters, digits, `_`, `-` and `.`, the first a letter or `_`",
+            "PLAN_TRIGGER /triggers/2: `on`: it is missing; write it like `on: failed`",
+            "PLAN_TRIGGER /triggers/3/filter: there is no node `a`",
+            "PLAN_TRIGGER /triggers/3/key: `key` lets executions wait for each other, and `admission` has its own queue (leave `key` out, and give `admission` the key: it may read what `input` of the trigger builds)",
+        ],
+    );
     // What is literal must fit; what is computed may.
     check(
         r#"input: { type: object, required: [n], properties: { n: { type: integer }, m: { type: string, default: x } } }

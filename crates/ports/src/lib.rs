@@ -87,10 +87,11 @@ pub use slot::{
     MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, MAX_SLOT_NAME, SLOT_GRANTED, SLOT_LOST, SLOT_PREFIX,
     SlotChanges, SlotClaim, SlotHolder, SlotId, SlotKey, SlotOwner,
 };
-pub use step::{Delivery as InboxDelivery, Step, StepId, Stepped, WaitToken};
+pub use step::{Announcement, Delivery as InboxDelivery, Step, StepId, Stepped, WaitToken};
 pub use task_queue::{Delivery, Queued, Receipt, ReceiptOutcome, Task, TaskQueue};
 pub use trigger_repo::{
-    DueTriggers, HookId, LeftOut, MAX_LEFT_OUT, MAX_TRIGGERS, NewTrigger, PreviousHook,
+    ARRIVALS_FULL, Arrival, DueTriggers, HookId, LeftOut, MAX_ARRIVALS, MAX_LEFT_OUT,
+    MAX_SUBSCRIPTIONS, MAX_TOPIC, MAX_TRIGGERS, NewTrigger, PreviousHook, Subscription,
     TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated, check_triggers,
 };
 pub use turns::{Lines, Turns};

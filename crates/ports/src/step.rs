@@ -28,6 +28,16 @@ pub struct Delivery {
     pub payload: Value,
 }
 
+/// What a step says to the triggers that listen ([`TriggerRepo`](crate::TriggerRepo)), in the same
+/// transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// The topic.
+    pub topic: String,
+    /// Which entry of the journal it is about.
+    pub seq: u64,
+}
+
 /// One atomic append to the journal of a leased execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
@@ -52,6 +62,8 @@ pub struct Step {
     pub children: Vec<NewExecution>,
     /// What goes into other executions' inboxes in the same transaction.
     pub deliver: Vec<Delivery>,
+    /// What triggers are told in the same transaction.
+    pub announce: Vec<Announcement>,
     /// Slots that are freed and claimed in the same transaction; a terminal status claims none and frees all.
     pub slots: SlotChanges,
     /// The state after this step's entries, so that loading need not read what is before.
@@ -75,6 +87,7 @@ impl Step {
             waits_closed: Vec::new(),
             children: Vec::new(),
             deliver: Vec::new(),
+            announce: Vec::new(),
             slots: SlotChanges::default(),
             snapshot: None,
             release: false,

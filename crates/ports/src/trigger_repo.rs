@@ -10,6 +10,40 @@ use crate::{Page, PageToken, Result};
 
 /// The most triggers of one workflow.
 pub const MAX_TRIGGERS: usize = 64;
+/// The most subscriptions of one trigger.
+pub const MAX_SUBSCRIPTIONS: usize = 256;
+/// The most bytes of the name of a topic.
+pub const MAX_TOPIC: usize = 200;
+/// About how many arrivals wait at one trigger at most; what is announced beyond is left out, and the
+/// trigger says so.
+pub const MAX_ARRIVALS: u64 = 10_000;
+/// Why an announcement was left out by a store.
+pub const ARRIVALS_FULL: &str =
+    "10,000 arrivals wait, which is as many as may: one more was left out";
+
+/// What a trigger listens to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subscription {
+    /// The topic, at most [`MAX_TOPIC`] bytes.
+    pub topic: String,
+    /// Only from executions of this workflow.
+    pub source: Option<WorkflowId>,
+}
+
+/// An entry of a journal that was announced to a trigger, which has started nothing for it yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its number at its trigger: later ones have larger numbers.
+    pub n: u64,
+    /// When it was announced, by the store's clock.
+    pub at: Timestamp,
+    /// What was announced.
+    pub topic: String,
+    /// By which execution.
+    pub execution: ExecutionId,
+    /// With which entry of its journal.
+    pub seq: u64,
+}
 
 /// The address of a webhook, without what comes before it: unguessable, so whoever knows it may call it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +74,8 @@ pub struct NewTrigger {
     pub due: Option<Timestamp>,
     /// Its address, if it has none and needs one.
     pub hook: Option<HookId>,
+    /// What it listens to, at most [`MAX_SUBSCRIPTIONS`].
+    pub listens: Vec<Subscription>,
 }
 
 /// Where a registered trigger stands.
@@ -151,6 +187,15 @@ pub struct DueTriggers {
 ///   nothing. So each occurrence starts one execution, however many look after it.
 /// - **A revision** grows with each change, and never comes again, also for a trigger that was removed
 ///   and came back.
+/// - **What listens** is told what steps announce ([`Announcement`](crate::Announcement)), in their own
+///   transactions: an arrival for each trigger of the tenant that is registered then with the topic, for
+///   all sources or for the workflow of the execution, in the order of the commits. A step that is refused
+///   or repeated announces nothing. It is due from its first arrival on, whatever else is written of when
+///   it is due. Where [`MAX_ARRIVALS`] wait, an announcement is left out, and the trigger says so.
+/// - **An arrival** waits, also while its trigger is paused and through publications, until a start takes
+///   it ([`TriggerMove`](nebula_execution::TriggerMove)), in the transaction of the creation, or it is
+///   passed over; so each starts one execution at most. It goes with its trigger, and where that listens to
+///   nothing any more.
 /// - **Due** is what is neither paused nor of an archived workflow, by the store's clock.
 #[async_trait]
 pub trait TriggerRepo: fmt::Debug + Send + Sync + 'static {
@@ -197,6 +242,33 @@ pub trait TriggerRepo: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn due(&self, limit: usize) -> Result<DueTriggers>;
 
+    /// What waits at a trigger, in the order in which it came.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn arrivals(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        limit: usize,
+    ) -> Result<Vec<Arrival>>;
+
+    /// Passes over arrivals: they are gone and have started nothing, for a reason that the trigger
+    /// shows if there is one. Nothing is written if the trigger has changed since the revision `expected`.
+    ///
+    /// # Errors
+    /// `Unavailable`: it may be done; the same call again answers `Conflict` then.
+    async fn pass(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        expected: u64,
+        arrivals: &[u64],
+        left_out: Option<LeftOut>,
+    ) -> Result<TriggerUpdated>;
+
     /// Whose trigger has this address, or had it and its grace is not over, and which; also of a paused
     /// one.
     ///
@@ -221,13 +293,27 @@ impl dyn TriggerRepo {
 /// Refuses what no publication may register; the text says why.
 ///
 /// # Errors
-/// More than [`MAX_TRIGGERS`], or one id twice.
+/// More than [`MAX_TRIGGERS`], one id twice, or a subscription that is none.
 pub fn check_triggers(triggers: &[NewTrigger]) -> Result<(), String> {
     if triggers.len() > MAX_TRIGGERS {
         let found = triggers.len();
         return Err(format!(
             "a version with {found} triggers; the limit is {MAX_TRIGGERS}"
         ));
+    }
+    for trigger in triggers {
+        let (id, found) = (&trigger.id, trigger.listens.len());
+        if found > MAX_SUBSCRIPTIONS {
+            return Err(format!(
+                "the trigger `{id}` with {found} subscriptions; the limit is {MAX_SUBSCRIPTIONS}"
+            ));
+        }
+        let long = |it: &&Subscription| it.topic.is_empty() || it.topic.len() > MAX_TOPIC;
+        if trigger.listens.iter().any(|it| long(&it)) {
+            return Err(format!(
+                "the trigger `{id}` listens to a topic of no or more than {MAX_TOPIC} bytes"
+            ));
+        }
     }
     let mut ids: Vec<_> = triggers.iter().map(|trigger| &trigger.id).collect();
     ids.sort();

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use nebula_core::{BoxFuture, Timestamp};
-use nebula_execution::Status;
+use nebula_execution::{Entry, Status, Topic};
 use nebula_ports::{
-    Begun, ErrorKind, Lease, PortError, SlotClaim, Snapshot, Step, StepId, Stepped,
+    Announcement, Begun, ErrorKind, Lease, PortError, SlotClaim, Snapshot, Step, StepId, Stepped,
 };
 use tracing::warn;
 
@@ -109,11 +109,13 @@ impl Drive {
         deliver.extend(entries.iter().filter_map(delivery));
         deliver.extend(self.tells_parent(&entries));
         let children = self.children_of(&entries);
+        let announce = self.announces(&entries);
         // On the heap, so that a drive is no larger for what it writes now and then.
         let mut step = Box::new(Step::append(id, self.next_seq, entries, self.inbox_through));
         // While we hold the lease, what is not done is due: if we vanish, somebody must look.
         step.wake_at = Some(self.shared.ports.clock.now());
         step.deliver = deliver;
+        step.announce = announce;
         self.move_waits(&mut step);
         step.children = children;
         step.slots = self.slot_changes();
@@ -121,6 +123,18 @@ impl Drive {
         self.bytes_since_snapshot += self.pending_bytes;
         self.pending_bytes = 0;
         step
+    }
+
+    /// What triggers are told with these entries.
+    fn announces(&self, entries: &[Entry]) -> Vec<Announcement> {
+        let Some(started) = self.machine.state().started() else {
+            return Vec::new();
+        };
+        let announced = (self.next_seq..).zip(entries).filter_map(|(seq, entry)| {
+            let topic = Topic::of(&entry.fact, started)?.to_string();
+            Some(Announcement { topic, seq })
+        });
+        announced.collect()
     }
 
     /// Writes a step until its outcome is known or the lease may be gone: a store that is away may
@@ -277,5 +291,8 @@ impl Drive {
         } = &self.lease;
         let bus = &self.shared.bus;
         bus.publish_entries(tenant, *execution, step.expected_seq, &step.entries);
+        if !step.announce.is_empty() {
+            bus.announced();
+        }
     }
 }

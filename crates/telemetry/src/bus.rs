@@ -8,7 +8,7 @@ use std::{
 use nebula_core::{ExecutionId, TenantId};
 use nebula_execution::{End, Entry, EventKind, ExecutionEvent, Status};
 use nebula_ports::{EventSink, EventWatch, Received};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{Broadcast, Metrics};
 
@@ -25,6 +25,8 @@ struct Shared {
     metrics: Metrics,
     /// Those who wait for one execution; whoever leaves last takes the entry along.
     callers: Mutex<BTreeMap<ExecutionId, watch::Sender<Option<Halt>>>>,
+    /// Rings when something was announced to triggers.
+    announced: Notify,
 }
 
 /// Where an execution came to a halt.
@@ -59,6 +61,7 @@ impl Bus {
             everything,
             metrics: Metrics::default(),
             callers: Mutex::default(),
+            announced: Notify::new(),
         };
         Self {
             shared: Arc::new(shared),
@@ -106,6 +109,20 @@ impl Bus {
         if let Some(callers) = self.shared.callers().get(&execution) {
             callers.send_replace(Some(halt()));
         }
+    }
+
+    /// Says that something was announced to triggers, to one of those who wait for that.
+    pub fn announced(&self) {
+        self.shared.announced.notify_one();
+    }
+
+    /// Waits until something was announced to triggers since the last call returned. A hint: it may
+    /// have been announced in another process, or told to somebody else.
+    ///
+    /// # Cancel safety
+    /// A dropped call takes nothing.
+    pub async fn announcement(&self) {
+        self.shared.announced.notified().await;
     }
 
     /// Waits for one execution, which costs nothing while others move.

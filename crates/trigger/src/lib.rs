@@ -8,6 +8,8 @@
 //! A [`Webhook`] is what a trigger says that is called over HTTP: which deliveries it takes
 //! ([`Webhook::body`]), and how whoever calls proves who they are ([`Auth::check`]).
 //!
+//! A [`Listening`] is what a trigger says that starts when executions end, or emit events.
+//!
 //! Does not know: what time it is, what is started, where a trigger stands, or how a delivery arrives:
 //! it is told.
 //!
@@ -33,6 +35,7 @@ mod cron;
 mod error;
 mod firing;
 mod jwt;
+mod listening;
 mod reader;
 mod schedule;
 mod timing;
@@ -43,6 +46,7 @@ pub use body::{BodyError, query_of};
 pub use error::ScheduleError;
 pub use firing::{Firing, ON_TIME, Settled};
 pub use jwt::{Jwt, MAX_TOKEN_BYTES};
+pub use listening::{Heard, Listening, MAX_EVENT};
 pub use reader::FieldError;
 pub use schedule::{MAX_CRON_CHARS, MAX_PERIOD, MIN_PERIOD, Occurrences, Schedule};
 pub use timing::{MAX_JITTER, MAX_WINDOW, Misfire, Overlap, Timing};

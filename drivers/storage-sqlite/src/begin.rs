@@ -3,6 +3,7 @@
 use nebula_ports::{Begun, DedupeKey, ExecutionRepo, Lease, LeaseRequest, Step};
 
 use crate::{
+    arrivals,
     create::{
         NewRow, append, batch_parts, begins_alike, first_batch, place, remember_key, seen_key,
         started,
@@ -112,6 +113,7 @@ pub(crate) fn begin(
         row = go_along(tx, lease, row, step)?;
         row.store(tx.connection, now)?;
     }
+    arrivals::announce(tx, tenant, (new.id, row.n), &step.announce)?;
     tx.tally.created += 1;
     tx.tally.steps += 1;
     Ok(Begun::Applied {

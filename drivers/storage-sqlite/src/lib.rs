@@ -36,6 +36,7 @@
 //! ```
 
 mod api_keys;
+mod arrivals;
 mod attempts;
 mod audit_log;
 mod backlog;

@@ -111,6 +111,12 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 13,
         sql: include_str!("../migrations/0013_whole_journals.sql"),
     },
+    Migration {
+        version: 14,
+        // An older build would end executions of which no trigger is told.
+        opens_from: 14,
+        sql: include_str!("../migrations/0014_arrivals.sql"),
+    },
 ];
 
 /// The newest schema that this build knows.

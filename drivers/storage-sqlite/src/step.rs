@@ -2,10 +2,13 @@
 
 use nebula_core::{ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Status, encode};
-use nebula_ports::{ExecutionRepo, Lease, SlotChanges, Snapshot, Step, Stepped, WaitToken};
+use nebula_ports::{
+    Announcement, ExecutionRepo, Lease, SlotChanges, Snapshot, Step, Stepped, WaitToken,
+};
 use rusqlite::{MAIN_DB, blob::ZeroBlob, params};
 
 use crate::{
+    arrivals,
     create::{NewRow, append, create_child},
     error::Fault,
     inbox::{self, NewItem},
@@ -32,6 +35,7 @@ pub(crate) struct StoredStep {
     waits_closed: Vec<WaitToken>,
     children: Vec<NewRow>,
     deliver: Vec<(ExecutionId, NewItem)>,
+    pub(crate) announce: Vec<Announcement>,
     slots: SlotChanges,
     snapshot: Option<Snapshot>,
     release: bool,
@@ -65,6 +69,7 @@ impl StoredStep {
             waits_closed: step.waits_closed,
             children: children.collect::<Result<_, _>>()?,
             deliver: deliver.collect::<Result<_, Fault>>()?,
+            announce: step.announce,
             slots: step.slots,
             snapshot: step.snapshot,
             release: step.release,
@@ -137,6 +142,7 @@ pub(crate) fn step(tx: &mut Tx<'_>, lease: &Lease, step: &StoredStep) -> Result<
     move_row(tx.now, &mut row, lease, step);
     let row = go_along(tx, lease, row, step)?;
     row.store(tx.connection, tx.now)?;
+    arrivals::announce(tx, tenant, (id, row.n), &step.announce)?;
     tx.tally.steps += 1;
     Ok(Stepped::Applied {
         next_seq: row.next_seq,

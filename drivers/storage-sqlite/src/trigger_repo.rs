@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use nebula_core::{TenantId, TriggerId, WorkflowId};
 use nebula_ports::{
-    DueTriggers, HookId, Page, PageToken, Result, TriggerRecord, TriggerRepo, TriggerState,
-    TriggerUpdated,
+    Arrival, DueTriggers, HookId, LeftOut, Page, PageToken, Result, TriggerRecord, TriggerRepo,
+    TriggerState, TriggerUpdated,
 };
 
-use crate::{Sqlite, triggers};
+use crate::{Sqlite, arrivals, triggers};
 
 #[async_trait]
 impl TriggerRepo for Sqlite {
@@ -57,6 +57,38 @@ impl TriggerRepo for Sqlite {
         let now = self.clock.now();
         self.read("find due triggers", move |db| triggers::due(db, limit, now))
             .await
+    }
+
+    async fn arrivals(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        limit: usize,
+    ) -> Result<Vec<Arrival>> {
+        let (tenant, workflow, trigger) = (tenant.clone(), workflow.clone(), trigger.clone());
+        self.read("look at arrivals", move |db| {
+            arrivals::page(db, &tenant, &workflow, &trigger, limit)
+        })
+        .await
+    }
+
+    async fn pass(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        expected: u64,
+        passed: &[u64],
+        left_out: Option<LeftOut>,
+    ) -> Result<TriggerUpdated> {
+        let (tenant, workflow, trigger) = (tenant.clone(), workflow.clone(), trigger.clone());
+        let passed = passed.to_vec();
+        self.write("pass over arrivals", 0, move |tx| {
+            let what = (passed.as_slice(), left_out.as_ref());
+            arrivals::pass(tx, &tenant, (&workflow, &trigger), expected, what)
+        })
+        .await
     }
 
     async fn hooked(&self, hook: &HookId) -> Result<Option<(TenantId, TriggerRecord)>> {

@@ -11,6 +11,7 @@ use nebula_ports::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
+    arrivals,
     error::Fault,
     row::{number, stored},
     sum,
@@ -112,7 +113,7 @@ fn left_out(stored: &str) -> Option<LeftOut> {
     })
 }
 
-fn stored_left_out(it: &LeftOut) -> String {
+pub(crate) fn stored_left_out(it: &LeftOut) -> String {
     let (occurrence, at) = (it.occurrence.as_millis(), it.at.as_millis());
     format!("{occurrence} {at} {}", it.why)
 }
@@ -155,19 +156,25 @@ pub(crate) fn register(
     }
     drop(rows);
     let first = stored(<dyn TriggerRepo>::first_revision(revision))?;
+    arrivals::unsubscribe(tx, tenant, workflow)?;
     for (new, definition) in new {
         let (id, pace) = (new.id.as_str(), new.pace.as_bytes());
         let goes_on = match before.remove(id) {
             Some(old) => old == *pace,
             None => false,
         };
+        if new.listens.is_empty() {
+            arrivals::drop_all(tx, tenant, workflow, id)?;
+        }
         let mut put = tx.connection.prepare_cached(
             "INSERT INTO triggers (tenant, workflow, id, version, kind, definition, pace, revision,
                  paused, through, due, last, hook, sum)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, NULL, ?11, ?12)
              ON CONFLICT DO UPDATE SET version = ?4, kind = ?5, definition = ?6, pace = ?7,
                  revision = revision + 1, sum = ?12, hook = coalesce(hook, ?11),
-                 through = iif(?13, through, ?9), due = iif(?13, due, ?10)",
+                 through = iif(?13, through, ?9),
+                 due = coalesce(iif(?13, due, ?10), (SELECT a.at FROM arrivals AS a
+                     WHERE a.tenant = ?1 AND a.workflow = ?2 AND a.id = ?3 ORDER BY a.n LIMIT 1))",
         )?;
         put.execute(params![
             tenant.as_str(),
@@ -184,18 +191,20 @@ pub(crate) fn register(
             sum_of(&new.kind, definition),
             goes_on,
         ])?;
+        arrivals::subscribe(tx, (tenant, workflow, id), &new.listens)?;
     }
     let mut delete = tx
         .connection
         .prepare_cached("DELETE FROM triggers WHERE tenant = ? AND workflow = ? AND id = ?")?;
     for gone in before.keys() {
         delete.execute([tenant.as_str(), workflow.as_str(), gone.as_str()])?;
+        arrivals::drop_all(tx, tenant, workflow, gone)?;
     }
     Ok(())
 }
 
 /// The trigger's revision, if a published version has it.
-fn revision(
+pub(crate) fn revision(
     db: &Connection,
     tenant: &TenantId,
     workflow: &WorkflowId,
@@ -240,7 +249,10 @@ pub(crate) fn start(
         wanted.due.map(Timestamp::as_millis),
         execution.as_bytes(),
     ])?;
-    Ok(())
+    match wanted.takes.as_slice() {
+        [] => Ok(()),
+        taken => arrivals::take(tx, (tenant, workflow, &wanted.trigger), taken),
+    }
 }
 
 /// Changes where a trigger stands, unless it has changed since.
@@ -259,8 +271,10 @@ pub(crate) fn update(
     }
     let revision = found + 1;
     let mut change = tx.connection.prepare_cached(
-        "UPDATE triggers SET paused = ?4, through = ?5, due = ?6, last = ?7, hook = ?8, revision = ?9,
-             old_hook = ?10, old_until = ?11, left_out = ?12
+        "UPDATE triggers SET paused = ?4, through = ?5, last = ?7, hook = ?8, revision = ?9,
+             old_hook = ?10, old_until = ?11, left_out = ?12,
+             due = coalesce(?6, (SELECT a.at FROM arrivals AS a
+                 WHERE a.tenant = ?1 AND a.workflow = ?2 AND a.id = ?3 ORDER BY a.n LIMIT 1))
          WHERE tenant = ?1 AND workflow = ?2 AND id = ?3",
     )?;
     change.execute(params![

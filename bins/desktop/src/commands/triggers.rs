@@ -243,6 +243,8 @@ fn not_fired(workflow: &WorkflowId, trigger: &TriggerId, error: FireError) -> Fa
         FireError::Unknown => unknown(workflow, trigger),
         FireError::Called => Failure::invalid("TRIGGER_CALLED", message)
             .advice("`nebula triggers list` shows its address"),
+        FireError::Listens => Failure::invalid("TRIGGER_LISTENS", message)
+            .advice("start the workflow itself, with `nebula run`"),
         FireError::TooMany { .. } => Failure::invalid("BACKFILL_TOO_LONG", message)
             .advice("choose --from and --to nearer to each other"),
         FireError::Store(error) => error.into(),

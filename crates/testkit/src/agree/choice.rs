@@ -303,6 +303,7 @@ impl World {
             } else {
                 Vec::new()
             },
+            announce: Vec::new(),
             deliver: self.deliveries(lease),
             slots: self.slots(),
             snapshot: random.chance(10).then(|| Snapshot {

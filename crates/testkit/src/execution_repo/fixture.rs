@@ -144,7 +144,7 @@ fn fact(id: u128, index: usize) -> Entry {
 }
 
 /// Step `id`, which appends `count` entries at `seq`.
-pub(super) fn append(id: u128, seq: u64, count: usize) -> Step {
+pub(crate) fn append(id: u128, seq: u64, count: usize) -> Step {
     let entries = (0..count).map(|index| fact(id, index)).collect();
     Step::append(StepId(Uuid::from_u128(id)), seq, entries, 0)
 }

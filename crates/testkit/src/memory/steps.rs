@@ -3,12 +3,12 @@
 use nebula_core::Timestamp;
 use nebula_execution::{NewExecution, Status};
 use nebula_ports::{
-    ErrorKind, InboxDelivery, Lease, MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, NewSignal, PortError,
-    Rate, RateTurn, Result, SLOT_PREFIX, Signalled, SlotClaim, Step, Stepped,
+    Announcement, ErrorKind, InboxDelivery, Lease, MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, NewSignal,
+    PortError, Rate, RateTurn, Result, SLOT_PREFIX, Signalled, SlotClaim, Step, Stepped,
 };
 
 use super::{
-    ExecutionGuard as Guard,
+    ExecutionGuard as Guard, TriggerGuard,
     record::{DRIVER, Record},
     records::{Guards, Records, fingerprint},
 };
@@ -32,6 +32,9 @@ impl Records {
             let replayed = matches!(refused, Stepped::Replayed { .. });
             self.tainted =
                 matches!(refused, Stepped::Conflict { .. }) && !guards.keep(Guard::Neighbours);
+            if !self.triggers.lock().keep(TriggerGuard::AnnounceWritten) {
+                self.announce(lease, &step.announce, now);
+            }
             if replayed && !guards.keep(Guard::ReplayWritesNothing) {
                 self.deliver(lease, &step.deliver, now)?;
             }
@@ -63,6 +66,7 @@ impl Records {
             slots,
             release,
             inbox_through,
+            announce,
             ..
         } = step;
         if guards.keep(Guard::Children) {
@@ -98,10 +102,21 @@ impl Records {
         } else {
             row.inbox_through
         };
+        let next_seq = row.next_seq();
+        self.announce(lease, &announce, now);
         Ok(Stepped::Applied {
-            next_seq: row.next_seq(),
+            next_seq,
             inbox_head,
         })
+    }
+
+    /// Tells triggers what a step announces; nothing can refuse it any more.
+    fn announce(&self, lease: &Lease, all: &[Announcement], now: Timestamp) {
+        let (tenant, id) = (&lease.tenant, lease.execution);
+        if let Some(row) = self.get(tenant, id) {
+            let mut triggers = self.triggers.lock();
+            triggers.announce((tenant, &row.workflow), id, all, now);
+        }
     }
 
     fn wait_for(&mut self, lease: &Lease, step: &Step, ended: bool) {

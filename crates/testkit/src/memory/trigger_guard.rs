@@ -89,5 +89,47 @@ guards! {
         GraceEnds => [an_address_before_leads_nowhere_after_its_grace],
         /// It stays through publications.
         HookStays => [an_address_stays_through_publications],
+        /// What a step announces arrives.
+        Announces => [what_a_step_announces_arrives, a_beginning_announces],
+        /// Where its topic is listened to.
+        AnnounceTopic => [another_topic_does_not_arrive],
+        /// From its workflow.
+        AnnounceSource => [another_source_does_not_arrive],
+        /// Of its tenant.
+        AnnounceTenant => [what_another_tenant_announces_does_not_arrive],
+        /// Only what is written is announced.
+        AnnounceWritten => [a_repeated_step_announces_nothing, a_refused_step_announces_nothing],
+        /// What arrives is due.
+        AnnounceWakes => [what_arrives_is_due],
+        /// In its order.
+        ArrivalsOrder => [arrivals_come_in_their_order],
+        /// A page has its limit.
+        ArrivalsLimit => [a_page_of_arrivals_has_its_limit],
+        /// Of its tenant.
+        ArrivalsTenant => [another_tenant_sees_no_arrival],
+        /// So many and no more.
+        ArrivalsFull => [what_arrives_at_a_full_trigger_is_left_out],
+        /// They stay through publications.
+        ArrivalsStay => [arrivals_stay_through_publications],
+        /// As long as it listens.
+        DeafForgets => [a_trigger_that_listens_no_more_has_no_arrivals],
+        /// And stay due.
+        PublishKeepsDue => [arrivals_stay_due_through_publications],
+        /// They go with their trigger.
+        ArrivalsGo => [arrivals_go_with_their_trigger],
+        /// A creation takes what starts it.
+        CreateTakes => [a_creation_takes_its_arrivals],
+        /// And leaves the next one due.
+        CreateLeavesDue => [a_creation_leaves_the_next_arrival_due],
+        /// A change hides no arrival.
+        UpdateKeepsDue => [a_change_hides_no_arrival],
+        /// What is passed over is gone.
+        PassTakes => [what_is_passed_over_is_gone],
+        /// And leaves the next one due.
+        PassLeavesDue => [passing_over_leaves_the_next_arrival_due],
+        /// It says why.
+        PassSays => [passing_over_says_why],
+        /// It compares revisions.
+        PassCompares => [passing_over_from_an_outdated_revision_changes_nothing],
     }
 }

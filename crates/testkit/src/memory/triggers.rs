@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use nebula_core::{Clock, Digest, ExecutionId, TenantId, Timestamp, TriggerId, WorkflowId};
 use nebula_execution::TriggerMove;
 use nebula_ports::{
-    DueTriggers, ErrorKind, HookId, NewTrigger, Page, PageToken, PortError, Result, TriggerRecord,
-    TriggerRepo, TriggerState, TriggerUpdated, check_triggers,
+    ARRIVALS_FULL, Announcement, Arrival, DueTriggers, ErrorKind, HookId, LeftOut, MAX_ARRIVALS,
+    NewTrigger, Page, PageToken, PortError, Result, Subscription, TriggerRecord, TriggerRepo,
+    TriggerState, TriggerUpdated, check_triggers,
 };
 use parking_lot::Mutex;
 
@@ -26,6 +27,19 @@ type Key = (TenantId, WorkflowId, TriggerId);
 struct Row {
     record: TriggerRecord,
     pace: Digest,
+    listens: Vec<Subscription>,
+    arrivals: Vec<Arrival>,
+}
+
+impl Row {
+    /// When the first arrival came.
+    fn first(&self) -> Option<Timestamp> {
+        self.arrivals.first().map(|arrival| arrival.at)
+    }
+
+    fn take(&mut self, taken: &[u64]) {
+        self.arrivals.retain(|it| !taken.contains(&it.n));
+    }
 }
 
 /// Every trigger.
@@ -34,6 +48,8 @@ pub(super) struct Triggers {
     removed: Option<Guard>,
     rows: BTreeMap<Key, Row>,
     archived: BTreeSet<(TenantId, WorkflowId)>,
+    /// What waited at triggers that are gone, where it does not go with them.
+    left: BTreeMap<Key, Vec<Arrival>>,
 }
 
 impl fmt::Debug for Triggers {
@@ -72,13 +88,23 @@ impl Triggers {
         }
         let ids: BTreeSet<_> = new.iter().map(|trigger| trigger.id.clone()).collect();
         if self.keep(Guard::Unregisters) {
+            if !self.keep(Guard::ArrivalsGo) {
+                let gone = self.rows.iter().filter(|((owner, of, id), _)| {
+                    (owner, of) == (tenant, workflow) && !ids.contains(id)
+                });
+                let left = gone.map(|(key, row)| (key.clone(), row.arrivals.clone()));
+                let left: Vec<_> = left.collect();
+                self.left.extend(left);
+            }
             self.rows
                 .retain(|(owner, of, id), _| (owner, of) != (tenant, workflow) || ids.contains(id));
         }
         for new in new {
             let key = (tenant.clone(), workflow.clone(), new.id.clone());
             let before = self.rows.get(&key).cloned();
-            let row = self.registered(workflow, (version, revision), new, before);
+            let left = self.left.remove(&key);
+            let mut row = self.registered(workflow, (version, revision), new, before);
+            row.arrivals.extend(left.into_iter().flatten());
             self.rows.insert(key, row);
         }
     }
@@ -103,9 +129,17 @@ impl Triggers {
             true => <dyn TriggerRepo>::first_revision(revision),
             false => 1,
         };
+        let arrivals = before.as_ref().map(|row| row.arrivals.clone());
+        let mut arrivals = arrivals.unwrap_or_default();
+        let deaf = new.listens.is_empty() && self.keep(Guard::DeafForgets);
+        if deaf || !self.keep(Guard::ArrivalsStay) {
+            arrivals.clear();
+        }
+        let waits = arrivals.first().map(|first| first.at);
+        let waits = waits.filter(|_| self.keep(Guard::PublishKeepsDue));
         let (state, revision) = match &before {
             None => (begun, first),
-            Some(Row { record, pace }) => {
+            Some(Row { record, pace, .. }) => {
                 let old = &record.state;
                 let goes_on = *pace == new.pace && self.keep(Guard::StateStays);
                 let goes_on = goes_on || !self.keep(Guard::PaceBegins);
@@ -114,7 +148,7 @@ impl Triggers {
                 let state = TriggerState {
                     paused: if stays { old.paused } else { false },
                     through: from.through,
-                    due: from.due,
+                    due: from.due.or(waits),
                     last: if stays { old.last } else { None },
                     hook: match self.keep(Guard::HookStays) {
                         true => old.hook.clone().or(begun.hook),
@@ -145,6 +179,67 @@ impl Triggers {
                 revision,
             },
             pace: new.pace,
+            listens: new.listens,
+            arrivals,
+        }
+    }
+
+    /// Puts what a step announces where triggers listen.
+    pub(super) fn announce(
+        &mut self,
+        (tenant, source): (&TenantId, &WorkflowId),
+        execution: ExecutionId,
+        all: &[Announcement],
+        now: Timestamp,
+    ) {
+        let [topics, sources, tenants, wakes, full, order] = [
+            Guard::AnnounceTopic,
+            Guard::AnnounceSource,
+            Guard::AnnounceTenant,
+            Guard::AnnounceWakes,
+            Guard::ArrivalsFull,
+            Guard::ArrivalsOrder,
+        ]
+        .map(|guard| self.keep(guard));
+        if !self.keep(Guard::Announces) {
+            return;
+        }
+        for Announcement { topic, seq } in all {
+            let listens = |it: &Subscription| {
+                (it.topic == *topic || !topics)
+                    && (it.source.as_ref().is_none_or(|it| it == source) || !sources)
+            };
+            for ((owner, ..), row) in &mut self.rows {
+                if (owner != tenant && tenants) || !row.listens.iter().any(listens) {
+                    continue;
+                }
+                let last = row.arrivals.last().map_or(0, |it| it.n);
+                let first = row.arrivals.first().map_or(last + 1, |it| it.n);
+                let waiting = (last + 1).saturating_sub(first);
+                if waiting >= MAX_ARRIVALS && full {
+                    row.record.state.left_out = Some(LeftOut {
+                        occurrence: now,
+                        at: now,
+                        why: ARRIVALS_FULL.to_owned(),
+                    });
+                    continue;
+                }
+                let arrival = Arrival {
+                    n: last + 1,
+                    at: now,
+                    topic: topic.clone(),
+                    execution,
+                    seq: *seq,
+                };
+                match order {
+                    true => row.arrivals.push(arrival),
+                    false => row.arrivals.insert(0, arrival),
+                }
+                if wakes {
+                    let due = &mut row.record.state.due;
+                    *due = Some(due.map_or(now, |due| due.min(now)));
+                }
+            }
         }
     }
 
@@ -183,6 +278,8 @@ impl Triggers {
         let key = (tenant.clone(), workflow.clone(), wanted.trigger.clone());
         let (moves, names) = (self.keep(Guard::CreateMoves), self.keep(Guard::CreateNames));
         let takes_back = self.keep(Guard::CreateTakesBack);
+        let takes = self.keep(Guard::CreateTakes);
+        let leaves_due = self.keep(Guard::CreateLeavesDue);
         let Some(row) = self.rows.get_mut(&key) else {
             return;
         };
@@ -190,6 +287,12 @@ impl Triggers {
             row.record.state.through = wanted.through;
             row.record.state.due = wanted.due;
             row.record.revision += 1;
+        }
+        if takes {
+            row.take(&wanted.takes);
+        }
+        if !wanted.takes.is_empty() && leaves_due {
+            row.record.state.due = row.first();
         }
         if names {
             row.record.state.last = Some(execution);
@@ -272,6 +375,7 @@ impl MemoryTriggerRepo {
             removed: guard,
             rows: here.rows.clone(),
             archived: here.archived.clone(),
+            left: here.left.clone(),
         };
         let table = Arc::new(Mutex::new(table));
         Self { clock, table }
@@ -357,6 +461,7 @@ impl TriggerRepo for MemoryTriggerRepo {
         state: TriggerState,
     ) -> Result<TriggerUpdated> {
         let mut table = self.table.lock();
+        let keeps_due = table.keep(Guard::UpdateKeepsDue);
         let [compares, raises, stays, unknown, tenants] = [
             Guard::UpdateCompares,
             Guard::UpdateRaises,
@@ -375,6 +480,7 @@ impl TriggerRepo for MemoryTriggerRepo {
                 false => TriggerUpdated::Updated { revision: 1 },
             });
         };
+        let waits = row.first().filter(|_| keeps_due);
         let record = &mut row.record;
         if record.revision != expected && compares {
             let revision = record.revision;
@@ -382,6 +488,7 @@ impl TriggerRepo for MemoryTriggerRepo {
         }
         if stays {
             record.state = state;
+            record.state.due = record.state.due.or(waits);
         }
         record.revision += u64::from(raises);
         let revision = record.revision;
@@ -390,6 +497,66 @@ impl TriggerRepo for MemoryTriggerRepo {
 
     async fn due(&self, limit: usize) -> Result<DueTriggers> {
         Ok(self.table.lock().due(limit, self.clock.now()))
+    }
+
+    async fn arrivals(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        limit: usize,
+    ) -> Result<Vec<Arrival>> {
+        let table = self.table.lock();
+        let mut rows = table.rows.iter();
+        let found = rows.find(|((owner, of, id), _)| {
+            (owner == tenant || !table.keep(Guard::ArrivalsTenant))
+                && (of, id) == (workflow, trigger)
+        });
+        let limit = match table.keep(Guard::ArrivalsLimit) {
+            true => limit,
+            false => usize::MAX,
+        };
+        let all = found.map(|(_, row)| row.arrivals.iter().take(limit).cloned().collect());
+        Ok(all.unwrap_or_default())
+    }
+
+    async fn pass(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        expected: u64,
+        arrivals: &[u64],
+        left_out: Option<LeftOut>,
+    ) -> Result<TriggerUpdated> {
+        let mut table = self.table.lock();
+        let [compares, takes, leaves_due, says] = [
+            Guard::PassCompares,
+            Guard::PassTakes,
+            Guard::PassLeavesDue,
+            Guard::PassSays,
+        ]
+        .map(|guard| table.keep(guard));
+        let key = (tenant.clone(), workflow.clone(), trigger.clone());
+        let Some(row) = table.rows.get_mut(&key) else {
+            return Ok(TriggerUpdated::Unknown);
+        };
+        let found = row.record.revision;
+        if found != expected && compares {
+            return Ok(TriggerUpdated::Conflict { revision: found });
+        }
+        if takes {
+            row.take(arrivals);
+        }
+        if leaves_due {
+            row.record.state.due = row.first();
+        }
+        if left_out.is_some() && says {
+            row.record.state.left_out = left_out;
+        }
+        row.record.revision += 1;
+        let revision = row.record.revision;
+        Ok(TriggerUpdated::Updated { revision })
     }
 
     async fn hooked(&self, hook: &HookId) -> Result<Option<(TenantId, TriggerRecord)>> {

@@ -5,13 +5,17 @@ use std::{sync::Arc, time::Duration};
 use nebula_core::{Clock, Digest, TenantId, Timestamp, TriggerId, WorkflowId};
 use nebula_execution::{NewExecution, StartSlot, TriggerMove};
 use nebula_ports::{
-    Created, DedupeKey, HookId, NewTrigger, NewVersion, Published, Result, Saved, TriggerRecord,
+    Announcement, Arrival, Created, DedupeKey, HookId, Incarnation, Lease, LeaseRequest, LeftOut,
+    NewTrigger, NewVersion, Published, Result, Saved, Step, Stepped, Subscription, TriggerRecord,
     TriggerState, TriggerUpdated,
 };
 use serde_json::json;
 
 use super::TriggerStores;
-use crate::{ManualClock, execution_repo::fixture::execution_of};
+use crate::{
+    ManualClock,
+    execution_repo::fixture::{append, execution_of},
+};
 
 pub(super) type Stores = Arc<TriggerStores>;
 
@@ -48,7 +52,99 @@ pub(super) fn trigger(clock: &ManualClock, name: &str, pace: &str, minutes: u32)
         through: clock.now(),
         due: Some(after(clock, minutes)),
         hook: None,
+        listens: Vec::new(),
     }
+}
+
+/// A trigger that listens to these topics, from all sources.
+pub(super) fn listener(clock: &ManualClock, name: &str, topics: &[&str]) -> NewTrigger {
+    let listens = topics.iter().map(|topic| Subscription {
+        topic: (*topic).to_owned(),
+        source: None,
+    });
+    NewTrigger {
+        kind: "event".to_owned(),
+        due: None,
+        listens: listens.collect(),
+        ..trigger(clock, name, "whenever", 0)
+    }
+}
+
+/// A step that says so at the end of an execution.
+pub(super) fn announces(seq: u64, topics: &[&str]) -> Step {
+    let announce = topics.iter().map(|topic| Announcement {
+        topic: (*topic).to_owned(),
+        seq,
+    });
+    Step {
+        announce: announce.collect(),
+        ..append(u128::from(seq), seq, 1)
+    }
+}
+
+/// An execution of a workflow that is driven, and announces these topics with its first step; its lease.
+pub(super) async fn announced(
+    stores: &Stores,
+    clock: &ManualClock,
+    (n, of): (u8, &str),
+    topics: &[&str],
+) -> Lease {
+    let new = execution_of(clock, n, of, &json!({ "n": n }));
+    let lease = driven(stores, &tenant(), new).await;
+    let stepped = stores.executions.step(&lease, announces(2, topics)).await;
+    assert!(matches!(stepped.unwrap(), Stepped::Applied { .. }));
+    lease
+}
+
+/// Creates an execution; its creator's lease.
+pub(super) async fn driven(stores: &Stores, tenant: &TenantId, new: NewExecution) -> Lease {
+    let request = LeaseRequest {
+        holder: Incarnation(uuid::Uuid::from_bytes([7; 16])),
+        ttl: MINUTE,
+    };
+    let executions = &stores.executions;
+    match executions.create(tenant, new, None, Some(request)).await {
+        Ok(Created::Created(Some(lease))) => lease,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The lease under which an execution begins.
+pub(super) fn first_lease(new: &NewExecution) -> Lease {
+    Lease {
+        tenant: tenant(),
+        execution: new.id,
+        holder: Incarnation(uuid::Uuid::from_bytes([7; 16])),
+        epoch: 1,
+        ttl: MINUTE,
+    }
+}
+
+/// What waits at a trigger of `orders`.
+pub(super) async fn arrivals(stores: &Stores, name: &str) -> Vec<Arrival> {
+    let (whose, of) = (tenant(), workflow("orders"));
+    let all = stores.triggers.arrivals(&whose, &of, &id(name), 100).await;
+    all.unwrap()
+}
+
+/// The same by topic.
+pub(super) async fn topics(stores: &Stores, name: &str) -> Vec<String> {
+    let all = arrivals(stores, name).await;
+    all.into_iter().map(|it| it.topic).collect()
+}
+
+pub(super) async fn pass(
+    stores: &Stores,
+    record: &TriggerRecord,
+    arrivals: &[u64],
+    left_out: Option<LeftOut>,
+) -> TriggerUpdated {
+    let (of, trigger, revision) = (&record.workflow, &record.trigger, record.revision);
+    let triggers = &stores.triggers;
+    triggers
+        .pass(&tenant(), of, trigger, revision, arrivals, left_out)
+        .await
+        .unwrap()
 }
 
 /// Saves a new version of a workflow for `tenant`; version and revision.
@@ -141,6 +237,7 @@ pub(super) fn started_by(
             expected: record.revision,
             through: clock.now().plus(MINUTE),
             due: Some(after(clock, minutes)),
+            takes: Vec::new(),
         }),
         ..execution_of(clock, n, "orders", &json!({ "n": n }))
     }

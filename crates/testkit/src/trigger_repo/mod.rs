@@ -18,12 +18,14 @@ use crate::{
     suite::rule_table,
 };
 
+mod arrivals;
 mod due;
 mod fixture;
 mod listing;
 mod publish;
 mod start;
 
+pub use arrivals::*;
 pub use due::*;
 pub use listing::*;
 pub use publish::*;
@@ -124,6 +126,29 @@ macro_rules! trigger_repo_rules {
             an_address_before_leads_there_for_its_grace,
             an_address_before_leads_nowhere_after_its_grace,
             an_address_stays_through_publications,
+            what_a_step_announces_arrives,
+            a_beginning_announces,
+            another_topic_does_not_arrive,
+            another_source_does_not_arrive,
+            what_another_tenant_announces_does_not_arrive,
+            a_repeated_step_announces_nothing,
+            a_refused_step_announces_nothing,
+            what_arrives_is_due,
+            arrivals_come_in_their_order,
+            a_page_of_arrivals_has_its_limit,
+            another_tenant_sees_no_arrival,
+            what_arrives_at_a_full_trigger_is_left_out,
+            arrivals_stay_through_publications,
+            a_trigger_that_listens_no_more_has_no_arrivals,
+            arrivals_stay_due_through_publications,
+            arrivals_go_with_their_trigger,
+            a_creation_takes_its_arrivals,
+            a_creation_leaves_the_next_arrival_due,
+            a_change_hides_no_arrival,
+            what_is_passed_over_is_gone,
+            passing_over_leaves_the_next_arrival_due,
+            passing_over_says_why,
+            passing_over_from_an_outdated_revision_changes_nothing,
         }
     };
 }

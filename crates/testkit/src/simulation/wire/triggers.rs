@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use nebula_core::{Clock, TenantId, TriggerId, WorkflowId};
 use nebula_ports::{
-    DueTriggers, HookId, Page, PageToken, Result, TriggerRecord, TriggerRepo, TriggerState,
-    TriggerUpdated,
+    Arrival, DueTriggers, HookId, LeftOut, Page, PageToken, Result, TriggerRecord, TriggerRepo,
+    TriggerState, TriggerUpdated,
 };
 
 use super::Wire;
@@ -111,6 +111,41 @@ impl TriggerRepo for Wire {
             Ok(due)
         });
         due.await
+    }
+
+    async fn arrivals(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        limit: usize,
+    ) -> Result<Vec<Arrival>> {
+        let of = (tenant.clone(), workflow.clone(), trigger.clone());
+        let fate = self.world.fate_by(&FAULTS, self.life, false);
+        let found = self.fated("arrivals", fate, move |world, _| {
+            world.ask(world.triggers.arrivals(&of.0, &of.1, &of.2, limit))
+        });
+        found.await
+    }
+
+    async fn pass(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        expected: u64,
+        arrivals: &[u64],
+        left_out: Option<LeftOut>,
+    ) -> Result<TriggerUpdated> {
+        let of = (tenant.clone(), workflow.clone(), trigger.clone());
+        let arrivals = arrivals.to_vec();
+        let fate = self.world.fate_by(&MOVES, self.life, true);
+        let passed = self.fated("arrivals pass", fate, move |world, _| {
+            let left_out = left_out.clone();
+            let triggers = &world.triggers;
+            world.ask(triggers.pass(&of.0, &of.1, &of.2, expected, &arrivals, left_out))
+        });
+        passed.await
     }
 
     async fn hooked(&self, hook: &HookId) -> Result<Option<(TenantId, TriggerRecord)>> {

@@ -1,0 +1,386 @@
+//! Workflows that start by what others announce: that they have ended, and the events that they emit.
+
+mod world;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use nebula::{
+    Nebula,
+    core::{ExecutionId, ProjectId, TriggerId, WorkflowId},
+    engine::{FireConfig, FireError, MAX_CHAIN},
+    execution::{Fact, Started, Status},
+    ports::*,
+    workflow::{Source, parse},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use world::{World, in_world, tenant};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn config() -> FireConfig {
+    FireConfig {
+        folder: std::env::temp_dir(),
+        vars: Value::Null,
+    }
+}
+
+/// Saves and publishes a workflow.
+async fn publish(nebula: &Nebula, text: &str) {
+    let parsed = parse(&Source::new("w.yaml", text));
+    let definition = parsed.definition.expect("it can be read");
+    let (engine, tenant) = (nebula.engine(), tenant());
+    let saved = engine.save(&tenant, &definition, None).await.unwrap();
+    let (Saved::New { version, revision } | Saved::Unchanged { version, revision }) = saved else {
+        panic!("{saved:?}")
+    };
+    let published = engine.publish(&tenant, &definition.id, version, revision);
+    let published = published.await.unwrap();
+    assert!(
+        matches!(published, Published::Published { .. }),
+        "{published:?}"
+    );
+}
+
+/// Lets a process fire and work for so long.
+async fn live(world: &World, nebula: &Nebula, span: Duration) {
+    let stop = CancellationToken::new();
+    tokio::select! {
+        biased;
+        () = nebula.engine().fire(config(), stop.clone()) => panic!("it stopped to fire"),
+        stopped = nebula.run(stop.clone()) => panic!("the worker stopped: {stopped:?}"),
+        () = world.clock.sleep(span) => {}
+    }
+}
+
+/// With what the executions of a workflow began, and where they stand; oldest first.
+async fn of(world: &World, workflow: &str) -> Vec<(ExecutionId, Started, Status)> {
+    let filter = ExecutionFilter {
+        workflow: Some(workflow.parse().unwrap()),
+        ..ExecutionFilter::default()
+    };
+    let repo = &world.executions;
+    let page = repo.list(&tenant(), &filter, None, 10_000).await.unwrap();
+    let mut all = Vec::new();
+    for it in page.items.into_iter().rev() {
+        let journal = repo.journal(&tenant(), it.id, 1, 1).await.unwrap();
+        let Fact::ExecutionStarted(started) = &journal.entries[0].entry.fact else {
+            panic!("{journal:?}")
+        };
+        all.push((it.id, (**started).clone(), it.status));
+    }
+    all
+}
+
+async fn state(nebula: &Nebula, workflow: &str, trigger: &str) -> TriggerState {
+    let (workflow, trigger): (WorkflowId, TriggerId) =
+        (workflow.parse().unwrap(), trigger.parse().unwrap());
+    let record = nebula
+        .engine()
+        .trigger(&tenant(), &workflow, &trigger)
+        .await;
+    record.unwrap().unwrap().state
+}
+
+/// Starts the published version, as somebody does who calls.
+async fn start(world: &World, nebula: &Nebula, text: &str, input: Value) -> ExecutionId {
+    let installed = world.install(nebula, text).await;
+    let options = nebula::execution::StartOptions::default();
+    let engine = nebula.engine();
+    let started = engine
+        .start(&tenant(), &installed, input, options, None, None)
+        .await;
+    started.unwrap().id
+}
+
+const SHOP: &str = "id: shop\nnodes: [{ id: pay, action: flow.fail, parameters: { message: no money, code: NO_MONEY } }]";
+const ALARM: &str = "id: alarm\ntriggers: [{ id: failed, type: workflow, on: failed }]\nnodes: [{ id: a, action: data.set }]";
+
+/// The example of the page about definitions, so that what it shows is true.
+#[test]
+fn the_example_listens() {
+    in_world(async |world| {
+        let page = include_str!("../../../docs/definition.md");
+        let mut blocks = page.split("```yaml\n").skip(1);
+        let example = blocks.find(|block| block.contains("id: alarm")).unwrap();
+        let example = example.split("```").next().unwrap();
+        let nebula = world.process();
+        publish(&nebula, example).await;
+        let failed = start(&world, &nebula, SHOP, Value::Null).await;
+        let emits = "id: till\ninput: { type: object }\nnodes: [{ id: a, action: flow.emit, parameters: { event: order.paid, payload: \"{{ $input }}\" } }]";
+        for total in [100, 101] {
+            let input = json!({ "order": total, "total": total, "customer": "ada" });
+            let _ = start(&world, &nebula, emits, input).await;
+        }
+        live(&world, &nebula, MINUTE).await;
+        let mut said = Vec::new();
+        for (id, ..) in of(&world, "alarm").await {
+            let report = nebula
+                .engine()
+                .report(&tenant(), id)
+                .await
+                .unwrap()
+                .unwrap();
+            said.push(report.output["text"].clone());
+        }
+        said.sort_by_key(Value::to_string);
+        let expected = ["event: 101".to_owned(), format!("workflow: {failed}")];
+        assert_eq!(said, expected.map(Value::from));
+    });
+}
+
+#[test]
+fn an_error_workflow_starts_once_for_each_execution_that_failed_and_is_told_of_it() {
+    in_world(async |world| {
+        let nebula = world.process();
+        publish(&nebula, ALARM).await;
+        let fine = "id: fine\nnodes: [{ id: a, action: data.set }]";
+        let first = start(&world, &nebula, SHOP, Value::Null).await;
+        let _ = start(&world, &nebula, fine, Value::Null).await;
+        let second = start(&world, &nebula, SHOP, Value::Null).await;
+        live(&world, &nebula, MINUTE).await;
+        let alarms = of(&world, "alarm").await;
+        assert_eq!(alarms.len(), 2, "{alarms:#?}");
+        let heard = alarms.iter().map(|it| it.1.input["execution"].clone());
+        let heard: BTreeSet<_> = heard.map(|it| it.to_string()).collect();
+        let ended = [first, second].map(|it| format!("\"{it}\""));
+        assert_eq!(heard, BTreeSet::from(ended));
+        for (_, begun, status) in &alarms {
+            assert_eq!(*status, Status::Completed);
+            let input = &begun.input;
+            let error = json!({ "code": "NO_MONEY", "message": "no money", "class": "fatal", "node": "pay" });
+            assert_eq!(
+                (&input["workflow"], &input["version"]),
+                (&json!("shop"), &json!(1))
+            );
+            assert_eq!(
+                (&input["status"], &input["error"]),
+                (&json!("failed"), &error)
+            );
+            assert_eq!(input["output"], Value::Null);
+            assert!(input["ended_at"].as_str() >= input["started_at"].as_str());
+            let told = &begun.trigger;
+            assert_eq!(
+                (&told["id"], &told["type"]),
+                (&json!("failed"), &json!("workflow"))
+            );
+            assert_eq!((&told["chain"], &told["error"]), (&json!(1), &error));
+        }
+        // Nothing comes of it again, in another life either.
+        let next = world.process();
+        live(&world, &next, MINUTE).await;
+        assert_eq!(of(&world, "alarm").await.len(), 2);
+        assert_eq!(state(&nebula, "alarm", "failed").await.due, None);
+    });
+}
+
+#[test]
+fn an_error_workflow_that_fails_itself_comes_to_an_end() {
+    in_world(async |world| {
+        let nebula = world.process();
+        // By itself, and by a workflow that it calls.
+        let alarm = "id: alarm\ntriggers: [{ id: t, type: workflow, on: [failed, timed_out] }]\nnodes: [{ id: a, action: flow.call, parameters: { workflow: shop } }]";
+        publish(&nebula, SHOP).await;
+        publish(&nebula, alarm).await;
+        let _ = start(&world, &nebula, SHOP, Value::Null).await;
+        live(&world, &nebula, MINUTE * 5).await;
+        let alarms = of(&world, "alarm").await;
+        assert_eq!(u64::try_from(alarms.len()).unwrap(), MAX_CHAIN);
+        assert!(alarms.iter().all(|it| it.2 == Status::Failed));
+        let chains: Vec<_> = alarms
+            .iter()
+            .map(|it| it.1.trigger["chain"].clone())
+            .collect();
+        assert_eq!(chains, (1..=MAX_CHAIN).map(Value::from).collect::<Vec<_>>());
+        let left_out = state(&nebula, "alarm", "t").await.left_out.unwrap();
+        let last = alarms.last().unwrap().0.to_string();
+        assert!(left_out.why.contains(&last), "{left_out:?}");
+    });
+}
+
+#[test]
+fn the_end_of_a_child_is_the_business_of_its_caller() {
+    in_world(async |world| {
+        let nebula = world.process();
+        publish(&nebula, SHOP).await;
+        publish(&nebula, ALARM).await;
+        let caught = "id: caught\nnodes: [{ id: a, action: flow.call, parameters: { workflow: shop }, on_error: continue }]";
+        let detached = "id: detached\nnodes: [{ id: a, action: flow.call, parameters: { workflow: shop, wait: false } }]";
+        let _ = start(&world, &nebula, caught, Value::Null).await;
+        live(&world, &nebula, MINUTE).await;
+        assert_eq!(of(&world, "alarm").await.len(), 0);
+        let _ = start(&world, &nebula, detached, Value::Null).await;
+        live(&world, &nebula, MINUTE).await;
+        assert_eq!(of(&world, "alarm").await.len(), 1);
+    });
+}
+
+const EMITS: &str = r#"
+id: shop
+input: { type: object }
+nodes: [{ id: tell, action: flow.emit, parameters: { event: order.paid, payload: { customer: "{{ $input.customer }}", n: "{{ $input.n }}" } } }]
+"#;
+
+#[test]
+fn an_event_starts_those_that_listen_if_they_take_it() {
+    in_world(async |world| {
+        let nebula = world.process();
+        for (id, more) in [
+            ("all", ""),
+            (
+                "large",
+                "filter: $trigger.payload.n > 1, input: { who: \"{{ $trigger.payload.customer }} of {{ $trigger.workflow }}\" }, ",
+            ),
+            ("elsewhere", "workflows: [store], "),
+        ] {
+            let text = format!(
+                "id: {id}\ntriggers: [{{ id: t, {more}type: event, event: order.paid }}, {{ id: u, type: event, event: order.pai }}]\nnodes: [{{ id: a, action: data.set }}]"
+            );
+            publish(&nebula, &text).await;
+        }
+        let mut emitted = Vec::new();
+        for n in 1..=3 {
+            let input = json!({ "customer": "ada", "n": n });
+            emitted.push(start(&world, &nebula, EMITS, input).await);
+            live(&world, &nebula, MINUTE).await;
+        }
+        let all = of(&world, "all").await;
+        assert_eq!(all.len(), 3);
+        for (n, (_, begun, _)) in (1..).zip(&all) {
+            assert_eq!(*begun.input, json!({ "customer": "ada", "n": n }));
+            let told = &begun.trigger;
+            assert_eq!(told["event"], "order.paid");
+            let id = format!("{}/", emitted[n - 1]);
+            assert!(
+                told["event_id"].as_str().unwrap().starts_with(&id),
+                "{told}"
+            );
+            assert_eq!(
+                (&told["instance"], &told["payload"]["n"]),
+                (&json!("tell"), &json!(n))
+            );
+        }
+        let large = of(&world, "large").await;
+        assert_eq!(large.len(), 2);
+        assert_eq!(*large[0].1.input, json!({ "who": "ada of shop" }));
+        assert_eq!(of(&world, "elsewhere").await.len(), 0);
+    });
+}
+
+#[test]
+fn what_has_one_key_runs_one_after_the_other_in_its_order() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let text = "id: serial\ntriggers: [{ id: t, type: event, event: order.paid, key: $trigger.payload.customer }]\nnodes: [{ id: a, action: flow.wait, parameters: { for: 10m } }]";
+        publish(&nebula, text).await;
+        for n in 0..6 {
+            let customer = ["ada", "bob"][n % 2];
+            let _ = start(
+                &world,
+                &nebula,
+                EMITS,
+                json!({ "customer": customer, "n": n }),
+            )
+            .await;
+            live(&world, &nebula, MINUTE).await;
+        }
+        let running = |all: &[(ExecutionId, Started, Status)], who: &str| {
+            let own = all.iter().filter(|it| it.1.input["customer"] == who);
+            own.map(|it| it.2).collect::<Vec<_>>()
+        };
+        let (waits, queued, done) = (Status::Waiting, Status::Queued, Status::Completed);
+        let all = of(&world, "serial").await;
+        assert_eq!(running(&all, "ada"), [waits, queued, queued]);
+        assert_eq!(running(&all, "bob"), [waits, queued, queued]);
+        live(&world, &nebula, MINUTE * 30).await;
+        assert_eq!(running(&of(&world, "serial").await, "bob"), [done; 3]);
+    });
+}
+
+#[test]
+fn what_is_not_admitted_waits_and_starts_when_there_is_room() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let text = "id: narrow\nadmission: { concurrency: 1, when_full: refuse }\ntriggers: [{ id: t, type: event, event: order.paid }]\nnodes: [{ id: a, action: flow.wait, parameters: { for: 10m } }]";
+        publish(&nebula, text).await;
+        for n in 0..3 {
+            let _ = start(&world, &nebula, EMITS, json!({ "customer": "ada", "n": n })).await;
+        }
+        live(&world, &nebula, MINUTE * 5).await;
+        assert_eq!(of(&world, "narrow").await.len(), 1);
+        live(&world, &nebula, MINUTE * 30).await;
+        let all = of(&world, "narrow").await;
+        let order: Vec<_> = all.iter().map(|it| it.1.input["n"].clone()).collect();
+        assert_eq!(order, [0, 1, 2].map(Value::from));
+        assert_eq!(state(&nebula, "narrow", "t").await.left_out, None);
+    });
+}
+
+#[test]
+fn what_cannot_start_is_left_out_and_what_follows_starts() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let text = "id: picky\ninput: { type: object, properties: { n: { type: integer, maximum: 1 } } }\ntriggers: [{ id: t, type: event, event: order.paid }]\nnodes: [{ id: a, action: data.set }]";
+        publish(&nebula, text).await;
+        for n in [5, 1] {
+            let _ = start(&world, &nebula, EMITS, json!({ "customer": "ada", "n": n })).await;
+            live(&world, &nebula, MINUTE).await;
+            let left_out = state(&nebula, "picky", "t").await.left_out;
+            assert_eq!(left_out.is_some(), n == 5, "{left_out:?}");
+        }
+        let all = of(&world, "picky").await;
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].1.input["n"], 1);
+    });
+}
+
+#[test]
+fn a_paused_trigger_keeps_what_it_hears_and_starts_nothing_by_hand() {
+    in_world(async |world| {
+        let nebula = world.process();
+        publish(&nebula, ALARM).await;
+        let (engine, alarm, failed) = (
+            nebula.engine(),
+            "alarm".parse().unwrap(),
+            "failed".parse().unwrap(),
+        );
+        let _ = engine
+            .pause_trigger(&tenant(), &alarm, &failed, true)
+            .await
+            .unwrap();
+        let _ = start(&world, &nebula, SHOP, Value::Null).await;
+        live(&world, &nebula, MINUTE).await;
+        assert_eq!(of(&world, "alarm").await.len(), 0);
+        // Another version keeps it, too.
+        publish(&nebula, &ALARM.replace("id: a,", "id: b,")).await;
+        let by_hand = engine
+            .fire_trigger(&tenant(), &alarm, &failed, &config())
+            .await;
+        assert!(matches!(by_hand, Err(FireError::Listens)), "{by_hand:?}");
+        let _ = engine
+            .pause_trigger(&tenant(), &alarm, &failed, false)
+            .await
+            .unwrap();
+        live(&world, &nebula, MINUTE).await;
+        assert_eq!(of(&world, "alarm").await.len(), 1);
+    });
+}
+
+#[test]
+fn nothing_is_heard_across_projects() {
+    in_world(async |world| {
+        let nebula = world.process();
+        publish(&nebula, ALARM).await;
+        publish(&nebula, SHOP).await;
+        let (alarm, shop): (WorkflowId, WorkflowId) =
+            ("alarm".parse().unwrap(), "shop".parse().unwrap());
+        let north = ProjectId::new("north").unwrap();
+        let repo = &world.workflows;
+        for (moved, of_both) in [(&shop, 0), (&alarm, 1)] {
+            assert!(repo.move_to(&tenant(), moved, Some(&north)).await.unwrap());
+            let _ = start(&world, &nebula, SHOP, Value::Null).await;
+            live(&world, &nebula, MINUTE).await;
+            assert_eq!(of(&world, "alarm").await.len(), of_both);
+        }
+    });
+}

@@ -1,0 +1,129 @@
+//! Triggers that listen to what executions announce, as a definition has them.
+
+use nebula_core::WorkflowId;
+use serde_json::{Map, Value};
+
+use crate::{FieldError, reader::Reader};
+
+/// The longest name of an event, in bytes.
+pub const MAX_EVENT: usize = 64;
+
+/// What may be said of how executions end.
+const ENDS: [&str; 4] = ["completed", "failed", "cancelled", "timed_out"];
+/// The fields of both kinds.
+const FIELDS: [&str; 3] = ["workflows", "filter", "key"];
+
+/// To what a trigger listens, and what it takes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listening {
+    /// To what.
+    pub to: Heard,
+    /// Only from executions of these workflows; empty is from all.
+    pub workflows: Vec<WorkflowId>,
+    /// An expression over `$trigger`: what it is false for starts nothing.
+    pub filter: Option<String>,
+    /// An expression over `$trigger`: executions with the same value run one after the other, in the
+    /// order of what started them.
+    pub key: Option<String>,
+}
+
+/// What a trigger listens to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// That executions end so: names of terminal statuses, at least one.
+    Ends(Vec<&'static str>),
+    /// Events of this name.
+    Event(String),
+}
+
+impl Listening {
+    /// Reads the fields of a trigger of the type `workflow` or `event`; `None` for another type.
+    ///
+    /// | field | |
+    /// |---|---|
+    /// | `on` | of `workflow`, and needed: one or more of `completed`, `failed`, `cancelled`, `timed_out` |
+    /// | `event` | of `event`, and needed: the name that `flow.emit` says |
+    /// | `workflows` | ids: only from their executions |
+    /// | `filter`, `key` | expressions over `$trigger` |
+    ///
+    /// # Errors
+    /// Inside, every [`FieldError`].
+    #[must_use]
+    pub fn read(kind: &str, fields: &Map<String, Value>) -> Option<Result<Self, Vec<FieldError>>> {
+        let own = match kind {
+            "workflow" => "on",
+            "event" => "event",
+            _ => return None,
+        };
+        let mut reader = Reader::new(fields);
+        reader.refuse_others(FIELDS.into_iter().chain([own]));
+        let to = match kind {
+            "workflow" => Heard::Ends(reader.ends()),
+            _ => Heard::Event(reader.event()),
+        };
+        let listening = Self {
+            to,
+            workflows: reader.workflows(),
+            filter: reader.text("filter").map(str::to_owned),
+            key: reader.text("key").map(str::to_owned),
+        };
+        let errors = reader.errors();
+        Some(match errors.is_empty() {
+            true => Ok(listening),
+            false => Err(errors),
+        })
+    }
+}
+
+impl Reader<'_> {
+    fn ends(&mut self) -> Vec<&'static str> {
+        let written = match self.get("on") {
+            None => {
+                self.wrong("on", "it is missing; write it like `on: failed`");
+                return Vec::new();
+            }
+            Some(Value::String(one)) => vec![one.as_str()],
+            Some(_) => self.list("on"),
+        };
+        let mut found = Vec::new();
+        for text in written {
+            match ENDS.iter().find(|it| **it == text) {
+                Some(end) if !found.contains(end) => found.push(*end),
+                Some(_) => {}
+                None => {
+                    let text: String = text.chars().take(40).collect();
+                    let known = ENDS.join(", ");
+                    self.wrong("on", format!("`{text}` is none of {known}"));
+                }
+            }
+        }
+        found
+    }
+
+    fn event(&mut self) -> String {
+        let Some(name) = self.needed("event", "event: order.paid") else {
+            return String::new();
+        };
+        let first = |it: char| it.is_ascii_alphabetic() || it == '_';
+        let rest = |it: char| first(it) || it.is_ascii_digit() || it == '-' || it == '.';
+        if name.len() > MAX_EVENT || !name.starts_with(first) || !name.chars().all(rest) {
+            let name: String = name.chars().take(MAX_EVENT).collect();
+            let message = format!(
+                "`{name}` is no name of an event: it has 1 to {MAX_EVENT} letters, digits, `_`, `-` and `.`, the first a letter or `_`"
+            );
+            self.wrong("event", message);
+        }
+        name.to_owned()
+    }
+
+    fn workflows(&mut self) -> Vec<WorkflowId> {
+        let mut found = Vec::new();
+        for text in self.list("workflows") {
+            match WorkflowId::new(text) {
+                Ok(id) => found.push(id),
+                Err(error) => self.wrong("workflows", error.to_string()),
+            }
+        }
+        found
+    }
+}
