@@ -36,6 +36,7 @@ mod session;
 mod settings;
 mod shell;
 mod table;
+mod timeline;
 mod tls_files;
 mod upkeep;
 mod version;

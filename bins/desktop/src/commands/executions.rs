@@ -1,7 +1,7 @@
 //! `nebula executions`: look, cancel, pause, decide, go over again.
 
 use nebula_core::{ExecutionId, Timestamp};
-use nebula_engine::{Report, Waiting};
+use nebula_engine::{Report, Timeline, Times, Waiting};
 use nebula_execution::{Again, Choice, Fact, Signal, Status};
 use nebula_ports::{ExecutionFilter, ExecutionSummary, Signalled};
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ use crate::{
     session::{Driven, Session},
     settings::Loaded,
     table::table,
+    timeline,
     wanted::Wanted,
 };
 
@@ -50,7 +51,7 @@ pub(crate) async fn run(
         }
         Executions::Show { id, .. } => {
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;
-            show(&session.report(id).await?, &session, console)
+            show(&session.report(id).await?, &session, console).await
         }
         Executions::Cancel { id, reason, .. } => {
             let (session, id) = Wanted::parse(id)?.open(loaded).await?;
@@ -140,9 +141,14 @@ pub(crate) fn summary_json(summary: &ExecutionSummary) -> Value {
     })
 }
 
-fn show(report: &Report, session: &Session, console: &Console) -> Result<Exit, Failure> {
+async fn show(report: &Report, session: &Session, console: &Console) -> Result<Exit, Failure> {
+    let timeline = timeline(report.execution, session).await?;
     if console.json {
-        console.document(report)?;
+        let unwritable =
+            |error: serde_json::Error| Failure::environment("OUTPUT", error.to_string());
+        let mut document = serde_json::to_value(report).map_err(unwritable)?;
+        document["timeline"] = serde_json::to_value(&timeline).map_err(unwritable)?;
+        console.document(&document)?;
         return Ok(Exit::Completed);
     }
     ending::summary(report, None, &session.place, console);
@@ -156,12 +162,31 @@ fn show(report: &Report, session: &Session, console: &Console) -> Result<Exit, F
         "NODE", "STATUS", "PORT", "ATTEMPTS", "STARTED", "TOOK", "RESULT",
     ];
     console.line(&table(&head, &rows))?;
+    let now = session.clock.now();
+    let drawn = timeline::draw(&timeline, now, timeline::columns(), console.out);
+    if !drawn.is_empty() {
+        console.line(&format!("\n{drawn}"))?;
+    }
     events(report, console)?;
     if !report.output.is_null() {
         let label = console.out.paint(Paint::Bold, "output");
         console.line(&format!("\n{label} {:#}", report.output))?;
     }
     Ok(Exit::Completed)
+}
+
+/// How many entries of a journal are read at once.
+const PAGE: usize = 1_000;
+
+/// What it spent its time with, wherever its journal lies.
+async fn timeline(id: ExecutionId, session: &Session) -> Result<Timeline, Failure> {
+    let (mut times, mut from) = (Times::default(), Some(1));
+    while let Some(next) = from {
+        let page = session.reach.journal(id, next, PAGE).await?;
+        page.entries.iter().for_each(|it| times.take(&it.entry));
+        from = page.next;
+    }
+    Ok(times.into_timeline())
 }
 
 /// What it told its watchers.

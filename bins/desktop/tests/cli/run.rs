@@ -24,7 +24,13 @@ fn the_document_of_a_run_is_the_contract() {
     assert!(activation["started_at"].is_string() && activation["ended_at"].is_string());
     let id = document["execution"].as_str().unwrap();
     let shown = user.nebula(&["executions", "show", id]).exits(0);
-    assert_eq!(shown.json(), document);
+    // It says more: what the time went into.
+    let mut shown = shown.json();
+    let timeline = shown.as_object_mut().unwrap().remove("timeline").unwrap();
+    assert_eq!(shown, document);
+    let mut stretches = timeline["stretches"].as_array().unwrap().iter();
+    let attempt = stretches.find(|it| it["spent"] == "attempt");
+    assert_eq!(attempt.unwrap()["instance"], "greet");
 }
 
 #[test]
