@@ -36,6 +36,7 @@ pub fn of(nodes: u32) -> Chain {
         trial: None,
         priority: Priority::Normal,
         labels: nebula_core::Labels::default(),
+        trace: None,
         grants: Grants::default(),
         folder: None,
     };

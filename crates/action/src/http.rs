@@ -4,9 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::fmt::rfc2822::DateTimeParser;
-use nebula_core::{ByteSize, CredentialId, ExposeSecret as _, TenantId};
+use nebula_core::{ByteSize, CredentialId, ExposeSecret as _, TenantId, TraceContext};
 use nebula_resilience::{MAX_RETRY_AFTER, Refused};
 use url::Url;
 
@@ -327,6 +327,7 @@ pub struct Http {
     client: Arc<dyn HttpClient>,
     egress: Egress,
     tenant: Option<TenantId>,
+    trace: Option<Box<TraceContext>>,
 }
 
 impl Http {
@@ -338,6 +339,7 @@ impl Http {
             client: Arc::clone(client),
             egress,
             tenant: None,
+            trace: None,
         })
     }
 
@@ -345,6 +347,14 @@ impl Http {
     #[must_use]
     pub fn of(mut self, tenant: TenantId) -> Self {
         self.tenant = Some(tenant);
+        self
+    }
+
+    /// The same within this trace: requests carry it (`traceparent`, `tracestate`), unless they carry another
+    /// one already. What a redirect to another origin leaves behind, it leaves behind of this, too.
+    #[must_use]
+    pub fn within(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(Box::new(trace));
         self
     }
 
@@ -368,6 +378,9 @@ impl Http {
                 sent: false,
             })?;
         }
+        if let Some(trace) = &self.trace {
+            carry(trace, &mut request.headers);
+        }
         request.sender = Sender {
             tenant: self.tenant.clone(),
             credential: credential.map(|it| it.id().clone()),
@@ -379,6 +392,23 @@ impl Http {
     #[must_use]
     pub fn egress(&self) -> &Egress {
         &self.egress
+    }
+}
+
+/// Adds the trace to a request that carries none.
+fn carry(trace: &TraceContext, headers: &mut HeaderMap) {
+    const PARENT: HeaderName = HeaderName::from_static("traceparent");
+    const STATE: HeaderName = HeaderName::from_static("tracestate");
+    if headers.contains_key(PARENT) {
+        return;
+    }
+    // Both are of printable ASCII.
+    if let Ok(parent) = HeaderValue::from_str(&trace.traceparent()) {
+        headers.insert(PARENT, parent);
+    }
+    match HeaderValue::from_str(trace.tracestate()) {
+        Ok(state) if !state.is_empty() => drop(headers.insert(STATE, state)),
+        _ => drop(headers.remove(STATE)),
     }
 }
 

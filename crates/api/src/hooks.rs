@@ -26,6 +26,7 @@ use crate::{
     problem::Problem,
     server::Remote,
     start::{REPLAYED, room},
+    trace,
     triggers::{config, started_nothing},
 };
 
@@ -200,6 +201,7 @@ impl Found {
             told,
             proof,
             at: now,
+            trace: trace::told(&parts.headers),
         };
         let (whose, config) = ((&self.tenant, &self.record), config(shared));
         let engine = shared.nebula.engine();

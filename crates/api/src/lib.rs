@@ -60,6 +60,7 @@ mod signals;
 mod start;
 mod state;
 mod tls;
+mod trace;
 mod triggers;
 mod users;
 mod workflows;

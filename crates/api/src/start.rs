@@ -25,7 +25,7 @@ use crate::{
     credentials,
     extract::{Asked, Body},
     problem::{Problem, error_json, unknown_execution, unknown_version, unknown_workflow},
-    workflows,
+    trace, workflows,
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -227,7 +227,10 @@ pub(crate) async fn start(
         .await?;
     let input = mem::take(&mut wanted.input);
     let input = shared.nebula.engine().input(&installed.plan, input)?;
-    let options = options(&shared, &installed, &input, &wanted)?;
+    let options = StartOptions {
+        trace: trace::told(&headers),
+        ..options(&shared, &installed, &input, &wanted)?
+    };
     let key = dedupe.as_ref().map(|DedupeKey(key)| key);
     let change = json!({ "version": version, "published": published, "idempotency_key": key });
     by.record(&shared, target, change).await?;

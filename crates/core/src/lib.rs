@@ -37,6 +37,7 @@ mod size;
 mod span;
 mod spawn;
 mod time;
+mod trace;
 
 pub use blob::BlobId;
 pub use clock::{BoxFuture, Clock};
@@ -57,3 +58,4 @@ pub use size::{ByteSize, ByteSizeError};
 pub use span::{DurationError, duration_text, parse_duration, serde_duration};
 pub use spawn::Spawn;
 pub use time::{Timestamp, TimestampError};
+pub use trace::{SpanId, TraceContext, TraceId};

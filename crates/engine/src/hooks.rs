@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nebula_core::{Digest, TenantId, Timestamp, TriggerId, WorkflowId};
+use nebula_core::{Digest, TenantId, Timestamp, TraceContext, TriggerId, WorkflowId};
 use nebula_execution::ExecutionPlan;
 use nebula_expression::{JsonScope, Program};
 use nebula_parameter::{CompileScope, compile_expression};
@@ -58,6 +58,8 @@ pub struct Delivery {
     pub proof: Proof,
     /// When it came.
     pub at: Timestamp,
+    /// The trace of whoever calls, if they are in one.
+    pub trace: Option<TraceContext>,
 }
 
 /// What a delivery came to.
@@ -200,7 +202,10 @@ impl Engine {
             DedupeKey(format!("hook:{workflow}/{trigger}:{key}"))
         });
         let body = told["body"].clone();
-        let new = self.triggered(config, ready, (tenant, record), at, (told, body))?;
+        let mut new = self.triggered(config, ready, (tenant, record), at, (told, body))?;
+        if let Some(trace) = delivery.trace {
+            new.within(trace);
+        }
         let created = self.create(tenant, ready.plan(), new, key, None).await;
         Ok(Delivered::Started(created.map_err(FireError::from)?))
     }

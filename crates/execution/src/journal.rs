@@ -5,7 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use compact_str::CompactString;
 use nebula_action::{ActionError, Grants};
 use nebula_core::{
-    BlobId, Digest, ExecutionId, Labels, NodeId, Priority, Timestamp, WorkflowId, canonical_json,
+    BlobId, Digest, ExecutionId, Labels, NodeId, Priority, Timestamp, TraceContext, TraceId,
+    WorkflowId, canonical_json,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -756,9 +757,31 @@ pub struct Started {
     /// What it is found by.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
+    /// The trace that it belongs to, if whoever started it was in one; else its own id is that of a trace.
+    /// A reader that does not know it begins such a trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Box<TraceContext>>,
 }
 
 impl Started {
+    /// The trace that it belongs to.
+    #[must_use]
+    pub fn trace_id(&self, execution: ExecutionId) -> TraceId {
+        match &self.trace {
+            Some(trace) => trace.trace,
+            None => TraceId::of_execution(execution),
+        }
+    }
+
+    /// Its position in a trace: that of whoever started it, or the beginning of a trace of its own.
+    #[must_use]
+    pub fn trace_of(&self, execution: ExecutionId) -> TraceContext {
+        match &self.trace {
+            Some(trace) => (**trace).clone(),
+            None => TraceContext::of_execution(execution),
+        }
+    }
+
     /// The input, wherever it lies.
     #[must_use]
     pub fn given(&self) -> Given {
@@ -1012,6 +1035,7 @@ mod tests {
             trial: None,
             priority: Priority::Normal,
             labels: Labels::default(),
+            trace: None,
         }
     }
 

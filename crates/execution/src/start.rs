@@ -4,7 +4,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
 use nebula_core::{
-    BlobId, Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, TriggerId, WorkflowId,
+    BlobId, Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, TraceContext, TriggerId,
+    WorkflowId,
 };
 use serde_json::Value;
 
@@ -97,9 +98,19 @@ pub struct StartOptions {
     pub priority: Option<Priority>,
     /// What it is found by.
     pub labels: Labels,
+    /// The trace in which it is asked for, if in one.
+    pub trace: Option<TraceContext>,
 }
 
 impl NewExecution {
+    /// Has it belong to the trace of whoever asks for it.
+    pub fn within(&mut self, trace: TraceContext) {
+        let first = self.entries.first_mut().map(|first| &mut first.fact);
+        if let Some(Fact::ExecutionStarted(started)) = first {
+            started.trace = Some(Box::new(trace));
+        }
+    }
+
     /// How urgent it is; by its first entry.
     #[must_use]
     pub fn priority(&self) -> Priority {
@@ -159,6 +170,7 @@ impl NewExecution {
             trial: options.trial,
             priority: options.priority.unwrap_or(plan.priority),
             labels: options.labels,
+            trace: options.trace.map(Box::new),
         };
         let fact = Fact::ExecutionStarted(Box::new(started));
         Self {

@@ -809,6 +809,7 @@ mod tests {
             trial: None,
             priority: nebula_core::Priority::Normal,
             labels: nebula_core::Labels::default(),
+            trace: None,
         };
         let workflow = "intake".parse().unwrap();
         check(

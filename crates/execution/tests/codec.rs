@@ -74,6 +74,7 @@ fn entries() -> Vec<Entry> {
             trial: None,
             priority: Priority::Normal,
             labels: nebula_core::Labels::default(),
+            trace: None,
         }))
     };
     let only: Taken = Taken::Only(vec!["report".into(), "merge:left".into()]);

@@ -74,7 +74,7 @@ fn what_computes_leaves_a_thread_to_others() {
         let installed = world.install(&nebula, yaml).await;
         let tenant = tenant();
         let one = || nebula.execute(&tenant, &installed, Value::Null, StartOptions::default());
-        let both = with(&nebula, async { tokio::join!(one(), one()) }).await;
+        let both = Box::pin(with(&nebula, async { tokio::join!(one(), one()) })).await;
         for executed in [both.0, both.1] {
             assert_eq!(executed.unwrap().1.status, Status::Completed);
         }

@@ -18,7 +18,7 @@ use nebula_action::{
 use nebula_core::{Clock, Digest};
 use nebula_execution::{Choice, Event, Given, InstanceId, PlanNode};
 use nebula_ports::{Code, Invocation};
-use nebula_telemetry::redacting;
+use nebula_telemetry::{at, redacting};
 use serde_json::Value;
 
 use crate::{
@@ -69,8 +69,9 @@ impl Drive {
                 let ports = &self.shared.ports;
                 let (sandbox, clock) = (ports.sandbox.clone(), ports.clock.clone());
                 let hurry = invocation.context.cancellation.clone();
+                let place = self.place(Some((instance.clone(), attempt)));
                 let begun = clock.monotonic();
-                let result = sandbox.run(invocation).await;
+                let result = at(place, sandbox.run(invocation)).await;
                 let finished = Finished {
                     instance,
                     micros: since(begun, &*clock),
@@ -279,15 +280,16 @@ impl Drive {
             self.shared.ports.sandbox.clone(),
             self.shared.ports.clock.clone(),
         );
+        let place = self.place(Some((instance.clone(), invocation.context.attempt)));
         async move {
             let start = clock.monotonic();
             let result = match opening {
-                None => sandbox.run(invocation).await,
+                None => at(place, sandbox.run(invocation)).await,
                 // On the heap, so that attempts without credentials are no larger for it.
                 Some(opening) => {
                     let attempt = async move {
                         let opened = opening.open(&mut invocation.context).await?;
-                        let ran = redacting(opened.of_log(), sandbox.run(invocation));
+                        let ran = redacting(opened.of_log(), at(place, sandbox.run(invocation)));
                         opened.clean(ran.await)
                     };
                     Box::pin(attempt).await

@@ -144,6 +144,7 @@ impl Drive {
             vars: started.vars.clone(),
             origin: (id != origin).then_some(origin),
             parent: Some(parent),
+            trace: Some(self.trace(instance, ("", attempt))),
             trial: tries,
             // What somebody waits for is as urgent as whoever waits.
             priority: Some(started.priority),
@@ -199,7 +200,7 @@ impl Drive {
         begun.filter_map(|child| ready.remove(child)).collect()
     }
 
-    fn started(&self) -> &Started {
+    pub(crate) fn started(&self) -> &Started {
         let started = self.machine.state().started();
         started.expect("an execution that runs has begun")
     }

@@ -126,7 +126,7 @@ impl Drive {
             deadline: None,
             cancellation: CancellationToken::new(),
             heartbeat: Heartbeat::default(),
-            http: self.http(&grants),
+            http: self.http(&grants, instance, ("/undo", attempt)),
             // What undoes something puts nothing that anybody reads.
             blobs: self.blobs(&grants).map(|(blobs, _)| blobs),
             credentials: Credentials::default(),

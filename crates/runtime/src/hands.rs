@@ -1,12 +1,12 @@
 //! One execution in the hands of the worker: from its delivery or hand-over to its ack.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::pin, time::Duration};
 
 use futures_util::FutureExt;
 use nebula_core::{BoxFuture, ExecutionId};
 use nebula_execution::{Entry, Fact, Machine, Status};
 use nebula_ports::{Acquired, Delivery, ExecutionRepo, Granted, Lease, PortError, Receipt, Task};
-use nebula_telemetry::{EventKind, ExecutionEvent};
+use nebula_telemetry::{EventKind, ExecutionEvent, at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -191,7 +191,9 @@ impl Worker {
             // The machine has taken them in; it may be long until the end.
             drop(entries);
         }
-        let driven = match (drive.run().await, drive.unborn.take()) {
+        let place = drive.place(None);
+        let ran = at(place, pin!(drive.run())).await;
+        let driven = match (ran, drive.unborn.take()) {
             // Who started it is told: there is nothing to be tried again.
             (Err(error), Some(unborn)) => {
                 unborn.becomes(Beginning::Failed(error));

@@ -7,11 +7,11 @@ use nebula_action::{
     ActionContext, ActionError, Credentials, Deferred, ErrorClass, Grants, Heartbeat, Http,
     InterfaceVersion,
 };
-use nebula_core::ActionId;
+use nebula_core::{ActionId, SpanId, TraceContext};
 use nebula_execution::{EvaluationScope, Event, Given, InstanceId, PlanNode};
 use nebula_expression::Context;
 use nebula_parameter::{Parameters, ResolveError};
-use nebula_telemetry::{EventKind, ExecutionEvent};
+use nebula_telemetry::{EventKind, ExecutionEvent, Place};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +65,7 @@ impl Drive {
             deadline: self.machine.deadline_of(instance),
             cancellation: CancellationToken::new(),
             heartbeat: self.heartbeat(instance, attempt, node),
-            http: self.http(&grants),
+            http: self.http(&grants, instance, ("", attempt)),
             blobs,
             credentials: Credentials::default(),
             grants,
@@ -76,10 +76,35 @@ impl Drive {
         Ok((action_context, input))
     }
 
-    /// The way out under these grants, if they open one.
-    pub(crate) fn http(&self, grants: &Grants) -> Option<Http> {
+    /// The way out of an attempt under these grants, if they open one. What it sends says that it is of
+    /// this attempt.
+    pub(crate) fn http(
+        &self,
+        grants: &Grants,
+        instance: &InstanceId,
+        attempt: (&str, u32),
+    ) -> Option<Http> {
         let client = self.shared.ports.http.as_ref()?;
-        Some(Http::gated(client, grants)?.of(self.lease.tenant.clone()))
+        let http = Http::gated(client, grants)?.of(self.lease.tenant.clone());
+        Some(http.within(self.trace(instance, attempt)))
+    }
+
+    /// Where the work of the execution belongs, or of one of its attempts.
+    pub(crate) fn place(&self, attempt: Option<(InstanceId, u32)>) -> Arc<Place> {
+        let execution = self.lease.execution;
+        let trace = self.started().trace_id(execution);
+        Arc::new(Place {
+            execution,
+            trace,
+            attempt,
+        })
+    }
+
+    /// The trace of the execution, from within an attempt, or from within one of another way: to undo.
+    pub(crate) fn trace(&self, instance: &InstanceId, (way, attempt): (&str, u32)) -> TraceContext {
+        let execution = self.lease.execution;
+        let span = SpanId::of(execution, &format!("{instance}{way}/{attempt}"));
+        self.started().trace_of(execution).within(span)
     }
 
     /// Where the signs of life of an attempt arrive: what it says of its progress is shown to watchers.

@@ -11,7 +11,8 @@
 //! - Events are projections: losing one loses no work, and the journal can give it again.
 //! - An event holds no input, no output and no parameter of any node.
 //! - Publishing and counting never wait. A watcher that is too slow is told how many events it lost.
-//! - Logging never waits. Lines beyond what one place may log, or standard error takes, are counted.
+//! - Logging never waits. Lines beyond what one place of the code or one execution may log, or standard
+//!   error takes, are counted.
 //!
 //! ```
 //! use nebula_core::{ExecutionId, TenantId, Timestamp};
@@ -35,11 +36,14 @@
 //! ```
 
 mod broadcasting;
+mod budget;
 mod bus;
 mod flood;
 mod lines;
 mod logging;
 mod metrics;
+mod place;
+mod placed;
 mod redacting;
 
 pub use broadcasting::Broadcast;
@@ -51,4 +55,5 @@ pub use metrics::{
 };
 pub use nebula_execution::{Decided, EventKind, ExecutionEvent, Parking};
 pub use nebula_ports::{EventSink, EventWatch, Received};
+pub use place::{Place, Placed, at};
 pub use redacting::{Redact, redacting};

@@ -11,6 +11,7 @@ use tracing::{Dispatch, Level, Metadata, dispatcher::with_default};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
+    budget::Budgets,
     flood::{Floods, LEFT_OUT},
     redacting::redacted,
 };
@@ -26,6 +27,12 @@ const REPORTED_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the end waits for the stream to take what is left.
 pub(crate) const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// What bounds the lines that are logged.
+pub(crate) struct Limits {
+    pub(crate) floods: Floods,
+    pub(crate) budgets: Budgets,
+}
 
 /// Where lines wait. Whoever logs puts them there and goes on. Clones are one.
 #[derive(Clone, Default)]
@@ -120,12 +127,12 @@ impl Lines {
     pub(crate) fn write_to(
         &self,
         stream: impl io::Write + Send + 'static,
-        floods: Floods,
+        limits: Limits,
         dispatch: Dispatch,
     ) -> io::Result<()> {
         let writer = Writer {
             lines: self.clone(),
-            floods,
+            limits,
             dispatch,
             reported: Duration::ZERO,
         };
@@ -168,7 +175,7 @@ impl Lines {
 /// The thread that writes.
 struct Writer {
     lines: Lines,
-    floods: Floods,
+    limits: Limits,
     dispatch: Dispatch,
     reported: Duration,
 }
@@ -179,13 +186,13 @@ impl Writer {
             while let Some(bytes) = self.lines.next() {
                 // Nobody is left to tell if it cannot be written.
                 let _ = stream.write_all(&bytes).and_then(|()| stream.flush());
-                let now = self.floods.now();
+                let now = self.limits.floods.now();
                 if now >= self.reported + REPORTED_EVERY {
                     self.reported = now;
-                    self.report();
+                    self.report(false);
                 }
             }
-            self.report();
+            self.report(true);
             let mut waiting = self.lines.0.lock();
             if waiting.bytes.is_empty() {
                 waiting.ended = true;
@@ -196,13 +203,14 @@ impl Writer {
     }
 
     /// Says what was left out since the last time; the lines come next.
-    fn report(&self) {
+    fn report(&self, ends: bool) {
         let lines = std::mem::take(&mut self.lines.0.lock().left_out);
         with_default(&self.dispatch, || {
             if lines > 0 {
                 tracing::warn!(target: LEFT_OUT, lines, "log lines were left out: standard error took them too slowly");
             }
-            self.floods.report();
+            self.limits.floods.report();
+            self.limits.budgets.report(self.limits.floods.now(), ends);
         });
     }
 }
@@ -266,10 +274,13 @@ mod tests {
     fn a_stream_that_takes_nothing_holds_up_nobody() {
         let (lines, (_kept, may), (took, taken)) =
             (Lines::default(), mpsc::channel(), mpsc::channel());
-        let floods = Floods::new(|| Duration::ZERO);
+        let limits = Limits {
+            floods: Floods::new(|| Duration::ZERO),
+            budgets: Budgets::default(),
+        };
         let dispatch = Dispatch::new(NoSubscriber::default());
         lines
-            .write_to(Slow { may, took }, floods, dispatch)
+            .write_to(Slow { may, took }, limits, dispatch)
             .unwrap();
         for _ in 0..3_000 {
             lines.log(Kind::Usual, &[b'a'; 1 << 10]);

@@ -15,8 +15,10 @@ use tracing_subscriber::{
 };
 
 use crate::{
+    budget::Budgets,
     flood::{Floods, LEFT_OUT},
-    lines::{LAST_LINES, Lines},
+    lines::{LAST_LINES, Limits, Lines},
+    placed::WithPlace,
     redacting::redact_panics,
 };
 
@@ -96,23 +98,26 @@ impl Drop for Logging {
 ///
 /// Whoever logs never waits for standard error: up to 1 MiB of lines waits for it, the last quarter
 /// of which is for errors. One place of the code logs 100 lines at once and 20 a second, or 1,000 and
-/// 200 a second of level `error`, by `clock`. What is more is left out, and within a second a line
+/// 200 a second of level `error`, by `clock`; one execution logs 1,000 lines in all. What is more is left out, and within a second a line
 /// of the target `nebula_telemetry::left_out` says how many were, whatever the filter is. Lines, and the
 /// messages of panics from then on, show no secret of the attempt that they come from ([`redacting`](crate::redacting)).
 ///
 /// # Errors
 /// [`LogError`]: the filter cannot be read, it was called before, or there is no thread.
 pub fn init_logging(options: &LogOptions, clock: Arc<dyn Clock>) -> Result<Logging, LogError> {
-    let floods = Floods::new(move || clock.monotonic());
+    let limits = Limits {
+        floods: Floods::new(move || clock.monotonic()),
+        budgets: Budgets::default(),
+    };
     let lines = Lines::default();
-    let dispatch = dispatch(options, &floods, &lines)?;
+    let dispatch = dispatch(options, &limits, &lines)?;
     set_global_default(dispatch.clone())?;
-    lines.write_to(io::stderr(), floods, dispatch)?;
+    lines.write_to(io::stderr(), limits, dispatch)?;
     redact_panics();
     Ok(Logging(lines))
 }
 
-fn dispatch(options: &LogOptions, floods: &Floods, lines: &Lines) -> Result<Dispatch, LogError> {
+fn dispatch(options: &LogOptions, limits: &Limits, lines: &Lines) -> Result<Dispatch, LogError> {
     let filter = EnvFilter::builder().parse(&options.filter);
     let filter = filter.map_err(|source| LogError::Filter {
         filter: options.filter.chars().take(80).collect(),
@@ -120,11 +125,22 @@ fn dispatch(options: &LogOptions, floods: &Floods, lines: &Lines) -> Result<Disp
     })?;
     let registry = Registry::default()
         .with(filter.add_directive(reports()))
-        .with(floods.clone());
+        // The last is asked first: what a place may not log costs its execution nothing.
+        .with(limits.budgets.clone())
+        .with(limits.floods.clone());
     let lines = fmt::layer().with_writer(lines.clone());
+    let (format, line) = (options.format, fmt::format());
     Ok(match options.format {
-        LogFormat::Text => Dispatch::new(registry.with(lines.with_ansi(options.colour))),
-        LogFormat::Json => Dispatch::new(registry.with(lines.json().flatten_event(true))),
+        LogFormat::Text => {
+            let line = line.with_ansi(options.colour);
+            let lines = lines.with_ansi(options.colour);
+            Dispatch::new(registry.with(lines.event_format(WithPlace { line, format })))
+        }
+        LogFormat::Json => {
+            let line = line.json().flatten_event(true);
+            let lines = lines.json().event_format(WithPlace { line, format });
+            Dispatch::new(registry.with(lines))
+        }
     })
 }
 
@@ -141,13 +157,20 @@ mod tests {
             Mutex,
             atomic::{AtomicU64, Ordering::Relaxed},
         },
+        task::{Context, Waker},
         time::Duration,
     };
 
+    use nebula_core::{ExecutionId, SpanId, TraceContext};
+    use nebula_execution::InstanceId;
     use tracing::dispatcher::with_default;
 
     use super::*;
-    use crate::flood::{ERRORS, USUAL};
+    use crate::{
+        Place, at,
+        budget::EXECUTION_BUDGET,
+        flood::{ERRORS, USUAL},
+    };
 
     /// Keeps what is written.
     #[derive(Clone, Default)]
@@ -172,11 +195,14 @@ mod tests {
             colour: false,
         };
         let hands: Arc<AtomicU64> = Arc::clone(&second);
-        let floods = Floods::new(move || Duration::from_secs(hands.load(Relaxed)));
-        let dispatch = dispatch(&options, &floods, &lines).unwrap();
+        let limits = Limits {
+            floods: Floods::new(move || Duration::from_secs(hands.load(Relaxed))),
+            budgets: Budgets::default(),
+        };
+        let dispatch = dispatch(&options, &limits, &lines).unwrap();
         let logging = Logging(lines.clone());
         with_default(&dispatch, || log(&second));
-        lines.write_to(page.clone(), floods, dispatch).unwrap();
+        lines.write_to(page.clone(), limits, dispatch).unwrap();
         drop(logging);
         let bytes = page.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -187,6 +213,68 @@ mod tests {
             tracing::info!(execution = 7, "driven");
             tracing::warn!("slow");
         })
+    }
+
+    /// Logs from within the second attempt of a node.
+    fn logged_at_work(format: LogFormat, lines: u32) -> String {
+        let execution = ExecutionId::from_bytes([7; 16]);
+        let place = Place {
+            execution,
+            trace: TraceContext::of_execution(execution).trace,
+            attempt: Some((InstanceId::new("pay".parse().unwrap(), 1), 2)),
+        };
+        written("info", format, |second| {
+            let work = async {
+                for n in 0..lines {
+                    second.store(n.into(), Relaxed);
+                    tracing::info!(n, "at work");
+                }
+            };
+            let mut work = std::pin::pin!(at(Arc::new(place), Box::pin(work)));
+            let context = &mut Context::from_waker(Waker::noop());
+            assert!(work.as_mut().poll(context).is_ready());
+            tracing::info!("calm");
+        })
+    }
+
+    #[test]
+    fn a_line_says_where_it_belongs() {
+        let text = logged_at_work(LogFormat::Json, 1);
+        let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+        let id = ExecutionId::from_bytes([7; 16]);
+        assert_eq!(first["message"], "at work");
+        assert_eq!(first["execution"], id.to_string());
+        assert_eq!(
+            (&first["node"], &first["attempt"]),
+            (&"pay".into(), &2.into())
+        );
+        assert_eq!(first["trace"], "07".repeat(16));
+        assert_eq!(first["span"], SpanId::of(id, "pay/2").to_string());
+        let second: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert!(second.get("execution").is_none(), "{text}");
+        let text = logged_at_work(LogFormat::Text, 1);
+        let place = format!("at work n=0 execution={id} node=pay attempt=2 trace=");
+        assert_eq!(count(&text, &place), 1, "{text}");
+    }
+
+    #[test]
+    fn an_execution_has_a_budget_of_lines() {
+        let text = logged_at_work(LogFormat::Json, EXECUTION_BUDGET + 20);
+        assert_eq!(count(&text, "at work"), EXECUTION_BUDGET);
+        let said = text
+            .lines()
+            .find(|line| line.contains("used up its budget"))
+            .unwrap();
+        let said: serde_json::Value = serde_json::from_str(said).unwrap();
+        assert_eq!(
+            (&said["lines"], &said["level"]),
+            (&20.into(), &"WARN".into())
+        );
+        assert_eq!(
+            said["execution"],
+            ExecutionId::from_bytes([7; 16]).to_string()
+        );
+        assert_eq!(count(&text, "calm"), 1);
     }
 
     fn count(text: &str, what: &str) -> u32 {
@@ -282,8 +370,11 @@ mod tests {
             filter,
             ..LogOptions::default()
         };
-        let floods = Floods::new(|| Duration::ZERO);
-        let error = dispatch(&options, &floods, &Lines::default());
+        let limits = Limits {
+            floods: Floods::new(|| Duration::ZERO),
+            budgets: Budgets::default(),
+        };
+        let error = dispatch(&options, &limits, &Lines::default());
         let error = error.err().unwrap().to_string();
         assert!(
             error.starts_with("`nebula=loud` is no log filter"),

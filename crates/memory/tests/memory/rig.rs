@@ -93,6 +93,7 @@ impl Rig {
             trial: None,
             priority: Priority::Normal,
             labels: nebula_core::Labels::default(),
+            trace: None,
         };
         NewExecution {
             id: ExecutionId::at(self.clock.now(), &[n; 10]),

@@ -110,6 +110,7 @@ impl World {
             trial: None,
             priority: *self.random.pick(&Priority::ALL),
             labels: self.labels(),
+            trace: None,
         };
         let entries = vec![Entry {
             at: now,

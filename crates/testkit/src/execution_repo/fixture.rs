@@ -76,6 +76,7 @@ pub(crate) fn execution_of(
         trial: None,
         priority: Priority::Normal,
         labels: nebula_core::Labels::default(),
+        trace: None,
     };
     let entries = vec![Entry {
         at: clock.now(),

@@ -44,6 +44,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         trial: None,
         priority: Priority::Normal,
         labels: nebula_core::Labels::default(),
+        trace: None,
     };
     let fact = Fact::ExecutionStarted(Box::new(started));
     NewExecution {
