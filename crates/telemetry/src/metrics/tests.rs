@@ -1,3 +1,5 @@
+//! The metrics, the page about them and the dashboard say the same.
+
 use std::{collections::BTreeSet, fs};
 
 use nebula_core::NodeId;
