@@ -172,6 +172,7 @@ const UNSEEN_IN_CREDENTIALS: &[CredentialGuard] = &[
     CredentialGuard::MostVersions,
     CredentialGuard::MostDeleted,
     CredentialGuard::MostOfTenant,
+    CredentialGuard::DeletedUses,
 ];
 
 #[test]

@@ -5,8 +5,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 use nebula_core::{Clock, Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, Status, StoredEntry};
 use nebula_ports::{
-    Acquired, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, Lease, NewSignal, Result,
-    Runnable, RunnablePage, SLOT_GRANTED, SLOT_PREFIX, Step, Stepped,
+    Acquired, Backlog, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, Lease, NewSignal,
+    Result, Runnable, RunnablePage, SLOT_GRANTED, SLOT_PREFIX, Step, Stepped,
 };
 use serde_json::json;
 
@@ -315,6 +315,8 @@ impl Run {
             fair(&self.log, &page.runnable);
         }
         let _ = self.log.same(model, driver.map(|page| sorted(&page)));
+        let (model, driver) = (self.model.backlog().await, self.driver.backlog().await);
+        let _ = self.log.same(model.map(counted), driver.map(counted));
         for tenant in TENANTS {
             let tenant = TenantId::new(tenant).expect("an id");
             self.look_at_slots(&tenant).await;
@@ -481,6 +483,12 @@ type Swept = (
     Option<Timestamp>,
     bool,
 );
+
+/// A backlog without the statuses that nobody has.
+fn counted(mut backlog: Backlog) -> Backlog {
+    backlog.open.retain(|_, count| *count > 0);
+    backlog
+}
 
 /// A page without the order within a line, which is a store's own choice.
 fn sorted(page: &RunnablePage) -> Swept {
