@@ -57,7 +57,7 @@ fn a_page_that_looks_in_vain_says_where_to_go_on() {
             statuses: vec![Status::Failed, Status::Queued],
             ..text.clone()
         };
-        for (filter, pages) in [(&text, 3), (&ids, 3), (&statuses, 3)] {
+        for (filter, pages) in [(&text, 9), (&ids, 9), (&statuses, 9)] {
             let (mut found, mut after, mut count) = (Vec::new(), None, 0);
             loop {
                 let (ids, next) = page(&repo, filter, after.as_ref()).await;
