@@ -7,51 +7,14 @@ use std::{collections::BTreeSet, time::Duration};
 use nebula::{
     Nebula,
     core::{ExecutionId, ProjectId, TriggerId, WorkflowId},
-    engine::{FireConfig, FireError, MAX_CHAIN},
+    engine::{FireError, MAX_CHAIN},
     execution::{Fact, Started, Status},
     ports::*,
-    workflow::{Source, parse},
 };
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
-use world::{World, in_world, tenant};
+use world::{World, config, in_world, live, publish, tenant};
 
 const MINUTE: Duration = Duration::from_mins(1);
-
-fn config() -> FireConfig {
-    FireConfig {
-        folder: std::env::temp_dir(),
-        vars: Value::Null,
-    }
-}
-
-/// Saves and publishes a workflow.
-async fn publish(nebula: &Nebula, text: &str) {
-    let parsed = parse(&Source::new("w.yaml", text));
-    let definition = parsed.definition.expect("it can be read");
-    let (engine, tenant) = (nebula.engine(), tenant());
-    let saved = engine.save(&tenant, &definition, None).await.unwrap();
-    let (Saved::New { version, revision } | Saved::Unchanged { version, revision }) = saved else {
-        panic!("{saved:?}")
-    };
-    let published = engine.publish(&tenant, &definition.id, version, revision);
-    let published = published.await.unwrap();
-    assert!(
-        matches!(published, Published::Published { .. }),
-        "{published:?}"
-    );
-}
-
-/// Lets a process fire and work for so long.
-async fn live(world: &World, nebula: &Nebula, span: Duration) {
-    let stop = CancellationToken::new();
-    tokio::select! {
-        biased;
-        () = nebula.engine().fire(config(), stop.clone()) => panic!("it stopped to fire"),
-        stopped = nebula.run(stop.clone()) => panic!("the worker stopped: {stopped:?}"),
-        () = world.clock.sleep(span) => {}
-    }
-}
 
 /// With what the executions of a workflow began, and where they stand; oldest first.
 async fn of(world: &World, workflow: &str) -> Vec<(ExecutionId, Started, Status)> {

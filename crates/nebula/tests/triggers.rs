@@ -11,15 +11,13 @@ use std::{
 
 use async_trait::async_trait;
 use nebula::{
-    Nebula,
     core::{
         BoxFuture, Clock, Entropy as _, ExecutionId, TenantId, Timestamp, TriggerId, WorkflowId,
     },
-    engine::{EngineConfig, FireConfig, FireError},
+    engine::{EngineConfig, FireError},
     execution::{Entry, Fact, NewExecution, Status},
     ports::*,
     runtime::WorkerConfig,
-    workflow::{Source, parse},
 };
 use nebula_testkit::{
     ExecutionGuard, ManualClock, MemoryExecutionRepo, MemoryTaskQueue, MemoryTriggerRepo,
@@ -28,17 +26,10 @@ use nebula_testkit::{
 use nebula_trigger::Schedule;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use world::{World, in_world, tenant};
+use world::{World, config, in_world, live, publish, tenant};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
-
-fn config() -> FireConfig {
-    FireConfig {
-        folder: std::env::temp_dir(),
-        vars: json!({ "shop": "north" }),
-    }
-}
 
 fn id(text: &str) -> WorkflowId {
     text.parse().unwrap()
@@ -46,35 +37,6 @@ fn id(text: &str) -> WorkflowId {
 
 fn trigger(text: &str) -> TriggerId {
     text.parse().unwrap()
-}
-
-/// Saves and publishes a workflow.
-async fn publish(nebula: &Nebula, text: &str) {
-    let parsed = parse(&Source::new("w.yaml", text));
-    let definition = parsed.definition.expect("it can be read");
-    let engine = nebula.engine();
-    let saved = engine.save(&tenant(), &definition, None).await.unwrap();
-    let (Saved::New { version, revision } | Saved::Unchanged { version, revision }) = saved else {
-        panic!("{saved:?}")
-    };
-    let tenant = tenant();
-    let published = engine.publish(&tenant, &definition.id, version, revision);
-    let published = published.await.unwrap();
-    assert!(
-        matches!(published, Published::Published { .. }),
-        "{published:?}"
-    );
-}
-
-/// Lets a process fire and work for so long.
-async fn live(world: &World, nebula: &Nebula, span: Duration) {
-    let stop = CancellationToken::new();
-    tokio::select! {
-        biased;
-        () = nebula.engine().fire(config(), stop.clone()) => panic!("it stopped to fire"),
-        stopped = nebula.run(stop.clone()) => panic!("the worker stopped: {stopped:?}"),
-        () = world.clock.sleep(span) => {}
-    }
 }
 
 /// What started an execution, with what, and where it stands.

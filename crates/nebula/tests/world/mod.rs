@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use nebula::{
     Nebula, NebulaBuilder,
     core::{Clock, Entropy, ExecutionId, MemoryPressure, TenantId, Timestamp},
-    engine::{EngineConfig, Installed, Report, Until},
+    engine::{EngineConfig, FireConfig, Installed, Report, Until},
     execution::{Entry, NewExecution, ResumeKey, StartOptions, Status},
     ports::*,
     registry::Registry,
@@ -27,7 +27,7 @@ use nebula_testkit::{
     Ledger, ManualClock, MemoryExecutionRepo, MemorySandbox, MemoryTaskQueue, MemoryTriggerRepo,
     MemoryWorkflowRepo, SeededEntropy, effects, run_timed,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 mod lives;
@@ -276,6 +276,45 @@ pub(crate) fn in_world<T>(test: impl AsyncFnOnce(World) -> T) -> T {
 /// The tenant of all tests.
 pub(crate) fn tenant() -> TenantId {
     TenantId::local()
+}
+
+/// With what triggers start here.
+pub(crate) fn config() -> FireConfig {
+    FireConfig {
+        folder: std::env::temp_dir(),
+        vars: json!({ "shop": "north" }),
+    }
+}
+
+/// Saves and publishes a workflow.
+pub(crate) async fn publish(nebula: &Nebula, text: &str) {
+    let parsed = parse(&Source::new("w.yaml", text));
+    let definition = parsed.definition.expect("it can be read");
+    let engine = nebula.engine();
+    let saved = engine.save(&tenant(), &definition, None).await.unwrap();
+    let (nebula::ports::Saved::New { version, revision }
+    | nebula::ports::Saved::Unchanged { version, revision }) = saved
+    else {
+        panic!("{saved:?}")
+    };
+    let tenant = tenant();
+    let published = engine.publish(&tenant, &definition.id, version, revision);
+    let published = published.await.unwrap();
+    assert!(
+        matches!(published, Published::Published { .. }),
+        "{published:?}"
+    );
+}
+
+/// Lets a process fire and work for so long.
+pub(crate) async fn live(world: &World, nebula: &Nebula, span: Duration) {
+    let stop = CancellationToken::new();
+    tokio::select! {
+        biased;
+        () = nebula.engine().fire(config(), stop.clone()) => panic!("it stopped to fire"),
+        stopped = nebula.run(stop.clone()) => panic!("the worker stopped: {stopped:?}"),
+        () = world.clock.sleep(span) => {}
+    }
 }
 
 /// A repository that lets its process die at one call: before it does anything, or after. It may
