@@ -566,7 +566,7 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
     async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage>;
 
     /// How much there is to do, over all tenants: for those who watch the engine. Numbers go no further than
-    /// [`MAX_BACKLOG`](Self::MAX_BACKLOG) each, so that the question takes a bounded time.
+    /// `<dyn ExecutionRepo>::MAX_BACKLOG` each, so that the question takes a bounded time.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -611,7 +611,7 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
 }
 
 impl dyn ExecutionRepo {
-    /// How far [`backlog`](Self::backlog) counts.
+    /// How far [`backlog`](ExecutionRepo::backlog) counts.
     pub const MAX_BACKLOG: u64 = 100_000;
 
     /// The epoch of the first lease.
