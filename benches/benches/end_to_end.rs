@@ -35,7 +35,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const ROUNDS: usize = 5;
 
 /// The server, which cargo builds beside this.
-const FRONT: &str = env!("CARGO_BIN_EXE_nebula-bench-front");
+const SERVER: &str = env!("CARGO_BIN_EXE_nebula-bench-server");
 
 /// What is measured: a workload, how many clients put it on, and how many executions they do together.
 const LOADS: [(Work, u64, u64); 9] = [
@@ -152,11 +152,13 @@ fn through_http(
     (work, count, clients): (Work, u64, u64),
 ) -> Result<Measured, Failed> {
     let folder = tempfile::tempdir_in(folder)?;
-    let front = load::Front::start(Path::new(FRONT), folder.path())?;
+    let server = load::Server::start(Path::new(SERVER), folder.path())?;
     let loaded = one.block_on(async {
+        let key = server.prepare().await?;
         // Code and caches are warm when it is measured.
-        front.load(work, (count / 20).max(clients), clients).await?;
-        front.load(work, count, clients).await
+        let warm = (count / 20).max(clients);
+        server.load(&key, work, warm, clients).await?;
+        server.load(&key, work, count, clients).await
     })?;
     let executions = count as f64;
     Ok(Measured {
@@ -214,26 +216,27 @@ fn figures(summary: &mut Summary, work: Work, way: &str, all: &[Measured]) {
     }
 }
 
-/// From the start of a process to its first result, and what it costs while nothing happens.
+/// From the start of a process to its first result, and what it costs while nothing happens. Its database has
+/// the workflows and the key already, as that of a server that is started again.
 fn cold(summary: &mut Summary, one: &Runtime, rounds: usize, scale: u64) -> Result<(), Failed> {
     let clock = SystemClock::default();
-    let (mut first, mut last) = (Vec::new(), None);
+    let folder = tempfile::tempdir()?;
+    let start = || load::Server::start(Path::new(SERVER), folder.path());
+    let key = one.block_on(start()?.prepare())?;
+    let mut first = Vec::new();
     for _ in 0..rounds {
-        let folder = tempfile::tempdir()?;
         let begin = clock.monotonic();
-        let front = load::Front::start(Path::new(FRONT), folder.path())?;
-        one.block_on(front.load(Work::Chain, 1, 1))?;
+        let server = start()?;
+        one.block_on(server.ask_once(&key, Work::Chain))?;
         first.push(millis(clock.monotonic().saturating_sub(begin)));
-        last = Some((front, folder));
     }
-    let Some((front, _folder)) = last else {
-        return Ok(());
-    };
+    let server = start()?;
+    one.block_on(server.ask_once(&key, Work::Chain))?;
     let idle = IDLE / u32::try_from(scale)?;
     let spent = one.block_on(async {
-        let before = front.spent().await?;
+        let before = server.spent().await?;
         clock.sleep(idle).await;
-        Ok::<_, Failed>(front.spent().await?.since(before))
+        Ok::<_, Failed>(server.spent().await?.since(before))
     })?;
     summary.set(
         "W3",

@@ -1,4 +1,4 @@
-//! What this process cost the machine, where the kernel tells.
+//! What a process cost the machine, where the kernel tells.
 
 use std::{fs, time::Duration};
 
@@ -14,33 +14,46 @@ pub struct Usage {
 /// Clock ticks of `/proc` in a second; the same on every Linux that Rust runs on.
 const TICKS: u64 = 100;
 
-/// Reads them; zero where there is no `/proc`.
+/// Those of this process; zero where there is no `/proc`.
 #[must_use]
 pub fn usage() -> Usage {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
+    usage_in("self")
+}
+
+/// Those of another process of the same user.
+#[must_use]
+pub fn usage_of(pid: u32) -> Usage {
+    usage_in(&pid.to_string())
+}
+
+fn usage_in(process: &str) -> Usage {
     Usage {
-        cpu: cpu(&stat),
-        written: written(&io),
+        cpu: cpu(&told(process, "stat")),
+        written: written(&told(process, "io")),
     }
+}
+
+/// A file of `proc(5)`; nothing where there is none.
+fn told(process: &str, file: &str) -> String {
+    fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default()
 }
 
 /// The most memory that this process had at a time, in bytes; zero where there is no `/proc`.
 #[must_use]
 pub fn peak() -> u64 {
-    memory(
-        "VmHWM:",
-        &fs::read_to_string("/proc/self/status").unwrap_or_default(),
-    )
+    memory("VmHWM:", &told("self", "status"))
 }
 
 /// The memory of this process that is in use now, in bytes; zero where there is no `/proc`.
 #[must_use]
 pub fn rss() -> u64 {
-    memory(
-        "VmRSS:",
-        &fs::read_to_string("/proc/self/status").unwrap_or_default(),
-    )
+    memory("VmRSS:", &told("self", "status"))
+}
+
+/// The same of another process.
+#[must_use]
+pub fn rss_of(pid: u32) -> u64 {
+    memory("VmRSS:", &told(&pid.to_string(), "status"))
 }
 
 /// A line of `proc_pid_status(5)`, which is in KiB there.

@@ -70,18 +70,35 @@ impl Work {
         }
     }
 
+    /// The id of its workflow.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::FanOut => "fan-out",
+            Self::Keyed => "keyed-chain",
+        }
+    }
+
+    /// Its definition, as it is sent to a server.
+    #[must_use]
+    pub fn source(self) -> Value {
+        let mut definition = match self {
+            Self::Chain => chain(CHAIN, "data.set"),
+            Self::Keyed => chain(CHAIN, PASSES_ON),
+            Self::FanOut => fan_out(BRANCHES),
+        };
+        definition["id"] = self.id().into();
+        definition
+    }
+
     /// Its definition.
     ///
     /// # Panics
     /// Never: it is right.
     #[must_use]
     pub fn definition(self) -> WorkflowDefinition {
-        let definition = match self {
-            Self::Chain => chain(CHAIN, "data.set"),
-            Self::Keyed => chain(CHAIN, PASSES_ON),
-            Self::FanOut => fan_out(BRANCHES),
-        };
-        parsed(&definition)
+        parsed(&self.source())
     }
 }
 
