@@ -87,6 +87,8 @@ pub enum ControlKind {
     Signal,
     /// An event for whoever watches.
     Emit,
+    /// An answer for whoever called.
+    Respond,
     /// Nothing, until people have decided.
     Approval,
     /// Another workflow runs, as an execution of its own.

@@ -16,6 +16,10 @@ use serde_json::{Value, json};
 /// The code of `flow.fail` where the author gives none.
 pub const CODE_FLOW_FAIL: &str = "FLOW_FAIL";
 
+/// The headers that a workflow may answer with: none that speaks for the server or sets a cookie, since
+/// the API may have the same origin.
+const RESPONSE_HEADERS: &str = "^(cache-control|content-disposition|content-language|content-type|etag|expires|last-modified|link|location|retry-after|x-[a-z0-9-]{1,60})$";
+
 /// The metadata of an action that the machine itself interprets.
 #[derive(Debug)]
 struct ControlAction {
@@ -49,6 +53,7 @@ pub(crate) fn all() -> Vec<Arc<dyn Action>> {
         if_(),
         merge_tokens(),
         milestone(),
+        respond(),
         signal(),
         split_tokens(),
         stop(),
@@ -316,6 +321,50 @@ fn emit() -> ActionMetadata {
     metadata.examples = vec![example(
         "an order was shipped",
         json!({ "event": "order.shipped", "payload": { "order": "{{ $json.order }}" } }),
+        json!({ "order": 7 }),
+        json!({ "order": 7 }),
+        PORT_MAIN,
+    )];
+    metadata
+}
+
+fn respond() -> ActionMetadata {
+    let mut metadata = control(
+        ControlKind::Respond,
+        "flow.respond",
+        "Respond",
+        "Answers whoever called the webhook that started the execution, where its trigger says \
+         `respond: respond_node` (the first of these nodes answers) or `respond: stream` (each gives \
+         the next piece). The journal keeps it, so that a delivery that comes again has the same answer. \
+         All of it is up to 64 KiB of JSON. The result is `$json`.",
+    );
+    metadata.parameters = json!({
+        "type": "object",
+        "properties": {
+            "status": {
+                "type": "integer",
+                "description": "The HTTP status.",
+                "minimum": 200,
+                "maximum": 599,
+                "default": 200,
+            },
+            "headers": {
+                "type": "object",
+                "description": "Headers by their names in lower case: what the body is, for how long it is kept, where to go, and any that begin with `x-`.",
+                "propertyNames": { "pattern": RESPONSE_HEADERS },
+                "additionalProperties": { "type": "string", "maxLength": 4096 },
+                "maxProperties": 32,
+            },
+            "body": {
+                "description": "A text is sent as it is, anything else as JSON, and null is no body.",
+                "default": null,
+            },
+        },
+        "additionalProperties": false,
+    });
+    metadata.examples = vec![example(
+        "an order was taken",
+        json!({ "status": 201, "headers": { "location": "/orders/{{ $json.order }}" }, "body": { "order": "{{ $json.order }}" } }),
         json!({ "order": 7 }),
         json!({ "order": 7 }),
         PORT_MAIN,

@@ -17,6 +17,7 @@ use nebula_trigger::{Auth, BodyError, Headers, Proof, Respond, Webhook, query_of
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
 use utoipa::ToSchema;
 
@@ -24,6 +25,7 @@ use crate::{
     api::{Inner, Shared},
     extract::{media_type, whole_within},
     problem::Problem,
+    responses::{self, Next, Responses},
     server::Remote,
     start::{REPLAYED, room},
     trace,
@@ -212,11 +214,7 @@ impl Found {
                 response.extensions_mut().insert(Left);
                 Ok(response)
             }
-            Delivered::Started(started) => {
-                let answer = self.started(shared, &started).await;
-                drop(room);
-                answer
-            }
+            Delivered::Started(started) => self.started(shared, &started, room).await,
         }
     }
 
@@ -329,7 +327,12 @@ impl Found {
         }
     }
 
-    async fn started(&self, shared: &Inner, started: &Started) -> Result<Response, Problem> {
+    async fn started(
+        &self,
+        shared: &Shared,
+        started: &Started,
+        room: OwnedSemaphorePermit,
+    ) -> Result<Response, Problem> {
         let hook = self.webhook();
         let replayed = started.existed.is_some();
         let accepted = Json(Accepted {
@@ -345,6 +348,18 @@ impl Found {
                 Some(end) => output(end)?,
                 None => (StatusCode::ACCEPTED, accepted).into_response(),
             },
+            Respond::RespondNode | Respond::Stream => {
+                let wait = hook.wait.min(shared.config.max_wait);
+                let mut all = Responses::of(shared, &self.tenant, started.id, wait);
+                match all.next().await? {
+                    Next::Response(first) => {
+                        let streams = hook.respond == Respond::Stream;
+                        responses::answer(&first, streams.then_some((all, room)))
+                    }
+                    Next::Late => (StatusCode::ACCEPTED, accepted).into_response(),
+                    Next::Ended(status) => return Err(unanswered(status)),
+                }
+            }
         };
         if replayed {
             let headers = response.headers_mut();
@@ -371,6 +386,13 @@ impl Found {
             Awaited::Late(_) | Awaited::Gone => None,
         })
     }
+}
+
+/// It has ended, and said nothing.
+fn unanswered(status: Status) -> Problem {
+    let message = format!("the execution ended without an answer: {status}");
+    let server = StatusCode::INTERNAL_SERVER_ERROR;
+    Problem::new(server, "NO_RESPONSE", message)
 }
 
 /// What an execution gave. Why one failed is nobody's business out there.

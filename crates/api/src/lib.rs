@@ -51,6 +51,7 @@ mod metrics;
 mod openapi;
 mod problem;
 mod projects;
+mod responses;
 mod revision;
 mod routes;
 mod server;

@@ -38,6 +38,9 @@ fn no_list(found: Option<&Value>) -> String {
     format!("`items` must give a list, and gave {found}")
 }
 
+/// The event that `flow.respond` emits; its payload is `{ status, headers, body }`.
+pub const RESPONSE_EVENT: &str = "nebula.response";
+
 /// What a control action decided.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ControlOutcome {
@@ -150,9 +153,23 @@ pub fn decide(
         ControlKind::Approval => {
             question(input, ready_at).map(|question| ControlOutcome::Ask(Box::new(question)))
         }
-        ControlKind::Emit => Ok(ControlOutcome::Emit {
-            name: name_of(input, "event")?,
-            payload: input.get("payload").cloned().unwrap_or(Value::Null),
+        ControlKind::Emit => {
+            let name = name_of(input, "event")?;
+            if name == RESPONSE_EVENT {
+                return Err(ActionError::invalid_input(
+                    "EVENT_NAME",
+                    "/event",
+                    format!(
+                        "`{RESPONSE_EVENT}` is what `flow.respond` emits; use that, or another name"
+                    ),
+                ));
+            }
+            let payload = input.get("payload").cloned().unwrap_or(Value::Null);
+            Ok(ControlOutcome::Emit { name, payload })
+        }
+        ControlKind::Respond => Ok(ControlOutcome::Emit {
+            name: CompactString::const_new(RESPONSE_EVENT),
+            payload: input.clone(),
         }),
         ControlKind::Call => call(input),
         ControlKind::Fail => {

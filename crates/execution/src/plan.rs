@@ -380,6 +380,7 @@ pub enum RequestError {
 fn is_newest(kind: ActionKind) -> bool {
     let newest = [
         ControlKind::Emit,
+        ControlKind::Respond,
         ControlKind::Approval,
         ControlKind::Call,
         ControlKind::Cancel,

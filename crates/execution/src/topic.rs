@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{End, Fact, Started, Status};
+use crate::{End, Fact, Started, Status, control::RESPONSE_EVENT};
 
 /// What an entry of a journal is announced as. Text: `ended:failed`, `event:order.paid`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,8 @@ impl<'t> Topic<'t> {
             return None;
         }
         match fact {
+            // Whoever called hears of that.
+            Fact::EventEmitted { name, .. } if name == RESPONSE_EVENT => None,
             Fact::EventEmitted { name, .. } => Some(Self::Event(name)),
             fact => {
                 let awaited = started.parent.as_ref().is_some_and(|parent| parent.waits);
@@ -39,5 +41,32 @@ impl fmt::Display for Topic<'_> {
             Self::Ended(status) => write!(f, "ended:{status}"),
             Self::Event(name) => write!(f, "event:{name}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::Taken;
+
+    #[test]
+    fn what_answers_a_caller_is_announced_to_nobody() {
+        let digest = nebula_core::Digest::of(b"plan");
+        let started = json!({ "workflow": "called", "version": 1, "plan": digest, "input": null });
+        let started: Started = serde_json::from_value(started).unwrap();
+        let emitted = |name: &str| Fact::EventEmitted {
+            instance: "a".parse().unwrap(),
+            name: name.into(),
+            payload: Value::Null.into(),
+            taken: Taken::All,
+        };
+        let other = emitted("order.paid");
+        assert_eq!(
+            Topic::of(&other, &started),
+            Some(Topic::Event("order.paid"))
+        );
+        assert_eq!(Topic::of(&emitted(RESPONSE_EVENT), &started), None);
     }
 }

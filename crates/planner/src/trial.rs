@@ -427,6 +427,7 @@ fn answer(
             ControlKind::Wait,
             ControlKind::Signal,
             ControlKind::Emit,
+            ControlKind::Respond,
             ControlKind::Milestone,
         ];
         let holds = holds.map(ActionKind::Control);

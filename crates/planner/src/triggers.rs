@@ -1,11 +1,16 @@
 //! Triggers: what can be known of them before they start anything.
 
 use nebula_parameter::{CompileScope, ExpressionProblem, ParamProgram, compile_expression};
-use nebula_trigger::{FieldError, Listening, Overlap, Timing, Webhook};
+use nebula_trigger::{FieldError, Listening, Overlap, Respond, Timing, Webhook};
 use nebula_validator::{Schema, with_defaults};
-use nebula_workflow::{Diagnostic, TriggerDefinition, WorkflowDefinition, nearest, pointer_join};
+use nebula_workflow::{
+    Diagnostic, NodeDefinition, TriggerDefinition, WorkflowDefinition, nearest, pointer_join,
+};
 
 use crate::{codes, literals};
+
+/// The action that answers whoever called.
+const RESPOND: &str = "flow.respond";
 
 /// Checks the triggers, and says of those of other types that they are not fired yet.
 pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagnostic>) {
@@ -22,6 +27,7 @@ pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagn
             input(definition, trigger, &pointer, diagnostics);
             if let Ok(hook) = &hook {
                 called(hook, &pointer, diagnostics);
+                answered(definition, hook, &pointer, diagnostics);
             }
             wrong(trigger, hook.err(), &pointer, diagnostics);
         } else if let Some(listening) = Listening::read(kind, fields) {
@@ -92,6 +98,28 @@ fn called(hook: &Webhook, pointer: &str, diagnostics: &mut Vec<Diagnostic>) {
         let message = format!("`body_schema` is no schema: {error}");
         let pointer = format!("{pointer}/body_schema");
         diagnostics.push(Diagnostic::error(codes::TRIGGER, pointer, message));
+    }
+}
+
+/// Nobody would answer.
+fn answered(
+    definition: &WorkflowDefinition,
+    hook: &Webhook,
+    pointer: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    fn responds(nodes: &[NodeDefinition]) -> bool {
+        nodes.iter().any(|node| {
+            let body = node.body.as_ref();
+            node.action.id.as_str() == RESPOND || body.is_some_and(|body| responds(&body.nodes))
+        })
+    }
+    let waits = matches!(hook.respond, Respond::RespondNode | Respond::Stream);
+    if waits && !responds(&definition.nodes) {
+        let message =
+            format!("no node of the workflow is a `{RESPOND}`, which this trigger waits for");
+        let problem = Diagnostic::error(codes::TRIGGER, format!("{pointer}/respond"), message);
+        diagnostics.push(problem.hint("add one, or write `respond: last_node`"));
     }
 }
 

@@ -572,6 +572,12 @@ nodes: [{ id: a, action: data.set }]"#,
             "PLAN_TRIGGER /triggers/3/key: `key` lets executions wait for each other, and `admission` has its own queue (leave `key` out, and give `admission` the key: it may read what `input` of the trigger builds)",
         ],
     );
+    check(
+        "triggers: [{ id: a, type: webhook, auth: none, respond: stream }]\nnodes: [{ id: a, action: data.set }]",
+        &[
+            "PLAN_TRIGGER /triggers/0/respond: no node of the workflow is a `flow.respond`, which this trigger waits for (add one, or write `respond: last_node`)",
+        ],
+    );
     // What is literal must fit; what is computed may.
     check(
         r#"input: { type: object, required: [n], properties: { n: { type: integer }, m: { type: string, default: x } } }

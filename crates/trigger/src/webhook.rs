@@ -94,6 +94,10 @@ pub enum Respond {
     Now,
     /// The execution's output, once it has ended.
     LastNode,
+    /// What the first `flow.respond` says.
+    RespondNode,
+    /// What each `flow.respond` says, one after the other, until the execution ends.
+    Stream,
 }
 
 impl Webhook {
@@ -109,7 +113,7 @@ impl Webhook {
     /// | `filter`, `dedupe` | expressions over `$trigger` |
     /// | `ips` | addresses and ranges: `192.0.2.0/24` |
     /// | `cors` | origins: `https://shop.example` |
-    /// | `respond`, `wait`, `status` | `now` or `last_node`; a span of time; 200 to 299 |
+    /// | `respond`, `wait`, `status` | `now`, `last_node`, `respond_node` or `stream`; a span of time; 200 to 299 |
     ///
     /// # Errors
     /// Inside, every [`FieldError`].
@@ -131,7 +135,12 @@ impl Webhook {
             ("none", BodyKind::None),
         ];
         let body = reader.choice("body", &bodies);
-        let answers = [("now", Respond::Now), ("last_node", Respond::LastNode)];
+        let answers = [
+            ("now", Respond::Now),
+            ("last_node", Respond::LastNode),
+            ("respond_node", Respond::RespondNode),
+            ("stream", Respond::Stream),
+        ];
         let respond = reader.choice("respond", &answers);
         let hook = Self {
             path,

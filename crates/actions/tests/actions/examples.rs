@@ -38,6 +38,7 @@ fn every_action_is_taken_by_the_registry() {
             "flow.mutex",
             "flow.parallel",
             "flow.race",
+            "flow.respond",
             "flow.semaphore",
             "flow.signal",
             "flow.split_tokens",
@@ -118,6 +119,7 @@ fn interpret(kind: ControlKind, metadata: &ActionMetadata, example: &Example) ->
         ControlKind::Wait
         | ControlKind::Signal
         | ControlKind::Emit
+        | ControlKind::Respond
         | ControlKind::Cancel
         | ControlKind::Milestone
         | ControlKind::SplitTokens => ("main".to_owned(), json),

@@ -13,7 +13,11 @@ use nebula_ports::SecretsStore as _;
 use nebula_testkit::ManualClock;
 use ring::hmac;
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinSet,
+};
 
 use crate::support::{Answer, World};
 
@@ -457,5 +461,91 @@ async fn an_answer_waits_for_the_end_as_long_as_it_may() {
     let failed = world.deliver(Method::POST, &hook, &[JSON], "{}").await;
     let failed = failed.problem(500, "EXECUTION_FAILED");
     assert!(!failed.to_string().contains("private"));
+    world.stopped().await;
+}
+
+const RESPONDS: &str = "
+id: called
+triggers: [{ id: hook, type: webhook, auth: none, dedupe: $trigger.body.id, respond: respond_node }]
+nodes:
+  - { id: made, action: flow.respond, parameters: { status: 201, headers: { location: '/orders/{{ $input.id }}', x-shop: north }, body: { id: '{{ $input.id }}' } } }
+  - { id: waits, action: flow.wait, parameters: { signal: go } }
+  - { id: late, action: flow.respond, parameters: { body: too late } }
+";
+
+#[tokio::test]
+async fn a_node_answers_while_the_execution_goes_on_and_a_repetition_has_the_same_answer() {
+    let world = World::new().await;
+    world.publish("called", RESPONDS).await;
+    let hook = address(&world).await;
+    for replayed in ["", "true"] {
+        let answer = world
+            .deliver(Method::POST, &hook, &[JSON], "{\"id\":7}")
+            .await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("location")),
+            (201, "/orders/7")
+        );
+        assert_eq!(
+            (
+                answer.header("x-shop"),
+                answer.header("idempotency-replayed")
+            ),
+            ("north", replayed)
+        );
+        // The API may have the same origin: nothing that a workflow gives has rights there.
+        assert_eq!(answer.header("content-security-policy"), "sandbox");
+        assert_eq!(answer.ok(201), json!({ "id": 7 }));
+    }
+    // Nobody sets cookies for the server; what is literal is refused before.
+    let cookie = RESPONDS.replace("x-shop", "set-cookie");
+    let headers = [("content-type", "application/yaml"), ("if-match", "*")];
+    let refused = world
+        .send(Method::PUT, "/api/v1/workflows/called", &headers, cookie)
+        .await;
+    refused.problem(422, "DEFINITION_INVALID");
+    let silent = "id: called\ntriggers: [{ id: hook, type: webhook, auth: none, respond: respond_node }]\n\
+                  nodes: [{ id: a, action: flow.respond, when: 'false' }]";
+    world.publish("called", silent).await;
+    let answer = world.deliver(Method::POST, &hook, &[JSON], "{}").await;
+    answer.problem(500, "NO_RESPONSE");
+    world.stopped().await;
+}
+
+#[tokio::test]
+async fn an_answer_comes_piece_by_piece() {
+    let world = World::new().await;
+    world
+        .publish("called", &RESPONDS.replace("respond_node", "stream"))
+        .await;
+    let hook = address(&world).await;
+    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    let head = format!(
+        "POST {hook} HTTP/1.1\r\nhost: localhost\r\naccept-encoding: gzip\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: 8\r\n\r\n{{\"id\":7}}"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut seen, mut buffer) = (String::new(), [0; 4_096]);
+    while !seen.contains("{\"id\":7}\n") {
+        let read = stream.read(&mut buffer).await.unwrap();
+        assert!(read > 0, "{seen}");
+        seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
+    }
+    assert!(
+        seen.contains(" 201 ") && seen.contains("content-type: application/x-ndjson"),
+        "{seen}"
+    );
+    assert!(!seen.contains("too late"));
+    let listed = world.get("/api/v1/executions").await.ok(200);
+    let id = listed["executions"][0]["execution"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/api/v1/executions/{id}/signals");
+    world.post(&path, json!({ "name": "go" })).await.ok(200);
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    assert!(String::from_utf8_lossy(&rest).contains("too late"));
+    world.until(&id, "completed").await;
     world.stopped().await;
 }

@@ -417,6 +417,10 @@ output: { by: "{{ $nodes.sign.result.by }}", decision: "{{ $nodes.sign.result.de
 nodes: [@a, { id: tell, action: flow.emit, parameters: { event: order.packed, payload: { n: 1 } } }, @b]
 output: "{{ $nodes.b.result.label }}"
 "#),
+        row("an answer", r#"completed "b""#, "a, b", r#"
+nodes: [@a, { id: said, action: flow.respond, parameters: { status: 201, headers: { x-a: "1" }, body: { n: 1 } } }, @b]
+output: "{{ $nodes.b.result.label }}"
+"#),
         row("a pause", r#"completed "b""#, "a, b", r#"
 nodes: [{ id: a, action: test.keyed, parameters: { label: a, seconds: 3 } }, { id: w, action: flow.wait, parameters: { for: 3s } }, @b]
 output: "{{ $nodes.b.result.label }}"
@@ -442,6 +446,14 @@ connections: [a -> s, w -> after]
             "a",
             r#"
 nodes: [@a, { id: f, action: flow.fail, parameters: { message: gone, code: GONE } }, { id: after, action: test.keyed, parameters: { label: never } }]
+"#,
+        ),
+        row(
+            "an event with the name of an answer",
+            "failed EVENT_NAME",
+            "a",
+            r#"
+nodes: [@a, { id: f, action: flow.emit, parameters: { event: "nebula.{{ 'response' }}" } }, { id: after, action: test.keyed, parameters: { label: never } }]
 "#,
         ),
         row(
