@@ -58,9 +58,11 @@ pub(crate) struct Accepted {
 pub(crate) async fn call(State(shared): State<Shared>, request: Request) -> Response {
     let asked = request.headers().get(header::ORIGIN).cloned();
     let preflight = request.method() == Method::OPTIONS;
+    let mut asks_for_a_password = false;
     let (mut response, allowed) = match find(&shared, request.uri()).await {
         Ok(found) => {
             let allowed = origin(found.webhook(), asked.as_ref());
+            asks_for_a_password = matches!(found.webhook().auth, Auth::Basic { .. });
             let answer = found.answer(&shared, request, allowed.as_ref()).await;
             (answer.unwrap_or_else(Problem::into_response), allowed)
         }
@@ -68,6 +70,14 @@ pub(crate) async fn call(State(shared): State<Shared>, request: Request) -> Resp
     };
     if !preflight {
         shared.nebula.bus().metrics().webhook(outcome(&response));
+    }
+    if response.status() == StatusCode::UNAUTHORIZED && asks_for_a_password {
+        // RFC 7617: so a browser asks for it.
+        const BASIC: HeaderValue =
+            HeaderValue::from_static("Basic realm=\"nebula\", charset=\"UTF-8\"");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, BASIC);
     }
     if let Some(origin) = allowed {
         let headers = response.headers_mut();
@@ -112,10 +122,10 @@ fn unknown() -> Problem {
 }
 
 /// A webhook that was called.
-struct Found {
-    tenant: TenantId,
-    record: TriggerRecord,
-    hook: Hook,
+pub(crate) struct Found {
+    pub(crate) tenant: TenantId,
+    pub(crate) record: TriggerRecord,
+    pub(crate) hook: Hook,
     /// What stands below its address, decoded.
     segments: Vec<String>,
 }
@@ -189,6 +199,9 @@ impl Found {
             Auth::Signature(_) => Proof::default(),
             auth => self.let_in(auth.check(&headers, &[], secret, now))?,
         };
+        if self.hook.form().is_some() {
+            return self.form(shared, request, (params, remote, &proof)).await;
+        }
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts.clone(), body);
         let body = whole_within(request, shared, hook.max_body).await?;
@@ -204,6 +217,7 @@ impl Found {
             proof,
             at: now,
             trace: trace::told(&parts.headers),
+            once: None,
         };
         let (whose, config) = ((&self.tenant, &self.record), config(shared));
         let engine = shared.nebula.engine();
@@ -290,7 +304,7 @@ impl Found {
     }
 
     /// `$trigger`.
-    fn told(
+    pub(crate) fn told(
         &self,
         parts: &Parts,
         (params, body): (Map<String, Value>, Value),
@@ -450,7 +464,7 @@ fn preflight(hook: &Webhook, asked: &HeaderMap) -> Response {
     response
 }
 
-fn not_delivered(error: DeliverError) -> Problem {
+pub(crate) fn not_delivered(error: DeliverError) -> Problem {
     let message = error.to_string();
     match error {
         DeliverError::Fire(error) => started_nothing(error),

@@ -43,6 +43,7 @@ mod events;
 mod executions;
 mod expressions;
 mod extract;
+mod forms;
 mod health;
 mod hooks;
 mod hosts;

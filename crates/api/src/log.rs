@@ -49,7 +49,9 @@ pub(crate) async fn each(State(shared): State<Shared>, request: Request, next: N
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-    headers.insert(header::REFERRER_POLICY, NO_REFERRER);
+    headers
+        .entry(header::REFERRER_POLICY)
+        .or_insert(NO_REFERRER);
     headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
     response
 }

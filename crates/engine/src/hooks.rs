@@ -9,7 +9,7 @@ use nebula_parameter::{CompileScope, compile_expression};
 use nebula_ports::{
     DedupeKey, HookId, PreviousHook, Result, TriggerRecord, TriggerState, TriggerUpdated,
 };
-use nebula_trigger::{Proof, Webhook};
+use nebula_trigger::{Form, Proof, Webhook};
 use nebula_validator::{Problem, Schema};
 use serde_json::{Map, Value};
 
@@ -41,6 +41,15 @@ impl Hook {
         &self.0.webhook
     }
 
+    /// The page that asks for what it takes, with the name of its workflow and the schema of that one's
+    /// input, if it is a form.
+    #[must_use]
+    pub fn form(&self) -> Option<(&Form, &str, &Value)> {
+        let plan = self.0.ready.plan();
+        let form = self.0.webhook.form.as_ref()?;
+        Some((form, plan.name.as_str(), &plan.input_schema))
+    }
+
     /// What does not fit in a body.
     #[must_use]
     pub fn misfits(&self, body: &Value) -> Vec<Problem> {
@@ -60,6 +69,8 @@ pub struct Delivery {
     pub at: Timestamp,
     /// The trace of whoever calls, if they are in one.
     pub trace: Option<TraceContext>,
+    /// What makes several of them one, beside what the trigger says: a page that is sent twice.
+    pub once: Option<Digest>,
 }
 
 /// What a delivery came to.
@@ -195,7 +206,7 @@ impl Engine {
                     _ => signed,
                 }
             }
-            None => signed,
+            None => signed.or(delivery.once),
         };
         let key = key.map(|key| {
             let (workflow, trigger) = (&record.workflow, &record.trigger);

@@ -1,7 +1,7 @@
 //! Triggers: what can be known of them before they start anything.
 
 use nebula_parameter::{CompileScope, ExpressionProblem, ParamProgram, compile_expression};
-use nebula_trigger::{FieldError, Listening, Overlap, Respond, Timing, Webhook};
+use nebula_trigger::{FieldError, Listening, Overlap, Respond, Timing, Webhook, check_form};
 use nebula_validator::{Schema, with_defaults};
 use nebula_workflow::{
     Diagnostic, NodeDefinition, TriggerDefinition, WorkflowDefinition, nearest, pointer_join,
@@ -27,6 +27,17 @@ pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagn
             input(definition, trigger, &pointer, diagnostics);
             if let Ok(hook) = &hook {
                 called(hook, &pointer, diagnostics);
+                if hook.form.is_some()
+                    && let Err(message) = check_form(definition.input.as_ref())
+                {
+                    let pointer = format!("{pointer}/type");
+                    let problem = Diagnostic::error(codes::TRIGGER, pointer, message);
+                    diagnostics.push(
+                        problem.hint(
+                            "a form shows a field for each property of the workflow's `input`",
+                        ),
+                    );
+                }
                 answered(definition, hook, &pointer, diagnostics);
             }
             wrong(trigger, hook.err(), &pointer, diagnostics);

@@ -8,6 +8,8 @@
 //! A [`Webhook`] is what a trigger says that is called over HTTP: which deliveries it takes
 //! ([`Webhook::body`]), and how whoever calls proves who they are ([`Auth::check`]).
 //!
+//! A [`Form`] is a webhook that people call from a page in their browser.
+//!
 //! A [`Listening`] is what a trigger says that starts when executions end, or emit events.
 //!
 //! Does not know: what time it is, what is started, where a trigger stands, or how a delivery arrives:
@@ -34,6 +36,7 @@ mod body;
 mod cron;
 mod error;
 mod firing;
+mod form;
 mod jwt;
 mod listening;
 mod reader;
@@ -45,6 +48,9 @@ pub use auth::{Auth, Headers, MAX_REPLAY_WINDOW, Proof, Refused, Signature};
 pub use body::{BodyError, query_of};
 pub use error::ScheduleError;
 pub use firing::{Firing, ON_TIME, Settled};
+pub use form::{
+    FORM_ONCE, Form, FormProblem, MAX_FORM_FIELDS, MAX_FORM_TEXT, Page, check_form, filled_in,
+};
 pub use jwt::{Jwt, MAX_TOKEN_BYTES};
 pub use listening::{Heard, Listening, MAX_EVENT};
 pub use reader::FieldError;

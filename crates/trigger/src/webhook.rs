@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use nebula_core::ByteSize;
 use serde_json::{Map, Value};
 
-use crate::{Auth, FieldError, auth, reader::Reader};
+use crate::{Auth, FieldError, Form, auth, form, reader::Reader};
 
 /// The largest body of a delivery that a trigger may ask for: what is in `$trigger` is in the journal.
 pub const MAX_HOOK_BODY: ByteSize = ByteSize::mib(4);
@@ -68,6 +68,8 @@ pub struct Webhook {
     pub wait: Duration,
     /// The status of an answer at once, 200 to 299; default 202.
     pub status: u16,
+    /// The page that asks for what it takes, if it is a form.
+    pub form: Option<Form>,
 }
 
 /// What the bodies of deliveries are.
@@ -101,7 +103,7 @@ pub enum Respond {
 }
 
 impl Webhook {
-    /// Reads the fields of a trigger of the type `webhook`; `None` for another type.
+    /// Reads the fields of a trigger of the type `webhook` or `form`; `None` for another type.
     ///
     /// | field | |
     /// |---|---|
@@ -115,10 +117,16 @@ impl Webhook {
     /// | `cors` | origins: `https://shop.example` |
     /// | `respond`, `wait`, `status` | `now`, `last_node`, `respond_node` or `stream`; a span of time; 200 to 299 |
     ///
+    /// A form has `auth` (`none` or `basic`), `path`, `ips` and `filter` of these, and `title`,
+    /// `description`, `submit` and `thanks`, which are texts.
+    ///
     /// # Errors
     /// Inside, every [`FieldError`].
     #[must_use]
     pub fn read(kind: &str, fields: &Map<String, Value>) -> Option<Result<Self, Vec<FieldError>>> {
+        if kind == "form" {
+            return Some(Self::read_form(fields));
+        }
         if kind != "webhook" {
             return None;
         }
@@ -156,6 +164,7 @@ impl Webhook {
             respond,
             wait: reader.span("wait", MAX_HOOK_WAIT).unwrap_or(HOOK_WAIT),
             status: reader.status(),
+            form: None,
         };
         if body == BodyKind::None && hook.body_schema.is_some() {
             reader.wrong("body_schema", "there is no body, as `body: none` says");
@@ -166,6 +175,35 @@ impl Webhook {
         } else {
             Err(errors)
         })
+    }
+
+    fn read_form(fields: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
+        let mut reader = Reader::new(fields);
+        reader.refuse_others(form::FIELDS);
+        let path = reader.path();
+        let auth = auth::read(&mut reader);
+        let form = Form::read(&mut reader, auth.as_ref());
+        let hook = Self {
+            path,
+            methods: vec!["GET", "POST"],
+            auth: auth.unwrap_or(Auth::None),
+            body: BodyKind::Form,
+            max_body: HOOK_BODY,
+            body_schema: None,
+            filter: reader.text("filter").map(str::to_owned),
+            dedupe: None,
+            ips: reader.ips(),
+            cors: Vec::new(),
+            respond: Respond::Now,
+            wait: HOOK_WAIT,
+            status: 200,
+            form: Some(form),
+        };
+        let errors = reader.errors();
+        match errors.is_empty() {
+            true => Ok(hook),
+            false => Err(errors),
+        }
     }
 
     /// Whether this address may call it.

@@ -7,6 +7,7 @@ mod blobs;
 mod credentials;
 mod dead_letters;
 mod executions;
+mod forms;
 mod hooks;
 mod known_holes;
 mod limits;
