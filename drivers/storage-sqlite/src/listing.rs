@@ -259,11 +259,16 @@ impl<'f> Listing<'f> {
                 [tenant(), text(key), text(value)],
             ),
             Way::Ids => {
-                let ids = filter.ids.as_ref().map(|ids| [id(ids.start()), id(ids.end())]);
-                let between = " FROM executions INDEXED BY executions_id WHERE executions.tenant = ? AND executions.id BETWEEN ? AND ?";
-                sql.push(between, [tenant()].into_iter().chain(ids.into_iter().flatten()));
-                if let Some((_, last)) = &self.after {
-                    sql.push(" AND executions.id < ?", [id(last)]);
+                let from = " FROM executions INDEXED BY executions_id WHERE executions.tenant = ? AND executions.id >= ?";
+                let first = filter.ids.as_ref().map(|ids| id(ids.start()));
+                sql.push(from, [tenant()].into_iter().chain(first));
+                // Of two ends SQLite begins at one, and that may be the far one.
+                let end = filter.ids.as_ref().map(std::ops::RangeInclusive::end);
+                match (&self.after, end) {
+                    (Some((_, last)), end) if end.is_none_or(|end| last <= end) => {
+                        sql.push(" AND executions.id < ?", [id(last)]);
+                    }
+                    (_, end) => sql.push(" AND executions.id <= ?", end.map(id)),
                 }
                 return;
             }
@@ -275,11 +280,15 @@ impl<'f> Listing<'f> {
         if let Some(since) = filter.since {
             sql.push(&format!(" AND {at} >= ?"), [Value::from(since.as_millis())]);
         }
-        if let Some(until) = filter.until {
-            sql.push(&format!(" AND {at} < ?"), [Value::from(until.as_millis())]);
+        let until = filter
+            .until
+            .map(|until| until.as_millis().saturating_sub(1));
+        let last = self.after.as_ref().map(|(millis, _)| *millis);
+        // One end, as above.
+        if let Some(end) = until.into_iter().chain(last).min() {
+            sql.push(&format!(" AND {at} <= ?"), [Value::from(end)]);
         }
         if let Some((millis, last)) = &self.after {
-            sql.push(&format!(" AND {at} <= ?"), [Value::from(*millis)]);
             sql.push(
                 &format!(" AND ({at}, executions.id) < (?, ?)"),
                 [Value::from(*millis), id(last)],
