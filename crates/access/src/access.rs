@@ -7,17 +7,19 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::Shared};
-use nebula_action::{HttpClient, HttpErrorKind, Refused};
+use nebula_action::{Egress, HttpClient, HttpErrorKind, HttpRequest, Refused};
 use nebula_core::{BoxFuture, Clock, CredentialId, Entropy, TenantId};
+use nebula_credential::CredentialType;
 use nebula_ports::{CredentialUser, RefreshLease};
 use nebula_vault::{Opened, Vault, VaultError, VaultPut};
 use parking_lot::Mutex;
 use tracing::{debug, info, warn};
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
     AccessError,
-    token::{self, Answer},
+    token::{self, Answer, Consent, Consented},
 };
 
 /// How long before its end a token is not given out any more.
@@ -192,6 +194,81 @@ impl Access {
         Err(VaultError::Contended(format!("credential `{id}`")).into())
     }
 
+    /// Where somebody consents to what a credential of type `oauth2_code` is for, and the version that this is
+    /// of.
+    ///
+    /// # Errors
+    /// As [`Access::open`]. [`AccessError::NoWay`] for another type.
+    pub async fn consent(
+        &self,
+        tenant: &TenantId,
+        id: &CredentialId,
+        asked: &Consent<'_>,
+    ) -> Result<(Url, u32), AccessError> {
+        let opened = self.of_consent(tenant, id).await?;
+        let url = token::consent(id, &opened.credential, asked)?;
+        Ok((url, opened.version))
+    }
+
+    /// Exchanges what came back after a consent for tokens, which are the credential's next version: its
+    /// number.
+    ///
+    /// # Errors
+    /// As [`Access::open`]. [`AccessError::NoWay`]: the credential is another version meanwhile, or has
+    /// another type.
+    ///
+    /// # Cancel safety
+    /// The code may be spent without a next version; it can be consented again.
+    pub async fn consented(
+        &self,
+        tenant: &TenantId,
+        id: &CredentialId,
+        given: &Consented<'_>,
+    ) -> Result<u32, AccessError> {
+        let ports = &self.0.ports;
+        let no_way = |why: &str| AccessError::NoWay {
+            id: id.clone(),
+            why: why.to_owned(),
+        };
+        let changed = || no_way("it was changed since somebody was asked for consent");
+        let opened = self.of_consent(tenant, id).await?;
+        if opened.version != given.version {
+            return Err(changed());
+        }
+        let Some(http) = &ports.http else {
+            return Err(no_way("this engine was built without a way out over HTTP"));
+        };
+        let (egress, request) = token::exchange(tenant, id, &opened.credential, given)?;
+        let answer = answered(&**http, id, egress, request).await?;
+        let now = ports.clock.now();
+        let next = token::refreshed(id, &opened.credential, &answer, now)?;
+        match ports
+            .vault
+            .put(tenant, id, Some(given.version), &next)
+            .await?
+        {
+            VaultPut::Stored { version } => Ok(version),
+            VaultPut::Conflict { .. } => Err(changed()),
+        }
+    }
+
+    /// Opens a credential to which somebody consents.
+    async fn of_consent(
+        &self,
+        tenant: &TenantId,
+        id: &CredentialId,
+    ) -> Result<Opened, AccessError> {
+        let user = CredentialUser::Refresh;
+        let opened = self.0.ports.vault.open(tenant, id, &user).await?;
+        match opened.credential.kind() {
+            CredentialType::OAuth2Code => Ok(opened),
+            kind => Err(AccessError::NoWay {
+                id: id.clone(),
+                why: format!("nobody consents to its type {kind}, but to oauth2_code"),
+            }),
+        }
+    }
+
     /// Has a version refreshed, together with all others that want that in this process.
     async fn refreshed(
         &self,
@@ -276,6 +353,25 @@ async fn ask(
         });
     };
     let (egress, request) = token::request(tenant, id, &opened.credential)?;
+    let answer = answered(&**http, id, egress, request).await?;
+    let now = ports.clock.now();
+    let refreshed = token::refreshed(id, &opened.credential, &answer, now)?;
+    let put = ports.vault.put(tenant, id, Some(version), &refreshed);
+    match put.await? {
+        VaultPut::Stored { version } => debug!(credential = %id, version, "refreshed"),
+        // Somebody has given it other values meanwhile: those are the ones to use.
+        VaultPut::Conflict { version } => debug!(credential = %id, ?version, "changed by others"),
+    }
+    Ok(())
+}
+
+/// What a server answers to a request for a token.
+async fn answered(
+    http: &dyn HttpClient,
+    id: &CredentialId,
+    egress: Egress,
+    request: HttpRequest,
+) -> Result<Answer, AccessError> {
     let origin = nebula_action::origin_of(&request.url);
     let asked = async {
         let answer = http.send(&egress, request).await?;
@@ -286,7 +382,7 @@ async fn ask(
             origin,
         })
     };
-    let answer = asked.await.map_err(|error: nebula_action::HttpError| {
+    asked.await.map_err(|error: nebula_action::HttpError| {
         let (id, why) = (id.clone(), error.to_string());
         match error.kind {
             HttpErrorKind::Held(Refused { reason, after }) => AccessError::Held {
@@ -307,14 +403,5 @@ async fn ask(
                 after: None,
             },
         }
-    })?;
-    let now = ports.clock.now();
-    let refreshed = token::refreshed(id, &opened.credential, &answer, now)?;
-    let put = ports.vault.put(tenant, id, Some(version), &refreshed);
-    match put.await? {
-        VaultPut::Stored { version } => debug!(credential = %id, version, "refreshed"),
-        // Somebody has given it other values meanwhile: those are the ones to use.
-        VaultPut::Conflict { version } => debug!(credential = %id, ?version, "changed by others"),
-    }
-    Ok(())
+    })
 }

@@ -49,4 +49,4 @@ mod token;
 pub use access::{Access, AccessPorts, LEASE, MARGIN, MAX_DENIALS};
 pub use error::AccessError;
 pub use tested::{Asked, GivenToken, TestError, Tested, Verdict};
-pub use token::{MAX_ANSWER, TOTAL, UNSAID};
+pub use token::{Consent, Consented, MAX_ANSWER, TOTAL, UNSAID};

@@ -134,7 +134,8 @@ fn cannot(kind: CredentialType) -> Option<&'static str> {
         | CredentialType::Bearer
         | CredentialType::Header
         | CredentialType::OAuth2ClientCredentials
-        | CredentialType::OAuth2Refresh => None,
+        | CredentialType::OAuth2Refresh
+        | CredentialType::OAuth2Code => None,
         CredentialType::DatabaseUrl => Some("this engine speaks with no database but its own"),
         CredentialType::SshKey => Some("this engine does not speak SSH"),
         CredentialType::Custom => Some("how it is used is known to the actions alone that use it"),

@@ -2,11 +2,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use nebula_action::{Egress, Grants, HttpLimits, HttpRequest, RequestBody, Sender};
-use nebula_core::{ByteSize, CredentialId, ExposeSecret as _, SecretString, TenantId, Timestamp};
+use nebula_core::{
+    ByteSize, CredentialId, Digest, ExposeSecret as _, SecretString, TenantId, Timestamp,
+};
 use nebula_credential::{Credential, CredentialType};
 use serde_json::Value;
 use url::{Url, form_urlencoded::Serializer};
@@ -29,11 +34,37 @@ const MAX_LIFETIME: Duration = Duration::from_hours(24 * 365);
 /// The longest wait that a server can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
+/// A consent that somebody is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Consent<'a> {
+    /// Where the browser is sent back to, byte for byte as the server knows it.
+    pub redirect_uri: &'a str,
+    /// What comes back with it, and nobody can guess.
+    pub state: &'a str,
+    /// 43 to 128 characters that nobody can guess; the server is told their SHA-256 (RFC 7636).
+    pub verifier: &'a SecretString,
+}
+
+/// What came back after a consent.
+#[derive(Debug, Clone, Copy)]
+pub struct Consented<'a> {
+    /// The version of the credential for which it was asked.
+    pub version: u32,
+    /// The code.
+    pub code: &'a SecretString,
+    /// That of the [`Consent`].
+    pub verifier: &'a SecretString,
+    /// That of the [`Consent`].
+    pub redirect_uri: &'a str,
+}
+
 /// Whether a credential of this type goes by an access token.
 pub(crate) fn needs_token(kind: CredentialType) -> bool {
     matches!(
         kind,
-        CredentialType::OAuth2ClientCredentials | CredentialType::OAuth2Refresh
+        CredentialType::OAuth2ClientCredentials
+            | CredentialType::OAuth2Refresh
+            | CredentialType::OAuth2Code
     )
 }
 
@@ -45,32 +76,89 @@ pub(crate) fn good_until(credential: &Credential) -> Option<Timestamp> {
     until.expose_secret().parse().ok()
 }
 
-/// What is sent, where to, and the way that leads there and nowhere else.
+/// What is sent for the next token, where to, and the way that leads there and nowhere else.
 pub(crate) fn request(
     tenant: &TenantId,
     id: &CredentialId,
     credential: &Credential,
 ) -> Result<(Egress, HttpRequest), AccessError> {
-    let no_way = |why: &str| AccessError::NoWay {
-        id: id.clone(),
-        why: why.to_owned(),
-    };
     let text = |name| credential.field(name).map(SecretString::expose_secret);
-    let url = Egress::url(text("token_url").unwrap_or_default());
-    let url: Url = url.map_err(|error| no_way(&format!("`token_url`: {error}")))?;
-    let mut form = Vec::new();
-    match text("refresh_token") {
-        Some(token) => form.extend([("grant_type", "refresh_token"), ("refresh_token", token)]),
-        None => form.push(("grant_type", "client_credentials")),
-    }
+    let mut form = match (text("refresh_token"), credential.kind()) {
+        (Some(token), _) => vec![("grant_type", "refresh_token"), ("refresh_token", token)],
+        (None, CredentialType::OAuth2Code) => {
+            let why = "nobody has consented yet, or what they consented to is over";
+            return Err(no_way(id, why));
+        }
+        (None, _) => vec![("grant_type", "client_credentials")],
+    };
     for name in ["scope", "audience"] {
         form.extend(text(name).map(|value| (name, value)));
     }
+    granted(tenant, id, credential, form)
+}
+
+/// Where somebody consents, for one answer to `redirect_uri` with `state` (RFC 6749, section 4.1.1; RFC 7636,
+/// section 4.3).
+pub(crate) fn consent(
+    id: &CredentialId,
+    credential: &Credential,
+    asked: &Consent<'_>,
+) -> Result<Url, AccessError> {
+    let text = |name| credential.field(name).map(SecretString::expose_secret);
+    let url = Egress::url(text("authorize_url").unwrap_or_default());
+    let mut url: Url = url.map_err(|error| no_way(id, &format!("`authorize_url`: {error}")))?;
+    let challenge = Digest::of(asked.verifier.expose_secret().as_bytes());
+    let challenge = URL_SAFE_NO_PAD.encode(challenge.as_bytes());
+    url.query_pairs_mut()
+        .append_pair("response_type", "code")
+        .append_pair("client_id", text("client_id").unwrap_or_default())
+        .append_pair("redirect_uri", asked.redirect_uri)
+        .append_pair("state", asked.state)
+        .append_pair("code_challenge", &challenge)
+        .append_pair("code_challenge_method", "S256")
+        .extend_pairs(text("scope").map(|scope| ("scope", scope)));
+    Ok(url)
+}
+
+/// What is sent for the first tokens after a consent (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
+pub(crate) fn exchange(
+    tenant: &TenantId,
+    id: &CredentialId,
+    credential: &Credential,
+    given: &Consented<'_>,
+) -> Result<(Egress, HttpRequest), AccessError> {
+    let form = vec![
+        ("grant_type", "authorization_code"),
+        ("code", given.code.expose_secret()),
+        ("redirect_uri", given.redirect_uri),
+        ("code_verifier", given.verifier.expose_secret()),
+    ];
+    granted(tenant, id, credential, form)
+}
+
+fn no_way(id: &CredentialId, why: &str) -> AccessError {
+    AccessError::NoWay {
+        id: id.clone(),
+        why: why.to_owned(),
+    }
+}
+
+/// The request for what `form` has a right to, as the client of the credential.
+fn granted<'a>(
+    tenant: &TenantId,
+    id: &CredentialId,
+    credential: &'a Credential,
+    mut form: Vec<(&'a str, &'a str)>,
+) -> Result<(Egress, HttpRequest), AccessError> {
+    let text = |name| credential.field(name).map(SecretString::expose_secret);
+    let url = Egress::url(text("token_url").unwrap_or_default());
+    let url: Url = url.map_err(|error| no_way(id, &format!("`token_url`: {error}")))?;
     let mut headers = HeaderMap::new();
     let client = text("client_id").unwrap_or_default();
     match (text("client_secret"), text("client_auth")) {
         (Some(secret), None | Some("basic")) => {
-            let value = basic(client, secret).ok_or_else(|| no_way("its secret fits no header"))?;
+            let value =
+                basic(client, secret).ok_or_else(|| no_way(id, "its secret fits no header"))?;
             headers.insert(header::AUTHORIZATION, value);
         }
         (secret, _) => {
@@ -159,7 +247,7 @@ pub(crate) fn refreshed(
     fields.insert("access_token".to_owned(), token.into());
     fields.insert("expires_at".to_owned(), until.to_string().into());
     if let Some(token) = text("refresh_token")
-        && fields.contains_key("refresh_token")
+        && credential.kind() != CredentialType::OAuth2ClientCredentials
         && !keeps_the_old_token()
     {
         fields.insert("refresh_token".to_owned(), token.into());

@@ -11,7 +11,9 @@ use futures_util::{
     future::{join, join_all},
 };
 use http::header;
-use nebula_access::{Access, AccessError, AccessPorts, LEASE, MARGIN, MAX_ANSWER, TOTAL, UNSAID};
+use nebula_access::{
+    Access, AccessError, AccessPorts, Consent, Consented, LEASE, MARGIN, MAX_ANSWER, TOTAL, UNSAID,
+};
 use nebula_action::{ErrorClass, HttpErrorKind, Reason, Refused, Sender};
 use nebula_core::{Clock, CredentialId, Entropy, ExposeSecret, SecretString, TenantId, Timestamp};
 use nebula_credential::{AllowedHosts, Credential, CredentialType};
@@ -485,5 +487,90 @@ fn what_needs_no_token_is_opened_as_it_is() {
             .unwrap_err();
         assert!(matches!(&error, AccessError::Vault(it) if matches!(**it, VaultError::Unknown(_))));
         assert_eq!(code(&error), "CREDENTIAL_UNKNOWN fatal");
+    });
+}
+
+const BACK: &str = "https://nebula.example/api/v1/credentials/shop/callback";
+
+/// Guards: without a consent nothing is sent; the challenge is the hash of the verifier (RFC 7636, appendix B);
+/// the code is exchanged for the version that it was asked for; what comes is refreshed from then on.
+#[test]
+fn what_somebody_consented_to_gives_tokens_which_are_refreshed_from_then_on() {
+    let more = [
+        ("authorize_url", "https://id.example/auth?prompt=consent"),
+        ("scope", "read write"),
+    ];
+    let consented = credential(CredentialType::OAuth2Code, &more);
+    with(&consented, tokens, async |place| {
+        let refused = place.token().await.unwrap_err();
+        assert_eq!(code(&refused), "CREDENTIAL_REFUSED fatal");
+        assert_eq!(place.server.asked().len(), 0);
+        let verifier = SecretString::from("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+        let asked = Consent {
+            redirect_uri: BACK,
+            state: "s/1",
+            verifier: &verifier,
+        };
+        let (url, version) = place.access.consent(&TENANT, &ID, &asked).await.unwrap();
+        assert_eq!(version, 1);
+        assert_eq!(
+            url.as_str(),
+            "https://id.example/auth?prompt=consent&response_type=code&client_id=nebula%3A1\
+             &redirect_uri=https%3A%2F%2Fnebula.example%2Fapi%2Fv1%2Fcredentials%2Fshop%2Fcallback\
+             &state=s%2F1&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM\
+             &code_challenge_method=S256&scope=read+write"
+        );
+        let given = SecretString::from("c 1");
+        let given = Consented {
+            version,
+            code: &given,
+            verifier: &verifier,
+            redirect_uri: BACK,
+        };
+        let next = place.access.consented(&TENANT, &ID, &given).await.unwrap();
+        assert_eq!(next, 2);
+        let asked = place.server.asked();
+        assert_eq!(
+            asked[0].body,
+            "grant_type=authorization_code&code=c+1\
+             &redirect_uri=https%3A%2F%2Fnebula.example%2Fapi%2Fv1%2Fcredentials%2Fshop%2Fcallback\
+             &code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+        );
+        assert!(
+            asked[0].redirects.is_none() && asked[0].headers.contains_key(header::AUTHORIZATION)
+        );
+        assert_eq!(place.token().await.unwrap(), "token-1");
+        // It is another version now: somebody may have given it another server.
+        let stale = place
+            .access
+            .consented(&TENANT, &ID, &given)
+            .await
+            .unwrap_err();
+        assert!(matches!(stale, AccessError::NoWay { .. }), "{stale}");
+        assert_eq!(place.server.asked().len(), 1);
+        place.clock.advance(Duration::from_secs(3_600));
+        assert_eq!(place.token().await.unwrap(), "token-2");
+        let asked = place.server.asked();
+        assert_eq!(
+            asked[1].body,
+            "grant_type=refresh_token&refresh_token=refresh-1&scope=read+write"
+        );
+    });
+}
+
+#[test]
+fn nobody_consents_to_another_type() {
+    with(&refreshing(), tokens, async |place| {
+        let asked = Consent {
+            redirect_uri: BACK,
+            state: "s",
+            verifier: &SecretString::from("v"),
+        };
+        let refused = place
+            .access
+            .consent(&TENANT, &ID, &asked)
+            .await
+            .unwrap_err();
+        assert!(matches!(refused, AccessError::NoWay { .. }), "{refused}");
     });
 }

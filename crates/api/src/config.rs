@@ -12,6 +12,9 @@ pub struct ApiConfig {
     /// The names under which the server may be asked, beside those of the loopback: a page of another
     /// site, whose name was made to lead here, is refused by its `Host`. Default: none.
     pub hosts: Vec<String>,
+    /// Under which address browsers reach the server, such as `https://nebula.example`: servers of
+    /// identities and tokens send them back there. Default: that on which `nebula serve` listens.
+    pub public_url: Option<String>,
     /// Whether browsers reach the server over TLS, so that the cookies of their sessions are for TLS
     /// alone. Default: no, since the loopback has none.
     pub secure_cookies: bool,
@@ -54,6 +57,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             hosts: Vec::new(),
+            public_url: None,
             secure_cookies: false,
             max_body: ByteSize::mib(17),
             body_timeout: Duration::from_secs(30),

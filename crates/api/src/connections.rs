@@ -146,18 +146,28 @@ fn not_tested(error: TestError) -> Problem {
         TestError::Url(_) => Problem::bad("BAD_BODY", format!("url: {message}")),
         TestError::Elsewhere { .. } => unfit("CREDENTIAL_HOST")
             .hint("if that is a host of its service, put it among its `hosts`"),
-        TestError::Access(AccessError::Vault(error)) => match Arc::try_unwrap(error) {
-            Ok(error) => failed(error),
-            Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "STORE_KEY", message),
-        },
-        TestError::Access(AccessError::Later { after, .. }) => away(message, after),
-        TestError::Access(AccessError::Held { after, .. }) => away(message, Some(after)),
-        TestError::Access(_) => {
-            unfit("CREDENTIAL_REFUSED").hint("check the field `token_url` of the credential")
-        }
+        TestError::Access(error) => no_token(error),
         _ if denial => unfit("NOT_SENT").hint("this server lets nothing go there"),
         _ => unfit("NO_ANSWER")
             .hint("check the URL, and that the host can be reached from the server"),
+    }
+}
+
+/// Why no server gave a token.
+pub(crate) fn no_token(error: AccessError) -> Problem {
+    let message = error.to_string();
+    match error {
+        AccessError::Vault(error) => match Arc::try_unwrap(error) {
+            Ok(error) => failed(error),
+            Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "STORE_KEY", message),
+        },
+        AccessError::Later { after, .. } => away(message, after),
+        AccessError::Held { after, .. } => away(message, Some(after)),
+        _ => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Problem::new(status, "CREDENTIAL_REFUSED", message)
+                .hint("check the type of the credential, and its field `token_url`")
+        }
     }
 }
 

@@ -293,9 +293,9 @@ pub(crate) struct PutCredential {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CredentialStored {
     /// Its id.
-    credential: String,
+    pub(crate) credential: String,
     /// The version that it has now.
-    version: u32,
+    pub(crate) version: u32,
 }
 
 /// Adds a credential, or gives it its next version: rotates it. Values are never given back.

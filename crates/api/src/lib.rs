@@ -37,6 +37,7 @@ mod audit;
 mod blobs;
 mod config;
 mod connections;
+mod consent;
 mod credentials;
 mod dead_letters;
 mod events;

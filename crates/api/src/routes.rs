@@ -12,7 +12,7 @@ use crate::{
     access::{Act, Gate, Needs, authorise},
     actions,
     api::Shared,
-    approvals, audit, blobs, connections, credentials, dead_letters, events, executions,
+    approvals, audit, blobs, connections, consent, credentials, dead_letters, events, executions,
     expressions, health, hooks, metrics, openapi, projects, sessions, settings, signals, start,
     state, triggers, users, workflows,
 };
@@ -122,6 +122,8 @@ fn all(table: Table) -> Table {
         .changes(CredentialsWrite, "credentials.put", routes!(credentials::put))
         .changes(CredentialsWrite, "credentials.delete", routes!(credentials::remove))
         .changes(CredentialsTest, "credentials.test", routes!(connections::test))
+        .changes(CredentialsWrite, "credentials.ask_consent", routes!(consent::authorize))
+        .changes(CredentialsWrite, "credentials.consent", routes!(consent::callback))
         .reads(CredentialsRead, "credentials.uses", routes!(credentials::uses))
         .reads(SecretsRead, "secrets.list", routes!(credentials::secrets))
         .changes(SecretsWrite, "secrets.set", routes!(credentials::set_secret))

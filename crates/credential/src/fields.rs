@@ -19,6 +19,8 @@ pub enum CredentialType {
     OAuth2ClientCredentials,
     /// OAuth 2.0, refreshing an access token (RFC 6749, section 6).
     OAuth2Refresh,
+    /// OAuth 2.0, what somebody consented to in a browser (RFC 6749, section 4.1), refreshed from then on.
+    OAuth2Code,
     /// The address of a database with user and password.
     DatabaseUrl,
     /// A private key for SSH.
@@ -153,6 +155,17 @@ const REFRESH: &[Field] = &[
     ACCESS_TOKEN,
     EXPIRES_AT,
 ];
+const CODE: &[Field] = &[
+    public("authorize_url", "where people consent", Shape::TokenUrl),
+    TOKEN_URL,
+    CLIENT_ID,
+    optional(secret("client_secret", "the client's secret", Shape::Line)),
+    SCOPE,
+    CLIENT_AUTH,
+    optional(secret("refresh_token", "the refresh token", Shape::Line)),
+    ACCESS_TOKEN,
+    EXPIRES_AT,
+];
 const DATABASE: &[Field] = &[secret("url", "the database's address", Shape::Url)];
 const SSH: &[Field] = &[
     optional(public("username", "the user", Shape::Line)),
@@ -162,13 +175,14 @@ const SSH: &[Field] = &[
 
 impl CredentialType {
     /// Every type, in the order in which they are listed.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ApiKey,
         Self::Basic,
         Self::Bearer,
         Self::Header,
         Self::OAuth2ClientCredentials,
         Self::OAuth2Refresh,
+        Self::OAuth2Code,
         Self::DatabaseUrl,
         Self::SshKey,
         Self::Custom,
@@ -184,6 +198,7 @@ impl CredentialType {
             Self::Header => "header",
             Self::OAuth2ClientCredentials => "oauth2_client_credentials",
             Self::OAuth2Refresh => "oauth2_refresh",
+            Self::OAuth2Code => "oauth2_code",
             Self::DatabaseUrl => "database_url",
             Self::SshKey => "ssh_key",
             Self::Custom => "custom",
@@ -200,6 +215,7 @@ impl CredentialType {
             Self::Header => HEADER,
             Self::OAuth2ClientCredentials => CLIENT,
             Self::OAuth2Refresh => REFRESH,
+            Self::OAuth2Code => CODE,
             Self::DatabaseUrl => DATABASE,
             Self::SshKey => SSH,
             Self::Custom => &[],

@@ -37,9 +37,9 @@ impl UsableCredential for Credential {
                 authorization("Basic ", &STANDARD.encode(&*Zeroizing::new(both)))
             }
             CredentialType::Bearer => authorization("Bearer ", text("token")?),
-            CredentialType::OAuth2ClientCredentials | CredentialType::OAuth2Refresh => {
-                authorization("Bearer ", text("access_token")?)
-            }
+            CredentialType::OAuth2ClientCredentials
+            | CredentialType::OAuth2Refresh
+            | CredentialType::OAuth2Code => authorization("Bearer ", text("access_token")?),
             CredentialType::Header => {
                 let name = HeaderName::try_from(text("name")?).ok()?;
                 HttpAuth::header(name, field("value")?)
@@ -101,7 +101,8 @@ mod tests {
     #[test]
     fn each_type_goes_with_a_request_in_its_way() {
         use CredentialType::{
-            ApiKey, Basic, Bearer, DatabaseUrl, Header, OAuth2ClientCredentials, OAuth2Refresh,
+            ApiKey, Basic, Bearer, DatabaseUrl, Header, OAuth2ClientCredentials, OAuth2Code,
+            OAuth2Refresh,
         };
         check(ApiKey, &[("key", "hunter2")], "x-api-key: hunter2");
         check(
@@ -143,6 +144,9 @@ mod tests {
         );
         let refresh = [&token[..], &[("refresh_token", "r")]].concat();
         check(OAuth2Refresh, &refresh, "authorization: Bearer hunter2");
+        let code = [("authorize_url", "https://id.example/auth")];
+        let code = [&code[..], &token].concat();
+        check(OAuth2Code, &code, "authorization: Bearer hunter2");
         check(DatabaseUrl, &[("url", "postgres://a:hunter2@b/c")], "-");
     }
 

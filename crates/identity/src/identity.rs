@@ -153,6 +153,15 @@ enum Ticketed {
     Key { prefix: String },
 }
 
+/// What a token of an errand stands for.
+#[derive(Debug, Serialize, Deserialize)]
+struct Errand {
+    who: String,
+    /// With what they came.
+    via: String,
+    content: String,
+}
+
 /// A new token of this machine: the text for a file that its owner alone reads, the hash to know it by.
 #[derive(Debug)]
 pub struct LocalToken {
@@ -544,6 +553,51 @@ impl Identity {
         };
         self.ports.sessions.put_once(tenant, once).await?;
         Ok(new.text)
+    }
+
+    /// A token for one use within `ttl`, which nobody but this principal can take, with what they came with:
+    /// for what goes through a browser to somebody else and comes back.
+    ///
+    /// # Errors
+    /// Those of the port.
+    pub async fn errand(
+        &self,
+        by: &Principal,
+        purpose: &'static str,
+        content: &str,
+        ttl: Duration,
+    ) -> Result<SecretString, PortError> {
+        let errand = Errand {
+            who: by.audit_name(),
+            via: by.audit_via(),
+            content: content.to_owned(),
+        };
+        let content = serde_json::to_string(&errand).expect("texts");
+        self.put_once(&by.tenant, purpose, content, ttl, false)
+            .await
+    }
+
+    /// Spends the token of an errand: what it was about. `None` if it is none of this principal: spent
+    /// before, over, of another purpose, or somebody else's, whose it is no more either.
+    ///
+    /// # Errors
+    /// Those of the port.
+    pub async fn errand_done(
+        &self,
+        by: &Principal,
+        purpose: &'static str,
+        text: &str,
+    ) -> Result<Option<String>, PortError> {
+        let (tenant, content) = match self.take_once(purpose, text).await {
+            Ok(taken) => taken,
+            Err(NotAuthenticated::Port(error)) => return Err(error),
+            Err(_) => return Ok(None),
+        };
+        let errand = serde_json::from_str::<Errand>(&content).ok();
+        let errand = errand.filter(|it| {
+            tenant == by.tenant && it.who == by.audit_name() && it.via == by.audit_via()
+        });
+        Ok(errand.map(|it| it.content))
     }
 
     /// Spends a token for one use: its tenant, and what it stands for.

@@ -76,6 +76,10 @@ pub(crate) async fn run(
         config: ApiConfig {
             // Browsers that come over TLS alone keep their cookies for that.
             secure_cookies: settings.limits.secure_cookies || tls.is_some(),
+            public_url: settings
+                .limits
+                .public_url
+                .or_else(|| own_url(address, tls.is_some())),
             ..settings.limits
         },
     })
@@ -119,6 +123,13 @@ pub(crate) async fn run(
         exit = until_signal(&session, server, (api, files), how, console) => exit,
         never = renew(tls, session.clock.as_ref(), console) => match never {},
     }
+}
+
+/// Where a browser on this machine reaches the server, if that is known before it listens.
+fn own_url(address: SocketAddr, secured: bool) -> Option<String> {
+    let scheme = if secured { "https" } else { "http" };
+    let there = address.ip().is_loopback() && address.port() != 0;
+    there.then(|| format!("{scheme}://{address}"))
 }
 
 /// What is not encrypted stays on this machine.

@@ -30,6 +30,7 @@ fn the_types_are_listed_with_their_fields_and_schemas() {
             "header",
             "oauth2_client_credentials",
             "oauth2_refresh",
+            "oauth2_code",
             "database_url",
             "ssh_key",
             "custom"

@@ -7,6 +7,8 @@ mod bad_input;
 mod blobs;
 mod calls;
 mod compensations;
+#[cfg(unix)]
+mod consent;
 mod credentials;
 mod examples;
 mod executions;

@@ -4,6 +4,7 @@ mod access;
 mod approvals;
 mod bad_input;
 mod blobs;
+mod consent;
 mod credentials;
 mod dead_letters;
 mod executions;

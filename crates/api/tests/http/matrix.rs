@@ -162,6 +162,8 @@ async fn everybody_may_what_the_table_says_and_nothing_else() {
         "POST /api/v1/executions/{execution}/migrate",
         "POST /api/v1/users/{user}/keys",
         "POST /api/v1/credentials/{credential}/test",
+        "POST /api/v1/credentials/{credential}/authorize",
+        "GET /api/v1/credentials/{credential}/callback",
         "PUT /api/v1/projects/{project}",
         "DELETE /api/v1/projects/{project}",
         "POST /resume/{token}",

@@ -73,6 +73,11 @@ fn service(asked: &AskedHttp) -> ScriptedAnswer {
     let right = shown.is_some_and(|it| it == "Bearer right");
     match (asked.path.split('?').next().unwrap_or_default(), right) {
         ("/away", _) => Ok((302, "location: http://10.0.0.7/", String::new())),
+        ("/token", _) => Ok((
+            200,
+            "",
+            r#"{"access_token":"t","expires_in":60}"#.to_owned(),
+        )),
         ("/open", _) | ("/private", true) => Ok((200, "", "{}".to_owned())),
         _ => Ok((401, "", String::new())),
     }
@@ -111,6 +116,7 @@ pub(crate) fn identity(clock: &Arc<dyn Clock>, audit: Arc<MemoryAuditLog>) -> Id
 fn roomy() -> ApiConfig {
     ApiConfig {
         max_requests: 1_000_000,
+        public_url: Some("https://nebula.example/".to_owned()),
         ..ApiConfig::default()
     }
 }
