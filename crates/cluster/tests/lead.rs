@@ -3,14 +3,14 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use nebula_cluster::{Candidate, Duty};
-use nebula_core::Clock;
+use nebula_core::{Clock, Timestamp};
 use nebula_ports::{
     Campaigned, DutyName, DutyState, ErrorKind, Incarnation, LeaderElector, Leadership, PortError,
     Result, TermRenewed,
@@ -27,15 +27,36 @@ const TTL: Duration = Duration::from_secs(60);
 /// Which way to the elector is cut.
 #[derive(Debug, Default)]
 struct Cut {
+    campaign: AtomicBool,
     renew: AtomicBool,
     answers: AtomicBool,
+    /// How many seconds an answer takes to come back.
+    slow: AtomicU64,
+    /// How many seconds the store's clock is ahead of this process's, when it says until when.
+    ahead: AtomicI64,
+    /// How often it was asked for the duty.
+    campaigns: AtomicU64,
+}
+
+fn nobody_answers(operation: &'static str) -> PortError {
+    PortError::new(ErrorKind::Unavailable, "way", operation, "nobody answers")
 }
 
 /// The way of one process to the elector.
 #[derive(Debug)]
 struct Way {
     elector: Arc<dyn LeaderElector>,
+    clock: ManualClock,
     cut: Arc<Cut>,
+}
+
+impl Way {
+    async fn comes_back(&self) {
+        let slow = Duration::from_secs(self.cut.slow.load(SeqCst));
+        if !slow.is_zero() {
+            self.clock.sleep(slow).await;
+        }
+    }
 }
 
 #[async_trait]
@@ -46,7 +67,21 @@ impl LeaderElector for Way {
         me: Incarnation,
         ttl: Duration,
     ) -> Result<Campaigned> {
-        self.elector.campaign(duty, me, ttl).await
+        if self.cut.campaign.load(SeqCst) {
+            return Err(nobody_answers("campaign"));
+        }
+        let asked = self.cut.campaigns.fetch_add(1, SeqCst);
+        assert!(asked < 1_000, "it is asked without a pause");
+        let answer = self.elector.campaign(duty, me, ttl).await?;
+        self.comes_back().await;
+        Ok(match answer {
+            Campaigned::Held { term, until } => {
+                let ahead = self.cut.ahead.load(SeqCst) * 1_000;
+                let until = Timestamp::from_millis(until.as_millis() + ahead);
+                Campaigned::Held { term, until }
+            }
+            elected @ Campaigned::Elected(_) => elected,
+        })
     }
 
     async fn renew(&self, leadership: &Leadership) -> Result<TermRenewed> {
@@ -54,15 +89,11 @@ impl LeaderElector for Way {
             std::future::pending::<()>().await;
         }
         if self.cut.renew.load(SeqCst) {
-            let message = "nobody answers";
-            return Err(PortError::new(
-                ErrorKind::Unavailable,
-                "way",
-                "renew",
-                message,
-            ));
+            return Err(nobody_answers("renew"));
         }
-        self.elector.renew(leadership).await
+        let answer = self.elector.renew(leadership).await;
+        self.comes_back().await;
+        answer
     }
 
     async fn resign(&self, leadership: &Leadership) -> Result<()> {
@@ -112,6 +143,7 @@ impl World {
         let (stop, cut) = (CancellationToken::new(), Arc::new(Cut::default()));
         let way = Way {
             elector: self.elector.clone(),
+            clock: self.clock.clone(),
             cut: cut.clone(),
         };
         let (clock, log, token) = (self.clock.clone(), self.log.clone(), stop.clone());
@@ -142,8 +174,12 @@ impl World {
         (stop, cut)
     }
 
-    async fn passes(&self, duration: Duration) {
+    async fn passes(&mut self, duration: Duration) {
         self.clock.sleep(duration).await;
+        // A candidate that broke down does nothing either, but that is not why.
+        while let Some(ended) = self.tasks.try_join_next() {
+            ended.expect("no candidate breaks down");
+        }
     }
 
     fn log(&self) -> Vec<(u8, u64, u64, u64)> {
@@ -248,6 +284,68 @@ fn who_was_replaced_stops_at_its_next_renewal() {
         assert_eq!(log[0], (1, 1, 0, 20), "{log:?}");
         assert_eq!((log.len(), log[1].0, log[1].1), (2, 2, 2), "{log:?}");
     });
+}
+
+/// Guard: who could not be asked is asked again.
+#[test]
+fn who_cannot_campaign_tries_again() {
+    let clock = ManualClock::default();
+    run_timed(&clock.clone(), async move {
+        let mut world = World::new(&clock);
+        let (_, cut) = world.candidate(1, SECOND * 500);
+        cut.campaign.store(true, SeqCst);
+        world.passes(SECOND * 50).await;
+        assert_eq!(world.log(), []);
+        cut.campaign.store(false, SeqCst);
+        world.passes(SECOND * 20).await;
+        assert_eq!(world.log(), [(1, 1, 60, u64::MAX)]);
+    });
+}
+
+/// Guard: a term counts from before it was asked for, however late the answer comes.
+#[test]
+fn a_slow_answer_makes_no_term_longer() {
+    for renewed in [false, true] {
+        let clock = ManualClock::default();
+        run_timed(&clock.clone(), async move {
+            let mut world = World::new(&clock);
+            let (_, cut) = world.candidate(1, SECOND * 500);
+            // The answer to the campaign, or to the first renewal, takes 25 seconds.
+            cut.slow.store(if renewed { 0 } else { 25 }, SeqCst);
+            world.passes(SECOND).await;
+            cut.slow.store(25, SeqCst);
+            world.passes(SECOND * if renewed { 44 } else { 24 }).await;
+            cut.renew.store(true, SeqCst);
+            world.candidate(2, SECOND * 500);
+            world.passes(SECOND * 60).await;
+            let each = match renewed {
+                false => [(1, 1, 25, 50), (2, 2, 60, u64::MAX)],
+                true => [(1, 1, 0, 70), (2, 2, 80, u64::MAX)],
+            };
+            assert_eq!(world.log(), each);
+        });
+    }
+}
+
+/// Guards: who is refused asks again within the term, whatever the store's clock says, and not without a
+/// pause.
+#[test]
+fn who_is_refused_asks_again_in_time_whatever_the_stores_clock_says() {
+    for (ahead, begun) in [(3_600, &[0, 62][..]), (-3_600, &[0])] {
+        let clock = ManualClock::default();
+        run_timed(&clock.clone(), async move {
+            let mut world = World::new(&clock);
+            world.candidate(1, SECOND * 500);
+            world.passes(SECOND).await;
+            world.tasks.shutdown().await;
+            world.passes(SECOND).await;
+            let (_, cut) = world.candidate(2, SECOND * 500);
+            cut.ahead.store(ahead, SeqCst);
+            world.passes(SECOND * if ahead > 0 { 70 } else { 5 }).await;
+            let log: Vec<_> = world.log().iter().map(|it| it.2).collect();
+            assert_eq!(log, begun);
+        });
+    }
 }
 
 /// Guard: a process that was stopped past its term does nothing in it when it wakes up.

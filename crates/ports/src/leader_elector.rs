@@ -121,7 +121,8 @@ pub struct DutyState {
 /// Rules (each is a test of `nebula_testkit::leader_elector!`): a free duty is given, in term 1; one that is
 /// held is given to nobody, also not to its leader again; a renewal makes it last, in the same term; what was
 /// not renewed is free once its time is over, and not before; each election has a higher term than every one
-/// before, also after the duty was given back; a term that is over can neither be renewed nor given back;
+/// before, also after the duty was given back; a term that is over can neither be renewed nor given back, and
+/// none by another than its leader;
 /// one whose time is over and that nobody took can still be renewed; of candidates at once one is elected;
 /// duties say nothing of each other; what is impossible is refused, and changes nothing; a listing says who
 /// leads each duty, and that nobody leads one that is free.

@@ -206,7 +206,7 @@ async fn a_server_of_http_2_is_asked_again_over_the_connection_that_there_is() {
     }
 }
 
-/// Guard: a pool over which nothing came within a limit is sick. Over HTTP/2 every further request would
+/// Guards: a pool over which nothing came within a limit is sick, and one on which a protocol was broken. Over HTTP/2 every further request would
 /// take the same dead connection, until the system gives it up after a quarter of an hour.
 #[tokio::test]
 async fn a_connection_over_which_nothing_comes_is_not_taken_again() {
@@ -216,6 +216,11 @@ async fn a_connection_over_which_nothing_comes_is_not_taken_again() {
             let mut body = respond.head(200, &[], false);
             body.send_data(Bytes::from_static(b"some"), false).unwrap();
             std::mem::forget(body);
+        }
+        "/breaks" => {
+            let mut body = respond.head(200, &[], false);
+            body.send_data(Bytes::from_static(b"some"), false).unwrap();
+            body.send_reset(Reason::INTERNAL_ERROR);
         }
         _ => drop(respond.head(200, &[], true)),
     })
@@ -239,6 +244,8 @@ async fn a_connection_over_which_nothing_comes_is_not_taken_again() {
         ("/c", true, 2),
         ("/stops", false, 2),
         ("/d", true, 3),
+        ("/breaks", false, 3),
+        ("/e", true, 4),
     ] {
         assert_eq!(ask(path).await.is_ok(), ends, "{path}");
         assert_eq!(server.connections.load(SeqCst), connections, "{path}");

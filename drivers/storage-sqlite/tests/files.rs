@@ -4,11 +4,11 @@ mod support;
 
 use std::{fs, path::Path};
 
-use nebula_ports::{ErrorKind, ExecutionRepo, PortError};
+use nebula_ports::{Created, DedupeKey, ErrorKind, ExecutionRepo, PortError};
 use nebula_storage_sqlite::SqliteConfig;
 use nebula_testkit::{ManualClock, run};
 use rusqlite::Connection;
-use support::{end, execution, first_schema, leased, open, open_with, step, tenant};
+use support::{end, execution, first_schema, leased, new_execution, open, open_with, step, tenant};
 
 fn refused(path: &Path) -> PortError {
     run(async { open(path, &ManualClock::default()).await.unwrap_err() })
@@ -179,4 +179,30 @@ fn a_newer_schema_is_refused_and_the_first_one_opens() {
     check(&path, ErrorKind::Format, "use the newer version");
     assert_eq!(fs::read(&path).unwrap(), before);
     assert_eq!(quarantined(folder.path()), [""; 0]);
+}
+
+/// Guard: what stores kept of an input before they kept the digest of it is still known for the same input,
+/// and no other input for it.
+#[test]
+fn what_an_earlier_build_kept_of_an_input_is_the_same_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    run(async {
+        let repo = open(&path, &ManualClock::default()).await.unwrap();
+        let key = || Some(DedupeKey("order-1".to_owned()));
+        let first = new_execution(1);
+        let earlier = first.started().unwrap().earlier_fingerprint().unwrap();
+        let created = repo.create(&tenant(), first, key(), None).await.unwrap();
+        assert_eq!(created, Created::Created(None));
+        let other = Connection::open(&path).unwrap();
+        let kept = other.execute("UPDATE dedupe SET input = ?", [earlier.as_bytes()]);
+        assert_eq!(kept.unwrap(), 1);
+        for (n, same_input) in [(1, true), (2, false)] {
+            let mut again = new_execution(n);
+            again.id = execution(9);
+            let created = repo.create(&tenant(), again, key(), None).await.unwrap();
+            let id = execution(1);
+            assert_eq!(created, Created::Exists { id, same_input }, "{n}");
+        }
+    });
 }

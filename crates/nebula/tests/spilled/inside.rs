@@ -291,6 +291,65 @@ fn what_started_an_execution_lies_in_a_blob() {
     });
 }
 
+/// Guards: what would undo an effect may read the element, the round before, its inputs and what started the
+/// execution, each of which lies in a blob, also where nothing else of the node reads them.
+#[test]
+fn what_undoes_an_effect_sees_what_lies_in_a_blob_wherever_it_comes_about() {
+    let undone = |read: &str| {
+        format!(
+            "{{ id: act, action: test.keyed, parameters: {{ label: act }}, compensate: {{ action: test.keyed, parameters: {{ label: \"undo {{{{ {read} }}}}\" }} }} }}"
+        )
+    };
+    let cases = [
+        (
+            format!(
+                "{{ id: all, action: flow.for_each, parameters: {{ items: \"{{{{ ['x', 'y'].map(it => it.repeat(5000)) }}}}\" }}, body: {{ nodes: [{}] }} }}",
+                undone("$item.length")
+            ),
+            "connections: [all -> fails]",
+            &["act", "act", "undo 5000", "undo 5000"][..],
+        ),
+        (
+            format!(
+                "{{ id: all, action: flow.loop, parameters: {{ times: 2 }}, body: {{ nodes: [{}, {BIG}], connections: [act -> big] }} }}",
+                undone("$loop.last?.text?.length ?? 0")
+            ),
+            "connections: [all -> fails]",
+            &["act", "act", "undo 5000", "undo 0"],
+        ),
+        (
+            format!("{BIG}, {}", undone("$inputs.main[0].text.length")),
+            "connections: [big -> act, act -> fails]",
+            &["act", "undo 5000"],
+        ),
+        (
+            undone("$trigger.body.length"),
+            "connections: [act -> fails]",
+            &["act", "undo 5000"],
+        ),
+    ];
+    for (nodes, connections, labels) in cases {
+        in_world(async |world| {
+            let yaml = format!(
+                "{{ nodes: [{nodes}, {{ id: fails, action: flow.fail, parameters: {{ message: no }} }}], {connections} }}"
+            );
+            let all = Arc::new(MemoryBlobStore::new(Arc::new(world.clock.clone())));
+            let nebula = process(&world, &Counted::over(&all), NOTHING_IS_KEPT);
+            let installed = world.install(&nebula, &yaml).await;
+            let options = StartOptions {
+                trigger: json!({ "body": "x".repeat(5_000) }),
+                ..StartOptions::default()
+            };
+            let (tenant, engine) = (tenant(), nebula.engine());
+            let started = engine.start(&tenant, &installed, Value::Null, options, None, None);
+            let id = started.await.unwrap().id;
+            let report = world.finish(&nebula, id).await;
+            assert_eq!(report.status, Status::Failed, "{nodes}");
+            assert_eq!(world.ledger.labels(), labels, "{nodes}");
+        });
+    }
+}
+
 /// Guard: a result in a list that nobody can read is the error of what needs it, and of nothing else.
 #[test]
 fn an_element_that_cannot_be_read_fails_its_item() {

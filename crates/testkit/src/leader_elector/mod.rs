@@ -50,6 +50,7 @@ macro_rules! leader_elector_rules {
             a_term_that_was_given_back_is_over,
             only_its_leader_renews_a_term,
             giving_back_a_term_that_is_over_changes_nothing,
+            only_its_leader_gives_a_term_back,
             a_late_leader_that_nobody_replaced_renews,
             of_candidates_at_once_one_is_elected,
             duties_say_nothing_of_each_other,
@@ -212,6 +213,10 @@ pub async fn a_term_after_which_another_was_elected_is_over(elector: &Elector, c
     // Also once nobody leads, and where the later leader is the same.
     assert_eq!(renew(elector, &first).await, TermRenewed::Over);
     assert_eq!(renew(elector, &second).await, TermRenewed::Renewed);
+    clock.advance(TTL);
+    let third = elected(elector, SECOND).await;
+    assert_eq!(renew(elector, &second).await, TermRenewed::Over);
+    assert_eq!(renew(elector, &third).await, TermRenewed::Renewed);
 }
 
 /// What was given back is gone, whether somebody has it or not.
@@ -233,10 +238,24 @@ pub async fn only_its_leader_renews_a_term(elector: &Elector, _: &Time) {
 
 /// The later leader keeps the duty.
 pub async fn giving_back_a_term_that_is_over_changes_nothing(elector: &Elector, clock: &Time) {
-    let first = elected(elector, SECOND).await;
-    clock.advance(TTL);
-    elected(elector, FIRST).await;
-    resign(elector, &first).await;
+    for later in [FIRST, SECOND] {
+        let first = elected(elector, SECOND).await;
+        clock.advance(TTL);
+        elected(elector, later).await;
+        resign(elector, &first).await;
+        assert!(is_held(elector).await);
+        clock.advance(TTL);
+    }
+}
+
+/// A term belongs to one, who alone gives it back.
+pub async fn only_its_leader_gives_a_term_back(elector: &Elector, _: &Time) {
+    let leadership = elected(elector, FIRST).await;
+    let another = Leadership {
+        leader: SECOND,
+        ..leadership
+    };
+    resign(elector, &another).await;
     assert!(is_held(elector).await);
 }
 

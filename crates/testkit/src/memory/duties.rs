@@ -163,7 +163,11 @@ impl LeaderElector for MemoryElector {
     async fn resign(&self, leadership: &Leadership) -> Result<()> {
         let mut duties = self.duties.lock();
         let row = duties.get_mut(&self.key(&leadership.duty));
-        let mine = |row: &&mut Row| row.term == leadership.term || !self.keep(Guard::ResignFence);
+        let mine = |row: &&mut Row| {
+            let same = row.leader == Some(leadership.leader);
+            (row.term == leadership.term || !self.keep(Guard::ResignFence))
+                && (same || !self.keep(Guard::ResignOnlyLeader))
+        };
         if let Some(row) = row.filter(mine)
             && self.keep(Guard::Resigns)
         {

@@ -33,8 +33,10 @@ guards! {
         GivenBackIsOver => [a_term_that_was_given_back_is_over],
         /// Nobody renews for another.
         OnlyLeader => [only_its_leader_renews_a_term],
-        /// Nobody gives back for another.
+        /// A later term is nobody's to give back but its leader's.
         ResignFence => [giving_back_a_term_that_is_over_changes_nothing],
+        /// Also not in the same term.
+        ResignOnlyLeader => [only_its_leader_gives_a_term_back],
         /// A late renewal is one.
         Late => [a_late_leader_that_nobody_replaced_renews],
         /// An election reads what the one before left.
