@@ -29,10 +29,12 @@ pub trait AttemptBlobs: fmt::Debug + Send + Sync + 'static {
         max: ByteSize,
     ) -> Result<Option<BlobId>, ActionError>;
 
-    /// Begins to read a blob; `None` if there is none.
+    /// Begins to read a blob that a parameter of the attempt names (its digest is a text in them), or that
+    /// the attempt has put; `None` if there is none.
     ///
     /// # Errors
-    /// Class `Retryable`: the store is away. Class `Fatal`: the blob is damaged.
+    /// Class `Denied`: it is another blob, whether there is one or not. Class `Retryable`: the store is away.
+    /// Class `Fatal`: the blob is damaged.
     async fn open(&self, blob: BlobId) -> Result<Option<Box<dyn BlobBody>>, ActionError>;
 }
 

@@ -103,6 +103,7 @@ impl Action for Leaky {
                 put(ctx, content).await
             }
             "plain blob" => put(ctx, "nothing of it".to_owned()).await,
+            "open" => open(ctx, &input).await,
             "panic" => panic!("it is {secret}"),
             "quiet" => Ok(ActionResult::output(json!(secret.len()))),
             _ => Ok(ActionResult::output(
@@ -138,6 +139,21 @@ async fn put(ctx: &ActionContext, text: String) -> Result<ActionResult, ActionEr
     let read = blobs.read(id).await?.expect("it is there");
     let read = String::from_utf8(read.to_vec()).unwrap();
     Ok(ActionResult::output(json!({ "blob": id, "read": read })))
+}
+
+/// Opens the blob that `blob` is: its name, or its digest in two halves and its length.
+async fn open(ctx: &ActionContext, input: &Value) -> Result<ActionResult, ActionError> {
+    let name = match &input["blob"] {
+        Value::Array(parts) => {
+            let half = |at: usize| parts[at].as_str().unwrap_or_default();
+            let digest = [half(0), half(1)].concat();
+            json!({ "digest": digest, "length": parts[2] })
+        }
+        name => name.clone(),
+    };
+    let read = ctx.blobs()?.read(serde_json::from_value(name).unwrap());
+    let read = read.await?.map(|read| read.len());
+    Ok(ActionResult::output(json!(read)))
 }
 
 fn id(text: &str) -> CredentialId {
@@ -486,6 +502,38 @@ fn what_an_attempt_puts_is_searched_for_its_secrets() {
             assert_eq!(denied.as_deref(), Some("CAPABILITY_DENIED"), "{report:?}");
         }
         assert_eq!(there().await, 1);
+    });
+}
+
+/// Guards: an attempt opens blobs that its parameters name, and of no other it learns whether it is there.
+#[test]
+fn an_attempt_opens_what_its_parameters_name_and_nothing_else() {
+    in_place(async |place| {
+        let grants = [GRANT, &["blob"]].concat();
+        let node = |parameters: Value| {
+            format!(
+                "{{ id: a, action: test.peek, parameters: {parameters}, credentials: {{ auth: shop }}, requires: [blob] }}"
+            )
+        };
+        let put = place
+            .run(&node(json!({ "how": "plain blob" })), &grants)
+            .await;
+        let blob = put.nodes["a"][0]["output"]["blob"].clone();
+        let halves = |digest: &str| {
+            let parts = json!([&digest[..32], &digest[32..], blob["length"]]);
+            json!({ "how": "open", "blob": parts })
+        };
+        let digest = blob["digest"].as_str().unwrap();
+        // Another execution, which was told the name.
+        let named = node(json!({ "how": "open", "blob": blob }));
+        let report = place.run(&named, &grants).await;
+        assert_eq!(report.nodes["a"][0]["output"], 13, "{report:?}");
+        let nobodys = "0".repeat(64);
+        for guessed in [digest, &nobodys] {
+            let report = place.run(&node(halves(guessed)), &grants).await;
+            let (code, message) = error(&report);
+            assert_eq!(code, "BLOB_NOT_NAMED", "{message}");
+        }
     });
 }
 

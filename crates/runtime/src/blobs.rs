@@ -1,14 +1,16 @@
-//! Blobs for attempts: of their tenant, and without the secrets that they use.
+//! Blobs for attempts: of their tenant, those that their parameters name, and without the secrets that they
+//! use.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use nebula_action::{ActionError, AttemptBlobs, BlobBody, Capability, Grants};
-use nebula_core::{BlobId, ByteSize, TenantId};
+use nebula_action::{ActionError, AttemptBlobs, BlobBody, Capability, ErrorClass, Grants};
+use nebula_core::{BlobId, ByteSize, Digest, TenantId};
 use nebula_credential::Redactor;
 use nebula_ports::{BlobPut, BlobRead, BlobStore, ErrorKind, PortError};
+use serde_json::Value;
 
 use crate::{drive::Drive, sync::Mutex};
 
@@ -21,11 +23,13 @@ pub(crate) const MAX_BLOBS_PUT: usize = 1_000;
 /// What an attempt has put so far.
 pub(crate) type Put = Arc<Mutex<Vec<BlobId>>>;
 
-/// The blobs of one tenant.
+/// The blobs of one tenant, as one attempt may use them.
 #[derive(Debug, Clone)]
-pub(crate) struct TenantBlobs {
+struct TenantBlobs {
     store: Arc<dyn BlobStore>,
     tenant: TenantId,
+    /// What the parameters of the attempt name.
+    named: BTreeSet<Digest>,
     put: Put,
 }
 
@@ -37,19 +41,40 @@ struct Searched {
 }
 
 impl Drive {
-    /// The blobs that an attempt under these grants may use, and where it is noted what it puts.
-    pub(crate) fn blobs(&self, grants: &Grants) -> Option<(Arc<dyn AttemptBlobs>, Put)> {
+    /// The blobs that an attempt under these grants and with these parameters may use, and where it is noted
+    /// what it puts.
+    pub(crate) fn blobs(
+        &self,
+        grants: &Grants,
+        input: &Value,
+    ) -> Option<(Arc<dyn AttemptBlobs>, Put)> {
         let values = self.shared.ports.values.as_ref()?;
         grants.allow(&Capability::Blob).then(|| {
             let put = Put::default();
             let blobs: Arc<dyn AttemptBlobs> = Arc::new(TenantBlobs {
                 store: values.blobs().clone(),
                 tenant: self.lease.tenant.clone(),
+                named: named(input),
                 put: Arc::clone(&put),
             });
             (blobs, put)
         })
     }
+}
+
+/// The digests that stand in a value, each a whole text. Code that was handed no name of a blob can guess
+/// what is in it, and must not learn whether it guessed right.
+fn named(value: &Value) -> BTreeSet<Digest> {
+    let (mut found, mut rest) = (BTreeSet::new(), vec![value]);
+    while let Some(value) = rest.pop() {
+        match value {
+            Value::String(text) => found.extend(text.parse::<Digest>()),
+            Value::Array(items) => rest.extend(items),
+            Value::Object(fields) => rest.extend(fields.values()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    found
 }
 
 /// The same blobs, for who uses these secrets.
@@ -103,6 +128,17 @@ impl AttemptBlobs for TenantBlobs {
     }
 
     async fn open(&self, blob: BlobId) -> Result<Option<Box<dyn BlobBody>>, ActionError> {
+        // Said before the store is asked, so that the answer does not tell whether there is such a blob.
+        let put = || self.put.lock().iter().any(|put| put.digest == blob.digest);
+        if !self.named.contains(&blob.digest) && !put() {
+            let message = format!(
+                "blob {blob} is neither named by a parameter nor put by this attempt; hand its name, `{{ digest, length }}`, to the node"
+            );
+            let class = ErrorClass::Denied {
+                capability: String::new(),
+            };
+            return Err(ActionError::new("BLOB_NOT_NAMED", message, class));
+        }
         let read = self.store.get(&self.tenant, blob, None).await;
         let read = read.map_err(|error| of_store(&error))?;
         Ok(read.map(|read| Box::new(Reading { read, failed: None }) as Box<dyn BlobBody>))
@@ -196,7 +232,8 @@ fn of_store(error: &PortError) -> ActionError {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-    use nebula_testkit::run;
+    use nebula_testkit::{ManualClock, MemoryBlobStore, run};
+    use serde_json::json;
 
     use super::*;
 
@@ -235,6 +272,94 @@ mod tests {
             self.1 += 1;
             Ok(Some(Bytes::from_static(&[b'x'; 1 << 20])))
         }
+    }
+
+    /// Runs a test of one thread; what threads share knows no other tests in this crate than those.
+    fn alone<F: Future<Output = ()>>(test: impl Fn() -> F + Send + Sync + 'static) {
+        shuttle::check_random(move || run(test()), 1);
+    }
+
+    fn of_attempt(input: &Value) -> TenantBlobs {
+        let clock = Arc::new(ManualClock::default());
+        TenantBlobs {
+            store: Arc::new(MemoryBlobStore::new(clock)),
+            tenant: TenantId::local(),
+            named: named(input),
+            put: Put::default(),
+        }
+    }
+
+    async fn put(blobs: &TenantBlobs, text: &'static [u8]) -> Result<BlobId, String> {
+        let mut content = Whole(Some(Bytes::from_static(text)));
+        let put = blobs.put(&mut content, ByteSize::mib(1)).await;
+        let put = put.map_err(|error| error.code.to_string())?;
+        Ok(put.expect("it is small"))
+    }
+
+    async fn length(blobs: &TenantBlobs, id: BlobId) -> Result<Option<usize>, String> {
+        let read = (blobs as &dyn AttemptBlobs).read(id).await;
+        let read = read.map_err(|error| error.code.to_string())?;
+        Ok(read.map(|bytes| bytes.len()))
+    }
+
+    /// Guards: what a parameter names, as a text of its own, at any depth, is opened, and what the attempt has
+    /// put; nothing else, whether it is there or not.
+    #[test]
+    fn an_attempt_opens_what_it_was_handed_and_what_it_put() {
+        alone(|| async {
+            let theirs = of_attempt(&Value::Null);
+            let id = put(&theirs, b"theirs").await.unwrap();
+            let text = id.digest.to_string();
+            let as_one = |input: Value| TenantBlobs {
+                named: named(&input),
+                put: Put::default(),
+                ..theirs.clone()
+            };
+            let opens = [
+                json!({ "blob": id }),
+                json!(text),
+                json!([{ "at": [[text]] }]),
+                json!(text.to_uppercase()),
+            ];
+            for input in opens {
+                assert_eq!(
+                    length(&as_one(input.clone()), id).await,
+                    Ok(Some(6)),
+                    "{input}"
+                );
+            }
+            let refused = Err("BLOB_NOT_NAMED".to_owned());
+            let mine = [
+                Value::Null,
+                json!({ "digest": &text[..63] }),
+                json!(format!("see {text}")),
+                json!({ text: 1 }),
+                json!(BlobId::of(b"another")),
+            ];
+            for input in mine {
+                assert_eq!(length(&as_one(input.clone()), id).await, refused, "{input}");
+            }
+            let mine = as_one(Value::Null);
+            assert_eq!(length(&mine, BlobId::of(b"nobody's")).await, refused);
+            let own = put(&mine, b"mine").await.unwrap();
+            assert_eq!(length(&mine, own).await, Ok(Some(4)));
+            let named = as_one(json!(BlobId::of(b"nobody's")));
+            assert_eq!(length(&named, BlobId::of(b"nobody's")).await, Ok(None));
+        });
+    }
+
+    /// Guard: each blob that is put is named in the journal, and so an attempt puts so many and no more.
+    #[test]
+    fn an_attempt_puts_so_many_blobs_and_no_more() {
+        alone(|| async {
+            let blobs = of_attempt(&Value::Null);
+            let known = (1..MAX_BLOBS_PUT).map(|n| BlobId::of(&n.to_be_bytes()));
+            blobs.put.lock().extend(known);
+            assert!(put(&blobs, b"the last").await.is_ok());
+            let refused = put(&blobs, b"one more").await;
+            assert_eq!(refused, Err("TOO_MANY_BLOBS".to_owned()));
+            assert_eq!(blobs.put.lock().len(), MAX_BLOBS_PUT);
+        });
     }
 
     /// Guards: what is held in memory to be searched is no more than 64 MiB, and nothing of what is more is

@@ -128,7 +128,7 @@ impl Drive {
             heartbeat: Heartbeat::default(),
             http: self.http(&grants, instance, ("/undo", attempt)),
             // What undoes something puts nothing that anybody reads.
-            blobs: self.blobs(&grants).map(|(blobs, _)| blobs),
+            blobs: self.blobs(&grants, &input).map(|(blobs, _)| blobs),
             credentials: Credentials::default(),
             grants,
             protected: self.shared.protected.clone(),

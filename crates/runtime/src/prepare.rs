@@ -49,7 +49,7 @@ impl Drive {
             false => deferred(node, &Arc::new(scope), &context),
         };
         let grants = self.grants.of(index)?;
-        let blobs = self.blobs(&grants).map(|(blobs, put)| {
+        let blobs = self.blobs(&grants, &input).map(|(blobs, put)| {
             self.put.insert(instance.clone(), put);
             blobs
         });
