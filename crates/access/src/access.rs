@@ -124,6 +124,25 @@ impl Access {
         }
     }
 
+    /// Tells the audit log that an attempt was refused what it holds no capability for, counted together with
+    /// [`Access::denied`]; `capability` is empty where none would open it.
+    pub async fn refused(
+        &self,
+        tenant: &TenantId,
+        user: &CredentialUser,
+        capability: &str,
+        why: &str,
+    ) {
+        let ports = &self.0.ports;
+        if !self.0.denials.lock().admit(ports.clock.monotonic()) {
+            return;
+        }
+        let told = ports.vault.refused(tenant, user, capability, why).await;
+        if let Err(error) = told {
+            warn!(capability, %error, "a denial is not in the audit log");
+        }
+    }
+
     /// The same over another way out, where this one has any: the one with gates, which an engine has of
     /// its own. Refreshes under way are not shared between the two in memory, but through the store.
     #[must_use]

@@ -496,10 +496,29 @@ fn what_an_attempt_puts_is_searched_for_its_secrets() {
             "{report:?}"
         );
         // Neither who does not ask for it, nor who was not granted it.
+        let mut refused = Vec::new();
         for (requires, grants) in [("", &grants[..]), ("blob", GRANT)] {
             let report = place.run(&node("plain blob", requires), grants).await;
             let denied = code(&report);
             assert_eq!(denied.as_deref(), Some("CAPABILITY_DENIED"), "{report:?}");
+            refused.push(format!("execution:{}", report.execution));
+        }
+        // Guard: who was refused a capability stands in the audit log, with the capability.
+        let entries = place.audit.entries(&TENANT, 0, 100).await.unwrap();
+        let told = entries.into_iter().map(|it| it.new);
+        let told: Vec<_> = told.filter(|it| it.what == "capabilities.use").collect();
+        let who: Vec<_> = told.iter().map(|it| it.who.clone()).collect();
+        assert_eq!(who, refused);
+        for told in told {
+            assert_eq!(
+                (&*told.target, told.outcome),
+                ("capability:blob", AuditOutcome::Denied)
+            );
+            let change: Value = serde_json::from_str(&told.change).unwrap();
+            assert_eq!(
+                (&change["node"], &change["attempt"]),
+                (&json!("a"), &json!(1))
+            );
         }
         assert_eq!(there().await, 1);
     });

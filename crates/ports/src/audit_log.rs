@@ -42,7 +42,7 @@ impl AuditOutcome {
 pub struct NewAudit {
     /// Names this entry, so that a retry after a lost reply adds nothing.
     pub id: Uuid,
-    /// Who: `person:<id>`, `service:<id>`, `anonymous`, `local`; of credentials that nobody asked for
+    /// Who: `person:<id>`, `service:<id>`, `anonymous`, `local`; of what no person asked for
     /// `execution:<id>`, `engine`.
     pub who: String,
     /// With what: `session:<id>`, `key:<prefix>`, or nothing.

@@ -26,6 +26,7 @@ use crate::{
     drive::{Drive, Stop, called_off},
     evaluate::{node_of, unread},
     finish::{End, Finished},
+    refusals::Refusals,
 };
 
 /// What is left of an attempt once everything is resolved.
@@ -281,16 +282,25 @@ impl Drive {
             self.shared.ports.clock.clone(),
         );
         let place = self.place(Some((instance.clone(), invocation.context.attempt)));
+        let refusals = Refusals {
+            access: self.shared.ports.access.clone(),
+            tenant: self.lease.tenant.clone(),
+            place: Arc::clone(&place),
+        };
         async move {
             let start = clock.monotonic();
             let result = match opening {
-                None => at(place, sandbox.run(invocation)).await,
+                None => {
+                    refusals
+                        .told(at(place, sandbox.run(invocation)).await)
+                        .await
+                }
                 // On the heap, so that attempts without credentials are no larger for it.
                 Some(opening) => {
                     let attempt = async move {
                         let opened = opening.open(&mut invocation.context).await?;
                         let ran = redacting(opened.of_log(), at(place, sandbox.run(invocation)));
-                        opened.clean(ran.await)
+                        refusals.told(opened.clean(ran.await)).await
                     };
                     Box::pin(attempt).await
                 }

@@ -57,6 +57,7 @@ mod memory;
 mod output;
 mod outward;
 mod prepare;
+mod refusals;
 mod ring;
 mod signals;
 mod slots;

@@ -1,4 +1,5 @@
-//! What the audit log is told of credentials that no person asked for: the uses of attempts and refreshes.
+//! What the audit log is told that no person asked for: the uses of credentials by attempts and refreshes, and
+//! what attempts were refused.
 
 use nebula_core::{CredentialId, TenantId};
 use nebula_ports::{AuditOutcome, CredentialUser, MAX_AUDIT_TEXT, NewAudit, Result};
@@ -8,6 +9,9 @@ use crate::Vault;
 
 /// What a use is called.
 const USE: &str = "credentials.use";
+
+/// What it is called that an attempt reached for something else.
+const REACH: &str = "capabilities.use";
 
 impl Vault {
     /// Tells the audit log that an attempt was not given a credential.
@@ -21,18 +25,51 @@ impl Vault {
         user: &CredentialUser,
         why: &str,
     ) -> Result<()> {
+        let what = (USE, format!("credential:{id}"), AuditOutcome::Denied);
         let why = ("why", Value::from(shortened(why)));
-        self.tell(tenant, id, user, AuditOutcome::Denied, why).await
+        self.tell(tenant, user, what, why).await
     }
 
-    /// Tells the audit log, if there is one, of a use that its route does not tell of: what people try and
-    /// change, they are recorded for.
-    pub(crate) async fn tell(
+    /// Tells the audit log that an attempt was refused what it holds no capability for; `capability` is
+    /// empty where none would open it.
+    ///
+    /// # Errors
+    /// Those of the port.
+    pub async fn refused(
+        &self,
+        tenant: &TenantId,
+        user: &CredentialUser,
+        capability: &str,
+        why: &str,
+    ) -> Result<()> {
+        let target = match capability {
+            "" => String::new(),
+            capability => shortened(&format!("capability:{capability}")),
+        };
+        let why = ("why", Value::from(shortened(why)));
+        self.tell(tenant, user, (REACH, target, AuditOutcome::Denied), why)
+            .await
+    }
+
+    /// Tells the audit log of a use of a credential.
+    pub(crate) async fn used(
         &self,
         tenant: &TenantId,
         id: &CredentialId,
         user: &CredentialUser,
-        outcome: AuditOutcome,
+        version: (&str, Value),
+    ) -> Result<()> {
+        let what = (USE, format!("credential:{id}"), AuditOutcome::Allowed);
+        self.tell(tenant, user, what, version).await
+    }
+
+    /// Tells the audit log, if there is one, of what its route does not tell of: what people try and change,
+    /// they are recorded for.
+    async fn tell(
+        &self,
+        tenant: &TenantId,
+        user: &CredentialUser,
+        (what, target, outcome): (&str, String, AuditOutcome),
         (name, value): (&str, Value),
     ) -> Result<()> {
         let Some(log) = &self.audit else {
@@ -57,8 +94,8 @@ impl Vault {
             who,
             via: String::new(),
             from: String::new(),
-            what: USE.to_owned(),
-            target: format!("credential:{id}"),
+            what: what.to_owned(),
+            target,
             outcome,
             change: change.to_string(),
         };

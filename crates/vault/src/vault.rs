@@ -6,9 +6,9 @@ use futures_util::future;
 use nebula_core::{CredentialId, Entropy, KeyId, ProjectId, TenantId};
 use nebula_credential::{AllowedHosts, Credential, CredentialType, Place, SealError, Sealed};
 use nebula_ports::{
-    AuditLog, AuditOutcome, CredentialDeleted, CredentialPut, CredentialRepo, CredentialSummary,
-    CredentialUse, CredentialUser, CredentialVersion, RefreshLease, Result as PortResult,
-    SecretsStore, UseRecorded,
+    AuditLog, CredentialDeleted, CredentialPut, CredentialRepo, CredentialSummary, CredentialUse,
+    CredentialUser, CredentialVersion, RefreshLease, Result as PortResult, SecretsStore,
+    UseRecorded,
 };
 
 use crate::{VaultError, keys::Cache};
@@ -130,7 +130,7 @@ impl Vault {
         }
         let recorded = self.repo.record_use(tenant, id, opened.version, user);
         let version = ("version", opened.version.into());
-        let told = self.tell(tenant, id, user, AuditOutcome::Allowed, version);
+        let told = self.used(tenant, id, user, version);
         // At once, so that they share a commit where they share a store.
         let (recorded, told) = future::join(recorded, told).await;
         told?;
