@@ -53,7 +53,7 @@ async fn address(world: &World) -> String {
 
 impl World {
     /// Calls as somebody out there does.
-    async fn deliver(
+    pub(crate) async fn deliver(
         &self,
         method: Method,
         path: &str,

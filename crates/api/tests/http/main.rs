@@ -17,5 +17,6 @@ mod matrix;
 mod metrics;
 mod support;
 mod table;
+mod traces;
 mod triggers;
 mod workflows;
