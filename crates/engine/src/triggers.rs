@@ -136,11 +136,14 @@ impl Engine {
     /// now, and those that are called get an address unless they have one.
     ///
     /// # Errors
-    /// `Corrupt`: the version cannot be read.
-    pub(crate) fn registrations(&self, stored: &StoredWorkflow) -> Result<Vec<NewTrigger>> {
-        let now = self.ports.clock.now();
+    /// `Corrupt`: the version cannot be read. The store failed.
+    pub(crate) async fn registrations(&self, stored: &StoredWorkflow) -> Result<Vec<NewTrigger>> {
         let definition = definition(stored)?;
         let mut registered = Vec::new();
+        if definition.triggers.is_empty() {
+            return Ok(registered);
+        }
+        let now = self.store_time().await?;
         for trigger in &definition.triggers {
             // Reading has refused every other id.
             let Ok(id) = TriggerId::new(trigger.id.as_str()) else {
@@ -193,6 +196,15 @@ impl Engine {
             }
         }
         Ok(registered)
+    }
+
+    /// The time by the clock of the store of triggers, which calls them due: what begins by another one would
+    /// begin in its past or future. Without such a store nothing is ever due, and the time is this process's.
+    async fn store_time(&self) -> Result<Timestamp> {
+        match &self.ports.triggers {
+            Some(triggers) => Ok(triggers.due(0).await?.now),
+            None => Ok(self.ports.clock.now()),
+        }
     }
 
     pub(crate) fn trigger_repo(&self) -> Result<&dyn TriggerRepo> {
@@ -261,7 +273,7 @@ impl Engine {
                 ..record.state.clone()
             };
             if !paused && let Some(timing) = self.timing_of(tenant, &record).await? {
-                let from = record.state.through.max(self.ports.clock.now());
+                let from = record.state.through.max(self.store_time().await?);
                 let settled = timing.settled(&seed(workflow, trigger), from);
                 (state.through, state.due) = (settled.through, settled.due);
             }

@@ -69,7 +69,7 @@ impl Engine {
     ) -> Result<Published> {
         let repo = &self.ports.workflows;
         let triggers = match self.stored(tenant, id, Some(version)).await? {
-            Some(stored) => self.registrations(&stored)?,
+            Some(stored) => self.registrations(&stored).await?,
             None => Vec::new(),
         };
         let published = repo.publish(tenant, id, version, expected, triggers).await;

@@ -379,7 +379,6 @@ impl Clock for Skewed {
 fn a_process_with_another_time_starts_what_the_store_calls_due() {
     for apart in [-2, 2] {
         in_world(async |world| {
-            publish(&world.process(), &OFTEN.replace("MISFIRE", "skip")).await;
             let queue = MemoryTaskQueue::new(Arc::new(world.clock.clone()), 1_000, 100);
             let ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>) =
                 (world.executions.clone(), Arc::new(queue));
@@ -389,8 +388,23 @@ fn a_process_with_another_time_starts_what_the_store_calls_due() {
                 .clock(Arc::new(skewed))
                 .build()
                 .unwrap();
-            live(&world, &nebula, MINUTE * 35).await;
-            let expected = ["00:10", "00:20", "00:30"].map(|it| format!("2026-01-01T{it}:00.000Z"));
+            let (often, t) = (id("often"), trigger("t"));
+            publish(&nebula, &OFTEN.replace("MISFIRE", "skip")).await;
+            live(&world, &nebula, MINUTE * 15).await;
+            let paused = nebula
+                .engine()
+                .pause_trigger(&tenant(), &often, &t, true)
+                .await;
+            assert!(paused.unwrap().is_some());
+            live(&world, &nebula, MINUTE * 10).await;
+            // From now on, by the same clock.
+            let goes = nebula
+                .engine()
+                .pause_trigger(&tenant(), &often, &t, false)
+                .await;
+            assert!(goes.unwrap().is_some());
+            live(&world, &nebula, MINUTE * 10).await;
+            let expected = ["00:10", "00:30"].map(|it| format!("2026-01-01T{it}:00.000Z"));
             assert_eq!(times(&world).await, expected, "{apart} hours apart");
         });
     }
