@@ -327,7 +327,8 @@ impl Identity {
             false => Err(NotAuthenticated::Refused),
         };
         match &found {
-            Ok(_) => {
+            // Seldom: each request would write otherwise.
+            Ok(_) if stored.as_ref().is_some_and(|it| it.use_is_due) => {
                 let identities = &self.ports.identities;
                 identities.key_used(&shown.tenant, &shown.prefix).await?;
             }
@@ -336,7 +337,7 @@ impl Identity {
                 let what = What::denied("keys.use", format!("key:{}", shown.prefix), from);
                 self.record_denial(&shown.tenant, None, what).await?;
             }
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
         found
     }

@@ -216,6 +216,8 @@ pub struct StoredKey {
     pub added_at: Timestamp,
     /// When it was used last, by the store's clock; written at most every [`USE_WRITTEN_EVERY`].
     pub used_at: Option<Timestamp>,
+    /// Whether a use now would be written ([`IdentityRepo::key_used`]), by the store's clock.
+    pub use_is_due: bool,
     /// Whether its time is over, by the store's clock.
     pub expired: bool,
 }

@@ -60,11 +60,13 @@ fn read(row: &SqlRow<'_>, tenant: &TenantId, now: Timestamp) -> Result<StoredKey
     if sum_of(tenant, &key, text.as_deref(), added_at) != row.get::<_, i64>(9)? {
         return Err(damaged());
     }
+    let used_at = used_at.map(Timestamp::from_millis);
     Ok(StoredKey {
+        use_is_due: is_due(used_at, now),
         expired: key.expires_at.is_some_and(|at| at <= now),
         key,
         added_at: Timestamp::from_millis(added_at),
-        used_at: used_at.map(Timestamp::from_millis),
+        used_at,
     })
 }
 
@@ -176,7 +178,7 @@ pub(crate) fn is_due(used_at: Option<Timestamp>, now: Timestamp) -> bool {
 
 pub(crate) fn used(tx: &mut Tx<'_>, tenant: &TenantId, prefix: &str) -> Result<(), Fault> {
     let found = get(tx.connection, tenant, prefix, tx.now)?;
-    if found.is_some_and(|it| is_due(it.used_at, tx.now)) {
+    if found.is_some_and(|it| it.use_is_due) {
         let mut used = tx.connection.prepare_cached(USED)?;
         used.execute(params![tenant.as_str(), prefix, tx.now.as_millis()])?;
     }

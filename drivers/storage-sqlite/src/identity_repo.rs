@@ -141,11 +141,6 @@ impl IdentityRepo for Sqlite {
     }
 
     async fn key_used(&self, tenant: &TenantId, prefix: &str) -> Result<()> {
-        // A read is no commit: most uses end here.
-        let found = self.key(tenant, prefix).await?;
-        if found.is_none_or(|it| !api_keys::is_due(it.used_at, self.clock.now())) {
-            return Ok(());
-        }
         let (tenant, prefix) = (tenant.clone(), prefix.to_owned());
         self.write("note the use of an API key", 0, move |tx| {
             api_keys::used(tx, &tenant, &prefix)

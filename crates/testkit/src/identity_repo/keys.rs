@@ -40,6 +40,7 @@ pub async fn a_key_is_read_as_it_was_added(repo: &Repo, clock: &ManualClock) {
             key: new.clone(),
             added_at: clock.now(),
             used_at: None,
+            use_is_due: true,
             expired: false,
         };
         assert_eq!(stored(repo, &new.prefix).await, expected);
@@ -152,8 +153,11 @@ pub async fn uses_of_a_key_are_written_seldom(repo: &Repo, clock: &ManualClock) 
     repo.key_used(&tenant(), "a").await.unwrap();
     let first = clock.now();
     clock.advance(USE_WRITTEN_EVERY - Duration::from_millis(1));
+    assert!(!stored(repo, "a").await.use_is_due);
     repo.key_used(&tenant(), "a").await.unwrap();
     assert_eq!(stored(repo, "a").await.used_at, Some(first));
+    clock.advance(Duration::from_millis(1));
+    assert!(stored(repo, "a").await.use_is_due);
 }
 
 /// It opens nothing, and its prefix is free. Guard: `IdentityGuard::KeyRemoves`.

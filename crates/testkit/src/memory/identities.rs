@@ -232,14 +232,18 @@ impl MemoryIdentityRepo {
     }
 
     fn shown(&self, stored: &StoredKey) -> StoredKey {
-        let over = stored
-            .key
-            .expires_at
-            .is_some_and(|at| at <= self.clock.now());
+        let now = self.clock.now();
+        let over = stored.key.expires_at.is_some_and(|at| at <= now);
         StoredKey {
+            use_is_due: self.use_is_due(stored, now),
             expired: over && self.keep(Guard::KeyExpires),
             ..stored.clone()
         }
+    }
+
+    fn use_is_due(&self, stored: &StoredKey, now: Timestamp) -> bool {
+        let old = |at: Timestamp| now.since(at) >= USE_WRITTEN_EVERY;
+        stored.used_at.is_none_or(old) || !self.keep(Guard::KeySeldom)
     }
 }
 
@@ -463,6 +467,7 @@ impl IdentityRepo for MemoryIdentityRepo {
                 key,
                 added_at: self.clock.now(),
                 used_at: None,
+                use_is_due: true,
                 expired: false,
             };
             own.keys.insert(stored.key.prefix.clone(), stored);
@@ -503,10 +508,7 @@ impl IdentityRepo for MemoryIdentityRepo {
                 return;
             };
             let now = self.clock.now();
-            let due = stored
-                .used_at
-                .is_none_or(|at| now.since(at) >= USE_WRITTEN_EVERY);
-            if due || !self.keep(Guard::KeySeldom) {
+            if self.use_is_due(stored, now) {
                 stored.used_at = Some(now);
             }
         });
