@@ -255,8 +255,8 @@ impl Identity {
             (Via::Local, None) => Ok(principal.clone()),
             (Via::Session(id), Some(of)) => self.in_session(tenant, of, *id).await,
             (Via::Key(prefix), Some(_)) => {
-                let stored = self.ports.identities.key(tenant, prefix).await?;
-                self.with_key(tenant, stored).await
+                let stored = self.ports.identities.key_and_standing(tenant, prefix);
+                self.with_key(tenant, stored.await?)
             }
             _ => Err(NotAuthenticated::Refused),
         }
@@ -296,8 +296,8 @@ impl Identity {
             Ticketed::Local => Ok(Principal::local(tenant)),
             Ticketed::Session { principal, id } => self.in_session(&tenant, principal, id).await,
             Ticketed::Key { prefix } => {
-                let stored = self.ports.identities.key(&tenant, &prefix).await?;
-                self.with_key(&tenant, stored).await
+                let stored = self.ports.identities.key_and_standing(&tenant, &prefix);
+                self.with_key(&tenant, stored.await?)
             }
         }
     }
@@ -313,27 +313,26 @@ impl Identity {
 
     async fn by_key(&self, text: &str, from: &str) -> Result<Principal, NotAuthenticated> {
         let shown = token::parse(TokenKind::Key, text).ok_or(NotAuthenticated::Refused)?;
-        let stored = self
-            .ports
-            .identities
-            .key(&shown.tenant, &shown.prefix)
-            .await?;
+        let identities = &self.ports.identities;
+        let stored = identities.key_and_standing(&shown.tenant, &shown.prefix);
+        let stored = stored.await?;
         let hash = stored
             .as_ref()
-            .map_or(Digest::from([0; 32]), |it| it.key.hash);
+            .map_or(Digest::from([0; 32]), |(it, _)| it.key.hash);
+        let due = stored.as_ref().is_some_and(|(it, _)| it.use_is_due);
+        let known = stored.is_some();
         let right = bool::from(hash.as_bytes().ct_eq(shown.hash.as_bytes()));
         let found = match right {
-            true => self.with_key(&shown.tenant, stored.clone()).await,
+            true => self.with_key(&shown.tenant, stored),
             false => Err(NotAuthenticated::Refused),
         };
         match &found {
             // Seldom: each request would write otherwise.
-            Ok(_) if stored.as_ref().is_some_and(|it| it.use_is_due) => {
-                let identities = &self.ports.identities;
+            Ok(_) if due => {
                 identities.key_used(&shown.tenant, &shown.prefix).await?;
             }
             // Of keys that never were, nothing is recorded: whoever makes them up would fill the log.
-            Err(NotAuthenticated::Refused) if stored.is_some() => {
+            Err(NotAuthenticated::Refused) if known => {
                 let what = What::denied("keys.use", format!("key:{}", shown.prefix), from);
                 self.record_denial(&shown.tenant, None, what).await?;
             }
@@ -343,16 +342,14 @@ impl Identity {
     }
 
     /// Whoever a key belongs to, with the rights that it leaves them.
-    async fn with_key(
+    fn with_key(
         &self,
         tenant: &TenantId,
-        stored: Option<StoredKey>,
+        stored: Option<(StoredKey, Standing)>,
     ) -> Result<Principal, NotAuthenticated> {
-        let stored = stored
-            .filter(|it| !it.expired)
-            .ok_or(NotAuthenticated::Refused)?;
+        let good = stored.filter(|(key, of)| !key.expired && !of.principal.disabled);
+        let (stored, standing) = good.ok_or(NotAuthenticated::Refused)?;
         let key = stored.key;
-        let standing = self.standing(tenant, key.principal).await?;
         // A scope that this build does not know allows nothing.
         let permissions = key.scopes.map(|scopes| {
             let known = scopes.iter().filter_map(|it| it.parse::<Permission>().ok());

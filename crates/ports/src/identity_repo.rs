@@ -398,6 +398,17 @@ pub trait IdentityRepo: fmt::Debug + Send + Sync + 'static {
     /// `Corrupt`: what is stored is damaged. `Unavailable`.
     async fn key(&self, tenant: &TenantId, prefix: &str) -> Result<Option<StoredKey>>;
 
+    /// The same with its principal, both as they stand in one moment: for whoever lets somebody in. The
+    /// principal of a key is there as long as the key is.
+    ///
+    /// # Errors
+    /// `Corrupt`: what is stored is damaged. `Unavailable`.
+    async fn key_and_standing(
+        &self,
+        tenant: &TenantId,
+        prefix: &str,
+    ) -> Result<Option<(StoredKey, Standing)>>;
+
     /// Notes that a key was used now; within [`USE_WRITTEN_EVERY`] of the use before, and of a key
     /// that is not there, nothing is written.
     ///

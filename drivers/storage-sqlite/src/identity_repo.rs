@@ -140,6 +140,18 @@ impl IdentityRepo for Sqlite {
         .await
     }
 
+    async fn key_and_standing(
+        &self,
+        tenant: &TenantId,
+        prefix: &str,
+    ) -> Result<Option<(StoredKey, Standing)>> {
+        let (tenant, prefix, now) = (tenant.clone(), prefix.to_owned(), self.clock.now());
+        self.read("find an API key", move |db| {
+            principals::of_key(db, &tenant, &prefix, now)
+        })
+        .await
+    }
+
     async fn key_used(&self, tenant: &TenantId, prefix: &str) -> Result<()> {
         let (tenant, prefix) = (tenant.clone(), prefix.to_owned());
         self.write("note the use of an API key", 0, move |tx| {

@@ -3,11 +3,11 @@
 use nebula_core::{PrincipalId, ProjectId, TenantId, Timestamp};
 use nebula_ports::{
     ErrorKind, MAX_IDENTITY_TEXT, MAX_PASSWORD_HASH, MAX_PRINCIPALS, Membership, PasswordHash,
-    PrincipalKey, PrincipalKind, PrincipalRecord, RecordDeleted, RecordPut, Standing,
+    PrincipalKey, PrincipalKind, PrincipalRecord, RecordDeleted, RecordPut, Standing, StoredKey,
 };
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 
-use crate::{error::Fault, memberships, row::counted, sum, writer::Tx};
+use crate::{api_keys, error::Fault, memberships, row::counted, sum, writer::Tx};
 
 const BY_ID: &str =
     "SELECT id, version, kind, login, name, password, subject, disabled, put_at, sum
@@ -139,6 +139,26 @@ pub(crate) fn standing(
         .transpose();
     snapshot.end()?;
     standing
+}
+
+/// A key and whose it is.
+pub(crate) fn of_key(
+    db: &Connection,
+    tenant: &TenantId,
+    prefix: &str,
+    now: Timestamp,
+) -> Result<Option<(StoredKey, Standing)>, Fault> {
+    let snapshot = Snapshot::begin(db)?;
+    let found = match api_keys::get(db, tenant, prefix, now)? {
+        Some(key) => {
+            let standing = standing(db, tenant, PrincipalKey::Id(key.key.principal))?;
+            let nobody = || Fault::corrupt("an API key is damaged: its principal is not there");
+            Some((key, standing.ok_or_else(nobody)?))
+        }
+        None => None,
+    };
+    snapshot.end()?;
+    Ok(found)
 }
 
 pub(crate) fn list(

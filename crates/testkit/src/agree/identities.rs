@@ -229,10 +229,11 @@ impl Run<MemoryIdentityRepo, dyn IdentityRepo> {
             }
             84..93 => {
                 let prefix = *self.random.pick(&["k", "K", "l"]);
-                match self.random.below(4) {
+                match self.random.below(5) {
                     0 => both!(self, tenant, remove_key(prefix)),
                     1 => both!(self, tenant, key(prefix)),
-                    2 => both!(self, tenant, keys(id)),
+                    2 => both!(self, tenant, key_and_standing(prefix)),
+                    3 => both!(self, tenant, keys(id)),
                     _ => both!(self, tenant, key_used(prefix)),
                 }
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nebula_core::Clock;
 use nebula_ports::{
     ApiKeyRecord, ErrorKind, KeyAdded, MAX_API_KEYS, MAX_IDENTITY_TEXT, MAX_KEY_PREFIX, MAX_SCOPES,
-    RecordDeleted, StoredKey, USE_WRITTEN_EVERY,
+    PrincipalKey, RecordDeleted, StoredKey, USE_WRITTEN_EVERY,
 };
 
 use super::fixture::*;
@@ -128,6 +128,35 @@ pub async fn a_key_is_over_by_the_time_of_the_store(repo: &Repo, clock: &ManualC
     clock.advance(Duration::from_millis(1));
     assert!(stored(repo, "a").await.expired);
     assert!(repo.keys(&tenant(), id(1)).await.unwrap()[0].expired);
+}
+
+/// With what either is alone. Guard: `IdentityGuard::KeyStands`.
+pub async fn a_key_comes_with_its_principal(repo: &Repo, clock: &ManualClock) {
+    with_people(repo, [1, 2]).await;
+    for (prefix, of) in [("a", 1), ("b", 2)] {
+        let over = clock.now().plus(Duration::from_secs(1));
+        let new = ApiKeyRecord {
+            expires_at: Some(over),
+            ..key(prefix, of)
+        };
+        let _ = add(repo, new).await;
+    }
+    let check = async || {
+        for (prefix, of) in [("a", 1), ("b", 2)] {
+            let found = repo.key_and_standing(&tenant(), prefix).await.unwrap();
+            let standing = repo.standing(&tenant(), PrincipalKey::Id(id(of))).await;
+            let apart = (stored(repo, prefix).await, standing.unwrap().unwrap());
+            assert_eq!(found.unwrap(), apart, "{prefix}");
+        }
+    };
+    check().await;
+    repo.key_used(&tenant(), "a").await.unwrap();
+    clock.advance(Duration::from_secs(1));
+    check().await;
+    let none = repo.key_and_standing(&tenant(), "c").await;
+    assert_eq!(none.unwrap(), None);
+    let other = "other".parse().unwrap();
+    assert_eq!(repo.key_and_standing(&other, "a").await.unwrap(), None);
 }
 
 /// By the store's clock. Guard: `IdentityGuard::KeyUsed`.

@@ -91,6 +91,7 @@ macro_rules! identity_repo_rules {
             an_addition_that_is_repeated_is_the_same,
             a_key_without_possible_texts_is_refused,
             a_key_is_over_by_the_time_of_the_store,
+            a_key_comes_with_its_principal,
             a_use_of_a_key_is_noted,
             uses_of_a_key_are_written_seldom,
             a_removed_key_is_gone,

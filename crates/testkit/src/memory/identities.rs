@@ -497,6 +497,25 @@ impl IdentityRepo for MemoryIdentityRepo {
         Ok(found.map(|stored| self.shown(&stored)))
     }
 
+    async fn key_and_standing(
+        &self,
+        tenant: &TenantId,
+        prefix: &str,
+    ) -> Result<Option<(StoredKey, Standing)>> {
+        let owner = self.owner(tenant, Guard::TenantKeys);
+        Ok(self.tenants.look(&owner, |own| {
+            let stored = own.keys.get(prefix)?;
+            let standing = match self.keep(Guard::KeyStands) {
+                true => own.standing(stored.key.principal),
+                false => {
+                    let first = own.principals.keys().next();
+                    first.and_then(|id| own.standing(*id))
+                }
+            };
+            Some((self.shown(stored), standing?))
+        }))
+    }
+
     async fn key_used(&self, tenant: &TenantId, prefix: &str) -> Result<()> {
         let owner = self.owner(tenant, Guard::TenantKeys);
         self.tenants.change(&owner, |own| {

@@ -99,6 +99,8 @@ guards! {
         KeySizes => [a_key_without_possible_texts_is_refused],
         /// A key expires.
         KeyExpires => [a_key_is_over_by_the_time_of_the_store],
+        /// A key comes with its own principal.
+        KeyStands => [a_key_comes_with_its_principal],
         /// A use is noted.
         KeyUsed => [a_use_of_a_key_is_noted],
         /// Seldom.
