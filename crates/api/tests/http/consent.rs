@@ -1,17 +1,30 @@
 //! Consent in a browser: who may come back with what.
 
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Method;
+use nebula_api::ApiConfig;
+use nebula_testkit::ManualClock;
 use serde_json::{Value, json};
 
 use crate::support::World;
 
+const BACK: &str = "https://nebula.example/api/v1/credentials/mail/callback";
+
 async fn put(world: &World, id: &str) {
+    put_after(world, id, None).await;
+}
+
+/// The version that follows `from`.
+async fn put_after(world: &World, id: &str, from: Option<u32>) {
     let fields = json!({
         "authorize_url": "https://id.example/auth",
         "token_url": "https://id.example/token",
         "client_id": "c",
     });
-    let body = json!({ "type": "oauth2_code", "fields": fields, "hosts": ["api.example"] });
+    let hosts = json!(["api.example"]);
+    let body = json!({ "type": "oauth2_code", "fields": fields, "hosts": hosts, "from": from });
     let json = [("content-type", "application/json")];
     let path = format!("/api/v1/credentials/{id}");
     let put = world
@@ -22,6 +35,12 @@ async fn put(world: &World, id: &str) {
 
 /// The state of a consent that was begun.
 async fn begun(world: &World, id: &str) -> String {
+    let pairs = asked(world, id).await;
+    pairs.iter().find(|it| it.0 == "state").unwrap().1.clone()
+}
+
+/// What the address says at which somebody consents.
+async fn asked(world: &World, id: &str) -> Vec<(String, String)> {
     let path = format!("/api/v1/credentials/{id}/authorize");
     let begun = world.post(&path, Value::Null).await.ok(200);
     let back = format!("https://nebula.example/api/v1/credentials/{id}/callback");
@@ -32,9 +51,8 @@ async fn begun(world: &World, id: &str) -> String {
     let (server, query) = begun["url"].as_str().unwrap().split_once('?').unwrap();
     assert_eq!(server, "https://id.example/auth");
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap();
-    let query = |name: &str| pairs.iter().find(|it| it.0 == name).unwrap().1.clone();
-    assert_eq!(query("redirect_uri"), back);
-    query("state")
+    assert!(pairs.contains(&("redirect_uri".to_owned(), back)));
+    pairs
 }
 
 fn callback(id: &str, query: &str) -> String {
@@ -117,6 +135,73 @@ async fn a_state_counts_once_for_its_credential_and_whoever_asked() {
         .await;
     answer.problem(400, "BAD_QUERY");
     world.stopped().await;
+}
+
+/// Guards: the code goes with the address that was asked for, byte for byte, and with what only whoever asked
+/// can have.
+#[tokio::test]
+async fn a_code_goes_with_the_address_and_the_proof_of_the_one_who_asked() {
+    let world = World::new().await;
+    put(&world, "mail").await;
+    let pairs = asked(&world, "mail").await;
+    let said = |name: &str| pairs.iter().find(|it| it.0 == name).unwrap().1.clone();
+    assert_eq!(
+        (&*said("response_type"), &*said("code_challenge_method")),
+        ("code", "S256")
+    );
+    let back = callback("mail", &format!("code=c%2B1&state={}", said("state")));
+    world.get(&back).await.ok(200);
+    let sent = world.http.asked();
+    let body = &sent.last().unwrap().body;
+    let sent: Vec<(String, String)> = serde_urlencoded::from_str(body).unwrap();
+    let sent = |name: &str| sent.iter().find(|it| it.0 == name).unwrap().1.clone();
+    assert_eq!(
+        (&*sent("grant_type"), &*sent("code")),
+        ("authorization_code", "c+1")
+    );
+    assert_eq!(sent("redirect_uri"), BACK);
+    let digest = ring::digest::digest(&ring::digest::SHA256, sent("code_verifier").as_bytes());
+    assert_eq!(URL_SAFE_NO_PAD.encode(digest), said("code_challenge"));
+    world.stopped().await;
+}
+
+/// Guard: the code is of the server that was asked, so it goes to none that was put there meanwhile.
+#[tokio::test]
+async fn a_code_goes_to_no_server_that_was_put_there_meanwhile() {
+    let world = World::new().await;
+    put(&world, "mail").await;
+    let state = begun(&world, "mail").await;
+    put_after(&world, "mail", Some(1)).await;
+    let before = world.http.asked().len();
+    let back = callback("mail", &format!("code=c&state={state}"));
+    let refused = world.get(&back).await.problem(422, "CREDENTIAL_REFUSED");
+    let why = refused["detail"].as_str().unwrap();
+    assert!(why.contains("changed since"), "{why}");
+    assert_eq!(world.http.asked().len(), before);
+    world.stopped().await;
+}
+
+/// Guard: it is waited for ten minutes.
+#[tokio::test]
+async fn a_state_is_good_for_ten_minutes() {
+    for (after, good) in [(599_999, true), (600_000, false)] {
+        let clock = Arc::new(ManualClock::default());
+        let config = ApiConfig {
+            public_url: Some("https://nebula.example".to_owned()),
+            ..ApiConfig::default()
+        };
+        let world = World::timed(config, clock.clone()).await;
+        put(&world, "mail").await;
+        let state = begun(&world, "mail").await;
+        clock.advance(Duration::from_millis(after));
+        let back = callback("mail", &format!("code=c&state={state}"));
+        let answer = world.get(&back).await;
+        match good {
+            true => drop(answer.ok(200)),
+            false => drop(answer.problem(409, "UNKNOWN_STATE")),
+        }
+        world.stopped().await;
+    }
 }
 
 #[tokio::test]
