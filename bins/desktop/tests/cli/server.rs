@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use crate::{
+    http::serving,
     serve::Serving,
     support::{Said, User, in_doubt},
 };
@@ -535,4 +536,41 @@ fn what_a_server_delivers_too_often_and_its_settings_can_be_looked_at() {
     );
     let hidden = |key: &String| key.starts_with("vars") || key == "secrets.key_command";
     assert!(!settings.keys().any(hidden), "{told}");
+}
+
+/// Guards: a token is shown to the server that was named, once, and nowhere else to which that one leads.
+#[test]
+fn a_token_goes_nowhere_but_to_the_server_that_was_named() {
+    const TOKEN: &str = "nbl_local_somebody-elsewhere";
+    let moved = |to: &str| {
+        format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        )
+    };
+    let (mut said, mut shown) = (Vec::new(), Vec::new());
+    let led_to = serving(
+        |_| moved("/"),
+        |other| {
+            for to in [format!("http://{other}/api/v1/me"), "/moved".to_owned()] {
+                let user = User::new();
+                let named = serving(
+                    |_| moved(&to),
+                    |named| {
+                        let login = ["login", &format!("http://{named}")];
+                        said.push(user.nebula_with(&login, TOKEN));
+                    },
+                );
+                let asked = named
+                    .iter()
+                    .map(|it| it.header("authorization").map(str::to_owned));
+                shown.push(asked.collect::<Vec<_>>());
+            }
+        },
+    );
+    for said in said {
+        assert!(!said.exits(3).err.contains(TOKEN));
+    }
+    let once = vec![Some(format!("Bearer {TOKEN}"))];
+    assert_eq!(shown, [once.clone(), once]);
+    assert!(led_to.is_empty(), "{led_to:?}");
 }
