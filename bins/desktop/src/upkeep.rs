@@ -61,7 +61,7 @@ async fn collect(collector: &Collector, tenant: &TenantId) {
     match collector.collect(tenant).await {
         Ok(collected) if collected.unreadable > 0 => warn!(
             ?collected,
-            "blobs that executions name are missing or damaged; restore the folder of blobs from a backup"
+            "blobs that executions name are missing or damaged, so no blob is deleted; restore the folder of blobs from a backup"
         ),
         Ok(collected) => info!(?collected, "old blobs were collected"),
         Err(error) => warn!(%error, "could not collect old blobs; trying again later"),

@@ -61,15 +61,17 @@ pub struct Collected {
     pub bytes: u64,
     /// Blobs that nothing named, and that somebody renewed meanwhile.
     pub renewed: usize,
-    /// Blobs that a journal names and that cannot be read: missing or damaged.
+    /// Blobs that a journal names and that cannot be read: missing or damaged. If there are any, nothing was
+    /// deleted since that was seen.
     pub unreadable: usize,
 }
 
 /// Deletes the blobs of a tenant that are old and that none of its journals and inboxes names.
 ///
 /// Others may write meanwhile. What a journal names is kept as long as the journal is; a blob that is
-/// named within another, spilled, fact is kept as well. Each collection reads every journal of the
-/// tenant once, page by page.
+/// named within another, spilled, fact is kept as well. While something that is named cannot be read, and
+/// so may name others, nothing is deleted. Each collection reads every journal of the tenant once, page by
+/// page.
 #[derive(Debug)]
 pub struct Collector {
     executions: Arc<dyn ExecutionRepo>,
@@ -128,6 +130,10 @@ impl Collector {
             if !sweep.is_empty() {
                 let unreadable = self.mark(tenant, &mut sweep).await?;
                 collected.unreadable = collected.unreadable.max(unreadable);
+            }
+            // What it names nobody knows: it may be read again at another try, or come back from a backup.
+            if collected.unreadable > 0 {
+                return Ok(collected);
             }
             for blob in sweep.doomed() {
                 self.delete(tenant, blob, &mut collected).await?;

@@ -30,7 +30,7 @@ pub(crate) async fn collect(loaded: &Loaded, console: &Console) -> Result<Exit, 
     } = collected;
     if unreadable > 0 {
         let message = format!(
-            "{unreadable} blobs that executions name are missing or damaged ({deleted} others were deleted)"
+            "{unreadable} blobs that executions name are missing or damaged; they may name others, so none is deleted"
         );
         return Err(Failure::environment("BLOBS_UNREADABLE", message)
             .advice("restore the folder of blobs beside the database from a backup"));
