@@ -11,6 +11,7 @@ use nebula_engine::{OpenApproval, Redeemed};
 use nebula_execution::{Ballot, Choice, Refusal, ResumeToken, Status};
 use nebula_identity::{Permission, What, Who};
 use nebula_ports::{ExecutionFilter, PageToken};
+use nebula_trigger::escaped;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -306,21 +307,6 @@ fn page(title: &str, body: &str) -> Response {
     ([(CONTENT_SECURITY_POLICY, POLICY)], Html(text)).into_response()
 }
 
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    safe
-}
-
 fn wants_page(headers: &HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT);
     accepted.is_some_and(|it| it.to_str().is_ok_and(|it| it.contains("text/html")))
@@ -469,16 +455,4 @@ pub(crate) async fn redeem(
         true => page("Thank you", "<p>Your vote is written down.</p>"),
         false => said.into_response(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_cannot_leave_its_place_in_a_page() {
-        let text = "<b a='1' c=\"2\">&";
-        let safe = escaped(text);
-        assert_eq!(safe, "&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;");
-    }
 }

@@ -481,8 +481,9 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// A text in HTML, between tags and in attributes.
-fn escaped(text: &str) -> String {
+/// A text as it stands in HTML, between tags and in attributes: no part of it is markup.
+#[must_use]
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -49,7 +49,8 @@ pub use body::{BodyError, query_of};
 pub use error::ScheduleError;
 pub use firing::{Firing, ON_TIME, Settled};
 pub use form::{
-    FORM_ONCE, Form, FormProblem, MAX_FORM_FIELDS, MAX_FORM_TEXT, Page, check_form, filled_in,
+    FORM_ONCE, Form, FormProblem, MAX_FORM_FIELDS, MAX_FORM_TEXT, Page, check_form, escaped,
+    filled_in,
 };
 pub use jwt::{Jwt, MAX_TOKEN_BYTES};
 pub use listening::{Heard, Listening, MAX_EVENT};

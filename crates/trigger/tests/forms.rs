@@ -1,6 +1,6 @@
 //! Forms are read from their fields, make a page, and what was filled in is what a schema wants.
 
-use nebula_trigger::{FORM_ONCE, MAX_FORM_TEXT, Webhook, check_form, filled_in};
+use nebula_trigger::{FORM_ONCE, MAX_FORM_TEXT, Webhook, check_form, escaped, filled_in};
 use serde_json::{Map, Value, json};
 
 fn read(fields: Value) -> Result<Webhook, Vec<String>> {
@@ -185,4 +185,10 @@ fn a_page_runs_and_loads_nothing_and_its_policy_names_its_own_style() {
         "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     );
     assert_eq!(page.policy, want);
+}
+
+#[test]
+fn text_cannot_leave_its_place_in_a_page() {
+    let safe = escaped("<b a='1' c=\"2\">&");
+    assert_eq!(safe, "&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;");
 }

@@ -206,7 +206,7 @@ async fn a_state_is_good_for_ten_minutes() {
 
 #[tokio::test]
 async fn nobody_is_sent_back_to_an_address_that_nobody_has_set() {
-    let config = nebula_api::ApiConfig::default();
+    let config = ApiConfig::default();
     let world = World::with(config).await;
     put(&world, "mail").await;
     let path = "/api/v1/credentials/mail/authorize";
