@@ -128,8 +128,7 @@ impl Collector {
                 return Ok(collected);
             }
             if !sweep.is_empty() {
-                let unreadable = self.mark(tenant, &mut sweep).await?;
-                collected.unreadable = collected.unreadable.max(unreadable);
+                collected.unreadable = self.mark(tenant, &mut sweep).await?;
             }
             // What it names nobody knows: it may be read again at another try, or come back from a backup.
             if collected.unreadable > 0 {
