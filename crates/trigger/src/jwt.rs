@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nebula_core::{ExposeSecret as _, SecretId, SecretString, Timestamp};
-use ring::{hmac, signature};
+use nebula_jwt::{PublicKey, SignedToken};
+use ring::hmac;
 use serde_json::Value;
 
 use crate::{Refused, reader::Reader};
@@ -33,27 +33,18 @@ pub struct Jwt {
 #[derive(Debug, Clone, PartialEq)]
 enum Key {
     Secret { name: &'static str, id: SecretId },
-    Rsa { pss: bool, n: Vec<u8>, e: Vec<u8> },
-    P256(Vec<u8>),
-    Ed25519(Vec<u8>),
+    Public(PublicKey),
 }
 
 impl Key {
     fn name(&self) -> &'static str {
         match self {
             Self::Secret { name, .. } => name,
-            Self::Rsa { pss: false, .. } => "RS256",
-            Self::Rsa { pss: true, .. } => "PS256",
-            Self::P256(_) => "ES256",
-            Self::Ed25519(_) => "EdDSA",
+            Self::Public(key) => key.algorithm(),
         }
     }
 
-    fn holds(&self, secret: Option<&SecretString>, signed: &[u8], given: &[u8]) -> bool {
-        let verified = |algorithm: &'static dyn signature::VerificationAlgorithm, key: &[u8]| {
-            let key = signature::UnparsedPublicKey::new(algorithm, key);
-            key.verify(signed, given).is_ok()
-        };
+    fn holds(&self, secret: Option<&SecretString>, token: &SignedToken<'_>) -> bool {
         match self {
             Self::Secret { name, .. } => {
                 let algorithm = match *name {
@@ -65,19 +56,11 @@ impl Key {
                 let secret = secret.map(|it| it.expose_secret().as_bytes());
                 let secret = secret.filter(|it| it.len() >= 32);
                 secret.is_some_and(|key| {
-                    hmac::verify(&hmac::Key::new(algorithm, key), signed, given).is_ok()
+                    let key = hmac::Key::new(algorithm, key);
+                    hmac::verify(&key, token.signed(), token.signature()).is_ok()
                 })
             }
-            Self::Rsa { pss, n, e } => {
-                let algorithm = match pss {
-                    true => &signature::RSA_PSS_2048_8192_SHA256,
-                    false => &signature::RSA_PKCS1_2048_8192_SHA256,
-                };
-                let key = signature::RsaPublicKeyComponents { n, e };
-                key.verify(algorithm, signed, given).is_ok()
-            }
-            Self::P256(point) => verified(&signature::ECDSA_P256_SHA256_FIXED, point),
-            Self::Ed25519(key) => verified(&signature::ED25519, key),
+            Self::Public(key) => key.holds(token),
         }
     }
 }
@@ -86,7 +69,7 @@ impl Jwt {
     pub(crate) fn secret(&self) -> Option<&SecretId> {
         match &self.key {
             Key::Secret { id, .. } => Some(id),
-            _ => None,
+            Key::Public(_) => None,
         }
     }
 
@@ -117,14 +100,14 @@ impl Jwt {
                         format!("{name} has a public `key`, and no secret"),
                     );
                 }
-                let key = reader.get("key").and_then(|key| public(name, key));
+                let key = reader.get("key").and_then(|key| PublicKey::of(name, key));
                 if key.is_none() {
                     let message = format!(
                         "expected the public key of {name} as a JSON Web Key: an object with `kty`"
                     );
                     reader.wrong("key", message);
                 }
-                key
+                key.map(Key::Public)
             }
             Some(other) => {
                 let other: String = other.chars().take(40).collect();
@@ -154,23 +137,15 @@ impl Jwt {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(malformed());
         }
-        let (signed, given) = token.rsplit_once('.').ok_or_else(malformed)?;
-        let (head, claims) = signed.split_once('.').ok_or_else(malformed)?;
-        let object = |text: &str| {
-            let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-            let value: Value = serde_json::from_slice(&bytes).ok()?;
-            value.is_object().then_some(value)
-        };
-        let head = object(head).ok_or_else(malformed)?;
+        let token = SignedToken::read(token).ok_or_else(malformed)?;
         // RFC 7515, 4.1.11: what is critical and not understood, refuses.
-        if head["alg"] != self.key.name() || head.get("crit").is_some() {
+        if token.algorithm() != Some(self.key.name()) || token.is_critical() {
             return Err(Refused::Wrong("the algorithm of the token"));
         }
-        let given = URL_SAFE_NO_PAD.decode(given).map_err(|_| malformed())?;
-        if !self.key.holds(secret, signed.as_bytes(), &given) {
+        if !self.key.holds(secret, &token) {
             return Err(Refused::Wrong("the signature"));
         }
-        let claims = object(claims).ok_or_else(malformed)?;
+        let claims = Value::Object(token.claims().ok_or_else(malformed)?);
         let seconds = |name: &str| claims.get(name).map(|it| it.as_f64().unwrap_or(f64::NAN));
         let now = now.as_millis() as f64 / 1_000.0;
         let leeway = self.leeway.as_secs_f64();
@@ -196,24 +171,5 @@ impl Jwt {
             return Err(Refused::Claim("aud"));
         }
         Ok(claims)
-    }
-}
-
-/// The public key of an algorithm in a JSON Web Key.
-fn public(algorithm: &str, key: &Value) -> Option<Key> {
-    let bytes = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str()?).ok();
-    let of = |length: usize| move |it: &Vec<u8>| it.len() == length;
-    match (algorithm, key["kty"].as_str()?, key["crv"].as_str()) {
-        ("RS256" | "PS256", "RSA", _) => Some(Key::Rsa {
-            pss: algorithm == "PS256",
-            n: bytes("n")?,
-            e: bytes("e")?,
-        }),
-        ("ES256", "EC", Some("P-256")) => {
-            let (x, y) = (bytes("x").filter(of(32))?, bytes("y").filter(of(32))?);
-            Some(Key::P256([&[4][..], &x, &y].concat()))
-        }
-        ("EdDSA", "OKP", Some("Ed25519")) => bytes("x").filter(of(32)).map(Key::Ed25519),
-        _ => None,
     }
 }
