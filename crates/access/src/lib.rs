@@ -43,10 +43,12 @@
 
 mod access;
 mod error;
+mod oauth;
 mod tested;
 mod token;
 
 pub use access::{Access, AccessPorts, LEASE, MARGIN, MAX_DENIALS};
 pub use error::AccessError;
+pub use oauth::{OAuthClient, authorize_url, token_request};
 pub use tested::{Asked, GivenToken, TestError, Tested, Verdict};
 pub use token::{Consent, Consented, MAX_ANSWER, TOTAL, UNSAID};

@@ -2,22 +2,18 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use nebula_action::{Egress, Grants, HttpLimits, HttpRequest, RequestBody, Sender};
-use nebula_core::{
-    ByteSize, CredentialId, Digest, ExposeSecret as _, SecretString, TenantId, Timestamp,
-};
+use http::{HeaderMap, StatusCode, header};
+use nebula_action::{Egress, HttpRequest, Sender};
+use nebula_core::{ByteSize, CredentialId, ExposeSecret as _, SecretString, TenantId, Timestamp};
 use nebula_credential::{Credential, CredentialType};
 use serde_json::Value;
-use url::{Url, form_urlencoded::Serializer};
+use url::Url;
 use zeroize::Zeroizing;
 
-use crate::AccessError;
+use crate::{
+    AccessError,
+    oauth::{OAuthClient, authorize_url, token_request},
+};
 
 /// The longest time for one request for a token.
 pub const TOTAL: Duration = Duration::from_secs(20);
@@ -106,18 +102,9 @@ pub(crate) fn consent(
 ) -> Result<Url, AccessError> {
     let text = |name| credential.field(name).map(SecretString::expose_secret);
     let url = Egress::url(text("authorize_url").unwrap_or_default());
-    let mut url: Url = url.map_err(|error| no_way(id, &format!("`authorize_url`: {error}")))?;
-    let challenge = Digest::of(asked.verifier.expose_secret().as_bytes());
-    let challenge = URL_SAFE_NO_PAD.encode(challenge.as_bytes());
-    url.query_pairs_mut()
-        .append_pair("response_type", "code")
-        .append_pair("client_id", text("client_id").unwrap_or_default())
-        .append_pair("redirect_uri", asked.redirect_uri)
-        .append_pair("state", asked.state)
-        .append_pair("code_challenge", &challenge)
-        .append_pair("code_challenge_method", "S256")
-        .extend_pairs(text("scope").map(|scope| ("scope", scope)));
-    Ok(url)
+    let url: Url = url.map_err(|error| no_way(id, &format!("`authorize_url`: {error}")))?;
+    let client = text("client_id").unwrap_or_default();
+    Ok(authorize_url(url, client, asked, text("scope")))
 }
 
 /// What is sent for the first tokens after a consent (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
@@ -148,65 +135,23 @@ fn granted<'a>(
     tenant: &TenantId,
     id: &CredentialId,
     credential: &'a Credential,
-    mut form: Vec<(&'a str, &'a str)>,
+    form: Vec<(&'a str, &'a str)>,
 ) -> Result<(Egress, HttpRequest), AccessError> {
     let text = |name| credential.field(name).map(SecretString::expose_secret);
     let url = Egress::url(text("token_url").unwrap_or_default());
     let url: Url = url.map_err(|error| no_way(id, &format!("`token_url`: {error}")))?;
-    let mut headers = HeaderMap::new();
-    let client = text("client_id").unwrap_or_default();
-    match (text("client_secret"), text("client_auth")) {
-        (Some(secret), None | Some("basic")) => {
-            let value =
-                basic(client, secret).ok_or_else(|| no_way(id, "its secret fits no header"))?;
-            headers.insert(header::AUTHORIZATION, value);
-        }
-        (secret, _) => {
-            form.push(("client_id", client));
-            form.extend(secret.map(|secret| ("client_secret", secret)));
-        }
-    }
-    let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-    headers.insert(header::CONTENT_TYPE, kind);
-    let json = HeaderValue::from_static("application/json");
-    headers.insert(header::ACCEPT, json);
-    let body = Serializer::new(String::new()).extend_pairs(form).finish();
-    let request = HttpRequest {
-        method: Method::POST,
-        headers,
-        body: RequestBody::Bytes(Bytes::from(body)),
-        limits: HttpLimits {
-            total: TOTAL,
-            head: TOTAL,
-            idle: TOTAL,
-            max_body: MAX_ANSWER,
-            // What is sent is for this one alone.
-            redirects: None,
-            ..HttpLimits::default()
-        },
-        url,
-        // Whoever asks for tokens too often, or in vain, holds up nobody else.
-        sender: Sender {
-            tenant: Some(tenant.clone()),
-            credential: Some(id.clone()),
-        },
+    let client = OAuthClient {
+        id: text("client_id").unwrap_or_default(),
+        secret: credential.field("client_secret"),
+        basic: matches!(text("client_auth"), None | Some("basic")),
+    };
+    // Whoever asks for tokens too often, or in vain, holds up nobody else.
+    let sender = Sender {
+        tenant: Some(tenant.clone()),
+        credential: Some(id.clone()),
     };
     // Whoever made the credential has named the host.
-    let egress = Egress::new(&Grants::new(Egress::needed(&request.url)));
-    Ok((egress, request))
-}
-
-/// How the client shows who it is (RFC 6749, section 2.3.1).
-fn basic(client: &str, secret: &str) -> Option<HeaderValue> {
-    let coded = |text: &str| {
-        let bytes = url::form_urlencoded::byte_serialize(text.as_bytes());
-        Zeroizing::new(bytes.collect::<String>())
-    };
-    let both = Zeroizing::new([&coded(client), ":", &coded(secret)].concat());
-    let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(&*both)));
-    let mut value = HeaderValue::from_str(&value).ok()?;
-    value.set_sensitive(true);
-    Some(value)
+    token_request(url, &client, form, sender).ok_or_else(|| no_way(id, "its secret fits no header"))
 }
 
 /// What came back for a request for a token.
