@@ -137,6 +137,7 @@ async fn composed(folder: &Path, token: &LocalToken) -> Result<(Nebula, Api), Fa
         vars: serde_json::Value::Null,
         folder: folder.to_owned(),
         settings: serde_json::json!({}),
+        provider: None,
         config: ApiConfig {
             // All of the load is one caller, and it is to find out what the server can do.
             max_requests: CallRate::MAX_LIMIT,

@@ -61,6 +61,8 @@ pub(crate) struct Composed {
     pub(crate) offload: Arc<dyn Offload>,
     /// Who there is, who is let in, and who did what.
     pub(crate) identity: IdentityPorts,
+    /// The way out.
+    pub(crate) http: Arc<dyn HttpClient>,
     /// Credentials, over the secrets of this user, which are opened once somebody asks for one.
     pub(crate) vault: Arc<Vault>,
     /// Deletes what no execution names; none where everything is in memory.
@@ -207,7 +209,7 @@ fn assemble(
         .clock(Arc::clone(&clock))
         .spawn(Arc::new(SystemSpawn))
         .memory_pressure(Arc::new(HostPressure::new(Arc::clone(&clock))))
-        .http(http)
+        .http(Arc::clone(&http))
         .credentials(access)
         .http_policy(loaded.settings.http.clone())
         .actions(nebula_action_file::all(Arc::clone(&offload)))
@@ -226,6 +228,7 @@ fn assemble(
         clock,
         offload,
         identity,
+        http,
         vault,
         collector,
         elector,

@@ -11,6 +11,7 @@ use nebula_api::ApiConfig;
 use nebula_config::{Flag, Layers, Source, Sources};
 use nebula_core::{ByteSize, serde_duration};
 use nebula_engine::EngineConfig;
+use nebula_oidc::OidcConfig;
 use nebula_runtime::{HttpPolicy, WorkerConfig};
 use nebula_system::{Folders, HOME_VARIABLE};
 use nebula_telemetry::LogFormat;
@@ -94,6 +95,8 @@ pub(crate) struct ServeSettings {
     pub(crate) collect_every: Duration,
     /// The limits of the API.
     pub(crate) limits: ApiConfig,
+    /// The provider of identities by which people log in beside their passwords.
+    pub(crate) oidc: OidcConfig,
 }
 
 /// How connections over HTTP are made and kept.
@@ -207,6 +210,7 @@ impl Default for Settings {
                 tls_cert: None,
                 tls_key: None,
                 limits: ApiConfig::default(),
+                oidc: OidcConfig::default(),
             },
             log: LogSettings {
                 filter: "warn".to_owned(),

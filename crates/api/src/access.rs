@@ -387,10 +387,16 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The value of the one session cookie.
 pub(crate) fn cookie(headers: &HeaderMap) -> Option<&str> {
+    cookie_named(headers, COOKIE)
+}
+
+/// The value of the one cookie of this name.
+pub(crate) fn cookie_named<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
     let mut found = None;
     for header in headers.get_all(header::COOKIE) {
         for pair in header.to_str().ok()?.split(';') {
-            if let Some((COOKIE, value)) = pair.trim().split_once('=')
+            if let Some((name, value)) = pair.trim().split_once('=')
+                && name == wanted
                 && found.replace(value).is_some()
             {
                 return None;

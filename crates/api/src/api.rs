@@ -17,6 +17,7 @@ use nebula_core::{
 };
 use nebula_engine::{Hook, InstallError, Installed};
 use nebula_identity::Identity;
+use nebula_oidc::Provider;
 use nebula_ports::{LeaderElector, SecretsStore, TriggerRecord};
 use nebula_resilience::{CallRate, Quotas};
 use nebula_resource::{Limits, Shared as Kept};
@@ -69,6 +70,8 @@ pub struct ApiParts {
     pub folder: PathBuf,
     /// What is told of the settings of the server: `{ key: { "value", "source" } }`, without secrets.
     pub settings: Value,
+    /// By whom people log in beside their passwords, if anybody.
+    pub provider: Option<Provider>,
     /// Its limits.
     pub config: ApiConfig,
 }
@@ -112,6 +115,7 @@ pub(crate) struct Inner {
     pub(crate) folder: PathBuf,
     pub(crate) settings: Value,
     pub(crate) config: ApiConfig,
+    pub(crate) provider: Option<Provider>,
     /// Room for starts.
     pub(crate) starts: Arc<Semaphore>,
     /// Room for watchers.
@@ -163,6 +167,19 @@ impl Inner {
         let (workflow, trigger) = (record.workflow.clone(), record.trigger.clone());
         let key = (tenant.clone(), workflow, record.version, trigger);
         self.hooks.get(&key, make).await
+    }
+}
+
+impl Inner {
+    /// The address under which browsers reach this path.
+    pub(crate) fn public(&self, path: &str) -> Result<String, Problem> {
+        let base = self.config.public_url.as_deref().ok_or_else(|| {
+            let message = "this server does not know under which address browsers reach it";
+            Problem::conflict("NO_PUBLIC_URL", message).hint(
+                "have the operator set `serve.limits.public_url`, such as https://nebula.example",
+            )
+        })?;
+        Ok(format!("{}{path}", base.trim_end_matches('/')))
     }
 }
 
@@ -218,6 +235,7 @@ impl Api {
             vars: parts.vars,
             folder: parts.folder,
             settings: parts.settings,
+            provider: parts.provider,
             starts: Arc::new(Semaphore::new(
                 config.max_starts.min(Semaphore::MAX_PERMITS),
             )),

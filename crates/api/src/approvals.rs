@@ -3,9 +3,9 @@
 use axum::{
     Json,
     extract::{Request, State},
-    response::{Html, IntoResponse as _, Response},
+    response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use nebula_core::{ExecutionId, Timestamp};
 use nebula_engine::{OpenApproval, Redeemed};
 use nebula_execution::{Ballot, Choice, Refusal, ResumeToken, Status};
@@ -21,6 +21,7 @@ use crate::{
     api::{Inner, Shared},
     executions::{page_size, reached, summary},
     extract::{self, Asked, At, Body, media_type, unsupported, whole},
+    page::{page, wants_page},
     problem::{Problem, unknown_execution},
     signals::{Said, said},
     workflows::bad_cursor,
@@ -288,28 +289,6 @@ async fn redeemed(shared: &Inner, token: &str) -> Result<Redeemed, Problem> {
         .engine()
         .redeem(&shared.tenant, &token)
         .await?)
-}
-
-/// A page that does nothing but show and send its form.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-);
-const CONTENT_SECURITY_POLICY: HeaderName = header::CONTENT_SECURITY_POLICY;
-
-fn page(title: &str, body: &str) -> Response {
-    let title = escaped(title);
-    let text = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
-         <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}}pre{{overflow:auto;padding:1rem;border:1px solid #8886}}\
-         textarea,input{{font:inherit;width:100%;box-sizing:border-box}}label{{display:block;margin:1rem 0}}button{{font:inherit;margin-right:.5rem;padding:.4rem 1rem}}\
-         :root{{color-scheme:light dark}}</style><main><h1>{title}</h1>{body}</main></html>"
-    );
-    ([(CONTENT_SECURITY_POLICY, POLICY)], Html(text)).into_response()
-}
-
-fn wants_page(headers: &HeaderMap) -> bool {
-    let accepted = headers.get(header::ACCEPT);
-    accepted.is_some_and(|it| it.to_str().is_ok_and(|it| it.contains("text/html")))
 }
 
 /// What a link asks, for whom.

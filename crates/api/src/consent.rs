@@ -30,7 +30,7 @@ const CONSENT: Duration = Duration::from_mins(10);
 const PURPOSE: &str = "consent";
 
 /// The longest code or state, in bytes.
-const MAX_GIVEN: usize = 4_096;
+pub(crate) const MAX_GIVEN: usize = 4_096;
 
 /// What is remembered until the browser comes back.
 #[derive(Serialize, Deserialize)]
@@ -65,7 +65,7 @@ pub(crate) async fn authorize(
 ) -> Result<Json<ConsentBody>, Problem> {
     let access = allowed(&shared, &by, &id).await?;
     let redirect_uri = redirect_uri(&shared, &id)?;
-    let verifier = verifier(&shared);
+    let verifier = random(&shared);
     let tenant = by.tenant();
     // Whether it can be asked for at all is known before anything is written.
     let mut asked = Consent {
@@ -206,17 +206,11 @@ async fn allowed<'s>(
 }
 
 fn redirect_uri(shared: &Inner, id: &CredentialId) -> Result<String, Problem> {
-    let base = shared.config.public_url.as_deref().ok_or_else(|| {
-        let message = "this server does not know under which address browsers reach it";
-        Problem::conflict("NO_PUBLIC_URL", message)
-            .hint("have the operator set `serve.limits.public_url`, such as https://nebula.example")
-    })?;
-    let base = base.trim_end_matches('/');
-    Ok(format!("{base}/api/v1/credentials/{id}/callback"))
+    shared.public(&format!("/api/v1/credentials/{id}/callback"))
 }
 
 /// 43 characters of 256 random bits (RFC 7636, section 4.1).
-fn verifier(shared: &Inner) -> SecretString {
+pub(crate) fn random(shared: &Inner) -> SecretString {
     let mut bytes = Zeroizing::new([0_u8; 32]);
     for part in bytes.chunks_mut(8) {
         part.copy_from_slice(&shared.entropy.next_u64().to_le_bytes());

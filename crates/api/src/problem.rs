@@ -146,9 +146,18 @@ impl Problem {
         problem
     }
 
-    #[cfg(test)]
     pub(crate) fn code(&self) -> &'static str {
         self.body.code
+    }
+
+    /// What happened.
+    pub(crate) fn detail(&self) -> &str {
+        &self.body.detail
+    }
+
+    /// What to do, if it was said.
+    pub(crate) fn said_hint(&self) -> Option<&str> {
+        self.body.hint.as_deref()
     }
 }
 

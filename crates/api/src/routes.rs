@@ -13,8 +13,8 @@ use crate::{
     actions,
     api::Shared,
     approvals, audit, blobs, connections, consent, credentials, dead_letters, events, executions,
-    expressions, health, hooks, metrics, openapi, projects, sessions, settings, signals, start,
-    state, triggers, users, workflows,
+    expressions, health, hooks, metrics, oidc, openapi, projects, sessions, settings, signals,
+    start, state, triggers, users, workflows,
 };
 use nebula_identity::Permission::{
     self, ApprovalsDecide, ApprovalsRead, AuditRead, BlobsRead, CatalogRead, CredentialsRead,
@@ -49,6 +49,8 @@ fn all(table: Table) -> Table {
         .opens("users.add_first", routes!(sessions::setup))
         .opens("sessions.open", routes!(sessions::login))
         .open("sessions.refresh", routes!(sessions::refresh))
+        .open("sessions.begin", routes!(oidc::begin))
+        .opens("sessions.open", routes!(oidc::callback))
         .somebody("sessions.close", routes!(sessions::logout))
         .somebody("users.me", routes!(sessions::me))
         .somebody("tickets.make", routes!(sessions::ticket))

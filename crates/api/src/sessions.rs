@@ -139,7 +139,7 @@ pub(crate) struct LetIn {
     ends_at: Option<String>,
 }
 
-fn let_in(shared: &Inner, status: StatusCode, it: LoggedIn) -> Response {
+pub(crate) fn let_in(shared: &Inner, status: StatusCode, it: LoggedIn) -> Response {
     let mut body = LetIn {
         me: MeBody::of(&it.principal),
         access: None,
@@ -185,7 +185,7 @@ fn put_cookie(response: &mut Response, value: &str, lives: Option<u64>, secure: 
 }
 
 /// With what program somebody comes.
-fn agent(headers: &HeaderMap) -> String {
+pub(crate) fn agent(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT);
     agent
         .and_then(|it| it.to_str().ok())

@@ -12,6 +12,9 @@ pub enum NotAuthenticated {
     /// What was shown opens nothing: unknown, wrong, over, revoked, or disabled.
     #[error("what was shown opens nothing")]
     Refused,
+    /// Whoever a provider has named has no account here, and proved who they are: so they are told.
+    #[error("nobody here has this identity")]
+    NoAccount,
     /// The session is right, and its request brings no or another CSRF token.
     #[error("the request does not bring the CSRF token of its session")]
     Csrf,

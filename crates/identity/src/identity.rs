@@ -503,13 +503,32 @@ impl Identity {
         principal: PrincipalId,
         session: Uuid,
     ) -> Result<SecretString, PortError> {
-        let key = match self.read_key(tenant).await? {
-            Some(key) => key,
-            None => self.make_sign_key(tenant).await?,
-        };
+        let key = self.stored_key(tenant).await?;
         let (now, lives) = (self.ports.clock.now(), self.config.access_lives);
         let claims = jwt::Claims::new(tenant, principal, session, now, lives);
         Ok(jwt::sign(&key.bytes, &claims))
+    }
+
+    /// The key that is stored: made where there is none yet.
+    async fn stored_key(&self, tenant: &TenantId) -> Result<SignKey, PortError> {
+        match self.read_key(tenant).await? {
+            Some(key) => Ok(key),
+            None => self.make_sign_key(tenant).await,
+        }
+    }
+
+    /// The key, from memory if it was read lately.
+    pub(crate) async fn sign_key(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<zeroize::Zeroizing<Vec<u8>>, PortError> {
+        let now = self.ports.clock.monotonic();
+        let cached = self.cached_key(tenant);
+        let cached = cached.filter(|key| now.saturating_sub(key.read_at) < KEY_READ_EVERY);
+        match cached {
+            Some(key) => Ok(key.bytes),
+            None => Ok(self.stored_key(tenant).await?.bytes),
+        }
     }
 
     async fn make_sign_key(&self, tenant: &TenantId) -> Result<SignKey, PortError> {

@@ -77,6 +77,8 @@ mod password;
 mod people;
 mod permission;
 mod principal;
+mod provided;
+mod sealed;
 mod token;
 
 pub use audit::{DENIALS_PER, MAX_DENIALS, What};
@@ -93,3 +95,4 @@ pub use password::{
 pub use people::NewPrincipal;
 pub use permission::{Permission, PermissionError, Reach, table};
 pub use principal::{Decision, Narrowed, Principal, Via, Who, Why};
+pub use provided::{INVITATION, Provided};

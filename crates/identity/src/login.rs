@@ -37,7 +37,7 @@ const LOGIN: Lockout = Lockout {
 
 /// From one address: one guesses for many logins. Those who get in count, too, or whoever has a login
 /// could begin anew with it; so much is free, since many may share an address.
-const FROM: Lockout = Lockout {
+pub(crate) const FROM: Lockout = Lockout {
     free: 300,
     first: Duration::from_secs(1),
     longest: Duration::from_mins(1),
@@ -106,6 +106,17 @@ pub(crate) fn normal(login: &str) -> String {
     login.trim().to_lowercase()
 }
 
+/// For what tries are counted.
+fn key(parts: &[&str]) -> Digest {
+    let parts: Vec<_> = parts.iter().map(|it| it.as_bytes()).collect();
+    Digest::of_parts(&parts)
+}
+
+/// For which those from one address are.
+pub(crate) fn from_key(from: &str) -> Digest {
+    key(&["from", from])
+}
+
 impl Identity {
     /// Lets somebody in with login and password.
     ///
@@ -155,17 +166,9 @@ impl Identity {
         login: &str,
         from: &str,
     ) -> Result<[Digest; 2], NotAuthenticated> {
-        let key = |parts: &[&str]| {
-            let parts: Vec<_> = parts.iter().map(|it| it.as_bytes()).collect();
-            Digest::of_parts(&parts)
-        };
         let here = key(&["here", login, from]);
         let anywhere = key(&["login", login]);
-        let all = [
-            (key(&["from", from]), FROM),
-            (here, HERE),
-            (anywhere, LOGIN),
-        ];
+        let all = [(from_key(from), FROM), (here, HERE), (anywhere, LOGIN)];
         for (key, lockout) in all {
             let tried = self.ports.sessions.attempt(tenant, key, &lockout).await?;
             if let Attempted::Wait { until } = tried {

@@ -12,6 +12,7 @@ use nebula::engine::FireConfig;
 use nebula_api::{Api, ApiConfig, ApiParts, Server};
 use nebula_core::{Clock, ExposeSecret as _, SecretString, TenantId};
 use nebula_identity::{FirstRun, Identity, IdentityConfig, LocalToken};
+use nebula_oidc::{OidcConfig, Provider, ProviderPorts};
 use nebula_system::{Shutdown, SystemEntropy, Urgency};
 use serde_json::json;
 use std::sync::Arc;
@@ -73,6 +74,7 @@ pub(crate) async fn run(
         vars: fire.vars.clone(),
         folder: fire.folder.clone(),
         settings: config::of_server(&loaded),
+        provider: provider(&settings.oidc, &session)?,
         config: ApiConfig {
             // Browsers that come over TLS alone keep their cookies for that.
             secure_cookies: settings.limits.secure_cookies || tls.is_some(),
@@ -123,6 +125,22 @@ pub(crate) async fn run(
         exit = until_signal(&session, server, (api, files), how, console) => exit,
         never = renew(tls, session.clock.as_ref(), console) => match never {},
     }
+}
+
+/// The provider of identities, if one is set.
+fn provider(config: &OidcConfig, session: &Session) -> Result<Option<Provider>, Failure> {
+    let settings = config.settings().map_err(|error| {
+        Failure::invalid("SETTINGS", format!("serve.oidc: {error}"))
+            .advice("correct it in nebula.toml; docs/api.md says what each key means")
+    })?;
+    let here = session.here()?;
+    let ports = || ProviderPorts {
+        http: here.http.clone(),
+        secrets: here.identity.secrets.clone(),
+        clock: here.clock.clone(),
+        tenant: TenantId::local(),
+    };
+    Ok(settings.map(|settings| Provider::new(settings, ports())))
 }
 
 /// Where a browser on this machine reaches the server, if that is known before it listens.

@@ -8,6 +8,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::OnceLock,
 };
 
 use serde_json::json;
@@ -17,10 +18,15 @@ use crate::{serve::Serving, support::User};
 const PROVIDER: &str = "oidc-provider@9.13.3";
 
 /// Under which address the browser is told to come back.
-const PUBLIC: &str = "http://127.0.0.1:7400";
+pub(crate) const PUBLIC: &str = "http://127.0.0.1:7400";
 
-/// The folder with the provider's code; fetched once for each target folder.
+/// The folder with the provider's code; fetched once for each target folder, by one test for all.
 fn fetched() -> Result<PathBuf, String> {
+    static FETCHED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    FETCHED.get_or_init(fetch).clone()
+}
+
+fn fetch() -> Result<PathBuf, String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(PROVIDER);
     let done = folder.join("done");
     if done.is_file() {
@@ -53,16 +59,16 @@ fn missing(why: &str) {
 }
 
 /// A provider with one client, and a browser in which everybody consents.
-struct Provider {
+pub(crate) struct Provider {
     process: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
-    issuer: String,
+    pub(crate) issuer: String,
 }
 
 impl Provider {
     /// `None` where it is not there, and may be missing.
-    fn start(redirect_uri: &str) -> Option<Self> {
+    pub(crate) fn start(redirect_uri: &str) -> Option<Self> {
         let folder = match fetched() {
             Ok(folder) => folder,
             Err(why) => {
@@ -89,6 +95,10 @@ impl Provider {
             issuer: String::new(),
         };
         provider.issuer = provider.line();
+        assert!(
+            provider.issuer.starts_with("http"),
+            "{PROVIDER} does not start"
+        );
         Some(provider)
     }
 
@@ -98,9 +108,9 @@ impl Provider {
         line.trim().to_owned()
     }
 
-    /// Where the browser is sent in the end.
-    fn consents(&mut self, url: &str) -> String {
-        writeln!(self.input, "{url}").unwrap();
+    /// Where the browser of somebody is sent in the end.
+    pub(crate) fn consents(&mut self, who: &str, url: &str) -> String {
+        writeln!(self.input, "{who} {url}").unwrap();
         self.line()
     }
 }
@@ -156,7 +166,7 @@ fn a_provider_gives_tokens_for_a_consent() {
         (200, &json!(back)),
         "{begun}"
     );
-    let came = provider.consents(begun["url"].as_str().unwrap());
+    let came = provider.consents("ada", begun["url"].as_str().unwrap());
     let query = came
         .strip_prefix(&format!("{back}?"))
         .unwrap_or_else(|| panic!("{came}"));

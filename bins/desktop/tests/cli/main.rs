@@ -20,6 +20,8 @@ mod http;
 mod keyring;
 mod killed;
 mod locks;
+#[cfg(unix)]
+mod login_by_provider;
 mod milestones;
 mod new;
 mod operating;

@@ -1,8 +1,8 @@
 // A provider of identities and tokens, and a browser with somebody who consents to everything.
 //
 // node provider.mjs FOLDER REDIRECT_URI: FOLDER has oidc-provider in it. The first line of output is the
-// issuer; each line of input is an address that the browser opens, and each further line of output the
-// address at REDIRECT_URI to which it was sent back.
+// issuer; each line of input is who sits at the browser and the address that it opens, and each further line
+// of output the address at REDIRECT_URI to which it was sent back. Nobody but ada has a verified email.
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
@@ -28,20 +28,28 @@ const provider = new Provider(issuer, {
   }],
   cookies: { keys: ['of a test'] },
   features: { devInteractions: { enabled: false } },
-  findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+  claims: { email: ['email', 'email_verified'], profile: ['name'] },
+  conformIdTokenClaims: false,
+  findAccount: (_, id) => ({
+    accountId: id,
+    claims: () => ({ sub: id, email: `${id}@example.org`, email_verified: id === 'ada', name: id }),
+  }),
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   // Nobody who shows no challenge gets a code.
   pkce: { required: () => true },
   rotateRefreshToken: true,
 });
 
-// Ada logs in and consents at once.
+// Who sits at the browser.
+let who = 'ada';
+
+// They log in and consent at once.
 async function consent(request, response) {
   const { params } = await provider.interactionDetails(request, response);
-  const grant = new provider.Grant({ accountId: 'ada', clientId: params.client_id });
+  const grant = new provider.Grant({ accountId: who, clientId: params.client_id });
   grant.addOIDCScope(params.scope);
   const grantId = await grant.save();
-  const result = { login: { accountId: 'ada' }, consent: { grantId } };
+  const result = { login: { accountId: who }, consent: { grantId } };
   await provider.interactionFinished(request, response, result);
 }
 
@@ -71,5 +79,9 @@ async function browse(first) {
 }
 
 say(issuer);
-for await (const line of createInterface({ input: process.stdin })) say(await browse(line));
+for await (const line of createInterface({ input: process.stdin })) {
+  const [name, url] = line.split(' ');
+  who = name;
+  say(await browse(url));
+}
 process.exit(0);

@@ -52,20 +52,33 @@ impl Serving {
 
     /// The status and the document of an answer.
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, Value) {
+        let token = format!("authorization: Bearer {}\r\n{headers}", self.token);
+        let (head, body) = self.ask_without(method, path, &token, body);
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        // Some say nothing but their status.
+        let body = if body.is_empty() { "null" } else { &body };
+        (status, serde_json::from_str(body).unwrap())
+    }
+
+    /// Head and body of an answer to a request that shows nothing but these headers.
+    pub(crate) fn ask_without(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> (String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        let (token, length) = (&self.token, body.len());
+        let length = body.len();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
              content-length: {length}\r\n{headers}\r\n{body}"
         );
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        // Some say nothing but their status.
-        let body = if body.is_empty() { "null" } else { body };
-        (status, serde_json::from_str(body).unwrap())
+        (head.to_owned(), body.to_owned())
     }
 
     fn terminate(&self) {

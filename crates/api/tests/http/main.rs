@@ -15,6 +15,7 @@ mod limits;
 mod live;
 mod matrix;
 mod metrics;
+mod oidc;
 mod support;
 mod table;
 mod traces;

@@ -21,6 +21,7 @@ use nebula_api::{Api, ApiConfig, ApiParts, Server};
 use nebula_core::{ByteSize, Clock, ExposeSecret as _, TenantId};
 use nebula_identity::{Identity, IdentityConfig, IdentityPorts, LocalToken, PasswordCost};
 use nebula_memory::{DEFAULT_CACHE, DEFAULT_INLINE, SpillingRepo, Values};
+use nebula_oidc::{OidcConfig, Provider, ProviderPorts};
 use nebula_system::{SystemClock, SystemEntropy};
 use nebula_testkit::{
     AskedHttp, InlineOffload, MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector,
@@ -191,14 +192,31 @@ impl World {
     /// Nobody drives what is there.
     pub(crate) async fn idle() -> Self {
         let clock = Arc::new(SystemClock::default());
-        Self::made(roomy(), clock, false).await
+        Self::made(roomy(), clock, false, (service, None)).await
     }
 
     pub(crate) async fn timed(config: ApiConfig, clock: Arc<dyn Clock>) -> Self {
-        Self::made(config, clock, true).await
+        Self::made(config, clock, true, (service, None)).await
     }
 
-    async fn made(config: ApiConfig, clock: Arc<dyn Clock>, drives: bool) -> Self {
+    /// People log in by the provider of this description, for which the script answers.
+    pub(crate) async fn provided(
+        clock: Arc<dyn Clock>,
+        script: impl Fn(&AskedHttp) -> ScriptedAnswer + Send + Sync + 'static,
+        oidc: OidcConfig,
+    ) -> Self {
+        Self::made(roomy(), clock, false, (script, Some(oidc))).await
+    }
+
+    async fn made(
+        config: ApiConfig,
+        clock: Arc<dyn Clock>,
+        drives: bool,
+        (script, oidc): (
+            impl Fn(&AskedHttp) -> ScriptedAnswer + Send + Sync + 'static,
+            Option<OidcConfig>,
+        ),
+    ) -> Self {
         let triggers = Arc::new(MemoryTriggerRepo::new(clock.clone()));
         let executions = MemoryExecutionRepo::new(clock.clone()).sharing(&triggers);
         let workflows = MemoryWorkflowRepo::new(clock.clone()).sharing(&triggers);
@@ -219,7 +237,7 @@ impl World {
             secrets.clone(),
             Arc::new(SystemEntropy),
         ));
-        let http = Arc::new(ScriptedHttp::new(service));
+        let http = Arc::new(ScriptedHttp::new(script));
         let access = Access::new(AccessPorts {
             vault: vault.clone(),
             http: Some(http.clone()),
@@ -237,6 +255,16 @@ impl World {
             .unwrap();
         let audit = Arc::new(MemoryAuditLog::new(clock.clone()));
         let identity = Arc::new(identity(&clock, audit.clone()));
+        let settings = oidc.and_then(|it| it.settings().unwrap());
+        let provider = settings.map(|settings| {
+            let ports = ProviderPorts {
+                http: http.clone(),
+                secrets: secrets.clone(),
+                clock: clock.clone(),
+                tenant: TenantId::local(),
+            };
+            Provider::new(settings, ports)
+        });
         let api = Api::new(ApiParts {
             nebula: nebula.clone(),
             tenant: TenantId::local(),
@@ -250,6 +278,7 @@ impl World {
             vars: Value::Null,
             settings: serde_json::json!({ "serve.listen": { "value": "127.0.0.1:7400", "source": "default" } }),
             folder: std::env::temp_dir(),
+            provider,
             config,
         })
         .unwrap();

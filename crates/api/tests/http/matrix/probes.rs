@@ -66,6 +66,10 @@ impl Stage {
                 "GET",
                 "/health/live" | "/health/ready" | "/api/v1/openapi.json" | "/resume/{token}",
             ) => (Value::Null, Wanted::Always(200)),
+            // There is no provider of identities.
+            ("GET", "/api/v1/oidc/login" | "/api/v1/oidc/callback") => {
+                (Value::Null, Wanted::Always(409))
+            }
             // Who knows no address calls nobody, whoever they are.
             (_, "/hooks/{hook}") => (Value::Null, Wanted::Always(404)),
             // Its body says nothing that it takes.
