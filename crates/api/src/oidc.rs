@@ -45,6 +45,9 @@ const PLACE: &str = "/api/v1/oidc";
 /// The longest address on this server to go to after a login, in bytes.
 const MAX_RETURN: usize = 512;
 
+/// The longest token of an invitation, in bytes.
+const MAX_INVITATION: usize = 256;
+
 /// What is remembered until the browser comes back.
 #[derive(Serialize, Deserialize)]
 struct Begun {
@@ -53,6 +56,7 @@ struct Begun {
     verifier: String,
     redirect_uri: String,
     return_to: Option<String>,
+    invitation: Option<String>,
 }
 
 /// Where to go after a login.
@@ -62,6 +66,9 @@ struct Begun {
 pub(crate) struct Begin {
     /// A path on this server, such as `/workflows`; without one a page says that it is done.
     return_to: Option<String>,
+    /// The token of an invitation, whoever shows which has from then on the identity that the provider names.
+    #[param(value_type = Option<String>)]
+    invitation: Option<Hidden>,
 }
 
 /// Sends a browser to the provider of identities, to log in there. It comes back within ten minutes, once, and
@@ -87,6 +94,14 @@ async fn begun(shared: &Inner, asked: Begin) -> Result<Response, Problem> {
         return Err(Problem::bad("BAD_RETURN_TO", message)
             .hint("give a path that begins with one `/`, such as /workflows"));
     }
+    let invitation = asked.invitation.map(|it| it.0.expose_secret().to_owned());
+    if invitation
+        .as_ref()
+        .is_some_and(|it| it.len() > MAX_INVITATION)
+    {
+        let message = "invitation: it is longer than any token";
+        return Err(Problem::bad("BAD_QUERY", message).hint("give the token of the invitation"));
+    }
     let text = || random(shared).expose_secret().to_owned();
     let begun = Begun {
         state: text(),
@@ -94,6 +109,7 @@ async fn begun(shared: &Inner, asked: Begin) -> Result<Response, Problem> {
         verifier: text(),
         redirect_uri: format!("{}/callback", shared.public(PLACE)?),
         return_to: asked.return_to,
+        invitation,
     };
     let verifier = SecretString::from(begun.verifier.as_str());
     let consent = Consent {
@@ -221,6 +237,7 @@ async fn came_back(
         email,
         name,
         role,
+        invitation: begun.invitation.clone(),
     };
     let agent = agent(headers);
     let found = identity

@@ -13,8 +13,8 @@ use crate::{
     actions,
     api::Shared,
     approvals, audit, blobs, connections, consent, credentials, dead_letters, events, executions,
-    expressions, health, hooks, metrics, oidc, openapi, projects, sessions, settings, signals,
-    start, state, triggers, users, workflows,
+    expressions, health, hooks, invitations, metrics, oidc, openapi, projects, sessions, settings,
+    signals, start, state, triggers, users, workflows,
 };
 use nebula_identity::Permission::{
     self, ApprovalsDecide, ApprovalsRead, AuditRead, BlobsRead, CatalogRead, CredentialsRead,
@@ -51,6 +51,7 @@ fn all(table: Table) -> Table {
         .open("sessions.refresh", routes!(sessions::refresh))
         .open("sessions.begin", routes!(oidc::begin))
         .opens("sessions.open", routes!(oidc::callback))
+        .opens("invitations.accept", routes!(invitations::accept))
         .somebody("sessions.close", routes!(sessions::logout))
         .somebody("users.me", routes!(sessions::me))
         .somebody("tickets.make", routes!(sessions::ticket))
@@ -74,6 +75,9 @@ fn all(table: Table) -> Table {
         .changes(MembersWrite, "members.change", routes!(projects::change_member))
         .reads(MembersRead, "members.list", routes!(projects::members_everywhere))
         .changes(MembersWrite, "members.change", routes!(projects::change_member_everywhere))
+        .changes(MembersWrite, "users.invite", routes!(invitations::invite))
+        .reads(MembersRead, "invitations.list", routes!(invitations::list))
+        .changes(MembersWrite, "invitations.revoke", routes!(invitations::revoke))
         .reads(AuditRead, "audit.read", routes!(audit::list))
         .reads(AuditRead, "audit.export", routes!(audit::export))
         .reads(AuditRead, "audit.verify", routes!(audit::verify))

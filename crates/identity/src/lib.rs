@@ -70,6 +70,7 @@ mod audit;
 mod error;
 mod first_run;
 mod identity;
+mod invitations;
 mod jwt;
 mod keys;
 mod login;
@@ -87,6 +88,7 @@ pub use first_run::{FIRST_RUN, FirstAdmin, FirstRun};
 pub use identity::{
     CHECK_AGAIN, Evidence, Identity, IdentityConfig, IdentityPorts, LocalToken, TICKET,
 };
+pub use invitations::{Acceptance, Invited, NewInvitation};
 pub use keys::{MAX_KEY_LASTS, MadeKey, NewKey};
 pub use login::{Issued, LoggedIn, Login};
 pub use password::{

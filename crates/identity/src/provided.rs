@@ -29,6 +29,8 @@ pub struct Provided {
     pub name: String,
     /// What they are in all projects if they come for the first time and nobody has added them.
     pub role: Option<Role>,
+    /// The token of an invitation that they showed when they began.
+    pub invitation: Option<String>,
 }
 
 /// How an identity elsewhere is kept: no issuer has a space in it.
@@ -43,12 +45,13 @@ pub(crate) fn waits(record: &PrincipalRecord) -> bool {
 }
 
 /// Whether they are waited for no longer.
-pub(crate) fn is_over(standing: &Standing, now: Timestamp) -> bool {
+fn is_over(standing: &Standing, now: Timestamp) -> bool {
     standing.put_at.plus(INVITATION) <= now
 }
 
 impl Identity {
     /// Lets somebody in whom a provider has named. Known are they by issuer and subject. Whoever comes for
+    /// the first time with the token of an `invitation` is whoever was invited, whatever their email; or
     /// the first time is taken for the person who was added with their verified email as login within
     /// [`INVITATION`], if that one has neither a password nor another identity; or else is added, if `role`
     /// says as what.
@@ -109,6 +112,13 @@ impl Identity {
         subject: &str,
         from: &str,
     ) -> Result<Option<Standing>, NotAuthenticated> {
+        if let Some(token) = &provided.invitation {
+            let invited = self.invited(token).await?.filter(|(of, _)| of == tenant);
+            return match invited {
+                Some((_, record)) => self.linked(tenant, record, provided, subject, from).await,
+                None => Ok(None),
+            };
+        }
         let Some(email) = &provided.email else {
             return Ok(None);
         };
@@ -195,7 +205,7 @@ impl Identity {
     }
 
     /// The record as it is from now on; `None` if somebody else was first.
-    async fn stored(
+    pub(crate) async fn stored(
         &self,
         tenant: &TenantId,
         record: PrincipalRecord,

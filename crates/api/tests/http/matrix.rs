@@ -168,6 +168,7 @@ async fn everybody_may_what_the_table_says_and_nothing_else() {
         "DELETE /api/v1/projects/{project}",
         "POST /resume/{token}",
         "GET /api/v1/oidc/callback",
+        "POST /api/v1/invitations/accept",
     ];
     for route in routes.iter().filter(|it| it.changes) {
         let name = format!("{} {}", route.method, route.path);

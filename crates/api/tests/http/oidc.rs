@@ -19,7 +19,7 @@ use crate::support::{Answer, World};
 
 const ISSUER: &str = "https://id.example";
 const BACK: &str = "https://nebula.example/api/v1/oidc/callback";
-const LOGIN: &str = "/api/v1/oidc/login";
+pub(crate) const LOGIN: &str = "/api/v1/oidc/login";
 
 fn coded(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
@@ -110,8 +110,8 @@ fn claims(at: Timestamp, nonce: &str) -> Value {
 }
 
 /// A world with a provider, a browser, and a person who was added by her email.
-struct Stage {
-    world: World,
+pub(crate) struct Stage {
+    pub(crate) world: World,
     idp: Idp,
     clock: Arc<ManualClock>,
 }
@@ -131,7 +131,7 @@ impl Begun {
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(json!({})).await
     }
 
@@ -192,7 +192,7 @@ impl Stage {
         }
     }
 
-    async fn anonymous(&self, path: &str, more: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn anonymous(&self, path: &str, more: &[(&str, &str)]) -> Answer {
         let host = self.world.address.to_string();
         let mut headers = vec![("host", host.as_str())];
         headers.extend(more);
@@ -205,8 +205,12 @@ impl Stage {
     }
 
     /// A whole login with a token of these claims.
-    async fn logs_in(&self, change: Value) -> Answer {
-        let begun = self.begin("").await;
+    pub(crate) async fn logs_in(&self, change: Value) -> Answer {
+        self.logs_in_with("", change).await
+    }
+
+    pub(crate) async fn logs_in_with(&self, query: &str, change: Value) -> Answer {
+        let begun = self.begin(query).await;
         self.idp.says(self.clock.now(), &begun.nonce, &change);
         self.comes_back(&begun, "").await
     }

@@ -114,7 +114,7 @@ pub(crate) fn identity(clock: &Arc<dyn Clock>, audit: Arc<MemoryAuditLog>) -> Id
 }
 
 /// The usual limits, but for how often a test may ask.
-fn roomy() -> ApiConfig {
+pub(crate) fn roomy() -> ApiConfig {
     ApiConfig {
         max_requests: 1_000_000,
         public_url: Some("https://nebula.example/".to_owned()),

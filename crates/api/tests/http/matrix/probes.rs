@@ -3,7 +3,7 @@
 use nebula_api::Route;
 use nebula_core::Digest;
 use nebula_identity::Permission::{
-    self, ExecutionsRead, ProjectsRead, UsersRead, UsersWrite, WorkflowsRead,
+    self, ExecutionsRead, MembersRead, ProjectsRead, UsersRead, UsersWrite, WorkflowsRead,
 };
 use serde_json::{Value, json};
 
@@ -124,7 +124,19 @@ impl Stage {
                 let body = json!({ "from": "viewer", "to": "operator" });
                 (body, Wanted::Tenant(Permission::MembersWrite))
             }
-            ("GET", "/api/v1/members") => (Value::Null, Wanted::Tenant(Permission::MembersRead)),
+            ("POST", "/api/v1/invitations") => {
+                let email = format!("{}@example.org", self.next("guest"));
+                let body = json!({ "email": email, "role": "viewer", "project": project });
+                (body, Wanted::InPlace { sees: ProjectsRead })
+            }
+            ("DELETE", "/api/v1/invitations/{user}") => {
+                (Value::Null, Wanted::InPlace { sees: MembersRead })
+            }
+            ("POST", "/api/v1/invitations/accept") => {
+                let body = json!({ "token": "nbo_local_x", "password": PASSWORD });
+                (body, Wanted::Always(401))
+            }
+            ("GET", "/api/v1/members") => (Value::Null, Wanted::Tenant(MembersRead)),
             ("GET", "/api/v1/projects/{project}/members") => {
                 (Value::Null, Wanted::InPlace { sees: ProjectsRead })
             }
@@ -144,6 +156,7 @@ impl Stage {
             (
                 "GET",
                 "/api/v1/users"
+                | "/api/v1/invitations"
                 | "/api/v1/projects"
                 | "/api/v1/audit"
                 | "/api/v1/audit/export"

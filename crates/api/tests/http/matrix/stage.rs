@@ -14,7 +14,8 @@ use nebula_core::{
 use nebula_credential::{AllowedHosts, Credential, CredentialType};
 use nebula_execution::StartOptions;
 use nebula_identity::{
-    Evidence, Issued, Login, NewKey, NewPrincipal, Permission::ExecutionsRead, Principal,
+    Evidence, Issued, Login, NewInvitation, NewKey, NewPrincipal, Permission::ExecutionsRead,
+    Principal,
 };
 use nebula_ports::{
     AuditEntry, AuditLog as _, PrincipalKind, ProjectRecord, Role, SecretsStore as _, SessionKind,
@@ -154,6 +155,19 @@ impl Stage {
         id
     }
 
+    /// Somebody who waits for a role in a place.
+    async fn invited(&mut self, place: Place) -> PrincipalId {
+        let new = NewInvitation {
+            email: format!("{}@example.org", self.next("guest")),
+            name: String::new(),
+            project: Some(place.project()),
+            role: Role::Viewer,
+        };
+        let local = Principal::local(place.tenant());
+        let invited = self.world.identity.invite(&local, new, HERE).await;
+        invited.unwrap().id
+    }
+
     pub(super) async fn let_in(&self, tenant: &TenantId, login: &str) -> String {
         let login = Login {
             login: login.to_owned(),
@@ -285,6 +299,7 @@ impl Stage {
         let (tenant, roles) = (place.tenant(), [("", Role::Viewer)]);
         let (login, mut key) = (self.next("victim"), String::new());
         let user = match route.path.contains("{user}") || route.path.contains("{key}") {
+            true if route.what == "invitations.revoke" => self.invited(place).await,
             true => self.person(&tenant, &login, &roles).await,
             false => PrincipalId::from(uuid::Uuid::from_u128(1)),
         };
