@@ -1,7 +1,7 @@
 //! What becomes true, told as it happens: server-sent events.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     convert::Infallible,
     sync::Arc,
     time::Duration,
@@ -14,6 +14,7 @@ use axum::{
 use futures_util::{Stream, stream};
 use http::{HeaderMap, HeaderName, StatusCode};
 use nebula_core::{BoxFuture, ExecutionId, WorkflowId};
+use nebula_execution::InstanceId;
 use nebula_identity::Permission;
 use nebula_telemetry::{EventKind, ExecutionEvent, Received, Watcher};
 use serde::Deserialize;
@@ -279,10 +280,37 @@ pub(crate) async fn all(
     by: Caller,
     Asked(asked): Asked<WatchAll>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let room = room(&shared)?;
+    watched(&shared, by, asked, (Permission::ExecutionsRead, None))
+}
+
+/// Streams what is asked of people and what they say, of all executions whose approvals the caller may see, from
+/// now on: `node_asking`, `voted`, `vote_refused`, and how an asking that it told of ended. Whoever lists what is
+/// open once the stream is there misses nothing. A watcher who is too slow is told so (`lost`), and lists again.
+#[utoipa::path(
+    get, path = "/api/v1/approvals/events", tag = "live", params(WatchAll),
+    responses((status = 200, description = "Server-sent events.", content_type = "text/event-stream"))
+)]
+pub(crate) async fn of_approvals(
+    State(shared): State<Shared>,
+    by: Caller,
+    Asked(asked): Asked<WatchAll>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let asking = Some(Asking::default());
+    watched(&shared, by, asked, (Permission::ApprovalsRead, asking))
+}
+
+fn watched(
+    shared: &Shared,
+    by: Caller,
+    asked: WatchAll,
+    (permission, asking): (Permission, Option<Asking>),
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>> + use<>>, Problem> {
+    let room = room(shared)?;
     let watching = Watching {
         watcher: shared.nebula.bus().subscribe(),
-        rights: Rights::new(&shared, by),
+        rights: Rights::new(shared, by),
+        permission,
+        asking,
         workflow: asked.workflow,
         ours: HashMap::new(),
         over: false,
@@ -296,6 +324,36 @@ pub(crate) async fn all(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(shared.config.keep_alive)))
 }
 
+/// Which instances ask people, as far as a stream of approvals has told of them.
+#[derive(Default)]
+struct Asking(BTreeSet<(ExecutionId, InstanceId)>);
+
+impl Asking {
+    /// Whether an event is about what is asked of people.
+    fn concerns(&mut self, event: &ExecutionEvent) -> bool {
+        let id = event.execution;
+        match &event.kind {
+            EventKind::NodeAsking { instance, .. } | EventKind::Voted { instance, .. } => {
+                if self.0.len() == MAX_KNOWN {
+                    self.0.clear();
+                }
+                self.0.insert((id, instance.clone()));
+                true
+            }
+            EventKind::VoteRefused { .. } => true,
+            EventKind::NodeSucceeded { instance }
+            | EventKind::NodeFailed { instance, .. }
+            | EventKind::NodeCancelled { instance } => self.0.remove(&(id, instance.clone())),
+            EventKind::Ended { .. } => {
+                let before = self.0.len();
+                self.0.retain(|(of, _)| *of != id);
+                self.0.len() < before
+            }
+            _ => false,
+        }
+    }
+}
+
 /// How many executions a watcher remembers the workflow of.
 const MAX_KNOWN: usize = 10_000;
 
@@ -303,6 +361,10 @@ const MAX_KNOWN: usize = 10_000;
 struct Watching {
     watcher: Watcher,
     rights: Rights,
+    /// What it takes to be told.
+    permission: Permission,
+    /// Of a stream of approvals.
+    asking: Option<Asking>,
     workflow: Option<WorkflowId>,
     /// Executions that were asked about, and whether they are to be told of: for as long as the rights
     /// hold.
@@ -347,6 +409,9 @@ impl Watching {
         if event.tenant != *by.tenant() {
             return false;
         }
+        if !self.asking.as_mut().is_none_or(|it| it.concerns(event)) {
+            return false;
+        }
         let everything = by.projects().is_none();
         if everything && self.workflow.is_none() {
             return true;
@@ -366,7 +431,7 @@ impl Watching {
             return false;
         };
         let wanted = self.workflow.as_ref().is_none_or(|it| *it == workflow);
-        let permission = Permission::ExecutionsRead;
+        let permission = self.permission;
         let seen = wanted
             && (everything
                 || by

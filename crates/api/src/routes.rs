@@ -120,6 +120,7 @@ fn all(table: Table) -> Table {
         .changes(ExecutionsStart, "executions.restart", routes!(start::restart))
         .changes(ExecutionsControl, "executions.migrate", routes!(executions::migrate))
         .reads(ApprovalsRead, "approvals.list", routes!(approvals::list))
+        .live(ApprovalsRead, "approvals.watch", routes!(events::of_approvals))
         .changes(ApprovalsDecide, "approvals.vote", routes!(approvals::vote))
         .open("approvals.show", routes!(approvals::confirm))
         .opens("approvals.redeem", routes!(approvals::redeem))

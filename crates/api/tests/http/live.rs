@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{GREET, WAITS, World, token};
+use crate::support::{ASKS, GREET, WAITS, World, token};
 
 /// A stream that is read bit by bit.
 struct Watching {
@@ -103,6 +103,41 @@ async fn everything_of_a_workflow_is_told_and_nothing_of_others() {
     let id = world.start(greeted).await;
     let seen = watching.until("event: ended").await;
     assert!(seen.contains(&id) && !seen.contains("waits"), "{seen}");
+    world.stopped().await;
+}
+
+/// Guards: a stream of approvals tells of these alone, from the question to its end.
+#[tokio::test]
+async fn what_is_asked_of_people_is_told_until_it_is_decided() {
+    let world = World::new().await;
+    world.publish("asks", ASKS).await;
+    world.publish("greet", GREET).await;
+    let mut watching = Watching::open(&world, "/api/v1/approvals/events", "").await;
+    watching.until("\r\n\r\n").await;
+    let greeted = json!({ "workflow": "greet", "input": { "name": "Ada" } });
+    let other = world.start(greeted).await;
+    world.until(&other, "completed").await;
+    let id = world.start(json!({ "workflow": "asks" })).await;
+    let seen = watching.until("event: node_asking").await;
+    assert!(
+        !seen.contains("event: started") && !seen.contains(&other),
+        "{seen}"
+    );
+    let votes = format!("/api/v1/executions/{id}/votes");
+    let vote = json!({ "choice": "approve", "by": "ann" });
+    world.post(&votes, vote).await.ok(200);
+    let seen = watching.until("event: node_succeeded").await;
+    assert!(
+        seen.contains("event: voted") && seen.contains(&id),
+        "{seen}"
+    );
+    world.until(&id, "completed").await;
+    let second = world.start(json!({ "workflow": "asks" })).await;
+    watching.until(&second).await;
+    let cancel = format!("/api/v1/executions/{second}/cancel");
+    world.post(&cancel, json!({})).await.ok(200);
+    let seen = watching.until("event: ended").await;
+    assert!(!seen.contains("event: started"), "{seen}");
     world.stopped().await;
 }
 

@@ -168,6 +168,7 @@ impl Stage {
                 | "/api/v1/actions/{action}"
                 | "/api/v1/dead-letters"
                 | "/api/v1/credentials"
+                | "/api/v1/approvals/events"
                 | "/api/v1/events",
             ) => (Value::Null, Wanted::Anywhere),
             ("GET", "/api/v1/settings" | "/api/v1/state") => {
