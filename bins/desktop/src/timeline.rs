@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nebula_core::Timestamp;
-use nebula_engine::{Spent, Stretch, Timeline};
+use nebula_execution::{Spent, Stretch, Timeline};
 
 use crate::{
     console::{Colours, Paint},

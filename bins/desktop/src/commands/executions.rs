@@ -1,8 +1,8 @@
 //! `nebula executions`: look, cancel, pause, decide, go over again.
 
 use nebula_core::{ExecutionId, Timestamp};
-use nebula_engine::{Report, Timeline, Times, Waiting};
-use nebula_execution::{Again, Choice, Fact, Signal, Status};
+use nebula_engine::{Report, Waiting};
+use nebula_execution::{Again, Choice, Fact, Signal, Status, Timeline, Times};
 use nebula_ports::{ExecutionFilter, ExecutionSummary, Signalled};
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use nebula_core::Timestamp;
-use nebula_execution::{Entry, Fact, InstanceId};
+use crate::{Entry, Fact, InstanceId};
 use serde::{Deserialize, Serialize};
 
 /// How many stretches are kept: the first ones, and those that are open.
@@ -372,7 +372,7 @@ mod tests {
 
     use nebula_action::{ActionError, ErrorClass};
     use nebula_core::Digest;
-    use nebula_execution::Taken;
+    use crate::Taken;
     use serde_json::Value;
 
     use super::*;
