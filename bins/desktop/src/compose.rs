@@ -376,6 +376,13 @@ pub(crate) fn server(loaded: &Loaded, url: &ServerUrl) -> Result<Server, Failure
     Ok(Server::new(client, url.clone(), token))
 }
 
+/// The way out of what `nebula serve` exports.
+#[cfg(feature = "otlp")]
+pub(crate) fn exporting(loaded: &Loaded) -> Result<Arc<dyn HttpClient>, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    Ok(Arc::new(http(loaded, &clock)?))
+}
+
 fn http(loaded: &Loaded, clock: &Arc<dyn Clock>) -> Result<Reqwest, Failure> {
     let settings = &loaded.settings.connections;
     let config = HttpConfig {

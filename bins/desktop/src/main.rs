@@ -17,6 +17,7 @@ mod compose;
 mod console;
 mod definition;
 mod ending;
+mod exports;
 mod failure;
 mod focus;
 mod grants;
@@ -43,11 +44,10 @@ mod version;
 mod wanted;
 mod waves;
 
-use std::{future::Future, io::IsTerminal as _, process::ExitCode, sync::Arc};
+use std::{future::Future, io::IsTerminal as _, process::ExitCode};
 
 use clap::Parser as _;
-use nebula_system::SystemClock;
-use nebula_telemetry::{LogOptions, init_logging};
+use nebula_telemetry::LogOptions;
 
 use crate::{
     arguments::{
@@ -118,7 +118,7 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
     // Its drop writes the last lines, before the console says how the command ended.
     let mut logging = None;
     let mut load = |on: On<'_>| {
-        let loaded = match on {
+        let mut loaded = match on {
             On::Nothing => settings::load(global, None)?,
             On::Database(database) => settings::load(global, Some(database))?,
             On::Either(target) => settings::load_for(global, target)?,
@@ -135,7 +135,8 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             format: loaded.settings.log.format.into(),
             colour: console.err.0,
         };
-        let begun = init_logging(&options, Arc::new(SystemClock::default()));
+        let serves = matches!(arguments.command, Command::Serve(_));
+        let begun = exports::logging(&options, &mut loaded, serves);
         logging = Some(begun.map_err(|error| Failure::invalid("USAGE", error.to_string()))?);
         Ok::<Loaded, Failure>(loaded)
     };

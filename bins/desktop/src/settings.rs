@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::{
     arguments::{Database, Global, Target},
+    exports::Copies,
     failure::Failure,
     server::{SERVER_VARIABLE, ServerUrl, TOKEN_VARIABLE},
 };
@@ -59,6 +60,9 @@ pub(crate) struct Settings {
     pub(crate) serve: ServeSettings,
     /// What is logged.
     pub(crate) log: LogSettings,
+    /// What `nebula serve` exports to a receiver of OpenTelemetry.
+    #[cfg(feature = "otlp")]
+    pub(crate) otlp: nebula_telemetry::OtlpConfig,
     /// `$vars`: what workflows may see of the operator's values.
     pub(crate) vars: BTreeMap<String, Value>,
 }
@@ -216,6 +220,8 @@ impl Default for Settings {
                 filter: "warn".to_owned(),
                 format: LogShape::Text,
             },
+            #[cfg(feature = "otlp")]
+            otlp: nebula_telemetry::OtlpConfig::default(),
             vars: BTreeMap::new(),
         }
     }
@@ -277,6 +283,8 @@ pub(crate) struct Loaded {
     pub(crate) sources: Sources,
     pub(crate) folders: Folders,
     pub(crate) place: Place,
+    /// What is exported of what is logged.
+    pub(crate) copies: Copies,
 }
 
 /// Reads every layer.
@@ -319,6 +327,7 @@ pub(crate) fn load(global: &Global, database: Option<&Database>) -> Result<Loade
         sources,
         folders,
         place,
+        copies: Copies::default(),
     })
 }
 

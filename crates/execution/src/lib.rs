@@ -134,6 +134,6 @@ pub use start::{NewExecution, StartOptions, StartRate, StartSlot, TriggerMove};
 pub use state::{At, Ending, ExecutionState, Key};
 pub use status::{InstanceStatus, Status, StatusError};
 pub use stored::{Stored, Unread};
-pub use timeline::{MAX_STRETCHES, Spent, Stretch, Timeline, Times};
+pub use timeline::{MAX_STRETCHES, Spell, Spent, Stretch, Timeline, Times};
 pub use topic::Topic;
 pub use watched::{Decided, EventKind, ExecutionEvent, Parking};

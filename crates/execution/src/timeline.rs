@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use nebula_core::Timestamp;
 use crate::{Entry, Fact, InstanceId};
+use nebula_core::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// How many stretches are kept: the first ones, and those that are open.
@@ -86,19 +86,39 @@ fn is_zero(number: &u64) -> bool {
 pub struct Times {
     began: Option<Timestamp>,
     queued: bool,
-    done: Vec<Known>,
-    open: BTreeMap<(Option<InstanceId>, u8), Known>,
+    done: Vec<Spell>,
+    open: BTreeMap<(Option<InstanceId>, u8), Spell>,
     truncated: u64,
 }
 
-#[derive(Debug, Clone)]
-struct Known {
-    spent: Spent,
-    instance: Option<InstanceId>,
-    attempt: Option<u32>,
-    from: Timestamp,
-    to: Option<Timestamp>,
-    note: Option<String>,
+/// A stretch of time, as it is read from a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spell {
+    /// With what it was spent.
+    pub spent: Spent,
+    /// By which instance; none is the execution itself.
+    pub instance: Option<InstanceId>,
+    /// By which of its tries, from 1.
+    pub attempt: Option<u32>,
+    /// Since when.
+    pub from: Timestamp,
+    /// Until when, if it is over.
+    pub to: Option<Timestamp>,
+    /// What there is to say: the code of an error, the name of a signal.
+    pub note: Option<String>,
+}
+
+impl From<Spell> for Stretch {
+    fn from(it: Spell) -> Self {
+        Self {
+            spent: it.spent,
+            instance: it.instance.map(|it| it.to_string()),
+            attempt: it.attempt,
+            from: it.from.to_string(),
+            to: it.to.map(|it| it.to_string()),
+            note: it.note,
+        }
+    }
 }
 
 impl Times {
@@ -245,7 +265,7 @@ impl Times {
             Fact::AttemptSucceeded { micros, .. } | Fact::AttemptSpilled { micros, .. } => *micros,
             _ => 0,
         };
-        self.keep(Known {
+        self.keep(Spell {
             spent: Spent::Queue,
             instance: None,
             attempt: None,
@@ -273,7 +293,7 @@ impl Times {
         for spent in [Spent::Approval, Spent::Milestone] {
             self.close(Some(instance), spent, at);
         }
-        self.keep(Known {
+        self.keep(Spell {
             spent: Spent::Attempt,
             instance: Some(instance.clone()),
             attempt: Some(attempt),
@@ -293,7 +313,7 @@ impl Times {
     ) {
         let instance = instance.cloned();
         let key = (instance.clone(), spent as u8);
-        let known = Known {
+        let known = Spell {
             spent,
             instance,
             attempt,
@@ -331,31 +351,30 @@ impl Times {
         }
     }
 
-    fn keep(&mut self, known: Known) {
+    fn keep(&mut self, known: Spell) {
         match self.done.len() < MAX_STRETCHES {
             true => self.done.push(known),
             false => self.truncated += 1,
         }
     }
 
-    /// What was spent so far.
+    /// What was spent so far, in the order of beginnings, and how many stretches more there were.
+    #[must_use]
+    pub fn into_spells(self) -> (Vec<Spell>, u64) {
+        let mut spells = self.done;
+        let room = 2 * MAX_STRETCHES - spells.len();
+        let truncated = self.truncated + self.open.len().saturating_sub(room) as u64;
+        spells.extend(self.open.into_values().take(room));
+        spells.sort_by_key(|it| it.from);
+        (spells, truncated)
+    }
+
+    /// The same, to be shown.
     #[must_use]
     pub fn into_timeline(self) -> Timeline {
-        let mut known = self.done;
-        let room = 2 * MAX_STRETCHES - known.len();
-        let truncated = self.truncated + self.open.len().saturating_sub(room) as u64;
-        known.extend(self.open.into_values().take(room));
-        known.sort_by_key(|it| it.from);
-        let stretches = known.into_iter().map(|it| Stretch {
-            spent: it.spent,
-            instance: it.instance.map(|it| it.to_string()),
-            attempt: it.attempt,
-            from: it.from.to_string(),
-            to: it.to.map(|it| it.to_string()),
-            note: it.note,
-        });
+        let (spells, truncated) = self.into_spells();
         Timeline {
-            stretches: stretches.collect(),
+            stretches: spells.into_iter().map(Stretch::from).collect(),
             truncated,
         }
     }
@@ -370,9 +389,9 @@ fn before(at: Timestamp, micros: u64) -> Timestamp {
 mod tests {
     use std::sync::Arc;
 
+    use crate::Taken;
     use nebula_action::{ActionError, ErrorClass};
     use nebula_core::Digest;
-    use crate::Taken;
     use serde_json::Value;
 
     use super::*;

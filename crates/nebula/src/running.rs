@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use nebula_access::Access;
 use nebula_action::Sender;
 use nebula_core::{CredentialId, ExecutionId, TenantId};
@@ -143,17 +144,21 @@ impl Nebula {
     /// A dropped call has changed nothing.
     pub async fn read_metrics(&self) -> Reading {
         let mut reading = Reading::default();
-        self.bus.metrics().read(&mut reading);
-        observed::worker(&self.worker, &mut reading);
-        observed::gates(&self.lanes(), &mut reading);
+        self.read_into(&mut reading).await;
+        reading
+    }
+
+    async fn read_into(&self, reading: &mut Reading) {
+        self.bus.metrics().read(reading);
+        observed::worker(&self.worker, reading);
+        observed::gates(&self.lanes(), reading);
         match self.executions.backlog().await {
-            Ok(backlog) => observed::backlog(&backlog, &mut reading),
+            Ok(backlog) => observed::backlog(&backlog, reading),
             Err(error) => debug!(%error, "the backlog cannot be read"),
         }
         for source in self.sources.iter() {
-            source.read(&mut reading).await;
+            source.read(reading).await;
         }
-        reading
     }
 
     /// Closes the connections over which a credential was sent: it has another value now, or is gone.
@@ -359,5 +364,13 @@ impl Nebula {
         let mut started = engine.again(tenant, execution, how, Some(request)).await?;
         self.adopt(&mut started, asked).await;
         Ok(started)
+    }
+}
+
+/// For whoever asks again and again, such as an export.
+#[async_trait]
+impl Source for Nebula {
+    async fn read(&self, reading: &mut Reading) {
+        self.read_into(reading).await;
     }
 }

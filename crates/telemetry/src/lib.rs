@@ -3,7 +3,8 @@
 //! [`ExecutionEvent::project`] turns a journal entry into what a watcher may see of it. A [`Bus`] shows
 //! what was committed to an [`EventSink`], which carries it to those who watch: [`Broadcast`] within
 //! the process. Each bus has [`Metrics`], which count what happens on the way. [`init_logging`] sends log
-//! lines to standard error. Start reading at [`Bus`].
+//! lines to standard error. With the feature `otlp`, all three go to a receiver of OpenTelemetry as well
+//! (`Otlp`). Start reading at [`Bus`].
 //!
 //! Does not know: how entries come about, where they are stored, who watches and why.
 //!
@@ -42,12 +43,16 @@ mod flood;
 mod lines;
 mod logging;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod place;
 mod placed;
 mod redacting;
 
 pub use broadcasting::Broadcast;
 pub use bus::{Bus, Halt, Halts, Watcher};
+#[cfg(feature = "otlp")]
+pub use logging::init_logging_with;
 pub use logging::{LogError, LogFormat, LogOptions, Logging, init_logging};
 pub use metrics::{
     CONTENT_TYPE as METRICS_CONTENT_TYPE, MAX_ANSWERS, MAX_WORKFLOWS, Metrics, Reading, Sample,
@@ -55,5 +60,10 @@ pub use metrics::{
 };
 pub use nebula_execution::{Decided, EventKind, ExecutionEvent, Parking};
 pub use nebula_ports::{EventSink, EventWatch, Received};
+#[cfg(feature = "otlp")]
+pub use otlp::{
+    LogCopies, MAX_ENTRIES as MAX_SPAN_ENTRIES, MAX_PENDING as MAX_PENDING_SPANS, MAX_SPANS, Otlp,
+    OtlpConfig, OtlpError, OtlpParts,
+};
 pub use place::{Place, Placed, at};
 pub use redacting::{Redact, redacting};

@@ -105,19 +105,51 @@ impl Drop for Logging {
 /// # Errors
 /// [`LogError`]: the filter cannot be read, it was called before, or there is no thread.
 pub fn init_logging(options: &LogOptions, clock: Arc<dyn Clock>) -> Result<Logging, LogError> {
+    init(options, clock, None)
+}
+
+/// The same, and `copies` gets a copy of each line that is logged, to be exported.
+///
+/// # Errors
+/// Those of [`init_logging`].
+#[cfg(feature = "otlp")]
+pub fn init_logging_with(
+    options: &LogOptions,
+    clock: Arc<dyn Clock>,
+    copies: &crate::LogCopies,
+) -> Result<Logging, LogError> {
+    init(options, clock, Some(copies.layer()))
+}
+
+/// What copies lines on their way.
+#[cfg(feature = "otlp")]
+type Copying = crate::otlp::Copying;
+#[cfg(not(feature = "otlp"))]
+type Copying = tracing_subscriber::layer::Identity;
+
+fn init(
+    options: &LogOptions,
+    clock: Arc<dyn Clock>,
+    copying: Option<Copying>,
+) -> Result<Logging, LogError> {
     let limits = Limits {
         floods: Floods::new(move || clock.monotonic()),
         budgets: Budgets::default(),
     };
     let lines = Lines::default();
-    let dispatch = dispatch(options, &limits, &lines)?;
+    let dispatch = dispatch(options, &limits, &lines, copying)?;
     set_global_default(dispatch.clone())?;
     lines.write_to(io::stderr(), limits, dispatch)?;
     redact_panics();
     Ok(Logging(lines))
 }
 
-fn dispatch(options: &LogOptions, limits: &Limits, lines: &Lines) -> Result<Dispatch, LogError> {
+fn dispatch(
+    options: &LogOptions,
+    limits: &Limits,
+    lines: &Lines,
+    copying: Option<Copying>,
+) -> Result<Dispatch, LogError> {
     let filter = EnvFilter::builder().parse(&options.filter);
     let filter = filter.map_err(|source| LogError::Filter {
         filter: options.filter.chars().take(80).collect(),
@@ -127,7 +159,8 @@ fn dispatch(options: &LogOptions, limits: &Limits, lines: &Lines) -> Result<Disp
         .with(filter.add_directive(reports()))
         // The last is asked first: what a place may not log costs its execution nothing.
         .with(limits.budgets.clone())
-        .with(limits.floods.clone());
+        .with(limits.floods.clone())
+        .with(copying);
     let lines = fmt::layer().with_writer(lines.clone());
     let (format, line) = (options.format, fmt::format());
     Ok(match options.format {
@@ -199,7 +232,7 @@ mod tests {
             floods: Floods::new(move || Duration::from_secs(hands.load(Relaxed))),
             budgets: Budgets::default(),
         };
-        let dispatch = dispatch(&options, &limits, &lines).unwrap();
+        let dispatch = dispatch(&options, &limits, &lines, None).unwrap();
         let logging = Logging(lines.clone());
         with_default(&dispatch, || log(&second));
         lines.write_to(page.clone(), limits, dispatch).unwrap();
@@ -374,7 +407,7 @@ mod tests {
             floods: Floods::new(|| Duration::ZERO),
             budgets: Budgets::default(),
         };
-        let error = dispatch(&options, &limits, &Lines::default());
+        let error = dispatch(&options, &limits, &Lines::default(), None);
         let error = error.err().unwrap().to_string();
         assert!(
             error.starts_with("`nebula=loud` is no log filter"),

@@ -24,6 +24,7 @@ use crate::{
     arguments::Serve,
     commands::{config, triggers},
     console::{Console, Paint},
+    exports::Exports,
     failure::{Exit, Failure},
     private::kept,
     replace::replace,
@@ -117,14 +118,17 @@ pub(crate) async fn run(
             ));
         }
     }
+    let exports = Exports::begin(&loaded, session.here()?).await?;
     let files = setup_file.as_deref();
     let upkeep = Upkeep::new(session.here()?, TenantId::local(), settings.collect_every);
     let (api, how) = (&api, (settings.grace, fire, upkeep));
-    tokio::select! {
+    let exit = tokio::select! {
         biased;
         exit = until_signal(&session, server, (api, files), how, console) => exit,
         never = renew(tls, session.clock.as_ref(), console) => match never {},
-    }
+    };
+    exports.end().await;
+    exit
 }
 
 /// The provider of identities, if one is set.

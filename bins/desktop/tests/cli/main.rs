@@ -25,6 +25,8 @@ mod login_by_provider;
 mod milestones;
 mod new;
 mod operating;
+#[cfg(all(unix, feature = "otlp"))]
+mod otlp;
 mod paced;
 mod plan;
 mod rates;

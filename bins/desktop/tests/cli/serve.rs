@@ -81,7 +81,20 @@ impl Serving {
         (head.to_owned(), body.to_owned())
     }
 
-    fn terminate(&self) {
+    /// What it tells Prometheus.
+    pub(crate) fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let token = &self.token;
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    pub(crate) fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.process);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     }

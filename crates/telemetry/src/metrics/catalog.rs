@@ -135,6 +135,10 @@ metrics! {
         "HTTP requests of nodes that passed the gate of their destination, as far as it is remembered.";
     OUTGOING_REFUSED = Counter "nebula_outgoing_requests_refused_total" []
         "HTTP requests of nodes that the gate of their destination did not let pass, as far as it is remembered.";
+    OTLP_SENT = Counter "nebula_otlp_sent_total" ["signal"]
+        "Spans, data points and log records that a receiver of OTLP has taken.";
+    OTLP_LOST = Counter "nebula_otlp_lost_total" ["signal"]
+        "Spans, data points and log records that no receiver of OTLP has taken, at least.";
     BUILD = Gauge "nebula_build_info" ["version"]
         "1, with the version of the program.";
     PROCESS_CPU = Counter "process_cpu_seconds_total" []

@@ -74,6 +74,34 @@ pub struct Metrics {
     answers: Bounded<Count>,
     answer_times: Histogram,
     rate_limited: Count,
+    exported: [Exported; Signal::ALL.len()],
+}
+
+/// What is exported over OTLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Traces,
+    Metrics,
+    Logs,
+}
+
+impl Signal {
+    const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// As the paths of the protocol have it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Exported {
+    sent: Count,
+    lost: Count,
 }
 
 #[derive(Debug, Default)]
@@ -124,6 +152,7 @@ impl Default for Metrics {
             answers: Bounded::new(MAX_ANSWERS),
             answer_times: Histogram::new(Histogram::MOMENTS),
             rate_limited: Count::default(),
+            exported: Default::default(),
         }
     }
 }
@@ -247,6 +276,14 @@ impl Metrics {
         self.rate_limited.one();
     }
 
+    /// So much of a signal was taken by a receiver of OTLP, and so much was not.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn exported(&self, signal: Signal, sent: u64, lost: u64) {
+        let exported = &self.exported[signal as usize];
+        exported.sent.more(sent);
+        exported.lost.more(lost);
+    }
+
     /// Adds what was counted so far.
     pub fn read(&self, to: &mut Reading) {
         for (name, of) in self.workflows.all() {
@@ -298,6 +335,11 @@ impl Metrics {
         }
         to.spread(catalog::HTTP_DURATION, self.answer_times.read());
         to.count(catalog::HTTP_RATE_LIMITED, self.rate_limited.get());
+        for (signal, it) in Signal::ALL.iter().zip(&self.exported) {
+            let (signal, count) = (signal.as_str(), Value::Count);
+            to.add(catalog::OTLP_SENT, &[signal], count(it.sent.get()));
+            to.add(catalog::OTLP_LOST, &[signal], count(it.lost.get()));
+        }
     }
 }
 
