@@ -43,7 +43,8 @@ const MAX_MESSAGE: usize = 200;
             "bearer",
             "header",
             "oauth2_client_credentials",
-            "oauth2_refresh"
+            "oauth2_refresh",
+            "oauth2_code"
         ]
     )),
     timeout = "60s"

@@ -62,7 +62,8 @@ use crate::{
             "bearer",
             "header",
             "oauth2_client_credentials",
-            "oauth2_refresh"
+            "oauth2_refresh",
+            "oauth2_code"
         ]
     )),
     timeout = "60s",

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use nebula_action::{
     Action, ActionContext, ActionError, Capability, Credentials, Deferred, EffectClass, ErrorClass,
     Grants, Heartbeat, HeldCredential, Http, HttpClient, HttpErrorKind, HttpPhase, Literal,
-    Protected,
+    Protected, UsableCredential as _,
 };
 use nebula_core::{CredentialId, ExecutionId, NodeId, TenantId, Timestamp};
 use nebula_credential::{AllowedHosts, Credential, CredentialType};
@@ -538,6 +538,40 @@ fn the_slots_name_types_that_there_are() {
         for name in &slots[0].types {
             let kind: CredentialType = name.parse().unwrap();
             assert!(kind.fields().iter().any(|field| field.secret), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_type_of_credential_that_goes_with_a_request_fits_the_slot() {
+    let field = |name: &str| (name.to_owned(), "https://a.example/".into());
+    let time = ("expires_at".to_owned(), "2030-01-01T00:00:00Z".into());
+    for kind in CredentialType::ALL {
+        // Whatever a type takes, each field has a value that fits.
+        let fields = kind.fields().iter().map(|it| match it.name {
+            "expires_at" => time.clone(),
+            "in" => ("in".to_owned(), "header".into()),
+            "client_auth" => ("client_auth".to_owned(), "basic".into()),
+            "name" => ("name".to_owned(), "X-Key".into()),
+            "username" => ("username".to_owned(), "ada".into()),
+            name => field(name),
+        });
+        let hosts = AllowedHosts::parse(["a.example:443"]).unwrap();
+        let Ok(credential) = Credential::new(kind, fields.collect(), hosts) else {
+            // A private key and the fields of `custom` are made otherwise, and go with no request.
+            assert!(matches!(
+                kind,
+                CredentialType::SshKey | CredentialType::Custom
+            ));
+            continue;
+        };
+        let goes = credential.http_auth().is_some();
+        for action in nebula_action_http::all() {
+            let slots = &action.metadata().credentials;
+            let takes = slots
+                .iter()
+                .any(|slot| slot.types.iter().any(|it| it == kind.name()));
+            assert_eq!(takes, goes, "{kind} in {}", action.metadata().id);
         }
     }
 }
