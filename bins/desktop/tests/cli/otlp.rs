@@ -200,6 +200,14 @@ fn publish(serving: &Serving, shop: SocketAddr) {
     assert!(status < 300, "{status} {told}");
 }
 
+/// How much of a signal was `sent` or `lost`, by the server's own metrics.
+fn counted(serving: &Serving, what: &str, signal: &str) -> u64 {
+    let name = format!("nebula_otlp_{what}_total{{signal=\"{signal}\"}}");
+    let text = serving.metrics();
+    let line = text.lines().find(|it| it.starts_with(&name)).unwrap();
+    line.rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
 fn start(serving: &Serving, traceparent: Option<&str>) -> Value {
     let trace = traceparent.map(|it| format!("traceparent: {it}\r\n"));
     let headers = format!(
@@ -335,6 +343,11 @@ fn what_executions_do_arrives_as_spans_metrics_and_log_records() {
         .unwrap();
     assert_eq!(text(&resource.attributes, "service.name"), Some("nebula"));
 
+    // What was put off came again.
+    assert_eq!(counted(&serving, "lost", "traces"), 0);
+    assert_eq!(counted(&serving, "lost", "metrics"), 0);
+    assert_eq!(counted(&serving, "lost", "logs"), 0);
+
     // What ends just before the server does is exported as well.
     let sent = receiver.spans().len();
     let last = start(&serving, None);
@@ -377,13 +390,8 @@ fn what_a_receiver_does_not_take_is_counted_and_holds_nothing_up() {
     wait_until("both arrive", || {
         !receiver.spans().is_empty() && receiver.metrics().len() > 1
     });
-    let count = |name: &str| {
-        let text = serving.metrics();
-        let line = text.lines().find(|it| it.starts_with(name)).unwrap();
-        line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()
-    };
-    let lost = |signal| count(&format!("nebula_otlp_lost_total{{signal=\"{signal}\"}}"));
-    let sent = |signal| count(&format!("nebula_otlp_sent_total{{signal=\"{signal}\"}}"));
+    let lost = |signal| counted(&serving, "lost", signal);
+    let sent = |signal| counted(&serving, "sent", signal);
     wait_until("they are counted", || {
         lost("metrics") > 0 && lost("traces") > 0
     });
