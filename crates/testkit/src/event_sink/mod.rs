@@ -100,7 +100,7 @@ async fn others_go_on() {
     }
 }
 
-/// Each watcher has its own place.
+/// Each watcher has its own place. Guard: `EventGuard::Everyone`.
 pub async fn every_watcher_gets_every_event(sink: &Sink, _: &NoClock) {
     let (mut first, mut second) = (sink.watch(), sink.watch());
     publish(sink, 1..=3);
@@ -108,7 +108,7 @@ pub async fn every_watcher_gets_every_event(sink: &Sink, _: &NoClock) {
     assert_eq!(seen(&mut second).await, [1, 2, 3]);
 }
 
-/// Also over several publications, and between reads.
+/// Also over several publications, and between reads. Guard: `EventGuard::Order`.
 pub async fn events_come_in_the_order_of_their_publication(sink: &Sink, _: &NoClock) {
     let mut watch = sink.watch();
     publish(sink, [5, 3, 9]);
@@ -117,7 +117,7 @@ pub async fn events_come_in_the_order_of_their_publication(sink: &Sink, _: &NoCl
     assert_eq!(seen(&mut watch).await, [2, 8]);
 }
 
-/// Tenant, number, time and kind are those that were published.
+/// Tenant, number, time and kind are those that were published. Guard: `EventGuard::Whole`.
 pub async fn an_event_is_seen_as_it_was_published(sink: &Sink, _: &NoClock) {
     let mut watch = sink.watch();
     publish(sink, [2, 3]);
@@ -127,7 +127,7 @@ pub async fn an_event_is_seen_as_it_was_published(sink: &Sink, _: &NoClock) {
     }
 }
 
-/// A watcher begins where it came.
+/// A watcher begins where it came. Guard: `EventGuard::FromNow`.
 pub async fn what_came_before_is_not_for_a_watcher(sink: &Sink, _: &NoClock) {
     let mut early = sink.watch();
     publish(sink, [1]);
@@ -137,7 +137,7 @@ pub async fn what_came_before_is_not_for_a_watcher(sink: &Sink, _: &NoClock) {
     assert_eq!(seen(&mut early).await, [1, 2]);
 }
 
-/// The number is exact: what it lost and what it gets is everything.
+/// The number is exact: what it lost and what it gets is everything. Guard: `EventGuard::Tells`.
 pub async fn a_slow_watcher_is_told_how_many_events_it_lost(sink: &Sink, _: &NoClock) {
     let mut slow = sink.watch();
     publish(sink, 1..=CAPACITY as u64 + 5);
@@ -145,7 +145,7 @@ pub async fn a_slow_watcher_is_told_how_many_events_it_lost(sink: &Sink, _: &NoC
     assert_eq!(first, Some(Received::Lost(5)));
 }
 
-/// What is old is lost, not what is new.
+/// What is old is lost, not what is new. Guard: `EventGuard::Newest`.
 pub async fn a_slow_watcher_gets_the_newest_events(sink: &Sink, _: &NoClock) {
     let mut slow = sink.watch();
     publish(sink, 1..=20);
@@ -160,7 +160,7 @@ pub async fn a_slow_watcher_gets_the_newest_events(sink: &Sink, _: &NoClock) {
     );
 }
 
-/// A loss is told once, in its place.
+/// A loss is told once, in its place. Guard: `EventGuard::GoesOn`.
 pub async fn a_slow_watcher_goes_on_after_its_loss(sink: &Sink, _: &NoClock) {
     let mut slow = sink.watch();
     publish(sink, 1..=10);
@@ -169,7 +169,7 @@ pub async fn a_slow_watcher_goes_on_after_its_loss(sink: &Sink, _: &NoClock) {
     assert_eq!(seen(&mut slow).await, [11]);
 }
 
-/// Who reads in time loses nothing to one who does not.
+/// Who reads in time loses nothing to one who does not. Guard: `EventGuard::HoldsNobody`.
 pub async fn a_slow_watcher_costs_no_other_an_event(sink: &Sink, _: &NoClock) {
     let (_slow, mut quick) = (sink.watch(), sink.watch());
     for seq in 1..=50 {
@@ -178,7 +178,7 @@ pub async fn a_slow_watcher_costs_no_other_an_event(sink: &Sink, _: &NoClock) {
     }
 }
 
-/// A `next` that is dropped before it answers takes nothing along.
+/// A `next` that is dropped before it answers takes nothing along. Guard: `EventGuard::GivenUp`.
 pub async fn a_call_that_is_given_up_loses_nothing(sink: &Sink, _: &NoClock) {
     let mut watch = sink.watch();
     assert_eq!(at_once(&mut watch).await, None);
@@ -195,7 +195,7 @@ pub async fn a_call_that_is_given_up_loses_nothing(sink: &Sink, _: &NoClock) {
     assert_eq!(rest, all);
 }
 
-/// An event comes to one who was there before it.
+/// An event comes to one who was there before it. Guard: `EventGuard::Wakes`.
 pub async fn whoever_waits_is_woken(sink: &Sink, _: &NoClock) {
     let mut watch = sink.watch();
     let publishing = async {
@@ -211,7 +211,7 @@ pub async fn whoever_waits_is_woken(sink: &Sink, _: &NoClock) {
     assert_eq!(received, Some(Received::Event(Arc::new(event(4)))));
 }
 
-/// So that nothing is made for nobody.
+/// So that nothing is made for nobody. Guard: `EventGuard::Watched`.
 pub async fn a_sink_knows_whether_anybody_watches(sink: &Sink, _: &NoClock) {
     assert!(!sink.is_watched());
     publish(sink, [1]);
@@ -220,7 +220,7 @@ pub async fn a_sink_knows_whether_anybody_watches(sink: &Sink, _: &NoClock) {
     assert!(seen(&mut watch).await.is_empty());
 }
 
-/// Its place is free again.
+/// Its place is free again. Guard: `EventGuard::Leaves`.
 pub async fn a_watcher_that_left_does_not_count(sink: &Sink, _: &NoClock) {
     let (first, second) = (sink.watch(), sink.watch());
     drop(first);

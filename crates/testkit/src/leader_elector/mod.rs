@@ -112,7 +112,7 @@ async fn listed(elector: &Elector) -> Vec<DutyState> {
     elector.duties().await.expect("the elector answers")
 }
 
-/// In term 1, as it was asked for.
+/// In term 1, as it was asked for. Guard: `DutyGuard::FromOne`.
 pub async fn a_free_duty_is_given(elector: &Elector, _: &Time) {
     let leadership = Leadership {
         duty: sweep(),
@@ -123,20 +123,21 @@ pub async fn a_free_duty_is_given(elector: &Elector, _: &Time) {
     assert_eq!(elected(elector, FIRST).await, leadership);
 }
 
-/// One leads at a time.
+/// One leads at a time. Guard: `DutyGuard::Held`.
 pub async fn a_duty_that_is_held_is_given_to_nobody(elector: &Elector, _: &Time) {
     elected(elector, FIRST).await;
     assert!(is_held(elector).await);
 }
 
 /// It would have two terms at once: a task of its that was forgotten would go on in the first.
+/// Guard: `DutyGuard::Itself`.
 pub async fn a_leader_is_not_elected_again(elector: &Elector, _: &Time) {
     elected(elector, FIRST).await;
     let again = campaign(elector, FIRST).await;
     assert!(matches!(again, Campaigned::Held { term: 1, .. }));
 }
 
-/// By the elector's clock.
+/// By the elector's clock. Guard: `DutyGuard::TellsUntil`.
 pub async fn who_is_refused_learns_when_the_duty_may_be_free(elector: &Elector, clock: &Time) {
     let until = clock.now().plus(TTL);
     elected(elector, FIRST).await;
@@ -144,21 +145,21 @@ pub async fn who_is_refused_learns_when_the_duty_may_be_free(elector: &Elector, 
     assert_eq!(held, Campaigned::Held { term: 1, until });
 }
 
-/// To the last millisecond.
+/// To the last millisecond. Guard: `DutyGuard::Lasts`.
 pub async fn a_duty_lasts_until_its_time_is_over(elector: &Elector, clock: &Time) {
     elected(elector, FIRST).await;
     clock.advance(TTL - MILLI);
     assert!(is_held(elector).await);
 }
 
-/// Whatever became of its leader.
+/// Whatever became of its leader. Guard: `DutyGuard::Ends`.
 pub async fn a_duty_is_free_once_its_time_is_over(elector: &Elector, clock: &Time) {
     elected(elector, FIRST).await;
     clock.advance(TTL);
     assert_eq!(elected(elector, SECOND).await.leader, SECOND);
 }
 
-/// Not from the end of what it was.
+/// Not from the end of what it was. Guard: `DutyGuard::RenewLasts`.
 pub async fn a_renewed_duty_lasts_from_its_renewal(elector: &Elector, clock: &Time) {
     let leadership = elected(elector, FIRST).await;
     clock.advance(TTL / 2);
@@ -169,7 +170,7 @@ pub async fn a_renewed_duty_lasts_from_its_renewal(elector: &Elector, clock: &Ti
     assert!(!is_held(elector).await);
 }
 
-/// It is no election.
+/// It is no election. Guard: `DutyGuard::RenewKeeps`.
 pub async fn a_renewal_stays_in_its_term(elector: &Elector, _: &Time) {
     let leadership = elected(elector, FIRST).await;
     assert_eq!(renew(elector, &leadership).await, TermRenewed::Renewed);
@@ -178,7 +179,7 @@ pub async fn a_renewal_stays_in_its_term(elector: &Elector, _: &Time) {
     assert!(matches!(held, Campaigned::Held { term: 1, .. }));
 }
 
-/// Also of the same candidate.
+/// Also of the same candidate. Guard: `DutyGuard::Grows`.
 pub async fn each_election_has_a_higher_term(elector: &Elector, clock: &Time) {
     let mut terms = Vec::new();
     for candidate in [FIRST, SECOND, SECOND, FIRST] {
@@ -188,7 +189,7 @@ pub async fn each_election_has_a_higher_term(elector: &Elector, clock: &Time) {
     assert!(terms.is_sorted_by(|one, next| one < next), "{terms:?}");
 }
 
-/// A term is never given twice.
+/// A term is never given twice. Guard: `DutyGuard::Remembers`.
 pub async fn a_term_grows_also_after_the_duty_was_given_back(elector: &Elector, _: &Time) {
     let first = elected(elector, FIRST).await;
     resign(elector, &first).await;
@@ -196,14 +197,14 @@ pub async fn a_term_grows_also_after_the_duty_was_given_back(elector: &Elector, 
     assert!(second.term > first.term);
 }
 
-/// Nobody waits for the end of its time.
+/// Nobody waits for the end of its time. Guard: `DutyGuard::Resigns`.
 pub async fn a_duty_that_was_given_back_is_free(elector: &Elector, _: &Time) {
     let leadership = elected(elector, FIRST).await;
     resign(elector, &leadership).await;
     assert!(!is_held(elector).await);
 }
 
-/// The fence: whoever wakes up late learns that it leads no more.
+/// The fence: whoever wakes up late learns that it leads no more. Guard: `DutyGuard::Fence`.
 pub async fn a_term_after_which_another_was_elected_is_over(elector: &Elector, clock: &Time) {
     let first = elected(elector, FIRST).await;
     clock.advance(TTL);
@@ -219,14 +220,14 @@ pub async fn a_term_after_which_another_was_elected_is_over(elector: &Elector, c
     assert_eq!(renew(elector, &third).await, TermRenewed::Renewed);
 }
 
-/// What was given back is gone, whether somebody has it or not.
+/// What was given back is gone, whether somebody has it or not. Guard: `DutyGuard::GivenBackIsOver`.
 pub async fn a_term_that_was_given_back_is_over(elector: &Elector, _: &Time) {
     let leadership = elected(elector, FIRST).await;
     resign(elector, &leadership).await;
     assert_eq!(renew(elector, &leadership).await, TermRenewed::Over);
 }
 
-/// A term belongs to one.
+/// A term belongs to one. Guard: `DutyGuard::OnlyLeader`.
 pub async fn only_its_leader_renews_a_term(elector: &Elector, _: &Time) {
     let leadership = elected(elector, FIRST).await;
     let another = Leadership {
@@ -236,7 +237,7 @@ pub async fn only_its_leader_renews_a_term(elector: &Elector, _: &Time) {
     assert_eq!(renew(elector, &another).await, TermRenewed::Over);
 }
 
-/// The later leader keeps the duty.
+/// The later leader keeps the duty. Guard: `DutyGuard::ResignFence`.
 pub async fn giving_back_a_term_that_is_over_changes_nothing(elector: &Elector, clock: &Time) {
     for later in [FIRST, SECOND] {
         let first = elected(elector, SECOND).await;
@@ -248,7 +249,7 @@ pub async fn giving_back_a_term_that_is_over_changes_nothing(elector: &Elector, 
     }
 }
 
-/// A term belongs to one, who alone gives it back.
+/// A term belongs to one, who alone gives it back. Guard: `DutyGuard::ResignOnlyLeader`.
 pub async fn only_its_leader_gives_a_term_back(elector: &Elector, _: &Time) {
     let leadership = elected(elector, FIRST).await;
     let another = Leadership {
@@ -259,7 +260,7 @@ pub async fn only_its_leader_gives_a_term_back(elector: &Elector, _: &Time) {
     assert!(is_held(elector).await);
 }
 
-/// Nobody else has acted meanwhile.
+/// Nobody else has acted meanwhile. Guard: `DutyGuard::Late`.
 pub async fn a_late_leader_that_nobody_replaced_renews(elector: &Elector, clock: &Time) {
     let leadership = elected(elector, FIRST).await;
     clock.advance(TTL * 3);
@@ -267,7 +268,7 @@ pub async fn a_late_leader_that_nobody_replaced_renews(elector: &Elector, clock:
     assert!(is_held(elector).await);
 }
 
-/// Whatever the order in which they come.
+/// Whatever the order in which they come. Guard: `DutyGuard::AtOnce`.
 pub async fn of_candidates_at_once_one_is_elected(elector: &Elector, _: &Time) {
     let candidates = (0..8).map(|n| Incarnation(Uuid::from_bytes([n; 16])));
     let all = join_all(candidates.map(|it| campaign(elector, it))).await;
@@ -275,7 +276,7 @@ pub async fn of_candidates_at_once_one_is_elected(elector: &Elector, _: &Time) {
     assert_eq!(elected.count(), 1, "{all:?}");
 }
 
-/// Each has a leader and terms of its own.
+/// Each has a leader and terms of its own. Guard: `DutyGuard::OneDuty`.
 pub async fn duties_say_nothing_of_each_other(elector: &Elector, _: &Time) {
     elected(elector, FIRST).await;
     let other = elector.campaign(&duty("sweep.2"), SECOND, TTL).await;
@@ -287,7 +288,7 @@ pub async fn duties_say_nothing_of_each_other(elector: &Elector, _: &Time) {
     assert!(is_held(elector).await);
 }
 
-/// And changes nothing.
+/// And changes nothing. Guard: `DutyGuard::CheckTtl`.
 pub async fn an_impossible_time_is_refused(elector: &Elector, _: &Time) {
     for ttl in [Duration::ZERO, MAX_DUTY_TTL + MILLI] {
         let error = elector.campaign(&sweep(), FIRST, ttl).await.unwrap_err();
@@ -300,7 +301,7 @@ pub async fn an_impossible_time_is_refused(elector: &Elector, _: &Time) {
     assert_eq!((longest.term, longest.ttl), (1, MAX_DUTY_TTL));
 }
 
-/// Those that are known go on.
+/// Those that are known go on. Guard: `DutyGuard::Most`.
 pub async fn there_are_so_many_duties_and_no_more(elector: &Elector, _: &Time) {
     let mut last = None;
     for n in 0..MAX_DUTIES {
@@ -317,7 +318,7 @@ pub async fn there_are_so_many_duties_and_no_more(elector: &Elector, _: &Time) {
     assert!(matches!(again, Ok(Campaigned::Elected(it)) if it.term == 2));
 }
 
-/// By name, with the term and until when.
+/// By name, with the term and until when. Guard: `DutyGuard::Lists`.
 pub async fn a_listing_says_who_leads(elector: &Elector, clock: &Time) {
     assert_eq!(listed(elector).await, []);
     let first = elected(elector, FIRST).await;
@@ -338,7 +339,7 @@ pub async fn a_listing_says_who_leads(elector: &Elector, clock: &Time) {
     assert_eq!(listed(elector).await, expected);
 }
 
-/// Once it is given back, or its time is over.
+/// Once it is given back, or its time is over. Guard: `DutyGuard::ListsOver`.
 pub async fn a_listing_says_that_nobody_leads(elector: &Elector, clock: &Time) {
     let first = elected(elector, FIRST).await;
     let free = |term| DutyState {
