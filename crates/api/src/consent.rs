@@ -181,6 +181,8 @@ pub(crate) async fn callback(
         .consented(by.tenant(), &id, &given)
         .await
         .map_err(no_token)?;
+    // Whoever has consented may be somebody else than before.
+    shared.nebula.close_connections(by.tenant(), &id);
     Ok(Json(CredentialStored {
         credential: id.to_string(),
         version,

@@ -55,6 +55,7 @@ pub struct ScriptedHttp {
     takes: Option<(Arc<dyn Clock>, Duration)>,
     asked: Mutex<Vec<AskedHttp>>,
     answered: AtomicUsize,
+    closed: Mutex<Vec<Sender>>,
 }
 
 impl fmt::Debug for ScriptedHttp {
@@ -72,6 +73,7 @@ impl ScriptedHttp {
             takes: None,
             asked: Mutex::default(),
             answered: AtomicUsize::new(0),
+            closed: Mutex::default(),
         }
     }
 
@@ -86,6 +88,12 @@ impl ScriptedHttp {
     #[must_use]
     pub fn asked(&self) -> Vec<AskedHttp> {
         self.asked.lock().clone()
+    }
+
+    /// Whose connections it was told to close, in order.
+    #[must_use]
+    pub fn closed(&self) -> Vec<Sender> {
+        self.closed.lock().clone()
     }
 
     /// How many requests it has answered.
@@ -161,5 +169,9 @@ impl HttpClient for ScriptedHttp {
             redirects: 0,
             body: Box::new(Whole(body.into())),
         })
+    }
+
+    fn close(&self, sender: &Sender) {
+        self.closed.lock().push(sender.clone());
     }
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Method;
 use nebula_api::ApiConfig;
+use nebula_core::CredentialId;
 use nebula_testkit::ManualClock;
 use serde_json::{Value, json};
 
@@ -72,8 +73,14 @@ async fn a_state_counts_once_for_its_credential_and_whoever_asked() {
         "mail",
         &format!("code=c&state={state}&iss=x&session_state=y"),
     );
+    let before = world.http.closed().len();
     let stored = world.get(&right).await.ok(200);
     assert_eq!(stored, json!({ "credential": "mail", "version": 2 }));
+    // Whoever has consented may be somebody else than before: no connection is kept.
+    let closed = world.http.closed().split_off(before);
+    assert_eq!(closed.len(), 1, "{closed:?}");
+    let closed = closed[0].credential.as_ref();
+    assert_eq!(closed.map(CredentialId::as_str), Some("mail"));
     world.get(&right).await.problem(409, "UNKNOWN_STATE");
     let asked = world.http.asked();
     let asked = asked.last().unwrap();

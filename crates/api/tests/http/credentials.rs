@@ -99,6 +99,46 @@ async fn a_credential_is_added_rotated_used_and_removed() {
     world.stopped().await;
 }
 
+/// Guards: over a connection on which a credential was sent nothing goes any more once it has another value
+/// or is gone; whoever changes nothing closes nothing.
+#[tokio::test]
+async fn a_credential_that_changes_takes_its_connections_along() {
+    let world = World::new().await;
+    let hosts = json!(["till.example"]);
+    let path = "/api/v1/credentials/till";
+    let closed = || {
+        let closed = world.http.closed().into_iter();
+        closed
+            .map(|it| (it.tenant, it.credential))
+            .collect::<Vec<_>>()
+    };
+    let till = (
+        Some(TenantId::local()),
+        Some(CredentialId::new("till").unwrap()),
+    );
+    let version = async |from: Option<u32>, token: &str| {
+        let fields = json!({ "token": token });
+        let new = json!({ "type": "bearer", "fields": fields, "hosts": hosts, "from": from });
+        put(&world, path, new).await
+    };
+    version(None, "hunter two").await.ok(200);
+    let before = closed().len();
+    version(None, "hunter three")
+        .await
+        .problem(409, "CREDENTIAL_CHANGED");
+    assert_eq!(closed().len(), before, "nothing was changed");
+    version(Some(1), "hunter three").await.ok(200);
+    assert_eq!(closed()[before..], *std::slice::from_ref(&till));
+    assert_eq!(world.send(Method::DELETE, path, &[], "").await.status, 204);
+    assert_eq!(closed()[before..], [till.clone(), till]);
+    world
+        .send(Method::DELETE, path, &[], "")
+        .await
+        .problem(404, "UNKNOWN_CREDENTIAL");
+    assert_eq!(closed().len(), before + 2, "there was nothing to remove");
+    world.stopped().await;
+}
+
 #[tokio::test]
 async fn a_secret_is_set_listed_and_deleted() {
     let world = World::new().await;
