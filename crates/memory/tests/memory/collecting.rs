@@ -6,7 +6,9 @@ use crate::rig::{INLINE, Rig, succeeded, tenant, value};
 use nebula_core::{BlobId, ByteSize, Clock, Digest, TenantId, Timestamp, canonical_json};
 use nebula_execution::Fact;
 use nebula_memory::{Collected, Collector, Grace, Sweep, Values};
-use nebula_ports::{Blob, BlobListing, BlobStore, BlobStoreExt, Created, ExecutionRepo, NewSignal};
+use nebula_ports::{
+    Blob, BlobListing, BlobStore, BlobStoreExt, Created, ExecutionRepo, MAX_BLOB_PAGE, NewSignal,
+};
 use nebula_testkit::{ManualClock, MemoryBlobStore, blob_store::Damage, run};
 use serde_json::json;
 
@@ -217,6 +219,81 @@ fn what_an_attempt_was_given_names_no_blob() {
     });
 }
 
+/// Guards: the longest lease, the longest attempt and the clocks count together: so long a blob is young.
+#[test]
+fn a_blob_is_young_for_a_lease_an_attempt_and_the_clocks_together() {
+    run(async {
+        let rig = Rig::new();
+        let put = rig.blobs.put_bytes(tenant(), b"orphan".as_slice().into());
+        let _ = put.await.unwrap();
+        rig.clock.advance(Duration::from_secs(10 + 20 + 30));
+        let young = collector(&rig).collect(tenant()).await.unwrap();
+        assert_eq!(young, Collected::default());
+        rig.clock.advance(Duration::from_millis(1));
+        let collected = collector(&rig).collect(tenant()).await.unwrap();
+        assert_eq!((collected.old, collected.deleted), (1, 1));
+    });
+}
+
+/// Guards: each listing is read to its end, of executions, of a journal, of an inbox and of blobs. What stands
+/// behind a first page is named as well, and what lies there goes as well.
+#[test]
+fn what_is_named_behind_a_first_page_is_kept() {
+    run(async {
+        let rig = Rig::new();
+        let put = async |content: String| {
+            let put = rig.blobs.put_bytes(tenant(), content.into());
+            put.await.unwrap().id
+        };
+        let mut named = BTreeSet::new();
+        for n in 0..250 {
+            let blob = put(format!("of execution {n}")).await;
+            let _ = rig.created(n, json!({ "file": blob })).await;
+            named.insert(blob);
+        }
+        let lease = rig.created(255, json!({})).await;
+        let mut facts = Vec::new();
+        for n in 0..250 {
+            let blob = put(format!("of fact {n}")).await;
+            facts.push(succeeded(json!(blob)));
+            named.insert(blob);
+        }
+        let _ = rig.apply(&lease, 2, facts).await.unwrap();
+        for n in 0..250 {
+            let blob = put(format!("of signal {n}")).await;
+            let new = NewSignal {
+                kind: "paid".to_owned(),
+                payload: json!(blob),
+                dedupe: nebula_ports::DedupeKey(n.to_string()),
+            };
+            let sent = rig.repo.signal(tenant(), lease.execution, new).await;
+            let _ = sent.unwrap();
+            named.insert(blob);
+        }
+        let orphans = 2 * MAX_BLOB_PAGE + 1;
+        for n in 0..orphans {
+            put(format!("of nobody {n}")).await;
+        }
+        rig.clock.advance(GRACE.total() + Duration::from_secs(1));
+        let collected = collector(&rig).collect(tenant()).await.unwrap();
+        assert_eq!(
+            (collected.old, collected.deleted, collected.unreadable),
+            (named.len() + orphans, orphans, 0)
+        );
+        let mut left = BTreeSet::new();
+        let mut listing = BlobListing::default();
+        loop {
+            let page = rig.blobs.list(tenant(), &listing).await.unwrap();
+            left.extend(page.blobs.iter().map(|blob| blob.id));
+            listing.after = page.next;
+            if listing.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(left, named);
+    });
+}
+
 /// Guard: what a journal names goes when the journal has gone.
 #[test]
 fn what_only_a_deleted_journal_named_goes() {
@@ -276,6 +353,30 @@ fn nothing_is_deleted_while_something_that_is_named_cannot_be_read() {
         let counts = (collected.deleted, collected.unreadable);
         assert_eq!(counts, (1, 0));
         assert_eq!(ids(&rig.blobs).await, BTreeSet::from([named]));
+    });
+}
+
+/// Guard: the content of a signal that cannot be read may name any blob as well.
+#[test]
+fn nothing_is_deleted_while_the_content_of_a_signal_cannot_be_read() {
+    run(async {
+        let rig = Rig::new();
+        let lease = rig.created(1, json!({})).await;
+        let new = NewSignal {
+            kind: "paid".to_owned(),
+            payload: value(1, 5_000),
+            dedupe: nebula_ports::DedupeKey("1".to_owned()),
+        };
+        let sent = rig.repo.signal(tenant(), lease.execution, new).await;
+        let _ = sent.unwrap();
+        let named = ids(&rig.blobs).await.pop_first().unwrap();
+        let put = rig.blobs.put_bytes(tenant(), b"orphan".as_slice().into());
+        let orphan = put.await.unwrap().id;
+        rig.blobs.damage(tenant(), named.digest, Damage::Flip(3));
+        rig.clock.advance(GRACE.total() * 2);
+        let collected = collector(&rig).collect(tenant()).await.unwrap();
+        assert_eq!((collected.deleted, collected.unreadable), (0, 1));
+        assert_eq!(ids(&rig.blobs).await, BTreeSet::from([named, orphan]));
     });
 }
 

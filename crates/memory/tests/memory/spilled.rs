@@ -349,6 +349,79 @@ fn a_blob_that_was_collected_too_soon_is_put_again() {
     });
 }
 
+/// Guards: the content of a signal, of its own and within a step, is not named once it was collected; the
+/// same call puts it again.
+#[test]
+fn the_content_of_a_signal_that_was_collected_too_soon_is_put_again() {
+    run(async {
+        for within_a_step in [false, true] {
+            let rig = Rig::new();
+            let lease = rig.created(1, json!({})).await;
+            let other = rig.created(2, json!({})).await;
+            let still = Still {
+                blobs: rig.blobs.clone(),
+                clock: rig.clock.clone(),
+                stands: Mutex::new(Some(DEFAULT_FRESH * 2)),
+                collects: true,
+            };
+            let repo = Rig::over(&rig.clock, &rig.inner, Arc::new(still));
+            let new = NewSignal {
+                kind: "paid".to_owned(),
+                payload: value(1, 5_000),
+                dedupe: DedupeKey("1".to_owned()),
+            };
+            let send = async || {
+                if !within_a_step {
+                    let sent = repo.signal(tenant(), other.execution, new.clone());
+                    return sent.await.map(drop);
+                }
+                let mut step = rig.step(2, vec![succeeded(value(1, 10))]);
+                step.deliver = vec![InboxDelivery {
+                    to: other.execution,
+                    kind: new.kind.clone(),
+                    payload: new.payload.clone(),
+                    dedupe: new.dedupe.clone(),
+                }];
+                repo.step(&lease, step).await.map(drop)
+            };
+            let error = send().await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
+            send().await.unwrap();
+            let inbox = rig.repo.inbox(tenant(), other.execution, 0, 10).await;
+            let inbox = inbox.unwrap();
+            assert_eq!(inbox.len(), 1);
+            assert_eq!(inbox[0].payload, new.payload);
+        }
+    });
+}
+
+/// Guard: a blob that a fact names is still young after what else its step has put took long.
+#[test]
+fn what_is_named_beside_what_was_put_long_ago_is_renewed_again() {
+    run(async {
+        let rig = Rig::new();
+        let lease = rig.created(1, json!({})).await;
+        let put = rig.blobs.put_bytes(tenant(), b"[1]".as_slice().into());
+        let put = put.await.unwrap();
+        let still = Still {
+            blobs: rig.blobs.clone(),
+            clock: rig.clock.clone(),
+            stands: Mutex::new(Some(DEFAULT_FRESH * 2)),
+            collects: false,
+        };
+        let repo = Rig::over(&rig.clock, &rig.inner, Arc::new(still));
+        let facts = vec![named(put.id, None), succeeded(value(1, 5_000))];
+        let stepped = repo.step(&lease, rig.step(2, facts)).await;
+        assert!(
+            matches!(stepped, Ok(Stepped::Applied { .. })),
+            "{stepped:?}"
+        );
+        let now = nebula_core::Clock::now(&rig.clock);
+        let young = |blob: &Blob| blob.renewed_at >= now;
+        assert!(blobs(&rig).await.iter().all(young), "{now}");
+    });
+}
+
 /// Guard: what is read is what was put, or an error.
 #[test]
 fn a_blob_that_is_gone_damaged_or_no_fact_is_an_error() {

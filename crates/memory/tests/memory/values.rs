@@ -51,6 +51,27 @@ fn values_that_were_used_lately_are_kept() {
     });
 }
 
+/// Guards: what was read is kept as well, what is put again takes its memory once, and both kinds of
+/// questions are counted.
+#[test]
+fn what_was_read_is_kept_and_counted_once() {
+    run(async {
+        let rig = Rig::new();
+        let values = Values::new(rig.blobs.clone(), INLINE, room(2));
+        let one = Arc::new(value(1, 2_000));
+        let blob = values.put(tenant(), &one).await.unwrap();
+        let bytes = values.bytes();
+        assert_eq!(values.put(tenant(), &one).await.unwrap(), blob);
+        assert_eq!(values.bytes(), bytes);
+        values.shrink_to(0);
+        for asked in [(0, 1), (1, 1), (2, 1)] {
+            values.read(tenant(), blob).await.unwrap();
+            assert_eq!(values.asked(), asked);
+        }
+        assert_eq!(values.bytes(), bytes);
+    });
+}
+
 /// Guards: each name has its own value, and each tenant its own; what is larger than all the room
 /// drives nothing out.
 #[test]
