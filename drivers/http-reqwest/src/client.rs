@@ -293,7 +293,6 @@ fn check(method: &Method, headers: &HeaderMap) -> Result<(), HttpErrorKind> {
         header::TE,
         header::TRAILER,
         header::EXPECT,
-        header::PROXY_AUTHORIZATION,
     ];
     if matches!(*method, Method::CONNECT | Method::TRACE) {
         return Err(HttpErrorKind::Request("the method is CONNECT or TRACE"));

@@ -106,7 +106,6 @@ impl Pools {
             .no_proxy()
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
-            .referer(false)
             .gzip(true)
             .user_agent(concat!("nebula/", env!("CARGO_PKG_VERSION")))
             .tls_backend_preconfigured(tls)

@@ -1,5 +1,8 @@
 //! Rules of where requests go.
 
+use nebula_ports::HttpRequest;
+use url::Url;
+
 use super::{
     fixture::*,
     names::Names,
@@ -172,4 +175,27 @@ pub async fn an_unknown_name_has_no_address(client: &Client, names: &Names) {
     names.set("empty.test", &[""]);
     let error = failed(client, "net:*", get("http://empty.test/")).await;
     assert_eq!((kind(&error).as_str(), error.sent), ("resolve", false));
+}
+
+/// A URL that nobody held against the rules before is refused like any other, before its name is asked for.
+/// Guard: the client itself asks `Egress::check_url`.
+pub async fn a_url_that_was_not_checked_before_is_checked(client: &Client, names: &Names) {
+    let sentinel = Server::sentinel("127.0.0.1:0").await.unwrap();
+    names.set("site.test", &["127.0.0.1"]);
+    let port = sentinel.port();
+    for url in [
+        &format!("http://ada:hunter2@127.0.0.1:{port}/"),
+        &format!("http://ada@site.test:{port}/"),
+        &format!("ftp://127.0.0.1:{port}/"),
+        "http://127.0.0.1:0/",
+    ] {
+        let asked = HttpRequest {
+            url: Url::parse(url).unwrap(),
+            ..get("http://site.test/")
+        };
+        let error = failed(client, "net:127.0.0.1 net:site.test", asked).await;
+        assert_eq!((kind(&error).as_str(), error.sent), ("url", false), "{url}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+    assert_eq!((sentinel.connections(), names.asked("site.test")), (0, 0));
 }

@@ -25,8 +25,8 @@ fn leads(seen: &Seen) -> Vec<Act> {
         .and_then(|it| it.parse().ok());
     match (status, path.split_once('?')) {
         (Some(status), Some((_, to))) => {
-            // No client asks for a backslash.
-            let to = to.replace("%5C", "\\");
+            // No client asks for a backslash, or for a tab.
+            let to = to.replace("%5C", "\\").replace("%09", "\t");
             answer(status, &format!("Location: {to}\r\n"), b"elsewhere")
         }
         (Some(status), None) => answer(status, "", b"nowhere"),
@@ -143,6 +143,8 @@ pub async fn a_redirect_to_what_is_no_plain_url_is_refused(client: &Client, _: &
         (format!("http://user@127.0.0.1:{port}/end"), "url"),
         (format!("http://user:word@127.0.0.1:{port}/end"), "url"),
         (format!("/%5C127.0.0.1:{port}/end"), "url"),
+        (format!("http://127.0.0.1%09:{port}/end"), "url"),
+        ("%09ftp://127.0.0.1/".to_owned(), "url"),
         ("http://".to_owned(), "redirect"),
         ("http://[::1".to_owned(), "redirect"),
         ("http://127.0.0.1:99999/".to_owned(), "redirect"),
@@ -154,6 +156,8 @@ pub async fn a_redirect_to_what_is_no_plain_url_is_refused(client: &Client, _: &
         )
         .await;
         assert_eq!(kind(&error), expected, "{to}");
+        // It is the fault of who leads there.
+        assert_eq!(error.origin, server.url(""), "{to}");
     }
     assert!(
         server
@@ -296,4 +300,39 @@ impl HttpBody for Parts {
         }
         Ok(Some(Bytes::from_static(self.0.remove(0).as_bytes())))
     }
+}
+
+/// A body that is left out leaves behind what was said of it. Guard: the headers of a body go with it.
+pub async fn a_body_that_is_left_out_takes_its_headers_along(client: &Client, _: &Names) {
+    let server = leading().await;
+    for (status, kept) in [(303, false), (307, true)] {
+        let url = server.url(&format!("/{status}?{}", server.url("/end")));
+        let mut asked = request(Method::POST, &url);
+        asked.body = RequestBody::Bytes(Bytes::from_static(b"body"));
+        for name in ["content-type", "content-language"] {
+            let value = HeaderValue::from_static("x-test");
+            asked.headers.insert(name, value);
+        }
+        whole(client, &server.grant(), asked).await.unwrap();
+        let seen = server.seen();
+        let last = seen.last().unwrap();
+        assert_eq!(
+            last.head.contains("x-test"),
+            kept,
+            "{status}: {}",
+            last.head
+        );
+    }
+}
+
+/// What goes wrong after a redirect is told of the origin that it led to: who counts what a server fails must
+/// not count it against the one that was asked. Guard: the origin is that of the hop.
+pub async fn an_error_after_a_redirect_names_where_it_led(client: &Client, _: &Names) {
+    let (first, second) = (leading().await, Server::start(|_| vec![Act::Close]).await);
+    let to = second.url("/gone");
+    let url = first.url(&format!("/302?{to}"));
+    let grants = format!("{} {}", first.grant(), second.grant());
+    let error = failed(client, &grants, get(&url)).await;
+    assert_eq!(error.origin, second.url("").trim_end_matches('/'));
+    assert!(error.sent);
 }
