@@ -197,6 +197,7 @@ mod tests {
         ] {
             assert_eq!(cap(text).to_string(), text);
         }
+        assert_eq!(cap("net:fd00::1").to_string(), "net:[fd00::1]");
         assert_eq!(cap("fs:read:../bob/./x").to_string(), "fs:read:/home/bob/x");
     }
 

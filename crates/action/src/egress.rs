@@ -514,6 +514,32 @@ mod tests {
             "1.1.1.1",
             "open",
         );
+        // Not by the number of another host.
+        check(
+            "net:* net:mail.example:25",
+            "http://api.example:25/",
+            "1.1.1.1",
+            "net:api.example:25",
+        );
+    }
+
+    /// Guards: an address is connected to as itself, and nothing but this machine is reached where no more may
+    /// be, whatever a target says that somebody kept.
+    #[test]
+    fn a_target_admits_its_own_address_only() {
+        let (any, address) = (egress("net:*"), |text: &str| {
+            text.parse::<IpAddr>().unwrap()
+        });
+        let target = any.target(&Egress::url("http://8.8.8.8/").unwrap());
+        let target = target.unwrap();
+        assert_eq!(any.admits(&target, address("8.8.8.8")), Ok(()));
+        assert!(any.admits(&target, address("1.1.1.1")).is_err());
+        let named = any.target(&Egress::url("http://a.example/").unwrap());
+        let named = named.unwrap();
+        assert_eq!(any.admits(&named, address("1.1.1.1")), Ok(()));
+        let local = any.within(Reach::ThisMachine);
+        let refused = local.admits(&named, address("1.1.1.1")).unwrap_err();
+        assert_eq!(refused.reason, RefusalReason::LocalOnly);
     }
 
     #[test]
@@ -545,6 +571,7 @@ mod tests {
             ("gopher://a.example:70/", "Scheme"),
             ("http://u@a.example/", "UserInfo"),
             ("http://u:p@a.example/", "UserInfo"),
+            ("http://:p@a.example/", "UserInfo"),
             ("http://a.example\\@b.example/", "Ambiguous"),
             ("http://a.example/\tb", "Ambiguous"),
             (" http://a.example/", "Ambiguous"),
@@ -571,5 +598,11 @@ mod tests {
         }
         let long = format!("http://a.example/{}", "a".repeat(MAX_URL));
         assert_eq!(Egress::url(&long).unwrap_err(), UrlError::TooLong);
+        // As it was written, and as it is sent.
+        let written = format!("http://a.example/{}", "a/../".repeat(MAX_URL / 4));
+        assert_eq!(Egress::url(&written).unwrap_err(), UrlError::TooLong);
+        let sent = format!("http://a.example/{}", "ä".repeat(MAX_URL / 4));
+        assert!(sent.len() < MAX_URL);
+        assert_eq!(Egress::url(&sent).unwrap_err(), UrlError::TooLong);
     }
 }

@@ -250,6 +250,24 @@ fn a_wrong_parameter_is_refused_before_anything_is_sent() {
             json!({ "method": "POST", "url": "https://api.example/", "page": { "parameter": "p" } }),
             "HTTP_PAGES",
         ),
+        (
+            json!({ "url": "https://api.example/", "page": { "parameter": "p" }, "max_pages": 100_000 }),
+            "HTTP_PAGES",
+        ),
+        (
+            json!({ "url": "https://api.example/", "expect": ["20xx"] }),
+            "PARAMETER_INVALID",
+        ),
+        (
+            json!({ "method": "POST", "url": "https://api.example/", "body": { "multipart": [
+                { "name": "a", "text": "b", "content_type": "text/plain\r\nX-Evil: 1" },
+            ] } }),
+            "HTTP_BODY",
+        ),
+        (
+            json!({ "url": "https://api.example/", "next": "not an expression" }),
+            "PARAMETER_NOT_AN_EXPRESSION",
+        ),
     ] {
         let called = request(input.clone());
         assert_eq!(
@@ -358,6 +376,64 @@ fn pages_are_counted_until_one_is_empty_or_a_condition_holds() {
     assert_eq!(called.result.unwrap()["body"], json!([0, 2]));
 }
 
+/// Guards: what excludes each other, and what is about pages without any.
+#[test]
+fn pages_are_asked_for_in_one_way() {
+    for (input, program, place) in [
+        (json!({ "page": { "parameter": "p" } }), "next", "/page"),
+        (json!({}), "items", "/next"),
+        (json!({}), "until", "/next"),
+    ] {
+        let mut asked = json!({ "url": "https://api.example/" });
+        let fields = asked.as_object_mut().unwrap();
+        fields.extend(input.as_object().unwrap().clone());
+        let called = call(
+            ("http.request", asked),
+            (GRANT, &[(program, "$item.body")]),
+            |_| Ok((200, "", String::new())),
+        );
+        assert_eq!(code(&called), "HTTP_PAGES invalid_input", "{program}");
+        let class = called.result.unwrap_err().class;
+        let pointer = place.to_owned();
+        assert_eq!(class, ErrorClass::InvalidInput { pointer });
+        assert!(called.sent.is_empty());
+    }
+}
+
+/// Guard: a next page that is an empty text is none.
+#[test]
+fn an_empty_url_is_no_next_page() {
+    let answers = |_: &str| {
+        let body = json!({ "next": "" }).to_string();
+        Ok((200, "Content-Type: application/json", body))
+    };
+    let input = json!({ "url": "https://api.example/" });
+    let next = [("next", "$item.body.next"), ("items", "[1]")];
+    let called = call(("http.request", input), (GRANT, &next), answers);
+    assert_eq!(called.result.unwrap()["pages"], 1);
+}
+
+/// Guard: bytes that nobody unpacked are not read as if they were the content.
+#[test]
+fn what_is_packed_otherwise_is_read_as_bytes_only() {
+    for (response, head, expected) in [
+        ("auto", "Content-Encoding: br", "HTTP_ENCODING fatal"),
+        ("json", "Content-Encoding: br", "HTTP_ENCODING fatal"),
+        ("text", "Content-Encoding: zstd", "HTTP_ENCODING fatal"),
+        ("base64", "Content-Encoding: br", "MQ=="),
+        ("text", "Content-Encoding: Identity", "1"),
+    ] {
+        let input = json!({ "url": "https://api.example/", "response": response });
+        let answers = move |_: &str| Ok((200, head, "1".to_owned()));
+        let called = call(("http.request", input), (GRANT, &[]), answers);
+        let found = match &called.result {
+            Ok(value) => value["body"].as_str().unwrap().to_owned(),
+            Err(_) => code(&called),
+        };
+        assert_eq!(found, expected, "{response} {head}");
+    }
+}
+
 #[test]
 fn pages_have_limits() {
     let next = [("next", "$item.body.next"), ("items", "$item.body.items")];
@@ -440,6 +516,28 @@ fn graphql_gives_its_data_and_fails_with_its_errors() {
         code(&asked(json!({}), 200, json!([1]))),
         "GRAPHQL_NO_ANSWER fatal"
     );
+    assert_eq!(
+        code(&asked(json!({}), 200, json!({ "a": 1 }))),
+        "GRAPHQL_NO_ANSWER fatal"
+    );
+    // Whoever is asked to wait is, also where the body has errors of the operation.
+    let said = json!({ "errors": [{ "message": "slow down" }] });
+    for (status, code_of) in [
+        (429, "HTTP_429 retryable"),
+        (503, "HTTP_503 retryable"),
+        (400, "GRAPHQL_ERRORS fatal"),
+    ] {
+        assert_eq!(code(&asked(json!({}), status, said.clone())), code_of);
+    }
+    let named = json!({ "query": "query A { a } query B { b }", "operation": "B" });
+    let called = asked(named, 200, json!({ "data": {} }));
+    assert!(called.sent[0].body.contains(r#""operationName":"B""#));
+    let sent = &called.sent[0].headers;
+    assert_eq!(sent["content-type"], "application/json");
+    assert!(sent["accept"].to_str().unwrap().contains("json"));
+    let own = json!({ "headers": { "Accept": "application/x-own" } });
+    let called = asked(own, 200, json!({ "data": {} }));
+    assert_eq!(called.sent[0].headers["accept"], "application/x-own");
     let mutation = json!({ "query": "mutation { a }" });
     assert_eq!(
         code(&asked(mutation, 200, json!({}))),
@@ -474,6 +572,9 @@ fn a_credential_goes_with_each_request_to_its_hosts() {
         ("Bearer hunter2", true)
     );
     assert!(!format!("{:?} {token:?}", sent.sent[0]).contains("hunter2"));
+    // Connections, limits and breakers are told apart by it.
+    let sender = sent.sent[0].sender.credential.as_ref();
+    assert_eq!(sender.map(CredentialId::as_str), Some("shop"));
     let query = [("key", "hunter2 &"), ("in", "query"), ("name", "k")];
     let key = bearer(&query, CredentialType::ApiKey);
     let pages = json!({ "url": "https://api.example/?k=old&a=1", "page": { "parameter": "page" } });
@@ -495,6 +596,21 @@ fn a_credential_goes_with_each_request_to_its_hosts() {
         Ok((200, "", "{\"data\":1}".to_owned()))
     });
     assert_eq!(sent.sent[0].headers["authorization"], "Bearer hunter2");
+}
+
+/// Guard: a credential is that of the slot that was asked for, and of no other one.
+#[test]
+fn a_credential_in_another_slot_does_not_go_along() {
+    let fields = [("token".to_owned(), "hunter2".into())];
+    let hosts = AllowedHosts::parse(["api.example:443"]).unwrap();
+    let token = Credential::new(CredentialType::Bearer, fields.into(), hosts).unwrap();
+    let id = CredentialId::new("shop").unwrap();
+    let held = Credentials::new(vec![HeldCredential::new("other", id, Arc::new(token))]);
+    let input = json!({ "url": "https://api.example/" });
+    let called = call_with(("http.request", input), (GRANT, &[]), &held, |_| {
+        Ok((200, "", String::new()))
+    });
+    assert_eq!(called.sent[0].headers.get("authorization"), None);
 }
 
 #[test]
