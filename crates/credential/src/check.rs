@@ -96,6 +96,8 @@ mod tests {
         }
         check(Shape::User, "ada", true);
         check(Shape::User, "ada:lovelace", false);
+        check(Shape::User, "ada\r\nX-Evil: 1", false);
+        check(Shape::User, "ada\n", false);
     }
 
     #[test]
@@ -106,7 +108,11 @@ mod tests {
             "http://id.example/token",
             "id.example",
             "https://u:p@id.example/",
+            "https://u@id.example/",
+            "https://:p@id.example/",
             "ftp://a/",
+            "ftp://127.0.0.1/",
+            "ws://localhost/",
         ] {
             check(Shape::TokenUrl, url, false);
         }
@@ -116,7 +122,9 @@ mod tests {
     fn addresses_times_and_keys_have_their_form() {
         check(Shape::Url, "postgres://u:p@db.example/shop", true);
         check(Shape::Url, "sqlite:shop.db", true);
+        check(Shape::Url, "postgres://db.example", true);
         check(Shape::Url, "db.example", false);
+        check(Shape::Url, "postgres:", false);
         check(Shape::Time, "2026-05-04T03:02:01Z", true);
         check(Shape::Time, "tomorrow", false);
         let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n";
@@ -127,6 +135,14 @@ mod tests {
             "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA",
             false,
         );
+        let ends = "-----END OPENSSH PRIVATE KEY-----";
+        for wrong in [
+            &format!("AAAA\n{ends}"),
+            &format!("-----BEGIN CERTIFICATE-----\nAAAA\n{ends}"),
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END CERTIFICATE-----",
+        ] {
+            check(Shape::PrivateKey, wrong, false);
+        }
         check(Shape::Choice(&["a", "b"]), "b", true);
         check(Shape::Choice(&["a", "b"]), "c", false);
     }

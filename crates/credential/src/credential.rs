@@ -237,6 +237,13 @@ mod tests {
             &[("a b", "x")],
             "`a b` is no field name: 1 to 64 letters, digits, `_` and `-`",
         );
+        let long = "n".repeat(MAX_FIELD_NAME);
+        check(Custom, &[(&long, "x")], "");
+        for name in ["", &format!("{long}n")] {
+            let shown: String = name.chars().take(MAX_FIELD_NAME).collect();
+            let said = format!("`{shown}` is no field name: 1 to 64 letters, digits, `_` and `-`");
+            check(Custom, &[(name, "x")], &said);
+        }
         let large = "x".repeat(MAX_FIELD_BYTES + 1);
         check(
             Custom,

@@ -764,6 +764,27 @@ mod tests {
         check("p%40ssword", Some(MARKER));
         assert!(!format!("{redactor:?}").contains("horse"));
         assert_eq!(Redactor::default().text("anything"), None);
+        // A password of a database that nobody had to encode.
+        let url = "postgres://ada:opensesame@db.example/shop";
+        let fields = [("url".to_owned(), url.into())];
+        let kind = CredentialType::DatabaseUrl;
+        let plain = Credential::new(kind, fields.into(), Default::default()).unwrap();
+        let redactor = Redactor::of([&plain]);
+        assert_eq!(
+            redactor.text("it is opensesame, says ada").as_deref(),
+            Some("it is [secret], says ada")
+        );
+    }
+
+    /// Guard: so many encodings around each other are undone, and no more, whatever somebody gives.
+    #[test]
+    fn what_is_encoded_again_and_again_is_read_so_deep_and_no_deeper() {
+        let (redactor, mut text) = (redactor(&["hunter\"22\""]), "hunter\"22\"".to_owned());
+        for layer in 1..=3 * LAYERS {
+            text = serde_json::to_string(&text).unwrap();
+            let found = redactor.text(&text).is_some();
+            assert_eq!(found, layer <= LAYERS, "{layer}: {text}");
+        }
     }
 
     #[test]

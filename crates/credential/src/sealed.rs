@@ -532,6 +532,36 @@ mod tests {
         assert_eq!(foreign, stored);
     }
 
+    /// Guards: a field that stands there twice is not read as one, and no more are read than may be.
+    #[test]
+    fn an_envelope_has_each_field_once_and_only_so_many() {
+        let keys = MasterKeys::random(&entropy());
+        let stored = sealed(&keys);
+        let mut head = stored.clone();
+        head.fields.clear();
+        let mut head = head.encode();
+        assert_eq!(head.pop(), Some(0), "the number of fields");
+        let with = |count: u8, names: &mut dyn Iterator<Item = String>| {
+            let mut bytes = [&head[..], &[count]].concat();
+            for name in names {
+                let (nonce, cipher) = &stored.fields["password"];
+                bytes.push(u8::try_from(name.len()).unwrap());
+                bytes.extend_from_slice(name.as_bytes());
+                bytes.extend_from_slice(nonce);
+                bytes.extend_from_slice(&u32::try_from(cipher.len()).unwrap().to_be_bytes());
+                bytes.extend_from_slice(cipher);
+            }
+            Sealed::read(&bytes).map(drop)
+        };
+        let twice = ["password", "password"].map(str::to_owned);
+        assert_eq!(with(2, &mut twice.into_iter()), Err(SealError::Damaged));
+        let most = u8::try_from(MAX_FIELDS).unwrap();
+        let mut names = (0..most).map(|n| format!("f{n}"));
+        assert_eq!(with(most, &mut names), Ok(()));
+        let mut names = (0..=most).map(|n| format!("f{n}"));
+        assert_eq!(with(most + 1, &mut names), Err(SealError::Damaged));
+    }
+
     #[test]
     fn a_new_master_key_leaves_the_fields_as_they_are() {
         let old = MasterKeys::random(&entropy());
@@ -588,10 +618,14 @@ mod tests {
         bytes[0] = 3;
         assert_eq!(Sealed::read(&bytes), Err(SealError::Format(3)));
         assert_eq!(Sealed::read(&[]), Err(SealError::Damaged));
-        assert_eq!(
-            Sealed::read(&vec![1; MAX_SEALED_BYTES + 1]),
-            Err(SealError::Damaged)
-        );
+        // What would be read, if it were not so large.
+        let mut whole = sealed(&keys);
+        let long = vec![0; MAX_SEALED_BYTES];
+        whole.hosts.1 = long.clone();
+        assert!(whole.encode().len() > MAX_SEALED_BYTES);
+        assert_eq!(Sealed::read(&whole.encode()), Err(SealError::Damaged));
+        whole.hosts.1 = long[..MAX_SEALED_BYTES - 1_024].to_vec();
+        assert!(Sealed::read(&whole.encode()).is_ok());
         let value = "x".repeat(crate::MAX_FIELD_BYTES);
         let fields = (0..17).map(|number| (format!("f{number}"), value.as_str().into()));
         let large = Credential::new(
