@@ -33,7 +33,6 @@ const MAX_TEXT: usize = 16 * 1024;
 /// Parts of the program that an export moves, so that their lines would move it again and again.
 const OWN: &[&str] = &[
     "nebula_telemetry::otlp",
-    "nebula_http_reqwest",
     "hyper",
     "hyper_util",
     "reqwest",
