@@ -7,7 +7,7 @@ use std::{
 };
 
 use indexmap::IndexMap;
-use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp};
+use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -44,6 +44,8 @@ pub struct ActionContext {
     pub tenant: TenantId,
     /// The execution.
     pub execution: ExecutionId,
+    /// Of which workflow.
+    pub workflow: WorkflowId,
     /// The node.
     pub node: NodeId,
     /// Which try of this instance it is, from 1.
@@ -115,7 +117,43 @@ impl GrantedPath {
     }
 }
 
+/// A program that was checked against the grants; only [`ActionContext::program`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantedProgram(PathBuf);
+
+impl GrantedProgram {
+    /// Its absolute path, without `.` and `..`.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
 impl ActionContext {
+    /// Checks that the attempt may run the program at `path`, which is absolute and says no way round:
+    /// what a name means would depend on where it is looked for.
+    ///
+    /// # Errors
+    /// Class `InvalidInput`: no such path; class `Denied`, with the capability that is missing or the reason
+    /// that none would help.
+    pub fn process(&self, path: &str) -> Result<GrantedProgram, ActionError> {
+        let plain = Path::new(path);
+        if !plain.is_absolute() || path.contains('\0') || normalize(plain).as_os_str() != path {
+            let message = "a program is named by its absolute path, without `.` and `..`, such as `/usr/bin/git`";
+            let code = "PROCESS_PROGRAM";
+            return Err(ActionError::invalid_input(code, "/program", message));
+        }
+        if self.protected.closes(plain) {
+            return Err(closed(plain));
+        }
+        let capability = Capability::Process(path.to_owned());
+        if !self.grants.allow(&capability) {
+            let what = format!("node `{}` may not run {path}", self.node);
+            return Err(ActionError::denied(what, &capability));
+        }
+        Ok(GrantedProgram(plain.to_path_buf()))
+    }
+
     /// Checks that the attempt may access `path`; a relative one begins at the workflow's folder.
     ///
     /// # Errors
@@ -214,6 +252,7 @@ mod tests {
         ActionContext {
             tenant: TenantId::local(),
             execution: ExecutionId::from_bytes([0; 16]),
+            workflow: WorkflowId::new("w").unwrap(),
             node: NodeId::new("n").unwrap(),
             attempt: 1,
             idempotency_key: String::new(),
@@ -276,6 +315,38 @@ mod tests {
             "/var/log/a",
             "CAPABILITY_DENIED fs:read:/var/log/a",
         );
+    }
+
+    fn check_program(grants: &[&str], path: &str, expected: &str) {
+        let shown = match context(grants).process(path) {
+            Ok(granted) => granted.path().display().to_string(),
+            Err(error) => match error.class {
+                ErrorClass::Denied { capability } => format!("{} {capability}", error.code),
+                _ => error.code.to_string(),
+            },
+        };
+        assert_eq!(shown, expected);
+    }
+
+    /// Guard: a program is one path, the one that was granted.
+    #[test]
+    fn a_program_runs_only_under_its_own_grant() {
+        let git = &["process:/usr/bin/git"];
+        check_program(git, "/usr/bin/git", "/usr/bin/git");
+        check_program(git, "/bin/sh", "CAPABILITY_DENIED process:/bin/sh");
+        check_program(&[], "/bin/sh", "CAPABILITY_DENIED process:/bin/sh");
+        for path in [
+            "git",
+            "./git",
+            "",
+            "/usr/bin/../bin/git",
+            "/usr//bin/git",
+            "/bin/git\0",
+        ] {
+            check_program(git, path, "PROCESS_PROGRAM");
+        }
+        let own = "/data/nebula/tool";
+        check_program(&["process:/data/nebula/tool"], own, "PATH_PROTECTED ");
     }
 
     #[test]

@@ -211,6 +211,23 @@ impl Egress {
         Ok(url)
     }
 
+    /// Reads `host:port` as the URL of nothing but that: for connections that are no requests.
+    ///
+    /// # Errors
+    /// [`UrlError`]: also where no port stands there, or more than host and port.
+    pub fn address(text: &str) -> Result<Url, UrlError> {
+        let url = Self::url(&format!("http://{text}"))?;
+        let port = text.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        let named = matches!(port, Some(Ok(port)) if url.port_or_known_default() == Some(port));
+        let bare = url.path() == "/" && !text.ends_with('/') && url.query().is_none();
+        match named && bare && url.fragment().is_none() {
+            true => Ok(url),
+            false => Err(UrlError::Unreadable(
+                "an address is host:port, such as db.example:5432",
+            )),
+        }
+    }
+
     /// The same for a URL that has been read, such as the target of a redirect.
     ///
     /// # Errors

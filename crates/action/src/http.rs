@@ -51,6 +51,20 @@ pub trait HttpClient: fmt::Debug + Send + Sync + 'static {
     /// [`HttpError`]; whether the server may have acted is [`HttpError::sent`].
     async fn send(&self, egress: &Egress, request: HttpRequest) -> Result<HttpResponse, HttpError>;
 
+    /// Opens a connection to the host and port of `url` where `egress` lets it go, and closes it again:
+    /// nothing is sent, and no TLS is spoken. Checks the way as [`send`](Self::send) does.
+    ///
+    /// By default there is no such way.
+    ///
+    /// # Errors
+    /// [`HttpError`]: it may not go there, or nobody answers within `limit`.
+    async fn connect(&self, egress: &Egress, url: &Url, limit: Duration) -> Result<(), HttpError> {
+        let _ = (egress, limit);
+        let kind = HttpErrorKind::Request("this way out opens no bare connections");
+        let (origin, sent) = (origin_of(url), false);
+        Err(HttpError { kind, origin, sent })
+    }
+
     /// Ends what is kept for requests of `sender`, such as connections over which they went: its credential
     /// has another value now, or is gone. What is under way goes on.
     ///
@@ -386,6 +400,14 @@ impl Http {
             credential: credential.map(|it| it.id().clone()),
         };
         self.client.send(&self.egress, request).await
+    }
+
+    /// Opens a connection within the grants, and closes it; see [`HttpClient::connect`].
+    ///
+    /// # Errors
+    /// [`HttpError`].
+    pub async fn connect(&self, url: &Url, limit: Duration) -> Result<(), HttpError> {
+        self.client.connect(&self.egress, url, limit).await
     }
 
     /// What it opens.

@@ -45,7 +45,7 @@ pub use address::{AddressClass, Embedding};
 pub use blobs::{AttemptBlobs, BlobBody};
 pub use capability::{Access, Capability, CapabilityError};
 pub use catalog::{Catalog, CatalogMiss, VersionWanted};
-pub use context::{ActionContext, GrantedPath, Protected};
+pub use context::{ActionContext, GrantedPath, GrantedProgram, Protected};
 pub use credential::{CredentialSlot, Credentials, HeldCredential, HttpAuth, UsableCredential};
 pub use deferred::{Deferred, ItemScope};
 pub use effect::{Effect, EffectClass, Literal};

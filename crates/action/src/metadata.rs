@@ -180,6 +180,16 @@ pub enum CapabilityRule {
         /// The parameter's name.
         parameter: String,
     },
+    /// The parameter is `host:port`, to which a connection is made.
+    Address {
+        /// The parameter's name.
+        parameter: String,
+    },
+    /// The parameter is the path of a program that is run.
+    Program {
+        /// The parameter's name.
+        parameter: String,
+    },
 }
 
 /// [`Access`] as metadata writes it.

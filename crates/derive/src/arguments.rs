@@ -9,7 +9,7 @@ use syn::{
 };
 
 const KNOWN: &str = "id, version, title, effect, expressions, deferred, defaults, files, urls, \
-                     credentials, timeout, attempts, lineage, reconcile, examples";
+                     addresses, programs, credentials, timeout, attempts, lineage, reconcile, examples";
 const EFFECTS: [&str; 5] = ["pure", "read", "idempotent", "keyed", "at_most_once"];
 
 /// What stands in `#[action(…)]`.
@@ -23,6 +23,8 @@ pub(crate) struct Arguments {
     pub(crate) defaults: Option<TokenStream>,
     pub(crate) files: Vec<FileRule>,
     pub(crate) urls: Vec<LitStr>,
+    pub(crate) addresses: Vec<LitStr>,
+    pub(crate) programs: Vec<LitStr>,
     pub(crate) credentials: Vec<Slot>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) attempts: Option<u32>,
@@ -74,6 +76,8 @@ struct Open {
     defaults: Option<TokenStream>,
     files: Vec<FileRule>,
     urls: Vec<LitStr>,
+    addresses: Vec<LitStr>,
+    programs: Vec<LitStr>,
     credentials: Vec<Slot>,
     timeout_ms: Option<u64>,
     attempts: Option<u32>,
@@ -115,6 +119,8 @@ impl Parse for Arguments {
             defaults: open.defaults,
             files: open.files,
             urls: open.urls,
+            addresses: open.addresses,
+            programs: open.programs,
             credentials: open.credentials,
             timeout_ms: open.timeout_ms,
             attempts: open.attempts,
@@ -144,6 +150,8 @@ impl Open {
             "defaults" => self.defaults = Some(json_object(input)?),
             "files" => self.files = files(input)?,
             "urls" => self.urls = list(input)?,
+            "addresses" => self.addresses = list(input)?,
+            "programs" => self.programs = list(input)?,
             "credentials" => self.credentials = credentials(input)?,
             "timeout" => self.timeout_ms = Some(millis(&value(input)?)?),
             "attempts" => self.attempts = Some(attempts(input)?),

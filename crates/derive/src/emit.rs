@@ -115,7 +115,21 @@ fn metadata(arguments: &Arguments, description: &str, schemas: &TokenStream) -> 
             }
         }
     });
-    let capabilities = capabilities.chain(urls);
+    let addresses = arguments.addresses.iter().map(|parameter| {
+        quote! {
+            ::nebula_action::CapabilityRule::Address {
+                parameter: ::std::string::String::from(#parameter),
+            }
+        }
+    });
+    let programs = arguments.programs.iter().map(|parameter| {
+        quote! {
+            ::nebula_action::CapabilityRule::Program {
+                parameter: ::std::string::String::from(#parameter),
+            }
+        }
+    });
+    let capabilities = capabilities.chain(urls).chain(addresses).chain(programs);
     let credentials = arguments.credentials.iter().map(|slot| {
         let (name, types, required) = (slot.name.to_string(), &slot.types, slot.required);
         quote! {

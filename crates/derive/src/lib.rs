@@ -64,6 +64,8 @@ use proc_macro::TokenStream;
 /// | `defaults = { "items": "{{ $json }}" }` | parameters as an author who wrote none would have written them |
 /// | `files(read = "path")` | a literal path implies the capability; `read` and `write` |
 /// | `urls = ["url"]` | a literal URL implies the capability to send there |
+/// | `addresses = ["tcp"]` | a literal `host:port` implies the capability to connect there |
+/// | `programs = ["program"]` | a literal path implies the capability to run that program |
 /// | `credentials(optional(auth = ["bearer"]))` | slots for credentials, with the types that can be used there; `required` and `optional` |
 /// | `timeout = "30s"` | longest time of an attempt where the node says nothing |
 /// | `attempts = 3` | how often a `read` or `idempotent` node is tried that says nothing |

@@ -7,7 +7,7 @@ use nebula_action::{
     Action, ActionContext, ActionError, CapabilityRule, Effect, EffectClass, ErrorClass, Example,
     FileAccess, Grants, Literal, Protected, Reconciled,
 };
-use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp};
+use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -123,6 +123,7 @@ fn context() -> ActionContext {
     ActionContext {
         tenant: TenantId::local(),
         execution: ExecutionId::from_bytes([0; 16]),
+        workflow: WorkflowId::new("w").unwrap(),
         node: NodeId::new("n").unwrap(),
         attempt: 7,
         idempotency_key: String::new(),

@@ -40,6 +40,16 @@ pub(crate) fn wanted(
                 path.map(|path| format!("fs:{access}:{path}"))
             }
             CapabilityRule::Url { parameter } => parameters.get(parameter).and_then(implied_host),
+            CapabilityRule::Address { parameter } => match parameters.get(parameter) {
+                Some(ParamValue::Literal(Value::String(address))) => needed(address),
+                _ => None,
+            },
+            CapabilityRule::Program { parameter } => match parameters.get(parameter) {
+                Some(ParamValue::Literal(Value::String(path))) if !path.is_empty() => {
+                    Some(format!("process:{path}"))
+                }
+                _ => None,
+            },
         };
         wanted.literal.extend(implied);
     }
@@ -118,6 +128,12 @@ fn implied_host(parameter: &ParamValue) -> Option<String> {
     Some(Egress::needed(&url)?.to_string())
 }
 
+/// The capability for `host:port`.
+fn needed(address: &str) -> Option<String> {
+    let url = Egress::address(address).ok()?;
+    Some(Egress::needed(&url)?.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -145,6 +161,17 @@ mod tests {
             expected,
             "{parameter:?}"
         );
+    }
+
+    #[test]
+    fn an_address_implies_its_host_and_port() {
+        assert_eq!(
+            needed("db.example:5432").as_deref(),
+            Some("net:db.example:5432")
+        );
+        assert_eq!(needed("[::1]:80").as_deref(), Some("net:[::1]:80"));
+        assert_eq!(needed("db.example"), None);
+        assert_eq!(needed("db.example:5432/x"), None);
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod event_sink;
 mod execution_repo;
 mod identity_repo;
 mod leader_elector;
+mod program_runner;
 mod rate;
 mod sandbox;
 mod secrets_store;
@@ -73,6 +74,9 @@ pub use nebula_action::{
     HttpResponse, RequestBody, Sender,
 };
 pub use nebula_core::{Clock, Entropy, Offload};
+pub use program_runner::{
+    Captured, ProgramCall, ProgramEnded, ProgramError, ProgramExit, ProgramRunner,
+};
 pub use rate::{FullAt, MAX_RATE_LIMIT, MAX_RATE_NAME, MAX_RATE_SPAN, Rate, RateTurn};
 pub use sandbox::{Code, Invocation, SandboxRunner};
 pub use secrets_store::{

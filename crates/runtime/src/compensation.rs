@@ -116,6 +116,7 @@ impl Drive {
         let context = ActionContext {
             tenant: self.lease.tenant.clone(),
             execution: self.lease.execution,
+            workflow: self.started().workflow.clone(),
             node: instance.node.clone(),
             attempt,
             idempotency_key: identity.key(),

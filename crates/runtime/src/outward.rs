@@ -301,6 +301,11 @@ impl HttpClient for PacedHttp {
         }
     }
 
+    /// Passes no gate: it asks whether somebody is there, and nothing of him.
+    async fn connect(&self, egress: &Egress, url: &Url, limit: Duration) -> Result<(), HttpError> {
+        self.client.connect(egress, url, limit).await
+    }
+
     fn close(&self, sender: &Sender) {
         self.client.close(sender);
     }

@@ -56,6 +56,7 @@ impl Drive {
         let action_context = ActionContext {
             tenant: self.lease.tenant.clone(),
             execution: self.lease.execution,
+            workflow: self.started().workflow.clone(),
             node: node.id.clone(),
             attempt,
             idempotency_key,

@@ -11,13 +11,14 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use nebula_action::{
-    Egress, HttpBody, HttpClient, HttpError, HttpErrorKind, HttpRequest, HttpResponse, RequestBody,
-    Sender, origin_of,
+    Egress, HttpBody, HttpClient, HttpError, HttpErrorKind, HttpLimits, HttpRequest, HttpResponse,
+    RequestBody, Sender, origin_of,
 };
 use nebula_core::{ByteSize, Clock};
 use parking_lot::Mutex;
+use url::Url;
 
 /// What is answered: the status, the lines of the head (`name: value`), and the body; or what goes wrong
 /// once the request was sent.
@@ -173,5 +174,21 @@ impl HttpClient for ScriptedHttp {
 
     fn close(&self, sender: &Sender) {
         self.closed.lock().push(sender.clone());
+    }
+
+    /// Asks the script as for a request with the method `CONNECT`; any answer is a connection.
+    async fn connect(&self, egress: &Egress, url: &Url, limit: Duration) -> Result<(), HttpError> {
+        let request = HttpRequest {
+            method: Method::CONNECT,
+            url: url.clone(),
+            headers: HeaderMap::new(),
+            body: RequestBody::Empty,
+            limits: HttpLimits {
+                total: limit,
+                ..HttpLimits::default()
+            },
+            sender: Sender::default(),
+        };
+        self.send(egress, request).await.map(|_| ())
     }
 }

@@ -145,7 +145,7 @@ mod tests {
     use std::{path::Path, sync::Arc};
 
     use nebula_action::{Grants, Protected};
-    use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp};
+    use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 
     use super::*;
 
@@ -153,6 +153,7 @@ mod tests {
         let context = nebula_action::ActionContext {
             tenant: TenantId::local(),
             execution: ExecutionId::from_bytes([0; 16]),
+            workflow: WorkflowId::new("w").unwrap(),
             node: NodeId::new("n").unwrap(),
             attempt: 1,
             idempotency_key: String::new(),

@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 use nebula_action::{
     Action, ActionContext, ActionError, Capability, ErrorClass, Grants, Protected, Reconciled,
 };
-use nebula_core::{BoxFuture, ExecutionId, Job, NodeId, Offload, TenantId, Timestamp};
+use nebula_core::{BoxFuture, ExecutionId, Job, NodeId, Offload, TenantId, Timestamp, WorkflowId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,7 @@ impl Scene {
         let context = ActionContext {
             tenant: TenantId::local(),
             execution: ExecutionId::from_bytes([0; 16]),
+            workflow: WorkflowId::new("w").unwrap(),
             node: NodeId::new("n").unwrap(),
             attempt: 1,
             idempotency_key: "key".to_owned(),

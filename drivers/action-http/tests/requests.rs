@@ -11,7 +11,7 @@ use nebula_action::{
     Grants, Heartbeat, HeldCredential, Http, HttpClient, HttpErrorKind, HttpPhase, Literal,
     Protected, UsableCredential as _,
 };
-use nebula_core::{CredentialId, ExecutionId, NodeId, TenantId, Timestamp};
+use nebula_core::{CredentialId, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_credential::{AllowedHosts, Credential, CredentialType};
 use nebula_expression::{
     CompileOptions, Context, ListOf, LongList, NodeView, Program, Root, Scope,
@@ -50,6 +50,7 @@ fn context(client: &Arc<ScriptedHttp>, grants: &str, programs: &[(&str, &str)]) 
     ActionContext {
         tenant: TenantId::local(),
         execution: ExecutionId::from_bytes([0; 16]),
+        workflow: WorkflowId::new("w").unwrap(),
         node: NodeId::new("ask").unwrap(),
         attempt: 1,
         idempotency_key: "key-1".to_owned(),

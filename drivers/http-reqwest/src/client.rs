@@ -13,6 +13,8 @@ use nebula_action::{Egress, HttpErrorKind, HttpLimits, HttpPhase, Target, Target
 use nebula_core::{Clock, MemoryPressure};
 use nebula_ports::{HttpClient, HttpError, HttpRequest, HttpResponse, RequestBody, Sender};
 use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use url::Url;
 
 use crate::{
     body::{AnswerBody, outgoing},
@@ -174,7 +176,7 @@ impl Reqwest {
     ) -> Result<reqwest::Response, HttpErrorKind> {
         Egress::check_url(&hop.url)?;
         let target = egress.target(&hop.url).map_err(HttpErrorKind::Denied)?;
-        let addresses = self.addresses(egress, &target, hop).await?;
+        let addresses = self.addresses(egress, &target, &hop.url).await?;
         let key = Key {
             sender: sender.clone(),
             https: hop.url.scheme() == "https",
@@ -199,12 +201,27 @@ impl Reqwest {
         })
     }
 
+    /// A connection that is made and closed.
+    async fn bare(&self, egress: &Egress, url: &Url) -> Result<(), HttpErrorKind> {
+        Egress::check_url(url)?;
+        let target = egress.target(url).map_err(HttpErrorKind::Denied)?;
+        let addresses = self.addresses(egress, &target, url).await?;
+        let connected = TcpStream::connect(&addresses[..]).await;
+        match connected {
+            Ok(stream) => {
+                drop(stream);
+                Ok(())
+            }
+            Err(error) => Err(HttpErrorKind::Connect(error.kind().to_string())),
+        }
+    }
+
     /// Resolves the host of a hop, once, and checks every address that it has.
     async fn addresses(
         &self,
         egress: &Egress,
         target: &Target,
-        hop: &Hop,
+        url: &Url,
     ) -> Result<Arc<[SocketAddr]>, HttpErrorKind> {
         let found = match &target.host {
             TargetHost::Address(address) => vec![*address],
@@ -213,7 +230,7 @@ impl Reqwest {
             }
             TargetHost::Name(name) => {
                 // With its dot at the end, if it has one: then no search list is tried.
-                let host = hop.url.host_str().unwrap_or(name);
+                let host = url.host_str().unwrap_or(name);
                 let found: Vec<IpAddr> = self
                     .resolver
                     .resolve(host)
@@ -262,6 +279,18 @@ impl HttpClient for Reqwest {
                 pool.failed(&kind);
             }
             HttpError { kind, origin, sent }
+        })
+    }
+
+    async fn connect(&self, egress: &Egress, url: &Url, limit: Duration) -> Result<(), HttpError> {
+        let connected = within(
+            (&*self.clock, limit, HttpPhase::Connect),
+            self.bare(egress, url),
+        );
+        connected.await.map_err(|kind| HttpError {
+            kind,
+            origin: origin_of(url),
+            sent: false,
         })
     }
 

@@ -15,7 +15,9 @@ use nebula_action::{
     Action, ActionContext, ActionError, ActionMetadata, ActionResult, Effect, EffectClass,
     ErrorClass, Grants, Heartbeat, Protected,
 };
-use nebula_core::{BoxFuture, ByteSize, Clock, Digest, ExecutionId, NodeId, TenantId, Timestamp};
+use nebula_core::{
+    BoxFuture, ByteSize, Clock, Digest, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId,
+};
 use nebula_ports::{Code, Invocation, SandboxRunner};
 use nebula_sandbox_inprocess::InProcess;
 use serde_json::{Value, json};
@@ -116,6 +118,7 @@ fn scene(behaviour: Behaviour, class: EffectClass) -> Scene {
     let context = ActionContext {
         tenant: TenantId::local(),
         execution: ExecutionId::from_bytes([0; 16]),
+        workflow: WorkflowId::new("w").unwrap(),
         node: NodeId::new("n").unwrap(),
         attempt: 1,
         idempotency_key: String::new(),

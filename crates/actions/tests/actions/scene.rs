@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use nebula_action::{
     Action, ActionContext, ActionError, ActionMetadata, ActionResult, Deferred, Grants, Protected,
 };
-use nebula_core::{ExecutionId, NodeId, ParamValue, TenantId, Timestamp};
+use nebula_core::{ExecutionId, NodeId, ParamValue, TenantId, Timestamp, WorkflowId};
 use nebula_expression::{Context, ListOf, LongList, NodeView, Root, Scope};
 use nebula_parameter::{CompileScope, Parameters};
 use nebula_validator::Schema;
@@ -82,6 +82,7 @@ impl Scene {
         ActionContext {
             tenant: TenantId::local(),
             execution: ExecutionId::from_bytes([0; 16]),
+            workflow: WorkflowId::new("w").unwrap(),
             node: NodeId::new("n").unwrap(),
             attempt: 1,
             idempotency_key: String::new(),

@@ -62,6 +62,7 @@ macro_rules! http_client_rules {
         $then! {
             $args
             nothing_is_sent_without_a_grant,
+            a_bare_connection_goes_where_requests_go,
             a_grant_for_a_port_opens_no_other,
             a_name_is_resolved_only_where_a_grant_leads,
             a_name_that_leads_inside_is_refused,

@@ -1,5 +1,8 @@
 //! Rules of where requests go.
 
+use std::time::Duration;
+
+use nebula_action::Egress;
 use nebula_ports::HttpRequest;
 use url::Url;
 
@@ -8,6 +11,9 @@ use super::{
     names::Names,
     server::{Server, ok},
 };
+
+/// How long a connection may take that is made at once or not at all.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Nothing goes where no grant leads. Guard: `Egress::target` is asked before anything else.
 pub async fn nothing_is_sent_without_a_grant(client: &Client, _: &Names) {
@@ -26,6 +32,37 @@ pub async fn nothing_is_sent_without_a_grant(client: &Client, _: &Names) {
     }
     assert_eq!(server.connections(), 0);
     assert_eq!(fetched(client, &server.grant(), &url).await, "hello");
+}
+
+/// A bare connection goes where requests go, and nowhere else. Guards: `Egress::target` is asked before
+/// the name is resolved, and `Egress::admits` of what it leads to.
+pub async fn a_bare_connection_goes_where_requests_go(client: &Client, names: &Names) {
+    let server = Server::start(|_| ok(b"hello")).await;
+    names.set("site.test", &["127.0.0.1"]);
+    let by_name = format!("http://site.test:{}/", server.port());
+    let connect = |grants: String, url: String| async move {
+        let url = Egress::url(&url).unwrap();
+        client.connect(&egress(&grants), &url, PATIENCE).await
+    };
+    for grants in ["", "net:*", "net:127.0.0.2"] {
+        let refused = connect(grants.to_owned(), server.url("/")).await;
+        assert_eq!(missing(&refused.unwrap_err()), server.grant());
+    }
+    let refused = connect("net:other.test".to_owned(), by_name.clone()).await;
+    assert_eq!(kind(&refused.unwrap_err()), "denied");
+    assert_eq!(names.asked("site.test"), 0);
+    let refused = connect("net:site.test".to_owned(), by_name.clone()).await;
+    assert_eq!(kind(&refused.unwrap_err()), "denied");
+    assert_eq!(server.connections(), 0);
+    connect(server.grant(), server.url("/")).await.unwrap();
+    let both = format!("net:site.test {}", server.grant());
+    connect(both, by_name).await.unwrap();
+    let port = server.port();
+    let grant = server.grant();
+    drop(server);
+    let closed = connect(grant, format!("http://127.0.0.1:{port}/")).await;
+    let closed = closed.unwrap_err();
+    assert_eq!((kind(&closed).as_str(), closed.sent), ("connect", false));
 }
 
 /// A grant with a port opens that port. Guard: the port of the grant is compared.
