@@ -25,6 +25,7 @@ mod error;
 mod event_sink;
 mod execution_repo;
 mod identity_repo;
+mod incident_repo;
 mod leader_elector;
 mod program_runner;
 mod rate;
@@ -64,6 +65,14 @@ pub use identity_repo::{
     MAX_MEMBERSHIPS, MAX_PASSWORD_HASH, MAX_PRINCIPALS, MAX_PROJECTS, MAX_SCOPES, Membership,
     MembershipChanged, PasswordHash, PrincipalKey, PrincipalKind, PrincipalRecord, ProjectRecord,
     RecordDeleted, RecordPut, Role, RoleError, Standing, StoredKey, USE_WRITTEN_EVERY,
+};
+pub use incident_repo::{
+    ByAt, CounterChange, Happened, Incident, IncidentChange, IncidentChanged, IncidentFilter,
+    IncidentOpened, IncidentRef, IncidentRepo, IncidentStatus, IncidentStatusError,
+    MAX_INCIDENT_COUNTERS, MAX_INCIDENT_NAME, MAX_INCIDENT_OPS, MAX_INCIDENT_PAGE,
+    MAX_INCIDENT_TEXT, MAX_INCIDENT_TITLE, MAX_INCIDENTS, MAX_TIMELINE, NewIncident, Operation,
+    Severity, SeverityError, TimelineEntry, check_change, check_counter, check_incident,
+    check_operation,
 };
 pub use leader_elector::{
     Campaigned, DutyName, DutyNameError, DutyState, LeaderElector, Leadership, MAX_DUTIES,

@@ -2,7 +2,7 @@
 //!
 //! A driver's test is one line per port: [`execution_repo!`], [`workflow_repo!`], [`task_queue!`],
 //! [`blob_store!`], [`http_client!`], [`secrets_store!`], [`credential_repo!`], [`identity_repo!`], [`session_repo!`],
-//! [`audit_log!`], [`trigger_repo!`], [`leader_elector!`], [`event_sink!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
+//! [`audit_log!`], [`trigger_repo!`], [`incident_repo!`], [`leader_elector!`], [`event_sink!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
 //! what a workflow must come to. The models pass the same suites, replace mocks in other
 //! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
 //! test with, at [`mod@execution_repo`] to write a driver, at [`threads`] where threads meet.
@@ -39,6 +39,7 @@ pub mod execution_repo;
 mod guard;
 pub mod http_client;
 pub mod identity_repo;
+pub mod incident_repo;
 pub mod leader_elector;
 mod ledger;
 mod memory;
@@ -64,10 +65,10 @@ pub use entropy::SeededEntropy;
 pub use ledger::{Ledger, effects};
 pub use memory::{
     AuditGuard, BlobGuard, CredentialGuard, DutyGuard, EventGuard, ExecutionGuard, IdentityGuard,
-    MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector, MemoryEventSink,
-    MemoryExecutionRepo, MemoryIdentityRepo, MemorySandbox, MemorySecretsStore, MemorySessionRepo,
-    MemoryTaskQueue, MemoryTriggerRepo, MemoryWorkflowRepo, NEVER_ANSWERED, QueueGuard,
-    SecretsGuard, SessionGuard, TriggerGuard, WorkflowGuard,
+    IncidentGuard, MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector,
+    MemoryEventSink, MemoryExecutionRepo, MemoryIdentityRepo, MemoryIncidentRepo, MemorySandbox,
+    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryTriggerRepo, MemoryWorkflowRepo,
+    NEVER_ANSWERED, QueueGuard, SecretsGuard, SessionGuard, TriggerGuard, WorkflowGuard,
 };
 pub use offload::InlineOffload;
 pub use people::{Ended, People};

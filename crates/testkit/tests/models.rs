@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use nebula_testkit::{
     MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector, MemoryEventSink,
-    MemoryExecutionRepo, MemoryIdentityRepo, MemorySecretsStore, MemorySessionRepo,
-    MemoryTaskQueue, MemoryWorkflowRepo,
+    MemoryExecutionRepo, MemoryIdentityRepo, MemoryIncidentRepo, MemorySecretsStore,
+    MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo,
     blob_store::Subject,
     task_queue::{CAPACITY, MAX_DELIVERIES},
     trigger_repo::TriggerStores,
@@ -48,3 +48,6 @@ nebula_testkit::leader_elector!(
     |clock| async move { Arc::new(MemoryElector::new(clock)) as Arc<_> }
 );
 nebula_testkit::event_sink!(|_| async { Arc::new(MemoryEventSink::default()) as Arc<_> });
+nebula_testkit::incident_repo!(|clock| async move {
+    Arc::new(MemoryIncidentRepo::new(clock)) as Arc<_>
+});

@@ -55,6 +55,8 @@ mod execution_repo;
 mod holders;
 mod identity_repo;
 mod inbox;
+mod incident_repo;
+mod incidents;
 mod known_plans;
 mod lease;
 mod listing;

@@ -117,6 +117,12 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 14,
         sql: include_str!("../migrations/0014_arrivals.sql"),
     },
+    Migration {
+        version: 15,
+        // An older build opens no incidents, and does not look at those that there are.
+        opens_from: 14,
+        sql: include_str!("../migrations/0015_incidents.sql"),
+    },
 ];
 
 /// The newest schema that this build knows.

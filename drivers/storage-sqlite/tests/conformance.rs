@@ -41,6 +41,7 @@ mod file {
     nebula_testkit::session_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::audit_log!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::leader_elector!(|clock| async move { on_file(clock).await as _ });
+    nebula_testkit::incident_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::trigger_repo!(|clock| async move {
         Arc::new(TriggerStores::of(&on_file(clock).await))
     });
@@ -55,6 +56,7 @@ mod memory {
     nebula_testkit::session_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::audit_log!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::leader_elector!(|clock| async move { in_memory(clock).await as _ });
+    nebula_testkit::incident_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::trigger_repo!(|clock| async move {
         Arc::new(TriggerStores::of(&in_memory(clock).await))
     });
