@@ -133,7 +133,7 @@ impl Caller {
     }
 
     /// The permission that the route asks for.
-    fn permission(&self) -> Option<Permission> {
+    pub(crate) fn permission(&self) -> Option<Permission> {
         match self.needs {
             Needs::Permission(permission) => Some(permission),
             Needs::Nothing | Needs::Somebody => None,
@@ -421,7 +421,7 @@ pub(crate) fn set_cookie(value: &str, lives: Option<u64>, secure: bool) -> Strin
     format!("{COOKIE}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}")
 }
 
-fn unauthenticated() -> Problem {
+pub(crate) fn unauthenticated() -> Problem {
     Problem::new(
         StatusCode::UNAUTHORIZED,
         "UNAUTHENTICATED",

@@ -18,7 +18,7 @@ use nebula_core::{
 use nebula_engine::{Hook, InstallError, Installed};
 use nebula_identity::Identity;
 use nebula_oidc::Provider;
-use nebula_ports::{LeaderElector, SecretsStore, TriggerRecord};
+use nebula_ports::{IncidentRepo, LeaderElector, SecretsStore, TriggerRecord};
 use nebula_resilience::{CallRate, Quotas};
 use nebula_resource::{Limits, Shared as Kept};
 use nebula_vault::Vault;
@@ -55,6 +55,8 @@ pub struct ApiParts {
     pub secrets: Arc<dyn SecretsStore>,
     /// Who does what one process at a time does, to be looked at.
     pub elector: Arc<dyn LeaderElector>,
+    /// What is wrong with services.
+    pub incidents: Arc<dyn IncidentRepo>,
     /// Whose people log in with a password, and whose resume links count. Whoever shows a key or a token
     /// sees what their own tenant has.
     pub tenant: TenantId,
@@ -111,6 +113,7 @@ pub(crate) struct Inner {
     pub(crate) vault: Arc<Vault>,
     pub(crate) secrets: Arc<dyn SecretsStore>,
     pub(crate) elector: Arc<dyn LeaderElector>,
+    pub(crate) incidents: Arc<dyn IncidentRepo>,
     pub(crate) vars: Value,
     pub(crate) folder: PathBuf,
     pub(crate) settings: Value,
@@ -232,6 +235,7 @@ impl Api {
             vault: parts.vault,
             secrets: parts.secrets,
             elector: parts.elector,
+            incidents: parts.incidents,
             vars: parts.vars,
             folder: parts.folder,
             settings: parts.settings,

@@ -48,6 +48,7 @@ mod forms;
 mod health;
 mod hooks;
 mod hosts;
+mod incidents;
 mod invitations;
 mod log;
 mod metrics;

@@ -13,15 +13,16 @@ use crate::{
     actions,
     api::Shared,
     approvals, audit, blobs, connections, consent, credentials, dead_letters, events, executions,
-    expressions, health, hooks, invitations, metrics, oidc, openapi, projects, sessions, settings,
-    signals, start, state, triggers, users, workflows,
+    expressions, health, hooks, incidents, invitations, metrics, oidc, openapi, projects, sessions,
+    settings, signals, start, state, triggers, users, workflows,
 };
 use nebula_identity::Permission::{
     self, ApprovalsDecide, ApprovalsRead, AuditRead, BlobsRead, CatalogRead, CredentialsRead,
     CredentialsTest, CredentialsWrite, DeadLettersRead, DeadLettersRedrive, ExecutionsControl,
-    ExecutionsRead, ExecutionsStart, ExpressionsEvaluate, KeysOwn, MembersRead, MembersWrite,
-    MetricsRead, ProjectsRead, ProjectsWrite, SecretsRead, SecretsWrite, SessionsOwn, SettingsRead,
-    SignalsSend, UsersRead, UsersWrite, WorkflowsPublish, WorkflowsRead, WorkflowsWrite,
+    ExecutionsRead, ExecutionsStart, ExpressionsEvaluate, IncidentsHandle, IncidentsRead, KeysOwn,
+    MembersRead, MembersWrite, MetricsRead, ProjectsRead, ProjectsWrite, SecretsRead, SecretsWrite,
+    SessionsOwn, SettingsRead, SignalsSend, UsersRead, UsersWrite, WorkflowsPublish, WorkflowsRead,
+    WorkflowsWrite,
 };
 
 /// One route.
@@ -140,6 +141,10 @@ fn all(table: Table) -> Table {
         .reads(ExpressionsEvaluate, "expressions.evaluate", routes!(expressions::evaluate))
         .reads(DeadLettersRead, "dead_letters.list", routes!(dead_letters::list))
         .changes(DeadLettersRedrive, "dead_letters.redrive", routes!(dead_letters::redrive))
+        .reads(IncidentsRead, "incidents.list", routes!(incidents::list))
+        .reads(IncidentsRead, "incidents.show", routes!(incidents::show))
+        .changes(IncidentsHandle, "incidents.acknowledge", routes!(incidents::acknowledge))
+        .changes(IncidentsHandle, "incidents.resolve", routes!(incidents::resolve))
         .reads(SettingsRead, "settings.read", routes!(settings::show))
         .reads(MetricsRead, "metrics.read", routes!(metrics::read))
         .reads(SettingsRead, "state.read", routes!(state::show))

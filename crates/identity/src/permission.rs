@@ -73,6 +73,8 @@ permissions! {
     BlobsRead = "blobs:read", Project, Viewer;
     /// See what was delivered too often.
     DeadLettersRead = "dead-letters:read", Project, Viewer;
+    /// Look at incidents and their timelines.
+    IncidentsRead = "incidents:read", Project, Viewer;
     /// See which projects there are.
     ProjectsRead = "projects:read", Project, Viewer;
     /// Start executions, also again.
@@ -83,6 +85,8 @@ permissions! {
     SignalsSend = "signals:send", Project, Operator;
     /// Approve, reject, defer.
     ApprovalsDecide = "approvals:decide", Project, Operator;
+    /// Acknowledge and resolve incidents.
+    IncidentsHandle = "incidents:handle", Project, Operator;
     /// Try what was delivered too often again.
     DeadLettersRedrive = "dead-letters:redrive", Project, Operator;
     /// Save versions of workflows, archive them.

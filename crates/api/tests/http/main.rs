@@ -10,6 +10,7 @@ mod dead_letters;
 mod executions;
 mod forms;
 mod hooks;
+mod incidents;
 mod invitations;
 mod known_holes;
 mod limits;

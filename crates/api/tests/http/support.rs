@@ -25,9 +25,9 @@ use nebula_oidc::{OidcConfig, Provider, ProviderPorts};
 use nebula_system::{SystemClock, SystemEntropy};
 use nebula_testkit::{
     AskedHttp, InlineOffload, MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector,
-    MemoryExecutionRepo, MemoryIdentityRepo, MemorySandbox, MemorySecretsStore, MemorySessionRepo,
-    MemoryTaskQueue, MemoryTriggerRepo, MemoryWorkflowRepo, ScriptedAnswer, ScriptedHttp,
-    SeededEntropy,
+    MemoryExecutionRepo, MemoryIdentityRepo, MemoryIncidentRepo, MemorySandbox, MemorySecretsStore,
+    MemorySessionRepo, MemoryTaskQueue, MemoryTriggerRepo, MemoryWorkflowRepo, ScriptedAnswer,
+    ScriptedHttp, SeededEntropy,
 };
 use nebula_vault::Vault;
 use serde_json::Value;
@@ -132,6 +132,7 @@ pub(crate) struct World {
     pub(crate) audit: Arc<MemoryAuditLog>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) secrets: Arc<MemorySecretsStore>,
+    pub(crate) incidents: Arc<MemoryIncidentRepo>,
     /// The way out.
     pub(crate) http: Arc<ScriptedHttp>,
     pub(crate) stop: CancellationToken,
@@ -265,10 +266,12 @@ impl World {
             };
             Provider::new(settings, ports)
         });
+        let incidents = Arc::new(MemoryIncidentRepo::new(clock.clone()));
         let api = Api::new(ApiParts {
             nebula: nebula.clone(),
             tenant: TenantId::local(),
             elector: Arc::new(MemoryElector::new(clock.clone())),
+            incidents: incidents.clone(),
             clock,
             entropy: Arc::new(SystemEntropy),
             offload: Arc::new(InlineOffload),
@@ -300,6 +303,7 @@ impl World {
             audit,
             vault,
             secrets,
+            incidents,
             http,
             stop,
             tasks,
@@ -423,3 +427,17 @@ nodes:
   - { id: release, action: flow.approval, parameters: { title: 'Release <b>7</b>?', approvers: [ann, bob] } }
 output: '{{ $nodes.release.result }}'
 ";
+
+/// Something that is wrong, as a workflow would say it.
+pub(crate) fn incident(key: &str, workflow: nebula_core::WorkflowId) -> nebula_ports::NewIncident {
+    nebula_ports::NewIncident {
+        key: key.to_owned(),
+        service: "shop".to_owned(),
+        title: format!("{key} does not answer"),
+        description: String::new(),
+        severity: nebula_ports::Severity::Warning,
+        may_lower: false,
+        workflow,
+        execution: nebula_core::ExecutionId::from_bytes([7; 16]),
+    }
+}

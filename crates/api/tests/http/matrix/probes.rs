@@ -45,6 +45,7 @@ impl Stage {
             .replace("{workflow}", things.workflow.as_str())
             .replace("{version}", "1")
             .replace("{trigger}", "t")
+            .replace("{incident}", &things.incident.to_string())
             .replace("{action}", "data.set")
             .replace("{user}", &things.user.to_string())
             .replace("{session}", &uuid::Uuid::from_u128(9).to_string())
@@ -167,6 +168,7 @@ impl Stage {
                 | "/api/v1/credential-types"
                 | "/api/v1/actions/{action}"
                 | "/api/v1/dead-letters"
+                | "/api/v1/incidents"
                 | "/api/v1/credentials"
                 | "/api/v1/approvals/events"
                 | "/api/v1/events",
@@ -201,6 +203,14 @@ impl Stage {
             ),
             ("DELETE", "/api/v1/secrets/{secret}") => {
                 (Value::Null, Wanted::Tenant(Permission::SecretsWrite))
+            }
+            (_, path) if path.starts_with("/api/v1/incidents/{incident}") => {
+                let sees = Permission::IncidentsRead;
+                let body = match route.changes {
+                    true => json!({}),
+                    false => Value::Null,
+                };
+                (body, Wanted::InPlace { sees })
             }
             ("POST", "/api/v1/audit/verify") => (json!({}), Wanted::Anywhere),
             ("POST", "/api/v1/workflows/{workflow}/triggers/{trigger}/rotate") => {

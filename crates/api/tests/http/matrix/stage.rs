@@ -18,7 +18,8 @@ use nebula_identity::{
     Principal,
 };
 use nebula_ports::{
-    AuditEntry, AuditLog as _, PrincipalKind, ProjectRecord, Role, SecretsStore as _, SessionKind,
+    AuditEntry, AuditLog as _, IncidentRepo as _, PrincipalKind, ProjectRecord, Role,
+    SecretsStore as _, SessionKind,
 };
 use nebula_workflow::{Source, parse};
 use serde_json::Value;
@@ -38,6 +39,7 @@ pub(super) struct Things {
     pub(super) key: String,
     /// The name of a credential and of a secret.
     pub(super) credential: String,
+    pub(super) incident: uuid::Uuid,
 }
 
 /// Everything that there is, and a connection.
@@ -256,6 +258,7 @@ impl Stage {
         } else if projects
             || route.path.contains("{workflow}")
             || route.what.starts_with("executions.")
+            || route.path.contains("{incident}")
         {
             workflow = self.workflow(place, nodes).await;
         }
@@ -276,6 +279,19 @@ impl Stage {
             let tenant = place.tenant();
             let halts = self.world.nebula.bus().wait_for(execution);
             engine.end(&tenant, execution, halts, None).await.unwrap();
+        }
+        let incident = uuid::Uuid::from_u128(u128::from(self.count));
+        if route.path.contains("{incident}") {
+            let named = self.next("i");
+            let new = crate::support::incident(&named, workflow.clone());
+            let operation = nebula_ports::Operation {
+                key: named.clone(),
+                by: named,
+            };
+            let tenant = place.tenant();
+            let incidents = &self.world.incidents;
+            let opened = incidents.open(&tenant, incident, &operation, new).await;
+            let _ = opened.unwrap();
         }
         let credential = self.next("c");
         if route.path.contains("{credential}") && route.what != "credentials.put" {
@@ -328,6 +344,7 @@ impl Stage {
             user,
             key,
             credential,
+            incident,
         }
     }
 
