@@ -1,6 +1,7 @@
 //! What can be written on the command line.
 
 mod approvals;
+mod incidents;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use nebula_core::{Priority, ProjectId, Timestamp, TriggerId, WorkflowId, parse_duration};
 
 pub(crate) use approvals::Approvals;
+pub(crate) use incidents::Incidents;
 
 /// Runs workflows on this machine. What ran, and how far, is kept in one SQLite file, so that a run
 /// survives being killed.
@@ -66,6 +68,9 @@ pub(crate) enum Command {
     /// Look at what is asked of people
     #[command(subcommand)]
     Approvals(Approvals),
+    /// Look at what is wrong with services, take it, resolve it
+    #[command(subcommand)]
+    Incidents(Incidents),
     /// Keep versions of workflows, compare and publish them
     #[command(subcommand)]
     Workflows(Workflows),

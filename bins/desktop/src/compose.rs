@@ -20,12 +20,13 @@ use nebula_memory::{
     Collector, CountedBlobs, DEFAULT_CACHE, DEFAULT_INLINE, Grace, SpillingRepo, Values,
 };
 use nebula_ports::{
-    BlobStore, CredentialRepo, ExecutionRepo, HttpClient, LeaderElector, SandboxRunner,
-    SecretsStore, TaskQueue, TriggerRepo, WorkflowRepo,
+    BlobStore, CredentialRepo, ExecutionRepo, HttpClient, IncidentRepo, LeaderElector,
+    ProgramRunner, SandboxRunner, SecretsStore, TaskQueue, TriggerRepo, WorkflowRepo,
 };
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_runtime::{PacedHttp, WorkerConfig};
 use nebula_sandbox_inprocess::InProcess;
+use nebula_sandbox_process::{ProcessConfig, Programs};
 use nebula_secrets_local::{KeyCommand, KeySource, KeyringItem, LocalSecrets, SecretsConfig};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::{
@@ -69,6 +70,8 @@ pub(crate) struct Composed {
     pub(crate) collector: Option<Arc<Collector>>,
     /// Says which of the processes that share the database does what one of them does.
     pub(crate) elector: Arc<dyn LeaderElector>,
+    /// What is wrong with services.
+    pub(crate) incidents: Arc<dyn IncidentRepo>,
 }
 
 /// An engine over the database of the command.
@@ -151,6 +154,7 @@ fn assemble(
     let blobs = blobs.map(|blobs| blobs as Arc<dyn BlobStore>);
     let stored: Arc<dyn ExecutionRepo> = sqlite.clone();
     let elector: Arc<dyn LeaderElector> = sqlite.clone();
+    let incidents: Arc<dyn IncidentRepo> = sqlite.clone();
     let collector = blobs.clone().map(|blobs| {
         let (clock, grace) = (Arc::clone(&clock), Grace::default());
         Arc::new(Collector::new(stored.clone(), blobs, clock, grace))
@@ -194,6 +198,9 @@ fn assemble(
         clock: Arc::clone(&clock),
         entropy,
     });
+    let allow = loaded.settings.process.allow.clone();
+    let programs = Programs::new(ProcessConfig { allow }, Arc::clone(&clock));
+    let programs: Arc<dyn ProgramRunner> = Arc::new(programs);
     let mut nebula =
         Nebula::builder(executions.clone(), workflows, queue, sandbox).triggers(triggers);
     if let Some(values) = values.clone() {
@@ -214,6 +221,9 @@ fn assemble(
         .http_policy(loaded.settings.http.clone())
         .actions(nebula_action_file::all(Arc::clone(&offload)))
         .actions(nebula_action_http::all())
+        .actions(nebula_sandbox_process::actions(Arc::clone(&programs)))
+        .actions(nebula_action_health::all(Arc::clone(&clock), programs))
+        .actions(nebula_action_incident::all(Arc::clone(&incidents)))
         .engine(loaded.settings.engine.clone())
         .worker(worker(loaded, &Host::read()))
         .protected(protected(loaded))
@@ -232,6 +242,7 @@ fn assemble(
         vault,
         collector,
         elector,
+        incidents,
     })
 }
 

@@ -194,6 +194,10 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
                 commands::approvals::list(session.as_ref(), limit, console).await
             })
         }
+        Command::Incidents(command) => {
+            let loaded = load(On::Either(command.target()))?;
+            block_on(commands::incidents::run(command, &loaded, console))
+        }
         Command::Workflows(command) => {
             let target = match command {
                 Workflows::List { target, .. }

@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) http: HttpPolicy,
     /// How connections over HTTP are made.
     pub(crate) connections: ConnectionSettings,
+    /// Which programs may run; none by default.
+    pub(crate) process: ProcessSettings,
     /// Where secrets are kept.
     pub(crate) secrets: SecretsSettings,
     /// How `nebula serve` answers.
@@ -144,6 +146,14 @@ pub(crate) struct SecretsSettings {
     pub(crate) max_secrets: usize,
 }
 
+/// Which programs may run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProcessSettings {
+    /// By their absolute paths, as nodes name them.
+    pub(crate) allow: Vec<PathBuf>,
+}
+
 /// What is logged.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,6 +206,7 @@ impl Default for Settings {
                 connect_timeout: Duration::from_secs(10),
                 keep_idle: Duration::from_secs(30),
             },
+            process: ProcessSettings { allow: Vec::new() },
             secrets: SecretsSettings {
                 path: None,
                 key_file: None,
@@ -321,6 +332,10 @@ pub(crate) fn load(global: &Global, database: Option<&Database>) -> Result<Loade
     let mut ca_files = settings.connections.ca_files.iter();
     if let Some(path) = ca_files.find(|path| !path.is_absolute()) {
         return Err(relative(&sources, "connections.ca_files", path));
+    }
+    let mut programs = settings.process.allow.iter();
+    if let Some(path) = programs.find(|path| !path.is_absolute()) {
+        return Err(relative(&sources, "process.allow", path));
     }
     Ok(Loaded {
         settings,

@@ -13,6 +13,7 @@ pub(crate) mod doctor;
 pub(crate) mod doctor_server;
 pub(crate) mod executions;
 pub(crate) mod expr;
+pub(crate) mod incidents;
 mod list;
 pub(crate) mod login;
 mod mermaid;

@@ -72,6 +72,7 @@ pub(crate) async fn run(
         vault: session.here()?.vault.clone(),
         secrets: session.here()?.identity.secrets.clone(),
         elector: session.here()?.elector.clone(),
+        incidents: session.here()?.incidents.clone(),
         vars: fire.vars.clone(),
         folder: fire.folder.clone(),
         settings: config::of_server(&loaded),

@@ -3,6 +3,7 @@
 //! Each command has one implementation, over [`Reach`]; [`Here`] and [`There`] are the two ways.
 
 mod here;
+mod incidents;
 mod there;
 mod wire;
 
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 pub(crate) use here::Here;
+pub(crate) use incidents::{Changed, EntryLine, IncidentLine, ReachIncidents, WholeIncident};
 pub(crate) use there::There;
 pub(crate) use wire::Text;
 
@@ -100,7 +102,7 @@ pub(crate) struct NewStart<'a> {
 /// What commands ask, whoever answers. An outcome that can be expected is a value; what goes wrong is
 /// the failure that the user is told.
 #[async_trait]
-pub(crate) trait Reach: fmt::Debug + Send + Sync {
+pub(crate) trait Reach: ReachIncidents + fmt::Debug + Send + Sync {
     /// Executions, newest first; with `begin`, only those whose id begins so.
     async fn list(
         &self,

@@ -16,6 +16,8 @@ mod expr;
 mod grants;
 mod habits;
 mod http;
+#[cfg(unix)]
+mod incidents;
 #[cfg(all(target_os = "linux", feature = "keyring"))]
 mod keyring;
 mod killed;
