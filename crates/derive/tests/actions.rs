@@ -177,7 +177,9 @@ fn marks_defaults_rules_and_effects_are_carried_over() {
         .iter()
         .map(|rule| match rule {
             CapabilityRule::File { access, parameter } => (Some(*access), parameter.as_str()),
-            CapabilityRule::Url { parameter } => (None, parameter.as_str()),
+            CapabilityRule::Url { parameter }
+            | CapabilityRule::Address { parameter }
+            | CapabilityRule::Program { parameter } => (None, parameter.as_str()),
         })
         .collect();
     assert_eq!(

@@ -34,7 +34,10 @@ pub(crate) async fn look(
         timeout: Some(timeout),
         stop: ctx.cancellation.clone(),
     };
-    let ended = programs.run(call).await.map_err(not_started)?;
+    let ended = programs
+        .run(call)
+        .await
+        .map_err(|error| not_started(&error))?;
     let expected = match input.expected_exit.as_slice() {
         [] => &[0],
         codes => codes,
@@ -62,8 +65,8 @@ pub(crate) async fn look(
 }
 
 /// The error of a program that did not begin: nobody has looked.
-fn not_started(error: ProgramError) -> ActionError {
-    match &error {
+fn not_started(error: &ProgramError) -> ActionError {
+    match error {
         ProgramError::NotAllowed { program } => ActionError::new(
             "PROCESS_NOT_ALLOWED",
             format!(

@@ -159,7 +159,7 @@ impl Group {
             let status = self.wait();
             let drained = clock.sleep(DRAIN);
             transfer.finish_or(drained).await;
-            stopped.unwrap_or_else(|| exit(status))
+            stopped.unwrap_or_else(|| exit(status.ok()))
         };
         let took = clock.monotonic().saturating_sub(started);
         // Whoever asked may have left.
@@ -253,15 +253,15 @@ async fn capture(mut from: impl AsyncRead + Unpin, max: ByteSize, into: &mut Cap
     }
 }
 
-fn exit(status: io::Result<ExitStatus>) -> ProgramExit {
-    match status {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => ProgramExit::Code(code),
-            (None, Some(signal)) => ProgramExit::Signal(signal),
-            (None, None) => ProgramExit::Stopped,
-        },
-        // Somebody else in this process has taken the status.
-        Err(_) => ProgramExit::Stopped,
+fn exit(status: Option<ExitStatus>) -> ProgramExit {
+    // Without one, somebody else in this process has taken it.
+    let Some(status) = status else {
+        return ProgramExit::Stopped;
+    };
+    match (status.code(), status.signal()) {
+        (Some(code), _) => ProgramExit::Code(code),
+        (None, Some(signal)) => ProgramExit::Signal(signal),
+        (None, None) => ProgramExit::Stopped,
     }
 }
 

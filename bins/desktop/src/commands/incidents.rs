@@ -140,8 +140,8 @@ fn told(
     console: &Console,
 ) -> Result<Exit, Failure> {
     match changed {
-        Changed::Changed(it) if console.json => console.document(&it)?,
-        Changed::Changed(it) => {
+        Changed::Done(it) if console.json => console.document(&it)?,
+        Changed::Done(it) => {
             console.line(&format!("{} {}", it.incident, it.status))?;
         }
         Changed::Over => {

@@ -109,7 +109,7 @@ impl From<TimelineEntry> for EntryLine {
 #[derive(Debug)]
 pub(crate) enum Changed {
     /// It is as it was asked for.
-    Changed(Box<IncidentLine>),
+    Done(Box<IncidentLine>),
     /// It is resolved, and does not change any more.
     Over,
     /// There is none.
@@ -173,7 +173,7 @@ impl ReachIncidents for Here {
             .change(&self.tenant, &which, &operation, change);
         Ok(match changed.await? {
             IncidentChanged::Changed(it) | IncidentChanged::Same(it) => {
-                Changed::Changed(Box::new(it.into()))
+                Changed::Done(Box::new(it.into()))
             }
             IncidentChanged::Over(_) => Changed::Over,
             IncidentChanged::Unknown => Changed::Unknown,
@@ -266,6 +266,6 @@ impl ReachIncidents for There {
         if answer.code() == Some("INCIDENT_RESOLVED") {
             return Ok(Changed::Over);
         }
-        Ok(Changed::Changed(Box::new(answer.good()?.json()?)))
+        Ok(Changed::Done(Box::new(answer.good()?.json()?)))
     }
 }
