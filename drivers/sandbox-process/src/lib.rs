@@ -1,6 +1,6 @@
 //! Runs listed programs of the host.
 //!
-//! [`Programs`] is the port [`ProgramRunner`](nebula_ports::ProgramRunner); [`actions`] gives
+//! [`Programs`] is the port [`ProgramRunner`]; [`actions`] gives
 //! `process.run` over it. Start reading at [`Programs`].
 //!
 //! Does not know: which grants a node has, how they came about, what a program is for.
