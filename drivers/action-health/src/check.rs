@@ -52,7 +52,8 @@ pub const MAX_BODY: ByteSize = ByteSize::mib(1);
             "bearer",
             "header",
             "oauth2_client_credentials",
-            "oauth2_refresh"
+            "oauth2_refresh",
+            "oauth2_code"
         ]
     )),
     timeout = "6m"
@@ -173,6 +174,6 @@ async fn connect(ctx: &ActionContext, address: &str, timeout: Duration) -> Found
         .map_err(|error| ActionError::invalid_input("HEALTH_ADDRESS", "/tcp", error.to_string()))?;
     match ctx.http(&url)?.connect(&url, timeout).await {
         Ok(()) => Ok(Verdict::Well),
-        Err(error) => of_http(&error, "/tcp"),
+        Err(error) => of_http(&error, address, "/tcp"),
     }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn look(
     let answer = ctx.http(&url)?.send(request, ctx.credentials.get(AUTH));
     match answer.await {
         Ok(answer) => judge(ctx, input, answer).await,
-        Err(error) => of_http(&error, "/url"),
+        Err(error) => of_http(&error, &error.origin, "/url"),
     }
 }
 
@@ -65,7 +65,7 @@ async fn judge(ctx: &ActionContext, input: &CheckIn, answer: HttpResponse) -> Fo
     }
     let body = match answer.bytes().await {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) => return of_http(&error, "/url"),
+        Err(error) => return of_http(&error, &error.origin, "/url"),
     };
     if let Some(text) = &input.contains
         && !body.contains(text.as_str())

@@ -18,9 +18,9 @@ impl Verdict {
     }
 }
 
-/// What a request or a connection without an answer says of the service.
-pub(crate) fn of_http(error: &HttpError, pointer: &str) -> Found {
-    let message = error.to_string();
+/// What a request or a connection without an answer says of the service, which is called `who`.
+pub(crate) fn of_http(error: &HttpError, who: &str, pointer: &str) -> Found {
+    let message = format!("{who}: {}", error.kind);
     match &error.kind {
         HttpErrorKind::Denied(refusal) => Err(ActionError::refused(&error.origin, refusal)),
         // It was not asked, so nothing is known of it: it is asked when its turn comes.

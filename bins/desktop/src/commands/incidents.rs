@@ -115,9 +115,13 @@ fn show(found: &crate::reach::WholeIncident, console: &Console) -> Result<Exit, 
     if !it.description.is_empty() {
         console.line(&it.description)?;
     }
+    let said = match it.occurrences {
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
     console.line(&format!(
-        "opened by {} in execution {}; said {} times as `{}`",
-        it.workflow, it.execution, it.occurrences, it.key
+        "opened by {} in execution {}; said {said} as `{}`",
+        it.workflow, it.execution, it.key
     ))?;
     let row = |entry: &crate::reach::EntryLine| {
         vec![
