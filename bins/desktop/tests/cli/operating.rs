@@ -60,7 +60,8 @@ fn every_command_of_the_page_does_what_it_says() {
             }
         }
     }
-    assert_eq!((commands, outputs.len()), (26, 12));
+    assert_eq!((commands, outputs.len()), (28, 13));
+    assert_eq!(outputs[12], serde_json::json!({ "healthy": false }));
     let ledger = lines(&user.work().join("ledger.txt"));
     // From `count` on, then all of it, then once more with labels.
     let restarted = ["6 letters.", "begun.", "6 letters.", "begun.", "6 letters."];
