@@ -8,9 +8,10 @@ use std::{
 
 use nebula_engine::{Callees, Engine};
 use nebula_execution::ExecutionPlan;
+use nebula_runbook::parse;
 use nebula_workflow::{
     Diagnostic, LocatedDiagnostic, MAX_DEFINITION_BYTES, Severity, Source, SourceMap,
-    WorkflowDefinition, check_size, parse, render,
+    WorkflowDefinition, check_size, render,
 };
 
 use crate::{

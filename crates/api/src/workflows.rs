@@ -14,8 +14,9 @@ use nebula_planner::{CallMiss, calls};
 use nebula_ports::{
     PageToken, Published, Saved, StoredWorkflow, WorkflowFilter, WorkflowSummary as Summary,
 };
+use nebula_runbook::parse;
 use nebula_workflow::{
-    Diagnostic, LocatedDiagnostic, Parsed, Source, WorkflowDefinition, check_size, parse,
+    Diagnostic, LocatedDiagnostic, Parsed, Source, WorkflowDefinition, check_size,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -33,6 +33,7 @@ mod decode;
 mod definition;
 mod diagnostic;
 mod diff;
+mod document;
 mod encode;
 mod fields;
 mod json;
@@ -64,6 +65,7 @@ pub use diff::{
     Changed, FieldChange, MAX_RENAME_PAIRS, MAX_RENAMES, Part, Parts, RenameNode, Renamed,
     WorkflowDiff, diff,
 };
+pub use document::{Document, Origin, Translation};
 pub use encode::to_json;
 pub use fields::is_node_field;
 pub use limits::{

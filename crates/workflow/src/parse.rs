@@ -1,9 +1,9 @@
 //! From a source to a definition.
 
-use nebula_core::{ByteSize, WorkflowId};
+use nebula_core::ByteSize;
 
 use crate::{
-    Diagnostic, Format, Source, SourceMap, WorkflowDefinition, codes, decode, json,
+    Diagnostic, Document, Format, Source, SourceMap, WorkflowDefinition, codes, decode, json,
     limits::MAX_DEFINITION_BYTES, problems::Problems, tree::Tree, yaml,
 };
 
@@ -23,19 +23,20 @@ pub struct Parsed {
 /// Reads a definition and reports every problem at once.
 #[must_use]
 pub fn parse(source: &Source) -> Parsed {
-    let mut problems = Problems::default();
-    let tree = read(source, &mut problems);
-    let mut definition = None;
-    if let Some(tree) = &tree {
-        let default_id = WorkflowId::new(source.slug()).ok();
-        definition = decode::decode(tree, default_id, &mut problems);
-    }
+    Document::read(source).decode(source)
+}
+
+/// Puts together what was read.
+pub(crate) fn parsed(
+    mut definition: Option<WorkflowDefinition>,
+    map: SourceMap,
+    problems: Problems,
+) -> Parsed {
     let rest = if problems.is_usable() {
         None
     } else {
         definition.take()
     };
-    let map = SourceMap::new(tree);
     let mut diagnostics = problems.finish();
     map.name_places(&mut diagnostics);
     let diagnostics = map.sorted(&diagnostics).into_iter().cloned().collect();
@@ -47,7 +48,7 @@ pub fn parse(source: &Source) -> Parsed {
     }
 }
 
-fn read(source: &Source, problems: &mut Problems) -> Option<Tree> {
+pub(crate) fn read(source: &Source, problems: &mut Problems) -> Option<Tree> {
     let text = source.text.as_str();
     if text.len() > MAX_DEFINITION_BYTES {
         problems.push(too_large(text.len() as u64));

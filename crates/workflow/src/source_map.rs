@@ -1,9 +1,9 @@
 //! From a place in the definition to a place in the file.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use crate::{
-    Diagnostic, LocatedDiagnostic, Source,
+    Diagnostic, LocatedDiagnostic, Origin, Source,
     problems::visible,
     source::Lines,
     tree::{Kind, Piece, Text, Tree},
@@ -16,11 +16,46 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct SourceMap {
     root: Option<Tree>,
+    /// Where a definition was made from another form: its parts, by their pointers.
+    origins: BTreeMap<String, Origin>,
 }
 
 impl SourceMap {
     pub(crate) fn new(root: Option<Tree>) -> Self {
-        Self { root }
+        Self {
+            root,
+            origins: BTreeMap::new(),
+        }
+    }
+
+    /// The map of a definition whose parts were made from what the source holds.
+    pub(crate) fn with_origins(mut self, origins: Vec<Origin>) -> Self {
+        let by_pointer = |origin: Origin| (origin.made.clone(), origin);
+        self.origins = origins.into_iter().map(by_pointer).collect();
+        self
+    }
+
+    /// Pointer and bytes as they are written in the source.
+    fn written(
+        &self,
+        pointer: &str,
+        range: Option<&Range<usize>>,
+    ) -> (String, Option<Range<usize>>) {
+        if self.origins.is_empty() {
+            return (pointer.to_owned(), range.cloned());
+        }
+        let mut whole = pointer;
+        loop {
+            if let Some(origin) = self.origins.get(whole) {
+                let below = &pointer[whole.len()..];
+                let range = range.map(|range| origin.range(range));
+                return (format!("{}{below}", origin.written), range);
+            }
+            match whole.rfind('/') {
+                Some(end) => whole = &whole[..end],
+                None => return (String::new(), None),
+            }
+        }
     }
 
     /// The map of a text that is one string by itself, such as an expression from a command line:
@@ -71,7 +106,8 @@ impl SourceMap {
         range: Option<&Range<usize>>,
         key: bool,
     ) -> Range<usize> {
-        let Some((tree, key_span, exact)) = self.find(pointer) else {
+        let (pointer, range) = self.written(pointer, range);
+        let Some((tree, key_span, exact)) = self.find(&pointer) else {
             return 0..0;
         };
         // A field without a value has no place of its own.
@@ -81,7 +117,7 @@ impl SourceMap {
         {
             return key_span;
         }
-        if let (Kind::Text(text), Some(range), true) = (&tree.kind, range, exact)
+        if let (Kind::Text(text), Some(range), true) = (&tree.kind, &range, exact)
             && let Some(span) = text.place(range)
         {
             return span;
@@ -114,7 +150,10 @@ impl SourceMap {
                 file: source.name.clone(),
                 line,
                 column,
-                pointer: diagnostic.pointer.clone(),
+                pointer: match diagnostic.span {
+                    Some(_) => diagnostic.pointer.clone(),
+                    None => self.written(&diagnostic.pointer, None).0,
+                },
                 hint,
             }
         };

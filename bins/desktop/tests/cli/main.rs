@@ -37,6 +37,8 @@ mod rename;
 mod repl;
 mod replay;
 mod run;
+#[cfg(unix)]
+mod runbooks;
 mod schedule;
 mod secrets;
 #[cfg(unix)]
