@@ -30,12 +30,12 @@ use crate::{
     problem::Problem,
 };
 
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How many entries of a journal are read at a time.
 const PAGE: usize = 200;
 
 /// Room for one more watcher.
-fn room(shared: &Inner) -> Result<OwnedSemaphorePermit, Problem> {
+pub(crate) fn room(shared: &Inner) -> Result<OwnedSemaphorePermit, Problem> {
     shared.watchers.clone().try_acquire_owned().map_err(|_| {
         let most = shared.config.max_watchers;
         let message = format!("{most} watch already, and max_watchers allows no more");
@@ -115,13 +115,13 @@ pub(crate) struct Ticket {
 }
 
 /// The rights of one who watches: asked for again and again, since a stream outlives them.
-struct Rights {
-    by: Caller,
-    again: BoxFuture<'static, ()>,
+pub(crate) struct Rights {
+    pub(crate) by: Caller,
+    pub(crate) again: BoxFuture<'static, ()>,
 }
 
 impl Rights {
-    fn new(shared: &Shared, by: Caller) -> Self {
+    pub(crate) fn new(shared: &Shared, by: Caller) -> Self {
         let now = shared.clock.now();
         let left = by.principal().check_again_at().since(now);
         Self {
@@ -131,7 +131,7 @@ impl Rights {
     }
 
     /// Asks for them again; says why the stream ends, if it does.
-    async fn renewed(&mut self, shared: &Shared) -> Option<Event> {
+    pub(crate) async fn renewed(&mut self, shared: &Shared) -> Option<Event> {
         match shared.identity.check_again(self.by.principal()).await {
             Ok(principal) => {
                 *self = Self::new(shared, self.by.renewed(principal));
@@ -144,7 +144,15 @@ impl Rights {
 
 /// That the stream ends for want of rights.
 fn over() -> Event {
-    let told = json!({ "code": "DENIED", "detail": "the rights with which the stream was opened are over" });
+    failed(
+        "DENIED",
+        "the rights with which the stream was opened are over",
+    )
+}
+
+/// Why a stream ends before its end.
+pub(crate) fn failed(code: &str, detail: &str) -> Event {
+    let told = json!({ "code": code, "detail": detail });
     Event::default().event("error").data(told.to_string())
 }
 
@@ -228,9 +236,8 @@ impl Following {
                 }
             }
             Err(error) => {
-                let told = json!({ "code": "STORE_UNAVAILABLE", "detail": error.to_string() });
                 self.ready
-                    .push_back(Event::default().event("error").data(told.to_string()));
+                    .push_back(failed("STORE_UNAVAILABLE", &error.to_string()));
                 self.ended = true;
             }
         }

@@ -35,6 +35,7 @@ mod api;
 mod approvals;
 mod audit;
 mod blobs;
+mod changes;
 mod config;
 mod connections;
 mod consent;

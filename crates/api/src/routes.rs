@@ -12,9 +12,9 @@ use crate::{
     access::{Act, Gate, Needs, authorise},
     actions,
     api::Shared,
-    approvals, audit, blobs, connections, consent, credentials, dead_letters, events, executions,
-    expressions, health, hooks, incidents, invitations, metrics, oidc, openapi, projects, sessions,
-    settings, signals, start, state, triggers, users, workflows,
+    approvals, audit, blobs, changes, connections, consent, credentials, dead_letters, events,
+    executions, expressions, health, hooks, incidents, invitations, metrics, oidc, openapi,
+    projects, sessions, settings, signals, start, state, triggers, users, workflows,
 };
 use nebula_identity::Permission::{
     self, ApprovalsDecide, ApprovalsRead, AuditRead, BlobsRead, CatalogRead, CredentialsRead,
@@ -112,6 +112,7 @@ fn all(table: Table) -> Table {
         .reads(BlobsRead, "blobs.read", routes!(blobs::read))
         .live(ExecutionsRead, "executions.watch", routes!(events::of_execution))
         .live(ExecutionsRead, "executions.watch", routes!(events::all))
+        .live(ExecutionsRead, "executions.watch", routes!(changes::watch))
         .changes(ExecutionsControl, "executions.cancel", routes!(signals::cancel))
         .changes(ExecutionsControl, "executions.pause", routes!(signals::pause))
         .changes(ExecutionsControl, "executions.unpause", routes!(signals::unpause))

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use nebula_core::{BoxFuture, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{End, MAX_CALL_DEPTH, Status};
-use nebula_ports::{ExecutionFilter, ExecutionSummary, JournalPage, Page, PageToken, Result};
+use nebula_ports::{
+    ChangeCursor, Changes, ExecutionFilter, ExecutionSummary, JournalPage, Page, PageToken, Result,
+};
 use nebula_telemetry::Halts;
 
 use crate::{Engine, Report, Waiting};
@@ -199,6 +201,20 @@ impl Engine {
             .executions
             .list(tenant, filter, after, limit)
             .await
+    }
+
+    /// Executions that changed after a cursor, at most `limit`; without a cursor none, and where now is.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn changes(
+        &self,
+        tenant: &TenantId,
+        after: Option<&ChangeCursor>,
+        limit: usize,
+    ) -> Result<Changes> {
+        let repo = &self.ports.executions;
+        repo.changes(tenant, after, limit).await
     }
 
     /// Every execution that has not ended, oldest first.

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use nebula_core::{BlobId, ByteSize, Clock, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, Fact, NewExecution};
 use nebula_ports::{
-    Acquired, Backlog, Begun, BlobRenewed, BlobStore, BlobStoreExt, Created, DedupeKey, ErrorKind,
-    ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest,
-    Moved, NewSignal, Page, PageToken, PortError, Renewed, Result, RunnablePage, SLOT_PREFIX,
-    Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
+    Acquired, Backlog, Begun, BlobRenewed, BlobStore, BlobStoreExt, ChangeCursor, Changes, Created,
+    DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem, JournalPage,
+    Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, PortError, Renewed, Result,
+    RunnablePage, SLOT_PREFIX, Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -439,6 +439,15 @@ impl ExecutionRepo for SpillingRepo {
         limit: usize,
     ) -> Result<Page<ExecutionSummary>> {
         self.executions.list(tenant, filter, after, limit).await
+    }
+
+    async fn changes(
+        &self,
+        tenant: &TenantId,
+        after: Option<&ChangeCursor>,
+        limit: usize,
+    ) -> Result<Changes> {
+        self.executions.changes(tenant, after, limit).await
     }
 
     async fn delete_ended(

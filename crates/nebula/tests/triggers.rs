@@ -352,6 +352,7 @@ far!(ExecutionRepo {
     fn backlog() -> Backlog;
     fn get(tenant: &TenantId, id: ExecutionId) -> Option<ExecutionSummary>;
     fn list(tenant: &TenantId, filter: &ExecutionFilter, after: Option<&PageToken>, limit: usize) -> Page<ExecutionSummary>;
+    fn changes(tenant: &TenantId, after: Option<&ChangeCursor>, limit: usize) -> Changes;
     fn delete_ended(tenant: &TenantId, before: Timestamp, limit: usize) -> usize;
 });
 

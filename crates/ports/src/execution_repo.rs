@@ -8,7 +8,7 @@ use nebula_execution::{Entry, NewExecution, Status, StoredEntry};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Result, SlotHolder, SlotKey, Step, Stepped, WaitToken};
+use crate::{ChangeCursor, Changes, Result, SlotHolder, SlotKey, Step, Stepped, WaitToken};
 
 /// One life of one process that holds leases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -426,6 +426,14 @@ pub struct ExecutionSummary {
 ///   is never refused.
 /// - **Left to callers**: executions that claim the same keys in opposite orders wait for each other for
 ///   ever, and nobody here finds that; nor how many slots one execution claims over time.
+///
+/// Rules of changes, for whoever shows executions as they change:
+///
+/// - **A change** is a creation, an entry in a journal, or a step that moves the status. A grant is none (its
+///   holder's first entry is), nor is a deletion. Each change is told, at least once, to whoever goes on from
+///   a cursor before it, by what its execution is then; what did not change is not told again.
+/// - **A cursor** stays good over deletions. One that is not from this store, or with more than
+///   [`MAX_CHANGES_BEHIND`](crate::MAX_CHANGES_BEHIND) changes of the store behind it, is `Lost`.
 #[async_trait]
 pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
     /// Creates an execution, and leases it to its creator if `lease` asks for it and it need not wait.
@@ -596,6 +604,19 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
         after: Option<&PageToken>,
         limit: usize,
     ) -> Result<Page<ExecutionSummary>>;
+
+    /// Executions that changed after a cursor, at most `limit`, in no order; without a cursor none, and
+    /// where now is. A page looks at a bounded number of changes, so it may have fewer, also none,
+    /// although there is more.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn changes(
+        &self,
+        tenant: &TenantId,
+        after: Option<&ChangeCursor>,
+        limit: usize,
+    ) -> Result<Changes>;
 
     /// Deletes executions that ended before `before`, oldest first, at most `limit`, and gives their
     /// disk space back; says how many.

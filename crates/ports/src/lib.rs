@@ -20,6 +20,7 @@
 
 mod audit_log;
 mod blob_store;
+mod changes;
 mod credential_repo;
 mod error;
 mod event_sink;
@@ -47,6 +48,7 @@ pub use blob_store::{
     Blob, BlobDeleted, BlobListing, BlobPage, BlobPut, BlobRead, BlobRenewed, BlobStore,
     BlobStoreExt, BlobStream, MAX_BLOB_CHUNK, MAX_BLOB_PAGE, one_piece,
 };
+pub use changes::{ChangeCursor, Changes, MAX_CHANGES_BEHIND};
 pub use credential_repo::{
     CredentialDeleted, CredentialPut, CredentialRepo, CredentialRewrapped, CredentialSummary,
     CredentialUse, CredentialUser, CredentialVersion, KeyDropped, KeyPromoted, MAX_CREDENTIAL_KEYS,

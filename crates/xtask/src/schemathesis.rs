@@ -25,7 +25,11 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
                       response_schema_conformance,missing_required_header,unsupported_method,allow_header_conformance,ignored_auth";
 
 /// What never ends is looked at by tests.
-const ENDLESS: [&str; 2] = ["/api/v1/events", "/api/v1/approvals/events"];
+const ENDLESS: [&str; 3] = [
+    "/api/v1/events",
+    "/api/v1/changes",
+    "/api/v1/approvals/events",
+];
 
 /// Workflows that are there.
 const WORKFLOWS: [(&str, &str); 3] = [

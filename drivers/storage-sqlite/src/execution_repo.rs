@@ -4,14 +4,16 @@ use async_trait::async_trait;
 use nebula_core::{ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, NewExecution};
 use nebula_ports::{
-    Acquired, Backlog, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, ExecutionSummary,
-    InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, Renewed,
-    Result, RunnablePage, Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
+    Acquired, Backlog, Begun, ChangeCursor, Changes, Created, DedupeKey, ExecutionFilter,
+    ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal,
+    Page, PageToken, Renewed, Result, RunnablePage, Signalled, SlotHolder, SlotKey, Step, Stepped,
+    WaitToken,
 };
 
 use crate::{
     Sqlite, backlog,
     begin::{self, Beginning},
+    changes,
     create::{self, NewRow},
     inbox::{self, NewItem},
     lease, listing,
@@ -193,6 +195,20 @@ impl ExecutionRepo for Sqlite {
         let now = self.clock.now();
         self.read("list", move |db| {
             listing::list(db, &tenant, &filter, after.as_ref(), limit, now)
+        })
+        .await
+    }
+
+    async fn changes(
+        &self,
+        tenant: &TenantId,
+        after: Option<&ChangeCursor>,
+        limit: usize,
+    ) -> Result<Changes> {
+        let (tenant, after) = (tenant.clone(), after.cloned());
+        let now = self.clock.now();
+        self.read("changes", move |db| {
+            changes::changes(db, &tenant, after.as_ref(), limit, now)
         })
         .await
     }

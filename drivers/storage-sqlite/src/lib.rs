@@ -41,6 +41,7 @@ mod attempts;
 mod audit_log;
 mod backlog;
 mod begin;
+mod changes;
 mod check;
 mod checkpoint;
 mod config;

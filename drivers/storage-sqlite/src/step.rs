@@ -8,7 +8,7 @@ use nebula_ports::{
 use rusqlite::{MAIN_DB, blob::ZeroBlob, params};
 
 use crate::{
-    arrivals,
+    arrivals, changes,
     create::{NewRow, append, create_child},
     error::Fault,
     inbox::{self, NewItem},
@@ -139,7 +139,11 @@ pub(crate) fn step(tx: &mut Tx<'_>, lease: &Lease, step: &StoredStep) -> Result<
         )));
     }
     write_journal(tx, &mut row, step)?;
+    let before = row.status;
     move_row(tx.now, &mut row, lease, step);
+    if step.count == 0 && row.status != before {
+        changes::status_moved(tx, row.n)?;
+    }
     let row = go_along(tx, lease, row, step)?;
     row.store(tx.connection, tx.now)?;
     arrivals::announce(tx, tenant, (id, row.n), &step.announce)?;

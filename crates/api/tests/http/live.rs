@@ -158,3 +158,122 @@ async fn a_stream_says_that_it_is_there_and_ends_with_the_server() {
     watching.until("\r\n0\r\n\r\n").await;
     world.stopped().await;
 }
+
+/// The last id of a stream of changes.
+fn last_id(seen: &str) -> &str {
+    let mut ids = seen.lines().filter_map(|line| line.strip_prefix("id: "));
+    ids.next_back().expect("an event with an id")
+}
+
+/// How an execution stood when it was told last.
+fn told_last(seen: &str, id: &str) -> Option<String> {
+    let told = seen.lines().filter_map(|line| line.strip_prefix("data: "));
+    let told = told.filter_map(|data| serde_json::from_str::<serde_json::Value>(data).ok());
+    let mut of = told.filter(|it| it["execution"]["execution"] == id);
+    of.next_back()
+        .map(|it| it["execution"]["status"].as_str().unwrap().to_owned())
+}
+
+const CHANGES: &str = "/api/v1/changes";
+
+/// Guards: the stream begins now, `Last-Event-ID` goes on behind it, and what happened in between is told
+/// once, as it stands.
+#[tokio::test]
+async fn what_changes_is_told_from_where_somebody_stopped() {
+    let world = World::new().await;
+    world.publish("waits", WAITS).await;
+    world.publish("greet", GREET).await;
+    let greeted = || json!({ "workflow": "greet", "input": { "name": "Ada" } });
+    let before = world.start(greeted()).await;
+    world.until(&before, "completed").await;
+    let mut first = Watching::open(&world, CHANGES, "").await;
+    let seen = first.until("event: cursor\n").await;
+    assert!(seen.contains("content-type: text/event-stream"), "{seen}");
+    let waits = world.start(json!({ "workflow": "waits" })).await;
+    let seen = first.until("\"status\":\"waiting\"").await.to_owned();
+    assert_eq!(told_last(&seen, &waits).as_deref(), Some("waiting"));
+    assert!(!seen.contains(&before), "it begins now: {seen}");
+    let last = last_id(&seen).to_owned();
+    drop(first);
+
+    let signals = format!("/api/v1/executions/{waits}/signals");
+    let paid = json!({ "name": "paid" });
+    world.post(&signals, paid).await.ok(200);
+    world.until(&waits, "completed").await;
+    let greeted = world.start(greeted()).await;
+    world.until(&greeted, "completed").await;
+    let more = format!("last-event-id: {last}\r\n");
+    let mut second = Watching::open(&world, CHANGES, &more).await;
+    second.until(&waits).await;
+    let seen = second.until(&greeted).await.to_owned();
+    for id in [&waits, &greeted] {
+        assert_eq!(told_last(&seen, id).as_deref(), Some("completed"), "{seen}");
+        assert_eq!(seen.matches(&**id).count(), 1, "{seen}");
+    }
+    assert!(!seen.contains("event: cursor"), "it goes on: {seen}");
+
+    // Of one workflow alone.
+    let path = format!("{CHANGES}?workflow=waits");
+    let mut third = Watching::open(&world, &path, &more).await;
+    let seen = third.until(&waits).await.to_owned();
+    assert!(!seen.contains(&greeted), "{seen}");
+    let long = "9".repeat(101);
+    let wrong = world
+        .send(http::Method::GET, CHANGES, &[("last-event-id", &long)], "")
+        .await;
+    wrong.problem(400, "BAD_EVENT_ID");
+    world.stopped().await;
+}
+
+/// Guards: who cannot be told what it missed gets `lost`, and goes on from there.
+#[tokio::test]
+async fn who_cannot_catch_up_is_told_so_and_goes_on() {
+    let world = World::new().await;
+    world.publish("greet", GREET).await;
+    let more = "last-event-id: of-another-store\r\n";
+    let mut watching = Watching::open(&world, CHANGES, more).await;
+    watching.until("event: lost\n").await;
+    let last = last_id(&watching.seen).to_owned();
+    let greeted = json!({ "workflow": "greet", "input": { "name": "Ada" } });
+    let id = world.start(greeted).await;
+    watching.until("\"status\":\"completed\"").await;
+    assert_eq!(told_last(&watching.seen, &id).as_deref(), Some("completed"));
+    let more = format!("last-event-id: {last}\r\n");
+    let mut again = Watching::open(&world, CHANGES, &more).await;
+    again.until("\"status\":\"completed\"").await;
+    assert!(!again.seen.contains("event: lost"), "{}", again.seen);
+    world.stopped().await;
+}
+
+/// Guards: nobody waits for a watcher that reads nothing, and it misses nothing when it does.
+#[tokio::test]
+async fn a_watcher_that_reads_nothing_holds_up_nobody() {
+    let world = World::new().await;
+    world.publish("greet", GREET).await;
+    let mut slow = Watching::open(&world, CHANGES, "").await;
+    slow.until("event: cursor\n").await;
+    let mut ids = Vec::new();
+    for n in 0..300 {
+        let greeted = json!({ "workflow": "greet", "input": { "name": format!("Ada {n}") } });
+        ids.push(world.start(greeted).await);
+    }
+    for id in &ids {
+        world.until(id, "completed").await;
+    }
+    for id in &ids {
+        slow.until(id).await;
+    }
+    while ids
+        .iter()
+        .any(|id| told_last(&slow.seen, id).as_deref() != Some("completed"))
+    {
+        let length = slow.seen.len();
+        let mut buffer = [0; 4_096];
+        let read = slow.stream.read(&mut buffer).await.unwrap();
+        assert!(read > 0, "it ended after {length} bytes");
+        let text = String::from_utf8_lossy(&buffer[..read]);
+        slow.seen.push_str(&text);
+    }
+    assert!(!slow.seen.contains("event: lost"));
+    world.stopped().await;
+}

@@ -64,7 +64,11 @@ async fn every_route_but_the_open_ones_needs_the_token() {
                 }
             }
             // With the token, nothing is refused for want of it.
-            let streams = ["/api/v1/events", "/api/v1/approvals/events"];
+            let streams = [
+                "/api/v1/events",
+                "/api/v1/changes",
+                "/api/v1/approvals/events",
+            ];
             if !streams.contains(&&*route.path) && route.needs != Needs::Nothing {
                 let answer = world.send(method, &path, &[], "").await;
                 assert!(![401, 403].contains(&answer.status.as_u16()), "{path}");

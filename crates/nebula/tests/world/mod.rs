@@ -583,6 +583,15 @@ impl ExecutionRepo for Mortal {
         self.inner.list(tenant, filter, after, limit).await
     }
 
+    async fn changes(
+        &self,
+        tenant: &TenantId,
+        after: Option<&ChangeCursor>,
+        limit: usize,
+    ) -> Result<Changes> {
+        self.inner.changes(tenant, after, limit).await
+    }
+
     async fn delete_ended(
         &self,
         tenant: &TenantId,

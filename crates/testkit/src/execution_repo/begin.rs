@@ -28,7 +28,7 @@ fn first_lease(execution: ExecutionId) -> Lease {
 }
 
 /// Execution `n`, with what its creator did with it as step `id`.
-fn beginning(clock: &ManualClock, n: u8, id: u128, then: Step) -> (Lease, Step) {
+pub(super) fn beginning(clock: &ManualClock, n: u8, id: u128, then: Step) -> (Lease, Step) {
     let new = new_execution(clock, n);
     let mut entries = new.entries;
     entries.extend(then.entries);

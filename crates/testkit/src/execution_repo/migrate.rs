@@ -7,7 +7,7 @@ use nebula_ports::{ErrorKind, Moved, Snapshot, Step};
 use super::fixture::*;
 use crate::{ManualClock, START};
 
-fn moves() -> Entry {
+pub(super) fn moves() -> Entry {
     let fact = Fact::Migrated {
         version: 8,
         plan: Digest::of(b"another plan"),

@@ -44,6 +44,7 @@ use nebula_ports::ExecutionRepo;
 use crate::suite::rule_table;
 
 mod begin;
+mod changes;
 mod create;
 mod family;
 pub(crate) mod fixture;
@@ -65,6 +66,7 @@ mod sweep;
 mod tenant;
 
 pub use begin::*;
+pub use changes::*;
 pub use create::*;
 pub use family::*;
 pub use inbox::*;
@@ -240,6 +242,19 @@ macro_rules! execution_repo_rules {
             a_listing_filters_by_labels,
             a_listing_filters_by_text,
             a_foreign_token_is_refused,
+            a_creation_is_a_change,
+            a_beginning_is_a_change,
+            a_step_is_a_change,
+            a_status_that_moves_alone_is_a_change,
+            a_parked_and_a_migrated_execution_changed,
+            what_changes_nothing_is_not_told,
+            what_was_told_is_not_told_again,
+            changes_are_read_in_pages,
+            changes_belong_to_a_tenant,
+            a_deletion_hides_no_change,
+            a_deletion_of_the_last_execution_hides_no_change,
+            a_foreign_cursor_of_changes_is_lost,
+            who_is_too_far_behind_is_told,
             a_held_execution_is_not_runnable,
             only_what_is_due_is_runnable,
             what_was_rung_is_not_rung_again_at_once,

@@ -458,6 +458,27 @@ guards! {
         /// What somebody holds does not count as due.
         BacklogHeld => [the_backlog_says_what_is_due_and_for_how_long],
 
+        /// A creation is a change.
+        ChangeCreated => [a_creation_is_a_change, a_beginning_is_a_change],
+        /// So is an entry.
+        ChangeWritten => [a_step_is_a_change, a_parked_and_a_migrated_execution_changed],
+        /// So is a status.
+        ChangeMoved => [a_status_that_moves_alone_is_a_change],
+        /// What nothing happened to did not change.
+        ChangeNothing => [what_changes_nothing_is_not_told],
+        /// What was told is not told again.
+        ChangeOnce => [what_was_told_is_not_told_again],
+        /// As much as is asked for.
+        ChangePages => [changes_are_read_in_pages],
+        /// Only what belongs to who asks.
+        ChangeTenant => [changes_belong_to_a_tenant],
+        /// What goes leaves no number to be hidden behind.
+        ChangeNumbers => [a_deletion_hides_no_change, a_deletion_of_the_last_execution_hides_no_change],
+        /// A cursor is one of the store's.
+        ChangeCursor => [a_foreign_cursor_of_changes_is_lost],
+        /// Whoever is far behind begins anew.
+        ChangeBehind => [who_is_too_far_behind_is_told],
+
         /// A queue is read from its head on.
         SlotReadOrder => [a_queue_is_read_from_its_head_on],
         /// As much of it as is asked for.

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use nebula_core::{Clock, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, NewExecution};
 use nebula_ports::{
-    Acquired, Backlog, Begun, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo,
-    ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest, Lines, Moved, NewSignal, Page,
-    PageToken, PortError, Renewed, Result, Runnable, RunnablePage, SLOT_PREFIX, Signalled,
-    SlotHolder, SlotKey, Step, Stepped, WaitToken,
+    Acquired, Backlog, Begun, ChangeCursor, Changes, Created, DedupeKey, ErrorKind,
+    ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest,
+    Lines, Moved, NewSignal, Page, PageToken, PortError, Renewed, Result, Runnable, RunnablePage,
+    SLOT_PREFIX, Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
 };
 use parking_lot::Mutex;
 
@@ -72,6 +72,7 @@ impl MemoryExecutionRepo {
         let mut records = self.records.lock();
         let mut copy = records.clone();
         let done = work(&mut copy, self.clock.now());
+        copy.number_changes(&records);
         if done.is_ok() || !copy.keep(Guard::Rollback) {
             *records = copy;
         }
@@ -257,6 +258,16 @@ impl ExecutionRepo for MemoryExecutionRepo {
             found.reverse();
         }
         page(guards, found, after, limit)
+    }
+
+    async fn changes(
+        &self,
+        tenant: &TenantId,
+        after: Option<&ChangeCursor>,
+        limit: usize,
+    ) -> Result<Changes> {
+        let (records, now) = (self.records.lock(), self.clock.now());
+        Ok(records.changed_since(tenant, after, limit, now))
     }
 
     async fn delete_ended(

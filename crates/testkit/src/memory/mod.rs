@@ -5,6 +5,7 @@ mod audit_guard;
 mod beginnings;
 mod blob_guard;
 mod blobs;
+mod changes;
 mod credentials;
 mod credentials_guard;
 mod duties;

@@ -48,6 +48,8 @@ pub(super) struct Record {
     pub(super) grants: u32,
     pub(super) snapshot: Option<Snapshot>,
     pub(super) inbox_through: u64,
+    /// Which change of the store was its last.
+    pub(super) changed: u64,
     batches: Vec<Batch>,
     /// Every applied step and where it was.
     steps: Vec<(u64, StepId)>,
@@ -82,6 +84,7 @@ impl Record {
             grants: 0,
             snapshot: None,
             inbox_through: 0,
+            changed: 0,
             batches: Vec::new(),
             steps: Vec::new(),
             inbox: Vec::new(),

@@ -53,6 +53,8 @@ pub(super) struct Records {
     /// Shared with whoever publishes: what a creation moves, it moves after it was refused by nobody.
     pub(super) triggers: Table,
     pub(super) guards: Guards,
+    /// How many changes there have been.
+    pub(super) changes: u64,
     /// Set by a conflict where the guard against it is gone.
     pub(super) tainted: bool,
 }

@@ -171,6 +171,7 @@ impl Stage {
                 | "/api/v1/incidents"
                 | "/api/v1/credentials"
                 | "/api/v1/approvals/events"
+                | "/api/v1/changes"
                 | "/api/v1/events",
             ) => (Value::Null, Wanted::Anywhere),
             ("GET", "/api/v1/settings" | "/api/v1/state") => {

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, NewExecution, Signal};
 use nebula_ports::{
-    Acquired, Backlog, Begun, Created, DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo,
-    ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page,
-    PageToken, PortError, Renewed, Result, RunnablePage, Signalled, SlotHolder, SlotKey, Step,
-    StepId, Stepped, WaitToken,
+    Acquired, Backlog, Begun, ChangeCursor, Changes, Created, DedupeKey, ErrorKind,
+    ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest,
+    Moved, NewSignal, Page, PageToken, PortError, Renewed, Result, RunnablePage, Signalled,
+    SlotHolder, SlotKey, Step, StepId, Stepped, WaitToken,
 };
 use uuid::Uuid;
 
@@ -427,6 +427,19 @@ impl ExecutionRepo for Wire {
         let (tenant, filter, after) = (tenant.clone(), filter.clone(), after.cloned());
         self.call("list", false, move |world, _| {
             world.ask(world.store.list(&tenant, &filter, after.as_ref(), limit))
+        })
+        .await
+    }
+
+    async fn changes(
+        &self,
+        tenant: &TenantId,
+        after: Option<&ChangeCursor>,
+        limit: usize,
+    ) -> Result<Changes> {
+        let (tenant, after) = (tenant.clone(), after.cloned());
+        self.call("changes", false, move |world, _| {
+            world.ask(world.store.changes(&tenant, after.as_ref(), limit))
         })
         .await
     }
