@@ -3,11 +3,17 @@
 //! Each credential has an address of its own to which browsers are sent back, so what one server gives is
 //! never taken for what another gave (RFC 9700, section 4.4.2).
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::HeaderMap;
 use nebula_access::{Access, Consent, Consented};
 use nebula_core::{CredentialId, ExposeSecret as _, SecretString};
 use nebula_identity::Permission;
+use nebula_trigger::escaped;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
@@ -20,6 +26,7 @@ use crate::{
     connections::no_token,
     credentials::{CredentialStored, failed, may, place},
     extract::{Asked, At, Hidden},
+    page::{page, problem_page, wants_page},
     problem::Problem,
 };
 
@@ -132,8 +139,35 @@ pub(crate) async fn callback(
     by: Caller,
     At(id): At<CredentialId>,
     Asked(came): Asked<Came>,
-) -> Result<Json<CredentialStored>, Problem> {
-    let access = allowed(&shared, &by, &id).await?;
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let stored = came_back(&shared, &by, &id, came).await;
+    if !wants_page(&headers) {
+        return stored.map(|it| Json(it).into_response());
+    }
+    // Somebody sits before it, and was just asked by another server.
+    Ok(match stored {
+        Ok(_) => {
+            let name = escaped(id.as_str());
+            let body = format!(
+                "<p>The credential <code>{name}</code> has its tokens. This page may be closed.</p>"
+            );
+            page("You have consented", &body)
+        }
+        Err(problem) => {
+            let body = "<p>The credential is as it was.</p>";
+            problem_page("There is no consent", problem, body)
+        }
+    })
+}
+
+async fn came_back(
+    shared: &Inner,
+    by: &Caller,
+    id: &CredentialId,
+    came: Came,
+) -> Result<CredentialStored, Problem> {
+    let access = allowed(shared, by, id).await?;
     let target = format!("credential:{id}");
     let state = came.state.as_ref().map_or("", |it| it.0.expose_secret());
     let begun = match state.len() <= MAX_GIVEN {
@@ -147,8 +181,8 @@ pub(crate) async fn callback(
     };
     let begun = begun.and_then(|it| serde_json::from_str::<Begun>(&it).ok());
     // What was asked for another credential, a server that is not to be trusted may have sent here.
-    let Some(begun) = begun.filter(|it| it.credential == id) else {
-        by.refused(&shared, &target, "the state is none that is waited for")
+    let Some(begun) = begun.filter(|it| it.credential == *id) else {
+        by.refused(shared, &target, "the state is none that is waited for")
             .await?;
         return Err(Problem::conflict(
             "UNKNOWN_STATE",
@@ -169,7 +203,7 @@ pub(crate) async fn callback(
         .code
         .filter(|it| (1..=MAX_GIVEN).contains(&it.0.expose_secret().len()));
     let code = code.ok_or_else(|| Problem::bad("BAD_QUERY", "code: it is missing, or too long"))?;
-    by.record(&shared, &*target, json!({ "version": begun.version }))
+    by.record(shared, &*target, json!({ "version": begun.version }))
         .await?;
     let given = Consented {
         version: begun.version,
@@ -178,15 +212,15 @@ pub(crate) async fn callback(
         redirect_uri: &begun.redirect_uri,
     };
     let version = access
-        .consented(by.tenant(), &id, &given)
+        .consented(by.tenant(), id, &given)
         .await
         .map_err(no_token)?;
     // Whoever has consented may be somebody else than before.
-    shared.nebula.close_connections(by.tenant(), &id);
-    Ok(Json(CredentialStored {
+    shared.nebula.close_connections(by.tenant(), id);
+    Ok(CredentialStored {
         credential: id.to_string(),
         version,
-    }))
+    })
 }
 
 /// Lets only those go on who may change the credential.

@@ -25,7 +25,7 @@ use crate::{
     api::{Inner, Shared},
     consent::{MAX_GIVEN, random},
     extract::{Asked, Hidden},
-    page::{page, wants_page},
+    page::{page, problem_page, wants_page},
     problem::Problem,
     sessions::{self, LetIn, agent},
 };
@@ -288,23 +288,8 @@ fn failed(problem: Problem, page_wanted: bool) -> Response {
     if !page_wanted {
         return problem.into_response();
     }
-    let (detail, code) = (escaped(problem.detail()), problem.code());
-    let hint = problem
-        .said_hint()
-        .map_or_else(String::new, |hint| format!("<p>{}.</p>", escaped(hint)));
     let again = "<p><a href=\"/api/v1/oidc/login\">Log in again</a></p>";
-    let body = format!("<p>{detail} (<code>{code}</code>).</p>{hint}{again}");
-    let (mut shown, told) = (
-        page("You are not logged in", &body),
-        problem.into_response(),
-    );
-    *shown.status_mut() = told.status();
-    if let Some(after) = told.headers().get(header::RETRY_AFTER) {
-        shown
-            .headers_mut()
-            .insert(header::RETRY_AFTER, after.clone());
-    }
-    shown
+    problem_page("You are not logged in", problem, again)
 }
 
 fn provider(shared: &Inner) -> Result<&Provider, Problem> {

@@ -4,6 +4,8 @@ use axum::response::{Html, IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use nebula_trigger::escaped;
 
+use crate::problem::Problem;
+
 /// A page that does nothing but show and send its form.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -20,6 +22,23 @@ pub(crate) fn page(title: &str, body: &str) -> Response {
          :root{{color-scheme:light dark}}</style><main><h1>{title}</h1>{body}</main></html>"
     );
     ([(CONTENT_SECURITY_POLICY, POLICY)], Html(text)).into_response()
+}
+
+/// A page for what went wrong, with the status and the headers of the problem; `more` is HTML.
+pub(crate) fn problem_page(title: &str, problem: Problem, more: &str) -> Response {
+    let (detail, code) = (escaped(problem.detail()), problem.code());
+    let hint = problem
+        .said_hint()
+        .map_or_else(String::new, |hint| format!("<p>{}.</p>", escaped(hint)));
+    let body = format!("<p>{detail} (<code>{code}</code>).</p>{hint}{more}");
+    let (mut shown, told) = (page(title, &body), problem.into_response());
+    *shown.status_mut() = told.status();
+    if let Some(after) = told.headers().get(header::RETRY_AFTER) {
+        shown
+            .headers_mut()
+            .insert(header::RETRY_AFTER, after.clone());
+    }
+    shown
 }
 
 /// Whether it is a browser that shows what it gets.

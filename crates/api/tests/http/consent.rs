@@ -223,3 +223,42 @@ async fn nobody_is_sent_back_to_an_address_that_nobody_has_set() {
         .problem(409, "NO_PUBLIC_URL");
     world.stopped().await;
 }
+
+/// Guards: a browser is shown a page with nothing in it that runs, for a consent and for none; the state is
+/// used up either way.
+#[tokio::test]
+async fn a_browser_is_shown_what_came_of_its_consent() {
+    let world = World::new().await;
+    put(&world, "mail").await;
+    let state = begun(&world, "mail").await;
+    let back = callback("mail", &format!("code=c&state={state}"));
+    let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    let shown = world.send(Method::GET, &back, &browser, "").await;
+    assert_eq!(shown.status, 200);
+    assert!(shown.header("content-type").starts_with("text/html"));
+    assert!(
+        shown
+            .header("content-security-policy")
+            .contains("default-src 'none'")
+    );
+    let text = String::from_utf8(shown.body.to_vec()).unwrap();
+    assert!(
+        text.contains("You have consented") && text.contains("<code>mail</code>"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("<script") && !text.contains(&state),
+        "{text}"
+    );
+    let again = world.send(Method::GET, &back, &browser, "").await;
+    assert_eq!(again.status, 409);
+    let text = String::from_utf8(again.body.to_vec()).unwrap();
+    assert!(
+        text.contains("There is no consent") && text.contains("UNKNOWN_STATE"),
+        "{text}"
+    );
+    let json = [("accept", "application/json")];
+    let told = world.send(Method::GET, &back, &json, "").await;
+    told.problem(409, "UNKNOWN_STATE");
+    world.stopped().await;
+}
