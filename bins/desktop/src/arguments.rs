@@ -211,7 +211,7 @@ pub(crate) enum Triggers {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Start what a trigger starts, now; its schedule stays as it is
     Fire {
@@ -220,7 +220,7 @@ pub(crate) enum Triggers {
         /// Which trigger
         trigger: TriggerId,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Let a trigger start nothing more until it is unpaused, also through publications
     Pause {
@@ -229,7 +229,7 @@ pub(crate) enum Triggers {
         /// Which trigger
         trigger: TriggerId,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Let a trigger start again, from now on; what came meanwhile is not made up for
     Unpause {
@@ -238,7 +238,7 @@ pub(crate) enum Triggers {
         /// Which trigger
         trigger: TriggerId,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Give a webhook a new address; the one before leads there for a while
     Rotate {
@@ -250,7 +250,7 @@ pub(crate) enum Triggers {
         #[arg(long, value_name = "SPAN", value_parser = parse_duration)]
         grace: Duration,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Start an execution for each occurrence in a range that nobody started in the last days, at most 1,000
     Backfill {
@@ -265,8 +265,22 @@ pub(crate) enum Triggers {
         #[arg(long, value_name = "TIME")]
         to: Timestamp,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
+}
+
+impl Triggers {
+    /// Which database, or which server.
+    pub(crate) fn target(&self) -> &Target {
+        match self {
+            Self::List { target, .. }
+            | Self::Fire { target, .. }
+            | Self::Pause { target, .. }
+            | Self::Unpause { target, .. }
+            | Self::Rotate { target, .. }
+            | Self::Backfill { target, .. } => target,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -841,7 +855,7 @@ pub(crate) enum Credentials {
         #[arg(long, value_name = "URL")]
         url: Option<String>,
         #[command(flatten)]
-        database: Database,
+        target: Target,
     },
     /// Give a credential a new version, or with --keys all credentials a new master key
     #[command(after_help = FIELDS_HELP)]

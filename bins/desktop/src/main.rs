@@ -52,7 +52,7 @@ use nebula_telemetry::LogOptions;
 use crate::{
     arguments::{
         Actions, Approvals, Arguments, AtServer, Blobs, Command, Config, Credentials, Database,
-        Dead, Executions, Queue, Replay, Secrets, Target, Triggers, Workflows,
+        Dead, Executions, Queue, Replay, Secrets, Target, Workflows,
     },
     console::Console,
     failure::{Exit, Failure},
@@ -213,15 +213,7 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             block_on(commands::workflows::run(command, &loaded, console))
         }
         Command::Triggers(command) => {
-            let database = match command {
-                Triggers::List { database, .. }
-                | Triggers::Fire { database, .. }
-                | Triggers::Pause { database, .. }
-                | Triggers::Unpause { database, .. }
-                | Triggers::Rotate { database, .. }
-                | Triggers::Backfill { database, .. } => database,
-            };
-            let loaded = load(On::Database(database))?;
+            let loaded = load(On::Either(command.target()))?;
             block_on(commands::triggers::run(command, &loaded, console))
         }
         Command::Secrets(command) => {
@@ -240,12 +232,12 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
         Command::Credentials(command) => {
             let on = match command {
                 Credentials::Types => return commands::credentials::types(console),
-                Credentials::Test { database, .. } => On::Database(database),
                 // A key belongs to the database that it opens.
                 Credentials::Rotate {
                     id: None, target, ..
                 } if target.server.is_none() => On::Database(&target.database),
                 Credentials::Add { target, .. }
+                | Credentials::Test { target, .. }
                 | Credentials::List { target, .. }
                 | Credentials::Uses { target, .. }
                 | Credentials::Rotate { target, .. }

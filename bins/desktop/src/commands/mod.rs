@@ -34,6 +34,7 @@ pub(crate) mod serve;
 mod signal;
 pub(crate) mod trial;
 pub(crate) mod triggers;
+mod triggers_server;
 mod unpark;
 pub(crate) mod validate;
 pub(crate) mod vote;

@@ -5,10 +5,12 @@ use std::time::Duration;
 use nebula::engine::{FireConfig, FireError, MAX_HOOK_GRACE};
 use nebula_core::{Timestamp, TriggerId, WorkflowId, duration_text};
 use nebula_ports::TriggerRecord;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Triggers,
+    commands::triggers_server,
     console::Console,
     failure::{Exit, Failure},
     session::Session,
@@ -68,30 +70,79 @@ fn url(record: &TriggerRecord, loaded: &Loaded) -> Option<String> {
     ))
 }
 
-fn json_of(record: &TriggerRecord, loaded: &Loaded) -> Value {
-    let before = record.state.previous.as_ref();
-    let left_out = record.state.left_out.as_ref();
-    json!({
-        "workflow": record.workflow,
-        "trigger": record.trigger,
-        "type": record.kind,
-        "version": record.version,
-        "schedule": record.definition["schedule"],
-        "paused": record.state.paused,
-        "settled_through": record.state.through.to_string(),
-        "due": due(record),
-        "last": record.state.last.map(|last| last.to_string()),
-        "left_out": left_out.map(|it| {
-            json!({ "occurrence": it.occurrence.to_string(), "at": it.at.to_string(), "why": it.why })
-        }),
-        "url": url(record, loaded),
-        "previous_url_until": before.map(|it| it.until.to_string()),
-    })
+/// A trigger, as it is shown.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) workflow: String,
+    pub(super) trigger: String,
+    pub(super) kind: String,
+    pub(super) version: u32,
+    pub(super) schedule: Option<String>,
+    pub(super) paused: bool,
+    pub(super) settled_through: String,
+    pub(super) due: Option<String>,
+    pub(super) last: Option<String>,
+    pub(super) left_out: Option<LeftOutLine>,
+    pub(super) url: Option<String>,
+    pub(super) previous_url_until: Option<String>,
 }
 
-fn due(record: &TriggerRecord) -> Option<String> {
-    let due = record.state.due.filter(|_| !record.state.paused);
-    due.map(|due| due.to_string())
+/// An occurrence that started nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct LeftOutLine {
+    pub(super) occurrence: String,
+    pub(super) at: String,
+    pub(super) why: String,
+}
+
+impl Line {
+    fn of(record: &TriggerRecord, loaded: &Loaded) -> Self {
+        let state = &record.state;
+        let due = state.due.filter(|_| !state.paused);
+        Self {
+            workflow: record.workflow.to_string(),
+            trigger: record.trigger.to_string(),
+            kind: record.kind.clone(),
+            version: record.version,
+            schedule: record.definition["schedule"].as_str().map(str::to_owned),
+            paused: state.paused,
+            settled_through: state.through.to_string(),
+            due: due.map(|due| due.to_string()),
+            last: state.last.map(|last| last.to_string()),
+            left_out: state.left_out.as_ref().map(|it| LeftOutLine {
+                occurrence: it.occurrence.to_string(),
+                at: it.at.to_string(),
+                why: it.why.clone(),
+            }),
+            url: url(record, loaded),
+            previous_url_until: state.previous.as_ref().map(|it| it.until.to_string()),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "workflow": self.workflow,
+            "trigger": self.trigger,
+            "type": self.kind,
+            "version": self.version,
+            "schedule": self.schedule,
+            "paused": self.paused,
+            "settled_through": self.settled_through,
+            "due": self.due,
+            "last": self.last,
+            "left_out": self.left_out,
+            "url": self.url,
+            "previous_url_until": self.previous_url_until,
+        })
+    }
+}
+
+/// An occurrence that was made up for.
+#[derive(Debug, Deserialize)]
+pub(super) struct MadeUp {
+    pub(super) occurrence: String,
+    pub(super) execution: String,
+    pub(super) existed: bool,
 }
 
 /// JSON: `{ "triggers": [{ "workflow", "trigger", "type", "version", "schedule", "paused",
@@ -105,15 +156,19 @@ async fn list(
 ) -> Result<Exit, Failure> {
     let (found, more) = match Session::open_existing(loaded).await? {
         None => (Vec::new(), false),
+        Some(session) if session.is_there() => {
+            triggers_server::list(&session, loaded, workflow, limit).await?
+        }
         Some(session) => {
             let engine = session.here()?.nebula.engine();
             let page = engine.triggers(&session.tenant, workflow, None, limit);
             let page = page.await?;
-            (page.items, page.next.is_some())
+            let lines = page.items.iter().map(|it| Line::of(it, loaded)).collect();
+            (lines, page.next.is_some())
         }
     };
     if console.json {
-        let all: Vec<_> = found.iter().map(|it| json_of(it, loaded)).collect();
+        let all: Vec<_> = found.iter().map(Line::json).collect();
         console.document(&json!({ "triggers": all, "more": more }))?;
         return Ok(Exit::Completed);
     }
@@ -121,21 +176,17 @@ async fn list(
         console.note("no published version has a trigger that is fired");
         return Ok(Exit::Completed);
     }
-    let row = |it: &TriggerRecord| {
+    let row = |it: &Line| {
+        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         vec![
-            it.workflow.to_string(),
-            it.trigger.to_string(),
-            match url(it, loaded) {
-                Some(url) => url,
-                None => it.definition["schedule"].as_str().unwrap_or("-").to_owned(),
-            },
-            match it.state.paused {
+            it.workflow.clone(),
+            it.trigger.clone(),
+            shown(it.url.as_ref().map_or(&it.schedule, |_| &it.url)),
+            match it.paused {
                 true => "paused".to_owned(),
-                false => due(it).unwrap_or_else(|| "-".to_owned()),
+                false => shown(&it.due),
             },
-            it.state
-                .last
-                .map_or_else(|| "-".to_owned(), |last| last.to_string()),
+            shown(&it.last),
         ]
     };
     let rows: Vec<_> = found.iter().map(row).collect();
@@ -148,7 +199,7 @@ async fn list(
     ];
     console.line(&table(&head, &rows))?;
     for it in &found {
-        if let Some(left_out) = &it.state.left_out {
+        if let Some(left_out) = &it.left_out {
             let (workflow, trigger) = (&it.workflow, &it.trigger);
             console.note(&format!(
                 "{workflow}/{trigger} left out {}: {}",
@@ -177,17 +228,23 @@ async fn paused(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let session = version::open(loaded, workflow).await?;
-    let engine = session.here()?.nebula.engine();
-    let done = engine.pause_trigger(&session.tenant, workflow, trigger, paused);
-    let record = done.await?.ok_or_else(|| unknown(workflow, trigger))?;
+    let it = if session.is_there() {
+        let end = if paused { "pause" } else { "unpause" };
+        triggers_server::change(loaded, (workflow, trigger), end, None).await?
+    } else {
+        let engine = session.here()?.nebula.engine();
+        let done = engine.pause_trigger(&session.tenant, workflow, trigger, paused);
+        let record = done.await?.ok_or_else(|| unknown(workflow, trigger))?;
+        Line::of(&record, loaded)
+    };
     if console.json {
-        console.document(&json_of(&record, loaded))?;
+        console.document(&it.json())?;
     } else if paused {
         console.line(&format!(
             "{workflow}/{trigger} starts nothing until it is unpaused"
         ))?;
     } else {
-        let due = due(&record).unwrap_or_else(|| "never".to_owned());
+        let due = it.due.unwrap_or_else(|| "never".to_owned());
         console.line(&format!("{workflow}/{trigger} starts again; next: {due}"))?;
     }
     Ok(Exit::Completed)
@@ -208,21 +265,24 @@ async fn rotate(
         ));
     }
     let session = version::open(loaded, workflow).await?;
-    let engine = session.here()?.nebula.engine();
-    let done = engine.rotate_hook(&session.tenant, workflow, trigger, grace);
-    let record = done.await?.ok_or_else(|| {
-        unknown(workflow, trigger).advice("only a trigger of the type `webhook` has an address")
-    })?;
+    let it = if session.is_there() {
+        let body = json!({ "grace": duration_text(grace) });
+        triggers_server::change(loaded, (workflow, trigger), "rotate", Some(&body)).await?
+    } else {
+        let engine = session.here()?.nebula.engine();
+        let done = engine.rotate_hook(&session.tenant, workflow, trigger, grace);
+        let record = done.await?.ok_or_else(|| {
+            unknown(workflow, trigger).advice("only a trigger of the type `webhook` has an address")
+        })?;
+        Line::of(&record, loaded)
+    };
     if console.json {
-        console.document(&json_of(&record, loaded))?;
+        console.document(&it.json())?;
         return Ok(Exit::Completed);
     }
-    console.line(&url(&record, loaded).unwrap_or_default())?;
-    if let Some(before) = &record.state.previous {
-        console.note(&format!(
-            "the address before leads there until {}",
-            before.until
-        ));
+    console.line(&it.url.unwrap_or_default())?;
+    if let Some(until) = it.previous_url_until {
+        console.note(&format!("the address before leads there until {until}"));
     }
     Ok(Exit::Completed)
 }
@@ -260,18 +320,24 @@ async fn fire(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let session = version::open(loaded, workflow).await?;
-    let (engine, config) = (session.here()?.nebula.engine(), config(loaded)?);
-    let fired = engine.fire_trigger(&session.tenant, workflow, trigger, &config);
-    let started = fired
-        .await
-        .map_err(|error| not_fired(workflow, trigger, error))?;
-    let execution = started.id.to_string();
+    let execution = if session.is_there() {
+        triggers_server::fire(loaded, (workflow, trigger)).await?
+    } else {
+        let (engine, config) = (session.here()?.nebula.engine(), config(loaded)?);
+        let fired = engine.fire_trigger(&session.tenant, workflow, trigger, &config);
+        let started = fired
+            .await
+            .map_err(|error| not_fired(workflow, trigger, error))?;
+        started.id.to_string()
+    };
     if console.json {
         let it = json!({ "workflow": workflow, "trigger": trigger, "execution": execution });
         console.document(&it)?;
     } else {
         console.line(&format!("started {execution}"))?;
-        console.note("a running `nebula serve` takes it up, or `nebula resume` does");
+        if !session.is_there() {
+            console.note("a running `nebula serve` takes it up, or `nebula resume` does");
+        }
     }
     Ok(Exit::Completed)
 }
@@ -284,16 +350,26 @@ async fn backfill(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let session = version::open(loaded, workflow).await?;
-    let (engine, config) = (session.here()?.nebula.engine(), config(loaded)?);
-    let done = engine.backfill(&session.tenant, (workflow, trigger), range, &config);
-    let done = done
-        .await
-        .map_err(|error| not_fired(workflow, trigger, error))?;
+    let done = if session.is_there() {
+        triggers_server::backfill(loaded, (workflow, trigger), range).await?
+    } else {
+        let (engine, config) = (session.here()?.nebula.engine(), config(loaded)?);
+        let done = engine.backfill(&session.tenant, (workflow, trigger), range, &config);
+        let done = done
+            .await
+            .map_err(|error| not_fired(workflow, trigger, error))?;
+        let made_up = done.into_iter().map(|it| MadeUp {
+            occurrence: it.occurrence.to_string(),
+            execution: it.execution.to_string(),
+            existed: it.existed,
+        });
+        made_up.collect()
+    };
     if console.json {
         let all = done.iter().map(|it| {
             json!({
-                "occurrence": it.occurrence.to_string(),
-                "execution": it.execution.to_string(),
+                "occurrence": it.occurrence,
+                "execution": it.execution,
                 "existed": it.existed,
             })
         });

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use crate::{
-    http::serving,
+    http::{answer, serving},
     serve::Serving,
     support::{Said, User, in_doubt},
 };
@@ -573,4 +573,115 @@ fn a_token_goes_nowhere_but_to_the_server_that_was_named() {
     let once = vec![Some(format!("Bearer {TOKEN}"))];
     assert_eq!(shown, [once.clone(), once]);
     assert!(led_to.is_empty(), "{led_to:?}");
+}
+
+const TICKS: &str = "id: ticks\ntriggers:\n  - { id: daily, type: cron, schedule: '0 9 * * *' }\n  - { id: hook, type: webhook, path: /in, auth: none }\nnodes: [{ id: a, action: data.set, parameters: { n: 1 } }]\n";
+
+#[test]
+fn triggers_of_a_server_are_looked_after() {
+    let desk = Desk::logged_in();
+    desk.push("greet.yaml", GREET);
+    desk.push("ticks.yaml", TICKS);
+    let told = |said: Said| said.exits(0).json();
+    let of = |all: &Value, id: &str| {
+        let all = all["triggers"].as_array().unwrap().clone();
+        let found = all.into_iter().find(|it| it["trigger"] == id);
+        found.unwrap_or_else(|| panic!("no {id}"))
+    };
+    let there = told(desk.there(&["triggers", "list"]));
+    let here = told(desk.host(&["triggers", "list"]));
+    assert_eq!(of(&there, "daily"), of(&here, "daily"));
+    assert_eq!(there["more"], false);
+    let url = of(&there, "hook")["url"].as_str().unwrap().to_owned();
+    assert!(url.starts_with(&desk.url) && url.ends_with("/in"), "{url}");
+    let one = told(desk.there(&["triggers", "list", "ticks", "--limit", "1"]));
+    assert_eq!(one["triggers"].as_array().unwrap().len(), 1);
+    assert_eq!(one["more"], true);
+
+    let paused = told(desk.there(&["triggers", "pause", "ticks", "daily"]));
+    assert_eq!(
+        (&paused["paused"], &paused["due"]),
+        (&json!(true), &Value::Null)
+    );
+    let here = told(desk.host(&["triggers", "list", "ticks"]));
+    assert_eq!(of(&here, "daily")["paused"], true);
+    let unpaused = told(desk.there(&["triggers", "unpause", "ticks", "daily"]));
+    assert_eq!(unpaused["paused"], false);
+    let fired = told(desk.there(&["triggers", "fire", "ticks", "daily"]));
+    let id = fired["execution"].as_str().unwrap();
+    desk.there(&["executions", "watch", id]).exits(0);
+    let range = [
+        "--from",
+        "2026-03-14T00:00:00Z",
+        "--to",
+        "2026-03-16T00:00:00Z",
+    ];
+    let made_up =
+        told(desk.there(&[&["triggers", "backfill", "ticks", "daily"], &range[..]].concat()));
+    assert_eq!(made_up["occurrences"].as_array().unwrap().len(), 2);
+    let rotated = told(desk.there(&["triggers", "rotate", "ticks", "hook", "--grace", "1h"]));
+    assert_ne!(rotated["url"], json!(url));
+    assert!(rotated["previous_url_until"].is_string(), "{rotated}");
+    let said = desk.there(&["triggers", "fire", "ticks", "hook"]).exits(2);
+    assert_eq!(said.error_code(), "TRIGGER_CALLED");
+    let said = desk.there(&["triggers", "pause", "ticks", "none"]).exits(2);
+    assert_eq!(said.error_code(), "UNKNOWN_TRIGGER");
+    untouched(&desk.user);
+}
+
+/// Guards: the server sends it, and says of it what the command says of its own.
+#[test]
+fn a_server_tries_a_credential() {
+    let desk = Desk::logged_in();
+    let seen = serving(
+        |seen| {
+            let right = seen.last().unwrap().header("authorization") == Some("Bearer right");
+            answer(if right { 200 } else { 401 }, "", "{}")
+        },
+        |address| {
+            let url = format!("http://{address}/mine");
+            let there = |arguments: &[&str], input: &str| {
+                let all = [arguments, &["--server", &desk.url]].concat();
+                desk.user.nebula_with(&all, input)
+            };
+            let cases = [
+                ("good", "right", "accepted", 0),
+                ("bad", "wrong", "refused", 1),
+            ];
+            for (id, token, verdict, exit) in cases {
+                let host = address.to_string();
+                let add = [
+                    "credentials",
+                    "add",
+                    id,
+                    "--type",
+                    "bearer",
+                    "--hosts",
+                    &host,
+                ];
+                there(&add, token).exits(0);
+                let test = ["credentials", "test", id, "--url", &url];
+                let tried = desk.there(&test).exits(exit).json();
+                assert_eq!(tried["verdict"], verdict, "{tried}");
+                assert_eq!(
+                    (&tried["type"], &tried["version"], &tried["without"]),
+                    (&json!("bearer"), &json!(1), &json!(401))
+                );
+                assert_eq!(tried, desk.host(&test).exits(exit).json());
+            }
+            let none = desk.there(&["credentials", "test", "none", "--url", &url]);
+            assert_eq!(none.exits(2).error_code(), "UNKNOWN_CREDENTIAL");
+            let elsewhere = ["credentials", "test", "good", "--url", "http://127.0.0.2/"];
+            assert_eq!(
+                desk.there(&elsewhere).exits(2).error_code(),
+                "CREDENTIAL_HOST"
+            );
+        },
+    );
+    assert_eq!(
+        seen.len(),
+        8,
+        "two requests each, from the server and from its machine"
+    );
+    untouched(&desk.user);
 }
