@@ -457,6 +457,8 @@ pub(crate) enum PlanFormat {
     Json,
     /// A flowchart for Mermaid
     Mermaid,
+    /// A drawing, as one SVG file
+    Svg,
 }
 
 #[derive(Debug, Args)]

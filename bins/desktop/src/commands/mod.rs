@@ -32,6 +32,7 @@ pub(crate) mod schedule;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 mod signal;
+mod svg;
 pub(crate) mod trial;
 pub(crate) mod triggers;
 mod triggers_server;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::{Plan, PlanFormat},
-    commands::{mermaid, plan_text},
+    commands::{mermaid, plan_text, svg},
     compose,
     console::Console,
     definition,
@@ -65,6 +65,7 @@ pub(crate) async fn run(
             console.document(&document(plan, definition, &waves, &checked.folder))?;
         }
         PlanFormat::Mermaid => console.line(&mermaid::flowchart(plan))?,
+        PlanFormat::Svg => console.line(&svg::drawing(plan))?,
         PlanFormat::Text => {
             let text = plan_text::text(plan, definition, &waves, &checked.folder, console.out);
             console.line(&text)?;

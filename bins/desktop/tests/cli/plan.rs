@@ -1,4 +1,4 @@
-//! `plan` in its three forms, and `actions`.
+//! `plan` in its forms, and `actions`.
 
 use serde_json::json;
 
@@ -92,6 +92,129 @@ fn the_mermaid_form_is_escaped() {
     );
     assert!(lines.contains(&"    class n3 once"), "{}", said.out);
 }
+
+/// Whether a text is one element of XML in which every element ends and nothing stands open: no entity but
+/// those of XML itself, no attribute without quotes.
+#[track_caller]
+fn check_xml(text: &str) {
+    let (mut open, mut rest, mut roots) = (Vec::new(), text.trim(), 0);
+    while let Some(start) = rest.find('<') {
+        check_text(&rest[..start], open.is_empty());
+        let end = rest
+            .find('>')
+            .unwrap_or_else(|| panic!("`<` without `>`: {rest}"));
+        let tag = &rest[start + 1..end];
+        rest = &rest[end + 1..];
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name), "in {text}");
+            continue;
+        }
+        let alone = tag.ends_with('/');
+        let (name, attributes) = tag
+            .trim_end_matches('/')
+            .split_once(' ')
+            .unwrap_or((tag, ""));
+        let quoted: Vec<_> = attributes.split('"').collect();
+        assert!(quoted.len() % 2 == 1 && !attributes.contains('<'), "{tag}");
+        for before in quoted.iter().step_by(2).filter(|it| !it.is_empty()) {
+            assert!(before.ends_with('='), "{tag}");
+        }
+        roots += u32::from(open.is_empty());
+        if !alone {
+            open.push(name.to_owned());
+        }
+    }
+    check_text(rest, true);
+    assert!(open.is_empty() && roots == 1, "{open:?} {roots}");
+}
+
+#[track_caller]
+fn check_text(text: &str, outside: bool) {
+    assert!(!outside || text.trim().is_empty(), "outside: {text}");
+    assert!(
+        !text.chars().any(|c| c.is_control() && c != '\n'),
+        "{text:?}"
+    );
+    for entity in text.split('&').skip(1) {
+        let name = entity.split(';').next().unwrap();
+        assert!(["amp", "lt", "gt", "quot"].contains(&name), "&{entity}");
+    }
+}
+
+/// How often something stands in a drawing.
+fn count(drawing: &str, text: &str) -> usize {
+    drawing.matches(text).count()
+}
+
+/// Guards: text is escaped, what is too long is cut and whole in its tooltip, every node and every
+/// connection is there, and the drawing follows from the plan alone.
+#[test]
+fn the_drawing_has_every_node_and_every_connection() {
+    let user = User::new();
+    user.write("w.yaml", FLOW);
+    let draw = || {
+        let said = user.nebula(&["plan", "w.yaml", "--format", "svg"]).exits(0);
+        check_xml(&said.out);
+        said.out
+    };
+    let drawing = draw();
+    assert_eq!(drawing, draw());
+    let plan = user
+        .nebula(&["plan", "w.yaml", "--format", "json"])
+        .exits(0)
+        .json();
+    let nodes = plan["nodes"].as_array().unwrap();
+    assert_eq!(count(&drawing, "<g class=\"node"), nodes.len());
+    for node in nodes {
+        let id = node["id"].as_str().unwrap();
+        assert!(drawing.contains(&format!(">{id}</text>")), "{drawing}");
+    }
+    let connections = plan["connections"].as_array().unwrap();
+    assert_eq!(count(&drawing, "data-from="), connections.len());
+    assert!(
+        drawing.contains("data-from=\"n0\" data-to=\"n1\""),
+        "{drawing}"
+    );
+    let condition = "$nodes.read.result.text != &quot;&lt;none&gt;&quot;";
+    assert!(
+        drawing.contains(&format!("<title>{condition}</title>")),
+        "{drawing}"
+    );
+    assert!(drawing.contains("<g class=\"node once\""), "{drawing}");
+    assert!(!drawing.contains("<script") && !drawing.contains("href"));
+}
+
+#[test]
+fn a_drawing_has_bodies_in_boxes_and_loops_beside_their_rows() {
+    let user = User::new();
+    user.write("w.yaml", BODIES);
+    let said = user.nebula(&["plan", "w.yaml", "--format", "svg"]).exits(0);
+    check_xml(&said.out);
+    assert_eq!(count(&said.out, "<rect class=\"body\""), 2, "{}", said.out);
+    let plan = user.nebula(&["plan", "w.yaml"]).exits(0).json();
+    let nodes = plan["nodes"].as_array().unwrap().len();
+    assert_eq!(count(&said.out, "<g class=\"node"), nodes, "{}", said.out);
+    assert!(said.out.contains(">body of orders</text>"), "{}", said.out);
+    user.write("w.yaml", LOOP);
+    let said = user.nebula(&["plan", "w.yaml", "--format", "svg"]).exits(0);
+    check_xml(&said.out);
+    let back = "class=\"edge back\" data-from=\"n2\" data-to=\"n1\"";
+    assert_eq!(count(&said.out, back), 1, "{}", said.out);
+    assert_eq!(count(&said.out, "data-from="), 5, "{}", said.out);
+}
+
+const LOOP: &str = "nodes:
+  - { id: first, action: data.set }
+  - { id: more, action: data.set, join: any }
+  - { id: double, action: data.set }
+  - { id: far, action: data.set, join: any }
+connections:
+  - first -> more
+  - more -> double
+  - { from: double, to: more, loop: true, condition: 'false', max_rounds: 5 }
+  - double -> far
+  - first -> far
+";
 
 #[test]
 fn actions_are_listed_and_shown() {
