@@ -5,11 +5,15 @@ use std::{path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use nebula_action::{
-    Action as _, ActionContext, ActionError, Capability, ErrorClass, Grants, Http, HttpClient,
-    HttpErrorKind, Protected, Reason, Refused,
+    Action as _, ActionContext, ActionError, Capability, Credentials, Deferred, ErrorClass, Grants,
+    HeldCredential, Http, HttpClient, HttpErrorKind, Protected, Reason, Refused,
 };
 use nebula_action_health::HealthCheck;
-use nebula_core::{Clock as _, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Clock as _, CredentialId, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
+use nebula_credential::{AllowedHosts, Credential, CredentialType};
+use nebula_expression::{
+    CompileOptions, Context, ListOf, LongList, NodeView, Program, Root, Scope,
+};
 use nebula_ports::{Captured, ProgramCall, ProgramEnded, ProgramError, ProgramExit, ProgramRunner};
 use nebula_testkit::{ManualClock, ScriptedAnswer, ScriptedHttp, run};
 use parking_lot::Mutex;
@@ -20,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 struct Programs {
     ends: Option<ProgramExit>,
+    complains: Vec<u8>,
+    fails: Option<bool>,
     calls: Mutex<Vec<ProgramCall>>,
 }
 
@@ -28,11 +34,19 @@ impl ProgramRunner for Programs {
     async fn run(&self, call: ProgramCall) -> Result<ProgramEnded, ProgramError> {
         let program = call.program.path().display().to_string();
         self.calls.lock().push(call);
+        if let Some(passing) = self.fails {
+            let why = "too many are open".to_owned();
+            return Err(ProgramError::Start {
+                program,
+                why,
+                passing,
+            });
+        }
         let Some(exit) = self.ends else {
             return Err(ProgramError::NotAllowed { program });
         };
         let stderr = Captured {
-            bytes: b"no answer from the database\n".to_vec(),
+            bytes: self.complains.clone(),
             cut: false,
         };
         Ok(ProgramEnded {
@@ -91,16 +105,29 @@ impl Scene {
             grants,
             protected: Protected::default(),
             blobs: None,
-            credentials: nebula_action::Credentials::default(),
+            credentials: Credentials::default(),
             folder: Arc::from(Path::new("/flows")),
             deferred: IndexMap::new(),
         };
         let calls = Mutex::default();
         Self {
             clock,
-            programs: Arc::new(Programs { ends, calls }),
+            programs: Arc::new(Programs {
+                ends,
+                complains: b"no answer from the database\n".to_vec(),
+                fails: None,
+                calls,
+            }),
             context,
         }
+    }
+
+    /// The same over a server that is told what it was asked.
+    fn asked(mut self, http: ScriptedHttp) -> (Self, Arc<ScriptedHttp>) {
+        let http = Arc::new(http);
+        let client: Arc<dyn HttpClient> = http.clone();
+        self.context.http = Http::gated(&client, &self.context.grants);
+        (self, http)
     }
 
     async fn check(&self, input: Value) -> Result<Value, ActionError> {
@@ -320,5 +347,112 @@ fn a_check_that_is_called_off_is_no_answer() {
         stopped.context.cancellation.cancel();
         let code = stopped.code(json!({ "program": "/bin/probe" })).await;
         assert_eq!(code, "CANCELLED");
+    });
+}
+
+/// Guard: a check over HTTP that is called off while nobody answers ends, and says nothing.
+#[test]
+fn a_check_that_is_called_off_waits_for_no_answer() {
+    run(async {
+        let scene = Scene::answering(|| Ok((200, "", String::new())));
+        let never = ScriptedHttp::new(|_| Ok((200, "", String::new())))
+            .taking(Arc::new(scene.clock.clone()), Duration::from_secs(3_600));
+        let (scene, http) = scene.asked(never);
+        scene.context.cancellation.cancel();
+        assert_eq!(scene.code(json!({ "url": URL })).await, "CANCELLED");
+        assert_eq!((http.asked().len(), http.answered()), (1, 0));
+    });
+}
+
+/// Guards: no redirect is followed, the credential goes along to its own host and to no other.
+#[test]
+fn a_service_is_asked_once_with_its_credential() {
+    run(async {
+        let ask = |hosts: &str| {
+            let fields = [("token".to_owned(), "hunter2".into())];
+            let hosts = AllowedHosts::parse([hosts]).unwrap();
+            let token = Credential::new(CredentialType::Bearer, fields.into(), hosts).unwrap();
+            let id = CredentialId::new("shop").unwrap();
+            let held = HeldCredential::new("auth", id, Arc::new(token));
+            let scene = Scene::answering(|| Ok((200, "", String::new())));
+            let (mut scene, http) = scene.asked(ScriptedHttp::new(|_| {
+                Ok((302, "location: /", String::new()))
+            }));
+            scene.context.credentials = Credentials::new(vec![held]);
+            (scene, http)
+        };
+        let (scene, http) = ask("shop.test:80");
+        let reason = scene.reason(json!({ "url": URL })).await;
+        assert_eq!(reason, "it answered 302");
+        let asked = http.asked();
+        assert_eq!((asked.len(), asked[0].redirects), (1, None));
+        assert_eq!(asked[0].headers["authorization"], "Bearer hunter2");
+        let (scene, http) = ask("other.test:443");
+        assert_eq!(scene.code(json!({ "url": URL })).await, "CREDENTIAL_HOST");
+        assert!(http.asked().is_empty());
+    });
+}
+
+/// Nothing can be read here but `$item`.
+struct Nothing;
+
+impl Scope for Nothing {
+    fn root(&self, _: Root) -> Option<&Value> {
+        None
+    }
+
+    fn node(&self, _: usize, _: &str) -> Option<NodeView<'_>> {
+        None
+    }
+
+    fn list(&self, _: ListOf<'_>) -> Option<&LongList> {
+        None
+    }
+}
+
+/// Guards: what `query` says of the answer counts, and an answer of another shape is not well.
+#[test]
+fn an_answer_is_judged_by_a_condition() {
+    run(async {
+        let ask = async |source: &str, body: &str| {
+            let body = body.to_owned();
+            let mut scene = Scene::answering(move || Ok((200, "", body.clone())));
+            let program = Program::compile(source, &CompileOptions::default()).unwrap();
+            let program = Deferred::new(program, Arc::new(Nothing), Context::default());
+            scene.context.deferred.insert("query".to_owned(), program);
+            scene.check(json!({ "url": URL })).await.unwrap()
+        };
+        let few = "$item.status == 200 && $item.body.queue.length < 2";
+        assert_eq!(ask(few, "{\"queue\":[1]}").await, well());
+        let reason = |found: Value| found["reason"].as_str().unwrap_or_default().to_owned();
+        let many = reason(ask(few, "{\"queue\":[1,2]}").await);
+        assert_eq!(many, "`query` does not hold of its answer");
+        let other = reason(ask(few, "busy").await);
+        assert!(
+            other.starts_with("`query` cannot be asked of its answer"),
+            "{other}"
+        );
+    });
+}
+
+/// Guards: what a program says is cut, and what may pass may be tried again.
+#[test]
+fn a_program_that_says_much_or_cannot_start_is_bounded() {
+    run(async {
+        let probe = json!({ "program": "/bin/probe" });
+        let ends = Some(ProgramExit::Code(1));
+        let mut scene = Scene::of(|| Ok((200, "", String::new())), ends, Duration::ZERO);
+        let programs = Arc::get_mut(&mut scene.programs).unwrap();
+        programs.complains = "é".repeat(1_000).into_bytes();
+        let reason = scene.reason(probe.clone()).await;
+        assert!(reason.len() < 500 && reason.ends_with('é'), "{reason}");
+        for passing in [true, false] {
+            let programs = Arc::get_mut(&mut scene.programs).unwrap();
+            programs.fails = Some(passing);
+            let error = scene.check(probe.clone()).await.unwrap_err();
+            assert_eq!(error.code, "PROCESS_START");
+            let again = matches!(error.class, ErrorClass::Retryable { .. });
+            assert_eq!(again, passing, "{error:?}");
+        }
     });
 }

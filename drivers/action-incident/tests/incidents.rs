@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use indexmap::IndexMap;
 use nebula_action::{ActionContext, ActionError, ErrorClass, Grants, Protected};
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
-use nebula_ports::{IncidentRef, IncidentRepo as _, IncidentStatus, Severity};
+use nebula_ports::{
+    IncidentRef, IncidentRepo as _, IncidentStatus, MAX_INCIDENT_COUNTERS, Severity,
+};
 use nebula_testkit::{ManualClock, MemoryIncidentRepo, run};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -171,5 +173,43 @@ fn a_text_that_is_too_long_is_a_wrong_parameter() {
             "{error}"
         );
         assert!(error.message.contains("256"), "{error}");
+    });
+}
+
+/// Guard: a severity falls where the author says that it may.
+#[test]
+fn a_severity_falls_only_where_it_may() {
+    run(async {
+        let scene = Scene::new();
+        let mut input = shop();
+        input["severity"] = json!("critical");
+        scene.does("incident.open", "a", input.clone()).await;
+        input["severity"] = json!("info");
+        let kept = scene.does("incident.open", "b", input.clone()).await;
+        assert_eq!(kept["incident"]["severity"], "critical");
+        input["may_lower"] = json!(true);
+        let fell = scene.does("incident.open", "c", input).await;
+        assert_eq!(fell["incident"]["severity"], "info");
+    });
+}
+
+/// Guard: what there is no room for is a limit, which no retry helps.
+#[test]
+fn counters_beyond_the_limit_are_refused_as_that() {
+    run(async {
+        let scene = Scene::new();
+        let count = |n: usize| json!({ "counter": format!("c{n}") });
+        for n in 0..MAX_INCIDENT_COUNTERS {
+            scene
+                .does("incident.count", &format!("k{n}"), count(n))
+                .await;
+        }
+        let beyond = count(MAX_INCIDENT_COUNTERS);
+        let full = scene.run("incident.count", ("beyond", 1), beyond).await;
+        let full = full.unwrap_err();
+        assert_eq!(
+            (&*full.code, &full.class),
+            ("INCIDENT_LIMIT", &ErrorClass::LimitExceeded)
+        );
     });
 }
