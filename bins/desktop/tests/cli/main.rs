@@ -6,6 +6,8 @@ mod bad_input;
 #[cfg(unix)]
 mod blobs;
 mod calls;
+#[cfg(all(unix, feature = "otlp"))]
+mod canaries;
 mod compensations;
 #[cfg(unix)]
 mod consent;

@@ -38,15 +38,15 @@ const CALLER: &str = "00f067aa0ba902b7";
 
 /// What came in one request.
 #[derive(Debug, Clone)]
-struct Came {
-    path: String,
-    headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+pub(crate) struct Came {
+    pub(crate) path: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// A server that answers each connection once, by `answer`: status line, more headers and body.
-struct Receiver {
-    address: SocketAddr,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
     came: Arc<Mutex<Vec<Came>>>,
     over: Arc<AtomicBool>,
 }
@@ -56,7 +56,7 @@ impl Receiver {
         clippy::disallowed_methods,
         reason = "a server in a thread of its own, which its drop ends"
     )]
-    fn new(
+    pub(crate) fn new(
         answer: impl Fn(&Came, usize) -> (&'static str, Vec<u8>) + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -95,11 +95,11 @@ impl Receiver {
     }
 
     /// One that takes everything.
-    fn willing() -> Self {
+    pub(crate) fn willing() -> Self {
         Self::new(|_, _| ("200 OK", Vec::new()))
     }
 
-    fn came(&self) -> Vec<Came> {
+    pub(crate) fn came(&self) -> Vec<Came> {
         self.came.lock().unwrap().clone()
     }
 
@@ -109,7 +109,7 @@ impl Receiver {
         of.map(|it| M::decode(&it.body[..]).unwrap()).collect()
     }
 
-    fn spans(&self) -> Vec<Span> {
+    pub(crate) fn spans(&self) -> Vec<Span> {
         let requests = self.of::<ExportTraceServiceRequest>("/v1/traces");
         let resources = requests.into_iter().flat_map(|it| it.resource_spans);
         let scopes = resources.flat_map(|it| it.scope_spans);
@@ -123,7 +123,7 @@ impl Receiver {
         scopes.flat_map(|it| it.metrics).collect()
     }
 
-    fn records(&self) -> Vec<LogRecord> {
+    pub(crate) fn records(&self) -> Vec<LogRecord> {
         let requests = self.of::<ExportLogsServiceRequest>("/v1/logs");
         let resources = requests.into_iter().flat_map(|it| it.resource_logs);
         let scopes = resources.flat_map(|it| it.scope_logs);
