@@ -220,6 +220,10 @@ fn assemble(
         .credentials(access)
         .http_policy(loaded.settings.http.clone())
         .actions(nebula_action_file::all(Arc::clone(&offload)))
+        .folders(Arc::new(nebula_action_file::Folders::new(
+            Arc::clone(&offload),
+            protected(loaded),
+        )))
         .actions(nebula_action_http::all())
         .actions(nebula_sandbox_process::actions(Arc::clone(&programs)))
         .actions(nebula_action_health::all(Arc::clone(&clock), programs))

@@ -179,6 +179,8 @@ pub(crate) fn started_nothing(error: FireError) -> Problem {
             .hint("GET its workflow's triggers: `hook` is the path of its address"),
         FireError::Listens => Problem::conflict("TRIGGER_LISTENS", message)
             .hint("start the workflow itself, with the input that it would get"),
+        FireError::Watches => Problem::conflict("TRIGGER_WATCHES", message)
+            .hint("or start the workflow itself, with the input that it would get"),
         FireError::Timeless => Problem::bad("TRIGGER_TIMELESS", message),
         FireError::TooMany { .. } => {
             Problem::bad("BACKFILL_TOO_LONG", message).hint("ask for a shorter range")

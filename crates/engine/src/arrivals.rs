@@ -7,8 +7,8 @@ use nebula_execution::{
     End, Fact, MAX_CALL_DEPTH, StartSlot, Started as Begun, StoredEntry, Topic, TriggerMove,
 };
 use nebula_expression::JsonScope;
-use nebula_ports::{Arrival, DedupeKey, Result, TriggerRecord, TriggerRepo};
-use nebula_trigger::{Heard, Listening};
+use nebula_ports::{Arrival, Arrived, DedupeKey, Passing, Result, TriggerRecord, TriggerRepo};
+use nebula_trigger::{Gather, Gathered, Heard, Intake, Listening, MAX_GATHERED, Settled, Waiting};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
@@ -32,6 +32,85 @@ enum Made {
     Passed(Option<String>),
 }
 
+/// How something comes to a trigger.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Comes<'a> {
+    /// What it takes of that.
+    pub(crate) intake: &'a Intake,
+    /// To what it listens, if it does.
+    pub(crate) listening: Option<&'a Listening>,
+    /// When it is due where nothing waits: its source is looked at then.
+    pub(crate) due: Option<Timestamp>,
+}
+
+/// An arrival that a trigger takes.
+struct Taken {
+    arrival: Arrival,
+    /// `$trigger`.
+    told: Value,
+    /// What the execution gets where the trigger builds no input.
+    brought: Value,
+    key: Option<Value>,
+}
+
+/// What became of a start.
+enum Begins {
+    /// It is there, or somebody else has seen to it.
+    Started,
+    /// It was there before.
+    Existed,
+    /// There is no room for it now.
+    Later(Duration),
+}
+
+/// What an execution is told that several things start: of the last one, with how many there are; a batch
+/// is told of all of them, and gets what each would have got.
+fn together(gather: Option<Gather>, mut all: Vec<Taken>) -> (Value, Value) {
+    let count = all.len();
+    let chain = all.iter().filter_map(|it| it.told["chain"].as_u64()).max();
+    let Some(last) = all.pop() else {
+        return (Value::Null, Value::Null);
+    };
+    let (mut told, brought) = (last.told.clone(), last.brought.clone());
+    if gather.is_none() {
+        return (told, brought);
+    }
+    told["count"] = count.into();
+    if let Some(chain) = chain {
+        told["chain"] = chain.into();
+    }
+    if !matches!(gather, Some(Gather::Batch { .. })) {
+        return (told, brought);
+    }
+    all.push(last);
+    let (items, each): (Vec<_>, Vec<_>) = all.into_iter().map(|it| (it.told, it.brought)).unzip();
+    told["items"] = items.into();
+    (told, each.into())
+}
+
+/// Passes over what starts nothing.
+async fn pass(
+    triggers: &Arc<dyn TriggerRepo>,
+    (tenant, record, now): (&TenantId, &TriggerRecord, Timestamp),
+    comes: Comes<'_>,
+    (arrivals, at, why): (Vec<u64>, Timestamp, Option<String>),
+) -> Result<bool> {
+    let (workflow, trigger) = (&record.workflow, &record.trigger);
+    if let Some(why) = &why {
+        warn!(%workflow, %trigger, why, "what came starts nothing");
+    }
+    let passing = Passing {
+        arrivals,
+        due: comes.due,
+        left_out: why.map(|why| left_out(at, now, &why)),
+    };
+    // Whoever was before us has seen to it.
+    let _ = triggers
+        .pass(tenant, workflow, trigger, record.revision, passing)
+        .await?;
+    Ok(true)
+}
+
 /// The topics that a trigger listens to.
 pub(crate) fn topics(listening: &Listening) -> Vec<String> {
     match &listening.to {
@@ -45,100 +124,141 @@ pub(crate) fn topics(listening: &Listening) -> Vec<String> {
 }
 
 impl Engine {
-    /// Starts what the first thing starts that waits at a trigger, or passes it over; whether the trigger
-    /// stands elsewhere then; `now` is the time of the store. What cannot start for want of room waits, and so
-    /// does all behind it.
-    pub(crate) async fn fire_arrival(
+    /// Starts what is ready to start of what waits at a trigger, or passes over what starts nothing; whether
+    /// the trigger stands elsewhere then; `now` is the time of the store. What cannot start for want of room
+    /// waits, and so does all behind it.
+    pub(crate) async fn fire_arrivals(
         &self,
         triggers: &Arc<dyn TriggerRepo>,
         config: &FireConfig,
         ready: &Ready,
         (tenant, record, now): (&TenantId, &TriggerRecord, Timestamp),
-        listening: &Listening,
+        comes: Comes<'_>,
     ) -> Result<bool> {
         let (workflow, trigger) = (&record.workflow, &record.trigger);
-        let waiting = triggers.arrivals(tenant, workflow, trigger, 1).await?;
-        let Some(arrival) = waiting.into_iter().next() else {
-            let none = nebula_trigger::Settled {
-                through: record.state.through,
-                due: None,
-            };
-            return settle(triggers, (tenant, record), none, None).await;
-        };
-        let made = self.made_of(tenant, record, listening, &arrival).await?;
-        let start = match made {
-            Made::Told { told, brought } => {
-                let what = (&arrival, told, brought);
-                self.start_for(config, ready, (tenant, record), listening, what)
-                    .await
+        let most = comes.intake.gather.map_or(1, |_| MAX_GATHERED);
+        let arrivals = triggers.arrivals(tenant, workflow, trigger, most).await?;
+        let mut waiting = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals {
+            let taken = self.taken(config, ready, (tenant, record), comes, arrival.clone());
+            match taken.await? {
+                Ok(taken) => waiting.push(taken),
+                // What starts nothing keeps nothing else waiting.
+                Err(why) => {
+                    let passed = (vec![arrival.n], arrival.at, why);
+                    return pass(triggers, (tenant, record, now), comes, passed).await;
+                }
             }
-            Made::Passed(why) => Ok(Ok(Some(why))),
+        }
+        let keys = waiting.iter().map(|it| Waiting {
+            at: it.arrival.at,
+            key: it.key.as_ref().map(Digest::of_json),
+        });
+        let keys: Vec<_> = keys.collect();
+        let later = |due| Settled {
+            through: record.state.through,
+            due,
         };
-        let why = match start {
-            Ok(Ok(None)) => return Ok(true),
-            Ok(Ok(Some(why))) => why,
-            Ok(Err(wait)) => {
-                let then = nebula_trigger::Settled {
-                    through: record.state.through,
-                    due: Some(now.plus(wait.clamp(SOON, LATEST))),
-                };
-                return settle(triggers, (tenant, record), then, None).await;
+        let places = match comes.intake.gathered(&keys, now) {
+            Gathered::Starts(places) => places,
+            Gathered::Waits(until) => {
+                let due = comes.due.map_or(until, |due| due.min(until));
+                return settle(triggers, (tenant, record), later(Some(due)), None).await;
+            }
+            Gathered::Nothing => {
+                return settle(triggers, (tenant, record), later(comes.due), None).await;
+            }
+        };
+        let mut place = 0..;
+        waiting.retain(|_| place.next().is_some_and(|it| places.contains(&it)));
+        let (ns, last) = (
+            waiting.iter().map(|it| it.arrival.n).collect(),
+            waiting.last().map_or(now, |it| it.arrival.at),
+        );
+        let started = self.start_for(config, ready, (tenant, record), comes, waiting);
+        let why = match started.await {
+            Ok(Begins::Started) => return Ok(true),
+            Ok(Begins::Existed) => None,
+            Ok(Begins::Later(wait)) => {
+                let due = now.plus(wait.clamp(SOON, LATEST));
+                let due = comes.due.map_or(due, |look| look.min(due));
+                return settle(triggers, (tenant, record), later(Some(due)), None).await;
             }
             Err(FireError::Store(error)) => return Err(error),
             Err(error) => Some(error.to_string()),
         };
-        if let Some(why) = &why {
-            let (execution, topic) = (arrival.execution, &arrival.topic);
-            warn!(%workflow, %trigger, %execution, topic, why, "what was announced starts nothing");
-        }
-        let why = why.map(|why| left_out(arrival.at, now, &why));
-        let (revision, passed) = (record.revision, [arrival.n]);
-        // Whoever was before us has seen to it.
-        let _ = triggers
-            .pass(tenant, workflow, trigger, revision, &passed, why)
-            .await?;
-        Ok(true)
+        pass(triggers, (tenant, record, now), comes, (ns, last, why)).await
     }
 
-    /// Starts an execution for an arrival: `Ok(None)` if it is there now, the reason if it is to be passed
-    /// over, and how long to wait if there is no room for it.
+    /// What a trigger takes of an arrival; the reason if it is to be passed over.
+    async fn taken(
+        &self,
+        config: &FireConfig,
+        ready: &Ready,
+        (tenant, record): (&TenantId, &TriggerRecord),
+        comes: Comes<'_>,
+        arrival: Arrival,
+    ) -> Result<std::result::Result<Taken, Option<String>>> {
+        let made = self
+            .made_of(tenant, record, comes.listening, &arrival)
+            .await?;
+        let (told, brought) = match made {
+            Made::Told { told, brought } => (told, brought),
+            Made::Passed(why) => return Ok(Err(why)),
+        };
+        let data = scope_of(config, ready.plan(), &told);
+        let (scope, context) = (JsonScope(&data), context_at(arrival.at));
+        // The planner has refused what cannot be compiled; a later build may know less.
+        let unread = |field: &str| format!("`{field}` of the trigger cannot be read any more");
+        let wrong = |field: &str, error: &nebula_expression::ExpressionError| {
+            format!("`{field}` of the trigger: {}", error.message)
+        };
+        if let Some(filter) = &comes.intake.filter {
+            let Ok(filter) = bare_expression(filter) else {
+                return Ok(Err(Some(unread("filter"))));
+            };
+            match filter.evaluate_condition(&scope, &context) {
+                Ok(true) => {}
+                Ok(false) => return Ok(Err(None)),
+                Err(error) => return Ok(Err(Some(wrong("filter", &error)))),
+            }
+        }
+        let mut key = None;
+        if let Some(source) = &comes.intake.key {
+            let Ok(program) = bare_expression(source) else {
+                return Ok(Err(Some(unread("key"))));
+            };
+            match program.evaluate(&scope, &context) {
+                Ok(value) => key = value.filter(|key| !key.is_null()),
+                Err(error) => return Ok(Err(Some(wrong("key", &error)))),
+            }
+        }
+        Ok(Ok(Taken {
+            arrival,
+            told,
+            brought,
+            key,
+        }))
+    }
+
+    /// Starts an execution for what came, which is at least one thing.
     async fn start_for(
         &self,
         config: &FireConfig,
         ready: &Ready,
         (tenant, record): (&TenantId, &TriggerRecord),
-        listening: &Listening,
-        (arrival, told, brought): (&Arrival, Value, Value),
-    ) -> Result<Result<Option<Option<String>>, Duration>, FireError> {
+        comes: Comes<'_>,
+        all: Vec<Taken>,
+    ) -> std::result::Result<Begins, FireError> {
         let (workflow, trigger) = (&record.workflow, &record.trigger);
-        let (plan, at) = (ready.plan(), arrival.at);
-        let data = scope_of(config, plan, &told);
-        let (scope, context) = (JsonScope(&data), context_at(at));
-        // The planner has refused what cannot be compiled; a later build may know less.
-        let compiled = |field: &str, source: &Option<String>| match source {
-            None => Ok(None),
-            Some(source) => bare_expression(source).map(Some).map_err(|_| {
-                FireError::Input(format!("`{field}` of the trigger cannot be read any more"))
-            }),
+        let takes: Vec<_> = all.iter().map(|it| it.arrival.n).collect();
+        let Some(last) = all.last() else {
+            return Ok(Begins::Existed);
         };
-        let wrong = |field: &str, error: nebula_expression::ExpressionError| {
-            FireError::Input(format!("`{field}` of the trigger: {}", error.message))
-        };
-        if let Some(filter) = compiled("filter", &listening.filter)? {
-            let takes = filter.evaluate_condition(&scope, &context);
-            if !takes.map_err(|error| wrong("filter", error))? {
-                return Ok(Ok(Some(None)));
-            }
-        }
-        let key = match compiled("key", &listening.key)? {
-            Some(key) => key
-                .evaluate(&scope, &context)
-                .map_err(|error| wrong("key", error))?,
-            None => None,
-        };
-        let told = (told, brought);
+        let (at, key, what) = (last.arrival.at, last.key.clone(), last.arrival.what.clone());
+        let told = together(comes.intake.gather, all);
         let mut new = self.triggered(config, ready, (tenant, record), at, told)?;
-        if let Some(key) = key.filter(|key| !key.is_null())
+        if let Some(key) = key
             && new.slot.is_none()
         {
             new.slot = Some(StartSlot {
@@ -147,27 +267,37 @@ impl Engine {
                 max_waiting: MAX_QUEUED,
             });
         }
+        let through = match comes.due {
+            Some(look) => look,
+            None => record.state.through.max(at),
+        };
         new.trigger = Some(TriggerMove {
             trigger: trigger.clone(),
             expected: record.revision,
-            through: record.state.through.max(at),
-            due: None,
-            takes: vec![arrival.n],
+            through,
+            due: comes.due,
+            takes,
         });
-        let (source, seq) = (arrival.execution, arrival.seq);
-        let once = DedupeKey(format!("trigger:{workflow}/{trigger}#{source}/{seq}"));
-        match self.create(tenant, plan, new, Some(once), None).await {
-            Ok(started) if started.existed.is_some() => Ok(Ok(Some(None))),
+        // What was brought has no name of its own; its place at the trigger, which goes with the start, and
+        // the revision guard it.
+        let once = match &what {
+            Arrived::Announced { execution, seq, .. } => Some(DedupeKey(format!(
+                "trigger:{workflow}/{trigger}#{execution}/{seq}"
+            ))),
+            Arrived::Brought(_) => None,
+        };
+        match self.create(tenant, ready.plan(), new, once, None).await {
+            Ok(started) if started.existed.is_some() => Ok(Begins::Existed),
             Ok(started) => {
                 let execution = started.id;
-                info!(%workflow, %trigger, %source, seq, %execution, "started");
-                Ok(Ok(None))
+                info!(%workflow, %trigger, %execution, "started by what came");
+                Ok(Begins::Started)
             }
             // Somebody else has started it, or it was paused, or published anew.
-            Err(AdmissionError::Outdated) => Ok(Ok(None)),
+            Err(AdmissionError::Outdated) => Ok(Begins::Started),
             Err(
                 AdmissionError::Full { try_after, .. } | AdmissionError::Limited { try_after, .. },
-            ) => Ok(Err(try_after)),
+            ) => Ok(Begins::Later(try_after)),
             Err(error) => Err(error.into()),
         }
     }
@@ -177,18 +307,38 @@ impl Engine {
         &self,
         tenant: &TenantId,
         record: &TriggerRecord,
-        listening: &Listening,
+        listening: Option<&Listening>,
         arrival: &Arrival,
     ) -> Result<Made> {
         let passed = |why: &str| Ok(Made::Passed(Some(why.to_owned())));
-        let execution = arrival.execution;
+        let (topic, execution, seq) = match &arrival.what {
+            Arrived::Announced {
+                topic,
+                execution,
+                seq,
+            } => (topic, *execution, *seq),
+            // It was brought to a version that did not listen.
+            Arrived::Brought(_) if listening.is_some() => return Ok(Made::Passed(None)),
+            Arrived::Brought(brought) => {
+                let mut told = brought.clone();
+                told["id"] = record.trigger.as_str().into();
+                told["type"] = record.kind.as_str().into();
+                told["received_at"] = arrival.at.to_string().into();
+                let brought = brought.clone();
+                return Ok(Made::Told { told, brought });
+            }
+        };
+        // It was announced to a version that listened.
+        let Some(listening) = listening else {
+            return Ok(Made::Passed(None));
+        };
         let Some((begun, began_at)) = self.begun(tenant, execution).await? else {
             return passed("the execution that announced it was deleted");
         };
         let source = &begun.workflow;
         let from_others = !listening.workflows.is_empty() && !listening.workflows.contains(source);
         // It was announced to a version that listened to something else.
-        if from_others || !topics(listening).contains(&arrival.topic) {
+        if from_others || !topics(listening).contains(topic) {
             return Ok(Made::Passed(None));
         }
         let (own, theirs) = (
@@ -205,12 +355,9 @@ impl Engine {
             );
             return passed(&why);
         }
-        let page = self
-            .ports
-            .executions
-            .journal(tenant, execution, arrival.seq, 1);
+        let page = self.ports.executions.journal(tenant, execution, seq, 1);
         let entries = page.await?.entries;
-        let entry = entries.into_iter().find(|it| it.seq == arrival.seq);
+        let entry = entries.into_iter().find(|it| it.seq == seq);
         let Some(StoredEntry { entry, .. }) = entry else {
             return passed("the execution that announced it was deleted");
         };
@@ -234,7 +381,7 @@ impl Engine {
                 ..
             } => {
                 say("event", name.as_str().into());
-                say("event_id", format!("{execution}/{}", arrival.seq).into());
+                say("event_id", format!("{execution}/{seq}").into());
                 say("emitted_at", entry.at.to_string().into());
                 say("instance", instance.to_string().into());
                 say("payload", (**payload).clone());

@@ -11,7 +11,7 @@ use nebula_ports::{
     DedupeKey, LeftOut, MAX_LEFT_OUT, MAX_SLOT_NAME, PortError, Result, TriggerRecord, TriggerRepo,
     TriggerState,
 };
-use nebula_trigger::{Firing, Listening, Overlap, Settled, Timing};
+use nebula_trigger::{FileWatch, Firing, Listening, Overlap, Settled, Timing};
 use nebula_workflow::{TriggerDefinition, WorkflowDefinition};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use crate::{
     AdmissionError, Engine, InstallError, Installed,
+    arrivals::Comes,
     triggers::{FireError, definition, seed, timing},
 };
 
@@ -66,6 +67,11 @@ impl Ready {
     pub(crate) fn listening(&self, record: &TriggerRecord) -> Option<Listening> {
         let trigger = self.trigger(record)?;
         Listening::read(&trigger.kind, &trigger.rest)?.ok()
+    }
+
+    pub(crate) fn watch(&self, record: &TriggerRecord) -> Option<FileWatch> {
+        let trigger = self.trigger(record)?;
+        FileWatch::read(&trigger.kind, &trigger.rest)?.ok()
     }
 
     pub(crate) fn timing(&self, record: &TriggerRecord) -> Option<Timing> {
@@ -178,8 +184,27 @@ impl Engine {
             }
         };
         if let Some(listening) = ready.listening(record) {
+            let comes = Comes {
+                intake: &listening.intake,
+                listening: Some(&listening),
+                due: None,
+            };
             let of = (tenant, record, now);
-            let fired = self.fire_arrival(triggers, config, &ready, of, &listening);
+            let fired = self.fire_arrivals(triggers, config, &ready, of, comes);
+            return fired.await;
+        }
+        if let Some(watch) = ready.watch(record) {
+            if record.state.through <= now {
+                let of = (tenant, record, now);
+                return self.look_at_folder(triggers, config, of, &watch).await;
+            }
+            let comes = Comes {
+                intake: &watch.intake,
+                listening: None,
+                due: Some(record.state.through),
+            };
+            let of = (tenant, record, now);
+            let fired = self.fire_arrivals(triggers, config, &ready, of, comes);
             return fired.await;
         }
         let Some(timing) = ready.timing(record) else {

@@ -42,12 +42,13 @@ mod triggers;
 mod turns;
 mod versions;
 mod waiting;
+mod watching;
 
 use std::sync::Arc;
 
 use nebula_core::{Clock, Entropy};
 use nebula_execution::ResumeKey;
-use nebula_ports::{BlobStore, ExecutionRepo, TaskQueue, TriggerRepo, WorkflowRepo};
+use nebula_ports::{BlobStore, ExecutionRepo, FolderReader, TaskQueue, TriggerRepo, WorkflowRepo};
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
 use tokio::sync::Notify;
@@ -80,6 +81,8 @@ pub struct EnginePorts {
     pub workflows: Arc<dyn WorkflowRepo>,
     /// Where triggers stand; without it none is fired.
     pub triggers: Option<Arc<dyn TriggerRepo>>,
+    /// What is in the folders that triggers watch; without it they are not looked at.
+    pub folders: Option<Arc<dyn FolderReader>>,
     /// The doorbell.
     pub queue: Arc<dyn TaskQueue>,
     /// Time.

@@ -6,7 +6,7 @@ use nebula_ports::{
     DedupeKey, ErrorKind, NewTrigger, Page, PageToken, PortError, Result, StoredWorkflow,
     Subscription, TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated,
 };
-use nebula_trigger::{Listening, Timing, Webhook};
+use nebula_trigger::{FileWatch, Listening, Timing, Webhook};
 use nebula_workflow::{TriggerDefinition, WorkflowDefinition};
 use serde_json::{Value, json};
 
@@ -34,6 +34,9 @@ pub enum FireError {
     /// It goes neither by time nor by calls.
     #[error("it starts what it hears of, and there is nothing to be heard of now")]
     Listens,
+    /// It watches, and is looked at by itself.
+    #[error("it starts what comes to what it watches: put something there")]
+    Watches,
     /// There are more occurrences than are made up for at once.
     #[error("there are more than {MAX_BACKFILL} occurrences from {from} to {to}")]
     TooMany {
@@ -168,6 +171,7 @@ impl Engine {
                     due: settled.due,
                     hook: None,
                     listens: Vec::new(),
+                    sourced: false,
                 });
             } else if let Some(Ok(hook)) = Webhook::read(&kind, &trigger.rest) {
                 registered.push(NewTrigger {
@@ -179,6 +183,7 @@ impl Engine {
                     due: None,
                     hook: Some(self.new_hook()),
                     listens: Vec::new(),
+                    sourced: false,
                 });
             } else if let Some(Ok(listening)) = Listening::read(&kind, &trigger.rest) {
                 let listens = subscriptions(&listening);
@@ -192,6 +197,20 @@ impl Engine {
                     due: None,
                     hook: None,
                     listens,
+                    sourced: false,
+                });
+            } else if let Some(Ok(watch)) = FileWatch::read(&kind, &trigger.rest) {
+                registered.push(NewTrigger {
+                    id,
+                    kind,
+                    definition: json!({ "path": watch.path, "fields": fields }),
+                    pace: Digest::of(watch.pace().as_bytes()),
+                    // The first look, at what is there now.
+                    through: now,
+                    due: Some(now),
+                    hook: None,
+                    listens: Vec::new(),
+                    sourced: true,
                 });
             }
         }
@@ -324,6 +343,9 @@ impl Engine {
         let now = self.ports.clock.now();
         if ready.listening(&record).is_some() {
             return Err(FireError::Listens);
+        }
+        if ready.watch(&record).is_some() {
+            return Err(FireError::Watches);
         }
         if ready.timing(&record).is_none() {
             return Err(FireError::Called);

@@ -42,7 +42,8 @@ pub struct TriggerMove {
     pub expected: u64,
     /// Up to when its occurrences are settled then.
     pub through: Timestamp,
-    /// When it is due next; `None` is never. One that took arrivals is due when the next of them is.
+    /// When it is due next; `None` is never. One that takes arrivals is due when the next of them is,
+    /// if there is one.
     pub due: Option<Timestamp>,
     /// The numbers of the arrivals that the execution is started by; they are gone then.
     pub takes: Vec<u64>,

@@ -9,7 +9,8 @@ use nebula_engine::{Engine, EngineConfig, EnginePorts};
 use nebula_execution::ResumeKey;
 use nebula_memory::Values;
 use nebula_ports::{
-    EventSink, ExecutionRepo, HttpClient, SandboxRunner, TaskQueue, TriggerRepo, WorkflowRepo,
+    EventSink, ExecutionRepo, FolderReader, HttpClient, SandboxRunner, TaskQueue, TriggerRepo,
+    WorkflowRepo,
 };
 use nebula_registry::{Registry, RegistryError};
 use nebula_runtime::{HttpPolicy, HttpPolicyError, PacedHttp, Worker, WorkerConfig, WorkerPorts};
@@ -28,6 +29,7 @@ pub struct NebulaBuilder {
     executions: Arc<dyn ExecutionRepo>,
     workflows: Arc<dyn WorkflowRepo>,
     triggers: Option<Arc<dyn TriggerRepo>>,
+    folders: Option<Arc<dyn FolderReader>>,
     queue: Arc<dyn TaskQueue>,
     sandbox: Arc<dyn SandboxRunner>,
     clock: Arc<dyn Clock>,
@@ -81,6 +83,7 @@ impl NebulaBuilder {
             executions,
             workflows,
             triggers: None,
+            folders: None,
             queue,
             sandbox,
             clock: Arc::new(SystemClock::default()),
@@ -107,6 +110,12 @@ impl NebulaBuilder {
     /// Default: none is fired.
     pub fn triggers(mut self, triggers: Arc<dyn TriggerRepo>) -> Self {
         self.triggers = Some(triggers);
+        self
+    }
+
+    /// What is in the folders that triggers of the type `file` watch. Default: they are not looked at.
+    pub fn folders(mut self, folders: Arc<dyn FolderReader>) -> Self {
+        self.folders = Some(folders);
         self
     }
 
@@ -293,6 +302,7 @@ impl NebulaBuilder {
             executions: self.executions,
             workflows: self.workflows,
             triggers: self.triggers,
+            folders: self.folders,
             queue: self.queue,
             clock: self.clock,
             entropy: self.entropy,

@@ -2,11 +2,16 @@
 
 mod world;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use nebula::{
     Nebula,
-    core::{ExecutionId, ProjectId, TriggerId, WorkflowId},
+    core::{ExecutionId, ProjectId, Timestamp, TriggerId, WorkflowId},
     engine::{FireError, MAX_CHAIN},
     execution::{Fact, Started, Status},
     ports::*,
@@ -345,5 +350,195 @@ fn nothing_is_heard_across_projects() {
             live(&world, &nebula, MINUTE).await;
             assert_eq!(of(&world, "alarm").await.len(), of_both);
         }
+    });
+}
+
+#[test]
+fn what_is_debounced_starts_one_execution_with_the_last() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let text = "id: calm\ntriggers: [{ id: t, type: event, event: order.paid, key: $trigger.payload.customer, debounce: 5m }]\nnodes: [{ id: a, action: data.set }]";
+        publish(&nebula, text).await;
+        for n in 0..6 {
+            let customer = ["ada", "bob"][n % 2];
+            let input = json!({ "customer": customer, "n": n });
+            let _ = start(&world, &nebula, EMITS, input).await;
+            live(&world, &nebula, MINUTE).await;
+        }
+        assert_eq!(of(&world, "calm").await.len(), 0);
+        // Another life waits no longer.
+        let nebula = world.process();
+        live(&world, &nebula, MINUTE * 6).await;
+        let all = of(&world, "calm").await;
+        let inputs: Vec<_> = all.iter().map(|it| (*it.1.input).clone()).collect();
+        let last = |customer: &str, n: i32| json!({ "customer": customer, "n": n });
+        assert_eq!(inputs, [last("ada", 4), last("bob", 5)]);
+        assert!(all.iter().all(|it| it.1.trigger["count"] == 3), "{all:#?}");
+        assert_eq!(state(&nebula, "calm", "t").await.due, None);
+    });
+}
+
+#[test]
+fn a_batch_starts_one_execution_with_all_of_them() {
+    in_world(async |world| {
+        let nebula = world.process();
+        let text = "id: heaps\ntriggers: [{ id: t, type: event, event: order.paid, filter: $trigger.payload.n != 1, batch: { size: 3, wait: 5m } }]\nnodes: [{ id: a, action: data.set }]";
+        publish(&nebula, text).await;
+        for n in 0..6 {
+            let input = json!({ "customer": "ada", "n": n });
+            let _ = start(&world, &nebula, EMITS, input).await;
+        }
+        live(&world, &nebula, MINUTE).await;
+        assert_eq!(of(&world, "heaps").await.len(), 1);
+        live(&world, &nebula, MINUTE * 6).await;
+        let all = of(&world, "heaps").await;
+        let ns = all.iter().map(|it| {
+            let each = it.1.input.as_array().unwrap();
+            each.iter().map(|it| it["n"].clone()).collect::<Vec<_>>()
+        });
+        let ns: Vec<_> = ns.collect();
+        assert_eq!(json!(ns), json!([[0, 2, 3], [4, 5]]));
+        let items = all[1].1.trigger["items"].as_array().unwrap();
+        assert_eq!((items.len(), &items[1]["payload"]["n"]), (2, &json!(5)));
+        assert_eq!(all[1].1.trigger["count"], 2);
+    });
+}
+
+/// A folder that holds what a test puts there.
+#[derive(Debug)]
+struct Folder(Mutex<std::result::Result<Vec<FoundFile>, String>>);
+
+impl Folder {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Ok(Vec::new()))))
+    }
+
+    fn holds(&self, files: &[(&str, u64)]) {
+        let one = |(name, size): &(&str, u64)| FoundFile {
+            name: (*name).to_owned(),
+            size: *size,
+            modified: Timestamp::from_millis(1),
+        };
+        *self.0.lock().unwrap() = Ok(files.iter().map(one).collect());
+    }
+
+    fn fails(&self, why: &str) {
+        *self.0.lock().unwrap() = Err(why.to_owned());
+    }
+}
+
+#[async_trait::async_trait]
+impl FolderReader for Folder {
+    async fn files(&self, folder: &Path, _: Option<&str>, _: usize) -> Result<Vec<FoundFile>> {
+        assert_eq!(folder, config().folder.join("inbox"));
+        let found = self.0.lock().unwrap().clone();
+        found.map_err(|why| PortError::new(ErrorKind::Unavailable, "test", "read a folder", why))
+    }
+}
+
+/// A process that looks at this folder.
+fn watching(world: &World, folder: &Arc<Folder>) -> Nebula {
+    let clock = Arc::new(world.clock.clone());
+    let queue = nebula_testkit::MemoryTaskQueue::new(clock, 1_000, 100);
+    let ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>) =
+        (world.executions.clone(), Arc::new(queue));
+    let builder = world.builder_from(
+        ports,
+        nebula::runtime::WorkerConfig::default(),
+        nebula::engine::EngineConfig::default(),
+    );
+    builder.folders(folder.clone()).build().unwrap()
+}
+
+const FILES: &str = "id: take\ntriggers: [{ id: t, type: file, path: inbox, on: [created, changed], first: start, settle: 30s, every: 1m }]\nnodes: [{ id: a, action: data.set }]";
+
+#[test]
+fn files_start_an_execution_each_also_those_that_come_while_nobody_looks() {
+    in_world(async |world| {
+        let folder = Folder::new();
+        folder.holds(&[("a", 1)]);
+        let nebula = watching(&world, &folder);
+        publish(&nebula, FILES).await;
+        live(&world, &nebula, MINUTE * 2).await;
+        // In any order: ids of one moment have none.
+        let names = async || -> BTreeSet<String> {
+            let all = of(&world, "take").await.into_iter();
+            all.map(|it| it.1.input)
+                .map(|input| format!("{} {}", input["event"], input["path"]).replace('"', ""))
+                .collect()
+        };
+        assert_eq!(
+            names().await,
+            BTreeSet::from(["created inbox/a".to_owned()])
+        );
+        folder.holds(&[("a", 2), ("b", 1)]);
+        world.clock.advance(MINUTE * 60);
+        let nebula = watching(&world, &folder);
+        live(&world, &nebula, MINUTE * 2).await;
+        let all = ["created inbox/a", "changed inbox/a", "created inbox/b"];
+        let all = BTreeSet::from(all.map(str::to_owned));
+        assert_eq!(names().await, all);
+        // Another version goes on where this one was.
+        publish(&nebula, &FILES.replace("id: a,", "id: b,")).await;
+        live(&world, &nebula, MINUTE * 5).await;
+        assert_eq!(names().await, all);
+        let taken = of(&world, "take").await;
+        assert_eq!(taken.len(), 3);
+        let told = taken.iter().find(|it| it.1.input["name"] == "b");
+        let told = &told.unwrap().1.trigger;
+        assert_eq!(
+            (&told["id"], &told["type"], &told["name"], &told["size"]),
+            (&json!("t"), &json!("file"), &json!("b"), &json!(1))
+        );
+        let (take, t) = ("take".parse().unwrap(), "t".parse().unwrap());
+        let engine = nebula.engine();
+        let by_hand = engine.fire_trigger(&tenant(), &take, &t, &config()).await;
+        assert!(matches!(by_hand, Err(FireError::Watches)), "{by_hand:?}");
+    });
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_shown_and_looked_at_again() {
+    in_world(async |world| {
+        let folder = Folder::new();
+        folder.fails("inbox: it is not there");
+        let nebula = watching(&world, &folder);
+        publish(&nebula, FILES).await;
+        live(&world, &nebula, MINUTE * 3).await;
+        let left_out = state(&nebula, "take", "t").await.left_out.unwrap();
+        assert_eq!(left_out.why, "could not look: inbox: it is not there");
+        // Since the first time, however often it fails.
+        let first = left_out.at;
+        live(&world, &nebula, MINUTE * 3).await;
+        let left_out = state(&nebula, "take", "t").await.left_out.unwrap();
+        assert_eq!(left_out.at, first);
+        folder.holds(&[]);
+        live(&world, &nebula, MINUTE * 2).await;
+        assert_eq!(state(&nebula, "take", "t").await.left_out, None);
+        folder.holds(&[("a", 1)]);
+        live(&world, &nebula, MINUTE * 3).await;
+        assert_eq!(of(&world, "take").await.len(), 1);
+    });
+}
+
+/// A look goes on while what was found waits to be gathered.
+#[test]
+fn files_are_gathered_too() {
+    in_world(async |world| {
+        let folder = Folder::new();
+        folder.holds(&[("a", 1)]);
+        let nebula = watching(&world, &folder);
+        let text = FILES.replace("type: file,", "type: file, batch: { size: 3, wait: 1h },");
+        publish(&nebula, &text).await;
+        live(&world, &nebula, MINUTE * 5).await;
+        folder.holds(&[("a", 1), ("b", 1)]);
+        live(&world, &nebula, MINUTE * 5).await;
+        assert_eq!(of(&world, "take").await.len(), 0);
+        folder.holds(&[("a", 1), ("b", 1), ("c", 1)]);
+        live(&world, &nebula, MINUTE * 5).await;
+        let all = of(&world, "take").await;
+        let names = all[0].1.input.as_array().unwrap().iter();
+        let names: Vec<_> = names.map(|it| it["name"].clone()).collect();
+        assert_eq!((all.len(), json!(names)), (1, json!(["a", "b", "c"])));
     });
 }

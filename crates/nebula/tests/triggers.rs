@@ -332,7 +332,9 @@ far!(TriggerRepo {
     fn due(limit: usize) -> DueTriggers;
     fn hooked(hook: &HookId) -> Option<(TenantId, TriggerRecord)>;
     fn arrivals(tenant: &TenantId, workflow: &WorkflowId, trigger: &TriggerId, limit: usize) -> Vec<Arrival>;
-    fn pass(tenant: &TenantId, workflow: &WorkflowId, trigger: &TriggerId, expected: u64, arrivals: &[u64], left_out: Option<LeftOut>) -> TriggerUpdated;
+    fn pass(tenant: &TenantId, workflow: &WorkflowId, trigger: &TriggerId, expected: u64, passing: Passing) -> TriggerUpdated;
+    fn cursor(tenant: &TenantId, workflow: &WorkflowId, trigger: &TriggerId) -> Option<Value>;
+    fn bring(tenant: &TenantId, workflow: &WorkflowId, trigger: &TriggerId, brings: Bringing) -> Brought;
 });
 
 far!(ExecutionRepo {

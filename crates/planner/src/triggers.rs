@@ -1,7 +1,9 @@
 //! Triggers: what can be known of them before they start anything.
 
 use nebula_parameter::{CompileScope, ExpressionProblem, ParamProgram, compile_expression};
-use nebula_trigger::{FieldError, Listening, Overlap, Respond, Timing, Webhook, check_form};
+use nebula_trigger::{
+    FieldError, FileWatch, Intake, Listening, Overlap, Respond, Timing, Webhook, check_form,
+};
 use nebula_validator::{Schema, with_defaults};
 use nebula_workflow::{
     Diagnostic, NodeDefinition, TriggerDefinition, WorkflowDefinition, nearest, pointer_join,
@@ -44,9 +46,15 @@ pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagn
         } else if let Some(listening) = Listening::read(kind, fields) {
             input(definition, trigger, &pointer, diagnostics);
             if let Ok(listening) = &listening {
-                listens(definition, listening, &pointer, diagnostics);
+                takes(definition, &listening.intake, &pointer, diagnostics);
             }
             wrong(trigger, listening.err(), &pointer, diagnostics);
+        } else if let Some(watch) = FileWatch::read(kind, fields) {
+            input(definition, trigger, &pointer, diagnostics);
+            if let Ok(watch) = &watch {
+                takes(definition, &watch.intake, &pointer, diagnostics);
+            }
+            wrong(trigger, watch.err(), &pointer, diagnostics);
         } else {
             let message = format!(
                 "triggers of the type `{kind}` are kept, and this version does not fire them"
@@ -82,16 +90,16 @@ fn bare(all: [(&str, &Option<String>); 2], pointer: &str, diagnostics: &mut Vec<
     }
 }
 
-/// The expressions of a trigger that listens, and its turns.
-fn listens(
+/// The expressions of a trigger that something comes to, and its turns.
+fn takes(
     definition: &WorkflowDefinition,
-    listening: &Listening,
+    intake: &Intake,
     pointer: &str,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let all = [("filter", &listening.filter), ("key", &listening.key)];
+    let all = [("filter", &intake.filter), ("key", &intake.key)];
     bare(all, pointer, diagnostics);
-    if listening.key.is_some() && definition.admission.is_some() {
+    if intake.key.is_some() && definition.admission.is_some() {
         let message =
             "`key` lets executions wait for each other, and `admission` has its own queue";
         let problem = Diagnostic::error(codes::TRIGGER, format!("{pointer}/key"), message);

@@ -25,6 +25,7 @@ mod credential_repo;
 mod error;
 mod event_sink;
 mod execution_repo;
+mod folder_reader;
 mod identity_repo;
 mod incident_repo;
 mod leader_elector;
@@ -62,6 +63,7 @@ pub use execution_repo::{
     Granted, InboxItem, Incarnation, JournalPage, Lease, LeaseRequest, Moved, NewSignal, Page,
     PageToken, Renewed, Runnable, RunnablePage, Signalled, Snapshot,
 };
+pub use folder_reader::{FolderReader, FoundFile};
 pub use identity_repo::{
     ApiKeyRecord, IdentityRepo, KeyAdded, MAX_API_KEYS, MAX_IDENTITY_TEXT, MAX_KEY_PREFIX,
     MAX_MEMBERSHIPS, MAX_PASSWORD_HASH, MAX_PRINCIPALS, MAX_PROJECTS, MAX_SCOPES, Membership,
@@ -105,9 +107,10 @@ pub use slot::{
 pub use step::{Announcement, Delivery as InboxDelivery, Step, StepId, Stepped, WaitToken};
 pub use task_queue::{Delivery, Queued, Receipt, ReceiptOutcome, Task, TaskQueue};
 pub use trigger_repo::{
-    ARRIVALS_FULL, Arrival, DueTriggers, HookId, LeftOut, MAX_ARRIVALS, MAX_LEFT_OUT,
-    MAX_SUBSCRIPTIONS, MAX_TOPIC, MAX_TRIGGERS, NewTrigger, PreviousHook, Subscription,
-    TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated, check_triggers,
+    ARRIVALS_FULL, Arrival, Arrived, Bringing, Brought, DueTriggers, HookId, LeftOut, Looked,
+    MAX_ARRIVALS, MAX_BROUGHT, MAX_CURSOR, MAX_LEFT_OUT, MAX_SUBSCRIPTIONS, MAX_TOPIC,
+    MAX_TRIGGERS, NewTrigger, Passing, PreviousHook, Subscription, TriggerRecord, TriggerRepo,
+    TriggerState, TriggerUpdated, check_bringing, check_triggers,
 };
 pub use turns::{Lines, Turns};
 pub use workflow_repo::{

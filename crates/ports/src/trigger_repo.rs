@@ -21,6 +21,11 @@ pub const MAX_ARRIVALS: u64 = 10_000;
 pub const ARRIVALS_FULL: &str =
     "10,000 arrivals wait, which is as many as may: one more was left out";
 
+/// The most bytes of one thing that is brought to a trigger, as JSON.
+pub const MAX_BROUGHT: usize = 1 << 20;
+/// The most bytes of what a source keeps of where it stands, as JSON.
+pub const MAX_CURSOR: usize = 2 << 20;
+
 /// What a trigger listens to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subscription {
@@ -30,19 +35,84 @@ pub struct Subscription {
     pub source: Option<WorkflowId>,
 }
 
-/// An entry of a journal that was announced to a trigger, which has started nothing for it yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What came to a trigger, which has started nothing for it yet.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Arrival {
     /// Its number at its trigger: later ones have larger numbers.
     pub n: u64,
-    /// When it was announced, by the store's clock.
+    /// When it came, by the store's clock.
     pub at: Timestamp,
-    /// What was announced.
-    pub topic: String,
-    /// By which execution.
-    pub execution: ExecutionId,
-    /// With which entry of its journal.
-    pub seq: u64,
+    /// What it is.
+    pub what: Arrived,
+}
+
+/// What an arrival is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arrived {
+    /// An entry of a journal that was announced.
+    Announced {
+        /// What was announced.
+        topic: String,
+        /// By which execution.
+        execution: ExecutionId,
+        /// With which entry of its journal.
+        seq: u64,
+    },
+    /// What a source brought: its own part of `$trigger`.
+    Brought(Value),
+}
+
+/// What a source has for a trigger, and where it stands then.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Bringing {
+    /// Each becomes an arrival, in this order; at most [`MAX_BROUGHT`] bytes each.
+    pub items: Vec<Value>,
+    /// Where the source stands then, if it is one that is looked at.
+    pub looked: Option<Looked>,
+}
+
+/// Where a source stands that was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Looked {
+    /// The trigger's revision when it was read.
+    pub expected: u64,
+    /// What tells what is new at the next look, at most [`MAX_CURSOR`] bytes; `None` leaves it.
+    pub cursor: Option<Value>,
+    /// When it is looked at next.
+    pub through: Timestamp,
+    /// When the trigger is due, if nothing waits; `None` is never.
+    pub due: Option<Timestamp>,
+}
+
+/// Which arrivals are passed over.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Passing {
+    /// Their numbers.
+    pub arrivals: Vec<u64>,
+    /// When the trigger is due then, if nothing waits any more; `None` is never.
+    pub due: Option<Timestamp>,
+    /// Why they start nothing, if anybody should see it.
+    pub left_out: Option<LeftOut>,
+}
+
+/// What became of what was brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Brought {
+    /// Each is an arrival.
+    Taken {
+        /// The trigger's revision now.
+        revision: u64,
+    },
+    /// The trigger has changed since it was looked at; nothing was written.
+    Conflict {
+        /// Its revision now.
+        revision: u64,
+    },
+    /// There is no room for all of them below [`MAX_ARRIVALS`]; nothing was written.
+    Full,
+    /// No published version has it.
+    Unknown,
 }
 
 /// The address of a webhook, without what comes before it: unguessable, so whoever knows it may call it.
@@ -76,6 +146,8 @@ pub struct NewTrigger {
     pub hook: Option<HookId>,
     /// What it listens to, at most [`MAX_SUBSCRIPTIONS`].
     pub listens: Vec<Subscription>,
+    /// Whether a source brings what starts it.
+    pub sourced: bool,
 }
 
 /// Where a registered trigger stands.
@@ -83,7 +155,8 @@ pub struct NewTrigger {
 pub struct TriggerState {
     /// Whether it starts nothing until somebody says so.
     pub paused: bool,
-    /// Up to when its occurrences are settled: started, or left out for good.
+    /// Up to when its occurrences are settled: started, or left out for good; when its source is looked
+    /// at next, of one that has such a source.
     pub through: Timestamp,
     /// When it is due next; `None` is never.
     pub due: Option<Timestamp>,
@@ -195,7 +268,11 @@ pub struct DueTriggers {
 /// - **An arrival** waits, also while its trigger is paused and through publications, until a start takes
 ///   it ([`TriggerMove`](nebula_execution::TriggerMove)), in the transaction of the creation, or it is
 ///   passed over; so each starts one execution at most. It goes with its trigger, and where that listens to
-///   nothing any more.
+///   nothing any more and has no source.
+/// - **What a source brings** arrives whole or not at all, behind what waits, together with where the
+///   source stands then ([`Looked`]): so what was looked at is told once, however often whoever looks
+///   dies. Where the trigger has changed since it was read, or not all of it has room, nothing is written.
+///   The cursor goes with its trigger, and with its pace.
 /// - **Due** is what is neither paused nor of an archived workflow, by the store's clock.
 #[async_trait]
 pub trait TriggerRepo: fmt::Debug + Send + Sync + 'static {
@@ -242,6 +319,31 @@ pub trait TriggerRepo: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn due(&self, limit: usize) -> Result<DueTriggers>;
 
+    /// Where the source of a trigger stands; `None` before the first look, and for a trigger that no
+    /// published version has.
+    ///
+    /// # Errors
+    /// `Corrupt`: it cannot be read.
+    async fn cursor(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+    ) -> Result<Option<Value>>;
+
+    /// Puts what a source has where it waits to start something.
+    ///
+    /// # Errors
+    /// `Invalid`: something is larger than its limit; nothing was written. `Unavailable`: it may be
+    /// done; after a look the same call again answers `Conflict` then.
+    async fn bring(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        brings: Bringing,
+    ) -> Result<Brought>;
+
     /// What waits at a trigger, in the order in which it came.
     ///
     /// # Errors
@@ -254,8 +356,8 @@ pub trait TriggerRepo: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Arrival>>;
 
-    /// Passes over arrivals: they are gone and have started nothing, for a reason that the trigger
-    /// shows if there is one. Nothing is written if the trigger has changed since the revision `expected`.
+    /// Passes over arrivals: they are gone and have started nothing. Nothing is written if the trigger has
+    /// changed since the revision `expected`.
     ///
     /// # Errors
     /// `Unavailable`: it may be done; the same call again answers `Conflict` then.
@@ -265,8 +367,7 @@ pub trait TriggerRepo: fmt::Debug + Send + Sync + 'static {
         workflow: &WorkflowId,
         trigger: &TriggerId,
         expected: u64,
-        arrivals: &[u64],
-        left_out: Option<LeftOut>,
+        passing: Passing,
     ) -> Result<TriggerUpdated>;
 
     /// Whose trigger has this address, or had it and its grace is not over, and which; also of a paused
@@ -287,6 +388,26 @@ impl dyn TriggerRepo {
     #[must_use]
     pub const fn first_revision(workflow_revision: u64) -> u64 {
         workflow_revision.saturating_mul(Self::REVISIONS)
+    }
+}
+
+/// Refuses what no source may bring; the text says why.
+///
+/// # Errors
+/// Something larger than [`MAX_BROUGHT`], or a cursor larger than [`MAX_CURSOR`].
+pub fn check_bringing(brings: &Bringing) -> Result<(), String> {
+    let size = |value: &Value| value.to_string().len();
+    if let Some(large) = brings.items.iter().map(size).find(|it| *it > MAX_BROUGHT) {
+        return Err(format!(
+            "something of {large} bytes; the limit is {MAX_BROUGHT}"
+        ));
+    }
+    let cursor = brings.looked.as_ref().and_then(|it| it.cursor.as_ref());
+    match cursor.map(size).filter(|it| *it > MAX_CURSOR) {
+        Some(large) => Err(format!(
+            "a cursor of {large} bytes; the limit is {MAX_CURSOR}"
+        )),
+        None => Ok(()),
     }
 }
 

@@ -10,7 +10,9 @@
 //!
 //! A [`Form`] is a webhook that people call from a page in their browser.
 //!
-//! A [`Listening`] is what a trigger says that starts when executions end, or emit events.
+//! A [`Listening`] is what a trigger says that starts when executions end, or emit events; a [`FileWatch`]
+//! of one that starts when files come, change or go. An [`Intake`] says what they take of that, and how much
+//! of it starts one execution.
 //!
 //! Does not know: what time it is, what is started, where a trigger stands, or how a delivery arrives:
 //! it is told.
@@ -35,8 +37,10 @@ mod auth;
 mod body;
 mod cron;
 mod error;
+mod files;
 mod firing;
 mod form;
+mod intake;
 mod jwt;
 mod listening;
 mod reader;
@@ -47,11 +51,15 @@ mod webhook;
 pub use auth::{Auth, Headers, MAX_REPLAY_WINDOW, Proof, Refused, Signature};
 pub use body::{BodyError, query_of};
 pub use error::ScheduleError;
+pub use files::{
+    FileEvent, FileWatch, FirstLook, Found, MAX_FILE_EVENTS, MAX_LOOK_EVERY, MAX_WATCHED, Sight,
+};
 pub use firing::{Firing, ON_TIME, Settled};
 pub use form::{
     FORM_ONCE, Form, FormProblem, MAX_FORM_FIELDS, MAX_FORM_TEXT, Page, check_form, escaped,
     filled_in,
 };
+pub use intake::{Gather, Gathered, Intake, MAX_GATHER_WAIT, MAX_GATHERED, Waiting};
 pub use jwt::{Jwt, MAX_TOKEN_BYTES};
 pub use listening::{Heard, Listening, MAX_EVENT};
 pub use reader::FieldError;

@@ -3,15 +3,13 @@
 use nebula_core::WorkflowId;
 use serde_json::{Map, Value};
 
-use crate::{FieldError, reader::Reader};
+use crate::{FieldError, Intake, intake::INTAKE, reader::Reader};
 
 /// The longest name of an event, in bytes.
 pub const MAX_EVENT: usize = 64;
 
 /// What may be said of how executions end.
 const ENDS: [&str; 4] = ["completed", "failed", "cancelled", "timed_out"];
-/// The fields of both kinds.
-const FIELDS: [&str; 3] = ["workflows", "filter", "key"];
 
 /// To what a trigger listens, and what it takes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,11 +18,8 @@ pub struct Listening {
     pub to: Heard,
     /// Only from executions of these workflows; empty is from all.
     pub workflows: Vec<WorkflowId>,
-    /// An expression over `$trigger`: what it is false for starts nothing.
-    pub filter: Option<String>,
-    /// An expression over `$trigger`: executions with the same value run one after the other, in the
-    /// order of what started them.
-    pub key: Option<String>,
+    /// What it takes of that.
+    pub intake: Intake,
 }
 
 /// What a trigger listens to.
@@ -45,6 +40,8 @@ impl Listening {
     /// | `event` | of `event`, and needed: the name that `flow.emit` says |
     /// | `workflows` | ids: only from their executions |
     /// | `filter`, `key` | expressions over `$trigger` |
+    /// | `debounce` | a span, or `{ quiet, at_most }` |
+    /// | `batch` | `{ size, wait }` |
     ///
     /// # Errors
     /// Inside, every [`FieldError`].
@@ -56,7 +53,7 @@ impl Listening {
             _ => return None,
         };
         let mut reader = Reader::new(fields);
-        reader.refuse_others(FIELDS.into_iter().chain([own]));
+        reader.refuse_others(INTAKE.into_iter().chain([own, "workflows"]));
         let to = match kind {
             "workflow" => Heard::Ends(reader.ends()),
             _ => Heard::Event(reader.event()),
@@ -64,8 +61,7 @@ impl Listening {
         let listening = Self {
             to,
             workflows: reader.workflows(),
-            filter: reader.text("filter").map(str::to_owned),
-            key: reader.text("key").map(str::to_owned),
+            intake: Intake::read(&mut reader),
         };
         let errors = reader.errors();
         Some(match errors.is_empty() {

@@ -28,6 +28,7 @@
 
 mod blocking;
 mod error;
+mod folders;
 mod glob;
 mod list;
 mod parameters;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use nebula_action::Action;
 use nebula_core::Offload;
 
+pub use folders::Folders;
 pub use list::{DEFAULT_ENTRIES, FileList, MAX_ENTRIES, MAX_SCANNED};
 pub use read::{DEFAULT_READ, FileRead, MAX_READ};
 pub use write::{FileWrite, MAX_WRITE};

@@ -3,7 +3,8 @@
 
 use nebula_core::{ExecutionId, TenantId, Timestamp, TriggerId, WorkflowId};
 use nebula_ports::{
-    ARRIVALS_FULL, Announcement, Arrival, LeftOut, MAX_ARRIVALS, Subscription, TriggerUpdated,
+    ARRIVALS_FULL, Announcement, Arrival, Arrived, LeftOut, MAX_ARRIVALS, Passing, Subscription,
+    TriggerUpdated,
 };
 use rusqlite::{Connection, Row, params};
 
@@ -20,7 +21,7 @@ const LISTENERS: &str = "SELECT DISTINCT workflow, id FROM subscriptions
 /// The first and the last number of what waits.
 const SPAN: &str =
     "SELECT min(n), max(n) FROM arrivals WHERE tenant = ?1 AND workflow = ?2 AND id = ?3";
-const PAGE: &str = "SELECT n, at, topic, execution, seq FROM arrivals
+const PAGE: &str = "SELECT n, at, topic, execution, seq, brought FROM arrivals
      WHERE tenant = ?1 AND workflow = ?2 AND id = ?3 ORDER BY n LIMIT ?4";
 const TAKE: &str =
     "DELETE FROM arrivals WHERE tenant = ?1 AND workflow = ?2 AND id = ?3 AND n = ?4";
@@ -54,11 +55,7 @@ fn arrive(
     (execution, seq): (ExecutionId, u64),
 ) -> Result<(), Fault> {
     let now = tx.now.as_millis();
-    let mut span = tx.connection.prepare_cached(SPAN)?;
-    let (first, last): (Option<i64>, Option<i64>) =
-        span.query_row([tenant, workflow, id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let last = last.unwrap_or(0);
-    let waiting = first.map_or(0, |first| last + 1 - first);
+    let (waiting, last) = waiting(tx.connection, (tenant, workflow, id))?;
     if waiting >= stored(MAX_ARRIVALS)? {
         let left_out = LeftOut {
             occurrence: tx.now,
@@ -86,12 +83,29 @@ fn arrive(
         bytes,
         stored(seq)?
     ])?;
-    // Its revision stays: whoever starts the one before it leaves it due for this one.
+    wake(tx, (tenant, workflow, id))
+}
+
+/// How many wait, as far as their numbers say, and the last of these.
+pub(crate) fn waiting(
+    db: &Connection,
+    (tenant, workflow, id): (&str, &str, &str),
+) -> Result<(i64, i64), Fault> {
+    let mut span = db.prepare_cached(SPAN)?;
+    let (first, last): (Option<i64>, Option<i64>) =
+        span.query_row([tenant, workflow, id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let last = last.unwrap_or(0);
+    Ok((first.map_or(0, |first| last + 1 - first), last))
+}
+
+/// A trigger is due now, by what has arrived. Its revision stays: whoever starts the one before it leaves
+/// it due for this one.
+pub(crate) fn wake(tx: &Tx<'_>, (tenant, workflow, id): (&str, &str, &str)) -> Result<(), Fault> {
     let mut wake = tx.connection.prepare_cached(
         "UPDATE triggers SET due = min(coalesce(due, ?4), ?4)
          WHERE tenant = ?1 AND workflow = ?2 AND id = ?3",
     )?;
-    wake.execute(params![tenant, workflow, id, now])?;
+    wake.execute(params![tenant, workflow, id, tx.now.as_millis()])?;
     Ok(())
 }
 
@@ -145,7 +159,7 @@ pub(crate) fn drop_all(
     Ok(())
 }
 
-/// Takes arrivals; the trigger is due when the next one is.
+/// Takes arrivals; the trigger is due when the next one is, if there is one.
 pub(crate) fn take(
     tx: &Tx<'_>,
     (tenant, workflow, trigger): (&TenantId, &WorkflowId, &TriggerId),
@@ -157,8 +171,8 @@ pub(crate) fn take(
         take.execute(params![tenant, workflow, id, stored(*n)?])?;
     }
     let mut wake = tx.connection.prepare_cached(
-        "UPDATE triggers SET due = (SELECT a.at FROM arrivals AS a
-             WHERE a.tenant = ?1 AND a.workflow = ?2 AND a.id = ?3 ORDER BY a.n LIMIT 1)
+        "UPDATE triggers SET due = coalesce((SELECT a.at FROM arrivals AS a
+             WHERE a.tenant = ?1 AND a.workflow = ?2 AND a.id = ?3 ORDER BY a.n LIMIT 1), due)
          WHERE tenant = ?1 AND workflow = ?2 AND id = ?3",
     )?;
     wake.execute([tenant, workflow, id])?;
@@ -171,7 +185,7 @@ pub(crate) fn pass(
     tenant: &TenantId,
     (workflow, trigger): (&WorkflowId, &TriggerId),
     expected: u64,
-    (arrivals, left_out): (&[u64], Option<&LeftOut>),
+    passing: &Passing,
 ) -> Result<TriggerUpdated, Fault> {
     let Some(found) = revision(tx.connection, tenant, workflow, trigger)? else {
         return Ok(TriggerUpdated::Unknown);
@@ -179,19 +193,20 @@ pub(crate) fn pass(
     if found != expected {
         return Ok(TriggerUpdated::Conflict { revision: found });
     }
-    take(tx, (tenant, workflow, trigger), arrivals)?;
     let revision = found + 1;
     let mut change = tx.connection.prepare_cached(
-        "UPDATE triggers SET left_out = coalesce(?4, left_out), revision = ?5
+        "UPDATE triggers SET left_out = coalesce(?4, left_out), revision = ?5, due = ?6
          WHERE tenant = ?1 AND workflow = ?2 AND id = ?3",
     )?;
     change.execute(params![
         tenant.as_str(),
         workflow.as_str(),
         trigger.as_str(),
-        left_out.map(stored_left_out),
+        passing.left_out.as_ref().map(stored_left_out),
         stored(revision)?,
+        passing.due.map(Timestamp::as_millis),
     ])?;
+    take(tx, (tenant, workflow, trigger), &passing.arrivals)?;
     Ok(TriggerUpdated::Updated { revision })
 }
 
@@ -215,12 +230,22 @@ pub(crate) fn page(
 }
 
 fn arrival(row: &Row<'_>) -> Result<Arrival, Fault> {
+    let what = match row.get::<_, Option<String>>(5)? {
+        Some(brought) => {
+            let brought = serde_json::from_str(&brought);
+            let damaged = |error| Fault::corrupt(format!("what was brought: {error}"));
+            Arrived::Brought(brought.map_err(damaged)?)
+        }
+        None => Arrived::Announced {
+            topic: row.get(2)?,
+            execution: ExecutionId::from_bytes(row.get(3)?),
+            seq: number(row.get(4)?)?,
+        },
+    };
     Ok(Arrival {
         n: number(row.get(0)?)?,
         at: Timestamp::from_millis(row.get(1)?),
-        topic: row.get(2)?,
-        execution: ExecutionId::from_bytes(row.get(3)?),
-        seq: number(row.get(4)?)?,
+        what,
     })
 }
 

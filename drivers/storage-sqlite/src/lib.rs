@@ -77,6 +77,7 @@ mod session_repo;
 mod sessions;
 mod slot_sql;
 mod slots;
+mod sources;
 mod space;
 mod sqlite;
 mod stats;

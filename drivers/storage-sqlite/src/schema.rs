@@ -129,6 +129,12 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 14,
         sql: include_str!("../migrations/0016_changes.sql"),
     },
+    Migration {
+        version: 17,
+        // An older build cannot read what sources bring.
+        opens_from: 17,
+        sql: include_str!("../migrations/0017_sources.sql"),
+    },
 ];
 
 /// The newest schema that this build knows.

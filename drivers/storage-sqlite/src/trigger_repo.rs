@@ -3,11 +3,16 @@
 use async_trait::async_trait;
 use nebula_core::{TenantId, TriggerId, WorkflowId};
 use nebula_ports::{
-    Arrival, DueTriggers, HookId, LeftOut, Page, PageToken, Result, TriggerRecord, TriggerRepo,
-    TriggerState, TriggerUpdated,
+    Arrival, Bringing, Brought, DueTriggers, HookId, Page, PageToken, Passing, Result,
+    TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated,
 };
+use serde_json::Value;
 
-use crate::{Sqlite, arrivals, triggers};
+use crate::{
+    Sqlite, arrivals,
+    sources::{self, Stock},
+    triggers,
+};
 
 #[async_trait]
 impl TriggerRepo for Sqlite {
@@ -79,14 +84,39 @@ impl TriggerRepo for Sqlite {
         workflow: &WorkflowId,
         trigger: &TriggerId,
         expected: u64,
-        passed: &[u64],
-        left_out: Option<LeftOut>,
+        passing: Passing,
     ) -> Result<TriggerUpdated> {
         let (tenant, workflow, trigger) = (tenant.clone(), workflow.clone(), trigger.clone());
-        let passed = passed.to_vec();
         self.write("pass over arrivals", 0, move |tx| {
-            let what = (passed.as_slice(), left_out.as_ref());
-            arrivals::pass(tx, &tenant, (&workflow, &trigger), expected, what)
+            arrivals::pass(tx, &tenant, (&workflow, &trigger), expected, &passing)
+        })
+        .await
+    }
+
+    async fn cursor(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+    ) -> Result<Option<Value>> {
+        let (tenant, workflow, trigger) = (tenant.clone(), workflow.clone(), trigger.clone());
+        self.read("look at a cursor", move |db| {
+            sources::cursor(db, &tenant, &workflow, &trigger)
+        })
+        .await
+    }
+
+    async fn bring(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        brings: Bringing,
+    ) -> Result<Brought> {
+        let (tenant, workflow, trigger) = (tenant.clone(), workflow.clone(), trigger.clone());
+        let stock = Stock::new(brings).map_err(|e| e.into_port("bring to a trigger"))?;
+        self.write("bring to a trigger", stock.bytes(), move |tx| {
+            sources::bring(tx, &tenant, (&workflow, &trigger), &stock)
         })
         .await
     }

@@ -14,7 +14,7 @@ use crate::{
     arrivals,
     error::Fault,
     row::{number, stored},
-    sum,
+    sources, sum,
     writer::Tx,
 };
 
@@ -163,8 +163,11 @@ pub(crate) fn register(
             Some(old) => old == *pace,
             None => false,
         };
-        if new.listens.is_empty() {
+        if new.listens.is_empty() && !new.sourced {
             arrivals::drop_all(tx, tenant, workflow, id)?;
+        }
+        if !goes_on {
+            sources::forget(tx, tenant, workflow, id)?;
         }
         let mut put = tx.connection.prepare_cached(
             "INSERT INTO triggers (tenant, workflow, id, version, kind, definition, pace, revision,
@@ -199,6 +202,7 @@ pub(crate) fn register(
     for gone in before.keys() {
         delete.execute([tenant.as_str(), workflow.as_str(), gone.as_str()])?;
         arrivals::drop_all(tx, tenant, workflow, gone)?;
+        sources::forget(tx, tenant, workflow, gone)?;
     }
     Ok(())
 }

@@ -305,6 +305,8 @@ fn not_fired(workflow: &WorkflowId, trigger: &TriggerId, error: FireError) -> Fa
             .advice("`nebula triggers list` shows its address"),
         FireError::Listens => Failure::invalid("TRIGGER_LISTENS", message)
             .advice("start the workflow itself, with `nebula run`"),
+        FireError::Watches => Failure::invalid("TRIGGER_WATCHES", message)
+            .advice("or start the workflow itself, with `nebula run`"),
         FireError::TooMany { .. } => Failure::invalid("BACKFILL_TOO_LONG", message)
             .advice("choose --from and --to nearer to each other"),
         FireError::Store(error) => error.into(),

@@ -171,3 +171,69 @@ fn a_webhook_has_a_url_that_is_called_and_replaced() {
     assert_eq!(fired.error_code(), "TRIGGER_CALLED");
     drop(server);
 }
+
+/// Each file once, also those that come while no server runs, and over servers that are killed.
+#[test]
+fn files_of_a_watched_folder_start_an_execution_each() {
+    let user = User::new();
+    let inbox = user.work().join("inbox");
+    std::fs::create_dir(&inbox).unwrap();
+    std::fs::write(inbox.join("old.csv"), "old").unwrap();
+    let text = "id: take\ntriggers: [{ id: t, type: file, path: inbox, pattern: \"*.csv\", settle: 0s, every: 1s }]\nnodes: [{ id: a, action: data.set, parameters: { name: \"{{ $input.name }}\", size: \"{{ $input.size }}\" } }]\noutput: \"{{ $nodes.a.result }}\"\n";
+    let file = user.write("take.yaml", text);
+    user.nebula(&["workflows", "push", file.to_str().unwrap()])
+        .exits(0);
+    user.nebula(&["workflows", "publish", "take@draft"])
+        .exits(0);
+    let taken = || -> Vec<String> {
+        let listed = user.nebula(&["executions", "list", "--limit", "1000"]);
+        let listed = listed.exits(0).json();
+        let all = listed["executions"].as_array().unwrap().iter();
+        let mut names: Vec<_> = all
+            .filter(|it| it["status"] == "completed")
+            .map(|it| {
+                let id = it["execution"].as_str().unwrap();
+                let output =
+                    user.nebula(&["executions", "show", id]).exits(0).json()["output"].clone();
+                format!("{} {}", output["name"].as_str().unwrap(), output["size"])
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    let mut server = Serving::start(&user);
+    let looked = || {
+        let listed = user.nebula(&["triggers", "list", "take"]).exits(0).json();
+        listed["triggers"][0]["settled_through"].clone()
+    };
+    let before = looked();
+    wait_until("the folder was looked at", || looked() != before);
+    let mut expected = Vec::new();
+    for life in 0..3 {
+        for n in 0..3 {
+            let (name, content) = (format!("{life}-{n}.csv"), "x".repeat(n));
+            std::fs::write(inbox.join(&name), content).unwrap();
+            std::fs::write(inbox.join(format!("{life}-{n}.tmp")), "no").unwrap();
+            expected.push(format!("{name} {n}"));
+        }
+        // Killed right after they came, and once they were taken.
+        drop(server);
+        server = Serving::start(&user);
+        wait_until("each was taken", || taken().len() >= expected.len());
+    }
+    let again = looked();
+    wait_until("it was looked at again", || looked() != again);
+    assert_eq!(taken(), expected);
+    drop(server);
+
+    std::fs::rename(&inbox, user.work().join("elsewhere")).unwrap();
+    let _server = Serving::start(&user);
+    wait_until("it is said that the folder is gone", || {
+        let listed = user.nebula(&["triggers", "list", "take"]).exits(0).json();
+        let why = listed["triggers"][0]["left_out"]["why"].clone();
+        why.as_str()
+            .is_some_and(|why| why.starts_with("could not look: ") && why.contains("inbox"))
+    });
+    let fired = user.nebula(&["triggers", "fire", "take", "t"]).exits(2);
+    assert_eq!(fired.error_code(), "TRIGGER_WATCHES");
+}

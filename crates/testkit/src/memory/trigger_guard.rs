@@ -129,6 +129,28 @@ guards! {
         PassLeavesDue => [passing_over_leaves_the_next_arrival_due],
         /// It says why.
         PassSays => [passing_over_says_why],
+        /// With a source it hears, too.
+        SourcedHears => [what_was_brought_stays_through_publications],
+        /// What a source brings arrives.
+        BringArrives => [what_is_brought_arrives_in_its_order],
+        /// It is due.
+        BringWakes => [what_is_brought_is_due],
+        /// It needs a trigger.
+        BringUnknown => [bringing_says_whether_there_is_a_trigger],
+        /// Of a size.
+        BringChecked => [what_is_too_large_is_not_brought],
+        /// A look compares revisions.
+        BringCompares => [of_two_looks_from_one_revision_one_counts],
+        /// It says where the source stands.
+        BringMoves => [a_look_says_where_the_source_stands],
+        /// Or leaves that.
+        BringKeepsCursor => [a_look_without_a_cursor_leaves_it],
+        /// All of it, or nothing.
+        BringFull => [what_has_no_room_is_not_brought],
+        /// Where a source stands is its tenant's.
+        CursorTenant => [another_tenant_sees_no_cursor],
+        /// And its pace's.
+        CursorOfPace => [a_cursor_stays_with_its_pace],
         /// It compares revisions.
         PassCompares => [passing_over_from_an_outdated_revision_changes_nothing],
     }

@@ -10,11 +10,13 @@ use async_trait::async_trait;
 use nebula_core::{Clock, Digest, ExecutionId, TenantId, Timestamp, TriggerId, WorkflowId};
 use nebula_execution::TriggerMove;
 use nebula_ports::{
-    ARRIVALS_FULL, Announcement, Arrival, DueTriggers, ErrorKind, HookId, LeftOut, MAX_ARRIVALS,
-    NewTrigger, Page, PageToken, PortError, Result, Subscription, TriggerRecord, TriggerRepo,
-    TriggerState, TriggerUpdated, check_triggers,
+    ARRIVALS_FULL, Announcement, Arrival, Arrived, Bringing, Brought, DueTriggers, ErrorKind,
+    HookId, LeftOut, MAX_ARRIVALS, NewTrigger, Page, PageToken, Passing, PortError, Result,
+    Subscription, TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated, check_bringing,
+    check_triggers,
 };
 use parking_lot::Mutex;
+use serde_json::Value;
 
 use super::{TriggerGuard as Guard, record::DRIVER};
 
@@ -29,12 +31,21 @@ struct Row {
     pace: Digest,
     listens: Vec<Subscription>,
     arrivals: Vec<Arrival>,
+    /// Where its source stands.
+    cursor: Option<Value>,
 }
 
 impl Row {
     /// When the first arrival came.
     fn first(&self) -> Option<Timestamp> {
         self.arrivals.first().map(|arrival| arrival.at)
+    }
+
+    /// How many wait, as far as their numbers say, and the last of these.
+    fn waiting(&self) -> (u64, u64) {
+        let last = self.arrivals.last().map_or(0, |it| it.n);
+        let first = self.arrivals.first().map_or(last + 1, |it| it.n);
+        ((last + 1).saturating_sub(first), last)
     }
 
     fn take(&mut self, taken: &[u64]) {
@@ -131,12 +142,17 @@ impl Triggers {
         };
         let arrivals = before.as_ref().map(|row| row.arrivals.clone());
         let mut arrivals = arrivals.unwrap_or_default();
-        let deaf = new.listens.is_empty() && self.keep(Guard::DeafForgets);
+        let hears = !new.listens.is_empty() || (new.sourced && self.keep(Guard::SourcedHears));
+        let deaf = !hears && self.keep(Guard::DeafForgets);
         if deaf || !self.keep(Guard::ArrivalsStay) {
             arrivals.clear();
         }
         let waits = arrivals.first().map(|first| first.at);
         let waits = waits.filter(|_| self.keep(Guard::PublishKeepsDue));
+        let cursor = before.as_ref().and_then(|row| {
+            let goes_on = row.pace == new.pace || !self.keep(Guard::CursorOfPace);
+            row.cursor.clone().filter(|_| goes_on)
+        });
         let (state, revision) = match &before {
             None => (begun, first),
             Some(Row { record, pace, .. }) => {
@@ -181,6 +197,7 @@ impl Triggers {
             pace: new.pace,
             listens: new.listens,
             arrivals,
+            cursor,
         }
     }
 
@@ -213,9 +230,7 @@ impl Triggers {
                 if (owner != tenant && tenants) || !row.listens.iter().any(listens) {
                     continue;
                 }
-                let last = row.arrivals.last().map_or(0, |it| it.n);
-                let first = row.arrivals.first().map_or(last + 1, |it| it.n);
-                let waiting = (last + 1).saturating_sub(first);
+                let (waiting, last) = row.waiting();
                 if waiting >= MAX_ARRIVALS && full {
                     row.record.state.left_out = Some(LeftOut {
                         occurrence: now,
@@ -227,9 +242,11 @@ impl Triggers {
                 let arrival = Arrival {
                     n: last + 1,
                     at: now,
-                    topic: topic.clone(),
-                    execution,
-                    seq: *seq,
+                    what: Arrived::Announced {
+                        topic: topic.clone(),
+                        execution,
+                        seq: *seq,
+                    },
                 };
                 match order {
                     true => row.arrivals.push(arrival),
@@ -292,7 +309,7 @@ impl Triggers {
             row.take(&wanted.takes);
         }
         if !wanted.takes.is_empty() && leaves_due {
-            row.record.state.due = row.first();
+            row.record.state.due = row.first().or(row.record.state.due);
         }
         if names {
             row.record.state.last = Some(execution);
@@ -520,15 +537,113 @@ impl TriggerRepo for MemoryTriggerRepo {
         Ok(all.unwrap_or_default())
     }
 
+    async fn cursor(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+    ) -> Result<Option<Value>> {
+        let table = self.table.lock();
+        let mut rows = table.rows.iter();
+        let found = rows.find(|((owner, of, id), _)| {
+            (owner == tenant || !table.keep(Guard::CursorTenant)) && (of, id) == (workflow, trigger)
+        });
+        Ok(found.and_then(|(_, row)| row.cursor.clone()))
+    }
+
+    async fn bring(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        brings: Bringing,
+    ) -> Result<Brought> {
+        let now = self.clock.now();
+        let mut table = self.table.lock();
+        let [
+            checked,
+            compares,
+            arrives,
+            full,
+            wakes,
+            moves,
+            keeps,
+            unknown,
+        ] = [
+            Guard::BringChecked,
+            Guard::BringCompares,
+            Guard::BringArrives,
+            Guard::BringFull,
+            Guard::BringWakes,
+            Guard::BringMoves,
+            Guard::BringKeepsCursor,
+            Guard::BringUnknown,
+        ]
+        .map(|guard| table.keep(guard));
+        match check_bringing(&brings) {
+            Err(message) if checked => {
+                let kind = ErrorKind::Invalid;
+                return Err(PortError::new(kind, DRIVER, "bring", message));
+            }
+            _ => {}
+        }
+        let key = (tenant.clone(), workflow.clone(), trigger.clone());
+        let Some(row) = table.rows.get_mut(&key) else {
+            return Ok(match unknown {
+                true => Brought::Unknown,
+                false => Brought::Taken { revision: 1 },
+            });
+        };
+        let Bringing { items, looked } = brings;
+        let found = row.record.revision;
+        if looked.as_ref().is_some_and(|it| it.expected != found) && compares {
+            return Ok(Brought::Conflict { revision: found });
+        }
+        let (waiting, last) = row.waiting();
+        let more = u64::try_from(items.len()).unwrap_or(u64::MAX);
+        if waiting.saturating_add(more) > MAX_ARRIVALS && full {
+            return Ok(Brought::Full);
+        }
+        let some = !items.is_empty();
+        if arrives {
+            row.arrivals
+                .extend((last + 1..).zip(items).map(|(n, item)| Arrival {
+                    n,
+                    at: now,
+                    what: Arrived::Brought(item),
+                }));
+        }
+        if let Some(looked) = looked
+            && moves
+        {
+            row.record.revision += 1;
+            row.record.state.through = looked.through;
+            row.record.state.due = row.first().or(looked.due);
+            if looked.cursor.is_some() || !keeps {
+                row.cursor = looked.cursor;
+            }
+        }
+        if some && wakes {
+            let due = &mut row.record.state.due;
+            *due = Some(due.map_or(now, |due| due.min(now)));
+        }
+        let revision = row.record.revision;
+        Ok(Brought::Taken { revision })
+    }
+
     async fn pass(
         &self,
         tenant: &TenantId,
         workflow: &WorkflowId,
         trigger: &TriggerId,
         expected: u64,
-        arrivals: &[u64],
-        left_out: Option<LeftOut>,
+        passing: Passing,
     ) -> Result<TriggerUpdated> {
+        let Passing {
+            arrivals,
+            due,
+            left_out,
+        } = passing;
         let mut table = self.table.lock();
         let [compares, takes, leaves_due, says] = [
             Guard::PassCompares,
@@ -546,10 +661,10 @@ impl TriggerRepo for MemoryTriggerRepo {
             return Ok(TriggerUpdated::Conflict { revision: found });
         }
         if takes {
-            row.take(arrivals);
+            row.take(&arrivals);
         }
         if leaves_due {
-            row.record.state.due = row.first();
+            row.record.state.due = row.first().or(due);
         }
         if left_out.is_some() && says {
             row.record.state.left_out = left_out;

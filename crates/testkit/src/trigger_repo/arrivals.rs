@@ -2,8 +2,8 @@
 
 use nebula_core::{Clock, Digest};
 use nebula_ports::{
-    ARRIVALS_FULL, Begun, Created, LeftOut, MAX_ARRIVALS, NewTrigger, Step, Stepped, Subscription,
-    TriggerState, TriggerUpdated,
+    ARRIVALS_FULL, Arrived, Begun, Created, LeftOut, MAX_ARRIVALS, NewTrigger, Passing, Step,
+    Stepped, Subscription, TriggerState, TriggerUpdated,
 };
 use serde_json::json;
 
@@ -24,7 +24,12 @@ pub async fn what_a_step_announces_arrives(stores: &Stores, clock: &ManualClock)
     assert_eq!(topics(stores, "a").await, ["x", "y"]);
     let all = arrivals(stores, "b").await;
     assert_eq!(all.len(), 1);
-    assert_eq!((all[0].execution, all[0].seq), (lease.execution, 2));
+    let what = Arrived::Announced {
+        topic: "x".to_owned(),
+        execution: lease.execution,
+        seq: 2,
+    };
+    assert_eq!(all[0].what, what);
     assert_eq!(all[0].at, clock.now());
 }
 
@@ -126,8 +131,8 @@ pub async fn a_page_of_arrivals_has_its_limit(stores: &Stores, clock: &ManualClo
         .arrivals(&whose, &of, &id("a"), 2)
         .await
         .unwrap();
-    let page: Vec<_> = page.iter().map(|it| it.topic.as_str()).collect();
-    assert_eq!(page, ["y", "x"]);
+    let all = arrivals(stores, "a").await;
+    assert_eq!((page.as_slice(), all.len()), (&all[..2], 3));
 }
 
 /// Guard: `TriggerGuard::ArrivalsTenant`.
@@ -228,12 +233,12 @@ pub async fn a_creation_leaves_the_next_arrival_due(stores: &Stores, clock: &Man
     clock.advance(MINUTE / 2);
     let _ = announced(stores, clock, (2, "shop"), &["x"]).await;
     let second = clock.now();
-    for (n, due) in [(3, Some(second)), (4, None)] {
+    for (n, due) in [(3, second), (4, after(clock, 7))] {
         let (record, all) = (get(stores, "a").await, arrivals(stores, "a").await);
         let mut new = started_by(clock, n, &record, 7);
         new.trigger.as_mut().unwrap().takes = vec![all[0].n];
         assert_eq!(create(stores, new, None).await, Created::Created(None));
-        assert_eq!(get(stores, "a").await.state.due, due);
+        assert_eq!(get(stores, "a").await.state.due, Some(due));
     }
 }
 
@@ -267,11 +272,26 @@ pub async fn passing_over_leaves_the_next_arrival_due(stores: &Stores, clock: &M
     let _ = announced(stores, clock, (1, "shop"), &["x"]).await;
     clock.advance(MINUTE / 2);
     let _ = announced(stores, clock, (2, "shop"), &["x"]).await;
-    let second = clock.now();
-    for due in [Some(second), None] {
+    let (second, later) = (clock.now(), after(clock, 3));
+    for (due, found) in [
+        (Some(later), Some(second)),
+        (Some(later), Some(later)),
+        (None, None),
+    ] {
         let (record, all) = (get(stores, "a").await, arrivals(stores, "a").await);
-        let _ = pass(stores, &record, &[all[0].n], None).await;
-        assert_eq!(get(stores, "a").await.state.due, due);
+        let passing = Passing {
+            arrivals: all.first().map(|it| it.n).into_iter().collect(),
+            due,
+            left_out: None,
+        };
+        let (of, trigger, revision) = (&record.workflow, &record.trigger, record.revision);
+        let (triggers, whose) = (&stores.triggers, tenant());
+        let passed = triggers.pass(&whose, of, trigger, revision, passing);
+        assert!(matches!(
+            passed.await.unwrap(),
+            TriggerUpdated::Updated { .. }
+        ));
+        assert_eq!(get(stores, "a").await.state.due, found);
     }
 }
 

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use nebula_core::{Clock, Digest, TenantId, Timestamp, TriggerId, WorkflowId};
 use nebula_execution::{NewExecution, StartSlot, TriggerMove};
 use nebula_ports::{
-    Announcement, Arrival, Created, DedupeKey, HookId, Incarnation, Lease, LeaseRequest, LeftOut,
-    NewTrigger, NewVersion, Published, Result, Saved, Step, Stepped, Subscription, TriggerRecord,
-    TriggerState, TriggerUpdated,
+    Announcement, Arrival, Arrived, Bringing, Brought, Created, DedupeKey, HookId, Incarnation,
+    Lease, LeaseRequest, LeftOut, Looked, NewTrigger, NewVersion, Passing, Published, Result,
+    Saved, Step, Stepped, Subscription, TriggerRecord, TriggerState, TriggerUpdated,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::TriggerStores;
 use crate::{
@@ -53,7 +53,68 @@ pub(super) fn trigger(clock: &ManualClock, name: &str, pace: &str, minutes: u32)
         due: Some(after(clock, minutes)),
         hook: None,
         listens: Vec::new(),
+        sourced: false,
     }
+}
+
+/// A trigger that something is brought to.
+pub(super) fn sourced(clock: &ManualClock, name: &str, pace: &str) -> NewTrigger {
+    NewTrigger {
+        kind: "file".to_owned(),
+        due: None,
+        sourced: true,
+        ..trigger(clock, name, pace, 0)
+    }
+}
+
+/// Brings something to a trigger of `orders`.
+pub(super) async fn bring(stores: &Stores, name: &str, brings: Bringing) -> Result<Brought> {
+    let (whose, of) = (tenant(), workflow("orders"));
+    stores.triggers.bring(&whose, &of, &id(name), brings).await
+}
+
+/// What a source has that nobody looks at.
+pub(super) fn has(items: &[Value]) -> Bringing {
+    Bringing {
+        items: items.to_vec(),
+        looked: None,
+    }
+}
+
+/// The same of one that was looked at.
+pub(super) fn looked(
+    clock: &ManualClock,
+    record: &TriggerRecord,
+    items: &[Value],
+    cursor: Option<Value>,
+) -> Bringing {
+    let looked = Some(Looked {
+        expected: record.revision,
+        cursor,
+        through: clock.now(),
+        due: Some(after(clock, 5)),
+    });
+    Bringing {
+        looked,
+        ..has(items)
+    }
+}
+
+/// What was brought to a trigger of `orders` and waits.
+pub(super) async fn waiting(stores: &Stores, name: &str) -> Vec<Value> {
+    let all = arrivals(stores, name).await;
+    let all = all.into_iter().map(|it| match it.what {
+        Arrived::Brought(value) => value,
+        other @ Arrived::Announced { .. } => panic!("{other:?}"),
+    });
+    all.collect()
+}
+
+/// Where the source of a trigger of `orders` stands.
+pub(super) async fn cursor(stores: &Stores, name: &str) -> Option<Value> {
+    let (whose, of) = (tenant(), workflow("orders"));
+    let found = stores.triggers.cursor(&whose, &of, &id(name)).await;
+    found.unwrap()
 }
 
 /// A trigger that listens to these topics, from all sources.
@@ -130,7 +191,11 @@ pub(super) async fn arrivals(stores: &Stores, name: &str) -> Vec<Arrival> {
 /// The same by topic.
 pub(super) async fn topics(stores: &Stores, name: &str) -> Vec<String> {
     let all = arrivals(stores, name).await;
-    all.into_iter().map(|it| it.topic).collect()
+    let all = all.into_iter().map(|it| match it.what {
+        Arrived::Announced { topic, .. } => topic,
+        other @ Arrived::Brought(_) => panic!("{other:?}"),
+    });
+    all.collect()
 }
 
 pub(super) async fn pass(
@@ -140,11 +205,14 @@ pub(super) async fn pass(
     left_out: Option<LeftOut>,
 ) -> TriggerUpdated {
     let (of, trigger, revision) = (&record.workflow, &record.trigger, record.revision);
-    let triggers = &stores.triggers;
-    triggers
-        .pass(&tenant(), of, trigger, revision, arrivals, left_out)
-        .await
-        .unwrap()
+    let passing = Passing {
+        arrivals: arrivals.to_vec(),
+        due: None,
+        left_out,
+    };
+    let (triggers, whose) = (&stores.triggers, tenant());
+    let passed = triggers.pass(&whose, of, trigger, revision, passing);
+    passed.await.unwrap()
 }
 
 /// Saves a new version of a workflow for `tenant`; version and revision.

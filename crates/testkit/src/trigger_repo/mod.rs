@@ -23,12 +23,14 @@ mod due;
 mod fixture;
 mod listing;
 mod publish;
+mod sources;
 mod start;
 
 pub use arrivals::*;
 pub use due::*;
 pub use listing::*;
 pub use publish::*;
+pub use sources::*;
 pub use start::*;
 
 /// Three ports over one store.
@@ -149,6 +151,17 @@ macro_rules! trigger_repo_rules {
             passing_over_leaves_the_next_arrival_due,
             passing_over_says_why,
             passing_over_from_an_outdated_revision_changes_nothing,
+            what_is_brought_arrives_in_its_order,
+            what_is_brought_is_due,
+            bringing_says_whether_there_is_a_trigger,
+            what_is_too_large_is_not_brought,
+            of_two_looks_from_one_revision_one_counts,
+            a_look_says_where_the_source_stands,
+            a_look_without_a_cursor_leaves_it,
+            what_has_no_room_is_not_brought,
+            another_tenant_sees_no_cursor,
+            a_cursor_stays_with_its_pace,
+            what_was_brought_stays_through_publications,
         }
     };
 }

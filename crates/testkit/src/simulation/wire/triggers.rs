@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use nebula_core::{Clock, TenantId, TriggerId, WorkflowId};
 use nebula_ports::{
-    Arrival, DueTriggers, HookId, LeftOut, Page, PageToken, Result, TriggerRecord, TriggerRepo,
-    TriggerState, TriggerUpdated,
+    Arrival, Bringing, Brought, DueTriggers, HookId, Page, PageToken, Passing, Result,
+    TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated,
 };
+use serde_json::Value;
 
 use super::Wire;
 use crate::simulation::{
@@ -134,18 +135,45 @@ impl TriggerRepo for Wire {
         workflow: &WorkflowId,
         trigger: &TriggerId,
         expected: u64,
-        arrivals: &[u64],
-        left_out: Option<LeftOut>,
+        passing: Passing,
     ) -> Result<TriggerUpdated> {
         let of = (tenant.clone(), workflow.clone(), trigger.clone());
-        let arrivals = arrivals.to_vec();
         let fate = self.world.fate_by(&MOVES, self.life, true);
         let passed = self.fated("arrivals pass", fate, move |world, _| {
-            let left_out = left_out.clone();
             let triggers = &world.triggers;
-            world.ask(triggers.pass(&of.0, &of.1, &of.2, expected, &arrivals, left_out))
+            world.ask(triggers.pass(&of.0, &of.1, &of.2, expected, passing.clone()))
         });
         passed.await
+    }
+
+    async fn cursor(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+    ) -> Result<Option<Value>> {
+        let of = (tenant.clone(), workflow.clone(), trigger.clone());
+        let fate = self.world.fate_by(&FAULTS, self.life, false);
+        let found = self.fated("trigger cursor", fate, move |world, _| {
+            world.ask(world.triggers.cursor(&of.0, &of.1, &of.2))
+        });
+        found.await
+    }
+
+    async fn bring(
+        &self,
+        tenant: &TenantId,
+        workflow: &WorkflowId,
+        trigger: &TriggerId,
+        brings: Bringing,
+    ) -> Result<Brought> {
+        let of = (tenant.clone(), workflow.clone(), trigger.clone());
+        let fate = self.world.fate_by(&MOVES, self.life, true);
+        let brought = self.fated("trigger bring", fate, move |world, _| {
+            let triggers = &world.triggers;
+            world.ask(triggers.bring(&of.0, &of.1, &of.2, brings.clone()))
+        });
+        brought.await
     }
 
     async fn hooked(&self, hook: &HookId) -> Result<Option<(TenantId, TriggerRecord)>> {

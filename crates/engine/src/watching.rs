@@ -1,0 +1,141 @@
+//! Looks at what triggers watch, and brings them what is new.
+
+use std::{path::Path, sync::Arc};
+
+use nebula_core::{TenantId, Timestamp};
+use nebula_ports::{
+    Bringing, Brought, ErrorKind, Looked, PortError, Result, TriggerRecord, TriggerRepo,
+    TriggerState,
+};
+use nebula_trigger::{FileWatch, Found, MAX_WATCHED, Settled};
+use tracing::{info, warn};
+
+use crate::{
+    Engine, FireConfig,
+    firing::{SOON, left_out, settle},
+};
+
+/// How it begins why a look failed.
+const FAILED: &str = "could not look: ";
+
+impl Engine {
+    /// Looks at a folder that is watched, and brings its trigger what is new, with where it stands then, in
+    /// one transaction; whether the trigger stands elsewhere then. A look that fails is shown and made again.
+    pub(crate) async fn look_at_folder(
+        &self,
+        triggers: &Arc<dyn TriggerRepo>,
+        config: &FireConfig,
+        (tenant, record, now): (&TenantId, &TriggerRecord, Timestamp),
+        watch: &FileWatch,
+    ) -> Result<bool> {
+        let (workflow, trigger) = (&record.workflow, &record.trigger);
+        let cursor = triggers.cursor(tenant, workflow, trigger).await?;
+        let found = match self.found(&config.folder, watch).await {
+            Ok(found) => found,
+            Err(error) => {
+                let why = format!("{FAILED}{}", error.message);
+                return self
+                    .looked_in_vain(triggers, (tenant, record, now), watch, &why)
+                    .await;
+            }
+        };
+        let failed = |it: &nebula_ports::LeftOut| it.why.starts_with(FAILED);
+        if record.state.left_out.as_ref().is_some_and(failed) {
+            // It can be looked at again.
+            let state = TriggerState {
+                left_out: None,
+                ..record.state.clone()
+            };
+            let changed = triggers.update(tenant, workflow, trigger, record.revision, state);
+            let _ = changed.await?;
+            return Ok(true);
+        }
+        let sight = watch.compare(cursor.as_ref(), &found, now);
+        let next = now.plus(
+            sight
+                .again
+                .unwrap_or(watch.every)
+                .max(SOON)
+                .min(watch.every),
+        );
+        let items = sight.items.len();
+        let looked = Looked {
+            expected: record.revision,
+            cursor: sight.cursor,
+            through: next,
+            due: Some(next),
+        };
+        let brings = Bringing {
+            items: sight.items,
+            looked: Some(looked),
+        };
+        match triggers.bring(tenant, workflow, trigger, brings).await {
+            Ok(Brought::Taken { .. }) => {
+                if items > 0 {
+                    info!(%workflow, %trigger, items, "files were found");
+                }
+                Ok(true)
+            }
+            // Whoever was before us has seen to it.
+            Ok(Brought::Conflict { .. } | Brought::Unknown) => Ok(true),
+            Ok(Brought::Full) => {
+                let why = format!("{FAILED}as much waits at the trigger as may");
+                self.looked_in_vain(triggers, (tenant, record, now), watch, &why)
+                    .await
+            }
+            Err(error) if error.kind == ErrorKind::Invalid => {
+                let why = format!("{FAILED}{}", error.message);
+                self.looked_in_vain(triggers, (tenant, record, now), watch, &why)
+                    .await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn looked_in_vain(
+        &self,
+        triggers: &Arc<dyn TriggerRepo>,
+        (tenant, record, now): (&TenantId, &TriggerRecord, Timestamp),
+        watch: &FileWatch,
+        why: &str,
+    ) -> Result<bool> {
+        let (workflow, trigger) = (&record.workflow, &record.trigger);
+        let known = record
+            .state
+            .left_out
+            .as_ref()
+            .is_some_and(|it| it.why == why);
+        if !known {
+            warn!(%workflow, %trigger, why, "what a trigger watches cannot be looked at; trying again");
+        }
+        let next = now.plus(watch.every);
+        let then = Settled {
+            through: next,
+            due: Some(next),
+        };
+        let why = (!known).then(|| left_out(now, now, why));
+        settle(triggers, (tenant, record), then, why).await
+    }
+
+    async fn found(&self, folder: &Path, watch: &FileWatch) -> Result<Vec<Found>> {
+        let folders = self.ports.folders.as_ref().ok_or_else(|| {
+            let message = "this engine was given nothing that reads folders";
+            PortError::new(
+                ErrorKind::Unsupported,
+                "engine",
+                "look at a folder",
+                message,
+            )
+        })?;
+        let folder = folder.join(&watch.path);
+        let found = folders
+            .files(&folder, watch.pattern.as_deref(), MAX_WATCHED)
+            .await?;
+        let found = found.into_iter().map(|file| Found {
+            name: file.name,
+            size: file.size,
+            modified: file.modified.as_millis(),
+        });
+        Ok(found.collect())
+    }
+}
