@@ -478,3 +478,37 @@ impl Engine {
         Ok(known.and_then(|known| known.workflow.project))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(n: u64, chain: u64) -> Taken {
+        Taken {
+            arrival: Arrival {
+                n,
+                at: Timestamp::default(),
+                what: Arrived::Brought(Value::Null),
+            },
+            told: json!({ "n": n, "chain": chain }),
+            brought: json!(n),
+            key: None,
+        }
+    }
+
+    /// So that a loop ends, whatever else was gathered with what is in it.
+    #[test]
+    fn what_is_gathered_has_the_longest_chain() {
+        let wait = Duration::from_secs(1);
+        for gather in [
+            Gather::Batch { size: 2, wait },
+            Gather::Debounce {
+                quiet: wait,
+                at_most: wait,
+            },
+        ] {
+            let (told, _) = together(Some(gather), vec![taken(1, 5), taken(2, 1)]);
+            assert_eq!((&told["n"], &told["chain"]), (&json!(2), &json!(5)));
+        }
+    }
+}

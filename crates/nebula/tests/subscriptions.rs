@@ -542,3 +542,16 @@ fn files_are_gathered_too() {
         assert_eq!((all.len(), json!(names)), (1, json!(["a", "b", "c"])));
     });
 }
+
+/// Not only when it is looked again anyway.
+#[test]
+fn a_file_is_taken_as_soon_as_it_has_settled() {
+    in_world(async |world| {
+        let folder = Folder::new();
+        folder.holds(&[("a", 1)]);
+        let nebula = watching(&world, &folder);
+        publish(&nebula, &FILES.replace("every: 1m", "every: 1h")).await;
+        live(&world, &nebula, MINUTE).await;
+        assert_eq!(of(&world, "take").await.len(), 1);
+    });
+}
