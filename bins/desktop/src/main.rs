@@ -28,6 +28,7 @@ mod named_credentials;
 mod private;
 mod progress;
 mod reach;
+mod reload;
 mod remembered;
 mod replace;
 mod resume_key;
@@ -137,7 +138,9 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
         };
         let serves = matches!(arguments.command, Command::Serve(_));
         let begun = exports::logging(&options, &mut loaded, serves);
-        logging = Some(begun.map_err(|error| Failure::invalid("USAGE", error.to_string()))?);
+        let begun = begun.map_err(|error| Failure::invalid("USAGE", error.to_string()))?;
+        loaded.log = Some(begun.filter());
+        logging = Some(begun);
         Ok::<Loaded, Failure>(loaded)
     };
     match &arguments.command {
@@ -151,7 +154,7 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
         }
         Command::Serve(serve) => {
             let loaded = load(On::Database(&serve.database))?;
-            block_on(commands::serve::run(serve, loaded, console))
+            block_on(commands::serve::run(serve, global, loaded, console))
         }
         Command::Validate(validate) => {
             let loaded = load(On::Nothing)?;

@@ -14,7 +14,7 @@ use nebula_engine::EngineConfig;
 use nebula_oidc::OidcConfig;
 use nebula_runtime::{HttpPolicy, WorkerConfig};
 use nebula_system::{Folders, HOME_VARIABLE};
-use nebula_telemetry::LogFormat;
+use nebula_telemetry::{LogFilter, LogFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -296,6 +296,8 @@ pub(crate) struct Loaded {
     pub(crate) place: Place,
     /// What is exported of what is logged.
     pub(crate) copies: Copies,
+    /// What decides what is logged, once something is.
+    pub(crate) log: Option<LogFilter>,
 }
 
 /// Reads every layer.
@@ -343,6 +345,7 @@ pub(crate) fn load(global: &Global, database: Option<&Database>) -> Result<Loade
         folders,
         place,
         copies: Copies::default(),
+        log: None,
     })
 }
 

@@ -541,7 +541,7 @@ async fn known(
         Counted::Passes(left) => left,
         Counted::Refused(left, after) => {
             shared.nebula.bus().metrics().rate_limited();
-            let limit = shared.config.max_requests;
+            let limit = shared.config().max_requests;
             let message = format!("this caller made more than {limit} requests in a second");
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", message)
                 .hint("ask less often; RateLimit says what is left")

@@ -22,8 +22,8 @@ use nebula_ports::{IncidentRepo, LeaderElector, SecretsStore, TriggerRecord};
 use nebula_resilience::{CallRate, Quotas};
 use nebula_resource::{Limits, Shared as Kept};
 use nebula_vault::Vault;
+use parking_lot::RwLock;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -39,6 +39,7 @@ use crate::{
     config::ApiConfig,
     hosts, log,
     problem::{Problem, unknown_version},
+    room::Room,
     routes::{self, Route},
 };
 
@@ -116,13 +117,13 @@ pub(crate) struct Inner {
     pub(crate) incidents: Arc<dyn IncidentRepo>,
     pub(crate) vars: Value,
     pub(crate) folder: PathBuf,
-    pub(crate) settings: Value,
-    pub(crate) config: ApiConfig,
+    pub(crate) settings: RwLock<Value>,
+    config: RwLock<Arc<ApiConfig>>,
     pub(crate) provider: Option<Provider>,
     /// Room for starts.
-    pub(crate) starts: Arc<Semaphore>,
+    pub(crate) starts: Room,
     /// Room for watchers.
-    pub(crate) watchers: Arc<Semaphore>,
+    pub(crate) watchers: Room,
     /// How many requests each caller may make.
     pub(crate) quotas: Quotas<(TenantId, Option<PrincipalId>)>,
     /// Over once the server is asked to stop.
@@ -176,13 +177,30 @@ impl Inner {
 impl Inner {
     /// The address under which browsers reach this path.
     pub(crate) fn public(&self, path: &str) -> Result<String, Problem> {
-        let base = self.config.public_url.as_deref().ok_or_else(|| {
+        let config = self.config();
+        let base = config.public_url.as_deref().ok_or_else(|| {
             let message = "this server does not know under which address browsers reach it";
             Problem::conflict("NO_PUBLIC_URL", message).hint(
                 "have the operator set `serve.limits.public_url`, such as https://nebula.example",
             )
         })?;
         Ok(format!("{}{path}", base.trim_end_matches('/')))
+    }
+}
+
+impl Inner {
+    /// The limits that hold now.
+    pub(crate) fn config(&self) -> Arc<ApiConfig> {
+        self.config.read().clone()
+    }
+}
+
+/// How many requests each caller may make.
+fn rate(config: &ApiConfig) -> CallRate {
+    CallRate {
+        limit: config.max_requests,
+        per: Duration::from_secs(1),
+        burst: config.max_requests,
     }
 }
 
@@ -206,6 +224,23 @@ impl Api {
     /// Dropping the future changes nothing.
     pub async fn first_person(&self) {
         self.shared.first.cancelled().await;
+    }
+
+    /// Goes on with the limits of `wanted` that may change while the server runs, those of
+    /// [`ApiConfig::LIVE`], and tells `settings` from now on. What is under way stays, also where it is
+    /// more than a limit allows now.
+    ///
+    /// # Errors
+    /// [`ApiError::Zero`]: a limit lets nothing through; nothing has changed then.
+    pub fn reload(&self, wanted: &ApiConfig, settings: Value) -> Result<(), ApiError> {
+        if let Some(name) = wanted.zero() {
+            return Err(ApiError::Zero(name));
+        }
+        let mut config = self.shared.config.write();
+        *config = Arc::new(wanted.live_over(&config));
+        self.shared.quotas.set_rate(rate(&config));
+        *self.shared.settings.write() = settings;
+        Ok(())
     }
 
     /// Puts the router together. A route that does not say what it asks of its caller cannot be in it.
@@ -238,23 +273,15 @@ impl Api {
             incidents: parts.incidents,
             vars: parts.vars,
             folder: parts.folder,
-            settings: parts.settings,
+            settings: RwLock::new(parts.settings),
             provider: parts.provider,
-            starts: Arc::new(Semaphore::new(
-                config.max_starts.min(Semaphore::MAX_PERMITS),
-            )),
-            watchers: Arc::new(Semaphore::new(
-                config.max_watchers.min(Semaphore::MAX_PERMITS),
-            )),
-            quotas: Quotas::new(CallRate {
-                limit: config.max_requests,
-                per: Duration::from_secs(1),
-                burst: config.max_requests,
-            }),
+            starts: Room::default(),
+            watchers: Room::default(),
+            quotas: Quotas::new(rate(&config)),
             stopping: CancellationToken::new(),
             first: CancellationToken::new(),
             document: OnceLock::new(),
-            config,
+            config: RwLock::new(Arc::new(config)),
         });
         let (router, document, routes) = routes::build(&shared);
         let bytes = serde_json::to_vec(&document)?;

@@ -19,7 +19,6 @@ use nebula_ports::{ChangeCursor, Changes, ExecutionSummary};
 use nebula_telemetry::{Received, Watcher};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
 use crate::{
@@ -29,6 +28,7 @@ use crate::{
     executions::{self, SummaryBody},
     extract::Asked,
     problem::Problem,
+    room::Place,
 };
 
 /// How many executions are read at a time.
@@ -104,7 +104,7 @@ pub(crate) async fn watch(
         let event = it.next().await?;
         Some((Ok(event), it))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(shared.config.keep_alive)))
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(shared.config().keep_alive)))
 }
 
 /// After which change to go on.
@@ -145,7 +145,7 @@ struct Following {
     /// Looks in a row that found nothing to tell.
     silent: u32,
     over: bool,
-    _room: OwnedSemaphorePermit,
+    _room: Place,
     shared: Shared,
 }
 

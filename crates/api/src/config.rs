@@ -80,6 +80,41 @@ impl ApiConfig {
     /// How many entries a page has where nobody says: at most [`ApiConfig::max_page`].
     pub const USUAL_PAGE: u32 = 50;
 
+    /// The limits that may change while a server runs: of each request, and of the next one of a caller.
+    /// Who may ask, and how connections are made, is settled at the start.
+    pub const LIVE: &[&str] = &[
+        "max_body",
+        "body_timeout",
+        "max_wait",
+        "max_starts",
+        "max_requests",
+        "max_page",
+        "max_watchers",
+        "keep_alive",
+    ];
+
+    /// What is [`LIVE`](Self::LIVE) of this one, and what is not of the one that `runs`.
+    pub(crate) fn live_over(&self, runs: &Self) -> Self {
+        Self {
+            hosts: runs.hosts.clone(),
+            public_url: runs.public_url.clone(),
+            secure_cookies: runs.secure_cookies,
+            max_body: self.max_body,
+            body_timeout: self.body_timeout,
+            head_timeout: runs.head_timeout,
+            max_head: runs.max_head,
+            max_headers: runs.max_headers,
+            max_connections: runs.max_connections,
+            max_wait: self.max_wait,
+            max_starts: self.max_starts,
+            max_requests: self.max_requests,
+            max_page: self.max_page,
+            max_watchers: self.max_watchers,
+            keep_alive: self.keep_alive,
+            max_ready: runs.max_ready,
+        }
+    }
+
     /// The limit that lets nothing through, if there is one.
     pub(crate) fn zero(&self) -> Option<&'static str> {
         let limits = [
@@ -98,5 +133,40 @@ impl ApiConfig {
         ];
         let zero = limits.into_iter().find(|(_, zero)| *zero);
         zero.map(|(name, _)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_live_changes_while_a_server_runs() {
+        let runs = ApiConfig::default();
+        let wanted = ApiConfig {
+            hosts: vec!["elsewhere.example".to_owned()],
+            public_url: Some("https://elsewhere.example".to_owned()),
+            secure_cookies: true,
+            max_body: ByteSize::mib(1),
+            body_timeout: Duration::from_secs(1),
+            head_timeout: Duration::from_secs(1),
+            max_head: ByteSize::kib(1),
+            max_headers: 1,
+            max_connections: 1,
+            max_wait: Duration::from_secs(1),
+            max_starts: 1,
+            max_requests: 1,
+            max_page: 1,
+            max_watchers: 1,
+            keep_alive: Duration::from_secs(1),
+            max_ready: 1,
+        };
+        let of = |config: &ApiConfig| serde_json::to_value(config).unwrap();
+        let (old, new, now) = (of(&runs), of(&wanted), of(&wanted.live_over(&runs)));
+        for (key, value) in now.as_object().unwrap() {
+            assert_ne!(old[key], new[key], "{key} is in both");
+            let live = ApiConfig::LIVE.contains(&key.as_str());
+            assert_eq!(value, if live { &new[key] } else { &old[key] }, "{key}");
+        }
     }
 }

@@ -19,7 +19,6 @@ use nebula_identity::Permission;
 use nebula_telemetry::{EventKind, ExecutionEvent, Received, Watcher};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
 use crate::{
@@ -28,6 +27,7 @@ use crate::{
     executions,
     extract::Asked,
     problem::Problem,
+    room::Place,
 };
 
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -35,9 +35,9 @@ pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event
 const PAGE: usize = 200;
 
 /// Room for one more watcher.
-pub(crate) fn room(shared: &Inner) -> Result<OwnedSemaphorePermit, Problem> {
-    shared.watchers.clone().try_acquire_owned().map_err(|_| {
-        let most = shared.config.max_watchers;
+pub(crate) fn room(shared: &Inner) -> Result<Place, Problem> {
+    let most = shared.config().max_watchers;
+    shared.watchers.take(most).ok_or_else(|| {
         let message = format!("{most} watch already, and max_watchers allows no more");
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_WATCHERS", message)
             .hint("close a stream, or ask for pages instead")
@@ -100,7 +100,7 @@ pub(crate) async fn of_execution(
         let event = it.next().await?;
         Some((Ok(event), it))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(shared.config.keep_alive)))
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(shared.config().keep_alive)))
 }
 
 /// What opens a stream where no header can be sent.
@@ -168,7 +168,7 @@ struct Following {
     behind: bool,
     ready: VecDeque<Event>,
     ended: bool,
-    _room: OwnedSemaphorePermit,
+    _room: Place,
     shared: Shared,
 }
 
@@ -328,7 +328,7 @@ fn watched(
         let event = it.next().await?;
         Some((Ok(event), it))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(shared.config.keep_alive)))
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(shared.config().keep_alive)))
 }
 
 /// Which instances ask people, as far as a stream of approvals has told of them.
@@ -377,7 +377,7 @@ struct Watching {
     /// hold.
     ours: HashMap<ExecutionId, bool>,
     over: bool,
-    _room: OwnedSemaphorePermit,
+    _room: Place,
     shared: Shared,
 }
 

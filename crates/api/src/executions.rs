@@ -116,7 +116,7 @@ pub(crate) struct ListExecutions {
 
 /// How many entries a page has.
 pub(crate) fn page_size(shared: &Inner, asked: Option<u64>) -> Result<usize, Problem> {
-    let most = u64::from(shared.config.max_page);
+    let most = u64::from(shared.config().max_page);
     match asked.unwrap_or(u64::from(ApiConfig::USUAL_PAGE).min(most)) {
         0 => Err(Problem::bad(
             "BAD_QUERY",

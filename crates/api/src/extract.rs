@@ -137,7 +137,7 @@ pub(crate) fn unsupported(found: Option<&str>, wanted: &str) -> Problem {
 
 /// The whole body, within its limits of size and time.
 pub(crate) async fn whole(request: Request, state: &Shared) -> Result<Bytes, Problem> {
-    whole_within(request, state, state.config.max_body).await
+    whole_within(request, state, state.config().max_body).await
 }
 
 /// The same with a limit of its own.
@@ -146,7 +146,7 @@ pub(crate) async fn whole_within(
     state: &Shared,
     max_body: ByteSize,
 ) -> Result<Bytes, Problem> {
-    let config = &state.config;
+    let config = state.config();
     let max_body = max_body.min(config.max_body);
     let limit = max_body.as_u64();
     let too_large = || {

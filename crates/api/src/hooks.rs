@@ -17,7 +17,6 @@ use nebula_trigger::{Auth, BodyError, Headers, Proof, Respond, Webhook, query_of
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
 use utoipa::ToSchema;
 
@@ -26,6 +25,7 @@ use crate::{
     extract::{media_type, whole_within},
     problem::Problem,
     responses::{self, Next, Responses},
+    room::Place,
     server::Remote,
     start::{REPLAYED, room},
     trace,
@@ -345,7 +345,7 @@ impl Found {
         &self,
         shared: &Shared,
         started: &Started,
-        room: OwnedSemaphorePermit,
+        room: Place,
     ) -> Result<Response, Problem> {
         let hook = self.webhook();
         let replayed = started.existed.is_some();
@@ -363,7 +363,7 @@ impl Found {
                 None => (StatusCode::ACCEPTED, accepted).into_response(),
             },
             Respond::RespondNode | Respond::Stream => {
-                let wait = hook.wait.min(shared.config.max_wait);
+                let wait = hook.wait.min(shared.config().max_wait);
                 let mut all = Responses::of(shared, &self.tenant, started.id, wait);
                 match all.next().await? {
                     Next::Response(first) => {
@@ -385,7 +385,7 @@ impl Found {
     /// The execution's end, if it comes in time.
     async fn ended(&self, shared: &Inner, started: &Started) -> Result<Option<End>, Problem> {
         let (engine, bus) = (shared.nebula.engine(), shared.nebula.bus());
-        let wait = self.webhook().wait.min(shared.config.max_wait);
+        let wait = self.webhook().wait.min(shared.config().max_wait);
         // The second listens while the store is asked whether it has ended already.
         let (halts, later) = (bus.wait_for(started.id), bus.wait_for(started.id));
         let none = Some(Duration::ZERO);

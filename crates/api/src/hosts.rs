@@ -22,7 +22,7 @@ pub(crate) async fn known(State(shared): State<Shared>, request: Request, next: 
         .uri()
         .authority()
         .map_or(named, |it| Some(it.as_str()));
-    let fits = named.is_some_and(|named| is_known(named, &shared.config.hosts));
+    let fits = named.is_some_and(|named| is_known(named, &shared.config().hosts));
     if fits && hosts.next().is_none() {
         return next.run(request).await;
     }

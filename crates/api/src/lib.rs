@@ -60,6 +60,7 @@ mod problem;
 mod projects;
 mod responses;
 mod revision;
+mod room;
 mod routes;
 mod server;
 mod sessions;

@@ -277,7 +277,7 @@ fn let_in(shared: &Inner, begun: &Begun, who: LoggedIn, page_wanted: bool) -> Re
     let session = access::set_cookie(
         value.expose_secret(),
         Some(lives),
-        shared.config.secure_cookies,
+        shared.config().secure_cookies,
     );
     put(&mut response, &session);
     response
@@ -358,7 +358,7 @@ fn not_provided(error: &ProviderError) -> Problem {
 }
 
 fn cookie(shared: &Inner, value: &str, lives: u64) -> String {
-    let secure = if shared.config.secure_cookies {
+    let secure = if shared.config().secure_cookies {
         "; Secure"
     } else {
         ""

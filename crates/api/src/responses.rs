@@ -14,9 +14,8 @@ use nebula_execution::{End, Fact, Status, control::RESPONSE_EVENT};
 use nebula_ports::Received;
 use nebula_telemetry::Watcher;
 use serde_json::Value;
-use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{api::Shared, problem::Problem};
+use crate::{api::Shared, problem::Problem, room::Place};
 
 /// How many entries of a journal are read at a time.
 const PAGE: usize = 200;
@@ -142,10 +141,7 @@ async fn heard(watcher: &mut Watcher, id: ExecutionId) {
 
 /// The first response of an execution as an answer; `rest` gives what follows it, if it streams. A stream
 /// whose execution does not complete in time breaks off, so that nobody takes it for whole.
-pub(crate) fn answer(
-    response: &Value,
-    rest: Option<(Responses, OwnedSemaphorePermit)>,
-) -> Response {
+pub(crate) fn answer(response: &Value, rest: Option<(Responses, Place)>) -> Response {
     let status = response["status"].as_u64();
     let status = status.and_then(|it| u16::try_from(it).ok());
     let status = status.filter(|it| (200..600).contains(it));

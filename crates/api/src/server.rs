@@ -89,7 +89,7 @@ impl Server {
     /// # Cancel safety
     /// Dropping the future breaks off every connection.
     pub async fn run(self, api: &Api, shutdown: CancellationToken, grace: Duration) {
-        let config = &api.shared.config;
+        let config = api.shared.config();
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(config.head_timeout)

@@ -171,7 +171,7 @@ pub(crate) fn let_in(shared: &Inner, status: StatusCode, it: LoggedIn) -> Respon
     }
     let mut response = (status, Json(body)).into_response();
     if let Some((value, lives)) = cookie {
-        let secure = shared.config.secure_cookies;
+        let secure = shared.config().secure_cookies;
         put_cookie(&mut response, value.expose_secret(), Some(lives), secure);
     }
     response
@@ -334,7 +334,7 @@ pub(crate) async fn logout(State(shared): State<Shared>, by: Caller) -> Result<R
     let done = shared.identity.logout(by.principal(), by.from()).await;
     done.map_err(|error| failed(&shared, error))?;
     let mut response = StatusCode::NO_CONTENT.into_response();
-    put_cookie(&mut response, "", None, shared.config.secure_cookies);
+    put_cookie(&mut response, "", None, shared.config().secure_cookies);
     Ok(response)
 }
 

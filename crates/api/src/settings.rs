@@ -27,6 +27,6 @@ pub(crate) async fn show(
 ) -> Result<Json<SettingsBody>, Problem> {
     by.of_server(&shared, "settings").await?;
     Ok(Json(SettingsBody {
-        settings: shared.settings.clone(),
+        settings: shared.settings.read().clone(),
     }))
 }

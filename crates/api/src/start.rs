@@ -16,7 +16,6 @@ use nebula_identity::Permission;
 use nebula_ports::DedupeKey;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -25,6 +24,7 @@ use crate::{
     credentials,
     extract::{Asked, Body},
     problem::{Problem, error_json, unknown_execution, unknown_version, unknown_workflow},
+    room::Place,
     trace, workflows,
 };
 
@@ -89,7 +89,7 @@ impl Wait {
         };
         let span = parse_duration(text)
             .map_err(|error| Problem::bad("BAD_QUERY", format!("wait: {error}")))?;
-        Ok(Some(span.min(shared.config.max_wait)))
+        Ok(Some(span.min(shared.config().max_wait)))
     }
 }
 
@@ -251,9 +251,9 @@ pub(crate) async fn start(
 }
 
 /// Room for one more start.
-pub(crate) fn room(shared: &Inner) -> Result<OwnedSemaphorePermit, Problem> {
-    shared.starts.clone().try_acquire_owned().map_err(|_| {
-        let most = shared.config.max_starts;
+pub(crate) fn room(shared: &Inner) -> Result<Place, Problem> {
+    let most = shared.config().max_starts;
+    shared.starts.take(most).ok_or_else(|| {
         let message = format!("{most} starts are under way, and max_starts allows no more");
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_STARTS", message)
             .hint("nothing was started; try again later")

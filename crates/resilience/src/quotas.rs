@@ -13,7 +13,7 @@ pub const MAX_CALLERS: usize = 10_000;
 /// (the generic cell rate algorithm, ITU-T I.371). A full one is not remembered.
 #[derive(Debug)]
 pub struct Quotas<K> {
-    rate: CallRate,
+    rate: Mutex<CallRate>,
     full_at: Mutex<HashMap<K, Duration>>,
 }
 
@@ -41,7 +41,7 @@ impl<K: Eq + Hash + Clone> Quotas<K> {
     #[must_use]
     pub fn new(rate: CallRate) -> Self {
         Self {
-            rate,
+            rate: Mutex::new(rate),
             full_at: Mutex::default(),
         }
     }
@@ -49,12 +49,18 @@ impl<K: Eq + Hash + Clone> Quotas<K> {
     /// The rate of each caller.
     #[must_use]
     pub fn rate(&self) -> CallRate {
-        self.rate
+        *self.rate.lock()
+    }
+
+    /// Another rate from now on. What a caller has taken comes back when it would have by the rate before.
+    pub fn set_rate(&self, rate: CallRate) {
+        *self.rate.lock() = rate;
     }
 
     /// One more call of `caller` at `now`, by a clock that does not go back.
     pub fn count(&self, caller: &K, now: Duration) -> Counted {
-        let (interval, burst) = (self.rate.interval(), self.rate.burst.max(1));
+        let rate = self.rate();
+        let (interval, burst) = (rate.interval(), rate.burst.max(1));
         let mut all = self.full_at.lock();
         let full_at = all.get(caller).copied().unwrap_or(now).max(now);
         // The first token is there as soon as all but one interval of the bucket has come back.
@@ -111,6 +117,23 @@ mod tests {
     fn refused(full_in: u64, after: u64) -> Counted {
         let (calls, full_in) = (0, ms(full_in));
         Counted::Refused(Left { calls, full_in }, ms(after))
+    }
+
+    #[test]
+    fn another_rate_holds_from_the_next_call_on() {
+        let quotas = quotas();
+        for _ in 0..3 {
+            let _ = quotas.count(&"ada", ms(0));
+        }
+        // Full again at 300 ms, as it was; the last token of ten times the rate is there 10 ms before.
+        quotas.set_rate(CallRate {
+            limit: 100,
+            per: ms(1_000),
+            burst: 2,
+        });
+        assert_eq!(quotas.rate().limit, 100);
+        assert_eq!(quotas.count(&"ada", ms(0)), refused(300, 290));
+        assert_eq!(quotas.count(&"ada", ms(290)), passes(0, 20));
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub use broadcasting::Broadcast;
 pub use bus::{Bus, Halt, Halts, Watcher};
 #[cfg(feature = "otlp")]
 pub use logging::init_logging_with;
-pub use logging::{LogError, LogFormat, LogOptions, Logging, init_logging};
+pub use logging::{LogError, LogFilter, LogFormat, LogOptions, Logging, NewFilter, init_logging};
 pub use metrics::{
     CONTENT_TYPE as METRICS_CONTENT_TYPE, MAX_ANSWERS, MAX_WORKFLOWS, Metrics, Reading, Sample,
     Source, Value, WEBHOOK_OUTCOMES, catalog as metric,

@@ -12,6 +12,7 @@ use tracing_subscriber::{
     filter::{Directive, LevelFilter, ParseError},
     fmt,
     layer::SubscriberExt as _,
+    reload,
 };
 
 use crate::{
@@ -79,7 +80,45 @@ pub enum LogError {
 /// Log lines that are being written. What is left is written when it is dropped, unless standard
 /// error takes nothing for a second.
 #[must_use = "the last lines are written when it is dropped"]
-pub struct Logging(Lines);
+pub struct Logging(Lines, LogFilter);
+
+impl Logging {
+    /// What decides what is logged, to change it meanwhile.
+    #[must_use]
+    pub fn filter(&self) -> LogFilter {
+        self.1.clone()
+    }
+}
+
+/// The filter of log lines that are being written.
+#[derive(Debug, Clone)]
+pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
+/// A filter that was read, and holds for nothing yet.
+#[derive(Debug)]
+pub struct NewFilter(EnvFilter);
+
+impl NewFilter {
+    /// Reads a filter as [`LogOptions::filter`] has it.
+    ///
+    /// # Errors
+    /// [`LogError::Filter`]: it cannot be read.
+    pub fn read(filter: &str) -> Result<Self, LogError> {
+        let read = EnvFilter::builder().parse(filter);
+        let read = read.map_err(|source| LogError::Filter {
+            filter: filter.chars().take(80).collect(),
+            source,
+        })?;
+        Ok(Self(read.add_directive(reports())))
+    }
+}
+
+impl LogFilter {
+    /// Logs by another filter from now on. Nothing happens once logging has ended.
+    pub fn set(&self, filter: NewFilter) {
+        let _ = self.0.reload(filter.0);
+    }
+}
 
 impl std::fmt::Debug for Logging {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -137,11 +176,11 @@ fn init(
         budgets: Budgets::default(),
     };
     let lines = Lines::default();
-    let dispatch = dispatch(options, &limits, &lines, copying)?;
+    let (dispatch, filter) = dispatch(options, &limits, &lines, copying)?;
     set_global_default(dispatch.clone())?;
     lines.write_to(io::stderr(), limits, dispatch)?;
     redact_panics();
-    Ok(Logging(lines))
+    Ok(Logging(lines, filter))
 }
 
 fn dispatch(
@@ -149,21 +188,17 @@ fn dispatch(
     limits: &Limits,
     lines: &Lines,
     copying: Option<Copying>,
-) -> Result<Dispatch, LogError> {
-    let filter = EnvFilter::builder().parse(&options.filter);
-    let filter = filter.map_err(|source| LogError::Filter {
-        filter: options.filter.chars().take(80).collect(),
-        source,
-    })?;
+) -> Result<(Dispatch, LogFilter), LogError> {
+    let (filter, handle) = reload::Layer::new(NewFilter::read(&options.filter)?.0);
     let registry = Registry::default()
-        .with(filter.add_directive(reports()))
+        .with(filter)
         // The last is asked first: what a place may not log costs its execution nothing.
         .with(limits.budgets.clone())
         .with(limits.floods.clone())
         .with(copying);
     let lines = fmt::layer().with_writer(lines.clone());
     let (format, line) = (options.format, fmt::format());
-    Ok(match options.format {
+    let dispatch = match options.format {
         LogFormat::Text => {
             let line = line.with_ansi(options.colour);
             let lines = lines.with_ansi(options.colour);
@@ -174,7 +209,8 @@ fn dispatch(
             let lines = lines.json().event_format(WithPlace { line, format });
             Dispatch::new(registry.with(lines))
         }
-    })
+    };
+    Ok((dispatch, LogFilter(handle)))
 }
 
 /// Lets through what says that lines were left out.
@@ -232,13 +268,21 @@ mod tests {
             floods: Floods::new(move || Duration::from_secs(hands.load(Relaxed))),
             budgets: Budgets::default(),
         };
-        let dispatch = dispatch(&options, &limits, &lines, None).unwrap();
-        let logging = Logging(lines.clone());
+        let (dispatch, filter) = dispatch(&options, &limits, &lines, None).unwrap();
+        let logging = Logging(lines.clone(), filter);
         with_default(&dispatch, || log(&second));
         lines.write_to(page.clone(), limits, dispatch).unwrap();
         drop(logging);
         let bytes = page.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
+    }
+
+    /// Limits at a moment that does not pass.
+    fn quiet() -> Limits {
+        Limits {
+            floods: Floods::new(|| Duration::ZERO),
+            budgets: Budgets::default(),
+        }
     }
 
     fn logged(filter: &str, format: LogFormat) -> String {
@@ -386,6 +430,28 @@ mod tests {
     }
 
     #[test]
+    fn another_filter_holds_from_then_on() {
+        let (lines, limits) = (Lines::default(), quiet());
+        let (page, options) = (Page::default(), LogOptions::default());
+        let (dispatch, filter) = dispatch(&options, &limits, &lines, None).unwrap();
+        let logging = Logging(lines.clone(), filter);
+        with_default(&dispatch, || {
+            for (round, filter) in ["info", "off", "off"].into_iter().enumerate() {
+                tracing::info!(round, "told");
+                logging.filter().set(NewFilter::read(filter).unwrap());
+            }
+        });
+        lines.write_to(page.clone(), limits, dispatch).unwrap();
+        drop(logging);
+        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(
+            (count(&text, "told"), count(&text, "round=1")),
+            (1, 1),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn json_is_one_object_a_line() {
         let text = logged("info", LogFormat::Json);
         let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
@@ -403,10 +469,7 @@ mod tests {
             filter,
             ..LogOptions::default()
         };
-        let limits = Limits {
-            floods: Floods::new(|| Duration::ZERO),
-            budgets: Budgets::default(),
-        };
+        let limits = quiet();
         let error = dispatch(&options, &limits, &Lines::default(), None);
         let error = error.err().unwrap().to_string();
         assert!(

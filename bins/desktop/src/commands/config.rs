@@ -35,7 +35,7 @@ pub(crate) fn show(sources: bool, loaded: &Loaded, console: &Console) -> Result<
 
 /// What a server tells of its settings: not what workflows may see of the operator's values, and not the
 /// command for the key, which may have a secret among its arguments.
-pub(super) fn of_server(loaded: &Loaded) -> Value {
+pub(crate) fn of_server(loaded: &Loaded) -> Value {
     let settings = serde_json::to_value(&loaded.settings).unwrap_or_default();
     let told = |key: &str| !key.starts_with("vars") && key != "secrets.key_command";
     with_sources(&settings, loaded, told).into()

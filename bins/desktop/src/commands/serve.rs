@@ -13,7 +13,7 @@ use nebula_api::{Api, ApiConfig, ApiParts, Server};
 use nebula_core::{Clock, ExposeSecret as _, SecretString, TenantId};
 use nebula_identity::{FirstRun, Identity, IdentityConfig, LocalToken};
 use nebula_oidc::{OidcConfig, Provider, ProviderPorts};
-use nebula_system::{Shutdown, SystemEntropy, Urgency};
+use nebula_system::{Hangups, Shutdown, SystemEntropy, Urgency};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -21,12 +21,13 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::{
-    arguments::Serve,
-    commands::{config, triggers},
+    arguments::{Global, Serve},
+    commands::triggers,
     console::{Console, Paint},
     exports::Exports,
     failure::{Exit, Failure},
     private::kept,
+    reload::Reload,
     replace::replace,
     session::{self, Session},
     settings::{Loaded, Place},
@@ -47,6 +48,7 @@ const LOOK_AT_FILES: Duration = Duration::from_secs(5);
 /// somebody owns what is there.
 pub(crate) async fn run(
     arguments: &Serve,
+    global: &Global,
     mut loaded: Loaded,
     console: &Console,
 ) -> Result<Exit, Failure> {
@@ -54,6 +56,11 @@ pub(crate) async fn run(
     let address = arguments.listen.unwrap_or(settings.listen);
     let tls = TlsFiles::open(arguments, &settings)?;
     check(address, tls.is_some())?;
+    let unheard = |error: io::Error| {
+        Failure::environment("SIGNALS", format!("cannot listen to signals: {error}"))
+    };
+    let hangups = Hangups::listen().map_err(unheard)?;
+    let reload = Reload::new((global, &arguments.database), loaded.clone(), console);
     // A server outlives a disk that is full for a while.
     loaded.settings.worker.stop_on_store_failure = false;
     let session = Session::open(&loaded).await?;
@@ -75,7 +82,7 @@ pub(crate) async fn run(
         incidents: session.here()?.incidents.clone(),
         vars: fire.vars.clone(),
         folder: fire.folder.clone(),
-        settings: config::of_server(&loaded),
+        settings: reload.told(),
         provider: provider(&settings.oidc, &session)?,
         config: ApiConfig {
             // Browsers that come over TLS alone keep their cookies for that.
@@ -127,6 +134,7 @@ pub(crate) async fn run(
         biased;
         exit = until_signal(&session, server, (api, files), how, console) => exit,
         never = renew(tls, session.clock.as_ref(), console) => match never {},
+        never = reload.run(api, hangups, session.clock.as_ref()) => match never {},
     };
     exports.end().await;
     exit

@@ -34,6 +34,7 @@ mod otlp;
 mod paced;
 mod plan;
 mod rates;
+mod reload;
 mod rename;
 #[cfg(unix)]
 mod repl;

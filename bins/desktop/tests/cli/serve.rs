@@ -16,7 +16,7 @@ const GREET: &str = "id: greet\nnodes:\n  - { id: hello, action: data.set, param
 
 /// A server that is stopped when it is dropped.
 pub(crate) struct Serving {
-    process: Child,
+    pub(crate) process: Child,
     pub(crate) address: String,
     pub(crate) token: String,
     /// The file with the token that makes the first person.

@@ -1,0 +1,137 @@
+//! Settings that hold while `nebula serve` runs.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::ChildStderr,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{serve::Serving, support::User};
+
+const STATE: &str = "/api/v1/settings";
+
+/// A server, what it says, and the file of its settings.
+struct Told {
+    serving: Serving,
+    err: BufReader<ChildStderr>,
+    user: User,
+}
+
+impl Told {
+    fn start() -> Self {
+        let user = User::new();
+        let mut serving = Serving::start(&user);
+        let err = BufReader::new(serving.process.stderr.take().unwrap());
+        Self { serving, err, user }
+    }
+
+    /// Writes the settings, and what the server says once it has read them. Lines of the log come before.
+    fn reload(&mut self, settings: &str) -> (String, String) {
+        let folder = self.user.home().join("config");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("nebula.toml"), settings).unwrap();
+        let process = Pid::from_child(&self.serving.process);
+        kill_process(process, Signal::HUP).unwrap();
+        let mut before = String::new();
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.err.read_line(&mut line).unwrap(), 0, "{before}");
+            if line.contains("settings were read again") || line.contains("warning[") {
+                return (before, line);
+            }
+            before.push_str(&line);
+        }
+    }
+
+    fn policy(&self) -> String {
+        let token = format!("authorization: Bearer {}\r\n", self.serving.token);
+        let (head, _) = self.serving.ask_without("GET", STATE, &token, "");
+        let policy = head
+            .lines()
+            .find(|line| line.starts_with("ratelimit-policy"));
+        policy.unwrap().to_owned()
+    }
+}
+
+#[test]
+fn the_log_and_the_limits_of_a_server_change_while_it_runs() {
+    let mut told = Told::start();
+    assert!(told.policy().contains("q=2000;"));
+    let settings = "[log]\nfilter = \"info\"\n[serve.limits]\nmax_requests = 50\nmax_headers = 90\n\
+                    [worker]\nlease_ttl = \"50s\"\n";
+    let (log, said) = told.reload(settings);
+    assert!(!log.contains("answered"), "{log}");
+    assert!(
+        said.contains("changed: log.filter, serve.limits.max_requests; these hold from the next start on: serve.limits.max_headers, worker.lease_ttl"),
+        "{said}"
+    );
+    assert!(told.policy().contains("q=50;"));
+    let (_, shown) = told.serving.ask("GET", STATE, "", "");
+    let shown = &shown["settings"];
+    assert_eq!(shown["serve.limits.max_requests"]["value"], 50, "{shown}");
+    assert_eq!(shown["serve.limits.max_headers"]["value"], 100, "{shown}");
+    assert_eq!(shown["log.filter"]["value"], "info", "{shown}");
+
+    // What was asked since is in the log, and the next settings end that.
+    let (log, said) = told.reload("[log]\nfilter = \"error\"\n");
+    assert!(log.contains("answered"), "{log}");
+    assert!(
+        said.contains("changed: log.filter, serve.limits.max_requests\n"),
+        "{said}"
+    );
+    assert!(told.policy().contains("q=2000;"));
+    let (log, said) = told.reload("[log]\nfilter = \"error\"\n");
+    assert!(!log.contains("answered"), "{log}");
+    assert!(
+        said.contains("none that holds at once has changed"),
+        "{said}"
+    );
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_told_and_those_before_stay() {
+    let mut told = Told::start();
+    told.reload("[log]\nfilter = \"info\"\n[serve.limits]\nmax_requests = 50\n");
+    for (bad, why) in [
+        ("[log]\nfilter = \"off\"\nlevel = 1\n", "log.level"),
+        (
+            "[log]\nfilter = \"off\"\n[serve.limits]\nmax_page = 0\n",
+            "`max_page` is zero",
+        ),
+        (
+            "[log]\nfilter = \"a=loud\"\n[serve.limits]\nmax_requests = 9\n",
+            "no log filter",
+        ),
+    ] {
+        let (_, said) = told.reload(bad);
+        assert!(
+            said.contains("warning[SETTINGS]") && said.contains(why),
+            "{said}"
+        );
+        assert!(said.contains("the settings before stay"), "{said}");
+        assert!(told.policy().contains("q=50;"), "{bad}");
+        // Also of the log: the request before is in it.
+        let (log, _) = told.reload(bad);
+        assert!(log.contains("answered"), "{bad}: {log}");
+    }
+}
+
+#[test]
+fn the_file_is_looked_at_without_a_signal() {
+    let mut told = Told::start();
+    let folder = told.user.home().join("config");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(
+        folder.join("nebula.toml"),
+        "[serve.limits]\nmax_requests = 50\n",
+    )
+    .unwrap();
+    let mut line = String::new();
+    while !line.contains("changed: serve.limits.max_requests") {
+        line.clear();
+        assert_ne!(told.err.read_line(&mut line).unwrap(), 0);
+    }
+    assert!(told.policy().contains("q=50;"));
+}
