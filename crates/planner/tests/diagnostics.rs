@@ -565,7 +565,7 @@ nodes: [{ id: a, action: data.set }]"#,
         &[
             "PLAN_TRIGGER /triggers/0/on: `on`: `broken` is none of completed, failed, cancelled, timed_out",
             "PLAN_TRIGGER /triggers/0/workflows: `workflows`: workflow id has the character ' ' at byte 3; a workflow id has letters, digits, `-`, `_` and `.`, and begins with a letter or digit",
-            "PLAN_TRIGGER /triggers/1/on: `on`: a trigger of this kind has no such field (it has event, filter, key, workflows)",
+            "PLAN_TRIGGER /triggers/1/on: `on`: a trigger of this kind has no such field (it has batch, debounce, event, filter, key, workflows)",
             "PLAN_TRIGGER /triggers/1/event: `event`: `1st` is no name of an event: it has 1 to 64 letters, digits, `_`, `-` and `.`, the first a letter or `_`",
             "PLAN_TRIGGER /triggers/2: `on`: it is missing; write it like `on: failed`",
             "PLAN_TRIGGER /triggers/3/filter: there is no node `a`",
