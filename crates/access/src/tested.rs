@@ -138,6 +138,9 @@ fn cannot(kind: CredentialType) -> Option<&'static str> {
         | CredentialType::OAuth2Code => None,
         CredentialType::DatabaseUrl => Some("this engine speaks with no database but its own"),
         CredentialType::SshKey => Some("this engine does not speak SSH"),
+        CredentialType::WebhookSignature => {
+            Some("whether a signature is right is known to its receiver alone")
+        }
         CredentialType::Custom => Some("how it is used is known to the actions alone that use it"),
     }
 }
@@ -180,6 +183,7 @@ fn authorised(credential: &Credential, mut url: Url) -> Option<(Url, HeaderMap)>
             url.query_pairs_mut()
                 .append_pair(&name, value.expose_secret());
         }
+        HttpAuth::Signed(_) => return None,
     }
     Some((url, headers))
 }

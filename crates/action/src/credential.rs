@@ -8,6 +8,8 @@ use nebula_core::{CredentialId, ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::SignDelivery;
+
 /// A place for a credential, which a node fills: `credentials: { <slot>: <credential id> }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialSlot {
@@ -45,6 +47,8 @@ pub enum HttpAuth {
     Header(HeaderName, HeaderValue),
     /// As a parameter of the query.
     Query(String, SecretString),
+    /// As a signature over id, time and body; nothing of the credential itself leaves.
+    Signed(Box<dyn SignDelivery>),
 }
 
 impl HttpAuth {

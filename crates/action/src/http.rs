@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::fmt::rfc2822::DateTimeParser;
-use nebula_core::{ByteSize, CredentialId, ExposeSecret as _, TenantId, TraceContext};
+use nebula_core::{ByteSize, Clock, CredentialId, ExposeSecret as _, TenantId, TraceContext};
 use nebula_resilience::{MAX_RETRY_AFTER, Refused};
 use url::Url;
 
-use crate::{Egress, Grants, HeldCredential, HttpAuth, Refusal, UrlError};
+use crate::{Egress, Grants, HeldCredential, HttpAuth, Refusal, UrlError, delivery::sign};
 
 /// Sends requests to where they may go, within limits; everything that leaves over HTTP goes through it.
 ///
@@ -342,6 +342,7 @@ pub struct Http {
     egress: Egress,
     tenant: Option<TenantId>,
     trace: Option<Box<TraceContext>>,
+    clock: Option<Arc<dyn Clock>>,
 }
 
 impl Http {
@@ -354,6 +355,7 @@ impl Http {
             egress,
             tenant: None,
             trace: None,
+            clock: None,
         })
     }
 
@@ -372,11 +374,18 @@ impl Http {
         self
     }
 
+    /// The same by this clock, which tells the time that is signed. Without one nothing is.
+    #[must_use]
+    pub fn by(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
     /// Sends `request` within the grants; see [`HttpClient::send`].
     ///
     /// A credential goes along only to the hosts that are its own, in the place of a header or parameter
     /// of the same name. A redirect takes it to the same origin again and to no other one
-    /// ([`CARRIED_OVER`]).
+    /// ([`CARRIED_OVER`]). What signs instead signs the time at which it is called.
     ///
     /// # Errors
     /// [`HttpError`].
@@ -386,11 +395,12 @@ impl Http {
         credential: Option<&HeldCredential>,
     ) -> Result<HttpResponse, HttpError> {
         if let Some(credential) = credential {
-            authorize(&mut request, credential).map_err(|kind| HttpError {
-                kind,
-                origin: origin_of(&request.url),
-                sent: false,
-            })?;
+            self.authorize(&mut request, credential)
+                .map_err(|kind| HttpError {
+                    kind,
+                    origin: origin_of(&request.url),
+                    sent: false,
+                })?;
         }
         if let Some(trace) = &self.trace {
             carry(trace, &mut request.headers);
@@ -408,6 +418,42 @@ impl Http {
     /// [`HttpError`].
     pub async fn connect(&self, url: &Url, limit: Duration) -> Result<(), HttpError> {
         self.client.connect(&self.egress, url, limit).await
+    }
+
+    /// Adds the credential to a request that goes where it may be sent.
+    fn authorize(
+        &self,
+        request: &mut HttpRequest,
+        credential: &HeldCredential,
+    ) -> Result<(), HttpErrorKind> {
+        let id = || credential.id().clone();
+        if !credential.may_go_to(&request.url) {
+            let hosts = credential.hosts();
+            return Err(HttpErrorKind::Credential { id: id(), hosts });
+        }
+        let no_auth = || HttpErrorKind::NoAuth {
+            id: id(),
+            kind: credential.kind(),
+        };
+        match credential.http_auth().ok_or_else(no_auth)? {
+            HttpAuth::Header(name, value) => {
+                request.headers.insert(name, value);
+            }
+            HttpAuth::Query(name, value) => {
+                let pairs = request.url.query_pairs().into_owned();
+                let others: Vec<_> = pairs.filter(|(key, _)| *key != name).collect();
+                let mut pairs = request.url.query_pairs_mut();
+                pairs.clear().extend_pairs(others);
+                pairs.append_pair(&name, value.expose_secret());
+            }
+            HttpAuth::Signed(signer) => {
+                let clock = self.clock.as_ref().ok_or(HttpErrorKind::Request(
+                    "this way out tells no time, so nothing is signed",
+                ))?;
+                sign(request, &*signer, clock.now())?;
+            }
+        }
+        Ok(())
     }
 
     /// What it opens.
@@ -432,30 +478,4 @@ fn carry(trace: &TraceContext, headers: &mut HeaderMap) {
         Ok(state) if !state.is_empty() => drop(headers.insert(STATE, state)),
         _ => drop(headers.remove(STATE)),
     }
-}
-
-/// Adds the credential to a request that goes where it may be sent.
-fn authorize(request: &mut HttpRequest, credential: &HeldCredential) -> Result<(), HttpErrorKind> {
-    let id = || credential.id().clone();
-    if !credential.may_go_to(&request.url) {
-        let hosts = credential.hosts();
-        return Err(HttpErrorKind::Credential { id: id(), hosts });
-    }
-    let no_auth = || HttpErrorKind::NoAuth {
-        id: id(),
-        kind: credential.kind(),
-    };
-    match credential.http_auth().ok_or_else(no_auth)? {
-        HttpAuth::Header(name, value) => {
-            request.headers.insert(name, value);
-        }
-        HttpAuth::Query(name, value) => {
-            let pairs = request.url.query_pairs().into_owned();
-            let others: Vec<_> = pairs.filter(|(key, _)| *key != name).collect();
-            let mut pairs = request.url.query_pairs_mut();
-            pairs.clear().extend_pairs(others);
-            pairs.append_pair(&name, value.expose_secret());
-        }
-    }
-    Ok(())
 }

@@ -196,7 +196,7 @@ impl Found {
         let now = shared.clock.now();
         // Who is not let in has no body read, where that proves nothing.
         let mut proof = match &hook.auth {
-            Auth::Signature(_) => Proof::default(),
+            auth if auth.reads_body() => Proof::default(),
             auth => self.let_in(auth.check(&headers, &[], secret, now))?,
         };
         if self.hook.form().is_some() {
@@ -205,10 +205,10 @@ impl Found {
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts.clone(), body);
         let body = whole_within(request, shared, hook.max_body).await?;
-        if let auth @ Auth::Signature(_) = &hook.auth {
+        if hook.auth.reads_body() {
             // The body may have taken its time.
             let now = shared.clock.now();
-            proof = self.let_in(auth.check(&headers, &body, secret, now))?;
+            proof = self.let_in(hook.auth.check(&headers, &body, secret, now))?;
         }
         let value = self.body(&parts, &body)?;
         let told = self.told(&parts, (params, value), (remote, &proof), now);

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::fields::Shape;
+use crate::{fields::Shape, webhook};
 
 /// What is wrong with a value; `None` if nothing is.
 pub(crate) fn wrong(shape: Shape, value: &str) -> Option<String> {
@@ -16,6 +16,7 @@ pub(crate) fn wrong(shape: Shape, value: &str) -> Option<String> {
         Shape::Url => Url::parse(value).is_ok_and(|url| url.has_host() || !url.path().is_empty()),
         Shape::Time => value.parse::<nebula_core::Timestamp>().is_ok(),
         Shape::PrivateKey => is_private_key(value),
+        Shape::WebhookSecret => webhook::key(value).is_some(),
     };
     (!right).then(|| said(shape))
 }
@@ -41,6 +42,9 @@ fn said(shape: Shape) -> String {
             "is no address with a scheme, such as postgres://user:password@host/name".to_owned()
         }
         Shape::Time => "is no time such as 2026-05-04T03:02:01Z".to_owned(),
+        Shape::WebhookSecret => {
+            "is no signing secret: `whsec_` and 24 to 64 random bytes in base64".to_owned()
+        }
         Shape::PrivateKey => {
             "is no private key: it begins with -----BEGIN … PRIVATE KEY----- and ends likewise"
                 .to_owned()

@@ -271,6 +271,7 @@ mod tests {
             Shape::Url => "postgres://db.example/shop",
             Shape::Time => "2026-05-04T03:02:01Z",
             Shape::PrivateKey => "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+            Shape::WebhookSecret => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             Shape::Line | Shape::HeaderName | Shape::User | Shape::Text => "x",
         }
     }

@@ -25,6 +25,8 @@ pub enum CredentialType {
     DatabaseUrl,
     /// A private key for SSH.
     SshKey,
+    /// A secret by which deliveries to somebody's webhook are signed (Standard Webhooks 1.0).
+    WebhookSignature,
     /// Fields of any name.
     Custom,
 }
@@ -62,6 +64,8 @@ pub(crate) enum Shape {
     Time,
     /// A private key in its armour.
     PrivateKey,
+    /// `whsec_` and 24 to 64 bytes in base64.
+    WebhookSecret,
     /// Any text.
     Text,
 }
@@ -172,10 +176,18 @@ const SSH: &[Field] = &[
     secret("private_key", "the private key", Shape::PrivateKey),
     optional(secret("passphrase", "the key's passphrase", Shape::Text)),
 ];
+const WEBHOOK: &[Field] = &[
+    secret("secret", "the secret, whsec_…", Shape::WebhookSecret),
+    optional(secret(
+        "previous",
+        "the secret before, by which is signed too while receivers change",
+        Shape::WebhookSecret,
+    )),
+];
 
 impl CredentialType {
     /// Every type, in the order in which they are listed.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ApiKey,
         Self::Basic,
         Self::Bearer,
@@ -185,6 +197,7 @@ impl CredentialType {
         Self::OAuth2Code,
         Self::DatabaseUrl,
         Self::SshKey,
+        Self::WebhookSignature,
         Self::Custom,
     ];
 
@@ -201,6 +214,7 @@ impl CredentialType {
             Self::OAuth2Code => "oauth2_code",
             Self::DatabaseUrl => "database_url",
             Self::SshKey => "ssh_key",
+            Self::WebhookSignature => "webhook_signature",
             Self::Custom => "custom",
         }
     }
@@ -218,6 +232,7 @@ impl CredentialType {
             Self::OAuth2Code => CODE,
             Self::DatabaseUrl => DATABASE,
             Self::SshKey => SSH,
+            Self::WebhookSignature => WEBHOOK,
             Self::Custom => &[],
         }
     }
@@ -240,8 +255,12 @@ impl CredentialType {
                 Shape::Choice(choices) => schema["enum"] = json!(choices),
                 Shape::TokenUrl | Shape::Url => schema["format"] = "uri".into(),
                 Shape::Time => schema["format"] = "date-time".into(),
-                Shape::Line | Shape::HeaderName | Shape::User | Shape::PrivateKey | Shape::Text => {
-                }
+                Shape::Line
+                | Shape::HeaderName
+                | Shape::User
+                | Shape::PrivateKey
+                | Shape::WebhookSecret
+                | Shape::Text => {}
             }
             properties.insert(field.name.to_owned(), schema);
             if field.required {

@@ -40,6 +40,7 @@ mod keys;
 mod redact;
 mod sealed;
 mod usable;
+mod webhook;
 
 pub use credential::{Credential, CredentialError, MAX_FIELD_BYTES, MAX_FIELD_NAME, MAX_FIELDS};
 pub use fields::{CredentialType, Field, UnknownType};

@@ -7,7 +7,7 @@ use nebula_core::{ExposeSecret as _, SecretString, secret_text};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::{credential::Credential, fields::CredentialType};
+use crate::{credential::Credential, fields::CredentialType, webhook::Signer};
 
 /// The header, or the parameter, of an API key that says no other.
 const API_KEY_NAME: &str = "X-API-Key";
@@ -43,6 +43,10 @@ impl UsableCredential for Credential {
             CredentialType::Header => {
                 let name = HeaderName::try_from(text("name")?).ok()?;
                 HttpAuth::header(name, field("value")?)
+            }
+            CredentialType::WebhookSignature => {
+                let signer = Signer::new(text("secret")?, text("previous"))?;
+                Some(HttpAuth::Signed(Box::new(signer)))
             }
             CredentialType::DatabaseUrl | CredentialType::SshKey | CredentialType::Custom => None,
         }
@@ -93,6 +97,7 @@ mod tests {
                 format!("{name}: {}", value.to_str().unwrap())
             }
             Some(HttpAuth::Query(name, value)) => format!("?{name}={}", value.expose_secret()),
+            Some(HttpAuth::Signed(_)) => "signed".to_owned(),
             None => "-".to_owned(),
         };
         assert_eq!(found, expected);
@@ -147,6 +152,8 @@ mod tests {
         let code = [("authorize_url", "https://id.example/auth")];
         let code = [&code[..], &token].concat();
         check(OAuth2Code, &code, "authorization: Bearer hunter2");
+        let secret = [("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")];
+        check(CredentialType::WebhookSignature, &secret, "signed");
         check(DatabaseUrl, &[("url", "postgres://a:hunter2@b/c")], "-");
     }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use nebula_core::{Digest, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
-    End, Fact, MAX_CALL_DEPTH, StartSlot, Started as Begun, StoredEntry, Topic, TriggerMove,
+    End, Fact, MAX_CALL_DEPTH, StartSlot, Started as Begun, Status, StoredEntry, Topic, TriggerMove,
 };
 use nebula_expression::JsonScope;
 use nebula_ports::{Arrival, Arrived, DedupeKey, Passing, Result, TriggerRecord, TriggerRepo};
@@ -16,6 +16,7 @@ use crate::{
     AdmissionError, Engine, FireConfig, FireError,
     firing::{MAX_QUEUED, Ready, SOON, context_at, left_out, scope_of, settle, slot_name},
     hooks::bare_expression,
+    needs::{fields_of, needs},
 };
 
 /// How many executions may lead to each other by what they announce, one behind the other; what is
@@ -114,10 +115,14 @@ async fn pass(
 /// The topics that a trigger listens to.
 pub(crate) fn topics(listening: &Listening) -> Vec<String> {
     match &listening.to {
-        Heard::Ends(ends) => {
-            let ends = ends.iter().filter_map(|end| end.parse().ok());
-            ends.map(|status| Topic::Ended(status).to_string())
-                .collect()
+        Heard::Turns(turns) => {
+            let topic = |turn: &&str| match *turn {
+                "parked" => Some(Topic::Parked),
+                "approval" => Some(Topic::Asked),
+                end => end.parse().ok().map(Topic::Ended),
+            };
+            let topics = turns.iter().filter_map(topic);
+            topics.map(|topic| topic.to_string()).collect()
         }
         Heard::Event(name) => vec![Topic::Event(name).to_string()],
     }
@@ -387,6 +392,17 @@ impl Engine {
                 say("payload", (**payload).clone());
                 (**payload).clone()
             }
+            fact @ (Fact::Parked { .. } | Fact::ApprovalAsked { .. }) => {
+                let status = match fact {
+                    Fact::Parked { .. } => Status::Parked,
+                    _ => Status::Waiting,
+                };
+                say("status", status.as_str().into());
+                say("started_at", began_at.to_string().into());
+                say("asked_at", entry.at.to_string().into());
+                say("needs", needs(fact));
+                fields_of(&told, &["status", "started_at", "asked_at", "needs"])
+            }
             fact => {
                 let Some(end) = End::of(fact) else {
                     return passed(
@@ -408,18 +424,10 @@ impl Engine {
                 say("error", error.unwrap_or_default());
                 let output = end.output.map(Arc::unwrap_or_clone);
                 say("output", output.unwrap_or_default());
-                let fields = [
-                    "workflow",
-                    "version",
-                    "execution",
-                    "status",
-                    "started_at",
-                    "ended_at",
-                    "error",
-                    "output",
-                ];
-                let part = |name: &str| (name.to_owned(), told[name].clone());
-                Value::Object(fields.into_iter().map(part).collect())
+                fields_of(
+                    &told,
+                    &["status", "started_at", "ended_at", "error", "output"],
+                )
             }
         };
         Ok(Made::Told { told, brought })

@@ -32,6 +32,7 @@ mod firing;
 mod hooks;
 mod install;
 mod migrate;
+mod needs;
 mod outcome;
 mod replay;
 mod report;

@@ -563,7 +563,7 @@ nodes: [{ id: a, action: data.set }]"#,
 triggers: [{ id: a, type: workflow, on: [failed, broken], workflows: ["not an id"] }, { id: b, type: event, event: "1st", key: "1 +", on: failed }, { id: c, type: workflow }, { id: d, type: event, event: x, key: $trigger.payload.n, filter: $nodes.a.result }]
 nodes: [{ id: a, action: data.set }]"#,
         &[
-            "PLAN_TRIGGER /triggers/0/on: `on`: `broken` is none of completed, failed, cancelled, timed_out",
+            "PLAN_TRIGGER /triggers/0/on: `on`: `broken` is none of completed, failed, cancelled, timed_out, parked, approval",
             "PLAN_TRIGGER /triggers/0/workflows: `workflows`: workflow id has the character ' ' at byte 3; a workflow id has letters, digits, `-`, `_` and `.`, and begins with a letter or digit",
             "PLAN_TRIGGER /triggers/1/on: `on`: a trigger of this kind has no such field (it has batch, debounce, event, filter, key, workflows)",
             "PLAN_TRIGGER /triggers/1/event: `event`: `1st` is no name of an event: it has 1 to 64 letters, digits, `_`, `-` and `.`, the first a letter or `_`",

@@ -87,6 +87,7 @@ impl Drive {
     ) -> Option<Http> {
         let client = self.shared.ports.http.as_ref()?;
         let http = Http::gated(client, grants)?.of(self.lease.tenant.clone());
+        let http = http.by(self.shared.ports.clock.clone());
         Some(http.within(self.trace(instance, attempt)))
     }
 

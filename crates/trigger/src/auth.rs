@@ -8,13 +8,17 @@ use ring::{hmac, signature};
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 
-use crate::{jwt::Jwt, reader::Reader};
+use crate::{
+    jwt::Jwt,
+    reader::Reader,
+    standard::{self, Standard},
+};
 
 /// For how long a signed delivery counts at most, before and after its timestamp: keys of executions
 /// live for seven days, so that one which is replayed within the window is always known.
 pub const MAX_REPLAY_WINDOW: Duration = Duration::from_secs(86_400);
 /// For how long it does where nothing is said.
-const REPLAY_WINDOW: Duration = Duration::from_secs(300);
+pub(crate) const REPLAY_WINDOW: Duration = Duration::from_secs(300);
 
 /// How whoever calls proves who they are.
 ///
@@ -25,6 +29,7 @@ const REPLAY_WINDOW: Duration = Duration::from_secs(300);
 /// | `{ type: header, name, secret }` | a header with the secret |
 /// | `{ type: jwt, algorithm, secret or key, issuer, audience, leeway }` | a bearer token ([`Jwt`]) |
 /// | `{ type: hmac, secret, header, … }`, `{ type: ed25519, public_key, header, … }` | a [`Signature`] |
+/// | `{ type: standard_webhooks, secret, window }` | a signature as [Standard Webhooks](Standard) has it |
 ///
 /// `secret` is the id of a secret; there is no place for one itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +54,8 @@ pub enum Auth {
     Jwt(Jwt),
     /// The delivery is signed.
     Signature(Signature),
+    /// The delivery is signed as Standard Webhooks says.
+    Standard(Standard),
 }
 
 /// A signature over a delivery.
@@ -176,11 +183,18 @@ impl Auth {
             Self::None => None,
             Self::Basic { secret, .. } | Self::Header { secret, .. } => Some(secret),
             Self::Jwt(jwt) => jwt.secret(),
+            Self::Standard(standard) => Some(standard.secret()),
             Self::Signature(signature) => match &signature.scheme {
                 Scheme::Hmac { secret, .. } => Some(secret),
                 Scheme::Ed25519 { .. } => None,
             },
         }
+    }
+
+    /// Whether the body is a part of what proves it.
+    #[must_use]
+    pub fn reads_body(&self) -> bool {
+        matches!(self, Self::Signature(_) | Self::Standard(_))
     }
 
     /// Whether a header, by its name in lower case, opens something: it belongs into no journal.
@@ -197,6 +211,7 @@ impl Auth {
             || match self {
                 Self::Header { name, .. } => name == header,
                 Self::Signature(signature) => signature.header == header,
+                Self::Standard(_) => header == standard::SIGNATURE,
                 _ => false,
             }
     }
@@ -247,6 +262,7 @@ impl Auth {
                 })
             }
             Self::Signature(signature) => signature.check(headers, body, secret, now),
+            Self::Standard(standard) => standard.check(headers, body, secret, now),
         }
     }
 }
@@ -419,11 +435,13 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Auth> {
         }
         Some("jwt") => Jwt::read(&mut inner).map(Auth::Jwt),
         Some("hmac") => inner.signature(true).map(Auth::Signature),
+        Some("standard_webhooks") => Standard::read(&mut inner).map(Auth::Standard),
         Some("ed25519") => inner.signature(false).map(Auth::Signature),
         Some(other) => {
             let other: String = other.chars().take(40).collect();
-            let message =
-                format!("`{other}` is none of `basic`, `header`, `jwt`, `hmac`, `ed25519`");
+            let message = format!(
+                "`{other}` is none of `basic`, `header`, `jwt`, `hmac`, `ed25519`, `standard_webhooks`"
+            );
             inner.wrong("type", message);
             None
         }

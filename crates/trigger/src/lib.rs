@@ -45,6 +45,7 @@ mod jwt;
 mod listening;
 mod reader;
 mod schedule;
+mod standard;
 mod timing;
 mod webhook;
 
@@ -64,6 +65,7 @@ pub use jwt::{Jwt, MAX_TOKEN_BYTES};
 pub use listening::{Heard, Listening, MAX_EVENT};
 pub use reader::FieldError;
 pub use schedule::{MAX_CRON_CHARS, MAX_PERIOD, MIN_PERIOD, Occurrences, Schedule};
+pub use standard::Standard;
 pub use timing::{MAX_JITTER, MAX_WINDOW, Misfire, Overlap, Timing};
 pub use webhook::{
     BodyKind, HOOK_BODY, HookPath, MAX_HOOK_BODY, MAX_HOOK_WAIT, MAX_LISTED, MAX_SEGMENTS, Respond,

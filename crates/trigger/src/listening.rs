@@ -8,8 +8,15 @@ use crate::{FieldError, Intake, intake::INTAKE, reader::Reader};
 /// The longest name of an event, in bytes.
 pub const MAX_EVENT: usize = 64;
 
-/// What may be said of how executions end.
-const ENDS: [&str; 4] = ["completed", "failed", "cancelled", "timed_out"];
+/// What may be said of executions: how they end, and that they need somebody.
+const TURNS: [&str; 6] = [
+    "completed",
+    "failed",
+    "cancelled",
+    "timed_out",
+    "parked",
+    "approval",
+];
 
 /// To what a trigger listens, and what it takes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +32,9 @@ pub struct Listening {
 /// What a trigger listens to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
-    /// That executions end so: names of terminal statuses, at least one.
-    Ends(Vec<&'static str>),
+    /// That executions end so, or need somebody: names of terminal statuses, `parked` and `approval`; at
+    /// least one.
+    Turns(Vec<&'static str>),
     /// Events of this name.
     Event(String),
 }
@@ -36,7 +44,7 @@ impl Listening {
     ///
     /// | field | |
     /// |---|---|
-    /// | `on` | of `workflow`, and needed: one or more of `completed`, `failed`, `cancelled`, `timed_out` |
+    /// | `on` | of `workflow`, and needed: one or more of `completed`, `failed`, `cancelled`, `timed_out`, `parked`, `approval` |
     /// | `event` | of `event`, and needed: the name that `flow.emit` says |
     /// | `workflows` | ids: only from their executions |
     /// | `filter`, `key` | expressions over `$trigger` |
@@ -55,7 +63,7 @@ impl Listening {
         let mut reader = Reader::new(fields);
         reader.refuse_others(INTAKE.into_iter().chain([own, "workflows"]));
         let to = match kind {
-            "workflow" => Heard::Ends(reader.ends()),
+            "workflow" => Heard::Turns(reader.turns()),
             _ => Heard::Event(reader.event()),
         };
         let listening = Self {
@@ -72,7 +80,7 @@ impl Listening {
 }
 
 impl Reader<'_> {
-    fn ends(&mut self) -> Vec<&'static str> {
+    fn turns(&mut self) -> Vec<&'static str> {
         let written = match self.get("on") {
             None => {
                 self.wrong("on", "it is missing; write it like `on: failed`");
@@ -83,12 +91,12 @@ impl Reader<'_> {
         };
         let mut found = Vec::new();
         for text in written {
-            match ENDS.iter().find(|it| **it == text) {
-                Some(end) if !found.contains(end) => found.push(*end),
+            match TURNS.iter().find(|it| **it == text) {
+                Some(turn) if !found.contains(turn) => found.push(*turn),
                 Some(_) => {}
                 None => {
                     let text: String = text.chars().take(40).collect();
-                    let known = ENDS.join(", ");
+                    let known = TURNS.join(", ");
                     self.wrong("on", format!("`{text}` is none of {known}"));
                 }
             }

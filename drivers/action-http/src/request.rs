@@ -27,7 +27,9 @@ use crate::{
 /// write, and carry the header `Idempotency-Key`, the same at every attempt, so that a server that
 /// honours it does nothing twice. The result is `{ status, headers, body }`.
 ///
-/// The credential in the slot `auth` goes with each request, but only to the hosts that it is for.
+/// The credential in the slot `auth` goes with each request, but only to the hosts that it is for. One of
+/// type `webhook_signature` signs what is written instead (Standard Webhooks), with the idempotency key as
+/// `webhook-id` and the time of the attempt.
 ///
 /// A status that is not in `expect` (default `2xx`) is an error: 408, 425, 429 and 5xx may be tried
 /// again, not before `Retry-After`; others not. A node that says no `retry` tries three times what only
@@ -63,7 +65,8 @@ use crate::{
             "header",
             "oauth2_client_credentials",
             "oauth2_refresh",
-            "oauth2_code"
+            "oauth2_code",
+            "webhook_signature"
         ]
     )),
     timeout = "60s",

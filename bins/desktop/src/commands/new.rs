@@ -32,6 +32,10 @@ const TEMPLATES: &[Template] = &[
         name: "approval",
         text: include_str!("templates/approval.yaml"),
     },
+    Template {
+        name: "lifecycle-webhook",
+        text: include_str!("templates/lifecycle-webhook.yaml"),
+    },
 ];
 
 impl Template {

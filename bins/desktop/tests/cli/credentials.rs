@@ -33,6 +33,7 @@ fn the_types_are_listed_with_their_fields_and_schemas() {
             "oauth2_code",
             "database_url",
             "ssh_key",
+            "webhook_signature",
             "custom"
         ]
     );

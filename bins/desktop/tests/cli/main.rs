@@ -23,6 +23,8 @@ mod incidents;
 #[cfg(all(target_os = "linux", feature = "keyring"))]
 mod keyring;
 mod killed;
+#[cfg(all(unix, feature = "otlp"))]
+mod lifecycle;
 mod locks;
 #[cfg(unix)]
 mod login_by_provider;
