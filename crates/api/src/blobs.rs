@@ -1,7 +1,7 @@
 //! What is too large for a journal, and what attempts put: content beside an execution, to be downloaded.
 //!
 //! Whoever may read an execution may read what the engine says that it put: the values of its facts that lie
-//! in blobs, and what its attempts have put ([`Fact::BlobsPut`]). A digest that stands in an input, a result
+//! in blobs, what its attempts have put ([`Fact::BlobsPut`]), and the files that came with its start. A digest that stands in an input, a result
 //! or a message proves nothing, since anybody can write one.
 
 use std::ops::Range;
@@ -58,7 +58,7 @@ const HARMLESS: [(HeaderName, HeaderValue); 4] = [
 pub(crate) enum BlobKind {
     /// A value of its journal, as JSON: an input, a result.
     Value,
-    /// An attempt put it: any bytes.
+    /// An attempt put it, or it came with what started the execution: any bytes.
     Put,
 }
 
@@ -96,13 +96,16 @@ fn each(fact: &Fact, found: &mut impl FnMut(Named)) {
             kind: BlobKind::Value,
         });
     });
-    if let Fact::BlobsPut { blobs, .. } = fact {
-        for blob in blobs {
-            found(Named {
-                blob: *blob,
-                kind: BlobKind::Put,
-            });
-        }
+    let put = match fact {
+        Fact::BlobsPut { blobs, .. } => blobs,
+        Fact::ExecutionStarted(started) => &started.blobs,
+        _ => return,
+    };
+    for blob in put {
+        found(Named {
+            blob: *blob,
+            kind: BlobKind::Put,
+        });
     }
 }
 

@@ -20,7 +20,9 @@ pub struct ApiConfig {
     pub secure_cookies: bool,
     /// The largest body of a request. Default 17 MiB: the largest input, and what is around it.
     pub max_body: ByteSize,
-    /// How long a body may take to arrive. Default 30 s.
+    /// The largest delivery to a webhook that takes files, which go into blobs as they come. Default 64 MiB.
+    pub max_upload: ByteSize,
+    /// How long a body may take to arrive; of one with files, each piece of it. Default 30 s.
     #[serde(with = "serde_duration")]
     pub body_timeout: Duration,
     /// How long the head of a request may take to arrive. Default 10 s.
@@ -60,6 +62,7 @@ impl Default for ApiConfig {
             public_url: None,
             secure_cookies: false,
             max_body: ByteSize::mib(17),
+            max_upload: ByteSize::mib(64),
             body_timeout: Duration::from_secs(30),
             head_timeout: Duration::from_secs(10),
             max_head: ByteSize::kib(32),
@@ -84,6 +87,7 @@ impl ApiConfig {
     /// Who may ask, and how connections are made, is settled at the start.
     pub const LIVE: &[&str] = &[
         "max_body",
+        "max_upload",
         "body_timeout",
         "max_wait",
         "max_starts",
@@ -100,6 +104,7 @@ impl ApiConfig {
             public_url: runs.public_url.clone(),
             secure_cookies: runs.secure_cookies,
             max_body: self.max_body,
+            max_upload: self.max_upload,
             body_timeout: self.body_timeout,
             head_timeout: runs.head_timeout,
             max_head: runs.max_head,
@@ -119,6 +124,7 @@ impl ApiConfig {
     pub(crate) fn zero(&self) -> Option<&'static str> {
         let limits = [
             ("max_body", self.max_body.as_u64() == 0),
+            ("max_upload", self.max_upload.as_u64() == 0),
             ("body_timeout", self.body_timeout.is_zero()),
             ("head_timeout", self.head_timeout.is_zero()),
             ("max_head", self.max_head.as_u64() == 0),
@@ -148,6 +154,7 @@ mod tests {
             public_url: Some("https://elsewhere.example".to_owned()),
             secure_cookies: true,
             max_body: ByteSize::mib(1),
+            max_upload: ByteSize::mib(1),
             body_timeout: Duration::from_secs(1),
             head_timeout: Duration::from_secs(1),
             max_head: ByteSize::kib(1),

@@ -55,6 +55,7 @@ impl Found {
             at: now,
             trace: trace::told(&parts.headers),
             once: page_id.map(|it| Digest::of(it.as_bytes())),
+            blobs: Vec::new(),
         };
         let (whose, config) = ((&self.tenant, &self.record), config(shared));
         let engine = shared.nebula.engine();

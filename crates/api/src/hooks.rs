@@ -13,7 +13,7 @@ use nebula_core::{SecretString, TenantId, Timestamp};
 use nebula_engine::{Awaited, DeliverError, Delivered, Delivery, Hook, Started};
 use nebula_execution::{End, Status};
 use nebula_ports::{HookId, TriggerRecord};
-use nebula_trigger::{Auth, BodyError, Headers, Proof, Respond, Webhook, query_of};
+use nebula_trigger::{Auth, BodyError, BodyKind, Headers, Proof, Respond, Webhook, query_of};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 use crate::{
     api::{Inner, Shared},
     extract::{media_type, whole_within},
+    multipart,
     problem::Problem,
     responses::{self, Next, Responses},
     room::Place,
@@ -204,13 +205,19 @@ impl Found {
         }
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts.clone(), body);
-        let body = whole_within(request, shared, hook.max_body).await?;
-        if hook.auth.reads_body() {
-            // The body may have taken its time.
-            let now = shared.clock.now();
-            proof = self.let_in(hook.auth.check(&headers, &body, secret, now))?;
-        }
-        let value = self.body(&parts, &body)?;
+        let (value, blobs) = match hook.body {
+            BodyKind::Multipart => multipart::read(shared, &self.tenant, hook, request).await?,
+            _ => {
+                let body = whole_within(request, shared, hook.max_body).await?;
+                if hook.auth.reads_body() {
+                    // The body may have taken its time.
+                    let now = shared.clock.now();
+                    proof = self.let_in(hook.auth.check(&headers, &body, secret, now))?;
+                }
+                (self.body(&parts, &body)?, Vec::new())
+            }
+        };
+        self.fits(&value)?;
         let told = self.told(&parts, (params, value), (remote, &proof), now);
         let delivery = Delivery {
             told,
@@ -218,6 +225,7 @@ impl Found {
             at: now,
             trace: trace::told(&parts.headers),
             once: None,
+            blobs,
         };
         let (whose, config) = ((&self.tenant, &self.record), config(shared));
         let engine = shared.nebula.engine();
@@ -282,7 +290,7 @@ impl Found {
         let value = self
             .webhook()
             .body(parts.method.as_str(), media.as_deref(), body);
-        let value = value.map_err(|error| {
+        value.map_err(|error| {
             let message = error.to_string();
             match error {
                 BodyError::Type { .. } => {
@@ -291,10 +299,13 @@ impl Found {
                 }
                 _ => Problem::bad("BAD_BODY", message),
             }
-        })?;
-        let misfits = self.hook.misfits(&value);
+        })
+    }
+
+    fn fits(&self, value: &Value) -> Result<(), Problem> {
+        let misfits = self.hook.misfits(value);
         match misfits.is_empty() {
-            true => Ok(value),
+            true => Ok(()),
             false => Err(Problem::misfits(
                 "BODY_INVALID",
                 "the body does not fit the webhook's schema",

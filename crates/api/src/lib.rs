@@ -53,6 +53,7 @@ mod incidents;
 mod invitations;
 mod log;
 mod metrics;
+mod multipart;
 mod oidc;
 mod openapi;
 mod page;

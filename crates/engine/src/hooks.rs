@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nebula_core::{Digest, TenantId, Timestamp, TraceContext, TriggerId, WorkflowId};
+use nebula_core::{BlobId, Digest, TenantId, Timestamp, TraceContext, TriggerId, WorkflowId};
 use nebula_execution::ExecutionPlan;
 use nebula_expression::{JsonScope, Program};
 use nebula_parameter::{CompileScope, compile_expression};
@@ -71,6 +71,8 @@ pub struct Delivery {
     pub trace: Option<TraceContext>,
     /// What makes several of them one, beside what the trigger says: a page that is sent twice.
     pub once: Option<Digest>,
+    /// The blobs that it brought, which `told` names.
+    pub blobs: Vec<BlobId>,
 }
 
 /// What a delivery came to.
@@ -217,6 +219,7 @@ impl Engine {
         if let Some(trace) = delivery.trace {
             new.within(trace);
         }
+        new.with_blobs(delivery.blobs);
         let created = self.create(tenant, ready.plan(), new, key, None).await;
         Ok(Delivered::Started(created.map_err(FireError::from)?))
     }

@@ -761,6 +761,10 @@ pub struct Started {
     /// A reader that does not know it begins such a trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Box<TraceContext>>,
+    /// The blobs that came with what started it: files of a delivery. A reader that does not know it shows
+    /// none of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blobs: Vec<BlobId>,
 }
 
 impl Started {
@@ -1036,6 +1040,7 @@ mod tests {
             priority: Priority::Normal,
             labels: Labels::default(),
             trace: None,
+            blobs: Vec::new(),
         }
     }
 

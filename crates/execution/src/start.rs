@@ -112,6 +112,11 @@ impl NewExecution {
         }
     }
 
+    /// Says which blobs came with what starts it.
+    pub fn with_blobs(&mut self, blobs: Vec<BlobId>) {
+        self.change_start(|started| Started { blobs, ..started });
+    }
+
     /// How urgent it is; by its first entry.
     #[must_use]
     pub fn priority(&self) -> Priority {
@@ -172,6 +177,7 @@ impl NewExecution {
             priority: options.priority.unwrap_or(plan.priority),
             labels: options.labels,
             trace: options.trace.map(Box::new),
+            blobs: Vec::new(),
         };
         let fact = Fact::ExecutionStarted(Box::new(started));
         Self {

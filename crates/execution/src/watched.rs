@@ -810,6 +810,7 @@ mod tests {
             priority: nebula_core::Priority::Normal,
             labels: nebula_core::Labels::default(),
             trace: None,
+            blobs: Vec::new(),
         };
         let workflow = "intake".parse().unwrap();
         check(

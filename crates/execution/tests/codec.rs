@@ -75,6 +75,7 @@ fn entries() -> Vec<Entry> {
             priority: Priority::Normal,
             labels: nebula_core::Labels::default(),
             trace: None,
+            blobs: Vec::new(),
         }))
     };
     let only: Taken = Taken::Only(vec!["report".into(), "merge:left".into()]);

@@ -34,6 +34,7 @@ impl BodyKind {
         match self {
             Self::Json => "application/json",
             Self::Form => "application/x-www-form-urlencoded",
+            Self::Multipart => "multipart/form-data",
             Self::Text => "text in UTF-8",
             Self::Raw => "anything",
             Self::None => "no body",
@@ -48,6 +49,7 @@ impl BodyKind {
                     || (media.starts_with("application/") && media.ends_with("+json"))
             }
             Self::Form => media == "application/x-www-form-urlencoded",
+            Self::Multipart => media == "multipart/form-data",
             Self::Text => media.starts_with("text/"),
             Self::Raw => true,
             Self::None => empty,
@@ -60,7 +62,7 @@ impl Webhook {
     /// no body at all has a null one, where the method is `GET` or `DELETE`.
     ///
     /// JSON: what it says; a form: an object of texts, and of lists of them for what is there several
-    /// times; raw: `{ "media", "size", "base64" }`.
+    /// times; raw: `{ "media", "size", "base64" }`. One with files is never in one piece, and refused here.
     ///
     /// # Errors
     /// [`BodyError`].
@@ -88,6 +90,8 @@ impl Webhook {
                     .map_err(|_| malformed("it is no text in UTF-8".to_owned()))?;
                 Value::Object(several(pairs))
             }
+            // Whoever serves webhooks reads it part by part, and never has it in one piece.
+            BodyKind::Multipart => return Err(malformed("its parts are not read yet".to_owned())),
             BodyKind::Text => {
                 let text = str::from_utf8(bytes);
                 text.map_err(|error| malformed(format!("byte {}", error.valid_up_to())))?

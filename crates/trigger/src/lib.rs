@@ -68,6 +68,6 @@ pub use schedule::{MAX_CRON_CHARS, MAX_PERIOD, MIN_PERIOD, Occurrences, Schedule
 pub use standard::Standard;
 pub use timing::{MAX_JITTER, MAX_WINDOW, Misfire, Overlap, Timing};
 pub use webhook::{
-    BodyKind, HOOK_BODY, HookPath, MAX_HOOK_BODY, MAX_HOOK_WAIT, MAX_LISTED, MAX_SEGMENTS, Respond,
-    Webhook,
+    BodyKind, HOOK_BODY, HookPath, MAX_HOOK_BODY, MAX_HOOK_WAIT, MAX_LISTED, MAX_SEGMENTS,
+    MAX_UPLOAD, Respond, UPLOAD, Webhook,
 };

@@ -164,6 +164,12 @@ mod tests {
         for signature in [bare, "v1,", "v2,AAAA", "", &late] {
             refused(signature, ID, now, SECRET, wrong);
         }
+        // A key that could be guessed lets in nobody, also whoever has guessed it.
+        let short = hmac::Key::new(hmac::HMAC_SHA256, &[7; 23]);
+        let signed = format!("{ID}.{AT}.{{\"test\": 2432232314}}");
+        let by_short = STANDARD.encode(hmac::sign(&short, signed.as_bytes()));
+        let guessed = format!("whsec_{}", STANDARD.encode([7; 23]));
+        refused(&format!("v1,{by_short}"), ID, now, &guessed, wrong);
         refused(RIGHT, "msg_other", now, SECRET, wrong);
         refused(RIGHT, "msg.1", now, SECRET, "cannot be read");
         for away in [AT + 301, AT - 301] {

@@ -12,6 +12,10 @@ use crate::{Auth, FieldError, Form, auth, form, reader::Reader};
 pub const MAX_HOOK_BODY: ByteSize = ByteSize::mib(4);
 /// The largest body of a delivery where nothing is said.
 pub const HOOK_BODY: ByteSize = ByteSize::kib(256);
+/// The largest delivery with files that a trigger may ask for.
+pub const MAX_UPLOAD: ByteSize = ByteSize::mib(1024);
+/// The largest delivery with files where nothing is said.
+pub const UPLOAD: ByteSize = ByteSize::mib(16);
 /// The longest path that a trigger may ask for, in segments.
 pub const MAX_SEGMENTS: usize = 16;
 /// The most entries of each list: methods, addresses, origins.
@@ -22,13 +26,14 @@ pub const MAX_HOOK_WAIT: Duration = Duration::from_secs(300);
 const HOOK_WAIT: Duration = Duration::from_secs(30);
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "path",
     "method",
     "methods",
     "auth",
     "body",
     "max_body",
+    "max_file",
     "body_schema",
     "filter",
     "dedupe",
@@ -50,8 +55,10 @@ pub struct Webhook {
     pub auth: Auth,
     /// What its bodies are. It is fixed here, whatever a caller says.
     pub body: BodyKind,
-    /// The largest body, at most [`MAX_HOOK_BODY`].
+    /// The largest body, at most [`MAX_HOOK_BODY`], or [`MAX_UPLOAD`] with files.
     pub max_body: ByteSize,
+    /// The largest of its files.
+    pub max_file: ByteSize,
     /// A JSON Schema that a body must fit.
     pub body_schema: Option<Value>,
     /// An expression over `$trigger`: a delivery for which it is false starts nothing.
@@ -82,6 +89,8 @@ pub enum BodyKind {
     Form,
     /// `text/…` in UTF-8.
     Text,
+    /// `multipart/form-data`: texts, and files, which go into blobs.
+    Multipart,
     /// Anything, in base64.
     Raw,
     /// There is none.
@@ -110,8 +119,8 @@ impl Webhook {
     /// | `auth` | [`Auth`]; it must be there: `none` lets in whoever knows the address |
     /// | `path` | what follows the address: `orders/{order}`; a name in braces is a part of `$trigger.params` |
     /// | `method`, `methods` | one or more of `GET`, `POST`, `PUT`, `PATCH`, `DELETE` |
-    /// | `body` | `json`, `form`, `text`, `raw`, `none` |
-    /// | `max_body`, `body_schema` | a size; a JSON Schema |
+    /// | `body` | `json`, `form`, `multipart`, `text`, `raw`, `none` |
+    /// | `max_body`, `max_file`, `body_schema` | sizes; a JSON Schema |
     /// | `filter`, `dedupe` | expressions over `$trigger` |
     /// | `ips` | addresses and ranges: `192.0.2.0/24` |
     /// | `cors` | origins: `https://shop.example` |
@@ -138,6 +147,7 @@ impl Webhook {
         let bodies = [
             ("json", BodyKind::Json),
             ("form", BodyKind::Form),
+            ("multipart", BodyKind::Multipart),
             ("text", BodyKind::Text),
             ("raw", BodyKind::Raw),
             ("none", BodyKind::None),
@@ -150,12 +160,14 @@ impl Webhook {
             ("stream", Respond::Stream),
         ];
         let respond = reader.choice("respond", &answers);
+        let max_body = reader.max_body(body);
         let hook = Self {
             path,
             methods,
             auth: auth.unwrap_or(Auth::None),
             body,
-            max_body: reader.max_body(),
+            max_body,
+            max_file: reader.max_file(body, max_body),
             body_schema: reader.get("body_schema").cloned(),
             filter: reader.text("filter").map(str::to_owned),
             dedupe: reader.text("dedupe").map(str::to_owned),
@@ -168,6 +180,10 @@ impl Webhook {
         };
         if body == BodyKind::None && hook.body_schema.is_some() {
             reader.wrong("body_schema", "there is no body, as `body: none` says");
+        }
+        if body == BodyKind::Multipart && hook.auth.reads_body() {
+            let message = "files are taken as they come, and a signature counts once all of them have: `auth` is `basic`, `header`, `jwt` or `none` here";
+            reader.wrong("body", message);
         }
         let errors = reader.errors();
         Some(if errors.is_empty() {
@@ -189,6 +205,7 @@ impl Webhook {
             auth: auth.unwrap_or(Auth::None),
             body: BodyKind::Form,
             max_body: HOOK_BODY,
+            max_file: HOOK_BODY,
             body_schema: None,
             filter: reader.text("filter").map(str::to_owned),
             dedupe: None,
@@ -332,16 +349,31 @@ impl Reader<'_> {
         found
     }
 
-    fn max_body(&mut self) -> ByteSize {
-        let Some(text) = self.text("max_body") else {
-            return HOOK_BODY;
+    fn max_body(&mut self, body: BodyKind) -> ByteSize {
+        match body {
+            BodyKind::Multipart => self.size("max_body", (UPLOAD, MAX_UPLOAD)),
+            _ => self.size("max_body", (HOOK_BODY, MAX_HOOK_BODY)),
+        }
+    }
+
+    fn max_file(&mut self, body: BodyKind, max_body: ByteSize) -> ByteSize {
+        if body != BodyKind::Multipart && self.get("max_file").is_some() {
+            self.wrong("max_file", "there are files in a `body: multipart` only");
+            return max_body;
+        }
+        self.size("max_file", (max_body, max_body))
+    }
+
+    fn size(&mut self, field: &str, (usual, most): (ByteSize, ByteSize)) -> ByteSize {
+        let Some(text) = self.text(field) else {
+            return usual;
         };
         match text.parse::<ByteSize>() {
-            Ok(size) if size <= MAX_HOOK_BODY && size.as_u64() > 0 => return size,
-            Ok(_) => self.wrong("max_body", format!("it is 1 B to {MAX_HOOK_BODY}")),
-            Err(error) => self.wrong("max_body", error.to_string()),
+            Ok(size) if size <= most && size.as_u64() > 0 => return size,
+            Ok(_) => self.wrong(field, format!("it is 1 B to {most}")),
+            Err(error) => self.wrong(field, error.to_string()),
         }
-        HOOK_BODY
+        usual
     }
 
     fn ips(&mut self) -> Vec<IpNet> {

@@ -192,6 +192,27 @@ fn every_problem_is_told() {
         "1 B to 4 MiB",
     );
     wrong(
+        json!({ "auth": "none", "body": "multipart", "max_body": "2 GiB" }),
+        "1 B to 1 GiB",
+    );
+    wrong(
+        json!({ "auth": "none", "body": "multipart", "max_body": "1 KiB", "max_file": "2 KiB" }),
+        "max_file: it is 1 B to 1 KiB",
+    );
+    wrong(
+        json!({ "auth": "none", "max_file": "1 KiB" }),
+        "`body: multipart` only",
+    );
+    for signed in [
+        json!({ "type": "hmac", "secret": "s", "header": "X-S" }),
+        json!({ "type": "standard_webhooks", "secret": "s" }),
+    ] {
+        wrong(
+            json!({ "auth": signed, "body": "multipart" }),
+            "a signature counts once all of them have",
+        );
+    }
+    wrong(
         json!({ "auth": "none", "ips": ["192.0.2.0/33"] }),
         "neither an address",
     );

@@ -22,4 +22,5 @@ mod support;
 mod table;
 mod traces;
 mod triggers;
+mod uploads;
 mod workflows;

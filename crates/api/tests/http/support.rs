@@ -18,9 +18,11 @@ use nebula_action::{
     Action, ActionContext, ActionError, ActionMetadata, ActionResult, BlobBody, Effect, EffectClass,
 };
 use nebula_api::{Api, ApiConfig, ApiParts, Server};
-use nebula_core::{ByteSize, Clock, ExposeSecret as _, TenantId};
+use nebula_core::{BlobId, ByteSize, Clock, ExposeSecret as _, TenantId};
 use nebula_identity::{Identity, IdentityConfig, IdentityPorts, LocalToken, PasswordCost};
-use nebula_memory::{DEFAULT_CACHE, DEFAULT_INLINE, SpillingRepo, Values};
+use nebula_memory::{
+    Collected, Collector, DEFAULT_CACHE, DEFAULT_INLINE, Grace, SpillingRepo, Values,
+};
 use nebula_oidc::{OidcConfig, Provider, ProviderPorts};
 use nebula_system::{SystemClock, SystemEntropy};
 use nebula_testkit::{
@@ -60,6 +62,11 @@ impl Action for PutText {
         ctx: &ActionContext,
         input: Value,
     ) -> Result<ActionResult, ActionError> {
+        if let Ok(blob) = serde_json::from_value::<BlobId>(input["reads"].clone()) {
+            let bytes = ctx.blobs()?.read(blob).await?.unwrap_or_default();
+            let text = String::from_utf8_lossy(&bytes);
+            return Ok(ActionResult::output(serde_json::json!({ "text": text })));
+        }
         let text = input["text"].as_str().unwrap_or_default().to_owned();
         let mut content = Whole(Some(text.into()));
         let put = ctx.blobs()?.put(&mut content, ByteSize::mib(1)).await?;
@@ -133,6 +140,8 @@ pub(crate) struct World {
     pub(crate) vault: Arc<Vault>,
     pub(crate) secrets: Arc<MemorySecretsStore>,
     pub(crate) incidents: Arc<MemoryIncidentRepo>,
+    pub(crate) blobs: Arc<MemoryBlobStore>,
+    collector: Collector,
     /// The way out.
     pub(crate) http: Arc<ScriptedHttp>,
     pub(crate) stop: CancellationToken,
@@ -224,7 +233,15 @@ impl World {
         let blobs = Arc::new(MemoryBlobStore::new(clock.clone()));
         let values = Values::new(blobs.clone(), DEFAULT_INLINE, DEFAULT_CACHE);
         let executions = Arc::new(executions);
-        let executions = SpillingRepo::new(executions, blobs, clock.clone(), DEFAULT_INLINE);
+        // What is older than a moment is old here.
+        let grace = Grace {
+            lease: Duration::ZERO,
+            attempt: Duration::ZERO,
+            skew: Duration::ZERO,
+        };
+        let collector = Collector::new(executions.clone(), blobs.clone(), clock.clone(), grace);
+        let executions =
+            SpillingRepo::new(executions, blobs.clone(), clock.clone(), DEFAULT_INLINE);
         let (executions, workflows) = (Arc::new(executions), Arc::new(workflows));
         let fixed = Effect::Fixed(EffectClass::Keyed);
         let puts: Arc<dyn Action> =
@@ -304,10 +321,17 @@ impl World {
             vault,
             secrets,
             incidents,
+            blobs,
+            collector,
             http,
             stop,
             tasks,
         }
+    }
+
+    /// Deletes the blobs that nothing names.
+    pub(crate) async fn collect(&self) -> Collected {
+        self.collector.collect(&TenantId::local()).await.unwrap()
     }
 
     /// Sends a request with the token, and more headers.

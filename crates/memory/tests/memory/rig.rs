@@ -94,6 +94,7 @@ impl Rig {
             priority: Priority::Normal,
             labels: nebula_core::Labels::default(),
             trace: None,
+            blobs: Vec::new(),
         };
         NewExecution {
             id: ExecutionId::at(self.clock.now(), &[n; 10]),

@@ -111,6 +111,7 @@ impl World {
             priority: *self.random.pick(&Priority::ALL),
             labels: self.labels(),
             trace: None,
+            blobs: Vec::new(),
         };
         let entries = vec![Entry {
             at: now,

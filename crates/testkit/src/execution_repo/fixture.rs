@@ -77,6 +77,7 @@ pub(crate) fn execution_of(
         priority: Priority::Normal,
         labels: nebula_core::Labels::default(),
         trace: None,
+        blobs: Vec::new(),
     };
     let entries = vec![Entry {
         at: clock.now(),

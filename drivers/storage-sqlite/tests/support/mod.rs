@@ -45,6 +45,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         priority: Priority::Normal,
         labels: nebula_core::Labels::default(),
         trace: None,
+        blobs: Vec::new(),
     };
     let fact = Fact::ExecutionStarted(Box::new(started));
     NewExecution {
