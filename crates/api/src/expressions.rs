@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::{
     api::{Inner, Shared},
     extract::Body,
-    problem::Problem,
+    problem::{Mistake, Problem},
 };
 
 /// An expression, and what it sees.
@@ -105,6 +105,12 @@ fn value(wanted: &Evaluate, context: &Context) -> Result<Option<Value>, Expressi
 fn wrong(error: &ExpressionError) -> Problem {
     let message = format!("{} (bytes {} to {})", error.message, error.start, error.end);
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.code, message);
+    let problem = problem.mistake(Mistake {
+        message: error.message.clone(),
+        phase: error.phase,
+        start: error.start,
+        end: error.end,
+    });
     match &error.hint {
         Some(hint) => problem.hint(hint.clone()),
         None => problem,

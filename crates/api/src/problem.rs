@@ -13,6 +13,7 @@ use nebula_engine::{
     AdmissionError, InstallError, MigrationError, StartAgainError, StartError, TokenError,
 };
 use nebula_execution::{AgainError, Status};
+use nebula_expression::Phase;
 use nebula_ports::{ErrorKind, PortError};
 use nebula_workflow::{Diagnostic, LocatedDiagnostic, Source, parse};
 use serde::Serialize;
@@ -60,6 +61,24 @@ pub(crate) struct ProblemBody {
     /// What does not fit, each with the JSON pointer to it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Misfit>,
+    /// What is wrong with an expression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expression: Option<Mistake>,
+}
+
+/// What is wrong with an expression, and where.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Mistake {
+    /// What is wrong.
+    pub(crate) message: String,
+    /// When it was found: `syntax` or `resolve` where it has no program, `evaluate` or `border` where it has
+    /// no value.
+    #[schema(value_type = String)]
+    pub(crate) phase: Phase,
+    /// Where it begins, in bytes of the expression.
+    pub(crate) start: usize,
+    /// Where it ends.
+    pub(crate) end: usize,
 }
 
 /// A part of a value that does not fit.
@@ -84,6 +103,7 @@ impl Problem {
             execution: None,
             diagnostics: Vec::new(),
             problems: Vec::new(),
+            expression: None,
         };
         Self {
             status,
@@ -111,6 +131,12 @@ impl Problem {
     pub(crate) fn try_after(mut self, after: Duration) -> Self {
         self.body.try_after = Some(duration_text(after));
         self.try_after = Some(after);
+        self
+    }
+
+    /// Says what is wrong with an expression, and where.
+    pub(crate) fn mistake(mut self, mistake: Mistake) -> Self {
+        self.body.expression = Some(mistake);
         self
     }
 

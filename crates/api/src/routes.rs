@@ -12,9 +12,9 @@ use crate::{
     access::{Act, Gate, Needs, authorise},
     actions,
     api::Shared,
-    approvals, audit, blobs, changes, connections, consent, credentials, dead_letters, events,
-    executions, expressions, health, hooks, incidents, invitations, metrics, oidc, openapi,
-    projects, sessions, settings, signals, start, state, triggers, users, workflows,
+    approvals, audit, blobs, changes, connections, consent, credentials, dead_letters, definitions,
+    events, executions, expressions, health, hooks, incidents, invitations, metrics, oidc, openapi,
+    projects, replay, sessions, settings, signals, start, state, triggers, users, workflows,
 };
 use nebula_identity::Permission::{
     self, ApprovalsDecide, ApprovalsRead, AuditRead, BlobsRead, CatalogRead, CredentialsRead,
@@ -85,7 +85,7 @@ fn all(table: Table) -> Table {
         .reads(WorkflowsRead, "workflows.list", routes!(workflows::list))
         .reads(WorkflowsRead, "workflows.show", routes!(workflows::show))
         .changes(WorkflowsWrite, "workflows.save", routes!(workflows::save))
-        .reads(WorkflowsRead, "workflows.check", routes!(workflows::check))
+        .reads(WorkflowsRead, "workflows.check", routes!(definitions::check))
         .reads(WorkflowsRead, "workflows.versions", routes!(workflows::versions))
         .reads(WorkflowsRead, "workflows.version", routes!(workflows::version))
         .reads(WorkflowsRead, "workflows.diff", routes!(workflows::differences))
@@ -108,6 +108,8 @@ fn all(table: Table) -> Table {
         .reads(ExecutionsRead, "executions.report", routes!(executions::report))
         .reads(ExecutionsRead, "executions.output", routes!(executions::output))
         .reads(ExecutionsRead, "executions.journal", routes!(executions::journal))
+        .reads(ExecutionsRead, "executions.replay", routes!(replay::steps))
+        .reads(ExecutionsRead, "executions.replay", routes!(replay::moment))
         .reads(BlobsRead, "blobs.list", routes!(blobs::list))
         .reads(BlobsRead, "blobs.read", routes!(blobs::read))
         .live(ExecutionsRead, "executions.watch", routes!(events::of_execution))

@@ -10,14 +10,10 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use nebula_core::{ProjectId, TenantId, WorkflowId};
 use nebula_identity::Permission;
-use nebula_planner::{CallMiss, calls};
 use nebula_ports::{
     PageToken, Published, Saved, StoredWorkflow, WorkflowFilter, WorkflowSummary as Summary,
 };
-use nebula_runbook::parse;
-use nebula_workflow::{
-    Diagnostic, LocatedDiagnostic, Parsed, Source, WorkflowDefinition, check_size,
-};
+use nebula_workflow::{Diagnostic, LocatedDiagnostic, WorkflowDefinition};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -26,8 +22,9 @@ use crate::{
     access::{Caller, OfWorkflow},
     api::{Inner, Shared},
     credentials,
+    definitions::{invalid, receive},
     executions::page_size,
-    extract::{Asked, At, Body, media_type, unsupported, whole},
+    extract::{Asked, At, Body},
     problem::{Problem, unknown_project, unknown_version, unknown_workflow},
     projects::known_project,
     revision::{Expected, outdated, required, tag},
@@ -168,111 +165,6 @@ fn tagged(status: StatusCode, revision: u64, body: impl Serialize) -> Response {
 pub(crate) async fn show(OfWorkflow { workflow, .. }: OfWorkflow) -> Response {
     let revision = workflow.revision;
     tagged(StatusCode::OK, revision, WorkflowBody::from(workflow))
-}
-
-/// A definition that came in a request.
-struct Received {
-    source: Source,
-    parsed: Parsed,
-}
-
-/// Reads a definition; `name` is what its file would be called.
-async fn receive(request: Request, name: &str, shared: &Shared) -> Result<Received, Problem> {
-    let kind = media_type(request.headers());
-    let name = match kind.as_deref() {
-        Some("application/json") => format!("{name}.json"),
-        Some("application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml") => {
-            format!("{name}.yaml")
-        }
-        other => return Err(unsupported(other, "application/yaml or application/json")),
-    };
-    let bytes = whole(request, shared).await?;
-    if let Some(problem) = check_size(bytes.len() as u64) {
-        let source = Source::new(name, "");
-        return Err(invalid(&[problem], &source, &parse(&source)));
-    }
-    let text = String::from_utf8(bytes.into()).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let message = format!("the definition is not UTF-8: byte {at} is part of no character");
-        Problem::bad("DEFINITION_NOT_UTF8", message)
-    })?;
-    let source = Source::new(name, text);
-    let parsed = parse(&source);
-    Ok(Received { source, parsed })
-}
-
-fn invalid(diagnostics: &[Diagnostic], source: &Source, parsed: &Parsed) -> Problem {
-    let errors = diagnostics.iter().filter(|it| it.is_error()).count();
-    let s = if errors == 1 { "" } else { "s" };
-    let message = format!("the definition has {errors} error{s}; nothing was saved");
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "DEFINITION_INVALID",
-        message,
-    )
-    .hint("correct what `diagnostics` lists")
-    .located(parsed.map.locate_all(diagnostics, source))
-}
-
-impl Received {
-    /// Everything that is to say about it, as an editor wants it.
-    ///
-    /// It calls what the caller may start; other workflows are to them as if they were not there.
-    async fn diagnostics(&self, shared: &Inner, by: &Caller) -> Result<Vec<Diagnostic>, Problem> {
-        let (engine, parsed) = (shared.nebula.engine(), &self.parsed);
-        let mut all = parsed.diagnostics.clone();
-        let Some(read) = parsed.definition.as_ref().or(parsed.rest.as_ref()) else {
-            return Ok(all);
-        };
-        let mut callees = engine.callees(by.tenant(), read).await?;
-        for target in calls(read) {
-            let permission = Permission::ExecutionsStart;
-            if !by.reaches(shared, &target.workflow, permission).await? {
-                callees.insert(target, Err(CallMiss::Workflow));
-            }
-        }
-        if let Some(rest) = &parsed.rest {
-            let more = engine.more_problems(rest, &callees, &all);
-            all.extend(more);
-        }
-        if let Some(definition) = &parsed.definition {
-            all.extend(engine.check(definition, &callees).diagnostics);
-        }
-        Ok(all)
-    }
-
-    fn located(&self, diagnostics: &[Diagnostic]) -> Vec<LocatedDiagnostic> {
-        self.parsed.map.locate_all(diagnostics, &self.source)
-    }
-}
-
-/// What is to say about a definition.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Checked {
-    /// Whether it could be saved and run.
-    valid: bool,
-    /// Every problem, each with its place.
-    #[schema(value_type = Vec<Object>)]
-    diagnostics: Vec<LocatedDiagnostic>,
-}
-
-/// Checks a definition, in YAML or JSON, and saves nothing.
-#[utoipa::path(
-    post, path = "/api/v1/definitions/check", tag = "workflows",
-    request_body(content((Value = "application/yaml"), (Value = "application/json"))),
-    responses((status = 200, body = Checked))
-)]
-pub(crate) async fn check(
-    State(shared): State<Shared>,
-    by: Caller,
-    request: Request,
-) -> Result<Json<Checked>, Problem> {
-    let received = receive(request, "workflow", &shared).await?;
-    let diagnostics = received.diagnostics(&shared, &by).await?;
-    Ok(Json(Checked {
-        valid: !diagnostics.iter().any(Diagnostic::is_error),
-        diagnostics: received.located(&diagnostics),
-    }))
 }
 
 /// What became of a save.

@@ -30,6 +30,19 @@ pub struct ReplayStep {
     pub skipped: Vec<InstanceId>,
 }
 
+impl ReplayStep {
+    /// Whether the entry says something about the node, or something about it followed. The end of an
+    /// execution is about every node.
+    #[must_use]
+    pub fn is_about(&self, node: &str) -> bool {
+        let of = |instance: &InstanceId| instance.node.as_str() == node;
+        let fact = &self.entry.entry.fact;
+        fact.instance().is_some_and(of)
+            || fact.is_terminal()
+            || self.ready.iter().chain(&self.skipped).any(of)
+    }
+}
+
 /// Goes through the journal of an execution, entry by entry, with the fold that the worker uses.
 /// One page of the journal is in memory at a time. Made by [`Engine::replay`].
 #[derive(Debug)]

@@ -48,6 +48,48 @@ async fn a_start_that_waits_is_answered_with_the_result() {
     world.stopped().await;
 }
 
+/// Guards: no entry but those that there are, no node but those of the workflow.
+#[tokio::test]
+async fn a_journal_is_gone_through_once_more() {
+    let world = World::new().await;
+    world.publish("greet", GREET).await;
+    let done = world
+        .post("/api/v1/executions?wait=30s", greet("Ada"))
+        .await;
+    let path = format!("{}/replay", done.header("location"));
+    let all = world.get(&path).await;
+    assert_eq!(all.header("content-type"), "application/x-ndjson");
+    let lines = |text: &[u8]| -> Vec<Value> {
+        let lines = text
+            .split(|byte| *byte == b'\n')
+            .filter(|it| !it.is_empty());
+        lines
+            .map(|it| serde_json::from_slice(it).unwrap())
+            .collect()
+    };
+    let steps = lines(&all.body);
+    assert_eq!(steps[0]["ready"], json!(["hello"]));
+    let last = steps.last().unwrap()["seq"].as_u64().unwrap();
+    assert_eq!(last, steps.len() as u64);
+    let of_node = world.get(&format!("{path}?node=hello")).await;
+    assert_eq!(lines(&of_node.body).len(), steps.len());
+    let began = world.get(&format!("{path}/1?node=hello")).await.ok(200);
+    assert_eq!(began["nodes"]["hello"][0]["status"], "ready");
+    let ended = world.get(&format!("{path}/{last}")).await.ok(200);
+    assert_eq!(ended["output"], json!({ "text": "Hi Ada" }));
+    for (rest, status, code) in [
+        ("/0", 404, "UNKNOWN_ENTRY"),
+        ("/99", 404, "UNKNOWN_ENTRY"),
+        ("/1?node=helo", 404, "UNKNOWN_NODE"),
+        ("?node=helo", 404, "UNKNOWN_NODE"),
+        ("/x", 400, "BAD_PATH"),
+    ] {
+        let answer = world.get(&format!("{path}{rest}")).await;
+        answer.problem(status, code);
+    }
+    world.stopped().await;
+}
+
 #[tokio::test]
 async fn what_does_not_end_in_time_goes_on_under_its_id() {
     let world = World::new().await;

@@ -21,6 +21,7 @@ fn filled(route: &Route) -> String {
         .replace("{key}", "abcdefgh")
         .replace("{credential}", "till")
         .replace("{secret}", "till")
+        .replace("{seq}", "1")
         .replace("{token}", "x")
         .replace("{digest}", &"0".repeat(64))
 }

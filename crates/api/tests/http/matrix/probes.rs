@@ -51,6 +51,7 @@ impl Stage {
             .replace("{session}", &uuid::Uuid::from_u128(9).to_string())
             .replace("{project}", project.as_str())
             .replace("{key}", &things.key)
+            .replace("{seq}", "1")
             .replace("{token}", &self.link)
             .replace("{hook}", "nowhere")
             .replace("{digest}", &Digest::of(b"x").to_string())
