@@ -1,15 +1,30 @@
 //! What can be written on the command line.
 
 mod approvals;
+mod executions;
 mod incidents;
+mod kept;
+mod only_here;
+mod people;
+mod workflows;
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nebula_core::{Priority, ProjectId, Timestamp, TriggerId, WorkflowId, parse_duration};
+use nebula_core::{Priority, Timestamp, TriggerId, WorkflowId, parse_duration};
 
 pub(crate) use approvals::Approvals;
+pub(crate) use executions::{
+    BulkAction, BulkArguments, Decision, Executions, ListExecutions, Replay, SendSignal, Unpark,
+    Vote,
+};
 pub(crate) use incidents::Incidents;
+pub(crate) use kept::{Credentials, Fields, Secrets};
+pub(crate) use only_here::why_only_here;
+pub(crate) use people::{
+    Audit, Invitations, Keys, ListAudit, LogIn, Members, People, Projects, Sessions, Setup, Users,
+};
+pub(crate) use workflows::Workflows;
 
 /// Runs workflows on this machine. What ran, and how far, is kept in one SQLite file, so that a run
 /// survives being killed.
@@ -65,7 +80,7 @@ pub(crate) enum Command {
     /// Look at executions, and decide about them
     #[command(subcommand)]
     Executions(Executions),
-    /// Look at what is asked of people
+    /// Look at what is asked of people, and vote
     #[command(subcommand)]
     Approvals(Approvals),
     /// Look at what is wrong with services, take it, resolve it
@@ -111,6 +126,8 @@ pub(crate) enum Command {
         /// The server; default: NEBULA_SERVER
         server: Option<String>,
     },
+    #[command(flatten)]
+    People(People),
     /// Check folders, database, disk, clock and settings; of a server, how it stands now: breakers, rates,
     /// bulkheads and duties
     Doctor(Target),
@@ -160,6 +177,8 @@ pub(crate) enum Config {
         /// With where each value comes from: a default, a line of the file, a variable or a flag
         #[arg(long)]
         sources: bool,
+        #[command(flatten)]
+        at: AtServer,
     },
 }
 
@@ -288,6 +307,28 @@ pub(crate) enum Blobs {
     /// Delete the blobs that no execution names and that are older than a day and some hours; others
     /// may work meanwhile
     Collect(Database),
+    /// List the blobs of an execution of a server
+    List {
+        /// The execution, by its id or the beginning of it
+        id: String,
+        /// At most so many, up to 1,000
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        #[command(flatten)]
+        at: AtServer,
+    },
+    /// Print a blob of an execution of a server, byte for byte, or write it into a file
+    Get {
+        /// The execution, by its id or the beginning of it
+        id: String,
+        /// The blob: its digest, or the beginning of it
+        digest: String,
+        /// The file to write
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+        #[command(flatten)]
+        at: AtServer,
+    },
 }
 
 /// Which database.
@@ -333,39 +374,10 @@ pub(crate) struct Serve {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ListExecutions {
-    /// Only in this status; may be given several times
-    #[arg(long, value_name = "STATUS")]
-    pub(crate) status: Vec<String>,
-    /// Only of this workflow
-    #[arg(long, value_name = "ID")]
-    pub(crate) workflow: Option<String>,
-    /// Only with this label; may be given several times
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) label: Vec<String>,
-    /// Only with this text in the id of the workflow or in a label
-    #[arg(long)]
-    pub(crate) text: Option<String>,
-    /// Only what was started at this time or later, such as `2026-01-31T08:00:00Z`
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<Timestamp>,
-    /// Only what was started before this time
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<Timestamp>,
-    /// At most so many, up to 1,000
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(crate) limit: u16,
-    /// Only what has not ended, and what each of it waits for; reads their journals
-    #[arg(long)]
-    pub(crate) waiting: bool,
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Run {
     /// A definition in YAML or JSON, or the id of a saved workflow: its published version or, if it
-    /// has none, its draft; `ID@3`, `ID@draft` and `ID@published` name one
+    /// has none, its draft; `ID@3`, `ID@draft` and `ID@published` name one. A file is saved as the newest
+    /// version, also on a server, where that needs the permission to publish
     #[arg(value_name = "FILE|ID")]
     pub(crate) target: String,
     /// One field of the input: `name=text`, read as the workflow's schema says, or `name:=JSON`, taken exactly
@@ -438,12 +450,18 @@ pub(crate) struct Validate {
     /// Definitions in YAML or JSON
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// A definition in YAML or JSON
-    pub(crate) file: PathBuf,
+    /// A definition in YAML or JSON, or the id of a saved workflow: its draft; `ID@3` and `ID@published`
+    /// name another version
+    #[arg(value_name = "FILE|ID")]
+    pub(crate) which: String,
+    #[command(flatten)]
+    pub(crate) target: Target,
     /// How to show it; default: text on a terminal, else JSON
     #[arg(long, value_enum)]
     pub(crate) format: Option<PlanFormat>,
@@ -477,433 +495,6 @@ pub(crate) struct Rename {
     pub(crate) stdout: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Executions {
-    /// List executions, newest first
-    List(ListExecutions),
-    /// Follow an execution, until it has ended or needs somebody; as JSON, one event a line. Nothing is
-    /// driven here
-    Watch {
-        /// The execution, by its id or the beginning of it
-        id: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Show what an execution did
-    Show {
-        /// The execution, by its id or the beginning of it
-        id: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Ask an execution to end early, and wait until it has
-    Cancel {
-        /// The execution, by its id or the beginning of it
-        id: String,
-        /// Why, for the journal
-        #[arg(long, default_value = "cancelled from the command line")]
-        reason: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Let an execution start nothing new; what runs comes to its end
-    Pause {
-        /// The execution, by its id or the beginning of it
-        id: String,
-        /// Why, for the journal
-        #[arg(long, default_value = "paused from the command line")]
-        reason: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Send a signal that a node of an execution waits for, and go on with it
-    Signal(SendSignal),
-    /// Approve what an execution asks, and go on with it
-    Approve(Vote),
-    /// Reject what an execution asks, and go on with it
-    Reject(Vote),
-    /// Put off what an execution asks, and go on with it if its workflow says how
-    Defer(Vote),
-    /// Print the tokens that let people vote; each is a secret for the one whose place it is
-    Tokens {
-        /// The execution, by its id or the beginning of it
-        id: String,
-        /// Only of this node, such as `sign` or `orders[3]/sign`
-        node: Option<String>,
-        #[command(flatten)]
-        database: Database,
-    },
-    /// Let a paused execution go on, and go on with it
-    Unpause {
-        /// The execution, by its id or the beginning of it
-        id: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Decide about a parked execution, and go on with it
-    Unpark(Unpark),
-    /// Go through an execution's journal step by step; nothing is run
-    Replay(Replay),
-    /// Move an execution that nobody drives to another version of its workflow, if what it did so far
-    /// could have come about under that one
-    Migrate {
-        /// The execution, by its id or the beginning of it
-        id: String,
-        /// The version
-        #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u32).range(1..))]
-        to: u32,
-        /// Only say whether it could be moved, and what would change
-        #[arg(long)]
-        check: bool,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Go over an ended execution again: what succeeded is kept, the rest runs under the same keys
-    #[command(after_help = RETRY_HELP)]
-    Retry {
-        /// The execution, by its id or the beginning of it
-        id: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Run an ended execution once more, from one node on or from the start, under new keys
-    #[command(after_help = RESTART_HELP)]
-    Restart {
-        /// The execution, by its id or the beginning of it
-        id: String,
-        /// The node that runs again, with all that follows from it; without it, every node
-        #[arg(long, value_name = "NODE")]
-        from: Option<String>,
-        #[command(flatten)]
-        target: Target,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Replay {
-    /// The execution, by its id or the beginning of it
-    pub(crate) id: String,
-    /// Show every node's status and value after this entry, instead of the entries
-    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) at: Option<u64>,
-    /// Only what is about this node
-    #[arg(long, value_name = "NODE")]
-    pub(crate) node: Option<String>,
-    #[command(flatten)]
-    pub(crate) database: Database,
-}
-
-const RETRY_HELP: &str = "A new execution begins with what stays true of the old one. Effects that may have happened keep their \
-     idempotency key, so that a receiver can tell; of at-most-once effects you are asked first.";
-const RESTART_HELP: &str = "A new execution shares what came before NODE. What runs again does so with new idempotency keys: \
-     what it did outside, it does once more.";
-
-#[derive(Debug, Args)]
-pub(crate) struct SendSignal {
-    /// The execution, by its id or the beginning of it
-    pub(crate) id: String,
-    /// The signal's name, as `flow.wait` has it
-    pub(crate) name: String,
-    /// What the signal brings: the result of the node that takes it; default: null
-    #[arg(long, value_name = "JSON")]
-    pub(crate) payload: Option<String>,
-    /// Tells this signal from others of its name: a second one with the same has no effect
-    #[arg(long = "id", value_name = "ID")]
-    pub(crate) dedupe: Option<String>,
-    /// Whether it is kept until a node takes it; with `false` it is lost where no node waits for it
-    /// when it comes
-    #[arg(long, value_name = "true|false", default_value_t = true, action = clap::ArgAction::Set)]
-    pub(crate) keep: bool,
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Vote {
-    /// The execution, by its id or the beginning of it
-    #[arg(required_unless_present = "token", conflicts_with = "token")]
-    pub(crate) id: Option<String>,
-    /// Which node asks, such as `sign` or `orders[3]/sign`; needed if several do
-    pub(crate) node: Option<String>,
-    /// Who votes; default: whose place the token is for, else the name of the user
-    #[arg(long, value_name = "WHO")]
-    pub(crate) by: Option<String>,
-    /// Why, for the journal and the result
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) comment: Option<String>,
-    /// Vote with a token instead of naming the execution: the token, `@FILE`, or `-` for standard
-    /// input, where nobody else sees it
-    #[arg(long, value_name = "TOKEN|@FILE|-")]
-    pub(crate) token: Option<String>,
-    /// Tells this vote from others: a second one with the same has no effect
-    #[arg(long = "id", value_name = "ID")]
-    pub(crate) dedupe: Option<String>,
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Unpark {
-    /// The execution, by its id or the beginning of it
-    pub(crate) id: String,
-    /// Which instance the decision is about, such as `pay` or `pay[3]`; needed if several are open
-    #[arg(long, value_name = "INSTANCE")]
-    pub(crate) node: Option<String>,
-    /// What became of the effect, or what shall become of it
-    #[arg(long = "as", value_enum, value_name = "DECISION")]
-    pub(crate) decision: Decision,
-    /// The node's result, for `--as succeeded`; default: null
-    #[arg(long, value_name = "JSON")]
-    pub(crate) output: Option<String>,
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Decision {
-    /// The effect happened; `--output` is the node's result
-    Succeeded,
-    /// The effect did not happen, and shall not: the node failed
-    Failed,
-    /// Do it again
-    Retry,
-}
-
-/// A version is named `ID@3`, `ID@draft` (the latest) or `ID@published`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Workflows {
-    /// List workflows by id
-    List {
-        /// Only those whose id or name has this text
-        #[arg(long, value_name = "TEXT")]
-        search: Option<String>,
-        /// Also those that are archived
-        #[arg(long)]
-        archived: bool,
-        /// At most so many, up to 1,000
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// List the versions of a workflow, newest first
-    Versions {
-        /// The workflow
-        id: String,
-        /// At most so many, up to 1,000
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Save a file as the newest version, its draft; nothing runs. The same definition again is no new
-    /// version. Of a folder it is shown first what would change
-    Push {
-        /// A definition in YAML or JSON, or a folder of them
-        #[arg(value_name = "FILE|DIR")]
-        file: PathBuf,
-        /// Save only if nobody saved or published since the workflow had this revision
-        #[arg(long, value_name = "REVISION")]
-        expect: Option<u64>,
-        /// Publish what is saved, too: what its nodes ask for is granted to it
-        #[arg(long)]
-        publish: bool,
-        /// Of a folder: do not ask
-        #[arg(long, short)]
-        yes: bool,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Print a version as a definition in JSON; without a version, the draft. Or write all drafts into a
-    /// folder, where it is shown first what would change
-    Pull {
-        /// The workflow, or one version of it; or a folder, such as `./workflows`
-        #[arg(value_name = "ID[@VERSION]|DIR")]
-        which: String,
-        /// Into a folder: the published versions, not the drafts
-        #[arg(long)]
-        published: bool,
-        /// Into a folder: do not ask
-        #[arg(long, short)]
-        yes: bool,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Make a version the one that `run ID` takes; executions keep the one that they began with
-    Publish {
-        /// The version
-        #[arg(value_name = "ID@VERSION")]
-        which: String,
-        /// Publish only if nobody saved or published since the workflow had this revision
-        #[arg(long, value_name = "REVISION")]
-        expect: Option<u64>,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Archive a workflow: it is not listed by default, and nothing of it is started; executions go on
-    Archive {
-        /// The workflow
-        id: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Take an archived workflow back into use
-    Unarchive {
-        /// The workflow
-        id: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Show what differs between two definitions, without layout and formatting; renamed nodes are
-    /// found. Exits with 0 also where they differ
-    Diff {
-        /// A file, or a version; without a version, the draft
-        #[arg(value_name = "FILE|ID[@VERSION]")]
-        old: String,
-        /// What it is compared with
-        #[arg(value_name = "FILE|ID[@VERSION]")]
-        new: String,
-        #[command(flatten)]
-        target: Target,
-    },
-}
-
-const SET_HELP: &str = "The value comes from --from, else from standard input, else, where that is a terminal, from a prompt that \
-     shows nothing. It is never an argument: those stand in the shell's history and in the list of processes. One line end \
-     behind the value does not belong to it.";
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Secrets {
-    /// Set a secret; one that is there is replaced
-    #[command(after_help = SET_HELP)]
-    Set {
-        /// Its id: letters, digits, `-`, `_` and `.`
-        id: String,
-        /// Where its value is: a file, or `-` for standard input
-        #[arg(long, value_name = "FILE|-")]
-        from: Option<PathBuf>,
-        /// The line end behind the value belongs to it
-        #[arg(long)]
-        exact: bool,
-        /// Taken only to be refused without being repeated
-        #[arg(hide = true, value_name = "VALUE", allow_hyphen_values = true)]
-        value: Vec<OsString>,
-        #[command(flatten)]
-        at: AtServer,
-    },
-    /// List the ids of all secrets
-    List {
-        /// At most so many, up to 1,000
-        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
-        #[command(flatten)]
-        at: AtServer,
-    },
-    /// Delete a secret for good
-    Rm {
-        /// Its id
-        id: String,
-        #[command(flatten)]
-        at: AtServer,
-    },
-    /// Encrypt all secrets with a new key; no value changes
-    Rotate,
-}
-
-const FIELDS_HELP: &str = "The value of a secret field is never an argument: it comes from --from, else from standard input \
-     where one secret field is left, else, on a terminal, from prompts that show nothing. One line end behind it does not belong \
-     to it. `nebula credentials types` shows which fields a type has, and which are secret.";
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Credentials {
-    /// List the types of credentials with their fields
-    Types,
-    /// Add a credential
-    #[command(after_help = FIELDS_HELP)]
-    Add {
-        /// Its id: letters, digits, `-`, `_` and `.`
-        id: String,
-        /// Its type, such as `bearer`
-        #[arg(long = "type", value_name = "TYPE")]
-        kind: String,
-        #[command(flatten)]
-        fields: Fields,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// List all credentials: type, version, hosts and last use, and no value
-    List {
-        /// At most so many, up to 1,000
-        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// List who used a credential, newest first
-    Uses {
-        /// Its id
-        id: String,
-        /// At most so many, up to 1,000
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Send a credential to one of its hosts and say what the host answers
-    Test {
-        /// Its id
-        id: String,
-        /// What to ask for with GET; redirects are not followed
-        #[arg(long, value_name = "URL")]
-        url: Option<String>,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Give a credential a new version, or with --keys all credentials a new master key
-    #[command(after_help = FIELDS_HELP)]
-    Rotate {
-        /// Its id; fields and hosts that are not given stay as they are
-        #[arg(required_unless_present = "keys")]
-        id: Option<String>,
-        /// Encrypt all credentials with a new master key; no value changes
-        #[arg(long, conflicts_with_all = ["id", "field", "from", "hosts", "project"])]
-        keys: bool,
-        #[command(flatten)]
-        fields: Fields,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Remove a credential for good
-    Rm {
-        /// Its id
-        id: String,
-        #[command(flatten)]
-        target: Target,
-    },
-}
-
-/// What a credential is made of.
-#[derive(Debug, Args)]
-pub(crate) struct Fields {
-    /// A field that is not secret, such as `username=ada`
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(crate) field: Vec<String>,
-    /// Where the value of a secret field is: a file, or `-` for standard input; with `NAME=` before it,
-    /// of that field
-    #[arg(long, value_name = "[NAME=]FILE|-")]
-    pub(crate) from: Vec<String>,
-    /// A host that it may be sent to, such as `api.example`, `*.api.example:443`; without any it is sent
-    /// nowhere
-    #[arg(long, value_name = "HOST", value_delimiter = ',')]
-    pub(crate) hosts: Vec<String>,
-    /// The project to which it belongs: workflows of others cannot be given it
-    #[arg(long, value_name = "ID")]
-    pub(crate) project: Option<ProjectId>,
-    /// Taken only to be refused without being repeated
-    #[arg(hide = true, value_name = "VALUE", allow_hyphen_values = true)]
-    pub(crate) value: Vec<OsString>,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Expr {
     /// The expression, without `{{ }}`; without one, on a terminal, expressions are asked for
@@ -921,6 +512,9 @@ pub(crate) struct Expr {
     /// Read `{ "expr", "data", "mode" }` per line from standard input and answer each with a line
     #[arg(long)]
     pub(crate) batch: bool,
+    /// Have this server evaluate it, where `nebula login` lets you in
+    #[arg(long, value_name = "URL", conflicts_with = "explain")]
+    pub(crate) server: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ use std::{
 
 use nebula_engine::{Callees, Engine};
 use nebula_execution::ExecutionPlan;
+use nebula_ports::StoredWorkflow;
 use nebula_runbook::parse;
 use nebula_workflow::{
     Diagnostic, LocatedDiagnostic, MAX_DEFINITION_BYTES, Severity, Source, SourceMap,
@@ -83,6 +84,47 @@ pub(crate) async fn check(
     console: &Console,
 ) -> Result<Checked, Failure> {
     let source = read(path, console)?;
+    let checked = check_source(source, path, (engine, loaded), console).await?;
+    let file = path
+        .canonicalize()
+        .map_err(|error| Failure::file(path, "find", &error))?;
+    Ok(Checked {
+        folder: file.parent().unwrap_or(Path::new("/")).to_owned(),
+        file,
+        ..checked
+    })
+}
+
+/// The same of a version that was saved; relative paths in it begin at the current folder.
+pub(crate) async fn check_saved(
+    stored: &StoredWorkflow,
+    (engine, loaded): (&Engine, &Loaded),
+    console: &Console,
+) -> Result<Checked, Failure> {
+    let name = format!("{}@{}", stored.id, stored.version);
+    check_source(
+        saved_source(stored),
+        Path::new(&name),
+        (engine, loaded),
+        console,
+    )
+    .await
+}
+
+/// A version that was saved, as a file of it would be.
+pub(crate) fn saved_source(stored: &StoredWorkflow) -> Source {
+    Source::new(
+        format!("{}.json", stored.id),
+        format!("{:#}", stored.definition),
+    )
+}
+
+async fn check_source(
+    source: Source,
+    path: &Path,
+    (engine, loaded): (&Engine, &Loaded),
+    console: &Console,
+) -> Result<Checked, Failure> {
     let parsed = parse(&source);
     let mut diagnostics = parsed.diagnostics;
     let read = parsed.definition.as_ref().or(parsed.rest.as_ref());
@@ -108,10 +150,8 @@ pub(crate) async fn check(
     let (Some(definition), Some(plan)) = (parsed.definition, plan) else {
         return Err(invalid(path, &diagnostics).diagnostics(located, drawn));
     };
-    let file = path
-        .canonicalize()
-        .map_err(|error| Failure::file(path, "find", &error))?;
-    let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
+    let folder = std::env::current_dir();
+    let folder = folder.map_err(|error| Failure::file(Path::new("."), "find", &error))?;
     Ok(Checked {
         source,
         map: parsed.map,
@@ -120,7 +160,7 @@ pub(crate) async fn check(
         callees,
         remarks: located,
         drawn,
-        file,
+        file: path.to_owned(),
         folder,
     })
 }
@@ -142,11 +182,19 @@ async fn callees(definition: &WorkflowDefinition, loaded: &Loaded) -> Result<Cal
 
 /// The failure for a definition with these problems.
 fn invalid(path: &Path, diagnostics: &[Diagnostic]) -> Failure {
-    let errors = diagnostics.iter().filter(|d| d.is_error()).count();
-    let rest = diagnostics
-        .iter()
-        .filter(|d| d.severity == Severity::Warning)
-        .count();
+    invalid_by(path, diagnostics.iter().map(|it| it.severity))
+}
+
+/// The failure for a definition with problems of these weights.
+pub(crate) fn invalid_by(path: &Path, weights: impl Iterator<Item = Severity>) -> Failure {
+    let (mut errors, mut rest) = (0, 0);
+    for weight in weights {
+        match weight {
+            Severity::Error => errors += 1,
+            Severity::Warning => rest += 1,
+            Severity::Lint => {}
+        }
+    }
     let mut counts = counted(errors, "error");
     if rest > 0 {
         counts.push_str(" and ");
@@ -171,7 +219,7 @@ pub(crate) fn names_a_file(path: &Path) -> bool {
 }
 
 /// Reads a definition; one that is too large is refused by its length and never read.
-fn read(path: &Path, console: &Console) -> Result<Source, Failure> {
+pub(crate) fn read(path: &Path, console: &Console) -> Result<Source, Failure> {
     let unreadable = |error| Failure::file(path, "read", &error);
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;

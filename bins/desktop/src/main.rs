@@ -16,6 +16,7 @@ mod commands;
 mod compose;
 mod console;
 mod definition;
+mod definition_there;
 mod ending;
 mod exports;
 mod failure;
@@ -47,13 +48,16 @@ mod waves;
 
 use std::{future::Future, io::IsTerminal as _, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{
+    Parser as _,
+    error::{ContextKind, ContextValue},
+};
 use nebula_telemetry::LogOptions;
 
 use crate::{
     arguments::{
-        Actions, Approvals, Arguments, AtServer, Blobs, Command, Config, Credentials, Database,
-        Dead, Executions, Queue, Replay, Secrets, Target, Workflows,
+        Actions, Arguments, AtServer, Blobs, Command, Config, Credentials, Database, Dead,
+        Executions, Queue, Secrets, Target, Workflows,
     },
     console::Console,
     failure::{Exit, Failure},
@@ -80,26 +84,39 @@ fn main() -> ExitCode {
 
 /// Help and version go to standard output; anything else is wrong usage, exit code 2.
 fn usage(error: &clap::Error) -> ExitCode {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    if error.get(ContextKind::InvalidArg) == Some(&ContextValue::String("--server".to_owned()))
+        && let Some(why) = arguments::why_only_here(words.iter().map(String::as_str))
+    {
+        let message = "this command asks no server";
+        let failure = Failure::invalid("NEEDS_NO_SERVER", message).advice(why);
+        told(&words).failure(&failure);
+        return ExitCode::from(failure.exit.code());
+    }
     // Nobody is left to tell if it cannot be written.
     let _ = error.print();
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    let asked = std::env::args_os().any(|word| word == "--json");
+    let asked = words.iter().any(|word| word == "--json");
     if asked || !std::io::stdout().is_terminal() {
         let text = error.render().to_string();
         let first = text.lines().next().unwrap_or_default();
         let message = first.strip_prefix("error: ").unwrap_or(first);
         let failure = Failure::invalid("USAGE", message);
-        let global = arguments::Global {
-            json: true,
-            quiet: false,
-            log: None,
-            no_color: true,
-        };
-        let _ = Console::new(&global).document(&failure.document());
+        let _ = told(&["--json".to_owned()]).document(&failure.document());
     }
     ExitCode::from(Exit::Invalid.code())
+}
+
+/// Where a command line is answered that could not be read.
+fn told(words: &[String]) -> Console {
+    Console::new(&arguments::Global {
+        json: words.iter().any(|word| word == "--json"),
+        quiet: false,
+        log: None,
+        no_color: words.iter().any(|word| word == "--no-color"),
+    })
 }
 
 /// What a command works on.
@@ -157,11 +174,11 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             block_on(commands::serve::run(serve, global, loaded, console))
         }
         Command::Validate(validate) => {
-            let loaded = load(On::Nothing)?;
+            let loaded = load(On::Either(&validate.target))?;
             block_on(commands::validate::run(validate, &loaded, console))
         }
         Command::Plan(plan) => {
-            let loaded = load(On::Nothing)?;
+            let loaded = load(On::Either(&plan.target))?;
             block_on(commands::plan::run(plan, &loaded, console))
         }
         Command::Rename(rename) => {
@@ -184,25 +201,24 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
                     On::Either(&vote.target)
                 }
                 Executions::Unpark(unpark) => On::Either(&unpark.target),
-                Executions::Tokens { database, .. }
-                | Executions::Replay(Replay { database, .. }) => On::Database(database),
+                Executions::Bulk(bulk) => On::Server(&bulk.at),
+                Executions::Replay(replay) => On::Either(&replay.target),
+                Executions::Tokens { database, .. } => On::Database(database),
             };
             let loaded = load(on)?;
             block_on(commands::executions::run(command, &loaded, console))
         }
-        Command::Approvals(Approvals::List { limit, target }) => {
-            let (loaded, limit) = (load(On::Either(target))?, usize::from(*limit));
-            block_on(async {
-                let session = session::Session::open_existing(&loaded).await?;
-                commands::approvals::list(session.as_ref(), limit, console).await
-            })
+        Command::Approvals(command) => {
+            let loaded = load(On::Either(command.target()))?;
+            block_on(commands::approvals::run(command, &loaded, console))
         }
         Command::Incidents(command) => {
             let loaded = load(On::Either(command.target()))?;
             block_on(commands::incidents::run(command, &loaded, console))
         }
         Command::Workflows(command) => {
-            let target = match command {
+            let on = match command {
+                Workflows::Move { at, .. } => On::Server(at),
                 Workflows::List { target, .. }
                 | Workflows::Versions { target, .. }
                 | Workflows::Push { target, .. }
@@ -210,9 +226,9 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
                 | Workflows::Publish { target, .. }
                 | Workflows::Archive { target, .. }
                 | Workflows::Unarchive { target, .. }
-                | Workflows::Diff { target, .. } => target,
+                | Workflows::Diff { target, .. } => On::Either(target),
             };
-            let loaded = load(On::Either(target))?;
+            let loaded = load(on)?;
             block_on(commands::workflows::run(command, &loaded, console))
         }
         Command::Triggers(command) => {
@@ -228,13 +244,16 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             };
             block_on(commands::secrets::run(command, &loaded, console))
         }
-        Command::Blobs(Blobs::Collect(database)) => {
-            let loaded = load(On::Database(database))?;
-            block_on(commands::blobs::collect(&loaded, console))
+        Command::Blobs(command) => {
+            let loaded = load(match command {
+                Blobs::Collect(database) => On::Database(database),
+                Blobs::List { at, .. } | Blobs::Get { at, .. } => On::Server(at),
+            })?;
+            block_on(commands::blobs::run(command, &loaded, console))
         }
         Command::Credentials(command) => {
             let on = match command {
-                Credentials::Types => return commands::credentials::types(console),
+                Credentials::Types { at } => asked_for(at),
                 // A key belongs to the database that it opens.
                 Credentials::Rotate {
                     id: None, target, ..
@@ -250,8 +269,9 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
             block_on(commands::credentials::run(command, &loaded, console))
         }
         Command::New(new) => commands::new::run(new, console),
-        Command::Config(Config::Show { sources }) => {
-            commands::config::show(*sources, &load(On::Nothing)?, console)
+        Command::Config(Config::Show { sources, at }) => {
+            let loaded = load(asked_for(at))?;
+            block_on(commands::config::show(*sources, &loaded, console))
         }
         Command::Queue(Queue::Dead(dead)) => {
             let (Dead::List { at, .. } | Dead::Redrive { at }) = dead;
@@ -265,7 +285,18 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
         Command::Logout { server } => {
             commands::login::logout(server.as_deref(), &load(On::Nothing)?, console)
         }
-        Command::Expr(expr) => commands::expr::run(expr, console),
+        Command::People(people) => {
+            let loaded = load(On::Server(people.at()))?;
+            block_on(commands::people::run(people, &loaded, console))
+        }
+        Command::Expr(expr) => match &expr.server {
+            None => commands::expr::run(expr, console),
+            Some(server) => {
+                let server = Some(server.clone());
+                let loaded = load(On::Server(&AtServer { server }))?;
+                block_on(commands::expr::there(expr, &loaded, console))
+            }
+        },
         Command::Actions(actions) => {
             let (Actions::List { at } | Actions::Show { at, .. }) = actions;
             let loaded = load(On::Server(at))?;
@@ -275,6 +306,15 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
         // It looks at the settings itself, also at those that cannot be read.
         Command::Doctor(target) => block_on(commands::doctor::run(global, target, console)),
         Command::Completions { shell } => commands::completions::run(*shell, console),
+    }
+}
+
+/// A server, where the flag names one: what is asked here is asked of this machine otherwise, whatever
+/// server the environment names.
+fn asked_for(at: &AtServer) -> On<'_> {
+    match &at.server {
+        Some(_) => On::Server(at),
+        None => On::Nothing,
     }
 }
 

@@ -15,7 +15,7 @@ use nebula_action::{
     Sender, retry_after,
 };
 use nebula_core::{ByteSize, ExposeSecret as _, SecretString};
-use nebula_workflow::LocatedDiagnostic;
+use nebula_workflow::{Format, LocatedDiagnostic};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use url::{Host, Url};
@@ -95,6 +95,8 @@ impl ServerUrl {
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
     method: Method,
+    /// Where the path begins.
+    root: &'static [&'static str],
     path: Vec<Cow<'a, str>>,
     query: Vec<(&'static str, String)>,
     headers: HeaderMap,
@@ -105,11 +107,18 @@ impl<'a> Ask<'a> {
     pub(crate) fn new(method: Method) -> Self {
         Self {
             method,
+            root: &["api", "v1"],
             path: Vec::new(),
             query: Vec::new(),
             headers: HeaderMap::new(),
             body: RequestBody::Empty,
         }
+    }
+
+    /// What lies beside `/api/v1`: links.
+    pub(crate) fn beside(mut self) -> Self {
+        self.root = &[];
+        self
     }
 
     pub(crate) fn method(mut self, method: Method) -> Self {
@@ -155,6 +164,16 @@ struct Problem {
     hint: Option<String>,
     diagnostics: Vec<LocatedDiagnostic>,
     problems: Vec<Misfit>,
+    expression: Option<Mistake>,
+}
+
+/// What is wrong with an expression that a server evaluated.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Mistake {
+    pub(crate) message: String,
+    pub(crate) phase: String,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -184,6 +203,26 @@ impl Answer {
         self.problem.as_ref().map(|it| it.code.as_str())
     }
 
+    /// What is wrong with the expression, where that is why, with its code and what to do.
+    pub(crate) fn mistake(&self) -> Option<(&str, &Mistake, Option<&str>)> {
+        let problem = self.problem.as_ref()?;
+        let mistake = problem.expression.as_ref()?;
+        Some((&problem.code, mistake, problem.hint.as_deref()))
+    }
+
+    /// One document of each line.
+    pub(crate) fn lines<T: DeserializeOwned>(&self) -> impl Iterator<Item = Result<T, Failure>> {
+        let lines = self.body.split(|byte| *byte == b'\n');
+        lines
+            .filter(|line| !line.is_empty())
+            .map(|line| self.read(line))
+    }
+
+    /// As it came.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Whether the thing that was asked about is not there; another 404 is of a path that this server
     /// does not have.
     pub(crate) fn is_unknown(&self) -> bool {
@@ -199,7 +238,11 @@ impl Answer {
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        self.read(&self.body)
+    }
+
+    fn read<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Failure> {
+        serde_json::from_slice(bytes).map_err(|error| {
             let message = format!(
                 "{} answered what this program does not understand: {error}",
                 self.server
@@ -259,18 +302,31 @@ impl Answer {
         if let Some(after) = self.after {
             failure = failure.try_after(after);
         }
-        let lines = problem.diagnostics.iter().map(|it| {
-            let mut line = format!(
-                "{}:{}:{}: [{}] {}",
-                it.file, it.line, it.column, it.code, it.message
-            );
-            if let Some(hint) = &it.hint {
-                line.push_str(&format!("\n  {hint}"));
-            }
-            line
-        });
-        let drawn = lines.collect::<Vec<_>>().join("\n");
+        let drawn = drawn(&problem.diagnostics);
         failure.diagnostics(problem.diagnostics, drawn)
+    }
+}
+
+/// Problems of a definition that a server found, a line or two each.
+pub(crate) fn drawn(problems: &[LocatedDiagnostic]) -> String {
+    let lines = problems.iter().map(|it| {
+        let mut line = format!(
+            "{}:{}:{}: [{}] {}",
+            it.file, it.line, it.column, it.code, it.message
+        );
+        if let Some(hint) = &it.hint {
+            line.push_str(&format!("\n  {hint}"));
+        }
+        line
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The media type of a definition.
+pub(crate) fn kind_of(format: Format) -> &'static str {
+    match format {
+        Format::Json => "application/json",
+        Format::Yaml => "application/yaml",
     }
 }
 
@@ -348,7 +404,7 @@ impl Server {
     pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Answer, Failure> {
         let mut url = self.url.0.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["api", "v1"]).extend(&ask.path);
+            path.pop_if_empty().extend(ask.root).extend(&ask.path);
         }
         if !ask.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&ask.query);

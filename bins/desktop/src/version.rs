@@ -94,6 +94,18 @@ pub(crate) async fn versions(
     found.ok_or_else(|| unknown(id, &session.place))
 }
 
+/// The failure where a word may be a file or a workflow, and is neither.
+pub(crate) fn neither(failure: Failure, id: &WorkflowId) -> Failure {
+    match failure.code.as_ref() {
+        "UNKNOWN_WORKFLOW" => {
+            let message = format!("there is neither a file nor a saved workflow `{id}`");
+            Failure::environment("UNKNOWN_WORKFLOW", message)
+                .advice("check the path, or run the workflow's file once")
+        }
+        _ => failure,
+    }
+}
+
 /// Opens the database that must have the workflow.
 pub(crate) async fn open(loaded: &Loaded, id: &WorkflowId) -> Result<Session, Failure> {
     let session = Session::open_existing(loaded).await?;

@@ -1,30 +1,48 @@
-//! `nebula approvals list`: what is asked of people now.
+//! `nebula approvals`: what is asked of people now, and their votes.
 
 use futures_util::{StreamExt as _, stream};
 use nebula_core::ExecutionId;
-use nebula_execution::Status;
+use nebula_execution::{Choice, Status};
 use nebula_ports::ExecutionFilter;
 use serde_json::{Value, json};
 
 use crate::{
+    arguments::Approvals,
+    commands::vote,
     console::Console,
     failure::{Exit, Failure},
     reach::{Asked, Listed},
     session::Session,
+    settings::Loaded,
     table::table,
 };
 
 /// How many executions are asked about at a time.
 const AT_A_TIME: usize = 8;
 
+/// Runs `nebula approvals`.
+pub(crate) async fn run(
+    command: &Approvals,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    match command {
+        Approvals::List { limit, .. } => {
+            let session = Session::open_existing(loaded).await?;
+            list(session.as_ref(), usize::from(*limit), console).await
+        }
+        Approvals::Approve(arguments) => {
+            vote::run(arguments, Choice::Approve, loaded, console).await
+        }
+        Approvals::Reject(arguments) => vote::run(arguments, Choice::Reject, loaded, console).await,
+        Approvals::Defer(arguments) => vote::run(arguments, Choice::Defer, loaded, console).await,
+    }
+}
+
 /// JSON: `{ "approvals": [{ "execution", "instance", "round", "title", "approvers", "quorum", "approved",
 /// "rejected", "due" }], "more": false }`, those of the newest execution first; `more` says that there are
 /// executions that were not looked at. Without a database (`None`) there is nothing.
-pub(crate) async fn list(
-    session: Option<&Session>,
-    limit: usize,
-    console: &Console,
-) -> Result<Exit, Failure> {
+async fn list(session: Option<&Session>, limit: usize, console: &Console) -> Result<Exit, Failure> {
     let (open, more) = match session {
         None => (Vec::new(), false),
         Some(session) => open(session, limit).await?,

@@ -1,8 +1,10 @@
 //! `nebula credentials`: kept encrypted, by id; values go in and never come out.
 
+use http::Method;
 use nebula_core::{CredentialId, TenantId};
-use nebula_credential::{AllowedHosts, CredentialType, Field};
+use nebula_credential::{AllowedHosts, CredentialType};
 use nebula_vault::KeysRotated;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,11 +16,12 @@ use crate::{
     failure::{Exit, Failure},
     kept::{self, NewCredential, Put, Shown, Used, invalid},
     reach::Listed,
+    server::Ask,
     settings::{Loaded, Place},
     table::table,
 };
 
-/// Runs `nebula credentials`, but for the types, which need no settings.
+/// Runs `nebula credentials`.
 pub(crate) async fn run(
     command: &Credentials,
     loaded: &Loaded,
@@ -28,7 +31,7 @@ pub(crate) async fn run(
         CredentialId::new(id).map_err(|error| Failure::invalid("USAGE", error.to_string()))
     };
     match command {
-        Credentials::Types => types(console),
+        Credentials::Types { .. } => types(loaded, console).await,
         Credentials::Add {
             id, kind, fields, ..
         } => add(&parse(id)?, kind, fields, loaded, console).await,
@@ -343,41 +346,69 @@ async fn rm(id: &CredentialId, loaded: &Loaded, console: &Console) -> Result<Exi
 }
 
 /// JSON: `{ "types": [{ "type", "fields": [{ "name", "title", "required", "secret" }], "schema" }] }`.
-pub(crate) fn types(console: &Console) -> Result<Exit, Failure> {
+async fn types(loaded: &Loaded, console: &Console) -> Result<Exit, Failure> {
+    let all: Types = match &loaded.place {
+        Place::Server(url) => {
+            let server = compose::server(loaded, url)?;
+            let ask = Ask::new(Method::GET).at(["credential-types"]);
+            server.get(ask).await?
+        }
+        _ => Types {
+            types: CredentialType::ALL.iter().map(TypeLine::from).collect(),
+        },
+    };
     if console.json {
-        let all: Vec<_> = CredentialType::ALL
-            .iter()
-            .map(|it| type_json(*it))
-            .collect();
-        console.document(&json!({ "types": all }))?;
+        console.document(&all)?;
         return Ok(Exit::Completed);
     }
-    let rows: Vec<_> = CredentialType::ALL
+    let rows: Vec<_> = all
+        .types
         .iter()
-        .map(|it| vec![it.to_string(), fields_text(it.fields())])
+        .map(|it| vec![it.kind.clone(), fields_text(&it.fields)])
         .collect();
     console.line(&table(&["TYPE", "FIELDS"], &rows))?;
     console.note("in brackets: may be left out; with a star: never shown");
     Ok(Exit::Completed)
 }
 
-fn type_json(kind: CredentialType) -> Value {
-    let fields = kind.fields().iter().map(|field| {
-        json!({
-            "name": field.name,
-            "title": field.title,
-            "required": field.required,
-            "secret": field.secret,
-        })
-    });
-    json!({
-        "type": kind.name(),
-        "fields": fields.collect::<Vec<_>>(),
-        "schema": kind.schema(),
-    })
+#[derive(Debug, Serialize, Deserialize)]
+struct Types {
+    types: Vec<TypeLine>,
 }
 
-fn fields_text(fields: &[Field]) -> String {
+#[derive(Debug, Serialize, Deserialize)]
+struct TypeLine {
+    #[serde(rename = "type")]
+    kind: String,
+    fields: Vec<FieldLine>,
+    schema: Value,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct FieldLine {
+    name: String,
+    title: String,
+    required: bool,
+    secret: bool,
+}
+
+impl From<&CredentialType> for TypeLine {
+    fn from(kind: &CredentialType) -> Self {
+        let fields = kind.fields().iter().map(|field| FieldLine {
+            name: field.name.to_owned(),
+            title: field.title.to_owned(),
+            required: field.required,
+            secret: field.secret,
+        });
+        Self {
+            kind: kind.name().to_owned(),
+            fields: fields.collect(),
+            schema: kind.schema(),
+        }
+    }
+}
+
+fn fields_text(fields: &[FieldLine]) -> String {
     if fields.is_empty() {
         return "any names, each with a star".to_owned();
     }

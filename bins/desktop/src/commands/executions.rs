@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     arguments::{Executions, ListExecutions},
     commands::{
-        again, list, migrate, pause, replay, run,
+        again, bulk, list, migrate, pause, replay, run,
         saying::{HOLDER_WAIT, Saying},
         signal, unpark, vote, waits, watch,
     },
@@ -41,6 +41,7 @@ pub(crate) async fn run(
                 list::list(session, &filter, limit, console).await
             }
         }
+        Executions::Bulk(arguments) => bulk::run(arguments, loaded, console).await,
         Executions::Replay(arguments) => {
             let (session, id) = Wanted::parse(&arguments.id)?.open(loaded).await?;
             replay::run(arguments, &session, id, console).await
@@ -101,20 +102,25 @@ pub(crate) async fn run(
     }
 }
 
-fn filter(arguments: &ListExecutions) -> Result<ExecutionFilter, Failure> {
-    let statuses = arguments.status.iter().map(|text| {
+/// Statuses as they were given.
+pub(crate) fn statuses(given: &[String]) -> Result<Vec<Status>, Failure> {
+    let statuses = given.iter().map(|text| {
         text.parse::<Status>().map_err(|error| {
             let all: Vec<_> = Status::all().map(Status::as_str).collect();
             Failure::invalid("USAGE", format!("--status: {error}"))
                 .advice(format!("give one of {}", all.join(", ")))
         })
     });
+    statuses.collect()
+}
+
+fn filter(arguments: &ListExecutions) -> Result<ExecutionFilter, Failure> {
     let workflow = arguments.workflow.as_deref().map(|id| {
         id.parse()
             .map_err(|error| Failure::invalid("USAGE", format!("--workflow: {error}")))
     });
     Ok(ExecutionFilter {
-        statuses: statuses.collect::<Result<_, _>>()?,
+        statuses: statuses(&arguments.status)?,
         workflow: workflow.transpose()?,
         ids: None,
         since: arguments.since,

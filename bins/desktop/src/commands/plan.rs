@@ -1,12 +1,13 @@
 //! `nebula plan`: what would run, in which order, what it may touch, what can repeat.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nebula_action::{ActionKind, Capability, ControlKind, EffectClass};
 use nebula_core::{ParamValue, duration_text};
 use nebula_execution::{ExecutionPlan, PlanNode, PlanOutput};
 use nebula_expression::Program;
 use nebula_parameter::ParamProgram;
+use nebula_ports::StoredWorkflow;
 use nebula_workflow::{JoinRule, OnIndeterminate, Severity, WorkflowDefinition, render};
 use serde_json::{Value, json};
 
@@ -16,11 +17,22 @@ use crate::{
     compose,
     console::Console,
     definition,
+    definition_there::check_there,
     failure::{Exit, Failure},
     named_credentials::{self, Asker},
-    settings::Loaded,
+    server::{self, Server},
+    settings::{Loaded, Place},
+    version::{self, VersionWanted},
     waves::Waves,
 };
+
+/// What is shown.
+struct Shown {
+    definition: WorkflowDefinition,
+    plan: ExecutionPlan,
+    /// Where relative paths in parameters begin.
+    folder: PathBuf,
+}
 
 /// Runs `nebula plan`.
 pub(crate) async fn run(
@@ -28,9 +40,57 @@ pub(crate) async fn run(
     loaded: &Loaded,
     console: &Console,
 ) -> Result<Exit, Failure> {
+    let path = Path::new(&arguments.which);
+    let saved = match VersionWanted::parse(&arguments.which) {
+        Ok(wanted) if !definition::names_a_file(path) => {
+            let absent = |failure| version::neither(failure, &wanted.id);
+            let session = version::open(loaded, &wanted.id).await.map_err(absent)?;
+            let found = wanted.find(&session, |workflow| workflow.latest).await;
+            Some(found.map_err(absent)?.1)
+        }
+        _ => None,
+    };
+    let shown = match &loaded.place {
+        Place::Server(url) => {
+            let server = compose::server(loaded, url)?;
+            there(path, saved.as_ref(), &server, console).await?
+        }
+        _ => here(path, saved.as_ref(), loaded, console).await?,
+    };
+    let format = arguments.format.unwrap_or(if console.json {
+        PlanFormat::Json
+    } else {
+        PlanFormat::Text
+    });
+    let waves = Waves::of(&shown.plan);
+    let (plan, definition) = (&shown.plan, &shown.definition);
+    match format {
+        PlanFormat::Json => {
+            console.document(&document(plan, definition, &waves, &shown.folder))?;
+        }
+        PlanFormat::Mermaid => console.line(&mermaid::flowchart(plan))?,
+        PlanFormat::Svg => console.line(&svg::drawing(plan))?,
+        PlanFormat::Text => {
+            let text = plan_text::text(plan, definition, &waves, &shown.folder, console.out);
+            console.line(&text)?;
+        }
+    }
+    Ok(Exit::Completed)
+}
+
+/// What this process would run.
+async fn here(
+    path: &Path,
+    saved: Option<&StoredWorkflow>,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Shown, Failure> {
     let offline = compose::offline(loaded).await?;
-    let checked =
-        definition::check(&arguments.file, (offline.nebula.engine(), loaded), console).await?;
+    let engine = (offline.nebula.engine(), loaded);
+    let checked = match saved {
+        Some(stored) => definition::check_saved(stored, engine, console).await?,
+        None => definition::check(path, engine, console).await?,
+    };
     if !checked.drawn.is_empty() {
         console.note(&checked.drawn);
     }
@@ -53,25 +113,37 @@ pub(crate) async fn run(
             failure.message
         )),
     }
-    let format = arguments.format.unwrap_or(if console.json {
-        PlanFormat::Json
-    } else {
-        PlanFormat::Text
-    });
-    let waves = Waves::of(&checked.plan);
-    let (plan, definition) = (&checked.plan, &checked.definition);
-    match format {
-        PlanFormat::Json => {
-            console.document(&document(plan, definition, &waves, &checked.folder))?;
-        }
-        PlanFormat::Mermaid => console.line(&mermaid::flowchart(plan))?,
-        PlanFormat::Svg => console.line(&svg::drawing(plan))?,
-        PlanFormat::Text => {
-            let text = plan_text::text(plan, definition, &waves, &checked.folder, console.out);
-            console.line(&text)?;
-        }
+    Ok(Shown {
+        definition: checked.definition,
+        plan: checked.plan,
+        folder: checked.folder,
+    })
+}
+
+/// What a server would run, with its actions and the workflows that it has.
+async fn there(
+    path: &Path,
+    saved: Option<&StoredWorkflow>,
+    server: &Server,
+    console: &Console,
+) -> Result<Shown, Failure> {
+    let source = match saved {
+        Some(stored) => definition::saved_source(stored),
+        None => definition::read(path, console)?,
+    };
+    let checked = check_there(&source, path, server).await?;
+    if !checked.remarks.is_empty() {
+        console.note(&server::drawn(&checked.remarks));
     }
-    Ok(Exit::Completed)
+    let folder = match (saved, path.canonicalize()) {
+        (None, Ok(file)) => file.parent().map(Path::to_owned),
+        _ => std::env::current_dir().ok(),
+    };
+    Ok(Shown {
+        definition: checked.definition,
+        plan: checked.plan,
+        folder: folder.unwrap_or_default(),
+    })
 }
 
 /// The plan as JSON; `bins/desktop/README.md` describes it.

@@ -1,13 +1,11 @@
 //! `nebula executions replay`: a journal step by step, and what was true at any moment.
 
 use nebula_core::{ExecutionId, duration_text};
-use nebula_engine::{Moment, ReplayStep};
 use nebula_execution::{
     Again, CompensationInput, EndReason, Fact, InstanceId, ItemOutcome, ParkReason, Question,
     Refusal, Repeats, Tries, UnparkDecision,
 };
-use nebula_workflow::nearest;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     arguments::Replay,
@@ -15,6 +13,7 @@ use crate::{
     console::{Console, Paint},
     ending,
     failure::{Exit, Failure},
+    reach::ReplayLine,
     session::Session,
     table::table,
 };
@@ -26,10 +25,18 @@ pub(crate) async fn run(
     id: ExecutionId,
     console: &Console,
 ) -> Result<Exit, Failure> {
-    let engine = session.here()?.nebula.engine();
     let known = session.reach.summary(id).await?;
     let summary = known.ok_or_else(|| session.unknown(id))?;
-    if let Some(at) = arguments.at.filter(|at| *at > summary.entries) {
+    let node = arguments.node.as_deref();
+    let Some(at) = arguments.at else {
+        let mut show = |step: ReplayLine| match console.json {
+            true => console.json_line(&step),
+            false => console.line(&line(&step, console)),
+        };
+        session.reach.replay(id, node, &mut show).await?;
+        return Ok(Exit::Completed);
+    };
+    if at > summary.entries {
         let message = format!(
             "{id} has {} entries, and none has number {at}",
             summary.entries
@@ -37,87 +44,24 @@ pub(crate) async fn run(
         return Err(Failure::invalid("UNKNOWN_ENTRY", message)
             .advice("`nebula executions replay` without --at shows them all"));
     }
-    let wanted = arguments.node.as_deref();
-    let mut replay = engine.replay(&session.tenant, id);
-    let mut checked = wanted.is_none();
-    while let Some(step) = replay.step().await? {
-        if let (Some(node), Some(machine), false) = (wanted, replay.machine(), checked) {
-            let ids = machine.plan().nodes.iter().map(|node| node.id.as_str());
-            is_there(node, ids)?;
-            checked = true;
-        }
-        match arguments.at {
-            Some(at) if step.entry.seq < at => {}
-            Some(_) => break,
-            None if !about(&step, wanted) => {}
-            None if console.json => console.json_line(&step_json(&step))?,
-            None => console.line(&line(&step, console))?,
-        }
-    }
-    if arguments.at.is_some()
-        && let Some(moment) = replay.moment().await
-    {
-        show(moment, wanted, console)?;
-    }
+    show(&session.reach.moment(id, at, node).await?, console)?;
     Ok(Exit::Completed)
 }
 
-fn is_there<'n>(node: &str, ids: impl Iterator<Item = &'n str> + Clone) -> Result<(), Failure> {
-    if ids.clone().any(|id| id == node) {
-        return Ok(());
-    }
-    let shown = shortened(node);
-    let failure = Failure::invalid(
-        "UNKNOWN_NODE",
-        format!("the workflow of this execution has no node `{shown}`"),
-    );
-    Err(match nearest(node, ids) {
-        Some(near) => failure.advice(format!("did you mean `{near}`?")),
-        None => failure.advice("leave --node out to see all nodes"),
-    })
-}
-
-/// Whether an entry says something about the node, or something about it followed.
-fn about(step: &ReplayStep, node: Option<&str>) -> bool {
-    let Some(node) = node else {
-        return true;
-    };
-    let of = |instance: &InstanceId| instance.node.as_str() == node;
-    let fact = &step.entry.entry.fact;
-    fact.instance().is_some_and(of)
-        || fact.is_terminal()
-        || step.ready.iter().chain(&step.skipped).any(of)
-}
-
-fn names(instances: &[InstanceId]) -> Vec<String> {
-    instances.iter().map(ToString::to_string).collect()
-}
-
-/// JSON: `{ "seq", "at", "epoch", "fact", "ready", "skipped" }`.
-fn step_json(step: &ReplayStep) -> Value {
-    json!({
-        "seq": step.entry.seq,
-        "at": step.entry.entry.at.to_string(),
-        "epoch": step.entry.epoch,
-        "fact": step.entry.entry.fact,
-        "ready": names(&step.ready),
-        "skipped": names(&step.skipped),
-    })
-}
-
-fn line(step: &ReplayStep, console: &Console) -> String {
-    let entry = &step.entry.entry;
-    let number = console
-        .out
-        .paint(Paint::Dim, format!("{:>5}", step.entry.seq));
-    let mut text = format!("{number}  {}  {}", entry.at, words(&entry.fact));
+fn line(step: &ReplayLine, console: &Console) -> String {
+    let number = console.out.paint(Paint::Dim, format!("{:>5}", step.seq));
+    let mut text = format!("{number}  {}  {}", step.at, words(&step.fact));
     for (what, instances) in [("ready", &step.ready), ("skipped", &step.skipped)] {
         if !instances.is_empty() {
-            let list = shortened(&names(instances).join(", "));
+            let list = shortened(&instances.join(", "));
             text.push_str(&format!("; {what}: {list}"));
         }
     }
     text
+}
+
+fn names(instances: &[InstanceId]) -> Vec<String> {
+    instances.iter().map(ToString::to_string).collect()
 }
 
 /// What a fact says, in a line.
@@ -530,22 +474,21 @@ fn tries(tries: &Tries) -> String {
     text
 }
 
-/// Shows the whole state, or that of one node.
-fn show(mut moment: Moment, node: Option<&str>, console: &Console) -> Result<(), Failure> {
-    if let Some(node) = node {
-        moment.nodes.retain(|id, _| id == node);
-    }
+/// Shows a state, as [`nebula_engine::Moment`] has it.
+fn show(moment: &Value, console: &Console) -> Result<(), Failure> {
     if console.json {
-        return console.document(&moment);
+        return console.document(moment);
     }
+    let status = moment["status"].as_str().and_then(|it| it.parse().ok());
     console.note(&format!(
         "after entry {}, at {}: {}",
-        moment.at,
-        moment.time,
-        ending::words(moment.status)
+        moment["at"],
+        moment["time"].as_str().unwrap_or_default(),
+        status.map_or("", ending::words)
     ));
     let mut rows = Vec::new();
-    for (node, activations) in &moment.nodes {
+    for (node, activations) in moment["nodes"].as_object().into_iter().flatten() {
+        let activations = activations.as_array().map_or(&[][..], Vec::as_slice);
         if activations.is_empty() {
             rows.push(vec![node.clone(), "pending".to_owned()]);
         }

@@ -5,7 +5,7 @@ use std::{cell::OnceCell, path::Path};
 use nebula_core::{ExecutionId, Labels, duration_text};
 use nebula_engine::{AdmissionError, Engine, InstallError, Installed, Report, StartError, Started};
 use nebula_execution::{ExecutionPlan, StartOptions, Status};
-use nebula_ports::StoredWorkflow;
+use nebula_ports::{Saved, StoredWorkflow};
 use nebula_system::Urgency;
 use nebula_workflow::{Diagnostic, LocatedDiagnostic, Severity, Source, parse, render};
 use serde_json::{Value, json};
@@ -52,16 +52,13 @@ pub(crate) async fn run(
             }
             Box::pin(run_installed(arguments, &wanted, &loaded, console)).await
         }
-        _ if there => {
-            let message = format!(
-                "{} is a file, and a server runs what is saved there",
-                path.display()
-            );
-            let flag = loaded.place.flag();
-            Err(Failure::invalid("USAGE", message).advice(format!(
-                "save it with `nebula workflows push FILE{flag}`, and run it by its id"
-            )))
+        _ if there && trial::is_wanted(arguments) => {
+            let message = "a trial runs on this machine alone: a server runs what is saved there";
+            Err(Failure::invalid("USAGE", message).advice(
+                "leave --server out, and unset NEBULA_SERVER; or run the whole file there, without --until, --only, --pin and --dry-run",
+            ))
         }
+        _ if there => Box::pin(run_file_there(arguments, path, &loaded, console)).await,
         _ => Box::pin(run_file(arguments, path, &loaded, console)).await,
     }
 }
@@ -119,14 +116,7 @@ async fn run_installed(
     console: &Console,
 ) -> Result<Exit, Failure> {
     let id = &wanted.id;
-    let absent = |failure: Failure| match failure.code.as_ref() {
-        "UNKNOWN_WORKFLOW" => {
-            let message = format!("there is neither a file nor a saved workflow `{id}`");
-            Failure::environment("UNKNOWN_WORKFLOW", message)
-                .advice("check the path, or run the workflow's file once")
-        }
-        _ => failure,
-    };
+    let absent = |failure| version::neither(failure, id);
     let session = version::open(loaded, id).await.map_err(absent)?;
     let found = wanted.find(&session, |workflow| {
         workflow.published.unwrap_or(workflow.latest)
@@ -172,6 +162,37 @@ async fn run_installed(
         console,
     )?;
     start(&session, &installed, input, options, console).await
+}
+
+/// Saves a file at the server as the newest version, as running one here does, and starts that version.
+/// Whoever may publish may do so: what its nodes ask for is granted to it.
+async fn run_file_there(
+    arguments: &Run,
+    path: &Path,
+    loaded: &Loaded,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let (source, definition) = definition::parsed(path, console)?;
+    let (session, id) = (Session::open(loaded).await?, &definition.id);
+    let before = session.reach.versions(id, 0).await?;
+    let revision = before.as_ref().map_or(0, |it| it.workflow.revision);
+    let saved = session.reach.save(&source, &definition, Some(revision));
+    let (version, new) = match saved.await? {
+        Saved::New { version, .. } => (version, true),
+        Saved::Unchanged { version, .. } => (version, false),
+        Saved::Conflict { .. } => {
+            let message = format!("somebody else saved or published `{id}` meanwhile");
+            return Err(Failure::invalid("WORKFLOW_CONFLICT", message)
+                .advice("look at what there is, and run it again"));
+        }
+    };
+    if new {
+        console.note(&format!("{} saved as {id}@{version}", path.display()));
+    }
+    let stored = session.reach.stored(id, version).await?;
+    let stored = stored.ok_or_else(|| version::unknown_version(id, version))?;
+    let started = (&stored, Some(version));
+    run_there(arguments, started, &session, loaded, console).await
 }
 
 /// Starts a version at the server, which checks the input and grants what its publication granted; then

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use http::Method;
 use nebula_core::{Entropy as _, ExecutionId, Timestamp};
 use nebula_engine::{OpenApproval, Redeemed, Report, TokenError};
 use nebula_execution::{Ballot, Choice, Fact, Refusal, ResumeToken, Signal};
@@ -12,13 +13,15 @@ use serde_json::{Value, json};
 use crate::{
     arguments::Vote,
     commands::saying::Saying,
+    compose,
     console::Console,
     ending,
     failure::{Exit, Failure},
     input,
     reach::Asked,
+    server::{Ask, Server},
     session::Session,
-    settings::Loaded,
+    settings::{Loaded, Place},
     table::table,
     wanted::Wanted,
 };
@@ -33,6 +36,10 @@ pub(crate) async fn run(
     loaded: &Loaded,
     console: &Console,
 ) -> Result<Exit, Failure> {
+    if let (Some(token), Place::Server(url)) = (&arguments.token, &loaded.place) {
+        let server = compose::server(loaded, url)?.without_token();
+        return by_link(arguments, choice, token, &server, console).await;
+    }
     let (session, ballot, id) = match (&arguments.token, &arguments.id) {
         (Some(token), _) => by_token(arguments, choice, token, loaded).await?,
         (None, Some(id)) => {
@@ -92,19 +99,11 @@ async fn by_token(
     text: &str,
     loaded: &Loaded,
 ) -> Result<(Session, Ballot, ExecutionId), Failure> {
-    let text = input::text(text, "--token", MAX_TOKEN_BYTES)?;
-    let token: ResumeToken = text
-        .parse()
-        .map_err(|error| Failure::invalid("TOKEN_INVALID", format!("--token: {error}")))?;
+    let token = token(text)?;
     let Some(session) = Session::open_existing(loaded).await? else {
         return Err(invalid(TokenError::Invalid));
     };
-    let Ok(here) = session.here() else {
-        let message = "a token is redeemed where it leads: with its link, in a browser";
-        return Err(Failure::invalid("NEEDS_DATABASE", message).advice(
-            "open /resume/TOKEN of the server; or vote as yourself, by the id of the execution",
-        ));
-    };
+    let here = session.here()?;
     let redeemed = here.nebula.engine().redeem(&session.tenant, &token).await;
     let Redeemed { open, seat } = redeemed.map_err(invalid)?;
     let by = match (seat.who, &arguments.by) {
@@ -123,6 +122,45 @@ async fn by_token(
     };
     possible(&open, &ballot, session.clock.now())?;
     Ok((session, ballot, open.execution))
+}
+
+fn token(text: &str) -> Result<ResumeToken, Failure> {
+    let text = input::text(text, "--token", MAX_TOKEN_BYTES)?;
+    text.parse()
+        .map_err(|error| Failure::invalid("TOKEN_INVALID", format!("--token: {error}")))
+}
+
+/// Votes at a server with the token of a link, which is all that it asks for. Whoever has only that may not
+/// look at the execution, so the command does not wait for it. JSON: `{ "execution", "seq", "duplicate" }`.
+async fn by_link(
+    arguments: &Vote,
+    choice: Choice,
+    text: &str,
+    server: &Server,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let token = token(text)?.reveal();
+    let link = Ask::new(Method::GET)
+        .beside()
+        .at(["resume", token.as_str()]);
+    let asked: Value = server.get(link).await?;
+    let mut body = json!({ "choice": choice });
+    match (asked["who"].as_str(), &arguments.by) {
+        (_, Some(by)) => body["by"] = by.as_str().into(),
+        (None, None) => body["by"] = who(arguments)?.into(),
+        (Some(_), None) => {}
+    }
+    if let Some(comment) = &arguments.comment {
+        body["comment"] = comment.as_str().into();
+    }
+    let link = Ask::new(Method::POST).beside();
+    let link = link.at(["resume", token.as_str()]).json(&body);
+    let said: Value = server.get(link).await?;
+    match console.json {
+        true => console.document(&said)?,
+        false => console.line("your vote is written down")?,
+    }
+    Ok(Exit::Completed)
 }
 
 fn invalid(error: TokenError) -> Failure {

@@ -4,17 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use nebula_core::{ExecutionId, TenantId, WorkflowId};
-use nebula_engine::{CalledBy, Engine, Migrations, Report, Started, Until};
+use nebula_engine::{CalledBy, Engine, Migrations, Replay, ReplayStep, Report, Started, Until};
 use nebula_execution::{Again, InstanceId, Signal};
 use nebula_ports::{
     DedupeKey, ExecutionFilter, ExecutionSummary, JournalPage, Published, Saved, Signalled,
     StoredWorkflow, WorkflowFilter, WorkflowSummary, WorkflowVersions,
 };
-use nebula_workflow::{Source, WorkflowDefinition};
+use nebula_workflow::{Source, WorkflowDefinition, nearest};
+use serde_json::Value;
 
-use super::{Asked, Listed, Moved, NewStart, Reach};
+use super::{Asked, Listed, Moved, NewStart, Reach, ReplayLine};
 use crate::{
-    commands::{again, migrate, run::not_installed, vote},
+    commands::{again, executions::shortened, migrate, run::not_installed, vote},
     compose::Composed,
     failure::Failure,
     settings::Place,
@@ -97,6 +98,46 @@ impl Reach for Here {
     ) -> Result<JournalPage, Failure> {
         let executions = &self.composed.executions;
         Ok(executions.journal(&self.tenant, id, from, limit).await?)
+    }
+
+    async fn replay(
+        &self,
+        id: ExecutionId,
+        node: Option<&str>,
+        each: &mut (dyn FnMut(ReplayLine) -> Result<(), Failure> + Send),
+    ) -> Result<(), Failure> {
+        let mut replay = self.engine().replay(&self.tenant, id);
+        let mut checked = false;
+        while let Some(step) = replay.step().await? {
+            if !checked {
+                has_node(&replay, node)?;
+                checked = true;
+            }
+            if node.is_none_or(|node| step.is_about(node)) {
+                each(step.into())?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn moment(&self, id: ExecutionId, at: u64, node: Option<&str>) -> Result<Value, Failure> {
+        let mut replay = self.engine().replay(&self.tenant, id);
+        let mut checked = false;
+        while let Some(step) = replay.step().await? {
+            if !checked {
+                has_node(&replay, node)?;
+                checked = true;
+            }
+            if step.entry.seq >= at {
+                break;
+            }
+        }
+        let mut moment = replay.moment().await;
+        if let (Some(moment), Some(node)) = (&mut moment, node) {
+            moment.nodes.retain(|id, _| id == node);
+        }
+        serde_json::to_value(moment)
+            .map_err(|error| Failure::environment("OUTPUT", error.to_string()))
     }
 
     async fn signal(&self, id: ExecutionId, signal: &Signal) -> Result<Signalled, Failure> {
@@ -201,4 +242,36 @@ impl Reach for Here {
     async fn archive(&self, id: &WorkflowId, archived: bool) -> Result<bool, Failure> {
         Ok(self.engine().archive(&self.tenant, id, archived).await?)
     }
+}
+
+impl From<ReplayStep> for ReplayLine {
+    fn from(step: ReplayStep) -> Self {
+        let names = |all: &[InstanceId]| all.iter().map(ToString::to_string).collect();
+        Self {
+            ready: names(&step.ready),
+            skipped: names(&step.skipped),
+            seq: step.entry.seq,
+            at: step.entry.entry.at.to_string(),
+            epoch: step.entry.epoch,
+            fact: step.entry.entry.fact,
+        }
+    }
+}
+
+/// Refuses a node that the workflow does not have.
+fn has_node(replay: &Replay<'_>, node: Option<&str>) -> Result<(), Failure> {
+    let (Some(node), Some(machine)) = (node, replay.machine()) else {
+        return Ok(());
+    };
+    let ids = machine.plan().nodes.iter().map(|node| node.id.as_str());
+    if ids.clone().any(|id| id == node) {
+        return Ok(());
+    }
+    let shown = shortened(node);
+    let message = format!("the workflow of this execution has no node `{shown}`");
+    let failure = Failure::invalid("UNKNOWN_NODE", message);
+    Err(match nearest(node, ids) {
+        Some(near) => failure.advice(format!("did you mean `{near}`?")),
+        None => failure.advice("leave --node out to see all nodes"),
+    })
 }

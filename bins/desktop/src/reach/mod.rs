@@ -12,12 +12,13 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use nebula_core::{ExecutionId, Labels, Priority, Timestamp, WorkflowId};
 use nebula_engine::{CalledBy, OpenApproval, Report, Started};
-use nebula_execution::{Again, Choice, InstanceId, Signal};
+use nebula_execution::{Again, Choice, Fact, InstanceId, Signal};
 use nebula_ports::{
     ExecutionFilter, ExecutionSummary, JournalPage, Published, Saved, Signalled, StoredWorkflow,
     WorkflowFilter, WorkflowSummary, WorkflowVersions,
 };
 use nebula_workflow::{Source, WorkflowDefinition};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -99,6 +100,18 @@ pub(crate) struct NewStart<'a> {
     pub(crate) labels: Labels,
 }
 
+/// An entry of a journal, and what followed from it. JSON: `{ "seq", "at", "epoch", "fact", "ready",
+/// "skipped" }`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReplayLine {
+    pub(crate) seq: u64,
+    pub(crate) at: String,
+    pub(crate) epoch: u64,
+    pub(crate) fact: Fact,
+    pub(crate) ready: Vec<String>,
+    pub(crate) skipped: Vec<String>,
+}
+
 /// What commands ask, whoever answers. An outcome that can be expected is a value; what goes wrong is
 /// the failure that the user is told.
 #[async_trait]
@@ -134,6 +147,17 @@ pub(crate) trait Reach: ReachIncidents + fmt::Debug + Send + Sync {
         from: u64,
         limit: usize,
     ) -> Result<JournalPage, Failure>;
+
+    /// Goes through a journal once more, and gives `each` every entry, or those about `node`.
+    async fn replay(
+        &self,
+        id: ExecutionId,
+        node: Option<&str>,
+        each: &mut (dyn FnMut(ReplayLine) -> Result<(), Failure> + Send),
+    ) -> Result<(), Failure>;
+
+    /// What was true after entry `at`, as [`nebula_engine::Moment`] has it; of `node` alone, if that is said.
+    async fn moment(&self, id: ExecutionId, at: u64, node: Option<&str>) -> Result<Value, Failure>;
 
     /// Says something to an execution.
     async fn signal(&self, id: ExecutionId, signal: &Signal) -> Result<Signalled, Failure>;

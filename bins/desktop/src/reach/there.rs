@@ -12,13 +12,13 @@ use nebula_ports::{
     WorkflowFilter, WorkflowSummary, WorkflowVersions,
 };
 use nebula_system::SystemEntropy;
-use nebula_workflow::{Format, Source, WorkflowDefinition};
+use nebula_workflow::{Source, WorkflowDefinition};
 use serde_json::{Value, json};
 
-use super::{Asked, Listed, Moved, NewStart, Reach, wire};
+use super::{Asked, Listed, Moved, NewStart, Reach, ReplayLine, wire};
 use crate::{
     failure::Failure,
-    server::{Answer, Ask, Server},
+    server::{Answer, Ask, Server, kind_of},
 };
 
 /// The most that one page of a list is asked for; a server gives fewer if it wants to.
@@ -247,6 +247,28 @@ impl Reach for There {
         })
     }
 
+    async fn replay(
+        &self,
+        id: ExecutionId,
+        node: Option<&str>,
+        each: &mut (dyn FnMut(ReplayLine) -> Result<(), Failure> + Send),
+    ) -> Result<(), Failure> {
+        let mut ask = self.execution(id, "replay");
+        if let Some(node) = node {
+            ask = ask.with("node", node);
+        }
+        let answer = self.server.send(ask).await?.good()?;
+        answer.lines().try_for_each(|line| each(line?))
+    }
+
+    async fn moment(&self, id: ExecutionId, at: u64, node: Option<&str>) -> Result<Value, Failure> {
+        let mut ask = self.execution(id, "replay").at([at.to_string()]);
+        if let Some(node) = node {
+            ask = ask.with("node", node);
+        }
+        self.server.get(ask).await
+    }
+
     async fn signal(&self, id: ExecutionId, signal: &Signal) -> Result<Signalled, Failure> {
         let Some((path, body)) = said(signal) else {
             let message = "only engines tell each other of the end of a child";
@@ -398,12 +420,8 @@ impl Reach for There {
         expected: Option<u64>,
     ) -> Result<Saved, Failure> {
         let (name, value) = condition(expected);
-        let kind = match source.format {
-            Format::Json => "application/json",
-            Format::Yaml => "application/yaml",
-        };
         let ask = self.workflow(&definition.id).method(Method::PUT);
-        let ask = ask.body(kind, source.text.as_bytes().to_vec());
+        let ask = ask.body(kind_of(source.format), source.text.as_bytes().to_vec());
         let answer = self.server.send(ask.header(name, value)).await?;
         if answer.status() == StatusCode::PRECONDITION_FAILED {
             let revision = self.revision(&definition.id).await?;

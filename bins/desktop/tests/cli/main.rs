@@ -12,6 +12,8 @@ mod compensations;
 #[cfg(unix)]
 mod consent;
 mod credentials;
+#[cfg(unix)]
+mod every_command;
 mod examples;
 mod executions;
 mod expr;
@@ -34,6 +36,8 @@ mod operating;
 #[cfg(all(unix, feature = "otlp"))]
 mod otlp;
 mod paced;
+#[cfg(unix)]
+mod people;
 mod plan;
 mod rates;
 mod reload;
@@ -50,6 +54,8 @@ mod secrets;
 mod serve;
 #[cfg(unix)]
 mod server;
+#[cfg(unix)]
+mod server_files;
 mod settings;
 mod shop_orders;
 mod support;

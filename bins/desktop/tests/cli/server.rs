@@ -10,20 +10,20 @@ use crate::{
     support::{Said, User, in_doubt},
 };
 
-const GREET: &str = "id: greet\ninput: { type: object, properties: { n: { type: integer } } }\nnodes:\n  - { id: hello, action: data.set, parameters: { n: '{{ $input.n }}' } }\n";
-const ASKS: &str = "id: asks\nnodes:\n  - { id: wait, action: flow.wait, parameters: { signal: go } }\n  - { id: sign, action: flow.approval, parameters: { title: Pay, approvers: [ada] } }\n";
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const GREET: &str = "id: greet\ninput: { type: object, properties: { n: { type: integer } } }\nnodes:\n  - { id: hello, action: data.set, parameters: { n: '{{ $input.n }}' } }\n";
+pub(crate) const ASKS: &str = "id: asks\nnodes:\n  - { id: wait, action: flow.wait, parameters: { signal: go } }\n  - { id: sign, action: flow.approval, parameters: { title: Pay, approvers: [ada] } }\n";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// Somebody at another desk, with nothing of the server's but its address.
-struct Desk {
-    host: User,
-    serving: Serving,
-    user: User,
-    url: String,
+pub(crate) struct Desk {
+    pub(crate) host: User,
+    pub(crate) serving: Serving,
+    pub(crate) user: User,
+    pub(crate) url: String,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (host, user) = (User::new(), User::new());
         let serving = Serving::start(&host);
         let url = format!("http://{}", serving.address);
@@ -36,7 +36,7 @@ impl Desk {
     }
 
     /// With the token of the server's machine.
-    fn logged_in() -> Self {
+    pub(crate) fn logged_in() -> Self {
         let desk = Self::new();
         let said = desk
             .user
@@ -46,24 +46,24 @@ impl Desk {
         desk
     }
 
-    fn there(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn there(&self, arguments: &[&str]) -> Said {
         let all = [arguments, &["--server", &self.url]].concat();
         self.user.nebula(&all)
     }
 
     /// What the command line says that has the server's database before it.
-    fn host(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn host(&self, arguments: &[&str]) -> Said {
         self.host.nebula(arguments)
     }
 
     /// Saves and publishes.
-    fn push(&self, name: &str, text: &str) {
+    pub(crate) fn push(&self, name: &str, text: &str) {
         let file = self.user.write(name, text);
         self.there(&["workflows", "push", file.to_str().unwrap(), "--publish"])
             .exits(0);
     }
 
-    fn start(&self, id: &str) -> String {
+    pub(crate) fn start(&self, id: &str) -> String {
         let said = self.there(&["run", id, "--detach"]).exits(0).json();
         said["execution"].as_str().unwrap().to_owned()
     }
@@ -71,7 +71,7 @@ impl Desk {
 
 /// Nothing of the user's own was made.
 #[track_caller]
-fn untouched(user: &User) {
+pub(crate) fn untouched(user: &User) {
     assert!(!user.database().exists(), "a database was made");
 }
 
@@ -352,8 +352,8 @@ fn a_server_is_named_by_a_variable_and_a_flag_comes_before_it() {
     assert_eq!(with(&["workflows", "list", "--db", "none.db"]).0, Some(3));
     assert_eq!(with(&["resume"]).0, Some(0));
     assert_eq!(with(&["executions", "tokens", "01234567"]).0, Some(2));
-    let file = desk.there(&["run", "greet.yaml"]).exits(2);
-    file.says("workflows push");
+    assert_eq!(with(&["expr", "1 + 1"]).0, Some(0));
+    assert_eq!(with(&["config", "show"]).0, Some(0));
     let grants = desk.there(&["run", "greet", "--grant-requested"]).exits(2);
     grants.says("publish");
 }

@@ -3,6 +3,7 @@
 mod evaluate;
 mod explain;
 mod repl;
+mod there;
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Read as _},
@@ -22,6 +23,7 @@ use crate::{
 
 pub(crate) use evaluate::drawn;
 use evaluate::{Host, compile, evaluate, first};
+pub(crate) use there::there;
 
 /// The most data that an expression is given, and the longest line of a batch, in bytes.
 const MAX_DATA: u64 = 64 << 20;
@@ -150,32 +152,35 @@ fn failed(
 fn batch(console: &Console) -> Result<Exit, Failure> {
     let (host, mut from) = (Host::default(), io::stdin().lock());
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = (&mut from).take(MAX_DATA + 1).read_until(b'\n', &mut line);
-        let read = read.map_err(|error| Failure::file(Path::new("-"), "read", &error))?;
-        if read == 0 {
-            return Ok(Exit::Completed);
-        }
-        let complete = line.last() == Some(&b'\n');
-        if !complete && line.len() as u64 > MAX_DATA {
-            let skipped = from.skip_until(b'\n');
-            skipped.map_err(|error| Failure::file(Path::new("-"), "read", &error))?;
-            let message = format!("the line has more than {MAX_DATA} bytes");
-            console.json_line(&answer(Err(wrong_line("LIMIT_LINE", message, 0))))?;
-            continue;
-        }
-        let text = line.trim_ascii_end();
-        console.json_line(&answer(line_value(text, &host)))?;
+    while let Some(read) = each_line(&mut from, &mut line)? {
+        let value = read.and_then(|it| evaluate(&it.expr, &it.data, it.mode, &host).map_err(first));
+        console.json_line(&answer(value))?;
     }
+    Ok(Exit::Completed)
 }
 
-fn line_value(text: &[u8], host: &Host) -> Result<Option<Value>, ExpressionError> {
-    let line: Line = serde_json::from_slice(text).map_err(|error| {
+/// The next line of a batch; `None` at the end.
+fn each_line(
+    from: &mut impl io::BufRead,
+    line: &mut Vec<u8>,
+) -> Result<Option<Result<Line, ExpressionError>>, Failure> {
+    line.clear();
+    let read = from.by_ref().take(MAX_DATA + 1).read_until(b'\n', line);
+    let unreadable = |error| Failure::file(Path::new("-"), "read", &error);
+    if read.map_err(unreadable)? == 0 {
+        return Ok(None);
+    }
+    let complete = line.last() == Some(&b'\n');
+    if !complete && line.len() as u64 > MAX_DATA {
+        from.skip_until(b'\n').map_err(unreadable)?;
+        let message = format!("the line has more than {MAX_DATA} bytes");
+        return Ok(Some(Err(wrong_line("LIMIT_LINE", message, 0))));
+    }
+    let text = line.trim_ascii_end();
+    Ok(Some(serde_json::from_slice(text).map_err(|error| {
         let message = format!("the line cannot be read: {error}");
         wrong_line("SYNTAX_LINE", message, text.len())
-    })?;
-    evaluate(&line.expr, &line.data, line.mode, host).map_err(first)
+    })))
 }
 
 fn wrong_line(code: &'static str, message: String, len: usize) -> ExpressionError {

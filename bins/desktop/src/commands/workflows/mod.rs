@@ -6,19 +6,22 @@ mod folder;
 
 use std::path::Path;
 
-use nebula_core::WorkflowId;
+use http::Method;
+use nebula_core::{ProjectId, WorkflowId};
 use nebula_ports::{Published, Saved, WorkflowFilter, WorkflowSummary, WorkflowVersions};
 use nebula_workflow::{Source, WorkflowDefinition};
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Workflows,
+    compose,
     console::Console,
     definition,
     failure::{Exit, Failure},
     reach::Listed,
+    server::Ask,
     session::Session,
-    settings::Loaded,
+    settings::{Loaded, Place},
     table::table,
     version::{self, VersionWanted, Which},
 };
@@ -55,6 +58,9 @@ pub(crate) async fn run(
         }
         Workflows::Unarchive { id, .. } => {
             archive(loaded, &whole(id, "unarchive")?, false, console).await
+        }
+        Workflows::Move { id, project, .. } => {
+            relocate(loaded, id, project.as_ref(), console).await
         }
         Workflows::Push {
             file, publish, yes, ..
@@ -307,6 +313,28 @@ async fn save(
         revision,
         new,
     })
+}
+
+/// JSON: as `GET /api/v1/workflows/{workflow}` has it.
+async fn relocate(
+    loaded: &Loaded,
+    id: &WorkflowId,
+    project: Option<&ProjectId>,
+    console: &Console,
+) -> Result<Exit, Failure> {
+    let Place::Server(url) = &loaded.place else {
+        let message = "projects are those of a server, and none is named";
+        return Err(Failure::invalid("NEEDS_SERVER", message).advice("name one: --server URL"));
+    };
+    let server = compose::server(loaded, url)?;
+    let ask = Ask::new(Method::POST).at(["workflows", id.as_str(), "move"]);
+    let moved: Value = server.get(ask.json(&json!({ "project": project }))).await?;
+    match (console.json, project) {
+        (true, _) => console.document(&moved)?,
+        (false, Some(project)) => console.line(&format!("{id} belongs to {project}"))?,
+        (false, None) => console.line(&format!("{id} belongs to no project"))?,
+    }
+    Ok(Exit::Completed)
 }
 
 /// JSON: `{ "workflow", "version", "revision" }`.
