@@ -1,7 +1,14 @@
 //! The settings of a server that runs, read again: after SIGHUP, and when their file has changed.
 
-use std::{convert::Infallible, fs, path::Path, path::PathBuf, time::Duration, time::SystemTime};
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
+use nebula::Nebula;
 use nebula_api::{Api, ApiConfig};
 use nebula_core::Clock;
 use nebula_system::Hangups;
@@ -22,6 +29,10 @@ const LOOK_AT_FILE: Duration = Duration::from_secs(5);
 const LIMITS: &str = "serve.limits.";
 /// What is changed beside [`ApiConfig::LIVE`] of the limits.
 const FILTER: &str = "log.filter";
+/// Where the limits of requests of workflows are among the settings.
+const OUTWARD: &str = "http.";
+/// What of them waits for the next start: what a breaker has seen is counted by its own numbers.
+const OUTWARD_WAITS: [&str; 3] = ["use_breaker", "breaker.", "max_destinations"];
 
 /// What tells one state of the file from the next: its length, and when it was changed.
 type Seen = Option<(u64, SystemTime)>;
@@ -63,7 +74,7 @@ impl<'a> Reload<'a> {
     /// Reads them again as they change, for ever. What cannot be used is told, and those before stay.
     pub(crate) async fn run(
         mut self,
-        api: &Api,
+        (api, nebula): (&Api, &Nebula),
         mut hangups: Hangups,
         clock: &dyn Clock,
     ) -> Infallible {
@@ -78,7 +89,7 @@ impl<'a> Reload<'a> {
                 continue;
             }
             self.seen = now;
-            match self.again(api) {
+            match self.again(api, nebula) {
                 Ok(text) => self.console.note(&text),
                 Err(failure) => self.console.error_text(&format!(
                     "warning[{}]: {}; the settings before stay",
@@ -89,34 +100,30 @@ impl<'a> Reload<'a> {
     }
 
     /// Reads them again, and says what of it holds now: all of it, or nothing.
-    fn again(&mut self, api: &Api) -> Result<String, Failure> {
+    fn again(&mut self, api: &Api, nebula: &Nebula) -> Result<String, Failure> {
         let (global, database) = self.flags;
         let read = settings::load(global, Some(database))?;
         let wrong = |error: String| Failure::invalid("SETTINGS", error);
         let filter = NewFilter::read(&read.settings.log.filter);
         let filter = filter.map_err(|error| wrong(format!("`{FILTER}`: {error}")))?;
+        let outward = &read.settings.http;
+        outward.check().map_err(|error| wrong(error.to_string()))?;
         let (at_start, wanted) = (config::of_server(&self.started), config::of_server(&read));
-        let (mut told, mut holds, mut waits) = (at_start.clone(), Vec::new(), Vec::new());
-        for (key, shown) in entries(&wanted) {
-            if is_live(key) {
-                if self.told[key]["value"] != shown["value"] {
-                    holds.push(key);
-                }
-                told[key] = shown.clone();
-            } else if at_start[key]["value"] != shown["value"] {
-                waits.push(key);
-            }
-        }
-        let gone = entries(&at_start).filter(|(key, _)| wanted.get(key).is_none());
-        waits.extend(gone.map(|(key, _)| key));
+        let told = merged(&at_start, &wanted);
+        let holds = different(&self.told, &told, |_| true);
+        let waits = different(&at_start, &wanted, |key| !is_live(key));
         let limits = &read.settings.serve.limits;
         let reloaded = api.reload(limits, told.clone());
         reloaded.map_err(|error| wrong(format!("serve.limits: {error}")))?;
+        // It was checked before, so this refuses nothing.
+        let adjusted = nebula.adjust_http(outward.clone());
+        adjusted.map_err(|error| wrong(error.to_string()))?;
         if let Some(log) = &self.started.log {
             log.set(filter);
         }
+        let said = said(&holds, &waits);
         self.told = told;
-        Ok(said(&holds, &waits))
+        Ok(said)
     }
 }
 
@@ -125,14 +132,42 @@ fn entries(told: &Value) -> impl Iterator<Item = (&str, &Value)> {
     all.map(|(key, shown)| (key.as_str(), shown))
 }
 
+/// What is live as it is wanted, and the rest as it was at the start.
+fn merged(at_start: &Value, wanted: &Value) -> Value {
+    let stays = entries(at_start).filter(|(key, _)| !is_live(key));
+    let live = entries(wanted).filter(|(key, _)| is_live(key));
+    let all = stays.chain(live);
+    let mut all: serde_json::Map<_, _> = all
+        .map(|(key, shown)| (key.to_owned(), shown.clone()))
+        .collect();
+    all.sort_keys();
+    all.into()
+}
+
+/// The keys whose values are others, or that only one of them has, in their order.
+fn different(old: &Value, new: &Value, of: impl Fn(&str) -> bool) -> Vec<String> {
+    let all: BTreeSet<_> = entries(old)
+        .chain(entries(new))
+        .map(|(key, _)| key)
+        .collect();
+    let differ = |key: &&str| old[*key]["value"] != new[*key]["value"];
+    let keys = all.into_iter().filter(|key| of(key)).filter(differ);
+    keys.map(str::to_owned).collect()
+}
+
 /// Whether a setting may change while the server runs. Who may do what, where it listens and what
 /// workflows may reach may not.
 fn is_live(key: &str) -> bool {
-    let limit = key.strip_prefix(LIMITS);
-    key == FILTER || limit.is_some_and(|limit| ApiConfig::LIVE.contains(&limit))
+    if let Some(limit) = key.strip_prefix(LIMITS) {
+        return ApiConfig::LIVE.contains(&limit);
+    }
+    if let Some(limit) = key.strip_prefix(OUTWARD) {
+        return !OUTWARD_WAITS.iter().any(|it| limit.starts_with(it));
+    }
+    key == FILTER
 }
 
-fn said(holds: &[&str], waits: &[&str]) -> String {
+fn said(holds: &[String], waits: &[String]) -> String {
     let mut text = match holds {
         [] => "the settings were read again; none that holds at once has changed".to_owned(),
         _ => format!(

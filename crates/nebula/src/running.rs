@@ -12,7 +12,9 @@ use nebula_ports::{
     DedupeKey, ExecutionRepo, HttpClient as _, PortError, SandboxRunner, TaskQueue, WorkflowRepo,
 };
 use nebula_registry::Registry;
-use nebula_runtime::{Beginning, LaneState, PacedHttp, Worker, WorkerStopped};
+use nebula_runtime::{
+    Beginning, HttpPolicy, HttpPolicyError, LaneState, PacedHttp, Worker, WorkerStopped,
+};
 use nebula_telemetry::{Bus, Halts, Reading, Source};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -81,6 +83,18 @@ impl Nebula {
             executions,
             sources,
             access,
+        }
+    }
+
+    /// Has requests over HTTP keep to `policy` from now on, as [`PacedHttp::adjust`] says; without a way out,
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`HttpPolicyError`]: what it says cannot be used, and nothing has changed.
+    pub fn adjust_http(&self, policy: HttpPolicy) -> Result<(), HttpPolicyError> {
+        match &self.http {
+            Some(http) => http.adjust(policy),
+            None => policy.check(),
         }
     }
 

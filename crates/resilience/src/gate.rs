@@ -195,6 +195,22 @@ impl Gate {
         state.paused_until = state.paused_until.max(until);
     }
 
+    /// Gives it other limits: its rate, its concurrency and how many may wait. Those who wait look again. A
+    /// rate that is another one begins with a full bucket; what is under way stays, also where it is more
+    /// than may be now. The breaker and the pause stay as they are.
+    pub fn adjust(&self, policy: GatePolicy) {
+        let mut state = self.state.lock();
+        if state.policy.rate != policy.rate {
+            state.bucket = policy.rate.map(Bucket::new);
+            state.promised_until = Duration::ZERO;
+        }
+        state.policy = GatePolicy {
+            breaker: state.policy.breaker,
+            ..policy
+        };
+        state.wake();
+    }
+
     /// How it stands now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -505,6 +521,46 @@ mod tests {
             assert_eq!(gate.snapshot().under_way, 2);
             drop((second, third));
             assert_eq!(gate.snapshot().under_way, 0);
+        });
+    }
+
+    /// Guards: who waits is woken, the breaker stays, and a rate that is the same keeps what is left of it.
+    #[test]
+    fn limits_change_while_calls_are_under_way_and_wait() {
+        run(async {
+            let policy = GatePolicy {
+                breaker: breaker(),
+                rate: rate(1, ms(60_000), 3),
+                concurrency: Some(1),
+                ..GatePolicy::default()
+            };
+            let (gate, _) = gate(policy);
+            let first = gate.enter(ms(0)).await.unwrap();
+            let mut waits = Box::pin(gate.enter(ms(500)));
+            assert!(waits.as_mut().now_or_never().is_none());
+            gate.adjust(GatePolicy {
+                breaker: None,
+                concurrency: Some(2),
+                ..policy
+            });
+            let second = waits.as_mut().now_or_never().unwrap().unwrap();
+            let shown = gate.snapshot();
+            assert_eq!((shown.under_way, shown.concurrency), (2, Some(2)));
+            assert_eq!(shown.rate.unwrap().left, 1, "the same rate goes on");
+            assert!(shown.breaker.is_some(), "the breaker stays");
+
+            gate.adjust(GatePolicy {
+                rate: rate(1, ms(1_000), 5),
+                concurrency: Some(1),
+                ..policy
+            });
+            let shown = gate.snapshot();
+            assert_eq!((shown.under_way, shown.rate.unwrap().left), (2, 5));
+            assert_eq!(gate.enter(ms(0)).await.unwrap_err().reason, Reason::Busy);
+            drop((first, second));
+            gate.adjust(GatePolicy::default());
+            assert_eq!(gate.snapshot().rate, None);
+            assert!(gate.enter(ms(0)).await.is_ok());
         });
     }
 

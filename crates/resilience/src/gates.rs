@@ -74,6 +74,13 @@ impl<K: Ord + Clone + fmt::Debug> Gates<K> {
         Some(gate)
     }
 
+    /// Gives each gate the limits that `policy` says for its key, as [`Gate::adjust`] does.
+    pub fn adjust(&self, policy: impl Fn(&K) -> GatePolicy) {
+        for (key, entry) in &self.state.lock().entries {
+            entry.gate.adjust(policy(key));
+        }
+    }
+
     /// How each gate stands, in the order of their keys.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(K, Snapshot)> {

@@ -6,7 +6,7 @@ mod sent;
 mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -26,6 +26,7 @@ use nebula_resilience::{
     Again, COME_AGAIN, Gate, GatePolicy, Gates, Jitter, Pass, Reason, Refused, RetryPolicy,
     Snapshot, Turned, Verdict, hedge, retry, timeout,
 };
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -49,11 +50,38 @@ const OVERTIME: Duration = Duration::from_secs(5);
 pub struct PacedHttp {
     client: Arc<dyn HttpClient>,
     clock: Arc<dyn Clock>,
-    policy: HttpPolicy,
-    rules: Vec<(Capability, String)>,
+    /// Gates are made and changed under this lock alone, so that none has the limits of before.
+    rules: RwLock<Arc<Rules>>,
     gates: Gates<Lane>,
     /// Spreads the waits of requests that are tried again.
     seed: AtomicU64,
+}
+
+/// What requests keep to, and the entries of [`HttpPolicy::hosts`], the one that counts first.
+#[derive(Debug)]
+struct Rules {
+    policy: HttpPolicy,
+    hosts: Vec<(Capability, String)>,
+}
+
+impl Rules {
+    fn new(policy: HttpPolicy) -> Result<Self, HttpPolicyError> {
+        policy.check()?;
+        Ok(Self {
+            hosts: policy.host_rules()?,
+            policy,
+        })
+    }
+
+    /// What stands before a lane; nothing, where nothing is said of it any more.
+    fn before(&self, lane: &Lane) -> GatePolicy {
+        let limits = match lane {
+            Lane::Destination { .. } => return self.policy.destination(),
+            Lane::Host { entry, .. } => self.policy.hosts.get(entry),
+            Lane::Credential { credential, .. } => self.policy.credentials.get(credential.as_str()),
+        };
+        self.policy.shared(limits.copied().unwrap_or_default())
+    }
 }
 
 /// What a gate is for.
@@ -107,15 +135,43 @@ impl PacedHttp {
         clock: Arc<dyn Clock>,
         policy: HttpPolicy,
     ) -> Result<Self, HttpPolicyError> {
-        policy.check()?;
+        let gates = Gates::new(Arc::clone(&clock), policy.max_destinations);
         Ok(Self {
-            rules: policy.host_rules()?,
-            gates: Gates::new(Arc::clone(&clock), policy.max_destinations),
+            rules: RwLock::new(Arc::new(Rules::new(policy)?)),
+            gates,
             client,
             clock,
-            policy,
             seed: AtomicU64::new(0),
         })
+    }
+
+    /// Has requests keep to `policy` from now on, but for its breaker and `max_destinations`, which stay.
+    /// What is under way stays, also where it is more than may be now; a rate that is another one begins full.
+    ///
+    /// # Errors
+    /// [`HttpPolicyError`]: a number is out of its range, or a key names no host or credential; nothing has
+    /// changed then.
+    pub fn adjust(&self, policy: HttpPolicy) -> Result<(), HttpPolicyError> {
+        let mut rules = self.rules.write();
+        let next = Rules::new(policy)?;
+        let now = &rules.policy;
+        let next = Arc::new(Rules {
+            policy: HttpPolicy {
+                use_breaker: now.use_breaker,
+                breaker: now.breaker,
+                max_destinations: now.max_destinations,
+                ..next.policy
+            },
+            ..next
+        });
+        *rules = Arc::clone(&next);
+        self.gates.adjust(|lane| next.before(lane));
+        Ok(())
+    }
+
+    /// What requests keep to now.
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read())
     }
 
     /// How every gate stands that is remembered.
@@ -138,30 +194,27 @@ impl PacedHttp {
             host,
             credential: credential.clone(),
         };
-        let mut lanes: BTreeMap<Lane, GatePolicy> = BTreeMap::new();
+        let rules = self.rules.read();
+        let mut lanes = BTreeSet::new();
         if let Some(needed) = Egress::needed(url)
-            && let Some((_, entry)) = self.rules.iter().find(|(rule, _)| rule.covers(&needed))
+            && let Some((_, entry)) = rules.hosts.iter().find(|(rule, _)| rule.covers(&needed))
         {
-            let lane = Lane::Host {
+            lanes.insert(Lane::Host {
                 tenant: tenant.clone(),
                 entry: entry.clone(),
-            };
-            lanes.insert(lane, self.policy.shared(self.policy.hosts[entry]));
+            });
         }
         if let Some(id) = credential
-            && let Some(limits) = self.policy.credentials.get(id.as_str())
+            && rules.policy.credentials.contains_key(id.as_str())
         {
-            let lane = Lane::Credential {
+            lanes.insert(Lane::Credential {
                 tenant: tenant.clone(),
                 credential: id.clone(),
-            };
-            lanes.insert(lane, self.policy.shared(*limits));
+            });
         }
-        let first = self.gates.gate(&destination, || self.policy.destination());
-        let others = lanes
-            .into_iter()
-            .map(|(lane, policy)| self.gates.gate(&lane, || policy));
-        std::iter::once(first).chain(others).collect()
+        let all = std::iter::once(destination).chain(lanes);
+        all.map(|lane| self.gates.gate(&lane, || rules.before(&lane)))
+            .collect()
     }
 
     /// Passes every gate, or none.
@@ -234,7 +287,7 @@ impl PacedHttp {
             && let Some(after) = retry_after(&answer.headers)
             && let Some(pass) = passes.first()
         {
-            pass.gate().pause(after, self.policy.max_pause);
+            pass.gate().pause(after, self.rules().policy.max_pause);
         }
         let verdict = match own && is_fault(answer.status) {
             true => Verdict::Bad,
@@ -255,8 +308,9 @@ impl PacedHttp {
         patience: Duration,
     ) -> Result<HttpResponse, HttpError> {
         let reads = matches!(model.method, Method::GET | Method::HEAD);
+        let rules = self.rules();
         let policy = RetryPolicy {
-            max_attempts: self.policy.connect_attempts,
+            max_attempts: rules.policy.connect_attempts,
             initial: Duration::from_millis(100),
             max: Duration::from_secs(1),
             jitter: Jitter::Full,
@@ -268,7 +322,7 @@ impl PacedHttp {
         };
         let seed = self.seed.fetch_add(1, Ordering::Relaxed);
         let call = |_| async {
-            let Some(delay) = self.policy.hedge_after.filter(|_| reads) else {
+            let Some(delay) = rules.policy.hedge_after.filter(|_| reads) else {
                 return self.once(egress, model.request(), patience).await;
             };
             let asked = hedge(&*self.clock, delay, |number| {
@@ -294,7 +348,7 @@ impl HttpClient for PacedHttp {
         }
         let HttpLimits { total, turn, .. } = request.limits;
         // At least half of the time is for the request itself.
-        let patience = turn.unwrap_or(self.policy.wait).min(total / 2);
+        let patience = turn.unwrap_or(self.rules().policy.wait).min(total / 2);
         match Model::of(request) {
             Ok(model) => self.repeatable(egress, model, patience).await,
             Err(request) => self.once(egress, *request, patience).await,

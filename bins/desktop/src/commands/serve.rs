@@ -129,12 +129,12 @@ pub(crate) async fn run(
     let exports = Exports::begin(&loaded, session.here()?).await?;
     let files = setup_file.as_deref();
     let upkeep = Upkeep::new(session.here()?, TenantId::local(), settings.collect_every);
-    let (api, how) = (&api, (settings.grace, fire, upkeep));
+    let (api, here, how) = (&api, session.here()?, (settings.grace, fire, upkeep));
     let exit = tokio::select! {
         biased;
         exit = until_signal(&session, server, (api, files), how, console) => exit,
         never = renew(tls, session.clock.as_ref(), console) => match never {},
-        never = reload.run(api, hangups, session.clock.as_ref()) => match never {},
+        never = reload.run((api, &here.nebula), hangups, session.clock.as_ref()) => match never {},
     };
     exports.end().await;
     exit

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     process::ChildStderr,
 };
 
@@ -88,6 +88,89 @@ fn the_log_and_the_limits_of_a_server_change_while_it_runs() {
         said.contains("none that holds at once has changed"),
         "{said}"
     );
+}
+
+/// Guards: the rates of requests that workflows send change, those of what was limited before as well, and
+/// nothing of a file of which anything cannot be used.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server that is asked answers beside the test"
+)]
+fn the_limits_of_requests_of_workflows_change_while_a_server_runs() {
+    let served = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = served.local_addr().unwrap();
+    // It answers each request, on a connection of its own, for as long as the test goes on.
+    std::thread::spawn(move || {
+        for stream in served.incoming() {
+            let mut stream = stream.unwrap();
+            let mut read = [0; 4096];
+            let _ = stream.read(&mut read);
+            let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    let mut told = Told::start();
+    let limits = |burst: u32, more: &str| {
+        format!(
+            "[http.hosts.\"{address}\"]\nrate = {{ limit = 1, per = \"1h\", burst = {burst} }}\n{more}"
+        )
+    };
+    let url = format!("http://{}", told.serving.address);
+    told.user
+        .nebula_with(&["login", &url], &told.serving.token)
+        .exits(0);
+    let definition = format!(
+        "id: ask\nnodes:\n  - {{ id: a, action: http.request, parameters: {{ url: 'http://{address}/' }}, retry: {{ max_attempts: 1 }} }}\n"
+    );
+    let file = told.user.write("ask.yaml", &definition);
+    let server = ["--server", url.as_str()];
+    let push = ["workflows", "push", file.to_str().unwrap(), "--publish"];
+    told.user.nebula(&[&push[..], &server].concat()).exits(0);
+    // What is held for an hour waits, and does not end.
+    let ask = |told: &Told, ends: bool| {
+        let run = ["run", "ask", "--detach"];
+        let said = told.user.nebula(&[&run[..], &server].concat()).exits(0);
+        let id = said.json()["execution"].as_str().unwrap().to_owned();
+        let path = format!("/api/v1/executions/{id}");
+        crate::support::wait_until("it has ended, or waits", || {
+            let (_, it) = told.serving.ask("GET", &path, "", "");
+            match ends {
+                true => it["status"] == "completed",
+                false => it["status"] == "waiting" && it["wake_at"].is_string(),
+            }
+        });
+    };
+    let (_, said) = told.reload(&limits(1, ""));
+    let named = format!("http.hosts.{address}.rate.burst");
+    assert!(
+        said.contains("changed: ") && said.contains(&named),
+        "{said}"
+    );
+    ask(&told, true);
+    ask(&told, false);
+    let (_, said) = told.reload(&limits(2, "[http]\nuse_breaker = false\nwait = \"1s\"\n"));
+    assert!(
+        said.contains("changed: ") && said.contains("http.wait"),
+        "{said}"
+    );
+    assert!(said.contains("next start on: http.use_breaker"), "{said}");
+    ask(&told, true);
+    ask(&told, true);
+    ask(&told, false);
+    let (_, said) = told.reload(&limits(0, "[http]\nwait = \"2s\"\n"));
+    assert!(said.contains("warning[SETTINGS]"), "{said}");
+    ask(&told, false);
+    let (_, shown) = told.serving.ask("GET", STATE, "", "");
+    assert_eq!(shown["settings"]["http.wait"]["value"], "1s");
+    // Without an entry there is no limit.
+    let (_, said) = told.reload("[log]\nfilter = \"info\"\n");
+    assert!(said.contains(&named), "{said}");
+    for _ in 0..3 {
+        ask(&told, true);
+    }
+    let (_, shown) = told.serving.ask("GET", STATE, "", "");
+    assert_eq!(shown["settings"][&named], serde_json::Value::Null);
 }
 
 #[test]

@@ -493,6 +493,44 @@ fn a_request_is_under_way_until_its_body_has_ended() {
 }
 
 /// Settings with one rate of one request a second, for `hosts` or `credentials`.
+/// Guards: gates that are there change, also those of what is not limited any more; the breaker stays; what
+/// cannot be used changes nothing.
+#[test]
+fn limits_change_while_requests_are_made() {
+    run(async {
+        let limits = |limit: u32| -> HttpPolicy {
+            let one = serde_json::json!({
+                "a.example": { "rate": { "limit": limit, "per": "1h", "burst": limit } }
+            });
+            HttpPolicy {
+                hosts: serde_json::from_value(one).unwrap(),
+                ..strict()
+            }
+        };
+        let world = world(OK, limits(1));
+        let ask = async || world.ask(request("https://a.example/")).await;
+        assert_eq!((ask().await, ask().await), ("200".into(), "Rate".into()));
+        world.paced.adjust(limits(2)).unwrap();
+        assert_eq!((ask().await, ask().await), ("200".into(), "200".into()));
+        assert_eq!(ask().await, "Rate");
+        world.paced.adjust(limits(2)).unwrap();
+        assert_eq!(ask().await, "Rate", "the same rate goes on");
+        assert!(world.paced.adjust(limits(0)).is_err());
+        assert_eq!(ask().await, "Rate", "what is wrong changes nothing");
+        world
+            .paced
+            .adjust(HttpPolicy {
+                use_breaker: false,
+                ..strict()
+            })
+            .unwrap();
+        assert_eq!((ask().await, ask().await), ("200".into(), "200".into()));
+        world.reply(Reply::Head(500, "", &[]));
+        assert_eq!(ask().await, "500");
+        assert_eq!(ask().await, "BreakerOpen", "the breaker stays");
+    });
+}
+
 fn limited(hosts: &[&str], credentials: &[&str]) -> HttpPolicy {
     let limits = |names: &[&str]| {
         let one = serde_json::json!({ "rate": { "limit": 1, "per": "1s" } });
