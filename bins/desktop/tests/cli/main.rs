@@ -17,6 +17,8 @@ mod every_command;
 mod examples;
 mod executions;
 mod expr;
+#[cfg(unix)]
+mod flood;
 mod grants;
 mod habits;
 mod http;
