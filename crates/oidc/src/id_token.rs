@@ -173,17 +173,26 @@ pub fn check(text: &str, keys: &KeySet, expected: &Expected<'_>) -> Result<IdTok
     let Some(subject) = text("sub").filter(possible).map(str::to_owned) else {
         return wrong("sub");
     };
-    let verified = claims.get("email_verified") == Some(&Value::Bool(true));
-    let short = |it: &&str| it.len() <= MAX_TEXT && !it.contains(char::is_control);
-    let email = text("email").filter(|it| verified && short(it) && it.contains('@'));
-    let email = email.map(str::to_owned);
-    let name = text("name").filter(short).unwrap_or_default().to_owned();
+    let email = verified_email(|name| claims.get(name));
+    let name = text("name").filter(is_short).unwrap_or_default().to_owned();
     Ok(IdToken {
         subject,
         email,
         name,
         claims,
     })
+}
+
+fn is_short(text: &&str) -> bool {
+    text.len() <= MAX_TEXT && !text.contains(char::is_control)
+}
+
+/// The email of these claims, if the provider has verified it.
+pub(crate) fn verified_email<'c>(claim: impl Fn(&str) -> Option<&'c Value>) -> Option<String> {
+    let verified = claim("email_verified") == Some(&Value::Bool(true));
+    let email = claim("email").and_then(Value::as_str);
+    let email = email.filter(|it| verified && is_short(it) && it.contains('@'));
+    email.map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::{Expected, IdToken, IdTokenError, KeySet, OidcSettings, check, config::secure};
+use crate::{
+    Expected, IdToken, IdTokenError, KeySet, OidcSettings, check, config::secure,
+    id_token::verified_email,
+};
 
 /// How long the provider's document and its keys are taken to be what they were.
 pub const KEYS_LAST: Duration = Duration::from_hours(1);
@@ -92,6 +95,9 @@ pub enum ProviderError {
     /// What it gave for the code is not believed.
     #[error(transparent)]
     Token(#[from] IdTokenError),
+    /// What it tells beside the token is of somebody else (OpenID Connect Core 1.0, section 5.3.2).
+    #[error("what the provider of identities tells of somebody is of somebody else")]
+    OtherSubject,
     /// Nobody of this domain, or without a verified email, is let in.
     #[error("only people with a verified email of certain domains are let in here")]
     Domain,
@@ -103,10 +109,18 @@ struct Metadata {
     authorize: Url,
     token: Url,
     keys: Url,
+    /// Where it says more of somebody.
+    userinfo: Option<Url>,
     /// Whether the secret goes in a header.
     basic: bool,
     /// Whether each answer says who gives it.
     says_issuer: bool,
+}
+
+/// What was given for a code.
+struct Given {
+    id: String,
+    access: Option<SecretString>,
 }
 
 /// Something that was fetched.
@@ -221,13 +235,24 @@ impl Provider {
             Some(issuer) if issuer != settings.issuer => return Err(ProviderError::OtherIssuer),
             _ => {}
         }
-        let text = self.exchange(&metadata, back).await?;
+        let given = self.exchange(&metadata, back).await?;
         let IdToken {
             subject,
-            email,
+            mut email,
             name,
             claims,
-        } = self.believed(&metadata, &text, back.nonce).await?;
+        } = self.believed(&metadata, &given.id, back.nonce).await?;
+        // Who says nothing of it there may say it where more is told; what is said there counts.
+        if claims.get("email").is_none()
+            && let (Some(url), Some(access)) = (&metadata.userinfo, &given.access)
+        {
+            let more = self.userinfo(url, access).await?;
+            // OpenID Connect Core 1.0, section 5.3.2: else it is told of somebody else.
+            if more.get("sub").and_then(Value::as_str) != Some(&*subject) {
+                return Err(ProviderError::OtherSubject);
+            }
+            email = verified_email(|name| more.get(name));
+        }
         if !settings.admits(email.as_deref()) {
             return Err(ProviderError::Domain);
         }
@@ -240,12 +265,16 @@ impl Provider {
         })
     }
 
-    /// The ID token for a code (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
-    async fn exchange(
-        &self,
-        metadata: &Metadata,
-        back: &Back<'_>,
-    ) -> Result<String, ProviderError> {
+    /// What the provider tells of somebody for an access token (OpenID Connect Core 1.0, section 5.3).
+    async fn userinfo(&self, url: &Url, access: &SecretString) -> Result<Value, ProviderError> {
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", access.expose_secret()))
+            .map_err(|_| ProviderError::Unusable("its access token fits no header".to_owned()))?;
+        bearer.set_sensitive(true);
+        self.fetch(url.clone(), Some(bearer)).await
+    }
+
+    /// The tokens for a code (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
+    async fn exchange(&self, metadata: &Metadata, back: &Back<'_>) -> Result<Given, ProviderError> {
         let secret = match &self.settings.client_secret {
             None => None,
             Some(id) => {
@@ -274,8 +303,12 @@ impl Provider {
         if !status.is_success() {
             return Err(refusal(status, &body));
         }
-        match body.get("id_token").and_then(Value::as_str) {
-            Some(token) => Ok(token.to_owned()),
+        let text = |name: &str| body.get(name).and_then(Value::as_str);
+        match text("id_token") {
+            Some(id) => Ok(Given {
+                id: id.to_owned(),
+                access: text("access_token").map(SecretString::from),
+            }),
             None => Err(IdTokenError::Malformed.into()),
         }
     }
@@ -376,19 +409,32 @@ impl Provider {
             authorize: url("authorization_endpoint")?,
             token: url("token_endpoint")?,
             keys: url("jwks_uri")?,
+            userinfo: match text("userinfo_endpoint") {
+                Some(_) => Some(url("userinfo_endpoint")?),
+                None => None,
+            },
             basic: basic.unwrap_or(true),
             says_issuer: says_issuer == Some(&Value::Bool(true)),
         })
     }
 
-    /// A document of the provider, in JSON. Redirects are not followed.
+    /// A document of the provider, in JSON.
     async fn document(&self, url: Url) -> Result<Value, ProviderError> {
+        self.fetch(url, None).await
+    }
+
+    /// What is at `url`, in JSON, for whoever shows `bearer`. Redirects are not followed.
+    async fn fetch(&self, url: Url, bearer: Option<HeaderValue>) -> Result<Value, ProviderError> {
         let json = HeaderValue::from_static("application/json");
         let origin = origin_of(&url);
         let egress = Egress::new(&Grants::new(Egress::needed(&url)));
+        let mut headers = HeaderMap::from_iter([(header::ACCEPT, json)]);
+        if let Some(bearer) = bearer {
+            headers.insert(header::AUTHORIZATION, bearer);
+        }
         let request = HttpRequest {
             method: Method::GET,
-            headers: HeaderMap::from_iter([(header::ACCEPT, json)]),
+            headers,
             body: RequestBody::Empty,
             limits: HttpLimits {
                 total: FETCH,

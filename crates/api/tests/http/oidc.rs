@@ -1,5 +1,7 @@
 //! Logging in by a provider of identities: who is let in, and what hostile browsers, people and providers come to.
 
+mod userinfo;
+
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -31,6 +33,7 @@ struct Says {
     /// The seeds of its keys, by their ids.
     keys: Vec<u8>,
     token: (u16, Value),
+    userinfo: (u16, Value),
 }
 
 /// A provider of identities whose answers a test sets.
@@ -52,6 +55,7 @@ impl Idp {
             }),
             keys: vec![1],
             token: (400, json!({ "error": "invalid_grant" })),
+            userinfo: (404, Value::Null),
         })))
     }
 
@@ -65,6 +69,7 @@ impl Idp {
                 json!({ "keys": says.keys.iter().map(key).collect::<Vec<_>>() }),
             ),
             "/token" => says.token.clone(),
+            "/userinfo" => says.userinfo.clone(),
             _ => (404, Value::Null),
         };
         Ok((status, "", body.to_string()))
