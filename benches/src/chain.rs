@@ -28,6 +28,7 @@ pub fn of(nodes: u32) -> Chain {
         input: Arc::clone(&output),
         input_blob: None,
         trigger_blob: None,
+        blobs: Vec::new(),
         vars: Value::Null,
         trigger: Value::Null,
         origin: None,
