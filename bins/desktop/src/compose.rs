@@ -21,7 +21,8 @@ use nebula_memory::{
 };
 use nebula_ports::{
     BlobStore, CredentialRepo, ExecutionRepo, HttpClient, IncidentRepo, LeaderElector,
-    ProgramRunner, SandboxRunner, SecretsStore, TaskQueue, TriggerRepo, WorkflowRepo,
+    ProgramRunner, SandboxRunner, Scratch, ScratchStores, SecretsStore, TaskQueue, TriggerRepo,
+    WorkflowRepo,
 };
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_runtime::{PacedHttp, WorkerConfig};
@@ -224,6 +225,7 @@ fn assemble(
             Arc::clone(&offload),
             protected(loaded),
         )))
+        .looks_in(Arc::new(InMemory(Arc::clone(&clock))))
         .actions(nebula_action_http::all())
         .actions(nebula_sandbox_process::actions(Arc::clone(&programs)))
         .actions(nebula_action_health::all(Arc::clone(&clock), programs))
@@ -248,6 +250,23 @@ fn assemble(
         elector,
         incidents,
     })
+}
+
+/// Stores in memory, for what triggers look with.
+#[derive(Debug)]
+struct InMemory(Arc<dyn Clock>);
+
+#[async_trait]
+impl Scratch for InMemory {
+    async fn open(&self) -> nebula_ports::Result<ScratchStores> {
+        let clock = || Arc::clone(&self.0);
+        let sqlite = Arc::new(Sqlite::open(SqliteConfig::ephemeral(), clock()).await?);
+        Ok(ScratchStores {
+            executions: sqlite.clone(),
+            workflows: sqlite,
+            queue: Arc::new(MemoryQueue::new(MemoryQueueConfig::default(), clock())),
+        })
+    }
 }
 
 /// What is read of drivers and of the process when somebody asks for the metrics.

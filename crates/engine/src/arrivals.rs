@@ -329,7 +329,11 @@ impl Engine {
                 told["id"] = record.trigger.as_str().into();
                 told["type"] = record.kind.as_str().into();
                 told["received_at"] = arrival.at.to_string().into();
-                let brought = brought.clone();
+                // What was looked for is the input, whatever is told beside it.
+                let brought = match record.kind.as_str() {
+                    "poll" => brought["item"].clone(),
+                    _ => brought.clone(),
+                };
                 return Ok(Made::Told { told, brought });
             }
         };

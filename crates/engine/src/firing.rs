@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use nebula_action::Grants;
 use nebula_core::{Digest, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{ExecutionPlan, NewExecution, Signal, StartOptions, StartSlot, TriggerMove};
@@ -11,7 +12,7 @@ use nebula_ports::{
     DedupeKey, LeftOut, MAX_LEFT_OUT, MAX_SLOT_NAME, PortError, Result, TriggerRecord, TriggerRepo,
     TriggerState,
 };
-use nebula_trigger::{FileWatch, Firing, Listening, Overlap, Settled, Timing};
+use nebula_trigger::{FileWatch, Firing, Listening, Overlap, Poll, Settled, Timing};
 use nebula_workflow::{TriggerDefinition, WorkflowDefinition};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use tracing::{info, warn};
 use crate::{
     AdmissionError, Engine, InstallError, Installed,
     arrivals::Comes,
+    polling::Looking,
     triggers::{FireError, definition, seed, timing},
 };
 
@@ -74,6 +76,19 @@ impl Ready {
         FileWatch::read(&trigger.kind, &trigger.rest)?.ok()
     }
 
+    pub(crate) fn poll(&self, record: &TriggerRecord) -> Option<Poll> {
+        let trigger = self.trigger(record)?;
+        Poll::read(&trigger.kind, &trigger.rest)?.ok()
+    }
+
+    pub(crate) fn plan_of(&self) -> Arc<ExecutionPlan> {
+        Arc::clone(&self.installed.plan)
+    }
+
+    pub(crate) fn timezone(&self) -> &str {
+        &self.definition.timezone
+    }
+
     pub(crate) fn timing(&self, record: &TriggerRecord) -> Option<Timing> {
         timing(&self.definition, self.trigger(record)?)
     }
@@ -98,11 +113,16 @@ impl Engine {
     /// Dropping the future loses nothing: what was not started is due for whoever looks next.
     pub async fn fire(&self, config: FireConfig, shutdown: CancellationToken) {
         let mut cache = Cache::new();
+        let mut looks = FuturesUnordered::new();
         loop {
-            let pause = self.fire_due(&config, &mut cache, &shutdown).await;
+            let pause = self
+                .fire_due(&config, (&mut cache, &mut looks), &shutdown)
+                .await;
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
+                // What it has brought is due.
+                Some(()) = looks.next(), if !looks.is_empty() => {}
                 () = self.triggers_changed.notified() => {}
                 // What is announced together is looked at together.
                 () = async {
@@ -118,7 +138,7 @@ impl Engine {
     async fn fire_due(
         &self,
         config: &FireConfig,
-        cache: &mut Cache,
+        (cache, looks): (&mut Cache, &mut FuturesUnordered<Looking>),
         shutdown: &CancellationToken,
     ) -> Duration {
         let interval = self.config.triggers_interval;
@@ -140,7 +160,7 @@ impl Engine {
             let (mut moved, mut failed) = (false, false);
             for (tenant, record) in &page.due {
                 match self
-                    .fire_one(triggers, config, cache, (tenant, record), page.now)
+                    .fire_one(triggers, config, (cache, looks), (tenant, record), page.now)
                     .await
                 {
                     Ok(it) => moved |= it,
@@ -164,7 +184,7 @@ impl Engine {
         &self,
         triggers: &Arc<dyn TriggerRepo>,
         config: &FireConfig,
-        cache: &mut Cache,
+        (cache, looks): (&mut Cache, &mut FuturesUnordered<Looking>),
         (tenant, record): (&TenantId, &TriggerRecord),
         now: Timestamp,
     ) -> Result<bool> {
@@ -204,6 +224,24 @@ impl Engine {
                 due: Some(record.state.through),
             };
             let of = (tenant, record, now);
+            let fired = self.fire_arrivals(triggers, config, &ready, of, comes);
+            return fired.await;
+        }
+        if let Some(poll) = ready.poll(record) {
+            let of = (tenant, record, now);
+            if record.state.through <= now {
+                let begun = self
+                    .begin_look(triggers, config, (&ready, poll), of, looks.len())
+                    .await;
+                let (moved, looking) = begun?;
+                looks.extend(looking);
+                return Ok(moved);
+            }
+            let comes = Comes {
+                intake: &poll.intake,
+                listening: None,
+                due: Some(record.state.through),
+            };
             let fired = self.fire_arrivals(triggers, config, &ready, of, comes);
             return fired.await;
         }

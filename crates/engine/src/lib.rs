@@ -34,6 +34,7 @@ mod install;
 mod migrate;
 mod needs;
 mod outcome;
+mod polling;
 mod replay;
 mod report;
 mod signals;
@@ -66,6 +67,7 @@ pub use hooks::{DeliverError, Delivered, Delivery, Hook, MAX_HOOK_GRACE};
 pub use install::{InstallError, Installed};
 pub use migrate::{MigrationError, Migrations};
 pub use outcome::{Awaited, Until};
+pub use polling::{Look, Looker, MAX_LOOKS, check_look, found_by, look_options};
 pub use replay::{Moment, Replay, ReplayStep};
 pub use report::{CalledBy, Compensated, CompensationStatus, Repeated, Report, ReportError};
 pub use start::{SameInput, StartError, Started};
@@ -84,6 +86,8 @@ pub struct EnginePorts {
     pub triggers: Option<Arc<dyn TriggerRepo>>,
     /// What is in the folders that triggers watch; without it they are not looked at.
     pub folders: Option<Arc<dyn FolderReader>>,
+    /// What executes what triggers look with; without it no trigger polls.
+    pub looker: Option<Arc<dyn Looker>>,
     /// The doorbell.
     pub queue: Arc<dyn TaskQueue>,
     /// Time.

@@ -6,7 +6,7 @@ use nebula_ports::{
     DedupeKey, ErrorKind, NewTrigger, Page, PageToken, PortError, Result, StoredWorkflow,
     Subscription, TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated,
 };
-use nebula_trigger::{FileWatch, Listening, Timing, Webhook};
+use nebula_trigger::{FileWatch, Listening, Poll, Timing, Webhook};
 use nebula_workflow::{TriggerDefinition, WorkflowDefinition};
 use serde_json::{Value, json};
 
@@ -35,7 +35,9 @@ pub enum FireError {
     #[error("it starts what it hears of, and there is nothing to be heard of now")]
     Listens,
     /// It watches, and is looked at by itself.
-    #[error("it starts what comes to what it watches: put something there")]
+    #[error(
+        "it starts what is new where it looks, and looks by itself: there has to be something new"
+    )]
     Watches,
     /// There are more occurrences than are made up for at once.
     #[error("there are more than {MAX_BACKFILL} occurrences from {from} to {to}")]
@@ -212,6 +214,18 @@ impl Engine {
                     listens: Vec::new(),
                     sourced: true,
                 });
+            } else if let Some(Ok(poll)) = Poll::read(&kind, &trigger.rest) {
+                registered.push(NewTrigger {
+                    id,
+                    kind,
+                    definition: json!({ "action": poll.look["action"], "fields": fields }),
+                    pace: Digest::of(poll.pace().as_bytes()),
+                    through: now,
+                    due: Some(now),
+                    hook: None,
+                    listens: Vec::new(),
+                    sourced: true,
+                });
             }
         }
         Ok(registered)
@@ -344,7 +358,7 @@ impl Engine {
         if ready.listening(&record).is_some() {
             return Err(FireError::Listens);
         }
-        if ready.watch(&record).is_some() {
+        if ready.watch(&record).is_some() || ready.poll(&record).is_some() {
             return Err(FireError::Watches);
         }
         if ready.timing(&record).is_none() {

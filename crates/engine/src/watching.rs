@@ -1,11 +1,11 @@
 //! Looks at what triggers watch, and brings them what is new.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use nebula_core::{TenantId, Timestamp};
 use nebula_ports::{
     Bringing, Brought, ErrorKind, Looked, PortError, Result, TriggerRecord, TriggerRepo,
-    TriggerState,
+    TriggerState, TriggerUpdated,
 };
 use nebula_trigger::{FileWatch, Found, MAX_WATCHED, Settled};
 use tracing::{info, warn};
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How it begins why a look failed.
-const FAILED: &str = "could not look: ";
+pub(crate) const FAILED: &str = "could not look: ";
 
 impl Engine {
     /// Looks at a folder that is watched, and brings its trigger what is new, with where it stands then, in
@@ -34,22 +34,13 @@ impl Engine {
             Ok(found) => found,
             Err(error) => {
                 let why = format!("{FAILED}{}", error.message);
-                return self
-                    .looked_in_vain(triggers, (tenant, record, now), watch, &why)
-                    .await;
+                let of = (tenant, record, now);
+                return looked_in_vain(triggers, of, watch.every, &why).await;
             }
         };
-        let failed = |it: &nebula_ports::LeftOut| it.why.starts_with(FAILED);
-        if record.state.left_out.as_ref().is_some_and(failed) {
-            // It can be looked at again.
-            let state = TriggerState {
-                left_out: None,
-                ..record.state.clone()
-            };
-            let changed = triggers.update(tenant, workflow, trigger, record.revision, state);
-            let _ = changed.await?;
+        let Some(expected) = could_look_again(triggers, (tenant, record)).await? else {
             return Ok(true);
-        }
+        };
         let sight = watch.compare(cursor.as_ref(), &found, now);
         let next = now.plus(
             sight
@@ -60,7 +51,7 @@ impl Engine {
         );
         let items = sight.items.len();
         let looked = Looked {
-            expected: record.revision,
+            expected,
             cursor: sight.cursor,
             through: next,
             due: Some(next),
@@ -68,6 +59,10 @@ impl Engine {
         let brings = Bringing {
             items: sight.items,
             looked: Some(looked),
+        };
+        let record = TriggerRecord {
+            revision: expected,
+            ..record.clone()
         };
         match triggers.bring(tenant, workflow, trigger, brings).await {
             Ok(Brought::Taken { .. }) => {
@@ -80,41 +75,14 @@ impl Engine {
             Ok(Brought::Conflict { .. } | Brought::Unknown) => Ok(true),
             Ok(Brought::Full) => {
                 let why = format!("{FAILED}as much waits at the trigger as may");
-                self.looked_in_vain(triggers, (tenant, record, now), watch, &why)
-                    .await
+                looked_in_vain(triggers, (tenant, &record, now), watch.every, &why).await
             }
             Err(error) if error.kind == ErrorKind::Invalid => {
                 let why = format!("{FAILED}{}", error.message);
-                self.looked_in_vain(triggers, (tenant, record, now), watch, &why)
-                    .await
+                looked_in_vain(triggers, (tenant, &record, now), watch.every, &why).await
             }
             Err(error) => Err(error),
         }
-    }
-
-    async fn looked_in_vain(
-        &self,
-        triggers: &Arc<dyn TriggerRepo>,
-        (tenant, record, now): (&TenantId, &TriggerRecord, Timestamp),
-        watch: &FileWatch,
-        why: &str,
-    ) -> Result<bool> {
-        let (workflow, trigger) = (&record.workflow, &record.trigger);
-        let known = record
-            .state
-            .left_out
-            .as_ref()
-            .is_some_and(|it| it.why == why);
-        if !known {
-            warn!(%workflow, %trigger, why, "what a trigger watches cannot be looked at; trying again");
-        }
-        let next = now.plus(watch.every);
-        let then = Settled {
-            through: next,
-            due: Some(next),
-        };
-        let why = (!known).then(|| left_out(now, now, why));
-        settle(triggers, (tenant, record), then, why).await
     }
 
     async fn found(&self, folder: &Path, watch: &FileWatch) -> Result<Vec<Found>> {
@@ -138,4 +106,51 @@ impl Engine {
         });
         Ok(found.collect())
     }
+}
+
+/// A look that came to nothing: that is shown, and the next one is made after `every`.
+pub(crate) async fn looked_in_vain(
+    triggers: &Arc<dyn TriggerRepo>,
+    (tenant, record, now): (&TenantId, &TriggerRecord, Timestamp),
+    every: Duration,
+    why: &str,
+) -> Result<bool> {
+    let (workflow, trigger) = (&record.workflow, &record.trigger);
+    let known = record
+        .state
+        .left_out
+        .as_ref()
+        .is_some_and(|it| it.why == why);
+    if !known {
+        warn!(%workflow, %trigger, why, "what a trigger watches cannot be looked at; trying again");
+    }
+    let next = now.plus(every);
+    let then = Settled {
+        through: next,
+        due: Some(next),
+    };
+    let why = (!known).then(|| left_out(now, now, why));
+    settle(triggers, (tenant, record), then, why).await
+}
+
+/// A look that came to something: that the one before did not is shown no longer. The revision of the
+/// trigger then; `None` if somebody else has moved it.
+pub(crate) async fn could_look_again(
+    triggers: &Arc<dyn TriggerRepo>,
+    (tenant, record): (&TenantId, &TriggerRecord),
+) -> Result<Option<u64>> {
+    let failed = |it: &nebula_ports::LeftOut| it.why.starts_with(FAILED);
+    if !record.state.left_out.as_ref().is_some_and(failed) {
+        return Ok(Some(record.revision));
+    }
+    let state = TriggerState {
+        left_out: None,
+        ..record.state.clone()
+    };
+    let (workflow, trigger) = (&record.workflow, &record.trigger);
+    let updated = triggers.update(tenant, workflow, trigger, record.revision, state);
+    Ok(match updated.await? {
+        TriggerUpdated::Updated { revision } => Some(revision),
+        TriggerUpdated::Conflict { .. } | TriggerUpdated::Unknown => None,
+    })
 }

@@ -5,19 +5,19 @@ use std::{num::NonZeroUsize, sync::Arc};
 use nebula_access::Access;
 use nebula_action::{Action, Protected};
 use nebula_core::{Clock, Entropy, MemoryPressure, Offload, Spawn};
-use nebula_engine::{Engine, EngineConfig, EnginePorts};
+use nebula_engine::{Engine, EngineConfig, EnginePorts, Looker};
 use nebula_execution::ResumeKey;
 use nebula_memory::Values;
 use nebula_ports::{
-    EventSink, ExecutionRepo, FolderReader, HttpClient, SandboxRunner, TaskQueue, TriggerRepo,
-    WorkflowRepo,
+    EventSink, ExecutionRepo, FolderReader, HttpClient, SandboxRunner, Scratch, TaskQueue,
+    TriggerRepo, WorkflowRepo,
 };
 use nebula_registry::{Registry, RegistryError};
 use nebula_runtime::{HttpPolicy, HttpPolicyError, PacedHttp, Worker, WorkerConfig, WorkerPorts};
 use nebula_system::{SystemClock, SystemEntropy, ThreadPoolOffload};
 use nebula_telemetry::{Bus, Source};
 
-use crate::Nebula;
+use crate::{Nebula, looks::Looks};
 
 /// How many threads do long pure work where the builder is given no pool.
 pub const OFFLOAD_THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
@@ -30,6 +30,7 @@ pub struct NebulaBuilder {
     workflows: Arc<dyn WorkflowRepo>,
     triggers: Option<Arc<dyn TriggerRepo>>,
     folders: Option<Arc<dyn FolderReader>>,
+    scratch: Option<Arc<dyn Scratch>>,
     queue: Arc<dyn TaskQueue>,
     sandbox: Arc<dyn SandboxRunner>,
     clock: Arc<dyn Clock>,
@@ -84,6 +85,7 @@ impl NebulaBuilder {
             workflows,
             triggers: None,
             folders: None,
+            scratch: None,
             queue,
             sandbox,
             clock: Arc::new(SystemClock::default()),
@@ -116,6 +118,13 @@ impl NebulaBuilder {
     /// What is in the folders that triggers of the type `file` watch. Default: they are not looked at.
     pub fn folders(mut self, folders: Arc<dyn FolderReader>) -> Self {
         self.folders = Some(folders);
+        self
+    }
+
+    /// Stores that forget, in which what triggers of the type `poll` look with is executed. Default: they do
+    /// not look.
+    pub fn looks_in(mut self, scratch: Arc<dyn Scratch>) -> Self {
+        self.scratch = Some(scratch);
         self
     }
 
@@ -297,12 +306,26 @@ impl NebulaBuilder {
             access: access.clone(),
             resume: self.resume.clone(),
         };
+        let looker = self.scratch.map(|scratch| {
+            let looks = Looks {
+                scratch,
+                ports: worker_ports.clone(),
+                registry: registry.clone(),
+                http: paced.clone(),
+                access: access.clone(),
+                worker: self.worker.clone(),
+                engine: self.engine.clone(),
+                protected: self.protected.clone(),
+            };
+            Arc::new(looks) as Arc<dyn Looker>
+        });
         let executions = self.executions.clone();
         let engine_ports = EnginePorts {
             executions: self.executions,
             workflows: self.workflows,
             triggers: self.triggers,
             folders: self.folders,
+            looker,
             queue: self.queue,
             clock: self.clock,
             entropy: self.entropy,

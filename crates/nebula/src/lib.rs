@@ -50,6 +50,7 @@
 //! - Dropping the future of [`Nebula::run`] stops all work of this process; nothing accepted is lost.
 
 mod builder;
+mod looks;
 mod observed;
 
 pub use builder::{BuildError, NebulaBuilder, OFFLOAD_THREADS};

@@ -11,44 +11,15 @@ use std::{
 
 use nebula::{
     Nebula,
-    core::{ExecutionId, ProjectId, Timestamp, TriggerId, WorkflowId},
+    core::{ExecutionId, ProjectId, Timestamp, WorkflowId},
     engine::{FireError, MAX_CHAIN},
-    execution::{Fact, Started, Status},
+    execution::{Started, Status},
     ports::*,
 };
 use serde_json::{Value, json};
-use world::{World, config, in_world, live, publish, tenant};
+use world::{World, config, in_world, live, of, publish, state, tenant};
 
 const MINUTE: Duration = Duration::from_mins(1);
-
-/// With what the executions of a workflow began, and where they stand; oldest first.
-async fn of(world: &World, workflow: &str) -> Vec<(ExecutionId, Started, Status)> {
-    let filter = ExecutionFilter {
-        workflow: Some(workflow.parse().unwrap()),
-        ..ExecutionFilter::default()
-    };
-    let repo = &world.executions;
-    let page = repo.list(&tenant(), &filter, None, 10_000).await.unwrap();
-    let mut all = Vec::new();
-    for it in page.items.into_iter().rev() {
-        let journal = repo.journal(&tenant(), it.id, 1, 1).await.unwrap();
-        let Fact::ExecutionStarted(started) = &journal.entries[0].entry.fact else {
-            panic!("{journal:?}")
-        };
-        all.push((it.id, (**started).clone(), it.status));
-    }
-    all
-}
-
-async fn state(nebula: &Nebula, workflow: &str, trigger: &str) -> TriggerState {
-    let (workflow, trigger): (WorkflowId, TriggerId) =
-        (workflow.parse().unwrap(), trigger.parse().unwrap());
-    let record = nebula
-        .engine()
-        .trigger(&tenant(), &workflow, &trigger)
-        .await;
-    record.unwrap().unwrap().state
-}
 
 /// Starts the published version, as somebody does who calls.
 async fn start(world: &World, nebula: &Nebula, text: &str, input: Value) -> ExecutionId {

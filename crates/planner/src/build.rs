@@ -151,7 +151,8 @@ impl<'a> Builder<'a> {
     fn build(&mut self, version: u32, catalog: &'a dyn Catalog) -> Option<PlanParts> {
         let definition = self.definition;
         unsupported::check(&self.flat, &mut self.diagnostics);
-        triggers::check(definition, &mut self.diagnostics);
+        let known = (catalog, self.settings);
+        triggers::check(definition, known, &mut self.diagnostics);
         self.schemas_of_workflow();
         let count = self.flat.nodes.len();
         let actions: Vec<_> = (0..count).map(|node| self.action(node, catalog)).collect();

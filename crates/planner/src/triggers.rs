@@ -1,21 +1,27 @@
 //! Triggers: what can be known of them before they start anything.
 
+use nebula_action::{ActionKind, Catalog};
 use nebula_parameter::{CompileScope, ExpressionProblem, ParamProgram, compile_expression};
 use nebula_trigger::{
-    FieldError, FileWatch, Intake, Listening, Overlap, Respond, Timing, Webhook, check_form,
+    CursorBy, FieldError, FileWatch, Intake, Listening, Overlap, Poll, Respond, Timing, Webhook,
+    check_form,
 };
 use nebula_validator::{Schema, with_defaults};
 use nebula_workflow::{
     Diagnostic, NodeDefinition, TriggerDefinition, WorkflowDefinition, nearest, pointer_join,
 };
 
-use crate::{codes, literals};
+use crate::{PlanSettings, codes, literals};
 
 /// The action that answers whoever called.
 const RESPOND: &str = "flow.respond";
 
 /// Checks the triggers, and says of those of other types that they are not fired yet.
-pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagnostic>) {
+pub(crate) fn check(
+    definition: &WorkflowDefinition,
+    (catalog, settings): (&dyn Catalog, &PlanSettings),
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     for (index, trigger) in definition.triggers.iter().enumerate() {
         let pointer = format!("/triggers/{index}");
         let (kind, fields) = (&trigger.kind, &trigger.rest);
@@ -55,6 +61,21 @@ pub(crate) fn check(definition: &WorkflowDefinition, diagnostics: &mut Vec<Diagn
                 takes(definition, &watch.intake, &pointer, diagnostics);
             }
             wrong(trigger, watch.err(), &pointer, diagnostics);
+        } else if let Some(poll) = Poll::read(kind, fields) {
+            input(definition, trigger, &pointer, diagnostics);
+            if let Ok(poll) = &poll {
+                takes(definition, &poll.intake, &pointer, diagnostics);
+                let (by_key, by_time) = match &poll.cursor {
+                    CursorBy::Key(key) => (Some(key.clone()), None),
+                    CursorBy::Time(time) => (None, Some(time.clone())),
+                    CursorBy::Whole => (None, None),
+                };
+                bare([("items", &poll.items)], &pointer, diagnostics);
+                let all = [("cursor/key", &by_key), ("cursor/time", &by_time)];
+                bare(all, &pointer, diagnostics);
+                looks(definition, poll, (catalog, settings), &pointer, diagnostics);
+            }
+            wrong(trigger, poll.err(), &pointer, diagnostics);
         } else {
             let message = format!(
                 "triggers of the type `{kind}` are kept, and this version does not fire them"
@@ -81,7 +102,11 @@ fn overlap(
 }
 
 /// The bare expressions of a trigger.
-fn bare(all: [(&str, &Option<String>); 2], pointer: &str, diagnostics: &mut Vec<Diagnostic>) {
+fn bare<const N: usize>(
+    all: [(&str, &Option<String>); N],
+    pointer: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     for (field, source) in all {
         if let Some(source) = source {
             let found = compile_expression(source, 0, "", &scope()).err();
@@ -106,6 +131,52 @@ fn takes(
         diagnostics.push(problem.hint(
             "leave `key` out, and give `admission` the key: it may read what `input` of the trigger builds",
         ));
+    }
+}
+
+/// What a trigger looks with: a plan of its own, of one node that changes nothing.
+fn looks(
+    definition: &WorkflowDefinition,
+    poll: &Poll,
+    (catalog, settings): (&dyn Catalog, &PlanSettings),
+    pointer: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let pointer = format!("{pointer}/look");
+    let workflow = poll.workflow(definition.id.as_str(), &definition.timezone);
+    let (plan, found) = match WorkflowDefinition::from_json(&workflow) {
+        Ok(look) => {
+            let planned = crate::plan(&look, 0, catalog, settings);
+            (planned.plan, planned.diagnostics)
+        }
+        Err(found) => (None, found),
+    };
+    for mut problem in found {
+        let within = problem.pointer.strip_prefix("/nodes/0").unwrap_or_default();
+        problem.pointer = format!("{pointer}{within}");
+        diagnostics.push(problem);
+    }
+    let Some(node) = plan.as_ref().and_then(|plan| plan.nodes.first()) else {
+        return;
+    };
+    let at = format!("{pointer}/action");
+    if let ActionKind::Control(_) = node.kind {
+        let message = format!(
+            "`{}` steers an execution, and looks at nothing",
+            node.action
+        );
+        let problem = Diagnostic::error(codes::TRIGGER, at, message);
+        diagnostics.push(problem.hint("an action that reads, like http.request or file.list"));
+    } else if node.effect.writes() {
+        let effect = node.effect.as_str();
+        let message = format!(
+            "`{}` is {effect} with these parameters, and a look changes nothing",
+            node.action
+        );
+        let problem = Diagnostic::error(codes::TRIGGER, at, message);
+        let hint =
+            "an action that reads; of http.request that is a GET, which a literal `method` says";
+        diagnostics.push(problem.hint(hint));
     }
 }
 

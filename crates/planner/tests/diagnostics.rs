@@ -590,6 +590,25 @@ nodes: [{ id: a, action: data.set }]"#,
     );
 }
 
+/// It is a node like those of the workflow, in a place of its own, and changes nothing.
+#[test]
+fn what_a_trigger_looks_with_is_checked_as_a_node_is() {
+    check(
+        r#"triggers: [{ id: a, type: poll, look: { action: test.raed } }, { id: b, type: poll, look: { action: shop.order, credentials: { auth: shop } } }, { id: c, type: poll, look: { action: flow.wait, parameters: { for: 1h } } }, { id: d, type: poll, look: { action: test.read, parameters: { x: "{{ 1 + }}" }, retry: 5 }, items: "1 +", cursor: { key: $nodes.a.result } }, { id: f, type: poll, look: { action: test.read }, every: 1ms }, { id: e, type: poll, look: { action: test.read }, cursor: { time: $item.at }, items: $json.all, filter: "1 +" }]
+nodes: [{ id: a, action: data.set }]"#,
+        &[
+            "PLAN_UNKNOWN_ACTION /triggers/0/look/action: there is no action `test.raed` (did you mean `test.read`?)",
+            "PLAN_TRIGGER /triggers/1/look/action: `shop.order` is keyed with these parameters, and a look changes nothing (an action that reads; of http.request that is a GET, which a literal `method` says)",
+            "PLAN_TRIGGER /triggers/2/look/action: `flow.wait` steers an execution, and looks at nothing (an action that reads, like http.request or file.list)",
+            "PLAN_TRIGGER /triggers/3/items: expected a value, but the text ends",
+            "PLAN_TRIGGER /triggers/3/cursor/key: there is no node `a`",
+            "WORKFLOW_TYPE /triggers/3/look/retry: expected a retry policy as an object, found the number 5",
+            "PLAN_TRIGGER /triggers/4/every: `every`: it is too short; at least 1s",
+            "PLAN_TRIGGER /triggers/5/filter: expected a value, but the text ends",
+        ],
+    );
+}
+
 #[test]
 fn limits_of_attempts_on_what_makes_none_are_pointed_out() {
     check(

@@ -32,6 +32,7 @@ mod leader_elector;
 mod program_runner;
 mod rate;
 mod sandbox;
+mod scratch;
 mod secrets_store;
 mod session_repo;
 mod slot;
@@ -92,6 +93,7 @@ pub use program_runner::{
 };
 pub use rate::{FullAt, MAX_RATE_LIMIT, MAX_RATE_NAME, MAX_RATE_SPAN, Rate, RateTurn};
 pub use sandbox::{Code, Invocation, SandboxRunner};
+pub use scratch::{Scratch, ScratchStores};
 pub use secrets_store::{
     MAX_SECRET_BYTES, MAX_TENANT_SECRETS, SecretDeleted, SecretSet, SecretsRotated, SecretsStore,
 };

@@ -67,8 +67,9 @@ pub use memory::{
     AuditGuard, BlobGuard, CredentialGuard, DutyGuard, EventGuard, ExecutionGuard, IdentityGuard,
     IncidentGuard, MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector,
     MemoryEventSink, MemoryExecutionRepo, MemoryIdentityRepo, MemoryIncidentRepo, MemorySandbox,
-    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryTriggerRepo, MemoryWorkflowRepo,
-    NEVER_ANSWERED, QueueGuard, SecretsGuard, SessionGuard, TriggerGuard, WorkflowGuard,
+    MemoryScratch, MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryTriggerRepo,
+    MemoryWorkflowRepo, NEVER_ANSWERED, QueueGuard, SecretsGuard, SessionGuard, TriggerGuard,
+    WorkflowGuard,
 };
 pub use offload::InlineOffload;
 pub use people::{Ended, People};

@@ -11,7 +11,8 @@
 //! A [`Form`] is a webhook that people call from a page in their browser.
 //!
 //! A [`Listening`] is what a trigger says that starts when executions end, or emit events; a [`FileWatch`]
-//! of one that starts when files come, change or go. An [`Intake`] says what they take of that, and how much
+//! of one that starts when files come, change or go; a [`Poll`] of one that looks with an action, and starts for
+//! what is new. An [`Intake`] says what they take of that, and how much
 //! of it starts one execution.
 //!
 //! Does not know: what time it is, what is started, where a trigger stands, or how a delivery arrives:
@@ -43,6 +44,7 @@ mod form;
 mod intake;
 mod jwt;
 mod listening;
+mod poll;
 mod reader;
 mod schedule;
 mod standard;
@@ -63,6 +65,10 @@ pub use form::{
 pub use intake::{Gather, Gathered, Intake, MAX_GATHER_WAIT, MAX_GATHERED, Waiting};
 pub use jwt::{Jwt, MAX_TOKEN_BYTES};
 pub use listening::{Heard, Listening, MAX_EVENT};
+pub use poll::{
+    CursorBy, LOOK_NODE, MAX_POLL_BYTES, MAX_POLL_EVENTS, MAX_POLL_KEYS, MAX_POLL_TIMEOUT,
+    MAX_POLLED, Poll, Polled, claimed_until,
+};
 pub use reader::FieldError;
 pub use schedule::{MAX_CRON_CHARS, MAX_PERIOD, MIN_PERIOD, Occurrences, Schedule};
 pub use standard::Standard;

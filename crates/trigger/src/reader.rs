@@ -36,6 +36,11 @@ impl<'a> Reader<'a> {
         self.errors
     }
 
+    /// Whether nothing was found to be wrong yet.
+    pub(crate) const fn is_right(&self) -> bool {
+        self.errors.is_empty()
+    }
+
     /// Takes over what is wrong with the object in `field`.
     pub(crate) fn within(&mut self, field: &str, errors: Vec<FieldError>) {
         for error in errors {

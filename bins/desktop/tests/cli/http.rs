@@ -31,6 +31,16 @@ impl Seen {
     }
 }
 
+/// Has a server stop when it goes.
+struct Ends<'a>(&'a AtomicBool, SocketAddr);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+        drop(TcpStream::connect(self.1));
+    }
+}
+
 /// Answers while `work` goes on; gives what was seen. `script` gets the requests so far, the last
 /// one included, and gives the whole answer.
 pub(crate) fn serving(
@@ -56,9 +66,9 @@ pub(crate) fn serving(
                 let _ = stream.write_all(script(&seen).as_bytes());
             }
         });
+        // Also where the work fails, which is to be told.
+        let _ends = Ends(&over, address);
         work(address);
-        over.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(address));
     });
     seen.into_inner().unwrap()
 }

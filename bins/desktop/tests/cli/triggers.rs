@@ -4,11 +4,15 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::{Child, Stdio},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
 };
 
 use serde_json::json;
 
-use crate::support::{User, wait_until};
+use crate::{
+    http::{Seen, answer, serving},
+    support::{User, wait_until},
+};
 
 const TICKS: &str = "id: ticks\ntriggers: [{ id: t, type: interval, every: 1s, misfire: skip, input: { at: \"{{ $trigger.scheduled_at }}\" } }]\nnodes: [{ id: a, action: data.set, parameters: { at: \"{{ $input.at }}\" } }]\n";
 
@@ -236,4 +240,96 @@ fn files_of_a_watched_folder_start_an_execution_each() {
     });
     let fired = user.nebula(&["triggers", "fire", "take", "t"]).exits(2);
     assert_eq!(fired.error_code(), "TRIGGER_WATCHES");
+}
+
+/// Each order once, over servers that are killed, while a look is under way and after it.
+#[test]
+fn what_is_new_where_a_trigger_looks_starts_an_execution_each() {
+    let user = User::new();
+    let (orders, broken) = (AtomicUsize::new(2), AtomicBool::new(false));
+    let script = |seen: &[Seen]| match (broken.load(SeqCst), seen.len() % 5) {
+        // What fails now and then is asked again in the same look.
+        (true, _) | (false, 4) => answer(500, "", "{}"),
+        _ => {
+            let there = orders.load(SeqCst);
+            // Its newest ones only.
+            let all: Vec<_> = (there.saturating_sub(4)..there)
+                .map(|n| json!({ "id": n, "at": format!("2026-03-01T00:{n:02}:00Z") }))
+                .collect();
+            answer(200, "", &json!({ "orders": all }).to_string())
+        }
+    };
+    let seen = serving(script, |address| {
+        let text = format!(
+            "id: take
+triggers:
+  - id: t
+    type: poll
+    every: 1s
+    timeout: 2s
+    look:
+      action: http.request
+      parameters: {{ url: 'http://{address}/orders', query: {{ since: '{{{{ $trigger.cursor.time ?? 0 }}}}' }} }}
+      requires: ['net:{address}']
+    items: $json.body.orders
+    cursor: {{ time: $item.at }}
+nodes: [{{ id: a, action: data.set, parameters: {{ id: '{{{{ $input.id }}}}' }} }}]
+output: '{{{{ $nodes.a.result.id }}}}'
+"
+        );
+        let file = user.write("take.yaml", &text);
+        user.nebula(&["workflows", "push", file.to_str().unwrap(), "--publish"])
+            .exits(0);
+        let taken = || -> Vec<u64> {
+            let listed = user.nebula(&["executions", "list", "--limit", "1000"]);
+            let listed = listed.exits(0).json();
+            let all = listed["executions"].as_array().unwrap().iter();
+            let mut ids: Vec<_> = all
+                .filter(|it| it["status"] == "completed")
+                .map(|it| {
+                    let id = it["execution"].as_str().unwrap();
+                    let shown = user.nebula(&["executions", "show", id]).exits(0).json();
+                    shown["output"].as_u64().unwrap()
+                })
+                .collect();
+            ids.sort_unstable();
+            ids
+        };
+        let looked = || {
+            let listed = user.nebula(&["triggers", "list", "take"]).exits(0).json();
+            let trigger = &listed["triggers"][0];
+            (
+                trigger["settled_through"].clone(),
+                trigger["left_out"]["why"].clone(),
+            )
+        };
+        let mut server = Serving::start(&user);
+        let before = looked();
+        wait_until("it was looked at", || looked() != before);
+        for life in 1..=3 {
+            for n in 1..=4 {
+                orders.store(life * 4 + n - 2, SeqCst);
+            }
+            drop(server);
+            server = Serving::start(&user);
+            wait_until("each was taken", || taken().len() >= life * 4);
+        }
+        broken.store(true, SeqCst);
+        wait_until("a failure is said", || {
+            let (_, why) = looked();
+            why.as_str()
+                .is_some_and(|why| why.starts_with("could not look: HTTP_"))
+        });
+        broken.store(false, SeqCst);
+        wait_until("it is looked at again", || looked().1.is_null());
+        assert_eq!(taken(), (2..14).collect::<Vec<_>>());
+        let fired = user.nebula(&["triggers", "fire", "take", "t"]).exits(2);
+        assert_eq!(fired.error_code(), "TRIGGER_WATCHES");
+        drop(server);
+    });
+    assert!(
+        seen.iter()
+            .any(|it| it.line.starts_with("GET /orders?since=2026-03-01T00")),
+        "{seen:?}"
+    );
 }

@@ -31,9 +31,12 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 mod lives;
+mod started;
 
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub(crate) use lives::{Death, Saved, dies_at_each};
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub(crate) use started::{of, state};
 
 /// The built-in actions, checked once: that would be most of the work of a short test.
 static BUILT_IN: LazyLock<Registry> = LazyLock::new(|| {
