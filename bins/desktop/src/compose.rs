@@ -33,7 +33,7 @@ use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::{
     Host, HostPressure, ProcessUse, SystemClock, SystemEntropy, SystemSpawn, ThreadPoolOffload,
 };
-use nebula_telemetry::{Reading, Source, Value, metric};
+use nebula_telemetry::{LinesLeftOut, Reading, Source, Value, metric};
 use nebula_vault::{KeyFound, KeyState, Vault, VaultError, key_secret};
 
 use crate::{
@@ -212,6 +212,7 @@ fn assemble(
         path: loaded.place.path().cloned(),
         blobs: counted,
         values,
+        left_out: loaded.left_out.clone(),
     };
     let nebula = nebula
         .clock(Arc::clone(&clock))
@@ -276,6 +277,7 @@ struct Observed {
     path: Option<PathBuf>,
     blobs: Option<Arc<CountedBlobs>>,
     values: Option<Values>,
+    left_out: Option<LinesLeftOut>,
 }
 
 #[async_trait]
@@ -302,6 +304,9 @@ impl Source for Observed {
             reading.count(metric::CACHE_HITS, hits);
             reading.count(metric::CACHE_MISSES, misses);
             reading.level(metric::CACHE_BYTES, values.bytes() as u64);
+        }
+        if let Some(left_out) = &self.left_out {
+            left_out.read(reading).await;
         }
         let build = Value::Level(1.0);
         reading.add(metric::BUILD, &[env!("CARGO_PKG_VERSION")], build);

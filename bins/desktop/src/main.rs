@@ -157,6 +157,7 @@ fn dispatch(arguments: &Arguments, console: &Console) -> Result<Exit, Failure> {
         let begun = exports::logging(&options, &mut loaded, serves);
         let begun = begun.map_err(|error| Failure::invalid("USAGE", error.to_string()))?;
         loaded.log = Some(begun.filter());
+        loaded.left_out = Some(begun.left_out());
         logging = Some(begun);
         Ok::<Loaded, Failure>(loaded)
     };

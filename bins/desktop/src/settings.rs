@@ -14,7 +14,7 @@ use nebula_engine::EngineConfig;
 use nebula_oidc::OidcConfig;
 use nebula_runtime::{HttpPolicy, WorkerConfig};
 use nebula_system::{Folders, HOME_VARIABLE};
-use nebula_telemetry::{LogFilter, LogFormat};
+use nebula_telemetry::{LinesLeftOut, LogFilter, LogFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -298,6 +298,8 @@ pub(crate) struct Loaded {
     pub(crate) copies: Copies,
     /// What decides what is logged, once something is.
     pub(crate) log: Option<LogFilter>,
+    /// What counts the lines that are not.
+    pub(crate) left_out: Option<LinesLeftOut>,
 }
 
 /// Reads every layer.
@@ -346,6 +348,7 @@ pub(crate) fn load(global: &Global, database: Option<&Database>) -> Result<Loade
         place,
         copies: Copies::default(),
         log: None,
+        left_out: None,
     })
 }
 

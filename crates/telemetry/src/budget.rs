@@ -40,6 +40,7 @@ pub(crate) struct Budgets(Arc<Mutex<Known>>);
 #[derive(Default)]
 struct Known {
     turn: u64,
+    left_out: u64,
     executions: BTreeMap<ExecutionId, Used>,
     turns: BTreeMap<u64, ExecutionId>,
 }
@@ -47,6 +48,11 @@ struct Known {
 impl Budgets {
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many lines were left out in all, also of executions that are not known any more.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.lock().left_out
     }
 
     /// Logs one line for each execution that has used up its budget and of which lines were left out since
@@ -68,7 +74,10 @@ impl Known {
         let takes = used.lines < EXECUTION_BUDGET;
         match takes {
             true => used.lines += 1,
-            false => used.left_out += 1,
+            false => {
+                used.left_out += 1;
+                self.left_out += 1;
+            }
         }
         self.turns.insert(self.turn, execution);
         if self.executions.len() > KNOWN
@@ -123,6 +132,7 @@ mod tests {
         assert_eq!(taken.count(), EXECUTION_BUDGET as usize);
         assert!(known.takes(id(2)));
         assert_eq!(known.counted(Duration::ZERO, false), [(id(1), 7)]);
+        assert_eq!(known.left_out, 7, "also once it was said");
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -79,6 +82,7 @@ pub(crate) struct Floods(Arc<Inner>);
 struct Inner {
     now: Box<dyn Fn() -> Duration + Send + Sync>,
     places: Mutex<HashMap<Identifier, Place>>,
+    left_out: AtomicU64,
 }
 
 impl Floods {
@@ -86,7 +90,17 @@ impl Floods {
     pub(crate) fn new(now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         let places = Mutex::default();
         let now = Box::new(now);
-        Self(Arc::new(Inner { now, places }))
+        let left_out = AtomicU64::new(0);
+        Self(Arc::new(Inner {
+            now,
+            places,
+            left_out,
+        }))
+    }
+
+    /// How many lines were left out in all.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.0.left_out.load(Relaxed)
     }
 
     /// The time by which lines are counted.
@@ -104,6 +118,7 @@ impl Floods {
         });
         let takes = place.bucket.takes(Allowance::of(*metadata.level()), now);
         place.left_out += u64::from(!takes);
+        self.0.left_out.fetch_add(u64::from(!takes), Relaxed);
         takes
     }
 

@@ -40,6 +40,7 @@ mod broadcasting;
 mod budget;
 mod bus;
 mod flood;
+mod left_out;
 mod lines;
 mod logging;
 mod metrics;
@@ -51,6 +52,7 @@ mod redacting;
 
 pub use broadcasting::Broadcast;
 pub use bus::{Bus, Halt, Halts, Watcher};
+pub use left_out::LinesLeftOut;
 #[cfg(feature = "otlp")]
 pub use logging::init_logging_with;
 pub use logging::{LogError, LogFilter, LogFormat, LogOptions, Logging, NewFilter, init_logging};

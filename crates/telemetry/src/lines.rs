@@ -48,6 +48,7 @@ struct Queue {
 struct Waiting {
     bytes: Vec<u8>,
     left_out: u64,
+    left_out_in_all: u64,
     /// Nothing more will be logged.
     ends: bool,
     /// All of it was written.
@@ -90,6 +91,7 @@ impl io::Write for Line<'_> {
         let mut waiting = self.queue.lock();
         if waiting.bytes.len() + line.len() > room {
             waiting.left_out += 1;
+            waiting.left_out_in_all += 1;
         } else {
             waiting.bytes.extend_from_slice(line);
             self.queue.changed.notify_all();
@@ -122,6 +124,11 @@ impl<'l> MakeWriter<'l> for Lines {
 }
 
 impl Lines {
+    /// How many lines found no room in all.
+    pub(crate) fn left_out_in_all(&self) -> u64 {
+        self.0.lock().left_out_in_all
+    }
+
     /// Writes what comes to `stream`, on a thread of its own, and says through `dispatch` how many
     /// lines were left out.
     pub(crate) fn write_to(

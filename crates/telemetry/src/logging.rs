@@ -18,6 +18,7 @@ use tracing_subscriber::{
 use crate::{
     budget::Budgets,
     flood::{Floods, LEFT_OUT},
+    left_out::LinesLeftOut,
     lines::{LAST_LINES, Limits, Lines},
     placed::WithPlace,
     redacting::redact_panics,
@@ -80,13 +81,19 @@ pub enum LogError {
 /// Log lines that are being written. What is left is written when it is dropped, unless standard
 /// error takes nothing for a second.
 #[must_use = "the last lines are written when it is dropped"]
-pub struct Logging(Lines, LogFilter);
+pub struct Logging(LinesLeftOut, LogFilter);
 
 impl Logging {
     /// What decides what is logged, to change it meanwhile.
     #[must_use]
     pub fn filter(&self) -> LogFilter {
         self.1.clone()
+    }
+
+    /// What counts the lines that are left out, for whoever reads the metrics.
+    #[must_use]
+    pub fn left_out(&self) -> LinesLeftOut {
+        self.0.clone()
     }
 }
 
@@ -128,7 +135,7 @@ impl std::fmt::Debug for Logging {
 
 impl Drop for Logging {
     fn drop(&mut self) {
-        self.0.end(LAST_LINES);
+        self.0.lines.end(LAST_LINES);
     }
 }
 
@@ -178,9 +185,10 @@ fn init(
     let lines = Lines::default();
     let (dispatch, filter) = dispatch(options, &limits, &lines, copying)?;
     set_global_default(dispatch.clone())?;
+    let left_out = LinesLeftOut::of(&limits, &lines);
     lines.write_to(io::stderr(), limits, dispatch)?;
     redact_panics();
-    Ok(Logging(lines, filter))
+    Ok(Logging(left_out, filter))
 }
 
 fn dispatch(
@@ -236,9 +244,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        Place, at,
+        Place, Reading, Source as _, Value, at,
         budget::EXECUTION_BUDGET,
         flood::{ERRORS, USUAL},
+        metric,
     };
 
     /// Keeps what is written.
@@ -269,7 +278,7 @@ mod tests {
             budgets: Budgets::default(),
         };
         let (dispatch, filter) = dispatch(&options, &limits, &lines, None).unwrap();
-        let logging = Logging(lines.clone(), filter);
+        let logging = Logging(LinesLeftOut::of(&limits, &lines), filter);
         with_default(&dispatch, || log(&second));
         lines.write_to(page.clone(), limits, dispatch).unwrap();
         drop(logging);
@@ -409,6 +418,51 @@ mod tests {
         }
     }
 
+    /// What the metric says, in the order of its reasons: place, execution, reader.
+    fn left_out(left_out: &LinesLeftOut) -> Vec<(String, Value)> {
+        let mut reading = Reading::default();
+        let mut read = left_out.read(&mut reading);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(read.as_mut().poll(&mut context).is_ready());
+        drop(read);
+        let samples = reading.of(metric::LOG_LEFT_OUT).iter();
+        samples
+            .map(|it| (it.labels[0].clone(), it.value.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_left_out_is_a_metric_by_why_and_stays_one_once_it_was_said() {
+        let (page, lines, limits) = (Page::default(), Lines::default(), quiet());
+        let counts = LinesLeftOut::of(&limits, &lines);
+        let options = LogOptions {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+            colour: false,
+        };
+        let (dispatch, filter) = dispatch(&options, &limits, &lines, None).unwrap();
+        let logging = Logging(counts.clone(), filter);
+        let long = "x".repeat(200_000);
+        with_default(&dispatch, || {
+            for _ in 0..USUAL.burst + 7 {
+                tracing::info!("from one place");
+            }
+            for _ in 0..8 {
+                // Three find room, of the part that is not for errors.
+                tracing::info!("{long}");
+            }
+        });
+        let of = |all: [u64; 3]| {
+            let names = ["place", "execution", "reader"].map(str::to_owned);
+            let counts = all.map(Value::Count);
+            names.into_iter().zip(counts).collect::<Vec<_>>()
+        };
+        assert_eq!(left_out(&logging.left_out()), of([7, 0, 5]));
+        lines.write_to(page, limits, dispatch).unwrap();
+        drop(logging);
+        assert_eq!(left_out(&counts), of([7, 0, 5]));
+    }
+
     #[test]
     fn what_found_no_room_is_counted_too() {
         let long = "x".repeat(100_000);
@@ -434,7 +488,7 @@ mod tests {
         let (lines, limits) = (Lines::default(), quiet());
         let (page, options) = (Page::default(), LogOptions::default());
         let (dispatch, filter) = dispatch(&options, &limits, &lines, None).unwrap();
-        let logging = Logging(lines.clone(), filter);
+        let logging = Logging(LinesLeftOut::of(&limits, &lines), filter);
         with_default(&dispatch, || {
             for (round, filter) in ["info", "off", "off"].into_iter().enumerate() {
                 tracing::info!(round, "told");

@@ -135,6 +135,8 @@ metrics! {
         "HTTP requests of nodes that passed the gate of their destination, as far as it is remembered.";
     OUTGOING_REFUSED = Counter "nebula_outgoing_requests_refused_total" []
         "HTTP requests of nodes that the gate of their destination did not let pass, as far as it is remembered.";
+    LOG_LEFT_OUT = Counter "nebula_log_lines_left_out_total" ["why"]
+        "Log lines that were left out.";
     OTLP_SENT = Counter "nebula_otlp_sent_total" ["signal"]
         "Spans, data points and log records that a receiver of OTLP has taken.";
     OTLP_LOST = Counter "nebula_otlp_lost_total" ["signal"]
