@@ -109,6 +109,18 @@ fn a_service_that_breaks_is_told_of_and_healed() {
         .nebula(&["incidents", "show", nobody, "--json"])
         .exits(2);
     assert_eq!(unknown.error_code(), "UNKNOWN_INCIDENT");
+    for command in ["acknowledge", "resolve"] {
+        let unknown = ["incidents", command, nobody, "--json"];
+        let unknown = user.nebula(&unknown).exits(2);
+        assert_eq!(unknown.error_code(), "UNKNOWN_INCIDENT", "{command}");
+    }
+    let long = "x".repeat(8_193);
+    let long = ["incidents", "resolve", id, "--resolution", &long, "--json"];
+    let long = user.nebula(&long).exits(2);
+    assert_eq!(long.error_code(), "USAGE");
+    let others = ["incidents", "list", "--service", "another", "--json"];
+    let others = user.nebula(&others).exits(0).json();
+    assert_eq!(others["incidents"], json!([]));
     // What is over opens a new one.
     user.nebula(&run).exits(0);
     let open = ["incidents", "list", "--status", "open", "--json"];

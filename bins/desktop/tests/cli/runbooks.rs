@@ -447,3 +447,60 @@ fn a_runbook_is_a_workflow_wherever_one_is_taken() {
         before
     );
 }
+
+/// A runbook goes over HTTP as any definition does: what is wrong is told in its own text, and what is
+/// right is saved, published, started, and does what it says.
+#[test]
+fn a_runbook_goes_over_http_and_what_is_wrong_is_told_in_its_own_lines() {
+    let user = User::new();
+    let server = Serving::start(&user);
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    let book = format!(
+        "name: look-after\nsteps:\n  - {{ name: Say it, action: log, params: {{ level: warn, message: \"{{{{ service.name }}}} is ill\" }} }}\n  \
+         - {{ name: Look, action: health_check, params: {{ tcp: \"{address}\" }} }}\n"
+    );
+    let put = |text: &str| {
+        let headers = "content-type: application/yaml\r\nif-match: *\r\n";
+        server.ask("PUT", "/api/v1/workflows/look-after", headers, text)
+    };
+    let (status, wrong) = put(&book.replace("level: warn", "level: loud"));
+    assert_eq!(status, 422, "{wrong}");
+    let told = wrong.to_string();
+    assert!(told.contains("RUNBOOK") && told.contains("loud"), "{told}");
+    let found = &wrong["diagnostics"][0];
+    assert_eq!(found["line"], 3, "{wrong}");
+    assert_eq!(
+        server.ask("GET", "/api/v1/workflows/look-after", "", "").0,
+        404
+    );
+
+    let (status, saved) = put(&book);
+    assert_eq!(status, 201, "{saved}");
+    let json = "content-type: application/json\r\nif-match: *\r\n";
+    let version = format!("{{\"version\":{}}}", saved["version"]);
+    let publish = "/api/v1/workflows/look-after/publish";
+    let (status, published) = server.ask("POST", publish, json, &version);
+    assert_eq!(status, 200, "{published}");
+    let start = |service: &str| {
+        let body = format!("{{\"workflow\":\"look-after\",\"input\":{{\"service\":{service}}}}}");
+        let headers = "content-type: application/json\r\n";
+        server.ask("POST", "/api/v1/executions?wait=20s", headers, &body)
+    };
+    let (status, refused) = start("{\"health\":\"ill\"}");
+    assert_eq!(status, 422, "a service has a name: {refused}");
+    let (status, ended) = start("{\"name\":\"ledger\"}");
+    assert_eq!(
+        (status, &ended["status"]),
+        (200, &json!("completed")),
+        "{ended}"
+    );
+    assert_eq!(ended["output"]["recovered"], true, "{ended}");
+    let (_, listed) = server.ask("GET", "/api/v1/incidents", "", "");
+    let incident = &listed["incidents"][0];
+    assert_eq!(
+        (&incident["key"], &incident["status"]),
+        (&json!("look-after/ledger"), &json!("resolved"))
+    );
+    drop(free);
+}

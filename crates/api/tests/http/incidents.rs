@@ -83,6 +83,14 @@ async fn an_incident_is_seen_taken_and_resolved() {
         .await
         .ok(200);
     assert_eq!(bad["incidents"], json!([]));
+    let others = world.get("/api/v1/incidents?service=another").await.ok(200);
+    assert_eq!(others["incidents"], json!([]));
+    let first = world.get("/api/v1/incidents?limit=1").await.ok(200);
+    let next = first["next"].as_str().unwrap();
+    let second = format!("/api/v1/incidents?limit=1&cursor={next}");
+    let second = world.get(&second).await.ok(200);
+    assert_ne!(first["incidents"][0], second["incidents"][0]);
+    assert_eq!(second["next"], json!(null));
     for query in ["status=gone", "severity=bad", "limit=0"] {
         let path = format!("/api/v1/incidents?{query}");
         world.get(&path).await.problem(400, "BAD_QUERY");
