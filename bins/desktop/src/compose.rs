@@ -229,7 +229,11 @@ fn assemble(
         .looks_in(Arc::new(InMemory(Arc::clone(&clock))))
         .actions(nebula_action_http::all())
         .actions(nebula_sandbox_process::actions(Arc::clone(&programs)))
-        .actions(nebula_action_health::all(Arc::clone(&clock), programs))
+        .actions(nebula_action_health::all(
+            Arc::clone(&clock),
+            programs,
+            loaded.settings.connections.ca_files.clone(),
+        ))
         .actions(nebula_action_incident::all(Arc::clone(&incidents)))
         .engine(loaded.settings.engine.clone())
         .worker(worker(loaded, &Host::read()))

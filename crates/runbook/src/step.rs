@@ -46,6 +46,7 @@ const CHECKS: &[&str] = &[
     "query",
     "tcp",
     "program",
+    "sql",
     "args",
     "expected_exit",
     "max_latency",

@@ -1,6 +1,6 @@
 //! `health.check`.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use nebula_action::{ActionContext, ActionError, Egress, ErrorClass};
 use nebula_core::{ByteSize, Clock, duration_text};
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     http_check,
     parameters::CheckIn,
-    program_check,
+    program_check, sql_check,
     verdict::{Found, Verdict, of_http},
 };
 
@@ -30,7 +30,8 @@ pub const MAX_BODY: ByteSize = ByteSize::mib(1);
 /// Over HTTP (`url`): by the status of the answer to a GET, by a text in it (`contains`), and by a
 /// condition over it (`query`), for services that tell of themselves in JSON. By a connection (`tcp`):
 /// whether somebody accepts it. By a program (`program`): whether it ends with an exit code that is
-/// expected; the operator lists the programs that may run. Each may be too slow (`max_latency`).
+/// expected; the operator lists the programs that may run. By a database (`sql`): whether PostgreSQL answers a
+/// statement, and by a condition over its rows (`query`). Each may be too slow (`max_latency`).
 ///
 /// A service that is not well is a result, not an error: the workflow goes on, and `reason` says what was
 /// found. An error says that nobody could ask: a capability is missing, a parameter is wrong. A host that
@@ -53,7 +54,8 @@ pub const MAX_BODY: ByteSize = ByteSize::mib(1);
             "header",
             "oauth2_client_credentials",
             "oauth2_refresh",
-            "oauth2_code"
+            "oauth2_code",
+            "database_url"
         ]
     )),
     timeout = "6m"
@@ -61,6 +63,7 @@ pub const MAX_BODY: ByteSize = ByteSize::mib(1);
 pub struct HealthCheck {
     clock: Arc<dyn Clock>,
     programs: Arc<dyn ProgramRunner>,
+    certificates: Vec<PathBuf>,
 }
 
 /// The result of `health.check`.
@@ -78,7 +81,18 @@ impl HealthCheck {
     /// Takes times from `clock`, and runs programs by `programs`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, programs: Arc<dyn ProgramRunner>) -> Self {
-        Self { clock, programs }
+        Self {
+            clock,
+            programs,
+            certificates: Vec::new(),
+        }
+    }
+
+    /// Trusts databases by these certificates, too: files in PEM. Without them by those of the system.
+    #[must_use]
+    pub fn trusting(mut self, certificates: Vec<PathBuf>) -> Self {
+        self.certificates = certificates;
+        self
     }
 
     async fn run(&self, ctx: &ActionContext, input: CheckIn) -> Result<CheckOut, ActionError> {
@@ -118,11 +132,20 @@ impl HealthCheck {
     }
 
     async fn look(&self, ctx: &ActionContext, input: &CheckIn, timeout: Duration) -> Found {
-        match (&input.url, &input.tcp, &input.program) {
-            (Some(url), _, _) => http_check::look(ctx, input, url, timeout).await,
-            (_, Some(address), _) => connect(ctx, address, timeout).await,
-            (_, _, Some(program)) => {
+        if input.query.is_some() {
+            // A value that is no expression was read as one that stands in the parameters.
+            let message = "`query` must be one condition over `$item`, such as `$item.body.ready`";
+            return Err(wrong("/query", message.to_owned()));
+        }
+        match (&input.url, &input.tcp, &input.program, &input.sql) {
+            (Some(url), ..) => http_check::look(ctx, input, url, timeout).await,
+            (_, Some(address), ..) => connect(ctx, address, timeout).await,
+            (_, _, Some(program), _) => {
                 program_check::look(&*self.programs, ctx, (input, program), timeout).await
+            }
+            (.., Some(sql)) => {
+                let how = (sql.as_str(), &self.certificates[..]);
+                sql_check::look(ctx, how, (&*self.clock, timeout)).await
             }
             _ => Err(wrong("", ONE.to_owned())),
         }
@@ -130,7 +153,7 @@ impl HealthCheck {
 }
 
 /// What is said where it is not clear what to look at.
-const ONE: &str = "exactly one of `url`, `tcp` and `program` says what is looked at";
+const ONE: &str = "exactly one of `url`, `tcp`, `program` and `sql` says what is looked at";
 
 /// Refuses what would be ignored.
 fn check(input: &CheckIn) -> Result<(), ActionError> {
@@ -138,6 +161,7 @@ fn check(input: &CheckIn) -> Result<(), ActionError> {
         input.url.is_some(),
         input.tcp.is_some(),
         input.program.is_some(),
+        input.sql.is_some(),
     ];
     if kinds.into_iter().filter(|given| *given).count() != 1 {
         return Err(wrong("", ONE.to_owned()));
@@ -145,13 +169,14 @@ fn check(input: &CheckIn) -> Result<(), ActionError> {
     let belongs = [
         ("expected_status", !input.expected_status.is_empty(), "url"),
         ("contains", input.contains.is_some(), "url"),
-        ("query", input.query.is_some(), "url"),
+        ("query", input.query.is_some(), "url` or `sql"),
         ("args", !input.args.is_empty(), "program"),
         ("expected_exit", !input.expected_exit.is_empty(), "program"),
     ];
     for (name, given, with) in belongs {
         let there = match with {
             "url" => input.url.is_some(),
+            "url` or `sql" => input.url.is_some() || input.sql.is_some(),
             _ => input.program.is_some(),
         };
         if given && !there {

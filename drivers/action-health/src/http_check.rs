@@ -9,7 +9,7 @@ use nebula_action::{
 use serde_json::{Value, json};
 
 use crate::{
-    check::{MAX_BODY, wrong},
+    check::MAX_BODY,
     parameters::CheckIn,
     verdict::{Found, Verdict, of_http},
 };
@@ -24,11 +24,6 @@ pub(crate) async fn look(
     url: &str,
     timeout: Duration,
 ) -> Found {
-    if input.query.is_some() {
-        // A value that is no expression was read as one that stands in the parameters.
-        let message = "`query` must be one condition over `$item`, such as `$item.body.ready`";
-        return Err(wrong("/query", message.to_owned()));
-    }
     let url = Egress::url(url)
         .map_err(|error| ActionError::invalid_input("HEALTH_URL", "/url", error.to_string()))?;
     let request = HttpRequest {

@@ -22,26 +22,35 @@
 //! #     }
 //! # }
 //! # let (clock, programs) = (Arc::new(nebula_testkit::ManualClock::default()), Arc::new(None));
-//! let actions = nebula_action_health::all(clock, programs);
+//! let actions = nebula_action_health::all(clock, programs, Vec::new());
 //! assert_eq!(actions[0].metadata().id.as_str(), "health.check");
 //! ```
 
 mod check;
+mod database;
 mod http_check;
 mod parameters;
 mod program_check;
+mod sql_check;
 mod verdict;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use nebula_action::Action;
 use nebula_core::Clock;
 use nebula_ports::ProgramRunner;
 
 pub use check::{DEFAULT_TIMEOUT, HealthCheck, MAX_BODY, MAX_TIMEOUT};
+pub use sql_check::MAX_ROWS;
 
-/// Every action of this crate; times come from `clock`.
+/// Every action of this crate; times come from `clock`, and databases are trusted by the certificates in these
+/// files, beside those of the system.
 #[must_use]
-pub fn all(clock: Arc<dyn Clock>, programs: Arc<dyn ProgramRunner>) -> Vec<Arc<dyn Action>> {
-    vec![Arc::new(HealthCheck::new(clock, programs))]
+pub fn all(
+    clock: Arc<dyn Clock>,
+    programs: Arc<dyn ProgramRunner>,
+    certificates: Vec<PathBuf>,
+) -> Vec<Arc<dyn Action>> {
+    let check = HealthCheck::new(clock, programs).trusting(certificates);
+    vec![Arc::new(check)]
 }

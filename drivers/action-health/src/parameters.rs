@@ -6,7 +6,7 @@ use nebula_core::serde_duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-/// The parameters of `health.check`: exactly one of `url`, `tcp` and `program`.
+/// The parameters of `health.check`: exactly one of `url`, `tcp`, `program` and `sql`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CheckIn {
@@ -19,7 +19,8 @@ pub(crate) struct CheckIn {
     /// With `url`: a text that stands in the answer.
     pub(crate) contains: Option<String>,
     /// With `url`: a condition over the answer, `$item`, which is `{ status, body }`, with what is JSON read
-    /// as such: `$item.body.queue < 100`.
+    /// as such: `$item.body.queue < 100`. With `sql`: over `{ rows }`, a list of objects by the names of the
+    /// columns: `$item.rows[0].waiting < 100`.
     pub(crate) query: Option<Formula>,
     /// A `host:port` to which a connection is made.
     pub(crate) tcp: Option<String>,
@@ -33,6 +34,10 @@ pub(crate) struct CheckIn {
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub(crate) expected_exit: Vec<i32>,
+    /// One statement for PostgreSQL that gives rows, such as `SELECT count(*) AS waiting FROM jobs`. The
+    /// credential in the slot `auth`, of type `database_url`, says where. Nothing can be changed by it.
+    #[schemars(length(max = 65_536))]
+    pub(crate) sql: Option<String>,
     /// What takes longer is not well, such as `500ms`.
     pub(crate) max_latency: Option<Span>,
     /// What has not answered by then is not well; `10s` if nothing is said, at most `5m`.

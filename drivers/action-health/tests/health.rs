@@ -5,20 +5,19 @@ use std::{path::Path, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use nebula_action::{
-    Action as _, ActionContext, ActionError, Capability, Credentials, Deferred, ErrorClass, Grants,
+    Action as _, ActionContext, ActionError, Capability, Credentials, ErrorClass, Grants,
     HeldCredential, Http, HttpClient, HttpErrorKind, Protected, Reason, Refused,
 };
 use nebula_action_health::HealthCheck;
 use nebula_core::{Clock as _, CredentialId, ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
 use nebula_credential::{AllowedHosts, Credential, CredentialType};
-use nebula_expression::{
-    CompileOptions, Context, ListOf, LongList, NodeView, Program, Root, Scope,
-};
 use nebula_ports::{Captured, ProgramCall, ProgramEnded, ProgramError, ProgramExit, ProgramRunner};
 use nebula_testkit::{ManualClock, ScriptedAnswer, ScriptedHttp, run};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+mod nothing;
 
 /// Programs that end as a test says.
 #[derive(Debug)]
@@ -393,23 +392,6 @@ fn a_service_is_asked_once_with_its_credential() {
     });
 }
 
-/// Nothing can be read here but `$item`.
-struct Nothing;
-
-impl Scope for Nothing {
-    fn root(&self, _: Root) -> Option<&Value> {
-        None
-    }
-
-    fn node(&self, _: usize, _: &str) -> Option<NodeView<'_>> {
-        None
-    }
-
-    fn list(&self, _: ListOf<'_>) -> Option<&LongList> {
-        None
-    }
-}
-
 /// Guards: what `query` says of the answer counts, and an answer of another shape is not well.
 #[test]
 fn an_answer_is_judged_by_a_condition() {
@@ -417,8 +399,7 @@ fn an_answer_is_judged_by_a_condition() {
         let ask = async |source: &str, body: &str| {
             let body = body.to_owned();
             let mut scene = Scene::answering(move || Ok((200, "", body.clone())));
-            let program = Program::compile(source, &CompileOptions::default()).unwrap();
-            let program = Deferred::new(program, Arc::new(Nothing), Context::default());
+            let program = nothing::condition(source);
             scene.context.deferred.insert("query".to_owned(), program);
             scene.check(json!({ "url": URL })).await.unwrap()
         };
