@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     otlp::{Came, Receiver},
     serve::Serving,
-    support::{User, wait_until},
+    support::{User, in_doubt, wait_until},
 };
 
 const KEY: [u8; 32] = *b"an operator's key, of 32 bytes..";
@@ -104,12 +104,17 @@ fn an_operator_is_told_who_failed_ended_and_needs_somebody_and_can_believe_it() 
     add(&user, &KEY);
     tells(&user, &receiver);
     let _server = Serving::start(&user);
-    for (name, text, code) in [("shop.yaml", FAILS, 1), ("letter.yaml", ASKS, 4)] {
+    let doubt = in_doubt();
+    for (name, text, code) in [
+        ("shop.yaml", FAILS, 1),
+        ("letter.yaml", ASKS, 4),
+        ("doubt.yaml", &doubt, 4),
+    ] {
         user.write(name, text);
-        user.nebula(&["run", name]).exits(code);
+        user.nebula(&["run", name, "--grant-requested"]).exits(code);
     }
-    wait_until("both are told, the first one twice", || {
-        receiver.came().len() >= 3
+    wait_until("all are told, the first one twice", || {
+        receiver.came().len() >= 4
     });
     let letter = bodies(&receiver)
         .into_iter()
@@ -123,7 +128,12 @@ fn an_operator_is_told_who_failed_ended_and_needs_somebody_and_can_believe_it() 
     assert_eq!(letter["data"]["needs"]["nodes"], json!(["sign"]));
     user.nebula(&["executions", "approve", id, "--by", "ada"])
         .exits(0);
-    wait_until("its end is told", || receiver.came().len() >= 4);
+    wait_until("its end is told", || receiver.came().len() >= 5);
+    let parked = bodies(&receiver)
+        .into_iter()
+        .find(|it| it["type"] == "execution.parked");
+    let needs = json!({ "decision": "indeterminate", "nodes": ["out"] });
+    assert_eq!(parked.unwrap()["data"]["needs"], needs);
 
     let came = receiver.came();
     let (mut ids, mut said) = (Vec::new(), Vec::new());
@@ -142,11 +152,12 @@ fn an_operator_is_told_who_failed_ended_and_needs_somebody_and_can_believe_it() 
             said.push((body["type"].clone(), body["data"]["workflow"].clone()));
         }
     }
-    assert_eq!((came.len(), ids.len()), (4, 3), "{came:?}");
+    assert_eq!((came.len(), ids.len()), (5, 4), "{came:?}");
     for expected in [
         ("execution.failed", "shop"),
         ("execution.approval", "letter"),
         ("execution.completed", "letter"),
+        ("execution.parked", "doubt"),
     ] {
         let (kind, workflow) = expected;
         assert!(said.contains(&(json!(kind), json!(workflow))), "{said:?}");
