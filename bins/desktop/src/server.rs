@@ -561,6 +561,41 @@ mod tests {
         check("https://ada:secret@nebula.example", Err("USAGE"));
         check("https://nebula.example?token=x", Err("USAGE"));
         check("nebula.example", Err("USAGE"));
+        check("https://nebula.example#x", Err("USAGE"));
+        check(
+            "http://nebula.localhost:7400",
+            Ok("http://nebula.localhost:7400"),
+        );
+        check("http://notlocalhost", Err("SERVER_PLAIN"));
+    }
+
+    #[test]
+    fn each_server_has_a_file_of_its_own_whose_name_is_short() {
+        let name = |text: &str| ServerUrl::parse(text).unwrap().file_name();
+        // Characters that stand in no file name look alike, and are not.
+        assert_ne!(
+            name("https://nebula.example/A"),
+            name("https://nebula.example/_")
+        );
+        let long = format!("https://nebula.example/{}", "a".repeat(1_000));
+        assert!(name(&long).len() < 150, "{}", name(&long).len());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_saved_token_is_kept_from_others_and_no_other_file_is_taken_for_one() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let url = ServerUrl::parse("https://nebula.example").unwrap();
+        let path = save(folder.path(), &url, &"nbk_secret".into()).unwrap();
+        // Whoever copied it from elsewhere may have let everybody read it.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(token(folder.path(), &url).unwrap().is_some());
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let login = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{}{login}", " ".repeat(MAX_LOGIN as usize))).unwrap();
+        assert_eq!(token(folder.path(), &url).unwrap_err().code, "TOKEN_FILE");
     }
 
     #[test]

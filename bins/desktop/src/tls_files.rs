@@ -141,5 +141,22 @@ mod tests {
         };
         let refused = TlsFiles::open(&half, &settings).unwrap_err();
         assert_eq!(refused.code, "SETTINGS");
+        // What no flag names, settings do.
+        let none = Serve {
+            tls_cert: None,
+            ..half
+        };
+        assert!(TlsFiles::open(&none, &settings).unwrap().is_none());
+        let named = ServeSettings {
+            tls_cert: Some(file("chain.pem")),
+            tls_key: Some(file("key.pem")),
+            ..settings
+        };
+        assert!(TlsFiles::open(&none, &named).unwrap().is_some());
+        // What is behind the limit is not read.
+        let far = [&vec![b'\n'; MAX_FILE as usize], &good[..]].concat();
+        fs::write(file("chain.pem"), far).unwrap();
+        let refused = TlsFiles::open(&none, &named).unwrap_err();
+        assert_eq!(refused.code, "TLS_UNUSABLE");
     }
 }

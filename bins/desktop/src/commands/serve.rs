@@ -84,15 +84,7 @@ pub(crate) async fn run(
         folder: fire.folder.clone(),
         settings: reload.told(),
         provider: provider(&settings.oidc, &session)?,
-        config: ApiConfig {
-            // Browsers that come over TLS alone keep their cookies for that.
-            secure_cookies: settings.limits.secure_cookies || tls.is_some(),
-            public_url: settings
-                .limits
-                .public_url
-                .or_else(|| own_url(address, tls.is_some())),
-            ..settings.limits
-        },
+        config: limits(settings.limits, address, tls.is_some()),
     })
     .map_err(|error| Failure::invalid("SETTINGS", format!("serve.limits: {error}")))?;
     let server = Server::bind(address).await.map_err(|error| {
@@ -154,6 +146,16 @@ fn provider(config: &OidcConfig, session: &Session) -> Result<Option<Provider>, 
         tenant: TenantId::local(),
     };
     Ok(settings.map(|settings| Provider::new(settings, ports())))
+}
+
+/// The limits, with what follows from how the server listens.
+fn limits(set: ApiConfig, address: SocketAddr, secured: bool) -> ApiConfig {
+    ApiConfig {
+        // Browsers that come over TLS alone keep their cookies for that.
+        secure_cookies: set.secure_cookies || secured,
+        public_url: set.public_url.or_else(|| own_url(address, secured)),
+        ..set
+    }
 }
 
 /// Where a browser on this machine reaches the server, if that is known before it listens.
@@ -301,5 +303,56 @@ async fn until_signal(
                 return Err(Failure::environment("ENGINE_ENDED", message));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_encrypted_stays_on_this_machine() {
+        let ends = |address: &str, secured| {
+            check(address.parse().unwrap(), secured).map_err(|failure| failure.code.into_owned())
+        };
+        for address in ["127.0.0.1:7400", "[::1]:0"] {
+            assert_eq!(
+                (ends(address, false), ends(address, true)),
+                (Ok(()), Ok(()))
+            );
+        }
+        for address in ["0.0.0.0:7400", "[::]:0", "192.0.2.1:7400"] {
+            assert_eq!(ends(address, true), Ok(()), "{address}");
+            assert_eq!(
+                ends(address, false),
+                Err("LISTEN_OPEN".to_owned()),
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn cookies_and_links_follow_from_how_it_listens() {
+        let of = |address: &str, secured, set: &ApiConfig| {
+            let limits = limits(set.clone(), address.parse().unwrap(), secured);
+            (limits.secure_cookies, limits.public_url)
+        };
+        let (set, url) = (ApiConfig::default(), |text: &str| Some(text.to_owned()));
+        let plain = "http://127.0.0.1:7400";
+        assert_eq!(of("127.0.0.1:7400", false, &set), (false, url(plain)));
+        let secured = "https://127.0.0.1:7400";
+        assert_eq!(of("127.0.0.1:7400", true, &set), (true, url(secured)));
+        // Whoever asks for any port, or listens for others, has no address before it listens.
+        assert_eq!(of("127.0.0.1:0", false, &set).1, None);
+        assert_eq!(of("0.0.0.0:7400", true, &set), (true, None));
+        let set = ApiConfig {
+            secure_cookies: true,
+            public_url: url("https://nebula.example"),
+            ..set
+        };
+        assert_eq!(
+            of("127.0.0.1:7400", false, &set),
+            (true, url("https://nebula.example"))
+        );
     }
 }

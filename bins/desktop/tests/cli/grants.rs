@@ -16,7 +16,7 @@ fn what_nobody_granted_is_refused_with_the_command_that_grants_it() {
     let said = user.nebula(&["run", "w.yaml"]).exits(2);
     assert_eq!(said.error_code(), "GRANTS_MISSING");
     let flag = format!("--grant fs:read:{}", user.work().join("in.txt").display());
-    let said = said.says(&format!("nebula run w.yaml {flag}"));
+    let said = said.says(&format!("if you agree, run: nebula run w.yaml {flag}"));
     assert_eq!(said.json()["diagnostics"][0]["hint"], json!(flag));
     assert!(!user.home().exists());
     let said = user

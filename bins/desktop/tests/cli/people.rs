@@ -287,6 +287,18 @@ fn whoever_is_invited_accepts_once() {
     desk.there(&boss).exits(2);
 }
 
+/// Guards: what opens nothing any more does not lie about.
+#[test]
+fn the_file_of_the_first_person_goes_at_the_next_start() {
+    let desk = owned();
+    let Desk { host, serving, .. } = desk;
+    let file = host.home().join("data/nebula.db-setup");
+    drop(serving);
+    fs::write(&file, "nbo_local_left\n").unwrap();
+    let again = crate::serve::Serving::start(&host);
+    assert!(again.setup.is_none() && !file.exists());
+}
+
 #[test]
 fn sessions_are_seen_and_closed() {
     let desk = owned();

@@ -212,4 +212,78 @@ fn what_cannot_be_served_is_told_before_anything_is_made() {
     let taken = user.nebula(&["serve", "--listen", &address]).exits(3);
     assert_eq!(taken.error_code(), "PORT_UNUSABLE");
     assert!(taken.err.contains("--listen"), "{}", taken.err);
+    // A file with something else is not written over, and opens nothing.
+    let token = user.home().join("data/nebula.db-token");
+    fs::write(&token, "something else\n").unwrap();
+    let other = user.nebula(&["serve", "--listen", "127.0.0.1:0"]).exits(3);
+    assert_eq!(other.error_code(), "TOKEN_FILE");
+    assert_eq!(fs::read_to_string(&token).unwrap(), "something else\n");
+}
+
+const SLOW: &str = "id: slow\nnodes:\n  - { id: wait, action: flow.wait, parameters: { for: SPAN } }\n  - { id: last, action: data.set, parameters: { n: 1 } }\nconnections: [ wait -> last ]\n";
+
+/// A server of which somebody asks for the end of an execution that takes so long, once it has been told to stop.
+fn stopping(span: &str, and_then: impl FnOnce(&mut Serving)) -> (u16, Value) {
+    let user = User::new();
+    let mut serving = Serving::start(&user);
+    let yaml = "content-type: application/yaml\r\nif-match: *\r\n";
+    let path = "/api/v1/workflows/slow";
+    let slow = SLOW.replace("SPAN", span);
+    assert_eq!(serving.ask("PUT", path, yaml, &slow).0, 201);
+    let mut err = BufReader::new(serving.process.stderr.take().unwrap());
+    let (address, token) = (serving.address.clone(), serving.token.clone());
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            let body = "{\"workflow\":\"slow\",\"version\":1}";
+            let length = body.len();
+            let request = format!(
+                "POST /api/v1/executions?wait=30s HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                 authorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            );
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            // One that is stopped at once answers nothing.
+            let _ = stream.read_to_string(&mut answer);
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+            let status = head.split(' ').nth(1).map_or(0, |it| it.parse().unwrap());
+            (status, serde_json::from_str(body).unwrap_or_default())
+        });
+        crate::support::wait_until("it has begun", || {
+            let (_, list) = serving.ask("GET", "/api/v1/executions", "", "");
+            list["executions"]
+                .as_array()
+                .is_some_and(|it| it.len() == 1)
+        });
+        serving.terminate();
+        let mut line = String::new();
+        while !line.contains("stopping: ") {
+            line.clear();
+            assert_ne!(err.read_line(&mut line).unwrap(), 0);
+        }
+        and_then(&mut serving);
+        asked.join().unwrap()
+    })
+}
+
+/// Guards: executions are driven until those who wait for them have their answers.
+#[test]
+fn who_waits_for_an_end_has_it_before_a_server_stops() {
+    let (status, answer) = stopping("1500ms", |serving| {
+        assert_eq!(serving.process.wait().unwrap().code(), Some(0));
+    });
+    assert_eq!(
+        (status, &answer["output"]),
+        (200, &json!({ "n": 1 })),
+        "{answer}"
+    );
+}
+
+#[test]
+fn the_second_signal_ends_a_server_as_it_is() {
+    let (status, _) = stopping("1h", |serving| {
+        serving.terminate();
+        assert_eq!(serving.process.wait().unwrap().code(), Some(143));
+    });
+    assert_eq!(status, 0, "nobody is answered any more");
 }

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::{
+    http::serving,
     server::{ASKS, Desk, GREET, untouched},
-    support::{Said, wait_until},
+    support::{Said, User, wait_until},
 };
 
 const CALLS: &str = "id: calls\nnodes:\n  - { id: call, action: flow.call, parameters: { workflow: greet, input: { n: 7 } } }\n";
@@ -228,4 +229,68 @@ fn the_settings_and_the_types_of_a_server_are_its_own() {
     let types = desk.there(&["credentials", "types"]).exits(0).json();
     let here = desk.user.nebula(&["credentials", "types"]).exits(0).json();
     assert_eq!(types, here);
+}
+
+/// Guards: what is no answer of a server is told in short and harms no terminal; what a busy server says is told
+/// with when to come again; neither is taken for an answer about the thing.
+#[test]
+fn what_a_server_answers_that_is_none_is_told() {
+    let noise = format!("<html>\u{1b}[31mnot here{}", "x".repeat(500));
+    let problem =
+        |code: &str| format!("{{\"code\":\"{code}\",\"detail\":\"not now\",\"hint\":\"wait\"}}");
+    let kind = "content-type: application/problem+json";
+    let whole = |status: u16, headers: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n\r\n{body}"
+        )
+    };
+    let cases = [
+        (
+            whole(404, "content-type: text/html", &noise),
+            3,
+            "SERVER_ANSWER",
+        ),
+        (
+            whole(200, "content-type: application/json", "[7"),
+            3,
+            "SERVER_ANSWER",
+        ),
+        (
+            whole(
+                429,
+                &format!("{kind}\r\nretry-after: 7"),
+                &problem("TOO_MANY_REQUESTS"),
+            ),
+            3,
+            "TOO_MANY_REQUESTS",
+        ),
+        (
+            whole(503, &format!("{kind}\r\nretry-after: 7"), &problem("BUSY")),
+            3,
+            "BUSY",
+        ),
+        (whole(409, kind, &problem("ODD")), 2, "ODD"),
+        (whole(404, kind, &problem("NO_ROUTE")), 2, "NO_ROUTE"),
+    ];
+    for (answer, code, name) in cases {
+        let user = User::new();
+        let (mut said, told) = (None, answer.clone());
+        serving(
+            move |_| told.clone(),
+            |address| {
+                let url = format!("http://{address}");
+                let versions = ["workflows", "versions", "greet", "--server", &url];
+                said = Some(user.nebula(&versions));
+            },
+        );
+        let said = said.unwrap().exits(code);
+        assert_eq!(said.error_code(), name, "{said:?}");
+        assert!(
+            !said.err.contains('\u{1b}') && said.err.len() < 600,
+            "{said:?}"
+        );
+        let later = said.json()["error"]["try_after"].clone();
+        assert_eq!(later == "7s", answer.contains("retry-after"), "{said:?}");
+    }
 }
