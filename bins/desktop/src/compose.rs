@@ -34,6 +34,7 @@ use nebula_system::{
     Host, HostPressure, ProcessUse, SystemClock, SystemEntropy, SystemSpawn, ThreadPoolOffload,
 };
 use nebula_telemetry::{LinesLeftOut, Reading, Source, Value, metric};
+use nebula_trigger_mqtt::Mqtt;
 use nebula_vault::{KeyFound, KeyState, Vault, VaultError, key_secret};
 
 use crate::{
@@ -181,6 +182,7 @@ fn assemble(
     let sandbox: Arc<dyn SandboxRunner> = Arc::new(InProcess::new(Arc::clone(&clock)));
     let http: Arc<dyn HttpClient> = Arc::new(http(loaded, &clock)?);
     let secrets = Arc::new(LazySecrets::new(loaded.clone()));
+    let queues = Arc::new(mqtt(loaded, &clock)?);
     let entropy = Arc::new(SystemEntropy);
     let identity = IdentityPorts {
         identities: sqlite.clone(),
@@ -191,7 +193,7 @@ fn assemble(
         clock: Arc::clone(&clock),
         entropy: entropy.clone(),
     };
-    let vault = Vault::new(credentials, secrets, entropy.clone()).audited(sqlite.clone());
+    let vault = Vault::new(credentials, secrets.clone(), entropy.clone()).audited(sqlite.clone());
     let vault = Arc::new(vault);
     let access = Access::new(AccessPorts {
         vault: Arc::clone(&vault),
@@ -226,6 +228,7 @@ fn assemble(
             Arc::clone(&offload),
             protected(loaded),
         )))
+        .queues(queues, secrets)
         .looks_in(Arc::new(InMemory(Arc::clone(&clock))))
         .actions(nebula_action_http::all())
         .actions(nebula_sandbox_process::actions(Arc::clone(&programs)))
@@ -255,6 +258,14 @@ fn assemble(
         elector,
         incidents,
     })
+}
+
+/// The brokers to which triggers listen; they are trusted as servers are.
+fn mqtt(loaded: &Loaded, clock: &Arc<dyn Clock>) -> Result<Mqtt, Failure> {
+    let trusting = nebula_http_reqwest::trusting(&loaded.settings.connections.ca_files);
+    let trusting = trusting
+        .map_err(|error| Failure::environment("HTTP", format!("no way out over TLS: {error}")))?;
+    Ok(Mqtt::new(Arc::clone(clock), Arc::new(trusting)))
 }
 
 /// Stores in memory, for what triggers look with.

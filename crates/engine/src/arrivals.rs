@@ -40,6 +40,8 @@ pub(crate) struct Comes<'a> {
     pub(crate) intake: &'a Intake,
     /// To what it listens, if it does.
     pub(crate) listening: Option<&'a Listening>,
+    /// What must not start a second time, if it says so.
+    pub(crate) dedupe: Option<&'a str>,
     /// When it is due where nothing waits: its source is looked at then.
     pub(crate) due: Option<Timestamp>,
 }
@@ -52,6 +54,8 @@ struct Taken {
     /// What the execution gets where the trigger builds no input.
     brought: Value,
     key: Option<Value>,
+    /// What must not start a second time.
+    once: Option<Value>,
 }
 
 /// What became of a start.
@@ -228,21 +232,29 @@ impl Engine {
                 Err(error) => return Ok(Err(Some(wrong("filter", &error)))),
             }
         }
-        let mut key = None;
-        if let Some(source) = &comes.intake.key {
-            let Ok(program) = bare_expression(source) else {
-                return Ok(Err(Some(unread("key"))));
+        let value = |field: &str, source: Option<&str>| {
+            let Some(source) = source else {
+                return Ok(None);
             };
-            match program.evaluate(&scope, &context) {
-                Ok(value) => key = value.filter(|key| !key.is_null()),
-                Err(error) => return Ok(Err(Some(wrong("key", &error)))),
-            }
-        }
+            let program = bare_expression(source).map_err(|_| unread(field))?;
+            let value = program.evaluate(&scope, &context);
+            let value = value.map_err(|error| wrong(field, &error))?;
+            Ok(value.filter(|value| !value.is_null()))
+        };
+        let (key, once) = (
+            value("key", comes.intake.key.as_deref()),
+            value("dedupe", comes.dedupe),
+        );
+        let (key, once) = match (key, once) {
+            (Ok(key), Ok(once)) => (key, once),
+            (Err(why), _) | (_, Err(why)) => return Ok(Err(Some(why))),
+        };
         Ok(Ok(Taken {
             arrival,
             told,
             brought,
             key,
+            once,
         }))
     }
 
@@ -261,6 +273,7 @@ impl Engine {
             return Ok(Begins::Existed);
         };
         let (at, key, what) = (last.arrival.at, last.key.clone(), last.arrival.what.clone());
+        let value = last.once.as_ref().map(Digest::of_json);
         let told = together(comes.intake.gather, all);
         let mut new = self.triggered(config, ready, (tenant, record), at, told)?;
         if let Some(key) = key
@@ -283,13 +296,15 @@ impl Engine {
             due: comes.due,
             takes,
         });
-        // What was brought has no name of its own; its place at the trigger, which goes with the start, and
-        // the revision guard it.
+        // What was brought has no name of its own unless the trigger gives it one; its place at the trigger,
+        // which goes with the start, and the revision guard it.
         let once = match &what {
             Arrived::Announced { execution, seq, .. } => Some(DedupeKey(format!(
                 "trigger:{workflow}/{trigger}#{execution}/{seq}"
             ))),
-            Arrived::Brought(_) => None,
+            Arrived::Brought(_) => {
+                value.map(|value| DedupeKey(format!("trigger:{workflow}/{trigger}={value}")))
+            }
         };
         match self.create(tenant, ready.plan(), new, once, None).await {
             Ok(started) if started.existed.is_some() => Ok(Begins::Existed),
@@ -332,6 +347,7 @@ impl Engine {
                 // What was looked for is the input, whatever is told beside it.
                 let brought = match record.kind.as_str() {
                     "poll" => brought["item"].clone(),
+                    "mqtt" => brought["payload"].clone(),
                     _ => brought.clone(),
                 };
                 return Ok(Made::Told { told, brought });
@@ -505,6 +521,7 @@ mod tests {
             told: json!({ "n": n, "chain": chain }),
             brought: json!(n),
             key: None,
+            once: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt as _, StreamExt as _, future::pending, stream::FuturesUnordered};
 use nebula_action::Grants;
 use nebula_core::{Digest, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{ExecutionPlan, NewExecution, Signal, StartOptions, StartSlot, TriggerMove};
@@ -12,7 +12,7 @@ use nebula_ports::{
     DedupeKey, LeftOut, MAX_LEFT_OUT, MAX_SLOT_NAME, PortError, Result, TriggerRecord, TriggerRepo,
     TriggerState,
 };
-use nebula_trigger::{FileWatch, Firing, Listening, Overlap, Poll, Settled, Timing};
+use nebula_trigger::{FileWatch, Firing, Listening, Overlap, Poll, Queue, Settled, Timing};
 use nebula_workflow::{TriggerDefinition, WorkflowDefinition};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,8 @@ const MAX_READY: usize = 64;
 pub(crate) const MAX_QUEUED: u32 = 1_000;
 /// After what time it is tried again where the store failed, and where what was due stands as it stood.
 pub(crate) const SOON: Duration = Duration::from_millis(100);
+/// How long what goes on beside may take to stop.
+const LEAVE: Duration = Duration::from_secs(1);
 /// How long is waited for more, where something was announced.
 const TOGETHER: Duration = Duration::from_millis(10);
 /// After what time it is tried again where a version has no plan any more.
@@ -81,6 +83,11 @@ impl Ready {
         Poll::read(&trigger.kind, &trigger.rest)?.ok()
     }
 
+    pub(crate) fn queue(&self, record: &TriggerRecord) -> Option<Queue> {
+        let trigger = self.trigger(record)?;
+        Queue::read(&trigger.kind, &trigger.rest)?.ok()
+    }
+
     pub(crate) fn plan_of(&self) -> Arc<ExecutionPlan> {
         Arc::clone(&self.installed.plan)
     }
@@ -91,6 +98,33 @@ impl Ready {
 
     pub(crate) fn timing(&self, record: &TriggerRecord) -> Option<Timing> {
         timing(&self.definition, self.trigger(record)?)
+    }
+}
+
+/// What goes on beside the starts.
+#[derive(Default)]
+struct Beside {
+    /// Looks with an action.
+    looks: FuturesUnordered<Looking>,
+    /// Those who listen to queues.
+    listeners: FuturesUnordered<Looking>,
+}
+
+impl Beside {
+    /// Goes on with all of it until something ends; for ever, if there is nothing.
+    async fn next(&mut self) {
+        tokio::select! {
+            Some(()) = self.looks.next(), if !self.looks.is_empty() => {}
+            Some(()) = self.listeners.next(), if !self.listeners.is_empty() => {}
+            else => pending().await,
+        }
+    }
+
+    /// Waits for the end of all of it.
+    async fn ended(&mut self) {
+        while !self.looks.is_empty() || !self.listeners.is_empty() {
+            self.next().await;
+        }
     }
 }
 
@@ -112,17 +146,21 @@ impl Engine {
     /// # Cancel safety
     /// Dropping the future loses nothing: what was not started is due for whoever looks next.
     pub async fn fire(&self, config: FireConfig, shutdown: CancellationToken) {
-        let mut cache = Cache::new();
-        let mut looks = FuturesUnordered::new();
-        loop {
+        let (mut cache, mut beside) = (Cache::new(), Beside::default());
+        while !shutdown.is_cancelled() {
             let pause = self
-                .fire_due(&config, (&mut cache, &mut looks), &shutdown)
+                .fire_due(&config, (&mut cache, &mut beside), &shutdown)
                 .await;
+            if pause.is_zero() {
+                // There is more; what goes on beside has its turn.
+                let _ = beside.next().now_or_never();
+                continue;
+            }
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => {}
                 // What it has brought is due.
-                Some(()) = looks.next(), if !looks.is_empty() => {}
+                () = beside.next() => {}
                 () = self.triggers_changed.notified() => {}
                 // What is announced together is looked at together.
                 () = async {
@@ -132,50 +170,54 @@ impl Engine {
                 () = self.ports.clock.sleep(pause) => {}
             }
         }
+        // Others may look and listen at once, instead of when its time is over.
+        tokio::select! {
+            biased;
+            () = beside.ended() => {}
+            () = self.ports.clock.sleep(LEAVE) => {}
+        }
     }
 
-    /// Starts everything that is due; says when to look again.
+    /// Starts some of what is due; says when to look again, which is at once where there may be more.
     async fn fire_due(
         &self,
         config: &FireConfig,
-        (cache, looks): (&mut Cache, &mut FuturesUnordered<Looking>),
+        (cache, beside): (&mut Cache, &mut Beside),
         shutdown: &CancellationToken,
     ) -> Duration {
         let interval = self.config.triggers_interval;
         let Some(triggers) = &self.ports.triggers else {
             return interval;
         };
-        while !shutdown.is_cancelled() {
-            let page = match triggers.due(PAGE).await {
-                Ok(page) => page,
+        let page = match triggers.due(PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                warn!(%error, "could not look for due triggers; trying again");
+                return interval.min(SOON * 10);
+            }
+        };
+        if page.due.is_empty() {
+            let pause = page.next_due.map_or(interval, |due| due.since(page.now));
+            return pause.max(SOON / 10).min(interval);
+        }
+        let (mut moved, mut failed) = (false, false);
+        for (tenant, record) in &page.due {
+            let of = (tenant, record, page.now);
+            let fired = self.fire_one(triggers, config, (cache, beside), of, shutdown);
+            match fired.await {
+                Ok(it) => moved |= it,
                 Err(error) => {
-                    warn!(%error, "could not look for due triggers; trying again");
-                    return interval.min(SOON * 10);
+                    let (workflow, trigger) = (&record.workflow, &record.trigger);
+                    warn!(%workflow, %trigger, %error, "could not fire; trying again");
+                    failed = true;
                 }
-            };
-            if page.due.is_empty() {
-                let pause = page.next_due.map_or(interval, |due| due.since(page.now));
-                return pause.max(SOON / 10).min(interval);
-            }
-            let (mut moved, mut failed) = (false, false);
-            for (tenant, record) in &page.due {
-                match self
-                    .fire_one(triggers, config, (cache, looks), (tenant, record), page.now)
-                    .await
-                {
-                    Ok(it) => moved |= it,
-                    Err(error) => {
-                        let (workflow, trigger) = (&record.workflow, &record.trigger);
-                        warn!(%workflow, %trigger, %error, "could not fire; trying again");
-                        failed = true;
-                    }
-                }
-            }
-            if failed || !moved {
-                return interval.min(if failed { SOON * 10 } else { SOON });
             }
         }
-        interval
+        match (failed, moved) {
+            (true, _) => interval.min(SOON * 10),
+            (false, false) => interval.min(SOON),
+            (false, true) => Duration::ZERO,
+        }
     }
 
     /// Does what one trigger says at `now`, the time of the store that called it due: our own clock may
@@ -184,9 +226,9 @@ impl Engine {
         &self,
         triggers: &Arc<dyn TriggerRepo>,
         config: &FireConfig,
-        (cache, looks): (&mut Cache, &mut FuturesUnordered<Looking>),
-        (tenant, record): (&TenantId, &TriggerRecord),
-        now: Timestamp,
+        (cache, beside): (&mut Cache, &mut Beside),
+        (tenant, record, now): (&TenantId, &TriggerRecord, Timestamp),
+        shutdown: &CancellationToken,
     ) -> Result<bool> {
         let (workflow, trigger) = (&record.workflow, &record.trigger);
         let ready = match self.cached(tenant, record, cache).await {
@@ -207,6 +249,7 @@ impl Engine {
             let comes = Comes {
                 intake: &listening.intake,
                 listening: Some(&listening),
+                dedupe: None,
                 due: None,
             };
             let of = (tenant, record, now);
@@ -221,6 +264,7 @@ impl Engine {
             let comes = Comes {
                 intake: &watch.intake,
                 listening: None,
+                dedupe: None,
                 due: Some(record.state.through),
             };
             let of = (tenant, record, now);
@@ -230,16 +274,34 @@ impl Engine {
         if let Some(poll) = ready.poll(record) {
             let of = (tenant, record, now);
             if record.state.through <= now {
-                let begun = self
-                    .begin_look(triggers, config, (&ready, poll), of, looks.len())
-                    .await;
-                let (moved, looking) = begun?;
-                looks.extend(looking);
+                let room = (beside.looks.len(), shutdown);
+                let begun = self.begin_look(triggers, config, (&ready, poll), of, room);
+                let (moved, looking) = begun.await?;
+                beside.looks.extend(looking);
                 return Ok(moved);
             }
             let comes = Comes {
                 intake: &poll.intake,
                 listening: None,
+                dedupe: None,
+                due: Some(record.state.through),
+            };
+            let fired = self.fire_arrivals(triggers, config, &ready, of, comes);
+            return fired.await;
+        }
+        if let Some(queue) = ready.queue(record) {
+            let of = (tenant, record, now);
+            if record.state.through <= now {
+                let room = (beside.listeners.len(), shutdown);
+                let begun = self.begin_listening(triggers, config, queue, of, room);
+                let (moved, listening) = begun.await?;
+                beside.listeners.extend(listening);
+                return Ok(moved);
+            }
+            let comes = Comes {
+                intake: &queue.intake,
+                listening: None,
+                dedupe: queue.dedupe.as_deref(),
                 due: Some(record.state.through),
             };
             let fired = self.fire_arrivals(triggers, config, &ready, of, comes);

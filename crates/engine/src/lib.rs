@@ -35,6 +35,7 @@ mod migrate;
 mod needs;
 mod outcome;
 mod polling;
+mod queues;
 mod replay;
 mod report;
 mod signals;
@@ -68,6 +69,7 @@ pub use install::{InstallError, Installed};
 pub use migrate::{MigrationError, Migrations};
 pub use outcome::{Awaited, Until};
 pub use polling::{Look, Looker, MAX_LOOKS, check_look, found_by, look_options};
+pub use queues::{MAX_LISTENERS, Queues};
 pub use replay::{Moment, Replay, ReplayStep};
 pub use report::{CalledBy, Compensated, CompensationStatus, Repeated, Report, ReportError};
 pub use start::{SameInput, StartError, Started};
@@ -88,6 +90,8 @@ pub struct EnginePorts {
     pub folders: Option<Arc<dyn FolderReader>>,
     /// What executes what triggers look with; without it no trigger polls.
     pub looker: Option<Arc<dyn Looker>>,
+    /// The queues to which triggers listen; without them they hear nothing.
+    pub queues: Option<Queues>,
     /// The doorbell.
     pub queue: Arc<dyn TaskQueue>,
     /// Time.

@@ -14,6 +14,7 @@ use nebula_ports::{
 use nebula_trigger::{CursorBy, Poll, Polled, Settled, Sight, claimed_until};
 use nebula_workflow::WorkflowDefinition;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
@@ -129,9 +130,9 @@ impl Engine {
         config: &FireConfig,
         (ready, poll): (&Ready, Poll),
         (tenant, record, now): (&TenantId, &TriggerRecord, Timestamp),
-        under_way: usize,
+        (under_way, shutdown): (usize, &CancellationToken),
     ) -> Result<(bool, Option<Looking>)> {
-        let at = |then: Timestamp| Settled {
+        let at = move |then: Timestamp| Settled {
             through: then,
             due: Some(then),
         };
@@ -164,7 +165,7 @@ impl Engine {
         };
         let (engine, triggers, tenant) = (self.clone(), Arc::clone(triggers), tenant.clone());
         let (plan, config) = (ready.plan_of(), config.clone());
-        let timezone = ready.timezone().to_owned();
+        let (timezone, stop) = (ready.timezone().to_owned(), shutdown.clone());
         Ok((
             true,
             Some(Box::pin(async move {
@@ -176,7 +177,16 @@ impl Engine {
                     timezone: &timezone,
                 };
                 let (workflow, trigger) = (&record.workflow, &record.trigger);
-                if let Err(error) = engine.look(&triggers, &look, &poll, of).await {
+                let looked = tokio::select! {
+                    biased;
+                    // Somebody else may look at once.
+                    () = stop.cancelled() => {
+                        let then = at(now);
+                        settle(&triggers, (&tenant, &record), then, None).await.map(drop)
+                    }
+                    looked = engine.look(&triggers, &look, &poll, of) => looked,
+                };
+                if let Err(error) = looked {
                     warn!(%workflow, %trigger, %error, "what a look found cannot be written; it is made again");
                 }
             })),

@@ -6,7 +6,7 @@ use nebula_ports::{
     DedupeKey, ErrorKind, NewTrigger, Page, PageToken, PortError, Result, StoredWorkflow,
     Subscription, TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated,
 };
-use nebula_trigger::{FileWatch, Listening, Poll, Timing, Webhook};
+use nebula_trigger::{FileWatch, Listening, Poll, Queue, Timing, Webhook};
 use nebula_workflow::{TriggerDefinition, WorkflowDefinition};
 use serde_json::{Value, json};
 
@@ -214,6 +214,19 @@ impl Engine {
                     listens: Vec::new(),
                     sourced: true,
                 });
+            } else if let Some(Ok(queue)) = Queue::read(&kind, &trigger.rest) {
+                registered.push(NewTrigger {
+                    id,
+                    kind,
+                    definition: json!({ "broker": queue.address, "fields": fields }),
+                    pace: Digest::of(queue.pace().as_bytes()),
+                    // Whoever comes first listens.
+                    through: now,
+                    due: Some(now),
+                    hook: None,
+                    listens: Vec::new(),
+                    sourced: true,
+                });
             } else if let Some(Ok(poll)) = Poll::read(&kind, &trigger.rest) {
                 registered.push(NewTrigger {
                     id,
@@ -355,7 +368,7 @@ impl Engine {
         let record = record.ok_or(FireError::Unknown)?;
         let ready = self.ready(tenant, &record).await?;
         let now = self.ports.clock.now();
-        if ready.listening(&record).is_some() {
+        if ready.listening(&record).is_some() || ready.queue(&record).is_some() {
             return Err(FireError::Listens);
         }
         if ready.watch(&record).is_some() || ready.poll(&record).is_some() {

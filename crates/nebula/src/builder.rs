@@ -5,12 +5,12 @@ use std::{num::NonZeroUsize, sync::Arc};
 use nebula_access::Access;
 use nebula_action::{Action, Protected};
 use nebula_core::{Clock, Entropy, MemoryPressure, Offload, Spawn};
-use nebula_engine::{Engine, EngineConfig, EnginePorts, Looker};
+use nebula_engine::{Engine, EngineConfig, EnginePorts, Looker, Queues};
 use nebula_execution::ResumeKey;
 use nebula_memory::Values;
 use nebula_ports::{
-    EventSink, ExecutionRepo, FolderReader, HttpClient, SandboxRunner, Scratch, TaskQueue,
-    TriggerRepo, WorkflowRepo,
+    EventSink, ExecutionRepo, FolderReader, HttpClient, QueueSource, SandboxRunner, Scratch,
+    SecretsStore, TaskQueue, TriggerRepo, WorkflowRepo,
 };
 use nebula_registry::{Registry, RegistryError};
 use nebula_runtime::{HttpPolicy, HttpPolicyError, PacedHttp, Worker, WorkerConfig, WorkerPorts};
@@ -31,6 +31,7 @@ pub struct NebulaBuilder {
     triggers: Option<Arc<dyn TriggerRepo>>,
     folders: Option<Arc<dyn FolderReader>>,
     scratch: Option<Arc<dyn Scratch>>,
+    queues: Option<Queues>,
     queue: Arc<dyn TaskQueue>,
     sandbox: Arc<dyn SandboxRunner>,
     clock: Arc<dyn Clock>,
@@ -86,6 +87,7 @@ impl NebulaBuilder {
             triggers: None,
             folders: None,
             scratch: None,
+            queues: None,
             queue,
             sandbox,
             clock: Arc::new(SystemClock::default()),
@@ -125,6 +127,13 @@ impl NebulaBuilder {
     /// not look.
     pub fn looks_in(mut self, scratch: Arc<dyn Scratch>) -> Self {
         self.scratch = Some(scratch);
+        self
+    }
+
+    /// The queues to which triggers of the type `mqtt` listen, and the secrets with which they are let in there.
+    /// Default: they hear nothing.
+    pub fn queues(mut self, source: Arc<dyn QueueSource>, secrets: Arc<dyn SecretsStore>) -> Self {
+        self.queues = Some(Queues { source, secrets });
         self
     }
 
@@ -326,6 +335,7 @@ impl NebulaBuilder {
             triggers: self.triggers,
             folders: self.folders,
             looker,
+            queues: self.queues,
             queue: self.queue,
             clock: self.clock,
             entropy: self.entropy,

@@ -61,6 +61,7 @@ impl Looks {
             triggers: None,
             folders: None,
             looker: None,
+            queues: None,
             queue: stores.queue,
             clock: self.ports.clock.clone(),
             entropy: self.ports.entropy.clone(),

@@ -3,8 +3,8 @@
 use nebula_action::{ActionKind, Catalog};
 use nebula_parameter::{CompileScope, ExpressionProblem, ParamProgram, compile_expression};
 use nebula_trigger::{
-    CursorBy, FieldError, FileWatch, Intake, Listening, Overlap, Poll, Respond, Timing, Webhook,
-    check_form,
+    CursorBy, FieldError, FileWatch, Intake, Listening, Overlap, Poll, Queue, Respond, Timing,
+    Webhook, check_form,
 };
 use nebula_validator::{Schema, with_defaults};
 use nebula_workflow::{
@@ -61,6 +61,13 @@ pub(crate) fn check(
                 takes(definition, &watch.intake, &pointer, diagnostics);
             }
             wrong(trigger, watch.err(), &pointer, diagnostics);
+        } else if let Some(queue) = Queue::read(kind, fields) {
+            input(definition, trigger, &pointer, diagnostics);
+            if let Ok(queue) = &queue {
+                takes(definition, &queue.intake, &pointer, diagnostics);
+                bare([("dedupe", &queue.dedupe)], &pointer, diagnostics);
+            }
+            wrong(trigger, queue.err(), &pointer, diagnostics);
         } else if let Some(poll) = Poll::read(kind, fields) {
             input(definition, trigger, &pointer, diagnostics);
             if let Ok(poll) = &poll {

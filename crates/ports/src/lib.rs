@@ -30,6 +30,7 @@ mod identity_repo;
 mod incident_repo;
 mod leader_elector;
 mod program_runner;
+mod queue_source;
 mod rate;
 mod sandbox;
 mod scratch;
@@ -91,6 +92,7 @@ pub use nebula_core::{Clock, Entropy, Offload};
 pub use program_runner::{
     Captured, ProgramCall, ProgramEnded, ProgramError, ProgramExit, ProgramRunner,
 };
+pub use queue_source::{Handing, Message, Messages, QueueSource, Subscribing};
 pub use rate::{FullAt, MAX_RATE_LIMIT, MAX_RATE_NAME, MAX_RATE_SPAN, Rate, RateTurn};
 pub use sandbox::{Code, Invocation, SandboxRunner};
 pub use scratch::{Scratch, ScratchStores};

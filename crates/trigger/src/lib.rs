@@ -12,7 +12,7 @@
 //!
 //! A [`Listening`] is what a trigger says that starts when executions end, or emit events; a [`FileWatch`]
 //! of one that starts when files come, change or go; a [`Poll`] of one that looks with an action, and starts for
-//! what is new. An [`Intake`] says what they take of that, and how much
+//! what is new; a [`Queue`] of one that listens to messages elsewhere. An [`Intake`] says what they take of that, and how much
 //! of it starts one execution.
 //!
 //! Does not know: what time it is, what is started, where a trigger stands, or how a delivery arrives:
@@ -45,6 +45,7 @@ mod intake;
 mod jwt;
 mod listening;
 mod poll;
+mod queue;
 mod reader;
 mod schedule;
 mod standard;
@@ -69,6 +70,7 @@ pub use poll::{
     CursorBy, LOOK_NODE, MAX_POLL_BYTES, MAX_POLL_EVENTS, MAX_POLL_KEYS, MAX_POLL_TIMEOUT,
     MAX_POLLED, Poll, Polled, claimed_until,
 };
+pub use queue::{MAX_TOPIC_FILTER, PayloadKind, Queue};
 pub use reader::FieldError;
 pub use schedule::{MAX_CRON_CHARS, MAX_PERIOD, MIN_PERIOD, Occurrences, Schedule};
 pub use standard::Standard;

@@ -43,3 +43,4 @@ mod tls;
 pub use client::Reqwest;
 pub use config::{HttpConfig, MAX_ADDRESSES, MAX_HEADER_LINES};
 pub use resolve::{Resolver, SystemResolver};
+pub use tls::trusting;

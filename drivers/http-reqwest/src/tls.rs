@@ -58,6 +58,22 @@ impl Tls {
     }
 }
 
+/// What connections over TLS trust that are none of HTTP: the system's certificates and those in `files`, read
+/// when the first one is made.
+///
+/// # Errors
+/// A file cannot be read, or holds no certificate.
+pub fn trusting(
+    files: &[PathBuf],
+) -> io::Result<impl Fn() -> Result<ClientConfig, String> + Send + Sync + 'static> {
+    let tls = Tls::new(files)?;
+    Ok(move || {
+        let mut config = tls.config(true)?;
+        config.alpn_protocols.clear();
+        Ok(config)
+    })
+}
+
 fn certificates(file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let wrong = |error: &dyn std::fmt::Display| {
         io::Error::other(format!("the certificates in {}: {error}", file.display()))

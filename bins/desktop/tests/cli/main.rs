@@ -5,6 +5,8 @@ mod approvals;
 mod bad_input;
 #[cfg(unix)]
 mod blobs;
+#[path = "../../../../drivers/trigger-mqtt/tests/broker/mod.rs"]
+mod broker;
 mod calls;
 #[cfg(all(unix, feature = "otlp"))]
 mod canaries;

@@ -195,14 +195,20 @@ impl Running {
 
 /// Polls, because a file or a store of another process tells nobody that it has changed.
 #[track_caller]
+pub(crate) fn wait_until(what: &str, holds: impl FnMut() -> bool) {
+    wait_until_within(BOUND, what, holds);
+}
+
+/// The same for what takes longer by its nature.
+#[track_caller]
 #[expect(
     clippy::disallowed_methods,
     reason = "another process is awaited: there is no event to wait for, and no clock to move"
 )]
-pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until_within(bound: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < BOUND, "{what}: not within {BOUND:?}");
+        assert!(begun.elapsed() < bound, "{what}: not within {bound:?}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

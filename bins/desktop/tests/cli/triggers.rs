@@ -5,13 +5,15 @@ use std::{
     net::TcpStream,
     process::{Child, Stdio},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    time::Duration,
 };
 
 use serde_json::json;
 
 use crate::{
+    broker::Broker,
     http::{Seen, answer, serving},
-    support::{User, wait_until},
+    support::{User, wait_until, wait_until_within},
 };
 
 const TICKS: &str = "id: ticks\ntriggers: [{ id: t, type: interval, every: 1s, misfire: skip, input: { at: \"{{ $trigger.scheduled_at }}\" } }]\nnodes: [{ id: a, action: data.set, parameters: { at: \"{{ $input.at }}\" } }]\n";
@@ -332,4 +334,87 @@ output: '{{{{ $nodes.a.result.id }}}}'
             .any(|it| it.line.starts_with("GET /orders?since=2026-03-01T00")),
         "{seen:?}"
     );
+}
+
+/// Each message once, over servers that are killed and a broker that stops, with what the trigger says of which
+/// one it is.
+#[test]
+fn messages_of_a_broker_start_an_execution_each() {
+    let Some(mut broker) = Broker::of("ada", "wrench") else {
+        return;
+    };
+    let user = User::new();
+    user.nebula_with(&["secrets", "set", "mqtt"], "wrench")
+        .exits(0);
+    let address = broker.address();
+    let text = format!(
+        "id: take
+triggers:
+  - {{ id: t, type: mqtt, broker: 'mqtt://{address}', topics: ['shop/+/orders'], user: ada, secret: mqtt, payload: json, dedupe: $trigger.payload.n, input: {{ n: '{{{{ $trigger.payload.n }}}}', topic: '{{{{ $trigger.topic }}}}' }} }}
+nodes: [{{ id: a, action: data.set, parameters: {{ n: '{{{{ $input.n }}}}' }} }}]
+output: '{{{{ $nodes.a.result.n }}}}'
+"
+    );
+    let file = user.write("take.yaml", &text);
+    user.nebula(&["workflows", "push", file.to_str().unwrap(), "--publish"])
+        .exits(0);
+    let why = || {
+        let listed = user.nebula(&["triggers", "list", "take"]).exits(0).json();
+        listed["triggers"][0]["left_out"]["why"].clone()
+    };
+    let mut server = Serving::start(&user);
+    // Nobody has subscribed before: what comes then is nobody's.
+    let claimed = || {
+        let listed = user.nebula(&["triggers", "list", "take"]).exits(0).json();
+        listed["triggers"][0]["settled_through"].clone()
+    };
+    let before = claimed();
+    wait_until("somebody listens", || claimed() != before);
+    wait_until("the first message is taken", || {
+        broker.publish(
+            "shop/north/orders",
+            json!({ "n": 0 }).to_string().as_bytes(),
+        );
+        completed(&user) == 1
+    });
+    let sent = 40;
+    for n in 1..=sent {
+        broker.publish(
+            "shop/north/orders",
+            json!({ "n": n }).to_string().as_bytes(),
+        );
+        if n == sent / 2 {
+            // In the middle of them; the next one listens once its time is over.
+            drop(server);
+            server = Serving::start(&user);
+        }
+    }
+    let minute = Duration::from_mins(1);
+    wait_until_within(minute, "each was taken", || completed(&user) > sent);
+    broker.publish(
+        "shop/north/orders",
+        json!({ "n": sent }).to_string().as_bytes(),
+    );
+    broker.publish("shop/north/orders", b"{");
+    wait_until("what cannot be read is said", || {
+        why()
+            .as_str()
+            .is_some_and(|why| why.contains("`shop/north/orders` is no JSON"))
+    });
+    broker.stop();
+    wait_until("it is said that the broker is gone", || {
+        why()
+            .as_str()
+            .is_some_and(|why| why.starts_with("could not look: "))
+    });
+    broker.restart();
+    broker.publish(
+        "shop/south/orders",
+        json!({ "n": sent + 1 }).to_string().as_bytes(),
+    );
+    wait_until("it listens again", || completed(&user) == sent + 2);
+    assert_eq!(why(), json!(null));
+    let fired = user.nebula(&["triggers", "fire", "take", "t"]).exits(2);
+    assert_eq!(fired.error_code(), "TRIGGER_LISTENS");
+    drop(server);
 }
