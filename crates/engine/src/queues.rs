@@ -12,13 +12,10 @@ use nebula_trigger::Queue;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{
-    Engine, FireConfig,
-    firing::left_out,
-    polling::Looking,
-    watching::{FAILED, looked_in_vain},
-};
+use crate::{Engine, FireConfig, firing::left_out, polling::Looking, watching::looked_in_vain};
 
+/// How it begins why nobody listens.
+const FAILED: &str = "could not listen: ";
 /// To how many queues one process listens at a time; others are for other processes.
 pub const MAX_LISTENERS: usize = 256;
 /// For how long a trigger is that of whoever listens for it; whoever dies is replaced then.
@@ -270,7 +267,10 @@ impl Listener {
                 .triggers
                 .bring(&self.tenant, &workflow, &trigger, brings);
             match brought.await {
-                Ok(Brought::Taken { .. }) => break,
+                Ok(Brought::Taken { .. }) => {
+                    self.engine.triggers_changed.notify_one();
+                    break;
+                }
                 Ok(Brought::Full) if message.receipt.is_some() => {
                     // Others wait at the queue meanwhile.
                     self.engine.ports.clock.sleep(ROOM).await;

@@ -122,7 +122,7 @@ pub(crate) async fn looked_in_vain(
         .as_ref()
         .is_some_and(|it| it.why == why);
     if !known {
-        warn!(%workflow, %trigger, why, "what a trigger watches cannot be looked at; trying again");
+        warn!(%workflow, %trigger, why, "what a trigger waits for cannot be asked; trying again");
     }
     let next = now.plus(every);
     let then = Settled {

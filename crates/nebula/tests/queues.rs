@@ -197,6 +197,9 @@ fn each_message_starts_an_execution_also_those_that_come_while_nobody_listens() 
         tokio::join!(live(&world, &nebula, SECOND * 60), async {
             world.clock.sleep(SECOND * 50).await;
             broker.publish("shop/south/orders", &order(2));
+            // At once, and not when it is looked again.
+            world.clock.sleep(Duration::from_millis(50)).await;
+            assert_eq!(taken(&world).await, [1, 2]);
         });
         assert_eq!(taken(&world).await, [1, 2]);
         assert_eq!(broker.kept().acknowledged, [1, 2]);
@@ -351,12 +354,12 @@ fn what_cannot_be_listened_to_is_shown_and_tried_again() {
         live(&world, &nebula, SECOND * 30).await;
         assert_eq!(
             why().await.unwrap(),
-            "could not look: the secret `mqtt` is not there"
+            "could not listen: the secret `mqtt` is not there"
         );
         assert_eq!(broker.kept().listened.len(), 0);
         publish(&nebula, TAKE).await;
         live(&world, &nebula, SECOND * 30).await;
-        assert_eq!(why().await.unwrap(), "could not look: nobody knows you");
+        assert_eq!(why().await.unwrap(), "could not listen: nobody knows you");
         assert_eq!(broker.kept().listened.len(), 3, "every ten seconds");
         broker.kept().refuses = None;
         live(&world, &nebula, SECOND * 30).await;
@@ -435,7 +438,7 @@ fn without_queues_nothing_is_heard() {
         let why = state(&nebula, "take", "t").await.left_out.unwrap().why;
         assert_eq!(
             why,
-            "could not look: this engine was given no queues to listen to"
+            "could not listen: this engine was given no queues to listen to"
         );
     });
 }

@@ -405,7 +405,7 @@ output: '{{{{ $nodes.a.result.n }}}}'
     wait_until("it is said that the broker is gone", || {
         why()
             .as_str()
-            .is_some_and(|why| why.starts_with("could not look: "))
+            .is_some_and(|why| why.starts_with("could not listen: "))
     });
     broker.restart();
     broker.publish(
