@@ -1,7 +1,11 @@
 //! A broker of its own for a test: `mosquitto` on 127.0.0.1, in a temporary folder.
 
-// Each test file uses a part of it.
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "each test file uses a part of it; it runs another program, and says where there is none"
+)]
 
 use std::{
     fs,
