@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::Method;
 use nebula_core::{Priority, TenantId};
 use nebula_ports::{Task, TaskQueue as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{GREET, World};
 
 /// A task of an execution of `workflow` that was delivered until nobody tried it any more.
 async fn dead(world: &World, workflow: &str, tenant: TenantId, number: u8) {
@@ -69,5 +69,31 @@ async fn what_was_delivered_too_often_is_seen_by_those_whose_it_is_and_sent_agai
     assert_eq!(post.status, 405);
     let state = world.get("/api/v1/state").await.ok(200);
     assert_eq!(state, json!({ "lanes": [], "duties": [] }));
+    world.stopped().await;
+}
+
+/// Guard: of a project, those see it who may look at it.
+#[tokio::test]
+async fn what_was_delivered_too_often_is_listed_for_those_who_may_look_at_its_project() {
+    let world = World::idle().await;
+    for project in ["ops", "shop"] {
+        world.project(project).await;
+    }
+    world.publish_in("ops", "watch", GREET).await;
+    dead(&world, "watch", TenantId::local(), 1).await;
+    world.person("olga", &[("ops", "viewer")]).await;
+    world.person("paul", &[("shop", "admin")]).await;
+    for (login, many) in [("olga", 1), ("paul", 0)] {
+        let (shown, _) = world.program(login).await;
+        let shown = [("authorization", shown.as_str())];
+        let path = "/api/v1/dead-letters";
+        let seen = world.ask_as(&shown, Method::GET, path, Value::Null);
+        let seen = seen.await.ok(200);
+        assert_eq!(
+            seen["dead"].as_array().unwrap().len(),
+            many,
+            "{login}: {seen}"
+        );
+    }
     world.stopped().await;
 }

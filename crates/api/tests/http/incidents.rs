@@ -1,11 +1,12 @@
 //! What is wrong with services, over HTTP.
 
+use http::Method;
 use nebula_core::{TenantId, WorkflowId};
 use nebula_ports::{AuditLog as _, IncidentRepo as _, Operation};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{World, incident};
+use crate::support::{GREET, World, incident};
 
 /// Opens one, as a workflow would.
 async fn open(world: &World, number: u32, key: &str, tenant: &TenantId) -> Uuid {
@@ -120,5 +121,31 @@ async fn an_incident_is_seen_taken_and_resolved() {
         .find(|it| it.new.what == "incidents.resolve")
         .unwrap();
     assert_eq!(resolved.new.target, format!("incident:{id}"));
+    world.stopped().await;
+}
+
+/// Guard: what is wrong in a project is for those who may look at it.
+#[tokio::test]
+async fn incidents_are_listed_for_those_who_may_look_at_their_project() {
+    let world = World::idle().await;
+    let local = TenantId::local();
+    for project in ["ops", "shop"] {
+        world.project(project).await;
+    }
+    world.publish_in("ops", "watch", GREET).await;
+    open(&world, 1, "shop", &local).await;
+    world.person("olga", &[("ops", "viewer")]).await;
+    world.person("paul", &[("shop", "admin")]).await;
+    for (login, many) in [("olga", 1), ("paul", 0)] {
+        let (shown, _) = world.program(login).await;
+        let shown = [("authorization", shown.as_str())];
+        let seen = world.ask_as(&shown, Method::GET, "/api/v1/incidents", Value::Null);
+        let seen = seen.await.ok(200);
+        assert_eq!(
+            seen["incidents"].as_array().unwrap().len(),
+            many,
+            "{login}: {seen}"
+        );
+    }
     world.stopped().await;
 }

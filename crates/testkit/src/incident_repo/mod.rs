@@ -608,6 +608,22 @@ pub async fn texts_have_limits(repo: &Repo, _: &Time) {
             ErrorKind::Invalid
         );
     }
+    for key in ["", long.as_str()] {
+        let refused = repo
+            .change(&local(), &by_key("shop"), &operation(key), note("seen"))
+            .await;
+        assert_eq!(
+            refused.expect_err("it is too long").kind,
+            ErrorKind::Invalid
+        );
+        let refused = repo
+            .count(&local(), "shop", &operation(key), CounterChange::Add)
+            .await;
+        assert_eq!(
+            refused.expect_err("it is too long").kind,
+            ErrorKind::Invalid
+        );
+    }
     assert_eq!(timeline(repo, 1).await.len(), 1);
 }
 
