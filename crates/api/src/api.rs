@@ -36,6 +36,7 @@ use utoipa::openapi::OpenApi;
 
 use crate::{
     blobs::Named,
+    changes::Readings,
     config::ApiConfig,
     hosts, log,
     problem::{Problem, unknown_version},
@@ -124,6 +125,8 @@ pub(crate) struct Inner {
     pub(crate) starts: Room,
     /// Room for watchers.
     pub(crate) watchers: Room,
+    /// Who reads what changes, for all who watch a tenant.
+    pub(crate) readings: Readings,
     /// How many requests each caller may make.
     pub(crate) quotas: Quotas<(TenantId, Option<PrincipalId>)>,
     /// Over once the server is asked to stop.
@@ -277,6 +280,7 @@ impl Api {
             provider: parts.provider,
             starts: Room::default(),
             watchers: Room::default(),
+            readings: Readings::default(),
             quotas: Quotas::new(rate(&config)),
             stopping: CancellationToken::new(),
             first: CancellationToken::new(),

@@ -1,9 +1,14 @@
 //! Every execution of a tenant as it changes, told from where a watcher stopped.
 //!
 //! What is told comes from the store and not from what this process has heard: a watcher that goes away
-//! and comes back, or that reads slowly, costs nobody anything and misses nothing. It reads at its own
-//! pace; what changed several times meanwhile is told once, as it stands. Who is too far behind is told
-//! so, and goes on from now.
+//! and comes back, or that reads slowly, costs nobody anything and misses nothing. What changed several
+//! times meanwhile is told once, as it stands. Who is too far behind is told so, and goes on from now.
+//!
+//! The store is read once for all who watch a tenant ([`Readings`]). A watcher that cannot go on with what
+//! was read for all, since it comes from behind or reads too slowly, reads by itself, at its own pace, until
+//! it can.
+
+mod readings;
 
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
@@ -13,12 +18,12 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use http::HeaderMap;
-use nebula_core::{BoxFuture, WorkflowId};
+use nebula_core::{BoxFuture, TenantId, WorkflowId};
 use nebula_identity::Permission;
-use nebula_ports::{ChangeCursor, Changes, ExecutionSummary};
-use nebula_telemetry::{Received, Watcher};
+use nebula_ports::{ChangeCursor, Changes, ExecutionSummary, PortError};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 use utoipa::IntoParams;
 
 use crate::{
@@ -31,11 +36,14 @@ use crate::{
     room::Place,
 };
 
+pub(crate) use readings::Readings;
+use readings::Told;
+
 /// How many executions are read at a time.
 const PAGE: usize = 200;
-/// How often one watcher looks at most, while something happens.
+/// How often the store is read at most, while something happens: for all, and for one alone.
 const LOOKS_EVERY: Duration = Duration::from_millis(250);
-/// How often it looks although this process has heard of nothing: another one may drive.
+/// How often it is read although this process has heard of nothing: another one may drive.
 const LOOKS_ANYWAY: Duration = Duration::from_secs(2);
 /// After how many looks that found changes, and none that its watcher may see, it is told where it is.
 const SILENT_LOOKS: u32 = 40;
@@ -76,24 +84,26 @@ pub(crate) async fn watch(
     let room = room(&shared)?;
     let seen = last_seen(&headers)?;
     // It listens before it looks, so that nothing falls between.
-    let watcher = shared.nebula.bus().subscribe();
+    let told = Readings::join(&shared, by.tenant());
+    let behind = seen.is_some();
     let mut ready = VecDeque::new();
     let cursor = match seen {
         Some(cursor) => cursor,
         None => {
             let now = shared.nebula.engine().changes(by.tenant(), None, 1).await?;
             let (Changes::Changed { next, .. } | Changes::Lost { next }) = now;
-            ready.push_back(told("cursor", json!({}), Some(&next)));
+            ready.push_back(event("cursor", json!({}), Some(&next)));
             next
         }
     };
     let following = Following {
-        watcher,
+        told,
+        looked: shared.readings.moment(),
         rights: Rights::new(&shared, by),
         workflow: asked.workflow,
         cursor,
         ready,
-        behind: true,
+        behind,
         again: Box::pin(std::future::ready(())),
         silent: 0,
         over: false,
@@ -120,29 +130,93 @@ fn last_seen(headers: &HeaderMap) -> Result<Option<ChangeCursor>, Problem> {
     Ok(Some(ChangeCursor(id.to_owned())))
 }
 
-/// An event; with an id, a watcher can go on behind it.
-fn told(kind: &str, mut data: serde_json::Value, id: Option<&ChangeCursor>) -> Event {
+/// What an event says, in JSON.
+fn said(kind: &str, mut data: serde_json::Value) -> String {
     data["type"] = kind.into();
-    let event = Event::default().event(kind).data(data.to_string());
+    data.to_string()
+}
+
+/// An event; with an id, a watcher can go on behind it.
+fn event(kind: &str, data: serde_json::Value, id: Option<&ChangeCursor>) -> Event {
+    with_id(Event::default().event(kind).data(said(kind, data)), id)
+}
+
+fn with_id(event: Event, id: Option<&ChangeCursor>) -> Event {
     match id {
         Some(ChangeCursor(id)) => event.id(id),
         None => event,
     }
 }
 
+/// What a read of the store found.
+enum Found {
+    Page(Page),
+    /// Too much has happened since.
+    Lost(ChangeCursor),
+}
+
+/// Executions that changed.
+struct Page {
+    changed: Vec<Changed>,
+    next: ChangeCursor,
+    /// Whether there is more already.
+    more: bool,
+}
+
+/// One execution as it stands, written once for all who are told.
+struct Changed {
+    workflow: WorkflowId,
+    said: String,
+}
+
+impl From<ExecutionSummary> for Changed {
+    fn from(execution: ExecutionSummary) -> Self {
+        let workflow = execution.workflow.clone();
+        let said = said(
+            "changed",
+            json!({ "execution": SummaryBody::from(execution) }),
+        );
+        Self { workflow, said }
+    }
+}
+
+/// Reads on after a cursor.
+async fn read(
+    shared: &Inner,
+    tenant: &TenantId,
+    after: Option<&ChangeCursor>,
+) -> Result<Found, PortError> {
+    let engine = shared.nebula.engine();
+    Ok(match engine.changes(tenant, after, PAGE).await? {
+        Changes::Changed {
+            executions,
+            next,
+            more,
+        } => Found::Page(Page {
+            changed: executions.into_iter().map(Changed::from).collect(),
+            next,
+            more,
+        }),
+        Changes::Lost { next } => Found::Lost(next),
+    })
+}
+
 /// One who follows what changes.
 struct Following {
-    watcher: Watcher,
+    /// What is read for all.
+    told: Receiver<Told>,
+    /// When this one has read the store last.
+    looked: u64,
     rights: Rights,
     workflow: Option<WorkflowId>,
     /// Up to where the store was read.
     cursor: ChangeCursor,
     ready: VecDeque<Event>,
-    /// Whether there may be more already.
+    /// Whether it reads by itself: what was read for all may not go on where it stands.
     behind: bool,
-    /// When it may look again.
+    /// When it may read again.
     again: BoxFuture<'static, ()>,
-    /// Looks in a row that found nothing to tell.
+    /// Pages in a row that had nothing to tell.
     silent: u32,
     over: bool,
     _room: Place,
@@ -168,39 +242,37 @@ impl Following {
                     }
                 }
                 () = &mut self.again, if self.behind => self.look().await,
-                () = heard(&mut self.watcher, &self.shared), if !self.behind => self.behind = true,
+                told = self.told.recv(), if !self.behind => self.hear(told).await,
             }
         }
     }
 
-    /// Reads on, and says what was found.
-    async fn look(&mut self) {
-        // What is told from here on is heard; what was told before is read now.
-        self.watcher = self.shared.nebula.bus().subscribe();
-        let tenant = self.rights.by.tenant();
-        let engine = self.shared.nebula.engine();
-        let page = engine.changes(tenant, Some(&self.cursor), PAGE).await;
-        match page {
-            Ok(Changes::Changed {
-                executions,
-                next,
-                more,
-            }) => {
-                let moved = next != self.cursor;
-                self.cursor = next;
-                self.behind = more;
-                let wanted = wanted(
-                    (&self.shared, &self.rights.by),
-                    self.workflow.as_ref(),
-                    executions,
-                );
-                match wanted.await {
-                    Ok(executions) => self.tell(executions, moved),
-                    Err(problem) => self.fail(problem.code(), problem.detail()),
-                }
+    /// Goes on with what was read for all, if that is where it stands.
+    async fn hear(&mut self, told: Result<Told, RecvError>) {
+        match told {
+            // Read after what this one has read, so it goes on there or overlaps, and is as new.
+            Ok(Told::Page { page, began }) if began > self.looked => self.tell(&page).await,
+            Ok(_) | Err(RecvError::Lagged(_)) => self.behind = true,
+            Err(RecvError::Closed) => {
+                self.told = Readings::join(&self.shared, self.rights.by.tenant());
+                self.behind = true;
             }
-            Ok(Changes::Lost { next }) => {
-                self.ready.push_back(told("lost", json!({}), Some(&next)));
+        }
+    }
+
+    /// Reads on by itself, and says what was found.
+    async fn look(&mut self) {
+        // What is read for all from here on is heard; what was read before is behind what is read now.
+        self.told = self.told.resubscribe();
+        let found = read(&self.shared, self.rights.by.tenant(), Some(&self.cursor)).await;
+        self.looked = self.shared.readings.moment();
+        match found {
+            Ok(Found::Page(page)) => {
+                self.behind = page.more;
+                self.tell(&page).await;
+            }
+            Ok(Found::Lost(next)) => {
+                self.ready.push_back(event("lost", json!({}), Some(&next)));
                 self.cursor = next;
                 self.behind = false;
             }
@@ -214,52 +286,40 @@ impl Following {
         self.again = self.shared.clock.sleep(pause);
     }
 
-    fn tell(&mut self, executions: Vec<ExecutionSummary>, moved: bool) {
-        let Some(last) = executions.len().checked_sub(1) else {
+    /// Tells of a page what it is asked for and its caller may see.
+    async fn tell(&mut self, page: &Page) {
+        let moved = page.next != self.cursor;
+        self.cursor = page.next.clone();
+        let asked = self.workflow.as_ref();
+        let mut wanted: Vec<&Changed> = page.changed.iter().collect();
+        wanted.retain(|it| asked.is_none_or(|asked| it.workflow == *asked));
+        let read = [Permission::ExecutionsRead];
+        let (shared, by) = (&self.shared, &self.rights.by);
+        let wanted = executions::reached_of(shared, by, (wanted, |it| &it.workflow), &read).await;
+        let wanted = match wanted {
+            Ok(wanted) => wanted,
+            Err(problem) => return self.fail(problem.code(), problem.detail()),
+        };
+        let Some(last) = wanted.len().checked_sub(1) else {
             self.silent += u32::from(moved);
             if self.silent == SILENT_LOOKS {
                 self.silent = 0;
-                let event = told("cursor", json!({}), Some(&self.cursor));
+                let event = event("cursor", json!({}), Some(&self.cursor));
                 self.ready.push_back(event);
             }
             return;
         };
         self.silent = 0;
-        for (index, execution) in executions.into_iter().enumerate() {
+        for (index, Changed { said, .. }) in wanted.into_iter().enumerate() {
             // Whoever goes on before the last of a page has the page again.
             let id = (index == last).then_some(&self.cursor);
-            let data = json!({ "execution": SummaryBody::from(execution) });
-            self.ready.push_back(told("changed", data, id));
+            let told = Event::default().event("changed").data(said);
+            self.ready.push_back(with_id(told, id));
         }
     }
 
     fn fail(&mut self, code: &str, detail: &str) {
         self.ready.push_back(failed(code, detail));
         self.over = true;
-    }
-}
-
-/// Those that a watcher asks for and may see.
-async fn wanted(
-    (shared, by): (&Inner, &Caller),
-    workflow: Option<&WorkflowId>,
-    mut found: Vec<ExecutionSummary>,
-) -> Result<Vec<ExecutionSummary>, Problem> {
-    if let Some(wanted) = workflow {
-        found.retain(|it| it.workflow == *wanted);
-    }
-    executions::reached(shared, by, found, &[Permission::ExecutionsRead]).await
-}
-
-/// Waits until something may have changed.
-async fn heard(watcher: &mut Watcher, shared: &Inner) {
-    tokio::select! {
-        biased;
-        received = watcher.next() => match received {
-            Some(Received::Event(_) | Received::Lost(_)) => {}
-            // Nothing is published any more; others may write.
-            None => shared.clock.sleep(LOOKS_ANYWAY).await,
-        },
-        () = shared.clock.sleep(LOOKS_ANYWAY) => {}
     }
 }

@@ -206,20 +206,31 @@ pub(crate) async fn list(
 pub(crate) async fn reached(
     shared: &Inner,
     by: &Caller,
-    mut found: Vec<ExecutionSummary>,
+    found: Vec<ExecutionSummary>,
     permissions: &[Permission],
 ) -> Result<Vec<ExecutionSummary>, Problem> {
+    reached_of(shared, by, (found, |it| &it.workflow), permissions).await
+}
+
+/// The same of anything that is of a workflow.
+pub(crate) async fn reached_of<T>(
+    shared: &Inner,
+    by: &Caller,
+    (mut found, workflow): (Vec<T>, fn(&T) -> &WorkflowId),
+    permissions: &[Permission],
+) -> Result<Vec<T>, Problem> {
     let mut known: BTreeMap<WorkflowId, bool> = BTreeMap::new();
-    for execution in &found {
-        if !known.contains_key(&execution.workflow) {
+    for one in &found {
+        let of = workflow(one);
+        if !known.contains_key(of) {
             let mut may = true;
             for permission in permissions {
-                may = may && by.reaches(shared, &execution.workflow, *permission).await?;
+                may = may && by.reaches(shared, of, *permission).await?;
             }
-            known.insert(execution.workflow.clone(), may);
+            known.insert(of.clone(), may);
         }
     }
-    found.retain(|it| known.get(&it.workflow) == Some(&true));
+    found.retain(|it| known.get(workflow(it)) == Some(&true));
     Ok(found)
 }
 

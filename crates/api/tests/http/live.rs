@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use nebula_api::ApiConfig;
+use nebula_core::Clock as _;
+use nebula_system::SystemClock;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -33,14 +35,19 @@ impl Watching {
 
     /// Reads until this was seen.
     async fn until(&mut self, text: &str) -> &str {
-        let mut buffer = [0; 4_096];
         while !self.seen.contains(text) {
-            let read = self.stream.read(&mut buffer).await.unwrap();
-            assert!(read > 0, "the stream ended: {}", self.seen);
-            self.seen
-                .push_str(&String::from_utf8_lossy(&buffer[..read]));
+            self.more().await;
         }
         &self.seen
+    }
+
+    /// Reads once.
+    async fn more(&mut self) {
+        let mut buffer = [0; 4_096];
+        let read = self.stream.read(&mut buffer).await.unwrap();
+        assert!(read > 0, "the stream ended: {}", self.seen);
+        let text = String::from_utf8_lossy(&buffer[..read]);
+        self.seen.push_str(&text);
     }
 
     fn ids(&self) -> Vec<u64> {
@@ -245,6 +252,45 @@ async fn who_cannot_catch_up_is_told_so_and_goes_on() {
     world.stopped().await;
 }
 
+/// Guards: the store is read for all who watch, and not for each.
+#[tokio::test]
+async fn many_who_watch_cost_the_store_what_one_does() {
+    const WATCHERS: usize = 40;
+    const EXECUTIONS: usize = 5;
+    let world = World::new().await;
+    world.publish("greet", GREET).await;
+    let mut watching = Vec::new();
+    for _ in 0..WATCHERS {
+        let mut one = Watching::open(&world, CHANGES, "").await;
+        one.until("event: cursor\n").await;
+        watching.push(one);
+    }
+    let asked = || world.executions.changes_asked();
+    let opened = asked();
+    assert!(opened <= 3 * WATCHERS, "{opened}");
+    let clock = SystemClock::default();
+    let began = clock.monotonic();
+    for n in 0..EXECUTIONS {
+        let greeted = json!({ "workflow": "greet", "input": { "name": format!("Ada {n}") } });
+        let id = world.start(greeted).await;
+        for one in &mut watching {
+            while told_last(&one.seen, &id).as_deref() != Some("completed") {
+                one.more().await;
+            }
+        }
+    }
+    // Each would have to read for each of them; one reads four times a second.
+    let took = clock.monotonic() - began;
+    let most = WATCHERS + usize::try_from(took.as_millis() / 250).unwrap();
+    let read = asked() - opened;
+    assert!(
+        read <= most && most < WATCHERS * EXECUTIONS,
+        "{read} of {most}"
+    );
+    drop(watching);
+    world.stopped().await;
+}
+
 /// Guards: nobody waits for a watcher that reads nothing, and it misses nothing when it does.
 #[tokio::test]
 async fn a_watcher_that_reads_nothing_holds_up_nobody() {
@@ -267,12 +313,7 @@ async fn a_watcher_that_reads_nothing_holds_up_nobody() {
         .iter()
         .any(|id| told_last(&slow.seen, id).as_deref() != Some("completed"))
     {
-        let length = slow.seen.len();
-        let mut buffer = [0; 4_096];
-        let read = slow.stream.read(&mut buffer).await.unwrap();
-        assert!(read > 0, "it ended after {length} bytes");
-        let text = String::from_utf8_lossy(&buffer[..read]);
-        slow.seen.push_str(&text);
+        slow.more().await;
     }
     assert!(!slow.seen.contains("event: lost"));
     world.stopped().await;

@@ -134,6 +134,8 @@ pub(crate) struct World {
     pub(crate) api: Api,
     pub(crate) address: SocketAddr,
     pub(crate) nebula: Nebula,
+    /// The store, below what spills.
+    pub(crate) executions: Arc<MemoryExecutionRepo>,
     pub(crate) queue: Arc<MemoryTaskQueue>,
     pub(crate) identity: Arc<Identity>,
     pub(crate) audit: Arc<MemoryAuditLog>,
@@ -233,6 +235,7 @@ impl World {
         let blobs = Arc::new(MemoryBlobStore::new(clock.clone()));
         let values = Values::new(blobs.clone(), DEFAULT_INLINE, DEFAULT_CACHE);
         let executions = Arc::new(executions);
+        let store = executions.clone();
         // What is older than a moment is old here.
         let grace = Grace {
             lease: Duration::ZERO,
@@ -315,6 +318,7 @@ impl World {
             api,
             address,
             nebula,
+            executions: store,
             queue,
             identity,
             audit,

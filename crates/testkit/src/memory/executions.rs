@@ -1,6 +1,12 @@
 //! The model of the record of every execution.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use nebula_core::{Clock, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
@@ -26,6 +32,8 @@ use super::{
 pub struct MemoryExecutionRepo {
     clock: Arc<dyn Clock>,
     records: Mutex<Records>,
+    /// How often it was asked what changed.
+    changes_asked: AtomicUsize,
 }
 
 impl fmt::Debug for MemoryExecutionRepo {
@@ -44,6 +52,7 @@ impl MemoryExecutionRepo {
         Self {
             clock,
             records: Mutex::default(),
+            changes_asked: AtomicUsize::new(0),
         }
     }
 
@@ -57,6 +66,7 @@ impl MemoryExecutionRepo {
         Self {
             clock,
             records: Mutex::new(records),
+            changes_asked: AtomicUsize::new(0),
         }
     }
 
@@ -65,6 +75,12 @@ impl MemoryExecutionRepo {
     pub fn sharing(self, triggers: &MemoryTriggerRepo) -> Self {
         self.records.lock().triggers = Arc::clone(&triggers.table);
         self
+    }
+
+    /// How often it was asked what changed since a cursor, and where now is.
+    #[must_use]
+    pub fn changes_asked(&self) -> usize {
+        self.changes_asked.load(Ordering::Relaxed)
     }
 
     /// All or nothing.
@@ -266,6 +282,7 @@ impl ExecutionRepo for MemoryExecutionRepo {
         after: Option<&ChangeCursor>,
         limit: usize,
     ) -> Result<Changes> {
+        self.changes_asked.fetch_add(1, Ordering::Relaxed);
         let (records, now) = (self.records.lock(), self.clock.now());
         Ok(records.changed_since(tenant, after, limit, now))
     }
