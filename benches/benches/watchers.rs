@@ -1,4 +1,6 @@
-//! How soon 1,000 who watch a workflow over server-sent events know that an execution has ended.
+//! How soon 1,000 who watch a workflow over server-sent events know that an execution has ended: by what
+//! becomes true (`/api/v1/events`), and by the cursor of changes (`/api/v1/changes`), for
+//! which the store is read four times a second at most.
 //!
 //! `cargo bench -p nebula-benches --bench watchers`; without `--bench` a short run. `--summary PATH` adds the
 //! figures to those that stand there.
@@ -36,11 +38,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let one = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let measured = one.block_on(measure(WATCHERS / scale, EXECUTIONS / scale));
-    asked.report(&measured.map_err(|error| error.to_string())?)
+    let mut summary = Summary::default();
+    for changes in [false, true] {
+        let measured = measure(WATCHERS / scale, EXECUTIONS / scale, changes, &mut summary);
+        one.block_on(measured).map_err(|error| error.to_string())?;
+    }
+    asked.report(&summary)
 }
 
-async fn measure(watchers: u64, executions: u64) -> Result<Summary, Failed> {
+async fn measure(
+    watchers: u64,
+    executions: u64,
+    changes: bool,
+    summary: &mut Summary,
+) -> Result<(), Failed> {
     let clock = Arc::new(SystemClock::default());
     let folder = tempfile::tempdir()?;
     let server = Server::start(Path::new(SERVER), folder.path())?;
@@ -49,7 +60,11 @@ async fn measure(watchers: u64, executions: u64) -> Result<Summary, Failed> {
     let idle = server.spent().await?;
     let mut open = Vec::new();
     for _ in 0..watchers {
-        open.push(server.client(&key).await?.watch(WORK).await?);
+        let client = server.client(&key).await?;
+        open.push(match changes {
+            false => client.watch(WORK).await?,
+            true => client.watch_changes(WORK).await?,
+        });
     }
     let before = server.spent().await?;
     let mut starter = server.client(&key).await?;
@@ -76,9 +91,8 @@ async fn measure(watchers: u64, executions: u64) -> Result<Summary, Failed> {
     let spent = server.spent().await?.since(before);
     let millis = |samples: &Samples, percent| samples.percentile(percent).as_secs_f64() * 1e3;
     let memory = before.rss.saturating_sub(idle.rss) as f64;
-    let mut summary = Summary::default();
     summary.set(
-        "events",
+        if changes { "changes" } else { "events" },
         &format!("watchers_{watchers}"),
         [
             ("p50_ms", millis(&each, 50)),
@@ -93,7 +107,7 @@ async fn measure(watchers: u64, executions: u64) -> Result<Summary, Failed> {
             ("rss_kb_each", memory / 1e3 / watchers as f64),
         ],
     );
-    Ok(summary)
+    Ok(())
 }
 
 /// How many events one saw until the end of an execution, and how long after `from`.

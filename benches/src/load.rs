@@ -280,12 +280,32 @@ impl Connection {
     ///
     /// # Errors
     /// The connection broke, or the server refuses.
-    pub async fn watch(mut self, work: Work) -> Result<Watching, Failed> {
+    pub async fn watch(self, work: Work) -> Result<Watching, Failed> {
         let path = format!("/api/v1/events?workflow={}", work.id());
-        let request = self.request(&Method::GET, &path, Bytes::new())?;
+        self.open(&path, |line| line == b"event: ended").await
+    }
+
+    /// Follows what changes among the executions of `work`, from now on.
+    ///
+    /// # Errors
+    /// The connection broke, or the server refuses.
+    pub async fn watch_changes(self, work: Work) -> Result<Watching, Failed> {
+        let path = format!("/api/v1/changes?workflow={}", work.id());
+        let ended = |line: &[u8]| {
+            let data = line.strip_prefix(b"data: ");
+            let data = data.and_then(|it| serde_json::from_slice::<Value>(it).ok());
+            data.is_some_and(|it| it["execution"]["status"] == "completed")
+        };
+        self.open(&path, ended).await
+    }
+
+    /// Opens a stream on which a line for which `ended` holds tells the end of an execution.
+    async fn open(mut self, path: &str, ended: fn(&[u8]) -> bool) -> Result<Watching, Failed> {
+        let request = self.request(&Method::GET, path, Bytes::new())?;
         let answer = self.send.send_request(request).await?;
         match answer.status() {
             StatusCode::OK => Ok(Watching {
+                ended,
                 body: answer.into_body(),
                 line: Vec::new(),
                 _connection: self,
@@ -331,6 +351,8 @@ impl Connection {
 /// A stream of events that is open.
 #[derive(Debug)]
 pub struct Watching {
+    /// Whether a line says that an execution has ended.
+    ended: fn(&[u8]) -> bool,
     body: Incoming,
     /// What there is of a line that has not ended yet.
     line: Vec<u8>,
@@ -353,11 +375,10 @@ impl Watching {
                 }
                 let name = self.line.strip_prefix(b"event: ");
                 events += u64::from(name.is_some());
-                match name {
-                    Some(b"ended") => ended = true,
-                    Some(b"lost") => return Err("events were lost".into()),
-                    _ => {}
+                if name == Some(b"lost") {
+                    return Err("events were lost".into());
                 }
+                ended |= (self.ended)(&self.line);
                 self.line.clear();
             }
         }
