@@ -7,10 +7,7 @@ use nebula_core::{BoxFuture, TenantId, Timestamp};
 use nebula_execution::{End, ExecutionPlan, StartOptions, Status};
 use nebula_expression::{JsonScope, Program};
 use nebula_parameter::ExpressionProblem;
-use nebula_ports::{
-    Bringing, Brought, ErrorKind, Looked, Result, TriggerRecord, TriggerRepo, TriggerState,
-    TriggerUpdated,
-};
+use nebula_ports::{Bringing, Brought, ErrorKind, Looked, Result, TriggerRecord, TriggerRepo};
 use nebula_trigger::{CursorBy, Poll, Polled, Settled, Sight, claimed_until};
 use nebula_workflow::WorkflowDefinition;
 use serde_json::{Value, json};
@@ -21,7 +18,7 @@ use crate::{
     Engine, FireConfig, Installed,
     firing::{Ready, SOON, context_at, scope_of, settle},
     hooks::bare_expression,
-    watching::{FAILED, could_look_again, looked_in_vain},
+    watching::{FAILED, claimed, could_look_again, looked_in_vain},
 };
 
 /// How many looks are under way at a time.
@@ -148,20 +145,8 @@ impl Engine {
             return Ok((settle(triggers, (tenant, record), then, None).await?, None));
         }
         let until = claimed_until(now, poll.timeout);
-        let state = TriggerState {
-            through: until,
-            due: Some(until),
-            ..record.state.clone()
-        };
-        let (workflow, trigger) = (&record.workflow, &record.trigger);
-        let claimed = triggers.update(tenant, workflow, trigger, record.revision, state.clone());
-        let TriggerUpdated::Updated { revision } = claimed.await? else {
+        let Some(record) = claimed(&**triggers, tenant, record, until).await? else {
             return Ok((true, None));
-        };
-        let record = TriggerRecord {
-            state,
-            revision,
-            ..record.clone()
         };
         let (engine, triggers, tenant) = (self.clone(), Arc::clone(triggers), tenant.clone());
         let (plan, config) = (ready.plan_of(), config.clone());

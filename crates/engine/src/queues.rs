@@ -6,13 +6,18 @@ use nebula_action::{Capability, Egress, Grants};
 use nebula_core::{SecretId, TenantId, Timestamp};
 use nebula_ports::{
     Bringing, Brought, ErrorKind, Handing, LeftOut, Message, Messages, PortError, QueueSource,
-    Result, SecretsStore, Subscribing, TriggerRecord, TriggerRepo, TriggerState, TriggerUpdated,
+    Result, SecretsStore, Subscribing, TriggerRecord, TriggerRepo, TriggerState,
 };
 use nebula_trigger::Queue;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{Engine, FireConfig, firing::left_out, polling::Looking, watching::looked_in_vain};
+use crate::{
+    Engine, FireConfig,
+    firing::left_out,
+    polling::Looking,
+    watching::{changed, claimed, looked_in_vain},
+};
 
 /// How it begins why nobody listens.
 const FAILED: &str = "could not listen: ";
@@ -93,40 +98,6 @@ impl Engine {
         let folder = config.folder.clone();
         Ok((true, Some(Box::pin(listener.run(folder)))))
     }
-}
-
-/// Moves a trigger to `until`: it is due then, unless whoever listens for it moves it further. `None` if it
-/// has moved meanwhile.
-async fn claimed(
-    triggers: &dyn TriggerRepo,
-    tenant: &TenantId,
-    record: &TriggerRecord,
-    until: Timestamp,
-) -> Result<Option<TriggerRecord>> {
-    let state = TriggerState {
-        through: until,
-        due: Some(until),
-        ..record.state.clone()
-    };
-    changed(triggers, tenant, record, state).await
-}
-
-async fn changed(
-    triggers: &dyn TriggerRepo,
-    tenant: &TenantId,
-    record: &TriggerRecord,
-    state: TriggerState,
-) -> Result<Option<TriggerRecord>> {
-    let (workflow, trigger) = (&record.workflow, &record.trigger);
-    let updated = triggers.update(tenant, workflow, trigger, record.revision, state.clone());
-    Ok(match updated.await? {
-        TriggerUpdated::Updated { revision } => Some(TriggerRecord {
-            state,
-            revision,
-            ..record.clone()
-        }),
-        TriggerUpdated::Conflict { .. } | TriggerUpdated::Unknown => None,
-    })
 }
 
 /// Whoever listens for one trigger.

@@ -147,10 +147,41 @@ pub(crate) async fn could_look_again(
         left_out: None,
         ..record.state.clone()
     };
+    let cleared = changed(&**triggers, tenant, record, state).await?;
+    Ok(cleared.map(|record| record.revision))
+}
+
+/// Moves a trigger to `until`: it is due then, unless whoever looks or listens for it moves it further. `None` if it
+/// has moved meanwhile.
+pub(crate) async fn claimed(
+    triggers: &dyn TriggerRepo,
+    tenant: &TenantId,
+    record: &TriggerRecord,
+    until: Timestamp,
+) -> Result<Option<TriggerRecord>> {
+    let state = TriggerState {
+        through: until,
+        due: Some(until),
+        ..record.state.clone()
+    };
+    changed(triggers, tenant, record, state).await
+}
+
+/// Changes where a trigger stands; `None` if it has changed meanwhile.
+pub(crate) async fn changed(
+    triggers: &dyn TriggerRepo,
+    tenant: &TenantId,
+    record: &TriggerRecord,
+    state: TriggerState,
+) -> Result<Option<TriggerRecord>> {
     let (workflow, trigger) = (&record.workflow, &record.trigger);
-    let updated = triggers.update(tenant, workflow, trigger, record.revision, state);
+    let updated = triggers.update(tenant, workflow, trigger, record.revision, state.clone());
     Ok(match updated.await? {
-        TriggerUpdated::Updated { revision } => Some(revision),
+        TriggerUpdated::Updated { revision } => Some(TriggerRecord {
+            state,
+            revision,
+            ..record.clone()
+        }),
         TriggerUpdated::Conflict { .. } | TriggerUpdated::Unknown => None,
     })
 }
