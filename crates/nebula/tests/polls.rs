@@ -21,7 +21,7 @@ use nebula::{
     engine::{FireError, MAX_LOOKS, check_look},
     ports::*,
 };
-use nebula_testkit::{ManualClock, MemoryScratch, MemoryTaskQueue};
+use nebula_testkit::{ManualClock, MemoryScratch};
 use serde_json::{Value, json};
 use world::{World, config, in_world, live, of, publish, state, tenant};
 
@@ -90,15 +90,7 @@ impl Shelf {
     }
 
     fn builder(self: &Arc<Self>, world: &World) -> NebulaBuilder {
-        let clock = Arc::new(world.clock.clone());
-        let queue = MemoryTaskQueue::new(clock, 1_000, 100);
-        let ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>) =
-            (world.executions.clone(), Arc::new(queue));
-        let builder = world.builder_from(
-            ports,
-            nebula::runtime::WorkerConfig::default(),
-            nebula::engine::EngineConfig::default(),
-        );
+        let builder = world.builder_here();
         let action: Arc<dyn Action> = Arc::clone(self) as _;
         builder.actions([action])
     }

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use nebula::{Nebula, core::Clock as _, engine::FireError, ports::*};
-use nebula_testkit::{MemorySecretsStore, MemoryTaskQueue};
+use nebula_testkit::MemorySecretsStore;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -78,15 +78,7 @@ impl Broker {
 
     /// A process that may listen to it, with a secret `mqtt` of the value `wrench`.
     fn process(self: &Arc<Self>, world: &World) -> Nebula {
-        let clock = Arc::new(world.clock.clone());
-        let queue = MemoryTaskQueue::new(clock.clone(), 1_000, 100);
-        let ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>) =
-            (world.executions.clone(), Arc::new(queue));
-        let builder = world.builder_from(
-            ports,
-            nebula::runtime::WorkerConfig::default(),
-            nebula::engine::EngineConfig::default(),
-        );
+        let builder = world.builder_here();
         let source = Arc::new(Source(Arc::clone(self)));
         let secrets = Arc::new(MemorySecretsStore::default());
         builder.queues(source, secrets).build().unwrap()

@@ -409,15 +409,7 @@ impl FolderReader for Folder {
 
 /// A process that looks at this folder.
 fn watching(world: &World, folder: &Arc<Folder>) -> Nebula {
-    let clock = Arc::new(world.clock.clone());
-    let queue = nebula_testkit::MemoryTaskQueue::new(clock, 1_000, 100);
-    let ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>) =
-        (world.executions.clone(), Arc::new(queue));
-    let builder = world.builder_from(
-        ports,
-        nebula::runtime::WorkerConfig::default(),
-        nebula::engine::EngineConfig::default(),
-    );
+    let builder = world.builder_here();
     builder.folders(folder.clone()).build().unwrap()
 }
 

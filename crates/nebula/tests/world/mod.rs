@@ -126,6 +126,14 @@ impl World {
         self.process_from((executions, queue), config, EngineConfig::default())
     }
 
+    /// What a process over these stores is built of, with a queue of its own.
+    pub(crate) fn builder_here(&self) -> NebulaBuilder {
+        let queue = MemoryTaskQueue::new(Arc::new(self.clock.clone()), 1_000, 100);
+        let ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>) =
+            (self.executions.clone(), Arc::new(queue));
+        self.builder_from(ports, WorkerConfig::default(), EngineConfig::default())
+    }
+
     /// The same with other limits of the engine.
     pub(crate) fn process_with_engine(&self, engine: EngineConfig) -> Nebula {
         let queue = MemoryTaskQueue::new(Arc::new(self.clock.clone()), 1_000, 100);
@@ -145,11 +153,10 @@ impl World {
 
     /// A process that is told so how hard memory is to get.
     pub(crate) fn process_under(&self, pressure: Arc<dyn MemoryPressure>) -> Nebula {
-        let queue = MemoryTaskQueue::new(Arc::new(self.clock.clone()), 1_000, 100);
-        let ports: (Arc<dyn ExecutionRepo>, Arc<dyn TaskQueue>) =
-            (self.executions.clone(), Arc::new(queue));
-        let builder = self.builder_from(ports, WorkerConfig::default(), EngineConfig::default());
-        builder.memory_pressure(pressure).build().unwrap()
+        self.builder_here()
+            .memory_pressure(pressure)
+            .build()
+            .unwrap()
     }
 
     pub(crate) fn builder_from(
