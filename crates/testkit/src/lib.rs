@@ -51,6 +51,8 @@ pub mod reference;
 mod run;
 mod scripted_http;
 pub mod secrets_store;
+#[cfg(unix)]
+pub mod servers;
 pub mod session_repo;
 pub mod simulation;
 pub mod stage;

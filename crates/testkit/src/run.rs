@@ -8,12 +8,13 @@ use crate::ManualClock;
 
 /// Runs `future` on this thread; tasks that it spawns run here too, and end with it.
 ///
-/// There is no timer but the one of a [`ManualClock`]; drivers may use threads of their own.
+/// Time is that of a [`ManualClock`]; drivers may use threads of their own, and those of real servers I/O.
 ///
 /// # Panics
 /// With whatever `future` panics.
 pub fn run<T>(future: impl Future<Output = T>) -> T {
     Builder::new_current_thread()
+        .enable_all()
         .build()
         .expect("a runtime without drivers needs nothing")
         .block_on(future)

@@ -1,0 +1,9 @@
+//! Real servers for tests: one for each test binary, on a socket in a folder of its own, gone with its process.
+//!
+//! Where there is none on this computer, a test says so and passes; with `NEBULA_REQUIRE_BACKENDS=1` it fails.
+
+mod guarded;
+mod postgres;
+
+pub use guarded::{Guarded, missing};
+pub use postgres::{Database, Postgres, TestPostgres};
