@@ -5,7 +5,7 @@
 //! fixed number of executions per commit) and with a probe of the [`disk`]; what is compared over
 //! time are ratios. `cargo xtask bench` keeps and compares the figures of `benches/end_to_end.rs` (W1, W2,
 //! W3, W5), `waiting.rs` (W4), `lists.rs` (W6), `growth.rs` (W7), `under_way.rs` (W8, W9, W10), `listing.rs`
-//! and `watchers.rs`; `storage.rs` looks at the store alone.
+//! and `watchers.rs`; `storage.rs` looks at the store alone, `queues.rs` at the queues.
 //!
 //! Does not know: what a good figure is.
 //!

@@ -3,14 +3,14 @@
 //! A driver's test is one line per port: [`execution_repo!`], [`workflow_repo!`], [`task_queue!`],
 //! [`blob_store!`], [`http_client!`], [`secrets_store!`], [`credential_repo!`], [`identity_repo!`], [`session_repo!`],
 //! [`audit_log!`], [`trigger_repo!`], [`incident_repo!`], [`leader_elector!`], [`event_sink!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
-//! what a workflow must come to. The models pass the same suites, replace mocks in other
+//! what a workflow must come to; [`servers`] starts real ones for drivers that need them. The models pass the same suites, replace mocks in other
 //! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
 //! test with, at [`mod@execution_repo`] to write a driver, at [`threads`] where threads meet.
 //!
 //! Does not know: any driver.
 //!
 //! # Invariants
-//! - Nothing here depends on the host's time, on randomness without a seed, or on scheduling.
+//! - Nothing here but [`servers`] depends on the host's time, on randomness without a seed, or on scheduling.
 //! - Every rule names a guard; a model without that guard fails the rule.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! Running async tests without the host's time.
+//! Running async tests, whose time is that of a clock.
 
 use std::future::Future;
 
@@ -16,7 +16,7 @@ pub fn run<T>(future: impl Future<Output = T>) -> T {
     Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("a runtime without drivers needs nothing")
+        .expect("the host has a queue of events")
         .block_on(future)
 }
 

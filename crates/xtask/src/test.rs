@@ -79,6 +79,12 @@ fn needs() -> Outcome {
             "mosquitto",
             "no trigger listens to a real MQTT broker",
         ),
+        (
+            "redis-server",
+            "--version",
+            "redis-server",
+            "no queue lies in a real Redis",
+        ),
     ];
     let mut outcome = Outcome::Ok;
     for (program, version, package, what) in wanted {

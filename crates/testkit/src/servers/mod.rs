@@ -4,6 +4,8 @@
 
 mod guarded;
 mod postgres;
+mod redis;
 
 pub use guarded::{Guarded, missing};
 pub use postgres::{Database, Postgres, TestPostgres};
+pub use redis::{Redis, TestRedis};

@@ -112,13 +112,13 @@ pub async fn a_receiver_that_went_away_takes_no_wake_up_with_it(
     let mut first = tokio::task::JoinSet::new();
     let leaves = Arc::clone(queue);
     first.spawn(async move { leaves.receive(1, SECOND * 100, VISIBILITY).await });
-    settle().await;
+    asleep(clock, 1).await;
     let got = waiting(queue, clock, 1, async {
         let _ = queue.ring(task(1), SECOND * 20).await.unwrap();
         // The first has heard of the ring, and goes before it is due.
-        settle().await;
+        asleep(clock, 2).await;
         first.abort_all();
-        settle().await;
+        while first.join_next().await.is_some() {}
     })
     .await;
     assert_eq!(got, [Some((SECOND * 20, vec![1]))]);
@@ -129,15 +129,15 @@ pub async fn a_receiver_waits_only_so_long(queue: &Queue, clock: &ManualClock) {
     let mut tasks = tokio::task::JoinSet::new();
     let waits = Arc::clone(queue);
     tasks.spawn(async move { waits.receive(1, SECOND * 5, VISIBILITY).await });
-    settle().await;
+    asleep(clock, 1).await;
     clock.advance(SECOND * 4);
-    settle().await;
-    assert!(tasks.try_join_next().is_none());
+    settle(clock, &mut tasks, |_| panic!("its time is not over")).await;
     clock.advance(SECOND);
-    settle().await;
-    let done = tasks.try_join_next().expect("its time is over");
+    let mut got = None;
+    settle(clock, &mut tasks, |taken| got = Some(taken.unwrap())).await;
     assert_eq!(
-        (done.unwrap().unwrap(), clock.monotonic()),
-        (vec![], SECOND * 5)
+        (got, clock.monotonic()),
+        (Some(vec![]), SECOND * 5),
+        "its time is over"
     );
 }

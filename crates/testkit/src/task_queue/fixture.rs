@@ -1,6 +1,10 @@
 //! What the rules begin with: tasks, deliveries.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use nebula_core::{Clock, ExecutionId, Priority, TenantId, WorkflowId};
 use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Task, TaskQueue};
@@ -97,7 +101,7 @@ pub(super) async fn dead(queue: &Queue) -> Vec<(u8, String)> {
 }
 
 /// What each of so many receivers got, and when, who began to wait before `meanwhile`; an hour passes
-/// from sleeper to sleeper. `None` is one that still waits then.
+/// from sleeper to sleeper. `None` is one that still waits then. So many more wait elsewhere.
 pub(super) async fn waiting(
     queue: &Queue,
     clock: &ManualClock,
@@ -106,6 +110,7 @@ pub(super) async fn waiting(
 ) -> Vec<Option<(Duration, Vec<u8>)>> {
     let hour = Duration::from_hours(1);
     let mut tasks = JoinSet::new();
+    let already = clock.sleepers();
     for index in 0..receivers {
         let (queue, clock) = (Arc::clone(queue), clock.clone());
         tasks.spawn(async move {
@@ -113,27 +118,84 @@ pub(super) async fn waiting(
             (index, clock.monotonic(), taken.iter().map(number).collect())
         });
     }
-    settle().await;
+    asleep(clock, already + receivers).await;
     meanwhile.await;
-    settle().await;
-    while clock
-        .next_wake()
-        .is_some_and(|next| clock.monotonic() + next <= hour)
-    {
-        clock.advance_to_next();
-        settle().await;
-    }
     let mut got = vec![None; receivers];
-    while let Some(done) = tasks.try_join_next() {
-        let (index, at, numbers) = done.unwrap();
-        got[index] = Some((at, numbers));
+    loop {
+        settle(clock, &mut tasks, |(index, at, numbers)| {
+            got[index] = Some((at, numbers));
+        })
+        .await;
+        let goes_on = clock
+            .next_wake()
+            .is_some_and(|next| clock.monotonic() + next <= hour);
+        if !goes_on || !clock.advance_to_next() {
+            return got;
+        }
     }
-    got
 }
 
-/// Lets every task run until it waits; a wake-up may lead to another, but not to many.
-pub(super) async fn settle() {
-    for _ in 0..16 {
+/// Lets every one of these run until it is done or sleeps.
+pub(super) async fn settle<T: 'static>(
+    clock: &ManualClock,
+    tasks: &mut JoinSet<T>,
+    mut done: impl FnMut(T),
+) {
+    let mut turns = Turns::default();
+    loop {
+        while let Some(task) = tasks.try_join_next() {
+            done(task.unwrap());
+        }
+        if turns.enough() && clock.sleepers() >= tasks.len() {
+            return;
+        }
+        turns.next().await;
+    }
+}
+
+/// Lets everything run until so many sleep.
+pub(super) async fn asleep(clock: &ManualClock, sleepers: usize) {
+    let mut turns = Turns::default();
+    while !turns.enough() || clock.sleepers() < sleepers {
+        turns.next().await;
+    }
+}
+
+/// How often the others had their turn. What a server answers takes longer than a few turns.
+struct Turns {
+    taken: u32,
+    begun: Instant,
+}
+
+impl Default for Turns {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a server that never answers ends a test"
+    )]
+    fn default() -> Self {
+        Self {
+            taken: 0,
+            begun: Instant::now(),
+        }
+    }
+}
+
+impl Turns {
+    /// A wake-up may lead to another, but not to many.
+    fn enough(&self) -> bool {
+        self.taken >= 16
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a server that never answers ends a test"
+    )]
+    async fn next(&mut self) {
+        self.taken += 1;
+        assert!(
+            self.begun.elapsed() < Duration::from_secs(30),
+            "somebody neither ends nor sleeps"
+        );
         tokio::task::yield_now().await;
     }
 }

@@ -42,9 +42,13 @@ pub const CAPACITY: u8 = 8;
 /// How often the queue under test delivers a task.
 pub const MAX_DELIVERIES: u32 = 3;
 
-/// Makes one test for each rule of [`TaskQueue`] on what the expression makes.
+/// Makes one test for each rule of [`TaskQueue`] on what the expression makes; behind `if` stands whether
+/// there is a server for it.
 #[macro_export]
 macro_rules! task_queue {
+    (if $there:expr, $make:expr) => {
+        $crate::task_queue_rules! { $crate::rule_tests, (task_queue, $there, $make) }
+    };
     ($make:expr) => {
         $crate::task_queue_rules! { $crate::rule_tests, (task_queue, $make) }
     };
