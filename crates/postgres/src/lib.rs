@@ -19,4 +19,4 @@ pub use tokio_postgres::{
     Client, Error, Row,
     types::{ToSql, Type},
 };
-pub use typed::{Param, Typed, param};
+pub use typed::{Param, Typed, typed};

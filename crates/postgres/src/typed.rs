@@ -3,9 +3,6 @@
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-/// A parameter of a statement and its type, as the client takes them.
-pub type Param<'p> = (&'p (dyn ToSql + Sync), Type);
-
 /// A value whose type in the database is known beforehand.
 pub trait Typed: ToSql + Sync {
     /// That type.
@@ -14,7 +11,7 @@ pub trait Typed: ToSql + Sync {
     const MANY: Type;
 }
 
-macro_rules! typed {
+macro_rules! types {
     ($($rust:ty => $one:ident, $many:ident;)+) => {
         $(impl Typed for $rust {
             const TYPE: Type = Type::$one;
@@ -23,7 +20,7 @@ macro_rules! typed {
     };
 }
 
-typed! {
+types! {
     bool => BOOL, BOOL_ARRAY;
     i16 => INT2, INT2_ARRAY;
     i32 => INT4, INT4_ARRAY;
@@ -52,16 +49,29 @@ impl<T: Typed> Typed for &[T] {
     const MANY: Type = T::MANY;
 }
 
-/// A parameter with its type; [`params!`](crate::params) makes them.
-pub fn param<T: Typed>(value: &T) -> Param<'_> {
-    (value, T::TYPE)
+/// A parameter of a statement: every [`Typed`] value is one.
+pub trait Param: Sync {
+    /// The value and its type, as the client takes them.
+    fn typed(&self) -> (&(dyn ToSql + Sync), Type);
+}
+
+impl<T: Typed> Param for T {
+    fn typed(&self) -> (&(dyn ToSql + Sync), Type) {
+        (self, T::TYPE)
+    }
+}
+
+/// Parameters as the client's `query_typed` and `execute_typed` take them.
+#[must_use]
+pub fn typed<'p>(params: &[&'p dyn Param]) -> Vec<(&'p (dyn ToSql + Sync), Type)> {
+    params.iter().map(|param| param.typed()).collect()
 }
 
 /// Parameters with their types, in the order of `$1`, `$2` …: `params![tenant.as_str(), 5_i64, &names[..]]`.
 #[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
-        &[$($crate::param(&$value)),*]
+        &[$(&$value as &dyn $crate::Param),*] as &[&dyn $crate::Param]
     };
 }
 
@@ -71,8 +81,16 @@ mod tests {
 
     #[test]
     fn each_value_brings_its_type() {
-        let given: &[Param<'_>] = params![5_i64, "text", None::<i64>, true];
-        let types: Vec<Type> = given.iter().map(|(_, it)| it.clone()).collect();
-        assert_eq!(types, [Type::INT8, Type::TEXT, Type::INT8, Type::BOOL]);
+        let names = ["one".to_owned()];
+        let given = params![5_i64, "text", None::<i64>, true, &names[..]];
+        let types: Vec<Type> = typed(given).into_iter().map(|(_, it)| it).collect();
+        let expected = [
+            Type::INT8,
+            Type::TEXT,
+            Type::INT8,
+            Type::BOOL,
+            Type::TEXT_ARRAY,
+        ];
+        assert_eq!(types, expected);
     }
 }

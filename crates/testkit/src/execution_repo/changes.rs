@@ -226,7 +226,10 @@ pub async fn a_foreign_cursor_of_changes_is_lost(repo: &Repo, clock: &ManualCloc
     let ChangeCursor(now) = begun(repo).await;
     let ahead = now.replace(|digit: char| digit.is_ascii_digit(), "9");
     // As if the store had been set back since.
-    let a_little = format!("{}9", &now[..now.len() - 1]);
+    let a_little = match now.strip_suffix('9') {
+        Some(_) => format!("{now}9"),
+        None => format!("{}9", &now[..now.len() - 1]),
+    };
     for foreign in ["", "x", "1;2", &ahead, &a_little] {
         let foreign = ChangeCursor(foreign.to_owned());
         let answer = repo.changes(&tenant(), Some(&foreign), ALL).await.unwrap();

@@ -1,0 +1,167 @@
+//! One connection: what is asked over it, and what carries it.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use nebula_core::{Clock, Timestamp};
+use nebula_postgres::{Client, Param, Row, params, typed};
+use tokio::task::JoinSet;
+
+use crate::{error::Fault, opening::Opening, stats::Counters};
+
+/// What time it is, in milliseconds since 1970, where the database says it.
+const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    client: Client,
+    clock: Option<Arc<dyn Clock>>,
+    counters: Arc<Counters>,
+    answer: Duration,
+    /// What carries it; it ends with this.
+    _carrier: JoinSet<()>,
+}
+
+/// A statement of several that go together.
+pub(crate) struct Statement<'s> {
+    pub(crate) sql: &'static str,
+    pub(crate) params: Vec<&'s dyn Param>,
+}
+
+impl Link {
+    pub(crate) async fn open(opening: &Opening) -> Result<Self, Fault> {
+        let (client, connection) = opening.address.connect().await?;
+        let mut carrier = JoinSet::new();
+        carrier.spawn_local(async {
+            // Whoever asks is told of its end by the answer that does not come.
+            let _ = connection.await;
+        });
+        Counters::add(&opening.counters.connections, 1);
+        Ok(Self {
+            client,
+            clock: opening.clock.clone(),
+            counters: Arc::clone(&opening.counters),
+            answer: opening.answer,
+            _carrier: carrier,
+        })
+    }
+
+    /// Whether it is known to have ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Waits for what was asked, no longer than the server may take.
+    async fn wait<T>(
+        &self,
+        asked: impl Future<Output = Result<T, nebula_postgres::Error>>,
+    ) -> Result<T, Fault> {
+        Counters::add(&self.counters.round_trips, 1);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a server that does not answer is of this connection's time, not of the engine's"
+        )]
+        let answered = tokio::time::timeout(self.answer, asked).await;
+        match answered {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Fault::unavailable(format!(
+                "the server has not answered within {} s",
+                self.answer.as_secs_f64()
+            ))),
+        }
+    }
+
+    /// All rows.
+    pub(crate) async fn rows(&self, sql: &str, params: &[&dyn Param]) -> Result<Vec<Row>, Fault> {
+        self.wait(self.client.query_typed(sql, &typed(params)))
+            .await
+    }
+
+    /// The row, if there is one.
+    pub(crate) async fn row(&self, sql: &str, params: &[&dyn Param]) -> Result<Option<Row>, Fault> {
+        Ok(self.rows(sql, params).await?.into_iter().next())
+    }
+
+    /// How many rows it changed.
+    pub(crate) async fn execute(&self, sql: &str, params: &[&dyn Param]) -> Result<u64, Fault> {
+        self.wait(self.client.execute_typed(sql, &typed(params)))
+            .await
+    }
+
+    /// Statements without parameters.
+    pub(crate) async fn batch(&self, sql: &str) -> Result<(), Fault> {
+        self.wait(self.client.batch_execute(sql)).await
+    }
+
+    /// Sends all of these at once, after `before`, and gives the rows of each.
+    pub(crate) async fn ask_together(
+        &self,
+        before: &str,
+        statements: &[Statement<'_>],
+    ) -> Result<Vec<Vec<Row>>, Fault> {
+        let begun = self.client.batch_execute(before);
+        let given: Vec<_> = statements.iter().map(|it| typed(&it.params)).collect();
+        let asked = (statements.iter().zip(&given))
+            .map(|(it, given)| self.client.query_typed(it.sql, given));
+        let asked = async {
+            // Each is sent when it is looked at for the first time, and that is done in this order.
+            let (begun, answers) = tokio::join!(biased; begun, join_all(asked));
+            begun?;
+            answers.into_iter().collect::<Result<Vec<_>, _>>()
+        };
+        self.wait(asked).await
+    }
+
+    /// Sends all of these at once, and `after` behind them. The first error counts: the server has passed over
+    /// what came behind it, and has made a rollback of a commit.
+    pub(crate) async fn change_together(
+        &self,
+        statements: &[Statement<'_>],
+        after: Option<&str>,
+    ) -> Result<(), Fault> {
+        let given: Vec<_> = statements.iter().map(|it| typed(&it.params)).collect();
+        let asked = (statements.iter().zip(&given))
+            .map(|(it, given)| self.client.execute_typed(it.sql, given));
+        let ended = async {
+            match after {
+                Some(after) => self.client.batch_execute(after).await,
+                None => Ok(()),
+            }
+        };
+        let asked = async {
+            let (changed, ended) = tokio::join!(biased; join_all(asked), ended);
+            for changed in changed {
+                changed?;
+            }
+            ended
+        };
+        self.wait(asked).await
+    }
+
+    /// What time it is by whoever says so beside the database; if anybody does.
+    pub(crate) fn given_time(&self) -> Option<i64> {
+        self.clock.as_ref().map(|clock| clock.now().as_millis())
+    }
+
+    /// What time it is.
+    pub(crate) async fn now(&self) -> Result<Timestamp, Fault> {
+        let millis = match self.given_time() {
+            Some(millis) => millis,
+            None => match self.row(NOW, params![]).await? {
+                Some(row) => row.try_get(0)?,
+                None => return Err(Fault::corrupt("the database does not say what time it is")),
+            },
+        };
+        Ok(Timestamp::from_millis(millis))
+    }
+
+    /// Asks for the time along with other things.
+    pub(crate) fn ask_now(&self) -> Option<Statement<'static>> {
+        let by_database = self.clock.is_none();
+        by_database.then(|| Statement {
+            sql: NOW,
+            params: Vec::new(),
+        })
+    }
+}
