@@ -1,8 +1,17 @@
 //! Addresses of servers, and connections to them.
 
-use std::{fmt, future::Future, net::IpAddr, path::PathBuf, pin::Pin, time::Duration};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    net::IpAddr,
+    path::PathBuf,
+    pin::Pin,
+    task::{Poll, ready},
+    time::Duration,
+};
 
-use tokio_postgres::{Client, Config, NoTls, config::Host, config::SslMode};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, config::Host, config::SslMode};
 
 use crate::{Encryption, Meaning, meaning, message};
 
@@ -132,9 +141,29 @@ impl Address {
     /// # Cancel safety
     /// A dropped call leaves nothing.
     pub async fn connect(&self) -> Result<Connected, ConnectError> {
+        self.connect_hearing(|_, _| {}).await
+    }
+
+    /// The same; `heard` is told the channel and the text of each notification (`LISTEN`).
+    ///
+    /// # Errors
+    /// Nobody is there, or refuses.
+    ///
+    /// # Cancel safety
+    /// A dropped call leaves nothing.
+    pub async fn connect_hearing(
+        &self,
+        heard: impl FnMut(&str, &str) + Send + 'static,
+    ) -> Result<Connected, ConnectError> {
         let connected: Result<Connected, tokio_postgres::Error> = match &self.encryption {
-            Some(encryption) => self.config.connect(encryption.clone()).await.map(boxed),
-            None => self.config.connect(NoTls).await.map(boxed),
+            Some(encryption) => {
+                let made = self.config.connect(encryption.clone()).await;
+                made.map(|made| hearing(made, heard))
+            }
+            None => {
+                let made = self.config.connect(NoTls).await;
+                made.map(|made| hearing(made, heard))
+            }
         };
         connected.map_err(|error| ConnectError {
             meaning: match meaning(&error) {
@@ -147,12 +176,25 @@ impl Address {
     }
 }
 
-fn boxed<S, T>((client, connection): (Client, tokio_postgres::Connection<S, T>)) -> Connected
+fn hearing<S, T>(
+    (client, mut connection): (Client, tokio_postgres::Connection<S, T>),
+    mut heard: impl FnMut(&str, &str) + Send + 'static,
+) -> Connected
 where
-    tokio_postgres::Connection<S, T>:
-        Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    (client, Box::pin(connection))
+    let carries = poll_fn(move |context| {
+        loop {
+            match ready!(connection.poll_message(context)) {
+                None => return Poll::Ready(Ok(())),
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                Some(Ok(AsyncMessage::Notification(said))) => heard(said.channel(), said.payload()),
+                Some(Ok(_)) => {}
+            }
+        }
+    });
+    (client, Box::pin(carries))
 }
 
 /// Whether what is sent to this host leaves this machine.

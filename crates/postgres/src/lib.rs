@@ -17,6 +17,6 @@ pub use meaning::{Meaning, meaning, message};
 pub use tls::Encryption;
 pub use tokio_postgres::{
     Client, Error, Row,
-    types::{ToSql, Type},
+    types::{FromSql, ToSql, Type},
 };
 pub use typed::{Param, Typed, typed};

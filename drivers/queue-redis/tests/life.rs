@@ -460,10 +460,12 @@ fn a_long_reason_is_cut() {
 fn what_is_missing_holds_nobody_up() {
     let Some(server) = SERVER.get() else { return };
     run(async {
-        let config = config(8, 3);
-        let queue = timed(server, &config).await;
+        let (config, clock) = (config(8, 3), Arc::new(ManualClock::default()));
+        let queue = open(server, &config, Arc::clone(&clock) as _).await;
+        let queue = queue.timed_by_clock();
         let _ = ring(&queue, 1).await;
-        let _ = queue.ring(task(2), Duration::from_millis(1)).await.unwrap();
+        let _ = queue.ring(task(2), HOUR).await.unwrap();
+        clock.advance(HOUR);
         let tasks = format!("nebula:{{{}}}:tasks", config.name);
         assert_eq!(server.asked(&["DEL", &tasks]), "1");
         let _ = ring(&queue, 3).await;

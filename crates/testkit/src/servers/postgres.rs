@@ -234,6 +234,14 @@ impl Database<'_> {
     }
 }
 
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // What was ended before leaves its folder to this.
+        drop(self.process.get_mut().map(Option::take));
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
 impl Drop for Database<'_> {
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);

@@ -1,0 +1,415 @@
+-- The queue, version 1. What it changes in a later version it does under other names: processes of both
+-- versions run beside each other while a fleet is brought up to date.
+
+CREATE SCHEMA IF NOT EXISTS nebula_queue;
+
+CREATE TABLE nebula_queue.versions (version int PRIMARY KEY);
+
+-- Unlogged: a commit waits for no disk, a crash empties the queue, and the sweep fills it again.
+
+CREATE UNLOGGED TABLE nebula_queue.queues (
+    queue   text COLLATE "C" PRIMARY KEY,
+    life    text NOT NULL,                  -- another one after a crash
+    tasks   bigint NOT NULL DEFAULT 0,
+    dead    bigint NOT NULL DEFAULT 0,
+    serial  bigint NOT NULL DEFAULT 0,
+    dropped bigint NOT NULL DEFAULT 0,
+    served  text COLLATE "C" NOT NULL DEFAULT ''  -- the tenant whose turn was the last
+) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+CREATE UNLOGGED TABLE nebula_queue.tasks (
+    queue     text COLLATE "C" NOT NULL,
+    tenant    text COLLATE "C" NOT NULL,
+    execution uuid NOT NULL,
+    workflow  text COLLATE "C" NOT NULL,
+    priority  int NOT NULL,
+    serial    bigint NOT NULL,  -- when it was rung, among all rings
+    due       bigint NOT NULL,  -- microseconds
+    count     int NOT NULL,
+    stands    int NOT NULL,     -- 0 ready, 1 delayed, 2 in somebody's hands
+    receipt   text,             -- the last delivery's, until it is answered
+    again     bigint,           -- when the ring is due that came since
+    reason    text,
+    PRIMARY KEY (queue, tenant, execution)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+
+CREATE INDEX tasks_ready ON nebula_queue.tasks (queue, tenant, priority, workflow, due, serial) WHERE stands = 0;
+CREATE INDEX tasks_later ON nebula_queue.tasks (queue, due, serial) WHERE stands > 0;
+
+-- Who had the last turns of a tenant with tasks.
+CREATE UNLOGGED TABLE nebula_queue.turns (
+    queue     text COLLATE "C" NOT NULL,
+    tenant    text COLLATE "C" NOT NULL,
+    passed    int[] NOT NULL,   -- of each priority: how often it was passed over
+    workflows text[] NOT NULL,  -- of each priority
+    PRIMARY KEY (queue, tenant)
+);
+
+CREATE UNLOGGED TABLE nebula_queue.letters (
+    queue     text COLLATE "C" NOT NULL,
+    tenant    text COLLATE "C" NOT NULL,
+    execution uuid NOT NULL,
+    workflow  text COLLATE "C" NOT NULL,
+    priority  int NOT NULL,
+    serial    bigint NOT NULL,
+    reason    text NOT NULL,
+    PRIMARY KEY (queue, tenant, execution)
+);
+
+CREATE INDEX letters_in_order ON nebula_queue.letters (queue, serial);
+
+-- The queue in the hands of one call.
+CREATE TYPE nebula_queue.held AS (
+    queue text, life text, tasks bigint, dead bigint, serial bigint, dropped bigint, served text,
+    capacity bigint, most int, moment bigint, before bigint, outcome text
+);
+
+-- When there is something to receive: now, if there is now.
+CREATE FUNCTION nebula_queue.next_due(name text, moment bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM nebula_queue.tasks t WHERE t.queue = name AND t.stands = 0) THEN
+        RETURN moment;
+    END IF;
+    RETURN (
+        SELECT greatest(t.due, moment) FROM nebula_queue.tasks t
+        WHERE t.queue = name AND t.stands > 0 ORDER BY t.due, t.serial LIMIT 1
+    );
+END $$;
+
+-- Puts a new task in its place; its deliveries are counted from 1.
+CREATE FUNCTION nebula_queue.began(
+    s nebula_queue.held, tenant text, execution uuid, workflow text, priority int, due bigint
+) RETURNS nebula_queue.held LANGUAGE plpgsql AS $$
+BEGIN
+    s.serial := s.serial + 1;
+    s.tasks := s.tasks + 1;
+    INSERT INTO nebula_queue.tasks
+    VALUES (s.queue, tenant, execution, workflow, priority, s.serial, due, 0, (due > s.moment)::int);
+    RETURN s;
+END $$;
+
+-- Forgets the turns of a tenant that has no task any more.
+CREATE FUNCTION nebula_queue.forgot(name text, whose text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM nebula_queue.tasks t WHERE t.queue = name AND t.tenant = whose) THEN
+        DELETE FROM nebula_queue.turns t WHERE t.queue = name AND t.tenant = whose;
+    END IF;
+END $$;
+
+-- Puts a task that was deleted among the dead, as the youngest; a ring that came meanwhile begins anew.
+CREATE FUNCTION nebula_queue.buried(s nebula_queue.held, t nebula_queue.tasks, why text)
+RETURNS nebula_queue.held LANGUAGE plpgsql AS $$
+BEGIN
+    s.tasks := s.tasks - 1;
+    s.serial := s.serial + 1;
+    DELETE FROM nebula_queue.letters l
+    WHERE l.queue = t.queue AND l.tenant = t.tenant AND l.execution = t.execution;
+    IF NOT FOUND THEN
+        s.dead := s.dead + 1;
+    END IF;
+    INSERT INTO nebula_queue.letters
+    VALUES (t.queue, t.tenant, t.execution, t.workflow, t.priority, s.serial, why);
+    IF s.dead > s.capacity THEN
+        DELETE FROM nebula_queue.letters l WHERE l.queue = s.queue AND l.serial = (
+            SELECT o.serial FROM nebula_queue.letters o WHERE o.queue = s.queue ORDER BY o.serial LIMIT 1
+        );
+        s.dead := s.dead - 1;
+        s.dropped := s.dropped + 1;
+    END IF;
+    IF t.again IS NOT NULL THEN
+        s := nebula_queue.began(s, t.tenant, t.execution, t.workflow, t.priority, greatest(t.again, s.moment));
+    END IF;
+    PERFORM nebula_queue.forgot(t.queue, t.tenant);
+    RETURN s;
+END $$;
+
+-- Takes the queue: nobody else does until this call is over. What became due is moved on, the earliest first.
+CREATE FUNCTION nebula_queue.taken(name text, given bigint, capacity bigint, most int, token text)
+RETURNS nebula_queue.held LANGUAGE plpgsql AS $$
+DECLARE
+    s nebula_queue.held;
+    q nebula_queue.queues;
+    t nebula_queue.tasks;
+BEGIN
+    -- What is written here is lost with a crash anyway.
+    PERFORM set_config('synchronous_commit', 'off', true);
+    SELECT * INTO q FROM nebula_queue.queues WHERE queue = name FOR UPDATE;
+    IF NOT FOUND THEN
+        INSERT INTO nebula_queue.queues (queue, life) VALUES (name, token) ON CONFLICT DO NOTHING;
+        SELECT * INTO STRICT q FROM nebula_queue.queues WHERE queue = name FOR UPDATE;
+    END IF;
+    s.queue := q.queue; s.life := q.life; s.tasks := q.tasks; s.dead := q.dead;
+    s.serial := q.serial; s.dropped := q.dropped; s.served := q.served;
+    s.capacity := capacity; s.most := most;
+    -- Only now: who came later to the queue is later.
+    s.moment := coalesce(given, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+    s.before := nebula_queue.next_due(name, s.moment);
+    FOR t IN
+        SELECT * FROM nebula_queue.tasks d
+        WHERE d.queue = name AND d.stands > 0 AND d.due <= s.moment
+        ORDER BY d.due, d.serial LIMIT 1000
+    LOOP
+        IF t.stands = 2 AND t.count >= most THEN
+            DELETE FROM nebula_queue.tasks d
+            WHERE d.queue = name AND d.tenant = t.tenant AND d.execution = t.execution;
+            s := nebula_queue.buried(s, t, coalesce(t.reason, 'it was not answered within its visibility'));
+        ELSE
+            UPDATE nebula_queue.tasks d SET stands = 0
+            WHERE d.queue = name AND d.tenant = t.tenant AND d.execution = t.execution;
+        END IF;
+    END LOOP;
+    RETURN s;
+END $$;
+
+-- Gives the queue back, tells those who listen if something is due earlier than they believe, and says how
+-- long it is until then.
+CREATE FUNCTION nebula_queue.given_back(s nebula_queue.held) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    after bigint := nebula_queue.next_due(s.queue, s.moment);
+BEGIN
+    UPDATE nebula_queue.queues q
+    SET tasks = s.tasks, dead = s.dead, serial = s.serial, dropped = s.dropped, served = s.served
+    WHERE q.queue = s.queue AND (q.tasks, q.dead, q.serial, q.dropped, q.served)
+        IS DISTINCT FROM (s.tasks, s.dead, s.serial, s.dropped, s.served);
+    IF after IS NOT NULL AND (s.before IS NULL OR after < s.before) THEN
+        PERFORM pg_notify('nebula_queue', s.queue);
+    END IF;
+    RETURN after - s.moment;
+END $$;
+
+-- Rings: merged with what is there, dropped where there is no room. The outcome stands in what is held.
+CREATE FUNCTION nebula_queue.rung(
+    s nebula_queue.held, whose text, what uuid, flow text, urgency int, at bigint
+) RETURNS nebula_queue.held LANGUAGE plpgsql AS $$
+DECLARE
+    t nebula_queue.tasks;
+BEGIN
+    SELECT * INTO t FROM nebula_queue.tasks d
+    WHERE d.queue = s.queue AND d.tenant = whose AND d.execution = what;
+    IF FOUND THEN
+        UPDATE nebula_queue.tasks d SET
+            priority = greatest(d.priority, urgency),
+            again = CASE WHEN d.receipt IS NULL THEN d.again ELSE least(d.again, at) END,
+            due = CASE d.stands WHEN 2 THEN d.due ELSE least(d.due, at) END,
+            stands = CASE d.stands WHEN 2 THEN 2 ELSE (least(d.due, at) > s.moment)::int END
+        WHERE d.queue = s.queue AND d.tenant = whose AND d.execution = what;
+        s.outcome := CASE WHEN t.stands = 2 AND t.again IS NULL THEN 'queued' ELSE 'merged' END;
+    ELSIF s.tasks >= s.capacity THEN
+        s.dropped := s.dropped + 1;
+        s.outcome := 'dropped';
+    ELSE
+        s := nebula_queue.began(s, whose, what, flow, urgency, at);
+        s.outcome := 'queued';
+    END IF;
+    RETURN s;
+END $$;
+
+CREATE FUNCTION nebula_queue.ring(
+    name text, given bigint, capacity bigint, most int, token text,
+    whose text, what uuid, flow text, urgency int, delay bigint,
+    OUT life text, OUT dropped bigint, OUT due bigint, OUT outcome text
+) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+    s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
+BEGIN
+    s := nebula_queue.rung(s, whose, what, flow, urgency, s.moment + delay);
+    due := nebula_queue.given_back(s);
+    life := s.life; dropped := s.dropped; outcome := s.outcome;
+END $$;
+
+-- `patience`: of each priority, how often it may be passed over; null where for ever.
+CREATE FUNCTION nebula_queue.receive(
+    name text, given bigint, capacity bigint, most int, token text,
+    wanted int, visibility bigint, patience int[],
+    OUT life text, OUT dropped bigint, OUT due bigint,
+    OUT tenants text[], OUT executions uuid[], OUT workflows text[], OUT priorities int[], OUT counts int[],
+    OUT receipts text[]
+) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+    s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
+    t nebula_queue.tasks;
+    whose text;
+    turn nebula_queue.turns;
+    waits boolean[];
+    urgency int;
+    flow text;
+    number int := 0;
+BEGIN
+    WHILE number < wanted LOOP
+        SELECT d.tenant INTO whose FROM nebula_queue.tasks d
+        WHERE d.queue = name AND d.stands = 0 AND d.tenant > s.served ORDER BY d.tenant LIMIT 1;
+        IF NOT FOUND THEN
+            SELECT d.tenant INTO whose FROM nebula_queue.tasks d
+            WHERE d.queue = name AND d.stands = 0 ORDER BY d.tenant LIMIT 1;
+        END IF;
+        EXIT WHEN NOT FOUND;
+        s.served := whose;
+        SELECT * INTO turn FROM nebula_queue.turns d WHERE d.queue = name AND d.tenant = whose;
+        IF NOT FOUND THEN
+            turn.passed := '{0,0,0,0,0}'; turn.workflows := '{"","","","",""}';
+        END IF;
+        SELECT array_agg(EXISTS (
+            SELECT FROM nebula_queue.tasks d
+            WHERE d.queue = name AND d.stands = 0 AND d.tenant = whose AND d.priority = p
+        ) ORDER BY p) INTO waits FROM generate_series(0, 4) p;
+        -- The priority whose turn it is; it counts as taken. As `Turns::take` says.
+        FOR p IN 1..5 LOOP
+            IF waits[p] THEN
+                urgency := p;
+                EXIT WHEN turn.passed[p] >= patience[p];
+            END IF;
+        END LOOP;
+        FOR p IN 1..5 LOOP
+            IF NOT waits[p] OR p = urgency THEN
+                turn.passed[p] := 0;
+            ELSIF p < urgency THEN
+                turn.passed[p] := turn.passed[p] + 1;
+            END IF;
+        END LOOP;
+        SELECT d.workflow INTO flow FROM nebula_queue.tasks d
+        WHERE d.queue = name AND d.stands = 0 AND d.tenant = whose AND d.priority = urgency - 1
+            AND d.workflow > turn.workflows[urgency] COLLATE "C"
+        ORDER BY d.workflow LIMIT 1;
+        IF NOT FOUND THEN
+            SELECT d.workflow INTO flow FROM nebula_queue.tasks d
+            WHERE d.queue = name AND d.stands = 0 AND d.tenant = whose AND d.priority = urgency - 1
+            ORDER BY d.workflow LIMIT 1;
+        END IF;
+        turn.workflows[urgency] := flow;
+        INSERT INTO nebula_queue.turns VALUES (name, whose, turn.passed, turn.workflows)
+        ON CONFLICT (queue, tenant) DO UPDATE SET passed = excluded.passed, workflows = excluded.workflows;
+        SELECT * INTO t FROM nebula_queue.tasks d
+        WHERE d.queue = name AND d.stands = 0 AND d.tenant = whose AND d.priority = urgency - 1
+            AND d.workflow = flow
+        ORDER BY d.due, d.serial LIMIT 1;
+        number := number + 1;
+        UPDATE nebula_queue.tasks d SET
+            count = d.count + 1, due = s.moment + visibility, stands = 2, again = NULL,
+            receipt = token || '.' || number
+        WHERE d.queue = name AND d.tenant = whose AND d.execution = t.execution;
+        tenants[number] := whose; executions[number] := t.execution; workflows[number] := flow;
+        priorities[number] := t.priority; counts[number] := t.count + 1;
+        receipts[number] := token || '.' || number;
+    END LOOP;
+    due := nebula_queue.given_back(s);
+    life := s.life; dropped := s.dropped;
+END $$;
+
+CREATE FUNCTION nebula_queue.ack(
+    name text, given bigint, capacity bigint, most int, token text,
+    tokens text[], tenants text[], executions uuid[],
+    OUT life text, OUT dropped bigint, OUT due bigint, OUT outcomes boolean[]
+) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+    s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
+    t nebula_queue.tasks;
+BEGIN
+    FOR n IN 1..cardinality(tokens) LOOP
+        DELETE FROM nebula_queue.tasks d
+        WHERE d.queue = name AND d.tenant = tenants[n] AND d.execution = executions[n] AND d.receipt = tokens[n]
+        RETURNING * INTO t;
+        outcomes[n] := FOUND;
+        IF FOUND THEN
+            s.tasks := s.tasks - 1;
+            IF t.again IS NOT NULL THEN
+                s := nebula_queue.began(s, t.tenant, t.execution, t.workflow, t.priority, greatest(t.again, s.moment));
+            END IF;
+            PERFORM nebula_queue.forgot(name, t.tenant);
+        END IF;
+    END LOOP;
+    due := nebula_queue.given_back(s);
+    life := s.life; dropped := s.dropped;
+END $$;
+
+CREATE FUNCTION nebula_queue.nack(
+    name text, given bigint, capacity bigint, most int, token text,
+    answers text, whose text, what uuid, delay bigint, why text,
+    OUT life text, OUT dropped bigint, OUT due bigint, OUT outcome boolean
+) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+    s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
+    t nebula_queue.tasks;
+    later bigint := s.moment + delay;
+BEGIN
+    SELECT * INTO t FROM nebula_queue.tasks d
+    WHERE d.queue = name AND d.tenant = whose AND d.execution = what AND d.receipt = answers;
+    outcome := FOUND;
+    IF outcome AND t.count >= most THEN
+        DELETE FROM nebula_queue.tasks d WHERE d.queue = name AND d.tenant = whose AND d.execution = what;
+        s := nebula_queue.buried(s, t, why);
+    ELSIF outcome THEN
+        later := least(greatest(t.again, CASE WHEN t.again IS NULL THEN NULL ELSE s.moment END), later);
+        UPDATE nebula_queue.tasks d SET
+            due = later, stands = (later > s.moment)::int, receipt = NULL, again = NULL, reason = why
+        WHERE d.queue = name AND d.tenant = whose AND d.execution = what;
+    END IF;
+    due := nebula_queue.given_back(s);
+    life := s.life; dropped := s.dropped;
+END $$;
+
+CREATE FUNCTION nebula_queue.extend(
+    name text, given bigint, capacity bigint, most int, token text,
+    answers text, whose text, what uuid, by bigint,
+    OUT life text, OUT dropped bigint, OUT due bigint, OUT outcome boolean
+) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+    s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
+BEGIN
+    UPDATE nebula_queue.tasks d SET stands = 2, due = s.moment + by
+    WHERE d.queue = name AND d.tenant = whose AND d.execution = what AND d.receipt = answers;
+    outcome := FOUND;
+    due := nebula_queue.given_back(s);
+    life := s.life; dropped := s.dropped;
+END $$;
+
+CREATE FUNCTION nebula_queue.dead(
+    name text, given bigint, capacity bigint, most int, token text,
+    wanted bigint,
+    OUT life text, OUT dropped bigint, OUT due bigint,
+    OUT tenants text[], OUT executions uuid[], OUT workflows text[], OUT priorities int[], OUT reasons text[]
+) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+    s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
+BEGIN
+    SELECT array_agg(l.tenant), array_agg(l.execution), array_agg(l.workflow), array_agg(l.priority),
+        array_agg(l.reason)
+    INTO tenants, executions, workflows, priorities, reasons
+    FROM (
+        SELECT * FROM nebula_queue.letters o WHERE o.queue = name ORDER BY o.serial LIMIT wanted
+    ) l;
+    due := nebula_queue.given_back(s);
+    life := s.life; dropped := s.dropped;
+END $$;
+
+-- Sends again what there is room for, of so many behind those that are skipped.
+CREATE FUNCTION nebula_queue.redrive(
+    name text, given bigint, capacity bigint, most int, token text,
+    skipped bigint, wanted bigint,
+    OUT life text, OUT dropped bigint, OUT due bigint, OUT sent bigint, OUT stay bigint
+) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+    s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
+    l nebula_queue.letters;
+BEGIN
+    sent := 0; stay := 0;
+    FOR l IN
+        SELECT * FROM nebula_queue.letters o WHERE o.queue = name ORDER BY o.serial OFFSET skipped LIMIT wanted
+    LOOP
+        IF s.tasks < s.capacity OR EXISTS (
+            SELECT FROM nebula_queue.tasks d
+            WHERE d.queue = name AND d.tenant = l.tenant AND d.execution = l.execution
+        ) THEN
+            DELETE FROM nebula_queue.letters o
+            WHERE o.queue = name AND o.tenant = l.tenant AND o.execution = l.execution;
+            s.dead := s.dead - 1;
+            s := nebula_queue.rung(s, l.tenant, l.execution, l.workflow, l.priority, s.moment);
+            sent := sent + 1;
+        ELSE
+            stay := stay + 1;
+        END IF;
+    END LOOP;
+    due := nebula_queue.given_back(s);
+    life := s.life; dropped := s.dropped;
+END $$;
+
+INSERT INTO nebula_queue.versions VALUES (1);
