@@ -1,10 +1,10 @@
-//! Does what one process at a time does, of those that share a store.
+//! Keeps processes that share a store going: what one of them at a time does, and the sweep.
 //!
 //! [`Candidate::lead`] campaigns for a duty, does it again and again while this process leads, and stops
 //! before another one can begin. Who leads is decided by a [`LeaderElector`](nebula_ports::LeaderElector).
-//! Start reading there.
+//! Start reading there. [`Sweep`] finds work that nobody rang for.
 //!
-//! Does not know: any driver, what a duty is.
+//! Does not know: any driver, what a duty is, what an execution does.
 //!
 //! # Invariants
 //! - Nothing of a duty goes on after its term, by this process's own clock, less a margin.
@@ -37,5 +37,7 @@
 //! ```
 
 mod candidate;
+mod sweep;
 
 pub use candidate::{Candidate, Duty};
+pub use sweep::Sweep;
