@@ -33,7 +33,7 @@ pub struct NebulaBuilder {
     scratch: Option<Arc<dyn Scratch>>,
     queues: Option<Queues>,
     queue: Arc<dyn TaskQueue>,
-    sandbox: Arc<dyn SandboxRunner>,
+    sandbox: Option<Arc<dyn SandboxRunner>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     offload: Option<Arc<dyn Offload>>,
@@ -79,7 +79,7 @@ impl NebulaBuilder {
         executions: Arc<dyn ExecutionRepo>,
         workflows: Arc<dyn WorkflowRepo>,
         queue: Arc<dyn TaskQueue>,
-        sandbox: Arc<dyn SandboxRunner>,
+        sandbox: Option<Arc<dyn SandboxRunner>>,
     ) -> Self {
         Self {
             executions,
@@ -300,11 +300,11 @@ impl NebulaBuilder {
             None => Arc::new(ThreadPoolOffload::new(OFFLOAD_THREADS)?),
         };
         let access = access(self.access, paced.as_ref());
-        let worker_ports = WorkerPorts {
+        let worker_ports = self.sandbox.map(|sandbox| WorkerPorts {
             executions: self.executions.clone(),
             workflows: self.workflows.clone(),
             queue: self.queue.clone(),
-            sandbox: self.sandbox,
+            sandbox,
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             offload,
@@ -314,20 +314,23 @@ impl NebulaBuilder {
             http: paced.clone().map(|it| it as Arc<dyn HttpClient>),
             access: access.clone(),
             resume: self.resume.clone(),
-        };
-        let looker = self.scratch.map(|scratch| {
-            let looks = Looks {
-                scratch,
-                ports: worker_ports.clone(),
-                registry: registry.clone(),
-                http: paced.clone(),
-                access: access.clone(),
-                worker: self.worker.clone(),
-                engine: self.engine.clone(),
-                protected: self.protected.clone(),
-            };
-            Arc::new(looks) as Arc<dyn Looker>
         });
+        let looker = self
+            .scratch
+            .zip(worker_ports.clone())
+            .map(|(scratch, ports)| {
+                let looks = Looks {
+                    scratch,
+                    ports,
+                    registry: registry.clone(),
+                    http: paced.clone(),
+                    access: access.clone(),
+                    worker: self.worker.clone(),
+                    engine: self.engine.clone(),
+                    protected: self.protected.clone(),
+                };
+                Arc::new(looks) as Arc<dyn Looker>
+            });
         let executions = self.executions.clone();
         let engine_ports = EnginePorts {
             executions: self.executions,
@@ -343,7 +346,9 @@ impl NebulaBuilder {
             resume: self.resume,
         };
         let (registry_, bus) = (registry.clone(), self.bus.clone());
-        let worker = Worker::new(worker_ports, registry_, bus, self.worker, self.protected);
+        let (config, protected) = (self.worker, self.protected);
+        let worker =
+            worker_ports.map(|ports| Worker::new(ports, registry_, bus, config, protected));
         let engine = Engine::new(
             engine_ports,
             registry.clone(),

@@ -51,7 +51,6 @@
 
 mod builder;
 mod looks;
-mod observed;
 
 pub use builder::{BuildError, NebulaBuilder, OFFLOAD_THREADS};
 pub use nebula_access as access;

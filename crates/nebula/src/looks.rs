@@ -81,7 +81,7 @@ impl Looks {
             self.engine.clone(),
         );
         Ok(Nebula::from_parts(
-            (engine, worker),
+            (engine, Some(worker)),
             self.registry.clone(),
             (bus, Arc::from([]), stores.executions),
             (self.http.clone(), self.access.clone()),

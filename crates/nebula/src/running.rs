@@ -9,7 +9,8 @@ use nebula_core::{CredentialId, ExecutionId, TenantId};
 use nebula_engine::{Awaited, Engine, FireConfig, Installed, StartAgainError, StartError, Started};
 use nebula_execution::{Again, End, StartOptions};
 use nebula_ports::{
-    DedupeKey, ExecutionRepo, HttpClient as _, PortError, SandboxRunner, TaskQueue, WorkflowRepo,
+    DedupeKey, ExecutionRepo, HttpClient as _, LeaseRequest, PortError, SandboxRunner, TaskQueue,
+    WorkflowRepo,
 };
 use nebula_registry::Registry;
 use nebula_runtime::{
@@ -20,13 +21,14 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::{NebulaBuilder, observed};
+use crate::NebulaBuilder;
 
 /// An engine and a worker over the same ports, in one process. Cheap to clone; all clones are the same.
 #[derive(Debug, Clone)]
 pub struct Nebula {
     engine: Engine,
-    worker: Worker,
+    /// None where nothing is driven here.
+    worker: Option<Worker>,
     registry: Arc<Registry>,
     bus: Bus,
     http: Option<Arc<PacedHttp>>,
@@ -65,11 +67,21 @@ impl Nebula {
         queue: Arc<dyn TaskQueue>,
         sandbox: Arc<dyn SandboxRunner>,
     ) -> NebulaBuilder {
-        NebulaBuilder::new(executions, workflows, queue, sandbox)
+        NebulaBuilder::new(executions, workflows, queue, Some(sandbox))
+    }
+
+    /// The same without a worker: what is started here is driven by other processes, which share the store.
+    /// It has no sandbox and runs no action; triggers of the type `poll` are not looked at.
+    pub fn without_worker(
+        executions: Arc<dyn ExecutionRepo>,
+        workflows: Arc<dyn WorkflowRepo>,
+        queue: Arc<dyn TaskQueue>,
+    ) -> NebulaBuilder {
+        NebulaBuilder::new(executions, workflows, queue, None)
     }
 
     pub(crate) fn from_parts(
-        (engine, worker): (Engine, Worker),
+        (engine, worker): (Engine, Option<Worker>),
         registry: Arc<Registry>,
         (bus, sources, executions): (Bus, Sources, Arc<dyn ExecutionRepo>),
         (http, access): (Option<Arc<PacedHttp>>, Option<Access>),
@@ -105,7 +117,7 @@ impl Nebula {
     }
 
     /// Drives executions and looks for work that was left, until `shutdown`; then attempts may
-    /// finish within the grace period.
+    /// finish within the grace period. Without a worker it only looks, and rings for others.
     ///
     /// # Errors
     /// [`WorkerStopped`]: it runs already, or the store failed and the configuration says to stop then.
@@ -114,12 +126,30 @@ impl Nebula {
     /// Dropping the future stops all attempts; what they did outside is settled by the next holder.
     pub async fn run(&self, shutdown: CancellationToken) -> Result<(), WorkerStopped> {
         let sweep = self.engine.sweep(shutdown.clone());
-        let work = self.worker.run(shutdown);
+        let work = self.drive(shutdown);
         tokio::pin!(sweep, work);
         tokio::select! {
             biased;
             stopped = &mut work => stopped,
             () = &mut sweep => work.await,
+        }
+    }
+
+    /// Drives executions as [`Nebula::run`] does, and leaves it to others to look for work that was left:
+    /// where the queue is shared, one process looks for all. Without a worker it only waits for `shutdown`.
+    ///
+    /// # Errors
+    /// [`WorkerStopped`]: it runs already, or the store failed and the configuration says to stop then.
+    ///
+    /// # Cancel safety
+    /// That of [`Nebula::run`].
+    pub async fn drive(&self, shutdown: CancellationToken) -> Result<(), WorkerStopped> {
+        match &self.worker {
+            Some(worker) => worker.run(shutdown).await,
+            None => {
+                shutdown.cancelled().await;
+                Ok(())
+            }
         }
     }
 
@@ -164,10 +194,15 @@ impl Nebula {
 
     async fn read_into(&self, reading: &mut Reading) {
         self.bus.metrics().read(reading);
-        observed::worker(&self.worker, reading);
-        observed::gates(&self.lanes(), reading);
+        if let Some(worker) = &self.worker {
+            worker.observe(reading);
+        }
+        match &self.http {
+            Some(http) => http.observe(reading),
+            None => PacedHttp::observe_none(reading),
+        }
         match self.executions.backlog().await {
-            Ok(backlog) => observed::backlog(&backlog, reading),
+            Ok(backlog) => reading.backlog(&backlog),
             Err(error) => debug!(%error, "the backlog cannot be read"),
         }
         for source in self.sources.iter() {
@@ -237,10 +272,10 @@ impl Nebula {
         options: StartOptions,
         dedupe: Option<DedupeKey>,
     ) -> Result<Started, StartError> {
-        let (request, asked) = self.worker.lease_request();
+        let (request, asked) = self.lease_request();
         let mut started = self
             .engine
-            .start(tenant, installed, input, options, dedupe, Some(request))
+            .start(tenant, installed, input, options, dedupe, request)
             .await?;
         self.adopt(&mut started, asked).await;
         Ok(started)
@@ -289,12 +324,16 @@ impl Nebula {
         Box::pin(self.engine.put_input(&mut new)).await;
         // Before anybody can drive it.
         let (id, mut halts) = (new.id, self.bus.wait_for(new.id));
-        let mut begins = match self.worker.begin(new, None) {
+        let begun = match &self.worker {
+            Some(worker) => worker.begin(new, None),
+            None => Err(Box::new(new)),
+        };
+        let mut begins = match begun {
             Ok(begins) => begins,
             Err(new) => {
-                let (request, asked) = self.worker.lease_request();
+                let (request, asked) = self.lease_request();
                 let plan = &installed.plan;
-                let created = self.engine.create(tenant, plan, *new, None, Some(request));
+                let created = self.engine.create(tenant, plan, *new, None, request);
                 let mut started = created.await.map_err(StartError::from)?;
                 self.adopt(&mut started, asked).await;
                 return self.end(tenant, id, halts, wait).await;
@@ -341,11 +380,22 @@ impl Nebula {
         }
     }
 
+    /// What a creator asks for so that the worker of this process gets the first lease.
+    fn lease_request(&self) -> (Option<LeaseRequest>, Duration) {
+        match &self.worker {
+            Some(worker) => {
+                let (request, asked) = worker.lease_request();
+                (Some(request), asked)
+            }
+            None => (None, Duration::ZERO),
+        }
+    }
+
     /// Hands the creator's lease over to the worker, if there is one.
     async fn adopt(&self, started: &mut Started, asked: Duration) {
-        if let Some(lease) = started.lease.take() {
+        if let (Some(worker), Some(lease)) = (&self.worker, started.lease.take()) {
             let entries = std::mem::take(&mut started.entries);
-            self.worker.adopt(lease, entries, asked).await;
+            worker.adopt(lease, entries, asked).await;
         }
     }
 
@@ -373,9 +423,9 @@ impl Nebula {
         execution: ExecutionId,
         how: Again,
     ) -> Result<Started, StartAgainError> {
-        let (request, asked) = self.worker.lease_request();
+        let (request, asked) = self.lease_request();
         let engine = &self.engine;
-        let mut started = engine.again(tenant, execution, how, Some(request)).await?;
+        let mut started = engine.again(tenant, execution, how, request).await?;
         self.adopt(&mut started, asked).await;
         Ok(started)
     }

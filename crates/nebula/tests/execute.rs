@@ -314,3 +314,44 @@ fn what_is_not_started_is_not_waited_for() {
         );
     });
 }
+
+#[test]
+fn what_is_started_without_a_worker_is_driven_by_another_process() {
+    in_world(async |world| {
+        let starter = world.starter();
+        let installed = world.install(&starter, PURE).await;
+        let id = world.start(&starter, &installed).await;
+        let stop = CancellationToken::new();
+        tokio::select! {
+            biased;
+            ended = starter.drive(stop.clone()) => panic!("{ended:?}"),
+            () = world.clock.sleep(LONG) => {}
+        }
+        let alone = starter.engine().report(&tenant(), id).await;
+        assert_eq!(alone.unwrap().unwrap().status, Status::Queued);
+        stop.cancel();
+        starter.drive(stop).await.unwrap();
+        let worker = world.process();
+        with(&worker, async {
+            let (tenant, options) = (tenant(), StartOptions::default());
+            let until = nebula::engine::Until::Ended;
+            let outcome = starter.engine().outcome(&tenant, id, until, None).await;
+            assert_eq!(outcome.unwrap().unwrap().status, Status::Completed);
+            let begun = world.clock.monotonic();
+            let executed = starter.execute(&tenant, &installed, json!({}), options);
+            let (_, end) = executed.await.unwrap();
+            assert_eq!(end.status, Status::Completed);
+            // Until the sweep of the worker finds it; a lease would have to expire first.
+            let took = world.clock.monotonic() - begun;
+            assert!(took <= Duration::from_secs(2), "{took:?}");
+            let begun = world.clock.monotonic();
+            let again = nebula::execution::Again::Restart { from: None };
+            let again = starter.again(&tenant, id, again).await.unwrap();
+            let report = starter.engine().outcome(&tenant, again, until, None).await;
+            assert_eq!(report.unwrap().unwrap().status, Status::Completed);
+            let took = world.clock.monotonic() - begun;
+            assert!(took <= Duration::from_secs(2), "{took:?}");
+        })
+        .await;
+    });
+}

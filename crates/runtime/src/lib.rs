@@ -54,6 +54,7 @@ mod lease;
 mod live;
 mod load;
 mod memory;
+mod observed;
 mod output;
 mod outward;
 mod prepare;

@@ -100,6 +100,23 @@ impl World {
         Nebula::builder(self.executions.clone(), workflows, queue, sandbox)
     }
 
+    /// A process that starts executions and drives none.
+    pub(crate) fn starter(&self) -> Nebula {
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        let queue = Arc::new(MemoryTaskQueue::new(clock.clone(), 1_000, 100));
+        let workflows = self.workflows.clone();
+        let builder = Nebula::without_worker(self.executions.clone(), workflows, queue);
+        let life = self.lives.fetch_add(1, Ordering::Relaxed);
+        builder
+            .clock(clock)
+            .entropy(Arc::new(SeededEntropy::new(life + 1)))
+            .offload(Arc::new(nebula_testkit::InlineOffload))
+            .registry(BUILT_IN.clone())
+            .actions(effects(&self.ledger, &self.clock))
+            .build()
+            .unwrap()
+    }
+
     /// The same, over a repository that may fail.
     pub(crate) fn process_over(&self, executions: Arc<dyn ExecutionRepo>) -> Nebula {
         self.process_with(executions, WorkerConfig::default())

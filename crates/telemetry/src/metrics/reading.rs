@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
 use nebula_core::HistogramReading;
+use nebula_execution::Status;
+use nebula_ports::Backlog;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text},
@@ -75,6 +77,19 @@ impl Reading {
     /// The same of a histogram without labels.
     pub fn spread(&mut self, metric: &'static Metric, value: HistogramReading) {
         self.add(metric, &[], Value::Spread(value));
+    }
+
+    /// Adds what the store says of all that has not ended.
+    #[expect(clippy::cast_precision_loss, reason = "a backlog counts only so far")]
+    pub fn backlog(&mut self, backlog: &Backlog) {
+        for status in Status::all().filter(|status| !status.is_terminal()) {
+            let open = backlog.open.get(&status).copied().unwrap_or_default();
+            let level = Value::Level(open as f64);
+            self.add(catalog::EXECUTIONS_OPEN, &[status.as_str()], level);
+        }
+        self.level(catalog::QUEUE_DEPTH, backlog.due);
+        let longest = backlog.longest.unwrap_or_default().as_secs_f64();
+        self.add(catalog::QUEUE_OLDEST, &[], Value::Level(longest));
     }
 
     /// What a metric says, if anything.
