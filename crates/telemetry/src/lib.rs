@@ -4,7 +4,8 @@
 //! what was committed to an [`EventSink`], which carries it to those who watch: [`Broadcast`] within
 //! the process. Each bus has [`Metrics`], which count what happens on the way. [`init_logging`] sends log
 //! lines to standard error. With the feature `otlp`, all three go to a receiver of OpenTelemetry as well
-//! (`Otlp`). Start reading at [`Bus`].
+//! (`Otlp`). With the feature `listen`, a program without an API tells its health and metrics over HTTP
+//! (`Listener`). Start reading at [`Bus`].
 //!
 //! Does not know: how entries come about, where they are stored, who watches and why.
 //!
@@ -42,6 +43,8 @@ mod bus;
 mod flood;
 mod left_out;
 mod lines;
+#[cfg(feature = "listen")]
+mod listener;
 mod logging;
 mod metrics;
 #[cfg(feature = "otlp")]
@@ -53,6 +56,8 @@ mod redacting;
 pub use broadcasting::Broadcast;
 pub use bus::{Bus, Halt, Halts, Watcher};
 pub use left_out::LinesLeftOut;
+#[cfg(feature = "listen")]
+pub use listener::{ListenError, Listener, MAX_LISTENED, NotReady, Ready, Told};
 #[cfg(feature = "otlp")]
 pub use logging::init_logging_with;
 pub use logging::{LogError, LogFilter, LogFormat, LogOptions, Logging, NewFilter, init_logging};
