@@ -10,6 +10,7 @@ mod workflows;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use crate::console::Wishes;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nebula_core::{Priority, Timestamp, TriggerId, WorkflowId, parse_duration};
 
@@ -61,6 +62,18 @@ pub(crate) struct Global {
     /// No colours; so does the variable NO_COLOR
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
+}
+
+impl Global {
+    /// How results and errors are to look.
+    pub(crate) fn wishes(&self) -> Wishes {
+        Wishes {
+            json: self.json,
+            quiet: self.quiet,
+            logs: self.log.is_some(),
+            no_color: self.no_color,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

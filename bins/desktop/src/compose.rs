@@ -1,7 +1,6 @@
 //! The only file that names drivers: from settings to an engine that can run.
 
 use std::{
-    ffi::OsString,
     num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,7 +11,7 @@ use nebula::Nebula;
 use nebula_access::{Access, AccessPorts};
 use nebula_action::Protected;
 use nebula_blob_fs::{BlobFs, BlobFsConfig};
-use nebula_core::{ByteSize, Clock, KeyId, Offload, TenantId};
+use nebula_core::{Clock, KeyId, Offload, TenantId};
 use nebula_execution::ResumeKey;
 use nebula_http_reqwest::{HttpConfig, Reqwest};
 use nebula_identity::IdentityPorts;
@@ -24,16 +23,23 @@ use nebula_ports::{
     ProgramRunner, SandboxRunner, Scratch, ScratchStores, SecretsStore, TaskQueue, TriggerRepo,
     WorkflowRepo,
 };
+use nebula_program::{
+    closed::Closed,
+    lazy_secrets::LazySecrets,
+    limits::within_memory,
+    observed::Observed,
+    settings::{KeyFrom, SecretsSettings},
+};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
-use nebula_runtime::{PacedHttp, WorkerConfig};
+use nebula_runtime::PacedHttp;
 use nebula_sandbox_inprocess::InProcess;
 use nebula_sandbox_process::{ProcessConfig, Programs};
 use nebula_secrets_local::{KeyCommand, KeySource, KeyringItem, LocalSecrets, SecretsConfig};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::{
-    Host, HostPressure, ProcessUse, SystemClock, SystemEntropy, SystemSpawn, ThreadPoolOffload,
+    Host, HostPressure, SystemClock, SystemEntropy, SystemSpawn, ThreadPoolOffload,
 };
-use nebula_telemetry::{LinesLeftOut, Reading, Source, Value, metric};
+use nebula_telemetry::{Reading, Source, metric};
 use nebula_trigger_mqtt::Mqtt;
 use nebula_vault::{KeyFound, KeyState, Vault, VaultError, key_secret};
 
@@ -41,10 +47,9 @@ use crate::{
     commands::serve,
     failure::Failure,
     focus::Focus,
-    lazy_secrets::LazySecrets,
     resume_key,
     server::{self, Server, ServerUrl},
-    settings::{Loaded, Place, SecretsSettings, Settings},
+    settings::{Loaded, Place, Settings},
 };
 
 /// How many threads touch files for actions and blobs, at most.
@@ -81,7 +86,7 @@ pub(crate) async fn compose(loaded: &Loaded) -> Result<Composed, Failure> {
     let config = storage(&loaded.settings, &loaded.place);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let sqlite = Arc::new(Sqlite::open(config, Arc::clone(&clock)).await?);
-    let resume = resume_key::of(&loaded.place)?;
+    let resume = resume_key::of(resume_file(&loaded.place).as_deref())?;
     let offload = file_threads()?;
     let blobs: Option<Arc<dyn BlobStore>> = match blob_folder(&loaded.place) {
         Some(path) => {
@@ -101,22 +106,8 @@ pub(crate) async fn compose(loaded: &Loaded) -> Result<Composed, Failure> {
 pub(crate) async fn offline(loaded: &Loaded) -> Result<Composed, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let sqlite = Arc::new(Sqlite::open(SqliteConfig::ephemeral(), Arc::clone(&clock)).await?);
-    let resume = resume_key::of(&Place::Memory)?;
+    let resume = resume_key::of(None)?;
     assemble(loaded, sqlite, (clock, file_threads()?), None, resume)
-}
-
-/// The worker's settings, with no more memory for executions than three quarters of what the process
-/// may use: estimates and the program itself need the rest. A process that passes the limit of its
-/// control group is killed without a word.
-fn worker(loaded: &Loaded, host: &Host) -> WorkerConfig {
-    let mut worker = loaded.settings.worker.clone();
-    if let Some(memory) = host.memory {
-        let most = ByteSize::bytes(memory.usable().as_u64() / 4 * 3);
-        let most = most.max(ByteSize::bytes(1));
-        worker.memory = worker.memory.min(most);
-        worker.execution_memory = worker.execution_memory.min(most);
-    }
-    worker
 }
 
 fn file_threads() -> Result<Arc<dyn Offload>, Failure> {
@@ -125,6 +116,11 @@ fn file_threads() -> Result<Arc<dyn Offload>, Failure> {
         Failure::environment("THREADS", format!("no threads for file work: {error}"))
     })?;
     Ok(Arc::new(pool))
+}
+
+/// Where the key of the tokens lies: beside the database.
+fn resume_file(place: &Place) -> Option<PathBuf> {
+    place.path().map(|path| resume_key::beside(path))
 }
 
 /// Where large values lie: beside the database; nowhere for one in memory, which holds them itself.
@@ -181,7 +177,7 @@ fn assemble(
     let queue: Arc<dyn TaskQueue> = focus.clone();
     let sandbox: Arc<dyn SandboxRunner> = Arc::new(InProcess::new(Arc::clone(&clock)));
     let http: Arc<dyn HttpClient> = Arc::new(http(loaded, &clock)?);
-    let secrets = Arc::new(LazySecrets::new(loaded.clone()));
+    let secrets = Arc::new(lazy_secrets(loaded));
     let queues = Arc::new(mqtt(loaded, &clock)?);
     let entropy = Arc::new(SystemEntropy);
     let identity = IdentityPorts {
@@ -209,12 +205,12 @@ fn assemble(
     if let Some(values) = values.clone() {
         nebula = nebula.values(values);
     }
+    let path = loaded.place.path().cloned();
     let observed = Observed {
-        sqlite,
-        path: loaded.place.path().cloned(),
         blobs: counted,
         values,
         left_out: loaded.left_out.clone(),
+        version: env!("CARGO_PKG_VERSION"),
     };
     let nebula = nebula
         .clock(Arc::clone(&clock))
@@ -239,9 +235,10 @@ fn assemble(
         ))
         .actions(nebula_action_incident::all(Arc::clone(&incidents)))
         .engine(loaded.settings.engine.clone())
-        .worker(worker(loaded, &Host::read()))
+        .worker(within_memory(loaded.settings.worker.clone(), &Host::read()))
         .protected(protected(loaded))
         .resume_key(resume)
+        .metrics_source(Arc::new(Database { sqlite, path }))
         .metrics_source(Arc::new(observed))
         .build()
         .map_err(|error| Failure::invalid("SETTINGS", error.to_string()))?;
@@ -285,18 +282,15 @@ impl Scratch for InMemory {
     }
 }
 
-/// What is read of drivers and of the process when somebody asks for the metrics.
+/// What is read of the store when somebody asks for the metrics.
 #[derive(Debug)]
-struct Observed {
+struct Database {
     sqlite: Arc<Sqlite>,
     path: Option<PathBuf>,
-    blobs: Option<Arc<CountedBlobs>>,
-    values: Option<Values>,
-    left_out: Option<LinesLeftOut>,
 }
 
 #[async_trait]
-impl Source for Observed {
+impl Source for Database {
     async fn read(&self, reading: &mut Reading) {
         let batches = self.sqlite.batches();
         reading.count(metric::COMMITS, self.sqlite.stats().commits);
@@ -308,47 +302,6 @@ impl Source for Observed {
             log.push("-wal");
             reading.level(metric::WAL_BYTES, size(Path::new(&log)));
             reading.level(metric::DATABASE_BYTES, size(path));
-        }
-        if let Some(blobs) = &self.blobs {
-            let (written, read) = blobs.bytes();
-            reading.count(metric::BLOB_BYTES_WRITTEN, written);
-            reading.count(metric::BLOB_BYTES_READ, read);
-        }
-        if let Some(values) = &self.values {
-            let (hits, misses) = values.asked();
-            reading.count(metric::CACHE_HITS, hits);
-            reading.count(metric::CACHE_MISSES, misses);
-            reading.level(metric::CACHE_BYTES, values.bytes() as u64);
-        }
-        if let Some(left_out) = &self.left_out {
-            left_out.read(reading).await;
-        }
-        let build = Value::Level(1.0);
-        reading.add(metric::BUILD, &[env!("CARGO_PKG_VERSION")], build);
-        process(&ProcessUse::read(), reading);
-    }
-}
-
-/// What the process takes of its machine, as far as the system says.
-fn process(found: &ProcessUse, reading: &mut Reading) {
-    let fractions = [
-        (metric::PROCESS_CPU, found.cpu_seconds),
-        (metric::PROCESS_START, found.started_at),
-    ];
-    for (metric, value) in fractions {
-        if let Some(value) = value {
-            reading.add(metric, &[], Value::Level(value));
-        }
-    }
-    let numbers = [
-        (metric::PROCESS_MEMORY, found.resident.map(ByteSize::as_u64)),
-        (metric::PROCESS_FILES, found.open_files),
-        (metric::PROCESS_MAX_FILES, found.max_files),
-        (metric::PROCESS_THREADS, found.threads),
-    ];
-    for (metric, value) in numbers {
-        if let Some(value) = value {
-            reading.level(metric, value);
         }
     }
 }
@@ -391,7 +344,7 @@ pub(crate) async fn credentials(loaded: &Loaded) -> Result<Option<Vault>, Failur
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let sqlite = Sqlite::open(storage(&loaded.settings, &loaded.place), clock).await?;
-    let secrets = Arc::new(LazySecrets::new(loaded.clone()));
+    let secrets = Arc::new(lazy_secrets(loaded));
     let entropy = Arc::new(SystemEntropy);
     Ok(Some(Vault::new(Arc::new(sqlite), secrets, entropy)))
 }
@@ -509,6 +462,15 @@ pub(crate) async fn secrets(loaded: &Loaded) -> Result<ComposedSecrets, Failure>
     })
 }
 
+/// The same, opened once somebody asks for one.
+fn lazy_secrets(loaded: &Loaded) -> LazySecrets {
+    let loaded = loaded.clone();
+    LazySecrets::new(move || {
+        let loaded = loaded.clone();
+        Box::pin(async move { Ok(secrets(&loaded).await?.store) })
+    })
+}
+
 /// The file of secrets, and the file of their key, which need not be used.
 fn secret_files(loaded: &Loaded) -> (PathBuf, PathBuf) {
     let (settings, folders) = (&loaded.settings.secrets, &loaded.folders);
@@ -522,90 +484,45 @@ fn key_source(
     settings: &SecretsSettings,
     (path, key_file): (&Path, &Path),
 ) -> Result<KeySource, Failure> {
-    let (variable, command) = (&settings.key_variable, &settings.key_command);
-    let keyring = settings.key_in_keyring;
-    let wrong = |message: String| Failure::invalid("SETTINGS", message);
-    match (&settings.key_file, variable, command, keyring) {
-        (_, None, None, false) => Ok(KeySource::File(key_file.to_owned())),
-        (None, None, None, true) => Ok(KeySource::Keyring(KeyringItem {
+    Ok(match settings.key()? {
+        KeyFrom::File => KeySource::File(key_file.to_owned()),
+        KeyFrom::Keyring => KeySource::Keyring(KeyringItem {
             name: path.display().to_string(),
             timeout: settings.keyring_timeout,
-        })),
-        (None, Some(name), None, false) => {
-            let value = nebula_system::variable(name).map(OsString::into_string);
-            let text = match value {
-                Some(Ok(text)) => text,
-                Some(Err(_)) => return Err(wrong(format!("the variable {name} is no text"))),
-                None => {
-                    let message = format!(
-                        "the key of the secrets is to come from the variable {name}, which is not set"
-                    );
-                    return Err(Failure::environment("STORE_KEY", message)
-                        .advice("set it, or change `secrets.key_variable`"));
-                }
-            };
-            Ok(KeySource::Given {
-                from: format!("the variable {name}"),
-                text: text.into(),
-            })
-        }
-        (None, None, Some(command), false) => {
-            let Some((program, arguments)) = command.split_first() else {
-                return Err(wrong("`secrets.key_command` names no program".to_owned()));
-            };
-            Ok(KeySource::Command(KeyCommand {
-                program: program.into(),
-                arguments: arguments.to_vec(),
-                timeout: settings.key_command_timeout,
-            }))
-        }
-        _ => Err(
-            wrong("the key of the secrets comes from several places at once".to_owned()).advice(
-                "keep one of `secrets.key_file`, `secrets.key_variable`, `secrets.key_command` and `secrets.key_in_keyring`",
-            ),
-        ),
-    }
+        }),
+        KeyFrom::Given { from, text } => KeySource::Given { from, text },
+        KeyFrom::Command { program, arguments } => KeySource::Command(KeyCommand {
+            program,
+            arguments,
+            timeout: settings.key_command_timeout,
+        }),
+    })
 }
 
 /// What no grant opens: the engine's data and settings, the database and the secrets with their
 /// companions, each also by the path to which links lead.
 pub(crate) fn protected(loaded: &Loaded) -> Protected {
-    let mut closed: Vec<PathBuf> = vec![loaded.folders.data.clone(), loaded.folders.config.clone()];
+    let mut closed = Closed::default();
+    closed.add(&loaded.folders.data, &[""]);
+    closed.add(&loaded.folders.config, &[""]);
     if let Some(path) = loaded.place.path() {
-        for suffix in [
-            "",
-            "-wal",
-            "-shm",
-            "-holders",
-            BLOBS_SUFFIX,
-            resume_key::SUFFIX,
-            serve::TOKEN_SUFFIX,
-            serve::SETUP_SUFFIX,
-        ] {
-            let mut name = path.clone().into_os_string();
-            name.push(suffix);
-            closed.push(name.into());
-        }
+        closed.add(
+            path,
+            &[
+                "",
+                "-wal",
+                "-shm",
+                "-holders",
+                BLOBS_SUFFIX,
+                resume_key::SUFFIX,
+                serve::TOKEN_SUFFIX,
+                serve::SETUP_SUFFIX,
+            ],
+        );
     }
     let (secrets, key) = secret_files(loaded);
     for path in [secrets, key] {
-        for suffix in ["", ".new", ".lock"] {
-            let mut name = path.clone().into_os_string();
-            name.push(suffix);
-            closed.push(name.into());
-        }
+        closed.add(&path, &["", ".new", ".lock"]);
     }
-    let mut real = Vec::new();
-    for path in &closed {
-        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-            continue;
-        };
-        // The file itself may not be there yet; its folder mostly is.
-        if let Ok(folder) = folder.canonicalize() {
-            real.push(folder.join(name));
-        }
-        real.extend(path.canonicalize());
-    }
-    closed.extend(real);
-    Protected::new(closed)
+    closed.protected()
 }

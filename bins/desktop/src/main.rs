@@ -14,25 +14,18 @@
 mod arguments;
 mod commands;
 mod compose;
-mod console;
 mod definition;
 mod definition_there;
 mod ending;
 mod exports;
-mod failure;
 mod focus;
 mod grants;
 mod input;
 mod kept;
-mod lazy_secrets;
 mod named_credentials;
-mod private;
 mod progress;
 mod reach;
-mod reload;
 mod remembered;
-mod replace;
-mod resume_key;
 mod secret_input;
 mod server;
 mod session;
@@ -40,8 +33,6 @@ mod settings;
 mod shell;
 mod table;
 mod timeline;
-mod tls_files;
-mod upkeep;
 mod version;
 mod wanted;
 mod waves;
@@ -52,6 +43,7 @@ use clap::{
     Parser as _,
     error::{ContextKind, ContextValue},
 };
+use nebula_program::{console, failure, private, replace, resume_key};
 use nebula_telemetry::LogOptions;
 
 use crate::{
@@ -59,7 +51,7 @@ use crate::{
         Actions, Arguments, AtServer, Blobs, Command, Config, Credentials, Database, Dead,
         Executions, Queue, Secrets, Target, Workflows,
     },
-    console::Console,
+    console::{Console, Wishes},
     failure::{Exit, Failure},
     settings::Loaded,
 };
@@ -74,7 +66,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    let console = Console::new(&arguments.global);
+    let console = Console::new(arguments.global.wishes());
     let exit = dispatch(&arguments, &console).unwrap_or_else(|failure| {
         console.failure(&failure);
         failure.exit
@@ -111,11 +103,10 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// Where a command line is answered that could not be read.
 fn told(words: &[String]) -> Console {
-    Console::new(&arguments::Global {
+    Console::new(Wishes {
         json: words.iter().any(|word| word == "--json"),
-        quiet: false,
-        log: None,
         no_color: words.iter().any(|word| word == "--no-color"),
+        ..Wishes::default()
     })
 }
 

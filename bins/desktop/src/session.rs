@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use nebula_core::{Clock, ExecutionId, TenantId};
 use nebula_engine::Report;
-use nebula_runtime::WorkerStopped;
+use nebula_program::ended::engine_ended;
 use nebula_system::{Shutdown, ShutdownRequest, SystemClock, Urgency};
 use nebula_telemetry::{Bus, ExecutionEvent};
 use tokio::task::JoinSet;
@@ -21,6 +21,10 @@ use crate::{
 
 /// How often a command looks at the store while it waits for another process.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What to do after the engine broke down.
+pub(crate) const AFTER_DEFECT: &str =
+    "please report this; `nebula resume` goes on with what is saved";
 
 /// What became of work under [`Session::drive`].
 #[derive(Debug)]
@@ -231,7 +235,7 @@ impl Session {
                     stopped_by = Some(request);
                 }
                 ended = engine.join_next() => {
-                    engine_ended(ended)?;
+                    engine_ended(ended, AFTER_DEFECT)?;
                     if let Some(request) = stopped_by {
                         return Ok(Driven::Stopped(request));
                     }
@@ -251,7 +255,7 @@ impl Session {
                     }
                 }
                 ended = engine.join_next() => {
-                    engine_ended(ended)?;
+                    engine_ended(ended, AFTER_DEFECT)?;
                     break;
                 }
             }
@@ -307,24 +311,6 @@ fn listen() -> Result<Shutdown, Failure> {
     Shutdown::listen().map_err(|error| {
         Failure::environment("SIGNALS", format!("cannot listen to signals: {error}"))
     })
-}
-
-/// What the engine said when it ended.
-pub(crate) fn engine_ended(
-    ended: Option<Result<Result<(), WorkerStopped>, tokio::task::JoinError>>,
-) -> Result<(), Failure> {
-    match ended {
-        None | Some(Ok(Ok(()))) => Ok(()),
-        Some(Ok(Err(WorkerStopped::Store(error)))) => Err(error.into()),
-        Some(Ok(Err(error @ WorkerStopped::RunsAlready))) => {
-            Err(Failure::environment("ENGINE_ENDED", error.to_string()))
-        }
-        Some(Err(error)) => {
-            let message = format!("the engine broke down: {error}");
-            Err(Failure::environment("ENGINE_ENDED", message)
-                .advice("please report this; `nebula resume` goes on with what is saved"))
-        }
-    }
 }
 
 /// The failure for an execution that is not at this place.

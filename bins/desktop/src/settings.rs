@@ -1,20 +1,20 @@
 //! The desktop preset's settings: its defaults < the user's file < the environment < flags.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use nebula_api::ApiConfig;
-use nebula_config::{Flag, Layers, Source, Sources};
+use nebula_config::{Flag, Layers, Sources};
 use nebula_core::{ByteSize, serde_duration};
 use nebula_engine::EngineConfig;
-use nebula_oidc::OidcConfig;
+use nebula_program::{
+    settings::{
+        ConnectionSettings, LogSettings, ProcessSettings, SecretsSettings, absolute, relative,
+    },
+    shown,
+};
 use nebula_runtime::{HttpPolicy, WorkerConfig};
+use nebula_serve::settings::ServeSettings;
 use nebula_system::{Folders, HOME_VARIABLE};
-use nebula_telemetry::{LinesLeftOut, LogFilter, LogFormat};
+use nebula_telemetry::{LinesLeftOut, LogFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -82,107 +82,6 @@ pub(crate) struct DatabaseSettings {
     pub(crate) max_size: Option<ByteSize>,
 }
 
-/// How `nebula serve` answers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ServeSettings {
-    /// Where it listens, if `--listen` says nothing.
-    pub(crate) listen: SocketAddr,
-    /// How long requests that are under way may take once it is asked to stop.
-    #[serde(with = "serde_duration")]
-    pub(crate) grace: Duration,
-    /// The file with its certificate, in PEM, if `--tls-cert` says nothing; without one there is no TLS.
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// The file with the key of that.
-    pub(crate) tls_key: Option<PathBuf>,
-    /// How long it pauses between one deletion of blobs that no execution names and the next; zero: it
-    /// deletes none.
-    #[serde(with = "serde_duration")]
-    pub(crate) collect_every: Duration,
-    /// The limits of the API.
-    pub(crate) limits: ApiConfig,
-    /// The provider of identities by which people log in beside their passwords.
-    pub(crate) oidc: OidcConfig,
-}
-
-/// How connections over HTTP are made and kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ConnectionSettings {
-    /// PEM files with certificates to trust beside those of the system.
-    pub(crate) ca_files: Vec<PathBuf>,
-    /// How long a connection may take, over all addresses of a name, TLS included.
-    #[serde(with = "serde_duration")]
-    pub(crate) connect_timeout: Duration,
-    /// For how long a connection is kept that nobody uses.
-    #[serde(with = "serde_duration")]
-    pub(crate) keep_idle: Duration,
-}
-
-/// Where secrets are kept, and where their key comes from: at most one of the four.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SecretsSettings {
-    /// The file; default: `secrets.nebula` in the user's data folder.
-    pub(crate) path: Option<PathBuf>,
-    /// The file with the key; default: `secrets.key` in the user's config folder.
-    pub(crate) key_file: Option<PathBuf>,
-    /// The name of a variable that holds the key.
-    pub(crate) key_variable: Option<String>,
-    /// A program, by its absolute path, with its arguments; it prints the key.
-    pub(crate) key_command: Option<Vec<String>>,
-    /// How long that program may take.
-    #[serde(with = "serde_duration")]
-    pub(crate) key_command_timeout: Duration,
-    /// Whether the key lies in the keyring of the operating system.
-    pub(crate) key_in_keyring: bool,
-    /// How long the keyring may take; its user may have to unlock it.
-    #[serde(with = "serde_duration")]
-    pub(crate) keyring_timeout: Duration,
-    /// How long a write waits for another process that writes.
-    #[serde(with = "serde_duration")]
-    pub(crate) lock_timeout: Duration,
-    /// The most secrets.
-    pub(crate) max_secrets: usize,
-}
-
-/// Which programs may run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ProcessSettings {
-    /// By their absolute paths, as nodes name them.
-    pub(crate) allow: Vec<PathBuf>,
-}
-
-/// What is logged.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct LogSettings {
-    /// A level, or levels for parts of the program.
-    pub(crate) filter: String,
-    /// How lines look.
-    pub(crate) format: LogShape,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum LogShape {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl From<LogShape> for LogFormat {
-    fn from(shape: LogShape) -> Self {
-        match shape {
-            LogShape::Text => Self::Text,
-            LogShape::Json => Self::Json,
-        }
-    }
-}
-
 impl Default for Settings {
     /// The preset: four attempts of an execution at a time, and a store that fails ends the command.
     fn default() -> Self {
@@ -201,36 +100,11 @@ impl Default for Settings {
                 ..WorkerConfig::default()
             },
             http: HttpPolicy::default(),
-            connections: ConnectionSettings {
-                ca_files: Vec::new(),
-                connect_timeout: Duration::from_secs(10),
-                keep_idle: Duration::from_secs(30),
-            },
-            process: ProcessSettings { allow: Vec::new() },
-            secrets: SecretsSettings {
-                path: None,
-                key_file: None,
-                key_variable: None,
-                key_command: None,
-                key_command_timeout: Duration::from_secs(30),
-                key_in_keyring: false,
-                keyring_timeout: Duration::from_secs(120),
-                lock_timeout: Duration::from_secs(10),
-                max_secrets: 1_024,
-            },
-            serve: ServeSettings {
-                listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
-                grace: Duration::from_secs(30),
-                collect_every: Duration::from_hours(6),
-                tls_cert: None,
-                tls_key: None,
-                limits: ApiConfig::default(),
-                oidc: OidcConfig::default(),
-            },
-            log: LogSettings {
-                filter: "warn".to_owned(),
-                format: LogShape::Text,
-            },
+            connections: ConnectionSettings::default(),
+            process: ProcessSettings::default(),
+            secrets: SecretsSettings::default(),
+            serve: ServeSettings::default(),
+            log: LogSettings::default(),
             #[cfg(feature = "otlp")]
             otlp: nebula_telemetry::OtlpConfig::default(),
             vars: BTreeMap::new(),
@@ -302,6 +176,13 @@ pub(crate) struct Loaded {
     pub(crate) left_out: Option<LinesLeftOut>,
 }
 
+impl Loaded {
+    /// What a server tells of them.
+    pub(crate) fn shown(&self) -> Value {
+        shown::of_server(&self.settings, &self.sources)
+    }
+}
+
 /// Reads every layer.
 pub(crate) fn load(global: &Global, database: Option<&Database>) -> Result<Loaded, Failure> {
     let folders = folders()?;
@@ -329,18 +210,14 @@ pub(crate) fn load(global: &Global, database: Option<&Database>) -> Result<Loade
         ("serve.tls_cert", &settings.serve.tls_cert),
         ("serve.tls_key", &settings.serve.tls_key),
     ] {
-        if let Some(path) = path.as_ref().filter(|path| !path.is_absolute()) {
-            return Err(relative(&sources, key, path));
-        }
+        absolute(&sources, key, path)?;
     }
-    let mut ca_files = settings.connections.ca_files.iter();
-    if let Some(path) = ca_files.find(|path| !path.is_absolute()) {
-        return Err(relative(&sources, "connections.ca_files", path));
-    }
-    let mut programs = settings.process.allow.iter();
-    if let Some(path) = programs.find(|path| !path.is_absolute()) {
-        return Err(relative(&sources, "process.allow", path));
-    }
+    absolute(
+        &sources,
+        "connections.ca_files",
+        &settings.connections.ca_files,
+    )?;
+    absolute(&sources, "process.allow", &settings.process.allow)?;
     Ok(Loaded {
         settings,
         sources,
@@ -407,14 +284,4 @@ fn place(
             Err(failure.advice(advice))
         }
     }
-}
-
-/// A path that would mean another file in every folder.
-fn relative(sources: &Sources, key: &str, path: &Path) -> Failure {
-    let source = sources.of(key).map(Source::to_string);
-    let (source, path) = (source.unwrap_or_default(), path.display());
-    let message = format!(
-        "{source}: `{key}` is the relative path {path}, which would be another file in every folder"
-    );
-    Failure::invalid("SETTINGS", message).advice("write an absolute path there")
 }

@@ -7,7 +7,9 @@ use nebula::runtime::{Lane, LaneState};
 use nebula_api::ServerState;
 use nebula_resilience::BreakerState;
 
-use super::doctor::{Check, Verdict, duties_check};
+use nebula_program::checks::{Check, Verdict};
+
+use super::doctor::duties_check;
 use crate::{
     compose,
     failure::Failure,

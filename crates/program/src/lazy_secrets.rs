@@ -2,41 +2,54 @@
 //! key nor fails without it.
 
 use async_trait::async_trait;
-use nebula_core::{SecretId, SecretString, TenantId};
+use nebula_core::{BoxFuture, SecretId, SecretString, TenantId};
 use nebula_ports::{
     ErrorKind, PortError, Result, SecretDeleted, SecretSet, SecretsRotated, SecretsStore,
 };
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 use tokio::sync::OnceCell;
 
-use crate::{compose, settings::Loaded};
+use crate::failure::Failure;
 
-/// The secrets of this user, once they are needed.
-#[derive(Debug)]
-pub(crate) struct LazySecrets {
-    loaded: Loaded,
+/// Opens the secrets.
+type Open = dyn Fn() -> BoxFuture<'static, Opened> + Send + Sync;
+
+/// The secrets, or why they cannot be opened.
+type Opened = std::result::Result<Arc<dyn SecretsStore>, Failure>;
+
+/// Secrets, once they are needed.
+pub struct LazySecrets {
+    open: Box<Open>,
     opened: OnceCell<Arc<dyn SecretsStore>>,
 }
 
+impl fmt::Debug for LazySecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let opened = self.opened.initialized();
+        f.debug_struct("LazySecrets")
+            .field("opened", &opened)
+            .finish_non_exhaustive()
+    }
+}
+
 impl LazySecrets {
-    pub(crate) fn new(loaded: Loaded) -> Self {
-        let opened = OnceCell::new();
-        Self { loaded, opened }
+    /// Those that `open` opens; asked again where it failed.
+    pub fn new(open: impl Fn() -> BoxFuture<'static, Opened> + Send + Sync + 'static) -> Self {
+        let (open, opened) = (Box::new(open), OnceCell::new());
+        Self { open, opened }
     }
 
     async fn store(&self) -> Result<&Arc<dyn SecretsStore>> {
         let open = async || {
-            let opened = compose::secrets(&self.loaded).await;
-            opened
-                .map(|it| it.store)
-                .map_err(|failure| match failure.port {
-                    // It says by itself what could not be done.
-                    Some(error) => *error,
-                    None => {
-                        let (kind, operation) = (ErrorKind::Key, "open the secrets");
-                        PortError::new(kind, "secrets", operation, failure.message)
-                    }
-                })
+            let opened = (self.open)().await;
+            opened.map_err(|failure| match failure.port {
+                // It says by itself what could not be done.
+                Some(error) => *error,
+                None => {
+                    let (kind, operation) = (ErrorKind::Key, "open the secrets");
+                    PortError::new(kind, "secrets", operation, failure.message)
+                }
+            })
         };
         self.opened.get_or_try_init(open).await
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// 0: done, completed.
     Completed,
     /// 1: failed, cancelled or timed out.
@@ -27,7 +27,9 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    pub(crate) fn code(self) -> u8 {
+    /// As the operating system gets it.
+    #[must_use]
+    pub fn code(self) -> u8 {
         match self {
             Self::Completed => 0,
             Self::Ended => 1,
@@ -47,22 +49,23 @@ impl From<ShutdownSignal> for Exit {
 
 /// Why a command gave no result: what, where, why, and what to do.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) exit: Exit,
+pub struct Failure {
+    /// How the process ends.
+    pub exit: Exit,
     /// Stable, upper case.
-    pub(crate) code: Cow<'static, str>,
+    pub code: Cow<'static, str>,
     /// What happened, to what, and why: lower case, no full stop.
-    pub(crate) message: String,
+    pub message: String,
     /// What to do now.
-    pub(crate) advice: Option<Box<str>>,
+    pub advice: Option<Box<str>>,
     /// When the same may be tried again, from now.
-    pub(crate) try_after: Option<Box<Duration>>,
+    pub try_after: Option<Box<Duration>>,
     /// Problems with their places, for programs.
-    pub(crate) diagnostics: Box<[LocatedDiagnostic]>,
+    pub diagnostics: Box<[LocatedDiagnostic]>,
     /// The same, drawn on the source for people; empty if there is nothing to draw.
-    pub(crate) drawn: Box<str>,
+    pub drawn: Box<str>,
     /// What a store said, where that is all.
-    pub(crate) port: Option<Box<PortError>>,
+    pub port: Option<Box<PortError>>,
 }
 
 /// What programs read of a failure.
@@ -85,11 +88,8 @@ struct DocumentError<'a> {
 }
 
 impl Failure {
-    pub(crate) fn new(
-        exit: Exit,
-        code: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
+    /// With a code that stays, in upper case.
+    pub fn new(exit: Exit, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
             exit,
             code: code.into(),
@@ -103,20 +103,18 @@ impl Failure {
     }
 
     /// Exit code 2: what was asked for is wrong.
-    pub(crate) fn invalid(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+    pub fn invalid(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(Exit::Invalid, code, message)
     }
 
     /// Exit code 3: what is around the program is wrong.
-    pub(crate) fn environment(
-        code: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn environment(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self::new(Exit::Environment, code, message)
     }
 
     /// Exit code 3: `path` cannot be used for `what`.
-    pub(crate) fn file(path: &Path, what: &str, error: &std::io::Error) -> Self {
+    #[must_use]
+    pub fn file(path: &Path, what: &str, error: &std::io::Error) -> Self {
         let message = format!("cannot {what} {}: {}", path.display(), reason(error));
         let failure = Self::environment("FILE_UNUSABLE", message);
         match error.kind() {
@@ -130,26 +128,29 @@ impl Failure {
     }
 
     /// Says what to do.
-    pub(crate) fn advice(mut self, advice: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn advice(mut self, advice: impl Into<String>) -> Self {
         let advice: String = advice.into();
         self.advice = Some(advice.into());
         self
     }
 
     /// Says when the same may be tried again.
-    pub(crate) fn try_after(mut self, after: Duration) -> Self {
+    #[must_use]
+    pub fn try_after(mut self, after: Duration) -> Self {
         self.try_after = Some(Box::new(after));
         self
     }
 
     /// Adds the problems, for programs and for people.
-    pub(crate) fn diagnostics(mut self, list: Vec<LocatedDiagnostic>, drawn: String) -> Self {
+    #[must_use]
+    pub fn diagnostics(mut self, list: Vec<LocatedDiagnostic>, drawn: String) -> Self {
         (self.diagnostics, self.drawn) = (list.into(), drawn.into());
         self
     }
 
     /// What programs read: `{ "execution": null, "error": { code, message }, "diagnostics": [] }`.
-    pub(crate) fn document(&self) -> impl Serialize {
+    pub fn document(&self) -> impl Serialize {
         Document {
             execution: None,
             error: DocumentError {
@@ -164,7 +165,8 @@ impl Failure {
 }
 
 /// The operating system's reason without its number.
-pub(crate) fn reason(error: &std::io::Error) -> String {
+#[must_use]
+pub fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((reason, _)) => reason.to_lowercase(),

@@ -1,4 +1,4 @@
-//! Certificate and key of `nebula serve`, as files that may be replaced while it serves.
+//! Certificate and key of a server, as files that may be replaced while it serves.
 
 use std::{
     fs, io,
@@ -9,7 +9,9 @@ use std::{
 use nebula_api::{Tls, TlsError};
 use zeroize::Zeroizing;
 
-use crate::{arguments::Serve, failure::Failure, settings::ServeSettings};
+use nebula_program::failure::Failure;
+
+use crate::settings::ServeSettings;
 
 /// The largest of these files that is read, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -27,20 +29,15 @@ pub(crate) struct TlsFiles {
 }
 
 impl TlsFiles {
-    /// Reads what flags or settings name; none if they name nothing.
-    pub(crate) fn open(
-        arguments: &Serve,
-        settings: &ServeSettings,
-    ) -> Result<Option<Self>, Failure> {
-        let named = |flag: &Option<PathBuf>, setting: &Option<PathBuf>| {
-            let path = flag.as_ref().or(setting.as_ref());
-            let absolute = path.map(|path| {
+    /// Reads what the settings name; none if they name nothing.
+    pub(crate) fn open(settings: &ServeSettings) -> Result<Option<Self>, Failure> {
+        let named = |path: &Option<PathBuf>| {
+            let absolute = path.as_ref().map(|path| {
                 std::path::absolute(path).map_err(|error| Failure::file(path, "find", &error))
             });
             absolute.transpose()
         };
-        let certificate = named(&arguments.tls_cert, &settings.tls_cert)?;
-        let key = named(&arguments.tls_key, &settings.tls_key)?;
+        let (certificate, key) = (named(&settings.tls_cert)?, named(&settings.tls_key)?);
         let (certificate, key) = match (certificate, key) {
             (None, None) => return Ok(None),
             (Some(certificate), Some(key)) => (certificate, key),
@@ -120,14 +117,12 @@ mod tests {
         let good = fs::read(given.join("leaf.pem")).unwrap();
         fs::write(file("chain.pem"), &good).unwrap();
         fs::copy(given.join("leaf.key"), file("key.pem")).unwrap();
-        let arguments = Serve {
-            listen: None,
+        let settings = ServeSettings {
             tls_cert: Some(file("chain.pem")),
             tls_key: Some(file("key.pem")),
-            database: crate::arguments::Database::default(),
+            ..ServeSettings::default()
         };
-        let settings = crate::settings::Settings::default().serve;
-        let mut files = TlsFiles::open(&arguments, &settings).unwrap().unwrap();
+        let mut files = TlsFiles::open(&settings).unwrap().unwrap();
         assert!(!files.look().unwrap());
         // Told once, and what was read before stays.
         fs::write(file("chain.pem"), "half a certifi").unwrap();
@@ -135,28 +130,17 @@ mod tests {
         assert!(!files.look().unwrap());
         fs::write(file("chain.pem"), [&good[..], b"\n"].concat()).unwrap();
         assert!(files.look().unwrap());
-        let half = Serve {
+        let half = ServeSettings {
             tls_key: None,
-            ..arguments
+            ..settings.clone()
         };
-        let refused = TlsFiles::open(&half, &settings).unwrap_err();
+        let refused = TlsFiles::open(&half).unwrap_err();
         assert_eq!(refused.code, "SETTINGS");
-        // What no flag names, settings do.
-        let none = Serve {
-            tls_cert: None,
-            ..half
-        };
-        assert!(TlsFiles::open(&none, &settings).unwrap().is_none());
-        let named = ServeSettings {
-            tls_cert: Some(file("chain.pem")),
-            tls_key: Some(file("key.pem")),
-            ..settings
-        };
-        assert!(TlsFiles::open(&none, &named).unwrap().is_some());
+        assert!(TlsFiles::open(&ServeSettings::default()).unwrap().is_none());
         // What is behind the limit is not read.
         let far = [&vec![b'\n'; MAX_FILE as usize], &good[..]].concat();
         fs::write(file("chain.pem"), far).unwrap();
-        let refused = TlsFiles::open(&none, &named).unwrap_err();
+        let refused = TlsFiles::open(&settings).unwrap_err();
         assert_eq!(refused.code, "TLS_UNUSABLE");
     }
 }

@@ -9,7 +9,10 @@ use std::{
 use crate::failure::Failure;
 
 /// Makes a folder, and those above it, for the user alone; one that is there stays as it is.
-pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_private(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -22,7 +25,10 @@ pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
 }
 
 /// Opens a file to append to it; a new one is the user's alone, and an old one becomes so.
-pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+///
+/// # Errors
+/// It cannot be opened, or is somebody else's.
+pub fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).append(true).read(true);
     #[cfg(unix)]
@@ -41,11 +47,10 @@ pub(crate) fn open_private(path: &Path) -> io::Result<File> {
 
 /// What a file of the user's alone holds, at most `limit` bytes and one more that tells of too many;
 /// made with `new` when it is missing.
-pub(crate) fn kept(
-    path: &Path,
-    limit: u64,
-    new: impl FnOnce() -> Vec<u8>,
-) -> Result<Vec<u8>, Failure> {
+///
+/// # Errors
+/// It can be neither made nor read.
+pub fn kept(path: &Path, limit: u64, new: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>, Failure> {
     let unreadable = |error| Failure::file(path, "read", &error);
     if !path.try_exists().map_err(unreadable)? {
         make(path, &new()).map_err(|error| Failure::file(path, "write", &error))?;

@@ -12,7 +12,7 @@ use std::{
 ///
 /// # Errors
 /// The file is what it was.
-pub(crate) fn replace(path: &Path, content: &[u8], like: Option<&Metadata>) -> io::Result<()> {
+pub fn replace(path: &Path, content: &[u8], like: Option<&Metadata>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(content)?;

@@ -4,16 +4,22 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
-use crate::{arguments::Global, failure::Failure};
+use crate::failure::Failure;
 
 /// How a piece of text stands out on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Paint {
+pub enum Paint {
+    /// What failed.
     Red,
+    /// What is well.
     Green,
+    /// What is doubtful.
     Yellow,
+    /// What to do.
     Cyan,
+    /// What matters.
     Bold,
+    /// What is beside it.
     Dim,
 }
 
@@ -32,10 +38,15 @@ impl Paint {
 
 /// Colours, where they are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Colours(pub(crate) bool);
+pub struct Colours(
+    /// Whether they are.
+    pub bool,
+);
 
 impl Colours {
-    pub(crate) fn paint(self, paint: Paint, text: impl AsRef<str>) -> String {
+    /// The text, as it stands out where colours are wanted.
+    #[must_use]
+    pub fn paint(self, paint: Paint, text: impl AsRef<str>) -> String {
         let text = text.as_ref();
         if self.0 {
             format!("{}{text}\u{1b}[0m", paint.escape())
@@ -45,43 +56,60 @@ impl Colours {
     }
 }
 
+/// What flags say of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Results are JSON, also on a terminal.
+    pub json: bool,
+    /// Notes are left out.
+    pub quiet: bool,
+    /// Log lines go to standard error, too.
+    pub logs: bool,
+    /// Nothing is coloured.
+    pub no_color: bool,
+}
+
 /// Where results, notes and errors go, and how they look there.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Console {
+pub struct Console {
     /// Results are JSON.
-    pub(crate) json: bool,
+    pub json: bool,
     quiet: bool,
     pretty: bool,
     /// For what goes to standard output.
-    pub(crate) out: Colours,
+    pub out: Colours,
     /// For what goes to standard error.
-    pub(crate) err: Colours,
+    pub err: Colours,
     /// Whether standard error is a terminal on which a picture may move.
-    pub(crate) live: bool,
+    pub live: bool,
     /// Whether a question can be put: somebody sees it and can answer.
-    pub(crate) asks: bool,
+    pub asks: bool,
 }
 
 impl Console {
     /// As the flags, the environment and the terminal say.
-    pub(crate) fn new(global: &Global) -> Self {
+    #[must_use]
+    pub fn new(wishes: Wishes) -> Self {
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        let colours = !global.no_color
+        let colours = !wishes.no_color
             && nebula_system::variable("NO_COLOR").is_none()
             && nebula_system::variable("TERM").is_none_or(|term| term != "dumb");
         Self {
-            json: global.json || !out,
-            quiet: global.quiet,
+            json: wishes.json || !out,
+            quiet: wishes.quiet,
             pretty: out,
             out: Colours(colours && out),
             err: Colours(colours && err),
-            live: err && !global.quiet && global.log.is_none(),
+            live: err && !wishes.quiet && !wishes.logs,
             asks: err && io::stdin().is_terminal(),
         }
     }
 
     /// A result for programs: one line, or several on a terminal.
-    pub(crate) fn document(&self, value: &impl Serialize) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn document(&self, value: &impl Serialize) -> Result<(), Failure> {
         let text = if self.pretty {
             serde_json::to_string_pretty(value)
         } else {
@@ -91,18 +119,27 @@ impl Console {
     }
 
     /// A result for programs that must stay on one line, as one of many.
-    pub(crate) fn json_line(&self, value: &impl Serialize) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn json_line(&self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value);
         self.line(&text.map_err(|error| Failure::environment("OUTPUT", error.to_string()))?)
     }
 
     /// A result as text.
-    pub(crate) fn line(&self, text: &str) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn line(&self, text: &str) -> Result<(), Failure> {
         self.bytes(format!("{text}\n").as_bytes())
     }
 
     /// A result that is a file: these bytes and nothing else.
-    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             // Whoever read the results has seen enough.
@@ -119,14 +156,14 @@ impl Console {
     }
 
     /// Something to know beside the result.
-    pub(crate) fn note(&self, text: &str) {
+    pub fn note(&self, text: &str) {
         if !self.quiet {
             self.error_text(text);
         }
     }
 
     /// Something that is said even with `--quiet`. Nobody is left to tell if it cannot be written.
-    pub(crate) fn error_text(&self, text: &str) {
+    pub fn error_text(&self, text: &str) {
         let mut err = io::stderr().lock();
         let _ = err.write_all(text.as_bytes());
         if !text.ends_with('\n') {
@@ -136,7 +173,8 @@ impl Console {
     }
 
     /// Puts a question and gives the answer's first line; empty at the end of input.
-    pub(crate) fn ask(&self, question: &str) -> String {
+    #[must_use]
+    pub fn ask(&self, question: &str) -> String {
         let mut err = io::stderr().lock();
         let _ = err.write_all(question.as_bytes());
         let _ = err.flush();
@@ -146,7 +184,7 @@ impl Console {
     }
 
     /// A failure, for people and, where results are JSON, for programs.
-    pub(crate) fn failure(&self, failure: &Failure) {
+    pub fn failure(&self, failure: &Failure) {
         if !failure.drawn.is_empty() {
             self.error_text(&failure.drawn);
         }

@@ -11,17 +11,11 @@ use std::{
 use nebula::Nebula;
 use nebula_api::{Api, ApiConfig};
 use nebula_core::Clock;
+use nebula_program::{console::Console, failure::Failure};
+use nebula_runtime::HttpPolicy;
 use nebula_system::Hangups;
-use nebula_telemetry::NewFilter;
+use nebula_telemetry::{LogFilter, NewFilter};
 use serde_json::Value;
-
-use crate::{
-    arguments::{Database, Global},
-    commands::config,
-    console::Console,
-    failure::Failure,
-    settings::{self, FILE_NAME, Loaded},
-};
 
 /// How often the file is looked at.
 const LOOK_AT_FILE: Duration = Duration::from_secs(5);
@@ -37,31 +31,51 @@ const OUTWARD_WAITS: [&str; 3] = ["use_breaker", "breaker.", "max_destinations"]
 /// What tells one state of the file from the next: its length, and when it was changed.
 type Seen = Option<(u64, SystemTime)>;
 
+/// What of the settings may hold while a server runs, and what is told of all of them.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// All of them, without secrets: `{ key: { "value", "source" } }`.
+    pub told: Value,
+    /// What is logged: a level, or levels for parts of the program.
+    pub filter: String,
+    /// What requests of workflows keep to.
+    pub http: HttpPolicy,
+    /// The limits of the API.
+    pub limits: ApiConfig,
+}
+
+/// Reads the settings as they are now.
+type Read<'a> = dyn Fn() -> Result<Live, Failure> + Send + Sync + 'a;
+
 /// The settings that hold.
-pub(crate) struct Reload<'a> {
-    flags: (&'a Global, &'a Database),
-    started: Loaded,
+pub struct Reload<'a> {
+    read: Box<Read<'a>>,
+    /// What is told of those with which the server started.
+    at_start: Value,
     /// What is told of them.
     told: Value,
+    log: Option<LogFilter>,
     file: PathBuf,
     seen: Seen,
     console: &'a Console,
 }
 
 impl<'a> Reload<'a> {
-    /// From those with which the server starts.
-    pub(crate) fn new(
-        flags: (&'a Global, &'a Database),
-        started: Loaded,
+    /// From what is told of those with which the server starts; `read` reads them all again, which is done
+    /// when `file` changes.
+    pub fn new(
+        (at_start, log): (Value, Option<LogFilter>),
+        file: PathBuf,
+        read: impl Fn() -> Result<Live, Failure> + Send + Sync + 'a,
         console: &'a Console,
     ) -> Self {
-        let file = started.folders.config.join(FILE_NAME);
         Self {
-            flags,
-            told: config::of_server(&started),
+            read: Box::new(read),
+            told: at_start.clone(),
+            at_start,
+            log,
             seen: seen(&file),
             file,
-            started,
             console,
         }
     }
@@ -101,24 +115,23 @@ impl<'a> Reload<'a> {
 
     /// Reads them again, and says what of it holds now: all of it, or nothing.
     fn again(&mut self, api: &Api, nebula: &Nebula) -> Result<String, Failure> {
-        let (global, database) = self.flags;
-        let read = settings::load(global, Some(database))?;
+        let read = (self.read)()?;
         let wrong = |error: String| Failure::invalid("SETTINGS", error);
-        let filter = NewFilter::read(&read.settings.log.filter);
+        let filter = NewFilter::read(&read.filter);
         let filter = filter.map_err(|error| wrong(format!("`{FILTER}`: {error}")))?;
-        let outward = &read.settings.http;
+        let outward = &read.http;
         outward.check().map_err(|error| wrong(error.to_string()))?;
-        let (at_start, wanted) = (config::of_server(&self.started), config::of_server(&read));
-        let told = merged(&at_start, &wanted);
+        let (at_start, wanted) = (&self.at_start, &read.told);
+        let told = merged(at_start, wanted);
         let holds = different(&self.told, &told, |_| true);
-        let waits = different(&at_start, &wanted, |key| !is_live(key));
-        let limits = &read.settings.serve.limits;
+        let waits = different(at_start, wanted, |key| !is_live(key));
+        let limits = &read.limits;
         let reloaded = api.reload(limits, told.clone());
         reloaded.map_err(|error| wrong(format!("serve.limits: {error}")))?;
         // It was checked before, so this refuses nothing.
         let adjusted = nebula.adjust_http(outward.clone());
         adjusted.map_err(|error| wrong(error.to_string()))?;
-        if let Some(log) = &self.started.log {
+        if let Some(log) = &self.log {
             log.set(filter);
         }
         let said = said(&holds, &waits);
