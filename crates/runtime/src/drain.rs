@@ -25,6 +25,7 @@ impl Drive {
                 () = clock.sleep(renew_in) => self.renew().await?,
             }
         }
+        self.stops = true;
         for token in self.running.values() {
             token.cancel();
         }

@@ -90,6 +90,8 @@ pub(crate) struct Drive {
     /// Attempts that ended while the drive waited for something else.
     pub(crate) finished: VecDeque<Finished>,
     pub(crate) running: BTreeMap<InstanceId, CancellationToken>,
+    /// Whether they were told to stop because the worker does.
+    pub(crate) stops: bool,
     /// What those put that may put blobs.
     pub(crate) put: BTreeMap<InstanceId, Put>,
     /// Attempts that are resolved and begin once their start is committed.
@@ -192,6 +194,7 @@ impl Drive {
             attempts: FuturesUnordered::new(),
             finished: VecDeque::new(),
             running: BTreeMap::new(),
+            stops: false,
             put: BTreeMap::new(),
             prepared: BTreeMap::new(),
             cleared: Vec::new(),

@@ -60,6 +60,15 @@ impl Drive {
             // Whatever stopped it was not the engine, which would let it begin again for ever.
             error.class = ErrorClass::Unknown;
         }
+        if let End::Result(Err(error)) = &mut end
+            && error.class == ErrorClass::Unknown
+            && self.stops
+            && self.machine.repeats(&instance)
+        {
+            // Its worker called it off, in the middle of a write that may be repeated: that is no failure, and
+            // the next holder makes it again.
+            error.class = ErrorClass::Cancelled;
+        }
         self.say_what_was_put(&instance, &end);
         if self.machine.compensates(&instance) {
             return self.compensation_finished(instance, end, micros);

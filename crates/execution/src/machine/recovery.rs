@@ -182,6 +182,13 @@ impl Machine {
         }
     }
 
+    /// Whether an attempt of this instance whose outcome nobody knows may be made again without asking
+    /// anybody.
+    #[must_use]
+    pub fn repeats(&self, instance: &InstanceId) -> bool {
+        self.key(instance).is_some_and(|key| self.may_repeat(key))
+    }
+
     /// Whether a lost attempt may be made again without asking anybody.
     fn may_repeat(&self, key: Key) -> bool {
         #[cfg(sim_bug)]
