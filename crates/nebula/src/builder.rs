@@ -13,7 +13,9 @@ use nebula_ports::{
     SecretsStore, TaskQueue, TriggerRepo, WorkflowRepo,
 };
 use nebula_registry::{Registry, RegistryError};
-use nebula_runtime::{HttpPolicy, HttpPolicyError, PacedHttp, Worker, WorkerConfig, WorkerPorts};
+use nebula_runtime::{
+    HttpPolicy, HttpPolicyError, PacedHttp, Worker, WorkerConfig, WorkerConfigError, WorkerPorts,
+};
 use nebula_system::{SystemClock, SystemEntropy, ThreadPoolOffload};
 use nebula_telemetry::{Bus, Source};
 
@@ -69,9 +71,9 @@ pub enum BuildError {
     /// What requests over HTTP are to keep to contradicts itself.
     #[error(transparent)]
     Http(#[from] HttpPolicyError),
-    /// A lease would be over before it begins.
-    #[error("`lease_ttl` must be longer than `lease_margin`")]
-    Lease,
+    /// The limits of the worker let nothing run.
+    #[error(transparent)]
+    Worker(#[from] WorkerConfigError),
 }
 
 impl NebulaBuilder {
@@ -260,23 +262,14 @@ impl NebulaBuilder {
     /// # Errors
     /// [`BuildError`]: an action that contradicts itself or another, or limits that let nothing run.
     pub fn build(self) -> Result<Nebula, BuildError> {
+        self.worker.check()?;
         let limits = [
-            ("executions", self.worker.executions == 0),
-            ("max_grants", self.worker.max_grants == 0),
-            (
-                "execution_memory",
-                self.worker.execution_memory.as_u64() == 0,
-            ),
-            ("memory", self.worker.memory.as_u64() == 0),
             ("concurrency", self.engine.concurrency == 0),
             ("sweep_interval", self.engine.sweep_interval.is_zero()),
             ("outcome_interval", self.engine.outcome_interval.is_zero()),
         ];
         if let Some((name, _)) = limits.iter().find(|(_, zero)| *zero) {
             return Err(BuildError::Zero(name));
-        }
-        if self.worker.lease_ttl <= self.worker.lease_margin {
-            return Err(BuildError::Lease);
         }
         self.http_policy.check()?;
         let paced = match self.http {

@@ -57,6 +57,40 @@ pub struct WorkerConfig {
     pub stop_on_store_failure: bool,
 }
 
+/// Why a worker with these limits would do nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerConfigError {
+    /// A limit is zero.
+    #[error("`{0}` is zero; it must be more")]
+    Zero(&'static str),
+    /// A lease would be over before it begins.
+    #[error("`lease_ttl` must be longer than `lease_margin`")]
+    Lease,
+}
+
+impl WorkerConfig {
+    /// Checks that a worker with these limits can work.
+    ///
+    /// # Errors
+    /// [`WorkerConfigError`]: which limit lets nothing run.
+    pub fn check(&self) -> Result<(), WorkerConfigError> {
+        let limits = [
+            ("executions", self.executions == 0),
+            ("max_grants", self.max_grants == 0),
+            ("execution_memory", self.execution_memory.as_u64() == 0),
+            ("memory", self.memory.as_u64() == 0),
+        ];
+        if let Some((name, _)) = limits.iter().find(|(_, zero)| *zero) {
+            return Err(WorkerConfigError::Zero(name));
+        }
+        match self.lease_ttl <= self.lease_margin {
+            true => Err(WorkerConfigError::Lease),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Default for WorkerConfig {
     fn default() -> Self {
         Self {

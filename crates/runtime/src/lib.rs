@@ -71,6 +71,6 @@ mod turn;
 mod worker;
 
 pub use begin::{Beginning, Begins};
-pub use config::WorkerConfig;
+pub use config::{WorkerConfig, WorkerConfigError};
 pub use outward::{CallLimits, HttpPolicy, HttpPolicyError, Lane, LaneState, PacedHttp};
 pub use worker::{Worker, WorkerPorts, WorkerStopped};
