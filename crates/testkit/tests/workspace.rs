@@ -22,7 +22,15 @@ const SEES: &[(&str, &[&str])] = &[
     ("edge", &["base", "model", "ports", "machinery", "edge"]),
     (
         "bin",
-        &["base", "model", "ports", "machinery", "edge", "driver"],
+        &[
+            "base",
+            "model",
+            "ports",
+            "machinery",
+            "edge",
+            "driver",
+            "bin",
+        ],
     ),
     (
         "dev",
@@ -58,18 +66,49 @@ const LIVES: &[(&str, &[&str])] = &[
     ("chaos", &["dev"]),
 ];
 
-/// Preset → third-party packages that must not be compiled into it.
-const ABSENT: &[(&str, &[&str])] = &[(
-    "nebula-desktop",
-    &[
-        "sqlx",
-        "sqlx-core",
-        "redis",
-        "aws-sdk-s3",
-        "wasmtime",
-        "nebula-testkit",
-    ],
-)];
+/// Preset → packages that must not be compiled into it: heavy ones, and what it is not to do.
+const ABSENT: &[(&str, &[&str])] = &[
+    (
+        "nebula-desktop",
+        &[
+            "sqlx",
+            "sqlx-core",
+            "redis",
+            "aws-sdk-s3",
+            "wasmtime",
+            "nebula-testkit",
+            "nebula-fleet",
+        ],
+    ),
+    // It drives executions: nobody asks it over an API, and it reads, plans and starts nothing.
+    (
+        "nebula-worker",
+        &[
+            "axum",
+            "utoipa",
+            "nebula",
+            "nebula-api",
+            "nebula-serve",
+            "nebula-engine",
+            "nebula-planner",
+            "nebula-identity",
+            "nebula-oidc",
+            "nebula-trigger-mqtt",
+            "nebula-testkit",
+        ],
+    ),
+    // It runs no action.
+    (
+        "nebula-control-plane",
+        &[
+            "nebula-sandbox-inprocess",
+            "nebula-sandbox-process",
+            "wasmtime",
+            "nebula-testkit",
+        ],
+    ),
+    ("nebula-server", &["nebula-testkit"]),
+];
 
 /// What no model crate compiles: they hold values and pure functions, and do no I/O.
 const OUTSIDE: &[&str] = &[
