@@ -85,6 +85,12 @@ fn needs() -> Outcome {
             "redis-server",
             "no queue lies in a real Redis",
         ),
+        (
+            "pgbouncer",
+            "--version",
+            "pgbouncer",
+            "no store lies behind a pooler",
+        ),
     ];
     let mut outcome = Outcome::Ok;
     for (program, version, package, what) in wanted {

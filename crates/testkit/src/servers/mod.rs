@@ -3,9 +3,11 @@
 //! Where there is none on this computer, a test says so and passes; with `NEBULA_REQUIRE_BACKENDS=1` it fails.
 
 mod guarded;
+mod pooler;
 mod postgres;
 mod redis;
 
 pub use guarded::{Guarded, missing};
+pub use pooler::Pooler;
 pub use postgres::{Database, Postgres, TestPostgres};
 pub use redis::{Redis, TestRedis};

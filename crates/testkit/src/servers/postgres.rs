@@ -15,10 +15,10 @@ use nebula_postgres::Address;
 use super::guarded::{Guarded, folder, missing};
 
 /// Who asks it; there is no password, since the folder of its socket is closed to others.
-const USER: &str = "nebula";
+pub(super) const USER: &str = "nebula";
 
 /// How often a start is looked at, 20 ms apart.
-const LOOKS: u32 = 1500;
+pub(super) const LOOKS: u32 = 1500;
 
 /// A server for all tests of a binary.
 #[derive(Debug, Default)]
@@ -128,7 +128,7 @@ impl Postgres {
                 return;
             }
             said = guarded.said();
-            if said.contains("is not starting up") || said.contains("already exists") {
+            if said.contains("is still in use") || said.contains("already exists") {
                 guarded.end("KILL");
             } else {
                 *process = Some(guarded);
@@ -219,6 +219,12 @@ impl Postgres {
 }
 
 impl Database<'_> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its address.
     #[must_use]
     pub fn address(&self) -> String {
@@ -250,7 +256,7 @@ impl Drop for Database<'_> {
 }
 
 /// Runs statements in a runtime of its own.
-fn run_sql(address: &str, sql: &str) -> Result<(), String> {
+pub(super) fn run_sql(address: &str, sql: &str) -> Result<(), String> {
     let (address, sql) = (address.to_owned(), sql.to_owned());
     let asks = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -278,7 +284,7 @@ fn run_sql(address: &str, sql: &str) -> Result<(), String> {
     clippy::disallowed_methods,
     reason = "a server of another process takes the time that it takes"
 )]
-fn pause() {
+pub(super) fn pause() {
     std::thread::sleep(Duration::from_millis(20));
 }
 
@@ -309,7 +315,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// Who may run a server: it refuses root.
-fn user() -> Option<(u32, u32)> {
+pub(super) fn user() -> Option<(u32, u32)> {
     let id = |arguments: &[&str]| -> Option<u32> {
         let said = Command::new("id").args(arguments).output().ok()?;
         String::from_utf8(said.stdout).ok()?.trim().parse().ok()

@@ -1,0 +1,18 @@
+//! Random operations: the driver and the test kit's model give the same answers. The driver of SQLite is held
+//! against the same model by the same operations, so all three agree.
+#![cfg(unix)]
+
+mod support;
+
+use nebula_testkit::agree;
+use support::{database, open};
+
+#[test]
+fn random_operations_on_executions_agree_with_the_model() {
+    for seed in 0..4 {
+        let Some(address) = database() else { return };
+        agree::execution_repos(seed, 1_500, |clock| async move {
+            open(&address, Some(clock)).await as _
+        });
+    }
+}
