@@ -106,7 +106,7 @@ async fn parts<S: Settings>(loaded: &Loaded<S>) -> Vec<Check> {
         }
         None => checks.push(store_check(&groups, &addresses, &clock).await),
     }
-    checks.push(match compose::queue(&addresses, &clock) {
+    checks.push(match compose::queue(&groups, &addresses, &clock).await {
         Ok((_, true)) => Check::ok("queue", "shared by all processes"),
         Ok((_, false)) => Check::new(
             "queue",

@@ -132,6 +132,12 @@ enum StorageKind {
 enum QueueKind {
     /// In the memory of this process.
     Memory,
+    /// A server of Redis.
+    #[cfg(feature = "redis")]
+    Redis,
+    /// A database of PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Postgres,
 }
 
 /// The parts of a fleet by their addresses.
@@ -190,7 +196,15 @@ impl Addresses {
         let (key, address) = ("queue.address", &self.queue);
         match (address.scheme(), address.rest()) {
             ("memory", "") => Ok(QueueKind::Memory),
-            _ => Err(unknown(key, address, "memory:")),
+            #[cfg(feature = "redis")]
+            ("redis" | "rediss" | "unix", _) => Ok(QueueKind::Redis),
+            #[cfg(feature = "postgres")]
+            ("postgres" | "postgresql", _) => Ok(QueueKind::Postgres),
+            _ => Err(unknown(
+                key,
+                address,
+                "memory: or redis://redis.internal:6379/0",
+            )),
         }
     }
 }
@@ -208,7 +222,7 @@ pub async fn open<S: Settings>(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let offload = file_threads()?;
     let store = store(&groups, &addresses, &clock).await?;
-    let (queue, queue_is_shared) = queue(&addresses, &clock)?;
+    let (queue, queue_is_shared) = queue(&groups, &addresses, &clock).await?;
     let base = base(&store, folders);
     let of = |given: &Option<PathBuf>, suffix| given.clone().unwrap_or(beside(&base, suffix));
     let resume_file = of(&groups.shared.resume_key, resume_key::SUFFIX);
@@ -311,14 +325,45 @@ pub(crate) async fn store(
 }
 
 /// The queue at its address, and whether other processes hear it.
-pub(crate) fn queue(
+pub(crate) async fn queue(
+    groups: &Groups<'_>,
     addresses: &Addresses,
     clock: &Arc<dyn Clock>,
 ) -> Result<(Arc<dyn TaskQueue>, bool), Failure> {
+    let clock = Arc::clone(clock);
     match addresses.queue_kind()? {
         QueueKind::Memory => {
-            let queue = MemoryQueue::new(MemoryQueueConfig::default(), Arc::clone(clock));
+            let queue = MemoryQueue::new(MemoryQueueConfig::default(), clock);
             Ok((Arc::new(queue), false))
+        }
+        #[cfg(feature = "redis")]
+        QueueKind::Redis => {
+            use nebula_queue_redis::{RedisQueue, RedisQueueConfig, RedisServer};
+
+            let trusting = nebula_http_reqwest::trusting(&groups.connections.ca_files);
+            let trusting = trusting.map_err(|error| {
+                Failure::environment("HTTP", format!("no way out over TLS: {error}"))
+            })?;
+            let server = RedisServer::at(addresses.queue.secret())?.trusting(Arc::new(trusting));
+            let config = RedisQueueConfig::default();
+            let queue = RedisQueue::open(server, config, clock, &SystemEntropy).await?;
+            Ok((Arc::new(queue), true))
+        }
+        #[cfg(feature = "postgres")]
+        QueueKind::Postgres => {
+            use nebula_core::ExposeSecret as _;
+            use nebula_postgres::Address;
+            use nebula_queue_postgres::{PostgresQueue, PostgresQueueConfig};
+
+            let text = addresses.queue.secret().expose_secret();
+            let address = Address::parse(text, &groups.connections.ca_files);
+            let address = address.map_err(|error| {
+                Failure::invalid("SETTINGS", format!("`queue.address`: {error}"))
+                    .advice("correct it in the settings")
+            })?;
+            let config = PostgresQueueConfig::default();
+            let queue = PostgresQueue::open(address, config, clock, &SystemEntropy).await?;
+            Ok((Arc::new(queue), true))
         }
     }
 }

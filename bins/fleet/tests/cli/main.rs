@@ -16,5 +16,6 @@ mod leaders;
 mod lost;
 mod server;
 mod settings;
+mod shared_queue;
 mod support;
 mod told;
