@@ -145,7 +145,8 @@ impl Nebula {
     /// That of [`Nebula::run`].
     pub async fn drive(&self, shutdown: CancellationToken) -> Result<(), WorkerStopped> {
         match &self.worker {
-            Some(worker) => worker.run(shutdown).await,
+            // Its future is large, and lives as long as the process.
+            Some(worker) => Box::pin(worker.run(shutdown)).await,
             None => {
                 shutdown.cancelled().await;
                 Ok(())
