@@ -11,8 +11,6 @@ pub(crate) const DRIVER: &str = "storage-postgres";
 pub(crate) enum Fault {
     /// The server refused or did not answer, or a stored value has an impossible type.
     Sql(Error),
-    /// The transaction has seen what changed before it wrote: it is tried again.
-    Again,
     /// This driver refused.
     Own { kind: ErrorKind, message: String },
 }
@@ -53,7 +51,6 @@ impl Fault {
     pub(crate) fn is_again(&self) -> bool {
         match self {
             Self::Sql(error) => meaning(error) == Meaning::Again,
-            Self::Again => true,
             Self::Own { .. } => false,
         }
     }
@@ -62,7 +59,6 @@ impl Fault {
     pub(crate) fn breaks(&self) -> bool {
         match self {
             Self::Sql(error) => error.code().is_none() || meaning(error) == Meaning::Unknown,
-            Self::Again => false,
             Self::Own { kind, .. } => *kind == ErrorKind::Unavailable,
         }
     }
@@ -76,12 +72,6 @@ impl Fault {
                 let kind = if unreadable { ErrorKind::Corrupt } else { kind };
                 PortError::new(kind, DRIVER, operation, text).with_source(error)
             }
-            Self::Again => PortError::new(
-                ErrorKind::Unavailable,
-                DRIVER,
-                operation,
-                "others changed the same rows again and again",
-            ),
             Self::Own { kind, message } => PortError::new(kind, DRIVER, operation, message),
         }
     }

@@ -360,6 +360,15 @@ impl Items {
     }
 }
 
+/// Tenant, key, what it has begun, the digest of its input, and when it is forgotten.
+type KeyColumns = (
+    Vec<String>,
+    Vec<String>,
+    Vec<Uuid>,
+    Vec<Vec<u8>>,
+    Vec<Option<i64>>,
+);
+
 /// What gathered, as the columns of its statements.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
@@ -371,13 +380,7 @@ pub(crate) struct Columns {
     empties: (Vec<String>, Vec<i64>, Vec<i64>, Vec<Uuid>),
     items: Items,
     replaced: (Vec<String>, Vec<String>),
-    keys: (
-        Vec<String>,
-        Vec<String>,
-        Vec<Uuid>,
-        Vec<Vec<u8>>,
-        Vec<Option<i64>>,
-    ),
+    keys: KeyColumns,
     opened: (Vec<String>, Vec<Vec<u8>>, Vec<i64>),
     closed: (Vec<String>, Vec<Vec<u8>>),
     no_waits: Vec<i64>,
