@@ -15,37 +15,58 @@
 //! - A connection that is lost while a commit is under way is an unknown outcome, and never told as a failure
 //!   that left nothing.
 
+mod api_keys;
 mod arrivals;
+mod ask;
+mod attempts;
+mod audit_log;
 mod backlog;
 mod begin;
 mod changes;
 mod config;
 mod create;
+mod credential_keys;
+mod credential_repo;
+mod credential_uses;
+mod credentials;
+mod duties;
 mod error;
 mod execution_repo;
+mod identity_repo;
 mod inbox;
+mod incident_repo;
+mod incidents;
+mod known_plans;
 mod lanes;
 mod lease;
 mod link;
 mod listing;
+mod memberships;
 mod migrate;
 mod opening;
 mod pending;
 mod postgres;
+mod principals;
+mod projects;
 mod rates;
 mod read;
 mod row;
 mod scan;
 mod schema;
+mod session_repo;
+mod sessions;
 mod slot_sql;
 mod slots;
 mod sources;
 mod stats;
 mod step;
 mod texts;
+mod trigger_repo;
 mod triggers;
 mod tx;
 mod work;
+mod workflow_repo;
+mod workflows;
 
 pub use config::{
     MAX_BATCH, MAX_BATCH_BYTES, MAX_QUEUED_BYTES, MAX_READERS, MAX_TRIES, MAX_WRITE_BYTES,

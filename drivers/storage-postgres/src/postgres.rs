@@ -13,6 +13,7 @@ use crate::{
     PostgresConfig, PostgresStats,
     config::{MAX_QUEUED_BYTES, MAX_WRITE_BYTES, READ_QUEUE, SMALL_WRITE_BYTES, WRITE_QUEUE},
     error::Fault,
+    known_plans::KnownPlans,
     lanes::{Reader, Writer},
     link::Link,
     opening::Opening,
@@ -32,6 +33,7 @@ pub struct Postgres {
     /// One permit for each KiB of large writes that wait.
     room: Semaphore,
     thread: Option<JoinHandle<()>>,
+    pub(crate) known_plans: parking_lot::Mutex<KnownPlans>,
 }
 
 impl fmt::Debug for Postgres {
@@ -89,6 +91,7 @@ impl Postgres {
             questions: Some(questions),
             room: Semaphore::new(MAX_QUEUED_BYTES >> 10),
             thread: Some(thread),
+            known_plans: parking_lot::Mutex::default(),
         })
     }
 

@@ -25,6 +25,21 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 1,
         sql: include_str!("../migrations/0002_workflows.sql"),
     },
+    Migration {
+        version: 3,
+        opens_from: 1,
+        sql: include_str!("../migrations/0003_credentials.sql"),
+    },
+    Migration {
+        version: 4,
+        opens_from: 1,
+        sql: include_str!("../migrations/0004_identities.sql"),
+    },
+    Migration {
+        version: 5,
+        opens_from: 1,
+        sql: include_str!("../migrations/0005_audit.sql"),
+    },
 ];
 
 /// The oldest server that this driver is tested with, as `server_version_num` says it.

@@ -11,7 +11,7 @@ use nebula_ports::{
 };
 use nebula_storage_postgres::{Postgres, PostgresConfig};
 use nebula_testkit::{
-    START, run,
+    ManualClock, START, run,
     servers::{Database, TestPostgres},
 };
 use serde_json::{Value, json};
@@ -46,6 +46,12 @@ pub(crate) async fn open(address: &str, clock: Option<Arc<dyn Clock>>) -> Arc<Po
     };
     let opened = Postgres::open(config).await;
     Arc::new(opened.expect("nothing stands in the way"))
+}
+
+/// A store of this test's own, by this clock; none where there is no server, which was said loudly.
+pub(crate) async fn store(clock: &Arc<ManualClock>) -> Option<Arc<Postgres>> {
+    let address = database()?;
+    Some(open(&address, Some(clock.clone())).await)
 }
 
 pub(crate) const TTL: Duration = Duration::from_secs(30);
