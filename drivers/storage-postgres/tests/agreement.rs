@@ -16,3 +16,33 @@ fn random_operations_on_executions_agree_with_the_model() {
         });
     }
 }
+
+#[test]
+fn random_operations_on_credentials_agree_with_the_model() {
+    for seed in 1..=3 {
+        let Some(address) = database() else { return };
+        agree::credential_repos(seed, 800, |clock| async move {
+            open(&address, Some(clock)).await as _
+        });
+    }
+}
+
+#[test]
+fn random_operations_on_identities_agree_with_the_model() {
+    for seed in 1..=3 {
+        let Some(address) = database() else { return };
+        agree::identity_repos(seed, 1_000, |clock| async move {
+            open(&address, Some(clock)).await as _
+        });
+    }
+}
+
+#[test]
+fn random_operations_on_sessions_agree_with_the_model() {
+    for seed in 1..=3 {
+        let Some(address) = database() else { return };
+        agree::session_repos(seed, 1_000, |clock| async move {
+            open(&address, Some(clock)).await as _
+        });
+    }
+}
