@@ -25,6 +25,7 @@ use nebula_program::{
     closed::Closed,
     failure::Failure,
     observed::Observed,
+    private::make_private,
     resume_key,
     settings::{KeyFrom, SecretsSettings},
 };
@@ -125,6 +126,9 @@ impl Opened {
 enum StorageKind {
     /// One file.
     Sqlite(PathBuf),
+    /// A database of PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Postgres,
 }
 
 /// Which driver rings.
@@ -181,6 +185,8 @@ impl Addresses {
     pub fn file(&self) -> Option<PathBuf> {
         match self.storage_kind().ok()? {
             StorageKind::Sqlite(path) => Some(path),
+            #[cfg(feature = "postgres")]
+            StorageKind::Postgres => None,
         }
     }
 
@@ -188,6 +194,8 @@ impl Addresses {
         let (key, address) = ("storage.address", &self.storage);
         match address.scheme() {
             "sqlite" => address.path(key).map(StorageKind::Sqlite),
+            #[cfg(feature = "postgres")]
+            "postgres" | "postgresql" => Ok(StorageKind::Postgres),
             _ => Err(unknown(key, address, "sqlite:/var/lib/nebula/nebula.db")),
         }
     }
@@ -226,6 +234,11 @@ pub async fn open<S: Settings>(
     let base = base(&store, folders);
     let of = |given: &Option<PathBuf>, suffix| given.clone().unwrap_or(beside(&base, suffix));
     let resume_file = of(&groups.shared.resume_key, resume_key::SUFFIX);
+    // A store in a file has made the folder that it lies in.
+    if store.file.is_none() {
+        let unusable = |error| Failure::file(&folders.data, "make", &error);
+        make_private(&folders.data).map_err(unusable)?;
+    }
     let resume = resume_key::of(Some(&resume_file))?;
     let config = BlobFsConfig {
         path: of(&groups.shared.blobs, BLOBS_SUFFIX),
@@ -319,6 +332,28 @@ pub(crate) async fn store(
                     path: path.clone(),
                 }),
                 file: Some(path),
+            })
+        }
+        #[cfg(feature = "postgres")]
+        StorageKind::Postgres => {
+            use nebula_core::ExposeSecret as _;
+            use nebula_storage_postgres::{Postgres, PostgresConfig};
+
+            let mut config = PostgresConfig::at(addresses.storage.secret().expose_secret());
+            config.roots.clone_from(&groups.connections.ca_files);
+            let postgres = Arc::new(Postgres::open(config).await?);
+            Ok(Store {
+                executions: postgres.clone(),
+                workflows: postgres.clone(),
+                triggers: postgres.clone(),
+                credentials: postgres.clone(),
+                identities: postgres.clone(),
+                sessions: postgres.clone(),
+                audit: postgres.clone(),
+                incidents: postgres.clone(),
+                elector: postgres.clone(),
+                counts: Arc::new(Server(postgres)),
+                file: None,
             })
         }
     }
@@ -527,5 +562,18 @@ impl Source for Database {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |it| it.len());
         reading.level(metric::WAL_BYTES, size(&beside(&self.path, "-wal")));
         reading.level(metric::DATABASE_BYTES, size(&self.path));
+    }
+}
+
+/// What is read of a store behind a server.
+#[cfg(feature = "postgres")]
+#[derive(Debug)]
+struct Server(Arc<nebula_storage_postgres::Postgres>);
+
+#[cfg(feature = "postgres")]
+#[async_trait]
+impl Source for Server {
+    async fn read(&self, reading: &mut Reading) {
+        reading.count(metric::COMMITS, self.0.stats().commits);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nebula_testkit::servers::Redis;
+use nebula_testkit::servers::{Redis, TestPostgres};
 use serde_json::json;
 
 use crate::{
@@ -81,4 +81,34 @@ fn a_redis_that_throws_tasks_away_is_refused_with_the_reason() {
     }
     let arguments = ["--queue", &redis.address(), "--health", "127.0.0.1:0"];
     machine.ends(WORKER, &arguments).exits(3).says("noeviction");
+}
+
+#[test]
+fn a_small_fleet_needs_one_server_which_is_postgresql() {
+    let server = TestPostgres::new();
+    let Some(server) = server.get() else {
+        return;
+    };
+    let database = server.database();
+    let (machine, effects) = (Machine::new(), Effects::after(Duration::ZERO));
+    let address = database.address();
+    let settings = format!("storage.address = \"{address}\"\nqueue.address = \"{address}\"\n");
+    machine.setting("nebula-control-plane.toml", &settings);
+    // A task in the hands of a dead worker stays there for six times as long as its leases.
+    let quick = format!("{settings}worker.lease_ttl = \"3s\"\n");
+    machine.setting("nebula-worker.toml", &quick);
+    let plane = machine.control_plane();
+    plane.publish("one", &one(&effects.host()));
+    let (worker, other) = (machine.worker(&[]), machine.worker(&[]));
+    let ids: Vec<_> = (0..20).map(|_| plane.start("one", &json!({}))).collect();
+    worker.process.kill();
+    plane.become_one_of(&ids, &["completed"]);
+    assert_eq!(effects.keys("POST /one").len(), ids.len());
+    let document = machine.ends(WORKER, &["doctor"]).exits(0).json();
+    assert!(
+        document.to_string().contains("postgres: it answers"),
+        "{document}"
+    );
+    other.process.terminate();
+    assert_eq!(other.process.ends(), Some(0));
 }
