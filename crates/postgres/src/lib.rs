@@ -14,7 +14,7 @@ mod typed;
 
 pub use address::{Address, AddressError, ConnectError, Connected};
 pub use meaning::{Meaning, meaning, message};
-pub use tls::Encryption;
+pub use tls::{Encrypted, Encryption, Tls};
 pub use tokio_postgres::{
     Client, Error, Row,
     types::{FromSql, ToSql, Type},

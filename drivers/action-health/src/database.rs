@@ -3,26 +3,15 @@
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
 };
 
 use nebula_action::{ActionContext, ActionError, Egress, Refusal, Target, TargetHost};
 use nebula_core::ExposeSecret;
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring::default_provider,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use nebula_postgres::{Encryption, Tls};
+use tokio::net::TcpStream;
 use tokio_postgres::{
     Config,
     config::{Host, SslMode},
-    tls::{ChannelBinding, TlsConnect, TlsStream},
 };
 use url::Url;
 
@@ -124,22 +113,8 @@ impl Database {
         if !self.encrypted {
             return Ok(None);
         }
-        let mut roots = RootCertStore::empty();
-        // A certificate that cannot be read is one that is not trusted.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        for file in extra {
-            let read = CertificateDer::pem_file_iter(file);
-            roots.add_parsable_certificates(read.into_iter().flatten().flatten());
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| wrong(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = ServerName::try_from(self.host.clone())
-            .map_err(|_| wrong("the host of the database is no name that a certificate has"))?;
-        let config = Arc::new(config);
-        Ok(Some(Tls { config, name }))
+        let encryption = Encryption::new(extra).map_err(wrong)?;
+        encryption.to(&self.host).map(Some).map_err(wrong)
     }
 }
 
@@ -190,60 +165,6 @@ fn read(text: &str) -> Result<(Config, Option<bool>), ActionError> {
         _ => SslMode::Require,
     });
     Ok((config, encrypted))
-}
-
-/// Makes a connection one with TLS, whose certificate is verified.
-pub(crate) struct Tls {
-    config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-}
-
-impl TlsConnect<TcpStream> for Tls {
-    type Stream = Encrypted;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<Encrypted>> + Send>>;
-
-    fn connect(self, stream: TcpStream) -> Self::Future {
-        let connector = tokio_rustls::TlsConnector::from(self.config);
-        Box::pin(async move { connector.connect(self.name, stream).await.map(Encrypted) })
-    }
-}
-
-/// An encrypted connection.
-pub(crate) struct Encrypted(tokio_rustls::client::TlsStream<TcpStream>);
-
-impl TlsStream for Encrypted {
-    fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
-    }
-}
-
-impl AsyncRead for Encrypted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Encrypted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
 }
 
 #[cfg(test)]
