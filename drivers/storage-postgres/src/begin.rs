@@ -4,7 +4,7 @@ use nebula_ports::{Begun, DedupeKey, ExecutionRepo, Lease, LeaseRequest, Step};
 
 use crate::{
     arrivals,
-    create::{NewRow, begins_alike, first_batch, remember_key, seen_key, started},
+    create::{NewRow, begins_alike, check_labels, first_batch, remember_key, seen_key, started},
     error::Fault,
     pending::Batch,
     row::Row,
@@ -39,7 +39,9 @@ impl Beginning {
                 step.expected_seq
             )));
         }
-        let new = NewRow::of_start(lease.execution, started(&step.entries)?, with_fingerprint);
+        let start = started(&step.entries)?;
+        check_labels(&start.labels)?;
+        let new = NewRow::of_start(lease.execution, start, with_fingerprint);
         let step = StoredStep::new(step)?;
         Ok(Self { new, step })
     }

@@ -13,7 +13,9 @@ use crate::{
     pending::Batch,
     rates,
     row::{Fresh, Row},
-    slots, triggers,
+    slots,
+    texts::check_texts,
+    triggers,
     tx::{Remembered, Tx},
 };
 
@@ -50,6 +52,7 @@ impl NewRow {
     /// Encodes `new`; `with_fingerprint` where a dedupe key is to remember the input.
     pub(crate) fn new(new: &NewExecution, with_fingerprint: bool) -> Result<Self, Fault> {
         let started = started(&new.entries)?;
+        check_labels(&started.labels)?;
         let slot = new.slot.as_ref().map(SlotClaim::of_start).transpose();
         let rate = new.rate.as_ref().map(Rate::of_start).transpose();
         Ok(Self {
@@ -103,6 +106,11 @@ impl NewRow {
             whole,
         }
     }
+}
+
+/// Refuses labels that cannot be stored.
+pub(crate) fn check_labels(labels: &Labels) -> Result<(), Fault> {
+    check_texts(labels.iter().flat_map(|(key, value)| [key, value]))
 }
 
 /// The start with which a journal begins.

@@ -15,11 +15,13 @@ use crate::{
     begin::{self, Beginning},
     changes,
     create::{self, NewRow},
+    error::Fault,
     inbox::{self, NewItem},
     lease, listing,
     migrate::{self, Moving},
     read, scan, slots,
     step::{self, StoredStep},
+    texts::check_texts,
     work::Claims,
 };
 
@@ -34,6 +36,11 @@ fn row(tenant: &TenantId, execution: ExecutionId) -> Claims {
     }
 }
 
+/// Refuses a key that cannot be stored.
+fn check_key(key: Option<&DedupeKey>) -> std::result::Result<(), Fault> {
+    check_texts(key.map(|key| key.0.as_str()))
+}
+
 #[async_trait]
 impl ExecutionRepo for Postgres {
     async fn create(
@@ -43,7 +50,8 @@ impl ExecutionRepo for Postgres {
         dedupe: Option<DedupeKey>,
         lease: Option<LeaseRequest>,
     ) -> Result<Created> {
-        let new = NewRow::new(&new, dedupe.is_some()).map_err(|e| e.into_port("create"))?;
+        let new = check_key(dedupe.as_ref()).and_then(|()| NewRow::new(&new, dedupe.is_some()));
+        let new = new.map_err(|fault| fault.into_port("create"))?;
         let mut claims = row(tenant, new.id);
         let keys = dedupe.iter().map(|key| (tenant.clone(), key.0.clone()));
         claims.keys.extend(keys);
@@ -56,7 +64,8 @@ impl ExecutionRepo for Postgres {
     }
 
     async fn begin(&self, lease: &Lease, dedupe: Option<DedupeKey>, step: Step) -> Result<Begun> {
-        let beginning = Beginning::new(lease, step, dedupe.is_some());
+        let beginning =
+            check_key(dedupe.as_ref()).and_then(|()| Beginning::new(lease, step, dedupe.is_some()));
         let beginning = beginning.map_err(|e| e.into_port("begin"))?;
         let claims = beginning.claims(lease, dedupe.as_ref());
         let how = (beginning.bytes(), claims, beginning.is_alone());

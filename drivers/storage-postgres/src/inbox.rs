@@ -8,6 +8,7 @@ use crate::{
     error::Fault,
     pending::Item,
     row::{Row, number, stored},
+    texts::check_texts,
     tx::Tx,
 };
 
@@ -35,6 +36,7 @@ impl NewItem {
                 "kinds and keys of inbox items that begin with `{SLOT_PREFIX}` are the store's own"
             )));
         }
+        check_texts([kind.as_str(), dedupe.as_str()])?;
         Ok(Self {
             kind,
             payload: payload.to_string(),

@@ -14,6 +14,7 @@ use crate::{
     link::Link,
     read::{SUMMARY, summary},
     row::{limited, uuid},
+    texts::check_texts,
 };
 
 /// How many executions a page looks at beyond those that are on it. What is rare among more of them than
@@ -110,6 +111,14 @@ pub(crate) async fn list(
     limit: usize,
 ) -> Result<Page<ExecutionSummary>, Fault> {
     let after = after.map(place_of).transpose()?;
+    let labels = filter.labels.iter().flat_map(|(key, value)| [key, value]);
+    if check_texts(labels.chain(filter.text.as_deref())).is_err() {
+        // Nothing that is stored has such a text.
+        return Ok(Page {
+            items: Vec::new(),
+            next: None,
+        });
+    }
     let now = link.now().await?;
     let mut statuses = filter.statuses.clone();
     statuses.sort_unstable();
