@@ -27,7 +27,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How often a call is tried again that was in the way of another: where the database is told to isolate
 /// transactions more than they need.
-const MAX_TRIES: u32 = 20;
+const MAX_TRIES: u32 = 100;
 
 /// The way to a database. What is rung elsewhere, and the end of the connection, wakes those who wait.
 pub(crate) struct Link {

@@ -3,7 +3,9 @@
 
 mod server;
 
-use std::{collections::BTreeMap, os::unix::net::UnixListener, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, os::unix::net::UnixListener, pin::pin, sync::Arc, time::Duration,
+};
 
 use nebula_ports::{Delivery, ErrorKind, PortError, Queued, Receipt, ReceiptOutcome, TaskQueue};
 use nebula_postgres::Address;
@@ -131,6 +133,48 @@ fn without_the_bell_a_receiver_looks_again() {
         assert_eq!(clock.next_wake(), Some(Duration::from_secs(1)));
         clock.advance_to_next();
         assert_eq!(woken(&mut tasks).await.unwrap().task, task(1));
+    });
+}
+
+/// Guard: a receiver listens before it looks, so that what is rung between its look and its sleep is heard.
+#[test]
+fn what_is_rung_during_a_look_is_heard() {
+    let Some(address) = address() else { return };
+    run(async {
+        for turns in 0..24 {
+            let config = config(8, 3);
+            let queue = handle(&address, &config).await;
+            let mut call = pin!(queue.receive(1, HOUR, HOUR));
+            for _ in 0..turns {
+                let looks = tokio::select! {
+                    biased;
+                    _ = &mut call => false,
+                    () = tokio::task::yield_now() => true,
+                };
+                assert!(looks, "there is nothing yet");
+            }
+            // Nobody here reads an answer meanwhile.
+            let rings = || {
+                run(async {
+                    let _ = ring(&*handle(&address, &config).await, 1).await;
+                });
+            };
+            std::thread::scope(|scope| scope.spawn(rings).join()).unwrap();
+            let mut patience = 2_000_000;
+            let taken = loop {
+                tokio::select! {
+                    biased;
+                    taken = &mut call => break taken.unwrap(),
+                    () = tokio::task::yield_now() => {}
+                }
+                patience -= 1;
+                assert!(
+                    patience > 0,
+                    "it sleeps, although something was rung after {turns} turns"
+                );
+            };
+            assert_eq!(taken.len(), 1);
+        }
     });
 }
 

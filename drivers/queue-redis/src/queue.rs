@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -197,9 +196,8 @@ impl TaskQueue for RedisQueue {
     ) -> Result<Vec<Delivery>> {
         let until = self.clock.monotonic().saturating_add(wait);
         loop {
-            // Listens before it looks: what is rung in between is heard.
-            let mut rung = pin!(self.link.bell.notified());
-            rung.as_mut().enable();
+            // Listens before it looks: what is rung from here on is heard.
+            let rung = self.link.bell.notified();
             let (due, taken) = self.take(max, visibility).await?;
             let now = self.clock.monotonic();
             if !taken.is_empty() || now >= until || max == 0 {

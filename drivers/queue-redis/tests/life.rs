@@ -3,7 +3,9 @@
 
 mod server;
 
-use std::{collections::BTreeMap, os::unix::net::UnixListener, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, os::unix::net::UnixListener, pin::pin, sync::Arc, time::Duration,
+};
 
 use nebula_core::SecretString;
 use nebula_ports::{Delivery, ErrorKind, PortError, Queued, Receipt, ReceiptOutcome, TaskQueue};
@@ -118,6 +120,48 @@ fn every_way_into_the_queue_is_heard_elsewhere() {
         let _ = ring(&mine, 1).await;
         assert_eq!(ack(&mine, &second.receipt).await, ReceiptOutcome::Done);
         assert_eq!(woken(&mut other).await.unwrap().task, task(1));
+    });
+}
+
+/// Guard: a receiver listens before it looks, so that what is rung between its look and its sleep is heard.
+#[test]
+fn what_is_rung_during_a_look_is_heard() {
+    let Some(server) = SERVER.get() else { return };
+    run(async {
+        for turns in 0..24 {
+            let config = config(8, 3);
+            let queue = handle(server, &config).await;
+            let mut call = pin!(queue.receive(1, HOUR, HOUR));
+            for _ in 0..turns {
+                let looks = tokio::select! {
+                    biased;
+                    _ = &mut call => false,
+                    () = tokio::task::yield_now() => true,
+                };
+                assert!(looks, "there is nothing yet");
+            }
+            // Nobody here reads an answer meanwhile.
+            let rings = || {
+                run(async {
+                    let _ = ring(&*handle(server, &config).await, 1).await;
+                });
+            };
+            std::thread::scope(|scope| scope.spawn(rings).join()).unwrap();
+            let mut patience = 2_000_000;
+            let taken = loop {
+                tokio::select! {
+                    biased;
+                    taken = &mut call => break taken.unwrap(),
+                    () = tokio::task::yield_now() => {}
+                }
+                patience -= 1;
+                assert!(
+                    patience > 0,
+                    "it sleeps, although something was rung after {turns} turns"
+                );
+            };
+            assert_eq!(taken.len(), 1);
+        }
     });
 }
 
@@ -527,7 +571,7 @@ fn a_replica_is_not_taken_for_the_server() {
         assert_eq!(server.asked(&["REPLICAOF", "127.0.0.1", "1"]), "OK");
         let error = queue.ring(task(2), NOW).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
-        assert!(error.message.contains("replica"), "{error}");
+        assert!(error.message.contains("takes no writes"), "{error}");
         assert_eq!(server.asked(&["REPLICAOF", "NO", "ONE"]), "OK");
         assert_eq!(ring(&queue, 2).await, Queued::Queued);
     });
