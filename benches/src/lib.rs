@@ -31,6 +31,7 @@ pub mod lists;
 pub mod load;
 pub mod process;
 pub mod repo;
+pub mod scale;
 pub mod server;
 mod stats;
 pub mod summary;

@@ -159,6 +159,21 @@ impl Postgres {
         )
     }
 
+    /// The id of its first process, of which all others are children.
+    ///
+    /// # Panics
+    /// It does not run.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        let file = self.folder.join("data/postmaster.pid");
+        let text = std::fs::read_to_string(file).expect("the server runs");
+        let pid = text
+            .lines()
+            .next()
+            .and_then(|line| line.trim().parse().ok());
+        pid.expect("its file begins with its id")
+    }
+
     /// The folder of its socket, which is for port 5432.
     #[must_use]
     pub fn socket_folder(&self) -> &Path {
