@@ -9,6 +9,7 @@
     reason = "tests of whole programs wait by the clock of the host"
 )]
 
+mod deploy;
 mod drain;
 mod effects;
 mod http;
