@@ -17,6 +17,7 @@ mod bench;
 mod chaos;
 mod conformance;
 mod cron;
+mod deploy;
 mod expr_fuzz;
 mod fixtures;
 mod fuzz;
@@ -71,6 +72,9 @@ Developer commands:
   cargo xtask cron [--cases N] [--seed S]
                       compare the occurrences of N generated cron expressions (3,000) with those of two
                       other implementations; needs python3 with pip, and npm
+  cargo xtask deploy-check
+                      hold the files of `deploy/` against the schemas of compose, Kubernetes and KEDA, and
+                      let systemd read its units; needs python3 with pip, npm, and systemd
   cargo xtask roles   show which role may do what
   cargo xtask bench [--compare | --baseline]
                       measure the engine end to end; hold the figures against those committed, or
@@ -105,6 +109,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["cron", ref rest @ ..] => cron::run(rest),
+        ["deploy-check"] => deploy::run(),
         ["schema-suite"] => schema_suite::run(),
         ["mutants", ref rest @ ..] => mutants::run(rest),
         _ => {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    chaos, conformance, cron, schema_suite, schemathesis, simulate,
+    chaos, conformance, cron, deploy, schema_suite, schemathesis, simulate,
     stage::{Outcome, Stage, cargo, is_there, passes, passes_watched, shout},
     tally::Tally,
 };
@@ -28,6 +28,7 @@ pub(crate) fn run() -> ExitCode {
         Stage::run("expr-conformance", conformance::stage),
         Stage::run("fuzz targets", fuzz_targets),
         Stage::run("cron", cron::stage),
+        Stage::run("deploy", deploy::stage),
         Stage::run("simulate", simulate::stage),
         Stage::run("chaos", chaos::stage),
         Stage::run("schemathesis", schemathesis::stage),
@@ -91,6 +92,12 @@ fn needs() -> Outcome {
             "pgbouncer",
             "no store lies behind a pooler",
         ),
+        (
+            "systemd-analyze",
+            "--version",
+            "systemd",
+            "nobody reads the units of `deploy/`",
+        ),
     ];
     let mut outcome = Outcome::Ok;
     for (program, version, package, what) in wanted {
@@ -103,7 +110,7 @@ fn needs() -> Outcome {
         outcome = Outcome::Skipped;
     }
     type Fetch = fn() -> bool;
-    let fetched: [(&str, bool, Fetch); 3] = [
+    let fetched: [(&str, bool, Fetch); 4] = [
         (
             "schema-suite",
             schema_suite::is_there(),
@@ -115,6 +122,7 @@ fn needs() -> Outcome {
             schemathesis::fetch,
         ),
         ("cron", cron::is_there(), cron::fetch),
+        ("deploy-check", deploy::is_there(), deploy::fetch),
     ];
     for (command, is_there, fetch) in fetched {
         let is_there = is_there || may_fetch() && fetch();
