@@ -254,7 +254,8 @@ impl World {
             }
             Event::Rung { execution } => {
                 self.queue.push_back(execution);
-                if self.queue.len() > 1 {
+                // All are awake already; one is woken for each.
+                if self.queue.len() > 1 && !self.fleet.wakes_one {
                     return;
                 }
                 for worker in 0..self.workers.len() {
