@@ -71,8 +71,9 @@ const ABSENT: &[(&str, &[&str])] = &[
     (
         "nebula-desktop",
         &[
-            "sqlx",
-            "sqlx-core",
+            "nebula-storage-postgres",
+            "nebula-queue-postgres",
+            "nebula-queue-redis",
             "redis",
             "aws-sdk-s3",
             "wasmtime",
