@@ -155,13 +155,13 @@ pub(crate) async fn changes(
             *place = (horizon, -1, -1);
         }
     }
-    let at = link.now().await?;
     let found: Vec<i64> = found.into_iter().collect();
     let mut executions = Vec::with_capacity(found.len());
     if !found.is_empty() {
         let sql =
             format!("SELECT {SUMMARY} FROM executions AS e WHERE e.n = ANY ($1) ORDER BY e.n");
-        for row in link.rows(&sql, params![found]).await? {
+        let (rows, at) = link.rows_now(&sql, params![found]).await?;
+        for row in rows {
             executions.push(summary(&row, at)?);
         }
     }

@@ -83,6 +83,27 @@ impl Link {
         Ok(self.rows(sql, params).await?.into_iter().next())
     }
 
+    /// All rows, and what time it is, in one round trip.
+    pub(crate) async fn rows_now(
+        &self,
+        sql: &str,
+        params: &[&dyn Param],
+    ) -> Result<(Vec<Row>, Timestamp), Fault> {
+        if self.given_time().is_some() {
+            return Ok((self.rows(sql, params).await?, self.now().await?));
+        }
+        let given = typed(params);
+        let rows = self.client.query_typed(sql, &given);
+        let now = self.client.query_typed_one(NOW, &[]);
+        let asked = async {
+            // Each is sent when it is looked at for the first time.
+            let (rows, now) = tokio::join!(biased; rows, now);
+            Ok((rows?, now?))
+        };
+        let (rows, now) = self.wait(asked).await?;
+        Ok((rows, Timestamp::from_millis(now.try_get(0)?)))
+    }
+
     /// How many rows it changed.
     pub(crate) async fn execute(&self, sql: &str, params: &[&dyn Param]) -> Result<u64, Fault> {
         self.wait(self.client.execute_typed(sql, &typed(params)))

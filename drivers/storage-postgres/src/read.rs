@@ -187,11 +187,10 @@ pub(crate) async fn get(
     tenant: &TenantId,
     execution: ExecutionId,
 ) -> Result<Option<ExecutionSummary>, Fault> {
-    let now = link.now().await?;
     let sql = format!("SELECT {SUMMARY} FROM executions AS e WHERE e.tenant = $1 AND e.id = $2");
     let place = params![tenant.as_str(), uuid(execution)];
-    let found = link.row(&sql, place).await?;
-    found.map(|row| summary(&row, now)).transpose()
+    let (found, now) = link.rows_now(&sql, place).await?;
+    found.first().map(|row| summary(row, now)).transpose()
 }
 
 pub(crate) fn summary(row: &SqlRow, now: Timestamp) -> Result<ExecutionSummary, Fault> {

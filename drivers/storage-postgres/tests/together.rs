@@ -266,3 +266,16 @@ fn the_database_says_when_a_lease_has_expired() {
         assert_eq!(late, Stepped::Fenced { current: 2 });
     });
 }
+
+#[test]
+fn what_is_asked_of_one_execution_is_one_round_trip() {
+    let Some(address) = database() else { return };
+    threads().block_on(async {
+        let repo = open(&address, None).await;
+        let lease = leased(&repo, 1, 1).await;
+        let before = repo.stats().round_trips;
+        let found = repo.get(&tenant(), execution(1)).await.unwrap();
+        assert!(found.is_some_and(|it| it.leased && it.id == lease.execution));
+        assert_eq!(repo.stats().round_trips - before, 1);
+    });
+}
