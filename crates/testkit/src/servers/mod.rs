@@ -5,9 +5,11 @@
 mod guarded;
 mod pooler;
 mod postgres;
+mod proxy;
 mod redis;
 
 pub use guarded::{Guarded, missing};
 pub use pooler::Pooler;
 pub use postgres::{Database, Postgres, TestPostgres};
+pub use proxy::{Proxy, Silence, Struck};
 pub use redis::{Redis, TestRedis};
