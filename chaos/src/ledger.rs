@@ -124,18 +124,12 @@ impl Ledger {
         let answer = match serde_json::from_str(&line)? {
             Ask::Effect(effect) => self.effect(effect),
             Ask::Known { key } => {
-                let book = self.book();
-                let kept = book.kept.get(&key).and_then(|kept| kept.result.clone());
-                kept.map_or(Answer::Nothing, Answer::Done)
+                let known = self.book().known(&key);
+                known.map_or(Answer::Nothing, Answer::Done)
             }
             Ask::Next { process } => self.next(process),
             Ask::Accepted { number, id } => {
-                let mut book = self.book();
-                let before = book.accepted.insert(number, id);
-                if let Some(before) = before.filter(|before| *before != id) {
-                    let what = format!("execution {number} was created as {before} and as {id}");
-                    book.complaints.push(what);
-                }
+                self.book().accept(number, id);
                 Answer::Nothing
             }
         };
@@ -173,17 +167,34 @@ impl Ledger {
         // The disk must know of it before it happens, whoever dies then.
         let started = store::has_started(&self.database, &effect);
         let late = effect.value.rem_euclid(4);
-        let answer = self.apply(effect, started);
+        let started = started.map_err(|error| error.to_string());
+        let answer = self.book().apply(effect, started);
         self.count.fetch_add(1, Ordering::Relaxed);
         thread::sleep(Duration::from_millis(late.unsigned_abs() * 2));
         answer
     }
+}
 
-    fn apply(&self, effect: Effect, started: rusqlite::Result<bool>) -> Answer {
-        let mut book = self.book();
-        let book = &mut *book;
+impl Book {
+    /// What became of this key.
+    pub(crate) fn known(&self, key: &str) -> Option<Value> {
+        self.kept.get(key).and_then(|kept| kept.result.clone())
+    }
+
+    /// Somebody was told that this execution is accepted.
+    pub(crate) fn accept(&mut self, number: u64, id: ExecutionId) {
+        let before = self.accepted.insert(number, id);
+        if let Some(before) = before.filter(|before| *before != id) {
+            let what = format!("execution {number} was created as {before} and as {id}");
+            self.complaints.push(what);
+        }
+    }
+
+    /// Lets an effect in; `started` says whether the database has the start of its attempt, or why nobody
+    /// knows.
+    pub(crate) fn apply(&mut self, effect: Effect, started: Result<bool, String>) -> Answer {
         match started {
-            Ok(true) => book.looked += 1,
+            Ok(true) => self.looked += 1,
             Ok(false) => {
                 let Effect {
                     execution,
@@ -192,30 +203,31 @@ impl Ledger {
                     label,
                     ..
                 } = &effect;
-                book.complaints.push(format!(
+                self.complaints.push(format!(
                     "{execution}: `{label}` came under {key}, attempt {attempt}, whose start is not in the database"
                 ));
             }
-            Err(error) => book
-                .complaints
-                .push(format!("the database cannot be read: {error}")),
+            Err(error) => {
+                let what = format!("the database cannot be read: {error}");
+                self.complaints.push(what);
+            }
         }
-        let kept = book.kept.entry(effect.key.clone()).or_default();
+        let kept = self.kept.entry(effect.key.clone()).or_default();
         kept.tries += 1;
         if kept.tries <= effect.fails {
             return Answer::Refused;
         }
-        let piece = book.pieces.entry(effect.label.clone()).or_default();
+        let piece = self.pieces.entry(effect.label.clone()).or_default();
         piece.keys.insert(effect.key.clone());
         piece.class = Some(effect.class);
         if effect.class == EffectClass::Keyed && kept.result.is_some() {
-            book.repeats += 1;
+            self.repeats += 1;
         } else {
             piece.applied += 1;
         }
         let result = json!({ "v": flows::result(effect.value) });
         kept.result = Some(result.clone());
-        book.arrivals.push(effect);
+        self.arrivals.push(effect);
         Answer::Done(result)
     }
 }

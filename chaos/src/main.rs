@@ -17,9 +17,11 @@
 mod commands;
 mod disk;
 mod drain;
+mod fleet;
 mod flips;
 mod flows;
 mod ledger;
+mod oracle;
 mod process;
 mod store;
 mod told;
@@ -50,8 +52,11 @@ const HELP: &str = "\
 Kills, stops and drains the engine, and damages what it has stored.
 
   nebula-chaos --nebula PATH [--kills N] [--seed S] [--stops]
+  nebula-chaos --fleet DIR [--kills N] [--seed S]
 
   --nebula PATH   the program that is killed
+  --fleet DIR     the folder of the programs of a fleet, which has faults of every kind instead: it, its
+                  servers, and the ways to them
   --kills N       how often (60)
   --seed S        which moments; without it, a seed is drawn and printed
   --stops         some processes are stopped past their leases instead, and go on or die then
@@ -61,6 +66,7 @@ Kills, stops and drains the engine, and damages what it has stored.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     nebula: PathBuf,
+    fleet: Option<PathBuf>,
     kills: u64,
     seed: u64,
     stops: bool,
@@ -92,6 +98,7 @@ fn wanted(words: &[&str]) -> Result<Wanted, String> {
     let drawn = SystemTime::now().duration_since(UNIX_EPOCH);
     let mut wanted = Wanted {
         nebula: PathBuf::new(),
+        fleet: None,
         kills: 60,
         seed: drawn.map_or(1, |since| u64::from(since.subsec_nanos())),
         stops: false,
@@ -102,22 +109,33 @@ fn wanted(words: &[&str]) -> Result<Wanted, String> {
         let number = |text: &str| text.parse().map_err(|_| format!("{text} is no number"));
         match *word {
             "--nebula" => wanted.nebula = PathBuf::from(value()?),
+            "--fleet" => wanted.fleet = Some(PathBuf::from(value()?)),
             "--kills" => wanted.kills = number(value()?)?,
             "--seed" => wanted.seed = number(value()?)?,
             "--stops" => wanted.stops = true,
             other => return Err(format!("what is {other}?")),
         }
     }
-    if !wanted.nebula.is_file() {
-        return Err("say with --nebula where the program is".to_owned());
+    match &wanted.fleet {
+        None if !wanted.nebula.is_file() => {
+            Err("say with --nebula where the program is".to_owned())
+        }
+        Some(folder) if !folder.join("nebula-worker").is_file() => {
+            Err("say with --fleet in which folder nebula-worker and the others are".to_owned())
+        }
+        _ => Ok(wanted),
     }
-    Ok(wanted)
 }
 
 fn run(wanted: &Wanted) -> ExitCode {
     println!(
-        "chaos: {} kills{}, seed {}",
+        "chaos: {} {}{}, seed {}",
         wanted.kills,
+        if wanted.fleet.is_some() {
+            "faults of a fleet"
+        } else {
+            "kills"
+        },
         if wanted.stops { " and stops" } else { "" },
         wanted.seed
     );
@@ -140,9 +158,10 @@ fn run(wanted: &Wanted) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let (kept, seed, kills) = (folder.keep(), wanted.seed, wanted.kills);
+    let fleet = wanted.fleet.as_ref().map_or("", |_| " --fleet");
     let stops = if wanted.stops { " --stops" } else { "" };
     println!("everything is kept in {}", kept.display());
-    println!("again: cargo xtask chaos --kills {kills} --seed {seed}{stops}");
+    println!("again: cargo xtask chaos{fleet} --kills {kills} --seed {seed}{stops}");
     ExitCode::FAILURE
 }
 
@@ -151,6 +170,9 @@ type Part<'p> = dyn Fn(&Path) -> Result<Told, Failed> + Sync + 'p;
 
 /// All parts at the same time: each leaves room for the others.
 fn all(folder: &Path, wanted: &Wanted) -> Told {
+    if let Some(programs) = &wanted.fleet {
+        return together(folder, &[("fleet", &|at| fleet::run(at, wanted, programs))]);
+    }
     let of_commands = wanted.kills / COMMANDS_SHARE;
     let of_workers = wanted.kills - of_commands;
     let parts: [(&str, &Part<'_>); 5] = [
@@ -160,6 +182,10 @@ fn all(folder: &Path, wanted: &Wanted) -> Told {
         ("disk", &|at| disk::run(at, wanted)),
         ("flips", &|at| flips::run(at, wanted)),
     ];
+    together(folder, &parts)
+}
+
+fn together(folder: &Path, parts: &[(&str, &Part<'_>)]) -> Told {
     let done: Vec<_> = thread::scope(|scope| {
         let begun: Vec<_> = parts
             .iter()

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use nebula_core::{Digest, ExecutionId, TenantId};
-use nebula_execution::{ExecutionPlan, Fact, Status, StoredEntry, decode};
+use nebula_execution::{ExecutionPlan, Fact, InstanceId, Status, StoredEntry, decode};
 use nebula_ports::{ExecutionFilter, ExecutionRepo, WorkflowRepo};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::SystemClock;
@@ -139,20 +139,24 @@ pub(crate) fn read(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(read_all(database, audit))
+    let clock = Arc::new(SystemClock::default());
+    runtime.block_on(async {
+        let store = Sqlite::open(SqliteConfig::file(database), clock).await?;
+        read_all(&store, audit).await
+    })
 }
 
-async fn read_all(
-    database: &Path,
+/// Reads everything that a store has, whichever it is, and holds it against the invariants.
+pub(crate) async fn read_all<S: ExecutionRepo + WorkflowRepo>(
+    store: &S,
     audit: &mut Audit,
 ) -> Result<BTreeMap<ExecutionId, Became>, Failed> {
-    let (tenant, clock) = (TenantId::local(), Arc::new(SystemClock::default()));
-    let store = Sqlite::open(SqliteConfig::file(database), clock).await?;
+    let tenant = TenantId::local();
     let (filter, mut after, mut all) = (ExecutionFilter::default(), None, BTreeMap::new());
     loop {
-        let page = ExecutionRepo::list(&store, &tenant, &filter, after.as_ref(), PAGE).await?;
+        let page = ExecutionRepo::list(store, &tenant, &filter, after.as_ref(), PAGE).await?;
         for summary in page.items {
-            let entries = journal(&store, summary.id).await?;
+            let entries = journal(store, summary.id).await?;
             let Some(Fact::ExecutionStarted(started)) =
                 entries.first().map(|first| &first.entry.fact)
             else {
@@ -184,7 +188,11 @@ async fn read_all(
     }
 }
 
-async fn journal(store: &Sqlite, id: ExecutionId) -> Result<Vec<StoredEntry>, Failed> {
+/// The whole journal of an execution.
+pub(crate) async fn journal<S: ExecutionRepo>(
+    store: &S,
+    id: ExecutionId,
+) -> Result<Vec<StoredEntry>, Failed> {
     let (tenant, mut entries) = (TenantId::local(), Vec::<StoredEntry>::new());
     loop {
         let from = entries.last().map_or(1, |last| last.seq + 1);
@@ -194,4 +202,18 @@ async fn journal(store: &Sqlite, id: ExecutionId) -> Result<Vec<StoredEntry>, Fa
         }
         entries.extend(page.entries);
     }
+}
+
+/// Under which key an instance acts, or is undone, as its journal says.
+pub(crate) fn key(entries: &[StoredEntry], of: &InstanceId, undoing: bool) -> Option<String> {
+    let mut entries = entries.iter().rev();
+    entries.find_map(|stored| match &stored.entry.fact {
+        Fact::AttemptStarted { instance, key, .. } if !undoing && instance == of => {
+            Some(key.clone())
+        }
+        Fact::CompensationStarted { instance, key, .. } if undoing && instance == of => {
+            Some(key.clone())
+        }
+        _ => None,
+    })
 }

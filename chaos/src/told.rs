@@ -25,6 +25,8 @@ pub(crate) struct Told {
     /// Drains while attempts were under way.
     pub(crate) busy: u64,
     pub(crate) faults: u64,
+    /// What else was counted, by what it is.
+    pub(crate) counted: Vec<(&'static str, u64)>,
     /// What could not be done here.
     pub(crate) skipped: Vec<String>,
     pub(crate) violations: Vec<String>,
@@ -63,6 +65,7 @@ impl Told {
         self.drains += other.drains;
         self.busy += other.busy;
         self.faults += other.faults;
+        self.counted.extend(other.counted);
         self.skipped.extend(other.skipped);
         self.violations.extend(other.violations);
     }
@@ -90,6 +93,9 @@ impl fmt::Display for Told {
             ("violations", self.violations.len() as u64),
         ];
         for (what, count) in rows {
+            writeln!(f, "{count:>9}  {what}")?;
+        }
+        for (what, count) in &self.counted {
             writeln!(f, "{count:>9}  {what}")?;
         }
         for skipped in &self.skipped {

@@ -20,8 +20,8 @@ use nebula_action::{
     Action, ActionContext, ActionError, ActionMetadata, ActionResult, Effect as Effects,
     EffectClass, ErrorClass, Reconciled,
 };
-use nebula_core::{Clock, Digest, ExecutionId, Offload, TenantId};
-use nebula_execution::{Fact, InstanceId};
+use nebula_core::{Clock, Digest, Offload, TenantId};
+use nebula_execution::InstanceId;
 use nebula_ports::{DedupeKey, ExecutionFilter, ExecutionRepo};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
@@ -31,7 +31,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Failed, flows,
+    Failed, flows, store,
     wire::{Answer, Ask, Effect, ask},
 };
 
@@ -348,7 +348,8 @@ impl Client {
                     _ => continue,
                 };
                 let instance: InstanceId = instance.parse()?;
-                let Some(key) = self.key(id, &instance, undoing).await? else {
+                let entries = store::journal(&*self.store, id).await?;
+                let Some(key) = store::key(&entries, &instance, undoing) else {
                     continue;
                 };
                 let decision = match self.outside.ask(Ask::Known { key }).await {
@@ -361,36 +362,5 @@ impl Client {
             }
         }
         Ok(())
-    }
-
-    /// Under which key an instance acts, as its journal says.
-    async fn key(
-        &self,
-        id: ExecutionId,
-        of: &InstanceId,
-        undoing: bool,
-    ) -> Result<Option<String>, Failed> {
-        let (tenant, mut from, mut found) = (TenantId::local(), 1, None);
-        loop {
-            let page = self.store.journal(&tenant, id, from, PAGE).await?;
-            let entries = page.entries;
-            let Some(last) = entries.last() else {
-                return Ok(found);
-            };
-            from = last.seq + 1;
-            for stored in entries {
-                match stored.entry.fact {
-                    Fact::AttemptStarted { instance, key, .. } if !undoing && instance == *of => {
-                        found = Some(key);
-                    }
-                    Fact::CompensationStarted { instance, key, .. }
-                        if undoing && instance == *of =>
-                    {
-                        found = Some(key);
-                    }
-                    _ => {}
-                }
-            }
-        }
     }
 }

@@ -2,7 +2,6 @@
 //! outside.
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -11,20 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nebula_action::EffectClass;
-use nebula_core::ExecutionId;
-use nebula_execution::Status;
-use nebula_testkit::{
-    SeededEntropy,
-    simulation::{Arrival, Audit, checks},
-};
-use serde_json::Value;
+use nebula_testkit::{SeededEntropy, simulation::Audit};
 
 use crate::{
     Failed, Told, Wanted, flows,
     ledger::{Book, Ledger},
+    oracle::{self, Results, results},
     process::{Process, until, words},
-    store::{self, Became},
+    store,
     worker::LEASE,
 };
 
@@ -134,9 +127,6 @@ fn last_line(path: &Path) -> String {
     text.lines().last().unwrap_or_default().to_owned()
 }
 
-/// What each workflow gives for each input.
-type Results = BTreeMap<(String, u64), (Status, Option<Value>)>;
-
 /// Runs everything once and disturbs nobody.
 fn undisturbed(folder: PathBuf, told: &mut Told) -> Result<Results, Failed> {
     let mut world = World::new(folder)?;
@@ -147,16 +137,6 @@ fn undisturbed(folder: PathBuf, told: &mut Told) -> Result<Results, Failed> {
     world.stop(told)?;
     let all = store::read(&world.database, &mut Audit::default())?;
     Ok(results(all))
-}
-
-fn results(all: BTreeMap<ExecutionId, Became>) -> Results {
-    let roots = all.into_values().filter(|became| !became.called);
-    roots
-        .map(|became| {
-            let k = became.input["k"].as_u64().unwrap_or_default();
-            ((became.workflow, k), (became.status, became.output))
-        })
-        .collect()
 }
 
 /// Kills workers as often as is wanted.
@@ -265,46 +245,7 @@ fn examine(
     }
     let mut audit = Audit::default();
     let all = store::read(database, &mut audit)?;
-    for effect in book.arrivals.iter().filter(|effect| effect.class.writes()) {
-        audit.arrived(&Arrival {
-            execution: effect.execution,
-            node: &effect.node,
-            attempt: effect.attempt,
-            key: &effect.key,
-            class: effect.class,
-            input: effect.input,
-        });
-    }
-    for (number, id) in &book.accepted {
-        let Some(became) = all.get(id) else {
-            audit.complain(checks::NOT_LOST, format!("execution {number}, {id}"));
-            continue;
-        };
-        let (workflow, k) = flows::kind(*number);
-        let result = (became.status, became.output.clone());
-        let before = expected.get(&(workflow.to_owned(), k));
-        if before != Some(&result) {
-            let what = format!("{id} of {workflow}: {result:?}, undisturbed {before:?}");
-            audit.complain(checks::SAME_RESULT, what);
-        }
-    }
-    for (label, piece) in &book.pieces {
-        if piece.keys.len() > 1 {
-            let what = format!("`{label}` came under {:?}", piece.keys);
-            audit.complain(checks::KEY_STAYS, what);
-        }
-        if piece.class == Some(EffectClass::Keyed) && piece.applied != 1 {
-            let what = format!("`{label}` was done {} times", piece.applied);
-            audit.complain(checks::APPLIED_ONCE, what);
-        }
-    }
-    told.executions += all.len() as u64;
-    told.effects += book.arrivals.len() as u64;
-    told.repeats += book.repeats;
-    told.looked += book.looked;
-    told.count(all.values().flat_map(|became| &became.entries));
-    told.violations.extend(book.complaints.iter().cloned());
-    told.violations
-        .extend(audit.violations().iter().map(ToString::to_string));
+    oracle::compare(&all, book, (expected, flows::kind), &mut audit);
+    oracle::tell(&all, book, &audit, told);
     Ok(())
 }

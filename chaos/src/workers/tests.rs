@@ -1,12 +1,15 @@
 //! A test of the test: each lie of the engine, of the store or of the outside is found by the check
 //! that is there for it.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
-use nebula_action::ActionError;
-use nebula_core::{Digest, TenantId, Timestamp};
-use nebula_execution::{EndReason, Fact, NamedSignal, StoredEntry, Taken};
-use nebula_testkit::simulation::checks::Check;
+use nebula_action::{ActionError, EffectClass};
+use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
+use nebula_execution::{EndReason, Fact, NamedSignal, Status, StoredEntry, Taken};
+use nebula_testkit::simulation::checks::{self, Check};
 use rusqlite::Connection;
 use serde_json::json;
 use tempfile::TempDir;
@@ -15,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     ledger::Piece,
+    store::Became,
     wire::{Answer, Ask, Effect, ask},
     worker,
 };
@@ -137,6 +141,26 @@ fn keyed_work_that_was_done_twice_or_never_is_found() {
             piece(book, EffectClass::Keyed).applied = times;
         });
     }
+}
+
+#[test]
+fn work_that_was_to_be_done_at_most_once_and_was_done_twice_is_found() {
+    check_book(checks::AT_MOST_ONCE, |book, _| {
+        piece(book, EffectClass::AtMostOnce).applied = 2;
+    });
+}
+
+#[test]
+fn a_start_that_made_two_executions_is_found() {
+    let sound = sound();
+    let (mut all, mut audit) = (sound.all.clone(), Audit::default());
+    let mut roots = sound.all.values().filter(|became| !became.called);
+    let twin = roots.next().unwrap().clone();
+    all.insert(ExecutionId::from_bytes([9; 16]), twin);
+    let expected = (&sound.results, flows::kind as oracle::Kind);
+    oracle::compare(&all, &Book::default(), expected, &mut audit);
+    let found = audit.violations().iter().map(ToString::to_string);
+    names(&found.collect::<Vec<_>>(), checks::CREATED_ONCE);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `cargo xtask chaos`: real processes that are killed, stopped and drained, and a disk that fails.
+//! `cargo xtask chaos`: real processes that are killed, stopped and drained, and a disk that fails; with
+//! `--fleet` the programs of a fleet, their servers, and the ways to them.
 
 use std::process::{Command, ExitCode};
 
@@ -7,6 +8,13 @@ use crate::stage::{Outcome, beside, cargo, passes, shout};
 /// What is built: the program that is killed and the one that kills.
 const BUILD: &str = "build --package nebula-desktop --package nebula-chaos --bins";
 
+/// What is built for a fleet: its programs, and the one that disturbs them.
+const BUILD_FLEET: &str =
+    "build --package nebula-worker --package nebula-control-plane --package nebula-chaos --bins";
+
+/// What asks for a fleet.
+const FLEET: &str = "--fleet";
+
 /// The same with the features that the tests have, which are built next anyway.
 const BUILD_FOR_STAGE: &str = "build --workspace --bins --tests";
 
@@ -14,10 +22,16 @@ const BUILD_FOR_STAGE: &str = "build --workspace --bins --tests";
 const SEED: &str = "1";
 
 pub(crate) fn run(rest: &[&str]) -> ExitCode {
-    if passes(cargo(BUILD)) != Outcome::Ok {
+    let others: Vec<_> = rest.iter().copied().filter(|it| *it != FLEET).collect();
+    let is_fleet = others.len() < rest.len();
+    if passes(cargo(if is_fleet { BUILD_FLEET } else { BUILD })) != Outcome::Ok {
         return ExitCode::FAILURE;
     }
-    match chaos(rest) {
+    let done = match is_fleet {
+        true => fleet(&others),
+        false => chaos(rest),
+    };
+    match done {
         Outcome::Ok => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
@@ -31,13 +45,38 @@ pub(crate) fn stage() -> Outcome {
     chaos(&["--kills", "60", "--seed", SEED, "--stops"])
 }
 
+/// The faults of a fleet, none of which may be missing where servers are required.
+pub(crate) fn fleet_stage() -> Outcome {
+    if passes(cargo(BUILD_FOR_STAGE)) != Outcome::Ok {
+        return Outcome::Failed;
+    }
+    fleet(&["--kills", "40", "--seed", SEED])
+}
+
 fn chaos(rest: &[&str]) -> Outcome {
     let Some((chaos, nebula)) = beside("nebula-chaos").zip(beside("nebula")) else {
-        shout("what was built is not beside this program");
-        return Outcome::Failed;
+        return not_there();
     };
     let mut command = Command::new(chaos);
     command.arg("--nebula").arg(nebula).args(rest);
+    ends(command)
+}
+
+fn fleet(rest: &[&str]) -> Outcome {
+    let Some((chaos, worker)) = beside("nebula-chaos").zip(beside("nebula-worker")) else {
+        return not_there();
+    };
+    let mut command = Command::new(chaos);
+    command.arg(FLEET).args(worker.parent()).args(rest);
+    ends(command)
+}
+
+fn not_there() -> Outcome {
+    shout("what was built is not beside this program");
+    Outcome::Failed
+}
+
+fn ends(mut command: Command) -> Outcome {
     match command.status() {
         Ok(status) if status.success() => Outcome::Ok,
         Ok(_) => Outcome::Failed,

@@ -53,6 +53,10 @@ Developer commands:
                       kill the program and embedded workers N times (60) under load, stop some past
                       their leases, drain, fill and damage disks, and hold what is left against the
                       invariants: docs/chaos.md
+  cargo xtask chaos --fleet [--kills N] [--seed S]
+                      let N faults (60) happen to a fleet under load: its programs are killed and
+                      stopped, PostgreSQL and Redis restarted and emptied, the ways to them cut; needs
+                      both servers
   cargo xtask fuzz [--seconds S] [--target NAME]
                       drive the fuzz targets by coverage, each for 20 seconds, or S; needs a
                       nightly compiler

@@ -31,6 +31,7 @@ pub(crate) fn run() -> ExitCode {
         Stage::run("deploy", deploy::stage),
         Stage::run("simulate", simulate::stage),
         Stage::run("chaos", chaos::stage),
+        Stage::run("chaos of a fleet", chaos::fleet_stage),
         Stage::run("schemathesis", schemathesis::stage),
         Stage::run("test", || {
             let command = cargo("test --workspace --no-fail-fast");
