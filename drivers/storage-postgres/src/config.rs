@@ -48,8 +48,8 @@ pub struct PostgresConfig {
     pub writers: usize,
     /// How many connections read, 1 to [`MAX_READERS`]. Default: 4.
     pub readers: usize,
-    /// How long the server may take for what is asked at once; then the connection is given up and the outcome
-    /// of a write is unknown. Default: 10s.
+    /// How long the server may take for what is asked at once, and to let somebody in; then the connection is
+    /// given up and the outcome of a write is unknown. Default: 10s.
     pub answer: Duration,
     /// Who says what time it is. Default: none, which is the database: it alone is the same for all who use it.
     /// For tests.

@@ -31,7 +31,18 @@ pub(crate) struct Statement<'s> {
 
 impl Link {
     pub(crate) async fn open(opening: &Opening) -> Result<Self, Fault> {
-        let (client, connection) = opening.address.connect().await?;
+        // Somebody who takes the connection and then says nothing is nobody.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a server that does not answer is of this connection's time, not of the engine's"
+        )]
+        let connected = tokio::time::timeout(opening.answer, opening.address.connect()).await;
+        let (client, connection) = connected.map_err(|_| {
+            Fault::unavailable(format!(
+                "the server has let nobody in within {} s",
+                opening.answer.as_secs_f64()
+            ))
+        })??;
         let mut carrier = JoinSet::new();
         carrier.spawn_local(async {
             // Whoever asks is told of its end by the answer that does not come.
