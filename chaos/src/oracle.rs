@@ -77,7 +77,7 @@ pub(crate) fn compare(
     let mut numbers = BTreeSet::new();
     for (id, became) in all.iter().filter(|(_, became)| !became.called) {
         let number = &became.input["n"];
-        if !numbers.insert(number.to_string()) {
+        if !number.is_null() && !numbers.insert(number.to_string()) {
             audit.complain(checks::CREATED_ONCE, format!("{id}: number {number}"));
         }
     }

@@ -92,7 +92,11 @@ impl fmt::Display for Told {
             ("skipped", self.skipped.len() as u64),
             ("violations", self.violations.len() as u64),
         ];
-        for (what, count) in rows {
+        let is_fleet = !self.counted.is_empty();
+        let shown = rows
+            .into_iter()
+            .filter(|(what, count)| !is_fleet || *count > 0 || *what == "violations");
+        for (what, count) in shown {
             writeln!(f, "{count:>9}  {what}")?;
         }
         for (what, count) in &self.counted {

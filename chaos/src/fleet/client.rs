@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nebula_core::ExecutionId;
@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// How long is waited before what failed is asked again.
 const AGAIN: Duration = Duration::from_millis(50);
+
+/// How long it may take until somebody takes a pause.
+const PAUSED: Duration = Duration::from_secs(60);
 
 /// How many executions are open at a time, so that there is always work and never a heap of it.
 const OPEN: u64 = 20;
@@ -149,6 +152,22 @@ impl<'f> Client<'f> {
         }
     }
 
+    /// Lets triggers start nothing more; whoever does not answer is asked again.
+    pub(crate) fn pause_ticks(&self) -> Result<(), Failed> {
+        let path = format!("/api/v1/workflows/{}/triggers/t/pause", flows::TICKS);
+        let begun = Instant::now();
+        loop {
+            let json = "content-type: application/json\r\n";
+            match self.ask(("POST", &path), json, "null") {
+                Ok((200, _)) => return Ok(()),
+                other if begun.elapsed() > PAUSED => {
+                    return Err(format!("the trigger is not paused: {other:?}").into());
+                }
+                _ => thread::sleep(AGAIN),
+            }
+        }
+    }
+
     /// Starts what is wanted, one after the other, until [`Client::stop`].
     pub(crate) fn start_all(&self) {
         while !self.is_over() {
@@ -203,8 +222,10 @@ impl<'f> Client<'f> {
                     self.outside.book().complaints.push(what);
                     break;
                 }
-                Err(_) => {
-                    self.unknown.fetch_add(1, SeqCst);
+                Err(error) => {
+                    // Where nobody listens, nothing was asked.
+                    let is_unknown = error.kind() != io::ErrorKind::ConnectionRefused;
+                    self.unknown.fetch_add(u64::from(is_unknown), SeqCst);
                     thread::sleep(AGAIN);
                 }
             }

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nebula_testkit::servers::{Postgres, Proxy, Redis};
+use nebula_testkit::{
+    servers::{Postgres, Proxy, Redis},
+    simulation::checks,
+};
 use serde_json::Value;
 
 use super::faults::Way;
@@ -293,6 +296,20 @@ impl Fleet {
             if self.places[at].again.is_some_and(|at| at <= Instant::now()) {
                 self.started_again += 1;
                 self.begin(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whatever a program survives, it does not panic.
+    pub(crate) fn panics(&self, told: &mut Told) -> Result<(), Failed> {
+        for file in fs::read_dir(self.folder.join("logs"))? {
+            let file = file?;
+            let text = fs::read(file.path())?;
+            let text = String::from_utf8_lossy(&text);
+            for line in text.lines().filter(|line| line.contains("panicked at")) {
+                let what = format!("{}: {line}", file.file_name().display());
+                told.wrong(format!("[{}] {what}", checks::LIVES));
             }
         }
         Ok(())

@@ -101,6 +101,15 @@ output: "{{ $nodes.last.result.body.v }}"
     ),
 ];
 
+/// What starts by itself all the time, and who says so.
+pub(crate) const TICKS: &str = "ticks";
+
+/// Every second an occurrence, which each execution has as its input.
+pub(crate) const TICKING: &str = "id: ticks
+triggers: [{ id: t, type: interval, every: 1s, input: { at: \"{{ $trigger.scheduled_at }}\" } }]
+nodes: [{ id: a, action: data.set, parameters: { at: \"{{ $input.at }}\" } }]
+";
+
 /// How many different inputs there are.
 const INPUTS: u64 = 3;
 

@@ -19,6 +19,7 @@ mod outside;
 mod tests;
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     sync::{Arc, atomic::Ordering::SeqCst},
     thread,
@@ -74,6 +75,7 @@ pub(crate) fn run(folder: &Path, wanted: &Wanted, programs: &Path) -> Result<Tol
     for (id, text) in flows::texts(&outside.host()) {
         client.publish(id, &text)?;
     }
+    client.publish(flows::TICKS, flows::TICKING)?;
     let mut nemesis = Nemesis::new(wanted.seed);
     let done = thread::scope(|scope| {
         for _ in 0..STARTERS {
@@ -91,6 +93,7 @@ pub(crate) fn run(folder: &Path, wanted: &Wanted, programs: &Path) -> Result<Tol
     });
     let expected = done?;
     fleet.stop(&mut told)?;
+    fleet.panics(&mut told)?;
     examine(&base, &outside, (&expected, &fleet.work()), &mut told)?;
     tell(&client, &nemesis, (&fleet, &servers, wanted), &mut told);
     if !told.violations.is_empty() {
@@ -133,8 +136,13 @@ fn live(
     }
     nemesis.heal(fleet, servers, true)?;
     client.start_no_more();
+    client.pause_ticks()?;
     println!("   healed: everything ends now");
+    let healed = Instant::now();
     ends(fleet, client, told)?;
+    let took = healed.elapsed().as_secs();
+    told.counted
+        .push(("seconds until everything had ended", took));
     Ok(expected)
 }
 
@@ -170,6 +178,20 @@ fn examine(
     outside.read_lines(work)?;
     let book = outside.book();
     oracle::compare(&all, &book, (expected, flows::kind), &mut audit);
+    let ticks = all.iter().filter(|(_, it)| it.workflow == flows::TICKS);
+    let mut occurrences = BTreeSet::new();
+    for (id, tick) in ticks {
+        let at = tick.input["at"].as_str().unwrap_or_default();
+        if at.is_empty() || !occurrences.insert(at.to_owned()) {
+            let what = format!("{id}: the occurrence of {at} once more");
+            audit.complain(checks::SLOT_ONCE, what);
+        }
+    }
+    let count = occurrences.len() as u64;
+    told.counted.push(("occurrences of a trigger", count));
+    if count == 0 {
+        told.wrong("no trigger ever started anything");
+    }
     for label in unwritten(&book) {
         audit.complain(checks::SAME_RESULT, format!("`{label}` was never written"));
     }
