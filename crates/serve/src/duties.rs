@@ -14,8 +14,9 @@ use tracing::{info, warn};
 /// How long nobody collects when the one that does has died.
 const COLLECTOR_TTL: Duration = Duration::from_secs(60);
 
-/// How long nobody fires triggers or looks for lost work when the one that does has died.
-const TTL: Duration = Duration::from_secs(15);
+/// How long nobody fires triggers or looks for lost work when the one that does has died: longer than a busy
+/// machine forgets a process, and so short that one that is started again does not wait for its predecessor.
+const TTL: Duration = Duration::from_secs(5);
 
 /// How long it pauses before it begins again with what goes on as long as it leads.
 const AGAIN: Duration = Duration::from_secs(1);
