@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     thread,
     time::{Duration, Instant},
@@ -45,7 +45,9 @@ const TWICE: u64 = 5;
 /// The way to the API.
 #[derive(Debug)]
 pub(crate) struct Client<'f> {
-    pub(crate) address: SocketAddr,
+    addresses: Vec<SocketAddr>,
+    /// Which of them is asked.
+    at: AtomicUsize,
     pub(crate) token_file: PathBuf,
     pub(crate) base: &'f Base,
     pub(crate) outside: &'f Outside,
@@ -64,13 +66,14 @@ pub(crate) struct Client<'f> {
 
 impl<'f> Client<'f> {
     pub(crate) fn new(
-        address: SocketAddr,
+        addresses: Vec<SocketAddr>,
         (token_file, work): (PathBuf, PathBuf),
         base: &'f Base,
         outside: &'f Outside,
     ) -> Self {
         Self {
-            address,
+            addresses,
+            at: AtomicUsize::new(0),
             token_file,
             base,
             outside,
@@ -130,7 +133,14 @@ impl<'f> Client<'f> {
     ) -> io::Result<(u16, Value)> {
         let token = fs::read_to_string(&self.token_file)?;
         let headers = format!("authorization: Bearer {}\r\n{headers}", token.trim());
-        let (status, body) = http::ask(self.address, (method, path), &headers, body, PATIENCE)?;
+        let at = self.at.load(SeqCst);
+        let address = self.addresses[at % self.addresses.len()];
+        let asked = http::ask(address, (method, path), &headers, body, PATIENCE);
+        if asked.is_err() {
+            // The next time, another one is asked.
+            let _ = self.at.compare_exchange(at, at + 1, SeqCst, SeqCst);
+        }
+        let (status, body) = asked?;
         let body = serde_json::from_str(&body).unwrap_or(Value::Null);
         Ok((status, body))
     }

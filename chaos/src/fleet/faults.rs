@@ -7,7 +7,7 @@ use std::{
 
 use nebula_testkit::{SeededEntropy, servers::Silence};
 
-use super::fleet::{Fleet, LEASE, Servers, WORKERS};
+use super::fleet::{Fleet, LEASE, PLANES, Servers, TERM, WORKERS};
 use crate::Failed;
 
 /// A kind of fault.
@@ -85,8 +85,8 @@ impl Kind {
         match self {
             Self::WorkerKilled => "workers killed",
             Self::WorkerStopped => "workers stopped past their leases",
-            Self::PlaneKilled => "control plane killed",
-            Self::PlaneStopped => "control plane stopped",
+            Self::PlaneKilled => "control planes killed",
+            Self::PlaneStopped => "control planes stopped past their terms",
             Self::PostgresRestarted => "PostgreSQL restarted",
             Self::PostgresKilled => "PostgreSQL killed",
             Self::RedisKilled => "Redis killed, and empty after it",
@@ -195,9 +195,9 @@ impl Nemesis {
     fn target(&self, kind: Kind, fleet: &Fleet) -> Option<Target> {
         let target = match kind {
             Kind::WorkerKilled | Kind::WorkerStopped => {
-                Target::Place(self.free(fleet, 1, WORKERS)?)
+                Target::Place(self.free(fleet, PLANES, WORKERS)?)
             }
-            Kind::PlaneKilled | Kind::PlaneStopped => Target::Place(self.free(fleet, 0, 1)?),
+            Kind::PlaneKilled | Kind::PlaneStopped => Target::Place(self.free(fleet, 0, PLANES)?),
             Kind::PostgresRestarted | Kind::PostgresKilled => Target::Postgres,
             Kind::RedisKilled | Kind::RedisWiped => Target::Redis,
             Kind::Way(way, wrong) => Target::Way(way, wrong),
@@ -243,9 +243,10 @@ impl Nemesis {
                     true => (Ends::Dies, "dies"),
                     false => (Ends::GoesOn, "goes on"),
                 };
-                self.end_after(LEASE + past, target, ends);
+                let lasts = if at < PLANES { TERM } else { LEASE };
+                self.end_after(lasts + past, target, ends);
                 format!(
-                    "{} is stopped, and {then} {past:?} past a lease",
+                    "{} is stopped, and {then} {past:?} past what it held",
                     fleet.name(at)
                 )
             }

@@ -20,6 +20,12 @@ use crate::{
     process::{Process, until, words},
 };
 
+/// How many control planes there are: one at a time does each duty, and both answer.
+pub(crate) const PLANES: usize = 2;
+
+/// How long the term of a duty lasts.
+pub(crate) const TERM: Duration = Duration::from_secs(5);
+
 /// How many workers there are.
 pub(crate) const WORKERS: usize = 3;
 
@@ -75,7 +81,8 @@ pub(crate) struct Place {
 pub(crate) struct Fleet {
     folder: PathBuf,
     programs: PathBuf,
-    port: u16,
+    /// Where the control planes listen, also after they were started again.
+    ports: Vec<u16>,
     settings: Vec<(&'static str, String)>,
     pub(crate) places: Vec<Place>,
     /// Programs that found nothing to stand on, and were started again.
@@ -140,14 +147,21 @@ impl Servers {
     }
 }
 
+/// Ports that are free now; whoever listens at one keeps it over its restarts.
+fn free_ports(count: usize) -> std::io::Result<Vec<u16>> {
+    let listeners = (0..count).map(|_| TcpListener::bind("127.0.0.1:0"));
+    let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+    let ports = listeners.iter().map(|it| Ok(it.local_addr()?.port()));
+    ports.collect()
+}
+
 impl Fleet {
-    /// Starts a control plane and its workers.
+    /// Starts control planes and workers.
     pub(crate) fn start(folder: &Path, programs: &Path, servers: &Servers) -> Result<Self, Failed> {
         for name in ["home", "work", "work/made", "logs"] {
             fs::create_dir_all(folder.join(name))?;
         }
-        // It is free again once the listener is gone, and the control plane keeps it over its restarts.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let ports = free_ports(PLANES)?;
         let part = |part, name: &str| Place {
             part,
             name: name.to_owned(),
@@ -156,12 +170,13 @@ impl Fleet {
             again: None,
             starts: 0,
         };
-        let mut places = vec![part(Part::Plane, "control-plane")];
+        let planes = (1..=PLANES).map(|n| part(Part::Plane, &format!("control-plane-{n}")));
+        let mut places: Vec<_> = planes.collect();
         places.extend((1..=WORKERS).map(|n| part(Part::Worker, &format!("worker-{n}"))));
         let mut fleet = Self {
             folder: folder.to_owned(),
             programs: programs.to_owned(),
-            port,
+            ports,
             settings: vec![
                 ("NEBULA_STORAGE__ADDRESS", servers.through_proxy()),
                 (
@@ -187,15 +202,19 @@ impl Fleet {
         Ok(fleet)
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+    /// Where the control planes answer.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let ports = self.ports.iter();
+        ports
+            .map(|port| SocketAddr::from(([127, 0, 0, 1], *port)))
+            .collect()
     }
 
     pub(crate) fn work(&self) -> PathBuf {
         self.folder.join("work")
     }
 
-    /// The file with the token of the control plane.
+    /// The file with the token of the control planes.
     pub(crate) fn token_file(&self) -> Result<PathBuf, Failed> {
         let told: Value = serde_json::from_str(&self.told(0))?;
         let file = told["token_file"].as_str();
@@ -212,7 +231,10 @@ impl Fleet {
         let (program, flags) = match place.part {
             Part::Plane => (
                 "nebula-control-plane",
-                ["--listen".to_owned(), format!("127.0.0.1:{}", self.port)],
+                [
+                    "--listen".to_owned(),
+                    format!("127.0.0.1:{}", self.ports[at]),
+                ],
             ),
             Part::Worker => (
                 "nebula-worker",

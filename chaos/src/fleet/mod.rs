@@ -1,4 +1,4 @@
-//! A fleet under faults: the control plane, workers, PostgreSQL and Redis, with a proxy before both; load comes
+//! A fleet under faults: control planes, workers, PostgreSQL and Redis, with a proxy before both; load comes
 //! over the API.
 //!
 //! Start reading at [`run`]. `faults.rs` has what goes wrong, `outside.rs` what the workflows reach, `client.rs`
@@ -71,7 +71,7 @@ pub(crate) fn run(folder: &Path, wanted: &Wanted, programs: &Path) -> Result<Tol
     let base = Arc::new(Base::open(servers.database())?);
     let outside = Outside::listen(Arc::clone(&base))?;
     let paths = (fleet.token_file()?, fleet.work());
-    let client = Client::new(fleet.address(), paths, &base, &outside);
+    let client = Client::new(fleet.addresses(), paths, &base, &outside);
     for (id, text) in flows::texts(&outside.host()) {
         client.publish(id, &text)?;
     }
