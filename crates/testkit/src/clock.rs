@@ -74,6 +74,12 @@ impl ManualClock {
         self.time.lock().sleepers.len()
     }
 
+    /// How many sleeps began until now.
+    #[must_use]
+    pub fn slept(&self) -> u64 {
+        self.time.lock().next_sleeper
+    }
+
     /// How long from now the next sleeper is due; `None` if nobody sleeps.
     #[must_use]
     pub fn next_wake(&self) -> Option<Duration> {

@@ -54,6 +54,7 @@ pub mod secrets_store;
 #[cfg(unix)]
 pub mod servers;
 pub mod session_repo;
+pub mod shared_queue;
 pub mod simulation;
 pub mod stage;
 mod suite;

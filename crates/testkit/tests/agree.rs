@@ -118,7 +118,9 @@ const UNSEEN_IN_QUEUES: &[QueueGuard] = &[
     QueueGuard::WakeByRing,
     QueueGuard::WakeByTime,
     QueueGuard::WakeByNack,
-    QueueGuard::WakeAll,
+    QueueGuard::WakeOne,
+    QueueGuard::WakeEach,
+    QueueGuard::WakeNext,
     QueueGuard::WaitEnds,
 ];
 

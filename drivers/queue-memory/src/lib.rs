@@ -7,7 +7,7 @@
 //!
 //! # Invariants
 //! - Every call costs O(log n) for each task that it touches; memory is bounded by the capacity.
-//! - A receiver that waits sleeps until the next task is due, and is woken when that becomes earlier:
+//! - A receiver that waits sleeps until the next task is due, and one is woken for each task more, or when that becomes earlier:
 //!   nothing polls, no wake-up is lost.
 //!
 //! ```

@@ -46,6 +46,10 @@ pub(crate) struct Line {
     /// Of tenants with tasks.
     served: BTreeMap<TenantId, Served>,
     dropped: u64,
+    /// How many stand in `ready`.
+    waiting: usize,
+    /// How many of them came there since somebody asked.
+    came: usize,
     /// Grows with every ring, delivery and death: places and receipts are cut from it.
     serial: u64,
 }
@@ -88,6 +92,8 @@ impl Line {
             last_served: None,
             served: BTreeMap::new(),
             dropped: 0,
+            waiting: 0,
+            came: 0,
             serial: 0,
         }
     }
@@ -99,6 +105,11 @@ impl Line {
 
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// How many tasks may be received that could not when this was asked last.
+    pub(crate) fn take_came(&mut self) -> usize {
+        std::mem::take(&mut self.came).min(self.waiting)
     }
 
     /// When there is something to receive; zero if there is now.
@@ -290,7 +301,7 @@ impl Line {
     /// Puts a new task in its place; its deliveries are counted from 1.
     fn begin(&mut self, task: Task, due: Duration, now: Duration) {
         let key = (task.tenant.clone(), task.execution);
-        let (order, stands) = (self.serial(), Stands::Ready);
+        let (order, stands) = (self.serial(), Stands::Delayed);
         let entry = Entry {
             task,
             order,
@@ -307,6 +318,8 @@ impl Line {
     /// Puts a task that nobody has in hands where its due time says.
     fn place(&mut self, key: Key, mut entry: Entry, now: Duration) {
         if entry.due <= now {
+            self.waiting += 1;
+            self.came += usize::from(entry.stands != Stands::Ready);
             entry.stands = Stands::Ready;
             let levels = self.ready.entry(key.0.clone()).or_default();
             let workflows = levels.entry(entry.task.priority).or_default();
@@ -350,7 +363,7 @@ impl Line {
         };
         if let Some(workflows) = levels.get_mut(priority) {
             if let Some(line) = workflows.get_mut(workflow) {
-                line.remove(&entry.place());
+                self.waiting -= usize::from(line.remove(&entry.place()));
                 if line.is_empty() {
                     workflows.remove(workflow);
                 }

@@ -18,8 +18,8 @@ use crate::{
 pub struct MemoryQueue {
     clock: Arc<dyn Clock>,
     line: Mutex<Line>,
-    /// Rung when the next task is due earlier than those who wait believe.
-    earlier: Notify,
+    /// Rung for one of those who wait: there is a task more, or the next is due earlier than they believe.
+    bell: Notify,
 }
 
 impl fmt::Debug for MemoryQueue {
@@ -37,25 +37,38 @@ impl MemoryQueue {
         Self {
             clock,
             line: Mutex::new(Line::new(config)),
-            earlier: Notify::new(),
+            bell: Notify::new(),
         }
     }
 
-    /// Works on the line as it is now, and wakes those who wait if something is due earlier than before.
+    /// Works on the line as it is now, and wakes one of those who wait for each task that may be received since,
+    /// or one if the next is due earlier than before.
     ///
-    /// All of them: one that was woken alone might go away, and take the wake-up with it.
+    /// One that goes away hands on what it was woken for, as [`Notify`] does, and what it knew, by [`Leaves`].
     fn now<T>(&self, work: impl FnOnce(&mut Line, Duration) -> T) -> T {
         let mut line = self.line.lock();
         let now = self.clock.monotonic();
         let before = line.next_due();
         line.advance(now);
         let done = work(&mut line, now);
-        let after = line.next_due();
+        let (after, came) = (line.next_due(), line.take_came());
         drop(line);
-        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
-            self.earlier.notify_waiters();
+        let earlier = after.is_some_and(|after| before.is_none_or(|before| after < before));
+        for _ in 0..came.max(usize::from(earlier)) {
+            self.bell.notify_one();
         }
         done
+    }
+}
+
+/// One that waited, and leaves: when the next task is due, another must know.
+struct Leaves<'q>(&'q MemoryQueue);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        if self.0.line.lock().len() > 0 {
+            self.0.bell.notify_one();
+        }
     }
 }
 
@@ -72,10 +85,11 @@ impl TaskQueue for MemoryQueue {
         visibility: Duration,
     ) -> Result<Vec<Delivery>> {
         let until = self.clock.monotonic().saturating_add(wait);
+        let mut leaves = None;
         loop {
             // Listens before it looks: what is rung in between is heard.
-            let mut earlier = pin!(self.earlier.notified());
-            earlier.as_mut().enable();
+            let mut rung = pin!(self.bell.notified());
+            rung.as_mut().enable();
             let (taken, now, due) = self.now(|line, now| {
                 let taken = line.take(max, now.saturating_add(visibility));
                 (taken, now, line.next_due())
@@ -84,9 +98,10 @@ impl TaskQueue for MemoryQueue {
                 return Ok(taken);
             }
             let pause = due.map_or(until, |due| due.min(until)).saturating_sub(now);
+            leaves.get_or_insert_with(|| Leaves(self));
             tokio::select! {
                 biased;
-                () = earlier => {}
+                () = rung => {}
                 () = self.clock.sleep(pause) => {}
             }
         }

@@ -88,7 +88,7 @@ fn no_wake_up_is_lost() {
     });
 }
 
-/// Guard: all who wait are woken, since one that was woken alone might go away.
+/// Guard: one that was woken and goes away leaves its wake-up to another.
 #[test]
 fn who_goes_away_takes_no_wake_up_along() {
     check(|| {

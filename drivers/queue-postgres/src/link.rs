@@ -9,12 +9,10 @@ use std::{
     time::Duration,
 };
 
+use nebula_link::Waiters;
 use nebula_ports::{ErrorKind, PortError, Result};
 use nebula_postgres::{Address, Client, Meaning, Param, Row, meaning, typed};
-use tokio::{
-    sync::{Mutex, Notify},
-    task::JoinSet,
-};
+use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{
     error::{DRIVER, ends_the_connection, no_connection, port_error},
@@ -29,12 +27,21 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// transactions more than they need.
 const MAX_TRIES: u32 = 100;
 
-/// The way to a database. What is rung elsewhere, and the end of the connection, wakes those who wait.
+/// What is listened to.
+#[derive(Debug, Clone)]
+pub(crate) struct Listens {
+    /// What is for all who wait for this queue.
+    pub(crate) to_all_of: String,
+    /// The channel on which one of those who wait here is told by its number.
+    pub(crate) to_mine: String,
+}
+
+/// The way to a database. What is told, and the end of the connection, wakes those who wait.
 pub(crate) struct Link {
     address: Address,
-    /// Whose rings are listened for; nobody's where that does not work.
-    listens_for: Option<String>,
-    pub(crate) bell: Arc<Notify>,
+    /// To nothing where that does not work.
+    listens: Option<Listens>,
+    pub(crate) waiters: Arc<Waiters>,
     /// Grows with each try to connect.
     tries: AtomicU64,
     current: Mutex<Current>,
@@ -64,11 +71,11 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    pub(crate) async fn open(address: Address, listens_for: Option<String>) -> Result<Self> {
+    pub(crate) async fn open(address: Address, listens: Option<Listens>) -> Result<Self> {
         let link = Self {
             address: address.named("nebula-queue"),
-            listens_for,
-            bell: Arc::default(),
+            listens,
+            waiters: Arc::default(),
             tries: AtomicU64::new(0),
             current: Mutex::default(),
         };
@@ -148,26 +155,30 @@ impl Link {
     }
 
     async fn connect(&self) -> Result<Live> {
-        let (bell, wanted) = (Arc::clone(&self.bell), self.listens_for.clone());
-        let heard = move |_: &str, name: &str| {
-            if wanted.as_deref() == Some(name) {
-                bell.notify_waiters();
+        let (waiters, listens) = (Arc::clone(&self.waiters), self.listens.clone());
+        let heard = move |channel: &str, said: &str| {
+            let Some(listens) = &listens else { return };
+            match said.parse() {
+                Ok(number) if channel == listens.to_mine => waiters.tell(number),
+                _ if said == listens.to_all_of => waiters.tell_all(),
+                _ => {}
             }
         };
         let connected = self.address.connect_hearing(heard).await;
         let (client, connection) = connected.map_err(no_connection)?;
         let is_alive = Arc::new(AtomicBool::new(true));
-        let (bell, alive) = (Arc::clone(&self.bell), Arc::clone(&is_alive));
+        let (waiters, alive) = (Arc::clone(&self.waiters), Arc::clone(&is_alive));
         let mut carrier = JoinSet::new();
         carrier.spawn(async move {
             let _ = connection.await;
             alive.store(false, SeqCst);
-            bell.notify_waiters();
+            waiters.tell_all();
         });
         let address = self.address.to_string();
         schema::prepare(&client, &address).await?;
-        if self.listens_for.is_some() {
-            let listens = client.batch_execute("LISTEN nebula_queue").await;
+        if let Some(Listens { to_mine, .. }) = &self.listens {
+            let listens = format!("LISTEN nebula_queue; LISTEN {to_mine}");
+            let listens = client.batch_execute(&listens).await;
             listens.map_err(|error| port_error("connect", &address, error))?;
         }
         Ok(Live {

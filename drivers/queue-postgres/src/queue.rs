@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{
     PostgresQueueConfig,
     error::DRIVER,
-    link::Link,
+    link::{Link, Listens},
     receipt::{parts, receipt, uuid},
 };
 
@@ -31,9 +31,6 @@ pub const MAX_TAKEN: usize = 1_000;
 
 /// How much is kept of the reason for which a task was given back, in bytes.
 pub const MAX_REASON: usize = 1_024;
-
-/// How long a receiver that waits trusts the bell, which may be lost and through some poolers never rings.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A [`TaskQueue`] in PostgreSQL: shared by all processes that open it under the same name.
 ///
@@ -50,6 +47,16 @@ pub struct PostgresQueue {
     /// Of each priority, how often it may be passed over.
     patience: Vec<Option<i32>>,
     dropped: Mutex<Dropped>,
+}
+
+/// One that waits, as the database is told of it.
+struct Waits {
+    /// Which; empty where it cannot be told of anything.
+    whose: String,
+    /// Whether it does so also after this look.
+    waits_on: bool,
+    /// Whether nobody told it to look.
+    by_itself: bool,
 }
 
 /// Rings that were dropped, as the database counts them.
@@ -84,14 +91,18 @@ impl PostgresQueue {
         entropy: &dyn Entropy,
     ) -> Result<Self> {
         config.check()?;
-        let listens_for = config.listen.then(|| config.name.clone());
+        let token = format!("{:x}{:x}", entropy.next_u64(), entropy.next_u64());
+        let listens = config.listen.then(|| Listens {
+            to_all_of: config.name.clone(),
+            to_mine: format!("nebula_queue_{token}"),
+        });
         let patience = Priority::ALL.map(|it| it.patience().and_then(|it| i32::try_from(it).ok()));
         Ok(Self {
-            link: Link::open(address, listens_for).await?,
+            link: Link::open(address, listens).await?,
             config,
             clock,
             is_timed_by_clock: false,
-            token: format!("{:x}{:x}", entropy.next_u64(), entropy.next_u64()),
+            token,
             calls: AtomicU64::new(0),
             patience: patience.to_vec(),
             dropped: Mutex::default(),
@@ -106,14 +117,14 @@ impl PostgresQueue {
         self
     }
 
-    /// Calls a function with these arguments behind the common ones; gives its row, and how long until
-    /// something is due.
+    /// Calls a function with these arguments behind the common ones; gives its row, and how long one
+    /// that waits may sleep.
     async fn call(
         &self,
         operation: &'static str,
         sql: &str,
         arguments: &[&dyn Param],
-    ) -> Result<(Option<Duration>, Row)> {
+    ) -> Result<(Duration, Row)> {
         let now = self
             .is_timed_by_clock
             .then(|| micros(self.clock.monotonic()));
@@ -127,20 +138,33 @@ impl PostgresQueue {
         self.dropped
             .lock()
             .hear(life, u64::try_from(dropped).unwrap_or(0));
-        let due: Option<i64> = row.get("due");
-        let due = due.map(|due| Duration::from_micros(u64::try_from(due).unwrap_or(0)));
-        Ok((due, row))
+        let pause = u64::try_from(row.get::<_, i64>("pause")).unwrap_or(0);
+        Ok((Duration::from_micros(pause), row))
     }
 
     async fn take(
         &self,
         max: usize,
         visibility: Duration,
-    ) -> Result<(Option<Duration>, Vec<Delivery>)> {
-        const SQL: &str = "SELECT * FROM nebula_queue.receive($1, $2, $3, $4, $5, $6, $7, $8)";
+        waits: &Waits,
+    ) -> Result<(Duration, Vec<Delivery>)> {
+        const SQL: &str =
+            "SELECT * FROM nebula_queue.receive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let (max, visibility) = (number(max.min(MAX_TAKEN)), micros(visibility));
-        let arguments = params![max, visibility, self.patience];
-        let (due, row) = self.call("receive", SQL, arguments).await?;
+        let Waits {
+            whose,
+            waits_on,
+            by_itself,
+        } = waits;
+        let arguments = params![
+            max,
+            visibility,
+            self.patience,
+            *whose,
+            *waits_on,
+            *by_itself,
+        ];
+        let (pause, row) = self.call("receive", SQL, arguments).await?;
         let (counts, receipts) = (
             many::<i32>(&row, "counts"),
             many::<String>(&row, "receipts"),
@@ -154,7 +178,7 @@ impl PostgresQueue {
             delivery_count: u32::try_from(count).unwrap_or(u32::MAX),
             task,
         };
-        Ok((due, taken.map(delivery).collect()))
+        Ok((pause, taken.map(delivery).collect()))
     }
 }
 
@@ -240,20 +264,28 @@ impl TaskQueue for PostgresQueue {
         visibility: Duration,
     ) -> Result<Vec<Delivery>> {
         let until = self.clock.monotonic().saturating_add(wait);
+        // Hears from here on what it is told.
+        let waiter = self.link.waiters.enter();
+        let is_told = self.config.listen && !wait.is_zero() && max > 0;
+        let mut waits = Waits {
+            whose: String::new(),
+            waits_on: false,
+            by_itself: false,
+        };
+        if is_told {
+            waits.whose = format!("{}/{}", self.token, waiter.number());
+        }
         loop {
-            // Listens before it looks: what is rung from here on is heard.
-            let rung = self.link.bell.notified();
-            let (due, taken) = self.take(max, visibility).await?;
-            let now = self.clock.monotonic();
-            if !taken.is_empty() || now >= until || max == 0 {
+            waits.waits_on = self.clock.monotonic() < until;
+            let (pause, taken) = self.take(max, visibility, &waits).await?;
+            if !taken.is_empty() || !waits.waits_on || max == 0 {
                 return Ok(taken);
             }
-            let most = LOOK_AGAIN.min(until.saturating_sub(now));
-            let pause = due.map_or(most, |due| due.min(most));
+            let left = until.saturating_sub(self.clock.monotonic());
             tokio::select! {
                 biased;
-                () = rung => {}
-                () = self.clock.sleep(pause) => {}
+                () = waiter.told() => waits.by_itself = false,
+                () = self.clock.sleep(pause.min(left)) => waits.by_itself = true,
             }
         }
     }

@@ -11,7 +11,7 @@
 //! - Every rule of the port is decided inside one script; nothing is decided from what was read before.
 //! - A receipt has bits of chance of the process that received, so that it answers for one delivery alone,
 //!   also after the server forgot everything.
-//! - A receiver that waits sleeps until the next task is due, and is woken when that becomes earlier.
+//! - Each task that becomes ready wakes one of those who wait; what that one does not come for, another finds.
 //!
 //! ```no_run
 //! # async fn example(clock: std::sync::Arc<dyn nebula_core::Clock>, entropy: &dyn nebula_core::Entropy)

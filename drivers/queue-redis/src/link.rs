@@ -10,15 +10,13 @@ use std::{
 };
 
 use nebula_core::Clock;
+use nebula_link::Waiters;
 use nebula_ports::{ErrorKind, PortError, Result};
 use redis::{
-    AsyncConnectionConfig, FromRedisValue, PushInfo, PushKind, RedisError, ScriptInvocation,
+    AsyncConnectionConfig, FromRedisValue, PushInfo, PushKind, RedisError, ScriptInvocation, Value,
     aio::MultiplexedConnection,
 };
-use tokio::{
-    sync::{Mutex, Notify},
-    task::JoinSet,
-};
+use tokio::{sync::Mutex, task::JoinSet};
 
 use crate::{
     RedisServer,
@@ -31,12 +29,13 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// How long an answer may take; then the connection is given up.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// The way to a server. What it pushes, a ring of the bell or that it is gone, wakes those who wait.
+/// The way to a server. What it pushes is for those who wait: a number for one of them, or else for all, as
+/// that it is gone.
 pub(crate) struct Link {
     server: RedisServer,
-    channel: String,
+    channels: [String; 2],
     clock: Arc<dyn Clock>,
-    pub(crate) bell: Arc<Notify>,
+    pub(crate) waiters: Arc<Waiters>,
     /// Grows with each try to connect.
     tries: AtomicU64,
     current: Mutex<Current>,
@@ -66,17 +65,17 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    /// Connects to the server, and listens to `channel`.
+    /// Connects to the server, and listens to these channels.
     pub(crate) async fn open(
         server: RedisServer,
-        channel: String,
+        channels: [String; 2],
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let link = Self {
             server,
-            channel,
+            channels,
             clock,
-            bell: Arc::default(),
+            waiters: Arc::default(),
             tries: AtomicU64::new(0),
             current: Mutex::default(),
         };
@@ -134,14 +133,19 @@ impl Link {
 
     async fn connect(&self) -> Result<Live> {
         let is_alive = Arc::new(AtomicBool::new(true));
-        let (bell, alive) = (Arc::clone(&self.bell), Arc::clone(&is_alive));
+        let (waiters, alive) = (Arc::clone(&self.waiters), Arc::clone(&is_alive));
         let heard = move |push: PushInfo| {
             match push.kind {
-                PushKind::Disconnection => alive.store(false, SeqCst),
-                PushKind::Message => {}
-                _ => return Ok(()),
+                PushKind::Disconnection => {
+                    alive.store(false, SeqCst);
+                    waiters.tell_all();
+                }
+                PushKind::Message => match told(&push) {
+                    Some(number) => waiters.tell(number),
+                    None => waiters.tell_all(),
+                },
+                _ => {}
             }
-            bell.notify_waiters();
             Ok::<_, redis::aio::SendError>(())
         };
         let config = AsyncConnectionConfig::new()
@@ -157,8 +161,8 @@ impl Link {
         let info: Result<String, _> = info.query_async(&mut connection).await;
         let info = info.map_err(|error| self.error(error))?;
         server::check(self.server.shown(), &info)?;
-        // Whoever looks into the queue over this connection is already woken by what comes behind that.
-        let subscribed = connection.subscribe(&self.channel).await;
+        // Whoever looks into the queue over this connection already hears what comes behind that.
+        let subscribed = connection.subscribe(&self.channels).await;
         subscribed.map_err(|error| self.error(error))?;
         Ok(Live {
             connection,
@@ -170,4 +174,13 @@ impl Link {
     fn error(&self, error: RedisError) -> PortError {
         port_error("connect", self.server.shown(), error)
     }
+}
+
+/// Who is meant by a message; all who wait, where it is nobody.
+fn told(push: &PushInfo) -> Option<u64> {
+    // The channel, and what was said.
+    let Value::BulkString(said) = push.data.get(1)? else {
+        return None;
+    };
+    std::str::from_utf8(said).ok()?.parse().ok()
 }

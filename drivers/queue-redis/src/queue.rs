@@ -29,12 +29,9 @@ pub const MAX_TAKEN: usize = 1_000;
 /// How much is kept of the reason for which a task was given back, in bytes.
 pub const MAX_REASON: usize = 1_024;
 
-/// How long a receiver that waits trusts the bell: a connection that died without a word is found then.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
-
 /// Under which a queue lies in Redis, behind `nebula:{name}:`. The braces keep all of it on one server.
-const KEYS: [&str; 8] = [
-    "state", "tasks", "later", "ready", "served", "tenants", "dead", "letters",
+const KEYS: [&str; 9] = [
+    "state", "tasks", "later", "ready", "served", "tenants", "dead", "letters", "waiting",
 ];
 
 /// A [`TaskQueue`] in Redis: shared by all processes that open it under the same name.
@@ -64,9 +61,19 @@ struct Dropped {
     before: u64,
 }
 
-/// What each script answers: the queue's life, its dropped rings, microseconds until something is due or
-/// -1, and what it was asked.
-type Answer<T> = (String, u64, i64, T);
+/// What each script answers: the queue's life, its dropped rings, for how many microseconds one that waits may
+/// sleep, and what it was asked.
+type Answer<T> = (String, u64, u64, T);
+
+/// One that waits, as a script is told of it.
+struct Waits {
+    /// Which.
+    whose: String,
+    /// Whether it does so also after this look.
+    waits_on: bool,
+    /// Whether nobody told it to look.
+    by_itself: bool,
+}
 
 impl fmt::Debug for RedisQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,13 +99,15 @@ impl RedisQueue {
         config.check()?;
         let key = |name: &str| format!("nebula:{{{}}}:{name}", config.name);
         let channel = key("bell");
+        let token = format!("{:x}{:x}", entropy.next_u64(), entropy.next_u64());
+        let channels = [channel.clone(), format!("{channel}:{token}")];
         Ok(Self {
-            link: Link::open(server, channel.clone(), Arc::clone(&clock)).await?,
+            link: Link::open(server, channels, Arc::clone(&clock)).await?,
             keys: KEYS.map(key),
             channel,
             clock,
             is_timed_by_clock: false,
-            token: format!("{:x}{:x}", entropy.next_u64(), entropy.next_u64()),
+            token,
             calls: AtomicU64::new(0),
             dropped: Mutex::default(),
             config,
@@ -113,13 +122,13 @@ impl RedisQueue {
         self
     }
 
-    /// Runs one script with these arguments behind the common ones; gives how long until something is due.
+    /// Runs one script with these arguments behind the common ones; gives how long one that waits may sleep.
     async fn run<T: FromRedisValue>(
         &self,
         operation: &'static str,
         script: &Script,
         arguments: &[&[u8]],
-    ) -> Result<(Option<Duration>, T)> {
+    ) -> Result<(Duration, T)> {
         let now = match self.is_timed_by_clock {
             true => micros(self.clock.monotonic()).to_string(),
             false => String::new(),
@@ -133,25 +142,28 @@ impl RedisQueue {
             .arg(&self.channel)
             .arg(token)
             .arg(arguments);
-        let (life, dropped, due, result): Answer<T> = self.link.run(operation, &call).await?;
+        let (life, dropped, pause, result): Answer<T> = self.link.run(operation, &call).await?;
         self.dropped.lock().hear(life, dropped);
-        Ok((u64::try_from(due).ok().map(Duration::from_micros), result))
+        Ok((Duration::from_micros(pause), result))
     }
 
     async fn take(
         &self,
         max: usize,
         visibility: Duration,
-    ) -> Result<(Option<Duration>, Vec<Delivery>)> {
+        waits: &Waits,
+    ) -> Result<(Duration, Vec<Delivery>)> {
         let (max, visibility) = (
             max.min(MAX_TAKEN).to_string(),
             micros(visibility).to_string(),
         );
-        let arguments = [max.as_bytes(), visibility.as_bytes()];
-        let (due, taken): (_, Vec<wire::Taken>) =
+        let flag = |is: bool| if is { "1" } else { "0" };
+        let (waits_on, by_itself) = (flag(waits.waits_on), flag(waits.by_itself));
+        let arguments = [&max, &visibility, &waits.whose, waits_on, by_itself].map(str::as_bytes);
+        let (pause, taken): (_, Vec<wire::Taken>) =
             self.run("receive", &scripts::RECEIVE, &arguments).await?;
         let taken: Result<_> = taken.into_iter().map(wire::delivery).collect();
-        Ok((due, taken?))
+        Ok((pause, taken?))
     }
 }
 
@@ -195,20 +207,27 @@ impl TaskQueue for RedisQueue {
         visibility: Duration,
     ) -> Result<Vec<Delivery>> {
         let until = self.clock.monotonic().saturating_add(wait);
+        // Hears from here on what it is told.
+        let waiter = self.link.waiters.enter();
+        let mut waits = Waits {
+            whose: format!("{}/{}", self.token, waiter.number()),
+            waits_on: false,
+            by_itself: false,
+        };
+        if wait.is_zero() || max == 0 {
+            waits.whose = String::new();
+        }
         loop {
-            // Listens before it looks: what is rung from here on is heard.
-            let rung = self.link.bell.notified();
-            let (due, taken) = self.take(max, visibility).await?;
-            let now = self.clock.monotonic();
-            if !taken.is_empty() || now >= until || max == 0 {
+            waits.waits_on = self.clock.monotonic() < until;
+            let (pause, taken) = self.take(max, visibility, &waits).await?;
+            if !taken.is_empty() || !waits.waits_on || max == 0 {
                 return Ok(taken);
             }
-            let most = LOOK_AGAIN.min(until.saturating_sub(now));
-            let pause = due.map_or(most, |due| due.min(most));
+            let left = until.saturating_sub(self.clock.monotonic());
             tokio::select! {
                 biased;
-                () = rung => {}
-                () = self.clock.sleep(pause) => {}
+                () = waiter.told() => waits.by_itself = false,
+                () = self.clock.sleep(pause.min(left)) => waits.by_itself = true,
             }
         }
     }

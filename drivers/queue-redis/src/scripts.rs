@@ -12,6 +12,13 @@ const NEVER_ANSWERED: &str = "it was not answered within its visibility";
 /// nothing then asks again at once.
 const MOST_MOVED: u32 = 4_096;
 
+/// In microseconds: how long one that waits trusts that it is told, and how long the one that watches; how much
+/// later that one may be; after which time one that never looked again is forgotten.
+const LOOK_AGAIN: u64 = 10_000_000;
+const WATCH: u64 = 1_000_000;
+const LATE: u64 = 1_000_000;
+const GONE: u64 = 30_000_000;
+
 /// Runs also while the server has no memory left: it makes room, or puts back what is there.
 const ALSO_WHEN_FULL: &str = "#!lua flags=allow-oom";
 /// Takes memory.
@@ -41,6 +48,6 @@ fn script(flags: &str, body: &str) -> Script {
     let patience = patience.join(", ");
     let line = include_str!("scripts/line.lua");
     Script::new(&format!(
-        "{flags}\nlocal PATIENCE, MOST_MOVED = {{ {patience} }}, {MOST_MOVED}\nlocal NEVER_ANSWERED = '{NEVER_ANSWERED}'\n{line}\n{body}"
+        "{flags}\nlocal PATIENCE, MOST_MOVED = {{ {patience} }}, {MOST_MOVED}\nlocal NEVER_ANSWERED = '{NEVER_ANSWERED}'\nlocal LOOK_AGAIN, WATCH, LATE, GONE = {LOOK_AGAIN}, {WATCH}, {LATE}, {GONE}\n{line}\n{body}"
     ))
 }

@@ -63,16 +63,37 @@ impl MemoryTaskQueue {
     pub(super) fn keep(&self, guard: Guard) -> bool {
         self.removed != Some(guard)
     }
+
+    /// Has one of those who wait look.
+    fn wake(&self) {
+        match self.keep(Guard::WakeOne) {
+            true => self.bell.notify_one(),
+            false => self.bell.notify_waiters(),
+        }
+    }
+}
+
+/// One that waited, and leaves: what it knew of later, another must know.
+struct Leaves<'q>(&'q MemoryTaskQueue);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        let (due, now) = (self.0.next_due(), self.0.clock.monotonic());
+        let heard = due.is_some_and(|due| due > now || self.0.keep(Guard::WakeEach));
+        if self.0.keep(Guard::WakeNext) && heard {
+            self.0.bell.notify_one();
+        }
+    }
 }
 
 #[async_trait]
 impl TaskQueue for MemoryTaskQueue {
     async fn ring(&self, task: Task, delay: Duration) -> Result<Queued> {
+        let (was_due, now) = (self.next_due(), self.clock.monotonic());
         let queued = self.now(|state, now| self.queue(state, task, now.saturating_add(delay)));
-        match self.removed {
-            Some(Guard::WakeByRing) => {}
-            Some(Guard::WakeAll) => self.bell.notify_one(),
-            _ => self.bell.notify_waiters(),
+        let heard = was_due.is_none_or(|due| due > now) || self.keep(Guard::WakeEach);
+        if self.keep(Guard::WakeByRing) && heard {
+            self.wake();
         }
         Ok(queued)
     }
@@ -84,6 +105,7 @@ impl TaskQueue for MemoryTaskQueue {
         visibility: Duration,
     ) -> Result<Vec<Delivery>> {
         let until = self.clock.monotonic().saturating_add(wait);
+        let mut leaves = None;
         loop {
             let mut rung = pin!(self.bell.notified());
             rung.as_mut().enable();
@@ -99,6 +121,7 @@ impl TaskQueue for MemoryTaskQueue {
                 Duration::MAX
             };
             let pause = due.map_or(until, |due| due.min(until)).saturating_sub(now);
+            leaves.get_or_insert_with(|| Leaves(self));
             tokio::select! {
                 biased;
                 () = rung => {}
@@ -115,7 +138,7 @@ impl TaskQueue for MemoryTaskQueue {
         if !self.keep(Guard::AckOrder) {
             outcomes.reverse();
         }
-        self.bell.notify_waiters();
+        receipts.iter().for_each(|_| self.wake());
         Ok(outcomes)
     }
 
@@ -127,7 +150,7 @@ impl TaskQueue for MemoryTaskQueue {
     ) -> Result<ReceiptOutcome> {
         let outcome = self.nack_one(receipt, delay, reason);
         if self.keep(Guard::WakeByNack) {
-            self.bell.notify_waiters();
+            self.wake();
         }
         Ok(outcome)
     }
@@ -179,7 +202,7 @@ impl TaskQueue for MemoryTaskQueue {
             }
             sent
         });
-        self.bell.notify_waiters();
+        (0..sent).for_each(|_| self.wake());
         Ok(sent)
     }
 

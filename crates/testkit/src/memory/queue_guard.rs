@@ -92,11 +92,15 @@ guards! {
         /// A receiver that waits is woken by a ring.
         WakeByRing => [a_waiting_receiver_is_woken_by_a_ring],
         /// By a delay that is over.
-        WakeByTime => [a_waiting_receiver_is_woken_by_time],
+        WakeByTime => [a_waiting_receiver_is_woken_by_time, those_who_wait_know_when_something_is_due],
         /// By a task given back.
         WakeByNack => [a_waiting_receiver_is_woken_by_a_task_given_back],
-        /// Every receiver learns of a new time.
-        WakeAll => [a_receiver_that_went_away_takes_no_wake_up_with_it],
+        /// A ring wakes one.
+        WakeOne => [a_ring_wakes_one_of_those_who_wait],
+        /// Also where there is something already, for which another was woken.
+        WakeEach => [each_ring_wakes_another_that_waits],
+        /// Who leaves has another look for what is due later.
+        WakeNext => [a_receiver_that_went_away_takes_no_wake_up_with_it],
         /// Waiting ends.
         WaitEnds => [a_receiver_waits_only_so_long],
     }

@@ -19,6 +19,7 @@
 //! - After the last delivery a nack or the end of the visibility makes the task dead, with the last reason
 //!   given. A ring for a dead task is a new task; one that came during the last delivery, too.
 //! - `redrive` sends as many as there is room for; the others stay dead.
+//! - A ring wakes one of those who wait; one more may look to learn what is due next.
 //! - An unanswered delivery counts by the monotonic clock where there is one in the process.
 
 use std::future::Future;
@@ -31,10 +32,12 @@ mod dead;
 mod deliver;
 mod fixture;
 mod ring;
+mod wait;
 
 pub use dead::*;
 pub use deliver::*;
 pub use ring::*;
+pub use wait::*;
 
 /// For how many executions the queue under test has room.
 pub const CAPACITY: u8 = 8;
@@ -100,7 +103,10 @@ macro_rules! task_queue_rules {
             a_task_sent_again_counts_from_one,
             a_ring_for_a_dead_task_is_queued,
             a_waiting_receiver_is_woken_by_a_ring,
+            a_ring_wakes_one_of_those_who_wait,
+            each_ring_wakes_another_that_waits,
             a_waiting_receiver_is_woken_by_time,
+            those_who_wait_know_when_something_is_due,
             a_waiting_receiver_is_woken_by_a_task_given_back,
             a_receiver_that_went_away_takes_no_wake_up_with_it,
             a_receiver_waits_only_so_long,

@@ -14,7 +14,9 @@ CREATE UNLOGGED TABLE nebula_queue.queues (
     dead    bigint NOT NULL DEFAULT 0,
     serial  bigint NOT NULL DEFAULT 0,
     dropped bigint NOT NULL DEFAULT 0,
-    served  text COLLATE "C" NOT NULL DEFAULT ''  -- the tenant whose turn was the last
+    served  text COLLATE "C" NOT NULL DEFAULT '', -- the tenant whose turn was the last
+    watcher text COLLATE "C" NOT NULL DEFAULT '', -- who of those that wait watches; '' if nobody does
+    watches bigint NOT NULL DEFAULT 0             -- when it looks next
 ) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 CREATE UNLOGGED TABLE nebula_queue.tasks (
@@ -58,20 +60,31 @@ CREATE UNLOGGED TABLE nebula_queue.letters (
 
 CREATE INDEX letters_in_order ON nebula_queue.letters (queue, serial);
 
+-- Who waits, `process/number`. Each task that becomes ready takes one of them out, and tells it to look. One of them
+-- watches: it looks at the latest after a second and when something is due, so that of the others none need know
+-- the time; it is told for a task only if it is alone. What one of them was told and never came for, it finds.
+CREATE UNLOGGED TABLE nebula_queue.waiters (
+    queue  text COLLATE "C" NOT NULL,
+    waiter text COLLATE "C" NOT NULL,
+    looked bigint NOT NULL,  -- when it did last, and found nothing
+    PRIMARY KEY (queue, waiter)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
+
+CREATE INDEX waiters_in_order ON nebula_queue.waiters (queue, looked, waiter);
+
 -- The queue in the hands of one call.
 CREATE TYPE nebula_queue.held AS (
     queue text, life text, tasks bigint, dead bigint, serial bigint, dropped bigint, served text,
-    capacity bigint, most int, moment bigint, before bigint, outcome text
+    capacity bigint, most int, moment bigint, outcome text,
+    came bigint,  -- tasks that became ready in this call
+    is_new boolean, watcher text, watches bigint
 );
 
--- When there is something to receive: now, if there is now.
-CREATE FUNCTION nebula_queue.next_due(name text, moment bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+-- When the next task is due that is not ready.
+CREATE FUNCTION nebula_queue.next_due(name text) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM nebula_queue.tasks t WHERE t.queue = name AND t.stands = 0) THEN
-        RETURN moment;
-    END IF;
     RETURN (
-        SELECT greatest(t.due, moment) FROM nebula_queue.tasks t
+        SELECT t.due FROM nebula_queue.tasks t
         WHERE t.queue = name AND t.stands > 0 ORDER BY t.due, t.serial LIMIT 1
     );
 END $$;
@@ -83,6 +96,7 @@ CREATE FUNCTION nebula_queue.began(
 BEGIN
     s.serial := s.serial + 1;
     s.tasks := s.tasks + 1;
+    s.came := s.came + (due <= s.moment)::int;
     INSERT INTO nebula_queue.tasks
     VALUES (s.queue, tenant, execution, workflow, priority, s.serial, due, 0, (due > s.moment)::int);
     RETURN s;
@@ -136,14 +150,15 @@ BEGIN
     SELECT * INTO q FROM nebula_queue.queues WHERE queue = name FOR UPDATE;
     IF NOT FOUND THEN
         INSERT INTO nebula_queue.queues (queue, life) VALUES (name, token) ON CONFLICT DO NOTHING;
+        s.is_new := true;
         SELECT * INTO STRICT q FROM nebula_queue.queues WHERE queue = name FOR UPDATE;
     END IF;
     s.queue := q.queue; s.life := q.life; s.tasks := q.tasks; s.dead := q.dead;
     s.serial := q.serial; s.dropped := q.dropped; s.served := q.served;
-    s.capacity := capacity; s.most := most;
+    s.watcher := q.watcher; s.watches := q.watches;
+    s.capacity := capacity; s.most := most; s.came := 0;
     -- Only now: who came later to the queue is later.
     s.moment := coalesce(given, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
-    s.before := nebula_queue.next_due(name, s.moment);
     FOR t IN
         SELECT * FROM nebula_queue.tasks d
         WHERE d.queue = name AND d.stands > 0 AND d.due <= s.moment
@@ -156,25 +171,104 @@ BEGIN
         ELSE
             UPDATE nebula_queue.tasks d SET stands = 0
             WHERE d.queue = name AND d.tenant = t.tenant AND d.execution = t.execution;
+            s.came := s.came + 1;
         END IF;
     END LOOP;
     RETURN s;
 END $$;
 
--- Gives the queue back, tells those who listen if something is due earlier than they believe, and says how
--- long it is until then.
-CREATE FUNCTION nebula_queue.given_back(s nebula_queue.held) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    after bigint := nebula_queue.next_due(s.queue, s.moment);
+-- How many tasks are ready, up to so many.
+CREATE FUNCTION nebula_queue.ready(name text, most bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE nebula_queue.queues q
-    SET tasks = s.tasks, dead = s.dead, serial = s.serial, dropped = s.dropped, served = s.served
-    WHERE q.queue = s.queue AND (q.tasks, q.dead, q.serial, q.dropped, q.served)
-        IS DISTINCT FROM (s.tasks, s.dead, s.serial, s.dropped, s.served);
-    IF after IS NOT NULL AND (s.before IS NULL OR after < s.before) THEN
+    RETURN (
+        SELECT count(*) FROM (
+            SELECT FROM nebula_queue.tasks t WHERE t.queue = name AND t.stands = 0 LIMIT most
+        ) r
+    );
+END $$;
+
+-- Tells one that waits to look.
+CREATE FUNCTION nebula_queue.told(whose text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('nebula_queue_' || split_part(whose, '/', 1), split_part(whose, '/', 2));
+END $$;
+
+-- One waits no more, or was told.
+CREATE FUNCTION nebula_queue.left_by(s nebula_queue.held, whose text)
+RETURNS nebula_queue.held LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM nebula_queue.waiters w WHERE w.queue = s.queue AND w.waiter = whose;
+    IF s.watcher = whose THEN
+        s.watcher := '';
+    END IF;
+    RETURN s;
+END $$;
+
+-- Tells so many of those who wait, those who wait longest first; each stands there again when it has looked.
+CREATE FUNCTION nebula_queue.woken(s nebula_queue.held, count bigint)
+RETURNS nebula_queue.held LANGUAGE plpgsql AS $$
+DECLARE
+    whose text;
+BEGIN
+    FOR whose IN
+        SELECT w.waiter FROM nebula_queue.waiters w
+        WHERE w.queue = s.queue AND w.waiter <> s.watcher ORDER BY w.looked, w.waiter LIMIT count
+    LOOP
+        count := count - 1;
+        s := nebula_queue.left_by(s, whose);
+        PERFORM nebula_queue.told(whose);
+    END LOOP;
+    IF count > 0 AND s.watcher <> '' THEN
+        PERFORM nebula_queue.told(s.watcher);
+        s := nebula_queue.left_by(s, s.watcher);
+    END IF;
+    RETURN s;
+END $$;
+
+CREATE FUNCTION nebula_queue.is_watched(s nebula_queue.held) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN s.watcher <> '' AND s.watches + 1000000 >= s.moment;
+END $$;
+
+-- When one looks that watches from now.
+CREATE FUNCTION nebula_queue.next_look(s nebula_queue.held, due bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN least(s.moment + 1000000, greatest(coalesce(due, s.moment + 1000000), s.moment));
+END $$;
+
+-- Gives the queue back: wakes those who wait for what became ready, and sees that one watches, and knows when
+-- something is due. Answers `pause`, how long one that waits may sleep.
+CREATE FUNCTION nebula_queue.given_back(s nebula_queue.held, pause bigint DEFAULT 0)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    due bigint := nebula_queue.next_due(s.queue);
+BEGIN
+    IF s.came > 0 THEN
+        s := nebula_queue.woken(s, nebula_queue.ready(s.queue, s.came));
+    END IF;
+    IF NOT nebula_queue.is_watched(s) THEN
+        s.watcher := coalesce((
+            SELECT w.waiter FROM nebula_queue.waiters w
+            WHERE w.queue = s.queue ORDER BY w.looked, w.waiter LIMIT 1
+        ), '');
+        s.watches := nebula_queue.next_look(s, due);
+        IF s.watcher <> '' THEN
+            PERFORM nebula_queue.told(s.watcher);
+        END IF;
+    ELSIF due < s.watches THEN
+        s.watches := nebula_queue.next_look(s, due);
+        PERFORM nebula_queue.told(s.watcher);
+    END IF;
+    IF s.is_new THEN
+        -- Whoever waits was forgotten.
         PERFORM pg_notify('nebula_queue', s.queue);
     END IF;
-    RETURN after - s.moment;
+    UPDATE nebula_queue.queues q
+    SET tasks = s.tasks, dead = s.dead, serial = s.serial, dropped = s.dropped, served = s.served,
+        watcher = s.watcher, watches = s.watches
+    WHERE q.queue = s.queue AND (q.tasks, q.dead, q.serial, q.dropped, q.served, q.watcher, q.watches)
+        IS DISTINCT FROM (s.tasks, s.dead, s.serial, s.dropped, s.served, s.watcher, s.watches);
+    RETURN pause;
 END $$;
 
 -- Rings: merged with what is there, dropped where there is no room. The outcome stands in what is held.
@@ -193,6 +287,7 @@ BEGIN
             due = CASE d.stands WHEN 2 THEN d.due ELSE least(d.due, at) END,
             stands = CASE d.stands WHEN 2 THEN 2 ELSE (least(d.due, at) > s.moment)::int END
         WHERE d.queue = s.queue AND d.tenant = whose AND d.execution = what;
+        s.came := s.came + (t.stands = 1 AND least(t.due, at) <= s.moment)::int;
         s.outcome := CASE WHEN t.stands = 2 AND t.again IS NULL THEN 'queued' ELSE 'merged' END;
     ELSIF s.tasks >= s.capacity THEN
         s.dropped := s.dropped + 1;
@@ -207,21 +302,22 @@ END $$;
 CREATE FUNCTION nebula_queue.ring(
     name text, given bigint, capacity bigint, most int, token text,
     whose text, what uuid, flow text, urgency int, delay bigint,
-    OUT life text, OUT dropped bigint, OUT due bigint, OUT outcome text
+    OUT life text, OUT dropped bigint, OUT pause bigint, OUT outcome text
 ) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
     s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
 BEGIN
     s := nebula_queue.rung(s, whose, what, flow, urgency, s.moment + delay);
-    due := nebula_queue.given_back(s);
+    pause := nebula_queue.given_back(s);
     life := s.life; dropped := s.dropped; outcome := s.outcome;
 END $$;
 
--- `patience`: of each priority, how often it may be passed over; null where for ever.
+-- `patience`: of each priority, how often it may be passed over; null where for ever. `waiting`: who it is
+-- that waits, '' if it cannot be told; `waits_on`: whether it does so also after this; `by_itself`: whether nobody told it to look.
 CREATE FUNCTION nebula_queue.receive(
     name text, given bigint, capacity bigint, most int, token text,
-    wanted int, visibility bigint, patience int[],
-    OUT life text, OUT dropped bigint, OUT due bigint,
+    wanted int, visibility bigint, patience int[], waiting text, waits_on boolean, by_itself boolean,
+    OUT life text, OUT dropped bigint, OUT pause bigint,
     OUT tenants text[], OUT executions uuid[], OUT workflows text[], OUT priorities int[], OUT counts int[],
     OUT receipts text[]
 ) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
@@ -291,14 +387,31 @@ BEGIN
         priorities[number] := t.priority; counts[number] := t.count + 1;
         receipts[number] := token || '.' || number;
     END LOOP;
-    due := nebula_queue.given_back(s);
+    -- Those that it took need nobody else. What is left when one looks by itself, somebody did not come for.
+    s.came := CASE WHEN by_itself AND number > 0 THEN nebula_queue.ready(name, 1000) ELSE s.came - number END;
+    IF waiting <> '' AND number = 0 AND waits_on THEN
+        DELETE FROM nebula_queue.waiters w WHERE w.queue = name AND w.looked < s.moment - 30000000;
+        INSERT INTO nebula_queue.waiters VALUES (name, waiting, s.moment)
+        ON CONFLICT (queue, waiter) DO UPDATE SET looked = excluded.looked;
+        pause := 10000000;
+        IF s.watcher = waiting OR NOT nebula_queue.is_watched(s) THEN
+            s.watcher := waiting;
+            s.watches := nebula_queue.next_look(s, nebula_queue.next_due(name));
+            pause := s.watches - s.moment;
+        END IF;
+    ELSIF waiting <> '' THEN
+        s := nebula_queue.left_by(s, waiting);
+    ELSIF number = 0 THEN
+        pause := nebula_queue.next_look(s, nebula_queue.next_due(name)) - s.moment;
+    END IF;
+    pause := nebula_queue.given_back(s, coalesce(pause, 0));
     life := s.life; dropped := s.dropped;
 END $$;
 
 CREATE FUNCTION nebula_queue.ack(
     name text, given bigint, capacity bigint, most int, token text,
     tokens text[], tenants text[], executions uuid[],
-    OUT life text, OUT dropped bigint, OUT due bigint, OUT outcomes boolean[]
+    OUT life text, OUT dropped bigint, OUT pause bigint, OUT outcomes boolean[]
 ) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
     s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
@@ -317,14 +430,14 @@ BEGIN
             PERFORM nebula_queue.forgot(name, t.tenant);
         END IF;
     END LOOP;
-    due := nebula_queue.given_back(s);
+    pause := nebula_queue.given_back(s);
     life := s.life; dropped := s.dropped;
 END $$;
 
 CREATE FUNCTION nebula_queue.nack(
     name text, given bigint, capacity bigint, most int, token text,
     answers text, whose text, what uuid, delay bigint, why text,
-    OUT life text, OUT dropped bigint, OUT due bigint, OUT outcome boolean
+    OUT life text, OUT dropped bigint, OUT pause bigint, OUT outcome boolean
 ) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
     s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
@@ -339,18 +452,19 @@ BEGIN
         s := nebula_queue.buried(s, t, why);
     ELSIF outcome THEN
         later := least(greatest(t.again, CASE WHEN t.again IS NULL THEN NULL ELSE s.moment END), later);
+        s.came := s.came + (later <= s.moment)::int;
         UPDATE nebula_queue.tasks d SET
             due = later, stands = (later > s.moment)::int, receipt = NULL, again = NULL, reason = why
         WHERE d.queue = name AND d.tenant = whose AND d.execution = what;
     END IF;
-    due := nebula_queue.given_back(s);
+    pause := nebula_queue.given_back(s);
     life := s.life; dropped := s.dropped;
 END $$;
 
 CREATE FUNCTION nebula_queue.extend(
     name text, given bigint, capacity bigint, most int, token text,
     answers text, whose text, what uuid, by bigint,
-    OUT life text, OUT dropped bigint, OUT due bigint, OUT outcome boolean
+    OUT life text, OUT dropped bigint, OUT pause bigint, OUT outcome boolean
 ) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
     s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
@@ -358,14 +472,14 @@ BEGIN
     UPDATE nebula_queue.tasks d SET stands = 2, due = s.moment + by
     WHERE d.queue = name AND d.tenant = whose AND d.execution = what AND d.receipt = answers;
     outcome := FOUND;
-    due := nebula_queue.given_back(s);
+    pause := nebula_queue.given_back(s);
     life := s.life; dropped := s.dropped;
 END $$;
 
 CREATE FUNCTION nebula_queue.dead(
     name text, given bigint, capacity bigint, most int, token text,
     wanted bigint,
-    OUT life text, OUT dropped bigint, OUT due bigint,
+    OUT life text, OUT dropped bigint, OUT pause bigint,
     OUT tenants text[], OUT executions uuid[], OUT workflows text[], OUT priorities int[], OUT reasons text[]
 ) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
@@ -377,7 +491,7 @@ BEGIN
     FROM (
         SELECT * FROM nebula_queue.letters o WHERE o.queue = name ORDER BY o.serial LIMIT wanted
     ) l;
-    due := nebula_queue.given_back(s);
+    pause := nebula_queue.given_back(s);
     life := s.life; dropped := s.dropped;
 END $$;
 
@@ -385,7 +499,7 @@ END $$;
 CREATE FUNCTION nebula_queue.redrive(
     name text, given bigint, capacity bigint, most int, token text,
     skipped bigint, wanted bigint,
-    OUT life text, OUT dropped bigint, OUT due bigint, OUT sent bigint, OUT stay bigint
+    OUT life text, OUT dropped bigint, OUT pause bigint, OUT sent bigint, OUT stay bigint
 ) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
@@ -408,7 +522,7 @@ BEGIN
             stay := stay + 1;
         END IF;
     END LOOP;
-    due := nebula_queue.given_back(s);
+    pause := nebula_queue.given_back(s);
     life := s.life; dropped := s.dropped;
 END $$;
 

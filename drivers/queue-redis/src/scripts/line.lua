@@ -4,9 +4,14 @@
 -- in the order of its members, `tenant!priority` + `workflow!due` + `order` + `execution`, so that whose
 -- turn it is is found by looking for the next member behind a text; or in LATER, until its delay or its
 -- visibility is over. `!` comes before every character of an id, and `"` is the next character behind it.
+--
+-- Who waits stands in WAITING, `process/number`, by when it looked last, and found nothing. Each task that
+-- becomes ready takes one of them out, and tells it to look. One of them watches: it looks at the latest after
+-- WATCH and when something is due, so that of the others none need know the time; it is told for a task only
+-- if it is alone. What one of them was told and never came for, it finds.
 
 local STATE, TASKS, LATER, READY = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local SERVED, TENANTS, DEAD, LETTERS = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local SERVED, TENANTS, DEAD, LETTERS, WAITING = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local CAPACITY, MOST_DELIVERIES, BELL, TOKEN = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 
 -- The places of an entry.
@@ -27,11 +32,16 @@ else
   now = tonumber(ARGV[1])
 end
 
-local state = call('HMGET', STATE, 'life', 'serial', 'dropped', 'last')
+local state = call('HMGET', STATE, 'life', 'serial', 'dropped', 'last', 'watcher', 'watches')
 local life, serial, dropped, last = state[1], tonumber(state[2] or 0), tonumber(state[3] or 0), state[4]
+-- Who watches, `''` if nobody does, and when it looks next.
+local watcher, watches = state[5] or '', tonumber(state[6] or 0)
 if not life then
   life = TOKEN
 end
+
+-- How many tasks became ready in this call.
+local came = 0
 
 local function text(number)
   return format('%.0f', number)
@@ -75,6 +85,9 @@ end
 -- Puts a task that nobody has in hands where its due time says.
 local function place(key, entry)
   if entry[DUE] <= now then
+    if entry[STANDS] ~= IS_READY then
+      came = came + 1
+    end
     entry[STANDS] = IS_READY
     call('ZADD', READY, 0, ready_member(key, entry))
   else
@@ -103,7 +116,7 @@ end
 -- Puts a new task in its place; its deliveries are counted from 1.
 local function begin(key, workflow, priority, due)
   call('HINCRBY', TENANTS, tenant_of(key), 1)
-  place(key, { next_serial(), due, 0, IS_READY, priority, workflow, false, false, false })
+  place(key, { next_serial(), due, 0, IS_DELAYED, priority, workflow, false, false, false })
 end
 
 -- Removes a task that stands in no order any more.
@@ -172,17 +185,6 @@ local function answered_by(receipt)
   end
 end
 
--- When there is something to receive; now, if there is now.
-local function next_due()
-  if call('ZCARD', READY) > 0 then
-    return now
-  end
-  local first = call('ZRANGE', LATER, 0, 0, 'WITHSCORES')[2]
-  return first and math.max(tonumber(first), now)
-end
-
-local before = next_due()
-
 -- Moves on what became due, the earliest first.
 for _, member in ipairs(call('ZRANGEBYSCORE', LATER, '-inf', text(now), 'LIMIT', 0, MOST_MOVED)) do
   local key = sub(member, 17)
@@ -197,15 +199,74 @@ for _, member in ipairs(call('ZRANGEBYSCORE', LATER, '-inf', text(now), 'LIMIT',
   end
 end
 
--- Writes down what changed, wakes those who wait if something is due earlier than they believe, and
--- answers: the queue's life, its dropped rings, how long until something is due (-1: nothing is), `result`.
-local function finish(result)
-  if life ~= state[1] or serial ~= tonumber(state[2] or 0) or dropped ~= tonumber(state[3] or 0) or last ~= state[4] then
-    call('HSET', STATE, 'life', life, 'serial', text(serial), 'dropped', text(dropped), 'last', last or '')
+-- Tells one that waits to look. Whether its process is there: it listens over the connection by which it
+-- asks, so nobody listens for one that has ended.
+local function tell(whose)
+  local slash = find(whose, '/', 1, true)
+  return call('PUBLISH', BELL .. ':' .. sub(whose, 1, slash - 1), sub(whose, slash + 1)) > 0
+end
+
+local function leave(whose)
+  call('ZREM', WAITING, whose)
+  if whose == watcher then
+    watcher = ''
   end
-  local after = next_due()
-  if after and (not before or after < before) then
+end
+
+-- Tells so many of those who wait, those who wait longest first; each stands there again when it has looked.
+local function wake(count)
+  while count > 0 do
+    local first = call('ZRANGE', WAITING, 0, 1)
+    local whose = first[1] == watcher and first[2] or first[1]
+    if not whose then
+      return
+    end
+    leave(whose)
+    if tell(whose) then
+      count = count - 1
+    end
+  end
+end
+
+local function is_watched()
+  return watcher ~= '' and watches + LATE >= now
+end
+
+local function watch_from_now(due)
+  watches = math.min(now + WATCH, math.max(due or MOST, now))
+end
+
+-- Sees that one watches, and knows when something is due.
+local function keep_watch()
+  local due = tonumber(call('ZRANGE', LATER, 0, 0, 'WITHSCORES')[2])
+  while not is_watched() or due and due < watches do
+    if not is_watched() then
+      watcher = call('ZRANGE', WAITING, 0, 0)[1] or ''
+      if watcher == '' then
+        return
+      end
+    end
+    watch_from_now(due)
+    if tell(watcher) then
+      return
+    end
+    leave(watcher)
+  end
+end
+
+-- Wakes those who wait for what became ready, writes down what changed, and answers: the queue's life, its
+-- dropped rings, how long one that waits may sleep, `result`.
+local function finish(result, pause)
+  wake(math.min(came, call('ZCARD', READY)))
+  keep_watch()
+  if not state[1] then
+    -- The server forgot who waits.
     call('PUBLISH', BELL, '')
   end
-  return { life, dropped, after and after - now or -1, result }
+  if life ~= state[1] or serial ~= tonumber(state[2] or 0) or dropped ~= tonumber(state[3] or 0) or last ~= state[4]
+    or watcher ~= state[5] or watches ~= tonumber(state[6] or 0) then
+    call('HSET', STATE, 'life', life, 'serial', text(serial), 'dropped', text(dropped), 'last', last or '',
+      'watcher', watcher, 'watches', text(watches))
+  end
+  return { life, dropped, pause or 0, result }
 end

@@ -1,4 +1,4 @@
--- max, visibility
+-- max, visibility, whose that waits (`''`: nobody's), whether it waits on, whether it looks by itself
 local until_then = in_time(ARGV[7])
 
 local function first_from(least)
@@ -77,4 +77,21 @@ while #taken < tonumber(ARGV[6]) do
     taken[#taken + 1] = { key, entry[WORKFLOW], entry[PRIORITY], entry[COUNT], entry[RECEIPT] .. '/' .. key }
   end
 end
-return finish(taken)
+
+-- Those that it took need nobody else. What is left when one looks by itself, somebody did not come for.
+came = ARGV[10] == '1' and #taken > 0 and call('ZCARD', READY) or came - #taken
+
+local whose, pause = ARGV[8], nil
+if whose ~= '' and #taken == 0 and ARGV[9] == '1' then
+  call('ZREMRANGEBYSCORE', WAITING, '-inf', text(now - GONE))
+  call('ZADD', WAITING, text(now), whose)
+  pause = LOOK_AGAIN
+  if watcher == whose or not is_watched() then
+    watcher = whose
+    watch_from_now(tonumber(call('ZRANGE', LATER, 0, 0, 'WITHSCORES')[2]))
+    pause = watches - now
+  end
+elseif whose ~= '' then
+  leave(whose)
+end
+return finish(taken, pause)
