@@ -13,7 +13,7 @@ use serde_json::json;
 use super::*;
 use crate::ledger::Piece;
 
-static POSTGRES: TestPostgres = TestPostgres::new();
+static POSTGRES: TestPostgres = TestPostgres::lasting();
 
 /// An execution that nobody drives any more, and what it holds.
 const LEFT: &str = "

@@ -54,6 +54,9 @@ pub struct PostgresConfig {
     /// Who says what time it is. Default: none, which is the database: it alone is the same for all who use it.
     /// For tests.
     pub clock: Option<Arc<dyn Clock>>,
+    /// Whether the server may forget what it has confirmed (`fsync` or `synchronous_commit` off). Default: false.
+    /// For tests.
+    pub may_forget: bool,
 }
 
 impl PostgresConfig {
@@ -67,6 +70,7 @@ impl PostgresConfig {
             readers: 4,
             answer: Duration::from_secs(10),
             clock: None,
+            may_forget: false,
         }
     }
 

@@ -50,7 +50,8 @@ impl Postgres {
     ///
     /// # Errors
     /// `Unavailable`: nobody is there. `ReadOnly`: it refuses who asks, or takes no writes. `Format`: a newer
-    /// schema. `Unsupported`: an old server, or an encoding that is not UTF-8. `Invalid`: `config` has an
+    /// schema. `Unsupported`: an old server, an encoding that is not UTF-8, or
+    /// a server that would forget what it has confirmed. `Invalid`: `config` has an
     /// impossible value.
     pub async fn open(config: PostgresConfig) -> Result<Self> {
         const OPEN: &str = "open the database";
@@ -206,7 +207,7 @@ async fn serve(
 ) {
     let opened = async {
         let link = Link::open(&opening).await?;
-        schema::migrate(&link).await
+        schema::migrate(&link, config.may_forget).await
     };
     let opened = opened.await;
     let failed = opened.is_err();

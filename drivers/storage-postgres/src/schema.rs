@@ -54,8 +54,11 @@ fn known() -> i32 {
 }
 
 /// Brings the tables to the newest schema that this build knows; processes that start together take turns.
-pub(crate) async fn migrate(link: &Link) -> Result<(), Fault> {
+pub(crate) async fn migrate(link: &Link, may_forget: bool) -> Result<(), Fault> {
     check_server(link).await?;
+    if !may_forget {
+        check_lasting(link).await?;
+    }
     // One transaction, so that it is one session also behind a pooler.
     link.batch("BEGIN").await?;
     let migrated = migrate_within(link).await;
@@ -95,6 +98,27 @@ async fn check_server(link: &Link) -> Result<(), Fault> {
             ErrorKind::ReadOnly,
             "the server takes no writes: it is a standby, or was told so",
         ));
+    }
+    Ok(())
+}
+
+/// Refuses a server that confirms what it would not have after a crash: a step that somebody was told of would be
+/// gone, and its effect happen twice. Isolation and time zone need no look: each transaction says its own, and
+/// times are counted.
+async fn check_lasting(link: &Link) -> Result<(), Fault> {
+    let asked = "SELECT current_setting('fsync'), current_setting('synchronous_commit')";
+    let row = link.row(asked, params![]).await?;
+    let row = row.ok_or_else(|| Fault::corrupt("the server does not say how it writes"))?;
+    for (index, setting) in ["fsync", "synchronous_commit"].into_iter().enumerate() {
+        let value: String = row.try_get(index)?;
+        if value == "off" {
+            return Err(Fault::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "`{setting}` is off, so a crash of the server would take back what it has confirmed: set it to on, for the server, and for this database and user where they say otherwise"
+                ),
+            ));
+        }
     }
     Ok(())
 }

@@ -3,9 +3,20 @@
 
 use nebula_ports::ErrorKind;
 use nebula_storage_postgres::{Postgres, PostgresConfig};
-use nebula_testkit::{run, servers::TestPostgres};
+use nebula_testkit::{
+    run,
+    servers::{Postgres as Postgresql, TestPostgres},
+};
 
 static SERVER: TestPostgres = TestPostgres::new();
+
+/// For a server of tests, which does not wait for the disk.
+fn config(address: &str) -> PostgresConfig {
+    PostgresConfig {
+        may_forget: true,
+        ..PostgresConfig::at(address)
+    }
+}
 
 #[test]
 fn a_database_is_made_once_by_all_who_open_it_together() {
@@ -13,7 +24,7 @@ fn a_database_is_made_once_by_all_who_open_it_together() {
     let database = server.database();
     let address = database.address();
     let opened: Vec<_> = std::thread::scope(|scope| {
-        let open = || run(Postgres::open(PostgresConfig::at(&address)));
+        let open = || run(Postgres::open(config(&address)));
         let all: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
         all.into_iter().map(|it| it.join().unwrap()).collect()
     });
@@ -26,7 +37,7 @@ fn a_database_is_made_once_by_all_who_open_it_together() {
 fn a_newer_schema_is_refused_unless_it_says_otherwise() {
     let Some(server) = SERVER.get() else { return };
     let database = server.database();
-    let open = || run(Postgres::open(PostgresConfig::at(database.address())));
+    let open = || run(Postgres::open(config(&database.address())));
     open().unwrap();
     database.ask("INSERT INTO schema_version (version, opens_from) VALUES (999, 998)");
     let refused = open().unwrap_err();
@@ -39,7 +50,7 @@ fn a_newer_schema_is_refused_unless_it_says_otherwise() {
 #[test]
 fn what_cannot_be_used_says_why() {
     let Some(server) = SERVER.get() else { return };
-    let open = |address: &str| run(Postgres::open(PostgresConfig::at(address))).unwrap_err();
+    let open = |address: &str| run(Postgres::open(config(address))).unwrap_err();
 
     let nobody = open("postgres://me@127.0.0.1:1/things");
     assert_eq!(nobody.kind, ErrorKind::Unavailable, "{nobody}");
@@ -60,4 +71,29 @@ fn what_cannot_be_used_says_why() {
     server.ask("ALTER DATABASE closed SET default_transaction_read_only = on");
     let closed = open(&server.address("closed"));
     assert_eq!(closed.kind, ErrorKind::ReadOnly, "{closed}");
+}
+
+#[test]
+fn a_server_that_would_forget_what_it_has_confirmed_is_refused() {
+    let Some(server) = SERVER.get() else { return };
+    let open = |address: &str| run(Postgres::open(PostgresConfig::at(address)));
+    let no_sync = open(&server.database().address()).unwrap_err();
+    assert_eq!(no_sync.kind, ErrorKind::Unsupported, "{no_sync}");
+    assert!(no_sync.message.contains("`fsync` is off"), "{no_sync}");
+
+    let Some(lasting) = Postgresql::start(&[]) else {
+        return;
+    };
+    let database = lasting.database();
+    open(&database.address()).unwrap();
+    let name = database.name();
+    lasting.ask(&format!(
+        "ALTER DATABASE \"{name}\" SET synchronous_commit = off"
+    ));
+    let early = open(&database.address()).unwrap_err();
+    assert_eq!(early.kind, ErrorKind::Unsupported, "{early}");
+    assert!(
+        early.message.contains("`synchronous_commit` is off"),
+        "{early}"
+    );
 }

@@ -3,12 +3,12 @@
 
 mod support;
 
-use nebula_storage_postgres::{Postgres, PostgresConfig};
+use nebula_storage_postgres::Postgres;
 use nebula_testkit::{
     agree, run,
     servers::{Pooler, TestPostgres},
 };
-use support::open;
+use support::{config, open};
 
 static SERVER: TestPostgres = TestPostgres::new();
 
@@ -23,7 +23,7 @@ fn a_database_is_made_and_used_through_a_pooler() {
     // Several at once, over two connections.
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| run(Postgres::open(PostgresConfig::at(&address))).unwrap());
+            scope.spawn(|| run(Postgres::open(config(&address))).unwrap());
         }
     });
     agree::execution_repos(1, 1_500, |clock| async move {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nebula_testkit::servers::{Redis, TestPostgres};
+use nebula_testkit::servers::{Postgres, Redis};
 use serde_json::json;
 
 use crate::{
@@ -84,9 +84,23 @@ fn a_redis_that_throws_tasks_away_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_postgresql_that_would_forget_what_it_confirmed_is_refused_with_the_reason() {
+    let Some(server) = Postgres::start(&["-c", "fsync=off"]) else {
+        return;
+    };
+    let database = server.database();
+    let machine = Machine::new();
+    for program in [WORKER, CONTROL_PLANE] {
+        let arguments = ["--storage", &database.address(), "doctor"];
+        let said = machine.ends(program, &arguments).exits(3);
+        let text = said.json().to_string();
+        assert!(text.contains("`fsync` is off"), "{text}");
+    }
+}
+
+#[test]
 fn a_small_fleet_needs_one_server_which_is_postgresql() {
-    let server = TestPostgres::new();
-    let Some(server) = server.get() else {
+    let Some(server) = Postgres::start(&[]) else {
         return;
     };
     let database = server.database();

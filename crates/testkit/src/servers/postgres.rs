@@ -22,24 +22,41 @@ pub(super) const LOOKS: u32 = 1500;
 
 /// A server for all tests of a binary.
 #[derive(Debug, Default)]
-pub struct TestPostgres(OnceLock<Option<Postgres>>);
+pub struct TestPostgres {
+    server: OnceLock<Option<Postgres>>,
+    waits_for_the_disk: bool,
+}
 
 impl TestPostgres {
-    /// None yet.
+    /// None yet. It will not wait for the disk: for tests in which nothing is switched off.
     #[must_use]
     pub const fn new() -> Self {
-        Self(OnceLock::new())
+        Self {
+            server: OnceLock::new(),
+            waits_for_the_disk: false,
+        }
     }
 
-    /// The server, which is started for the first who asks. It does not wait for the disk: for tests in which
-    /// nothing is switched off.
+    /// None yet. It will keep what it confirms, as the programs of a fleet demand.
+    #[must_use]
+    pub const fn lasting() -> Self {
+        Self {
+            server: OnceLock::new(),
+            waits_for_the_disk: true,
+        }
+    }
+
+    /// The server, which is started for the first who asks.
     ///
     /// # Panics
     /// It does not start, or there is none and there must be one.
     pub fn get(&self) -> Option<&Postgres> {
-        self.0
-            .get_or_init(|| Postgres::start(&["-c", "fsync=off"]))
-            .as_ref()
+        let sync = match self.waits_for_the_disk {
+            true => "fsync=on",
+            false => "fsync=off",
+        };
+        let server = self.server.get_or_init(|| Postgres::start(&["-c", sync]));
+        server.as_ref()
     }
 }
 

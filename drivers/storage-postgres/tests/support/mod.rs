@@ -29,7 +29,7 @@ thread_local! {
 pub(crate) fn database() -> Option<String> {
     let database = SERVER.get()?.copy_of("migrated", |address| {
         std::thread::scope(|scope| {
-            let made = scope.spawn(|| run(Postgres::open(PostgresConfig::at(address))));
+            let made = scope.spawn(|| run(Postgres::open(config(&address))));
             made.join().unwrap().expect("nothing stands in the way");
         });
     });
@@ -38,11 +38,19 @@ pub(crate) fn database() -> Option<String> {
     Some(address)
 }
 
+/// For a server of tests, which does not wait for the disk.
+pub(crate) fn config(address: &str) -> PostgresConfig {
+    PostgresConfig {
+        may_forget: true,
+        ..PostgresConfig::at(address)
+    }
+}
+
 /// A handle on it, by this clock.
 pub(crate) async fn open(address: &str, clock: Option<Arc<dyn Clock>>) -> Arc<Postgres> {
     let config = PostgresConfig {
         clock,
-        ..PostgresConfig::at(address)
+        ..config(address)
     };
     let opened = Postgres::open(config).await;
     Arc::new(opened.expect("nothing stands in the way"))
