@@ -308,6 +308,38 @@ fn presets_leave_heavy_drivers_out() {
     }
 }
 
+/// What a feature chooses is left out without it.
+#[test]
+fn a_program_of_a_fleet_is_built_with_the_drivers_that_it_is_to_have() {
+    const CHOSEN: &[(&str, &[&str])] = &[
+        (
+            "postgres",
+            &["nebula-storage-postgres", "nebula-queue-postgres"],
+        ),
+        ("redis", &["nebula-queue-redis", "redis"]),
+    ];
+    for program in ["nebula-server", "nebula-worker", "nebula-control-plane"] {
+        for (feature, drivers) in CHOSEN {
+            let with = compiled_with(program, &["--no-default-features", "--features", feature]);
+            for (other, theirs) in CHOSEN {
+                for driver in *theirs {
+                    let is_there = with.iter().any(|package| package == driver);
+                    assert_eq!(
+                        is_there,
+                        other == feature,
+                        "{program} with {feature}: {driver}"
+                    );
+                }
+                let all = compiled(program);
+                let missing = drivers
+                    .iter()
+                    .find(|it| !all.iter().any(|there| there == *it));
+                assert_eq!(missing, None, "{program}");
+            }
+        }
+    }
+}
+
 #[test]
 fn models_do_no_io() {
     for package in packages().iter().filter(|package| ring(package) == "model") {
@@ -323,9 +355,15 @@ fn models_do_no_io() {
 
 /// The packages that are compiled into `package`, without those of its tests.
 fn compiled(package: &str) -> Vec<String> {
-    let tree = cargo(&[
+    compiled_with(package, &[])
+}
+
+/// The same with these features.
+fn compiled_with(package: &str, features: &[&str]) -> Vec<String> {
+    let asked = [
         "tree", "-p", package, "-e", "normal", "--prefix", "none", "-f", "{p}",
-    ]);
+    ];
+    let tree = cargo(&[&asked, features].concat());
     tree.lines()
         .filter_map(|line| line.split(' ').next())
         .map(str::to_owned)
