@@ -107,8 +107,8 @@ async fn parts<S: Settings>(loaded: &Loaded<S>) -> Vec<Check> {
         None => checks.push(store_check(&groups, &addresses, &clock).await),
     }
     checks.push(match compose::queue(&groups, &addresses, &clock).await {
-        Ok((_, true)) => Check::ok("queue", "shared by all processes"),
-        Ok((_, false)) => Check::new(
+        Ok(doorbell) if doorbell.relay.is_some() => Check::ok("queue", "shared by all processes"),
+        Ok(_) => Check::new(
             "queue",
             Verdict::Warning,
             "of this process alone: what others start is found by the sweep, within its interval",

@@ -18,7 +18,7 @@ use nebula_memory::{
 };
 use nebula_ports::{
     AuditLog, BlobStore, CredentialRepo, ExecutionRepo, HttpClient, IdentityRepo, IncidentRepo,
-    LeaderElector, ProgramCall, ProgramEnded, ProgramError, ProgramRunner, SecretsStore,
+    LeaderElector, ProgramCall, ProgramEnded, ProgramError, ProgramRunner, Relay, SecretsStore,
     SessionRepo, TaskQueue, TriggerRepo, WorkflowRepo,
 };
 use nebula_program::{
@@ -87,6 +87,8 @@ pub struct Opened {
     pub queue: Arc<dyn TaskQueue>,
     /// Whether other processes hear it.
     pub queue_is_shared: bool,
+    /// How processes tell each other what they do, where they share a queue.
+    pub relay: Option<Arc<dyn Relay>>,
     /// Large values.
     pub values: Values,
     /// Deletes those that nothing names.
@@ -230,7 +232,7 @@ pub async fn open<S: Settings>(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let offload = file_threads()?;
     let store = store(&groups, &addresses, &clock).await?;
-    let (queue, queue_is_shared) = queue(&groups, &addresses, &clock).await?;
+    let Doorbell { queue, relay } = queue(&groups, &addresses, &clock).await?;
     let base = base(&store, folders);
     let of = |given: &Option<PathBuf>, suffix| given.clone().unwrap_or(beside(&base, suffix));
     let resume_file = of(&groups.shared.resume_key, resume_key::SUFFIX);
@@ -286,7 +288,8 @@ pub async fn open<S: Settings>(
         sources: vec![store.counts.clone(), Arc::new(observed)],
         store,
         queue,
-        queue_is_shared,
+        queue_is_shared: relay.is_some(),
+        relay,
         values,
         collector: Arc::new(collector),
         secrets,
@@ -359,21 +362,30 @@ pub(crate) async fn store(
     }
 }
 
-/// The queue at its address, and whether other processes hear it.
+/// The queue, and, where other processes hear it, how they tell each other what they do.
+pub(crate) struct Doorbell {
+    pub(crate) queue: Arc<dyn TaskQueue>,
+    pub(crate) relay: Option<Arc<dyn Relay>>,
+}
+
+/// The queue at its address.
 pub(crate) async fn queue(
     groups: &Groups<'_>,
     addresses: &Addresses,
     clock: &Arc<dyn Clock>,
-) -> Result<(Arc<dyn TaskQueue>, bool), Failure> {
+) -> Result<Doorbell, Failure> {
     let clock = Arc::clone(clock);
     match addresses.queue_kind()? {
         QueueKind::Memory => {
             let queue = MemoryQueue::new(MemoryQueueConfig::default(), clock);
-            Ok((Arc::new(queue), false))
+            Ok(Doorbell {
+                queue: Arc::new(queue),
+                relay: None,
+            })
         }
         #[cfg(feature = "redis")]
         QueueKind::Redis => {
-            use nebula_queue_redis::{RedisQueue, RedisQueueConfig, RedisServer};
+            use nebula_queue_redis::{RedisQueue, RedisQueueConfig, RedisRelay, RedisServer};
 
             let trusting = nebula_http_reqwest::trusting(&groups.connections.ca_files);
             let trusting = trusting.map_err(|error| {
@@ -381,14 +393,18 @@ pub(crate) async fn queue(
             })?;
             let server = RedisServer::at(addresses.queue.secret())?.trusting(Arc::new(trusting));
             let config = RedisQueueConfig::default();
+            let relay = RedisRelay::new(server.clone(), &config, clock.clone())?;
             let queue = RedisQueue::open(server, config, clock, &SystemEntropy).await?;
-            Ok((Arc::new(queue), true))
+            Ok(Doorbell {
+                queue: Arc::new(queue),
+                relay: Some(Arc::new(relay)),
+            })
         }
         #[cfg(feature = "postgres")]
         QueueKind::Postgres => {
             use nebula_core::ExposeSecret as _;
             use nebula_postgres::Address;
-            use nebula_queue_postgres::{PostgresQueue, PostgresQueueConfig};
+            use nebula_queue_postgres::{PostgresQueue, PostgresQueueConfig, PostgresRelay};
 
             let text = addresses.queue.secret().expose_secret();
             let address = Address::parse(text, &groups.connections.ca_files);
@@ -397,8 +413,12 @@ pub(crate) async fn queue(
                     .advice("correct it in the settings")
             })?;
             let config = PostgresQueueConfig::default();
+            let relay = PostgresRelay::new(address.clone(), &config, clock.clone())?;
             let queue = PostgresQueue::open(address, config, clock, &SystemEntropy).await?;
-            Ok((Arc::new(queue), true))
+            Ok(Doorbell {
+                queue: Arc::new(queue),
+                relay: Some(Arc::new(relay)),
+            })
         }
     }
 }

@@ -67,6 +67,9 @@ pub(crate) async fn compose(loaded: &Loaded<ServerSettings>) -> Result<Composed,
     for source in &opened.sources {
         nebula = nebula.metrics_source(source.clone());
     }
+    if let Some(relay) = &opened.relay {
+        nebula = nebula.relay(relay.clone());
+    }
     let nebula = nebula
         .build()
         .map_err(|error| Failure::invalid("SETTINGS", error.to_string()))?;

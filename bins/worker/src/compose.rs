@@ -8,7 +8,7 @@ use nebula_fleet::{
     compose::{self, NoPrograms, Opened},
     settings::{Loaded, Settings as _},
 };
-use nebula_ports::{ExecutionRepo, HttpClient, SandboxRunner};
+use nebula_ports::{ExecutionRepo, HttpClient, Relay, SandboxRunner};
 use nebula_program::{failure::Failure, limits::within_memory};
 use nebula_registry::Registry;
 use nebula_runtime::{PacedHttp, Worker, WorkerPorts};
@@ -29,6 +29,8 @@ pub(crate) struct Composed {
     pub(crate) sources: Vec<Arc<dyn Source>>,
     /// Finds work that nobody rang for, where the queue is of this process alone.
     pub(crate) sweep: Option<Sweep>,
+    /// How those who wait and watch in other processes are told, where there are any.
+    pub(crate) relay: Option<Arc<dyn Relay>>,
 }
 
 /// A worker over what the settings name.
@@ -40,6 +42,7 @@ pub(crate) async fn compose(loaded: &Loaded<WorkerSettings>) -> Result<Composed,
         store,
         queue,
         queue_is_shared,
+        relay,
         values,
         access,
         http,
@@ -94,5 +97,6 @@ pub(crate) async fn compose(loaded: &Loaded<WorkerSettings>) -> Result<Composed,
         http: paced,
         sources,
         sweep,
+        relay,
     })
 }

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use nebula_core::{Clock, TenantId};
+use nebula_core::{Clock, Entropy as _, TenantId};
 use nebula_fleet::settings::Loaded;
 use nebula_ports::{ExecutionFilter, ExecutionRepo};
 use nebula_program::{
@@ -12,8 +12,8 @@ use nebula_program::{
     failure::{Exit, Failure},
 };
 use nebula_runtime::{PacedHttp, Worker};
-use nebula_system::{Shutdown, Urgency};
-use nebula_telemetry::{Bus, Listener, NotReady, Reading, Ready, Source, Told};
+use nebula_system::{Shutdown, SystemEntropy, Urgency};
+use nebula_telemetry::{Bus, Listener, NotReady, Reading, Ready, Relayed, Source, Told};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -118,10 +118,20 @@ async fn drive(
     let mut work = JoinSet::new();
     let (worker, token) = (composed.worker.clone(), stop.clone());
     work.spawn(async move { worker.run(token).await });
-    let mut sweeping = JoinSet::new();
+    let (mut sweeping, mut telling) = (JoinSet::new(), JoinSet::new());
     if let Some(sweep) = composed.sweep {
         let token = stop.clone();
         sweeping.spawn(async move { sweep.run(token).await });
+    }
+    if let Some(relay) = composed.relay {
+        let (bus, clock) = (composed.bus.clone(), clock.clone());
+        let name = SystemEntropy.uuid().to_string();
+        let what = Relayed {
+            drives: true,
+            answers: false,
+        };
+        // It ends with the worker: what that commits last is told too.
+        telling.spawn(async move { bus.relay(relay, clock, name, what).await });
     }
     let mut until = None;
     loop {

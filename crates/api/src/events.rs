@@ -33,6 +33,9 @@ use crate::{
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How many entries of a journal are read at a time.
 const PAGE: usize = 200;
+/// How often the journal is looked at where nothing is told: whoever drives the execution may be another process,
+/// and what it says may be lost.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Room for one more watcher.
 pub(crate) fn room(shared: &Inner) -> Result<Place, Problem> {
@@ -91,6 +94,7 @@ pub(crate) async fn of_execution(
         workflow: summary.workflow,
         seen,
         behind: true,
+        look_again: shared.clock.sleep(LOOK_AGAIN),
         ready: VecDeque::new(),
         ended: false,
         _room: room,
@@ -166,6 +170,8 @@ struct Following {
     seen: u64,
     /// Whether the journal knows more than was told.
     behind: bool,
+    /// When to look whether it does.
+    look_again: BoxFuture<'static, ()>,
     ready: VecDeque<Event>,
     ended: bool,
     _room: Place,
@@ -196,6 +202,10 @@ impl Following {
                     continue;
                 }
                 received = self.watcher.next() => received?,
+                () = &mut self.look_again => {
+                    self.behind = true;
+                    continue;
+                }
             };
             match received {
                 Received::Event(event) if event.execution != self.id => {}
@@ -222,6 +232,7 @@ impl Following {
 
     /// Goes on in the journal.
     async fn read(&mut self) {
+        self.look_again = self.shared.clock.sleep(LOOK_AGAIN);
         let engine = self.shared.nebula.engine();
         let tenant = self.rights.by.tenant();
         let page = engine.journal(tenant, self.id, self.seen + 1, PAGE).await;

@@ -104,8 +104,8 @@ impl Engine {
             let look_again = clock.sleep(left.map_or(pause, |left| left.min(pause)));
             tokio::select! {
                 biased;
-                // It is told after the commit, so the store has nothing to add.
-                halt = halts.next() => if halt.status.is_terminal() {
+                // Where it ended in this process, the store has nothing to add.
+                halt = halts.next() => if halt.end.is_some() {
                     return Ok(Some(halt.status));
                 },
                 () = look_again => {}
@@ -136,9 +136,17 @@ impl Engine {
             let pause = self.config.outcome_interval;
             tokio::select! {
                 biased;
-                halt = halts.next() => if let Some(end) = halt.end {
-                    return Ok(Awaited::End(Box::new(end)));
-                },
+                halt = halts.next() => {
+                    if let Some(end) = halt.end {
+                        return Ok(Awaited::End(Box::new(end)));
+                    }
+                    // Another process says where its end is; one that is wrong is not believed.
+                    if halt.status.is_terminal()
+                        && let Some(end) = self.end_at(tenant, execution, halt.seq).await?
+                    {
+                        return Ok(Awaited::End(Box::new(end)));
+                    }
+                }
                 () = clock.sleep(left.map_or(pause, |left| left.min(pause))) => {}
             }
             let executions = &self.ports.executions;
@@ -147,15 +155,26 @@ impl Engine {
             };
             if summary.status.is_terminal() {
                 // Nothing comes after the end.
-                let last = executions.journal(tenant, execution, summary.entries, 1);
-                let last = last.await?.entries.into_iter().next();
-                let end = last.and_then(|last| End::of(&last.entry.fact));
+                let end = self.end_at(tenant, execution, summary.entries).await?;
                 return Ok(end.map_or(Awaited::Gone, |end| Awaited::End(Box::new(end))));
             }
             if left.is_some_and(|left| left <= pause) {
                 return Ok(Awaited::Late(summary.status));
             }
         }
+    }
+
+    /// The end that entry number `seq` tells, if there is one and it is an end.
+    async fn end_at(
+        &self,
+        tenant: &TenantId,
+        execution: ExecutionId,
+        seq: u64,
+    ) -> Result<Option<End>> {
+        let executions = &self.ports.executions;
+        let page = executions.journal(tenant, execution, seq.max(1), 1).await?;
+        let stored = page.entries.into_iter().find(|stored| stored.seq == seq);
+        Ok(stored.and_then(|stored| End::of(&stored.entry.fact)))
     }
 
     /// What a listing says of one execution; `None` if there is no such execution.

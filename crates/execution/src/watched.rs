@@ -1,16 +1,18 @@
 //! What a watcher may see of a journal.
 
-use std::{fmt, sync::Arc};
+use std::{fmt::Display, str::FromStr, sync::Arc};
 
 use crate::{Choice, Entry, Fact, InstanceId, ParkReason, Refusal, Status, UnparkDecision};
 use nebula_action::{ActionError, Progress};
 use nebula_core::{ExecutionId, NodeId, TenantId, Timestamp, WorkflowId};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Value, json};
 
 /// Something that became true in an execution, without the data that it was about; but for what its
 /// workflow itself wants watchers to see.
-#[derive(Debug, Clone, PartialEq)]
+/// JSON: `{ "tenant", "execution", "seq", "at", "kind": { "type", … } }`; [`ExecutionEvent::document`] is what
+/// people and programs read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExecutionEvent {
     /// Whose execution.
     pub tenant: TenantId,
@@ -26,7 +28,7 @@ pub struct ExecutionEvent {
 }
 
 /// What became true. JSON: `{ "type": "node_failed", … }`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventKind {
@@ -40,7 +42,7 @@ pub enum EventKind {
     /// An attempt may have begun. Attempts that are free of effects have no such event.
     NodeStarted {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// Which try, from 1.
         attempt: u32,
@@ -48,7 +50,7 @@ pub enum EventKind {
     /// An attempt says how far it has come. This stands in no journal.
     NodeProgress {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// Which try, from 1.
         attempt: u32,
@@ -58,13 +60,13 @@ pub enum EventKind {
     /// An instance gave its result.
     NodeSucceeded {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
     },
     /// An instance failed, and no retry is left.
     NodeFailed {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// Why.
         error: ActionError,
@@ -72,7 +74,7 @@ pub enum EventKind {
     /// An attempt failed, and there will be another.
     NodeRetrying {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// The try that failed, from 1.
         attempt: u32,
@@ -84,13 +86,13 @@ pub enum EventKind {
     /// The instance's condition was false.
     NodeSkipped {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
     },
     /// A node gave others up.
     NodesCancelled {
         /// The instance that did.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// Which nodes.
         nodes: Vec<NodeId>,
@@ -98,13 +100,13 @@ pub enum EventKind {
     /// Nothing of an instance that was given up is under way any more.
     NodeCancelled {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
     },
     /// Nobody knows whether the attempt changed the outside.
     NodeIndeterminate {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// Which try, from 1.
         attempt: u32,
@@ -114,38 +116,38 @@ pub enum EventKind {
     /// An instance waits for a point in time.
     NodeWaiting {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// When it is due.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         due: Timestamp,
     },
     /// An instance waits for a signal.
     NodeListening {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// The signal's name.
         name: String,
         /// When it gives up, if ever.
-        #[serde(serialize_with = "text_if_any")]
+        #[serde(with = "text_if_any")]
         due: Option<Timestamp>,
     },
     /// An instance has called another workflow, and waits for its end.
     NodeCalling {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// Which workflow.
         workflow: WorkflowId,
         /// The execution that began.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         child: ExecutionId,
     },
     /// An instance waits until a node succeeds, or never will.
     NodeHeeding {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// Until which.
         reached: NodeId,
@@ -153,7 +155,7 @@ pub enum EventKind {
     /// An instance waits for a slot of this key.
     NodeQueueing {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// The key.
         key: String,
@@ -161,19 +163,19 @@ pub enum EventKind {
     /// An instance holds the slot that it waited for.
     SlotGranted {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
     },
     /// An instance holds its slot no longer, since its worker was lost.
     SlotLost {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
     },
     /// A body is given up whose slot was lost.
     SlotGivenUp {
         /// Whose body.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// Why.
         error: ActionError,
@@ -196,16 +198,16 @@ pub enum EventKind {
     /// An instance asks people.
     NodeAsking {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// When their time is over, if ever.
-        #[serde(serialize_with = "text_if_any")]
+        #[serde(with = "text_if_any")]
         due: Option<Timestamp>,
     },
     /// Somebody voted on what an instance asks.
     Voted {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// What they said.
         choice: Choice,
@@ -218,7 +220,7 @@ pub enum EventKind {
     /// An instance told whoever watches.
     Emitted {
         /// Which instance; it has given its result.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// The event's name.
         name: String,
@@ -228,10 +230,10 @@ pub enum EventKind {
     /// A child has ended without a result; what that means for its node is said next.
     ChildEnded {
         /// Which instance had called it.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// Which execution ended.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         child: ExecutionId,
         /// How: one of the terminal statuses.
         status: Status,
@@ -239,7 +241,7 @@ pub enum EventKind {
     /// An instance that runs once per item knows how many there are.
     ItemsOpened {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// How many items.
         total: u32,
@@ -247,7 +249,7 @@ pub enum EventKind {
     /// A signal brought more items to an instance.
     ItemsAdded {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// How many more.
         more: u32,
@@ -255,19 +257,19 @@ pub enum EventKind {
     /// An instance needs no further item.
     ItemsEnough {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
     },
     /// The items that ran on after an instance have ended.
     ItemsAbsorbed {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
     },
     /// Items of an instance ended. A watcher adds them up.
     ItemsSettled {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// How many ended just now.
         done: u32,
@@ -275,19 +277,19 @@ pub enum EventKind {
     /// A run of a body began.
     BodyOpened {
         /// Whose body: an instance, or its item or round.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
     },
     /// A run of a body took longer than its node allows.
     BodyTimedOut {
         /// Whose body.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
     },
     /// A node of a body that was held back begins.
     HandlerCalled {
         /// Whose body.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// Which node.
         node: NodeId,
@@ -295,19 +297,19 @@ pub enum EventKind {
     /// A run of a body ended.
     BodyClosed {
         /// Whose body.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
     },
     /// An effect is undone if the execution does not complete.
     CompensationRegistered {
         /// Whose effect.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
     },
     /// An attempt to undo an effect may have begun.
     CompensationStarted {
         /// Whose effect.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// Which try, from 1.
         attempt: u32,
@@ -315,7 +317,7 @@ pub enum EventKind {
     /// An attempt that has succeeded had put something into blobs.
     BlobsPut {
         /// Which instance.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// How many.
         count: usize,
@@ -323,13 +325,13 @@ pub enum EventKind {
     /// An effect was undone.
     NodeCompensated {
         /// Whose effect.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
     },
     /// An attempt to undo an effect failed.
     CompensationFailed {
         /// Whose effect.
-        #[serde(serialize_with = "text")]
+        #[serde(with = "text")]
         instance: InstanceId,
         /// The try that failed, from 1.
         attempt: u32,
@@ -371,29 +373,73 @@ pub enum EventKind {
 }
 
 /// As people and programs read it.
-fn text<S: Serializer>(shown: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(shown)
+mod text {
+    use super::{Deserialize, Deserializer, Display, Error, FromStr, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        shown: &impl Display,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(shown)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
 }
 
-fn texts<S: Serializer>(shown: &[InstanceId], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(shown.iter().map(InstanceId::to_string))
+mod texts {
+    use super::{Deserialize, Deserializer, Error, InstanceId, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        shown: &[InstanceId],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(shown.iter().map(InstanceId::to_string))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<InstanceId>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let parsed = texts.iter().map(|text| text.parse());
+        parsed.collect::<Result<_, _>>().map_err(D::Error::custom)
+    }
 }
 
-#[expect(clippy::ref_option, reason = "serde hands it over like this")]
-fn text_if_any<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-    time.as_ref()
-        .map(Timestamp::to_string)
-        .serialize(serializer)
+mod text_if_any {
+    use super::{Deserialize, Deserializer, Error, Serialize, Serializer, Timestamp};
+
+    #[expect(clippy::ref_option, reason = "serde hands it over like this")]
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.as_ref()
+            .map(Timestamp::to_string)
+            .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        let parsed = text.map(|text| text.parse()).transpose();
+        parsed.map_err(D::Error::custom)
+    }
 }
 
 /// What a person must decide about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Parking {
     /// These instances may or may not have changed the outside.
-    Indeterminate(#[serde(serialize_with = "texts")] Vec<InstanceId>),
+    Indeterminate(#[serde(with = "texts")] Vec<InstanceId>),
     /// The effects of these instances could not be undone.
-    Compensation(#[serde(serialize_with = "texts")] Vec<InstanceId>),
+    Compensation(#[serde(with = "texts")] Vec<InstanceId>),
     /// So many leases in a row ended without progress.
     Poison {
         /// How many.
@@ -402,7 +448,7 @@ pub enum Parking {
 }
 
 /// What a person decided about an instance whose outcome was unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decided {
     /// It counts as done.

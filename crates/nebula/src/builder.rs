@@ -9,7 +9,7 @@ use nebula_engine::{Engine, EngineConfig, EnginePorts, Looker, Queues};
 use nebula_execution::ResumeKey;
 use nebula_memory::Values;
 use nebula_ports::{
-    EventSink, ExecutionRepo, FolderReader, HttpClient, QueueSource, SandboxRunner, Scratch,
+    EventSink, ExecutionRepo, FolderReader, HttpClient, QueueSource, Relay, SandboxRunner, Scratch,
     SecretsStore, TaskQueue, TriggerRepo, WorkflowRepo,
 };
 use nebula_registry::{Registry, RegistryError};
@@ -19,7 +19,7 @@ use nebula_runtime::{
 use nebula_system::{SystemClock, SystemEntropy, ThreadPoolOffload};
 use nebula_telemetry::{Bus, Source};
 
-use crate::{Nebula, looks::Looks};
+use crate::{Nebula, looks::Looks, running::Others};
 
 /// How many threads do long pure work where the builder is given no pool.
 pub const OFFLOAD_THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
@@ -47,6 +47,7 @@ pub struct NebulaBuilder {
     engine: EngineConfig,
     protected: Protected,
     bus: Bus,
+    relay: Option<Arc<dyn Relay>>,
     values: Option<Values>,
     http: Option<Arc<dyn HttpClient>>,
     access: Option<Access>,
@@ -103,6 +104,7 @@ impl NebulaBuilder {
             engine: EngineConfig::default(),
             protected: Protected::default(),
             bus: Bus::new(Bus::DEFAULT_CAPACITY),
+            relay: None,
             values: None,
             http: None,
             access: None,
@@ -200,6 +202,15 @@ impl NebulaBuilder {
     /// Places that no grant opens; default none.
     pub fn protected(mut self, protected: Protected) -> Self {
         self.protected = protected;
+        self
+    }
+
+    /// Tells those who wait and watch in other processes of a fleet, and hears of what they drive, while
+    /// [`Nebula::run`] or [`Nebula::drive`] is polled. Without one, whoever waits for an execution that another
+    /// process drives looks into the store now and then.
+    #[must_use]
+    pub fn relay(mut self, relay: Arc<dyn Relay>) -> Self {
+        self.relay = Some(relay);
         self
     }
 
@@ -325,6 +336,14 @@ impl NebulaBuilder {
                 Arc::new(looks) as Arc<dyn Looker>
             });
         let executions = self.executions.clone();
+        let relay = self.relay.map(|relay| {
+            let others = Others {
+                relay,
+                clock: self.clock.clone(),
+                name: self.entropy.uuid().to_string(),
+            };
+            Arc::new(others)
+        });
         let engine_ports = EnginePorts {
             executions: self.executions,
             workflows: self.workflows,
@@ -351,7 +370,8 @@ impl NebulaBuilder {
         Ok(Nebula::from_parts(
             (engine, worker),
             registry,
-            (self.bus, self.sources.into(), executions),
+            (self.bus, relay),
+            (self.sources.into(), executions),
             (paced, access),
         ))
     }

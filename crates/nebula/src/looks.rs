@@ -83,7 +83,8 @@ impl Looks {
         Ok(Nebula::from_parts(
             (engine, Some(worker)),
             self.registry.clone(),
-            (bus, Arc::from([]), stores.executions),
+            (bus, None),
+            (Arc::from([]), stores.executions),
             (self.http.clone(), self.access.clone()),
         ))
     }

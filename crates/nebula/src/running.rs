@@ -1,22 +1,22 @@
 //! An engine and a worker over the same ports.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use nebula_access::Access;
 use nebula_action::Sender;
-use nebula_core::{CredentialId, ExecutionId, TenantId};
+use nebula_core::{Clock, CredentialId, ExecutionId, TenantId};
 use nebula_engine::{Awaited, Engine, FireConfig, Installed, StartAgainError, StartError, Started};
 use nebula_execution::{Again, End, StartOptions};
 use nebula_ports::{
-    DedupeKey, ExecutionRepo, HttpClient as _, LeaseRequest, PortError, SandboxRunner, TaskQueue,
-    WorkflowRepo,
+    DedupeKey, ExecutionRepo, HttpClient as _, LeaseRequest, PortError, Relay, SandboxRunner,
+    TaskQueue, WorkflowRepo,
 };
 use nebula_registry::Registry;
 use nebula_runtime::{
     Beginning, HttpPolicy, HttpPolicyError, LaneState, PacedHttp, Worker, WorkerStopped,
 };
-use nebula_telemetry::{Bus, Halts, Reading, Source};
+use nebula_telemetry::{Bus, Halts, Reading, Relayed, Source};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -31,10 +31,21 @@ pub struct Nebula {
     worker: Option<Worker>,
     registry: Arc<Registry>,
     bus: Bus,
+    /// The way to other processes, if there is one.
+    others: Option<Arc<Others>>,
     http: Option<Arc<PacedHttp>>,
     executions: Arc<dyn ExecutionRepo>,
     sources: Sources,
     access: Option<Access>,
+}
+
+/// How other processes are told, and heard.
+#[derive(Debug)]
+pub(crate) struct Others {
+    pub(crate) relay: Arc<dyn Relay>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// What this process is called among them.
+    pub(crate) name: String,
 }
 
 /// What is asked when somebody reads the metrics.
@@ -83,7 +94,8 @@ impl Nebula {
     pub(crate) fn from_parts(
         (engine, worker): (Engine, Option<Worker>),
         registry: Arc<Registry>,
-        (bus, sources, executions): (Bus, Sources, Arc<dyn ExecutionRepo>),
+        (bus, others): (Bus, Option<Arc<Others>>),
+        (sources, executions): (Sources, Arc<dyn ExecutionRepo>),
         (http, access): (Option<Arc<PacedHttp>>, Option<Access>),
     ) -> Self {
         Self {
@@ -91,6 +103,7 @@ impl Nebula {
             worker,
             registry,
             bus,
+            others,
             http,
             executions,
             sources,
@@ -144,14 +157,34 @@ impl Nebula {
     /// # Cancel safety
     /// That of [`Nebula::run`].
     pub async fn drive(&self, shutdown: CancellationToken) -> Result<(), WorkerStopped> {
-        match &self.worker {
-            // Its future is large, and lives as long as the process.
-            Some(worker) => Box::pin(worker.run(shutdown)).await,
-            None => {
-                shutdown.cancelled().await;
-                Ok(())
+        let driving = async {
+            match &self.worker {
+                // Its future is large, and lives as long as the process.
+                Some(worker) => Box::pin(worker.run(shutdown)).await,
+                None => {
+                    shutdown.cancelled().await;
+                    Ok(())
+                }
             }
+        };
+        tokio::select! {
+            biased;
+            driven = driving => driven,
+            never = self.relayed() => match never {},
         }
+    }
+
+    /// Tells other processes and hears them, if there is a way to them.
+    async fn relayed(&self) -> Infallible {
+        if let Some(Others { relay, clock, name }) = self.others.as_deref() {
+            let what = Relayed {
+                drives: self.worker.is_some(),
+                answers: true,
+            };
+            let (relay, clock) = (relay.clone(), clock.clone());
+            self.bus.relay(relay, clock, name.clone(), what).await;
+        }
+        std::future::pending().await
     }
 
     /// Starts what the triggers of published versions say, until `shutdown`: any number of processes may do so

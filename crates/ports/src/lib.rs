@@ -32,6 +32,7 @@ mod leader_elector;
 mod program_runner;
 mod queue_source;
 mod rate;
+mod relay;
 mod sandbox;
 mod scratch;
 mod secrets_store;
@@ -94,6 +95,7 @@ pub use program_runner::{
 };
 pub use queue_source::{Handing, Message, Messages, QueueSource, Subscribing};
 pub use rate::{FullAt, MAX_RATE_LIMIT, MAX_RATE_NAME, MAX_RATE_SPAN, Rate, RateTurn};
+pub use relay::{Listening, Relay, RelayTopic};
 pub use sandbox::{Code, Invocation, SandboxRunner};
 pub use scratch::{Scratch, ScratchStores};
 pub use secrets_store::{

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use nebula_core::{ExecutionId, TenantId};
@@ -10,7 +10,7 @@ use nebula_execution::{End, Entry, EventKind, ExecutionEvent, Status};
 use nebula_ports::{EventSink, EventWatch, Received};
 use tokio::sync::{Notify, watch};
 
-use crate::{Broadcast, Metrics};
+use crate::{Broadcast, Metrics, relaying::Outward};
 
 /// Shows what was committed to an [`EventSink`], and tells those of this process who wait for one
 /// execution where it came to a halt. Clones publish to the same watchers.
@@ -27,6 +27,10 @@ struct Shared {
     callers: Mutex<BTreeMap<ExecutionId, watch::Sender<Option<Halt>>>>,
     /// Rings when something was announced to triggers.
     announced: Notify,
+    /// The way to other processes, once there is one.
+    outward: OnceLock<Outward>,
+    /// Rings when somebody begins to watch.
+    watched: Notify,
 }
 
 /// Where an execution came to a halt.
@@ -34,7 +38,10 @@ struct Shared {
 pub struct Halt {
     /// Its end, or `Parked`, `Paused` or `Waiting` where it needs somebody.
     pub status: Status,
-    /// How it ended, if it did and its worker is in this process.
+    /// The number of the journal entry that says so.
+    pub seq: u64,
+    /// How it ended, if it did and its worker is in this process: what another one says is only a reason to
+    /// look into the store.
     pub end: Option<End>,
 }
 
@@ -62,6 +69,8 @@ impl Bus {
             metrics: Metrics::default(),
             callers: Mutex::default(),
             announced: Notify::new(),
+            outward: OnceLock::new(),
+            watched: Notify::new(),
         };
         Self {
             shared: Arc::new(shared),
@@ -76,8 +85,23 @@ impl Bus {
 
     /// Shows an event to everybody who watches now. Never waits; without watchers it does nothing.
     pub fn publish(&self, event: ExecutionEvent) {
+        let outward = self.outward();
         if let Some(status) = event.kind.halts() {
-            self.tell_callers(event.execution, || Halt { status, end: None });
+            let seq = event.seq;
+            let halt = || Halt {
+                status,
+                seq,
+                end: None,
+            };
+            self.tell_callers(event.execution, halt);
+            if let Some(outward) = outward {
+                outward.halt(event.execution, status, seq);
+            }
+        }
+        if let Some(outward) = outward
+            && outward.wants_events()
+        {
+            outward.event(event.clone());
         }
         self.shared.everything.publish(event);
     }
@@ -91,18 +115,76 @@ impl Bus {
         seq: u64,
         entries: &[Entry],
     ) {
-        let mut facts = entries.iter().rev().map(|entry| &entry.fact);
-        let last = facts.find_map(|fact| Some((EventKind::halts_at(fact)?, fact)));
-        if let Some((status, fact)) = last {
-            let end = || End::of(fact);
-            self.tell_callers(execution, || Halt { status, end: end() });
+        let facts = entries.iter().map(|entry| &entry.fact);
+        let last = (seq..)
+            .zip(facts)
+            .filter_map(|(seq, fact)| Some((EventKind::halts_at(fact)?, seq, fact)));
+        if let Some((status, seq, fact)) = last.last() {
+            let halt = || Halt {
+                status,
+                seq,
+                end: End::of(fact),
+            };
+            self.tell_callers(execution, halt);
+            if let Some(outward) = self.outward() {
+                outward.halt(execution, status, seq);
+            }
         }
-        if self.shared.everything.is_watched() {
+        let elsewhere = self.outward().filter(|it| it.wants_events());
+        let here = self.shared.everything.is_watched();
+        if here || elsewhere.is_some() {
             for (seq, entry) in (seq..).zip(entries) {
                 let event = ExecutionEvent::project(tenant, execution, seq, entry);
+                if let Some(outward) = elsewhere {
+                    outward.event(event.clone());
+                }
                 self.shared.everything.publish(event);
             }
         }
+    }
+
+    fn outward(&self) -> Option<&Outward> {
+        self.shared.outward.get()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn outward_wants(&self) -> bool {
+        self.outward().is_some_and(Outward::wants_events)
+    }
+
+    /// Where what is published goes to other processes from now on; false if it has a way already.
+    pub(crate) fn set_outward(&self, outward: Outward) -> bool {
+        self.shared.outward.set(outward).is_ok()
+    }
+
+    /// Tells those who wait what another process said of an execution. The store knows how it ended.
+    pub(crate) fn halted_elsewhere(&self, execution: ExecutionId, status: Status, seq: u64) {
+        let halt = || Halt {
+            status,
+            seq,
+            end: None,
+        };
+        self.tell_callers(execution, halt);
+    }
+
+    /// Shows watchers of this process what became true in another one.
+    pub(crate) fn happened_elsewhere(&self, event: ExecutionEvent) {
+        self.shared.everything.publish(event);
+    }
+
+    /// Says that something was announced in another process.
+    pub(crate) fn announced_elsewhere(&self) {
+        self.shared.announced.notify_one();
+    }
+
+    /// Whether anybody in this process watches.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.shared.everything.is_watched()
+    }
+
+    /// Waits until somebody in this process begins to watch.
+    pub(crate) async fn begins_to_be_watched(&self) {
+        self.shared.watched.notified().await;
     }
 
     fn tell_callers(&self, execution: ExecutionId, halt: impl FnOnce() -> Halt) {
@@ -114,6 +196,9 @@ impl Bus {
     /// Says that something was announced to triggers, to one of those who wait for that.
     pub fn announced(&self) {
         self.shared.announced.notify_one();
+        if let Some(outward) = self.outward() {
+            outward.announced();
+        }
     }
 
     /// Waits until something was announced to triggers since the last call returned. A hint: it may
@@ -142,9 +227,9 @@ impl Bus {
     /// Watches whatever is published from now on.
     #[must_use]
     pub fn subscribe(&self) -> Watcher {
-        Watcher {
-            watch: self.shared.everything.watch(),
-        }
+        let watch = self.shared.everything.watch();
+        self.shared.watched.notify_one();
+        Watcher { watch }
     }
 }
 

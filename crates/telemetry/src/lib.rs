@@ -2,7 +2,7 @@
 //!
 //! [`ExecutionEvent::project`] turns a journal entry into what a watcher may see of it. A [`Bus`] shows
 //! what was committed to an [`EventSink`], which carries it to those who watch: [`Broadcast`] within
-//! the process. Each bus has [`Metrics`], which count what happens on the way. [`init_logging`] sends log
+//! the process. [`Bus::relay`] tells those of other processes of a fleet. Each bus has [`Metrics`], which count what happens on the way. [`init_logging`] sends log
 //! lines to standard error. With the feature `otlp`, all three go to a receiver of OpenTelemetry as well
 //! (`Otlp`). With the feature `listen`, a program without an API tells its health and metrics over HTTP
 //! (`Listener`). Start reading at [`Bus`].
@@ -52,6 +52,7 @@ mod otlp;
 mod place;
 mod placed;
 mod redacting;
+mod relaying;
 
 pub use broadcasting::Broadcast;
 pub use bus::{Bus, Halt, Halts, Watcher};
@@ -74,3 +75,4 @@ pub use otlp::{
 };
 pub use place::{Place, Placed, at};
 pub use redacting::{Redact, redacting};
+pub use relaying::{MAX_RELAYED, Relayed};

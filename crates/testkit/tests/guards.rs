@@ -9,12 +9,12 @@ use std::{
 use nebula_testkit::{
     AuditGuard, BlobGuard, CredentialGuard, DutyGuard, EventGuard, ExecutionGuard, IdentityGuard,
     IncidentGuard, MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector,
-    MemoryEventSink, MemoryExecutionRepo, MemoryIdentityRepo, MemoryIncidentRepo,
+    MemoryEventSink, MemoryExecutionRepo, MemoryIdentityRepo, MemoryIncidentRepo, MemoryRelay,
     MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo, QueueGuard,
-    SecretsGuard, SessionGuard, TriggerGuard, WorkflowGuard, audit_log,
+    RelayGuard, SecretsGuard, SessionGuard, TriggerGuard, WorkflowGuard, audit_log,
     blob_store::{self, Subject},
     credential_repo, event_sink, execution_repo, identity_repo, incident_repo, leader_elector,
-    secrets_store, session_repo,
+    relay, secrets_store, session_repo,
     task_queue::{self, CAPACITY, MAX_DELIVERIES},
     trigger_repo::{self, TriggerStores},
     workflow_repo,
@@ -92,6 +92,9 @@ every_rule_fails_without_its_guard!(every_rule_of_the_leader_elector_fails_witho
 });
 every_rule_fails_without_its_guard!(every_rule_of_the_event_sink_fails_without_its_guard: event_sink, EventGuard, |_clock, guard| {
     MemoryEventSink::without(guard)
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_relay_fails_without_its_guard: relay, RelayGuard, |_clock, guard| {
+    MemoryRelay::without(guard)
 });
 every_rule_fails_without_its_guard!(every_rule_of_the_incident_repo_fails_without_its_guard: incident_repo, IncidentGuard, |clock, guard| {
     MemoryIncidentRepo::without(clock, guard)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nebula_testkit::{
     MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector, MemoryEventSink,
-    MemoryExecutionRepo, MemoryIdentityRepo, MemoryIncidentRepo, MemorySecretsStore,
+    MemoryExecutionRepo, MemoryIdentityRepo, MemoryIncidentRepo, MemoryRelay, MemorySecretsStore,
     MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo,
     blob_store::Subject,
     task_queue::{CAPACITY, MAX_DELIVERIES},
@@ -48,6 +48,7 @@ nebula_testkit::leader_elector!(
     |clock| async move { Arc::new(MemoryElector::new(clock)) as Arc<_> }
 );
 nebula_testkit::event_sink!(|_| async { Arc::new(MemoryEventSink::default()) as Arc<_> });
+nebula_testkit::relay!(|_| async { Arc::new(MemoryRelay::default()) as Arc<_> });
 nebula_testkit::incident_repo!(|clock| async move {
     Arc::new(MemoryIncidentRepo::new(clock)) as Arc<_>
 });

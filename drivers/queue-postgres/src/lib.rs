@@ -30,7 +30,9 @@ mod error;
 mod link;
 mod queue;
 mod receipt;
+mod relay;
 mod schema;
 
 pub use config::{MAX_QUEUE_NAME, PostgresQueueConfig};
 pub use queue::{MAX_REASON, MAX_TAKEN, PostgresQueue};
+pub use relay::{MAX_RELAYED_BYTES, PostgresRelay};

@@ -20,3 +20,4 @@ mod settings;
 mod shared_queue;
 mod support;
 mod told;
+mod watching;

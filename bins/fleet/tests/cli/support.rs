@@ -285,6 +285,13 @@ impl Serving {
         assert_eq!(status, 200, "{said}");
     }
 
+    /// The events of a stream, as they come.
+    #[track_caller]
+    pub(crate) fn events(&self, path: &str) -> impl Iterator<Item = Value> + use<> {
+        let headers = format!("authorization: Bearer {}\r\n", self.token);
+        http::events(&self.address, path, &headers)
+    }
+
     /// Starts an execution and gives its id.
     #[track_caller]
     pub(crate) fn start(&self, workflow: &str, input: &Value) -> String {
