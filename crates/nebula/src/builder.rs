@@ -208,7 +208,6 @@ impl NebulaBuilder {
     /// Tells those who wait and watch in other processes of a fleet, and hears of what they drive, while
     /// [`Nebula::run`] or [`Nebula::drive`] is polled. Without one, whoever waits for an execution that another
     /// process drives looks into the store now and then.
-    #[must_use]
     pub fn relay(mut self, relay: Arc<dyn Relay>) -> Self {
         self.relay = Some(relay);
         self

@@ -12,7 +12,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use nebula_ports::{ErrorKind, ExecutionRepo, Stepped};
 use nebula_storage_postgres::{Postgres, PostgresConfig};
 use nebula_testkit::servers::{self, Proxy, Silence};
-use support::{assert_contiguous, execution, journal, leased, step, tenant};
+use support::{assert_contiguous, config, execution, journal, leased, step, tenant};
 use tokio::runtime::Builder;
 
 /// How long the server may be silent.
@@ -29,15 +29,15 @@ fn behind_a_proxy<F: Future<Output = ()>>(test: impl FnOnce(Arc<Postgres>, Arc<P
     let database = server.database();
     let proxy = Proxy::before(&server.socket_folder().join(".s.PGSQL.5432")).unwrap();
     let address = format!("postgres://nebula@{}/{}", proxy.address(), database.name());
-    let config = PostgresConfig {
+    let configured = PostgresConfig {
         writers: 1,
         readers: 1,
         answer: ANSWER,
-        ..PostgresConfig::at(address)
+        ..config(&address)
     };
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let store = Arc::new(Postgres::open(config).await.unwrap());
+        let store = Arc::new(Postgres::open(configured).await.unwrap());
         test(store, Arc::new(proxy)).await;
     });
 }
