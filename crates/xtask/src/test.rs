@@ -5,7 +5,7 @@
 //! last, so that their result is what stands at the end.
 
 use std::{
-    env,
+    env, fs,
     process::{Command, ExitCode, Stdio},
 };
 
@@ -82,6 +82,12 @@ fn needs() -> Outcome {
             "no trigger listens to a real MQTT broker",
         ),
         (
+            "initdb",
+            "--version",
+            "postgresql",
+            "no store and no queue lies in a real PostgreSQL, and no fleet is disturbed",
+        ),
+        (
             "redis-server",
             "--version",
             "redis-server",
@@ -144,7 +150,13 @@ fn needs() -> Outcome {
 /// Whether a program is there, which not each says with success.
 fn answers(program: &str, argument: &str) -> bool {
     let help = |code| program == "mosquitto" && code == Some(3);
-    let mut command = Command::new(program);
+    // What only a server uses lies outside the search path in many systems.
+    let apart = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut apart = apart
+        .flatten()
+        .map(|it| it.path().join("bin").join(program));
+    let found = apart.find(|path| path.is_file());
+    let mut command = Command::new(found.unwrap_or_else(|| program.into()));
     command
         .arg(argument)
         .stdin(Stdio::null())
