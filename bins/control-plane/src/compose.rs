@@ -30,6 +30,7 @@ pub(crate) async fn compose(loaded: &Loaded<ControlPlaneSettings>) -> Result<Com
         store.workflows.clone(),
         opened.queue.clone(),
     )
+    .tenants(store.tenants.clone())
     .triggers(store.triggers.clone())
     .values(opened.values.clone())
     .clock(opened.clock.clone())

@@ -12,7 +12,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::console::Wishes;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nebula_core::{Priority, Timestamp, TriggerId, WorkflowId, parse_duration};
+use nebula_core::{Priority, TenantId, Timestamp, TriggerId, WorkflowId, parse_duration};
 
 pub(crate) use approvals::Approvals;
 pub(crate) use executions::{
@@ -23,7 +23,8 @@ pub(crate) use incidents::Incidents;
 pub(crate) use kept::{Credentials, Fields, Secrets};
 pub(crate) use only_here::why_only_here;
 pub(crate) use people::{
-    Audit, Invitations, Keys, ListAudit, LogIn, Members, People, Projects, Sessions, Setup, Users,
+    Audit, Invitations, Keys, ListAudit, LogIn, Members, People, Projects, Sessions, Settled,
+    Setup, Tenants, Users,
 };
 pub(crate) use workflows::Workflows;
 
@@ -206,6 +207,9 @@ pub(crate) struct Login {
     /// Log in as this person, with a password, instead of with a token
     #[arg(long, value_name = "LOGIN")]
     pub(crate) user: Option<String>,
+    /// In this tenant of the server; default: the server's own
+    #[arg(long, value_name = "ID", requires = "user")]
+    pub(crate) tenant: Option<TenantId>,
     /// Where the token, or the password, is: a file, or `-` for standard input
     #[arg(long, value_name = "FILE|-")]
     pub(crate) from: Option<PathBuf>,

@@ -19,7 +19,7 @@ use nebula_memory::{
 use nebula_ports::{
     AuditLog, BlobStore, CredentialRepo, ExecutionRepo, HttpClient, IdentityRepo, IncidentRepo,
     LeaderElector, ProgramCall, ProgramEnded, ProgramError, ProgramRunner, Relay, SecretsStore,
-    SessionRepo, TaskQueue, TriggerRepo, WorkflowRepo,
+    SessionRepo, TaskQueue, TenantRepo, TriggerRepo, WorkflowRepo,
 };
 use nebula_program::{
     closed::Closed,
@@ -58,6 +58,8 @@ pub struct Store {
     pub executions: Arc<dyn ExecutionRepo>,
     /// Workflows and plans.
     pub workflows: Arc<dyn WorkflowRepo>,
+    /// What is settled about tenants.
+    pub tenants: Arc<dyn TenantRepo>,
     /// Where triggers stand.
     pub triggers: Arc<dyn TriggerRepo>,
     /// Credentials, encrypted.
@@ -323,6 +325,7 @@ pub(crate) async fn store(
             Ok(Store {
                 executions: sqlite.clone(),
                 workflows: sqlite.clone(),
+                tenants: sqlite.clone(),
                 triggers: sqlite.clone(),
                 credentials: sqlite.clone(),
                 identities: sqlite.clone(),
@@ -348,6 +351,7 @@ pub(crate) async fn store(
             Ok(Store {
                 executions: postgres.clone(),
                 workflows: postgres.clone(),
+                tenants: postgres.clone(),
                 triggers: postgres.clone(),
                 credentials: postgres.clone(),
                 identities: postgres.clone(),

@@ -43,6 +43,7 @@ pub(crate) async fn compose(loaded: &Loaded<ServerSettings>) -> Result<Composed,
         opened.queue.clone(),
         sandbox,
     )
+    .tenants(store.tenants.clone())
     .triggers(store.triggers.clone())
     .values(opened.values.clone())
     .clock(clock.clone())

@@ -20,7 +20,7 @@ use crate::{
     api::{Inner, Shared},
     executions,
     extract::At,
-    problem::{Problem, unknown_execution, unknown_workflow},
+    problem::{Problem, disabled, unknown_execution, unknown_workflow},
     server::Remote,
     workflows,
 };
@@ -535,6 +535,9 @@ async fn known(
         Ok(caller) => caller,
         Err(problem) => return (None, Err(problem)),
     };
+    if let Err(problem) = admitted(shared, caller.tenant()).await {
+        return (None, Err(problem));
+    }
     let who = (caller.tenant().clone(), caller.principal.id());
     let counted = shared.quotas.count(&who, shared.clock.monotonic());
     let left = match counted {
@@ -550,6 +553,23 @@ async fn known(
         }
     };
     (Some(left), permitted(shared, act, caller).await)
+}
+
+/// Lets nobody of a tenant in that is disabled.
+pub(crate) async fn admitted(shared: &Inner, tenant: &TenantId) -> Result<(), Problem> {
+    match is_disabled(shared, tenant).await? {
+        true => Err(disabled(tenant)),
+        false => Ok(()),
+    }
+}
+
+/// Whether nobody of a tenant is let in. The server's own cannot be disabled.
+pub(crate) async fn is_disabled(shared: &Inner, tenant: &TenantId) -> Result<bool, Problem> {
+    if *tenant == shared.tenant {
+        return Ok(false);
+    }
+    let known = shared.nebula.engine().tenant(tenant).await?;
+    Ok(known.is_some_and(|it| it.disabled))
 }
 
 /// Lets whoever may nothing of the kind no further.

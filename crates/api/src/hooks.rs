@@ -21,6 +21,7 @@ use tracing::info;
 use utoipa::ToSchema;
 
 use crate::{
+    access::is_disabled,
     api::{Inner, Shared},
     extract::{media_type, whole_within},
     multipart,
@@ -152,6 +153,10 @@ async fn find(shared: &Inner, uri: &Uri) -> Result<Found, Problem> {
     let engine = shared.nebula.engine();
     let found = engine.hooked(&HookId(id)).await?;
     let (tenant, record) = found.ok_or_else(unknown)?;
+    // Whoever calls it need not know whose it is.
+    if is_disabled(shared, &tenant).await? {
+        return Err(unknown());
+    }
     let hook = shared.hook(&tenant, &record).await?;
     let hook = hook.as_ref().clone().ok_or_else(unknown)?;
     Ok(Found {

@@ -71,6 +71,7 @@ mod settings;
 mod signals;
 mod start;
 mod state;
+mod tenants;
 mod tls;
 mod trace;
 mod triggers;

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use nebula::ExecuteError;
-use nebula_core::{ExecutionId, ProjectId, WorkflowId, duration_text};
+use nebula_core::{ExecutionId, ProjectId, TenantId, WorkflowId, duration_text};
 use nebula_engine::{
     AdmissionError, InstallError, MigrationError, StartAgainError, StartError, TokenError,
 };
@@ -290,6 +290,15 @@ impl From<InstallError> for Problem {
     }
 }
 
+/// What is said to whoever belongs to a tenant that is disabled.
+pub(crate) fn disabled(tenant: &TenantId) -> Problem {
+    let message = format!(
+        "the tenant `{tenant}` is disabled: nobody of it is let in, and nothing of it begins"
+    );
+    Problem::new(StatusCode::FORBIDDEN, "TENANT_DISABLED", message)
+        .hint("ask whoever operates this installation: nebula tenants enable")
+}
+
 impl From<AdmissionError> for Problem {
     fn from(error: AdmissionError) -> Self {
         let message = error.to_string();
@@ -301,6 +310,13 @@ impl From<AdmissionError> for Problem {
             AdmissionError::Limited { try_after, .. } => busy("RATE_LIMITED")
                 .hint("nothing was started; try again later")
                 .try_after(try_after),
+            AdmissionError::Quota {
+                exceeded,
+                try_after,
+            } => busy(exceeded.quota.code())
+                .hint(format!("nothing was started; {}", exceeded.quota.advice()))
+                .try_after(try_after),
+            AdmissionError::Disabled { tenant } => disabled(&tenant),
             AdmissionError::Store(error) => error.into(),
             AdmissionError::Key(error) => Self::bad("ADMISSION_KEY", message).hint(format!(
                 "give the input that `{}` reads, or let it say `?? \"none\"`",

@@ -14,15 +14,16 @@ use crate::{
     api::Shared,
     approvals, audit, blobs, changes, connections, consent, credentials, dead_letters, definitions,
     events, executions, expressions, health, hooks, incidents, invitations, metrics, oidc, openapi,
-    projects, replay, sessions, settings, signals, start, state, triggers, users, workflows,
+    projects, replay, sessions, settings, signals, start, state, tenants, triggers, users,
+    workflows,
 };
 use nebula_identity::Permission::{
     self, ApprovalsDecide, ApprovalsRead, AuditRead, BlobsRead, CatalogRead, CredentialsRead,
     CredentialsTest, CredentialsWrite, DeadLettersRead, DeadLettersRedrive, ExecutionsControl,
     ExecutionsRead, ExecutionsStart, ExpressionsEvaluate, IncidentsHandle, IncidentsRead, KeysOwn,
     MembersRead, MembersWrite, MetricsRead, ProjectsRead, ProjectsWrite, SecretsRead, SecretsWrite,
-    SessionsOwn, SettingsRead, SignalsSend, UsersRead, UsersWrite, WorkflowsPublish, WorkflowsRead,
-    WorkflowsWrite,
+    SessionsOwn, SettingsRead, SignalsSend, TenantsRead, TenantsWrite, UsersRead, UsersWrite,
+    WorkflowsPublish, WorkflowsRead, WorkflowsWrite,
 };
 
 /// One route.
@@ -79,6 +80,10 @@ fn all(table: Table) -> Table {
         .changes(MembersWrite, "users.invite", routes!(invitations::invite))
         .reads(MembersRead, "invitations.list", routes!(invitations::list))
         .changes(MembersWrite, "invitations.revoke", routes!(invitations::revoke))
+        .reads(TenantsRead, "tenants.list", routes!(tenants::list))
+        .reads(TenantsRead, "tenants.show", routes!(tenants::show))
+        .changes(TenantsWrite, "tenants.put", routes!(tenants::put))
+        .changes(TenantsWrite, "tenants.set_up", routes!(tenants::set_up))
         .reads(AuditRead, "audit.read", routes!(audit::list))
         .reads(AuditRead, "audit.export", routes!(audit::export))
         .reads(AuditRead, "audit.verify", routes!(audit::verify))

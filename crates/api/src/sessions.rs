@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use nebula_core::{ExposeSecret as _, PrincipalId};
+use nebula_core::{ExposeSecret as _, PrincipalId, TenantId};
 use nebula_identity::{
     FirstAdmin, IdentityError, Issued, LoggedIn, Login, NotAuthenticated, Permission, Principal,
     TICKET, Via, Who,
@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    access::{self, Caller, Origin, refused, wrong},
+    access::{self, Caller, Origin, admitted, refused, wrong},
     api::{Inner, Shared},
     extract::{At, Body, Hidden},
     problem::Problem,
@@ -245,7 +245,9 @@ pub(crate) async fn setup(
             error => refused(&shared, error),
         })?
         .map_err(|error| failed(&shared, error))?;
-    shared.first.cancel();
+    if *made.principal.tenant() == shared.tenant {
+        shared.first.cancel();
+    }
     Ok(let_in(&shared, StatusCode::CREATED, made))
 }
 
@@ -253,6 +255,10 @@ pub(crate) async fn setup(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogIn {
+    /// In which tenant they have it; that of the server where none is named.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    tenant: Option<TenantId>,
     /// Their login; case does not count.
     login: String,
     /// Their password.
@@ -280,16 +286,26 @@ pub(crate) async fn login(
         kind: wanted.r#for.into(),
         agent: agent(&headers),
     };
-    let found = shared.identity.login(&shared.tenant, login, &from).await;
-    let found = found.map_err(|error| match error {
-        // Also where nobody has that login, and where somebody is shut out.
-        NotAuthenticated::Refused => wrong(
+    let wrong_login = || {
+        wrong(
             "WRONG_LOGIN",
             "nobody is let in with this login and this password",
             "look at both, and type them again; whoever manages this installation can set a new password",
-        ),
+        )
+    };
+    let tenant = wanted.tenant.as_ref().unwrap_or(&shared.tenant);
+    // Tries are counted for each tenant: those of tenants that are made up would have no end.
+    if *tenant != shared.tenant && shared.nebula.engine().tenant(tenant).await?.is_none() {
+        return Err(wrong_login());
+    }
+    let found = shared.identity.login(tenant, login, &from).await;
+    let found = found.map_err(|error| match error {
+        // Also where nobody has that login, and where somebody is shut out.
+        NotAuthenticated::Refused => wrong_login(),
         error => refused(&shared, error),
     })?;
+    // Only whoever would be let in is told.
+    admitted(&shared, tenant).await?;
     Ok(let_in(&shared, StatusCode::OK, found))
 }
 

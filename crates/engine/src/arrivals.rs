@@ -316,7 +316,9 @@ impl Engine {
             // Somebody else has started it, or it was paused, or published anew.
             Err(AdmissionError::Outdated) => Ok(Begins::Started),
             Err(
-                AdmissionError::Full { try_after, .. } | AdmissionError::Limited { try_after, .. },
+                AdmissionError::Full { try_after, .. }
+                | AdmissionError::Limited { try_after, .. }
+                | AdmissionError::Quota { try_after, .. },
             ) => Ok(Begins::Later(try_after)),
             Err(error) => Err(error.into()),
         }

@@ -41,6 +41,7 @@ mod report;
 mod signals;
 mod start;
 mod sweep;
+mod tenants;
 mod triggers;
 mod turns;
 mod versions;
@@ -51,7 +52,9 @@ use std::sync::Arc;
 
 use nebula_core::{Clock, Entropy};
 use nebula_execution::ResumeKey;
-use nebula_ports::{BlobStore, ExecutionRepo, FolderReader, TaskQueue, TriggerRepo, WorkflowRepo};
+use nebula_ports::{
+    BlobStore, ExecutionRepo, FolderReader, TaskQueue, TenantRepo, TriggerRepo, WorkflowRepo,
+};
 use nebula_registry::Registry;
 use nebula_telemetry::Bus;
 use tokio::sync::Notify;
@@ -84,6 +87,8 @@ pub struct EnginePorts {
     pub executions: Arc<dyn ExecutionRepo>,
     /// Where workflows and plans are kept.
     pub workflows: Arc<dyn WorkflowRepo>,
+    /// Where tenants are settled; without it there is one alone, and nothing bounds it.
+    pub tenants: Option<Arc<dyn TenantRepo>>,
     /// Where triggers stand; without it none is fired.
     pub triggers: Option<Arc<dyn TriggerRepo>>,
     /// What is in the folders that triggers watch; without it they are not looked at.
@@ -113,6 +118,7 @@ pub struct Engine {
     config: EngineConfig,
     /// Rings when triggers have changed, for whoever sleeps until one is due.
     triggers_changed: Arc<Notify>,
+    known: Arc<tenants::Known>,
 }
 
 impl Engine {
@@ -136,6 +142,7 @@ impl Engine {
             bus,
             config,
             triggers_changed: Arc::default(),
+            known: Arc::default(),
         }
     }
 }

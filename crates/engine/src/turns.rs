@@ -7,7 +7,7 @@ use nebula_execution::{
     AdmissionKeyError, ExecutionPlan, NewExecution, Signal, StartSlot, Started as Begun,
 };
 use nebula_memory::Values;
-use nebula_ports::{Created, DedupeKey, LeaseRequest, PortError, SlotKey, Task};
+use nebula_ports::{Created, DedupeKey, Exceeded, LeaseRequest, PortError, SlotKey, Task};
 
 use serde_json::Value;
 
@@ -38,6 +38,21 @@ pub enum AdmissionError {
         waiting: u32,
         /// When there is room again, from now.
         try_after: Duration,
+    },
+    /// Its tenant has used up a quota.
+    #[error("{exceeded}")]
+    Quota {
+        /// Which one, and how much of it is used.
+        #[source]
+        exceeded: Exceeded,
+        /// When to try again, from now: of starts when there is room, else a guess.
+        try_after: Duration,
+    },
+    /// Its tenant is disabled.
+    #[error("the tenant `{tenant}` is disabled: nothing of it begins")]
+    Disabled {
+        /// Which tenant.
+        tenant: TenantId,
     },
     /// It cannot be said with which executions it shares its turn.
     #[error(transparent)]
@@ -86,6 +101,7 @@ impl Engine {
         dedupe: Option<DedupeKey>,
         lease: Option<LeaseRequest>,
     ) -> Result<Started, AdmissionError> {
+        self.admit_tenant(&mut new).await?;
         self.put_input(&mut new).await;
         let (workflow, priority) = (new.workflow.clone(), new.priority());
         let task = |execution| Task {
@@ -126,6 +142,16 @@ impl Engine {
             Created::Later { begins_at, .. } => started.begins_at = Some(begins_at),
             Created::Exists { id, same_input } => {
                 (started.id, started.existed) = (id, Some(SameInput(same_input)));
+            }
+            Created::OverQuota {
+                exceeded,
+                try_after,
+            } => {
+                let try_after = try_after.unwrap_or(self.config.try_after);
+                return Err(AdmissionError::Quota {
+                    exceeded,
+                    try_after,
+                });
             }
             Created::Outdated => return Err(AdmissionError::Outdated),
             Created::Full { waiting } => {

@@ -238,6 +238,7 @@ impl<'m> Copying<'m> {
             slot: None,
             rate: None,
             trigger: None,
+            quotas: nebula_tenant::Quotas::default(),
         })
     }
 

@@ -7,6 +7,7 @@ use nebula_core::{
     BlobId, Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, TraceContext, TriggerId,
     WorkflowId,
 };
+use nebula_tenant::Quotas;
 use serde_json::Value;
 
 use crate::{Entry, ExecutionPlan, Fact, Parent, Started, Tries};
@@ -30,6 +31,8 @@ pub struct NewExecution {
     pub rate: Option<StartRate>,
     /// Which trigger goes on with its creation, if a schedule starts it.
     pub trigger: Option<TriggerMove>,
+    /// How much its tenant may use; the creation is held against it. A child is never refused.
+    pub quotas: Quotas,
 }
 
 /// How a registered trigger of the execution's workflow goes on, in the transaction of the creation. A
@@ -189,6 +192,7 @@ impl NewExecution {
             slot: None,
             rate: None,
             trigger: None,
+            quotas: Quotas::default(),
         }
     }
 }

@@ -119,6 +119,10 @@ permissions! {
     ProjectsWrite = "projects:write", Tenant, Admin;
     /// Read, verify and export the audit log.
     AuditRead = "audit:read", Tenant, Admin;
+    /// See which tenants the installation has, and how much they use; of the installation's own tenant alone.
+    TenantsRead = "tenants:read", Tenant, Admin;
+    /// Add tenants, change their quotas, disable them; of the installation's own tenant alone.
+    TenantsWrite = "tenants:write", Tenant, Owner;
     /// Change settings.
     SettingsWrite = "settings:write", Tenant, Owner;
     /// Manage one's own API keys.

@@ -9,7 +9,7 @@ use nebula_ports::{
     Acquired, Backlog, Begun, BlobRenewed, BlobStore, BlobStoreExt, ChangeCursor, Changes, Created,
     DedupeKey, ErrorKind, ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem, JournalPage,
     Lease, LeaseRequest, Moved, NewSignal, Page, PageToken, PortError, Renewed, Result,
-    RunnablePage, SLOT_PREFIX, Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
+    RunnablePage, SLOT_PREFIX, Signalled, SlotHolder, SlotKey, Step, Stepped, Usage, WaitToken,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -421,6 +421,10 @@ impl ExecutionRepo for SpillingRepo {
 
     async fn backlog(&self) -> Result<Backlog> {
         self.executions.backlog().await
+    }
+
+    async fn usage(&self, tenant: &TenantId) -> Result<Usage> {
+        self.executions.usage(tenant).await
     }
 
     async fn get(

@@ -10,7 +10,7 @@ use nebula_execution::ResumeKey;
 use nebula_memory::Values;
 use nebula_ports::{
     EventSink, ExecutionRepo, FolderReader, HttpClient, QueueSource, Relay, SandboxRunner, Scratch,
-    SecretsStore, TaskQueue, TriggerRepo, WorkflowRepo,
+    SecretsStore, TaskQueue, TenantRepo, TriggerRepo, WorkflowRepo,
 };
 use nebula_registry::{Registry, RegistryError};
 use nebula_runtime::{
@@ -30,6 +30,7 @@ pub const OFFLOAD_THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 pub struct NebulaBuilder {
     executions: Arc<dyn ExecutionRepo>,
     workflows: Arc<dyn WorkflowRepo>,
+    tenants: Option<Arc<dyn TenantRepo>>,
     triggers: Option<Arc<dyn TriggerRepo>>,
     folders: Option<Arc<dyn FolderReader>>,
     scratch: Option<Arc<dyn Scratch>>,
@@ -87,6 +88,7 @@ impl NebulaBuilder {
         Self {
             executions,
             workflows,
+            tenants: None,
             triggers: None,
             folders: None,
             scratch: None,
@@ -112,6 +114,13 @@ impl NebulaBuilder {
             resume: None,
             sources: Vec::new(),
         }
+    }
+
+    /// Where tenants are settled: the same store as that of executions, which holds them against quotas.
+    /// Default: there is one tenant alone, and nothing bounds it.
+    pub fn tenants(mut self, tenants: Arc<dyn TenantRepo>) -> Self {
+        self.tenants = Some(tenants);
+        self
     }
 
     /// Where triggers stand: the same store as that of workflows and executions, which move them.
@@ -346,6 +355,7 @@ impl NebulaBuilder {
         let engine_ports = EnginePorts {
             executions: self.executions,
             workflows: self.workflows,
+            tenants: self.tenants,
             triggers: self.triggers,
             folders: self.folders,
             looker,

@@ -58,6 +58,7 @@ impl Looks {
         let engine = EnginePorts {
             executions: stores.executions.clone(),
             workflows: stores.workflows,
+            tenants: None,
             triggers: None,
             folders: None,
             looker: None,

@@ -355,6 +355,8 @@ impl Nebula {
         wait: Option<Duration>,
     ) -> Result<(ExecutionId, Awaited), ExecuteError> {
         let mut new = self.engine.prepare(tenant, installed, input, options)?;
+        let admitted = self.engine.admit_tenant(&mut new).await;
+        admitted.map_err(StartError::from)?;
         Box::pin(self.engine.put_input(&mut new)).await;
         // Before anybody can drive it.
         let (id, mut halts) = (new.id, self.bus.wait_for(new.id));

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, ops::RangeInclusive, sync::Arc, time::Dura
 use async_trait::async_trait;
 use nebula_core::{Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, NewExecution, Status, StoredEntry};
+use nebula_tenant::{Exceeded, Usage};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -81,6 +82,13 @@ pub enum Created {
         waiting: u32,
         /// When there is room again, from now.
         try_after: Duration,
+    },
+    /// Its tenant has used up a quota; nothing was written.
+    OverQuota {
+        /// Which one.
+        exceeded: Exceeded,
+        /// When there is room again, from now, as far as that is known.
+        try_after: Option<Duration>,
     },
     /// The trigger that starts it has changed since it was read, or is gone; nothing was written.
     Outdated,
@@ -427,6 +435,15 @@ pub struct ExecutionSummary {
 /// - **Left to callers**: executions that claim the same keys in opposite orders wait for each other for
 ///   ever, and nobody here finds that; nor how many slots one execution claims over time.
 ///
+/// Rules of quotas ([`NewExecution::quotas`]):
+///
+/// - **Executions** of the tenant that have not ended are counted in the transaction of the creation:
+///   where there are as many as the quota says, nothing is created, however many come at once. They are
+///   counted as far as the quota goes, and told so.
+/// - **Starts** take a token of the tenant's bucket, which has as many as may begin in a second; where
+///   there is none, nothing is created. What is refused for another reason takes none.
+/// - What was seen before is answered as that, whatever is used up; a child is never refused, and counts.
+///
 /// Rules of changes, for whoever shows executions as they change:
 ///
 /// - **A change** is a creation, an entry in a journal, or a step that moves the status. A grant is none (its
@@ -580,6 +597,13 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn backlog(&self) -> Result<Backlog>;
 
+    /// How much a tenant uses: its executions that have not ended and those of them that are held, both
+    /// counted up to `<dyn ExecutionRepo>::MAX_USAGE`, and the bytes of its journals.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn usage(&self, tenant: &TenantId) -> Result<Usage>;
+
     /// What there is to say of one execution.
     ///
     /// # Errors
@@ -634,6 +658,9 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
 impl dyn ExecutionRepo {
     /// How far [`backlog`](ExecutionRepo::backlog) counts.
     pub const MAX_BACKLOG: u64 = 100_000;
+
+    /// How far [`usage`](ExecutionRepo::usage) counts executions: as far as a quota may go.
+    pub const MAX_USAGE: u64 = nebula_tenant::MAX_EXECUTIONS as u64;
 
     /// The epoch of the first lease.
     pub const FIRST_EPOCH: u64 = 1;

@@ -40,6 +40,7 @@ mod session_repo;
 mod slot;
 mod step;
 mod task_queue;
+mod tenant_repo;
 mod trigger_repo;
 mod turns;
 mod workflow_repo;
@@ -90,6 +91,7 @@ pub use nebula_action::{
     HttpResponse, RequestBody, Sender,
 };
 pub use nebula_core::{Clock, Entropy, Offload};
+pub use nebula_tenant::{Exceeded, Quota, QuotaError, Quotas, Tenant, TenantError, Usage};
 pub use program_runner::{
     Captured, ProgramCall, ProgramEnded, ProgramError, ProgramExit, ProgramRunner,
 };
@@ -112,6 +114,7 @@ pub use slot::{
 };
 pub use step::{Announcement, Delivery as InboxDelivery, Step, StepId, Stepped, WaitToken};
 pub use task_queue::{Delivery, Queued, Receipt, ReceiptOutcome, Task, TaskQueue};
+pub use tenant_repo::{MAX_TENANTS, TenantPut, TenantRepo};
 pub use trigger_repo::{
     ARRIVALS_FULL, Arrival, Arrived, Bringing, Brought, DueTriggers, HookId, LeftOut, Looked,
     MAX_ARRIVALS, MAX_BROUGHT, MAX_CURSOR, MAX_LEFT_OUT, MAX_SUBSCRIPTIONS, MAX_TOPIC,

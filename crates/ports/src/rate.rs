@@ -20,6 +20,9 @@ pub const MAX_RATE_LIMIT: u32 = 1_000_000;
 /// The longest span of time of a rate.
 pub const MAX_RATE_SPAN: Duration = Duration::from_hours(31 * 24);
 
+/// The bucket of a tenant; those of workflows have `rate/` before their names.
+const TENANT_KEY: &str = "tenant/starts";
+
 const MICROS: i64 = 1_000;
 
 /// How often executions may begin that name the same key; of one tenant.
@@ -111,6 +114,21 @@ impl Rate {
             interval,
             burst: *burst,
             max_waiting: *max_waiting,
+        })
+    }
+
+    /// How often executions of a tenant may begin, all workflows together: `starts` in a second, as many at
+    /// once after a pause, and none waits. Its key is that of no workflow's rate.
+    ///
+    /// # Errors
+    /// `Invalid`: it is none, or more than [`MAX_RATE_LIMIT`].
+    pub fn of_tenant(starts: u32) -> Result<Self> {
+        Self::of_start(&StartRate {
+            key: TENANT_KEY.to_owned(),
+            limit: starts,
+            per: Duration::from_secs(1),
+            burst: starts,
+            max_waiting: 0,
         })
     }
 

@@ -70,7 +70,8 @@ impl Worker {
         let asked = self.shared.ports.clock.monotonic();
         // Kept until it is handed over: a worker that stops gives back what it finds.
         let at_home = lock(&self.shared.adopted);
-        if at_home.is_some() || new.slot.is_some() || new.rate.is_some() {
+        let waits = new.slot.is_some() || new.rate.is_some() || !new.quotas.is_none();
+        if at_home.is_some() || waits {
             return Err(Box::new(new));
         }
         let (told, tells) = oneshot::channel();

@@ -18,6 +18,9 @@ const COLLECTOR_TTL: Duration = Duration::from_secs(60);
 /// machine forgets a process, and so short that one that is started again does not wait for its predecessor.
 const TTL: Duration = Duration::from_secs(5);
 
+/// How many tenants are listed at a time.
+const PAGE: usize = 100;
+
 /// How long it pauses before it begins again with what goes on as long as it leads.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -79,8 +82,8 @@ impl Keeper {
             };
             let duty = duty("blobs.collect", COLLECTOR_TTL, self.collect_every);
             let collect = |_| {
-                let (collector, tenant) = (collector.clone(), self.tenant.clone());
-                async move { collect(&collector, &tenant).await }
+                let (collector, own) = (collector.clone(), self.tenant.clone());
+                async move { collect_all(&collector, nebula, own).await }
             };
             candidate.lead(&duty, stop.clone(), collect).await;
         };
@@ -111,6 +114,31 @@ async fn shared<F: Future<Output = ()>>(
         Share::One => {
             let duty = duty(name, TTL, AGAIN);
             candidate.lead(&duty, stop.clone(), |_| work()).await;
+        }
+    }
+}
+
+/// Collects for the server's own tenant, and for each other that there is.
+async fn collect_all(collector: &Collector, nebula: &Nebula, own: TenantId) {
+    collect(collector, &own).await;
+    let Some(tenants) = nebula.engine().tenants() else {
+        return;
+    };
+    let mut after = None;
+    loop {
+        let page = match tenants.tenants(after.as_ref(), PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                warn!(%error, "could not list tenants; their old blobs are collected another time");
+                return;
+            }
+        };
+        for tenant in page.iter().filter(|it| it.id != own) {
+            collect(collector, &tenant.id).await;
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = Some(last.id.clone()),
+            _ => return,
         }
     }
 }

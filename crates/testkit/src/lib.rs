@@ -2,7 +2,7 @@
 //!
 //! A driver's test is one line per port: [`execution_repo!`], [`workflow_repo!`], [`task_queue!`],
 //! [`blob_store!`], [`http_client!`], [`secrets_store!`], [`credential_repo!`], [`identity_repo!`], [`session_repo!`],
-//! [`audit_log!`], [`trigger_repo!`], [`incident_repo!`], [`leader_elector!`], [`event_sink!`], [`relay!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
+//! [`audit_log!`], [`trigger_repo!`], [`tenant_repo!`], [`incident_repo!`], [`leader_elector!`], [`event_sink!`], [`relay!`] give each rule its own named test; [`control_flow_patterns!`] runs the whole engine over its store, [`mod@reference`] kills it at every call, and [`naive`] says
 //! what a workflow must come to; [`servers`] starts real ones for drivers that need them. The models pass the same suites, replace mocks in other
 //! crates' tests, and are the oracle for random operations ([`agree`]). Start reading at [`ManualClock`] to
 //! test with, at [`mod@execution_repo`] to write a driver, at [`threads`] where threads meet.
@@ -60,6 +60,7 @@ pub mod simulation;
 pub mod stage;
 mod suite;
 pub mod task_queue;
+pub mod tenant_repo;
 pub mod threads;
 pub mod trigger_repo;
 pub mod workflow_repo;
@@ -72,8 +73,8 @@ pub use memory::{
     IncidentGuard, MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector,
     MemoryEventSink, MemoryExecutionRepo, MemoryIdentityRepo, MemoryIncidentRepo, MemoryRelay,
     MemorySandbox, MemoryScratch, MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue,
-    MemoryTriggerRepo, MemoryWorkflowRepo, NEVER_ANSWERED, QueueGuard, RelayGuard, SecretsGuard,
-    SessionGuard, TriggerGuard, WorkflowGuard,
+    MemoryTenantRepo, MemoryTriggerRepo, MemoryWorkflowRepo, NEVER_ANSWERED, QueueGuard,
+    RelayGuard, SecretsGuard, SessionGuard, TenantGuard, TriggerGuard, WorkflowGuard,
 };
 pub use offload::InlineOffload;
 pub use people::{Ended, People};

@@ -10,12 +10,14 @@ use nebula_testkit::{
     AuditGuard, BlobGuard, CredentialGuard, DutyGuard, EventGuard, ExecutionGuard, IdentityGuard,
     IncidentGuard, MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector,
     MemoryEventSink, MemoryExecutionRepo, MemoryIdentityRepo, MemoryIncidentRepo, MemoryRelay,
-    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo, QueueGuard,
-    RelayGuard, SecretsGuard, SessionGuard, TriggerGuard, WorkflowGuard, audit_log,
+    MemorySecretsStore, MemorySessionRepo, MemoryTaskQueue, MemoryTenantRepo, MemoryWorkflowRepo,
+    QueueGuard, RelayGuard, SecretsGuard, SessionGuard, TenantGuard, TriggerGuard, WorkflowGuard,
+    audit_log,
     blob_store::{self, Subject},
     credential_repo, event_sink, execution_repo, identity_repo, incident_repo, leader_elector,
     relay, secrets_store, session_repo,
     task_queue::{self, CAPACITY, MAX_DELIVERIES},
+    tenant_repo,
     trigger_repo::{self, TriggerStores},
     workflow_repo,
 };
@@ -98,4 +100,7 @@ every_rule_fails_without_its_guard!(every_rule_of_the_relay_fails_without_its_gu
 });
 every_rule_fails_without_its_guard!(every_rule_of_the_incident_repo_fails_without_its_guard: incident_repo, IncidentGuard, |clock, guard| {
     MemoryIncidentRepo::without(clock, guard)
+});
+every_rule_fails_without_its_guard!(every_rule_of_the_tenant_repo_fails_without_its_guard: tenant_repo, TenantGuard, |_clock, guard| {
+    MemoryTenantRepo::without(guard)
 });

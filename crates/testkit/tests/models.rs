@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nebula_testkit::{
     MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector, MemoryEventSink,
     MemoryExecutionRepo, MemoryIdentityRepo, MemoryIncidentRepo, MemoryRelay, MemorySecretsStore,
-    MemorySessionRepo, MemoryTaskQueue, MemoryWorkflowRepo,
+    MemorySessionRepo, MemoryTaskQueue, MemoryTenantRepo, MemoryWorkflowRepo,
     blob_store::Subject,
     task_queue::{CAPACITY, MAX_DELIVERIES},
     trigger_repo::TriggerStores,
@@ -52,3 +52,4 @@ nebula_testkit::relay!(|_| async { Arc::new(MemoryRelay::default()) as Arc<_> })
 nebula_testkit::incident_repo!(|clock| async move {
     Arc::new(MemoryIncidentRepo::new(clock)) as Arc<_>
 });
+nebula_testkit::tenant_repo!(|_| async { Arc::new(MemoryTenantRepo::default()) as Arc<_> });

@@ -3,7 +3,8 @@
 use nebula_core::{Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, NewExecution, Started, TriggerMove, decode, encode};
 use nebula_ports::{
-    Created, DedupeKey, ExecutionRepo, Lease, LeaseRequest, Rate, RateTurn, SlotClaim,
+    Created, DedupeKey, ExecutionRepo, Lease, LeaseRequest, Quotas, Rate, RateTurn, SlotClaim,
+    Usage,
 };
 use nebula_postgres::params;
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use crate::{
     pending::Batch,
     rates,
     row::{Fresh, Row},
-    slots,
+    slots, tenants,
     texts::check_texts,
     triggers,
     tx::{Remembered, Tx},
@@ -33,6 +34,9 @@ pub(crate) struct NewRow {
     max_waiting: u32,
     rate: Option<Rate>,
     trigger: Option<TriggerMove>,
+    quotas: Quotas,
+    /// The bucket of its tenant, if that has one.
+    starts: Option<Rate>,
     priority: Priority,
     labels: Labels,
 }
@@ -55,6 +59,8 @@ impl NewRow {
         check_labels(&started.labels)?;
         let slot = new.slot.as_ref().map(SlotClaim::of_start).transpose();
         let rate = new.rate.as_ref().map(Rate::of_start).transpose();
+        let starts = new.quotas.starts_per_second;
+        let starts = starts.map(Rate::of_tenant).transpose();
         Ok(Self {
             workflow: new.workflow.clone(),
             version: new.version,
@@ -64,6 +70,8 @@ impl NewRow {
             max_waiting: new.slot.as_ref().map_or(0, |slot| slot.max_waiting),
             rate: rate.map_err(|error| Fault::invalid(error.message))?,
             trigger: new.trigger.clone(),
+            quotas: new.quotas,
+            starts: starts.map_err(|error| Fault::invalid(error.message))?,
             ..Self::of_start(new.id, started, with_fingerprint)
         })
     }
@@ -82,6 +90,8 @@ impl NewRow {
             max_waiting: 0,
             rate: None,
             trigger: None,
+            quotas: Quotas::default(),
+            starts: None,
             priority: started.priority,
             labels: started.labels.clone(),
         }
@@ -94,7 +104,8 @@ impl NewRow {
     /// Whether other rows than its own decide about it: then it has a transaction of its own, so that what it
     /// waits for holds up nobody beside it.
     pub(crate) fn is_alone(&self) -> bool {
-        self.slot.is_some() || self.rate.is_some() || self.trigger.is_some()
+        let waits = self.slot.is_some() || self.rate.is_some() || self.trigger.is_some();
+        waits || self.quotas.bounds_starts()
     }
 
     /// What is written of it once.
@@ -143,6 +154,19 @@ pub(crate) async fn create(
     {
         return Ok(Created::Outdated);
     }
+    if let Some(most) = new.quotas.executions {
+        let used = Usage {
+            executions: tenants::open(tx, tenant, most).await?,
+            ..Usage::default()
+        };
+        if let Err(exceeded) = new.quotas.admit(&used) {
+            let try_after = None;
+            return Ok(Created::OverQuota {
+                exceeded,
+                try_after,
+            });
+        }
+    }
     let ahead = match &new.slot {
         Some(slot) => slots::must_wait(tx, tenant, slot, new.max_waiting).await?,
         None => None,
@@ -150,6 +174,20 @@ pub(crate) async fn create(
     if let Some(waiting) = ahead.filter(|waiting| *waiting >= new.max_waiting) {
         return Ok(Created::Full { waiting });
     }
+    let start = match &new.starts {
+        Some(starts) => match rates::turn(tx, tenant, starts).await? {
+            RateTurn::Full { try_after, .. } => {
+                let exceeded = new.quotas.started();
+                let try_after = Some(try_after);
+                return Ok(Created::OverQuota {
+                    exceeded,
+                    try_after,
+                });
+            }
+            RateTurn::Now { full_at } | RateTurn::Later { full_at, .. } => Some((starts, full_at)),
+        },
+        None => None,
+    };
     let later = match take_of_rate(tx, tenant, new.rate.clone()).await? {
         Some(RateTurn::Full { waiting, try_after }) => {
             return Ok(Created::Limited { waiting, try_after });
@@ -159,6 +197,9 @@ pub(crate) async fn create(
         }) => Some((begins_at, ahead)),
         Some(RateTurn::Now { .. }) | None => None,
     };
+    if let Some((starts, full_at)) = start {
+        rates::keep(tx, tenant, starts, full_at).await?;
+    }
     let begins = match (later, ahead) {
         (Some((begins_at, _)), _) => Begins::At(begins_at),
         (None, Some(_)) => Begins::WithItsSlot,

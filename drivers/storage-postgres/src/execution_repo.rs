@@ -7,7 +7,7 @@ use nebula_ports::{
     Acquired, Backlog, Begun, ChangeCursor, Changes, Created, DedupeKey, ExecutionFilter,
     ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal,
     Page, PageToken, Renewed, Result, RunnablePage, Signalled, SlotHolder, SlotKey, Step, Stepped,
-    WaitToken,
+    Usage, WaitToken,
 };
 
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     migrate::{self, Moving},
     read, scan, slots,
     step::{self, StoredStep},
+    tenants,
     texts::check_texts,
     work::Claims,
 };
@@ -222,6 +223,13 @@ impl ExecutionRepo for Postgres {
     async fn backlog(&self) -> Result<Backlog> {
         self.read("backlog", (), |link, ()| Box::pin(backlog::read(link)))
             .await
+    }
+
+    async fn usage(&self, tenant: &TenantId) -> Result<Usage> {
+        self.read("usage", tenant.clone(), |link, tenant| {
+            Box::pin(tenants::usage(link, tenant))
+        })
+        .await
     }
 
     async fn get(

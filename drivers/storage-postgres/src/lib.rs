@@ -60,6 +60,7 @@ mod slots;
 mod sources;
 mod stats;
 mod step;
+mod tenants;
 mod texts;
 mod trigger_repo;
 mod triggers;

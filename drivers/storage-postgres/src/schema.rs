@@ -40,6 +40,11 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 1,
         sql: include_str!("../migrations/0005_audit.sql"),
     },
+    Migration {
+        version: 6,
+        opens_from: 1,
+        sql: include_str!("../migrations/0006_tenants.sql"),
+    },
 ];
 
 /// The oldest server that this driver is tested with, as `server_version_num` says it.

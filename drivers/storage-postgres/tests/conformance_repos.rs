@@ -36,3 +36,9 @@ nebula_testkit::trigger_repo!(|clock| async move {
         None => TriggerStores::models(&clock, None),
     })
 });
+nebula_testkit::tenant_repo!(|clock| async move {
+    match store(&clock).await {
+        Some(store) => store as _,
+        None => Arc::new(nebula_testkit::MemoryTenantRepo::default()) as Arc<_>,
+    }
+});

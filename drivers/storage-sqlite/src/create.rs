@@ -3,7 +3,8 @@
 use nebula_core::{Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, Fact, NewExecution, Started, TriggerMove, decode, encode};
 use nebula_ports::{
-    Created, DedupeKey, ExecutionRepo, Lease, LeaseRequest, Rate, RateTurn, SlotClaim,
+    Created, DedupeKey, ExecutionRepo, Lease, LeaseRequest, Quotas, Rate, RateTurn, SlotClaim,
+    Usage,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -11,7 +12,7 @@ use crate::{
     error::Fault,
     rates,
     row::{Row, number, stored},
-    slots, sum, triggers,
+    slots, sum, tenants, triggers,
     writer::Tx,
 };
 
@@ -31,6 +32,9 @@ pub(crate) struct NewRow {
     max_waiting: u32,
     rate: Option<Rate>,
     trigger: Option<TriggerMove>,
+    quotas: Quotas,
+    /// The bucket of its tenant, if that has one.
+    starts: Option<Rate>,
     pub(crate) priority: Priority,
     pub(crate) labels: Labels,
 }
@@ -52,6 +56,8 @@ impl NewRow {
         let started = started(&new.entries)?;
         let slot = new.slot.as_ref().map(SlotClaim::of_start).transpose();
         let rate = new.rate.as_ref().map(Rate::of_start).transpose();
+        let starts = new.quotas.starts_per_second;
+        let starts = starts.map(Rate::of_tenant).transpose();
         Ok(Self {
             workflow: new.workflow.clone(),
             version: new.version,
@@ -61,6 +67,8 @@ impl NewRow {
             max_waiting: new.slot.as_ref().map_or(0, |slot| slot.max_waiting),
             rate: rate.map_err(|error| Fault::invalid(error.message))?,
             trigger: new.trigger.clone(),
+            quotas: new.quotas,
+            starts: starts.map_err(|error| Fault::invalid(error.message))?,
             ..Self::of_start(new.id, started, with_fingerprint)
         })
     }
@@ -82,6 +90,8 @@ impl NewRow {
             max_waiting: 0,
             rate: None,
             trigger: None,
+            quotas: Quotas::default(),
+            starts: None,
             priority: started.priority,
             labels: started.labels.clone(),
         }
@@ -127,6 +137,19 @@ pub(crate) fn create(
     {
         return Ok(Created::Outdated);
     }
+    if let Some(most) = new.quotas.executions {
+        let used = Usage {
+            executions: tenants::open(tx, tenant, most)?,
+            ..Usage::default()
+        };
+        if let Err(exceeded) = new.quotas.admit(&used) {
+            let try_after = None;
+            return Ok(Created::OverQuota {
+                exceeded,
+                try_after,
+            });
+        }
+    }
     let ahead = match &new.slot {
         Some(slot) => slots::must_wait(tx, tenant, slot, new.max_waiting)?,
         None => None,
@@ -134,6 +157,20 @@ pub(crate) fn create(
     if let Some(waiting) = ahead.filter(|waiting| *waiting >= new.max_waiting) {
         return Ok(Created::Full { waiting });
     }
+    let start = match &new.starts {
+        Some(starts) => match rates::turn(tx, tenant, starts)? {
+            RateTurn::Full { try_after, .. } => {
+                let exceeded = new.quotas.started();
+                let try_after = Some(try_after);
+                return Ok(Created::OverQuota {
+                    exceeded,
+                    try_after,
+                });
+            }
+            RateTurn::Now { full_at } | RateTurn::Later { full_at, .. } => Some((starts, full_at)),
+        },
+        None => None,
+    };
     let later = match take_of_rate(tx, tenant, new.rate.clone())? {
         Some(RateTurn::Full { waiting, try_after }) => {
             return Ok(Created::Limited { waiting, try_after });
@@ -143,6 +180,9 @@ pub(crate) fn create(
         }) => Some((begins_at, ahead)),
         Some(RateTurn::Now { .. }) | None => None,
     };
+    if let Some((starts, full_at)) = start {
+        rates::keep(tx, tenant, starts, full_at)?;
+    }
     let begins = match (later, ahead) {
         (Some((begins_at, _)), _) => Begins::At(begins_at),
         (None, Some(_)) => Begins::WithItsSlot,

@@ -7,7 +7,7 @@ use nebula_ports::{
     Acquired, Backlog, Begun, ChangeCursor, Changes, Created, DedupeKey, ExecutionFilter,
     ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest, Moved, NewSignal,
     Page, PageToken, Renewed, Result, RunnablePage, Signalled, SlotHolder, SlotKey, Step, Stepped,
-    WaitToken,
+    Usage, WaitToken,
 };
 
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     read, scan, slots,
     space::{self, DELETE_AT_ONCE},
     step::{self, StoredStep},
+    tenants,
 };
 
 #[async_trait]
@@ -172,6 +173,12 @@ impl ExecutionRepo for Sqlite {
     async fn backlog(&self) -> Result<Backlog> {
         let now = self.clock.now();
         self.read("backlog", move |db| backlog::read(db, now)).await
+    }
+
+    async fn usage(&self, tenant: &TenantId) -> Result<Usage> {
+        let (tenant, now) = (tenant.clone(), self.clock.now());
+        self.read("usage", move |db| tenants::usage(db, &tenant, now))
+            .await
     }
 
     async fn get(

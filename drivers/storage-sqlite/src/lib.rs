@@ -84,6 +84,7 @@ mod stats;
 mod step;
 mod sum;
 mod sync;
+mod tenants;
 #[cfg(test)]
 mod threads;
 mod trigger_repo;

@@ -135,6 +135,11 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 17,
         sql: include_str!("../migrations/0017_sources.sql"),
     },
+    Migration {
+        version: 18,
+        opens_from: 17,
+        sql: include_str!("../migrations/0018_tenants.sql"),
+    },
 ];
 
 /// The newest schema that this build knows.

@@ -38,6 +38,7 @@ mod file {
     nebula_testkit::workflow_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::credential_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::identity_repo!(|clock| async move { on_file(clock).await as _ });
+    nebula_testkit::tenant_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::session_repo!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::audit_log!(|clock| async move { on_file(clock).await as _ });
     nebula_testkit::leader_elector!(|clock| async move { on_file(clock).await as _ });
@@ -53,6 +54,7 @@ mod memory {
     nebula_testkit::workflow_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::credential_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::identity_repo!(|clock| async move { in_memory(clock).await as _ });
+    nebula_testkit::tenant_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::session_repo!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::audit_log!(|clock| async move { in_memory(clock).await as _ });
     nebula_testkit::leader_elector!(|clock| async move { in_memory(clock).await as _ });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use nebula_core::{ProjectId, Timestamp};
+use nebula_core::{ProjectId, TenantId, Timestamp};
 
 use super::AtServer;
 
@@ -202,6 +202,81 @@ pub(crate) enum Projects {
     },
 }
 
+/// What an operator settles about a tenant; what is not given stays as it is.
+#[derive(Debug, Args)]
+pub(crate) struct Settled {
+    /// What is shown of it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// How many of its executions may not have ended, those that wait included; `none` for any number
+    #[arg(long, value_name = "N|none", allow_hyphen_values = true)]
+    pub(crate) executions: Option<String>,
+    /// How many bytes its journals and blobs may have when an execution begins; `none` for any number
+    #[arg(long, value_name = "N|none", allow_hyphen_values = true)]
+    pub(crate) bytes: Option<String>,
+    /// How many of its executions may begin in a second; `none` for any number
+    #[arg(long, value_name = "N|none", allow_hyphen_values = true)]
+    pub(crate) starts_per_second: Option<String>,
+}
+
+/// For people of the server's own tenant.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tenants {
+    /// List tenants with their quotas
+    List {
+        #[arg(long, help = LIMIT, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        #[command(flatten)]
+        at: AtServer,
+    },
+    /// Show one, with how much it uses now
+    Show {
+        /// Its id
+        tenant: TenantId,
+        #[command(flatten)]
+        at: AtServer,
+    },
+    /// Add a tenant; the token that makes its first person is printed once
+    Create {
+        /// Its id: letters, digits, `-` and `_`
+        tenant: TenantId,
+        #[command(flatten)]
+        settled: Settled,
+        #[command(flatten)]
+        at: AtServer,
+    },
+    /// Change its name or its quotas
+    Set {
+        /// Its id
+        tenant: TenantId,
+        #[command(flatten)]
+        settled: Settled,
+        #[command(flatten)]
+        at: AtServer,
+    },
+    /// Let nobody of it in, and begin nothing of it; what is under way goes on
+    Disable {
+        /// Its id
+        tenant: TenantId,
+        #[command(flatten)]
+        at: AtServer,
+    },
+    /// Let its people in again
+    Enable {
+        /// Its id
+        tenant: TenantId,
+        #[command(flatten)]
+        at: AtServer,
+    },
+    /// Print another token that makes its first person, as long as nobody owns it
+    Setup {
+        /// Its id
+        tenant: TenantId,
+        #[command(flatten)]
+        at: AtServer,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Members {
     /// List who has a role in a project, or in all of them
@@ -365,6 +440,9 @@ pub(crate) enum People {
     /// Invite people, and accept invitations
     #[command(subcommand)]
     Invitations(Invitations),
+    /// Look after the tenants of a server, and how much each may use
+    #[command(subcommand)]
+    Tenants(Tenants),
     /// Look at what was done at a server and what was denied, and check that nothing of it was changed
     #[command(subcommand)]
     Audit(Audit),
@@ -382,6 +460,7 @@ impl People {
             Self::Projects(it) => it.at(),
             Self::Members(it) => it.at(),
             Self::Invitations(it) => it.at(),
+            Self::Tenants(it) => it.at(),
             Self::Audit(it) => it.at(),
         }
     }
@@ -405,6 +484,7 @@ at! {
     Keys: List | Make | Revoke;
     Sessions: List | Close;
     Projects: List | Put | Rm;
+    Tenants: List | Show | Create | Set | Disable | Enable | Setup;
     Members: List | Set | Rm;
     Invitations: List | Make | Revoke | Accept;
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use http::Method;
-use nebula_core::{ExposeSecret as _, SecretString};
+use nebula_core::{ExposeSecret as _, SecretString, TenantId};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -63,7 +63,7 @@ pub(crate) async fn login(
     let from = arguments.from.as_deref();
     let token = match &arguments.user {
         None => secret_input::read_once(from, &format!("the token for {}", url.text()))?,
-        Some(user) => key(user, from, &url, loaded).await?,
+        Some(user) => key((user, arguments.tenant.as_ref()), from, &url, loaded).await?,
     };
     let server = compose::server(loaded, &url)?.with_token(token.clone());
     let me: Result<Me, Failure> = server.get(Ask::new(Method::GET).at(["me"])).await;
@@ -92,13 +92,14 @@ pub(crate) async fn login(
 /// An API key of somebody who shows their password. A session would have to be refreshed by each command
 /// that uses it, and a refresh token counts once.
 async fn key(
-    user: &str,
+    (user, tenant): (&str, Option<&TenantId>),
     from: Option<&Path>,
     url: &ServerUrl,
     loaded: &Loaded,
 ) -> Result<SecretString, Failure> {
     let password = secret_input::read_once(from, &format!("the password of {user}"))?;
-    let body = json!({ "login": user, "password": password.expose_secret(), "for": "program" });
+    let password = password.expose_secret();
+    let body = json!({ "tenant": tenant, "login": user, "password": password, "for": "program" });
     let server = compose::server(loaded, url)?.without_token();
     let ask = Ask::new(Method::POST).at(["login"]).json(&body);
     let LetIn { me, access } = server.get(ask).await?;

@@ -509,6 +509,14 @@ pub(crate) fn not_admitted(error: &AdmissionError) -> Failure {
                 .advice(format!("try again after {after}"))
                 .try_after(*try_after)
         }
+        AdmissionError::Quota {
+            exceeded,
+            try_after,
+        } => Failure::environment(exceeded.quota.code(), message)
+            .advice(exceeded.quota.advice())
+            .try_after(*try_after),
+        AdmissionError::Disabled { .. } => Failure::environment("TENANT_DISABLED", message)
+            .advice("ask whoever operates this installation"),
         AdmissionError::Key(error) => Failure::invalid("ADMISSION_KEY", message).advice(format!(
             "give the input that `{}` reads, or let it say `?? \"none\"`",
             error.field()

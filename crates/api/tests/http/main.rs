@@ -20,6 +20,7 @@ mod metrics;
 mod oidc;
 mod support;
 mod table;
+mod tenants;
 mod traces;
 mod triggers;
 mod uploads;

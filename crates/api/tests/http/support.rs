@@ -28,8 +28,8 @@ use nebula_system::{SystemClock, SystemEntropy};
 use nebula_testkit::{
     AskedHttp, InlineOffload, MemoryAuditLog, MemoryBlobStore, MemoryCredentialRepo, MemoryElector,
     MemoryExecutionRepo, MemoryIdentityRepo, MemoryIncidentRepo, MemorySandbox, MemorySecretsStore,
-    MemorySessionRepo, MemoryTaskQueue, MemoryTriggerRepo, MemoryWorkflowRepo, ScriptedAnswer,
-    ScriptedHttp, SeededEntropy,
+    MemorySessionRepo, MemoryTaskQueue, MemoryTenantRepo, MemoryTriggerRepo, MemoryWorkflowRepo,
+    ScriptedAnswer, ScriptedHttp, SeededEntropy,
 };
 use nebula_vault::Vault;
 use serde_json::Value;
@@ -267,6 +267,7 @@ impl World {
         });
         let nebula = Nebula::builder(executions, workflows, queue.clone(), sandbox)
             .triggers(triggers)
+            .tenants(Arc::new(MemoryTenantRepo::default()))
             .values(values)
             .actions([puts])
             .http(http.clone())
@@ -467,5 +468,16 @@ pub(crate) fn incident(key: &str, workflow: nebula_core::WorkflowId) -> nebula_p
         may_lower: false,
         workflow,
         execution: nebula_core::ExecutionId::from_bytes([7; 16]),
+    }
+}
+
+/// A tenant that may use what there is.
+pub(crate) fn tenant(id: &str) -> nebula_ports::Tenant {
+    nebula_ports::Tenant {
+        id: TenantId::new(id).unwrap(),
+        version: 1,
+        name: id.to_owned(),
+        disabled: false,
+        quotas: nebula_ports::Quotas::default(),
     }
 }

@@ -105,6 +105,7 @@ impl Rig {
             slot: None,
             rate: None,
             trigger: None,
+            quotas: nebula_ports::Quotas::default(),
         }
     }
 

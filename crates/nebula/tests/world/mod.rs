@@ -596,6 +596,10 @@ impl ExecutionRepo for Mortal {
         self.inner.backlog().await
     }
 
+    async fn usage(&self, tenant: &TenantId) -> Result<nebula::ports::Usage> {
+        self.inner.usage(tenant).await
+    }
+
     async fn get(&self, tenant: &TenantId, id: ExecutionId) -> Result<Option<ExecutionSummary>> {
         self.inner.get(tenant, id).await
     }

@@ -11,8 +11,8 @@ use nebula_execution::{
 };
 use nebula_ports::{
     DedupeKey, ExecutionSummary, InboxDelivery, Incarnation, Lease, LeaseRequest,
-    MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, SLOT_LOST, SlotChanges, SlotClaim, SlotId, SlotKey,
-    SlotOwner, Snapshot, Step, StepId, WaitToken,
+    MAX_SLOT_CAPACITY, MAX_SLOT_CHANGES, Quotas, SLOT_LOST, SlotChanges, SlotClaim, SlotId,
+    SlotKey, SlotOwner, Snapshot, Step, StepId, WaitToken,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -126,6 +126,17 @@ impl World {
             slot: self.random.chance(40).then(|| self.start_slot()),
             rate: self.random.chance(45).then(|| self.start_rate()),
             trigger: None,
+            quotas: self.quotas(),
+        }
+    }
+
+    /// Seldom any, and then so few that they are used up.
+    fn quotas(&self) -> Quotas {
+        let few = || Some(1 + u32::from(self.random.chance(50)));
+        Quotas {
+            executions: self.random.chance(15).then(few).flatten(),
+            starts_per_second: self.random.chance(15).then(few).flatten(),
+            ..Quotas::default()
         }
     }
 

@@ -110,6 +110,7 @@ impl Run {
                 Created::Exists { .. }
                 | Created::Full { .. }
                 | Created::Limited { .. }
+                | Created::OverQuota { .. }
                 | Created::Outdated,
             )
             | None => {}

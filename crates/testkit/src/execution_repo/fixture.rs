@@ -92,6 +92,7 @@ pub(crate) fn execution_of(
         slot: None,
         rate: None,
         trigger: None,
+        quotas: nebula_ports::Quotas::default(),
     }
 }
 

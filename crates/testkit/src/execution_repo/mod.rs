@@ -52,6 +52,7 @@ mod inbox;
 mod lease;
 mod migrate;
 mod poison;
+mod quota;
 mod rate;
 mod read;
 mod refuse;
@@ -73,6 +74,7 @@ pub use inbox::*;
 pub use lease::*;
 pub use migrate::*;
 pub use poison::*;
+pub use quota::*;
 pub use rate::*;
 pub use read::*;
 pub use refuse::*;
@@ -338,6 +340,17 @@ macro_rules! execution_repo_rules {
             a_grant_before_its_time_says_so,
             a_child_beyond_its_rate_begins_later,
             an_impossible_rate_is_refused,
+
+            a_quota_of_executions_refuses_one_more,
+            creations_at_once_keep_to_the_quota,
+            what_has_ended_leaves_room_in_the_quota,
+            quotas_belong_to_a_tenant,
+            a_start_that_a_quota_refuses_leaves_nothing,
+            a_quota_of_starts_refuses_one_more_in_a_second,
+            what_is_refused_otherwise_takes_no_start_of_the_quota,
+            what_its_rate_refuses_takes_no_start_of_the_quota,
+            usage_counts_what_is_open_and_held,
+            usage_is_that_of_a_tenant,
         }
     };
 }

@@ -113,5 +113,6 @@ fn beginning(guards: Guards, lease: &Lease, step: &Step) -> Result<NewExecution>
         slot: None,
         rate: None,
         trigger: None,
+        quotas: nebula_ports::Quotas::default(),
     })
 }

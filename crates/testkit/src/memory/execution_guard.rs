@@ -336,6 +336,25 @@ guards! {
         /// A child takes a token, too.
         RateOfChild => [a_child_beyond_its_rate_begins_later],
 
+        /// No more executions are open than the quota says.
+        QuotaExecutions => [a_quota_of_executions_refuses_one_more, creations_at_once_keep_to_the_quota],
+        /// What has ended does not count.
+        QuotaOpen => [what_has_ended_leaves_room_in_the_quota],
+        /// Each tenant has quotas of its own.
+        QuotaTenant => [quotas_belong_to_a_tenant, usage_is_that_of_a_tenant],
+        /// What is refused is not remembered.
+        QuotaRefusalForgets => [a_start_that_a_quota_refuses_leaves_nothing],
+        /// No more begin in a second than the quota says.
+        QuotaStarts => [a_quota_of_starts_refuses_one_more_in_a_second],
+        /// What is refused for its slot takes no token of the tenant.
+        QuotaAfterSlot => [what_is_refused_otherwise_takes_no_start_of_the_quota],
+        /// What is refused for its rate takes none, either.
+        QuotaAfterRate => [what_its_rate_refuses_takes_no_start_of_the_quota],
+        /// Journals have bytes.
+        UsageBytes => [usage_counts_what_is_open_and_held],
+        /// What is held is counted apart.
+        UsageHeld => [usage_counts_what_is_open_and_held],
+
         /// A creation claims its start slot.
         StartSlotClaims => [a_creation_takes_its_start_slot, an_impossible_start_slot_is_refused],
         /// Who waits for it gets no lease.

@@ -15,7 +15,7 @@ use nebula_ports::{
     Acquired, Backlog, Begun, ChangeCursor, Changes, Created, DedupeKey, ErrorKind,
     ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest,
     Lines, Moved, NewSignal, Page, PageToken, PortError, Renewed, Result, Runnable, RunnablePage,
-    SLOT_PREFIX, Signalled, SlotHolder, SlotKey, Step, Stepped, WaitToken,
+    SLOT_PREFIX, Signalled, SlotHolder, SlotKey, Step, Stepped, Usage, WaitToken,
 };
 use parking_lot::Mutex;
 
@@ -238,6 +238,11 @@ impl ExecutionRepo for MemoryExecutionRepo {
     async fn backlog(&self) -> Result<Backlog> {
         let (records, now) = (self.records.lock(), self.clock.now());
         Ok(backlog(&records, now))
+    }
+
+    async fn usage(&self, tenant: &TenantId) -> Result<Usage> {
+        let (records, now) = (self.records.lock(), self.clock.now());
+        Ok(records.used(tenant, |row| row.is_held(records.guards, now)))
     }
 
     async fn get(

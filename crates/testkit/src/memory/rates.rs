@@ -1,12 +1,21 @@
 //! Rates in the model: when each bucket is full again.
 
 use nebula_core::{ExecutionId, TenantId, Timestamp};
-use nebula_ports::{Rate, RateTurn};
+use nebula_ports::{FullAt, Rate, RateTurn};
 
 use super::{ExecutionGuard as Guard, records::Records};
 use crate::START;
 
 impl Records {
+    /// What becomes of one more start; nothing is taken.
+    pub(super) fn rate_turn(&mut self, tenant: &TenantId, rate: &Rate, now: Timestamp) -> RateTurn {
+        let before = self.rates.clone();
+        let turn = self.take_of_rate(tenant, rate, now);
+        self.rates = before;
+        let full_at = FullAt(i64::MIN);
+        turn.unwrap_or(RateTurn::Now { full_at })
+    }
+
     /// Takes what one start takes of its rate, unless that refuses it.
     pub(super) fn take_of_rate(
         &mut self,

@@ -109,6 +109,11 @@ impl Record {
         })
     }
 
+    /// How many bytes its journal has.
+    pub(super) fn journal_bytes(&self) -> u64 {
+        self.batches.iter().map(|it| it.bytes.len() as u64).sum()
+    }
+
     /// Since when the execution may be driven by whoever comes; `None` if it may not.
     pub(super) fn due_since(&self, guards: Guards, now: Timestamp) -> Option<Timestamp> {
         if self.status.is_terminal() || self.is_held(guards, now) {

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use nebula_core::{Digest, ExecutionId, TenantId, Timestamp};
 use nebula_execution::{Entry, Fact, NewExecution, Started};
 use nebula_ports::{
-    Created, DedupeKey, ErrorKind, ExecutionRepo, FullAt, InboxItem, LeaseRequest, NewSignal,
-    PortError, Rate, RateTurn, Result, Signalled, SlotClaim,
+    Created, DedupeKey, ErrorKind, Exceeded, ExecutionRepo, FullAt, InboxItem, LeaseRequest,
+    NewSignal, PortError, Quotas, Rate, RateTurn, Result, Signalled, SlotClaim, Usage,
 };
 
 use super::{
@@ -126,6 +126,27 @@ impl Records {
                 return Ok(Created::Outdated);
             }
         }
+        let starts = new
+            .quotas
+            .starts_per_second
+            .map(Rate::of_tenant)
+            .transpose()?;
+        if let Err(exceeded) = self.admit(tenant, &new.quotas) {
+            if let (Some(key), false) = (dedupe, guards.keep(Guard::QuotaRefusalForgets)) {
+                self.dedupe.insert(key, seen);
+            }
+            let try_after = None;
+            return Ok(Created::OverQuota {
+                exceeded,
+                try_after,
+            });
+        }
+        if let Some(starts) = starts
+            .as_ref()
+            .filter(|_| !guards.keep(Guard::QuotaAfterSlot))
+        {
+            let _ = self.take_of_rate(tenant, starts, now);
+        }
         let claim = new.slot.as_ref().map(SlotClaim::of_start).transpose()?;
         let limit = new.slot.as_ref().map_or(0, |slot| slot.max_waiting);
         let ahead = claim
@@ -147,7 +168,23 @@ impl Records {
                 waiting: waiting.min(limit),
             });
         }
+        let starts = starts.filter(|_| guards.keep(Guard::QuotaStarts));
+        if let Some(starts) = &starts
+            && let RateTurn::Full { try_after, .. } = self.rate_turn(tenant, starts, now)
+        {
+            let exceeded = new.quotas.started();
+            let try_after = Some(try_after);
+            return Ok(Created::OverQuota {
+                exceeded,
+                try_after,
+            });
+        }
         let turn = rate.and_then(|rate| self.take_of_rate(tenant, &rate, now));
+        let limited =
+            matches!(turn, Some(RateTurn::Full { .. })) && guards.keep(Guard::QuotaAfterRate);
+        if let Some(starts) = starts.filter(|_| !limited) {
+            let _ = self.take_of_rate(tenant, &starts, now);
+        }
         if let Some(RateTurn::Full { waiting, try_after }) = turn {
             if let (Some(key), false) = (dedupe, guards.keep(Guard::RateRefusalForgets)) {
                 self.dedupe.insert(key, seen);
@@ -201,6 +238,39 @@ impl Records {
                 lease
             });
         Ok(Created::Created(lease))
+    }
+
+    /// Holds what has not ended against the quota.
+    fn admit(&self, tenant: &TenantId, quotas: &Quotas) -> std::result::Result<(), Exceeded> {
+        let mut used = self.used(tenant, |_| false);
+        if !self.keep(Guard::QuotaExecutions) {
+            used.executions = 0;
+        }
+        // Counted as far as the quota goes.
+        let most = quotas.executions.map_or(u64::MAX, u64::from);
+        used.executions = used.executions.min(most);
+        // What is used of the other quotas is for the engine to know.
+        used.bytes = 0;
+        quotas.admit(&used)
+    }
+
+    /// What a tenant uses; `held` says which executions are.
+    pub(super) fn used(&self, tenant: &TenantId, held: impl Fn(&Record) -> bool) -> Usage {
+        let mut used = Usage::default();
+        for ((of, _), row) in &self.rows {
+            if of != tenant && self.keep(Guard::QuotaTenant) {
+                continue;
+            }
+            if self.keep(Guard::UsageBytes) {
+                used.bytes += row.journal_bytes();
+            }
+            if row.status.is_terminal() && self.keep(Guard::QuotaOpen) {
+                continue;
+            }
+            used.executions += 1;
+            used.held += u64::from(held(row) && self.keep(Guard::UsageHeld));
+        }
+        used
     }
 
     /// Moves the trigger that starts an execution, if one does.

@@ -243,7 +243,7 @@ impl Reference {
         };
         let snapshot_entries = [snapshot_entries, NO_SNAPSHOT];
         let act = async |nebula: &Nebula| self.act(stage, kept, nebula).await;
-        stage.through(death, snapshot_entries, act).await
+        Box::pin(stage.through(death, snapshot_entries, act)).await
     }
 
     /// What people do, whoever of them did a part of it before.

@@ -199,6 +199,7 @@ counted!(ExecutionRepo [
     fn waiting_on(tenant: &TenantId, token: WaitToken) -> Option<ExecutionId>;
     fn runnable(rung_before: Timestamp, limit: usize) -> RunnablePage;
     fn backlog() -> Backlog;
+    fn usage(tenant: &TenantId) -> Usage;
     fn get(tenant: &TenantId, id: ExecutionId) -> Option<ExecutionSummary>;
     fn list(tenant: &TenantId, filter: &ExecutionFilter, after: Option<&PageToken>, limit: usize) -> Page<ExecutionSummary>;
     fn changes(tenant: &TenantId, after: Option<&ChangeCursor>, limit: usize) -> Changes;

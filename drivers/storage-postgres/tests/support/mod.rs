@@ -104,6 +104,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         slot: None,
         rate: None,
         trigger: None,
+        quotas: nebula_ports::Quotas::default(),
     }
 }
 

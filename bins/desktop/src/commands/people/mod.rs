@@ -1,9 +1,10 @@
 //! Who there is at a server, what they may, and what was done: `nebula users`, `keys`, `sessions`,
-//! `projects`, `members`, `invitations`, `audit`, `whoami` and `setup`.
+//! `projects`, `members`, `invitations`, `tenants`, `audit`, `whoami` and `setup`.
 
 mod audit;
 mod belonging;
 mod somebody;
+mod tenants;
 
 use http::Method;
 use nebula_core::PrincipalId;
@@ -44,6 +45,7 @@ pub(crate) async fn run(
         People::Projects(command) => belonging::projects(command, &server, console).await,
         People::Members(command) => belonging::members(command, &server, console).await,
         People::Invitations(command) => belonging::invitations(command, server, console).await,
+        People::Tenants(command) => tenants::run(command, &server, console).await,
         People::Audit(command) => audit::run(command, &server, console).await,
     }
 }

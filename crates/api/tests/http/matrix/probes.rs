@@ -56,7 +56,8 @@ impl Stage {
             .replace("{hook}", "nowhere")
             .replace("{digest}", &Digest::of(b"x").to_string())
             .replace("{credential}", &things.credential)
-            .replace("{secret}", &things.credential);
+            .replace("{secret}", &things.credential)
+            .replace("{tenant}", &things.credential);
         let workflow = Wanted::InPlace {
             sees: WorkflowsRead,
         };
@@ -177,6 +178,16 @@ impl Stage {
             ) => (Value::Null, Wanted::Anywhere),
             ("GET", "/api/v1/settings" | "/api/v1/state") => {
                 (Value::Null, Wanted::Server(Permission::SettingsRead))
+            }
+            ("GET", "/api/v1/tenants" | "/api/v1/tenants/{tenant}") => {
+                (Value::Null, Wanted::Server(Permission::TenantsRead))
+            }
+            ("PUT", "/api/v1/tenants/{tenant}") => {
+                let body = json!({ "name": "x", "version": 1 });
+                (body, Wanted::Server(Permission::TenantsWrite))
+            }
+            ("POST", "/api/v1/tenants/{tenant}/setup") => {
+                (Value::Null, Wanted::Server(Permission::TenantsWrite))
             }
             ("GET", "/metrics") => (Value::Null, Wanted::Server(Permission::MetricsRead)),
             ("POST", "/api/v1/dead-letters/redrive") => {

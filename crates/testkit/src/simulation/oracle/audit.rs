@@ -48,6 +48,7 @@ impl Audit {
             slot: None,
             rate: None,
             trigger: None,
+            quotas: nebula_ports::Quotas::default(),
         };
         self.oracle.created(tenant, &new, entries[0].epoch);
         if self.oracle.machine(id).is_none() {

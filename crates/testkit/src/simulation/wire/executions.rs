@@ -12,7 +12,7 @@ use nebula_ports::{
     Acquired, Backlog, Begun, ChangeCursor, Changes, Created, DedupeKey, ErrorKind,
     ExecutionFilter, ExecutionRepo, ExecutionSummary, InboxItem, JournalPage, Lease, LeaseRequest,
     Moved, NewSignal, Page, PageToken, PortError, Renewed, Result, RunnablePage, Signalled,
-    SlotHolder, SlotKey, Step, StepId, Stepped, WaitToken,
+    SlotHolder, SlotKey, Step, StepId, Stepped, Usage, WaitToken,
 };
 use uuid::Uuid;
 
@@ -165,7 +165,7 @@ impl ExecutionRepo for Wire {
                 }
                 Created::Exists { .. } => world.recovered(Recovery::StartRepeated),
                 Created::Outdated => world.recovered(Recovery::StartOutdated),
-                Created::Full { .. } | Created::Limited { .. } => {}
+                Created::Full { .. } | Created::Limited { .. } | Created::OverQuota { .. } => {}
             }
             Ok(created)
         })
@@ -401,6 +401,14 @@ impl ExecutionRepo for Wire {
     async fn backlog(&self) -> Result<Backlog> {
         self.call("backlog", false, |world, _| {
             world.ask(world.store.backlog())
+        })
+        .await
+    }
+
+    async fn usage(&self, tenant: &TenantId) -> Result<Usage> {
+        let tenant = tenant.clone();
+        self.call("usage", false, move |world, _| {
+            world.ask(world.store.usage(&tenant))
         })
         .await
     }
