@@ -13,8 +13,9 @@ const FORGOTTEN_AT_ONCE: i64 = 2;
 const FIND: &str = "SELECT full_at FROM rates WHERE tenant = $1 AND key = $2";
 const KEEP: &str = "INSERT INTO rates (tenant, key, full_at) VALUES ($1, $2, $3)
     ON CONFLICT (tenant, key) DO UPDATE SET full_at = excluded.full_at";
-const FORGET: &str = "DELETE FROM rates WHERE (tenant, key) IN
-    (SELECT tenant, key FROM rates WHERE full_at <= $1 ORDER BY full_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
+const FORGET: &str = "WITH full_ones AS MATERIALIZED (
+        SELECT tenant, key FROM rates WHERE full_at <= $1 ORDER BY full_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+    DELETE FROM rates AS r USING full_ones AS f WHERE r.tenant = f.tenant AND r.key = f.key";
 
 /// What becomes of one more start; nothing is written. Nobody else takes of this rate until the transaction ends.
 pub(crate) async fn turn(tx: &Tx, tenant: &TenantId, rate: &Rate) -> Result<RateTurn, Fault> {

@@ -175,9 +175,10 @@ pub(crate) async fn delete_ended(
     before: Timestamp,
     limit: usize,
 ) -> Result<usize, Fault> {
-    let find = "DELETE FROM executions WHERE n IN (
+    // An array, and not `n IN (…)`: a plan may ask that for each row anew, and it finds others each time.
+    let find = "DELETE FROM executions WHERE n = ANY (ARRAY(
             SELECT n FROM executions WHERE tenant = $1 AND status >= 6 AND updated_at < $2
-            ORDER BY updated_at, id LIMIT $3 FOR UPDATE SKIP LOCKED)
+            ORDER BY updated_at, id LIMIT $3 FOR UPDATE SKIP LOCKED))
         RETURNING n";
     let given = params![tenant.as_str(), before.as_millis(), limited(limit)];
     let ended = tx.rows(find, given).await?;
@@ -196,9 +197,10 @@ pub(crate) async fn delete_ended(
     ] {
         tx.execute(sql, params![ended]).await?;
     }
-    let forget = "DELETE FROM dedupe WHERE (tenant, key) IN (
-        SELECT tenant, key FROM dedupe WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
-        FOR UPDATE SKIP LOCKED)";
+    let forget = "WITH old AS MATERIALIZED (
+            SELECT tenant, key FROM dedupe WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+            FOR UPDATE SKIP LOCKED)
+        DELETE FROM dedupe AS d USING old WHERE d.tenant = old.tenant AND d.key = old.key";
     tx.execute(forget, params![tx.now.as_millis(), limited(limit)])
         .await?;
     rates::forget(tx, limited(limit)).await?;
