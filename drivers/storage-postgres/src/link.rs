@@ -1,9 +1,9 @@
 //! One connection: what is asked over it, and what carries it.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{cell::RefCell, future::Future, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use nebula_core::{Clock, Timestamp};
+use nebula_core::{Clock, TenantId, Timestamp};
 use nebula_postgres::{Client, Param, Row, params, typed};
 use tokio::task::JoinSet;
 
@@ -19,6 +19,8 @@ pub(crate) struct Link {
     clock: Option<Arc<dyn Clock>>,
     counters: Arc<Counters>,
     answer: Duration,
+    /// What each statement of a question stands behind, if that is of one tenant.
+    within: RefCell<Option<String>>,
     /// What carries it; it ends with this.
     _carrier: JoinSet<()>,
 }
@@ -54,8 +56,42 @@ impl Link {
             clock: opening.clock.clone(),
             counters: Arc::clone(&opening.counters),
             answer: opening.answer,
+            within: RefCell::default(),
             _carrier: carrier,
         })
+    }
+
+    /// From now on each question is of this tenant, and is shown nothing of others, whatever it asks
+    /// (`migrations/0007_tenants_apart.sql`); `None` is of all. It is said to each transaction and not to the
+    /// session: behind a pooler, a session is nobody's.
+    pub(crate) fn is_for(&self, tenant: Option<&TenantId>) {
+        // The alphabet of ids has neither quotes nor backslashes.
+        let begin = |it| format!("BEGIN READ ONLY; SET LOCAL nebula.tenant = '{it}'");
+        *self.within.borrow_mut() = tenant.map(begin);
+    }
+
+    /// What is asked, in a transaction of its own where it is of one tenant; all of it goes in one round trip.
+    async fn asked<T>(
+        &self,
+        asked: impl Future<Output = Result<T, nebula_postgres::Error>>,
+    ) -> Result<T, Fault> {
+        let within = self.within.borrow().clone();
+        let Some(begin) = within else {
+            return self.wait(asked).await;
+        };
+        let (begun, ended) = (
+            self.client.batch_execute(&begin),
+            self.client.batch_execute("COMMIT"),
+        );
+        self.wait(async {
+            // Each is sent when it is looked at for the first time, and that is done in this order.
+            let (begun, answer, ended) = tokio::join!(biased; begun, asked, ended);
+            begun?;
+            let answer = answer?;
+            ended?;
+            Ok(answer)
+        })
+        .await
     }
 
     /// Whether it is known to have ended.
@@ -85,7 +121,7 @@ impl Link {
 
     /// All rows.
     pub(crate) async fn rows(&self, sql: &str, params: &[&dyn Param]) -> Result<Vec<Row>, Fault> {
-        self.wait(self.client.query_typed(sql, &typed(params)))
+        self.asked(self.client.query_typed(sql, &typed(params)))
             .await
     }
 
@@ -111,7 +147,7 @@ impl Link {
             let (rows, now) = tokio::join!(biased; rows, now);
             Ok((rows?, now?))
         };
-        let (rows, now) = self.wait(asked).await?;
+        let (rows, now) = Box::pin(self.asked(asked)).await?;
         Ok((rows, Timestamp::from_millis(now.try_get(0)?)))
     }
 

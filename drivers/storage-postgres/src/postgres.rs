@@ -19,7 +19,7 @@ use crate::{
     opening::Opening,
     schema,
     stats::Counters,
-    work::{Asked, Asking, Call, Claims, Doing, Question, Work},
+    work::{Asked, Asking, Call, Claims, Doing, Question, Whose, Work},
 };
 
 /// One open database.
@@ -157,7 +157,7 @@ impl Postgres {
     }
 
     /// Asks over a connection that reads; `ask` may run again, over another connection.
-    pub(crate) async fn read<D: Send + 'static, T: Send + 'static>(
+    pub(crate) async fn read<D: Whose + Send + 'static, T: Send + 'static>(
         &self,
         operation: &'static str,
         data: D,

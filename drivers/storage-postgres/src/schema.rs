@@ -45,6 +45,11 @@ const MIGRATIONS: &[Migration] = &[
         opens_from: 1,
         sql: include_str!("../migrations/0006_tenants.sql"),
     },
+    Migration {
+        version: 7,
+        opens_from: 1,
+        sql: include_str!("../migrations/0007_tenants_apart.sql"),
+    },
 ];
 
 /// The oldest server that this driver is tested with, as `server_version_num` says it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 use nebula_core::{ExecutionId, TenantId};
-use nebula_ports::{ErrorKind, PortError, Result};
+use nebula_ports::{ErrorKind, HookId, PortError, Result};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -103,6 +103,45 @@ impl<D: Send + 'static, T: Send + 'static> Work for Call<D, T> {
     }
 }
 
+/// Whose something is: the first of what a question is given says so, where it is a tenant.
+pub(crate) trait Whose {
+    fn tenant(&self) -> Option<&TenantId>;
+}
+
+impl Whose for TenantId {
+    fn tenant(&self) -> Option<&TenantId> {
+        Some(self)
+    }
+}
+
+/// What says nothing of a tenant.
+macro_rules! of_nobody {
+    ($($of:ty),+) => {
+        $(impl Whose for $of {
+            fn tenant(&self) -> Option<&TenantId> {
+                None
+            }
+        })+
+    };
+}
+
+of_nobody!((), usize, HookId, Option<TenantId>);
+
+/// Tuples, by their first.
+macro_rules! of_the_first {
+    ($($rest:ident),+) => {
+        impl<A: Whose, $($rest),+> Whose for (A, $($rest),+) {
+            fn tenant(&self) -> Option<&TenantId> {
+                self.0.tenant()
+            }
+        }
+    };
+}
+
+of_the_first!(B);
+of_the_first!(B, C);
+of_the_first!(B, C, D);
+
 /// A question that waits. It can be asked again, over another connection.
 pub(crate) trait Question: Send {
     fn ask<'a>(&'a mut self, link: &'a Link) -> LocalBoxFuture<'a, std::result::Result<(), Fault>>;
@@ -123,9 +162,10 @@ pub(crate) struct Asked<D, T> {
     pub(crate) reply: oneshot::Sender<Result<T>>,
 }
 
-impl<D: Send + 'static, T: Send + 'static> Question for Asked<D, T> {
+impl<D: Whose + Send + 'static, T: Send + 'static> Question for Asked<D, T> {
     fn ask<'a>(&'a mut self, link: &'a Link) -> LocalBoxFuture<'a, std::result::Result<(), Fault>> {
         Box::pin(async move {
+            link.is_for(self.data.tenant());
             self.outcome = Some((self.ask)(link, &self.data).await?);
             Ok(())
         })

@@ -596,7 +596,7 @@ impl ExecutionRepo for Mortal {
         self.inner.backlog().await
     }
 
-    async fn usage(&self, tenant: &TenantId) -> Result<nebula::ports::Usage> {
+    async fn usage(&self, tenant: &TenantId) -> Result<Usage> {
         self.inner.usage(tenant).await
     }
 

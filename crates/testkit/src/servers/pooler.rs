@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use super::{
     guarded::{Guarded, folder, missing},
-    postgres::{LOOKS, Postgres, USER, pause, run_sql, user},
+    postgres::{LOOKS, OWNER, Postgres, USER, pause, run_sql, user},
 };
 
 /// Its port, in the name of its socket.
@@ -33,7 +33,8 @@ impl Pooler {
         let folder = folder("pool", user).expect("the folder for temporary files can be written");
         let shown = folder.display();
         let users = folder.join("users");
-        fs::write(&users, format!("\"{USER}\" \"\"\n")).expect("the folder can be written");
+        fs::write(&users, format!("\"{USER}\" \"\"\n\"{OWNER}\" \"\"\n"))
+            .expect("the folder can be written");
         let settings = format!(
             "[databases]\n* = host={}\n\n[pgbouncer]\nunix_socket_dir = {shown}\nlisten_port = {PORT}\n\
              auth_type = trust\nauth_file = {}\npool_mode = transaction\ndefault_pool_size = {connections}\n",
@@ -59,6 +60,6 @@ impl Pooler {
     #[must_use]
     pub fn address(&self, database: &str) -> String {
         let folder = self.folder.display();
-        format!("postgres://{USER}@/{database}?host={folder}&port={PORT}")
+        format!("postgres://{OWNER}@/{database}?host={folder}&port={PORT}")
     }
 }

@@ -17,6 +17,9 @@ use super::guarded::{Guarded, folder, missing};
 /// Who asks it; there is no password, since the folder of its socket is closed to others.
 pub(super) const USER: &str = "nebula";
 
+/// Who owns databases, and is no superuser: whoever is, is held to no policy.
+pub(super) const OWNER: &str = "plain";
+
 /// How often a start is looked at, 20 ms apart.
 pub(super) const LOOKS: u32 = 1500;
 
@@ -108,6 +111,7 @@ impl Postgres {
             next: AtomicU32::new(0),
         };
         server.go_on();
+        server.ask(&format!("CREATE ROLE {OWNER} LOGIN"));
         Some(server)
     }
 
@@ -170,8 +174,12 @@ impl Postgres {
     /// Never: what it makes is an address.
     #[must_use]
     pub fn address(&self, database: &str) -> String {
+        self.address_as(USER, database)
+    }
+
+    fn address_as(&self, user: &str, database: &str) -> String {
         format!(
-            "postgres://{USER}@/{database}?host={}",
+            "postgres://{user}@/{database}?host={}",
             self.folder.display()
         )
     }
@@ -215,8 +223,10 @@ impl Postgres {
         {
             let mut templates = self.templates.lock().unwrap();
             if !templates.iter().any(|it| it == name) {
-                self.ask(&format!("CREATE DATABASE {name} TEMPLATE template0"));
-                make(self.address(name));
+                self.ask(&format!(
+                    "CREATE DATABASE {name} TEMPLATE template0 OWNER {OWNER}"
+                ));
+                make(self.address_as(OWNER, name));
                 templates.push(name.to_owned());
             }
         }
@@ -225,7 +235,9 @@ impl Postgres {
 
     fn copy(&self, template: &str) -> Database<'_> {
         let name = format!("test_{}", self.next.fetch_add(1, Ordering::Relaxed));
-        self.ask(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        self.ask(&format!(
+            "CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER}"
+        ));
         Database { server: self, name }
     }
 
@@ -257,9 +269,15 @@ impl Database<'_> {
         &self.name
     }
 
-    /// Its address.
+    /// Its address, as its owner has it, who is no superuser.
     #[must_use]
     pub fn address(&self) -> String {
+        self.server.address_as(OWNER, &self.name)
+    }
+
+    /// Its address, as the superuser has it.
+    #[must_use]
+    pub fn address_of_superuser(&self) -> String {
         self.server.address(&self.name)
     }
 
@@ -268,6 +286,15 @@ impl Database<'_> {
     /// # Panics
     /// They fail.
     pub fn ask(&self, sql: &str) {
+        let address = self.address_of_superuser();
+        run_sql(&address, sql).unwrap_or_else(|said| panic!("{sql}: {said}"));
+    }
+
+    /// Runs statements in it, as its owner.
+    ///
+    /// # Panics
+    /// They fail.
+    pub fn ask_as_owner(&self, sql: &str) {
         run_sql(&self.address(), sql).unwrap_or_else(|said| panic!("{sql}: {said}"));
     }
 }
