@@ -42,8 +42,8 @@ fn whoever_listens_learns_that_the_server_was_away_and_it_goes_on_after_that() {
         let relay = relay(&server, &config(1, 1));
         let mut listening = relay.listen(&[RelayTopic::Halts]).await.unwrap();
         relay.send(RelayTopic::Halts, "before").await.unwrap();
-        server.end("KILL");
         assert_eq!(listening.next().await.unwrap().1, "before");
+        server.end("KILL");
         assert_eq!(listening.next().await, None);
         let error = relay.send(RelayTopic::Halts, "lost").await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
