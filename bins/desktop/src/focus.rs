@@ -140,8 +140,8 @@ impl TaskQueue for Focus {
         self.inner.nack(receipt, delay, reason).await
     }
 
-    async fn extend(&self, receipt: &Receipt, by: Duration) -> Result<ReceiptOutcome> {
-        self.inner.extend(receipt, by).await
+    async fn extend(&self, receipts: &[Receipt], by: Duration) -> Result<Vec<ReceiptOutcome>> {
+        self.inner.extend(receipts, by).await
     }
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Task, String)>> {

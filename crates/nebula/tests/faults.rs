@@ -369,7 +369,7 @@ impl TaskQueue for DeadQueue {
         Err(unreachable_queue())
     }
 
-    async fn extend(&self, _: &Receipt, _: Duration) -> Result<ReceiptOutcome> {
+    async fn extend(&self, _: &[Receipt], _: Duration) -> Result<Vec<ReceiptOutcome>> {
         Err(unreachable_queue())
     }
 
@@ -442,8 +442,8 @@ impl TaskQueue for Counted {
         self.inner.nack(receipt, delay, reason).await
     }
 
-    async fn extend(&self, receipt: &Receipt, visibility: Duration) -> Result<ReceiptOutcome> {
-        self.inner.extend(receipt, visibility).await
+    async fn extend(&self, receipts: &[Receipt], by: Duration) -> Result<Vec<ReceiptOutcome>> {
+        self.inner.extend(receipts, by).await
     }
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Task, String)>> {
@@ -459,6 +459,7 @@ impl TaskQueue for Counted {
     }
 }
 
+/// Guard: a worker keeps its deliveries, since a visibility is shorter than many an execution.
 #[test]
 fn a_delivery_stays_with_its_worker_for_longer_than_a_lease() {
     in_world(async |world| {
@@ -481,6 +482,55 @@ fn a_delivery_stays_with_its_worker_for_longer_than_a_lease() {
         let report = world.finish(&nebula, id).await;
         assert_eq!(report.status, Status::Completed);
         assert_eq!(queue.handed_out.load(Ordering::Relaxed), 1);
+    });
+}
+
+/// Guard: a delivery is kept for little longer than a lease, so that of a worker that is gone another one gets it then, and
+/// nobody looks over the store for it.
+#[test]
+fn what_a_worker_that_is_gone_had_in_hand_goes_on_after_a_lease() {
+    in_world(async |world| {
+        let config = WorkerConfig::default();
+        let inner = MemoryTaskQueue::new(Arc::new(world.clock.clone()), 1_000, 100);
+        let queue = Arc::new(Counted {
+            inner,
+            handed_out: AtomicUsize::new(0),
+        });
+        let process = || world.process_of(world.executions.clone(), queue.clone(), config.clone());
+        let yaml =
+            "nodes: [ { id: a, action: test.keyed, parameters: { label: a, seconds: 100 } } ]";
+        let first = process();
+        let installed = world.install(&first, yaml).await;
+        let id = world.queue(&first, &installed).await;
+        tokio::select! {
+            biased;
+            _ = first.run(CancellationToken::new()) => unreachable!(),
+            () = world.clock.sleep(Duration::from_secs(60)) => {}
+        }
+        drop(first);
+        let gone = world.clock.monotonic();
+        let second = process();
+        let taken_over = async {
+            while queue.handed_out.load(Ordering::Relaxed) < 2 {
+                world.clock.sleep(Duration::from_millis(100)).await;
+            }
+            world.clock.monotonic() - gone
+        };
+        let after = with(&second, taken_over).await;
+        assert!(
+            after > config.lease_ttl && after < config.lease_ttl * 2,
+            "{after:?}"
+        );
+        // It was stopped in the middle as well: what it had, it keeps no longer when it goes on.
+        let gone = world.clock.monotonic();
+        let report = tokio::select! {
+            report = world.finish(&second, id) => report,
+            () = world.clock.sleep(LONG) => panic!("nobody gets it"),
+        };
+        assert_eq!(report.status, Status::Completed);
+        assert_eq!(queue.handed_out.load(Ordering::Relaxed), 3);
+        let after = world.clock.monotonic() - gone - Duration::from_secs(100);
+        assert!(after < config.lease_ttl * 2, "{after:?}");
     });
 }
 

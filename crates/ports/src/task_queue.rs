@@ -105,11 +105,12 @@ pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {
         reason: &str,
     ) -> Result<ReceiptOutcome>;
 
-    /// Keeps a delivery invisible for `by` from now.
+    /// Keeps these deliveries invisible for `by` from now; answers in the same order. Whoever works for longer than a
+    /// visibility does so meanwhile; of one that stops to, others take the work on.
     ///
     /// # Errors
-    /// `Unavailable`: it may come again early.
-    async fn extend(&self, receipt: &Receipt, by: Duration) -> Result<ReceiptOutcome>;
+    /// `Unavailable`: they may come again early.
+    async fn extend(&self, receipts: &[Receipt], by: Duration) -> Result<Vec<ReceiptOutcome>>;
 
     /// Tasks that were delivered too often, oldest first, with the last reason given, at most `limit`.
     ///

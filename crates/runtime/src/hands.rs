@@ -1,6 +1,6 @@
 //! One execution in the hands of the worker: from its delivery or hand-over to its ack.
 
-use std::{panic::AssertUnwindSafe, pin::pin, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use nebula_core::{BoxFuture, ExecutionId};
@@ -13,6 +13,7 @@ use tracing::{debug, error, info, warn};
 use crate::{
     Beginning, Worker,
     begin::Unborn,
+    deliveries::Kept,
     drive::{Drive, Driven},
     suspects::{SETTLE, SUSPECT_AFTER, Turn},
     worker::{Handed, RETRY_AFTER},
@@ -25,7 +26,8 @@ const RING_AHEAD: Duration = Duration::from_secs(10);
 /// How one execution left the worker's hands.
 struct Done {
     execution: ExecutionId,
-    receipt: Option<Receipt>,
+    /// The delivery that led to it.
+    kept: Option<Kept>,
     /// What to ring for; unknown of what was never driven.
     task: Option<Task>,
     driven: Result<Driven, PortError>,
@@ -39,9 +41,10 @@ impl Worker {
     ) -> BoxFuture<'static, Result<(), PortError>> {
         let Delivery { task, receipt, .. } = delivery;
         let execution = task.execution;
+        let kept = Kept::new(Arc::clone(&self.shared), execution, receipt);
         Box::pin(async move {
             #[cfg(sim_bug)]
-            let early = receipt.clone();
+            let early = kept.receipt();
             let driven = async {
                 let repo = &self.shared.ports.executions;
                 // Asked before the call, so that our clock runs out before the store's.
@@ -76,7 +79,7 @@ impl Worker {
             };
             let done = Done {
                 execution,
-                receipt: Some(receipt),
+                kept: Some(kept),
                 driven: self.caught(execution, Box::pin(driven)).await,
                 task: Some(task.clone()),
             };
@@ -142,7 +145,7 @@ impl Worker {
             let driven = self.caught(execution, Box::pin(driven)).await;
             let done = Done {
                 execution,
-                receipt: None,
+                kept: None,
                 driven,
                 task,
             };
@@ -266,7 +269,7 @@ impl Worker {
             done.driven,
             Ok(Driven::Ended | Driven::NotOurs | Driven::Lost)
         );
-        if over && done.receipt.is_none() {
+        if over && done.kept.is_none() {
             return None;
         }
         Some(Box::pin(self.settle(done)))
@@ -276,10 +279,12 @@ impl Worker {
     async fn settle(&self, done: Done) -> Result<(), PortError> {
         let Done {
             execution,
-            receipt,
+            kept,
             task,
             driven,
         } = done;
+        let receipt = kept.as_ref().map(Kept::receipt);
+        drop(kept);
         match driven {
             Ok(Driven::Rests { due }) => {
                 if let Some(receipt) = receipt {

@@ -41,6 +41,7 @@ mod compensation;
 mod config;
 mod control;
 mod credentials;
+mod deliveries;
 mod drain;
 mod drive;
 mod evaluate;

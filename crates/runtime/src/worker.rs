@@ -23,7 +23,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::{
-    Beginning, WorkerConfig, adopt::Adopted, begin::Unborn, live::Live, load::PlanCache,
+    Beginning, WorkerConfig,
+    adopt::Adopted,
+    begin::Unborn,
+    deliveries::{Deliveries, Keeping},
+    live::Live,
+    load::PlanCache,
     suspects::Suspects,
 };
 
@@ -77,6 +82,7 @@ pub(crate) struct Shared {
     pub(crate) plans: PlanCache,
     /// Executions in this worker's hands.
     pub(crate) live: Live,
+    pub(crate) deliveries: Deliveries,
     /// About how many bytes of memory they may hold, and do.
     pub(crate) budget: Budget,
     pub(crate) suspects: Suspects,
@@ -142,6 +148,7 @@ impl Worker {
             incarnation,
             plans: PlanCache::default(),
             live: Live::default(),
+            deliveries: Deliveries::default(),
             budget,
             suspects: Suspects::default(),
             adopt,
@@ -178,6 +185,7 @@ impl Worker {
         let mut drives: FuturesUnordered<BoxFuture<'_, Driving>> = FuturesUnordered::new();
         // Kept over the rounds of the loop: a dropped call could lose what it has taken for a while.
         let mut call: Option<BoxFuture<'_, Result<Vec<Delivery>, PortError>>> = None;
+        let mut keeping = Keeping::new(self);
         let result = loop {
             let room = shared.config.executions.saturating_sub(drives.len());
             if call.is_none() && room > 0 && !shared.is_full() {
@@ -205,6 +213,7 @@ impl Worker {
                 biased;
                 () = shutdown.cancelled() => break Ok(()),
                 () = eased => {}
+                () = keeping.go_on() => {}
                 Some(settled) = drives.next(), if !drives.is_empty() => {
                     if let Err(error) = settled {
                         break Err(error.into());
@@ -247,6 +256,7 @@ impl Worker {
                     None => break result,
                 },
                 Some(handed) = adopted.leases.recv() => drives.push(self.give_back_handed(handed)),
+                () = keeping.go_on() => {}
             }
         }
     }
@@ -262,12 +272,6 @@ impl Worker {
                 .receive(max, RECEIVE_WAIT, self.visibility())
                 .await
         })
-    }
-
-    /// How long a delivery stays with this worker before the queue hands it to another: the lease
-    /// is what counts, so there is no hurry.
-    fn visibility(&self) -> Duration {
-        self.shared.config.lease_ttl * 6
     }
 
     /// A ring: for what is in our hands already it is a hint, else a new drive.

@@ -125,8 +125,11 @@ impl TaskQueue for MemoryQueue {
         Ok(self.now(|line, now| line.nack(receipt, now.saturating_add(delay), reason, now)))
     }
 
-    async fn extend(&self, receipt: &Receipt, by: Duration) -> Result<ReceiptOutcome> {
-        Ok(self.now(|line, now| line.extend(receipt, now.saturating_add(by))))
+    async fn extend(&self, receipts: &[Receipt], by: Duration) -> Result<Vec<ReceiptOutcome>> {
+        Ok(self.now(|line, now| {
+            let until = now.saturating_add(by);
+            receipts.iter().map(|it| line.extend(it, until)).collect()
+        }))
     }
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Task, String)>> {

@@ -321,12 +321,20 @@ impl TaskQueue for PostgresQueue {
         Ok(outcome(row.get("outcome")))
     }
 
-    async fn extend(&self, receipt: &Receipt, by: Duration) -> Result<ReceiptOutcome> {
+    async fn extend(&self, receipts: &[Receipt], by: Duration) -> Result<Vec<ReceiptOutcome>> {
         const SQL: &str = "SELECT * FROM nebula_queue.extend($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        let (parts, by) = (parts(receipt), micros(by));
-        let arguments = params![parts.token, parts.tenant, parts.execution, by,];
-        let (_, row) = self.call("extend", SQL, arguments).await?;
-        Ok(outcome(row.get("outcome")))
+        let by = micros(by);
+        let mut outcomes = Vec::with_capacity(receipts.len());
+        for receipts in receipts.chunks(MAX_TAKEN) {
+            let parts: Vec<_> = receipts.iter().map(parts).collect();
+            let tokens: Vec<_> = parts.iter().map(|it| it.token).collect();
+            let tenants: Vec<_> = parts.iter().map(|it| it.tenant).collect();
+            let executions: Vec<_> = parts.iter().map(|it| it.execution).collect();
+            let arguments = params![tokens, tenants, executions, by,];
+            let (_, row) = self.call("extend", SQL, arguments).await?;
+            outcomes.extend(many::<bool>(&row, "outcomes").into_iter().map(outcome));
+        }
+        Ok(outcomes)
     }
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Task, String)>> {

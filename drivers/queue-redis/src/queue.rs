@@ -254,11 +254,17 @@ impl TaskQueue for RedisQueue {
         Ok(outcome(counted))
     }
 
-    async fn extend(&self, receipt: &Receipt, by: Duration) -> Result<ReceiptOutcome> {
+    async fn extend(&self, receipts: &[Receipt], by: Duration) -> Result<Vec<ReceiptOutcome>> {
         let by = micros(by).to_string();
-        let arguments = [&receipt.0, &by].map(String::as_bytes);
-        let (_, counted) = self.run("extend", &scripts::EXTEND, &arguments).await?;
-        Ok(outcome(counted))
+        let mut outcomes = Vec::with_capacity(receipts.len());
+        for receipts in receipts.chunks(MAX_TAKEN) {
+            let mut arguments = vec![by.as_bytes()];
+            arguments.extend(receipts.iter().map(|it| it.0.as_bytes()));
+            let (_, counted): (_, Vec<u32>) =
+                self.run("extend", &scripts::EXTEND, &arguments).await?;
+            outcomes.extend(counted.into_iter().map(outcome));
+        }
+        Ok(outcomes)
     }
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Task, String)>> {

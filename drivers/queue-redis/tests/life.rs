@@ -411,8 +411,11 @@ fn scripts_that_were_thrown_away_are_loaded_again() {
         flush();
         let delivery = receive(&queue, 1).await.remove(0);
         flush();
-        let outcome = queue.extend(&delivery.receipt, HOUR).await.unwrap();
-        assert_eq!(outcome, ReceiptOutcome::Done);
+        let outcome = queue
+            .extend(&[delivery.receipt.clone()], HOUR)
+            .await
+            .unwrap();
+        assert_eq!(outcome, [ReceiptOutcome::Done]);
         flush();
         let outcome = queue.nack(&delivery.receipt, NOW, "no").await.unwrap();
         assert_eq!(outcome, ReceiptOutcome::Done);
@@ -446,8 +449,11 @@ fn a_server_without_memory_takes_answers_and_no_ring() {
         assert_eq!(ack(&queue, &mine.receipt).await, ReceiptOutcome::Done);
         let others = receive(&queue, 8).await;
         assert_eq!(others.len(), 2);
-        let outcome = queue.extend(&others[0].receipt, HOUR).await.unwrap();
-        assert_eq!(outcome, ReceiptOutcome::Done);
+        let outcome = queue
+            .extend(&[others[0].receipt.clone()], HOUR)
+            .await
+            .unwrap();
+        assert_eq!(outcome, [ReceiptOutcome::Done]);
         let outcome = queue.nack(&others[0].receipt, NOW, "no").await.unwrap();
         assert_eq!(outcome, ReceiptOutcome::Done);
         assert_eq!(server.asked(&["CONFIG", "SET", "maxmemory", "0"]), "OK");

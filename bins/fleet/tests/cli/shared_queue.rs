@@ -108,7 +108,7 @@ fn a_small_fleet_needs_one_server_which_is_postgresql() {
     let address = database.address();
     let settings = format!("storage.address = \"{address}\"\nqueue.address = \"{address}\"\n");
     machine.setting("nebula-control-plane.toml", &settings);
-    // A task in the hands of a dead worker stays there for six times as long as its leases.
+    // A task in the hands of a dead worker stays there for half as long again as its leases.
     let quick = format!("{settings}worker.lease_ttl = \"3s\"\n");
     machine.setting("nebula-worker.toml", &quick);
     let plane = machine.control_plane();

@@ -154,7 +154,7 @@ impl Run {
                         .nack(receipt, delay, &format!("after {delay:?}"))
                         .await
                 }
-                _ => queue.extend(receipt, delay).await,
+                _ => Ok(queue.extend(std::slice::from_ref(receipt), delay).await?[0]),
             }
         };
         let model = answer(&self.model, &mine).await;

@@ -64,6 +64,24 @@ impl MemoryTaskQueue {
         self.removed != Some(guard)
     }
 
+    fn extend_one(&self, receipt: &Receipt, by: Duration) -> ReceiptOutcome {
+        self.now(
+            |state, now| match self.answerable(state, receipt, Guard::StaleExtend) {
+                Some(index) => {
+                    let item = &mut state.items[index];
+                    item.in_hands = true;
+                    item.due = if self.keep(Guard::Extend) {
+                        now.saturating_add(by)
+                    } else {
+                        item.due
+                    };
+                    ReceiptOutcome::Done
+                }
+                None => ReceiptOutcome::Superseded,
+            },
+        )
+    }
+
     /// Has one of those who wait look.
     fn wake(&self) {
         match self.keep(Guard::WakeOne) {
@@ -155,22 +173,9 @@ impl TaskQueue for MemoryTaskQueue {
         Ok(outcome)
     }
 
-    async fn extend(&self, receipt: &Receipt, by: Duration) -> Result<ReceiptOutcome> {
-        Ok(self.now(
-            |state, now| match self.answerable(state, receipt, Guard::StaleExtend) {
-                Some(index) => {
-                    let item = &mut state.items[index];
-                    item.in_hands = true;
-                    item.due = if self.keep(Guard::Extend) {
-                        now.saturating_add(by)
-                    } else {
-                        item.due
-                    };
-                    ReceiptOutcome::Done
-                }
-                None => ReceiptOutcome::Superseded,
-            },
-        ))
+    async fn extend(&self, receipts: &[Receipt], by: Duration) -> Result<Vec<ReceiptOutcome>> {
+        let extended = receipts.iter().map(|receipt| self.extend_one(receipt, by));
+        Ok(extended.collect())
     }
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Task, String)>> {

@@ -34,7 +34,7 @@ guards! {
         /// A nack has a delay.
         NackDelay => [a_task_given_back_comes_after_its_delay],
         /// An extension keeps invisible.
-        Extend => [an_extension_keeps_a_task_invisible],
+        Extend => [an_extension_keeps_tasks_invisible],
         /// A ring has a delay.
         Delay => [a_delayed_ring_comes_when_it_is_due],
         /// Rings are merged.

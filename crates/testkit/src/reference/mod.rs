@@ -169,7 +169,11 @@ impl Reference {
         make: &impl Fn(Arc<ManualClock>) -> M,
     ) -> usize {
         let kept = Stage::set(make, async |stage| self.keep(&stage).await);
-        let live = |death| Stage::set(make, async |stage| self.live(&stage, &kept, death).await);
+        let live = |death| {
+            Stage::set(make, async |stage| {
+                Box::pin(self.live(&stage, &kept, death)).await
+            })
+        };
         let (undisturbed, calls) = live(None);
         self.compare(&undisturbed);
         let mut lives = 1;

@@ -74,8 +74,8 @@ pub async fn a_superseded_receipt_gives_nothing_back(queue: &Queue, clock: &Manu
 /// Nor keep it. Guard: `QueueGuard::StaleExtend`.
 pub async fn a_superseded_receipt_extends_nothing(queue: &Queue, clock: &ManualClock) {
     let (old, _) = twice(queue, clock).await;
-    let outcome = queue.extend(&old, VISIBILITY * 10).await.unwrap();
-    assert_eq!(outcome, ReceiptOutcome::Superseded);
+    let outcome = queue.extend(&[old], VISIBILITY * 10).await.unwrap();
+    assert_eq!(outcome, [ReceiptOutcome::Superseded]);
     clock.advance(VISIBILITY);
     assert_eq!(numbers(queue, 10).await, [1]);
 }
@@ -155,19 +155,24 @@ pub async fn a_task_given_back_comes_after_its_delay(queue: &Queue, clock: &Manu
     assert_eq!(one(queue).await.delivery_count, 2);
 }
 
-/// An extension counts from now, and keeps the receipt good. Guard: `QueueGuard::Extend`.
-pub async fn an_extension_keeps_a_task_invisible(queue: &Queue, clock: &ManualClock) {
-    let _ = ring(queue, task(1)).await;
-    let receipt = one(queue).await.receipt;
+/// An extension counts from now, and keeps the receipts good; each has its answer. Guard: `QueueGuard::Extend`.
+pub async fn an_extension_keeps_tasks_invisible(queue: &Queue, clock: &ManualClock) {
+    for n in 1..=3 {
+        let _ = ring(queue, task(n)).await;
+    }
+    let taken = receive(queue, 3).await.into_iter();
+    let receipts: Vec<_> = taken.map(|delivery| delivery.receipt).collect();
+    let _ = ack(queue, &receipts[1]).await;
     clock.advance(VISIBILITY - SECOND);
-    assert_eq!(
-        queue.extend(&receipt, VISIBILITY).await.unwrap(),
-        ReceiptOutcome::Done
-    );
+    let outcomes = queue.extend(&receipts, VISIBILITY).await.unwrap();
+    let done = ReceiptOutcome::Done;
+    assert_eq!(outcomes, [done, ReceiptOutcome::Superseded, done]);
     clock.advance(VISIBILITY - SECOND);
     assert_eq!(receive(queue, 10).await, []);
     clock.advance(SECOND);
-    assert_eq!(one(queue).await.delivery_count, 2);
+    let again = receive(queue, 10).await;
+    assert_eq!(again.len(), 2);
+    assert!(again.iter().all(|it| it.delivery_count == 2));
 }
 
 /// A call takes no more than it asks for. Guard: `QueueGuard::Max`.

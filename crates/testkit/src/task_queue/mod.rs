@@ -76,7 +76,7 @@ macro_rules! task_queue_rules {
             acks_are_answered_in_order,
             a_made_up_receipt_is_superseded,
             a_task_given_back_comes_after_its_delay,
-            an_extension_keeps_a_task_invisible,
+            an_extension_keeps_tasks_invisible,
             a_call_takes_at_most_its_max,
             a_delayed_ring_comes_when_it_is_due,
             rings_for_one_execution_are_merged,

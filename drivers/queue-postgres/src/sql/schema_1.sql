@@ -463,15 +463,17 @@ END $$;
 
 CREATE FUNCTION nebula_queue.extend(
     name text, given bigint, capacity bigint, most int, token text,
-    answers text, whose text, what uuid, by bigint,
-    OUT life text, OUT dropped bigint, OUT pause bigint, OUT outcome boolean
+    tokens text[], tenants text[], executions uuid[], by bigint,
+    OUT life text, OUT dropped bigint, OUT pause bigint, OUT outcomes boolean[]
 ) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
     s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
 BEGIN
-    UPDATE nebula_queue.tasks d SET stands = 2, due = s.moment + by
-    WHERE d.queue = name AND d.tenant = whose AND d.execution = what AND d.receipt = answers;
-    outcome := FOUND;
+    FOR n IN 1..cardinality(tokens) LOOP
+        UPDATE nebula_queue.tasks d SET stands = 2, due = s.moment + by
+        WHERE d.queue = name AND d.tenant = tenants[n] AND d.execution = executions[n] AND d.receipt = tokens[n];
+        outcomes[n] := FOUND;
+    END LOOP;
     pause := nebula_queue.given_back(s);
     life := s.life; dropped := s.dropped;
 END $$;

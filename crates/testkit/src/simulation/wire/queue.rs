@@ -104,8 +104,8 @@ impl TaskQueue for Wire {
         self.queue.nack(receipt, delay, reason).await
     }
 
-    async fn extend(&self, receipt: &Receipt, by: Duration) -> Result<ReceiptOutcome> {
-        self.queue.extend(receipt, by).await
+    async fn extend(&self, receipts: &[Receipt], by: Duration) -> Result<Vec<ReceiptOutcome>> {
+        self.queue.extend(receipts, by).await
     }
 
     async fn dead(&self, limit: usize) -> Result<Vec<(Task, String)>> {
