@@ -29,6 +29,7 @@ pub fn of(nodes: u32) -> Chain {
         input_blob: None,
         trigger_blob: None,
         blobs: Vec::new(),
+        part: None,
         vars: Value::Null,
         trigger: Value::Null,
         origin: None,

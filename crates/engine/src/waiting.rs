@@ -157,6 +157,12 @@ pub(crate) fn waiting(machine: &Machine) -> Vec<Waiting> {
             execution,
             workflow: plan.call_of(at.node).map(|call| call.workflow.clone()),
         }));
+        let parts = activation.items.iter().flat_map(|items| &items.parts);
+        waiting.extend(parts.map(|(from, part)| Waiting::Child {
+            instance: instance.of_item(*from).to_string(),
+            execution: part.child,
+            workflow: Some(plan.workflow.clone()),
+        }));
         waiting.extend(of_milestone(plan, at.node, &instance, activation));
         waiting.extend(of_activation(&instance, activation));
         waiting.extend(of_items(&instance, activation));

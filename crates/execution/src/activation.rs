@@ -222,6 +222,20 @@ impl Activation {
         self.deadline = None;
     }
 
+    /// As whoever runs a part of a list sees it: how it ended and what it gave.
+    pub(crate) fn for_a_part(&self) -> Self {
+        let mut seen = self.clone();
+        (seen.items, seen.runs, seen.claim) = (None, None, None);
+        (seen.approval, seen.child) = (None, None);
+        seen.tokens.clear();
+        seen
+    }
+
+    /// What it gave is of no use.
+    pub(crate) fn gives_nothing(&mut self) {
+        (self.output, self.list, self.blob, self.made) = (None, None, None, None);
+    }
+
     pub(crate) fn give(&mut self, given: Given) {
         match given {
             Given::Value(value) => self.output = Some(value),
@@ -302,6 +316,18 @@ pub struct Items {
     pub open: BTreeMap<u32, OpenItem>,
     /// The first item whose failure ends the whole activation.
     pub failed: Option<(u32, ActionError)>,
+    /// The parts that children run, by the index of their first items.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<u32, OpenPart>,
+}
+
+/// Neighbouring items that a child runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenPart {
+    /// How many items.
+    pub count: u32,
+    /// The child.
+    pub child: ExecutionId,
 }
 
 /// What a signal brought to a list that grows.
@@ -362,6 +388,29 @@ impl Items {
     /// The item was stopped because the list needs it no more: it stands there as one that never ran.
     pub(crate) fn give_up(&mut self, item: u32) {
         self.open.remove(&item);
+    }
+
+    /// Whether it is known what becomes of an item: it has ended, is under way, or belongs to a part.
+    fn is_known(&self, item: u32) -> bool {
+        let part = self.parts.range(..=item).next_back();
+        self.outcomes.has(item)
+            || self.open.contains_key(&item)
+            || part.is_some_and(|(from, part)| item - from < part.count)
+    }
+
+    /// Of the items from `from` on, the first of which nothing is known, and how many of these stand
+    /// beside each other, up to `most`.
+    pub(crate) fn uncut(&self, mut from: u32, most: u32) -> Option<Range<u32>> {
+        while from < self.count && self.is_known(from) {
+            let part = self.parts.range(..=from).next_back();
+            let behind = part.map(|(first, part)| first.saturating_add(part.count));
+            from = behind
+                .filter(|behind| *behind > from)
+                .unwrap_or_else(|| self.outcomes.behind(from));
+        }
+        let end = self.count.min(from.saturating_add(most));
+        let known = (from..end).find(|item| self.is_known(*item));
+        (from < self.count).then(|| from..known.unwrap_or(end))
     }
 
     /// Whether nothing of it starts any more.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Ballot, BallotError, ChildEnd, CompensationInput, Entry, Failure, Given, InstanceId,
-    MAX_VALUE_DEPTH, NamedSignal, NamedSignalError, Question, SlotWanted, Status, Taken,
+    MAX_VALUE_DEPTH, NamedSignal, NamedSignalError, PartEnd, Question, SlotWanted, Status, Taken,
     UnparkDecision, is_storable,
 };
 
@@ -223,6 +223,26 @@ pub enum Event {
         /// What that means for the instance.
         outcome: Outcome,
     },
+    /// The child is ready that is to run a part of a list.
+    Cut {
+        /// The first item of the part.
+        instance: InstanceId,
+        /// How many items, at least 1.
+        count: u32,
+        /// The execution that begins.
+        child: ExecutionId,
+    },
+    /// A child has ended that ran a part of a list.
+    PartEnded {
+        /// The first item of the part.
+        instance: InstanceId,
+        /// Which execution ended.
+        child: ExecutionId,
+        /// How.
+        status: Status,
+        /// What has become of the items; or why nobody knows.
+        outcome: Result<PartEnd, ActionError>,
+    },
     /// `flow.stop` was reached.
     Stopped {
         /// Which instance.
@@ -410,6 +430,13 @@ pub enum Command {
     Abort {
         /// Which instance.
         instance: InstanceId,
+    },
+    /// Make a child ready that runs a part of a list, then say [`Event::Cut`].
+    Cut {
+        /// The first item of the part.
+        instance: InstanceId,
+        /// How many items it has at most, at least 1.
+        most: u32,
     },
     /// Ask the child that an instance waits for to end, with the next step. Asked again after a crash.
     CancelChild {

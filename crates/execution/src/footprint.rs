@@ -98,6 +98,9 @@ impl Footprint {
             self.bytes += footprint(&started.vars);
             // In a blob, it is null here.
             self.bytes += footprint(&started.trigger);
+            if let Some(part) = &started.part {
+                self.value(&part.elements);
+            }
         }
         for signal in state.signals() {
             self.value(&signal.payload);

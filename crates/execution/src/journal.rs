@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    CompensationInput, Given, InstanceId, NamedSignal, Parent, Question, Refusal, Repeats,
-    SlotWanted, Status, Stored, Vote, activation::there,
+    CompensationInput, Given, InstanceId, NamedSignal, Parent, Part, PartNode, Question, Refusal,
+    Repeats, SlotWanted, Status, Stored, Vote, activation::there,
 };
 
 /// One fact and when it was decided.
@@ -612,6 +612,30 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Taken::is_all")]
         taken: Taken,
     },
+    /// A child runs neighbouring items of a list: it began with the very step that holds this entry.
+    PartStarted {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// The index of the first item.
+        from: u32,
+        /// How many.
+        count: u32,
+        /// The execution that began.
+        child: ExecutionId,
+    },
+    /// A child has ended that ran items of a list. What has become of them follows.
+    PartEnded {
+        /// Which instance.
+        #[serde(rename = "on")]
+        instance: InstanceId,
+        /// The index of the first item.
+        from: u32,
+        /// The execution that ended.
+        child: ExecutionId,
+        /// How.
+        status: Status,
+    },
     /// Nothing new is to start until somebody says so.
     PauseRequested {
         /// What the one who asked said.
@@ -765,6 +789,9 @@ pub struct Started {
     /// none of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blobs: Vec<BlobId>,
+    /// The items of another execution's list that it runs, and nothing else of its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Arc<Part>>,
 }
 
 impl Started {
@@ -882,7 +909,13 @@ impl Fact {
             }
             Self::ExecutionStarted(started) => {
                 let both = [&started.input_blob, &started.trigger_blob];
-                both.into_iter().filter_map(blobs).for_each(found);
+                both.into_iter().filter_map(blobs).for_each(&mut *found);
+                let part = started.part.as_deref();
+                let apart = part.into_iter().flat_map(|part| part.apart.values());
+                let seen = part.into_iter().flat_map(|part| &part.nodes);
+                for given in seen.filter_map(PartNode::given).chain(apart.cloned()) {
+                    given.each_stored(&mut |stored| found(stored.blob()));
+                }
             }
             Self::ItemsSettled { outcomes, .. } => {
                 for outcome in outcomes {
@@ -938,6 +971,8 @@ impl Fact {
             | Self::CompensationFailed { instance, .. }
             | Self::ChildStarted { instance, .. }
             | Self::ChildEnded { instance, .. }
+            | Self::PartStarted { instance, .. }
+            | Self::PartEnded { instance, .. }
             | Self::StopRequested { instance, .. }
             | Self::NodesCancelled { instance, .. }
             | Self::InstanceCancelled { instance }
@@ -1041,6 +1076,7 @@ mod tests {
             labels: Labels::default(),
             trace: None,
             blobs: Vec::new(),
+            part: None,
         }
     }
 

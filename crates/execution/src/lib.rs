@@ -72,6 +72,7 @@ mod list;
 mod machine;
 mod migrate;
 mod milestone;
+mod part;
 mod plan;
 mod repeats;
 mod resume;
@@ -87,7 +88,7 @@ mod tokens;
 mod topic;
 mod watched;
 
-pub use activation::{Activation, Added, Items, OpenItem, Runs};
+pub use activation::{Activation, Added, Items, OpenItem, OpenPart, Runs};
 pub use again::{AgainError, Copying, MAX_COPIED_ENTRIES};
 pub use approval::{
     Approval, Ballot, BallotError, Choice, MAX_APPROVERS, MAX_ARTIFACT_BYTES, MAX_COMMENT_BYTES,
@@ -117,6 +118,7 @@ pub use machine::{MAX_DEFERRALS, Machine};
 pub use migrate::{MigrateError, Migrated, Migration};
 pub use milestone::MilestoneStatus;
 pub use nebula_resilience::MAX_RETRY_AFTER;
+pub use part::{Distribution, MAX_PART_ITEMS, MAX_PARTS, Part, PartEnd, PartNode};
 pub use plan::{
     AdmissionKeyError, ExecutionPlan, PLAN_FORMAT, PlanAdmission, PlanBody, PlanCall, PlanCallee,
     PlanCompensation, PlanConnection, PlanCredential, PlanError, PlanHandler, PlanLoop,

@@ -13,7 +13,7 @@ use serde::{
 };
 use serde_json::{Value, json, value::RawValue};
 
-use crate::{ItemOutcome, Stored, Unread, activation::error_value};
+use crate::{ItemOutcome, Part, Stored, Unread, activation::error_value};
 
 /// How many elements a segment has; a list of no more than this is an ordinary value.
 pub const LIST_SEGMENT: u32 = 1_024;
@@ -170,6 +170,8 @@ pub enum Elements {
         /// How many.
         count: u32,
     },
+    /// Those of a part, each at the index that it has in the whole list.
+    Part(Arc<Part>),
 }
 
 impl Elements {
@@ -182,6 +184,7 @@ impl Elements {
             Self::Given(Given::Blob(stored)) => stored.value().ok()?.as_array().map(Vec::len),
             Self::Given(Given::Made(_)) => None,
             Self::Range { count, .. } => Some(*count as usize),
+            Self::Part(part) => Some(part.items().end as usize),
         }
     }
 
@@ -190,6 +193,7 @@ impl Elements {
     pub fn apart(&self, index: u32) -> Option<&Given> {
         match self {
             Self::Given(Given::List(list)) => list.apart.get(&index),
+            Self::Part(part) => part.apart.get(&index),
             Self::Given(_) | Self::Range { .. } => None,
         }
     }
@@ -206,6 +210,10 @@ impl Elements {
                 Some(Value::from(from + i64::from(index) * step))
             }
             Self::Range { .. } => None,
+            Self::Part(part) => {
+                let index = index.checked_sub(part.from)?;
+                part.elements.get(index as usize).cloned()
+            }
         }
     }
 }
@@ -440,6 +448,16 @@ impl Outcomes {
     #[must_use]
     pub fn has(&self, item: u32) -> bool {
         self.full.contains_key(&(item / LIST_SEGMENT)) || self.loose.contains_key(&item)
+    }
+
+    /// Behind an item of which something is known: the next one, or the next segment where this one is full.
+    pub(crate) fn behind(&self, item: u32) -> u32 {
+        match self.full.contains_key(&(item / LIST_SEGMENT)) {
+            true => (item / LIST_SEGMENT)
+                .saturating_add(1)
+                .saturating_mul(LIST_SEGMENT),
+            false => item.saturating_add(1),
+        }
     }
 
     /// What has become of an item that ended.

@@ -15,6 +15,7 @@ mod items;
 mod listening;
 mod milestones;
 mod outcomes;
+mod parts;
 mod recovery;
 mod signals;
 
@@ -113,6 +114,8 @@ enum Task {
     Expire,
     /// [`Command::Settle`].
     Settle,
+    /// [`Command::Cut`].
+    Cut,
     /// [`Command::Reconcile`], to learn what became of a lost attempt.
     Reconcile,
     /// [`Command::Reconcile`] of an instance that was lost too often: its last chance.
@@ -345,15 +348,20 @@ impl Machine {
     }
 
     /// The execution in which the work of an instance began, and its generation.
-    fn work(&self, instance: &InstanceId) -> (ExecutionId, u32) {
+    pub(crate) fn work(&self, instance: &InstanceId) -> (ExecutionId, u32) {
+        let part = self.state.part().map(|part| part.began);
         let origin = self.state.started().and_then(|started| started.origin);
+        let began = part.or(origin).unwrap_or(self.id);
         self.generation(instance)
-            .map_or((origin.unwrap_or(self.id), 0), |it| (it.since, it.number))
+            .map_or((began, 0), |it| (it.since, it.number))
     }
 
     fn generation(&self, instance: &InstanceId) -> Option<&Generation> {
         let started = self.state.started()?;
-        started.repeats.as_ref()?.generation(instance)
+        match &started.part {
+            Some(part) => part.repeats.as_ref()?.generation(instance),
+            None => started.repeats.as_ref()?.generation(instance),
+        }
     }
 
     /// When an instance is over at the latest, as the execution or a body that it stands in is.
@@ -583,6 +591,17 @@ impl Machine {
                 status,
                 outcome,
             } => self.child_ended(instance, (child, status), outcome, turn),
+            Event::Cut {
+                instance,
+                count,
+                child,
+            } => self.cut(&instance, (count, child), turn),
+            Event::PartEnded {
+                instance,
+                child,
+                status,
+                outcome,
+            } => self.part_ended(&instance, (child, status), outcome, turn),
             Event::Stopped { instance, output } => {
                 if self.land(&instance).is_some() {
                     self.note(Fact::StopRequested { instance, output }, turn);

@@ -46,6 +46,14 @@ pub enum MigrateError {
         /// Which execution.
         execution: ExecutionId,
     },
+    /// It runs a part of another execution's list.
+    #[error("{execution} runs a part of a list of {parent}, on whose plan that depends")]
+    Part {
+        /// Which execution.
+        execution: ExecutionId,
+        /// Whose list it is.
+        parent: ExecutionId,
+    },
     /// A node that began is not there.
     #[error("`{node}` began, and version {version} has no such node in that place")]
     Gone {
@@ -180,6 +188,14 @@ impl Migration {
         if fact.is_terminal() {
             let execution = self.old.id();
             return Err(MigrateError::Ended { execution });
+        }
+        if let Fact::ExecutionStarted(started) = fact
+            && let Some(part) = &started.part
+        {
+            return Err(MigrateError::Part {
+                execution: self.old.id(),
+                parent: part.execution,
+            });
         }
         let instance = fact.instance();
         if let Some(instance) = instance {

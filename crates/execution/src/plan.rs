@@ -4,6 +4,7 @@ mod admission;
 mod compensation;
 mod credential;
 mod graph;
+mod items;
 mod milestone;
 mod schemas;
 
@@ -38,9 +39,10 @@ pub use credential::PlanCredential;
 pub use milestone::PlanMilestone;
 
 /// The newest version of the stored form of plans. 2 brought bodies, loops and admission, 3 control
-/// actions, joins, limits, lists and compensations that earlier builds do not know, 4 credentials; a
-/// plan has the least version that has all of it, so that earlier builds read it where they can.
-pub const PLAN_FORMAT: u32 = 4;
+/// actions, joins, limits, lists and compensations that earlier builds do not know, 4 credentials, 5
+/// lists that are distributed; a plan has the least version that has all of it, so that earlier builds
+/// read it where they can.
+pub const PLAN_FORMAT: u32 = 5;
 
 /// What an [`ExecutionPlan`] is made of, and what is stored of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,6 +141,9 @@ pub struct PlanNode {
     /// Whether `$json` is the element.
     #[serde(default)]
     pub each_item: bool,
+    /// Whether its items run in parts, by children that any worker takes.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub distribute: bool,
     /// When its list is complete before all items have ended: after so many successes, or once it
     /// holds; `$json` is the progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -684,6 +689,9 @@ impl ExecutionPlan {
 /// The least version of the stored form that has all of these parts: a build that knows nothing of
 /// them would run the plan without them.
 fn format_of(parts: &PlanParts) -> u32 {
+    if parts.nodes.iter().any(|node| node.distribute) {
+        return 5;
+    }
     if parts.nodes.iter().any(PlanNode::names_credentials) {
         return 4;
     }
@@ -776,6 +784,14 @@ impl PlanNode {
         kinds
             .iter()
             .any(|kind| self.kind == ActionKind::Control(*kind))
+    }
+
+    /// The expressions that are evaluated for each of its items.
+    fn item_programs(&self) -> Vec<&Program> {
+        let whole = [self.for_each.as_ref(), self.when.as_ref()];
+        let mut programs = self.own_programs();
+        programs.retain(|it| !whole.iter().flatten().any(|of| std::ptr::eq(*of, *it)));
+        programs
     }
 
     /// Every expression of the node that is evaluated when it runs.

@@ -61,12 +61,16 @@ impl SharedRoots {
         id: ExecutionId,
     ) -> Option<Self> {
         let started = state.started()?;
+        let (id, began) = match &started.part {
+            Some(part) => (part.execution, part.started_at),
+            None => (id, state.started_at()),
+        };
         Some(Self {
             input: Some(started.given()),
             trigger: started.trigger.clone(),
             trigger_blob: started.trigger_blob.clone(),
             vars: started.vars.clone(),
-            of: Some((plan.clone(), id, state.started_at())),
+            of: Some((plan.clone(), id, began)),
             ..Self::default()
         })
     }
@@ -577,7 +581,7 @@ fn enclosing(
 /// none, the latest.
 ///
 /// A node of an enclosing part of the plan is looked for from the node whose body it all stands in.
-fn visible<'a>(
+pub(crate) fn visible<'a>(
     plan: &ExecutionPlan,
     state: &'a ExecutionState,
     mut from: At,

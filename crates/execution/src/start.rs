@@ -10,7 +10,7 @@ use nebula_core::{
 use nebula_tenant::Quotas;
 use serde_json::Value;
 
-use crate::{Entry, ExecutionPlan, Fact, Parent, Started, Tries};
+use crate::{Entry, ExecutionPlan, Fact, Given, Parent, Part, Started, Stored, Tries};
 
 /// An execution that does not exist yet. The engine makes one for a start, a worker for a child.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,6 +145,25 @@ impl NewExecution {
         self.change_start(|started| started.triggered_by_blob(blob));
     }
 
+    /// It runs this part of another execution's list, and nothing else of its plan.
+    /// Its input is the `given` one, wherever it lies; and so is what started it, if it sees that of
+    /// another beginning.
+    pub fn runs_part(&mut self, part: Part, (given, trigger): (&Given, Option<&Started>)) {
+        let part = Some(Arc::new(part));
+        let input_blob = match given {
+            Given::Blob(stored) => Some(Arc::new(Stored::new(stored.blob()))),
+            _ => None,
+        };
+        let blob = |stored: &Arc<Stored>| Arc::new(Stored::new(stored.blob()));
+        let trigger_blob = trigger.and_then(|it| it.trigger_blob.as_ref()).map(blob);
+        self.change_start(|started| Started {
+            part,
+            input_blob,
+            trigger_blob,
+            ..started
+        });
+    }
+
     fn change_start(&mut self, change: impl FnOnce(Started) -> Started) {
         let first = self.entries.first_mut().map(|first| &mut first.fact);
         if let Some(Fact::ExecutionStarted(started)) = first {
@@ -181,6 +200,7 @@ impl NewExecution {
             labels: options.labels,
             trace: options.trace.map(Box::new),
             blobs: Vec::new(),
+            part: None,
         };
         let fact = Fact::ExecutionStarted(Box::new(started));
         Self {

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use crate::{
     Activation, Approval, Claim, ClaimStatus, Compensations, ExecutionPlan, Failure, Given,
-    InstanceId, InstanceStatus, NamedSignal, ParkReason, Started, Status, Stored,
+    InstanceId, InstanceStatus, NamedSignal, ParkReason, Part, Started, Status, Stored,
     activation::{error_value, there},
     tokens,
 };
@@ -120,6 +120,12 @@ impl ExecutionState {
     #[must_use]
     pub fn started(&self) -> Option<&Started> {
         self.started.as_deref()
+    }
+
+    /// The part of a list that it runs, if it runs one.
+    #[must_use]
+    pub fn part(&self) -> Option<&Part> {
+        self.started()?.part.as_deref()
     }
 
     /// When it began.
@@ -461,7 +467,8 @@ impl ExecutionState {
     pub fn names_blobs(&self) -> bool {
         let begun = self.started();
         let input = begun.is_some_and(|it| it.input_blob.is_some() || it.trigger_blob.is_some());
-        input || self.count_stored() != (0, 0)
+        let elements = self.part().is_some_and(|part| !part.apart.is_empty());
+        input || elements || self.count_stored() != (0, 0)
     }
 
     /// Whether it has the nodes and connections of this plan.

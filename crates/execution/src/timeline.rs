@@ -216,6 +216,19 @@ impl Times {
                 self.open(Some(instance), Spent::Call, at, None, note);
             }
             Fact::ChildEnded { instance, .. } => self.close(Some(instance), Spent::Call, at),
+            Fact::PartStarted {
+                instance,
+                from,
+                child,
+                ..
+            } => {
+                let part = instance.of_item(*from);
+                let note = Some(child.to_string());
+                self.open(Some(&part), Spent::Call, at, None, note);
+            }
+            Fact::PartEnded { instance, from, .. } => {
+                self.close(Some(&instance.of_item(*from)), Spent::Call, at);
+            }
             Fact::BodyOpened { instance, .. } => {
                 self.open(Some(instance), Spent::Body, at, None, None);
             }

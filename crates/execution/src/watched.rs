@@ -144,6 +144,32 @@ pub enum EventKind {
         #[serde(with = "text")]
         child: ExecutionId,
     },
+    /// A child runs neighbouring items of a list.
+    PartStarted {
+        /// Which instance.
+        #[serde(with = "text")]
+        instance: InstanceId,
+        /// The index of the first item.
+        from: u32,
+        /// How many.
+        count: u32,
+        /// The execution that began.
+        #[serde(with = "text")]
+        child: ExecutionId,
+    },
+    /// A child has ended that ran items of a list.
+    PartEnded {
+        /// Which instance.
+        #[serde(with = "text")]
+        instance: InstanceId,
+        /// The index of the first item.
+        from: u32,
+        /// The execution that ended.
+        #[serde(with = "text")]
+        child: ExecutionId,
+        /// How.
+        status: Status,
+    },
     /// An instance waits until a node succeeds, or never will.
     NodeHeeding {
         /// Which instance.
@@ -731,6 +757,28 @@ fn kind(fact: &Fact) -> EventKind {
             child: *child,
             status: *status,
         },
+        Fact::PartStarted {
+            instance,
+            from,
+            count,
+            child,
+        } => EventKind::PartStarted {
+            instance: instance.clone(),
+            from: *from,
+            count: *count,
+            child: *child,
+        },
+        Fact::PartEnded {
+            instance,
+            from,
+            child,
+            status,
+        } => EventKind::PartEnded {
+            instance: instance.clone(),
+            from: *from,
+            child: *child,
+            status: *status,
+        },
         Fact::PauseRequested { .. } => EventKind::Paused,
         Fact::Resumed => EventKind::Resumed,
         Fact::CancellationRequested { .. } => EventKind::Cancelling,
@@ -857,6 +905,7 @@ mod tests {
             labels: nebula_core::Labels::default(),
             trace: None,
             blobs: Vec::new(),
+            part: None,
         };
         let workflow = "intake".parse().unwrap();
         check(

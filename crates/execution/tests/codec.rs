@@ -76,6 +76,7 @@ fn entries() -> Vec<Entry> {
             labels: nebula_core::Labels::default(),
             trace: None,
             blobs: Vec::new(),
+            part: None,
         }))
     };
     let only: Taken = Taken::Only(vec!["report".into(), "merge:left".into()]);
@@ -484,6 +485,18 @@ fn entries() -> Vec<Entry> {
             attempt: 2,
             blobs: vec![BlobId::of(b"large"), BlobId::of(b"")],
         },
+        Fact::PartStarted {
+            instance: id("price"),
+            from: 1_024,
+            count: 512,
+            child: ExecutionId::from_bytes([11; 16]),
+        },
+        Fact::PartEnded {
+            instance: id("price"),
+            from: 1_024,
+            child: ExecutionId::from_bytes([11; 16]),
+            status: Status::Completed,
+        },
     ];
     let time = |seq: i64| at(1_773_480_413_589 + seq);
     (0..)
@@ -693,7 +706,7 @@ fn the_fixture_holds_every_fact() {
         })
         .collect();
     // `Fact` cannot list its variants; whoever adds one raises this number and the fixture.
-    assert_eq!(names.len(), 57, "{names:?}");
+    assert_eq!(names.len(), 59, "{names:?}");
 }
 
 #[test]
@@ -743,6 +756,7 @@ fn a_plan_has_the_version_that_its_readers_must_know() {
         (format("a; a: items"), format("a; a: items, weighs")),
         (1, 3)
     );
+    assert_eq!(format("a; a: items, distribute"), 5);
     assert_eq!(format("a -> b; a: undo write"), 3);
     let undone = rig::plan("a -> b; a: undo once, undoasks");
     assert_eq!(ExecutionPlan::decode(&undone.encode().0).unwrap(), *undone);
@@ -997,8 +1011,8 @@ fn a_newer_format_and_damage_are_told_apart() {
         Err(CodecError::Damaged(_))
     ));
     assert!(matches!(
-        ExecutionPlan::decode(b"{\"format\":5}"),
-        Err(PlanError::Format { found: 5 })
+        ExecutionPlan::decode(b"{\"format\":6}"),
+        Err(PlanError::Format { found: 6 })
     ));
     assert!(matches!(
         ExecutionPlan::decode(b"{\"format\":1}"),

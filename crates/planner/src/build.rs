@@ -172,6 +172,7 @@ impl<'a> Builder<'a> {
         let bodies = self.plan_bodies(&graph, &held);
         let rates = graph.rates(&self.flat, &mut self.diagnostics);
         self.rests(&rates);
+        self.distributions(&actions, (&graph.loops.of, &rates));
         let priorities = graph.priorities(&self.flat);
         let ancestry = graph.ancestry(&self.flat, &held, &rates);
         let milestones = self.milestones(

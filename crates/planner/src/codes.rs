@@ -35,6 +35,7 @@ pub(crate) const HANDLER: &str = "PLAN_HANDLER";
 pub(crate) const CANCEL: &str = "PLAN_CANCEL";
 pub(crate) const TOKENS: &str = "PLAN_TOKENS";
 pub(crate) const LIST: &str = "PLAN_LIST";
+pub(crate) const DISTRIBUTE: &str = "PLAN_DISTRIBUTE";
 pub(crate) const BATCHES: &str = "PLAN_BATCHES";
 pub(crate) const COMPENSATE: &str = "PLAN_COMPENSATE";
 pub(crate) const COMPENSATE_POINTLESS: &str = "PLAN_COMPENSATE_POINTLESS";
@@ -138,6 +139,10 @@ const CODES: &[(&str, &str)] = &[
     (
         LIST,
         "a field is about the items of a list, and the node has none",
+    ),
+    (
+        DISTRIBUTE,
+        "a list is distributed that is none, that runs more than once, or whose items need the execution around it",
     ),
     (
         BATCHES,

@@ -53,6 +53,7 @@ mod capabilities;
 mod codes;
 mod compensation;
 mod credentials;
+mod distribution;
 mod expressions;
 mod flat;
 mod graph;

@@ -128,6 +128,7 @@ impl Builder<'_> {
             when,
             for_each,
             each_item: node.each_item,
+            distribute: node.distribute && !inert,
             complete_when,
             rest: node.rest.unwrap_or_default(),
             on_item_error: node.on_item_error,

@@ -502,10 +502,9 @@ fn what_this_version_cannot_run_is_refused() {
         ],
     );
     check(
-        "nodes: [{ id: a, action: data.set, cache: true, distribute: true }]",
+        "nodes: [{ id: a, action: data.set, cache: true }]",
         &[
             "PLAN_UNSUPPORTED /nodes/0/cache: `cache` cannot be run by this version (leave it out: the node then runs each time)",
-            "PLAN_UNSUPPORTED /nodes/0/distribute: `distribute` cannot be run by this version (leave it out: the items then run on one worker)",
         ],
     );
     check(
@@ -694,6 +693,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: data.set, requires: [nonsense] }]",
     "nodes: [{ id: a, action: data.set, credentials: { auth: key } }]",
     "nodes: [{ id: a, action: data.set, distribute: true }]",
+    "nodes: [{ id: a, action: data.set, cache: true }]",
     "triggers: [{ id: t, type: interval }]\nnodes: [{ id: a, action: data.set }]",
     "triggers: [{ id: t, type: mail }]\nnodes: [{ id: a, action: data.set }]",
     "nodes: [{ id: a, action: data.set, retry: { max_attempts: 3 } }]",
@@ -957,5 +957,83 @@ fn whether_a_body_is_undone_is_settled_before() {
         &[
             "PLAN_PARAMETER /nodes/0/parameters/compensate: `compensate` is settled when the plan is made: it cannot be computed (write `true` or `false`)",
         ],
+    );
+}
+
+/// Guards: each of the reasons for which a list cannot be cut into parts.
+#[test]
+fn a_list_that_cannot_be_cut_is_not_distributed() {
+    check(
+        "nodes: [{ id: a, action: data.set, distribute: true }]",
+        &[
+            "PLAN_DISTRIBUTE /nodes/0/distribute: `distribute` is about the items of a list, and node `a` has none (add `for_each` or `each_item`, or use flow.for_each with a body)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set, for_each: $input, distribute: true, complete_when: 3 }]",
+        &[
+            "PLAN_DISTRIBUTE /nodes/0/complete_when: `complete_when` of node `a` asks about each item that ends, and `distribute` tells of parts (keep one of them)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: flow.for_each, distribute: true, parameters: { items: $input, more: more }, body: { nodes: [{ id: b, action: data.set }] } }]",
+        &[
+            "PLAN_DISTRIBUTE /nodes/0/parameters/more: the list of `a` grows by signals, and `distribute` cuts one that is known (keep one of `more` and `distribute`)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: flow.parallel, body: { nodes: [{ id: b, action: data.set, for_each: $input, distribute: true }] } }]",
+        &[
+            "PLAN_DISTRIBUTE /nodes/0/body/nodes/0/distribute: node `b` stands in a body, and only a list of the top level is distributed (distribute the outer list, or put the inner one into a workflow that flow.call runs)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: data.set, for_each: $input, distribute: true }]\nconnections: [{ from: a, to: a, loop: true }]",
+        &[
+            "PLAN_DISTRIBUTE /nodes/0/distribute: node `a` runs more than once, and its list is distributed once (put the list behind the loop, or into a workflow that flow.call runs)",
+        ],
+    );
+    check(
+        "nodes: [{ id: a, action: file.write, parameters: { path: x }, for_each: $input, distribute: true, compensate: { action: file.write, parameters: { path: x } } }]",
+        &[
+            "PLAN_DISTRIBUTE /nodes/0/compensate: `compensate` of node `a` would undo what other executions did for `distribute` (keep one of them, or undo the whole list behind the port `error`)",
+        ],
+    );
+    for (inner, what) in [
+        ("action: flow.stop", "ends the whole execution"),
+        (
+            "action: flow.respond",
+            "answers whoever called the whole execution",
+        ),
+        (
+            "action: flow.wait, parameters: { signal: go }",
+            "waits for a signal to the whole execution",
+        ),
+        (
+            "action: flow.cancel, parameters: { execution: true }",
+            "gives up what stands around it",
+        ),
+    ] {
+        let text = format!(
+            "nodes: [{{ id: a, action: flow.for_each, distribute: true, parameters: {{ items: $input }}, body: {{ nodes: [{{ id: b, {inner} }}] }} }}]"
+        );
+        let expected = format!(
+            "PLAN_DISTRIBUTE /nodes/0/distribute: the items of `a` cannot be distributed: `b` in its body {what} (leave `distribute` out, or put that node behind the list)"
+        );
+        check(&text, &[&expected]);
+    }
+    check(
+        "nodes: [{ id: a, action: flow.for_each, distribute: true, parameters: { items: $input }, body: { nodes: [{ id: b, action: data.set }, { id: c, action: flow.milestone, parameters: { reached: b } }] } }]",
+        &[
+            "PLAN_DISTRIBUTE /nodes/0/distribute: the items of `a` cannot be distributed: `c` in its body asks how far other nodes have come (leave `distribute` out, or put that node behind the list)",
+        ],
+    );
+}
+
+#[test]
+fn a_list_of_the_top_level_is_distributed() {
+    check(
+        "nodes: [{ id: a, action: data.set, for_each: $input, distribute: true }, { id: b, action: flow.for_each, distribute: true, parameters: { items: $input }, body: { nodes: [{ id: c, action: flow.wait, parameters: { for: 1s } }] } }]",
+        &[],
     );
 }

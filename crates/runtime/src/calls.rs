@@ -158,6 +158,17 @@ impl Drive {
         Ok(child)
     }
 
+    /// With the next step a child begins, if the machine says so.
+    pub(crate) fn is_ready(&mut self, child: NewExecution) {
+        if let Some(started) = child.started() {
+            self.pending_bytes += value_weight(&started.input);
+            if let Some(part) = &started.part {
+                self.pending_bytes += value_weight(&part.elements);
+            }
+        }
+        self.children.insert(child.id, child);
+    }
+
     fn tell_of_child(&mut self, instance: InstanceId, child: NewExecution, detached: bool) {
         let mut taken = Ok(Taken::All);
         if detached {
@@ -177,12 +188,7 @@ impl Drive {
                     detached,
                     taken,
                 };
-                if let Some(Fact::ExecutionStarted(started)) =
-                    child.entries.first().map(|it| &it.fact)
-                {
-                    self.pending_bytes += value_weight(&started.input);
-                }
-                self.children.insert(child.id, child);
+                self.is_ready(child);
                 self.tell(event);
             }
             Err(error) => self.failed_with(instance, error, 0),
@@ -194,7 +200,7 @@ impl Drive {
     pub(crate) fn children_of(&mut self, entries: &[Entry]) -> Vec<NewExecution> {
         let mut ready = std::mem::take(&mut self.children);
         let begun = entries.iter().filter_map(|entry| match &entry.fact {
-            Fact::ChildStarted { child, .. } => Some(child),
+            Fact::ChildStarted { child, .. } | Fact::PartStarted { child, .. } => Some(child),
             _ => None,
         });
         begun.filter_map(|child| ready.remove(child)).collect()
@@ -221,6 +227,10 @@ impl Drive {
 
     /// What the end of a child means for the instance that waits for it.
     pub(crate) async fn child_ended(&mut self, end: ChildEnd) -> Result<(), Stop> {
+        if end.instance.item.is_some() {
+            self.part_ended(end);
+            return Ok(());
+        }
         let plan = self.machine.plan().clone();
         let (instance, child, status) = (end.instance.clone(), end.child, end.status);
         let waits = evaluate::activation(&self.machine, &instance).and_then(|it| it.child);

@@ -75,6 +75,10 @@ impl Drive {
             started.parent = fresh.parent;
             started.grants = fresh.grants;
             started.priority = fresh.priority;
+            if let (Some(part), Some(fresh)) = (&mut started.part, &fresh.part) {
+                let part = Arc::make_mut(part);
+                (part.execution, part.started_at) = (fresh.execution, fresh.started_at);
+            }
         }
         Ok(Ok(again))
     }

@@ -16,7 +16,7 @@ use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
 use nebula_core::{BoxFuture, Digest, ExecutionId, Timestamp};
 use nebula_execution::{
     ClaimedSlot, Command, Decision, Elements, Entry, Event, InstanceId, Machine, NewExecution,
-    Rest, ResumeKey, Status, Stored,
+    Part, Rest, ResumeKey, Status, Stored,
 };
 use nebula_ports::{Granted, InboxDelivery, Invocation, Lease, PortError};
 use tokio_util::sync::CancellationToken;
@@ -103,6 +103,8 @@ pub(crate) struct Drive {
     pub(crate) deliver: Vec<InboxDelivery>,
     /// Lists of open `for_each` instances: expressions give the same list again after a crash.
     pub(crate) lists: BTreeMap<InstanceId, Elements>,
+    /// What parts of the list that is being cut begin with, all alike.
+    pub(crate) part: Option<Part>,
     /// The part of a long one that was read last.
     pub(crate) segment: Option<Segment>,
     /// What it holds in memory.
@@ -201,6 +203,7 @@ impl Drive {
             children: BTreeMap::new(),
             deliver: Vec::new(),
             lists: BTreeMap::new(),
+            part: None,
             segment: None,
             names_blobs,
             read: Vec::new(),
@@ -511,6 +514,7 @@ impl Drive {
                     invocation.context.cancellation.cancel();
                 }
             }
+            Command::Cut { instance, most } => Box::pin(self.cut(instance, most)).await?,
             Command::CancelChild { child } => self.cancel_child(child),
             Command::Output => self.evaluate_output(),
         }

@@ -67,7 +67,8 @@ impl Drive {
             return Ok(());
         }
         let instance = match Signal::from_inbox(&item.kind, &item.payload) {
-            Ok(Signal::ChildEnded(end)) => end.instance,
+            // What items gave is read by nobody yet.
+            Ok(Signal::ChildEnded(end)) if end.instance.item.is_none() => end.instance,
             Ok(Signal::Unpark {
                 instance: Some(instance),
                 ..

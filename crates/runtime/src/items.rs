@@ -33,7 +33,12 @@ impl Drive {
     pub(crate) fn open(&mut self, instance: &InstanceId) {
         let plan = self.machine.plan().clone();
         let node = plan.node(node_of(&plan, instance));
-        if !self.gate_open(instance, node) {
+        // Of a part, that was asked where its list is.
+        let part = self
+            .machine
+            .part()
+            .is_some_and(|it| it.instance == *instance);
+        if !part && !self.gate_open(instance, node) {
             return;
         }
         match self.opened(instance, node) {
@@ -47,13 +52,23 @@ impl Drive {
     }
 
     /// How many elements the list of a `for_each` has.
-    fn opened(&mut self, instance: &InstanceId, node: &PlanNode) -> Result<u32, ActionError> {
+    pub(crate) fn opened(
+        &mut self,
+        instance: &InstanceId,
+        node: &PlanNode,
+    ) -> Result<u32, ActionError> {
         let list = self.elements(instance, node)?;
         self.keep_list(instance.clone(), list)
     }
 
     /// The list of a `for_each`: an expression gives the same one again after a crash.
     fn elements(&self, whole: &InstanceId, node: &PlanNode) -> Result<Elements, ActionError> {
+        let started = self.machine.state().started();
+        if let Some(part) = started.and_then(|started| started.part.as_ref())
+            && part.instance == *whole
+        {
+            return Ok(Elements::Part(part.clone()));
+        }
         match &node.for_each {
             None if node.kind == ActionKind::Control(ControlKind::ForEach) => {
                 self.elements_of_body(whole).map(|(list, _)| list)
@@ -88,9 +103,9 @@ impl Drive {
             let kind = match &list {
                 Elements::Given(Given::Value(value)) => kind(value),
                 Elements::Given(Given::Made(_)) => "an object",
-                Elements::Given(Given::List(_) | Given::Blob(_)) | Elements::Range { .. } => {
-                    "a list"
-                }
+                Elements::Given(Given::List(_) | Given::Blob(_))
+                | Elements::Range { .. }
+                | Elements::Part(_) => "a list",
             };
             let message = format!("`for_each` of node `{node}` gave {kind}, not a list");
             return Err(ActionError::fatal("FOR_EACH_NOT_A_LIST", message));
@@ -143,7 +158,7 @@ impl Drive {
 
     /// An element of a list that is kept. A segment of a long one is read once for its neighbours,
     /// which are asked for next.
-    fn element(&mut self, whole: &InstanceId, item: u32) -> Option<Value> {
+    pub(crate) fn element(&mut self, whole: &InstanceId, item: u32) -> Option<Value> {
         let list = self.lists.get(whole)?;
         let Elements::Given(Given::List(long)) = list else {
             return list.get(item);
@@ -198,7 +213,7 @@ impl Drive {
     /// Evaluates the connections of a `for_each` whose items have ended.
     pub(crate) fn collect(&mut self, instance: InstanceId, error: Option<Box<ActionError>>) {
         self.lists.remove(&instance);
-        self.segment = None;
+        (self.segment, self.part) = (None, None);
         if let Some(error) = error {
             return self.failed_with(instance, *error, 0);
         }

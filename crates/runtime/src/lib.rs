@@ -58,6 +58,7 @@ mod memory;
 mod observed;
 mod output;
 mod outward;
+mod parts;
 mod prepare;
 mod refusals;
 mod ring;

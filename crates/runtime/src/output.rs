@@ -15,6 +15,11 @@ use crate::{
 impl Drive {
     /// Evaluates what the execution gives.
     pub(crate) fn evaluate_output(&mut self) {
+        if self.machine.part().is_some() {
+            let end = serde_json::to_value(self.machine.part_end());
+            let fine = end.map_err(|error| ActionError::fatal("PART_END", error.to_string()));
+            return self.tell(Event::Output(fine));
+        }
         let plan = self.machine.plan().clone();
         let state = self.machine.state();
         let result = |node: u32| {

@@ -186,6 +186,11 @@ impl Drive {
                 let stored = EvaluationScope::stored_for_output(&self.machine);
                 return self.read_all(stored).await;
             }
+            Command::Cut { instance, .. } => {
+                // Elements begin a part by their names.
+                let whole = instance.whole();
+                return self.read_for_expressions(&whole, &[Stage::Start]).await;
+            }
             Command::Start { .. }
             | Command::Compensate { .. }
             | Command::Abort { .. }
@@ -230,6 +235,18 @@ impl Drive {
         if !values.is_large(value) || !is_storable(value) {
             return Ok(given);
         }
+        self.put_into_blob(given, values).await
+    }
+
+    /// The same, of any value.
+    pub(crate) async fn put_into_blob(
+        &mut self,
+        given: Given,
+        values: Values,
+    ) -> Result<Given, Stop> {
+        let Given::Value(value) = &given else {
+            return Ok(given);
+        };
         let (tenant, mut put) = (self.lease.tenant.clone(), None);
         let putting = async { put = Some(values.put(&tenant, value).await) };
         self.keeping_lease(putting).await?;

@@ -12,7 +12,9 @@ use crate::drive::{Drive, Driven, Stop};
 impl Drive {
     /// Whether [`Drive::wait_for_turn`] has anything to do.
     pub(crate) fn takes_turns(&self) -> bool {
-        self.begins_at.is_some() || self.machine.plan().admission.is_some()
+        // A part belongs to the turn of whoever has the list.
+        let admitted = self.machine.plan().admission.is_some() && self.machine.part().is_none();
+        self.begins_at.is_some() || admitted
     }
 
     /// Makes sure that the execution may begin by its rate, and that it holds the slot that its plan
@@ -73,7 +75,7 @@ impl Drive {
 
     async fn start_claim(&mut self) -> Result<Option<SlotClaim>, Stop> {
         let plan = self.machine.plan().clone();
-        if plan.admission.is_none() {
+        if plan.admission.is_none() || self.machine.part().is_some() {
             return Ok(None);
         }
         let corrupt =

@@ -291,7 +291,7 @@ pub(crate) static NODE: Table = closed(
         field(
             "distribute",
             Shape::Bool,
-            "Other workers may take parts of `for_each`.",
+            "Its items run in parts, which any worker takes.",
         ),
         field("runs_on", Shape::Texts, "Labels that a worker must have."),
         field(

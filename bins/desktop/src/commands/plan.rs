@@ -248,6 +248,9 @@ fn node_json(plan: &ExecutionPlan, index: u32, waves: &Waves, folder: &Path) -> 
         shown["milestone"] =
             json!({ "reached": id(milestone.reached), "until": id(milestone.until) });
     }
+    if node.distribute {
+        shown["distribute"] = json!(true);
+    }
     if let Some(mode) = node.on_item_error {
         shown["on_item_error"] = json!(mode);
     }

@@ -216,6 +216,9 @@ fn notes(plan: &ExecutionPlan, node: &PlanNode, index: u32) -> String {
     if node.each_item {
         notes.push(format!("for each item, {} at a time", node.concurrency));
     }
+    if node.distribute {
+        notes.push("in parts, which any worker takes".to_owned());
+    }
     notes.extend(of_items(node));
     if plan.incoming(index).len() > 1 && node.join != JoinRule::All {
         notes.push(match join(node.join) {

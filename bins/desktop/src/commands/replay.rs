@@ -324,6 +324,23 @@ fn words(fact: &Fact) -> String {
             };
             format!("{instance}: execution {child} has ended: {status}{gave}")
         }
+        Fact::PartStarted {
+            instance,
+            from,
+            count,
+            child,
+        } => format!(
+            "{instance}: items {from} to {} are run by execution {child}",
+            from + count - 1
+        ),
+        Fact::PartEnded {
+            instance,
+            from,
+            child,
+            status,
+        } => format!(
+            "{instance}: execution {child} has ended, of the items from {from} on: {status}"
+        ),
         Fact::StopRequested { instance, output } => {
             format!("{instance}: stops the execution with {}", value(output))
         }

@@ -10,6 +10,7 @@
 )]
 
 mod deploy;
+mod distributed;
 mod drain;
 mod effects;
 mod http;

@@ -31,6 +31,17 @@ impl Copying<'_> {
             } => {
                 self.children.insert(instance.clone(), *child);
             }
+            Fact::PartStarted { from, child, .. } => {
+                let part = instance.of_item(*from);
+                self.children.insert(part, *child);
+            }
+            Fact::PartEnded {
+                status: Status::Completed,
+                from,
+                ..
+            } => {
+                self.children.remove(&instance.of_item(*from));
+            }
             Fact::ChildEnded {
                 status: Status::Completed,
                 ..

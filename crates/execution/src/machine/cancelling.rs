@@ -52,8 +52,8 @@ impl Machine {
         for key in running {
             self.abort(key, turn);
         }
-        let child = self.calls.get(&at.whole()).copied();
-        let told = child.map(|child| Command::CancelChild { child });
+        let children = self.children_of_list(at).into_iter();
+        let told = children.map(|child| Command::CancelChild { child });
         turn.decision.commands.extend(told);
         self.stirred.extend(self.state.frames.of_activation(at));
         self.cancelling.insert(at);
@@ -102,7 +102,7 @@ impl Machine {
             .iter()
             .flat_map(|items| items.open.values());
         self.flights.range(keys).next().is_some()
-            || self.calls.contains_key(&at.whole())
+            || !self.children_of_list(at).is_empty()
             || self.state.frames.of_activation(at).next().is_some()
             || self.lost_attempt(at.whole()).is_some()
             || activation.status == InstanceStatus::Indeterminate

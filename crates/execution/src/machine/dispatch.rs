@@ -133,7 +133,10 @@ impl Machine {
 
     /// Whether as many attempts are under way as may be, those to undo effects among them.
     pub(super) fn is_at_limit(&self) -> bool {
-        let limit = self.plan.concurrency as usize;
+        let limit = self
+            .state
+            .part()
+            .map_or(self.plan.concurrency, |it| it.concurrency) as usize;
         #[cfg(sim_bug)]
         let limit = limit + usize::from(nebula_core::sim_bug::is_awake("one-attempt-too-many"));
         self.flights.len() + self.compensating.len() >= limit
@@ -203,6 +206,9 @@ impl Machine {
             self.held_back.insert(key);
             return;
         }
+        if self.cuts(key, turn) {
+            return;
+        }
         if key.item.is_some() && self.plan.body_of(key.at.node).is_some() {
             self.enter(key, turn);
             return;
@@ -220,7 +226,8 @@ impl Machine {
         }
         let node = self.plan.node(key.at.node);
         let inert = node.disabled || node.pin.is_some();
-        let list = key.item.is_none() && (node.for_each.is_some() || node.each_item);
+        let part = key.at.frame == TOP && self.state.part().is_some();
+        let list = key.item.is_none() && (node.for_each.is_some() || node.each_item || part);
         let code = node.kind == ActionKind::Code && !inert;
         let journal_start = code && (self.careful || node.effect.writes());
         let instance = self.instance(key);

@@ -9,7 +9,7 @@ use super::{Machine, Task, Turn};
 use crate::{At, Command, Fact, InstanceId, ItemOutcome, Items, Key};
 
 /// How many outcomes are settled by one entry at most.
-const SETTLE_BATCH: usize = 64;
+pub(super) const SETTLE_BATCH: usize = 64;
 
 /// What a crash may forget of a `for_each` that is under way.
 ///
@@ -18,9 +18,12 @@ const SETTLE_BATCH: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Hand {
     /// The first item that was not handed out yet.
-    next: u32,
-    /// Items that are ready, under way or waiting for a retry; never more than the window.
-    out: u32,
+    pub(super) next: u32,
+    /// Whether a part that begins there is being cut.
+    pub(super) cuts: bool,
+    /// Items that are ready, under way or waiting for a retry, or parts of a list that is distributed;
+    /// never more than the window.
+    pub(super) out: u32,
     /// Items that may be tried again once the window has room.
     again: BTreeSet<u32>,
     /// Outcomes that are in no entry yet.
@@ -57,7 +60,12 @@ impl Machine {
         if grows {
             self.listen(key);
         }
-        self.hands.insert(key.at, Hand::default());
+        let next = self.first_item(key.at);
+        let hand = Hand {
+            next,
+            ..Hand::default()
+        };
+        self.hands.insert(key.at, hand);
         self.hand_out(key.at, turn);
     }
 
@@ -150,7 +158,8 @@ impl Machine {
     }
 
     fn fill_window(&mut self, of: At) {
-        let window = self.plan.node(of.node).concurrency;
+        let window = self.window(of);
+        let parts = self.distributes(of.node);
         let activation = self.state.get(of);
         let items = activation.and_then(|activation| activation.items.as_deref());
         let (Some(items), Some(hand)) = (items, self.hands.get_mut(&of)) else {
@@ -165,7 +174,7 @@ impl Machine {
                 hand.out += 1;
                 continue;
             }
-            if hand.next >= items.count {
+            if parts || hand.next >= items.count {
                 break;
             }
             let item = hand.next;
@@ -179,11 +188,21 @@ impl Machine {
         for key in fresh {
             self.make_ready(key);
         }
+        if parts {
+            self.fill_parts(of);
+        }
     }
 
     /// Takes up a list where an earlier holder left it; gives the attempts that it lost.
     pub(super) fn take_up(&mut self, of: At) -> Vec<Key> {
-        let (mut hand, mut lost) = (Hand::default(), Vec::new());
+        let next = self.first_item(of);
+        let (mut hand, mut lost) = (
+            Hand {
+                next,
+                ..Hand::default()
+            },
+            Vec::new(),
+        );
         let activation = self.state.get(of);
         let items = activation.and_then(|activation| activation.items.as_deref());
         for (item, open) in items.into_iter().flat_map(|items| &items.open) {
@@ -202,6 +221,10 @@ impl Machine {
             } else {
                 hand.again.insert(*item);
             }
+        }
+        for (from, part) in items.into_iter().flat_map(|items| &items.parts) {
+            hand.out += 1;
+            self.calls.insert(of.item(*from), part.child);
         }
         self.hands.insert(of, hand);
         lost
@@ -307,6 +330,9 @@ impl Machine {
         for key in running {
             self.abort(key, turn);
         }
+        let children = self.children_of_list(of).into_iter();
+        let told = children.map(|child| Command::CancelChild { child });
+        turn.decision.commands.extend(told);
         let runs: Vec<_> = self.state.frames.of_activation(of).collect();
         self.stirred.extend(runs);
     }
@@ -372,6 +398,19 @@ impl Machine {
             error
         });
         if !absorbs && items.open.values().any(|open| open.indeterminate) {
+            return;
+        }
+        if let Some(part) = self.part_at(of) {
+            let len = part.items().len() as u32;
+            assert!(
+                error.is_some() || items.settled == len,
+                "no item of a part is out, and some have not ended"
+            );
+            if let Some(hand) = self.hands.get_mut(&of) {
+                hand.collecting = true;
+            }
+            self.asked_output = true;
+            turn.decision.commands.push(Command::Output);
             return;
         }
         assert!(

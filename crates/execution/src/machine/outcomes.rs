@@ -12,12 +12,15 @@ use serde_json::Value;
 use super::{Flight, Machine, Task, Turn};
 use crate::{
     Command, CompensationInput, Fact, Given, InstanceId, ItemOutcome, Key, MAX_VALUE_DEPTH,
-    Outcome, Stored, Taken, codec, footprint,
+    Outcome, Stored, Taken, codec, footprint, state::TOP,
 };
 
 /// Up to about so many bytes of memory, `$json` that is passed on stands in the journal again: an
 /// entry that can be read alone is worth more than they are.
 pub(super) const SMALL_JSON: usize = 4 * 1024;
+
+/// How deep a result stands in the output of whoever runs a part of a list, beside the list itself.
+const PART_DEPTH: usize = 4;
 
 /// How often an instance may be lost with its worker before that counts as its failure; what a worker
 /// interrupts that stops in order is not lost. Each loss is progress in the journal, so the store's
@@ -167,7 +170,10 @@ impl Machine {
 
     /// Whether a result can be read back; that of an item stands in a list.
     fn fits(&self, key: Key, output: &Given) -> bool {
-        let most = MAX_VALUE_DEPTH - usize::from(key.item.is_some());
+        let mut most = MAX_VALUE_DEPTH - usize::from(key.item.is_some());
+        if self.state.part().is_some() && key.at.frame == TOP {
+            most -= PART_DEPTH;
+        }
         match output {
             Given::Value(value) => codec::nests_within(value, most),
             // Whoever wrote it has looked; and a list is of results that fitted.
@@ -256,6 +262,10 @@ impl Machine {
     ) {
         if flight.task == Task::Enter {
             self.not_entered(key, flight, error, turn);
+            return;
+        }
+        if flight.task == Task::Cut {
+            self.not_cut(key, error, turn);
             return;
         }
         if flight.task == Task::Collect {

@@ -7,6 +7,7 @@ mod cancels;
 mod claims;
 mod compensations;
 mod items;
+mod parts;
 mod signals;
 
 use std::sync::Arc;
@@ -75,6 +76,10 @@ impl Fold<'_> {
                 self.state.started = Some(started.clone());
                 self.state.started_at = self.at;
                 let began = started.repeats.as_ref().map_or(self.at, |it| it.began);
+                if let Some(part) = &started.part {
+                    self.part_begins(part);
+                    return;
+                }
                 let top = self
                     .state
                     .frames
@@ -148,6 +153,7 @@ impl Fold<'_> {
             | Fact::CompensationSucceeded { .. }
             | Fact::CompensationFailed { .. } => self.compensation(fact),
             Fact::ChildStarted { .. } | Fact::ChildEnded { .. } => self.call(fact),
+            Fact::PartStarted { .. } | Fact::PartEnded { .. } => self.part(fact),
             Fact::PauseRequested { .. } => self.state.paused = true,
             Fact::Resumed => self.state.paused = false,
             // Nothing that runs depends on who put what.
@@ -359,7 +365,9 @@ impl Fold<'_> {
                 InstanceStatus::Failed
             };
             self.leave(at, status, None);
-        } else if let Some(port) = self.plan.failure_port(at.node) {
+        } else if let Some(port) = self.plan.failure_port(at.node)
+            && !(at.frame == TOP && self.state.part().is_some())
+        {
             let port = CompactString::const_new(port);
             let through = Some((&port, failed.taken));
             self.leave(at, InstanceStatus::Failed, through);
@@ -459,6 +467,7 @@ impl Fold<'_> {
     fn end(&mut self, fact: &Fact) {
         match fact {
             Fact::ExecutionCompleted { output } => {
+                self.part_completes();
                 let stopped = matches!(self.state.ending, Some(Ending::Stop(_)));
                 assert!(
                     stopped || self.state.frames.get(TOP).is_some_and(Frame::is_quiet),
@@ -502,6 +511,11 @@ impl Fold<'_> {
         // What runs on after it counts as open until it has ended.
         let runs_on = activation.absorbs();
         self.won(on, status);
+        if on.frame == TOP && self.state.part().is_some() {
+            // What follows from it follows where its list is.
+            self.frame(TOP).open -= 1;
+            return;
+        }
         let frame = self
             .state
             .frames

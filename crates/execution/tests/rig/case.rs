@@ -32,6 +32,7 @@ pub(crate) struct Node {
     pub(crate) retry: u32,
     pub(crate) items: Option<u32>,
     pub(crate) window: u32,
+    pub(crate) distribute: bool,
     /// After how many ended items its list is complete, and whether the rest runs on.
     pub(crate) enough: Option<(u32, bool)>,
     pub(crate) mode: Option<OnItemError>,
@@ -102,7 +103,7 @@ fn nodes(plain: bool) -> impl Strategy<Value = Node> {
     );
     let rest = (
         proptest::option::weighted(0.3, 0..5_u32),
-        1..4_u32,
+        (1..4_u32, proptest::bool::weighted(0.3)),
         proptest::bool::weighted(0.1),
         (proptest::bool::weighted(0.1), tokens),
         proptest::collection::vec(act, 1..4),
@@ -116,12 +117,13 @@ fn nodes(plain: bool) -> impl Strategy<Value = Node> {
     );
     (lone, rest).prop_map(move |(lone, rest)| {
         let (effect, join, on_error, on_indeterminate, reconciles, retry) = lone;
-        let (items, window, waits, (skips, tokens), acts, enough, mode) = rest;
+        let (items, (window, cuts), waits, (skips, tokens), acts, enough, mode) = rest;
         let tokens = if plain { Tokens::One } else { tokens };
         let items = items.filter(|_| tokens == Tokens::One);
         let (enough, mode) = (enough.filter(|_| !plain), mode.filter(|_| !plain));
         let waits = waits && items.is_none() && tokens == Tokens::One;
         let join = if plain { join % 2 * 5 } else { join };
+        let distribute = cuts && !plain && items.is_some() && enough.is_none();
         Node {
             effect,
             join,
@@ -131,6 +133,7 @@ fn nodes(plain: bool) -> impl Strategy<Value = Node> {
             retry,
             items,
             window,
+            distribute,
             enough,
             mode,
             waits,
@@ -334,6 +337,7 @@ impl Case {
                 node.retry.max_attempts = it.retry;
                 node.for_each = it.items.map(|_| program("$input"));
                 node.concurrency = it.window;
+                node.distribute = it.distribute;
                 match it.tokens {
                     Tokens::One | Tokens::Merge => {}
                     Tokens::Split(many) => {

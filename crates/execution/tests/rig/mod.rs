@@ -47,6 +47,7 @@ pub(crate) fn node(id: &str) -> PlanNode {
         when: None,
         for_each: None,
         each_item: false,
+        distribute: false,
         complete_when: None,
         rest: ItemsRest::Cancel,
         on_item_error: None,
@@ -300,6 +301,7 @@ pub(crate) fn plan(text: &str) -> Arc<ExecutionPlan> {
                 "repeats" => node.on_indeterminate = OnIndeterminate::Retry,
                 "fails" => node.on_indeterminate = OnIndeterminate::Fail,
                 "reconciles" => node.reconciles = true,
+                "distribute" => node.distribute = true,
                 "items" => node.for_each = Some(program("$input")),
                 "weighs" => node.complete_when = Some(program("$json.done > 0")),
                 "absorbs" => node.rest = ItemsRest::Absorb,
@@ -642,7 +644,10 @@ impl Rig {
     /// Whether an instance waits for a child.
     pub(crate) fn calls(&self) -> bool {
         let mut activations = self.machine.state().all();
-        activations.any(|(_, activation)| activation.child.is_some())
+        activations.any(|(_, activation)| {
+            let parts = activation.items.as_ref().map(|items| &items.parts);
+            activation.child.is_some() || parts.is_some_and(|parts| !parts.is_empty())
+        })
     }
 
     /// The holder goes away; another one begins from the first `entries` entries.

@@ -78,11 +78,15 @@ fn granted(slot: &ClaimedSlot) -> Event {
 /// The children that instances wait for.
 pub(crate) fn children(plan: &ExecutionPlan, machine: &Machine) -> Vec<(InstanceId, ExecutionId)> {
     let state = machine.state();
-    let waiting = state.all().filter_map(|(at, activation)| {
-        let child = activation.child?;
-        Some((state.instance(plan, at.whole()), child))
+    let waiting = state.all().flat_map(|(at, activation)| {
+        let child = activation.child.map(|child| (at.whole(), child));
+        let parts = activation.items.iter().flat_map(|items| &items.parts);
+        let parts = parts.map(move |(from, part)| (at.item(*from), part.child));
+        child.into_iter().chain(parts)
     });
-    waiting.collect()
+    waiting
+        .map(|(key, child)| (state.instance(plan, key), child))
+        .collect()
 }
 
 /// A question to anybody, with few votes needed; in time, if there is a time.

@@ -669,6 +669,18 @@ pub(crate) fn fact(fact: &Fact) -> String {
         } => {
             format!("{instance} {} {status}", child_name(*child))
         }
+        Fact::PartStarted {
+            instance,
+            from,
+            count,
+            child,
+        } => format!("{instance} part {from}+{count} {}", child_name(*child)),
+        Fact::PartEnded {
+            instance,
+            from,
+            child,
+            status,
+        } => format!("{instance} part {from} {} {status}", child_name(*child)),
         Fact::PauseRequested { .. } => "paused".to_owned(),
         Fact::Resumed => "resumed".to_owned(),
         Fact::CancellationRequested {
@@ -764,6 +776,7 @@ fn command(command: &Command) -> String {
         Command::Reconcile { instance, attempt } => format!("ask {instance}/{attempt}"),
         Command::Compensate { instance, attempt } => format!("undo {instance}/{attempt}"),
         Command::Abort { instance } => format!("abort {instance}"),
+        Command::Cut { instance, most } => format!("cut {instance}+{most}"),
         Command::CancelChild { child } => format!("cancel {}", child_name(*child)),
         Command::Output => "output".to_owned(),
     }

@@ -8,10 +8,11 @@ use std::{
 };
 
 use nebula_action::{ActionError, ActionKind, ControlKind, ErrorClass};
-use nebula_core::{BlobId, Digest, NodeId, WorkflowId};
+use nebula_core::{BlobId, Digest, ExecutionId, NodeId, WorkflowId};
 use nebula_execution::{
     Ballot, Choice, Command, Decision, Ending, Event, ExecutionPlan, Fact, Given, InstanceId,
-    NamedSignal, Outcome, Rest, Signal, SlotWanted, Status, Stored, Taken, UnparkDecision,
+    ItemOutcome, NamedSignal, Outcome, PartEnd, Rest, Signal, SlotWanted, Status, Stored, Taken,
+    UnparkDecision,
 };
 use serde_json::{Value, json};
 
@@ -340,6 +341,10 @@ impl<'s> World<'s> {
             return false;
         }
         let (instance, child) = children[self.chance.below(children.len())].clone();
+        if instance.item.is_some() {
+            self.end_part(instance, child);
+            return true;
+        }
         let attempt = self.rig.machine.state().find(&self.rig.plan, &instance);
         let attempt = attempt.and_then(|at| self.rig.machine.state().get(at));
         let attempt = attempt.map_or(1, |it| it.attempts);
@@ -368,6 +373,41 @@ impl<'s> World<'s> {
         true
     }
 
+    /// A child that runs items of a list ends: with all of them, with one that failed, or without.
+    fn end_part(&mut self, instance: InstanceId, child: ExecutionId) {
+        let state = self.rig.machine.state();
+        let at = state.find(&self.rig.plan, &instance).expect("it waits");
+        let items = state.get(at).and_then(|it| it.items.as_deref());
+        let from = instance.item.expect("a part begins with an item");
+        let part = items.expect("it is a list").parts[&from];
+        let goes_on = self.rig.plan.node(at.node).goes_on();
+        let heard = self.outside.is_cancelled(child) && self.chance.below(4) > 0;
+        let (mut end, mut run) = (PartEnd::default(), Vec::new());
+        for item in from..from + part.count {
+            let fails = self.script.act(&instance.of_item(item), 1) == Act::Fail;
+            run.push(match fails {
+                true => ItemOutcome::Error(error(ErrorClass::Fatal)),
+                false => ItemOutcome::Ok(Arc::new(json!(item))),
+            });
+            if fails && !goes_on {
+                end.failed = Some((item, error(ErrorClass::Fatal)));
+                break;
+            }
+        }
+        end.ended.push((from, run));
+        let (status, outcome) = match self.chance.below(8) {
+            _ if heard => (Status::Cancelled, Err(error(ErrorClass::Fatal))),
+            0 => (Status::TimedOut, Err(error(ErrorClass::Timeout))),
+            _ => (Status::Completed, Ok(end)),
+        };
+        self.hear(Event::PartEnded {
+            instance,
+            child,
+            status,
+            outcome,
+        });
+    }
+
     /// No child outlives an execution that waits for it.
     fn check_children(&self) {
         let mut open = BTreeSet::new();
@@ -376,7 +416,12 @@ impl<'s> World<'s> {
                 Fact::ChildStarted {
                     child, detached, ..
                 } if !detached => assert!(open.insert(*child), "a child began twice"),
-                Fact::ChildEnded { child, .. } => assert!(open.remove(child), "nobody waits"),
+                Fact::PartStarted { child, .. } => {
+                    assert!(open.insert(*child), "a part began twice");
+                }
+                Fact::ChildEnded { child, .. } | Fact::PartEnded { child, .. } => {
+                    assert!(open.remove(child), "nobody waits");
+                }
                 _ => {}
             }
         }
@@ -409,6 +454,10 @@ impl<'s> World<'s> {
                     if instance.item.is_some() && instance.node == node.id)
             };
             let rounds = self.rig.machine.state().activations(index as u32).len();
+            for activation in self.rig.machine.state().activations(index as u32) {
+                let parts = activation.items.as_ref().map_or(0, |it| it.parts.len());
+                assert!(parts <= node.concurrency as usize, "more parts than may be");
+            }
             let out = self.open.iter().filter(of_node).count();
             assert!(
                 out <= rounds * node.concurrency as usize,
@@ -574,6 +623,20 @@ impl<'s> World<'s> {
                     }
                 }
             },
+            Command::Cut { instance, most } => {
+                // An element may be large.
+                let count = 1 + self.chance.below(most as usize) as u32;
+                let mut id = [0; 16];
+                id[..8].copy_from_slice(&(self.chance.below(usize::MAX) as u64).to_le_bytes());
+                match self.chance.below(12) {
+                    0 => self.failed(instance, error(ErrorClass::Fatal)),
+                    _ => Event::Cut {
+                        instance,
+                        count,
+                        child: ExecutionId::from_bytes(id),
+                    },
+                }
+            }
             Command::Output => Event::Output(Ok(self.output())),
             Command::Abort { .. } | Command::CancelChild { .. } => unreachable!("taken before"),
         };

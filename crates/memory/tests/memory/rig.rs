@@ -95,6 +95,7 @@ impl Rig {
             labels: nebula_core::Labels::default(),
             trace: None,
             blobs: Vec::new(),
+            part: None,
         };
         NewExecution {
             id: ExecutionId::at(self.clock.now(), &[n; 10]),

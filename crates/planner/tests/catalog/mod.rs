@@ -130,6 +130,8 @@ pub(crate) fn actions() -> Actions {
         batches,
         control("flow.mutex", ControlKind::Mutex),
         control("flow.milestone", ControlKind::Milestone),
+        control("flow.stop", ControlKind::Stop),
+        control("flow.respond", ControlKind::Respond),
         control("flow.semaphore", ControlKind::Semaphore),
         again,
         attempt,

@@ -112,6 +112,7 @@ impl World {
             labels: self.labels(),
             trace: None,
             blobs: Vec::new(),
+            part: None,
         };
         let entries = vec![Entry {
             at: now,

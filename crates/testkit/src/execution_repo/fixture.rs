@@ -78,6 +78,7 @@ pub(crate) fn execution_of(
         labels: nebula_core::Labels::default(),
         trace: None,
         blobs: Vec::new(),
+        part: None,
     };
     let entries = vec![Entry {
         at: clock.now(),

@@ -4,10 +4,11 @@
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
 
 use nebula_core::{BlobId, Clock, Digest, TenantId};
-use nebula_execution::{Entry, Fact};
+use nebula_execution::{Entry, Fact, ItemOutcome, PartEnd, Signal};
 use nebula_memory::{Collected, Collector, spilled_content};
 use nebula_ports::{
-    BlobListing, BlobStore, BlobStoreExt, ErrorKind, ExecutionFilter, ExecutionRepo, Step,
+    BlobListing, BlobStore, BlobStoreExt, ErrorKind, ExecutionFilter, ExecutionRepo, InboxItem,
+    Step,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -39,6 +40,22 @@ const FAR: i64 = 1_000_000_000;
 
 /// Whose the collection is when all is over.
 pub(super) const OVER: Life = Life(0);
+
+/// What the end of a part names, as the inbox of whoever has the list holds it.
+fn of_part(item: &InboxItem) -> Vec<Digest> {
+    let mut named = Vec::new();
+    if let Ok(Signal::ChildEnded(end)) = Signal::from_inbox(&item.kind, &item.payload)
+        && let Some(output) = end.output
+        && let Ok(end) = serde_json::from_value::<PartEnd>(Value::clone(&output))
+    {
+        for outcome in end.ended.iter().flat_map(|(_, run)| run) {
+            if let ItemOutcome::Apart(given) = outcome {
+                given.each_stored(&mut |stored| named.push(stored.blob().digest));
+            }
+        }
+    }
+    named
+}
 
 /// The blobs of the values that a fact names.
 fn values_in_blobs(fact: &Fact) -> Vec<BlobId> {
@@ -185,6 +202,7 @@ impl World {
                 }
                 let items = self.store.inbox(tenant, summary.id, 0, usize::MAX);
                 let items = self.ask(items).expect("the model reads its inboxes");
+                named.extend(items.iter().flat_map(of_part));
                 named.extend(items.iter().filter_map(|item| {
                     let content = spilled_content(&item.kind, &item.payload);
                     content.ok()?.map(|(_, blob)| blob.digest)

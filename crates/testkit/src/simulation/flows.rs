@@ -119,6 +119,17 @@ fn parsed(definition: &Value) -> WorkflowDefinition {
         .unwrap_or_else(|| panic!("{:#?}\n{definition:#}", parsed.diagnostics))
 }
 
+/// Whether a node, or one in its body, can only run in the execution whose node it is.
+fn needs_its_execution(node: &Value) -> bool {
+    let inner = node["body"]["nodes"].as_array().into_iter().flatten();
+    let kind = node["action"].as_str().unwrap_or_default();
+    let bound = ["flow.milestone", "flow.cancel", "flow.stop", "flow.respond"];
+    node.get("compensate").is_some()
+        || bound.contains(&kind)
+        || kind == "flow.wait" && node["parameters"].get("signal").is_some()
+        || inner.clone().any(needs_its_execution)
+}
+
 fn nodes_of(region: &Value) -> Vec<String> {
     let nodes = region["nodes"].as_array().into_iter().flatten();
     nodes
@@ -345,6 +356,7 @@ impl Maker<'_> {
                 node["for_each"] = json!(format!("[1, 2, 3, 4].map(k => k + {sum})"));
                 node["concurrency"] = json!(1 + chance.below(3));
                 self.completes(node);
+                self.distributes(node);
             }
             Kind::Emit => {
                 node["action"] = json!("flow.emit");
@@ -532,6 +544,18 @@ impl Maker<'_> {
         node["action"] = json!(action);
         node["parameters"] = parameters;
         node["body"] = body;
+        if action == "flow.for_each" {
+            self.distributes(node);
+        }
+    }
+
+    /// Whether other executions run parts of a list, where they can.
+    fn distributes(&self, node: &mut Value) {
+        let top = self.depth == 0 && self.caller;
+        let whole = node.get("complete_when").is_none() && node["parameters"].get("more").is_none();
+        if top && whole && !needs_its_execution(node) && self.chance.chance(40) {
+            node["distribute"] = json!(true);
+        }
     }
 }
 

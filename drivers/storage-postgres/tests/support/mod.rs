@@ -93,6 +93,7 @@ pub(crate) fn new_execution(n: u128) -> NewExecution {
         labels: nebula_core::Labels::default(),
         trace: None,
         blobs: Vec::new(),
+        part: None,
     };
     let fact = Fact::ExecutionStarted(Box::new(started));
     NewExecution {
