@@ -279,7 +279,9 @@ pub(crate) fn check_query_plans(statements: &[&str]) {
     for sql in statements {
         let steps = query_plan(sql);
         let searched = steps.iter().any(|step| step.starts_with("SEARCH"));
-        let walked = steps.iter().any(|step| step.starts_with("SCAN"));
+        // A subquery that is limited may be walked; a table may not.
+        let walks = |step: &String| step.starts_with("SCAN") && !step.contains("subquery");
+        let walked = steps.iter().any(walks);
         let sorted = steps.iter().any(|step| step.contains("TEMP B-TREE"));
         assert!(searched && !walked && !sorted, "{sql}: {steps:?}");
     }
