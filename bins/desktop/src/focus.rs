@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use nebula_core::{ExecutionId, TenantId};
 use nebula_execution::{Fact, MAX_CALL_DEPTH};
 use nebula_ports::{
-    Delivery, ExecutionRepo, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue,
+    Delivery, ExecutionRepo, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue, Weights,
 };
 
 /// Passes on the rings for some executions, and swallows those for all others.
@@ -150,6 +150,10 @@ impl TaskQueue for Focus {
 
     async fn redrive(&self) -> Result<usize> {
         self.inner.redrive().await
+    }
+
+    async fn set_weights(&self, weights: &Weights) -> Result<()> {
+        self.inner.set_weights(weights).await
     }
 
     fn dropped(&self) -> u64 {

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use http::StatusCode;
 use nebula_core::{ByteSize, ExposeSecret as _, TenantId};
 use nebula_identity::{FIRST_RUN, FirstRun};
-use nebula_ports::{Quotas, Tenant, TenantError, TenantPut, Usage};
+use nebula_ports::{MAX_WEIGHT, Quotas, Tenant, TenantError, TenantPut, Usage, Weight};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -61,6 +61,9 @@ pub(crate) struct TenantBody {
     disabled: bool,
     /// How much it may use.
     quotas: QuotasBody,
+    /// How many turns it has where a tenant of weight 1 has one, while both have work that waits.
+    #[schema(minimum = 1, maximum = 100)]
+    weight: u32,
     /// How much it uses, where one tenant is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<UsageBody>,
@@ -79,6 +82,7 @@ impl TenantBody {
                 bytes: bytes.map(|it| i64::try_from(it).unwrap_or(i64::MAX)),
                 starts_per_second: it.quotas.starts_per_second.map(Into::into),
             },
+            weight: it.weight.get(),
             usage: usage.map(|it| UsageBody {
                 executions: it.executions,
                 held: it.held,
@@ -176,6 +180,10 @@ pub(crate) struct PutTenant {
     /// How much it may use.
     #[serde(default)]
     quotas: QuotasBody,
+    /// How many turns it has where a tenant of weight 1 has one, while both have work that waits; 1 by default.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 100)]
+    weight: Option<i64>,
 }
 
 impl PutTenant {
@@ -196,6 +204,7 @@ impl PutTenant {
                     .map(ByteSize::bytes),
                 starts_per_second: quota(quotas.starts_per_second)?,
             },
+            weight: weight(self.weight)?,
         };
         new.check().map_err(|error| match error {
             TenantError::Quota(_) => impossible(&error.to_string())
@@ -204,6 +213,19 @@ impl PutTenant {
         })?;
         Ok(new)
     }
+}
+
+fn weight(given: Option<i64>) -> Result<Weight, Problem> {
+    let Some(given) = given else {
+        return Ok(Weight::default());
+    };
+    // Below its range and above it are refused with the same words.
+    let weight = Weight::new(u32::try_from(given).unwrap_or(u32::MAX));
+    weight.map_err(|_| {
+        impossible(&format!(
+            "the weight is {given}; it is from 1 to {MAX_WEIGHT}"
+        ))
+    })
 }
 
 fn quota(given: Option<i64>) -> Result<Option<u32>, Problem> {
@@ -251,7 +273,7 @@ pub(crate) async fn put(
     }
     let change = json!({
         "version": new.version, "name": new.name, "disabled": new.disabled,
-        "quotas": TenantBody::of(&new, None).quotas,
+        "quotas": TenantBody::of(&new, None).quotas, "weight": new.weight.get(),
     });
     by.record(&shared, target(&new.id), change).await?;
     let put = shared.nebula.engine().put_tenant(new.clone()).await?;

@@ -26,7 +26,7 @@ impl Engine {
     /// Rings for everything that may have work, again and again, until `shutdown`.
     ///
     /// This is also how the queue refills after a restart, page by page, and how work that another
-    /// process left or woke is found.
+    /// process left or woke is found. What tenants weigh is said to the queue, too, as often as it may forget it.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -38,6 +38,7 @@ impl Engine {
             every: self.config.sweep_interval,
             ring_again: self.config.ring_again,
         };
-        sweep.run(shutdown).await;
+        let weighing = Box::pin(self.weigh_on(shutdown.clone()));
+        tokio::join!(sweep.run(shutdown), weighing);
     }
 }

@@ -4,8 +4,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nebula_core::TenantId;
 use nebula_execution::NewExecution;
-use nebula_ports::{BlobListing, PortError, Tenant, TenantPut, TenantRepo, Usage};
+use nebula_ports::{
+    BlobListing, MAX_WEIGHTED, PortError, Tenant, TenantPut, TenantRepo, Usage, Weights,
+};
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::{AdmissionError, Engine};
 
@@ -20,7 +24,10 @@ const COUNTED_FOR: Duration = Duration::from_secs(60);
 /// How many tenants are known at once; above that, all are read again.
 const MAX_KNOWN: usize = 10_000;
 
-/// How many blobs are listed at a time.
+/// How often the queue is told what tenants weigh: so long does what was settled before count.
+const WEIGH_EVERY: Duration = Duration::from_secs(10);
+
+/// How many blobs, or tenants, are listed at a time.
 const PAGE: usize = 1_000;
 
 /// What was read of each tenant, and when.
@@ -129,6 +136,43 @@ impl Engine {
                 })?;
         }
         Ok(())
+    }
+
+    /// Tells the queue again and again what tenants weigh, until `stop`.
+    pub(crate) async fn weigh_on(&self, stop: CancellationToken) {
+        let Some(tenants) = &self.ports.tenants else {
+            return;
+        };
+        loop {
+            if let Err(error) = self.weigh(tenants.as_ref()).await {
+                warn!(%error, "could not tell the queue what tenants weigh; trying again");
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = self.ports.clock.sleep(WEIGH_EVERY) => {}
+            }
+        }
+    }
+
+    async fn weigh(&self, tenants: &dyn TenantRepo) -> Result<(), PortError> {
+        let (mut weights, mut after, mut room) = (Weights::default(), None, true);
+        loop {
+            let page = tenants.tenants(after.as_ref(), PAGE).await?;
+            let last = page.last().map(|it| it.id.clone());
+            let full = page.len() == PAGE;
+            for tenant in page {
+                room &= weights.set(tenant.id, tenant.weight);
+            }
+            match last {
+                Some(last) if full => after = Some(last),
+                _ => break,
+            }
+        }
+        if !room {
+            warn!("more than {MAX_WEIGHTED} tenants weigh more than 1; the others weigh 1");
+        }
+        self.ports.queue.set_weights(&weights).await
     }
 
     /// How many bytes a tenant has, as it was a minute ago or later.

@@ -381,6 +381,10 @@ impl TaskQueue for DeadQueue {
         Err(unreachable_queue())
     }
 
+    async fn set_weights(&self, _: &Weights) -> Result<()> {
+        Err(unreachable_queue())
+    }
+
     fn dropped(&self) -> u64 {
         0
     }
@@ -452,6 +456,10 @@ impl TaskQueue for Counted {
 
     async fn redrive(&self) -> Result<usize> {
         self.inner.redrive().await
+    }
+
+    async fn set_weights(&self, weights: &Weights) -> Result<()> {
+        self.inner.set_weights(weights).await
     }
 
     fn dropped(&self) -> u64 {

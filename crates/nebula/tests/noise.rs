@@ -9,11 +9,11 @@ use nebula::{
     core::{Clock, TenantId},
     engine::{EngineConfig, Installed},
     execution::StartOptions,
-    ports::{ExecutionRepo, TaskQueue},
+    ports::{ExecutionRepo, Quotas, TaskQueue, Tenant, TenantPut, TenantRepo, Weight},
     runtime::WorkerConfig,
     workflow::{Source, parse},
 };
-use nebula_testkit::{MemoryTaskQueue, QueueGuard};
+use nebula_testkit::{MemoryTaskQueue, MemoryTenantRepo, QueueGuard};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use world::{World, in_world};
@@ -98,6 +98,72 @@ fn quiet(flood: u32, turns: bool) -> Vec<Duration> {
         took.sort();
         took
     })
+}
+
+/// Of what two tenants wait for, how much of `b` has ended when so many of both have, where `a` weighs so much.
+fn share_beside(weight: u32, ended: u64) -> u64 {
+    const EACH: u64 = 300;
+    in_world(async |world: World| {
+        let clock: Arc<dyn Clock> = Arc::new(world.clock.clone());
+        let queue: Arc<dyn TaskQueue> = Arc::new(MemoryTaskQueue::new(clock, 10_000, 100));
+        let executions: Arc<dyn ExecutionRepo> = world.executions.clone();
+        let config = WorkerConfig {
+            executions: PLACES,
+            ..WorkerConfig::default()
+        };
+        let tenants = Arc::new(MemoryTenantRepo::default());
+        let both = [(tenant("a"), weight), (tenant("b"), 1)];
+        for (id, weight) in both.clone() {
+            let settled = Tenant {
+                name: id.to_string(),
+                id,
+                version: 1,
+                disabled: false,
+                quotas: Quotas::default(),
+                weight: Weight::new(weight).unwrap(),
+            };
+            assert_eq!(
+                tenants.put_tenant(settled).await.unwrap(),
+                TenantPut::Stored
+            );
+        }
+        let built = world.builder_from((executions, queue), config, EngineConfig::default());
+        let nebula = built.tenants(tenants).build().unwrap();
+        for (id, _) in &both {
+            let installed = install(&nebula, id).await;
+            for _ in 0..EACH {
+                let (engine, options) = (nebula.engine(), StartOptions::default());
+                let started = engine.start(id, &installed, Value::Null, options, None, None);
+                assert!(started.await.is_ok());
+            }
+        }
+        let of = async |n: usize| {
+            let used = world.executions.usage(&both[n].0).await.unwrap();
+            EACH - used.executions
+        };
+        let counts = async {
+            loop {
+                world.clock.sleep(Duration::from_millis(50)).await;
+                let (a, b) = (of(0).await, of(1).await);
+                if a + b >= ended {
+                    return b;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            stopped = nebula.run(CancellationToken::new()) => panic!("the worker stopped: {stopped:?}"),
+            b = counts => b,
+        }
+    })
+}
+
+#[test]
+fn a_tenant_that_weighs_three_times_as_much_has_three_of_four_turns() {
+    let (even, light) = (share_beside(1, 200), share_beside(3, 200));
+    let within = |ended: u64, wanted: u64| ended.abs_diff(wanted) <= 2 * PLACES as u64;
+    assert!(within(even, 100), "{even}");
+    assert!(within(light, 50), "{light}");
 }
 
 /// The one of which 99 of 100 are no larger.

@@ -43,6 +43,7 @@ mod task_queue;
 mod tenant_repo;
 mod trigger_repo;
 mod turns;
+mod weights;
 mod workflow_repo;
 
 pub use audit_log::{
@@ -91,7 +92,10 @@ pub use nebula_action::{
     HttpResponse, RequestBody, Sender,
 };
 pub use nebula_core::{Clock, Entropy, Offload};
-pub use nebula_tenant::{Exceeded, Quota, QuotaError, Quotas, Tenant, TenantError, Usage};
+pub use nebula_tenant::{
+    Exceeded, MAX_WEIGHT, Quota, QuotaError, Quotas, Tenant, TenantError, Usage, Weight,
+    WeightError,
+};
 pub use program_runner::{
     Captured, ProgramCall, ProgramEnded, ProgramError, ProgramExit, ProgramRunner,
 };
@@ -122,6 +126,7 @@ pub use trigger_repo::{
     TriggerState, TriggerUpdated, check_bringing, check_triggers,
 };
 pub use turns::{Lines, Turns};
+pub use weights::{MAX_WEIGHTED, Weights};
 pub use workflow_repo::{
     NewVersion, Published, Saved, StoredWorkflow, VersionSummary, WorkflowFilter, WorkflowRepo,
     WorkflowSummary, WorkflowVersions,

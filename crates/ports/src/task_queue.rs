@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use async_trait::async_trait;
 use nebula_core::{ExecutionId, Priority, TenantId, WorkflowId};
 
-use crate::Result;
+use crate::{Result, Weights};
 
 /// A ring of the bell: this execution may have work.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -63,7 +63,8 @@ pub enum ReceiptOutcome {
 /// neither acked nor extended within its visibility comes again with a higher count; a superseded
 /// receipt changes nothing; rings for one execution are merged while one waits; a ring that comes
 /// while its execution is in somebody's hands is delivered after the answer; a full queue drops
-/// and counts; tenants take turns, and within a tenant priorities, by [`Turns`](crate::Turns), and
+/// and counts; tenants take turns, each as many one after the other as it weighs
+/// ([`set_weights`](Self::set_weights)) while something of it waits, and within a tenant priorities, by [`Turns`](crate::Turns), and
 /// within a priority workflows, so that nobody's many tasks hold up another's single one; what was delivered `max_deliveries` times goes to the dead
 /// letters, where it can be seen and sent again.
 #[async_trait]
@@ -123,6 +124,13 @@ pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable`.
     async fn redrive(&self) -> Result<usize>;
+
+    /// Settles what tenants weigh from now on, all of them: whoever is not named weighs 1. A queue may forget
+    /// it, as it may rings; whoever fills it again says it again.
+    ///
+    /// # Errors
+    /// `Unavailable`: it may be settled.
+    async fn set_weights(&self, weights: &Weights) -> Result<()>;
 
     /// How many rings were dropped since the queue began.
     fn dropped(&self) -> u64;

@@ -1,7 +1,8 @@
 //! Turns: in which order tasks go, so that nobody holds another up for ever.
 //!
 //! Tenants take turns; within a tenant the higher priority goes first, as long as the patience of the
-//! others lasts; within a priority, workflows take turns. Queue and sweep order by the same rule.
+//! others lasts; within a priority, workflows take turns. Queue and sweep order by the same rule; what tenants weigh is known to the
+//! queue alone.
 
 use std::collections::{BTreeMap, VecDeque};
 

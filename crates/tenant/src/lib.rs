@@ -1,7 +1,7 @@
 //! What a tenant of an installation may use.
 //!
 //! A [`Tenant`] says what an operator has settled about a customer: whether it is let in, and its
-//! [`Quotas`]. [`Quotas::admit`] says whether one more execution may begin. Start reading at [`Quotas`].
+//! [`Quotas`] and [`Weight`]. [`Quotas::admit`] says whether one more execution may begin. Start reading at [`Quotas`].
 //!
 //! Does not know: where tenants are kept, what is counted how, what time it is.
 //!
@@ -21,8 +21,10 @@
 
 mod quotas;
 mod standing;
+mod weight;
 
 pub use quotas::{
     Exceeded, MAX_BYTES, MAX_EXECUTIONS, MAX_STARTS_PER_SECOND, Quota, QuotaError, Quotas, Usage,
 };
 pub use standing::{MAX_TENANT_NAME, Tenant, TenantError};
+pub use weight::{MAX_WEIGHT, Weight, WeightError};

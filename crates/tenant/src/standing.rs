@@ -2,7 +2,7 @@
 
 use nebula_core::TenantId;
 
-use crate::{QuotaError, Quotas};
+use crate::{QuotaError, Quotas, Weight};
 
 /// The longest name of a tenant, in bytes.
 pub const MAX_TENANT_NAME: usize = 256;
@@ -20,6 +20,8 @@ pub struct Tenant {
     pub disabled: bool,
     /// How much it may use.
     pub quotas: Quotas,
+    /// How large its part of what workers do is, while others have work as well.
+    pub weight: Weight,
 }
 
 /// Why something cannot be settled about a tenant.
@@ -59,6 +61,7 @@ mod tests {
             name,
             disabled: false,
             quotas: Quotas::default(),
+            weight: Weight::default(),
         };
         assert_eq!(named(String::new()).check(), Err(TenantError::Name(0)));
         let long = "x".repeat(MAX_TENANT_NAME + 1);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use nebula_core::{ExecutionId, Priority, TenantId, WorkflowId};
-use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Task, Turns};
+use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Task, Turns, Weights};
 
 use crate::MemoryQueueConfig;
 
@@ -43,6 +43,9 @@ pub(crate) struct Line {
     dead: BTreeMap<u64, (Task, String)>,
     dead_at: BTreeMap<Key, u64>,
     last_served: Option<TenantId>,
+    /// How many turns that one had, one after the other.
+    in_row: u32,
+    weights: Weights,
     /// Of tenants with tasks.
     served: BTreeMap<TenantId, Served>,
     dropped: u64,
@@ -90,6 +93,8 @@ impl Line {
             dead: BTreeMap::new(),
             dead_at: BTreeMap::new(),
             last_served: None,
+            in_row: 0,
+            weights: Weights::default(),
             served: BTreeMap::new(),
             dropped: 0,
             waiting: 0,
@@ -212,7 +217,18 @@ impl Line {
 
     /// The first task of the tenant, priority and workflow whose turn it is; the turn is taken.
     fn next(&mut self) -> Option<Key> {
-        let tenant = following(&self.ready, self.last_served.as_ref())?.clone();
+        let goes_on = self
+            .last_served
+            .as_ref()
+            .filter(|it| self.ready.contains_key(*it) && self.in_row < self.weights.of(it).get());
+        let (tenant, in_row) = match goes_on {
+            Some(tenant) => (tenant.clone(), self.in_row + 1),
+            None => (
+                following(&self.ready, self.last_served.as_ref())?.clone(),
+                1,
+            ),
+        };
+        self.in_row = in_row;
         let levels = &self.ready[&tenant];
         let served = self.served.entry(tenant.clone()).or_default();
         let priority = served.turns.take(|it| levels.contains_key(&it))?;
@@ -268,6 +284,10 @@ impl Line {
         entry.due = until;
         self.hand_out(key, entry);
         ReceiptOutcome::Done
+    }
+
+    pub(crate) fn set_weights(&mut self, weights: Weights) {
+        self.weights = weights;
     }
 
     /// Dead tasks, oldest first.

@@ -4,7 +4,7 @@ use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use nebula_core::Clock;
-use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue};
+use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue, Weights};
 
 use crate::{
     MemoryQueueConfig,
@@ -138,6 +138,12 @@ impl TaskQueue for MemoryQueue {
 
     async fn redrive(&self) -> Result<usize> {
         Ok(self.now(Line::redrive))
+    }
+
+    async fn set_weights(&self, weights: &Weights) -> Result<()> {
+        let weights = weights.clone();
+        self.now(|line, _| line.set_weights(weights));
+        Ok(())
     }
 
     fn dropped(&self) -> u64 {

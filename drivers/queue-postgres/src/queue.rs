@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use nebula_core::{Clock, Entropy, ExecutionId, Priority, TenantId, WorkflowId};
 use nebula_ports::{
     Delivery, ErrorKind, PortError, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue,
+    Weight, Weights,
 };
 use nebula_postgres::{Address, Param, Row, params};
 use parking_lot::Mutex;
@@ -358,6 +359,17 @@ impl TaskQueue for PostgresQueue {
                 return Ok(usize::try_from(sent).unwrap_or(0));
             }
         }
+    }
+
+    async fn set_weights(&self, weights: &Weights) -> Result<()> {
+        const SQL: &str = "SELECT * FROM nebula_queue.weighed($1, $2, $3, $4, $5, $6, $7)";
+        let of = |weight: Weight| i32::try_from(weight.get()).unwrap_or(i32::MAX);
+        let (tenants, weights): (Vec<_>, Vec<_>) = weights
+            .iter()
+            .map(|(tenant, weight)| (tenant.as_str(), of(weight)))
+            .unzip();
+        let arguments = params![tenants, weights];
+        self.call("weigh", SQL, arguments).await.map(|_| ())
     }
 
     fn dropped(&self) -> u64 {

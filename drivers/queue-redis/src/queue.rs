@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use nebula_core::{Clock, Entropy};
-use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue};
+use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue, Weights};
 use parking_lot::Mutex;
 use redis::{FromRedisValue, Script};
 
@@ -30,8 +30,9 @@ pub const MAX_TAKEN: usize = 1_000;
 pub const MAX_REASON: usize = 1_024;
 
 /// Under which a queue lies in Redis, behind `nebula:{name}:`. The braces keep all of it on one server.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "state", "tasks", "later", "ready", "served", "tenants", "dead", "letters", "waiting",
+    "weights",
 ];
 
 /// A [`TaskQueue`] in Redis: shared by all processes that open it under the same name.
@@ -294,6 +295,15 @@ impl TaskQueue for RedisQueue {
                 return Ok(sent);
             }
         }
+    }
+
+    async fn set_weights(&self, weights: &Weights) -> Result<()> {
+        let weights = weights.iter();
+        let weights = weights.flat_map(|(id, it)| [id.to_string(), it.get().to_string()]);
+        let weights: Vec<_> = weights.collect();
+        let arguments: Vec<_> = weights.iter().map(String::as_bytes).collect();
+        let (_, _): (_, u64) = self.run("weigh", &scripts::WEIGH, &arguments).await?;
+        Ok(())
     }
 
     fn dropped(&self) -> u64 {

@@ -38,6 +38,7 @@ scripts! {
     EXTEND: ALSO_WHEN_FULL, "scripts/extend.lua";
     DEAD: ALSO_WHEN_FULL, "scripts/dead.lua";
     REDRIVE: ALSO_WHEN_FULL, "scripts/redrive.lua";
+    WEIGH: TAKES, "scripts/weigh.lua";
 }
 
 fn script(flags: &str, body: &str) -> Script {

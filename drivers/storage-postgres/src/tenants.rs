@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use nebula_core::{ByteSize, TenantId};
 use nebula_ports::{
     ErrorKind, ExecutionRepo, MAX_TENANTS, Quotas, Result as PortResult, Tenant, TenantPut,
-    TenantRepo, Usage,
+    TenantRepo, Usage, Weight,
 };
 use nebula_postgres::{Row, params};
 
@@ -18,17 +18,19 @@ use crate::{
     tx::Tx,
 };
 
-const FIND: &str = "SELECT tenant, version, name, disabled, executions, bytes, starts_per_second
+const FIND: &str =
+    "SELECT tenant, version, name, disabled, executions, bytes, starts_per_second, weight
     FROM tenants WHERE tenant = $1";
-const LIST: &str = "SELECT tenant, version, name, disabled, executions, bytes, starts_per_second
+const LIST: &str =
+    "SELECT tenant, version, name, disabled, executions, bytes, starts_per_second, weight
     FROM tenants WHERE tenant > $1 ORDER BY tenant LIMIT $2";
 const COUNT: &str =
     "SELECT count(*) FROM (SELECT 1 FROM tenants WHERE tenant > '' LIMIT $1) AS part";
 const PUT: &str = "INSERT INTO tenants
-    (tenant, version, name, disabled, executions, bytes, starts_per_second)
-    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    (tenant, version, name, disabled, executions, bytes, starts_per_second, weight)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     ON CONFLICT (tenant) DO UPDATE SET version = $2, name = $3, disabled = $4,
-        executions = $5, bytes = $6, starts_per_second = $7";
+        executions = $5, bytes = $6, starts_per_second = $7, weight = $8";
 /// How many executions of a tenant have not ended, up to a limit.
 const OPEN: &str = "SELECT count(*) FROM (
     SELECT 1 FROM executions WHERE tenant = $1 AND status < 6 LIMIT $2) AS part";
@@ -93,10 +95,16 @@ fn read(row: &Row) -> Result<Tenant, Fault> {
             bytes: quota(5)?.map(ByteSize::bytes),
             starts_per_second: small(6)?,
         },
+        weight: weight(row.try_get(7)?)?,
     };
     read.check()
         .map_err(|error| Fault::corrupt(error.to_string()))?;
     Ok(read)
+}
+
+fn weight(stored: i64) -> Result<Weight, Fault> {
+    let weight = Weight::new(u32::try_from(stored).unwrap_or(0));
+    weight.map_err(|_| Fault::corrupt(format!("a stored weight is {stored}")))
 }
 
 /// Puts the next version, or says why not.
@@ -133,7 +141,8 @@ async fn put(tx: &Tx, new: &Tenant) -> Result<TenantPut, Fault> {
         new.disabled,
         quotas.executions.map(i64::from),
         bytes,
-        quotas.starts_per_second.map(i64::from)
+        quotas.starts_per_second.map(i64::from),
+        i64::from(new.weight.get())
     ];
     tx.execute(PUT, row).await?;
     Ok(TenantPut::Stored)

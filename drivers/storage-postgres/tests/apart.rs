@@ -8,7 +8,7 @@ use nebula_core::TenantId;
 use nebula_execution::NewExecution;
 use nebula_ports::{
     Created, DedupeKey, ExecutionFilter, ExecutionRepo as _, IdentityRepo as _, ProjectRecord,
-    Quotas, RecordPut, Tenant, TenantPut, TenantRepo as _,
+    Quotas, RecordPut, Tenant, TenantPut, TenantRepo as _, Weight,
 };
 use nebula_testkit::{
     agree, run,
@@ -113,6 +113,7 @@ fn fill(address: &str) {
                 name: "x".to_owned(),
                 disabled: false,
                 quotas: Quotas::default(),
+                weight: Weight::default(),
             };
             assert_eq!(store.put_tenant(settled).await.unwrap(), TenantPut::Stored);
         }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use nebula_core::{ByteSize, TenantId, Timestamp};
 use nebula_ports::{
     ErrorKind, ExecutionRepo, MAX_TENANTS, Quotas, Result as PortResult, Tenant, TenantPut,
-    TenantRepo, Usage,
+    TenantRepo, Usage, Weight,
 };
 use rusqlite::{Connection, Row, params};
 
@@ -15,14 +15,16 @@ use crate::{
     writer::Tx,
 };
 
-const FIND: &str = "SELECT tenant, version, name, disabled, executions, bytes, starts_per_second
+const FIND: &str =
+    "SELECT tenant, version, name, disabled, executions, bytes, starts_per_second, weight
     FROM tenants WHERE tenant = ?";
-const LIST: &str = "SELECT tenant, version, name, disabled, executions, bytes, starts_per_second
+const LIST: &str =
+    "SELECT tenant, version, name, disabled, executions, bytes, starts_per_second, weight
     FROM tenants WHERE tenant > ? ORDER BY tenant LIMIT ?";
 const COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM tenants WHERE tenant > '' LIMIT ?)";
 const PUT: &str = "INSERT OR REPLACE INTO tenants
-    (tenant, version, name, disabled, executions, bytes, starts_per_second)
-    VALUES (?, ?, ?, ?, ?, ?, ?)";
+    (tenant, version, name, disabled, executions, bytes, starts_per_second, weight)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
 /// How many executions of a tenant have not ended, up to a limit.
 const OPEN: &str = "SELECT count(*) FROM (SELECT 1 FROM executions INDEXED BY executions_status
     WHERE status <> 6 AND tenant = ? AND status < 6 LIMIT ?)";
@@ -89,10 +91,16 @@ fn read(row: &Row<'_>) -> Result<Tenant, Fault> {
             bytes: quota(5)?.map(ByteSize::bytes),
             starts_per_second: small(6)?,
         },
+        weight: weight(row.get(7)?)?,
     };
     read.check()
         .map_err(|error| Fault::corrupt(error.to_string()))?;
     Ok(read)
+}
+
+fn weight(stored: i64) -> Result<Weight, Fault> {
+    let weight = Weight::new(u32::try_from(stored).unwrap_or(0));
+    weight.map_err(|_| Fault::corrupt(format!("a stored weight is {stored}")))
 }
 
 /// Puts the next version, or says why not.
@@ -127,7 +135,8 @@ fn put(tx: &mut Tx<'_>, new: &Tenant) -> Result<TenantPut, Fault> {
         new.disabled,
         quotas.executions,
         bytes,
-        quotas.starts_per_second
+        quotas.starts_per_second,
+        new.weight.get()
     ])?;
     Ok(TenantPut::Stored)
 }

@@ -217,6 +217,9 @@ pub(crate) struct Settled {
     /// How many of its executions may begin in a second; `none` for any number
     #[arg(long, value_name = "N|none", allow_hyphen_values = true)]
     pub(crate) starts_per_second: Option<String>,
+    /// How many turns it has where a tenant of weight 1 has one, while both have work that waits
+    #[arg(long, value_name = "1-100", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) weight: Option<u32>,
 }
 
 /// For people of the server's own tenant.
@@ -245,7 +248,7 @@ pub(crate) enum Tenants {
         #[command(flatten)]
         at: AtServer,
     },
-    /// Change its name or its quotas
+    /// Change its name, its quotas or its weight
     Set {
         /// Its id
         tenant: TenantId,

@@ -81,7 +81,7 @@ const ASKED: &[(&str, &str)] = &[
     ("tenants disable", "acme"),
     ("tenants enable", "acme"),
     ("tenants list", ""),
-    ("tenants set", "acme --executions 5"),
+    ("tenants set", "acme --executions 5 --weight 3"),
     ("tenants setup", "acme"),
     ("tenants show", "acme"),
     (

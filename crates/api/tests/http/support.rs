@@ -479,5 +479,6 @@ pub(crate) fn tenant(id: &str) -> nebula_ports::Tenant {
         name: id.to_owned(),
         disabled: false,
         quotas: nebula_ports::Quotas::default(),
+        weight: nebula_ports::Weight::default(),
     }
 }

@@ -243,6 +243,14 @@ async fn what_cannot_be_settled_is_refused_with_the_reason() {
             json!({ "name": "x", "version": 1, "quotas": { "starts_per_second": 9_000_000 } }),
             "it is from 1 to 1000000",
         ),
+        (
+            json!({ "name": "x", "version": 1, "weight": 0 }),
+            "the weight is 0; it is from 1 to 100",
+        ),
+        (
+            json!({ "name": "x", "version": 1, "weight": -1 }),
+            "the weight is -1; it is from 1 to 100",
+        ),
     ] {
         let problem = put("tenants/acme", body).await.problem(400, "BAD_TENANT");
         let detail = problem["detail"].as_str().unwrap();
@@ -263,9 +271,10 @@ async fn what_cannot_be_settled_is_refused_with_the_reason() {
         .await;
     made.problem(404, "UNKNOWN_TENANT");
     // Once somebody owns it, its people are its own affair.
-    operator
-        .founds("acme", json!({ "name": "Acme", "version": 1 }))
-        .await;
+    let settled = json!({ "name": "Acme", "version": 1, "weight": 100 });
+    operator.founds("acme", settled).await;
+    let shown = operator.get("tenants/acme").await.ok(200);
+    assert_eq!(shown["weight"], 100);
     let made = operator
         .ask(Method::POST, "tenants/acme/setup", Value::Null)
         .await;

@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use nebula_core::{ExecutionId, Priority, TenantId, WorkflowId};
-use nebula_ports::{Receipt, Result, Task, TaskQueue};
+use nebula_ports::{Receipt, Result, Task, TaskQueue, Weight, Weights};
 
 use super::log::Log;
 use crate::{
@@ -67,7 +67,8 @@ impl Run {
                 self.log.note(None, format!("advance {by:?}"));
                 self.clock.advance(by);
             }
-            96..99 => {
+            96 => self.weigh().await,
+            97..99 => {
                 self.log.note(None, "dead".to_owned());
                 let _ = self
                     .log
@@ -84,6 +85,19 @@ impl Run {
         let _ = self
             .log
             .same(Ok(self.model.dropped()), Ok(self.driver.dropped()));
+    }
+
+    async fn weigh(&mut self) {
+        let mut weights = Weights::default();
+        for tenant in ["a", "b", "c"] {
+            let weight = Weight::new(*self.random.pick(&[1, 1, 2, 5])).expect("it can be");
+            weights.set(TenantId::new(tenant).expect("it is an id"), weight);
+        }
+        self.log.note(None, format!("weigh {weights:?}"));
+        let model = self.model.set_weights(&weights).await;
+        let _ = self
+            .log
+            .same(model, self.driver.set_weights(&weights).await);
     }
 
     async fn ring(&mut self) {

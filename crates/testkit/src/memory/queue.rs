@@ -4,7 +4,7 @@ use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use nebula_core::Clock;
-use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue};
+use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue, Weights};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -209,6 +209,18 @@ impl TaskQueue for MemoryTaskQueue {
         });
         (0..sent).for_each(|_| self.wake());
         Ok(sent)
+    }
+
+    async fn set_weights(&self, weights: &Weights) -> Result<()> {
+        self.now(|state, _| {
+            if self.keep(Guard::WeightsWhole) {
+                state.weights = Weights::default();
+            }
+            for (tenant, weight) in weights.iter() {
+                state.weights.set(tenant.clone(), weight);
+            }
+        });
+        Ok(())
     }
 
     fn dropped(&self) -> u64 {

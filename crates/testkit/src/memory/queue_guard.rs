@@ -65,6 +65,12 @@ guards! {
         WorkflowTurns => [workflows_take_turns],
         /// Who is passed over often enough goes next.
         Patience => [a_low_priority_is_passed_over_only_so_often],
+        /// Who weighs more has more turns.
+        Weights => [a_tenant_has_as_many_turns_as_it_weighs],
+        /// And no more than that.
+        WeightEnds => [a_tenant_has_as_many_turns_as_it_weighs, tenants_take_turns],
+        /// What is settled anew takes the place of all that was.
+        WeightsWhole => [who_is_not_named_again_weighs_least],
         /// A call takes at most `max`.
         Max => [a_call_takes_at_most_its_max],
         /// The queue is bounded.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use nebula_core::{Priority, TenantId, WorkflowId};
-use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Task, Turns};
+use nebula_ports::{Delivery, Queued, Receipt, ReceiptOutcome, Task, Turns, Weights};
 
 use super::{
     QueueGuard as Guard,
@@ -20,6 +20,9 @@ pub(super) struct State {
     pub(super) items: Vec<Item>,
     pub(super) dead: VecDeque<(Task, String)>,
     pub(super) last_served: Option<TenantId>,
+    /// How many turns that one had, one after the other.
+    in_row: u32,
+    pub(super) weights: Weights,
     /// Of tenants with tasks.
     turns: BTreeMap<TenantId, Turns>,
     /// Of tenants with tasks: whose turn was the last of each priority.
@@ -176,7 +179,18 @@ impl MemoryTaskQueue {
             .last_served
             .as_ref()
             .filter(|_| self.keep(Guard::Turns));
-        let tenant = following(ready.iter().map(|(_, task, _)| &task.tenant), after)?.clone();
+        let goes_on = after.filter(|last| {
+            let ends = state.in_row >= state.weights.of(last).get() && self.keep(Guard::WeightEnds);
+            self.keep(Guard::Weights) && !ends && ready.iter().any(|it| it.1.tenant == **last)
+        });
+        let (tenant, in_row) = match goes_on {
+            Some(tenant) => (tenant.clone(), state.in_row + 1),
+            None => {
+                let next = following(ready.iter().map(|(_, task, _)| &task.tenant), after)?;
+                (next.clone(), 1)
+            }
+        };
+        state.in_row = in_row;
         let any = !self.keep(Guard::TurnsBeforePriority);
         let mine = || {
             let mine = |task: &Task| task.tenant == tenant || any;

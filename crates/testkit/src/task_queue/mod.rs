@@ -8,7 +8,8 @@
 //! - The queue has room for so many executions, waiting or in somebody's hands; a ring for one that is
 //!   there needs no room. Dead tasks have as much room of their own; then the oldest is forgotten,
 //!   and counted as dropped.
-//! - Tenants take turns in the order of their ids; within a tenant priorities, by
+//! - Tenants take turns in the order of their ids, each as many one after the other as it weighs; what it
+//!   has left when nothing of it waits is gone; within a tenant priorities, by
 //!   [`Turns`](nebula_ports::Turns); within a priority workflows, in the order of their ids; within a
 //!   workflow what is due first, then what was rung first. The turns of a tenant without a task are forgotten.
 //! - A merged ring keeps the earlier time and the higher priority.
@@ -33,11 +34,13 @@ mod deliver;
 mod fixture;
 mod ring;
 mod wait;
+mod weigh;
 
 pub use dead::*;
 pub use deliver::*;
 pub use ring::*;
 pub use wait::*;
+pub use weigh::*;
 
 /// For how many executions the queue under test has room.
 pub const CAPACITY: u8 = 8;
@@ -92,6 +95,8 @@ macro_rules! task_queue_rules {
             priority_counts_within_a_tenant,
             workflows_take_turns,
             a_low_priority_is_passed_over_only_so_often,
+            a_tenant_has_as_many_turns_as_it_weighs,
+            who_is_not_named_again_weighs_least,
             a_full_queue_drops_and_counts,
             a_full_queue_still_merges,
             a_task_in_somebodys_hands_keeps_its_place,

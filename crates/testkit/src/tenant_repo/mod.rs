@@ -7,7 +7,7 @@ use std::{future::Future, sync::Arc};
 
 use futures_util::future::join_all;
 use nebula_core::{ByteSize, TenantId};
-use nebula_ports::{ErrorKind, MAX_TENANTS, Quotas, Tenant, TenantPut, TenantRepo};
+use nebula_ports::{ErrorKind, MAX_TENANTS, Quotas, Tenant, TenantPut, TenantRepo, Weight};
 
 use crate::{ManualClock, suite::rule_table};
 
@@ -54,6 +54,7 @@ fn tenant(text: &str) -> Tenant {
         name: format!("the tenant {text}"),
         disabled: false,
         quotas: Quotas::default(),
+        weight: Weight::default(),
     }
 }
 
@@ -70,6 +71,7 @@ pub async fn a_tenant_is_read_as_it_was_put(repo: &Repo, _: &Time) {
             bytes: Some(ByteSize::kib(3)),
             starts_per_second: Some(4),
         },
+        weight: Weight::new(5).expect("it can be"),
         ..tenant("acme")
     };
     assert_eq!(put(repo, &bounded).await, TenantPut::Stored);

@@ -16,7 +16,8 @@ CREATE UNLOGGED TABLE nebula_queue.queues (
     dropped bigint NOT NULL DEFAULT 0,
     served  text COLLATE "C" NOT NULL DEFAULT '', -- the tenant whose turn was the last
     watcher text COLLATE "C" NOT NULL DEFAULT '', -- who of those that wait watches; '' if nobody does
-    watches bigint NOT NULL DEFAULT 0             -- when it looks next
+    watches bigint NOT NULL DEFAULT 0,            -- when it looks next
+    in_row  int NOT NULL DEFAULT 0                -- how many turns `served` had one after the other
 ) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
 CREATE UNLOGGED TABLE nebula_queue.tasks (
@@ -44,6 +45,14 @@ CREATE UNLOGGED TABLE nebula_queue.turns (
     tenant    text COLLATE "C" NOT NULL,
     passed    int[] NOT NULL,   -- of each priority: how often it was passed over
     workflows text[] NOT NULL,  -- of each priority
+    PRIMARY KEY (queue, tenant)
+);
+
+-- How many turns a tenant may have one after the other, where that is more than one.
+CREATE UNLOGGED TABLE nebula_queue.weights (
+    queue  text COLLATE "C" NOT NULL,
+    tenant text COLLATE "C" NOT NULL,
+    weight int NOT NULL,
     PRIMARY KEY (queue, tenant)
 );
 
@@ -77,7 +86,7 @@ CREATE TYPE nebula_queue.held AS (
     queue text, life text, tasks bigint, dead bigint, serial bigint, dropped bigint, served text,
     capacity bigint, most int, moment bigint, outcome text,
     came bigint,  -- tasks that became ready in this call
-    is_new boolean, watcher text, watches bigint
+    is_new boolean, watcher text, watches bigint, in_row int
 );
 
 -- When the next task is due that is not ready.
@@ -155,7 +164,7 @@ BEGIN
     END IF;
     s.queue := q.queue; s.life := q.life; s.tasks := q.tasks; s.dead := q.dead;
     s.serial := q.serial; s.dropped := q.dropped; s.served := q.served;
-    s.watcher := q.watcher; s.watches := q.watches;
+    s.watcher := q.watcher; s.watches := q.watches; s.in_row := q.in_row;
     s.capacity := capacity; s.most := most; s.came := 0;
     -- Only now: who came later to the queue is later.
     s.moment := coalesce(given, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
@@ -265,9 +274,10 @@ BEGIN
     END IF;
     UPDATE nebula_queue.queues q
     SET tasks = s.tasks, dead = s.dead, serial = s.serial, dropped = s.dropped, served = s.served,
-        watcher = s.watcher, watches = s.watches
-    WHERE q.queue = s.queue AND (q.tasks, q.dead, q.serial, q.dropped, q.served, q.watcher, q.watches)
-        IS DISTINCT FROM (s.tasks, s.dead, s.serial, s.dropped, s.served, s.watcher, s.watches);
+        watcher = s.watcher, watches = s.watches, in_row = s.in_row
+    WHERE q.queue = s.queue
+        AND (q.tasks, q.dead, q.serial, q.dropped, q.served, q.watcher, q.watches, q.in_row)
+        IS DISTINCT FROM (s.tasks, s.dead, s.serial, s.dropped, s.served, s.watcher, s.watches, s.in_row);
     RETURN pause;
 END $$;
 
@@ -332,13 +342,23 @@ DECLARE
     number int := 0;
 BEGIN
     WHILE number < wanted LOOP
+        -- The last one again, as often as it weighs; else the next.
         SELECT d.tenant INTO whose FROM nebula_queue.tasks d
-        WHERE d.queue = name AND d.stands = 0 AND d.tenant > s.served ORDER BY d.tenant LIMIT 1;
-        IF NOT FOUND THEN
+        WHERE d.queue = name AND d.stands = 0 AND d.tenant = s.served AND s.in_row < coalesce((
+            SELECT w.weight FROM nebula_queue.weights w WHERE w.queue = name AND w.tenant = s.served
+        ), 1) LIMIT 1;
+        IF FOUND THEN
+            s.in_row := s.in_row + 1;
+        ELSE
             SELECT d.tenant INTO whose FROM nebula_queue.tasks d
-            WHERE d.queue = name AND d.stands = 0 ORDER BY d.tenant LIMIT 1;
+            WHERE d.queue = name AND d.stands = 0 AND d.tenant > s.served ORDER BY d.tenant LIMIT 1;
+            IF NOT FOUND THEN
+                SELECT d.tenant INTO whose FROM nebula_queue.tasks d
+                WHERE d.queue = name AND d.stands = 0 ORDER BY d.tenant LIMIT 1;
+            END IF;
+            EXIT WHEN NOT FOUND;
+            s.in_row := 1;
         END IF;
-        EXIT WHEN NOT FOUND;
         s.served := whose;
         SELECT * INTO turn FROM nebula_queue.turns d WHERE d.queue = name AND d.tenant = whose;
         IF NOT FOUND THEN
@@ -524,6 +544,21 @@ BEGIN
             stay := stay + 1;
         END IF;
     END LOOP;
+    pause := nebula_queue.given_back(s);
+    life := s.life; dropped := s.dropped;
+END $$;
+
+CREATE FUNCTION nebula_queue.weighed(
+    name text, given bigint, capacity bigint, most int, token text,
+    tenants text[], weights int[],
+    OUT life text, OUT dropped bigint, OUT pause bigint
+) LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+    s nebula_queue.held := nebula_queue.taken(name, given, capacity, most, token);
+BEGIN
+    DELETE FROM nebula_queue.weights w WHERE w.queue = name AND w.tenant <> ALL (tenants);
+    INSERT INTO nebula_queue.weights AS w SELECT name, n.tenant, n.weight FROM unnest(tenants, weights) n (tenant, weight)
+    ON CONFLICT (queue, tenant) DO UPDATE SET weight = excluded.weight WHERE w.weight <> excluded.weight;
     pause := nebula_queue.given_back(s);
     life := s.life; dropped := s.dropped;
 END $$;

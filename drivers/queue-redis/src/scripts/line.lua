@@ -12,6 +12,7 @@
 
 local STATE, TASKS, LATER, READY = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local SERVED, TENANTS, DEAD, LETTERS, WAITING = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local WEIGHTS = KEYS[10]
 local CAPACITY, MOST_DELIVERIES, BELL, TOKEN = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 
 -- The places of an entry.
@@ -32,10 +33,12 @@ else
   now = tonumber(ARGV[1])
 end
 
-local state = call('HMGET', STATE, 'life', 'serial', 'dropped', 'last', 'watcher', 'watches')
+local state = call('HMGET', STATE, 'life', 'serial', 'dropped', 'last', 'watcher', 'watches', 'row')
 local life, serial, dropped, last = state[1], tonumber(state[2] or 0), tonumber(state[3] or 0), state[4]
 -- Who watches, `''` if nobody does, and when it looks next.
 local watcher, watches = state[5] or '', tonumber(state[6] or 0)
+-- How many turns the tenant had that had the last, one after the other.
+local row = tonumber(state[7] or 0)
 if not life then
   life = TOKEN
 end
@@ -264,9 +267,9 @@ local function finish(result, pause)
     call('PUBLISH', BELL, '')
   end
   if life ~= state[1] or serial ~= tonumber(state[2] or 0) or dropped ~= tonumber(state[3] or 0) or last ~= state[4]
-    or watcher ~= state[5] or watches ~= tonumber(state[6] or 0) then
+    or watcher ~= state[5] or watches ~= tonumber(state[6] or 0) or row ~= tonumber(state[7] or 0) then
     call('HSET', STATE, 'life', life, 'serial', text(serial), 'dropped', text(dropped), 'last', last or '',
-      'watcher', watcher, 'watches', text(watches))
+      'watcher', watcher, 'watches', text(watches), 'row', row)
   end
   return { life, dropped, pause or 0, result }
 end

@@ -34,9 +34,30 @@ local function turn(tenant, waits)
   return whose
 end
 
--- The member of READY whose turn it is: the next tenant's, of the priority and workflow whose turn it is.
+local weights = {}
+
+-- How many turns a tenant may have one after the other.
+local function weight(tenant)
+  weights[tenant] = weights[tenant] or tonumber(call('HGET', WEIGHTS, tenant) or 1)
+  return weights[tenant]
+end
+
+-- The first member of READY of the tenant whose turn it is; it counts as taken.
+local function next_tenant()
+  local mine = last and last .. '!'
+  local member = mine and row < weight(last) and first_from('[' .. mine)
+  if begins(member, mine) then
+    row = row + 1
+    return member
+  end
+  member = last and first_from('(' .. last .. '"') or first_from('-')
+  row = member and 1 or row
+  return member
+end
+
+-- The member of READY whose turn it is: of the tenant, priority and workflow whose turn it is.
 local function next_member()
-  local member = last and first_from('(' .. last .. '"') or first_from('-')
+  local member = next_tenant()
   if not member then
     return
   end

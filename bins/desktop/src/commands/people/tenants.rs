@@ -16,7 +16,7 @@ use crate::{
 const NONE: &str = "none";
 
 /// Runs `nebula tenants`. JSON of a tenant: `{ "tenant", "name", "version", "disabled", "quotas",
-/// "usage" }`; of `create` and `setup` with `"token"` and `"expires_in"`, and the token is told once.
+/// "weight", "usage" }`; of `create` and `setup` with `"token"` and `"expires_in"`, and the token is told once.
 pub(super) async fn run(
     command: &Tenants,
     server: &Server,
@@ -35,10 +35,11 @@ pub(super) async fn run(
                     text(it, "tenant"),
                     text(it, "name"),
                     quotas(&it["quotas"]),
+                    it["weight"].to_string(),
                     state.to_owned(),
                 ]
             };
-            let head = ["TENANT", "NAME", "QUOTAS", ""];
+            let head = ["TENANT", "NAME", "QUOTAS", "WEIGHT", ""];
             show_list(
                 ("tenants", "there are no tenants beside the server's own"),
                 found,
@@ -50,7 +51,7 @@ pub(super) async fn run(
             let it = show(tenant, server).await?;
             let used = &it["usage"];
             let line = format!(
-                "{tenant}: {}{}; quotas: {}; uses {} executions ({} held), {} bytes",
+                "{tenant}: {}{}; quotas: {}; weight: {}; uses {} executions ({} held), {} bytes",
                 text(&it, "name"),
                 if it["disabled"] == true {
                     ", disabled"
@@ -58,6 +59,7 @@ pub(super) async fn run(
                     ""
                 },
                 quotas(&it["quotas"]),
+                it["weight"],
                 used["executions"],
                 used["held"],
                 used["bytes"],
@@ -78,7 +80,11 @@ pub(super) async fn run(
         } => {
             let there = show(tenant, server).await?;
             let put = put(tenant, changed(there, settled)?, server).await?;
-            let line = format!("{tenant}: quotas: {}", quotas(&put["quotas"]));
+            let line = format!(
+                "{tenant}: quotas: {}; weight: {}",
+                quotas(&put["quotas"]),
+                put["weight"]
+            );
             say(&put, &line, console)
         }
         Tenants::Disable { tenant, .. } => switch(tenant, true, server, console).await,
@@ -97,7 +103,7 @@ async fn put(tenant: &TenantId, it: Value, server: &Server) -> Result<Value, Fai
     let version = it["version"].as_u64().unwrap_or(0) + 1;
     let body = json!({
         "name": it["name"], "version": version, "disabled": it["disabled"] == true,
-        "quotas": it["quotas"],
+        "quotas": it["quotas"], "weight": it["weight"],
     });
     let ask = Ask::new(Method::PUT).at(["tenants", tenant.as_str()]);
     server.get(ask.json(&body)).await
@@ -107,6 +113,9 @@ async fn put(tenant: &TenantId, it: Value, server: &Server) -> Result<Value, Fai
 fn changed(mut it: Value, settled: &Settled) -> Result<Value, Failure> {
     if let Some(name) = &settled.name {
         it["name"] = name.as_str().into();
+    }
+    if let Some(weight) = settled.weight {
+        it["weight"] = weight.into();
     }
     let given = [
         ("executions", &settled.executions),

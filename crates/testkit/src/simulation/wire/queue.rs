@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nebula_core::{Clock, ExecutionId};
-use nebula_ports::{Delivery, Lease, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue};
+use nebula_ports::{
+    Delivery, Lease, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue, Weights,
+};
 
 use super::{Wire, lost};
 use crate::simulation::{
@@ -114,6 +116,10 @@ impl TaskQueue for Wire {
 
     async fn redrive(&self) -> Result<usize> {
         self.queue.redrive().await
+    }
+
+    async fn set_weights(&self, weights: &Weights) -> Result<()> {
+        self.queue.set_weights(weights).await
     }
 
     fn dropped(&self) -> u64 {
