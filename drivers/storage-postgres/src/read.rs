@@ -18,14 +18,16 @@ pub(crate) const MAX_PAGE_BYTES: i64 = 16 << 20;
 /// The columns of [`summary`], of `executions AS e`.
 pub(crate) const SUMMARY: &str = "e.id, e.workflow, e.version, e.status, e.created_at, e.updated_at, e.wake_at, e.next_seq, e.lease_until, e.begins_at, e.priority, e.labels";
 
-/// Whole batches from the one that holds entry `from` on; as many as may fit, and one more where there is one.
-const BATCHES: &str = "SELECT first_seq, count, epoch, entries FROM (
+/// An execution, and with it whole batches of its journal from the one that holds entry `from` on: as many as may
+/// fit, and one more where there is one; none where its row has the whole journal.
+const BATCHES: &str = "SELECT e.next_seq - 1, e.epoch, e.whole, b.first_seq, b.count, b.epoch, b.entries
+    FROM executions AS e LEFT JOIN LATERAL (
         SELECT j.first_seq, j.count, j.epoch, j.entries,
             sum(octet_length(j.entries)) OVER (ORDER BY j.first_seq) - octet_length(j.entries) AS before
-        FROM journal AS j WHERE j.execution = $1 AND j.first_seq >= coalesce(
-            (SELECT max(first_seq) FROM journal WHERE execution = $1 AND first_seq <= $2), 0)
-        ORDER BY j.first_seq LIMIT $3) AS batches
-    WHERE before <= $4 ORDER BY first_seq";
+        FROM journal AS j WHERE e.whole IS NULL AND j.execution = e.n AND j.first_seq >= coalesce(
+            (SELECT max(first_seq) FROM journal WHERE execution = e.n AND first_seq <= $3), 0)
+        ORDER BY j.first_seq LIMIT $4) AS b ON b.before <= $5
+    WHERE e.tenant = $1 AND e.id = $2 ORDER BY b.first_seq";
 
 /// Whole batches from entry `from` on, as long as they fit into `limit`.
 pub(crate) async fn journal(
@@ -36,27 +38,22 @@ pub(crate) async fn journal(
     limit: usize,
 ) -> Result<JournalPage, Fault> {
     let mut page = Batches::new(from, limit);
-    let find = "SELECT n, next_seq - 1, epoch, whole FROM executions WHERE tenant = $1 AND id = $2";
-    let place = params![tenant.as_str(), uuid(execution)];
-    let Some(row) = link.row(find, place).await? else {
-        return Ok(page.page);
-    };
-    if let Some(whole) = row.try_get::<_, Option<&[u8]>>(3)? {
-        page.add(
-            1,
-            (number(row.try_get(1)?)?, number(row.try_get(2)?)?),
-            whole,
-        )?;
-        return Ok(page.page);
-    }
-    let n: i64 = row.try_get(0)?;
     // Each has an entry at least, and one is from before.
     let most = limited(limit.saturating_add(2));
-    let given = params![n, stored(from)?, most, MAX_PAGE_BYTES];
+    let (tenant, execution, from) = (tenant.as_str(), uuid(execution), stored(from)?);
+    let given = params![tenant, execution, from, most, MAX_PAGE_BYTES];
     for row in link.rows(BATCHES, given).await? {
-        let (first, count) = (number(row.try_get(0)?)?, number(row.try_get(1)?)?);
-        let epoch = number(row.try_get(2)?)?;
-        if page.add(first, (count, epoch), row.try_get(3)?)?.is_full() {
+        if let Some(whole) = row.try_get::<_, Option<&[u8]>>(2)? {
+            let (count, epoch) = (number(row.try_get(0)?)?, number(row.try_get(1)?)?);
+            page.add(1, (count, epoch), whole)?;
+            break;
+        }
+        let Some(first) = row.try_get::<_, Option<i64>>(3)? else {
+            break;
+        };
+        let (count, epoch) = (number(row.try_get(4)?)?, number(row.try_get(5)?)?);
+        let page = page.add(number(first)?, (count, epoch), row.try_get(6)?)?;
+        if page.is_full() {
             break;
         }
     }

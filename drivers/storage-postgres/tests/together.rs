@@ -277,5 +277,11 @@ fn what_is_asked_of_one_execution_is_one_round_trip() {
         let found = repo.get(&tenant(), execution(1)).await.unwrap();
         assert!(found.is_some_and(|it| it.leased && it.id == lease.execution));
         assert_eq!(repo.stats().round_trips - before, 1);
+        let stepped = repo.step(&lease, step(2, 7, 2, 10)).await.unwrap();
+        assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
+        let before = repo.stats().round_trips;
+        let page = repo.journal(&tenant(), execution(1), 2, 10).await.unwrap();
+        assert_eq!(page.entries.len(), 2);
+        assert_eq!(repo.stats().round_trips - before, 1);
     });
 }
