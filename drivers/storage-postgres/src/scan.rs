@@ -48,8 +48,10 @@ const NEXT_DUE: &str = "SELECT least(
                 AND e.workflow = line.workflow AND e.ring_key > $4
             ORDER BY e.ring_key LIMIT 1) AS next),
     (SELECT min(held_wake) FROM executions WHERE held_wake > $4))";
-/// Those that nobody works on just now.
-const FREE: &str = "SELECT n FROM executions WHERE n = ANY ($1) ORDER BY n FOR UPDATE SKIP LOCKED";
+/// Those that nobody works on just now, and that are due still: one may have ended since it was found.
+const FREE: &str = "SELECT n FROM executions
+    WHERE n = ANY ($1) AND ring_key IS NOT NULL AND ring_key <= $2 AND rung_at < $3
+    ORDER BY n FOR UPDATE SKIP LOCKED";
 const MARK: &str =
     "UPDATE executions SET rung_at = $2, ring_key = greatest(ring_key, $2) WHERE n = ANY ($1)";
 
@@ -81,13 +83,14 @@ pub(crate) async fn runnable(
     let more = rung.len() > limit;
     rung.truncate(limit);
     let numbers: Vec<i64> = rung.iter().map(|(n, _)| *n).collect();
-    let free = tx.rows(FREE, params![numbers]).await?;
+    let (now, before) = (tx.now.as_millis(), rung_before.as_millis());
+    let free = tx.rows(FREE, params![numbers, now, before]).await?;
     let mut free: Vec<i64> = free
         .iter()
         .map(|row| Ok(row.try_get(0)?))
         .collect::<Result<_, Fault>>()?;
     free.sort_unstable();
-    tx.execute(MARK, params![free, tx.now.as_millis()]).await?;
+    tx.execute(MARK, params![free, now]).await?;
     tx.forget_rows().await?;
     let runnable = rung
         .into_iter()

@@ -9,10 +9,14 @@ mod support;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use nebula_ports::{ErrorKind, ExecutionRepo, Stepped};
+use nebula_core::Timestamp;
+use nebula_ports::{Acquired, Created, ErrorKind, ExecutionRepo, Stepped};
 use nebula_storage_postgres::{Postgres, PostgresConfig};
 use nebula_testkit::servers::{self, Proxy, Silence};
-use support::{assert_contiguous, config, execution, journal, leased, step, tenant};
+use support::{
+    acquired, assert_contiguous, config, end, execution, journal, leased, new_execution, open,
+    step, tenant,
+};
 use tokio::runtime::Builder;
 
 /// How long the server may be silent.
@@ -21,8 +25,11 @@ const ANSWER: Duration = Duration::from_millis(600);
 /// How long anything may take that must not take for ever.
 const BOUND: Duration = Duration::from_secs(15);
 
-/// Runs `test` over a store with one connection that reads and one that writes, behind a proxy.
-fn behind_a_proxy<F: Future<Output = ()>>(test: impl FnOnce(Arc<Postgres>, Arc<Proxy>) -> F) {
+/// Runs `test` over a store with one connection that reads and one that writes, behind a proxy; with the address of
+/// the same database without it.
+fn behind_a_proxy<F: Future<Output = ()>>(
+    test: impl FnOnce(Arc<Postgres>, Arc<Proxy>, String) -> F,
+) {
     let Some(server) = servers::Postgres::start(&["-c", "fsync=off"]) else {
         return;
     };
@@ -38,7 +45,7 @@ fn behind_a_proxy<F: Future<Output = ()>>(test: impl FnOnce(Arc<Postgres>, Arc<P
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let store = Arc::new(Postgres::open(configured).await.unwrap());
-        test(store, Arc::new(proxy)).await;
+        test(store, Arc::new(proxy), database.address_of_superuser()).await;
     });
 }
 
@@ -49,7 +56,7 @@ async fn in_time<T>(work: impl Future<Output = T>) -> T {
 
 #[test]
 fn whoever_does_not_answer_is_given_up_also_where_a_connection_is_made() {
-    behind_a_proxy(async |store, proxy| {
+    behind_a_proxy(async |store, proxy, _| {
         let lease = leased(&store, 1, 1).await;
         in_time(store.get(&tenant(), execution(1))).await.unwrap();
         proxy.fall_silent(Silence::Both);
@@ -69,7 +76,7 @@ fn whoever_does_not_answer_is_given_up_also_where_a_connection_is_made() {
 
 #[test]
 fn a_commit_of_which_nobody_heard_is_known_when_it_is_asked_for_again() {
-    behind_a_proxy(async |store, proxy| {
+    behind_a_proxy(async |store, proxy, _| {
         let lease = leased(&store, 1, 1).await;
         proxy.swallow(1, b"COMMIT\0");
         let error = in_time(store.step(&lease, step(2, 7, 1, 100)))
@@ -89,5 +96,36 @@ fn a_commit_of_which_nobody_heard_is_known_when_it_is_asked_for_again() {
         let entries = journal(&store, 1).await;
         assert_contiguous(&entries);
         assert_eq!(entries.len(), 2);
+    });
+}
+
+/// Guard: under its lock, the sweep looks again at what it has found (`FREE`). Who ended meanwhile would be due for
+/// ever, and no sweep could read since when.
+#[test]
+fn what_ends_while_a_sweep_looks_is_not_rung_for() {
+    behind_a_proxy(async |store, proxy, address| {
+        let beside = open(&address, None).await;
+        proxy.delay(Duration::from_millis(40));
+        // Each begins and ends at another moment of a sweep.
+        for n in 1..=16_u32 {
+            let (id, moment) = (u128::from(n), Duration::from_millis(25) * n);
+            let created = beside
+                .create(&tenant(), new_execution(id), None, None)
+                .await;
+            assert_eq!(created.unwrap(), Created::Created(None));
+            let ended = async {
+                tokio::time::sleep(moment).await;
+                let Acquired::Granted(granted) = acquired(&beside, id, 1).await else {
+                    panic!("nobody else takes it");
+                };
+                beside.step(&granted.lease, end(2, id)).await.unwrap()
+            };
+            let swept = store.runnable(Timestamp::MAX, 10);
+            let (swept, ended) = in_time(async { tokio::join!(swept, ended) }).await;
+            assert!(matches!(ended, Stepped::Applied { .. }), "{ended:?}");
+            swept.unwrap();
+        }
+        let left = beside.runnable(Timestamp::MAX, 10).await.unwrap();
+        assert_eq!(left.runnable, Vec::new());
     });
 }
