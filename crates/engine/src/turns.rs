@@ -122,9 +122,9 @@ impl Engine {
             begins_at: None,
             cancelled: Vec::new(),
         };
-        let entries = match lease {
-            Some(_) => new.entries.clone(),
-            None => Vec::new(),
+        let entries = match lease.is_some() || self.bus.wants_events() {
+            true => new.entries.clone(),
+            false => Vec::new(),
         };
         let created = repo.create(tenant, new, dedupe, lease).await?;
         if matches!(
@@ -132,6 +132,8 @@ impl Engine {
             Created::Created(_) | Created::Waits { .. } | Created::Later { .. }
         ) {
             metrics.started(&workflow);
+            // Before anybody is rung for: what it does comes after that.
+            self.bus.publish_entries(tenant, id, 1, &entries);
         }
         match created {
             Created::Created(lease) => {

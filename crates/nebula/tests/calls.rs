@@ -11,6 +11,7 @@ use nebula::{
     engine::{EngineConfig, InstallError, Report, Until, Waiting},
     execution::{Again, StartOptions, Status, UnparkDecision},
     ports::{ExecutionFilter, ExecutionSummary},
+    telemetry::{EventKind, Received},
     workflow::{Source, parse},
 };
 use serde_json::{Value, json};
@@ -88,6 +89,35 @@ nodes:
             let by = nebula.engine().called_by(&tenant(), child.id).await;
             assert_eq!(by.unwrap().unwrap().execution, report.execution);
         }
+    });
+}
+
+/// Guard: whoever begins an execution tells those who watch, for a child its parent's step.
+#[test]
+fn watchers_see_that_a_child_starts_before_anything_that_it_does() {
+    in_world(async |world| {
+        let nebula = world.process();
+        world.install(&nebula, DOUBLE).await;
+        let mut seen = nebula.bus().subscribe();
+        let caller = "nodes: [{ id: c, action: flow.call, parameters: { workflow: double, input: { n: 1 } } }]";
+        let id = world.begin(&nebula, caller).await;
+        world.finish(&nebula, id).await;
+        let mut of_child = Vec::new();
+        loop {
+            let Some(Received::Event(event)) = seen.next().await else {
+                panic!("nothing is lost");
+            };
+            match &event.kind {
+                EventKind::Ended { .. } if event.execution == id => break,
+                _ if event.execution == id => {}
+                kind => of_child.push((event.seq, matches!(kind, EventKind::Started { .. }))),
+            }
+        }
+        assert_eq!(of_child[0], (1, true), "{of_child:?}");
+        assert!(
+            of_child[1..].iter().all(|(_, starts)| !starts),
+            "{of_child:?}"
+        );
     });
 }
 

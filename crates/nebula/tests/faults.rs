@@ -651,6 +651,9 @@ fn events_go_through_the_sink_that_was_given() {
                 break;
             }
         }
+        let started = |it: &&EventKind| matches!(it, EventKind::Started { .. });
+        assert!(started(&&kinds[0]), "{kinds:?}");
+        assert_eq!(kinds.iter().filter(started).count(), 1, "{kinds:?}");
         let begun = |it: &EventKind| matches!(it, EventKind::NodeStarted { .. });
         assert!(kinds.iter().any(begun), "{kinds:?}");
     });

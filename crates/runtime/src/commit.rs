@@ -291,6 +291,9 @@ impl Drive {
         } = &self.lease;
         let bus = &self.shared.bus;
         bus.publish_entries(tenant, *execution, step.expected_seq, &step.entries);
+        for child in &step.children {
+            bus.publish_entries(&child.tenant, child.id, 1, &child.entries);
+        }
         if !step.announce.is_empty() {
             bus.announced();
         }

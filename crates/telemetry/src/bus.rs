@@ -130,9 +130,8 @@ impl Bus {
                 outward.halt(execution, status, seq);
             }
         }
-        let elsewhere = self.outward().filter(|it| it.wants_events());
-        let here = self.shared.everything.is_watched();
-        if here || elsewhere.is_some() {
+        if self.wants_events() {
+            let elsewhere = self.outward().filter(|it| it.wants_events());
             for (seq, entry) in (seq..).zip(entries) {
                 let event = ExecutionEvent::project(tenant, execution, seq, entry);
                 if let Some(outward) = elsewhere {
@@ -141,6 +140,12 @@ impl Bus {
                 self.shared.everything.publish(event);
             }
         }
+    }
+
+    /// Whether somebody watches what happens, here or in another process.
+    #[must_use]
+    pub fn wants_events(&self) -> bool {
+        self.is_watched() || self.outward().is_some_and(Outward::wants_events)
     }
 
     fn outward(&self) -> Option<&Outward> {

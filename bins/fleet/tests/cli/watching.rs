@@ -57,6 +57,11 @@ fn is_told(machine: &Machine, plane: &Serving) {
             break seen;
         }
     };
+    assert_eq!(types(&seen)[0], "started", "{seen:?}");
+    assert_eq!(
+        types(&seen).iter().filter(|it| **it == "started").count(),
+        1
+    );
     let emitted = seen.iter().find(|it| it["type"] == "emitted").unwrap();
     assert_eq!(emitted["payload"], json!({ "from": "worker" }));
 }
