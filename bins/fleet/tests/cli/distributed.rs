@@ -25,7 +25,7 @@ fn parts_of_a_list_run_on_several_workers_and_outlive_one_of_them() {
     let Some(redis) = Redis::start(&["--maxmemory-policy", "noeviction"]) else {
         return;
     };
-    let server = TestPostgres::new();
+    let server = TestPostgres::lasting();
     let Some(server) = server.get() else {
         return;
     };
@@ -52,7 +52,7 @@ fn parts_of_a_list_run_on_several_workers_and_outlive_one_of_them() {
     assert!(effects.all() < ITEMS, "it was over too soon to tell");
     one.process.kill();
     plane.become_one_of(std::slice::from_ref(&id), &["completed"]);
-    let shown = plane.get(&format!("/api/v1/executions/{id}"));
+    let shown = plane.get(&format!("/api/v1/executions/{id}/report"));
     let expected: Vec<Value> = (0..ITEMS).map(|at| json!(at + 200)).collect();
     assert_eq!(shown["output"], json!(expected));
     let mut repeated = 0;
