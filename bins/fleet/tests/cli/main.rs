@@ -20,5 +20,6 @@ mod server;
 mod settings;
 mod shared_queue;
 mod support;
+mod tenants;
 mod told;
 mod watching;

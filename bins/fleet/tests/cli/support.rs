@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
+    ops::Deref,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Once,
@@ -163,8 +164,10 @@ impl Machine {
         let token = fs::read_to_string(told["token_file"].as_str().unwrap()).unwrap();
         Serving {
             process: Process(process),
-            address: address(&told["url"]),
-            token: token.trim().to_owned(),
+            asks: Asks {
+                address: address(&told["url"]),
+                token: token.trim().to_owned(),
+            },
         }
     }
 }
@@ -242,11 +245,26 @@ impl Worker {
 /// Something that answers over HTTP.
 pub(crate) struct Serving {
     pub(crate) process: Process,
+    /// As whoever sits at the machine.
+    asks: Asks,
+}
+
+impl Deref for Serving {
+    type Target = Asks;
+
+    fn deref(&self) -> &Asks {
+        &self.asks
+    }
+}
+
+/// Somebody who asks a program.
+#[derive(Clone)]
+pub(crate) struct Asks {
     pub(crate) address: String,
     pub(crate) token: String,
 }
 
-impl Serving {
+impl Asks {
     #[track_caller]
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, Value) {
         let headers = format!("authorization: Bearer {}\r\n{headers}", self.token);
