@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nebula::Nebula;
+use nebula::{Nebula, engine::QueueKind, ports::QueueSource};
 use nebula_control_plane::Composed;
 use nebula_fleet::{
     compose::{self, NoPrograms},
@@ -10,7 +10,7 @@ use nebula_fleet::{
 };
 use nebula_program::failure::Failure;
 use nebula_serve::{Duties, Share};
-use nebula_trigger_mqtt::Mqtt;
+use nebula_trigger_mqtt::{Mqtt, Trusting};
 
 use crate::settings::ControlPlaneSettings;
 
@@ -22,7 +22,18 @@ pub(crate) async fn compose(loaded: &Loaded<ControlPlaneSettings>) -> Result<Com
     let trusting = nebula_http_reqwest::trusting(&settings.connections.ca_files);
     let trusting = trusting
         .map_err(|error| Failure::environment("HTTP", format!("no way out over TLS: {error}")))?;
-    let queues = Arc::new(Mqtt::new(opened.clock.clone(), Arc::new(trusting)));
+    let (trusting, clock): (Trusting, _) = (Arc::new(trusting), &opened.clock);
+    let mqtt = Mqtt::new(clock.clone(), trusting.clone());
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(unused_mut, reason = "there is one kind")
+    )]
+    let mut queues: Vec<(_, Arc<dyn QueueSource>)> = vec![(QueueKind::Mqtt, Arc::new(mqtt))];
+    #[cfg(feature = "redis")]
+    {
+        let streams = nebula_trigger_redis::RedisStreams::new(clock.clone(), trusting);
+        queues.push((QueueKind::Redis, Arc::new(streams)));
+    }
     let folders =
         nebula_action_file::Folders::new(opened.offload.clone(), opened.protected.clone());
     let mut nebula = Nebula::without_worker(

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use nebula::Nebula;
+use nebula::{Nebula, engine::QueueKind};
 use nebula_access::{Access, AccessPorts};
 use nebula_action::Protected;
 use nebula_blob_fs::{BlobFs, BlobFsConfig};
@@ -20,8 +20,8 @@ use nebula_memory::{
 };
 use nebula_ports::{
     BlobStore, CredentialRepo, ExecutionRepo, HttpClient, IncidentRepo, LeaderElector,
-    ProgramRunner, SandboxRunner, Scratch, ScratchStores, SecretsStore, TaskQueue, TriggerRepo,
-    WorkflowRepo,
+    ProgramRunner, QueueSource, SandboxRunner, Scratch, ScratchStores, SecretsStore, TaskQueue,
+    TriggerRepo, WorkflowRepo,
 };
 use nebula_program::{
     closed::Closed,
@@ -178,7 +178,7 @@ fn assemble(
     let sandbox: Arc<dyn SandboxRunner> = Arc::new(InProcess::new(Arc::clone(&clock)));
     let http: Arc<dyn HttpClient> = Arc::new(http(loaded, &clock)?);
     let secrets = Arc::new(lazy_secrets(loaded));
-    let queues = Arc::new(mqtt(loaded, &clock)?);
+    let queues = queues(loaded, &clock)?;
     let entropy = Arc::new(SystemEntropy);
     let identity = IdentityPorts {
         identities: sqlite.clone(),
@@ -257,12 +257,16 @@ fn assemble(
     })
 }
 
-/// The brokers to which triggers listen; they are trusted as servers are.
-fn mqtt(loaded: &Loaded, clock: &Arc<dyn Clock>) -> Result<Mqtt, Failure> {
+/// The queues to which triggers listen, by their type.
+type Queues = [(QueueKind, Arc<dyn QueueSource>); 1];
+
+/// They are trusted as servers are.
+fn queues(loaded: &Loaded, clock: &Arc<dyn Clock>) -> Result<Queues, Failure> {
     let trusting = nebula_http_reqwest::trusting(&loaded.settings.connections.ca_files);
     let trusting = trusting
         .map_err(|error| Failure::environment("HTTP", format!("no way out over TLS: {error}")))?;
-    Ok(Mqtt::new(Arc::clone(clock), Arc::new(trusting)))
+    let mqtt = Mqtt::new(Arc::clone(clock), Arc::new(trusting));
+    Ok([(QueueKind::Mqtt, Arc::new(mqtt))])
 }
 
 /// Stores in memory, for what triggers look with.

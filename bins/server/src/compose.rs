@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nebula::Nebula;
+use nebula::{Nebula, engine::QueueKind};
 use nebula_control_plane::Composed;
 use nebula_core::Clock;
 use nebula_fleet::{
     compose,
     settings::{Loaded, Settings as _},
 };
-use nebula_ports::{ProgramRunner, SandboxRunner, Scratch, ScratchStores};
+use nebula_ports::{ProgramRunner, QueueSource, SandboxRunner, Scratch, ScratchStores};
 use nebula_program::{failure::Failure, limits::within_memory};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
@@ -18,7 +18,7 @@ use nebula_sandbox_process::{ProcessConfig, Programs};
 use nebula_serve::{Duties, Share};
 use nebula_storage_sqlite::{Sqlite, SqliteConfig};
 use nebula_system::{Host, HostPressure, SystemSpawn};
-use nebula_trigger_mqtt::Mqtt;
+use nebula_trigger_mqtt::{Mqtt, Trusting};
 
 use crate::settings::ServerSettings;
 
@@ -30,7 +30,18 @@ pub(crate) async fn compose(loaded: &Loaded<ServerSettings>) -> Result<Composed,
     let trusting = nebula_http_reqwest::trusting(&settings.connections.ca_files);
     let trusting = trusting
         .map_err(|error| Failure::environment("HTTP", format!("no way out over TLS: {error}")))?;
-    let queues = Arc::new(Mqtt::new(clock.clone(), Arc::new(trusting)));
+    let trusting: Trusting = Arc::new(trusting);
+    let mqtt = Mqtt::new(clock.clone(), trusting.clone());
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(unused_mut, reason = "there is one kind")
+    )]
+    let mut queues: Vec<(_, Arc<dyn QueueSource>)> = vec![(QueueKind::Mqtt, Arc::new(mqtt))];
+    #[cfg(feature = "redis")]
+    {
+        let streams = nebula_trigger_redis::RedisStreams::new(clock.clone(), trusting);
+        queues.push((QueueKind::Redis, Arc::new(streams)));
+    }
     let folders =
         nebula_action_file::Folders::new(opened.offload.clone(), opened.protected.clone());
     let allow = settings.process.allow.clone();

@@ -349,7 +349,7 @@ impl Engine {
                 // What was looked for is the input, whatever is told beside it.
                 let brought = match record.kind.as_str() {
                     "poll" => brought["item"].clone(),
-                    "mqtt" => brought["payload"].clone(),
+                    "mqtt" | "redis" => brought["payload"].clone(),
                     _ => brought.clone(),
                 };
                 return Ok(Made::Told { told, brought });

@@ -70,6 +70,7 @@ pub use firing::FireConfig;
 pub use hooks::{DeliverError, Delivered, Delivery, Hook, MAX_HOOK_GRACE};
 pub use install::{InstallError, Installed};
 pub use migrate::{MigrationError, Migrations};
+pub use nebula_trigger::QueueKind;
 pub use outcome::{Awaited, Until};
 pub use polling::{Look, Looker, MAX_LOOKS, check_look, found_by, look_options};
 pub use queues::{MAX_LISTENERS, Queues};

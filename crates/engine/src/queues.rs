@@ -1,14 +1,14 @@
 //! Listens to queues elsewhere, for triggers, and brings them the messages that come.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use nebula_action::{Capability, Egress, Grants};
 use nebula_core::{SecretId, TenantId, Timestamp};
 use nebula_ports::{
-    Bringing, Brought, ErrorKind, Handing, LeftOut, Message, Messages, PortError, QueueSource,
-    Result, SecretsStore, Subscribing, TriggerRecord, TriggerRepo, TriggerState,
+    Bringing, Brought, ErrorKind, Handing, LeftOut, Message, Messages, Payload, PortError,
+    QueueSource, Result, SecretsStore, Subscribing, TriggerRecord, TriggerRepo, TriggerState,
 };
-use nebula_trigger::Queue;
+use nebula_trigger::{Queue, QueueKind};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -36,8 +36,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Queues, and the secrets with which one is let in there.
 #[derive(Debug, Clone)]
 pub struct Queues {
-    /// The queues.
-    pub source: Arc<dyn QueueSource>,
+    /// The queues of each kind.
+    pub sources: BTreeMap<QueueKind, Arc<dyn QueueSource>>,
     /// The secrets that triggers name.
     pub secrets: Arc<dyn SecretsStore>,
 }
@@ -76,6 +76,12 @@ impl Engine {
             let of = (tenant, record, now);
             return Ok((looked_in_vain(triggers, of, AGAIN, &why).await?, None));
         };
+        let Some(source) = queues.sources.get(&queue.kind).cloned() else {
+            let kind = queue.kind.as_str();
+            let why = format!("{FAILED}this engine was given no queues of the type `{kind}`");
+            let of = (tenant, record, now);
+            return Ok((looked_in_vain(triggers, of, AGAIN, &why).await?, None));
+        };
         if under_way >= MAX_LISTENERS {
             let (of, why) = (
                 (tenant, record, now),
@@ -89,7 +95,8 @@ impl Engine {
         let listener = Listener {
             engine: self.clone(),
             triggers: Arc::clone(triggers),
-            queues,
+            source,
+            secrets: queues.secrets,
             queue,
             tenant: tenant.clone(),
             record,
@@ -104,7 +111,8 @@ impl Engine {
 struct Listener {
     engine: Engine,
     triggers: Arc<dyn TriggerRepo>,
-    queues: Queues,
+    source: Arc<dyn QueueSource>,
+    secrets: Arc<dyn SecretsStore>,
     queue: Queue,
     tenant: TenantId,
     /// As it stood when it was last moved from here.
@@ -170,7 +178,7 @@ impl Listener {
             Some((user, secret)) => {
                 let id =
                     SecretId::new(secret.as_str()).map_err(|error| invalid(error.to_string()))?;
-                let found = self.queues.secrets.get(&self.tenant, &id).await?;
+                let found = self.secrets.get(&self.tenant, &id).await?;
                 let missing = || invalid(format!("the secret `{secret}` is not there"));
                 Some((user.clone(), found.ok_or_else(missing)?))
             }
@@ -183,8 +191,11 @@ impl Listener {
             capabilities.push(capability.map_err(|error| invalid(format!("{text}: {error}")))?);
         }
         let (workflow, trigger) = (record.workflow.as_str(), record.trigger.as_str());
+        let since = record.definition["since"].as_str();
         let wanted = Subscribing {
             consumer: queue.consumer(self.tenant.as_str(), workflow, trigger),
+            group: queue.group.clone(),
+            since: since.and_then(|it| it.parse().ok()),
             address: queue.address.clone(),
             tls: queue.tls,
             names: queue.topics.clone(),
@@ -196,7 +207,7 @@ impl Listener {
             egress: Egress::new(&Grants::new(capabilities)),
             timeout: TIMEOUT,
         };
-        self.queues.source.listen(wanted).await
+        self.source.listen(wanted).await
     }
 
     /// Takes messages, and looks now and then whether they are still wanted.
@@ -225,9 +236,15 @@ impl Listener {
         message: Message,
     ) -> std::result::Result<(), Stops> {
         let (workflow, trigger) = (self.record.workflow.clone(), self.record.trigger.clone());
-        let told = self
-            .queue
-            .told(&message.name, &message.payload, message.again, message.kept);
+        let (name, again) = (&message.name, message.again);
+        let told = match &message.payload {
+            Payload::Bytes(payload) => self.queue.told(name, payload, again, message.kept),
+            Payload::Fields(fields) => {
+                let id = message.id.as_deref().unwrap_or_default();
+                let fields = fields.iter().map(|(name, value)| (&**name, &**value));
+                self.queue.told_entry((name, id), fields, again)
+            }
+        };
         let mut why = told.as_ref().err().cloned();
         while let (Ok(told), None) = (&told, &why) {
             let brings = Bringing {

@@ -215,10 +215,14 @@ impl Engine {
                     sourced: true,
                 });
             } else if let Some(Ok(queue)) = Queue::read(&kind, &trigger.rest) {
+                let mut definition = json!({ "broker": queue.address, "fields": fields });
+                if !queue.from_start {
+                    definition["since"] = now.to_string().into();
+                }
                 registered.push(NewTrigger {
                     id,
                     kind,
-                    definition: json!({ "broker": queue.address, "fields": fields }),
+                    definition,
                     pace: Digest::of(queue.pace().as_bytes()),
                     // Whoever comes first listens.
                     through: now,

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use nebula_access::Access;
 use nebula_action::{Action, Protected};
 use nebula_core::{Clock, Entropy, MemoryPressure, Offload, Spawn};
-use nebula_engine::{Engine, EngineConfig, EnginePorts, Looker, Queues};
+use nebula_engine::{Engine, EngineConfig, EnginePorts, Looker, QueueKind, Queues};
 use nebula_execution::ResumeKey;
 use nebula_memory::Values;
 use nebula_ports::{
@@ -143,10 +143,15 @@ impl NebulaBuilder {
         self
     }
 
-    /// The queues to which triggers of the type `mqtt` listen, and the secrets with which they are let in there.
+    /// The queues to which triggers listen, by their type, and the secrets with which they are let in there.
     /// Default: they hear nothing.
-    pub fn queues(mut self, source: Arc<dyn QueueSource>, secrets: Arc<dyn SecretsStore>) -> Self {
-        self.queues = Some(Queues { source, secrets });
+    pub fn queues(
+        mut self,
+        sources: impl IntoIterator<Item = (QueueKind, Arc<dyn QueueSource>)>,
+        secrets: Arc<dyn SecretsStore>,
+    ) -> Self {
+        let sources = sources.into_iter().collect();
+        self.queues = Some(Queues { sources, secrets });
         self
     }
 

@@ -10,7 +10,12 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use nebula::{Nebula, core::Clock as _, engine::FireError, ports::*};
+use nebula::{
+    Nebula,
+    core::Clock as _,
+    engine::{FireError, QueueKind},
+    ports::*,
+};
 use nebula_testkit::MemorySecretsStore;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -29,8 +34,8 @@ struct Broker {
 
 #[derive(Debug, Default)]
 struct Kept {
-    waits: VecDeque<(u64, String, Bytes)>,
-    unacknowledged: BTreeMap<u64, (String, Bytes)>,
+    waits: VecDeque<(u64, String, Payload)>,
+    unacknowledged: BTreeMap<u64, (String, Payload)>,
     published: u64,
     acknowledged: Vec<u64>,
     listening: usize,
@@ -61,8 +66,18 @@ impl Broker {
         let mut kept = self.queue.lock().unwrap();
         kept.published += 1;
         let n = kept.published;
-        kept.waits
-            .push_back((n, name.to_owned(), Bytes::copy_from_slice(payload)));
+        kept.waits.push_back((n, name.to_owned(), bytes(payload)));
+        self.rings.notify_one();
+    }
+
+    /// Adds an entry with one field, `n`.
+    fn add(&self, stream: &str, n: u64) {
+        let mut kept = self.queue.lock().unwrap();
+        kept.published += 1;
+        let number = kept.published;
+        let field = (Bytes::from_static(b"n"), Bytes::from(n.to_string()));
+        let fields = Payload::Fields(vec![field]);
+        kept.waits.push_back((number, stream.to_owned(), fields));
         self.rings.notify_one();
     }
 
@@ -79,10 +94,15 @@ impl Broker {
     /// A process that may listen to it, with a secret `mqtt` of the value `wrench`.
     fn process(self: &Arc<Self>, world: &World) -> Nebula {
         let builder = world.builder_here();
-        let source = Arc::new(Source(Arc::clone(self)));
+        let source = || Arc::new(Source(Arc::clone(self))) as Arc<dyn QueueSource>;
+        let sources = [(QueueKind::Mqtt, source()), (QueueKind::Redis, source())];
         let secrets = Arc::new(MemorySecretsStore::default());
-        builder.queues(source, secrets).build().unwrap()
+        builder.queues(sources, secrets).build().unwrap()
     }
+}
+
+fn bytes(payload: &[u8]) -> Payload {
+    Payload::Bytes(Bytes::copy_from_slice(payload))
 }
 
 #[derive(Debug)]
@@ -125,6 +145,7 @@ impl Messages for Listens {
                     kept.unacknowledged
                         .insert(n, (name.clone(), payload.clone()));
                     return Ok(Message {
+                        id: Some(format!("{n}-0")),
                         name,
                         payload,
                         again,
@@ -288,7 +309,7 @@ fn what_comes_again_is_known_by_what_the_trigger_says() {
                 world.clock.sleep(SECOND).await;
                 broker.publish("shop/north/orders", &order(7));
                 world.clock.sleep(SECOND).await;
-                let message = (8, "shop/north/orders".to_owned(), Bytes::from(order(7)));
+                let message = (8, "shop/north/orders".to_owned(), bytes(&order(7)));
                 broker.kept().waits.push_back(message);
                 broker.rings.notify_one();
             });
@@ -432,5 +453,76 @@ fn without_queues_nothing_is_heard() {
             why,
             "could not listen: this engine was given no queues to listen to"
         );
+    });
+}
+
+/// Guard: an entry of a stream is known by its id where the trigger says nothing else.
+#[test]
+fn an_entry_of_a_stream_starts_one_execution_also_if_it_comes_again() {
+    in_world(async |world| {
+        let broker = Arc::new(Broker::default());
+        let nebula = broker.process(&world);
+        let begun = world.clock.now();
+        publish(
+            &nebula,
+            "id: take
+triggers: [{ id: t, type: redis, server: 'redis://redis.example', streams: [orders], payload: json }]
+nodes: [{ id: a, action: data.set }]",
+        )
+        .await;
+        tokio::join!(live(&world, &nebula, SECOND * 60), async {
+            world.clock.sleep(SECOND).await;
+            for n in [1, 2] {
+                broker.add("orders", n);
+                world.clock.sleep(SECOND).await;
+            }
+            // It was not acknowledged, as far as the server knows.
+            let field = (Bytes::from_static(b"n"), Bytes::from_static(b"1"));
+            let again = (1, "orders".to_owned(), Payload::Fields(vec![field]));
+            broker.kept().waits.push_back(again);
+            broker.rings.notify_one();
+        });
+        assert_eq!(taken(&world).await, [1, 2]);
+        assert_eq!(broker.kept().acknowledged, [1, 2, 1]);
+        let told = of(&world, "take").await;
+        let told = told.iter().find(|it| it.1.input["n"] == 2).unwrap();
+        let told = &told.1.trigger;
+        assert_eq!(
+            (
+                &told["type"],
+                &told["stream"],
+                &told["entry"],
+                &told["payload"]
+            ),
+            (
+                &json!("redis"),
+                &json!("orders"),
+                &json!("2-0"),
+                &json!({ "n": 2 })
+            )
+        );
+        let asked = broker.kept().listened[0].clone();
+        assert_eq!(
+            (asked.address.as_str(), asked.since, asked.group),
+            ("redis.example:6379", Some(begun), None)
+        );
+    });
+}
+
+/// A process that has no queues of that type says so, and does not ask those of another one.
+#[test]
+fn a_process_without_queues_of_that_type_says_so() {
+    in_world(async |world| {
+        let broker = Arc::new(Broker::default());
+        let source: Arc<dyn QueueSource> = Arc::new(Source(Arc::clone(&broker)));
+        let secrets = Arc::new(MemorySecretsStore::default());
+        let builder = world.builder_here();
+        let nebula = builder.queues([(QueueKind::Redis, source)], secrets);
+        let nebula = nebula.build().unwrap();
+        publish(&nebula, TAKE).await;
+        live(&world, &nebula, SECOND).await;
+        let said = state(&nebula, "take", "t").await.left_out.unwrap().why;
+        assert!(said.contains("no queues of the type `mqtt`"), "{said}");
+        assert!(broker.kept().listened.is_empty());
     });
 }

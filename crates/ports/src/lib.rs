@@ -99,7 +99,7 @@ pub use nebula_tenant::{
 pub use program_runner::{
     Captured, ProgramCall, ProgramEnded, ProgramError, ProgramExit, ProgramRunner,
 };
-pub use queue_source::{Handing, Message, Messages, QueueSource, Subscribing};
+pub use queue_source::{Handing, Message, Messages, Payload, Place, QueueSource, Subscribing};
 pub use rate::{FullAt, MAX_RATE_LIMIT, MAX_RATE_NAME, MAX_RATE_SPAN, Rate, RateTurn};
 pub use relay::{Listening, Relay, RelayTopic};
 pub use sandbox::{Code, Invocation, SandboxRunner};

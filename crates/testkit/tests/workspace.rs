@@ -95,6 +95,7 @@ const ABSENT: &[(&str, &[&str])] = &[
             "nebula-identity",
             "nebula-oidc",
             "nebula-trigger-mqtt",
+            "nebula-trigger-redis",
             "nebula-testkit",
         ],
     ),

@@ -70,7 +70,7 @@ pub use poll::{
     CursorBy, LOOK_NODE, MAX_POLL_BYTES, MAX_POLL_EVENTS, MAX_POLL_KEYS, MAX_POLL_TIMEOUT,
     MAX_POLLED, Poll, Polled, claimed_until,
 };
-pub use queue::{MAX_TOPIC_FILTER, PayloadKind, Queue};
+pub use queue::{MAX_STREAM_NAME, MAX_STREAMS, MAX_TOPIC_FILTER, PayloadKind, Queue, QueueKind};
 pub use reader::FieldError;
 pub use schedule::{MAX_CRON_CHARS, MAX_PERIOD, MIN_PERIOD, Occurrences, Schedule};
 pub use standard::Standard;

@@ -1,5 +1,7 @@
 //! Triggers that listen to queues elsewhere, as a definition has them.
 
+use std::collections::BTreeSet;
+
 use nebula_core::Digest;
 use serde_json::{Map, Value, json};
 
@@ -10,19 +12,63 @@ pub const MAX_TOPIC_FILTER: usize = 1_000;
 /// The most characters of who listens: what every broker takes.
 const CONSUMER: usize = 23;
 
-const FIELDS: [&str; 8] = [
+/// To how many streams one trigger listens.
+pub const MAX_STREAMS: usize = 16;
+/// The longest name of a stream or a group, in bytes.
+pub const MAX_STREAM_NAME: usize = 1_000;
+
+const MQTT: [&str; 8] = [
     "broker", "topics", "qos", "user", "secret", "payload", "dedupe", "requires",
 ];
+const REDIS: [&str; 9] = [
+    "server", "streams", "group", "from", "user", "secret", "payload", "dedupe", "requires",
+];
+/// By what an entry of a stream is known: not by its id alone, since a stream that was emptied may give it again.
+const SAME_ENTRY: &str = "[$trigger.stream, $trigger.entry, $trigger.payload]";
+
+/// Of which kind a queue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum QueueKind {
+    /// A broker of MQTT: triggers of the type `mqtt`.
+    Mqtt,
+    /// Streams of a Redis: triggers of the type `redis`.
+    Redis,
+}
+
+impl QueueKind {
+    fn of(kind: &str) -> Option<Self> {
+        match kind {
+            "mqtt" => Some(Self::Mqtt),
+            "redis" => Some(Self::Redis),
+            _ => None,
+        }
+    }
+
+    /// The type of triggers that listen to it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Redis => "redis",
+        }
+    }
+}
 
 /// To what a trigger listens, and what it takes of that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
-    /// Where the broker is: `host:port`.
+    /// Of which kind it is.
+    pub kind: QueueKind,
+    /// Where the broker or server is: `host:port`.
     pub address: String,
     /// Whether over TLS.
     pub tls: bool,
-    /// Topic filters.
+    /// Topic filters, or streams.
     pub topics: Vec<String>,
+    /// The group of consumers that shares what comes; without it, it is the trigger's own.
+    pub group: Option<String>,
+    /// Whether what the queue has had before is wanted, too.
+    pub from_start: bool,
     /// Whether the broker keeps what comes while nobody listens, and brings again what was not taken.
     pub keeps: bool,
     /// As whom it is connected, and the id of the secret that proves it.
@@ -50,13 +96,17 @@ pub enum PayloadKind {
 }
 
 impl Queue {
-    /// Reads the fields of a trigger of the type `mqtt`; `None` for another type.
+    /// Reads the fields of a trigger of the type `mqtt` or `redis`; `None` for another type.
     ///
     /// | field | |
     /// |---|---|
     /// | `broker` | `mqtt://host[:1883]` or `mqtts://host[:8883]`, and needed |
     /// | `topics` | topic filters, and needed |
     /// | `qos` | 1 or 0 |
+    /// | `server` | of `redis`: `redis://host[:6379]` or `rediss://host[:6379]`, and needed |
+    /// | `streams` | the names of streams, and needed |
+    /// | `group` | of whoever shares what comes |
+    /// | `from` | `new` or `start` |
     /// | `user`, `secret` | as whom; the secret is named by its id |
     /// | `payload` | `text`, `json` or `base64` |
     /// | `dedupe` | an expression over `$trigger` |
@@ -67,23 +117,34 @@ impl Queue {
     /// Inside, every [`FieldError`].
     #[must_use]
     pub fn read(kind: &str, fields: &Map<String, Value>) -> Option<Result<Self, Vec<FieldError>>> {
-        if kind != "mqtt" {
-            return None;
-        }
+        let kind = QueueKind::of(kind)?;
         let mut reader = Reader::new(fields);
-        reader.refuse_others(FIELDS.into_iter().chain(INTAKE));
-        let (address, tls) = reader.broker();
+        let own = match kind {
+            QueueKind::Mqtt => &MQTT[..],
+            QueueKind::Redis => &REDIS,
+        };
+        reader.refuse_others(own.iter().copied().chain(INTAKE));
+        let ((address, tls), topics) = match kind {
+            QueueKind::Mqtt => (reader.broker(), reader.topics()),
+            QueueKind::Redis => (reader.server(), reader.streams()),
+        };
         let kinds = [
             ("text", PayloadKind::Text),
             ("json", PayloadKind::Json),
             ("base64", PayloadKind::Base64),
         ];
-        let queue = Self {
+        let mut queue = Self {
+            kind,
             address,
             tls,
-            topics: reader.topics(),
+            topics,
+            group: reader.group(),
+            from_start: reader.choice("from", &[("new", false), ("start", true)]),
             keeps: reader.qos(),
-            login: reader.login(),
+            login: match kind {
+                QueueKind::Mqtt => reader.login(),
+                QueueKind::Redis => reader.login_or_default(),
+            },
             payload: reader.choice("payload", &kinds),
             dedupe: reader.text("dedupe").map(str::to_owned),
             requires: reader.requires(),
@@ -92,6 +153,9 @@ impl Queue {
         if queue.dedupe.is_some() && queue.intake.gather.is_some() {
             let message = "`dedupe` starts one execution for a value, and `debounce` and `batch` one for several";
             reader.wrong("dedupe", message);
+        }
+        if kind == QueueKind::Redis && queue.intake.gather.is_none() {
+            queue.dedupe.get_or_insert_with(|| SAME_ENTRY.to_owned());
         }
         let errors = reader.errors();
         Some(match errors.is_empty() {
@@ -103,7 +167,19 @@ impl Queue {
     /// To what it listens, in words: another one begins anew.
     #[must_use]
     pub fn pace(&self) -> String {
-        let how = json!([self.address, self.tls, self.topics, self.keeps]);
+        let how = match self.kind {
+            QueueKind::Mqtt => json!([self.address, self.tls, self.topics, self.keeps]),
+            QueueKind::Redis => {
+                json!([
+                    "redis",
+                    self.address,
+                    self.tls,
+                    self.topics,
+                    self.group,
+                    self.from_start
+                ])
+            }
+        };
         format!("messages of {how}")
     }
 
@@ -128,44 +204,92 @@ impl Queue {
         again: bool,
         kept: bool,
     ) -> Result<Value, String> {
-        let payload: Value = match self.payload {
-            PayloadKind::Json => serde_json::from_slice(payload)
-                .map_err(|error| format!("a message of `{topic}` is no JSON: {error}"))?,
-            PayloadKind::Text => std::str::from_utf8(payload)
-                .map_err(|_| {
-                    format!(
-                        "a message of `{topic}` is no text in UTF-8; `payload: base64` takes it"
-                    )
-                })?
+        let payload = self.value(&format!("a message of `{topic}`"), payload)?;
+        Ok(json!({ "topic": topic, "payload": payload, "redelivered": again, "retained": kept }))
+    }
+
+    /// What an entry of a stream is told as: an object with its fields, where one that comes several times is a
+    /// list.
+    ///
+    /// # Errors
+    /// Why a field is not what it should be; the text is for people.
+    pub fn told_entry<'a>(
+        &self,
+        (stream, entry): (&str, &str),
+        fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+        again: bool,
+    ) -> Result<Value, String> {
+        let mut payload: Map<String, Value> = Map::new();
+        let mut several = BTreeSet::new();
+        for (name, value) in fields {
+            let name = std::str::from_utf8(name).map_err(|_| {
+                format!(
+                    "the entry {entry} of `{stream}` has a field whose name is no text in UTF-8"
+                )
+            })?;
+            let of = format!("the field `{name}` of the entry {entry} of `{stream}`");
+            let value = self.value(&of, value)?;
+            match payload.get_mut(name) {
+                None => {
+                    payload.insert(name.to_owned(), value);
+                }
+                Some(Value::Array(all)) if several.contains(name) => all.push(value),
+                Some(first) => {
+                    several.insert(name);
+                    *first = Value::Array(vec![first.take(), value]);
+                }
+            }
+        }
+        Ok(json!({ "stream": stream, "entry": entry, "payload": payload, "redelivered": again }))
+    }
+
+    fn value(&self, of: &str, bytes: &[u8]) -> Result<Value, String> {
+        Ok(match self.payload {
+            PayloadKind::Json => serde_json::from_slice(bytes)
+                .map_err(|error| format!("{of} is no JSON: {error}"))?,
+            PayloadKind::Text => std::str::from_utf8(bytes)
+                .map_err(|_| format!("{of} is no text in UTF-8; `payload: base64` takes it"))?
                 .into(),
             PayloadKind::Base64 => {
                 use base64::Engine as _;
-                base64::engine::general_purpose::STANDARD
-                    .encode(payload)
-                    .into()
+                let engine = base64::engine::general_purpose::STANDARD;
+                engine.encode(bytes).into()
             }
-        };
-        Ok(json!({ "topic": topic, "payload": payload, "redelivered": again, "retained": kept }))
+        })
     }
 }
 
 impl Reader<'_> {
     fn broker(&mut self) -> (String, bool) {
-        let Some(text) = self.needed("broker", "broker: mqtts://mqtt.example") else {
+        self.place("broker", ["mqtt", "mqtts"], [1883, 8883])
+    }
+
+    fn server(&mut self) -> (String, bool) {
+        self.place("server", ["redis", "rediss"], [6379, 6379])
+    }
+
+    /// A host and a port, and whether it is asked over TLS, with the second of the schemes and ports.
+    fn place(
+        &mut self,
+        field: &'static str,
+        [plain, secure]: [&str; 2],
+        ports: [u16; 2],
+    ) -> (String, bool) {
+        let such = format!("{field}: {secure}://{plain}.example");
+        let Some(text) = self.needed(field, &such) else {
             return Default::default();
         };
-        let (rest, tls) = match (text.strip_prefix("mqtt://"), text.strip_prefix("mqtts://")) {
+        let of = |scheme: &str| text.strip_prefix(&format!("{scheme}://"));
+        let (rest, tls) = match (of(plain), of(secure)) {
             (Some(rest), _) => (rest, false),
             (_, Some(rest)) => (rest, true),
             (None, None) => {
-                self.wrong(
-                    "broker",
-                    "it begins with `mqtt://`, or with `mqtts://` for TLS",
-                );
+                let message = format!("it begins with `{plain}://`, or with `{secure}://` for TLS");
+                self.wrong(field, message);
                 return Default::default();
             }
         };
-        let port = if tls { 8883 } else { 1883 };
+        let port = ports[usize::from(tls)];
         // An address of version 6 stands in brackets.
         let has_port = rest
             .rsplit_once(':')
@@ -179,8 +303,10 @@ impl Reader<'_> {
             .and_then(|(_, port)| port.parse::<u16>().ok());
         let strange = |it: char| it.is_whitespace() || "/@?#\\".contains(it);
         if rest.is_empty() || number.is_none_or(|port| port == 0) || rest.contains(strange) {
-            let message = "expected a host and perhaps a port, and nothing else, like `mqtts://mqtt.example:8883`; user and password have fields of their own";
-            self.wrong("broker", message);
+            let message = format!(
+                "expected a host and perhaps a port, and nothing else, like `{secure}://{plain}.example:{port}`; user and password have fields of their own"
+            );
+            self.wrong(field, message);
         }
         (address, tls)
     }
@@ -203,6 +329,51 @@ impl Reader<'_> {
             }
         }
         topics.into_iter().map(str::to_owned).collect()
+    }
+
+    fn streams(&mut self) -> Vec<String> {
+        if self.get("streams").is_none() {
+            self.wrong(
+                "streams",
+                "it is missing; write it like `streams: [orders]`",
+            );
+        }
+        let streams = self.list("streams");
+        if streams.len() > MAX_STREAMS {
+            let message = format!("a trigger listens to at most {MAX_STREAMS} streams");
+            self.wrong("streams", message);
+        }
+        let each: BTreeSet<_> = streams.iter().collect();
+        if each.len() < streams.len() {
+            self.wrong("streams", "each stream is named once");
+        }
+        if streams.iter().any(|it| !is_name(it)) {
+            let message = format!("the name of a stream has 1 to {MAX_STREAM_NAME} bytes");
+            self.wrong("streams", message);
+        }
+        streams.into_iter().map(str::to_owned).collect()
+    }
+
+    fn group(&mut self) -> Option<String> {
+        let group = self.text("group")?;
+        if !is_name(group) {
+            let message = format!("the name of a group has 1 to {MAX_STREAM_NAME} bytes");
+            self.wrong("group", message);
+        }
+        Some(group.to_owned())
+    }
+
+    /// As whom, where there is a user for those who name none.
+    fn login_or_default(&mut self) -> Option<(String, String)> {
+        match (self.text("user"), self.text("secret")) {
+            (user, Some(secret)) => Some((user.unwrap_or("default").to_owned(), secret.to_owned())),
+            (Some(_), None) => {
+                let message = "it needs `secret`, the id of the secret with the password";
+                self.wrong("user", message);
+                None
+            }
+            (None, None) => None,
+        }
     }
 
     fn qos(&mut self) -> bool {
@@ -241,6 +412,10 @@ impl Reader<'_> {
         }
         requires.into_iter().map(str::to_owned).collect()
     }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=MAX_STREAM_NAME).contains(&name.len())
 }
 
 /// Whether a text is a topic filter (MQTT 3.1.1, 4.7). What brokers keep for themselves is as they say.

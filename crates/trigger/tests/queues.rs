@@ -1,11 +1,17 @@
 //! To which queues triggers listen, and what they tell.
 
-use nebula_trigger::{MAX_TOPIC_FILTER, PayloadKind, Queue};
+use nebula_trigger::{
+    MAX_STREAM_NAME, MAX_STREAMS, MAX_TOPIC_FILTER, PayloadKind, Queue, QueueKind,
+};
 use serde_json::{Map, Value, json};
 
 fn read(fields: &Value) -> Result<Queue, Vec<String>> {
+    read_as("mqtt", fields)
+}
+
+fn read_as(kind: &str, fields: &Value) -> Result<Queue, Vec<String>> {
     let fields: &Map<_, _> = fields.as_object().unwrap();
-    let queue = Queue::read("mqtt", fields).unwrap();
+    let queue = Queue::read(kind, fields).unwrap();
     queue.map_err(|errors| {
         let text = errors
             .into_iter()
@@ -190,4 +196,118 @@ fn a_payload_is_told_as_what_it_is() {
     );
     let said = told(PayloadKind::Json, b"{").unwrap_err();
     assert!(said.contains("`a/b` is no JSON"), "{said}");
+}
+
+fn streams(more: &Value) -> Result<Queue, Vec<String>> {
+    let mut fields = json!({ "server": "redis://r", "streams": ["orders"] });
+    let all = fields.as_object_mut().unwrap();
+    all.extend(more.as_object().unwrap().clone());
+    read_as("redis", &fields)
+}
+
+#[test]
+fn the_fields_of_streams_are_read() {
+    let plain = streams(&json!({})).unwrap();
+    assert_eq!(
+        (plain.kind, plain.address.as_str(), plain.tls, plain.keeps),
+        (QueueKind::Redis, "r:6379", false, true)
+    );
+    assert_eq!((plain.group.as_deref(), plain.from_start), (None, false));
+    let same = "[$trigger.stream, $trigger.entry, $trigger.payload]";
+    assert_eq!(plain.dedupe.as_deref(), Some(same));
+    let all = streams(&json!({
+        "server": "rediss://r:7000", "streams": ["a", "b"], "group": "shop", "from": "start", "secret": "s",
+        "dedupe": "1",
+    }));
+    let all = all.unwrap();
+    assert_eq!((all.address.as_str(), all.tls), ("r:7000", true));
+    assert_eq!((all.group.as_deref(), all.from_start), (Some("shop"), true));
+    assert_eq!(all.login, Some(("default".to_owned(), "s".to_owned())));
+    assert_eq!(all.dedupe.as_deref(), Some("1"));
+    let gathers = streams(&json!({ "debounce": "1s" })).unwrap();
+    assert_eq!(gathers.dedupe, None);
+    // Another group, or another beginning, is another one who listens.
+    let names = [
+        streams(&json!({})),
+        streams(&json!({ "group": "shop" })),
+        streams(&json!({ "from": "start" })),
+        at("mqtt://r"),
+    ];
+    let names = names.map(|it| it.unwrap().consumer("local", "w", "t"));
+    let each: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(each.len(), names.len());
+}
+
+#[test]
+fn wrong_fields_of_streams_are_refused() {
+    let many: Vec<_> = (0..=MAX_STREAMS).map(|it| it.to_string()).collect();
+    for (more, said) in [
+        (
+            json!({ "server": "mqtt://r" }),
+            "server: it begins with `redis://`",
+        ),
+        (
+            json!({ "server": "redis://r/2" }),
+            "server: expected a host",
+        ),
+        (
+            json!({ "streams": ["a", "a"] }),
+            "streams: each stream is named once",
+        ),
+        (
+            json!({ "streams": [""] }),
+            "streams: the name of a stream has",
+        ),
+        (
+            json!({ "streams": many }),
+            "streams: a trigger listens to at most",
+        ),
+        (
+            json!({ "group": "x".repeat(MAX_STREAM_NAME + 1) }),
+            "group: the name of a group has",
+        ),
+        (json!({ "from": "now" }), "from: `now` is none of"),
+        (json!({ "user": "ada" }), "user: it needs `secret`"),
+        (
+            json!({ "qos": 1 }),
+            "qos: a trigger of this kind has no such field",
+        ),
+    ] {
+        let errors = streams(&more).unwrap_err();
+        assert!(
+            errors.len() == 1 && errors[0].starts_with(said),
+            "{errors:?}, not {said}"
+        );
+    }
+    let errors = read_as("redis", &json!({})).unwrap_err();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+}
+
+#[test]
+fn an_entry_is_told_with_its_fields() {
+    let queue = streams(&json!({ "payload": "json" })).unwrap();
+    let told = |fields: &[(&[u8], &[u8])]| {
+        queue.told_entry(("orders", "1-0"), fields.iter().copied(), true)
+    };
+    let told_all = told(&[
+        (b"n", b"1"),
+        (b"l", b"[2]"),
+        (b"n", b"3"),
+        (b"l", b"[4]"),
+        (b"n", b"5"),
+    ]);
+    assert_eq!(
+        told_all.unwrap(),
+        json!({
+            "stream": "orders", "entry": "1-0", "redelivered": true,
+            "payload": { "n": [1, 3, 5], "l": [[2], [4]] },
+        })
+    );
+    let said = told(&[(b"n", b"{")]).unwrap_err();
+    assert!(
+        said.contains("the field `n` of the entry 1-0 of `orders` is no JSON"),
+        "{said}"
+    );
+    let said = told(&[(&[0xff], b"1")]).unwrap_err();
+    assert!(said.contains("has a field whose name is no text"), "{said}");
 }

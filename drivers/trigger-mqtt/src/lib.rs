@@ -18,13 +18,10 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use nebula_core::Clock;
+pub use nebula_dial::Trusting;
 use nebula_ports::{Messages, QueueSource, Result, Subscribing};
-use rustls::ClientConfig;
 
 use messages::Session;
-
-/// What whoever connects over TLS trusts; made when the first one does.
-pub type Trusting = Arc<dyn Fn() -> std::result::Result<ClientConfig, String> + Send + Sync>;
 
 /// Listens to brokers of MQTT 3.1.1.
 #[derive(Clone)]

@@ -5,7 +5,10 @@ use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures_util::{SinkExt as _, StreamExt as _};
 use nebula_core::{Clock, ExposeSecret as _};
-use nebula_ports::{ErrorKind, Handing, Message, Messages, PortError, Result, Subscribing};
+use nebula_dial::Stream;
+use nebula_ports::{
+    ErrorKind, Handing, Message, Messages, Payload, PortError, Result, Subscribing,
+};
 use rumqttc::mqttbytes::{
     QoS,
     v4::{
@@ -15,7 +18,7 @@ use rumqttc::mqttbytes::{
 };
 use tokio_util::codec::Framed;
 
-use crate::connection::{Stream, refused};
+use crate::connection::refused;
 
 /// The largest packet that is read.
 const MAX_PACKET: usize = 16 << 20;
@@ -195,7 +198,8 @@ fn message(publish: Publish) -> Message {
     let receipt = (publish.qos != QoS::AtMostOnce).then_some(u64::from(publish.pkid));
     Message {
         name: publish.topic,
-        payload: publish.payload,
+        id: None,
+        payload: Payload::Bytes(publish.payload),
         again: publish.dup,
         kept: publish.retain,
         receipt,

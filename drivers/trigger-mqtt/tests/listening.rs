@@ -13,7 +13,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use broker::Broker;
 use nebula_action::{Capability, Egress, Grants};
 use nebula_core::{Clock, SecretString};
-use nebula_ports::{ErrorKind, Handing, Message, Messages, QueueSource, Subscribing};
+use nebula_ports::{ErrorKind, Handing, Message, Messages, Payload, QueueSource, Subscribing};
 use nebula_system::SystemClock;
 use nebula_trigger_mqtt::Mqtt;
 use rustls::{
@@ -49,6 +49,8 @@ fn wanted(address: &str, grants: &[&str]) -> Subscribing {
         .map(|it| Capability::parse(it, std::path::Path::new("/")).unwrap());
     Subscribing {
         consumer: "nebulatest".to_owned(),
+        group: None,
+        since: None,
         address: address.to_owned(),
         tls: false,
         names: vec!["shop/+/orders".to_owned(), "alarm/#".to_owned()],
@@ -78,6 +80,13 @@ async fn next(messages: &mut dyn Messages) -> Message {
     next.await.expect("a message comes").unwrap()
 }
 
+fn bytes(message: &Message) -> &[u8] {
+    match &message.payload {
+        Payload::Bytes(bytes) => bytes,
+        Payload::Fields(_) => panic!("{message:?}"),
+    }
+}
+
 /// That nothing comes, as long as a message of another kind takes to come.
 async fn nothing_but(messages: &mut dyn Messages, broker: &Broker) {
     broker.publish("alarm/end", b"end");
@@ -101,7 +110,7 @@ async fn messages_come_in_order_and_wait_for_whoever_is_away() {
     for expected in ["1", "2"] {
         let message = next(&mut *messages).await;
         assert_eq!(
-            (&*message.payload, message.again),
+            (bytes(&message), message.again),
             (expected.as_bytes(), false)
         );
         messages
@@ -118,7 +127,7 @@ async fn messages_come_in_order_and_wait_for_whoever_is_away() {
     let mut messages = listen(of(&broker)).await;
     for expected in ["3", "4"] {
         let message = next(&mut *messages).await;
-        assert_eq!(&*message.payload, expected.as_bytes());
+        assert_eq!(bytes(&message), expected.as_bytes());
         messages
             .acknowledge(message.receipt.unwrap())
             .await
@@ -137,7 +146,7 @@ async fn what_is_not_acknowledged_comes_again() {
     drop(messages);
     let mut messages = listen(of(&broker)).await;
     let message = next(&mut *messages).await;
-    assert_eq!((&*message.payload, message.again), (&b"1"[..], true));
+    assert_eq!((bytes(&message), message.again), (&b"1"[..], true));
     messages
         .acknowledge(message.receipt.unwrap())
         .await
@@ -157,12 +166,12 @@ async fn at_most_once_nothing_waits() {
     let mut messages = listen(once()).await;
     broker.publish("shop/north/orders", b"1");
     let message = next(&mut *messages).await;
-    assert_eq!((&*message.payload, message.receipt), (&b"1"[..], None));
+    assert_eq!((bytes(&message), message.receipt), (&b"1"[..], None));
     drop(messages);
     broker.publish("shop/north/orders", b"2");
     let mut messages = listen(once()).await;
     broker.publish("shop/north/orders", b"3");
-    assert_eq!(&*next(&mut *messages).await.payload, b"3");
+    assert_eq!(bytes(&next(&mut *messages).await), b"3");
 }
 
 /// Nothing is kept for who has left.
@@ -197,7 +206,7 @@ async fn a_broker_lets_in_whoever_proves_it() {
     }
     let mut messages = listen(login("ada", "wrench")).await;
     broker.publish("shop/north/orders", b"1");
-    assert_eq!(&*next(&mut *messages).await.payload, b"1");
+    assert_eq!(bytes(&next(&mut *messages).await), b"1");
 }
 
 /// The certificate is of `localhost`, by an authority that must be trusted.
