@@ -182,5 +182,6 @@ fn task(n: u32) -> Task {
         execution: ExecutionId::from_bytes(u128::from(n).to_be_bytes()),
         workflow: WorkflowId::new(format!("workflow-{}", n % 8)).expect("an id"),
         priority: Priority::Normal,
+        group: nebula_core::Group::default(),
     }
 }

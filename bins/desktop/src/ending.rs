@@ -184,6 +184,7 @@ fn decisions(report: &Report, place: &Place, console: &Console) {
             | Waiting::Slot { .. }
             | Waiting::Milestone { .. }
             | Waiting::Start { .. }
+            | Waiting::Worker { .. }
             | Waiting::Compensation { .. } => {}
             Waiting::CompensationDecision { instance, reason } => {
                 let reason = reason.trim_end_matches('.');

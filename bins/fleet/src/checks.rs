@@ -106,7 +106,8 @@ async fn parts<S: Settings>(loaded: &Loaded<S>) -> Vec<Check> {
         }
         None => checks.push(store_check(&groups, &addresses, &clock).await),
     }
-    checks.push(match compose::queue(&groups, &addresses, &clock).await {
+    let hears = loaded.settings.pool().takes().unwrap_or_default();
+    checks.push(match compose::queue(&groups, &addresses, (&clock, &hears)).await {
         Ok(doorbell) if doorbell.relay.is_some() => Check::ok("queue", "shared by all processes"),
         Ok(_) => Check::new(
             "queue",

@@ -10,6 +10,10 @@ use async_trait::async_trait;
 use nebula_access::{Access, AccessPorts};
 use nebula_action::{Action, Protected};
 use nebula_blob_fs::{BlobFs, BlobFsConfig};
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use nebula_cluster::{OpenQueue, QueueByGroup};
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use nebula_core::{BoxFuture, Group};
 use nebula_core::{Clock, Offload};
 use nebula_execution::ResumeKey;
 use nebula_http_reqwest::{HttpConfig, Reqwest};
@@ -234,7 +238,8 @@ pub async fn open<S: Settings>(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let offload = file_threads()?;
     let store = store(&groups, &addresses, &clock).await?;
-    let Doorbell { queue, relay } = queue(&groups, &addresses, &clock).await?;
+    let hears = loaded.settings.pool().takes()?;
+    let Doorbell { queue, relay } = queue(&groups, &addresses, (&clock, &hears)).await?;
     let base = base(&store, folders);
     let of = |given: &Option<PathBuf>, suffix| given.clone().unwrap_or(beside(&base, suffix));
     let resume_file = of(&groups.shared.resume_key, resume_key::SUFFIX);
@@ -372,11 +377,12 @@ pub(crate) struct Doorbell {
     pub(crate) relay: Option<Arc<dyn Relay>>,
 }
 
-/// The queue at its address.
+/// The queue at its address. One that is shared has a queue for each group of workers, of which this process
+/// hears some.
 pub(crate) async fn queue(
     groups: &Groups<'_>,
     addresses: &Addresses,
-    clock: &Arc<dyn Clock>,
+    (clock, hears): (&Arc<dyn Clock>, &nebula_core::Groups),
 ) -> Result<Doorbell, Failure> {
     let clock = Arc::clone(clock);
     match addresses.queue_kind()? {
@@ -396,9 +402,24 @@ pub(crate) async fn queue(
                 Failure::environment("HTTP", format!("no way out over TLS: {error}"))
             })?;
             let server = RedisServer::at(addresses.queue.secret())?.trusting(Arc::new(trusting));
-            let config = RedisQueueConfig::default();
+            let (config, usual) = (RedisQueueConfig::default(), RedisQueueConfig::default());
             let relay = RedisRelay::new(server.clone(), &config, clock.clone())?;
-            let queue = RedisQueue::open(server, config, clock, &SystemEntropy).await?;
+            let open = move |name| {
+                let name = RedisQueueConfig {
+                    name,
+                    ..config.clone()
+                };
+                let (server, clock) = (server.clone(), Arc::clone(&clock));
+                Box::pin(async move {
+                    let queue = RedisQueue::open(server, name, clock, &SystemEntropy).await?;
+                    Ok(Arc::new(queue) as Arc<dyn TaskQueue>)
+                }) as Opening
+            };
+            let opener = Named {
+                name: usual.name,
+                open,
+            };
+            let queue = QueueByGroup::open(Arc::new(opener), hears).await?;
             Ok(Doorbell {
                 queue: Arc::new(queue),
                 relay: Some(Arc::new(relay)),
@@ -416,14 +437,62 @@ pub(crate) async fn queue(
                 Failure::invalid("SETTINGS", format!("`queue.address`: {error}"))
                     .advice("correct it in the settings")
             })?;
-            let config = PostgresQueueConfig::default();
+            let (config, usual) = (
+                PostgresQueueConfig::default(),
+                PostgresQueueConfig::default(),
+            );
             let relay = PostgresRelay::new(address.clone(), &config, clock.clone())?;
-            let queue = PostgresQueue::open(address, config, clock, &SystemEntropy).await?;
+            let open = move |name| {
+                let name = PostgresQueueConfig {
+                    name,
+                    ..config.clone()
+                };
+                let (address, clock) = (address.clone(), Arc::clone(&clock));
+                Box::pin(async move {
+                    let queue = PostgresQueue::open(address, name, clock, &SystemEntropy).await?;
+                    Ok(Arc::new(queue) as Arc<dyn TaskQueue>)
+                }) as Opening
+            };
+            let opener = Named {
+                name: usual.name,
+                open,
+            };
+            let queue = QueueByGroup::open(Arc::new(opener), hears).await?;
             Ok(Doorbell {
                 queue: Arc::new(queue),
                 relay: Some(Arc::new(relay)),
             })
         }
+    }
+}
+
+#[cfg(any(feature = "postgres", feature = "redis"))]
+type Opening = BoxFuture<'static, nebula_ports::Result<Arc<dyn TaskQueue>>>;
+
+/// Opens queues by their names: that of a group is the usual one, and the group behind it, unless it is the
+/// default one.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+struct Named<F> {
+    name: String,
+    open: F,
+}
+
+#[cfg(any(feature = "postgres", feature = "redis"))]
+impl<F> std::fmt::Debug for Named<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Named").field(&self.name).finish()
+    }
+}
+
+#[cfg(any(feature = "postgres", feature = "redis"))]
+#[async_trait]
+impl<F: Fn(String) -> Opening + Send + Sync + 'static> OpenQueue for Named<F> {
+    async fn open(&self, group: &Group) -> nebula_ports::Result<Arc<dyn TaskQueue>> {
+        let name = match group.is_default() {
+            true => self.name.clone(),
+            false => format!("{}.{group}", self.name),
+        };
+        (self.open)(name).await
     }
 }
 

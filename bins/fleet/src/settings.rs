@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use nebula_config::{Flag, Layers, Sources};
-use nebula_core::{ByteSize, serde_duration};
+use nebula_core::{ByteSize, Group, serde_duration};
 use nebula_program::{
     failure::Failure,
     settings::{ConnectionSettings, LogSettings, SecretsSettings, absolute},
@@ -74,6 +74,56 @@ pub struct SharedSettings {
     pub resume_key: Option<PathBuf>,
 }
 
+/// The most tags of a worker.
+const MAX_TAGS: usize = 32;
+
+/// Which workers it is one of, and with them for which groups it takes executions: its own, and those of
+/// the names that its tags are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PoolSettings {
+    /// Their name, as `runs_on` of nodes says it.
+    pub group: String,
+    /// Other groups that it is one of, by what it has that others have not.
+    pub tags: Vec<String>,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self {
+            group: Group::default().to_string(),
+            tags: Vec::new(),
+        }
+    }
+}
+
+impl PoolSettings {
+    /// For which groups it takes executions.
+    ///
+    /// # Errors
+    /// A name is none, or there are too many.
+    pub fn takes(&self) -> Result<nebula_core::Groups, Failure> {
+        let wrong = |message: String| Failure::invalid("SETTINGS", message);
+        if self.tags.len() > MAX_TAGS {
+            let message = format!(
+                "`pool.tags` has {} tags, and at most {MAX_TAGS}",
+                self.tags.len()
+            );
+            return Err(wrong(message).advice("keep those by which work is to be told apart"));
+        }
+        let tags = self.tags.iter().map(|tag| ("pool.tags", tag));
+        let all = [("pool.group", &self.group)].into_iter().chain(tags);
+        let named = all.map(|(key, name)| {
+            Group::new(name).map_err(|error| {
+                wrong(format!("`{key}`: {error}")).advice("write a name such as gpu")
+            })
+        });
+        named
+            .collect::<Result<Vec<_>, _>>()
+            .map(|all| all.into_iter().collect())
+    }
+}
+
 /// The groups that each program has.
 #[derive(Debug, Clone, Copy)]
 pub struct Groups<'a> {
@@ -98,6 +148,11 @@ pub trait Settings: Default + Clone + Serialize + DeserializeOwned {
 
     /// The groups that it shares with others.
     fn groups(&self) -> Groups<'_>;
+
+    /// Which workers it is one of, if it drives executions.
+    fn pool(&self) -> PoolSettings {
+        PoolSettings::default()
+    }
 
     /// Its own paths, by their keys, which must be absolute.
     fn paths(&self) -> Vec<(&'static str, &PathBuf)> {

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use nebula::{Nebula, engine::QueueKind};
 use nebula_control_plane::Composed;
-use nebula_core::Clock;
+use nebula_core::{Clock, Groups};
 use nebula_fleet::{
     compose,
-    settings::{Loaded, Settings as _},
+    settings::{Loaded, PoolSettings, Settings as _},
 };
 use nebula_ports::{ProgramRunner, QueueSource, SandboxRunner, Scratch, ScratchStores};
 use nebula_program::{failure::Failure, limits::within_memory};
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
+use nebula_runtime::WorkerConfig;
 use nebula_sandbox_inprocess::InProcess;
 use nebula_sandbox_process::{ProcessConfig, Programs};
 use nebula_serve::{Duties, Share};
@@ -26,6 +27,19 @@ use crate::settings::ServerSettings;
 pub(crate) async fn compose(loaded: &Loaded<ServerSettings>) -> Result<Composed, Failure> {
     let settings = &loaded.settings;
     let opened = compose::open(loaded, crate::VERSION).await?;
+    // Alone, there is nobody else to take what is for a group.
+    let groups = match opened.queue_is_shared || settings.pool != PoolSettings::default() {
+        true => settings.pool.takes()?,
+        false => Groups::All,
+    };
+    let mut engine = settings.engine.clone();
+    if !opened.queue_is_shared {
+        engine.groups = groups.clone();
+    }
+    let worker = WorkerConfig {
+        groups,
+        ..settings.worker.clone()
+    };
     let (store, clock) = (&opened.store, &opened.clock);
     let trusting = nebula_http_reqwest::trusting(&settings.connections.ca_files);
     let trusting = trusting
@@ -72,8 +86,8 @@ pub(crate) async fn compose(loaded: &Loaded<ServerSettings>) -> Result<Composed,
     .folders(Arc::new(folders))
     .queues(queues, opened.secrets.clone())
     .looks_in(Arc::new(InMemory(clock.clone())))
-    .engine(settings.engine.clone())
-    .worker(within_memory(settings.worker.clone(), &Host::read()))
+    .engine(engine)
+    .worker(within_memory(worker, &Host::read()))
     .protected(opened.protected.clone())
     .resume_key(opened.resume.clone());
     for source in &opened.sources {

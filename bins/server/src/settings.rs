@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use nebula_control_plane::Served;
 use nebula_engine::EngineConfig;
-use nebula_fleet::settings::{Groups, QueueSettings, Settings, SharedSettings, StorageSettings};
+use nebula_fleet::settings::{
+    Groups, PoolSettings, QueueSettings, Settings, SharedSettings, StorageSettings,
+};
 use nebula_program::settings::{ConnectionSettings, LogSettings, ProcessSettings, SecretsSettings};
 use nebula_runtime::{HttpPolicy, WorkerConfig};
 use nebula_serve::settings::ServeSettings;
@@ -25,6 +27,8 @@ pub(crate) struct ServerSettings {
     pub(crate) engine: EngineConfig,
     /// Limits of the worker.
     pub(crate) worker: WorkerConfig,
+    /// Which workers it is one of.
+    pub(crate) pool: PoolSettings,
     /// How it answers.
     pub(crate) serve: ServeSettings,
     /// What requests over HTTP keep to.
@@ -56,6 +60,7 @@ impl Default for ServerSettings {
                 executions: 64,
                 ..WorkerConfig::default()
             },
+            pool: PoolSettings::default(),
             serve: ServeSettings::default(),
             http: HttpPolicy::default(),
             connections: ConnectionSettings::default(),
@@ -79,6 +84,10 @@ impl Settings for ServerSettings {
             connections: &self.connections,
             log: &self.log,
         }
+    }
+
+    fn pool(&self) -> PoolSettings {
+        self.pool.clone()
     }
 
     fn paths(&self) -> Vec<(&'static str, &PathBuf)> {

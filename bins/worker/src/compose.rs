@@ -11,7 +11,7 @@ use nebula_fleet::{
 use nebula_ports::{ExecutionRepo, HttpClient, Relay, SandboxRunner};
 use nebula_program::{failure::Failure, limits::within_memory};
 use nebula_registry::Registry;
-use nebula_runtime::{PacedHttp, Worker, WorkerPorts};
+use nebula_runtime::{PacedHttp, Worker, WorkerConfig, WorkerPorts};
 use nebula_sandbox_inprocess::InProcess;
 use nebula_system::{Host, HostPressure, SystemEntropy, SystemSpawn};
 use nebula_telemetry::{Bus, Source};
@@ -36,6 +36,7 @@ pub(crate) struct Composed {
 /// A worker over what the settings name.
 pub(crate) async fn compose(loaded: &Loaded<WorkerSettings>) -> Result<Composed, Failure> {
     let settings = &loaded.settings;
+    let groups = settings.pool.takes()?;
     let opened = compose::open(loaded, crate::VERSION).await?;
     let actions = compose::actions(&opened, &settings.groups(), Arc::new(NoPrograms));
     let Opened {
@@ -70,6 +71,7 @@ pub(crate) async fn compose(loaded: &Loaded<WorkerSettings>) -> Result<Composed,
         clock: clock.clone(),
         every: settings.sweep.every,
         ring_again: settings.sweep.ring_again,
+        groups: groups.clone(),
     });
     let ports = WorkerPorts {
         executions: store.executions.clone(),
@@ -87,7 +89,11 @@ pub(crate) async fn compose(loaded: &Loaded<WorkerSettings>) -> Result<Composed,
         resume: Some(resume),
     };
     let bus = Bus::new(Bus::DEFAULT_CAPACITY);
-    let limits = within_memory(settings.worker.clone(), &Host::read());
+    let limits = WorkerConfig {
+        groups,
+        ..settings.worker.clone()
+    };
+    let limits = within_memory(limits, &Host::read());
     let worker = Worker::new(ports, Arc::new(registry), bus.clone(), limits, protected);
     Ok(Composed {
         worker,

@@ -3,18 +3,15 @@
 use std::{net::SocketAddr, time::Duration};
 
 use nebula_core::serde_duration;
-use nebula_fleet::settings::{Groups, QueueSettings, Settings, SharedSettings, StorageSettings};
+use nebula_fleet::settings::{
+    Groups, PoolSettings, QueueSettings, Settings, SharedSettings, StorageSettings,
+};
 use nebula_program::{
     failure::Failure,
     settings::{ConnectionSettings, LogSettings, SecretsSettings},
 };
 use nebula_runtime::{HttpPolicy, WorkerConfig};
 use serde::{Deserialize, Serialize};
-
-/// The most tags of a worker.
-const MAX_TAGS: usize = 32;
-/// The longest name of a group or tag, in bytes.
-const MAX_NAME: usize = 64;
 
 /// Every setting of the worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,16 +39,6 @@ pub(crate) struct WorkerSettings {
     pub(crate) secrets: SecretsSettings,
     /// What is logged.
     pub(crate) log: LogSettings,
-}
-
-/// Which workers it is one of. It is shown; no node chooses its workers yet.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct PoolSettings {
-    /// Their name: small letters, digits, `-`, `_`, `.`.
-    pub(crate) group: String,
-    /// What it has that others have not; of the same characters.
-    pub(crate) tags: Vec<String>,
 }
 
 /// How it looks for work that nobody rang for.
@@ -87,10 +74,7 @@ impl Default for WorkerSettings {
                 grace: Duration::from_secs(20),
                 ..WorkerConfig::default()
             },
-            pool: PoolSettings {
-                group: "default".to_owned(),
-                tags: Vec::new(),
-            },
+            pool: PoolSettings::default(),
             sweep: SweepSettings {
                 every: Duration::from_secs(1),
                 ring_again: Duration::from_secs(5),
@@ -119,6 +103,10 @@ impl Settings for WorkerSettings {
             log: &self.log,
         }
     }
+
+    fn pool(&self) -> PoolSettings {
+        self.pool.clone()
+    }
 }
 
 impl WorkerSettings {
@@ -135,33 +123,9 @@ impl WorkerSettings {
             return Err(wrong("`sweep.every` is zero; it must be more".to_owned())
                 .advice("write how often it is to look, such as 1s"));
         }
-        let tags = &self.pool.tags;
-        if tags.len() > MAX_TAGS {
-            let message = format!(
-                "`pool.tags` has {} tags, and at most {MAX_TAGS}",
-                tags.len()
-            );
-            return Err(wrong(message).advice("keep those by which work is to be told apart"));
-        }
-        let group = ("pool.group", &self.pool.group);
-        let all = tags.iter().map(|tag| ("pool.tags", tag)).chain([group]);
-        for (key, name) in all {
-            if !is_name(name) {
-                let shown: String = name.chars().take(MAX_NAME).collect();
-                let message = format!("`{key}`: `{shown}` is no name of a group or tag");
-                let advice = format!(
-                    "write 1 to {MAX_NAME} small letters, digits, `-`, `_` and `.`, such as gpu"
-                );
-                return Err(wrong(message).advice(advice));
-            }
-        }
+        self.pool.takes()?;
         Ok(())
     }
-}
-
-fn is_name(text: &str) -> bool {
-    let fits = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.');
-    !text.is_empty() && text.len() <= MAX_NAME && text.chars().all(fits)
 }
 
 #[cfg(test)]
@@ -185,7 +149,7 @@ mod tests {
         says(|it| it.http.concurrency = 0, "http:");
         says(|it| it.sweep.every = Duration::ZERO, "`sweep.every`");
         says(|it| it.pool.group = String::new(), "`pool.group`");
-        says(|it| it.pool.group = "a".repeat(65), "`pool.group`");
+        says(|it| it.pool.group = "a".repeat(49), "`pool.group`");
         says(|it| it.pool.tags = vec!["GPU 1".to_owned()], "`GPU 1`");
         says(|it| it.pool.tags = vec!["a".to_owned(); 33], "33 tags");
     }

@@ -2,7 +2,8 @@
 //!
 //! [`Candidate::lead`] campaigns for a duty, does it again and again while this process leads, and stops
 //! before another one can begin. Who leads is decided by a [`LeaderElector`](nebula_ports::LeaderElector).
-//! Start reading there. [`Sweep`] finds work that nobody rang for.
+//! Start reading there. [`Sweep`] finds work that nobody rang for;
+//! [`QueueByGroup`] keeps the work of each group of workers apart.
 //!
 //! Does not know: any driver, what a duty is, what an execution does.
 //!
@@ -37,7 +38,9 @@
 //! ```
 
 mod candidate;
+mod queue_by_group;
 mod sweep;
 
 pub use candidate::{Candidate, Duty};
+pub use queue_by_group::{MAX_GROUPS, OpenQueue, QueueByGroup};
 pub use sweep::Sweep;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nebula_core::{Clock, Timestamp};
+use nebula_core::{Clock, Groups, Timestamp};
 use nebula_ports::{ExecutionRepo, Queued, Task, TaskQueue};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -28,6 +28,8 @@ pub struct Sweep {
     pub every: Duration,
     /// How long after a ring an execution that nobody took is rung for again.
     pub ring_again: Duration,
+    /// For whose work it rings: those who hear the queue.
+    pub groups: Groups,
 }
 
 impl Sweep {
@@ -56,7 +58,8 @@ impl Sweep {
             let now = self.clock.now();
             let again = i64::try_from(self.ring_again.as_millis()).unwrap_or(i64::MAX);
             let rung_before = Timestamp::from_millis(now.as_millis().saturating_sub(again));
-            let page = match self.executions.runnable(rung_before, PAGE).await {
+            let found = self.executions.runnable(rung_before, &self.groups, PAGE);
+            let page = match found.await {
                 Ok(page) => page,
                 Err(error) => {
                     warn!(%error, "the sweep could not look; trying again");
@@ -73,6 +76,7 @@ impl Sweep {
                     execution: runnable.execution,
                     workflow: runnable.workflow,
                     priority: runnable.priority,
+                    group: runnable.group,
                 };
                 match self.queue.ring(task, Duration::ZERO).await {
                     Ok(Queued::Queued | Queued::Merged) => {}

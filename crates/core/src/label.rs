@@ -4,11 +4,14 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Group;
+
 /// Keys with a value each, given to an execution when it starts, for search. They never change.
 ///
 /// In JSON an object of texts. A key has 1 to 63 characters, `a` to `z`, `A` to `Z`, digits, `_`, `-`,
 /// `.` and `/`, and begins with a letter or a digit. A value has 1 to 200 characters, no control
-/// character and no comma, which stands between labels in a query. There are at most 16.
+/// character and no comma, which stands between labels in a query. There are at most 16, beside the
+/// one with the key [`Labels::GROUP`], which the engine gives.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<String, String>")]
 pub struct Labels(BTreeMap<String, String>);
@@ -47,6 +50,9 @@ impl Labels {
     pub const MAX_KEY: usize = 63;
     /// The longest value, in characters.
     pub const MAX_VALUE: usize = 200;
+    /// The key of the label that says for which [`Group`] of workers an execution is, if not for the
+    /// default one. It follows from the plan, whatever is given at a start.
+    pub const GROUP: &'static str = "nebula.group";
 
     /// Labels from pairs.
     ///
@@ -67,10 +73,28 @@ impl Labels {
             }
             labels.insert(key, value);
         }
-        match labels.len() {
-            many if many > Self::MAX => Err(LabelError::TooMany(many)),
-            _ => Ok(Self(labels)),
+        let given = labels.len() - usize::from(labels.contains_key(Self::GROUP));
+        match given > Self::MAX {
+            true => Err(LabelError::TooMany(given)),
+            false => Ok(Self(labels)),
         }
+    }
+
+    /// The same of an execution for this group.
+    #[must_use]
+    pub fn in_group(mut self, group: &Group) -> Self {
+        self.0.remove(Self::GROUP);
+        if !group.is_default() {
+            self.0.insert(Self::GROUP.to_owned(), group.to_string());
+        }
+        self
+    }
+
+    /// For which group of workers the execution with these labels is.
+    #[must_use]
+    pub fn group(&self) -> Group {
+        let named = self.get(Self::GROUP).map(Group::new);
+        named.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Labels from texts `key=value` each.
@@ -173,6 +197,21 @@ mod tests {
         assert_eq!(labels.to_string(), "a=1,b=2");
         let json = serde_json::to_string(&labels).unwrap();
         assert_eq!(json, r#"{"a":"1","b":"2"}"#);
+    }
+
+    /// Guards: whoever starts an execution says nothing of its group, and has all labels beside it.
+    #[test]
+    fn the_group_is_a_label_of_its_own() {
+        let gpu = Group::new("gpu").unwrap();
+        let many: Labels = Labels::new((0..16).map(|n| (n.to_string(), "v".into()))).unwrap();
+        let both = many.clone().in_group(&gpu);
+        assert_eq!((both.len(), both.group()), (17, gpu.clone()));
+        let read: Labels = serde_json::from_str(&serde_json::to_string(&both).unwrap()).unwrap();
+        assert_eq!(read, both);
+        assert_eq!(both.in_group(&Group::default()), many);
+        let given: Labels = "a=b,nebula.group=gpu".parse().unwrap();
+        assert_eq!(given.in_group(&Group::default()).to_string(), "a=b");
+        assert_eq!(many.group(), Group::default());
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod blob;
 mod clock;
 mod digest;
 mod entropy;
+mod group;
 mod histogram;
 mod id;
 mod label;
@@ -43,6 +44,7 @@ pub use blob::BlobId;
 pub use clock::{BoxFuture, Clock};
 pub use digest::{Digest, DigestWriter, canonical_json};
 pub use entropy::Entropy;
+pub use group::{Group, GroupError, Groups};
 pub use histogram::{Histogram, HistogramReading};
 pub use id::{
     ActionId, CredentialId, ExecutionId, IdError, KeyId, MAX_ID_LEN, NodeId, PrincipalId,

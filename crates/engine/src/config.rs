@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nebula_core::{ByteSize, serde_duration};
+use nebula_core::{ByteSize, Groups, serde_duration};
 use nebula_execution::MAX_VALUE_DEPTH;
 use nebula_planner::PlanSettings;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,9 @@ pub struct EngineConfig {
     /// The longest time for an attempt where neither node nor action says anything. Default 5 minutes.
     #[serde(with = "serde_duration")]
     pub attempt_timeout: Duration,
+    /// For whose work the sweep rings: those who hear the queue. Default all.
+    #[serde(skip)]
+    pub groups: Groups,
 }
 
 impl Default for EngineConfig {
@@ -62,6 +65,7 @@ impl Default for EngineConfig {
             try_after: Duration::from_secs(5),
             concurrency: plans.concurrency,
             attempt_timeout: plans.attempt_timeout,
+            groups: Groups::All,
         }
     }
 }

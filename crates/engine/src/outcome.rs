@@ -335,6 +335,7 @@ impl Engine {
             match waiting {
                 Waiting::Time { .. }
                 | Waiting::Start { .. }
+                | Waiting::Worker { .. }
                 | Waiting::Retry { .. }
                 | Waiting::Compensation { .. }
                 | Waiting::Slot { due: Some(_), .. } => return Ok(Mover::Time),

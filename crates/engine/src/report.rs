@@ -166,6 +166,11 @@ impl Engine {
         let mut waiting = waiting(&folded.machine);
         self.look_into_queues(tenant, execution, &folded.machine, &mut waiting)
             .await?;
+        let group = summary.labels.group();
+        let begins = matches!(summary.status, Status::Queued | Status::Running);
+        if begins && !summary.leased && waiting.is_empty() && !group.is_default() {
+            waiting.push(Waiting::Worker { group });
+        }
         if let Some(begins_at) = summary.begins_at {
             let due = begins_at.to_string();
             waiting.insert(0, Waiting::Start { due });

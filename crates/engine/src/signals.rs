@@ -122,6 +122,7 @@ impl Engine {
                     execution,
                     workflow: summary.workflow,
                     priority: summary.priority,
+                    group: summary.labels.group(),
                 };
                 self.ring(task, Duration::ZERO).await;
             }

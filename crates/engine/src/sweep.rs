@@ -37,6 +37,7 @@ impl Engine {
             clock: self.ports.clock.clone(),
             every: self.config.sweep_interval,
             ring_again: self.config.ring_again,
+            groups: self.config.groups.clone(),
         };
         let weighing = Box::pin(self.weigh_on(shutdown.clone()));
         tokio::join!(sweep.run(shutdown), weighing);

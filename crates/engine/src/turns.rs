@@ -104,11 +104,13 @@ impl Engine {
         self.admit_tenant(&mut new).await?;
         self.put_input(&mut new).await;
         let (workflow, priority) = (new.workflow.clone(), new.priority());
+        let group = new.group();
         let task = |execution| Task {
             tenant: tenant.clone(),
             execution,
             workflow: workflow.clone(),
             priority,
+            group: group.clone(),
         };
         let (id, slot, rate) = (new.id, new.slot.clone(), new.rate.clone());
         let metrics = self.bus.metrics();

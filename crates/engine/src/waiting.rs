@@ -1,6 +1,6 @@
 //! What an execution waits for, read from its state.
 
-use nebula_core::{ExecutionId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{ExecutionId, Group, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{
     Activation, Approval, Choice, ClaimStatus, ExecutionPlan, InstanceId, InstanceStatus, Machine,
     OpenCompensation, ParkReason,
@@ -128,6 +128,11 @@ pub enum Waiting {
         ahead: Option<u32>,
         /// When it gives up, if ever.
         due: Option<String>,
+    },
+    /// A worker of its group, which nobody else stands in for.
+    Worker {
+        /// Which group.
+        group: Group,
     },
     /// The time from which its workflow's `rate_limit` lets it begin.
     Start {

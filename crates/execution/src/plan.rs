@@ -20,7 +20,7 @@ use nebula_action::{
     ActionKind, Capability, CapabilityError, ControlKind, EffectClass, InterfaceVersion,
     PORT_ERROR, PORT_MAIN,
 };
-use nebula_core::{ActionId, Digest, NodeId, Priority, WorkflowId};
+use nebula_core::{ActionId, Digest, Group, NodeId, Priority, WorkflowId};
 use nebula_expression::{Context, Program, Scope};
 use nebula_parameter::{ParamProgram, Parameters, ResolveError};
 use nebula_workflow::{
@@ -40,9 +40,9 @@ pub use milestone::PlanMilestone;
 
 /// The newest version of the stored form of plans. 2 brought bodies, loops and admission, 3 control
 /// actions, joins, limits, lists and compensations that earlier builds do not know, 4 credentials, 5
-/// lists that are distributed; a plan has the least version that has all of it, so that earlier builds
-/// read it where they can.
-pub const PLAN_FORMAT: u32 = 5;
+/// lists that are distributed, 6 the workers that it runs on; a plan has the least version that has all
+/// of it, so that earlier builds read it where they can.
+pub const PLAN_FORMAT: u32 = 6;
 
 /// What an [`ExecutionPlan`] is made of, and what is stored of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,6 +99,9 @@ pub struct PlanParts {
     /// How urgent executions are that nobody says more of.
     #[serde(default, skip_serializing_if = "is_default")]
     pub priority: Priority,
+    /// Which workers drive executions.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub runs_on: Group,
 }
 
 /// The compiled form of one workflow version: what will run, with dense indices and compiled
@@ -689,6 +692,9 @@ impl ExecutionPlan {
 /// The least version of the stored form that has all of these parts: a build that knows nothing of
 /// them would run the plan without them.
 fn format_of(parts: &PlanParts) -> u32 {
+    if !parts.runs_on.is_default() {
+        return 6;
+    }
     if parts.nodes.iter().any(|node| node.distribute) {
         return 5;
     }

@@ -4,8 +4,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
 use nebula_core::{
-    BlobId, Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, TraceContext, TriggerId,
-    WorkflowId,
+    BlobId, Digest, ExecutionId, Group, Labels, Priority, TenantId, Timestamp, TraceContext,
+    TriggerId, WorkflowId,
 };
 use nebula_tenant::Quotas;
 use serde_json::Value;
@@ -126,6 +126,14 @@ impl NewExecution {
         self.started().map(|it| it.priority).unwrap_or_default()
     }
 
+    /// For which workers it is; by its first entry.
+    #[must_use]
+    pub fn group(&self) -> Group {
+        self.started()
+            .map(|it| it.labels.group())
+            .unwrap_or_default()
+    }
+
     /// What it begins with; by its first entry.
     #[must_use]
     pub fn started(&self) -> Option<&Started> {
@@ -197,7 +205,7 @@ impl NewExecution {
             repeats: None,
             trial: options.trial,
             priority: options.priority.unwrap_or(plan.priority),
-            labels: options.labels,
+            labels: options.labels.in_group(&plan.runs_on),
             trace: options.trace.map(Box::new),
             blobs: Vec::new(),
             part: None,

@@ -1011,8 +1011,8 @@ fn a_newer_format_and_damage_are_told_apart() {
         Err(CodecError::Damaged(_))
     ));
     assert!(matches!(
-        ExecutionPlan::decode(b"{\"format\":6}"),
-        Err(PlanError::Format { found: 6 })
+        ExecutionPlan::decode(b"{\"format\":7}"),
+        Err(PlanError::Format { found: 7 })
     ));
     assert!(matches!(
         ExecutionPlan::decode(b"{\"format\":1}"),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use nebula_core::{BlobId, ByteSize, Clock, ExecutionId, TenantId, Timestamp};
+use nebula_core::{BlobId, ByteSize, Clock, ExecutionId, Groups, TenantId, Timestamp};
 use nebula_execution::{Entry, Fact, NewExecution};
 use nebula_ports::{
     Acquired, Backlog, Begun, BlobRenewed, BlobStore, BlobStoreExt, ChangeCursor, Changes, Created,
@@ -415,8 +415,14 @@ impl ExecutionRepo for SpillingRepo {
         self.executions.waiting_on(tenant, token).await
     }
 
-    async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage> {
-        self.executions.runnable(rung_before, limit).await
+    async fn runnable(
+        &self,
+        rung_before: Timestamp,
+        groups: &Groups,
+        limit: usize,
+    ) -> Result<RunnablePage> {
+        let found = self.executions.runnable(rung_before, groups, limit);
+        found.await
     }
 
     async fn backlog(&self) -> Result<Backlog> {

@@ -12,7 +12,8 @@ use std::{
 use async_trait::async_trait;
 use nebula::{
     core::{
-        BoxFuture, Clock, Entropy as _, ExecutionId, TenantId, Timestamp, TriggerId, WorkflowId,
+        BoxFuture, Clock, Entropy as _, ExecutionId, Groups, TenantId, Timestamp, TriggerId,
+        WorkflowId,
     },
     engine::{EngineConfig, FireError},
     execution::{Entry, Fact, NewExecution, Status},
@@ -350,7 +351,7 @@ far!(ExecutionRepo {
     fn migrate(tenant: &TenantId, id: ExecutionId, expected_seq: u64, entry: Entry) -> Moved;
     fn slots(tenant: &TenantId, key: &SlotKey, limit: usize) -> Vec<SlotHolder>;
     fn waiting_on(tenant: &TenantId, token: WaitToken) -> Option<ExecutionId>;
-    fn runnable(rung_before: Timestamp, limit: usize) -> RunnablePage;
+    fn runnable(rung_before: Timestamp, groups: &Groups, limit: usize) -> RunnablePage;
     fn backlog() -> Backlog;
     fn usage(tenant: &TenantId) -> Usage;
     fn get(tenant: &TenantId, id: ExecutionId) -> Option<ExecutionSummary>;

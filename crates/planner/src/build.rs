@@ -249,6 +249,7 @@ impl<'a> Builder<'a> {
         };
         let output = self.output(&graph, &top)?;
         let (admission, rate_limit) = (self.admission(checks), self.rate_limit(checks));
+        let runs_on = self.runs_on();
         (nodes.len() == count).then(|| PlanParts {
             format: PLAN_FORMAT,
             workflow: definition.id.clone(),
@@ -272,6 +273,7 @@ impl<'a> Builder<'a> {
             admission,
             rate_limit,
             priority: definition.priority,
+            runs_on,
         })
     }
 

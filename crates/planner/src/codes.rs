@@ -36,6 +36,7 @@ pub(crate) const CANCEL: &str = "PLAN_CANCEL";
 pub(crate) const TOKENS: &str = "PLAN_TOKENS";
 pub(crate) const LIST: &str = "PLAN_LIST";
 pub(crate) const DISTRIBUTE: &str = "PLAN_DISTRIBUTE";
+pub(crate) const RUNS_ON: &str = "PLAN_RUNS_ON";
 pub(crate) const BATCHES: &str = "PLAN_BATCHES";
 pub(crate) const COMPENSATE: &str = "PLAN_COMPENSATE";
 pub(crate) const COMPENSATE_POINTLESS: &str = "PLAN_COMPENSATE_POINTLESS";
@@ -143,6 +144,10 @@ const CODES: &[(&str, &str)] = &[
     (
         DISTRIBUTE,
         "a list is distributed that is none, that runs more than once, or whose items need the execution around it",
+    ),
+    (
+        RUNS_ON,
+        "`runs_on` names no group of workers, or another one than the rest of the workflow",
     ),
     (
         BATCHES,

@@ -57,6 +57,7 @@ mod distribution;
 mod expressions;
 mod flat;
 mod graph;
+mod groups;
 mod lists;
 mod literals;
 mod locks;

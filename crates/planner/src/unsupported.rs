@@ -24,11 +24,6 @@ pub(crate) fn check(flat: &Flat<'_>, diagnostics: &mut Vec<Diagnostic>) {
                 "leave it out: the result stays in the journal",
             ),
             (
-                !node.runs_on.is_empty(),
-                "runs_on",
-                "leave it out: the node then runs on any worker",
-            ),
-            (
                 node.limits.is_some(),
                 "limits",
                 "use `timeout` and `concurrency`",

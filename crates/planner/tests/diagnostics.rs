@@ -4,7 +4,7 @@ mod catalog;
 
 use std::collections::BTreeSet;
 
-use catalog::{actions, planned};
+use catalog::{actions, plan_of, planned};
 use nebula_planner::{Callees, PlanSettings, codes, more_problems, plan};
 use nebula_workflow::{Connection, Diagnostic, Source, parse};
 
@@ -693,6 +693,7 @@ const MISTAKES: &[&str] = &[
     "nodes: [{ id: a, action: data.set, requires: [nonsense] }]",
     "nodes: [{ id: a, action: data.set, credentials: { auth: key } }]",
     "nodes: [{ id: a, action: data.set, distribute: true }]",
+    "nodes: [{ id: a, action: data.set, runs_on: GPU }]",
     "nodes: [{ id: a, action: data.set, cache: true }]",
     "triggers: [{ id: t, type: interval }]\nnodes: [{ id: a, action: data.set }]",
     "triggers: [{ id: t, type: mail }]\nnodes: [{ id: a, action: data.set }]",
@@ -1035,5 +1036,41 @@ fn a_list_of_the_top_level_is_distributed() {
     check(
         "nodes: [{ id: a, action: data.set, for_each: $input, distribute: true }, { id: b, action: flow.for_each, distribute: true, parameters: { items: $input }, body: { nodes: [{ id: c, action: flow.wait, parameters: { for: 1s } }] } }]",
         &[],
+    );
+}
+
+/// Guards: a name is one that a worker can have, and an execution is for one group.
+#[test]
+fn an_execution_is_for_the_workers_of_one_group() {
+    let group = |text: &str| {
+        let made = plan_of(text);
+        (made.runs_on.to_string(), made.format)
+    };
+    let nodes = |a: &str, b: &str| {
+        format!("nodes: [{{ id: a, action: data.set{a} }}, {{ id: b, action: data.set{b} }}]")
+    };
+    assert_eq!(group(&nodes("", "")), ("default".to_owned(), 1));
+    assert_eq!(
+        group(&nodes("", ", runs_on: default")),
+        ("default".to_owned(), 1)
+    );
+    assert_eq!(group(&nodes("", ", runs_on: gpu")), ("gpu".to_owned(), 6));
+    assert_eq!(
+        group(&nodes(", runs_on: [gpu]", ", runs_on: [gpu, gpu]")),
+        ("gpu".to_owned(), 6)
+    );
+    let body = "nodes: [{ id: a, action: flow.parallel, body: { nodes: [{ id: b, action: data.set, runs_on: far }] } }]";
+    assert_eq!(group(body), ("far".to_owned(), 6));
+    check(
+        &nodes(", runs_on: gpu", ", runs_on: [gpu, eu]"),
+        &[
+            "PLAN_RUNS_ON /nodes/1/runs_on/1: `eu` of node `b` is another group of workers than `gpu` of `a`, and an execution runs on those of one (name one group, and put what is for another one into a workflow that flow.call runs)",
+        ],
+    );
+    check(
+        &nodes(", runs_on: GPU", ""),
+        &[
+            "PLAN_RUNS_ON /nodes/0/runs_on: `GPU` is no group of workers: 1 to 48 small letters, digits, `-`, `_` and `.`, a letter or a digit first (write a name that workers have as `pool.group`, such as gpu)",
+        ],
     );
 }

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use nebula_core::{Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, WorkflowId};
+use nebula_core::{
+    Digest, ExecutionId, Group, Groups, Labels, Priority, TenantId, Timestamp, WorkflowId,
+};
 use nebula_execution::{Entry, NewExecution, Status, StoredEntry};
 use nebula_tenant::{Exceeded, Usage};
 use serde_json::Value;
@@ -272,6 +274,8 @@ pub struct Runnable {
     pub workflow: WorkflowId,
     /// How urgent it is.
     pub priority: Priority,
+    /// For which workers it is, by [`Labels::group`].
+    pub group: Group,
 }
 
 /// A part of what may have work.
@@ -295,6 +299,8 @@ pub struct Backlog {
     pub due: u64,
     /// For how long the longest of these has been due; nothing if there is none.
     pub longest: Option<Duration>,
+    /// How many of them are for each group of workers; those of which there are none are missing.
+    pub of_group: BTreeMap<Group, u64>,
 }
 
 /// Where a listing goes on; opaque, from the page before.
@@ -584,11 +590,17 @@ pub trait ExecutionRepo: fmt::Debug + Send + Sync + 'static {
     /// since `rung_before`; of all tenants, priorities and workflows in their turns, so that one with
     /// many holds up nobody; marks them as rung now. This is the one
     /// call that looks across tenants: it belongs to the sweep and returns ids only. Executions whose
-    /// lease expired with slots lose them first.
+    /// lease expired with slots lose them first. Of other groups than these it neither gives nor marks
+    /// anything: the workers that they are for look for themselves.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage>;
+    async fn runnable(
+        &self,
+        rung_before: Timestamp,
+        groups: &Groups,
+        limit: usize,
+    ) -> Result<RunnablePage>;
 
     /// How much there is to do, over all tenants: for those who watch the engine. Numbers go no further than
     /// `<dyn ExecutionRepo>::MAX_BACKLOG` each, so that the question takes a bounded time.

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-use nebula_core::{ExecutionId, Priority, TenantId, WorkflowId};
+use nebula_core::{ExecutionId, Group, Priority, TenantId, WorkflowId};
 
 use crate::{Result, Weights};
 
@@ -18,6 +18,9 @@ pub struct Task {
     pub workflow: WorkflowId,
     /// Higher goes first among the tasks of a tenant, as long as the patience of the others lasts.
     pub priority: Priority,
+    /// For which workers. One queue takes no notice of it: each group that has workers of its own has
+    /// a queue of its own.
+    pub group: Group,
 }
 
 /// What became of a ring.

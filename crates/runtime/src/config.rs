@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nebula_core::{ByteSize, serde_duration};
+use nebula_core::{ByteSize, Groups, serde_duration};
 use serde::{Deserialize, Serialize};
 
 /// The limits of a worker. JSON: spans of time and sizes as text.
@@ -55,6 +55,9 @@ pub struct WorkerConfig {
     pub plans: usize,
     /// Whether a failure of the store itself stops the worker, rather than being tried again. Default false.
     pub stop_on_store_failure: bool,
+    /// For which groups it takes executions; whoever composes it says so. Default all.
+    #[serde(skip)]
+    pub groups: Groups,
 }
 
 /// Why a worker with these limits would do nothing.
@@ -112,6 +115,7 @@ impl Default for WorkerConfig {
             max_snapshot: ByteSize::mib(48),
             plans: 64,
             stop_on_store_failure: false,
+            groups: Groups::All,
         }
     }
 }

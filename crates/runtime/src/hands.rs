@@ -43,6 +43,12 @@ impl Worker {
         let execution = task.execution;
         let kept = Kept::new(Arc::clone(&self.shared), execution, receipt);
         Box::pin(async move {
+            if !self.shared.config.groups.take(&task.group) {
+                // Those whom it is for find it by their sweep.
+                debug!(%execution, group = %task.group, "it is for other workers");
+                self.ack(kept.receipt()).await;
+                return Ok(());
+            }
             #[cfg(sim_bug)]
             let early = kept.receipt();
             let driven = async {
@@ -126,6 +132,7 @@ impl Worker {
                     execution,
                     workflow: begun.workflow.clone(),
                     priority: begun.priority,
+                    group: begun.labels.group(),
                 });
                 let granted = Box::new(Granted {
                     status: Status::Running,

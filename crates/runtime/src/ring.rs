@@ -34,6 +34,7 @@ impl Bell {
                 execution,
                 workflow: summary.workflow,
                 priority: summary.priority,
+                group: summary.labels.group(),
             };
             let _ = self.queue.ring(task, Duration::ZERO).await?;
             Ok::<_, PortError>(())

@@ -9,8 +9,8 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use nebula_access::Access;
 use nebula_action::Protected;
-use nebula_core::{BoxFuture, Clock, Entropy, MemoryPressure, Offload, Spawn};
-use nebula_execution::{Entry, NewExecution, ResumeKey};
+use nebula_core::{BoxFuture, Clock, Entropy, Group, MemoryPressure, Offload, Spawn};
+use nebula_execution::{Entry, Fact, NewExecution, ResumeKey};
 use nebula_memory::{Budget, Values};
 use nebula_ports::{
     Delivery, ExecutionRepo, HttpClient, Incarnation, Lease, LeaseRequest, PortError,
@@ -117,6 +117,20 @@ pub(crate) enum Handed {
     },
     /// An execution that does not exist yet; by our clock, since when.
     Unborn(Box<NewExecution>, Duration, Unborn),
+}
+
+impl Handed {
+    /// For which workers it is.
+    fn group(&self) -> Group {
+        let entries = match self {
+            Self::Lease { entries, .. } => entries,
+            Self::Unborn(new, ..) => &new.entries,
+        };
+        match entries.first().map(|first| &first.fact) {
+            Some(Fact::ExecutionStarted(begun)) => begun.labels.group(),
+            _ => Group::default(),
+        }
+    }
 }
 
 /// After a failure of the store, how long a delivery stays away.
@@ -234,7 +248,8 @@ impl Worker {
                 },
                 // After the queue: who finds no room takes turns there with all that waits.
                 Some(handed) = adopted.leases.recv() => {
-                    drives.push(match room > 0 && !shared.is_full() {
+                    let ours = shared.config.groups.take(&handed.group());
+                    drives.push(match ours && room > 0 && !shared.is_full() {
                         true => self.beside(self.clone().drive_adopted(handed, stop.clone())),
                         false => self.give_back_handed(handed),
                     });

@@ -15,7 +15,7 @@
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
-//! use nebula_core::Clock;
+//! use nebula_core::{Clock, Groups};
 //! use nebula_ports::ExecutionRepo;
 //! use nebula_testkit::{ManualClock, MemoryExecutionRepo, run_timed};
 //!
@@ -23,7 +23,7 @@
 //! let repo = MemoryExecutionRepo::new(Arc::new(clock.clone()));
 //! run_timed(&clock.clone(), async move {
 //!     clock.sleep(Duration::from_hours(24)).await; // no time passes outside
-//!     let page = repo.runnable(clock.now(), 10).await.unwrap();
+//!     let page = repo.runnable(clock.now(), &Groups::All, 10).await.unwrap();
 //!     assert_eq!((page.runnable.len(), page.next_due), (0, None));
 //! });
 //! ```

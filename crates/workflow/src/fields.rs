@@ -293,7 +293,11 @@ pub(crate) static NODE: Table = closed(
             Shape::Bool,
             "Its items run in parts, which any worker takes.",
         ),
-        field("runs_on", Shape::Texts, "Labels that a worker must have."),
+        field(
+            "runs_on",
+            Shape::Texts,
+            "The group of workers that the execution runs on; one for all nodes.",
+        ),
         field(
             "complete_when",
             Shape::CountOrExpression(1, MAX_COUNT),

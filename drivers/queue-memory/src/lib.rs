@@ -12,7 +12,7 @@
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
-//! use nebula_core::{ExecutionId, Priority, TenantId, WorkflowId};
+//! use nebula_core::{ExecutionId, Group, Priority, TenantId, WorkflowId};
 //! use nebula_ports::{Task, TaskQueue};
 //! use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 //! use nebula_testkit::{ManualClock, run};
@@ -25,6 +25,7 @@
 //!         execution,
 //!         workflow: WorkflowId::new("orders").unwrap(),
 //!         priority: Priority::Normal,
+//!         group: Group::default(),
 //!     };
 //!     let _ = queue.ring(task.clone(), Duration::ZERO).await.unwrap();
 //!     let taken = queue.receive(1, Duration::ZERO, Duration::from_secs(30)).await.unwrap();

@@ -37,6 +37,7 @@ fn task(n: u8) -> Task {
         execution: ExecutionId::from_bytes([n; 16]),
         workflow: WorkflowId::new("orders").unwrap(),
         priority: Priority::Normal,
+        group: nebula_core::Group::default(),
     }
 }
 

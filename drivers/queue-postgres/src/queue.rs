@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use nebula_core::{Clock, Entropy, ExecutionId, Priority, TenantId, WorkflowId};
+use nebula_core::{Clock, Entropy, ExecutionId, Group, Priority, TenantId, WorkflowId};
 use nebula_ports::{
     Delivery, ErrorKind, PortError, Queued, Receipt, ReceiptOutcome, Result, Task, TaskQueue,
     Weight, Weights,
@@ -224,6 +224,8 @@ fn tasks(operation: &'static str, row: &Row) -> Result<Vec<Task>> {
                 execution: ExecutionId::from(execution),
                 workflow: WorkflowId::new(workflow).ok()?,
                 priority: Priority::from_number(u8::try_from(priority).ok()?)?,
+                // Each group has a queue of its own: whoever opened this one knows whose it is.
+                group: Group::default(),
             })
         };
         task().ok_or_else(|| {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nebula_core::{Priority, TenantId, WorkflowId};
+use nebula_core::{Group, Priority, TenantId, WorkflowId};
 use nebula_ports::{Delivery, ErrorKind, PortError, Receipt, Result, Task};
 
 use crate::error::DRIVER;
@@ -37,6 +37,8 @@ pub(crate) fn task(
             execution: execution.parse().ok()?,
             workflow: WorkflowId::new(workflow).ok()?,
             priority: Priority::from_number(priority)?,
+            // Each group has a queue of its own: whoever opened this one knows whose it is.
+            group: Group::default(),
         })
     };
     task().ok_or_else(|| {

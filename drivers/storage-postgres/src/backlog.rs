@@ -9,7 +9,7 @@ use nebula_postgres::params;
 use crate::{
     error::Fault,
     link::Link,
-    row::{number, status},
+    row::{group, number, status},
 };
 
 /// How many executions of each tenant have each of these statuses, up to a limit.
@@ -24,10 +24,12 @@ const OPEN: &str = "WITH RECURSIVE tenants AS (
             SELECT 1 FROM executions AS e
             WHERE e.status <> 6 AND e.tenant = tenants.tenant AND e.status = wanted.status LIMIT $2
         ) AS part) AS found";
-/// How many are due, up to a limit, and since when the longest of these is.
-const DUE: &str = "SELECT count(*), min(since) FROM (
-    SELECT least(lease_until, coalesce(wake_at, lease_until)) AS since FROM executions
-    WHERE ring_key IS NOT NULL AND ring_key <= $1 LIMIT $2) AS due";
+/// How many are due for each group of workers, up to a limit of all, and since when the longest of these is.
+const DUE: &str = "SELECT named, count(*), min(since) FROM (
+    SELECT least(lease_until, coalesce(wake_at, lease_until)) AS since,
+        labels::jsonb ->> 'nebula.group' AS named
+    FROM executions
+    WHERE ring_key IS NOT NULL AND ring_key <= $1 LIMIT $2) AS due GROUP BY named";
 
 pub(crate) async fn read(link: &Link) -> Result<Backlog, Fault> {
     let now = link.now().await?;
@@ -42,13 +44,13 @@ pub(crate) async fn read(link: &Link) -> Result<Backlog, Fault> {
         let all = backlog.open.entry(of).or_default();
         *all = (*all + count).min(<dyn ExecutionRepo>::MAX_BACKLOG);
     }
-    let due = link.row(DUE, params![now.as_millis(), most]).await?;
-    let due = due.ok_or_else(|| Fault::corrupt("a count gives no row"))?;
-    backlog.due = number(due.try_get(0)?)?;
-    let since: Option<i64> = due.try_get(1)?;
-    backlog.longest = since.map(|since| {
+    for row in link.rows(DUE, params![now.as_millis(), most]).await? {
+        let (count, since) = (number(row.try_get(1)?)?, row.try_get::<_, i64>(2)?);
         let millis = u64::try_from(now.as_millis().saturating_sub(since));
-        Duration::from_millis(millis.unwrap_or(0))
-    });
+        let waits = Duration::from_millis(millis.unwrap_or(0));
+        backlog.due += count;
+        backlog.longest = backlog.longest.max(Some(waits));
+        *backlog.of_group.entry(group(row.try_get(0)?)).or_default() += count;
+    }
     Ok(backlog)
 }

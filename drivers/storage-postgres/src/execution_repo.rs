@@ -1,7 +1,7 @@
 //! The record of every execution.
 
 use async_trait::async_trait;
-use nebula_core::{ExecutionId, TenantId, Timestamp};
+use nebula_core::{ExecutionId, Groups, TenantId, Timestamp};
 use nebula_execution::{Entry, NewExecution};
 use nebula_ports::{
     Acquired, Backlog, Begun, ChangeCursor, Changes, Created, DedupeKey, ExecutionFilter,
@@ -212,10 +212,15 @@ impl ExecutionRepo for Postgres {
         .await
     }
 
-    async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage> {
-        let data = (rung_before, limit);
-        self.write("runnable", 0, data, |tx, (before, limit)| {
-            Box::pin(scan::runnable(tx, *before, *limit))
+    async fn runnable(
+        &self,
+        rung_before: Timestamp,
+        groups: &Groups,
+        limit: usize,
+    ) -> Result<RunnablePage> {
+        let data = (rung_before, groups.clone(), limit);
+        self.write("runnable", 0, data, |tx, (before, groups, limit)| {
+            Box::pin(scan::runnable(tx, (*before, groups), *limit))
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! One execution's row: what a write compares and moves, and when it is due.
 
-use nebula_core::{Digest, ExecutionId, Labels, Priority, TenantId, Timestamp};
+use nebula_core::{Digest, ExecutionId, Group, Labels, Priority, TenantId, Timestamp};
 use nebula_execution::Status;
 use nebula_ports::{DedupeKey, ExecutionRepo, Incarnation, LeaseRequest};
 use nebula_postgres::Row as SqlRow;
@@ -208,6 +208,12 @@ pub(crate) fn status(number: i16) -> Result<Status, Fault> {
         .ok()
         .and_then(|n| Status::all().nth(n));
     found.ok_or_else(|| Fault::corrupt(format!("{number} is no status")))
+}
+
+/// The group that a label names.
+pub(crate) fn group(named: Option<&str>) -> Group {
+    let named = named.map(Group::new);
+    named.and_then(Result::ok).unwrap_or_default()
 }
 
 /// A priority from its number.

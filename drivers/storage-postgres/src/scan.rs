@@ -1,6 +1,6 @@
 //! What looks at many executions at once: the sweep and the retention.
 
-use nebula_core::{IdError, Priority, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Groups, IdError, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_ports::{Lines, Runnable, RunnablePage};
 use nebula_postgres::params;
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     error::Fault,
     rates,
-    row::{limited, priority},
+    row::{group, limited, priority},
     slots,
     tx::Tx,
 };
@@ -28,15 +28,18 @@ const LINES: &str = "WITH RECURSIVE lines AS (
                 AND (e.tenant, e.priority, e.workflow) > (lines.tenant, lines.priority, lines.workflow)
             ORDER BY e.tenant, e.priority, e.workflow LIMIT 1) AS next)
     SELECT tenant, priority, workflow FROM lines";
-/// What is due in each of these lines, and since when. What somebody works on just now is passed over.
-const DUE: &str = "SELECT line.place, found.n, found.id, found.since
+/// What is due in each of these lines, since when, and for which workers: of all groups, or of these. What
+/// somebody works on just now is passed over. The name of the label is that of `Labels::GROUP`.
+const DUE: &str = "SELECT line.place, found.n, found.id, found.since, found.for_group
     FROM unnest($1::text[], $2::smallint[], $3::text[]) WITH ORDINALITY
         AS line (tenant, priority, workflow, place),
     LATERAL (
-        SELECT e.n, e.id, least(e.lease_until, coalesce(e.wake_at, e.lease_until)) AS since
+        SELECT e.n, e.id, least(e.lease_until, coalesce(e.wake_at, e.lease_until)) AS since,
+            e.labels::jsonb ->> 'nebula.group' AS for_group
         FROM executions AS e
         WHERE e.tenant = line.tenant AND e.priority = line.priority AND e.workflow = line.workflow
             AND e.ring_key IS NOT NULL AND e.ring_key <= $4 AND e.rung_at < $5
+            AND ($7 OR coalesce(e.labels::jsonb ->> 'nebula.group', 'default') = ANY ($8))
         ORDER BY e.ring_key, e.rung_at LIMIT $6) AS found";
 /// The next time at which something becomes due, or a lease ends, or what somebody holds wakes up.
 const NEXT_DUE: &str = "SELECT least(
@@ -67,7 +70,7 @@ struct All {
 /// Executions that are due and not rung since `rung_before`, in their turns; marks them as rung.
 pub(crate) async fn runnable(
     tx: &Tx,
-    rung_before: Timestamp,
+    asked: (Timestamp, &Groups),
     limit: usize,
 ) -> Result<RunnablePage, Fault> {
     slots::take_from_expired(tx).await?;
@@ -75,15 +78,15 @@ pub(crate) async fn runnable(
     // An equal share each is enough unless some lines have less: then the others give more.
     let wanted = limit.saturating_add(1);
     let share = wanted.max(WINDOW).div_ceil(all.lines.len().max(1));
-    let mut rung = due(tx, &all, rung_before, share).await?;
+    let mut rung = due(tx, &all, asked, share).await?;
     if rung.len() < wanted && share < wanted {
-        rung = due(tx, &all, rung_before, wanted).await?;
+        rung = due(tx, &all, asked, wanted).await?;
     }
     let next_due = next_due(tx, &all).await?;
     let more = rung.len() > limit;
     rung.truncate(limit);
     let numbers: Vec<i64> = rung.iter().map(|(n, _)| *n).collect();
-    let (now, before) = (tx.now.as_millis(), rung_before.as_millis());
+    let (now, before) = (tx.now.as_millis(), asked.0.as_millis());
     let free = tx.rows(FREE, params![numbers, now, before]).await?;
     let mut free: Vec<i64> = free
         .iter()
@@ -126,27 +129,31 @@ async fn lines(tx: &Tx) -> Result<All, Fault> {
 async fn due(
     tx: &Tx,
     all: &All,
-    rung_before: Timestamp,
+    (rung_before, groups): (Timestamp, &Groups),
     limit: usize,
 ) -> Result<Vec<(i64, Runnable)>, Fault> {
     let (now, before) = (tx.now.as_millis(), rung_before.as_millis());
+    let names = groups.names();
+    let named: Vec<String> = names.iter().flatten().map(|it| (*it).to_owned()).collect();
     let given = params![
         all.tenants,
         all.priorities,
         all.workflows,
         now,
         before,
-        limited(limit)
+        limited(limit),
+        names.is_none(),
+        named
     ];
     let mut found = Vec::new();
     for row in tx.rows(DUE, given).await? {
         let (place, n): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
         let (id, since): (Uuid, i64) = (row.try_get(2)?, row.try_get(3)?);
-        found.push((place, since, id, n));
+        found.push((place, since, id, n, group(row.try_get(4)?)));
     }
     found.sort_unstable();
     let mut order = Lines::default();
-    for (place, _, id, n) in found {
+    for (place, _, id, n, group) in found {
         let line = usize::try_from(place - 1).ok();
         let line = line.and_then(|line| all.lines.get(line));
         let (tenant, priority, workflow) =
@@ -156,6 +163,7 @@ async fn due(
             execution: id.into(),
             workflow: workflow.clone(),
             priority: *priority,
+            group,
         };
         order.push(tenant, *priority, workflow, (n, runnable));
     }

@@ -9,7 +9,7 @@ mod support;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use nebula_core::Timestamp;
+use nebula_core::{Groups, Timestamp};
 use nebula_ports::{Acquired, Created, ErrorKind, ExecutionRepo, Stepped};
 use nebula_storage_postgres::{Postgres, PostgresConfig};
 use nebula_testkit::servers::{self, Proxy, Silence};
@@ -120,12 +120,15 @@ fn what_ends_while_a_sweep_looks_is_not_rung_for() {
                 };
                 beside.step(&granted.lease, end(2, id)).await.unwrap()
             };
-            let swept = store.runnable(Timestamp::MAX, 10);
+            let swept = store.runnable(Timestamp::MAX, &Groups::All, 10);
             let (swept, ended) = in_time(async { tokio::join!(swept, ended) }).await;
             assert!(matches!(ended, Stepped::Applied { .. }), "{ended:?}");
             swept.unwrap();
         }
-        let left = beside.runnable(Timestamp::MAX, 10).await.unwrap();
+        let left = beside
+            .runnable(Timestamp::MAX, &Groups::All, 10)
+            .await
+            .unwrap();
         assert_eq!(left.runnable, Vec::new());
     });
 }

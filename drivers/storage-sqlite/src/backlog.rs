@@ -7,7 +7,10 @@ use nebula_execution::Status;
 use nebula_ports::{Backlog, ExecutionRepo};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{error::Fault, row::number};
+use crate::{
+    error::Fault,
+    row::{group, number},
+};
 
 /// The tenant after another one, of those that have an execution which did not complete.
 const NEXT_TENANT: &str = "SELECT tenant FROM executions INDEXED BY executions_status
@@ -15,11 +18,12 @@ const NEXT_TENANT: &str = "SELECT tenant FROM executions INDEXED BY executions_s
 /// How many of a tenant's executions have a status, up to a limit.
 const OPEN: &str = "SELECT count(*) FROM (SELECT 1 FROM executions INDEXED BY executions_status
     WHERE status <> 6 AND tenant = ? AND status = ? LIMIT ?)";
-/// How many are due, up to a limit, and since when the longest of these is.
-const DUE: &str = "SELECT count(*), min(since) FROM (
-    SELECT coalesce(min(lease_until, wake_at), lease_until, wake_at) AS since
+/// How many are due for each group of workers, up to a limit of all, and since when the longest of these is.
+const DUE: &str = "SELECT named, count(*), min(since) FROM (
+    SELECT coalesce(min(lease_until, wake_at), lease_until, wake_at) AS since,
+        labels ->> '$.\"nebula.group\"' AS named
     FROM executions INDEXED BY executions_due
-    WHERE ring_key IS NOT NULL AND ring_key <= ? LIMIT ?)";
+    WHERE ring_key IS NOT NULL AND ring_key <= ? LIMIT ?) GROUP BY named";
 
 pub(crate) fn read(db: &Connection, now: Timestamp) -> Result<Backlog, Fault> {
     let mut backlog = Backlog::default();
@@ -35,13 +39,14 @@ pub(crate) fn read(db: &Connection, now: Timestamp) -> Result<Backlog, Fault> {
         }
     }
     let mut due = db.prepare_cached(DUE)?;
-    let (count, since): (i64, Option<i64>) = due.query_row([now.as_millis(), most], |row| {
-        Ok((row.get(0)?, row.get(1)?))
-    })?;
-    backlog.due = number(count)?;
-    backlog.longest = since.map(|since| {
+    let mut rows = due.query([now.as_millis(), most])?;
+    while let Some(row) = rows.next()? {
+        let (count, since) = (number(row.get(1)?)?, row.get::<_, i64>(2)?);
         let millis = u64::try_from(now.as_millis().saturating_sub(since));
-        Duration::from_millis(millis.unwrap_or(0))
-    });
+        let waits = Duration::from_millis(millis.unwrap_or(0));
+        backlog.due += count;
+        backlog.longest = backlog.longest.max(Some(waits));
+        *backlog.of_group.entry(group(row.get(0)?)).or_default() += count;
+    }
     Ok(backlog)
 }

@@ -1,7 +1,7 @@
 //! The record of every execution.
 
 use async_trait::async_trait;
-use nebula_core::{ExecutionId, TenantId, Timestamp};
+use nebula_core::{ExecutionId, Groups, TenantId, Timestamp};
 use nebula_execution::{Entry, NewExecution};
 use nebula_ports::{
     Acquired, Backlog, Begun, ChangeCursor, Changes, Created, DedupeKey, ExecutionFilter,
@@ -163,9 +163,15 @@ impl ExecutionRepo for Sqlite {
             .await
     }
 
-    async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage> {
+    async fn runnable(
+        &self,
+        rung_before: Timestamp,
+        groups: &Groups,
+        limit: usize,
+    ) -> Result<RunnablePage> {
+        let groups = groups.clone();
         self.write("runnable", 0, move |tx| {
-            scan::runnable(tx, rung_before, limit)
+            scan::runnable(tx, (rung_before, &groups), limit)
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! One execution's row: what a write compares and moves, and when it is due.
 
-use nebula_core::{Digest, ExecutionId, Labels, Priority, TenantId, Timestamp};
+use nebula_core::{Digest, ExecutionId, Group, Labels, Priority, TenantId, Timestamp};
 use nebula_execution::Status;
 use nebula_ports::{DedupeKey, ExecutionRepo, Incarnation, LeaseRequest};
 use rusqlite::{Connection, OptionalExtension, Params, Row as SqlRow, params};
@@ -303,6 +303,12 @@ pub(crate) fn status(number: u8) -> Result<Status, Fault> {
     Status::all()
         .nth(number.into())
         .ok_or_else(|| Fault::corrupt(format!("{number} is no status")))
+}
+
+/// The group that a label names.
+pub(crate) fn group(named: Option<String>) -> Group {
+    let named = named.map(|name| Group::new(&name));
+    named.and_then(Result::ok).unwrap_or_default()
 }
 
 /// A priority from its number.

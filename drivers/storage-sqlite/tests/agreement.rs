@@ -254,7 +254,11 @@ impl Run {
                 let before = Timestamp::from_millis(
                     self.clock.now().as_millis() - i64::try_from(back.as_millis()).unwrap(),
                 );
-                let _ = both!(self, what, |repo| repo.runnable(before, limit));
+                let _ = both!(self, what, |repo| repo.runnable(
+                    before,
+                    &nebula_core::Groups::All,
+                    limit
+                ));
             }
             13 => {
                 let limit = usize::try_from(self.below(5)).unwrap();

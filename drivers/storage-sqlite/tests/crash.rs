@@ -169,6 +169,9 @@ async fn verify(path: &Path, acked: &BTreeMap<u128, u64>) {
         assert_eq!(found.entries, entries.len() as u64);
         assert!(!found.leased || cfg!(not(unix)), "its holder is dead");
     }
-    let page = repo.runnable(Timestamp::MAX, 100).await.unwrap();
+    let page = repo
+        .runnable(Timestamp::MAX, &nebula_core::Groups::All, 100)
+        .await
+        .unwrap();
     assert!(page.runnable.len() >= executions.count() || cfg!(not(unix)));
 }

@@ -96,10 +96,16 @@ fn a_lease_ends_with_the_handle_that_held_it() {
         let clock = ManualClock::default();
         let (one, two) = two_handles(&path, &clock).await;
         let _ = leased(&one, 1, 1).await;
-        let nobody = two.runnable(Timestamp::MAX, 10).await.unwrap();
+        let nobody = two
+            .runnable(Timestamp::MAX, &nebula_core::Groups::All, 10)
+            .await
+            .unwrap();
         assert!(nobody.runnable.is_empty());
         drop(one);
-        let free = two.runnable(Timestamp::MAX, 10).await.unwrap();
+        let free = two
+            .runnable(Timestamp::MAX, &nebula_core::Groups::All, 10)
+            .await
+            .unwrap();
         assert_eq!(free.runnable.len(), 1);
         let Acquired::Granted(granted) = acquired(&two, 1, 2).await else {
             panic!("its holder is gone")

@@ -94,7 +94,10 @@ fn two_processes_share_a_bucket_and_a_database_of_the_first_schema_has_one() {
         };
         let third = next.create(&tenant(), rated(3, "k"), None, None).await;
         assert_eq!(third.unwrap(), later);
-        let found = next.runnable(Timestamp::MAX, 10).await.unwrap();
+        let found = next
+            .runnable(Timestamp::MAX, &nebula_core::Groups::All, 10)
+            .await
+            .unwrap();
         assert_eq!(found.next_due, Some(minute));
     });
 }

@@ -58,7 +58,10 @@ fn an_execution_without_slots_never_looks_for_any() {
         sleep.release = true;
         let stepped = repo.step(&lease, sleep).await.unwrap();
         assert!(matches!(stepped, Stepped::Applied { .. }), "{stepped:?}");
-        let found = repo.runnable(Timestamp::MAX, 10).await.unwrap();
+        let found = repo
+            .runnable(Timestamp::MAX, &nebula_core::Groups::All, 10)
+            .await
+            .unwrap();
         assert_eq!(found.runnable.len(), 1);
         let Acquired::Granted(granted) = acquired(&repo, 1, 1).await else {
             panic!("it is due")
@@ -121,11 +124,17 @@ fn the_slots_of_the_dead_go_to_the_next() {
         let _ = one.step(&dying, claiming(2, 1, "k")).await.unwrap();
         let living = leased(&two, 2, 2).await;
         let _ = two.step(&living, claiming(2, 2, "k")).await.unwrap();
-        let _ = two.runnable(Timestamp::MAX, 9).await.unwrap();
+        let _ = two
+            .runnable(Timestamp::MAX, &nebula_core::Groups::All, 9)
+            .await
+            .unwrap();
         let both = [(execution(1), true), (execution(2), false)];
         assert_eq!(queue(&two, "k").await, both);
         drop(one);
-        let _ = two.runnable(Timestamp::MAX, 9).await.unwrap();
+        let _ = two
+            .runnable(Timestamp::MAX, &nebula_core::Groups::All, 9)
+            .await
+            .unwrap();
         assert_eq!(queue(&two, "k").await, [(execution(2), true)]);
     });
 }

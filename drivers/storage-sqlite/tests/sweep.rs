@@ -40,7 +40,10 @@ fn a_line_gives_more_than_its_share_where_others_have_less() {
         }
         let (mut found, mut pages) = (BTreeSet::new(), Vec::new());
         for _ in 0..2 {
-            let page = repo.runnable(clock.now(), 150).await.unwrap();
+            let page = repo
+                .runnable(clock.now(), &nebula_core::Groups::All, 150)
+                .await
+                .unwrap();
             pages.push((page.runnable.len(), page.more));
             found.extend(page.runnable.into_iter().map(|found| found.execution));
         }

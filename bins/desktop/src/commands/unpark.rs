@@ -76,6 +76,7 @@ fn about(arguments: &Unpark, report: &Report) -> Result<Option<InstanceId>, Fail
             | Waiting::Slot { .. }
             | Waiting::Milestone { .. }
             | Waiting::Start { .. }
+            | Waiting::Worker { .. }
             | Waiting::Signal { .. }
             | Waiting::Approval { .. }
             | Waiting::Child { .. }

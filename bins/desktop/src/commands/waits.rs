@@ -200,6 +200,7 @@ fn reason(waiting: &Waiting) -> (String, String) {
             let what = format!("the end of {execution}{}", of.unwrap_or_default());
             (instance.clone(), what)
         }
+        Waiting::Worker { group } => of_all(format!("a worker of the group {group}")),
         Waiting::Start { due } => of_all(format!("its time to begin, by its rate: {due}")),
         Waiting::Unpause => of_all("a person who lets it go on (unpause)".to_owned()),
         Waiting::Poison { grants } => of_all(format!(

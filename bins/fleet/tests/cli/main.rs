@@ -13,6 +13,7 @@ mod deploy;
 mod distributed;
 mod drain;
 mod effects;
+mod groups;
 mod http;
 mod leaders;
 mod lost;

@@ -16,6 +16,7 @@ async fn dead(world: &World, workflow: &str, tenant: TenantId, number: u8) {
         execution: nebula_core::ExecutionId::from_bytes([number; 16]),
         workflow: workflow.parse().unwrap(),
         priority: Priority::Normal,
+        group: nebula_core::Group::default(),
     };
     let _ = world.queue.ring(task, Duration::ZERO).await.unwrap();
     loop {

@@ -156,6 +156,7 @@ pub(crate) fn plan_of(nodes: Vec<PlanNode>, connections: Vec<PlanConnection>) ->
         admission: None,
         rate_limit: None,
         priority: nebula_core::Priority::Normal,
+        runs_on: nebula_core::Group::default(),
     }
 }
 

@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use nebula::{
     Nebula, NebulaBuilder,
-    core::{Clock, Entropy, ExecutionId, MemoryPressure, TenantId, Timestamp},
+    core::{Clock, Entropy, ExecutionId, Groups, MemoryPressure, TenantId, Timestamp},
     engine::{EngineConfig, FireConfig, Installed, Report, Until},
     execution::{Entry, NewExecution, ResumeKey, StartOptions, Status},
     ports::*,
@@ -588,8 +588,14 @@ impl ExecutionRepo for Mortal {
         self.call(self.inner.waiting_on(tenant, token)).await
     }
 
-    async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage> {
-        self.call(self.inner.runnable(rung_before, limit)).await
+    async fn runnable(
+        &self,
+        rung_before: Timestamp,
+        groups: &Groups,
+        limit: usize,
+    ) -> Result<RunnablePage> {
+        self.call(self.inner.runnable(rung_before, groups, limit))
+            .await
     }
 
     async fn backlog(&self) -> Result<Backlog> {

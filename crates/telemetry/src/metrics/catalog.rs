@@ -75,6 +75,8 @@ metrics! {
         "Executions that are due and that nobody has.";
     QUEUE_OLDEST = Gauge "nebula_queue_oldest_seconds" []
         "For how long the longest of them has been due.";
+    QUEUE_DEPTH_OF_GROUP = Gauge "nebula_queue_depth_of_group" ["group"]
+        "Executions that are due and that nobody has, by the group of workers that they are for.";
     LEASES_GRANTED = Counter "nebula_leases_granted_total" []
         "Leases that this process was granted.";
     LEASES_LOST = Counter "nebula_leases_lost_total" []

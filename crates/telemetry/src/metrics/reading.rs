@@ -18,6 +18,9 @@ use super::catalog::{self, Kind, Metric};
 /// Microseconds of a second.
 const MICROS: f64 = 1e6;
 
+/// Of how many groups of workers the backlog is told.
+const MAX_GROUPS: usize = 64;
+
 /// What one metric says for one set of label values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
@@ -88,6 +91,10 @@ impl Reading {
             self.add(catalog::EXECUTIONS_OPEN, &[status.as_str()], level);
         }
         self.level(catalog::QUEUE_DEPTH, backlog.due);
+        for (group, due) in backlog.of_group.iter().take(MAX_GROUPS) {
+            let level = Value::Level(*due as f64);
+            self.add(catalog::QUEUE_DEPTH_OF_GROUP, &[group.as_str()], level);
+        }
         let longest = backlog.longest.unwrap_or_default().as_secs_f64();
         self.add(catalog::QUEUE_OLDEST, &[], Value::Level(longest));
     }

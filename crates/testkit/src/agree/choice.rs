@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nebula_action::Grants;
 use nebula_core::{
-    Clock, Digest, Entropy, ExecutionId, Labels, NodeId, Priority, TenantId, Timestamp, WorkflowId,
+    Clock, Digest, Entropy, ExecutionId, Group, Labels, NodeId, Priority, TenantId, Timestamp,
+    WorkflowId,
 };
 use nebula_execution::{
     Entry, Fact, InstanceId, NewExecution, StartRate, StartSlot, Started, Status,
@@ -74,10 +75,12 @@ impl World {
     /// Labels as executions have them, mostly none.
     pub(super) fn labels(&self) -> Labels {
         let text = *self.random.pick(&["", "", "a=1", "a=2", "a=1,b=x1"]);
-        match text {
+        let labels = match text {
             "" => Labels::default(),
             text => text.parse().expect("labels"),
-        }
+        };
+        let group = *self.random.pick(&["default", "default", "gpu", "eu-1.far"]);
+        labels.in_group(&Group::new(group).expect("a group"))
     }
 
     /// An execution to begin; sometimes one that exists.

@@ -2,7 +2,9 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use nebula_core::{Clock, Digest, ExecutionId, Labels, Priority, TenantId, Timestamp, WorkflowId};
+use nebula_core::{
+    Clock, Digest, ExecutionId, Group, Groups, Labels, Priority, TenantId, Timestamp, WorkflowId,
+};
 use nebula_execution::{Entry, Fact, Status, StoredEntry};
 use nebula_ports::{
     Acquired, Backlog, Begun, Created, DedupeKey, ExecutionFilter, ExecutionRepo, Lease, NewSignal,
@@ -305,13 +307,22 @@ impl Run {
         let now = self.world.clock.now();
         let ago = *self.world.random.pick(&[0, 5_000, 60_000]);
         let rung_before = Timestamp::from_millis(now.as_millis() - ago);
-        self.log.note(None, format!("sweep {rung_before:?}"));
+        let groups = match self.world.random.below(3) {
+            0 => Groups::All,
+            1 => [Group::default()].into_iter().collect(),
+            _ => ["gpu", "eu-1.far"]
+                .into_iter()
+                .map(|name| Group::new(name).expect("a group"))
+                .collect(),
+        };
+        self.log
+            .note(None, format!("sweep {rung_before:?} for {groups:?}"));
         let model = self
             .model
-            .runnable(rung_before, ALL)
+            .runnable(rung_before, &groups, ALL)
             .await
             .map(|page| sorted(&page));
-        let driver = self.driver.runnable(rung_before, ALL).await;
+        let driver = self.driver.runnable(rung_before, &groups, ALL).await;
         if let Ok(page) = &driver {
             fair(&self.log, &page.runnable);
         }

@@ -110,6 +110,7 @@ impl Run {
             priority: *self
                 .random
                 .pick(&[Priority::Low, Priority::Normal, Priority::Highest]),
+            group: nebula_core::Group::default(),
         };
         let delay = self.delay();
         self.log

@@ -221,7 +221,10 @@ pub(super) async fn summary(repo: &Repo, id: ExecutionId) -> ExecutionSummary {
 
 /// What the sweep finds, whether it was rung or not.
 pub(super) async fn due(repo: &Repo) -> Vec<ExecutionId> {
-    let page = repo.runnable(Timestamp::MAX, 1_000).await.unwrap();
+    let page = repo
+        .runnable(Timestamp::MAX, &nebula_core::Groups::All, 1_000)
+        .await
+        .unwrap();
     let mut ids: Vec<_> = page
         .runnable
         .into_iter()

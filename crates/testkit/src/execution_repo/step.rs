@@ -174,7 +174,13 @@ pub async fn the_end_takes_the_lease(repo: &Repo, clock: &ManualClock) {
     assert!(!summary(repo, lease.execution).await.leased);
     let renewed = repo.renew(std::slice::from_ref(&lease)).await.unwrap();
     assert_eq!(renewed, [nebula_ports::Renewed::Lost]);
-    assert_eq!(repo.runnable(clock.now(), 10).await.unwrap().next_due, None);
+    assert_eq!(
+        repo.runnable(clock.now(), &nebula_core::Groups::All, 10)
+            .await
+            .unwrap()
+            .next_due,
+        None
+    );
 }
 
 /// What has ended is never due again, whatever the step said. Guard: `ExecutionGuard::EndTakesWake`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nebula_core::{Clock, ExecutionId, Priority, Timestamp};
+use nebula_core::{Clock, ExecutionId, Group, Groups, Labels, Priority, Timestamp};
 use nebula_execution::{Fact, NewExecution, Status};
 use nebula_ports::{Created, Runnable, Step};
 use serde_json::json;
@@ -11,7 +11,7 @@ use super::fixture::*;
 use crate::ManualClock;
 
 async fn rung(repo: &Repo, rung_before: Timestamp) -> Vec<ExecutionId> {
-    let page = repo.runnable(rung_before, 100).await.unwrap();
+    let page = repo.runnable(rung_before, &Groups::All, 100).await.unwrap();
     page.runnable
         .into_iter()
         .map(|found| found.execution)
@@ -85,7 +85,7 @@ pub async fn tenants_take_turns_in_the_sweep(repo: &Repo, clock: &ManualClock) {
             .await
             .unwrap();
     }
-    let page = repo.runnable(clock.now(), 4).await.unwrap();
+    let page = repo.runnable(clock.now(), &Groups::All, 4).await.unwrap();
     let theirs = page
         .runnable
         .iter()
@@ -112,7 +112,10 @@ async fn begun(
 
 /// The executions of a page of so many, in its order.
 async fn page(repo: &Repo, clock: &ManualClock, limit: usize) -> Vec<Runnable> {
-    repo.runnable(clock.now(), limit).await.unwrap().runnable
+    repo.runnable(clock.now(), &Groups::All, limit)
+        .await
+        .unwrap()
+        .runnable
 }
 
 /// One workflow's many executions do not push another's single one aside, however long they have
@@ -155,6 +158,72 @@ pub async fn a_low_priority_is_rung_among_many_that_are_higher(repo: &Repo, cloc
     assert_eq!(place, Some(8));
 }
 
+/// Creates execution `n` for the workers of a group; some have other labels, too.
+async fn for_group(repo: &Repo, clock: &ManualClock, n: u8, of: &Group) -> ExecutionId {
+    let mut new = execution_of(clock, n, "orders", &json!({ "n": n }));
+    let first = new.entries.first_mut().map(|it| &mut it.fact);
+    if let Some(Fact::ExecutionStarted(started)) = first {
+        let given = if n > 3 { "a=gpu,b=\"x" } else { "" };
+        let labels: Labels = given.parse().unwrap_or_default();
+        started.labels = labels.in_group(of);
+    }
+    let id = new.id;
+    let created = repo.create(&tenant(), new, None, None).await;
+    assert_eq!(created.unwrap(), Created::Created(None));
+    assert_eq!(summary(repo, id).await.labels.group(), *of);
+    id
+}
+
+/// It says for which workers how much is due. Guard: `ExecutionGuard::BacklogGroups`.
+pub async fn the_backlog_says_for_whom_something_is_due(repo: &Repo, clock: &ManualClock) {
+    assert!(repo.backlog().await.unwrap().of_group.is_empty());
+    let gpu = Group::new("gpu").unwrap();
+    for (n, of) in (1..).zip([&gpu, &Group::default(), &gpu, &gpu]) {
+        let id = for_group(repo, clock, n, of).await;
+        if n == 4 {
+            let _ = grant(repo, id, 1).await;
+        }
+    }
+    let backlog = repo.backlog().await.unwrap();
+    let of: Vec<_> = backlog.of_group.into_iter().collect();
+    assert_eq!(
+        (backlog.due, of),
+        (3, vec![(Group::default(), 1), (gpu, 2)])
+    );
+}
+
+/// Whoever looks for some groups is told of theirs alone, and others find the rest as if nobody had
+/// looked; whatever other labels there are. Guard: `ExecutionGuard::SweepGroups`.
+pub async fn a_sweep_finds_what_is_for_its_groups(repo: &Repo, clock: &ManualClock) {
+    let group = |name: &str| Group::new(name).unwrap();
+    let (usual, gpu, far) = (Group::default(), group("gpu"), group("eu-1.far"));
+    let mut expected = Vec::new();
+    for (n, of) in (1..).zip([&usual, &gpu, &far, &gpu, &usual]) {
+        expected.push((for_group(repo, clock, n, of).await, of.clone()));
+    }
+    let before = clock.now();
+    let found = async |groups: Groups, limit| {
+        let page = repo.runnable(before, &groups, limit).await.unwrap();
+        let found = page.runnable.into_iter();
+        let mut found: Vec<_> = found.map(|it| (it.execution, it.group)).collect();
+        found.sort();
+        (found, page.more)
+    };
+    let of = |wanted: &[&Group]| {
+        let all = expected.iter().filter(|(_, it)| wanted.contains(&it));
+        let mut all: Vec<_> = all.cloned().collect();
+        all.sort();
+        all
+    };
+    let groups = |names: &[&Group]| names.iter().map(|it| (*it).clone()).collect::<Groups>();
+    assert_eq!(found(groups(&[]), 10).await, (vec![], false));
+    // What is for others takes no place of a page.
+    assert_eq!(found(groups(&[&far]), 1).await, (of(&[&far]), false));
+    assert_eq!(found(groups(&[&gpu]), 10).await, (of(&[&gpu]), false));
+    assert_eq!(found(groups(&[&gpu, &far]), 10).await, (vec![], false));
+    assert_eq!(found(Groups::All, 10).await, (of(&[&usual]), false));
+}
+
 /// A page has at most its limit, says that there is more, and the next goes on. Guards: `ExecutionGuard::RunnableLimit`, `RunnableMore`.
 pub async fn a_sweep_goes_page_by_page(repo: &Repo, clock: &ManualClock) {
     let mut expected = Vec::new();
@@ -163,7 +232,7 @@ pub async fn a_sweep_goes_page_by_page(repo: &Repo, clock: &ManualClock) {
     }
     let (mut found, mut mores) = (Vec::new(), Vec::new());
     for _ in 0..3 {
-        let page = repo.runnable(clock.now(), 2).await.unwrap();
+        let page = repo.runnable(clock.now(), &Groups::All, 2).await.unwrap();
         found.extend(page.runnable.into_iter().map(|found| found.execution));
         mores.push(page.more);
     }
@@ -173,7 +242,13 @@ pub async fn a_sweep_goes_page_by_page(repo: &Repo, clock: &ManualClock) {
 
 /// The sweep learns when the next execution becomes due. Guards: `ExecutionGuard::NextDueWake`, `NextDueFuture`.
 pub async fn the_sweep_knows_when_to_look_again(repo: &Repo, clock: &ManualClock) {
-    assert_eq!(repo.runnable(clock.now(), 10).await.unwrap().next_due, None);
+    assert_eq!(
+        repo.runnable(clock.now(), &Groups::All, 10)
+            .await
+            .unwrap()
+            .next_due,
+        None
+    );
     for (n, seconds) in [(1, 50), (2, 20), (3, 90)] {
         let lease = driven(repo, clock, n).await;
         apply(
@@ -190,13 +265,19 @@ pub async fn the_sweep_knows_when_to_look_again(repo: &Repo, clock: &ManualClock
     );
     let next = clock.now().plus(SECOND * 20);
     assert_eq!(
-        repo.runnable(clock.now(), 10).await.unwrap().next_due,
+        repo.runnable(clock.now(), &Groups::All, 10)
+            .await
+            .unwrap()
+            .next_due,
         Some(next)
     );
     clock.advance(SECOND * 20);
     let next = clock.now().plus(SECOND * 30);
     assert_eq!(
-        repo.runnable(clock.now(), 10).await.unwrap().next_due,
+        repo.runnable(clock.now(), &Groups::All, 10)
+            .await
+            .unwrap()
+            .next_due,
         Some(next)
     );
 }
@@ -215,7 +296,10 @@ pub async fn the_sweep_knows_when_the_next_lease_ends(repo: &Repo, clock: &Manua
     .await;
     let next = clock.now().plus(TTL);
     assert_eq!(
-        repo.runnable(clock.now(), 10).await.unwrap().next_due,
+        repo.runnable(clock.now(), &Groups::All, 10)
+            .await
+            .unwrap()
+            .next_due,
         Some(next)
     );
 }
@@ -259,7 +343,11 @@ pub async fn the_backlog_says_what_is_due_and_for_how_long(repo: &Repo, clock: &
     assert_eq!(due().await, (2, Some(SECOND * 5)));
     // A ring makes nothing newer, and what is held is not due.
     assert_eq!(
-        repo.runnable(clock.now(), 10).await.unwrap().runnable.len(),
+        repo.runnable(clock.now(), &Groups::All, 10)
+            .await
+            .unwrap()
+            .runnable
+            .len(),
         2
     );
     assert_eq!(due().await, (2, Some(SECOND * 5)));

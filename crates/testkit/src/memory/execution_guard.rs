@@ -310,6 +310,8 @@ guards! {
         SweepPriority => [a_higher_priority_is_rung_first],
         /// As long as the patience of the others lasts.
         SweepPatience => [a_low_priority_is_rung_among_many_that_are_higher],
+        /// What is for others is neither given nor marked.
+        SweepGroups => [a_sweep_finds_what_is_for_its_groups],
         /// Workflows take turns in the sweep.
         SweepWorkflows => [workflows_take_turns_in_the_sweep],
 
@@ -476,6 +478,8 @@ guards! {
         BacklogOpen => [the_backlog_has_what_is_open_by_status],
         /// What somebody holds does not count as due.
         BacklogHeld => [the_backlog_says_what_is_due_and_for_how_long],
+        /// What is due counts for the workers that it is for.
+        BacklogGroups => [the_backlog_says_for_whom_something_is_due],
 
         /// A creation is a change.
         ChangeCreated => [a_creation_is_a_change, a_beginning_is_a_change],

@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use nebula_core::{Clock, ExecutionId, Priority, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Clock, ExecutionId, Group, Groups, Priority, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, NewExecution};
 use nebula_ports::{
     Acquired, Backlog, Begun, ChangeCursor, Changes, Created, DedupeKey, ErrorKind,
@@ -231,8 +231,13 @@ impl ExecutionRepo for MemoryExecutionRepo {
         Ok(found.map(|(_, id)| *id))
     }
 
-    async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage> {
-        self.transact(|records, now| Ok(sweep(records, rung_before, limit, now)))
+    async fn runnable(
+        &self,
+        rung_before: Timestamp,
+        groups: &Groups,
+        limit: usize,
+    ) -> Result<RunnablePage> {
+        self.transact(|records, now| Ok(sweep(records, (rung_before, groups), limit, now)))
     }
 
     async fn backlog(&self) -> Result<Backlog> {
@@ -398,6 +403,11 @@ fn backlog(records: &Records, now: Timestamp) -> Backlog {
         }
         if let Some(since) = row.due_since(guards, now) {
             backlog.due += 1;
+            let group = match guards.keep(Guard::BacklogGroups) {
+                true => row.labels.group(),
+                false => Group::default(),
+            };
+            *backlog.of_group.entry(group).or_default() += 1;
             let longest = backlog.longest.unwrap_or_default();
             backlog.longest = Some(longest.max(now.since(since)));
         }
@@ -410,7 +420,7 @@ fn backlog(records: &Records, now: Timestamp) -> Backlog {
 
 fn sweep(
     records: &mut Records,
-    rung_before: Timestamp,
+    (rung_before, groups): (Timestamp, &Groups),
     limit: usize,
     now: Timestamp,
 ) -> RunnablePage {
@@ -420,6 +430,10 @@ fn sweep(
     }
     let mut found = Vec::new();
     for ((tenant, id), row) in &records.rows {
+        let group = row.labels.group();
+        if !groups.take(&group) && guards.keep(Guard::SweepGroups) {
+            continue;
+        }
         let rung = row
             .rung_at
             .is_some_and(|at| at >= rung_before || !guards.keep(Guard::RungAgain));
@@ -436,6 +450,7 @@ fn sweep(
                 execution: *id,
                 workflow: row.workflow.clone(),
                 priority: row.priority,
+                group,
             };
             found.push((since, *id, runnable));
         }

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use nebula_core::{Digest, ExecutionId, ProjectId, TenantId, Timestamp, WorkflowId};
+use nebula_core::{Digest, ExecutionId, Groups, ProjectId, TenantId, Timestamp, WorkflowId};
 use nebula_execution::{Entry, NewExecution};
 use nebula_ports::*;
 use parking_lot::Mutex;
@@ -197,7 +197,7 @@ counted!(ExecutionRepo [
     fn migrate(tenant: &TenantId, id: ExecutionId, expected_seq: u64, entry: Entry) -> Moved;
     fn slots(tenant: &TenantId, key: &SlotKey, limit: usize) -> Vec<SlotHolder>;
     fn waiting_on(tenant: &TenantId, token: WaitToken) -> Option<ExecutionId>;
-    fn runnable(rung_before: Timestamp, limit: usize) -> RunnablePage;
+    fn runnable(rung_before: Timestamp, groups: &Groups, limit: usize) -> RunnablePage;
     fn backlog() -> Backlog;
     fn usage(tenant: &TenantId) -> Usage;
     fn get(tenant: &TenantId, id: ExecutionId) -> Option<ExecutionSummary>;

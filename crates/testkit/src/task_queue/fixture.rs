@@ -27,6 +27,7 @@ pub(super) fn task_of(tenant: &str, n: u8, priority: Priority) -> Task {
         execution: ExecutionId::from_bytes([n; 16]),
         workflow: WorkflowId::new("orders").unwrap(),
         priority,
+        group: nebula_core::Group::default(),
     }
 }
 

@@ -51,5 +51,6 @@ pub(crate) fn task(n: u32) -> Task {
         execution: ExecutionId::from_bytes(u128::from(n).to_be_bytes()),
         workflow: WorkflowId::new("orders").unwrap(),
         priority: Priority::Normal,
+        group: nebula_core::Group::default(),
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use nebula_core::{Clock, ExecutionId, TenantId, Timestamp};
+use nebula_core::{Clock, ExecutionId, Groups, TenantId, Timestamp};
 use nebula_execution::{Entry, NewExecution, Signal};
 use nebula_ports::{
     Acquired, Backlog, Begun, ChangeCursor, Changes, Created, DedupeKey, ErrorKind,
@@ -386,10 +386,16 @@ impl ExecutionRepo for Wire {
         .await
     }
 
-    async fn runnable(&self, rung_before: Timestamp, limit: usize) -> Result<RunnablePage> {
+    async fn runnable(
+        &self,
+        rung_before: Timestamp,
+        groups: &Groups,
+        limit: usize,
+    ) -> Result<RunnablePage> {
         self.world.looks(self.life);
+        let groups = groups.clone();
         self.call("runnable", false, move |world, _| {
-            let page = world.ask(world.store.runnable(rung_before, limit))?;
+            let page = world.ask(world.store.runnable(rung_before, &groups, limit))?;
             for _ in &page.runnable {
                 world.recovered(Recovery::Swept);
             }
