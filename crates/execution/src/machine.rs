@@ -194,6 +194,16 @@ impl Machine {
         })
     }
 
+    /// The same execution for its next holder, who begins with [`Event::Begin`] as if it had read the
+    /// journal.
+    #[must_use]
+    pub fn handed_on(self) -> Self {
+        Self {
+            state: self.state,
+            ..Self::new(self.plan, self.tenant, self.id)
+        }
+    }
+
     /// The state in a form that [`Machine::restore`] reads.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {

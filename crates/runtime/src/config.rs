@@ -35,6 +35,10 @@ pub struct WorkerConfig {
     /// no other one: that one waits until some of them end or rest. Those in its hands go on, each up
     /// to its own limit, and one alone is always taken. Default 2 GiB.
     pub memory: ByteSize,
+    /// About how much memory the states of executions take that rest, and are kept in case they go on
+    /// here soon; nothing else waits for it, and where memory is short it is given up first. 0 keeps
+    /// none. Default 64 MiB.
+    pub kept_states: ByteSize,
     /// The most elements of a `for_each`. Default 1,000,000.
     pub max_items: u32,
     /// Pure work on an input of more values than this leaves the async threads. Default 10,000.
@@ -106,6 +110,7 @@ impl Default for WorkerConfig {
             max_output: ByteSize::mib(16),
             execution_memory: ByteSize::mib(1024),
             memory: ByteSize::mib(2048),
+            kept_states: ByteSize::mib(64),
             max_items: 1_000_000,
             offload_values: 10_000,
             flush_entries: 256,

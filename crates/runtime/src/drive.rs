@@ -24,7 +24,7 @@ use tracing::debug;
 
 use crate::{
     approvals::waits, begin::Unborn, blobs::Put, finish::Finished, flush::weight,
-    grants::NodeGrants, items::Segment, lease::LeaseEnd, memory::Held, sync::Notify,
+    grants::NodeGrants, items::Segment, kept::State, lease::LeaseEnd, memory::Held, sync::Notify,
     worker::Shared,
 };
 
@@ -217,6 +217,23 @@ impl Drive {
         };
         drive.renewed_at(asked);
         drive
+    }
+
+    /// What is left of it once it rests, for when it goes on here; of values in blobs only the names.
+    pub(crate) fn leaves(&mut self) -> (State, usize) {
+        self.read.drain(..).for_each(|stored| stored.forget());
+        let (plan, tenant) = (self.machine.plan().clone(), self.lease.tenant.clone());
+        let gone = Machine::new(plan, tenant, self.lease.execution);
+        let state = State {
+            machine: std::mem::replace(&mut self.machine, gone),
+            next_seq: self.next_seq,
+            snapshot: (
+                self.last_snapshot,
+                self.snapshot_bytes,
+                self.bytes_since_snapshot,
+            ),
+        };
+        (state, self.held.state_bytes())
     }
 
     /// Has the execution begin with its first step, of which `entries` are the first.

@@ -33,6 +33,9 @@ struct Done {
     driven: Result<Driven, PortError>,
 }
 
+/// A machine, its turn where it is a suspect, and what was known of its last snapshot.
+type TakenUp<'w> = (Machine, Option<Turn<'w>>, Option<(u64, usize, usize)>);
+
 impl Worker {
     pub(crate) fn drive_delivered(
         self,
@@ -179,7 +182,7 @@ impl Worker {
         let held = self.shared.live.take(execution);
         // On the heap, so that what is driven is no larger for how it was loaded.
         let taken_up = Box::pin(self.take_up(&granted, &mut entries)).await;
-        let ((machine, turn), unborn) = match (taken_up, unborn) {
+        let ((machine, turn, snapshot), unborn) = match (taken_up, unborn) {
             (Ok(Ok(taken)), unborn) => (taken, unborn),
             (Ok(Err(driven)), _) => return Ok(driven),
             (Err(error), Some(unborn)) => {
@@ -195,6 +198,11 @@ impl Worker {
         let (shared, bell) = (self.shared.clone(), held.bell());
         let mut drive = Drive::new(shared, machine, *granted, asked, bell, shutdown);
         drive.forget_input();
+        if let Some((last, bytes, since)) = snapshot {
+            drive.last_snapshot = last;
+            drive.snapshot_bytes = bytes;
+            drive.bytes_since_snapshot = since;
+        }
         if let Some(unborn) = unborn {
             drive.bears(unborn, entries);
         } else {
@@ -211,6 +219,10 @@ impl Worker {
             }
             (driven, _) => driven?,
         };
+        if matches!(driven, Driven::Rests { .. }) {
+            let (state, bytes) = drive.leaves();
+            self.shared.kept.put(state, bytes);
+        }
         drop((drive, turn));
         if matches!(driven, Driven::Lost) {
             metrics.lease_lost();
@@ -231,9 +243,17 @@ impl Worker {
         &'w self,
         granted: &Granted,
         entries: &mut Vec<Entry>,
-    ) -> Result<Result<(Machine, Option<Turn<'w>>), Driven>, PortError> {
+    ) -> Result<Result<TakenUp<'w>, Driven>, PortError> {
         let execution = granted.lease.execution;
-        let machine = self.shared.load(granted, entries).await?;
+        let kept = self.shared.kept.take(granted);
+        let (machine, snapshot) = match kept.filter(|_| entries.is_empty()) {
+            Some(kept) => {
+                let careful = granted.grants_without_progress > 0;
+                let machine = kept.machine.handed_on().careful(careful);
+                (machine, Some(kept.snapshot))
+            }
+            None => (self.shared.load(granted, entries).await?, None),
+        };
         Box::pin(self.shared.read_for_grants(&machine)).await?;
         if machine.state().end_status().is_some() {
             // To load took longer than the lease, and somebody else has brought it to its end.
@@ -241,7 +261,7 @@ impl Worker {
         }
         let losses = machine.losses().max(granted.grants_without_progress);
         if losses < SUSPECT_AFTER {
-            return Ok(Ok((machine, None)));
+            return Ok(Ok((machine, None, snapshot)));
         }
         let (alone, clock) = (&self.shared.suspects, &self.shared.ports.clock);
         let Some(turn) = alone.turn(execution, clock.monotonic()) else {
@@ -250,7 +270,7 @@ impl Worker {
         info!(%execution, losses, "its workers went away: it goes on apart from others like it");
         // Who came along with it has left its hands, or is on its way.
         clock.sleep(SETTLE).await;
-        Ok(Ok((machine, Some(turn))))
+        Ok(Ok((machine, Some(turn), snapshot)))
     }
 
     /// A panic of one drive must not take its neighbours along; the execution is tried again by its

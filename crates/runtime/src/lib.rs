@@ -51,6 +51,7 @@ mod grants;
 mod hands;
 mod inbox;
 mod items;
+mod kept;
 mod lease;
 mod live;
 mod load;

@@ -40,6 +40,11 @@ impl Held {
         self.read.set(bytes);
     }
 
+    /// What its state counts.
+    pub(crate) fn state_bytes(&self) -> usize {
+        self.state.bytes()
+    }
+
     pub(crate) fn read_bytes(&self) -> usize {
         self.read.bytes()
     }
@@ -56,13 +61,14 @@ impl Shared {
     ///
     /// What is only kept in case it is read again makes room first.
     pub(crate) fn is_full(&self) -> bool {
+        let room = match self.is_pressed() {
+            true => 0,
+            false => self.budget.left(),
+        };
         if let Some(values) = &self.ports.values {
-            let room = match self.is_pressed() {
-                true => 0,
-                false => self.budget.left(),
-            };
             values.shrink_to(room);
         }
+        self.kept.shrink_to(room);
         self.budget.is_spent() || self.is_short()
     }
 

@@ -27,6 +27,7 @@ use crate::{
     adopt::Adopted,
     begin::Unborn,
     deliveries::{Deliveries, Keeping},
+    kept::Kept,
     live::Live,
     load::PlanCache,
     suspects::Suspects,
@@ -86,6 +87,8 @@ pub(crate) struct Shared {
     /// About how many bytes of memory they may hold, and do.
     pub(crate) budget: Budget,
     pub(crate) suspects: Suspects,
+    /// The states of executions that rest.
+    pub(crate) kept: Kept,
     pub(crate) adopt: mpsc::Sender<Handed>,
     pub(crate) adopted: Mutex<Option<mpsc::Receiver<Handed>>>,
 }
@@ -153,6 +156,7 @@ impl Worker {
         let incarnation = Incarnation(ports.entropy.uuid());
         let (adopt, adopted) = mpsc::channel(config.executions.max(1));
         let budget = Budget::new(config.memory);
+        let kept = Kept::new(config.kept_states);
         let shared = Shared {
             ports,
             registry,
@@ -165,6 +169,7 @@ impl Worker {
             deliveries: Deliveries::default(),
             budget,
             suspects: Suspects::default(),
+            kept,
             adopt,
             adopted: Mutex::new(Some(adopted)),
         };
