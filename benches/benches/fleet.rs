@@ -7,30 +7,22 @@
 
 use std::{
     error::Error,
-    fs,
     io::{self, Write as _},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
-use nebula::{
-    Nebula,
-    execution::{StartOptions, Status},
-    telemetry::Bus,
-};
+use nebula::{Nebula, telemetry::Bus};
 use nebula_benches::{
-    Samples, Table,
+    Table,
     asked::Asked,
     engine::{self, Failed, threads},
-    floor::Portion,
-    process::{usage, usage_of},
+    fleet::{floor, load, of_server},
+    process::usage,
     work::{self, Stays, Work},
 };
-use nebula_core::{Clock, TenantId};
-use nebula_postgres::{Address, params, typed};
+use nebula_core::{Clock as _, TenantId, Timestamp};
+use nebula_ports::ExecutionRepo as _;
 use nebula_queue_memory::{MemoryQueue, MemoryQueueConfig};
 use nebula_sandbox_inprocess::InProcess;
 use nebula_storage_postgres::{Postgres, PostgresConfig};
@@ -38,7 +30,6 @@ use nebula_system::{SystemClock, SystemSpawn};
 use nebula_testkit::{MemoryWorkflowRepo, servers};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 // As in the programs.
 #[cfg(not(target_env = "msvc"))]
@@ -54,9 +45,6 @@ const LOADS: [(Work, u64, u64); 6] = [
     (Work::Keyed, 1, 300),
     (Work::Keyed, 64, 5_000),
 ];
-
-/// Connections that write the floor.
-const FLOOR: u64 = 16;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let asked = Asked::read();
@@ -77,6 +65,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "commits",
         "floor/s",
         "of the floor",
+        "deleted/s",
+        "ms of the server",
     ]);
     let measured = threads()?.block_on(async {
         for (work, clients, count) in LOADS {
@@ -92,16 +82,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Processor time of a server with all its processes, those that have ended too.
-fn of_server(server: &servers::Postgres) -> Duration {
-    let pid = server.process_id();
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    let children = children.unwrap_or_default();
-    let alive = children
-        .split_ascii_whitespace()
-        .filter_map(|it| it.parse().ok());
-    alive.chain([pid]).map(|pid| usage_of(pid).cpu).sum()
-}
+/// How many executions are deleted at a time.
+const PORTION: usize = 256;
 
 async fn measure(
     server: &servers::Postgres,
@@ -125,13 +107,14 @@ async fn measure(
     worker.spawn(async move { running.run(stopping).await });
     // What is compiled once, and connections.
     load(&nebula, work, clients, clients, &clock).await?;
-    let (before, ours, theirs) = (store.stats(), usage().cpu, of_server(server));
+    let (before, ours, theirs) = (store.stats(), usage().cpu, of_server(server.process_id()));
     let (took, latency) = load(&nebula, work, count, clients, &clock).await?;
     let (after, ours, theirs) = (
         store.stats(),
         usage().cpu.saturating_sub(ours),
-        of_server(server).saturating_sub(theirs),
+        of_server(server.process_id()).saturating_sub(theirs),
     );
+    let forgotten = forget(server, &store, &clock).await?;
     stop.cancel();
     while let Some(stopped) = worker.join_next().await {
         stopped??;
@@ -151,88 +134,34 @@ async fn measure(
         &format!("{:.3}", each(after.commits - before.commits)),
         &format!("{floor:.0}"),
         &format!("{:.2}", rate / floor),
+        &forgotten.0,
+        &forgotten.1,
     ]);
     Ok(())
 }
 
-/// So many executions, each client one after the other.
-async fn load(
-    nebula: &Nebula,
-    work: Work,
-    count: u64,
-    clients: u64,
-    clock: &Arc<SystemClock>,
-) -> Result<(Duration, Samples), Failed> {
-    let tenant = TenantId::local();
-    let installed = nebula.engine().install(&tenant, &work.definition()).await?;
-    let (begun, next) = (clock.monotonic(), Arc::new(AtomicU64::new(0)));
-    let mut tasks = JoinSet::new();
-    for _ in 0..clients {
-        let (nebula, installed) = (nebula.clone(), installed.clone());
-        let (next, clock) = (Arc::clone(&next), Arc::clone(clock));
-        tasks.spawn(async move {
-            let mut latency = Samples::default();
-            while next.fetch_add(1, Ordering::Relaxed) < count {
-                let from = clock.monotonic();
-                let options = StartOptions::default();
-                let tenant = TenantId::local();
-                let executed = nebula.execute(&tenant, &installed, work.input(), options);
-                let (_, end) = executed.await.expect("it starts, and the store answers");
-                assert_eq!(end.status, Status::Completed);
-                latency.add(clock.monotonic().saturating_sub(from));
-            }
-            latency
-        });
-    }
-    let mut latency = Samples::default();
-    while let Some(client) = tasks.join_next().await {
-        latency.extend(client?);
-    }
-    Ok((clock.monotonic().saturating_sub(begun), latency))
-}
-
-/// How many executions a second plain inserts of the same bytes come to.
-async fn floor(
-    address: &str,
-    portions: &[Portion],
-    count: u64,
+/// Deletes everything, as retention does: how many executions a second, and milliseconds of the server's processor
+/// for each.
+async fn forget(
+    server: &servers::Postgres,
+    store: &Postgres,
     clock: &SystemClock,
-) -> Result<f64, Failed> {
-    let address = Address::parse(address, &[])?;
-    let (client, carrier) = address.connect().await?;
-    let mut carriers = JoinSet::new();
-    carriers.spawn(carrier);
-    client
-        .batch_execute(
-            "CREATE TABLE floor (id uuid PRIMARY KEY, tenant text, workflow text, at bigint, entries bytea);
-             CREATE INDEX ON floor (tenant, at, id)",
-        )
-        .await?;
-    let next = Arc::new(AtomicU64::new(0));
-    let mut tasks = JoinSet::new();
-    let begun = clock.monotonic();
-    for _ in 0..FLOOR {
-        let (client, carrier) = address.connect().await?;
-        carriers.spawn(carrier);
-        let (next, portions) = (Arc::clone(&next), portions.to_vec());
-        tasks.spawn(async move {
-            let insert = "INSERT INTO floor VALUES ($1, $2, $3, $4, $5)";
-            loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= count {
-                    return Ok::<_, Failed>(());
-                }
-                for (part, portion) in (0_u128..).zip(&portions) {
-                    let id = Uuid::from_u128(u128::from(n) << 32 | part);
-                    let at = i64::try_from(n).unwrap_or(i64::MAX);
-                    let row = params![id, "local", work::CHAIN.to_string(), at, portion.entries];
-                    client.execute_typed(insert, &typed(row)).await?;
-                }
-            }
-        });
+) -> Result<(String, String), Failed> {
+    let (tenant, begun) = (TenantId::local(), clock.monotonic());
+    let (theirs, mut deleted) = (of_server(server.process_id()), 0);
+    // Each portion is a transaction, as in the engine.
+    loop {
+        let portion = store.delete_ended(&tenant, Timestamp::MAX, PORTION).await?;
+        deleted += portion;
+        if portion < PORTION {
+            break;
+        }
     }
-    while let Some(done) = tasks.join_next().await {
-        done??;
-    }
-    Ok(count as f64 / clock.monotonic().saturating_sub(begun).as_secs_f64())
+    let took = clock.monotonic().saturating_sub(begun).as_secs_f64();
+    let theirs = of_server(server.process_id()).saturating_sub(theirs);
+    let each = theirs.as_secs_f64() * 1e3 / deleted as f64;
+    Ok((
+        format!("{:.0}", deleted as f64 / took),
+        format!("{each:.3}"),
+    ))
 }

@@ -26,6 +26,8 @@ pub mod asked;
 pub mod chain;
 pub mod disk;
 pub mod engine;
+#[cfg(unix)]
+pub mod fleet;
 pub mod floor;
 pub mod lists;
 pub mod load;
