@@ -21,7 +21,7 @@ fn shown(report: &Report) -> String {
 
 /// What a definition comes to with `distribute` is what it comes to without it.
 #[track_caller]
-fn check(yaml: &str, input: Value, expected: &str) {
+fn check(yaml: &str, input: &Value, expected: &str) {
     assert!(yaml.contains("distribute: true"), "{yaml}");
     for text in [
         yaml.to_owned(),
@@ -67,12 +67,12 @@ async fn parts(world: &World, of: ExecutionId) -> Vec<(ExecutionId, std::ops::Ra
 fn results_come_back_in_the_order_of_the_items() {
     check(
         "nodes: [{ id: p, action: data.set, for_each: '$input.list', distribute: true, concurrency: 3, parameters: { n: '{{ $item * 2 }}', at: '{{ $index }}' } }]",
-        json!({ "list": [5, 4, 3, 2, 1] }),
+        &json!({ "list": [5, 4, 3, 2, 1] }),
         r#"completed [{"n":10,"at":0},{"n":8,"at":1},{"n":6,"at":2},{"n":4,"at":3},{"n":2,"at":4}] | p:succeeded"#,
     );
     check(
         "nodes: [{ id: p, action: data.set, for_each: '[]', distribute: true, parameters: { n: 1 } }]",
-        Value::Null,
+        &Value::Null,
         "completed [] | p:succeeded",
     );
 }
@@ -86,7 +86,7 @@ nodes:
   - { id: b, action: data.set, parameters: { text: hello } }
   - { id: p, action: data.set, for_each: '$nodes.a.result.list', distribute: true, parameters: { n: '{{ $item * $nodes.a.result.rate + $input.more }}', t: '{{ $json.text }}', s: '{{ $nodes.b.success }}', w: '{{ $workflow.name }}' } }
 ",
-        json!({ "more": 3 }),
+        &json!({ "more": 3 }),
         r#"completed [{"n":13,"t":"hello","s":true,"w":"flow"},{"n":23,"t":"hello","s":true,"w":"flow"}] | a:succeeded b:succeeded p:succeeded"#,
     );
 }
