@@ -412,7 +412,7 @@ fn scripts_that_were_thrown_away_are_loaded_again() {
         let delivery = receive(&queue, 1).await.remove(0);
         flush();
         let outcome = queue
-            .extend(&[delivery.receipt.clone()], HOUR)
+            .extend(std::slice::from_ref(&delivery.receipt), HOUR)
             .await
             .unwrap();
         assert_eq!(outcome, [ReceiptOutcome::Done]);
